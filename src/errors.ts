@@ -1,0 +1,46 @@
+/**
+ * Every error code of the bridge, in one place. A code is stable and machine-readable; the message beside it is for
+ * people and names the file, key, plugin, pod and remedy.
+ */
+export const errorCodes = {
+  // wire, transport, ttRPC
+  FRAME_TOO_LARGE: "a frame's header announces more bytes than the limit",
+  PROTOCOL: "the peer broke the protocol",
+  CONNECTION_CLOSED: "the connection is closed",
+  CALL_FAILED: "the peer answered a call with an error status",
+  CALL_TIMEOUT: "the peer did not answer a call in time",
+  CONNECT_FAILED: "the socket cannot be connected",
+  REGISTRATION_REFUSED: "the runtime refused the registration",
+  // JSON as Go reads it
+  JSON_SYNTAX: "the text is no JSON",
+  JSON_TYPE: "a JSON value has a type that its key does not take",
+  // configuration and usage
+  CONFIG: "the bridge's configuration is wrong",
+  USAGE: "the command line is wrong",
+  CONF_LIST: "conf.json cannot be read",
+  // plugins
+  PLUGIN_FAILED: "a legacy plugin failed",
+  ADJUSTMENT: "a result asks for a change that cannot be made",
+  STATE: "the journal cannot be used",
+  INTERNAL: "a fault of the bridge itself",
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** The one error class: a code for machines, a message for people, fields for the log. */
+export class BridgeError extends Error {
+  override readonly name = "BridgeError";
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    readonly fields: Readonly<Record<string, unknown>> = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** The text of anything thrown, without a stack. */
+export function errorText(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

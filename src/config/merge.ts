@@ -1,0 +1,49 @@
+import { type Config, defaultConfig, type PartialConfig } from "./schema.js";
+
+/**
+ * Merges layers of settings; an earlier layer wins over a later one, the defaults come last. The order of the layers is
+ * the contract's: flag, environment, file, Configure.
+ */
+export function mergeConfig(...layers: readonly PartialConfig[]): Config {
+  let merged = defaultConfig;
+  for (const layer of layers.toReversed()) {
+    const { onFailure, limits, environment, annotations, log, plugins, ...scalars } = layer;
+    merged = {
+      ...layered<Config>(merged, scalars),
+      onFailure: layered(merged.onFailure, onFailure),
+      limits: layered(merged.limits, limits),
+      environment: layered(merged.environment, environment),
+      annotations: layered(merged.annotations, annotations),
+      log: layered(merged.log, log),
+      plugins: { ...merged.plugins, ...plugins },
+    };
+  }
+  return merged;
+}
+
+/** The settings that hold for one plugin type. */
+export interface PluginSettings
+  extends Pick<Config, "onFailure" | "timeoutMs" | "exitStatus" | "killChildren" | "limits" | "environment"> {}
+
+/** What holds for a plugin type: its own settings over the global ones. */
+export function pluginSettings(config: Config, type: string): PluginSettings {
+  const own = Object.hasOwn(config.plugins, type) ? config.plugins[type] : undefined;
+  return {
+    onFailure: layered(config.onFailure, own?.onFailure),
+    timeoutMs: own?.timeoutMs === undefined ? config.timeoutMs : own.timeoutMs,
+    exitStatus: own?.exitStatus ?? config.exitStatus,
+    killChildren: own?.killChildren ?? config.killChildren,
+    limits: layered(config.limits, own?.limits),
+    environment: layered(config.environment, own?.environment),
+  };
+}
+
+/** A copy of the base with what the layer defines over it. */
+function layered<T extends object>(base: T, layer: { readonly [K in keyof T]?: T[K] | undefined } | undefined): T {
+  const merged = { ...base };
+  for (const key in layer) {
+    const value = layer[key];
+    if (value !== undefined) merged[key] = value;
+  }
+  return merged;
+}

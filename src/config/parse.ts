@@ -1,0 +1,125 @@
+import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
+import type { core } from "zod";
+import { BridgeError } from "../errors.js";
+import { nearestName } from "./nearest.js";
+import { type PartialConfig, partialConfigSchema } from "./schema.js";
+
+/**
+ * Reads a configuration text, strictly: an unknown key or a wrong type is an error that names source, line, column, what
+ * was expected and, for a key, the nearest known one.
+ *
+ * @param source the file, or where else the text came from, as the message shall name it
+ * @throws BridgeError CONFIG, with every fault in its message
+ */
+export function parseConfig(text: string, source: string): PartialConfig {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `${source}:${line}:${col}`;
+  };
+  const [syntax] = document.errors;
+  if (syntax !== undefined) throw new BridgeError("CONFIG", `${at(syntax.pos[0])}: ${syntax.message}`);
+  const value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
+  const parsed = partialConfigSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+
+  const nodeAt = (path: readonly PropertyKey[]): unknown =>
+    path.length === 0 ? document.contents : document.getIn(path, true);
+  /** Where a key stands, or the value when it is no key, or the nearest thing around it that is there. */
+  const offsetOf = (path: readonly PropertyKey[], ofKey: boolean): number => {
+    const parent = nodeAt(path.slice(0, -1));
+    if (ofKey && isMap(parent)) {
+      const pair = parent.items.find((item) => isScalar(item.key) && item.key.value === path.at(-1));
+      if (isNode(pair?.key) && pair.key.range) return pair.key.range[0];
+    }
+    const node = nodeAt(path);
+    if (isNode(node) && node.range) return node.range[0];
+    return path.length === 0 ? 0 : offsetOf(path.slice(0, -1), false);
+  };
+  const faults = parsed.error.issues.flatMap((issue) =>
+    describeIssue(issue, value, (path, ofKey = false) => at(offsetOf(path, ofKey))),
+  );
+  throw new BridgeError("CONFIG", faults.join("\n"));
+}
+
+function describeIssue(
+  issue: core.$ZodIssue,
+  root: unknown,
+  at: (path: readonly PropertyKey[], ofKey?: boolean) => string,
+): readonly string[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => {
+      const path = [...issue.path, key];
+      const nearest = nearestName(key, knownKeys(issue.path));
+      const hint = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
+      return `${at(path, true)}: unknown key "${path.join(".")}"${hint}`;
+    });
+  }
+  const name = issue.path.length === 0 ? "the document" : `"${issue.path.map(String).join(".")}"`;
+  return [
+    `${at(issue.path)}: ${name} is ${describeValue(valueAt(root, issue.path))}, expected ${describeExpected(issue)}`,
+  ];
+}
+
+function describeExpected(issue: core.$ZodIssue): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return (
+        {
+          record: "a mapping",
+          object: "a mapping",
+          array: "a list",
+          int: "a whole number",
+          string: "text (in quotes where it looks like a number)",
+        }[issue.expected as string] ?? `a ${issue.expected}`
+      );
+    case "invalid_value":
+      return issue.values.map(String).join(" or ");
+    case "too_small":
+      return `at least ${issue.minimum}${issue.origin === "array" ? " entry" : ""}`;
+    case "too_big":
+      return `at most ${issue.maximum}`;
+    case "invalid_union":
+      return "all, or a list of names";
+    default:
+      return issue.message;
+  }
+}
+
+function describeValue(value: unknown): string {
+  if (value === undefined) return "missing";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object" && value !== null) return "a mapping";
+  return JSON.stringify(value);
+}
+
+function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
+  let value = root;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null) return undefined;
+    value = Reflect.get(value, key);
+  }
+  return value;
+}
+
+/** The keys that the schema knows at a place. */
+function knownKeys(path: readonly PropertyKey[]): readonly string[] {
+  let schema: unknown = partialConfigSchema;
+  for (const key of path) {
+    schema = unwrap(schema);
+    const shape = property(schema, "shape");
+    schema = shape === undefined ? property(schema, "valueType") : property(shape, key);
+  }
+  const shape = property(unwrap(schema), "shape");
+  return typeof shape === "object" && shape !== null ? Object.keys(shape) : [];
+}
+
+function unwrap(schema: unknown): unknown {
+  const inner = property(property(schema, "def"), "innerType");
+  return inner === undefined ? schema : unwrap(inner);
+}
+
+function property(value: unknown, key: PropertyKey): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
+}

@@ -1,0 +1,148 @@
+import { z } from "zod";
+
+/**
+ * The bridge's own settings, key by key. This schema is the one place: the strict reader, the flags, the table of keys in
+ * the README and the types come from it. A key appears here when its feature does.
+ */
+
+const milliseconds = z.int().min(0).max(3_600_000);
+const failurePolicy = z.enum(["fail", "ignore", "continue"]);
+const stateName = z.enum(["create", "update", "delete"]);
+const absolutePath = z.string().regex(/^\//, { error: "an absolute path" });
+
+const onFailure = z.strictObject({
+  create: failurePolicy.describe(
+    "a failed create: `fail` answers the error, `ignore` ends the chain and answers OK, `continue` runs the next plugin",
+  ),
+  update: failurePolicy.describe("the same for an update"),
+  delete: failurePolicy.describe("the same for a delete; never more than logged"),
+});
+
+const limits = z.strictObject({
+  stdoutBytes: z
+    .int()
+    .min(1024)
+    .max(1 << 30)
+    .describe("a plugin that prints more is ended"),
+  stderrLinesPerRun: z.int().min(0).max(1_000_000).describe("lines of stderr that reach the log; the rest is counted"),
+});
+
+const environment = z.strictObject({
+  pass: z
+    .union([z.literal("all"), z.array(z.string())])
+    .describe("which of the bridge's own variables a plugin gets: `all`, or a list of names; never NRI_PLUGIN_*"),
+  set: z.record(z.string(), z.string()).describe("variables that a plugin gets besides"),
+});
+
+/** What can be set for one plugin type, over the global value. */
+const perPlugin = {
+  onFailure: onFailure.partial().describe("what a failure of a plugin costs"),
+  timeoutMs: milliseconds
+    .min(1)
+    .nullable()
+    .describe("limit of one plugin run in milliseconds; null: what is left of the call's deadline"),
+  exitStatus: z
+    .enum(["ignore", "strict"])
+    .describe("`strict`: an exit status other than 0 is a failure; 1.6 ignored it"),
+  killChildren: z.boolean().describe("end what a plugin left running after its normal end; under 1.6 it lived on"),
+  limits: limits.partial().describe("what one plugin run may print"),
+  environment: environment.partial().describe("the environment of a plugin"),
+};
+
+export const configSchema = z.strictObject({
+  socketPath: absolutePath.describe("the runtime's NRI socket"),
+  pluginName: z
+    .string()
+    .regex(/^[A-Za-z0-9_.+-]+$/, { error: "letters, digits and _ . + -" })
+    .describe("the name to register under"),
+  pluginIdx: z
+    .string()
+    .regex(/^[0-9]{2}$/, { error: 'two digits in quotes, such as "10"' })
+    .describe("the index to register under: the order among NRI plugins"),
+  confFile: absolutePath.describe("the v0.1 configuration that lists the legacy plugins"),
+  pluginDirs: z.array(absolutePath).min(1).describe("where legacy plugins are looked for"),
+  lookup: z
+    .enum(["plugin-dirs-first", "path-first"])
+    .describe("`path-first`: v0.1's exact order, PATH before the plugin directories"),
+  types: z.enum(["any", "plugin-dirs"]).describe("`plugin-dirs`: no PATH, and no slash in a plugin's type"),
+  environment: perPlugin.environment,
+  annotations: z
+    .strictObject({
+      oci: z
+        .array(z.string())
+        .describe(
+          "patterns of pod annotations that the runtime's pod_annotations let through; for when no bundle can be read",
+        ),
+      podToContainer: z.boolean().describe("containers get their pod's annotations too"),
+    })
+    .partial()
+    .describe("which annotations a legacy plugin sees"),
+  exitStatus: perPlugin.exitStatus,
+  onFailure: perPlugin.onFailure,
+  timeoutMs: perPlugin.timeoutMs,
+  replyMarginMs: milliseconds.describe(
+    "the answer leaves so long before the call's deadline; at least 10 % of the call's time, at most a quarter",
+  ),
+  killAfterMs: milliseconds.describe("between SIGTERM and SIGKILL of a plugin's process group"),
+  killChildren: perPlugin.killChildren,
+  limits: perPlugin.limits,
+  log: z
+    .strictObject({
+      level: z
+        .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
+        .describe("the least level that is written"),
+      output: z
+        .string()
+        .regex(/^(auto|stderr|\/.*)$/, { error: "auto, stderr or an absolute path" })
+        .describe(
+          "`auto`: stderr; where that is /dev/null (launched mode), the journal's or syslog's socket, else a file",
+        ),
+    })
+    .partial()
+    .describe("the log"),
+  plugins: z
+    .record(z.string(), z.strictObject(perPlugin).partial())
+    .describe("settings per plugin type, over the global ones"),
+});
+
+export const partialConfigSchema = configSchema.partial();
+
+/** What one layer (a file, the flags) may say. */
+export type PartialConfig = z.infer<typeof partialConfigSchema>;
+
+type Full<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
+
+/** The merged settings: every key has a value. */
+export interface Config
+  extends Omit<Full<z.infer<typeof configSchema>>, "onFailure" | "limits" | "environment" | "annotations" | "log"> {
+  readonly onFailure: z.infer<typeof onFailure>;
+  readonly limits: z.infer<typeof limits>;
+  readonly environment: z.infer<typeof environment>;
+  readonly annotations: Full<NonNullable<PartialConfig["annotations"]>>;
+  readonly log: Full<NonNullable<PartialConfig["log"]>>;
+}
+
+export type FailurePolicy = z.infer<typeof failurePolicy>;
+export type StateName = z.infer<typeof stateName>;
+
+/** Right for a node as they are: an empty file is a valid configuration. */
+export const defaultConfig: Config = {
+  socketPath: "/var/run/nri/nri.sock",
+  pluginName: "v01-bridge",
+  pluginIdx: "10",
+  confFile: "/etc/nri/conf.json",
+  pluginDirs: ["/opt/nri/bin"],
+  lookup: "plugin-dirs-first",
+  types: "any",
+  environment: { pass: "all", set: {} },
+  annotations: { oci: [], podToContainer: false },
+  exitStatus: "ignore",
+  onFailure: { create: "fail", update: "fail", delete: "ignore" },
+  timeoutMs: null,
+  replyMarginMs: 200,
+  killAfterMs: 100,
+  killChildren: false,
+  limits: { stdoutBytes: 4 * 1024 * 1024, stderrLinesPerRun: 200 },
+  log: { level: "info", output: "auto" },
+  plugins: {},
+};

@@ -1,0 +1,155 @@
+import type * as nri from "../nri/types.js";
+import type { LinuxResources } from "../oci/resources.js";
+import type { Request, Spec, State } from "../v01/types.js";
+import {
+  type AnnotationRules,
+  containerAnnotations,
+  podAnnotations,
+  withContainerdAliases,
+  withoutNewerAnnotations,
+} from "./annotations.js";
+import { toDeleteResources, toOciResources, toUpdateResources } from "./oci.js";
+
+/** What of a pod's or container's OCI config.json stands in a v0.1 spec. */
+export interface BundleSpec {
+  readonly cgroupsPath: string;
+  readonly namespaces: Readonly<Record<string, string>>;
+  readonly resources: LinuxResources | null;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** A pod sandbox or container as the bridge speaks of it: what both kinds of event have in common. */
+export interface Subject {
+  readonly kind: "sandbox" | "container";
+  readonly id: string;
+  readonly sandboxID: string;
+  /** 0 when there is no process yet, or the runtime did not say. */
+  readonly pid: number;
+  readonly cgroupsPath: string;
+  readonly pod: nri.PodSandbox;
+  readonly container: nri.Container | undefined;
+}
+
+export function podSubject(pod: nri.PodSandbox): Subject {
+  return {
+    kind: "sandbox",
+    id: pod.id,
+    sandboxID: pod.id,
+    pid: pod.pid,
+    cgroupsPath: pod.linux?.cgroupsPath ?? "",
+    pod,
+    container: undefined,
+  };
+}
+
+export function containerSubject(pod: nri.PodSandbox, container: nri.Container): Subject {
+  return {
+    kind: "container",
+    id: container.id,
+    // compat: CRI-O and hand-made events may leave the container's own field empty.
+    sandboxID: container.podSandboxId === "" ? pod.id : container.podSandboxId,
+    pid: container.pid,
+    cgroupsPath: container.linux?.cgroupsPath ?? "",
+    pod,
+    container,
+  };
+}
+
+/**
+ * The OCI subset that a legacy plugin sees at a create: from the bundle where there is one, since that is what
+ * containerd 1.6 read, else told from the event.
+ */
+export function toSpec(subject: Subject, bundle: BundleSpec | undefined, rules: AnnotationRules): Spec {
+  const spec = bundle === undefined ? eventSpec(subject, rules) : bundleSpec(bundle);
+  const pod =
+    subject.kind === "container" && rules.podToContainer ? podAnnotations(subject.pod.annotations, rules) : {};
+  const annotations = { ...pod, ...spec.annotations };
+  return { ...spec, annotations: rules.alias ? withContainerdAliases(annotations) : annotations };
+}
+
+function bundleSpec(bundle: BundleSpec): Spec {
+  return {
+    resources: bundle.resources,
+    namespaces: withoutUserNamespace(bundle.namespaces),
+    cgroupsPath: bundle.cgroupsPath,
+    annotations: withoutNewerAnnotations(bundle.annotations),
+  };
+}
+
+function eventSpec({ pod, container, cgroupsPath }: Subject, rules: AnnotationRules): Spec {
+  const linux = container === undefined ? pod.linux : container.linux;
+  return {
+    resources: toOciResources(linux?.resources),
+    namespaces: withoutUserNamespace(Object.fromEntries((linux?.namespaces ?? []).map((ns) => [ns.type, ns.path]))),
+    cgroupsPath,
+    annotations:
+      container === undefined
+        ? podAnnotations(pod.annotations, rules)
+        : containerAnnotations(container.annotations, rules),
+  };
+}
+
+/** compat: containerd 1.6 had no user namespaces, so no v0.1 plugin ever saw one. */
+function withoutUserNamespace(namespaces: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(namespaces).filter(([type]) => type !== "user"));
+}
+
+/** compat: containerd adds this label to the CRI ones for itself; v0.1 requests held the CRI labels only. */
+const containerdKindLabel = "io.cri-containerd.kind";
+
+/** The pod's labels as the CRI has them. */
+export function criLabels(labels: Readonly<nri.StringMap>): nri.StringMap {
+  return Object.fromEntries(Object.entries(labels).filter(([key]) => key !== containerdKindLabel));
+}
+
+/** The request of a create: the pid and the spec of this moment, with the pod's labels. */
+export function toCreateRequest(version: string, state: State, subject: Subject, spec: Spec): Request {
+  return {
+    version,
+    state,
+    id: subject.id,
+    sandboxID: subject.sandboxID,
+    pid: subject.pid,
+    spec,
+    labels: criLabels(subject.pod.labels),
+  };
+}
+
+/** What the memory of a create keeps for its delete. */
+export interface Created {
+  readonly id: string;
+  readonly sandboxID: string;
+  readonly pid: number;
+  readonly spec: Spec;
+}
+
+/** The request of a delete: pid and spec as they were at the create, no labels, the resources of this moment. */
+export function toDeleteRequest(version: string, created: Created, event: nri.LinuxResources | undefined): Request {
+  return {
+    version,
+    state: "delete",
+    id: created.id,
+    sandboxID: created.sandboxID,
+    pid: created.pid,
+    spec: { ...created.spec, resources: toDeleteResources(created.spec.resources, event) },
+    labels: {},
+  };
+}
+
+/** The request of an update: what was created, with the resources that were asked for over its own. */
+export function toUpdateRequest(
+  version: string,
+  created: Created,
+  labels: Readonly<nri.StringMap>,
+  asked: nri.LinuxResources | undefined,
+): Request {
+  return {
+    version,
+    state: "update",
+    id: created.id,
+    sandboxID: created.sandboxID,
+    pid: created.pid,
+    spec: { ...created.spec, resources: toUpdateResources(created.spec.resources, asked) },
+    labels: criLabels(labels),
+  };
+}

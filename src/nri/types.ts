@@ -58,6 +58,7 @@ export interface Container {
   statusMessage: string;
   CDIDevices: { name: string }[];
   user?: { uid: number; gid: number; additionalGids: number[] };
+  image?: { name: string; digest: string; configDigest: string };
 }
 
 export interface LinuxContainer {
@@ -190,6 +191,11 @@ export interface ConfigureRequest {
   NRIVersion: string;
 }
 
+export interface ConfigureResponse {
+  /** The event mask, see events.ts. */
+  events: number;
+}
+
 export interface SynchronizeRequest {
   pods: PodSandbox[];
   containers: Container[];
@@ -208,4 +214,82 @@ export interface ContainerEvent {
 export interface UpdateContainerEvent extends ContainerEvent {
   /** What the caller asked for; a zero means "not asked". */
   linuxResources?: LinuxResources;
+}
+
+export interface UpdatePodSandboxEvent extends PodEvent {
+  overheadLinuxResources?: LinuxResources;
+  linuxResources?: LinuxResources;
+}
+
+export interface RegisterPluginRequest {
+  pluginName: string;
+  pluginIdx: string;
+  NRIVersion: string;
+}
+
+export interface SynchronizeResponse {
+  update: ContainerUpdate[];
+  more: boolean;
+}
+
+export interface CreateContainerResponse {
+  adjust?: ContainerAdjustment;
+  update: ContainerUpdate[];
+}
+
+export interface UpdateContainerResponse {
+  update: ContainerUpdate[];
+}
+
+export interface StopContainerResponse {
+  update: ContainerUpdate[];
+}
+
+export interface UpdateContainersRequest {
+  update: ContainerUpdate[];
+}
+
+export interface UpdateContainersResponse {
+  failed: ContainerUpdate[];
+}
+
+/** An event's request as it is on the wire, where the pod and the container may be absent. */
+export interface PodRequest {
+  pod?: PodSandbox;
+}
+
+export interface CreateContainerRequest extends PodRequest {
+  container?: Container;
+}
+
+export interface UpdateContainerRequest extends CreateContainerRequest {
+  linuxResources?: LinuxResources;
+}
+
+export interface UpdatePodSandboxRequest extends PodRequest {
+  overheadLinuxResources?: LinuxResources;
+  linuxResources?: LinuxResources;
+}
+
+/** The events' names in the schema. */
+export type EventConstant =
+  | "UNKNOWN"
+  | "RUN_POD_SANDBOX"
+  | "STOP_POD_SANDBOX"
+  | "REMOVE_POD_SANDBOX"
+  | "CREATE_CONTAINER"
+  | "POST_CREATE_CONTAINER"
+  | "START_CONTAINER"
+  | "POST_START_CONTAINER"
+  | "UPDATE_CONTAINER"
+  | "POST_UPDATE_CONTAINER"
+  | "STOP_CONTAINER"
+  | "REMOVE_CONTAINER"
+  | "UPDATE_POD_SANDBOX"
+  | "POST_UPDATE_POD_SANDBOX"
+  | "VALIDATE_CONTAINER_ADJUSTMENT"
+  | "LAST";
+
+export interface StateChangeRequest extends CreateContainerRequest {
+  event: EventConstant;
 }

@@ -1,0 +1,2106 @@
+// Generated from proto/nri.proto by scripts/gen-proto.mjs. Do not edit: run `npm run gen`.
+import type { ProtobufReader } from "../nri/protobuf-reader.js";
+import type { ProtobufWriter } from "../nri/protobuf-writer.js";
+
+// Without a prototype, so that a label named __proto__ is a label.
+function emptyMap(): Record<string, never> {
+  return Object.create(null);
+}
+
+const ContainerStateNames = ["CONTAINER_UNKNOWN", "CONTAINER_CREATED", "CONTAINER_PAUSED", "CONTAINER_RUNNING", "CONTAINER_STOPPED"] as const;
+const ContainerStateNumbers = { CONTAINER_UNKNOWN: 0, CONTAINER_CREATED: 1, CONTAINER_PAUSED: 2, CONTAINER_RUNNING: 3, CONTAINER_STOPPED: 4 } as const;
+export type ContainerState = (typeof ContainerStateNames)[number];
+function readContainerState(r: ProtobufReader): ContainerState {
+  return ContainerStateNames[r.int32()] ?? ContainerStateNames[0];
+}
+
+const EventNames = ["UNKNOWN", "RUN_POD_SANDBOX", "STOP_POD_SANDBOX", "REMOVE_POD_SANDBOX", "CREATE_CONTAINER", "POST_CREATE_CONTAINER", "START_CONTAINER", "POST_START_CONTAINER", "UPDATE_CONTAINER", "POST_UPDATE_CONTAINER", "STOP_CONTAINER", "REMOVE_CONTAINER", "UPDATE_POD_SANDBOX", "POST_UPDATE_POD_SANDBOX", "VALIDATE_CONTAINER_ADJUSTMENT", "LAST"] as const;
+const EventNumbers = { UNKNOWN: 0, RUN_POD_SANDBOX: 1, STOP_POD_SANDBOX: 2, REMOVE_POD_SANDBOX: 3, CREATE_CONTAINER: 4, POST_CREATE_CONTAINER: 5, START_CONTAINER: 6, POST_START_CONTAINER: 7, UPDATE_CONTAINER: 8, POST_UPDATE_CONTAINER: 9, STOP_CONTAINER: 10, REMOVE_CONTAINER: 11, UPDATE_POD_SANDBOX: 12, POST_UPDATE_POD_SANDBOX: 13, VALIDATE_CONTAINER_ADJUSTMENT: 14, LAST: 15 } as const;
+export type Event = (typeof EventNames)[number];
+function readEvent(r: ProtobufReader): Event {
+  return EventNames[r.int32()] ?? EventNames[0];
+}
+
+const IOPrioClassNames = ["IOPRIO_CLASS_NONE", "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"] as const;
+const IOPrioClassNumbers = { IOPRIO_CLASS_NONE: 0, IOPRIO_CLASS_RT: 1, IOPRIO_CLASS_BE: 2, IOPRIO_CLASS_IDLE: 3 } as const;
+export type IOPrioClass = (typeof IOPrioClassNames)[number];
+function readIOPrioClass(r: ProtobufReader): IOPrioClass {
+  return IOPrioClassNames[r.int32()] ?? IOPrioClassNames[0];
+}
+
+const LinuxSchedulerFlagNames = ["SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_RECLAIM", "SCHED_FLAG_DL_OVERRUN", "SCHED_FLAG_KEEP_POLICY", "SCHED_FLAG_KEEP_PARAMS", "SCHED_FLAG_UTIL_CLAMP_MIN", "SCHED_FLAG_UTIL_CLAMP_MAX"] as const;
+const LinuxSchedulerFlagNumbers = { SCHED_FLAG_RESET_ON_FORK: 0, SCHED_FLAG_RECLAIM: 1, SCHED_FLAG_DL_OVERRUN: 2, SCHED_FLAG_KEEP_POLICY: 3, SCHED_FLAG_KEEP_PARAMS: 4, SCHED_FLAG_UTIL_CLAMP_MIN: 5, SCHED_FLAG_UTIL_CLAMP_MAX: 6 } as const;
+export type LinuxSchedulerFlag = (typeof LinuxSchedulerFlagNames)[number];
+function readLinuxSchedulerFlag(r: ProtobufReader): LinuxSchedulerFlag {
+  return LinuxSchedulerFlagNames[r.int32()] ?? LinuxSchedulerFlagNames[0];
+}
+
+const LinuxSchedulerPolicyNames = ["SCHED_NONE", "SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE", "SCHED_DEADLINE"] as const;
+const LinuxSchedulerPolicyNumbers = { SCHED_NONE: 0, SCHED_OTHER: 1, SCHED_FIFO: 2, SCHED_RR: 3, SCHED_BATCH: 4, SCHED_ISO: 5, SCHED_IDLE: 6, SCHED_DEADLINE: 7 } as const;
+export type LinuxSchedulerPolicy = (typeof LinuxSchedulerPolicyNames)[number];
+function readLinuxSchedulerPolicy(r: ProtobufReader): LinuxSchedulerPolicy {
+  return LinuxSchedulerPolicyNames[r.int32()] ?? LinuxSchedulerPolicyNames[0];
+}
+
+const MpolFlagNames = ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES", "MPOL_F_NUMA_BALANCING"] as const;
+const MpolFlagNumbers = { MPOL_F_STATIC_NODES: 0, MPOL_F_RELATIVE_NODES: 1, MPOL_F_NUMA_BALANCING: 2 } as const;
+export type MpolFlag = (typeof MpolFlagNames)[number];
+function readMpolFlag(r: ProtobufReader): MpolFlag {
+  return MpolFlagNames[r.int32()] ?? MpolFlagNames[0];
+}
+
+const MpolModeNames = ["MPOL_DEFAULT", "MPOL_PREFERRED", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_LOCAL", "MPOL_PREFERRED_MANY", "MPOL_WEIGHTED_INTERLEAVE"] as const;
+const MpolModeNumbers = { MPOL_DEFAULT: 0, MPOL_PREFERRED: 1, MPOL_BIND: 2, MPOL_INTERLEAVE: 3, MPOL_LOCAL: 4, MPOL_PREFERRED_MANY: 5, MPOL_WEIGHTED_INTERLEAVE: 6 } as const;
+export type MpolMode = (typeof MpolModeNames)[number];
+function readMpolMode(r: ProtobufReader): MpolMode {
+  return MpolModeNames[r.int32()] ?? MpolModeNames[0];
+}
+
+const ProfileTypeNames = ["RUNTIME_DEFAULT", "UNCONFINED", "LOCALHOST"] as const;
+const ProfileTypeNumbers = { RUNTIME_DEFAULT: 0, UNCONFINED: 1, LOCALHOST: 2 } as const;
+export type ProfileType = (typeof ProfileTypeNames)[number];
+function readProfileType(r: ProtobufReader): ProfileType {
+  return ProfileTypeNames[r.int32()] ?? ProfileTypeNames[0];
+}
+
+export function readOptionalBool(r: ProtobufReader, end: number, value: boolean = false): boolean {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: value = r.bool(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return value;
+}
+export function writeOptionalBool(w: ProtobufWriter, value: boolean): void {
+  if (value) w.bool(8, value);
+}
+
+export function readOptionalFileMode(r: ProtobufReader, end: number, value: number = 0): number {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: value = r.uint32(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return value;
+}
+export function writeOptionalFileMode(w: ProtobufWriter, value: number): void {
+  if (value) w.uint32(8, value);
+}
+
+export function readOptionalInt(r: ProtobufReader, end: number, value: bigint = 0n): bigint {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: value = r.int64(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return value;
+}
+export function writeOptionalInt(w: ProtobufWriter, value: bigint): void {
+  if (value) w.int64(8, value);
+}
+
+export function readOptionalInt64(r: ProtobufReader, end: number, value: bigint = 0n): bigint {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: value = r.int64(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return value;
+}
+export function writeOptionalInt64(w: ProtobufWriter, value: bigint): void {
+  if (value) w.int64(8, value);
+}
+
+export function readOptionalRepeatedString(r: ProtobufReader, end: number, value: string[] = []): string[] {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: value.push(r.string()); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return value;
+}
+export function writeOptionalRepeatedString(w: ProtobufWriter, value: readonly string[]): void {
+  for (const v of value) w.string(10, v);
+}
+
+export function readOptionalString(r: ProtobufReader, end: number, value: string = ""): string {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: value = r.string(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return value;
+}
+export function writeOptionalString(w: ProtobufWriter, value: string): void {
+  if (value) w.string(10, value);
+}
+
+export function readOptionalUInt32(r: ProtobufReader, end: number, value: number = 0): number {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: value = r.uint32(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return value;
+}
+export function writeOptionalUInt32(w: ProtobufWriter, value: number): void {
+  if (value) w.uint32(8, value);
+}
+
+export function readOptionalUInt64(r: ProtobufReader, end: number, value: bigint = 0n): bigint {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: value = r.uint64(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return value;
+}
+export function writeOptionalUInt64(w: ProtobufWriter, value: bigint): void {
+  if (value) w.uint64(8, value);
+}
+
+export function readStringEntry(r: ProtobufReader, end: number, map: Record<string, string>): void {
+  let key = "";
+  let value: string = "";
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: key = r.string(); break;
+      case 18: value = r.string(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  map[key] = value;
+}
+function writeStringEntry(w: ProtobufWriter, key: string, value: string): void {
+  w.string(10, key);
+  w.string(18, value);
+}
+
+export function readLinuxNetDeviceEntry(r: ProtobufReader, end: number, map: Record<string, LinuxNetDevice>): void {
+  let key = "";
+  let value: LinuxNetDevice = readLinuxNetDevice(r, r.pos);
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: key = r.string(); break;
+      case 18: value = readLinuxNetDevice(r, r.enter()); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  map[key] = value;
+}
+function writeLinuxNetDeviceEntry(w: ProtobufWriter, key: string, value: LinuxNetDeviceInit): void {
+  w.string(10, key);
+  { const at = w.open(18); writeLinuxNetDevice(w, value); w.close(at); }
+}
+
+export interface CDIDevice {
+  name: string;
+}
+export interface CDIDeviceInit {
+  readonly name?: string | undefined;
+}
+function emptyCDIDevice(): CDIDevice {
+  return { name: "" };
+}
+export function readCDIDevice(r: ProtobufReader, end: number, m: CDIDevice = emptyCDIDevice()): CDIDevice {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.name = r.string(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeCDIDevice(w: ProtobufWriter, m: CDIDeviceInit): void {
+  if (m.name) w.string(10, m.name);
+}
+
+export interface ConfigureRequest {
+  config: string;
+  runtimeName: string;
+  runtimeVersion: string;
+  registrationTimeout: bigint;
+  requestTimeout: bigint;
+  NRIVersion: string;
+}
+export interface ConfigureRequestInit {
+  readonly config?: string | undefined;
+  readonly runtimeName?: string | undefined;
+  readonly runtimeVersion?: string | undefined;
+  readonly registrationTimeout?: bigint | undefined;
+  readonly requestTimeout?: bigint | undefined;
+  readonly NRIVersion?: string | undefined;
+}
+function emptyConfigureRequest(): ConfigureRequest {
+  return { config: "", runtimeName: "", runtimeVersion: "", registrationTimeout: 0n, requestTimeout: 0n, NRIVersion: "" };
+}
+export function readConfigureRequest(r: ProtobufReader, end: number, m: ConfigureRequest = emptyConfigureRequest()): ConfigureRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.config = r.string(); break;
+      case 18: m.runtimeName = r.string(); break;
+      case 26: m.runtimeVersion = r.string(); break;
+      case 32: m.registrationTimeout = r.int64(); break;
+      case 40: m.requestTimeout = r.int64(); break;
+      case 50: m.NRIVersion = r.string(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeConfigureRequest(w: ProtobufWriter, m: ConfigureRequestInit): void {
+  if (m.config) w.string(10, m.config);
+  if (m.runtimeName) w.string(18, m.runtimeName);
+  if (m.runtimeVersion) w.string(26, m.runtimeVersion);
+  if (m.registrationTimeout) w.int64(32, m.registrationTimeout);
+  if (m.requestTimeout) w.int64(40, m.requestTimeout);
+  if (m.NRIVersion) w.string(50, m.NRIVersion);
+}
+
+export interface ConfigureResponse {
+  events: number;
+}
+export interface ConfigureResponseInit {
+  readonly events?: number | undefined;
+}
+function emptyConfigureResponse(): ConfigureResponse {
+  return { events: 0 };
+}
+export function readConfigureResponse(r: ProtobufReader, end: number, m: ConfigureResponse = emptyConfigureResponse()): ConfigureResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 16: m.events = r.int32(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeConfigureResponse(w: ProtobufWriter, m: ConfigureResponseInit): void {
+  if (m.events) w.int32(16, m.events);
+}
+
+export interface Container {
+  id: string;
+  podSandboxId: string;
+  name: string;
+  state: ContainerState;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  args: string[];
+  env: string[];
+  mounts: Mount[];
+  hooks?: Hooks;
+  linux?: LinuxContainer;
+  pid: number;
+  rlimits: POSIXRlimit[];
+  createdAt: bigint;
+  startedAt: bigint;
+  finishedAt: bigint;
+  exitCode: number;
+  statusReason: string;
+  statusMessage: string;
+  CDIDevices: CDIDevice[];
+  user?: User;
+  image?: Image;
+}
+export interface ContainerInit {
+  readonly id?: string | undefined;
+  readonly podSandboxId?: string | undefined;
+  readonly name?: string | undefined;
+  readonly state?: ContainerState | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly args?: readonly string[] | undefined;
+  readonly env?: readonly string[] | undefined;
+  readonly mounts?: readonly MountInit[] | undefined;
+  readonly hooks?: HooksInit | undefined;
+  readonly linux?: LinuxContainerInit | undefined;
+  readonly pid?: number | undefined;
+  readonly rlimits?: readonly POSIXRlimitInit[] | undefined;
+  readonly createdAt?: bigint | undefined;
+  readonly startedAt?: bigint | undefined;
+  readonly finishedAt?: bigint | undefined;
+  readonly exitCode?: number | undefined;
+  readonly statusReason?: string | undefined;
+  readonly statusMessage?: string | undefined;
+  readonly CDIDevices?: readonly CDIDeviceInit[] | undefined;
+  readonly user?: UserInit | undefined;
+  readonly image?: ImageInit | undefined;
+}
+function emptyContainer(): Container {
+  return { id: "", podSandboxId: "", name: "", state: ContainerStateNames[0], labels: emptyMap(), annotations: emptyMap(), args: [], env: [], mounts: [], pid: 0, rlimits: [], createdAt: 0n, startedAt: 0n, finishedAt: 0n, exitCode: 0, statusReason: "", statusMessage: "", CDIDevices: [] };
+}
+export function readContainer(r: ProtobufReader, end: number, m: Container = emptyContainer()): Container {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.id = r.string(); break;
+      case 18: m.podSandboxId = r.string(); break;
+      case 26: m.name = r.string(); break;
+      case 32: m.state = readContainerState(r); break;
+      case 42: readStringEntry(r, r.enter(), m.labels); break;
+      case 50: readStringEntry(r, r.enter(), m.annotations); break;
+      case 58: m.args.push(r.string()); break;
+      case 66: m.env.push(r.string()); break;
+      case 74: m.mounts.push(readMount(r, r.enter())); break;
+      case 82: m.hooks = readHooks(r, r.enter(), m.hooks); break;
+      case 90: m.linux = readLinuxContainer(r, r.enter(), m.linux); break;
+      case 96: m.pid = r.uint32(); break;
+      case 106: m.rlimits.push(readPOSIXRlimit(r, r.enter())); break;
+      case 112: m.createdAt = r.int64(); break;
+      case 120: m.startedAt = r.int64(); break;
+      case 128: m.finishedAt = r.int64(); break;
+      case 136: m.exitCode = r.int32(); break;
+      case 146: m.statusReason = r.string(); break;
+      case 154: m.statusMessage = r.string(); break;
+      case 162: m.CDIDevices.push(readCDIDevice(r, r.enter())); break;
+      case 170: m.user = readUser(r, r.enter(), m.user); break;
+      case 178: m.image = readImage(r, r.enter(), m.image); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeContainer(w: ProtobufWriter, m: ContainerInit): void {
+  if (m.id) w.string(10, m.id);
+  if (m.podSandboxId) w.string(18, m.podSandboxId);
+  if (m.name) w.string(26, m.name);
+  if (m.state && m.state !== ContainerStateNames[0]) w.int32(32, ContainerStateNumbers[m.state]);
+  if (m.labels) for (const [k, v] of Object.entries(m.labels)) { const at = w.open(42); writeStringEntry(w, k, v); w.close(at); }
+  if (m.annotations) for (const [k, v] of Object.entries(m.annotations)) { const at = w.open(50); writeStringEntry(w, k, v); w.close(at); }
+  if (m.args) for (const v of m.args) w.string(58, v);
+  if (m.env) for (const v of m.env) w.string(66, v);
+  if (m.mounts) for (const v of m.mounts) { const at = w.open(74); writeMount(w, v); w.close(at); }
+  if (m.hooks !== undefined) { const at = w.open(82); writeHooks(w, m.hooks); w.close(at); }
+  if (m.linux !== undefined) { const at = w.open(90); writeLinuxContainer(w, m.linux); w.close(at); }
+  if (m.pid) w.uint32(96, m.pid);
+  if (m.rlimits) for (const v of m.rlimits) { const at = w.open(106); writePOSIXRlimit(w, v); w.close(at); }
+  if (m.createdAt) w.int64(112, m.createdAt);
+  if (m.startedAt) w.int64(120, m.startedAt);
+  if (m.finishedAt) w.int64(128, m.finishedAt);
+  if (m.exitCode) w.int32(136, m.exitCode);
+  if (m.statusReason) w.string(146, m.statusReason);
+  if (m.statusMessage) w.string(154, m.statusMessage);
+  if (m.CDIDevices) for (const v of m.CDIDevices) { const at = w.open(162); writeCDIDevice(w, v); w.close(at); }
+  if (m.user !== undefined) { const at = w.open(170); writeUser(w, m.user); w.close(at); }
+  if (m.image !== undefined) { const at = w.open(178); writeImage(w, m.image); w.close(at); }
+}
+
+export interface ContainerAdjustment {
+  annotations: Record<string, string>;
+  mounts: Mount[];
+  env: KeyValue[];
+  hooks?: Hooks;
+  linux?: LinuxContainerAdjustment;
+  rlimits: POSIXRlimit[];
+  CDIDevices: CDIDevice[];
+  args: string[];
+}
+export interface ContainerAdjustmentInit {
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly mounts?: readonly MountInit[] | undefined;
+  readonly env?: readonly KeyValueInit[] | undefined;
+  readonly hooks?: HooksInit | undefined;
+  readonly linux?: LinuxContainerAdjustmentInit | undefined;
+  readonly rlimits?: readonly POSIXRlimitInit[] | undefined;
+  readonly CDIDevices?: readonly CDIDeviceInit[] | undefined;
+  readonly args?: readonly string[] | undefined;
+}
+function emptyContainerAdjustment(): ContainerAdjustment {
+  return { annotations: emptyMap(), mounts: [], env: [], rlimits: [], CDIDevices: [], args: [] };
+}
+export function readContainerAdjustment(r: ProtobufReader, end: number, m: ContainerAdjustment = emptyContainerAdjustment()): ContainerAdjustment {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 18: readStringEntry(r, r.enter(), m.annotations); break;
+      case 26: m.mounts.push(readMount(r, r.enter())); break;
+      case 34: m.env.push(readKeyValue(r, r.enter())); break;
+      case 42: m.hooks = readHooks(r, r.enter(), m.hooks); break;
+      case 50: m.linux = readLinuxContainerAdjustment(r, r.enter(), m.linux); break;
+      case 58: m.rlimits.push(readPOSIXRlimit(r, r.enter())); break;
+      case 66: m.CDIDevices.push(readCDIDevice(r, r.enter())); break;
+      case 74: m.args.push(r.string()); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeContainerAdjustment(w: ProtobufWriter, m: ContainerAdjustmentInit): void {
+  if (m.annotations) for (const [k, v] of Object.entries(m.annotations)) { const at = w.open(18); writeStringEntry(w, k, v); w.close(at); }
+  if (m.mounts) for (const v of m.mounts) { const at = w.open(26); writeMount(w, v); w.close(at); }
+  if (m.env) for (const v of m.env) { const at = w.open(34); writeKeyValue(w, v); w.close(at); }
+  if (m.hooks !== undefined) { const at = w.open(42); writeHooks(w, m.hooks); w.close(at); }
+  if (m.linux !== undefined) { const at = w.open(50); writeLinuxContainerAdjustment(w, m.linux); w.close(at); }
+  if (m.rlimits) for (const v of m.rlimits) { const at = w.open(58); writePOSIXRlimit(w, v); w.close(at); }
+  if (m.CDIDevices) for (const v of m.CDIDevices) { const at = w.open(66); writeCDIDevice(w, v); w.close(at); }
+  if (m.args) for (const v of m.args) w.string(74, v);
+}
+
+export interface ContainerEviction {
+  containerId: string;
+  reason: string;
+}
+export interface ContainerEvictionInit {
+  readonly containerId?: string | undefined;
+  readonly reason?: string | undefined;
+}
+function emptyContainerEviction(): ContainerEviction {
+  return { containerId: "", reason: "" };
+}
+export function readContainerEviction(r: ProtobufReader, end: number, m: ContainerEviction = emptyContainerEviction()): ContainerEviction {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.containerId = r.string(); break;
+      case 18: m.reason = r.string(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeContainerEviction(w: ProtobufWriter, m: ContainerEvictionInit): void {
+  if (m.containerId) w.string(10, m.containerId);
+  if (m.reason) w.string(18, m.reason);
+}
+
+export interface ContainerUpdate {
+  containerId: string;
+  linux?: LinuxContainerUpdate;
+  ignoreFailure: boolean;
+}
+export interface ContainerUpdateInit {
+  readonly containerId?: string | undefined;
+  readonly linux?: LinuxContainerUpdateInit | undefined;
+  readonly ignoreFailure?: boolean | undefined;
+}
+function emptyContainerUpdate(): ContainerUpdate {
+  return { containerId: "", ignoreFailure: false };
+}
+export function readContainerUpdate(r: ProtobufReader, end: number, m: ContainerUpdate = emptyContainerUpdate()): ContainerUpdate {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.containerId = r.string(); break;
+      case 18: m.linux = readLinuxContainerUpdate(r, r.enter(), m.linux); break;
+      case 24: m.ignoreFailure = r.bool(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeContainerUpdate(w: ProtobufWriter, m: ContainerUpdateInit): void {
+  if (m.containerId) w.string(10, m.containerId);
+  if (m.linux !== undefined) { const at = w.open(18); writeLinuxContainerUpdate(w, m.linux); w.close(at); }
+  if (m.ignoreFailure) w.bool(24, m.ignoreFailure);
+}
+
+export interface CreateContainerRequest {
+  pod?: PodSandbox;
+  container?: Container;
+}
+export interface CreateContainerRequestInit {
+  readonly pod?: PodSandboxInit | undefined;
+  readonly container?: ContainerInit | undefined;
+}
+function emptyCreateContainerRequest(): CreateContainerRequest {
+  return {  };
+}
+export function readCreateContainerRequest(r: ProtobufReader, end: number, m: CreateContainerRequest = emptyCreateContainerRequest()): CreateContainerRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.pod = readPodSandbox(r, r.enter(), m.pod); break;
+      case 18: m.container = readContainer(r, r.enter(), m.container); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeCreateContainerRequest(w: ProtobufWriter, m: CreateContainerRequestInit): void {
+  if (m.pod !== undefined) { const at = w.open(10); writePodSandbox(w, m.pod); w.close(at); }
+  if (m.container !== undefined) { const at = w.open(18); writeContainer(w, m.container); w.close(at); }
+}
+
+export interface CreateContainerResponse {
+  adjust?: ContainerAdjustment;
+  update: ContainerUpdate[];
+  evict: ContainerEviction[];
+}
+export interface CreateContainerResponseInit {
+  readonly adjust?: ContainerAdjustmentInit | undefined;
+  readonly update?: readonly ContainerUpdateInit[] | undefined;
+  readonly evict?: readonly ContainerEvictionInit[] | undefined;
+}
+function emptyCreateContainerResponse(): CreateContainerResponse {
+  return { update: [], evict: [] };
+}
+export function readCreateContainerResponse(r: ProtobufReader, end: number, m: CreateContainerResponse = emptyCreateContainerResponse()): CreateContainerResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.adjust = readContainerAdjustment(r, r.enter(), m.adjust); break;
+      case 18: m.update.push(readContainerUpdate(r, r.enter())); break;
+      case 26: m.evict.push(readContainerEviction(r, r.enter())); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeCreateContainerResponse(w: ProtobufWriter, m: CreateContainerResponseInit): void {
+  if (m.adjust !== undefined) { const at = w.open(10); writeContainerAdjustment(w, m.adjust); w.close(at); }
+  if (m.update) for (const v of m.update) { const at = w.open(18); writeContainerUpdate(w, v); w.close(at); }
+  if (m.evict) for (const v of m.evict) { const at = w.open(26); writeContainerEviction(w, v); w.close(at); }
+}
+
+export interface Hook {
+  path: string;
+  args: string[];
+  env: string[];
+  timeout?: bigint;
+}
+export interface HookInit {
+  readonly path?: string | undefined;
+  readonly args?: readonly string[] | undefined;
+  readonly env?: readonly string[] | undefined;
+  readonly timeout?: bigint | undefined;
+}
+function emptyHook(): Hook {
+  return { path: "", args: [], env: [] };
+}
+export function readHook(r: ProtobufReader, end: number, m: Hook = emptyHook()): Hook {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.path = r.string(); break;
+      case 18: m.args.push(r.string()); break;
+      case 26: m.env.push(r.string()); break;
+      case 34: m.timeout = readOptionalInt(r, r.enter(), m.timeout); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeHook(w: ProtobufWriter, m: HookInit): void {
+  if (m.path) w.string(10, m.path);
+  if (m.args) for (const v of m.args) w.string(18, v);
+  if (m.env) for (const v of m.env) w.string(26, v);
+  if (m.timeout !== undefined) { const at = w.open(34); writeOptionalInt(w, m.timeout); w.close(at); }
+}
+
+export interface Hooks {
+  prestart: Hook[];
+  createRuntime: Hook[];
+  createContainer: Hook[];
+  startContainer: Hook[];
+  poststart: Hook[];
+  poststop: Hook[];
+}
+export interface HooksInit {
+  readonly prestart?: readonly HookInit[] | undefined;
+  readonly createRuntime?: readonly HookInit[] | undefined;
+  readonly createContainer?: readonly HookInit[] | undefined;
+  readonly startContainer?: readonly HookInit[] | undefined;
+  readonly poststart?: readonly HookInit[] | undefined;
+  readonly poststop?: readonly HookInit[] | undefined;
+}
+function emptyHooks(): Hooks {
+  return { prestart: [], createRuntime: [], createContainer: [], startContainer: [], poststart: [], poststop: [] };
+}
+export function readHooks(r: ProtobufReader, end: number, m: Hooks = emptyHooks()): Hooks {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.prestart.push(readHook(r, r.enter())); break;
+      case 18: m.createRuntime.push(readHook(r, r.enter())); break;
+      case 26: m.createContainer.push(readHook(r, r.enter())); break;
+      case 34: m.startContainer.push(readHook(r, r.enter())); break;
+      case 42: m.poststart.push(readHook(r, r.enter())); break;
+      case 50: m.poststop.push(readHook(r, r.enter())); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeHooks(w: ProtobufWriter, m: HooksInit): void {
+  if (m.prestart) for (const v of m.prestart) { const at = w.open(10); writeHook(w, v); w.close(at); }
+  if (m.createRuntime) for (const v of m.createRuntime) { const at = w.open(18); writeHook(w, v); w.close(at); }
+  if (m.createContainer) for (const v of m.createContainer) { const at = w.open(26); writeHook(w, v); w.close(at); }
+  if (m.startContainer) for (const v of m.startContainer) { const at = w.open(34); writeHook(w, v); w.close(at); }
+  if (m.poststart) for (const v of m.poststart) { const at = w.open(42); writeHook(w, v); w.close(at); }
+  if (m.poststop) for (const v of m.poststop) { const at = w.open(50); writeHook(w, v); w.close(at); }
+}
+
+export interface HugepageLimit {
+  pageSize: string;
+  limit: bigint;
+}
+export interface HugepageLimitInit {
+  readonly pageSize?: string | undefined;
+  readonly limit?: bigint | undefined;
+}
+function emptyHugepageLimit(): HugepageLimit {
+  return { pageSize: "", limit: 0n };
+}
+export function readHugepageLimit(r: ProtobufReader, end: number, m: HugepageLimit = emptyHugepageLimit()): HugepageLimit {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.pageSize = r.string(); break;
+      case 16: m.limit = r.uint64(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeHugepageLimit(w: ProtobufWriter, m: HugepageLimitInit): void {
+  if (m.pageSize) w.string(10, m.pageSize);
+  if (m.limit) w.uint64(16, m.limit);
+}
+
+export interface Image {
+  name: string;
+  digest: string;
+  configDigest: string;
+}
+export interface ImageInit {
+  readonly name?: string | undefined;
+  readonly digest?: string | undefined;
+  readonly configDigest?: string | undefined;
+}
+function emptyImage(): Image {
+  return { name: "", digest: "", configDigest: "" };
+}
+export function readImage(r: ProtobufReader, end: number, m: Image = emptyImage()): Image {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.name = r.string(); break;
+      case 18: m.digest = r.string(); break;
+      case 26: m.configDigest = r.string(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeImage(w: ProtobufWriter, m: ImageInit): void {
+  if (m.name) w.string(10, m.name);
+  if (m.digest) w.string(18, m.digest);
+  if (m.configDigest) w.string(26, m.configDigest);
+}
+
+export interface KeyValue {
+  key: string;
+  value: string;
+}
+export interface KeyValueInit {
+  readonly key?: string | undefined;
+  readonly value?: string | undefined;
+}
+function emptyKeyValue(): KeyValue {
+  return { key: "", value: "" };
+}
+export function readKeyValue(r: ProtobufReader, end: number, m: KeyValue = emptyKeyValue()): KeyValue {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.key = r.string(); break;
+      case 18: m.value = r.string(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeKeyValue(w: ProtobufWriter, m: KeyValueInit): void {
+  if (m.key) w.string(10, m.key);
+  if (m.value) w.string(18, m.value);
+}
+
+export interface LinuxCPU {
+  shares?: bigint;
+  quota?: bigint;
+  period?: bigint;
+  realtimeRuntime?: bigint;
+  realtimePeriod?: bigint;
+  cpus: string;
+  mems: string;
+}
+export interface LinuxCPUInit {
+  readonly shares?: bigint | undefined;
+  readonly quota?: bigint | undefined;
+  readonly period?: bigint | undefined;
+  readonly realtimeRuntime?: bigint | undefined;
+  readonly realtimePeriod?: bigint | undefined;
+  readonly cpus?: string | undefined;
+  readonly mems?: string | undefined;
+}
+function emptyLinuxCPU(): LinuxCPU {
+  return { cpus: "", mems: "" };
+}
+export function readLinuxCPU(r: ProtobufReader, end: number, m: LinuxCPU = emptyLinuxCPU()): LinuxCPU {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.shares = readOptionalUInt64(r, r.enter(), m.shares); break;
+      case 18: m.quota = readOptionalInt64(r, r.enter(), m.quota); break;
+      case 26: m.period = readOptionalUInt64(r, r.enter(), m.period); break;
+      case 34: m.realtimeRuntime = readOptionalInt64(r, r.enter(), m.realtimeRuntime); break;
+      case 42: m.realtimePeriod = readOptionalUInt64(r, r.enter(), m.realtimePeriod); break;
+      case 50: m.cpus = r.string(); break;
+      case 58: m.mems = r.string(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxCPU(w: ProtobufWriter, m: LinuxCPUInit): void {
+  if (m.shares !== undefined) { const at = w.open(10); writeOptionalUInt64(w, m.shares); w.close(at); }
+  if (m.quota !== undefined) { const at = w.open(18); writeOptionalInt64(w, m.quota); w.close(at); }
+  if (m.period !== undefined) { const at = w.open(26); writeOptionalUInt64(w, m.period); w.close(at); }
+  if (m.realtimeRuntime !== undefined) { const at = w.open(34); writeOptionalInt64(w, m.realtimeRuntime); w.close(at); }
+  if (m.realtimePeriod !== undefined) { const at = w.open(42); writeOptionalUInt64(w, m.realtimePeriod); w.close(at); }
+  if (m.cpus) w.string(50, m.cpus);
+  if (m.mems) w.string(58, m.mems);
+}
+
+export interface LinuxContainer {
+  namespaces: LinuxNamespace[];
+  devices: LinuxDevice[];
+  resources?: LinuxResources;
+  oomScoreAdj?: bigint;
+  cgroupsPath: string;
+  ioPriority?: LinuxIOPriority;
+  seccompProfile?: SecurityProfile;
+  seccompPolicy?: LinuxSeccomp;
+  sysctl: Record<string, string>;
+  netDevices: Record<string, LinuxNetDevice>;
+  scheduler?: LinuxScheduler;
+  rdt?: LinuxRdt;
+}
+export interface LinuxContainerInit {
+  readonly namespaces?: readonly LinuxNamespaceInit[] | undefined;
+  readonly devices?: readonly LinuxDeviceInit[] | undefined;
+  readonly resources?: LinuxResourcesInit | undefined;
+  readonly oomScoreAdj?: bigint | undefined;
+  readonly cgroupsPath?: string | undefined;
+  readonly ioPriority?: LinuxIOPriorityInit | undefined;
+  readonly seccompProfile?: SecurityProfileInit | undefined;
+  readonly seccompPolicy?: LinuxSeccompInit | undefined;
+  readonly sysctl?: Readonly<Record<string, string>> | undefined;
+  readonly netDevices?: Readonly<Record<string, LinuxNetDeviceInit>> | undefined;
+  readonly scheduler?: LinuxSchedulerInit | undefined;
+  readonly rdt?: LinuxRdtInit | undefined;
+}
+function emptyLinuxContainer(): LinuxContainer {
+  return { namespaces: [], devices: [], cgroupsPath: "", sysctl: emptyMap(), netDevices: emptyMap() };
+}
+export function readLinuxContainer(r: ProtobufReader, end: number, m: LinuxContainer = emptyLinuxContainer()): LinuxContainer {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.namespaces.push(readLinuxNamespace(r, r.enter())); break;
+      case 18: m.devices.push(readLinuxDevice(r, r.enter())); break;
+      case 26: m.resources = readLinuxResources(r, r.enter(), m.resources); break;
+      case 34: m.oomScoreAdj = readOptionalInt(r, r.enter(), m.oomScoreAdj); break;
+      case 42: m.cgroupsPath = r.string(); break;
+      case 50: m.ioPriority = readLinuxIOPriority(r, r.enter(), m.ioPriority); break;
+      case 58: m.seccompProfile = readSecurityProfile(r, r.enter(), m.seccompProfile); break;
+      case 66: m.seccompPolicy = readLinuxSeccomp(r, r.enter(), m.seccompPolicy); break;
+      case 74: readStringEntry(r, r.enter(), m.sysctl); break;
+      case 82: readLinuxNetDeviceEntry(r, r.enter(), m.netDevices); break;
+      case 90: m.scheduler = readLinuxScheduler(r, r.enter(), m.scheduler); break;
+      case 98: m.rdt = readLinuxRdt(r, r.enter(), m.rdt); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxContainer(w: ProtobufWriter, m: LinuxContainerInit): void {
+  if (m.namespaces) for (const v of m.namespaces) { const at = w.open(10); writeLinuxNamespace(w, v); w.close(at); }
+  if (m.devices) for (const v of m.devices) { const at = w.open(18); writeLinuxDevice(w, v); w.close(at); }
+  if (m.resources !== undefined) { const at = w.open(26); writeLinuxResources(w, m.resources); w.close(at); }
+  if (m.oomScoreAdj !== undefined) { const at = w.open(34); writeOptionalInt(w, m.oomScoreAdj); w.close(at); }
+  if (m.cgroupsPath) w.string(42, m.cgroupsPath);
+  if (m.ioPriority !== undefined) { const at = w.open(50); writeLinuxIOPriority(w, m.ioPriority); w.close(at); }
+  if (m.seccompProfile !== undefined) { const at = w.open(58); writeSecurityProfile(w, m.seccompProfile); w.close(at); }
+  if (m.seccompPolicy !== undefined) { const at = w.open(66); writeLinuxSeccomp(w, m.seccompPolicy); w.close(at); }
+  if (m.sysctl) for (const [k, v] of Object.entries(m.sysctl)) { const at = w.open(74); writeStringEntry(w, k, v); w.close(at); }
+  if (m.netDevices) for (const [k, v] of Object.entries(m.netDevices)) { const at = w.open(82); writeLinuxNetDeviceEntry(w, k, v); w.close(at); }
+  if (m.scheduler !== undefined) { const at = w.open(90); writeLinuxScheduler(w, m.scheduler); w.close(at); }
+  if (m.rdt !== undefined) { const at = w.open(98); writeLinuxRdt(w, m.rdt); w.close(at); }
+}
+
+export interface LinuxContainerAdjustment {
+  devices: LinuxDevice[];
+  resources?: LinuxResources;
+  cgroupsPath: string;
+  oomScoreAdj?: bigint;
+  ioPriority?: LinuxIOPriority;
+  seccompPolicy?: LinuxSeccomp;
+  namespaces: LinuxNamespace[];
+  sysctl: Record<string, string>;
+  netDevices: Record<string, LinuxNetDevice>;
+  scheduler?: LinuxScheduler;
+  rdt?: LinuxRdt;
+  memoryPolicy?: LinuxMemoryPolicy;
+}
+export interface LinuxContainerAdjustmentInit {
+  readonly devices?: readonly LinuxDeviceInit[] | undefined;
+  readonly resources?: LinuxResourcesInit | undefined;
+  readonly cgroupsPath?: string | undefined;
+  readonly oomScoreAdj?: bigint | undefined;
+  readonly ioPriority?: LinuxIOPriorityInit | undefined;
+  readonly seccompPolicy?: LinuxSeccompInit | undefined;
+  readonly namespaces?: readonly LinuxNamespaceInit[] | undefined;
+  readonly sysctl?: Readonly<Record<string, string>> | undefined;
+  readonly netDevices?: Readonly<Record<string, LinuxNetDeviceInit>> | undefined;
+  readonly scheduler?: LinuxSchedulerInit | undefined;
+  readonly rdt?: LinuxRdtInit | undefined;
+  readonly memoryPolicy?: LinuxMemoryPolicyInit | undefined;
+}
+function emptyLinuxContainerAdjustment(): LinuxContainerAdjustment {
+  return { devices: [], cgroupsPath: "", namespaces: [], sysctl: emptyMap(), netDevices: emptyMap() };
+}
+export function readLinuxContainerAdjustment(r: ProtobufReader, end: number, m: LinuxContainerAdjustment = emptyLinuxContainerAdjustment()): LinuxContainerAdjustment {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.devices.push(readLinuxDevice(r, r.enter())); break;
+      case 18: m.resources = readLinuxResources(r, r.enter(), m.resources); break;
+      case 26: m.cgroupsPath = r.string(); break;
+      case 34: m.oomScoreAdj = readOptionalInt(r, r.enter(), m.oomScoreAdj); break;
+      case 42: m.ioPriority = readLinuxIOPriority(r, r.enter(), m.ioPriority); break;
+      case 50: m.seccompPolicy = readLinuxSeccomp(r, r.enter(), m.seccompPolicy); break;
+      case 58: m.namespaces.push(readLinuxNamespace(r, r.enter())); break;
+      case 66: readStringEntry(r, r.enter(), m.sysctl); break;
+      case 74: readLinuxNetDeviceEntry(r, r.enter(), m.netDevices); break;
+      case 82: m.scheduler = readLinuxScheduler(r, r.enter(), m.scheduler); break;
+      case 90: m.rdt = readLinuxRdt(r, r.enter(), m.rdt); break;
+      case 98: m.memoryPolicy = readLinuxMemoryPolicy(r, r.enter(), m.memoryPolicy); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxContainerAdjustment(w: ProtobufWriter, m: LinuxContainerAdjustmentInit): void {
+  if (m.devices) for (const v of m.devices) { const at = w.open(10); writeLinuxDevice(w, v); w.close(at); }
+  if (m.resources !== undefined) { const at = w.open(18); writeLinuxResources(w, m.resources); w.close(at); }
+  if (m.cgroupsPath) w.string(26, m.cgroupsPath);
+  if (m.oomScoreAdj !== undefined) { const at = w.open(34); writeOptionalInt(w, m.oomScoreAdj); w.close(at); }
+  if (m.ioPriority !== undefined) { const at = w.open(42); writeLinuxIOPriority(w, m.ioPriority); w.close(at); }
+  if (m.seccompPolicy !== undefined) { const at = w.open(50); writeLinuxSeccomp(w, m.seccompPolicy); w.close(at); }
+  if (m.namespaces) for (const v of m.namespaces) { const at = w.open(58); writeLinuxNamespace(w, v); w.close(at); }
+  if (m.sysctl) for (const [k, v] of Object.entries(m.sysctl)) { const at = w.open(66); writeStringEntry(w, k, v); w.close(at); }
+  if (m.netDevices) for (const [k, v] of Object.entries(m.netDevices)) { const at = w.open(74); writeLinuxNetDeviceEntry(w, k, v); w.close(at); }
+  if (m.scheduler !== undefined) { const at = w.open(82); writeLinuxScheduler(w, m.scheduler); w.close(at); }
+  if (m.rdt !== undefined) { const at = w.open(90); writeLinuxRdt(w, m.rdt); w.close(at); }
+  if (m.memoryPolicy !== undefined) { const at = w.open(98); writeLinuxMemoryPolicy(w, m.memoryPolicy); w.close(at); }
+}
+
+export interface LinuxContainerUpdate {
+  resources?: LinuxResources;
+}
+export interface LinuxContainerUpdateInit {
+  readonly resources?: LinuxResourcesInit | undefined;
+}
+function emptyLinuxContainerUpdate(): LinuxContainerUpdate {
+  return {  };
+}
+export function readLinuxContainerUpdate(r: ProtobufReader, end: number, m: LinuxContainerUpdate = emptyLinuxContainerUpdate()): LinuxContainerUpdate {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.resources = readLinuxResources(r, r.enter(), m.resources); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxContainerUpdate(w: ProtobufWriter, m: LinuxContainerUpdateInit): void {
+  if (m.resources !== undefined) { const at = w.open(10); writeLinuxResources(w, m.resources); w.close(at); }
+}
+
+export interface LinuxDevice {
+  path: string;
+  type: string;
+  major: bigint;
+  minor: bigint;
+  fileMode?: number;
+  uid?: number;
+  gid?: number;
+}
+export interface LinuxDeviceInit {
+  readonly path?: string | undefined;
+  readonly type?: string | undefined;
+  readonly major?: bigint | undefined;
+  readonly minor?: bigint | undefined;
+  readonly fileMode?: number | undefined;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+}
+function emptyLinuxDevice(): LinuxDevice {
+  return { path: "", type: "", major: 0n, minor: 0n };
+}
+export function readLinuxDevice(r: ProtobufReader, end: number, m: LinuxDevice = emptyLinuxDevice()): LinuxDevice {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.path = r.string(); break;
+      case 18: m.type = r.string(); break;
+      case 24: m.major = r.int64(); break;
+      case 32: m.minor = r.int64(); break;
+      case 42: m.fileMode = readOptionalFileMode(r, r.enter(), m.fileMode); break;
+      case 50: m.uid = readOptionalUInt32(r, r.enter(), m.uid); break;
+      case 58: m.gid = readOptionalUInt32(r, r.enter(), m.gid); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxDevice(w: ProtobufWriter, m: LinuxDeviceInit): void {
+  if (m.path) w.string(10, m.path);
+  if (m.type) w.string(18, m.type);
+  if (m.major) w.int64(24, m.major);
+  if (m.minor) w.int64(32, m.minor);
+  if (m.fileMode !== undefined) { const at = w.open(42); writeOptionalFileMode(w, m.fileMode); w.close(at); }
+  if (m.uid !== undefined) { const at = w.open(50); writeOptionalUInt32(w, m.uid); w.close(at); }
+  if (m.gid !== undefined) { const at = w.open(58); writeOptionalUInt32(w, m.gid); w.close(at); }
+}
+
+export interface LinuxDeviceCgroup {
+  allow: boolean;
+  type: string;
+  major?: bigint;
+  minor?: bigint;
+  access: string;
+}
+export interface LinuxDeviceCgroupInit {
+  readonly allow?: boolean | undefined;
+  readonly type?: string | undefined;
+  readonly major?: bigint | undefined;
+  readonly minor?: bigint | undefined;
+  readonly access?: string | undefined;
+}
+function emptyLinuxDeviceCgroup(): LinuxDeviceCgroup {
+  return { allow: false, type: "", access: "" };
+}
+export function readLinuxDeviceCgroup(r: ProtobufReader, end: number, m: LinuxDeviceCgroup = emptyLinuxDeviceCgroup()): LinuxDeviceCgroup {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: m.allow = r.bool(); break;
+      case 18: m.type = r.string(); break;
+      case 26: m.major = readOptionalInt64(r, r.enter(), m.major); break;
+      case 34: m.minor = readOptionalInt64(r, r.enter(), m.minor); break;
+      case 42: m.access = r.string(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxDeviceCgroup(w: ProtobufWriter, m: LinuxDeviceCgroupInit): void {
+  if (m.allow) w.bool(8, m.allow);
+  if (m.type) w.string(18, m.type);
+  if (m.major !== undefined) { const at = w.open(26); writeOptionalInt64(w, m.major); w.close(at); }
+  if (m.minor !== undefined) { const at = w.open(34); writeOptionalInt64(w, m.minor); w.close(at); }
+  if (m.access) w.string(42, m.access);
+}
+
+export interface LinuxIOPriority {
+  class: IOPrioClass;
+  priority: number;
+}
+export interface LinuxIOPriorityInit {
+  readonly class?: IOPrioClass | undefined;
+  readonly priority?: number | undefined;
+}
+function emptyLinuxIOPriority(): LinuxIOPriority {
+  return { class: IOPrioClassNames[0], priority: 0 };
+}
+export function readLinuxIOPriority(r: ProtobufReader, end: number, m: LinuxIOPriority = emptyLinuxIOPriority()): LinuxIOPriority {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: m.class = readIOPrioClass(r); break;
+      case 16: m.priority = r.int32(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxIOPriority(w: ProtobufWriter, m: LinuxIOPriorityInit): void {
+  if (m.class && m.class !== IOPrioClassNames[0]) w.int32(8, IOPrioClassNumbers[m.class]);
+  if (m.priority) w.int32(16, m.priority);
+}
+
+export interface LinuxMemory {
+  limit?: bigint;
+  reservation?: bigint;
+  swap?: bigint;
+  kernel?: bigint;
+  kernelTcp?: bigint;
+  swappiness?: bigint;
+  disableOomKiller?: boolean;
+  useHierarchy?: boolean;
+}
+export interface LinuxMemoryInit {
+  readonly limit?: bigint | undefined;
+  readonly reservation?: bigint | undefined;
+  readonly swap?: bigint | undefined;
+  readonly kernel?: bigint | undefined;
+  readonly kernelTcp?: bigint | undefined;
+  readonly swappiness?: bigint | undefined;
+  readonly disableOomKiller?: boolean | undefined;
+  readonly useHierarchy?: boolean | undefined;
+}
+function emptyLinuxMemory(): LinuxMemory {
+  return {  };
+}
+export function readLinuxMemory(r: ProtobufReader, end: number, m: LinuxMemory = emptyLinuxMemory()): LinuxMemory {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.limit = readOptionalInt64(r, r.enter(), m.limit); break;
+      case 18: m.reservation = readOptionalInt64(r, r.enter(), m.reservation); break;
+      case 26: m.swap = readOptionalInt64(r, r.enter(), m.swap); break;
+      case 34: m.kernel = readOptionalInt64(r, r.enter(), m.kernel); break;
+      case 42: m.kernelTcp = readOptionalInt64(r, r.enter(), m.kernelTcp); break;
+      case 50: m.swappiness = readOptionalUInt64(r, r.enter(), m.swappiness); break;
+      case 58: m.disableOomKiller = readOptionalBool(r, r.enter(), m.disableOomKiller); break;
+      case 66: m.useHierarchy = readOptionalBool(r, r.enter(), m.useHierarchy); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxMemory(w: ProtobufWriter, m: LinuxMemoryInit): void {
+  if (m.limit !== undefined) { const at = w.open(10); writeOptionalInt64(w, m.limit); w.close(at); }
+  if (m.reservation !== undefined) { const at = w.open(18); writeOptionalInt64(w, m.reservation); w.close(at); }
+  if (m.swap !== undefined) { const at = w.open(26); writeOptionalInt64(w, m.swap); w.close(at); }
+  if (m.kernel !== undefined) { const at = w.open(34); writeOptionalInt64(w, m.kernel); w.close(at); }
+  if (m.kernelTcp !== undefined) { const at = w.open(42); writeOptionalInt64(w, m.kernelTcp); w.close(at); }
+  if (m.swappiness !== undefined) { const at = w.open(50); writeOptionalUInt64(w, m.swappiness); w.close(at); }
+  if (m.disableOomKiller !== undefined) { const at = w.open(58); writeOptionalBool(w, m.disableOomKiller); w.close(at); }
+  if (m.useHierarchy !== undefined) { const at = w.open(66); writeOptionalBool(w, m.useHierarchy); w.close(at); }
+}
+
+export interface LinuxMemoryPolicy {
+  mode: MpolMode;
+  nodes: string;
+  flags: MpolFlag[];
+}
+export interface LinuxMemoryPolicyInit {
+  readonly mode?: MpolMode | undefined;
+  readonly nodes?: string | undefined;
+  readonly flags?: readonly MpolFlag[] | undefined;
+}
+function emptyLinuxMemoryPolicy(): LinuxMemoryPolicy {
+  return { mode: MpolModeNames[0], nodes: "", flags: [] };
+}
+export function readLinuxMemoryPolicy(r: ProtobufReader, end: number, m: LinuxMemoryPolicy = emptyLinuxMemoryPolicy()): LinuxMemoryPolicy {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: m.mode = readMpolMode(r); break;
+      case 18: m.nodes = r.string(); break;
+      case 24: m.flags.push(readMpolFlag(r)); break;
+      case 26: for (const end = r.enter(); r.pos < end; ) m.flags.push(readMpolFlag(r)); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxMemoryPolicy(w: ProtobufWriter, m: LinuxMemoryPolicyInit): void {
+  if (m.mode && m.mode !== MpolModeNames[0]) w.int32(8, MpolModeNumbers[m.mode]);
+  if (m.nodes) w.string(18, m.nodes);
+  if (m.flags?.length) { const at = w.open(26); for (const v of m.flags) w.packedInt32(MpolFlagNumbers[v]); w.close(at); }
+}
+
+export interface LinuxNamespace {
+  type: string;
+  path: string;
+}
+export interface LinuxNamespaceInit {
+  readonly type?: string | undefined;
+  readonly path?: string | undefined;
+}
+function emptyLinuxNamespace(): LinuxNamespace {
+  return { type: "", path: "" };
+}
+export function readLinuxNamespace(r: ProtobufReader, end: number, m: LinuxNamespace = emptyLinuxNamespace()): LinuxNamespace {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.type = r.string(); break;
+      case 18: m.path = r.string(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxNamespace(w: ProtobufWriter, m: LinuxNamespaceInit): void {
+  if (m.type) w.string(10, m.type);
+  if (m.path) w.string(18, m.path);
+}
+
+export interface LinuxNetDevice {
+  name: string;
+}
+export interface LinuxNetDeviceInit {
+  readonly name?: string | undefined;
+}
+function emptyLinuxNetDevice(): LinuxNetDevice {
+  return { name: "" };
+}
+export function readLinuxNetDevice(r: ProtobufReader, end: number, m: LinuxNetDevice = emptyLinuxNetDevice()): LinuxNetDevice {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.name = r.string(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxNetDevice(w: ProtobufWriter, m: LinuxNetDeviceInit): void {
+  if (m.name) w.string(10, m.name);
+}
+
+export interface LinuxPids {
+  limit: bigint;
+}
+export interface LinuxPidsInit {
+  readonly limit?: bigint | undefined;
+}
+function emptyLinuxPids(): LinuxPids {
+  return { limit: 0n };
+}
+export function readLinuxPids(r: ProtobufReader, end: number, m: LinuxPids = emptyLinuxPids()): LinuxPids {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: m.limit = r.int64(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxPids(w: ProtobufWriter, m: LinuxPidsInit): void {
+  if (m.limit) w.int64(8, m.limit);
+}
+
+export interface LinuxPodSandbox {
+  podOverhead?: LinuxResources;
+  podResources?: LinuxResources;
+  cgroupParent: string;
+  cgroupsPath: string;
+  namespaces: LinuxNamespace[];
+  resources?: LinuxResources;
+}
+export interface LinuxPodSandboxInit {
+  readonly podOverhead?: LinuxResourcesInit | undefined;
+  readonly podResources?: LinuxResourcesInit | undefined;
+  readonly cgroupParent?: string | undefined;
+  readonly cgroupsPath?: string | undefined;
+  readonly namespaces?: readonly LinuxNamespaceInit[] | undefined;
+  readonly resources?: LinuxResourcesInit | undefined;
+}
+function emptyLinuxPodSandbox(): LinuxPodSandbox {
+  return { cgroupParent: "", cgroupsPath: "", namespaces: [] };
+}
+export function readLinuxPodSandbox(r: ProtobufReader, end: number, m: LinuxPodSandbox = emptyLinuxPodSandbox()): LinuxPodSandbox {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.podOverhead = readLinuxResources(r, r.enter(), m.podOverhead); break;
+      case 18: m.podResources = readLinuxResources(r, r.enter(), m.podResources); break;
+      case 26: m.cgroupParent = r.string(); break;
+      case 34: m.cgroupsPath = r.string(); break;
+      case 42: m.namespaces.push(readLinuxNamespace(r, r.enter())); break;
+      case 50: m.resources = readLinuxResources(r, r.enter(), m.resources); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxPodSandbox(w: ProtobufWriter, m: LinuxPodSandboxInit): void {
+  if (m.podOverhead !== undefined) { const at = w.open(10); writeLinuxResources(w, m.podOverhead); w.close(at); }
+  if (m.podResources !== undefined) { const at = w.open(18); writeLinuxResources(w, m.podResources); w.close(at); }
+  if (m.cgroupParent) w.string(26, m.cgroupParent);
+  if (m.cgroupsPath) w.string(34, m.cgroupsPath);
+  if (m.namespaces) for (const v of m.namespaces) { const at = w.open(42); writeLinuxNamespace(w, v); w.close(at); }
+  if (m.resources !== undefined) { const at = w.open(50); writeLinuxResources(w, m.resources); w.close(at); }
+}
+
+export interface LinuxRdt {
+  closId?: string;
+  schemata?: string[];
+  enableMonitoring?: boolean;
+  remove: boolean;
+}
+export interface LinuxRdtInit {
+  readonly closId?: string | undefined;
+  readonly schemata?: readonly string[] | undefined;
+  readonly enableMonitoring?: boolean | undefined;
+  readonly remove?: boolean | undefined;
+}
+function emptyLinuxRdt(): LinuxRdt {
+  return { remove: false };
+}
+export function readLinuxRdt(r: ProtobufReader, end: number, m: LinuxRdt = emptyLinuxRdt()): LinuxRdt {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.closId = readOptionalString(r, r.enter(), m.closId); break;
+      case 18: m.schemata = readOptionalRepeatedString(r, r.enter(), m.schemata); break;
+      case 26: m.enableMonitoring = readOptionalBool(r, r.enter(), m.enableMonitoring); break;
+      case 32: m.remove = r.bool(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxRdt(w: ProtobufWriter, m: LinuxRdtInit): void {
+  if (m.closId !== undefined) { const at = w.open(10); writeOptionalString(w, m.closId); w.close(at); }
+  if (m.schemata !== undefined) { const at = w.open(18); writeOptionalRepeatedString(w, m.schemata); w.close(at); }
+  if (m.enableMonitoring !== undefined) { const at = w.open(26); writeOptionalBool(w, m.enableMonitoring); w.close(at); }
+  if (m.remove) w.bool(32, m.remove);
+}
+
+export interface LinuxResources {
+  memory?: LinuxMemory;
+  cpu?: LinuxCPU;
+  hugepageLimits: HugepageLimit[];
+  blockioClass?: string;
+  rdtClass?: string;
+  unified: Record<string, string>;
+  devices: LinuxDeviceCgroup[];
+  pids?: LinuxPids;
+}
+export interface LinuxResourcesInit {
+  readonly memory?: LinuxMemoryInit | undefined;
+  readonly cpu?: LinuxCPUInit | undefined;
+  readonly hugepageLimits?: readonly HugepageLimitInit[] | undefined;
+  readonly blockioClass?: string | undefined;
+  readonly rdtClass?: string | undefined;
+  readonly unified?: Readonly<Record<string, string>> | undefined;
+  readonly devices?: readonly LinuxDeviceCgroupInit[] | undefined;
+  readonly pids?: LinuxPidsInit | undefined;
+}
+function emptyLinuxResources(): LinuxResources {
+  return { hugepageLimits: [], unified: emptyMap(), devices: [] };
+}
+export function readLinuxResources(r: ProtobufReader, end: number, m: LinuxResources = emptyLinuxResources()): LinuxResources {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.memory = readLinuxMemory(r, r.enter(), m.memory); break;
+      case 18: m.cpu = readLinuxCPU(r, r.enter(), m.cpu); break;
+      case 26: m.hugepageLimits.push(readHugepageLimit(r, r.enter())); break;
+      case 34: m.blockioClass = readOptionalString(r, r.enter(), m.blockioClass); break;
+      case 42: m.rdtClass = readOptionalString(r, r.enter(), m.rdtClass); break;
+      case 50: readStringEntry(r, r.enter(), m.unified); break;
+      case 58: m.devices.push(readLinuxDeviceCgroup(r, r.enter())); break;
+      case 66: m.pids = readLinuxPids(r, r.enter(), m.pids); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxResources(w: ProtobufWriter, m: LinuxResourcesInit): void {
+  if (m.memory !== undefined) { const at = w.open(10); writeLinuxMemory(w, m.memory); w.close(at); }
+  if (m.cpu !== undefined) { const at = w.open(18); writeLinuxCPU(w, m.cpu); w.close(at); }
+  if (m.hugepageLimits) for (const v of m.hugepageLimits) { const at = w.open(26); writeHugepageLimit(w, v); w.close(at); }
+  if (m.blockioClass !== undefined) { const at = w.open(34); writeOptionalString(w, m.blockioClass); w.close(at); }
+  if (m.rdtClass !== undefined) { const at = w.open(42); writeOptionalString(w, m.rdtClass); w.close(at); }
+  if (m.unified) for (const [k, v] of Object.entries(m.unified)) { const at = w.open(50); writeStringEntry(w, k, v); w.close(at); }
+  if (m.devices) for (const v of m.devices) { const at = w.open(58); writeLinuxDeviceCgroup(w, v); w.close(at); }
+  if (m.pids !== undefined) { const at = w.open(66); writeLinuxPids(w, m.pids); w.close(at); }
+}
+
+export interface LinuxScheduler {
+  policy: LinuxSchedulerPolicy;
+  nice: number;
+  priority: number;
+  flags: LinuxSchedulerFlag[];
+  runtime: bigint;
+  deadline: bigint;
+  period: bigint;
+}
+export interface LinuxSchedulerInit {
+  readonly policy?: LinuxSchedulerPolicy | undefined;
+  readonly nice?: number | undefined;
+  readonly priority?: number | undefined;
+  readonly flags?: readonly LinuxSchedulerFlag[] | undefined;
+  readonly runtime?: bigint | undefined;
+  readonly deadline?: bigint | undefined;
+  readonly period?: bigint | undefined;
+}
+function emptyLinuxScheduler(): LinuxScheduler {
+  return { policy: LinuxSchedulerPolicyNames[0], nice: 0, priority: 0, flags: [], runtime: 0n, deadline: 0n, period: 0n };
+}
+export function readLinuxScheduler(r: ProtobufReader, end: number, m: LinuxScheduler = emptyLinuxScheduler()): LinuxScheduler {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: m.policy = readLinuxSchedulerPolicy(r); break;
+      case 16: m.nice = r.int32(); break;
+      case 24: m.priority = r.int32(); break;
+      case 32: m.flags.push(readLinuxSchedulerFlag(r)); break;
+      case 34: for (const end = r.enter(); r.pos < end; ) m.flags.push(readLinuxSchedulerFlag(r)); break;
+      case 40: m.runtime = r.uint64(); break;
+      case 48: m.deadline = r.uint64(); break;
+      case 56: m.period = r.uint64(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxScheduler(w: ProtobufWriter, m: LinuxSchedulerInit): void {
+  if (m.policy && m.policy !== LinuxSchedulerPolicyNames[0]) w.int32(8, LinuxSchedulerPolicyNumbers[m.policy]);
+  if (m.nice) w.int32(16, m.nice);
+  if (m.priority) w.int32(24, m.priority);
+  if (m.flags?.length) { const at = w.open(34); for (const v of m.flags) w.packedInt32(LinuxSchedulerFlagNumbers[v]); w.close(at); }
+  if (m.runtime) w.uint64(40, m.runtime);
+  if (m.deadline) w.uint64(48, m.deadline);
+  if (m.period) w.uint64(56, m.period);
+}
+
+export interface LinuxSeccomp {
+  defaultAction: string;
+  defaultErrno?: number;
+  architectures: string[];
+  flags: string[];
+  listenerPath: string;
+  listenerMetadata: string;
+  syscalls: LinuxSyscall[];
+}
+export interface LinuxSeccompInit {
+  readonly defaultAction?: string | undefined;
+  readonly defaultErrno?: number | undefined;
+  readonly architectures?: readonly string[] | undefined;
+  readonly flags?: readonly string[] | undefined;
+  readonly listenerPath?: string | undefined;
+  readonly listenerMetadata?: string | undefined;
+  readonly syscalls?: readonly LinuxSyscallInit[] | undefined;
+}
+function emptyLinuxSeccomp(): LinuxSeccomp {
+  return { defaultAction: "", architectures: [], flags: [], listenerPath: "", listenerMetadata: "", syscalls: [] };
+}
+export function readLinuxSeccomp(r: ProtobufReader, end: number, m: LinuxSeccomp = emptyLinuxSeccomp()): LinuxSeccomp {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.defaultAction = r.string(); break;
+      case 18: m.defaultErrno = readOptionalUInt32(r, r.enter(), m.defaultErrno); break;
+      case 26: m.architectures.push(r.string()); break;
+      case 34: m.flags.push(r.string()); break;
+      case 42: m.listenerPath = r.string(); break;
+      case 50: m.listenerMetadata = r.string(); break;
+      case 58: m.syscalls.push(readLinuxSyscall(r, r.enter())); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxSeccomp(w: ProtobufWriter, m: LinuxSeccompInit): void {
+  if (m.defaultAction) w.string(10, m.defaultAction);
+  if (m.defaultErrno !== undefined) { const at = w.open(18); writeOptionalUInt32(w, m.defaultErrno); w.close(at); }
+  if (m.architectures) for (const v of m.architectures) w.string(26, v);
+  if (m.flags) for (const v of m.flags) w.string(34, v);
+  if (m.listenerPath) w.string(42, m.listenerPath);
+  if (m.listenerMetadata) w.string(50, m.listenerMetadata);
+  if (m.syscalls) for (const v of m.syscalls) { const at = w.open(58); writeLinuxSyscall(w, v); w.close(at); }
+}
+
+export interface LinuxSeccompArg {
+  index: number;
+  value: bigint;
+  valueTwo: bigint;
+  op: string;
+}
+export interface LinuxSeccompArgInit {
+  readonly index?: number | undefined;
+  readonly value?: bigint | undefined;
+  readonly valueTwo?: bigint | undefined;
+  readonly op?: string | undefined;
+}
+function emptyLinuxSeccompArg(): LinuxSeccompArg {
+  return { index: 0, value: 0n, valueTwo: 0n, op: "" };
+}
+export function readLinuxSeccompArg(r: ProtobufReader, end: number, m: LinuxSeccompArg = emptyLinuxSeccompArg()): LinuxSeccompArg {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: m.index = r.uint32(); break;
+      case 16: m.value = r.uint64(); break;
+      case 24: m.valueTwo = r.uint64(); break;
+      case 34: m.op = r.string(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxSeccompArg(w: ProtobufWriter, m: LinuxSeccompArgInit): void {
+  if (m.index) w.uint32(8, m.index);
+  if (m.value) w.uint64(16, m.value);
+  if (m.valueTwo) w.uint64(24, m.valueTwo);
+  if (m.op) w.string(34, m.op);
+}
+
+export interface LinuxSyscall {
+  names: string[];
+  action: string;
+  errnoRet?: number;
+  args: LinuxSeccompArg[];
+}
+export interface LinuxSyscallInit {
+  readonly names?: readonly string[] | undefined;
+  readonly action?: string | undefined;
+  readonly errnoRet?: number | undefined;
+  readonly args?: readonly LinuxSeccompArgInit[] | undefined;
+}
+function emptyLinuxSyscall(): LinuxSyscall {
+  return { names: [], action: "", args: [] };
+}
+export function readLinuxSyscall(r: ProtobufReader, end: number, m: LinuxSyscall = emptyLinuxSyscall()): LinuxSyscall {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.names.push(r.string()); break;
+      case 18: m.action = r.string(); break;
+      case 26: m.errnoRet = readOptionalUInt32(r, r.enter(), m.errnoRet); break;
+      case 34: m.args.push(readLinuxSeccompArg(r, r.enter())); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeLinuxSyscall(w: ProtobufWriter, m: LinuxSyscallInit): void {
+  if (m.names) for (const v of m.names) w.string(10, v);
+  if (m.action) w.string(18, m.action);
+  if (m.errnoRet !== undefined) { const at = w.open(26); writeOptionalUInt32(w, m.errnoRet); w.close(at); }
+  if (m.args) for (const v of m.args) { const at = w.open(34); writeLinuxSeccompArg(w, v); w.close(at); }
+}
+
+export interface Mount {
+  destination: string;
+  type: string;
+  source: string;
+  options: string[];
+}
+export interface MountInit {
+  readonly destination?: string | undefined;
+  readonly type?: string | undefined;
+  readonly source?: string | undefined;
+  readonly options?: readonly string[] | undefined;
+}
+function emptyMount(): Mount {
+  return { destination: "", type: "", source: "", options: [] };
+}
+export function readMount(r: ProtobufReader, end: number, m: Mount = emptyMount()): Mount {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.destination = r.string(); break;
+      case 18: m.type = r.string(); break;
+      case 26: m.source = r.string(); break;
+      case 34: m.options.push(r.string()); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeMount(w: ProtobufWriter, m: MountInit): void {
+  if (m.destination) w.string(10, m.destination);
+  if (m.type) w.string(18, m.type);
+  if (m.source) w.string(26, m.source);
+  if (m.options) for (const v of m.options) w.string(34, v);
+}
+
+export interface POSIXRlimit {
+  type: string;
+  hard: bigint;
+  soft: bigint;
+}
+export interface POSIXRlimitInit {
+  readonly type?: string | undefined;
+  readonly hard?: bigint | undefined;
+  readonly soft?: bigint | undefined;
+}
+function emptyPOSIXRlimit(): POSIXRlimit {
+  return { type: "", hard: 0n, soft: 0n };
+}
+export function readPOSIXRlimit(r: ProtobufReader, end: number, m: POSIXRlimit = emptyPOSIXRlimit()): POSIXRlimit {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.type = r.string(); break;
+      case 16: m.hard = r.uint64(); break;
+      case 24: m.soft = r.uint64(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writePOSIXRlimit(w: ProtobufWriter, m: POSIXRlimitInit): void {
+  if (m.type) w.string(10, m.type);
+  if (m.hard) w.uint64(16, m.hard);
+  if (m.soft) w.uint64(24, m.soft);
+}
+
+export interface PodSandbox {
+  id: string;
+  name: string;
+  uid: string;
+  namespace: string;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  runtimeHandler: string;
+  linux?: LinuxPodSandbox;
+  pid: number;
+  ips: string[];
+}
+export interface PodSandboxInit {
+  readonly id?: string | undefined;
+  readonly name?: string | undefined;
+  readonly uid?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly runtimeHandler?: string | undefined;
+  readonly linux?: LinuxPodSandboxInit | undefined;
+  readonly pid?: number | undefined;
+  readonly ips?: readonly string[] | undefined;
+}
+function emptyPodSandbox(): PodSandbox {
+  return { id: "", name: "", uid: "", namespace: "", labels: emptyMap(), annotations: emptyMap(), runtimeHandler: "", pid: 0, ips: [] };
+}
+export function readPodSandbox(r: ProtobufReader, end: number, m: PodSandbox = emptyPodSandbox()): PodSandbox {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.id = r.string(); break;
+      case 18: m.name = r.string(); break;
+      case 26: m.uid = r.string(); break;
+      case 34: m.namespace = r.string(); break;
+      case 42: readStringEntry(r, r.enter(), m.labels); break;
+      case 50: readStringEntry(r, r.enter(), m.annotations); break;
+      case 58: m.runtimeHandler = r.string(); break;
+      case 66: m.linux = readLinuxPodSandbox(r, r.enter(), m.linux); break;
+      case 72: m.pid = r.uint32(); break;
+      case 82: m.ips.push(r.string()); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writePodSandbox(w: ProtobufWriter, m: PodSandboxInit): void {
+  if (m.id) w.string(10, m.id);
+  if (m.name) w.string(18, m.name);
+  if (m.uid) w.string(26, m.uid);
+  if (m.namespace) w.string(34, m.namespace);
+  if (m.labels) for (const [k, v] of Object.entries(m.labels)) { const at = w.open(42); writeStringEntry(w, k, v); w.close(at); }
+  if (m.annotations) for (const [k, v] of Object.entries(m.annotations)) { const at = w.open(50); writeStringEntry(w, k, v); w.close(at); }
+  if (m.runtimeHandler) w.string(58, m.runtimeHandler);
+  if (m.linux !== undefined) { const at = w.open(66); writeLinuxPodSandbox(w, m.linux); w.close(at); }
+  if (m.pid) w.uint32(72, m.pid);
+  if (m.ips) for (const v of m.ips) w.string(82, v);
+}
+
+export interface RegisterPluginRequest {
+  pluginName: string;
+  pluginIdx: string;
+  NRIVersion: string;
+}
+export interface RegisterPluginRequestInit {
+  readonly pluginName?: string | undefined;
+  readonly pluginIdx?: string | undefined;
+  readonly NRIVersion?: string | undefined;
+}
+function emptyRegisterPluginRequest(): RegisterPluginRequest {
+  return { pluginName: "", pluginIdx: "", NRIVersion: "" };
+}
+export function readRegisterPluginRequest(r: ProtobufReader, end: number, m: RegisterPluginRequest = emptyRegisterPluginRequest()): RegisterPluginRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.pluginName = r.string(); break;
+      case 18: m.pluginIdx = r.string(); break;
+      case 26: m.NRIVersion = r.string(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeRegisterPluginRequest(w: ProtobufWriter, m: RegisterPluginRequestInit): void {
+  if (m.pluginName) w.string(10, m.pluginName);
+  if (m.pluginIdx) w.string(18, m.pluginIdx);
+  if (m.NRIVersion) w.string(26, m.NRIVersion);
+}
+
+export interface RunPodSandboxRequest {
+  pod?: PodSandbox;
+}
+export interface RunPodSandboxRequestInit {
+  readonly pod?: PodSandboxInit | undefined;
+}
+function emptyRunPodSandboxRequest(): RunPodSandboxRequest {
+  return {  };
+}
+export function readRunPodSandboxRequest(r: ProtobufReader, end: number, m: RunPodSandboxRequest = emptyRunPodSandboxRequest()): RunPodSandboxRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.pod = readPodSandbox(r, r.enter(), m.pod); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeRunPodSandboxRequest(w: ProtobufWriter, m: RunPodSandboxRequestInit): void {
+  if (m.pod !== undefined) { const at = w.open(10); writePodSandbox(w, m.pod); w.close(at); }
+}
+
+export interface SecurityProfile {
+  profileType: ProfileType;
+  localhostRef: string;
+}
+export interface SecurityProfileInit {
+  readonly profileType?: ProfileType | undefined;
+  readonly localhostRef?: string | undefined;
+}
+function emptySecurityProfile(): SecurityProfile {
+  return { profileType: ProfileTypeNames[0], localhostRef: "" };
+}
+export function readSecurityProfile(r: ProtobufReader, end: number, m: SecurityProfile = emptySecurityProfile()): SecurityProfile {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: m.profileType = readProfileType(r); break;
+      case 18: m.localhostRef = r.string(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeSecurityProfile(w: ProtobufWriter, m: SecurityProfileInit): void {
+  if (m.profileType && m.profileType !== ProfileTypeNames[0]) w.int32(8, ProfileTypeNumbers[m.profileType]);
+  if (m.localhostRef) w.string(18, m.localhostRef);
+}
+
+export interface StateChangeEvent {
+  event: Event;
+  pod?: PodSandbox;
+  container?: Container;
+}
+export interface StateChangeEventInit {
+  readonly event?: Event | undefined;
+  readonly pod?: PodSandboxInit | undefined;
+  readonly container?: ContainerInit | undefined;
+}
+function emptyStateChangeEvent(): StateChangeEvent {
+  return { event: EventNames[0] };
+}
+export function readStateChangeEvent(r: ProtobufReader, end: number, m: StateChangeEvent = emptyStateChangeEvent()): StateChangeEvent {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: m.event = readEvent(r); break;
+      case 18: m.pod = readPodSandbox(r, r.enter(), m.pod); break;
+      case 26: m.container = readContainer(r, r.enter(), m.container); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeStateChangeEvent(w: ProtobufWriter, m: StateChangeEventInit): void {
+  if (m.event && m.event !== EventNames[0]) w.int32(8, EventNumbers[m.event]);
+  if (m.pod !== undefined) { const at = w.open(18); writePodSandbox(w, m.pod); w.close(at); }
+  if (m.container !== undefined) { const at = w.open(26); writeContainer(w, m.container); w.close(at); }
+}
+
+export interface StopContainerResponse {
+  update: ContainerUpdate[];
+}
+export interface StopContainerResponseInit {
+  readonly update?: readonly ContainerUpdateInit[] | undefined;
+}
+function emptyStopContainerResponse(): StopContainerResponse {
+  return { update: [] };
+}
+export function readStopContainerResponse(r: ProtobufReader, end: number, m: StopContainerResponse = emptyStopContainerResponse()): StopContainerResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.update.push(readContainerUpdate(r, r.enter())); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeStopContainerResponse(w: ProtobufWriter, m: StopContainerResponseInit): void {
+  if (m.update) for (const v of m.update) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
+}
+
+export interface SynchronizeRequest {
+  pods: PodSandbox[];
+  containers: Container[];
+  more: boolean;
+}
+export interface SynchronizeRequestInit {
+  readonly pods?: readonly PodSandboxInit[] | undefined;
+  readonly containers?: readonly ContainerInit[] | undefined;
+  readonly more?: boolean | undefined;
+}
+function emptySynchronizeRequest(): SynchronizeRequest {
+  return { pods: [], containers: [], more: false };
+}
+export function readSynchronizeRequest(r: ProtobufReader, end: number, m: SynchronizeRequest = emptySynchronizeRequest()): SynchronizeRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.pods.push(readPodSandbox(r, r.enter())); break;
+      case 18: m.containers.push(readContainer(r, r.enter())); break;
+      case 24: m.more = r.bool(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeSynchronizeRequest(w: ProtobufWriter, m: SynchronizeRequestInit): void {
+  if (m.pods) for (const v of m.pods) { const at = w.open(10); writePodSandbox(w, v); w.close(at); }
+  if (m.containers) for (const v of m.containers) { const at = w.open(18); writeContainer(w, v); w.close(at); }
+  if (m.more) w.bool(24, m.more);
+}
+
+export interface SynchronizeResponse {
+  update: ContainerUpdate[];
+  more: boolean;
+}
+export interface SynchronizeResponseInit {
+  readonly update?: readonly ContainerUpdateInit[] | undefined;
+  readonly more?: boolean | undefined;
+}
+function emptySynchronizeResponse(): SynchronizeResponse {
+  return { update: [], more: false };
+}
+export function readSynchronizeResponse(r: ProtobufReader, end: number, m: SynchronizeResponse = emptySynchronizeResponse()): SynchronizeResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.update.push(readContainerUpdate(r, r.enter())); break;
+      case 16: m.more = r.bool(); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeSynchronizeResponse(w: ProtobufWriter, m: SynchronizeResponseInit): void {
+  if (m.update) for (const v of m.update) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
+  if (m.more) w.bool(16, m.more);
+}
+
+export interface UpdateContainerRequest {
+  pod?: PodSandbox;
+  container?: Container;
+  linuxResources?: LinuxResources;
+}
+export interface UpdateContainerRequestInit {
+  readonly pod?: PodSandboxInit | undefined;
+  readonly container?: ContainerInit | undefined;
+  readonly linuxResources?: LinuxResourcesInit | undefined;
+}
+function emptyUpdateContainerRequest(): UpdateContainerRequest {
+  return {  };
+}
+export function readUpdateContainerRequest(r: ProtobufReader, end: number, m: UpdateContainerRequest = emptyUpdateContainerRequest()): UpdateContainerRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.pod = readPodSandbox(r, r.enter(), m.pod); break;
+      case 18: m.container = readContainer(r, r.enter(), m.container); break;
+      case 26: m.linuxResources = readLinuxResources(r, r.enter(), m.linuxResources); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeUpdateContainerRequest(w: ProtobufWriter, m: UpdateContainerRequestInit): void {
+  if (m.pod !== undefined) { const at = w.open(10); writePodSandbox(w, m.pod); w.close(at); }
+  if (m.container !== undefined) { const at = w.open(18); writeContainer(w, m.container); w.close(at); }
+  if (m.linuxResources !== undefined) { const at = w.open(26); writeLinuxResources(w, m.linuxResources); w.close(at); }
+}
+
+export interface UpdateContainerResponse {
+  update: ContainerUpdate[];
+  evict: ContainerEviction[];
+}
+export interface UpdateContainerResponseInit {
+  readonly update?: readonly ContainerUpdateInit[] | undefined;
+  readonly evict?: readonly ContainerEvictionInit[] | undefined;
+}
+function emptyUpdateContainerResponse(): UpdateContainerResponse {
+  return { update: [], evict: [] };
+}
+export function readUpdateContainerResponse(r: ProtobufReader, end: number, m: UpdateContainerResponse = emptyUpdateContainerResponse()): UpdateContainerResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.update.push(readContainerUpdate(r, r.enter())); break;
+      case 18: m.evict.push(readContainerEviction(r, r.enter())); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeUpdateContainerResponse(w: ProtobufWriter, m: UpdateContainerResponseInit): void {
+  if (m.update) for (const v of m.update) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
+  if (m.evict) for (const v of m.evict) { const at = w.open(18); writeContainerEviction(w, v); w.close(at); }
+}
+
+export interface UpdateContainersRequest {
+  update: ContainerUpdate[];
+  evict: ContainerEviction[];
+}
+export interface UpdateContainersRequestInit {
+  readonly update?: readonly ContainerUpdateInit[] | undefined;
+  readonly evict?: readonly ContainerEvictionInit[] | undefined;
+}
+function emptyUpdateContainersRequest(): UpdateContainersRequest {
+  return { update: [], evict: [] };
+}
+export function readUpdateContainersRequest(r: ProtobufReader, end: number, m: UpdateContainersRequest = emptyUpdateContainersRequest()): UpdateContainersRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.update.push(readContainerUpdate(r, r.enter())); break;
+      case 18: m.evict.push(readContainerEviction(r, r.enter())); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeUpdateContainersRequest(w: ProtobufWriter, m: UpdateContainersRequestInit): void {
+  if (m.update) for (const v of m.update) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
+  if (m.evict) for (const v of m.evict) { const at = w.open(18); writeContainerEviction(w, v); w.close(at); }
+}
+
+export interface UpdateContainersResponse {
+  failed: ContainerUpdate[];
+}
+export interface UpdateContainersResponseInit {
+  readonly failed?: readonly ContainerUpdateInit[] | undefined;
+}
+function emptyUpdateContainersResponse(): UpdateContainersResponse {
+  return { failed: [] };
+}
+export function readUpdateContainersResponse(r: ProtobufReader, end: number, m: UpdateContainersResponse = emptyUpdateContainersResponse()): UpdateContainersResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.failed.push(readContainerUpdate(r, r.enter())); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeUpdateContainersResponse(w: ProtobufWriter, m: UpdateContainersResponseInit): void {
+  if (m.failed) for (const v of m.failed) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
+}
+
+export interface UpdatePodSandboxRequest {
+  pod?: PodSandbox;
+  overheadLinuxResources?: LinuxResources;
+  linuxResources?: LinuxResources;
+}
+export interface UpdatePodSandboxRequestInit {
+  readonly pod?: PodSandboxInit | undefined;
+  readonly overheadLinuxResources?: LinuxResourcesInit | undefined;
+  readonly linuxResources?: LinuxResourcesInit | undefined;
+}
+function emptyUpdatePodSandboxRequest(): UpdatePodSandboxRequest {
+  return {  };
+}
+export function readUpdatePodSandboxRequest(r: ProtobufReader, end: number, m: UpdatePodSandboxRequest = emptyUpdatePodSandboxRequest()): UpdatePodSandboxRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.pod = readPodSandbox(r, r.enter(), m.pod); break;
+      case 18: m.overheadLinuxResources = readLinuxResources(r, r.enter(), m.overheadLinuxResources); break;
+      case 26: m.linuxResources = readLinuxResources(r, r.enter(), m.linuxResources); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeUpdatePodSandboxRequest(w: ProtobufWriter, m: UpdatePodSandboxRequestInit): void {
+  if (m.pod !== undefined) { const at = w.open(10); writePodSandbox(w, m.pod); w.close(at); }
+  if (m.overheadLinuxResources !== undefined) { const at = w.open(18); writeLinuxResources(w, m.overheadLinuxResources); w.close(at); }
+  if (m.linuxResources !== undefined) { const at = w.open(26); writeLinuxResources(w, m.linuxResources); w.close(at); }
+}
+
+export interface User {
+  uid: number;
+  gid: number;
+  additionalGids: number[];
+}
+export interface UserInit {
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  readonly additionalGids?: readonly number[] | undefined;
+}
+function emptyUser(): User {
+  return { uid: 0, gid: 0, additionalGids: [] };
+}
+export function readUser(r: ProtobufReader, end: number, m: User = emptyUser()): User {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: m.uid = r.uint32(); break;
+      case 16: m.gid = r.uint32(); break;
+      case 24: m.additionalGids.push(r.uint32()); break;
+      case 26: for (const end = r.enter(); r.pos < end; ) m.additionalGids.push(r.uint32()); break;
+      default: r.skip(tag);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeUser(w: ProtobufWriter, m: UserInit): void {
+  if (m.uid) w.uint32(8, m.uid);
+  if (m.gid) w.uint32(16, m.gid);
+  if (m.additionalGids?.length) { const at = w.open(26); for (const v of m.additionalGids) w.packedUint32(v); w.close(at); }
+}
+
+// For printing: each field's name in the schema; one, list or map; a message's name, wrapper or plain; an enum's zero.
+export const shapes = {
+  CDIDevice: { name: ["name", "one", "plain"] },
+  ConfigureRequest: { config: ["config", "one", "plain"], runtimeName: ["runtime_name", "one", "plain"], runtimeVersion: ["runtime_version", "one", "plain"], registrationTimeout: ["registration_timeout", "one", "plain"], requestTimeout: ["request_timeout", "one", "plain"], NRIVersion: ["NRI_version", "one", "plain"] },
+  ConfigureResponse: { events: ["events", "one", "plain"] },
+  Container: { id: ["id", "one", "plain"], podSandboxId: ["pod_sandbox_id", "one", "plain"], name: ["name", "one", "plain"], state: ["state", "one", "plain", "CONTAINER_UNKNOWN"], labels: ["labels", "map", "plain"], annotations: ["annotations", "map", "plain"], args: ["args", "list", "plain"], env: ["env", "list", "plain"], mounts: ["mounts", "list", "Mount"], hooks: ["hooks", "one", "Hooks"], linux: ["linux", "one", "LinuxContainer"], pid: ["pid", "one", "plain"], rlimits: ["rlimits", "list", "POSIXRlimit"], createdAt: ["created_at", "one", "plain"], startedAt: ["started_at", "one", "plain"], finishedAt: ["finished_at", "one", "plain"], exitCode: ["exit_code", "one", "plain"], statusReason: ["status_reason", "one", "plain"], statusMessage: ["status_message", "one", "plain"], CDIDevices: ["CDI_devices", "list", "CDIDevice"], user: ["user", "one", "User"], image: ["image", "one", "Image"] },
+  ContainerAdjustment: { annotations: ["annotations", "map", "plain"], mounts: ["mounts", "list", "Mount"], env: ["env", "list", "KeyValue"], hooks: ["hooks", "one", "Hooks"], linux: ["linux", "one", "LinuxContainerAdjustment"], rlimits: ["rlimits", "list", "POSIXRlimit"], CDIDevices: ["CDI_devices", "list", "CDIDevice"], args: ["args", "list", "plain"] },
+  ContainerEviction: { containerId: ["container_id", "one", "plain"], reason: ["reason", "one", "plain"] },
+  ContainerUpdate: { containerId: ["container_id", "one", "plain"], linux: ["linux", "one", "LinuxContainerUpdate"], ignoreFailure: ["ignore_failure", "one", "plain"] },
+  CreateContainerRequest: { pod: ["pod", "one", "PodSandbox"], container: ["container", "one", "Container"] },
+  CreateContainerResponse: { adjust: ["adjust", "one", "ContainerAdjustment"], update: ["update", "list", "ContainerUpdate"], evict: ["evict", "list", "ContainerEviction"] },
+  Hook: { path: ["path", "one", "plain"], args: ["args", "list", "plain"], env: ["env", "list", "plain"], timeout: ["timeout", "one", "wrapper"] },
+  Hooks: { prestart: ["prestart", "list", "Hook"], createRuntime: ["create_runtime", "list", "Hook"], createContainer: ["create_container", "list", "Hook"], startContainer: ["start_container", "list", "Hook"], poststart: ["poststart", "list", "Hook"], poststop: ["poststop", "list", "Hook"] },
+  HugepageLimit: { pageSize: ["page_size", "one", "plain"], limit: ["limit", "one", "plain"] },
+  Image: { name: ["name", "one", "plain"], digest: ["digest", "one", "plain"], configDigest: ["config_digest", "one", "plain"] },
+  KeyValue: { key: ["key", "one", "plain"], value: ["value", "one", "plain"] },
+  LinuxCPU: { shares: ["shares", "one", "wrapper"], quota: ["quota", "one", "wrapper"], period: ["period", "one", "wrapper"], realtimeRuntime: ["realtime_runtime", "one", "wrapper"], realtimePeriod: ["realtime_period", "one", "wrapper"], cpus: ["cpus", "one", "plain"], mems: ["mems", "one", "plain"] },
+  LinuxContainer: { namespaces: ["namespaces", "list", "LinuxNamespace"], devices: ["devices", "list", "LinuxDevice"], resources: ["resources", "one", "LinuxResources"], oomScoreAdj: ["oom_score_adj", "one", "wrapper"], cgroupsPath: ["cgroups_path", "one", "plain"], ioPriority: ["io_priority", "one", "LinuxIOPriority"], seccompProfile: ["seccomp_profile", "one", "SecurityProfile"], seccompPolicy: ["seccomp_policy", "one", "LinuxSeccomp"], sysctl: ["sysctl", "map", "plain"], netDevices: ["net_devices", "map", "LinuxNetDevice"], scheduler: ["scheduler", "one", "LinuxScheduler"], rdt: ["rdt", "one", "LinuxRdt"] },
+  LinuxContainerAdjustment: { devices: ["devices", "list", "LinuxDevice"], resources: ["resources", "one", "LinuxResources"], cgroupsPath: ["cgroups_path", "one", "plain"], oomScoreAdj: ["oom_score_adj", "one", "wrapper"], ioPriority: ["io_priority", "one", "LinuxIOPriority"], seccompPolicy: ["seccomp_policy", "one", "LinuxSeccomp"], namespaces: ["namespaces", "list", "LinuxNamespace"], sysctl: ["sysctl", "map", "plain"], netDevices: ["net_devices", "map", "LinuxNetDevice"], scheduler: ["scheduler", "one", "LinuxScheduler"], rdt: ["rdt", "one", "LinuxRdt"], memoryPolicy: ["memory_policy", "one", "LinuxMemoryPolicy"] },
+  LinuxContainerUpdate: { resources: ["resources", "one", "LinuxResources"] },
+  LinuxDevice: { path: ["path", "one", "plain"], type: ["type", "one", "plain"], major: ["major", "one", "plain"], minor: ["minor", "one", "plain"], fileMode: ["file_mode", "one", "wrapper"], uid: ["uid", "one", "wrapper"], gid: ["gid", "one", "wrapper"] },
+  LinuxDeviceCgroup: { allow: ["allow", "one", "plain"], type: ["type", "one", "plain"], major: ["major", "one", "wrapper"], minor: ["minor", "one", "wrapper"], access: ["access", "one", "plain"] },
+  LinuxIOPriority: { class: ["class", "one", "plain", "IOPRIO_CLASS_NONE"], priority: ["priority", "one", "plain"] },
+  LinuxMemory: { limit: ["limit", "one", "wrapper"], reservation: ["reservation", "one", "wrapper"], swap: ["swap", "one", "wrapper"], kernel: ["kernel", "one", "wrapper"], kernelTcp: ["kernel_tcp", "one", "wrapper"], swappiness: ["swappiness", "one", "wrapper"], disableOomKiller: ["disable_oom_killer", "one", "wrapper"], useHierarchy: ["use_hierarchy", "one", "wrapper"] },
+  LinuxMemoryPolicy: { mode: ["mode", "one", "plain", "MPOL_DEFAULT"], nodes: ["nodes", "one", "plain"], flags: ["flags", "list", "plain", "MPOL_F_STATIC_NODES"] },
+  LinuxNamespace: { type: ["type", "one", "plain"], path: ["path", "one", "plain"] },
+  LinuxNetDevice: { name: ["name", "one", "plain"] },
+  LinuxPids: { limit: ["limit", "one", "plain"] },
+  LinuxPodSandbox: { podOverhead: ["pod_overhead", "one", "LinuxResources"], podResources: ["pod_resources", "one", "LinuxResources"], cgroupParent: ["cgroup_parent", "one", "plain"], cgroupsPath: ["cgroups_path", "one", "plain"], namespaces: ["namespaces", "list", "LinuxNamespace"], resources: ["resources", "one", "LinuxResources"] },
+  LinuxRdt: { closId: ["clos_id", "one", "wrapper"], schemata: ["schemata", "one", "wrapper"], enableMonitoring: ["enable_monitoring", "one", "wrapper"], remove: ["remove", "one", "plain"] },
+  LinuxResources: { memory: ["memory", "one", "LinuxMemory"], cpu: ["cpu", "one", "LinuxCPU"], hugepageLimits: ["hugepage_limits", "list", "HugepageLimit"], blockioClass: ["blockio_class", "one", "wrapper"], rdtClass: ["rdt_class", "one", "wrapper"], unified: ["unified", "map", "plain"], devices: ["devices", "list", "LinuxDeviceCgroup"], pids: ["pids", "one", "LinuxPids"] },
+  LinuxScheduler: { policy: ["policy", "one", "plain", "SCHED_NONE"], nice: ["nice", "one", "plain"], priority: ["priority", "one", "plain"], flags: ["flags", "list", "plain", "SCHED_FLAG_RESET_ON_FORK"], runtime: ["runtime", "one", "plain"], deadline: ["deadline", "one", "plain"], period: ["period", "one", "plain"] },
+  LinuxSeccomp: { defaultAction: ["default_action", "one", "plain"], defaultErrno: ["default_errno", "one", "wrapper"], architectures: ["architectures", "list", "plain"], flags: ["flags", "list", "plain"], listenerPath: ["listener_path", "one", "plain"], listenerMetadata: ["listener_metadata", "one", "plain"], syscalls: ["syscalls", "list", "LinuxSyscall"] },
+  LinuxSeccompArg: { index: ["index", "one", "plain"], value: ["value", "one", "plain"], valueTwo: ["value_two", "one", "plain"], op: ["op", "one", "plain"] },
+  LinuxSyscall: { names: ["names", "list", "plain"], action: ["action", "one", "plain"], errnoRet: ["errno_ret", "one", "wrapper"], args: ["args", "list", "LinuxSeccompArg"] },
+  Mount: { destination: ["destination", "one", "plain"], type: ["type", "one", "plain"], source: ["source", "one", "plain"], options: ["options", "list", "plain"] },
+  POSIXRlimit: { type: ["type", "one", "plain"], hard: ["hard", "one", "plain"], soft: ["soft", "one", "plain"] },
+  PodSandbox: { id: ["id", "one", "plain"], name: ["name", "one", "plain"], uid: ["uid", "one", "plain"], namespace: ["namespace", "one", "plain"], labels: ["labels", "map", "plain"], annotations: ["annotations", "map", "plain"], runtimeHandler: ["runtime_handler", "one", "plain"], linux: ["linux", "one", "LinuxPodSandbox"], pid: ["pid", "one", "plain"], ips: ["ips", "list", "plain"] },
+  RegisterPluginRequest: { pluginName: ["plugin_name", "one", "plain"], pluginIdx: ["plugin_idx", "one", "plain"], NRIVersion: ["NRI_version", "one", "plain"] },
+  RunPodSandboxRequest: { pod: ["pod", "one", "PodSandbox"] },
+  SecurityProfile: { profileType: ["profile_type", "one", "plain", "RUNTIME_DEFAULT"], localhostRef: ["localhost_ref", "one", "plain"] },
+  StateChangeEvent: { event: ["event", "one", "plain", "UNKNOWN"], pod: ["pod", "one", "PodSandbox"], container: ["container", "one", "Container"] },
+  StopContainerResponse: { update: ["update", "list", "ContainerUpdate"] },
+  SynchronizeRequest: { pods: ["pods", "list", "PodSandbox"], containers: ["containers", "list", "Container"], more: ["more", "one", "plain"] },
+  SynchronizeResponse: { update: ["update", "list", "ContainerUpdate"], more: ["more", "one", "plain"] },
+  UpdateContainerRequest: { pod: ["pod", "one", "PodSandbox"], container: ["container", "one", "Container"], linuxResources: ["linux_resources", "one", "LinuxResources"] },
+  UpdateContainerResponse: { update: ["update", "list", "ContainerUpdate"], evict: ["evict", "list", "ContainerEviction"] },
+  UpdateContainersRequest: { update: ["update", "list", "ContainerUpdate"], evict: ["evict", "list", "ContainerEviction"] },
+  UpdateContainersResponse: { failed: ["failed", "list", "ContainerUpdate"] },
+  UpdatePodSandboxRequest: { pod: ["pod", "one", "PodSandbox"], overheadLinuxResources: ["overhead_linux_resources", "one", "LinuxResources"], linuxResources: ["linux_resources", "one", "LinuxResources"] },
+  User: { uid: ["uid", "one", "plain"], gid: ["gid", "one", "plain"], additionalGids: ["additional_gids", "list", "plain"] },
+} as const;

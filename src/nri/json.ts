@@ -1,0 +1,68 @@
+import { shapes } from "../gen/nri.js";
+
+export type MessageName = keyof typeof shapes;
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+/** protobuf's own JSON names (cgroupsPath), or the schema's (cgroups_path) as the recordings have them. */
+export type JsonNames = "json" | "schema";
+
+type Shape = readonly [
+  schemaName: string,
+  shape: "one" | "list" | "map",
+  inner: MessageName | "wrapper" | "plain",
+  zeroOfEnum?: string,
+];
+
+/**
+ * A message in protobuf's JSON form: 64-bit integers as text, enum values by name, what has its default left out, and
+ * an `Optional*` value as `{"value": ...}`.
+ */
+export function messageToJson(name: MessageName, message: object, names: JsonNames = "json"): { [key: string]: Json } {
+  const fields: Record<string, Shape> = shapes[name];
+  const json: { [key: string]: Json } = emptyObject();
+  for (const [key, value] of Object.entries(message)) {
+    const shape = Object.hasOwn(fields, key) ? fields[key] : undefined;
+    if (shape === undefined || isDefault(value, shape)) continue;
+    json[names === "json" ? key : shape[0]] = fieldToJson(shape, value, names);
+  }
+  return json;
+}
+
+function fieldToJson([, shape, inner]: Shape, value: unknown, names: JsonNames): Json {
+  if (shape === "list" && Array.isArray(value)) return value.map((element) => valueToJson(inner, element, names));
+  if (shape !== "map" || !isObject(value)) return valueToJson(inner, value, names);
+  const map: { [key: string]: Json } = emptyObject();
+  for (const [key, element] of Object.entries(value)) map[key] = valueToJson(inner, element, names);
+  return map;
+}
+
+function valueToJson(inner: Shape[2], value: unknown, names: JsonNames): Json {
+  if (inner === "wrapper") return isZero(value) ? {} : { value: plainToJson(value) };
+  if (inner === "plain") return plainToJson(value);
+  return isObject(value) ? messageToJson(inner, value, names) : null;
+}
+
+function plainToJson(value: unknown): Json {
+  if (typeof value === "bigint") return value.toString();
+  if (Array.isArray(value)) return value.map(plainToJson);
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null;
+}
+
+/** Whether proto3 leaves the field out: a message and an `Optional*` value never, once they are there. */
+function isDefault(value: unknown, [, shape, inner, zeroOfEnum]: Shape): boolean {
+  if (value === undefined) return true;
+  if (shape === "one") return inner === "plain" && (isZero(value) || value === zeroOfEnum);
+  return Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0;
+}
+
+function isZero(value: unknown): boolean {
+  return value === 0 || value === 0n || value === "" || value === false || (Array.isArray(value) && value.length === 0);
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+function emptyObject(): { [key: string]: Json } {
+  return Object.create(null);
+}

@@ -1,0 +1,34 @@
+import { describe, expect, test } from "vitest";
+import {
+  containerRequest,
+  type MessageCodec,
+  stateChangeRequest,
+  updateContainerRequest,
+} from "../../src/nri/codec.js";
+import { type MessageName, messageToJson } from "../../src/nri/json.js";
+import { recordedCalls } from "./support/recordings.js";
+
+const requests: Record<string, [MessageName, MessageCodec<object>]> = {
+  StateChange: ["StateChangeEvent", stateChangeRequest],
+  CreateContainer: ["CreateContainerRequest", containerRequest],
+  UpdateContainer: ["UpdateContainerRequest", updateContainerRequest],
+  StopContainer: ["CreateContainerRequest", containerRequest],
+};
+const calls = recordedCalls();
+
+describe("every request that containerd 1.7.24 was recorded sending", () => {
+  test("is there to be read", () => {
+    expect(calls.length).toBeGreaterThanOrEqual(204);
+    expect(new Set(calls.map((call) => call.method))).toEqual(new Set(Object.keys(requests)));
+  });
+
+  test.each(calls)(
+    "$where $method reads as another implementation printed it, and writes as the same bytes",
+    (call) => {
+      const [name, codec] = requests[call.method] ?? ["StateChangeEvent", stateChangeRequest];
+      const message = codec.decode(call.payload);
+      expect(JSON.parse(JSON.stringify(messageToJson(name, message, "schema")))).toEqual(call.body);
+      expect(Buffer.from(codec.encode(message)).toString("hex")).toBe(Buffer.from(call.payload).toString("hex"));
+    },
+  );
+});

@@ -1,0 +1,69 @@
+import type { Socket } from "node:net";
+import { BridgeError } from "../errors.js";
+import { CloseEvent } from "./close-event.js";
+import type { Trunk } from "./trunk.js";
+
+/** Bytes that may wait for a peer that does not read; eight of the longest messages. */
+const MAX_QUEUED_BYTES = 32 * 1024 * 1024;
+
+/** How long an orderly close waits for the peer to take what is queued, in milliseconds. */
+const LINGER_MS = 1000;
+
+/** A connected unix socket as a trunk. Owns the socket from here on. */
+export class SocketTrunk implements Trunk {
+  private readonly ended = new CloseEvent();
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly maxQueuedBytes = MAX_QUEUED_BYTES,
+  ) {
+    // For good: after the close too an EPIPE may come, and an error event nobody listens to would end the process.
+    socket.on("error", (error) => this.ended.fire(broken(error)));
+    // The end of what the peer sends is the end of the connection; nothing is written to it any more.
+    socket.on("end", () => this.close());
+    socket.on("close", () => this.ended.fire());
+  }
+
+  write(parts: readonly Uint8Array[]): void {
+    if (this.ended.fired) return;
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (this.socket.writableLength + length > this.maxQueuedBytes) {
+      const waiting = this.socket.writableLength;
+      this.close(
+        new BridgeError("CONNECTION_CLOSED", `the peer does not read: ${waiting} bytes wait for it`, { waiting }),
+      );
+      return;
+    }
+    // Corked, the parts go out in one writev(2), and none of them is copied.
+    this.socket.cork();
+    for (const part of parts) this.socket.write(part);
+    this.socket.uncork();
+  }
+
+  onData(listener: (chunk: Uint8Array) => void): void {
+    this.socket.on("data", (chunk: Buffer) => {
+      // A plain Uint8Array: a Buffer's slice is a view where an array's is a copy.
+      if (!this.ended.fired) listener(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    });
+  }
+
+  onClose(listener: (error?: Error) => void): void {
+    this.ended.listen(listener);
+  }
+
+  close(error?: Error): void {
+    if (this.ended.fired) return;
+    this.ended.fire(error);
+    if (error !== undefined || this.socket.readableEnded) {
+      this.socket.destroy();
+      return;
+    }
+    const linger = setTimeout(() => this.socket.destroy(), LINGER_MS);
+    this.socket.once("close", () => clearTimeout(linger));
+    this.socket.destroySoon();
+  }
+}
+
+function broken(error: Error): BridgeError {
+  return new BridgeError("CONNECTION_CLOSED", `the connection broke: ${error.message}`, {}, { cause: error });
+}

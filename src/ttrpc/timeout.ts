@@ -1,0 +1,34 @@
+import { type Clock, Deadline } from "../deadline.js";
+
+/** The longest time that a Node timer takes, in milliseconds; a longer one would ring at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const NANOS_PER_MS = 1e6;
+
+/** The longest timeout_nano, an int64: some 292 years. */
+const MAX_TIMEOUT_NANO = 2n ** 63n - 1n;
+
+/** The time left as a request's timeout_nano; 0, which stands for none, when there is no end. */
+export function toTimeoutNano(deadline: Deadline): bigint {
+  const nanos = deadline.remainingMs() * NANOS_PER_MS;
+  if (nanos === Number.POSITIVE_INFINITY) return 0n;
+  const whole = BigInt(Math.max(1, Math.round(nanos)));
+  return whole < MAX_TIMEOUT_NANO ? whole : MAX_TIMEOUT_NANO;
+}
+
+/** The deadline that a request's timeout_nano sets from now; one below 0 has passed already. */
+export function toDeadline(timeoutNano: bigint, clock: Clock | undefined): Deadline {
+  return Deadline.after(timeoutNano === 0n ? Number.POSITIVE_INFINITY : Number(timeoutNano) / NANOS_PER_MS, clock);
+}
+
+/** Rings once, when the deadline has passed; never without one. Gives the function that cancels it. */
+export function alarm(deadline: Deadline, ring: () => void): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const wait = () => {
+    const leftMs = deadline.remainingMs();
+    if (leftMs === Number.POSITIVE_INFINITY) return;
+    timer = setTimeout(() => (deadline.expired ? ring() : wait()), Math.min(Math.ceil(leftMs), MAX_TIMER_MS));
+  };
+  wait();
+  return () => clearTimeout(timer);
+}

@@ -1,0 +1,25 @@
+// Builds the one file that a node runs: dist/nri-v01-bridge.mjs, with nothing beside it but Node.
+import { chmodSync, readFileSync } from "node:fs";
+import { build } from "esbuild";
+
+const root = new URL("..", import.meta.url);
+const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8"));
+const outfile = new URL("dist/nri-v01-bridge.mjs", root).pathname;
+
+await build({
+  entryPoints: [new URL("src/main.ts", root).pathname],
+  outfile,
+  bundle: true,
+  platform: "node",
+  target: "node20.19",
+  format: "esm",
+  minifySyntax: true,
+  legalComments: "eof",
+  define: { BRIDGE_VERSION: JSON.stringify(version) },
+  banner: {
+    // pino and protobufjs are CommonJS and call require.
+    js: '#!/usr/bin/env node\nimport{createRequire as nodeRequire}from"node:module";const require=nodeRequire(import.meta.url);',
+  },
+  logLevel: "warning",
+});
+chmodSync(outfile, 0o755);

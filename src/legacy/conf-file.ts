@@ -1,0 +1,52 @@
+import { readFileSync, statSync } from "node:fs";
+import { BridgeError, errorText } from "../errors.js";
+import { parseConfigList } from "../v01/config-list.js";
+import type { ConfigList } from "../v01/types.js";
+
+/** conf.json as it is at this moment. */
+export interface ConfFile {
+  readonly path: string;
+  /**
+   * Reads the list again when inode, mtime or size changed since the last time; a missing file is an empty list.
+   * @throws BridgeError CONF_LIST when it cannot be read or parsed, with containerd 1.6's text
+   */
+  read(): ConfigList;
+}
+
+/** compat: NRI v0.1's client ran no plugins, and said version 0.1, where there was no file. */
+const missing: ConfigList = { version: "0.1", plugins: [] };
+
+/** conf.json on disk. containerd 1.6 read it for every event; here an unchanged file costs one stat. */
+export function createConfFile(path: string): ConfFile {
+  let known: { readonly stamp: string; readonly list: ConfigList | BridgeError } | undefined;
+  return {
+    path,
+    read() {
+      const stamp = stampOf(path);
+      if (stamp === undefined) return missing;
+      if (known?.stamp !== stamp) known = { stamp, list: readList(path) };
+      if (known.list instanceof BridgeError) throw known.list;
+      return known.list;
+    },
+  };
+}
+
+/** What changes when the file does, by an edit in place as well as by a rename. */
+function stampOf(path: string): string | undefined {
+  try {
+    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+    return stat && `${stat.dev}:${stat.ino}:${stat.mtimeNs}:${stat.ctimeNs}:${stat.size}`;
+  } catch (error) {
+    throw new BridgeError("CONF_LIST", errorText(error), { file: path });
+  }
+}
+
+function readList(path: string): ConfigList | BridgeError {
+  try {
+    return parseConfigList(readFileSync(path));
+  } catch (error) {
+    if (error instanceof BridgeError)
+      return new BridgeError("CONF_LIST", error.message, { ...error.fields, file: path });
+    return new BridgeError("CONF_LIST", errorText(error), { file: path });
+  }
+}

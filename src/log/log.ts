@@ -1,0 +1,38 @@
+import pino from "pino";
+
+/** The logger that the rest of the code is given: pino's call shape, a constant sentence with fields before it. */
+export interface Log {
+  debug(fields: object, sentence: string): void;
+  info(fields: object, sentence: string): void;
+  warn(fields: object, sentence: string): void;
+  error(fields: object, sentence: string): void;
+}
+
+/** Where finished lines go. */
+export interface LogDestination {
+  write(line: string): void;
+}
+
+/**
+ * What never reaches a log: the conf of a plugin may hold secrets, and so may its environment. Request texts are not
+ * logged at all.
+ */
+const secretPaths = ["conf", "env", "environment", "*.conf", "*.env", "*.environment", "plugins[*].conf"];
+
+/** A logger of JSON lines. @param level the least level that is written */
+export function createLog(level: string, destination: LogDestination): Log {
+  return pino(
+    {
+      level,
+      base: { pid: process.pid },
+      messageKey: "msg",
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: secretPaths, censor: "[redacted]" },
+    },
+    destination,
+  );
+}
+
+/** A logger that writes nothing. */
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,0 +1,125 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { z } from "zod";
+import { BridgeError, errorText } from "../errors.js";
+
+/** One recorded NRI call. */
+export interface RecordedEvent {
+  /** 1 is the first of the recording. */
+  readonly index: number;
+  readonly method: string;
+  readonly timeoutNano: bigint;
+  readonly metadata: readonly (readonly [string, string])[];
+  /** The protobuf request, byte for byte. */
+  readonly payload: Uint8Array;
+}
+
+/** A conf.json and the event from which it holds; undefined where there was no file. */
+export interface RecordedConf {
+  readonly fromEvent: number;
+  readonly text: Uint8Array | undefined;
+}
+
+/** A scenario that can be played: what the runtime sent, with the configuration and the bundles of the time. */
+export interface Case {
+  readonly name: string;
+  readonly title: string;
+  readonly events: readonly RecordedEvent[];
+  readonly confs: readonly RecordedConf[];
+  readonly bundles: readonly { readonly path: string; readonly bytes: Uint8Array }[];
+  readonly runtime: { readonly name: string; readonly version: string; readonly dialect: "state-change" | "dedicated" };
+}
+
+const caseSchema = z.object({
+  title: z.string().optional(),
+  eventsFrom: z.string().optional(),
+  confs: z.array(z.object({ fromEvent: z.int().min(1), file: z.string() })).optional(),
+  runtime: z
+    .object({ name: z.string(), version: z.string(), dialect: z.enum(["state-change", "dedicated"]) })
+    .optional(),
+});
+
+const eventSchema = z.object({
+  method: z.string(),
+  timeoutNano: z.string().regex(/^\d+$/),
+  metadata: z.array(z.object({ key: z.string(), value: z.string() })).nullish(),
+  payloadBase64: z.base64(),
+});
+
+/**
+ * Reads a folder in the case format (case.json, events.jsonl, conf.json, bundles/), or a recording as it is
+ * (events.jsonl, bundle-*.json).
+ * @throws BridgeError USAGE that names the file and the line
+ */
+export function readCase(folder: string): Case {
+  const name = basename(resolve(folder));
+  if (!existsSync(folder))
+    throw new BridgeError("USAGE", `${folder}: no such folder; a case is a folder with events.jsonl`);
+  const about = parseFile(join(folder, "case.json"), caseSchema) ?? {};
+  const from = about.eventsFrom === undefined ? folder : join(folder, "..", about.eventsFrom);
+  const confs = about.confs ?? [{ fromEvent: 1, file: "conf.json" }];
+  return {
+    name,
+    title: about.title ?? name,
+    events: readEvents(join(from, "events.jsonl")),
+    confs: confs.map(({ fromEvent, file }) => ({ fromEvent, text: readIfThere(join(folder, file)) })),
+    bundles: readBundles(from),
+    runtime: about.runtime ?? { name: "containerd", version: "v1.7.24", dialect: "state-change" },
+  };
+}
+
+function readEvents(file: string): RecordedEvent[] {
+  const text = readIfThere(file)?.toString("utf8");
+  if (text === undefined)
+    throw new BridgeError("USAGE", `${file}: no such file; a case holds its events there, one a line`);
+  return text
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .map((line, at) => parseEvent(line, at + 1, `${file}:${at + 1}`));
+}
+
+function parseEvent(line: string, index: number, where: string): RecordedEvent {
+  const event = parseJson(line, eventSchema, where);
+  return {
+    index,
+    method: event.method,
+    timeoutNano: BigInt(event.timeoutNano),
+    metadata: (event.metadata ?? []).map(({ key, value }) => [key, value]),
+    payload: Buffer.from(event.payloadBase64, "base64"),
+  };
+}
+
+function readBundles(folder: string): Case["bundles"] {
+  const inside = join(folder, "bundles");
+  const files = existsSync(inside)
+    ? readdirSync(inside).map((name) => join(inside, name))
+    : readdirSync(folder)
+        .filter((name) => /^bundle-.*\.json$/.test(name))
+        .map((name) => join(folder, name));
+  // A bundle after an update is what the runtime wrote later; no event of the recording could see it.
+  return files.filter((file) => !file.includes("after-")).map((path) => ({ path, bytes: readFileSync(path) }));
+}
+
+function parseFile<T>(file: string, schema: z.ZodType<T>): T | undefined {
+  const text = readIfThere(file)?.toString("utf8");
+  return text === undefined ? undefined : parseJson(text, schema, file);
+}
+
+function parseJson<T>(text: string, schema: z.ZodType<T>, where: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new BridgeError("USAGE", `${where}: ${errorText(error)}`);
+  }
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new BridgeError("USAGE", `${where}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not a case"}`);
+  }
+  return parsed.data;
+}
+
+function readIfThere(file: string): Buffer | undefined {
+  return existsSync(file) ? readFileSync(file) : undefined;
+}

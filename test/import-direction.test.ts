@@ -1,0 +1,116 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const src = resolve(import.meta.dirname, "../src");
+
+/**
+ * Which room may know which. A room is a folder of src, or a file of src without its ending. `npm` lists packages and
+ * node: modules; "*" is anything.
+ */
+const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly npm: readonly string[] | "*" }> = {
+  errors: { rooms: [], npm: [] },
+  deadline: { rooms: [], npm: [] },
+  version: { rooms: [], npm: [] },
+  wire: { rooms: ["errors"], npm: [] },
+  transport: { rooms: ["wire", "errors", "deadline"], npm: ["node:net", "node:fs", "node:path"] },
+  gen: { rooms: [], npm: ["protobufjs"] },
+  ttrpc: { rooms: ["wire", "transport", "gen", "errors", "deadline"], npm: ["protobufjs"] },
+  nri: {
+    rooms: ["ttrpc", "transport", "wire", "gen", "oci", "errors", "deadline"],
+    npm: ["protobufjs", "node:child_process"],
+  },
+  gojson: { rooms: ["errors"], npm: [] },
+  oci: { rooms: ["gojson", "errors"], npm: [] },
+  v01: { rooms: ["gojson", "oci", "errors"], npm: [] },
+  translate: { rooms: ["v01", "nri", "oci"], npm: [] },
+  cgroup: { rooms: ["oci", "errors"], npm: ["node:fs"] },
+  host: { rooms: ["oci", "errors", "deadline"], npm: ["node:fs"] },
+  legacy: {
+    rooms: ["v01", "cgroup", "host", "errors", "deadline"],
+    npm: ["execa", "node:fs", "node:net", "node:path", "node:child_process", "node:os"],
+  },
+  state: { rooms: ["v01", "translate", "host", "errors", "deadline"], npm: ["node:fs"] },
+  config: { rooms: ["errors"], npm: ["zod", "yaml"] },
+  log: { rooms: [], npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"] },
+  bridge: {
+    rooms: [
+      "nri",
+      "v01",
+      "translate",
+      "legacy",
+      "cgroup",
+      "host",
+      "state",
+      "deadline",
+      "errors",
+      "oci",
+      "config",
+      "log",
+    ],
+    npm: [],
+  },
+  replay: { rooms: "*", npm: "*" },
+  cli: { rooms: "*", npm: "*" },
+  main: { rooms: "*", npm: "*" },
+};
+
+/** Rooms that only see the types of another one. */
+const typesOnly: readonly (readonly [string, string])[] = [
+  ["translate", "nri"],
+  ["ttrpc", "transport"],
+  ["bridge", "config"],
+  ["bridge", "log"],
+];
+
+function sourceFiles(folder: string): string[] {
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name);
+    return statSync(path).isDirectory() ? sourceFiles(path) : path.endsWith(".ts") ? [path] : [];
+  });
+}
+
+function roomOf(path: string): string {
+  const [first = ""] = relative(src, path).split("/");
+  return first.replace(/\.[jt]s$/, "");
+}
+
+const imports = sourceFiles(src).flatMap((file) =>
+  [
+    ...readFileSync(file, "utf8").matchAll(
+      /^(?:import|export)\s+(type\s)?[^;"']*?from\s+"([^"]+)"|import\("([^"]+)"\)/gm,
+    ),
+  ].map(([, type, from, late]) => ({
+    file: relative(src, file),
+    room: roomOf(file),
+    target: from ?? late ?? "",
+    typeOnly: type !== undefined,
+    targetRoom: (from ?? late ?? "").startsWith(".") ? roomOf(resolve(dirname(file), from ?? late ?? "")) : undefined,
+  })),
+);
+
+describe("the rooms of src", () => {
+  it("are all in the table", () => {
+    expect(new Set(imports.map((entry) => entry.room).filter((room) => !Object.hasOwn(rooms, room)))).toEqual(
+      new Set(),
+    );
+    expect(imports.length).toBeGreaterThan(50);
+  });
+
+  it.each(Object.entries(rooms))("%s imports only what it may know", (room, allowed) => {
+    const wrong = imports
+      .filter((entry) => entry.room === room && entry.targetRoom !== room)
+      .filter(({ target, targetRoom }) =>
+        targetRoom === undefined
+          ? allowed.npm !== "*" && !allowed.npm.some((name) => target === name || target.startsWith(`${name}/`))
+          : allowed.rooms !== "*" && !allowed.rooms.includes(targetRoom),
+      )
+      .map(({ file, target }) => `${file} imports ${target}`);
+    expect(wrong).toEqual([]);
+  });
+
+  it.each(typesOnly)("%s sees only the types of %s", (room, target) => {
+    const wrong = imports.filter((entry) => entry.room === room && entry.targetRoom === target && !entry.typeOnly);
+    expect(wrong.map(({ file, target: from }) => `${file} imports ${from}`)).toEqual([]);
+  });
+});

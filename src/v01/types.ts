@@ -1,7 +1,7 @@
+import type { RawJson } from "../gojson/raw.js";
 import type { LinuxResources } from "../oci/resources.js";
 
-/** A JSON value kept as the text that it will be written as: white space removed, `<` `>` `&` escaped as Go does. */
-export type RawJson = string & { readonly rawJson: unique symbol };
+export type { RawJson };
 
 /**
  * The state of a v0.1 request. containerd 1.6 sent create and delete; the type's other values come from the v0.1

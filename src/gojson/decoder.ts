@@ -1,0 +1,156 @@
+import { byteOf, type Fault, isSpace } from "./literals.js";
+import { quotedEnd, unquote } from "./unquote.js";
+import { decodeUtf8 } from "./utf8.js";
+
+/** What a JSON value is, in the words of Go's type errors. */
+export type Kind = "object" | "array" | "string" | "number" | "bool" | "null";
+
+/**
+ * Walks a scanned JSON value for the codecs. Like Go, it keeps the first type error and goes on: what fits is stored,
+ * what does not is skipped.
+ */
+export class Decoder {
+  /** The first value of a wrong type. */
+  typeFault: Fault | undefined;
+  #at: number;
+  readonly #bytes: Uint8Array;
+  /** The struct that is being filled, and the keys that lead to where we are. */
+  #struct = "";
+  readonly #path: string[] = [];
+
+  /** `bytes` must hold a value at `at` that a scan has accepted. */
+  constructor(bytes: Uint8Array, at: number) {
+    this.#bytes = bytes;
+    this.#at = at;
+  }
+
+  peek(): Kind {
+    this.#skipSpace();
+    switch (this.#bytes[this.#at]) {
+      case byteOf.openBrace:
+        return "object";
+      case byteOf.openBracket:
+        return "array";
+      case byteOf.quote:
+        return "string";
+      case byteOf.t:
+      case byteOf.f:
+        return "bool";
+      case byteOf.n:
+        return "null";
+      default:
+        return "number";
+    }
+  }
+
+  readString(): string {
+    const start = this.#at;
+    this.#at = quotedEnd(this.#bytes, start);
+    return unquote(this.#bytes, start + 1, this.#at - 1);
+  }
+
+  readBool(): boolean {
+    const isTrue = this.#bytes[this.#at] === byteOf.t;
+    this.skip();
+    return isTrue;
+  }
+
+  /** The spelling of a number. */
+  readNumber(): string {
+    const start = this.#at;
+    this.skip();
+    return decodeUtf8(this.#bytes.subarray(start, this.#at));
+  }
+
+  /** Skips a value and returns where it lies. */
+  readExtent(): { readonly bytes: Uint8Array; readonly start: number; readonly end: number } {
+    this.#skipSpace();
+    const start = this.#at;
+    this.skip();
+    return { bytes: this.#bytes, start, end: this.#at };
+  }
+
+  /** Reads an object: `readValue` must read or skip the value of each key. */
+  readObject(readValue: (key: string) => void): void {
+    this.#at++;
+    while (this.#moreOf(byteOf.closeBrace)) {
+      const key = this.readString();
+      this.#skipSpace();
+      this.#at++; // the colon
+      readValue(key);
+    }
+  }
+
+  /** Reads an array: `readElement` must read or skip each element. */
+  readArray(readElement: (index: number) => void): void {
+    this.#at++;
+    for (let index = 0; this.#moreOf(byteOf.closeBracket); index++) readElement(index);
+  }
+
+  /** Runs `read` as the reading of a struct's field, for the text of type errors. */
+  inField(struct: string, key: string, read: () => void): void {
+    const outer = this.#struct;
+    this.#struct = struct;
+    this.#path.push(key);
+    read();
+    this.#path.pop();
+    this.#struct = outer;
+  }
+
+  /** Skips a value whose type does not fit `goType`. */
+  refuse(goType: string, value: string = this.peek()): void {
+    this.#skipSpace();
+    this.saveTypeFault(value, goType, this.#at);
+    this.skip();
+  }
+
+  /** compat: encoding/json UnmarshalTypeError.Error; `value` is a kind, or a number that is out of range. */
+  saveTypeFault(value: string, goType: string, offset: number): void {
+    if (this.typeFault !== undefined) return;
+    const field = this.#path.length > 0 ? `struct field ${this.#struct}.${this.#path.join(".")}` : "value";
+    const reason = `json: cannot unmarshal ${value} into Go ${field} of type ${goType}`;
+    this.typeFault = { ok: false, reason, offset };
+  }
+
+  get offset(): number {
+    return this.#at;
+  }
+
+  skip(): void {
+    this.#skipSpace();
+    let depth = 0;
+    do {
+      const byte = this.#bytes[this.#at];
+      if (byte === byteOf.quote) {
+        this.#at = quotedEnd(this.#bytes, this.#at);
+      } else {
+        this.#at++;
+        if (byte === byteOf.openBrace || byte === byteOf.openBracket) depth++;
+        else if (byte === byteOf.closeBrace || byte === byteOf.closeBracket) depth--;
+        else if (depth === 0) while (isLiteralByte(this.#bytes[this.#at])) this.#at++;
+      }
+    } while (depth > 0);
+  }
+
+  /** Steps over the comma; false, and past it, at the closing byte. */
+  #moreOf(close: number): boolean {
+    this.#skipSpace();
+    if (this.#bytes[this.#at] === byteOf.comma) {
+      this.#at++;
+      this.#skipSpace();
+    }
+    if (this.#bytes[this.#at] !== close) return true;
+    this.#at++;
+    return false;
+  }
+
+  #skipSpace(): void {
+    while (isSpace(this.#bytes[this.#at])) this.#at++;
+  }
+}
+
+/** Whether a byte goes on with a number or a word. */
+function isLiteralByte(byte: number | undefined): boolean {
+  if (byte === undefined || isSpace(byte)) return false;
+  return byte !== byteOf.comma && byte !== byteOf.closeBrace && byte !== byteOf.closeBracket;
+}

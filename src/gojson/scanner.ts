@@ -1,0 +1,109 @@
+import { byteOf, cut, type Fault, fault, isSpace, scanLiteral, scanString } from "./literals.js";
+
+/** Where one JSON value lies in its bytes, `[start, end)`, without the white space around it. */
+export interface Extent {
+  readonly ok: true;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Checks that bytes are exactly one JSON value, as Go's json.Unmarshal does; the reason is its error text.
+ *
+ * compat: Go ends the text with a space to see whether a literal is complete, so a cut `nul` is "invalid character ' '
+ * in literal null (expecting 'l')" and only a text that could go on is an "unexpected end".
+ */
+export function scanDocument(bytes: Uint8Array): Extent | Fault {
+  const scan = scanValue(bytes);
+  if (!scan.ok) return scan;
+  const after = skipSpace(bytes, scan.end);
+  return after < bytes.length ? fault(bytes, after, "after top-level value") : scan;
+}
+
+/**
+ * Finds the first JSON value, as Go's json.Decoder does; what comes after it is not looked at.
+ *
+ * compat: no value at all is "EOF", a value that is cut off "unexpected EOF", whatever it lacks.
+ */
+export function scanFirstValue(bytes: Uint8Array): Extent | Fault {
+  const scan = scanValue(bytes);
+  if (scan.ok || scan.offset < bytes.length) return scan;
+  const blank = skipSpace(bytes, 0) === bytes.length;
+  return { ok: false, reason: blank ? "EOF" : "unexpected EOF", offset: scan.offset };
+}
+
+/** The first byte at or after `at` that is no white space. */
+export function skipSpace(bytes: Uint8Array, at: number): number {
+  let i = at;
+  while (isSpace(bytes[i])) i++;
+  return i;
+}
+
+const maxDepth = 10_000; // encoding/json maxNestingDepth
+const inObject = 1;
+const inArray = 0;
+
+/** Scans one value without recursion: containers are a stack of object or array, so depth costs a byte each. */
+function scanValue(bytes: Uint8Array): Extent | Fault {
+  const open: number[] = [];
+  const start = skipSpace(bytes, 0);
+  let at = start;
+  for (;;) {
+    // At the beginning of a value.
+    at = skipSpace(bytes, at);
+    const first = bytes[at];
+    if (first === undefined) return cut(bytes);
+    if (first === byteOf.openBrace || first === byteOf.openBracket) {
+      const container = first === byteOf.openBrace ? inObject : inArray;
+      if (open.push(container) > maxDepth) return fault(bytes, at, "exceeded max depth");
+      at = skipSpace(bytes, at + 1);
+      const empty = bytes[at] === (container === inObject ? byteOf.closeBrace : byteOf.closeBracket);
+      if (!empty) {
+        if (container === inArray) continue;
+        const key = scanKey(bytes, at);
+        if (typeof key !== "number") return key;
+        at = key;
+        continue;
+      }
+      // An empty container ends below, as one that holds values does.
+    } else {
+      const end = scanLiteral(bytes, at, first);
+      if (typeof end !== "number") return end;
+      at = end;
+    }
+
+    // After a value: close what ends here, until another value follows.
+    for (;;) {
+      const container = open.at(-1);
+      if (container === undefined) return { ok: true, start, end: at };
+      at = skipSpace(bytes, at);
+      const next = bytes[at];
+      if (next === undefined) return cut(bytes);
+      at++;
+      if (next === (container === inObject ? byteOf.closeBrace : byteOf.closeBracket)) {
+        open.pop();
+        continue;
+      }
+      if (next !== byteOf.comma) {
+        return fault(bytes, at - 1, container === inObject ? "after object key:value pair" : "after array element");
+      }
+      if (container === inArray) break;
+      const key = scanKey(bytes, at);
+      if (typeof key !== "number") return key;
+      at = key;
+      break;
+    }
+  }
+}
+
+/** Scans `"key" :` and returns where the value may begin. */
+function scanKey(bytes: Uint8Array, from: number): number | Fault {
+  const at = skipSpace(bytes, from);
+  if (at >= bytes.length) return cut(bytes);
+  if (bytes[at] !== byteOf.quote) return fault(bytes, at, "looking for beginning of object key string");
+  const end = scanString(bytes, at + 1);
+  if (typeof end !== "number") return end;
+  const colon = skipSpace(bytes, end);
+  if (colon >= bytes.length) return cut(bytes);
+  return bytes[colon] === byteOf.colon ? colon + 1 : fault(bytes, colon, "after object key");
+}

@@ -1,0 +1,74 @@
+/**
+ * UTF-8 as Go reads it: every byte that begins no valid sequence is one U+FFFD of its own, where the web's decoder
+ * takes several bytes together.
+ */
+
+/** The size of the UTF-8 sequence at `at`, 1 to 4; 0 when the byte there begins none. */
+export function runeSize(bytes: Uint8Array, at: number, end: number = bytes.length): 0 | 1 | 2 | 3 | 4 {
+  const first = bytes[at] ?? 0;
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  if (!continues(bytes, at + 1, end, secondByteMin(first), secondByteMax(first))) return 0;
+  if (first < 0xe0) return 2;
+  if (!continues(bytes, at + 2, end, 0x80, 0xbf)) return 0;
+  if (first < 0xf0) return 3;
+  return continues(bytes, at + 3, end, 0x80, 0xbf) ? 4 : 0;
+}
+
+/** The code point of the sequence of `size` bytes at `at`. */
+export function runeAt(bytes: Uint8Array, at: number, size: 1 | 2 | 3 | 4): number {
+  let rune = (bytes[at] ?? 0) & firstByteMask[size];
+  for (let i = at + 1; i < at + size; i++) rune = (rune << 6) | ((bytes[i] ?? 0) & 0x3f);
+  return rune;
+}
+
+/** The text of UTF-8 bytes, each invalid byte as one U+FFFD. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return strictUtf8.decode(bytes);
+  } catch {
+    return decodeInvalidUtf8(bytes);
+  }
+}
+
+export function encodeUtf8(text: string): Uint8Array {
+  return utf8.encode(text);
+}
+
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const utf8 = new TextEncoder();
+const firstByteMask = { 1: 0x7f, 2: 0x1f, 3: 0x0f, 4: 0x07 } as const;
+
+function decodeInvalidUtf8(bytes: Uint8Array): string {
+  const parts: string[] = [];
+  let validFrom = 0;
+  let at = 0;
+  while (at < bytes.length) {
+    const size = runeSize(bytes, at);
+    if (size !== 0) {
+      at += size;
+      continue;
+    }
+    if (validFrom < at) parts.push(strictUtf8.decode(bytes.subarray(validFrom, at)));
+    parts.push("\ufffd");
+    at++;
+    validFrom = at;
+  }
+  if (validFrom < at) parts.push(strictUtf8.decode(bytes.subarray(validFrom, at)));
+  return parts.join("");
+}
+
+function continues(bytes: Uint8Array, at: number, end: number, min: number, max: number): boolean {
+  if (at >= end) return false;
+  const byte = bytes[at] ?? 0;
+  return byte >= min && byte <= max;
+}
+
+// No overlong forms (E0, F0), no surrogates (ED), nothing above U+10FFFF (F4).
+function secondByteMin(first: number): number {
+  return first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+}
+
+function secondByteMax(first: number): number {
+  return first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+}

@@ -1,0 +1,40 @@
+import { formatString, formatStringMap } from "../gojson/format.js";
+import { formatResources } from "../oci/resources-json.js";
+import type { RawJson, Request, Spec } from "./types.js";
+
+/**
+ * The part of a request that all plugins of a chain share, from `"version"` to `"labels"`, without braces. Key order,
+ * escapes and what is left out are those of containerd 1.6.
+ */
+export function formatRequestBody(request: Request): string {
+  const { version, state, id, sandboxID, pid, spec, labels } = request;
+  let text = `"version":${formatString(version)},"state":${formatString(state)},"id":${formatString(id)}`;
+  if (sandboxID !== "") text += `,"sandboxID":${formatString(sandboxID)}`;
+  if (pid !== 0) text += `,"pid":${pid}`;
+  text += `,"spec":${formatSpec(spec)}`;
+  if (!isEmpty(labels)) text += `,"labels":${formatStringMap(labels)}`;
+  return text;
+}
+
+/**
+ * The request of one plugin: `body` with the plugin's own `conf` before it and, after it, what the plugins before it in
+ * the chain answered (texts of formatResult).
+ */
+export function spliceRequest(body: string, conf: RawJson | undefined, results: readonly string[]): string {
+  const before = conf === undefined ? "" : `"conf":${conf},`;
+  const after = results.length === 0 ? "" : `,"results":[${results.join(",")}]`;
+  return `{${before}${body}${after}}`;
+}
+
+function formatSpec(spec: Spec): string {
+  const { resources, namespaces, cgroupsPath, annotations } = spec;
+  let text = `{"resources":${resources === null ? "null" : formatResources(resources)}`;
+  if (!isEmpty(namespaces)) text += `,"namespaces":${formatStringMap(namespaces)}`;
+  if (cgroupsPath !== "") text += `,"cgroupsPath":${formatString(cgroupsPath)}`;
+  if (!isEmpty(annotations)) text += `,"annotations":${formatStringMap(annotations)}`;
+  return `${text}}`;
+}
+
+function isEmpty(map: Readonly<Record<string, string>>): boolean {
+  return Object.keys(map).length === 0;
+}

@@ -1,0 +1,58 @@
+import { type Codec, string } from "../gojson/codec.js";
+import { decodeDocument } from "../gojson/json.js";
+import { quote } from "../gojson/quote.js";
+import { map, struct } from "../gojson/struct.js";
+import type { Result } from "./types.js";
+
+/** What a plugin answered, or why its output is no result. */
+export type ParsedResult =
+  | { readonly ok: true; readonly result: Result }
+  | { readonly ok: false; readonly reason: string };
+
+/**
+ * Reads a plugin's whole stdout as containerd 1.6 did: keys in any letter case, unknown keys dropped, `null` and `{}`
+ * fine, anything around the one value an error. `reason` is the error of Go's encoding/json, word for word.
+ */
+export function parseResult(stdout: Uint8Array): ParsedResult {
+  const decoded = decodeDocument(stdout, result);
+  return decoded.ok ? { ok: true, result: decoded.value } : { ok: false, reason: decoded.reason };
+}
+
+/** A result as the later plugins of the chain get it: known keys only, `metadata` left out when empty. */
+export function formatResult(answer: Result): string {
+  return result.format(answer);
+}
+
+/**
+ * Why a plugin's run gave no result, in containerd 1.6's words. `exitCode` is -1 for a death by signal.
+ *
+ * compat: NRI v0.1.0 client.go invokePlugin: the exit code is told only when it is not 0.
+ */
+export function formatPluginError(reason: string, stdout: Uint8Array, exitCode: number): string {
+  const output = stdout.length === 0 ? "<empty>" : quote(stdout);
+  const exit = exitCode === 0 ? "" : ` exit code: ${exitCode}`;
+  return `failed to unmarshal plugin output: ${reason}: output: ${output}${exit}`;
+}
+
+/** Any failure of a plugin as the chain reports it. */
+export function formatChainError(type: string, failure: string): string {
+  return `plugin: ${type}: ${failure}`;
+}
+
+interface ResultFields {
+  plugin: string;
+  version: string;
+  error: string;
+  metadata: Record<string, string>;
+}
+
+const result: Codec<ResultFields> = struct<ResultFields>(
+  "v1.Result",
+  () => ({ plugin: "", version: "", error: "", metadata: {} }),
+  {
+    plugin: string(),
+    version: string(),
+    error: string(),
+    metadata: { ...map(string()), omitEmpty: true },
+  },
+);

@@ -1,0 +1,124 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { LinuxResources } from "../../src/oci/resources.js";
+import type { Request, Result } from "../../src/v01/types.js";
+
+/** One plugin run of a recorded scenario of containerd 1.6.20. */
+export interface Run {
+  readonly caseName: string;
+  readonly file: string;
+  readonly plugin: string;
+  readonly state: string;
+  readonly who: string;
+  /** Empty for a plugin that did not read its stdin. */
+  readonly request: Buffer;
+  readonly stdout: Buffer;
+}
+
+export interface Case {
+  readonly name: string;
+  readonly title: string;
+  /** conf.json, and what it was replaced by while the scenario ran. */
+  readonly confs: readonly Buffer[];
+  readonly runs: readonly Run[];
+  readonly errors: readonly { readonly method: string; readonly details: string }[];
+  /** The OCI config.json of each process that had one. */
+  readonly bundles: readonly { readonly role: string; readonly bytes: Buffer }[];
+}
+
+const casesDir = join(import.meta.dirname, "../../fixtures/cases");
+
+export function readCases(): Case[] {
+  return readdirSync(casesDir).map(readCase);
+}
+
+function readCase(name: string): Case {
+  const dir = join(casesDir, name);
+  const { title, criCalls } = JSON.parse(readFileSync(join(dir, "case.json"), "utf8"));
+  const errors: { method: string; details: string }[] = [];
+  for (const call of criCalls) {
+    if (call.error !== undefined) errors.push({ method: call.method, details: call.error.details });
+  }
+  return {
+    name,
+    title,
+    confs: listIfThere(dir, ".json")
+      .filter((file) => basename(file).startsWith("conf"))
+      .map((file) => readFileSync(file)),
+    runs: listIfThere(join(dir, "expected/runs"), ".request.json").map((file) => readRun(name, file)),
+    errors,
+    bundles: listIfThere(join(dir, "expected/bundles"), ".json").map((file) => ({
+      role: basename(file, ".json"),
+      bytes: readFileSync(file),
+    })),
+  };
+}
+
+function readRun(caseName: string, path: string): Run {
+  const stem = path.slice(0, -".request.json".length);
+  const [, plugin = "", state = "", who = ""] = /^\d+-(.+)-(\w+)-(\w+)$/.exec(basename(stem)) ?? [];
+  const stdout = `${stem}.stdout`;
+  return {
+    caseName,
+    file: basename(path),
+    plugin,
+    state,
+    who,
+    request: readFileSync(path),
+    stdout: existsSync(stdout) ? readStdout(stdout) : Buffer.alloc(0),
+  };
+}
+
+// The recorder of out-invalid-utf8 kept its U+FFFD encoded twice; the requests after it show the bytes that it printed.
+function readStdout(path: string): Buffer {
+  const bytes = readFileSync(path);
+  return bytes.includes("\u00ef\u00bf\u00bd") ? Buffer.from(bytes.toString(), "latin1") : bytes;
+}
+
+function listIfThere(dir: string, ending: string): string[] {
+  if (!existsSync(dir)) return [];
+  return readdirSync(dir)
+    .filter((file) => file.endsWith(ending))
+    .sort()
+    .map((file) => join(dir, file));
+}
+
+/** A request as this reader, which shares no code with the formatter, takes it apart. */
+export interface ReadRequest {
+  readonly request: Request;
+  readonly results: readonly Result[];
+  /** The text of `conf`. */
+  readonly conf: string | undefined;
+}
+
+export function readRequest(text: string): ReadRequest {
+  const fields = readJsonExactly(text);
+  const { version, state, id, sandboxID = "", pid = 0n, spec, labels = {}, results = [] } = fields;
+  const resources: LinuxResources | null = spec.resources;
+  const { namespaces = {}, cgroupsPath = "", annotations = {} } = spec;
+  return {
+    request: {
+      version,
+      state,
+      id,
+      sandboxID,
+      pid: Number(pid),
+      spec: { resources, namespaces, cgroupsPath, annotations },
+      labels,
+    },
+    results: results.map(({ metadata = {}, ...rest }) => ({ ...rest, metadata })),
+    conf: "conf" in fields ? text.slice('{"conf":'.length, text.indexOf(',"version":')) : undefined,
+  };
+}
+
+/** JSON with integers as bigint: each number outside of strings is made a string before JSON.parse sees it. */
+function readJsonExactly(text: string) {
+  const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) =>
+    token.startsWith('"') ? token : `{"$number":"${token}"}`,
+  );
+  return JSON.parse(marked, (_, value) => {
+    const spelling = value?.$number;
+    if (typeof spelling !== "string") return value;
+    return /^-?\d+$/.test(spelling) ? BigInt(spelling) : Number(spelling);
+  });
+}

@@ -1,0 +1,85 @@
+import { formatRequestBody, spliceRequest } from "../v01/request.js";
+import { formatChainError, formatResult } from "../v01/result.js";
+import type { ConfigList, Plugin, Request, Result } from "../v01/types.js";
+import { type Budget, planAsyncBudget, planPluginBudget } from "./budget.js";
+import { type InvokeContext, type InvokeOutcome, type InvokePolicy, invokePlugin } from "./invoke.js";
+
+/** What one plugin may do, and what its failure costs. */
+export interface PluginPolicy extends InvokePolicy {
+  /** `fail`: the chain ends with its error; `ignore`: the chain ends well; `continue`: the next plugin runs. */
+  readonly onFailure: "fail" | "ignore" | "continue";
+  /** Milliseconds for one run; null for what is left of the call, or 10 s for an observer. */
+  readonly timeoutMs: number | null;
+  /** An observer: the chain goes on without its answer, and later plugins see no result of it. */
+  readonly async?: boolean;
+}
+
+const observerTimeoutMs = 10_000;
+
+export interface ChainOptions {
+  readonly config: ConfigList;
+  readonly request: Request;
+  /** The whole chain's. */
+  readonly budget: Budget;
+  readonly policyFor: (plugin: string) => PluginPolicy;
+  readonly context: InvokeContext;
+  /** What plugins have answered for this request before: the results of an earlier phase. */
+  readonly earlierResults?: readonly Result[];
+  /** Gets the run of each observer, which goes on after the chain has ended. It never rejects. */
+  readonly onAsyncRun?: (run: Promise<InvokeOutcome>) => void;
+}
+
+export interface ChainOutcome {
+  /** What the plugins of this chain answered, in order, without those that failed. */
+  readonly results: readonly Result[];
+  /** Every plugin that was tried, in order; an observer's run goes to `onAsyncRun`. */
+  readonly runs: readonly InvokeOutcome[];
+  /** The failure that is the call's answer. `text`: `plugin: <type>: <why>`, as containerd 1.6 had it. */
+  readonly error: { readonly plugin: string; readonly text: string } | null;
+}
+
+/**
+ * Runs the plugins of conf.json one by one. Each sees what those before it answered; the first failure ends the chain,
+ * unless its policy says otherwise.
+ */
+export async function runChain(options: ChainOptions): Promise<ChainOutcome> {
+  const { config, request, policyFor } = options;
+  const body = formatRequestBody(request);
+  const formatted = (options.earlierResults ?? []).map(formatResult);
+  const results: Result[] = [];
+  const runs: InvokeOutcome[] = [];
+  for (const plugin of config.plugins) {
+    const policy = policyFor(plugin.type);
+    const running = runPlugin(plugin, spliceRequest(body, plugin.conf, formatted), policy, options);
+    if (policy.async) {
+      options.onAsyncRun?.(running);
+      continue;
+    }
+    const run = await running;
+    runs.push(run);
+    if (run.result !== undefined) {
+      results.push(run.result);
+      formatted.push(formatResult(run.result));
+    }
+    if (run.error === null || policy.onFailure === "continue") continue;
+    const text = formatChainError(plugin.type, run.error);
+    return { results, runs, error: policy.onFailure === "fail" ? { plugin: plugin.type, text } : null };
+  }
+  return { results, runs, error: null };
+}
+
+function runPlugin(plugin: Plugin, text: string, policy: PluginPolicy, options: ChainOptions): Promise<InvokeOutcome> {
+  const budget = policy.async
+    ? planAsyncBudget(policy.timeoutMs ?? observerTimeoutMs, options.budget.killAfterMs)
+    : planPluginBudget(options.budget, policy.timeoutMs);
+  return invokePlugin(
+    {
+      plugin: plugin.type,
+      state: options.request.state,
+      request: text,
+      budget,
+      policy,
+    },
+    options.context,
+  );
+}

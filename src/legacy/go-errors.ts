@@ -1,0 +1,37 @@
+/**
+ * The texts that Go prints for the system's error codes.
+ *
+ * compat: containerd 1.6 handed the errors of os/exec on as they are, and people search for them.
+ */
+const goErrnoTexts: Readonly<Record<string, string>> = {
+  E2BIG: "argument list too long",
+  EACCES: "permission denied",
+  EAGAIN: "resource temporarily unavailable",
+  EINVAL: "invalid argument",
+  EIO: "input/output error",
+  EISDIR: "is a directory",
+  ELIBBAD: "accessing a corrupted shared library",
+  ELOOP: "too many levels of symbolic links",
+  EMFILE: "too many open files",
+  ENAMETOOLONG: "file name too long",
+  ENFILE: "too many open files in system",
+  ENOENT: "no such file or directory",
+  ENOEXEC: "exec format error",
+  ENOMEM: "cannot allocate memory",
+  ENOTDIR: "not a directory",
+  EPERM: "operation not permitted",
+  ETXTBSY: "text file busy",
+};
+
+/** What Go says for a file that cannot be executed: `fork/exec /path: exec format error`. */
+export function formatStartError(path: string, code: string): string {
+  return `fork/exec ${path}: ${goErrnoTexts[code] ?? `errno ${code}`}`;
+}
+
+/** The system's error code of something thrown, such as `ENOENT`; `EIO` when it has none. */
+export function errorCode(thrown: unknown): string {
+  if (thrown instanceof Error && "code" in thrown && typeof thrown.code === "string") {
+    return thrown.code === "ERR_INVALID_ARG_VALUE" ? "EINVAL" : thrown.code;
+  }
+  return "EIO";
+}

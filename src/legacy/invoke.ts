@@ -1,0 +1,202 @@
+import { decodeUtf8, encodeUtf8 } from "../gojson/utf8.js";
+import { formatPluginError, parseResult } from "../v01/result.js";
+import type { Result, State } from "../v01/types.js";
+import type { Budget } from "./budget.js";
+import { formatStartError } from "./go-errors.js";
+import { findPlugin, type Lookup, type LookupOptions } from "./lookup.js";
+import { findPermissionFault } from "./permissions.js";
+import type { Spawner, SpawnOptions, SpawnResult } from "./spawner.js";
+
+export type Outcome =
+  /** It ran and reported no error. */
+  | "ok"
+  /** It reported an error itself, or exited with a status that `exitStatus: strict` takes for one. */
+  | "reported"
+  /** Its stdout is no result. */
+  | "bad-output"
+  | "not-found"
+  /** It is there and the system does not execute it. */
+  | "not-executable"
+  /** The bridge's configuration or the file's permissions forbid to run it. */
+  | "refused"
+  | "timed-out"
+  /** A signal that was not its time limit's ended it without a result. */
+  | "killed"
+  | "output-too-large"
+  /** There was no time left to begin. */
+  | "skipped";
+
+/** One plugin run, whatever became of it. */
+export interface InvokeOutcome {
+  /** The plugin's type in conf.json. */
+  readonly plugin: string;
+  /** The executable; "" when none was found. */
+  readonly path: string;
+  readonly state: State;
+  /** The exact text on its stdin. */
+  readonly request: string;
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** What it printed, invalid UTF-8 replaced. */
+  readonly stdout: string;
+  readonly stdoutBytes: Uint8Array;
+  readonly stderr: readonly string[];
+  readonly outcome: Outcome;
+  /** Why it failed, in containerd 1.6's words where it had any, without the `plugin: <type>: ` before it. */
+  readonly error: string | null;
+  /** What to do about the failure, where the error cannot say it. */
+  readonly hint: string | null;
+  /** Executables of the same name that another lookup order would have run. */
+  readonly shadowed: readonly string[];
+  /** Processes that it left running, as far as they are known. */
+  readonly survivors: readonly number[];
+  readonly result?: Result;
+  readonly durationMs: number;
+}
+
+/** How plugins are run here. */
+export interface InvokeContext {
+  readonly spawner: Spawner;
+  readonly lookup: LookupOptions;
+  /** `trust`: do not look at who can write a plugin. */
+  readonly permissions: "strict" | "trust";
+  readonly environmentFor: (plugin: string) => Readonly<Record<string, string>>;
+  /** Each line on a plugin's stderr, when it comes. */
+  readonly onStderrLine?: (plugin: string, line: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What one plugin is allowed. */
+export interface InvokePolicy {
+  /** `strict`: an exit status other than 0, or a signal, is a failure. */
+  readonly exitStatus: "ignore" | "strict";
+  readonly limits: SpawnOptions["limits"];
+  readonly killChildren: boolean;
+}
+
+export interface Invocation {
+  readonly plugin: string;
+  readonly state: State;
+  readonly request: string;
+  readonly budget: Budget;
+  readonly policy: InvokePolicy;
+}
+
+/** Runs `<plugin> invoke` with the request on its stdin. A failure is a value. */
+export async function invokePlugin(invocation: Invocation, context: InvokeContext): Promise<InvokeOutcome> {
+  const { plugin, budget, policy } = invocation;
+  const found = findPlugin(plugin, context.lookup);
+  if (!found.ok) {
+    return notRun(invocation, { outcome: found.reason, error: found.error, hint: found.hint });
+  }
+  const fault = context.permissions === "strict" ? findPermissionFault(found.path) : null;
+  if (fault !== null)
+    return notRun(invocation, { path: found.path, outcome: "refused", error: `refused to run ${fault}` });
+  if (budget.terminateAt.expired) {
+    const error = "not run: no time was left of the call's deadline";
+    return notRun(invocation, { path: found.path, outcome: "skipped", error, hint: timeRemedies.call });
+  }
+  const stderr: string[] = [];
+  const run = await context.spawner.run({
+    path: found.path,
+    // compat: argv[0] is the name in conf.json; there are plugins that behave by it.
+    argv0: plugin,
+    args: ["invoke"],
+    env: context.environmentFor(plugin),
+    cwd: "/",
+    stdin: encodeUtf8(invocation.request),
+    terminateAt: budget.terminateAt,
+    killAt: budget.killAt,
+    limits: policy.limits,
+    onStderrLine: (line) => {
+      stderr.push(line);
+      context.onStderrLine?.(plugin, line);
+    },
+    killChildren: policy.killChildren,
+    ...(context.signal === undefined ? {} : { signal: context.signal }),
+  });
+  return {
+    ...notRun(invocation, { path: found.path, outcome: "ok", error: null }),
+    ...judge(invocation, found, run),
+    exitCode: run.exitCode,
+    signal: run.signal,
+    stdout: decodeUtf8(run.stdout),
+    stdoutBytes: run.stdout,
+    stderr,
+    shadowed: found.shadowed,
+    survivors: run.survivors,
+    durationMs: run.durationMs,
+  };
+}
+
+type Judgement = Pick<InvokeOutcome, "outcome" | "error" | "hint" | "result">;
+
+function judge(invocation: Invocation, found: Lookup & { readonly ok: true }, run: SpawnResult): Judgement {
+  const { budget, policy, plugin } = invocation;
+  if (run.startError !== undefined) {
+    const { code, detail } = run.startError;
+    const path = plugin.includes("/") ? plugin : found.path;
+    return failed("not-executable", formatStartError(path, code), detail ?? startHints[code] ?? null);
+  }
+  if (run.outputTooLarge) {
+    const error = `printed more than ${policy.limits.stdoutBytes} bytes on stdout and was ended`;
+    return failed("output-too-large", error, "limits.stdoutBytes sets the limit");
+  }
+  const parsed = parseResult(run.stdout);
+  // One that was told to end, and ended by itself with a result, was in time.
+  const answered = parsed.ok && run.exitCode === 0;
+  if (run.timedOut && !answered) {
+    const error = `did not end within ${Math.round(budget.limitMs)} ms and was ended`;
+    return failed("timed-out", `${error} (${timeRemedies[budget.limitedBy]})`, timeRemedies[budget.limitedBy]);
+  }
+  if (run.killed) return failed("killed", "was ended before it answered: the bridge gave the call up", null);
+  const exitCode = run.exitCode ?? -1;
+  if (!parsed.ok) {
+    const error = formatPluginError(parsed.reason, run.stdout, exitCode);
+    return failed(run.signal === null ? "bad-output" : "killed", error, null);
+  }
+  // compat: containerd 1.6 ignores the exit status when stdout parses and reports no error, even a death by signal.
+  if (parsed.result.error !== "") return failed("reported", parsed.result.error, null);
+  if (policy.exitStatus === "strict" && exitCode !== 0) {
+    const status = run.signal === null ? `exit code: ${exitCode}` : `ended by ${run.signal}`;
+    return failed("reported", `${status}, although its output reports no error (exitStatus is strict)`, null);
+  }
+  return { outcome: "ok", error: null, hint: null, result: parsed.result };
+}
+
+const timeRemedies = {
+  call: "the runtime's plugin_request_timeout sets the limit",
+  timeoutMs: "timeoutMs in the bridge's configuration sets the limit",
+} as const;
+
+const startHints: Readonly<Record<string, string>> = {
+  ENOENT: "the file is there: the interpreter in its first line, or its dynamic loader, is not",
+  ENOEXEC: "a script needs a first line such as #!/bin/sh; a binary has to be for this machine",
+  EACCES: "its file system may be mounted noexec, or its interpreter is not executable",
+};
+
+function failed(outcome: Outcome, error: string, hint: string | null): Judgement {
+  return { outcome, error, hint };
+}
+
+function notRun(
+  { plugin, state, request }: Invocation,
+  why: Pick<InvokeOutcome, "outcome" | "error"> & Partial<InvokeOutcome>,
+): InvokeOutcome {
+  return {
+    plugin,
+    path: "",
+    state,
+    request,
+    exitCode: null,
+    signal: null,
+    stdout: "",
+    stdoutBytes: new Uint8Array(),
+    stderr: [],
+    hint: null,
+    shadowed: [],
+    survivors: [],
+    durationMs: 0,
+    ...why,
+  };
+}

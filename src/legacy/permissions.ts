@@ -1,0 +1,69 @@
+import { lstatSync, readlinkSync, type Stats } from "node:fs";
+import { dirname, join } from "node:path";
+
+/** As many links as Linux follows in one path. */
+const maxLinks = 40;
+
+/**
+ * Why a file that runs as root, or says what runs, is not to be trusted: somebody else than root and we can change it.
+ * `null` when nobody can. Looks at the file and at every directory and link on the way to it.
+ *
+ * A directory that everybody can write counts as safe only with the sticky bit, and never as the file's own directory.
+ */
+export function findPermissionFault(path: string, ownUid: number = process.geteuid?.() ?? 0): string | null {
+  const pending = path.split("/").filter((name) => name !== "");
+  let at = "/";
+  let stats = lstatSync(at);
+  let links = 0;
+  let fault = faultOf(at, stats, ownUid);
+  try {
+    while (fault === null) {
+      const name = pending.shift();
+      if (name === undefined) return ownDirectoryFault(at, stats);
+      if (name === ".") continue;
+      if (name === "..") {
+        at = dirname(at);
+        continue;
+      }
+      const next = join(at, name);
+      stats = lstatSync(next);
+      if (!stats.isSymbolicLink()) {
+        at = next;
+        fault = faultOf(at, stats, ownUid);
+        continue;
+      }
+      if (++links > maxLinks) return `${path}: too many symbolic links`;
+      if (!isTrusted(stats.uid, ownUid)) return `${next}: the link belongs to user ${stats.uid}; ${remedy}`;
+      const target = readlinkSync(next);
+      pending.unshift(...target.split("/").filter((part) => part !== ""));
+      if (target.startsWith("/")) at = "/";
+    }
+    return fault;
+  } catch (thrown) {
+    return `${path}: its permissions cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
+  }
+}
+
+const remedy = "let root own it and nobody else write it, or set permissions: trust";
+
+function faultOf(path: string, stats: Stats, ownUid: number): string | null {
+  if (!isTrusted(stats.uid, ownUid)) return `${path}: it belongs to user ${stats.uid}; ${remedy}`;
+  const sticky = stats.isDirectory() && (stats.mode & 0o1000) !== 0;
+  return sticky ? null : writableFault(path, stats);
+}
+
+function ownDirectoryFault(path: string, stats: Stats): string | null {
+  if (stats.isDirectory()) return null;
+  const directory = dirname(path);
+  return writableFault(directory, lstatSync(directory));
+}
+
+function writableFault(path: string, stats: Stats): string | null {
+  if ((stats.mode & 0o022) === 0) return null;
+  const who = (stats.mode & 0o002) !== 0 ? "everybody" : `group ${stats.gid}`;
+  return `${path}: mode ${(stats.mode & 0o7777).toString(8).padStart(4, "0")} lets ${who} write it; ${remedy}`;
+}
+
+function isTrusted(uid: number, ownUid: number): boolean {
+  return uid === 0 || uid === ownUid;
+}

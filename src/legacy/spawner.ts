@@ -1,0 +1,65 @@
+import type { Deadline } from "../deadline.js";
+
+/** One process to run to its end. */
+export interface SpawnOptions {
+  /** The executable, absolute. */
+  readonly path: string;
+  /** argv[0], which need not be the path. */
+  readonly argv0: string;
+  /** argv[1] and on. */
+  readonly args: readonly string[];
+  /** The whole environment: nothing is added. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** All that the process finds on its stdin. */
+  readonly stdin: Uint8Array;
+  /** When the process group gets SIGTERM. */
+  readonly terminateAt: Deadline;
+  /** When the process group gets SIGKILL. */
+  readonly killAt: Deadline;
+  readonly limits: {
+    /** More on stdout ends the group. */
+    readonly stdoutBytes: number;
+    /** More lines on stderr are counted, not handed on. */
+    readonly stderrLines: number;
+  };
+  /** Called for each line on stderr, also for those of background children after the run. */
+  readonly onStderrLine: (line: string) => void;
+  /** End what is left of the process group after a normal end. */
+  readonly killChildren: boolean;
+  /** Ends the group at once. */
+  readonly signal?: AbortSignal;
+}
+
+/** How a process ended. Whatever happened is here: a run is never a throw. */
+export interface SpawnResult {
+  /** 0 when it was not started. */
+  readonly pid: number;
+  readonly started: boolean;
+  /** `code`: ENOENT, EACCES, ENOEXEC, ETXTBSY, and so on; `detail`: what is known besides. */
+  readonly startError?: { readonly code: string; readonly detail?: string };
+  /** null when a signal ended it, or when it has not ended. */
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** What it printed up to its end, at most `limits.stdoutBytes`. */
+  readonly stdout: Uint8Array;
+  /** The deadline passed and the group was sent SIGTERM. */
+  readonly timedOut: boolean;
+  /** The group was sent SIGKILL before the process had ended. */
+  readonly killed: boolean;
+  readonly outputTooLarge: boolean;
+  /** Processes of it that live on, as far as they are known: members of its group, and those that left it in time. */
+  readonly survivors: readonly number[];
+  readonly durationMs: number;
+}
+
+/**
+ * A way of running processes: with real anonymous pipes on 0, 1 and 2 and no other descriptor, in a process group of
+ * their own, to the end of the process and not of its stdout.
+ */
+export interface Spawner {
+  readonly name: string;
+  run(options: SpawnOptions): Promise<SpawnResult>;
+  /** Gives up what is held between runs. Runs that go on end first. */
+  close(): Promise<void>;
+}

@@ -170,7 +170,7 @@ const entryName = (field) => `${field.type[0].toUpperCase()}${field.type.slice(1
 
 function readFunction(name, signature, zero, cases) {
   return [
-    `export function read${name}(r: ProtobufReader, end: number, ${signature} {`,
+    `export function read${name}(r: FieldReader, end: number, ${signature} {`,
     ...zero,
     "  while (r.pos < end) {",
     "    const tag = r.tag();",
@@ -190,7 +190,7 @@ function enumCode(type) {
     `const ${type.name}Names = [${entries.map(([name]) => `"${name}"`).join(", ")}] as const;`,
     `const ${type.name}Numbers = { ${entries.map(([name, number]) => `${name}: ${number}`).join(", ")} } as const;`,
     `export type ${type.name} = (typeof ${type.name}Names)[number];`,
-    `function read${type.name}(r: ProtobufReader): ${type.name} {`,
+    `function read${type.name}(r: FieldReader): ${type.name} {`,
     `  return ${type.name}Names[r.int32()] ?? ${type.name}Names[0];`,
     "}",
   ];
@@ -213,7 +213,7 @@ function wrapperCode(type) {
     ),
     "  return value;",
     "}",
-    `export function write${type.name}(w: ProtobufWriter, value: ${inner.shape === "list" ? "readonly " : ""}${value}): void {`,
+    `export function write${type.name}(w: FieldWriter, value: ${inner.shape === "list" ? "readonly " : ""}${value}): void {`,
     `  ${write}`,
     "}",
   ];
@@ -231,7 +231,7 @@ function entryCode(field) {
     ),
     "  map[key] = value;",
     "}",
-    `function write${entryName(field)}(w: ProtobufWriter, key: string, value: ${field.init}): void {`,
+    `function write${entryName(field)}(w: FieldWriter, key: string, value: ${field.init}): void {`,
     "  w.string(10, key);",
     `  ${writeValue(value, "value")}`,
     "}",
@@ -254,7 +254,7 @@ function messageCode(type) {
     ...readFunction(type.name, `m: ${type.name} = empty${type.name}()): ${type.name}`, [], fields.flatMap(readCases)),
     "  return m;",
     "}",
-    `export function write${type.name}(w: ProtobufWriter, m: ${type.name}Init): void {`,
+    `export function write${type.name}(w: FieldWriter, m: ${type.name}Init): void {`,
     ...fields.map((field) => `  ${writeField(field)}`),
     "}",
   ];
@@ -276,6 +276,35 @@ function shapesCode(messages) {
   ];
 }
 
+const fieldInterfaces = `/** What the readers below read fields with: a position in the payload, moving. */
+export interface FieldReader {
+  readonly pos: number;
+  enter(): number;
+  leave(end: number): void;
+  tag(): number;
+  skip(tag: number): void;
+  string(): string;
+  bool(): boolean;
+  int32(): number;
+  uint32(): number;
+  int64(): bigint;
+  uint64(): bigint;
+}
+
+/** What the writers below write fields with. */
+export interface FieldWriter {
+  open(tag: number): number;
+  close(start: number): void;
+  string(tag: number, value: string): void;
+  bool(tag: number, value: boolean): void;
+  int32(tag: number, value: number): void;
+  uint32(tag: number, value: number): void;
+  int64(tag: number, value: bigint): void;
+  uint64(tag: number, value: bigint): void;
+  packedInt32(value: number): void;
+  packedUint32(value: number): void;
+}`.split("\n");
+
 function generate() {
   const { enums, wrappers, messages } = reachable();
   const maps = new Map(
@@ -284,11 +313,8 @@ function generate() {
       .map((field) => [entryName(field), field]),
   );
   const blocks = [
-    [
-      "// Generated from proto/nri.proto by scripts/gen-proto.mjs. Do not edit: run `npm run gen`.",
-      `import type { ProtobufReader } from "../nri/protobuf-reader.js";`,
-      `import type { ProtobufWriter } from "../nri/protobuf-writer.js";`,
-    ],
+    ["// Generated from proto/nri.proto by scripts/gen-proto.mjs. Do not edit: run `npm run gen`."],
+    fieldInterfaces,
     [
       "// Without a prototype, so that a label named __proto__ is a label.",
       "function emptyMap(): Record<string, never> {",

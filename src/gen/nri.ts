@@ -1,6 +1,33 @@
 // Generated from proto/nri.proto by scripts/gen-proto.mjs. Do not edit: run `npm run gen`.
-import type { ProtobufReader } from "../nri/protobuf-reader.js";
-import type { ProtobufWriter } from "../nri/protobuf-writer.js";
+
+/** What the readers below read fields with: a position in the payload, moving. */
+export interface FieldReader {
+  readonly pos: number;
+  enter(): number;
+  leave(end: number): void;
+  tag(): number;
+  skip(tag: number): void;
+  string(): string;
+  bool(): boolean;
+  int32(): number;
+  uint32(): number;
+  int64(): bigint;
+  uint64(): bigint;
+}
+
+/** What the writers below write fields with. */
+export interface FieldWriter {
+  open(tag: number): number;
+  close(start: number): void;
+  string(tag: number, value: string): void;
+  bool(tag: number, value: boolean): void;
+  int32(tag: number, value: number): void;
+  uint32(tag: number, value: number): void;
+  int64(tag: number, value: bigint): void;
+  uint64(tag: number, value: bigint): void;
+  packedInt32(value: number): void;
+  packedUint32(value: number): void;
+}
 
 // Without a prototype, so that a label named __proto__ is a label.
 function emptyMap(): Record<string, never> {
@@ -10,60 +37,60 @@ function emptyMap(): Record<string, never> {
 const ContainerStateNames = ["CONTAINER_UNKNOWN", "CONTAINER_CREATED", "CONTAINER_PAUSED", "CONTAINER_RUNNING", "CONTAINER_STOPPED"] as const;
 const ContainerStateNumbers = { CONTAINER_UNKNOWN: 0, CONTAINER_CREATED: 1, CONTAINER_PAUSED: 2, CONTAINER_RUNNING: 3, CONTAINER_STOPPED: 4 } as const;
 export type ContainerState = (typeof ContainerStateNames)[number];
-function readContainerState(r: ProtobufReader): ContainerState {
+function readContainerState(r: FieldReader): ContainerState {
   return ContainerStateNames[r.int32()] ?? ContainerStateNames[0];
 }
 
 const EventNames = ["UNKNOWN", "RUN_POD_SANDBOX", "STOP_POD_SANDBOX", "REMOVE_POD_SANDBOX", "CREATE_CONTAINER", "POST_CREATE_CONTAINER", "START_CONTAINER", "POST_START_CONTAINER", "UPDATE_CONTAINER", "POST_UPDATE_CONTAINER", "STOP_CONTAINER", "REMOVE_CONTAINER", "UPDATE_POD_SANDBOX", "POST_UPDATE_POD_SANDBOX", "VALIDATE_CONTAINER_ADJUSTMENT", "LAST"] as const;
 const EventNumbers = { UNKNOWN: 0, RUN_POD_SANDBOX: 1, STOP_POD_SANDBOX: 2, REMOVE_POD_SANDBOX: 3, CREATE_CONTAINER: 4, POST_CREATE_CONTAINER: 5, START_CONTAINER: 6, POST_START_CONTAINER: 7, UPDATE_CONTAINER: 8, POST_UPDATE_CONTAINER: 9, STOP_CONTAINER: 10, REMOVE_CONTAINER: 11, UPDATE_POD_SANDBOX: 12, POST_UPDATE_POD_SANDBOX: 13, VALIDATE_CONTAINER_ADJUSTMENT: 14, LAST: 15 } as const;
 export type Event = (typeof EventNames)[number];
-function readEvent(r: ProtobufReader): Event {
+function readEvent(r: FieldReader): Event {
   return EventNames[r.int32()] ?? EventNames[0];
 }
 
 const IOPrioClassNames = ["IOPRIO_CLASS_NONE", "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"] as const;
 const IOPrioClassNumbers = { IOPRIO_CLASS_NONE: 0, IOPRIO_CLASS_RT: 1, IOPRIO_CLASS_BE: 2, IOPRIO_CLASS_IDLE: 3 } as const;
 export type IOPrioClass = (typeof IOPrioClassNames)[number];
-function readIOPrioClass(r: ProtobufReader): IOPrioClass {
+function readIOPrioClass(r: FieldReader): IOPrioClass {
   return IOPrioClassNames[r.int32()] ?? IOPrioClassNames[0];
 }
 
 const LinuxSchedulerFlagNames = ["SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_RECLAIM", "SCHED_FLAG_DL_OVERRUN", "SCHED_FLAG_KEEP_POLICY", "SCHED_FLAG_KEEP_PARAMS", "SCHED_FLAG_UTIL_CLAMP_MIN", "SCHED_FLAG_UTIL_CLAMP_MAX"] as const;
 const LinuxSchedulerFlagNumbers = { SCHED_FLAG_RESET_ON_FORK: 0, SCHED_FLAG_RECLAIM: 1, SCHED_FLAG_DL_OVERRUN: 2, SCHED_FLAG_KEEP_POLICY: 3, SCHED_FLAG_KEEP_PARAMS: 4, SCHED_FLAG_UTIL_CLAMP_MIN: 5, SCHED_FLAG_UTIL_CLAMP_MAX: 6 } as const;
 export type LinuxSchedulerFlag = (typeof LinuxSchedulerFlagNames)[number];
-function readLinuxSchedulerFlag(r: ProtobufReader): LinuxSchedulerFlag {
+function readLinuxSchedulerFlag(r: FieldReader): LinuxSchedulerFlag {
   return LinuxSchedulerFlagNames[r.int32()] ?? LinuxSchedulerFlagNames[0];
 }
 
 const LinuxSchedulerPolicyNames = ["SCHED_NONE", "SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE", "SCHED_DEADLINE"] as const;
 const LinuxSchedulerPolicyNumbers = { SCHED_NONE: 0, SCHED_OTHER: 1, SCHED_FIFO: 2, SCHED_RR: 3, SCHED_BATCH: 4, SCHED_ISO: 5, SCHED_IDLE: 6, SCHED_DEADLINE: 7 } as const;
 export type LinuxSchedulerPolicy = (typeof LinuxSchedulerPolicyNames)[number];
-function readLinuxSchedulerPolicy(r: ProtobufReader): LinuxSchedulerPolicy {
+function readLinuxSchedulerPolicy(r: FieldReader): LinuxSchedulerPolicy {
   return LinuxSchedulerPolicyNames[r.int32()] ?? LinuxSchedulerPolicyNames[0];
 }
 
 const MpolFlagNames = ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES", "MPOL_F_NUMA_BALANCING"] as const;
 const MpolFlagNumbers = { MPOL_F_STATIC_NODES: 0, MPOL_F_RELATIVE_NODES: 1, MPOL_F_NUMA_BALANCING: 2 } as const;
 export type MpolFlag = (typeof MpolFlagNames)[number];
-function readMpolFlag(r: ProtobufReader): MpolFlag {
+function readMpolFlag(r: FieldReader): MpolFlag {
   return MpolFlagNames[r.int32()] ?? MpolFlagNames[0];
 }
 
 const MpolModeNames = ["MPOL_DEFAULT", "MPOL_PREFERRED", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_LOCAL", "MPOL_PREFERRED_MANY", "MPOL_WEIGHTED_INTERLEAVE"] as const;
 const MpolModeNumbers = { MPOL_DEFAULT: 0, MPOL_PREFERRED: 1, MPOL_BIND: 2, MPOL_INTERLEAVE: 3, MPOL_LOCAL: 4, MPOL_PREFERRED_MANY: 5, MPOL_WEIGHTED_INTERLEAVE: 6 } as const;
 export type MpolMode = (typeof MpolModeNames)[number];
-function readMpolMode(r: ProtobufReader): MpolMode {
+function readMpolMode(r: FieldReader): MpolMode {
   return MpolModeNames[r.int32()] ?? MpolModeNames[0];
 }
 
 const ProfileTypeNames = ["RUNTIME_DEFAULT", "UNCONFINED", "LOCALHOST"] as const;
 const ProfileTypeNumbers = { RUNTIME_DEFAULT: 0, UNCONFINED: 1, LOCALHOST: 2 } as const;
 export type ProfileType = (typeof ProfileTypeNames)[number];
-function readProfileType(r: ProtobufReader): ProfileType {
+function readProfileType(r: FieldReader): ProfileType {
   return ProfileTypeNames[r.int32()] ?? ProfileTypeNames[0];
 }
 
-export function readOptionalBool(r: ProtobufReader, end: number, value: boolean = false): boolean {
+export function readOptionalBool(r: FieldReader, end: number, value: boolean = false): boolean {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -74,11 +101,11 @@ export function readOptionalBool(r: ProtobufReader, end: number, value: boolean 
   r.leave(end);
   return value;
 }
-export function writeOptionalBool(w: ProtobufWriter, value: boolean): void {
+export function writeOptionalBool(w: FieldWriter, value: boolean): void {
   if (value) w.bool(8, value);
 }
 
-export function readOptionalFileMode(r: ProtobufReader, end: number, value: number = 0): number {
+export function readOptionalFileMode(r: FieldReader, end: number, value: number = 0): number {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -89,11 +116,11 @@ export function readOptionalFileMode(r: ProtobufReader, end: number, value: numb
   r.leave(end);
   return value;
 }
-export function writeOptionalFileMode(w: ProtobufWriter, value: number): void {
+export function writeOptionalFileMode(w: FieldWriter, value: number): void {
   if (value) w.uint32(8, value);
 }
 
-export function readOptionalInt(r: ProtobufReader, end: number, value: bigint = 0n): bigint {
+export function readOptionalInt(r: FieldReader, end: number, value: bigint = 0n): bigint {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -104,11 +131,11 @@ export function readOptionalInt(r: ProtobufReader, end: number, value: bigint = 
   r.leave(end);
   return value;
 }
-export function writeOptionalInt(w: ProtobufWriter, value: bigint): void {
+export function writeOptionalInt(w: FieldWriter, value: bigint): void {
   if (value) w.int64(8, value);
 }
 
-export function readOptionalInt64(r: ProtobufReader, end: number, value: bigint = 0n): bigint {
+export function readOptionalInt64(r: FieldReader, end: number, value: bigint = 0n): bigint {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -119,11 +146,11 @@ export function readOptionalInt64(r: ProtobufReader, end: number, value: bigint 
   r.leave(end);
   return value;
 }
-export function writeOptionalInt64(w: ProtobufWriter, value: bigint): void {
+export function writeOptionalInt64(w: FieldWriter, value: bigint): void {
   if (value) w.int64(8, value);
 }
 
-export function readOptionalRepeatedString(r: ProtobufReader, end: number, value: string[] = []): string[] {
+export function readOptionalRepeatedString(r: FieldReader, end: number, value: string[] = []): string[] {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -134,11 +161,11 @@ export function readOptionalRepeatedString(r: ProtobufReader, end: number, value
   r.leave(end);
   return value;
 }
-export function writeOptionalRepeatedString(w: ProtobufWriter, value: readonly string[]): void {
+export function writeOptionalRepeatedString(w: FieldWriter, value: readonly string[]): void {
   for (const v of value) w.string(10, v);
 }
 
-export function readOptionalString(r: ProtobufReader, end: number, value: string = ""): string {
+export function readOptionalString(r: FieldReader, end: number, value: string = ""): string {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -149,11 +176,11 @@ export function readOptionalString(r: ProtobufReader, end: number, value: string
   r.leave(end);
   return value;
 }
-export function writeOptionalString(w: ProtobufWriter, value: string): void {
+export function writeOptionalString(w: FieldWriter, value: string): void {
   if (value) w.string(10, value);
 }
 
-export function readOptionalUInt32(r: ProtobufReader, end: number, value: number = 0): number {
+export function readOptionalUInt32(r: FieldReader, end: number, value: number = 0): number {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -164,11 +191,11 @@ export function readOptionalUInt32(r: ProtobufReader, end: number, value: number
   r.leave(end);
   return value;
 }
-export function writeOptionalUInt32(w: ProtobufWriter, value: number): void {
+export function writeOptionalUInt32(w: FieldWriter, value: number): void {
   if (value) w.uint32(8, value);
 }
 
-export function readOptionalUInt64(r: ProtobufReader, end: number, value: bigint = 0n): bigint {
+export function readOptionalUInt64(r: FieldReader, end: number, value: bigint = 0n): bigint {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -179,11 +206,11 @@ export function readOptionalUInt64(r: ProtobufReader, end: number, value: bigint
   r.leave(end);
   return value;
 }
-export function writeOptionalUInt64(w: ProtobufWriter, value: bigint): void {
+export function writeOptionalUInt64(w: FieldWriter, value: bigint): void {
   if (value) w.uint64(8, value);
 }
 
-export function readStringEntry(r: ProtobufReader, end: number, map: Record<string, string>): void {
+export function readStringEntry(r: FieldReader, end: number, map: Record<string, string>): void {
   let key = "";
   let value: string = "";
   while (r.pos < end) {
@@ -197,12 +224,12 @@ export function readStringEntry(r: ProtobufReader, end: number, map: Record<stri
   r.leave(end);
   map[key] = value;
 }
-function writeStringEntry(w: ProtobufWriter, key: string, value: string): void {
+function writeStringEntry(w: FieldWriter, key: string, value: string): void {
   w.string(10, key);
   w.string(18, value);
 }
 
-export function readLinuxNetDeviceEntry(r: ProtobufReader, end: number, map: Record<string, LinuxNetDevice>): void {
+export function readLinuxNetDeviceEntry(r: FieldReader, end: number, map: Record<string, LinuxNetDevice>): void {
   let key = "";
   let value: LinuxNetDevice = readLinuxNetDevice(r, r.pos);
   while (r.pos < end) {
@@ -216,7 +243,7 @@ export function readLinuxNetDeviceEntry(r: ProtobufReader, end: number, map: Rec
   r.leave(end);
   map[key] = value;
 }
-function writeLinuxNetDeviceEntry(w: ProtobufWriter, key: string, value: LinuxNetDeviceInit): void {
+function writeLinuxNetDeviceEntry(w: FieldWriter, key: string, value: LinuxNetDeviceInit): void {
   w.string(10, key);
   { const at = w.open(18); writeLinuxNetDevice(w, value); w.close(at); }
 }
@@ -230,7 +257,7 @@ export interface CDIDeviceInit {
 function emptyCDIDevice(): CDIDevice {
   return { name: "" };
 }
-export function readCDIDevice(r: ProtobufReader, end: number, m: CDIDevice = emptyCDIDevice()): CDIDevice {
+export function readCDIDevice(r: FieldReader, end: number, m: CDIDevice = emptyCDIDevice()): CDIDevice {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -241,7 +268,7 @@ export function readCDIDevice(r: ProtobufReader, end: number, m: CDIDevice = emp
   r.leave(end);
   return m;
 }
-export function writeCDIDevice(w: ProtobufWriter, m: CDIDeviceInit): void {
+export function writeCDIDevice(w: FieldWriter, m: CDIDeviceInit): void {
   if (m.name) w.string(10, m.name);
 }
 
@@ -264,7 +291,7 @@ export interface ConfigureRequestInit {
 function emptyConfigureRequest(): ConfigureRequest {
   return { config: "", runtimeName: "", runtimeVersion: "", registrationTimeout: 0n, requestTimeout: 0n, NRIVersion: "" };
 }
-export function readConfigureRequest(r: ProtobufReader, end: number, m: ConfigureRequest = emptyConfigureRequest()): ConfigureRequest {
+export function readConfigureRequest(r: FieldReader, end: number, m: ConfigureRequest = emptyConfigureRequest()): ConfigureRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -280,7 +307,7 @@ export function readConfigureRequest(r: ProtobufReader, end: number, m: Configur
   r.leave(end);
   return m;
 }
-export function writeConfigureRequest(w: ProtobufWriter, m: ConfigureRequestInit): void {
+export function writeConfigureRequest(w: FieldWriter, m: ConfigureRequestInit): void {
   if (m.config) w.string(10, m.config);
   if (m.runtimeName) w.string(18, m.runtimeName);
   if (m.runtimeVersion) w.string(26, m.runtimeVersion);
@@ -298,7 +325,7 @@ export interface ConfigureResponseInit {
 function emptyConfigureResponse(): ConfigureResponse {
   return { events: 0 };
 }
-export function readConfigureResponse(r: ProtobufReader, end: number, m: ConfigureResponse = emptyConfigureResponse()): ConfigureResponse {
+export function readConfigureResponse(r: FieldReader, end: number, m: ConfigureResponse = emptyConfigureResponse()): ConfigureResponse {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -309,7 +336,7 @@ export function readConfigureResponse(r: ProtobufReader, end: number, m: Configu
   r.leave(end);
   return m;
 }
-export function writeConfigureResponse(w: ProtobufWriter, m: ConfigureResponseInit): void {
+export function writeConfigureResponse(w: FieldWriter, m: ConfigureResponseInit): void {
   if (m.events) w.int32(16, m.events);
 }
 
@@ -364,7 +391,7 @@ export interface ContainerInit {
 function emptyContainer(): Container {
   return { id: "", podSandboxId: "", name: "", state: ContainerStateNames[0], labels: emptyMap(), annotations: emptyMap(), args: [], env: [], mounts: [], pid: 0, rlimits: [], createdAt: 0n, startedAt: 0n, finishedAt: 0n, exitCode: 0, statusReason: "", statusMessage: "", CDIDevices: [] };
 }
-export function readContainer(r: ProtobufReader, end: number, m: Container = emptyContainer()): Container {
+export function readContainer(r: FieldReader, end: number, m: Container = emptyContainer()): Container {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -396,7 +423,7 @@ export function readContainer(r: ProtobufReader, end: number, m: Container = emp
   r.leave(end);
   return m;
 }
-export function writeContainer(w: ProtobufWriter, m: ContainerInit): void {
+export function writeContainer(w: FieldWriter, m: ContainerInit): void {
   if (m.id) w.string(10, m.id);
   if (m.podSandboxId) w.string(18, m.podSandboxId);
   if (m.name) w.string(26, m.name);
@@ -444,7 +471,7 @@ export interface ContainerAdjustmentInit {
 function emptyContainerAdjustment(): ContainerAdjustment {
   return { annotations: emptyMap(), mounts: [], env: [], rlimits: [], CDIDevices: [], args: [] };
 }
-export function readContainerAdjustment(r: ProtobufReader, end: number, m: ContainerAdjustment = emptyContainerAdjustment()): ContainerAdjustment {
+export function readContainerAdjustment(r: FieldReader, end: number, m: ContainerAdjustment = emptyContainerAdjustment()): ContainerAdjustment {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -462,7 +489,7 @@ export function readContainerAdjustment(r: ProtobufReader, end: number, m: Conta
   r.leave(end);
   return m;
 }
-export function writeContainerAdjustment(w: ProtobufWriter, m: ContainerAdjustmentInit): void {
+export function writeContainerAdjustment(w: FieldWriter, m: ContainerAdjustmentInit): void {
   if (m.annotations) for (const [k, v] of Object.entries(m.annotations)) { const at = w.open(18); writeStringEntry(w, k, v); w.close(at); }
   if (m.mounts) for (const v of m.mounts) { const at = w.open(26); writeMount(w, v); w.close(at); }
   if (m.env) for (const v of m.env) { const at = w.open(34); writeKeyValue(w, v); w.close(at); }
@@ -484,7 +511,7 @@ export interface ContainerEvictionInit {
 function emptyContainerEviction(): ContainerEviction {
   return { containerId: "", reason: "" };
 }
-export function readContainerEviction(r: ProtobufReader, end: number, m: ContainerEviction = emptyContainerEviction()): ContainerEviction {
+export function readContainerEviction(r: FieldReader, end: number, m: ContainerEviction = emptyContainerEviction()): ContainerEviction {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -496,7 +523,7 @@ export function readContainerEviction(r: ProtobufReader, end: number, m: Contain
   r.leave(end);
   return m;
 }
-export function writeContainerEviction(w: ProtobufWriter, m: ContainerEvictionInit): void {
+export function writeContainerEviction(w: FieldWriter, m: ContainerEvictionInit): void {
   if (m.containerId) w.string(10, m.containerId);
   if (m.reason) w.string(18, m.reason);
 }
@@ -514,7 +541,7 @@ export interface ContainerUpdateInit {
 function emptyContainerUpdate(): ContainerUpdate {
   return { containerId: "", ignoreFailure: false };
 }
-export function readContainerUpdate(r: ProtobufReader, end: number, m: ContainerUpdate = emptyContainerUpdate()): ContainerUpdate {
+export function readContainerUpdate(r: FieldReader, end: number, m: ContainerUpdate = emptyContainerUpdate()): ContainerUpdate {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -527,7 +554,7 @@ export function readContainerUpdate(r: ProtobufReader, end: number, m: Container
   r.leave(end);
   return m;
 }
-export function writeContainerUpdate(w: ProtobufWriter, m: ContainerUpdateInit): void {
+export function writeContainerUpdate(w: FieldWriter, m: ContainerUpdateInit): void {
   if (m.containerId) w.string(10, m.containerId);
   if (m.linux !== undefined) { const at = w.open(18); writeLinuxContainerUpdate(w, m.linux); w.close(at); }
   if (m.ignoreFailure) w.bool(24, m.ignoreFailure);
@@ -544,7 +571,7 @@ export interface CreateContainerRequestInit {
 function emptyCreateContainerRequest(): CreateContainerRequest {
   return {  };
 }
-export function readCreateContainerRequest(r: ProtobufReader, end: number, m: CreateContainerRequest = emptyCreateContainerRequest()): CreateContainerRequest {
+export function readCreateContainerRequest(r: FieldReader, end: number, m: CreateContainerRequest = emptyCreateContainerRequest()): CreateContainerRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -556,7 +583,7 @@ export function readCreateContainerRequest(r: ProtobufReader, end: number, m: Cr
   r.leave(end);
   return m;
 }
-export function writeCreateContainerRequest(w: ProtobufWriter, m: CreateContainerRequestInit): void {
+export function writeCreateContainerRequest(w: FieldWriter, m: CreateContainerRequestInit): void {
   if (m.pod !== undefined) { const at = w.open(10); writePodSandbox(w, m.pod); w.close(at); }
   if (m.container !== undefined) { const at = w.open(18); writeContainer(w, m.container); w.close(at); }
 }
@@ -574,7 +601,7 @@ export interface CreateContainerResponseInit {
 function emptyCreateContainerResponse(): CreateContainerResponse {
   return { update: [], evict: [] };
 }
-export function readCreateContainerResponse(r: ProtobufReader, end: number, m: CreateContainerResponse = emptyCreateContainerResponse()): CreateContainerResponse {
+export function readCreateContainerResponse(r: FieldReader, end: number, m: CreateContainerResponse = emptyCreateContainerResponse()): CreateContainerResponse {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -587,7 +614,7 @@ export function readCreateContainerResponse(r: ProtobufReader, end: number, m: C
   r.leave(end);
   return m;
 }
-export function writeCreateContainerResponse(w: ProtobufWriter, m: CreateContainerResponseInit): void {
+export function writeCreateContainerResponse(w: FieldWriter, m: CreateContainerResponseInit): void {
   if (m.adjust !== undefined) { const at = w.open(10); writeContainerAdjustment(w, m.adjust); w.close(at); }
   if (m.update) for (const v of m.update) { const at = w.open(18); writeContainerUpdate(w, v); w.close(at); }
   if (m.evict) for (const v of m.evict) { const at = w.open(26); writeContainerEviction(w, v); w.close(at); }
@@ -608,7 +635,7 @@ export interface HookInit {
 function emptyHook(): Hook {
   return { path: "", args: [], env: [] };
 }
-export function readHook(r: ProtobufReader, end: number, m: Hook = emptyHook()): Hook {
+export function readHook(r: FieldReader, end: number, m: Hook = emptyHook()): Hook {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -622,7 +649,7 @@ export function readHook(r: ProtobufReader, end: number, m: Hook = emptyHook()):
   r.leave(end);
   return m;
 }
-export function writeHook(w: ProtobufWriter, m: HookInit): void {
+export function writeHook(w: FieldWriter, m: HookInit): void {
   if (m.path) w.string(10, m.path);
   if (m.args) for (const v of m.args) w.string(18, v);
   if (m.env) for (const v of m.env) w.string(26, v);
@@ -648,7 +675,7 @@ export interface HooksInit {
 function emptyHooks(): Hooks {
   return { prestart: [], createRuntime: [], createContainer: [], startContainer: [], poststart: [], poststop: [] };
 }
-export function readHooks(r: ProtobufReader, end: number, m: Hooks = emptyHooks()): Hooks {
+export function readHooks(r: FieldReader, end: number, m: Hooks = emptyHooks()): Hooks {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -664,7 +691,7 @@ export function readHooks(r: ProtobufReader, end: number, m: Hooks = emptyHooks(
   r.leave(end);
   return m;
 }
-export function writeHooks(w: ProtobufWriter, m: HooksInit): void {
+export function writeHooks(w: FieldWriter, m: HooksInit): void {
   if (m.prestart) for (const v of m.prestart) { const at = w.open(10); writeHook(w, v); w.close(at); }
   if (m.createRuntime) for (const v of m.createRuntime) { const at = w.open(18); writeHook(w, v); w.close(at); }
   if (m.createContainer) for (const v of m.createContainer) { const at = w.open(26); writeHook(w, v); w.close(at); }
@@ -684,7 +711,7 @@ export interface HugepageLimitInit {
 function emptyHugepageLimit(): HugepageLimit {
   return { pageSize: "", limit: 0n };
 }
-export function readHugepageLimit(r: ProtobufReader, end: number, m: HugepageLimit = emptyHugepageLimit()): HugepageLimit {
+export function readHugepageLimit(r: FieldReader, end: number, m: HugepageLimit = emptyHugepageLimit()): HugepageLimit {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -696,7 +723,7 @@ export function readHugepageLimit(r: ProtobufReader, end: number, m: HugepageLim
   r.leave(end);
   return m;
 }
-export function writeHugepageLimit(w: ProtobufWriter, m: HugepageLimitInit): void {
+export function writeHugepageLimit(w: FieldWriter, m: HugepageLimitInit): void {
   if (m.pageSize) w.string(10, m.pageSize);
   if (m.limit) w.uint64(16, m.limit);
 }
@@ -714,7 +741,7 @@ export interface ImageInit {
 function emptyImage(): Image {
   return { name: "", digest: "", configDigest: "" };
 }
-export function readImage(r: ProtobufReader, end: number, m: Image = emptyImage()): Image {
+export function readImage(r: FieldReader, end: number, m: Image = emptyImage()): Image {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -727,7 +754,7 @@ export function readImage(r: ProtobufReader, end: number, m: Image = emptyImage(
   r.leave(end);
   return m;
 }
-export function writeImage(w: ProtobufWriter, m: ImageInit): void {
+export function writeImage(w: FieldWriter, m: ImageInit): void {
   if (m.name) w.string(10, m.name);
   if (m.digest) w.string(18, m.digest);
   if (m.configDigest) w.string(26, m.configDigest);
@@ -744,7 +771,7 @@ export interface KeyValueInit {
 function emptyKeyValue(): KeyValue {
   return { key: "", value: "" };
 }
-export function readKeyValue(r: ProtobufReader, end: number, m: KeyValue = emptyKeyValue()): KeyValue {
+export function readKeyValue(r: FieldReader, end: number, m: KeyValue = emptyKeyValue()): KeyValue {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -756,7 +783,7 @@ export function readKeyValue(r: ProtobufReader, end: number, m: KeyValue = empty
   r.leave(end);
   return m;
 }
-export function writeKeyValue(w: ProtobufWriter, m: KeyValueInit): void {
+export function writeKeyValue(w: FieldWriter, m: KeyValueInit): void {
   if (m.key) w.string(10, m.key);
   if (m.value) w.string(18, m.value);
 }
@@ -782,7 +809,7 @@ export interface LinuxCPUInit {
 function emptyLinuxCPU(): LinuxCPU {
   return { cpus: "", mems: "" };
 }
-export function readLinuxCPU(r: ProtobufReader, end: number, m: LinuxCPU = emptyLinuxCPU()): LinuxCPU {
+export function readLinuxCPU(r: FieldReader, end: number, m: LinuxCPU = emptyLinuxCPU()): LinuxCPU {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -799,7 +826,7 @@ export function readLinuxCPU(r: ProtobufReader, end: number, m: LinuxCPU = empty
   r.leave(end);
   return m;
 }
-export function writeLinuxCPU(w: ProtobufWriter, m: LinuxCPUInit): void {
+export function writeLinuxCPU(w: FieldWriter, m: LinuxCPUInit): void {
   if (m.shares !== undefined) { const at = w.open(10); writeOptionalUInt64(w, m.shares); w.close(at); }
   if (m.quota !== undefined) { const at = w.open(18); writeOptionalInt64(w, m.quota); w.close(at); }
   if (m.period !== undefined) { const at = w.open(26); writeOptionalUInt64(w, m.period); w.close(at); }
@@ -840,7 +867,7 @@ export interface LinuxContainerInit {
 function emptyLinuxContainer(): LinuxContainer {
   return { namespaces: [], devices: [], cgroupsPath: "", sysctl: emptyMap(), netDevices: emptyMap() };
 }
-export function readLinuxContainer(r: ProtobufReader, end: number, m: LinuxContainer = emptyLinuxContainer()): LinuxContainer {
+export function readLinuxContainer(r: FieldReader, end: number, m: LinuxContainer = emptyLinuxContainer()): LinuxContainer {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -862,7 +889,7 @@ export function readLinuxContainer(r: ProtobufReader, end: number, m: LinuxConta
   r.leave(end);
   return m;
 }
-export function writeLinuxContainer(w: ProtobufWriter, m: LinuxContainerInit): void {
+export function writeLinuxContainer(w: FieldWriter, m: LinuxContainerInit): void {
   if (m.namespaces) for (const v of m.namespaces) { const at = w.open(10); writeLinuxNamespace(w, v); w.close(at); }
   if (m.devices) for (const v of m.devices) { const at = w.open(18); writeLinuxDevice(w, v); w.close(at); }
   if (m.resources !== undefined) { const at = w.open(26); writeLinuxResources(w, m.resources); w.close(at); }
@@ -908,7 +935,7 @@ export interface LinuxContainerAdjustmentInit {
 function emptyLinuxContainerAdjustment(): LinuxContainerAdjustment {
   return { devices: [], cgroupsPath: "", namespaces: [], sysctl: emptyMap(), netDevices: emptyMap() };
 }
-export function readLinuxContainerAdjustment(r: ProtobufReader, end: number, m: LinuxContainerAdjustment = emptyLinuxContainerAdjustment()): LinuxContainerAdjustment {
+export function readLinuxContainerAdjustment(r: FieldReader, end: number, m: LinuxContainerAdjustment = emptyLinuxContainerAdjustment()): LinuxContainerAdjustment {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -930,7 +957,7 @@ export function readLinuxContainerAdjustment(r: ProtobufReader, end: number, m: 
   r.leave(end);
   return m;
 }
-export function writeLinuxContainerAdjustment(w: ProtobufWriter, m: LinuxContainerAdjustmentInit): void {
+export function writeLinuxContainerAdjustment(w: FieldWriter, m: LinuxContainerAdjustmentInit): void {
   if (m.devices) for (const v of m.devices) { const at = w.open(10); writeLinuxDevice(w, v); w.close(at); }
   if (m.resources !== undefined) { const at = w.open(18); writeLinuxResources(w, m.resources); w.close(at); }
   if (m.cgroupsPath) w.string(26, m.cgroupsPath);
@@ -954,7 +981,7 @@ export interface LinuxContainerUpdateInit {
 function emptyLinuxContainerUpdate(): LinuxContainerUpdate {
   return {  };
 }
-export function readLinuxContainerUpdate(r: ProtobufReader, end: number, m: LinuxContainerUpdate = emptyLinuxContainerUpdate()): LinuxContainerUpdate {
+export function readLinuxContainerUpdate(r: FieldReader, end: number, m: LinuxContainerUpdate = emptyLinuxContainerUpdate()): LinuxContainerUpdate {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -965,7 +992,7 @@ export function readLinuxContainerUpdate(r: ProtobufReader, end: number, m: Linu
   r.leave(end);
   return m;
 }
-export function writeLinuxContainerUpdate(w: ProtobufWriter, m: LinuxContainerUpdateInit): void {
+export function writeLinuxContainerUpdate(w: FieldWriter, m: LinuxContainerUpdateInit): void {
   if (m.resources !== undefined) { const at = w.open(10); writeLinuxResources(w, m.resources); w.close(at); }
 }
 
@@ -990,7 +1017,7 @@ export interface LinuxDeviceInit {
 function emptyLinuxDevice(): LinuxDevice {
   return { path: "", type: "", major: 0n, minor: 0n };
 }
-export function readLinuxDevice(r: ProtobufReader, end: number, m: LinuxDevice = emptyLinuxDevice()): LinuxDevice {
+export function readLinuxDevice(r: FieldReader, end: number, m: LinuxDevice = emptyLinuxDevice()): LinuxDevice {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1007,7 +1034,7 @@ export function readLinuxDevice(r: ProtobufReader, end: number, m: LinuxDevice =
   r.leave(end);
   return m;
 }
-export function writeLinuxDevice(w: ProtobufWriter, m: LinuxDeviceInit): void {
+export function writeLinuxDevice(w: FieldWriter, m: LinuxDeviceInit): void {
   if (m.path) w.string(10, m.path);
   if (m.type) w.string(18, m.type);
   if (m.major) w.int64(24, m.major);
@@ -1034,7 +1061,7 @@ export interface LinuxDeviceCgroupInit {
 function emptyLinuxDeviceCgroup(): LinuxDeviceCgroup {
   return { allow: false, type: "", access: "" };
 }
-export function readLinuxDeviceCgroup(r: ProtobufReader, end: number, m: LinuxDeviceCgroup = emptyLinuxDeviceCgroup()): LinuxDeviceCgroup {
+export function readLinuxDeviceCgroup(r: FieldReader, end: number, m: LinuxDeviceCgroup = emptyLinuxDeviceCgroup()): LinuxDeviceCgroup {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1049,7 +1076,7 @@ export function readLinuxDeviceCgroup(r: ProtobufReader, end: number, m: LinuxDe
   r.leave(end);
   return m;
 }
-export function writeLinuxDeviceCgroup(w: ProtobufWriter, m: LinuxDeviceCgroupInit): void {
+export function writeLinuxDeviceCgroup(w: FieldWriter, m: LinuxDeviceCgroupInit): void {
   if (m.allow) w.bool(8, m.allow);
   if (m.type) w.string(18, m.type);
   if (m.major !== undefined) { const at = w.open(26); writeOptionalInt64(w, m.major); w.close(at); }
@@ -1068,7 +1095,7 @@ export interface LinuxIOPriorityInit {
 function emptyLinuxIOPriority(): LinuxIOPriority {
   return { class: IOPrioClassNames[0], priority: 0 };
 }
-export function readLinuxIOPriority(r: ProtobufReader, end: number, m: LinuxIOPriority = emptyLinuxIOPriority()): LinuxIOPriority {
+export function readLinuxIOPriority(r: FieldReader, end: number, m: LinuxIOPriority = emptyLinuxIOPriority()): LinuxIOPriority {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1080,7 +1107,7 @@ export function readLinuxIOPriority(r: ProtobufReader, end: number, m: LinuxIOPr
   r.leave(end);
   return m;
 }
-export function writeLinuxIOPriority(w: ProtobufWriter, m: LinuxIOPriorityInit): void {
+export function writeLinuxIOPriority(w: FieldWriter, m: LinuxIOPriorityInit): void {
   if (m.class && m.class !== IOPrioClassNames[0]) w.int32(8, IOPrioClassNumbers[m.class]);
   if (m.priority) w.int32(16, m.priority);
 }
@@ -1108,7 +1135,7 @@ export interface LinuxMemoryInit {
 function emptyLinuxMemory(): LinuxMemory {
   return {  };
 }
-export function readLinuxMemory(r: ProtobufReader, end: number, m: LinuxMemory = emptyLinuxMemory()): LinuxMemory {
+export function readLinuxMemory(r: FieldReader, end: number, m: LinuxMemory = emptyLinuxMemory()): LinuxMemory {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1126,7 +1153,7 @@ export function readLinuxMemory(r: ProtobufReader, end: number, m: LinuxMemory =
   r.leave(end);
   return m;
 }
-export function writeLinuxMemory(w: ProtobufWriter, m: LinuxMemoryInit): void {
+export function writeLinuxMemory(w: FieldWriter, m: LinuxMemoryInit): void {
   if (m.limit !== undefined) { const at = w.open(10); writeOptionalInt64(w, m.limit); w.close(at); }
   if (m.reservation !== undefined) { const at = w.open(18); writeOptionalInt64(w, m.reservation); w.close(at); }
   if (m.swap !== undefined) { const at = w.open(26); writeOptionalInt64(w, m.swap); w.close(at); }
@@ -1150,7 +1177,7 @@ export interface LinuxMemoryPolicyInit {
 function emptyLinuxMemoryPolicy(): LinuxMemoryPolicy {
   return { mode: MpolModeNames[0], nodes: "", flags: [] };
 }
-export function readLinuxMemoryPolicy(r: ProtobufReader, end: number, m: LinuxMemoryPolicy = emptyLinuxMemoryPolicy()): LinuxMemoryPolicy {
+export function readLinuxMemoryPolicy(r: FieldReader, end: number, m: LinuxMemoryPolicy = emptyLinuxMemoryPolicy()): LinuxMemoryPolicy {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1164,7 +1191,7 @@ export function readLinuxMemoryPolicy(r: ProtobufReader, end: number, m: LinuxMe
   r.leave(end);
   return m;
 }
-export function writeLinuxMemoryPolicy(w: ProtobufWriter, m: LinuxMemoryPolicyInit): void {
+export function writeLinuxMemoryPolicy(w: FieldWriter, m: LinuxMemoryPolicyInit): void {
   if (m.mode && m.mode !== MpolModeNames[0]) w.int32(8, MpolModeNumbers[m.mode]);
   if (m.nodes) w.string(18, m.nodes);
   if (m.flags?.length) { const at = w.open(26); for (const v of m.flags) w.packedInt32(MpolFlagNumbers[v]); w.close(at); }
@@ -1181,7 +1208,7 @@ export interface LinuxNamespaceInit {
 function emptyLinuxNamespace(): LinuxNamespace {
   return { type: "", path: "" };
 }
-export function readLinuxNamespace(r: ProtobufReader, end: number, m: LinuxNamespace = emptyLinuxNamespace()): LinuxNamespace {
+export function readLinuxNamespace(r: FieldReader, end: number, m: LinuxNamespace = emptyLinuxNamespace()): LinuxNamespace {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1193,7 +1220,7 @@ export function readLinuxNamespace(r: ProtobufReader, end: number, m: LinuxNames
   r.leave(end);
   return m;
 }
-export function writeLinuxNamespace(w: ProtobufWriter, m: LinuxNamespaceInit): void {
+export function writeLinuxNamespace(w: FieldWriter, m: LinuxNamespaceInit): void {
   if (m.type) w.string(10, m.type);
   if (m.path) w.string(18, m.path);
 }
@@ -1207,7 +1234,7 @@ export interface LinuxNetDeviceInit {
 function emptyLinuxNetDevice(): LinuxNetDevice {
   return { name: "" };
 }
-export function readLinuxNetDevice(r: ProtobufReader, end: number, m: LinuxNetDevice = emptyLinuxNetDevice()): LinuxNetDevice {
+export function readLinuxNetDevice(r: FieldReader, end: number, m: LinuxNetDevice = emptyLinuxNetDevice()): LinuxNetDevice {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1218,7 +1245,7 @@ export function readLinuxNetDevice(r: ProtobufReader, end: number, m: LinuxNetDe
   r.leave(end);
   return m;
 }
-export function writeLinuxNetDevice(w: ProtobufWriter, m: LinuxNetDeviceInit): void {
+export function writeLinuxNetDevice(w: FieldWriter, m: LinuxNetDeviceInit): void {
   if (m.name) w.string(10, m.name);
 }
 
@@ -1231,7 +1258,7 @@ export interface LinuxPidsInit {
 function emptyLinuxPids(): LinuxPids {
   return { limit: 0n };
 }
-export function readLinuxPids(r: ProtobufReader, end: number, m: LinuxPids = emptyLinuxPids()): LinuxPids {
+export function readLinuxPids(r: FieldReader, end: number, m: LinuxPids = emptyLinuxPids()): LinuxPids {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1242,7 +1269,7 @@ export function readLinuxPids(r: ProtobufReader, end: number, m: LinuxPids = emp
   r.leave(end);
   return m;
 }
-export function writeLinuxPids(w: ProtobufWriter, m: LinuxPidsInit): void {
+export function writeLinuxPids(w: FieldWriter, m: LinuxPidsInit): void {
   if (m.limit) w.int64(8, m.limit);
 }
 
@@ -1265,7 +1292,7 @@ export interface LinuxPodSandboxInit {
 function emptyLinuxPodSandbox(): LinuxPodSandbox {
   return { cgroupParent: "", cgroupsPath: "", namespaces: [] };
 }
-export function readLinuxPodSandbox(r: ProtobufReader, end: number, m: LinuxPodSandbox = emptyLinuxPodSandbox()): LinuxPodSandbox {
+export function readLinuxPodSandbox(r: FieldReader, end: number, m: LinuxPodSandbox = emptyLinuxPodSandbox()): LinuxPodSandbox {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1281,7 +1308,7 @@ export function readLinuxPodSandbox(r: ProtobufReader, end: number, m: LinuxPodS
   r.leave(end);
   return m;
 }
-export function writeLinuxPodSandbox(w: ProtobufWriter, m: LinuxPodSandboxInit): void {
+export function writeLinuxPodSandbox(w: FieldWriter, m: LinuxPodSandboxInit): void {
   if (m.podOverhead !== undefined) { const at = w.open(10); writeLinuxResources(w, m.podOverhead); w.close(at); }
   if (m.podResources !== undefined) { const at = w.open(18); writeLinuxResources(w, m.podResources); w.close(at); }
   if (m.cgroupParent) w.string(26, m.cgroupParent);
@@ -1305,7 +1332,7 @@ export interface LinuxRdtInit {
 function emptyLinuxRdt(): LinuxRdt {
   return { remove: false };
 }
-export function readLinuxRdt(r: ProtobufReader, end: number, m: LinuxRdt = emptyLinuxRdt()): LinuxRdt {
+export function readLinuxRdt(r: FieldReader, end: number, m: LinuxRdt = emptyLinuxRdt()): LinuxRdt {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1319,7 +1346,7 @@ export function readLinuxRdt(r: ProtobufReader, end: number, m: LinuxRdt = empty
   r.leave(end);
   return m;
 }
-export function writeLinuxRdt(w: ProtobufWriter, m: LinuxRdtInit): void {
+export function writeLinuxRdt(w: FieldWriter, m: LinuxRdtInit): void {
   if (m.closId !== undefined) { const at = w.open(10); writeOptionalString(w, m.closId); w.close(at); }
   if (m.schemata !== undefined) { const at = w.open(18); writeOptionalRepeatedString(w, m.schemata); w.close(at); }
   if (m.enableMonitoring !== undefined) { const at = w.open(26); writeOptionalBool(w, m.enableMonitoring); w.close(at); }
@@ -1349,7 +1376,7 @@ export interface LinuxResourcesInit {
 function emptyLinuxResources(): LinuxResources {
   return { hugepageLimits: [], unified: emptyMap(), devices: [] };
 }
-export function readLinuxResources(r: ProtobufReader, end: number, m: LinuxResources = emptyLinuxResources()): LinuxResources {
+export function readLinuxResources(r: FieldReader, end: number, m: LinuxResources = emptyLinuxResources()): LinuxResources {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1367,7 +1394,7 @@ export function readLinuxResources(r: ProtobufReader, end: number, m: LinuxResou
   r.leave(end);
   return m;
 }
-export function writeLinuxResources(w: ProtobufWriter, m: LinuxResourcesInit): void {
+export function writeLinuxResources(w: FieldWriter, m: LinuxResourcesInit): void {
   if (m.memory !== undefined) { const at = w.open(10); writeLinuxMemory(w, m.memory); w.close(at); }
   if (m.cpu !== undefined) { const at = w.open(18); writeLinuxCPU(w, m.cpu); w.close(at); }
   if (m.hugepageLimits) for (const v of m.hugepageLimits) { const at = w.open(26); writeHugepageLimit(w, v); w.close(at); }
@@ -1399,7 +1426,7 @@ export interface LinuxSchedulerInit {
 function emptyLinuxScheduler(): LinuxScheduler {
   return { policy: LinuxSchedulerPolicyNames[0], nice: 0, priority: 0, flags: [], runtime: 0n, deadline: 0n, period: 0n };
 }
-export function readLinuxScheduler(r: ProtobufReader, end: number, m: LinuxScheduler = emptyLinuxScheduler()): LinuxScheduler {
+export function readLinuxScheduler(r: FieldReader, end: number, m: LinuxScheduler = emptyLinuxScheduler()): LinuxScheduler {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1417,7 +1444,7 @@ export function readLinuxScheduler(r: ProtobufReader, end: number, m: LinuxSched
   r.leave(end);
   return m;
 }
-export function writeLinuxScheduler(w: ProtobufWriter, m: LinuxSchedulerInit): void {
+export function writeLinuxScheduler(w: FieldWriter, m: LinuxSchedulerInit): void {
   if (m.policy && m.policy !== LinuxSchedulerPolicyNames[0]) w.int32(8, LinuxSchedulerPolicyNumbers[m.policy]);
   if (m.nice) w.int32(16, m.nice);
   if (m.priority) w.int32(24, m.priority);
@@ -1448,7 +1475,7 @@ export interface LinuxSeccompInit {
 function emptyLinuxSeccomp(): LinuxSeccomp {
   return { defaultAction: "", architectures: [], flags: [], listenerPath: "", listenerMetadata: "", syscalls: [] };
 }
-export function readLinuxSeccomp(r: ProtobufReader, end: number, m: LinuxSeccomp = emptyLinuxSeccomp()): LinuxSeccomp {
+export function readLinuxSeccomp(r: FieldReader, end: number, m: LinuxSeccomp = emptyLinuxSeccomp()): LinuxSeccomp {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1465,7 +1492,7 @@ export function readLinuxSeccomp(r: ProtobufReader, end: number, m: LinuxSeccomp
   r.leave(end);
   return m;
 }
-export function writeLinuxSeccomp(w: ProtobufWriter, m: LinuxSeccompInit): void {
+export function writeLinuxSeccomp(w: FieldWriter, m: LinuxSeccompInit): void {
   if (m.defaultAction) w.string(10, m.defaultAction);
   if (m.defaultErrno !== undefined) { const at = w.open(18); writeOptionalUInt32(w, m.defaultErrno); w.close(at); }
   if (m.architectures) for (const v of m.architectures) w.string(26, v);
@@ -1490,7 +1517,7 @@ export interface LinuxSeccompArgInit {
 function emptyLinuxSeccompArg(): LinuxSeccompArg {
   return { index: 0, value: 0n, valueTwo: 0n, op: "" };
 }
-export function readLinuxSeccompArg(r: ProtobufReader, end: number, m: LinuxSeccompArg = emptyLinuxSeccompArg()): LinuxSeccompArg {
+export function readLinuxSeccompArg(r: FieldReader, end: number, m: LinuxSeccompArg = emptyLinuxSeccompArg()): LinuxSeccompArg {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1504,7 +1531,7 @@ export function readLinuxSeccompArg(r: ProtobufReader, end: number, m: LinuxSecc
   r.leave(end);
   return m;
 }
-export function writeLinuxSeccompArg(w: ProtobufWriter, m: LinuxSeccompArgInit): void {
+export function writeLinuxSeccompArg(w: FieldWriter, m: LinuxSeccompArgInit): void {
   if (m.index) w.uint32(8, m.index);
   if (m.value) w.uint64(16, m.value);
   if (m.valueTwo) w.uint64(24, m.valueTwo);
@@ -1526,7 +1553,7 @@ export interface LinuxSyscallInit {
 function emptyLinuxSyscall(): LinuxSyscall {
   return { names: [], action: "", args: [] };
 }
-export function readLinuxSyscall(r: ProtobufReader, end: number, m: LinuxSyscall = emptyLinuxSyscall()): LinuxSyscall {
+export function readLinuxSyscall(r: FieldReader, end: number, m: LinuxSyscall = emptyLinuxSyscall()): LinuxSyscall {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1540,7 +1567,7 @@ export function readLinuxSyscall(r: ProtobufReader, end: number, m: LinuxSyscall
   r.leave(end);
   return m;
 }
-export function writeLinuxSyscall(w: ProtobufWriter, m: LinuxSyscallInit): void {
+export function writeLinuxSyscall(w: FieldWriter, m: LinuxSyscallInit): void {
   if (m.names) for (const v of m.names) w.string(10, v);
   if (m.action) w.string(18, m.action);
   if (m.errnoRet !== undefined) { const at = w.open(26); writeOptionalUInt32(w, m.errnoRet); w.close(at); }
@@ -1562,7 +1589,7 @@ export interface MountInit {
 function emptyMount(): Mount {
   return { destination: "", type: "", source: "", options: [] };
 }
-export function readMount(r: ProtobufReader, end: number, m: Mount = emptyMount()): Mount {
+export function readMount(r: FieldReader, end: number, m: Mount = emptyMount()): Mount {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1576,7 +1603,7 @@ export function readMount(r: ProtobufReader, end: number, m: Mount = emptyMount(
   r.leave(end);
   return m;
 }
-export function writeMount(w: ProtobufWriter, m: MountInit): void {
+export function writeMount(w: FieldWriter, m: MountInit): void {
   if (m.destination) w.string(10, m.destination);
   if (m.type) w.string(18, m.type);
   if (m.source) w.string(26, m.source);
@@ -1596,7 +1623,7 @@ export interface POSIXRlimitInit {
 function emptyPOSIXRlimit(): POSIXRlimit {
   return { type: "", hard: 0n, soft: 0n };
 }
-export function readPOSIXRlimit(r: ProtobufReader, end: number, m: POSIXRlimit = emptyPOSIXRlimit()): POSIXRlimit {
+export function readPOSIXRlimit(r: FieldReader, end: number, m: POSIXRlimit = emptyPOSIXRlimit()): POSIXRlimit {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1609,7 +1636,7 @@ export function readPOSIXRlimit(r: ProtobufReader, end: number, m: POSIXRlimit =
   r.leave(end);
   return m;
 }
-export function writePOSIXRlimit(w: ProtobufWriter, m: POSIXRlimitInit): void {
+export function writePOSIXRlimit(w: FieldWriter, m: POSIXRlimitInit): void {
   if (m.type) w.string(10, m.type);
   if (m.hard) w.uint64(16, m.hard);
   if (m.soft) w.uint64(24, m.soft);
@@ -1642,7 +1669,7 @@ export interface PodSandboxInit {
 function emptyPodSandbox(): PodSandbox {
   return { id: "", name: "", uid: "", namespace: "", labels: emptyMap(), annotations: emptyMap(), runtimeHandler: "", pid: 0, ips: [] };
 }
-export function readPodSandbox(r: ProtobufReader, end: number, m: PodSandbox = emptyPodSandbox()): PodSandbox {
+export function readPodSandbox(r: FieldReader, end: number, m: PodSandbox = emptyPodSandbox()): PodSandbox {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1662,7 +1689,7 @@ export function readPodSandbox(r: ProtobufReader, end: number, m: PodSandbox = e
   r.leave(end);
   return m;
 }
-export function writePodSandbox(w: ProtobufWriter, m: PodSandboxInit): void {
+export function writePodSandbox(w: FieldWriter, m: PodSandboxInit): void {
   if (m.id) w.string(10, m.id);
   if (m.name) w.string(18, m.name);
   if (m.uid) w.string(26, m.uid);
@@ -1688,7 +1715,7 @@ export interface RegisterPluginRequestInit {
 function emptyRegisterPluginRequest(): RegisterPluginRequest {
   return { pluginName: "", pluginIdx: "", NRIVersion: "" };
 }
-export function readRegisterPluginRequest(r: ProtobufReader, end: number, m: RegisterPluginRequest = emptyRegisterPluginRequest()): RegisterPluginRequest {
+export function readRegisterPluginRequest(r: FieldReader, end: number, m: RegisterPluginRequest = emptyRegisterPluginRequest()): RegisterPluginRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1701,7 +1728,7 @@ export function readRegisterPluginRequest(r: ProtobufReader, end: number, m: Reg
   r.leave(end);
   return m;
 }
-export function writeRegisterPluginRequest(w: ProtobufWriter, m: RegisterPluginRequestInit): void {
+export function writeRegisterPluginRequest(w: FieldWriter, m: RegisterPluginRequestInit): void {
   if (m.pluginName) w.string(10, m.pluginName);
   if (m.pluginIdx) w.string(18, m.pluginIdx);
   if (m.NRIVersion) w.string(26, m.NRIVersion);
@@ -1716,7 +1743,7 @@ export interface RunPodSandboxRequestInit {
 function emptyRunPodSandboxRequest(): RunPodSandboxRequest {
   return {  };
 }
-export function readRunPodSandboxRequest(r: ProtobufReader, end: number, m: RunPodSandboxRequest = emptyRunPodSandboxRequest()): RunPodSandboxRequest {
+export function readRunPodSandboxRequest(r: FieldReader, end: number, m: RunPodSandboxRequest = emptyRunPodSandboxRequest()): RunPodSandboxRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1727,7 +1754,7 @@ export function readRunPodSandboxRequest(r: ProtobufReader, end: number, m: RunP
   r.leave(end);
   return m;
 }
-export function writeRunPodSandboxRequest(w: ProtobufWriter, m: RunPodSandboxRequestInit): void {
+export function writeRunPodSandboxRequest(w: FieldWriter, m: RunPodSandboxRequestInit): void {
   if (m.pod !== undefined) { const at = w.open(10); writePodSandbox(w, m.pod); w.close(at); }
 }
 
@@ -1742,7 +1769,7 @@ export interface SecurityProfileInit {
 function emptySecurityProfile(): SecurityProfile {
   return { profileType: ProfileTypeNames[0], localhostRef: "" };
 }
-export function readSecurityProfile(r: ProtobufReader, end: number, m: SecurityProfile = emptySecurityProfile()): SecurityProfile {
+export function readSecurityProfile(r: FieldReader, end: number, m: SecurityProfile = emptySecurityProfile()): SecurityProfile {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1754,7 +1781,7 @@ export function readSecurityProfile(r: ProtobufReader, end: number, m: SecurityP
   r.leave(end);
   return m;
 }
-export function writeSecurityProfile(w: ProtobufWriter, m: SecurityProfileInit): void {
+export function writeSecurityProfile(w: FieldWriter, m: SecurityProfileInit): void {
   if (m.profileType && m.profileType !== ProfileTypeNames[0]) w.int32(8, ProfileTypeNumbers[m.profileType]);
   if (m.localhostRef) w.string(18, m.localhostRef);
 }
@@ -1772,7 +1799,7 @@ export interface StateChangeEventInit {
 function emptyStateChangeEvent(): StateChangeEvent {
   return { event: EventNames[0] };
 }
-export function readStateChangeEvent(r: ProtobufReader, end: number, m: StateChangeEvent = emptyStateChangeEvent()): StateChangeEvent {
+export function readStateChangeEvent(r: FieldReader, end: number, m: StateChangeEvent = emptyStateChangeEvent()): StateChangeEvent {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1785,7 +1812,7 @@ export function readStateChangeEvent(r: ProtobufReader, end: number, m: StateCha
   r.leave(end);
   return m;
 }
-export function writeStateChangeEvent(w: ProtobufWriter, m: StateChangeEventInit): void {
+export function writeStateChangeEvent(w: FieldWriter, m: StateChangeEventInit): void {
   if (m.event && m.event !== EventNames[0]) w.int32(8, EventNumbers[m.event]);
   if (m.pod !== undefined) { const at = w.open(18); writePodSandbox(w, m.pod); w.close(at); }
   if (m.container !== undefined) { const at = w.open(26); writeContainer(w, m.container); w.close(at); }
@@ -1800,7 +1827,7 @@ export interface StopContainerResponseInit {
 function emptyStopContainerResponse(): StopContainerResponse {
   return { update: [] };
 }
-export function readStopContainerResponse(r: ProtobufReader, end: number, m: StopContainerResponse = emptyStopContainerResponse()): StopContainerResponse {
+export function readStopContainerResponse(r: FieldReader, end: number, m: StopContainerResponse = emptyStopContainerResponse()): StopContainerResponse {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1811,7 +1838,7 @@ export function readStopContainerResponse(r: ProtobufReader, end: number, m: Sto
   r.leave(end);
   return m;
 }
-export function writeStopContainerResponse(w: ProtobufWriter, m: StopContainerResponseInit): void {
+export function writeStopContainerResponse(w: FieldWriter, m: StopContainerResponseInit): void {
   if (m.update) for (const v of m.update) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
 }
 
@@ -1828,7 +1855,7 @@ export interface SynchronizeRequestInit {
 function emptySynchronizeRequest(): SynchronizeRequest {
   return { pods: [], containers: [], more: false };
 }
-export function readSynchronizeRequest(r: ProtobufReader, end: number, m: SynchronizeRequest = emptySynchronizeRequest()): SynchronizeRequest {
+export function readSynchronizeRequest(r: FieldReader, end: number, m: SynchronizeRequest = emptySynchronizeRequest()): SynchronizeRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1841,7 +1868,7 @@ export function readSynchronizeRequest(r: ProtobufReader, end: number, m: Synchr
   r.leave(end);
   return m;
 }
-export function writeSynchronizeRequest(w: ProtobufWriter, m: SynchronizeRequestInit): void {
+export function writeSynchronizeRequest(w: FieldWriter, m: SynchronizeRequestInit): void {
   if (m.pods) for (const v of m.pods) { const at = w.open(10); writePodSandbox(w, v); w.close(at); }
   if (m.containers) for (const v of m.containers) { const at = w.open(18); writeContainer(w, v); w.close(at); }
   if (m.more) w.bool(24, m.more);
@@ -1858,7 +1885,7 @@ export interface SynchronizeResponseInit {
 function emptySynchronizeResponse(): SynchronizeResponse {
   return { update: [], more: false };
 }
-export function readSynchronizeResponse(r: ProtobufReader, end: number, m: SynchronizeResponse = emptySynchronizeResponse()): SynchronizeResponse {
+export function readSynchronizeResponse(r: FieldReader, end: number, m: SynchronizeResponse = emptySynchronizeResponse()): SynchronizeResponse {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1870,7 +1897,7 @@ export function readSynchronizeResponse(r: ProtobufReader, end: number, m: Synch
   r.leave(end);
   return m;
 }
-export function writeSynchronizeResponse(w: ProtobufWriter, m: SynchronizeResponseInit): void {
+export function writeSynchronizeResponse(w: FieldWriter, m: SynchronizeResponseInit): void {
   if (m.update) for (const v of m.update) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
   if (m.more) w.bool(16, m.more);
 }
@@ -1888,7 +1915,7 @@ export interface UpdateContainerRequestInit {
 function emptyUpdateContainerRequest(): UpdateContainerRequest {
   return {  };
 }
-export function readUpdateContainerRequest(r: ProtobufReader, end: number, m: UpdateContainerRequest = emptyUpdateContainerRequest()): UpdateContainerRequest {
+export function readUpdateContainerRequest(r: FieldReader, end: number, m: UpdateContainerRequest = emptyUpdateContainerRequest()): UpdateContainerRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1901,7 +1928,7 @@ export function readUpdateContainerRequest(r: ProtobufReader, end: number, m: Up
   r.leave(end);
   return m;
 }
-export function writeUpdateContainerRequest(w: ProtobufWriter, m: UpdateContainerRequestInit): void {
+export function writeUpdateContainerRequest(w: FieldWriter, m: UpdateContainerRequestInit): void {
   if (m.pod !== undefined) { const at = w.open(10); writePodSandbox(w, m.pod); w.close(at); }
   if (m.container !== undefined) { const at = w.open(18); writeContainer(w, m.container); w.close(at); }
   if (m.linuxResources !== undefined) { const at = w.open(26); writeLinuxResources(w, m.linuxResources); w.close(at); }
@@ -1918,7 +1945,7 @@ export interface UpdateContainerResponseInit {
 function emptyUpdateContainerResponse(): UpdateContainerResponse {
   return { update: [], evict: [] };
 }
-export function readUpdateContainerResponse(r: ProtobufReader, end: number, m: UpdateContainerResponse = emptyUpdateContainerResponse()): UpdateContainerResponse {
+export function readUpdateContainerResponse(r: FieldReader, end: number, m: UpdateContainerResponse = emptyUpdateContainerResponse()): UpdateContainerResponse {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1930,7 +1957,7 @@ export function readUpdateContainerResponse(r: ProtobufReader, end: number, m: U
   r.leave(end);
   return m;
 }
-export function writeUpdateContainerResponse(w: ProtobufWriter, m: UpdateContainerResponseInit): void {
+export function writeUpdateContainerResponse(w: FieldWriter, m: UpdateContainerResponseInit): void {
   if (m.update) for (const v of m.update) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
   if (m.evict) for (const v of m.evict) { const at = w.open(18); writeContainerEviction(w, v); w.close(at); }
 }
@@ -1946,7 +1973,7 @@ export interface UpdateContainersRequestInit {
 function emptyUpdateContainersRequest(): UpdateContainersRequest {
   return { update: [], evict: [] };
 }
-export function readUpdateContainersRequest(r: ProtobufReader, end: number, m: UpdateContainersRequest = emptyUpdateContainersRequest()): UpdateContainersRequest {
+export function readUpdateContainersRequest(r: FieldReader, end: number, m: UpdateContainersRequest = emptyUpdateContainersRequest()): UpdateContainersRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1958,7 +1985,7 @@ export function readUpdateContainersRequest(r: ProtobufReader, end: number, m: U
   r.leave(end);
   return m;
 }
-export function writeUpdateContainersRequest(w: ProtobufWriter, m: UpdateContainersRequestInit): void {
+export function writeUpdateContainersRequest(w: FieldWriter, m: UpdateContainersRequestInit): void {
   if (m.update) for (const v of m.update) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
   if (m.evict) for (const v of m.evict) { const at = w.open(18); writeContainerEviction(w, v); w.close(at); }
 }
@@ -1972,7 +1999,7 @@ export interface UpdateContainersResponseInit {
 function emptyUpdateContainersResponse(): UpdateContainersResponse {
   return { failed: [] };
 }
-export function readUpdateContainersResponse(r: ProtobufReader, end: number, m: UpdateContainersResponse = emptyUpdateContainersResponse()): UpdateContainersResponse {
+export function readUpdateContainersResponse(r: FieldReader, end: number, m: UpdateContainersResponse = emptyUpdateContainersResponse()): UpdateContainersResponse {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1983,7 +2010,7 @@ export function readUpdateContainersResponse(r: ProtobufReader, end: number, m: 
   r.leave(end);
   return m;
 }
-export function writeUpdateContainersResponse(w: ProtobufWriter, m: UpdateContainersResponseInit): void {
+export function writeUpdateContainersResponse(w: FieldWriter, m: UpdateContainersResponseInit): void {
   if (m.failed) for (const v of m.failed) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
 }
 
@@ -2000,7 +2027,7 @@ export interface UpdatePodSandboxRequestInit {
 function emptyUpdatePodSandboxRequest(): UpdatePodSandboxRequest {
   return {  };
 }
-export function readUpdatePodSandboxRequest(r: ProtobufReader, end: number, m: UpdatePodSandboxRequest = emptyUpdatePodSandboxRequest()): UpdatePodSandboxRequest {
+export function readUpdatePodSandboxRequest(r: FieldReader, end: number, m: UpdatePodSandboxRequest = emptyUpdatePodSandboxRequest()): UpdatePodSandboxRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -2013,7 +2040,7 @@ export function readUpdatePodSandboxRequest(r: ProtobufReader, end: number, m: U
   r.leave(end);
   return m;
 }
-export function writeUpdatePodSandboxRequest(w: ProtobufWriter, m: UpdatePodSandboxRequestInit): void {
+export function writeUpdatePodSandboxRequest(w: FieldWriter, m: UpdatePodSandboxRequestInit): void {
   if (m.pod !== undefined) { const at = w.open(10); writePodSandbox(w, m.pod); w.close(at); }
   if (m.overheadLinuxResources !== undefined) { const at = w.open(18); writeLinuxResources(w, m.overheadLinuxResources); w.close(at); }
   if (m.linuxResources !== undefined) { const at = w.open(26); writeLinuxResources(w, m.linuxResources); w.close(at); }
@@ -2032,7 +2059,7 @@ export interface UserInit {
 function emptyUser(): User {
   return { uid: 0, gid: 0, additionalGids: [] };
 }
-export function readUser(r: ProtobufReader, end: number, m: User = emptyUser()): User {
+export function readUser(r: FieldReader, end: number, m: User = emptyUser()): User {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -2046,7 +2073,7 @@ export function readUser(r: ProtobufReader, end: number, m: User = emptyUser()):
   r.leave(end);
   return m;
 }
-export function writeUser(w: ProtobufWriter, m: UserInit): void {
+export function writeUser(w: FieldWriter, m: UserInit): void {
   if (m.uid) w.uint32(8, m.uid);
   if (m.gid) w.uint32(16, m.gid);
   if (m.additionalGids?.length) { const at = w.open(26); for (const v of m.additionalGids) w.packedUint32(v); w.close(at); }

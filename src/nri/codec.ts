@@ -34,27 +34,23 @@ import {
   writeUpdateContainersResponse,
   writeUpdatePodSandboxRequest,
 } from "../gen/nri.js";
-import { ProtobufReader } from "./protobuf-reader.js";
-import { ProtobufWriter } from "./protobuf-writer.js";
 import type {
-  ConfigureRequest,
-  ConfigureResponse,
-  Container,
   CreateContainerRequest,
   CreateContainerResponse,
   PodRequest,
-  PodSandbox,
   RegisterPluginRequest,
   StateChangeRequest,
   StopContainerResponse,
-  SynchronizeRequest,
   SynchronizeResponse,
   UpdateContainerRequest,
   UpdateContainerResponse,
   UpdateContainersRequest,
   UpdateContainersResponse,
   UpdatePodSandboxRequest,
-} from "./types.js";
+} from "./messages.js";
+import { ProtobufReader } from "./protobuf-reader.js";
+import { ProtobufWriter } from "./protobuf-writer.js";
+import type { ConfigureRequest, ConfigureResponse, Container, PodSandbox, SynchronizeRequest } from "./types.js";
 
 /** One message of the NRI API, from payload bytes to plain values and back. Undecodable bytes throw PROTOCOL. */
 export interface MessageCodec<T> {

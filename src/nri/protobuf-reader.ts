@@ -1,4 +1,5 @@
 import { BridgeError } from "../errors.js";
+import type { FieldReader } from "../gen/nri.js";
 
 /**
  * Reads protobuf fields off one payload, 64-bit integers as bigint. The generated readers in src/gen drive it.
@@ -6,7 +7,7 @@ import { BridgeError } from "../errors.js";
  * A tag is `field << 3 | wire type`; wire types: 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes.
  * Errors: PROTOCOL when the bytes end inside a field or break the encoding.
  */
-export class ProtobufReader {
+export class ProtobufReader implements FieldReader {
   private readonly buffer: Buffer;
   /** The upper half of the varint read last. */
   private high = 0;

@@ -1,4 +1,5 @@
 import { BridgeError } from "../errors.js";
+import type { FieldWriter } from "../gen/nri.js";
 
 const firstSize = 512;
 
@@ -7,7 +8,7 @@ const firstSize = 512;
  *
  * A number that its field cannot hold is an error (INTERNAL), never another number.
  */
-export class ProtobufWriter {
+export class ProtobufWriter implements FieldWriter {
   private buffer = Buffer.allocUnsafe(firstSize);
   private pos = 0;
 

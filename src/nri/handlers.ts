@@ -1,0 +1,79 @@
+import type { Deadline } from "../deadline.js";
+import type { EventName } from "./events.js";
+import type {
+  ConfigureRequest,
+  Container,
+  ContainerAdjustment,
+  ContainerEvent,
+  ContainerUpdate,
+  PodEvent,
+  PodSandbox,
+  UpdateContainerEvent,
+  UpdatePodSandboxEvent,
+} from "./types.js";
+import type { NriVersion } from "./versions.js";
+
+/** The runtime that we are connected to, as its Configure request tells. */
+export interface RuntimeInfo {
+  /** "containerd", "cri-o"; whatever it calls itself. */
+  readonly name: string;
+  readonly version: string;
+  readonly nri: NriVersion;
+  /** How long it waits for an answer, in milliseconds; Infinity when it never said. */
+  readonly requestTimeoutMs: number;
+  /** Absent when the runtime launched us. */
+  readonly socketPath?: string;
+}
+
+/** What a handler may know of the call beside its content. */
+export interface CallContext {
+  readonly event: EventName | "Synchronize";
+  /** The call as it came, for a recorder. */
+  readonly method: string;
+  readonly payload: Uint8Array;
+  /** When the runtime gives up on us. */
+  readonly deadline: Deadline;
+  /** The time that the runtime gave, in nanoseconds; 0 when it did not say. */
+  readonly timeoutNano: bigint;
+  readonly metadata: readonly (readonly [key: string, value: string])[];
+  /** Aborted when the connection ends, or the answer was given without the handler because time ran out. */
+  readonly signal: AbortSignal;
+  readonly runtime: RuntimeInfo;
+}
+
+/**
+ * What a plugin does. A handler that throws answers the call with an error, which fails what the runtime is doing for
+ * most events; an event without a handler is answered with success.
+ */
+export interface PluginHandlers {
+  /** Gives the events that the plugin wants of this runtime; those that it does not know are left out. */
+  configure(request: ConfigureRequest, runtime: RuntimeInfo): Iterable<EventName> | Promise<Iterable<EventName>>;
+  /** All pods and containers of the runtime, once after each registration; a container may belong to no pod. */
+  synchronize?(
+    pods: readonly PodSandbox[],
+    containers: readonly Container[],
+    context: CallContext,
+  ): Promise<readonly ContainerUpdate[]>;
+  /** The answer to Synchronize is sent: from now on events come. */
+  synchronized?(runtime: RuntimeInfo): void;
+  runPodSandbox?(event: PodEvent, context: CallContext): Promise<void>;
+  updatePodSandbox?(event: UpdatePodSandboxEvent, context: CallContext): Promise<void>;
+  postUpdatePodSandbox?(event: PodEvent, context: CallContext): Promise<void>;
+  stopPodSandbox?(event: PodEvent, context: CallContext): Promise<void>;
+  removePodSandbox?(event: PodEvent, context: CallContext): Promise<void>;
+  createContainer?(event: ContainerEvent, context: CallContext): Promise<CreateAnswer>;
+  postCreateContainer?(event: ContainerEvent, context: CallContext): Promise<void>;
+  startContainer?(event: ContainerEvent, context: CallContext): Promise<void>;
+  postStartContainer?(event: ContainerEvent, context: CallContext): Promise<void>;
+  updateContainer?(event: UpdateContainerEvent, context: CallContext): Promise<readonly ContainerUpdate[]>;
+  postUpdateContainer?(event: ContainerEvent, context: CallContext): Promise<void>;
+  stopContainer?(event: ContainerEvent, context: CallContext): Promise<readonly ContainerUpdate[]>;
+  removeContainer?(event: ContainerEvent, context: CallContext): Promise<void>;
+  /** The runtime says that it stops. No runtime does so far; the end of the connection is the usual sign. */
+  shutdown?(): void;
+}
+
+export interface CreateAnswer {
+  readonly adjust?: ContainerAdjustment;
+  readonly update?: readonly ContainerUpdate[];
+}

@@ -1,0 +1,181 @@
+import { errorText } from "../errors.js";
+import type { Call, MethodHandler, Services } from "../ttrpc/server.js";
+import { Code, StatusError } from "../ttrpc/status.js";
+import {
+  configureRequest,
+  configureResponse,
+  emptyResponse,
+  synchronizeRequest,
+  synchronizeResponse,
+} from "./codec.js";
+import { dispatchEvent } from "./dispatch.js";
+import { decodeEvent } from "./event-request.js";
+import { eventMask, eventNames, eventsOfMask } from "./events.js";
+import type { CallContext, PluginHandlers, RuntimeInfo } from "./handlers.js";
+import type { Log } from "./log.js";
+import { answerInTime } from "./reply-guard.js";
+import { pluginService } from "./services.js";
+import type { ConfigureRequest, Container, PodSandbox } from "./types.js";
+import { formatVersion, nriVersionOf } from "./versions.js";
+
+/** How far a connection has come; events are delivered when it is ready. */
+export type Phase = "registering" | "synchronizing" | "ready";
+
+export interface PluginServiceOptions {
+  readonly handlers: PluginHandlers;
+  readonly log: Log;
+  readonly socketPath?: string | undefined;
+  /** Configure was answered: with success, or with this error, after which the runtime hangs up. */
+  onConfigured(error?: unknown): void;
+  /** The answer to Synchronize is on its way: in time and with success, or with what went wrong. */
+  onSynchronized(runtime: RuntimeInfo, error?: Error): void;
+}
+
+/** The Plugin service of one connection: what the runtime calls, in the order of the protocol. */
+export class PluginService {
+  phase: Phase = "registering";
+  shutdownCalled = false;
+  /** Handlers that have not come to their end. */
+  running = 0;
+  private runtime: RuntimeInfo | undefined;
+  private pods: PodSandbox[] = [];
+  private containers: Container[] = [];
+
+  constructor(private readonly options: PluginServiceOptions) {}
+
+  get runtimeInfo(): RuntimeInfo | undefined {
+    return this.runtime;
+  }
+
+  /** For the ttRPC server. What is not in here (ValidateContainerAdjustment) is answered with Unimplemented. */
+  get services(): Services {
+    const deliver: MethodHandler = (call) => this.deliver(call);
+    return {
+      [pluginService]: {
+        ...Object.fromEntries(eventNames.map((name) => [name, deliver])),
+        StateChange: deliver,
+        Configure: (call) => this.configure(call),
+        Synchronize: (call) => this.synchronize(call),
+        Shutdown: () => this.shutdown(),
+      },
+    };
+  }
+
+  private async configure(call: Call): Promise<Uint8Array> {
+    const { handlers, log, onConfigured } = this.options;
+    try {
+      const request = decodeOrRefuse(() => configureRequest.decode(call.payload));
+      const runtime = this.runtimeOf(request, call);
+      this.runtime = runtime;
+      const wanted = [...(await answerInTime(call, () => this.run(() => handlers.configure(request, runtime))))];
+      const events = eventMask(wanted, runtime.nri);
+      log.info(
+        {
+          runtime: runtime.name,
+          runtimeVersion: runtime.version,
+          nri: formatVersion(runtime.nri),
+          nriSource: runtime.nri.source,
+          requestTimeoutMs: runtime.requestTimeoutMs,
+          events: eventsOfMask(events),
+        },
+        "configured by the runtime",
+      );
+      this.phase = "synchronizing";
+      onConfigured();
+      return configureResponse.encode({ events });
+    } catch (error) {
+      log.error({ error: errorText(error) }, "cannot take the runtime's configuration");
+      onConfigured(error);
+      throw error;
+    }
+  }
+
+  private runtimeOf(request: ConfigureRequest, call: Call): RuntimeInfo {
+    const { socketPath } = this.options;
+    // Before NRI 0.7 the timeout is told by nothing but the call's own.
+    const requestTimeoutMs = request.requestTimeout > 0n ? Number(request.requestTimeout) : call.deadline.remainingMs();
+    return {
+      name: request.runtimeName,
+      version: request.runtimeVersion,
+      nri: nriVersionOf(request),
+      requestTimeoutMs: Math.round(requestTimeoutMs),
+      ...(socketPath === undefined ? {} : { socketPath }),
+    };
+  }
+
+  /** Pods and containers may come in several messages; each but the last is answered with "more", and nothing else. */
+  private async synchronize(call: Call): Promise<Uint8Array> {
+    const runtime = this.configuredRuntime();
+    try {
+      const { pods, containers, more } = decodeOrRefuse(() => synchronizeRequest.decode(call.payload));
+      for (const pod of pods) this.pods.push(pod);
+      for (const container of containers) this.containers.push(container);
+      if (more) return synchronizeResponse.encode({ update: [], more });
+      const update = await this.handSnapshot(call, runtime);
+      this.phase = "ready";
+      const late = call.deadline.expired ? new Error("the answer to Synchronize came too late") : undefined;
+      this.options.onSynchronized(runtime, late);
+      return synchronizeResponse.encode({ update, more: false });
+    } catch (error) {
+      this.options.onSynchronized(runtime, error instanceof Error ? error : new Error(errorText(error)));
+      throw error;
+    }
+  }
+
+  private async handSnapshot(call: Call, runtime: RuntimeInfo) {
+    const [pods, containers] = [this.pods, this.containers];
+    this.pods = [];
+    this.containers = [];
+    const answer = await answerInTime(call, (signal) =>
+      this.run(() =>
+        this.options.handlers.synchronize?.(pods, containers, contextOf(call, "Synchronize", runtime, signal)),
+      ),
+    );
+    return [...(answer ?? [])];
+  }
+
+  private deliver(call: Call): Promise<Uint8Array> | Uint8Array {
+    const runtime = this.configuredRuntime();
+    const event = decodeOrRefuse(() => decodeEvent(call.method, call.payload));
+    // A StateChange with an event of a later NRI: nothing that we subscribed to, and no reason to fail anything.
+    if (event === undefined) return emptyResponse;
+    return answerInTime(call, (signal) =>
+      this.run(() => dispatchEvent(this.options.handlers, event, contextOf(call, event.name, runtime, signal))),
+    );
+  }
+
+  private shutdown(): Uint8Array {
+    this.shutdownCalled = true;
+    this.options.log.info({}, "the runtime says that it shuts down");
+    this.options.handlers.shutdown?.();
+    return emptyResponse;
+  }
+
+  private configuredRuntime(): RuntimeInfo {
+    if (this.runtime !== undefined) return this.runtime;
+    throw new StatusError(Code.FailedPrecondition, "the plugin has not been configured");
+  }
+
+  /** Counts a handler until its own end, even past the answer: UpdateContainers has to know. */
+  private async run<T>(handler: () => T | Promise<T>): Promise<T> {
+    this.running += 1;
+    try {
+      return await handler();
+    } finally {
+      this.running -= 1;
+    }
+  }
+}
+
+function contextOf(call: Call, event: CallContext["event"], runtime: RuntimeInfo, signal: AbortSignal): CallContext {
+  const { method, payload, deadline, timeoutNano, metadata } = call;
+  return { event, method, payload, deadline, timeoutNano, metadata, signal, runtime };
+}
+
+function decodeOrRefuse<T>(decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    throw new StatusError(Code.InvalidArgument, errorText(error), { cause: error });
+  }
+}

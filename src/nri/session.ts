@@ -1,0 +1,166 @@
+import { Deadline } from "../deadline.js";
+import { BridgeError, errorText } from "../errors.js";
+import { Mux } from "../transport/mux.js";
+import type { Trunk } from "../transport/trunk.js";
+import { TtrpcClient } from "../ttrpc/client.js";
+import { TtrpcServer } from "../ttrpc/server.js";
+import { StatusError } from "../ttrpc/status.js";
+import { alarm } from "../ttrpc/timeout.js";
+import { ConnId } from "../wire/mux-frame.js";
+import { registerPluginRequest, updateContainersRequest, updateContainersResponse } from "./codec.js";
+import type { PluginHandlers, RuntimeInfo } from "./handlers.js";
+import type { PluginIdentity } from "./identity.js";
+import type { Log } from "./log.js";
+import { type Phase, PluginService } from "./plugin-service.js";
+import { runtimeService } from "./services.js";
+import type { ContainerUpdate } from "./types.js";
+import { hasFeature, ownNriVersion } from "./versions.js";
+
+/** How a connection to the runtime ended. */
+export type SessionEnd =
+  /** The runtime said that it shuts down, then went. */
+  | { readonly kind: "shutdown" }
+  /** The runtime answered the registration with an error. */
+  | { readonly kind: "refused"; readonly error: Error }
+  /** Our own configure handler failed. */
+  | { readonly kind: "misconfigured"; readonly error: Error }
+  /** It went away, broke the protocol, or forgot us; error is absent for a plain end of the stream. */
+  | { readonly kind: "lost"; readonly phase: Phase; readonly error?: Error }
+  /** We closed it. */
+  | { readonly kind: "aborted" };
+
+export interface SessionOptions {
+  readonly identity: PluginIdentity;
+  readonly handlers: PluginHandlers;
+  readonly log: Log;
+  readonly socketPath?: string | undefined;
+  /** How long to wait until registered and configured, in milliseconds. */
+  readonly registrationTimeoutMs: number;
+}
+
+/**
+ * One connection to the runtime, from the registration to the end.
+ *
+ * The runtime may call Configure before it answers RegisterPlugin, so our service is up before we register.
+ */
+export class Session {
+  readonly ended: Promise<SessionEnd>;
+  private readonly mux: Mux;
+  private readonly client: TtrpcClient;
+  private readonly service: PluginService;
+  private readonly cancelRegistrationAlarm: () => void;
+  private end: SessionEnd | undefined;
+
+  constructor(
+    trunk: Trunk,
+    private readonly options: SessionOptions,
+  ) {
+    this.mux = new Mux(trunk);
+    this.service = new PluginService({
+      handlers: options.handlers,
+      log: options.log,
+      socketPath: options.socketPath,
+      onConfigured: (error) => this.afterConfigure(error),
+      onSynchronized: (runtime, error) => setImmediate(() => this.afterSynchronize(runtime, error)),
+    });
+    new TtrpcServer(this.mux.open(ConnId.plugin), this.service.services, {
+      onInternalError: (call, error) =>
+        options.log.error({ method: call?.method, error: errorText(error) }, "a handler failed"),
+    });
+    this.client = new TtrpcClient(this.mux.open(ConnId.runtime));
+    const deadline = Deadline.after(options.registrationTimeoutMs);
+    this.cancelRegistrationAlarm = alarm(deadline, () => this.finish(this.endOf(notConfigured(options))));
+    this.ended = new Promise((resolve) => {
+      this.mux.onClose((error) => {
+        this.cancelRegistrationAlarm();
+        resolve(this.end ?? this.endOf(error));
+      });
+    });
+    void this.register(deadline);
+  }
+
+  get phase(): Phase {
+    return this.service.phase;
+  }
+
+  get runtime(): RuntimeInfo | undefined {
+    return this.service.runtimeInfo;
+  }
+
+  /** Ends the connection; what has been answered is still sent. */
+  close(): void {
+    this.finish({ kind: "aborted" });
+  }
+
+  /**
+   * Asks the runtime to change containers outside of any event; gives the updates that failed.
+   *
+   * From within a handler the runtime would wait for us, and we for it; before NRI 0.12.1 it can lock up for good
+   * (containerd#13733).
+   * @throws BridgeError INTERNAL when that would be so, StatusError when the runtime refuses
+   */
+  async updateContainers(update: readonly ContainerUpdate[], deadline: Deadline): Promise<ContainerUpdate[]> {
+    const { runtime, phase } = this;
+    if (runtime === undefined || phase !== "ready") throw notNow("not-ready", "the plugin is not synchronized");
+    if (!hasFeature(runtime.nri, "unsolicitedUpdates")) throw notNow("nri-version", "the runtime's NRI is too old");
+    if (this.service.running > 0) throw notNow("in-handler", "an event is being handled");
+    const payload = updateContainersRequest.encode({ update: [...update] });
+    const answer = await this.client.call(runtimeService, "UpdateContainers", payload, { deadline });
+    return updateContainersResponse.decode(answer).failed;
+  }
+
+  private async register(deadline: Deadline): Promise<void> {
+    const { identity, log } = this.options;
+    const request = { pluginName: identity.name, pluginIdx: identity.index, NRIVersion: ownNriVersion };
+    try {
+      await this.client.call(runtimeService, "RegisterPlugin", registerPluginRequest.encode(request), { deadline });
+      log.info({ plugin: identity.name, index: identity.index }, "registered with the runtime");
+    } catch (thrown) {
+      const error = toError(thrown);
+      this.finish(error instanceof StatusError ? { kind: "refused", error } : this.endOf(error));
+    }
+  }
+
+  private afterConfigure(error: unknown): void {
+    this.cancelRegistrationAlarm();
+    // Once the answer is on its way: the runtime then knows why we go.
+    if (error !== undefined) setImmediate(() => this.finish({ kind: "misconfigured", error: toError(error) }));
+  }
+
+  /**
+   * compat: before NRI 0.12 a runtime keeps the connection of a plugin that did not synchronize and never sends it an
+   * event (containerd#13901); a new connection is the only way out.
+   */
+  private afterSynchronize(runtime: RuntimeInfo, error: Error | undefined): void {
+    if (this.mux.closed) return;
+    if (error === undefined) {
+      this.options.log.info({}, "synchronized with the runtime");
+      this.options.handlers.synchronized?.(runtime);
+      return;
+    }
+    this.options.log.warn({ error: error.message }, "the runtime will not have taken our answer to Synchronize");
+    if (!hasFeature(runtime.nri, "closesUnsynchronized")) this.finish({ kind: "lost", phase: "synchronizing", error });
+  }
+
+  private finish(end: SessionEnd): void {
+    this.end ??= end;
+    this.mux.close();
+  }
+
+  private endOf(error: Error | undefined): SessionEnd {
+    if (this.service.shutdownCalled) return { kind: "shutdown" };
+    return { kind: "lost", phase: this.phase, ...(error === undefined ? {} : { error }) };
+  }
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(errorText(thrown));
+}
+
+function notConfigured({ registrationTimeoutMs }: SessionOptions): BridgeError {
+  return new BridgeError("CALL_TIMEOUT", `the runtime did not configure the plugin within ${registrationTimeoutMs} ms`);
+}
+
+function notNow(reason: string, text: string): BridgeError {
+  return new BridgeError("INTERNAL", `containers cannot be updated now: ${text}`, { reason });
+}

@@ -1,0 +1,149 @@
+import { type Clock, type Deadline, monotonicClock } from "../deadline.js";
+import { BridgeError, errorText } from "../errors.js";
+import { adoptTrunk, connectTrunk } from "../transport/socket.js";
+import type { Trunk } from "../transport/trunk.js";
+import { Backoff, type BackoffOptions } from "./backoff.js";
+import type { PluginHandlers, RuntimeInfo } from "./handlers.js";
+import type { PluginIdentity } from "./identity.js";
+import type { Log } from "./log.js";
+import { Session, type SessionEnd } from "./session.js";
+import type { ContainerUpdate } from "./types.js";
+
+/** Where the runtime is: at a socket that we connect to, or behind a socket that it gave us when it launched us. */
+export type RuntimeSocket =
+  | { readonly kind: "path"; readonly path: string }
+  | { readonly kind: "fd"; readonly fd: number };
+
+/** Why a stub stopped. */
+export type StubEnd = SessionEnd | { readonly kind: "connect-failed"; readonly error: Error };
+
+export interface StubOptions {
+  readonly identity: PluginIdentity;
+  readonly socket: RuntimeSocket;
+  readonly handlers: PluginHandlers;
+  readonly log: Log;
+  /** Ends the stub: { kind: "aborted" }. */
+  readonly signal?: AbortSignal;
+  /** Whether to connect again when the connection fails or is lost; on for a path, never for a launched plugin. */
+  readonly reconnect?: boolean;
+  /**
+   * Milliseconds from the connection until registered and configured. Longer than the runtime's own 5 s: it takes its
+   * plugins one after another, and hangs up when it is done with us.
+   */
+  readonly registrationTimeoutMs?: number;
+  readonly connectTimeoutMs?: number;
+  readonly backoff?: BackoffOptions;
+  readonly clock?: Clock;
+  /** Waits; rejects or resolves when the signal aborts. */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+const defaultRegistrationTimeoutMs = 60_000;
+const defaultConnectTimeoutMs = 5_000;
+
+/**
+ * A plugin of the runtime, for as long as there is one: connects, registers, hands events to the handlers, and connects
+ * anew when the connection is lost. A socket's path is looked up each time, since a runtime that restarts makes a new one.
+ */
+export class PluginStub {
+  private readonly abort = new AbortController();
+  private readonly clock: Clock;
+  private session: Session | undefined;
+
+  constructor(private readonly options: StubOptions) {
+    this.clock = options.clock ?? monotonicClock;
+  }
+
+  /** The runtime that we are connected to, once it has configured us. */
+  get runtime(): RuntimeInfo | undefined {
+    return this.session?.runtime;
+  }
+
+  /** Whether events are delivered: registered, configured and synchronized. */
+  get ready(): boolean {
+    return this.session?.phase === "ready";
+  }
+
+  /** Runs to the end and tells which it was; throws nothing. To be called once. */
+  async run(): Promise<StubEnd> {
+    const { signal, socket, reconnect = true } = this.options;
+    const onAbort = () => this.close();
+    if (signal?.aborted) this.close();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      return socket.kind === "path" && reconnect ? await this.runForEver() : await this.runOnce();
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Ends the run: { kind: "aborted" }. */
+  close(): void {
+    this.abort.abort();
+    this.session?.close();
+  }
+
+  /** As Session.updateContainers; throws BridgeError CONNECTION_CLOSED when there is no connection. */
+  async updateContainers(update: readonly ContainerUpdate[], deadline: Deadline): Promise<ContainerUpdate[]> {
+    if (this.session === undefined) throw new BridgeError("CONNECTION_CLOSED", "no runtime is connected");
+    return await this.session.updateContainers(update, deadline);
+  }
+
+  private async runForEver(): Promise<StubEnd> {
+    const { log, sleep = sleepFor } = this.options;
+    const backoff = new Backoff(this.options.backoff);
+    for (;;) {
+      const startedAt = this.clock();
+      const end = await this.runOnce();
+      // What a new connection would not mend.
+      if (end.kind === "aborted" || end.kind === "refused" || end.kind === "misconfigured") return end;
+      const delayMs = Math.round(backoff.nextDelayMs(end.kind === "connect-failed" ? 0 : this.clock() - startedAt));
+      log.warn({ ...endFields(end), delayMs }, "no connection to the runtime, trying again later");
+      await sleep(delayMs, this.abort.signal);
+    }
+  }
+
+  private async runOnce(): Promise<StubEnd> {
+    const { handlers, identity, log, socket, registrationTimeoutMs = defaultRegistrationTimeoutMs } = this.options;
+    if (this.abort.signal.aborted) return { kind: "aborted" };
+    let trunk: Trunk;
+    try {
+      trunk = await this.connect();
+    } catch (error) {
+      return { kind: "connect-failed", error: error instanceof Error ? error : new Error(errorText(error)) };
+    }
+    const socketPath = socket.kind === "path" ? socket.path : undefined;
+    const session = new Session(trunk, { identity, handlers, log, socketPath, registrationTimeoutMs });
+    this.session = session;
+    if (this.abort.signal.aborted) session.close();
+    const end = await session.ended;
+    this.session = undefined;
+    return end;
+  }
+
+  private async connect(): Promise<Trunk> {
+    const { socket, connectTimeoutMs = defaultConnectTimeoutMs } = this.options;
+    return socket.kind === "path" ? await connectTrunk(socket.path, connectTimeoutMs) : adoptTrunk(socket.fd);
+  }
+}
+
+function endFields(end: StubEnd): object {
+  return {
+    end: end.kind,
+    ...("phase" in end ? { phase: end.phase } : {}),
+    ...("error" in end ? { error: end.error?.message } : {}),
+  };
+}
+
+function sleepFor(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+    if (signal.aborted) done();
+  });
+}

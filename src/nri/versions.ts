@@ -1,0 +1,125 @@
+/** A released version, or one before a release: 2.4.0-beta.0, or Go's 0.9.1-0.20250219030224-e597e7849f24. */
+export interface Version {
+  readonly major: number;
+  readonly minor: number;
+  readonly patch: number;
+  /** True for what comes before the release of that number. */
+  readonly preRelease: boolean;
+}
+
+/** The NRI version that a runtime speaks, and how we know. */
+export interface NriVersion extends Version {
+  readonly source: "stated" | "inferred" | "guessed";
+}
+
+/** The version of the NRI API that we are written against; told to runtimes that ask. */
+export const ownNriVersion = "v0.12.2";
+
+/**
+ * From which version of a runtime on it speaks which version of NRI; from containerd's and CRI-O's go.mod files.
+ * From NRI 0.12 on a runtime says so itself, if it was built with the version known.
+ */
+const nriByRuntime: Readonly<Record<string, readonly (readonly [since: string, nri: string])[]>> = {
+  containerd: [
+    ["1.7.0", "0.3.0"],
+    ["1.7.7", "0.4.0"],
+    ["1.7.14", "0.6.0"],
+    ["1.7.16", "0.6.1"],
+    ["1.7.26", "0.8.0"],
+    ["2.0.0", "0.8.0"],
+    ["2.2.0", "0.10.0"],
+    ["2.2.1", "0.11.0"],
+    ["2.3.0", "0.12.0"],
+    ["2.4.0", "0.12.1"],
+  ],
+  "cri-o": [
+    ["1.26.0", "0.2.0"],
+    ["1.26.2", "0.3.0"],
+    ["1.29.0", "0.5.0"],
+    ["1.29.2", "0.6.0"],
+    ["1.31.0", "0.6.1"],
+    ["1.32.0", "0.9.0"],
+    ["1.34.0", "0.10.0"],
+    ["1.35.0", "0.11.0"],
+    ["1.37.0", "0.12.0"],
+  ],
+};
+
+/** What a runtime of some NRI version does; each a rule of the protocol that changed. */
+export const features = {
+  /** Configure tells the runtime's timeouts, and Synchronize may come in several messages. */
+  splitSynchronize: "0.7.0",
+  /** UpdatePodSandbox and PostUpdatePodSandbox. */
+  podUpdates: "0.10.0",
+  /** Every event has a call of its own, with StateChange for plugins that lack it. */
+  ownCalls: "0.12.0",
+  /** A plugin that failed to synchronize is disconnected; before, it stayed connected and got no events. */
+  closesUnsynchronized: "0.12.0",
+  /** UpdateContainers outside an event cannot lock up the runtime (containerd#13733). */
+  unsolicitedUpdates: "0.12.1",
+} as const satisfies Record<string, string>;
+
+export type Feature = keyof typeof features;
+
+export function hasFeature(nri: Version, feature: Feature): boolean {
+  return isAtLeast(nri, features[feature]);
+}
+
+/** Whether a version is that of a release, or later. */
+export function isAtLeast(version: Version, release: string): boolean {
+  return compareVersions(version, parseRelease(release)) >= 0;
+}
+
+export function compareVersions(a: Version, b: Version): number {
+  return a.major - b.major || a.minor - b.minor || a.patch - b.patch || Number(b.preRelease) - Number(a.preRelease);
+}
+
+export function formatVersion({ major, minor, patch, preRelease }: Version): string {
+  return `${major}.${minor}.${patch}${preRelease ? "-pre" : ""}`;
+}
+
+/**
+ * Reads a version as runtimes print it: an optional "v", three numbers (the third may be missing), and what a
+ * distribution adds (2.2.1-0ubuntu1~24.04.2), which is no pre-release. Undefined when there is no number to read.
+ */
+export function parseVersion(text: string): Version | undefined {
+  const match = /^v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(.*)$/s.exec(text.trim());
+  if (match === null) return undefined;
+  const [, major, minor, patch = "0", rest = ""] = match;
+  // A pseudo-version's pre-release ends in a time of 14 digits and a commit.
+  const preRelease = /^[-~.]?(alpha|beta|rc|dev|pre)/i.test(rest) || /^-(.*\.)?\d{14}-[0-9a-f]{12}/.test(rest);
+  return { major: Number(major), minor: Number(minor), patch: Number(patch), preRelease };
+}
+
+/**
+ * The NRI version of a runtime: the one that it states, else the one that its name and version tell, else the oldest
+ * that its Configure request could be of. Never too new a guess: an event that the runtime does not know would cost the
+ * registration.
+ */
+export function nriVersionOf(configure: {
+  readonly runtimeName: string;
+  readonly runtimeVersion: string;
+  readonly requestTimeout: bigint;
+  readonly NRIVersion: string;
+}): NriVersion {
+  const stated = parseVersion(configure.NRIVersion);
+  if (stated !== undefined) return { ...stated, source: "stated" };
+  const inferred = inferNriVersion(configure.runtimeName, configure.runtimeVersion);
+  // "unknown" and "(devel)" are said from 0.12 on only.
+  const least = configure.NRIVersion !== "" ? "0.12.0" : configure.requestTimeout > 0n ? "0.7.0" : "0.2.0";
+  if (inferred !== undefined && isAtLeast(inferred, least)) return { ...inferred, source: "inferred" };
+  return { ...parseRelease(least), source: "guessed" };
+}
+
+/** The NRI version that a runtime of this name and version was released with. */
+export function inferNriVersion(runtimeName: string, runtimeVersion: string): Version | undefined {
+  const table = Object.hasOwn(nriByRuntime, runtimeName) ? nriByRuntime[runtimeName] : undefined;
+  const version = parseVersion(runtimeVersion);
+  if (table === undefined || version === undefined) return undefined;
+  const entry = table.findLast(([since]) => isAtLeast(version, since));
+  return entry === undefined ? undefined : parseRelease(entry[1]);
+}
+
+function parseRelease(text: string): Version {
+  return parseVersion(text) ?? { major: 0, minor: 0, patch: 0, preRelease: false };
+}

@@ -83,7 +83,8 @@ export function slice<T>(element: Codec<T>): Codec<T[]> {
     read: (decoder, previous) => {
       const found = decoder.peek();
       if (found === "array") {
-        // compat: a second array of the same key is read into the elements of the first, one by one.
+        // compat: a second array of the same key is read into the elements of the first, one by one. (Go also brings
+        // back elements that a shorter second array had cut off when a third is longer; we do not.)
         const elements: T[] = [];
         decoder.readArray((index) => {
           elements.push(

@@ -1,0 +1,101 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { BridgeError } from "../../src/errors.js";
+import { encodeUtf8 } from "../../src/gojson/utf8.js";
+import { parseConfigList } from "../../src/v01/config-list.js";
+import { readCases } from "./recordings.js";
+
+const cases = readCases();
+
+function confOf(name: string): Uint8Array {
+  return cases.find((scenario) => scenario.name === name)?.confs[0] ?? new Uint8Array();
+}
+
+// containerd 1.6.20 told these with RunPodSandbox: "unable to create nri client: <text>".
+describe("a conf.json that containerd 1.6 refused", () => {
+  it.each([
+    ["malformed", "unexpected EOF", 1, 48],
+    ["empty-file", "EOF", 1, 1],
+    ["bom", "invalid character 'ï' looking for beginning of value", 1, 1],
+    ["conf-is-array", "json: cannot unmarshal array into Go value of type v1.ConfigList", 1, 1],
+    [
+      "plugins-object",
+      "json: cannot unmarshal object into Go struct field ConfigList.plugins of type []*v1.Plugin",
+      1,
+      28,
+    ],
+    ["version-number", "json: cannot unmarshal number into Go struct field ConfigList.version of type string", 1, 12],
+  ])("%s", (name, message, line, column) => {
+    const recorded = cases.find((scenario) => scenario.name === name)?.errors[0]?.details;
+    expect(recorded).toBe(`unable to create nri client: ${message}`);
+    expect(() => parseConfigList(confOf(name))).toThrow(
+      expect.objectContaining({ code: "CONF_LIST", message, fields: { line, column } }),
+    );
+  });
+});
+
+describe("a conf.json that containerd 1.6 took", () => {
+  it.each([
+    ["plugins-null", { version: "0.1", plugins: [] }],
+    ["keys-case", { version: "0.1", plugins: [{ type: "recorder", conf: '{"a":1}' }] }],
+    ["conf-null", { version: "0.1", plugins: [{ type: "recorder", conf: "null" }] }],
+    ["conf-string", { version: "0.1", plugins: [{ type: "recorder", conf: '"te\\u003cx\\u003et"' }] }],
+    ["trailing-garbage", { version: "0.1", plugins: [{ type: "recorder" }] }],
+    ["version-missing", { version: "", plugins: [{ type: "recorder" }] }],
+    ["type-empty", { version: "0.1", plugins: [{ type: "" }] }],
+    [
+      "chained",
+      {
+        version: "0.1",
+        plugins: [
+          { type: "recorder", conf: '{"first":1}' },
+          { type: "recorder2" },
+          { type: "recorder3", conf: '{"third":[1,2,{"z":null,"a":true}]}' },
+        ],
+      },
+    ],
+  ])("%s", (name, list) => expect(parseConfigList(confOf(name))).toEqual(list));
+
+  it.each(["{}", "null", '{"plugins":[]}', " {} }"])("%s holds no plugins", (text) => {
+    expect(parseConfigList(encodeUtf8(text))).toEqual({ version: "", plugins: [] });
+  });
+});
+
+describe("where the fault is", () => {
+  it("counts lines and characters", () => {
+    const text = '{\n  "version": "0.1",\n  "plugins": [{"type": "é"} {"type": "b"}]\n}\n';
+    expect(() => parseConfigList(encodeUtf8(text))).toThrow(
+      expect.objectContaining({
+        message: "invalid character '{' after array element",
+        fields: { line: 3, column: 29 },
+      }),
+    );
+  });
+
+  it("names a null entry, which crashed containerd 1.6", () => {
+    const text = '{"plugins":[{"type":"a"},null]}';
+    expect(() => parseConfigList(encodeUtf8(text))).toThrow(
+      expect.objectContaining({
+        code: "CONF_LIST",
+        message: 'plugins[1] is null: write {"type": "<plugin>"} or remove the entry',
+        fields: { index: 1 },
+      }),
+    );
+  });
+});
+
+it("gives a list or throws a BridgeError, whatever the bytes and wherever they are cut", () => {
+  const inputs = [confOf("conf-bytes"), confOf("chained"), confOf("keys-case")];
+  for (const bytes of inputs) {
+    for (let length = 0; length < bytes.length; length++) tryParse(bytes.subarray(0, length));
+  }
+  fc.assert(fc.property(fc.uint8Array(), tryParse));
+
+  function tryParse(bytes: Uint8Array): void {
+    try {
+      expect(parseConfigList(bytes).plugins).toBeInstanceOf(Array);
+    } catch (thrown) {
+      expect(thrown).toBeInstanceOf(BridgeError);
+    }
+  }
+});

@@ -12,4 +12,9 @@ export class Serial {
     done.then(forget, forget);
     return done;
   }
+
+  /** Resolves when all work that was given so far has ended. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.tails.values());
+  }
 }

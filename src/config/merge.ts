@@ -1,4 +1,4 @@
-import { type Config, defaultConfig, type PartialConfig } from "./schema.js";
+import { type Config, defaultConfig, type PartialConfig, type StateName } from "./schema.js";
 
 /**
  * Merges layers of settings; an earlier layer wins over a later one, the defaults come last. The order of the layers is
@@ -23,12 +23,16 @@ export function mergeConfig(...layers: readonly PartialConfig[]): Config {
 
 /** The settings that hold for one plugin type. */
 export interface PluginSettings
-  extends Pick<Config, "onFailure" | "timeoutMs" | "exitStatus" | "killChildren" | "limits" | "environment"> {}
+  extends Pick<
+    Config,
+    "states" | "onFailure" | "timeoutMs" | "exitStatus" | "killChildren" | "limits" | "environment"
+  > {}
 
 /** What holds for a plugin type: its own settings over the global ones. */
 export function pluginSettings(config: Config, type: string): PluginSettings {
   const own = Object.hasOwn(config.plugins, type) ? config.plugins[type] : undefined;
   return {
+    states: own?.states ?? config.states,
     onFailure: layered(config.onFailure, own?.onFailure),
     timeoutMs: own?.timeoutMs === undefined ? config.timeoutMs : own.timeoutMs,
     exitStatus: own?.exitStatus ?? config.exitStatus,
@@ -36,6 +40,11 @@ export function pluginSettings(config: Config, type: string): PluginSettings {
     limits: layered(config.limits, own?.limits),
     environment: layered(config.environment, own?.environment),
   };
+}
+
+/** Every state that some plugin may be run for. */
+export function wantedStates(config: Config): readonly StateName[] {
+  return [config.states, ...Object.values(config.plugins).map((plugin) => plugin.states ?? [])].flat();
 }
 
 /** A copy of the base with what the layer defines over it. */

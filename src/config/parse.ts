@@ -1,4 +1,4 @@
-import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
 import type { core } from "zod";
 import { BridgeError } from "../errors.js";
 import { nearestName } from "./nearest.js";
@@ -21,44 +21,50 @@ export function parseConfig(text: string, source: string): PartialConfig {
   const [syntax] = document.errors;
   if (syntax !== undefined) throw new BridgeError("CONFIG", `${at(syntax.pos[0])}: ${syntax.message}`);
   const value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
+  return validate(value, (path, ofKey) => at(offsetIn(document, path, ofKey)));
+}
+
+/** The same for a value that is no text, such as what the flags say. */
+export function parseConfigValue(value: unknown, source: string): PartialConfig {
+  return validate(value, () => source);
+}
+
+/** Says where a key or its value stands. */
+type Locate = (path: readonly PropertyKey[], ofKey: boolean) => string;
+
+function validate(value: unknown, locate: Locate): PartialConfig {
   const parsed = partialConfigSchema.safeParse(value);
   if (parsed.success) return parsed.data;
-
-  const nodeAt = (path: readonly PropertyKey[]): unknown =>
-    path.length === 0 ? document.contents : document.getIn(path, true);
-  /** Where a key stands, or the value when it is no key, or the nearest thing around it that is there. */
-  const offsetOf = (path: readonly PropertyKey[], ofKey: boolean): number => {
-    const parent = nodeAt(path.slice(0, -1));
-    if (ofKey && isMap(parent)) {
-      const pair = parent.items.find((item) => isScalar(item.key) && item.key.value === path.at(-1));
-      if (isNode(pair?.key) && pair.key.range) return pair.key.range[0];
-    }
-    const node = nodeAt(path);
-    if (isNode(node) && node.range) return node.range[0];
-    return path.length === 0 ? 0 : offsetOf(path.slice(0, -1), false);
-  };
-  const faults = parsed.error.issues.flatMap((issue) =>
-    describeIssue(issue, value, (path, ofKey = false) => at(offsetOf(path, ofKey))),
-  );
+  const faults = parsed.error.issues.flatMap((issue) => describeIssue(issue, value, locate));
   throw new BridgeError("CONFIG", faults.join("\n"));
 }
 
-function describeIssue(
-  issue: core.$ZodIssue,
-  root: unknown,
-  at: (path: readonly PropertyKey[], ofKey?: boolean) => string,
-): readonly string[] {
+/** Where a key stands, or its value, or the nearest thing around it that is there. */
+function offsetIn(document: Document, path: readonly PropertyKey[], ofKey: boolean): number {
+  const nodeAt = (place: readonly PropertyKey[]): unknown =>
+    place.length === 0 ? document.contents : document.getIn(place, true);
+  const parent = nodeAt(path.slice(0, -1));
+  if (ofKey && isMap(parent)) {
+    const pair = parent.items.find((item) => isScalar(item.key) && item.key.value === path.at(-1));
+    if (isNode(pair?.key) && pair.key.range) return pair.key.range[0];
+  }
+  const node = nodeAt(path);
+  if (isNode(node) && node.range) return node.range[0];
+  return path.length === 0 ? 0 : offsetIn(document, path.slice(0, -1), false);
+}
+
+function describeIssue(issue: core.$ZodIssue, root: unknown, locate: Locate): readonly string[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => {
       const path = [...issue.path, key];
       const nearest = nearestName(key, knownKeys(issue.path));
       const hint = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
-      return `${at(path, true)}: unknown key "${path.join(".")}"${hint}`;
+      return `${locate(path, true)}: unknown key "${path.join(".")}"${hint}`;
     });
   }
   const name = issue.path.length === 0 ? "the document" : `"${issue.path.map(String).join(".")}"`;
   return [
-    `${at(issue.path)}: ${name} is ${describeValue(valueAt(root, issue.path))}, expected ${describeExpected(issue)}`,
+    `${locate(issue.path, false)}: ${name} is ${describeValue(valueAt(root, issue.path))}, expected ${describeExpected(issue)}`,
   ];
 }
 

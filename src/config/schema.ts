@@ -36,6 +36,7 @@ const environment = z.strictObject({
 
 /** What can be set for one plugin type, over the global value. */
 const perPlugin = {
+  states: z.array(stateName).min(1).describe("which states a plugin is run for; containerd 1.6 never sent `update`"),
   onFailure: onFailure.partial().describe("what a failure of a plugin costs"),
   timeoutMs: milliseconds
     .min(1)
@@ -65,6 +66,9 @@ export const configSchema = z.strictObject({
     .enum(["plugin-dirs-first", "path-first"])
     .describe("`path-first`: v0.1's exact order, PATH before the plugin directories"),
   types: z.enum(["any", "plugin-dirs"]).describe("`plugin-dirs`: no PATH, and no slash in a plugin's type"),
+  permissions: z
+    .enum(["strict", "trust"])
+    .describe("`strict`: run only what root, or the bridge's user, alone can write; `trust`: do not look"),
   environment: perPlugin.environment,
   annotations: z
     .strictObject({
@@ -77,6 +81,7 @@ export const configSchema = z.strictObject({
     })
     .partial()
     .describe("which annotations a legacy plugin sees"),
+  states: perPlugin.states,
   exitStatus: perPlugin.exitStatus,
   onFailure: perPlugin.onFailure,
   timeoutMs: perPlugin.timeoutMs,
@@ -134,8 +139,10 @@ export const defaultConfig: Config = {
   pluginDirs: ["/opt/nri/bin"],
   lookup: "plugin-dirs-first",
   types: "any",
+  permissions: "strict",
   environment: { pass: "all", set: {} },
   annotations: { oci: [], podToContainer: false },
+  states: ["create", "delete"],
   exitStatus: "ignore",
   onFailure: { create: "fail", update: "fail", delete: "ignore" },
   timeoutMs: null,

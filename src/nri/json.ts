@@ -1,4 +1,16 @@
 import { shapes } from "../gen/nri.js";
+import {
+  configureRequest,
+  containerRequest,
+  type MessageCodec,
+  podRequest,
+  stateChangeRequest,
+  synchronizeRequest,
+  updateContainerRequest,
+  updatePodSandboxRequest,
+} from "./codec.js";
+import { type EventName, eventNames, events } from "./events.js";
+import type { EventResponse } from "./messages.js";
 
 export type MessageName = keyof typeof shapes;
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
@@ -26,6 +38,33 @@ export function messageToJson(name: MessageName, message: object, names: JsonNam
     json[names === "json" ? key : shape[0]] = fieldToJson(shape, value, names);
   }
   return json;
+}
+
+/** What a plugin asks for in answer to an event, as `"response"` in the JSON lines has it. */
+export function responseToJson(response: EventResponse): { [key: string]: Json } {
+  // The answers to UpdateContainer and StopContainer are this one without `adjust`.
+  return messageToJson("CreateContainerResponse", response);
+}
+
+/** A recorded call's request, as `"body"` in events.jsonl has it; undefined for a method without one. */
+export function requestToJson(method: string, payload: Uint8Array): { [key: string]: Json } | undefined {
+  const request = Object.hasOwn(requests, method) ? requests[method] : undefined;
+  return request === undefined ? undefined : messageToJson(request[0], request[1].decode(payload), "schema");
+}
+
+const requests: Readonly<Record<string, readonly [MessageName, MessageCodec<object>]>> = {
+  Configure: ["ConfigureRequest", configureRequest],
+  Synchronize: ["SynchronizeRequest", synchronizeRequest],
+  StateChange: ["StateChangeEvent", stateChangeRequest],
+  ...Object.fromEntries(eventNames.map((name) => [name, requestOf(name)])),
+};
+
+function requestOf(name: EventName): readonly [MessageName, MessageCodec<object>] {
+  if (name === "UpdateContainer") return ["UpdateContainerRequest", updateContainerRequest];
+  if (name === "UpdatePodSandbox") return ["UpdatePodSandboxRequest", updatePodSandboxRequest];
+  return events[name].subject === "pod"
+    ? ["RunPodSandboxRequest", podRequest]
+    : ["CreateContainerRequest", containerRequest];
 }
 
 function fieldToJson([, shape, inner]: Shape, value: unknown, names: JsonNames): Json {

@@ -18,6 +18,12 @@ export interface CreateContainerResponse {
   update: ContainerUpdate[];
 }
 
+/** Any answer to an event: with `adjust` to CreateContainer alone, and nothing asked for to most. */
+export interface EventResponse {
+  readonly adjust?: ContainerAdjustment;
+  readonly update: readonly ContainerUpdate[];
+}
+
 export interface UpdateContainerResponse {
   update: ContainerUpdate[];
 }

@@ -7,9 +7,10 @@ import { type EventSubject, encodeEvent } from "./event-request.js";
 import { type EventName, eventBit, events, eventsOfMask } from "./events.js";
 import type { PluginIdentity } from "./identity.js";
 import type { Log } from "./log.js";
+import type { EventResponse } from "./messages.js";
 import { configurePlugin, type RuntimeIntroduction, synchronizePlugin } from "./runtime-handshake.js";
 import { type CallError, type RegisteredPlugin, RuntimeLink, toCallError } from "./runtime-link.js";
-import type { Container, ContainerAdjustment, ContainerUpdate, PodSandbox } from "./types.js";
+import type { Container, ContainerUpdate, PodSandbox } from "./types.js";
 import { hasFeature } from "./versions.js";
 
 /** Everything about a runtime that its dealings with a plugin depend on. */
@@ -43,11 +44,6 @@ export interface EventOutcome extends RawOutcome {
   readonly response?: EventResponse;
   /** The call that brought the event; absent when the plugin has not subscribed to it, and none was made. */
   readonly method?: string;
-}
-
-export interface EventResponse {
-  readonly adjust?: ContainerAdjustment;
-  readonly update: readonly ContainerUpdate[];
 }
 
 /**

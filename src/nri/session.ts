@@ -128,18 +128,18 @@ export class Session {
   }
 
   /**
-   * compat: before NRI 0.12 a runtime keeps the connection of a plugin that did not synchronize and never sends it an
-   * event (containerd#13901); a new connection is the only way out.
+   * compat: before NRI 0.12 a runtime keeps the connection of a plugin that did not synchronize, and never sends it an
+   * event (containerd#13901). A new connection is the only way out; from 0.12 on the runtime hangs up as well.
    */
   private afterSynchronize(runtime: RuntimeInfo, error: Error | undefined): void {
     if (this.mux.closed) return;
-    if (error === undefined) {
-      this.options.log.info({}, "synchronized with the runtime");
-      this.options.handlers.synchronized?.(runtime);
+    if (error !== undefined) {
+      this.options.log.warn({ error: error.message }, "not synchronized, the runtime would send no events");
+      this.finish({ kind: "lost", phase: "synchronizing", error });
       return;
     }
-    this.options.log.warn({ error: error.message }, "the runtime will not have taken our answer to Synchronize");
-    if (!hasFeature(runtime.nri, "closesUnsynchronized")) this.finish({ kind: "lost", phase: "synchronizing", error });
+    this.options.log.info({}, "synchronized with the runtime");
+    this.options.handlers.synchronized?.(runtime);
   }
 
   private finish(end: SessionEnd): void {

@@ -96,8 +96,8 @@ function readBundles(folder: string): Case["bundles"] {
     : readdirSync(folder)
         .filter((name) => /^bundle-.*\.json$/.test(name))
         .map((name) => join(folder, name));
-  // A bundle after an update is what the runtime wrote later; no event of the recording could see it.
-  return files.filter((file) => !file.includes("after-")).map((path) => ({ path, bytes: readFileSync(path) }));
+  // One that was read after an update serves too: an update does not rewrite the bundle.
+  return files.map((path) => ({ path, bytes: readFileSync(path) }));
 }
 
 function parseFile<T>(file: string, schema: z.ZodType<T>): T | undefined {

@@ -1,42 +1,66 @@
 import type { Created } from "../translate/to-v01.js";
 
-/** A pod sandbox or container for which a create was attempted, until its delete. */
+/** A pod sandbox or container for which a create was attempted. */
 export interface Attempted extends Created {
   readonly kind: "sandbox" | "container";
-  /** For the log: namespace/name of the pod, and the container's name. */
+  /** namespace/name of the pod, for the log. */
   readonly pod: string;
-  readonly container: string | undefined;
+  /** The container's name, for the log; absent for a sandbox. */
+  readonly container?: string;
+}
+
+interface Entry {
+  readonly attempted: Attempted;
+  deleted: boolean;
 }
 
 /**
- * What create was attempted for. Each entry gets one delete and nothing else does, so taking an entry out is the right to
- * deliver it.
+ * What create was attempted for. Each entry gets one delete and nothing else does: `takeDelete` gives the right to deliver
+ * it, once. An entry stays until its pod or container is removed, for the events that come after the delete.
  */
 export class Memory {
-  private readonly attempted = new Map<string, Attempted>();
+  private readonly entries = new Map<string, Entry>();
 
   /** Remembers a create before its chain runs, so that a failed one gets its delete too. */
-  remember(entry: Attempted): void {
-    this.attempted.set(entry.id, entry);
+  remember(attempted: Attempted): void {
+    this.entries.set(attempted.id, { attempted, deleted: false });
   }
 
   get(id: string): Attempted | undefined {
-    return this.attempted.get(id);
+    return this.entries.get(id)?.attempted;
   }
 
-  /** Takes an entry out; undefined when its create was never attempted or its delete was delivered. */
-  take(id: string): Attempted | undefined {
-    const entry = this.attempted.get(id);
-    this.attempted.delete(id);
-    return entry;
+  /** Whether a create was attempted and no delete delivered. */
+  isOpen(id: string): boolean {
+    return this.entries.get(id)?.deleted === false;
   }
 
-  /** The containers of a sandbox that still wait for their delete. */
+  /** What to deliver the delete of; undefined when there was no create, or its delete was taken before. */
+  takeDelete(id: string): Attempted | undefined {
+    const entry = this.entries.get(id);
+    if (entry === undefined || entry.deleted) return undefined;
+    entry.deleted = true;
+    return entry.attempted;
+  }
+
+  forget(id: string): void {
+    this.entries.delete(id);
+  }
+
+  /** Everything that still waits for its delete, containers before their sandboxes. */
+  open(): Attempted[] {
+    const open = [...this.entries.values()].filter((entry) => !entry.deleted).map((entry) => entry.attempted);
+    return open.toSorted((a, b) => Number(a.kind === "sandbox") - Number(b.kind === "sandbox"));
+  }
+
+  /** Everything remembered of a pod's containers. */
   containersOf(sandboxID: string): Attempted[] {
-    return [...this.attempted.values()].filter((entry) => entry.kind === "container" && entry.sandboxID === sandboxID);
+    return [...this.entries.values()]
+      .map((entry) => entry.attempted)
+      .filter((attempted) => attempted.kind === "container" && attempted.sandboxID === sandboxID);
   }
 
   get size(): number {
-    return this.attempted.size;
+    return this.entries.size;
   }
 }

@@ -1,0 +1,39 @@
+// Writes src/gen/built-in.ts: the scenarios and sample plugins that `simulate` plays from the one-file build.
+// With --check it writes nothing and fails when the file is not up to date.
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+
+const root = new URL("..", import.meta.url).pathname;
+const target = join(root, "src/gen/built-in.ts");
+const plugins = ["clearcfs", "labels"];
+
+const filesBelow = (folder) =>
+  readdirSync(folder)
+    .sort()
+    .flatMap((name) => {
+      const path = join(folder, name);
+      return statSync(path).isDirectory() ? filesBelow(path) : [path];
+    });
+
+const scenarios = {};
+for (const path of filesBelow(join(root, "fixtures/scenarios"))) {
+  const [name, ...rest] = relative(join(root, "fixtures/scenarios"), path).split("/");
+  scenarios[name] = { ...scenarios[name], [rest.join("/")]: readFileSync(path, "utf8") };
+}
+const programs = Object.fromEntries(
+  plugins.map((name) => [name, readFileSync(join(root, "legacy-plugins", name), "utf8")]),
+);
+const text = `// Made by scripts/gen-built-in.mjs from fixtures/scenarios and legacy-plugins; do not edit.
+
+/** File name to content, by scenario. */
+export const builtInScenarios: Readonly<Record<string, Readonly<Record<string, string>>>> = ${JSON.stringify(scenarios, null, 1)};
+
+/** The text of the sample plugins, by name. */
+export const builtInPlugins: Readonly<Record<string, string>> = ${JSON.stringify(programs, null, 1)};
+`;
+
+if (!process.argv.includes("--check")) writeFileSync(target, text);
+else if (readFileSync(target, "utf8") !== text) {
+  console.error("src/gen/built-in.ts is not up to date: npm run gen");
+  process.exit(1);
+}

@@ -1,0 +1,26 @@
+/** What a verb may use of the process; a test gives its own. */
+export interface CliIo {
+  /** What follows the program's name. */
+  readonly args: readonly string[];
+  /** The name of our own file: `NN-name` where a runtime launched it. */
+  readonly fileName: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  stdout(text: string): void;
+  stderr(text: string): void;
+}
+
+/** The exit codes of all verbs. */
+export const exitCodes = {
+  done: 0,
+  /** The thing looked at has faults. */
+  faults: 1,
+  usage: 2,
+  cannotConnect: 3,
+  refused: 4,
+  /** In launched mode, or with --once. */
+  connectionLost: 5,
+  /** A fault of our own. */
+  internal: 70,
+} as const satisfies Record<string, number>;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

@@ -1,0 +1,65 @@
+import { Command, CommanderError } from "commander";
+import { nearestName } from "../config/nearest.js";
+import { BridgeError, errorText } from "../errors.js";
+import { version } from "../version.js";
+import { type CliIo, type ExitCode, exitCodes } from "./io.js";
+import { addReplayCommand } from "./replay.js";
+import { addRunCommand } from "./run.js";
+import { addSimulateCommand } from "./simulate.js";
+import { addVersionCommand } from "./version.js";
+
+/** Tells the exit code of the verb that ran. */
+export type Done = (code: ExitCode) => void;
+
+/** Runs a command line to its end and gives the exit code; throws nothing. */
+export async function runCommandLine(io: CliIo): Promise<ExitCode> {
+  let code: ExitCode = exitCodes.done;
+  const program = createProgram(io, (done) => {
+    code = done;
+  });
+  try {
+    const [first] = io.args;
+    const verbs = [...program.commands.map((command) => command.name()), "help"];
+    if (first !== undefined && !first.startsWith("-") && !verbs.includes(first)) {
+      const nearest = nearestName(first, verbs);
+      const hint = nearest === undefined ? `one of ${verbs.join(", ")} is expected` : `did you mean "${nearest}"?`;
+      throw new BridgeError("USAGE", `unknown command "${first}"; ${hint}`);
+    }
+    await program.parseAsync(io.args, { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+    if (error instanceof BridgeError && (error.code === "CONFIG" || error.code === "USAGE")) {
+      io.stderr(`nri-v01-bridge: ${error.message}\n`);
+      return exitCodes.usage;
+    }
+    if (error instanceof BridgeError && error.code === "CONNECT_FAILED") {
+      io.stderr(`nri-v01-bridge: ${error.message}\n`);
+      return exitCodes.cannotConnect;
+    }
+    const stack = error instanceof Error && error.stack !== undefined ? error.stack : errorText(error);
+    io.stderr(`nri-v01-bridge: a fault of its own, please report it: ${stack}\n`);
+    return exitCodes.internal;
+  }
+}
+
+function createProgram(io: CliIo, done: Done): Command {
+  const program = new Command("nri-v01-bridge")
+    .description(
+      "Runs NRI v0.1 plugins under containerd 1.7, 2.x and CRI-O, which speak NRI v2 only. Without a command: run.",
+    )
+    .version(version, "-V, --version")
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => io.stdout(text), writeErr: (text) => io.stderr(text) })
+    .showHelpAfterError("(add --help for what is possible)")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 done; 1 the thing looked at has faults; 2 usage or configuration; 3 cannot connect (--once);\n" +
+        "4 the runtime refused the registration; 5 the connection was lost (launched, --once); 70 a fault of our own.",
+    );
+  addRunCommand(program, io, done);
+  addSimulateCommand(program, io, done);
+  addReplayCommand(program, io, done);
+  addVersionCommand(program, io);
+  return program;
+}

@@ -1,0 +1,109 @@
+import type { Command } from "commander";
+import { mergeConfig } from "../config/merge.js";
+import type { PartialConfig } from "../config/schema.js";
+import { createNodeHost } from "../host/node-host.js";
+import { createPortableSpawner } from "../legacy/portable-spawner.js";
+import { openLogDestination } from "../log/destination.js";
+import { createLog, type Log } from "../log/log.js";
+import { launchedSocket, type PluginIdentity, resolveIdentity } from "../nri/identity.js";
+import { PluginStub, type StubEnd } from "../nri/stub.js";
+import { Service } from "../service.js";
+import { version } from "../version.js";
+import { addConfigFlags, configLayers } from "./config-flags.js";
+import { type CliIo, type ExitCode, exitCodes } from "./io.js";
+import type { Done } from "./program.js";
+
+/** How long a SIGTERM waits for the chains that run, in milliseconds: no call of a runtime lasts longer by default. */
+const finishMs = 3_000;
+
+export function addRunCommand(program: Command, io: CliIo, done: Done): void {
+  const command = program
+    .command("run", { isDefault: true })
+    .description("connect to the runtime and run legacy plugins until the end")
+    .option("--once", "end when the runtime cannot be reached or the connection is lost, instead of trying again");
+  addConfigFlags(command).action(async (options: Record<string, unknown>) => {
+    const { flags, file } = configLayers(options);
+    done(await run(io, flags, file, options.once === true));
+  });
+}
+
+async function run(io: CliIo, flags: PartialConfig, file: PartialConfig | undefined, once: boolean): Promise<ExitCode> {
+  const config = mergeConfig(flags, file ?? {});
+  const log = createLog(config.log.level, openLogDestination(config.log.output));
+  const fd = launchedSocket(io.environment);
+  const identity = identityOf(io, flags, file);
+  const spawner = await createPortableSpawner();
+  const service = new Service({ flags, file, environment: io.environment, host: createNodeHost(), spawner, log });
+  const stub = new PluginStub({
+    identity,
+    socket: fd === undefined ? { kind: "path", path: config.socketPath } : { kind: "fd", fd },
+    handlers: service.handlers,
+    log,
+    reconnect: fd === undefined && !once,
+  });
+  log.info(
+    { version, node: process.version, ...identity, mode: fd === undefined ? "external" : "launched" },
+    "starting",
+  );
+  const stopListening = onSignals(["SIGTERM", "SIGINT"], (signal) => {
+    log.info({ signal }, "stopping: what runs is finished first");
+    void withinMs(finishMs, service.idle()).then(() => stub.close());
+  });
+  try {
+    const end = await stub.run();
+    logEnd(log, end);
+    // What a lost connection left running has its own deadlines.
+    await withinMs(finishMs, service.idle());
+    return exitCodeOf(end);
+  } finally {
+    stopListening();
+    await withinMs(finishMs, spawner.close());
+  }
+}
+
+/** What we register as: what was configured, else what a runtime that launched us says, else the defaults. */
+function identityOf(io: CliIo, flags: PartialConfig, file: PartialConfig | undefined): PluginIdentity {
+  const defaults = mergeConfig();
+  const named = /^[0-9]{2}-./.test(io.fileName);
+  return resolveIdentity({
+    name: flags.pluginName ?? file?.pluginName,
+    index: flags.pluginIdx ?? file?.pluginIdx,
+    environment: io.environment,
+    fileName: named ? io.fileName : `${defaults.pluginIdx}-${defaults.pluginName}`,
+  });
+}
+
+function exitCodeOf(end: StubEnd): ExitCode {
+  const codes = {
+    aborted: exitCodes.done,
+    shutdown: exitCodes.done,
+    "connect-failed": exitCodes.cannotConnect,
+    refused: exitCodes.refused,
+    misconfigured: exitCodes.usage,
+    lost: exitCodes.connectionLost,
+  } as const satisfies Record<StubEnd["kind"], ExitCode>;
+  return codes[end.kind];
+}
+
+function logEnd(log: Log, end: StubEnd): void {
+  const fields = { end: end.kind, ...("error" in end ? { error: end.error?.message } : {}) };
+  if (end.kind === "aborted" || end.kind === "shutdown") log.info(fields, "stopped");
+  else log.error(fields, "stopped");
+}
+
+function onSignals(signals: readonly NodeJS.Signals[], listener: (signal: NodeJS.Signals) => void): () => void {
+  for (const signal of signals) process.once(signal, listener);
+  return () => {
+    for (const signal of signals) process.off(signal, listener);
+  };
+}
+
+/** Waits, but never longer than this. */
+async function withinMs(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work.then(() => {}), limit]);
+  clearTimeout(timer);
+}

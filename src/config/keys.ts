@@ -1,0 +1,64 @@
+import { z } from "zod";
+import { configSchema, defaultConfig } from "./schema.js";
+
+/** A key of the configuration as people read it: for the flags and for the README's table. */
+export interface ConfigKey {
+  /** Dotted, as in the file. */
+  readonly path: string;
+  readonly kind: "text" | "number" | "switch" | "list" | "mapping";
+  /** The values it takes, where they are few. */
+  readonly choices: readonly string[];
+  readonly nullable: boolean;
+  readonly description: string;
+  readonly defaultValue: unknown;
+}
+
+const jsonSchema = z.looseObject({
+  type: z.string().optional(),
+  enum: z.array(z.string()).optional(),
+  description: z.string().optional(),
+  get properties() {
+    return z.record(z.string(), jsonSchema).optional();
+  },
+  get anyOf() {
+    return z.array(jsonSchema).optional();
+  },
+});
+type JsonSchema = z.infer<typeof jsonSchema>;
+
+/** Every key, nested ones by their dotted path; `plugins`, which holds keys again, is one. */
+export function configKeys(): readonly ConfigKey[] {
+  const schema = jsonSchema.parse(z.toJSONSchema(configSchema, { io: "input" }));
+  return keysOf(schema, "", defaultConfig);
+}
+
+function keysOf(schema: JsonSchema, prefix: string, defaults: object): readonly ConfigKey[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
+    const path = `${prefix}${name}`;
+    const defaultValue: unknown = Reflect.get(defaults, name);
+    if (property.properties !== undefined && typeof defaultValue === "object" && defaultValue !== null) {
+      return keysOf(property, `${path}.`, defaultValue);
+    }
+    return [toKey(path, property, defaultValue)];
+  });
+}
+
+function toKey(path: string, schema: JsonSchema, defaultValue: unknown): ConfigKey {
+  const forms = schema.anyOf ?? [schema];
+  const form = forms.find(({ type }) => type !== "null") ?? schema;
+  return {
+    path,
+    kind: kindOf(forms.find(({ type }) => type === "array")?.type ?? form.type),
+    choices: form.enum ?? [],
+    nullable: forms.some(({ type }) => type === "null"),
+    description: schema.description ?? "",
+    defaultValue,
+  };
+}
+
+function kindOf(type: string | undefined): ConfigKey["kind"] {
+  if (type === "integer" || type === "number") return "number";
+  if (type === "boolean") return "switch";
+  if (type === "array") return "list";
+  return type === "object" ? "mapping" : "text";
+}

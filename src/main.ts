@@ -1,0 +1,16 @@
+import { basename } from "node:path";
+import { runCommandLine } from "./cli/program.js";
+
+// Whoever reads what we print may stop reading (`| head`): nothing is left to do then.
+process.stdout.on("error", () => process.exit());
+
+// The only place that ends the process: everything below gives back an exit code.
+process.exitCode = await runCommandLine({
+  args: process.argv.slice(2),
+  fileName: basename(process.argv[1] ?? ""),
+  environment: process.env,
+  stdout: (text) => process.stdout.write(text),
+  stderr: (text) => process.stderr.write(text),
+});
+// Sockets of a log or of a runtime that does not answer must not keep us.
+process.exit();

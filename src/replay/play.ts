@@ -1,0 +1,122 @@
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { PartialConfig } from "../config/schema.js";
+import { Deadline } from "../deadline.js";
+import { BridgeError } from "../errors.js";
+import { createRecordedHost } from "../host/recorded-host.js";
+import type { Spawner } from "../legacy/spawner.js";
+import type { Log } from "../log/log.js";
+import { decodeEvent, type NriEvent } from "../nri/event-request.js";
+import { createRuntime, type Dialect } from "../nri/runtime.js";
+import { decodeEventResponse, type RawOutcome, type RuntimePlugin } from "../nri/runtime-plugin.js";
+import { PluginStub } from "../nri/stub.js";
+import { type RunReport, Service } from "../service.js";
+import type { Case, RecordedEvent } from "./case.js";
+import { createUndo } from "./undo.js";
+
+/** What happened while a case was played, in order. */
+export type PlayReport =
+  | { readonly type: "event"; readonly recorded: RecordedEvent; readonly event: NriEvent }
+  | ({ readonly type: "run" } & RunReport)
+  | {
+      readonly type: "answer";
+      readonly event: NriEvent;
+      readonly outcome: RawOutcome;
+      readonly response: ReturnType<typeof decodeEventResponse> | undefined;
+    };
+
+export interface PlayOptions {
+  readonly played: Case;
+  readonly flags: PartialConfig;
+  readonly file: PartialConfig | undefined;
+  /** A conf.json in place of those of the case. */
+  readonly conf: Uint8Array | undefined;
+  /** How the events are sent; as they were recorded when undefined. */
+  readonly dialect: Dialect | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly spawner: Spawner;
+  readonly log: Log;
+  readonly onReport: (report: PlayReport) => void;
+}
+
+/** How long the bridge may take to register with the embedded runtime. */
+const acceptMs = 10_000;
+
+/**
+ * Plays a recorded case: an embedded runtime on a real socket sends its events, the bridge registers there and runs the
+ * legacy plugins as processes. Only they can change anything on this machine.
+ * @throws BridgeError when the case does not fit the protocol, or the configuration is wrong
+ */
+export async function playCase(options: PlayOptions): Promise<void> {
+  const { played, flags, log, onReport } = options;
+  const folder = mkdtempSync(join(tmpdir(), "nri-v01-bridge-"));
+  try {
+    const socketPath = join(folder, "nri.sock");
+    const confFile = join(folder, "conf.json");
+    const { name, version } = played.runtime;
+    const dialect = options.dialect ?? played.runtime.dialect;
+    const runtime = await createRuntime({ socketPath, name, version, dialect, log });
+    const service = new Service({
+      ...options,
+      // The files of a replay belong to whoever replays: nobody's node is at stake.
+      flags: { ...flags, socketPath, confFile, permissions: flags.permissions ?? "trust" },
+      host: createRecordedHost(played.bundles),
+      onRun: (report) => onReport({ type: "run", ...report }),
+    });
+    const identity = { name: "v01-bridge", index: "10" };
+    const socket = { kind: "path", path: socketPath } as const;
+    const stub = new PluginStub({ identity, socket, handlers: service.handlers, log, reconnect: false });
+    const ended = stub.run();
+    try {
+      const plugin = await runtime.accept(Deadline.after(acceptMs));
+      await sendEvents(plugin, confFile, options);
+      await service.idle();
+    } finally {
+      stub.close();
+      await ended;
+      await runtime.close();
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function sendEvents(plugin: RuntimePlugin, confFile: string, options: PlayOptions): Promise<void> {
+  const { played, onReport, dialect = played.runtime.dialect } = options;
+  const undo = createUndo();
+  for (const recorded of played.events) {
+    placeConf(confFile, recorded.index, options);
+    const event = decodeEvent(recorded.method, recorded.payload);
+    if (event === undefined || undo.skips(event) || !plugin.subscribedTo(event.name)) continue;
+    onReport({ type: "event", recorded, event });
+    const { timeoutNano, metadata, method, payload } = recorded;
+    const own = dialect === "dedicated";
+    const outcome =
+      own && method === "StateChange"
+        ? await plugin.call(event.name, event)
+        : await plugin.raw(method, payload, { timeoutNano, metadata });
+    const response = outcome.payload === undefined ? undefined : decodeEventResponse(event.name, outcome.payload);
+    onReport({ type: "answer", event, outcome, response });
+    if (outcome.dropped) {
+      throw new BridgeError(
+        "CALL_TIMEOUT",
+        `the bridge did not answer ${event.name} in time, and a runtime would have dropped it`,
+      );
+    }
+    if (outcome.error !== undefined) undo.failed(event);
+  }
+}
+
+/** Puts the conf.json in place that holds from this event on, by a rename as installers do it. */
+function placeConf(confFile: string, index: number, { conf, played }: PlayOptions): void {
+  const recorded = played.confs.find((candidate) => candidate.fromEvent === index);
+  const text = conf === undefined ? recorded?.text : index === 1 ? conf : undefined;
+  if (text === undefined) {
+    // A case may say that there is no file from here on.
+    if (conf === undefined && recorded !== undefined) rmSync(confFile, { force: true });
+    return;
+  }
+  writeFileSync(`${confFile}.new`, text, { mode: 0o600 });
+  renameSync(`${confFile}.new`, confFile);
+}

@@ -1,0 +1,165 @@
+import { type BridgeParts, type ChainCall, createBridge, type RunChain } from "./bridge.js";
+import { mergeConfig, pluginSettings } from "./config/merge.js";
+import { parseConfig } from "./config/parse.js";
+import type { Config, PartialConfig } from "./config/schema.js";
+import { BridgeError, errorText } from "./errors.js";
+import type { Host } from "./host/host.js";
+import { planBudget } from "./legacy/budget.js";
+import { runChain } from "./legacy/chain.js";
+import { createConfFile } from "./legacy/conf-file.js";
+import { createEnvironment } from "./legacy/environment.js";
+import type { InvokeOutcome } from "./legacy/invoke.js";
+import type { Spawner } from "./legacy/spawner.js";
+import type { Log } from "./log/log.js";
+import type { PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
+import { Serial } from "./serial.js";
+import { createSpecSource } from "./spec-source.js";
+import { Memory } from "./state/memory.js";
+
+/** One plugin run with what it was for: what the log, `replay --json` and the timeline are told. */
+export interface RunReport {
+  readonly call: ChainCall;
+  readonly run: InvokeOutcome;
+}
+
+export interface ServiceOptions {
+  /** Flags first, then environment. */
+  readonly flags: PartialConfig;
+  /** The file of `--config`; without it, a runtime that launched us sends the text in Configure. */
+  readonly file: PartialConfig | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly host: Host;
+  readonly spawner: Spawner;
+  readonly log: Log;
+  readonly onRun?: (report: RunReport) => void;
+}
+
+/**
+ * The bridge as a node runs it: built from its configuration when the runtime configures us, and built anew with what it
+ * remembers when the connection is.
+ */
+export class Service {
+  private readonly memory = new Memory();
+  private readonly serial = new Serial();
+
+  constructor(private readonly options: ServiceOptions) {}
+
+  /** The handlers for the stub. They hand on to the bridge of the latest Configure. */
+  get handlers(): PluginHandlers {
+    let bridge: PluginHandlers = { configure: () => [] };
+    return {
+      configure: (request, runtime) => {
+        bridge = this.buildBridge(request.config, runtime);
+        return bridge.configure(request, runtime);
+      },
+      synchronize: async (pods, containers, call) => (await bridge.synchronize?.(pods, containers, call)) ?? [],
+      synchronized: (runtime) => bridge.synchronized?.(runtime),
+      runPodSandbox: async (event, call) => bridge.runPodSandbox?.(event, call),
+      stopPodSandbox: async (event, call) => bridge.stopPodSandbox?.(event, call),
+      removePodSandbox: async (event, call) => bridge.removePodSandbox?.(event, call),
+      startContainer: async (event, call) => bridge.startContainer?.(event, call),
+      updateContainer: async (event, call) => (await bridge.updateContainer?.(event, call)) ?? [],
+      stopContainer: async (event, call) => (await bridge.stopContainer?.(event, call)) ?? [],
+      removeContainer: async (event, call) => bridge.removeContainer?.(event, call),
+    };
+  }
+
+  /** Resolves when no plugin chain runs any more. */
+  idle(): Promise<void> {
+    return this.serial.idle();
+  }
+
+  private buildBridge(configureText: string, runtime: RuntimeInfo): PluginHandlers {
+    const { flags, file, log, host } = this.options;
+    let config: Config;
+    try {
+      config = mergeConfig(flags, file ?? parseConfig(configureText, "the text that Configure brought"));
+    } catch (error) {
+      // An exit here would take containerd 1.7 down with it when it launched us (PROTOCOL: launched plugins).
+      log.error({ error: errorText(error) }, "the bridge's configuration is wrong: no plugin runs, creates fail");
+      return createRefusingBridge(errorText(error));
+    }
+    const crio = runtime.name === "cri-o";
+    const parts: BridgeParts = {
+      config,
+      confFile: createConfFile(config.confFile),
+      specs: createSpecSource(host, { ...config.annotations, crio, alias: false }, log),
+      runChain: this.chainRunner(config, runtime),
+      memory: this.memory,
+      serial: this.serial,
+      log,
+    };
+    return createBridge(parts);
+  }
+
+  private chainRunner(config: Config, runtime: RuntimeInfo): RunChain {
+    const { environment, spawner, log, onRun } = this.options;
+    const { pluginDirs, lookup, types, permissions } = config;
+    const environmentFor = (plugin: string) =>
+      createEnvironment({ base: environment, pluginDirs, ...pluginSettings(config, plugin).environment });
+    const path = createEnvironment({ base: environment, pluginDirs, pass: "all", set: {} }).PATH ?? "";
+    const context = { spawner, permissions, lookup: { pluginDirs, path, lookup, types }, environmentFor };
+    return async (call) => {
+      const callMs = Math.min(call.deadline.remainingMs(), runtime.requestTimeoutMs);
+      const { pod, container } = call.subject;
+      const fields = { event: call.event, state: call.request.state, id: call.request.id, pod, container };
+      const outcome = await runChain({
+        config: call.list,
+        request: call.request,
+        budget: planBudget(callMs, config),
+        policyFor: (plugin) => policyOf(config, plugin, call.request.state),
+        context: {
+          ...context,
+          onStderrLine: (plugin, line) => log.info({ ...fields, plugin, line }, "plugin's stderr"),
+        },
+      });
+      for (const run of outcome.runs) {
+        logRun(log, fields, run);
+        onRun?.({ call, run });
+      }
+      return { error: outcome.error?.text };
+    };
+  }
+}
+
+function policyOf(config: Config, plugin: string, state: string) {
+  const settings = pluginSettings(config, plugin);
+  const { onFailure, limits, timeoutMs, exitStatus, killChildren } = settings;
+  const policy = state === "delete" ? onFailure.delete : state === "update" ? onFailure.update : onFailure.create;
+  return {
+    onFailure: policy,
+    timeoutMs,
+    exitStatus,
+    killChildren,
+    limits: { stdoutBytes: limits.stdoutBytes, stderrLines: limits.stderrLinesPerRun },
+  };
+}
+
+function logRun(log: Log, fields: object, run: InvokeOutcome): void {
+  const { plugin, path, outcome, durationMs, exitCode, signal, error, hint, shadowed, survivors } = run;
+  const about = {
+    ...fields,
+    plugin,
+    path,
+    outcome,
+    durationMs: Math.round(durationMs * 1000) / 1000,
+    exitCode,
+    signal,
+  };
+  if (shadowed.length > 0) log.warn({ plugin, path, shadowed }, "another executable has this plugin's name");
+  if (survivors.length > 0) log.info({ ...about, survivors }, "a plugin left processes running");
+  if (error === null) log.info(about, "plugin ran");
+  else log.warn({ ...about, error, ...(hint === null ? {} : { hint }) }, "plugin failed");
+}
+
+/** What serves a runtime whose configuration for us cannot be used: failing by policy, never by going away. */
+function createRefusingBridge(reason: string): PluginHandlers {
+  const refuse = async () => {
+    throw new BridgeError("CONFIG", `nri-v01-bridge: its configuration is wrong: ${reason}`);
+  };
+  return {
+    configure: () => ["RunPodSandbox", "StartContainer"],
+    runPodSandbox: refuse,
+    startContainer: refuse,
+  };
+}

@@ -1,0 +1,82 @@
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { eventByConstant, eventNames, events } from "../../src/nri/events.js";
+import { silentLog } from "../../src/nri/log.js";
+import type { EventConstant } from "../../src/nri/messages.js";
+import { PluginService } from "../../src/nri/plugin-service.js";
+import { pluginService, runtimeService } from "../../src/nri/services.js";
+import { allEvents } from "./support/nri-pair.js";
+import { loadSchema, messageType } from "./support/schema.js";
+
+const root = loadSchema();
+const pluginMethods = root.lookupService(pluginService).methods;
+
+/** A message's fields without their comments, to compare two layouts. */
+function layout(name: string): object[] {
+  return messageType(root, name).fieldsArray.map(({ id, name: field, type, repeated }) => ({
+    id,
+    field,
+    type,
+    repeated,
+  }));
+}
+
+describe("what is written by hand agrees with the schema", () => {
+  test("src/gen is what the schema gives", () => {
+    const script = fileURLToPath(new URL("../../scripts/gen-proto.mjs", import.meta.url));
+    expect(execFileSync(process.execPath, [script, "--check"], { encoding: "utf8" })).toBe("");
+  });
+
+  test("every call of the Plugin service is served, but for the validator's", () => {
+    const service = new PluginService({ handlers: allEvents, log: silentLog, onConfigured() {}, onSynchronized() {} });
+    const served = Object.keys(service.services[pluginService] ?? {});
+    expect([...served, "ValidateContainerAdjustment"].sort()).toEqual(Object.keys(pluginMethods).sort());
+  });
+
+  test("the Runtime service has the two calls that we know", () => {
+    expect(Object.keys(root.lookupService(runtimeService).methods)).toEqual(["RegisterPlugin", "UpdateContainers"]);
+  });
+
+  test("events have the schema's numbers", () => {
+    const { UNKNOWN, LAST, VALIDATE_CONTAINER_ADJUSTMENT, ...lifecycle } =
+      root.lookupEnum("nri.pkg.api.v1alpha1.Event").values;
+    expect([UNKNOWN, VALIDATE_CONTAINER_ADJUSTMENT, LAST]).toEqual([0, 14, 15]);
+    expect(Object.fromEntries(eventNames.map((name) => [events[name].constant, events[name].number]))).toEqual(
+      lifecycle,
+    );
+  });
+
+  test.each(eventNames)("%s is found by its constant, and the constant is its name in capitals", (name) => {
+    const { constant } = events[name];
+    expect(constant).toBe(name.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase());
+    expect(eventByConstant(constant)).toBe(name);
+  });
+
+  test.each(["UNKNOWN", "LAST", "VALIDATE_CONTAINER_ADJUSTMENT"] satisfies EventConstant[])(
+    "%s is no event of the lifecycle",
+    (constant) => {
+      expect(eventByConstant(constant)).toBeUndefined();
+    },
+  );
+
+  // The codec reads all pod requests with one reader, and all container requests with another.
+  test.each(eventNames)("%s has the request layout that it is read with", (name) => {
+    const request = pluginMethods[name]?.requestType ?? "";
+    if (name === "UpdatePodSandbox" || name === "UpdateContainer") expect(request).toBe(`${name}Request`);
+    else
+      expect(layout(request)).toEqual(
+        layout(events[name].subject === "pod" ? "RunPodSandboxRequest" : "CreateContainerRequest"),
+      );
+  });
+
+  test.each(eventNames)("%s has the answer that it is given", (name) => {
+    const fields = layout(pluginMethods[name]?.responseType ?? "").map((field) => Object.values(field)[1]);
+    const asks: Record<string, string[]> = {
+      CreateContainer: ["adjust", "update", "evict"],
+      UpdateContainer: ["update", "evict"],
+      StopContainer: ["update"],
+    };
+    expect(fields).toEqual(asks[name] ?? []);
+  });
+});

@@ -1,0 +1,82 @@
+import { chmodSync, chownSync, mkdirSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+
+import { findPermissionFault } from "../../src/legacy/permissions.js";
+import { createDirectory, installFile } from "./plugin-directory.js";
+
+function createPlugin() {
+  const directory = join(createDirectory(), "bin");
+  mkdirSync(directory, 0o755);
+  return installFile(directory, "plugin", "#!/bin/sh\n");
+}
+
+describe("findPermissionFault", () => {
+  it("has none for a file that only its owner and root can change", () => {
+    expect(findPermissionFault(createPlugin())).toBeNull();
+    expect(findPermissionFault("/bin/sh")).toBeNull();
+  });
+
+  it.each([
+    [0o775, "group"],
+    [0o757, "everybody"],
+    [0o777, "everybody"],
+  ])("refuses a file of mode %o", (mode, who) => {
+    const path = createPlugin();
+    chmodSync(path, mode);
+    const fault = findPermissionFault(path);
+    expect(fault).toContain(`${path}: mode 0${mode.toString(8)} lets ${who}`);
+    expect(fault).toContain("permissions: trust");
+  });
+
+  it.each([0o775, 0o777, 0o1777])("refuses a directory of mode %o", (mode) => {
+    const path = createPlugin();
+    chmodSync(dirname(path), mode);
+    expect(findPermissionFault(path)).toContain(`${dirname(path)}: mode`);
+  });
+
+  it("refuses a directory further up, but for one with the sticky bit", () => {
+    const path = createPlugin();
+    const above = dirname(dirname(path));
+    chmodSync(above, 0o777);
+    expect(findPermissionFault(path)).toContain(`${above}: mode`);
+    chmodSync(above, 0o1777);
+    expect(findPermissionFault(path)).toBeNull();
+  });
+
+  it("looks at both ends of a link, and at the directory that holds it", () => {
+    const path = createPlugin();
+    const links = createDirectory();
+    const link = join(links, "link");
+    symlinkSync(path, link);
+    expect(findPermissionFault(link)).toBeNull();
+    chmodSync(links, 0o777);
+    expect(findPermissionFault(link)).toContain(`${links}: mode`);
+    chmodSync(links, 0o755);
+    chmodSync(dirname(path), 0o777);
+    expect(findPermissionFault(link)).toContain(`${dirname(path)}: mode`);
+  });
+
+  it("follows relative links and gives up on a loop", () => {
+    const path = createPlugin();
+    const directory = dirname(path);
+    symlinkSync("../bin/./plugin", join(directory, "relative"));
+    expect(findPermissionFault(join(directory, "relative"))).toBeNull();
+    symlinkSync("loop", join(directory, "loop"));
+    expect(findPermissionFault(join(directory, "loop"))).toContain("too many symbolic links");
+  });
+
+  it("says so when the file is not there", () => {
+    expect(findPermissionFault("/no/such/plugin")).toContain("cannot be read");
+  });
+
+  it.runIf(process.geteuid?.() === 0)("refuses what belongs to another user, also a link", () => {
+    const path = createPlugin();
+    chownSync(path, 12345, 0);
+    expect(findPermissionFault(path)).toContain("belongs to user 12345");
+    expect(findPermissionFault(path, 12345)).toBeNull();
+    chownSync(path, 0, 0);
+    chownSync(dirname(path), 12345, 0);
+    expect(findPermissionFault(path)).toContain(`${dirname(path)}: it belongs to user 12345`);
+  });
+});

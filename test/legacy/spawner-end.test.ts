@@ -1,0 +1,127 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+
+import { createDirectory, installNoop } from "./plugin-directory.js";
+import { endProcess, isAlive, until, zombies } from "./processes.js";
+import { run, sh, spawnerForFile, spawners } from "./spawners.js";
+
+// A loaded machine with two cores keeps these; a fault is seconds away from them.
+const promptlyMs = 1_500;
+
+describe.each(spawners)("the end of a run by the $name spawner", ({ create }) => {
+  const spawner = spawnerForFile(create);
+  const install = (...plan: string[]) => installNoop(createDirectory(), "plugin", plan);
+
+  it.each([
+    ["exit 0", { exitCode: 0, signal: null }],
+    ["exit 7", { exitCode: 7, signal: null }],
+    ["kill TERM", { exitCode: null, signal: "SIGTERM" }],
+    ["kill KILL", { exitCode: null, signal: "SIGKILL" }],
+    ["kill SEGV", { exitCode: null, signal: "SIGSEGV" }],
+  ])("%s is told, with what was printed before", async (step, expected) => {
+    const result = await run(spawner, { path: install("stdout before", step) });
+    expect(result).toMatchObject({ ...expected, started: true, text: "before\n", timedOut: false, killed: false });
+  });
+
+  it.each([
+    ["background", "holds stdout"],
+    ["quiet", "holds nothing"],
+    ["daemon", "has left the session and holds stdout"],
+  ])("a %s child, which %s, lives on and is not waited for", async (step) => {
+    const pidFile = join(createDirectory(), "pid");
+    const path = install(`${step} 30`, `run printf %s "$!" >${pidFile}`, "answer");
+    const result = await run(spawner, { path });
+    const child = Number(readFileSync(pidFile, "utf8"));
+    onTestFinished(() => endProcess(child));
+    expect(result).toMatchObject({ exitCode: 0, text: expect.stringContaining('"plugin":"plugin"') });
+    expect(result.durationMs).toBeLessThan(promptlyMs);
+    expect(isAlive(child)).toBe(true);
+    if (step !== "daemon") expect(result.survivors).toContain(child);
+  });
+
+  it("killChildren ends what is left of the group", async () => {
+    const pidFile = join(createDirectory(), "pid");
+    const path = install("background 30", `run printf %s "$!" >${pidFile}`, "answer");
+    const result = await run(spawner, { path, killChildren: true });
+    const child = Number(readFileSync(pidFile, "utf8"));
+    onTestFinished(() => endProcess(child));
+    expect(result).toMatchObject({ exitCode: 0, killed: false, survivors: [] });
+    expect(await until(() => !isAlive(child))).toBe(true);
+  });
+
+  it.each([
+    ["waits", ["wait 30"], "SIGTERM"],
+    ["uses the CPU", ["spin"], "SIGTERM"],
+    ["ignores SIGTERM", ["ignore-term", "wait 30", "wait 30"], "SIGKILL"],
+    ["ignores SIGTERM and uses the CPU", ["ignore-term", "spin"], "SIGKILL"],
+    ["has stopped itself and ignores SIGTERM", ["ignore-term", "run kill -STOP $$", "spin"], "SIGKILL"],
+    ["has stopped its group", ["stop"], "SIGTERM"],
+    ["waits for a child that ignores SIGTERM", ["run (trap '' TERM; sleep 30) & wait"], "SIGTERM"],
+    ["floods stdout below the limit", ["run while :; do echo x; sleep 0.01; done"], "SIGTERM"],
+  ])("one that %s ends at its deadline", async (_, plan, signal) => {
+    const result = await run(spawner, { path: install(...plan), terminateMs: 300, killMs: 500 });
+    expect(result).toMatchObject({ signal, timedOut: true, killed: signal === "SIGKILL" });
+    expect(result.durationMs).toBeGreaterThanOrEqual(signal === "SIGKILL" ? 480 : 280);
+    expect(result.durationMs).toBeLessThan(promptlyMs);
+    expect(await until(() => !isAlive(result.pid))).toBe(true);
+  });
+
+  it("a grandchild that holds stdout and ignores SIGTERM does not delay the result, and ends", async () => {
+    const pidFile = join(createDirectory(), "pid");
+    const script = `(trap '' TERM; echo $$ >/dev/null; sh -c 'echo $PPID' >${pidFile}; sleep 30) & trap '' TERM; wait; sleep 30`;
+    const result = await sh(spawner, script, { terminateMs: 300, killMs: 500 });
+    expect(result).toMatchObject({ timedOut: true, killed: true });
+    expect(result.durationMs).toBeLessThan(promptlyMs);
+    const grandchild = Number(readFileSync(pidFile, "utf8"));
+    expect(await until(() => !isAlive(grandchild))).toBe(true);
+  });
+
+  it("names a child that has left the group, when the deadline ends the plugin", async () => {
+    const pidFile = join(createDirectory(), "pid");
+    const path = install("daemon 30", `run printf %s "$!" >${pidFile}`, "wait 30");
+    const result = await run(spawner, { path, terminateMs: 500 });
+    const child = Number(readFileSync(pidFile, "utf8"));
+    onTestFinished(() => endProcess(child));
+    expect(result.timedOut).toBe(true);
+    expect(result.survivors).toEqual([child]);
+  });
+
+  it("one that ends by itself on SIGTERM keeps its exit code and output", async () => {
+    const result = await sh(spawner, "trap 'echo bye; exit 4' TERM; sleep 30 & wait", {
+      terminateMs: 300,
+      killMs: 5_000,
+    });
+    expect(result).toMatchObject({ exitCode: 4, text: "bye\n", timedOut: true, killed: false });
+    expect(result.durationMs).toBeLessThan(promptlyMs);
+  });
+
+  it("an abort ends it at once", async () => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 200);
+    const result = await sh(spawner, "trap '' TERM; sleep 30", { signal: controller.signal });
+    expect(result).toMatchObject({ signal: "SIGKILL", killed: true, timedOut: false });
+    expect(result.durationMs).toBeLessThan(promptlyMs);
+  });
+
+  it("50 at a time have each their own stdio", async () => {
+    const runs = await Promise.all(
+      Array.from({ length: 50 }, (_, i) =>
+        sh(spawner, `cat; sleep 0.${i % 3}; echo " ${i}"`, { stdin: `request ${i}` }),
+      ),
+    );
+    expect(runs.map(({ text }) => text)).toEqual(runs.map((_, i) => `request ${i} ${i}\n`));
+  });
+
+  it("leaves no zombie", async () => {
+    await Promise.all(Array.from({ length: 10 }, () => sh(spawner, "true & sleep 0.05 & exit 1")));
+    expect(await until(() => zombies().length === 0)).toBe(true);
+  });
+
+  it("close waits for what runs", async () => {
+    const own = create();
+    const pending = sh(own, "sleep 0.3; echo done");
+    await own.close();
+    expect((await pending).text).toBe("done\n");
+  });
+});

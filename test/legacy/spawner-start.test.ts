@@ -1,0 +1,85 @@
+import { closeSync, copyFileSync, openSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+
+import { createDirectory, installFile } from "./plugin-directory.js";
+import { run, sh, spawnerForFile, spawners } from "./spawners.js";
+
+describe.each(spawners)("the start of a process by the $name spawner", ({ create }) => {
+  const spawner = spawnerForFile(create);
+
+  it("hands over exactly the environment, argv and working directory", async () => {
+    const env = { PATH: "/usr/bin:/bin", A: "1", EMPTY: "", SPACED: "a b\nc" };
+    const path = installFile(
+      createDirectory(),
+      "show",
+      "#!/bin/sh\ncat /proc/$$/environ; printf '|'; cat /proc/$$/cmdline; pwd\n",
+    );
+    const { text } = await run(spawner, { path, env, args: ["invoke", "", "x y"] });
+    const [environment = "", rest = ""] = text.split("|");
+    expect(
+      environment
+        .split("\0")
+        .filter((entry) => entry !== "")
+        .sort(),
+    ).toEqual(
+      Object.entries(env)
+        .map(([name, value]) => `${name}=${value}`)
+        .sort(),
+    );
+    expect(rest).toBe(`/bin/sh\0${path}\0invoke\0\0x y\0/\n`);
+  });
+
+  it("takes argv[0] as it is told", async () => {
+    const { text } = await run(spawner, { path: "/bin/cat", argv0: "a name/with slash", args: ["/proc/self/cmdline"] });
+    expect(text).toBe("a name/with slash\0/proc/self/cmdline\0");
+  });
+
+  it("makes it leader of its own group and session, with default signals and an empty mask", async () => {
+    const { text, pid } = await run(spawner, { path: "/bin/cat", args: ["/proc/self/stat", "/proc/self/status"] });
+    const fields = text.slice(text.lastIndexOf(") ") + 2).split(" ");
+    expect(fields.slice(2, 4)).toEqual([String(pid), String(pid)]);
+    expect(text).toMatch(/^SigBlk:\s+0+$/m);
+    expect(text).toMatch(/^SigIgn:\s+0+$/m);
+  });
+
+  it.each([
+    ["a missing file", () => join(createDirectory(), "missing"), "ENOENT"],
+    ["a directory", () => createDirectory(), "EACCES"],
+    ["no execute bit", () => installFile(createDirectory(), "x", "#!/bin/sh\n", 0o644), "EACCES"],
+    ["no shebang", () => installFile(createDirectory(), "x", "echo ran\n"), "ENOEXEC"],
+    ["an empty file", () => installFile(createDirectory(), "x", ""), "ENOEXEC"],
+    ["a missing interpreter", () => installFile(createDirectory(), "x", "#!/no/such/sh\n"), "ENOENT"],
+    ["an interpreter without execute bit", () => installFile(createDirectory(), "x", "#!/etc/passwd\n"), "EACCES"],
+    ["a path through a file", () => "/etc/passwd/x", "ENOTDIR"],
+  ])("%s is a value, not a throw", async (_, install, code) => {
+    expect(await run(spawner, { path: install(), stdin: "request" })).toMatchObject({
+      started: false,
+      startError: { code },
+      pid: 0,
+      exitCode: null,
+      signal: null,
+      text: "",
+    });
+    expect((await sh(spawner, "cat", { stdin: "next" })).text).toBe("next");
+  });
+
+  it("tries again while the file is being written", async () => {
+    const path = join(createDirectory(), "busy");
+    copyFileSync("/bin/true", path);
+    const writer = openSync(path, "r+");
+    setTimeout(() => closeSync(writer), 40);
+    expect(await run(spawner, { path })).toMatchObject({ started: true, exitCode: 0 });
+  });
+
+  it("gives up on a file that stays open for writing", async () => {
+    const path = join(createDirectory(), "busy");
+    copyFileSync("/bin/true", path);
+    const writer = openSync(path, "r+");
+    writeSync(writer, "\x7f");
+    onTestFinished(() => closeSync(writer));
+    const result = await run(spawner, { path });
+    expect(result).toMatchObject({ started: false, startError: { code: "ETXTBSY" } });
+    expect(result.durationMs).toBeLessThan(1_500);
+  });
+});

@@ -1,0 +1,154 @@
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+
+import { createDirectory, installFile, installNoop } from "./plugin-directory.js";
+import { endProcess, isAlive, until } from "./processes.js";
+import { run, sh, spawnerForFile, spawners } from "./spawners.js";
+
+describe.each(spawners)("stdio of the $name spawner", ({ create }) => {
+  const spawner = spawnerForFile(create);
+
+  it.each([
+    ["cat", "request"],
+    ["cat /dev/stdin", "request"],
+    ["cat /proc/self/fd/0", "request"],
+    ["cat /dev/stdin; echo x > /dev/stdout; echo y", "requestx\ny\n"],
+    ["echo a; echo b > /dev/stdout; echo c >> /dev/stdout; echo d", "a\nb\nc\nd\n"],
+    ["sleep 0.1; cat /dev/stdin", "request"],
+    ["(sleep 0.1; cat /dev/stdin)", "request"],
+    ["head -c 3; cat /dev/stdin", "request"],
+  ])("%s", async (script, expected) => {
+    expect(await sh(spawner, script, { stdin: "request" })).toMatchObject({
+      text: expected,
+      exitCode: 0,
+      signal: null,
+    });
+  });
+
+  it("gives pipes, which block", async () => {
+    const { text } = await sh(
+      spawner,
+      "readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2; grep -h flags /proc/$$/fdinfo/[012]",
+    );
+    const [zero, one, two, ...flags] = text.trim().split("\n");
+    expect([zero, one, two]).toEqual([0, 1, 2].map(() => expect.stringMatching(/^pipe:\[\d+\]$/)));
+    expect(new Set([zero, one, two]).size).toBe(3);
+    expect(flags.map((line) => Number.parseInt(line.split(/\s+/)[1] ?? "", 8) & 0o4000)).toEqual([0, 0, 0]);
+  });
+
+  it("gives no other descriptor, whatever is open here", async () => {
+    const server = createServer().listen(0);
+    const files = Array.from({ length: 40 }, () => openSync("/dev/null", "r+"));
+    onTestFinished(() => {
+      server.close();
+      for (const file of files) closeSync(file);
+    });
+    const { text } = await run(spawner, { path: "/bin/ls", args: ["/proc/self/fd"] });
+    // 3 is the directory that ls reads.
+    expect(text.trim().split("\n")).toEqual(["0", "1", "2", "3"]);
+  });
+
+  it.each([
+    [100, 0],
+    [65_536, 1],
+    [1 << 20, 2],
+    [10 << 20, 3],
+  ])("hands over %d bytes of stdin whole", async (size) => {
+    const { text } = await sh(spawner, "sha1sum; wc -c < /dev/null", { stdin: new Uint8Array(size).fill(120) });
+    const reference = await sh(spawner, `head -c ${size} /dev/zero | tr '\\0' x | sha1sum; echo 0`);
+    expect(text).toBe(reference.text);
+  });
+
+  it.each(["exit 3", "exec 0<&-; sleep 0.1; exit 3", "head -c 10 >/dev/null; exit 3"])(
+    "a request of 1 MB that %s leaves unread is no error",
+    async (script) => {
+      const result = await sh(spawner, script, { stdin: new Uint8Array(1 << 20) });
+      expect(result).toMatchObject({ exitCode: 3, timedOut: false, killed: false });
+      expect(result.durationMs).toBeLessThan(5_000);
+      // What was left unread is nobody else's.
+      expect((await sh(spawner, "cat", { stdin: "next" })).text).toBe("next");
+    },
+  );
+
+  it("captures a large stdout whole", async () => {
+    const { stdout } = await sh(spawner, "head -c 1000000 /dev/zero | tr '\\0' y", {
+      limits: { stdoutBytes: 1_000_000, stderrLines: 0 },
+    });
+    expect(stdout.length).toBe(1_000_000);
+    expect(stdout.every((byte) => byte === 121)).toBe(true);
+  });
+
+  it("ends a plugin that prints more than the limit", async () => {
+    const path = installNoop(createDirectory(), "flood", ["flood stdout"]);
+    const result = await run(spawner, { path, limits: { stdoutBytes: 1000, stderrLines: 0 } });
+    expect(result).toMatchObject({ outputTooLarge: true, killed: true, timedOut: false, signal: "SIGKILL" });
+    expect(result.stdout.length).toBe(1000);
+  });
+
+  it("keeps to the limit when the process has ended before it is read", async () => {
+    const result = await sh(spawner, "printf 12345", { limits: { stdoutBytes: 4, stderrLines: 0 } });
+    expect(result).toMatchObject({ outputTooLarge: true, text: "1234" });
+  });
+
+  it("splits stderr in lines", async () => {
+    const path = installNoop(createDirectory(), "talker", [
+      "stderr one",
+      "printf ignored",
+      "stderr-by-name two",
+      "run printf 'bad \\377 byte\\r\\nno newline' >&2",
+    ]);
+    const result = await run(spawner, { path });
+    expect(result.lines).toEqual(["one", "two", "bad \ufffd byte", "no newline"]);
+    expect(result.text).toBe("ignored");
+  });
+
+  it("reads and drops a stderr without end", async () => {
+    const path = installNoop(createDirectory(), "flood", ["flood stderr"]);
+    const result = await run(spawner, { path, terminateMs: 300, limits: { stdoutBytes: 10, stderrLines: 2 } });
+    expect(result.lines).toEqual(["y", "y", expect.stringContaining("suppressed")]);
+    expect(result).toMatchObject({ timedOut: true, outputTooLarge: false });
+  });
+
+  it("hands on lines while the plugin runs", async () => {
+    const seen: number[] = [];
+    await sh(spawner, "echo early >&2; sleep 0.5", { onStderrLine: () => seen.push(performance.now()) });
+    expect(performance.now() - (seen[0] ?? 0)).toBeGreaterThan(300);
+  });
+
+  it("keeps the pipes of a background child: they are not used again, and it does not die of SIGPIPE", async () => {
+    const directory = createDirectory();
+    const path = installFile(
+      directory,
+      "tracer",
+      "#!/bin/sh\n(sleep 0.5; echo late; echo late >&2; sleep 30) &\necho now\n",
+    );
+    const lines: string[] = [];
+    const result = await run(spawner, { path, onStderrLine: (line) => lines.push(line) });
+    onTestFinished(() => result.survivors.forEach(endProcess));
+    expect(result).toMatchObject({ text: "now\n", exitCode: 0 });
+    expect(result.durationMs).toBeLessThan(400);
+    expect(result.survivors.length).toBeGreaterThan(0);
+    for (let i = 0; i < 12; i++) expect((await sh(spawner, "cat", { stdin: `${i}` })).text).toBe(`${i}`);
+    expect(await until(() => lines.includes("late"))).toBe(true);
+    expect((await sh(spawner, "echo mine")).text).toBe("mine\n");
+    expect(result.survivors.some(isAlive)).toBe(true);
+  });
+
+  it("keeps a background reader of stdin apart from the next requests", async () => {
+    const directory = createDirectory();
+    const thief = installFile(
+      directory,
+      "thief",
+      `#!/bin/sh\nsetsid sh -c 'exec >/dev/null 2>&1; sleep 0.2; cat >${directory}/stolen' <&0 &\nsleep 0.1\n`,
+    );
+    await run(spawner, { path: thief, stdin: "" });
+    await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        expect((await sh(spawner, "sleep 0.3; cat", { stdin: "secret" })).text).toBe("secret");
+      }),
+    );
+    expect(readFileSync(join(directory, "stolen"), "utf8").trim()).toBe("");
+  });
+});

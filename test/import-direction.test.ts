@@ -27,12 +27,14 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   cgroup: { rooms: ["oci", "errors"], npm: ["node:fs"] },
   host: { rooms: ["oci", "errors", "deadline"], npm: ["node:fs"] },
   legacy: {
-    rooms: ["v01", "cgroup", "host", "errors", "deadline"],
-    npm: ["execa", "node:fs", "node:net", "node:path", "node:child_process", "node:os"],
+    rooms: ["v01", "gojson", "cgroup", "host", "errors", "deadline"],
+    npm: ["execa", "node:fs", "node:net", "node:path", "node:child_process", "node:os", "node:timers"],
   },
   state: { rooms: ["v01", "translate", "host", "errors", "deadline"], npm: ["node:fs"] },
   config: { rooms: ["errors"], npm: ["zod", "yaml"] },
   log: { rooms: [], npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"] },
+  serial: { rooms: [], npm: [] },
+  "spec-source": { rooms: ["host", "log", "oci", "translate", "v01", "errors"], npm: [] },
   bridge: {
     rooms: [
       "nri",
@@ -47,9 +49,12 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
       "oci",
       "config",
       "log",
+      "serial",
+      "spec-source",
     ],
     npm: [],
   },
+  service: { rooms: "*", npm: [] },
   replay: { rooms: "*", npm: "*" },
   cli: { rooms: "*", npm: "*" },
   main: { rooms: "*", npm: "*" },
@@ -59,7 +64,6 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
 const typesOnly: readonly (readonly [string, string])[] = [
   ["translate", "nri"],
   ["ttrpc", "transport"],
-  ["bridge", "config"],
   ["bridge", "log"],
 ];
 

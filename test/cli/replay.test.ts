@@ -1,0 +1,92 @@
+import { resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+import { runProgram } from "../support/program.js";
+
+const fixtures = resolve(import.meta.dirname, "../../fixtures");
+const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
+
+function jsonLines(text: string): Record<string, unknown>[] {
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+}
+
+describe("simulate", () => {
+  it("plays the built-in pods with the sample plugins, and shows what clearcfs did", async () => {
+    const { code, stdout, stderr } = await runProgram(["simulate"]);
+    expect(stderr).toBe("");
+    expect(code).toBe(0);
+    expect(stdout).toContain("derived from a recording");
+    expect(stdout).toContain("cpu.cfs_quota_us of the container: 50000 before, -1 after");
+    for (const state of ["create", "update", "delete"]) expect(stdout).toMatch(new RegExp(`clearcfs ${state}\\s+ok`));
+    expect(stdout).not.toMatch(/answer (?!OK)/);
+  });
+
+  it("plays a recorded case in either dialect", async () => {
+    const played = await Promise.all(
+      ["state-change", "dedicated"].map((dialect) =>
+        runProgram(["simulate", "--json", "--scenario", `${fixtures}/cases/basic-hostnet`, "--dialect", dialect]),
+      ),
+    );
+    const [old = [], dedicated = []] = played.map(({ stdout }) =>
+      jsonLines(stdout).flatMap((line) => (line.type === "answer" ? [line.event] : [])),
+    );
+    expect(old).toEqual([
+      "RunPodSandbox",
+      "StartContainer",
+      "StopContainer",
+      "RemoveContainer",
+      "StopPodSandbox",
+      "RemovePodSandbox",
+    ]);
+    expect(dedicated).toEqual(old);
+  });
+});
+
+describe("replay --json", () => {
+  it("prints a line for each run and each answer, in the documented form", async () => {
+    const folder = `${fixtures}/cases/chained`;
+    const { code, stdout } = await runProgram(["replay", folder, "--json", "--bin-dir", plugins]);
+    expect(code).toBe(0);
+    const lines = jsonLines(stdout);
+    // recorder2 is not among the sample plugins: the chain of three ends there, and the create fails as 1.6's did.
+    expect(lines[0]).toMatchObject({
+      type: "run",
+      event: "RunPodSandbox",
+      plugin: "recorder",
+      state: "create",
+      phase: "start",
+      outcome: "ok",
+      exitCode: 0,
+      signal: null,
+      error: null,
+    });
+    expect(lines[1]).toMatchObject({
+      type: "run",
+      plugin: "recorder2",
+      outcome: "not-found",
+      path: "",
+      error: 'exec: "recorder2": executable file not found in $PATH',
+    });
+    expect(lines[2]).toMatchObject({
+      type: "answer",
+      event: "RunPodSandbox",
+      response: {},
+      error: {
+        code: "UNKNOWN",
+        message: 'nri invoke: plugin: recorder2: exec: "recorder2": executable file not found in $PATH',
+      },
+    });
+    expect(lines[0]).toHaveProperty(
+      "request",
+      expect.stringMatching(/^\{"conf":\{"first":1\},"version":"0\.1","state":"create"/),
+    );
+  });
+
+  it("undoes a failed create as a runtime does: its delete, and nothing else of that pod", async () => {
+    const { stdout } = await runProgram(["replay", `${fixtures}/cases/chained`, "--json", "--bin-dir", plugins]);
+    const events = jsonLines(stdout).flatMap((line) => (line.type === "answer" ? [line.event] : []));
+    expect(events).toEqual(["RunPodSandbox", "StopPodSandbox", "RemovePodSandbox"]);
+  });
+});

@@ -1,0 +1,71 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { runProgram } from "../support/program.js";
+
+const folder = mkdtempSync(join(tmpdir(), "bridge-usage-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("the command line", () => {
+  it.each([["run"], ["simulate"], ["replay"], ["version"]])("helps with %s", async (verb) => {
+    const { code, stdout } = await runProgram([verb, "--help"]);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`Usage: nri-v01-bridge ${verb}`);
+  });
+
+  it("prints its version for people and machines", async () => {
+    expect((await runProgram(["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(JSON.parse((await runProgram(["version", "--json"])).stdout)).toMatchObject({ node: process.version });
+  });
+
+  it.each([
+    ["an unknown command", ["rnu"], 'unknown command "rnu"; did you mean "run"?'],
+    ["an unknown flag", ["run", "--sockt", "/x"], "(Did you mean --socket?)"],
+    [
+      "a flag's value that is none of the choices",
+      ["run", "--lookup", "x"],
+      "Allowed choices are plugin-dirs-first, path-first",
+    ],
+    ["a flag's value that is no number", ["run", "--reply-margin-ms", "x"], "a number is expected"],
+    ["a wrong index", ["run", "--idx", "1"], '"pluginIdx" is "1", expected two digits'],
+    [
+      "a missing configuration",
+      ["run", "--config", "/nonexistent.yaml"],
+      "/nonexistent.yaml: the configuration cannot be read",
+    ],
+    ["a missing folder", ["replay", "/nonexistent"], "/nonexistent: no such folder"],
+    ["a missing argument", ["replay"], "missing required argument 'folder'"],
+    ["one argument too many", ["version", "more"], "too many arguments"],
+  ])("refuses %s with a message and exit code 2, without a stack", async (_, args, message) => {
+    const { code, stderr } = await runProgram(args);
+    expect(stderr).toContain(message);
+    expect(stderr).not.toMatch(/\n\s+at /);
+    expect(code).toBe(2);
+  });
+
+  it("names file, line and column of a wrong configuration", async () => {
+    const file = join(folder, "bridge.yaml");
+    writeFileSync(file, "limits:\n  stdoutBytes: much\n");
+    const { code, stderr } = await runProgram(["run", "--once", "--config", file]);
+    expect(stderr).toContain(`${file}:2:16: "limits.stdoutBytes" is "much", expected a number`);
+    expect(code).toBe(2);
+  });
+
+  it.each([
+    ["events.jsonl is no JSON", { "events.jsonl": "nonsense\n" }, "events.jsonl:1: "],
+    [
+      "an event lacks its payload",
+      { "events.jsonl": '{"method":"StateChange","timeoutNano":"1"}\n' },
+      "events.jsonl:1: payloadBase64",
+    ],
+    ["there are no events", {}, "events.jsonl: no such file"],
+    ["case.json is of another form", { "case.json": '{"confs": 1}', "events.jsonl": "" }, "case.json: confs"],
+  ])("refuses a case where %s", async (name, files, message) => {
+    const target = mkdtempSync(join(folder, `${name.replaceAll(" ", "-")}-`));
+    for (const [file, text] of Object.entries(files)) writeFileSync(join(target, file), text);
+    const { code, stderr } = await runProgram(["replay", target]);
+    expect(stderr).toContain(message);
+    expect(code).toBe(2);
+  });
+});

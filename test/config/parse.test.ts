@@ -1,0 +1,111 @@
+import { describe, expect, it } from "vitest";
+import { configKeys } from "../../src/config/keys.js";
+import { mergeConfig, pluginSettings } from "../../src/config/merge.js";
+import { parseConfig } from "../../src/config/parse.js";
+import { configSchema, defaultConfig } from "../../src/config/schema.js";
+import { BridgeError } from "../../src/errors.js";
+
+function faultOf(text: string): string {
+  try {
+    parseConfig(text, "bridge.yaml");
+  } catch (error) {
+    if (error instanceof BridgeError && error.code === "CONFIG") return error.message;
+    throw error;
+  }
+  throw new Error(`accepted: ${text}`);
+}
+
+describe("the bridge's configuration", () => {
+  it("takes an empty file, and one that says the defaults", () => {
+    expect(parseConfig("", "bridge.yaml")).toEqual({});
+    expect(mergeConfig(parseConfig("# nothing yet\n", "bridge.yaml"))).toEqual(defaultConfig);
+    expect(configSchema.safeParse(defaultConfig).success).toBe(true);
+  });
+
+  it.each([
+    ["an unknown key", "socketPth: /x\n", 'bridge.yaml:1:1: unknown key "socketPth"; did you mean "socketPath"?'],
+    [
+      "an unknown key that resembles none",
+      "a: 1\nfoobarbaz: 1",
+      'bridge.yaml:1:1: unknown key "a"\nbridge.yaml:2:1: unknown key "foobarbaz"',
+    ],
+    [
+      "an unknown key of a plugin",
+      "plugins:\n  clearcfs:\n    timeotMs: 4\n",
+      'bridge.yaml:3:5: unknown key "plugins.clearcfs.timeotMs"; did you mean "timeoutMs"?',
+    ],
+    [
+      "text for a number",
+      "limits:\n  stdoutBytes: abc\n",
+      'bridge.yaml:2:16: "limits.stdoutBytes" is "abc", expected a number',
+    ],
+    [
+      "a number for text",
+      "pluginIdx: 10",
+      'bridge.yaml:1:12: "pluginIdx" is 10, expected text (in quotes where it looks like a number)',
+    ],
+    [
+      "text of another form",
+      'pluginIdx: "1"',
+      'bridge.yaml:1:12: "pluginIdx" is "1", expected two digits in quotes, such as "10"',
+    ],
+    [
+      "a choice that is none",
+      "lookup: foo",
+      'bridge.yaml:1:9: "lookup" is "foo", expected plugin-dirs-first or path-first',
+    ],
+    ["an empty list", "pluginDirs: []", 'bridge.yaml:1:13: "pluginDirs" is a list, expected at least 1 entry'],
+    ["a list for a mapping", "log: [1]", 'bridge.yaml:1:6: "log" is a list, expected a mapping'],
+    [
+      "a relative path",
+      "confFile: conf.json",
+      'bridge.yaml:1:11: "confFile" is "conf.json", expected an absolute path',
+    ],
+    ["no mapping at all", "- 1", "bridge.yaml:1:1: the document is a list, expected a mapping"],
+    ["a key twice", "timeoutMs: 1\ntimeoutMs: 2", "bridge.yaml:2:1: Map keys must be unique"],
+    ["no YAML", "limits: {stdoutBytes: 5000", "bridge.yaml:1:27: "],
+    ["a number out of range", "timeoutMs: 0", 'bridge.yaml:1:12: "timeoutMs" is 0, expected at least 1'],
+  ])("refuses %s, and says where, what and what instead", (_, text, message) => {
+    expect(faultOf(text)).toContain(message);
+  });
+
+  it("does not expand a bomb of aliases", () => {
+    const bomb = [
+      "a: &a [x,x,x,x,x,x,x,x,x]",
+      ...["b", "c", "d", "e"].map((key, at) => `${key}: &${key} [${`*${"abcd"[at]},`.repeat(9)}]`),
+    ];
+    expect(() => parseConfig(bomb.join("\n"), "bridge.yaml")).toThrow();
+  });
+
+  it("lets flags win over the file, and the file over the defaults, key by key", () => {
+    const flags = { limits: { stdoutBytes: 2048 }, timeoutMs: null };
+    const file = {
+      limits: { stdoutBytes: 4096, stderrLinesPerRun: 5 },
+      timeoutMs: 700,
+      onFailure: { update: "ignore" },
+    } as const;
+    const config = mergeConfig(flags, file);
+    expect(config.limits).toEqual({ stdoutBytes: 2048, stderrLinesPerRun: 5 });
+    expect(config.timeoutMs).toBeNull();
+    expect(config.onFailure).toEqual({ create: "fail", update: "ignore", delete: "ignore" });
+    expect(config.killAfterMs).toBe(defaultConfig.killAfterMs);
+  });
+
+  it("gives a plugin its own settings over the global ones, also one with an odd name", () => {
+    const config = mergeConfig(
+      parseConfig("timeoutMs: 900\nplugins: {a: {timeoutMs: null, states: [delete]}, __proto__: {timeoutMs: 5}}", "x"),
+    );
+    expect(pluginSettings(config, "a")).toMatchObject({ timeoutMs: null, states: ["delete"] });
+    expect(pluginSettings(config, "b")).toMatchObject({ timeoutMs: 900, states: ["create", "delete"] });
+    expect(pluginSettings(config, "constructor").timeoutMs).toBe(900);
+    expect(pluginSettings(config, "toString").limits).toEqual(defaultConfig.limits);
+  });
+
+  it("describes every key for the flags and the README", () => {
+    for (const key of configKeys()) {
+      expect(key.description, key.path).not.toBe("");
+      expect(key.defaultValue, key.path).toBeDefined();
+    }
+    expect(configKeys().map((key) => key.path)).toContain("limits.stdoutBytes");
+  });
+});

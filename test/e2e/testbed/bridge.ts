@@ -1,0 +1,123 @@
+import { existsSync, openSync, readFileSync } from "node:fs";
+import { chmod, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { waitFor } from "./command.js";
+import type { Daemon } from "./daemon.js";
+import type { NamespaceProcess } from "./namespace.js";
+
+/** The built program, which is what users run. */
+export const bridgeFile = fileURLToPath(new URL("../../../dist/nri-v01-bridge.mjs", import.meta.url));
+
+export function isBridgeBuilt(): boolean {
+  return existsSync(bridgeFile);
+}
+
+export interface BridgeOptions {
+  /** `external`: connects to the runtime's socket. `launched`: the runtime starts it from its plugin_path. */
+  readonly mode: "external" | "launched";
+  /** The v0.1 configuration, as the daemon sees it. */
+  readonly confFile: string;
+  readonly pluginDirs?: readonly string[];
+  /** The bridge's own configuration, YAML. */
+  readonly config?: string;
+  readonly name?: string;
+  readonly idx?: string;
+  /** More flags, as they stand on the command line. */
+  readonly flags?: readonly string[];
+}
+
+const defaults = {
+  pluginDirs: ["/opt/nri/bin"],
+  config: "log: {level: debug}\n",
+  name: "v01-bridge",
+  idx: "10",
+} as const;
+
+/** A bridge that runs beside a daemon, inside of its namespace. */
+export class Bridge {
+  #process: NamespaceProcess | undefined;
+
+  constructor(
+    private readonly daemon: Daemon,
+    private readonly options: BridgeOptions,
+  ) {}
+
+  /** All that it logged so far. */
+  log(): string {
+    const file = logFile(this.daemon);
+    return existsSync(file) ? readFileSync(file, "utf8") : "";
+  }
+
+  /** The process that was started here; undefined in launched mode. */
+  get process(): NamespaceProcess | undefined {
+    return this.#process;
+  }
+
+  /** Starts it, if that is ours to do, and waits until the runtime has it as a plugin. */
+  async start(): Promise<void> {
+    const { name = defaults.name, idx = defaults.idx } = this.options;
+    const since = this.daemon.log().length;
+    if (this.options.mode === "external") {
+      const output = openSync(logFile(this.daemon), "a");
+      const { PATH, HOME } = process.env;
+      const args = [bridgeFile, ...runArguments(this.daemon, this.options)];
+      this.#process = await this.daemon.namespace.start(process.execPath, args, output, { PATH, HOME });
+    }
+    const begin = this.options.mode === "external" ? since : 0;
+    await waitFor(`the bridge as plugin of containerd ${this.daemon.runtime.version}`, 15_000, () => {
+      const ended = this.#process !== undefined && !this.#process.running;
+      if (ended) throw new Error(`the bridge has ended:\n${this.log().slice(-3000)}`);
+      return isRegistered(this.daemon.log().slice(begin), `${idx}-${name}`) ? true : undefined;
+    }).catch((thrown: unknown) => {
+      throw new Error(`${thrown}\nbridge:\n${this.log().slice(-3000)}\ncontainerd:\n${this.daemon.log().slice(-2000)}`);
+    });
+  }
+
+  /** Ends it and waits for its end. In launched mode its end is the runtime's. */
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    if (!this.#process?.running) return;
+    await this.#process.kill(signal);
+    await this.#process.exited;
+  }
+}
+
+/** Writes what `start` needs. In launched mode this has to happen before the daemon starts. */
+export async function installBridge(daemon: Daemon, options: BridgeOptions): Promise<Bridge> {
+  await writeFile(configFile(daemon), options.config ?? defaults.config);
+  if (options.mode === "launched") {
+    const { name = defaults.name, idx = defaults.idx } = options;
+    const launcher = daemon.path(`/opt/nri/plugins/${idx}-${name}`);
+    // The runtime gives a plugin no PATH, and /dev/null as stderr.
+    const command = [process.execPath, bridgeFile, ...runArguments(daemon, options)].map(quote).join(" ");
+    await writeFile(launcher, `#!/bin/sh\nexec ${command} 2>>${quote(logFile(daemon))}\n`);
+    await chmod(launcher, 0o755);
+  }
+  return new Bridge(daemon, options);
+}
+
+function runArguments(daemon: Daemon, options: BridgeOptions): string[] {
+  const { confFile, pluginDirs = defaults.pluginDirs, name = defaults.name, idx = defaults.idx } = options;
+  const common = ["run", "--conf", confFile, ...pluginDirs.flatMap((directory) => ["--bin-dir", directory])];
+  // A launched plugin has its name, index and socket from the runtime.
+  const external =
+    options.mode === "external" ? ["--socket", "/var/run/nri/nri.sock", "--name", name, "--idx", idx] : [];
+  return [...common, ...external, "--config", configFile(daemon), ...(options.flags ?? [])];
+}
+
+/** containerd lists its plugins in the log once each of them can get events. */
+function isRegistered(log: string, plugin: string): boolean {
+  return log.split("\n").some((line) => /#\d+: /.test(line) && line.includes(plugin));
+}
+
+function configFile(daemon: Daemon): string {
+  return join(daemon.directory, "bridge.yaml");
+}
+
+function logFile(daemon: Daemon): string {
+  return join(daemon.directory, "bridge.log");
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

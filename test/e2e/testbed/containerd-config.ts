@@ -1,0 +1,77 @@
+import { pauseImage } from "./images.js";
+import type { RuntimePackage } from "./packages.js";
+
+/** The runtime's own NRI v2 settings. */
+export interface NriSettings {
+  readonly enabled: boolean;
+  /** Where the runtime looks for plugins that it launches itself. */
+  readonly pluginPath?: string;
+  /** As Go writes durations: "2s". */
+  readonly requestTimeout?: string;
+  readonly registrationTimeout?: string;
+  /** Whether plugins may connect from outside; true if not said. */
+  readonly acceptConnections?: boolean;
+}
+
+/** The paths of one daemon. */
+export interface DaemonPaths {
+  readonly root: string;
+  readonly state: string;
+  readonly criSocket: string;
+  readonly cniBinDir: string;
+  readonly cniConfDir: string;
+}
+
+/** The handler whose runtime lets all annotations of pods and containers through to the OCI spec. */
+export const passHandler = "runc-pass";
+
+/** A daemon's config.toml. All versions read the second format; 2.x turns it into its own. */
+export function formatContainerdConfig(runtime: RuntimePackage, paths: DaemonPaths, nri: NriSettings): string {
+  const cri = "io.containerd.grpc.v1.cri";
+  const runc = (handler: string, more: string) => `
+[plugins."${cri}".containerd.runtimes.${handler}]
+  runtime_type = "io.containerd.runc.v2"
+${more}
+[plugins."${cri}".containerd.runtimes.${handler}.options]
+  BinaryName = "${runtime.runc}"
+  SystemdCgroup = false
+`;
+  return `
+version = 2
+root = "${paths.root}"
+state = "${paths.state}"
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs"]
+
+[grpc]
+  address = "${paths.criSocket}"
+[ttrpc]
+  address = "${paths.criSocket}.ttrpc"
+[debug]
+  level = "debug"
+
+[plugins."${cri}"]
+  sandbox_image = "${pauseImage}"
+  # Without CAP_SYS_RESOURCE, as in many virtual machines and containers, runc could not write oom_score_adj.
+  restrict_oom_score_adj = true
+  disable_hugetlb_controller = false
+[plugins."${cri}".cni]
+  bin_dir = "${paths.cniBinDir}"
+  conf_dir = "${paths.cniConfDir}"
+[plugins."${cri}".containerd]
+  snapshotter = "native"
+  default_runtime_name = "runc"
+${runc("runc", "")}${runc(passHandler, '  pod_annotations = ["*"]\n  container_annotations = ["*"]')}
+${runtime.name === "native" ? "" : formatNri(nri)}`;
+}
+
+function formatNri(nri: NriSettings): string {
+  return `[plugins."io.containerd.nri.v1.nri"]
+  disable = ${!nri.enabled}
+  disable_connections = ${nri.acceptConnections === false}
+  plugin_path = "${nri.pluginPath ?? "/opt/nri/plugins"}"
+  plugin_config_path = "/etc/nri/conf.d"
+  plugin_registration_timeout = "${nri.registrationTimeout ?? "5s"}"
+  plugin_request_timeout = "${nri.requestTimeout ?? "2s"}"
+  socket_path = "/var/run/nri/nri.sock"
+`;
+}

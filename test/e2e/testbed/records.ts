@@ -1,0 +1,95 @@
+import { chmod, copyFile, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { mustRun, runCommand, waitFor } from "./command.js";
+import type { Daemon } from "./daemon.js";
+
+/** One run of a legacy plugin, as the plugin itself saw it. */
+export interface PluginRun {
+  readonly plugin: string;
+  /** The exact bytes of its stdin. */
+  readonly request: Buffer;
+  readonly stdout: string;
+  /** Whether the process of the request existed while the plugin ran. */
+  readonly processAlive: boolean;
+}
+
+const sources = fileURLToPath(new URL("./plugins/", import.meta.url));
+const binDir = "/opt/nri/bin";
+
+/** The plugins that are scripts: one recorder under several names. */
+export const recorders = ["recorder", "recorder2", "recorder3"] as const;
+/** The compiled plugin, where there is a compiler. */
+export const compiledPlugin = "ccplugin";
+
+/** Puts the legacy plugins into a daemon's /opt/nri/bin. */
+export async function installPlugins(daemon: Daemon): Promise<void> {
+  const directory = daemon.path(binDir);
+  await mkdir(directory, { recursive: true });
+  for (const name of recorders) {
+    await copyFile(join(sources, "recorder"), join(directory, name));
+    await chmod(join(directory, name), 0o755);
+  }
+  if (await hasCompiler()) {
+    const binary = join(daemon.directory, compiledPlugin);
+    await mustRun("cc", ["-O1", "-o", binary, join(sources, "ccplugin.c")]);
+    await copyFile(binary, join(directory, compiledPlugin));
+    await chmod(join(directory, compiledPlugin), 0o755);
+  }
+}
+
+/** Whether compiled plugins can be tested on this machine. */
+export async function hasCompiler(): Promise<boolean> {
+  return (await runCommand("/bin/sh", ["-c", "command -v cc"])).code === 0;
+}
+
+/** Starts a new, empty set of records, and sets what plugins answer: shell by plugin name (see plugins/recorder). */
+export async function startRecords(
+  daemon: Daemon,
+  name: string,
+  behaviour: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const directory = join(daemon.directory, "records", name);
+  await mkdir(directory, { recursive: true });
+  for (const plugin of recorders) {
+    await writeFile(join(daemon.path(binDir), `${plugin}.behaviour`), behaviour[plugin] ?? ":");
+  }
+  await replaceFile(join(daemon.path(binDir), "recorder.dir"), `${directory}\n`);
+  return directory;
+}
+
+/** Writes a file so that a reader sees the old or the new text, never a part. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.new`, text);
+  await rename(`${path}.new`, path);
+}
+
+/** The finished runs in the order in which they began. */
+export async function readRecords(directory: string): Promise<PluginRun[]> {
+  const numbers = (await readdir(directory)).map(Number).sort((a, b) => a - b);
+  const runs: PluginRun[] = [];
+  for (const number of numbers) {
+    const record = join(directory, String(number));
+    const files = await readdir(record);
+    if (!files.includes("done")) continue;
+    runs.push({
+      plugin: await readFile(join(record, "plugin"), "utf8"),
+      request: await readFile(join(record, "request")),
+      stdout: await readFile(join(record, "stdout"), "utf8"),
+      processAlive: files.includes("alive"),
+    });
+  }
+  return runs;
+}
+
+/** Waits until at least so many runs have finished; gives what there is when that does not happen in time. */
+export async function settleRecords(directory: string, atLeast: number, timeoutMs = 5_000): Promise<PluginRun[]> {
+  const enough = async () => {
+    const [runs, begun] = [await readRecords(directory), (await readdir(directory)).length];
+    return runs.length >= atLeast && runs.length === begun ? runs : undefined;
+  };
+  await waitFor("the plugin runs", timeoutMs, enough).catch(() => undefined);
+  // What comes too much comes late: a delete that was sent already, for example.
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  return readRecords(directory);
+}

@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { resolve } from "node:path";
+
+/** The built program: what a user runs. */
+export const program = resolve(import.meta.dirname, "../../dist/nri-v01-bridge.mjs");
+
+export interface ProgramEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The program while it runs. */
+export interface RunningProgram {
+  readonly child: ChildProcess;
+  readonly ended: Promise<ProgramEnd>;
+  /** Resolves when stderr has matched; rejects when the program ends first. */
+  stderrMatches(pattern: RegExp): Promise<void>;
+}
+
+/** Starts the built program. It is killed when it lives longer than the limit. */
+export function startProgram(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+  limitMs = 15_000,
+): RunningProgram {
+  const child = spawn(process.execPath, [program, ...args], {
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: limitMs,
+    killSignal: "SIGKILL",
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text) => {
+    stderr += text;
+  });
+  const ended = new Promise<ProgramEnd>((done) => {
+    child.once("close", (code, signal) => done({ code, signal, stdout, stderr }));
+  });
+  return {
+    child,
+    ended,
+    async stderrMatches(pattern) {
+      let over = false;
+      void ended.then(() => {
+        over = true;
+      });
+      while (!pattern.test(stderr)) {
+        if (over) throw new Error(`ended without ${pattern}: ${stderr}`);
+        await new Promise((wait) => setTimeout(wait, 10));
+      }
+    },
+  };
+}
+
+/** Runs the built program to its end. */
+export function runProgram(args: readonly string[], env?: NodeJS.ProcessEnv): Promise<ProgramEnd> {
+  return startProgram(args, env).ended;
+}

@@ -23,7 +23,7 @@ export type Outcome =
   /** A signal that was not its time limit's ended it without a result. */
   | "killed"
   | "output-too-large"
-  /** There was no time left to begin. */
+  /** There was no time left to begin, or the bridge could not. */
   | "skipped";
 
 /** One plugin run, whatever became of it. */
@@ -135,8 +135,10 @@ function judge(invocation: Invocation, found: Lookup & { readonly ok: true }, ru
   const { budget, policy, plugin } = invocation;
   if (run.startError !== undefined) {
     const { code, detail } = run.startError;
+    // Not the system's word on the file, but ours on why it was not even tried.
+    if (detail !== undefined) return failed("skipped", `not run: ${detail}`, null);
     const path = plugin.includes("/") ? plugin : found.path;
-    return failed("not-executable", formatStartError(path, code), detail ?? startHints[code] ?? null);
+    return failed("not-executable", formatStartError(path, code), startHints[code] ?? null);
   }
   if (run.outputTooLarge) {
     const error = `printed more than ${policy.limits.stdoutBytes} bytes on stdout and was ended`;

@@ -24,12 +24,22 @@ export async function createPipes(): Promise<AnonymousPipe[]> {
     timeout: fillTimeoutMs,
     killSignal: "SIGKILL",
   });
+  const ended = new Promise<string>((resolve) => {
+    shell.once("error", (thrown) => resolve(thrown.message));
+    shell.once("exit", (code, signal) => resolve(`it ended with ${signal ?? code}`));
+  });
   try {
-    return openHolds(await innermostPid(shell));
+    return openHolds(await Promise.race([innermostPid(shell), ended.then(failed)]));
   } finally {
     shell.stdin?.destroy();
+    // Until it has ended, it is a reader of the pipes.
+    await ended;
     shell.stdout?.destroy();
   }
+}
+
+function failed(reason: string): never {
+  throw new Error(`/bin/sh made no pipes: ${reason}`);
 }
 
 /**
@@ -43,7 +53,7 @@ function pipeScript(): string {
 }
 
 function innermostPid(shell: ChildProcess): Promise<number> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     let text = "";
     shell.stdin?.on("error", () => {});
     shell.stdout?.on("error", () => {});
@@ -51,10 +61,6 @@ function innermostPid(shell: ChildProcess): Promise<number> {
       text += chunk.toString("latin1");
       if (text.endsWith("\n")) resolve(Number(text));
     });
-    shell.once("error", reject);
-    shell.once("exit", (code, signal) =>
-      reject(new Error(`/bin/sh ended with ${signal ?? code} before it had made pipes`)),
-    );
   });
 }
 

@@ -44,7 +44,7 @@ class PortableSpawner implements Spawner {
     if (hasUnknownFormat(options.path)) return notStarted(beganAt, { code: "ENOEXEC" });
     let stdio: StdioPipes;
     try {
-      stdio = await this.pipes.lend();
+      stdio = await this.pipes.lend(options.killAt);
     } catch (thrown) {
       return notStarted(beganAt, { code: "EPIPE", detail: `no pipes for its stdio: ${errorText(thrown)}` });
     }

@@ -1,0 +1,27 @@
+import { spawnSync } from "node:child_process";
+import { resolve } from "node:path";
+
+import { readCases } from "../v01/recordings.js";
+
+export const pluginsDir = resolve(import.meta.dirname, "../../legacy-plugins");
+
+/** Every request that containerd 1.6 sent in the recorded scenarios, with what its plugin answered. */
+export const recordedRuns = readCases()
+  .flatMap(({ runs }) => runs)
+  .filter(({ request }) => request.length > 0);
+
+export interface Answer {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a plugin as containerd did. */
+export function invoke(path: string, request: string | Uint8Array, args: readonly string[] = ["invoke"]): Answer {
+  const { status, stdout, stderr } = spawnSync(path, args, {
+    input: typeof request === "string" ? Buffer.from(request) : request,
+    cwd: "/",
+    env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
+  });
+  return { status, stdout: stdout.toString(), stderr: stderr.toString() };
+}

@@ -1,0 +1,109 @@
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+
+import { invoke, pluginsDir, recordedRuns } from "./requests.js";
+
+function createDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "samples-"));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  return directory;
+}
+
+const sample = recordedRuns.filter((_, index) => index % 6 === 0);
+
+describe("recorder", () => {
+  /** Installed once, under the names that a scenario needs. */
+  function install(names: readonly string[]) {
+    const directory = createDirectory();
+    const store = join(directory, "store");
+    mkdirSync(store);
+    copyFileSync(join(pluginsDir, "recorder"), join(directory, "recorder"));
+    writeFileSync(join(directory, "recorder.directory"), `${store}\n`);
+    for (const name of names) if (name !== "recorder") symlinkSync("recorder", join(directory, name));
+    const stored = () => readdirSync(store).filter((file) => !file.startsWith("."));
+    return { directory, store, stored };
+  }
+
+  it("answers, stores and names the files as the one of the recordings did", () => {
+    const runs = recordedRuns.filter(({ caseName }) => ["chained", "type-symlink"].includes(caseName));
+    const { directory, store, stored } = install([...new Set(runs.map(({ plugin }) => plugin))]);
+    expect(runs.length).toBeGreaterThan(12);
+    for (const run of runs) {
+      expect(invoke(join(directory, run.plugin), run.request).stdout).toBe(run.stdout.toString());
+    }
+    const byOrder = stored().map((file) => ({ name: file.slice(3), bytes: readFileSync(join(store, file)) }));
+    expect(byOrder).toEqual(runs.map((run) => ({ name: run.file.slice(3), bytes: run.request })));
+  });
+
+  it("stores what is no request too", () => {
+    const { directory, store, stored } = install([]);
+    const bytes = Uint8Array.of(0, 0xff, 10, 13, 10);
+    invoke(join(directory, "recorder"), bytes);
+    expect(stored()).toEqual(["01-recorder-none-container.request.json"]);
+    expect(readFileSync(join(store, stored()[0] ?? ""))).toEqual(Buffer.from(bytes));
+  });
+});
+
+describe("labels", () => {
+  it.each(sample.map((run) => ({ run, name: `${run.caseName}/${run.file}` })))("of $name", ({ run }) => {
+    const { state, id, sandboxID, labels = {} } = JSON.parse(run.request.toString());
+    expect(JSON.parse(invoke(join(pluginsDir, "labels"), run.request).stdout)).toEqual({
+      plugin: "labels",
+      version: JSON.parse(run.request.toString()).version,
+      error: "",
+      metadata: {
+        state,
+        id,
+        kind: id === sandboxID ? "sandbox" : "container",
+        labels: `${Object.keys(labels).length}`,
+      },
+    });
+  });
+});
+
+describe("logger", () => {
+  const done = '{"plugin":"logger","version":"0.1","error":""}\n';
+
+  it("appends requests to the file of its conf", () => {
+    const path = join(createDirectory(), "a <log>.txt");
+    const text = `{"conf":{"path":${JSON.stringify(path).replace("<", "\\u003c")}},"version":"0.1","state":"create"}`;
+    for (let i = 0; i < 2; i++) expect(invoke(join(pluginsDir, "logger"), text).stdout).toBe(done);
+    expect(readFileSync(path, "utf8")).toBe(`${text}\n${text}\n`);
+  });
+
+  it("reports a file that it cannot write, and logs nothing without a conf", () => {
+    const text = '{"conf":{"path":"/no/such/dir/log"},"version":"0.1"}';
+    expect(JSON.parse(invoke(join(pluginsDir, "logger"), text).stdout).error).toMatch(
+      /^\/no\/such\/dir\/log: No such file/,
+    );
+    expect(invoke(join(pluginsDir, "logger"), '{"version":"0.1"}').stdout).toBe(done);
+  });
+});
+
+describe("noop", () => {
+  it("reads its request and answers when it has no plan", () => {
+    expect(invoke(join(pluginsDir, "noop"), "x".repeat(100_000))).toEqual({
+      status: 0,
+      stdout: '{"plugin":"noop","version":"0.1","error":"","metadata":{"by":"noop"}}',
+      stderr: "",
+    });
+  });
+
+  it("names a step that it does not know", () => {
+    const path = join(createDirectory(), "plugin");
+    symlinkSync(join(pluginsDir, "noop"), path);
+    writeFileSync(`${path}.plan`, "dance");
+    expect(invoke(path, "")).toMatchObject({ status: 64, stderr: "unknown step: dance\n" });
+  });
+});

@@ -1,0 +1,175 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Deadline } from "../../src/deadline.js";
+import { launch } from "../../src/nri/launch.js";
+import { createRuntime, type Runtime } from "../../src/nri/runtime.js";
+import { readCase } from "../../src/replay/case.js";
+import { program, startProgram } from "../support/program.js";
+
+const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
+const basic = readCase(resolve(import.meta.dirname, "../../fixtures/cases/basic-hostnet"));
+
+let folder: string;
+let socketPath: string;
+let confFile: string;
+const closing: (() => unknown)[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "bridge-run-"));
+  socketPath = join(folder, "nri.sock");
+  confFile = join(folder, "conf.json");
+  writeFileSync(confFile, '{"version":"0.1","plugins":[{"type":"labels"}]}');
+});
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function listen(): Promise<Runtime> {
+  const runtime = await createRuntime({ socketPath, name: "containerd", version: "v1.7.24" });
+  closing.push(() => runtime.close());
+  return runtime;
+}
+
+function start(...args: string[]) {
+  const running = startProgram([
+    "run",
+    "--socket",
+    socketPath,
+    "--conf",
+    confFile,
+    "--bin-dir",
+    plugins,
+    "--permissions",
+    "trust",
+    ...args,
+  ]);
+  closing.push(() => running.child.kill("SIGKILL"));
+  return running;
+}
+
+describe("run, connected to a runtime's socket", () => {
+  it("registers, serves a pod's life, and ends with 0 on SIGTERM", async () => {
+    const runtime = await listen();
+    const running = start();
+    const plugin = await runtime.accept(Deadline.after(10_000));
+    expect(plugin.identity).toEqual({ name: "v01-bridge", index: "10" });
+    for (const { method, payload, timeoutNano } of basic.events) {
+      const outcome = await plugin.raw(method, payload, { timeoutNano });
+      expect(outcome).toMatchObject({ dropped: false });
+      expect(outcome.error).toBeUndefined();
+    }
+    running.child.kill("SIGTERM");
+    const { code, stderr } = await running.ended;
+    expect(code).toBe(0);
+    const runs = stderr.split("\n").filter((line) => line.includes('"plugin ran"'));
+    expect(runs.map((line) => JSON.parse(line).state)).toEqual(["create", "create", "delete", "delete"]);
+  });
+
+  it("asks for the events of a v0.1 plugin and no others, so that no pod pays for more", async () => {
+    const runtime = await listen();
+    start();
+    const plugin = await runtime.accept(Deadline.after(10_000));
+    expect(plugin.mask).toBe(0x627);
+  });
+
+  it("waits for a runtime that is not there yet, but with --once ends with 3", async () => {
+    const { code, stderr } = await start("--once").ended;
+    expect(code).toBe(3);
+    expect(stderr).toContain("no such socket; is NRI enabled in the runtime");
+    const patient = start();
+    await patient.stderrMatches(/trying again later/);
+    patient.child.kill("SIGTERM");
+    expect((await patient.ended).code).toBe(0);
+  });
+
+  it.each([
+    ["speaks garbage", Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")],
+    ["sends an oversized frame", Buffer.from("00000001ffffffff", "hex")],
+    ["closes at once", undefined],
+  ])("ends with 5 and a reason, with --once, when the runtime %s", async (_, bytes) => {
+    const server = await rawServer((socket) => (bytes === undefined ? socket.end() : socket.write(bytes)));
+    const { code, stderr } = await start("--once").ended;
+    expect(code).toBe(5);
+    expect(stderr).toContain('"end":"lost"');
+    server.close();
+  });
+
+  it("does not take a regular file for a socket", async () => {
+    writeFileSync(socketPath, "");
+    const { code, stderr } = await start("--once").ended;
+    expect(code).toBe(3);
+    expect(stderr).toContain(socketPath);
+  });
+
+  it("fails a create with the text of containerd 1.6 when conf.json is broken, and never a delete", async () => {
+    writeFileSync(confFile, '{"version":"0.1","plugins":[');
+    const runtime = await listen();
+    start();
+    const plugin = await runtime.accept(Deadline.after(10_000));
+    const answers: unknown[] = [];
+    for (const { method, payload, timeoutNano } of basic.events) {
+      answers.push((await plugin.raw(method, payload, { timeoutNano })).error);
+    }
+    expect(answers[0]).toMatchObject({ code: "UNKNOWN", message: "unable to create nri client: unexpected EOF" });
+    expect(answers.slice(1).filter(Boolean)).toEqual([]);
+  });
+
+  it("lets no secret of conf.json into its log", async () => {
+    writeFileSync(confFile, '{"version":"0.1","plugins":[{"type":"labels","conf":{"password":"s3cret"}}]}');
+    const runtime = await listen();
+    const running = start("--log-level", "trace");
+    const plugin = await runtime.accept(Deadline.after(10_000));
+    for (const { method, payload, timeoutNano } of basic.events) await plugin.raw(method, payload, { timeoutNano });
+    running.child.kill("SIGTERM");
+    const { stderr } = await running.ended;
+    expect(stderr).toContain('"plugin ran"');
+    expect(stderr).not.toContain("s3cret");
+  });
+});
+
+describe("run, launched by the runtime", () => {
+  async function launched(config: string) {
+    const runtime = await listen();
+    const path = join(folder, "10-v01-bridge");
+    writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@" 2>'${folder}/log'\n`);
+    chmodSync(path, 0o755);
+    const identity = { name: "v01-bridge", index: "10" };
+    const { child, trunk } = await launch(path, identity);
+    closing.push(() => child.kill("SIGKILL"));
+    const ended = new Promise<number | null>((done) => child.once("exit", (code) => done(code)));
+    const plugin = await runtime.connect(trunk, { kind: "launched", identity, config });
+    return { plugin, ended, log: () => readFileSync(`${folder}/log`, "utf8") };
+  }
+
+  it("takes its configuration from Configure, has a PATH for its plugins, and ends with 5 when the runtime does", async () => {
+    const config = `confFile: ${confFile}\npluginDirs: [${plugins}]\npermissions: trust\n`;
+    const { plugin, ended, log } = await launched(config);
+    const [run] = basic.events;
+    if (run === undefined) throw new Error("the case holds no events");
+    expect((await plugin.raw(run.method, run.payload, {})).error).toBeUndefined();
+    plugin.close();
+    expect(await ended).toBe(5);
+    expect(log()).toContain('"plugin ran"');
+  });
+
+  it("stays and fails by policy when that configuration is wrong: an exit would take containerd 1.7 with it", async () => {
+    const { plugin, log } = await launched("confFle: /x\n");
+    const [run] = basic.events;
+    if (run === undefined) throw new Error("the case holds no events");
+    const { error } = await plugin.raw(run.method, run.payload, {});
+    expect(error?.message).toContain('unknown key "confFle"; did you mean "confFile"?');
+    expect(plugin.closed).toBe(false);
+    expect(log()).toContain("the bridge's configuration is wrong");
+  });
+});
+
+function rawServer(onConnection: Parameters<typeof createServer>[1] & object): Promise<Server> {
+  const server = createServer(onConnection);
+  closing.push(() => server.close());
+  return new Promise((ready) => server.listen(socketPath, () => ready(server)));
+}

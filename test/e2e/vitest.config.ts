@@ -4,8 +4,9 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/e2e/**/*.test.ts"],
-    testTimeout: 300_000,
-    hookTimeout: 600_000,
+    globalSetup: ["test/e2e/global-setup.ts"],
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     pool: "forks",
     fileParallelism: false,
   },

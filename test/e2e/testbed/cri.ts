@@ -44,11 +44,11 @@ export class Cri {
   }
 
   async version(): Promise<string> {
-    return text((await this.#call("Version", {}, 2_000))["runtime_version"]);
+    return text((await this.#call("Version", {}, 2_000)).runtime_version);
   }
 
   async runPodSandbox(config: PodSandboxConfig, handler = ""): Promise<string> {
-    return text((await this.#call("RunPodSandbox", { config, runtime_handler: handler }))["pod_sandbox_id"]);
+    return text((await this.#call("RunPodSandbox", { config, runtime_handler: handler })).pod_sandbox_id);
   }
 
   async stopPodSandbox(id: string): Promise<void> {
@@ -61,7 +61,7 @@ export class Cri {
 
   async createContainer(pod: string, config: ContainerConfig, podConfig: PodSandboxConfig): Promise<string> {
     const request = { pod_sandbox_id: pod, config, sandbox_config: podConfig };
-    return text((await this.#call("CreateContainer", request))["container_id"]);
+    return text((await this.#call("CreateContainer", request)).container_id);
   }
 
   async startContainer(id: string): Promise<void> {

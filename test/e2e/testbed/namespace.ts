@@ -20,6 +20,8 @@ export interface NamespaceProcess {
  * the namespace alone and is gone with it, so several runtimes use their well-known paths side by side.
  */
 export interface Namespace {
+  /** The process, numbered as outside, that the namespace belongs to. */
+  readonly holder: number;
   /** Where a path of the namespace is found from outside. */
   path(inside: string): string;
   run(command: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
@@ -62,6 +64,7 @@ export async function openNamespace(directory: string): Promise<Namespace> {
   const run = (command: string, args: readonly string[], options?: CommandOptions) =>
     runCommand("nsenter", [...enter, command, ...args], options);
   return {
+    holder: child.pid ?? 0,
     path: (inside) => `${proc}/root${inside}`,
     run,
     start: (command, args, output, env = process.env) => startInside(enter, run, command, args, output, env),

@@ -40,8 +40,8 @@ export type TestbedResult =
 
 /** Where the packages are kept: outside of the repository, and for the next run, too. */
 export function testbedDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  const cache = env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
-  return env["NRI_TESTBED_DIR"] || join(cache, "nri-v01-bridge-testbed");
+  const cache = env.XDG_CACHE_HOME || join(homedir(), ".cache");
+  return env.NRI_TESTBED_DIR || join(cache, "nri-v01-bridge-testbed");
 }
 
 /** Finds or unpacks all that the end-to-end tests need. Nothing is installed on the machine itself. */
@@ -119,7 +119,7 @@ function fillSuite(apt: PrivateApt, packages: string, suite: string): (target: s
 async function findLibraries(root: string): Promise<string> {
   for (const lib of [join(root, "usr/lib"), join(root, "lib")]) {
     for (const triplet of await readdir(lib).catch(() => [])) {
-      const files = await readdir(join(lib, triplet)).catch(() => []);
+      const files: string[] = await readdir(join(lib, triplet)).catch(() => []);
       if (files.includes("libc.so.6")) return join(lib, triplet);
     }
   }

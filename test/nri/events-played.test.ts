@@ -1,18 +1,128 @@
 import { describe, expect, test } from "vitest";
-import type { EventName } from "../../src/nri/events.js";
-import { eventNames } from "../../src/nri/events.js";
+import { type EventSubject, encodeEvent } from "../../src/nri/event-request.js";
+import { type EventName, eventNames, events } from "../../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../../src/nri/handlers.js";
-import { connectPair, containerd17, containerd23 } from "./support/nri-pair.js";
+import { connectPair, containerd17, containerd20, containerd23, type Pair } from "./support/nri-pair.js";
 import { ctr, pod } from "./support/subjects.js";
 
-test("smoke", async () => {
-  const seen: string[] = [];
-  const { plugin } = await connectPair({
-    async startContainer(event, context) {
-      seen.push(`${context.method} ${event.container.id}`);
+interface Delivery {
+  readonly name: EventName;
+  readonly event: object;
+  readonly context: CallContext;
+}
+
+/** Handlers for every event, which note what they get. */
+function noting(): { deliveries: Delivery[]; handlers: Partial<PluginHandlers> } {
+  const deliveries: Delivery[] = [];
+  const note = (name: EventName) => async (event: object, context: CallContext) => {
+    deliveries.push({ name, event, context });
+  };
+  const noteAndAsk = (name: EventName) => async (event: object, context: CallContext) => {
+    deliveries.push({ name, event, context });
+    return [{ containerId: "c2", ignoreFailure: true }];
+  };
+  return {
+    deliveries,
+    handlers: {
+      runPodSandbox: note("RunPodSandbox"),
+      updatePodSandbox: note("UpdatePodSandbox"),
+      postUpdatePodSandbox: note("PostUpdatePodSandbox"),
+      stopPodSandbox: note("StopPodSandbox"),
+      removePodSandbox: note("RemovePodSandbox"),
+      createContainer: async (event, context) => {
+        await note("CreateContainer")(event, context);
+        return { adjust: { annotations: { a: "b" } }, update: [{ containerId: "c2" }] };
+      },
+      postCreateContainer: note("PostCreateContainer"),
+      startContainer: note("StartContainer"),
+      postStartContainer: note("PostStartContainer"),
+      updateContainer: noteAndAsk("UpdateContainer"),
+      postUpdateContainer: note("PostUpdateContainer"),
+      stopContainer: noteAndAsk("StopContainer"),
+      removeContainer: note("RemoveContainer"),
     },
+  };
+}
+
+const linuxResources = {
+  memory: { limit: 9223372036854771712n },
+  hugepageLimits: [],
+  unified: {},
+  devices: [],
+};
+const subjects: Partial<Record<EventName, EventSubject>> = {
+  UpdateContainer: { pod: pod(), container: ctr(), linuxResources },
+  UpdatePodSandbox: { pod: pod(), linuxResources, overheadLinuxResources: linuxResources },
+};
+const subjectOf = (name: EventName): EventSubject => subjects[name] ?? { pod: pod(), container: ctr() };
+
+const dialects = [
+  { title: "containerd 1.7", runtime: containerd17, ownCalls: false, podUpdates: false },
+  { title: "containerd 2.0", runtime: containerd20, ownCalls: false, podUpdates: false },
+  { title: "containerd 2.2", runtime: { name: "containerd", version: "v2.2.1" }, ownCalls: false, podUpdates: true },
+  { title: "containerd 2.3", runtime: containerd23, ownCalls: true, podUpdates: true },
+];
+
+describe.each(dialects)("$title sends", ({ runtime, ownCalls, podUpdates }) => {
+  test.each(eventNames)("%s in its dialect, and its own handler gets all of it", async (name) => {
+    const { deliveries, handlers } = noting();
+    const { plugin } = await connectPair(handlers, runtime);
+    const outcome = await plugin.call(name, subjectOf(name));
+    if (!podUpdates && events[name].since === "0.10.0") {
+      expect([outcome, deliveries]).toEqual([{ dropped: false, durationMs: 0, response: { update: [] } }, []]);
+      return;
+    }
+    const method = ownCalls || events[name].call === "own" ? name : "StateChange";
+    expect(outcome).toMatchObject({ method, dropped: false });
+    expect(deliveries).toMatchObject([{ name, context: { event: name, method } }]);
+    const { pod: itsPod, container, ...rest } = subjectOf(name);
+    const about = events[name].subject === "pod" ? { pod: itsPod } : { pod: itsPod, container };
+    expect(deliveries[0]?.event).toMatchObject({ name, ...about, ...rest });
+    expect(outcome.response?.update.map(({ containerId }) => containerId)).toEqual(
+      ["CreateContainer", "UpdateContainer", "StopContainer"].includes(name) ? ["c2"] : [],
+    );
+    expect({ ...outcome.response?.adjust?.annotations }).toEqual(name === "CreateContainer" ? { a: "b" } : {});
   });
-  const outcome = await plugin.call("StartContainer", { pod: pod(), container: ctr() });
-  expect(outcome).toMatchObject({ response: { update: [] }, dropped: false, method: "StartContainer" });
-  expect(seen).toEqual(["StartContainer c1"]);
+});
+
+test("an event that nobody asked for is not sent, unless the test insists", async () => {
+  const { deliveries, handlers } = noting();
+  const { plugin } = await connectPair({ ...handlers, configure: () => ["StartContainer"] });
+  expect(plugin.events).toEqual(["StartContainer"]);
+  await plugin.call("StopContainer", subjectOf("StopContainer"));
+  expect(deliveries).toEqual([]);
+  await plugin.call("StopContainer", subjectOf("StopContainer"), { evenUnsubscribed: true });
+  expect(deliveries).toMatchObject([{ name: "StopContainer" }]);
+});
+
+test("a plugin that wants nothing, or nothing that the runtime knows, gets the rarest event and answers it", async () => {
+  const { plugin } = await connectPair({ configure: () => ["UpdatePodSandbox"] }, containerd17);
+  expect(plugin.events).toEqual(["RemovePodSandbox"]);
+  expect(await plugin.call("RemovePodSandbox", { pod: pod() })).toMatchObject({ dropped: false, response: {} });
+});
+
+describe("answers of any size come through: the runtime's reader wants a first frame of at most 4096 bytes", () => {
+  const answering = (bytes: number): Promise<Pair> =>
+    connectPair({ createContainer: async () => ({ adjust: { annotations: { a: "x".repeat(bytes) } } }) });
+
+  test.each([1, 4050, 4064, 4065, 4066, 4067, 4068, 4086, 4087, 5000, 65_536, 1 << 20, (4 << 20) - 100])(
+    "%i bytes",
+    async (bytes) => {
+      const { plugin } = await answering(bytes);
+      const outcome = await plugin.call("CreateContainer", subjectOf("CreateContainer"));
+      expect(outcome.response?.adjust?.annotations?.["a"]?.length).toBe(bytes);
+    },
+  );
+
+  test("more than 4 MiB is an error, and the next call is answered", async () => {
+    const { plugin } = await answering(4 << 20);
+    const outcome = await plugin.call("CreateContainer", subjectOf("CreateContainer"));
+    expect(outcome).toMatchObject({ dropped: false, error: { code: "RESOURCE_EXHAUSTED" } });
+    expect(await plugin.call("StopContainer", subjectOf("StopContainer"))).toMatchObject({ response: { update: [] } });
+  });
+});
+
+test("a pod event of StateChange says nothing of a container", () => {
+  const bytes = encodeEvent("RunPodSandbox", { pod: pod(), container: ctr() }, "StateChange").payload;
+  expect(Buffer.from(bytes).toString("hex")).toBe("08011217" + "0a02703112057765622d30220764656661756c74489221");
 });

@@ -1,0 +1,97 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { decodeEvent, encodeEvent } from "../../src/nri/event-request.js";
+import { eventNames } from "../../src/nri/events.js";
+import { requestToJson } from "../../src/nri/json.js";
+import { FrameDecoder } from "../../src/wire/frame-decoder.js";
+import { muxLayout } from "../../src/wire/mux-frame.js";
+import { ttrpcLayout } from "../../src/wire/ttrpc-frame.js";
+import { allEvents, connectPair, containerd17, socketPath, startStub } from "./support/nri-pair.js";
+import { PuppetRuntime } from "./support/puppet-runtime.js";
+import { recordedCalls } from "./support/recordings.js";
+
+const wire = new URL("../../fixtures/wire/", import.meta.url);
+const fromRuntime = readFileSync(new URL("runtime-to-plugin.bin", wire));
+const fromGoPlugin = readFileSync(new URL("plugin-to-runtime.bin", wire));
+
+/** The answers to the runtime's calls, as bytes by stream id. */
+function answers(bytes: Uint8Array): Map<number, string> {
+  const ttrpc = new FrameDecoder(ttrpcLayout);
+  const byStream = new Map<number, string>();
+  for (const frame of new FrameDecoder(muxLayout).push(bytes)) {
+    if (frame.kind === "oversized" || frame.header.connId !== 1) continue;
+    for (const message of ttrpc.push(frame.payload)) {
+      if (message.kind === "whole") byStream.set(message.header.streamId, Buffer.from(message.payload).toString("hex"));
+    }
+  }
+  return byStream;
+}
+
+describe("a recorded connection of containerd 1.7.24", () => {
+  const goAnswers = answers(fromGoPlugin);
+
+  test.each([
+    ["in one piece", fromRuntime.length],
+    ["in pieces of 4093 bytes", 4093],
+    ["in pieces of 97 bytes", 97],
+  ])("%s: our answers are those of the Go plugin, byte for byte", async (_title, pieceLength) => {
+    const path = socketPath();
+    const puppet = await PuppetRuntime.listen(path);
+    let events = 0;
+    const count = async () => {
+      events += 1;
+    };
+    const countAll = Object.fromEntries(eventNames.map((name) => [`${name[0]?.toLowerCase()}${name.slice(1)}`, count]));
+    const createContainer = async () => {
+      events += 1;
+      // The Go logger plugin answers with an adjustment that says nothing.
+      return { adjust: {} };
+    };
+    startStub(path, { handlers: { ...allEvents, ...countAll, createContainer } });
+    const connection = await puppet.next();
+    await connection.receive();
+    const registered = connection.bytes.splice(0).length;
+    expect(registered).toBeGreaterThan(0);
+    for (let at = 0; at < fromRuntime.length; at += pieceLength) {
+      connection.send(fromRuntime.subarray(at, at + pieceLength));
+      if (at % 64 === 0) await new Promise(setImmediate);
+    }
+    for (let received = 0; received < goAnswers.size; received += 1) await connection.receive();
+    expect(answers(Buffer.concat(connection.bytes))).toEqual(goAnswers);
+    // All but Configure and Synchronize.
+    expect(events).toBe(goAnswers.size - 2);
+  });
+});
+
+describe("the recorded events of containerd 1.7.24", () => {
+  const calls = recordedCalls();
+
+  test("are written by the runtime of this house in the same dialect, byte for byte", () => {
+    for (const { where, method, payload } of calls) {
+      const event = decodeEvent(method, payload);
+      if (event === undefined) throw new Error(`${where} brings no event`);
+      const written = encodeEvent(event.name, event, method === "StateChange" ? "StateChange" : "own");
+      expect([where, written.method, Buffer.from(written.payload).toString("hex")]).toEqual([
+        where,
+        method,
+        Buffer.from(payload).toString("hex"),
+      ]);
+    }
+  });
+
+  test("are replayed as they were to a plugin, which sees each as it was printed when recorded", async () => {
+    const seen: unknown[] = [];
+    const note = async (
+      _event: object,
+      { method, payload, metadata }: { method: string; payload: Uint8Array; metadata: unknown },
+    ) => {
+      seen.push([method, metadata, JSON.parse(JSON.stringify(requestToJson(method, payload)))]);
+    };
+    const noteAll = Object.fromEntries(eventNames.map((name) => [`${name[0]?.toLowerCase()}${name.slice(1)}`, note]));
+    const { plugin } = await connectPair(noteAll, containerd17);
+    for (const { method, payload, timeoutNano, metadata } of calls) {
+      expect(await plugin.raw(method, payload, { timeoutNano, metadata })).toMatchObject({ dropped: false });
+    }
+    expect(seen).toEqual(calls.map(({ method, metadata, body }) => [method, metadata, body]));
+  });
+});

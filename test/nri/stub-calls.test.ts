@@ -1,0 +1,267 @@
+import { describe, expect, test } from "vitest";
+import { encodeEvent } from "../../src/nri/event-request.js";
+import type { CallContext, PluginHandlers } from "../../src/nri/handlers.js";
+import { Code } from "../../src/ttrpc/status.js";
+import { ConnId } from "../../src/wire/mux-frame.js";
+import { hex } from "../support/bytes.js";
+import { allEvents, socketPath, startStub } from "./support/nri-pair.js";
+import {
+  message,
+  type PuppetConnection,
+  PuppetRuntime,
+  type Received,
+  requestBytes,
+} from "./support/puppet-runtime.js";
+import { ctr, pod } from "./support/subjects.js";
+
+const subject = { pod: pod(), container: ctr() };
+const startContainer = encodeEvent("StartContainer", subject, "own").payload;
+const never = () => new Promise<never>(() => {});
+
+/** A stub that is ready, at the other end of a runtime that sends what the test says. */
+async function ready(handlers: Partial<PluginHandlers> = {}) {
+  const path = socketPath();
+  const puppet = await PuppetRuntime.listen(path);
+  const started = startStub(path, { handlers: { ...allEvents, ...handlers } });
+  const connection = await puppet.next();
+  await connection.handshake();
+  connection.bytes.splice(0);
+  return { ...started, connection };
+}
+
+const statusOf = ({ response }: Received) => response?.status?.code ?? Code.OK;
+
+describe("a call is answered", () => {
+  test("with a body of no bytes when there is nothing to say", async () => {
+    const { connection } = await ready();
+    connection.request("StartContainer", startContainer, { streamId: 7 });
+    await connection.receive();
+    expect(Buffer.concat(connection.bytes)).toEqual(
+      Buffer.from(hex("00 00 00 01 00 00 00 0a 00 00 00 00 00 00 00 07 02 00")),
+    );
+  });
+
+  test("with Unknown and the text when the handler fails, byte for byte", async () => {
+    const { connection } = await ready({
+      startContainer: () => Promise.reject(new Error("nri v0.1: plugin: konfine: boom")),
+    });
+    connection.request("StartContainer", startContainer, { streamId: 7 });
+    await connection.receive();
+    expect(Buffer.concat(connection.bytes)).toEqual(
+      Buffer.from(
+        hex(`00 00 00 01 00 00 00 2f 00 00 00 25 00 00 00 07 02 00
+             0a 23 08 02 12 1f 6e 72 69 20 76 30 2e 31 3a 20 70 6c 75 67 69 6e 3a 20 6b 6f 6e 66 69 6e 65 3a 20 62 6f 6f 6d`),
+      ),
+    );
+  });
+
+  test("with text that Go takes, whatever the error's", async () => {
+    const { connection } = await ready({ startContainer: () => Promise.reject(new Error("stderr: \ud800!")) });
+    const answer = await connection.call("StartContainer", startContainer);
+    expect(answer.response?.status).toEqual({ code: Code.Unknown, message: "stderr: \ufffd!" });
+  });
+
+  test("with the updates that the handler asks for, byte for byte", async () => {
+    const cpu = { shares: 1024n, quota: -1n, period: 100000n, cpus: "", mems: "" };
+    const update = { containerId: "c2", linux: { resources: { cpu } }, ignoreFailure: true };
+    const { connection } = await ready({ stopContainer: async () => [update] });
+    connection.request("StopContainer", startContainer, { streamId: 9 });
+    await connection.receive();
+    expect(Buffer.concat(connection.bytes)).toEqual(
+      Buffer.from(
+        hex(`00 00 00 01 00 00 00 32 00 00 00 28 00 00 00 09 02 00
+             12 26 0a 24 0a 02 63 32 12 1c 0a 1a 12 18 0a 03 08 80 08
+             12 0b 08 ff ff ff ff ff ff ff ff ff 01 1a 04 08 a0 8d 06 18 01`),
+      ),
+    );
+  });
+
+  test.each(["NoSuchCall", "ValidateContainerAdjustment", "constructor"])(
+    "with Unimplemented when it is not served: %s",
+    async (method) => {
+      const { connection } = await ready();
+      expect(await connection.call(method)).toMatchObject({
+        response: { status: { code: Code.Unimplemented, message: `method ${method}` } },
+      });
+    },
+  );
+
+  test("with Unimplemented for another service", async () => {
+    const { connection } = await ready();
+    const answer = await connection.call("StartContainer", startContainer, { service: "nri.pkg.api.v2.Plugin" });
+    expect(statusOf(answer)).toBe(Code.Unimplemented);
+  });
+
+  test.each(["StartContainer", "StateChange", "Configure", "Synchronize"])(
+    "with InvalidArgument when %s's request cannot be decoded",
+    async (method) => {
+      const { connection } = await ready();
+      expect(statusOf(await connection.call(method, hex("0a 05 61")))).toBe(Code.InvalidArgument);
+    },
+  );
+
+  test("with FailedPrecondition when the runtime has not configured us", async () => {
+    const path = socketPath();
+    const puppet = await PuppetRuntime.listen(path);
+    startStub(path);
+    const connection = await puppet.next();
+    await connection.receive();
+    expect(statusOf(await connection.call("StartContainer", startContainer))).toBe(Code.FailedPrecondition);
+  });
+
+  test("with success for a StateChange that has no handler, or no event that we know", async () => {
+    const { connection } = await ready();
+    const unhandled = encodeEvent("PostStartContainer", subject, "StateChange").payload;
+    for (const payload of [unhandled, hex("08 0e"), hex("08 63"), hex("")]) {
+      expect(statusOf(await connection.call("StateChange", payload))).toBe(Code.OK);
+    }
+  });
+
+  test("with success for Shutdown; the end that follows is one", async () => {
+    const told: string[] = [];
+    const { connection, end } = await ready({ shutdown: () => told.push("shutdown") });
+    expect(statusOf(await connection.call("Shutdown"))).toBe(Code.OK);
+    connection.socket.end();
+    expect(await end).toEqual({ kind: "shutdown" });
+    expect(told).toEqual(["shutdown"]);
+  });
+});
+
+describe("a runtime that breaks ttRPC's rules is told, and stays connected", () => {
+  test.each<[string, (connection: PuppetConnection) => number]>([
+    ["an even stream id", (connection) => connection.request("StartContainer", startContainer, { streamId: 42 })],
+    ["a stream id used before", (connection) => connection.request("StartContainer", startContainer, { streamId: 3 })],
+  ])("%s", async (_title, breakRule) => {
+    const { connection } = await ready();
+    const streamId = breakRule(connection);
+    const answer = await connection.receive();
+    expect([answer.streamId, statusOf(answer)]).toEqual([streamId, Code.InvalidArgument]);
+    connection.request("StartContainer", startContainer, { streamId: 101 });
+    expect(statusOf(await connection.receive())).toBe(Code.OK);
+  });
+
+  test("frames for a connection that nobody opened, and messages of a later type, are passed over", async () => {
+    const { connection } = await ready();
+    connection.send(message(7, 1, 1, hex("00")), message(ConnId.plugin, 55, 9, hex("01 02")));
+    expect(await connection.call("StartContainer", startContainer)).toMatchObject({
+      connId: ConnId.plugin,
+      streamId: 5,
+    });
+  });
+
+  test("a request of 5 MiB is read, as old runtimes send; one of 17 MiB costs the connection", async () => {
+    const { connection, end } = await ready();
+    const long = (bytes: number) =>
+      encodeEvent("StartContainer", { pod: pod({ uid: "x".repeat(bytes) }) }, "own").payload;
+    // Past what our own encoder lets through, so by hand.
+    connection.send(handMade(5, long(5 << 20)));
+    expect(statusOf(await connection.receive())).toBe(Code.OK);
+    connection.send(handMade(7, long(17 << 20)));
+    expect(await end).toMatchObject({ kind: "lost", error: { code: "FRAME_TOO_LARGE" } });
+  });
+
+  function handMade(streamId: number, payload: Uint8Array): Buffer {
+    const short = requestBytes(streamId, "StartContainer", hex(""));
+    const field = Buffer.concat([hex("1a"), varint(payload.length), payload]);
+    const bytes = Buffer.concat([short, field]);
+    bytes.writeUInt32BE(bytes.length - 8, 4);
+    bytes.writeUInt32BE(bytes.length - 18, 8);
+    return bytes;
+  }
+
+  function varint(value: number): Buffer {
+    const bytes = [];
+    for (let rest = value; ; rest >>>= 7) {
+      if (rest < 0x80) return Buffer.from([...bytes, rest]);
+      bytes.push((rest & 0x7f) | 0x80);
+    }
+  }
+});
+
+describe("time", () => {
+  test("an answer is given before the runtime gives up, and the handler is told", async () => {
+    let context: CallContext | undefined;
+    const { connection } = await ready({
+      startContainer: (_event, given) => {
+        context = given;
+        return never();
+      },
+    });
+    const sentAt = performance.now();
+    const answer = await connection.call("StartContainer", startContainer, { timeoutNano: 400_000_000n });
+    expect(performance.now() - sentAt).toBeLessThan(400);
+    expect(answer.response?.status).toEqual({
+      code: Code.DeadlineExceeded,
+      message: "StartContainer was not done in the time that the runtime gave",
+    });
+    expect(context?.signal.aborted).toBe(true);
+  });
+
+  test("what a handler says after that is dropped: each call has one answer", async () => {
+    let finish = () => {};
+    const { connection } = await ready({
+      startContainer: () =>
+        new Promise((resolve) => {
+          finish = resolve;
+        }),
+    });
+    const late = await connection.call("StartContainer", startContainer, { timeoutNano: 50_000_000n });
+    finish();
+    const next = await connection.call("PostStartContainer", startContainer);
+    expect([late.streamId, next.streamId]).toEqual([5, 7]);
+  });
+
+  test("a call without a limit may take its time", async () => {
+    const { connection } = await ready({ startContainer: () => new Promise((resolve) => setTimeout(resolve, 100)) });
+    expect(statusOf(await connection.call("StartContainer", startContainer, { timeoutNano: 0n }))).toBe(Code.OK);
+  });
+
+  test("calls are answered as they are done, not as they came", async () => {
+    let finish = () => {};
+    const { connection } = await ready({
+      runPodSandbox: () =>
+        new Promise((resolve) => {
+          finish = resolve;
+        }),
+    });
+    connection.request("RunPodSandbox", startContainer, { streamId: 11 });
+    expect((await connection.call("StartContainer", startContainer)).streamId).toBe(13);
+    finish();
+    expect((await connection.receive()).streamId).toBe(11);
+  });
+
+  test("a handler is told when the connection ends under it", async () => {
+    let told = (_reason: unknown) => {};
+    const reason = new Promise((resolve) => {
+      told = resolve;
+    });
+    const { connection } = await ready({
+      startContainer: (_event, { signal }) => {
+        signal.addEventListener("abort", () => told(signal.reason));
+        connection.socket.end();
+        return never();
+      },
+    });
+    connection.request("StartContainer", startContainer);
+    expect(await reason).toMatchObject({ code: "CONNECTION_CLOSED" });
+  });
+});
+
+test("a handler sees the call as it came: its time, its metadata, its bytes, its runtime", async () => {
+  const contexts: CallContext[] = [];
+  const { connection } = await ready({ startContainer: async (_event, context) => void contexts.push(context) });
+  const metadata = [["traceparent", "00-1234"]] as const;
+  const { method, payload } = encodeEvent("StartContainer", subject, "StateChange");
+  await connection.call(method, payload, { timeoutNano: 1_999_823_948n, metadata });
+  expect(contexts).toMatchObject([
+    {
+      event: "StartContainer",
+      method: "StateChange",
+      timeoutNano: 1_999_823_948n,
+      metadata,
+      runtime: { name: "containerd", version: "1.7.24" },
+    },
+  ]);
+  expect(Buffer.from(contexts[0]?.payload ?? hex(""))).toEqual(Buffer.from(payload));
+  expect(contexts[0]?.deadline.remainingMs()).toBeGreaterThan(1000);
+});

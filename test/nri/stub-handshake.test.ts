@@ -1,0 +1,195 @@
+import { describe, expect, test } from "vitest";
+import { BridgeError } from "../../src/errors.js";
+import { synchronizeRequest } from "../../src/nri/codec.js";
+import { Code } from "../../src/ttrpc/status.js";
+import { ConnId } from "../../src/wire/mux-frame.js";
+import { hex } from "../support/bytes.js";
+import { allEvents, socketPath, startStub } from "./support/nri-pair.js";
+import { configureBytes, type PuppetConnection, PuppetRuntime, requestBytes } from "./support/puppet-runtime.js";
+
+/** A stub that has connected to a runtime that does nothing by itself. */
+async function connected(options: Parameters<typeof startStub>[1] = {}) {
+  const path = socketPath();
+  const puppet = await PuppetRuntime.listen(path);
+  const started = startStub(path, options);
+  return { ...started, connection: await puppet.next() };
+}
+
+async function registering(options: Parameters<typeof startStub>[1] = {}) {
+  const started = await connected(options);
+  return { ...started, register: await started.connection.receive() };
+}
+
+describe("the stub registers", () => {
+  test("with its name, its index and its NRI version, byte for byte", async () => {
+    const { register } = await registering({ identity: { name: "v010-bridge", index: "10" } });
+    expect(register).toMatchObject({
+      connId: ConnId.runtime,
+      streamId: 1,
+      request: { service: "nri.pkg.api.v1alpha1.Runtime", method: "RegisterPlugin" },
+    });
+    expect(Buffer.from(register.request?.payload ?? hex(""))).toEqual(
+      Buffer.from(hex("0a 0b 76 30 31 30 2d 62 72 69 64 67 65 12 02 31 30 1a 07 76 30 2e 31 32 2e 32")),
+    );
+  });
+
+  test("with at least 30 s of patience: the runtime takes its plugins one by one", async () => {
+    const { register } = await registering();
+    expect(register.request?.timeoutNano).toBeGreaterThan(30_000_000_000n);
+  });
+
+  test("and takes Configure after the answer", async () => {
+    const { stub, connection, register } = await registering();
+    connection.respond(register.streamId);
+    const answer = await connection.configure();
+    expect(answer).toMatchObject({ connId: ConnId.plugin, streamId: 1 });
+    // 0x7ff: all that containerd 1.7 knows.
+    expect(Buffer.from(answer.response?.payload ?? hex(""))).toEqual(Buffer.from(hex("10 ff 0f")));
+    expect(stub.ready).toBe(false);
+  });
+
+  test("and takes Configure before the answer", async () => {
+    const { stub, connection, register } = await registering();
+    await connection.configure();
+    connection.respond(register.streamId);
+    await connection.call("Synchronize");
+    expect(stub.ready).toBe(true);
+  });
+
+  test("and reads a runtime that sends everything byte by byte", async () => {
+    const { stub, connection, register } = await registering();
+    connection.respond(register.streamId);
+    const bytes = Buffer.concat([
+      requestBytes(1, "Configure", configureBytes("1.7.24")),
+      requestBytes(3, "Synchronize"),
+    ]);
+    for (const byte of bytes) {
+      connection.send(Buffer.of(byte));
+      await new Promise(setImmediate);
+    }
+    expect([(await connection.receive()).streamId, (await connection.receive()).streamId]).toEqual([1, 3]);
+    expect(stub.ready).toBe(true);
+  });
+
+  test("and reads a runtime that sends several messages in one piece", async () => {
+    const { stub, connection, register } = await registering();
+    connection.respond(register.streamId);
+    connection.send(requestBytes(1, "Configure", configureBytes("1.7.24")), requestBytes(3, "Synchronize"));
+    expect([(await connection.receive()).streamId, (await connection.receive()).streamId]).toEqual([1, 3]);
+    expect(stub.ready).toBe(true);
+  });
+
+  test("and knows the runtime by its Configure request and the time that it gives", async () => {
+    const { stub, connection } = await registering();
+    await connection.configure("1.7.24-1ubuntu0", { timeoutNano: 1_500_000_000n });
+    expect(stub.runtime).toMatchObject({
+      name: "containerd",
+      version: "1.7.24-1ubuntu0",
+      nri: { major: 0, minor: 6, patch: 1, source: "inferred" },
+      socketPath: expect.stringContaining("nri.sock"),
+    });
+    expect(Math.abs((stub.runtime?.requestTimeoutMs ?? 0) - 1500)).toBeLessThan(50);
+  });
+
+  test("and asks containerd 2.2 for the pod updates too, which 2.1 does not know", async () => {
+    const payloads = [];
+    for (const version of ["v2.1.6", "v2.2.0"]) {
+      const { connection } = await registering();
+      payloads.push(Buffer.from((await connection.configure(version)).response?.payload ?? hex("")).toString("hex"));
+    }
+    expect(payloads).toEqual(["10ff0f", "10ff3f"]);
+  });
+});
+
+describe("a connection that ends is lost, and the end tells how far it had come", () => {
+  type Step = (connection: PuppetConnection) => Promise<unknown>;
+  const registered: Step = async (connection) => connection.respond((await connection.receive()).streamId);
+  const configured: Step = async (connection) => {
+    await registered(connection);
+    await connection.configure();
+  };
+  const hanging = { synchronize: () => new Promise<never>(() => {}) };
+  const inSynchronize: Step = async (connection) => {
+    await configured(connection);
+    connection.request("Synchronize", synchronizeRequest.encode({ pods: [], containers: [], more: false }));
+    await new Promise(setImmediate);
+  };
+
+  test.each<[string, string, Step]>([
+    ["before anything", "registering", async () => {}],
+    ["before the answer to RegisterPlugin", "registering", (connection) => connection.receive()],
+    ["before Configure", "registering", registered],
+    ["before Synchronize", "synchronizing", configured],
+    ["inside Synchronize", "synchronizing", inSynchronize],
+  ])("%s: %s", async (_title, phase, step) => {
+    const { connection, end } = await connected({ handlers: { ...allEvents, ...hanging } });
+    await step(connection);
+    connection.socket.end();
+    expect(await end).toEqual({ kind: "lost", phase });
+  });
+
+  test("when ready: ready", async () => {
+    const { connection, end } = await connected();
+    await connection.handshake();
+    connection.socket.end();
+    expect(await end).toEqual({ kind: "lost", phase: "ready" });
+  });
+
+  test("inside a frame: with an error", async () => {
+    const { connection, end } = await connected();
+    await connection.handshake();
+    connection.send(hex("00 00 00 01 00 00"));
+    connection.socket.end();
+    expect(await end).toMatchObject({ kind: "lost", phase: "ready", error: { code: "CONNECTION_CLOSED" } });
+  });
+
+  test("by garbage: the stub hangs up, with an error", async () => {
+    const { connection, end } = await connected();
+    await connection.handshake();
+    connection.send(Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    expect(await end).toMatchObject({ kind: "lost", phase: "ready", error: { code: "FRAME_TOO_LARGE" } });
+    await connection.closed;
+  });
+
+  test("by silence: the runtime neither answers nor configures", async () => {
+    const { connection, end } = await connected({ registrationTimeoutMs: 50 });
+    expect(await end).toMatchObject({ kind: "lost", phase: "registering", error: { code: "CALL_TIMEOUT" } });
+    await connection.closed;
+  });
+
+  test("by silence after the registration", async () => {
+    const { connection, end } = await connected({ registrationTimeoutMs: 100 });
+    await registered(connection);
+    expect(await end).toMatchObject({ kind: "lost", phase: "registering", error: { code: "CALL_TIMEOUT" } });
+  });
+
+  test("but Synchronize may be long in coming: the runtime waits for its own lock first", async () => {
+    const { stub, connection } = await connected({ registrationTimeoutMs: 50 });
+    await configured(connection);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await connection.call("Synchronize");
+    expect(stub.ready).toBe(true);
+  });
+});
+
+describe("a registration that cannot be", () => {
+  test("is refused by the runtime, and not tried again", async () => {
+    const { connection, end, register } = await registering({ reconnect: true });
+    connection.respond(register.streamId, { status: { code: Code.Unknown, message: "invalid plugin index" } });
+    expect(await end).toMatchObject({
+      kind: "refused",
+      error: { code: Code.Unknown, message: "invalid plugin index" },
+    });
+    await connection.closed;
+  });
+
+  test("is given up when our own handler refuses the configuration, once the runtime has been told", async () => {
+    const configure = () => Promise.reject(new BridgeError("CONFIG", "no such key: conff"));
+    const { connection, end, register } = await registering({ reconnect: true, handlers: { configure } });
+    connection.respond(register.streamId);
+    expect(await connection.configure()).toMatchObject({
+      response: { status: { code: Code.Unknown, message: "no such key: conff" } },
+    });
+    expect(await end).toMatchObject({ kind: "misconfigured", error: { code: "CONFIG" } });
+  });
+});

@@ -1,0 +1,175 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { onTestFinished } from "vitest";
+import { configureRequest, synchronizeRequest } from "../../../src/nri/codec.js";
+import { pluginService } from "../../../src/nri/services.js";
+import {
+  decodeRequest,
+  decodeResponse,
+  encodeRequest,
+  encodeResponse,
+  type TtrpcRequest,
+  type TtrpcResponse,
+} from "../../../src/ttrpc/envelope.js";
+import { FrameDecoder } from "../../../src/wire/frame-decoder.js";
+import { ConnId, encodeMuxFrames, muxLayout } from "../../../src/wire/mux-frame.js";
+import { encodeTtrpcFrame, MessageType, type TtrpcHeader, ttrpcLayout } from "../../../src/wire/ttrpc-frame.js";
+
+/** A message that the plugin sent. */
+export interface Received {
+  readonly connId: number;
+  readonly streamId: number;
+  readonly request?: TtrpcRequest;
+  readonly response?: TtrpcResponse;
+}
+
+/** A runtime that does what the test says, and nothing by itself: it may break every rule. */
+export class PuppetRuntime {
+  private readonly connections = new Mailbox<PuppetConnection>();
+  private readonly sockets = new Set<Socket>();
+  private server: Server | undefined;
+
+  static async listen(path: string): Promise<PuppetRuntime> {
+    const puppet = new PuppetRuntime();
+    const server = createServer((socket) => {
+      puppet.sockets.add(socket);
+      puppet.connections.put(new PuppetConnection(socket));
+    });
+    puppet.server = server;
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    onTestFinished(() => puppet.close());
+    return puppet;
+  }
+
+  /** The next connection that a plugin makes. */
+  next(): Promise<PuppetConnection> {
+    return this.connections.take();
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    await new Promise((resolve) => this.server?.close(resolve));
+  }
+}
+
+export class PuppetConnection {
+  /** Ends when the plugin hangs up. */
+  readonly closed: Promise<void>;
+  /** Everything that came, byte for byte. */
+  readonly bytes: Buffer[] = [];
+  private readonly messages = new Mailbox<Received>();
+  private streamId = 1;
+
+  constructor(readonly socket: Socket) {
+    const mux = new FrameDecoder(muxLayout);
+    const channels = new Map<number, FrameDecoder<TtrpcHeader>>();
+    for (const connId of Object.values(ConnId)) channels.set(connId, new FrameDecoder(ttrpcLayout));
+    socket.on("error", () => {});
+    socket.on("data", (chunk: Buffer) => {
+      this.bytes.push(chunk);
+      for (const frame of mux.push(chunk)) {
+        if (frame.kind === "oversized") throw new Error("the plugin sent an oversized frame");
+        const { connId } = frame.header;
+        for (const message of channels.get(connId)?.push(frame.payload) ?? []) {
+          if (message.kind === "oversized") throw new Error("the plugin sent an oversized message");
+          const { streamId, type } = message.header;
+          const body = message.payload;
+          const request = type === MessageType.request ? { request: decodeRequest(body) } : {};
+          const response = type === MessageType.response ? { response: decodeResponse(body) } : {};
+          this.messages.put({ connId, streamId, ...request, ...response });
+        }
+      }
+    });
+    this.closed = new Promise((resolve) => socket.once("close", () => resolve()));
+  }
+
+  /** The next message of the plugin. */
+  receive(): Promise<Received> {
+    return this.messages.take();
+  }
+
+  send(...bytes: Uint8Array[]): void {
+    this.socket.write(Buffer.concat(bytes));
+  }
+
+  /** Answers a call of the plugin, with success unless told otherwise. */
+  respond(streamId: number, response: Partial<TtrpcResponse> = {}): void {
+    this.send(
+      message(ConnId.runtime, streamId, MessageType.response, encodeResponse({ payload: nothing, ...response })),
+    );
+  }
+
+  /** Calls the plugin without waiting; gives the stream id. */
+  request(
+    method: string,
+    payload: Uint8Array = nothing,
+    fields: Partial<TtrpcRequest> & { streamId?: number } = {},
+  ): number {
+    const { streamId = this.streamId, ...rest } = fields;
+    this.streamId = streamId + 2;
+    this.send(requestBytes(streamId, method, payload, rest));
+    return streamId;
+  }
+
+  /** Calls the plugin and gives what it sends next. */
+  async call(method: string, payload?: Uint8Array, fields?: Partial<TtrpcRequest>): Promise<Received> {
+    this.request(method, payload, fields);
+    return await this.receive();
+  }
+
+  configure(version = "1.7.24", fields: Partial<TtrpcRequest> = {}): Promise<Received> {
+    return this.call("Configure", configureBytes(version), fields);
+  }
+
+  /** Registers, configures and synchronizes the plugin as the rules are. */
+  async handshake(version = "1.7.24"): Promise<void> {
+    const { streamId } = await this.receive();
+    this.respond(streamId);
+    await this.configure(version);
+    await this.call("Synchronize", synchronizeRequest.encode({ pods: [], containers: [], more: false }));
+  }
+}
+
+const nothing = new Uint8Array(0);
+const twoSeconds = 2_000_000_000n;
+
+export function configureBytes(runtimeVersion: string): Uint8Array {
+  return configureRequest.encode({
+    config: "",
+    runtimeName: "containerd",
+    runtimeVersion,
+    registrationTimeout: 0n,
+    requestTimeout: 0n,
+    NRIVersion: "",
+  });
+}
+
+export function requestBytes(
+  streamId: number,
+  method: string,
+  payload: Uint8Array = nothing,
+  fields: Partial<TtrpcRequest> = {},
+): Uint8Array {
+  const request = { service: pluginService, method, payload, timeoutNano: twoSeconds, metadata: [], ...fields };
+  return message(ConnId.plugin, streamId, MessageType.request, encodeRequest(request));
+}
+
+export function message(connId: number, streamId: number, type: number, body: Uint8Array): Uint8Array {
+  return Buffer.concat(encodeMuxFrames(connId, encodeTtrpcFrame(streamId, type, body)));
+}
+
+/** Things that come one by one, to those who wait for them. */
+class Mailbox<T> {
+  private readonly things: T[] = [];
+  private readonly waiting: ((thing: T) => void)[] = [];
+
+  put(thing: T): void {
+    const taker = this.waiting.shift();
+    if (taker === undefined) this.things.push(thing);
+    else taker(thing);
+  }
+
+  take(): Promise<T> {
+    const thing = this.things.shift();
+    return thing === undefined ? new Promise((resolve) => this.waiting.push(resolve)) : Promise.resolve(thing);
+  }
+}

@@ -1,0 +1,116 @@
+import { describe, expect, test } from "vitest";
+import { formatVersion, hasFeature, isAtLeast, nriVersionOf, parseVersion } from "../../src/nri/versions.js";
+
+describe("versions as runtimes print them", () => {
+  test.each([
+    ["v2.2.1", "2.2.1"],
+    ["1.34.1", "1.34.1"],
+    ["2.2.1-0ubuntu1~24.04.2", "2.2.1"],
+    ["1.7.24~ds1", "1.7.24"],
+    ["1.7.24-1.el9", "1.7.24"],
+    ["v1.7.24+unknown", "1.7.24"],
+    ["2.1", "2.1.0"],
+    ["v2.3.0-rc.1", "2.3.0-pre"],
+    ["2.4.0-beta.0", "2.4.0-pre"],
+    ["2.2.0~rc1-1", "2.2.0-pre"],
+    ["1.35.0-dev", "1.35.0-pre"],
+    ["v0.9.1-0.20250219030224-e597e7849f24", "0.9.1-pre"],
+  ])("%s is %s", (text, expected) => {
+    const version = parseVersion(text);
+    expect(version && formatVersion(version)).toBe(expected);
+  });
+
+  test.each(["", "unknown", "(devel)", "devel", "master", "v", "2"])("%j is none", (text) => {
+    expect(parseVersion(text)).toBeUndefined();
+  });
+
+  test.each([
+    ["0.12.1", "0.12.1", true],
+    ["0.12.1-rc.1", "0.12.1", false],
+    ["0.12.1-0.20260701120000-0123456789ab", "0.12.1", false],
+    ["0.12.1-0.20260701120000-0123456789ab", "0.12.0", true],
+    ["0.9.0", "0.12.0", false],
+    ["1.0.0", "0.12.0", true],
+  ])("%s is at least %s: %s", (text, release, expected) => {
+    const version = parseVersion(text);
+    expect(version && isAtLeast(version, release)).toBe(expected);
+  });
+});
+
+/** A Configure request of which only this much matters. */
+function nriOf(runtimeName: string, runtimeVersion: string, NRIVersion = "", requestTimeout = 0n): string {
+  const nri = nriVersionOf({ runtimeName, runtimeVersion, NRIVersion, requestTimeout });
+  return `${formatVersion(nri)} ${nri.source}`;
+}
+
+describe("the NRI version of a runtime that does not state it", () => {
+  // The go.mod files of containerd's and CRI-O's releases.
+  test.each([
+    ["containerd", "1.7.0", "0.3.0"],
+    ["containerd", "v1.7.6", "0.3.0"],
+    ["containerd", "v1.7.7", "0.4.0"],
+    ["containerd", "v1.7.13", "0.4.0"],
+    ["containerd", "v1.7.14", "0.6.0"],
+    ["containerd", "v1.7.16", "0.6.1"],
+    ["containerd", "1.7.24", "0.6.1"],
+    ["containerd", "v1.7.25", "0.6.1"],
+    ["containerd", "v1.7.26", "0.8.0"],
+    ["containerd", "v1.7.34", "0.8.0"],
+    ["containerd", "v2.0.0", "0.8.0"],
+    ["containerd", "v2.1.5", "0.8.0"],
+    ["containerd", "v2.2.0", "0.10.0"],
+    ["containerd", "2.2.1-0ubuntu1~24.04.2", "0.11.0"],
+    ["containerd", "v2.2.7", "0.11.0"],
+    ["cri-o", "1.26.1", "0.2.0"],
+    ["cri-o", "1.26.2", "0.3.0"],
+    ["cri-o", "1.28.11", "0.3.0"],
+    ["cri-o", "1.29.1", "0.5.0"],
+    ["cri-o", "1.29.2", "0.6.0"],
+    ["cri-o", "1.30.14", "0.6.0"],
+    ["cri-o", "1.31.0", "0.6.1"],
+    ["cri-o", "1.32.0", "0.9.0"],
+    ["cri-o", "1.33.8", "0.9.0"],
+    ["cri-o", "1.34.1", "0.10.0"],
+    ["cri-o", "1.36.2", "0.11.0"],
+  ])("%s %s has NRI %s", (name, version, expected) => {
+    expect(nriOf(name, version)).toBe(`${expected} inferred`);
+  });
+
+  test("a release that nobody knows yet has the NRI of the newest one before it", () => {
+    expect(nriOf("containerd", "v1.7.99")).toBe("0.8.0 inferred");
+    expect(nriOf("containerd", "v3.1.0")).toBe("0.12.1 inferred");
+  });
+
+  test("what comes before a release counts as the release before: rather too old than too new", () => {
+    expect(nriOf("containerd", "v2.2.0-rc.0")).toBe("0.8.0 inferred");
+  });
+
+  test.each([
+    ["dockerd", "29.0.0", "", 0n, "0.2.0"],
+    ["dockerd", "29.0.0", "", 2000n, "0.7.0"],
+    ["dockerd", "29.0.0", "unknown", 2000n, "0.12.0"],
+    ["containerd", "1.7.24-with-a-later-nri", "", 2000n, "0.7.0"],
+    ["containerd", "a-commit", "devel", 2000n, "0.12.0"],
+    ["__proto__", "1.0.0", "", 0n, "0.2.0"],
+  ])("%s %s, saying %j and a timeout of %s, has at least %s", (name, version, stated, timeout, expected) => {
+    expect(nriOf(name, version, stated, timeout)).toBe(`${expected} guessed`);
+  });
+
+  test("a version that is stated counts, whatever the runtime's is", () => {
+    expect(nriOf("containerd", "v2.2.0", "v0.12.2", 2000n)).toBe("0.12.2 stated");
+  });
+});
+
+describe("features", () => {
+  test.each([
+    ["0.6.1", []],
+    ["0.8.0", ["splitSynchronize"]],
+    ["0.11.0", ["splitSynchronize", "podUpdates"]],
+    ["0.12.0", ["splitSynchronize", "podUpdates", "ownCalls", "closesUnsynchronized"]],
+    ["0.12.1", ["splitSynchronize", "podUpdates", "ownCalls", "closesUnsynchronized", "unsolicitedUpdates"]],
+  ])("NRI %s has %j", (text, expected) => {
+    const all = ["splitSynchronize", "podUpdates", "ownCalls", "closesUnsynchronized", "unsolicitedUpdates"] as const;
+    const version = parseVersion(text);
+    expect(all.filter((feature) => version && hasFeature(version, feature))).toEqual(expected);
+  });
+});

@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
 import { closeSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import { errorCode } from "./go-errors.js";
 import type { StdioPipes } from "./pipe-pool.js";
@@ -8,7 +7,7 @@ import type { SpawnOptions } from "./spawner.js";
 import type { Exit, RunningProcess } from "./supervise.js";
 
 /** An installer that writes the binary is done with it soon, or it is no installer. */
-const busyRetryMs = 100;
+const maxBusyAttempts = 20;
 const busyPauseMs = 5;
 
 export type Start =
@@ -17,12 +16,11 @@ export type Start =
 
 /** Starts a process on these pipes; tries again for a while when its file is just being written ("text file busy"). */
 export async function startProcess(options: SpawnOptions, stdio: StdioPipes): Promise<Start> {
-  const busyUntil = performance.now() + busyRetryMs;
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     const start = await startOnce(options, stdio);
     if (start.started || start.code !== "ETXTBSY") return start;
-    if (performance.now() >= busyUntil || options.terminateAt.expired) return start;
-    await sleep(busyPauseMs);
+    if (attempt === maxBusyAttempts || options.terminateAt.expired) return start;
+    await new Promise((resolve) => setTimeout(resolve, busyPauseMs));
   }
 }
 

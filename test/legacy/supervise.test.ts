@@ -59,7 +59,9 @@ describe("the process tree", () => {
     expect(await until(() => descendantsOf(pid).length === 3)).toBe(true);
     const found = descendantsOf(pid);
     const away = found.filter(({ group }) => group !== pid);
-    onTestFinished(() => away.forEach((stat) => endProcess(stat.pid)));
+    onTestFinished(() => {
+      for (const stat of away) endProcess(stat.pid);
+    });
     expect(await until(() => descendantsOf(pid).filter(({ group }) => group !== pid).length === 1)).toBe(true);
     expect(groupMembers(pid).length).toBe(3);
   });

@@ -56,7 +56,6 @@ export class Mux {
 
   private receive(chunk: Uint8Array): void {
     for (const frame of this.decoder.push(chunk)) {
-      if (this.closed) return;
       const { connId, length } = frame.header;
       if (frame.kind === "oversized") {
         const text = `a mux frame of ${length} bytes for connection ${connId}; at most ${muxLayout.maxPayloadLength} are taken`;

@@ -42,6 +42,7 @@ describe("the mux", () => {
       const { trunk, arrived } = open();
       trunk.receive(...cut(bytes, length));
       expect([concat(arrived.plugin), concat(arrived.runtime)]).toEqual([utf8("one more"), utf8("two ")]);
+      expect(arrived.plugin.map((chunk) => chunk.length)).not.toContain(0);
     }
   });
 
@@ -136,6 +137,7 @@ describe("the end of the mux", () => {
 
   it("comes with the trunk's error", async () => {
     const { trunk, closed } = open();
+    trunk.receive(frame(1, utf8("ab")).subarray(0, 5));
     trunk.end(new Error("ECONNRESET"));
     await tick();
     expect(closed).toHaveBeenCalledExactlyOnceWith(new Error("ECONNRESET"));

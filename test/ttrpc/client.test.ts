@@ -176,7 +176,9 @@ describe("a call past its deadline", () => {
 
   it("lies beyond the longest timer, and does not ring before", async () => {
     const { channel, client } = connect();
+    const setTimer = vi.spyOn(globalThis, "setTimeout");
     const result = call(client, Deadline.after(2 ** 31 + 5000));
+    expect(setTimer.mock.calls.map(([, delay]) => delay)).toEqual([2 ** 31 - 1]);
     await vi.advanceTimersByTimeAsync(2 ** 31);
     channel.receive(response(1, utf8("in time")));
     expect(await result).toEqual(utf8("in time"));

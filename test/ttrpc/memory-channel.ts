@@ -7,10 +7,12 @@ import { ttrpcLayout } from "../../src/wire/ttrpc-frame.js";
 export class MemoryChannel implements Channel {
   readonly sent: Uint8Array[] = [];
   closedWith: Error | "orderly" | undefined;
+  private told = false;
   private dataListener: (chunk: Uint8Array) => void = () => {};
   private readonly closeListeners: ((error?: Error) => void)[] = [];
 
   send(message: Uint8Array): void {
+    if (this.told) throw new Error("a message was sent after the close was told");
     if (this.closedWith === undefined) this.sent.push(message);
   }
 
@@ -25,7 +27,10 @@ export class MemoryChannel implements Channel {
   close(error?: Error): void {
     if (this.closedWith !== undefined) return;
     this.closedWith = error ?? "orderly";
-    for (const listener of this.closeListeners) queueMicrotask(() => listener(error));
+    queueMicrotask(() => {
+      this.told = true;
+      for (const listener of this.closeListeners) listener(error);
+    });
   }
 
   /** Lets bytes arrive. */

@@ -247,7 +247,8 @@ describe("a call", () => {
   });
 
   it("is aborted when the connection closes, and its answer dropped", async () => {
-    const { channel, calls, waiting } = serve();
+    const onInternalError = vi.fn();
+    const { channel, calls, waiting } = serve({ onInternalError });
     channel.receive(message(1, 1, request("wait")), message(3, 1, request("echo")));
     await settled();
     expect(calls.map(({ signal }) => signal.aborted)).toEqual([false, false]);
@@ -259,6 +260,7 @@ describe("a call", () => {
     waiting[0]?.(utf8("late"));
     await settled();
     expect(channel.sent).toHaveLength(1);
+    expect(onInternalError).not.toHaveBeenCalled();
   });
 });
 

@@ -96,6 +96,9 @@ describe("the frame decoder", () => {
   it("gives a payload that lies whole in a chunk as a view of it", () => {
     const [frame] = decode(muxLayout, [two]);
     expect(frame?.kind === "whole" && frame.payload.buffer).toBe(two.buffer);
+    const last = muxFrame(1, hex("aabb"));
+    const [whole] = decode(muxLayout, [last]);
+    expect(whole?.kind === "whole" && whole.payload.buffer).toBe(last.buffer);
   });
 
   it("reads a chunk that is itself a view at an odd offset", () => {

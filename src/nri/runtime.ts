@@ -53,7 +53,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
 
 /** A runtime that listens for plugins. */
 export class Runtime {
-  private readonly plugins = new Set<RuntimePlugin>();
+  /** Those of plugins that did not synchronize too, which nobody else remembers. */
+  private readonly trunks = new Set<Trunk>();
 
   constructor(
     readonly facts: RuntimeFacts,
@@ -71,15 +72,14 @@ export class Runtime {
 
   /** As accept, for a plugin at the other end of a trunk; see launch. */
   async connect(trunk: Trunk, origin: PluginOrigin): Promise<RuntimePlugin> {
-    const plugin = await connectPlugin(trunk, origin, this.facts);
-    this.plugins.add(plugin);
-    void plugin.ended.then(() => this.plugins.delete(plugin));
-    return plugin;
+    this.trunks.add(trunk);
+    trunk.onClose(() => this.trunks.delete(trunk));
+    return await connectPlugin(trunk, origin, this.facts);
   }
 
   /** Stops as a runtime does: no word to the plugins, the connections just end. */
   async close(): Promise<void> {
-    for (const plugin of this.plugins) plugin.close();
+    for (const trunk of this.trunks) trunk.close();
     this.waiting.close();
     await this.listener.close();
   }

@@ -1,0 +1,72 @@
+import { pino } from "pino";
+import { describe, expect, test } from "vitest";
+import { createContainerResponse } from "../../src/nri/codec.js";
+import { messageToJson, requestToJson, responseToJson } from "../../src/nri/json.js";
+import type { Log } from "../../src/nri/log.js";
+import { hex } from "../support/bytes.js";
+
+describe("messages as JSON", () => {
+  const response = {
+    adjust: {
+      annotations: { "example.com/a": "" },
+      CDIDevices: [{ name: "vendor.com/net=eth0" }],
+      linux: {
+        cgroupsPath: "/a",
+        oomScoreAdj: -998n,
+        resources: {
+          memory: { limit: 9223372036854771712n, swap: 0n, disableOomKiller: false },
+          hugepageLimits: [{ pageSize: "2MB", limit: 18446744073709551615n }],
+          cpu: { cpus: "", mems: "0" },
+        },
+      },
+    },
+    update: [{ containerId: "c1", ignoreFailure: true }],
+  };
+
+  test("an answer has protobuf's JSON form: 64-bit numbers as text, defaults left out but for Optional ones", () => {
+    expect(JSON.stringify(responseToJson(response))).toBe(
+      JSON.stringify({
+        adjust: {
+          annotations: { "example.com/a": "" },
+          CDIDevices: [{ name: "vendor.com/net=eth0" }],
+          linux: {
+            cgroupsPath: "/a",
+            oomScoreAdj: { value: "-998" },
+            resources: {
+              memory: { limit: { value: "9223372036854771712" }, swap: {}, disableOomKiller: {} },
+              hugepageLimits: [{ pageSize: "2MB", limit: "18446744073709551615" }],
+              cpu: { mems: "0" },
+            },
+          },
+        },
+        update: [{ containerId: "c1", ignoreFailure: true }],
+      }),
+    );
+  });
+
+  test("an answer that was on the wire prints the same", () => {
+    const received = createContainerResponse.decode(createContainerResponse.encode(response));
+    const sorted = (json: object) => JSON.parse(JSON.stringify(json));
+    expect(sorted(responseToJson(received))).toEqual(sorted(responseToJson(response)));
+  });
+
+  test("an answer that asks for nothing is empty", () => {
+    expect(JSON.stringify(responseToJson({ update: [] }))).toBe("{}");
+  });
+
+  test("the schema's names are there for recordings", () => {
+    expect(JSON.stringify(messageToJson("ContainerUpdate", { containerId: "c1" }, "schema"))).toBe(
+      '{"container_id":"c1"}',
+    );
+    expect(JSON.stringify(requestToJson("StartContainer", hex("12 04 0a 02 63 31")))).toBe('{"container":{"id":"c1"}}');
+    expect(requestToJson("NoSuchCall", hex(""))).toBeUndefined();
+    expect(requestToJson("toString", hex(""))).toBeUndefined();
+  });
+});
+
+test("pino's loggers are such as this room writes to", () => {
+  const lines: string[] = [];
+  const log: Log = pino({ base: null, timestamp: false }, { write: (line: string) => void lines.push(line) });
+  log.warn({ delayMs: 2000 }, "no connection");
+  expect(lines).toEqual(['{"level":40,"delayMs":2000,"msg":"no connection"}\n']);
+});

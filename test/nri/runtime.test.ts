@@ -1,0 +1,307 @@
+import { describe, expect, test } from "vitest";
+import { Deadline } from "../../src/deadline.js";
+import {
+  configureRequest,
+  configureResponse,
+  synchronizeRequest,
+  synchronizeResponse,
+  updateContainersRequest,
+} from "../../src/nri/codec.js";
+import { createRuntime } from "../../src/nri/runtime.js";
+import { Code, StatusError } from "../../src/ttrpc/status.js";
+import {
+  connectPair,
+  containerd17,
+  containerd20,
+  containerd23,
+  socketPath,
+  soon,
+  startRuntime,
+} from "./support/nri-pair.js";
+import { obedient, PuppetPlugin } from "./support/puppet-plugin.js";
+import { ctr, pod } from "./support/subjects.js";
+
+const subject = { pod: pod(), container: ctr() };
+const never = () => new Promise<never>(() => {});
+const nothing = () => new Uint8Array(0);
+
+/** A runtime, and a plugin that has registered with it. */
+async function registered(
+  options: Parameters<typeof startRuntime>[1],
+  methods: Parameters<typeof PuppetPlugin.connect>[1] = {},
+) {
+  const path = socketPath();
+  const runtime = await startRuntime(path, options);
+  const accepting = runtime.accept(soon());
+  // Told by the test that awaits it; until then it is not unhandled.
+  accepting.catch(() => {});
+  const puppet = await PuppetPlugin.connect(path, methods);
+  await puppet.register();
+  return { runtime, puppet, accepting };
+}
+
+describe("the runtime tells a plugin what its NRI version tells", () => {
+  test.each([
+    [containerd17, { registrationTimeout: 0n, requestTimeout: 0n, NRIVersion: "" }],
+    [containerd20, { registrationTimeout: 5000n, requestTimeout: 2000n, NRIVersion: "" }],
+    [containerd23, { registrationTimeout: 5000n, requestTimeout: 2000n, NRIVersion: "v0.12.0" }],
+  ])("%j", async (options, expected) => {
+    const requests: object[] = [];
+    const Configure = ({ payload }: { payload: Uint8Array }) => {
+      requests.push(configureRequest.decode(payload));
+      return configureResponse.encode({ events: 1 });
+    };
+    const { accepting } = await registered(options, { Configure });
+    await accepting;
+    const { name: runtimeName, version: runtimeVersion } = options;
+    expect(requests).toEqual([{ config: "", runtimeName, runtimeVersion, ...expected }]);
+  });
+
+  test("in the order of the protocol, and each call with the time that there is", async () => {
+    const timeouts: [string, number][] = [];
+    const note = (method: string, answer: () => Uint8Array) => (call: { timeoutNano: bigint }) => {
+      timeouts.push([method, Math.round(Number(call.timeoutNano) / 1e9)]);
+      return answer();
+    };
+    const { accepting } = await registered(containerd20, {
+      Configure: note("Configure", () => configureResponse.encode({ events: 1 })),
+      Synchronize: note("Synchronize", nothing),
+    });
+    await accepting;
+    expect(timeouts).toEqual([
+      ["Configure", 2],
+      ["Synchronize", 2],
+    ]);
+  });
+
+  test.each([
+    [containerd17, 0x7ff],
+    [containerd23, 0x3fff],
+  ])("%j: a mask of 0 is all events that it knows, 0x%i", async (options, mask) => {
+    const { accepting } = await registered(options, obedient(0));
+    expect((await accepting).mask).toBe(mask);
+  });
+});
+
+describe("a plugin that breaks the rules is not taken, and its connection is closed", () => {
+  test.each([
+    ["", "50", 'invalid plugin name: ""'],
+    ["a/b", "50", 'invalid plugin name: "a/b"'],
+    ["a", "5", 'invalid plugin index: "5"'],
+    ["a", "abc", 'invalid plugin index: "abc"'],
+  ])("registering as %j with %j, and is told why", async (name, index, message) => {
+    const path = socketPath();
+    const runtime = await startRuntime(path);
+    const accepting = runtime.accept(soon());
+    accepting.catch(() => {});
+    const puppet = await PuppetPlugin.connect(path);
+    await expect(puppet.register(name, index)).rejects.toMatchObject({ code: Code.Unknown, message });
+    await expect(accepting).rejects.toMatchObject({ code: "REGISTRATION_REFUSED", message });
+    await puppet.closed;
+  });
+
+  test("not registering in time", async () => {
+    const path = socketPath();
+    const runtime = await startRuntime(path, { registrationTimeoutMs: 50 });
+    const accepting = runtime.accept(soon());
+    accepting.catch(() => {});
+    const puppet = await PuppetPlugin.connect(path);
+    await expect(accepting).rejects.toMatchObject({ code: "REGISTRATION_REFUSED" });
+    await puppet.closed;
+  });
+
+  test("hanging up before it registers", async () => {
+    const path = socketPath();
+    const runtime = await startRuntime(path);
+    const accepting = runtime.accept(soon());
+    accepting.catch(() => {});
+    (await PuppetPlugin.connect(path)).close();
+    await expect(accepting).rejects.toMatchObject({ code: "REGISTRATION_REFUSED" });
+  });
+
+  test.each([
+    [containerd17, 0x800],
+    [containerd20, 0x1000],
+    [containerd23, 0x4000],
+  ])("%j: asking for the event 0x%i, which it does not know", async (options, events) => {
+    const { accepting, puppet } = await registered(options, obedient(events));
+    await expect(accepting).rejects.toMatchObject({
+      code: "PROTOCOL",
+      message: `invalid plugin events: 0x${events.toString(16)}`,
+    });
+    await puppet.closed;
+  });
+
+  test("failing Configure", async () => {
+    const Configure = () => Promise.reject(new StatusError(Code.Unknown, "no"));
+    const { accepting, puppet } = await registered(containerd20, { Configure });
+    await expect(accepting).rejects.toMatchObject({ message: "no" });
+    await puppet.closed;
+  });
+
+  test("not knowing a Synchronize in several messages", async () => {
+    const snapshot = () => ({ pods: [pod(), pod({ id: "p2" })], containers: [] });
+    const { accepting, puppet } = await registered({ ...containerd20, snapshot, synchronizeSize: 1 });
+    await expect(accepting).rejects.toMatchObject({ message: "plugin does not handle split sync requests" });
+    await puppet.closed;
+  });
+
+  test("not synchronizing: closed by NRI 0.12, forgotten and left open before", async () => {
+    const Synchronize = () => Promise.reject(new StatusError(Code.Unknown, "no"));
+    const now = await registered(containerd23, { Synchronize });
+    await expect(now.accepting).rejects.toThrow("no");
+    await now.puppet.closed;
+    const before = await registered(containerd20, { Synchronize });
+    await expect(before.accepting).rejects.toThrow("no");
+    // Still there, and still answered.
+    await expect(before.puppet.call("NoSuchCall", nothing())).rejects.toMatchObject({ code: Code.Unimplemented });
+  });
+});
+
+describe("Synchronize", () => {
+  test("in messages of at most so many, all but the last saying that more come", async () => {
+    const chunks: string[] = [];
+    const Synchronize = ({ payload }: { payload: Uint8Array }) => {
+      const { pods, containers, more } = synchronizeRequest.decode(payload);
+      chunks.push(`${pods.map(({ id }) => id)} ${containers.map(({ id }) => id)} ${more}`);
+      return synchronizeResponse.encode({ update: more ? [] : [{ containerId: "c1" }], more });
+    };
+    const snapshot = () => ({
+      pods: ["p1", "p2", "p3"].map((id) => pod({ id })),
+      containers: ["c1", "c2", "c3", "c4", "c5"].map((id) => ctr({ id })),
+    });
+    const { accepting } = await registered({ ...containerd20, snapshot, synchronizeSize: 2 }, { Synchronize });
+    expect((await accepting).synchronizeUpdates).toMatchObject([{ containerId: "c1" }]);
+    expect(chunks).toEqual(["p1,p2 c1,c2 true", "p3 c3,c4 true", " c5 false"]);
+  });
+});
+
+describe("what a plugin's answer costs", () => {
+  test("an error is the event's: the plugin stays", async () => {
+    let fail = true;
+    const StateChange = () => {
+      if (!fail) return nothing();
+      fail = false;
+      throw new StatusError(Code.NotFound, "no such container");
+    };
+    const { accepting } = await registered(containerd17, { StateChange });
+    const plugin = await accepting;
+    expect(await plugin.call("StartContainer", subject)).toMatchObject({
+      error: { code: "NOT_FOUND", message: "no such container" },
+      dropped: false,
+    });
+    expect(await plugin.call("StartContainer", subject)).toMatchObject({ response: { update: [] }, dropped: false });
+  });
+
+  test("silence is the plugin's: its connection is closed, and the event goes on", async () => {
+    const { accepting, puppet } = await registered({ ...containerd17, requestTimeoutMs: 60 }, { StateChange: never });
+    const plugin = await accepting;
+    const outcome = await plugin.call("StartContainer", subject);
+    expect(outcome).toMatchObject({ error: { code: "DEADLINE_EXCEEDED" }, dropped: true });
+    expect(outcome.durationMs).toBeGreaterThan(50);
+    await puppet.closed;
+    expect(plugin.closed).toBe(true);
+    expect(await plugin.call("StartContainer", subject)).toMatchObject({
+      error: { code: "UNAVAILABLE" },
+      dropped: true,
+    });
+  });
+
+  test("an end of the connection in mid-call is as silence", async () => {
+    const { accepting, puppet } = await registered(containerd17, {
+      StateChange: () => {
+        puppet.close();
+        return never();
+      },
+    });
+    expect(await (await accepting).call("StartContainer", subject)).toMatchObject({
+      error: { code: "UNAVAILABLE" },
+      dropped: true,
+    });
+  });
+});
+
+describe("a plugin that knows StateChange only", () => {
+  test("gets the event once more as StateChange, and from then on every event so", async () => {
+    const { accepting, puppet } = await registered(containerd23, { CreateContainer: nothing });
+    const plugin = await accepting;
+    for (const name of ["StartContainer", "RunPodSandbox", "CreateContainer"] as const) {
+      expect(await plugin.call(name, subject)).toMatchObject({ dropped: false, response: { update: [] } });
+    }
+    expect(puppet.called.slice(2)).toEqual(["StateChange", "StateChange", "CreateContainer"]);
+  });
+
+  test("but the calls that always had a name of their own are errors then", async () => {
+    const { accepting } = await registered(containerd23);
+    const outcome = await (await accepting).call("CreateContainer", subject);
+    expect(outcome).toMatchObject({ error: { code: "UNIMPLEMENTED" }, dropped: false });
+  });
+
+  test("is not asked again when StateChange fails", async () => {
+    const { accepting, puppet } = await registered(containerd23, {
+      StateChange: () => {
+        throw new StatusError(Code.Unimplemented, "method StateChange");
+      },
+    });
+    const outcome = await (await accepting).call("StartContainer", subject);
+    expect(outcome).toMatchObject({ error: { code: "UNIMPLEMENTED" } });
+    expect(puppet.called.filter((name) => name === "StateChange")).toHaveLength(1);
+  });
+});
+
+describe("the runtime", () => {
+  test("carries out updates that a plugin asks for, and says which failed", async () => {
+    const { accepting, puppet } = await registered({ ...containerd20, updateContainers: (update) => update.slice(1) });
+    await accepting;
+    const request = updateContainersRequest.encode({ update: [{ containerId: "c1" }, { containerId: "c2" }] });
+    const failed = Buffer.from(await puppet.call("UpdateContainers", request)).toString("hex");
+    expect(failed).toBe("0a040a026332");
+  });
+
+  test("has no plugin when none comes in time", async () => {
+    const runtime = await startRuntime(socketPath());
+    await expect(runtime.accept(Deadline.after(30))).rejects.toMatchObject({ code: "CALL_TIMEOUT" });
+  });
+
+  test("ends what waits for a plugin when it closes", async () => {
+    const runtime = await startRuntime(socketPath());
+    const accepting = runtime.accept(soon());
+    accepting.catch(() => {});
+    await runtime.close();
+    await expect(accepting).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
+  });
+
+  test("takes its plugins one by one, and sends each its own events", async () => {
+    const path = socketPath();
+    const runtime = await startRuntime(path, containerd17);
+    const puppets = [await PuppetPlugin.connect(path), await PuppetPlugin.connect(path)];
+    const registrations = puppets.map((puppet, at) => puppet.register("puppet", `0${at}`));
+    const plugins = [await runtime.accept(soon()), await runtime.accept(soon())];
+    await Promise.all(registrations);
+    await plugins[1]?.call("StartContainer", subject);
+    expect(plugins.map(({ identity }) => identity.index)).toEqual(["00", "01"]);
+    expect(puppets.map(({ called }) => called.length)).toEqual([2, 3]);
+  });
+
+  test("closes with a plugin that it has forgotten", async () => {
+    const Synchronize = () => Promise.reject(new StatusError(Code.Unknown, "no"));
+    const { runtime, accepting, puppet } = await registered(containerd20, { Synchronize });
+    await expect(accepting).rejects.toThrow("no");
+    await runtime.close();
+    await puppet.closed;
+  });
+
+  test("does not start without a known NRI version", async () => {
+    await expect(createRuntime({ socketPath: socketPath(), name: "dockerd", version: "29" })).rejects.toMatchObject({
+      code: "USAGE",
+    });
+  });
+
+  test.each([
+    ["state-change", "StateChange"],
+    ["dedicated", "StartContainer"],
+  ] as const)("speaks another dialect than its version's when told to: %s", async (dialect, method) => {
+    const { plugin } = await connectPair({}, { dialect, nriVersion: "0.11.0" });
+    expect(await plugin.call("StartContainer", subject)).toMatchObject({ method, response: {} });
+  });
+});

@@ -1,0 +1,33 @@
+import { basename } from "node:path";
+import { launchedSocket, resolveIdentity } from "../../../src/nri/identity.js";
+import { silentLog } from "../../../src/nri/log.js";
+import { PluginStub } from "../../../src/nri/stub.js";
+
+/** A plugin as a runtime starts it: says what it was given as an annotation, and why it ended by its exit code. */
+const identity = resolveIdentity({ environment: process.env, fileName: basename(process.argv[1] ?? "") });
+const fd = launchedSocket(process.env);
+if (fd === undefined) process.exit(2);
+let config = "";
+const stub = new PluginStub({
+  identity,
+  socket: { kind: "fd", fd },
+  log: silentLog,
+  handlers: {
+    configure: (request) => {
+      config = request.config;
+      return ["CreateContainer"];
+    },
+    createContainer: async () => ({
+      adjust: {
+        annotations: {
+          identity: `${identity.index}-${identity.name}`,
+          environment: Object.keys(process.env).sort().join(),
+          config,
+          arguments: String(process.argv.length - 2),
+        },
+      },
+    }),
+  },
+});
+const end = await stub.run();
+process.exit(end.kind === "lost" && end.phase === "ready" ? 5 : 1);

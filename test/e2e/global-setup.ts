@@ -1,5 +1,5 @@
 import { isBridgeBuilt } from "./testbed/bridge.js";
-import { removeEmptyParents } from "./testbed/cgroups.js";
+import { removeLeftovers } from "./testbed/leftovers.js";
 import { prepareTestbed } from "./testbed/packages.js";
 import { hasCompiler } from "./testbed/records.js";
 
@@ -7,6 +7,7 @@ import { hasCompiler } from "./testbed/records.js";
 export async function setup(): Promise<void> {
   const prepared = await prepareTestbed();
   if (prepared.ok) {
+    await removeLeftovers();
     const versions = Object.values(prepared.testbed.runtimes).map(({ version }) => version);
     console.log(`End to end on containerd ${versions.join(", ")} in ${prepared.testbed.directory}`);
   } else {
@@ -20,5 +21,5 @@ export async function setup(): Promise<void> {
 }
 
 export async function teardown(): Promise<void> {
-  if (process.getuid?.() === 0) await removeEmptyParents();
+  if (process.getuid?.() === 0) await removeLeftovers();
 }

@@ -1,6 +1,5 @@
 import { mkdirSync, openSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { removePodCgroups } from "./cgroups.js";
 import { installCni } from "./cni.js";
@@ -8,6 +7,7 @@ import { waitFor } from "./command.js";
 import { type DaemonPaths, formatContainerdConfig, type NriSettings } from "./containerd-config.js";
 import { Cri } from "./cri.js";
 import { writeImages } from "./images.js";
+import { daemonDirectory, nextUidPart } from "./leftovers.js";
 import { type Namespace, type NamespaceProcess, openNamespace } from "./namespace.js";
 import type { RuntimeName, RuntimePackage, Testbed } from "./packages.js";
 
@@ -45,13 +45,13 @@ export class Daemon {
       cniConfDir: join(directory, "cni/net.d"),
     };
     this.logRoot = join(directory, "logs");
-    this.uidPart = (Math.floor(Math.random() * 0xffff_ffff) >>> 0).toString(16).padStart(8, "0");
+    this.uidPart = nextUidPart();
     this.cri = new Cri(this.#paths.criSocket);
   }
 
   /** Starts a runtime and waits until it can run pods. */
   static async start(testbed: Testbed, name: RuntimeName, options: DaemonOptions = {}): Promise<Daemon> {
-    const directory = await mkdtemp(join(tmpdir(), "nri-e2e-"));
+    const directory = await mkdtemp(daemonDirectory);
     const namespace = await openNamespace(join(directory, "private"));
     const daemon = new Daemon(testbed.runtimes[name], directory, namespace, options);
     try {

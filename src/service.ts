@@ -1,4 +1,4 @@
-import { type BridgeParts, type ChainCall, createBridge, type RunChain } from "./bridge.js";
+import { createBridge } from "./bridge.js";
 import { mergeConfig, pluginSettings } from "./config/merge.js";
 import { parseConfig } from "./config/parse.js";
 import type { Config, PartialConfig } from "./config/schema.js";
@@ -10,6 +10,7 @@ import { createConfFile } from "./legacy/conf-file.js";
 import { createEnvironment } from "./legacy/environment.js";
 import type { InvokeOutcome } from "./legacy/invoke.js";
 import type { Spawner } from "./legacy/spawner.js";
+import type { BridgeParts, ChainCall, RunChain } from "./lifecycle.js";
 import type { Log } from "./log/log.js";
 import type { PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
 import { Serial } from "./serial.js";
@@ -48,19 +49,11 @@ export class Service {
   get handlers(): PluginHandlers {
     let bridge: PluginHandlers = { configure: () => [] };
     return {
+      ...handOn(() => bridge),
       configure: (request, runtime) => {
         bridge = this.buildBridge(request.config, runtime);
         return bridge.configure(request, runtime);
       },
-      synchronize: async (pods, containers, call) => (await bridge.synchronize?.(pods, containers, call)) ?? [],
-      synchronized: (runtime) => bridge.synchronized?.(runtime),
-      runPodSandbox: async (event, call) => bridge.runPodSandbox?.(event, call),
-      stopPodSandbox: async (event, call) => bridge.stopPodSandbox?.(event, call),
-      removePodSandbox: async (event, call) => bridge.removePodSandbox?.(event, call),
-      startContainer: async (event, call) => bridge.startContainer?.(event, call),
-      updateContainer: async (event, call) => (await bridge.updateContainer?.(event, call)) ?? [],
-      stopContainer: async (event, call) => (await bridge.stopContainer?.(event, call)) ?? [],
-      removeContainer: async (event, call) => bridge.removeContainer?.(event, call),
     };
   }
 
@@ -83,7 +76,11 @@ export class Service {
     const parts: BridgeParts = {
       config,
       confFile: createConfFile(config.confFile),
-      specs: createSpecSource(host, { ...config.annotations, crio, alias: false }, log),
+      specs: createSpecSource(
+        host,
+        { ...config.annotations, crio, alias: crio && config.annotations.alias === "auto" },
+        log,
+      ),
       runChain: this.chainRunner(config, runtime),
       memory: this.memory,
       serial: this.serial,
@@ -161,5 +158,27 @@ function createRefusingBridge(reason: string): PluginHandlers {
     configure: () => ["RunPodSandbox", "StartContainer"],
     runPodSandbox: refuse,
     startContainer: refuse,
+  };
+}
+
+/** Handlers that hand each event on to the bridge of that moment. */
+function handOn(bridge: () => PluginHandlers): Omit<Required<PluginHandlers>, "configure"> {
+  return {
+    synchronize: async (pods, containers, call) => (await bridge().synchronize?.(pods, containers, call)) ?? [],
+    synchronized: (runtime) => bridge().synchronized?.(runtime),
+    runPodSandbox: async (event, call) => bridge().runPodSandbox?.(event, call),
+    updatePodSandbox: async (event, call) => bridge().updatePodSandbox?.(event, call),
+    postUpdatePodSandbox: async (event, call) => bridge().postUpdatePodSandbox?.(event, call),
+    stopPodSandbox: async (event, call) => bridge().stopPodSandbox?.(event, call),
+    removePodSandbox: async (event, call) => bridge().removePodSandbox?.(event, call),
+    createContainer: async (event, call) => (await bridge().createContainer?.(event, call)) ?? {},
+    postCreateContainer: async (event, call) => bridge().postCreateContainer?.(event, call),
+    startContainer: async (event, call) => bridge().startContainer?.(event, call),
+    postStartContainer: async (event, call) => bridge().postStartContainer?.(event, call),
+    updateContainer: async (event, call) => (await bridge().updateContainer?.(event, call)) ?? [],
+    postUpdateContainer: async (event, call) => bridge().postUpdateContainer?.(event, call),
+    stopContainer: async (event, call) => (await bridge().stopContainer?.(event, call)) ?? [],
+    removeContainer: async (event, call) => bridge().removeContainer?.(event, call),
+    shutdown: () => bridge().shutdown?.(),
   };
 }

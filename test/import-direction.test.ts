@@ -23,7 +23,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   gojson: { rooms: ["errors"], npm: [] },
   oci: { rooms: ["gojson", "errors"], npm: [] },
   v01: { rooms: ["gojson", "oci", "errors"], npm: [] },
-  translate: { rooms: ["v01", "nri", "oci"], npm: [] },
+  translate: { rooms: ["v01", "nri", "oci", "gojson", "errors"], npm: [] },
   cgroup: { rooms: ["oci", "errors"], npm: ["node:fs"] },
   host: { rooms: ["oci", "errors", "deadline"], npm: ["node:fs"] },
   legacy: {
@@ -35,8 +35,25 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   log: { rooms: [], npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"] },
   serial: { rooms: [], npm: [] },
   "spec-source": { rooms: ["host", "log", "oci", "translate", "v01", "errors"], npm: [] },
+  lifecycle: {
+    rooms: [
+      "config",
+      "deadline",
+      "errors",
+      "legacy",
+      "log",
+      "nri",
+      "serial",
+      "spec-source",
+      "state",
+      "translate",
+      "v01",
+    ],
+    npm: [],
+  },
   bridge: {
     rooms: [
+      "lifecycle",
       "nri",
       "v01",
       "translate",

@@ -26,7 +26,10 @@ export interface PluginSettings
   extends Pick<
     Config,
     "states" | "onFailure" | "timeoutMs" | "exitStatus" | "killChildren" | "limits" | "environment"
-  > {}
+  > {
+  /** Event to state, beside the plugin's own states. */
+  readonly events: Readonly<Record<string, string | undefined>>;
+}
 
 /** What holds for a plugin type: its own settings over the global ones. */
 export function pluginSettings(config: Config, type: string): PluginSettings {
@@ -39,12 +42,18 @@ export function pluginSettings(config: Config, type: string): PluginSettings {
     killChildren: own?.killChildren ?? config.killChildren,
     limits: layered(config.limits, own?.limits),
     environment: layered(config.environment, own?.environment),
+    events: own?.events ?? {},
   };
 }
 
 /** Every state that some plugin may be run for. */
 export function wantedStates(config: Config): readonly StateName[] {
   return [config.states, ...Object.values(config.plugins).map((plugin) => plugin.states ?? [])].flat();
+}
+
+/** The events that some plugin is run for besides those of its states. */
+export function extraEvents(config: Config): readonly string[] {
+  return Object.values(config.plugins).flatMap((plugin) => Object.keys(plugin.events ?? {}));
 }
 
 /** A copy of the base with what the layer defines over it. */

@@ -34,6 +34,17 @@ const environment = z.strictObject({
   set: z.record(z.string(), z.string()).describe("variables that a plugin gets besides"),
 });
 
+/** The events that can be given a state of their own; the others have theirs. */
+const extraEvents = [
+  "PostCreateContainer",
+  "PostStartContainer",
+  "PostUpdateContainer",
+  "RemoveContainer",
+  "RemovePodSandbox",
+  "UpdatePodSandbox",
+  "PostUpdatePodSandbox",
+] as const;
+
 /** What can be set for one plugin type, over the global value. */
 const perPlugin = {
   states: z.array(stateName).min(1).describe("which states a plugin is run for; containerd 1.6 never sent `update`"),
@@ -70,6 +81,9 @@ export const configSchema = z.strictObject({
     .enum(["strict", "trust"])
     .describe("`strict`: run only what root, or the bridge's user, alone can write; `trust`: do not look"),
   environment: perPlugin.environment,
+  request: z
+    .enum(["strict", "superset"])
+    .describe("`strict`: what containerd 1.6 would have sent, byte for byte; `superset`: all that NRI v2 has besides"),
   annotations: z
     .strictObject({
       oci: z
@@ -78,12 +92,20 @@ export const configSchema = z.strictObject({
           "patterns of pod annotations that the runtime's pod_annotations let through; for when no bundle can be read",
         ),
       podToContainer: z.boolean().describe("containers get their pod's annotations too"),
+      alias: z
+        .enum(["auto", "never"])
+        .describe("`auto`: on CRI-O, also containerd's names (io.kubernetes.cri.*) for the same facts"),
     })
     .partial()
     .describe("which annotations a legacy plugin sees"),
   states: perPlugin.states,
   exitStatus: perPlugin.exitStatus,
   onFailure: perPlugin.onFailure,
+  synchronize: z
+    .enum(["adopt", "create", "ignore"])
+    .describe(
+      "what is running at the first contact: `adopt` counts it as created, `create` sends a create, `ignore` forgets it",
+    ),
   timeoutMs: perPlugin.timeoutMs,
   replyMarginMs: milliseconds.describe(
     "the answer leaves so long before the call's deadline; at least 10 % of the call's time, at most a quarter",
@@ -106,7 +128,17 @@ export const configSchema = z.strictObject({
     .partial()
     .describe("the log"),
   plugins: z
-    .record(z.string(), z.strictObject(perPlugin).partial())
+    .record(
+      z.string(),
+      z
+        .strictObject({
+          ...perPlugin,
+          events: z
+            .partialRecord(z.enum(extraEvents), z.string().min(1))
+            .describe("further events that the plugin is run for, with the state that it is then given"),
+        })
+        .partial(),
+    )
     .describe("settings per plugin type, over the global ones"),
 });
 
@@ -141,10 +173,12 @@ export const defaultConfig: Config = {
   types: "any",
   permissions: "strict",
   environment: { pass: "all", set: {} },
-  annotations: { oci: [], podToContainer: false },
+  request: "strict",
+  annotations: { oci: [], podToContainer: false, alias: "auto" },
   states: ["create", "delete"],
   exitStatus: "ignore",
   onFailure: { create: "fail", update: "fail", delete: "ignore" },
+  synchronize: "adopt",
   timeoutMs: null,
   replyMarginMs: 200,
   killAfterMs: 100,

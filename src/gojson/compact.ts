@@ -1,6 +1,6 @@
 import { byteOf, isSpace } from "./literals.js";
 import { brandRawJson, type RawJson } from "./raw.js";
-import { decodeUtf8 } from "./utf8.js";
+import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 
 /**
  * The value in `[start, end)` as Go writes a json.RawMessage: white space between tokens removed; `<` `>` `&` U+2028
@@ -11,6 +11,12 @@ import { decodeUtf8 } from "./utf8.js";
 export function compact(bytes: Uint8Array, start: number, end: number): RawJson {
   const text = decodeUtf8(withoutSpace(bytes, start, end));
   return brandRawJson(needsEscape.test(text) ? text.replace(escapable, escapeCharacter) : text);
+}
+
+/** A text that JSON.stringify wrote, in the same form. */
+export function toRawJson(text: string): RawJson {
+  const bytes = encodeUtf8(text);
+  return compact(bytes, 0, bytes.length);
 }
 
 const needsEscape = /[<>&\u2028\u2029]/;

@@ -42,24 +42,40 @@ export function containerAnnotations(annotations: Readonly<StringMap>, rules: An
   );
 }
 
-/** The CRI annotations of containerd and where CRI-O keeps the same fact (cri-o pkg/annotations, v1.34). */
-const crioAliases = {
-  "io.kubernetes.cri.container-type": "io.kubernetes.cri-o.ContainerType",
-  "io.kubernetes.cri.container-name": "io.kubernetes.cri-o.ContainerName",
-  "io.kubernetes.cri.image-name": "io.kubernetes.cri-o.ImageName",
-  "io.kubernetes.cri.sandbox-id": "io.kubernetes.cri-o.SandboxID",
-  "io.kubernetes.cri.sandbox-name": "io.kubernetes.cri-o.SandboxName",
-  "io.kubernetes.cri.sandbox-namespace": "io.kubernetes.cri-o.Namespace",
-} as const satisfies Record<string, string>;
+/** The names that an aliased annotation stands for; what CRI-O itself says under its own names stays too. */
+export interface ContainerdNames {
+  readonly type: "sandbox" | "container";
+  readonly sandboxID: string;
+  readonly sandboxName: string;
+  readonly sandboxNamespace: string;
+  readonly sandboxUid: string;
+  /** Absent for a sandbox. */
+  readonly containerName?: string;
+}
 
-/** Adds containerd's names for what CRI-O says under its own; a name that is there already stays as it is. */
-export function withContainerdAliases(annotations: Readonly<StringMap>): StringMap {
-  const aliased: StringMap = { ...annotations };
-  for (const [containerd, crio] of Object.entries(crioAliases)) {
-    const value = annotations[crio];
-    if (value !== undefined && !Object.hasOwn(aliased, containerd)) aliased[containerd] = value;
-  }
-  return aliased;
+/**
+ * Where CRI-O keeps the image that the container's spec named, which containerd calls image-name (cri-o
+ * internal/annotations/annotations.go: UserRequestedImage; its ImageName may be another name of the same image).
+ */
+const crioImage = "io.kubernetes.cri-o.Image";
+
+/**
+ * Adds containerd's annotations for what CRI-O says elsewhere. Its pod events hold the CRI annotations alone, and its
+ * SandboxName is a composed one, so the facts come from the event's own fields (cri-o server/nri-api.go).
+ * A name that is there already stays as it is.
+ */
+export function withContainerdAliases(annotations: Readonly<StringMap>, names: ContainerdNames): StringMap {
+  const image = annotations[crioImage];
+  const aliases: StringMap = {
+    "io.kubernetes.cri.container-type": names.type,
+    "io.kubernetes.cri.sandbox-id": names.sandboxID,
+    "io.kubernetes.cri.sandbox-name": names.sandboxName,
+    "io.kubernetes.cri.sandbox-namespace": names.sandboxNamespace,
+    "io.kubernetes.cri.sandbox-uid": names.sandboxUid,
+    ...(names.containerName === undefined ? {} : { "io.kubernetes.cri.container-name": names.containerName }),
+    ...(image === undefined || names.type === "sandbox" ? {} : { "io.kubernetes.cri.image-name": image }),
+  };
+  return { ...aliases, ...annotations };
 }
 
 function filterKeys(map: Readonly<StringMap>, keep: (key: string) => boolean): StringMap {

@@ -3,6 +3,7 @@ import type { LinuxResources } from "../oci/resources.js";
 import type { Request, Spec, State } from "../v01/types.js";
 import {
   type AnnotationRules,
+  type ContainerdNames,
   containerAnnotations,
   podAnnotations,
   withContainerdAliases,
@@ -64,7 +65,18 @@ export function toSpec(subject: Subject, bundle: BundleSpec | undefined, rules: 
   const pod =
     subject.kind === "container" && rules.podToContainer ? podAnnotations(subject.pod.annotations, rules) : {};
   const annotations = { ...pod, ...spec.annotations };
-  return { ...spec, annotations: rules.alias ? withContainerdAliases(annotations) : annotations };
+  return { ...spec, annotations: rules.alias ? withContainerdAliases(annotations, namesOf(subject)) : annotations };
+}
+
+function namesOf({ kind, sandboxID, pod, container }: Subject): ContainerdNames {
+  return {
+    type: kind,
+    sandboxID,
+    sandboxName: pod.name,
+    sandboxNamespace: pod.namespace,
+    sandboxUid: pod.uid,
+    ...(container === undefined ? {} : { containerName: container.name }),
+  };
 }
 
 function bundleSpec(bundle: BundleSpec): Spec {

@@ -13,6 +13,7 @@ export function formatRequestBody(request: Request): string {
   if (pid !== 0) text += `,"pid":${pid}`;
   text += `,"spec":${formatSpec(spec)}`;
   if (!isEmpty(labels)) text += `,"labels":${formatStringMap(labels)}`;
+  if (request.nri !== undefined) text += `,"nri":${request.nri}`;
   return text;
 }
 

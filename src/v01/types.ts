@@ -41,6 +41,8 @@ export interface Request {
   readonly pid: number;
   readonly spec: Spec;
   readonly labels: Readonly<Record<string, string>>;
+  /** Not of v0.1: what `request: superset` adds. */
+  readonly nri?: RawJson;
 }
 
 /** What a legacy plugin answered. */

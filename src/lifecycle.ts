@@ -1,0 +1,191 @@
+import { pluginSettings } from "./config/merge.js";
+import type { Config } from "./config/schema.js";
+import { Deadline } from "./deadline.js";
+import { BridgeError, errorText } from "./errors.js";
+import type { ConfFile } from "./legacy/conf-file.js";
+import type { Log } from "./log/log.js";
+import type { EventName } from "./nri/events.js";
+import type { CallContext } from "./nri/handlers.js";
+import { messageToJson } from "./nri/json.js";
+import type { LinuxResources } from "./nri/types.js";
+import type { Serial } from "./serial.js";
+import type { SpecSource } from "./spec-source.js";
+import type { Attempted, Memory } from "./state/memory.js";
+import { toSuperset } from "./translate/superset.js";
+import { type Subject, toCreateRequest, toDeleteRequest, toUpdateRequest } from "./translate/to-v01.js";
+import type { ConfigList, Request } from "./v01/types.js";
+
+/** What a chain runs for. */
+export interface Occasion {
+  readonly event: EventName | "Synchronize";
+  readonly deadline: Deadline;
+}
+
+/** One chain of legacy plugins to run. */
+export interface ChainCall extends Occasion {
+  readonly list: ConfigList;
+  readonly request: Request;
+  readonly subject: Pick<Attempted, "kind" | "pod" | "container">;
+}
+
+/** Runs the plugins of a chain one by one; gives the text of the failure that ended it, where onFailure makes it count. */
+export type RunChain = (call: ChainCall) => Promise<{ readonly error: string | undefined }>;
+
+/** What the bridge is built from: IO, time and the log come in here. */
+export interface BridgeParts {
+  readonly config: Config;
+  readonly confFile: ConfFile;
+  readonly specs: SpecSource;
+  readonly runChain: RunChain;
+  readonly memory: Memory;
+  /** Work on one pod or container goes one after the other: an event and a delete of our own may race. */
+  readonly serial: Serial;
+  readonly log: Log;
+}
+
+/** compat: containerd 1.6 gave a delete so long; here it holds for what no call of the runtime waits for. */
+const ownMs = 10_000;
+
+/** The occasion of work that no call of the runtime waits for. */
+export function ownOccasion(event: Occasion["event"]): Occasion {
+  return { event, deadline: Deadline.after(ownMs) };
+}
+
+/**
+ * The v0.1 life of pod sandboxes and containers: a create, updates, and one delete for each create that was attempted,
+ * failed or not, and for nothing else.
+ */
+export class Lifecycle {
+  constructor(private readonly parts: BridgeParts) {}
+
+  /** Remembers the create, then runs it. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create is to fail */
+  create(subject: Subject, occasion: Occasion): Promise<void> {
+    return this.parts.serial.run(subject.id, async () => {
+      const attempted = this.remember(subject);
+      // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
+      const conf = this.readConf(subject.kind === "sandbox" ? "the create fails" : "no plugin runs for this create");
+      if (conf instanceof BridgeError) {
+        if (subject.kind === "sandbox") throw conf;
+        return;
+      }
+      const request = toCreateRequest(conf.version, "create", subject, attempted.spec);
+      await this.runOrFail({ ...occasion, list: this.takers(conf, "create"), request, subject: attempted }, subject);
+    });
+  }
+
+  /** Counts as created what was running before us: it gets no create, and its delete. */
+  remember(subject: Subject): Attempted {
+    const attempted = toAttempted(subject, this.parts.specs);
+    this.parts.memory.remember(attempted);
+    return attempted;
+  }
+
+  /** @throws BridgeError PLUGIN_FAILED: the update is to fail */
+  update(subject: Subject, asked: LinuxResources | undefined, occasion: Occasion): Promise<void> {
+    return this.parts.serial.run(subject.id, async () => {
+      const created = this.parts.memory.get(subject.id);
+      if (created === undefined) return;
+      const conf = this.readConf("no plugin runs for this update");
+      if (conf instanceof BridgeError) return;
+      const request = toUpdateRequest(conf.version, created, subject.pod.labels, asked);
+      await this.runOrFail({ ...occasion, list: this.takers(conf, "update"), request, subject: created }, subject);
+    });
+  }
+
+  /** Delivers the delete of an attempted create, once. A failure is logged: teardown goes on. */
+  delete(id: string, occasion: Occasion, subject?: Subject): Promise<void> {
+    const { memory, serial, log } = this.parts;
+    return serial.run(id, async () => {
+      const created = memory.takeDelete(id);
+      if (created === undefined) return;
+      const conf = this.readConf("no plugin runs for this delete");
+      if (conf instanceof BridgeError) return;
+      const request = toDeleteRequest(conf.version, created, subject?.container?.linux?.resources);
+      const { error } = await this.run(
+        { ...occasion, list: this.takers(conf, "delete"), request, subject: created },
+        subject,
+      );
+      const { event } = occasion;
+      if (error !== undefined) log.warn({ ...logFields(created), event, error }, "a delete failed; teardown goes on");
+    });
+  }
+
+  /** Deletes that no call waits for, one after the other. */
+  async deleteAll(ids: readonly string[], event: Occasion["event"]): Promise<void> {
+    for (const id of ids) await this.delete(id, ownOccasion(event));
+  }
+
+  /** Runs the plugins that are configured for this event with a state of their own. @throws BridgeError PLUGIN_FAILED */
+  extra(subject: Subject, occasion: Occasion): Promise<void> {
+    const { config, memory, specs, serial } = this.parts;
+    return serial.run(subject.id, async () => {
+      const conf = this.readConf("no plugin runs for this event");
+      if (conf instanceof BridgeError) return;
+      const stateOf = (type: string) => pluginSettings(config, type).events[occasion.event];
+      const states = new Set(conf.plugins.flatMap(({ type }) => stateOf(type) ?? []));
+      const known = memory.get(subject.id) ?? toAttempted(subject, specs);
+      for (const state of states) {
+        const list = { ...conf, plugins: conf.plugins.filter(({ type }) => stateOf(type) === state) };
+        const request = toCreateRequest(conf.version, state, { ...subject, pid: known.pid }, known.spec);
+        await this.runOrFail({ ...occasion, list, request, subject: known }, subject);
+      }
+    });
+  }
+
+  private async runOrFail(call: ChainCall, subject: Subject): Promise<void> {
+    const { error } = await this.run(call, subject);
+    if (error !== undefined) throw new BridgeError("PLUGIN_FAILED", `nri invoke: ${error}`);
+  }
+
+  private async run(call: ChainCall, subject: Subject | undefined): ReturnType<RunChain> {
+    const { config, runChain } = this.parts;
+    if (call.list.plugins.length === 0) return { error: undefined };
+    if (config.request === "strict" || subject === undefined) return runChain(call);
+    const { pod, container } = subject;
+    const nri = {
+      pod: messageToJson("PodSandbox", pod),
+      ...(container === undefined ? {} : { container: messageToJson("Container", container) }),
+    };
+    return runChain({ ...call, request: toSuperset(call.request, subject, nri) });
+  }
+
+  /** The list with those of its plugins that take a state. */
+  private takers(list: ConfigList, state: "create" | "update" | "delete"): ConfigList {
+    const { config } = this.parts;
+    return { ...list, plugins: list.plugins.filter(({ type }) => pluginSettings(config, type).states.includes(state)) };
+  }
+
+  private readConf(consequence: string): ConfigList | BridgeError {
+    const { confFile, log } = this.parts;
+    try {
+      return confFile.read();
+    } catch (error) {
+      const text = `unable to create nri client: ${errorText(error)}`;
+      const where = error instanceof BridgeError ? error.fields : {};
+      log.error({ file: confFile.path, ...where, error: text, consequence }, "conf.json cannot be read");
+      return new BridgeError("CONF_LIST", text, { file: confFile.path }, { cause: error });
+    }
+  }
+}
+
+function toAttempted(subject: Subject, specs: SpecSource): Attempted {
+  const { kind, id, sandboxID, pid, pod, container } = subject;
+  return {
+    kind,
+    id,
+    sandboxID,
+    pid,
+    spec: specs.specOf(subject),
+    pod: `${pod.namespace}/${pod.name}`,
+    ...(container === undefined ? {} : { container: container.name }),
+  };
+}
+
+function logFields({ id, pod, container }: Attempted): object {
+  return { id, pod, ...(container === undefined ? {} : { container }) };
+}
+
+/** How an event's call is an occasion. */
+export function occasionOf({ event, deadline }: CallContext): Occasion {
+  return { event, deadline };
+}

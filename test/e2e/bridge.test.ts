@@ -1,31 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Bridge, installBridge, isBridgeBuilt } from "./testbed/bridge.js";
+import { isBridgeBuilt } from "./testbed/bridge.js";
 import { compareRuns, formatTable } from "./testbed/compare.js";
-import { Daemon } from "./testbed/daemon.js";
+import type { Daemon } from "./testbed/daemon.js";
+import { findMissingNeeds } from "./testbed/machine.js";
 import { normaliseRuns } from "./testbed/normalise.js";
-import { prepareTestbed, type RuntimeName } from "./testbed/packages.js";
-import { hasCompiler, installPlugins } from "./testbed/records.js";
+import { prepareTestbed } from "./testbed/packages.js";
 import { playScenario, type ScenarioResult } from "./testbed/scenario.js";
 import { scenarios } from "./testbed/scenarios.js";
+import { type RunningTarget, startAll, startNative, startTarget, stopAll, targets } from "./testbed/target.js";
 
 const prepared = await prepareTestbed();
-const compiler = await hasCompiler();
-
-/** Not containerd's own /etc/nri/conf.json: 2.x would run the sandboxes' plugins itself. */
-const confFile = "/etc/nri/v01/conf.json";
-
-/** One way to run the bridge under one runtime. */
-interface Target {
-  readonly runtime: Exclude<RuntimeName, "native">;
-  readonly mode: "external" | "launched";
-}
-
-const targets: readonly Target[] = [
-  { runtime: "v17", mode: "external" },
-  { runtime: "v17", mode: "launched" },
-  { runtime: "v2", mode: "external" },
-  { runtime: "v2", mode: "launched" },
-];
+const missing = await findMissingNeeds();
 
 /** What differs and is known: taken from the list when it no longer does. */
 const openDifferences: readonly { readonly scenario: string; readonly difference: RegExp; readonly reason: string }[] =
@@ -38,36 +23,19 @@ const openDifferences: readonly { readonly scenario: string; readonly difference
     { scenario: "runtime-restart", difference: /launched: .* did not run/, reason: "there is no journal yet" },
   ];
 
-/** A target with its daemon, its bridge, and a row of the table per scenario. */
-interface Running extends Target {
-  readonly daemon: Daemon;
-  readonly bridge: Bridge;
-  readonly rows: (string | number)[][];
-}
+/** A row of the table: case, compared, equal, differing, ms. */
+type Row = readonly (string | number)[];
 
 describe.runIf(prepared.ok && isBridgeBuilt())("the bridge runs v0.1 plugins as containerd 1.6 does", () => {
   let native: Daemon;
-  let running: readonly Running[] = [];
+  let running: readonly (RunningTarget & { readonly rows: Row[] })[] = [];
 
   beforeAll(async () => {
     if (!prepared.ok) return;
-    const startTarget = async (target: Target): Promise<Running> => {
-      const bridges: Bridge[] = [];
-      const daemon = await Daemon.start(prepared.testbed, target.runtime, {
-        install: async (started) => {
-          await installPlugins(started);
-          bridges.push(await installBridge(started, { mode: target.mode, confFile }));
-        },
-      });
-      const [bridge] = bridges;
-      if (bridge === undefined) throw new Error("no bridge was installed");
-      await bridge.start();
-      return { ...target, daemon, bridge, rows: [] };
-    };
-    [native, ...running] = await startAll(
-      Daemon.start(prepared.testbed, "native", { install: installPlugins }),
-      targets.map(startTarget),
-    );
+    const { testbed } = prepared;
+    native = await startNative(testbed);
+    const started = await startAll(targets.map((target) => startTarget(testbed, target)));
+    running = started.map((target) => ({ ...target, rows: [] }));
   });
 
   afterAll(async () => {
@@ -75,20 +43,22 @@ describe.runIf(prepared.ok && isBridgeBuilt())("the bridge runs v0.1 plugins as 
       const head = ["case", "compared", "equal", "differing", "ms"];
       console.log(`containerd ${daemon.runtime.version}, ${mode} bridge\n${formatTable(head, rows)}`);
     }
-    await Promise.all([native?.stop(), ...running.map(({ daemon }) => daemon.stop())]);
+    await native?.stop();
+    await stopAll(running);
   });
 
   for (const scenario of scenarios) {
-    test.runIf(compiler || !scenario.needsCompiler)(`${scenario.name}: ${scenario.title}`, async () => {
+    test.skipIf(scenario.needs && missing.has(scenario.needs))(`${scenario.name}: ${scenario.title}`, async () => {
       const [expected, ...results] = await Promise.all([
         playScenario(scenario, native, "/etc/nri/conf.json"),
-        ...running.map(({ daemon }) => playScenario(scenario, daemon, confFile)),
+        ...running.map(({ daemon, confFile }) => playScenario(scenario, daemon, confFile)),
       ]);
+      expect(expected.observations).toEqual(scenario.observes ?? []);
       const differences = results.flatMap((result, index) => {
         const target = running[index];
         if (target === undefined) return [];
         const found = compareRuns(normaliseRuns(expected.runs), normaliseRuns(result.runs));
-        const all = [...found.differences, ...compareFailures(expected, result), ...compareLife(expected, result)];
+        const all = [...found.differences, ...comparers.flatMap((compare) => compare(expected, result))];
         target.rows.push([scenario.name, found.compared, found.equal, all.length, result.durationMs]);
         return all.map((difference) => `${target.runtime} ${target.mode}: ${difference}`);
       });
@@ -100,15 +70,12 @@ describe.runIf(prepared.ok && isBridgeBuilt())("the bridge runs v0.1 plugins as 
   }
 });
 
-/** All daemons at once; those that did start are stopped if one does not. */
-async function startAll(first: Promise<Daemon>, others: Promise<Running>[]): Promise<[Daemon, ...Running[]]> {
-  try {
-    return [await first, ...(await Promise.all(others))];
-  } catch (thrown) {
-    const started = await Promise.allSettled([first, ...others.map(async (other) => (await other).daemon)]);
-    await Promise.all(started.map((one) => (one.status === "fulfilled" ? one.value.stop() : undefined)));
-    throw thrown;
-  }
+const comparers = [compareFailures, compareLife, compareObservations];
+
+/** What plugins did to the node is the same. */
+function compareObservations(expected: ScenarioResult, actual: ScenarioResult): string[] {
+  const [wanted, found] = [expected.observations.join(", "), actual.observations.join(", ")];
+  return wanted === found ? [] : [`on the node: ${found}, instead of ${wanted}`];
 }
 
 /** The same CRI calls fail, and say what the plugin said. */

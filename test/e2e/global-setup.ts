@@ -1,7 +1,7 @@
 import { isBridgeBuilt } from "./testbed/bridge.js";
 import { removeLeftovers } from "./testbed/leftovers.js";
+import { findMissingNeeds, needs } from "./testbed/machine.js";
 import { prepareTestbed } from "./testbed/packages.js";
-import { hasCompiler } from "./testbed/records.js";
 
 /** Says once what will be tested on this machine and what will not, and fetches the runtimes the first time. */
 export async function setup(): Promise<void> {
@@ -17,7 +17,7 @@ export async function setup(): Promise<void> {
     console.log(missing);
   }
   if (!isBridgeBuilt()) console.log("Tests of the bridge are skipped: dist/ is not built (npm run build)");
-  if (!(await hasCompiler())) console.log("Tests of a compiled plugin are skipped: there is no cc");
+  for (const need of await findMissingNeeds()) console.log(`Some tests are skipped. Missing: ${needs[need]}`);
 }
 
 export async function teardown(): Promise<void> {

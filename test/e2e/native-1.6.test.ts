@@ -1,26 +1,23 @@
-import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { compareRuns, formatTable } from "./testbed/compare.js";
-import { Daemon } from "./testbed/daemon.js";
+import type { Daemon } from "./testbed/daemon.js";
 import { readRecordedRuns } from "./testbed/fixtures.js";
+import { findMissingNeeds } from "./testbed/machine.js";
 import { normaliseRuns } from "./testbed/normalise.js";
 import { prepareTestbed } from "./testbed/packages.js";
-import { hasCompiler, installPlugins } from "./testbed/records.js";
 import { playScenario } from "./testbed/scenario.js";
 import { scenarios } from "./testbed/scenarios.js";
+import { startNative } from "./testbed/target.js";
 
 const prepared = await prepareTestbed();
-const compiler = await hasCompiler();
-/** Hugepage limits reach the OCI spec only where there is a controller for them. */
-const hugetlb = existsSync("/sys/fs/cgroup/hugetlb") || readFileSync("/proc/self/cgroup", "utf8").startsWith("0::");
+const missing = await findMissingNeeds();
 
 describe.runIf(prepared.ok)("containerd 1.6 runs v0.1 plugins as it did when the fixtures were recorded", () => {
   let daemon: Daemon;
   const rows: (string | number)[][] = [];
 
   beforeAll(async () => {
-    if (!prepared.ok) return;
-    daemon = await Daemon.start(prepared.testbed, "native", { install: installPlugins });
+    if (prepared.ok) daemon = await startNative(prepared.testbed);
   });
 
   afterAll(async () => {
@@ -30,8 +27,8 @@ describe.runIf(prepared.ok)("containerd 1.6 runs v0.1 plugins as it did when the
   });
 
   for (const scenario of scenarios.filter(({ recorded }) => recorded)) {
-    const runnable = (compiler || !scenario.needsCompiler) && (hugetlb || scenario.name !== "resources-hugepages");
-    test.runIf(runnable)(`${scenario.name}: ${scenario.title}`, async () => {
+    const lacking = [scenario.needs, scenario.recordedNeeds].some((need) => need && missing.has(need));
+    test.skipIf(lacking)(`${scenario.name}: ${scenario.title}`, async () => {
       const expected = normaliseRuns(await readRecordedRuns(scenario.name));
       const { runs, durationMs } = await playScenario(scenario, daemon, "/etc/nri/conf.json");
       const { compared, equal, differences } = compareRuns(expected, normaliseRuns(runs));

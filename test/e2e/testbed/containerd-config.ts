@@ -6,6 +6,8 @@ export interface NriSettings {
   readonly enabled: boolean;
   /** Where the runtime looks for plugins that it launches itself. */
   readonly pluginPath?: string;
+  /** Where it looks for the configuration it hands to plugins. */
+  readonly pluginConfigPath?: string;
   /** As Go writes durations: "2s". */
   readonly requestTimeout?: string;
   readonly registrationTimeout?: string;
@@ -69,7 +71,7 @@ function formatNri(nri: NriSettings): string {
   disable = ${!nri.enabled}
   disable_connections = ${nri.acceptConnections === false}
   plugin_path = "${nri.pluginPath ?? "/opt/nri/plugins"}"
-  plugin_config_path = "/etc/nri/conf.d"
+  plugin_config_path = "${nri.pluginConfigPath ?? "/etc/nri/conf.d"}"
   plugin_registration_timeout = "${nri.registrationTimeout ?? "5s"}"
   plugin_request_timeout = "${nri.requestTimeout ?? "2s"}"
   socket_path = "/var/run/nri/nri.sock"

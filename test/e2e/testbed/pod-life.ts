@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { waitFor } from "./command.js";
 import { CriError } from "./cri.js";
 import {
@@ -24,6 +25,7 @@ export interface FailedCall {
  */
 export class PodLife {
   readonly failedCalls: FailedCall[] = [];
+  readonly observations: string[] = [];
   readonly #pods = new Map<string, PodSandboxConfig>();
 
   constructor(
@@ -113,6 +115,13 @@ export class PodLife {
   async waitForRuns(count: number): Promise<void> {
     const enough = async () => ((await readRecords(this.records)).length >= count ? true : undefined);
     await waitFor("the plugin runs", 5_000, enough).catch(() => undefined);
+  }
+
+  /** Notes what a file of a container's cgroup v1 holds: what a plugin that acts on the node has done. */
+  async observeCgroup(pod: string, container: string, controller: string, file: string): Promise<void> {
+    const parent = this.#pods.get(pod)?.linux.cgroup_parent ?? "/k8s.io";
+    const path = `/sys/fs/cgroup/${controller}${parent}/${container}/${file}`;
+    this.observations.push(`${file}: ${(await readFile(path, "utf8")).trim()}`);
   }
 
   /** Replaces conf.json: the text as it is. */

@@ -1,8 +1,9 @@
 import { chmod, copyFile, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { mustRun, runCommand, waitFor } from "./command.js";
+import { mustRun, waitFor } from "./command.js";
 import type { Daemon } from "./daemon.js";
+import { hasCompiler } from "./machine.js";
 
 /** One run of a legacy plugin, as the plugin itself saw it. */
 export interface PluginRun {
@@ -15,12 +16,16 @@ export interface PluginRun {
 }
 
 const sources = fileURLToPath(new URL("./plugins/", import.meta.url));
+const sampleSources = fileURLToPath(new URL("../../../legacy-plugins/", import.meta.url));
 const binDir = "/opt/nri/bin";
 
 /** The plugins that are scripts: one recorder under several names. */
 export const recorders = ["recorder", "recorder2", "recorder3"] as const;
 /** The compiled plugin, where there is a compiler. */
 export const compiledPlugin = "ccplugin";
+
+/** Plugins of the repository that act on the node, as users install them. */
+const samples = ["clearcfs", "labels"] as const;
 
 /** Puts the legacy plugins into a daemon's /opt/nri/bin. */
 export async function installPlugins(daemon: Daemon): Promise<void> {
@@ -30,17 +35,16 @@ export async function installPlugins(daemon: Daemon): Promise<void> {
     await copyFile(join(sources, "recorder"), join(directory, name));
     await chmod(join(directory, name), 0o755);
   }
+  for (const name of samples) {
+    await copyFile(join(sampleSources, name), join(directory, name));
+    await chmod(join(directory, name), 0o755);
+  }
   if (await hasCompiler()) {
     const binary = join(daemon.directory, compiledPlugin);
     await mustRun("cc", ["-O1", "-o", binary, join(sources, "ccplugin.c")]);
     await copyFile(binary, join(directory, compiledPlugin));
     await chmod(join(directory, compiledPlugin), 0o755);
   }
-}
-
-/** Whether compiled plugins can be tested on this machine. */
-export async function hasCompiler(): Promise<boolean> {
-  return (await runCommand("/bin/sh", ["-c", "command -v cc"])).code === 0;
 }
 
 /** Starts a new, empty set of records, and sets what plugins answer: shell by plugin name (see plugins/recorder). */
@@ -84,12 +88,11 @@ export async function readRecords(directory: string): Promise<PluginRun[]> {
 
 /** Waits until at least so many runs have finished; gives what there is when that does not happen in time. */
 export async function settleRecords(directory: string, atLeast: number, timeoutMs = 5_000): Promise<PluginRun[]> {
-  const enough = async () => {
-    const [runs, begun] = [await readRecords(directory), (await readdir(directory)).length];
-    return runs.length >= atLeast && runs.length === begun ? runs : undefined;
-  };
-  await waitFor("the plugin runs", timeoutMs, enough).catch(() => undefined);
-  // What comes too much comes late: a delete that was sent already, for example.
+  const finished = async (count: number) => ((await readRecords(directory)).length >= count ? true : undefined);
+  await waitFor("the plugin runs", timeoutMs, () => finished(atLeast)).catch(() => undefined);
+  // What comes too much comes late: a delete that was sent already, for example. A killed run never finishes.
   await new Promise((resolve) => setTimeout(resolve, 60));
+  const begun = (await readdir(directory)).length;
+  await waitFor("the runs that have begun", 500, () => finished(begun)).catch(() => undefined);
   return readRecords(directory);
 }

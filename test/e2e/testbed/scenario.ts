@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { ContainerOptions, PodOptions } from "./cri-config.js";
 import type { Daemon } from "./daemon.js";
+import type { Need } from "./machine.js";
 import { type FailedCall, PodLife } from "./pod-life.js";
 import { type PluginRun, recorders, replaceFile, settleRecords, startRecords } from "./records.js";
 
@@ -17,7 +18,12 @@ export interface Scenario {
   readonly conf?: string;
   /** What plugins do, by name: shell as plugins/recorder takes it. */
   readonly behaviour?: Readonly<Record<string, string>>;
-  readonly needsCompiler?: boolean;
+  /** What the machine has to have for it. */
+  readonly needs?: Need;
+  /** What it has to have to see what was recorded. */
+  readonly recordedNeeds?: Need;
+  /** What is to be seen on the node, if it looks. */
+  readonly observes?: readonly string[];
   readonly run: (life: PodLife) => Promise<void>;
 }
 
@@ -25,6 +31,8 @@ export interface Scenario {
 export interface ScenarioResult {
   readonly runs: readonly PluginRun[];
   readonly failedCalls: readonly FailedCall[];
+  /** What the scenario looked up on the node, in words. */
+  readonly observations: readonly string[];
   readonly durationMs: number;
 }
 
@@ -44,7 +52,7 @@ export async function playScenario(scenario: Scenario, daemon: Daemon, confFile:
   const runs = await settleRecords(records, scenario.runs);
   const durationMs = Math.round(performance.now() - begin);
   await daemon.removePods();
-  return { runs, failedCalls: life.failedCalls, durationMs };
+  return { runs, failedCalls: life.failedCalls, observations: life.observations, durationMs };
 }
 
 /** One pod with one container through its whole life, which is what most scenarios are. */

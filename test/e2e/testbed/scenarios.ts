@@ -47,6 +47,7 @@ const contentScenarios: readonly Scenario[] = [
     ...plain,
     name: "resources-hugepages",
     title: "hugepage limits",
+    recordedNeeds: "hugetlb",
     run: wholeLife(
       { number: 8 },
       {
@@ -163,10 +164,32 @@ const contentScenarios: readonly Scenario[] = [
     name: "compiled-plugin",
     title: "a compiled plugin between two scripts",
     conf: confOf("recorder", "ccplugin", "recorder2"),
-    needsCompiler: true,
+    needs: "compiler",
     run: wholeLife({ number: 60 }),
   },
 ];
 
+/** Plugins that act on the node instead of answering something. */
+const effectScenarios: readonly Scenario[] = [
+  {
+    ...plain,
+    recorded: false,
+    name: "clearcfs",
+    title: "a plugin takes the cpu quota off",
+    conf: confOf("clearcfs", "recorder", "labels"),
+    needs: "cgroupV1",
+    async run(life) {
+      const pod = await life.runPod({ number: 61 }, passHandler);
+      const resources = { cpu_shares: 512, cpu_quota: 50_000, cpu_period: 100_000 };
+      const cleared = await life.runContainer(pod, { name: "a", resources, annotations: { "qos.class": "ls" } });
+      const kept = await life.runContainer(pod, { name: "b", resources });
+      for (const container of [cleared, kept]) await life.observeCgroup(pod, container, "cpu", "cpu.cfs_quota_us");
+      await life.end(pod, cleared, kept);
+    },
+    runs: 6,
+    observes: ["cpu.cfs_quota_us: -1", "cpu.cfs_quota_us: 50000"],
+  },
+];
+
 /** Every scenario. */
-export const scenarios: readonly Scenario[] = [...contentScenarios, ...troubleScenarios];
+export const scenarios: readonly Scenario[] = [...contentScenarios, ...effectScenarios, ...troubleScenarios];

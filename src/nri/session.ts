@@ -139,7 +139,11 @@ export class Session {
       return;
     }
     this.options.log.info({}, "synchronized with the runtime");
-    this.options.handlers.synchronized?.(runtime);
+    try {
+      this.options.handlers.synchronized?.(runtime);
+    } catch (thrown) {
+      this.options.log.error({ error: errorText(thrown) }, "a handler failed");
+    }
   }
 
   private finish(end: SessionEnd): void {

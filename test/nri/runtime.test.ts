@@ -223,12 +223,14 @@ describe("what a plugin's answer costs", () => {
 
 describe("a plugin that knows StateChange only", () => {
   test("gets the event once more as StateChange, and from then on every event so", async () => {
-    const { accepting, puppet } = await registered(containerd23, { CreateContainer: nothing });
+    // One own call it does know; after the fallback that is not tried any more.
+    const methods = { CreateContainer: nothing, StartContainer: nothing };
+    const { accepting, puppet } = await registered(containerd23, methods);
     const plugin = await accepting;
-    for (const name of ["StartContainer", "RunPodSandbox", "CreateContainer"] as const) {
+    for (const name of ["StartContainer", "RunPodSandbox", "StartContainer", "CreateContainer"] as const) {
       expect(await plugin.call(name, subject)).toMatchObject({ dropped: false, response: { update: [] } });
     }
-    expect(puppet.called.slice(2)).toEqual(["StateChange", "StateChange", "CreateContainer"]);
+    expect(puppet.called.slice(2)).toEqual(["StartContainer", "StateChange", "StateChange", "CreateContainer"]);
   });
 
   test("but the calls that always had a name of their own are errors then", async () => {

@@ -106,6 +106,16 @@ describe("Synchronize", () => {
   });
 });
 
+test("a handler that fails on that word harms nothing", async () => {
+  const { plugin } = await connectPair({
+    synchronized: () => {
+      throw new Error("boom");
+    },
+  });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(await plugin.call("StartContainer", { pod: pod(), container: ctr() })).toMatchObject({ dropped: false });
+});
+
 describe("a runtime that will not send events is left: before NRI 0.12 it would never say so", () => {
   test("when our answer came too late", async () => {
     // Busy, so that not even the error can be sent in time.

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-import { nearestName } from "../config/nearest.js";
+import { nearestName } from "../nearest.js";
 import { BridgeError, errorText } from "../errors.js";
 import { version } from "../version.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";

@@ -1,7 +1,7 @@
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
 import type { core } from "zod";
 import { BridgeError } from "../errors.js";
-import { nearestName } from "./nearest.js";
+import { nearestName } from "../nearest.js";
 import { type PartialConfig, partialConfigSchema } from "./schema.js";
 
 /**

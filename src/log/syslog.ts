@@ -12,7 +12,7 @@ export function openSyslog(socketPath: string, fallback: () => LogDestination): 
   let instead: LogDestination | undefined;
   const logger = spawn(
     "logger",
-    ["--socket", socketPath, "--tag", "nri-v01-bridge", "--prio-prefix", "--size", "64KiB"],
+    ["--socket", socketPath, "--tag", "nri-v01-bridge", "--prio-prefix", "--size", "64KiB", "--socket-errors=on"],
     {
       stdio: ["pipe", "ignore", "ignore"],
       env: { PATH: process.env.PATH ?? "/usr/bin:/bin:/usr/sbin:/sbin" },

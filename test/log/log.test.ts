@@ -1,0 +1,130 @@
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it, onTestFinished } from "vitest";
+import { openJournal } from "../../src/log/journal.js";
+import { createLog, type LogDestination } from "../../src/log/log.js";
+import { openLogFile } from "../../src/log/log-file.js";
+import { openSyslog } from "../../src/log/syslog.js";
+
+const folder = mkdtempSync(join(tmpdir(), "bridge-log-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function lines(): LogDestination & { readonly all: string[] } {
+  const all: string[] = [];
+  return { all, write: (line) => void all.push(line) };
+}
+
+async function eventually(check: () => boolean): Promise<void> {
+  const until = Date.now() + 5_000;
+  while (!check()) {
+    if (Date.now() > until) throw new Error("it did not come to pass");
+    await new Promise((wait) => setTimeout(wait, 10));
+  }
+}
+
+describe("the log", () => {
+  it("writes one JSON object a line: level, time, fields and a constant sentence", () => {
+    const to = lines();
+    createLog("info", to).info({ id: "c1", big: 2n ** 62n }, "plugin ran");
+    expect(to.all).toHaveLength(1);
+    expect(JSON.parse(to.all[0] ?? "")).toMatchObject({ level: "info", id: "c1", msg: "plugin ran" });
+  });
+
+  it("leaves out what is below its level", () => {
+    const to = lines();
+    createLog("warn", to).info({}, "not this");
+    expect(to.all).toEqual([]);
+  });
+
+  it.each([["conf"], ["env"], ["environment"]])("never shows a %s, at the top or one level down", (key) => {
+    const to = lines();
+    createLog("info", to).info({ [key]: "s3cret", plugin: { [key]: "s3cret" }, plugins: [{ conf: "s3cret" }] }, "x");
+    expect(to.all[0]).not.toContain("s3cret");
+    expect(to.all[0]).toContain("[redacted]");
+  });
+});
+
+describe("a log file", () => {
+  it("keeps a limited size: the full file takes the place of the one before it", () => {
+    const path = join(folder, "bridge.log");
+    const file = openLogFile(path, 1000);
+    for (let at = 0; at < 100; at++) file.write(`${"x".repeat(98)}\n`);
+    expect(statSync(path).size).toBeLessThanOrEqual(1000);
+    expect(statSync(`${path}.1`).size).toBeLessThanOrEqual(1000);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)("costs lines and no exception on a full disk", () => {
+    const full = openLogFile("/dev/full");
+    expect(() => full.write("lost\n")).not.toThrow();
+  });
+});
+
+describe("the journal", () => {
+  it("is told who we are, then lines with their severity, also those from before it was connected", async () => {
+    const path = join(folder, "journal");
+    let received = "";
+    const server = createServer((socket) => {
+      socket.setEncoding("utf8").on("data", (text) => {
+        received += text;
+      });
+    });
+    await new Promise<void>((ready) => server.listen(path, ready));
+    onTestFinished(() => void server.close());
+    const journal = openJournal(path, lines);
+    const log = createLog("debug", journal);
+    log.warn({}, "early");
+    await eventually(() => received.includes("early"));
+    log.error({}, "later");
+    await eventually(() => received.includes("later"));
+    // systemd's stdout stream: identifier, unit id, priority, level prefix, forward to syslog, kmsg, console.
+    expect(received).toMatch(/^nri-v01-bridge\n\n6\n1\n0\n0\n0\n<4>\{"level":"warn".*\n<3>\{"level":"error".*\n$/);
+  });
+
+  it("gives way to the fallback, with every line so far, when nobody is there", async () => {
+    const instead = lines();
+    const journal = openJournal(join(folder, "nobody"), () => instead);
+    journal.write('{"level":"info","msg":"first"}\n');
+    await eventually(() => instead.all.length === 1);
+    journal.write('{"level":"info","msg":"second"}\n');
+    expect(instead.all).toHaveLength(2);
+  });
+});
+
+describe("syslog", () => {
+  const receiver =
+    "import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\ns.bind(sys.argv[1])\nprint(s.recv(65536).decode(),flush=True)";
+  const tools = [
+    ["logger", "--version"],
+    ["python3", "--version"],
+  ] as const;
+  const missing = tools.some(([tool, flag]) => spawnSync(tool, [flag]).status !== 0);
+
+  it.skipIf(missing)("gets each line as a datagram with its severity", async () => {
+    const path = join(folder, "syslog");
+    const daemon = spawn("python3", ["-c", receiver, path]);
+    let received = "";
+    daemon.stdout.on("data", (text) => {
+      received += text;
+    });
+    onTestFinished(() => void daemon.kill());
+    await eventually(() => statSync(path, { throwIfNoEntry: false }) !== undefined);
+    const syslog = openSyslog(path, lines);
+    syslog.write('{"level":"error","msg":"heard"}\n');
+    await eventually(() => received.includes("heard"));
+    // Facility user (1) and severity error (3): RFC 5424, 6.2.1.
+    expect(received).toMatch(/^<11>.*nri-v01-bridge.*heard/);
+  });
+
+  it("gives way to the fallback when its socket is gone", async () => {
+    const instead = lines();
+    const syslog = openSyslog(join(folder, "nobody"), () => instead);
+    await eventually(() => {
+      syslog.write('{"level":"info","msg":"x"}\n');
+      return instead.all.length > 0;
+    });
+  });
+});

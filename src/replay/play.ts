@@ -34,6 +34,8 @@ export interface PlayOptions {
   readonly conf: Uint8Array | undefined;
   /** How the events are sent; as they were recorded when undefined. */
   readonly dialect: Dialect | undefined;
+  /** The runtime's plugin_request_timeout in milliseconds; that of the recorded calls when not given. */
+  readonly requestTimeoutMs?: number | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly spawner: Spawner;
   readonly log: Log;
@@ -56,7 +58,9 @@ export async function playCase(options: PlayOptions): Promise<void> {
     const confFile = join(folder, "conf.json");
     const { name, version } = played.runtime;
     const dialect = options.dialect ?? played.runtime.dialect;
-    const runtime = await createRuntime({ socketPath, name, version, dialect, log });
+    const { requestTimeoutMs } = options;
+    const timeout = requestTimeoutMs === undefined ? {} : { requestTimeoutMs };
+    const runtime = await createRuntime({ socketPath, name, version, dialect, log, ...timeout });
     const service = new Service({
       ...options,
       // The files of a replay belong to whoever replays: nobody's node is at stake.
@@ -83,14 +87,15 @@ export async function playCase(options: PlayOptions): Promise<void> {
 }
 
 async function sendEvents(plugin: RuntimePlugin, confFile: string, options: PlayOptions): Promise<void> {
-  const { played, onReport, dialect = played.runtime.dialect } = options;
+  const { played, onReport, dialect = played.runtime.dialect, requestTimeoutMs } = options;
   const undo = createUndo();
   for (const recorded of played.events) {
     placeConf(confFile, recorded.index, options);
     const event = decodeEvent(recorded.method, recorded.payload);
     if (event === undefined || undo.skips(event) || !plugin.subscribedTo(event.name)) continue;
     onReport({ type: "event", recorded, event });
-    const { timeoutNano, metadata, method, payload } = recorded;
+    const { metadata, method, payload } = recorded;
+    const timeoutNano = requestTimeoutMs === undefined ? recorded.timeoutNano : BigInt(requestTimeoutMs) * 1_000_000n;
     const own = dialect === "dedicated";
     const outcome =
       own && method === "StateChange"

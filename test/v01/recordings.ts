@@ -18,10 +18,18 @@ export interface Run {
 export interface Case {
   readonly name: string;
   readonly title: string;
+  /** Where the requests and the events were recorded. */
+  readonly source: { readonly expected: string; readonly events: string };
+  /** The plugin runs in order; `request` names a file, whose bytes are in `runs`. */
+  readonly invocations: readonly { readonly plugin: string; readonly state: string; readonly who: string }[];
+  /** Whether events of this very scenario were recorded; the others play those of another one. */
+  readonly ownEvents: boolean;
+  /** The CRI calls of the scenario, by method. */
+  readonly calls: readonly string[];
   /** conf.json, and what it was replaced by while the scenario ran. */
   readonly confs: readonly Buffer[];
   readonly runs: readonly Run[];
-  readonly errors: readonly { readonly method: string; readonly details: string }[];
+  readonly errors: readonly { readonly method: string; readonly code: string; readonly details: string }[];
   /** The OCI config.json of each process that had one. */
   readonly bundles: readonly { readonly role: string; readonly bytes: Buffer }[];
 }
@@ -34,14 +42,18 @@ export function readCases(): Case[] {
 
 function readCase(name: string): Case {
   const dir = join(casesDir, name);
-  const { title, criCalls } = JSON.parse(readFileSync(join(dir, "case.json"), "utf8"));
-  const errors: { method: string; details: string }[] = [];
-  for (const call of criCalls) {
-    if (call.error !== undefined) errors.push({ method: call.method, details: call.error.details });
+  const { title, source, invocations, criCalls } = JSON.parse(readFileSync(join(dir, "case.json"), "utf8"));
+  const errors: { method: string; code: string; details: string }[] = [];
+  for (const { method, error } of criCalls) {
+    if (error !== undefined) errors.push({ method, code: error.codeName, details: error.details });
   }
   return {
     name,
     title,
+    source,
+    invocations,
+    ownEvents: existsSync(join(dir, "events.jsonl")),
+    calls: criCalls.map((call: { readonly method: string }) => call.method),
     confs: listIfThere(dir, ".json")
       .filter((file) => basename(file).startsWith("conf"))
       .map((file) => readFileSync(file)),

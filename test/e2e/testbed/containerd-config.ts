@@ -49,7 +49,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 [ttrpc]
   address = "${paths.criSocket}.ttrpc"
 [debug]
-  level = "debug"
+  level = "info"
 
 [plugins."${cri}"]
   sandbox_image = "${pauseImage}"

@@ -48,7 +48,7 @@ import type {
   UpdateContainersResponse,
   UpdatePodSandboxRequest,
 } from "./messages.js";
-import { ProtobufReader } from "./protobuf-reader.js";
+import { ProtobufReader, toProtocolError } from "./protobuf-reader.js";
 import { ProtobufWriter } from "./protobuf-writer.js";
 import type { ConfigureRequest, ConfigureResponse, Container, PodSandbox, SynchronizeRequest } from "./types.js";
 
@@ -65,7 +65,11 @@ function codec<T>(
   return {
     decode(payload) {
       const reader = new ProtobufReader(payload);
-      return read(reader, reader.end);
+      try {
+        return read(reader, reader.end);
+      } catch (thrown) {
+        throw toProtocolError(thrown);
+      }
     },
     encode(message) {
       const writer = new ProtobufWriter();

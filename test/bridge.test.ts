@@ -1,0 +1,265 @@
+import { describe, expect, it } from "vitest";
+import { createBridge } from "../src/bridge.js";
+import { mergeConfig } from "../src/config/merge.js";
+import type { PartialConfig } from "../src/config/schema.js";
+import { Deadline } from "../src/deadline.js";
+import { BridgeError } from "../src/errors.js";
+import type { ChainCall } from "../src/lifecycle.js";
+import { silentLog } from "../src/log/log.js";
+import type { EventName } from "../src/nri/events.js";
+import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";
+import type { ContainerEvent } from "../src/nri/types.js";
+import { parseVersion } from "../src/nri/versions.js";
+import { Serial } from "../src/serial.js";
+import { Memory } from "../src/state/memory.js";
+import type { ConfigList } from "../src/v01/types.js";
+import { recordedEvents } from "./support/recorded-events.js";
+
+const nri = { ...parseVersion("v0.6.1"), major: 0, minor: 6, patch: 1, preRelease: false, source: "stated" } as const;
+
+/** The bridge with a chain that only remembers what it was to run. */
+function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]) {
+  const chains: ChainCall[] = [];
+  const failing = new Set<string>();
+  const memory = new Memory();
+  const list: { conf: ConfigList | BridgeError } = {
+    conf: { version: "0.1", plugins: plugins.map((type) => ({ type })) },
+  };
+  const handlers = createBridge({
+    config: mergeConfig(config),
+    confFile: {
+      path: "/etc/nri/conf.json",
+      read() {
+        if (list.conf instanceof BridgeError) throw list.conf;
+        return list.conf;
+      },
+    },
+    specs: { specOf: () => ({ resources: null, namespaces: {}, cgroupsPath: "/c", annotations: {} }) },
+    runChain: async (call) => {
+      chains.push(call);
+      return { error: failing.has(call.request.state) ? "plugin: a: boom" : undefined };
+    },
+    memory,
+    serial: new Serial(),
+    log: silentLog,
+  });
+  const ran = () =>
+    chains.map(({ request, list: { plugins: run } }) => {
+      const who = request.id === request.sandboxID ? "pod" : "ctr";
+      return `${request.state} ${who} ${run.map(({ type }) => type).join("+")}`;
+    });
+  return { handlers, chains, ran, failing, memory, list };
+}
+
+function contextOf(event: EventName): CallContext {
+  return {
+    event,
+    method: event,
+    payload: new Uint8Array(),
+    deadline: Deadline.after(2_000),
+    timeoutNano: 2_000_000_000n,
+    metadata: [],
+    signal: new AbortController().signal,
+    runtime: { name: "containerd", version: "v1.7.24", nri: nri ?? [0, 0, 0], requestTimeoutMs: 2_000 },
+  };
+}
+
+const { pod, container } = recordedEvents("basic-hostnet", "StartContainer");
+const both: ContainerEvent = { pod, container };
+
+async function send(handlers: PluginHandlers, event: EventName): Promise<void> {
+  const context = contextOf(event);
+  const calls: Partial<Record<EventName, () => Promise<unknown> | undefined>> = {
+    RunPodSandbox: () => handlers.runPodSandbox?.({ pod }, context),
+    StopPodSandbox: () => handlers.stopPodSandbox?.({ pod }, context),
+    RemovePodSandbox: () => handlers.removePodSandbox?.({ pod }, context),
+    StartContainer: () => handlers.startContainer?.(both, context),
+    StopContainer: () => handlers.stopContainer?.(both, context),
+    RemoveContainer: () => handlers.removeContainer?.(both, context),
+    UpdateContainer: () => handlers.updateContainer?.(both, context),
+    PostStartContainer: () => handlers.postStartContainer?.(both, context),
+  };
+  await calls[event]?.();
+}
+
+describe("the life of a pod and its container", () => {
+  it.each<[string, EventName[], string[]]>([
+    [
+      "runs to its end",
+      ["RunPodSandbox", "StartContainer", "StopContainer", "RemoveContainer", "StopPodSandbox", "RemovePodSandbox"],
+      ["create pod a", "create ctr a", "delete ctr a", "delete pod a"],
+    ],
+    ["never starts: no create, so no delete", ["StopContainer", "RemoveContainer"], []],
+    [
+      "is stopped twice: one delete",
+      ["StartContainer", "StopContainer", "StopContainer"],
+      ["create ctr a", "delete ctr a"],
+    ],
+    [
+      "is removed without a stop: the removal is the delete",
+      ["StartContainer", "RemoveContainer"],
+      ["create ctr a", "delete ctr a"],
+    ],
+    [
+      "is removed twice: one delete",
+      ["RunPodSandbox", "RemovePodSandbox", "RemovePodSandbox"],
+      ["create pod a", "delete pod a"],
+    ],
+    [
+      "has its pod stopped first: the container's delete is not lost",
+      ["RunPodSandbox", "StartContainer", "StopPodSandbox", "StopContainer"],
+      ["create pod a", "create ctr a", "delete ctr a", "delete pod a"],
+    ],
+    ["is unknown: nothing is deleted", ["StopContainer", "StopPodSandbox", "RemovePodSandbox"], []],
+    ["is updated, which 1.6 never told", ["StartContainer", "UpdateContainer"], ["create ctr a"]],
+  ])("%s", async (_, events, expected) => {
+    const { handlers, ran } = bridgeOf();
+    for (const event of events) await send(handlers, event);
+    expect(ran().toSorted()).toEqual(expected.toSorted());
+  });
+
+  it("gives a failed create its delete, and fails the create with 1.6's words", async () => {
+    const { handlers, ran, failing } = bridgeOf();
+    failing.add("create");
+    await expect(send(handlers, "StartContainer")).rejects.toThrow("nri invoke: plugin: a: boom");
+    await send(handlers, "StopContainer");
+    expect(ran()).toEqual(["create ctr a", "delete ctr a"]);
+  });
+
+  it("never fails a teardown, and does not try a failed delete again", async () => {
+    const { handlers, ran, failing } = bridgeOf();
+    failing.add("delete");
+    await send(handlers, "RunPodSandbox");
+    await send(handlers, "StopPodSandbox");
+    await send(handlers, "RemovePodSandbox");
+    expect(ran()).toEqual(["create pod a", "delete pod a"]);
+  });
+
+  it("runs the delete of the conf.json of that moment, also for a create that no plugin saw", async () => {
+    const { handlers, ran, list } = bridgeOf({}, []);
+    await send(handlers, "StartContainer");
+    list.conf = { version: "0.1", plugins: [{ type: "late" }] };
+    await send(handlers, "StopContainer");
+    expect(ran()).toEqual(["delete ctr late"]);
+  });
+
+  it("sends pid, spec and no labels with a delete, as they were at the create", async () => {
+    const { handlers, chains } = bridgeOf();
+    await send(handlers, "StartContainer");
+    await handlers.stopContainer?.({ pod, container: { ...container, pid: 0 } }, contextOf("StopContainer"));
+    expect(chains[1]?.request).toMatchObject({ state: "delete", pid: container.pid, labels: {} });
+  });
+});
+
+describe("a conf.json that cannot be read", () => {
+  const broken = new BridgeError("CONF_LIST", "unexpected EOF");
+
+  it("fails a pod's create, and skips the plugins of a container's create and of all deletes", async () => {
+    const { handlers, ran, list } = bridgeOf();
+    list.conf = broken;
+    await expect(send(handlers, "RunPodSandbox")).rejects.toThrow("unable to create nri client: unexpected EOF");
+    await send(handlers, "StartContainer");
+    await send(handlers, "StopContainer");
+    await send(handlers, "StopPodSandbox");
+    expect(ran()).toEqual([]);
+  });
+
+  it("is done with a delete that fell into that time", async () => {
+    const { handlers, ran, list } = bridgeOf();
+    await send(handlers, "StartContainer");
+    const good = list.conf;
+    list.conf = broken;
+    await send(handlers, "StopContainer");
+    list.conf = good;
+    await send(handlers, "RemoveContainer");
+    expect(ran()).toEqual(["create ctr a"]);
+  });
+});
+
+describe("states and events", () => {
+  it("sends updates where asked for, and only to what was created", async () => {
+    const { handlers, ran } = bridgeOf({ plugins: { a: { states: ["update", "delete"] } } }, ["a", "b"]);
+    await send(handlers, "UpdateContainer");
+    await send(handlers, "StartContainer");
+    await send(handlers, "UpdateContainer");
+    await send(handlers, "StopContainer");
+    expect(ran()).toEqual(["create ctr b", "update ctr a", "delete ctr a+b"]);
+  });
+
+  it("gives a plugin further events with a state of its own", async () => {
+    const config: PartialConfig = {
+      plugins: { b: { events: { PostStartContainer: "postCreate", RemoveContainer: "removal" } } },
+    };
+    const { handlers, ran } = bridgeOf(config, ["a", "b"]);
+    for (const event of ["StartContainer", "PostStartContainer", "StopContainer", "RemoveContainer"] as const) {
+      await send(handlers, event);
+    }
+    expect(ran()).toEqual(["create ctr a+b", "postCreate ctr b", "delete ctr a+b", "removal ctr b"]);
+  });
+
+  it.each<[PartialConfig, EventName[]]>([
+    [{}, []],
+    [{ states: ["create", "update", "delete"] }, ["UpdateContainer"]],
+    [{ plugins: { a: { states: ["update"] } } }, ["UpdateContainer"]],
+    [{ plugins: { a: { events: { PostCreateContainer: "x" } } } }, ["PostCreateContainer"]],
+  ])("asks the runtime for no more events than %j needs", async (config, more) => {
+    const { handlers } = bridgeOf(config);
+    const wanted = await handlers.configure(
+      {
+        config: "",
+        runtimeName: "containerd",
+        runtimeVersion: "v1.7.24",
+        registrationTimeout: 0n,
+        requestTimeout: 0n,
+        NRIVersion: "",
+      },
+      contextOf("RunPodSandbox").runtime,
+    );
+    const always = [
+      "RunPodSandbox",
+      "StartContainer",
+      "StopContainer",
+      "StopPodSandbox",
+      "RemoveContainer",
+      "RemovePodSandbox",
+    ];
+    expect([...wanted].toSorted()).toEqual([...always, ...more].toSorted());
+  });
+});
+
+describe("what is running at the first contact", () => {
+  async function meet(mode: "adopt" | "create" | "ignore") {
+    const bridge = bridgeOf({ synchronize: mode });
+    const context = { ...contextOf("RunPodSandbox"), event: "Synchronize" as const };
+    await bridge.handlers.synchronize?.([pod], [container], context);
+    bridge.handlers.synchronized?.(context.runtime);
+    await new Promise((wait) => setImmediate(wait));
+    await send(bridge.handlers, "StopContainer");
+    await send(bridge.handlers, "StopPodSandbox");
+    return bridge.ran();
+  }
+
+  it("is adopted: no create, and its delete", async () => {
+    expect(await meet("adopt")).toEqual(["delete ctr a", "delete pod a"]);
+  });
+
+  it("is created after the answer, where that is asked for", async () => {
+    expect((await meet("create")).toSorted()).toEqual(["create ctr a", "create pod a", "delete ctr a", "delete pod a"]);
+  });
+
+  it("is forgotten, where that is asked for", async () => {
+    expect(await meet("ignore")).toEqual([]);
+  });
+
+  it("and what is gone since then gets its delete, once", async () => {
+    const { handlers, ran } = bridgeOf();
+    await send(handlers, "RunPodSandbox");
+    await send(handlers, "StartContainer");
+    const context = { ...contextOf("RunPodSandbox"), event: "Synchronize" as const };
+    await handlers.synchronize?.([], [], context);
+    handlers.synchronized?.(context.runtime);
+    await new Promise((wait) => setTimeout(wait, 10));
+    await send(handlers, "StopContainer");
+    expect(ran()).toEqual(["create pod a", "create ctr a", "delete ctr a", "delete pod a"]);
+  });
+});

@@ -1,0 +1,14 @@
+import { resolve } from "node:path";
+import { decodeEvent } from "../../src/nri/event-request.js";
+import type { ContainerEventName } from "../../src/nri/events.js";
+import type { ContainerEvent } from "../../src/nri/types.js";
+import { readCase } from "../../src/replay/case.js";
+
+/** What a recorded case says in its first event of a name. */
+export function recordedEvents(name: string, wanted: ContainerEventName): ContainerEvent {
+  for (const { method, payload } of readCase(resolve(import.meta.dirname, "../../fixtures/cases", name)).events) {
+    const event = decodeEvent(method, payload);
+    if (event?.name === wanted && "container" in event) return event;
+  }
+  throw new Error(`the case ${name} has no ${wanted}`);
+}

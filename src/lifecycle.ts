@@ -3,7 +3,7 @@ import type { Config } from "./config/schema.js";
 import { Deadline } from "./deadline.js";
 import { BridgeError, errorText } from "./errors.js";
 import type { ConfFile } from "./legacy/conf-file.js";
-import type { Log } from "./log/log.js";
+import type { Log } from "./logger.js";
 import type { EventName } from "./nri/events.js";
 import type { CallContext } from "./nri/handlers.js";
 import { messageToJson } from "./nri/json.js";

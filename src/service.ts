@@ -11,7 +11,7 @@ import { createEnvironment } from "./legacy/environment.js";
 import type { InvokeOutcome } from "./legacy/invoke.js";
 import type { Spawner } from "./legacy/spawner.js";
 import type { BridgeParts, ChainCall, RunChain } from "./lifecycle.js";
-import type { Log } from "./log/log.js";
+import type { Log } from "./logger.js";
 import type { PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
 import { Serial } from "./serial.js";
 import { createSpecSource } from "./spec-source.js";

@@ -1,6 +1,6 @@
 import { errorText } from "./errors.js";
 import type { Host } from "./host/host.js";
-import type { Log } from "./log/log.js";
+import type { Log } from "./logger.js";
 import { parseBundle } from "./oci/bundle.js";
 import type { AnnotationRules } from "./translate/annotations.js";
 import { type BundleSpec, type Subject, toSpec } from "./translate/to-v01.js";

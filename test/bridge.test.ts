@@ -5,7 +5,7 @@ import type { PartialConfig } from "../src/config/schema.js";
 import { Deadline } from "../src/deadline.js";
 import { BridgeError } from "../src/errors.js";
 import type { ChainCall } from "../src/lifecycle.js";
-import { silentLog } from "../src/log/log.js";
+import { silentLog } from "../src/logger.js";
 import type { EventName } from "../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";
 import type { ContainerEvent } from "../src/nri/types.js";

@@ -12,13 +12,14 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   errors: { rooms: [], npm: [] },
   deadline: { rooms: [], npm: [] },
   version: { rooms: [], npm: [] },
+  logger: { rooms: [], npm: [] },
   nearest: { rooms: [], npm: [] },
   wire: { rooms: ["errors"], npm: [] },
   transport: { rooms: ["wire", "errors", "deadline"], npm: ["node:net", "node:fs", "node:path"] },
   gen: { rooms: [], npm: ["protobufjs"] },
   ttrpc: { rooms: ["wire", "transport", "gen", "errors", "deadline"], npm: ["protobufjs"] },
   nri: {
-    rooms: ["ttrpc", "transport", "wire", "gen", "oci", "errors", "deadline"],
+    rooms: ["logger", "ttrpc", "transport", "wire", "gen", "oci", "errors", "deadline"],
     npm: ["protobufjs", "node:child_process"],
   },
   gojson: { rooms: ["errors"], npm: [] },
@@ -33,16 +34,16 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   },
   state: { rooms: ["v01", "translate", "host", "errors", "deadline"], npm: ["node:fs"] },
   config: { rooms: ["errors", "nearest"], npm: ["zod", "yaml"] },
-  log: { rooms: [], npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"] },
+  log: { rooms: ["logger"], npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"] },
   serial: { rooms: [], npm: [] },
-  "spec-source": { rooms: ["host", "log", "oci", "translate", "v01", "errors"], npm: [] },
+  "spec-source": { rooms: ["host", "logger", "oci", "translate", "v01", "errors"], npm: [] },
   lifecycle: {
     rooms: [
       "config",
       "deadline",
       "errors",
       "legacy",
-      "log",
+      "logger",
       "nri",
       "serial",
       "spec-source",
@@ -66,7 +67,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
       "errors",
       "oci",
       "config",
-      "log",
+      "logger",
       "serial",
       "spec-source",
     ],
@@ -82,7 +83,6 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
 const typesOnly: readonly (readonly [string, string])[] = [
   ["translate", "nri"],
   ["ttrpc", "transport"],
-  ["bridge", "log"],
 ];
 
 function sourceFiles(folder: string): string[] {

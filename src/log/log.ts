@@ -1,12 +1,5 @@
 import pino from "pino";
-
-/** The logger that the rest of the code is given: pino's call shape, a constant sentence with fields before it. */
-export interface Log {
-  debug(fields: object, sentence: string): void;
-  info(fields: object, sentence: string): void;
-  warn(fields: object, sentence: string): void;
-  error(fields: object, sentence: string): void;
-}
+import type { Log } from "../logger.js";
 
 /** Where finished lines go. */
 export interface LogDestination {
@@ -33,6 +26,3 @@ export function createLog(level: string, destination: LogDestination): Log {
     destination,
   );
 }
-
-/** A logger that writes nothing. */
-export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,4 +1,5 @@
 import { errorText } from "../errors.js";
+import type { Log } from "../logger.js";
 import type { Call, MethodHandler, Services } from "../ttrpc/server.js";
 import { Code, StatusError } from "../ttrpc/status.js";
 import {
@@ -12,7 +13,6 @@ import { dispatchEvent } from "./dispatch.js";
 import { decodeEvent } from "./event-request.js";
 import { eventMask, eventNames, eventsOfMask } from "./events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "./handlers.js";
-import type { Log } from "./log.js";
 import { answerInTime } from "./reply-guard.js";
 import { pluginService } from "./services.js";
 import type { ConfigureRequest, Container, PodSandbox } from "./types.js";

@@ -1,12 +1,12 @@
 import { Deadline, monotonicClock } from "../deadline.js";
 import { errorText } from "../errors.js";
+import type { Log } from "../logger.js";
 import type { Trunk } from "../transport/trunk.js";
 import { StatusError } from "../ttrpc/status.js";
 import { createContainerResponse, stopContainerResponse, updateContainerResponse } from "./codec.js";
 import { type EventSubject, encodeEvent } from "./event-request.js";
 import { type EventName, eventBit, events, eventsOfMask } from "./events.js";
 import type { PluginIdentity } from "./identity.js";
-import type { Log } from "./log.js";
 import type { EventResponse } from "./messages.js";
 import { configurePlugin, type RuntimeIntroduction, synchronizePlugin } from "./runtime-handshake.js";
 import { type CallError, type RegisteredPlugin, RuntimeLink, toCallError } from "./runtime-link.js";

@@ -1,5 +1,6 @@
 import { Deadline } from "../deadline.js";
 import { BridgeError, errorText } from "../errors.js";
+import type { Log } from "../logger.js";
 import { Mux } from "../transport/mux.js";
 import type { Trunk } from "../transport/trunk.js";
 import { TtrpcClient } from "../ttrpc/client.js";
@@ -10,7 +11,6 @@ import { ConnId } from "../wire/mux-frame.js";
 import { registerPluginRequest, updateContainersRequest, updateContainersResponse } from "./codec.js";
 import type { PluginHandlers, RuntimeInfo } from "./handlers.js";
 import type { PluginIdentity } from "./identity.js";
-import type { Log } from "./log.js";
 import { type Phase, PluginService } from "./plugin-service.js";
 import { runtimeService } from "./services.js";
 import type { ContainerUpdate } from "./types.js";

@@ -1,11 +1,11 @@
 import { type Clock, type Deadline, monotonicClock } from "../deadline.js";
 import { BridgeError, errorText } from "../errors.js";
+import type { Log } from "../logger.js";
 import { adoptTrunk, connectTrunk } from "../transport/socket.js";
 import type { Trunk } from "../transport/trunk.js";
 import { Backoff, type BackoffOptions } from "./backoff.js";
 import type { PluginHandlers, RuntimeInfo } from "./handlers.js";
 import type { PluginIdentity } from "./identity.js";
-import type { Log } from "./log.js";
 import { Session, type SessionEnd } from "./session.js";
 import type { ContainerUpdate } from "./types.js";
 

@@ -6,7 +6,7 @@ import { Deadline } from "../deadline.js";
 import { BridgeError } from "../errors.js";
 import { createRecordedHost } from "../host/recorded-host.js";
 import type { Spawner } from "../legacy/spawner.js";
-import type { Log } from "../log/log.js";
+import type { Log } from "../logger.js";
 import { decodeEvent, type NriEvent } from "../nri/event-request.js";
 import { createRuntime, type Dialect } from "../nri/runtime.js";
 import { decodeEventResponse, type RawOutcome, type RuntimePlugin } from "../nri/runtime-plugin.js";

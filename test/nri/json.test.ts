@@ -1,8 +1,8 @@
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
+import type { Log } from "../../src/logger.js";
 import { createContainerResponse } from "../../src/nri/codec.js";
 import { messageToJson, requestToJson, responseToJson } from "../../src/nri/json.js";
-import type { Log } from "../../src/nri/log.js";
 import { hex } from "../support/bytes.js";
 
 describe("messages as JSON", () => {

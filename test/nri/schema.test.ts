@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { silentLog } from "../../src/logger.js";
 import { eventByConstant, eventNames, events } from "../../src/nri/events.js";
-import { silentLog } from "../../src/nri/log.js";
 import type { EventConstant } from "../../src/nri/messages.js";
 import { PluginService } from "../../src/nri/plugin-service.js";
 import { pluginService, runtimeService } from "../../src/nri/services.js";

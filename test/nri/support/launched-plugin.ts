@@ -1,6 +1,6 @@
 import { basename } from "node:path";
+import { silentLog } from "../../../src/logger.js";
 import { launchedSocket, resolveIdentity } from "../../../src/nri/identity.js";
-import { silentLog } from "../../../src/nri/log.js";
 import { PluginStub } from "../../../src/nri/stub.js";
 
 /** A plugin as a runtime starts it: says what it was given as an annotation, and why it ended by its exit code. */

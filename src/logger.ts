@@ -1,4 +1,6 @@
-/** Where this room says what it does; pino's loggers are such. A line is a constant sentence and fields. */
+/**
+ * The logger that the rest of the code is given: pino's call shape, a constant sentence with its fields before it.
+ */
 export interface Log {
   debug(fields: object, sentence: string): void;
   info(fields: object, sentence: string): void;
@@ -6,4 +8,5 @@ export interface Log {
   error(fields: object, sentence: string): void;
 }
 
+/** A logger that writes nothing. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,3 +1,8 @@
+import type { Answer } from "./answer.js";
+import type { Liveness, ProcessIdentity } from "./process-identity.js";
+import type { ProcessClaim, ProcessQuery } from "./process-owner.js";
+import type { ProcessWatcher } from "./process-watcher.js";
+
 /** Which pod or container a bundle is looked for. */
 export interface BundleQuery {
   readonly kind: "sandbox" | "container";
@@ -21,4 +26,12 @@ export interface Host {
   readonly kind: "node" | "recorded";
   /** The bundle of a pod or container; the caller still has to check that its cgroupsPath is the event's. */
   readBundles(query: BundleQuery): readonly BundleAnswer[];
+  /** The process that has this pid now, whoever's it is. */
+  identify(pid: number): ProcessIdentity;
+  /** The same, but only if it is the pod's or container's own. */
+  claim(query: ProcessQuery): ProcessClaim;
+  liveness(identity: ProcessIdentity): Liveness;
+  /** Whether the pids that the runtime names mean the same processes here; see pid-namespace.ts. */
+  sharesPidNamespace(peer: number | undefined, named: number): Answer;
+  readonly watcher: ProcessWatcher;
 }

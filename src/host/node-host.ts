@@ -1,12 +1,28 @@
 import { readFileSync } from "node:fs";
 import { errorText } from "../errors.js";
 import type { BundleAnswer, BundleQuery, Host } from "./host.js";
+import { sharesPidNamespace } from "./pid-namespace.js";
+import { createPollingWatcher } from "./polling-watcher.js";
+import { identifyProcess, livenessOf, readMachine } from "./process-identity.js";
+import { claimProcess } from "./process-owner.js";
+import { readProcessStat } from "./process-stat.js";
+import type { ProcessWatcher } from "./process-watcher.js";
 
-/** The machine that we run on. */
-export function createNodeHost(procRoot = "/proc"): Host {
+/**
+ * The machine that we run on.
+ *
+ * @param watcher where there is a better one than looking again and again, such as one by pidfd
+ */
+export function createNodeHost(procRoot = "/proc", watcher: ProcessWatcher = createPollingWatcher({ procRoot })): Host {
+  const machine = readMachine(procRoot);
   return {
     kind: "node",
     readBundles: (query) => readBundles(query, procRoot),
+    identify: (pid) => identifyProcess(pid, machine),
+    claim: (query) => claimProcess(query, machine),
+    liveness: (identity) => livenessOf(identity, machine),
+    sharesPidNamespace: (peer, named) => sharesPidNamespace(peer, named, machine),
+    watcher,
   };
 }
 
@@ -34,14 +50,7 @@ function readBundle(path: string): BundleAnswer {
 
 /** The parent's pid, or why it is not known. */
 function parentOf(pid: number, procRoot: string): number | string {
-  let stat: string;
-  try {
-    stat = readFileSync(`${procRoot}/${pid}/stat`, "latin1");
-  } catch (error) {
-    return `process ${pid}: ${errorText(error)}`;
-  }
-  // The second field is the command in parentheses and may hold anything; what follows the last one is plain (proc(5)).
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const parent = Number(fields[1]);
-  return parent > 1 ? parent : `process ${pid} has no parent that keeps its bundle (not our pid namespace?)`;
+  const stat = readProcessStat(pid, procRoot);
+  if (typeof stat === "string") return `the stat of process ${pid} is ${stat}`;
+  return stat.parent > 1 ? stat.parent : `process ${pid} has no parent that keeps its bundle (not our pid namespace?)`;
 }

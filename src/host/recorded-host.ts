@@ -1,10 +1,37 @@
 import type { BundleAnswer, Host } from "./host.js";
+import { idleWatcher } from "./process-watcher.js";
 
-/** A recording: its bundles are all there is to ask about, and no pid of it is looked up on this machine. */
-export function createRecordedHost(bundles: readonly { readonly path: string; readonly bytes: Uint8Array }[]): Host {
+/** The node of a recording. */
+export interface RecordedHost extends Host {
+  readonly kind: "recorded";
+  /** Says that the recording has come to the end of a process: its Stop event. */
+  end(pid: number): void;
+}
+
+/**
+ * A recording: its bundles are all there is to ask about, and no pid of it is looked up on this machine. A process lives
+ * from when it is named until the recording says that it ended.
+ */
+export function createRecordedHost(
+  bundles: readonly { readonly path: string; readonly bytes: Uint8Array }[],
+): RecordedHost {
   const answers: readonly BundleAnswer[] =
     bundles.length > 0
       ? bundles.map((bundle) => ({ found: true, ...bundle }))
       : [{ found: false, reason: "the recording holds no bundle" }];
-  return { kind: "recorded", readBundles: () => answers };
+  const identify = (pid: number) => ({ pid, startTime: undefined, bootId: "", pidNamespace: "" });
+  const ended = new Set<number>();
+  return {
+    kind: "recorded",
+    readBundles: () => answers,
+    identify,
+    claim: ({ pid }) =>
+      pid > 0
+        ? { confirmed: true, identity: identify(pid) }
+        : { confirmed: false, reason: "the event names no process" },
+    liveness: ({ pid }) => (pid <= 0 ? "unknown" : ended.has(pid) ? "dead" : "alive"),
+    sharesPidNamespace: () => ({ answer: "yes", reason: "a recording's pids are its own" }),
+    watcher: idleWatcher,
+    end: (pid) => void ended.add(pid),
+  };
 }

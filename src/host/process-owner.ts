@@ -1,0 +1,92 @@
+import { readFileSync, readlinkSync } from "node:fs";
+import { errorText } from "../errors.js";
+import { identifyProcess, type Machine, type ProcessIdentity } from "./process-identity.js";
+import { readProcessStat } from "./process-stat.js";
+
+/** Whose process a pid is said to be. */
+export interface ProcessQuery {
+  /** Of the pod sandbox or container. */
+  readonly id: string;
+  readonly pid: number;
+  /** As the event has it, in the form of cgroupfs or of systemd; "" when it does not say. */
+  readonly cgroupsPath: string;
+}
+
+/** The identity of a process that is the pod's or container's for sure, or why that cannot be said. */
+export type ProcessClaim =
+  | { readonly confirmed: true; readonly identity: ProcessIdentity }
+  | { readonly confirmed: false; readonly reason: string };
+
+/** Checks that a pid is the process of a pod or container, and gives the identity of exactly that process. */
+export function claimProcess(query: ProcessQuery, machine: Machine): ProcessClaim {
+  if (query.pid <= 0) return { confirmed: false, reason: "the event names no process" };
+  const before = identifyProcess(query.pid, machine);
+  if (before.startTime === undefined) return { confirmed: false, reason: `there is no process ${query.pid} here` };
+  const reason = whyForeign(query, machine.procRoot);
+  if (reason !== undefined) return { confirmed: false, reason };
+  // The pid may have changed hands while its cgroup was read.
+  const after = identifyProcess(query.pid, machine);
+  return after.startTime === before.startTime
+    ? { confirmed: true, identity: after }
+    : { confirmed: false, reason: `process ${query.pid} changed while it was looked at` };
+}
+
+/**
+ * Whether a pid is the process of a pod or container: its cgroup names the id or is the event's cgroupsPath, or its
+ * parent, which is the shim or conmon, works in the bundle.
+ */
+export function identityMatches(query: ProcessQuery, procRoot = "/proc"): boolean {
+  return whyForeign(query, procRoot) === undefined;
+}
+
+function whyForeign(query: ProcessQuery, procRoot: string): string | undefined {
+  let cgroups: string;
+  try {
+    cgroups = readFileSync(`${procRoot}/${query.pid}/cgroup`, "utf8");
+  } catch (error) {
+    return `the cgroup of process ${query.pid} cannot be read: ${errorText(error)}`;
+  }
+  if (cgroupsName(cgroups, query)) return undefined;
+  return parentWorksIn(query, procRoot)
+    ? undefined
+    : `neither the cgroup of process ${query.pid} nor the bundle of its parent names ${query.id}`;
+}
+
+/** Whether the text of /proc/<pid>/cgroup, of cgroup v1, v2 or both, names a pod or container. */
+export function cgroupsName(cgroups: string, { id, cgroupsPath }: Pick<ProcessQuery, "id" | "cgroupsPath">): boolean {
+  const wanted = pathOf(cgroupsPath);
+  return cgroups.split("\n").some((line) => {
+    // `hierarchy:controllers:path`; a path may hold colons.
+    const path = line.split(":").slice(2).join(":");
+    return names(path, id) || (wanted !== "" && `${path}/`.includes(`${wanted}/`));
+  });
+}
+
+/** The end of a cgroup's path that a cgroupsPath stands for; "" when it names none. */
+function pathOf(cgroupsPath: string): string {
+  // systemd's form is slice:prefix:name, which becomes the unit prefix-name.scope.
+  const [slice, prefix, name] = cgroupsPath.split(":");
+  if (slice !== undefined && prefix !== undefined && name !== undefined && name !== "") {
+    const unit = prefix === "" ? name : `${prefix}-${name}`;
+    return `/${name.endsWith(".slice") ? name : `${unit}.scope`}`;
+  }
+  const trimmed = cgroupsPath.replace(/^\/+|\/+$/g, "");
+  return trimmed === "" ? "" : `/${trimmed}`;
+}
+
+/** Whether a part of a path is this id, bare or in a systemd unit such as `cri-containerd-<id>.scope`. */
+function names(path: string, id: string): boolean {
+  return (
+    id !== "" && path.split("/").some((part) => part === id || part.endsWith(`-${id}.scope`) || part.endsWith(`:${id}`))
+  );
+}
+
+function parentWorksIn({ pid, id }: ProcessQuery, procRoot: string): boolean {
+  const stat = readProcessStat(pid, procRoot);
+  if (typeof stat === "string" || stat.parent <= 1) return false;
+  try {
+    return names(readlinkSync(`${procRoot}/${stat.parent}/cwd`), id);
+  } catch {
+    return false;
+  }
+}

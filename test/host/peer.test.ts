@@ -1,0 +1,94 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { linkSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { environmentVariableOf, findPeer } from "../../src/host/peer.js";
+import { sharesConfFile } from "../../src/host/shared-file.js";
+import { FakeProc } from "./fake-proc.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "peer-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("the runtime's process", () => {
+  let server: Server | undefined;
+  let child: ChildProcess | undefined;
+  afterEach(() => {
+    server?.close();
+    child?.kill("SIGKILL");
+  });
+
+  async function listenInChild(path: string): Promise<number> {
+    const program = `require("net").createServer().listen(${JSON.stringify(path)}, () => console.log("up"))`;
+    child = spawn(process.execPath, ["-e", program], { env: { ...process.env, ENABLE_CRI_SANDBOXES: "yes" } });
+    if (child.stdout !== null) await once(child.stdout, "data");
+    return child.pid ?? 0;
+  }
+
+  it("is found by the socket that it listens on", async () => {
+    const path = join(folder, "nri.sock");
+    const pid = await listenInChild(path);
+    expect(await findPeer(path)).toMatchObject({ found: true, pid });
+    expect(environmentVariableOf(pid, "ENABLE_CRI_SANDBOXES")).toBe("yes");
+    expect(environmentVariableOf(pid, "ENABLE_CRI")).toBeUndefined();
+  });
+
+  it("is found through a link, and told from another one with a socket of the same name", async () => {
+    mkdirSync(join(folder, "a"));
+    mkdirSync(join(folder, "b"));
+    symlinkSync(join(folder, "a"), join(folder, "link"));
+    const pid = await listenInChild(join(folder, "a/nri.sock"));
+    server = createServer().listen(join(folder, "b/nri.sock"));
+    await once(server, "listening");
+    expect(await findPeer(join(folder, "link/nri.sock"))).toMatchObject({ found: true, pid });
+    expect(await findPeer(join(folder, "b/nri.sock"))).toMatchObject({ found: true, pid: process.pid });
+  });
+
+  it("is not known where nobody listens", async () => {
+    const path = join(folder, "nri.sock");
+    expect(await findPeer(path)).toMatchObject({ found: false, reason: `there is no ${path}` });
+    writeFileSync(path, "");
+    expect(await findPeer(path)).toMatchObject({ found: false });
+  });
+});
+
+describe("the runtime's conf.json", () => {
+  let proc: FakeProc;
+  let own: string;
+  beforeEach(() => {
+    proc = new FakeProc();
+    own = join(folder, "conf.json");
+    writeFileSync(own, "{}");
+    mkdirSync(join(proc.root, "5/root/etc/nri"), { recursive: true });
+  });
+  afterEach(() => proc.remove());
+  const native = () => join(proc.root, "5/root/etc/nri/conf.json");
+
+  it("is ours when it is the same file", () => {
+    linkSync(own, native());
+    expect(sharesConfFile(5, own, proc.root).answer).toBe("yes");
+  });
+
+  it("is another when an installer has put a new one in the place of ours only", () => {
+    linkSync(own, native());
+    writeFileSync(`${own}.new`, "{}");
+    renameSync(`${own}.new`, own);
+    expect(sharesConfFile(5, own, proc.root)).toMatchObject({ answer: "no" });
+  });
+
+  it("is another when there is none", () => {
+    expect(sharesConfFile(5, own, proc.root)).toMatchObject({ answer: "no" });
+    rmSync(own);
+    expect(sharesConfFile(5, own, proc.root)).toMatchObject({ answer: "no" });
+  });
+
+  it("is not known without the runtime's process, or a look at its root", () => {
+    expect(sharesConfFile(undefined, own, proc.root).answer).toBe("unknown");
+    expect(sharesConfFile(6, own, proc.root).answer).toBe("unknown");
+  });
+});

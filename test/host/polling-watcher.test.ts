@@ -1,0 +1,111 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, describe, expect, it } from "vitest";
+import { createPollingWatcher } from "../../src/host/polling-watcher.js";
+import { identifyProcess, readMachine } from "../../src/host/process-identity.js";
+import type { ProcessWatcher } from "../../src/host/process-watcher.js";
+import { FakeProc } from "./fake-proc.js";
+
+const machine = readMachine("/proc");
+const openFiles = () => readdirSync("/proc/self/fd").length;
+
+describe("the watcher of processes", () => {
+  let watcher: ProcessWatcher = createPollingWatcher();
+  const children: ChildProcess[] = [];
+
+  function sleeper(): { child: ChildProcess; pid: number } {
+    const child = spawn("sleep", ["60"], { stdio: "ignore" });
+    children.push(child);
+    return { child, pid: child.pid ?? 0 };
+  }
+
+  afterEach(() => {
+    watcher.close();
+    for (const child of children.splice(0)) child.kill("SIGKILL");
+    watcher = createPollingWatcher();
+  });
+
+  it("tells of the end of a process within a second, once", async () => {
+    const { child, pid } = sleeper();
+    let ends = 0;
+    watcher.watch(identifyProcess(pid, machine), () => ends++);
+    await sleep(300);
+    expect(ends).toBe(0);
+    child.kill("SIGKILL");
+    await sleep(1000);
+    expect({ ends, size: watcher.size }).toEqual({ ends: 1, size: 0 });
+    await sleep(300);
+    expect(ends).toBe(1);
+  });
+
+  it("tells of one that is gone already, and of a pid that is another process's by now, but not within the call", async () => {
+    const { child, pid } = sleeper();
+    const identity = identifyProcess(pid, machine);
+    const ends: string[] = [];
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    watcher.watch({ ...identifyProcess(process.pid, machine), startTime: "1" }, () => ends.push("used again"));
+    watcher.watch(identity, () => ends.push("gone"));
+    expect(ends).toEqual([]);
+    await sleep(10);
+    expect(ends).toEqual(["used again", "gone"]);
+    expect(watcher.size).toBe(0);
+  });
+
+  it("stays with the process when another gets its pid", async () => {
+    const proc = new FakeProc();
+    proc.add({ pid: 10, startTime: "100" });
+    let ends = 0;
+    const own = createPollingWatcher({ procRoot: proc.root, intervalMs: 10 });
+    own.watch({ ...identifyProcess(10, readMachine(proc.root)), startTime: "100" }, () => ends++);
+    // An open file of the real /proc fails then; here it shows a zombie.
+    proc.add({ pid: 10, startTime: "100", state: "Z" });
+    await sleep(100);
+    own.close();
+    proc.remove();
+    expect(ends).toBe(1);
+  });
+
+  it("watches nothing that it cannot tell apart", async () => {
+    let ends = 0;
+    watcher.watch({ pid: 0, startTime: "1", bootId: "", pidNamespace: "" }, () => ends++);
+    watcher.watch({ pid: process.pid, startTime: undefined, bootId: "", pidNamespace: "" }, () => ends++);
+    await sleep(300);
+    expect({ ends, size: watcher.size }).toEqual({ ends: 0, size: 0 });
+  });
+
+  it("stops when told, also before the call back of one that was gone, and leaves no file open", async () => {
+    const files = openFiles();
+    const { child, pid } = sleeper();
+    let ends = 0;
+    const stop = watcher.watch(identifyProcess(pid, machine), () => ends++);
+    expect(openFiles()).toBe(files + 1);
+    stop();
+    stop();
+    const stopGone = watcher.watch({ ...identifyProcess(pid, machine), startTime: "1" }, () => ends++);
+    stopGone();
+    child.kill("SIGKILL");
+    await sleep(500);
+    expect(ends).toBe(0);
+    expect(openFiles()).toBe(files);
+  });
+
+  it("watches 500 at little cost, and tells of each", async () => {
+    const ended = new Set<number>();
+    const sleepers = Array.from({ length: 500 }, sleeper);
+    for (const { pid } of sleepers) watcher.watch(identifyProcess(pid, machine), () => ended.add(pid));
+    expect(watcher.size).toBe(500);
+    await sleep(200);
+    const before = process.cpuUsage();
+    await sleep(2000);
+    const { user, system } = process.cpuUsage(before);
+    // Measured: about 1 % of a core; the limit leaves room for a busy machine.
+    expect((user + system) / 2_000_000).toBeLessThan(0.1);
+    expect(ended.size).toBe(0);
+    for (const { child } of sleepers) child.kill("SIGKILL");
+    await sleep(1000);
+    expect(ended.size).toBe(500);
+  });
+});

@@ -1,27 +1,20 @@
 import { createBridge } from "./bridge.js";
-import { mergeConfig, pluginSettings } from "./config/merge.js";
+import { createChainRunner, type RunReport } from "./chain-runner.js";
+import { mergeConfig } from "./config/merge.js";
 import { parseConfig } from "./config/parse.js";
 import type { Config, PartialConfig } from "./config/schema.js";
 import { BridgeError, errorText } from "./errors.js";
 import type { Host } from "./host/host.js";
-import { planBudget } from "./legacy/budget.js";
-import { runChain } from "./legacy/chain.js";
+import { Breakers } from "./legacy/breaker.js";
 import { createConfFile } from "./legacy/conf-file.js";
-import { createEnvironment } from "./legacy/environment.js";
-import type { InvokeOutcome } from "./legacy/invoke.js";
+import { Observers } from "./legacy/observers.js";
 import type { Spawner } from "./legacy/spawner.js";
-import type { BridgeParts, ChainCall, RunChain } from "./lifecycle.js";
+import type { BridgeParts } from "./lifecycle.js";
 import type { Log } from "./logger.js";
 import type { PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
 import { Serial } from "./serial.js";
 import { createSpecSource } from "./spec-source.js";
 import { Memory } from "./state/memory.js";
-
-/** One plugin run with what it was for: what the log, `replay --json` and the timeline are told. */
-export interface RunReport {
-  readonly call: ChainCall;
-  readonly run: InvokeOutcome;
-}
 
 export interface ServiceOptions {
   /** Flags first, then environment. */
@@ -42,6 +35,8 @@ export interface ServiceOptions {
 export class Service {
   private readonly memory = new Memory();
   private readonly serial = new Serial();
+  private readonly breakers = new Breakers();
+  private readonly observers = new Observers();
 
   constructor(private readonly options: ServiceOptions) {}
 
@@ -57,13 +52,14 @@ export class Service {
     };
   }
 
-  /** Resolves when no plugin chain runs any more. */
-  idle(): Promise<void> {
-    return this.serial.idle();
+  /** Resolves when no plugin runs any more. */
+  async idle(): Promise<void> {
+    await this.serial.idle();
+    await this.observers.idle();
   }
 
   private buildBridge(configureText: string, runtime: RuntimeInfo): PluginHandlers {
-    const { flags, file, log, host } = this.options;
+    const { flags, file, log, host, environment, spawner, onRun } = this.options;
     let config: Config;
     try {
       config = mergeConfig(flags, file ?? parseConfig(configureText, "the text that Configure brought"));
@@ -81,72 +77,22 @@ export class Service {
         { ...config.annotations, crio, alias: crio && config.annotations.alias === "auto" },
         log,
       ),
-      runChain: this.chainRunner(config, runtime),
+      runChain: createChainRunner({
+        config,
+        requestTimeoutMs: runtime.requestTimeoutMs,
+        environment,
+        spawner,
+        breakers: this.breakers,
+        observers: this.observers,
+        log,
+        onRun,
+      }),
       memory: this.memory,
       serial: this.serial,
       log,
     };
     return createBridge(parts);
   }
-
-  private chainRunner(config: Config, runtime: RuntimeInfo): RunChain {
-    const { environment, spawner, log, onRun } = this.options;
-    const { pluginDirs, lookup, types, permissions } = config;
-    const environmentFor = (plugin: string) =>
-      createEnvironment({ base: environment, pluginDirs, ...pluginSettings(config, plugin).environment });
-    const path = createEnvironment({ base: environment, pluginDirs, pass: "all", set: {} }).PATH ?? "";
-    const context = { spawner, permissions, lookup: { pluginDirs, path, lookup, types }, environmentFor };
-    return async (call) => {
-      const callMs = Math.min(call.deadline.remainingMs(), runtime.requestTimeoutMs);
-      const { pod, container } = call.subject;
-      const fields = { event: call.event, state: call.request.state, id: call.request.id, pod, container };
-      const outcome = await runChain({
-        config: call.list,
-        request: call.request,
-        budget: planBudget(callMs, config),
-        policyFor: (plugin) => policyOf(config, plugin, call.request.state),
-        context: {
-          ...context,
-          onStderrLine: (plugin, line) => log.info({ ...fields, plugin, line }, "plugin's stderr"),
-        },
-      });
-      for (const run of outcome.runs) {
-        logRun(log, fields, run);
-        onRun?.({ call, run });
-      }
-      return { error: outcome.error?.text };
-    };
-  }
-}
-
-function policyOf(config: Config, plugin: string, state: string) {
-  const settings = pluginSettings(config, plugin);
-  const { onFailure, limits, timeoutMs, exitStatus, killChildren } = settings;
-  const policy = state === "delete" ? onFailure.delete : state === "update" ? onFailure.update : onFailure.create;
-  return {
-    onFailure: policy,
-    timeoutMs,
-    exitStatus,
-    killChildren,
-    limits: { stdoutBytes: limits.stdoutBytes, stderrLines: limits.stderrLinesPerRun },
-  };
-}
-
-function logRun(log: Log, fields: object, run: InvokeOutcome): void {
-  const { plugin, path, outcome, durationMs, exitCode, signal, error, hint, shadowed, survivors } = run;
-  const about = {
-    ...fields,
-    plugin,
-    path,
-    outcome,
-    durationMs: Math.round(durationMs * 1000) / 1000,
-    exitCode,
-    signal,
-  };
-  if (shadowed.length > 0) log.warn({ plugin, path, shadowed }, "another executable has this plugin's name");
-  if (survivors.length > 0) log.info({ ...about, survivors }, "a plugin left processes running");
-  if (error === null) log.info(about, "plugin ran");
-  else log.warn({ ...about, error, ...(hint === null ? {} : { hint }) }, "plugin failed");
 }
 
 /** What serves a runtime whose configuration for us cannot be used: failing by policy, never by going away. */

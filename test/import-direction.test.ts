@@ -27,16 +27,20 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   v01: { rooms: ["gojson", "oci", "errors"], npm: [] },
   translate: { rooms: ["v01", "nri", "oci", "gojson", "errors", "nearest"], npm: [] },
   cgroup: { rooms: ["oci", "errors"], npm: ["node:fs"] },
-  host: { rooms: ["oci", "errors", "deadline"], npm: ["node:fs"] },
+  host: { rooms: ["oci", "errors", "deadline"], npm: ["node:fs", "node:timers"] },
   legacy: {
     rooms: ["v01", "gojson", "cgroup", "host", "errors", "deadline"],
     npm: ["execa", "node:fs", "node:net", "node:path", "node:child_process", "node:os", "node:timers"],
   },
-  state: { rooms: ["v01", "translate", "host", "errors", "deadline"], npm: ["node:fs"] },
+  state: {
+    rooms: ["v01", "translate", "host", "gojson", "oci", "errors", "deadline"],
+    npm: ["node:fs", "node:path", "node:crypto", "node:net", "node:zlib", "node:timers"],
+  },
   config: { rooms: ["errors", "nearest"], npm: ["zod", "yaml"] },
   log: { rooms: ["logger"], npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"] },
   serial: { rooms: [], npm: [] },
   "spec-source": { rooms: ["host", "logger", "oci", "translate", "v01", "errors"], npm: [] },
+  "chain-runner": { rooms: ["config", "legacy", "lifecycle", "logger"], npm: [] },
   lifecycle: {
     rooms: [
       "config",

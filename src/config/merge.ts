@@ -27,6 +27,8 @@ export interface PluginSettings
     Config,
     "states" | "onFailure" | "timeoutMs" | "exitStatus" | "killChildren" | "limits" | "environment"
   > {
+  readonly async: boolean;
+  readonly breaker: { readonly failures: number; readonly pauseMs: number } | null;
   /** Event to state, beside the plugin's own states. */
   readonly events: Readonly<Record<string, string | undefined>>;
 }
@@ -42,6 +44,8 @@ export function pluginSettings(config: Config, type: string): PluginSettings {
     killChildren: own?.killChildren ?? config.killChildren,
     limits: layered(config.limits, own?.limits),
     environment: layered(config.environment, own?.environment),
+    async: own?.async ?? false,
+    breaker: own?.breaker ?? null,
     events: own?.events ?? {},
   };
 }

@@ -133,6 +133,18 @@ export const configSchema = z.strictObject({
       z
         .strictObject({
           ...perPlugin,
+          async: z
+            .boolean()
+            .describe(
+              "an observer: the event is answered at once, and the plugin runs on for up to its timeoutMs (10 s)",
+            ),
+          breaker: z
+            .strictObject({
+              failures: z.int().min(1).max(1000).describe("so many failures in a row stop it from being run"),
+              pauseMs: milliseconds.min(100).describe("until it is tried again"),
+            })
+            .nullable()
+            .describe("leave a plugin alone that keeps failing"),
           events: z
             .partialRecord(z.enum(extraEvents), z.string().min(1))
             .describe("further events that the plugin is run for, with the state that it is then given"),

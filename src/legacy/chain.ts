@@ -25,14 +25,14 @@ export interface ChainOptions {
   readonly context: InvokeContext;
   /** What plugins have answered for this request before: the results of an earlier phase. */
   readonly earlierResults?: readonly Result[];
-  /** Gets the run of each observer, which goes on after the chain has ended. It never rejects. */
-  readonly onAsyncRun?: (run: Promise<InvokeOutcome>) => void;
+  /** Starts the run of an observer when it is its turn, and may do so after the chain has ended. It never rejects. */
+  readonly observe?: (start: () => Promise<InvokeOutcome>) => void;
 }
 
 export interface ChainOutcome {
   /** What the plugins of this chain answered, in order, without those that failed. */
   readonly results: readonly Result[];
-  /** Every plugin that was tried, in order; an observer's run goes to `onAsyncRun`. */
+  /** Every plugin that was tried, in order; an observer's run goes to `observe`. */
   readonly runs: readonly InvokeOutcome[];
   /** The failure that is the call's answer. `text`: `plugin: <type>: <why>`, as containerd 1.6 had it. */
   readonly error: { readonly plugin: string; readonly text: string } | null;
@@ -50,20 +50,20 @@ export async function runChain(options: ChainOptions): Promise<ChainOutcome> {
   const runs: InvokeOutcome[] = [];
   for (const plugin of config.plugins) {
     const policy = policyFor(plugin.type);
-    const running = runPlugin(plugin, spliceRequest(body, plugin.conf, formatted), policy, options);
+    const text = spliceRequest(body, plugin.conf, formatted);
     if (policy.async) {
-      options.onAsyncRun?.(running);
+      options.observe?.(() => runPlugin(plugin, text, policy, options));
       continue;
     }
-    const run = await running;
+    const run = await runPlugin(plugin, text, policy, options);
     runs.push(run);
     if (run.result !== undefined) {
       results.push(run.result);
       formatted.push(formatResult(run.result));
     }
     if (run.error === null || policy.onFailure === "continue") continue;
-    const text = formatChainError(plugin.type, run.error);
-    return { results, runs, error: policy.onFailure === "fail" ? { plugin: plugin.type, text } : null };
+    const failure = formatChainError(plugin.type, run.error);
+    return { results, runs, error: policy.onFailure === "fail" ? { plugin: plugin.type, text: failure } : null };
   }
   return { results, runs, error: null };
 }

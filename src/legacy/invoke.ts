@@ -64,6 +64,8 @@ export interface InvokeContext {
   /** Each line on a plugin's stderr, when it comes. */
   readonly onStderrLine?: (plugin: string, line: string) => void;
   readonly signal?: AbortSignal;
+  /** Why a plugin is not to be started at this moment; null when it may. */
+  readonly refusal?: (plugin: string) => string | null;
 }
 
 /** What one plugin is allowed. */
@@ -85,6 +87,8 @@ export interface Invocation {
 /** Runs `<plugin> invoke` with the request on its stdin. A failure is a value. */
 export async function invokePlugin(invocation: Invocation, context: InvokeContext): Promise<InvokeOutcome> {
   const { plugin, budget, policy } = invocation;
+  const refusal = context.refusal?.(plugin) ?? null;
+  if (refusal !== null) return notRun(invocation, { outcome: "skipped", error: refusal });
   const found = findPlugin(plugin, context.lookup);
   if (!found.ok) {
     return notRun(invocation, { outcome: found.reason, error: found.error, hint: found.hint });

@@ -1,6 +1,7 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { RunReport } from "../chain-runner.js";
 import type { PartialConfig } from "../config/schema.js";
 import { Deadline } from "../deadline.js";
 import { BridgeError } from "../errors.js";
@@ -11,7 +12,7 @@ import { decodeEvent, type NriEvent } from "../nri/event-request.js";
 import { createRuntime, type Dialect } from "../nri/runtime.js";
 import { decodeEventResponse, type RawOutcome, type RuntimePlugin } from "../nri/runtime-plugin.js";
 import { PluginStub } from "../nri/stub.js";
-import { type RunReport, Service } from "../service.js";
+import { Service } from "../service.js";
 import type { Case, RecordedEvent } from "./case.js";
 import { createUndo } from "./undo.js";
 

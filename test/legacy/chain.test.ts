@@ -128,7 +128,7 @@ describe.each(spawners)("runChain by the $name spawner", ({ create }) => {
     const began = performance.now();
     const { results, runs } = await chain.run({
       policies: { observer: { async: true } },
-      onAsyncRun: (run) => observed.push(run),
+      observe: (start) => observed.push(start()),
     });
     expect(performance.now() - began).toBeLessThan(450);
     expect(runs.map(({ plugin }) => plugin)).toEqual(["two"]);

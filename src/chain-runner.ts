@@ -1,0 +1,117 @@
+import { type PluginSettings, pluginSettings } from "./config/merge.js";
+import type { Config } from "./config/schema.js";
+import type { Breakers } from "./legacy/breaker.js";
+import { planBudget } from "./legacy/budget.js";
+import { type PluginPolicy, runChain } from "./legacy/chain.js";
+import { createEnvironment, searchPath } from "./legacy/environment.js";
+import type { InvokeContext, InvokeOutcome } from "./legacy/invoke.js";
+import type { Observers } from "./legacy/observers.js";
+import type { Spawner } from "./legacy/spawner.js";
+import type { ChainCall, RunChain } from "./lifecycle.js";
+import type { Log } from "./logger.js";
+
+/** One plugin run with what it was for: what the log, `replay --json` and the timeline are told. */
+export interface RunReport {
+  readonly call: ChainCall;
+  readonly run: InvokeOutcome;
+}
+
+export interface ChainRunnerOptions {
+  readonly config: Config;
+  /** How long the runtime waits for an answer, in milliseconds; Infinity when it never said. */
+  readonly requestTimeoutMs: number;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly spawner: Spawner;
+  readonly breakers: Breakers;
+  readonly observers: Observers;
+  readonly log: Log;
+  readonly onRun: ((report: RunReport) => void) | undefined;
+}
+
+/** Runs chains as the configuration says: budget, policy, environment and breaker of each plugin, and the log. */
+export function createChainRunner(options: ChainRunnerOptions): RunChain {
+  const { config, environment, spawner, breakers, observers, log, onRun } = options;
+  const { pluginDirs, lookup, types, permissions } = config;
+  const settings = remember((plugin) => pluginSettings(config, plugin));
+  const environmentFor = remember((plugin) =>
+    createEnvironment({ base: environment, pluginDirs, ...settings(plugin).environment }),
+  );
+  const path = searchPath(environment.PATH, pluginDirs);
+
+  return async (call) => {
+    const { pod, container } = call.subject;
+    const fields = { event: call.event, state: call.request.state, id: call.request.id, pod, container };
+    const refused = new Set<string>();
+    const context: InvokeContext = {
+      spawner,
+      permissions,
+      lookup: { pluginDirs, path, lookup, types },
+      environmentFor,
+      onStderrLine: (plugin, line) => log.info({ ...fields, plugin, line }, "plugin's stderr"),
+      refusal: (plugin) => {
+        const refusal = breakers.refusal(plugin, settings(plugin).breaker);
+        if (refusal !== null) refused.add(plugin);
+        return refusal;
+      },
+    };
+    const ended = (run: InvokeOutcome) => {
+      logRun(log, fields, run);
+      if (!refused.has(run.plugin) && breakers.record(run.plugin, run.error !== null, settings(run.plugin).breaker)) {
+        log.warn({ plugin: run.plugin, breaker: breakers.stateOf(run.plugin) }, "a plugin's breaker changed");
+      }
+      onRun?.({ call, run });
+    };
+    const outcome = await runChain({
+      config: call.list,
+      request: call.request,
+      budget: planBudget(Math.min(call.deadline.remainingMs(), options.requestTimeoutMs), config),
+      policyFor: (plugin) => policyOf(settings(plugin), call.request.state),
+      context,
+      observe: (start) => {
+        const taken = observers.run(call.request.id, async () => ended(await start()));
+        if (!taken) log.error(fields, "an observer's run is dropped: too many wait already");
+      },
+    });
+    for (const run of outcome.runs) ended(run);
+    return { error: outcome.error?.text };
+  };
+}
+
+function policyOf(settings: PluginSettings, state: string): PluginPolicy {
+  const { onFailure, limits, timeoutMs, exitStatus, killChildren, async } = settings;
+  return {
+    onFailure: state === "delete" ? onFailure.delete : state === "update" ? onFailure.update : onFailure.create,
+    timeoutMs,
+    exitStatus,
+    killChildren,
+    async,
+    limits: { stdoutBytes: limits.stdoutBytes, stderrLines: limits.stderrLinesPerRun },
+  };
+}
+
+function logRun(log: Log, fields: object, run: InvokeOutcome): void {
+  const { plugin, path, outcome, durationMs, exitCode, signal, error, hint, shadowed, survivors } = run;
+  const about = {
+    ...fields,
+    plugin,
+    path,
+    outcome,
+    durationMs: Math.round(durationMs * 1000) / 1000,
+    exitCode,
+    signal,
+  };
+  if (shadowed.length > 0) log.warn({ plugin, path, shadowed }, "another executable has this plugin's name");
+  if (survivors.length > 0) log.info({ ...about, survivors }, "a plugin left processes running");
+  if (error === null) log.info(about, "plugin ran");
+  else log.warn({ ...about, error, ...(hint === null ? {} : { hint }) }, "plugin failed");
+}
+
+/** Asks once for each key; the keys are the plugin types of conf.json, which are few. */
+function remember<T>(ask: (key: string) => T): (key: string) => T {
+  const known = new Map<string, T>();
+  return (key) => {
+    const value = known.get(key) ?? ask(key);
+    if (known.size < 1000) known.set(key, value);
+    return value;
+  };
+}

@@ -1,0 +1,62 @@
+/** How much the runs that nobody waits for may be, all together. */
+export interface ObserverLimits {
+  readonly running: number;
+  readonly waiting: number;
+}
+
+export const defaultObserverLimits: ObserverLimits = { running: 32, waiting: 1000 };
+
+/**
+ * The runs of observers (`async: true`): in order for each pod or container, side by side for different ones, and never
+ * more than the limits, so that a slow observer cannot fill the node.
+ */
+export class Observers {
+  private readonly queues = new Map<string, (() => Promise<unknown>)[]>();
+  private running = 0;
+  private waiting = 0;
+  private readonly ready: string[] = [];
+  private idleListeners: (() => void)[] = [];
+
+  constructor(private readonly limits: ObserverLimits = defaultObserverLimits) {}
+
+  /** Takes a run in; false when too many wait already, and this one is dropped. A run never rejects. */
+  run(id: string, start: () => Promise<unknown>): boolean {
+    if (this.waiting >= this.limits.waiting) return false;
+    this.waiting += 1;
+    const queue = this.queues.get(id);
+    if (queue !== undefined) queue.push(start);
+    else {
+      this.queues.set(id, [start]);
+      this.ready.push(id);
+    }
+    this.startReady();
+    return true;
+  }
+
+  /** Resolves when nothing runs or waits. */
+  idle(): Promise<void> {
+    if (this.running === 0 && this.waiting === 0) return Promise.resolve();
+    return new Promise((resolve) => this.idleListeners.push(resolve));
+  }
+
+  private startReady(): void {
+    while (this.running < this.limits.running) {
+      const id = this.ready.shift();
+      if (id === undefined) return;
+      const start = this.queues.get(id)?.shift();
+      if (start === undefined) continue;
+      this.waiting -= 1;
+      this.running += 1;
+      void start().finally(() => this.ended(id));
+    }
+  }
+
+  private ended(id: string): void {
+    this.running -= 1;
+    // The id becomes ready again only now: its runs are in order.
+    if ((this.queues.get(id)?.length ?? 0) > 0) this.ready.push(id);
+    else this.queues.delete(id);
+    this.startReady();
+    if (this.running === 0 && this.waiting === 0) for (const listener of this.idleListeners.splice(0)) listener();
+  }
+}

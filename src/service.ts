@@ -12,6 +12,7 @@ import type { Spawner } from "./legacy/spawner.js";
 import type { BridgeParts } from "./lifecycle.js";
 import type { Log } from "./logger.js";
 import type { PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
+import type { ConfigureRequest } from "./nri/types.js";
 import { Serial } from "./serial.js";
 import { createSpecSource } from "./spec-source.js";
 import { Memory } from "./state/memory.js";
@@ -28,28 +29,50 @@ export interface ServiceOptions {
   readonly onRun?: (report: RunReport) => void;
 }
 
+/** What a runtime said when it configured us: what a bridge is built from beside our own settings. */
+interface Configured {
+  readonly request: ConfigureRequest;
+  readonly runtime: RuntimeInfo;
+}
+
 /**
  * The bridge as a node runs it: built from its configuration when the runtime configures us, and built anew with what it
- * remembers when the connection is.
+ * remembers when the connection or the configuration is.
  */
 export class Service {
   private readonly memory = new Memory();
   private readonly serial = new Serial();
   private readonly breakers = new Breakers();
   private readonly observers = new Observers();
+  private bridge: PluginHandlers = { configure: () => [] };
+  private file: PartialConfig | undefined;
+  private configured: Configured | undefined;
 
-  constructor(private readonly options: ServiceOptions) {}
+  constructor(private readonly options: ServiceOptions) {
+    this.file = options.file;
+  }
 
-  /** The handlers for the stub. They hand on to the bridge of the latest Configure. */
+  /** The handlers for the stub. They hand on to the bridge of the moment. */
   get handlers(): PluginHandlers {
-    let bridge: PluginHandlers = { configure: () => [] };
     return {
-      ...handOn(() => bridge),
+      ...handOn(() => this.bridge),
       configure: (request, runtime) => {
-        bridge = this.buildBridge(request.config, runtime);
-        return bridge.configure(request, runtime);
+        this.configured = { request, runtime };
+        this.bridge = this.buildBridge(this.configured);
+        return this.bridge.configure(request, runtime);
       },
     };
+  }
+
+  /** Takes another configuration file's content, whole. Gives whether the runtime has to be asked for other events. */
+  async reload(file: PartialConfig): Promise<{ readonly eventsChanged: boolean }> {
+    this.file = file;
+    if (this.configured === undefined) return { eventsChanged: false };
+    const { request, runtime } = this.configured;
+    const before = new Set(await this.bridge.configure(request, runtime));
+    this.bridge = this.buildBridge(this.configured);
+    const after = new Set(await this.bridge.configure(request, runtime));
+    return { eventsChanged: before.size !== after.size || [...after].some((event) => !before.has(event)) };
   }
 
   /** Resolves when no plugin runs any more. */
@@ -58,11 +81,11 @@ export class Service {
     await this.observers.idle();
   }
 
-  private buildBridge(configureText: string, runtime: RuntimeInfo): PluginHandlers {
-    const { flags, file, log, host, environment, spawner, onRun } = this.options;
+  private buildBridge({ request, runtime }: Configured): PluginHandlers {
+    const { flags, log, host, environment, spawner, onRun } = this.options;
     let config: Config;
     try {
-      config = mergeConfig(flags, file ?? parseConfig(configureText, "the text that Configure brought"));
+      config = mergeConfig(flags, this.file ?? parseConfig(request.config, "the text that Configure brought"));
     } catch (error) {
       // An exit here would take containerd 1.7 down with it when it launched us (PROTOCOL: launched plugins).
       log.error({ error: errorText(error) }, "the bridge's configuration is wrong: no plugin runs, creates fail");

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { mergeConfig } from "../config/merge.js";
 import type { PartialConfig } from "../config/schema.js";
+import { errorText } from "../errors.js";
 import { createNodeHost } from "../host/node-host.js";
 import { createPortableSpawner } from "../legacy/portable-spawner.js";
 import { openLogDestination } from "../log/destination.js";
@@ -10,7 +11,7 @@ import { launchedSocket, type PluginIdentity, resolveIdentity } from "../nri/ide
 import { PluginStub, type StubEnd } from "../nri/stub.js";
 import { Service } from "../service.js";
 import { version } from "../version.js";
-import { addConfigFlags, configLayers } from "./config-flags.js";
+import { addConfigFlags, configLayers, readConfigFile } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 
@@ -24,11 +25,19 @@ export function addRunCommand(program: Command, io: CliIo, done: Done): void {
     .option("--once", "end when the runtime cannot be reached or the connection is lost, instead of trying again");
   addConfigFlags(command).action(async (options: Record<string, unknown>) => {
     const { flags, file } = configLayers(options);
-    done(await run(io, flags, file, options.once === true));
+    const configFile = typeof options.config === "string" ? options.config : undefined;
+    done(await run(io, { flags, file, configFile, once: options.once === true }));
   });
 }
 
-async function run(io: CliIo, flags: PartialConfig, file: PartialConfig | undefined, once: boolean): Promise<ExitCode> {
+interface RunOptions {
+  readonly flags: PartialConfig;
+  readonly file: PartialConfig | undefined;
+  readonly configFile: string | undefined;
+  readonly once: boolean;
+}
+
+async function run(io: CliIo, { flags, file, configFile, once }: RunOptions): Promise<ExitCode> {
   const config = mergeConfig(flags, file ?? {});
   const log = createLog(config.log.level, openLogDestination(config.log.output));
   const fd = launchedSocket(io.environment);
@@ -46,9 +55,29 @@ async function run(io: CliIo, flags: PartialConfig, file: PartialConfig | undefi
     { version, node: process.version, ...identity, mode: fd === undefined ? "external" : "launched" },
     "starting",
   );
-  const stopListening = onSignals(["SIGTERM", "SIGINT"], (signal) => {
+  const stop = (signal: string) => {
     log.info({ signal }, "stopping: what runs is finished first");
     void withinMs(finishMs, service.idle()).then(() => stub.close());
+  };
+  const reload = async () => {
+    if (configFile === undefined) {
+      log.warn({}, "there is no configuration file to read again: start with --config");
+      return;
+    }
+    try {
+      const { eventsChanged } = await service.reload(readConfigFile(configFile));
+      log.info({ file: configFile, eventsChanged }, "the configuration is read again");
+      if (!eventsChanged) return;
+      if (fd === undefined) stub.reregister();
+      else log.warn({}, "the new configuration needs other events: restart the runtime, which launched the bridge");
+    } catch (error) {
+      log.error({ file: configFile, error: errorText(error) }, "the configuration is wrong: the last good one stays");
+    }
+  };
+  const stopListening = onSignals({
+    SIGTERM: () => stop("SIGTERM"),
+    SIGINT: () => stop("SIGINT"),
+    SIGHUP: () => void reload(),
   });
   try {
     const end = await stub.run();
@@ -92,10 +121,11 @@ function logEnd(log: Log, end: StubEnd): void {
   else log.error(fields, "stopped");
 }
 
-function onSignals(signals: readonly NodeJS.Signals[], listener: (signal: NodeJS.Signals) => void): () => void {
-  for (const signal of signals) process.once(signal, listener);
+function onSignals(listeners: Readonly<Partial<Record<NodeJS.Signals, () => void>>>): () => void {
+  const names: NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGHUP"];
+  for (const name of names) if (listeners[name] !== undefined) process.on(name, listeners[name]);
   return () => {
-    for (const signal of signals) process.off(signal, listener);
+    for (const name of names) if (listeners[name] !== undefined) process.off(name, listeners[name]);
   };
 }
 

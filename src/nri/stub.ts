@@ -49,6 +49,7 @@ export class PluginStub {
   private readonly abort = new AbortController();
   private readonly clock: Clock;
   private session: Session | undefined;
+  private reregistering = false;
 
   constructor(private readonly options: StubOptions) {
     this.clock = options.clock ?? monotonicClock;
@@ -77,6 +78,12 @@ export class PluginStub {
     }
   }
 
+  /** Registers anew at once, for another event mask. Only where the runtime did not launch us: it would not again. */
+  reregister(): void {
+    this.reregistering = this.session !== undefined;
+    this.session?.close();
+  }
+
   /** Ends the run: { kind: "aborted" }. */
   close(): void {
     this.abort.abort();
@@ -95,6 +102,11 @@ export class PluginStub {
     for (;;) {
       const startedAt = this.clock();
       const end = await this.runOnce();
+      if (this.reregistering && !this.abort.signal.aborted) {
+        this.reregistering = false;
+        log.info({}, "registering anew");
+        continue;
+      }
       // What a new connection would not mend.
       if (end.kind === "aborted" || end.kind === "refused" || end.kind === "misconfigured") return end;
       const delayMs = Math.round(backoff.nextDelayMs(end.kind === "connect-failed" ? 0 : this.clock() - startedAt));

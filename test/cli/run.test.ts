@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -129,6 +129,66 @@ describe("run, connected to a runtime's socket", () => {
     const { stderr } = await running.ended;
     expect(stderr).toContain('"plugin ran"');
     expect(stderr).not.toContain("s3cret");
+  });
+});
+
+describe("run, on signals", () => {
+  async function withConfig(text: string) {
+    const config = join(folder, "bridge.yaml");
+    writeFileSync(config, text);
+    const runtime = await listen();
+    const running = start("--config", config);
+    const plugin = await runtime.accept(Deadline.after(10_000));
+    return { config, runtime, running, plugin };
+  }
+
+  it("takes a changed configuration on SIGHUP, and registers anew when it needs other events", async () => {
+    const { config, runtime, running, plugin } = await withConfig("");
+    expect(plugin.subscribedTo("UpdateContainer")).toBe(false);
+    writeFileSync(config, "states: [create, update, delete]\n");
+    running.child.kill("SIGHUP");
+    const again = await runtime.accept(Deadline.after(10_000));
+    expect(again.subscribedTo("UpdateContainer")).toBe(true);
+  });
+
+  it("keeps the connection on SIGHUP when the events stay the same", async () => {
+    const { config, running, plugin } = await withConfig("");
+    writeFileSync(config, "timeoutMs: 500\n");
+    running.child.kill("SIGHUP");
+    await running.stderrMatches(/the configuration is read again/);
+    expect(plugin.closed).toBe(false);
+  });
+
+  it("keeps the last good configuration on SIGHUP when the file is wrong, and says why", async () => {
+    const { config, running, plugin } = await withConfig("onFailure: {create: ignore}\n");
+    writeFileSync(config, "onFailure: {create: sometimes}\n");
+    running.child.kill("SIGHUP");
+    await running.stderrMatches(
+      /"onFailure.create\\" is \\"sometimes\\", expected fail or ignore or continue.*the last good one stays/,
+    );
+    writeFileSync(confFile, '{"version":"0.1","plugins":[{"type":"missing"}]}');
+    const [run] = basic.events;
+    if (run === undefined) throw new Error("the case holds no events");
+    expect((await plugin.raw(run.method, run.payload, {})).error).toBeUndefined();
+  });
+
+  it("finishes on SIGTERM what runs, and answers it", async () => {
+    const bin = join(folder, "bin");
+    mkdirSync(bin);
+    symlinkSync(join(plugins, "noop"), join(bin, "slow"));
+    writeFileSync(join(bin, "slow.plan"), "read\nstderr begun\nwait 0.7\nanswer\n");
+    writeFileSync(confFile, '{"version":"0.1","plugins":[{"type":"slow"}]}');
+    const runtime = await listen();
+    const running = start("--bin-dir", bin);
+    const plugin = await runtime.accept(Deadline.after(10_000));
+    const [run] = basic.events;
+    if (run === undefined) throw new Error("the case holds no events");
+    const answer = plugin.raw(run.method, run.payload, { timeoutNano: 5_000_000_000n });
+    await running.stderrMatches(/begun/);
+    running.child.kill("SIGTERM");
+    expect(await answer).toMatchObject({ dropped: false });
+    expect((await answer).error).toBeUndefined();
+    expect((await running.ended).code).toBe(0);
   });
 });
 

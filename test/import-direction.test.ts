@@ -78,6 +78,10 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     npm: [],
   },
   service: { rooms: "*", npm: [] },
+  conformance: {
+    rooms: ["v01", "legacy", "gojson", "errors"],
+    npm: ["node:fs", "node:os", "node:path"],
+  },
   replay: { rooms: "*", npm: "*" },
   cli: { rooms: "*", npm: "*" },
   main: { rooms: "*", npm: "*" },

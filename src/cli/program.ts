@@ -1,7 +1,8 @@
 import { Command, CommanderError } from "commander";
-import { nearestName } from "../nearest.js";
 import { BridgeError, errorText } from "../errors.js";
+import { nearestName } from "../nearest.js";
 import { version } from "../version.js";
+import { addConformanceCommand } from "./conformance.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import { addReplayCommand } from "./replay.js";
 import { addRunCommand } from "./run.js";
@@ -60,6 +61,7 @@ function createProgram(io: CliIo, done: Done): Command {
   addRunCommand(program, io, done);
   addSimulateCommand(program, io, done);
   addReplayCommand(program, io, done);
+  addConformanceCommand(program, io, done);
   addVersionCommand(program, io);
   return program;
 }

@@ -1,0 +1,120 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join, resolve } from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import { type ConformanceCase, createCases } from "../conformance/cases.js";
+import { makeCgroupFiles } from "../conformance/file-tree.js";
+import { confOf, withConfKey } from "../conformance/plugin-conf.js";
+import { recordedContainer, recordedSandbox } from "../conformance/recorded-requests.js";
+import { type CaseReport, runCases } from "../conformance/run-cases.js";
+import { formatRow, formatSummary } from "../conformance/table.js";
+import { BridgeError, errorText } from "../errors.js";
+import { findPermissionFault } from "../legacy/permissions.js";
+import { createPortableSpawner } from "../legacy/portable-spawner.js";
+import { nearestName } from "../nearest.js";
+import { type CliIo, exitCodes } from "./io.js";
+import type { Done } from "./program.js";
+
+/** Above the highest pid that Linux gives (PID_MAX_LIMIT, 2^22): a plugin that acts on it meets no stranger. */
+const noProcess = 4_194_305;
+
+interface Options {
+  readonly plugin: string;
+  readonly conf?: string;
+  readonly pid: number;
+  readonly case?: readonly string[];
+  readonly watch?: string;
+  readonly cgroupConf?: string;
+  readonly json?: boolean;
+}
+
+export function addConformanceCommand(program: Command, io: CliIo, done: Done): void {
+  program
+    .command("conformance")
+    .description("try a legacy plugin with every kind of request: does it answer, in time, and leave nothing behind")
+    .requiredOption("--plugin <path>", "the executable")
+    .option("--conf <file>", "a conf.json: the plugin gets the conf that stands there for its type")
+    .option(
+      "--pid <pid>",
+      "a process for the requests to name; without it they name none that exists",
+      parsePid,
+      noProcess,
+    )
+    .option("--case <name>", "only this case; may be given again", (name: string, before: string[] = []) => [
+      ...before,
+      name,
+    ])
+    .option("--watch <dir>", "tell which files below this directory the plugin changes")
+    .option(
+      "--cgroup-conf <key>",
+      "make scratch cgroups, tell the plugin their root by this key of its conf, and watch them",
+    )
+    .option("--json", "one JSON object")
+    .action(async (options: Options) => {
+      const scratch = mkdtempSync(join(tmpdir(), "nri-v01-bridge-cgroups-"));
+      const spawner = createPortableSpawner();
+      try {
+        const reports = await runCases({ ...plan(options, scratch, io), spawner, onReport: onReport(options, io) });
+        if (options.json) io.stdout(`${JSON.stringify({ plugin: resolve(options.plugin), cases: reports })}\n`);
+        else io.stdout(formatSummary(reports));
+        done(reports.every(({ ok }) => ok) ? exitCodes.done : exitCodes.faults);
+      } finally {
+        await spawner.close();
+        rmSync(scratch, { recursive: true, force: true });
+      }
+    });
+}
+
+function plan(options: Options, scratch: string, io: CliIo) {
+  const plugin = resolve(options.plugin);
+  if (!existsSync(plugin) || !statSync(plugin).isFile()) {
+    throw new BridgeError("USAGE", `--plugin: ${plugin} is no file; name the plugin's executable`);
+  }
+  const fault = findPermissionFault(plugin);
+  if (fault !== null) io.stderr(`nri-v01-bridge: on a node this plugin would be refused: ${fault}\n`);
+  const { pid, cgroupConf, watch } = options;
+  let conf = options.conf === undefined ? undefined : confOf(readFile(options.conf), options.conf, basename(plugin));
+  if (cgroupConf !== undefined) conf = withConfKey(conf, cgroupConf, scratch);
+  const cases = chooseCases(createCases({ pid, conf }), options.case);
+  const watched = [...(watch === undefined ? [] : [resolve(watch)]), ...(cgroupConf === undefined ? [] : [scratch])];
+  const paths = [recordedSandbox(pid), recordedContainer(pid)].map(({ spec }) => spec.cgroupsPath);
+  // Made anew for each case, so that each shows what it changed.
+  const prepare = () => {
+    if (cgroupConf !== undefined) for (const path of paths) makeCgroupFiles(scratch, path);
+  };
+  return { plugin, cases, watched, prepare, environment: io.environment };
+}
+
+function chooseCases(
+  all: readonly ConformanceCase[],
+  names: readonly string[] | undefined,
+): readonly ConformanceCase[] {
+  const known = all.map(({ name }) => name);
+  for (const name of names ?? []) {
+    if (known.includes(name)) continue;
+    const nearest = nearestName(name, known);
+    const hint = nearest === undefined ? `the cases are ${known.join(", ")}` : `did you mean "${nearest}"?`;
+    throw new BridgeError("USAGE", `--case: there is no case "${name}"; ${hint}`);
+  }
+  return names === undefined ? all : all.filter(({ name }) => names.includes(name));
+}
+
+function onReport({ json }: Options, io: CliIo): (report: CaseReport) => void {
+  const width = Math.max(...createCases({ pid: 0, conf: undefined }).map(({ name }) => name.length));
+  return (report) => {
+    if (!json) io.stdout(formatRow(report, width));
+  };
+}
+
+function parsePid(text: string): number {
+  if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError("the number of a process is expected.");
+  return Number(text);
+}
+
+function readFile(file: string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new BridgeError("USAGE", `--conf: ${errorText(error)}`);
+  }
+}

@@ -1,0 +1,71 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { BridgeError, errorText } from "../errors.js";
+
+/** Files by their path below the root, with something that changes when they do. */
+export type FileTree = ReadonlyMap<string, string>;
+
+/** A directory of more files than this is no place to watch. */
+const maxFiles = 10_000;
+/** Up to this size a file's content is compared; above, its size and time. */
+const maxContentBytes = 64 * 1024;
+
+/** @throws BridgeError USAGE when the directory cannot be read, or holds too much */
+export function readFileTree(root: string): FileTree {
+  const files = new Map<string, string>();
+  try {
+    readInto(files, root, root);
+  } catch (error) {
+    if (error instanceof BridgeError) throw error;
+    throw new BridgeError("USAGE", `--watch: ${errorText(error)}`);
+  }
+  return files;
+}
+
+function readInto(files: Map<string, string>, root: string, folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) readInto(files, root, path);
+    else if (entry.isFile()) files.set(relative(root, path), readContent(path));
+    if (files.size > maxFiles) {
+      throw new BridgeError("USAGE", `--watch: ${root} holds more than ${maxFiles} files; name a smaller directory`);
+    }
+  }
+}
+
+function readContent(path: string): string {
+  const { size, mtimeMs } = statSync(path);
+  return size > maxContentBytes ? `${size} bytes at ${mtimeMs}` : readFileSync(path, "latin1");
+}
+
+/** One line for each file that differs: `name: 50000 -> -1`, or `name: changed` where the content says little. */
+export function compareTrees(before: FileTree, after: FileTree): string[] {
+  const changes: string[] = [];
+  for (const path of new Set([...before.keys(), ...after.keys()])) {
+    const [was, is] = [before.get(path), after.get(path)];
+    if (was === is) continue;
+    if (was === undefined) changes.push(`${path}: new`);
+    else if (is === undefined) changes.push(`${path}: removed`);
+    else changes.push(isShort(was) && isShort(is) ? `${path}: ${was.trim()} -> ${is.trim()}` : `${path}: changed`);
+  }
+  return changes.toSorted();
+}
+
+function isShort(content: string): boolean {
+  return /^[ -~]{1,40}\n?$/.test(content);
+}
+
+/** Makes plain files where a plugin with cgroup v1 in mind looks for those of a pod or container. */
+export function makeCgroupFiles(root: string, cgroupsPath: string): void {
+  for (const [controller, files] of Object.entries(cgroupFiles)) {
+    const folder = join(root, controller, cgroupsPath);
+    mkdirSync(folder, { recursive: true });
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), `${content}\n`);
+  }
+}
+
+const cgroupFiles = {
+  cpu: { "cpu.cfs_quota_us": "50000", "cpu.cfs_period_us": "100000", "cpu.shares": "2" },
+  memory: { "memory.limit_in_bytes": "134217728", "memory.swappiness": "60" },
+  cpuset: { "cpuset.cpus": "0", "cpuset.mems": "0" },
+} as const satisfies Record<string, Readonly<Record<string, string>>>;

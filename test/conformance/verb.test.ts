@@ -1,52 +1,16 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runCommandLine } from "../../src/cli/program.js";
+import { conformance, conformanceJson, PluginFolder, samples } from "./verb.js";
 
-const samples = resolve(import.meta.dirname, "../../legacy-plugins");
-let folder: string;
+let folder: PluginFolder;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "conformance-verb-"));
+  folder = new PluginFolder();
 });
 
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-/** A noop that does what the plan says, under this name. */
-function placePlugin(name: string, plan: readonly string[]): string {
-  symlinkSync(join(samples, "noop"), join(folder, name));
-  writeFileSync(join(folder, `${name}.plan`), `${plan.join("\n")}\n`);
-  return join(folder, name);
-}
-
-function placeScript(name: string, text: string, mode = 0o755): string {
-  writeFileSync(join(folder, name), text);
-  chmodSync(join(folder, name), mode);
-  return join(folder, name);
-}
-
-async function conformance(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  let [stdout, stderr] = ["", ""];
-  const code = await runCommandLine({
-    args: ["conformance", ...args],
-    fileName: "nri-v01-bridge",
-    environment: process.env,
-    stdout: (text) => {
-      stdout += text;
-    },
-    stderr: (text) => {
-      stderr += text;
-    },
-  });
-  return { code, stdout, stderr };
-}
-
-async function conformanceJson(...args: string[]) {
-  const { code, stdout } = await conformance("--json", ...args);
-  const { plugin, cases } = JSON.parse(stdout);
-  return { code, plugin, cases };
-}
+afterEach(() => folder.remove());
 
 describe("a good plugin", () => {
   it.each(["clearcfs", "labels", "logger", "noop", "recorder"])(
@@ -77,122 +41,15 @@ describe("a good plugin", () => {
   });
 
   it("may report an error: that is an answer, and is noted", async () => {
-    const plugin = placePlugin("refuser", ["read", "answer-error no such cgroup", "exit 1"]);
+    const plugin = folder.placePlugin("refuser", ["read", "answer-error no such cgroup", "exit 1"]);
     const { code, cases } = await conformanceJson("--plugin", plugin, "--case", "create-container");
     expect(code).toBe(0);
     expect(cases).toMatchObject([{ ok: true, problem: null, note: 'reports the error "no such cgroup"' }]);
   });
 
   it("need not read its stdin", async () => {
-    const plugin = placePlugin("deaf", ["answer"]);
+    const plugin = folder.placePlugin("deaf", ["answer"]);
     expect((await conformance("--plugin", plugin)).code).toBe(0);
-  });
-});
-
-/** What is wrong, what the plugin does, the case that shows it, and what is said: the fault and its remedy. */
-const faults: readonly (readonly [string, readonly string[], string, RegExp])[] = [
-  [
-    "a log line before the result",
-    ["read", "stdout log line", "answer"],
-    "create-sandbox",
-    /stdout is no v0\.1 result, invalid character 'l' looking for beginning of value: "log line\\n.*logs go to stderr/,
-  ],
-  [
-    "two results",
-    ["read", "answer", "answer"],
-    "delete-sandbox",
-    /after top-level value.*the one JSON object and nothing else/,
-  ],
-  ["an array", ["read", "stdout []"], "update-container", /cannot unmarshal array.*the one JSON object/],
-  [
-    "nothing on stdout",
-    ["read", "stderr no jq here"],
-    "delete-container",
-    /printed nothing on stdout \(its stderr ends with "no jq here"\): print \{"plugin"/,
-  ],
-  [
-    "an exit status",
-    ["read", "answer", "exit 3"],
-    "create-sandbox",
-    /exit status 3 with a result that has no error.*exit 0, or/,
-  ],
-  ["a death by signal", ["read", "answer", "kill SEGV"], "create-sandbox", /SIGSEGV ended it: end by exit/],
-  ["a hang", ["read", "wait 30"], "create-sandbox", /did not end within 2000 ms.*plugin_request_timeout/],
-  [
-    "a flood",
-    ["read", "flood stdout"],
-    "create-sandbox",
-    /printed more than 4194304 bytes on stdout.*limits\.stdoutBytes/,
-  ],
-  ["a child in its group", ["read", "quiet 30", "answer"], "create-sandbox", /left a process running.*killChildren/],
-  [
-    "a child that holds stdout",
-    ["read", "background 30", "answer"],
-    "create-sandbox",
-    /left a process running.*killChildren/,
-  ],
-  [
-    "an extension of the wrong type",
-    ["read", 'stdout {"adjust":1}'],
-    "create-sandbox",
-    /"adjust" must be an object.*correct its value/,
-  ],
-  [
-    "an argument list that is too long",
-    ['run request=$(cat); /bin/true "$request" && printf "{}"'],
-    "large-request",
-    /printed nothing on stdout \(its stderr ends with .*too long.*\)/,
-  ],
-  ["a crash without a request", ['run [ -n "$(cat)" ] || kill -SEGV $$', "answer"], "stdin-empty", /SIGSEGV ended it/],
-  [
-    "one life only",
-    ["read", 'run [ -e "$0.ran" ] && exit 1; : >"$0.ran"', "answer"],
-    "repeated",
-    /run 2 of 5 printed nothing/,
-  ],
-  [
-    "a lock that is taken",
-    ["read", 'run mkdir "$0.lock" || exit 1', "wait 0.3", 'run rmdir "$0.lock"', "answer"],
-    "side-by-side",
-    /run \d of 4 printed nothing.*lock/,
-  ],
-];
-
-describe("a plugin with a fault", () => {
-  it.each(faults)("%s: is named with case and remedy", async (_, plan, name, said) => {
-    const plugin = placePlugin("faulty", plan);
-    const { code, cases } = await conformanceJson("--plugin", plugin, "--case", name);
-    expect(code).toBe(1);
-    expect(cases).toMatchObject([{ name, ok: false, problem: expect.stringMatching(said) }]);
-    expect(cases[0].problem).toMatch(new RegExp(`^faulty, ${name}: `));
-  });
-
-  it.each([
-    ["no execute bit", "#!/bin/sh\n", 0o644, /cannot be run: .*no execute bit/],
-    ["no first line", "echo {}\n", 0o755, /cannot be run: .*exec format error: a script needs a first line/],
-    ["an interpreter that is not there", "#!/no/such\n", 0o755, /cannot be run: .*the interpreter in its first line/],
-  ])("%s: is named with case and remedy", async (_, text, mode, said) => {
-    const plugin = placeScript("faulty", text, mode);
-    const { code, cases } = await conformanceJson("--plugin", plugin, "--case", "create-sandbox");
-    expect([code, cases]).toMatchObject([1, [{ ok: false, problem: expect.stringMatching(said) }]]);
-  });
-
-  it("that knows itself by one name only is found through a link", async () => {
-    const plugin = placeScript("known", '#!/bin/sh\ncat >/dev/null\ncase $0 in */known) echo "{}" ;; esac\n');
-    const { cases } = await conformanceJson("--plugin", plugin, "--case", "symlink", "--case", "create-sandbox");
-    expect(cases).toMatchObject([
-      { name: "create-sandbox", ok: true },
-      { name: "symlink", ok: false, problem: expect.stringContaining("known, symlink: printed nothing") },
-    ]);
-  });
-
-  it("leaves nothing behind here: what it left running is ended", async () => {
-    const plugin = placePlugin("parent", ["read", 'run sleep 30 & echo $! >"$0.child"', "answer"]);
-    await conformance("--plugin", plugin, "--case", "create-sandbox");
-    const child = Number(readFileSync(`${plugin}.child`, "utf8"));
-    // Ended, or ended and not yet reaped by whoever inherits it.
-    const stat = existsSync(`/proc/${child}/stat`) ? readFileSync(`/proc/${child}/stat`, "utf8") : ") Z";
-    expect(stat).toMatch(/\) [ZX]/);
   });
 });
 
@@ -217,7 +74,11 @@ describe("what a plugin writes", () => {
     const watched = mkdtempSync(join(tmpdir(), "conformance-watched-"));
     try {
       writeFileSync(join(watched, "gone"), "1");
-      const plugin = placePlugin("writer", ["read", `run echo x >'${watched}/new'; rm -f '${watched}/gone'`, "answer"]);
+      const plugin = folder.placePlugin("writer", [
+        "read",
+        `run echo x >'${watched}/new'; rm -f '${watched}/gone'`,
+        "answer",
+      ]);
       const { cases } = await conformanceJson("--plugin", plugin, "--watch", watched, "--case", "create-sandbox");
       expect(cases).toMatchObject([{ ok: true, changed: ["gone: removed", "new: new"] }]);
     } finally {
@@ -228,13 +89,13 @@ describe("what a plugin writes", () => {
 
 describe("the command line", () => {
   it("gives the plugin its conf of a conf.json", async () => {
-    const conf = placeScript(
+    const conf = folder.placeFile(
       "conf.json",
       '{"version":"0.1","plugins":[{"type":"x"},{"type":"told","conf":{"n":12345678901234567890}}]}',
     );
-    const plugin = placePlugin("told", [`save ${folder}/request`, "answer"]);
+    const plugin = folder.placePlugin("told", [`save ${folder.path}/request`, "answer"]);
     await conformance("--plugin", plugin, "--conf", conf, "--pid", "77", "--case", "create-sandbox");
-    const request = readFileSync(`${folder}/request`, "utf8");
+    const request = readFileSync(`${folder.path}/request`, "utf8");
     expect(request).toMatch(/^\{"conf":\{"n":12345678901234567890\},"version":"0\.1"/);
     expect(request).toContain('"pid":77,');
   });
@@ -260,8 +121,8 @@ describe("the command line", () => {
   });
 
   it("says 2 when conf.json has no entry for the plugin, and when its conf takes no key", async () => {
-    const two = placeScript("two.json", '{"plugins":[{"type":"a"},{"type":"b"}]}');
-    const text = placeScript("text.json", '{"plugins":[{"type":"noop","conf":"x"}]}');
+    const two = folder.placeFile("two.json", '{"plugins":[{"type":"a"},{"type":"b"}]}');
+    const text = folder.placeFile("text.json", '{"plugins":[{"type":"noop","conf":"x"}]}');
     const noop = join(samples, "noop");
     expect(await conformance("--plugin", noop, "--conf", two)).toMatchObject({
       code: 2,

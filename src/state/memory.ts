@@ -1,4 +1,7 @@
+import type { ProcessIdentity } from "../host/process-identity.js";
 import type { Created } from "../translate/to-v01.js";
+import type { Result } from "../v01/types.js";
+import { type Journal, noJournal, type Recovered } from "./journal.js";
 
 /** A pod sandbox or container for which a create was attempted. */
 export interface Attempted extends Created {
@@ -9,58 +12,159 @@ export interface Attempted extends Created {
   readonly container?: string;
 }
 
+/** Where creates run: `create` at CreateContainer, `start` at StartContainer and RunPodSandbox. */
+export type Phase = "create" | "start";
+
+/** How a create came about. */
+export interface Circumstances {
+  /** Which phase's create this is; `start` when not said. */
+  readonly phase?: Phase;
+  /** It ran before us and counts as created, in both phases. */
+  readonly adopted?: boolean;
+  /** Whether its events are the bridge's business: a containerd that runs v0.1 plugins for sandboxes serves them itself. */
+  readonly served?: boolean;
+  /** Its process, where that could be told. */
+  readonly process?: ProcessIdentity;
+}
+
+/** All that is kept of an attempted create. */
+export interface Remembered extends Attempted {
+  readonly phases: readonly Phase[];
+  readonly adopted: boolean;
+  readonly served: boolean;
+  readonly process?: ProcessIdentity;
+}
+
+/**
+ * How far the delete is. `rerun`: an earlier bridge began it and did not see its end, so it is delivered again.
+ */
+export type Stage = "open" | "rerun" | "deleting" | "deleted";
+
 interface Entry {
-  readonly attempted: Attempted;
-  deleted: boolean;
+  readonly remembered: Remembered;
+  stage: Stage;
+  createResults: readonly Result[];
 }
 
 /**
  * What create was attempted for. Each entry gets one delete and nothing else does: `takeDelete` gives the right to deliver
  * it, once. An entry stays until its pod or container is removed, for the events that come after the delete.
+ *
+ * Every change goes to the journal before anything is run for it.
  */
 export class Memory {
   private readonly entries = new Map<string, Entry>();
+  private journal: Journal = noJournal;
 
-  /** Remembers a create before its chain runs, so that a failed one gets its delete too. */
-  remember(attempted: Attempted): void {
-    this.entries.set(attempted.id, { attempted, deleted: false });
+  /** Takes what an earlier bridge left, and writes to its journal from now on. What is known here already stays. */
+  attach(journal: Journal, recovered: readonly Recovered[] = []): void {
+    const known = [...this.entries.values()];
+    this.journal = journal;
+    for (const { remembered, stage } of recovered) {
+      if (!this.entries.has(remembered.id)) this.entries.set(remembered.id, { remembered, stage, createResults: [] });
+    }
+    for (const { remembered, stage } of known) {
+      journal.begin(remembered);
+      if (stage === "deleting" || stage === "rerun") journal.deleteBegun(remembered.id);
+      if (stage === "deleted") journal.deleteDone(remembered.id);
+    }
   }
 
-  get(id: string): Attempted | undefined {
-    return this.entries.get(id)?.attempted;
+  /** Remembers a create before its chain runs, so that a failed one gets its delete too. */
+  remember(attempted: Attempted, circumstances: Circumstances = {}): Remembered {
+    const { phase = "start", adopted = false, process } = circumstances;
+    const before = this.entries.get(attempted.id);
+    // A create after the delete begins a new life.
+    const same = before !== undefined && isWaiting(before.stage) ? before : undefined;
+    const identity = process ?? (same?.remembered.pid === attempted.pid ? same.remembered.process : undefined);
+    const remembered: Remembered = {
+      ...attempted,
+      phases: adopted ? ["create", "start"] : [...new Set([...(same?.remembered.phases ?? []), phase])],
+      adopted,
+      served: circumstances.served ?? same?.remembered.served ?? true,
+      ...(identity === undefined ? {} : { process: identity }),
+    };
+    const createResults = same?.createResults ?? [];
+    this.entries.set(attempted.id, { remembered, stage: "open", createResults });
+    this.journal.begin(remembered);
+    return remembered;
+  }
+
+  get(id: string): Remembered | undefined {
+    return this.entries.get(id)?.remembered;
+  }
+
+  /** How far the delete of what is remembered is. */
+  stageOf(id: string): Stage | undefined {
+    return this.entries.get(id)?.stage;
   }
 
   /** Whether a create was attempted and no delete delivered. */
   isOpen(id: string): boolean {
-    return this.entries.get(id)?.deleted === false;
+    const entry = this.entries.get(id);
+    return entry !== undefined && owesDelete(entry);
   }
 
-  /** What to deliver the delete of; undefined when there was no create, or its delete was taken before. */
-  takeDelete(id: string): Attempted | undefined {
+  /** What to deliver the delete of; undefined when there was no create, its delete was taken, or it is not ours. */
+  takeDelete(id: string): Remembered | undefined {
     const entry = this.entries.get(id);
-    if (entry === undefined || entry.deleted) return undefined;
-    entry.deleted = true;
-    return entry.attempted;
+    if (entry === undefined || !owesDelete(entry)) return undefined;
+    entry.stage = "deleting";
+    this.journal.deleteBegun(id);
+    return entry.remembered;
+  }
+
+  /** The delete that was taken has been delivered, well or not: it never runs again. */
+  endDelete(id: string): void {
+    const entry = this.entries.get(id);
+    if (entry?.stage !== "deleting") return;
+    entry.stage = "deleted";
+    this.journal.deleteDone(id);
   }
 
   forget(id: string): void {
-    this.entries.delete(id);
+    if (this.entries.delete(id)) this.journal.forget(id);
+  }
+
+  /** What the plugins of the create phase answered: the start phase's requests show it. Kept in memory only. */
+  createResultsOf(id: string): readonly Result[] {
+    return this.entries.get(id)?.createResults ?? [];
+  }
+
+  keepCreateResults(id: string, results: readonly Result[]): void {
+    const entry = this.entries.get(id);
+    if (entry !== undefined) entry.createResults = results;
   }
 
   /** Everything that still waits for its delete, containers before their sandboxes. */
-  open(): Attempted[] {
-    const open = [...this.entries.values()].filter((entry) => !entry.deleted).map((entry) => entry.attempted);
+  open(): Remembered[] {
+    const open = [...this.entries.values()].filter(owesDelete).map((entry) => entry.remembered);
     return open.toSorted((a, b) => Number(a.kind === "sandbox") - Number(b.kind === "sandbox"));
   }
 
+  /** Everything whose delete was delivered, and what is not ours. */
+  settled(): Remembered[] {
+    return [...this.entries.values()].flatMap((entry) =>
+      entry.stage === "deleted" || !entry.remembered.served ? [entry.remembered] : [],
+    );
+  }
+
   /** Everything remembered of a pod's containers. */
-  containersOf(sandboxID: string): Attempted[] {
+  containersOf(sandboxID: string): Remembered[] {
     return [...this.entries.values()]
-      .map((entry) => entry.attempted)
-      .filter((attempted) => attempted.kind === "container" && attempted.sandboxID === sandboxID);
+      .map((entry) => entry.remembered)
+      .filter((remembered) => remembered.kind === "container" && remembered.sandboxID === sandboxID);
   }
 
   get size(): number {
     return this.entries.size;
   }
+}
+
+function isWaiting(stage: Stage): boolean {
+  return stage === "open" || stage === "rerun";
+}
+
+function owesDelete({ stage, remembered }: Entry): boolean {
+  return isWaiting(stage) && remembered.served;
 }

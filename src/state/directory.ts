@@ -1,0 +1,58 @@
+import { createHash } from "node:crypto";
+import { chmodSync, lstatSync, mkdirSync, realpathSync, renameSync, type Stats, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { BridgeError } from "../errors.js";
+import type { JournalKey } from "./image.js";
+
+/**
+ * Makes the state directory, or checks that nobody but us and root can put anything into it.
+ * @throws BridgeError STATE when others can, or the system's error
+ */
+export function prepareDirectory(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const stat = statSync(path);
+  const reason = whyNotOurs(stat);
+  if (reason !== undefined) throw new BridgeError("STATE", `the state directory ${path} ${reason}`, { path });
+  // Specs tell of the pods' annotations. Packaging tends to make such directories 0755.
+  if ((stat.mode & 0o077) !== 0 && stat.uid === process.geteuid?.()) {
+    try {
+      chmodSync(path, 0o700);
+    } catch {
+      // On a read-only disk that is the least of its troubles.
+    }
+  }
+}
+
+/** The journal's path: readable as far as it goes, and another one for each runtime and socket. */
+export function journalPath(directory: string, { runtime, socket }: JournalKey): string {
+  const digest = createHash("sha256").update(`${runtime}\0${socket}`).digest("hex").slice(0, 16);
+  return join(directory, `${runtime.replace(/[^A-Za-z0-9_-]/g, "_").slice(0, 40)}-${digest}.journal`);
+}
+
+/** A socket's path without the links on the way to it, as `/var/run` is one: two names of one socket are one key. */
+export function canonicalSocket(path: string): string {
+  try {
+    return join(realpathSync(dirname(path)), basename(path));
+  } catch {
+    return path;
+  }
+}
+
+/** Why a journal cannot be trusted, by its owner and mode; undefined when it can, or there is none. */
+export function whyUntrusted(path: string): string | undefined {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return undefined;
+  return stat.isFile() ? whyNotOurs(stat) : "is no plain file";
+}
+
+/** Takes a journal that cannot be used out of the way, for somebody to look at. The latest such one is kept. */
+export function setAside(path: string): string {
+  const aside = `${path}.refused`;
+  renameSync(path, aside);
+  return aside;
+}
+
+function whyNotOurs({ uid, mode }: Stats): string | undefined {
+  if (uid !== 0 && uid !== process.geteuid?.()) return `is owned by user ${uid}`;
+  return (mode & 0o022) !== 0 ? "can be written by others than its owner" : undefined;
+}

@@ -1,0 +1,107 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Liveness } from "../../src/host/process-identity.js";
+import type { Recovered } from "../../src/state/journal.js";
+import { type Listed, reconcile } from "../../src/state/reconcile.js";
+import { memoryOf, remembered, sandbox } from "./support.js";
+
+const ids = (entries: readonly { readonly id: string }[]) => entries.map(({ id }) => id);
+
+/** What becomes of one container `a` that is remembered, by what the runtime lists and the machine says. */
+function fate(
+  entry: Recovered,
+  listed: readonly Listed[] | undefined,
+  liveness: Liveness,
+): "gone" | "left" | "forgotten" | "kept" {
+  const result = reconcile(listed, memoryOf(entry), () => liveness);
+  if (result.gone.includes("a")) return "gone";
+  if (ids(result.left).includes("a")) return "left";
+  return result.forgotten.includes("a") ? "forgotten" : "kept";
+}
+
+const open: Recovered = { remembered: remembered("a"), stage: "open" };
+const { process: _, ...withoutProcess } = remembered("a");
+const unidentified: Recovered = { remembered: withoutProcess, stage: "open" };
+const neverNamed: Recovered = { remembered: { ...withoutProcess, pid: 0 }, stage: "open" };
+const createPhase: Recovered = { remembered: { ...withoutProcess, pid: 0, phases: ["create"] }, stage: "open" };
+const rerun: Recovered = { remembered: remembered("a"), stage: "rerun" };
+const deleted: Recovered = { remembered: remembered("a"), stage: "deleted" };
+const unserved: Recovered = { remembered: sandbox("a", { served: false }), stage: "open" };
+
+const running = [{ id: "a", pid: 10 }];
+const stopped = [{ id: "a", pid: 0, container: { state: "CONTAINER_STOPPED" } }];
+const created = [{ id: "a", pid: 0, container: { state: "CONTAINER_CREATED" } }];
+const others = [{ id: "b", pid: 11 }];
+
+describe("what is remembered and", () => {
+  it.each([
+    ["runs", open, running, "alive", "left"],
+    ["runs, whatever /proc says", open, running, "dead", "left"],
+    ["is not listed, and is dead", open, others, "dead", "gone"],
+    ["is not listed, and lives", open, others, "alive", "left"],
+    ["is not listed, which is all that is known", open, others, "unknown", "gone"],
+    ["is listed without a process, and is dead", open, stopped, "dead", "gone"],
+    ["is listed without a process, and lives", open, stopped, "alive", "left"],
+    ["is listed without a process and had one", unidentified, stopped, "unknown", "gone"],
+    ["is listed without a process and never had one", neverNamed, stopped, "unknown", "left"],
+    ["is created and waits for its start", createPhase, created, "unknown", "left"],
+    ["was created and never started", createPhase, others, "unknown", "gone"],
+    ["runs, with a delete that was cut short", rerun, running, "alive", "gone"],
+    ["is not listed, with a delete that was cut short", rerun, others, "dead", "gone"],
+    ["is deleted and listed yet", deleted, running, "alive", "kept"],
+    ["is deleted and lives yet", deleted, others, "alive", "kept"],
+    ["is deleted and gone", deleted, others, "dead", "forgotten"],
+    ["is the runtime's own business, and runs", unserved, running, "alive", "kept"],
+    ["is the runtime's own business, and gone", unserved, others, "dead", "forgotten"],
+    ["is dead, where the runtime never lists", open, undefined, "dead", "gone"],
+    ["lives, where the runtime never lists", open, undefined, "alive", "left"],
+    ["may be alive or not, where the runtime never lists", unidentified, undefined, "unknown", "left"],
+    ["has a delete that was cut short, where the runtime never lists", rerun, undefined, "unknown", "gone"],
+    ["is deleted and dead, where the runtime never lists", deleted, undefined, "dead", "forgotten"],
+    ["is deleted, where the runtime never lists", deleted, undefined, "unknown", "kept"],
+  ] as const)("%s", (_, entry, listed, liveness, expected) => {
+    expect(fate(entry, listed, liveness)).toBe(expected);
+  });
+});
+
+describe("the runtime's list", () => {
+  it("is unknown where it names a process that was never heard of", () => {
+    const listed = [...running, ...others, { id: "c", pid: 0 }];
+    expect(ids(reconcile(listed, memoryOf(deleted)).unknown)).toEqual(["b"]);
+  });
+
+  it("has containers go before their sandboxes", () => {
+    const memory = memoryOf({ remembered: sandbox("pod"), stage: "open" }, open);
+    expect(reconcile([], memory, () => "dead").gone).toEqual(["a", "pod"]);
+  });
+
+  it("says one thing of each, and nothing twice", () => {
+    const stage = fc.constantFrom<Recovered["stage"]>("open", "rerun", "deleted");
+    const listing = fc.option(
+      fc.uniqueArray(fc.record({ id: fc.constantFrom("a", "b", "c", "d"), pid: fc.constantFrom(0, 10) }), {
+        selector: ({ id }) => id,
+      }),
+      { nil: undefined },
+    );
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.tuple(fc.constantFrom("a", "b", "c"), stage, fc.boolean()), { selector: ([id]) => id }),
+        listing,
+        fc.constantFrom<Liveness>("alive", "dead", "unknown"),
+        (entries, listed, liveness) => {
+          const memory = memoryOf(
+            ...entries.map(([id, at, served]) => ({ remembered: remembered(id, { served }), stage: at })),
+          );
+          const { unknown, gone, left, forgotten } = reconcile(listed, memory, () => liveness);
+          const all = [...ids(unknown), ...gone, ...ids(left), ...forgotten];
+          expect(new Set(all).size).toBe(all.length);
+          for (const [id, at, served] of entries) {
+            const owed = at !== "deleted" && served;
+            expect(gone.includes(id) || ids(left).includes(id)).toBe(owed);
+            if (owed && at === "rerun") expect(gone).toContain(id);
+          }
+        },
+      ),
+    );
+  });
+});

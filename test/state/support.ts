@@ -1,0 +1,116 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import type { Recovered } from "../../src/state/journal.js";
+import type { Log } from "../../src/state/log.js";
+import { Memory, type Remembered } from "../../src/state/memory.js";
+
+export const key = { runtime: "containerd", socket: "/run/nri/nri.sock" };
+
+/** A container's create, as it is remembered. */
+export function remembered(id: string, more: Partial<Remembered> = {}): Remembered {
+  return {
+    kind: "container",
+    id,
+    sandboxID: "pod",
+    pid: 10,
+    spec: {
+      resources: { memory: { limit: 9007199254740993n } },
+      namespaces: {},
+      cgroupsPath: `/k/${id}`,
+      annotations: {},
+    },
+    pod: "default/web",
+    container: "web",
+    phases: ["start"],
+    adopted: false,
+    served: true,
+    process: { pid: 10, startTime: "100", bootId: "boot-1", pidNamespace: "pid:[1]" },
+    ...more,
+  };
+}
+
+export function sandbox(id: string, more: Partial<Remembered> = {}): Remembered {
+  const { container: _, ...rest } = remembered(id, { kind: "sandbox", sandboxID: id, ...more });
+  return rest;
+}
+
+/** A memory that an earlier bridge filled. */
+export function memoryOf(...recovered: readonly Recovered[]): Memory {
+  const memory = new Memory();
+  memory.attach({ begin() {}, deleteBegun() {}, deleteDone() {}, forget() {} }, recovered);
+  return memory;
+}
+
+export interface LoggedLine {
+  readonly level: string;
+  readonly sentence: string;
+  readonly fields: object;
+}
+
+export function collectLog(): Log & { readonly lines: LoggedLine[] } {
+  const lines: LoggedLine[] = [];
+  const at = (level: string) => (fields: object, sentence: string) => void lines.push({ level, sentence, fields });
+  return { lines, info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+export class TemporaryFolder {
+  readonly path = mkdtempSync(join(tmpdir(), "state-"));
+
+  at(name: string): string {
+    return join(this.path, name);
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+const text = fc.string({ unit: "grapheme", maxLength: 8 });
+const texts = fc.dictionary(text, text, { maxKeys: 3 });
+const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
+const uint64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+const resources = fc.record(
+  {
+    memory: fc.record({ limit: int64, swappiness: uint64, disableOOMKiller: fc.boolean() }, { requiredKeys: [] }),
+    cpu: fc.record({ shares: uint64, quota: int64, cpus: fc.constantFrom("0-3", "1") }, { requiredKeys: [] }),
+    pids: fc.record({ limit: int64 }),
+    hugepageLimits: fc.array(fc.record({ pageSize: text, limit: uint64 }), { minLength: 1, maxLength: 2 }),
+    unified: fc.dictionary(text, text, { minKeys: 1, maxKeys: 2 }),
+  },
+  { requiredKeys: [] },
+);
+
+/** Any create that may be remembered. */
+export const anyRemembered: fc.Arbitrary<Remembered> = fc
+  .record({
+    id: text.filter((id) => id !== ""),
+    sandboxID: text,
+    kind: fc.constantFrom("sandbox", "container"),
+    pid: fc.nat(),
+    spec: fc.record({
+      resources: fc.option(resources),
+      namespaces: texts,
+      cgroupsPath: text,
+      annotations: texts,
+    }),
+    pod: text,
+    phases: fc.constantFrom<Remembered["phases"]>(["start"], ["create"], ["create", "start"]),
+    adopted: fc.boolean(),
+    served: fc.boolean(),
+    container: fc.option(text, { nil: undefined }),
+    process: fc.option(
+      fc.record({
+        startTime: fc.option(fc.constantFrom("1", "123456789012345678"), { nil: undefined }),
+        bootId: fc.constant("boot"),
+        pidNamespace: fc.constant("pid:[1]"),
+      }),
+      { nil: undefined },
+    ),
+  })
+  .map(({ container, process, ...rest }) => ({
+    ...rest,
+    ...(container === undefined ? {} : { container }),
+    ...(process === undefined ? {} : { process: { pid: rest.pid, ...process } }),
+  }));

@@ -1,36 +1,31 @@
 import { LineSplitter } from "./line-splitter.js";
-import { OutputReader, RequestWriter } from "./pipe-ends.js";
-import type { StdioPipes } from "./pipe-pool.js";
 import type { SpawnOptions } from "./spawner.js";
+import type { StdioEnds } from "./started-process.js";
 
-/** What goes in and out of one run: the request, the captured stdout, the lines of stderr. */
+/** What comes out of one run: the captured stdout, the lines of stderr. */
 export class RunIo {
   /** Called once, when there is more on stdout than the limit. */
   onTooLarge: () => void = () => {};
   tooLarge = false;
 
-  private readonly request: RequestWriter;
-  private readonly out: OutputReader;
-  private readonly err: OutputReader;
   private readonly lines: LineSplitter;
   private readonly captured: Uint8Array[] = [];
   private capturedBytes = 0;
   private finished = false;
 
   constructor(
-    private readonly pipes: StdioPipes,
-    private readonly options: Pick<SpawnOptions, "stdin" | "limits" | "onStderrLine">,
+    private readonly stdio: StdioEnds,
+    private readonly options: Pick<SpawnOptions, "limits" | "onStderrLine">,
   ) {
     this.lines = new LineSplitter(options.limits.stderrLines, options.onStderrLine);
-    this.request = new RequestWriter(pipes.stdin, options.stdin);
-    this.out = new OutputReader(pipes.stdout, (chunk) => this.capture(chunk));
-    this.err = new OutputReader(pipes.stderr, (chunk) => this.lines.push(chunk));
+    stdio.stdout.read((chunk) => this.capture(chunk));
+    stdio.stderr.read((chunk) => this.lines.push(chunk));
   }
 
   /** The process has ended: takes what it left in the pipes. `held`: a child of it may still write. */
   finish(): "ended" | "held" {
-    this.request.close();
-    const states = [this.out.finish(), this.err.finish()];
+    this.stdio.closeStdin();
+    const states = [this.stdio.stdout.finish(), this.stdio.stderr.finish()];
     this.finished = true;
     this.lines.flush();
     return states.includes("held") ? "held" : "ended";
@@ -38,11 +33,6 @@ export class RunIo {
 
   stdout(): Uint8Array {
     return Buffer.concat(this.captured);
-  }
-
-  /** Whether nobody is left to read from the plugin's stdin, which is then empty again. */
-  isRequestOver(): boolean {
-    return this.pipes.stdin.drain(() => {}) === "ended" && !this.pipes.stdin.hasForeignReader();
   }
 
   /**
@@ -56,14 +46,8 @@ export class RunIo {
         onEnd();
       }
     };
-    this.out.linger(onOneEnd);
-    this.err.linger(onOneEnd);
-  }
-
-  close(): void {
-    this.request.close();
-    this.out.close();
-    this.err.close();
+    this.stdio.stdout.linger(onOneEnd);
+    this.stdio.stderr.linger(onOneEnd);
   }
 
   private capture(chunk: Uint8Array): void {

@@ -1,7 +1,7 @@
 import type { Deadline } from "../deadline.js";
 
-/** One process to run to its end. */
-export interface SpawnOptions {
+/** What to execute. */
+export interface SpawnCommand {
   /** The executable, absolute. */
   readonly path: string;
   /** argv[0], which need not be the path. */
@@ -11,6 +11,10 @@ export interface SpawnOptions {
   /** The whole environment: nothing is added. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+}
+
+/** One process to run to its end. */
+export interface SpawnOptions extends SpawnCommand {
   /** All that the process finds on its stdin. */
   readonly stdin: Uint8Array;
   /** When the process group gets SIGTERM. */
@@ -29,6 +33,8 @@ export interface SpawnOptions {
   readonly killChildren: boolean;
   /** Ends the group at once. */
   readonly signal?: AbortSignal;
+  /** So many processes of this command wait for a request, started ahead, where a spawner does that. */
+  readonly startAhead?: number;
 }
 
 /** How a process ended. Whatever happened is here: a run is never a throw. */
@@ -53,6 +59,28 @@ export interface SpawnResult {
   readonly durationMs: number;
 }
 
+/** A process that was started before there was a request for it, and waits for it on its stdin. */
+export interface WaitingProcess {
+  readonly pid: number;
+  /**
+   * `ended`: it ended before it got a request; `spoke`: it printed something before; both say that such a program does
+   * not wait for its stdin. `killed`: a signal ended it.
+   */
+  readonly state: "waiting" | "used" | "ended" | "spoke" | "killed";
+  /** When it was started, in milliseconds of the monotonic clock. */
+  readonly startedAt: number;
+  /** Settles, with that state, as soon as the process waits no more. */
+  readonly over: Promise<WaitingProcess["state"]>;
+  /** Gives it its request, as `Spawner.run` does; null when it does not wait any more, and has seen nothing of it. */
+  hand(options: SpawnOptions): Promise<SpawnResult> | null;
+  /** Ends it, when it waits. Settles when it is gone. */
+  end(): Promise<void>;
+}
+
+export type Preparation =
+  | { readonly started: true; readonly process: WaitingProcess }
+  | { readonly started: false; readonly code: string };
+
 /**
  * A way of running processes: with real anonymous pipes on 0, 1 and 2 and no other descriptor, in a process group of
  * their own, to the end of the process and not of its stdout.
@@ -60,6 +88,8 @@ export interface SpawnResult {
 export interface Spawner {
   readonly name: string;
   run(options: SpawnOptions): Promise<SpawnResult>;
-  /** Gives up what is held between runs. Runs that go on end first. */
+  /** Starts a process that gets its request later. Until then it keeps no event loop alive. */
+  prepare(command: SpawnCommand): Promise<Preparation>;
+  /** Gives up what is held between runs, waiting processes too. Runs that go on end first. */
   close(): Promise<void>;
 }

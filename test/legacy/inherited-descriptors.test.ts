@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, copyFileSync, openSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { buildSync } from "esbuild";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -16,16 +16,21 @@ function build(source: string, directory: string): string {
     platform: "node",
     format: "esm",
     outfile,
+    // As scripts/build.mjs does: CommonJS packages call require.
+    banner: { js: 'import{createRequire as r}from"node:module";const require=r(import.meta.url);' },
     logLevel: "silent",
   });
   return outfile;
 }
 
-const program = `
-  import { Deadline } from "./deadline.js";
-  import { createPortableSpawner } from "./legacy/portable-spawner.js";
+/** The native file of the FFI library, which the build puts beside the bundle. */
+const nativeFile = resolve(import.meta.dirname, "../../dist/koffi.node");
 
-  const spawner = createPortableSpawner();
+const program = (name: string) => `
+  import { Deadline } from "./deadline.js";
+  import { create${name}Spawner } from "./legacy/${name.toLowerCase()}-spawner.js";
+
+  const spawner = create${name}Spawner();
   const options = {
     path: "/bin/ls", argv0: "ls", args: ["/proc/self/fd"], env: {}, cwd: "/", stdin: new Uint8Array(1700),
     terminateAt: Deadline.after(10000), killAt: Deadline.after(10000), limits: { stdoutBytes: 1e6, stderrLines: 9 },
@@ -43,25 +48,31 @@ const program = `
 `;
 
 describe("a program that runs plugins", () => {
-  it("hands on no descriptor that it was started with, and ends when it has nothing to do", async () => {
-    const path = build(program, createDirectory());
-    const stray = openSync("/dev/null", "r");
-    onTestFinished(() => closeSync(stray));
-    // 3 to 29 are inherited, as by a runtime that forgot to mark them.
-    const stdio = ["ignore", "pipe", "inherit", ...Array.from({ length: 27 }, () => stray)] as const;
-    const child = spawn(process.execPath, [path], { stdio: [...stdio] });
-    let text = "";
-    child.stdout?.on("data", (chunk) => {
-      text += chunk;
-    });
-    const code = await new Promise((resolved) => child.once("close", resolved));
-    expect(text.trim().split("\n")).toEqual(["0", "1", "2", "3"]);
-    expect(code).toBe(0);
-  });
+  it.each(["Portable", "Ffi"])(
+    "hands on no descriptor that it was started with, and ends when it has nothing to do: %s",
+    async (name) => {
+      const directory = createDirectory();
+      copyFileSync(nativeFile, join(directory, "koffi.node"));
+      const path = build(program(name), directory);
+      const stray = openSync("/dev/null", "r");
+      onTestFinished(() => closeSync(stray));
+      // 3 to 29 are inherited, as by a runtime that forgot to mark them.
+      const stdio = ["ignore", "pipe", "inherit", ...Array.from({ length: 27 }, () => stray)] as const;
+      const child = spawn(process.execPath, [path], { stdio: [...stdio] });
+      let text = "";
+      child.stdout?.on("data", (chunk) => {
+        text += chunk;
+      });
+      const code = await new Promise((resolved) => child.once("close", resolved));
+      expect(text.trim().split("\n")).toEqual(["0", "1", "2", "3"]);
+      expect(code).toBe(0);
+    },
+  );
 
   it("leaves no shell behind when it is killed", async () => {
-    const path = build(program, createDirectory());
+    const path = build(program("Portable"), createDirectory());
     const child = spawn(process.execPath, [path, "forever"], { stdio: ["ignore", "pipe", "inherit"] });
+    onTestFinished(() => void child.kill("SIGKILL"));
     await new Promise((resolved) => child.stdout?.once("data", resolved));
     let shells: number[] = [];
     await until(() => {

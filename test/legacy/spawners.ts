@@ -1,12 +1,14 @@
 import { afterAll } from "vitest";
 
 import { Deadline } from "../../src/deadline.js";
+import { createFfiSpawner } from "../../src/legacy/ffi-spawner.js";
 import { createPortableSpawner } from "../../src/legacy/portable-spawner.js";
 import type { Spawner, SpawnOptions, SpawnResult } from "../../src/legacy/spawner.js";
 
 /** Every way of running processes: one suite for all. */
 export const spawners: ReadonlyArray<{ readonly name: string; readonly create: () => Spawner }> = [
   { name: "portable", create: createPortableSpawner },
+  { name: "ffi", create: () => createFfiSpawner() },
 ];
 
 /** A spawner for the tests of one file. */

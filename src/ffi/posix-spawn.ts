@@ -1,0 +1,105 @@
+import { errnoName, type Libc, sizes } from "./libc.js";
+
+/** The same numbers in glibc and musl. */
+const flags = { setDefaultSignals: 0x04, setSignalMask: 0x08, setSession: 0x80 } as const;
+const rlimitNofile = 7;
+/** Descriptors that the C library may need for itself while our own limit is lowered. */
+const spareDescriptors = 64;
+
+export interface PosixSpawnCommand {
+  readonly path: string;
+  readonly argv0: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
+
+/** The limit of open files that a process is to have: RLIMIT_NOFILE. */
+export interface OpenFilesLimit {
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
+
+export type PosixSpawned =
+  | { readonly pid: number; readonly code?: undefined }
+  | { readonly pid?: undefined; readonly code: string };
+
+/**
+ * posix_spawn(3): the C library shares our memory with the child until it executes, so the cost does not grow with it,
+ * and what execve answers comes back. It blocks the caller until then.
+ *
+ * The child is the leader of a new session and so of a group of its own, has default signals (Node ignores SIGPIPE), an
+ * empty mask, the given descriptors as 0, 1 and 2, and no other.
+ */
+export class PosixSpawn {
+  private readonly attributes = Buffer.alloc(sizes.spawnAttributes);
+  private readonly actions = Buffer.alloc(sizes.fileActions);
+  private readonly pid = new Int32Array(1);
+  private readonly childLimit: BigUint64Array | undefined;
+  private readonly ownLimit: BigUint64Array | undefined;
+
+  /** `openFiles`: the child's limit; without it the child has ours. */
+  constructor(
+    private readonly libc: Libc,
+    private readonly openFiles?: OpenFilesLimit,
+  ) {
+    // Not by sigfillset(3), which leaves out the C library's own two: posix_spawn has those ignored, unless they are set.
+    const allSignals = Buffer.alloc(sizes.signalSet, 0xff);
+    libc.initAttributes(this.attributes);
+    libc.setAttributeFlags(this.attributes, flags.setDefaultSignals | flags.setSignalMask | flags.setSession);
+    libc.setDefaultSignals(this.attributes, allSignals);
+    libc.setSignalMask(this.attributes, Buffer.alloc(sizes.signalSet));
+    if (openFiles === undefined) return;
+    this.childLimit = BigUint64Array.of(openFiles.soft, openFiles.hard);
+    this.ownLimit = BigUint64Array.of(openFiles.hard, openFiles.hard);
+  }
+
+  /** Starts a process; the descriptors stay open here. */
+  spawn(command: PosixSpawnCommand, stdio: readonly [number, number, number]): PosixSpawned {
+    const argv = [command.argv0, ...command.args];
+    const envp = Object.entries(command.env).map(([name, value]) => `${name}=${value}`);
+    // C would end a text at its first zero byte; Node refuses such a one.
+    if ([command.path, command.cwd, ...argv, ...envp].some((text) => text.includes("\0"))) {
+      return { code: "EINVAL" };
+    }
+    this.prepareActions(command.cwd, stdio);
+    const lowered = this.lowerOwnLimit(stdio);
+    const errno = this.libc.spawn(
+      this.pid,
+      command.path,
+      this.actions,
+      this.attributes,
+      [...argv, null],
+      [...envp, null],
+    );
+    if (lowered) this.setLimit(0, this.ownLimit);
+    this.libc.destroyActions(this.actions);
+    if (errno !== 0) return { code: errnoName(errno) };
+    const pid = this.pid[0] ?? 0;
+    if (!lowered) this.setLimit(pid, this.childLimit);
+    return { pid };
+  }
+
+  private prepareActions(cwd: string, stdio: readonly [number, number, number]): void {
+    const { libc, actions } = this;
+    libc.initActions(actions);
+    for (const [target, descriptor] of stdio.entries()) libc.addDup2(actions, descriptor, target);
+    libc.addCloseFrom?.(actions, 3);
+    libc.addChdir(actions, cwd);
+  }
+
+  /**
+   * The child inherits the limit that we have in that moment. With many descriptors open, another thread of ours could
+   * fail to open a file meanwhile: then the limit is set on the child, just after its start.
+   */
+  private lowerOwnLimit(stdio: readonly number[]): boolean {
+    if (this.openFiles === undefined) return false;
+    if (BigInt(Math.max(...stdio) + spareDescriptors) >= this.openFiles.soft) return false;
+    return this.setLimit(0, this.childLimit);
+  }
+
+  /** pid 0 is ourselves. */
+  private setLimit(pid: number, limit: BigUint64Array | undefined): boolean {
+    return limit !== undefined && this.libc.prlimit(pid, rlimitNofile, limit, null) === 0;
+  }
+}

@@ -1,0 +1,75 @@
+import { closeSync } from "node:fs";
+
+import { parseExitStatus } from "./exit-status.js";
+import type { PolledEnds } from "./polled-ends.js";
+import type { PolledParts } from "./polled-output.js";
+import type { StartedProcess } from "./started-process.js";
+import type { Exit } from "./supervise.js";
+
+const noHang = 1;
+/** How often to look for the end of a process that the system gave no pidfd for: descriptors are used up. */
+const reapIntervalMs = 10;
+
+/** A child of ours that libuv does not know: we hear of its end by a pidfd, and reap it, and no other. */
+export class FfiProcess implements StartedProcess {
+  readonly exited: Promise<Exit>;
+  private exit: Exit | undefined;
+  private alive = false;
+
+  constructor(
+    readonly pid: number,
+    readonly stdio: PolledEnds,
+    private readonly parts: PolledParts,
+  ) {
+    this.keepAlive(true);
+    this.exited = new Promise((resolve) => {
+      const stop = this.watch(() => {
+        if (!this.hasEnded() || this.exit === undefined) return;
+        stop();
+        this.keepAlive(false);
+        resolve(this.exit);
+      });
+    });
+  }
+
+  keepAlive(alive: boolean): void {
+    if (alive === this.alive) return;
+    this.alive = alive;
+    if (alive) this.parts.events.hold();
+    else this.parts.events.letGo();
+  }
+
+  hasEnded(): boolean {
+    this.exit ??= this.reap();
+    return this.exit !== undefined;
+  }
+
+  release(): void {
+    this.stdio.close();
+  }
+
+  close(): void {
+    this.stdio.close();
+  }
+
+  /** Calls back when it has ended, and perhaps before. */
+  private watch(onChange: () => void): () => void {
+    const pidfd = this.parts.libc.pidfdOpen(this.pid);
+    const unwatch = pidfd < 0 ? undefined : this.parts.events.watch(pidfd, onChange);
+    const timer = unwatch === undefined ? setInterval(onChange, reapIntervalMs) : undefined;
+    return () => {
+      clearInterval(timer);
+      unwatch?.();
+      if (pidfd >= 0) closeSync(pidfd);
+    };
+  }
+
+  /** undefined while it runs. */
+  private reap(): Exit | undefined {
+    const { libc, status } = this.parts;
+    const result = libc.waitpid(this.pid, status, noHang);
+    if (result === 0) return undefined;
+    // ECHILD: somebody else has reaped it, and how it ended is not to be known.
+    return result === this.pid ? parseExitStatus(status[0] ?? 0) : { exitCode: null, signal: null };
+  }
+}

@@ -1,0 +1,111 @@
+import { Deadline } from "../deadline.js";
+import { RunIo } from "./run-io.js";
+import type { Preparation, SpawnCommand, Spawner, SpawnOptions, SpawnResult } from "./spawner.js";
+import type { ProcessStarter, StartedProcess } from "./started-process.js";
+import { Supervisor } from "./supervise.js";
+import { StartedAhead } from "./waiting-process.js";
+
+/** A process started ahead is nobody's answer: it need not come fast, but it has to come. */
+const prepareMs = 5_000;
+
+/** Runs processes to their end; how they are started is the starter's. */
+export class ProcessSpawner implements Spawner {
+  readonly name: string;
+  private readonly running = new Set<Promise<SpawnResult>>();
+  private readonly waiting = new Set<StartedAhead>();
+  private readonly lingering = new Set<StartedProcess>();
+
+  constructor(private readonly starter: ProcessStarter) {
+    this.name = starter.name;
+  }
+
+  run(options: SpawnOptions): Promise<SpawnResult> {
+    return this.track(this.runOnce(options));
+  }
+
+  async prepare(command: SpawnCommand): Promise<Preparation> {
+    const deadline = Deadline.after(prepareMs);
+    const startedAt = performance.now();
+    const start = await this.starter.start(command, null, { terminateAt: deadline, killAt: deadline });
+    if (!start.started) return { started: false, code: start.error.code };
+    const { process } = start;
+    const waiting = new StartedAhead(process, startedAt, (options) => this.track(this.finish(process, options)));
+    this.waiting.add(waiting);
+    void waiting.over.then(() => this.waiting.delete(waiting));
+    return { started: true, process: waiting };
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.running, ...[...this.waiting].map((waiting) => waiting.end())]);
+    for (const process of this.lingering) process.close();
+    this.starter.close();
+  }
+
+  private track(run: Promise<SpawnResult>): Promise<SpawnResult> {
+    this.running.add(run);
+    return run.finally(() => this.running.delete(run));
+  }
+
+  private async runOnce(options: SpawnOptions): Promise<SpawnResult> {
+    const beganAt = performance.now();
+    const start = await this.starter.start(options, options.stdin, options);
+    return start.started ? this.finish(start.process, options, beganAt) : notStarted(beganAt, start.error);
+  }
+
+  /** From the moment in which the process has its request to its end. */
+  private async finish(
+    process: StartedProcess,
+    options: SpawnOptions,
+    beganAt = performance.now(),
+  ): Promise<SpawnResult> {
+    const io = new RunIo(process.stdio, options);
+    const supervisor = new Supervisor(process, options);
+    io.onTooLarge = () => supervisor.kill();
+    const end = await supervisor.wait();
+    const { group } = supervisor;
+    const endRest = options.killChildren || end.timedOut || end.killed;
+    if (endRest) group.killRest();
+    const output = io.finish();
+    const groupLives = group.isAlive();
+    const unreaped = end.exitCode === null && end.signal === null ? [process.pid] : [];
+    const rest = groupLives && !endRest ? group.members() : [];
+    const survivors = [...unreaped, ...rest, ...group.deserters()];
+    if (output === "held" || groupLives || survivors.length > 0) this.linger(process, io);
+    else process.release();
+    return {
+      pid: process.pid,
+      started: true,
+      ...end,
+      stdout: io.stdout(),
+      outputTooLarge: io.tooLarge,
+      survivors,
+      durationMs: performance.now() - beganAt,
+    };
+  }
+
+  /** Pipes that somebody else may still hold are closed when he lets go of them. */
+  private linger(process: StartedProcess, io: RunIo): void {
+    process.keepAlive(false);
+    this.lingering.add(process);
+    io.linger(() => {
+      this.lingering.delete(process);
+      process.close();
+    });
+  }
+}
+
+function notStarted(beganAt: number, startError: NonNullable<SpawnResult["startError"]>): SpawnResult {
+  return {
+    pid: 0,
+    started: false,
+    startError,
+    exitCode: null,
+    signal: null,
+    stdout: new Uint8Array(),
+    timedOut: false,
+    killed: false,
+    outputTooLarge: false,
+    survivors: [],
+    durationMs: performance.now() - beganAt,
+  };
+}

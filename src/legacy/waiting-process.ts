@@ -1,0 +1,82 @@
+import { ProcessGroup } from "./process-group.js";
+import type { SpawnOptions, SpawnResult, WaitingProcess } from "./spawner.js";
+import type { StartedProcess } from "./started-process.js";
+import type { Exit } from "./supervise.js";
+
+/** Between SIGTERM and SIGKILL of one that is not needed any more. */
+const endGraceMs = 200;
+
+/** A process that waits for its request, watched for doing anything else. */
+export class StartedAhead implements WaitingProcess {
+  state: WaitingProcess["state"] = "waiting";
+  readonly over: Promise<WaitingProcess["state"]>;
+  private settle: (state: WaitingProcess["state"]) => void = () => {};
+
+  constructor(
+    private readonly process: StartedProcess,
+    readonly startedAt: number,
+    private readonly finish: (options: SpawnOptions) => Promise<SpawnResult>,
+  ) {
+    this.over = new Promise((resolve) => {
+      this.settle = resolve;
+    });
+    process.keepAlive(false);
+    process.stdio.stdout.read(() => this.onOutput());
+    process.stdio.stderr.read(() => this.onOutput());
+    void process.exited.then((exit) => this.onExit(exit));
+  }
+
+  get pid(): number {
+    return this.process.pid;
+  }
+
+  hand(options: SpawnOptions): Promise<SpawnResult> | null {
+    if (this.state !== "waiting" || this.process.hasEnded()) return null;
+    if (!this.process.stdio.send(options.stdin)) return null;
+    this.leave("used");
+    this.process.keepAlive(true);
+    return this.finish(options);
+  }
+
+  async end(): Promise<void> {
+    if (this.state !== "waiting") return;
+    this.leave("killed");
+    await this.stop();
+  }
+
+  private onOutput(): void {
+    if (this.state !== "waiting") return;
+    this.leave("spoke");
+    void this.stop();
+  }
+
+  private onExit({ signal }: Exit): void {
+    if (this.state !== "waiting") return;
+    this.leave(signal === null ? "ended" : "killed");
+    this.letGo();
+  }
+
+  /** Its stdin stays open meanwhile: an end of the data would be a request to it. */
+  private async stop(): Promise<void> {
+    const group = new ProcessGroup(this.process.pid);
+    group.terminate();
+    const timer = setTimeout(() => group.kill(), endGraceMs);
+    await this.process.exited;
+    clearTimeout(timer);
+    group.killRest();
+    this.letGo();
+  }
+
+  private letGo(): void {
+    const { stdio } = this.process;
+    stdio.closeStdin();
+    stdio.stdout.close();
+    stdio.stderr.close();
+    this.process.close();
+  }
+
+  private leave(state: WaitingProcess["state"]): void {
+    this.state = state;
+    this.settle(state);
+  }
+}

@@ -1,0 +1,64 @@
+import { execFile } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { promisify } from "node:util";
+import { describe, expect, it } from "vitest";
+
+import { createFfiSpawner } from "../../src/legacy/ffi-spawner.js";
+import { until, zombies } from "./processes.js";
+import { run, sh, spawnerForFile } from "./spawners.js";
+
+const execute = promisify(execFile);
+
+describe("the ffi spawner and Node's own children", () => {
+  const spawner = spawnerForFile(() => createFfiSpawner());
+
+  it("do not disturb each other: each gets its own exit code and output", async () => {
+    const ours = Array.from({ length: 60 }, async (_, i) => {
+      const result = await sh(spawner, `cat; sleep 0.0${i % 10}; exit ${i}`, { stdin: `${i}` });
+      expect(result).toMatchObject({ exitCode: i, text: `${i}` });
+    });
+    const nodes = Array.from({ length: 60 }, async (_, i) => {
+      const text = await execute("/bin/sh", ["-c", `sleep 0.0${i % 7}; echo ${i}; exit ${i}`]).then(
+        ({ stdout }) => stdout,
+        (error) => {
+          expect(error).toMatchObject({ code: i });
+          return error.stdout;
+        },
+      );
+      expect(text).toBe(`${i}\n`);
+    });
+    await Promise.all([...ours, ...nodes]);
+    expect(await until(() => zombies().length === 0)).toBe(true);
+  });
+
+  it("leave libuv's threads free while processes run", async () => {
+    const running = Array.from({ length: 8 }, () => sh(spawner, "sleep 0.5"));
+    const began = performance.now();
+    await Promise.all(Array.from({ length: 20 }, () => stat("/")));
+    expect(performance.now() - began).toBeLessThan(250);
+    await Promise.all(running);
+  });
+
+  it("hold no descriptor after their runs", async () => {
+    const open = () => readdirSync("/proc/self/fd");
+    await sh(spawner, "true");
+    const before = open();
+    await Promise.all(
+      Array.from({ length: 40 }, () => sh(spawner, "cat >/dev/null; echo x; echo y >&2", { stdin: "x" })),
+    );
+    expect(open()).toEqual(before);
+  });
+
+  it("an environment that is too large, and one with a zero byte, are values", async () => {
+    const large = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`V${i}`, "x".repeat(100_000)]));
+    expect(await run(spawner, { path: "/bin/true", env: large })).toMatchObject({ startError: { code: "E2BIG" } });
+    expect(await run(spawner, { path: "/bin/true", env: { A: "a\0B=b" } })).toMatchObject({
+      startError: { code: "EINVAL" },
+    });
+  });
+
+  it("a real-time signal, which has no name, is an exit code as in a shell", async () => {
+    expect(await sh(spawner, "kill -40 $$")).toMatchObject({ exitCode: 168, signal: null });
+  });
+});

@@ -27,9 +27,11 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   v01: { rooms: ["gojson", "oci", "errors"], npm: [] },
   translate: { rooms: ["v01", "nri", "oci", "gojson", "errors", "nearest"], npm: [] },
   cgroup: { rooms: ["oci", "errors"], npm: ["node:fs"] },
-  host: { rooms: ["oci", "errors", "deadline"], npm: ["node:fs", "node:timers"] },
+  // koffi, the FFI library, is asked for at run time: nothing of it is in the bundle.
+  ffi: { rooms: [], npm: ["node:fs", "node:module", "node:os", "node:url"] },
+  host: { rooms: ["ffi", "oci", "errors", "deadline"], npm: ["node:fs", "node:timers"] },
   legacy: {
-    rooms: ["v01", "gojson", "cgroup", "host", "errors", "deadline"],
+    rooms: ["v01", "gojson", "cgroup", "ffi", "host", "logger", "errors", "deadline"],
     npm: ["execa", "node:fs", "node:net", "node:path", "node:child_process", "node:os", "node:timers"],
   },
   state: {

@@ -41,6 +41,12 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   config: { rooms: ["errors", "nearest"], npm: ["zod", "yaml"] },
   log: { rooms: ["logger"], npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"] },
   serial: { rooms: [], npm: [] },
+  trace: { rooms: [], npm: [] },
+  "watch-calls": { rooms: ["deadline", "errors", "logger", "nri", "ttrpc"], npm: [] },
+  metrics: {
+    rooms: ["deadline", "errors", "logger", "nri", "watch-calls"],
+    npm: ["prom-client", "node:fs", "node:http", "node:net", "node:path"],
+  },
   "spec-source": { rooms: ["host", "logger", "oci", "translate", "v01", "errors"], npm: [] },
   "chain-runner": { rooms: ["config", "legacy", "lifecycle", "logger"], npm: [] },
   lifecycle: {

@@ -1,15 +1,10 @@
 import { createConnection } from "node:net";
 import type { LogDestination } from "./log.js";
+import { withSeverity } from "./severity.js";
 
 const identifier = "nri-v01-bridge";
 /** Lines kept while the socket is connecting. */
 const backlogLimit = 1000;
-
-/** syslog's severities for pino's level labels (RFC 5424, 6.2.1). */
-const severities = { fatal: 2, error: 3, warn: 4, info: 6, debug: 7, trace: 7 } as const satisfies Record<
-  string,
-  number
->;
 
 /**
  * The journal, by its stream socket, which takes plain lines after a header of seven (systemd's stdout protocol:
@@ -41,11 +36,4 @@ export function openJournal(socketPath: string, fallback: () => LogDestination):
       else if (backlog.length < backlogLimit) backlog.push(withSeverity(line));
     },
   };
-}
-
-/** A line as the journal and syslog's `logger --prio-prefix` read it. */
-export function withSeverity(line: string): string {
-  const label = /"level":"([a-z]+)"/.exec(line)?.[1] ?? "info";
-  const severity = Object.entries(severities).find(([name]) => name === label)?.[1] ?? severities.info;
-  return `<${severity}>${line}`;
 }

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { withSeverity } from "./journal.js";
 import type { LogDestination } from "./log.js";
+import { withSeverity } from "./severity.js";
 
 /**
  * syslog, by util-linux' `logger`: its socket takes datagrams, and Node has no unix datagram sockets. The program is

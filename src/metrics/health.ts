@@ -1,0 +1,44 @@
+import type { RuntimeInfo } from "../nri/handlers.js";
+import type { MetricsSources } from "./sources.js";
+
+/** An answer to a probe: 200 when there is no reason against it. */
+export interface Health {
+  readonly ok: boolean;
+  readonly text: string;
+}
+
+/** The event loop may be held up so long before the bridge counts as dead: longer than any call of a runtime lasts. */
+const maxLagMs = 5_000;
+
+/** Whether the process does its work: a probe that fails here is mended by a restart. */
+export function healthOf(lagMs: number): Health {
+  const lag = `event loop: late by ${Math.round(lagMs)} ms at most in the last 10 s`;
+  return lagMs <= maxLagMs ? { ok: true, text: `ok; ${lag}` } : { ok: false, text: `not ok; ${lag}` };
+}
+
+/** What was seen on the present connection. */
+export interface Connection {
+  readonly runtime: RuntimeInfo;
+  /** An event has come: whatever was said before, events are delivered. */
+  readonly hadEvent: boolean;
+}
+
+/**
+ * Whether events are delivered: registered, and synchronized where the runtime does that.
+ *
+ * compat: containerd 1.7 starts the plugins that it launches before it knows any pod, and does not synchronize them
+ * (nri adaptation.startPlugins): such a plugin is registered and that is all. A launched one has no socket path.
+ */
+export function readinessOf(
+  sources: Pick<MetricsSources, "registered" | "synchronized">,
+  connection: Connection | undefined,
+): Health {
+  if (!sources.registered() || connection === undefined) return { ok: false, text: "not registered with the runtime" };
+  const { runtime, hadEvent } = connection;
+  if (sources.synchronized()) return { ok: true, text: `ready; synchronized with ${runtime.name} ${runtime.version}` };
+  const launched = runtime.socketPath === undefined;
+  if (hadEvent || launched) {
+    return { ok: true, text: `ready; registered with ${runtime.name} ${runtime.version}, which did not synchronize` };
+  }
+  return { ok: false, text: "registered, not yet synchronized with the runtime" };
+}

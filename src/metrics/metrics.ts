@@ -1,0 +1,102 @@
+import { errorText } from "../errors.js";
+import type { Log } from "../logger.js";
+import type { CallWatcher } from "../watch-calls.js";
+import { formatMetricsAddress, parseMetricsAddress } from "./address.js";
+import { type Connection, healthOf, readinessOf } from "./health.js";
+import { type Heart, startHeart } from "./heart.js";
+import { createMetricsRegistry, type MetricsRegistry } from "./registry.js";
+import { type MetricsServer, serveMetrics } from "./server.js";
+import type { MetricsSources, PluginChange, PluginRun } from "./sources.js";
+
+export interface MetricsOptions {
+  readonly sources: MetricsSources;
+  readonly version: string;
+  readonly log: Log;
+}
+
+/**
+ * Metrics and health, off until `listen` is given an address: until then nothing is loaded, counted or timed. A listener
+ * that fails costs the metrics, never an event.
+ */
+export class Metrics {
+  private registry: MetricsRegistry | undefined;
+  private heart: Heart | undefined;
+  private server: MetricsServer | undefined;
+  private wanted: string | null = null;
+  private connection: Connection | undefined;
+  private changing: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: MetricsOptions) {}
+
+  /** Listens there from now on, or no longer (null). The counts go on over a change of the address. Throws nothing. */
+  listen(text: string | null): Promise<void> {
+    this.changing = this.changing.then(() => this.change(text));
+    return this.changing;
+  }
+
+  /** To be told of the runtime's calls. */
+  readonly watcher: CallWatcher = {
+    configured: (runtime) => {
+      this.connection = { runtime, hadEvent: false };
+      this.registry?.configured(runtime);
+    },
+    began: () => {
+      if (this.connection?.hadEvent === false) this.connection = { ...this.connection, hadEvent: true };
+      this.registry?.eventCame(Date.now());
+    },
+    ended: (event, _call, answer) => this.registry?.callAnswered(event.name, answer),
+  };
+
+  pluginRan(run: PluginRun): void {
+    this.registry?.pluginRan(run);
+  }
+
+  pluginAdjusted(change: PluginChange): void {
+    this.registry?.pluginAdjusted(change);
+  }
+
+  private readiness() {
+    return readinessOf(this.options.sources, this.connection);
+  }
+
+  private async change(text: string | null): Promise<void> {
+    const { log } = this.options;
+    // One that failed is tried again when the configuration is read again.
+    if (text === this.wanted && (text === null || this.server !== undefined)) return;
+    this.wanted = text;
+    try {
+      await this.server?.close();
+      this.server = undefined;
+      if (text === null) return;
+      const address = parseMetricsAddress(text);
+      const registry = await this.start();
+      this.server = await serveMetrics(address, {
+        metrics: async () => ({ contentType: registry.contentType, text: await registry.text() }),
+        healthz: () => healthOf(this.heart?.lagMs() ?? 0),
+        readyz: () => this.readiness(),
+      });
+      log.info({ address: formatMetricsAddress(this.server.address) }, "metrics are served");
+    } catch (error) {
+      log.error(
+        { address: text, error: errorText(error) },
+        "metrics cannot be served: the bridge goes on without them",
+      );
+    }
+  }
+
+  private async start(): Promise<MetricsRegistry> {
+    const { sources, version } = this.options;
+    if (this.registry !== undefined) return this.registry;
+    this.heart = startHeart();
+    const { heart } = this;
+    this.registry = await createMetricsRegistry({
+      sources,
+      version,
+      isReady: () => this.readiness().ok,
+      lagMs: () => heart.lagMs(),
+    });
+    // In launched mode the address comes with Configure, which the registry then has missed.
+    if (this.connection !== undefined) this.registry.configured(this.connection.runtime);
+    return this.registry;
+  }
+}

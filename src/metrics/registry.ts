@@ -1,0 +1,129 @@
+import type { Counter, Gauge, Registry } from "prom-client";
+import type { RuntimeInfo } from "../nri/handlers.js";
+import { formatVersion } from "../nri/versions.js";
+import type { CallAnswer } from "../watch-calls.js";
+import { createLabelLimit } from "./label-limit.js";
+import { latencyBuckets, type MetricKey, metricPrefix, metricTable } from "./names.js";
+import { breakerStates, type MetricsSources, type PluginChange, type PluginRun } from "./sources.js";
+
+/** The metrics themselves, once they are wanted. */
+export interface MetricsRegistry {
+  readonly contentType: string;
+  /** The exposition, with what is asked of the sources at this moment. */
+  text(): Promise<string>;
+  pluginRan(run: PluginRun): void;
+  pluginAdjusted(change: PluginChange): void;
+  callAnswered(operation: string, answer: Pick<CallAnswer, "error" | "durationMs">): void;
+  eventCame(atMs: number): void;
+  configured(runtime: RuntimeInfo): void;
+}
+
+export interface RegistryOptions {
+  readonly sources: MetricsSources;
+  readonly isReady: () => boolean;
+  readonly lagMs: () => number;
+  readonly version: string;
+}
+
+/** At most so many plugins, states and fields have time series of their own. */
+const limits = { plugin: 64, state: 16, type: 64 } as const;
+
+/** Loads the Prometheus client, which a bridge without metrics never does, and makes the metrics of the table. */
+export async function createMetricsRegistry(options: RegistryOptions): Promise<MetricsRegistry> {
+  const client = await import("prom-client");
+  const registry: Registry = new client.Registry();
+  // 100 ms: the default would wake the process a hundred times a second.
+  client.collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
+
+  const about = (key: MetricKey) => {
+    const { name, help, labels } = metricTable[key];
+    return { name: `${metricPrefix}${name}`, help, labelNames: [...labels], registers: [registry] };
+  };
+  const counter = (key: MetricKey): Counter => new client.Counter(about(key));
+  const gauge = (key: MetricKey, collect?: (gauge: Gauge) => void): Gauge =>
+    new client.Gauge({
+      ...about(key),
+      ...(collect === undefined
+        ? {}
+        : {
+            collect() {
+              collect(this);
+            },
+          }),
+    });
+  const histogram = (key: MetricKey) => new client.Histogram({ ...about(key), buckets: [...latencyBuckets] });
+
+  const { sources } = options;
+  const plugin = createLabelLimit(limits.plugin);
+  const state = createLabelLimit(limits.state);
+  const type = createLabelLimit(limits.type);
+
+  const invocations = counter("pluginInvocations");
+  const latency = histogram("pluginLatency");
+  const misses = counter("pluginDeadlineMisses");
+  const adjustments = counter("pluginAdjustments");
+  const calls = counter("calls");
+  const callLatency = histogram("callLatency");
+  const reconnects = counter("reconnects");
+  const lastEvent = gauge("lastEvent");
+  const runtimeInfo = gauge("runtimeInfo");
+  gauge("buildInfo").set({ version: options.version, node: process.version }, 1);
+  gauge("registered", (its) => its.set(sources.registered() ? 1 : 0));
+  gauge("ready", (its) => its.set(options.isReady() ? 1 : 0));
+  gauge("remembered", (its) => its.set(sources.remembered()));
+  gauge("eventLoopLag", (its) => its.set(options.lagMs() / 1000));
+  gauge("confReadable", (its) => its.set(sources.plugins() === undefined ? 0 : 1));
+  gauge("activePlugins", (its) => its.set(sources.plugins()?.length ?? 0));
+  gauge("journalSize", (its) => {
+    const bytes = sources.journalBytes();
+    // A gauge without labels is 0 from the start, which here would be a lie.
+    if (bytes === undefined) its.remove();
+    else its.set(bytes);
+  });
+  gauge("pluginBreaker", (its) => {
+    its.reset();
+    for (const name of new Set(sources.plugins()?.slice(0, limits.plugin))) {
+      const current = sources.breakerOf(name);
+      for (const breaker of breakerStates) {
+        its.set({ plugin: plugin(name), breaker: toSnake(breaker) }, breaker === current ? 1 : 0);
+      }
+    }
+  });
+
+  let registrations = 0;
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    pluginRan(run) {
+      const labels = { plugin: plugin(run.plugin), state: state(run.state) };
+      const ok = run.outcome === "ok";
+      invocations.inc({ ...labels, status: ok ? "success" : "error", error: ok ? "" : toSnake(run.outcome) });
+      latency.observe(labels, run.durationMs / 1000);
+      if (run.outcome === "timed-out") misses.inc(labels);
+    },
+    pluginAdjusted(change) {
+      const labels = { plugin: plugin(change.plugin), state: state(change.state) };
+      for (const field of change.fields) adjustments.inc({ ...labels, type: type(field) });
+    },
+    callAnswered(operation, { error, durationMs }) {
+      calls.inc({
+        operation,
+        status: error === undefined ? "success" : "error",
+        error: error?.code.toLowerCase() ?? "",
+      });
+      callLatency.observe({ operation }, durationMs / 1000);
+    },
+    eventCame: (atMs) => lastEvent.set(atMs / 1000),
+    configured({ name, version, nri }) {
+      registrations += 1;
+      if (registrations > 1) reconnects.inc();
+      runtimeInfo.reset();
+      runtimeInfo.set({ runtime: name.slice(0, 64), version: version.slice(0, 64), nri: formatVersion(nri) }, 1);
+    },
+  };
+}
+
+/** compat: containerd's metrics write label values in snake case. */
+function toSnake(text: string): string {
+  return text.replaceAll("-", "_");
+}

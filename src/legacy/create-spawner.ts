@@ -1,16 +1,17 @@
 import { errorText } from "../errors.js";
+import { type Native, openNative } from "../ffi/native.js";
 import type { Log } from "../logger.js";
 import { createFfiSpawner } from "./ffi-spawner.js";
 import { createPortableSpawner } from "./portable-spawner.js";
 import type { Spawner } from "./spawner.js";
 
 /** The fastest spawner that works on this machine; says so in the log when that is not the fast one. */
-export function createSpawner(log: Log, createFast: () => Spawner = createFfiSpawner): Spawner {
+export function createSpawner(log: Log, open: () => Native = openNative): Spawner {
   try {
-    return createFast();
+    return createFfiSpawner(open());
   } catch (thrown) {
     const reason = errorText(thrown).split("\n", 1)[0];
-    log.info({ reason }, "plugins are started in the portable way, which takes about a millisecond longer");
+    log.info({ reason }, "plugins are started in the portable way, which takes a millisecond longer");
     return createPortableSpawner();
   }
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 
-import { loadKoffi } from "../../src/ffi/koffi.js";
+import { type Koffi, type LoadedKoffi, loadKoffi } from "../../src/ffi/koffi.js";
+import { openNative } from "../../src/ffi/native.js";
 import { createSpawner } from "../../src/legacy/create-spawner.js";
-import { createFfiSpawner } from "../../src/legacy/ffi-spawner.js";
 import type { Log } from "../../src/logger.js";
 import { sh } from "./spawners.js";
 
@@ -21,44 +21,33 @@ describe("createSpawner", () => {
     expect(log.lines).toEqual([]);
   });
 
+  const { koffi, artefact } = loadKoffi();
+  const withFunctions = (func: ReturnType<Koffi["load"]>["func"]): LoadedKoffi => ({
+    artefact,
+    koffi: { load: () => ({ func }), errno: () => 1, node: koffi.node },
+  });
+
   it.each([
-    ["there is no FFI library", () => createFfiSpawner({ koffi: loadKoffi("file:///nowhere/bundle.mjs") }), "koffi"],
+    ["there is no FFI library", () => loadKoffi("file:///nowhere/bundle.mjs"), "koffi"],
     [
       "the C library lacks a function",
       () =>
-        createFfiSpawner({
-          koffi: {
-            ...loadKoffi(),
-            koffi: {
-              ...loadKoffi().koffi,
-              load: () => ({
-                func: (declaration) => {
-                  throw new Error(`no such function: ${declaration}`);
-                },
-              }),
-            },
-          },
+        withFunctions((declaration) => {
+          throw new Error(`Cannot find function in ${declaration}`);
         }),
-      "no such function",
+      "Cannot find function",
     ],
     [
-      "the kernel has no pidfds",
-      () => {
-        const loaded = loadKoffi();
-        const { koffi } = loaded;
-        const load: typeof koffi.load = (path) => {
-          const library = koffi.load(path);
-          return {
-            func: (declaration) => (declaration.includes("syscall(") ? () => -1 : library.func(declaration)),
-          };
-        };
-        return createFfiSpawner({ koffi: { ...loaded, koffi: { ...koffi, load } } });
-      },
-      "pidfd_open",
+      "a filter forbids pidfds",
+      () =>
+        withFunctions((declaration) =>
+          declaration.includes("syscall(") ? () => -1 : koffi.load(null).func(declaration),
+        ),
+      "pidfd_open: EPERM",
     ],
-  ])("falls back by itself and says why in one line, when %s", async (_, create, reason) => {
+  ])("falls back by itself and says why in one line, when %s", async (_, load, reason) => {
     const log = createLog();
-    const spawner = createSpawner(log, create);
+    const spawner = createSpawner(log, () => openNative(load));
     onTestFinished(() => spawner.close());
     expect(spawner.name).toBe("portable");
     expect(log.lines).toEqual([expect.stringMatching(/^plugins are started in the portable way/)]);

@@ -26,11 +26,13 @@ function build(source: string, directory: string): string {
 /** The native file of the FFI library, which the build puts beside the bundle. */
 const nativeFile = resolve(import.meta.dirname, "../../dist/koffi.node");
 
-const program = (name: string) => `
+const program = (create: string) => `
   import { Deadline } from "./deadline.js";
-  import { create${name}Spawner } from "./legacy/${name.toLowerCase()}-spawner.js";
+  import { openNative } from "./ffi/native.js";
+  import { createFfiSpawner } from "./legacy/ffi-spawner.js";
+  import { createPortableSpawner } from "./legacy/portable-spawner.js";
 
-  const spawner = create${name}Spawner();
+  const spawner = ${create};
   const options = {
     path: "/bin/ls", argv0: "ls", args: ["/proc/self/fd"], env: {}, cwd: "/", stdin: new Uint8Array(1700),
     terminateAt: Deadline.after(10000), killAt: Deadline.after(10000), limits: { stdoutBytes: 1e6, stderrLines: 9 },
@@ -48,12 +50,12 @@ const program = (name: string) => `
 `;
 
 describe("a program that runs plugins", () => {
-  it.each(["Portable", "Ffi"])(
+  it.each(["createPortableSpawner()", "createFfiSpawner(openNative())"])(
     "hands on no descriptor that it was started with, and ends when it has nothing to do: %s",
-    async (name) => {
+    async (create) => {
       const directory = createDirectory();
       copyFileSync(nativeFile, join(directory, "koffi.node"));
-      const path = build(program(name), directory);
+      const path = build(program(create), directory);
       const stray = openSync("/dev/null", "r");
       onTestFinished(() => closeSync(stray));
       // 3 to 29 are inherited, as by a runtime that forgot to mark them.
@@ -70,7 +72,7 @@ describe("a program that runs plugins", () => {
   );
 
   it("leaves no shell behind when it is killed", async () => {
-    const path = build(program("Portable"), createDirectory());
+    const path = build(program("createPortableSpawner()"), createDirectory());
     const child = spawn(process.execPath, [path, "forever"], { stdio: ["ignore", "pipe", "inherit"] });
     onTestFinished(() => void child.kill("SIGKILL"));
     await new Promise((resolved) => child.stdout?.once("data", resolved));

@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 
+import { openNative } from "../../src/ffi/native.js";
 import { createFfiSpawner } from "../../src/legacy/ffi-spawner.js";
 import { until, zombies } from "./processes.js";
 import { run, sh, spawnerForFile } from "./spawners.js";
@@ -11,7 +12,7 @@ import { run, sh, spawnerForFile } from "./spawners.js";
 const execute = promisify(execFile);
 
 describe("the ffi spawner and Node's own children", () => {
-  const spawner = spawnerForFile(() => createFfiSpawner());
+  const spawner = spawnerForFile(() => createFfiSpawner(openNative()));
 
   it("do not disturb each other: each gets its own exit code and output", async () => {
     const ours = Array.from({ length: 60 }, async (_, i) => {

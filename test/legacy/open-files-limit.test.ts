@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 
+import { openNative } from "../../src/ffi/native.js";
 import { createFfiSpawner } from "../../src/legacy/ffi-spawner.js";
 import { startingOpenFilesLimit } from "../../src/legacy/open-files-limit.js";
 import { createDirectory } from "./plugin-directory.js";
@@ -40,7 +41,7 @@ describe("the limit of open files that we were started with", () => {
   it("is the plugin's, and ours is as before", async () => {
     const before = readFileSync("/proc/self/limits", "latin1");
     const hard = BigInt(/^Max open files +\d+ +(\d+)/m.exec(before)?.[1] ?? 0);
-    const spawner = createFfiSpawner({ openFiles: { soft: 500n, hard } });
+    const spawner = createFfiSpawner(openNative(), { soft: 500n, hard });
     onTestFinished(() => spawner.close());
     const { text } = await sh(spawner, "ulimit -Sn; ulimit -Hn");
     expect(text).toBe(`500\n${hard}\n`);
@@ -48,7 +49,7 @@ describe("the limit of open files that we were started with", () => {
   });
 
   it("is the plugin's too when we have more descriptors open than that", async () => {
-    const spawner = createFfiSpawner({ openFiles: { soft: 20n, hard: 1000n } });
+    const spawner = createFfiSpawner(openNative(), { soft: 20n, hard: 1000n });
     onTestFinished(() => spawner.close());
     expect((await sh(spawner, "sleep 0.05; ulimit -Sn")).text).toBe("20\n");
   });

@@ -1,6 +1,7 @@
 import { afterAll } from "vitest";
 
 import { Deadline } from "../../src/deadline.js";
+import { openNative } from "../../src/ffi/native.js";
 import { createFfiSpawner } from "../../src/legacy/ffi-spawner.js";
 import { createPortableSpawner } from "../../src/legacy/portable-spawner.js";
 import type { Spawner, SpawnOptions, SpawnResult } from "../../src/legacy/spawner.js";
@@ -8,7 +9,7 @@ import type { Spawner, SpawnOptions, SpawnResult } from "../../src/legacy/spawne
 /** Every way of running processes: one suite for all. */
 export const spawners: ReadonlyArray<{ readonly name: string; readonly create: () => Spawner }> = [
   { name: "portable", create: createPortableSpawner },
-  { name: "ffi", create: () => createFfiSpawner() },
+  { name: "ffi", create: () => createFfiSpawner(openNative()) },
 ];
 
 /** A spawner for the tests of one file. */

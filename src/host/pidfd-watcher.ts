@@ -1,0 +1,67 @@
+import { closeSync } from "node:fs";
+import { EventPoll } from "../ffi/event-poll.js";
+import type { Native } from "../ffi/native.js";
+import { createPollingWatcher } from "./polling-watcher.js";
+import { hasEnded, readProcessStat } from "./process-stat.js";
+import type { ProcessWatcher } from "./process-watcher.js";
+
+export interface PidfdWatcherOptions {
+  readonly procRoot?: string;
+  /** Watches those that the system gives no pidfd for: descriptors are used up. */
+  readonly fallback?: ProcessWatcher;
+}
+
+/**
+ * Watches processes by pidfds, all in one epoll descriptor: nothing is done until one of them ends, and then it is told in
+ * the same turn of the loop. A pidfd stays with its process, whoever has the pid later.
+ *
+ * @throws Error when the system gives no epoll descriptor
+ */
+export function createPidfdWatcher(
+  { koffi, libc }: Native,
+  { procRoot = "/proc", fallback = createPollingWatcher({ procRoot }) }: PidfdWatcherOptions = {},
+): ProcessWatcher {
+  const events = new EventPoll(koffi, libc);
+  const watched = new Set<() => void>();
+
+  return {
+    watch(identity, onExit) {
+      const { pid, startTime } = identity;
+      if (pid <= 0 || startTime === undefined) return () => {};
+      const pidfd = libc.pidfdOpen(pid);
+      if (pidfd < 0 && libc.lastError() !== "ESRCH") return fallback.watch(identity, onExit);
+      // Read after the pidfd was opened: if it is the process now, the pidfd is its.
+      const stat = pidfd < 0 ? "missing" : readProcessStat(pid, procRoot);
+      const ended = stat === "missing" || (stat !== "unreadable" && (stat.startTime !== startTime || hasEnded(stat)));
+      if (ended || stat === "unreadable") {
+        if (pidfd >= 0) closeSync(pidfd);
+        if (!ended) return () => {};
+        const told = setImmediate(onExit);
+        return () => clearImmediate(told);
+      }
+      const unwatch = events.watch(pidfd, () => {
+        stop();
+        onExit();
+      });
+      if (unwatch === undefined) {
+        closeSync(pidfd);
+        return fallback.watch(identity, onExit);
+      }
+      const stop = (): void => {
+        if (!watched.delete(stop)) return;
+        unwatch();
+        closeSync(pidfd);
+      };
+      watched.add(stop);
+      return stop;
+    },
+    get size() {
+      return watched.size + fallback.size;
+    },
+    close() {
+      for (const stop of [...watched]) stop();
+      fallback.close();
+      events.close();
+    },
+  };
+}

@@ -1,4 +1,5 @@
 import type { StringMap } from "../nri/types.js";
+import { compilePathPattern } from "./path-match.js";
 
 /** What decides which annotations a legacy plugin sees. */
 export interface AnnotationRules {
@@ -26,7 +27,8 @@ export function withoutNewerAnnotations(annotations: Readonly<StringMap>): Strin
 /** A pod's OCI annotations, told from the union of CRI and OCI annotations that its event holds. */
 export function podAnnotations(annotations: Readonly<StringMap>, rules: AnnotationRules): StringMap {
   if (rules.crio) return withoutNewerAnnotations(annotations);
-  const patterns = rules.oci.map(compilePattern);
+  // compat: containerd 1.6 pkg/cri/server/helpers.go getPassthroughAnnotations
+  const patterns = rules.oci.map(compilePathPattern);
   return filterKeys(
     annotations,
     (key) => key !== newerThanV16 && (key.startsWith(criPrefix) || patterns.some((pattern) => pattern.test(key))),
@@ -80,32 +82,4 @@ export function withContainerdAliases(annotations: Readonly<StringMap>, names: C
 
 function filterKeys(map: Readonly<StringMap>, keep: (key: string) => boolean): StringMap {
   return Object.fromEntries(Object.entries(map).filter(([key]) => keep(key)));
-}
-
-/**
- * A pattern of containerd's `pod_annotations`: Go's path.Match, where `*` and `?` match no slash, `[...]` is a class and
- * `\` escapes (containerd 1.6 pkg/cri/server/helpers.go, getPassthroughAnnotations). A malformed pattern matches nothing.
- */
-function compilePattern(pattern: string): RegExp {
-  let source = "";
-  for (let at = 0; at < pattern.length; at++) {
-    const char = pattern.charAt(at);
-    if (char === "*") source += "[^/]*";
-    else if (char === "?") source += "[^/]";
-    else if (char === "[") {
-      const end = pattern.indexOf("]", at + 2);
-      if (end < 0) return /(?!)/;
-      source += `[${pattern
-        .slice(at + 1, end)
-        .replaceAll("\\", "\\\\")
-        .replaceAll("[", "\\[")}]`;
-      at = end;
-    } else if (char === "\\" && at + 1 < pattern.length) source += escapeRegExp(pattern.charAt(++at));
-    else source += escapeRegExp(char);
-  }
-  return new RegExp(`^${source}$`, "su");
-}
-
-function escapeRegExp(char: string): string {
-  return char.replace(/[\\^$.*+?()[\]{}|/-]/, "\\$&");
 }

@@ -8,6 +8,14 @@ import type { Container, ContainerEvent, PodEvent, PodSandbox } from "./nri/type
 import { reconcile } from "./state/reconcile.js";
 import { containerSubject, podSubject, type Subject } from "./translate/to-v01.js";
 
+/** The handlers of NRI's calls, and what the bridge does without one. */
+export interface Bridge extends PluginHandlers {
+  /** For a runtime that never synchronises (containerd 1.7, of a plugin that it launched): asks the machine what is gone. */
+  takeStock(): Promise<void>;
+  /** Delivers the delete of a pod whose process has ended, unless an event brings it at the same time. */
+  deleteGone(id: string): Promise<void>;
+}
+
 /**
  * The bridge: each lifecycle event of NRI v2 becomes a v0.1 request and runs the chain of conf.json, and a failure costs
  * what it cost under containerd 1.6.
@@ -18,21 +26,15 @@ import { containerSubject, podSubject, type Subject } from "./translate/to-v01.j
  *   Remove*                         -> delete    when none was delivered yet
  *   Post*, Remove*, UpdatePod*      -> a state of a plugin's own, where `events` gives it one
  */
-export function createBridge(parts: BridgeParts): PluginHandlers {
-  const { config, memory, log } = parts;
+export function createBridge(parts: BridgeParts): Bridge {
+  const { config, host, memory, processes, log } = parts;
   const lifecycle = new Lifecycle(parts);
   const onPod = ({ pod }: PodEvent) => podSubject(pod);
   const onContainer = ({ pod, container }: ContainerEvent) => containerSubject(pod, container);
 
   async function stop(subject: Subject, call: CallContext): Promise<void> {
     // What is still open of a pod that stops will see no event of its own.
-    if (subject.kind === "sandbox") {
-      const open = memory.containersOf(subject.id).filter(({ id }) => memory.isOpen(id));
-      void lifecycle.deleteAll(
-        open.map(({ id }) => id),
-        call.event,
-      );
-    }
+    if (subject.kind === "sandbox") void lifecycle.deleteAll(lifecycle.openContainersOf(subject.id), call.event);
     await lifecycle.delete(subject.id, occasionOf(call), subject);
   }
 
@@ -46,24 +48,34 @@ export function createBridge(parts: BridgeParts): PluginHandlers {
     }
   }
 
-  /** Work that waits until the answer to Synchronize is sent: live events come first. */
+  /** Compares what is remembered with the runtime's list, or with the machine alone; gives the work that this makes. */
+  function compare(listed: readonly Subject[] | undefined): () => Promise<void> {
+    const { unknown, gone, left, forgotten } = reconcile(listed, memory, host.liveness);
+    for (const id of forgotten) memory.forget(id);
+    for (const remembered of left) if (remembered.kind === "sandbox") processes.watch(remembered);
+    log.info({ [config.synchronize]: unknown.length, gone: gone.length, left: left.length }, "took stock");
+    return async () => {
+      await lifecycle.deleteAll(gone, "Synchronize");
+      if (config.synchronize === "adopt") await lifecycle.adopt(unknown);
+      if (config.synchronize !== "create") return;
+      for (const subject of unknown) {
+        await lifecycle.create(subject, ownOccasion("Synchronize")).catch((error) => {
+          log.error({ id: subject.id, error: errorText(error) }, "the create of what was running before us failed");
+        });
+      }
+    };
+  }
+
+  /** What the runtime's list made to do: it waits until the answer to Synchronize is sent, and live events come first. */
   let afterSynchronize = async () => {};
 
   return {
     configure: () => wantedEvents(config),
+    takeStock: () => compare(undefined)(),
+    deleteGone: (id) => lifecycle.delete(id, ownOccasion("StopPodSandbox")),
+
     async synchronize(pods, containers) {
-      const { unknown, gone } = reconcile(subjectsOf(pods, containers), memory);
-      if (config.synchronize === "adopt") for (const subject of unknown) lifecycle.remember(subject);
-      afterSynchronize = async () => {
-        await lifecycle.deleteAll(gone, "Synchronize");
-        if (config.synchronize !== "create") return;
-        for (const subject of unknown) {
-          await lifecycle.create(subject, ownOccasion("Synchronize")).catch((error) => {
-            log.error({ id: subject.id, error: errorText(error) }, "the create of what was running before us failed");
-          });
-        }
-      };
-      log.info({ [config.synchronize]: unknown.length, gone: gone.length }, "compared with the runtime's list");
+      afterSynchronize = compare(subjectsOf(pods, containers));
       return [];
     },
     synchronized: () => void afterSynchronize(),

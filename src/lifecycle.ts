@@ -2,6 +2,7 @@ import { pluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { Deadline } from "./deadline.js";
 import { BridgeError, errorText } from "./errors.js";
+import type { Host } from "./host/host.js";
 import type { ConfFile } from "./legacy/conf-file.js";
 import type { Log } from "./logger.js";
 import type { EventName } from "./nri/events.js";
@@ -10,7 +11,8 @@ import { messageToJson } from "./nri/json.js";
 import type { LinuxResources } from "./nri/types.js";
 import type { Serial } from "./serial.js";
 import type { SpecSource } from "./spec-source.js";
-import type { Attempted, Memory } from "./state/memory.js";
+import type { Attempted, Circumstances, Memory, Remembered } from "./state/memory.js";
+import type { Processes } from "./state/processes.js";
 import { toSuperset } from "./translate/superset.js";
 import { type Subject, toCreateRequest, toDeleteRequest, toUpdateRequest } from "./translate/to-v01.js";
 import type { ConfigList, Request } from "./v01/types.js";
@@ -35,9 +37,13 @@ export type RunChain = (call: ChainCall) => Promise<{ readonly error: string | u
 export interface BridgeParts {
   readonly config: Config;
   readonly confFile: ConfFile;
+  readonly host: Host;
   readonly specs: SpecSource;
   readonly runChain: RunChain;
   readonly memory: Memory;
+  readonly processes: Processes;
+  /** Whether the bridge serves a pod sandbox that is created now. */
+  readonly servesSandboxes: () => boolean;
   /** Work on one pod or container goes one after the other: an event and a delete of our own may race. */
   readonly serial: Serial;
   readonly log: Log;
@@ -58,10 +64,15 @@ export function ownOccasion(event: Occasion["event"]): Occasion {
 export class Lifecycle {
   constructor(private readonly parts: BridgeParts) {}
 
+  /** What was running before us and is not looked at yet; it is, when its turn comes or something happens to it. */
+  private readonly unseen = new Map<string, Subject>();
+
   /** Remembers the create, then runs it. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create is to fail */
   create(subject: Subject, occasion: Occasion): Promise<void> {
     return this.parts.serial.run(subject.id, async () => {
-      const attempted = this.remember(subject);
+      this.unseen.delete(subject.id);
+      const attempted = this.remember(subject, {});
+      if (!attempted.served) return;
       // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
       const conf = this.readConf(subject.kind === "sandbox" ? "the create fails" : "no plugin runs for this create");
       if (conf instanceof BridgeError) {
@@ -73,16 +84,49 @@ export class Lifecycle {
     });
   }
 
-  /** Counts as created what was running before us: it gets no create, and its delete. */
-  remember(subject: Subject): Attempted {
-    const attempted = toAttempted(subject, this.parts.specs);
-    this.parts.memory.remember(attempted);
-    return attempted;
+  /**
+   * Counts as created what was running before us: it gets no create, and its delete. Looking at each takes its time on a
+   * full node, so that is done between events.
+   */
+  async adopt(subjects: readonly Subject[]): Promise<void> {
+    for (const subject of subjects) this.unseen.set(subject.id, subject);
+    for (const { id } of subjects) {
+      this.seeUnseen(id);
+      await new Promise((nextTurn) => setImmediate(nextTurn));
+    }
+  }
+
+  /** The containers of a pod that still wait for their delete. */
+  openContainersOf(sandboxID: string): string[] {
+    for (const subject of [...this.unseen.values()]) if (subject.sandboxID === sandboxID) this.seeUnseen(subject.id);
+    const { memory } = this.parts;
+    return memory.containersOf(sandboxID).flatMap(({ id }) => (memory.isOpen(id) ? [id] : []));
+  }
+
+  private seeUnseen(id: string): void {
+    const subject = this.unseen.get(id);
+    if (!this.unseen.delete(id) || subject === undefined) return;
+    this.remember(subject, { adopted: true });
+  }
+
+  private remember(subject: Subject, circumstances: Circumstances): Remembered {
+    const { memory, processes, servesSandboxes, specs } = this.parts;
+    const served = subject.kind === "container" || servesSandboxes();
+    const process = processes.identify(subject);
+    const remembered = memory.remember(toAttempted(subject, specs), {
+      ...circumstances,
+      served,
+      ...(process === undefined ? {} : { process }),
+    });
+    // Containers that end have an event; a pause process that dies, or outlives a restart of the runtime, has none.
+    if (subject.kind === "sandbox") processes.watch(remembered);
+    return remembered;
   }
 
   /** @throws BridgeError PLUGIN_FAILED: the update is to fail */
   update(subject: Subject, asked: LinuxResources | undefined, occasion: Occasion): Promise<void> {
     return this.parts.serial.run(subject.id, async () => {
+      this.seeUnseen(subject.id);
       const created = this.parts.memory.get(subject.id);
       if (created === undefined) return;
       const conf = this.readConf("no plugin runs for this update");
@@ -94,20 +138,29 @@ export class Lifecycle {
 
   /** Delivers the delete of an attempted create, once. A failure is logged: teardown goes on. */
   delete(id: string, occasion: Occasion, subject?: Subject): Promise<void> {
-    const { memory, serial, log } = this.parts;
+    const { memory, processes, serial } = this.parts;
     return serial.run(id, async () => {
+      this.seeUnseen(id);
+      processes.unwatch(id);
       const created = memory.takeDelete(id);
       if (created === undefined) return;
-      const conf = this.readConf("no plugin runs for this delete");
-      if (conf instanceof BridgeError) return;
-      const request = toDeleteRequest(conf.version, created, subject?.container?.linux?.resources);
-      const { error } = await this.run(
-        { ...occasion, list: this.takers(conf, "delete"), request, subject: created },
-        subject,
-      );
-      const { event } = occasion;
-      if (error !== undefined) log.warn({ ...logFields(created), event, error }, "a delete failed; teardown goes on");
+      try {
+        await this.runDelete(created, occasion, subject);
+      } finally {
+        memory.endDelete(id);
+      }
     });
+  }
+
+  private async runDelete(created: Remembered, occasion: Occasion, subject: Subject | undefined): Promise<void> {
+    const conf = this.readConf("no plugin runs for this delete");
+    if (conf instanceof BridgeError) return;
+    const request = toDeleteRequest(conf.version, created, subject?.container?.linux?.resources);
+    const call = { ...occasion, list: this.takers(conf, "delete"), request, subject: created };
+    const { error } = await this.run(call, subject);
+    if (error === undefined) return;
+    const { event } = occasion;
+    this.parts.log.warn({ ...logFields(created), event, error }, "a delete failed; teardown goes on");
   }
 
   /** Deletes that no call waits for, one after the other. */
@@ -122,6 +175,7 @@ export class Lifecycle {
       const conf = this.readConf("no plugin runs for this event");
       if (conf instanceof BridgeError) return;
       const stateOf = (type: string) => pluginSettings(config, type).events[occasion.event];
+      this.seeUnseen(subject.id);
       const states = new Set(conf.plugins.flatMap(({ type }) => stateOf(type) ?? []));
       const known = memory.get(subject.id) ?? toAttempted(subject, specs);
       for (const state of states) {

@@ -1,22 +1,27 @@
-import { createBridge } from "./bridge.js";
+import { type Bridge, createBridge } from "./bridge.js";
 import { createChainRunner, type RunReport } from "./chain-runner.js";
 import { mergeConfig } from "./config/merge.js";
 import { parseConfig } from "./config/parse.js";
 import type { Config, PartialConfig } from "./config/schema.js";
 import { BridgeError, errorText } from "./errors.js";
+import { handOn } from "./hand-on.js";
 import type { Host } from "./host/host.js";
 import { Breakers } from "./legacy/breaker.js";
 import { createConfFile } from "./legacy/conf-file.js";
 import { Observers } from "./legacy/observers.js";
 import type { Spawner } from "./legacy/spawner.js";
-import type { BridgeParts } from "./lifecycle.js";
 import type { Log } from "./logger.js";
 import type { PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
 import type { ConfigureRequest } from "./nri/types.js";
+import { createSandboxRule } from "./sandbox-rule.js";
 import { Serial } from "./serial.js";
 import { createSpecSource } from "./spec-source.js";
+import type { Recovered } from "./state/journal.js";
 import { Memory } from "./state/memory.js";
+import { Processes } from "./state/processes.js";
+import type { Store } from "./state/store.js";
 
+/** What the service needs from the outside, so that a replay and a test can give their own. */
 export interface ServiceOptions {
   /** Flags first, then environment. */
   readonly flags: PartialConfig;
@@ -25,6 +30,14 @@ export interface ServiceOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly host: Host;
   readonly spawner: Spawner;
+  /** Opens the journal of a runtime. What it could not read at first comes to the callback. */
+  readonly openStore: (
+    config: Config,
+    runtime: RuntimeInfo,
+    onLateRecovery: (recovered: readonly Recovered[]) => void,
+  ) => Promise<Store>;
+  /** The runtime's process; undefined when it cannot be told. */
+  readonly findPeer: (runtime: RuntimeInfo) => Promise<number | undefined>;
   readonly log: Log;
   readonly onRun?: (report: RunReport) => void;
 }
@@ -33,7 +46,11 @@ export interface ServiceOptions {
 interface Configured {
   readonly request: ConfigureRequest;
   readonly runtime: RuntimeInfo;
+  readonly peer: number | undefined;
 }
+
+/** A runtime that launched us and has not synchronised by then never does: containerd 1.7. */
+const takeStockAfterMs = 3_000;
 
 /**
  * The bridge as a node runs it: built from its configuration when the runtime configures us, and built anew with what it
@@ -44,22 +61,31 @@ export class Service {
   private readonly serial = new Serial();
   private readonly breakers = new Breakers();
   private readonly observers = new Observers();
-  private bridge: PluginHandlers = { configure: () => [] };
+  private readonly processes: Processes;
+  private bridge: Bridge | undefined;
   private file: PartialConfig | undefined;
   private configured: Configured | undefined;
+  private store: { readonly key: string; readonly opened: Store } | undefined;
+  private stockTimer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: ServiceOptions) {
     this.file = options.file;
+    this.processes = new Processes({
+      host: options.host,
+      peer: () => this.configured?.peer,
+      log: options.log,
+      onGone: (id) => void this.bridge?.deleteGone(id),
+    });
   }
 
   /** The handlers for the stub. They hand on to the bridge of the moment. */
   get handlers(): PluginHandlers {
     return {
       ...handOn(() => this.bridge),
-      configure: (request, runtime) => {
-        this.configured = { request, runtime };
-        this.bridge = this.buildBridge(this.configured);
-        return this.bridge.configure(request, runtime);
+      configure: (request, runtime) => this.configure(request, runtime),
+      synchronize: async (pods, containers, call) => {
+        clearTimeout(this.stockTimer);
+        return (await this.bridge?.synchronize?.(pods, containers, call)) ?? [];
       },
     };
   }
@@ -69,8 +95,8 @@ export class Service {
     this.file = file;
     if (this.configured === undefined) return { eventsChanged: false };
     const { request, runtime } = this.configured;
-    const before = new Set(await this.bridge.configure(request, runtime));
-    this.bridge = this.buildBridge(this.configured);
+    const before = new Set(await this.bridge?.configure(request, runtime));
+    this.bridge = this.buildBridge(this.configured, mergeConfig(this.options.flags, file));
     const after = new Set(await this.bridge.configure(request, runtime));
     return { eventsChanged: before.size !== after.size || [...after].some((event) => !before.has(event)) };
   }
@@ -81,25 +107,58 @@ export class Service {
     await this.observers.idle();
   }
 
-  private buildBridge({ request, runtime }: Configured): PluginHandlers {
-    const { flags, log, host, environment, spawner, onRun } = this.options;
+  /** Writes what is remembered, and lets go of everything. */
+  async close(): Promise<void> {
+    clearTimeout(this.stockTimer);
+    this.processes.close();
+    this.options.host.watcher.close();
+    await this.store?.opened.close();
+  }
+
+  private async configure(request: ConfigureRequest, runtime: RuntimeInfo): ReturnType<typeof asArray> {
+    const { flags, log, findPeer } = this.options;
     let config: Config;
     try {
       config = mergeConfig(flags, this.file ?? parseConfig(request.config, "the text that Configure brought"));
     } catch (error) {
       // An exit here would take containerd 1.7 down with it when it launched us (PROTOCOL: launched plugins).
       log.error({ error: errorText(error) }, "the bridge's configuration is wrong: no plugin runs, creates fail");
-      return createRefusingBridge(errorText(error));
+      this.bridge = createRefusingBridge(errorText(error));
+      return asArray(this.bridge.configure(request, runtime));
     }
+    this.configured = { request, runtime, peer: await findPeer(runtime) };
+    await this.attachStore(config, runtime);
+    this.bridge = this.buildBridge(this.configured, config);
+    if (runtime.socketPath === undefined) {
+      clearTimeout(this.stockTimer);
+      this.stockTimer = setTimeout(() => void this.bridge?.takeStock(), takeStockAfterMs).unref();
+    }
+    return asArray(this.bridge.configure(request, runtime));
+  }
+
+  /** One journal for each runtime: it stays open over connections. */
+  private async attachStore(config: Config, runtime: RuntimeInfo): Promise<void> {
+    const key = JSON.stringify([runtime.name, runtime.socketPath, config.state]);
+    if (this.store?.key === key) return;
+    await this.store?.opened.close();
+    let store: Store | undefined;
+    const late = (recovered: readonly Recovered[]) => {
+      if (store !== undefined) this.memory.attach(store, recovered);
+    };
+    store = await this.options.openStore(config, runtime, late);
+    this.memory.attach(store, store.recovered);
+    this.store = { key, opened: store };
+  }
+
+  private buildBridge({ runtime, peer }: Configured, config: Config): Bridge {
+    const { log, host, environment, spawner, onRun } = this.options;
     const crio = runtime.name === "cri-o";
-    const parts: BridgeParts = {
+    const alias = crio && config.annotations.alias === "auto";
+    return createBridge({
       config,
+      host,
       confFile: createConfFile(config.confFile),
-      specs: createSpecSource(
-        host,
-        { ...config.annotations, crio, alias: crio && config.annotations.alias === "auto" },
-        log,
-      ),
+      specs: createSpecSource(host, { ...config.annotations, crio, alias }, log),
       runChain: createChainRunner({
         config,
         requestTimeoutMs: runtime.requestTimeoutMs,
@@ -111,43 +170,28 @@ export class Service {
         onRun,
       }),
       memory: this.memory,
+      processes: this.processes,
+      servesSandboxes: createSandboxRule(config, runtime, peer, log),
       serial: this.serial,
       log,
-    };
-    return createBridge(parts);
+    });
   }
 }
 
 /** What serves a runtime whose configuration for us cannot be used: failing by policy, never by going away. */
-function createRefusingBridge(reason: string): PluginHandlers {
+function createRefusingBridge(reason: string): Bridge {
   const refuse = async () => {
     throw new BridgeError("CONFIG", `nri-v01-bridge: its configuration is wrong: ${reason}`);
   };
   return {
     configure: () => ["RunPodSandbox", "StartContainer"],
+    takeStock: async () => {},
+    deleteGone: async () => {},
     runPodSandbox: refuse,
     startContainer: refuse,
   };
 }
 
-/** Handlers that hand each event on to the bridge of that moment. */
-function handOn(bridge: () => PluginHandlers): Omit<Required<PluginHandlers>, "configure"> {
-  return {
-    synchronize: async (pods, containers, call) => (await bridge().synchronize?.(pods, containers, call)) ?? [],
-    synchronized: (runtime) => bridge().synchronized?.(runtime),
-    runPodSandbox: async (event, call) => bridge().runPodSandbox?.(event, call),
-    updatePodSandbox: async (event, call) => bridge().updatePodSandbox?.(event, call),
-    postUpdatePodSandbox: async (event, call) => bridge().postUpdatePodSandbox?.(event, call),
-    stopPodSandbox: async (event, call) => bridge().stopPodSandbox?.(event, call),
-    removePodSandbox: async (event, call) => bridge().removePodSandbox?.(event, call),
-    createContainer: async (event, call) => (await bridge().createContainer?.(event, call)) ?? {},
-    postCreateContainer: async (event, call) => bridge().postCreateContainer?.(event, call),
-    startContainer: async (event, call) => bridge().startContainer?.(event, call),
-    postStartContainer: async (event, call) => bridge().postStartContainer?.(event, call),
-    updateContainer: async (event, call) => (await bridge().updateContainer?.(event, call)) ?? [],
-    postUpdateContainer: async (event, call) => bridge().postUpdateContainer?.(event, call),
-    stopContainer: async (event, call) => (await bridge().stopContainer?.(event, call)) ?? [],
-    removeContainer: async (event, call) => bridge().removeContainer?.(event, call),
-    shutdown: () => bridge().shutdown?.(),
-  };
+async function asArray(events: ReturnType<PluginHandlers["configure"]>) {
+  return [...(await events)];
 }

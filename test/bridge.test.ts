@@ -4,6 +4,7 @@ import { mergeConfig } from "../src/config/merge.js";
 import type { PartialConfig } from "../src/config/schema.js";
 import { Deadline } from "../src/deadline.js";
 import { BridgeError } from "../src/errors.js";
+import { createRecordedHost } from "../src/host/recorded-host.js";
 import type { ChainCall } from "../src/lifecycle.js";
 import { silentLog } from "../src/logger.js";
 import type { EventName } from "../src/nri/events.js";
@@ -12,6 +13,7 @@ import type { ContainerEvent } from "../src/nri/types.js";
 import { parseVersion } from "../src/nri/versions.js";
 import { Serial } from "../src/serial.js";
 import { Memory } from "../src/state/memory.js";
+import { Processes } from "../src/state/processes.js";
 import type { ConfigList } from "../src/v01/types.js";
 import { recordedEvents } from "./support/recorded-events.js";
 
@@ -22,11 +24,16 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
   const chains: ChainCall[] = [];
   const failing = new Set<string>();
   const memory = new Memory();
+  const serves = { sandboxes: true };
   const list: { conf: ConfigList | BridgeError } = {
     conf: { version: "0.1", plugins: plugins.map((type) => ({ type })) },
   };
+  const host = createRecordedHost([]);
   const handlers = createBridge({
     config: mergeConfig(config),
+    host,
+    processes: new Processes({ host, peer: () => undefined, log: silentLog, onGone: () => {} }),
+    servesSandboxes: () => serves.sandboxes,
     confFile: {
       path: "/etc/nri/conf.json",
       read() {
@@ -48,7 +55,7 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
       const who = request.id === request.sandboxID ? "pod" : "ctr";
       return `${request.state} ${who} ${run.map(({ type }) => type).join("+")}`;
     });
-  return { handlers, chains, ran, failing, memory, list };
+  return { handlers, chains, ran, failing, memory, list, host, serves };
 }
 
 function contextOf(event: EventName): CallContext {
@@ -252,14 +259,49 @@ describe("what is running at the first contact", () => {
   });
 
   it("and what is gone since then gets its delete, once", async () => {
-    const { handlers, ran } = bridgeOf();
+    const { handlers, ran, host } = bridgeOf();
     await send(handlers, "RunPodSandbox");
     await send(handlers, "StartContainer");
+    host.end(pod.pid);
+    host.end(container.pid);
     const context = { ...contextOf("RunPodSandbox"), event: "Synchronize" as const };
     await handlers.synchronize?.([], [], context);
     handlers.synchronized?.(context.runtime);
     await new Promise((wait) => setTimeout(wait, 10));
     await send(handlers, "StopContainer");
     expect(ran()).toEqual(["create pod a", "create ctr a", "delete ctr a", "delete pod a"]);
+  });
+});
+
+describe("what the runtime does not list, but runs on", () => {
+  it("keeps its delete for later", async () => {
+    const { handlers, ran } = bridgeOf();
+    await send(handlers, "RunPodSandbox");
+    const context = { ...contextOf("RunPodSandbox"), event: "Synchronize" as const };
+    await handlers.synchronize?.([], [], context);
+    handlers.synchronized?.(context.runtime);
+    await new Promise((wait) => setTimeout(wait, 10));
+    expect(ran()).toEqual(["create pod a"]);
+    await send(handlers, "StopPodSandbox");
+    expect(ran()).toEqual(["create pod a", "delete pod a"]);
+  });
+});
+
+describe("a pod whose sandbox the runtime serves itself", () => {
+  it("gets no request for its sandbox, and its containers get theirs", async () => {
+    const { handlers, ran, serves } = bridgeOf();
+    serves.sandboxes = false;
+    for (const event of ["RunPodSandbox", "StartContainer", "StopContainer", "StopPodSandbox"] as const) {
+      await send(handlers, event);
+    }
+    expect(ran()).toEqual(["create ctr a", "delete ctr a"]);
+  });
+
+  it("is decided at its create, for its whole life", async () => {
+    const { handlers, ran, serves } = bridgeOf();
+    await send(handlers, "RunPodSandbox");
+    serves.sandboxes = false;
+    await send(handlers, "StopPodSandbox");
+    expect(ran()).toEqual(["create pod a", "delete pod a"]);
   });
 });

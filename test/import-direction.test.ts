@@ -35,7 +35,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     npm: ["execa", "node:fs", "node:net", "node:path", "node:child_process", "node:os", "node:timers"],
   },
   state: {
-    rooms: ["v01", "translate", "host", "gojson", "oci", "errors", "deadline"],
+    rooms: ["v01", "translate", "host", "gojson", "oci", "errors", "deadline", "logger"],
     npm: ["node:fs", "node:path", "node:crypto", "node:net", "node:zlib", "node:timers"],
   },
   config: { rooms: ["errors", "nearest"], npm: ["zod", "yaml"] },
@@ -54,6 +54,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
       "config",
       "deadline",
       "errors",
+      "host",
       "legacy",
       "logger",
       "nri",
@@ -85,6 +86,9 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     ],
     npm: [],
   },
+  "hand-on": { rooms: ["nri"], npm: [] },
+  "sandbox-rule": { rooms: ["config", "host", "logger", "nri", "state"], npm: [] },
+  node: { rooms: ["config", "host", "logger", "service", "state"], npm: [] },
   service: { rooms: "*", npm: [] },
   conformance: {
     rooms: ["v01", "legacy", "gojson", "errors"],

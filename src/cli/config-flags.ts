@@ -16,7 +16,7 @@ const shortForms: Readonly<Record<string, string>> = {
 };
 
 /** Keys that are paths: on a command line they are relative to where it is typed. */
-const absolutePaths: ReadonlySet<string> = new Set(["socketPath", "confFile", "pluginDirs"]);
+const absolutePaths: ReadonlySet<string> = new Set(["socketPath", "confFile", "pluginDirs", "state.directory"]);
 
 function toAbsolute(given: unknown): unknown {
   if (Array.isArray(given)) return given.map(toAbsolute);
@@ -61,13 +61,16 @@ export function configLayers(options: Readonly<Record<string, unknown>>): {
   file: PartialConfig | undefined;
 } {
   const values: Record<string, unknown> = {};
-  for (const { path } of configKeys()) {
+  for (const { path, kind, choices } of configKeys()) {
     const names = [
       toKebab(path),
       ...Object.entries(shortForms).flatMap(([short, long]) => (long === path ? [short] : [])),
     ];
     const given = names.map((name) => options[toCamel(name)]).find((value) => value !== undefined);
-    if (given !== undefined) setPath(values, path.split("."), absolutePaths.has(path) ? toAbsolute(given) : given);
+    if (given === undefined) continue;
+    const word = kind === "list" && Array.isArray(given) && given.length === 1 && choices.includes(given[0]);
+    const value: unknown = word ? given[0] : absolutePaths.has(path) ? toAbsolute(given) : given;
+    setPath(values, path.split("."), value);
   }
   const file = options.config;
   return {

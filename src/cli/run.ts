@@ -3,10 +3,11 @@ import { mergeConfig } from "../config/merge.js";
 import type { PartialConfig } from "../config/schema.js";
 import { errorText } from "../errors.js";
 import { createNodeHost } from "../host/node-host.js";
-import { createPortableSpawner } from "../legacy/portable-spawner.js";
+import { createSpawner } from "../legacy/create-spawner.js";
 import { openLogDestination } from "../log/destination.js";
 import { createLog } from "../log/log.js";
 import type { Log } from "../logger.js";
+import { createNode } from "../node.js";
 import { launchedSocket, type PluginIdentity, resolveIdentity } from "../nri/identity.js";
 import { PluginStub, type StubEnd } from "../nri/stub.js";
 import { Service } from "../service.js";
@@ -42,8 +43,17 @@ async function run(io: CliIo, { flags, file, configFile, once }: RunOptions): Pr
   const log = createLog(config.log.level, openLogDestination(config.log.output));
   const fd = launchedSocket(io.environment);
   const identity = identityOf(io, flags, file);
-  const spawner = await createPortableSpawner();
-  const service = new Service({ flags, file, environment: io.environment, host: createNodeHost(), spawner, log });
+  const spawner = createSpawner(log);
+  const node = createNode(fd === undefined ? "external" : "launched", log);
+  const service = new Service({
+    flags,
+    file,
+    environment: io.environment,
+    host: createNodeHost(),
+    spawner,
+    ...node,
+    log,
+  });
   const stub = new PluginStub({
     identity,
     socket: fd === undefined ? { kind: "path", path: config.socketPath } : { kind: "fd", fd },
@@ -55,8 +65,10 @@ async function run(io: CliIo, { flags, file, configFile, once }: RunOptions): Pr
     { version, node: process.version, ...identity, mode: fd === undefined ? "external" : "launched" },
     "starting",
   );
+  const stopping = new AbortController();
   const stop = (signal: string) => {
     log.info({ signal }, "stopping: what runs is finished first");
+    stopping.abort();
     void withinMs(finishMs, service.idle()).then(() => stub.close());
   };
   const reload = async () => {
@@ -80,6 +92,9 @@ async function run(io: CliIo, { flags, file, configFile, once }: RunOptions): Pr
     SIGHUP: () => void reload(),
   });
   try {
+    // Another instance may have this state: two that are registered would run every plugin twice.
+    if (fd === undefined) await node.waitForState(config, stopping.signal);
+    if (stopping.signal.aborted) return exitCodes.done;
     const end = await stub.run();
     logEnd(log, end);
     // What a lost connection left running has its own deadlines.
@@ -87,7 +102,8 @@ async function run(io: CliIo, { flags, file, configFile, once }: RunOptions): Pr
     return exitCodeOf(end);
   } finally {
     stopListening();
-    await withinMs(finishMs, spawner.close());
+    await withinMs(finishMs, Promise.all([spawner.close(), service.close()]));
+    await withinMs(finishMs, node.release());
   }
 }
 

@@ -16,6 +16,7 @@ export interface ConfigKey {
 const jsonSchema = z.looseObject({
   type: z.string().optional(),
   enum: z.array(z.string()).optional(),
+  const: z.string().optional(),
   description: z.string().optional(),
   get properties() {
     return z.record(z.string(), jsonSchema).optional();
@@ -32,24 +33,26 @@ export function configKeys(): readonly ConfigKey[] {
   return keysOf(schema, "", defaultConfig);
 }
 
-function keysOf(schema: JsonSchema, prefix: string, defaults: object): readonly ConfigKey[] {
+function keysOf(schema: JsonSchema, prefix: string, defaults: unknown): readonly ConfigKey[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
     const path = `${prefix}${name}`;
-    const defaultValue: unknown = Reflect.get(defaults, name);
-    if (property.properties !== undefined && typeof defaultValue === "object" && defaultValue !== null) {
-      return keysOf(property, `${path}.`, defaultValue);
-    }
-    return [toKey(path, property, defaultValue)];
+    const defaultValue: unknown =
+      typeof defaults === "object" && defaults !== null ? Reflect.get(defaults, name) : undefined;
+    const nested = (property.anyOf ?? [property]).find((form) => form.properties !== undefined);
+    const inner = nested === undefined ? [] : keysOf(nested, `${path}.`, defaultValue);
+    // A key that takes a word or a mapping is both: the word's own key, and those of the mapping.
+    const own = nested === undefined || property.anyOf !== undefined;
+    return own ? [toKey(path, property, defaultValue), ...inner] : inner;
   });
 }
 
 function toKey(path: string, schema: JsonSchema, defaultValue: unknown): ConfigKey {
   const forms = schema.anyOf ?? [schema];
-  const form = forms.find(({ type }) => type !== "null") ?? schema;
+  const form = forms.find(({ type, properties }) => type !== "null" && properties === undefined) ?? schema;
   return {
     path,
     kind: kindOf(forms.find(({ type }) => type === "array")?.type ?? form.type),
-    choices: form.enum ?? [],
+    choices: form.enum ?? forms.flatMap(({ const: word }) => word ?? []),
     nullable: forms.some(({ type }) => type === "null"),
     description: schema.description ?? "",
     defaultValue,

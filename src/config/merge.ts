@@ -7,7 +7,7 @@ import { type Config, defaultConfig, type PartialConfig, type StateName } from "
 export function mergeConfig(...layers: readonly PartialConfig[]): Config {
   let merged = defaultConfig;
   for (const layer of layers.toReversed()) {
-    const { onFailure, limits, environment, annotations, log, plugins, ...scalars } = layer;
+    const { onFailure, limits, environment, annotations, log, metrics, plugins, ...scalars } = layer;
     merged = {
       ...layered<Config>(merged, scalars),
       onFailure: layered(merged.onFailure, onFailure),
@@ -15,6 +15,7 @@ export function mergeConfig(...layers: readonly PartialConfig[]): Config {
       environment: layered(merged.environment, environment),
       annotations: layered(merged.annotations, annotations),
       log: layered(merged.log, log),
+      metrics: layered(merged.metrics, metrics),
       plugins: { ...merged.plugins, ...plugins },
     };
   }

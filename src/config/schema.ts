@@ -113,11 +113,29 @@ export const configSchema = z.strictObject({
   killAfterMs: milliseconds.describe("between SIGTERM and SIGKILL of a plugin's process group"),
   killChildren: perPlugin.killChildren,
   limits: perPlugin.limits,
+  sandboxes: z
+    .enum(["auto", "always", "never"])
+    .describe(
+      "who serves pod sandboxes: `auto` leaves them to a containerd that runs v0.1 plugins for sandboxes itself (2.x) from the same conf.json",
+    ),
+  state: z
+    .union([
+      z.literal("memory"),
+      z.strictObject({
+        directory: absolutePath
+          .max(80)
+          .describe(
+            "where the journal is kept, which makes sure that every create gets its delete; locked by one instance",
+          ),
+      }),
+    ])
+    .describe("`memory`: no journal; a crash of the bridge then loses what it remembers"),
   log: z
     .strictObject({
       level: z
         .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
         .describe("the least level that is written"),
+      format: z.enum(["json", "text"]).describe("`text`: for people, one line each"),
       output: z
         .string()
         .regex(/^(auto|stderr|\/.*)$/, { error: "auto, stderr or an absolute path" })
@@ -127,6 +145,20 @@ export const configSchema = z.strictObject({
     })
     .partial()
     .describe("the log"),
+  metrics: z
+    .strictObject({
+      listen: z
+        .string()
+        .regex(/^(unix:\/.+|(127(\.\d{1,3}){3}|localhost|\[::1\]):\d{1,5})$/, {
+          error: "a loopback address with a port (127.0.0.1:9464), or unix:/path",
+        })
+        .nullable()
+        .describe(
+          "where metrics, /healthz and /readyz are served: `127.0.0.1:9464`, `unix:/path`, or null for nowhere",
+        ),
+    })
+    .partial()
+    .describe("Prometheus metrics"),
   plugins: z
     .record(
       z.string(),
@@ -163,12 +195,16 @@ type Full<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
 
 /** The merged settings: every key has a value. */
 export interface Config
-  extends Omit<Full<z.infer<typeof configSchema>>, "onFailure" | "limits" | "environment" | "annotations" | "log"> {
+  extends Omit<
+    Full<z.infer<typeof configSchema>>,
+    "onFailure" | "limits" | "environment" | "annotations" | "log" | "metrics"
+  > {
   readonly onFailure: z.infer<typeof onFailure>;
   readonly limits: z.infer<typeof limits>;
   readonly environment: z.infer<typeof environment>;
   readonly annotations: Full<NonNullable<PartialConfig["annotations"]>>;
   readonly log: Full<NonNullable<PartialConfig["log"]>>;
+  readonly metrics: Full<NonNullable<PartialConfig["metrics"]>>;
 }
 
 export type FailurePolicy = z.infer<typeof failurePolicy>;
@@ -196,6 +232,9 @@ export const defaultConfig: Config = {
   killAfterMs: 100,
   killChildren: false,
   limits: { stdoutBytes: 4 * 1024 * 1024, stderrLinesPerRun: 200 },
-  log: { level: "info", output: "auto" },
+  sandboxes: "auto",
+  state: { directory: "/var/lib/nri-v01-bridge" },
+  log: { level: "info", format: "json", output: "auto" },
+  metrics: { listen: null },
   plugins: {},
 };

@@ -5,7 +5,7 @@ import type { RunReport } from "../chain-runner.js";
 import type { PartialConfig } from "../config/schema.js";
 import { Deadline } from "../deadline.js";
 import { BridgeError } from "../errors.js";
-import { createRecordedHost } from "../host/recorded-host.js";
+import { createRecordedHost, type RecordedHost } from "../host/recorded-host.js";
 import type { Spawner } from "../legacy/spawner.js";
 import type { Log } from "../logger.js";
 import { decodeEvent, type NriEvent } from "../nri/event-request.js";
@@ -13,6 +13,7 @@ import { createRuntime, type Dialect } from "../nri/runtime.js";
 import { decodeEventResponse, type RawOutcome, type RuntimePlugin } from "../nri/runtime-plugin.js";
 import { PluginStub } from "../nri/stub.js";
 import { Service } from "../service.js";
+import { createMemoryStore } from "../state/store.js";
 import type { Case, RecordedEvent } from "./case.js";
 import { createUndo } from "./undo.js";
 
@@ -62,11 +63,14 @@ export async function playCase(options: PlayOptions): Promise<void> {
     const { requestTimeoutMs } = options;
     const timeout = requestTimeoutMs === undefined ? {} : { requestTimeoutMs };
     const runtime = await createRuntime({ socketPath, name, version, dialect, log, ...timeout });
+    const host = createRecordedHost(played.bundles);
     const service = new Service({
       ...options,
       // The files of a replay belong to whoever replays: nobody's node is at stake.
-      flags: { ...flags, socketPath, confFile, permissions: flags.permissions ?? "trust" },
-      host: createRecordedHost(played.bundles),
+      flags: { ...flags, socketPath, confFile, permissions: flags.permissions ?? "trust", sandboxes: "always" },
+      host,
+      openStore: async () => createMemoryStore(),
+      findPeer: async () => undefined,
       onRun: (report) => onReport({ type: "run", ...report }),
     });
     const identity = { name: "v01-bridge", index: "10" };
@@ -75,11 +79,12 @@ export async function playCase(options: PlayOptions): Promise<void> {
     const ended = stub.run();
     try {
       const plugin = await runtime.accept(Deadline.after(acceptMs));
-      await sendEvents(plugin, confFile, options);
+      await sendEvents(plugin, confFile, host, options);
       await service.idle();
     } finally {
       stub.close();
       await ended;
+      await service.close();
       await runtime.close();
     }
   } finally {
@@ -87,13 +92,20 @@ export async function playCase(options: PlayOptions): Promise<void> {
   }
 }
 
-async function sendEvents(plugin: RuntimePlugin, confFile: string, options: PlayOptions): Promise<void> {
+async function sendEvents(
+  plugin: RuntimePlugin,
+  confFile: string,
+  host: RecordedHost,
+  options: PlayOptions,
+): Promise<void> {
   const { played, onReport, dialect = played.runtime.dialect, requestTimeoutMs } = options;
   const undo = createUndo();
   for (const recorded of played.events) {
     placeConf(confFile, recorded.index, options);
     const event = decodeEvent(recorded.method, recorded.payload);
     if (event === undefined || undo.skips(event) || !plugin.subscribedTo(event.name)) continue;
+    if (event.name === "StopContainer") host.end(event.container.pid);
+    if (event.name === "StopPodSandbox") host.end(event.pod.pid);
     onReport({ type: "event", recorded, event });
     const { metadata, method, payload } = recorded;
     const timeoutNano = requestTimeoutMs === undefined ? recorded.timeoutNano : BigInt(requestTimeoutMs) * 1_000_000n;

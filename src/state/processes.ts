@@ -1,7 +1,7 @@
 import type { Host } from "../host/host.js";
 import type { ProcessIdentity } from "../host/process-identity.js";
 import type { ProcessQuery } from "../host/process-owner.js";
-import type { Log } from "./log.js";
+import type { Log } from "../logger.js";
 import type { Remembered } from "./memory.js";
 
 export interface ProcessesOptions {

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { errorText } from "../errors.js";
+import type { Log } from "../logger.js";
 import { canonicalSocket, journalPath, prepareDirectory, setAside, whyUntrusted } from "./directory.js";
 import type { DirectoryLock } from "./directory-lock.js";
 import { Image, type JournalKey, recover } from "./image.js";
 import { type Journal, noJournal, type Recovered } from "./journal.js";
 import { JournalFile } from "./journal-file.js";
-import type { Log } from "./log.js";
 import type { Remembered } from "./memory.js";
 
 /** The journal of one runtime, open for writing; see Journal for what is written. */

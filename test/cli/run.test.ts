@@ -46,6 +46,8 @@ function start(...args: string[]) {
     plugins,
     "--permissions",
     "trust",
+    "--state-directory",
+    join(folder, "state"),
     ...args,
   ]);
   closing.push(() => running.child.kill("SIGKILL"));
@@ -207,7 +209,7 @@ describe("run, launched by the runtime", () => {
   }
 
   it("takes its configuration from Configure, has a PATH for its plugins, and ends with 5 when the runtime does", async () => {
-    const config = `confFile: ${confFile}\npluginDirs: [${plugins}]\npermissions: trust\n`;
+    const config = `confFile: ${confFile}\npluginDirs: [${plugins}]\npermissions: trust\nstate: {directory: ${folder}/state}\n`;
     const { plugin, ended, log } = await launched(config);
     const [run] = basic.events;
     if (run === undefined) throw new Error("the case holds no events");

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import type { Log } from "../../src/logger.js";
 import type { Recovered } from "../../src/state/journal.js";
-import type { Log } from "../../src/state/log.js";
 import { Memory, type Remembered } from "../../src/state/memory.js";
 
 export const key = { runtime: "containerd", socket: "/run/nri/nri.sock" };
@@ -52,7 +52,7 @@ export interface LoggedLine {
 export function collectLog(): Log & { readonly lines: LoggedLine[] } {
   const lines: LoggedLine[] = [];
   const at = (level: string) => (fields: object, sentence: string) => void lines.push({ level, sentence, fields });
-  return { lines, info: at("info"), warn: at("warn"), error: at("error") };
+  return { lines, debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
 export class TemporaryFolder {

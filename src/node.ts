@@ -1,0 +1,56 @@
+import type { Config } from "./config/schema.js";
+import { findPeer } from "./host/peer.js";
+import type { Log } from "./logger.js";
+import type { ServiceOptions } from "./service.js";
+import { DirectoryLock } from "./state/directory-lock.js";
+import { createMemoryStore, openStore } from "./state/store.js";
+
+/** What of this machine the service uses beside its processes: the state directory, and who the runtime is. */
+export interface Node extends Pick<ServiceOptions, "openStore" | "findPeer"> {
+  /** Waits until no other instance has the state directory; says so in the log when there is one. */
+  waitForState(config: Config, signal: AbortSignal): Promise<void>;
+  /** Gives the state directory back. */
+  release(): Promise<void>;
+}
+
+/** containerd 1.7 exits when a plugin that it launched does not register and configure in time: no longer wait than this. */
+const launchedWaitMs = 1_000;
+
+/** The real machine. @param mode whether the runtime launched us: then we must not keep it waiting */
+export function createNode(mode: "external" | "launched", log: Log): Node {
+  const locks = new Map<string, DirectoryLock>();
+  const lockOf = (directory: string) => {
+    const lock = locks.get(directory) ?? new DirectoryLock(directory);
+    locks.set(directory, lock);
+    return lock;
+  };
+  const onWait = (directory: string) => (holder: string) =>
+    log.warn({ directory, holder }, "another instance has the state directory: waiting for it to end");
+
+  return {
+    async waitForState({ state }, signal) {
+      if (state === "memory") return;
+      const outcome = await lockOf(state.directory).acquire({ signal, onWait: onWait(state.directory) });
+      if (outcome.kind !== "unavailable") return;
+      log.warn({ directory: state.directory, reason: outcome.reason }, "the state directory cannot be locked");
+    },
+    async openStore({ state }, runtime, onLateRecovery) {
+      if (state === "memory") return createMemoryStore();
+      const { directory } = state;
+      const lock = lockOf(directory);
+      if (mode === "launched") await lock.acquire({ waitMs: launchedWaitMs, onWait: onWait(directory) });
+      const socket = runtime.socketPath ?? "launched";
+      return openStore({ runtime: runtime.name, socket, directory, lock, log, onLateRecovery });
+    },
+    async findPeer({ socketPath }) {
+      if (socketPath === undefined) return process.ppid;
+      const peer = await findPeer(socketPath);
+      if (peer.found) return peer.pid;
+      log.debug({ reason: peer.reason }, "the runtime's process cannot be told");
+      return undefined;
+    },
+    async release() {
+      await Promise.all([...locks.values()].map((lock) => lock.release()));
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import { healthOf, readinessOf } from "../../src/metrics/health.js";
+import { startHeart } from "../../src/metrics/heart.js";
+import { createLabelLimit, overflowLabel } from "../../src/metrics/label-limit.js";
+import type { RuntimeInfo } from "../../src/nri/handlers.js";
+
+const external: RuntimeInfo = {
+  name: "containerd",
+  version: "v1.7.24",
+  nri: { major: 0, minor: 6, patch: 1, preRelease: false, source: "inferred" },
+  requestTimeoutMs: 2000,
+  socketPath: "/var/run/nri/nri.sock",
+};
+const { socketPath: _, ...launched } = external;
+
+function session(registered: boolean, synchronized: boolean) {
+  return { registered: () => registered, synchronized: () => synchronized };
+}
+
+describe("readiness", () => {
+  it.each([
+    ["not connected", session(false, false), undefined, false],
+    ["the connection is lost", session(false, false), { runtime: external, hadEvent: true }, false],
+    ["registered, not yet synchronized", session(true, false), { runtime: external, hadEvent: false }, false],
+    ["synchronized", session(true, true), { runtime: external, hadEvent: false }, true],
+    ["not synchronized, but events come", session(true, false), { runtime: external, hadEvent: true }, true],
+    ["launched: containerd 1.7 never synchronizes", session(true, false), { runtime: launched, hadEvent: false }, true],
+  ])("%s", (_case, sources, connection, ready) => {
+    expect(readinessOf(sources, connection).ok).toBe(ready);
+  });
+});
+
+describe("health", () => {
+  it("is told by how late the event loop's timer is, for ten seconds", () => {
+    let now = 0;
+    const heart = startHeart(() => now);
+    expect(heart.lagMs()).toBe(0);
+    now = 6_500;
+    expect(heart.lagMs()).toBe(6_000);
+    expect(healthOf(heart.lagMs())).toMatchObject({ ok: false, text: expect.stringContaining("6000 ms") });
+    heart.stop();
+  });
+
+  it("forgives a short delay", () => {
+    expect(healthOf(1_999)).toMatchObject({ ok: true });
+  });
+});
+
+describe("a label", () => {
+  it("has so many values of its own, and one for all others", () => {
+    const limit = createLabelLimit(2);
+    expect(["a", "b", "c", "a", "d"].map(limit)).toEqual(["a", "b", overflowLabel, "a", overflowLabel]);
+    expect(limit("a")).toBe("a");
+  });
+
+  it("is cut to a length that a scraper takes", () => {
+    expect(createLabelLimit(1)("x".repeat(10_000))).toHaveLength(100);
+  });
+});

@@ -74,6 +74,8 @@ export interface InvokePolicy {
   readonly exitStatus: "ignore" | "strict";
   readonly limits: SpawnOptions["limits"];
   readonly killChildren: boolean;
+  /** So many processes of it wait for their requests, where the spawner starts ahead. */
+  readonly startAhead?: number;
 }
 
 export interface Invocation {
@@ -117,6 +119,7 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
       context.onStderrLine?.(plugin, line);
     },
     killChildren: policy.killChildren,
+    startAhead: policy.startAhead ?? 0,
     ...(context.signal === undefined ? {} : { signal: context.signal }),
   });
   return {

@@ -1,38 +1,16 @@
 import { spawn } from "node:child_process";
-import { closeSync, copyFileSync, openSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { buildSync } from "esbuild";
+import { closeSync, openSync } from "node:fs";
 import { describe, expect, it, onTestFinished } from "vitest";
 
+import { buildProgram } from "./build-program.js";
 import { createDirectory } from "./plugin-directory.js";
 import { isAlive, processesWith, until } from "./processes.js";
+import { spawners } from "./spawners.js";
 
 /** A program of its own, because only what a process is started with can be inherited. */
-function build(source: string, directory: string): string {
-  const outfile = join(directory, "program.mjs");
-  buildSync({
-    stdin: { contents: source, resolveDir: resolve(import.meta.dirname, "../../src"), loader: "ts" },
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    outfile,
-    // As scripts/build.mjs does: CommonJS packages call require.
-    banner: { js: 'import{createRequire as r}from"node:module";const require=r(import.meta.url);' },
-    logLevel: "silent",
-  });
-  return outfile;
-}
-
-/** The native file of the FFI library, which the build puts beside the bundle. */
-const nativeFile = resolve(import.meta.dirname, "../../dist/koffi.node");
-
-const program = (create: string) => `
+const program = (source: string) => `
   import { Deadline } from "./deadline.js";
-  import { openNative } from "./ffi/native.js";
-  import { createFfiSpawner } from "./legacy/ffi-spawner.js";
-  import { createPortableSpawner } from "./legacy/portable-spawner.js";
-
-  const spawner = ${create};
+  const spawner = ${source};
   const options = {
     path: "/bin/ls", argv0: "ls", args: ["/proc/self/fd"], env: {}, cwd: "/", stdin: new Uint8Array(1700),
     terminateAt: Deadline.after(10000), killAt: Deadline.after(10000), limits: { stdoutBytes: 1e6, stderrLines: 9 },
@@ -50,12 +28,10 @@ const program = (create: string) => `
 `;
 
 describe("a program that runs plugins", () => {
-  it.each(["createPortableSpawner()", "createFfiSpawner(openNative())"])(
-    "hands on no descriptor that it was started with, and ends when it has nothing to do: %s",
-    async (create) => {
-      const directory = createDirectory();
-      copyFileSync(nativeFile, join(directory, "koffi.node"));
-      const path = build(program(create), directory);
+  it.each(spawners)(
+    "hands on no descriptor that it was started with, and ends when it has nothing to do: $name",
+    async ({ source }) => {
+      const path = buildProgram(program(source), createDirectory());
       const stray = openSync("/dev/null", "r");
       onTestFinished(() => closeSync(stray));
       // 3 to 29 are inherited, as by a runtime that forgot to mark them.
@@ -72,7 +48,7 @@ describe("a program that runs plugins", () => {
   );
 
   it("leaves no shell behind when it is killed", async () => {
-    const path = build(program("createPortableSpawner()"), createDirectory());
+    const path = buildProgram(program("createPortableSpawner()"), createDirectory());
     const child = spawn(process.execPath, [path, "forever"], { stdio: ["ignore", "pipe", "inherit"] });
     onTestFinished(() => void child.kill("SIGKILL"));
     await new Promise((resolved) => child.stdout?.once("data", resolved));

@@ -7,9 +7,14 @@ import { createPortableSpawner } from "../../src/legacy/portable-spawner.js";
 import type { Spawner, SpawnOptions, SpawnResult } from "../../src/legacy/spawner.js";
 
 /** Every way of running processes: one suite for all. */
-export const spawners: ReadonlyArray<{ readonly name: string; readonly create: () => Spawner }> = [
-  { name: "portable", create: createPortableSpawner },
-  { name: "ffi", create: () => createFfiSpawner(openNative()) },
+export const spawners: ReadonlyArray<{
+  readonly name: string;
+  readonly create: () => Spawner;
+  /** The same, for the text of a program of its own. */
+  readonly source: string;
+}> = [
+  { name: "portable", create: createPortableSpawner, source: "createPortableSpawner()" },
+  { name: "ffi", create: () => createFfiSpawner(openNative()), source: "createFfiSpawner(openNative())" },
 ];
 
 /** A spawner for the tests of one file. */

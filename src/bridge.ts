@@ -72,7 +72,15 @@ export function createBridge(parts: BridgeParts): Bridge {
   return {
     configure: () => wantedEvents(config),
     takeStock: () => compare(undefined)(),
-    deleteGone: (id) => lifecycle.delete(id, ownOccasion("StopPodSandbox")),
+    async deleteGone(id) {
+      // With the connection down, the containers' ends were missed as well: they come first, as they would have.
+      const dead = lifecycle.openContainersOf(id).filter((container) => {
+        const process = memory.get(container)?.process;
+        return process !== undefined && host.liveness(process) === "dead";
+      });
+      await lifecycle.deleteAll(dead, "StopContainer");
+      await lifecycle.delete(id, ownOccasion("StopPodSandbox"));
+    },
 
     async synchronize(pods, containers) {
       afterSynchronize = compare(subjectsOf(pods, containers));

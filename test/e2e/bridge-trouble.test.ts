@@ -141,8 +141,7 @@ describe.runIf(prepared.ok && isBridgeBuilt())("the bridge with other settings o
     }
   });
 
-  // Fails while the bridge does not leave sandboxes to such a runtime.
-  test.fails("containerd 2.x and the bridge share one conf.json: each sandbox and container is served once", async () => {
+  test("containerd 2.x and the bridge share one conf.json: each sandbox and container is served once", async () => {
     if (!prepared.ok) return;
     const { testbed } = prepared;
     const confFile = "/etc/nri/conf.json";

@@ -12,17 +12,6 @@ import { type RunningTarget, startAll, startNative, startTarget, stopAll, target
 const prepared = await prepareTestbed();
 const missing = await findMissingNeeds();
 
-/** What differs and is known: taken from the list when it no longer does. */
-const openDifferences: readonly { readonly scenario: string; readonly difference: RegExp; readonly reason: string }[] =
-  [
-    {
-      scenario: "killed-pause",
-      difference: /order: .*delete ctr1, recorder delete pod1, /,
-      reason: "pids are not watched yet",
-    },
-    { scenario: "runtime-restart", difference: /launched: .* did not run/, reason: "there is no journal yet" },
-  ];
-
 /** A row of the table: case, compared, equal, differing, ms. */
 type Row = readonly (string | number)[];
 
@@ -62,10 +51,7 @@ describe.runIf(prepared.ok && isBridgeBuilt())("the bridge runs v0.1 plugins as 
         target.rows.push([scenario.name, found.compared, found.equal, all.length, result.durationMs]);
         return all.map((difference) => `${target.runtime} ${target.mode}: ${difference}`);
       });
-      const open = openDifferences.filter((one) => one.scenario === scenario.name);
-      for (const { difference, reason } of open)
-        expect(differences, reason).toContainEqual(expect.stringMatching(difference));
-      expect(differences.filter((text) => !open.some(({ difference }) => difference.test(text)))).toEqual([]);
+      expect(differences).toEqual([]);
     });
   }
 });

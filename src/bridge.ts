@@ -1,4 +1,4 @@
-import { extraEvents, wantedStates } from "./config/merge.js";
+import { extraEvents, hasCreatePhase, wantedStates } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { errorText } from "./errors.js";
 import { type BridgeParts, Lifecycle, occasionOf, ownOccasion } from "./lifecycle.js";
@@ -6,6 +6,7 @@ import { type EventName, isEventName } from "./nri/events.js";
 import type { CallContext, PluginHandlers } from "./nri/handlers.js";
 import type { Container, ContainerEvent, PodEvent, PodSandbox } from "./nri/types.js";
 import { reconcile } from "./state/reconcile.js";
+import type { MergedChange } from "./translate/from-v01.js";
 import { containerSubject, podSubject, type Subject } from "./translate/to-v01.js";
 
 /** The handlers of NRI's calls, and what the bridge does without one. */
@@ -21,6 +22,7 @@ export interface Bridge extends PluginHandlers {
  * what it cost under containerd 1.6.
  *
  *   RunPodSandbox, StartContainer   -> create    a failure fails the call
+ *   CreateContainer                 -> create    of plugins in phase create: their results change the container
  *   UpdateContainer                 -> update    where `states` asks for it; a failure fails the call
  *   StopContainer, StopPodSandbox   -> delete    never fails the call: nothing blocks teardown
  *   Remove*                         -> delete    when none was delivered yet
@@ -32,10 +34,10 @@ export function createBridge(parts: BridgeParts): Bridge {
   const onPod = ({ pod }: PodEvent) => podSubject(pod);
   const onContainer = ({ pod, container }: ContainerEvent) => containerSubject(pod, container);
 
-  async function stop(subject: Subject, call: CallContext): Promise<void> {
+  async function stop(subject: Subject, call: CallContext): Promise<MergedChange> {
     // What is still open of a pod that stops will see no event of its own.
     if (subject.kind === "sandbox") void lifecycle.deleteAll(lifecycle.openContainersOf(subject.id), call.event);
-    await lifecycle.delete(subject.id, occasionOf(call), subject);
+    return lifecycle.delete(subject.id, occasionOf(call), subject);
   }
 
   async function remove(subject: Subject, call: CallContext): Promise<void> {
@@ -89,16 +91,24 @@ export function createBridge(parts: BridgeParts): Bridge {
     synchronized: () => void afterSynchronize(),
 
     runPodSandbox: (event, call) => lifecycle.create(onPod(event), occasionOf(call)),
+    async createContainer(event, call) {
+      const subject = onContainer(event);
+      try {
+        const { adjust, updates } = await lifecycle.createBefore(subject, occasionOf(call));
+        return { ...(adjust === undefined ? {} : { adjust }), update: updates };
+      } catch (error) {
+        // compat: CRI-O sends no event for a container that our own answer fails (its undo comes after success only).
+        if (call.runtime.name === "cri-o") setImmediate(() => void lifecycle.deleteAll([subject.id], call.event));
+        throw error;
+      }
+    },
     startContainer: (event, call) => lifecycle.create(onContainer(event), occasionOf(call)),
-    async updateContainer(event, call) {
-      await lifecycle.update(onContainer(event), event.linuxResources, occasionOf(call));
-      return [];
+    updateContainer: async (event, call) =>
+      (await lifecycle.update(onContainer(event), event.linuxResources, occasionOf(call))).updates,
+    stopContainer: async (event, call) => (await stop(onContainer(event), call)).updates,
+    async stopPodSandbox(event, call) {
+      await stop(onPod(event), call);
     },
-    async stopContainer(event, call) {
-      await stop(onContainer(event), call);
-      return [];
-    },
-    stopPodSandbox: (event, call) => stop(onPod(event), call),
     removeContainer: (event, call) => remove(onContainer(event), call),
     removePodSandbox: (event, call) => remove(onPod(event), call),
 
@@ -121,6 +131,7 @@ function wantedEvents(config: Config): EventName[] {
     "RemovePodSandbox",
   ];
   if (wantedStates(config).includes("update")) wanted.push("UpdateContainer");
+  if (hasCreatePhase(config)) wanted.push("CreateContainer");
   return [...wanted, ...extraEvents(config).filter(isEventName)];
 }
 

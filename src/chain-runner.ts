@@ -9,6 +9,16 @@ import type { Observers } from "./legacy/observers.js";
 import type { Spawner } from "./legacy/spawner.js";
 import type { ChainCall, RunChain } from "./lifecycle.js";
 import type { Log } from "./logger.js";
+import type { RuntimeInfo } from "./nri/handlers.js";
+import { parseVersion } from "./nri/versions.js";
+import {
+  type AdjustmentContext,
+  answerBytes,
+  type Change,
+  mergeChanges,
+  parseAdjustment,
+} from "./translate/from-v01.js";
+import { parseResultExtensions } from "./v01/result-extensions.js";
 
 /** One plugin run with what it was for: what the log, `replay --json` and the timeline are told. */
 export interface RunReport {
@@ -18,8 +28,8 @@ export interface RunReport {
 
 export interface ChainRunnerOptions {
   readonly config: Config;
-  /** How long the runtime waits for an answer, in milliseconds; Infinity when it never said. */
-  readonly requestTimeoutMs: number;
+  readonly runtime: RuntimeInfo;
+  readonly cgroupVersion: AdjustmentContext["cgroupVersion"];
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly spawner: Spawner;
   readonly breakers: Breakers;
@@ -30,7 +40,7 @@ export interface ChainRunnerOptions {
 
 /** Runs chains as the configuration says: budget, policy, environment and breaker of each plugin, and the log. */
 export function createChainRunner(options: ChainRunnerOptions): RunChain {
-  const { config, environment, spawner, breakers, observers, log, onRun } = options;
+  const { config, runtime, environment, spawner, breakers, observers, log, onRun } = options;
   const { pluginDirs, lookup, types, permissions } = config;
   const settings = remember((plugin) => pluginSettings(config, plugin));
   const environmentFor = remember((plugin) =>
@@ -61,19 +71,50 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
       }
       onRun?.({ call, run });
     };
+    const changes: Change[] = [];
     const outcome = await runChain({
       config: call.list,
       request: call.request,
-      budget: planBudget(Math.min(call.deadline.remainingMs(), options.requestTimeoutMs), config),
+      budget: planBudget(Math.min(call.deadline.remainingMs(), runtime.requestTimeoutMs), config),
       policyFor: (plugin) => policyOf(settings(plugin), call.request.state),
       context,
+      earlierResults: call.earlierResults,
+      judge: (run) => {
+        if (call.subject.kind === "sandbox" || run.result === undefined) return null;
+        const extensions = parseResultExtensions(run.stdoutBytes);
+        const { rename, annotate } = settings(run.plugin).results;
+        const parsed = parseAdjustment(run.result, extensions, {
+          plugin: run.plugin,
+          phase: call.phase,
+          nri: runtime.nri,
+          runtime: { name: runtime.name, version: parseVersion(runtime.version) },
+          cgroupVersion: options.cgroupVersion,
+          containerId: call.request.id,
+          rename,
+          annotate,
+          bytesLeft: answerBytes - changes.reduce((sum, { bytes }) => sum + bytes, 0),
+        });
+        if (!parsed.ok) return parsed.error;
+        for (const { level, text } of parsed.change.notes) log[level]({ ...fields, plugin: run.plugin }, text);
+        changes.push(parsed.change);
+        return null;
+      },
       observe: (start) => {
         const taken = observers.run(call.request.id, async () => ended(await start()));
         if (!taken) log.error(fields, "an observer's run is dropped: too many wait already");
       },
     });
     for (const run of outcome.runs) ended(run);
-    return { error: outcome.error?.text };
+    const error = outcome.error?.text;
+    // Nothing is half applied: with an error nothing is sent.
+    const change = mergeChanges(error === undefined ? changes : [], {
+      phase: call.phase,
+      containerId: call.request.id,
+    });
+    for (const conflict of change.conflicts) {
+      log.warn({ ...fields, ...conflict }, "two plugins set one field of the container: the last one wins");
+    }
+    return { error, results: outcome.results, change };
   };
 }
 

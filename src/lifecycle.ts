@@ -13,9 +13,10 @@ import type { Serial } from "./serial.js";
 import type { SpecSource } from "./spec-source.js";
 import type { Attempted, Circumstances, Memory, Remembered } from "./state/memory.js";
 import type { Processes } from "./state/processes.js";
+import type { MergedChange, Phase } from "./translate/from-v01.js";
 import { toSuperset } from "./translate/superset.js";
 import { type Subject, toCreateRequest, toDeleteRequest, toUpdateRequest } from "./translate/to-v01.js";
-import type { ConfigList, Request } from "./v01/types.js";
+import type { ConfigList, Request, Result } from "./v01/types.js";
 
 /** What a chain runs for. */
 export interface Occasion {
@@ -28,10 +29,25 @@ export interface ChainCall extends Occasion {
   readonly list: ConfigList;
   readonly request: Request;
   readonly subject: Pick<Attempted, "kind" | "pod" | "container">;
+  /** What results can change here. */
+  readonly phase: Phase;
+  /** What the plugins of an earlier phase answered. */
+  readonly earlierResults: readonly Result[];
 }
 
-/** Runs the plugins of a chain one by one; gives the text of the failure that ended it, where onFailure makes it count. */
-export type RunChain = (call: ChainCall) => Promise<{ readonly error: string | undefined }>;
+/** What running a chain came to. */
+export interface ChainEnd {
+  /** The failure that ended it, where onFailure makes it count. */
+  readonly error: string | undefined;
+  readonly results: readonly Result[];
+  /** What the results ask the runtime to change; nothing when there is an error. */
+  readonly change: MergedChange;
+}
+
+/** Runs the plugins of a chain one by one. */
+export type RunChain = (call: ChainCall) => Promise<ChainEnd>;
+
+const noChange: ChainEnd = { error: undefined, results: [], change: { updates: [], fields: [], conflicts: [] } };
 
 /** What the bridge is built from: IO, time and the log come in here. */
 export interface BridgeParts {
@@ -71,17 +87,37 @@ export class Lifecycle {
   create(subject: Subject, occasion: Occasion): Promise<void> {
     return this.parts.serial.run(subject.id, async () => {
       this.unseen.delete(subject.id);
-      const attempted = this.remember(subject, {});
-      if (!attempted.served) return;
-      // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
-      const conf = this.readConf(subject.kind === "sandbox" ? "the create fails" : "no plugin runs for this create");
-      if (conf instanceof BridgeError) {
-        if (subject.kind === "sandbox") throw conf;
-        return;
-      }
-      const request = toCreateRequest(conf.version, "create", subject, attempted.spec);
-      await this.runOrFail({ ...occasion, list: this.takers(conf, "create"), request, subject: attempted }, subject);
+      await this.runCreate(subject, occasion, "start");
     });
+  }
+
+  /**
+   * The create of those plugins whose phase is `create`: before the container exists. Gives what it is to be changed to.
+   * @throws BridgeError PLUGIN_FAILED: the create is to fail
+   */
+  createBefore(subject: Subject, occasion: Occasion): Promise<MergedChange> {
+    const { memory, serial } = this.parts;
+    return serial.run(subject.id, async () => {
+      const { results, change } = await this.runCreate(subject, occasion, "create");
+      memory.keepCreateResults(subject.id, results);
+      return change;
+    });
+  }
+
+  private async runCreate(subject: Subject, occasion: Occasion, phase: "create" | "start"): Promise<ChainEnd> {
+    const attempted = this.remember(subject, { phase });
+    if (!attempted.served) return noChange;
+    // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
+    const conf = this.readConf(subject.kind === "sandbox" ? "the create fails" : "no plugin runs for this create");
+    if (conf instanceof BridgeError) {
+      if (subject.kind === "sandbox") throw conf;
+      return noChange;
+    }
+    const request = toCreateRequest(conf.version, "create", subject, attempted.spec);
+    // Sandboxes have no phases: NRI v2 has one event for their create.
+    const list = subject.kind === "sandbox" ? this.takers(conf, "create") : this.takers(conf, "create", phase);
+    const earlierResults = phase === "start" ? this.parts.memory.createResultsOf(subject.id) : [];
+    return this.runOrFail({ ...occasion, list, request, subject: attempted, phase, earlierResults }, subject);
   }
 
   /**
@@ -123,44 +159,57 @@ export class Lifecycle {
     return remembered;
   }
 
-  /** @throws BridgeError PLUGIN_FAILED: the update is to fail */
-  update(subject: Subject, asked: LinuxResources | undefined, occasion: Occasion): Promise<void> {
+  /** Gives what the results make of the update. @throws BridgeError PLUGIN_FAILED: the update is to fail */
+  update(subject: Subject, asked: LinuxResources | undefined, occasion: Occasion): Promise<MergedChange> {
     return this.parts.serial.run(subject.id, async () => {
       this.seeUnseen(subject.id);
       const created = this.parts.memory.get(subject.id);
-      if (created === undefined) return;
+      if (created === undefined) return noChange.change;
       const conf = this.readConf("no plugin runs for this update");
-      if (conf instanceof BridgeError) return;
+      if (conf instanceof BridgeError) return noChange.change;
       const request = toUpdateRequest(conf.version, created, subject.pod.labels, asked);
-      await this.runOrFail({ ...occasion, list: this.takers(conf, "update"), request, subject: created }, subject);
+      const list = this.takers(conf, "update");
+      const call = { ...occasion, list, request, subject: created, phase: "update", earlierResults: [] } as const;
+      return (await this.runOrFail(call, subject)).change;
     });
   }
 
-  /** Delivers the delete of an attempted create, once. A failure is logged: teardown goes on. */
-  delete(id: string, occasion: Occasion, subject?: Subject): Promise<void> {
+  /**
+   * Delivers the delete of an attempted create, once. A failure is logged: teardown goes on. Gives what the results ask
+   * to change of other containers.
+   */
+  delete(id: string, occasion: Occasion, subject?: Subject): Promise<MergedChange> {
     const { memory, processes, serial } = this.parts;
     return serial.run(id, async () => {
       this.seeUnseen(id);
       processes.unwatch(id);
       const created = memory.takeDelete(id);
-      if (created === undefined) return;
+      if (created === undefined) return noChange.change;
       try {
-        await this.runDelete(created, occasion, subject);
+        return await this.runDelete(created, occasion, subject);
       } finally {
         memory.endDelete(id);
       }
     });
   }
 
-  private async runDelete(created: Remembered, occasion: Occasion, subject: Subject | undefined): Promise<void> {
+  private async runDelete(
+    created: Remembered,
+    occasion: Occasion,
+    subject: Subject | undefined,
+  ): Promise<MergedChange> {
     const conf = this.readConf("no plugin runs for this delete");
-    if (conf instanceof BridgeError) return;
+    if (conf instanceof BridgeError) return noChange.change;
     const request = toDeleteRequest(conf.version, created, subject?.container?.linux?.resources);
-    const call = { ...occasion, list: this.takers(conf, "delete"), request, subject: created };
-    const { error } = await this.run(call, subject);
-    if (error === undefined) return;
+    // A container that never started was created for the plugins of the create phase only.
+    const phase = created.kind === "container" && !created.phases.includes("start") ? "create" : undefined;
+    const list = this.takers(conf, "delete", phase);
+    const call = { ...occasion, list, request, subject: created, phase: "delete", earlierResults: [] } as const;
+    const { error, change } = await this.run(call, subject);
+    if (error === undefined) return change;
     const { event } = occasion;
     this.parts.log.warn({ ...logFields(created), event, error }, "a delete failed; teardown goes on");
+    return noChange.change;
   }
 
   /** Deletes that no call waits for, one after the other. */
@@ -181,19 +230,22 @@ export class Lifecycle {
       for (const state of states) {
         const list = { ...conf, plugins: conf.plugins.filter(({ type }) => stateOf(type) === state) };
         const request = toCreateRequest(conf.version, state, { ...subject, pid: known.pid }, known.spec);
-        await this.runOrFail({ ...occasion, list, request, subject: known }, subject);
+        // What a plugin answers to an event of its own changes nothing: v0.1 knows no such state.
+        const call = { ...occasion, list, request, subject: known, phase: "delete", earlierResults: [] } as const;
+        await this.runOrFail(call, subject);
       }
     });
   }
 
-  private async runOrFail(call: ChainCall, subject: Subject): Promise<void> {
-    const { error } = await this.run(call, subject);
-    if (error !== undefined) throw new BridgeError("PLUGIN_FAILED", `nri invoke: ${error}`);
+  private async runOrFail(call: ChainCall, subject: Subject): Promise<ChainEnd> {
+    const end = await this.run(call, subject);
+    if (end.error !== undefined) throw new BridgeError("PLUGIN_FAILED", `nri invoke: ${end.error}`);
+    return end;
   }
 
   private async run(call: ChainCall, subject: Subject | undefined): ReturnType<RunChain> {
     const { config, runChain } = this.parts;
-    if (call.list.plugins.length === 0) return { error: undefined };
+    if (call.list.plugins.length === 0) return noChange;
     if (config.request === "strict" || subject === undefined) return runChain(call);
     const { pod, container } = subject;
     const nri = {
@@ -203,10 +255,13 @@ export class Lifecycle {
     return runChain({ ...call, request: toSuperset(call.request, subject, nri) });
   }
 
-  /** The list with those of its plugins that take a state. */
-  private takers(list: ConfigList, state: "create" | "update" | "delete"): ConfigList {
-    const { config } = this.parts;
-    return { ...list, plugins: list.plugins.filter(({ type }) => pluginSettings(config, type).states.includes(state)) };
+  /** The list with those of its plugins that take a state, and whose create runs in a phase where one is given. */
+  private takers(list: ConfigList, state: "create" | "update" | "delete", phase?: "create" | "start"): ConfigList {
+    const plugins = list.plugins.filter(({ type }) => {
+      const settings = pluginSettings(this.parts.config, type);
+      return settings.states.includes(state) && (phase === undefined || settings.phase === phase);
+    });
+    return { ...list, plugins };
   }
 
   private readConf(consequence: string): ConfigList | BridgeError {

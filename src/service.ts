@@ -161,7 +161,8 @@ export class Service {
       specs: createSpecSource(host, { ...config.annotations, crio, alias }, log),
       runChain: createChainRunner({
         config,
-        requestTimeoutMs: runtime.requestTimeoutMs,
+        runtime,
+        cgroupVersion: "unknown",
         environment,
         spawner,
         breakers: this.breakers,

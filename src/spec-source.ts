@@ -46,7 +46,8 @@ export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): 
         reasons.push(`${answer.path}: ${errorText(error)}`);
       }
     }
-    tellOnce("event", { id: subject.id, reasons });
+    // Before the container exists there is none, and nothing is wrong with that.
+    if (subject.pid > 0) tellOnce("event", { id: subject.id, reasons });
     return undefined;
   }
 

@@ -44,7 +44,9 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
     specs: { specOf: () => ({ resources: null, namespaces: {}, cgroupsPath: "/c", annotations: {} }) },
     runChain: async (call) => {
       chains.push(call);
-      return { error: failing.has(call.request.state) ? "plugin: a: boom" : undefined };
+      const error = failing.has(call.request.state) ? "plugin: a: boom" : undefined;
+      const results = call.list.plugins.map(({ type }) => ({ plugin: type, version: "0.1", error: "", metadata: {} }));
+      return { error, results, change: { updates: [], fields: [], conflicts: [] } };
     },
     memory,
     serial: new Serial(),
@@ -80,6 +82,7 @@ async function send(handlers: PluginHandlers, event: EventName): Promise<void> {
     RunPodSandbox: () => handlers.runPodSandbox?.({ pod }, context),
     StopPodSandbox: () => handlers.stopPodSandbox?.({ pod }, context),
     RemovePodSandbox: () => handlers.removePodSandbox?.({ pod }, context),
+    CreateContainer: () => handlers.createContainer?.({ pod, container: { ...container, pid: 0 } }, context),
     StartContainer: () => handlers.startContainer?.(both, context),
     StopContainer: () => handlers.stopContainer?.(both, context),
     RemoveContainer: () => handlers.removeContainer?.(both, context),
@@ -209,6 +212,8 @@ describe("states and events", () => {
     [{ states: ["create", "update", "delete"] }, ["UpdateContainer"]],
     [{ plugins: { a: { states: ["update"] } } }, ["UpdateContainer"]],
     [{ plugins: { a: { events: { PostCreateContainer: "x" } } } }, ["PostCreateContainer"]],
+    [{ phase: "create" }, ["CreateContainer"]],
+    [{ plugins: { a: { phase: "create" } } }, ["CreateContainer"]],
   ])("asks the runtime for no more events than %j needs", async (config, more) => {
     const { handlers } = bridgeOf(config);
     const wanted = await handlers.configure(
@@ -303,5 +308,50 @@ describe("a pod whose sandbox the runtime serves itself", () => {
     serves.sandboxes = false;
     await send(handlers, "StopPodSandbox");
     expect(ran()).toEqual(["create pod a", "delete pod a"]);
+  });
+});
+
+describe("plugins of the create phase", () => {
+  const config: PartialConfig = { plugins: { early: { phase: "create" } } };
+  const names = ["late", "early"];
+
+  it("are run before the container exists, without a pid; the others with its process, and with their results", async () => {
+    const { handlers, ran, chains } = bridgeOf(config, names);
+    for (const event of ["CreateContainer", "StartContainer", "StopContainer"] as const) await send(handlers, event);
+    expect(ran()).toEqual(["create ctr early", "create ctr late", "delete ctr late+early"]);
+    expect(chains.map(({ request }) => request.pid)).toEqual([0, container.pid, container.pid]);
+    expect(chains[1]?.earlierResults.map(({ plugin }) => plugin)).toEqual(["early"]);
+  });
+
+  it("get their delete, and they alone, when the container never starts", async () => {
+    const { handlers, ran, chains } = bridgeOf(config, names);
+    await send(handlers, "CreateContainer");
+    await send(handlers, "StopContainer");
+    expect(ran()).toEqual(["create ctr early", "delete ctr early"]);
+    expect(chains[1]?.request.pid).toBe(0);
+  });
+
+  it("get it from the bridge itself on CRI-O, which undoes nothing when our own answer fails the create", async () => {
+    const { handlers, ran, failing } = bridgeOf(config, names);
+    failing.add("create");
+    const context = contextOf("CreateContainer");
+    const crio = { ...context, runtime: { ...context.runtime, name: "cri-o" } };
+    await expect(handlers.createContainer?.(both, crio)).rejects.toThrow("nri invoke: plugin: a: boom");
+    await new Promise((wait) => setTimeout(wait, 10));
+    expect(ran()).toEqual(["create ctr early", "delete ctr early"]);
+  });
+
+  it("get it when the pod stops, if nothing else closed it", async () => {
+    const { handlers, ran } = bridgeOf(config, names);
+    await send(handlers, "CreateContainer");
+    await send(handlers, "StopPodSandbox");
+    await new Promise((wait) => setTimeout(wait, 10));
+    expect(ran()).toEqual(["create ctr early", "delete ctr early"]);
+  });
+
+  it("run at RunPodSandbox for a sandbox, which has no phases", async () => {
+    const { handlers, ran } = bridgeOf(config, names);
+    await send(handlers, "RunPodSandbox");
+    expect(ran()).toEqual(["create pod late+early"]);
   });
 });

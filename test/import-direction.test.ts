@@ -48,7 +48,10 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     npm: ["prom-client", "node:fs", "node:http", "node:net", "node:path"],
   },
   "spec-source": { rooms: ["host", "logger", "oci", "translate", "v01", "errors"], npm: [] },
-  "chain-runner": { rooms: ["config", "legacy", "lifecycle", "logger"], npm: [] },
+  "chain-runner": {
+    rooms: ["config", "legacy", "lifecycle", "logger", "nri", "translate", "v01"],
+    npm: [],
+  },
   lifecycle: {
     rooms: [
       "config",

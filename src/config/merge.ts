@@ -7,13 +7,14 @@ import { type Config, defaultConfig, type PartialConfig, type StateName } from "
 export function mergeConfig(...layers: readonly PartialConfig[]): Config {
   let merged = defaultConfig;
   for (const layer of layers.toReversed()) {
-    const { onFailure, limits, environment, annotations, log, metrics, plugins, ...scalars } = layer;
+    const { onFailure, limits, environment, annotations, results, log, metrics, plugins, ...scalars } = layer;
     merged = {
       ...layered<Config>(merged, scalars),
       onFailure: layered(merged.onFailure, onFailure),
       limits: layered(merged.limits, limits),
       environment: layered(merged.environment, environment),
       annotations: layered(merged.annotations, annotations),
+      results: layered(merged.results, results),
       log: layered(merged.log, log),
       metrics: layered(merged.metrics, metrics),
       plugins: { ...merged.plugins, ...plugins },
@@ -26,7 +27,15 @@ export function mergeConfig(...layers: readonly PartialConfig[]): Config {
 export interface PluginSettings
   extends Pick<
     Config,
-    "states" | "onFailure" | "timeoutMs" | "exitStatus" | "killChildren" | "limits" | "environment"
+    | "phase"
+    | "results"
+    | "states"
+    | "onFailure"
+    | "timeoutMs"
+    | "exitStatus"
+    | "killChildren"
+    | "limits"
+    | "environment"
   > {
   readonly async: boolean;
   readonly breaker: { readonly failures: number; readonly pauseMs: number } | null;
@@ -38,6 +47,8 @@ export interface PluginSettings
 export function pluginSettings(config: Config, type: string): PluginSettings {
   const own = Object.hasOwn(config.plugins, type) ? config.plugins[type] : undefined;
   return {
+    phase: own?.phase ?? config.phase,
+    results: layered(config.results, own?.results),
     states: own?.states ?? config.states,
     onFailure: layered(config.onFailure, own?.onFailure),
     timeoutMs: own?.timeoutMs === undefined ? config.timeoutMs : own.timeoutMs,
@@ -54,6 +65,11 @@ export function pluginSettings(config: Config, type: string): PluginSettings {
 /** Every state that some plugin may be run for. */
 export function wantedStates(config: Config): readonly StateName[] {
   return [config.states, ...Object.values(config.plugins).map((plugin) => plugin.states ?? [])].flat();
+}
+
+/** Whether some plugin's create runs before the container exists. */
+export function hasCreatePhase(config: Config): boolean {
+  return [config, ...Object.values(config.plugins)].some(({ phase }) => phase === "create");
 }
 
 /** The events that some plugin is run for besides those of its states. */

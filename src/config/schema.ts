@@ -45,8 +45,21 @@ const extraEvents = [
   "PostUpdatePodSandbox",
 ] as const;
 
+const results = z.strictObject({
+  annotate: z.boolean().describe("copies a result's metadata to annotations `v01.<plugin>/<key>` of the container"),
+  rename: z
+    .record(z.string(), z.string())
+    .describe("metadata key to adjust key (without the prefix), for plugins that nobody will change"),
+});
+
 /** What can be set for one plugin type, over the global value. */
 const perPlugin = {
+  phase: z
+    .enum(["start", "create"])
+    .describe(
+      "when a container's create runs: `start`, with its process and cgroup there; `create`, before, so that results can change it",
+    ),
+  results: results.partial().describe("how a result asks for changes of the container; see docs/RESULTS.md"),
   states: z.array(stateName).min(1).describe("which states a plugin is run for; containerd 1.6 never sent `update`"),
   onFailure: onFailure.partial().describe("what a failure of a plugin costs"),
   timeoutMs: milliseconds
@@ -98,6 +111,8 @@ export const configSchema = z.strictObject({
     })
     .partial()
     .describe("which annotations a legacy plugin sees"),
+  phase: perPlugin.phase,
+  results: perPlugin.results,
   states: perPlugin.states,
   exitStatus: perPlugin.exitStatus,
   onFailure: perPlugin.onFailure,
@@ -197,12 +212,13 @@ type Full<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
 export interface Config
   extends Omit<
     Full<z.infer<typeof configSchema>>,
-    "onFailure" | "limits" | "environment" | "annotations" | "log" | "metrics"
+    "onFailure" | "limits" | "environment" | "annotations" | "results" | "log" | "metrics"
   > {
   readonly onFailure: z.infer<typeof onFailure>;
   readonly limits: z.infer<typeof limits>;
   readonly environment: z.infer<typeof environment>;
   readonly annotations: Full<NonNullable<PartialConfig["annotations"]>>;
+  readonly results: z.infer<typeof results>;
   readonly log: Full<NonNullable<PartialConfig["log"]>>;
   readonly metrics: Full<NonNullable<PartialConfig["metrics"]>>;
 }
@@ -223,6 +239,8 @@ export const defaultConfig: Config = {
   environment: { pass: "all", set: {} },
   request: "strict",
   annotations: { oci: [], podToContainer: false, alias: "auto" },
+  phase: "start",
+  results: { annotate: false, rename: {} },
   states: ["create", "delete"],
   exitStatus: "ignore",
   onFailure: { create: "fail", update: "fail", delete: "ignore" },

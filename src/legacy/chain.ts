@@ -23,6 +23,8 @@ export interface ChainOptions {
   readonly budget: Budget;
   readonly policyFor: (plugin: string) => PluginPolicy;
   readonly context: InvokeContext;
+  /** Looks at a result before it counts: gives why it cannot be accepted, which is a failure of its plugin, or null. */
+  readonly judge?: (run: InvokeOutcome) => string | null;
   /** What plugins have answered for this request before: the results of an earlier phase. */
   readonly earlierResults?: readonly Result[];
   /** Starts the run of an observer when it is its turn, and may do so after the chain has ended. It never rejects. */
@@ -55,7 +57,7 @@ export async function runChain(options: ChainOptions): Promise<ChainOutcome> {
       options.observe?.(() => runPlugin(plugin, text, policy, options));
       continue;
     }
-    const run = await runPlugin(plugin, text, policy, options);
+    const run = judged(await runPlugin(plugin, text, policy, options), options);
     runs.push(run);
     if (run.result !== undefined) {
       results.push(run.result);
@@ -66,6 +68,14 @@ export async function runChain(options: ChainOptions): Promise<ChainOutcome> {
     return { results, runs, error: policy.onFailure === "fail" ? { plugin: plugin.type, text: failure } : null };
   }
   return { results, runs, error: null };
+}
+
+/** A run whose result cannot be accepted has failed. */
+function judged(run: InvokeOutcome, { judge }: ChainOptions): InvokeOutcome {
+  const fault = run.result === undefined ? null : (judge?.(run) ?? null);
+  if (fault === null) return run;
+  const { result: _refused, ...rest } = run;
+  return { ...rest, outcome: "bad-output", error: fault };
 }
 
 function runPlugin(plugin: Plugin, text: string, policy: PluginPolicy, options: ChainOptions): Promise<InvokeOutcome> {

@@ -1,5 +1,6 @@
 import { type PluginSettings, pluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
+import { monotonicClock } from "./deadline.js";
 import type { Breakers } from "./legacy/breaker.js";
 import { planBudget } from "./legacy/budget.js";
 import { type PluginPolicy, runChain } from "./legacy/chain.js";
@@ -8,9 +9,11 @@ import type { InvokeContext, InvokeOutcome } from "./legacy/invoke.js";
 import type { Observers } from "./legacy/observers.js";
 import type { Spawner } from "./legacy/spawner.js";
 import type { ChainCall, RunChain } from "./lifecycle.js";
+import { chainSummary } from "./log/chain-summary.js";
 import type { Log } from "./logger.js";
 import type { RuntimeInfo } from "./nri/handlers.js";
 import { parseVersion } from "./nri/versions.js";
+import { traceEnvironment, traceFields } from "./trace.js";
 import {
   type AdjustmentContext,
   answerBytes,
@@ -24,6 +27,8 @@ import { parseResultExtensions } from "./v01/result-extensions.js";
 export interface RunReport {
   readonly call: ChainCall;
   readonly run: InvokeOutcome;
+  /** The adjust keys of what the plugin's result asked to change. */
+  readonly adjusted: readonly string[];
 }
 
 export interface ChainRunnerOptions {
@@ -50,13 +55,19 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
 
   return async (call) => {
     const { pod, container } = call.subject;
-    const fields = { event: call.event, state: call.request.state, id: call.request.id, pod, container };
+    const about = { event: call.event, state: call.request.state, id: call.request.id, pod, container };
+    const fields = { ...about, ...traceFields(call.trace) };
+    const startedAt = monotonicClock();
     const refused = new Set<string>();
+    const changes: Change[] = [];
     const context: InvokeContext = {
       spawner,
       permissions,
       lookup: { pluginDirs, path, lookup, types },
-      environmentFor,
+      environmentFor:
+        call.trace === undefined
+          ? environmentFor
+          : (plugin) => ({ ...environmentFor(plugin), ...traceEnvironment(call.trace) }),
       onStderrLine: (plugin, line) => log.info({ ...fields, plugin, line }, "plugin's stderr"),
       refusal: (plugin) => {
         const refusal = breakers.refusal(plugin, settings(plugin).breaker);
@@ -69,9 +80,8 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
       if (!refused.has(run.plugin) && breakers.record(run.plugin, run.error !== null, settings(run.plugin).breaker)) {
         log.warn({ plugin: run.plugin, breaker: breakers.stateOf(run.plugin) }, "a plugin's breaker changed");
       }
-      onRun?.({ call, run });
+      onRun?.({ call, run, adjusted: changes.find(({ plugin }) => plugin === run.plugin)?.fields ?? [] });
     };
-    const changes: Change[] = [];
     const outcome = await runChain({
       config: call.list,
       request: call.request,
@@ -106,6 +116,11 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     });
     for (const run of outcome.runs) ended(run);
     const error = outcome.error?.text;
+    if (outcome.runs.length > 0) {
+      const durationMs = monotonicClock() - startedAt;
+      const summary = chainSummary({ ...about, runs: outcome.runs, error, durationMs });
+      log.info({ ...summary, ...traceFields(call.trace) }, "chain ran");
+    }
     // Nothing is half applied: with an error nothing is sent.
     const change = mergeChanges(error === undefined ? changes : [], {
       phase: call.phase,

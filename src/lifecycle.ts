@@ -13,6 +13,7 @@ import type { Serial } from "./serial.js";
 import type { SpecSource } from "./spec-source.js";
 import type { Attempted, Circumstances, Memory, Remembered } from "./state/memory.js";
 import type { Processes } from "./state/processes.js";
+import { type TraceContext, traceOf } from "./trace.js";
 import type { MergedChange, Phase } from "./translate/from-v01.js";
 import { toSuperset } from "./translate/superset.js";
 import { type Subject, toCreateRequest, toDeleteRequest, toUpdateRequest } from "./translate/to-v01.js";
@@ -22,6 +23,8 @@ import type { ConfigList, Request, Result } from "./v01/types.js";
 export interface Occasion {
   readonly event: EventName | "Synchronize";
   readonly deadline: Deadline;
+  /** Where the runtime's call stands in a distributed trace. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** One chain of legacy plugins to run. */
@@ -295,6 +298,6 @@ function logFields({ id, pod, container }: Attempted): object {
 }
 
 /** How an event's call is an occasion. */
-export function occasionOf({ event, deadline }: CallContext): Occasion {
-  return { event, deadline };
+export function occasionOf({ event, deadline, metadata }: CallContext): Occasion {
+  return { event, deadline, trace: traceOf(metadata) };
 }

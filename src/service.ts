@@ -6,8 +6,8 @@ import type { Config, PartialConfig } from "./config/schema.js";
 import { BridgeError, errorText } from "./errors.js";
 import { handOn } from "./hand-on.js";
 import type { Host } from "./host/host.js";
-import { Breakers } from "./legacy/breaker.js";
-import { createConfFile } from "./legacy/conf-file.js";
+import { type BreakerState, Breakers } from "./legacy/breaker.js";
+import { type ConfFile, createConfFile } from "./legacy/conf-file.js";
 import { Observers } from "./legacy/observers.js";
 import type { Spawner } from "./legacy/spawner.js";
 import type { Log } from "./logger.js";
@@ -40,6 +40,19 @@ export interface ServiceOptions {
   readonly findPeer: (runtime: RuntimeInfo) => Promise<number | undefined>;
   readonly log: Log;
   readonly onRun?: (report: RunReport) => void;
+  /** Told of the settings that hold from now on: with each Configure and each reload. */
+  readonly onConfig?: (config: Config) => void;
+}
+
+/** What the service knows at this moment, for metrics. */
+export interface ServiceFacts {
+  /** Pods and containers that a create is remembered of. */
+  readonly remembered: number;
+  /** Bytes of the journal; undefined when the state is in memory only. */
+  readonly journalBytes: number | undefined;
+  /** Plugin types that conf.json lists; undefined when it cannot be read, none before the first Configure. */
+  readonly plugins: readonly string[] | undefined;
+  breakerOf(plugin: string): BreakerState;
 }
 
 /** What a runtime said when it configured us: what a bridge is built from beside our own settings. */
@@ -67,6 +80,7 @@ export class Service {
   private configured: Configured | undefined;
   private store: { readonly key: string; readonly opened: Store } | undefined;
   private stockTimer: NodeJS.Timeout | undefined;
+  private confFile: ConfFile | undefined;
 
   constructor(private readonly options: ServiceOptions) {
     this.file = options.file;
@@ -99,6 +113,16 @@ export class Service {
     this.bridge = this.buildBridge(this.configured, mergeConfig(this.options.flags, file));
     const after = new Set(await this.bridge.configure(request, runtime));
     return { eventsChanged: before.size !== after.size || [...after].some((event) => !before.has(event)) };
+  }
+
+  get facts(): ServiceFacts {
+    const bytes = this.store?.opened.bytes;
+    return {
+      remembered: this.memory.size,
+      journalBytes: bytes === 0 ? undefined : bytes,
+      plugins: pluginTypesOf(this.confFile),
+      breakerOf: (plugin) => this.breakers.stateOf(plugin),
+    };
   }
 
   /** Resolves when no plugin runs any more. */
@@ -154,10 +178,12 @@ export class Service {
     const { log, host, environment, spawner, onRun } = this.options;
     const crio = runtime.name === "cri-o";
     const alias = crio && config.annotations.alias === "auto";
+    this.confFile = createConfFile(config.confFile);
+    this.options.onConfig?.(config);
     return createBridge({
       config,
       host,
-      confFile: createConfFile(config.confFile),
+      confFile: this.confFile,
       specs: createSpecSource(host, { ...config.annotations, crio, alias }, log),
       runChain: createChainRunner({
         config,
@@ -191,6 +217,14 @@ function createRefusingBridge(reason: string): Bridge {
     runPodSandbox: refuse,
     startContainer: refuse,
   };
+}
+
+function pluginTypesOf(confFile: ConfFile | undefined): readonly string[] | undefined {
+  try {
+    return confFile === undefined ? [] : confFile.read().plugins.map(({ type }) => type);
+  } catch {
+    return undefined;
+  }
 }
 
 async function asArray(events: ReturnType<PluginHandlers["configure"]>) {

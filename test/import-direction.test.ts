@@ -49,7 +49,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   },
   "spec-source": { rooms: ["host", "logger", "oci", "translate", "v01", "errors"], npm: [] },
   "chain-runner": {
-    rooms: ["config", "legacy", "lifecycle", "logger", "nri", "translate", "v01"],
+    rooms: ["config", "deadline", "legacy", "lifecycle", "log", "logger", "nri", "trace", "translate", "v01"],
     npm: [],
   },
   lifecycle: {
@@ -64,6 +64,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
       "serial",
       "spec-source",
       "state",
+      "trace",
       "translate",
       "v01",
     ],
@@ -93,6 +94,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   "sandbox-rule": { rooms: ["config", "host", "logger", "nri", "state"], npm: [] },
   node: { rooms: ["config", "host", "logger", "service", "state"], npm: [] },
   service: { rooms: "*", npm: [] },
+  record: { rooms: "*", npm: ["node:fs", "node:path"] },
   conformance: {
     rooms: ["v01", "legacy", "gojson", "errors"],
     npm: ["node:fs", "node:os", "node:path"],

@@ -4,14 +4,15 @@ import type { PartialConfig } from "../config/schema.js";
 import { errorText } from "../errors.js";
 import { createNodeHost } from "../host/node-host.js";
 import { createSpawner } from "../legacy/create-spawner.js";
-import { openLogDestination } from "../log/destination.js";
-import { createLog } from "../log/log.js";
+import { openLog } from "../log/open-log.js";
 import type { Log } from "../logger.js";
+import { Metrics } from "../metrics/metrics.js";
 import { createNode } from "../node.js";
 import { launchedSocket, type PluginIdentity, resolveIdentity } from "../nri/identity.js";
 import { PluginStub, type StubEnd } from "../nri/stub.js";
 import { Service } from "../service.js";
 import { version } from "../version.js";
+import { watchHandlers } from "../watch-calls.js";
 import { addConfigFlags, configLayers, readConfigFile } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
@@ -40,11 +41,23 @@ interface RunOptions {
 
 async function run(io: CliIo, { flags, file, configFile, once }: RunOptions): Promise<ExitCode> {
   const config = mergeConfig(flags, file ?? {});
-  const log = createLog(config.log.level, openLogDestination(config.log.output));
+  const log = openLog(config.log, io.environment);
   const fd = launchedSocket(io.environment);
   const identity = identityOf(io, flags, file);
   const spawner = createSpawner(log);
   const node = createNode(fd === undefined ? "external" : "launched", log);
+  const metrics: Metrics = new Metrics({
+    version,
+    log,
+    sources: {
+      registered: () => stub.runtime !== undefined,
+      synchronized: () => stub.ready,
+      plugins: () => service.facts.plugins,
+      breakerOf: (plugin) => service.facts.breakerOf(plugin),
+      remembered: () => service.facts.remembered,
+      journalBytes: () => service.facts.journalBytes,
+    },
+  });
   const service = new Service({
     flags,
     file,
@@ -53,11 +66,16 @@ async function run(io: CliIo, { flags, file, configFile, once }: RunOptions): Pr
     spawner,
     ...node,
     log,
+    onConfig: ({ metrics: { listen } }) => void metrics.listen(listen),
+    onRun: ({ call: { request }, run, adjusted }) => {
+      metrics.pluginRan(run);
+      metrics.pluginAdjusted({ plugin: run.plugin, state: request.state, fields: adjusted });
+    },
   });
   const stub = new PluginStub({
     identity,
     socket: fd === undefined ? { kind: "path", path: config.socketPath } : { kind: "fd", fd },
-    handlers: service.handlers,
+    handlers: watchHandlers(service.handlers, [metrics.watcher], log),
     log,
     reconnect: fd === undefined && !once,
   });
@@ -92,6 +110,7 @@ async function run(io: CliIo, { flags, file, configFile, once }: RunOptions): Pr
     SIGHUP: () => void reload(),
   });
   try {
+    await metrics.listen(config.metrics.listen);
     // Another instance may have this state: two that are registered would run every plugin twice.
     if (fd === undefined) await node.waitForState(config, stopping.signal);
     if (stopping.signal.aborted) return exitCodes.done;
@@ -102,6 +121,7 @@ async function run(io: CliIo, { flags, file, configFile, once }: RunOptions): Pr
     return exitCodeOf(end);
   } finally {
     stopListening();
+    await withinMs(finishMs, metrics.listen(null));
     await withinMs(finishMs, Promise.all([spawner.close(), service.close()]));
     await withinMs(finishMs, node.release());
   }

@@ -2,6 +2,7 @@ import type { Counter, Gauge, Registry } from "prom-client";
 import type { RuntimeInfo } from "../nri/handlers.js";
 import { formatVersion } from "../nri/versions.js";
 import type { CallAnswer } from "../watch-calls.js";
+import { adjustmentType } from "./adjustment-type.js";
 import { createLabelLimit } from "./label-limit.js";
 import { latencyBuckets, type MetricKey, metricPrefix, metricTable } from "./names.js";
 import { breakerStates, type MetricsSources, type PluginChange, type PluginRun } from "./sources.js";
@@ -103,7 +104,7 @@ export async function createMetricsRegistry(options: RegistryOptions): Promise<M
     },
     pluginAdjusted(change) {
       const labels = { plugin: plugin(change.plugin), state: state(change.state) };
-      for (const field of change.fields) adjustments.inc({ ...labels, type: type(field) });
+      for (const field of change.fields) adjustments.inc({ ...labels, type: type(adjustmentType(field)) });
     },
     callAnswered(operation, { error, durationMs }) {
       calls.inc({

@@ -31,6 +31,6 @@ export interface PluginRun {
 export interface PluginChange {
   readonly plugin: string;
   readonly state: string;
-  /** Fields of the container, each counted once: `annotations`, `linux.resources.cpu.shares`. */
+  /** Adjust keys, each counted once: `cpu.shares`, `env.DEBUG`. */
   readonly fields: readonly string[];
 }

@@ -76,10 +76,15 @@ describe("/metrics", () => {
 
   it("counts what plugins asked to change, by field", async () => {
     const { metrics, sample } = await serve();
-    metrics.pluginAdjusted({ plugin: "cpus", state: "create", fields: ["annotations", "linux.resources.cpu.cpus"] });
+    metrics.pluginAdjusted({
+      plugin: "cpus",
+      state: "create",
+      fields: ["env.A", "env.B", "cpu.cpus", "update.c1.cpu.shares"],
+    });
     const labels = 'plugin="cpus",state="create"';
-    expect(await sample(`plugin_adjustments_total{${labels},type="annotations"}`)).toBe(1);
-    expect(await sample(`plugin_adjustments_total{${labels},type="linux.resources.cpu.cpus"}`)).toBe(1);
+    expect(await sample(`plugin_adjustments_total{${labels},type="env"}`)).toBe(2);
+    expect(await sample(`plugin_adjustments_total{${labels},type="cpu.cpus"}`)).toBe(1);
+    expect(await sample(`plugin_adjustments_total{${labels},type="update"}`)).toBe(1);
   });
 
   it("shows each plugin's breaker, of the plugins that conf.json lists now", async () => {

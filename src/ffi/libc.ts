@@ -22,6 +22,7 @@ export interface Libc {
   readonly epollControl: Call;
   readonly epollWait: Call;
   readonly waitpid: Call;
+  readonly kill: Call;
   readonly prlimit: Call;
   readonly getsockopt: Call;
   readonly spawn: Call;
@@ -58,6 +59,7 @@ export function openLibc(koffi: Koffi): Libc {
     epollControl: bind("int epoll_ctl(int epoll, int operation, int descriptor, void *event)"),
     epollWait: bind("int epoll_wait(int epoll, void *events, int size, int timeout)"),
     waitpid: bind("int waitpid(int pid, void *status, int options)"),
+    kill: bind("int kill(int pid, int signal)"),
     prlimit: bind("int prlimit(int pid, int resource, void *wanted, void *old)"),
     getsockopt: bind("int getsockopt(int socket, int level, int option, void *value, void *size)"),
     spawn: bind(

@@ -1,9 +1,12 @@
-import { closeSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { EventPoll } from "../ffi/event-poll.js";
 import type { Native } from "../ffi/native.js";
 import { createPollingWatcher } from "./polling-watcher.js";
-import { hasEnded, readProcessStat } from "./process-stat.js";
+import { hasEnded, isCode, type ProcessStat, parseProcessStat } from "./process-stat.js";
 import type { ProcessWatcher } from "./process-watcher.js";
+
+/** A command may be 64 bytes long (kernel workers), and there are 50 numbers after it. */
+const statBytes = 1024;
 
 export interface PidfdWatcherOptions {
   readonly procRoot?: string;
@@ -23,6 +26,20 @@ export function createPidfdWatcher(
 ): ProcessWatcher {
   const events = new EventPoll(koffi, libc);
   const watched = new Set<() => void>();
+  const buffer = Buffer.alloc(statBytes);
+
+  /** As readProcessStat, which takes memory for each: there are thousands to watch when a runtime has told us of all. */
+  function readStat(path: string): ProcessStat | "missing" | "unreadable" {
+    let file: number | undefined;
+    try {
+      file = openSync(path, "r");
+      return parseProcessStat(buffer.toString("latin1", 0, readSync(file, buffer, 0, statBytes, 0))) ?? "unreadable";
+    } catch (error) {
+      return isCode(error, "ENOENT") || isCode(error, "ESRCH") ? "missing" : "unreadable";
+    } finally {
+      if (file !== undefined) closeSync(file);
+    }
+  }
 
   return {
     watch(identity, onExit) {
@@ -31,7 +48,7 @@ export function createPidfdWatcher(
       const pidfd = libc.pidfdOpen(pid);
       if (pidfd < 0 && libc.lastError() !== "ESRCH") return fallback.watch(identity, onExit);
       // Read after the pidfd was opened: if it is the process now, the pidfd is its.
-      const stat = pidfd < 0 ? "missing" : readProcessStat(pid, procRoot);
+      const stat = pidfd < 0 ? "missing" : readStat(`${procRoot}/${pid}/stat`);
       const ended = stat === "missing" || (stat !== "unreadable" && (stat.startTime !== startTime || hasEnded(stat)));
       if (ended || stat === "unreadable") {
         if (pidfd >= 0) closeSync(pidfd);

@@ -6,6 +6,7 @@ import { hasUnknownFormat } from "./executable-format.js";
 import { errorCode } from "./go-errors.js";
 import { OutputReader } from "./pipe-ends.js";
 import type { PipePool, StdioPipes } from "./pipe-pool.js";
+import { ProcessGroup } from "./process-group.js";
 import { readProcessStat } from "./process-tree.js";
 import { RequestWriter } from "./request-writer.js";
 import type { SpawnCommand } from "./spawner.js";
@@ -56,6 +57,7 @@ export class PortableStarter implements ProcessStarter {
       },
       // Until Node has heard of its end and reaped it.
       hasEnded: () => (readProcessStat(pid)?.state ?? "Z") === "Z",
+      groupIsAlive: () => new ProcessGroup(pid).isAlive(),
       release: () => {
         stdio.close();
         this.giveBack(pipes);

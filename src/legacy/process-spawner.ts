@@ -66,7 +66,7 @@ export class ProcessSpawner implements Spawner {
     const endRest = options.killChildren || end.timedOut || end.killed;
     if (endRest) group.killRest();
     const output = io.finish();
-    const groupLives = group.isAlive();
+    const groupLives = process.groupIsAlive();
     const unreaped = end.exitCode === null && end.signal === null ? [process.pid] : [];
     const rest = groupLives && !endRest ? group.members() : [];
     const survivors = [...unreaped, ...rest, ...group.deserters()];

@@ -35,6 +35,8 @@ export interface StartedProcess extends RunningProcess {
   keepAlive(alive: boolean): void;
   /** Whether it has ended, asked of the system at this moment. */
   hasEnded(): boolean;
+  /** Whether anybody is left of its group, when it has ended. */
+  groupIsAlive(): boolean;
   /** The process has ended and left nobody behind: its pipes are read to the end. */
   release(): void;
   /** Lets go of the pipes, whoever still holds the other ends. */

@@ -1,0 +1,67 @@
+import { writeFileSync } from "node:fs";
+import { cpus, release, totalmem } from "node:os";
+
+import { percentile, type Samples } from "./measure.js";
+
+/** One line of a result: microseconds, and how often the floor's they are. */
+export interface Row {
+  readonly name: string;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  /** Of the medians; null for a floor itself. */
+  readonly ratio: number | null;
+  /** The main thread's microseconds, at the median. */
+  readonly busy: number;
+  readonly samples: number;
+}
+
+export interface Report {
+  readonly title: string;
+  /** The file that was measured, such as that of the FFI library. */
+  readonly artefact: string;
+  readonly rows: readonly Row[];
+}
+
+/** Rows of samples measured together; `floor` names the one that all are compared with. */
+export function toRows(samples: readonly Samples[], floor: string): Row[] {
+  const base = samples.find(({ name }) => name === floor);
+  const baseTime = base === undefined ? Number.NaN : percentile(base.times, 50);
+  return samples.map(({ name, times, busy }) => ({
+    name,
+    p50: percentile(times, 50),
+    p90: percentile(times, 90),
+    p99: percentile(times, 99),
+    ratio: name === floor ? null : percentile(times, 50) / baseTime,
+    busy: percentile(busy, 50),
+    samples: times.length,
+  }));
+}
+
+/** A table for people. */
+export function formatTable({ title, artefact, rows }: Report): string {
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  const header = `${"".padEnd(width)}     p50     p90     p99   x floor   main thread`;
+  const lines = rows.map(({ name, p50, p90, p99, ratio, busy }) => {
+    const times = [p50, p90, p99].map((time) => time.toFixed(0).padStart(7)).join(" ");
+    return `${name.padEnd(width)} ${times} ${(ratio?.toFixed(2) ?? "").padStart(9)} ${busy.toFixed(0).padStart(13)}`;
+  });
+  return [`${title} (microseconds; ${artefact})`, header, ...lines].join("\n");
+}
+
+/** What the figures depend on. */
+export function describeMachine(): Readonly<Record<string, string | number>> {
+  const [cpu] = cpus();
+  return {
+    cpu: cpu?.model ?? "unknown",
+    cpus: cpus().length,
+    memoryMb: Math.round(totalmem() / 2 ** 20),
+    kernel: release(),
+    node: process.version,
+    arch: process.arch,
+  };
+}
+
+export function writeJson(path: string, reports: readonly Report[]): void {
+  writeFileSync(path, `${JSON.stringify({ machine: describeMachine(), reports }, null, 2)}\n`);
+}

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { configSchema, defaultConfig } from "./schema.js";
 
 /** A key of the configuration as people read it: for the flags and for the README's table. */
@@ -14,15 +14,15 @@ export interface ConfigKey {
 }
 
 const jsonSchema = z.looseObject({
-  type: z.string().optional(),
-  enum: z.array(z.string()).optional(),
-  const: z.string().optional(),
-  description: z.string().optional(),
+  type: z.optional(z.string()),
+  enum: z.optional(z.array(z.string())),
+  const: z.optional(z.string()),
+  description: z.optional(z.string()),
   get properties() {
-    return z.record(z.string(), jsonSchema).optional();
+    return z.optional(z.record(z.string(), jsonSchema));
   },
   get anyOf() {
-    return z.array(jsonSchema).optional();
+    return z.optional(z.array(jsonSchema));
   },
 });
 type JsonSchema = z.infer<typeof jsonSchema>;

@@ -1,5 +1,5 @@
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
-import type { core } from "zod";
+import type { core } from "zod/mini";
 import { BridgeError } from "../errors.js";
 import { nearestName } from "../nearest.js";
 import { type PartialConfig, partialConfigSchema } from "./schema.js";
@@ -115,7 +115,7 @@ function knownKeys(path: readonly PropertyKey[]): readonly string[] {
   for (const key of path) {
     schema = unwrap(schema);
     const shape = property(schema, "shape");
-    schema = shape === undefined ? property(schema, "valueType") : property(shape, key);
+    schema = shape === undefined ? property(property(schema, "def"), "valueType") : property(shape, key);
   }
   const shape = property(unwrap(schema), "shape");
   return typeof shape === "object" && shape !== null ? Object.keys(shape) : [];

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { BridgeError, errorText } from "../errors.js";
 
 /** One recorded NRI call. */
@@ -27,22 +27,28 @@ export interface Case {
   readonly events: readonly RecordedEvent[];
   readonly confs: readonly RecordedConf[];
   readonly bundles: readonly { readonly path: string; readonly bytes: Uint8Array }[];
-  readonly runtime: { readonly name: string; readonly version: string; readonly dialect: "state-change" | "dedicated" };
+  readonly runtime: {
+    readonly name: string;
+    readonly version: string;
+    /** The NRI version; told by name and version where it is not given. */
+    readonly nri?: string | undefined;
+    readonly dialect: "state-change" | "dedicated";
+  };
 }
 
 const caseSchema = z.object({
-  title: z.string().optional(),
-  eventsFrom: z.string().optional(),
-  confs: z.array(z.object({ fromEvent: z.int().min(1), file: z.string() })).optional(),
-  runtime: z
-    .object({ name: z.string(), version: z.string(), dialect: z.enum(["state-change", "dedicated"]) })
-    .optional(),
+  title: z.optional(z.string()),
+  eventsFrom: z.optional(z.string()),
+  confs: z.optional(z.array(z.object({ fromEvent: z.int().check(z.minimum(1)), file: z.string() }))),
+  runtime: z.optional(
+    z.object({ name: z.string(), version: z.string(), dialect: z.enum(["state-change", "dedicated"]) }),
+  ),
 });
 
 const eventSchema = z.object({
   method: z.string(),
-  timeoutNano: z.string().regex(/^\d+$/),
-  metadata: z.array(z.object({ key: z.string(), value: z.string() })).nullish(),
+  timeoutNano: z.string().check(z.regex(/^\d+$/)),
+  metadata: z.nullish(z.array(z.object({ key: z.string(), value: z.string() }))),
   payloadBase64: z.base64(),
 });
 
@@ -100,12 +106,12 @@ function readBundles(folder: string): Case["bundles"] {
   return files.map((path) => ({ path, bytes: readFileSync(path) }));
 }
 
-function parseFile<T>(file: string, schema: z.ZodType<T>): T | undefined {
+function parseFile<T>(file: string, schema: z.ZodMiniType<T>): T | undefined {
   const text = readIfThere(file)?.toString("utf8");
   return text === undefined ? undefined : parseJson(text, schema, file);
 }
 
-function parseJson<T>(text: string, schema: z.ZodType<T>, where: string): T {
+function parseJson<T>(text: string, schema: z.ZodMiniType<T>, where: string): T {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -16,7 +16,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   nearest: { rooms: [], npm: [] },
   wire: { rooms: ["errors"], npm: [] },
   transport: { rooms: ["wire", "errors", "deadline"], npm: ["node:net", "node:fs", "node:path"] },
-  gen: { rooms: [], npm: ["protobufjs"] },
+  gen: { rooms: ["config"], npm: ["protobufjs"] },
   ttrpc: { rooms: ["wire", "transport", "gen", "errors", "deadline"], npm: ["protobufjs"] },
   nri: {
     rooms: ["logger", "ttrpc", "transport", "wire", "gen", "oci", "errors", "deadline"],

@@ -1,5 +1,4 @@
-import * as z from "zod/mini";
-import { configSchema, defaultConfig } from "./schema.js";
+import { generatedKeys } from "../gen/config-keys.js";
 
 /** A key of the configuration as people read it: for the flags and for the README's table. */
 export interface ConfigKey {
@@ -13,55 +12,7 @@ export interface ConfigKey {
   readonly defaultValue: unknown;
 }
 
-const jsonSchema = z.looseObject({
-  type: z.optional(z.string()),
-  enum: z.optional(z.array(z.string())),
-  const: z.optional(z.string()),
-  description: z.optional(z.string()),
-  get properties() {
-    return z.optional(z.record(z.string(), jsonSchema));
-  },
-  get anyOf() {
-    return z.optional(z.array(jsonSchema));
-  },
-});
-type JsonSchema = z.infer<typeof jsonSchema>;
-
 /** Every key, nested ones by their dotted path; `plugins`, which holds keys again, is one. */
 export function configKeys(): readonly ConfigKey[] {
-  const schema = jsonSchema.parse(z.toJSONSchema(configSchema, { io: "input" }));
-  return keysOf(schema, "", defaultConfig);
-}
-
-function keysOf(schema: JsonSchema, prefix: string, defaults: unknown): readonly ConfigKey[] {
-  return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
-    const path = `${prefix}${name}`;
-    const defaultValue: unknown =
-      typeof defaults === "object" && defaults !== null ? Reflect.get(defaults, name) : undefined;
-    const nested = (property.anyOf ?? [property]).find((form) => form.properties !== undefined);
-    const inner = nested === undefined ? [] : keysOf(nested, `${path}.`, defaultValue);
-    // A key that takes a word or a mapping is both: the word's own key, and those of the mapping.
-    const own = nested === undefined || property.anyOf !== undefined;
-    return own ? [toKey(path, property, defaultValue), ...inner] : inner;
-  });
-}
-
-function toKey(path: string, schema: JsonSchema, defaultValue: unknown): ConfigKey {
-  const forms = schema.anyOf ?? [schema];
-  const form = forms.find(({ type, properties }) => type !== "null" && properties === undefined) ?? schema;
-  return {
-    path,
-    kind: kindOf(forms.find(({ type }) => type === "array")?.type ?? form.type),
-    choices: form.enum ?? forms.flatMap(({ const: word }) => word ?? []),
-    nullable: forms.some(({ type }) => type === "null"),
-    description: schema.description ?? "",
-    defaultValue,
-  };
-}
-
-function kindOf(type: string | undefined): ConfigKey["kind"] {
-  if (type === "integer" || type === "number") return "number";
-  if (type === "boolean") return "switch";
-  if (type === "array") return "list";
-  return type === "object" ? "mapping" : "text";
+  return generatedKeys;
 }

@@ -38,7 +38,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     rooms: ["v01", "translate", "host", "gojson", "oci", "errors", "deadline", "logger"],
     npm: ["node:fs", "node:path", "node:crypto", "node:net", "node:zlib", "node:timers"],
   },
-  config: { rooms: ["errors", "nearest"], npm: ["zod", "yaml"] },
+  config: { rooms: ["errors", "gen", "nearest"], npm: ["zod", "yaml"] },
   log: { rooms: ["logger"], npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"] },
   serial: { rooms: [], npm: [] },
   trace: { rooms: [], npm: [] },

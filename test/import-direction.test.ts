@@ -26,7 +26,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   oci: { rooms: ["gojson", "errors"], npm: [] },
   v01: { rooms: ["gojson", "oci", "errors"], npm: [] },
   translate: { rooms: ["v01", "nri", "oci", "gojson", "errors", "nearest"], npm: [] },
-  cgroup: { rooms: ["oci", "errors"], npm: ["node:fs"] },
+  cgroup: { rooms: ["oci", "errors"], npm: ["node:fs", "node:path", "node:child_process", "node:util"] },
   // koffi, the FFI library, is asked for at run time: nothing of it is in the bundle.
   ffi: { rooms: [], npm: ["node:fs", "node:module", "node:os", "node:url"] },
   host: { rooms: ["ffi", "oci", "errors", "deadline"], npm: ["node:fs", "node:timers"] },
@@ -98,6 +98,10 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   conformance: {
     rooms: ["v01", "legacy", "gojson", "errors"],
     npm: ["node:fs", "node:os", "node:path"],
+  },
+  doctor: {
+    rooms: ["config", "errors", "host", "legacy", "nearest", "nri", "state", "v01"],
+    npm: ["node:fs", "node:path", "node:child_process", "smol-toml"],
   },
   replay: { rooms: "*", npm: "*" },
   cli: { rooms: "*", npm: "*" },

@@ -3,6 +3,7 @@ import { BridgeError, errorText } from "../errors.js";
 import { nearestName } from "../nearest.js";
 import { version } from "../version.js";
 import { addConformanceCommand } from "./conformance.js";
+import { addDoctorCommand } from "./doctor.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import { addReplayCommand } from "./replay.js";
 import { addRunCommand } from "./run.js";
@@ -62,6 +63,7 @@ function createProgram(io: CliIo, done: Done): Command {
   addSimulateCommand(program, io, done);
   addReplayCommand(program, io, done);
   addConformanceCommand(program, io, done);
+  addDoctorCommand(program, io, done);
   addVersionCommand(program, io);
   return program;
 }

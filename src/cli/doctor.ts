@@ -1,0 +1,43 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { collectFacts } from "../doctor/collect.js";
+import { countFindings, type Finding } from "../doctor/finding.js";
+import { findAll } from "../doctor/findings.js";
+import { describeNode, formatFindings } from "../doctor/report.js";
+import { BridgeError } from "../errors.js";
+import { addConfigFlags, configLayers } from "./config-flags.js";
+import { type CliIo, type ExitCode, exitCodes } from "./io.js";
+import type { Done } from "./program.js";
+
+export function addDoctorCommand(program: Command, io: CliIo, done: Done): void {
+  const command = program
+    .command("doctor")
+    .description("look for everything that makes v0.1 plugins silently not run on this node; changes nothing")
+    .option("--migrate", "say what an upgrade from containerd 1.6 will change for each plugin, too")
+    .option("--json", "as one JSON object")
+    .option("--root <directory>", "where the node's file system is mounted", "/")
+    .addHelpText("after", "\nExit codes: 0 nothing worse than notes; 1 warnings; 2 errors.");
+  addConfigFlags(command).action(async (options: Record<string, unknown>) => {
+    const root = resolve(typeof options.root === "string" ? options.root : "/");
+    if (!existsSync(root)) throw new BridgeError("USAGE", `--root: there is no ${root}`);
+    const facts = await collectFacts({
+      root,
+      // The file of --config is part of what is looked at: its faults are findings.
+      flags: configLayers({ ...options, config: undefined }).flags,
+      configFile: typeof options.config === "string" ? options.config : undefined,
+      path: io.environment.PATH,
+    });
+    const findings = findAll(facts, options.migrate === true);
+    if (options.json === true) {
+      io.stdout(`${JSON.stringify({ version: 1, node: describeNode(facts), findings })}\n`);
+    } else io.stdout(formatFindings(facts, findings));
+    done(doctorExitCode(findings));
+  });
+}
+
+function doctorExitCode(findings: readonly Finding[]): ExitCode {
+  const { error, warning } = countFindings(findings);
+  if (error > 0) return exitCodes.usage;
+  return warning > 0 ? exitCodes.faults : exitCodes.done;
+}

@@ -1,0 +1,80 @@
+import { readFileSync } from "node:fs";
+import type { PartialConfig } from "../config/schema.js";
+import { type ConfigSource, readBridge } from "./collect/bridge.js";
+import { readConf } from "./collect/conf.js";
+import { readContainerdConfig } from "./collect/containerd-config.js";
+import { readLaunched } from "./collect/launched.js";
+import { cgroupVersionOf, readMounts } from "./collect/mounts.js";
+import { readPlugins, unlistedPlugins } from "./collect/plugins.js";
+import { listProcesses } from "./collect/processes.js";
+import { type AskVersion, findRuntime } from "./collect/runtime.js";
+import { adaptersAmong, askVersion, readSelf } from "./collect/self.js";
+import { findSocketPeer, readSocket } from "./collect/socket.js";
+import { readState } from "./collect/state.js";
+import type { Facts, SelfFacts } from "./facts.js";
+import { NodeFiles } from "./node-files.js";
+
+export interface CollectOptions {
+  /** Where the node's file system is seen: `/`, or where it is mounted. */
+  readonly root: string;
+  readonly flags: PartialConfig;
+  /** The file of --config, on this machine. */
+  readonly configFile: string | undefined;
+  /** The PATH of the bridge. */
+  readonly path: string | undefined;
+  readonly self?: SelfFacts;
+  readonly askVersion?: AskVersion;
+}
+
+/** Looks at a node, and changes nothing on it. What cannot be looked at is left unknown. */
+export async function collectFacts(options: CollectOptions): Promise<Facts> {
+  const files = new NodeFiles(options.root);
+  const self = options.self ?? readSelf();
+  const processes = listProcesses(files);
+  const mounts = readMounts(files);
+  const given = options.configFile === undefined ? undefined : readSource(options.configFile);
+
+  // A launched bridge has its configuration from the runtime's directory, which the runtime's configuration names.
+  const provisional = readBridge(options.flags, given).config;
+  const peer = await findSocketPeer(files, provisional.socketPath);
+  const search = {
+    files,
+    processes,
+    peer,
+    confFile: provisional.confFile,
+    askVersion: options.askVersion ?? askVersion,
+  };
+  const runtime = findRuntime(search);
+  const nri = (runtime?.config ?? readContainerdConfig(files, "/etc/containerd/config.toml", undefined)).nri;
+  const launched = readLaunched(files, nri);
+  const ours = launched.find(({ bridge, configFile }) => bridge && configFile !== undefined)?.configFile;
+  const source = given ?? (ours === undefined ? undefined : { file: ours, text: files.readText(ours) });
+  const bridge = readBridge(options.flags, source);
+
+  const { config } = bridge;
+  const conf = readConf(files, config.confFile);
+  const list = conf.list ?? { version: "", plugins: [] };
+  const { path } = options;
+  return {
+    root: options.root,
+    self,
+    runtime: config.confFile === search.confFile ? runtime : findRuntime({ ...search, confFile: config.confFile }),
+    socket: readSocket(files, config.socketPath, mounts, runtime),
+    cgroup: cgroupVersionOf(mounts),
+    bridge,
+    conf,
+    plugins: readPlugins(list, { files, config, mounts, arch: self.arch, path, runtimePath: runtime?.searchPath }),
+    unlisted: conf.list === undefined ? [] : unlistedPlugins(conf.list, files, config),
+    launched,
+    adapters: adaptersAmong(processes, process.pid),
+    state: readState(files, config),
+  };
+}
+
+function readSource(file: string): ConfigSource {
+  try {
+    return { file, text: readFileSync(file, "utf8") };
+  } catch {
+    return { file, text: undefined };
+  }
+}

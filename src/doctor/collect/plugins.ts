@@ -1,0 +1,96 @@
+import { join } from "node:path";
+import { pluginSettings } from "../../config/merge.js";
+import type { Config } from "../../config/schema.js";
+import { searchPath } from "../../legacy/environment.js";
+import { findPlugin, type Lookup, type LookupOptions } from "../../legacy/lookup.js";
+import { findPermissionFault } from "../../legacy/permissions.js";
+import type { ConfigList } from "../../v01/types.js";
+import type { PluginFacts } from "../facts.js";
+import type { NodeFiles } from "../node-files.js";
+import { readBinary } from "./binary.js";
+import type { Mount } from "./mounts.js";
+import { placeOf } from "./plugin-place.js";
+
+export interface PluginSearch {
+  readonly files: NodeFiles;
+  readonly config: Config;
+  readonly mounts: readonly Mount[];
+  readonly arch: string;
+  /** The PATH of the bridge. */
+  readonly path: string | undefined;
+  /** The PATH that containerd 1.6 was started with; undefined when not known. */
+  readonly runtimePath: string | undefined;
+}
+
+/** What there is to say of each plugin of conf.json, in order. */
+export function readPlugins(list: ConfigList, search: PluginSearch): readonly PluginFacts[] {
+  return list.plugins.map(({ type }, index) => readPlugin(type, index, search));
+}
+
+function readPlugin(type: string, index: number, search: PluginSearch): PluginFacts {
+  const { files, config, mounts, arch } = search;
+  const { pluginDirs, lookup: order, types } = config;
+  const settings = pluginSettings(config, type);
+  const path = searchPath(search.path, pluginDirs);
+  const lookup = find(type, { pluginDirs, path, lookup: order, types }, files);
+  const inherited = searchPath(search.runtimePath ?? search.path, pluginDirs);
+  const pathFirst = find(type, { pluginDirs, path: inherited, lookup: "path-first", types: "any" }, files);
+  const file = lookup.ok ? lookup.path : undefined;
+  const permissionFault = file === undefined ? null : findPermissionFault(files.locate(file));
+  return {
+    index,
+    type,
+    ...placeOf(config, type),
+    createFails: settings.onFailure.create === "fail",
+    takesCreate: settings.states.includes("create"),
+    timeoutMs: settings.timeoutMs,
+    async: settings.async,
+    lookup,
+    pathFirst: pathFirst.ok ? pathFirst.path : undefined,
+    permissionFault: permissionFault === null ? null : files.rename(permissionFault),
+    binary: file === undefined ? undefined : readBinary(files, file, arch, mounts),
+  };
+}
+
+/** findPlugin on the node's files: the answer names them as the node does. */
+function find(type: string, options: LookupOptions, files: NodeFiles): Lookup {
+  if (files.root === "/") return findPlugin(type, options);
+  if (type.includes("/"))
+    return renamed(findPlugin(files.locate(type.startsWith("/") ? type : `/${type}`), options), files);
+  const below = (directory: string) => files.locate(directory);
+  const found = findPlugin(type, {
+    ...options,
+    pluginDirs: options.pluginDirs.map(below),
+    path: options.path
+      .split(":")
+      .filter((directory) => directory.startsWith("/"))
+      .map(below)
+      .join(":"),
+  });
+  if (found.ok) return renamed(found, files);
+  // A link whose target is absolute leads elsewhere from here: it is followed below the root.
+  const directories = [...options.pluginDirs, ...(options.types === "any" ? options.path.split(":") : [])];
+  const path = directories.map((directory) => join(directory, type)).find((file) => files.isExecutable(file));
+  return path === undefined ? renamed(found, files) : { ok: true, path, shadowed: [] };
+}
+
+function renamed(lookup: Lookup, files: NodeFiles): Lookup {
+  if (lookup.ok)
+    return { ...lookup, path: files.nameOf(lookup.path), shadowed: lookup.shadowed.map((path) => files.nameOf(path)) };
+  return {
+    ...lookup,
+    error: files.rename(lookup.error),
+    hint: lookup.hint === null ? null : files.rename(lookup.hint),
+  };
+}
+
+/** Executables in the plugin directories that conf.json does not name. */
+export function unlistedPlugins(list: ConfigList, files: NodeFiles, config: Config): readonly string[] {
+  const listed = new Set(list.plugins.map(({ type }) => type));
+  return config.pluginDirs.flatMap((directory) =>
+    files
+      .list(directory)
+      .filter((name) => !listed.has(name) && files.isExecutable(join(directory, name)))
+      .map((name) => join(directory, name)),
+  );
+}

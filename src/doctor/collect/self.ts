@@ -1,0 +1,57 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { findPermissionFault } from "../../legacy/permissions.js";
+import type { Facts, SelfFacts } from "../facts.js";
+import type { ProcessFacts } from "./processes.js";
+
+const versionTimeoutMs = 5000;
+/** Bit of CAP_SYS_ADMIN in a capability set (capability.h). */
+const sysAdminBit = 21n;
+
+/** What we are: Node, user and capabilities. */
+export function readSelf(): SelfFacts {
+  return {
+    nodeVersion: process.versions.node,
+    arch: process.arch,
+    uid: process.geteuid?.() ?? 0,
+    sysAdmin: hasSysAdmin(),
+  };
+}
+
+function hasSysAdmin(): boolean | undefined {
+  try {
+    const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1];
+    return mask === undefined ? undefined : ((BigInt(`0x${mask}`) >> sysAdminBit) & 1n) === 1n;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Asks a runtime's file for its version. One that somebody else than root can write is not started. */
+export function askVersion(path: string): string {
+  try {
+    // The link below /proc is the file of a process of root's, whatever now lies at its name.
+    const running = /\/proc\/\d+\/exe$/.test(path);
+    if (!running && findPermissionFault(path) !== null) return "";
+    return execFileSync(path, ["--version"], {
+      encoding: "utf8",
+      timeout: versionTimeoutMs,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+  } catch {
+    return "";
+  }
+}
+
+/** Processes that run v0.1 plugins under NRI v2: the bridge itself, and containerd's Go adapter. */
+export function adaptersAmong(processes: readonly ProcessFacts[], ownPid: number): Facts["adapters"] {
+  return processes.flatMap(({ pid, args, exe }) => {
+    if (pid === ownPid) return [];
+    const names = [exe, ...args.slice(0, 2)].map((path) => path.slice(path.lastIndexOf("/") + 1));
+    if (names.some((name) => name.includes("v010-adapter"))) return [{ pid, name: "v010-adapter" }];
+    const at = args.findIndex((arg) => /(^|\/)(nri-v01-bridge(\.mjs)?|\d\d-v01-bridge)$/.test(arg));
+    const verb = args[at + 1];
+    const runs = verb === undefined || verb === "run" || verb.startsWith("-");
+    return at >= 0 && at < 2 && runs ? [{ pid, name: "nri-v01-bridge" }] : [];
+  });
+}

@@ -1,0 +1,182 @@
+import type { Config } from "../config/schema.js";
+import type { Answer } from "../host/answer.js";
+import type { Lookup } from "../legacy/lookup.js";
+import type { ConfigList } from "../v01/types.js";
+
+/** All that the findings are made from: one look at a node. Paths are the node's own, without the root prefix. */
+export interface Facts {
+  /** Where the node's file system is seen. */
+  readonly root: string;
+  readonly self: SelfFacts;
+  /** The runtime that NRI is wanted of: the one that listens on the socket, else one that runs, else one on the disk. */
+  readonly runtime: RuntimeFacts | undefined;
+  readonly socket: SocketFacts;
+  readonly cgroup: CgroupFacts;
+  readonly bridge: BridgeFacts;
+  readonly conf: ConfFacts;
+  readonly plugins: readonly PluginFacts[];
+  /** Executables in the plugin directories that conf.json does not name. */
+  readonly unlisted: readonly string[];
+  readonly launched: readonly LaunchedFacts[];
+  /** Other NRI v2 processes that run v0.1 plugins: bridges and Go adapters. */
+  readonly adapters: readonly { readonly pid: number; readonly name: string }[];
+  readonly state: StateFacts;
+}
+
+/** We ourselves. */
+export interface SelfFacts {
+  readonly nodeVersion: string;
+  /** As Node names it: x64, arm64. */
+  readonly arch: string;
+  readonly uid: number;
+  /** Undefined when it cannot be told. */
+  readonly sysAdmin: boolean | undefined;
+}
+
+export interface RuntimeFacts {
+  readonly name: "containerd" | "cri-o";
+  /** Of the running process, else of the file; "" when it cannot be told. */
+  readonly version: string;
+  /** Of the file on the disk, which an upgrade may have replaced; "" when it cannot be told. */
+  readonly diskVersion: string;
+  readonly path: string;
+  readonly pid: number | undefined;
+  /** The PATH that it was started with, which containerd 1.6 looked plugins up on; undefined when not known. */
+  readonly searchPath: string | undefined;
+  /** Whether a containerd 1.7 was started with ENABLE_CRI_SANDBOXES; undefined when that cannot be told. */
+  readonly sandboxedCri: boolean | undefined;
+  /** Whether it reads the conf.json that the bridge reads. */
+  readonly sharesConfFile: Answer;
+  readonly config: RuntimeConfig;
+}
+
+/** A runtime's own configuration, as far as NRI goes. */
+export interface RuntimeConfig {
+  /** The main file, whether it is there or not. */
+  readonly path: string;
+  readonly exists: boolean;
+  readonly faults: readonly ConfigFault[];
+  /** Its `version`; undefined where it has none, or CRI-O's, which knows none. */
+  readonly version: number | undefined;
+  /** Its plugin sections, with the keys that they set and where they stand. */
+  readonly sections: readonly { readonly name: string; readonly keys: readonly string[]; readonly where: string }[];
+  readonly disabledPlugins: readonly string[];
+  readonly nri: NriSettings;
+}
+
+export interface ConfigFault {
+  readonly where: string;
+  readonly text: string;
+}
+
+/** The runtime's effective NRI settings. */
+export interface NriSettings {
+  readonly enabled: boolean;
+  /** Where the switch stands; undefined when it is the default. */
+  readonly switchedAt: string | undefined;
+  /** Whether plugins may connect from outside. */
+  readonly connections: boolean;
+  readonly connectionsAt: string | undefined;
+  readonly socketPath: string;
+  readonly pluginPath: string;
+  readonly pluginConfigPath: string;
+  readonly requestTimeoutMs: number;
+  readonly requestTimeoutAt: string | undefined;
+}
+
+export interface SocketFacts {
+  readonly path: string;
+  readonly kind: "missing" | "socket" | "other";
+  readonly writable: boolean;
+  /** Whether some process listens on a socket of this name; undefined when that cannot be seen. */
+  readonly listening: boolean | undefined;
+  /** The file itself is a mount point: a bind mount, which a restart of the runtime leaves behind. */
+  readonly mounted: boolean;
+  /** Device and inode, of the file and of the runtime's own socket; undefined when it cannot be seen. */
+  readonly identity: string | undefined;
+  readonly runtimeIdentity: string | undefined;
+}
+
+export interface CgroupFacts {
+  /** `hybrid`: some controllers in v1, and a v2 tree beside them. */
+  readonly version: "v1" | "hybrid" | "v2" | "unknown";
+}
+
+export interface BridgeFacts {
+  /** Merged; the defaults where the file has faults. */
+  readonly config: Config;
+  /** The file of --config, or the one that a launched bridge gets; undefined when there is none. */
+  readonly file: string | undefined;
+  readonly faults: readonly ConfigFault[];
+  /** Keys that the file sets, dotted as far as mappings go. */
+  readonly keys: ReadonlySet<string>;
+}
+
+export interface ConfFacts {
+  readonly path: string;
+  readonly exists: boolean;
+  /** Undefined when it cannot be read. */
+  readonly list: ConfigList | undefined;
+  readonly fault: ConfigFault | undefined;
+  /** Top-level keys that v0.1 clients pass over. */
+  readonly unknownKeys: readonly string[];
+  /** There is text after the first JSON value, which is passed over. */
+  readonly trailing: boolean;
+  readonly permissionFault: string | null;
+}
+
+export interface PluginFacts {
+  readonly index: number;
+  readonly type: string;
+  readonly phase: "start" | "create";
+  /** What `auto` comes to in this phase. */
+  readonly cgroup: "host" | "capture";
+  readonly cgroupAuto: boolean;
+  readonly createFails: boolean;
+  readonly takesCreate: boolean;
+  readonly timeoutMs: number | null;
+  readonly async: boolean;
+  readonly lookup: Lookup;
+  /** What containerd 1.6 would have run: PATH first. */
+  readonly pathFirst: string | undefined;
+  readonly permissionFault: string | null;
+  readonly binary: BinaryFacts | undefined;
+}
+
+/** What a look into an executable tells. */
+export interface BinaryFacts {
+  readonly format: "elf" | "script" | "none";
+  /** ELF: e_machine, and whether the kernel of this machine runs it. */
+  readonly machine: number | undefined;
+  readonly ownMachine: boolean;
+  /** A script's interpreter, or an ELF's dynamic loader; undefined when it needs none. */
+  readonly interpreter: string | undefined;
+  readonly interpreterFound: boolean;
+  /** Names of cgroup v1's files that stand in it, and of v2's. */
+  readonly v1Names: readonly string[];
+  readonly v2Names: readonly string[];
+  /** Its file system is mounted noexec. */
+  readonly noexec: boolean;
+}
+
+/** A file in the directory of plugins that the runtime launches. */
+export interface LaunchedFacts {
+  readonly path: string;
+  readonly index: string | undefined;
+  readonly name: string | undefined;
+  readonly executable: boolean;
+  /** It starts a bridge. */
+  readonly bridge: boolean;
+  /** It starts the Go adapter for v0.1 plugins. */
+  readonly adapter: boolean;
+  /** Programs that it starts and that are not there, with only the system's default PATH. */
+  readonly missingPrograms: readonly string[];
+  readonly configFile: string | undefined;
+}
+
+export interface StateFacts {
+  /** Undefined for `state: memory`. */
+  readonly directory: string | undefined;
+  readonly writable: boolean;
+  readonly freeBytes: number | undefined;
+}

@@ -1,0 +1,88 @@
+import { nearestName } from "../../nearest.js";
+import { isAtLeast, parseVersion } from "../../nri/versions.js";
+import type { Facts } from "../facts.js";
+import type { Finding } from "../finding.js";
+import { shellWord } from "../finding.js";
+
+/** As package.json's `engines` has it. */
+const oldestNode = "20.19.0";
+const fullBytes = 1 << 20;
+const lowBytes = 16 << 20;
+
+/** The bridge's own configuration. */
+export function bridgeFindings({ bridge, conf }: Facts): readonly Finding[] {
+  const faults = bridge.faults.map(
+    ({ where, text }): Finding => ({
+      id: "bridge-config-fault",
+      severity: "error",
+      what: `the bridge's configuration is wrong: ${text}`,
+      why: "as a service the bridge does not start; launched by the runtime it fails every create",
+      fix: "correct the place; nri-v01-bridge run --help lists every key",
+      where: where === "" ? (bridge.file ?? "command line") : where,
+    }),
+  );
+  if (conf.list === undefined) return faults;
+  const types = conf.list.plugins.map(({ type }) => type);
+  const unused = Object.keys(bridge.config.plugins).filter((type) => !types.includes(type));
+  return [
+    ...faults,
+    ...unused.map((type): Finding => {
+      const nearest = nearestName(type, types);
+      return {
+        id: "bridge-settings-unused",
+        severity: "warning",
+        what: `the bridge's configuration has settings for ${type}, and conf.json lists no such plugin`,
+        why: "the plugin that is meant runs with the global settings",
+        fix:
+          nearest === undefined
+            ? `add ${type} to ${conf.path}, or remove plugins.${type}`
+            : `rename plugins.${type} to plugins.${nearest}`,
+        where: bridge.file ?? "command line",
+      };
+    }),
+  ];
+}
+
+/** What the bridge itself needs of the node. */
+export function selfFindings({ self, state }: Facts): readonly Finding[] {
+  const found: Finding[] = [];
+  const node = parseVersion(self.nodeVersion);
+  if (node !== undefined && !isAtLeast(node, oldestNode)) {
+    found.push({
+      id: "node-too-old",
+      severity: "error",
+      what: `this is Node ${self.nodeVersion}, and the bridge needs ${oldestNode} or later`,
+      why: "it may not start, or fail later",
+      fix: "install Node 20.19 or later, or use the single executable",
+      where: process.execPath,
+    });
+  }
+  if (self.uid !== 0) {
+    found.push({
+      id: "not-root",
+      severity: "warning",
+      what: `this is user ${self.uid}, not root`,
+      why: "the socket, the runtime's process and plugins' files may be out of reach: the findings may be incomplete, and a bridge of this user does not work",
+      fix: "sudo nri-v01-bridge doctor",
+      where: "",
+    });
+  }
+  return [...found, ...stateFindings(state)];
+}
+
+function stateFindings({ directory, writable, freeBytes }: Facts["state"]): readonly Finding[] {
+  if (directory === undefined) return [];
+  const about = { where: directory, why: "the journal cannot be kept: after a crash a plugin may miss a delete" };
+  const path = shellWord(directory);
+  if (!writable) {
+    const fix = `mkdir -p ${path} && chown root ${path} && chmod 0700 ${path} # in a container: mount it from the host`;
+    return [{ id: "state-not-writable", severity: "error", what: `${directory} cannot be written`, ...about, fix }];
+  }
+  if (freeBytes === undefined || freeBytes >= lowBytes) return [];
+  const full = freeBytes < fullBytes;
+  const what = `the disk of ${directory} has ${Math.floor(freeBytes / 1024)} KiB left`;
+  const fix = `df -h ${path} # then make room`;
+  return [
+    { id: full ? "state-disk-full" : "state-disk-low", severity: full ? "error" : "warning", what, ...about, fix },
+  ];
+}

@@ -1,0 +1,146 @@
+import { searchPath } from "../../legacy/environment.js";
+import type { BinaryFacts, Facts, PluginFacts } from "../facts.js";
+import type { Finding } from "../finding.js";
+import { shellWord } from "../finding.js";
+import { setBridge } from "../fixes.js";
+
+/** Whether each plugin of conf.json can be run at all. */
+export function pluginFindings(facts: Facts): readonly Finding[] {
+  // A plugin that is listed twice is one file.
+  const once = facts.plugins.filter(
+    ({ type, index }) => facts.plugins.findIndex((other) => other.type === type) === index,
+  );
+  return [...once.flatMap((plugin) => findingsOf(plugin, facts)), ...unlisted(facts)];
+}
+
+const noCreate = "its run fails, and with it every pod or container that it is run for (onFailure.create: fail)";
+
+function findingsOf(plugin: PluginFacts, facts: Facts): readonly Finding[] {
+  const { lookup, type, index } = plugin;
+  if (!lookup.ok) return [notFound(plugin, facts)];
+  const file = shellWord(lookup.path);
+  const found: Finding[] = [];
+  if (plugin.permissionFault !== null) {
+    const strict = facts.bridge.config.permissions === "strict";
+    found.push({
+      id: "plugin-writable",
+      severity: strict ? "error" : "warning",
+      what: `${type}: ${plugin.permissionFault}`,
+      why: strict
+        ? `whoever can write it is root on this node, so the bridge refuses it: ${noCreate}`
+        : "whoever can write it is root on this node",
+      fix: `chown root ${file} && chmod go-w ${file} # and the same for its directories`,
+      where: lookup.path,
+    });
+  }
+  if (lookup.shadowed.length > 0) {
+    found.push({
+      id: "plugin-shadowed",
+      severity: "warning",
+      what: `${type} is ${lookup.path} and ${lookup.shadowed.join(" and ")}`,
+      why: "one of them runs, and it may not be the one that is meant",
+      fix: `rename one of them, or write "type": "${lookup.path}" in conf.json`,
+      where: `${facts.conf.path}#/plugins/${index}`,
+    });
+  }
+  if (plugin.binary !== undefined) found.push(...binaryFindings(type, plugin.binary, lookup.path, facts.self.arch));
+  return found;
+}
+
+function notFound({ type, index, lookup }: PluginFacts, { bridge, conf, runtime }: Facts): Finding {
+  const where = `${conf.path}#/plugins/${index}`;
+  const error = lookup.ok ? "" : lookup.error;
+  const hint = lookup.ok ? null : lookup.hint;
+  const why = noCreate;
+  if (type === "") {
+    const what = `plugins[${index}] of conf.json has no type`;
+    return { id: "plugin-without-type", severity: "error", what, why, fix: 'give it a "type"', where };
+  }
+  if (!lookup.ok && lookup.reason === "refused") {
+    const fix = setBridge(bridge, ["types"], "any");
+    return { id: "plugin-refused", severity: "error", what: `${type}: ${error}`, why, fix, where };
+  }
+  const present = / is no executable file/.test(hint ?? "")
+    ? (hint ?? "").split(" is no executable file")[0]
+    : undefined;
+  const path = present ?? (type.startsWith("/") && !lookup.ok && lookup.reason === "not-executable" ? type : undefined);
+  if (path !== undefined) {
+    const what = `${path} is not executable`;
+    return {
+      id: "plugin-not-executable",
+      severity: "error",
+      what,
+      why,
+      fix: `chmod 0755 ${shellWord(path)}`,
+      where: path,
+    };
+  }
+  const directory = bridge.config.pluginDirs[0] ?? "";
+  return {
+    id: "plugin-not-found",
+    severity: "error",
+    what: `${type}: ${error}`,
+    why,
+    fix: `install -m 0755 ${shellWord(type)} ${directory}/ # looked in ${searchPath(runtime?.searchPath, bridge.config.pluginDirs)}`,
+    where,
+  };
+}
+
+/** e_machine of elf.h by its usual names. */
+const machineNames: Readonly<Record<number, string>> = {
+  3: "i386",
+  40: "arm",
+  62: "x86-64",
+  183: "arm64",
+  243: "riscv64",
+};
+
+function binaryFindings(type: string, binary: BinaryFacts, path: string, arch: string): readonly Finding[] {
+  const about = { severity: "error", why: noCreate, where: path } as const;
+  const file = shellWord(path);
+  if (binary.format === "none") {
+    const what = `${type}: ${path} is neither a program nor a script with a first line such as #!/bin/sh`;
+    return [
+      { ...about, id: "plugin-no-shebang", what, fix: `sed -i '1i #!/bin/sh' ${file} # if it is a shell script` },
+    ];
+  }
+  if (!binary.ownMachine) {
+    const machine = binary.machine ?? 0;
+    const what = `${type}: ${path} is a program for ${machineNames[machine] ?? `ELF machine ${machine}`}, and this machine is ${arch}`;
+    return [
+      {
+        ...about,
+        id: "plugin-wrong-architecture",
+        what,
+        fix: `install the ${arch} build of ${type} as ${file}`,
+      },
+    ];
+  }
+  if (!binary.interpreterFound) {
+    const elf = binary.format === "elf";
+    return [
+      {
+        ...about,
+        id: elf ? "plugin-no-loader" : "plugin-no-interpreter",
+        what: `${type}: ${path} needs ${binary.interpreter}, which is not there`,
+        fix: elf
+          ? `install the C library that has ${binary.interpreter}, or a static build (CGO_ENABLED=0) of ${type}`
+          : `install ${binary.interpreter}, or correct the first line of ${file}`,
+      },
+    ];
+  }
+  if (!binary.noexec) return [];
+  const what = `${type}: ${path} lies on a file system that is mounted noexec`;
+  return [{ ...about, id: "plugin-noexec", what, fix: `mount -o remount,exec "$(findmnt -no TARGET -T ${file})"` }];
+}
+
+function unlisted({ unlisted: paths, conf }: Facts): readonly Finding[] {
+  return paths.map((path) => ({
+    id: "plugin-not-listed",
+    severity: "info",
+    what: `${path} is installed, and conf.json does not name it`,
+    why: "it does not run",
+    fix: `add {"type": "${path.slice(path.lastIndexOf("/") + 1)}"} to plugins in ${conf.path}, if it is to run`,
+    where: path,
+  }));
+}

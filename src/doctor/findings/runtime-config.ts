@@ -1,0 +1,161 @@
+import { nriSection } from "../collect/containerd-config.js";
+import type { Facts, RuntimeFacts } from "../facts.js";
+import type { Finding } from "../finding.js";
+import { shellWord } from "../finding.js";
+import { restart, setNri } from "../fixes.js";
+import { isContainerd, nameOf, speaksNri2 } from "./runtime.js";
+
+/** What of `io.containerd.grpc.v1.cri` a file of version 3 may still hold (containerd 2.x, ServerConfig). */
+const serverKeys = new Set([
+  "disable_tcp_service",
+  "stream_server_address",
+  "stream_server_port",
+  "stream_idle_timeout",
+  "enable_tls_streaming",
+  "x509_key_pair_streaming",
+]);
+
+/** Whether the runtime's own configuration lets NRI v2 work. */
+export function runtimeConfigFindings({ runtime, launched }: Facts): readonly Finding[] {
+  if (runtime === undefined || speaksNri2(runtime) === false) return [];
+  const faults = runtime.config.faults.map(
+    ({ where, text }): Finding => ({
+      id: "runtime-config-fault",
+      severity: "error",
+      what: `${runtime.name}'s configuration cannot be read: ${text}`,
+      why: `${runtime.name} does not start with it, and nothing in this file is certain`,
+      fix: `correct the file, then ${restart(runtime)}`,
+      where,
+    }),
+  );
+  if (faults.length > 0) return faults;
+  const ignored = [...ignoredSection(runtime), ...tooNew(runtime)];
+  const rest =
+    ignored.length > 0
+      ? ignored
+      : switchFindings(
+          runtime,
+          launched.some(({ bridge }) => bridge),
+        );
+  return [...rest, ...oldKeys(runtime)];
+}
+
+/** compat: measured on 1.7.24: without `version` a file is of version 1, in which NRI's section is `[plugins.nri]`. */
+function ignoredSection(runtime: RuntimeFacts): readonly Finding[] {
+  const { config } = runtime;
+  const section = config.sections.find(({ name }) => name === nriSection);
+  if (section === undefined || (config.version ?? 1) >= 2 || !isContainerd(runtime, "1.7.0", "2.0.0")) return [];
+  return [
+    {
+      id: "containerd-config-unversioned",
+      severity: "error",
+      what: `config.toml has no version = 2, so ${nameOf(runtime)} passes over [plugins."${nriSection}"]`,
+      why: "NRI stays switched off whatever the section says: no plugin runs, and nothing says so",
+      fix: `sed -i '1i version = 2' ${shellWord(config.path)} && ${restart(runtime)}`,
+      where: section.where,
+    },
+  ];
+}
+
+/** The newest version of config.toml that a containerd takes (its version.ConfigVersion). */
+function newestVersion(runtime: RuntimeFacts): number {
+  if (isContainerd(runtime, "2.3.0")) return 4;
+  return isContainerd(runtime, "2.0.0") ? 3 : 2;
+}
+
+function tooNew(runtime: RuntimeFacts): readonly Finding[] {
+  const { config, version } = runtime;
+  if (runtime.name !== "containerd" || version === "" || config.version === undefined) return [];
+  const newest = newestVersion(runtime);
+  if (config.version <= newest) return [];
+  return [
+    {
+      id: "containerd-config-too-new",
+      severity: "error",
+      what: `config.toml is of version ${config.version}, and ${nameOf(runtime)} takes ${newest} at most`,
+      why: "containerd does not start again with this file",
+      fix: `containerd config default > ${shellWord(config.path)} # or undo \`containerd config migrate\`; then ${restart(runtime)}`,
+      where: config.path,
+    },
+  ];
+}
+
+function oldKeys(runtime: RuntimeFacts): readonly Finding[] {
+  const { config } = runtime;
+  if (!isContainerd(runtime, "2.0.0") || (config.version ?? 1) < 3) return [];
+  return config.sections.flatMap(({ name, keys, where }) => {
+    const ignored = name === "io.containerd.grpc.v1.cri" ? keys.filter((key) => !serverKeys.has(key)) : [];
+    if (ignored.length === 0) return [];
+    return [
+      {
+        id: "containerd-config-old-keys",
+        severity: "warning" as const,
+        what: `in a config.toml of version ${config.version}, ${ignored.join(", ")} under [plugins."${name}"] is passed over`,
+        why: "containerd 1.7's settings do not hold: runtimes, the cgroup driver and pod_annotations, which plugins see the effect of, are the defaults",
+        fix: `sed -i 's/^version *=.*/version = 2/' ${shellWord(config.path)} && ${restart(runtime)} # then \`containerd config migrate\` gives the new form`,
+        where,
+      },
+    ];
+  });
+}
+
+function switchFindings(runtime: RuntimeFacts, launchesBridge: boolean): readonly Finding[] {
+  const { config } = runtime;
+  const { nri } = config;
+  const listed = config.disabledPlugins.find((name) => name === nriSection || name === "nri");
+  if (listed !== undefined) {
+    return [
+      {
+        id: "nri-disabled",
+        severity: "error",
+        what: `disabled_plugins of ${nameOf(runtime)} holds ${listed}`,
+        why: "without it no plugin runs, and nothing says so",
+        fix: `sed -i '/disabled_plugins/s/"${listed}",\\? *//' ${shellWord(config.path)} && ${restart(runtime)}`,
+        where: config.path,
+      },
+    ];
+  }
+  if (!nri.enabled) {
+    const byDefault = nri.switchedAt === undefined;
+    return [
+      {
+        id: "nri-disabled",
+        severity: "error",
+        what: `NRI is switched off in ${nameOf(runtime)}${byDefault ? ", which is its default" : ""}`,
+        why: "there is no socket, no plugin runs, and nothing says so",
+        fix: setNri(runtime, { key: "disable", at: nri.switchedAt }, false),
+        where: nri.switchedAt ?? config.path,
+      },
+    ];
+  }
+  return [...withoutCri(runtime), ...(nri.connections || launchesBridge ? [] : [noConnections(runtime)])];
+}
+
+/** NRI's events come from the CRI plugin; Docker's packages switch it off. */
+function withoutCri(runtime: RuntimeFacts): readonly Finding[] {
+  const { config } = runtime;
+  const listed = config.disabledPlugins.find((name) => /^(io\.containerd\.grpc\.v1\.)?cri$/.test(name));
+  if (listed === undefined) return [];
+  return [
+    {
+      id: "cri-disabled",
+      severity: "error",
+      what: `disabled_plugins of ${nameOf(runtime)} holds ${listed}`,
+      why: "NRI's events come from CRI: without it there are no pods, and no plugin runs",
+      fix: `sed -i '/disabled_plugins/s/"${listed}",\\? *//' ${shellWord(config.path)} && ${restart(runtime)}`,
+      where: config.path,
+    },
+  ];
+}
+
+function noConnections(runtime: RuntimeFacts): Finding {
+  const { connectionsAt } = runtime.config.nri;
+  return {
+    id: "nri-connections-disabled",
+    severity: "error",
+    what: `${nameOf(runtime)} lets no plugin connect, and launches no bridge`,
+    why: "the bridge that runs as a service cannot register",
+    fix: setNri(runtime, { key: "disable_connections", at: connectionsAt }, false),
+    where: connectionsAt ?? runtime.config.path,
+  };
+}

@@ -1,0 +1,108 @@
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  type Stats,
+  statSync,
+} from "node:fs";
+import { join } from "node:path";
+
+/** As many links as Linux follows in one path. */
+const maxLinks = 40;
+
+/**
+ * A node's files, seen below a root: the machine's own `/`, a node's root mounted into a container, or a made-up one.
+ * Links are followed as they are on the node: an absolute target stays below the root.
+ */
+export class NodeFiles {
+  constructor(readonly root: string) {}
+
+  /** Where a node's path is found from here. What is not there is given as it would be. */
+  locate(path: string): string {
+    if (this.root === "/") return path;
+    const pending = path.split("/");
+    let at: string[] = [];
+    for (let links = 0; pending.length > 0; ) {
+      const name = pending.shift();
+      if (name === undefined || name === "" || name === ".") continue;
+      if (name === "..") {
+        at.pop();
+        continue;
+      }
+      const target = links < maxLinks ? readLink(join(this.root, ...at, name)) : undefined;
+      if (target === undefined) {
+        at.push(name);
+        continue;
+      }
+      links += 1;
+      pending.unshift(...target.split("/"));
+      if (target.startsWith("/")) at = [];
+    }
+    return join(this.root, ...at);
+  }
+
+  /** The node's name for a path of ours. */
+  nameOf(path: string): string {
+    if (this.root === "/" || !path.startsWith(`${this.root}/`)) return path;
+    return path.slice(this.root.length);
+  }
+
+  /** The node's names in a text that holds paths of ours. */
+  rename(text: string): string {
+    return this.root === "/" ? text : text.replaceAll(`${this.root}/`, "/");
+  }
+
+  readBytes(path: string): Buffer | undefined {
+    return attempt(() => readFileSync(this.locate(path)));
+  }
+
+  readText(path: string): string | undefined {
+    return this.readBytes(path)?.toString("utf8");
+  }
+
+  stat(path: string): Stats | undefined {
+    return attempt(() => statSync(this.locate(path)));
+  }
+
+  /** Device and inode; undefined when there is no such file, or it cannot be seen. */
+  identity(path: string): string | undefined {
+    const stats = attempt(() => statSync(this.locate(path), { bigint: true }));
+    return stats && `${stats.dev}:${stats.ino}`;
+  }
+
+  isWritable(path: string): boolean {
+    return attempt(() => accessSync(this.locate(path), constants.W_OK) ?? true) ?? false;
+  }
+
+  /** The names in a directory, sorted; none when it is not there. */
+  list(path: string): string[] {
+    return attempt(() => readdirSync(this.locate(path)).sort()) ?? [];
+  }
+
+  /** What a link says, not followed. */
+  link(path: string): string | undefined {
+    return readLink(join(this.root, path));
+  }
+
+  /** Whether it is a file that execve would not refuse for its mode. */
+  isExecutable(path: string): boolean {
+    const stats = this.stat(path);
+    return stats?.isFile() === true && (stats.mode & 0o111) !== 0;
+  }
+}
+
+function readLink(path: string): string | undefined {
+  return attempt(() => (lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined));
+}
+
+/** What cannot be looked at is a fact of its own, not a failure of the doctor. */
+function attempt<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}

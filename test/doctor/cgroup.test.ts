@@ -1,0 +1,64 @@
+import { cgroupV1, cgroupV2, runCrio } from "./fake-node.js";
+import { clearcfs, configToml, confJson, describeFaults, elf, labels, listed, nriToml, script } from "./faults.js";
+
+const both = "#!/bin/sh\n[ -e cpu.max ] && echo max > cpu.max || echo -1 > cpu.cfs_quota_us\n";
+// memory.max_usage_in_bytes is v1's, though memory.max is v2's.
+const goText = Buffer.from("memory.limit_in_bytesmemory.max_usage_in_bytes");
+
+describeFaults("cgroups and time", {
+  "plugin-cgroup-v1-only": [
+    {
+      make: (node) => node.write(labels, clearcfs, 0o755).write("/proc/self/mountinfo", cgroupV2),
+      mend: (node) => node.write("/proc/self/mountinfo", cgroupV1),
+      says: "labels writes to cgroup v1 (cpu.cfs_quota_us, cgroup/cpu/)",
+    },
+    {
+      make: (node) =>
+        node.write(labels, Buffer.concat([elf(62), goText]), 0o755).write("/proc/self/mountinfo", cgroupV2),
+      mend: (node) => node.write(labels, elf(62), 0o755),
+      where: labels,
+    },
+    {
+      make: (node) => node.write(labels, clearcfs, 0o755).write("/proc/self/mountinfo", cgroupV2),
+      mend: { options: { config: "phase: create\n" } },
+    },
+  ],
+  "plugin-cgroup-v1-and-v2": [
+    {
+      make: (node) => node.write(labels, both, 0o755).write("/proc/self/mountinfo", cgroupV2),
+      mend: (node) => node.write(labels, script, 0o755),
+    },
+  ],
+  "capture-needs-sysadmin": [
+    {
+      options: { config: "phase: create\n", self: { sysAdmin: false } },
+      mend: { options: { self: { sysAdmin: true } } },
+      says: "labels is to run with captured cgroup writes",
+    },
+  ],
+  "timeouts-exceed-call": [
+    {
+      make: (node) => node.write(confJson, listed("labels", "other")).write("/opt/nri/bin/other", script, 0o755),
+      options: { config: "timeoutMs: 1500\n" },
+      mend: "its fix",
+      says: "may take 3000 ms together (timeoutMs of labels, other), and a chain has 1700 ms",
+    },
+  ],
+  "request-timeout-short": [
+    {
+      make: (node) => node.write(configToml, nriToml("disable = false", 'plugin_request_timeout = "600ms"')),
+      mend: "its fix",
+      where: `${configToml}:4`,
+    },
+  ],
+  "crio-starts-all-the-same": [
+    { make: (node) => runCrio(node, "1.34.1"), options: { config: "" }, mend: "its fix" },
+    {
+      make: (node) =>
+        runCrio(node, "1.34.1").write(confJson, listed("labels", "other")).write("/opt/nri/bin/other", script, 0o755),
+      options: { config: "onFailure: {create: ignore}\nplugins: {other: {onFailure: {create: fail}}}\n" },
+      mend: { options: { config: "onFailure: {create: ignore}\nplugins: {other: {phase: create}}\n" } },
+      says: "although the create of other failed",
+    },
+  ],
+});

@@ -1,0 +1,64 @@
+import { confJson, describeFaults, labels, listed, script } from "./faults.js";
+
+describeFaults("conf.json", {
+  "conf-missing": [
+    {
+      make: (node) => node.remove(confJson).remove(labels),
+      mend: (node) => node.write(confJson, listed("labels")).write(labels, script, 0o755),
+    },
+  ],
+  "conf-empty": ["{}", "null", '{"plugins": null}', '{"plugins": []}'].map((text) => ({
+    make: (node) => node.write(confJson, text).remove(labels),
+    mend: (node) => node.write(confJson, listed("labels")).write(labels, script, 0o755),
+  })),
+  "conf-fault": [
+    {
+      make: (node) => node.write(confJson, '{"version": "0.1",\n "plugins": {}}'),
+      mend: (node) => node.write(confJson, listed("labels")),
+      where: `${confJson}:2:13`,
+    },
+    {
+      make: (node) => node.write(confJson, ""),
+      mend: (node) => node.write(confJson, listed("labels")),
+      says: "EOF",
+    },
+    {
+      make: (node) => node.write(confJson, `\ufeff${listed("labels")}`),
+      mend: (node) => node.write(confJson, listed("labels")),
+      where: `${confJson}:1:1`,
+    },
+  ],
+  "conf-null-entry": [
+    {
+      make: (node) => node.write(confJson, '{"version": "0.1", "plugins": [{"type": "labels"}, null]}'),
+      mend: (node) => node.write(confJson, listed("labels")),
+      where: `${confJson}#/plugins/1`,
+    },
+  ],
+  "conf-permissions": [
+    { make: (node) => node.chmod(confJson, 0o666), mend: "its fix", where: confJson },
+    {
+      make: (node) => node.chmod("/etc/nri", 0o777),
+      mend: (node) => node.chmod("/etc/nri", 0o755),
+      says: "/etc/nri: mode 0777 lets everybody write it",
+    },
+  ],
+  "conf-trailing": [
+    {
+      make: (node) => node.write(confJson, `${listed("labels")}\n${listed("other")}`),
+      mend: (node) => node.write(confJson, listed("labels")),
+    },
+  ],
+  "conf-unknown-key": [
+    {
+      make: (node) => node.write(confJson, '{"version": "0.1", "plugin": [], "plugins": [{"type": "labels"}]}'),
+      mend: (node) => node.write(confJson, listed("labels")),
+      says: 'a key "plugin"',
+    },
+    {
+      make: (node) => node.write(confJson, '{"Plugins": [{"Type": "labels", "config": {}}]}'),
+      mend: (node) => node.write(confJson, '{"Plugins": [{"Type": "labels", "Conf": {}}]}'),
+      says: 'a key "plugins[0].config"',
+    },
+  ],
+});

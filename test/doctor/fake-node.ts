@@ -1,0 +1,177 @@
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { PartialConfig } from "../../src/config/schema.js";
+import type { AskVersion } from "../../src/doctor/collect/runtime.js";
+import { collectFacts } from "../../src/doctor/collect.js";
+import type { Facts, SelfFacts } from "../../src/doctor/facts.js";
+import type { Finding } from "../../src/doctor/finding.js";
+import { findAll } from "../../src/doctor/findings.js";
+
+const v1Mount = (controller: string, id: number) =>
+  `${id} 20 0:${id} / /sys/fs/cgroup/${controller} rw,nosuid,noexec - cgroup cgroup rw,${controller}`;
+const rootMount = "20 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw";
+
+export const cgroupV1 = `${[rootMount, v1Mount("cpu,cpuacct", 30), v1Mount("memory", 31)].join("\n")}\n`;
+export const cgroupV2 = `${rootMount}\n30 20 0:30 / /sys/fs/cgroup rw,nosuid,nodev,noexec - cgroup2 cgroup2 rw\n`;
+
+/** What the program's own side of a healthy node is. */
+export const healthySelf: SelfFacts = { nodeVersion: "20.19.0", arch: "x64", uid: 0, sysAdmin: true };
+
+export interface FindOptions {
+  readonly migrate?: boolean;
+  readonly flags?: PartialConfig;
+  readonly config?: string;
+  readonly self?: Partial<SelfFacts>;
+  readonly askVersion?: AskVersion;
+}
+
+/** A node made of files in a temporary directory: its /proc too. Nothing of this machine is in it. */
+export class FakeNode {
+  readonly root = mkdtempSync(join(tmpdir(), "doctor-"));
+  private server: Server | undefined;
+
+  write(path: string, text: string | Uint8Array, mode = 0o644): this {
+    const file = join(this.root, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+    chmodSync(file, mode);
+    return this;
+  }
+
+  read(path: string): string {
+    return readFileSync(join(this.root, path), "utf8");
+  }
+
+  link(path: string, target: string): this {
+    const file = join(this.root, path);
+    mkdirSync(dirname(file), { recursive: true });
+    rmSync(file, { recursive: true, force: true });
+    symlinkSync(target, file);
+    return this;
+  }
+
+  remove(path: string): this {
+    rmSync(join(this.root, path), { recursive: true, force: true });
+    return this;
+  }
+
+  move(from: string, to: string): this {
+    mkdirSync(dirname(join(this.root, to)), { recursive: true });
+    renameSync(join(this.root, from), join(this.root, to));
+    return this;
+  }
+
+  chmod(path: string, mode: number): this {
+    chmodSync(join(this.root, path), mode);
+    return this;
+  }
+
+  /** A program that says that it is this version when it is asked. */
+  program(path: string, says: string): this {
+    return this.write(path, `#!/bin/sh\necho '${says}'\n`, 0o755);
+  }
+
+  process(pid: number, exe: string, args: readonly string[] = [], environment: readonly string[] = []): this {
+    const name = exe.slice(exe.lastIndexOf("/") + 1);
+    this.write(`/proc/${pid}/comm`, `${name}\n`);
+    this.write(`/proc/${pid}/cmdline`, `${[exe, ...args].join("\0")}\0`);
+    this.write(`/proc/${pid}/environ`, environment.map((entry) => `${entry}\0`).join(""));
+    return this.link(`/proc/${pid}/exe`, exe).link(`/proc/${pid}/root`, this.root);
+  }
+
+  /** The runtime's socket, and the table in which the kernel lists it. */
+  async listen(path = "/run/nri/nri.sock"): Promise<this> {
+    mkdirSync(dirname(join(this.root, path)), { recursive: true });
+    this.server?.close();
+    const server = createServer();
+    this.server = server;
+    await new Promise<void>((ready) => server.listen(join(this.root, path), ready));
+    return this.write(
+      "/proc/self/net/unix",
+      `Num RefCount Protocol Flags Type St Inode Path\n0000: 00000002 00000000 00010000 0001 01 777 ${path}\n`,
+    );
+  }
+
+  async close(): Promise<void> {
+    this.server?.close();
+    rmSync(this.root, { recursive: true, force: true });
+  }
+
+  facts({ flags = {}, config, self = {}, askVersion }: FindOptions = {}): Promise<Facts> {
+    if (config !== undefined) this.write("/etc/bridge.yaml", config);
+    const file = join(this.root, "/etc/bridge.yaml");
+    return collectFacts({
+      root: this.root,
+      flags,
+      configFile: existsSync(file) ? file : undefined,
+      path: "/usr/bin:/bin",
+      self: { ...healthySelf, ...self },
+      ...(askVersion === undefined ? {} : { askVersion }),
+    });
+  }
+
+  async find(options: FindOptions = {}): Promise<readonly Finding[]> {
+    return findAll(await this.facts(options), options.migrate ?? false);
+  }
+
+  async ids(options: FindOptions = {}): Promise<readonly string[]> {
+    return (await this.find(options)).map(({ id }) => id);
+  }
+
+  /** Runs the command of a finding, on this node's files and without restarting anything. */
+  apply({ fix }: Finding): void {
+    const command = fix
+      .replace(/ # .*$/, "")
+      .replace(/ && systemctl restart \w+/, "")
+      .replaceAll(/(?<=[\s'">]|^)\/(?=(etc|opt|usr|var|run)\b)/g, `${this.root}/`)
+      // What stands in a file is the node's path again.
+      .replaceAll(`exec ${this.root}`, "exec ");
+    execFileSync("/bin/sh", ["-ec", command], { stdio: "pipe" });
+  }
+}
+
+/** containerd 1.7 with NRI switched on, one plugin, nothing to complain about. */
+export async function healthyNode(): Promise<FakeNode> {
+  const node = new FakeNode();
+  runContainerd(node, "1.7.24");
+  node
+    .write("/etc/containerd/config.toml", 'version = 2\n\n[plugins."io.containerd.nri.v1.nri"]\n  disable = false\n')
+    .write("/proc/self/mountinfo", cgroupV1)
+    .write("/etc/nri/conf.json", '{"version": "0.1", "plugins": [{"type": "labels"}]}\n')
+    .write("/opt/nri/bin/labels", '#!/bin/sh\necho "{}"\n', 0o755)
+    .program("/bin/sh", "")
+    .program("/usr/bin/env", "")
+    .write("/var/lib/.keep", "")
+    .write("/usr/local/bin/.keep", "")
+    .link("/var/run", "/run");
+  return node.listen();
+}
+
+export function runContainerd(node: FakeNode, version: string, environment: readonly string[] = []): FakeNode {
+  return node
+    .program("/usr/bin/containerd", `containerd github.com/containerd/containerd ${version} 0123abc`)
+    .process(100, "/usr/bin/containerd", [], ["PATH=/usr/bin:/bin", ...environment]);
+}
+
+/** CRI-O in the place of containerd. */
+export function runCrio(node: FakeNode, version: string): FakeNode {
+  return node
+    .remove("/proc/100")
+    .remove("/usr/bin/containerd")
+    .remove("/etc/containerd")
+    .program("/usr/bin/crio", `crio version ${version}`)
+    .process(100, "/usr/bin/crio", [], ["PATH=/usr/bin:/bin"]);
+}

@@ -1,0 +1,90 @@
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type FakeNode, type FindOptions, healthyNode } from "./fake-node.js";
+
+/** A fault of a node that was healthy before. */
+export interface Fault {
+  /** What makes it. */
+  readonly make?: (node: FakeNode) => unknown;
+  readonly options?: FindOptions;
+  /** What mends it: the command of the finding itself, or what stands for advice that no command can be. */
+  readonly mend: "its fix" | ((node: FakeNode) => unknown) | { readonly options: FindOptions };
+  readonly where?: string;
+  /** A part of what it says. */
+  readonly says?: string;
+}
+
+/** By the id of the finding that each is to have. */
+export type Faults = Readonly<Record<string, readonly Fault[]>>;
+
+export const configToml = "/etc/containerd/config.toml";
+export const nriHeader = '[plugins."io.containerd.nri.v1.nri"]';
+export const labels = "/opt/nri/bin/labels";
+export const confJson = "/etc/nri/conf.json";
+export const launched = "/opt/nri/plugins/10-v01-bridge";
+export const script = "#!/bin/sh\n";
+export const clearcfs = '#!/bin/sh\necho -1 > "/sys/fs/cgroup/cpu/$path/cpu.cfs_quota_us"\n';
+
+/** The text of a conf.json that lists these plugins. */
+export function listed(...types: string[]): string {
+  return JSON.stringify({ version: "0.1", plugins: types.map((type) => ({ type })) });
+}
+
+/** A config.toml with these lines in NRI's section. */
+export function nriToml(...lines: string[]): string {
+  return ["version = 2", nriHeader, ...lines.map((line) => `  ${line}`), ""].join("\n");
+}
+
+/** A 64 bit little-endian ELF header for a machine, with a PT_INTERP header when there is a loader. */
+export function elf(machine: number, loader?: string): Uint8Array {
+  const bytes = Buffer.alloc(256);
+  bytes.write("\x7fELF\x02\x01\x01", "latin1");
+  bytes.writeUInt16LE(machine, 18);
+  bytes.writeBigUInt64LE(64n, 32);
+  bytes.writeUInt16LE(56, 54);
+  if (loader === undefined) return bytes;
+  bytes.writeUInt16LE(1, 56);
+  bytes.writeUInt32LE(3, 64);
+  bytes.writeBigUInt64LE(128n, 72);
+  bytes.writeBigUInt64LE(BigInt(loader.length + 1), 96);
+  bytes.write(loader, 128, "latin1");
+  return bytes;
+}
+
+/** A runtime whose root is another: it reads no conf.json of ours. */
+export function ownRoot(node: FakeNode): FakeNode {
+  return node.write("/elsewhere/.keep", "").link("/proc/100/root", join(node.root, "elsewhere"));
+}
+
+/** Says of each fault that the node has exactly its finding, and none when it is mended. */
+export function describeFaults(title: string, faults: Faults): void {
+  const table = Object.entries(faults).flatMap(([id, list]) =>
+    list.map((fault, at): readonly [string, number, Fault] => [id, at + 1, fault]),
+  );
+  let node: FakeNode;
+  beforeEach(async () => {
+    node = await healthyNode();
+  });
+  afterEach(() => node.close());
+
+  describe(title, () => {
+    it.each(table)("%s, way %i: found, and found no more when it is mended", async (id, _, fault) => {
+      await fault.make?.(node);
+      const found = await node.find(fault.options);
+      expect(found.map((finding) => finding.id)).toEqual([id]);
+      const [finding] = found;
+      if (finding === undefined) throw new Error("no finding");
+      // Paths are the node's, but for that of the file of --config, which is given as it is typed.
+      expect(JSON.stringify(finding).replaceAll(`${node.root}/etc/bridge.yaml`, "")).not.toContain(node.root);
+      if (fault.where !== undefined) expect(finding.where).toBe(fault.where);
+      if (fault.says !== undefined) expect(finding.what).toContain(fault.says);
+
+      const { mend } = fault;
+      if (mend === "its fix") node.apply(finding);
+      else if (typeof mend === "function") await mend(node);
+      // What was written to the configuration's file stays there, so that its fix may add to it.
+      const { config: _config, ...same } = fault.options ?? {};
+      expect(await node.ids(typeof mend === "object" ? mend.options : same)).toEqual([]);
+    });
+  });
+}

@@ -1,0 +1,78 @@
+import { runContainerd } from "./fake-node.js";
+import { describeFaults, elf, launched, ownRoot, script } from "./faults.js";
+
+const plugins = "/opt/nri/plugins";
+
+describeFaults("launched plugins and others like us", {
+  "launched-bad-name": [
+    { make: (node) => node.write(`${plugins}/monitor`, script, 0o755), mend: "its fix", says: "is not NN-name" },
+    { make: (node) => node.write(`${plugins}/1-monitor`, script, 0o755), mend: "its fix" },
+  ],
+  "launched-not-executable": [
+    {
+      make: (node) => ownRoot(runContainerd(node, "2.1.9")).write(launched, "#!/bin/sh\nexec /bin/sh\n"),
+      mend: "its fix",
+      where: launched,
+    },
+  ],
+  "launched-cannot-start": [
+    {
+      make: (node) => ownRoot(runContainerd(node, "2.1.9")).write(launched, "#!/usr/bin/env node\n", 0o755),
+      mend: (node) => node.program("/usr/bin/node", ""),
+      says: "starts node, which is neither in /usr/bin nor in /bin",
+    },
+    {
+      make: (node) =>
+        ownRoot(runContainerd(node, "2.1.9"))
+          .write(launched, "#!/bin/sh\nexec /usr/bin/node /opt/bridge/nri-v01-bridge.mjs\n", 0o755)
+          .program("/usr/bin/node", ""),
+      mend: (node) => node.write("/opt/bridge/nri-v01-bridge.mjs", ""),
+      says: "starts /opt/bridge/nri-v01-bridge.mjs, which is not there",
+    },
+    {
+      make: (node) => ownRoot(runContainerd(node, "2.1.9")).link(launched, "/usr/bin/nri-v01-bridge"),
+      mend: (node) => node.write("/usr/bin/nri-v01-bridge", elf(62), 0o755),
+    },
+  ],
+  "launched-takes-runtime-down": [
+    { make: (node) => node.write(launched, elf(62), 0o755), mend: "its fix", where: launched },
+  ],
+  "go-adapter-too": [
+    { make: (node) => node.write(`${plugins}/10-v010-adapter`, elf(62), 0o755), mend: "its fix" },
+    {
+      make: (node) => node.process(200, "/usr/local/bin/v010-adapter"),
+      mend: (node) => node.remove("/proc/200"),
+      where: "process 200",
+    },
+  ],
+  "bridge-twice": [
+    {
+      make: (node) =>
+        node
+          .process(200, "/usr/bin/node", ["/usr/bin/nri-v01-bridge", "run"])
+          .process(201, "/usr/bin/node", ["/usr/bin/nri-v01-bridge"]),
+      mend: (node) => node.process(201, "/usr/bin/node", ["/usr/bin/nri-v01-bridge", "check"]),
+    },
+    {
+      make: (node) =>
+        ownRoot(runContainerd(node, "2.1.9"))
+          .write(launched, elf(62), 0o755)
+          .process(200, launched)
+          .process(201, "/usr/bin/node", ["/usr/bin/nri-v01-bridge", "run"]),
+      mend: (node) => node.remove("/proc/201"),
+    },
+  ],
+  "plugin-name-taken": [
+    {
+      make: (node) => node.write(`${plugins}/20-mine`, elf(62), 0o755),
+      options: { flags: { pluginName: "mine" } },
+      mend: { options: {} },
+    },
+  ],
+  "plugin-index-shared": [
+    {
+      make: (node) => node.write(`${plugins}/10-other`, elf(62), 0o755),
+      mend: { options: { flags: { pluginIdx: "11" } } },
+    },
+  ],
+});

@@ -1,0 +1,111 @@
+import { runContainerd, runCrio } from "./fake-node.js";
+import { configToml, describeFaults, nriHeader, nriToml, ownRoot } from "./faults.js";
+
+const ignoring = { config: "onFailure: {create: ignore}\n" };
+
+describeFaults("the runtime's configuration", {
+  "nri-disabled": [
+    { make: (node) => node.remove("/etc/containerd"), mend: "its fix", where: configToml, says: "its default" },
+    { make: (node) => node.write(configToml, "version = 2\n"), mend: "its fix", where: configToml },
+    { make: (node) => node.write(configToml, "[plugins.cri]\n"), mend: "its fix", where: configToml },
+    { make: (node) => node.write(configToml, nriToml()), mend: "its fix" },
+    { make: (node) => node.write(configToml, nriToml("disable = true")), mend: "its fix", where: `${configToml}:3` },
+    {
+      make: (node) =>
+        ownRoot(runContainerd(node, "2.1.9")).write(
+          configToml,
+          "version = 2\n[plugins]\n  [plugins.'io.containerd.nri.v1.nri']\n    disable = true\n",
+        ),
+      mend: "its fix",
+      where: `${configToml}:4`,
+    },
+    {
+      // compat: 1.7 takes the section of the last file whole: the switch of the first is gone.
+      make: (node) =>
+        node
+          .write(configToml, `imports = ["conf.d/*.toml"]\n${nriToml("disable = false")}`)
+          .write("/etc/containerd/conf.d/10.toml", nriToml('plugin_request_timeout = "3s"')),
+      mend: "its fix",
+    },
+    {
+      make: (node) =>
+        node.write(configToml, `disabled_plugins = ["io.containerd.nri.v1.nri"]\n${nriToml("disable = false")}`),
+      mend: "its fix",
+    },
+    { make: (node) => runCrio(node, "1.29.1"), options: ignoring, mend: "its fix", says: "its default" },
+    {
+      make: (node) =>
+        runCrio(node, "1.31.0").write("/etc/crio/crio.conf.d/20.conf", "[crio.nri]\nenable_nri = false\n"),
+      options: ignoring,
+      mend: "its fix",
+      where: "/etc/crio/crio.conf.d/20.conf:2",
+    },
+  ],
+  "cri-disabled": [
+    {
+      make: (node) => node.write(configToml, `disabled_plugins = ["cri"]\n${nriToml("disable = false")}`),
+      mend: "its fix",
+    },
+  ],
+  "nri-connections-disabled": [
+    {
+      make: (node) => node.write(configToml, nriToml("disable = false", "disable_connections = true")),
+      mend: "its fix",
+      where: `${configToml}:4`,
+    },
+    {
+      make: (node) =>
+        runCrio(node, "1.31.0").write("/etc/crio/crio.conf", "[crio.nri]\nnri_disable_connections = true\n"),
+      options: ignoring,
+      mend: "its fix",
+      where: "/etc/crio/crio.conf:2",
+    },
+  ],
+  "runtime-config-fault": [
+    {
+      make: (node) => node.write(configToml, `${nriToml("disable = false")}[broken\n`),
+      mend: (node) => node.write(configToml, nriToml("disable = false")),
+      where: `${configToml}:4:8`,
+    },
+    {
+      make: (node) => node.write(configToml, `imports = ["/etc/containerd/nri.toml"]\n${nriToml("disable = false")}`),
+      mend: (node) => node.write("/etc/containerd/nri.toml", "version = 2\n"),
+      where: "/etc/containerd/nri.toml",
+    },
+    {
+      make: (node) => runCrio(node, "1.31.0").write("/etc/crio/crio.conf", "[crio.nri\n"),
+      options: ignoring,
+      mend: (node) => node.write("/etc/crio/crio.conf", "[crio.nri]\n"),
+    },
+  ],
+  "containerd-config-unversioned": [
+    {
+      make: (node) => node.write(configToml, `${nriHeader}\n  disable = false\n`),
+      mend: "its fix",
+      where: `${configToml}:1`,
+    },
+  ],
+  "containerd-config-too-new": [
+    {
+      make: (node) => node.write(configToml, nriToml("disable = false").replace("version = 2", "version = 3")),
+      mend: (node) => ownRoot(runContainerd(node, "2.1.9")),
+      says: "is of version 3, and containerd 1.7.24 takes 2 at most",
+    },
+    {
+      make: (node) => ownRoot(runContainerd(node, "2.2.1")).write(configToml, "version = 4\n"),
+      mend: (node) => ownRoot(runContainerd(node, "2.3.0")),
+    },
+  ],
+  "containerd-config-old-keys": [
+    {
+      make: (node) =>
+        ownRoot(runContainerd(node, "2.1.9")).write(
+          configToml,
+          'version = 3\n[plugins."io.containerd.grpc.v1.cri"]\n  disable_tcp_service = true\n  sandbox_image = "pause"\n',
+        ),
+      mend: "its fix",
+      where: `${configToml}:2`,
+      says: "in a config.toml of version 3, sandbox_image under",
+    },
+  ],
+});

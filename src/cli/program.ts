@@ -5,6 +5,7 @@ import { version } from "../version.js";
 import { addConformanceCommand } from "./conformance.js";
 import { addDoctorCommand } from "./doctor.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
+import { addRecordCommand } from "./record.js";
 import { addReplayCommand } from "./replay.js";
 import { addRunCommand } from "./run.js";
 import { addSimulateCommand } from "./simulate.js";
@@ -61,6 +62,7 @@ function createProgram(io: CliIo, done: Done): Command {
     );
   addRunCommand(program, io, done);
   addSimulateCommand(program, io, done);
+  addRecordCommand(program, io, done);
   addReplayCommand(program, io, done);
   addConformanceCommand(program, io, done);
   addDoctorCommand(program, io, done);

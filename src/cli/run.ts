@@ -10,12 +10,14 @@ import { Metrics } from "../metrics/metrics.js";
 import { createNode } from "../node.js";
 import { launchedSocket, type PluginIdentity, resolveIdentity } from "../nri/identity.js";
 import { PluginStub, type StubEnd } from "../nri/stub.js";
+import type { RecordedCase } from "../record/recorder.js";
 import { Service } from "../service.js";
 import { version } from "../version.js";
 import { watchHandlers } from "../watch-calls.js";
 import { addConfigFlags, configLayers, readConfigFile } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
+import { createNodeRecorder, type RecordSettings, recordSettings } from "./record-flags.js";
 
 /** How long a SIGTERM waits for the chains that run, in milliseconds: no call of a runtime lasts longer by default. */
 const finishMs = 3_000;
@@ -24,11 +26,15 @@ export function addRunCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
     .command("run", { isDefault: true })
     .description("connect to the runtime and run legacy plugins until the end")
-    .option("--once", "end when the runtime cannot be reached or the connection is lost, instead of trying again");
+    .option("--once", "end when the runtime cannot be reached or the connection is lost, instead of trying again")
+    .option("--record <folder>", "write what happens as replayable cases, one for each pod; see record --help")
+    .option("--no-redact", "record the secrets of pods and of conf.json as they are");
   addConfigFlags(command).action(async (options: Record<string, unknown>) => {
     const { flags, file } = configLayers(options);
     const configFile = typeof options.config === "string" ? options.config : undefined;
-    done(await run(io, { flags, file, configFile, once: options.once === true }));
+    const record =
+      typeof options.record === "string" ? { settings: recordSettings(options.record, options) } : undefined;
+    done(await run(io, { flags, file, configFile, once: options.once === true, record }));
   });
 }
 
@@ -37,9 +43,19 @@ interface RunOptions {
   readonly file: PartialConfig | undefined;
   readonly configFile: string | undefined;
   readonly once: boolean;
+  readonly record?: RunRecord | undefined;
 }
 
-async function run(io: CliIo, { flags, file, configFile, once }: RunOptions): Promise<ExitCode> {
+/** A recording beside the run. */
+export interface RunRecord {
+  readonly settings: RecordSettings;
+  /** Told of each recorded pod; then the run ends with the recording, after so long or with the last pod. */
+  readonly onCase?: (recorded: RecordedCase) => void;
+  readonly durationMs?: number | undefined;
+}
+
+/** The bridge, connected to a runtime until the end. */
+export async function run(io: CliIo, { flags, file, configFile, once, record }: RunOptions): Promise<ExitCode> {
   const config = mergeConfig(flags, file ?? {});
   const log = openLog(config.log, io.environment);
   const fd = launchedSocket(io.environment);
@@ -58,6 +74,8 @@ async function run(io: CliIo, { flags, file, configFile, once }: RunOptions): Pr
       journalBytes: () => service.facts.journalBytes,
     },
   });
+  const recorder = record && createNodeRecorder(record.settings, "run", config.confFile, log, record.onCase);
+  const watchers = recorder === undefined ? [metrics.watcher] : [metrics.watcher, recorder.watcher];
   const service = new Service({
     flags,
     file,
@@ -67,15 +85,16 @@ async function run(io: CliIo, { flags, file, configFile, once }: RunOptions): Pr
     ...node,
     log,
     onConfig: ({ metrics: { listen } }) => void metrics.listen(listen),
-    onRun: ({ call: { request }, run, adjusted }) => {
+    onRun: ({ call, run, adjusted }) => {
       metrics.pluginRan(run);
-      metrics.pluginAdjusted({ plugin: run.plugin, state: request.state, fields: adjusted });
+      metrics.pluginAdjusted({ plugin: run.plugin, state: run.state, fields: adjusted });
+      recorder?.ran({ call, run, adjusted });
     },
   });
   const stub = new PluginStub({
     identity,
     socket: fd === undefined ? { kind: "path", path: config.socketPath } : { kind: "fd", fd },
-    handlers: watchHandlers(service.handlers, [metrics.watcher], log),
+    handlers: watchHandlers(service.handlers, watchers, log),
     log,
     reconnect: fd === undefined && !once,
   });
@@ -89,6 +108,10 @@ async function run(io: CliIo, { flags, file, configFile, once }: RunOptions): Pr
     stopping.abort();
     void withinMs(finishMs, service.idle()).then(() => stub.close());
   };
+  if (record?.onCase !== undefined) {
+    void recorder?.done.then(() => stop("the last pod"));
+    if (record.durationMs !== undefined) setTimeout(() => stop("the end of the time"), record.durationMs).unref();
+  }
   const reload = async () => {
     if (configFile === undefined) {
       log.warn({}, "there is no configuration file to read again: start with --config");
@@ -121,7 +144,7 @@ async function run(io: CliIo, { flags, file, configFile, once }: RunOptions): Pr
     return exitCodeOf(end);
   } finally {
     stopListening();
-    await withinMs(finishMs, metrics.listen(null));
+    await withinMs(finishMs, Promise.all([metrics.listen(null), recorder?.close()]));
     await withinMs(finishMs, Promise.all([spawner.close(), service.close()]));
     await withinMs(finishMs, node.release());
   }
@@ -139,7 +162,7 @@ function identityOf(io: CliIo, flags: PartialConfig, file: PartialConfig | undef
   });
 }
 
-function exitCodeOf(end: StubEnd): ExitCode {
+export function exitCodeOf(end: StubEnd): ExitCode {
   const codes = {
     aborted: exitCodes.done,
     shutdown: exitCodes.done,
@@ -151,7 +174,7 @@ function exitCodeOf(end: StubEnd): ExitCode {
   return codes[end.kind];
 }
 
-function logEnd(log: Log, end: StubEnd): void {
+export function logEnd(log: Log, end: StubEnd): void {
   const fields = { end: end.kind, ...("error" in end ? { error: end.error?.message } : {}) };
   if (end.kind === "aborted" || end.kind === "shutdown") log.info(fields, "stopped");
   else log.error(fields, "stopped");

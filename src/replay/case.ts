@@ -41,7 +41,12 @@ const caseSchema = z.object({
   eventsFrom: z.optional(z.string()),
   confs: z.optional(z.array(z.object({ fromEvent: z.int().check(z.minimum(1)), file: z.string() }))),
   runtime: z.optional(
-    z.object({ name: z.string(), version: z.string(), dialect: z.enum(["state-change", "dedicated"]) }),
+    z.object({
+      name: z.string(),
+      version: z.string(),
+      nri: z.optional(z.string()),
+      dialect: z.enum(["state-change", "dedicated"]),
+    }),
   ),
 });
 

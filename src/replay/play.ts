@@ -12,9 +12,11 @@ import { decodeEvent, type NriEvent } from "../nri/event-request.js";
 import { createRuntime, type Dialect } from "../nri/runtime.js";
 import { decodeEventResponse, type RawOutcome, type RuntimePlugin } from "../nri/runtime-plugin.js";
 import { PluginStub } from "../nri/stub.js";
+import { inferNriVersion } from "../nri/versions.js";
 import { Service } from "../service.js";
 import { createMemoryStore } from "../state/store.js";
 import type { Case, RecordedEvent } from "./case.js";
+import { presentAtFirst } from "./present.js";
 import { createUndo } from "./undo.js";
 
 /** What happened while a case was played, in order. */
@@ -58,11 +60,15 @@ export async function playCase(options: PlayOptions): Promise<void> {
   try {
     const socketPath = join(folder, "nri.sock");
     const confFile = join(folder, "conf.json");
-    const { name, version } = played.runtime;
+    const { name, version, nri } = played.runtime;
     const dialect = options.dialect ?? played.runtime.dialect;
     const { requestTimeoutMs } = options;
     const timeout = requestTimeoutMs === undefined ? {} : { requestTimeoutMs };
-    const runtime = await createRuntime({ socketPath, name, version, dialect, log, ...timeout });
+    // A version that our table knows stands for itself; what a development build says of its NRI stands for the others.
+    const nriVersion = nri === undefined || inferNriVersion(name, version) !== undefined ? {} : { nriVersion: nri };
+    const snapshot = () => presentAtFirst(played);
+    const about = { socketPath, name, version, dialect, snapshot, log };
+    const runtime = await createRuntime({ ...about, ...nriVersion, ...timeout });
     const host = createRecordedHost(played.bundles);
     const service = new Service({
       ...options,

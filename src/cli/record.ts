@@ -1,0 +1,88 @@
+import { type Command, Option } from "commander";
+import { mergeConfig } from "../config/merge.js";
+import type { PartialConfig } from "../config/schema.js";
+import { openLog } from "../log/open-log.js";
+import { eventNames } from "../nri/events.js";
+import type { PluginHandlers } from "../nri/handlers.js";
+import { PluginStub } from "../nri/stub.js";
+import type { RecordedCase } from "../record/recorder.js";
+import { watchHandlers } from "../watch-calls.js";
+import { addConfigFlags, configLayers } from "./config-flags.js";
+import type { CliIo, ExitCode } from "./io.js";
+import type { Done } from "./program.js";
+import {
+  addRecordFlags,
+  createNodeRecorder,
+  parseDuration,
+  type RecordSettings,
+  recordSettings,
+} from "./record-flags.js";
+import { exitCodeOf, logEnd, run } from "./run.js";
+
+/** Before the bridge, whose refusals of an event the recorder would not see behind it. */
+const identity = { name: "v01-recorder", index: "09" };
+
+export function addRecordCommand(program: Command, io: CliIo, done: Done): void {
+  const command = program
+    .command("record")
+    .description("write what the runtime of this node sends as replayable cases, one for each pod; runs no plugins")
+    .requiredOption("--out <folder>", "where the cases are written")
+    .option("--duration <time>", "end after so long (90s, 5m, 1h); else with the last pod, or by Ctrl-C", parseDuration)
+    .addOption(
+      new Option("--run", "be the bridge meanwhile: run the plugins, and record what they are sent and answer"),
+    )
+    .option("--json", "one JSON line for each recorded pod");
+  addConfigFlags(addRecordFlags(command)).action(async (options: Record<string, unknown>) => {
+    const { flags, file } = configLayers(options);
+    const settings = recordSettings(String(options.out), options);
+    const durationMs = typeof options.duration === "number" ? options.duration : undefined;
+    const onCase = (recorded: RecordedCase) => io.stdout(formatCase(recorded, options.json === true));
+    if (options.run === true) {
+      const configFile = typeof options.config === "string" ? options.config : undefined;
+      done(await run(io, { flags, file, configFile, once: true, record: { settings, onCase, durationMs } }));
+    } else done(await observe(io, { flags, file, settings, durationMs, onCase }));
+  });
+}
+
+interface Observation {
+  readonly flags: PartialConfig;
+  readonly file: PartialConfig | undefined;
+  readonly settings: RecordSettings;
+  readonly durationMs: number | undefined;
+  readonly onCase: (recorded: RecordedCase) => void;
+}
+
+/** Registers beside whatever else runs on the node, answers every event at once with nothing, and writes it down. */
+async function observe(io: CliIo, { flags, file, settings, durationMs, onCase }: Observation): Promise<ExitCode> {
+  const config = mergeConfig(flags, file ?? {});
+  const { level = "warn", format = "text", output = "stderr" } = { ...file?.log, ...flags.log };
+  const log = openLog({ level, format, output }, io.environment);
+  const recorder = createNodeRecorder(settings, "record", config.confFile, log, onCase);
+  const handlers: PluginHandlers = { configure: () => eventNames };
+  const stub = new PluginStub({
+    identity: { name: flags.pluginName ?? identity.name, index: flags.pluginIdx ?? identity.index },
+    socket: { kind: "path", path: config.socketPath },
+    handlers: watchHandlers(handlers, [recorder.watcher], log),
+    log,
+    reconnect: false,
+  });
+  const stop = () => stub.close();
+  const timer = durationMs === undefined ? undefined : setTimeout(stop, durationMs);
+  void recorder.done.then(stop);
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stop);
+  try {
+    const end = await stub.run();
+    logEnd(log, end);
+    return exitCodeOf(end);
+  } finally {
+    clearTimeout(timer);
+    for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, stop);
+    await recorder.close();
+  }
+}
+
+function formatCase({ pod, folder, events, complete, truncated }: RecordedCase, json: boolean): string {
+  if (json) return `${JSON.stringify({ type: "case", pod, folder, events, complete, truncated })}\n`;
+  const extent = `${complete ? "to its end" : "not to its end"}${truncated ? ", cut by --max-bytes" : ""}`;
+  return `${pod}: ${events} events, ${extent}: ${folder}\n`;
+}

@@ -1,0 +1,155 @@
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { onTestFinished } from "vitest";
+import type { RunReport } from "../../src/chain-runner.js";
+import { Deadline } from "../../src/deadline.js";
+import { createRecordedHost } from "../../src/host/recorded-host.js";
+import { createPortableSpawner } from "../../src/legacy/portable-spawner.js";
+import { silentLog } from "../../src/logger.js";
+import { createRuntime, type Snapshot } from "../../src/nri/runtime.js";
+import { PluginStub } from "../../src/nri/stub.js";
+import { defaultRecorderLimits, Recorder, type RecorderOptions } from "../../src/record/recorder.js";
+import { type Case, type RecordedEvent, readCase } from "../../src/replay/case.js";
+import { type PlayReport, playCase } from "../../src/replay/play.js";
+import { Service } from "../../src/service.js";
+import { createMemoryStore } from "../../src/state/store.js";
+import { watchHandlers } from "../../src/watch-calls.js";
+
+const root = resolve(import.meta.dirname, "../..");
+export const samplePlugins = join(root, "legacy-plugins");
+
+export function fixture(name: string): Case {
+  return readCase(join(root, "fixtures/cases", name));
+}
+
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "bridge-record-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** All files under a folder, by their path in it. */
+export function filesIn(folder: string): ReadonlyMap<string, Buffer> {
+  const names = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return new Map(files.map((file) => [file.slice(folder.length + 1), readFileSync(file)]));
+}
+
+export interface LiveOptions {
+  readonly played: Pick<Case, "runtime" | "bundles" | "confs">;
+  readonly events: readonly RecordedEvent[];
+  /** Run plugins too. */
+  readonly pluginDirs?: readonly string[];
+  readonly snapshot?: Snapshot;
+  readonly recorder?: Partial<RecorderOptions>;
+}
+
+/** A runtime sends events over a real socket to a bridge, or to an observer, that records them. */
+export async function recordLive({ played, events, pluginDirs, snapshot, recorder: over = {} }: LiveOptions) {
+  const folder = temporaryFolder();
+  const socketPath = join(folder, "nri.sock");
+  const confFile = join(folder, "conf.json");
+  const { name, version, dialect } = played.runtime;
+  const runtime = await createRuntime({
+    socketPath,
+    name,
+    version,
+    dialect,
+    ...(snapshot ? { snapshot: () => snapshot } : {}),
+  });
+  onTestFinished(() => runtime.close());
+  const host = createRecordedHost(played.bundles);
+  const out = join(folder, "cases");
+  const recordedBy = pluginDirs === undefined ? "record" : "run";
+  const limits = defaultRecorderLimits;
+  const about = { out, confFile, host, recordedBy, redact: false, limits, version: "1.2.3", log: silentLog } as const;
+  const recorder = new Recorder({ ...about, ...over });
+  const runs: RunReport[] = [];
+  const spawner = await createPortableSpawner();
+  onTestFinished(() => spawner.close());
+  const service = new Service({
+    flags: { confFile, pluginDirs: [...(pluginDirs ?? [])], permissions: "trust", sandboxes: "always" },
+    file: {},
+    environment: { PATH: process.env.PATH },
+    host,
+    spawner,
+    openStore: async () => createMemoryStore(),
+    findPeer: async () => undefined,
+    log: silentLog,
+    onRun: (report) => {
+      runs.push(report);
+      recorder.ran(report);
+    },
+  });
+  const inner = pluginDirs === undefined ? { configure: () => allEvents } : service.handlers;
+  const stub = new PluginStub({
+    identity: { name: "v01-recorder", index: "09" },
+    socket: { kind: "path", path: socketPath },
+    handlers: watchHandlers(inner, [recorder.watcher], silentLog),
+    log: silentLog,
+    reconnect: false,
+  });
+  const ended = stub.run();
+  const plugin = await runtime.accept(Deadline.after(10_000));
+  const answers = [];
+  for (const { index, method, payload, timeoutNano, metadata } of events) {
+    const conf = played.confs.find(({ fromEvent }) => fromEvent === index);
+    if (conf !== undefined) {
+      rmSync(confFile, { force: true });
+      if (conf.text !== undefined) {
+        writeFileSync(`${confFile}.new`, conf.text);
+        renameSync(`${confFile}.new`, confFile);
+      }
+    }
+    answers.push(await plugin.raw(method, payload, { timeoutNano, metadata }));
+  }
+  await service.idle();
+  stub.close();
+  await ended;
+  const cases = await recorder.close();
+  return { out, cases, runs, answers, plugin, recorder };
+}
+
+const allEvents = [
+  "RunPodSandbox",
+  "StopPodSandbox",
+  "RemovePodSandbox",
+  "CreateContainer",
+  "PostCreateContainer",
+  "StartContainer",
+  "PostStartContainer",
+  "UpdateContainer",
+  "PostUpdateContainer",
+  "StopContainer",
+  "RemoveContainer",
+] as const;
+
+/** Plays a recorded folder and gives what the bridge did with it. */
+export async function replayFolder(
+  folder: string,
+  pluginDirs: readonly string[] = [samplePlugins],
+): Promise<readonly PlayReport[]> {
+  const spawner = await createPortableSpawner();
+  const reports: PlayReport[] = [];
+  try {
+    await playCase({
+      played: readCase(folder),
+      flags: { pluginDirs: [...pluginDirs] },
+      file: undefined,
+      conf: undefined,
+      dialect: undefined,
+      environment: { PATH: process.env.PATH },
+      spawner,
+      log: silentLog,
+      onReport: (report) => reports.push(report),
+    });
+  } finally {
+    await spawner.close();
+  }
+  return reports;
+}
+
+export function requestsOf(reports: readonly PlayReport[]): readonly string[] {
+  return reports.flatMap((report) => (report.type === "run" ? [report.run.request] : []));
+}

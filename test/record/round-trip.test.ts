@@ -1,0 +1,163 @@
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { decodeEvent } from "../../src/nri/event-request.js";
+import { readCase } from "../../src/replay/case.js";
+import { filesIn, fixture, recordLive, replayFolder, requestsOf, samplePlugins } from "./live.js";
+
+function only<T>(values: readonly T[]): T {
+  const [value, ...more] = values;
+  if (value === undefined || more.length > 0) throw new Error(`one is expected, not ${values.length}`);
+  return value;
+}
+
+function aboutCase(folder: string) {
+  return JSON.parse(readFileSync(join(folder, "case.json"), "utf8"));
+}
+
+describe("a bridge that records", () => {
+  it.each(["basic-hostnet", "basic-podnet", "conf-changes-live", "malformed", "missing-conf", "keys-case", "bom"])(
+    "%s: a replay of the case sends plugins the same requests, and the runtime the same answers",
+    async (name) => {
+      const played = fixture(name);
+      const live = await recordLive({ played, events: played.events, pluginDirs: [samplePlugins] });
+      const { folder, complete, truncated } = only(live.cases);
+      expect({ complete, truncated }).toEqual({ complete: true, truncated: false });
+      const replayed = await replayFolder(folder);
+      expect(requestsOf(replayed)).toEqual(live.runs.map(({ run }) => run.request));
+      const errors = replayed.flatMap((report) => (report.type === "answer" ? [report.outcome.error] : []));
+      const recordedErrors = live.answers.flatMap(({ error }, at) => {
+        const { method = "", payload = new Uint8Array() } = played.events[at] ?? {};
+        const event = decodeEvent(method, payload);
+        const sent = replayed.some((report) => report.type === "event" && report.event.name === event?.name);
+        return sent ? [error] : [];
+      });
+      expect(errors).toEqual(recordedErrors);
+    },
+  );
+
+  it("writes the calls byte for byte, the bundles, and what each plugin was sent and answered", async () => {
+    const played = fixture("basic-hostnet");
+    const live = await recordLive({ played, events: played.events, pluginDirs: [samplePlugins] });
+    const { folder, pod } = only(live.cases);
+    expect(pod).toBe("default/pod1");
+    const recorded = readCase(folder);
+    expect(recorded.events.map(({ payload }) => Buffer.from(payload))).toEqual(
+      played.events.map(({ payload }) => Buffer.from(payload)),
+    );
+    expect(recorded.events.map(({ method, metadata }) => ({ method, metadata }))).toEqual(
+      played.events.map(({ method, metadata }) => ({ method, metadata })),
+    );
+    // In the bundles that the bridge read; the recorder of that scenario is a sample plugin here.
+    expect(recorded.bundles.map(({ bytes }) => Buffer.from(bytes))).toEqual(
+      expect.arrayContaining(played.bundles.map(({ bytes }) => Buffer.from(bytes))),
+    );
+    const files = filesIn(folder);
+    const { invocations, runtime } = aboutCase(folder);
+    expect(runtime).toEqual({ name: "containerd", version: "v1.7.24", nri: "0.6.1", dialect: "state-change" });
+    expect(invocations).toHaveLength(live.runs.length);
+    for (const [at, { request }] of invocations.entries()) {
+      expect(files.get(`expected/runs/${request}`)?.toString()).toBe(live.runs[at]?.run.request);
+    }
+    const lines = files.get("expected/lines.jsonl")?.toString().trimEnd().split("\n") ?? [];
+    const types = lines
+      .map((line) => JSON.parse(line))
+      .map(({ type, event, durationMs }) => {
+        expect(durationMs).toBeGreaterThanOrEqual(0);
+        return `${type} ${event}`;
+      });
+    expect(types.slice(0, 2)).toEqual(["run RunPodSandbox", "answer RunPodSandbox"]);
+  });
+
+  it("keeps it all from others on the node", async () => {
+    const played = fixture("basic-hostnet");
+    const { out } = await recordLive({ played, events: played.events, pluginDirs: [samplePlugins] });
+    for (const file of filesIn(out).keys()) expect(statSync(join(out, file)).mode & 0o077).toBe(0);
+    expect(statSync(out).mode & 0o077).toBe(0);
+  });
+});
+
+describe("an observer", () => {
+  it("answers every event with nothing, and its case replays", async () => {
+    const played = fixture("basic-hostnet");
+    const live = await recordLive({ played, events: played.events });
+    expect(live.answers.every(({ error, payload }) => error === undefined && payload?.length === 0)).toBe(true);
+    const { folder, events } = only(live.cases);
+    expect(events).toBe(played.events.length);
+    expect(aboutCase(folder)).toMatchObject({ invocations: [], redacted: false, complete: true });
+    const bridge = await recordLive({ played, events: played.events, pluginDirs: [samplePlugins] });
+    expect(requestsOf(await replayFolder(folder))).toEqual(bridge.runs.map(({ run }) => run.request));
+  });
+
+  it("begins the case of a pod that was there before with what the runtime said of it, so that its delete replays", async () => {
+    const played = fixture("basic-hostnet");
+    const events = played.events.map(({ method, payload }) => decodeEvent(method, payload));
+    const started = events.find((event) => event?.name === "StartContainer");
+    if (started?.name !== "StartContainer") throw new Error("the case starts a container");
+    const { pod, container } = started;
+    const rest = played.events.filter((_, at) => /^(Stop|Remove)/.test(events[at]?.name ?? ""));
+    const conf = played.confs[0]?.text;
+    const confs = rest[0] === undefined ? [] : [{ fromEvent: rest[0].index, text: conf }];
+    const snapshot = { pods: [pod], containers: [container] };
+    const live = await recordLive({
+      played: { ...played, confs },
+      events: rest,
+      snapshot,
+      pluginDirs: [samplePlugins],
+    });
+    const { folder } = only(live.cases);
+    expect(readCase(folder).events[0]?.method).toBe("Synchronize");
+    expect(live.runs.map(({ run }) => run.state)).toEqual(["delete", "delete"]);
+    expect(requestsOf(await replayFolder(folder))).toEqual(live.runs.map(({ run }) => run.request));
+  });
+
+  it("records so many pods and no more, and says when the last one is done", async () => {
+    const played = fixture("basic-hostnet");
+    const other = fixture("basic-podnet");
+    const { cases, recorder } = await recordLive({
+      played,
+      events: [...played.events, ...other.events],
+      recorder: { limits: { pods: 1, bytes: 1 << 20 } },
+    });
+    expect(cases).toHaveLength(1);
+    await recorder.done;
+  });
+
+  it("records the pods that are wanted", async () => {
+    const played = fixture("basic-hostnet");
+    const { cases } = await recordLive({ played, events: played.events, recorder: { wants: () => false } });
+    expect(cases).toEqual([]);
+  });
+
+  it("stops at so many bytes, and the case says that it was cut", async () => {
+    const played = fixture("basic-hostnet");
+    const bytes = 20_000;
+    const { cases, out } = await recordLive({
+      played,
+      events: played.events,
+      recorder: { limits: { pods: 1, bytes } },
+    });
+    const { folder, truncated } = only(cases);
+    expect(truncated).toBe(true);
+    const written = [...filesIn(out)].filter(([name]) => !name.endsWith("case.json"));
+    expect(written.reduce((sum, [, content]) => sum + content.length, 0)).toBeLessThanOrEqual(bytes);
+    expect(aboutCase(folder)).toMatchObject({ truncated: true });
+    // What there is of it still plays.
+    await replayFolder(folder);
+  });
+
+  it("costs no event when nothing can be written", async () => {
+    const played = fixture("basic-hostnet");
+    const live = await recordLive({ played, events: played.events, recorder: { out: "/dev/null/cases" } });
+    expect(live.answers.every(({ error }) => error === undefined)).toBe(true);
+    await live.recorder.done;
+  });
+
+  it("leaves an earlier recording of the same pod alone", async () => {
+    const played = fixture("basic-hostnet");
+    const first = await recordLive({ played, events: played.events });
+    const again = await recordLive({ played, events: played.events, recorder: { out: first.out } });
+    expect(only(again.cases).folder).toBe(`${only(first.cases).folder}-2`);
+    expect(readCase(only(first.cases).folder).events).toHaveLength(played.events.length);
+  });
+});

@@ -21,6 +21,7 @@ export const errorCodes = {
   // plugins
   PLUGIN_FAILED: "a legacy plugin failed",
   ADJUSTMENT: "a result asks for a change that cannot be made",
+  CGROUP_VIEW: "a captured cgroup view cannot be made",
   STATE: "the journal cannot be used",
   INTERNAL: "a fault of the bridge itself",
 } as const;

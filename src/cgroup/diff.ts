@@ -1,0 +1,148 @@
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, type Stats, statfsSync } from "node:fs";
+
+import { errorText } from "../errors.js";
+import type { LinuxResources } from "../oci/resources.js";
+import { type CaptureNote, captureNote, quoteShort } from "./capture-notes.js";
+import { untouchedTime } from "./keeper.js";
+import { cgroupRoot } from "./mountinfo.js";
+import type { SeedFile } from "./seed.js";
+import { findStrangers } from "./strangers.js";
+import { readWritten } from "./written-text.js";
+
+export interface CaptureInput {
+  /** The view's /sys/fs/cgroup, by a path that is safe to use from outside. */
+  readonly root: string;
+  /** The container's path below each hierarchy. */
+  readonly cgroupsPath: string;
+  /** An open descriptor of the container's directory in each hierarchy: no link that a plugin makes leads away from it. */
+  readonly directories: ReadonlyMap<string, number>;
+  readonly seed: readonly SeedFile[];
+  /** Inodes that were free before the plugin ran. */
+  readonly freeInodes: number;
+  /** The number of the newest file from before the plugin ran: tmpfs counts up. */
+  readonly lastInode: number;
+}
+
+/** What a plugin did in its view. */
+export interface CapturedChanges {
+  /** What it asks for: only the fields whose value differs from the seed's. */
+  readonly resources: LinuxResources;
+  /** Every write that has a field, also of the value that was there. */
+  readonly writes: readonly { readonly file: string; readonly field: string; readonly value: string }[];
+  /** What it asked for and cannot be had. */
+  readonly errors: readonly CaptureNote[];
+  /** What it did that no field can carry. */
+  readonly warnings: readonly CaptureNote[];
+}
+
+/** No kernel file takes more at once (kernfs: a page). */
+const maxContentBytes = 4096;
+
+/** Compares a view with its seed: one lstat for each file, and one statfs that tells whether anything is new. */
+export function collectChanges(input: CaptureInput): CapturedChanges {
+  const { root, cgroupsPath, directories, seed } = input;
+  const resources: LinuxResources = {};
+  const writes: { file: string; field: string; value: string }[] = [];
+  const errors: CaptureNote[] = [];
+  const warnings: CaptureNote[] = [];
+  const removed = new Set<string>();
+  for (const [directory, descriptor] of directories) {
+    if (fstatSync(descriptor).nlink > 0) continue;
+    removed.add(directory);
+    warnings.push(
+      captureNote(`${cgroupRoot}/${directory}${cgroupsPath}`, "the plugin removed the container's directory"),
+    );
+  }
+  for (const file of seed) {
+    const finding = removed.has(file.directory) ? undefined : findChange(input, file);
+    if (finding === undefined) continue;
+    const name = `${cgroupRoot}/${file.controller ?? file.directory}${cgroupsPath}/${file.file}`;
+    if (finding.kind === "value" && file.field !== undefined) {
+      writes.push({ file: name, field: file.field.file.field, value: finding.value });
+      if (finding.value !== file.field.value) file.field.file.assign(resources, finding.value);
+    } else if (finding.kind === "fault" && file.field !== undefined) {
+      errors.push(captureNote(name, finding.text, finding.value));
+    } else if (finding.kind !== "value") {
+      warnings.push(captureNote(name, finding.text, finding.value));
+    }
+  }
+  const { ffree, bavail } = statfsSync(root);
+  if (ffree !== input.freeInodes) warnings.push(...findStrangers(root, cgroupsPath, seed));
+  if (bavail === 0)
+    warnings.push(captureNote(cgroupRoot, "the view is full: what the plugin wrote last may be missing"));
+  return { resources, writes, errors, warnings };
+}
+
+type Finding =
+  | { readonly kind: "value"; readonly value: string }
+  /** What a field would have got cannot be told or had; of a file without a field it is only a warning. */
+  | { readonly kind: "fault"; readonly text: string; readonly value?: string }
+  | { readonly kind: "warning"; readonly text: string; readonly value?: string };
+
+function findChange(input: CaptureInput, seed: SeedFile): Finding | undefined {
+  const path = `/proc/self/fd/${input.directories.get(seed.directory)}/${seed.file}`;
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return { kind: "warning", text: "the plugin removed it" };
+  if (stats.isFile() && stats.mtimeMs === untouchedTime * 1000) return undefined;
+  if (!stats.isFile()) return fault(`the plugin put ${kindOf(stats)} in its place, which is not followed`);
+  if (stats.size > maxContentBytes) return fault(`it holds ${stats.size} bytes, more than a kernel file takes`);
+  const content = readRegularFile(path);
+  if (!content.ok) return fault(`it cannot be read: ${content.reason}`);
+  if (seed.field !== undefined) return findValue(seed, seed.field, content.text, stats.ino > input.lastInode);
+  if (content.text === seed.content) return undefined;
+  return { kind: "warning", text: "written, and no field of LinuxResources carries it", value: content.text };
+}
+
+/** `replaced`: another file was put in the seeded one's place, as sed -i does it; its text mixes with nothing. */
+function findValue(
+  seed: SeedFile,
+  { file }: NonNullable<SeedFile["field"]>,
+  content: string,
+  replaced: boolean,
+): Finding {
+  const written = readWritten(seed.content, content, replaced);
+  if (written.kind === "nothing") return { kind: "warning", text: "emptied, and nothing was written to it" };
+  const { texts } = written;
+  const parsed = texts.map((text) => file.parse(text));
+  const values = [...new Set(parsed.flatMap((one) => (one.ok ? [one.value] : [])))];
+  const [value] = values;
+  const shown = texts.at(-1) ?? "";
+  if (value === undefined) {
+    const [reason] = parsed.flatMap((one) => (one.ok ? [] : [one.reason]));
+    return fault(`${quoteShort(shown)} ${reason ?? "is no value"}`, shown);
+  }
+  if (values.length === 1) return { kind: "value", value };
+  const text = `written over ${quoteShort(seed.content.trim())} without truncating the file; it can be any of ${values.join(", ")}`;
+  return fault(`${text}: write a newline after the value, or truncate`, shown);
+}
+
+function fault(text: string, value?: string): Finding {
+  return value === undefined ? { kind: "fault", text } : { kind: "fault", text, value };
+}
+
+type Content = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly reason: string };
+
+/** Never follows a link and never waits, whatever a background process puts there meanwhile. */
+function readRegularFile(path: string): Content {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (thrown) {
+    return { ok: false, reason: errorText(thrown) };
+  }
+  try {
+    const stats = fstatSync(descriptor);
+    if (!stats.isFile()) return { ok: false, reason: `it is ${kindOf(stats)}` };
+    const buffer = Buffer.alloc(maxContentBytes);
+    return { ok: true, text: buffer.toString("utf8", 0, readSync(descriptor, buffer, 0, buffer.length, 0)) };
+  } catch (thrown) {
+    return { ok: false, reason: errorText(thrown) };
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function kindOf(stats: Stats): string {
+  if (stats.isSymbolicLink()) return "a symbolic link";
+  return stats.isDirectory() ? "a directory" : "a special file";
+}

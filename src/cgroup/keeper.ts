@@ -1,0 +1,142 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, constants, openSync, symlinkSync } from "node:fs";
+
+import { BridgeError, errorText } from "../errors.js";
+import { hierarchies } from "./controllers.js";
+import { cgroupRoot } from "./mountinfo.js";
+import type { SeedFile } from "./seed.js";
+import { findTool, toolEnvironment } from "./tools.js";
+
+/** What the view keeps for itself, below its cgroupRoot. */
+export const ownDirectory = ".view";
+/** Where the container's directories wait for their path to be known. */
+export const templateDirectory = `${ownDirectory}/template`;
+/** Files that are there from the start, so that writing them takes no inode; `mountinfo` is made last. */
+const ownFiles = ["cgroup", "container-cgroup", "fstab", "failed"] as const;
+
+/** Seconds since 1970: the mtime of a file that nobody has written to. */
+export const untouchedTime = 1;
+
+/** More than the tree and a plugin's honest writes need; a plugin that fills it hurts itself alone. */
+export const treeLimits = { bytes: 4 << 20, inodes: 2048 } as const;
+
+const readyTimeoutMs = 5_000;
+
+/**
+ * Mounts the tmpfs, writes the tree and waits for the end of its stdin. Positional parameters: the mount options, then a
+ * name and a content for each file. Its mounts are in a namespace of its own and go with the last process there.
+ */
+const keeperScript = [
+  "umask 022",
+  `mount -n -t tmpfs -o "$1" tmpfs ${cgroupRoot} && cd ${cgroupRoot} || exit 1`,
+  "shift",
+  `mkdir -p ${hierarchies.flatMap(({ directory }) => [directory, `${templateDirectory}/${directory}`]).join(" ")}`,
+  'while [ $# -gt 1 ]; do printf %s "$2" >"$1" || exit 1; shift 2; done',
+  `touch -d @${untouchedTime} ${templateDirectory}/*/* || exit 1`,
+  "echo ready",
+  "read -r _",
+].join("\n");
+
+/** A process that holds a mount namespace with an empty view in it, until it is let go or the bridge dies. */
+export interface Keeper {
+  readonly pid: number;
+  /** A descriptor of the view's cgroupRoot: with it the tree can be read when every process of the view has gone. */
+  readonly root: number;
+  /** Whether the process still runs. */
+  isAlive(): boolean;
+  /** Lets go. Background processes in the view keep it as long as they live. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes a namespace with a tree of these files.
+ * @throws BridgeError CGROUP_VIEW with what unshare, mount or the shell said
+ */
+export async function startKeeper(template: readonly SeedFile[]): Promise<Keeper> {
+  const unshare = findTool("unshare") ?? "unshare";
+  const { bytes, inodes } = treeLimits;
+  const options = `size=${bytes},nr_inodes=${inodes},mode=755,nosuid,nodev,noexec`;
+  const files = template.flatMap(({ directory, file, content }) => [
+    `${templateDirectory}/${directory}/${file}`,
+    content,
+  ]);
+  const own = ownFiles.flatMap((file) => [`${ownDirectory}/${file}`, ""]);
+  // Slave: what the machine mounts later is seen here, and what it unmounts is not kept busy by us.
+  const arguments_ = ["--mount", "--propagation", "slave", "--", "/bin/sh", "-c", keeperScript, "sh"];
+  const child = spawn(unshare, [...arguments_, options, ...own, ...files], {
+    cwd: "/",
+    env: toolEnvironment,
+    stdio: ["pipe", "pipe", "pipe"],
+    // Not in our terminal's group: an interrupt is for us, and we still need the tree then.
+    detached: true,
+  });
+  let alive = true;
+  const ended = new Promise<void>((resolve) => {
+    const end = (): void => {
+      alive = false;
+      resolve();
+    };
+    child.once("exit", end);
+    child.once("error", end);
+  });
+  const close = async (): Promise<void> => {
+    child.stdin?.destroy();
+    await ended;
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+  };
+  try {
+    const pid = await readyPid(child);
+    const root = openSync(`/proc/${pid}/root${cgroupRoot}`, constants.O_RDONLY | constants.O_DIRECTORY);
+    for (const { directory, links } of hierarchies) {
+      for (const link of links) symlinkSync(directory, `/proc/self/fd/${root}/${link}`);
+    }
+    // A view in reserve is no reason for us to live on.
+    child.unref();
+    for (const stream of [child.stdin, child.stdout, child.stderr])
+      if (stream && "unref" in stream) unrefStream(stream);
+    return {
+      pid,
+      root,
+      isAlive: () => alive,
+      close: async () => {
+        closeSync(root);
+        child.ref();
+        await close();
+      },
+    };
+  } catch (thrown) {
+    child.kill("SIGKILL");
+    await close();
+    throw new BridgeError("CGROUP_VIEW", `no captured cgroup view can be made: ${errorText(thrown)}`);
+  }
+}
+
+function unrefStream(stream: { unref?: unknown }): void {
+  if (typeof stream.unref === "function") stream.unref();
+}
+
+function readyPid(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let said = "";
+    let complaint = "";
+    const timer = setTimeout(() => reject(new Error(`not ready within ${readyTimeoutMs} ms`)), readyTimeoutMs);
+    const settle = (action: () => void): void => {
+      clearTimeout(timer);
+      action();
+    };
+    child.stdin?.on("error", () => {});
+    child.stdout?.on("data", (chunk: Buffer) => {
+      said += chunk.toString("latin1");
+      const { pid } = child;
+      if (said === "ready\n" && pid !== undefined) settle(() => resolve(pid));
+    });
+    child.stderr?.on("data", (chunk: Buffer) => {
+      complaint += chunk.toString("utf8");
+    });
+    child.once("error", (thrown) => settle(() => reject(thrown)));
+    child.once("close", (code, signal) =>
+      settle(() => reject(new Error(complaint.trim() || `unshare ended with ${signal ?? code}`))),
+    );
+  });
+}

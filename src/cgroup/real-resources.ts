@@ -1,0 +1,82 @@
+import { BridgeError } from "../errors.js";
+import type { LinuxResources } from "../oci/resources.js";
+import type { ContainerCgroup } from "./container-cgroup.js";
+import { findWeightForm, toShares } from "./cpu-weight.js";
+import { type FieldFile, fieldFiles } from "./fields.js";
+import type { Machine } from "./machine.js";
+
+/**
+ * What a container's real cgroup says, v1 or v2, over what its spec says: the seed of a view in phase start.
+ *
+ * compat: a v2 weight stands for many shares. While the spec's shares still make the present weight, they are the answer.
+ * @throws BridgeError ADJUSTMENT when the cgroup cannot be opened, or is in no hierarchy
+ */
+export function readResources(cgroup: ContainerCgroup, spec: LinuxResources, machine: Machine): LinuxResources {
+  const resources: LinuxResources = { ...spec };
+  let found = false;
+  for (const field of fieldFiles(machine)) {
+    const version = cgroup.versionOf(field.controller);
+    if (version === undefined) continue;
+    const value = version === 1 ? readV1(cgroup, field) : readV2(cgroup, field, resources);
+    if (value === undefined) continue;
+    found = true;
+    field.assign(resources, value);
+  }
+  if (!found) throw new BridgeError("ADJUSTMENT", `no hierarchy here has the cgroup ${cgroup.path}`);
+  return resources;
+}
+
+function readV1(cgroup: ContainerCgroup, field: FieldFile): string | undefined {
+  const text = cgroup.read(field.controller, field.file);
+  if (text === undefined) return undefined;
+  // memory.oom_control has keys; everything else is one value.
+  const parsed = field.parse(/^oom_kill_disable (\d)$/m.exec(text)?.[1] ?? text.trim());
+  return parsed.ok ? parsed.value : undefined;
+}
+
+function readV2(cgroup: ContainerCgroup, field: FieldFile, resources: LinuxResources): string | undefined {
+  const text = (file: string): string | undefined => cgroup.read(field.controller, file)?.trim();
+  const limit = (value: string | undefined): string | undefined => {
+    const parsed =
+      value === undefined ? undefined : field.parse(value === "max" && field.file !== "pids.max" ? "-1" : value);
+    return parsed?.ok ? parsed.value : undefined;
+  };
+  switch (field.file) {
+    case "cpu.shares": {
+      const weight = text("cpu.weight");
+      if (weight === undefined || !/^[1-9]\d*$/.test(weight)) return undefined;
+      return sharesOf(BigInt(weight), resources.cpu?.shares).toString();
+    }
+    case "cpu.cfs_quota_us":
+      return limit(text("cpu.max")?.split(" ")[0]);
+    case "cpu.cfs_period_us":
+      return limit(text("cpu.max")?.split(" ")[1]);
+    case "cpuset.cpus":
+    case "cpuset.mems":
+      return limit(text(field.file) || text(`${field.file}.effective`));
+    case "memory.limit_in_bytes":
+      return limit(text("memory.max"));
+    case "memory.soft_limit_in_bytes": {
+      // A memory.low of 0 protects nothing: no reservation was made.
+      const low = text("memory.low");
+      return low === "0" ? undefined : limit(low);
+    }
+    case "memory.memsw.limit_in_bytes":
+      return addLimits(limit(text("memory.max")), limit(text("memory.swap.max")));
+    case "pids.max":
+      return limit(text("pids.max"));
+    default:
+      return field.controller === "hugetlb" ? limit(text(field.file.replace(/limit_in_bytes$/, "max"))) : undefined;
+  }
+}
+
+function sharesOf(weight: bigint, spec: bigint | undefined): bigint {
+  const form = spec === undefined ? undefined : findWeightForm(spec, weight);
+  if (spec !== undefined && form !== undefined) return spec;
+  return toShares(weight, form ?? "quadratic");
+}
+
+function addLimits(memory: string | undefined, swap: string | undefined): string | undefined {
+  if (memory === undefined || swap === undefined) return undefined;
+  return memory === "-1" || swap === "-1" ? "-1" : `${BigInt(memory) + BigInt(swap)}`;
+}

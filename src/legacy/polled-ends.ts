@@ -8,8 +8,6 @@ import type { StdioEnds } from "./started-process.js";
 const closeOnExec = 0o2000000;
 const nonBlocking = 0o4000;
 const setStatusFlags = 4;
-/** Most plugins have ended by then; one that fills a pipe sooner waits so long. */
-const watchOutputAfterMs = 1;
 
 export interface PolledPipes {
   readonly ends: PolledEnds;
@@ -18,31 +16,35 @@ export interface PolledPipes {
 }
 
 /**
- * Makes the pipes of one process. A request that is known lies in its pipe before there is a process.
+ * Makes the pipes of one process.
  *
  * @throws the system's error when there are no descriptors
  */
-export function openPolledPipes(parts: PolledParts, request: Uint8Array | null): PolledPipes {
+export function openPolledPipes(parts: PolledParts): PolledPipes {
   const opened: number[] = [];
   try {
     const stdin = openPipe(parts.libc, opened);
     const stdout = openPipe(parts.libc, opened);
     const stderr = openPipe(parts.libc, opened);
     for (const own of [stdin.write, stdout.read, stderr.read]) parts.libc.fcntl(own, setStatusFlags, nonBlocking);
-    const writer = new RequestWriter(stdin.write);
-    // One that waits for its request is not to print anything: that is noticed at once.
-    const delayMs = request === null ? 0 : watchOutputAfterMs;
-    const ends = new PolledEnds(
-      writer,
-      new PolledOutput(stdout.read, parts, delayMs),
-      new PolledOutput(stderr.read, parts, delayMs),
-    );
-    if (request !== null) writer.send(request);
-    return { ends, pluginEnds: [stdin.read, stdout.write, stderr.write] };
+    return {
+      ends: new PolledEnds(
+        new RequestWriter(stdin.write),
+        new PolledOutput(stdout.read, parts),
+        new PolledOutput(stderr.read, parts),
+      ),
+      pluginEnds: [stdin.read, stdout.write, stderr.write],
+    };
   } catch (thrown) {
     for (const descriptor of opened) closeSync(descriptor);
     throw thrown;
   }
+}
+
+/** Closes them all, for want of a process. */
+export function closePolledPipes({ ends, pluginEnds }: PolledPipes): void {
+  ends.close();
+  for (const descriptor of pluginEnds) closeSync(descriptor);
 }
 
 /** Our ends of one process's pipes. */

@@ -7,6 +7,9 @@ import type { OutputEnd } from "./started-process.js";
 /** More than any pipe holds (/proc/sys/fs/pipe-max-size): who fills it faster than we read is not waited for. */
 const maxDrainBytes = 1 << 20;
 
+/** Most plugins have ended by then; one that fills a pipe sooner waits so long. */
+const watchAfterMs = 1;
+
 /** What all processes of a spawner share. */
 export interface PolledParts {
   readonly libc: Libc;
@@ -28,17 +31,12 @@ export class PolledOutput implements OutputEnd {
   constructor(
     private readonly descriptor: number,
     private readonly parts: PolledParts,
-    /**
-     * Looks after so long only: most plugins have ended by then, and their output is taken from the pipe at their end,
-     * without a watch.
-     */
-    private readonly delayMs: number,
   ) {}
 
+  /** Looks a moment later only: the output of most plugins is then taken from the pipe at their end, without a watch. */
   read(onChunk: (chunk: Uint8Array) => void): void {
     this.onChunk = onChunk;
-    if (this.delayMs === 0) this.watch();
-    else this.timer ??= setTimeout(() => this.watch(), this.delayMs);
+    this.timer ??= setTimeout(() => this.watch(), watchAfterMs);
   }
 
   finish(): "ended" | "held" {

@@ -1,9 +1,12 @@
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 
 import { type Koffi, type LoadedKoffi, loadKoffi } from "../../src/ffi/koffi.js";
 import { openNative } from "../../src/ffi/native.js";
 import { createSpawner } from "../../src/legacy/create-spawner.js";
 import type { Log } from "../../src/logger.js";
+import { createDirectory, installFile } from "./plugin-directory.js";
 import { sh } from "./spawners.js";
 
 function createLog(): Log & { readonly lines: string[] } {
@@ -27,8 +30,15 @@ describe("createSpawner", () => {
     koffi: { load: () => ({ func }), errno: () => 1, node: koffi.node },
   });
 
+  /** The address of a bundle with such a native file beside it. */
+  function bundleBeside(text: string): string {
+    const path = installFile(createDirectory(), "koffi.node", text);
+    return pathToFileURL(join(path, "../bundle.mjs")).href;
+  }
+
   it.each([
     ["there is no FFI library", () => loadKoffi("file:///nowhere/bundle.mjs"), "koffi"],
+    ["the library is for another machine", () => loadKoffi(bundleBeside("not for this one")), "koffi.node"],
     [
       "the C library lacks a function",
       () =>

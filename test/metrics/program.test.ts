@@ -1,0 +1,144 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Deadline } from "../../src/deadline.js";
+import { metricPrefix } from "../../src/metrics/names.js";
+import { createRuntime } from "../../src/nri/runtime.js";
+import { readCase } from "../../src/replay/case.js";
+import { startProgram } from "../support/program.js";
+import { getPage, samplesOf } from "./scrape.js";
+
+const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
+const basic = readCase(resolve(import.meta.dirname, "../../fixtures/cases/basic-hostnet"));
+
+let folder: string;
+const closing: (() => unknown)[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "bridge-metrics-"));
+  writeFileSync(join(folder, "conf.json"), '{"version":"0.1","plugins":[{"type":"labels"},{"type":"missing"}]}');
+});
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function listen() {
+  const runtime = await createRuntime({ socketPath: join(folder, "nri.sock"), name: "containerd", version: "v1.7.24" });
+  closing.push(() => runtime.close());
+  return runtime;
+}
+
+function start(...args: string[]) {
+  const where = ["--socket", join(folder, "nri.sock"), "--conf", join(folder, "conf.json"), "--bin-dir", plugins];
+  const state = ["--state-directory", join(folder, "state")];
+  const running = startProgram(["run", ...where, ...state, "--permissions", "trust", ...args]);
+  closing.push(() => running.child.kill("SIGKILL"));
+  return running;
+}
+
+describe("run --metrics-listen", () => {
+  it("tells a scraper what the plugins did, and a probe whether events come", async () => {
+    const socketPath = join(folder, "metrics.sock");
+    const running = start("--metrics-listen", `unix:${socketPath}`);
+    await running.stderrMatches(/metrics are served/);
+    expect(await getPage({ socketPath }, "/healthz")).toMatchObject({ status: 200 });
+    expect(await getPage({ socketPath }, "/readyz")).toMatchObject({ status: 503 });
+    const runtime = await listen();
+    const plugin = await runtime.accept(Deadline.after(10_000));
+    await running.stderrMatches(/synchronized with the runtime/);
+    expect(await getPage({ socketPath }, "/readyz")).toMatchObject({
+      status: 200,
+      text: "ready; synchronized with containerd v1.7.24\n",
+    });
+    const before = Date.now() / 1000;
+    for (const { method, payload, timeoutNano } of basic.events) await plugin.raw(method, payload, { timeoutNano });
+    const samples = samplesOf((await getPage({ socketPath }, "/metrics")).text);
+    const sample = (name: string) => samples.get(metricPrefix + name);
+    const labels = 'plugin="labels",state="create"';
+    expect(sample(`plugin_invocations_total{${labels},status="success",error=""}`)).toBe(2);
+    expect(sample(`plugin_latency_seconds_count{${labels}}`)).toBe(2);
+    const missing = 'plugin="missing",state="create",status="error",error="not_found"';
+    expect(sample(`plugin_invocations_total{${missing}}`)).toBe(2);
+    expect(sample('calls_total{operation="StartContainer",status="error",error="unknown"}')).toBe(1);
+    expect(sample('calls_total{operation="StopContainer",status="success",error=""}')).toBe(1);
+    expect(sample('plugin_breaker_state{plugin="labels",breaker="closed"}')).toBe(1);
+    expect(sample("active_plugins")).toBe(2);
+    expect(sample("registered")).toBe(1);
+    expect(sample("ready")).toBe(1);
+    expect(sample("journal_size_bytes")).toBeGreaterThan(0);
+    expect(sample("last_event_timestamp_seconds")).toBeGreaterThan(before - 60);
+    expect(sample('runtime_info{runtime="containerd",version="v1.7.24",nri="0.6.1"}')).toBe(1);
+  });
+
+  it("serves on over TCP as well, and the runtime's going shows", async () => {
+    const runtime = await listen();
+    const running = start("--metrics-listen", "127.0.0.1:0");
+    let stderr = "";
+    running.child.stderr?.on("data", (chunk) => {
+      stderr += String(chunk);
+    });
+    await runtime.accept(Deadline.after(10_000));
+    await running.stderrMatches(/synchronized with the runtime/);
+    await runtime.close();
+    await running.stderrMatches(/trying again later/);
+    const port = Number(/"address":"127\.0\.0\.1:(\d+)"/.exec(stderr)?.[1]);
+    const { status, text } = await getPage({ host: "127.0.0.1", port }, "/readyz");
+    expect({ status, text }).toEqual({ status: 503, text: "not registered with the runtime\n" });
+  });
+
+  it("refuses an address that others can reach", async () => {
+    const { code, stderr } = await start("--metrics-listen", "0.0.0.0:9464").ended;
+    expect(code).toBe(2);
+    expect(stderr).toContain("a loopback address with a port (127.0.0.1:9464), or unix:/path");
+  });
+
+  it("runs without metrics when the address is taken", async () => {
+    const runtime = await listen();
+    const socketPath = join(folder, "metrics.sock");
+    writeFileSync(socketPath, "in the way");
+    const running = start("--metrics-listen", `unix:${socketPath}`);
+    await running.stderrMatches(/metrics cannot be served/);
+    const plugin = await runtime.accept(Deadline.after(10_000));
+    const [first] = basic.events;
+    if (first === undefined) throw new Error("the case holds events");
+    expect((await plugin.raw(first.method, first.payload)).dropped).toBe(false);
+  });
+});
+
+describe("run --log-format text", () => {
+  it("writes one line for each chain, and a plugin's stderr line by line, with the trace of the call", async () => {
+    const runtime = await listen();
+    writeFileSync(join(folder, "conf.json"), '{"version":"0.1","plugins":[{"type":"tracer"}]}');
+    writeFileSync(
+      join(folder, "tracer"),
+      '#!/bin/sh\ncat >/dev/null\necho "$TRACEPARENT $TRACESTATE" >&2\necho \'{"plugin":"tracer","version":"0.1","error":""}\'\n',
+      { mode: 0o755 },
+    );
+    const running = start("--bin-dir", folder, "--log-format", "text");
+    const plugin = await runtime.accept(Deadline.after(10_000));
+    const traceId = "0af7651916cd43dd8448eb211c80319c";
+    const traceparent = `00-${traceId}-b7ad6b7169203331-01`;
+    const metadata = [
+      ["traceparent", traceparent],
+      ["tracestate", "vendor=x"],
+    ] as const;
+    const [first] = basic.events;
+    if (first === undefined) throw new Error("the case holds events");
+    await plugin.raw(first.method, first.payload, { metadata });
+    running.child.kill("SIGTERM");
+    const { stderr } = await running.ended;
+    const lines = stderr.trimEnd().split("\n");
+    for (const line of lines) expect(line).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z (DEBUG|INFO |WARN |ERROR) \S/);
+    const printed = lines.find((line) => line.includes("plugin's stderr"));
+    expect(printed).toContain(`plugin=tracer line="${traceparent} vendor=x"`);
+    const summary = lines.filter((line) => line.includes(" chain ran "));
+    expect(summary).toHaveLength(1);
+    expect(summary[0]).toMatch(
+      /chain ran event=RunPodSandbox pod=default\/pod1 state=create plugins=tracer:ok:[\d.]+ answer=ok id=\S+ totalMs=[\d.]+/,
+    );
+    expect(summary[0]).toContain(`trace_id=${traceId} span_id=b7ad6b7169203331`);
+  });
+});

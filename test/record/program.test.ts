@@ -1,0 +1,143 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Deadline } from "../../src/deadline.js";
+import { decodeEvent } from "../../src/nri/event-request.js";
+import { createRuntime, type Runtime } from "../../src/nri/runtime.js";
+import { readCase } from "../../src/replay/case.js";
+import { runProgram, startProgram } from "../support/program.js";
+import { fixture, samplePlugins } from "./live.js";
+
+const basic = fixture("basic-hostnet");
+let folder: string;
+let socketPath: string;
+let out: string;
+const closing: (() => unknown)[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "bridge-record-"));
+  socketPath = join(folder, "nri.sock");
+  out = join(folder, "cases");
+  writeFileSync(
+    join(folder, "conf.json"),
+    '{"version":"0.1","plugins":[{"type":"labels","conf":{"token":"s3cret-token"}}]}',
+  );
+});
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function listen(): Promise<Runtime> {
+  const runtime = await createRuntime({ socketPath, name: "containerd", version: "v1.7.24" });
+  closing.push(() => runtime.close());
+  return runtime;
+}
+
+function start(...args: string[]) {
+  const running = startProgram([...args, "--socket", socketPath, "--conf", join(folder, "conf.json")]);
+  closing.push(() => running.child.kill("SIGKILL"));
+  return running;
+}
+
+const bridgeFlags = () => [
+  "--bin-dir",
+  samplePlugins,
+  "--permissions",
+  "trust",
+  "--state-directory",
+  join(folder, "state"),
+];
+
+async function sendAll(runtime: Runtime) {
+  const plugin = await runtime.accept(Deadline.after(10_000));
+  for (const { method, payload, timeoutNano } of basic.events) {
+    expect(await plugin.raw(method, payload, { timeoutNano })).toMatchObject({ dropped: false });
+  }
+  return plugin;
+}
+
+/** The requests that `replay --json` of the recorded case sends. */
+async function replayed(): Promise<readonly string[]> {
+  const [name = ""] = readdirSync(out);
+  const { code, stdout } = await runProgram(["replay", join(out, name), "--json", "--bin-dir", samplePlugins]);
+  expect(code).toBe(0);
+  return stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+    .flatMap((line) => (line.type === "run" ? [line.request] : []));
+}
+
+describe("record", () => {
+  it("observes every event beside the bridge, ends with the last pod, and its case replays", async () => {
+    const runtime = await listen();
+    const running = start("record", "--out", out, "--pods", "1", "--json");
+    const plugin = await sendAll(runtime);
+    expect(plugin.identity).toEqual({ name: "v01-recorder", index: "09" });
+    const kinds = basic.events.map(({ method, payload }) => decodeEvent(method, payload)?.name);
+    for (const kind of kinds) if (kind !== undefined) expect(plugin.subscribedTo(kind), kind).toBe(true);
+    const { code, stdout, stderr } = await running.ended;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(JSON.parse(stdout)).toMatchObject({ type: "case", pod: "default/pod1", events: 9, complete: true });
+    const requests = await replayed();
+    expect(requests.map((request) => JSON.parse(request).state)).toEqual(["create", "create", "delete", "delete"]);
+    // Redacted without being asked to, and still one case: the masked conf is what the replay's plugins get.
+    expect(requests.every((request) => JSON.parse(request).conf.token === "x".repeat(12))).toBe(true);
+  });
+
+  it("ends by Ctrl-C or after a time, with what it has", async () => {
+    const runtime = await listen();
+    const running = start("record", "--out", out, "--duration", "1s");
+    const plugin = await runtime.accept(Deadline.after(10_000));
+    const [first] = basic.events;
+    if (first === undefined) throw new Error("the case holds events");
+    await plugin.raw(first.method, first.payload);
+    const { code, stdout } = await running.ended;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^default\/pod1: 1 events, not to its end: /);
+  });
+
+  it("ends with 3 when there is no runtime, and with 2 for a wrong time or no folder", async () => {
+    expect((await start("record", "--out", out).ended).code).toBe(3);
+    const wrong = await start("record", "--out", out, "--duration", "soon").ended;
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("90s, 5m or 1h") });
+    expect((await start("record").ended).code).toBe(2);
+  });
+
+  it("--run is the bridge meanwhile, and records what plugins were sent", async () => {
+    const runtime = await listen();
+    const running = start("record", "--run", "--out", out, "--pods", "1", "--no-redact", ...bridgeFlags());
+    const plugin = await sendAll(runtime);
+    expect(plugin.identity.name).toBe("v01-bridge");
+    const { code, stdout } = await running.ended;
+    expect(code).toBe(0);
+    expect(stdout).toContain("to its end");
+    const requests = await replayed();
+    expect(requests).toHaveLength(4);
+    expect(requests[0]).toContain("s3cret-token");
+  });
+});
+
+describe("run --record", () => {
+  it("records beside its work, and goes on", async () => {
+    const runtime = await listen();
+    const running = start("run", "--record", out, ...bridgeFlags());
+    await sendAll(runtime);
+    await running.stderrMatches(/"a pod was recorded"/);
+    running.child.kill("SIGTERM");
+    expect((await running.ended).code).toBe(0);
+    const [name = ""] = readdirSync(out);
+    const expected = readdirSync(join(out, name, "expected/runs")).filter((file) => file.endsWith(".request.json"));
+    expect(expected).toEqual([
+      "01-labels-create-sandbox.request.json",
+      "02-labels-create-container.request.json",
+      "03-labels-delete-container.request.json",
+      "04-labels-delete-sandbox.request.json",
+    ]);
+    expect(readCase(join(out, name)).title).toBe("pod default/pod1 on containerd v1.7.24");
+    expect(await replayed()).toHaveLength(4);
+  });
+});

@@ -40,6 +40,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   },
   config: { rooms: ["errors", "gen", "nearest"], npm: ["zod", "yaml"] },
   log: { rooms: ["logger"], npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"] },
+  notify: { rooms: ["deadline", "errors", "ffi", "logger"], npm: ["node:child_process"] },
   serial: { rooms: [], npm: [] },
   trace: { rooms: [], npm: [] },
   "watch-calls": { rooms: ["deadline", "errors", "logger", "nri", "ttrpc"], npm: [] },

@@ -8,6 +8,8 @@ import { openLog } from "../log/open-log.js";
 import type { Log } from "../logger.js";
 import { Metrics } from "../metrics/metrics.js";
 import { createNode } from "../node.js";
+import { type Condition, startAnnouncer } from "../notify/announcer.js";
+import { readNotifySettings, withoutNotifySettings } from "../notify/settings.js";
 import { launchedSocket, type PluginIdentity, resolveIdentity } from "../nri/identity.js";
 import { PluginStub, type StubEnd } from "../nri/stub.js";
 import type { RecordedCase } from "../record/recorder.js";
@@ -79,7 +81,7 @@ export async function run(io: CliIo, { flags, file, configFile, once, record }: 
   const service = new Service({
     flags,
     file,
-    environment: io.environment,
+    environment: withoutNotifySettings(io.environment),
     host: createNodeHost(),
     spawner,
     ...node,
@@ -102,9 +104,13 @@ export async function run(io: CliIo, { flags, file, configFile, once, record }: 
     { version, node: process.version, ...identity, mode: fd === undefined ? "external" : "launched" },
     "starting",
   );
+  const notify = readNotifySettings(io.environment, process.pid);
+  const announcer =
+    notify && startAnnouncer({ settings: notify, look: () => conditionOf(stub, config.socketPath), log });
   const stopping = new AbortController();
   const stop = (signal: string) => {
     log.info({ signal }, "stopping: what runs is finished first");
+    announcer?.stopping();
     stopping.abort();
     void withinMs(finishMs, service.idle()).then(() => stub.close());
   };
@@ -143,6 +149,7 @@ export async function run(io: CliIo, { flags, file, configFile, once, record }: 
     await withinMs(finishMs, service.idle());
     return exitCodeOf(end);
   } finally {
+    announcer?.close();
     stopListening();
     await withinMs(finishMs, Promise.all([metrics.listen(null), recorder?.close()]));
     await withinMs(finishMs, Promise.all([spawner.close(), service.close()]));
@@ -160,6 +167,12 @@ function identityOf(io: CliIo, flags: PartialConfig, file: PartialConfig | undef
     environment: io.environment,
     fileName: named ? io.fileName : `${defaults.pluginIdx}-${defaults.pluginName}`,
   });
+}
+
+/** What a service manager shows of us. */
+function conditionOf({ ready, runtime }: PluginStub, socketPath: string): Condition {
+  if (runtime === undefined) return { ready, text: `waiting for the runtime at ${socketPath}` };
+  return { ready, text: `${ready ? "serves" : "registers with"} ${runtime.name} ${runtime.version}` };
 }
 
 export function exitCodeOf(end: StubEnd): ExitCode {

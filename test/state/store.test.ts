@@ -84,8 +84,9 @@ describe("the journal on disk", () => {
       if (n % 8 === 0) await sleep(0);
     }
     expect(store.size).toBe(5);
-    while (store.bytes > 8192) await sleep(5);
-    expect(statSync(journal()).size).toBeLessThan(8192);
+    await store.sync();
+    // All that was written is over a megabyte. When the last rewriting began, more may have been open than is now.
+    expect(statSync(journal()).size).toBeLessThan(64 * 1024);
     expect(store.bytes).toBe(statSync(journal()).size);
     expect(onDisk().map(({ remembered: { id } }) => id)).toEqual(["c995", "c996", "c997", "c998", "c999"]);
     expect(readdirSync(folder.at("state")).filter((name) => name.endsWith(".new"))).toEqual([]);

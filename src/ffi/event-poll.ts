@@ -45,6 +45,7 @@ export class EventPoll {
    * called; that has to be before the descriptor is closed. undefined when the system does not watch it.
    */
   watch(descriptor: number, onReady: () => void): (() => void) | undefined {
+    if (this.closed) return undefined;
     // Not the descriptor itself, which may be another's already when an event of this batch is told.
     const token = ++this.lastToken;
     this.event.writeUInt32LE(readable, 0);

@@ -8,12 +8,16 @@ import { StartedAhead } from "./waiting-process.js";
 /** A process started ahead is nobody's answer: it need not come fast, but it has to come. */
 const prepareMs = 5_000;
 
+const closedError = { code: "EPIPE", detail: "the spawner is closed" } as const;
+
 /** Runs processes to their end; how they are started is the starter's. */
 export class ProcessSpawner implements Spawner {
   readonly name: string;
-  private readonly running = new Set<Promise<SpawnResult>>();
+  /** Runs and preparations that have not settled. */
+  private readonly pending = new Set<Promise<unknown>>();
   private readonly waiting = new Set<StartedAhead>();
   private readonly lingering = new Set<StartedProcess>();
+  private closed = false;
 
   constructor(private readonly starter: ProcessStarter) {
     this.name = starter.name;
@@ -23,7 +27,24 @@ export class ProcessSpawner implements Spawner {
     return this.track(this.runOnce(options));
   }
 
-  async prepare(command: SpawnCommand): Promise<Preparation> {
+  prepare(command: SpawnCommand): Promise<Preparation> {
+    return this.track(this.prepareOnce(command));
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await Promise.allSettled([...this.pending, ...[...this.waiting].map((waiting) => waiting.end())]);
+    for (const process of this.lingering) process.close();
+    this.starter.close();
+  }
+
+  private track<Value>(work: Promise<Value>): Promise<Value> {
+    this.pending.add(work);
+    return work.finally(() => this.pending.delete(work));
+  }
+
+  private async prepareOnce(command: SpawnCommand): Promise<Preparation> {
+    if (this.closed) return { started: false, code: closedError.code };
     const deadline = Deadline.after(prepareMs);
     const startedAt = performance.now();
     const start = await this.starter.start(command, null, { terminateAt: deadline, killAt: deadline });
@@ -32,22 +53,14 @@ export class ProcessSpawner implements Spawner {
     const waiting = new StartedAhead(process, startedAt, (options) => this.track(this.finish(process, options)));
     this.waiting.add(waiting);
     void waiting.over.then(() => this.waiting.delete(waiting));
+    // Closed meanwhile: nobody will end it.
+    if (this.closed) await waiting.end();
     return { started: true, process: waiting };
-  }
-
-  async close(): Promise<void> {
-    await Promise.allSettled([...this.running, ...[...this.waiting].map((waiting) => waiting.end())]);
-    for (const process of this.lingering) process.close();
-    this.starter.close();
-  }
-
-  private track(run: Promise<SpawnResult>): Promise<SpawnResult> {
-    this.running.add(run);
-    return run.finally(() => this.running.delete(run));
   }
 
   private async runOnce(options: SpawnOptions): Promise<SpawnResult> {
     const beganAt = performance.now();
+    if (this.closed) return notStarted(beganAt, closedError);
     const start = await this.starter.start(options, options.stdin, options);
     return start.started ? this.finish(start.process, options, beganAt) : notStarted(beganAt, start.error);
   }

@@ -124,4 +124,18 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
     await own.close();
     expect((await pending).text).toBe("done\n");
   });
+
+  it("close ends what waits for a request, and refuses what comes later", async () => {
+    const own = create();
+    const command = { path: "/bin/cat", argv0: "cat", args: [], env: {}, cwd: "/" };
+    const early = await own.prepare(command);
+    const late = own.prepare(command);
+    await own.close();
+    for (const preparation of [early, await late, await own.prepare(command)]) {
+      if (preparation.started) expect(await until(() => !isAlive(preparation.process.pid))).toBe(true);
+    }
+    expect(await sh(own, "true")).toMatchObject({ started: false, startError: { detail: "the spawner is closed" } });
+    expect(await until(() => zombies().length === 0)).toBe(true);
+    await own.close();
+  });
 });

@@ -115,7 +115,7 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
       },
     });
     for (const run of outcome.runs) ended(run);
-    const error = outcome.error?.text;
+    const error = outcome.error === null ? undefined : shorten(outcome.error.text);
     if (outcome.runs.length > 0) {
       const durationMs = monotonicClock() - startedAt;
       const summary = chainSummary({ ...about, runs: outcome.runs, error, durationMs });
@@ -159,7 +159,15 @@ function logRun(log: Log, fields: object, run: InvokeOutcome): void {
   if (shadowed.length > 0) log.warn({ plugin, path, shadowed }, "another executable has this plugin's name");
   if (survivors.length > 0) log.info({ ...about, survivors }, "a plugin left processes running");
   if (error === null) log.info(about, "plugin ran");
-  else log.warn({ ...about, error, ...(hint === null ? {} : { hint }) }, "plugin failed");
+  else log.warn({ ...about, error: shorten(error), ...(hint === null ? {} : { hint }) }, "plugin failed");
+}
+
+/** More of an error is nobody's reading, and a ttRPC status holds no more: a plugin may say four megabytes. */
+const maxErrorLength = 8192;
+
+function shorten(error: string): string {
+  const cut = error.length - maxErrorLength;
+  return cut > 0 ? `${error.slice(0, maxErrorLength)}… (${cut} characters cut)` : error;
 }
 
 /** Asks once for each key; the keys are the plugin types of conf.json, which are few. */

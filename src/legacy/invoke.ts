@@ -136,6 +136,11 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
   };
 }
 
+/** At least so much of a result is read in a millisecond, on a loaded machine too: nothing else is done meanwhile. */
+const readBytesPerMs = 4096;
+/** So much of an output that is no result is quoted in the error: a ttRPC status holds no more, and quoting takes time. */
+const maxQuotedBytes = 8192;
+
 type Judgement = Pick<InvokeOutcome, "outcome" | "error" | "hint" | "result">;
 
 function judge(invocation: Invocation, found: Lookup & { readonly ok: true }, run: SpawnResult): Judgement {
@@ -151,8 +156,12 @@ function judge(invocation: Invocation, found: Lookup & { readonly ok: true }, ru
     const error = `printed more than ${policy.limits.stdoutBytes} bytes on stdout and was ended`;
     return failed("output-too-large", error, "limits.stdoutBytes sets the limit");
   }
-  const parsed = parseResult(run.stdout);
+  if (!run.timedOut && budget.answerBy.remainingMs() < run.stdout.length / readBytesPerMs) {
+    const error = `printed ${run.stdout.length} bytes so late that no time was left to read them`;
+    return failed("timed-out", error, timeRemedies[budget.limitedBy]);
+  }
   // One that was told to end, and ended by itself with a result, was in time.
+  const parsed = parseResult(run.timedOut && run.exitCode !== 0 ? new Uint8Array() : run.stdout);
   const answered = parsed.ok && run.exitCode === 0;
   if (run.timedOut && !answered) {
     const error = `did not end within ${Math.round(budget.limitMs)} ms and was ended`;
@@ -161,7 +170,9 @@ function judge(invocation: Invocation, found: Lookup & { readonly ok: true }, ru
   if (run.killed) return failed("killed", "was ended before it answered: the bridge gave the call up", null);
   const exitCode = run.exitCode ?? -1;
   if (!parsed.ok) {
-    const error = formatPluginError(parsed.reason, run.stdout, exitCode);
+    const cut = run.stdout.length - maxQuotedBytes;
+    const whole = formatPluginError(parsed.reason, run.stdout.subarray(0, maxQuotedBytes), exitCode);
+    const error = cut > 0 ? `${whole} (… ${cut} bytes of its output are not shown)` : whole;
     return failed(run.signal === null ? "bad-output" : "killed", error, null);
   }
   // compat: containerd 1.6 ignores the exit status when stdout parses and reports no error, even a death by signal.

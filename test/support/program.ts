@@ -15,6 +15,8 @@ export interface ProgramEnd {
 export interface RunningProgram {
   readonly child: ChildProcess;
   readonly ended: Promise<ProgramEnd>;
+  /** What it has printed on stderr so far. */
+  stderrSoFar(): string;
   /** Resolves when stderr has matched; rejects when the program ends first. */
   stderrMatches(pattern: RegExp): Promise<void>;
 }
@@ -45,13 +47,14 @@ export function startProgram(
   return {
     child,
     ended,
+    stderrSoFar: () => stderr,
     async stderrMatches(pattern) {
       let over = false;
       void ended.then(() => {
         over = true;
       });
       while (!pattern.test(stderr)) {
-        if (over) throw new Error(`ended without ${pattern}: ${stderr}`);
+        if (over) throw new Error(`ended without ${pattern}: ${stderr.slice(-4000)}`);
         await new Promise((wait) => setTimeout(wait, 10));
       }
     },

@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import { until } from "../legacy/processes.js";
+import { burnProcessors } from "./support/load.js";
+import { runLines } from "./support/log-lines.js";
+import { misbehaviours } from "./support/misbehaviours.js";
+import { markedProcesses, zombiesOf } from "./support/processes.js";
+import { lifeOf, nthPod } from "./support/subjects.js";
+import { TestNode } from "./support/test-node.js";
+
+describe("on a machine whose processors are all in use", () => {
+  it.each([1, 3, 10])("calls of 500 ms with a chain of %i that hangs are answered in time", async (count) => {
+    const callMs = 500;
+    const node = new TestNode({ runtime: { requestTimeoutMs: callMs } });
+    burnProcessors();
+    const { plugin, program } = await node.connect();
+    for (const [n, { plan, title }] of misbehaviours.slice(0, 5).entries()) {
+      // The last one misbehaves: the others use up time before it.
+      const names = Array.from({ length: count }, (_, at) => `plugin-${n}-${at}`);
+      for (const name of names) node.install(name, ...(name === names.at(-1) ? plan : ["answer"]));
+      node.writeConf(...names);
+      const answer = await plugin.call("RunPodSandbox", { pod: nthPod(n) });
+      expect(answer, title).toMatchObject({ dropped: false, error: { code: "UNKNOWN" } });
+      expect(answer.durationMs).toBeLessThan(callMs);
+    }
+    expect(program.stderrSoFar()).toMatch(/did not end within|no time was left/);
+  });
+
+  it.each([1, 3, 10])("calls of 2 s for four pods at once, with chains of %i, are answered in time", async (count) => {
+    const callMs = 2_000;
+    const node = new TestNode({
+      config: { onFailure: { create: "continue" }, timeoutMs: 600 },
+      runtime: { requestTimeoutMs: callMs },
+    });
+    burnProcessors();
+    // Each plugin of a chain misbehaves in another way.
+    const names = Array.from({ length: count }, (_, at) => `plugin-${at}`);
+    for (const [at, name] of names.entries()) {
+      node.install(name, ...(misbehaviours[(at * 5 + 4) % misbehaviours.length]?.plan ?? []));
+    }
+    node.writeConf(...names);
+    const { plugin, pid } = await node.connect();
+    const answers = await Promise.all([0, 1, 2, 3].map((n) => plugin.call("RunPodSandbox", { pod: nthPod(n) })));
+    expect(answers.map(({ dropped }) => dropped)).toEqual([false, false, false, false]);
+    expect(Math.max(...answers.map(({ durationMs }) => durationMs))).toBeLessThan(callMs);
+    expect(await until(() => zombiesOf(pid).length === 0)).toBe(true);
+  });
+
+  it("teardown is never blocked: a delete that hangs is answered with success, in time", async () => {
+    const callMs = 500;
+    const node = new TestNode({ runtime: { requestTimeoutMs: callMs } });
+    burnProcessors();
+    node.install(
+      "plugin",
+      `run case $(cat) in *'"state":"delete"'*) trap '' TERM; while :; do :; done ;; esac`,
+      "answer",
+    );
+    node.writeConf("plugin");
+    const { plugin, program } = await node.connect();
+    for (const [name, subject] of lifeOf(1)) {
+      const answer = await plugin.call(name, subject);
+      expect(answer, name).toMatchObject({ dropped: false, response: { update: [] } });
+      expect(answer.durationMs).toBeLessThan(callMs);
+    }
+    const failed = runLines(program).filter(({ outcome }) => outcome === "timed-out");
+    expect(failed.map(({ state }) => state)).toEqual(["delete", "delete"]);
+    expect(await until(() => markedProcesses(node.mark).length === 0)).toBe(true);
+  });
+});

@@ -1,0 +1,33 @@
+import type { RunningProgram } from "../../support/program.js";
+
+/** One line of the bridge's log. */
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string };
+
+type Logging = Pick<RunningProgram, "stderrSoFar">;
+
+/** The whole lines that the program has logged so far. */
+export function logLines({ stderrSoFar }: Logging): LogLine[] {
+  return stderrSoFar()
+    .split("\n")
+    .slice(0, -1)
+    .map((line): LogLine => {
+      try {
+        return { msg: "", ...JSON.parse(line) };
+      } catch {
+        throw new Error(`a line of the log that is no JSON: ${line.slice(0, 1000)}`);
+      }
+    });
+}
+
+/** The lines that say how each plugin's run went. */
+export function runLines(program: Logging): LogLine[] {
+  return logLines(program).filter(({ msg }) => msg === "plugin ran" || msg === "plugin failed");
+}
+
+export function longestLine({ stderrSoFar }: Logging): number {
+  return Math.max(
+    ...stderrSoFar()
+      .split("\n")
+      .map(({ length }) => length),
+  );
+}

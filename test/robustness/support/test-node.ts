@@ -1,0 +1,163 @@
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { onTestFinished } from "vitest";
+import { Deadline } from "../../../src/deadline.js";
+import { createRuntime, type Runtime, type RuntimeOptions } from "../../../src/nri/runtime.js";
+import type { RuntimePlugin } from "../../../src/nri/runtime-plugin.js";
+import { endProcess } from "../../legacy/processes.js";
+import { type RunningProgram, startProgram } from "../../support/program.js";
+import { markedProcesses, markName } from "./processes.js";
+
+const noop = resolve(import.meta.dirname, "../../../legacy-plugins/noop");
+
+/** A plugin in conf.json. */
+export interface ConfEntry {
+  readonly type: string;
+  readonly conf?: unknown;
+}
+
+export interface TestNodeOptions {
+  /** The bridge's configuration file, but for paths and for `environment`. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Variables that plugins get, and those of the bridge that are passed on to them. */
+  readonly environment?: { readonly pass?: readonly string[]; readonly set?: Readonly<Record<string, string>> };
+  /** Variables that the bridge itself gets. */
+  readonly own?: Readonly<Record<string, string>>;
+  readonly runtime?: Partial<RuntimeOptions>;
+  /** The program is killed when it lives longer, in milliseconds. */
+  readonly limitMs?: number;
+}
+
+/**
+ * A node of its own: the embedded runtime on a real socket, a directory of plugins that nobody else can write, conf.json,
+ * and the built program, which looks at permissions and keeps its journal. It goes with the test, and so do all processes
+ * of plugins, wherever they fled.
+ */
+export class TestNode {
+  readonly folder = mkdtempSync(join(realpathSync(tmpdir()), "nri-node-"));
+  readonly bin = this.makeFolder("bin");
+  /** Where the bridge and its plugins put temporary files. */
+  readonly temporary = this.makeFolder("tmp");
+  readonly confFile = join(this.folder, "conf.json");
+  readonly configFile = join(this.folder, "bridge.yaml");
+  readonly socketPath = join(this.folder, "nri.sock");
+  /** In the environment of every plugin, and so in that of what it leaves behind. */
+  readonly mark = this.folder;
+  private readonly programs: RunningProgram[] = [];
+
+  constructor(private readonly options: TestNodeOptions = {}) {
+    copyFileSync(noop, join(this.bin, "noop"));
+    this.writeConfig(options.config ?? {});
+    onTestFinished(() => this.clear());
+  }
+
+  /** The programmable plugin under a name, with what it is to do; see legacy-plugins/noop. */
+  install(name: string, ...plan: readonly string[]): string {
+    const path = join(this.bin, name);
+    rmSync(path, { force: true });
+    symlinkSync("noop", path);
+    writeFileSync(`${path}.plan`, `${plan.join("\n")}\n`);
+    return path;
+  }
+
+  /** A program of its own. */
+  installScript(name: string, text: string): string {
+    const path = join(this.bin, name);
+    writeFileSync(path, text);
+    chmodSync(path, 0o755);
+    return path;
+  }
+
+  /** conf.json as an installer writes it: a new file takes the name of the old one. */
+  writeConf(...plugins: readonly (string | ConfEntry)[]): void {
+    this.writeConfText(confText(plugins));
+  }
+
+  writeConfText(text: string | Uint8Array): void {
+    writeFileSync(`${this.confFile}.new`, text, { mode: 0o644 });
+    renameSync(`${this.confFile}.new`, this.confFile);
+  }
+
+  /** The bridge's own configuration; JSON is YAML. */
+  writeConfig(config: Readonly<Record<string, unknown>>): void {
+    const { pass, set } = this.options.environment ?? {};
+    const whole = {
+      socketPath: this.socketPath,
+      confFile: this.confFile,
+      pluginDirs: [this.bin],
+      state: { directory: join(this.folder, "state") },
+      ...config,
+      environment: { ...(pass === undefined ? {} : { pass }), set: { ...set, [markName]: this.mark } },
+    };
+    writeFileSync(this.configFile, JSON.stringify(whole));
+  }
+
+  async listen(): Promise<Runtime> {
+    const { socketPath } = this;
+    const runtime = await createRuntime({
+      socketPath,
+      name: "containerd",
+      version: "v1.7.24",
+      ...this.options.runtime,
+    });
+    onTestFinished(() => runtime.close());
+    return runtime;
+  }
+
+  /** Starts the built program, which tries to connect. */
+  start(...args: readonly string[]): RunningProgram {
+    const own = { PATH: process.env.PATH, TMPDIR: this.temporary, ...this.options.own };
+    const running = startProgram(["run", "--config", this.configFile, ...args], own, this.options.limitMs);
+    this.programs.push(running);
+    return running;
+  }
+
+  /** Starts runtime and program, and has them connected. */
+  async connect(...args: readonly string[]): Promise<ConnectedNode> {
+    const runtime = await this.listen();
+    const program = this.start(...args);
+    const plugin = await runtime.accept(Deadline.after(10_000));
+    const { pid } = program.child;
+    if (pid === undefined) throw new Error("the program was not started");
+    return { runtime, program, plugin, pid };
+  }
+
+  private async clear(): Promise<void> {
+    for (const { child, ended } of this.programs) {
+      child.kill("SIGKILL");
+      await ended;
+    }
+    for (const pid of markedProcesses(this.mark)) endProcess(pid);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private makeFolder(name: string): string {
+    const path = join(this.folder, name);
+    mkdirSync(path, { mode: 0o755 });
+    return path;
+  }
+}
+
+export interface ConnectedNode {
+  readonly runtime: Runtime;
+  readonly program: RunningProgram;
+  readonly plugin: RuntimePlugin;
+  /** The bridge's. */
+  readonly pid: number;
+}
+
+export function confText(plugins: readonly (string | ConfEntry)[]): string {
+  const entries = plugins.map((plugin) => (typeof plugin === "string" ? { type: plugin } : plugin));
+  return JSON.stringify({ version: "0.1", plugins: entries });
+}

@@ -17,6 +17,8 @@ export interface CaptureInput {
   /** An open descriptor of the container's directory in each hierarchy: no link that a plugin makes leads away from it. */
   readonly directories: ReadonlyMap<string, number>;
   readonly seed: readonly SeedFile[];
+  /** Files of cgroups above the container's, below `root`. */
+  readonly parents: readonly string[];
   /** Inodes that were free before the plugin ran. */
   readonly freeInodes: number;
   /** The number of the newest file from before the plugin ran: tmpfs counts up. */
@@ -66,8 +68,21 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
       warnings.push(captureNote(name, finding.text, finding.value));
     }
   }
+  for (const path of input.parents) {
+    const stats = lstatSync(`${root}/${path}`, { throwIfNoEntry: false });
+    if (stats?.mtimeMs === untouchedTime * 1000) continue;
+    warnings.push(
+      captureNote(`${cgroupRoot}/${path}`, "written or removed; only the container's own files are captured"),
+    );
+  }
   const { ffree, bavail } = statfsSync(root);
-  if (ffree !== input.freeInodes) warnings.push(...findStrangers(root, cgroupsPath, seed));
+  if (ffree !== input.freeInodes)
+    warnings.push(
+      ...findStrangers(root, cgroupsPath, [
+        ...seed.map(({ directory, file }) => `${directory}${cgroupsPath}/${file}`),
+        ...input.parents,
+      ]),
+    );
   if (bavail === 0)
     warnings.push(captureNote(cgroupRoot, "the view is full: what the plugin wrote last may be missing"));
   return { resources, writes, errors, warnings };

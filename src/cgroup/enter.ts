@@ -51,9 +51,10 @@ close($ns);
 &bind("cgroup", "/proc/$$/cgroup") or fail("cgroup");
 &bind("container-cgroup", "/proc/$pid/cgroup") if $pid;
 delete $ENV{PERL_BADLANG} unless $keep;
+open(my $start, ">", "${view}/start") or fail("start");
 for (1 .. 20) { exec { $path } @command; last if $! != 26; select(undef, undef, undef, 0.005) }
-my $error = $! + 0;
-if (open(my $failed, ">", "${view}/failed")) { print $failed $error; close($failed) }
+print $start $! + 0;
+close($start);
 exit 125;
 `;
 
@@ -65,6 +66,7 @@ const shellScript = [
   `{ echo "${view}/mountinfo /proc/$$/mountinfo none bind 0 0"; echo "${view}/cgroup /proc/$$/cgroup none bind 0 0"; } >${view}/fstab`,
   `if [ -e "/proc/$1/cgroup" ]; then echo "${view}/container-cgroup /proc/$1/cgroup none bind,nofail 0 0" >>${view}/fstab; fi`,
   `PATH=${toolEnvironment.PATH} "$2" -n -a -T ${view}/fstab || exit 125`,
+  `: >${view}/start || exit 125`,
   // What bash puts into the environment of what it becomes; its `_` and SHLVL cannot be kept out.
   "unset -v $3",
   "shift 3",

@@ -12,7 +12,7 @@ export const ownDirectory = ".view";
 /** Where the container's directories wait for their path to be known. */
 export const templateDirectory = `${ownDirectory}/template`;
 /** Files that are there from the start, so that writing them takes no inode; `mountinfo` is made last. */
-const ownFiles = ["cgroup", "container-cgroup", "fstab", "failed"] as const;
+const ownFiles = ["cgroup", "container-cgroup", "fstab", "start"] as const;
 
 /** Seconds since 1970: the mtime of a file that nobody has written to. */
 export const untouchedTime = 1;

@@ -1,7 +1,7 @@
 import type { LinuxResources } from "../oci/resources.js";
 import { type ControllerName, commonFiles, hierarchies, plainFiles, processFiles } from "./controllers.js";
 import { type FieldFile, fieldFiles } from "./fields.js";
-import type { Machine } from "./machine.js";
+import { type Machine, machineLists } from "./machine.js";
 
 /** One file of the container's cgroup, as a view begins with it. */
 export interface SeedFile {
@@ -32,7 +32,7 @@ export interface SeedOptions {
  */
 export function seedFiles(options: SeedOptions): SeedFile[] {
   const fields = fieldFiles(options.machine);
-  const processes = options.pid === undefined || options.pid <= 0 ? "" : `${options.pid}\n`;
+  const processes = formatProcesses(options.pid);
   return hierarchies.flatMap(({ directory, controllers }) => {
     const common = [...processFiles.map((file) => [file, processes] as const), ...Object.entries(commonFiles)];
     return [
@@ -47,6 +47,23 @@ export function seedFiles(options: SeedOptions): SeedFile[] {
       ]),
     ];
   });
+}
+
+/** The same files with what one container has; faster than to make them all anew. */
+export function fillSeed(template: readonly SeedFile[], resources: LinuxResources, pid?: number): SeedFile[] {
+  const processes = formatProcesses(pid);
+  return template.map((seed) => {
+    if (seed.field !== undefined) return seedField(seed.directory, seed.field.file, resources);
+    return isProcessFile(seed.file) && processes !== seed.content ? { ...seed, content: processes } : seed;
+  });
+}
+
+function formatProcesses(pid: number | undefined): string {
+  return pid === undefined || pid <= 0 ? "" : `${pid}\n`;
+}
+
+function isProcessFile(file: string): boolean {
+  return processFiles.some((name) => name === file);
 }
 
 function seedField(directory: string, file: FieldFile, resources: LinuxResources): SeedFile {
@@ -69,4 +86,23 @@ function hugetlbUsage(controller: ControllerName, machine: Machine): Record<stri
     ["usage_in_bytes", "max_usage_in_bytes", "failcnt"].map((file) => `hugetlb.${name}.${file}`),
   );
   return Object.fromEntries(names.map((file) => [file, "0\n"]));
+}
+
+/**
+ * The two files that a cpuset's parents have as well: containerd/cgroups copies them down the path when it updates a cgroup,
+ * and makes them where they are empty (cgroup1/cpuset.go).
+ */
+export function parentFiles(
+  machine: Machine,
+  cgroupsPath: string,
+): { readonly path: string; readonly content: string }[] {
+  const names = cgroupsPath.split("/").slice(0, -1);
+  const lists = machineLists(machine);
+  return names.flatMap((_, index) => {
+    const path = `cpuset${names.slice(0, index + 1).join("/")}`;
+    return [
+      { path: `${path}/cpuset.cpus`, content: `${lists.cpus}\n` },
+      { path: `${path}/cpuset.mems`, content: `${lists.mems}\n` },
+    ];
+  });
 }

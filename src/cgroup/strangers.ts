@@ -4,16 +4,15 @@ import { type CaptureNote, captureNote } from "./capture-notes.js";
 import { hierarchies } from "./controllers.js";
 import { ownDirectory } from "./keeper.js";
 import { cgroupRoot } from "./mountinfo.js";
-import type { SeedFile } from "./seed.js";
 
 const maxNotes = 10;
 
 /**
  * Looks for what was not there before the plugin ran, in the whole tree. The view's number of inodes bounds the work.
- * `root`: the view's /sys/fs/cgroup, by a path that is safe to use from outside.
+ * `root`: the view's /sys/fs/cgroup, by a path that is safe to use from outside; `seeded`: what was there, below it.
  */
-export function findStrangers(root: string, cgroupsPath: string, seed: readonly SeedFile[]): CaptureNote[] {
-  const files = new Set(seed.map(({ directory, file }) => `/${directory}${cgroupsPath}/${file}`));
+export function findStrangers(root: string, cgroupsPath: string, seeded: readonly string[]): CaptureNote[] {
+  const files = new Set(seeded.map((path) => `/${path}`));
   const strangers: string[] = [];
   const parents = knownParents(cgroupsPath);
   const visit = (descriptor: number, at: string): void => {

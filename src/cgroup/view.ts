@@ -50,7 +50,7 @@ import type { Command, Entrance } from "./enter.js";
 import { type Keeper, ownDirectory, startKeeper, templateDirectory, untouchedTime } from "./keeper.js";
 import type { Machine } from "./machine.js";
 import { formatMountinfo, formatProcCgroup } from "./mountinfo.js";
-import { type SeedFile, seedFiles } from "./seed.js";
+import { fillSeed, parentFiles, type SeedFile, seedFiles } from "./seed.js";
 
 export interface ViewsOptions {
   readonly machine: Machine;
@@ -73,8 +73,11 @@ export interface View {
   readonly cgroupsPath: string;
   /** The same run inside the view. ENOEXEC has to be looked for before: what is executed now is the wrapper. */
   command<Options extends Command>(options: Options): Options;
-  /** After a run: why the plugin could not be executed, such as ENOENT; undefined when it was. */
-  startError(): string | undefined;
+  /**
+   * After a run: why the plugin was not executed, as SpawnResult has it; undefined when it was. For a run that was ended by
+   * its deadline it says EPERM where the wrapper had not come so far. By a shell, a failed exec is only an exit code 126 or 127.
+   */
+  startError(): { readonly code: string; readonly detail?: string } | undefined;
   /** What the plugin has written. */
   collect(): CapturedChanges;
   /** Lets go of the view. Never rejects. */
@@ -161,6 +164,9 @@ function followsMachine(mountinfo: string): boolean {
   });
 }
 
+/** Stands in the view until the wrapper is about to execute the plugin; then it is emptied, or holds an error number. */
+const notEntered = "not entered";
+
 function openView(
   { machine, entrance }: ViewsOptions,
   template: readonly SeedFile[],
@@ -169,7 +175,8 @@ function openView(
   mountinfo: string,
 ): View {
   const root = `/proc/self/fd/${keeper.root}`;
-  const seed = seedFiles({ machine, resources, ...(pid === undefined ? {} : { pid }) });
+  const seed = fillSeed(template, resources, pid);
+  const parents = parentFiles(machine, cgroupsPath);
   const directories = new Map<string, number>();
   const closeAll = (): void => {
     for (const descriptor of directories.values()) closeSync(descriptor);
@@ -185,6 +192,8 @@ function openView(
     for (const [index, { directory, file, content }] of seed.entries()) {
       if (template[index]?.content !== content) writeSeed(`${root}/${directory}${cgroupsPath}/${file}`, content);
     }
+    for (const { path, content } of parents) writeSeed(`${root}/${path}`, content);
+    writeFileSync(`${root}/${ownDirectory}/start`, notEntered);
     writeFileSync(`${root}/${ownDirectory}/cgroup`, formatProcCgroup());
     writeFileSync(`${root}/${ownDirectory}/container-cgroup`, formatProcCgroup(cgroupsPath));
     writeFileSync(`${root}/${ownDirectory}/mountinfo`, formatMountinfo(mountinfo));
@@ -199,10 +208,20 @@ function openView(
     cgroupsPath,
     command: (options) => ({ ...options, ...entrance.wrap(options, keeper.pid, pid) }),
     startError: () => {
-      const number = Number(readFileSync(`${root}/${ownDirectory}/failed`, "latin1"));
-      return number > 0 ? getSystemErrorName(-number) : undefined;
+      const said = readFileSync(`${root}/${ownDirectory}/start`, "latin1");
+      if (said === notEntered) return { code: "EPERM", detail: "its captured cgroup view could not be entered" };
+      return Number(said) > 0 ? { code: getSystemErrorName(-Number(said)) } : undefined;
     },
-    collect: () => collectChanges({ root, cgroupsPath, directories, seed, freeInodes, lastInode }),
+    collect: () =>
+      collectChanges({
+        root,
+        cgroupsPath,
+        directories,
+        seed,
+        parents: parents.map(({ path }) => path),
+        freeInodes,
+        lastInode,
+      }),
     close: () => {
       closing ??= Promise.resolve(closeAll()).then(() => keeper.close());
       return closing;
@@ -211,7 +230,11 @@ function openView(
 }
 
 function writeSeed(path: string, content: string): void {
-  const descriptor = openSync(path, constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW);
+  const descriptor = openSync(
+    path,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW,
+    0o644,
+  );
   try {
     writeSync(descriptor, content);
     futimesSync(descriptor, untouchedTime, untouchedTime);

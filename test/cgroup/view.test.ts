@@ -91,6 +91,7 @@ describe.skipIf(!privilege.ok).each(available)("a captured view entered by $name
         expect(lines).toContain("3:cpuset:/");
         const mounts = lines.filter((line) => line.includes(" - cgroup"));
         expect(mounts.map((line) => line.split(" ")[4])).toContain("/sys/fs/cgroup/cpu,cpuacct");
+        expect(view.startError()).toBeUndefined();
         expect(view.collect()).toEqual({ resources: {}, writes: [], errors: [], warnings: [] });
       },
       { resources, pid: 4711 },
@@ -222,6 +223,16 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
     );
   });
 
+  it("holds what containerd/cgroups copies from a cpuset's parents, and reports a write there", async () => {
+    const changes = await changesOf(
+      'cat "$1"; echo 0 > "$1"; echo 0 > "$2"',
+      ...["/sys/fs/cgroup/cpuset/kubepods/cpuset.cpus", `/sys/fs/cgroup/cpuset${path}/../cpuset.mems`],
+    );
+    expect(changes.resources).toEqual({});
+    expect(changes.warnings).toHaveLength(2);
+    for (const { text } of changes.warnings) expect(text).toMatch(/^written or removed; only the container's own/);
+  });
+
   it("is not led out of the tree", async () => {
     const secret = join(folder, "secret");
     writeFileSync(secret, "777\n");
@@ -283,17 +294,17 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
     symlinkSync("/does/not/exist", link);
     writeFileSync(join(folder, "script"), "#!/no/interpreter\n", { mode: 0o755 });
     await inView(async (view, run) => {
-      expect(view.startError()).toBeUndefined();
+      expect(view.startError()?.detail).toMatch(/could not be entered/);
       expect((await run([link, []])).exitCode).toBe(125);
-      expect(view.startError()).toBe("ENOENT");
+      expect(view.startError()).toEqual({ code: "ENOENT" });
     });
     await inView(async (view, run) => {
       await run([join(folder, "script"), []]);
-      expect(view.startError()).toBe("ENOENT");
+      expect(view.startError()).toEqual({ code: "ENOENT" });
     });
     await inView(async (view, run) => {
       await run([folder, []]);
-      expect(view.startError()).toBe("EACCES");
+      expect(view.startError()).toEqual({ code: "EACCES" });
     });
   });
 

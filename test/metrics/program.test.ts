@@ -4,9 +4,10 @@ import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Deadline } from "../../src/deadline.js";
 import { metricPrefix } from "../../src/metrics/names.js";
+import { launch } from "../../src/nri/launch.js";
 import { createRuntime } from "../../src/nri/runtime.js";
 import { readCase } from "../../src/replay/case.js";
-import { startProgram } from "../support/program.js";
+import { program, startProgram } from "../support/program.js";
 import { getPage, samplesOf } from "./scrape.js";
 
 const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
@@ -105,6 +106,25 @@ describe("run --metrics-listen", () => {
     const [first] = basic.events;
     if (first === undefined) throw new Error("the case holds events");
     expect((await plugin.raw(first.method, first.payload)).dropped).toBe(false);
+  });
+});
+
+describe("launched by the runtime", () => {
+  it("serves metrics where the configuration that the runtime brings says so", async () => {
+    const runtime = await listen();
+    const path = join(folder, "10-v01-bridge");
+    const socketPath = join(folder, "metrics.sock");
+    writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@" 2>/dev/null\n`, { mode: 0o755 });
+    const identity = { name: "v01-bridge", index: "10" };
+    const { child, trunk } = await launch(path, identity);
+    closing.push(() => child.kill("SIGKILL"));
+    const config = `metrics: {listen: "unix:${socketPath}"}\nstate: memory\nlog: {output: stderr}\nconfFile: ${folder}/conf.json\n`;
+    await runtime.connect(trunk, { kind: "launched", identity, config });
+    await expect.poll(async () => (await getPage({ socketPath }, "/readyz").catch(() => undefined))?.status).toBe(200);
+    const samples = samplesOf((await getPage({ socketPath }, "/metrics")).text);
+    expect(samples.get(`${metricPrefix}registered`)).toBe(1);
+    expect(samples.has(`${metricPrefix}journal_size_bytes`)).toBe(false);
+    expect(samples.get(`${metricPrefix}reconnects_total`)).toBe(0);
   });
 });
 

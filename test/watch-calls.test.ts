@@ -1,0 +1,82 @@
+import { describe, expect, it } from "vitest";
+import { Deadline } from "../src/deadline.js";
+import { type Log, silentLog } from "../src/logger.js";
+import { decodeEvent } from "../src/nri/event-request.js";
+import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";
+import { Code, StatusError } from "../src/ttrpc/status.js";
+import { type CallWatcher, watchHandlers } from "../src/watch-calls.js";
+import { fixture } from "./record/live.js";
+
+const started = fixture("basic-hostnet")
+  .events.map(({ method, payload }) => decodeEvent(method, payload))
+  .find((event) => event?.name === "StartContainer");
+if (started?.name !== "StartContainer") throw new Error("the case starts a container");
+const event = started;
+
+function callOf(signal = new AbortController().signal): CallContext {
+  const nri = { major: 0, minor: 6, patch: 1, preRelease: false, source: "inferred" } as const;
+  const runtime = { name: "containerd", version: "v1.7.24", nri, requestTimeoutMs: 2000 };
+  const call = { method: "StateChange", payload: new Uint8Array(), timeoutNano: 0n, metadata: [] };
+  return { ...call, event: "StartContainer", deadline: Deadline.after(2000), signal, runtime };
+}
+
+function createWatcher() {
+  const told: unknown[] = [];
+  const watcher: CallWatcher = {
+    began: ({ name }) => told.push(name),
+    ended: ({ name }, _call, { response, error }) => told.push([name, response, error]),
+  };
+  return { told, watcher };
+}
+
+const inner = (over: Partial<PluginHandlers>): PluginHandlers => ({ configure: () => [], ...over });
+
+describe("handlers that are watched", () => {
+  it("answer as they do, and the watcher is told of the beginning and the answer", async () => {
+    const { told, watcher } = createWatcher();
+    const adjust = { annotations: { a: "b" } };
+    const handlers = watchHandlers(inner({ createContainer: async () => ({ adjust }) }), [watcher], silentLog);
+    expect(await handlers.createContainer?.(event, callOf())).toEqual({ adjust });
+    expect(told).toEqual(["CreateContainer", ["CreateContainer", { adjust, update: [] }, undefined]]);
+  });
+
+  it("fail as they do, and the watcher is told what the runtime is", async () => {
+    const { told, watcher } = createWatcher();
+    const failing = async () => {
+      throw new Error("nri invoke: plugin: p: no");
+    };
+    const handlers = watchHandlers(inner({ startContainer: failing }), [watcher], silentLog);
+    await expect(handlers.startContainer?.(event, callOf())).rejects.toThrow("nri invoke: plugin: p: no");
+    const error = { code: "UNKNOWN", message: "nri invoke: plugin: p: no" };
+    expect(told).toEqual(["StartContainer", ["StartContainer", { update: [] }, error]]);
+  });
+
+  it("tell once, when the answer went out without them because time ran out", async () => {
+    const { told, watcher } = createWatcher();
+    let finish = () => {};
+    const slow = () => new Promise<void>((resolve) => (finish = resolve));
+    const handlers = watchHandlers(inner({ startContainer: slow }), [watcher], silentLog);
+    const abort = new AbortController();
+    const running = handlers.startContainer?.(event, callOf(abort.signal));
+    abort.abort(new StatusError(Code.DeadlineExceeded, "not done in time"));
+    finish();
+    await running;
+    const error = { code: "DEADLINE_EXCEEDED", message: "not done in time" };
+    expect(told).toEqual(["StartContainer", ["StartContainer", { update: [] }, error]]);
+  });
+
+  it("do not mind a watcher that throws", async () => {
+    const lines: object[] = [];
+    const log: Log = { ...silentLog, error: (fields) => void lines.push(fields) };
+    const fail = () => {
+      throw new Error("the watcher's own fault");
+    };
+    const watcher: CallWatcher = { configured: fail, synchronizing: fail, began: fail, ended: fail };
+    const { told, watcher: other } = createWatcher();
+    const handlers = watchHandlers(inner({}), [watcher, other], log);
+    await handlers.startContainer?.(event, callOf());
+    expect(await handlers.synchronize?.([], [], callOf())).toEqual([]);
+    expect(told).toHaveLength(2);
+    expect(lines).toHaveLength(3);
+  });
+});

@@ -1,33 +1,24 @@
 // Builds the one file that a node runs: dist/nri-v01-bridge.mjs, which needs nothing beside it but Node. With koffi.node
-// beside it, for this machine's architecture and C library, it starts plugins faster.
-import { chmodSync, readFileSync } from "node:fs";
-import { build } from "esbuild";
+// beside it, for this machine's architecture and C library, it starts plugins faster. dist/THIRD_PARTY_LICENSES.txt says
+// whose code is in them.
+import { chmodSync, writeFileSync } from "node:fs";
+import { bundle } from "./bundle.mjs";
 import { placeKoffi } from "./koffi-native.mjs";
+import { bundledPackages, formatLicenses } from "./third-party.mjs";
 
-const root = new URL("..", import.meta.url);
-const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8"));
-const outfile = new URL("dist/nri-v01-bridge.mjs", root).pathname;
+const dist = new URL("../dist/", import.meta.url);
+const outfile = new URL("nri-v01-bridge.mjs", dist).pathname;
 
-await build({
-  entryPoints: [new URL("src/main.ts", root).pathname],
+const metafile = await bundle({
   outfile,
-  bundle: true,
-  platform: "node",
-  target: "node20.19",
   format: "esm",
-  // Names stay, for stacks; white space goes: reading the file is most of the start.
-  minifySyntax: true,
-  minifyWhitespace: true,
-  legalComments: "eof",
-  define: { BRIDGE_VERSION: JSON.stringify(version) },
-  banner: {
-    // pino and protobufjs are CommonJS and call require.
-    js: '#!/usr/bin/env node\nimport{createRequire as nodeRequire}from"node:module";const require=nodeRequire(import.meta.url);',
-  },
-  logLevel: "warning",
+  // pino and prom-client are CommonJS and call require.
+  banner:
+    '#!/usr/bin/env node\nimport{createRequire as nodeRequire}from"node:module";const require=nodeRequire(import.meta.url);',
 });
 chmodSync(outfile, 0o755);
-if (!placeKoffi(new URL("dist/koffi.node", root))) {
+writeFileSync(new URL("THIRD_PARTY_LICENSES.txt", dist), formatLicenses(bundledPackages(metafile)));
+if (!placeKoffi(new URL("koffi.node", dist))) {
   console.error(
     "koffi is not installed for this machine: no dist/koffi.node, the bundle starts plugins in the portable way",
   );

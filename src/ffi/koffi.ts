@@ -1,6 +1,9 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { isSea } from "node:sea";
 import { fileURLToPath } from "node:url";
+
+import { loadEmbedded } from "./embedded.js";
 
 /** A function of a C library. What goes in and comes out is as its declaration says; only `libc.ts` calls one. */
 export type NativeFunction = (...args: readonly unknown[]) => unknown;
@@ -29,18 +32,24 @@ export interface LoadedKoffi {
 }
 
 /**
- * Loads koffi: its native file beside the bundle, or the optional dependency of the npm package. The native file is the
- * whole library; the package's JavaScript only finds it.
+ * Loads koffi: the native file that the single executable carries, the one beside the bundle, or the optional dependency of
+ * the npm package. The native file is the whole library; the package's JavaScript only finds it.
  *
  * @throws Error when there is none, or none for this machine
  */
 export function loadKoffi(base: string = import.meta.url): LoadedKoffi {
   const require = createRequire(base);
+  if (isSea())
+    return { koffi: asKoffi(loadEmbedded("koffi.node", require), "koffi.node"), artefact: "embedded koffi.node" };
   const beside = fileURLToPath(new URL("./koffi.node", base));
   const artefact = existsSync(beside) ? beside : "koffi";
-  const loaded: unknown = require(artefact);
-  if (!isKoffi(loaded)) throw new Error(`${artefact} is not the koffi that we know`);
-  return { koffi: loaded, artefact: artefact === "koffi" ? require.resolve("koffi") : beside };
+  const koffi = asKoffi(require(artefact), artefact);
+  return { koffi, artefact: artefact === "koffi" ? require.resolve("koffi") : beside };
+}
+
+function asKoffi(loaded: unknown, from: string): Koffi {
+  if (!isKoffi(loaded)) throw new Error(`${from} is not the koffi that we know`);
+  return loaded;
 }
 
 function isKoffi(value: unknown): value is Koffi {

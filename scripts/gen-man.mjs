@@ -1,0 +1,98 @@
+// Writes docs/man/nri-v01-bridge.1, the man page, from the command line itself.
+// With --check it writes nothing and fails when the page is not up to date.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { build } from "esbuild";
+import { version } from "./bundle.mjs";
+
+const root = new URL("..", import.meta.url);
+const page = new URL("docs/man/nri-v01-bridge.1", root);
+const compiled = new URL("dist/gen/describe.mjs", root);
+await build({
+  stdin: {
+    contents:
+      'export { createProgram } from "./src/cli/program.js"; export { describeProgram } from "./src/cli/describe.js";',
+    resolveDir: root.pathname,
+  },
+  outfile: compiled.pathname,
+  bundle: true,
+  platform: "node",
+  format: "esm",
+  banner: { js: 'import{createRequire as r}from"node:module";const require=r(import.meta.url);' },
+  logLevel: "warning",
+});
+const { createProgram, describeProgram } = await import(compiled.href);
+const silent = { args: [], fileName: "", environment: {}, stdout: () => {}, stderr: () => {} };
+const { name, description, options, verbs } = describeProgram(createProgram(silent, () => {}));
+
+/** Text as roff reads it, in lines of 78: what begins a line with a dot or a quote would be a request. */
+const text = (plain) =>
+  plain
+    .replaceAll("\\", "\\e")
+    .replaceAll("-", "\\-")
+    .replace(/`([^`]*)`/g, "\\fB$1\\fR")
+    .replace(/(.{1,78})(?: |$)/g, "$1\n")
+    .trimEnd()
+    .replace(/^([.'])/gm, "\\&$1");
+const optionLines = ({ flags, description: what }) => [".TP", `.B ${text(flags)}`, text(what)];
+
+// What the verbs that run plugins have in common is listed once, for run.
+const ofRun = new Set(verbs.find((verb) => verb.name === "run").options.map(({ flags }) => flags));
+const verbLines = (verb) => {
+  const own = verb.name === "run" ? verb.options : verb.options.filter(({ flags }) => !ofRun.has(flags));
+  const shared = own.length < verb.options.length;
+  return [
+    `.SS ${text(`${verb.name} ${verb.usage}`)}`,
+    text(`${verb.description[0].toUpperCase()}${verb.description.slice(1)}.`),
+    ...(shared ? ["It takes the settings of", ".B run", "too."] : []),
+    ...own.flatMap(optionLines),
+  ];
+};
+
+const lines = [
+  '.\\" Made by scripts/gen-man.mjs from the command line; do not edit.',
+  `.TH NRI\\-V01\\-BRIDGE 1 "" "${name} ${version}" "User Commands"`,
+  ".SH NAME",
+  "nri\\-v01\\-bridge \\- run NRI v0.1 plugins under containerd 1.7, 2.x and CRI\\-O",
+  ".SH SYNOPSIS",
+  ".B nri\\-v01\\-bridge",
+  "[\\fIcommand\\fR] [\\fIoptions\\fR]",
+  ".SH DESCRIPTION",
+  text(description),
+  ...options.flatMap(optionLines),
+  ".SH COMMANDS",
+  ...verbs.flatMap(verbLines),
+  ".SH EXIT STATUS",
+  ...[
+    ["0", "done"],
+    ["1", "the thing looked at has faults"],
+    ["2", "usage or configuration"],
+    ["3", "the runtime cannot be reached (--once)"],
+    ["4", "the runtime refused the registration"],
+    ["5", "the connection was lost (launched by the runtime, or --once)"],
+    ["70", "a fault of the bridge's own"],
+  ].flatMap(([code, what]) => [".TP", `.B ${code}`, text(what)]),
+  ".SH ENVIRONMENT",
+  ...[
+    ["NRI_PLUGIN_NAME, NRI_PLUGIN_IDX, NRI_PLUGIN_SOCKET", "set by a runtime that launches the bridge"],
+    ["NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID", "set by systemd for Type=notify and WatchdogSec="],
+  ].flatMap(([variable, what]) => [".TP", `.B ${text(variable)}`, text(what)]),
+  ".SH FILES",
+  ...[
+    ["/etc/nri/conf.json", "lists the v0.1 plugins, as it did for containerd 1.6"],
+    ["/opt/nri/bin", "the v0.1 plugins"],
+    ["/var/run/nri/nri.sock", "the runtime's NRI socket"],
+    ["/var/lib/nri-v01-bridge", "the journal of creates that await their delete"],
+    ["/etc/nri/conf.d/10-v01-bridge.conf", "the bridge's configuration where the runtime launches it"],
+  ].flatMap(([file, what]) => [".TP", `.I ${text(file)}`, text(what)]),
+  ".SH SEE ALSO",
+  "README.md, MIGRATION.md and RESULTS.md of the package; containerd(8), crictl(1)",
+];
+const roff = `${lines.join("\n")}\n`;
+
+if (!process.argv.includes("--check")) {
+  mkdirSync(new URL(".", page), { recursive: true });
+  writeFileSync(page, roff);
+} else if (readFileSync(page, "utf8") !== roff) {
+  console.error("docs/man/nri-v01-bridge.1 is not up to date: npm run gen");
+  process.exit(1);
+}

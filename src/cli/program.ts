@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { BridgeError, errorText } from "../errors.js";
 import { nearestName } from "../nearest.js";
 import { version } from "../version.js";
+import { addCompletionCommand } from "./completion.js";
 import { addConformanceCommand } from "./conformance.js";
 import { addDoctorCommand } from "./doctor.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
@@ -46,7 +47,8 @@ export async function runCommandLine(io: CliIo): Promise<ExitCode> {
   }
 }
 
-function createProgram(io: CliIo, done: Done): Command {
+/** The command line; the man page is made from it. */
+export function createProgram(io: CliIo, done: Done): Command {
   const program = new Command("nri-v01-bridge")
     .description(
       "Runs NRI v0.1 plugins under containerd 1.7, 2.x and CRI-O, which speak NRI v2 only. Without a command: run.",
@@ -66,6 +68,7 @@ function createProgram(io: CliIo, done: Done): Command {
   addReplayCommand(program, io, done);
   addConformanceCommand(program, io, done);
   addDoctorCommand(program, io, done);
+  addCompletionCommand(program, io);
   addVersionCommand(program, io);
   return program;
 }

@@ -89,7 +89,8 @@ function readEvents(file: string): RecordedEvent[] {
     .map((line, at) => parseEvent(line, at + 1, `${file}:${at + 1}`));
 }
 
-function parseEvent(line: string, index: number, where: string): RecordedEvent {
+/** Reads one line of events.jsonl. @throws BridgeError USAGE that names the place */
+export function parseEvent(line: string, index: number, where: string): RecordedEvent {
   const event = parseJson(line, eventSchema, where);
   return {
     index,

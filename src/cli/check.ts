@@ -1,0 +1,96 @@
+import { readFileSync } from "node:fs";
+import type { Command } from "commander";
+import { pluginSettings } from "../config/merge.js";
+import { collectFacts } from "../doctor/collect.js";
+import type { Facts, PluginFacts } from "../doctor/facts.js";
+import { countFindings, type Finding } from "../doctor/finding.js";
+import { findInConfiguration } from "../doctor/findings.js";
+import { listSettings, type Setting } from "../doctor/settings.js";
+import { BridgeError } from "../errors.js";
+import { addConfigFlags, configLayers } from "./config-flags.js";
+import { type CliIo, exitCodes } from "./io.js";
+import type { Done } from "./program.js";
+
+export function addCheckCommand(program: Command, io: CliIo, done: Done): void {
+  const command = program
+    .command("check")
+    .description("show the merged configuration and each plugin of conf.json, resolved as it would run; runs nothing")
+    .option("--json", "as one JSON object")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 as it should be; 1 plugins or conf.json have faults; 2 the configuration is wrong.",
+    );
+  addConfigFlags(command).action(async (options: Record<string, unknown>) => {
+    const { flags } = configLayers({ ...options, config: undefined });
+    const configFile = typeof options.config === "string" ? options.config : undefined;
+    const facts = await collectFacts({ root: "/", flags, configFile, path: io.environment.PATH });
+    const { bridge, conf } = facts;
+    if (bridge.faults.length > 0) {
+      const faults = bridge.faults.map(({ where, text }) => `${where}: ${text}`);
+      throw new BridgeError("CONFIG", faults.join("\n"));
+    }
+    const findings = findInConfiguration(facts).filter(({ severity }) => severity !== "info");
+    const source =
+      bridge.file === undefined ? undefined : { file: bridge.file, text: readFileSync(bridge.file, "utf8") };
+    const settings = listSettings(bridge.config, flags, source);
+    const plugins = facts.plugins.map((plugin) => describePlugin(plugin, facts, findings));
+    if (options.json === true) {
+      const about = { version: 1, configuration: bridge.file ?? null, conf: conf.path, settings, plugins, findings };
+      io.stdout(`${JSON.stringify(about)}\n`);
+    } else io.stdout(format(facts, settings, plugins, findings));
+    const { error, warning } = countFindings(findings);
+    done(error + warning > 0 ? exitCodes.faults : exitCodes.done);
+  });
+}
+
+type PluginLine = ReturnType<typeof describePlugin>;
+
+/** A plugin as it would run; its `faults` are the ids of its findings. */
+function describePlugin({ index, type, lookup, cgroup }: PluginFacts, { bridge }: Facts, findings: readonly Finding[]) {
+  const { environment, ...settings } = pluginSettings(bridge.config, type);
+  const path = lookup.ok ? lookup.path : null;
+  const own = findings.filter(({ where }) => where === path || where.endsWith(`#/plugins/${index}`));
+  return {
+    index,
+    type,
+    path,
+    shadowed: lookup.ok ? lookup.shadowed : [],
+    ...settings,
+    cgroup,
+    environment: { pass: environment.pass, set: Object.keys(environment.set) },
+    faults: own.map(({ id }) => id),
+  };
+}
+
+function format(
+  { bridge, conf }: Facts,
+  settings: readonly Setting[],
+  plugins: readonly PluginLine[],
+  findings: readonly Finding[],
+): string {
+  const width = Math.max(...settings.map(({ key }) => key.length));
+  const lines = [
+    `configuration: ${bridge.file ?? "no file"}`,
+    ...settings.map(
+      ({ key, value, from, where }) => `  ${key.padEnd(width)}  ${JSON.stringify(value)}  (${where ?? from})`,
+    ),
+    "",
+    `plugins of ${conf.path}: ${plugins.length === 0 ? "none" : plugins.length}`,
+    ...plugins.flatMap(formatPlugin),
+  ];
+  for (const { severity, id, what, where, fix } of findings) {
+    lines.push("", `${severity}  ${id}${where === "" ? "" : `  ${where}`}`, `  ${what}`, `  fix  ${fix}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function formatPlugin({ index, type, path, shadowed, faults, ...settings }: PluginLine): readonly string[] {
+  const shown = Object.entries(settings).map(([key, value]) => {
+    return `${key} ${typeof value === "object" ? JSON.stringify(value) : String(value)}`;
+  });
+  return [
+    `  ${index + 1}  ${type}  ${path ?? "not found"}${faults.length === 0 ? "" : `  ${faults.join(", ")}`}`,
+    ...(shadowed.length === 0 ? [] : [`     before ${shadowed.join(", ")}`]),
+    `     ${shown.join(", ")}`,
+  ];
+}

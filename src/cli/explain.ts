@@ -1,0 +1,74 @@
+import { existsSync, readFileSync } from "node:fs";
+import type { Command } from "commander";
+import { mergeConfig } from "../config/merge.js";
+import type { PartialConfig } from "../config/schema.js";
+import { BridgeError, errorText } from "../errors.js";
+import { describeEvent, formatEvent } from "../explain/describe.js";
+import { type Given, readGiven } from "../explain/given.js";
+import { readLive } from "../explain/live.js";
+import { explain, withoutFailures } from "../explain/play.js";
+import { addConfigFlags, configLayers } from "./config-flags.js";
+import { type CliIo, exitCodes } from "./io.js";
+import type { Done } from "./program.js";
+
+export function addExplainCommand(program: Command, io: CliIo, done: Done): void {
+  const command = program
+    .command("explain")
+    .description(
+      "show the exact request of each plugin for an event, and where each part of it comes from; runs nothing",
+    )
+    .option("--json", "one JSON line for each event");
+  addEventSource(command);
+  addConfigFlags(command).action(async (event: string | undefined, options: Record<string, unknown>) => {
+    const { flags, file } = configLayers(options);
+    const given = eventSource(event, options);
+    const config = mergeConfig(flags, file ?? {});
+    const explained = await explain({
+      given,
+      flags: withoutFailures({ ...flags, permissions: config.permissions }),
+      file: file === undefined ? undefined : withoutFailures(file),
+      conf: confFor(given, flags, config.confFile),
+      environment: io.environment,
+    });
+    if (explained.length === 0)
+      throw new BridgeError("USAGE", "no v0.1 plugin is ever run for such a call of the runtime");
+    for (const one of explained) {
+      const about = describeEvent(one, given, config, confName(given, flags, config.confFile));
+      io.stdout(options.json === true ? `${JSON.stringify(about)}\n` : `${formatEvent(about)}\n`);
+    }
+    done(exitCodes.done);
+  });
+}
+
+/** The argument and options that name an event: of a recording, or of what runs here. */
+export function addEventSource(command: Command): Command {
+  return command
+    .argument("[event]", "an event as record writes it, a file of events, or a case folder; with :N its N-th event")
+    .option("--pod <id>", "the create and delete of a pod that runs here, from its bundle")
+    .option("--container <id>", "the same for a container");
+}
+
+/** @throws BridgeError USAGE when not exactly one is named, or it cannot be read */
+export function eventSource(event: string | undefined, options: Readonly<Record<string, unknown>>): Given {
+  const { pod, container } = options;
+  const sources = [event, pod, container].filter((source) => typeof source === "string");
+  if (sources.length !== 1) throw new BridgeError("USAGE", "give one of EVENT, --pod ID and --container ID");
+  if (typeof pod === "string") return readLive("pod", pod);
+  if (typeof container === "string") return readLive("container", container);
+  return readGiven(event ?? "");
+}
+
+/** A case has a conf.json of its own; everything else runs with the node's, or that of --conf. */
+export function confFor({ played }: Given, flags: PartialConfig, confFile: string): Uint8Array | undefined {
+  if (flags.confFile === undefined && played.confs.length > 0) return undefined;
+  if (flags.confFile === undefined && !existsSync(confFile)) return undefined;
+  try {
+    return readFileSync(confFile);
+  } catch (error) {
+    throw new BridgeError("USAGE", `conf.json: ${errorText(error)}`);
+  }
+}
+
+function confName({ played }: Given, flags: PartialConfig, confFile: string): string {
+  return flags.confFile === undefined && played.confs.length > 0 ? `conf.json of ${played.name}` : confFile;
+}

@@ -1,0 +1,105 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { runProgram } from "../support/program.js";
+
+let folder: string;
+let config: string;
+let conf: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "bridge-check-"));
+  config = join(folder, "bridge.yaml");
+  conf = join(folder, "conf.json");
+  mkdirSync(join(folder, "bin"));
+  writeFileSync(join(folder, "bin/one"), "#!/bin/sh\n", { mode: 0o755 });
+  writeFileSync(conf, '{"version": "0.1", "plugins": [{"type": "one"}, {"type": "two"}]}');
+  writeFileSync(
+    config,
+    `confFile: ${conf}\npluginDirs: [${folder}/bin]\nreplyMarginMs: 300\nenvironment: {set: {TOKEN: s3cret}}\nplugins:\n  one: {phase: create, timeoutMs: 250}\n`,
+  );
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("check --json", () => {
+  it("tells of each key its value and where it came from", async () => {
+    const { stdout } = await runProgram(["check", "--json", "--config", config, "--idx", "42"]);
+    const { settings, configuration, conf: file } = JSON.parse(stdout);
+    const setting = (key: string) => settings.find((candidate: { key: string }) => candidate.key === key);
+    expect([configuration, file]).toEqual([config, conf]);
+    expect(setting("pluginIdx")).toEqual({ key: "pluginIdx", value: "42", from: "flag", where: null });
+    expect(setting("replyMarginMs")).toEqual({
+      key: "replyMarginMs",
+      value: 300,
+      from: "file",
+      where: `${config}:3`,
+    });
+    expect(setting("onFailure.create")).toMatchObject({ value: "fail", from: "default" });
+    expect(setting("environment.set")).toMatchObject({ value: { TOKEN: "(set)" }, from: "file" });
+    expect(stdout).not.toContain("s3cret");
+  });
+
+  it("resolves each plugin as it would run, and ends with 1 where one cannot", async () => {
+    const { code, stdout } = await runProgram(["check", "--json", "--config", config]);
+    const { plugins, findings } = JSON.parse(stdout);
+    expect(plugins).toMatchObject([
+      {
+        index: 0,
+        type: "one",
+        path: `${folder}/bin/one`,
+        phase: "create",
+        cgroup: "capture",
+        timeoutMs: 250,
+        faults: [],
+      },
+      {
+        index: 1,
+        type: "two",
+        path: null,
+        phase: "start",
+        cgroup: "host",
+        timeoutMs: null,
+        faults: ["plugin-not-found"],
+      },
+    ]);
+    expect(findings.map(({ id }: { id: string }) => id)).toEqual(["plugin-not-found"]);
+    expect(code).toBe(1);
+  });
+});
+
+describe("check", () => {
+  it("ends with 0 when all is as it should be", async () => {
+    writeFileSync(conf, '{"version": "0.1", "plugins": [{"type": "one"}]}');
+    const { code, stdout } = await runProgram(["check", "--config", config]);
+    expect(stdout).toContain(`  1  one  ${folder}/bin/one\n     phase create, `);
+    expect(stdout).toMatch(new RegExp(`replyMarginMs +300  \\(${config}:3\\)`));
+    expect(stdout).toMatch(/sandboxes +"auto" {2}\(default\)/);
+    expect(code).toBe(0);
+  });
+
+  it("ends with 2 when the configuration is wrong, with file, line and column", async () => {
+    writeFileSync(config, "timeoutMs: soon\nphase: late\n");
+    const { code, stderr } = await runProgram(["check", "--config", config]);
+    expect(stderr).toContain(`${config}:1:12: "timeoutMs" is "soon", expected a number`);
+    expect(stderr).toContain(`${config}:2:8: "phase" is "late"`);
+    expect(code).toBe(2);
+  });
+
+  it.each([
+    ["conf.json is broken", '{"plugins": [', "conf-fault"],
+    ["conf.json holds a null", '{"plugins": [null]}', "conf-null-entry"],
+  ])("ends with 1 when %s", async (_, text, id) => {
+    writeFileSync(conf, text);
+    const { code, stdout } = await runProgram(["check", "--config", config]);
+    expect(stdout).toContain(`error  ${id}  ${conf}`);
+    expect(code).toBe(1);
+  });
+
+  it("helps, and refuses a file that is not there", async () => {
+    expect((await runProgram(["check", "--help"])).stdout).toContain("Usage: nri-v01-bridge check");
+    const { code, stderr } = await runProgram(["check", "--config", "/nonexistent.yaml"]);
+    expect(stderr).toContain("/nonexistent.yaml");
+    expect(code).toBe(2);
+  });
+});

@@ -1,0 +1,89 @@
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type FakeNode, healthyNode } from "../doctor/fake-node.js";
+import { runProgram } from "../support/program.js";
+
+let node: FakeNode;
+beforeEach(async () => {
+  node = await healthyNode();
+});
+afterEach(() => node.close());
+
+/** Findings about this machine, which is none of the node's. */
+const ours = new Set(["not-root", "node-too-old", "state-disk-full", "state-disk-low"]);
+const doctor = (...args: string[]) => runProgram(["doctor", "--root", node.root, ...args]);
+
+describe("doctor", () => {
+  it("ends with 0 where nothing is wrong", async () => {
+    const { code, stdout } = await doctor();
+    expect(stdout).toContain("containerd 1.7.24, NRI 0.6.1; cgroup v1; /etc/nri/conf.json: labels\n");
+    if (process.geteuid?.() !== 0) return;
+    expect(stdout).toContain("0 errors, 0 warnings, 0 notes\n");
+    expect(code).toBe(0);
+  });
+
+  it("ends with 1 over a warning and with 2 over an error, and names the command that mends it", async () => {
+    node.write("/usr/bin/labels", "#!/bin/sh\n", 0o755);
+    expect((await doctor()).code).toBe(1);
+    node.chmod("/opt/nri/bin/labels", 0o777);
+    const { code, stdout } = await doctor();
+    expect(code).toBe(2);
+    expect(stdout).toContain("error  plugin-writable  /opt/nri/bin/labels\n");
+    expect(stdout).toContain("  fix  chown root /opt/nri/bin/labels && chmod go-w /opt/nri/bin/labels");
+    expect(stdout.indexOf("plugin-writable")).toBeLessThan(stdout.indexOf("plugin-shadowed"));
+  });
+
+  it("prints one JSON object for machines", async () => {
+    node.write("/etc/containerd/config.toml", "version = 2\n");
+    const { code, stdout } = await doctor("--json");
+    const { version, node: about, findings } = JSON.parse(stdout);
+    expect(version).toBe(1);
+    expect(about).toMatchObject({
+      runtime: { name: "containerd", version: "1.7.24", nri: "0.6.1", dialect: "state-change", nriEnabled: false },
+      cgroup: "v1",
+      conf: { path: "/etc/nri/conf.json", plugins: ["labels"] },
+    });
+    expect(findings.filter(({ id }: { id: string }) => !ours.has(id))).toEqual([
+      {
+        id: "nri-disabled",
+        severity: "error",
+        what: expect.any(String),
+        why: expect.any(String),
+        fix: expect.stringContaining("disable = false"),
+        where: "/etc/containerd/config.toml",
+      },
+    ]);
+    expect(code).toBe(2);
+  });
+
+  it("says with --migrate what an upgrade changes for a plugin", async () => {
+    node.program("/usr/bin/containerd", "containerd github.com/containerd/containerd 1.6.20 0123abc");
+    const { stdout } = await doctor("--migrate");
+    expect(stdout).toContain("info  migrate-time-limit  /etc/nri/conf.json#/plugins/0");
+    expect(stdout).not.toContain("runtime-too-old");
+  });
+
+  it("takes a faulty file of --config for a finding", async () => {
+    node.write("/bridge.yaml", "confFle: /x\n");
+    const { code, stdout } = await doctor("--config", join(node.root, "bridge.yaml"));
+    expect(code).toBe(2);
+    expect(stdout).toContain(`error  bridge-config-fault  ${node.root}/bridge.yaml:1:1`);
+  });
+
+  it.each([
+    ["a root that is not there", ["--root", "/nonexistent"], "--root: there is no /nonexistent"],
+    ["an argument", ["more"], "too many arguments"],
+    ["a wrong flag", ["--idx", "1"], '"pluginIdx" is "1", expected two digits'],
+  ])("refuses %s with exit code 2", async (_, args, message) => {
+    const { code, stderr } = await runProgram(["doctor", ...args]);
+    expect(stderr).toContain(message);
+    expect(code).toBe(2);
+  });
+
+  it("helps", async () => {
+    const { code, stdout } = await runProgram(["doctor", "--help"]);
+    expect(code).toBe(0);
+    expect(stdout).toContain("--migrate");
+    expect(stdout).toContain("Exit codes: 0 nothing worse than notes; 1 warnings; 2 errors.");
+  });
+});

@@ -1,0 +1,119 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { runProgram } from "../support/program.js";
+
+const chained = resolve(import.meta.dirname, "../../fixtures/cases/chained");
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "bridge-exec-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A plugin that keeps its request and prints this. */
+function plugin(name: string, body: string): void {
+  const text = `#!/bin/sh\ncat >> '${folder}/requests'; echo >> '${folder}/requests'\necho "a line of $0" >&2\n${body}\n`;
+  writeFileSync(join(folder, name), text, { mode: 0o755 });
+}
+
+const exec = (...args: string[]) => runProgram(["exec", "--bin-dir", folder, ...args]);
+const requests = () =>
+  readFileSync(join(folder, "requests"), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+describe("exec", () => {
+  it("runs one plugin once on the event's request, and shows everything of it", async () => {
+    plugin("recorder3", `echo '{"plugin":"recorder3","version":"0.1","metadata":{"k":"v"}}'`);
+    const { code, stdout } = await exec("recorder3", `${chained}:1`);
+    expect(stdout).toContain(`recorder3 create (RunPodSandbox), ${folder}/recorder3\n`);
+    expect(stdout).toContain(`  stderr   a line of `);
+    expect(stdout).toContain(`  stdout   {"plugin":"recorder3","version":"0.1","metadata":{"k":"v"}}\n`);
+    expect(stdout).toMatch(/ {2}exit {5}0 after \d/);
+    expect(stdout).toContain(`  result   {"plugin":"recorder3","version":"0.1","error":"","metadata":{"k":"v"}}\n`);
+    expect(stdout).toContain("  answer   OK\n");
+    expect(code).toBe(0);
+    // Its own conf, and no other plugin was run or awaited.
+    expect(requests()).toEqual([
+      expect.objectContaining({ state: "create", conf: { third: [1, 2, { z: null, a: true }] } }),
+    ]);
+    expect(requests()[0]).not.toHaveProperty("results");
+  });
+
+  it("ends with 1 when the plugin fails, with the error as the bridge would answer it", async () => {
+    plugin("recorder", `echo '{"plugin":"recorder","version":"0.1","error":"no"}'; exit 3`);
+    const { code, stdout } = await exec("recorder", `${chained}:1`);
+    expect(stdout).toContain("  exit     3 after");
+    expect(stdout).toContain("  answer   UNKNOWN: nri invoke: plugin: recorder: no\n");
+    expect(code).toBe(1);
+  });
+
+  it("shows what is wrong with output that is no result", async () => {
+    plugin("recorder", "echo hello");
+    const { code, stdout } = await exec("recorder", `${chained}:1`);
+    expect(stdout).toContain("  result   none\n");
+    expect(stdout).toContain("failed to unmarshal plugin output: invalid character 'h' looking for beginning of value");
+    expect(code).toBe(1);
+  });
+
+  it("prints the documented lines with --json", async () => {
+    plugin("recorder", "echo '{}'");
+    const { stdout } = await exec("recorder", `${chained}:1`, "--json");
+    const [run, answer] = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(run).toMatchObject({
+      type: "run",
+      plugin: "recorder",
+      outcome: "ok",
+      exitCode: 0,
+      stderr: [expect.any(String)],
+    });
+    expect(answer).toMatchObject({ type: "answer", event: "RunPodSandbox", error: null });
+  });
+
+  it("asks which event when there are several, and takes --for", async () => {
+    plugin("recorder", "echo '{}'");
+    const several = await exec("recorder", chained);
+    expect(several.stderr).toMatch(
+      /is run for several of these events: give one of :1 \(RunPodSandbox\), :\d+ \(StartContainer\)/,
+    );
+    expect(several.code).toBe(2);
+    const none = await exec("recorder", `${chained}:1`, "--for", "delete");
+    expect(none.stderr).toContain("recorder is not run for a delete of this event");
+    expect(none.code).toBe(2);
+  });
+
+  it("runs a delete after its create was taken for done, without running the create", async () => {
+    plugin("recorder", "echo '{}'");
+    const { code } = await exec("recorder", `${chained}:6`);
+    expect(code).toBe(0);
+    expect(requests().map(({ state }) => state)).toEqual(["delete"]);
+  });
+
+  it("gives a plugin that conf.json does not list no conf, and says so", async () => {
+    plugin("mine", "echo '{}'");
+    const { code, stderr } = await exec("mine", `${chained}:1`);
+    expect(stderr).toContain("the conf.json of chained does not list mine: it is given no conf");
+    expect(code).toBe(0);
+    expect(requests()[0]).not.toHaveProperty("conf");
+  });
+
+  it("ends with 1 for a plugin that cannot be run", async () => {
+    const { code, stdout } = await exec("missing", `${chained}:1`);
+    expect(stdout).toContain('exec: "missing": executable file not found in $PATH');
+    expect(stdout).toContain("  exit     not run after");
+    expect(code).toBe(1);
+  });
+
+  it("helps, and refuses to do without an event", async () => {
+    expect((await exec("--help")).stdout).toContain("Usage: nri-v01-bridge exec [options] <type> [event]");
+    const { code, stderr } = await exec("recorder");
+    expect(stderr).toContain("give one of EVENT, --pod ID and --container ID");
+    expect(code).toBe(2);
+  });
+});

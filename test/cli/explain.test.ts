@@ -1,0 +1,257 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { runProgram } from "../support/program.js";
+
+const cases = resolve(import.meta.dirname, "../../fixtures/cases");
+const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
+const basic = join(cases, "basic-hostnet");
+
+let folder: string;
+const running: ChildProcess[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "bridge-explain-"));
+});
+afterEach(() => {
+  for (const child of running.splice(0)) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function explain(...args: string[]) {
+  const { code, stdout, stderr } = await runProgram([
+    "explain",
+    "--json",
+    "--bin-dir",
+    plugins,
+    "--permissions",
+    "trust",
+    ...args,
+  ]);
+  const lines = stdout
+    .trimEnd()
+    .split("\n")
+    .filter((line) => line !== "");
+  return { code, stderr, events: lines.map((line) => JSON.parse(line)) };
+}
+
+/** A line of a case's events.jsonl. */
+function lineOf(name: string, index: number): string {
+  return readFileSync(join(cases, name, "events.jsonl"), "utf8").split("\n")[index - 1] ?? "";
+}
+
+describe("explain of a case", () => {
+  it("shows the requests that containerd 1.6 sent, with the ids and pids of the events", async () => {
+    const { events } = await explain(basic);
+    const requests = events.flatMap((event) =>
+      event.plugins.map((plugin: { request: string }) => JSON.parse(plugin.request)),
+    );
+    const expected = readdirSync(join(basic, "expected/runs"))
+      .filter((name) => name.endsWith(".request.json"))
+      .sort()
+      .map((name) => JSON.parse(readFileSync(join(basic, "expected/runs", name), "utf8")));
+    expect(requests.map(({ state }) => state)).toEqual(expected.map(({ state }) => state));
+    expect(requests.map(({ conf, version, spec }) => ({ conf, version, resources: spec.resources }))).toEqual(
+      expected.map(({ conf, version, spec }) => ({ conf, version, resources: spec.resources })),
+    );
+  });
+
+  it("shows one event, its plugins to the end of the chain, policy, cgroup and sources", async () => {
+    const { code, events } = await explain(`${cases}/chained:1`);
+    expect(code).toBe(0);
+    expect(events).toMatchObject([
+      {
+        type: "explain",
+        index: 1,
+        event: "RunPodSandbox",
+        pod: "default/pod25",
+        container: null,
+        bundle: `${cases}/chained/bundles/pod.json`,
+        plugins: [
+          {
+            plugin: "recorder",
+            path: `${plugins}/recorder`,
+            outcome: "would run",
+            policy: { onFailure: "fail", phase: "start" },
+          },
+          { plugin: "recorder2", outcome: "not-found" },
+          { plugin: "recorder3", outcome: "not-found" },
+        ],
+      },
+    ]);
+    const [first, second] = events[0].plugins;
+    expect(first.cgroup).toMatchObject({ view: "host", directory: first.cgroup.path, problem: null });
+    expect(first.sources).toMatchObject({
+      conf: "conf.json of chained",
+      pid: "the event",
+      spec: `${cases}/chained/bundles/pod.json`,
+    });
+    expect(Object.keys(first.sources)).toEqual(Object.keys(JSON.parse(first.request)));
+    expect(second.sources.results).toContain("as if each had answered that all is well");
+    expect(JSON.parse(second.request).results).toEqual([{ plugin: "recorder", version: "0.1", error: "" }]);
+  });
+
+  it("says what only the bundle has, since NRI v2 lost it", async () => {
+    const [from, to] = [join(basic, "bundles/ctr.json"), join(folder, "bundles/ctr.json")];
+    const bundle = JSON.parse(readFileSync(from, "utf8"));
+    bundle.linux.resources.blockIO = { weight: 500 };
+    mkdirSync(join(folder, "bundles"));
+    writeFileSync(to, JSON.stringify(bundle));
+    for (const name of ["events.jsonl", "conf.json"]) copyFileSync(join(basic, name), join(folder, name));
+    const { events } = await explain(`${folder}:4`);
+    expect(events).toMatchObject([{ event: "StartContainer", bundle: to, lost: ["spec.resources.blockIO.weight"] }]);
+    expect(JSON.parse(events[0].plugins[0].request).spec.resources.blockIO).toEqual({ weight: 500 });
+  });
+
+  it("takes a delete's spec from what was remembered, and says so", async () => {
+    const { events } = await explain(`${basic}:6`);
+    expect(events[0]).toMatchObject({ event: "StopContainer", plugins: [{ state: "delete" }] });
+    expect(events[0].plugins[0].sources.pid).toBe("what was remembered of the create");
+  });
+
+  it("shows a policy of the configuration, which does not end what is shown", async () => {
+    const config = join(folder, "bridge.yaml");
+    writeFileSync(config, "plugins: {recorder: {onFailure: {create: ignore}, timeoutMs: 70}}\n");
+    const { events } = await explain(`${cases}/chained:1`, "--config", config, "--bin-dir", "/nonexistent");
+    expect(events[0].plugins[0].policy).toMatchObject({ onFailure: "ignore", timeoutMs: 70 });
+    expect(events[0].plugins).toHaveLength(3);
+  });
+});
+
+describe("explain of an event alone", () => {
+  it.each([
+    ["as it was recorded", (line: string) => line],
+    ["formatted", (line: string) => JSON.stringify(JSON.parse(line), null, 2)],
+  ])("shows what it leads to, %s, and what the event lacks", async (_, form) => {
+    const file = join(folder, "event.json");
+    const conf = join(folder, "conf.json");
+    writeFileSync(file, form(lineOf("basic-hostnet", 1)));
+    writeFileSync(conf, '{"version": "0.1", "plugins": [{"type": "labels"}]}');
+    const { events } = await explain(file, "--conf", conf);
+    expect(events).toMatchObject([
+      { event: "RunPodSandbox", bundle: null, plugins: [{ plugin: "labels" }], unknown: [] },
+    ]);
+    expect(events[0].lost.join()).toContain("blockIO");
+    expect(events[0].plugins[0].sources.spec).toBe("the event");
+  });
+
+  it("takes a delete without its create for one of what ran before, and says what is not known", async () => {
+    const file = join(folder, "event.json");
+    writeFileSync(file, lineOf("basic-hostnet", 6));
+    const { events } = await explain(file, "--conf", join(basic, "conf.json"));
+    expect(events).toMatchObject([{ event: "StopContainer", plugins: [{ plugin: "recorder", state: "delete" }] }]);
+    expect(events[0].unknown).toEqual([expect.stringContaining("the create of this pod or container")]);
+  });
+
+  it("uses the case that events.jsonl lies in", async () => {
+    const { events } = await explain(`${basic}/events.jsonl:1`);
+    expect(events[0].bundle).toBe(`${basic}/bundles/pod.json`);
+  });
+});
+
+describe.runIf(process.geteuid?.() === 0)("explain of what runs here", () => {
+  /** A process that looks like containerd's shim from /proc: its name, and its working directory. */
+  async function startShim(): Promise<{ pod: string; container: string }> {
+    const [pod, container] = ["p0d5a11".repeat(8), "c0ffee5".repeat(8)];
+    for (const [id, name] of [
+      [pod, "pod"],
+      [container, "ctr"],
+    ]) {
+      mkdirSync(join(folder, "k8s.io", `${id}`), { recursive: true });
+      copyFileSync(join(basic, "bundles", `${name}.json`), join(folder, "k8s.io", `${id}`, "config.json"));
+      writeFileSync(join(folder, "k8s.io", `${id}`, "init.pid"), name === "pod" ? "4242" : "4343");
+    }
+    const shim = join(folder, "containerd-shim-runc-v2");
+    symlinkSync(process.execPath, shim);
+    const child = spawn(shim, ["-e", "console.log('ready'); setInterval(() => {}, 1000)"], {
+      cwd: join(folder, "k8s.io", pod),
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    running.push(child);
+    await new Promise((ready) => child.stdout.once("data", ready));
+    return { pod, container };
+  }
+
+  it("shows create and delete of a container and of a pod from their bundles, and what it cannot know", async () => {
+    const { pod, container } = await startShim();
+    const conf = join(basic, "conf.json");
+    const ofContainer = await explain("--container", container.slice(0, 12), "--conf", conf);
+    expect(ofContainer.stderr).toBe("");
+    expect(ofContainer.events).toMatchObject([
+      { event: "StartContainer", id: container, container: "ctr", pod: "default/pod1", plugins: [{ state: "create" }] },
+      { event: "StopContainer", plugins: [{ state: "delete" }] },
+    ]);
+    const request = JSON.parse(ofContainer.events[0].plugins[0].request);
+    expect(request).toMatchObject({ pid: 4343, spec: { cgroupsPath: expect.stringContaining("/kubepods/") } });
+    expect(ofContainer.events[0].unknown[0]).toContain("the pod's own labels");
+    expect(ofContainer.events[0].bundle).toBe(join(folder, "k8s.io", container, "config.json"));
+    const ofPod = await explain("--pod", pod, "--conf", conf);
+    expect(ofPod.events).toMatchObject([{ event: "RunPodSandbox", id: pod }, { event: "StopPodSandbox" }]);
+    expect(JSON.parse(ofPod.events[0].plugins[0].request).pid).toBe(4242);
+    const wrong = await explain("--pod", container);
+    expect(wrong.stderr).toContain("is a container: give it as --container");
+    expect(wrong.code).toBe(2);
+  });
+});
+
+describe("explain, for people", () => {
+  it("prints each plugin's request and where its parts come from", async () => {
+    const { code, stdout } = await runProgram([
+      "explain",
+      `${basic}:1`,
+      "--bin-dir",
+      plugins,
+      "--permissions",
+      "trust",
+    ]);
+    expect(code).toBe(0);
+    expect(stdout).toContain("event 1: RunPodSandbox, pod default/pod1, 7bd8527eebd31\n");
+    expect(stdout).toContain(
+      `  recorder create: would run, ${plugins}/recorder\n    request  {"version":"0.1","state":"create"`,
+    );
+    expect(stdout).toContain("             labels: the event: the pod's labels\n");
+    expect(stdout).toContain(`  spec from ${basic}/bundles/pod.json\n`);
+  });
+
+  it.each([
+    ["nothing", [], "give one of EVENT, --pod ID and --container ID"],
+    ["two things", [basic, "--pod", "x"], "give one of EVENT, --pod ID and --container ID"],
+    ["a missing file", ["/nonexistent.json"], "/nonexistent.json: no such file or folder"],
+    ["an event past the end", [`${basic}:99`], "there are 9 events, 1 is the first"],
+    ["a pod that is not there", ["--pod", "fffffffffff"], "no running pod fffffffffff is in sight"],
+    ["a file that is no event", [resolve("package.json")], "package.json: method"],
+  ])("refuses %s with exit code 2", async (_, args, message) => {
+    const { code, stderr } = await runProgram(["explain", ...args]);
+    expect(stderr).toContain(message);
+    expect(stderr).not.toMatch(/\n\s+at /);
+    expect(code).toBe(2);
+  });
+
+  it("refuses a payload that is no request, and a call that is no event", async () => {
+    const file = join(folder, "event.json");
+    writeFileSync(file, '{"method": "StopContainer", "timeoutNano": "1", "payloadBase64": "/////w=="}');
+    const broken = await runProgram(["explain", file]);
+    expect(broken.stderr).toContain("payload is no");
+    expect(broken.code).toBe(2);
+    writeFileSync(file, '{"method": "Configure", "timeoutNano": "2000000000", "payloadBase64": ""}');
+    const none = await runProgram(["explain", file]);
+    expect(none.stderr).toContain("no v0.1 plugin is ever run for such a call");
+    expect(none.code).toBe(2);
+  });
+
+  it("helps", async () => {
+    const { code, stdout } = await runProgram(["explain", "--help"]);
+    expect(code).toBe(0);
+    expect(stdout).toContain("Usage: nri-v01-bridge explain [options] [event]");
+  });
+});

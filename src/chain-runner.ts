@@ -1,3 +1,5 @@
+import type { CapturedChanges } from "./cgroup/diff.js";
+import type { Cgroups } from "./cgroups.js";
 import { type PluginSettings, pluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { monotonicClock } from "./deadline.js";
@@ -13,14 +15,9 @@ import { chainSummary } from "./log/chain-summary.js";
 import type { Log } from "./logger.js";
 import type { RuntimeInfo } from "./nri/handlers.js";
 import { parseVersion } from "./nri/versions.js";
+import { type CgroupStage, openStage } from "./plugin-stage.js";
 import { traceEnvironment, traceFields } from "./trace.js";
-import {
-  type AdjustmentContext,
-  answerBytes,
-  type Change,
-  mergeChanges,
-  parseAdjustment,
-} from "./translate/from-v01.js";
+import { answerBytes, type Change, type MergedChange, mergeChanges, parseAdjustment } from "./translate/from-v01.js";
 import { parseResultExtensions } from "./v01/result-extensions.js";
 
 /** One plugin run with what it was for: what the log, `replay --json` and the timeline are told. */
@@ -34,24 +31,30 @@ export interface RunReport {
 export interface ChainRunnerOptions {
   readonly config: Config;
   readonly runtime: RuntimeInfo;
-  readonly cgroupVersion: AdjustmentContext["cgroupVersion"];
+  readonly cgroups: Cgroups;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly spawner: Spawner;
   readonly breakers: Breakers;
   readonly observers: Observers;
   readonly log: Log;
   readonly onRun: ((report: RunReport) => void) | undefined;
+  readonly afterChain: () => void;
 }
 
 /** Runs chains as the configuration says: budget, policy, environment and breaker of each plugin, and the log. */
 export function createChainRunner(options: ChainRunnerOptions): RunChain {
-  const { config, runtime, environment, spawner, breakers, observers, log, onRun } = options;
+  const { config, runtime, cgroups, environment, spawner, breakers, observers, log, onRun } = options;
   const { pluginDirs, lookup, types, permissions } = config;
   const settings = remember((plugin) => pluginSettings(config, plugin));
   const environmentFor = remember((plugin) =>
     createEnvironment({ base: environment, pluginDirs, ...settings(plugin).environment }),
   );
   const path = searchPath(environment.PATH, pluginDirs);
+  const told = new Set<string>();
+  const tellOnce = (fields: object, sentence: string) => {
+    if (!told.has(sentence)) log.warn(fields, sentence);
+    told.add(sentence);
+  };
 
   return async (call) => {
     const { pod, container } = call.subject;
@@ -60,6 +63,8 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     const startedAt = monotonicClock();
     const refused = new Set<string>();
     const changes: Change[] = [];
+    const merged = () => mergeChanges(changes, { phase: call.phase, containerId: call.request.id });
+    let stage: CgroupStage | undefined;
     const context: InvokeContext = {
       spawner,
       permissions,
@@ -89,23 +94,41 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
       policyFor: (plugin) => policyOf(settings(plugin), call.request.state),
       context,
       earlierResults: call.earlierResults,
+      stageFor: async (plugin) => {
+        const opened = await openStage(call, settings(plugin), merged(), cgroups, tellOnce);
+        stage = opened !== undefined && "collect" in opened ? opened : undefined;
+        return opened;
+      },
       judge: (run) => {
-        if (call.subject.kind === "sandbox" || run.result === undefined) return null;
-        const extensions = parseResultExtensions(run.stdoutBytes);
+        const captured = call.request.state === "delete" ? undefined : stage?.collect();
+        const asked = askedChanges(call, run, captured);
+        if (asked === undefined) return null;
+        if (asked.error !== undefined) return asked.error;
         const { rename, annotate } = settings(run.plugin).results;
-        const parsed = parseAdjustment(run.result, extensions, {
-          plugin: run.plugin,
-          phase: call.phase,
-          nri: runtime.nri,
-          runtime: { name: runtime.name, version: parseVersion(runtime.version) },
-          cgroupVersion: options.cgroupVersion,
-          containerId: call.request.id,
-          rename,
-          annotate,
-          bytesLeft: answerBytes - changes.reduce((sum, { bytes }) => sum + bytes, 0),
-        });
+        const parsed = parseAdjustment(
+          asked.result,
+          asked.extensions,
+          {
+            plugin: run.plugin,
+            phase: call.phase,
+            nri: runtime.nri,
+            runtime: { name: runtime.name, version: parseVersion(runtime.version) },
+            cgroupVersion: cgroups.version,
+            containerId: call.request.id,
+            rename,
+            annotate,
+            bytesLeft: answerBytes - changes.reduce((sum, { bytes }) => sum + bytes, 0),
+          },
+          captured?.resources,
+        );
         if (!parsed.ok) return parsed.error;
-        for (const { level, text } of parsed.change.notes) log[level]({ ...fields, plugin: run.plugin }, text);
+        const warnings = (captured?.warnings ?? []).map(({ file, text }) => ({
+          level: "warn" as const,
+          text: `${file}: ${text}`,
+        }));
+        for (const { level, text } of [...parsed.change.notes, ...warnings]) {
+          log[level]({ ...fields, plugin: run.plugin, note: text }, "a result asks for what has no effect");
+        }
         changes.push(parsed.change);
         return null;
       },
@@ -115,32 +138,65 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
       },
     });
     for (const run of outcome.runs) ended(run);
-    const error = outcome.error === null ? undefined : shorten(outcome.error.text);
+    let error = outcome.error === null ? undefined : shorten(outcome.error.text);
+    const change = mergeChanges(error === undefined ? changes : [], {
+      phase: call.phase,
+      containerId: call.request.id,
+    });
+    if (change.own !== undefined) error = applyOwn(change, changes, call, cgroups);
     if (outcome.runs.length > 0) {
       const durationMs = monotonicClock() - startedAt;
       const summary = chainSummary({ ...about, runs: outcome.runs, error, durationMs });
       log.info({ ...summary, ...traceFields(call.trace) }, "chain ran");
     }
-    // Nothing is half applied: with an error nothing is sent.
-    const change = mergeChanges(error === undefined ? changes : [], {
-      phase: call.phase,
-      containerId: call.request.id,
-    });
     for (const conflict of change.conflicts) {
       log.warn({ ...fields, ...conflict }, "two plugins set one field of the container: the last one wins");
     }
+    options.afterChain();
     return { error, results: outcome.results, change };
   };
 }
 
+/** What a run's result may ask to change; undefined when nothing is to be read from it. */
+function askedChanges(call: ChainCall, { result, stdoutBytes }: InvokeOutcome, captured: CapturedChanges | undefined) {
+  if (result === undefined) return undefined;
+  const [fault] = captured?.errors ?? [];
+  if (fault !== undefined) {
+    const value = fault.value === undefined ? "" : ` ${JSON.stringify(fault.value)}`;
+    return { error: `what it wrote to ${fault.file} cannot be used:${value} ${fault.text}` };
+  }
+  // NRI v2 has no adjustments of sandboxes, and a plugin may print the same for every request: only its writes count.
+  if (call.subject.kind === "sandbox") {
+    return captured === undefined
+      ? undefined
+      : { error: undefined, result: { metadata: {} }, extensions: { problems: [] } };
+  }
+  return { error: undefined, result, extensions: parseResultExtensions(stdoutBytes) };
+}
+
+/** In phase start the changes go to the real cgroup, before the answer; gives why they cannot. */
+function applyOwn(
+  change: MergedChange,
+  changes: readonly Change[],
+  call: ChainCall,
+  cgroups: Cgroups,
+): string | undefined {
+  const { pid, spec } = call.request;
+  const fault = cgroups.apply(change.own ?? {}, { ...spec, pid });
+  if (fault === null) return undefined;
+  const plugins = changes.filter(({ own }) => own !== undefined).map(({ plugin }) => plugin);
+  return `plugin: ${plugins.join(", ")}: the changes of the cgroup ${spec.cgroupsPath} cannot be applied: ${fault}`;
+}
+
 function policyOf(settings: PluginSettings, state: string): PluginPolicy {
-  const { onFailure, limits, timeoutMs, exitStatus, killChildren, async } = settings;
+  const { onFailure, limits, timeoutMs, exitStatus, killChildren, async, startAhead } = settings;
   return {
     onFailure: state === "delete" ? onFailure.delete : state === "update" ? onFailure.update : onFailure.create,
     timeoutMs,
     exitStatus,
     killChildren,
     async,
+    startAhead,
     limits: { stdoutBytes: limits.stdoutBytes, stderrLines: limits.stderrLinesPerRun },
   };
 }

@@ -1,12 +1,21 @@
+import { createNodeCgroups } from "./cgroups.js";
 import type { Config } from "./config/schema.js";
+import { openNative } from "./ffi/native.js";
+import { createNodeHost } from "./host/node-host.js";
 import { findPeer } from "./host/peer.js";
+import { createPidfdWatcher } from "./host/pidfd-watcher.js";
+import { createPollingWatcher } from "./host/polling-watcher.js";
+import type { ProcessWatcher } from "./host/process-watcher.js";
+import { createSpawner } from "./legacy/create-spawner.js";
+import { StartAhead } from "./legacy/start-ahead.js";
 import type { Log } from "./logger.js";
 import type { ServiceOptions } from "./service.js";
 import { DirectoryLock } from "./state/directory-lock.js";
 import { createMemoryStore, openStore } from "./state/store.js";
 
-/** What of this machine the service uses beside its processes: the state directory, and who the runtime is. */
-export interface Node extends Pick<ServiceOptions, "openStore" | "findPeer"> {
+/** What the service uses of this machine. */
+export interface Node
+  extends Pick<ServiceOptions, "openStore" | "findPeer" | "cgroups" | "host" | "spawner" | "afterChain"> {
   /** Waits until no other instance has the state directory; says so in the log when there is one. */
   waitForState(config: Config, signal: AbortSignal): Promise<void>;
   /** Gives the state directory back. */
@@ -27,7 +36,12 @@ export function createNode(mode: "external" | "launched", log: Log): Node {
   const onWait = (directory: string) => (holder: string) =>
     log.warn({ directory, holder }, "another instance has the state directory: waiting for it to end");
 
+  const spawner = new StartAhead(createSpawner(log), log);
   return {
+    spawner,
+    afterChain: (types) => spawner.rearm(types),
+    cgroups: createNodeCgroups(),
+    host: createNodeHost("/proc", createWatcher()),
     async waitForState({ state }, signal) {
       if (state === "memory") return;
       const outcome = await lockOf(state.directory).acquire({ signal, onWait: onWait(state.directory) });
@@ -53,4 +67,13 @@ export function createNode(mode: "external" | "launched", log: Log): Node {
       await Promise.all([...locks.values()].map((lock) => lock.release()));
     },
   };
+}
+
+/** Processes are watched by pidfds where there is FFI, else by looking at each of them several times a second. */
+function createWatcher(): ProcessWatcher {
+  try {
+    return createPidfdWatcher(openNative());
+  } catch {
+    return createPollingWatcher();
+  }
 }

@@ -1,4 +1,5 @@
 import { type Bridge, createBridge } from "./bridge.js";
+import type { Cgroups } from "./cgroups.js";
 import { createChainRunner, type RunReport } from "./chain-runner.js";
 import { mergeConfig } from "./config/merge.js";
 import { parseConfig } from "./config/parse.js";
@@ -30,6 +31,9 @@ export interface ServiceOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly host: Host;
   readonly spawner: Spawner;
+  readonly cgroups: Cgroups;
+  /** Called when a chain has ended, with the types of all plugins of conf.json: processes may be started ahead now. */
+  readonly afterChain?: (types: readonly string[]) => void;
   /** Opens the journal of a runtime. What it could not read at first comes to the callback. */
   readonly openStore: (
     config: Config,
@@ -136,6 +140,7 @@ export class Service {
     clearTimeout(this.stockTimer);
     this.processes.close();
     this.options.host.watcher.close();
+    await this.options.cgroups.close();
     await this.store?.opened.close();
   }
 
@@ -175,11 +180,12 @@ export class Service {
   }
 
   private buildBridge({ runtime, peer }: Configured, config: Config): Bridge {
-    const { log, host, environment, spawner, onRun } = this.options;
+    const { log, host, environment, spawner, onRun, afterChain } = this.options;
     const crio = runtime.name === "cri-o";
     const alias = crio && config.annotations.alias === "auto";
     this.confFile = createConfFile(config.confFile);
     this.options.onConfig?.(config);
+    const confFile = createConfFile(config.confFile);
     return createBridge({
       config,
       host,
@@ -188,7 +194,8 @@ export class Service {
       runChain: createChainRunner({
         config,
         runtime,
-        cgroupVersion: "unknown",
+        cgroups: this.options.cgroups,
+        afterChain: () => afterChain?.(typesOf(confFile)),
         environment,
         spawner,
         breakers: this.breakers,
@@ -202,6 +209,15 @@ export class Service {
       serial: this.serial,
       log,
     });
+  }
+}
+
+function typesOf(confFile: ConfFile): string[] {
+  try {
+    return confFile.read().plugins.map(({ type }) => type);
+  } catch {
+    // A conf.json that cannot be read lists no plugins for the moment.
+    return [];
   }
 }
 

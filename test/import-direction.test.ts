@@ -28,7 +28,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   translate: { rooms: ["v01", "nri", "oci", "gojson", "errors", "nearest"], npm: [] },
   cgroup: { rooms: ["oci", "errors"], npm: ["node:fs", "node:path", "node:child_process", "node:util"] },
   // koffi, the FFI library, is asked for at run time: nothing of it is in the bundle.
-  ffi: { rooms: [], npm: ["node:fs", "node:module", "node:os", "node:url"] },
+  ffi: { rooms: [], npm: ["node:path", "node:sea", "node:fs", "node:module", "node:os", "node:url"] },
   host: { rooms: ["ffi", "oci", "errors", "deadline"], npm: ["node:fs", "node:timers"] },
   legacy: {
     rooms: ["v01", "gojson", "cgroup", "ffi", "host", "logger", "errors", "deadline"],
@@ -49,8 +49,27 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     npm: ["prom-client", "node:fs", "node:http", "node:net", "node:path"],
   },
   "spec-source": { rooms: ["host", "logger", "oci", "translate", "v01", "errors"], npm: [] },
+  cgroups: { rooms: ["cgroup", "errors", "oci"], npm: ["node:fs"] },
+  "plugin-stage": {
+    rooms: ["cgroup", "cgroups", "config", "errors", "legacy", "lifecycle", "oci", "translate"],
+    npm: [],
+  },
   "chain-runner": {
-    rooms: ["config", "deadline", "legacy", "lifecycle", "log", "logger", "nri", "trace", "translate", "v01"],
+    rooms: [
+      "cgroup",
+      "cgroups",
+      "plugin-stage",
+      "config",
+      "deadline",
+      "legacy",
+      "lifecycle",
+      "log",
+      "logger",
+      "nri",
+      "trace",
+      "translate",
+      "v01",
+    ],
     npm: [],
   },
   lifecycle: {
@@ -93,7 +112,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   },
   "hand-on": { rooms: ["nri"], npm: [] },
   "sandbox-rule": { rooms: ["config", "host", "logger", "nri", "state"], npm: [] },
-  node: { rooms: ["config", "host", "logger", "service", "state"], npm: [] },
+  node: { rooms: ["cgroups", "ffi", "legacy", "config", "host", "logger", "service", "state"], npm: [] },
   service: { rooms: "*", npm: [] },
   record: { rooms: "*", npm: ["node:fs", "node:path"] },
   conformance: {

@@ -2,8 +2,6 @@ import type { Command } from "commander";
 import { mergeConfig } from "../config/merge.js";
 import type { PartialConfig } from "../config/schema.js";
 import { errorText } from "../errors.js";
-import { createNodeHost } from "../host/node-host.js";
-import { createSpawner } from "../legacy/create-spawner.js";
 import { openLog } from "../log/open-log.js";
 import type { Log } from "../logger.js";
 import { Metrics } from "../metrics/metrics.js";
@@ -62,7 +60,6 @@ export async function run(io: CliIo, { flags, file, configFile, once, record }: 
   const log = openLog(config.log, io.environment);
   const fd = launchedSocket(io.environment);
   const identity = identityOf(io, flags, file);
-  const spawner = createSpawner(log);
   const node = createNode(fd === undefined ? "external" : "launched", log);
   const metrics: Metrics = new Metrics({
     version,
@@ -82,8 +79,6 @@ export async function run(io: CliIo, { flags, file, configFile, once, record }: 
     flags,
     file,
     environment: withoutNotifySettings(io.environment),
-    host: createNodeHost(),
-    spawner,
     ...node,
     log,
     onConfig: ({ metrics: { listen } }) => void metrics.listen(listen),
@@ -152,7 +147,7 @@ export async function run(io: CliIo, { flags, file, configFile, once, record }: 
     announcer?.close();
     stopListening();
     await withinMs(finishMs, Promise.all([metrics.listen(null), recorder?.close()]));
-    await withinMs(finishMs, Promise.all([spawner.close(), service.close()]));
+    await withinMs(finishMs, Promise.all([node.spawner.close(), service.close()]));
     await withinMs(finishMs, node.release());
   }
 }

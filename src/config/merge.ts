@@ -28,6 +28,7 @@ export interface PluginSettings
   extends Pick<
     Config,
     | "phase"
+    | "cgroup"
     | "results"
     | "states"
     | "onFailure"
@@ -38,6 +39,7 @@ export interface PluginSettings
     | "environment"
   > {
   readonly async: boolean;
+  readonly startAhead: number;
   readonly breaker: { readonly failures: number; readonly pauseMs: number } | null;
   /** Event to state, beside the plugin's own states. */
   readonly events: Readonly<Record<string, string | undefined>>;
@@ -48,6 +50,7 @@ export function pluginSettings(config: Config, type: string): PluginSettings {
   const own = Object.hasOwn(config.plugins, type) ? config.plugins[type] : undefined;
   return {
     phase: own?.phase ?? config.phase,
+    cgroup: own?.cgroup ?? config.cgroup,
     results: layered(config.results, own?.results),
     states: own?.states ?? config.states,
     onFailure: layered(config.onFailure, own?.onFailure),
@@ -57,6 +60,7 @@ export function pluginSettings(config: Config, type: string): PluginSettings {
     limits: layered(config.limits, own?.limits),
     environment: layered(config.environment, own?.environment),
     async: own?.async ?? false,
+    startAhead: own?.startAhead ?? 0,
     breaker: own?.breaker ?? null,
     events: own?.events ?? {},
   };

@@ -72,6 +72,10 @@ const perPlugin = {
     z.enum(["start", "create"]),
     "when a container's create runs: `start`, with its process and cgroup there; `create`, before, so that results can change it",
   ),
+  cgroup: means(
+    z.enum(["auto", "host", "capture"]),
+    "what a plugin sees of cgroups: `host`, the node's; `capture`, a private cgroup v1 tree whose changes become the container's; `auto`, capture in phase create, host else",
+  ),
   results: means(z.partial(results), "how a result asks for changes of the container; see docs/RESULTS.md"),
   states: means(
     z.array(stateName).check(z.minLength(1)),
@@ -128,6 +132,7 @@ export const configSchema = z.strictObject({
     "which annotations a legacy plugin sees",
   ),
   phase: perPlugin.phase,
+  cgroup: perPlugin.cgroup,
   results: perPlugin.results,
   states: perPlugin.states,
   exitStatus: perPlugin.exitStatus,
@@ -202,6 +207,10 @@ export const configSchema = z.strictObject({
             z.boolean(),
             "an observer: the event is answered at once, and the plugin runs on for up to its timeoutMs (10 s)",
           ),
+          startAhead: means(
+            numberBetween(0, 16),
+            "so many processes of the plugin are started before they are needed and wait for their request; only for plugins that read it first",
+          ),
           breaker: means(
             z.nullable(
               z.strictObject({
@@ -261,6 +270,7 @@ export const defaultConfig: Config = {
   request: "strict",
   annotations: { oci: [], podToContainer: false, alias: "auto" },
   phase: "start",
+  cgroup: "auto",
   results: { annotate: false, rename: {} },
   states: ["create", "delete"],
   exitStatus: "ignore",

@@ -145,6 +145,18 @@ export const generatedKeys: readonly ConfigKey[] = [
   "defaultValue": "start"
  },
  {
+  "path": "cgroup",
+  "kind": "text",
+  "choices": [
+   "auto",
+   "host",
+   "capture"
+  ],
+  "nullable": false,
+  "description": "what a plugin sees of cgroups: `host`, the node's; `capture`, a private cgroup v1 tree whose changes become the container's; `auto`, capture in phase create, host else",
+  "defaultValue": "auto"
+ },
+ {
   "path": "results.annotate",
   "kind": "switch",
   "choices": [],

@@ -2,7 +2,8 @@ import { formatRequestBody, spliceRequest } from "../v01/request.js";
 import { formatChainError, formatResult } from "../v01/result.js";
 import type { ConfigList, Plugin, Request, Result } from "../v01/types.js";
 import { type Budget, planAsyncBudget, planPluginBudget } from "./budget.js";
-import { type InvokeContext, type InvokeOutcome, type InvokePolicy, invokePlugin } from "./invoke.js";
+import { type InvokeContext, type InvokeOutcome, type InvokePolicy, invokePlugin, refused } from "./invoke.js";
+import type { Stage } from "./stage.js";
 
 /** What one plugin may do, and what its failure costs. */
 export interface PluginPolicy extends InvokePolicy {
@@ -23,6 +24,11 @@ export interface ChainOptions {
   readonly budget: Budget;
   readonly policyFor: (plugin: string) => PluginPolicy;
   readonly context: InvokeContext;
+  /**
+   * Where a plugin runs, when not plainly on the node; why there is no such place, which is a failure of the plugin.
+   * Observers always run on the node: nobody waits for what they did elsewhere.
+   */
+  readonly stageFor?: (plugin: string) => Promise<Stage | { readonly error: string } | undefined>;
   /** Looks at a result before it counts: gives why it cannot be accepted, which is a failure of its plugin, or null. */
   readonly judge?: (run: InvokeOutcome) => string | null;
   /** What plugins have answered for this request before: the results of an earlier phase. */
@@ -57,7 +63,7 @@ export async function runChain(options: ChainOptions): Promise<ChainOutcome> {
       options.observe?.(() => runPlugin(plugin, text, policy, options));
       continue;
     }
-    const run = judged(await runPlugin(plugin, text, policy, options), options);
+    const run = await runOnStage(plugin, text, formatted, policy, options);
     runs.push(run);
     if (run.result !== undefined) {
       results.push(run.result);
@@ -70,6 +76,25 @@ export async function runChain(options: ChainOptions): Promise<ChainOutcome> {
   return { results, runs, error: null };
 }
 
+/** Runs a plugin where it is to run, and looks at its result while that place is still there. */
+async function runOnStage(
+  plugin: Plugin,
+  text: string,
+  results: readonly string[],
+  policy: PluginPolicy,
+  options: ChainOptions,
+): Promise<InvokeOutcome> {
+  const stage = await options.stageFor?.(plugin.type);
+  if (stage === undefined) return judged(await runPlugin(plugin, text, policy, options), options);
+  if ("error" in stage) return refused(plugin.type, options.request.state, text, stage.error);
+  try {
+    const staged = spliceRequest(formatRequestBody(stage.request), plugin.conf, results);
+    return judged(await runPlugin(plugin, staged, policy, options, stage), options);
+  } finally {
+    await stage.close();
+  }
+}
+
 /** A run whose result cannot be accepted has failed. */
 function judged(run: InvokeOutcome, { judge }: ChainOptions): InvokeOutcome {
   const fault = run.result === undefined ? null : (judge?.(run) ?? null);
@@ -78,7 +103,13 @@ function judged(run: InvokeOutcome, { judge }: ChainOptions): InvokeOutcome {
   return { ...rest, outcome: "bad-output", error: fault };
 }
 
-function runPlugin(plugin: Plugin, text: string, policy: PluginPolicy, options: ChainOptions): Promise<InvokeOutcome> {
+function runPlugin(
+  plugin: Plugin,
+  text: string,
+  policy: PluginPolicy,
+  options: ChainOptions,
+  stage?: Stage,
+): Promise<InvokeOutcome> {
   const budget = policy.async
     ? planAsyncBudget(policy.timeoutMs ?? observerTimeoutMs, options.budget.killAfterMs)
     : planPluginBudget(options.budget, policy.timeoutMs);
@@ -89,6 +120,7 @@ function runPlugin(plugin: Plugin, text: string, policy: PluginPolicy, options: 
       request: text,
       budget,
       policy,
+      stage,
     },
     options.context,
   );

@@ -2,10 +2,12 @@ import { decodeUtf8, encodeUtf8 } from "../gojson/utf8.js";
 import { formatPluginError, parseResult } from "../v01/result.js";
 import type { Result, State } from "../v01/types.js";
 import type { Budget } from "./budget.js";
+import { hasUnknownFormat } from "./executable-format.js";
 import { formatStartError } from "./go-errors.js";
 import { findPlugin, type Lookup, type LookupOptions } from "./lookup.js";
 import { findPermissionFault } from "./permissions.js";
 import type { Spawner, SpawnOptions, SpawnResult } from "./spawner.js";
+import type { Stage } from "./stage.js";
 
 export type Outcome =
   /** It ran and reported no error. */
@@ -84,11 +86,13 @@ export interface Invocation {
   readonly request: string;
   readonly budget: Budget;
   readonly policy: InvokePolicy;
+  /** Where it runs, when not plainly on the node. */
+  readonly stage?: Stage | undefined;
 }
 
 /** Runs `<plugin> invoke` with the request on its stdin. A failure is a value. */
 export async function invokePlugin(invocation: Invocation, context: InvokeContext): Promise<InvokeOutcome> {
-  const { plugin, budget, policy } = invocation;
+  const { plugin, budget, policy, stage } = invocation;
   const refusal = context.refusal?.(plugin) ?? null;
   if (refusal !== null) return notRun(invocation, { outcome: "skipped", error: refusal });
   const found = findPlugin(plugin, context.lookup);
@@ -103,7 +107,7 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
     return notRun(invocation, { path: found.path, outcome: "skipped", error, hint: timeRemedies.call });
   }
   const stderr: string[] = [];
-  const run = await context.spawner.run({
+  const options: SpawnOptions = {
     path: found.path,
     // compat: argv[0] is the name in conf.json; there are plugins that behave by it.
     argv0: plugin,
@@ -121,10 +125,17 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
     killChildren: policy.killChildren,
     startAhead: policy.startAhead ?? 0,
     ...(context.signal === undefined ? {} : { signal: context.signal }),
-  });
+  };
+  // On a stage the wrapper is what is started: whether the plugin's own file can be is asked before.
+  const run =
+    stage !== undefined && hasUnknownFormat(found.path)
+      ? notStarted("ENOEXEC")
+      : await context.spawner.run(stage?.command(options) ?? options);
+  // A wrapper that was ended in time tells nothing of what it was to execute.
+  const startError = run.started && !run.timedOut ? stage?.startError() : undefined;
   return {
     ...notRun(invocation, { path: found.path, outcome: "ok", error: null }),
-    ...judge(invocation, found, run),
+    ...judge(invocation, found, startError === undefined ? run : { ...run, startError }),
     exitCode: run.exitCode,
     signal: run.signal,
     stdout: decodeUtf8(run.stdout),
@@ -140,6 +151,27 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
 const readBytesPerMs = 4096;
 /** So much of an output that is no result is quoted in the error: a ttRPC status holds no more, and quoting takes time. */
 const maxQuotedBytes = 8192;
+
+/** A plugin that is not run because there is no place to run it in. */
+export function refused(plugin: string, state: State, request: string, error: string): InvokeOutcome {
+  return notRun({ plugin, state, request }, { outcome: "refused", error });
+}
+
+function notStarted(code: string): SpawnResult {
+  return {
+    pid: 0,
+    started: false,
+    startError: { code },
+    exitCode: null,
+    signal: null,
+    stdout: new Uint8Array(),
+    timedOut: false,
+    killed: false,
+    outputTooLarge: false,
+    survivors: [],
+    durationMs: 0,
+  };
+}
 
 type Judgement = Pick<InvokeOutcome, "outcome" | "error" | "hint" | "result">;
 
@@ -200,7 +232,7 @@ function failed(outcome: Outcome, error: string, hint: string | null): Judgement
 }
 
 function notRun(
-  { plugin, state, request }: Invocation,
+  { plugin, state, request }: Pick<Invocation, "plugin" | "state" | "request">,
   why: Pick<InvokeOutcome, "outcome" | "error"> & Partial<InvokeOutcome>,
 ): InvokeOutcome {
   return {

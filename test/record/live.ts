@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { onTestFinished } from "vitest";
+import { createRecordedCgroups } from "../../src/cgroups.js";
 import type { RunReport } from "../../src/chain-runner.js";
 import { Deadline } from "../../src/deadline.js";
 import { createRecordedHost } from "../../src/host/recorded-host.js";
@@ -74,6 +75,7 @@ export async function recordLive({ played, events, pluginDirs, snapshot, recorde
     environment: { PATH: process.env.PATH },
     host,
     spawner,
+    cgroups: createRecordedCgroups(),
     openStore: async () => createMemoryStore(),
     findPeer: async () => undefined,
     log: silentLog,

@@ -1,0 +1,100 @@
+import { existsSync, readFileSync } from "node:fs";
+import { applyChanges } from "./cgroup/apply.js";
+import { ContainerCgroup } from "./cgroup/container-cgroup.js";
+import { type Machine, readMachine } from "./cgroup/machine.js";
+import { type CgroupMounts, parseCgroupMounts } from "./cgroup/mounts.js";
+import { checkPrivilege, type Privilege } from "./cgroup/privilege.js";
+import { readResources } from "./cgroup/real-resources.js";
+import { type View, Views } from "./cgroup/view.js";
+import { BridgeError, errorText } from "./errors.js";
+import type { LinuxResources } from "./oci/resources.js";
+
+/** A pod's or container's cgroup, as its request names it. */
+export interface CgroupOf {
+  readonly cgroupsPath: string;
+  readonly resources: LinuxResources | null;
+  /** 0 before there is a process, and so a cgroup. */
+  readonly pid: number;
+}
+
+/** What the bridge does with cgroups: captured views of them, and changes of the real ones. */
+export interface Cgroups {
+  readonly version: 1 | 2 | "unknown";
+  /** Whether captured views can be made here. */
+  privilege(): Privilege;
+  /**
+   * Opens a private view, seeded with what the cgroup has: by its own files where it exists, else by the request.
+   * @throws BridgeError CGROUP_VIEW, ADJUSTMENT
+   */
+  openView(of: CgroupOf): Promise<View>;
+  /** Applies changes to the real cgroup, whole or not at all; gives why that cannot be, or null. */
+  apply(changes: LinuxResources, of: CgroupOf): string | null;
+  close(): Promise<void>;
+}
+
+/** The cgroups of this machine. What costs something is done when it is first needed. */
+export function createNodeCgroups(): Cgroups {
+  let mounts: CgroupMounts | undefined;
+  let machine: Machine | undefined;
+  let privilege: Privilege | undefined;
+  let views: Views | undefined;
+  const theMounts = () => (mounts ??= parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8")));
+  const theMachine = () => (machine ??= readMachine());
+  const thePrivilege = () => (privilege ??= checkPrivilege());
+
+  function theViews(): Views {
+    const found = thePrivilege();
+    if (!found.ok) throw new BridgeError("CGROUP_VIEW", `${found.reason}: ${found.remedy}`);
+    views ??= new Views({ machine: theMachine(), entrance: found.entrance });
+    return views;
+  }
+
+  return {
+    version: existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1,
+    privilege: thePrivilege,
+    async openView({ cgroupsPath, resources, pid }) {
+      const spec = resources ?? {};
+      let present = spec;
+      if (pid > 0) {
+        const cgroup = new ContainerCgroup(theMounts(), cgroupsPath);
+        try {
+          present = readResources(cgroup, spec, theMachine());
+        } finally {
+          cgroup.close();
+        }
+      }
+      return theViews().open({ cgroupsPath, resources: present, ...(pid > 0 ? { pid } : {}) });
+    },
+    apply(changes, { cgroupsPath, resources }) {
+      const shares = resources?.cpu?.shares;
+      try {
+        const applied = applyChanges(changes, {
+          mounts: theMounts(),
+          machine: theMachine(),
+          cgroupsPath,
+          ...(shares === undefined ? {} : { specShares: shares }),
+        });
+        return applied.ok ? null : applied.errors.join("; ");
+      } catch (error) {
+        return errorText(error);
+      }
+    },
+    async close() {
+      await views?.close();
+    },
+  };
+}
+
+/**
+ * The cgroups of a recording: there are none. Views are made where that can be, since they touch nothing; what would be
+ * applied is not.
+ */
+export function createRecordedCgroups(): Cgroups {
+  const node = createNodeCgroups();
+  return {
+    ...node,
+    version: "unknown",
+    openView: (of) => node.openView({ ...of, pid: 0 }),
+    apply: () => null,
+  };
+}

@@ -1,0 +1,73 @@
+import type { CapturedChanges } from "./cgroup/diff.js";
+import type { Cgroups } from "./cgroups.js";
+import type { PluginSettings } from "./config/merge.js";
+import { errorText } from "./errors.js";
+import type { Stage } from "./legacy/stage.js";
+import type { ChainCall } from "./lifecycle.js";
+import type { LinuxResources } from "./oci/resources.js";
+import type { MergedChange } from "./translate/from-v01.js";
+import { toOciResources } from "./translate/oci.js";
+
+/** A plugin's captured cgroup view, for one run. */
+export interface CgroupStage extends Stage {
+  /** What the plugin wrote. */
+  collect(): CapturedChanges;
+}
+
+/**
+ * Whether a plugin sees a captured view. `auto`: only before the container exists, since there is no cgroup then; a plugin
+ * that knows cgroup v2 must see the real thing.
+ */
+export function isCaptured(settings: PluginSettings, call: ChainCall): boolean {
+  return settings.cgroup === "capture" || (settings.cgroup === "auto" && call.phase === "create");
+}
+
+/**
+ * Opens the view for one run of a chain, with what the plugins before it asked for already in it.
+ *
+ * In `auto` a machine that can make no views runs the plugin as it is, and it is said once; in `capture` that is the plugin's
+ * failure.
+ */
+export async function openStage(
+  call: ChainCall,
+  settings: PluginSettings,
+  changed: MergedChange,
+  cgroups: Cgroups,
+  tellOnce: (fields: object, sentence: string) => void,
+): Promise<CgroupStage | { readonly error: string } | undefined> {
+  if (!isCaptured(settings, call)) return undefined;
+  const { request } = call;
+  const privilege = cgroups.privilege();
+  if (!privilege.ok && settings.cgroup === "auto") {
+    const { reason, remedy } = privilege;
+    tellOnce({ reason, remedy }, "cgroup writes cannot be captured here: plugins see the node's cgroups");
+    return undefined;
+  }
+  const resources = withChanges(request.spec.resources ?? {}, changed);
+  // A delete comes when the cgroup is gone or going: the view is as the request says.
+  const pid = request.state === "delete" ? 0 : request.pid;
+  try {
+    const view = await cgroups.openView({ cgroupsPath: request.spec.cgroupsPath, resources, pid });
+    return {
+      request: { ...request, spec: { ...request.spec, cgroupsPath: view.cgroupsPath } },
+      command: (options) => view.command(options),
+      startError: () => view.startError(),
+      collect: () => view.collect(),
+      close: () => view.close(),
+    };
+  } catch (error) {
+    return { error: `its cgroup view cannot be made: ${errorText(error)}` };
+  }
+}
+
+/** The resources as they are with what a chain has asked for so far. */
+function withChanges(resources: LinuxResources, { adjust, own }: MergedChange): LinuxResources {
+  const asked =
+    own ?? toOciResources({ hugepageLimits: [], unified: {}, devices: [], ...(adjust?.linux?.resources ?? {}) }) ?? {};
+  return {
+    ...resources,
+    ...asked,
+    memory: { ...resources.memory, ...asked.memory },
+    cpu: { ...resources.cpu, ...asked.cpu },
+  };
+}

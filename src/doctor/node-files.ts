@@ -73,6 +73,12 @@ export class NodeFiles {
     return stats && `${stats.dev}:${stats.ino}`;
   }
 
+  /** The same, with every link followed by the kernel: those of /proc lead to files, whatever they say. */
+  identityByKernel(path: string): string | undefined {
+    const stats = attempt(() => statSync(join(this.root, path), { bigint: true }));
+    return stats && `${stats.dev}:${stats.ino}`;
+  }
+
   isWritable(path: string): boolean {
     return attempt(() => accessSync(this.locate(path), constants.W_OK) ?? true) ?? false;
   }

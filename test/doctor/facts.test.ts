@@ -80,6 +80,13 @@ describe("what depends on each other", () => {
     expect((await node.facts()).plugins[0]?.lookup).toMatchObject({ ok: true, path: "/opt/nri/bin/labels" });
   });
 
+  it("a runtime that has ended and waits for its parent is none, and one in a container is not the node's", async () => {
+    node.write("/proc/40/comm", "containerd\n").write("/proc/40/cmdline", "");
+    node.process(41, "/opt/kind/containerd").write("/kind/.keep", "").link("/proc/41/root", join(node.root, "kind"));
+    const { runtime } = await node.facts();
+    expect(runtime).toMatchObject({ pid: 100, path: "/usr/bin/containerd" });
+  });
+
   it.runIf(process.geteuid?.() === 0)(
     "what only calls itself containerd, and is not root's, is never run",
     async () => {

@@ -24,12 +24,15 @@ export function listProcesses(files: NodeFiles): readonly ProcessFacts[] {
     .flatMap((pid) => {
       const command = files.readText(`/proc/${pid}/comm`)?.trim();
       if (command === undefined) return [];
-      const link = files.link(`/proc/${pid}/exe`) ?? "";
+      const args = argsOf(files, pid);
+      // Another user's link cannot be read; what has no arguments either has ended, or is the kernel's.
+      const link = files.link(`/proc/${pid}/exe`) ?? args[0];
+      if (link === undefined) return [];
       return [
         {
           pid,
           command,
-          args: argsOf(files, pid),
+          args,
           exe: link.endsWith(deletedMark) ? link.slice(0, -deletedMark.length) : link,
           replaced: link.endsWith(deletedMark),
           uid: files.stat(`/proc/${pid}`)?.uid ?? -1,

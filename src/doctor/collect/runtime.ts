@@ -42,7 +42,11 @@ export function findRuntime(search: RuntimeSearch): RuntimeFacts | undefined {
       ? []
       : [{ kind, process }];
   });
-  const chosen = running.find(({ process }) => process.pid === peer) ?? running[0];
+  // A node may hold containers with runtimes of their own: theirs is another root.
+  const ours = running.find(
+    ({ process }) => files.identityByKernel(`/proc/${process.pid}/root`) === files.identity("/"),
+  );
+  const chosen = running.find(({ process }) => process.pid === peer) ?? ours ?? running[0];
   if (chosen !== undefined) return describe(search, chosen.kind, chosen.process, chosen.process.exe);
   for (const kind of known) {
     const path = binDirs.map((directory) => `${directory}/${kind.command}`).find((file) => files.isExecutable(file));

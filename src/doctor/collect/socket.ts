@@ -1,4 +1,3 @@
-import { statSync } from "node:fs";
 import { findPeer } from "../../host/peer.js";
 import type { RuntimeFacts, SocketFacts } from "../facts.js";
 import type { NodeFiles } from "../node-files.js";
@@ -36,15 +35,10 @@ export function readSocket(
  * from the process's: so the way without the link is tried first.
  */
 function identityFor(pid: number, socketPath: string, files: NodeFiles): string | undefined {
-  for (const path of [socketPath.replace(/^\/var\/run\//, "/run/"), socketPath]) {
-    try {
-      const { dev, ino } = statSync(`${files.locate("/proc")}/${pid}/root${path}`, { bigint: true });
-      return `${dev}:${ino}`;
-    } catch {
-      // Not there, or not ours to see.
-    }
-  }
-  return undefined;
+  const identities = [socketPath.replace(/^\/var\/run\//, "/run/"), socketPath].map((path) =>
+    files.identityByKernel(`/proc/${pid}/root${path}`),
+  );
+  return identities.find((identity) => identity !== undefined);
 }
 
 /** Whether a socket of this name listens, as the network namespaces in sight tell. */

@@ -27,9 +27,22 @@ export interface Cgroups {
    * @throws BridgeError CGROUP_VIEW, ADJUSTMENT
    */
   openView(of: CgroupOf): Promise<View>;
+  /** Makes the first view ahead, so that no event waits for it. Never rejects. */
+  warm(): Promise<void>;
   /** Applies changes to the real cgroup, whole or not at all; gives why that cannot be, or null. */
   apply(changes: LinuxResources, of: CgroupOf): string | null;
   close(): Promise<void>;
+}
+
+/**
+ * Checks that captured views can be made.
+ * @throws BridgeError CONFIG with what is missing and the remedy
+ */
+export function requireCapture(cgroups: Cgroups): void {
+  const privilege = cgroups.privilege();
+  if (privilege.ok) return;
+  const { reason, remedy } = privilege;
+  throw new BridgeError("CONFIG", `cgroup: capture is configured, and ${reason}: ${remedy}`);
 }
 
 /** The cgroups of this machine. What costs something is done when it is first needed. */
@@ -64,6 +77,9 @@ export function createNodeCgroups(): Cgroups {
         }
       }
       return theViews().open({ cgroupsPath, resources: present, ...(pid > 0 ? { pid } : {}) });
+    },
+    async warm() {
+      if (thePrivilege().ok) await theViews().warm();
     },
     apply(changes, { cgroupsPath, resources }) {
       const shares = resources?.cpu?.shares;

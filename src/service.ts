@@ -1,7 +1,7 @@
 import { type Bridge, createBridge } from "./bridge.js";
-import type { Cgroups } from "./cgroups.js";
+import { type Cgroups, requireCapture } from "./cgroups.js";
 import { createChainRunner, type RunReport } from "./chain-runner.js";
-import { mergeConfig } from "./config/merge.js";
+import { hasCreatePhase, mergeConfig, wantsCapture } from "./config/merge.js";
 import { parseConfig } from "./config/parse.js";
 import type { Config, PartialConfig } from "./config/schema.js";
 import { BridgeError, errorText } from "./errors.js";
@@ -149,6 +149,7 @@ export class Service {
     let config: Config;
     try {
       config = mergeConfig(flags, this.file ?? parseConfig(request.config, "the text that Configure brought"));
+      if (wantsCapture(config)) requireCapture(this.options.cgroups);
     } catch (error) {
       // An exit here would take containerd 1.7 down with it when it launched us (PROTOCOL: launched plugins).
       log.error({ error: errorText(error) }, "the bridge's configuration is wrong: no plugin runs, creates fail");
@@ -158,6 +159,7 @@ export class Service {
     this.configured = { request, runtime, peer: await findPeer(runtime) };
     await this.attachStore(config, runtime);
     this.bridge = this.buildBridge(this.configured, config);
+    if (wantsCapture(config) || hasCreatePhase(config)) void this.options.cgroups.warm();
     if (runtime.socketPath === undefined) {
       clearTimeout(this.stockTimer);
       this.stockTimer = setTimeout(() => void this.bridge?.takeStock(), takeStockAfterMs).unref();

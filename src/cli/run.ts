@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { mergeConfig } from "../config/merge.js";
+import { requireCapture } from "../cgroups.js";
+import { mergeConfig, wantsCapture } from "../config/merge.js";
 import type { PartialConfig } from "../config/schema.js";
 import { errorText } from "../errors.js";
 import { openLog } from "../log/open-log.js";
@@ -134,6 +135,7 @@ export async function run(io: CliIo, { flags, file, configFile, once, record }: 
     SIGHUP: () => void reload(),
   });
   try {
+    if (fd === undefined && wantsCapture(config)) requireCapture(node.cgroups);
     await metrics.listen(config.metrics.listen);
     // Another instance may have this state: two that are registered would run every plugin twice.
     if (fd === undefined) await node.waitForState(config, stopping.signal);

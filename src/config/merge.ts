@@ -76,6 +76,11 @@ export function hasCreatePhase(config: Config): boolean {
   return [config, ...Object.values(config.plugins)].some(({ phase }) => phase === "create");
 }
 
+/** Whether some plugin is to see a captured cgroup view, come what may. */
+export function wantsCapture(config: Config): boolean {
+  return [config, ...Object.values(config.plugins)].some(({ cgroup }) => cgroup === "capture");
+}
+
 /** The events that some plugin is run for besides those of its states. */
 export function extraEvents(config: Config): readonly string[] {
   return Object.values(config.plugins).flatMap((plugin) => Object.keys(plugin.events ?? {}));

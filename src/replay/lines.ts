@@ -19,7 +19,7 @@ function runLine({ call, run }: PlayReport & { readonly type: "run" }) {
     plugin: run.plugin,
     path: run.path,
     state: run.state,
-    phase: "start",
+    phase: call.phase === "create" ? "create" : "start",
     request: run.request,
     exitCode: run.exitCode,
     signal: run.signal,

@@ -45,9 +45,18 @@ export function createBridge(parts: BridgeParts): Bridge {
     try {
       await lifecycle.extra(subject, occasionOf(call));
     } finally {
-      if (subject.kind === "sandbox") for (const { id } of memory.containersOf(subject.id)) memory.forget(id);
-      memory.forget(subject.id);
+      if (subject.kind === "sandbox") for (const { id } of memory.containersOf(subject.id)) forget(id);
+      forget(subject.id);
     }
+  }
+
+  /**
+   * compat: containerd 2.1 says that it removed a sandbox whose create failed, leaves its pause process running, and lists
+   * it again after a restart (containerd#13355): remembered as deleted, it is not taken for one that is new to us.
+   */
+  function forget(id: string): void {
+    const process = memory.get(id)?.process;
+    if (process === undefined || host.liveness(process) !== "alive") memory.forget(id);
   }
 
   /** Compares what is remembered with the runtime's list, or with the machine alone; gives the work that this makes. */

@@ -292,6 +292,23 @@ describe("what the runtime does not list, but runs on", () => {
   });
 });
 
+describe("what the runtime removed, but left running", () => {
+  it("gets no second delete when it is listed again", async () => {
+    const { handlers, ran, failing, memory, host } = bridgeOf();
+    failing.add("create");
+    await send(handlers, "RunPodSandbox").catch(() => {});
+    for (const event of ["StopPodSandbox", "RemovePodSandbox"] as const) await send(handlers, event);
+    const context = { ...contextOf("RunPodSandbox"), event: "Synchronize" as const };
+    await handlers.synchronize?.([pod], [], context);
+    handlers.synchronized?.(context.runtime);
+    await new Promise((wait) => setTimeout(wait, 10));
+    host.end(pod.pid);
+    for (const event of ["StopPodSandbox", "RemovePodSandbox"] as const) await send(handlers, event);
+    expect(ran()).toEqual(["create pod a", "delete pod a"]);
+    expect(memory.size).toBe(0);
+  });
+});
+
 describe("a pod whose sandbox the runtime serves itself", () => {
   it("gets no request for its sandbox, and its containers get theirs", async () => {
     const { handlers, ran, serves } = bridgeOf();

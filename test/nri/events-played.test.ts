@@ -110,7 +110,7 @@ describe("answers of any size come through: the runtime's reader wants a first f
     async (bytes) => {
       const { plugin } = await answering(bytes);
       const outcome = await plugin.call("CreateContainer", subjectOf("CreateContainer"));
-      expect(outcome.response?.adjust?.annotations?.["a"]?.length).toBe(bytes);
+      expect(outcome.response?.adjust?.annotations?.a?.length).toBe(bytes);
     },
   );
 

@@ -120,12 +120,13 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     npm: ["node:fs", "node:os", "node:path"],
   },
   doctor: {
-    rooms: ["config", "errors", "host", "legacy", "nearest", "nri", "state", "v01"],
+    rooms: ["cgroup", "config", "errors", "host", "legacy", "nearest", "nri", "state", "v01"],
     npm: ["node:fs", "node:path", "node:child_process", "smol-toml", "yaml"],
   },
   explain: {
     rooms: [
       "cgroup",
+      "cgroups",
       "chain-runner",
       "config",
       "doctor",

@@ -7,6 +7,7 @@ import { caseWithOnly, onlyPlugin } from "../explain/only-plugin.js";
 import { type Explained, explain } from "../explain/play.js";
 import { createSpawner } from "../legacy/create-spawner.js";
 import { silentLog } from "../logger.js";
+import { responseToJson } from "../nri/json.js";
 import { toJsonLine } from "../replay/lines.js";
 import { formatResult } from "../v01/result.js";
 import { addConfigFlags, configLayers } from "./config-flags.js";
@@ -115,6 +116,8 @@ function format({ event, runs, answer }: Explained): string {
     ...(one.error === null ? [] : [`  error    ${one.error}`]),
     ...(one.hint === null ? [] : [`  hint     ${one.hint}`]),
   ]);
+  const asked = answer?.response === undefined ? {} : responseToJson(answer.response);
+  if (Object.keys(asked).length > 0) lines.push(`  asks     ${JSON.stringify(asked)}`);
   const error = answer?.outcome.error;
   lines.push(`  answer   ${error === undefined ? "OK" : `${error.code}: ${error.message}`}`);
   return `${lines.join("\n")}\n`;

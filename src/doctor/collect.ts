@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { checkPrivilege } from "../cgroup/privilege.js";
 import type { PartialConfig } from "../config/schema.js";
 import { type ConfigSource, readBridge } from "./collect/bridge.js";
 import { readConf } from "./collect/conf.js";
@@ -11,7 +12,7 @@ import { type AskVersion, findRuntime } from "./collect/runtime.js";
 import { adaptersAmong, askVersion, readSelf } from "./collect/self.js";
 import { findSocketPeer, readSocket } from "./collect/socket.js";
 import { readState } from "./collect/state.js";
-import type { Facts, SelfFacts } from "./facts.js";
+import type { CaptureFacts, Facts, SelfFacts } from "./facts.js";
 import { NodeFiles } from "./node-files.js";
 
 export interface CollectOptions {
@@ -24,6 +25,7 @@ export interface CollectOptions {
   readonly path: string | undefined;
   readonly self?: SelfFacts;
   readonly askVersion?: AskVersion;
+  readonly checkCapture?: () => CaptureFacts;
 }
 
 /** Looks at a node, and changes nothing on it. What cannot be looked at is left unknown. */
@@ -55,15 +57,19 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
   const conf = readConf(files, config.confFile);
   const list = conf.list ?? { version: "", plugins: [] };
   const { path } = options;
+  const plugins = readPlugins(list, { files, config, mounts, arch: self.arch, path, runtimePath: runtime?.searchPath });
+  const captures = plugins.some(({ cgroup }) => cgroup === "capture");
   return {
     root: options.root,
     self,
     runtime: config.confFile === search.confFile ? runtime : findRuntime({ ...search, confFile: config.confFile }),
     socket: readSocket(files, config.socketPath, mounts, runtime),
     cgroup: cgroupVersionOf(mounts),
+    // A trial: a mount namespace is made and left at once.
+    capture: captures ? (options.checkCapture ?? checkPrivilege)() : undefined,
     bridge,
     conf,
-    plugins: readPlugins(list, { files, config, mounts, arch: self.arch, path, runtimePath: runtime?.searchPath }),
+    plugins,
     unlisted: conf.list === undefined ? [] : unlistedPlugins(conf.list, files, config),
     launched,
     adapters: adaptersAmong(processes, process.pid),

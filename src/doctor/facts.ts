@@ -12,6 +12,8 @@ export interface Facts {
   readonly runtime: RuntimeFacts | undefined;
   readonly socket: SocketFacts;
   readonly cgroup: CgroupFacts;
+  /** Undefined where no plugin needs it. */
+  readonly capture: CaptureFacts | undefined;
   readonly bridge: BridgeFacts;
   readonly conf: ConfFacts;
   readonly plugins: readonly PluginFacts[];
@@ -29,9 +31,12 @@ export interface SelfFacts {
   /** As Node names it: x64, arm64. */
   readonly arch: string;
   readonly uid: number;
-  /** Undefined when it cannot be told. */
-  readonly sysAdmin: boolean | undefined;
 }
+
+/** Whether plugins can be given a cgroup view of their own here, which takes a mount namespace. */
+export type CaptureFacts =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: string; readonly remedy: string };
 
 export interface RuntimeFacts {
   readonly name: "containerd" | "cri-o";

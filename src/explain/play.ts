@@ -1,3 +1,5 @@
+import { resolveCgroupsPath } from "../cgroup/cgroups-path.js";
+import { type CgroupOf, type Cgroups, createRecordedCgroups } from "../cgroups.js";
 import type { RunReport } from "../chain-runner.js";
 import type { PartialConfig } from "../config/schema.js";
 import { BridgeError, errorText } from "../errors.js";
@@ -44,6 +46,8 @@ export async function explain(options: ExplainOptions): Promise<readonly Explain
     const event = given.wanted.has(index) ? decode(method, payload, index) : undefined;
     if (event !== undefined) explained.set(index, { index, event, runs: [], answer: undefined });
   }
+  const running = () => current !== undefined && explained.has(current);
+  const recorded = createRecordedCgroups();
   await playCase({
     played: { ...given.played, events },
     flags,
@@ -53,13 +57,14 @@ export async function explain(options: ExplainOptions): Promise<readonly Explain
     environment,
     spawner: {
       name: "explain",
-      run: (run) =>
-        spawner !== undefined && current !== undefined && explained.has(current)
-          ? spawner.run(run)
-          : Promise.resolve(asIfWell(run)),
+      run: (run) => (spawner !== undefined && running() ? spawner.run(run) : Promise.resolve(asIfWell(run))),
       prepare: (command) =>
         spawner?.prepare(command) ?? Promise.reject(new BridgeError("INTERNAL", "explain starts no process")),
       close: async () => {},
+    },
+    cgroups: {
+      ...recorded,
+      openView: (of) => (spawner !== undefined && running() ? recorded.openView(of) : Promise.resolve(emptyView(of))),
     },
     log: silentLog,
     onReport: (report) => {
@@ -71,6 +76,17 @@ export async function explain(options: ExplainOptions): Promise<readonly Explain
     },
   });
   return [...explained.values()];
+}
+
+/** A captured view that nothing is run in: the request names the path that a real one would have. */
+function emptyView({ cgroupsPath }: CgroupOf): Awaited<ReturnType<Cgroups["openView"]>> {
+  return {
+    cgroupsPath: resolveCgroupsPath(cgroupsPath),
+    command: (options) => options,
+    startError: () => undefined,
+    collect: () => ({ resources: {}, writes: [], errors: [], warnings: [] }),
+    close: async () => {},
+  };
 }
 
 function decode(method: string, payload: Uint8Array, index: number): NriEvent | undefined {

@@ -1,7 +1,7 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createRecordedCgroups } from "../cgroups.js";
+import { type Cgroups, createRecordedCgroups } from "../cgroups.js";
 import type { RunReport } from "../chain-runner.js";
 import type { PartialConfig } from "../config/schema.js";
 import { Deadline } from "../deadline.js";
@@ -43,6 +43,8 @@ export interface PlayOptions {
   readonly requestTimeoutMs?: number | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly spawner: Spawner;
+  /** Those of a recording when not given. */
+  readonly cgroups?: Cgroups;
   readonly log: Log;
   readonly onReport: (report: PlayReport) => void;
 }
@@ -76,7 +78,7 @@ export async function playCase(options: PlayOptions): Promise<void> {
       // The files of a replay belong to whoever replays: nobody's node is at stake.
       flags: { ...flags, socketPath, confFile, permissions: flags.permissions ?? "trust", sandboxes: "always" },
       host,
-      cgroups: createRecordedCgroups(),
+      cgroups: options.cgroups ?? createRecordedCgroups(),
       openStore: async () => createMemoryStore(),
       findPeer: async () => undefined,
       onRun: (report) => onReport({ type: "run", ...report }),

@@ -76,6 +76,15 @@ describe("exec", () => {
     expect(answer).toMatchObject({ type: "answer", event: "RunPodSandbox", error: null });
   });
 
+  it("shows what a result asks the runtime to change", async () => {
+    plugin("recorder", `echo '{"metadata":{"adjust.annotation.seen":"yes"}}'`);
+    const config = join(folder, "bridge.yaml");
+    writeFileSync(config, "plugins: {recorder: {phase: create, cgroup: host}}\n");
+    const { code, stdout } = await exec("recorder", `${chained}:2`, "--config", config);
+    expect(stdout).toContain('  asks     {"adjust":{"annotations":{"seen":"yes"}}}\n');
+    expect(code).toBe(0);
+  });
+
   it("asks which event when there are several, and takes --for", async () => {
     plugin("recorder", "echo '{}'");
     const several = await exec("recorder", chained);

@@ -255,3 +255,17 @@ describe("explain, for people", () => {
     expect(stdout).toContain("Usage: nri-v01-bridge explain [options] [event]");
   });
 });
+
+describe("explain of a create phase", () => {
+  it("shows the request with the path of the captured view, and makes none", async () => {
+    const config = join(folder, "bridge.yaml");
+    writeFileSync(config, "plugins: {recorder: {phase: create, cgroup: capture}}\n");
+    const { events } = await explain(`${basic}:2`, "--config", config);
+    expect(events).toMatchObject([
+      { event: "CreateContainer", plugins: [{ outcome: "would run", cgroup: { view: "capture" }, error: null }] },
+    ]);
+    const { request, cgroup } = events[0].plugins[0];
+    expect(JSON.parse(request).spec.cgroupsPath).toBe(cgroup.directory);
+    expect(JSON.parse(request)).not.toHaveProperty("pid");
+  });
+});

@@ -22,6 +22,11 @@ describeFaults("cgroups and time", {
       make: (node) => node.write(labels, clearcfs, 0o755).write("/proc/self/mountinfo", cgroupV2),
       mend: { options: { config: "phase: create\n" } },
     },
+    {
+      make: (node) => node.write(labels, clearcfs, 0o755).write("/proc/self/mountinfo", cgroupV2),
+      options: { config: "" },
+      mend: "its fix",
+    },
   ],
   "plugin-cgroup-v1-and-v2": [
     {
@@ -29,11 +34,11 @@ describeFaults("cgroups and time", {
       mend: (node) => node.write(labels, script, 0o755),
     },
   ],
-  "capture-needs-sysadmin": [
+  "capture-impossible": [
     {
-      options: { config: "phase: create\n", self: { sysAdmin: false } },
-      mend: { options: { self: { sysAdmin: true } } },
-      says: "labels is to run with captured cgroup writes",
+      options: { config: "phase: create\n", capture: { ok: false, reason: "the bridge lacks it", remedy: "be root" } },
+      mend: { options: { config: "phase: create\n" } },
+      says: "no captured cgroup view can be made for labels: the bridge lacks it",
     },
   ],
   "timeouts-exceed-call": [

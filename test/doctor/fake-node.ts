@@ -16,7 +16,7 @@ import { dirname, join } from "node:path";
 import type { PartialConfig } from "../../src/config/schema.js";
 import type { AskVersion } from "../../src/doctor/collect/runtime.js";
 import { collectFacts } from "../../src/doctor/collect.js";
-import type { Facts, SelfFacts } from "../../src/doctor/facts.js";
+import type { CaptureFacts, Facts, SelfFacts } from "../../src/doctor/facts.js";
 import type { Finding } from "../../src/doctor/finding.js";
 import { findAll } from "../../src/doctor/findings.js";
 
@@ -28,7 +28,7 @@ export const cgroupV1 = `${[rootMount, v1Mount("cpu,cpuacct", 30), v1Mount("memo
 export const cgroupV2 = `${rootMount}\n30 20 0:30 / /sys/fs/cgroup rw,nosuid,nodev,noexec - cgroup2 cgroup2 rw\n`;
 
 /** What the program's own side of a healthy node is. */
-export const healthySelf: SelfFacts = { nodeVersion: "20.19.0", arch: "x64", uid: 0, sysAdmin: true };
+export const healthySelf: SelfFacts = { nodeVersion: "20.19.0", arch: "x64", uid: 0 };
 
 export interface FindOptions {
   readonly migrate?: boolean;
@@ -36,6 +36,7 @@ export interface FindOptions {
   readonly config?: string;
   readonly self?: Partial<SelfFacts>;
   readonly askVersion?: AskVersion;
+  readonly capture?: CaptureFacts;
 }
 
 /** A node made of files in a temporary directory: its /proc too. Nothing of this machine is in it. */
@@ -110,7 +111,7 @@ export class FakeNode {
     rmSync(this.root, { recursive: true, force: true });
   }
 
-  facts({ flags = {}, config, self = {}, askVersion }: FindOptions = {}): Promise<Facts> {
+  facts({ flags = {}, config, self = {}, askVersion, capture = { ok: true } }: FindOptions = {}): Promise<Facts> {
     if (config !== undefined) this.write("/etc/bridge.yaml", config);
     const file = join(this.root, "/etc/bridge.yaml");
     return collectFacts({
@@ -119,6 +120,7 @@ export class FakeNode {
       configFile: existsSync(file) ? file : undefined,
       path: "/usr/bin:/bin",
       self: { ...healthySelf, ...self },
+      checkCapture: () => capture,
       ...(askVersion === undefined ? {} : { askVersion }),
     });
   }

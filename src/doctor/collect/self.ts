@@ -1,30 +1,17 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { findPermissionFault } from "../../legacy/permissions.js";
 import type { Facts, SelfFacts } from "../facts.js";
 import type { ProcessFacts } from "./processes.js";
 
 const versionTimeoutMs = 5000;
-/** Bit of CAP_SYS_ADMIN in a capability set (capability.h). */
-const sysAdminBit = 21n;
 
-/** What we are: Node, user and capabilities. */
+/** What we are: Node and user. */
 export function readSelf(): SelfFacts {
   return {
     nodeVersion: process.versions.node,
     arch: process.arch,
     uid: process.geteuid?.() ?? 0,
-    sysAdmin: hasSysAdmin(),
   };
-}
-
-function hasSysAdmin(): boolean | undefined {
-  try {
-    const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1];
-    return mask === undefined ? undefined : ((BigInt(`0x${mask}`) >> sysAdminBit) & 1n) === 1n;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Asks a runtime's file for its version. One that somebody else than root can write is not started. */

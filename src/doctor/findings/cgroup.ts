@@ -2,24 +2,28 @@ import type { Facts, PluginFacts } from "../facts.js";
 import type { Finding } from "../finding.js";
 import { setBridge } from "../fixes.js";
 
-/** Plugins that write to cgroup v1, on a node that has v2. */
+/** Plugins that write to cgroup v1, on a node that has v2; and captured views where none can be made. */
 export function cgroupFindings(facts: Facts): readonly Finding[] {
-  const { plugins, cgroup, self } = facts;
-  const captures = plugins.filter((plugin) => plugin.cgroup === "capture");
+  const { plugins, cgroup } = facts;
   const found = cgroup.version === "v2" ? plugins.flatMap((plugin) => v1Finding(plugin, facts)) : [];
-  const [first] = captures;
-  if (first === undefined || self.sysAdmin !== false) return found;
-  const asked = captures.filter((plugin) => !plugin.cgroupAuto);
-  const names = captures.map(({ type }) => type).join(", ");
+  return [...found, ...noCapture(facts)];
+}
+
+function noCapture({ plugins, capture, bridge }: Facts): readonly Finding[] {
+  if (capture === undefined || capture.ok) return [];
+  const captured = plugins.filter((plugin) => plugin.cgroup === "capture");
+  const names = captured.map(({ type }) => type).join(", ");
+  const asked = captured.some((plugin) => !plugin.cgroupAuto);
   return [
-    ...found,
     {
-      id: "capture-needs-sysadmin",
-      severity: asked.length > 0 ? "error" : "warning",
-      what: `CAP_SYS_ADMIN is missing, and ${names} is to run with captured cgroup writes`,
-      why: "the plugin's own view of cgroup v1 is a mount namespace, which cannot be made without it",
-      fix: "run the bridge as root with CAP_SYS_ADMIN (securityContext.capabilities.add: [SYS_ADMIN]), or set cgroup: host for these plugins",
-      where: "/proc/self/status",
+      id: "capture-impossible",
+      severity: asked ? "error" : "warning",
+      what: `no captured cgroup view can be made for ${names}: ${capture.reason}`,
+      why: asked
+        ? "with cgroup: capture the plugin's run fails, and with it the create"
+        : "with cgroup: auto the plugin sees the node's own cgroups, where the container's is not made yet",
+      fix: capture.remedy,
+      where: bridge.file ?? bridge.config.confFile,
     },
   ];
 }

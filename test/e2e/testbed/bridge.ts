@@ -1,7 +1,8 @@
-import { existsSync, openSync, readFileSync } from "node:fs";
-import { chmod, writeFile } from "node:fs/promises";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { stateDirectory } from "./bridge-state.js";
 import { waitFor } from "./command.js";
 import type { Daemon } from "./daemon.js";
 import type { NamespaceProcess } from "./namespace.js";
@@ -56,19 +57,30 @@ export class Bridge {
 
   /** Starts it, if that is ours to do, and waits until the runtime has it as a plugin. */
   async start(): Promise<void> {
-    const { name = defaults.name, idx = defaults.idx } = this.options;
-    const since = this.daemon.log().length;
+    const since = this.options.mode === "external" ? this.daemon.log().length : 0;
+    await this.launch();
+    await this.waitUntilRegistered(since);
+  }
+
+  /** Starts it, if that is ours to do, and waits for nothing. */
+  async launch(): Promise<void> {
     if (this.options.mode === "external") {
       const output = openSync(logFile(this.daemon), "a");
       const { PATH, HOME } = process.env;
       const args = [bridgeFile, ...runArguments(this.daemon, this.options)];
-      this.#process = await this.daemon.namespace.start(process.execPath, args, output, { PATH, HOME });
+      const env = { PATH, HOME, TMPDIR: temporaryDirectory(this.daemon) };
+      this.#process = await this.daemon.namespace.start(process.execPath, args, output, env);
+      closeSync(output);
     }
-    const begin = this.options.mode === "external" ? since : 0;
-    await waitFor(`the bridge as plugin of containerd ${this.daemon.runtime.version}`, 15_000, () => {
+  }
+
+  /** Waits until the runtime has it as a plugin, as its log says from a place in it on. */
+  async waitUntilRegistered(since: number, timeoutMs = 15_000): Promise<void> {
+    const { name = defaults.name, idx = defaults.idx } = this.options;
+    await waitFor(`the bridge as plugin of containerd ${this.daemon.runtime.version}`, timeoutMs, () => {
       const ended = this.#process !== undefined && !this.#process.running;
       if (ended) throw new Error(`the bridge has ended:\n${this.log().slice(-3000)}`);
-      return isRegistered(this.daemon.log().slice(begin), `${idx}-${name}`) ? true : undefined;
+      return isRegistered(this.daemon.log().slice(since), `${idx}-${name}`) ? true : undefined;
     }).catch((thrown: unknown) => {
       throw new Error(`${thrown}\nbridge:\n${this.log().slice(-3000)}\ncontainerd:\n${this.daemon.log().slice(-2000)}`);
     });
@@ -84,6 +96,9 @@ export class Bridge {
 
 /** Writes what `start` needs. In launched mode this has to happen before the daemon starts. */
 export async function installBridge(daemon: Daemon, options: BridgeOptions): Promise<Bridge> {
+  // What the machine itself has there would show through.
+  await rm(daemon.path(stateDirectory), { recursive: true, force: true });
+  await mkdir(temporaryDirectory(daemon), { recursive: true });
   await writeFile(configFile(daemon), options.config ?? defaults.config);
   if (options.mode === "launched") {
     const { name = defaults.name, idx = defaults.idx } = options;
@@ -112,6 +127,11 @@ function isRegistered(log: string, plugin: string): boolean {
 
 function configFile(daemon: Daemon): string {
   return join(daemon.directory, "bridge.yaml");
+}
+
+/** An external bridge's and its plugins' own: what is left there is theirs. */
+export function temporaryDirectory(daemon: Daemon): string {
+  return join(daemon.directory, "tmp");
 }
 
 function logFile(daemon: Daemon): string {

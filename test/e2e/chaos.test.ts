@@ -1,0 +1,123 @@
+import { describe, expect, test } from "vitest";
+import { type Bridge, isBridgeBuilt } from "./testbed/bridge.js";
+import { atMs, linesThatSay, readLog } from "./testbed/bridge-log.js";
+import { ChaosKubelet } from "./testbed/chaos-kubelet.js";
+import { ChaosPlugins } from "./testbed/chaos-plugins.js";
+import { chooseSeed, createRandom } from "./testbed/chaos-random.js";
+import { listMounts, pidfdsOf, strayFiles, strayProcesses, strayState } from "./testbed/chaos-remains.js";
+import { ChaosStory } from "./testbed/chaos-story.js";
+import { judge } from "./testbed/chaos-verdict.js";
+import { waitFor } from "./testbed/command.js";
+import { findMissingNeeds } from "./testbed/machine.js";
+import { prepareTestbed } from "./testbed/packages.js";
+import { startTarget } from "./testbed/target.js";
+
+const prepared = await prepareTestbed();
+const missing = await findMissingNeeds();
+const seed = chooseSeed();
+const pods = Number(process.env.NRI_E2E_CHAOS_PODS ?? 200);
+const parallel = 9;
+
+describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chaos", () => {
+  test.concurrent.for(["v17", "v2"] as const)(
+    `${pods} pods in and out while all goes wrong: each create gets its delete, and nothing is left (containerd %s)`,
+    { timeout: 300_000 },
+    async (runtime) => {
+      if (!prepared.ok) return;
+      const random = createRandom(seed);
+      const target = await startTarget(prepared.testbed, { runtime, mode: "external" });
+      const { daemon, bridge, confFile } = target;
+      try {
+        const plugins = await ChaosPlugins.install(daemon, confFile, random);
+        const kubelet = new ChaosKubelet(daemon, random);
+        const story = new ChaosStory(target, plugins, kubelet, random);
+        const mounts = listMounts(daemon);
+        const began = performance.now();
+        await story.play({ pods, parallel });
+        await story.uncoverLeaks();
+        const strays = await kubelet.removeStrays();
+        const seconds = Math.round((performance.now() - began) / 1000);
+
+        const verdictNow = async () =>
+          judge({
+            witnessed: await plugins.witnessed(),
+            lives: kubelet.lives,
+            outages: story.outages,
+            kills: story.kills,
+            tookStockMs: linesThatSay(bridge, "took stock").map(atMs),
+          });
+        // Deletes that no call waits for come when the processes have ended.
+        await waitFor("the last deletes", 15_000, async () =>
+          (await verdictNow()).faults.length === 0 ? true : undefined,
+        ).catch(() => undefined);
+        const { faults, ...figures } = await verdictNow();
+        const chains = linesThatSay(bridge, "chain ran").map(({ totalMs }) => Number(totalMs));
+        console.log(
+          `chaos on containerd ${daemon.runtime.version}, seed ${seed}: ${pods} pods in ${seconds} s\n` +
+            [
+              ["deliveries", figures],
+              ["kubelet", { failed: kubelet.failed.length, retries: kubelet.retries, strays }],
+              [
+                "outages (ms)",
+                Object.fromEntries(
+                  story.outages.map(({ why, fromMs, untilMs }, i) => [`${i + 1} ${why}`, untilMs - fromMs]),
+                ),
+              ],
+              [
+                "running at the kills",
+                story.kills.map(({ deleting, owed }) => `${deleting.length} deletes of ${owed.length} open`),
+              ],
+              ["mischief", plugins.done],
+              ["plugin runs", (await plugins.noted()).length],
+              ["chains (ms)", { count: chains.length, ...percentiles(chains) }],
+              ["StartContainer (ms)", percentiles(kubelet.startMs)],
+            ]
+              .map(([what, value]) => `  ${what}: ${JSON.stringify(value)}`)
+              .join("\n"),
+        );
+        expect(faults.map((fault) => [fault, ...storyOf(bridge, fault)].join("\n"))).toEqual([]);
+        expect(figures.creates).toBeGreaterThan(pods / 2);
+        expect(
+          kubelet.failed.map(({ details }) => details).filter((details) => !expectedFailure.test(details)),
+        ).toEqual([]);
+        expect(await daemon.cri.listPodSandboxes()).toEqual([]);
+
+        // Shims take their time to go.
+        const noStrays = () => (strayProcesses(daemon).length === 0 ? true : undefined);
+        await waitFor("the last processes", 15_000, noStrays).catch(() => undefined);
+        expect(strayProcesses(daemon)).toEqual([]);
+        expect(listMounts(daemon)).toEqual(mounts);
+        expect(strayFiles(daemon)).toEqual([]);
+        expect(pidfdsOf(daemon, bridge.process?.pid ?? 0)).toBe(0);
+
+        await bridge.stop("SIGTERM");
+        await expect(bridge.process?.exited).resolves.toBe(0);
+        expect(strayState(daemon)).toEqual([]);
+        expect(strayProcesses(daemon)).toEqual([]);
+      } finally {
+        await daemon.stop();
+      }
+    },
+  );
+});
+
+/** What the bridge's log says of the id that a fault is about, and what happened to all at once. */
+function storyOf(bridge: Bridge, fault: string): string[] {
+  const id = /^[0-9a-f]{64}/.exec(fault)?.[0] ?? fault;
+  const general = ["starting", "took stock", "no connection to the runtime, trying again later"];
+  return readLog(bridge)
+    .filter((line) => line.id === id || general.some((msg) => msg === line.msg))
+    .map(({ time, event, state, plugin, msg, adopt, gone }) =>
+      [String(time).slice(11, 23), event, state, plugin, msg, adopt, gone].join(" "),
+    );
+}
+
+/** A plugin said no, or the runtime was away. */
+const expectedFailure =
+  /plugin: victim2?: |ECONNRESET|UNAVAILABLE|connect|Connection|transport|EOF|CANCELLED|context canceled/;
+
+function percentiles(values: readonly number[]): Record<string, number> {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
+}

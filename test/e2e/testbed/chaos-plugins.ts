@@ -1,0 +1,163 @@
+import { existsSync } from "node:fs";
+import { copyFile, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Random } from "./chaos-random.js";
+import { mustRun, waitFor } from "./command.js";
+import type { Daemon } from "./daemon.js";
+import { findProcesses } from "./processes.js";
+import { replaceFile } from "./records.js";
+
+const source = fileURLToPath(new URL("./plugins/chaosplugin.c", import.meta.url));
+const binDir = "/opt/nri/bin";
+
+/** Runs first in every chain and is spared but for its file, so that its log is the truth. The others have bad days. */
+const witness = "witness";
+const victims = ["victim", "victim2"] as const;
+
+/** What follows the witness in conf.json. */
+const lists: readonly [readonly string[], ...(readonly string[])[]] = [
+  [],
+  ["victim"],
+  ["victim2"],
+  ["victim", "victim2"],
+  ["victim2", "victim"],
+];
+
+/** One line of the plugins' log. */
+export interface NotedRun {
+  readonly plugin: string;
+  readonly state: string;
+  readonly id: string;
+  readonly atMs: number;
+}
+
+/** The plugins of a chaos run on one daemon, and the mischief that is done to them. */
+export class ChaosPlugins {
+  /** How often which mischief was done. */
+  readonly done: Record<string, number> = {};
+
+  private constructor(
+    private readonly daemon: Daemon,
+    private readonly confFile: string,
+    private readonly random: Random,
+    /** Where the plugins' log and their moods are. */
+    private readonly directory: string,
+  ) {}
+
+  static async install(daemon: Daemon, confFile: string, random: Random): Promise<ChaosPlugins> {
+    const plugins = new ChaosPlugins(daemon, confFile, random, join(daemon.directory, "chaos"));
+    await mkdir(plugins.directory, { recursive: true });
+    await mkdir(dirname(daemon.path(confFile)), { recursive: true });
+    await mustRun("cc", ["-O1", "-o", plugins.#binary, source]);
+    for (const name of [witness, ...victims]) await copyFile(plugins.#binary, plugins.#path(name));
+    await writeFile(plugins.#path("chaos.dir"), `${plugins.directory}\n`);
+    await plugins.swapConf();
+    return plugins;
+  }
+
+  /** The witness's runs, in order. */
+  async witnessed(): Promise<NotedRun[]> {
+    return (await this.noted()).filter(({ plugin }) => plugin === witness);
+  }
+
+  /** All plugins' runs, in order. */
+  async noted(): Promise<NotedRun[]> {
+    const text = await readFile(join(this.directory, "runs"), "utf8").catch(() => "");
+    return text.split("\n").flatMap((line) => {
+      const [plugin, state, id, nanoseconds] = line.split(" ");
+      if (plugin === undefined || state === undefined || id === undefined || nanoseconds === undefined) return [];
+      return [{ plugin, state, id, atMs: Number(BigInt(nanoseconds) / 1_000_000n) }];
+    });
+  }
+
+  /** Does one thing, whichever it is. */
+  async mischief(): Promise<void> {
+    const kind = this.random.pick(kinds);
+    this.done[kind] = (this.done[kind] ?? 0) + 1;
+    await this.#mischief[kind]();
+  }
+
+  readonly #mischief: Readonly<Record<(typeof kinds)[number], () => Promise<void>>> = {
+    slow: () => this.#setMood(`sleep ${this.random.between(30, 600)}`),
+    deaf: () => this.#setMood("deaf 5000"),
+    fail: () => this.#setMood("fail"),
+    garbage: () => this.#setMood("garbage"),
+    kill: () => this.#strike("SIGKILL"),
+    stop: () => this.#strike("SIGSTOP"),
+    conf: () => this.swapConf(),
+    replace: () => this.#replace(this.random.pick([witness, ...victims])),
+    overwrite: () => this.#overwrite(this.random.pick(victims)),
+  };
+
+  /** Puts another conf.json in the place of this one. */
+  async swapConf(others: readonly string[] = this.random.pick(lists)): Promise<void> {
+    const { random } = this;
+    const plugins = [witness, ...others].map((type) => ({ type, conf: { swap: random.between(1, 1_000_000) } }));
+    await replaceFile(this.daemon.path(this.confFile), JSON.stringify({ version: "0.1", plugins }));
+  }
+
+  /** Waits until a victim sleeps in a chain of this state, and stops it if asked to; goes on when none comes along. */
+  async hold(state: "create" | "delete", stopped: boolean): Promise<void> {
+    const mood = `mood-${state}`;
+    await this.swapConf(victims);
+    await this.#setMood("sleep 1500", mood);
+    const taken = () => (existsSync(join(this.directory, mood)) ? undefined : true);
+    await waitFor("a victim's run", 10_000, taken).catch(() => undefined);
+    if (stopped) await this.#signal("SIGSTOP");
+  }
+
+  /** The next run of a victim takes the mood, or the next of a state. */
+  async #setMood(mood: string, name = "mood"): Promise<void> {
+    await replaceFile(join(this.directory, name), mood);
+  }
+
+  /** Makes a victim slow, and signals it from outside. */
+  async #strike(signal: "SIGKILL" | "SIGSTOP"): Promise<void> {
+    await this.#setMood("sleep 4000");
+    await this.#signal(signal);
+    await rm(join(this.directory, "mood"), { force: true });
+  }
+
+  async #signal(signal: "SIGKILL" | "SIGSTOP"): Promise<void> {
+    const struck = await waitFor("a victim's run", 3_000, () =>
+      findProcesses(this.daemon).find(({ command }) => victims.some((name) => name === command)),
+    ).catch(() => undefined);
+    if (struck !== undefined) await this.daemon.namespace.run("/bin/kill", ["-s", signal.slice(3), String(struck.pid)]);
+  }
+
+  /** As an installer does: another file under the same name. */
+  async #replace(name: string): Promise<void> {
+    const fresh = this.#path(`.${name}.fresh`);
+    await copyFile(this.#binary, fresh);
+    await rename(fresh, this.#path(name));
+  }
+
+  /** As a careless one does: in place, piece by piece, while it is run or not. */
+  async #overwrite(name: string): Promise<void> {
+    const bytes = await readFile(this.#binary);
+    // ETXTBSY when it runs at this moment: then it stays as it is.
+    const file = await open(this.#path(name), "r+").catch(() => undefined);
+    if (file === undefined) return;
+    const half = Math.floor(bytes.length / 2);
+    await file.truncate(0);
+    await file.write(bytes, 0, half, 0);
+    await new Promise((resolve) => setTimeout(resolve, this.random.between(0, 60)));
+    await file.write(bytes, half, bytes.length - half, half);
+    await file.close();
+  }
+
+  get #binary(): string {
+    return join(this.directory, "chaosplugin");
+  }
+
+  #path(name: string): string {
+    return join(this.daemon.path(binDir), name);
+  }
+}
+
+/** What is done, by its weight: some cost the node two seconds each. */
+const kinds = [
+  ...(["slow", "slow", "slow", "fail", "garbage", "kill", "kill", "stop", "deaf"] as const),
+  ...(["conf", "conf", "replace", "replace", "overwrite"] as const),
+] as const;

@@ -1,0 +1,79 @@
+import type { Life } from "./chaos-kubelet.js";
+import type { NotedRun } from "./chaos-plugins.js";
+import type { Killed, Outage } from "./chaos-story.js";
+
+/** What is known of a chaos run at its end. */
+export interface Evidence {
+  readonly witnessed: readonly NotedRun[];
+  readonly lives: readonly Life[];
+  readonly outages: readonly Outage[];
+  readonly kills: readonly Killed[];
+  /** When the bridge compared what it remembers with the runtime's list, in milliseconds since the epoch. */
+  readonly tookStockMs: readonly number[];
+}
+
+export interface Verdict {
+  /** What must not be, in words; nothing when every create got its delete. */
+  readonly faults: readonly string[];
+  readonly creates: number;
+  /** Attempted as the journal says, and the witness was killed with the bridge before it could note it. */
+  readonly unseenCreates: number;
+  readonly deletes: number;
+  /** Second deletes: the first was running when the bridge was killed. */
+  readonly repeated: number;
+  /** Came up while there was no bridge, and got their delete. */
+  readonly adopted: number;
+  /** Came and went, or could not be found again, while there was no bridge. */
+  readonly unserved: number;
+}
+
+/** Clocks of several processes are compared: nothing is said about what is closer together. */
+const marginMs = 50;
+
+/** Whether each create that was attempted has its delete, exactly one, and nothing else has. */
+export function judge({ witnessed, lives, outages, kills, tookStockMs }: Evidence): Verdict {
+  const runs = new Map<string, { creates: number; deletes: number; firstIsDelete: boolean }>();
+  for (const { id, state } of witnessed) {
+    const run = runs.get(id) ?? { creates: 0, deletes: 0, firstIsDelete: state === "delete" };
+    runs.set(id, run);
+    if (state === "create") run.creates++;
+    if (state === "delete") run.deletes++;
+  }
+  const owed = new Set(kills.flatMap((kill) => kill.owed));
+  const known = new Map(lives.map((life) => [life.id, life]));
+  const faults: string[] = [];
+  const figures = { creates: 0, unseenCreates: 0, deletes: 0, repeated: 0, adopted: 0, unserved: 0 };
+
+  for (const id of new Set([...runs.keys(), ...owed, ...known.keys()])) {
+    const { creates = 0, deletes = 0, firstIsDelete = false } = runs.get(id) ?? {};
+    const life = known.get(id);
+    const mayRepeat = kills.filter(({ deleting }) => deleting.includes(id)).length;
+    const say = (what: string) => faults.push(`${id}: ${creates} creates, ${deletes} deletes: ${what}`);
+    figures.creates += creates;
+    figures.deletes += deletes;
+    figures.repeated += Math.max(0, deletes - 1);
+    if (creates > 1) say("created twice");
+    if (creates > 0 && firstIsDelete) say("deleted before it was created");
+    if (deletes > 1 + mayRepeat) say(`deleted more often than ${mayRepeat} kills explain`);
+    const attempted = creates > 0 || owed.has(id);
+    if (attempted && deletes === 0) say("never deleted");
+    if (creates > 0 || life === undefined) continue;
+    // It is the kubelet's, and the witness never saw it begin.
+    if (!outages.some((outage) => overlap(life, outage)))
+      say("its create was not delivered, although there was a bridge");
+    else if (deletes === 0 && wasListed(life, tookStockMs)) say("the bridge found it running, and did not delete it");
+    if (deletes > 0) figures.adopted++;
+    else figures.unserved++;
+  }
+  figures.unseenCreates = [...owed].filter((id) => !runs.get(id)?.creates && !known.has(id)).length;
+  return { faults, ...figures };
+}
+
+function overlap({ createBeganMs, createEndedMs }: Life, { fromMs, untilMs }: Outage): boolean {
+  return createEndedMs > fromMs - marginMs && createBeganMs < untilMs + marginMs;
+}
+
+/** Whether it was up, for sure, when the runtime listed what is. */
+function wasListed({ createEndedMs, stopBeganMs }: Life, tookStockMs: readonly number[]): boolean {
+  return tookStockMs.some((atMs) => createEndedMs < atMs - marginMs && stopBeganMs > atMs + marginMs);
+}

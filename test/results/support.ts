@@ -1,0 +1,146 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, relative, resolve } from "node:path";
+import { runProgram } from "../support/program.js";
+
+const fixtures = resolve(import.meta.dirname, "../../fixtures");
+export const samples = resolve(import.meta.dirname, "../../legacy-plugins");
+
+/** The container of the recorded scenarios, with a CPU quota of 50000 and the annotation qos.class=ls. */
+export const containerId = "ae495d9b4ed625e96b56478ffb01c940fe1544a35b3d069b6367e27a2bd17d3b";
+export const sandboxId = "257506fb56a7494b626060172607d212ae71060474b5a0768e19708a5b8db88c";
+
+/** One line of `replay --json`: a plugin's run, or the answer to an event. */
+export interface Line {
+  readonly type: "run" | "answer";
+  readonly event: string;
+  readonly id: string;
+  readonly plugin: string;
+  readonly state: string;
+  readonly phase: string;
+  readonly request: string;
+  readonly outcome: string;
+  readonly response: { readonly adjust?: object; readonly update?: readonly object[] };
+}
+
+/** What a replay came to. */
+export interface Played {
+  readonly lines: readonly Line[];
+  /** What the bridge logged. */
+  readonly log: readonly Record<string, unknown>[];
+  readonly code: number | null;
+  readonly stderr: string;
+  /** The answer to an event: what it asks for, or the text of its error. */
+  answer(event: string): { readonly response: Line["response"]; readonly error: string | null };
+  /** The error of a plugin's run for an event; null when it was well, undefined when it did not run. */
+  fault(plugin: string, event?: string): string | null | undefined;
+  run(plugin: string, event?: string): Line | undefined;
+  /** The warnings of the log, each as one text. */
+  warnings(): string[];
+}
+
+export interface Play {
+  /** conf.json's plugins, in their order. */
+  readonly plugins: readonly (string | { readonly type: string; readonly conf: unknown })[];
+  /** The bridge's configuration, as YAML (or JSON, which is YAML too). */
+  readonly config?: string;
+  /** The recorded events: clear-cfs creates a container with a quota, update also changes it. */
+  readonly scenario?: "clear-cfs" | "update";
+  /** The version of containerd that is played; newest NRI when not given. */
+  readonly containerd?: string;
+}
+
+/** A directory with plugins of a test's own, played by the built program with its embedded runtime. */
+export class Bench {
+  readonly folder = mkdtempSync(join(tmpdir(), "bridge-results-"));
+  readonly bin = join(this.folder, "bin");
+  #plays = 0;
+
+  constructor() {
+    mkdirSync(this.bin);
+  }
+
+  /** Places an executable; a script without an interpreter is the shell's. */
+  script(name: string, text: string): void {
+    const path = join(this.bin, name);
+    writeFileSync(path, text.startsWith("#!") ? text : `#!/bin/sh\n${text}\n`);
+    chmodSync(path, 0o755);
+  }
+
+  /**
+   * Places a plugin that does something in a container's create and then prints what it is given there, in all other
+   * states a result without metadata. `$path` is the cgroupsPath of its request.
+   */
+  onCreate(name: string, body: object, script = ":"): void {
+    const plain = { plugin: name, version: "0.1", error: "" };
+    writeFileSync(join(this.bin, `${name}.answer`), JSON.stringify({ ...plain, ...body }));
+    const read = [
+      "request=$(cat)",
+      `path=$(printf %s "$request" | sed -n 's/.*"cgroupsPath":"\\([^"]*\\)".*/\\1/p')`,
+      `case $request in *'"state":"create","id":"${sandboxId}"'*) ;; *'"state":"create"'*)`,
+      script,
+      `exec cat "$0.answer" ;; esac`,
+      `printf %s '${JSON.stringify(plain)}'`,
+    ];
+    this.script(name, read.join("\n"));
+  }
+
+  /** A plugin that asks by metadata when a container is created. */
+  asks(name: string, metadata: Readonly<Record<string, string>>): void {
+    this.onCreate(name, { metadata });
+  }
+
+  /** Plays the events; rejects nothing. */
+  async play({ plugins, config = "{}", scenario = "clear-cfs", containerd = "2.4.0" }: Play): Promise<Played> {
+    const folder = join(this.folder, `play-${this.#plays++}`, "case");
+    mkdirSync(folder, { recursive: true });
+    const eventsFrom = relative(dirname(folder), join(fixtures, "scenarios", scenario));
+    const runtime = { name: "containerd", version: `v${containerd}`, dialect: "state-change" };
+    writeFileSync(join(folder, "case.json"), JSON.stringify({ eventsFrom, runtime }));
+    const list = plugins.map((plugin) => (typeof plugin === "string" ? { type: plugin } : plugin));
+    writeFileSync(join(folder, "given.json"), JSON.stringify({ version: "0.1", plugins: list }));
+    writeFileSync(join(folder, "bridge.yaml"), config);
+    const { code, stdout, stderr } = await runProgram([
+      ...["replay", folder, "--json", "--config", join(folder, "bridge.yaml"), "--conf", join(folder, "given.json")],
+      ...["--bin-dir", this.bin, "--bin-dir", samples, "--log-level", "debug"],
+    ]);
+    return toPlayed(code, stdout, stderr);
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+function toPlayed(code: number | null, stdout: string, stderr: string): Played {
+  const lines: (Line & { readonly error: null | string | { readonly message: string } })[] = parseLines(stdout);
+  const log: Record<string, unknown>[] = parseLines(stderr);
+  const textOf = (error: null | string | { readonly message: string }) =>
+    error !== null && typeof error === "object" ? error.message : error;
+  const runOf = (plugin: string, event = "CreateContainer") =>
+    lines.find((line) => line.type === "run" && line.plugin === plugin && line.event === event);
+  return {
+    lines,
+    log,
+    code,
+    stderr,
+    answer(event) {
+      const found = lines.find((line) => line.type === "answer" && line.event === event);
+      if (found === undefined) throw new Error(`no answer to ${event}: ${stderr.slice(-2000)}`);
+      return { response: found.response, error: textOf(found.error) };
+    },
+    fault(plugin, event) {
+      const run = runOf(plugin, event);
+      return run === undefined ? undefined : textOf(run.error);
+    },
+    run: runOf,
+    warnings: () => log.flatMap((line) => (line.level === "warn" || line.level === 40 ? [JSON.stringify(line)] : [])),
+  };
+}
+
+function parseLines(text: string) {
+  return text
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line));
+}

@@ -174,7 +174,10 @@ export class Service {
     await this.store?.opened.close();
     let store: Store | undefined;
     const late = (recovered: readonly Recovered[]) => {
-      if (store !== undefined) this.memory.attach(store, recovered);
+      if (store === undefined) return;
+      this.memory.attach(store, recovered);
+      // The runtime's list, if it gave one, was compared without them.
+      void this.bridge?.takeStock();
     };
     store = await this.options.openStore(config, runtime, late);
     this.memory.attach(store, store.recovered);

@@ -190,6 +190,29 @@ describe.runIf(possible).each(runtimes)("a bridge that containerd %s launched", 
       }
     });
   });
+
+  test("finds its predecessor still busy with a plugin: it serves at once, reads the journal later, and loses nothing", async () => {
+    await withStage({ runtime, mode: "launched" }, {}, async (stage) => {
+      const { daemon } = stage.target;
+      const [stopping, ended] = [await stage.up(1), await stage.up(2)];
+      const { pid } = await daemon.cri.containerStatus(ended.container);
+      const held = stage.plugins.hold("delete", false, "deaf 5000");
+      const stopped = daemon.cri.stopContainer(stopping.container).catch(() => {});
+      await held;
+      await daemon.stopContainerd("SIGKILL");
+      await daemon.namespace.run("/bin/kill", ["-s", "KILL", String(pid)]);
+      await stage.restartRuntime("SIGKILL");
+      await stopped;
+      await stage.expectSaid("another instance has the state directory: waiting for it to end");
+      await stage.expectSaid("the journal is written again", 1, 15_000);
+      const three = ["create pod", "create ctr", "delete ctr"];
+      for (const staged of [stopping, ended]) await stage.expectRuns(staged, three);
+      for (const staged of [stopping, ended]) {
+        await stage.down(staged);
+        await stage.expectRuns(staged, wholeLifeRuns);
+      }
+    });
+  });
 });
 
 async function withStage(

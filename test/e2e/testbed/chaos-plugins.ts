@@ -98,10 +98,10 @@ export class ChaosPlugins {
   }
 
   /** Waits until a victim sleeps in a chain of this state, and stops it if asked to; goes on when none comes along. */
-  async hold(state: "create" | "delete", stopped: boolean): Promise<void> {
+  async hold(state: "create" | "delete", stopped: boolean, how = "sleep 1500"): Promise<void> {
     const mood = `mood-${state}`;
     await this.swapConf(victims);
-    await this.#setMood("sleep 1500", mood);
+    await this.#setMood(how, mood);
     const taken = () => (existsSync(join(this.directory, mood)) ? undefined : true);
     await waitFor("a victim's run", 10_000, taken).catch(() => undefined);
     if (stopped) await this.#signal("SIGSTOP");

@@ -1,0 +1,232 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { Deadline } from "../../src/deadline.js";
+import { silentLog } from "../../src/logger.js";
+import { PluginStub } from "../../src/nri/stub.js";
+import type { ContainerAdjustment } from "../../src/nri/types.js";
+import { AdjustedNode, adjustedConfig, clearers, installAdjusting } from "./testbed/adjusted.js";
+import { isBridgeBuilt } from "./testbed/bridge.js";
+import { waitFor } from "./testbed/command.js";
+import { passHandler } from "./testbed/containerd-config.js";
+import { findMissingNeeds } from "./testbed/machine.js";
+import { prepareTestbed } from "./testbed/packages.js";
+import { type RunningTarget, startTarget, stopAll, targets } from "./testbed/target.js";
+
+const prepared = await prepareTestbed();
+const missing = await findMissingNeeds();
+const possible = prepared.ok && isBridgeBuilt() && !missing.has("cgroupV1");
+const limited = { cpu_shares: 512, cpu_quota: 50_000, cpu_period: 100_000 };
+
+describe.runIf(possible).each(targets)("results change containers on $runtime, bridge $mode", (wanted) => {
+  let target: RunningTarget;
+  let node: AdjustedNode;
+  let pods = 0;
+
+  beforeAll(async () => {
+    if (!prepared.ok) return;
+    target = await startTarget(prepared.testbed, wanted, { bridge: { config: adjustedConfig } });
+    await installAdjusting(target.daemon);
+  });
+
+  afterAll(() => stopAll([target]));
+
+  beforeEach(() => {
+    node = new AdjustedNode(target);
+    return async () => {
+      await target.daemon.removePods();
+    };
+  });
+
+  const runPod = () => node.life.runPod({ number: ++pods }, passHandler);
+  const noFailure = () => expect(node.life.failedCalls).toEqual([]);
+
+  const installed = clearers.filter(({ name }) => !name.endsWith("-c") || !missing.has("compiler"));
+  test.each(installed)("clearcfs takes the quota off annotated containers alone, $where", async ({ name }) => {
+    await node.use(name);
+    const pod = await runPod();
+    const cleared = await node.life.runContainer(pod, {
+      name: "a",
+      resources: limited,
+      annotations: { "qos.class": "ls" },
+    });
+    const kept = await node.life.runContainer(pod, {
+      name: "b",
+      resources: limited,
+      annotations: { "qos.class": "be" },
+    });
+    noFailure();
+    expect(await node.cgroup(cleared, "cpu.cfs_quota_us")).toBe("-1");
+    expect(await node.cgroup(kept, "cpu.cfs_quota_us")).toBe("50000");
+    for (const container of [cleared, kept]) expect(await node.cgroup(container, "cpu.shares")).toBe("512");
+    const early = name.startsWith("clear-create");
+    expect(node.spec(cleared).linux.resources.cpu.quota).toBe(early ? -1 : 50_000);
+    await node.life.end(pod, cleared, kept);
+    noFailure();
+  });
+
+  test("an annotation, a variable and a mount by metadata are in the OCI spec and in the container", async () => {
+    await node.use("asker");
+    await node.answer("asker", "create", {
+      metadata: {
+        "adjust.annotation.example.com/zone": 'a "b" \u00e9',
+        "adjust.env.ZONE": "east = west",
+        "adjust.mount./mnt/records": `${target.daemon.directory}/records,bind,rbind,ro`,
+      },
+    });
+    const container = await node.life.runContainer(await runPod(), { resources: limited });
+    noFailure();
+    const { annotations, process, mounts } = node.spec(container);
+    expect(annotations["example.com/zone"]).toBe('a "b" \u00e9');
+    expect(process.env).toContain("ZONE=east = west");
+    expect(mounts).toContainEqual({
+      destination: "/mnt/records",
+      type: "bind",
+      source: `${target.daemon.directory}/records`,
+      options: ["rbind", "ro"],
+    });
+    expect((await node.proc(container, "environ")).split("\0")).toContain("ZONE=east = west");
+    expect(await node.proc(container, "mountinfo")).toMatch(/ \/mnt\/records ro[, ]/);
+  });
+
+  test("an adjust object changes the spec, the real cgroup and runs a hook", async () => {
+    const touched = `${target.daemon.directory}/hook-ran`;
+    await node.use("asker");
+    await node.answer("asker", "create", {
+      adjust: {
+        annotations: { "example.com/by": "object" },
+        env: { BY: "object" },
+        hooks: { createRuntime: [{ path: "/usr/bin/touch", args: ["touch", touched] }] },
+        linux: { resources: { cpu: { shares: 300, cpus: "0" }, memory: { limit: 67_108_864 } } },
+      },
+    });
+    const container = await node.life.runContainer(await runPod(), { resources: limited });
+    noFailure();
+    expect(node.spec(container).annotations["example.com/by"]).toBe("object");
+    expect((await node.proc(container, "environ")).split("\0")).toContain("BY=object");
+    expect(await node.cgroup(container, "cpu.shares")).toBe("300");
+    expect(await node.cgroup(container, "cpu.cfs_quota_us")).toBe("50000");
+    expect(await node.cgroup(container, "cpuset.cpus")).toBe("0");
+    expect(await node.cgroup(container, "memory.limit_in_bytes")).toBe("67108864");
+    expect((await target.daemon.namespace.run("/bin/rm", [touched])).code).toBe(0);
+  });
+
+  test("cgroupsPath of the v0.1 README's output form decides where the cgroup is", async () => {
+    const path = `/kubepods/besteffort/${target.daemon.uidPart}moved`;
+    await node.use("asker");
+    await node.answer("asker", "create", { cgroupsPath: path });
+    const container = await node.life.runContainer(await runPod(), { resources: limited });
+    noFailure();
+    expect(node.spec(container).linux.cgroupsPath).toBe(path);
+    expect(await node.cgroupPath(container, "cpu")).toBe(path);
+  });
+
+  test("renamed metadata change the container, and annotated ones are seen on it", async () => {
+    await node.use("renamer");
+    await node.answer("renamer", "create", { metadata: { shares: "400", note: "seen" } });
+    const container = await node.life.runContainer(await runPod(), { resources: limited });
+    noFailure();
+    expect(await node.cgroup(container, "cpu.shares")).toBe("400");
+    expect(node.spec(container).annotations).toMatchObject({
+      "v01.renamer/shares": "400",
+      "v01.renamer/note": "seen",
+    });
+  });
+
+  test("creating and stopping a container changes another one's real cgroup", async () => {
+    await node.use("asker");
+    const pod = await runPod();
+    const other = await node.life.runContainer(pod, { name: "other", resources: limited });
+    await node.answer("asker", "create", { metadata: { [`adjust.update.${other}.cpu.quota`]: "20000" } });
+    await node.answer("asker", "delete", { metadata: { [`adjust.update.${other}.cpu.shares`]: "77" } });
+    const container = await node.life.runContainer(pod, { name: "new", resources: limited });
+    expect(await node.cgroup(other, "cpu.cfs_quota_us")).toBe("20000");
+    expect(await node.cgroup(container, "cpu.cfs_quota_us")).toBe("50000");
+    await node.life.stop(container);
+    expect(await node.cgroup(other, "cpu.shares")).toBe("77");
+    expect(await node.cgroup(other, "cpu.cfs_quota_us")).toBe("20000");
+    noFailure();
+  });
+
+  test("in an update the result's resources win over those asked for, and the others stand", async () => {
+    await node.use("asker");
+    await node.answer("asker", "update", { metadata: { "adjust.cpu.shares": "700" } });
+    const container = await node.life.runContainer(await runPod(), { resources: limited });
+    await node.life.update(container, { cpu_shares: 600, cpu_quota: 30_000, cpu_period: 100_000 });
+    noFailure();
+    expect(node.request("asker", "update").spec.resources).toMatchObject({
+      cpu: { shares: 600, quota: 30_000, period: 100_000 },
+    });
+    expect(await node.cgroup(container, "cpu.shares")).toBe("700");
+    expect(await node.cgroup(container, "cpu.cfs_quota_us")).toBe("30000");
+  });
+
+  test("keys of phase start are in the real cgroup before the process runs", async () => {
+    await node.use("late");
+    await node.answer("late", "create", { metadata: { "adjust.cpu.quota": "40000", "adjust.memory.swappiness": "7" } });
+    const container = await node.life.runContainer(await runPod(), { resources: limited });
+    noFailure();
+    expect(await node.cgroup(container, "cpu.cfs_quota_us")).toBe("40000");
+    expect(await node.cgroup(container, "memory.swappiness")).toBe("7");
+  });
+
+  test.each([
+    ["adjust.cpu.quota", "abc", "expected -1 for no limit, or an integer from 1000"],
+    ["adjust.cpu.quotas", "1000", "did you mean cpu.quota?"],
+    ["adjust.memory.swap", "0", "set `phase: start` for this plugin"],
+  ])("%s %j fails CreateContainer, says why, and the plugin gets its delete", async (key, value, remedy) => {
+    await node.use("asker");
+    await node.answer("asker", "create", { metadata: { [key]: value } });
+    const pod = await runPod();
+    expect(await node.life.create(pod, { resources: limited })).toBe("");
+    const [failed, ...rest] = node.life.failedCalls;
+    expect(rest).toEqual([]);
+    for (const part of ["plugin: asker: ", `${key} \\"${value}\\"`.replaceAll("\\", ""), remedy]) {
+      expect(failed).toMatchObject({ method: "CreateContainer", details: expect.stringContaining(part) });
+    }
+    expect(await target.daemon.cri.listContainers()).toEqual([]);
+    const asked = await waitFor("the delete", 5_000, () => {
+      const lines = node.asked("asker");
+      return lines.length >= 2 ? lines : undefined;
+    });
+    expect(asked.map((line) => line.split(" ")[0])).toEqual(["create", "delete"]);
+    expect(new Set(asked.map((line) => line.split(" ")[1])).size).toBe(1);
+  });
+
+  test("another NRI plugin that sets the same field: the runtime refuses the container and names both", async () => {
+    await node.use("asker");
+    await node.answer("asker", "create", { metadata: { "adjust.annotation.example.com/zone": "ours" } });
+    const pod = await runPod();
+    const rival = await startRival({ annotations: { "example.com/zone": "theirs" } });
+    try {
+      expect(await node.life.create(pod, { resources: limited })).toBe("");
+      expect(node.life.failedCalls).toMatchObject([{ method: "CreateContainer" }]);
+      const details = node.life.failedCalls[0]?.details ?? "";
+      for (const part of ["v01-bridge", "rival", "example.com/zone"]) expect(details).toContain(part);
+      await waitFor("the delete", 5_000, () => (node.asked("asker").length === 2 ? true : undefined));
+      expect(target.bridge.log()).toContain('"adjusts":["annotation.example.com/zone"]');
+    } finally {
+      await rival.end();
+    }
+    const alone = await node.life.runContainer(pod, { name: "alone", resources: limited });
+    expect(node.spec(alone).annotations["example.com/zone"]).toBe("ours");
+  });
+
+  /** A second NRI plugin of the runtime, in this process, that wants something of each container. */
+  async function startRival(adjust: ContainerAdjustment): Promise<{ end(): Promise<unknown> }> {
+    const stub = new PluginStub({
+      identity: { name: "rival", index: "20" },
+      socket: { kind: "path", path: target.daemon.path("/run/nri/nri.sock") },
+      handlers: { configure: () => ["CreateContainer"], createContainer: async () => ({ adjust, update: [] }) },
+      log: silentLog,
+      reconnect: false,
+    });
+    const ended = stub.run();
+    const deadline = Deadline.after(10_000);
+    await waitFor("the rival", deadline.remainingMs(), () => (stub.ready ? true : undefined));
+    return {
+      end: async () => {
+        stub.close();
+        await ended;
+      },
+    };
+  }
+});

@@ -1,0 +1,198 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { DaemonSet } from "kubernetes-models/apps/v1/DaemonSet";
+import { ConfigMap } from "kubernetes-models/v1/ConfigMap";
+import { ServiceAccount } from "kubernetes-models/v1/ServiceAccount";
+import { afterAll, describe, expect, it } from "vitest";
+import { parseAllDocuments } from "yaml";
+import { z } from "zod";
+import { parseConfig } from "../../src/config/parse.js";
+import { parseMetricsAddress } from "../../src/metrics/address.js";
+import { has, root, run } from "./support.js";
+
+const kustomize = join(root, "deploy/kustomize");
+const overlays = readdirSync(join(kustomize, "overlays"));
+const renderer = has("kustomize") ? ["kustomize", "build"] : has("kubectl") ? ["kubectl", "kustomize"] : undefined;
+
+// Within the repository, so that TypeScript finds the API's types from there.
+mkdirSync(join(root, "node_modules/.cache"), { recursive: true });
+const folder = mkdtempSync(join(root, "node_modules/.cache/kustomize-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Models with the API's schemas, from Kubernetes' own OpenAPI documents. */
+const models = { DaemonSet, ConfigMap, ServiceAccount } as const;
+
+const mount = z.looseObject({ name: z.string(), mountPath: z.string(), readOnly: z.boolean().optional() });
+const daemonSet = z.looseObject({
+  kind: z.literal("DaemonSet"),
+  metadata: z.looseObject({ name: z.string(), namespace: z.string() }),
+  spec: z.looseObject({
+    minReadySeconds: z.number(),
+    updateStrategy: z.unknown(),
+    template: z.looseObject({
+      spec: z.looseObject({
+        hostPID: z.boolean(),
+        hostNetwork: z.boolean(),
+        nodeSelector: z.record(z.string(), z.string()).optional(),
+        volumes: z.array(
+          z.looseObject({
+            name: z.string(),
+            hostPath: z.looseObject({ path: z.string() }).optional(),
+            configMap: z.looseObject({ name: z.string() }).optional(),
+          }),
+        ),
+        containers: z.array(
+          z.looseObject({
+            command: z.array(z.string()).optional(),
+            args: z.array(z.string()),
+            ports: z.array(z.looseObject({ name: z.string(), containerPort: z.number() })),
+            securityContext: z.looseObject({
+              privileged: z.boolean().optional(),
+              capabilities: z.unknown().optional(),
+            }),
+            volumeMounts: z.array(mount),
+          }),
+        ),
+      }),
+    }),
+  }),
+});
+const configMap = z.looseObject({
+  kind: z.literal("ConfigMap"),
+  metadata: z.looseObject({ name: z.string() }),
+  data: z.record(z.string(), z.string()),
+});
+
+async function render(directory: string) {
+  const [program = "", ...args] = renderer ?? [];
+  const { code, stdout, stderr } = await run(program, [...args, directory]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  const objects = parseAllDocuments(stdout).map((document): unknown => document.toJS());
+  return { objects, set: only(objects, daemonSet), config: only(objects, configMap) };
+}
+
+function only<T>(objects: readonly unknown[], schema: z.ZodType<T>): T {
+  const found = objects.flatMap((object) => {
+    const parsed = schema.safeParse(object);
+    return parsed.success ? [parsed.data] : [];
+  });
+  const [first] = found;
+  if (first === undefined || found.length > 1) throw new Error(`${found.length} objects instead of one`);
+  return first;
+}
+
+const kindOf = z.looseObject({ kind: z.enum(["DaemonSet", "ConfigMap", "ServiceAccount"]) });
+
+/** What the API server would refuse: wrong types and missing fields (its schemas), and unknown fields (its types). */
+async function findFaults(objects: readonly unknown[], name: string): Promise<string[]> {
+  const lines: string[] = [];
+  for (const [index, object] of objects.entries()) {
+    const { kind } = kindOf.parse(object);
+    const model: { validate(): void } = Reflect.construct(models[kind], [object]);
+    model.validate();
+    const group = kind === "DaemonSet" ? "apps/v1" : "v1";
+    lines.push(`import type { I${kind} as T${index} } from "kubernetes-models/${group}/${kind}";`);
+    lines.push(`export const object${index}: T${index} = ${JSON.stringify(object, null, 1)};`);
+  }
+  const file = join(folder, `${name}.ts`);
+  writeFileSync(file, `${lines.join("\n")}\n`);
+  const options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--types", "", "--ignoreConfig"];
+  const { stdout } = await run(join(root, "node_modules/.bin/tsc"), [...options, file]);
+  return stdout.split("\n").filter((line) => line.includes("error"));
+}
+
+describe.skipIf(renderer === undefined)("the DaemonSet for", () => {
+  it.each(["base", ...overlays.map((name) => `overlays/${name}`)])("%s is what the API takes", async (name) => {
+    const { objects } = await render(join(kustomize, name));
+    expect(objects).toHaveLength(3);
+    expect(await findFaults(objects, name.replaceAll("/", "-"))).toEqual([]);
+  });
+
+  it("nothing at all would not be: a wrong type, a missing field and an unknown one are found", async () => {
+    const { objects, set } = await render(join(kustomize, "base"));
+    const { selector: _, ...spec } = set.spec;
+    await expect(findFaults([{ ...set, spec }], "no-selector")).rejects.toThrow(/selector/);
+    await expect(findFaults([{ ...set, spec: { ...set.spec, minReadySeconds: "30" } }], "type")).rejects.toThrow(
+      /integer/,
+    );
+    const unknown = objects.map((object) =>
+      JSON.parse(JSON.stringify(object).replace("livenessProbe", "livenesProbe")),
+    );
+    expect(await findFaults(unknown, "unknown")).toEqual([expect.stringContaining("livenesProbe")]);
+  });
+
+  it.each(overlays)("%s runs on the nodes that are labelled so, beside the others", async (name) => {
+    const { set } = await render(join(kustomize, "overlays", name));
+    expect(set.spec.template.spec.nodeSelector).toEqual({ "nri-v01-bridge/runtime": name });
+    expect(set.metadata).toMatchObject({
+      namespace: "kube-system",
+      name: `nri-v01-bridge-${name.replaceAll(".", "-")}`,
+    });
+  });
+
+  it.each(["base", ...overlays.map((name) => `overlays/${name}`)])(
+    "%s has a configuration that is valid",
+    async (name) => {
+      const { set, config } = await render(join(kustomize, name));
+      const { metrics } = parseConfig(config.data["config.yaml"] ?? "", "config.yaml");
+      const [container] = set.spec.template.spec.containers;
+      const address = parseMetricsAddress(metrics?.listen ?? "");
+      expect(address).toMatchObject({ kind: "tcp", port: container?.ports[0]?.containerPort });
+      // A probe of a loopback address comes from the node: only with its network.
+      expect(set.spec.template.spec.hostNetwork).toBe(true);
+      const volume = set.spec.template.spec.volumes.find(({ configMap: map }) => map !== undefined);
+      expect(volume?.configMap?.name).toBe(config.metadata.name);
+      expect(container?.args).toContain("/etc/nri-v01-bridge/config.yaml");
+    },
+  );
+
+  it("every overlay mounts directories, never the socket or conf.json", async () => {
+    const { set } = await render(join(kustomize, "base"));
+    const { volumes, containers, hostPID } = set.spec.template.spec;
+    const paths = volumes.flatMap(({ hostPath }) => (hostPath === undefined ? [] : [hostPath.path]));
+    expect(paths.sort()).toEqual(
+      ["/etc/nri", "/opt/nri/bin", "/sys/fs/cgroup", "/var/lib/nri-v01-bridge", "/var/run/nri"].sort(),
+    );
+    const names = volumes.map(({ name }) => name).sort();
+    expect(containers[0]?.volumeMounts.map(({ name }) => name).sort()).toEqual(names);
+    expect(hostPID).toBe(true);
+  });
+
+  it("all of them goes from node to node", async () => {
+    const { set } = await render(join(kustomize, "base"));
+    expect(set.spec.updateStrategy).toEqual({
+      type: "RollingUpdate",
+      rollingUpdate: { maxUnavailable: 1, maxSurge: 0 },
+    });
+    expect(set.spec.minReadySeconds).toBeGreaterThanOrEqual(30);
+  });
+
+  it("plugins that need the node runs on the node", async () => {
+    const here = join(folder, "on-the-node");
+    mkdirSync(here);
+    const to = (path: string) => relative(here, join(kustomize, path));
+    writeFileSync(
+      join(here, "kustomization.yaml"),
+      `resources: [${to("overlays/containerd-2")}]\ncomponents: [${to("components/on-the-node")}]\n`,
+    );
+    const { objects, set } = await render(here);
+    expect(await findFaults(objects, "on-the-node-checked")).toEqual([]);
+    const [container] = set.spec.template.spec.containers;
+    expect(container?.command).toEqual(["/opt/nri-v01-bridge/on-the-node.sh", "/node/nri-v01-bridge"]);
+    expect(container?.securityContext.privileged).toBe(true);
+    expect(container?.securityContext.capabilities).toBeUndefined();
+  });
+});
+
+describe("deploy/kustomize without a renderer", () => {
+  it("is YAML, with each file that is named", () => {
+    const files = readdirSync(kustomize, { recursive: true, encoding: "utf8" }).filter((name) =>
+      name.endsWith(".yaml"),
+    );
+    expect(files.length).toBeGreaterThan(10);
+    for (const file of files) {
+      const text = readFileSync(join(kustomize, file), "utf8");
+      for (const document of parseAllDocuments(text)) expect(document.errors).toEqual([]);
+    }
+  });
+});

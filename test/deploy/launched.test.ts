@@ -1,0 +1,80 @@
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { bundle, executable, has, root, run, slow, temporaryFolder } from "./support.js";
+
+const script = join(root, "deploy/launched/install.sh");
+const folder = temporaryFolder("launched");
+
+function install(directory: string, ...args: string[]) {
+  return run("sh", [script, "--directory", join(folder, directory, "plugins"), ...args]);
+}
+
+describe("install.sh", () => {
+  it("puts a launcher there that needs no PATH and no argument", async () => {
+    const { code, stdout } = await install("a", "--bundle", bundle);
+    expect(code).toBe(0);
+    expect(stdout).toContain("/etc/nri/conf.d/10-v01-bridge.conf");
+    const launcher = join(folder, "a/plugins/10-v01-bridge");
+    expect(statSync(launcher).mode & 0o777).toBe(0o755);
+    expect(readFileSync(launcher, "utf8")).not.toMatch(/@[A-Z]+@/);
+    // As a runtime starts it, but with a socket that is none.
+    const env = { NRI_PLUGIN_NAME: "v01-bridge", NRI_PLUGIN_IDX: "10", NRI_PLUGIN_SOCKET: "99" };
+    const ended = await run(launcher, [], { env, timeoutMs: 20_000 });
+    expect(ended.stderr).toContain('"mode":"launched"');
+    expect([3, 5]).toContain(ended.code);
+  });
+
+  it("leaves nothing beside it, and replaces it when run again", async () => {
+    await install("b", "--bundle", bundle);
+    expect((await install("b", "--bundle", bundle)).code).toBe(0);
+    expect(readdirSync(join(folder, "b"))).toEqual(["plugins"]);
+    expect(readdirSync(join(folder, "b/plugins"))).toEqual(["10-v01-bridge"]);
+  });
+
+  it("installs nothing that does not run here", async () => {
+    const broken = join(folder, "broken.mjs");
+    writeFileSync(broken, "process.exit(1);\n");
+    const { code, stderr } = await install("c", "--bundle", broken);
+    expect(code).toBe(1);
+    expect(stderr).toContain("does not run here");
+    expect(readdirSync(join(folder, "c/plugins"))).toEqual([]);
+    expect(readdirSync(join(folder, "c"))).toEqual(["plugins"]);
+  });
+
+  it.each([
+    [["--name", "v01-bridge", "--bundle", bundle], "NN-name"],
+    [["--name", "10-v01 bridge", "--bundle", bundle], "letters, digits"],
+    [["--bundle", "/nonexistent"], "/nonexistent: no such file"],
+    [["--bundle", bundle, "--executable", bundle], "is all"],
+    [[], "is wanted"],
+    [["--what", "x"], "unknown option --what"],
+    [["--bundle"], "wants a value"],
+  ])("refuses %j", async (args, message) => {
+    const { code, stderr } = await install("d", ...args);
+    expect(code).toBe(1);
+    expect(stderr).toContain(message);
+    expect(existsSync(join(folder, "d/plugins/10-v01-bridge"))).toBe(false);
+  });
+
+  it("names another file that keeps containerd 1.7 from starting", async () => {
+    await install("e", "--bundle", bundle);
+    writeFileSync(join(folder, "e/plugins/helper.sh"), "#!/bin/sh\n");
+    chmodSync(join(folder, "e/plugins/helper.sh"), 0o755);
+    writeFileSync(join(folder, "e/plugins/notes.txt"), "");
+    const { stderr } = await install("e", "--bundle", bundle);
+    expect(stderr).toMatch(/helper\.sh is not named NN-name/);
+    expect(stderr).not.toContain("notes.txt");
+  });
+
+  it.skipIf(!slow || !existsSync(executable))("installs the single executable as it is", async () => {
+    expect((await install("f", "--executable", executable)).code).toBe(0);
+    const { code, stdout } = await run(join(folder, "f/plugins/10-v01-bridge"), ["version"], { env: {} });
+    expect(code).toBe(0);
+    expect(stdout).toContain("nri-v01-bridge");
+  });
+
+  it.skipIf(!has("shellcheck"))("is clean for shellcheck", async () => {
+    expect(await run("shellcheck", [script])).toMatchObject({ code: 0, stdout: "" });
+  });
+});

@@ -1,0 +1,174 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { bundle, has, root, run, temporaryFolder } from "./support.js";
+
+const folder = temporaryFolder("package");
+const manifest = z
+  .looseObject({ version: z.string(), files: z.array(z.string()), dependencies: z.unknown().optional() })
+  .parse(JSON.parse(readFileSync(join(root, "package.json"), "utf8")));
+
+/** Packs as it is: the build of `npm test` is what goes in. */
+async function pack(...args: string[]) {
+  const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--json", "--loglevel=error", ...args]);
+  const packed: unknown = JSON.parse(
+    stdout.slice(Math.min(...["[", "{"].map((c) => (stdout.indexOf(c) + 1 || 1e9) - 1))),
+  );
+  // compat: npm 11 prints an object by package name, npm 10 a list.
+  const entries: unknown[] = Array.isArray(packed)
+    ? packed
+    : Object.values(z.record(z.string(), z.unknown()).parse(packed));
+  const entry = z.object({ filename: z.string(), size: z.number(), files: z.array(z.object({ path: z.string() })) });
+  return entry.parse(entries[0]);
+}
+
+describe("the npm package", () => {
+  it("holds what it must, and nothing else", async () => {
+    const { files, size } = await pack("--dry-run");
+    const paths = files.map(({ path }) => path).sort();
+    const wanted = [
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "SECURITY.md",
+      "package.json",
+      "dist/THIRD_PARTY_LICENSES.txt",
+      "dist/nri-v01-bridge.mjs",
+      "docs/man/nri-v01-bridge.1",
+      ...below("deploy"),
+      ...readdirSync(join(root, "docs")).flatMap((name) => (name.endsWith(".md") ? [`docs/${name}`] : [])),
+    ].sort();
+    expect(paths).toEqual(wanted);
+    expect(size).toBeLessThan(1_000_000);
+  }, 30_000);
+
+  it("needs nothing beside it but the optional native library", () => {
+    expect(manifest.dependencies).toBeUndefined();
+  });
+
+  it("runs from the tarball, installed without a network", async () => {
+    const { filename } = await pack("--pack-destination", folder);
+    const project = join(folder, "project");
+    mkdirSync(project);
+    writeFileSync(join(project, "package.json"), "{}");
+    // An address where nobody listens, and no cache: whatever is not in the tarball is not to be had.
+    const offline = ["--offline", "--omit=optional", "--no-audit", "--no-fund", `--cache=${join(folder, "cache")}`];
+    const installed = await run("npm", ["install", ...offline, join(folder, filename)], { cwd: project });
+    expect(installed).toMatchObject({ code: 0 });
+    const help = await run("npx", ["--offline", "nri-v01-bridge", "--help"], { cwd: project });
+    expect(help).toMatchObject({ code: 0 });
+    expect(help.stdout).toContain("Usage: nri-v01-bridge");
+    const { stdout } = await run("npx", ["--offline", "nri-v01-bridge", "version", "--json"], { cwd: project });
+    expect(JSON.parse(stdout)).toMatchObject({ version: manifest.version });
+  }, 120_000);
+});
+
+describe("THIRD_PARTY_LICENSES.txt", () => {
+  it("names each package whose code is in the bundle", async () => {
+    const { metafile } = await build({
+      entryPoints: [join(root, "src/main.ts")],
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      write: false,
+      metafile: true,
+      logLevel: "silent",
+    });
+    const names = new Set(
+      Object.keys(metafile.inputs).flatMap(
+        (file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\/[^@]*$/.exec(file)?.[1] ?? [],
+      ),
+    );
+    expect(names.size).toBeGreaterThan(5);
+    const text = readFileSync(join(root, "dist/THIRD_PARTY_LICENSES.txt"), "utf8");
+    const missing = [...names].filter((name) => !new RegExp(`^${name.replaceAll(".", "\\.")} \\d`, "m").test(text));
+    expect(missing).toEqual([]);
+    // A licence's text, not only its name.
+    expect(
+      text.match(/Permission is hereby granted|Redistribution and use|TERMS AND CONDITIONS/g)?.length,
+    ).toBeGreaterThan(5);
+  });
+});
+
+describe("shell completion", () => {
+  const script = async (shell: string) => (await run(process.execPath, [bundle, "completion", shell])).stdout;
+  const complete = async (...words: string[]) => {
+    const program = [
+      await script("bash"),
+      `COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _nri_v01_bridge; printf '%s\\n' "\${COMPREPLY[@]}"`,
+    ];
+    const { stdout } = await run("bash", ["-c", program.join("\n"), "bash", "nri-v01-bridge", ...words]);
+    return stdout.split("\n").filter((line) => line !== "");
+  };
+
+  it.each([
+    [["ver"], ["version"]],
+    [["run", "--looku"], ["--lookup"]],
+    [
+      ["run", "--lookup", "p"],
+      ["plugin-dirs-first", "path-first"],
+    ],
+    [["run", "--config", ""], []],
+    [
+      ["completion", ""],
+      ["bash", "zsh", "fish"],
+    ],
+    [["version", "--"], ["--json"]],
+  ])("of bash for %j gives %j", async (words, wanted) => {
+    const got = await complete(...words);
+    expect(wanted.filter((word) => !got.includes(word))).toEqual([]);
+    if (wanted.length === 0) expect(got).toEqual([]);
+  });
+
+  it.each([
+    ["bash", ["-n"]],
+    ["zsh", ["-n"]],
+    ["fish", ["--no-execute"]],
+  ])("for %s is a script that it can read", async (shell, args) => {
+    const file = join(folder, `completion.${shell}`);
+    writeFileSync(file, await script(shell));
+    expect(readFileSync(file, "utf8")).toContain("nri-v01-bridge");
+    if (!has(shell)) return;
+    expect(await run(shell, [...args, file])).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  it("for another shell is refused", async () => {
+    const { code, stderr } = await run(process.execPath, [bundle, "completion", "csh"]);
+    expect(stderr).toContain("Allowed choices are bash, zsh, fish");
+    expect(code).toBe(2);
+  });
+});
+
+describe("the man page", () => {
+  const page = join(root, "docs/man/nri-v01-bridge.1");
+
+  it("has each command and each exit code", async () => {
+    const text = readFileSync(page, "utf8");
+    const { stdout } = await run(process.execPath, [bundle, "--help"]);
+    const verbs = [...stdout.matchAll(/^ {2}([a-z]+)(?: |$)/gm)].flatMap(([, verb]) => (verb === "help" ? [] : [verb]));
+    expect(verbs.length).toBeGreaterThan(5);
+    for (const verb of verbs) expect(text).toMatch(new RegExp(`^\\.SS ${verb} `, "m"));
+    for (const code of [0, 1, 2, 3, 4, 5, 70]) expect(text).toContain(`\n.B ${code}\n`);
+  });
+
+  it.skipIf(!has("mandoc"))("has no faults for mandoc", async () => {
+    const { stdout } = await run("mandoc", ["-T", "lint", "-W", "error", page]);
+    expect(stdout).toBe("");
+  });
+
+  it.skipIf(!has("man"))("is shown by man", async () => {
+    const { code, stdout } = await run("man", ["-l", page], { env: { ...process.env, MANPAGER: "cat" } });
+    expect(code).toBe(0);
+    expect(stdout).toContain("NRI-V01-BRIDGE(1)");
+  });
+});
+
+/** The files below a folder of the repository. */
+function below(directory: string): string[] {
+  return readdirSync(join(root, directory), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${directory}/${entry.name}`;
+    return entry.isDirectory() ? below(path) : existsSync(join(root, path)) ? [path] : [];
+  });
+}

@@ -1,0 +1,54 @@
+import { execFile, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll } from "vitest";
+
+export const root = resolve(import.meta.dirname, "../..");
+export const bundle = join(root, "dist/nri-v01-bridge.mjs");
+/** Built by `npm run build:sea`. */
+export const executable = join(root, "dist/nri-v01-bridge");
+
+/** Whether the slow tests run: `npm run test:deploy`. */
+export const slow = process.env.NRI_DEPLOY_TESTS === "1";
+
+/** Whether a program is installed. */
+export function has(program: string): boolean {
+  return (process.env.PATH ?? "").split(":").some((directory) => existsSync(join(directory, program)));
+}
+
+/** A folder that is gone after the file's tests. */
+export function temporaryFolder(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `bridge-${name}-`));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  readonly timeoutMs?: number;
+}
+
+/** Runs a program to its end; a program that lives too long is killed, with code null. */
+export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  const { env = process.env, cwd = root, timeoutMs = 60_000 } = options;
+  return new Promise((done) => {
+    const settings = { env, cwd, timeout: timeoutMs, killSignal: "SIGKILL", maxBuffer: 1 << 26 } as const;
+    const child = execFile(program, [...args], settings, (_error, stdout, stderr) => {
+      done({ code: child.exitCode, stdout, stderr });
+    });
+    child.stdin?.end();
+  });
+}
+
+/** Whether a command does what it should here: what a test needs of the machine. */
+export function works(program: string, ...args: readonly string[]): boolean {
+  return spawnSync(program, [...args], { stdio: "ignore", timeout: 10_000 }).status === 0;
+}

@@ -1,0 +1,80 @@
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { has, root, run, temporaryFolder } from "./support.js";
+
+const unitFile = join(root, "deploy/systemd/nri-v01-bridge.service");
+const dropIn = join(root, "deploy/systemd/plugins-that-only-watch.conf");
+const unit = readFileSync(unitFile, "utf8");
+
+/** The value of a key; what a comment says is not one. */
+function settingOf(key: string): string | undefined {
+  return new RegExp(`^${key}=(.*)$`, "m").exec(unit)?.[1];
+}
+
+describe.skipIf(!has("systemd-analyze"))("systemd-analyze verify", () => {
+  const folder = temporaryFolder("systemd");
+  const system = join(folder, "etc/systemd/system");
+  // A root of its own: the programs that the unit names have to be there, and the machine's may not be.
+  for (const program of ["usr/local/bin/nri-v01-bridge", "bin/sh", "bin/kill"]) {
+    mkdirSync(join(folder, program, ".."), { recursive: true });
+    cpSync("/bin/true", join(folder, program), { dereference: true });
+  }
+  cpSync("/usr/lib/systemd/system", join(folder, "usr/lib/systemd/system"), { recursive: true });
+  mkdirSync(join(system, "nri-v01-bridge.service.d"), { recursive: true });
+  const verify = () => run("systemd-analyze", ["verify", "--man=no", `--root=${folder}`, "nri-v01-bridge.service"]);
+
+  it("has nothing against the unit", async () => {
+    writeFileSync(join(system, "nri-v01-bridge.service"), unit);
+    expect(await verify()).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  it("has nothing against the unit with the drop-in", async () => {
+    cpSync(dropIn, join(system, "nri-v01-bridge.service.d/plugins-that-only-watch.conf"));
+    expect(await verify()).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  it("would have: a key that does not exist is found", async () => {
+    writeFileSync(join(system, "nri-v01-bridge.service"), unit.replace("KillMode=", "KilMode="));
+    expect((await verify()).stderr).toContain("Unknown key 'KilMode'");
+  });
+});
+
+describe("the unit", () => {
+  it("leaves plugins and what they left running as containerd.service did", () => {
+    expect(settingOf("KillMode")).toBe("process");
+    expect(settingOf("TasksMax")).toBe("infinity");
+    expect(settingOf("OOMScoreAdjust")).toBe("-999");
+    expect(settingOf("Delegate")).toBe("yes");
+  });
+
+  it.each([
+    "ProtectSystem",
+    "ProtectHome",
+    "PrivateTmp",
+    "PrivateMounts",
+    "ProtectControlGroups",
+    "ProtectKernelTunables",
+    "ProtectKernelModules",
+    "ProtectKernelLogs",
+    "ReadOnlyPaths",
+    "InaccessiblePaths",
+    "PrivateDevices",
+    "DynamicUser",
+  ])("does not set %s, which would give plugins a mount namespace of their own", (key) => {
+    expect(settingOf(key)).toBeUndefined();
+  });
+
+  it("keeps the capabilities that captured views and reading /proc need", () => {
+    const dropped = settingOf("CapabilityBoundingSet") ?? "";
+    expect(dropped).toMatch(/^~/);
+    for (const kept of ["CAP_SYS_ADMIN", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_BPF", "CAP_SYS_MODULE"]) {
+      expect(dropped).not.toContain(kept);
+    }
+  });
+
+  it("gives up on a wrong configuration only, which ends the program with 2", async () => {
+    expect(settingOf("RestartPreventExitStatus")).toBe("2");
+    expect(settingOf("Restart")).toBe("always");
+  });
+});

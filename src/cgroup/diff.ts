@@ -37,6 +37,9 @@ export interface CapturedChanges {
   readonly warnings: readonly CaptureNote[];
 }
 
+const fullText =
+  "the view is full, and what the plugin wrote last may be missing: write nothing but values there, or set `cgroup: host`";
+
 /** No kernel file takes more at once (kernfs: a page). */
 const maxContentBytes = 4096;
 
@@ -51,9 +54,9 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
   for (const [directory, descriptor] of directories) {
     if (fstatSync(descriptor).nlink > 0) continue;
     removed.add(directory);
-    warnings.push(
-      captureNote(`${cgroupRoot}/${directory}${cgroupsPath}`, "the plugin removed the container's directory"),
-    );
+    // The kernel would have refused that, and what the plugin wrote there went with it.
+    const text = "the plugin removed the container's directory: leave it there, or set `cgroup: host`";
+    errors.push(captureNote(`${cgroupRoot}/${directory}${cgroupsPath}`, text));
   }
   for (const file of seed) {
     const finding = removed.has(file.directory) ? undefined : findChange(input, file);
@@ -83,8 +86,7 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
         ...input.parents,
       ]),
     );
-  if (bavail === 0)
-    warnings.push(captureNote(cgroupRoot, "the view is full: what the plugin wrote last may be missing"));
+  if (bavail === 0 || ffree === 0) errors.push(captureNote(cgroupRoot, fullText));
   return { resources, writes, errors, warnings };
 }
 
@@ -99,8 +101,12 @@ function findChange(input: CaptureInput, seed: SeedFile): Finding | undefined {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return { kind: "warning", text: "the plugin removed it" };
   if (stats.isFile() && stats.mtimeMs === untouchedTime * 1000) return undefined;
-  if (!stats.isFile()) return fault(`the plugin put ${kindOf(stats)} in its place, which is not followed`);
-  if (stats.size > maxContentBytes) return fault(`it holds ${stats.size} bytes, more than a kernel file takes`);
+  if (!stats.isFile())
+    return fault(
+      `the plugin put ${kindOf(stats)} in its place, which is not followed: write the value to the file itself`,
+    );
+  if (stats.size > maxContentBytes)
+    return fault(`it holds ${stats.size} bytes, more than a kernel file takes: write the value alone`);
   const content = readRegularFile(path);
   if (!content.ok) return fault(`it cannot be read: ${content.reason}`);
   if (seed.field !== undefined) return findValue(seed, seed.field, content.text, stats.ino > input.lastInode);

@@ -81,11 +81,12 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
       },
     };
     const ended = (run: InvokeOutcome) => {
-      logRun(log, fields, run);
+      const adjusted = changes.findLast(({ plugin }) => plugin === run.plugin)?.fields ?? [];
+      logRun(log, fields, run, adjusted);
       if (!refused.has(run.plugin) && breakers.record(run.plugin, run.error !== null, settings(run.plugin).breaker)) {
         log.warn({ plugin: run.plugin, breaker: breakers.stateOf(run.plugin) }, "a plugin's breaker changed");
       }
-      onRun?.({ call, run, adjusted: changes.find(({ plugin }) => plugin === run.plugin)?.fields ?? [] });
+      onRun?.({ call, run, adjusted });
     };
     const outcome = await runChain({
       config: call.list,
@@ -201,7 +202,7 @@ function policyOf(settings: PluginSettings, state: string): PluginPolicy {
   };
 }
 
-function logRun(log: Log, fields: object, run: InvokeOutcome): void {
+function logRun(log: Log, fields: object, run: InvokeOutcome, adjusted: readonly string[]): void {
   const { plugin, path, outcome, durationMs, exitCode, signal, error, hint, shadowed, survivors } = run;
   const about = {
     ...fields,
@@ -214,7 +215,9 @@ function logRun(log: Log, fields: object, run: InvokeOutcome): void {
   };
   if (shadowed.length > 0) log.warn({ plugin, path, shadowed }, "another executable has this plugin's name");
   if (survivors.length > 0) log.info({ ...about, survivors }, "a plugin left processes running");
-  if (error === null) log.info(about, "plugin ran");
+  // The keys alone: a value may be a secret. A runtime that refuses a field in conflict with another NRI plugin names the
+  // field and the bridge; this line has the legacy plugin.
+  if (error === null) log.info({ ...about, ...(adjusted.length > 0 ? { adjusts: adjusted } : {}) }, "plugin ran");
   else log.warn({ ...about, error: shorten(error), ...(hint === null ? {} : { hint }) }, "plugin failed");
 }
 

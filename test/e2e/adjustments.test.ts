@@ -69,7 +69,7 @@ describe.runIf(possible).each(targets)("results change containers on $runtime, b
       metadata: {
         "adjust.annotation.example.com/zone": 'a "b" \u00e9',
         "adjust.env.ZONE": "east = west",
-        "adjust.mount./mnt/records": `${target.daemon.directory}/records,bind,rbind,ro`,
+        "adjust.mount./mnt/logs": `${target.daemon.logRoot},bind,rbind,ro`,
       },
     });
     const container = await node.life.runContainer(await runPod(), { resources: limited });
@@ -78,13 +78,13 @@ describe.runIf(possible).each(targets)("results change containers on $runtime, b
     expect(annotations["example.com/zone"]).toBe('a "b" \u00e9');
     expect(process.env).toContain("ZONE=east = west");
     expect(mounts).toContainEqual({
-      destination: "/mnt/records",
+      destination: "/mnt/logs",
       type: "bind",
-      source: `${target.daemon.directory}/records`,
+      source: `${target.daemon.logRoot}`,
       options: ["rbind", "ro"],
     });
     expect((await node.proc(container, "environ")).split("\0")).toContain("ZONE=east = west");
-    expect(await node.proc(container, "mountinfo")).toMatch(/ \/mnt\/records ro[, ]/);
+    expect(await node.proc(container, "mountinfo")).toMatch(/ \/mnt\/logs ro[, ]/);
   });
 
   test("an adjust object changes the spec, the real cgroup and runs a hook", async () => {

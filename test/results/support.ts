@@ -20,6 +20,7 @@ export interface Line {
   readonly phase: string;
   readonly request: string;
   readonly outcome: string;
+  readonly stderr: readonly string[];
   readonly response: { readonly adjust?: object; readonly update?: readonly object[] };
 }
 
@@ -54,6 +55,7 @@ export interface Play {
 export class Bench {
   readonly folder = mkdtempSync(join(tmpdir(), "bridge-results-"));
   readonly bin = join(this.folder, "bin");
+  readonly container = containerId;
   #plays = 0;
 
   constructor() {

@@ -1,0 +1,204 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Bench } from "./support.js";
+
+/** What a plugin prints that cannot be applied, and the parts of the error that people need: key, value, remedy. */
+const bad: readonly [what: string, body: object, parts: readonly string[]][] = [
+  [
+    "a quota of letters",
+    { metadata: { "adjust.cpu.quota": "abc" } },
+    ['adjust.cpu.quota "abc"', "expected -1 for no limit, or an integer from 1000"],
+  ],
+  ["an open range of CPUs", { metadata: { "adjust.cpu.cpus": "0-" } }, ['adjust.cpu.cpus "0-"', "expected "]],
+  [
+    "a mount without a source",
+    { metadata: { "adjust.mount./data": ",bind,ro" } },
+    ['adjust.mount./data ",bind,ro"', "such as /srv/data,bind,rbind,ro"],
+  ],
+  [
+    "an unknown key",
+    { metadata: { "adjust.cpu.quotas": "1000" } },
+    ['adjust.cpu.quotas "1000"', "did you mean cpu.quota?"],
+  ],
+  [
+    "an annotation of 1 MB",
+    { metadata: { "adjust.annotation.big": "x".repeat(1_000_000) } },
+    ['adjust.annotation.big "xxxx', "at most 262144 bytes", "Kubernetes' own limit"],
+  ],
+  [
+    "an adjust object of wrong types",
+    { adjust: { annotations: ["a"], env: "A=1", linux: { resources: { cpu: { quota: "5", shares: 1.5 } } } } },
+    ["adjust", "annotations", "env", "quota", "shares", "expected "],
+  ],
+  ["an adjust that is no object", { adjust: "cpu.quota=-1" }, ["adjust", "cpu.quota=-1", "object"]],
+  [
+    "an unknown field of the adjust object",
+    { adjust: { linux: { resorces: {} } } },
+    ["resorces", "did you mean resources?"],
+  ],
+  [
+    "an update of the container itself",
+    { metadata: { "adjust.update.OWN.cpu.shares": "5" } },
+    ["adjust.update.", "NRI refuses", "use the key without update.<containerID>."],
+  ],
+  [
+    "a removal that NRI loses",
+    { metadata: { "adjust.env.-PATH": "" } },
+    ['adjust.env.-PATH ""', "set the variable to an empty text"],
+  ],
+];
+
+let bench: Bench;
+
+beforeAll(() => {
+  bench = new Bench();
+});
+
+afterAll(() => bench.remove());
+
+describe("a result that cannot be applied", () => {
+  it.each(bad)("%s fails the create with the reason, and nothing is applied", async (_, body, parts) => {
+    const text = JSON.stringify(body).replace("OWN", bench.container);
+    bench.onCreate("wrong", JSON.parse(text));
+    bench.asks("fine", { "adjust.env.FINE": "1" });
+    const played = await bench.play({ plugins: ["fine", "wrong"], config: "phase: create\ncgroup: host\n" });
+    const { response, error } = played.answer("CreateContainer");
+    expect(response).toEqual({});
+    for (const part of ["nri invoke: plugin: wrong: ", ...parts]) expect(error).toContain(part);
+    expect(error?.length).toBeLessThan(2_000);
+    expect(played.fault("wrong")).toContain('the result of "wrong" cannot be applied: ');
+    expect(played.code).toBe(0);
+  });
+
+  it.each(bad)("%s is whole or absent: onFailure continue keeps what the others ask for", async (_, body) => {
+    const half = { metadata: { "adjust.env.HALF": "1" } };
+    const text = JSON.stringify({ ...half, ...body }).replace("OWN", bench.container);
+    const parsed: { metadata?: object } = JSON.parse(text);
+    bench.onCreate("wrong", { ...parsed, metadata: { ...half.metadata, ...parsed.metadata } });
+    bench.asks("before", { "adjust.env.BEFORE": "1" });
+    bench.asks("after", { "adjust.env.AFTER": "1" });
+    const played = await bench.play({
+      plugins: ["before", "wrong", "after"],
+      config: "phase: create\ncgroup: host\nonFailure: {create: continue}\n",
+    });
+    expect(played.answer("CreateContainer")).toEqual({
+      response: {
+        adjust: {
+          env: [
+            { key: "BEFORE", value: "1" },
+            { key: "AFTER", value: "1" },
+          ],
+        },
+      },
+      error: null,
+    });
+    expect(played.warnings().join()).toContain("cannot be applied");
+    expect(JSON.parse(played.run("after")?.request ?? "{}").results).toMatchObject([{ plugin: "before" }]);
+  });
+});
+
+describe("onFailure with a result that cannot be applied", () => {
+  it("ignore ends the chain, and what the plugins before asked for stands", async () => {
+    bench.asks("before", { "adjust.env.BEFORE": "1" });
+    bench.asks("wrong", { "adjust.env.HALF": "1", "adjust.cpu.quota": "abc" });
+    bench.asks("after", { "adjust.env.AFTER": "1" });
+    const config = "phase: create\ncgroup: host\nplugins: {wrong: {onFailure: {create: ignore}}}\n";
+    const played = await bench.play({ plugins: ["before", "wrong", "after"], config });
+    expect(played.answer("CreateContainer")).toEqual({
+      response: { adjust: { env: [{ key: "BEFORE", value: "1" }] } },
+      error: null,
+    });
+    expect(played.run("after")).toBeUndefined();
+  });
+});
+
+describe("two plugins of one chain on one field", () => {
+  it("the last one wins, and the log names both and the field", async () => {
+    bench.asks("one", { "adjust.cpu.shares": "100", "adjust.env.A": "same" });
+    bench.asks("two", { "adjust.cpu.shares": "200", "adjust.env.A": "same" });
+    const played = await bench.play({ plugins: ["one", "two"], config: "phase: create\ncgroup: host\n" });
+    expect(played.answer("CreateContainer").response).toEqual({
+      adjust: { env: [{ key: "A", value: "same" }], linux: { resources: { cpu: { shares: { value: "200" } } } } },
+    });
+    const conflicts = played.log.filter(({ msg }) => typeof msg === "string" && msg.startsWith("two plugins set one"));
+    expect(conflicts).toMatchObject([{ field: "cpu.shares", first: "one", last: "two" }]);
+  });
+
+  it("a captured write wins over the plugin before it, which it sees in its view", async () => {
+    bench.asks("one", { "adjust.cpu.shares": "100" });
+    bench.onCreate(
+      "two",
+      {},
+      'read -r shares <"/sys/fs/cgroup/cpu$path/cpu.shares"; echo "$shares" >&2; echo 300 >"/sys/fs/cgroup/cpu$path/cpu.shares"',
+    );
+    const played = await bench.play({ plugins: ["one", "two"], config: "phase: create\n" });
+    expect(played.answer("CreateContainer").response).toEqual({
+      adjust: { linux: { resources: { cpu: { shares: { value: "300" } } } } },
+    });
+    expect(played.run("two")?.stderr).toEqual(["100"]);
+  });
+});
+
+describe("a chain across both phases", () => {
+  it("results of the create phase stand in the requests of the start phase, each phase in the order of conf.json", async () => {
+    bench.onCreate("s1", { metadata: { by: "s1" } });
+    bench.onCreate("c1", { metadata: { by: "c1", "adjust.env.A": "1" } });
+    bench.onCreate("s2", { metadata: { by: "s2" } });
+    bench.onCreate("c2", { metadata: { by: "c2" } });
+    const config = "cgroup: host\nplugins: {c1: {phase: create}, c2: {phase: create}}\n";
+    const played = await bench.play({ plugins: ["s1", "c1", "s2", "c2"], config });
+    const seen = (plugin: string, event: string) => {
+      const request: { results?: { plugin: string }[] } = JSON.parse(played.run(plugin, event)?.request ?? "{}");
+      return request.results?.map(({ plugin: name }) => name) ?? [];
+    };
+    expect(seen("c1", "CreateContainer")).toEqual([]);
+    expect(seen("c2", "CreateContainer")).toEqual(["c1"]);
+    expect(seen("s1", "StartContainer")).toEqual(["c1", "c2"]);
+    expect(seen("s2", "StartContainer")).toEqual(["c1", "c2", "s1"]);
+    const of = (event: string) =>
+      played.lines.flatMap((line) =>
+        line.type === "run" && line.event === event ? [`${line.plugin} ${line.phase}`] : [],
+      );
+    expect(of("CreateContainer")).toEqual(["c1 create", "c2 create"]);
+    expect(of("StartContainer")).toEqual(["s1 start", "s2 start"]);
+    expect(of("StopContainer").map((text) => text.split(" ")[0])).toEqual(["s1", "c1", "s2", "c2"]);
+  });
+
+  it("cgroupsPath at the top level is set in phase create, and ignored with a debug line in phase start", async () => {
+    bench.onCreate("mover", { cgroupsPath: "/kubepods/moved" });
+    const early = await bench.play({ plugins: ["mover"], config: "phase: create\ncgroup: host\n" });
+    expect(early.answer("CreateContainer").response).toEqual({
+      adjust: { linux: { cgroupsPath: "/kubepods/moved" } },
+    });
+    const late = await bench.play({ plugins: ["mover"], config: "cgroup: host\n" });
+    expect(late.answer("StartContainer")).toEqual({ response: {}, error: null });
+    expect(late.log).toContainEqual(
+      expect.objectContaining({ level: "debug", note: expect.stringContaining("cgroupsPath is ignored") }),
+    );
+  });
+
+  it("rename and annotate make changes of a plugin that asks for none", async () => {
+    bench.asks("old", { "cpu-shares": "64", note: "n" });
+    const config =
+      "phase: create\ncgroup: host\nplugins: {old: {results: {annotate: true, rename: {cpu-shares: cpu.shares}}}}\n";
+    expect((await bench.play({ plugins: ["old"], config })).answer("CreateContainer").response).toEqual({
+      adjust: {
+        annotations: { "v01.old/cpu-shares": "64", "v01.old/note": "n" },
+        linux: { resources: { cpu: { shares: { value: "64" } } } },
+      },
+    });
+  });
+
+  it("an update's answer holds what the result changes of the resources asked for", async () => {
+    const answer = '{"plugin":"u","version":"0.1","error":"","metadata":{"adjust.cpu.shares":"999"}}';
+    bench.script(
+      "u",
+      `case $(cat) in *'"state":"update"'*) echo '${answer}' ;; *) echo '{"plugin":"u","version":"0.1","error":""}' ;; esac`,
+    );
+    const config = "states: [create, update, delete]\n";
+    const played = await bench.play({ plugins: ["u"], config, scenario: "update" });
+    expect(played.answer("UpdateContainer")).toMatchObject({
+      response: { update: [{ linux: { resources: { cpu: { shares: { value: "999" } } } } }] },
+      error: null,
+    });
+  });
+});

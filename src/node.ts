@@ -8,9 +8,11 @@ import { createPollingWatcher } from "./host/polling-watcher.js";
 import type { ProcessWatcher } from "./host/process-watcher.js";
 import { createSpawner } from "./legacy/create-spawner.js";
 import { StartAhead } from "./legacy/start-ahead.js";
+import type { RunningProcess } from "./legacy/supervise.js";
 import type { Log } from "./logger.js";
 import type { ServiceOptions } from "./service.js";
 import { DirectoryLock } from "./state/directory-lock.js";
+import { RunningPlugins } from "./state/running.js";
 import { createMemoryStore, openStore } from "./state/store.js";
 
 /** What the service uses of this machine. */
@@ -36,12 +38,15 @@ export function createNode(mode: "external" | "launched", log: Log): Node {
   const onWait = (directory: string) => (holder: string) =>
     log.warn({ directory, holder }, "another instance has the state directory: waiting for it to end");
 
-  const spawner = new StartAhead(createSpawner(log), log);
+  const host = createNodeHost("/proc", createWatcher());
+  const running = new RunningPlugins({ host, end: (pid) => process.kill(-pid, "SIGKILL"), log });
+  const onStart = ({ pid, exited }: RunningProcess) => void exited.then(running.began(pid));
+  const spawner = new StartAhead(createSpawner(log, openNative, onStart), log);
   return {
     spawner,
     afterChain: (types) => spawner.rearm(types),
     cgroups: createNodeCgroups(),
-    host: createNodeHost("/proc", createWatcher()),
+    host,
     async waitForState({ state }, signal) {
       if (state === "memory") return;
       const outcome = await lockOf(state.directory).acquire({ signal, onWait: onWait(state.directory) });
@@ -53,8 +58,9 @@ export function createNode(mode: "external" | "launched", log: Log): Node {
       const { directory } = state;
       const lock = lockOf(directory);
       if (mode === "launched") await lock.acquire({ waitMs: launchedWaitMs, onWait: onWait(directory) });
+      const onLocked = () => running.open(directory);
       const socket = runtime.socketPath ?? "launched";
-      return openStore({ runtime: runtime.name, socket, directory, lock, log, onLateRecovery });
+      return openStore({ runtime: runtime.name, socket, directory, lock, log, onLateRecovery, onLocked });
     },
     async findPeer({ socketPath }) {
       if (socketPath === undefined) return process.ppid;
@@ -64,6 +70,7 @@ export function createNode(mode: "external" | "launched", log: Log): Node {
       return undefined;
     },
     async release() {
+      running.close();
       await Promise.all([...locks.values()].map((lock) => lock.release()));
     },
   };

@@ -4,14 +4,23 @@ import type { Log } from "../logger.js";
 import { createFfiSpawner } from "./ffi-spawner.js";
 import { createPortableSpawner } from "./portable-spawner.js";
 import type { Spawner } from "./spawner.js";
+import type { RunningProcess } from "./supervise.js";
 
-/** The fastest spawner that works on this machine; says so in the log when that is not the fast one. */
-export function createSpawner(log: Log, open: () => Native = openNative): Spawner {
+/**
+ * The fastest spawner that works on this machine; says so in the log when that is not the fast one.
+ *
+ * @param onStart told of each process as soon as it is there
+ */
+export function createSpawner(
+  log: Log,
+  open: () => Native = openNative,
+  onStart?: (process: RunningProcess) => void,
+): Spawner {
   try {
-    return createFfiSpawner(open());
+    return createFfiSpawner(open(), undefined, onStart);
   } catch (thrown) {
     const reason = errorText(thrown).split("\n", 1)[0];
     log.info({ reason }, "plugins are started in the portable way, which takes a millisecond longer");
-    return createPortableSpawner();
+    return createPortableSpawner(onStart);
   }
 }

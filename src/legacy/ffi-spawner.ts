@@ -6,6 +6,7 @@ import { closeInheritedDescriptors } from "./inherited-descriptors.js";
 import { startingOpenFilesLimit } from "./open-files-limit.js";
 import { ProcessSpawner } from "./process-spawner.js";
 import type { Spawner } from "./spawner.js";
+import type { RunningProcess } from "./supervise.js";
 
 /** As much as a pipe holds. */
 const scratchBytes = 1 << 16;
@@ -18,11 +19,13 @@ const scratchBytes = 1 << 16;
  * terminal's signals are for us, and we end the group.
  *
  * @param openFiles what plugins get; undefined for what we have ourselves
+ * @param onStart told of each process as soon as it is there
  * @throws Error when the system gives no epoll descriptor
  */
 export function createFfiSpawner(
   { koffi, libc }: Native,
   openFiles: OpenFilesLimit | undefined = startingOpenFilesLimit(),
+  onStart?: (process: RunningProcess) => void,
 ): Spawner {
   // Where the C library can, each child closes what it is not to have.
   if (libc.addCloseFrom === undefined) closeInheritedDescriptors();
@@ -32,5 +35,5 @@ export function createFfiSpawner(
     scratch: Buffer.alloc(scratchBytes),
     status: new Int32Array(1),
   };
-  return new ProcessSpawner(new FfiStarter(new PosixSpawn(libc, openFiles), parts));
+  return new ProcessSpawner(new FfiStarter(new PosixSpawn(libc, openFiles), parts), onStart);
 }

@@ -2,7 +2,7 @@ import { Deadline } from "../deadline.js";
 import { RunIo } from "./run-io.js";
 import type { Preparation, SpawnCommand, Spawner, SpawnOptions, SpawnResult } from "./spawner.js";
 import type { ProcessStarter, StartedProcess } from "./started-process.js";
-import { Supervisor } from "./supervise.js";
+import { type RunningProcess, Supervisor } from "./supervise.js";
 import { StartedAhead } from "./waiting-process.js";
 
 /** A process started ahead is nobody's answer: it need not come fast, but it has to come. */
@@ -19,7 +19,11 @@ export class ProcessSpawner implements Spawner {
   private readonly lingering = new Set<StartedProcess>();
   private closed = false;
 
-  constructor(private readonly starter: ProcessStarter) {
+  /** `onStart`: told of each process as soon as it is there. */
+  constructor(
+    private readonly starter: ProcessStarter,
+    private readonly onStart: (process: RunningProcess) => void = () => {},
+  ) {
     this.name = starter.name;
   }
 
@@ -50,6 +54,7 @@ export class ProcessSpawner implements Spawner {
     const start = await this.starter.start(command, null, { terminateAt: deadline, killAt: deadline });
     if (!start.started) return { started: false, code: start.error.code };
     const { process } = start;
+    this.onStart(process);
     const waiting = new StartedAhead(process, startedAt, (options) => this.track(this.finish(process, options)));
     this.waiting.add(waiting);
     void waiting.over.then(() => this.waiting.delete(waiting));
@@ -62,7 +67,9 @@ export class ProcessSpawner implements Spawner {
     const beganAt = performance.now();
     if (this.closed) return notStarted(beganAt, closedError);
     const start = await this.starter.start(options, options.stdin, options);
-    return start.started ? this.finish(start.process, options, beganAt) : notStarted(beganAt, start.error);
+    if (!start.started) return notStarted(beganAt, start.error);
+    this.onStart(start.process);
+    return this.finish(start.process, options, beganAt);
   }
 
   /** From the moment in which the process has its request to its end. */

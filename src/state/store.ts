@@ -31,6 +31,8 @@ export interface StoreOptions extends JournalKey {
   readonly log: Log;
   /** Gets what was recovered later, when the journal could not be read or locked at first. */
   readonly onLateRecovery?: (recovered: readonly Recovered[]) => void;
+  /** Called once, when the directory is ours alone. */
+  readonly onLocked?: () => void;
   /** Between a write and its way to the disk, in milliseconds: crashes of the machine cost that much. */
   readonly syncDelayMs?: number;
   /** Between two tries to write again after a failure, in milliseconds. */
@@ -152,6 +154,7 @@ class FileStore implements Store {
     if (outcome.kind === "taken") return this.fail(new Error(`${outcome.holder} has locked ${directory}`));
     try {
       prepareDirectory(directory);
+      if (outcome.kind === "held" && !this.read) this.options.onLocked?.();
       this.readOnce();
     } catch (error) {
       return this.fail(error);

@@ -1,0 +1,64 @@
+import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { executable, has, run, slow, temporaryFolder } from "./support.js";
+
+/** An environment as a runtime gives it: none. */
+const nothing = { env: {}, cwd: "/" } as const;
+
+describe.skipIf(!slow || !existsSync(executable))("the single executable", () => {
+  const folder = temporaryFolder("executable");
+
+  it("says what it is", async () => {
+    const { code, stdout } = await run(executable, ["version", "--json"], nothing);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ node: process.version });
+  });
+
+  it("simulates: an embedded runtime, and plugins as processes", async () => {
+    const { code, stdout } = await run(executable, ["simulate"], nothing);
+    expect(code).toBe(0);
+    expect(stdout).toContain("50000 before, -1 after");
+  });
+
+  it("ends with 3 when there is no runtime, and starts plugins in the fast way", async () => {
+    const args = ["run", "--once", "--socket", "/nonexistent.sock", "--state", "memory", "--log-level", "debug"];
+    const { code, stderr } = await run(executable, args, nothing);
+    expect(code).toBe(3);
+    expect(stderr).toContain("no such socket");
+    // The native library came out of it: else the log would say so.
+    expect(stderr).not.toContain("portable way");
+  });
+
+  it("leaves nothing of its native library behind", async () => {
+    const env = { TMPDIR: folder };
+    await run(executable, ["run", "--once", "--socket", "/nonexistent.sock", "--state", "memory"], { env, cwd: "/" });
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it.skipIf(process.getuid?.() !== 0 || !has("ldd"))("needs no file of the machine but the C library's", async () => {
+    const bare = join(folder, "bare");
+    mkdirSync(join(bare, "tmp"), { recursive: true });
+    copyFileSync(executable, join(bare, "bridge"));
+    const { stdout } = await run("ldd", [executable]);
+    for (const [, library = ""] of stdout.matchAll(/(\/\S+) \(0x/g)) {
+      mkdirSync(join(bare, dirname(library)), { recursive: true });
+      copyFileSync(library, join(bare, library));
+    }
+    symlinkSync("bridge", join(bare, "10-v01-bridge"));
+    const { code, stdout: said } = await run("chroot", [bare, "/10-v01-bridge", "version"]);
+    expect({ code, said }).toMatchObject({ code: 0, said: expect.stringContaining("nri-v01-bridge") });
+  });
+
+  it("starts as fast as the bundle does under Node", async () => {
+    const times: number[] = [];
+    for (let i = 0; i < 9; i++) {
+      const begin = performance.now();
+      await run(executable, ["version"], nothing);
+      times.push(performance.now() - begin);
+    }
+    const median = times.sort((a, b) => a - b)[4] ?? Infinity;
+    console.log(`start of the single executable: ${Math.round(median)} ms, median of ${times.length}`);
+    expect(median).toBeLessThan(2_000);
+  });
+});

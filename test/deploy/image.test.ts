@@ -1,0 +1,195 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { z } from "zod";
+import { Deadline } from "../../src/deadline.js";
+import { createRuntime } from "../../src/nri/runtime.js";
+import { readCase } from "../../src/replay/case.js";
+import { buildImageRoot, lastStage, readDockerfile } from "./image-root.js";
+import { executable, has, root, run, slow, temporaryFolder, works } from "./support.js";
+
+const instructions = readDockerfile();
+const basic = readCase(resolve(root, "fixtures/cases/basic-hostnet"));
+
+describe("the Dockerfile", () => {
+  it("copies from this repository what is there, and what the dockerignore lets through", () => {
+    const ignore = readFileSync(join(root, "deploy/image/Dockerfile.dockerignore"), "utf8").split("\n");
+    const copied = instructions
+      .filter(({ name, text }) => name === "COPY" && !text.includes("--from="))
+      .flatMap(({ text }) => text.split(" ").slice(0, -1));
+    expect(copied.length).toBeGreaterThan(4);
+    for (const path of copied) {
+      expect(existsSync(join(root, path)), path).toBe(true);
+      expect(ignore).toContain(`!${path}`);
+    }
+  });
+
+  it("names no registry, and takes its base image as an argument", () => {
+    expect(instructions[0]).toEqual({ name: "ARG", text: "NODE_IMAGE=node:20-bookworm-slim" });
+    for (const { text } of instructions.filter(({ name }) => name === "FROM"))
+      expect(text).toMatch(/^\$\{NODE_IMAGE\}/);
+  });
+
+  it("runs the program as root, with a PATH for plugins", () => {
+    const stage = Object.fromEntries(lastStage(instructions).map(({ name, text }) => [name, text]));
+    expect(stage).toMatchObject({ USER: "0:0", ENTRYPOINT: expect.stringContaining("nri-v01-bridge.mjs") });
+    expect(stage.ENV).toContain("PATH=/usr/local/sbin:");
+  });
+});
+
+const container = z.object({ securityContext: z.object({ capabilities: z.object({ add: z.array(z.string()) }) }) });
+const daemonSet = z.object({
+  spec: z.object({ template: z.object({ spec: z.object({ containers: z.tuple([container]) }) }) }),
+});
+const needs = ["unshare", "setpriv", "pivot_root", "ldd", "perl"].filter((tool) => !has(tool));
+const possible = slow && process.getuid?.() === 0 && needs.length === 0 && works("unshare", "--mount", "true");
+
+/**
+ * The image's root as the DaemonSet runs it: no Docker and no cluster here, so a mount namespace with this root stands in, with the
+ * pod's capabilities as bounding set, and the directories that it mounts in place.
+ */
+describe.skipIf(!possible || !existsSync(executable))("the image's root, with the DaemonSet's capabilities", () => {
+  const folder = temporaryFolder("image");
+  const image = join(folder, "root");
+  let running: ChildProcess | undefined;
+  let port = 0;
+
+  beforeAll(async () => {
+    await buildImageRoot(image);
+    port = await freePort();
+    for (const path of ["run/nri", "opt/nri/bin", "etc/nri", "etc/nri-v01-bridge", "var/lib/nri-v01-bridge"]) {
+      mkdirSync(join(image, path), { recursive: true });
+    }
+    writeFileSync(
+      join(image, "etc/nri/conf.json"),
+      '{"version":"0.1","plugins":[{"type":"look"},{"type":"captured"}]}',
+    );
+    const config = readFileSync(join(root, "deploy/kustomize/base/config.yaml"), "utf8").replace("9464", String(port));
+    // The recorded sandbox has no cgroup here to make a view of: only the container's create is looked at.
+    const plugins = "plugins: {captured: {phase: create, cgroup: capture, onFailure: {create: ignore}}}\n";
+    writeFileSync(join(image, "etc/nri-v01-bridge/config.yaml"), config + plugins);
+    const answer = `cat >/dev/null; echo '{"plugin":"x","version":"0.1","error":""}'`;
+    plugin("look", `grep CapEff /proc/self/status >/tmp/look; ${answer}`);
+    plugin("captured", `cat /proc/$$/mountinfo >/tmp/captured; ${answer}`);
+  }, 120_000);
+
+  afterAll(() => running?.kill("SIGKILL"));
+
+  function plugin(name: string, text: string) {
+    const path = join(image, "opt/nri/bin", name);
+    writeFileSync(path, `#!/bin/sh\n${text}\n`);
+    chmodSync(path, 0o755);
+  }
+
+  /** Starts a program in the root. Its mounts are in a namespace of its own: nothing of them is seen, or left, outside. */
+  function start(...command: string[]): ChildProcess {
+    const parsed = daemonSet.parse(parse(readFileSync(join(root, "deploy/kustomize/base/daemonset.yaml"), "utf8")));
+    const [{ securityContext }] = parsed.spec.template.spec.containers;
+    const bounding = ["-all", ...securityContext.capabilities.add.map((name) => `+${name.toLowerCase()}`)].join(",");
+    const mounts = ["/proc", "/sys", "/dev"].map((path) => `mount --rbind ${path} ${image}${path}`);
+    // As runtimes do: the root is a mount of its own, and the old one is gone.
+    const enter = [
+      `mount --bind ${image} ${image}`,
+      ...mounts,
+      `cd ${image} && mkdir -p .old && pivot_root . .old && umount -l /.old`,
+      `exec setpriv --bounding-set ${bounding} --inh-caps -all "$@"`,
+    ].join(" && ");
+    return spawn("unshare", ["--mount", "--propagation", "private", "sh", "-c", enter, "sh", ...command], {
+      env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  }
+
+  it("holds the program, in both forms, and it runs", async () => {
+    for (const program of [
+      ["node", "/opt/nri-v01-bridge/nri-v01-bridge.mjs"],
+      ["/opt/nri-v01-bridge/nri-v01-bridge"],
+    ]) {
+      expect(await outputOf(start(...program, "version"))).toContain("nri-v01-bridge");
+    }
+  });
+
+  it("registers, runs plugins with the pod's capabilities, captures cgroup views, and answers the probes", async () => {
+    const runtime = await createRuntime({
+      socketPath: join(image, "run/nri/nri.sock"),
+      name: "containerd",
+      version: "v2.1.9",
+    });
+    try {
+      const config = ["--config", "/etc/nri-v01-bridge/config.yaml"];
+      const bridge = start("node", "/opt/nri-v01-bridge/nri-v01-bridge.mjs", "run", ...config);
+      running = bridge;
+      const log = outputOf(bridge);
+      const connected = await Promise.race([
+        runtime.accept(Deadline.after(20_000)),
+        log.then((text) => {
+          throw new Error(`it has ended: ${text}`);
+        }),
+      ]);
+      for (const { method, payload, timeoutNano } of basic.events) {
+        const outcome = await connected.raw(method, payload, { timeoutNano });
+        expect(outcome.error, method).toBeUndefined();
+      }
+      for (const [path, text] of [
+        ["healthz", "ok;"],
+        ["readyz", "ready;"],
+        ["metrics", "nri_v01_bridge"],
+      ] as const) {
+        const answer = await fetch(`http://127.0.0.1:${port}/${path}`);
+        expect(answer.status).toBe(200);
+        expect(await answer.text()).toContain(text);
+      }
+      bridge.kill("SIGTERM");
+      const text = await log;
+      // SYS_ADMIN, SYS_CHROOT, SYS_PTRACE, DAC_OVERRIDE, DAC_READ_SEARCH, KILL: no more.
+      expect(readFileSync(join(image, "tmp/look"), "utf8")).toMatch(/^CapEff:\s+00000000002c0026$/m);
+      // A captured view says that the cgroups are version 1.
+      expect(readFileSync(join(image, "tmp/captured"), "utf8")).toMatch(/ - cgroup /);
+      expect(text).toContain('"stopped"');
+      expect(text).not.toContain("portable way");
+    } finally {
+      await runtime.close();
+    }
+  }, 60_000);
+
+  it("copies itself to the node", async () => {
+    mkdirSync(join(image, "node/nri-v01-bridge"), { recursive: true });
+    // Up to where it would enter the node's namespaces: here that would be this machine's.
+    writeFileSync(join(image, "usr/bin/nsenter"), '#!/bin/sh\necho "$@"\n');
+    const { script, target } = {
+      script: "/opt/nri-v01-bridge/on-the-node.sh",
+      target: "/node/nri-v01-bridge",
+    } as const;
+    const output = await outputOf(start(script, target, "run", "--config", "/opt/nri-v01-bridge/config.yaml"));
+    expect(output).toContain(
+      "--target 1 --mount --cgroup -- /opt/nri-v01-bridge/nri-v01-bridge run --config /opt/nri-v01-bridge/config.yaml",
+    );
+    const copied = readFileSync(join(image, "node/nri-v01-bridge/nri-v01-bridge"));
+    expect(copied.equals(readFileSync(executable))).toBe(true);
+    expect(existsSync(join(image, "node/nri-v01-bridge/config.yaml"))).toBe(true);
+    expect((await run("sh", ["-n", join(root, "deploy/image/on-the-node.sh")])).code).toBe(0);
+  });
+});
+
+/** All that a program prints, once it has ended. */
+function outputOf(child: ChildProcess): Promise<string> {
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding("utf8").on("data", (more) => {
+      text += more;
+    });
+  }
+  return new Promise((done) => child.once("close", () => done(text)));
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => done(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
+}

@@ -89,4 +89,23 @@ describe("replay --json", () => {
     const events = jsonLines(stdout).flatMap((line) => (line.type === "answer" ? [line.event] : []));
     expect(events).toEqual(["RunPodSandbox", "StopPodSandbox", "RemovePodSandbox"]);
   });
+
+  it("sends all that NRI v2 has with --request superset: what 1.6 sent, and the event whole", async () => {
+    const play = async (...flags: string[]) => {
+      const folder = `${fixtures}/cases/basic-hostnet`;
+      const { stdout } = await runProgram(["replay", folder, "--json", "--bin-dir", plugins, ...flags]);
+      return jsonLines(stdout).flatMap(({ type, request }) => (type === "run" ? [JSON.parse(String(request))] : []));
+    };
+    const [strict, superset] = [await play(), await play("--request", "superset")];
+    expect(superset.map(({ state, id }) => [state, id])).toEqual(strict.map(({ state, id }) => [state, id]));
+    const [, created, deleted] = superset;
+    expect(strict[1]).not.toHaveProperty("nri");
+    expect(created).toMatchObject({
+      nri: { pod: { name: "pod1", namespace: "default" }, container: { name: "ctr" } },
+      spec: { annotations: { "io.kubernetes.container.hash": "deadbeef", "io.kubernetes.cri.container-name": "ctr" } },
+      labels: { "io.cri-containerd.kind": "sandbox", app: "demo" },
+    });
+    expect(strict[2]).not.toHaveProperty("labels");
+    expect(deleted).toHaveProperty("labels.app", "demo");
+  });
 });

@@ -1,8 +1,10 @@
+import { setMaxListeners } from "node:events";
 import type { Command } from "commander";
 import { requireCapture } from "../cgroups.js";
 import { mergeConfig, wantsCapture } from "../config/merge.js";
 import type { PartialConfig } from "../config/schema.js";
 import { errorText } from "../errors.js";
+import { endedBy } from "../legacy/ended-by.js";
 import { openLog } from "../log/open-log.js";
 import type { Log } from "../logger.js";
 import { Metrics } from "../metrics/metrics.js";
@@ -20,8 +22,10 @@ import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 import { createNodeRecorder, type RecordSettings, recordSettings } from "./record-flags.js";
 
-/** How long a SIGTERM waits for the chains that run, in milliseconds: no call of a runtime lasts longer by default. */
+/** How long the end waits for what runs, in milliseconds; longer only where the runtime's calls may last longer. */
 const finishMs = 3_000;
+/** As long as who stops us waits at least: kubelet 30 s, systemd 90. */
+const longestFinishMs = 25_000;
 
 export function addRunCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
@@ -62,6 +66,10 @@ export async function run(io: CliIo, { flags, file, configFile, once, record }: 
   const fd = launchedSocket(io.environment);
   const identity = identityOf(io, flags, file);
   const node = createNode(fd === undefined ? "external" : "launched", log);
+  const ending = new AbortController();
+  // Each run listens, and there may be many.
+  setMaxListeners(0, ending.signal);
+  const spawner = endedBy(node.spawner, ending.signal);
   const metrics: Metrics = new Metrics({
     version,
     log,
@@ -81,6 +89,7 @@ export async function run(io: CliIo, { flags, file, configFile, once, record }: 
     file,
     environment: withoutNotifySettings(io.environment),
     ...node,
+    spawner,
     log,
     onConfig: ({ metrics: { listen } }) => void metrics.listen(listen),
     onRun: ({ call, run, adjusted }) => {
@@ -104,11 +113,19 @@ export async function run(io: CliIo, { flags, file, configFile, once, record }: 
   const announcer =
     notify && startAnnouncer({ settings: notify, look: () => conditionOf(stub, config.socketPath), log });
   const stopping = new AbortController();
+  /** What has been asked for is answered; what then still runs, an observer that hangs, is ended. */
+  const finishRuns = async () => {
+    const callMs = stub.runtime?.requestTimeoutMs ?? 0;
+    await withinMs(Math.min(Math.max(finishMs, callMs), longestFinishMs), service.idle());
+    ending.abort();
+    // From here on it starts nothing.
+    void spawner.close();
+  };
   const stop = (signal: string) => {
     log.info({ signal }, "stopping: what runs is finished first");
     announcer?.stopping();
     stopping.abort();
-    void withinMs(finishMs, service.idle()).then(() => stub.close());
+    void finishRuns().then(() => stub.close());
   };
   if (record?.onCase !== undefined) {
     void recorder?.done.then(() => stop("the last pod"));
@@ -143,13 +160,13 @@ export async function run(io: CliIo, { flags, file, configFile, once, record }: 
     const end = await stub.run();
     logEnd(log, end);
     // What a lost connection left running has its own deadlines.
-    await withinMs(finishMs, service.idle());
+    await finishRuns();
     return exitCodeOf(end);
   } finally {
     announcer?.close();
     stopListening();
     await withinMs(finishMs, Promise.all([metrics.listen(null), recorder?.close()]));
-    await withinMs(finishMs, Promise.all([node.spawner.close(), service.close()]));
+    await withinMs(finishMs, Promise.all([spawner.close(), service.close()]));
     await withinMs(finishMs, node.release());
   }
 }

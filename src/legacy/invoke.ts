@@ -148,7 +148,7 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
 }
 
 /** At least so much of a result is read in a millisecond, on a loaded machine too: nothing else is done meanwhile. */
-const readBytesPerMs = 4096;
+const readBytesPerMs = 3072;
 /** So much of an output that is no result is quoted in the error: a ttRPC status holds no more, and quoting takes time. */
 const maxQuotedBytes = 8192;
 

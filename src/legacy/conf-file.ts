@@ -2,13 +2,14 @@ import { readFileSync, statSync } from "node:fs";
 import { BridgeError, errorText } from "../errors.js";
 import { parseConfigList } from "../v01/config-list.js";
 import type { ConfigList } from "../v01/types.js";
+import { findPermissionFault } from "./permissions.js";
 
 /** conf.json as it is at this moment. */
 export interface ConfFile {
   readonly path: string;
   /**
    * Reads the list again when inode, mtime or size changed since the last time; a missing file is an empty list.
-   * @throws BridgeError CONF_LIST when it cannot be read or parsed, with containerd 1.6's text
+   * @throws BridgeError CONF_LIST when it cannot be read or parsed, with containerd 1.6's text, or is not to be trusted
    */
   read(): ConfigList;
 }
@@ -16,14 +17,21 @@ export interface ConfFile {
 /** compat: NRI v0.1's client ran no plugins, and said version 0.1, where there was no file. */
 const missing: ConfigList = { version: "0.1", plugins: [] };
 
-/** conf.json on disk. containerd 1.6 read it for every event; here an unchanged file costs one stat. */
-export function createConfFile(path: string): ConfFile {
+/**
+ * conf.json on disk. containerd 1.6 read it for every event; here an unchanged file costs one stat.
+ *
+ * @param permissions `strict`: it says what runs as root, so nobody but root, or we, may be able to change it; looked at
+ * each time, since a directory's mode changes nothing of the file
+ */
+export function createConfFile(path: string, permissions: "strict" | "trust" = "trust"): ConfFile {
   let known: { readonly stamp: string; readonly list: ConfigList | BridgeError } | undefined;
   return {
     path,
     read() {
       const stamp = stampOf(path);
       if (stamp === undefined) return missing;
+      const fault = permissions === "strict" ? findPermissionFault(path) : null;
+      if (fault !== null) throw new BridgeError("CONF_LIST", fault, { file: path });
       if (known?.stamp !== stamp) known = { stamp, list: readList(path) };
       if (known.list instanceof BridgeError) throw known.list;
       return known.list;

@@ -25,6 +25,8 @@ export interface PluginServiceOptions {
   readonly handlers: PluginHandlers;
   readonly log: Log;
   readonly socketPath?: string | undefined;
+  /** How long a message that is read now may have waited for us, in milliseconds. */
+  waitedMs?(): number;
   /** Configure was answered: with success, or with this error, after which the runtime hangs up. */
   onConfigured(error?: unknown): void;
   /** The answer to Synchronize is on its way: in time and with success, or with what went wrong. */
@@ -106,6 +108,8 @@ export class PluginService {
   /** Pods and containers may come in several messages; each but the last is answered with "more", and nothing else. */
   private async synchronize(call: Call): Promise<Uint8Array> {
     const runtime = this.configuredRuntime();
+    // The runtime's time runs since it sent the message, and ours since we read it.
+    const deadline = call.deadline.minus(this.options.waitedMs?.() ?? 0);
     try {
       const { pods, containers, more } = decodeOrRefuse(() => synchronizeRequest.decode(call.payload));
       for (const pod of pods) this.pods.push(pod);
@@ -113,7 +117,7 @@ export class PluginService {
       if (more) return synchronizeResponse.encode({ update: [], more });
       const update = await this.handSnapshot(call, runtime);
       this.phase = "ready";
-      const late = call.deadline.expired ? new Error("the answer to Synchronize came too late") : undefined;
+      const late = deadline.expired ? new Error("the answer to Synchronize came too late") : undefined;
       this.options.onSynchronized(runtime, late);
       return synchronizeResponse.encode({ update, more: false });
     } catch (error) {

@@ -13,6 +13,7 @@ import type { PluginHandlers, RuntimeInfo } from "./handlers.js";
 import type { PluginIdentity } from "./identity.js";
 import { type Phase, PluginService } from "./plugin-service.js";
 import { runtimeService } from "./services.js";
+import { StallWatch } from "./stall-watch.js";
 import type { ContainerUpdate } from "./types.js";
 import { hasFeature, ownNriVersion } from "./versions.js";
 
@@ -48,6 +49,7 @@ export class Session {
   private readonly mux: Mux;
   private readonly client: TtrpcClient;
   private readonly service: PluginService;
+  private readonly stallWatch = new StallWatch();
   private readonly cancelRegistrationAlarm: () => void;
   private end: SessionEnd | undefined;
 
@@ -60,6 +62,7 @@ export class Session {
       handlers: options.handlers,
       log: options.log,
       socketPath: options.socketPath,
+      waitedMs: () => this.stallWatch.waitedMs(),
       onConfigured: (error) => this.afterConfigure(error),
       onSynchronized: (runtime, error) => setImmediate(() => this.afterSynchronize(runtime, error)),
     });
@@ -73,6 +76,7 @@ export class Session {
     this.ended = new Promise((resolve) => {
       this.mux.onClose((error) => {
         this.cancelRegistrationAlarm();
+        this.stallWatch.stop();
         resolve(this.end ?? this.endOf(error));
       });
     });
@@ -138,6 +142,7 @@ export class Session {
       this.finish({ kind: "lost", phase: "synchronizing", error });
       return;
     }
+    this.stallWatch.stop();
     this.options.log.info({}, "synchronized with the runtime");
     try {
       this.options.handlers.synchronized?.(runtime);

@@ -1,0 +1,139 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { runLines } from "./support/log-lines.js";
+import { nthContainer, nthPod } from "./support/subjects.js";
+import { TestNode } from "./support/test-node.js";
+
+/** Texts that a shell, a path or a format would read as more than text. Each would make a file of this name. */
+const witness = "witness";
+const hostile = [
+  `x; touch ${witness}`,
+  `$(touch ${witness})`,
+  `\`touch ${witness}\``,
+  `x | touch ${witness}`,
+  `x && touch ${witness}`,
+  `x\ntouch ${witness}`,
+  `'; touch ${witness}; '`,
+  `"; touch ${witness}; "`,
+  `x > ${witness}`,
+  "a b  c",
+  "-rf",
+  "--config",
+  "*",
+  "~root",
+  "%s%n%d",
+  `\${HOME}`,
+  "__proto__",
+  "constructor",
+  "\u202egnp",
+  "x\r",
+  "plugin\u0000 --evil",
+] as const;
+
+/** Wherever a command would have been run. */
+function witnesses(node: TestNode): string[] {
+  return [node.folder, node.bin, node.temporary, process.cwd(), "/"]
+    .map((folder) => join(folder, witness))
+    .filter((path) => existsSync(path));
+}
+
+describe("no text of conf.json, of an event or of a plugin is read by a shell", () => {
+  it("types that are commands name no plugin: the create fails, with the type in the error and nothing done", async () => {
+    const node = new TestNode();
+    node.writeConf();
+    const { plugin } = await node.connect();
+    for (const [n, type] of hostile.entries()) {
+      node.writeConf(type);
+      const { dropped, error } = await plugin.call("RunPodSandbox", { pod: nthPod(n) });
+      expect({ type, dropped, error: error?.message }).toMatchObject({
+        dropped: false,
+        error: expect.stringMatching(/not found|no such file|no command|invalid argument/),
+      });
+    }
+    expect(witnesses(node)).toEqual([]);
+  });
+
+  it("files of such names are run as they are, with the name as argv[0] and `invoke` alone after it", async () => {
+    const node = new TestNode();
+    const names = hostile.filter((name) => !name.includes("\u0000"));
+    const { plugin } = await node.connect();
+    for (const [n, name] of names.entries()) {
+      const arguments_ = join(node.folder, `arguments-${n}`);
+      // What a shebang's interpreter hands on: the script's path and its arguments.
+      node.installScript(name, `#!/bin/sh\nprintf '%s\\n' "$0" "$#" "$@" >'${arguments_}'\necho '{}'\n`);
+      node.writeConf(name);
+      const { dropped, error } = await plugin.call("RunPodSandbox", { pod: nthPod(n) });
+      expect({ name, dropped, error: error?.message }).toEqual({ name, dropped: false, error: undefined });
+      expect(readFileSync(arguments_, "utf8")).toBe(`${join(node.bin, name)}\n1\ninvoke\n`);
+    }
+    expect(witnesses(node)).toEqual([]);
+  });
+
+  it("names, labels, annotations and conf go to the plugin as JSON, whatever they hold", async () => {
+    const node = new TestNode();
+    const seen = join(node.folder, "seen");
+    node.install("plugin", `save ${seen}`, "answer");
+    const { plugin, program } = await node.connect();
+    for (const [n, text] of hostile.entries()) {
+      node.writeConf({ type: "plugin", conf: { [text]: text } });
+      const pod = { ...nthPod(n), name: text, namespace: text, labels: { [text]: text } };
+      const annotations = { "io.kubernetes.cri.x": text };
+      await plugin.call("RunPodSandbox", { pod: { ...pod, annotations } });
+      const request: unknown = JSON.parse(readFileSync(seen, "utf8"));
+      expect(request).toMatchObject({ conf: { [text]: text }, labels: { [text]: text }, spec: { annotations } });
+      const container = { ...nthContainer(n), name: text };
+      expect(await plugin.call("StartContainer", { pod, container })).toMatchObject({ dropped: false });
+    }
+    expect(witnesses(node)).toEqual([]);
+    expect(runLines(program).length).toBe(hostile.length * 2);
+  });
+
+  it("what a plugin says on stderr and in its error is text in the log and in the answer", async () => {
+    const node = new TestNode();
+    node.installScript("plugin", `#!/bin/sh\ncat "$0.stderr" >&2\ncat "$0.stdout"\n`);
+    node.writeConf("plugin");
+    const { plugin, program } = await node.connect();
+    const texts = hostile.filter((text) => !/[\r\n\0]/.test(text));
+    for (const [n, text] of texts.entries()) {
+      writeFileSync(join(node.bin, "plugin.stderr"), `${text}\n`);
+      writeFileSync(join(node.bin, "plugin.stdout"), JSON.stringify({ error: text }));
+      const { error } = await plugin.call("RunPodSandbox", { pod: nthPod(n) });
+      expect(error?.message).toBe(`nri invoke: plugin: plugin: ${text}`);
+      await program.stderrMatches(/"plugin failed"/);
+      expect(runLines(program).at(-1)).toMatchObject({ error: text });
+    }
+    expect(witnesses(node)).toEqual([]);
+  });
+});
+
+describe("types: plugin-dirs", () => {
+  it.each([
+    ["an absolute path", "/bin/true"],
+    ["a path that leads out of the directory", "../outside"],
+    ["a path that leads in and out", "sub/../../outside"],
+    ["a path within the directory", "sub/inside"],
+    ["the parent directory", ".."],
+    ["a program of the PATH", "true"],
+  ])("does not run %s", async (_, type) => {
+    const node = new TestNode({ config: { types: "plugin-dirs" } });
+    mkdirSync(join(node.bin, "sub"));
+    const script = `#!/bin/sh\ntouch '${join(node.folder, witness)}'\necho '{}'\n`;
+    node.installScript("sub/inside", script);
+    node.installScript("../outside", script);
+    node.writeConf(type);
+    const { plugin } = await node.connect();
+    const { dropped, error } = await plugin.call("RunPodSandbox", { pod: nthPod(1) });
+    expect(dropped).toBe(false);
+    expect(error?.message).toContain(`nri invoke: plugin: ${type}: exec: `);
+    expect(witnesses(node)).toEqual([]);
+  });
+
+  it("runs what is in the directory", async () => {
+    const node = new TestNode({ config: { types: "plugin-dirs" } });
+    node.install("plugin", "answer");
+    node.writeConf("plugin");
+    const { plugin } = await node.connect();
+    expect(await plugin.call("RunPodSandbox", { pod: nthPod(1) })).toMatchObject({ response: {} });
+  });
+});

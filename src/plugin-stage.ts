@@ -1,4 +1,6 @@
 import type { CapturedChanges } from "./cgroup/diff.js";
+import { cgroupRoot } from "./cgroup/mountinfo.js";
+import type { View } from "./cgroup/view.js";
 import type { Cgroups } from "./cgroups.js";
 import type { PluginSettings } from "./config/merge.js";
 import { errorText } from "./errors.js";
@@ -52,11 +54,21 @@ export async function openStage(
       request: { ...request, spec: { ...request.spec, cgroupsPath: view.cgroupsPath } },
       command: (options) => view.command(options),
       startError: () => view.startError(),
-      collect: () => view.collect(),
+      collect: () => collectFrom(view),
       close: () => view.close(),
     };
   } catch (error) {
     return { error: `its cgroup view cannot be made: ${errorText(error)}` };
+  }
+}
+
+/** What cannot be read back for whatever a plugin made of its view is the plugin's failure, not the call's. */
+function collectFrom(view: View): CapturedChanges {
+  try {
+    return view.collect();
+  } catch (error) {
+    const fault = { file: cgroupRoot, text: `the view cannot be read: ${errorText(error)}` };
+    return { resources: {}, writes: [], errors: [fault], warnings: [] };
   }
 }
 

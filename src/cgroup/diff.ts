@@ -72,8 +72,7 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
     }
   }
   for (const path of input.parents) {
-    const stats = lstatSync(`${root}/${path}`, { throwIfNoEntry: false });
-    if (stats?.mtimeMs === untouchedTime * 1000) continue;
+    if (isUntouched(`${root}/${path}`)) continue;
     warnings.push(
       captureNote(`${cgroupRoot}/${path}`, "written or removed; only the container's own files are captured"),
     );
@@ -88,6 +87,15 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
     );
   if (bavail === 0 || ffree === 0) errors.push(captureNote(cgroupRoot, fullText));
   return { resources, writes, errors, warnings };
+}
+
+/** A directory on the way that is a file or a loop of links now was touched as well. */
+function isUntouched(path: string): boolean {
+  try {
+    return lstatSync(path).mtimeMs === untouchedTime * 1000;
+  } catch {
+    return false;
+  }
 }
 
 type Finding =

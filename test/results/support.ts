@@ -1,7 +1,10 @@
+import { execFile } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
-import { runProgram } from "../support/program.js";
+import { decodeEvent, encodeEvent } from "../../src/nri/event-request.js";
+import { readCase } from "../../src/replay/case.js";
+import { program, runProgram } from "../support/program.js";
 
 const fixtures = resolve(import.meta.dirname, "../../fixtures");
 export const samples = resolve(import.meta.dirname, "../../legacy-plugins");
@@ -49,6 +52,10 @@ export interface Play {
   readonly scenario?: "clear-cfs" | "update";
   /** The version of containerd that is played; newest NRI when not given. */
   readonly containerd?: string;
+  /** Another cgroupsPath of the container, without bundles to tell the recorded one. */
+  readonly cgroupsPath?: string;
+  /** What the program is started by, such as setpriv with its options. */
+  readonly by?: readonly string[];
 }
 
 /** A directory with plugins of a test's own, played by the built program with its embedded runtime. */
@@ -93,25 +100,52 @@ export class Bench {
   }
 
   /** Plays the events; rejects nothing. */
-  async play({ plugins, config = "{}", scenario = "clear-cfs", containerd = "2.4.0" }: Play): Promise<Played> {
+  async play(play: Play): Promise<Played> {
+    const { plugins, config = "{}", scenario = "clear-cfs", containerd = "2.4.0", cgroupsPath, by } = play;
     const folder = join(this.folder, `play-${this.#plays++}`, "case");
     mkdirSync(folder, { recursive: true });
-    const eventsFrom = relative(dirname(folder), join(fixtures, "scenarios", scenario));
+    const recorded = join(fixtures, "scenarios", scenario);
+    const eventsFrom = cgroupsPath === undefined ? relative(dirname(folder), recorded) : "case";
+    if (cgroupsPath !== undefined) writeFileSync(join(folder, "events.jsonl"), moveCgroup(recorded, cgroupsPath));
     const runtime = { name: "containerd", version: `v${containerd}`, dialect: "state-change" };
     writeFileSync(join(folder, "case.json"), JSON.stringify({ eventsFrom, runtime }));
     const list = plugins.map((plugin) => (typeof plugin === "string" ? { type: plugin } : plugin));
     writeFileSync(join(folder, "given.json"), JSON.stringify({ version: "0.1", plugins: list }));
     writeFileSync(join(folder, "bridge.yaml"), config);
-    const { code, stdout, stderr } = await runProgram([
+    const args = [
       ...["replay", folder, "--json", "--config", join(folder, "bridge.yaml"), "--conf", join(folder, "given.json")],
       ...["--bin-dir", this.bin, "--bin-dir", samples, "--log-level", "debug"],
-    ]);
+    ];
+    const { code, stdout, stderr } = await (by === undefined ? runProgram(args) : runBy(by, args));
     return toPlayed(code, stdout, stderr);
   }
 
   remove(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** Runs the program by another one that becomes it. */
+function runBy([command = "", ...before]: readonly string[], args: readonly string[]) {
+  return new Promise<{ code: number | null; stdout: string; stderr: string }>((done) => {
+    execFile(command, [...before, process.execPath, program, ...args], { timeout: 15_000 }, (error, stdout, stderr) =>
+      done({ code: error === null ? 0 : 1, stdout, stderr }),
+    );
+  });
+}
+
+/** The events of a recording, with another cgroupsPath of the container. */
+function moveCgroup(recorded: string, cgroupsPath: string): string {
+  return readCase(recorded)
+    .events.flatMap(({ method, payload, timeoutNano }) => {
+      const event = decodeEvent(method, payload);
+      if (event === undefined) return [];
+      if ("container" in event && event.container.linux !== undefined) event.container.linux.cgroupsPath = cgroupsPath;
+      const call = encodeEvent(event.name, event, method === "StateChange" ? method : "own");
+      const payloadBase64 = Buffer.from(call.payload).toString("base64");
+      return [`${JSON.stringify({ method, payloadBase64, timeoutNano: String(timeoutNano) })}\n`];
+    })
+    .join("");
 }
 
 function toPlayed(code: number | null, stdout: string, stderr: string): Played {

@@ -1,0 +1,248 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { checkPrivilege } from "../../src/cgroup/privilege.js";
+import { program } from "../support/program.js";
+import { Bench } from "./support.js";
+
+const privilege = checkPrivilege();
+const cpu = '"/sys/fs/cgroup/cpu$path"';
+const cpuset = "/sys/fs/cgroup/cpuset";
+
+let bench: Bench;
+let outside: string;
+
+beforeAll(() => {
+  bench = new Bench();
+  outside = join(bench.folder, "outside");
+  mkdirSync(outside);
+  for (const file of ["cpu.shares", "cpu.cfs_quota_us"]) writeFileSync(join(outside, file), "777\n");
+});
+
+afterAll(() => bench.remove());
+
+/** What a view could leave on the machine: mounts on cgroups and in /proc. */
+const mounts = () =>
+  readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "")
+    .filter((point) => /^\/(proc\/|sys\/fs\/cgroup)/.test(point));
+
+/** What a plugin does in its view that cannot be had; OUT is a directory out of the tree. */
+const bad: readonly [what: string, script: string, parts: readonly string[]][] = [
+  ["writes a quota of letters", `echo abc >${cpu}/cpu.cfs_quota_us`, ["/cpu.cfs_quota_us", '"abc"']],
+  ["writes an open range of CPUs", `echo 0- >"${cpuset}$path/cpuset.cpus"`, ["/cpuset.cpus", '"0-"']],
+  [
+    "writes over a value in a way that leaves it open what was written",
+    `printf 9 1<>${cpu}/cpu.shares`,
+    ["/cpu.shares", "without truncating the file", "write a newline after the value, or truncate"],
+  ],
+  [
+    "deletes its cgroup directory",
+    `rm -r ${cpu}`,
+    ["/sys/fs/cgroup/cpu", "removed the container's directory", "`cgroup: host`"],
+  ],
+  [
+    "puts a link out of the tree in a file's place",
+    `ln -sf OUT/cpu.shares ${cpu}/cpu.shares`,
+    ["/cpu.shares", "a symbolic link in its place", "write the value to the file itself"],
+  ],
+  [
+    "puts a link out of the tree in a directory's place",
+    "rm -r /sys/fs/cgroup/cpu/kubepods; mkdir -p OUT/$path; ln -s OUT /sys/fs/cgroup/cpu/kubepods",
+    ["/sys/fs/cgroup/cpu", "removed the container's directory"],
+  ],
+  [
+    "writes 100 MB to a value",
+    `dd if=/dev/zero of=${cpu}/cpu.shares bs=1M count=100 2>/dev/null`,
+    ["/cpu.shares", "more than a kernel file takes", "write the value alone"],
+  ],
+  [
+    "fills its file system",
+    `echo 100 >${cpu}/cpu.shares; dd if=/dev/zero of=/sys/fs/cgroup/big bs=1M count=100 2>/dev/null`,
+    ["/sys/fs/cgroup", "the view is full", "write nothing but values"],
+  ],
+  [
+    "makes files until there is no room for one more",
+    `cd ${cpu}; i=0; while [ $i -lt 5000 ] && true >x$i; do i=$((i+1)); done 2>/dev/null; cd /`,
+    ["/sys/fs/cgroup", "the view is full"],
+  ],
+];
+
+describe.skipIf(!privilege.ok)("a plugin in a captured view that", () => {
+  it.each(bad)("%s fails the create, nothing is applied and nothing outside is touched", async (_, script, parts) => {
+    const before = mounts();
+    bench.onCreate("wrong", { metadata: { "adjust.env.HALF": "1" } }, script.replaceAll("OUT", outside));
+    bench.asks("fine", { "adjust.env.FINE": "1" });
+    const played = await bench.play({ plugins: ["fine", "wrong"], config: "phase: create\n" });
+    const { response, error } = played.answer("CreateContainer");
+    expect(response).toEqual({});
+    for (const part of ["plugin: wrong: what it wrote to ", ...parts]) expect(error).toContain(part);
+    for (const file of ["cpu.shares", "cpu.cfs_quota_us"]) {
+      expect(readFileSync(join(outside, file), "utf8")).toBe("777\n");
+    }
+    expect(mounts()).toEqual(before);
+    const others = await bench.play({
+      plugins: ["wrong", "fine"],
+      config: "phase: create\nonFailure: {create: continue}\n",
+    });
+    expect(others.answer("CreateContainer")).toEqual({
+      response: { adjust: { env: [{ key: "FINE", value: "1" }] } },
+      error: null,
+    });
+  });
+
+  it.each([
+    ["writes a file that no field carries", 'echo 300 >"/sys/fs/cgroup/blkio$path/blkio.weight"', "/blkio.weight"],
+    ["makes a file of its own", `: >${cpu}/mine`, "/mine"],
+    ["puts a file in the place of its parents", `mv ${cpuset}/kubepods ${cpuset}/x; : >${cpuset}/kubepods`, "/x"],
+    ["puts a loop of links there", `mv ${cpuset}/kubepods ${cpuset}/x; ln -s kubepods ${cpuset}/kubepods`, "/x"],
+    ["empties a file", `: >${cpu}/cpu.shares`, "/cpu.shares"],
+  ])("%s is warned of in the log, and the rest of its result counts", async (_, script, file) => {
+    bench.onCreate("odd", {}, `${script}; echo -1 >${cpu}/cpu.cfs_quota_us`);
+    const played = await bench.play({ plugins: ["odd"], config: "phase: create\n" });
+    expect(played.answer("CreateContainer")).toEqual({
+      response: { adjust: { linux: { resources: { cpu: { quota: { value: "-1" } } } } } },
+      error: null,
+    });
+    expect(played.warnings().join("\n")).toContain(file);
+  });
+
+  it.each([
+    [
+      "is written in Python",
+      `#!/usr/bin/env python3
+import json, os, sys
+request = json.load(sys.stdin)
+if request["state"] == "create" and request["id"] != request["sandboxID"]:
+    path = request["spec"]["cgroupsPath"]
+    with open("/sys/fs/cgroup/cpu" + path + "/cpu.cfs_quota_us") as f:
+        assert int(f.read()) == 50000
+    for file, value in ("cpu/cpu.cfs_quota_us", "20000"), ("memory/memory.limit_in_bytes", "512M"):
+        controller, name = file.split("/")
+        with open("/sys/fs/cgroup/" + controller + path + "/" + name, "w") as f:
+            f.write(value)
+    fd = os.open("/sys/fs/cgroup/cpu" + path + "/cpu.shares", os.O_WRONLY)
+    os.write(fd, b"9\\n")
+    os.close(fd)
+json.dump({"plugin": "lang", "version": "0.1", "error": ""}, sys.stdout)
+`,
+    ],
+    [
+      "is written in Perl",
+      `#!/usr/bin/perl
+use strict;
+my $request = do { local $/; <STDIN> };
+my ($path) = $request =~ /"cgroupsPath":"([^"]*)"/;
+if ($request =~ /"state":"create","id":"([^"]*)","sandboxID":"([^"]*)"/ && $1 ne $2) {
+  my %values = ("cpu$path/cpu.cfs_quota_us" => 20000, "memory$path/memory.limit_in_bytes" => "512M", "cpu$path/cpu.shares" => 9);
+  for my $file (keys %values) {
+    open(my $out, ">", "/sys/fs/cgroup/$file") or die "$file: $!";
+    print $out $values{$file}, "\\n";
+    close($out) or die;
+  }
+}
+print '{"plugin":"lang","version":"0.1","error":""}';
+`,
+    ],
+  ])("%s has its writes, in the kernel's spellings, in the answer", async (_, text) => {
+    bench.script("lang", text);
+    const played = await bench.play({ plugins: ["lang"], config: "phase: create\n" });
+    const resources = {
+      cpu: { quota: { value: "20000" }, shares: { value: "9" } },
+      memory: { limit: { value: "536870912" } },
+    };
+    expect(played.answer("CreateContainer")).toEqual({ response: { adjust: { linux: { resources } } }, error: null });
+  });
+
+  it("is asked of a sandbox has its writes judged as those of a container", async () => {
+    const write = (value: string) =>
+      `#!/bin/sh
+path=$(sed -n 's/.*"cgroupsPath":"\\([^"]*\\)".*/\\1/p')
+echo ${value} >"/sys/fs/cgroup/cpu$path/cpu.shares"
+echo '{"plugin":"podder","version":"0.1","error":"","metadata":{"adjust.env.NOT":"for sandboxes"}}'
+`;
+    const config = "cgroup: capture\nplugins: {podder: {phase: create}}\n";
+    bench.script("podder", write("100"));
+    expect((await bench.play({ plugins: ["podder"], config })).answer("RunPodSandbox")).toEqual({
+      response: {},
+      error: null,
+    });
+    bench.script("podder", write("abc"));
+    const { error } = (await bench.play({ plugins: ["podder"], config })).answer("RunPodSandbox");
+    for (const part of ["plugin: podder: ", "/cpu.shares", '"abc"']) expect(error).toContain(part);
+  });
+
+  it("runs under systemd's cgroup driver is shown the real path, and can write there", async () => {
+    const cgroupsPath = "kubepods-besteffort-pod1.slice:cri-containerd:abc";
+    const real = "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1.slice/cri-containerd-abc.scope";
+    bench.onCreate("sd", {}, `echo 20000 >${cpu}/cpu.cfs_quota_us`);
+    const played = await bench.play({ plugins: ["sd"], config: "phase: create\n", cgroupsPath });
+    expect(JSON.parse(played.run("sd")?.request ?? "{}").spec.cgroupsPath).toBe(real);
+    expect(played.answer("CreateContainer").response).toEqual({
+      adjust: { linux: { resources: { cpu: { quota: { value: "20000" } } } } },
+    });
+    const host = await bench.play({ plugins: ["labels"], config: "phase: create\ncgroup: host\n", cgroupsPath });
+    expect(JSON.parse(host.run("labels")?.request ?? "{}").spec.cgroupsPath).toBe(cgroupsPath);
+  });
+
+  it.each([
+    ["auto", "create", "view"],
+    ["auto", "start", "node"],
+    ["host", "create", "node"],
+    ["host", "start", "node"],
+    ["capture", "create", "view"],
+    ["capture", "start", "view"],
+  ])("has cgroup: %s in phase %s sees the %s", async (cgroup, phase, sees) => {
+    bench.onCreate("looker", {}, "if [ -d /sys/fs/cgroup/.view ]; then echo view >&2; else echo node >&2; fi");
+    const played = await bench.play({ plugins: ["looker"], config: `phase: ${phase}\ncgroup: ${cgroup}\n` });
+    const event = phase === "create" ? "CreateContainer" : "StartContainer";
+    expect(played.run("looker", event)?.stderr).toEqual([sees]);
+    expect(played.answer(event)).toEqual({ response: {}, error: null });
+  });
+});
+
+describe.skipIf(!privilege.ok)("without CAP_SYS_ADMIN", () => {
+  const without = (...args: string[]) =>
+    spawnSync("setpriv", ["--bounding-set", "-sys_admin", process.execPath, program, ...args], {
+      encoding: "utf8",
+      timeout: 15_000,
+    });
+
+  it("cgroup: capture is an error at the start, with what is missing and the remedy", () => {
+    const config = join(bench.folder, "capture.yaml");
+    writeFileSync(config, "plugins: {clearcfs: {cgroup: capture}}\n");
+    const socket = join(bench.folder, "none.sock");
+    const { status, stderr } = without("run", "--once", "--config", config, "--socket", socket);
+    expect(status).toBe(2);
+    for (const part of ["cgroup: capture is configured", "CAP_SYS_ADMIN", "privileged: true", "set cgroup: host"]) {
+      expect(stderr).toContain(part);
+    }
+  });
+
+  it("cgroup: auto runs plugins on the node's cgroups, and says so once", async () => {
+    bench.onCreate("looker", {}, "if [ -d /sys/fs/cgroup/.view ]; then echo view >&2; else echo node >&2; fi");
+    const given = { plugins: ["looker"], config: "phase: create\n" };
+    const first = await bench.play(given);
+    expect(first.run("looker")?.stderr).toEqual(["view"]);
+    const played = await bench.play({ ...given, by: ["setpriv", "--bounding-set", "-sys_admin"] });
+    expect(played.run("looker")?.stderr).toEqual(["node"]);
+    const said = played.log.filter(
+      ({ msg }) => msg === "cgroup writes cannot be captured here: plugins see the node's cgroups",
+    );
+    expect(said).toMatchObject([{ level: "warn", reason: expect.stringContaining("CAP_SYS_ADMIN") }]);
+    expect(played.answer("CreateContainer")).toEqual({ response: {}, error: null });
+  });
+});
+
+it("no view of these tests is left: no process in one", () => {
+  const keepers = readdirSync("/proc").filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(bench.folder);
+    } catch {
+      return false;
+    }
+  });
+  expect(keepers).toEqual([]);
+});

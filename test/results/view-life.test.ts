@@ -1,0 +1,156 @@
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { checkPrivilege } from "../../src/cgroup/privilege.js";
+import { Deadline } from "../../src/deadline.js";
+import { createRuntime } from "../../src/nri/runtime.js";
+import { decodeEventResponse, type RuntimePlugin } from "../../src/nri/runtime-plugin.js";
+import { readCase } from "../../src/replay/case.js";
+import { startProgram } from "../support/program.js";
+import { Bench } from "./support.js";
+
+const events = readCase(resolve(import.meta.dirname, "../../fixtures/scenarios/clear-cfs")).events;
+const closing: (() => unknown)[] = [];
+let bench: Bench;
+let mountsBefore: readonly string[];
+
+/** The mount points on cgroups and in /proc, which is where a view could leave some. */
+const mounts = () =>
+  readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "")
+    .filter((point) => /^\/(proc\/|sys\/fs\/cgroup)/.test(point));
+
+const isAlive = (pid: number) => stateOf(pid) !== undefined && stateOf(pid) !== "Z";
+
+beforeEach(() => {
+  bench = new Bench();
+  mountsBefore = mounts();
+});
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+  bench.remove();
+  expect(mounts()).toEqual(mountsBefore);
+});
+
+describe.skipIf(!checkPrivilege().ok)("captured views of a running bridge", () => {
+  /** Starts the program with one captured plugin, and waits until a view is in reserve. */
+  async function running(plugin: string) {
+    const { folder, bin } = bench;
+    mkdirSync(join(folder, "state"));
+    const [config, conf, socketPath] = [join(folder, "c.yaml"), join(folder, "conf.json"), join(folder, "nri.sock")];
+    writeFileSync(config, `phase: create\npermissions: trust\nstate: {directory: ${folder}/state}\n`);
+    writeFileSync(conf, JSON.stringify({ version: "0.1", plugins: [{ type: plugin }] }));
+    const runtime = await createRuntime({ socketPath, name: "containerd", version: "v1.7.24" });
+    closing.push(() => runtime.close());
+    const bridge = startProgram(
+      ["run", "--once", "--socket", socketPath, "--conf", conf, "--bin-dir", bin, "--config", config],
+      process.env,
+      60_000,
+    );
+    closing.push(() => bridge.child.kill("SIGKILL"));
+    const peer = await runtime.accept(Deadline.after(10_000));
+    const pid = bridge.child.pid ?? 0;
+    await until(() => keepersOf(pid).length === 1);
+    return { bridge, peer, pid };
+  }
+
+  async function create(peer: RuntimePlugin) {
+    const event = events.find(({ method }) => method === "CreateContainer");
+    if (event === undefined) throw new Error("the case creates no container");
+    const outcome = await peer.raw(event.method, event.payload, { timeoutNano: 5_000_000_000n });
+    if (outcome.payload === undefined) throw new Error(outcome.error?.message ?? "no answer");
+    return decodeEventResponse(event.method, outcome.payload);
+  }
+
+  it.each(["SIGTERM", "SIGKILL"] as const)(
+    "leave no process and no mount when the bridge ends by %s",
+    async (signal) => {
+      bench.onCreate("writer", {}, 'echo -1 >"/sys/fs/cgroup/cpu$path/cpu.cfs_quota_us"');
+      const { bridge, peer, pid } = await running("writer");
+      const first = keepersOf(pid);
+      expect(await create(peer)).toMatchObject({ adjust: { linux: { resources: { cpu: { quota: -1n } } } } });
+      // The view of that run goes, and another one is made ahead for the next.
+      await until(() => keepersOf(pid).length === 1 && !first.some(isAlive));
+      const last = keepersOf(pid);
+      expect(mounts()).toEqual(mountsBefore);
+      bridge.child.kill(signal);
+      await bridge.ended;
+      await until(() => !last.some(isAlive));
+    },
+  );
+
+  it.each(["SIGTERM", "SIGKILL"] as const)(
+    "live on with a background process in them, also after the bridge's end by %s, and go with it",
+    async (signal) => {
+      const file = join(bench.folder, "child");
+      const script = `(while :; do sleep 0.2; done) >/dev/null 2>&1 </dev/null & echo $! >${file}; echo 20000 >"/sys/fs/cgroup/cpu$path/cpu.cfs_quota_us"`;
+      bench.onCreate("leaver", {}, script);
+      const { bridge, peer, pid } = await running("leaver");
+      expect(await create(peer)).toMatchObject({ adjust: { linux: { resources: { cpu: { quota: 20_000n } } } } });
+      const child = Number(readFileSync(file, "utf8"));
+      const view = namespaceOf(child);
+      closing.push(() => isAlive(child) && process.kill(child, "SIGKILL"));
+      expect(view).not.toBe(namespaceOf(process.pid));
+      await until(() => inNamespace(view).every((other) => other === child || parentOf(other) === child));
+      expect(isAlive(child)).toBe(true);
+      expect(readdirSync(`/proc/${child}/root/sys/fs/cgroup/cpu`)).toContain("kubepods");
+      bridge.child.kill(signal);
+      await bridge.ended;
+      expect(isAlive(child)).toBe(true);
+      process.kill(child, "SIGKILL");
+      await until(() => inNamespace(view).length === 0);
+      expect(keepersOf(pid)).toEqual([]);
+    },
+  );
+});
+
+/** The processes that hold the views of a bridge: its children in mount namespaces of their own. */
+function keepersOf(bridge: number): number[] {
+  const own = namespaceOf(bridge);
+  return processes().filter((pid) => parentOf(pid) === bridge && isAlive(pid) && ![own, ""].includes(namespaceOf(pid)));
+}
+
+function inNamespace(namespace: string): number[] {
+  return processes().filter((pid) => namespaceOf(pid) === namespace && isAlive(pid));
+}
+
+function processes(): number[] {
+  return readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
+}
+
+function namespaceOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return "";
+  }
+}
+
+function parentOf(pid: number): number {
+  return Number(statOf(pid)?.[1] ?? 0);
+}
+
+function stateOf(pid: number): string | undefined {
+  return statOf(pid)?.[0];
+}
+
+/** The fields of /proc/<pid>/stat behind the name, which may hold anything. */
+function statOf(pid: number): string[] | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ");
+  } catch {
+    return undefined;
+  }
+}
+
+async function until(holds: () => boolean, limitMs = 10_000): Promise<void> {
+  const deadline = Deadline.after(limitMs);
+  while (!holds()) {
+    if (deadline.expired) throw new Error(`it does not hold within ${limitMs} ms: ${holds}`);
+    await new Promise((wait) => setTimeout(wait, 20));
+  }
+}

@@ -3,11 +3,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { Deadline } from "../../src/deadline.js";
 import { openNative } from "../../src/ffi/native.js";
 import type { Log } from "../../src/logger.js";
 import { type Condition, startAnnouncer } from "../../src/notify/announcer.js";
 import { createNotificationSender } from "../../src/notify/send.js";
 import { readNotifySettings, withoutNotifySettings } from "../../src/notify/settings.js";
+import { createRuntime } from "../../src/nri/runtime.js";
 import { startProgram } from "../support/program.js";
 
 const folder = mkdtempSync(join(tmpdir(), "bridge-notify-"));
@@ -168,6 +170,26 @@ describe("an announcer", () => {
 });
 
 describe("the program under a service manager", () => {
+  it("is ready when the runtime has synchronized it", async () => {
+    const socket = join(folder, "n4");
+    const service = await startManager(socket);
+    const runtime = await createRuntime({
+      socketPath: join(folder, "nri.sock"),
+      name: "containerd",
+      version: "v2.1.9",
+    });
+    const args = ["run", "--socket", join(folder, "nri.sock"), "--state", "memory"];
+    const bridge = startProgram(args, { ...process.env, NOTIFY_SOCKET: socket });
+    try {
+      await runtime.accept(Deadline.after(10_000));
+      expect(await service.until(/READY=1/)).toMatch(/READY=1( \| .*)?STATUS=serves containerd v2\.1\.9/);
+    } finally {
+      bridge.child.kill("SIGKILL");
+      await runtime.close();
+      service.close();
+    }
+  });
+
   it("says what it waits for, beats, and says that it stops", async () => {
     const socket = join(folder, "n3");
     const service = await startManager(socket);

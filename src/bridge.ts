@@ -64,12 +64,16 @@ export function createBridge(parts: BridgeParts): Bridge {
     const { unknown, gone, left, forgotten } = reconcile(listed, memory, host.liveness);
     for (const id of forgotten) memory.forget(id);
     for (const remembered of left) if (remembered.kind === "sandbox") processes.watch(remembered);
+    if (config.synchronize !== "ignore") lifecycle.expect(unknown);
     log.info({ [config.synchronize]: unknown.length, gone: gone.length, left: left.length }, "took stock");
     return async () => {
+      // Before the deletes, which may take their time: what is not remembered yet is lost if we are killed.
+      if (config.synchronize === "adopt") await lifecycle.adoptExpected();
       await lifecycle.deleteAll(gone, "Synchronize");
-      if (config.synchronize === "adopt") await lifecycle.adopt(unknown);
       if (config.synchronize !== "create") return;
       for (const subject of unknown) {
+        // What happened to it meanwhile, such as its end, made it count as created.
+        if (!lifecycle.expects(subject.id)) continue;
         await lifecycle.create(subject, ownOccasion("Synchronize")).catch((error) => {
           log.error({ id: subject.id, error: errorText(error) }, "the create of what was running before us failed");
         });

@@ -123,13 +123,22 @@ export class Lifecycle {
     return this.runOrFail({ ...occasion, list, request, subject: attempted, phase, earlierResults }, subject);
   }
 
+  /** What was running before us: from now on each counts as created as soon as anything happens to it. */
+  expect(subjects: readonly Subject[]): void {
+    for (const subject of subjects) this.unseen.set(subject.id, subject);
+  }
+
+  /** Whether nothing has happened to it since then. */
+  expects(id: string): boolean {
+    return this.unseen.has(id);
+  }
+
   /**
    * Counts as created what was running before us: it gets no create, and its delete. Looking at each takes its time on a
    * full node, so that is done between events.
    */
-  async adopt(subjects: readonly Subject[]): Promise<void> {
-    for (const subject of subjects) this.unseen.set(subject.id, subject);
-    for (const { id } of subjects) {
+  async adoptExpected(): Promise<void> {
+    for (const id of [...this.unseen.keys()]) {
       this.seeUnseen(id);
       await new Promise((nextTurn) => setImmediate(nextTurn));
     }

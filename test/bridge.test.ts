@@ -255,6 +255,21 @@ describe("what is running at the first contact", () => {
     expect(await meet("adopt")).toEqual(["delete ctr a", "delete pod a"]);
   });
 
+  it.each(["adopt", "create"] as const)(
+    "gets its delete alone when it ends before its turn comes (%s)",
+    async (mode) => {
+      const { handlers, ran } = bridgeOf({ synchronize: mode });
+      const context = { ...contextOf("RunPodSandbox"), event: "Synchronize" as const };
+      await handlers.synchronize?.([pod], [container], context);
+      for (const event of ["StopContainer", "RemoveContainer", "StopPodSandbox", "RemovePodSandbox"] as const) {
+        await send(handlers, event);
+      }
+      handlers.synchronized?.(context.runtime);
+      await new Promise((wait) => setTimeout(wait, 10));
+      expect(ran()).toEqual(["delete ctr a", "delete pod a"]);
+    },
+  );
+
   it("is created after the answer, where that is asked for", async () => {
     expect((await meet("create")).toSorted()).toEqual(["create ctr a", "create pod a", "delete ctr a", "delete pod a"]);
   });

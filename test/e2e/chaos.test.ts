@@ -26,9 +26,9 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
       if (!prepared.ok) return;
       const random = createRandom(seed);
       const target = await startTarget(prepared.testbed, { runtime, mode: "external" });
-      const { daemon, bridge, confFile } = target;
+      const { daemon, bridge } = target;
       try {
-        const plugins = await ChaosPlugins.install(daemon, confFile, random);
+        const plugins = await ChaosPlugins.install(target, random);
         const kubelet = new ChaosKubelet(daemon, random);
         const story = new ChaosStory(target, plugins, kubelet, random);
         const mounts = listMounts(daemon);

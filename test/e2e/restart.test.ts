@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Bridge, isBridgeBuilt } from "./testbed/bridge.js";
 import { listState } from "./testbed/bridge-state.js";
+import { strayProcesses } from "./testbed/chaos-remains.js";
 import { findMissingNeeds } from "./testbed/machine.js";
 import { prepareTestbed } from "./testbed/packages.js";
 import { RestartStage, wholeLifeRuns } from "./testbed/restart-stage.js";
@@ -37,6 +38,19 @@ describe.runIf(possible).each(runtimes)("restarts beside containerd %s", (runtim
     await stage.expectRuns(staged, again);
     await stage.down(staged);
     await stage.expectRuns(staged, [...again, "delete pod"]);
+  });
+
+  test("a bridge that is killed while a plugin is stopped: the next one ends the plugin", async () => {
+    const { daemon } = stage.target;
+    const pod = await stage.life.runPod({ number: 11 });
+    const container = await stage.life.create(pod);
+    const held = stage.plugins.hold("create", true);
+    await Promise.all([stage.life.start(container), held.then(() => stage.target.bridge.stop("SIGKILL"))]);
+    expect(strayProcesses(daemon).filter((name) => name.startsWith("victim"))).toHaveLength(1);
+    await stage.target.bridge.start();
+    expect(strayProcesses(daemon).filter((name) => name.startsWith("victim"))).toEqual([]);
+    await stage.down({ pod, container });
+    await stage.expectRuns({ pod, container }, wholeLifeRuns);
   });
 
   test("a bridge that is killed when nothing runs: nobody notices", async () => {

@@ -2,11 +2,13 @@ import { existsSync } from "node:fs";
 import { copyFile, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Bridge } from "./bridge.js";
 import type { Random } from "./chaos-random.js";
 import { mustRun, waitFor } from "./command.js";
 import type { Daemon } from "./daemon.js";
-import { findProcesses } from "./processes.js";
+import { findProcesses, type InsideProcess } from "./processes.js";
 import { replaceFile } from "./records.js";
+import type { RunningTarget } from "./target.js";
 
 const source = fileURLToPath(new URL("./plugins/chaosplugin.c", import.meta.url));
 const binDir = "/opt/nri/bin";
@@ -39,14 +41,15 @@ export class ChaosPlugins {
 
   private constructor(
     private readonly daemon: Daemon,
+    private readonly bridge: Bridge,
     private readonly confFile: string,
     private readonly random: Random,
     /** Where the plugins' log and their moods are. */
     private readonly directory: string,
   ) {}
 
-  static async install(daemon: Daemon, confFile: string, random: Random): Promise<ChaosPlugins> {
-    const plugins = new ChaosPlugins(daemon, confFile, random, join(daemon.directory, "chaos"));
+  static async install({ daemon, bridge, confFile }: RunningTarget, random: Random): Promise<ChaosPlugins> {
+    const plugins = new ChaosPlugins(daemon, bridge, confFile, random, join(daemon.directory, "chaos"));
     await mkdir(plugins.directory, { recursive: true });
     await mkdir(dirname(daemon.path(confFile)), { recursive: true });
     await mustRun("cc", ["-O1", "-o", plugins.#binary, source]);
@@ -120,9 +123,12 @@ export class ChaosPlugins {
   }
 
   async #signal(signal: "SIGKILL" | "SIGSTOP"): Promise<void> {
-    const struck = await waitFor("a victim's run", 3_000, () =>
-      findProcesses(this.daemon).find(({ command }) => victims.some((name) => name === command)),
-    ).catch(() => undefined);
+    // A victim of a bridge that was killed is nobody's any more, and must not be ended by us.
+    const ofBridge = ({ command, parent }: InsideProcess) =>
+      victims.some((name) => name === command) && parent === this.bridge.process?.pid;
+    const struck = await waitFor("a victim's run", 3_000, () => findProcesses(this.daemon).find(ofBridge)).catch(
+      () => undefined,
+    );
     if (struck !== undefined) await this.daemon.namespace.run("/bin/kill", ["-s", signal.slice(3), String(struck.pid)]);
   }
 

@@ -32,7 +32,7 @@ export class RestartStage {
   static async open(testbed: Testbed, target: Target, bridge: Partial<BridgeOptions> = {}): Promise<RestartStage> {
     const running = await startTarget(testbed, target, { bridge });
     try {
-      const plugins = await ChaosPlugins.install(running.daemon, running.confFile, createRandom(1));
+      const plugins = await ChaosPlugins.install(running, createRandom(1));
       await plugins.swapConf(["victim"]);
       return new RestartStage(running, plugins);
     } catch (thrown) {

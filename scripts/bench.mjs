@@ -1,8 +1,8 @@
-// Runs a benchmark of test/bench: node scripts/bench.mjs spawn [--rounds 400] [--json result.json]
+// Runs a benchmark of test/bench: node scripts/bench.mjs [bridge|spawn] [--rounds 400] [--out docs]
 import { spawnSync } from "node:child_process";
 import { build } from "esbuild";
 
-const [name = "spawn", ...args] = process.argv.slice(2);
+const [name = "bridge", ...args] = process.argv.slice(2);
 const root = new URL("..", import.meta.url);
 const outfile = new URL(`.cache/bench/${name}.mjs`, root).pathname;
 await build({

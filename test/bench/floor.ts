@@ -5,6 +5,9 @@ import { createInterface } from "node:readline";
 
 import type { Candidate } from "./measure.js";
 
+/** Something to measure that is a process of its own. */
+export type Floor = Candidate & { close(): void };
+
 /** What a C compiler makes of a file of this folder; undefined when there is none. */
 export function compile(source: string, target: string, ...flags: readonly string[]): string | undefined {
   try {
@@ -31,10 +34,26 @@ export function createFloor(
   directory: string,
   requestBytes: number,
   argv: readonly string[],
-): (Candidate & { close(): void }) | undefined {
+): Floor | undefined {
   const program = compile(join(sources, "floor.c"), join(directory, "floor"));
+  return program === undefined ? undefined : startFloor(name, program, [String(requestBytes), ...argv]);
+}
+
+/** A request and its answer over a unix socket between two C programs. undefined where there is no compiler. */
+export function createRawFloor(
+  name: string,
+  sources: string,
+  directory: string,
+  bytes: { readonly request: number; readonly answer: number },
+): Floor | undefined {
+  const program = compile(join(sources, "echo.c"), join(directory, "echo"));
   if (program === undefined) return undefined;
-  const child = spawn(program, [String(requestBytes), ...argv], {
+  return startFloor(name, program, [String(bytes.request), String(bytes.answer)]);
+}
+
+/** A program that does it once for each line that it is sent, and answers with the microseconds. */
+function startFloor(name: string, program: string, args: readonly string[]): Floor {
+  const child = spawn(program, args, {
     stdio: ["pipe", "pipe", "inherit"],
     // As small as what the candidates hand over.
     env: { PATH: "/usr/bin:/bin" },

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 
 import { percentile, type Samples } from "./measure.js";
@@ -62,6 +62,19 @@ export function describeMachine(): Readonly<Record<string, string | number>> {
   };
 }
 
-export function writeJson(path: string, reports: readonly Report[]): void {
-  writeFileSync(path, `${JSON.stringify({ machine: describeMachine(), reports }, null, 2)}\n`);
+/** Writes what was measured, with the machine that it was measured on. */
+export function writeJson(path: string, results: object): void {
+  writeFileSync(path, `${JSON.stringify({ machine: describeMachine(), ...results }, null, 2)}\n`);
+}
+
+const [begin, end] = ["<!-- measured: begin -->", "<!-- measured: end -->"];
+
+/** Puts the tables between the marks of a Markdown file; the words around them are written by hand. */
+export function writeTable(path: string, goals: string, reports: readonly Report[], artefact: string): void {
+  const { cpu, cpus: count, memoryMb, kernel, node } = describeMachine();
+  const machine = `${cpu}, ${count} CPUs, ${memoryMb} MB, Linux ${kernel}, Node ${node}; ${artefact}.`;
+  const tables = reports.map((report) => `\`\`\`\n${formatTable(report)}\n\`\`\``).join("\n\n");
+  const text = readFileSync(path, "utf8");
+  const [before = "", after = ""] = [text.split(begin)[0], text.split(end)[1]];
+  writeFileSync(path, `${before}${begin}\n\n${machine}\n\n${goals}\n\n${tables}\n\n${end}${after}`);
 }

@@ -110,6 +110,6 @@ while (megabytes() < 450) for (let i = 0; i < 10_000; i++) ballast.push(new Arra
 reports.push(await compare(`tiny plugin, bridge of ${megabytes()} MB`, tiny, rounds, 5));
 if (ballast.length === 0) throw new Error("unreachable: keeps the ballast alive");
 
-if (values.json !== undefined) writeJson(values.json, reports);
+if (values.json !== undefined) writeJson(values.json, { reports });
 await Promise.all([portable, ffi, startAhead].map((spawner) => spawner.close()));
 rmSync(directory, { recursive: true, force: true });

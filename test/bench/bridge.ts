@@ -1,0 +1,136 @@
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+import { Containers } from "./containers.js";
+import { formatGoals, type Goal, type Skipped } from "./goals.js";
+import { measureEvents, measurePython, medianMs, names } from "./latency.js";
+import { measureMemory } from "./memory.js";
+import { fixture, installProgram } from "./place.js";
+import { writePlot } from "./plot.js";
+import { formatTable, type Report, toRows, writeJson, writeTable } from "./report.js";
+import { measureStart, startNames } from "./startup.js";
+import { measureSynchronize } from "./synchronize.js";
+
+/** The built bridge against floors and goals: run by `npm run bench`, which builds it first. */
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "800" },
+    /** Only these parts, by a comma: events, python, memory, synchronize, start. */
+    only: { type: "string", default: "events,python,start,synchronize,memory" },
+    /** Where benchmark.json, .svg and .md are written; nothing is where it is "". */
+    out: { type: "string", default: "docs" },
+    events: { type: "string", default: "10000" },
+  },
+});
+const rounds = Number(values.rounds);
+const parts = values.only.split(",");
+const place = installProgram();
+const root = process.geteuid?.() === 0;
+const containers = await Containers.open(fixture, place.directory);
+const goals: Goal[] = [];
+const skipped: Skipped[] = [];
+const reports: Report[] = [];
+const { artefact } = place;
+
+try {
+  if (parts.includes("events")) await events();
+  if (parts.includes("python")) await python();
+  if (parts.includes("start")) await start();
+  if (parts.includes("synchronize")) await synchronize();
+  if (parts.includes("memory")) await memory();
+} finally {
+  containers.close();
+  place.remove();
+}
+console.log(formatGoals(goals, skipped));
+if (values.out !== "") {
+  writeJson(join(values.out, "benchmark.json"), { artefact, goals, skipped, reports });
+  writePlot(join(values.out, "benchmark.svg"), goals, reports);
+  writeTable(join(values.out, "benchmark.md"), formatGoals(goals, skipped), reports, artefact);
+}
+
+function report(title: string, samples: Parameters<typeof toRows>[0], floor: string): void {
+  const made = { title, artefact, rows: toRows(samples, floor) };
+  reports.push(made);
+  console.log(`${formatTable(made)}\n`);
+}
+
+async function events(): Promise<void> {
+  const { samples, blockedMs } = await measureEvents(place, containers, { rounds, root, probes: true });
+  const ms = (name: string) => medianMs(samples, name);
+  const hasC = samples.some(({ name }) => name === names.spawn);
+  report("Events", samples, hasC ? names.spawn : names.one);
+  const raw = hasC ? names.raw : names.rawNode;
+  const times = (what: string, value: number, below: number, note: string) =>
+    goals.push({ what, value, unit: "x", below, note });
+  times("event without plugins, over the raw round trip", ms(names.none) / ms(raw), 8, `over "${raw}"`);
+  const overNode = ms(names.none) / ms(names.rawNode);
+  goals.push({
+    what: "event without plugins",
+    value: ms(names.none),
+    unit: "ms",
+    below: 0.15,
+    note: `${overNode.toFixed(2)}x a round trip between two Node processes`,
+  });
+  if (hasC) {
+    times("one tiny plugin, over posix_spawn", ms(names.one) / ms(names.spawn), 1.8, "the Go adapter: 2.4x");
+    times("three tiny plugins, over posix_spawn", ms(names.three) / ms(names.spawn), 4.8, "the Go adapter: 5.4x");
+  } else skipped.push({ what: "plugins over posix_spawn", reason: "no C compiler" });
+  goals.push({
+    what: "`async` plugin, added to the event",
+    value: ms(names.async) - ms(names.none),
+    unit: "ms",
+    below: 0.3,
+    note: "over the event without plugins",
+  });
+  if (root) {
+    const value = ms(names.captured) - ms(names.create);
+    goals.push({ what: "captured view, added to a run", value, unit: "ms", below: 3, note: "in phase create" });
+  } else skipped.push({ what: "captured view, added to a run", reason: "not root" });
+  times("one tiny plugin at 450 MB of heap, over 60 MB", ms(names.heap450) / ms(names.heap60), 1.2, "");
+  if (blockedMs === undefined) return;
+  const note = "the whole event with one tiny plugin, journal and log";
+  goals.push({ what: "main thread blocked per run", value: blockedMs, unit: "ms", below: 0.3, note });
+}
+
+async function python(): Promise<void> {
+  const samples = await measurePython(place, containers, Math.ceil(rounds / 8));
+  const what = "Python plugin started ahead, over its cold posix_spawn";
+  if (samples === undefined) skipped.push({ what, reason: "no Python" });
+  else if (samples.length < 2) skipped.push({ what, reason: "no C compiler" });
+  else {
+    report("Python plugin", samples, names.python);
+    const value = medianMs(samples, names.ahead) / medianMs(samples, names.python);
+    goals.push({ what, value, unit: "x", below: 0.4, note: "" });
+  }
+}
+
+async function start(): Promise<void> {
+  const samples = await measureStart(place, Math.max(5, Math.ceil(rounds / 40)));
+  report("Start", samples, startNames.node);
+  const note = `node alone: ${medianMs(samples, startNames.node).toFixed(0)} ms`;
+  goals.push({
+    what: "registered after exec",
+    value: medianMs(samples, startNames.bridge),
+    unit: "ms",
+    below: 150,
+    note,
+  });
+}
+
+async function synchronize(): Promise<void> {
+  const { ms, messages, loopBlockedMs } = await measureSynchronize(place, containers.next(), 5_000);
+  const what = "Synchronize of 5,000 pods and 10,000 containers";
+  goals.push({ what, value: ms, unit: "ms", below: 500, note: `${messages} messages` });
+  const note = "until all of them are adopted";
+  goals.push({ what: "event loop blocked by that", value: loopBlockedMs, unit: "ms", below: 100, note });
+}
+
+async function memory(): Promise<void> {
+  const count = Number(values.events);
+  const { rssMb, heapGrowthMb, rssGrowthMb, idleMb } = await measureMemory(place, containers, count);
+  const note = `resident; ${idleMb.toFixed(1)} MB before the first`;
+  goals.push({ what: `memory after ${count} events`, value: rssMb, unit: "MB", below: 75, note });
+  const growth = `heap in use after collection; resident ${rssGrowthMb >= 0 ? "+" : ""}${rssGrowthMb.toFixed(1)} MB`;
+  goals.push({ what: `growth over ${count} more`, value: heapGrowthMb, unit: "MB", below: 1, note: growth });
+}

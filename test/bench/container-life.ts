@@ -1,0 +1,54 @@
+import type { EventName } from "../../src/nri/events.js";
+import type { ContainerEvent } from "../../src/nri/types.js";
+import type { BuiltBridge } from "./built-bridge.js";
+import type { Containers } from "./containers.js";
+import type { Candidate } from "./measure.js";
+
+/**
+ * A bridge as a candidate: each sample is one event, the start (or create) of a new container and the stop of it in turn. The
+ * time is that from the encoded request to the encoded answer.
+ */
+export class ContainerLife implements Candidate {
+  private current: ContainerEvent | undefined;
+  private stopped = false;
+
+  constructor(
+    readonly name: string,
+    private readonly bridge: BuiltBridge,
+    private readonly containers: Containers,
+    private readonly options: { readonly first?: EventName; readonly settle?: () => Promise<void> } = {},
+  ) {}
+
+  async run(): Promise<number> {
+    if (this.current === undefined) {
+      this.current = this.containers.next();
+      return await this.send(this.options.first ?? "StartContainer", this.current);
+    }
+    this.stopped = true;
+    return await this.send("StopContainer", this.current);
+  }
+
+  async settle(): Promise<void> {
+    await this.options.settle?.();
+    if (!this.stopped || this.current === undefined) return;
+    await this.send("RemoveContainer", this.current);
+    this.containers.gone(this.current);
+    this.current = undefined;
+    this.stopped = false;
+  }
+
+  /** The two events of one container, one after the other, and its removal. */
+  async whole(): Promise<void> {
+    for (let event = 0; event < 2; event++) {
+      await this.run();
+      await this.settle();
+    }
+  }
+
+  private async send(name: EventName, event: ContainerEvent): Promise<number> {
+    const unstarted = name === "CreateContainer" ? { ...event, container: { ...event.container, pid: 0 } } : event;
+    const { error, durationMs } = await this.bridge.plugin.call(name, unstarted);
+    if (error !== undefined) throw new Error(`${this.name}: ${name}: ${error.code}: ${error.message}`);
+    return durationMs * 1000;
+  }
+}

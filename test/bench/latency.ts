@@ -1,0 +1,136 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { BuiltBridge } from "./built-bridge.js";
+import { ContainerLife } from "./container-life.js";
+import type { Containers } from "./containers.js";
+import { createFloor, createRawFloor, type Floor } from "./floor.js";
+import { type Candidate, interleave, percentile, type Samples } from "./measure.js";
+import { type Place, sources } from "./place.js";
+import { createNodeRawFloor } from "./raw-node.js";
+
+/** As large as a request of containerd 1.6 for a container with a conf; as the recorded event and its answer on the wire. */
+export const requestBytes = 1_700;
+const eventBytes = { request: 3_760, answer: 30 } as const;
+
+export const names = {
+  raw: "raw round trip, C to C",
+  rawNode: "raw round trip, Node to Node",
+  spawn: "posix_spawn of the tiny plugin from C",
+  none: "event, no plugin",
+  async: "event, one async plugin",
+  one: "event, one tiny plugin",
+  three: "event, three tiny plugins",
+  heap60: "event, one tiny plugin, probed",
+  heap450: "event, one tiny plugin, 450 MB of heap",
+  create: "create, one tiny plugin",
+  captured: "create, one tiny plugin in a captured view",
+  python: "posix_spawn of the Python plugin from C",
+  ahead: "event, one Python plugin started ahead",
+} as const;
+
+const tiny3 = ["tiny", "tiny", "tiny"] as const;
+
+export interface LatencyOptions {
+  readonly rounds: number;
+  /** Only root can make captured views. */
+  readonly root: boolean;
+  /** The large heap, and the main thread's time. */
+  readonly probes: boolean;
+}
+
+export interface Latencies {
+  readonly samples: readonly Samples[];
+  /** The bridge's main thread, in milliseconds per event with one tiny plugin; undefined without probes. */
+  readonly blockedMs?: number;
+}
+
+/** Events of no, one and three plugins beside their floors, all in one run. */
+export async function measureEvents(place: Place, containers: Containers, options: LatencyOptions): Promise<Latencies> {
+  const { rounds, root, probes } = options;
+  const floors = await openFloors(place);
+  const bridges: BuiltBridge[] = [];
+  const open = async (name: string, plugins: readonly string[], config: object = {}, ballastMb?: number) => {
+    const probe = ballastMb === undefined ? {} : { probe: { ballastMb } };
+    const bridge = await BuiltBridge.start(place, { name: `b${bridges.length}`, plugins, config, ...probe });
+    bridges.push(bridge);
+    const inPhaseCreate = name === names.create || name === names.captured;
+    const first = inPhaseCreate ? "CreateContainer" : "StartContainer";
+    // What an observer does after the answer is not the next candidate's to bear.
+    const settle = name === names.async ? () => sleep(5) : async () => {};
+    return new ContainerLife(name, bridge, containers, { first, settle });
+  };
+  const candidates: Candidate[] = [
+    ...floors,
+    await open(names.none, []),
+    await open(names.async, ["tiny"], { plugins: { tiny: { async: true } } }),
+    await open(names.one, ["tiny"]),
+    await open(names.three, tiny3),
+  ];
+  const probed = probes ? await open(names.heap60, ["tiny"], {}, 0) : undefined;
+  const probedBridge = bridges.at(-1);
+  if (probed !== undefined) candidates.push(probed, await open(names.heap450, ["tiny"], {}, 450));
+  if (root) {
+    const create = (cgroup: string) => ({ plugins: { tiny: { phase: "create", cgroup } } });
+    candidates.push(await open(names.create, ["tiny"], create("host")));
+    candidates.push(await open(names.captured, ["tiny"], create("capture")));
+  }
+  const samples = await interleave(candidates, { rounds, warmUp: Math.ceil(rounds / 10), pauseMs: 2 });
+  const blockedMs = probed && probedBridge && (await measureBlocked(probed, probedBridge));
+  await Promise.all(bridges.map((bridge) => bridge.close()));
+  for (const floor of floors) floor.close();
+  return { samples, ...(blockedMs === undefined ? {} : { blockedMs }) };
+}
+
+/** How long the main thread is busy with an event, all of it: reading, running the plugin, answering, journal and log. */
+async function measureBlocked(life: ContainerLife, bridge: BuiltBridge): Promise<number> {
+  const lives = 300;
+  const measure = async (work: () => Promise<void>) => {
+    const before = await bridge.probe();
+    await work();
+    return (await bridge.probe()).activeMs - before.activeMs;
+  };
+  const own = await measure(async () => {});
+  const all = await measure(async () => {
+    for (let i = 0; i < lives; i++) await life.whole();
+  });
+  return (all - own) / (2 * lives);
+}
+
+async function openFloors(place: Place): Promise<Floor[]> {
+  const tiny = join(place.binDir, "tiny");
+  return [
+    createRawFloor(names.raw, sources, place.directory, eventBytes),
+    await createNodeRawFloor(names.rawNode, place.directory, eventBytes),
+    createFloor(names.spawn, sources, place.directory, requestBytes, [tiny, "invoke"]),
+  ].filter((floor): floor is Floor => floor !== undefined);
+}
+
+/** A Python plugin that was started before its event, beside a cold start of it. undefined where there is no Python. */
+export async function measurePython(
+  place: Place,
+  containers: Containers,
+  rounds: number,
+): Promise<Samples[] | undefined> {
+  const python = ["/usr/bin/python3", "/usr/local/bin/python3"].find(existsSync);
+  if (python === undefined) return undefined;
+  const script = join(place.binDir, "snake");
+  const text = `#!${python}\nimport json, sys\nsys.stdin.read()\nprint('{"version":"0.1","error":""}')\n`;
+  writeFileSync(script, text, { mode: 0o755 });
+  const floor = createFloor(names.python, sources, place.directory, requestBytes, [script, "invoke"]);
+  const config = { plugins: { snake: { startAhead: 1 } } };
+  const bridge = await BuiltBridge.start(place, { name: "python", plugins: ["snake"], config });
+  // The next process comes to its read meanwhile.
+  const ahead = new ContainerLife(names.ahead, bridge, containers, { settle: () => sleep(60) });
+  const candidates = [...(floor === undefined ? [] : [floor]), ahead];
+  const samples = await interleave(candidates, { rounds, warmUp: 5, pauseMs: 2 });
+  floor?.close();
+  await bridge.close();
+  return samples;
+}
+
+/** The median in milliseconds; NaN when it was not measured. */
+export function medianMs(samples: readonly Samples[], name: string): number {
+  return percentile(samples.find((one) => one.name === name)?.times ?? [], 50) / 1000;
+}

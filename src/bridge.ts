@@ -1,7 +1,8 @@
+import { occasionOf, ownOccasion } from "./chain-call.js";
 import { extraEvents, hasCreatePhase, wantedStates } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { errorText } from "./errors.js";
-import { type BridgeParts, Lifecycle, occasionOf, ownOccasion } from "./lifecycle.js";
+import { type BridgeParts, Lifecycle } from "./lifecycle.js";
 import { type EventName, isEventName } from "./nri/events.js";
 import type { CallContext, PluginHandlers } from "./nri/handlers.js";
 import type { Container, ContainerEvent, PodEvent, PodSandbox } from "./nri/types.js";

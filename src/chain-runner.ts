@@ -1,5 +1,7 @@
+import { applyOwn } from "./apply-own.js";
 import type { CapturedChanges } from "./cgroup/diff.js";
 import type { Cgroups } from "./cgroups.js";
+import type { ChainCall, RunChain } from "./chain-call.js";
 import { type PluginSettings, pluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { monotonicClock } from "./deadline.js";
@@ -10,14 +12,13 @@ import { createEnvironment, searchPath } from "./legacy/environment.js";
 import type { InvokeContext, InvokeOutcome } from "./legacy/invoke.js";
 import type { Observers } from "./legacy/observers.js";
 import type { Spawner } from "./legacy/spawner.js";
-import type { ChainCall, RunChain } from "./lifecycle.js";
 import { chainSummary } from "./log/chain-summary.js";
 import type { Log } from "./logger.js";
 import type { RuntimeInfo } from "./nri/handlers.js";
 import { parseVersion } from "./nri/versions.js";
 import { type CgroupStage, openStage } from "./plugin-stage.js";
 import { traceEnvironment, traceFields } from "./trace.js";
-import { answerBytes, type Change, type MergedChange, mergeChanges, parseAdjustment } from "./translate/from-v01.js";
+import { answerBytes, type Change, mergeChanges, parseAdjustment } from "./translate/from-v01.js";
 import { parseResultExtensions } from "./v01/result-extensions.js";
 
 /** One plugin run with what it was for: what the log, `replay --json` and the timeline are told. */
@@ -140,11 +141,11 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     });
     for (const run of outcome.runs) ended(run);
     let error = outcome.error === null ? undefined : shorten(outcome.error.text);
-    const change = mergeChanges(error === undefined ? changes : [], {
-      phase: call.phase,
-      containerId: call.request.id,
-    });
-    if (change.own !== undefined) error = applyOwn(change, changes, call, cgroups);
+    const counts = (plugin: string) => policyOf(settings(plugin), call.request.state).onFailure === "fail";
+    const applied = applyOwn(error === undefined ? changes : [], call, cgroups, counts);
+    const { change, leftOut } = applied;
+    error ??= applied.error;
+    if (leftOut !== undefined) log.warn({ ...fields, ...leftOut }, "changes that cannot be applied are left out");
     if (outcome.runs.length > 0) {
       const durationMs = monotonicClock() - startedAt;
       const summary = chainSummary({ ...about, runs: outcome.runs, error, durationMs });
@@ -173,20 +174,6 @@ function askedChanges(call: ChainCall, { result, stdoutBytes }: InvokeOutcome, c
       : { error: undefined, result: { metadata: {} }, extensions: { problems: [] } };
   }
   return { error: undefined, result, extensions: parseResultExtensions(stdoutBytes) };
-}
-
-/** In phase start the changes go to the real cgroup, before the answer; gives why they cannot. */
-function applyOwn(
-  change: MergedChange,
-  changes: readonly Change[],
-  call: ChainCall,
-  cgroups: Cgroups,
-): string | undefined {
-  const { pid, spec } = call.request;
-  const fault = cgroups.apply(change.own ?? {}, { ...spec, pid });
-  if (fault === null) return undefined;
-  const plugins = changes.filter(({ own }) => own !== undefined).map(({ plugin }) => plugin);
-  return `plugin: ${plugins.join(", ")}: the changes of the cgroup ${spec.cgroupsPath} cannot be applied: ${fault}`;
 }
 
 function policyOf(settings: PluginSettings, state: string): PluginPolicy {

@@ -1,56 +1,20 @@
+import { type ChainCall, type ChainEnd, noChange, type Occasion, ownOccasion, type RunChain } from "./chain-call.js";
 import { pluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
-import { Deadline } from "./deadline.js";
 import { BridgeError, errorText } from "./errors.js";
 import type { Host } from "./host/host.js";
 import type { ConfFile } from "./legacy/conf-file.js";
 import type { Log } from "./logger.js";
-import type { EventName } from "./nri/events.js";
-import type { CallContext } from "./nri/handlers.js";
 import { messageToJson } from "./nri/json.js";
 import type { LinuxResources } from "./nri/types.js";
 import type { Serial } from "./serial.js";
 import type { SpecSource } from "./spec-source.js";
 import type { Attempted, Circumstances, Memory, Remembered } from "./state/memory.js";
 import type { Processes } from "./state/processes.js";
-import { type TraceContext, traceOf } from "./trace.js";
-import type { MergedChange, Phase } from "./translate/from-v01.js";
+import type { MergedChange } from "./translate/from-v01.js";
 import { toSuperset } from "./translate/superset.js";
 import { type Subject, toCreateRequest, toDeleteRequest, toUpdateRequest } from "./translate/to-v01.js";
-import type { ConfigList, Request, Result } from "./v01/types.js";
-
-/** What a chain runs for. */
-export interface Occasion {
-  readonly event: EventName | "Synchronize";
-  readonly deadline: Deadline;
-  /** Where the runtime's call stands in a distributed trace. */
-  readonly trace?: TraceContext | undefined;
-}
-
-/** One chain of legacy plugins to run. */
-export interface ChainCall extends Occasion {
-  readonly list: ConfigList;
-  readonly request: Request;
-  readonly subject: Pick<Attempted, "kind" | "pod" | "container">;
-  /** What results can change here. */
-  readonly phase: Phase;
-  /** What the plugins of an earlier phase answered. */
-  readonly earlierResults: readonly Result[];
-}
-
-/** What running a chain came to. */
-export interface ChainEnd {
-  /** The failure that ended it, where onFailure makes it count. */
-  readonly error: string | undefined;
-  readonly results: readonly Result[];
-  /** What the results ask the runtime to change; nothing when there is an error. */
-  readonly change: MergedChange;
-}
-
-/** Runs the plugins of a chain one by one. */
-export type RunChain = (call: ChainCall) => Promise<ChainEnd>;
-
-const noChange: ChainEnd = { error: undefined, results: [], change: { updates: [], fields: [], conflicts: [] } };
+import type { ConfigList } from "./v01/types.js";
 
 /** What the bridge is built from: IO, time and the log come in here. */
 export interface BridgeParts {
@@ -66,14 +30,6 @@ export interface BridgeParts {
   /** Work on one pod or container goes one after the other: an event and a delete of our own may race. */
   readonly serial: Serial;
   readonly log: Log;
-}
-
-/** compat: containerd 1.6 gave a delete so long; here it holds for what no call of the runtime waits for. */
-const ownMs = 10_000;
-
-/** The occasion of work that no call of the runtime waits for. */
-export function ownOccasion(event: Occasion["event"]): Occasion {
-  return { event, deadline: Deadline.after(ownMs) };
 }
 
 /**
@@ -304,9 +260,4 @@ function toAttempted(subject: Subject, specs: SpecSource): Attempted {
 
 function logFields({ id, pod, container }: Attempted): object {
   return { id, pod, ...(container === undefined ? {} : { container }) };
-}
-
-/** How an event's call is an occasion. */
-export function occasionOf({ event, deadline, metadata }: CallContext): Occasion {
-  return { event, deadline, trace: traceOf(metadata) };
 }

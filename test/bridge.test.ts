@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { createBridge } from "../src/bridge.js";
+import type { ChainCall } from "../src/chain-call.js";
 import { mergeConfig } from "../src/config/merge.js";
 import type { PartialConfig } from "../src/config/schema.js";
 import { Deadline } from "../src/deadline.js";
 import { BridgeError } from "../src/errors.js";
 import { createRecordedHost } from "../src/host/recorded-host.js";
-import type { ChainCall } from "../src/lifecycle.js";
 import { silentLog } from "../src/logger.js";
 import type { EventName } from "../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";

@@ -51,11 +51,14 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   "spec-source": { rooms: ["host", "logger", "oci", "translate", "v01", "errors"], npm: [] },
   cgroups: { rooms: ["cgroup", "errors", "oci"], npm: ["node:fs"] },
   "plugin-stage": {
-    rooms: ["cgroup", "cgroups", "config", "errors", "legacy", "lifecycle", "oci", "translate"],
+    rooms: ["chain-call", "cgroup", "cgroups", "config", "errors", "legacy", "lifecycle", "oci", "translate"],
     npm: [],
   },
+  "apply-own": { rooms: ["cgroups", "chain-call", "config", "legacy", "translate"], npm: [] },
   "chain-runner": {
     rooms: [
+      "apply-own",
+      "chain-call",
       "cgroup",
       "cgroups",
       "plugin-stage",
@@ -72,8 +75,10 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     ],
     npm: [],
   },
+  "chain-call": { rooms: ["deadline", "nri", "state", "trace", "translate", "v01"], npm: [] },
   lifecycle: {
     rooms: [
+      "chain-call",
       "config",
       "deadline",
       "errors",
@@ -92,6 +97,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   },
   bridge: {
     rooms: [
+      "chain-call",
       "lifecycle",
       "nri",
       "v01",

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import type { ChainCall } from "../../src/chain-call.js";
 import type { PartialConfig } from "../../src/config/schema.js";
 import type { Spawner } from "../../src/legacy/spawner.js";
-import type { ChainCall } from "../../src/lifecycle.js";
 import { createLog } from "../../src/log/log.js";
 import { decodeEvent } from "../../src/nri/event-request.js";
 import type { Dialect } from "../../src/nri/runtime.js";

@@ -40,8 +40,8 @@ const holder = `
 set -e
 mount -t tmpfs nri-testbed "$1"
 for name in etc opt run var/lib; do
-  mkdir -p "$1/upper/$name" "$1/work/$name"
-  mount -t overlay overlay -o "lowerdir=/$name,upperdir=$1/upper/$name,workdir=$1/work/$name" "/$name"
+  mkdir -p "$1/upper/$name" "$1/scratch/$name"
+  mount -t overlay overlay -o "lowerdir=/$name,upperdir=$1/upper/$name,workdir=$1/scratch/$name" "/$name"
 done
 echo ready
 while read -r _; do :; done

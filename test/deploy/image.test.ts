@@ -44,14 +44,22 @@ const container = z.object({ securityContext: z.object({ capabilities: z.object(
 const daemonSet = z.object({
   spec: z.object({ template: z.object({ spec: z.object({ containers: z.tuple([container]) }) }) }),
 });
-const needs = ["unshare", "setpriv", "pivot_root", "ldd", "perl"].filter((tool) => !has(tool));
-const possible = slow && process.getuid?.() === 0 && needs.length === 0 && works("unshare", "--mount", "true");
+const tools = ["unshare", "setpriv", "pivot_root", "ldd", "perl"].filter((tool) => !has(tool));
+/** Why the image's root cannot be run here; the test's title says so. */
+const reasons = [
+  ...(slow ? [] : ["only with npm run test:deploy"]),
+  ...(process.getuid?.() === 0 ? [] : ["not root"]),
+  ...tools.map((tool) => `no ${tool}`),
+  ...(slow && !works("unshare", "--mount", "true") ? ["no mount namespaces"] : []),
+  ...(existsSync(executable) ? [] : ["no single executable: npm run build:sea"]),
+];
+const skipped = reasons.length === 0 ? "" : ` (not run: ${reasons.join(", ")})`;
 
 /**
  * The image's root as the DaemonSet runs it: no Docker and no cluster here, so a mount namespace with this root stands in, with the
  * pod's capabilities as bounding set, and the directories that it mounts in place.
  */
-describe.skipIf(!possible || !existsSync(executable))("the image's root, with the DaemonSet's capabilities", () => {
+describe.skipIf(skipped !== "")(`the image's root, with the DaemonSet's capabilities${skipped}`, () => {
   const folder = temporaryFolder("image");
   const image = join(folder, "root");
   let running: ChildProcess | undefined;

@@ -1,14 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { Deadline } from "../../src/deadline.js";
-import { silentLog } from "../../src/logger.js";
-import { PluginStub } from "../../src/nri/stub.js";
-import type { ContainerAdjustment } from "../../src/nri/types.js";
 import { AdjustedNode, adjustedConfig, clearers, installAdjusting } from "./testbed/adjusted.js";
 import { isBridgeBuilt } from "./testbed/bridge.js";
 import { waitFor } from "./testbed/command.js";
 import { passHandler } from "./testbed/containerd-config.js";
 import { findMissingNeeds } from "./testbed/machine.js";
 import { prepareTestbed } from "./testbed/packages.js";
+import { startRival } from "./testbed/rival.js";
 import { type RunningTarget, startTarget, stopAll, targets } from "./testbed/target.js";
 
 const prepared = await prepareTestbed();
@@ -168,6 +165,29 @@ describe.runIf(possible).each(targets)("results change containers on $runtime, b
     expect(await node.cgroup(container, "memory.swappiness")).toBe("7");
   });
 
+  test("what the kernel refuses in phase start fails the start, and names plugin, file and value", async () => {
+    await node.use("late");
+    await node.answer("late", "create", { metadata: { "adjust.cpu.quota": "40000", "adjust.cpu.cpus": "4000" } });
+    const container = await node.life.create(await runPod(), { resources: limited });
+    await node.life.start(container);
+    const [failed] = node.life.failedCalls;
+    expect(failed?.method).toBe("StartContainer");
+    for (const part of ["plugin: late: ", "cpuset.cpus", '"4000"']) expect(failed?.details).toContain(part);
+  });
+
+  test("the same of a plugin whose failure is not to count is left out whole, and the others' changes stand", async () => {
+    await node.use("lenient", "late");
+    await node.answer("lenient", "create", { metadata: { "adjust.cpu.quota": "40000", "adjust.cpu.cpus": "4000" } });
+    await node.answer("late", "create", { metadata: { "adjust.memory.swappiness": "9" } });
+    const container = await node.life.runContainer(await runPod(), { resources: limited });
+    noFailure();
+    expect(await node.cgroup(container, "cpu.cfs_quota_us")).toBe("50000");
+    expect(await node.cgroup(container, "memory.swappiness")).toBe("9");
+    expect(target.bridge.log()).toMatch(
+      /"plugins":\["lenient"\],"error":"[^"]*cpuset.cpus.*changes that cannot be applied/,
+    );
+  });
+
   test.each([
     ["adjust.cpu.quota", "abc", "expected -1 for no limit, or an integer from 1000"],
     ["adjust.cpu.quotas", "1000", "did you mean cpu.quota?"],
@@ -195,7 +215,7 @@ describe.runIf(possible).each(targets)("results change containers on $runtime, b
     await node.use("asker");
     await node.answer("asker", "create", { metadata: { "adjust.annotation.example.com/zone": "ours" } });
     const pod = await runPod();
-    const rival = await startRival({ annotations: { "example.com/zone": "theirs" } });
+    const rival = await startRival(target.daemon, { annotations: { "example.com/zone": "theirs" } });
     try {
       expect(await node.life.create(pod, { resources: limited })).toBe("");
       expect(node.life.failedCalls).toMatchObject([{ method: "CreateContainer" }]);
@@ -209,24 +229,4 @@ describe.runIf(possible).each(targets)("results change containers on $runtime, b
     const alone = await node.life.runContainer(pod, { name: "alone", resources: limited });
     expect(node.spec(alone).annotations["example.com/zone"]).toBe("ours");
   });
-
-  /** A second NRI plugin of the runtime, in this process, that wants something of each container. */
-  async function startRival(adjust: ContainerAdjustment): Promise<{ end(): Promise<unknown> }> {
-    const stub = new PluginStub({
-      identity: { name: "rival", index: "20" },
-      socket: { kind: "path", path: target.daemon.path("/run/nri/nri.sock") },
-      handlers: { configure: () => ["CreateContainer"], createContainer: async () => ({ adjust, update: [] }) },
-      log: silentLog,
-      reconnect: false,
-    });
-    const ended = stub.run();
-    const deadline = Deadline.after(10_000);
-    await waitFor("the rival", deadline.remainingMs(), () => (stub.ready ? true : undefined));
-    return {
-      end: async () => {
-        stub.close();
-        await ended;
-      },
-    };
-  }
 });

@@ -54,6 +54,8 @@ interface Entry {
  */
 export class Memory {
   private readonly entries = new Map<string, Entry>();
+  /** The ids of each pod's containers: an event is not to look at all pods of the node. */
+  private readonly containerIds = new Map<string, Set<string>>();
   private journal: Journal = noJournal;
 
   /** Takes what an earlier bridge left, and writes to its journal from now on. What is known here already stays. */
@@ -61,7 +63,7 @@ export class Memory {
     const known = [...this.entries.values()];
     this.journal = journal;
     for (const { remembered, stage } of recovered) {
-      if (!this.entries.has(remembered.id)) this.entries.set(remembered.id, { remembered, stage, createResults: [] });
+      if (!this.entries.has(remembered.id)) this.put({ remembered, stage, createResults: [] });
     }
     for (const { remembered, stage } of known) {
       journal.begin(remembered);
@@ -85,7 +87,7 @@ export class Memory {
       ...(identity === undefined ? {} : { process: identity }),
     };
     const createResults = same?.createResults ?? [];
-    this.entries.set(attempted.id, { remembered, stage: "open", createResults });
+    this.put({ remembered, stage: "open", createResults });
     this.journal.begin(remembered);
     return remembered;
   }
@@ -123,7 +125,23 @@ export class Memory {
   }
 
   forget(id: string): void {
+    this.unlist(id);
     if (this.entries.delete(id)) this.journal.forget(id);
+  }
+
+  private put(entry: Entry): void {
+    const { id, sandboxID, kind } = entry.remembered;
+    this.unlist(id);
+    this.entries.set(id, entry);
+    if (kind !== "container") return;
+    const ids = this.containerIds.get(sandboxID) ?? new Set();
+    this.containerIds.set(sandboxID, ids.add(id));
+  }
+
+  private unlist(id: string): void {
+    const sandboxID = this.entries.get(id)?.remembered.sandboxID ?? "";
+    const ids = this.containerIds.get(sandboxID);
+    if (ids?.delete(id) && ids.size === 0) this.containerIds.delete(sandboxID);
   }
 
   /** What the plugins of the create phase answered: the start phase's requests show it. Kept in memory only. */
@@ -151,9 +169,7 @@ export class Memory {
 
   /** Everything remembered of a pod's containers. */
   containersOf(sandboxID: string): Remembered[] {
-    return [...this.entries.values()]
-      .map((entry) => entry.remembered)
-      .filter((remembered) => remembered.kind === "container" && remembered.sandboxID === sandboxID);
+    return [...(this.containerIds.get(sandboxID) ?? [])].flatMap((id) => this.get(id) ?? []);
   }
 
   get size(): number {

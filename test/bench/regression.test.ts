@@ -1,0 +1,65 @@
+import { existsSync } from "node:fs";
+import { cpus, loadavg } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import { BuiltBridge } from "./built-bridge.js";
+import { ContainerLife } from "./container-life.js";
+import { Containers } from "./containers.js";
+import { createFloor, type Floor } from "./floor.js";
+import { type Candidate, interleave, percentile, type Samples } from "./measure.js";
+import { fixture, installProgram, type Place, sources } from "./place.js";
+
+/** Fewer rounds than a benchmark's, and bounds that only a mistake passes: fork instead of posix_spawn, a wait, a scan. */
+const rounds = 60;
+const bounds = { runOverSpawn: 4, threeOverOne: 4.5, noneOverOne: 0.8 } as const;
+
+/** A floor whose slow runs take so many times its fastest says more of the machine than of us. */
+const steady = 2;
+
+const built = existsSync("dist/nri-v01-bridge.mjs") && existsSync("dist/koffi.node");
+
+describe.runIf(built)("the built program against what it stands on, in ratios", () => {
+  let place: Place;
+  let containers: Containers;
+  let floor: Floor | undefined;
+  const bridges: BuiltBridge[] = [];
+  let samples: readonly Samples[] = [];
+
+  beforeAll(async () => {
+    place = installProgram();
+    containers = await Containers.open(fixture, place.directory);
+    floor = createFloor("floor", sources, place.directory, 1_700, [join(place.binDir, "tiny"), "invoke"]);
+    if (floor === undefined) return;
+    const candidates: Candidate[] = [floor];
+    for (const count of [0, 1, 3]) {
+      const plugins = new Array<string>(count).fill("tiny");
+      const bridge = await BuiltBridge.start(place, { name: `b${count}`, plugins });
+      bridges.push(bridge);
+      candidates.push(new ContainerLife(`${count}`, bridge, containers));
+    }
+    samples = await interleave(candidates, { rounds, warmUp: 10, pauseMs: 1 });
+  }, 60_000);
+
+  afterAll(async () => {
+    floor?.close();
+    await Promise.all(bridges.map((bridge) => bridge.close()));
+    containers.close();
+    place.remove();
+  });
+
+  /** At the lower quartile: what else the machine does is above it. */
+  const time = (name: string) => percentile(samples.find((one) => one.name === name)?.times ?? [], 25);
+
+  test("plugins, one and three, and none", ({ skip }) => {
+    if (floor === undefined) skip("no C compiler: there is no floor");
+    const times = samples[0]?.times ?? [];
+    const spread = percentile(times, 75) / Math.min(...times);
+    if (spread > steady) skip(`the machine is too busy to be judged: posix_spawn itself varies ${spread.toFixed(1)}x`);
+    const [load = 0] = loadavg();
+    if (load > 2 * cpus().length) skip(`the machine is too busy to be judged: its load is ${load.toFixed(1)}`);
+    expect((time("1") - time("0")) / time("floor")).toBeLessThan(bounds.runOverSpawn);
+    expect(time("3") / time("1")).toBeLessThan(bounds.threeOverOne);
+    expect(time("0") / time("1")).toBeLessThan(bounds.noneOverOne);
+  });
+});

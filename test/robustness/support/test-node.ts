@@ -35,7 +35,7 @@ export interface TestNodeOptions {
   /** Variables that the bridge itself gets. */
   readonly own?: Readonly<Record<string, string>>;
   readonly runtime?: Partial<RuntimeOptions>;
-  /** The program is killed when it lives longer, in milliseconds. */
+  /** The program is killed when it lives longer, in milliseconds; 60 s when not given. */
   readonly limitMs?: number;
 }
 
@@ -118,7 +118,7 @@ export class TestNode {
   /** Starts the built program, which tries to connect. */
   start(...args: readonly string[]): RunningProgram {
     const own = { PATH: process.env.PATH, TMPDIR: this.temporary, ...this.options.own };
-    const running = startProgram(["run", "--config", this.configFile, ...args], own, this.options.limitMs);
+    const running = startProgram(["run", "--config", this.configFile, ...args], own, this.options.limitMs ?? 60_000);
     this.programs.push(running);
     return running;
   }

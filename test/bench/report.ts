@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { cpus, release, totalmem } from "node:os";
+import { cpus, loadavg, release, totalmem } from "node:os";
 
 import { percentile, type Samples } from "./measure.js";
 
@@ -59,6 +59,8 @@ export function describeMachine(): Readonly<Record<string, string | number>> {
     kernel: release(),
     node: process.version,
     arch: process.arch,
+    // What else runs: far above the number of CPUs the figures say more of that than of us.
+    load: Math.round(loadavg()[0] ?? 0),
   };
 }
 
@@ -71,8 +73,8 @@ const [begin, end] = ["<!-- measured: begin -->", "<!-- measured: end -->"];
 
 /** Puts the tables between the marks of a Markdown file; the words around them are written by hand. */
 export function writeTable(path: string, goals: string, reports: readonly Report[], artefact: string): void {
-  const { cpu, cpus: count, memoryMb, kernel, node } = describeMachine();
-  const machine = `${cpu}, ${count} CPUs, ${memoryMb} MB, Linux ${kernel}, Node ${node}; ${artefact}.`;
+  const { cpu, cpus: count, memoryMb, kernel, node, load } = describeMachine();
+  const machine = `${cpu}, ${count} CPUs, ${memoryMb} MB, Linux ${kernel}, Node ${node}, load ${load}; ${artefact}.`;
   const tables = reports.map((report) => `\`\`\`\n${formatTable(report)}\n\`\`\``).join("\n\n");
   const text = readFileSync(path, "utf8");
   const [before = "", after = ""] = [text.split(begin)[0], text.split(end)[1]];

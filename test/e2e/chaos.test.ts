@@ -6,7 +6,7 @@ import { ChaosPlugins } from "./testbed/chaos-plugins.js";
 import { chooseSeed, createRandom } from "./testbed/chaos-random.js";
 import { listMounts, pidfdsOf, strayFiles, strayProcesses, strayState } from "./testbed/chaos-remains.js";
 import { ChaosStory } from "./testbed/chaos-story.js";
-import { judge } from "./testbed/chaos-verdict.js";
+import { judge, type Listing } from "./testbed/chaos-verdict.js";
 import { waitFor } from "./testbed/command.js";
 import { findMissingNeeds } from "./testbed/machine.js";
 import { prepareTestbed } from "./testbed/packages.js";
@@ -44,7 +44,7 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
             lives: kubelet.lives,
             outages: story.outages,
             kills: story.kills,
-            tookStockMs: linesThatSay(bridge, "took stock").map(atMs),
+            listings: listingsOf(bridge),
           });
         // Deletes that no call waits for come when the processes have ended.
         await waitFor("the last deletes", 15_000, async () =>
@@ -101,10 +101,25 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
   );
 });
 
+/** When the runtime listed what runs, as the bridge's log says. */
+function listingsOf(bridge: Bridge): Listing[] {
+  const configured = linesThatSay(bridge, "configured by the runtime").map(atMs);
+  return linesThatSay(bridge, "took stock").flatMap((line) => {
+    const untilMs = atMs(line);
+    const fromMs = configured.findLast((ms) => ms <= untilMs);
+    return fromMs === undefined ? [] : [{ fromMs, untilMs }];
+  });
+}
+
 /** What the bridge's log says of the id that a fault is about, and what happened to all at once. */
 function storyOf(bridge: Bridge, fault: string): string[] {
   const id = /^[0-9a-f]{64}/.exec(fault)?.[0] ?? fault;
-  const general = ["starting", "took stock", "no connection to the runtime, trying again later"];
+  const general = [
+    "starting",
+    "configured by the runtime",
+    "took stock",
+    "no connection to the runtime, trying again later",
+  ];
   return readLog(bridge)
     .filter((line) => line.id === id || general.some((msg) => msg === line.msg))
     .map(({ time, event, state, plugin, msg, adopt, gone }) =>

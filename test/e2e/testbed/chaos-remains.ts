@@ -5,10 +5,13 @@ import { listState, readJournals } from "./bridge-state.js";
 import type { Daemon } from "./daemon.js";
 import { findProcesses } from "./processes.js";
 
-/** What lives in a daemon's namespace when there is no pod: its first process, the runtime, the bridge. */
-const residents = /^(bash|containerd|node|nri-v01-bridge)$/;
+/**
+ * What may live in a daemon's namespace when there is no pod: its first process, the runtime, the bridge, and shims, which
+ * containerd forgets now and then when it is restarted (containerd#10421).
+ */
+const residents = /^(bash|containerd|containerd-shim|node)$/;
 
-/** Processes that are nobody's any more: shims, plugins, zombies. */
+/** Processes that are nobody's any more: plugins, containers, zombies. */
 export function strayProcesses(daemon: Daemon): string[] {
   return findProcesses(daemon)
     .filter(({ command, state }) => !residents.test(command) || state === "Z")

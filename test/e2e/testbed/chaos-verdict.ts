@@ -8,8 +8,16 @@ export interface Evidence {
   readonly lives: readonly Life[];
   readonly outages: readonly Outage[];
   readonly kills: readonly Killed[];
-  /** When the bridge compared what it remembers with the runtime's list, in milliseconds since the epoch. */
-  readonly tookStockMs: readonly number[];
+  /** When the runtime listed for the bridge what runs: somewhere in between. */
+  readonly listings: readonly Listing[];
+}
+
+/** In milliseconds since the epoch. */
+export interface Listing {
+  /** The bridge was configured: the list is made after that. */
+  readonly fromMs: number;
+  /** The bridge compared it with what it remembers. */
+  readonly untilMs: number;
 }
 
 export interface Verdict {
@@ -31,7 +39,7 @@ export interface Verdict {
 const marginMs = 50;
 
 /** Whether each create that was attempted has its delete, exactly one, and nothing else has. */
-export function judge({ witnessed, lives, outages, kills, tookStockMs }: Evidence): Verdict {
+export function judge({ witnessed, lives, outages, kills, listings }: Evidence): Verdict {
   const runs = new Map<string, { creates: number; deletes: number; firstIsDelete: boolean }>();
   for (const { id, state } of witnessed) {
     const run = runs.get(id) ?? { creates: 0, deletes: 0, firstIsDelete: state === "delete" };
@@ -61,7 +69,7 @@ export function judge({ witnessed, lives, outages, kills, tookStockMs }: Evidenc
     // It is the kubelet's, and the witness never saw it begin.
     if (!outages.some((outage) => overlap(life, outage)))
       say("its create was not delivered, although there was a bridge");
-    else if (deletes === 0 && wasListed(life, tookStockMs)) say("the bridge found it running, and did not delete it");
+    else if (deletes === 0 && wasListed(life, listings)) say(`it was listed, and not deleted: ${intervals(life)}`);
     if (deletes > 0) figures.adopted++;
     else figures.unserved++;
   }
@@ -74,6 +82,13 @@ function overlap({ createBeganMs, createEndedMs }: Life, { fromMs, untilMs }: Ou
 }
 
 /** Whether it was up, for sure, when the runtime listed what is. */
-function wasListed({ createEndedMs, stopBeganMs }: Life, tookStockMs: readonly number[]): boolean {
-  return tookStockMs.some((atMs) => createEndedMs < atMs - marginMs && stopBeganMs > atMs + marginMs);
+function wasListed({ createEndedMs, stopBeganMs }: Life, listings: readonly Listing[]): boolean {
+  return listings.some(({ fromMs, untilMs }) => createEndedMs < fromMs - marginMs && stopBeganMs > untilMs + marginMs);
+}
+
+function intervals({ createBeganMs, createEndedMs, stopBeganMs }: Life): string {
+  const [began, ended, stopped] = [createBeganMs, createEndedMs, stopBeganMs].map((ms) =>
+    Number.isFinite(ms) ? new Date(ms).toISOString().slice(11, 23) : "never",
+  );
+  return `created ${began} to ${ended}, stopped from ${stopped}`;
 }

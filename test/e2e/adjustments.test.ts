@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+
 import { AdjustedNode, adjustedConfig, clearers, installAdjusting } from "./testbed/adjusted.js";
 import { isBridgeBuilt } from "./testbed/bridge.js";
 import { waitFor } from "./testbed/command.js";
@@ -7,6 +8,8 @@ import { findMissingNeeds } from "./testbed/machine.js";
 import { prepareTestbed } from "./testbed/packages.js";
 import { startRival } from "./testbed/rival.js";
 import { type RunningTarget, startTarget, stopAll, targets } from "./testbed/target.js";
+
+const patience = { timeout: 5_000 };
 
 const prepared = await prepareTestbed();
 const missing = await findMissingNeeds();
@@ -80,7 +83,10 @@ describe.runIf(possible).each(targets)("results change containers on $runtime, b
       source: `${target.daemon.logRoot}`,
       options: ["rbind", "ro"],
     });
-    expect((await node.proc(container, "environ")).split("\0")).toContain("ZONE=east = west");
+    // The start is answered before the container's own program has taken the place of runc's.
+    await expect
+      .poll(async () => (await node.proc(container, "environ")).split("\0"), patience)
+      .toContain("ZONE=east = west");
     expect(await node.proc(container, "mountinfo")).toMatch(/ \/mnt\/logs ro[, ]/);
   });
 
@@ -98,7 +104,7 @@ describe.runIf(possible).each(targets)("results change containers on $runtime, b
     const container = await node.life.runContainer(await runPod(), { resources: limited });
     noFailure();
     expect(node.spec(container).annotations["example.com/by"]).toBe("object");
-    expect((await node.proc(container, "environ")).split("\0")).toContain("BY=object");
+    await expect.poll(async () => (await node.proc(container, "environ")).split("\0"), patience).toContain("BY=object");
     expect(await node.cgroup(container, "cpu.shares")).toBe("300");
     expect(await node.cgroup(container, "cpu.cfs_quota_us")).toBe("50000");
     expect(await node.cgroup(container, "cpuset.cpus")).toBe("0");

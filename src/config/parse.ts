@@ -1,6 +1,6 @@
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
 import type { core } from "zod/mini";
-import { BridgeError } from "../errors.js";
+import { BridgeError, errorText } from "../errors.js";
 import { nearestName } from "../nearest.js";
 import { type PartialConfig, partialConfigSchema } from "./schema.js";
 
@@ -20,7 +20,13 @@ export function parseConfig(text: string, source: string): PartialConfig {
   };
   const [syntax] = document.errors;
   if (syntax !== undefined) throw new BridgeError("CONFIG", `${at(syntax.pos[0])}: ${syntax.message}`);
-  const value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 }) ?? {};
+  } catch (error) {
+    // An alias of an anchor that is not there, in a place where the parser does not look; too many aliases.
+    throw new BridgeError("CONFIG", `${source}: ${errorText(error)}`);
+  }
   return validate(value, (path, ofKey) => at(offsetIn(document, path, ofKey)));
 }
 

@@ -64,6 +64,7 @@ describe("the bridge's configuration", () => {
     ["no mapping at all", "- 1", "bridge.yaml:1:1: the document is a list, expected a mapping"],
     ["a key twice", "timeoutMs: 1\ntimeoutMs: 2", "bridge.yaml:2:1: Map keys must be unique"],
     ["no YAML", "limits: {stdoutBytes: 5000", "bridge.yaml:1:27: "],
+    ["an alias of nothing", "log: {? *none : 1}", "bridge.yaml"],
     ["a number out of range", "timeoutMs: 0", 'bridge.yaml:1:12: "timeoutMs" is 0, expected at least 1'],
   ])("refuses %s, and says where, what and what instead", (_, text, message) => {
     expect(faultOf(text)).toContain(message);

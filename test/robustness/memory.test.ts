@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { Deadline } from "../../src/deadline.js";
+import { readProcessStat } from "../../src/legacy/process-tree.js";
 import type { Snapshot } from "../../src/nri/runtime.js";
 import { until } from "../legacy/processes.js";
 import type { RunningProgram } from "../support/program.js";
@@ -83,15 +83,11 @@ function fullNode(time: number): Snapshot {
   };
 }
 
-/** Waits until a process has nothing more to do. */
+/** Waits until a process has nothing more to do: for a while it neither runs nor wants to. */
 async function untilIdle(pid: number): Promise<void> {
-  const ticks = () => {
-    const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]?.split(" ") ?? [];
-    return Number(fields[11]) + Number(fields[12]);
-  };
-  for (let before = -1, tries = 0; ticks() - before > 2 && tries < 100; tries++) {
-    before = ticks();
-    await sleep(200);
+  for (let looks = 0, asleep = 0; asleep < 10 && looks < 400; looks++) {
+    asleep = readProcessStat(pid)?.state === "S" ? asleep + 1 : 0;
+    await sleep(40);
   }
 }
 

@@ -9,6 +9,8 @@ export default defineConfig({
     globalSetup: ["test/e2e/global-setup.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // Real processes and clocks on a shared machine: what fails twice in a row is a fault.
+    retry: process.env.CI === undefined ? 0 : 1,
     pool: "forks",
     fileParallelism: false,
   },

@@ -141,7 +141,8 @@ export class Daemon {
     this.#process = await this.namespace.start(command, args, log, env);
     await waitFor("the CRI service", 60_000, async () => {
       if (!this.running) throw new Error("containerd has ended");
-      return await this.cri.version().catch(() => undefined);
+      // It says its version before it can run pods.
+      return await this.cri.listPodSandboxes().catch(() => undefined);
     });
   }
 

@@ -62,6 +62,7 @@ export function createBridge(parts: BridgeParts): Bridge {
 
   /** Compares what is remembered with the runtime's list, or with the machine alone; gives the work that this makes. */
   function compare(listed: readonly Subject[] | undefined): () => Promise<void> {
+    lifecycle.catchUp();
     const { unknown, gone, left, forgotten } = reconcile(listed, memory, host.liveness);
     for (const id of forgotten) memory.forget(id);
     for (const remembered of left) if (remembered.kind === "sandbox") processes.watch(remembered);

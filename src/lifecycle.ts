@@ -39,13 +39,14 @@ export interface BridgeParts {
 export class Lifecycle {
   constructor(private readonly parts: BridgeParts) {}
 
-  /** What was running before us and is not looked at yet; it is, when its turn comes or something happens to it. */
-  private readonly unseen = new Map<string, Subject>();
+  /** Creates that are not looked at yet: they are, when their turn comes or something happens to their subject. */
+  private readonly unseen = new Map<string, { readonly subject: Subject; readonly circumstances: Circumstances }>();
 
   /** Remembers the create, then runs it. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create is to fail */
   create(subject: Subject, occasion: Occasion): Promise<void> {
     return this.parts.serial.run(subject.id, async () => {
-      this.unseen.delete(subject.id);
+      if (this.expects(subject.id)) this.unseen.delete(subject.id);
+      this.seeUnseen(subject.id);
       await this.runCreate(subject, occasion, "start");
     });
   }
@@ -64,29 +65,36 @@ export class Lifecycle {
   }
 
   private async runCreate(subject: Subject, occasion: Occasion, phase: "create" | "start"): Promise<ChainEnd> {
-    const attempted = this.remember(subject, { phase });
-    if (!attempted.served) return noChange;
-    // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
+    if (!this.serves(subject)) return this.seeLater(subject, { phase });
     const conf = this.readConf(subject.kind === "sandbox" ? "the create fails" : "no plugin runs for this create");
     if (conf instanceof BridgeError) {
+      this.remember(subject, { phase });
+      // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
       if (subject.kind === "sandbox") throw conf;
       return noChange;
     }
-    const request = toCreateRequest(conf.version, "create", subject, attempted.spec);
     // Sandboxes have no phases: NRI v2 has one event for their create.
     const list = subject.kind === "sandbox" ? this.takers(conf, "create") : this.takers(conf, "create", phase);
+    if (list.plugins.length === 0) return this.seeLater(subject, { phase });
+    const attempted = this.remember(subject, { phase });
+    const request = toCreateRequest(conf.version, "create", subject, attempted.spec);
     const earlierResults = phase === "start" ? this.parts.memory.createResultsOf(subject.id) : [];
     return this.runOrFail({ ...occasion, list, request, subject: attempted, phase, earlierResults }, subject);
   }
 
   /** What was running before us: from now on each counts as created as soon as anything happens to it. */
   expect(subjects: readonly Subject[]): void {
-    for (const subject of subjects) this.unseen.set(subject.id, subject);
+    for (const subject of subjects) this.unseen.set(subject.id, { subject, circumstances: { adopted: true } });
   }
 
   /** Whether nothing has happened to it since then. */
   expects(id: string): boolean {
-    return this.unseen.has(id);
+    return this.unseen.get(id)?.circumstances.adopted === true;
+  }
+
+  /** Looks at the creates that no plugin ran for, now. */
+  catchUp(): void {
+    for (const id of [...this.unseen.keys()]) if (!this.expects(id)) this.seeUnseen(id);
   }
 
   /**
@@ -102,24 +110,37 @@ export class Lifecycle {
 
   /** The containers of a pod that still wait for their delete. */
   openContainersOf(sandboxID: string): string[] {
-    for (const subject of [...this.unseen.values()]) if (subject.sandboxID === sandboxID) this.seeUnseen(subject.id);
+    for (const { subject } of [...this.unseen.values()]) {
+      if (subject.sandboxID === sandboxID) this.seeUnseen(subject.id);
+    }
     const { memory } = this.parts;
     return memory.containersOf(sandboxID).flatMap(({ id }) => (memory.isOpen(id) ? [id] : []));
   }
 
   private seeUnseen(id: string): void {
-    const subject = this.unseen.get(id);
-    if (!this.unseen.delete(id) || subject === undefined) return;
-    this.remember(subject, { adopted: true });
+    const unseen = this.unseen.get(id);
+    if (unseen === undefined) return;
+    this.unseen.delete(id);
+    this.remember(unseen.subject, unseen.circumstances);
+  }
+
+  /** A create that no plugin runs for: it is looked at, for its delete, when the answer is on its way. */
+  private seeLater(subject: Subject, circumstances: Circumstances): ChainEnd {
+    this.unseen.set(subject.id, { subject, circumstances });
+    setImmediate(() => this.seeUnseen(subject.id));
+    return noChange;
+  }
+
+  private serves({ kind }: Subject): boolean {
+    return kind === "container" || this.parts.servesSandboxes();
   }
 
   private remember(subject: Subject, circumstances: Circumstances): Remembered {
-    const { memory, processes, servesSandboxes, specs } = this.parts;
-    const served = subject.kind === "container" || servesSandboxes();
+    const { memory, processes, specs } = this.parts;
     const process = processes.identify(subject);
     const remembered = memory.remember(toAttempted(subject, specs), {
       ...circumstances,
-      served,
+      served: this.serves(subject),
       ...(process === undefined ? {} : { process }),
     });
     // Containers that end have an event; a pause process that dies, or outlives a restart of the runtime, has none.
@@ -151,27 +172,38 @@ export class Lifecycle {
     return serial.run(id, async () => {
       this.seeUnseen(id);
       processes.unwatch(id);
-      const created = memory.takeDelete(id);
+      const created = memory.isOpen(id) ? memory.get(id) : undefined;
       if (created === undefined) return noChange.change;
+      const list = this.deleteList(created);
+      if (list.plugins.length === 0) {
+        memory.skipDelete(id);
+        return noChange.change;
+      }
+      memory.takeDelete(id);
       try {
-        return await this.runDelete(created, occasion, subject);
+        return await this.runDelete(created, list, occasion, subject);
       } finally {
         memory.endDelete(id);
       }
     });
   }
 
+  /** The plugins that a delete is delivered to. */
+  private deleteList(created: Remembered): ConfigList {
+    const conf = this.readConf("no plugin runs for this delete");
+    if (conf instanceof BridgeError) return { version: "", plugins: [] };
+    // A container that never started was created for the plugins of the create phase only.
+    const phase = created.kind === "container" && !created.phases.includes("start") ? "create" : undefined;
+    return this.takers(conf, "delete", phase);
+  }
+
   private async runDelete(
     created: Remembered,
+    list: ConfigList,
     occasion: Occasion,
     subject: Subject | undefined,
   ): Promise<MergedChange> {
-    const conf = this.readConf("no plugin runs for this delete");
-    if (conf instanceof BridgeError) return noChange.change;
-    const request = toDeleteRequest(conf.version, created, subject?.container?.linux?.resources);
-    // A container that never started was created for the plugins of the create phase only.
-    const phase = created.kind === "container" && !created.phases.includes("start") ? "create" : undefined;
-    const list = this.takers(conf, "delete", phase);
+    const request = toDeleteRequest(list.version, created, subject?.container?.linux?.resources);
     const call = { ...occasion, list, request, subject: created, phase: "delete", earlierResults: [] } as const;
     const { error, change } = await this.run(call, subject);
     if (error === undefined) return change;
@@ -192,8 +224,9 @@ export class Lifecycle {
       const conf = this.readConf("no plugin runs for this event");
       if (conf instanceof BridgeError) return;
       const stateOf = (type: string) => pluginSettings(config, type).events[occasion.event];
-      this.seeUnseen(subject.id);
       const states = new Set(conf.plugins.flatMap(({ type }) => stateOf(type) ?? []));
+      if (states.size === 0) return;
+      this.seeUnseen(subject.id);
       const known = memory.get(subject.id) ?? toAttempted(subject, specs);
       for (const state of states) {
         const list = { ...conf, plugins: conf.plugins.filter(({ type }) => stateOf(type) === state) };

@@ -116,8 +116,7 @@ async function watchCall<T>(
     const durationMs = monotonicClock() - startedAt;
     tell((watcher) => watcher.ended?.(event, call, { response, error, durationMs }));
   };
-  const onAbort = () => answered({ update: [] }, errorOf(call.signal.reason));
-  call.signal.addEventListener("abort", onAbort, { once: true });
+  const stopListening = call.cancellation.listen(() => answered({ update: [] }, errorOf(call.cancellation.reason)));
   tell((watcher) => watcher.began?.(event, call));
   try {
     const result = await run();
@@ -127,7 +126,7 @@ async function watchCall<T>(
     answered({ update: [] }, errorOf(error));
     throw error;
   } finally {
-    call.signal.removeEventListener("abort", onAbort);
+    stopListening();
   }
 }
 

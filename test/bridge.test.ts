@@ -3,6 +3,7 @@ import { createBridge } from "../src/bridge.js";
 import type { ChainCall } from "../src/chain-call.js";
 import { mergeConfig } from "../src/config/merge.js";
 import type { PartialConfig } from "../src/config/schema.js";
+import { Cancellation } from "../src/cancellation.js";
 import { Deadline } from "../src/deadline.js";
 import { BridgeError } from "../src/errors.js";
 import { createRecordedHost } from "../src/host/recorded-host.js";
@@ -68,7 +69,7 @@ function contextOf(event: EventName): CallContext {
     deadline: Deadline.after(2_000),
     timeoutNano: 2_000_000_000n,
     metadata: [],
-    signal: new AbortController().signal,
+    cancellation: new Cancellation(),
     runtime: { name: "containerd", version: "v1.7.24", nri: nri ?? [0, 0, 0], requestTimeoutMs: 2_000 },
   };
 }

@@ -11,15 +11,16 @@ const src = resolve(import.meta.dirname, "../src");
 const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly npm: readonly string[] | "*" }> = {
   errors: { rooms: [], npm: [] },
   deadline: { rooms: [], npm: [] },
+  cancellation: { rooms: [], npm: [] },
   version: { rooms: [], npm: [] },
   logger: { rooms: [], npm: [] },
   nearest: { rooms: [], npm: [] },
   wire: { rooms: ["errors"], npm: [] },
   transport: { rooms: ["wire", "errors", "deadline"], npm: ["node:net", "node:fs", "node:path"] },
   gen: { rooms: ["config"], npm: ["protobufjs"] },
-  ttrpc: { rooms: ["wire", "transport", "gen", "errors", "deadline"], npm: ["protobufjs"] },
+  ttrpc: { rooms: ["wire", "transport", "gen", "errors", "deadline", "cancellation"], npm: ["protobufjs"] },
   nri: {
-    rooms: ["logger", "ttrpc", "transport", "wire", "gen", "oci", "errors", "deadline"],
+    rooms: ["logger", "ttrpc", "transport", "wire", "gen", "oci", "errors", "deadline", "cancellation"],
     npm: ["protobufjs", "node:child_process"],
   },
   gojson: { rooms: ["errors"], npm: [] },

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Cancellation } from "../src/cancellation.js";
 import { Deadline } from "../src/deadline.js";
 import { type Log, silentLog } from "../src/logger.js";
 import { decodeEvent } from "../src/nri/event-request.js";
@@ -13,11 +14,11 @@ const started = fixture("basic-hostnet")
 if (started?.name !== "StartContainer") throw new Error("the case starts a container");
 const event = started;
 
-function callOf(signal = new AbortController().signal): CallContext {
+function callOf(cancellation = new Cancellation()): CallContext {
   const nri = { major: 0, minor: 6, patch: 1, preRelease: false, source: "inferred" } as const;
   const runtime = { name: "containerd", version: "v1.7.24", nri, requestTimeoutMs: 2000 };
   const call = { method: "StateChange", payload: new Uint8Array(), timeoutNano: 0n, metadata: [] };
-  return { ...call, event: "StartContainer", deadline: Deadline.after(2000), signal, runtime };
+  return { ...call, event: "StartContainer", deadline: Deadline.after(2000), cancellation, runtime };
 }
 
 function createWatcher() {
@@ -56,9 +57,9 @@ describe("handlers that are watched", () => {
     let finish = () => {};
     const slow = () => new Promise<void>((resolve) => (finish = resolve));
     const handlers = watchHandlers(inner({ startContainer: slow }), [watcher], silentLog);
-    const abort = new AbortController();
-    const running = handlers.startContainer?.(event, callOf(abort.signal));
-    abort.abort(new StatusError(Code.DeadlineExceeded, "not done in time"));
+    const cancellation = new Cancellation();
+    const running = handlers.startContainer?.(event, callOf(cancellation));
+    cancellation.cancel(new StatusError(Code.DeadlineExceeded, "not done in time"));
     finish();
     await running;
     const error = { code: "DEADLINE_EXCEEDED", message: "not done in time" };

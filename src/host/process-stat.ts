@@ -13,7 +13,7 @@ export interface ProcessStat {
 export function readProcessStat(pid: number, procRoot: string): ProcessStat | "missing" | "unreadable" {
   if (!Number.isSafeInteger(pid) || pid <= 0) return "missing";
   try {
-    return parseProcessStat(readFileSync(`${procRoot}/${pid}/stat`, "latin1")) ?? "unreadable";
+    return parseProcessStat(readFileSync(`${procRoot}/${pid}/stat`, "utf8")) ?? "unreadable";
   } catch (error) {
     // ESRCH: the process ended between open(2) and read(2).
     return isCode(error, "ENOENT") || isCode(error, "ESRCH") ? "missing" : "unreadable";

@@ -1,3 +1,4 @@
+import type { Cancellation } from "../cancellation.js";
 import type { Deadline } from "../deadline.js";
 import type { EventName } from "./events.js";
 import type {
@@ -36,8 +37,8 @@ export interface CallContext {
   /** The time that the runtime gave, in nanoseconds; 0 when it did not say. */
   readonly timeoutNano: bigint;
   readonly metadata: readonly (readonly [key: string, value: string])[];
-  /** Aborted when the connection ends, or the answer was given without the handler because time ran out. */
-  readonly signal: AbortSignal;
+  /** When the connection ends, or the answer was given without the handler because time ran out. */
+  readonly cancellation: Cancellation;
   readonly runtime: RuntimeInfo;
 }
 

@@ -1,3 +1,4 @@
+import type { Cancellation } from "../cancellation.js";
 import { errorText } from "../errors.js";
 import type { Log } from "../logger.js";
 import type { Call, MethodHandler, Services } from "../ttrpc/server.js";
@@ -130,9 +131,9 @@ export class PluginService {
     const [pods, containers] = [this.pods, this.containers];
     this.pods = [];
     this.containers = [];
-    const answer = await answerInTime(call, (signal) =>
+    const answer = await answerInTime(call, (cancellation) =>
       this.run(() =>
-        this.options.handlers.synchronize?.(pods, containers, contextOf(call, "Synchronize", runtime, signal)),
+        this.options.handlers.synchronize?.(pods, containers, contextOf(call, "Synchronize", runtime, cancellation)),
       ),
     );
     return [...(answer ?? [])];
@@ -143,8 +144,8 @@ export class PluginService {
     const event = decodeOrRefuse(() => decodeEvent(call.method, call.payload));
     // A StateChange with an event of a later NRI: nothing that we subscribed to, and no reason to fail anything.
     if (event === undefined) return emptyResponse;
-    return answerInTime(call, (signal) =>
-      this.run(() => dispatchEvent(this.options.handlers, event, contextOf(call, event.name, runtime, signal))),
+    return answerInTime(call, (cancellation) =>
+      this.run(() => dispatchEvent(this.options.handlers, event, contextOf(call, event.name, runtime, cancellation))),
     );
   }
 
@@ -171,9 +172,14 @@ export class PluginService {
   }
 }
 
-function contextOf(call: Call, event: CallContext["event"], runtime: RuntimeInfo, signal: AbortSignal): CallContext {
+function contextOf(
+  call: Call,
+  event: CallContext["event"],
+  runtime: RuntimeInfo,
+  cancellation: Cancellation,
+): CallContext {
   const { method, payload, deadline, timeoutNano, metadata } = call;
-  return { event, method, payload, deadline, timeoutNano, metadata, signal, runtime };
+  return { event, method, payload, deadline, timeoutNano, metadata, cancellation, runtime };
 }
 
 function decodeOrRefuse<T>(decode: () => T): T {

@@ -116,6 +116,14 @@ export class Memory {
     return entry.remembered;
   }
 
+  /** The delete has nobody to be delivered to. */
+  skipDelete(id: string): void {
+    const entry = this.entries.get(id);
+    if (entry === undefined || !owesDelete(entry)) return;
+    entry.stage = "deleted";
+    this.journal.deleteDone(id);
+  }
+
   /** The delete that was taken has been delivered, well or not: it never runs again. */
   endDelete(id: string): void {
     const entry = this.entries.get(id);

@@ -1,3 +1,4 @@
+import { Cancellation } from "../cancellation.js";
 import type { Clock, Deadline } from "../deadline.js";
 import { BridgeError } from "../errors.js";
 import type { Channel } from "../transport/channel.js";
@@ -18,8 +19,8 @@ export interface Call {
   /** The same as it came: nanoseconds, 0 for no end. */
   readonly timeoutNano: bigint;
   readonly metadata: Metadata;
-  /** Aborted when the connection closes: nobody waits for the answer any more. */
-  readonly signal: AbortSignal;
+  /** When the connection closes: nobody waits for the answer any more. */
+  readonly cancellation: Cancellation;
 }
 
 /** Answers a call with the encoded response; throws a StatusError for that status, anything else for Unknown. */
@@ -41,7 +42,7 @@ const DEFAULT_MAX_IN_FLIGHT = 1024;
 /** The answering side of a ttRPC connection: the plugin's on conn 1, the runtime's on conn 2. */
 export class TtrpcServer {
   private readonly decoder = new FrameDecoder(ttrpcLayout);
-  private readonly inFlight = new Set<AbortController>();
+  private readonly inFlight = new Set<Cancellation>();
   private lastStreamId = 0;
   private closed = false;
 
@@ -97,20 +98,20 @@ export class TtrpcServer {
     if (this.inFlight.size >= (this.options.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT)) {
       throw new StatusError(Code.ResourceExhausted, `${this.inFlight.size} calls are being answered already`);
     }
-    const abort = new AbortController();
+    const cancellation = new Cancellation();
     const deadline = toDeadline(request.timeoutNano, this.options.clock);
-    this.inFlight.add(abort);
+    this.inFlight.add(cancellation);
     // Never rejects unless onInternalError throws, which is a fault of its own.
-    void this.answer(streamId, handler, { ...request, deadline, signal: abort.signal }, abort);
+    void this.answer(streamId, handler, { ...request, deadline, cancellation });
   }
 
-  private async answer(streamId: number, handler: MethodHandler, call: Call, abort: AbortController): Promise<void> {
+  private async answer(streamId: number, handler: MethodHandler, call: Call): Promise<void> {
     try {
       this.respond(streamId, { payload: await handler(call) });
     } catch (error) {
       this.refuse(streamId, error, call);
     } finally {
-      this.inFlight.delete(abort);
+      this.inFlight.delete(call.cancellation);
     }
   }
 
@@ -132,7 +133,7 @@ export class TtrpcServer {
       {},
       { cause: error },
     );
-    for (const abort of this.inFlight) abort.abort(reason);
+    for (const cancellation of this.inFlight) cancellation.cancel(reason);
   }
 }
 

@@ -57,8 +57,8 @@ export async function measureEvents(place: Place, containers: Containers, option
     bridges.push(bridge);
     const inPhaseCreate = name === names.create || name === names.captured;
     const first = inPhaseCreate ? "CreateContainer" : "StartContainer";
-    // What an observer does after the answer is not the next candidate's to bear.
-    const settle = name === names.async ? () => sleep(5) : async () => {};
+    // What happens after the answer is not the next sample's to bear: an observer's run, a new view in reserve.
+    const settle = () => (name === names.async ? sleep(5) : inPhaseCreate ? sleep(100) : Promise.resolve());
     return new ContainerLife(name, bridge, containers, { first, settle });
   };
   const candidates: Candidate[] = [
@@ -71,12 +71,15 @@ export async function measureEvents(place: Place, containers: Containers, option
   const probed = probes ? await open(names.heap60, ["tiny"], {}, 0) : undefined;
   const probedBridge = bridges.at(-1);
   if (probed !== undefined) candidates.push(probed, await open(names.heap450, ["tiny"], {}, 450));
+  const samples = await interleave(candidates, { rounds, warmUp: Math.ceil(rounds / 10), pauseMs: 2, burst: 10 });
   if (root) {
     const create = (cgroup: string) => ({ plugins: { tiny: { phase: "create", cgroup } } });
-    candidates.push(await open(names.create, ["tiny"], create("host")));
-    candidates.push(await open(names.captured, ["tiny"], create("capture")));
+    const creates = [
+      await open(names.create, ["tiny"], create("host")),
+      await open(names.captured, ["tiny"], create("capture")),
+    ];
+    samples.push(...(await interleave(creates, { rounds: Math.ceil(rounds / 8), warmUp: 5, pauseMs: 2 })));
   }
-  const samples = await interleave(candidates, { rounds, warmUp: Math.ceil(rounds / 10), pauseMs: 2 });
   const blockedMs = probed && probedBridge && (await measureBlocked(probed, probedBridge));
   await Promise.all(bridges.map((bridge) => bridge.close()));
   for (const floor of floors) floor.close();

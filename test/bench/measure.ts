@@ -14,6 +14,8 @@ export interface Candidate {
 export interface Samples {
   readonly name: string;
   readonly times: number[];
+  /** Those of them that came first after a pause: processes and caches have gone cold. */
+  readonly first: number[];
   /** How long the main thread was busy meanwhile. */
   readonly busy: number[];
 }
@@ -21,26 +23,31 @@ export interface Samples {
 export interface Rounds {
   readonly rounds: number;
   readonly warmUp: number;
-  /** Milliseconds of quiet before each sample: events come one by one, not in a tight loop. */
+  /** Milliseconds of quiet before each turn of a candidate. */
   readonly pauseMs: number;
+  /** Samples of one candidate in a row, as events come when pods start: one by one. Default 1. */
+  readonly burst?: number;
 }
 
 /** Measures all candidates in turn, again and again: what disturbs the machine disturbs them alike. */
 export async function interleave(candidates: readonly Candidate[], options: Rounds): Promise<Samples[]> {
-  const { rounds, warmUp, pauseMs } = options;
-  const samples = candidates.map(({ name }): Samples => ({ name, times: [], busy: [] }));
-  for (let round = -warmUp; round < rounds; round++) {
+  const { rounds, warmUp, pauseMs, burst = 1 } = options;
+  const samples = candidates.map(({ name }): Samples => ({ name, times: [], first: [], busy: [] }));
+  for (let round = -warmUp; round < rounds; round += burst) {
     for (const [i, candidate] of candidates.entries()) {
       await sleep(pauseMs);
-      const before = performance.eventLoopUtilization();
-      const began = performance.now();
-      const own = await candidate.run();
-      const took = (performance.now() - began) * 1000;
-      const busy = performance.eventLoopUtilization(before).active * 1000;
-      await candidate.settle?.();
-      if (round < 0) continue;
-      samples[i]?.times.push(own ?? took);
-      samples[i]?.busy.push(busy);
+      for (let turn = 0; turn < burst; turn++) {
+        const before = performance.eventLoopUtilization();
+        const began = performance.now();
+        const own = await candidate.run();
+        const took = own ?? (performance.now() - began) * 1000;
+        const busy = performance.eventLoopUtilization(before).active * 1000;
+        await candidate.settle?.();
+        if (round < 0) continue;
+        samples[i]?.times.push(took);
+        samples[i]?.busy.push(busy);
+        if (turn === 0) samples[i]?.first.push(took);
+      }
     }
   }
   return samples;

@@ -11,7 +11,9 @@ export interface Row {
   readonly p99: number;
   /** Of the medians; null for a floor itself. */
   readonly ratio: number | null;
-  /** The main thread's microseconds, at the median. */
+  /** The median of those that came first after a pause. */
+  readonly first: number;
+  /** The measuring side's main thread, in microseconds at the median. */
   readonly busy: number;
   readonly samples: number;
 }
@@ -27,12 +29,13 @@ export interface Report {
 export function toRows(samples: readonly Samples[], floor: string): Row[] {
   const base = samples.find(({ name }) => name === floor);
   const baseTime = base === undefined ? Number.NaN : percentile(base.times, 50);
-  return samples.map(({ name, times, busy }) => ({
+  return samples.map(({ name, times, first, busy }) => ({
     name,
     p50: percentile(times, 50),
     p90: percentile(times, 90),
     p99: percentile(times, 99),
     ratio: name === floor ? null : percentile(times, 50) / baseTime,
+    first: percentile(first, 50),
     busy: percentile(busy, 50),
     samples: times.length,
   }));
@@ -41,10 +44,10 @@ export function toRows(samples: readonly Samples[], floor: string): Row[] {
 /** A table for people. */
 export function formatTable({ title, artefact, rows }: Report): string {
   const width = Math.max(...rows.map(({ name }) => name.length));
-  const header = `${"".padEnd(width)}     p50     p90     p99   x floor   main thread`;
-  const lines = rows.map(({ name, p50, p90, p99, ratio, busy }) => {
+  const header = `${"".padEnd(width)}     p50     p90     p99   x floor   first p50   our thread`;
+  const lines = rows.map(({ name, p50, p90, p99, ratio, first, busy }) => {
     const times = [p50, p90, p99].map((time) => time.toFixed(0).padStart(7)).join(" ");
-    return `${name.padEnd(width)} ${times} ${(ratio?.toFixed(2) ?? "").padStart(9)} ${busy.toFixed(0).padStart(13)}`;
+    return `${name.padEnd(width)} ${times} ${(ratio?.toFixed(2) ?? "").padStart(9)} ${first.toFixed(0).padStart(11)} ${busy.toFixed(0).padStart(12)}`;
   });
   return [`${title} (microseconds; ${artefact})`, header, ...lines].join("\n");
 }

@@ -194,7 +194,7 @@ describe("time", () => {
       code: Code.DeadlineExceeded,
       message: "StartContainer was not done in the time that the runtime gave",
     });
-    expect(context?.signal.aborted).toBe(true);
+    expect(context?.cancellation.cancelled).toBe(true);
   });
 
   test("what a handler says after that is dropped: each call has one answer", async () => {
@@ -236,8 +236,8 @@ describe("time", () => {
       told = resolve;
     });
     const { connection } = await ready({
-      startContainer: (_event, { signal }) => {
-        signal.addEventListener("abort", () => told(signal.reason));
+      startContainer: (_event, { cancellation }) => {
+        cancellation.listen(() => told(cancellation.reason));
         connection.socket.end();
         return never();
       },

@@ -251,12 +251,12 @@ describe("a call", () => {
     const { channel, calls, waiting } = serve({ onInternalError });
     channel.receive(message(1, 1, request("wait")), message(3, 1, request("echo")));
     await settled();
-    expect(calls.map(({ signal }) => signal.aborted)).toEqual([false, false]);
+    expect(calls.map(({ cancellation }) => cancellation.cancelled)).toEqual([false, false]);
     channel.close();
     await settled();
     const [pending, answered] = calls;
-    expect(pending?.signal.reason).toMatchObject({ code: "CONNECTION_CLOSED" });
-    expect(answered?.signal.aborted).toBe(false);
+    expect(pending?.cancellation.reason).toMatchObject({ code: "CONNECTION_CLOSED" });
+    expect(answered?.cancellation.cancelled).toBe(false);
     waiting[0]?.(utf8("late"));
     await settled();
     expect(channel.sent).toHaveLength(1);

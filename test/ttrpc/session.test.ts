@@ -108,8 +108,8 @@ describe("a session over a unix socket", () => {
       aborted = resolve;
     });
     const { plugin, runtime } = await session({
-      wait: ({ signal }) => {
-        signal.addEventListener("abort", () => aborted(signal.reason));
+      wait: ({ cancellation }) => {
+        cancellation.listen(() => aborted(cancellation.reason));
         begun();
         return new Promise(() => {});
       },

@@ -1,0 +1,30 @@
+/**
+ * Says that nobody waits for something any more, and why. As an AbortSignal, but that each of those costs as much as
+ * decoding an event does.
+ */
+export class Cancellation {
+  private why: { readonly reason: unknown } | undefined;
+  private readonly listeners = new Set<() => void>();
+
+  get cancelled(): boolean {
+    return this.why !== undefined;
+  }
+
+  get reason(): unknown {
+    return this.why?.reason;
+  }
+
+  /** Only the first call counts. */
+  cancel(reason: unknown): void {
+    if (this.why !== undefined) return;
+    this.why = { reason };
+    for (const listener of this.listeners) listener();
+    this.listeners.clear();
+  }
+
+  /** Calls back once, from within `cancel`; never when that has been already. Gives what stops listening. */
+  listen(listener: () => void): () => void {
+    if (!this.cancelled) this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+}

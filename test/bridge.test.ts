@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { createBridge } from "../src/bridge.js";
+import { Cancellation } from "../src/cancellation.js";
 import type { ChainCall } from "../src/chain-call.js";
 import { mergeConfig } from "../src/config/merge.js";
 import type { PartialConfig } from "../src/config/schema.js";
-import { Cancellation } from "../src/cancellation.js";
 import { Deadline } from "../src/deadline.js";
 import { BridgeError } from "../src/errors.js";
 import { createRecordedHost } from "../src/host/recorded-host.js";

@@ -1,4 +1,5 @@
 import type { Log } from "../logger.js";
+import { afterTurn } from "./after-turn.js";
 import { openLogDestination } from "./destination.js";
 import { createLog } from "./log.js";
 import { createTextDestination, textOptionsFor } from "./text.js";
@@ -16,10 +17,10 @@ export function openLog(
   environment: Readonly<Record<string, string | undefined>>,
 ): Log {
   const destination = openLogDestination(output);
-  if (format === "json") return createLog(level, destination);
+  if (format === "json") return createLog(level, afterTurn(destination));
   const isTerminal = !output.startsWith("/") && process.stderr.isTTY === true;
   const onStderr = textOptionsFor(environment, isTerminal);
   // A file has no journal that would add the time.
   const options = output.startsWith("/") ? { ...onStderr, forJournal: false } : onStderr;
-  return createLog(level, createTextDestination(destination, options));
+  return createLog(level, afterTurn(createTextDestination(destination, options)));
 }

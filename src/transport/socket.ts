@@ -1,6 +1,6 @@
-import { connect, Socket as NetSocket, type Socket } from "node:net";
+import { connect, Socket as NetSocket, type Socket, type SocketConstructorOpts } from "node:net";
 import { BridgeError, errorText } from "../errors.js";
-import { SocketTrunk } from "./socket-trunk.js";
+import { SocketReader, SocketTrunk } from "./socket-trunk.js";
 import type { Trunk } from "./trunk.js";
 
 /** The longest path of a unix socket in bytes: sun_path with its closing NUL is 108. */
@@ -28,7 +28,8 @@ const remedies: Readonly<Record<string, string>> = {
 export function connectTrunk(path: string, timeoutMs: number): Promise<Trunk> {
   return new Promise((resolve, reject) => {
     checkPath(path);
-    const socket = connect({ path });
+    const reader = new SocketReader();
+    const socket = connect({ path, onread: reader });
     const giveUp = (reason: string, cause?: Error) => {
       clearTimeout(timer);
       socket.destroy();
@@ -43,7 +44,7 @@ export function connectTrunk(path: string, timeoutMs: number): Promise<Trunk> {
     socket.once("connect", () => {
       clearTimeout(timer);
       socket.removeAllListeners("error");
-      resolve(new SocketTrunk(socket));
+      resolve(new SocketTrunk(socket, reader));
     });
   });
 }
@@ -53,12 +54,20 @@ export function connectTrunk(path: string, timeoutMs: number): Promise<Trunk> {
  * @throws BridgeError CONNECT_FAILED when the descriptor is no socket
  */
 export function adoptTrunk(fd: number): Trunk {
-  return new SocketTrunk(adoptSocket(fd));
+  const reader = new SocketReader();
+  return new SocketTrunk(adoptSocket(fd, reader), reader);
 }
 
-function adoptSocket(fd: number): Socket {
+function adoptSocket(fd: number, onread: SocketReader): Socket {
   try {
-    return new NetSocket({ fd, readable: true, writable: true });
+    // Node's types know `onread` for connections only; sockets of a descriptor take it as well.
+    const options: SocketConstructorOpts & { readonly onread: SocketReader } = {
+      fd,
+      readable: true,
+      writable: true,
+      onread,
+    };
+    return new NetSocket(options);
   } catch (error) {
     throw connectFailed(`file descriptor ${fd}`, `it is no open socket: ${errorText(error)}`, error);
   }

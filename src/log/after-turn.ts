@@ -1,0 +1,18 @@
+import type { LogDestination } from "./log.js";
+
+/**
+ * Lines are formatted and written when what is at hand is done: no answer to the runtime waits for its log. They go out
+ * before the event loop turns to what comes next, and at an exit; only a kill -9 in the midst of an event costs its lines.
+ */
+export function afterTurn(to: LogDestination): LogDestination {
+  const lines: string[] = [];
+  const writeAll = () => {
+    for (const line of lines.splice(0)) to.write(line);
+  };
+  process.on("exit", writeAll);
+  return {
+    write(line) {
+      if (lines.push(line) === 1) setImmediate(writeAll);
+    },
+  };
+}

@@ -2,7 +2,7 @@ import { applyOwn } from "./apply-own.js";
 import type { CapturedChanges } from "./cgroup/diff.js";
 import type { Cgroups } from "./cgroups.js";
 import type { ChainCall, RunChain } from "./chain-call.js";
-import { type PluginSettings, pluginSettings } from "./config/merge.js";
+import { createPluginSettings, type PluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { monotonicClock } from "./deadline.js";
 import type { Breakers } from "./legacy/breaker.js";
@@ -10,6 +10,7 @@ import { planBudget } from "./legacy/budget.js";
 import { type PluginPolicy, runChain } from "./legacy/chain.js";
 import { createEnvironment, searchPath } from "./legacy/environment.js";
 import type { InvokeContext, InvokeOutcome } from "./legacy/invoke.js";
+import { createFinder } from "./legacy/lookup.js";
 import type { Observers } from "./legacy/observers.js";
 import type { Spawner } from "./legacy/spawner.js";
 import { chainSummary } from "./log/chain-summary.js";
@@ -46,11 +47,11 @@ export interface ChainRunnerOptions {
 export function createChainRunner(options: ChainRunnerOptions): RunChain {
   const { config, runtime, cgroups, environment, spawner, breakers, observers, log, onRun } = options;
   const { pluginDirs, lookup, types, permissions } = config;
-  const settings = remember((plugin) => pluginSettings(config, plugin));
+  const settings = createPluginSettings(config);
   const environmentFor = remember((plugin) =>
     createEnvironment({ base: environment, pluginDirs, ...settings(plugin).environment }),
   );
-  const path = searchPath(environment.PATH, pluginDirs);
+  const find = createFinder({ pluginDirs, path: searchPath(environment.PATH, pluginDirs), lookup, types });
   const told = new Set<string>();
   const tellOnce = (fields: object, sentence: string) => {
     if (!told.has(sentence)) log.warn(fields, sentence);
@@ -69,7 +70,7 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     const context: InvokeContext = {
       spawner,
       permissions,
-      lookup: { pluginDirs, path, lookup, types },
+      find,
       environmentFor:
         call.trace === undefined
           ? environmentFor
@@ -83,7 +84,7 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     };
     const ended = (run: InvokeOutcome) => {
       const adjusted = changes.findLast(({ plugin }) => plugin === run.plugin)?.fields ?? [];
-      logRun(log, fields, run, adjusted);
+      later(() => logRun(log, fields, run, adjusted));
       if (!refused.has(run.plugin) && breakers.record(run.plugin, run.error !== null, settings(run.plugin).breaker)) {
         log.warn({ plugin: run.plugin, breaker: breakers.stateOf(run.plugin) }, "a plugin's breaker changed");
       }
@@ -148,15 +149,23 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     if (leftOut !== undefined) log.warn({ ...fields, ...leftOut }, "changes that cannot be applied are left out");
     if (outcome.runs.length > 0) {
       const durationMs = monotonicClock() - startedAt;
-      const summary = chainSummary({ ...about, runs: outcome.runs, error, durationMs });
-      log.info({ ...summary, ...traceFields(call.trace) }, "chain ran");
+      const { runs } = outcome;
+      later(() => {
+        const summary = chainSummary({ ...about, runs, error, durationMs });
+        log.info({ ...summary, ...traceFields(call.trace) }, "chain ran");
+      });
     }
     for (const conflict of change.conflicts) {
       log.warn({ ...fields, ...conflict }, "two plugins set one field of the container: the last one wins");
     }
-    options.afterChain();
+    later(options.afterChain);
     return { error, results: outcome.results, change };
   };
+}
+
+/** When the answer is on its way: the runtime does not wait for what is said of a chain. */
+function later(work: () => void): void {
+  setImmediate(work);
 }
 
 /** What a run's result may ask to change; undefined when nothing is to be read from it. */

@@ -1,5 +1,5 @@
 import { type ChainCall, type ChainEnd, noChange, type Occasion, ownOccasion, type RunChain } from "./chain-call.js";
-import { pluginSettings } from "./config/merge.js";
+import { createPluginSettings, type PluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { BridgeError, errorText } from "./errors.js";
 import type { Host } from "./host/host.js";
@@ -37,7 +37,11 @@ export interface BridgeParts {
  * failed or not, and for nothing else.
  */
 export class Lifecycle {
-  constructor(private readonly parts: BridgeParts) {}
+  private readonly settingsOf: (type: string) => PluginSettings;
+
+  constructor(private readonly parts: BridgeParts) {
+    this.settingsOf = createPluginSettings(parts.config);
+  }
 
   /** Creates that are not looked at yet: they are, when their turn comes or something happens to their subject. */
   private readonly unseen = new Map<string, { readonly subject: Subject; readonly circumstances: Circumstances }>();
@@ -137,8 +141,8 @@ export class Lifecycle {
 
   private remember(subject: Subject, circumstances: Circumstances): Remembered {
     const { memory, processes, specs } = this.parts;
-    const process = processes.identify(subject);
-    const remembered = memory.remember(toAttempted(subject, specs), {
+    const { identity: process, parent } = processes.identify(subject) ?? {};
+    const remembered = memory.remember(toAttempted(subject, specs, parent), {
       ...circumstances,
       served: this.serves(subject),
       ...(process === undefined ? {} : { process }),
@@ -219,11 +223,11 @@ export class Lifecycle {
 
   /** Runs the plugins that are configured for this event with a state of their own. @throws BridgeError PLUGIN_FAILED */
   extra(subject: Subject, occasion: Occasion): Promise<void> {
-    const { config, memory, specs, serial } = this.parts;
+    const { memory, specs, serial } = this.parts;
     return serial.run(subject.id, async () => {
       const conf = this.readConf("no plugin runs for this event");
       if (conf instanceof BridgeError) return;
-      const stateOf = (type: string) => pluginSettings(config, type).events[occasion.event];
+      const stateOf = (type: string) => this.settingsOf(type).events[occasion.event];
       const states = new Set(conf.plugins.flatMap(({ type }) => stateOf(type) ?? []));
       if (states.size === 0) return;
       this.seeUnseen(subject.id);
@@ -259,7 +263,7 @@ export class Lifecycle {
   /** The list with those of its plugins that take a state, and whose create runs in a phase where one is given. */
   private takers(list: ConfigList, state: "create" | "update" | "delete", phase?: "create" | "start"): ConfigList {
     const plugins = list.plugins.filter(({ type }) => {
-      const settings = pluginSettings(this.parts.config, type);
+      const settings = this.settingsOf(type);
       return settings.states.includes(state) && (phase === undefined || settings.phase === phase);
     });
     return { ...list, plugins };
@@ -278,14 +282,14 @@ export class Lifecycle {
   }
 }
 
-function toAttempted(subject: Subject, specs: SpecSource): Attempted {
+function toAttempted(subject: Subject, specs: SpecSource, parent?: number): Attempted {
   const { kind, id, sandboxID, pid, pod, container } = subject;
   return {
     kind,
     id,
     sandboxID,
     pid,
-    spec: specs.specOf(subject),
+    spec: specs.specOf(subject, parent),
     pod: `${pod.namespace}/${pod.name}`,
     ...(container === undefined ? {} : { container: container.name }),
   };

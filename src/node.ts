@@ -40,7 +40,11 @@ export function createNode(mode: "external" | "launched", log: Log): Node {
 
   const host = createNodeHost("/proc", createWatcher());
   const running = new RunningPlugins({ host, end: (pid) => process.kill(-pid, "SIGKILL"), log });
-  const onStart = ({ pid, exited }: RunningProcess) => void exited.then(running.began(pid));
+  const onStart = ({ pid, exited }: RunningProcess) => {
+    const ended = running.began(pid);
+    // No answer waits for it: a process that has ended is nobody's to end.
+    void exited.then(() => setImmediate(ended));
+  };
   const spawner = new StartAhead(createSpawner(log, openNative, onStart), log);
   return {
     spawner,

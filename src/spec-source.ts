@@ -8,7 +8,8 @@ import type { Spec } from "./v01/types.js";
 
 /** Where the spec of a request comes from. */
 export interface SpecSource {
-  specOf(subject: Subject): Spec;
+  /** @param parent of the subject's process, where it is known already */
+  specOf(subject: Subject, parent?: number): Spec;
 }
 
 /**
@@ -28,9 +29,9 @@ export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): 
       );
   }
 
-  function findBundle(subject: Subject): BundleSpec | undefined {
+  function findBundle(subject: Subject, parent?: number): BundleSpec | undefined {
     const reasons: string[] = [];
-    for (const answer of host.readBundles(subject)) {
+    for (const answer of host.readBundles(subject, parent)) {
       if (!answer.found) {
         reasons.push(answer.reason);
         continue;
@@ -51,5 +52,5 @@ export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): 
     return undefined;
   }
 
-  return { specOf: (subject) => toSpec(subject, findBundle(subject), rules) };
+  return { specOf: (subject, parent) => toSpec(subject, findBundle(subject, parent), rules) };
 }

@@ -66,6 +66,18 @@ export function pluginSettings(config: Config, type: string): PluginSettings {
   };
 }
 
+/** pluginSettings, made once for each type; the types are those of conf.json, which are few. */
+export function createPluginSettings(config: Config): (type: string) => PluginSettings {
+  const known = new Map<string, PluginSettings>();
+  return (type) => {
+    const settings = known.get(type) ?? pluginSettings(config, type);
+    if (known.size < maxKnownTypes) known.set(type, settings);
+    return settings;
+  };
+}
+
+const maxKnownTypes = 1000;
+
 /** Every state that some plugin may be run for. */
 export function wantedStates(config: Config): readonly StateName[] {
   return [config.states, ...Object.values(config.plugins).map((plugin) => plugin.states ?? [])].flat();

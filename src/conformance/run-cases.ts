@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { planAsyncBudget } from "../legacy/budget.js";
 import { createEnvironment } from "../legacy/environment.js";
 import { type InvokeOutcome, invokePlugin } from "../legacy/invoke.js";
+import { createFinder } from "../legacy/lookup.js";
 import type { Spawner } from "../legacy/spawner.js";
 import type { ConformanceCase } from "./cases.js";
 import { compareTrees, readFileTree } from "./file-tree.js";
@@ -101,7 +102,7 @@ async function runOnce(input: string, { link }: ConformanceCase, options: RunCas
       },
       {
         spawner,
-        lookup: { pluginDirs, path: "", lookup: "plugin-dirs-first", types: "plugin-dirs" },
+        find: createFinder({ pluginDirs, path: "", lookup: "plugin-dirs-first", types: "plugin-dirs" }),
         permissions: "trust",
         environmentFor: () => createEnvironment({ base: environment, pluginDirs, pass: "all", set: {} }),
       },

@@ -5,7 +5,7 @@
 
 /** A string in double quotes, `<` `>` `&` U+2028 U+2029 and control characters escaped. */
 export function formatString(text: string): string {
-  return unsafe.test(text) ? `"${text.replace(unsafeAll, escapeCharacter)}"` : `"${text}"`;
+  return plain.test(text) ? `"${text}"` : `"${text.replace(unsafe, escapeCharacter)}"`;
 }
 
 /** A map of strings as an object, its keys sorted by their UTF-8 bytes. */
@@ -27,8 +27,9 @@ export function formatMap<T>(map: Readonly<Record<string, T>>, formatValue: (val
   return `${text}}`;
 }
 
-const unsafe = /["\\<>&\u2028\u2029\p{Cc}\p{Cs}]/u;
-const unsafeAll = /["\\<>&\u2028\u2029\p{Cc}\p{Cs}]/gu;
+/** ASCII that stands for itself. */
+const plain = /^[ !#-%'-;=?-[\]-~]*$/;
+const unsafe = /["\\<>&\u2028\u2029\p{Cc}\p{Cs}]/gu;
 
 // compat: Go 1.19 knows no \b and \f; U+007F to U+009F are control characters that JSON leaves bare.
 function escapeCharacter(character: string): string {

@@ -1,5 +1,5 @@
 import { byteOf } from "./literals.js";
-import { decodeUtf8 } from "./utf8.js";
+import { asciiText, decodeUtf8 } from "./utf8.js";
 
 /** The offset behind the closing quote of the string whose opening quote is at `open`. It must have been scanned. */
 export function quotedEnd(bytes: Uint8Array, open: number): number {
@@ -17,11 +17,11 @@ export function quotedEnd(bytes: Uint8Array, open: number): number {
  * compat: encoding/json unquote: an invalid byte is one U+FFFD, and so is each `\u` escape of a lone surrogate.
  */
 export function unquote(bytes: Uint8Array, start: number, end: number): string {
-  const firstEscape = bytes.subarray(start, end).indexOf(byteOf.backslash);
-  if (firstEscape === -1) return decodeUtf8(bytes.subarray(start, end));
+  let at = start;
+  while (at < end && isPlain(bytes[at] ?? 0)) at++;
+  if (at === end) return asciiText(bytes, start, end);
   const parts: string[] = [];
   let plainFrom = start;
-  let at = start + firstEscape;
   while (at < end) {
     if (bytes[at] !== byteOf.backslash) {
       at++;
@@ -40,6 +40,11 @@ export function unquote(bytes: Uint8Array, start: number, end: number): string {
   }
   if (plainFrom < end) parts.push(decodeUtf8(bytes.subarray(plainFrom, end)));
   return parts.join("").replace(loneSurrogate, "\ufffd");
+}
+
+/** ASCII, and no escape: as nearly all of it is. */
+function isPlain(byte: number): boolean {
+  return byte < 0x80 && byte !== byteOf.backslash;
 }
 
 // The halves of a pair stand together after the join; with the u flag only a lone one matches.

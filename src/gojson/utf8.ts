@@ -31,6 +31,11 @@ export function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
+/** The text of bytes that are all ASCII; for short ones in a fraction of the time that a decoder takes. */
+export function asciiText(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.prototype.latin1Slice.call(bytes, start, end);
+}
+
 export function encodeUtf8(text: string): Uint8Array {
   return utf8.encode(text);
 }

@@ -24,8 +24,11 @@ export type BundleAnswer =
  */
 export interface Host {
   readonly kind: "node" | "recorded";
-  /** The bundle of a pod or container; the caller still has to check that its cgroupsPath is the event's. */
-  readBundles(query: BundleQuery): readonly BundleAnswer[];
+  /**
+   * The bundle of a pod or container; the caller still has to check that its cgroupsPath is the event's.
+   * @param parent of the process, where it is known already
+   */
+  readBundles(query: BundleQuery, parent?: number): Iterable<BundleAnswer>;
   /** The process that has this pid now, whoever's it is. */
   identify(pid: number): ProcessIdentity;
   /** The same, but only if it is the pod's or container's own. */

@@ -17,7 +17,7 @@ export function createNodeHost(procRoot = "/proc", watcher: ProcessWatcher = cre
   const machine = readMachine(procRoot);
   return {
     kind: "node",
-    readBundles: (query) => readBundles(query, procRoot),
+    readBundles: (query, parent) => readBundles(query, procRoot, parent),
     identify: (pid) => identifyProcess(pid, machine),
     claim: (query) => claimProcess(query, machine),
     liveness: (identity) => livenessOf(identity, machine),
@@ -32,12 +32,13 @@ export function createNodeHost(procRoot = "/proc", watcher: ProcessWatcher = cre
  * is conmon, whose working directory is the container's own bundle. The link is followed in the parent's own mount
  * namespace, so this works from a container that shares the host's pid namespace.
  */
-function readBundles(query: BundleQuery, procRoot: string): readonly BundleAnswer[] {
-  if (query.pid <= 0) return [{ found: false, reason: "the event names no process" }];
-  const parent = parentOf(query.pid, procRoot);
-  if (typeof parent === "string") return [{ found: false, reason: parent }];
+function* readBundles(query: BundleQuery, procRoot: string, known = 0): Generator<BundleAnswer> {
+  if (query.pid <= 0) return yield { found: false, reason: "the event names no process" };
+  const parent = known > 1 ? known : parentOf(query.pid, procRoot);
+  if (typeof parent === "string") return yield { found: false, reason: parent };
   const cwd = `${procRoot}/${parent}/cwd`;
-  return [`${cwd}/../${query.id}/config.json`, `${cwd}/config.json`].map((path) => readBundle(path));
+  yield readBundle(`${cwd}/../${query.id}/config.json`);
+  yield readBundle(`${cwd}/config.json`);
 }
 
 function readBundle(path: string): BundleAnswer {

@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { errorText } from "../errors.js";
-import { identifyProcess, type Machine, type ProcessIdentity } from "./process-identity.js";
+import type { Machine, ProcessIdentity } from "./process-identity.js";
 import { readProcessStat } from "./process-stat.js";
 
 /** Whose process a pid is said to be. */
@@ -12,23 +12,32 @@ export interface ProcessQuery {
   readonly cgroupsPath: string;
 }
 
-/** The identity of a process that is the pod's or container's for sure, or why that cannot be said. */
+/** A process that is the pod's or container's for sure. */
+export interface OwnProcess {
+  readonly identity: ProcessIdentity;
+  readonly parent: number;
+}
+
+/** The process of a pod or container, or why it cannot be said which it is. */
 export type ProcessClaim =
-  | { readonly confirmed: true; readonly identity: ProcessIdentity }
+  | ({ readonly confirmed: true } & OwnProcess)
   | { readonly confirmed: false; readonly reason: string };
 
 /** Checks that a pid is the process of a pod or container, and gives the identity of exactly that process. */
 export function claimProcess(query: ProcessQuery, machine: Machine): ProcessClaim {
   if (query.pid <= 0) return { confirmed: false, reason: "the event names no process" };
-  const before = identifyProcess(query.pid, machine);
-  if (before.startTime === undefined) return { confirmed: false, reason: `there is no process ${query.pid} here` };
-  const reason = whyForeign(query, machine.procRoot);
+  const { procRoot, bootId, pidNamespace } = machine;
+  const before = readProcessStat(query.pid, procRoot);
+  if (typeof before === "string") return { confirmed: false, reason: `there is no process ${query.pid} here` };
+  const reason = whyForeign(query, procRoot);
   if (reason !== undefined) return { confirmed: false, reason };
   // The pid may have changed hands while its cgroup was read.
-  const after = identifyProcess(query.pid, machine);
-  return after.startTime === before.startTime
-    ? { confirmed: true, identity: after }
-    : { confirmed: false, reason: `process ${query.pid} changed while it was looked at` };
+  const after = readProcessStat(query.pid, procRoot);
+  if (typeof after === "string" || after.startTime !== before.startTime) {
+    return { confirmed: false, reason: `process ${query.pid} changed while it was looked at` };
+  }
+  const { startTime, parent } = after;
+  return { confirmed: true, identity: { pid: query.pid, startTime, bootId, pidNamespace }, parent };
 }
 
 /**

@@ -28,7 +28,7 @@ export function createRecordedHost(
     identify,
     claim: ({ pid }) =>
       pid > 0
-        ? { confirmed: true, identity: identify(pid) }
+        ? { confirmed: true, identity: identify(pid), parent: 0 }
         : { confirmed: false, reason: "the event names no process" },
     liveness: ({ pid }) => (pid <= 0 ? "unknown" : ended.has(pid) ? "dead" : "alive"),
     sharesPidNamespace: () => ({ answer: "yes", reason: "a recording's pids are its own" }),

@@ -4,7 +4,7 @@ import type { Result, State } from "../v01/types.js";
 import type { Budget } from "./budget.js";
 import { hasUnknownFormat } from "./executable-format.js";
 import { formatStartError } from "./go-errors.js";
-import { findPlugin, type Lookup, type LookupOptions } from "./lookup.js";
+import type { Lookup } from "./lookup.js";
 import { findPermissionFault } from "./permissions.js";
 import type { Spawner, SpawnOptions, SpawnResult } from "./spawner.js";
 import type { Stage } from "./stage.js";
@@ -59,7 +59,7 @@ export interface InvokeOutcome {
 /** How plugins are run here. */
 export interface InvokeContext {
   readonly spawner: Spawner;
-  readonly lookup: LookupOptions;
+  readonly find: (type: string) => Lookup;
   /** `trust`: do not look at who can write a plugin. */
   readonly permissions: "strict" | "trust";
   readonly environmentFor: (plugin: string) => Readonly<Record<string, string>>;
@@ -95,7 +95,7 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
   const { plugin, budget, policy, stage } = invocation;
   const refusal = context.refusal?.(plugin) ?? null;
   if (refusal !== null) return notRun(invocation, { outcome: "skipped", error: refusal });
-  const found = findPlugin(plugin, context.lookup);
+  const found = context.find(plugin);
   if (!found.ok) {
     return notRun(invocation, { outcome: found.reason, error: found.error, hint: found.hint });
   }

@@ -1,6 +1,7 @@
 import { type Stats, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 
+import { type Clock, monotonicClock } from "../deadline.js";
 import { quoteText } from "../gojson/quote.js";
 import { errorCode, formatStartError } from "./go-errors.js";
 
@@ -49,6 +50,33 @@ export function findPlugin(type: string, options: LookupOptions): Lookup {
   if (first !== undefined) return { ok: true, path: first.path, shadowed: differingPaths(first, others) };
   const where = options.types === "any" ? "$PATH" : options.pluginDirs.join(":");
   return { ...notFound(`exec: ${quoteText(type)}: executable file not found in ${where}`), hint };
+}
+
+/** So long it is not looked at anew what a plugin's name hides, in milliseconds: it is but a warning. */
+const shadowsForMs = 10_000;
+
+/** findPlugin for one event after the other: where nothing has changed, one stat for each directory up to the plugin's. */
+export function createFinder(options: LookupOptions, clock: Clock = monotonicClock): (type: string) => Lookup {
+  const order = searchOrder(options);
+  const known = new Map<string, { readonly lookup: Lookup & { readonly ok: true }; readonly until: number }>();
+  return (type) => {
+    const before = known.get(type);
+    if (before !== undefined && clock() < before.until && firstOnPath(type, order) === before.lookup.path) {
+      return before.lookup;
+    }
+    const lookup = findPlugin(type, options);
+    if (!lookup.ok || type.includes("/")) known.delete(type);
+    else known.set(type, { lookup, until: clock() + shadowsForMs });
+    return lookup;
+  };
+}
+
+function firstOnPath(type: string, directories: readonly string[]): string | undefined {
+  for (const directory of directories) {
+    const path = join(directory, type);
+    if (statExecutable(path).executable) return path;
+  }
+  return undefined;
 }
 
 /** compat: os/exec takes a name with a slash as a path, relative to the working directory, and never looks at PATH. */

@@ -1,6 +1,6 @@
+import type { Answer } from "../host/answer.js";
 import type { Host } from "../host/host.js";
-import type { ProcessIdentity } from "../host/process-identity.js";
-import type { ProcessQuery } from "../host/process-owner.js";
+import type { OwnProcess, ProcessQuery } from "../host/process-owner.js";
 import type { Log } from "../logger.js";
 import type { Remembered } from "./memory.js";
 
@@ -23,14 +23,16 @@ export interface ProcessesOptions {
 export class Processes {
   private readonly watched = new Map<string, () => void>();
   private readonly told = new Set<string>();
+  /** The runtime's process that was found to be in our pid namespace. */
+  private sharing: number | undefined;
 
   constructor(private readonly options: ProcessesOptions) {}
 
   /** The process of a pod or container, to be remembered with its create; undefined when it cannot be told for sure. */
-  identify(query: ProcessQuery): ProcessIdentity | undefined {
+  identify(query: ProcessQuery): OwnProcess | undefined {
     if (query.pid <= 0) return undefined;
-    const { host, peer } = this.options;
-    const { answer, reason } = host.sharesPidNamespace(peer(), query.pid);
+    const { host } = this.options;
+    const { answer, reason } = this.sharesPidNamespace(query.pid);
     if (answer !== "yes") {
       this.tellOnce(
         { reason },
@@ -39,7 +41,7 @@ export class Processes {
       return undefined;
     }
     const claim = host.claim(query);
-    if (claim.confirmed) return claim.identity;
+    if (claim.confirmed) return claim;
     const { id, pid } = query;
     this.tellOnce({ id, pid, reason: claim.reason }, "a process cannot be told to be its pod's, so it is not watched");
     return undefined;
@@ -69,6 +71,16 @@ export class Processes {
 
   close(): void {
     for (const id of [...this.watched.keys()]) this.unwatch(id);
+  }
+
+  /** A process stays in its pid namespace, so of a runtime that is known it is asked once. */
+  private sharesPidNamespace(named: number): Answer {
+    const { host, peer } = this.options;
+    const runtime = peer();
+    if (runtime !== undefined && runtime === this.sharing) return { answer: "yes", reason: "" };
+    const answer = host.sharesPidNamespace(runtime, named);
+    if (answer.answer === "yes") this.sharing = runtime;
+    return answer;
   }
 
   /** How many are watched. */

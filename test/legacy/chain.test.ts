@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-
 import { planBudget } from "../../src/legacy/budget.js";
 import { type ChainOptions, type PluginPolicy, runChain } from "../../src/legacy/chain.js";
 import type { InvokeOutcome } from "../../src/legacy/invoke.js";
+import { createFinder } from "../../src/legacy/lookup.js";
 import { parseConfigList } from "../../src/v01/config-list.js";
 import type { Request } from "../../src/v01/types.js";
 import { createDirectory, installNoop } from "./plugin-directory.js";
@@ -50,7 +50,12 @@ describe.each(spawners)("runChain by the $name spawner", ({ create }) => {
           policyFor: (plugin) => ({ ...strictPolicy, ...changes.policies?.[plugin] }),
           context: {
             spawner,
-            lookup: { pluginDirs: [directory], path: "/usr/bin:/bin", lookup: "plugin-dirs-first", types: "any" },
+            find: createFinder({
+              pluginDirs: [directory],
+              path: "/usr/bin:/bin",
+              lookup: "plugin-dirs-first",
+              types: "any",
+            }),
             permissions: "strict",
             environmentFor: () => ({ PATH: "/usr/bin:/bin" }),
           },

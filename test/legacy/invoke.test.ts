@@ -1,10 +1,10 @@
 import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-
 import { planBudget, planPluginBudget } from "../../src/legacy/budget.js";
 import { createEnvironment } from "../../src/legacy/environment.js";
 import { type InvokeContext, type InvokePolicy, invokePlugin } from "../../src/legacy/invoke.js";
+import { createFinder } from "../../src/legacy/lookup.js";
 import { readCases } from "../v01/recordings.js";
 import { createDirectory, installFile, installNoop } from "./plugin-directory.js";
 import { spawnerForFile, spawners } from "./spawners.js";
@@ -40,7 +40,7 @@ describe.each(spawners)("invokePlugin by the $name spawner", ({ create }) => {
       },
       {
         spawner,
-        lookup: { pluginDirs: [directory], path, lookup: "plugin-dirs-first", types: "any" },
+        find: createFinder({ pluginDirs: [directory], path, lookup: "plugin-dirs-first", types: "any" }),
         permissions: "strict",
         environmentFor: () =>
           createEnvironment({ base: { PATH: path }, pluginDirs: [directory], pass: "all", set: {} }),

@@ -23,8 +23,9 @@ describe("the bridge stays connected", () => {
     });
     // The pod is not in the new runtime's list: it is gone, and has had its delete.
     await until(() => runLines(program).length === 3);
-    const states = runLines(program).map(({ state, pod }) => `${state} ${pod}`);
-    expect(states.toSorted()).toEqual(["create default/pod-1", "create default/pod-2", "delete default/pod-1"]);
+    const states = () => runLines(program).map(({ state, pod }) => `${state} ${pod}`);
+    const all = ["create default/pod-1", "create default/pod-2", "delete default/pod-1"];
+    await expect.poll(() => states().toSorted()).toEqual(all);
     expect(program.child.exitCode).toBeNull();
   });
 
@@ -46,8 +47,9 @@ describe("the bridge stays connected", () => {
     await until(() => runLines(program).some(({ state }) => state === "delete"));
     node.install("plugin", "answer");
     expect(await again.call("RunPodSandbox", { pod: nthPod(2) })).toMatchObject({ response: {} });
-    const states = runLines(program).map(({ state, pod }) => `${state} ${pod}`);
-    expect(states.toSorted()).toEqual(["create default/pod-1", "create default/pod-2", "delete default/pod-1"]);
+    const states = () => runLines(program).map(({ state, pod }) => `${state} ${pod}`);
+    const all = ["create default/pod-1", "create default/pod-2", "delete default/pod-1"];
+    await expect.poll(() => states().toSorted()).toEqual(all);
     const pid = program.child.pid ?? 0;
     expect(zombiesOf(pid)).toEqual([]);
     expect(children(pid)).toEqual([]);

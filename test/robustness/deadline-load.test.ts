@@ -61,8 +61,8 @@ describe("on a machine whose processors are all in use", () => {
       expect(answer, name).toMatchObject({ dropped: false, response: { update: [] } });
       expect(answer.durationMs).toBeLessThan(callMs);
     }
-    const failed = runLines(program).filter(({ outcome }) => outcome === "timed-out");
-    expect(failed.map(({ state }) => state)).toEqual(["delete", "delete"]);
+    const failed = () => runLines(program).filter(({ outcome }) => outcome === "timed-out");
+    await expect.poll(() => failed().map(({ state }) => state)).toEqual(["delete", "delete"]);
     expect(await until(() => markedProcesses(node.mark).length === 0)).toBe(true);
   });
 });

@@ -22,6 +22,7 @@ describe("what a plugin leaves behind after a normal end", () => {
     const [child, ...others] = markedProcesses(node.mark);
     expect(child).toBeGreaterThan(0);
     expect(others).toEqual([]);
+    await expect.poll(() => runLines(program).length).toBe(1);
     const reported = logLines(program).flatMap(({ survivors }) => survivors ?? []);
     // A normal end is not worth looking for those who left the group; this one may be on its way out of it.
     if (step === "daemon 30") expect([[], [child]]).toContainEqual(reported);
@@ -66,7 +67,7 @@ describe("what a plugin leaves behind after a normal end", () => {
     const { plugin, program } = await node.connect();
     await plugin.call("RunPodSandbox", { pod: nthPod(1) });
     await program.stderrMatches(/"line":"later"/);
-    expect(runLines(program)).toMatchObject([{ outcome: "ok" }]);
+    await expect.poll(() => runLines(program)).toMatchObject([{ outcome: "ok" }]);
     expect(markedProcesses(node.mark).length).toBeGreaterThan(0);
   });
 });

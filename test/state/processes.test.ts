@@ -34,12 +34,14 @@ describe("the processes of pods", () => {
   }
 
   /** Hosts whose cgroup is the root name nobody by it. */
-  const claimAll: Partial<Host> = { claim: ({ pid }) => ({ confirmed: true, identity: host.identify(pid) }) };
+  const claimAll: Partial<Host> = {
+    claim: ({ pid }) => ({ confirmed: true, identity: host.identify(pid), parent: 0 }),
+  };
 
   it("are told of when they end, once", async () => {
     const { child, pid, cgroupsPath } = pause();
     const own = processes(claimAll);
-    const process = own.identify({ id: "pod", pid, cgroupsPath });
+    const process = own.identify({ id: "pod", pid, cgroupsPath })?.identity;
     expect(process).toMatchObject({ pid });
     own.watch(sandbox("pod", { pid, ...(process === undefined ? {} : { process }) }));
     expect(own.size).toBe(1);

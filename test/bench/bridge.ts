@@ -2,9 +2,12 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { Containers } from "./containers.js";
+import { noAdapter } from "./go-adapter.js";
 import { formatGoals, type Goal, type Skipped } from "./goals.js";
 import { measureEvents, measurePython, medianMs, names } from "./latency.js";
+import type { Samples } from "./measure.js";
 import { measureMemory } from "./memory.js";
+import { measurePeerMemory } from "./peer.js";
 import { fixture, installProgram } from "./place.js";
 import { writePlot } from "./plot.js";
 import { formatTable, type Report, toRows, writeJson, writeTable } from "./report.js";
@@ -49,6 +52,16 @@ if (values.out !== "") {
   writeTable(join(values.out, "benchmark.md"), formatGoals(goals, skipped), reports, artefact);
 }
 
+/** A goal in times the peer's median, or that there is no peer; being faster than it is the goal. */
+function overPeer(what: string, samples: readonly Samples[], name: string, peer: string): void {
+  const [ours, its] = [medianMs(samples, name), medianMs(samples, peer)];
+  if (Number.isNaN(its)) skipped.push({ what: `${what}, over the Go adapter`, reason: noAdapter });
+  else {
+    const note = `the Go adapter: ${its.toFixed(2)} ms; ours: ${ours.toFixed(2)} ms`;
+    goals.push({ what: `${what}, over the Go adapter`, value: ours / its, unit: "x", below: 1, note });
+  }
+}
+
 function report(title: string, samples: Parameters<typeof toRows>[0], floor: string): void {
   const made = { title, artefact, rows: toRows(samples, floor) };
   reports.push(made);
@@ -73,9 +86,17 @@ async function events(): Promise<void> {
     note: `${overNode.toFixed(2)}x a round trip between two Node processes`,
   });
   if (hasC) {
-    times("one tiny plugin, over posix_spawn", ms(names.one) / ms(names.spawn), 1.8, "the Go adapter: 2.4x");
-    times("three tiny plugins, over posix_spawn", ms(names.three) / ms(names.spawn), 4.8, "the Go adapter: 5.4x");
+    // Without an adapter in this run: what it was on another machine.
+    const go = (name: string, elsewhere: string) => {
+      const here = ms(name) / ms(names.spawn);
+      return `the Go adapter: ${Number.isNaN(here) ? elsewhere : `${here.toFixed(2)}x`}`;
+    };
+    times("one tiny plugin, over posix_spawn", ms(names.one) / ms(names.spawn), 1.8, go(names.goOne, "2.4x"));
+    times("three tiny plugins, over posix_spawn", ms(names.three) / ms(names.spawn), 4.8, go(names.goThree, "5.4x"));
   } else skipped.push({ what: "plugins over posix_spawn", reason: "no C compiler" });
+  overPeer("event without plugins", samples, names.none, names.goNone);
+  overPeer("one tiny plugin", samples, names.one, names.goOne);
+  overPeer("three tiny plugins", samples, names.three, names.goThree);
   goals.push({
     what: "`async` plugin, added to the event",
     value: ms(names.async) - ms(names.none),
@@ -97,9 +118,12 @@ async function python(): Promise<void> {
   const samples = await measurePython(place, containers, Math.ceil(rounds / 8));
   const what = "Python plugin started ahead, over its cold posix_spawn";
   if (samples === undefined) skipped.push({ what, reason: "no Python" });
-  else if (samples.length < 2) skipped.push({ what, reason: "no C compiler" });
   else {
-    report("Python plugin", samples, names.python);
+    const hasC = samples.some(({ name }) => name === names.python);
+    report("Python plugin", samples, hasC ? names.python : names.cold);
+    overPeer("Python plugin", samples, names.cold, names.goPython);
+    overPeer("Python plugin started ahead", samples, names.ahead, names.goPython);
+    if (!hasC) return void skipped.push({ what, reason: "no C compiler" });
     const value = medianMs(samples, names.ahead) / medianMs(samples, names.python);
     goals.push({ what, value, unit: "x", below: 0.4, note: "" });
   }
@@ -108,7 +132,9 @@ async function python(): Promise<void> {
 async function start(): Promise<void> {
   const samples = await measureStart(place, Math.max(5, Math.ceil(rounds / 40)));
   report("Start", samples, startNames.node);
-  const note = `node alone: ${medianMs(samples, startNames.node).toFixed(0)} ms`;
+  const go = medianMs(samples, startNames.go);
+  const peer = Number.isNaN(go) ? "" : `; the Go adapter: ${go.toFixed(0)} ms`;
+  const note = `node alone: ${medianMs(samples, startNames.node).toFixed(0)} ms${peer}`;
   goals.push({
     what: "registered after exec",
     value: medianMs(samples, startNames.bridge),
@@ -129,7 +155,9 @@ async function synchronize(): Promise<void> {
 async function memory(): Promise<void> {
   const count = Number(values.events);
   const { rssMb, heapGrowthMb, rssGrowthMb, idleMb } = await measureMemory(place, containers, count);
-  const note = `resident; ${idleMb.toFixed(1)} MB before the first`;
+  const go = await measurePeerMemory(place, containers, count);
+  const peer = go && `; the Go adapter: ${go.rssMb.toFixed(1)} MB, ${go.idleMb.toFixed(1)} MB before`;
+  const note = `resident; ${idleMb.toFixed(1)} MB before the first${peer ?? ""}`;
   goals.push({ what: `memory after ${count} events`, value: rssMb, unit: "MB", below: 75, note });
   const growth = `heap in use after collection; resident ${rssGrowthMb >= 0 ? "+" : ""}${rssGrowthMb.toFixed(1)} MB`;
   goals.push({ what: `growth over ${count} more`, value: heapGrowthMb, unit: "MB", below: 1, note: growth });

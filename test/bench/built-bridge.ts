@@ -107,8 +107,7 @@ export class BuiltBridge {
 
   /** Resident memory in bytes, as the kernel counts it. */
   rss(): number {
-    const [, kilobytes = "0"] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.child.pid}/status`, "utf8")) ?? [];
-    return Number(kilobytes) * 1024;
+    return residentBytes(this.child);
   }
 
   /** What it says of itself; needs a probe. */
@@ -124,6 +123,11 @@ export class BuiltBridge {
     await endProgram(this.child);
     await this.runtime.close();
   }
+}
+
+export function residentBytes({ pid }: ChildProcess): number {
+  const [, kilobytes = "0"] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return Number(kilobytes) * 1024;
 }
 
 export async function readProbe({ probeFile }: BridgeProcess, child: ChildProcess): Promise<Probed> {

@@ -1,6 +1,6 @@
 import type { EventName } from "../../src/nri/events.js";
+import type { RuntimePlugin } from "../../src/nri/runtime-plugin.js";
 import type { ContainerEvent } from "../../src/nri/types.js";
-import type { BuiltBridge } from "./built-bridge.js";
 import type { Containers } from "./containers.js";
 import type { Candidate } from "./measure.js";
 
@@ -14,7 +14,8 @@ export class ContainerLife implements Candidate {
 
   constructor(
     readonly name: string,
-    private readonly bridge: BuiltBridge,
+    /** What is registered with the runtime that we are. */
+    private readonly bridge: { readonly plugin: RuntimePlugin },
     private readonly containers: Containers,
     private readonly options: { readonly first?: EventName; readonly settle?: () => Promise<void> } = {},
   ) {}

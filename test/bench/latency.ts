@@ -7,6 +7,7 @@ import { ContainerLife } from "./container-life.js";
 import type { Containers } from "./containers.js";
 import { createFloor, createRawFloor, type Floor } from "./floor.js";
 import { type Candidate, interleave, percentile, type Samples } from "./measure.js";
+import { openPeer } from "./peer.js";
 import { type Place, sources } from "./place.js";
 import { createNodeRawFloor } from "./raw-node.js";
 
@@ -28,6 +29,11 @@ export const names = {
   captured: "create, one tiny plugin in a captured view",
   python: "posix_spawn of the Python plugin from C",
   ahead: "event, one Python plugin started ahead",
+  cold: "event, one Python plugin",
+  goNone: "the Go adapter: event, no plugin",
+  goOne: "the Go adapter: event, one tiny plugin",
+  goThree: "the Go adapter: event, three tiny plugins",
+  goPython: "the Go adapter: event, one Python plugin",
 } as const;
 
 const tiny3 = ["tiny", "tiny", "tiny"] as const;
@@ -68,6 +74,12 @@ export async function measureEvents(place: Place, containers: Containers, option
     await open(names.one, ["tiny"]),
     await open(names.three, tiny3),
   ];
+  const peer = await openPeer(place, containers, {
+    [names.goNone]: [],
+    [names.goOne]: ["tiny"],
+    [names.goThree]: tiny3,
+  });
+  candidates.push(...peer.candidates);
   const probed = probes ? await open(names.heap60, ["tiny"], {}, 0) : undefined;
   const probedBridge = bridges.at(-1);
   if (probed !== undefined) candidates.push(probed, await open(names.heap450, ["tiny"], {}, 450));
@@ -81,7 +93,7 @@ export async function measureEvents(place: Place, containers: Containers, option
     samples.push(...(await interleave(creates, { rounds: Math.ceil(rounds / 8), warmUp: 5, pauseMs: 2 })));
   }
   const blockedMs = probed && probedBridge && (await measureBlocked(probed, probedBridge));
-  await Promise.all(bridges.map((bridge) => bridge.close()));
+  await Promise.all([...bridges, peer].map((one) => one.close()));
   for (const floor of floors) floor.close();
   return { samples, ...(blockedMs === undefined ? {} : { blockedMs }) };
 }
@@ -126,10 +138,13 @@ export async function measurePython(
   const bridge = await BuiltBridge.start(place, { name: "python", plugins: ["snake"], config });
   // The next process comes to its read meanwhile.
   const ahead = new ContainerLife(names.ahead, bridge, containers, { settle: () => sleep(60) });
-  const candidates = [...(floor === undefined ? [] : [floor]), ahead];
+  const plain = await BuiltBridge.start(place, { name: "python-cold", plugins: ["snake"] });
+  const cold = new ContainerLife(names.cold, plain, containers);
+  const peer = await openPeer(place, containers, { [names.goPython]: ["snake"] });
+  const candidates = [...(floor === undefined ? [] : [floor]), ahead, cold, ...peer.candidates];
   const samples = await interleave(candidates, { rounds, warmUp: 5, pauseMs: 2 });
   floor?.close();
-  await bridge.close();
+  await Promise.all([bridge, plain, peer].map((one) => one.close()));
   return samples;
 }
 

@@ -1,16 +1,18 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { RuntimeLink } from "../../src/nri/runtime-link.js";
 import { listenTrunks } from "../../src/transport/listen.js";
 import { BridgeProcess, endProgram } from "./built-bridge.js";
+import { findGoAdapter, startBareAdapter } from "./go-adapter.js";
 import { type Candidate, interleave, type Samples } from "./measure.js";
 import type { Place } from "./place.js";
 
 export const startNames = {
   node: "node with an empty script",
   bridge: "from exec to RegisterPlugin",
+  go: "the Go adapter: from exec to RegisterPlugin",
 } as const;
 
 /** How long the built program takes until it has registered, beside what Node takes for nothing. */
@@ -28,14 +30,14 @@ export async function measureStart(place: Place, rounds: number): Promise<Sample
     },
   };
   let end = async () => {};
-  const bridge: Candidate = {
-    name: startNames.bridge,
+  const registering = (name: string, start: () => ChildProcess): Candidate => ({
+    name,
     async run() {
       const began = performance.now();
       const connected = new Promise<RuntimeLink>((resolve) => {
         onLink = resolve;
       });
-      const child = files.start();
+      const child = start();
       const link = await connected;
       await link.registered(10_000);
       const took = (performance.now() - began) * 1000;
@@ -49,8 +51,14 @@ export async function measureStart(place: Place, rounds: number): Promise<Sample
       await end();
       await sleep(50);
     },
-  };
-  const samples = await interleave([node, bridge], { rounds, warmUp: 1, pauseMs: 20 });
+  });
+  const adapter = findGoAdapter();
+  const candidates = [
+    node,
+    registering(startNames.bridge, () => files.start()),
+    ...(adapter === undefined ? [] : [registering(startNames.go, () => startBareAdapter(adapter, files.socketPath))]),
+  ];
+  const samples = await interleave(candidates, { rounds, warmUp: 1, pauseMs: 20 });
   await listener.close();
   return samples;
 }

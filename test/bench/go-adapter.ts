@@ -1,0 +1,88 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+import { Deadline } from "../../src/deadline.js";
+import { createRuntime, type Runtime } from "../../src/nri/runtime.js";
+import type { RuntimePlugin } from "../../src/nri/runtime-plugin.js";
+import { endProgram, residentBytes } from "./built-bridge.js";
+import type { Place } from "./place.js";
+
+/** Why the peer is not measured, in words. */
+export const noAdapter = "NRI_BENCH_GO_ADAPTER names no v010-adapter, or no root";
+
+/** containerd's own adapter, where the environment names one that somebody has built, and root can give it its paths. */
+export function findGoAdapter(): string | undefined {
+  const { NRI_BENCH_GO_ADAPTER: named } = process.env;
+  return named && process.geteuid?.() === 0 ? resolve(named) : undefined;
+}
+
+/**
+ * The v0.1 client that is in the adapter knows one conf.json and one plugin directory, whose paths cannot be set. Here they
+ * are links in a mount namespace of its own, over which /etc and /opt are laid; the shell becomes the adapter.
+ */
+const withItsPaths = `
+set -e
+mount -t tmpfs nri-bench "$1"
+for name in etc opt; do
+  mkdir -p "$1/$name" "$1/work-$name"
+  mount -t overlay overlay -o "lowerdir=/$name,upperdir=$1/$name,workdir=$1/work-$name" "/$name"
+done
+rm -rf /etc/nri /opt/nri
+mkdir -p /etc/nri /opt/nri
+ln -s "$2" /etc/nri/conf.json
+ln -s "$3" /opt/nri/bin
+shift 3
+exec "$@"
+`;
+
+/** Starts the adapter as containerd's documentation does; it registers before it looks for conf.json or a plugin. */
+export function startBareAdapter(adapter: string, socketPath: string): ChildProcess {
+  return spawn(adapter, adapterFlags(socketPath), { stdio: "ignore", env: { PATH: "/usr/bin:/bin" } });
+}
+
+/** The Go adapter, registered with the runtime that we are, with these plugins in its conf.json. */
+export class GoAdapter {
+  private constructor(
+    readonly plugin: RuntimePlugin,
+    private readonly child: ChildProcess,
+    private readonly runtime: Runtime,
+  ) {}
+
+  static async start(adapter: string, place: Place, name: string, plugins: readonly string[]): Promise<GoAdapter> {
+    const home = join(place.directory, name);
+    mkdirSync(join(home, "layers"), { recursive: true });
+    const confFile = join(home, "conf.json");
+    const entries = plugins.map((type) => ({ type, conf: { level: "info" } }));
+    writeFileSync(confFile, JSON.stringify({ version: "0.1", plugins: entries }));
+    const socketPath = join(home, "nri.sock");
+    const runtime = await createRuntime({ socketPath, name: "containerd", version: "1.7.24" });
+    const paths = [join(home, "layers"), confFile, place.binDir];
+    const command = ["sh", "-c", withItsPaths, "sh", ...paths, adapter, ...adapterFlags(socketPath)];
+    const child = spawn("unshare", ["--mount", "--propagation", "private", ...command], {
+      stdio: ["ignore", "ignore", openSync(join(home, "log"), "a")],
+      env: { PATH: "/usr/bin:/bin" },
+    });
+    try {
+      return new GoAdapter(await runtime.accept(Deadline.after(30_000)), child, runtime);
+    } catch (error) {
+      child.kill("SIGKILL");
+      await runtime.close();
+      throw new Error(`${name}: ${error}\n${readFileSync(join(home, "log"), "utf8")}`);
+    }
+  }
+
+  /** Resident memory in bytes, as the kernel counts it. */
+  rss(): number {
+    return residentBytes(this.child);
+  }
+
+  async close(): Promise<void> {
+    await endProgram(this.child);
+    await this.runtime.close();
+  }
+}
+
+function adapterFlags(socketPath: string): string[] {
+  return ["-idx", "10", "-socket", socketPath];
+}

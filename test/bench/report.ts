@@ -72,14 +72,22 @@ export function writeJson(path: string, results: object): void {
   writeFileSync(path, `${JSON.stringify({ machine: describeMachine(), ...results }, null, 2)}\n`);
 }
 
-const [begin, end] = ["<!-- measured: begin -->", "<!-- measured: end -->"];
-
 /** Puts the tables between the marks of a Markdown file; the words around them are written by hand. */
 export function writeTable(path: string, goals: string, reports: readonly Report[], artefact: string): void {
-  const { cpu, cpus: count, memoryMb, kernel, node, load } = describeMachine();
-  const machine = `${cpu}, ${count} CPUs, ${memoryMb} MB, Linux ${kernel}, Node ${node}, load ${load}; ${artefact}.`;
   const tables = reports.map((report) => `\`\`\`\n${formatTable(report)}\n\`\`\``).join("\n\n");
+  writeMeasured(path, "measured", `${formatMachine()}; ${artefact}.\n\n${goals}\n\n${tables}`);
+}
+
+/** The machine in a line. */
+export function formatMachine(): string {
+  const { cpu, cpus: count, memoryMb, kernel, node, load } = describeMachine();
+  return `${cpu}, ${count} CPUs, ${memoryMb} MB, Linux ${kernel}, Node ${node}, load ${load}`;
+}
+
+/** Puts a text between the marks of a name. */
+export function writeMeasured(path: string, name: string, content: string): void {
+  const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
   const text = readFileSync(path, "utf8");
   const [before = "", after = ""] = [text.split(begin)[0], text.split(end)[1]];
-  writeFileSync(path, `${before}${begin}\n\n${machine}\n\n${goals}\n\n${tables}\n\n${end}${after}`);
+  writeFileSync(path, `${before}${begin}\n\n${content}\n\n${end}${after}`);
 }

@@ -2,6 +2,7 @@ import { BuiltBridge } from "./built-bridge.js";
 import { ContainerLife } from "./container-life.js";
 import { Containers } from "./containers.js";
 import { fixture, installProgram } from "./place.js";
+
 const place = installProgram();
 const containers = await Containers.open(fixture, place.directory);
 const n = Number(process.env.PLUGINS ?? 0);
@@ -9,7 +10,11 @@ const bridge = await BuiltBridge.start(place, { name: "one", plugins: new Array<
 const life = new ContainerLife("one", bridge, containers);
 const t: number[][] = [[], []];
 for (let i = 0; i < Number(process.env.LIVES ?? 1000); i++) {
-  for (const k of [0, 1]) { const us = await life.run(); if (i > 200) t[k]?.push(us); await life.settle(); }
+  for (const k of [0, 1]) {
+    const us = await life.run();
+    if (i > 200) t[k]?.push(us);
+    await life.settle();
+  }
 }
 const med = (a: number[] | undefined) => [...(a ?? [])].sort((x, y) => x - y)[Math.floor((a?.length ?? 0) / 2)];
 console.log("start p50", med(t[0]), "stop p50", med(t[1]));

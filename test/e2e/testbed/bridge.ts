@@ -121,7 +121,7 @@ function runArguments(daemon: Daemon, options: BridgeOptions): string[] {
 }
 
 /** containerd lists its plugins in the log once each of them can get events. */
-function isRegistered(log: string, plugin: string): boolean {
+export function isRegistered(log: string, plugin: string): boolean {
   return log.split("\n").some((line) => /#\d+: /.test(line) && line.includes(plugin));
 }
 

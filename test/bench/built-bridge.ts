@@ -4,9 +4,7 @@ import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { Deadline } from "../../src/deadline.js";
-import { createRuntime, type Runtime } from "../../src/nri/runtime.js";
-import type { RuntimePlugin } from "../../src/nri/runtime-plugin.js";
+import { acceptPlugin, type RuntimeEnd } from "./accept.js";
 import type { Place } from "./place.js";
 
 export interface BridgeSettings {
@@ -86,21 +84,22 @@ export class BridgeProcess {
 /** A bridge that is registered with the runtime that we are. */
 export class BuiltBridge {
   private constructor(
-    readonly plugin: RuntimePlugin,
+    readonly end: RuntimeEnd,
     private readonly files: BridgeProcess,
     private readonly child: ChildProcess,
-    private readonly runtime: Runtime,
   ) {}
 
   static async start(place: Place, settings: BridgeSettings): Promise<BuiltBridge> {
     const files = new BridgeProcess(place, settings);
-    const runtime = await createRuntime({ socketPath: files.socketPath, name: "containerd", version: "1.7.24" });
-    const child = files.start();
+    let child: ChildProcess | undefined;
     try {
-      const plugin = await runtime.accept(Deadline.after(30_000));
-      return new BuiltBridge(plugin, files, child, runtime);
+      const accepted = await acceptPlugin(files.socketPath, place.driver, () => {
+        child = files.start();
+        return child;
+      });
+      return new BuiltBridge(accepted.end, files, accepted.child);
     } catch (error) {
-      child.kill("SIGKILL");
+      child?.kill("SIGKILL");
       throw new Error(`${settings.name}: ${error}\n${files.log()}`);
     }
   }
@@ -121,7 +120,7 @@ export class BuiltBridge {
 
   async close(): Promise<void> {
     await endProgram(this.child);
-    await this.runtime.close();
+    await this.end.close();
   }
 }
 

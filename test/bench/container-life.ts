@@ -1,6 +1,6 @@
 import type { EventName } from "../../src/nri/events.js";
-import type { RuntimePlugin } from "../../src/nri/runtime-plugin.js";
 import type { ContainerEvent } from "../../src/nri/types.js";
+import type { RuntimeEnd } from "./accept.js";
 import type { Containers } from "./containers.js";
 import type { Candidate } from "./measure.js";
 
@@ -15,7 +15,7 @@ export class ContainerLife implements Candidate {
   constructor(
     readonly name: string,
     /** What is registered with the runtime that we are. */
-    private readonly bridge: { readonly plugin: RuntimePlugin },
+    private readonly bridge: { readonly end: Pick<RuntimeEnd, "call"> },
     private readonly containers: Containers,
     private readonly options: { readonly first?: EventName; readonly settle?: () => Promise<void> } = {},
   ) {}
@@ -48,7 +48,7 @@ export class ContainerLife implements Candidate {
 
   private async send(name: EventName, event: ContainerEvent): Promise<number> {
     const unstarted = name === "CreateContainer" ? { ...event, container: { ...event.container, pid: 0 } } : event;
-    const { error, durationMs } = await this.bridge.plugin.call(name, unstarted);
+    const { error, durationMs } = await this.bridge.end.call(name, unstarted);
     if (error !== undefined) throw new Error(`${this.name}: ${name}: ${error.code}: ${error.message}`);
     return durationMs * 1000;
   }

@@ -2,9 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-import { Deadline } from "../../src/deadline.js";
-import { createRuntime, type Runtime } from "../../src/nri/runtime.js";
-import type { RuntimePlugin } from "../../src/nri/runtime-plugin.js";
+import { acceptPlugin, type RuntimeEnd } from "./accept.js";
 import { endProgram, residentBytes } from "./built-bridge.js";
 import type { Place } from "./place.js";
 
@@ -44,9 +42,8 @@ export function startBareAdapter(adapter: string, socketPath: string): ChildProc
 /** The Go adapter, registered with the runtime that we are, with these plugins in its conf.json. */
 export class GoAdapter {
   private constructor(
-    readonly plugin: RuntimePlugin,
+    readonly end: RuntimeEnd,
     private readonly child: ChildProcess,
-    private readonly runtime: Runtime,
   ) {}
 
   static async start(adapter: string, place: Place, name: string, plugins: readonly string[]): Promise<GoAdapter> {
@@ -56,18 +53,20 @@ export class GoAdapter {
     const entries = plugins.map((type) => ({ type, conf: { level: "info" } }));
     writeFileSync(confFile, JSON.stringify({ version: "0.1", plugins: entries }));
     const socketPath = join(home, "nri.sock");
-    const runtime = await createRuntime({ socketPath, name: "containerd", version: "1.7.24" });
     const paths = [join(home, "layers"), confFile, place.binDir];
     const command = ["sh", "-c", withItsPaths, "sh", ...paths, adapter, ...adapterFlags(socketPath)];
-    const child = spawn("unshare", ["--mount", "--propagation", "private", ...command], {
-      stdio: ["ignore", "ignore", openSync(join(home, "log"), "a")],
-      env: { PATH: "/usr/bin:/bin" },
-    });
+    let child: ChildProcess | undefined;
     try {
-      return new GoAdapter(await runtime.accept(Deadline.after(30_000)), child, runtime);
+      const accepted = await acceptPlugin(socketPath, place.driver, () => {
+        child = spawn("unshare", ["--mount", "--propagation", "private", ...command], {
+          stdio: ["ignore", "ignore", openSync(join(home, "log"), "a")],
+          env: { PATH: "/usr/bin:/bin" },
+        });
+        return child;
+      });
+      return new GoAdapter(accepted.end, accepted.child);
     } catch (error) {
-      child.kill("SIGKILL");
-      await runtime.close();
+      child?.kill("SIGKILL");
       throw new Error(`${name}: ${error}\n${readFileSync(join(home, "log"), "utf8")}`);
     }
   }
@@ -79,7 +78,7 @@ export class GoAdapter {
 
   async close(): Promise<void> {
     await endProgram(this.child);
-    await this.runtime.close();
+    await this.end.close();
   }
 }
 

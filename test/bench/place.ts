@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:f
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
-import { installTiny } from "./floor.js";
+import { compile, installTiny } from "./floor.js";
 
 /** Where the bridges of a benchmark live: a directory of its own, with a copy of the built program. */
 export interface Place {
@@ -12,6 +12,8 @@ export interface Place {
   readonly binDir: string;
   /** probe.mjs. */
   readonly probe: string;
+  /** The program of driver.c; undefined where there is no compiler. */
+  readonly driver: string | undefined;
   /** What is measured, in words. */
   readonly artefact: string;
   remove(): void;
@@ -39,6 +41,7 @@ export function installProgram(): Place {
     program: join(directory, "nri-v01-bridge.mjs"),
     binDir,
     probe: join(sources, "probe.mjs"),
+    driver: compile(join(sources, "driver.c"), join(directory, "driver")),
     artefact: `dist/nri-v01-bridge.mjs ${native ? "with koffi.node beside it" : "without koffi.node"}`,
     remove: () => rmSync(directory, { recursive: true, force: true }),
   };

@@ -32,8 +32,8 @@ export interface ServiceOptions {
   readonly host: Host;
   readonly spawner: Spawner;
   readonly cgroups: Cgroups;
-  /** Called when a chain has ended, with the types of all plugins of conf.json: processes may be started ahead now. */
-  readonly afterChain?: (types: readonly string[]) => void;
+  /** Called when a chain has ended, with what gives the types of all plugins of conf.json: processes may be started ahead now. */
+  readonly afterChain?: (types: () => readonly string[]) => void;
   /** Opens the journal of a runtime. What it could not read at first comes to the callback. */
   readonly openStore: (
     config: Config,
@@ -200,7 +200,7 @@ export class Service {
         config,
         runtime,
         cgroups: this.options.cgroups,
-        afterChain: () => afterChain?.(typesOf(confFile)),
+        afterChain: () => afterChain?.(() => typesOf(confFile)),
         environment,
         spawner,
         breakers: this.breakers,

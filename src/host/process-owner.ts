@@ -27,16 +27,12 @@ export type ProcessClaim =
 export function claimProcess(query: ProcessQuery, machine: Machine): ProcessClaim {
   if (query.pid <= 0) return { confirmed: false, reason: "the event names no process" };
   const { procRoot, bootId, pidNamespace } = machine;
-  const before = readProcessStat(query.pid, procRoot);
-  if (typeof before === "string") return { confirmed: false, reason: `there is no process ${query.pid} here` };
+  // Before its cgroup: should the pid change hands meanwhile, the identity is that of a process which has ended.
+  const stat = readProcessStat(query.pid, procRoot);
+  if (typeof stat === "string") return { confirmed: false, reason: `there is no process ${query.pid} here` };
   const reason = whyForeign(query, procRoot);
   if (reason !== undefined) return { confirmed: false, reason };
-  // The pid may have changed hands while its cgroup was read.
-  const after = readProcessStat(query.pid, procRoot);
-  if (typeof after === "string" || after.startTime !== before.startTime) {
-    return { confirmed: false, reason: `process ${query.pid} changed while it was looked at` };
-  }
-  const { startTime, parent } = after;
+  const { startTime, parent } = stat;
   return { confirmed: true, identity: { pid: query.pid, startTime, bootId, pidNamespace }, parent };
 }
 

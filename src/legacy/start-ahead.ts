@@ -61,11 +61,13 @@ export class StartAhead implements Spawner {
 
   /**
    * Starts what is missing, after what is under way in this turn: the answer that was just written goes out first.
-   * `types`: the plugins that conf.json still has; processes of others are ended.
+   * `types` gives the plugins that conf.json still has; processes of others are ended.
    */
-  rearm(types?: readonly string[]): void {
+  rearm(types?: () => readonly string[]): void {
+    if (this.pools.size === 0) return;
+    const kept = types?.();
     for (const [key, pool] of this.pools) {
-      if (types === undefined || types.includes(pool.command.argv0)) continue;
+      if (kept === undefined || kept.includes(pool.command.argv0)) continue;
       this.pools.delete(key);
       void pool.close();
     }

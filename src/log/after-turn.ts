@@ -7,7 +7,9 @@ import type { LogDestination } from "./log.js";
 export function afterTurn(to: LogDestination): LogDestination {
   const lines: string[] = [];
   const writeAll = () => {
-    for (const line of lines.splice(0)) to.write(line);
+    const all = lines.splice(0);
+    if (to.writeAll !== undefined) to.writeAll(all);
+    else for (const line of all) to.write(line);
   };
   process.on("exit", writeAll);
   return {

@@ -30,6 +30,9 @@ export function openLogDestination(output: string, places: LogPlaces = defaultLo
   return openFile(places.file);
 }
 
+/** PIPE_BUF: a pipe takes so much whole or not at all. */
+const atomicBytes = 4096;
+
 /** Written at once, so that the last line before an exit is not lost. */
 const stderrDestination: LogDestination = {
   write(line) {
@@ -38,6 +41,11 @@ const stderrDestination: LogDestination = {
     } catch {
       // A log reader that is gone, or a full pipe, must not stop the bridge.
     }
+  },
+  writeAll(lines) {
+    const text = lines.join("");
+    if (Buffer.byteLength(text) <= atomicBytes) stderrDestination.write(text);
+    else for (const line of lines) stderrDestination.write(line);
   },
 };
 

@@ -4,6 +4,8 @@ import type { Log } from "../logger.js";
 /** Where finished lines go. */
 export interface LogDestination {
   write(line: string): void;
+  /** Several at once, where that costs less than one by one. */
+  writeAll?(lines: readonly string[]): void;
 }
 
 /**

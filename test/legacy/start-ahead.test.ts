@@ -181,10 +181,10 @@ describe.each(spawners)("processes started ahead by the $name spawner", ({ creat
     const { invoke, rearm, spawner, path, ours } = setUp();
     await invoke();
     const [one = 0] = await rearm();
-    spawner.rearm([path]);
+    spawner.rearm(() => [path]);
     await sleep(50);
     expect(isAlive(one)).toBe(true);
-    spawner.rearm(["another"]);
+    spawner.rearm(() => ["another"]);
     expect(await until(() => !isAlive(one))).toBe(true);
     await invoke();
     const [two = 0] = await rearm();

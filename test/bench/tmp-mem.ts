@@ -1,0 +1,40 @@
+import { BuiltBridge } from "./built-bridge.js";
+import { ContainerLife } from "./container-life.js";
+import { Containers } from "./containers.js";
+import { fixture, installProgram } from "./place.js";
+
+const place = installProgram();
+const containers = await Containers.open(fixture, place.directory);
+const bridge = await BuiltBridge.start(place, {
+  name: "one",
+  plugins: ["tiny"],
+  nodeFlags: (process.env.FLAGS ?? "").split(" ").filter(Boolean),
+});
+const life = new ContainerLife("one", bridge, containers);
+const t: number[] = [];
+const idle = bridge.rss();
+for (let i = 0; i < 3000; i++)
+  for (let k = 0; k < 2; k++) {
+    const us = await life.run();
+    if (i > 500) t.push(us);
+    await life.settle();
+  }
+t.sort((x, y) => x - y);
+const q = (p: number) => (t[Math.floor(t.length * p)] ?? 0).toFixed(0);
+console.log(
+  "idle",
+  (idle / 2 ** 20).toFixed(1),
+  "rss",
+  (bridge.rss() / 2 ** 20).toFixed(1),
+  "p20",
+  q(0.2),
+  "p50",
+  q(0.5),
+  "p90",
+  q(0.9),
+  "p99",
+  q(0.99),
+);
+await bridge.close();
+containers.close();
+place.remove();

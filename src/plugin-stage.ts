@@ -5,6 +5,7 @@ import type { Cgroups } from "./cgroups.js";
 import type { ChainCall } from "./chain-call.js";
 import type { PluginSettings } from "./config/merge.js";
 import { errorText } from "./errors.js";
+import type { Spawner, SpawnOptions, SpawnResult, WaitingProcess } from "./legacy/spawner.js";
 import type { Stage } from "./legacy/stage.js";
 import type { LinuxResources } from "./oci/resources.js";
 import type { MergedChange } from "./translate/from-v01.js";
@@ -52,7 +53,7 @@ export async function openStage(
     const view = await cgroups.openView({ cgroupsPath: request.spec.cgroupsPath, resources, pid });
     return {
       request: { ...request, spec: { ...request.spec, cgroupsPath: view.cgroupsPath } },
-      command: (options) => view.command(options),
+      run: (options, spawner) => runIn(view, options, spawner),
       startError: () => view.startError(),
       collect: () => collectFrom(view),
       close: () => view.close(),
@@ -60,6 +61,13 @@ export async function openStage(
   } catch (error) {
     return { error: `its cgroup view cannot be made: ${errorText(error)}` };
   }
+}
+
+/** Runs a plugin as the process that is in the view already, else as one that is started and enters. */
+function runIn(view: View<WaitingProcess>, options: SpawnOptions, spawner: Spawner): Promise<SpawnResult> {
+  const ahead = view.ahead(options);
+  // A process that was started ahead for another run is in another view, or in none.
+  return ahead?.process.hand(ahead.options) ?? spawner.run({ ...view.command(options), startAhead: 0 });
 }
 
 /** What cannot be read back for whatever a plugin made of its view is the plugin's failure, not the call's. */

@@ -3,10 +3,10 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, type St
 import { errorText } from "../errors.js";
 import type { LinuxResources } from "../oci/resources.js";
 import { type CaptureNote, captureNote, quoteShort } from "./capture-notes.js";
-import { untouchedTime } from "./keeper.js";
 import { cgroupRoot } from "./mountinfo.js";
 import type { SeedFile } from "./seed.js";
 import { findStrangers } from "./strangers.js";
+import { untouchedTime } from "./tree.js";
 import { readWritten } from "./written-text.js";
 
 export interface CaptureInput {

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, constants, lstatSync, openSync, symlinkSync } from "node:fs";
+import { closeSync, constants, futimesSync, lstatSync, openSync, symlinkSync } from "node:fs";
 
 import { BridgeError, errorText } from "../errors.js";
 import { hierarchies } from "./controllers.js";
 import { cgroupRoot } from "./mountinfo.js";
 import { findTool, toolEnvironment } from "./tools.js";
-import { seededPatterns, templateOf, treeDirectories, untouchedTime } from "./tree.js";
+import { seededPatterns, type TreeFile, templateOf, treeDirectories, untouchedTime } from "./tree.js";
 
 /** More than the tree and a plugin's honest writes need; a plugin that fills it hurts itself alone. */
 export const treeLimits = { bytes: 4 << 20, inodes: 2048 } as const;
@@ -34,6 +34,8 @@ export interface Keeper {
   readonly root: number;
   /** Of the container's directory in each hierarchy, wherever it is moved to. */
   readonly directories: ReadonlyMap<string, number>;
+  /** Of each file, by the path that it was made with: what it is asked by its path takes three times as long. */
+  readonly files: ReadonlyMap<string, number>;
   /** The number of the newest file that is ours: tmpfs counts up. */
   readonly lastInode: number;
   /** Whether the process still runs. */
@@ -46,7 +48,7 @@ export interface Keeper {
  * Makes a namespace with a tree of these files.
  * @throws BridgeError CGROUP_VIEW with what unshare, mount or the shell said
  */
-export async function startKeeper(files: readonly { path: string; content: string }[]): Promise<Keeper> {
+export async function startKeeper(files: readonly TreeFile[]): Promise<Keeper> {
   const unshare = findTool("unshare") ?? "unshare";
   const { bytes, inodes } = treeLimits;
   const options = `size=${bytes},nr_inodes=${inodes},mode=755,nosuid,nodev,noexec`;
@@ -77,17 +79,17 @@ export async function startKeeper(files: readonly { path: string; content: strin
   };
   try {
     const pid = await readyPid(child);
-    const opened = openTree(`/proc/${pid}/root${cgroupRoot}`);
+    const tree = openTree(`/proc/${pid}/root${cgroupRoot}`, files);
     // A view in reserve is no reason for us to live on.
     child.unref();
     for (const stream of [child.stdin, child.stdout, child.stderr])
       if (stream && "unref" in stream) unrefStream(stream);
     return {
       pid,
-      ...opened,
+      ...tree,
       isAlive: () => alive,
       close: async () => {
-        for (const descriptor of [opened.root, ...opened.directories.values()]) closeSync(descriptor);
+        closeAll([tree.root, ...tree.directories.values(), ...tree.files.values()]);
         child.ref();
         await close();
       },
@@ -99,23 +101,45 @@ export async function startKeeper(files: readonly { path: string; content: strin
   }
 }
 
-/** The links among the hierarchies are made here, last of all: a shell would start a program for each. */
-function openTree(path: string): Pick<Keeper, "root" | "directories" | "lastInode"> {
-  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-  const root = openSync(path, flags);
-  const tree = `/proc/self/fd/${root}`;
-  let lastInode = 0;
-  for (const { directory, links } of hierarchies) {
-    for (const link of links) {
-      symlinkSync(directory, `${tree}/${link}`);
-      lastInode = lstatSync(`${tree}/${link}`).ino;
+/**
+ * Opens what a view is filled and read by. The links among the hierarchies are made here, last of all: a shell would start a
+ * program for each. Then a change of its entries tells by a directory's mtime.
+ */
+function openTree(
+  path: string,
+  files: readonly TreeFile[],
+): Pick<Keeper, "root" | "directories" | "files" | "lastInode"> {
+  const opened: number[] = [];
+  const open = (name: string, flags: number): number => {
+    const descriptor = openSync(name, flags | constants.O_NOFOLLOW);
+    opened.push(descriptor);
+    return descriptor;
+  };
+  try {
+    const root = open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    const tree = `/proc/self/fd/${root}`;
+    let lastInode = 0;
+    for (const { directory, links } of hierarchies) {
+      for (const link of links) {
+        symlinkSync(directory, `${tree}/${link}`);
+        lastInode = lstatSync(`${tree}/${link}`).ino;
+      }
     }
+    const directories = hierarchies.map(({ directory }): [string, number] => {
+      const descriptor = open(`${tree}/${templateOf(directory)}`, constants.O_RDONLY | constants.O_DIRECTORY);
+      futimesSync(descriptor, untouchedTime, untouchedTime);
+      return [directory, descriptor];
+    });
+    const descriptors = files.map(({ path }): [string, number] => [path, open(`${tree}/${path}`, constants.O_RDWR)]);
+    return { root, directories: new Map(directories), files: new Map(descriptors), lastInode };
+  } catch (thrown) {
+    closeAll(opened);
+    throw thrown;
   }
-  const directories = hierarchies.map(({ directory }): [string, number] => [
-    directory,
-    openSync(`${tree}/${templateOf(directory)}`, flags),
-  ]);
-  return { root, directories: new Map(directories), lastInode };
+}
+
+function closeAll(descriptors: readonly number[]): void {
+  for (const descriptor of descriptors) closeSync(descriptor);
 }
 
 function unrefStream(stream: { unref?: unknown }): void {

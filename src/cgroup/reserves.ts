@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 
 import { BridgeError } from "../errors.js";
 import { type Keeper, startKeeper } from "./keeper.js";
+import type { TreeFile } from "./tree.js";
 
 /** A process that went into a view ahead: the legacy room's WaitingProcess. */
 export interface Enterer {
@@ -23,7 +24,7 @@ interface Reserve<Process extends Enterer> extends Room<Process> {
 }
 
 export interface ReservesOptions<Process extends Enterer> {
-  readonly files: readonly { readonly path: string; readonly content: string }[];
+  readonly files: readonly TreeFile[];
   /** Starts a process that enters the namespace of a keeper and waits there. Never rejects. */
   readonly enter: ((keeper: number) => Promise<Process | undefined>) | undefined;
   /** How many are to wait. */

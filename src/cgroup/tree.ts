@@ -1,4 +1,4 @@
-import { closeSync, constants, futimesSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, futimesSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
 
 import { hierarchies } from "./controllers.js";
 import type { Machine } from "./machine.js";
@@ -20,8 +20,17 @@ export const untouchedTime = 1;
 /** Stands in the view until the wrapper is about to execute the plugin; then it is emptied, or holds an error number. */
 export const notEntered = "not entered";
 
+/** The files by which the ways in, and the texts over /proc, come into a view. */
+export const ownFiles = {
+  start: `${ownDirectory}/start`,
+  cgroup: `${ownDirectory}/cgroup`,
+  containerCgroup: `${ownDirectory}/container-cgroup`,
+  mountinfo: `${ownDirectory}/mountinfo`,
+  fstab: `${ownDirectory}/fstab`,
+} as const;
+
 /** A file of a view, below its cgroupRoot. */
-interface TreeFile {
+export interface TreeFile {
   readonly path: string;
   readonly content: string;
 }
@@ -42,18 +51,24 @@ export const seededPatterns = [`${templateDirectory}/*/*`, `${parentsDirectory}/
 export function treeFiles(template: readonly SeedFile[], machine: Machine): TreeFile[] {
   const parents = ["cpuset", ...treeDirectories.filter((path) => path.startsWith(parentsDirectory))];
   return [
-    ...template.map(({ directory, file, content }) => ({ path: `${templateOf(directory)}/${file}`, content })),
+    ...template.map((seed) => ({ path: templateFileOf(seed), content: seed.content })),
     ...parents.flatMap((path) =>
       parentFiles(machine).map(({ file, content }) => ({ path: `${path}/${file}`, content })),
     ),
-    { path: `${ownDirectory}/start`, content: notEntered },
-    { path: `${ownDirectory}/cgroup`, content: formatProcCgroup() },
-    ...["container-cgroup", "mountinfo", "fstab"].map((file) => ({ path: `${ownDirectory}/${file}`, content: "" })),
+    { path: ownFiles.start, content: notEntered },
+    { path: ownFiles.cgroup, content: formatProcCgroup() },
+    ...[ownFiles.containerCgroup, ownFiles.mountinfo, ownFiles.fstab].map((path) => ({ path, content: "" })),
   ];
 }
 
+/** Where a hierarchy's directory for the container waits. */
 export function templateOf(directory: string): string {
   return `${templateDirectory}/${directory}`;
+}
+
+/** Where a seeded file waits: it has its descriptor by that name, wherever it is moved to. */
+export function templateFileOf({ directory, file }: Pick<SeedFile, "directory" | "file">): string {
+  return `${templateOf(directory)}/${file}`;
 }
 
 /**
@@ -76,20 +91,24 @@ export function placeTree(root: string, cgroupsPath: string, machine: Machine): 
 
 function makeParent(path: string, machine: Machine): void {
   mkdirSync(path);
-  for (const { file, content } of parentFiles(machine)) writeSeed(`${path}/${file}`, content);
+  for (const { file, content } of parentFiles(machine)) {
+    const descriptor = openSync(`${path}/${file}`, "wx", 0o644);
+    try {
+      writeSeed(descriptor, content);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
 }
 
 /** Writes a file as one that nobody has written to. */
-export function writeSeed(path: string, content: string): void {
-  const descriptor = openSync(
-    path,
-    constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW,
-    0o644,
-  );
-  try {
-    writeSync(descriptor, content);
-    futimesSync(descriptor, untouchedTime, untouchedTime);
-  } finally {
-    closeSync(descriptor);
-  }
+export function writeSeed(descriptor: number, content: string): void {
+  rewrite(descriptor, content);
+  futimesSync(descriptor, untouchedTime, untouchedTime);
+}
+
+/** Replaces a file's content. */
+export function rewrite(descriptor: number, content: string): void {
+  ftruncateSync(descriptor);
+  writeSync(descriptor, content, 0);
 }

@@ -8,7 +8,7 @@
  *                enterer: setns, bind the texts over /proc/<own pid>/{mountinfo,cgroup}, then it waits for its command
  *     open()     template moved to the container's path, the values that are not the defaults, the text of mountinfo
  *     ahead()    what the enterer is to be given: the plugin's command, which it becomes by exec, before the plugin's stdin
- *     collect()  one lstat for each file; what has another mtime than the seed's is read
+ *     collect()  one fstat for each file; what has another mtime than the seed's is read
  *     close()    some time later the keeper ends, and the namespace with it, or with the last background process in it
  *
  * Where nobody could go ahead, or he has died, the plugin's command is wrapped in one that enters when it is started
@@ -29,7 +29,7 @@
  * No text of a plugin, an event or conf.json is read by a shell or by Perl: their scripts are constant, and all that varies is
  * a positional parameter, the content of a file, or what a pipe brings as data.
  */
-import { readFileSync, statfsSync, writeFileSync } from "node:fs";
+import { readFileSync, readSync, statfsSync } from "node:fs";
 import { getSystemErrorName } from "node:util";
 
 import { BridgeError, errorText } from "../errors.js";
@@ -41,7 +41,7 @@ import type { Machine } from "./machine.js";
 import { formatMountinfo, formatProcCgroup } from "./mountinfo.js";
 import { type Enterer, Reserves, type Room } from "./reserves.js";
 import { fillSeed, type SeedFile, seedFiles } from "./seed.js";
-import { notEntered, ownDirectory, placeTree, treeFiles, writeSeed } from "./tree.js";
+import { notEntered, ownFiles, placeTree, rewrite, templateFileOf, treeFiles, writeSeed } from "./tree.js";
 
 export interface ViewsOptions<Process extends Enterer> {
   readonly machine: Machine;
@@ -138,14 +138,19 @@ function openView<Process extends Enterer>(
   leave: () => void,
 ): View<Process> {
   const root = `/proc/self/fd/${keeper.root}`;
+  const fileOf = (path: string): number => {
+    const descriptor = keeper.files.get(path);
+    if (descriptor === undefined) throw new BridgeError("INTERNAL", `no file ${path} is seeded`);
+    return descriptor;
+  };
   const seed = fillSeed(template, resources, pid);
   const parents = placeTree(root, cgroupsPath, machine);
   for (const [index, { directory, file, content }] of seed.entries()) {
-    if (template[index]?.content !== content) writeSeed(`${root}/${directory}${cgroupsPath}/${file}`, content);
+    if (template[index]?.content !== content) writeSeed(fileOf(templateFileOf({ directory, file })), content);
   }
-  if (pid !== undefined) writeFileSync(`${root}/${ownDirectory}/container-cgroup`, formatProcCgroup(cgroupsPath));
-  writeFileSync(`${root}/${ownDirectory}/mountinfo`, formatMountinfo(mountinfo));
-  const { directories, lastInode } = keeper;
+  if (pid !== undefined) rewrite(fileOf(ownFiles.containerCgroup), formatProcCgroup(cgroupsPath));
+  rewrite(fileOf(ownFiles.mountinfo), formatMountinfo(mountinfo));
+  const { directories, files, lastInode } = keeper;
   const freeInodes = statfsSync(root).ffree;
   return {
     cgroupsPath,
@@ -156,11 +161,17 @@ function openView<Process extends Enterer>(
     },
     command: (options) => ({ ...options, ...entrance.wrap(options, keeper.pid, pid) }),
     startError: () => {
-      const said = readFileSync(`${root}/${ownDirectory}/start`, "latin1");
+      const said = readSmall(fileOf(ownFiles.start));
       if (said === notEntered) return { code: "EPERM", detail: "its captured cgroup view could not be entered" };
       return Number(said) > 0 ? { code: getSystemErrorName(-Number(said)) } : undefined;
     },
-    collect: () => collectChanges({ root, cgroupsPath, directories, seed, parents, freeInodes, lastInode }),
+    collect: () => collectChanges({ root, cgroupsPath, directories, files, seed, parents, freeInodes, lastInode }),
     close: leave,
   };
+}
+
+/** Our file of a few bytes; what a plugin made of it is cut. */
+function readSmall(descriptor: number): string {
+  const buffer = Buffer.alloc(64);
+  return buffer.toString("latin1", 0, readSync(descriptor, buffer, 0, buffer.length, 0));
 }

@@ -119,8 +119,8 @@ function preparing(spawner: Pick<Spawner, "prepare">) {
  * The cgroups of a recording: there are none. Views are made where that can be, since they touch nothing; what would be
  * applied is not.
  */
-export function createRecordedCgroups(): Cgroups {
-  const node = createNodeCgroups();
+export function createRecordedCgroups(spawner?: Pick<Spawner, "prepare">): Cgroups {
+  const node = createNodeCgroups(spawner);
   return {
     ...node,
     version: "unknown",

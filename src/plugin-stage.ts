@@ -5,7 +5,7 @@ import type { Cgroups } from "./cgroups.js";
 import type { ChainCall } from "./chain-call.js";
 import type { PluginSettings } from "./config/merge.js";
 import { errorText } from "./errors.js";
-import type { Spawner, SpawnOptions, SpawnResult, WaitingProcess } from "./legacy/spawner.js";
+import type { SpawnOptions, WaitingProcess } from "./legacy/spawner.js";
 import type { Stage } from "./legacy/stage.js";
 import type { LinuxResources } from "./oci/resources.js";
 import type { MergedChange } from "./translate/from-v01.js";
@@ -53,7 +53,7 @@ export async function openStage(
     const view = await cgroups.openView({ cgroupsPath: request.spec.cgroupsPath, resources, pid });
     return {
       request: { ...request, spec: { ...request.spec, cgroupsPath: view.cgroupsPath } },
-      run: (options, spawner) => runIn(view, options, spawner),
+      command: (options) => commandIn(view, options),
       startError: () => view.startError(),
       collect: () => collectFrom(view),
       close: () => view.close(),
@@ -63,11 +63,11 @@ export async function openStage(
   }
 }
 
-/** Runs a plugin as the process that is in the view already, else as one that is started and enters. */
-function runIn(view: View<WaitingProcess>, options: SpawnOptions, spawner: Spawner): Promise<SpawnResult> {
-  const ahead = view.ahead(options);
-  // A process that was started ahead for another run is in another view, or in none.
-  return ahead?.process.hand(ahead.options) ?? spawner.run({ ...view.command(options), startAhead: 0 });
+/** The run as the process that is in the view already, or as one that is started and enters. */
+function commandIn(view: View<WaitingProcess>, options: SpawnOptions): SpawnOptions {
+  const waiting = view.ahead(options);
+  // A process that the spawner keeps ahead is in no view, or would be in that of another run.
+  return { ...view.command(options), startAhead: 0, ...(waiting === undefined ? {} : { waiting }) };
 }
 
 /** What cannot be read back for whatever a plugin made of its view is the plugin's failure, not the call's. */

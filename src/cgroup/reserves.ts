@@ -36,9 +36,9 @@ const tidyAfterMs = 50;
 /** More are not made ahead, however fast the runs follow each other. */
 const maxCount = 4;
 
-/** Empty views, made ahead. There are as many of them as runs have lately come at once. */
+/** Empty views, made ahead. When a run has had to wait for one, there is one more from then on. */
 export class Reserves<Process extends Enterer> {
-  private readonly ready: Promise<Reserve<Process>>[] = [];
+  private readonly waiting: { readonly made: Promise<Reserve<Process>>; ready: boolean }[] = [];
   private readonly left = new Set<Room<Process>>();
   private timer: NodeJS.Timeout | undefined;
   private ending: Promise<unknown> = Promise.resolve();
@@ -51,8 +51,8 @@ export class Reserves<Process extends Enterer> {
 
   /** Makes what is missing. Never rejects. */
   async fill(): Promise<void> {
-    while (!this.closed && this.ready.length < this.count) this.ready.push(this.make());
-    await Promise.allSettled(this.ready);
+    while (!this.closed && this.waiting.length < this.count) this.waiting.push(this.begin());
+    await Promise.allSettled(this.waiting.map(({ made }) => made));
   }
 
   /**
@@ -62,12 +62,13 @@ export class Reserves<Process extends Enterer> {
   async take(mountinfo: string): Promise<Room<Process>> {
     if (this.closed) throw new BridgeError("CGROUP_VIEW", "captured cgroup views are closed");
     this.tidySoon();
-    const first = this.ready.shift();
-    if (first === undefined) this.count = Math.min(this.count + 1, Math.max(maxCount, this.options.count));
-    const reserve = await first?.catch(() => undefined);
-    if (reserve === undefined) return this.make();
-    if (reserve.keeper.isAlive() && (reserve.followsMachine || reserve.mountinfo === mountinfo)) return reserve;
-    this.leave(reserve);
+    if (!this.waiting[0]?.ready && this.count < maxCount) this.count++;
+    for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
+      const reserve = await next.made.catch(() => undefined);
+      if (reserve === undefined) continue;
+      if (reserve.keeper.isAlive() && (reserve.followsMachine || reserve.mountinfo === mountinfo)) return reserve;
+      this.leave(reserve);
+    }
     return this.make();
   }
 
@@ -82,8 +83,9 @@ export class Reserves<Process extends Enterer> {
   async close(): Promise<void> {
     this.closed = true;
     clearTimeout(this.timer);
-    for (const made of await Promise.allSettled(this.ready.splice(0))) {
-      if (made.status === "fulfilled") this.left.add(made.value);
+    for (const { made } of this.waiting.splice(0)) {
+      const reserve = await made.catch(() => undefined);
+      if (reserve !== undefined) this.left.add(reserve);
     }
     this.endLeft();
     await this.ending;
@@ -101,6 +103,18 @@ export class Reserves<Process extends Enterer> {
     const ends = [...this.left].flatMap(({ keeper, enterer }) => [keeper.close(), enterer?.end()]);
     this.left.clear();
     this.ending = Promise.all([this.ending, ...ends]);
+  }
+
+  private begin(): (typeof this.waiting)[number] {
+    const waiting = { made: this.make(), ready: false };
+    waiting.made.then(
+      () => {
+        waiting.ready = true;
+      },
+      // Whoever takes it sees that there is none.
+      () => {},
+    );
+    return waiting;
   }
 
   private async make(): Promise<Reserve<Process>> {

@@ -65,10 +65,10 @@ export interface View<Process = unknown> {
   /** The path of the container's cgroup in the view, for the plugin's request. */
   readonly cgroupsPath: string;
   /**
-   * The process that went into the view ahead, and the same run as it is to be given; undefined when there is none, or the
-   * command cannot be told it.
+   * The process that went into the view ahead, and what makes it the same run: the command before the plugin's own stdin.
+   * undefined when there is none, or the command cannot be told it.
    */
-  ahead<Options extends Run>(options: Options): { readonly process: Process; readonly options: Options } | undefined;
+  ahead(options: Run): { readonly process: Process; readonly stdin: Uint8Array } | undefined;
   /** The same run inside the view. ENOEXEC has to be looked for before: what is executed now is the wrapper. */
   command<Options extends Command>(options: Options): Options;
   /**
@@ -157,7 +157,7 @@ function openView<Process extends Enterer>(
     ahead: (options) => {
       const command = entrance.ahead?.encode(options, pid);
       if (enterer === undefined || command === undefined) return undefined;
-      return { process: enterer, options: { ...options, stdin: Buffer.concat([command, options.stdin]) } };
+      return { process: enterer, stdin: Buffer.concat([command, options.stdin]) };
     },
     command: (options) => ({ ...options, ...entrance.wrap(options, keeper.pid, pid) }),
     startError: () => {

@@ -130,7 +130,7 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
   const run =
     stage !== undefined && hasUnknownFormat(found.path)
       ? notStarted("ENOEXEC")
-      : await (stage?.run(options, context.spawner) ?? context.spawner.run(options));
+      : await context.spawner.run(stage?.command(options) ?? options);
   // A wrapper that was ended in time tells nothing of what it was to execute.
   const startError = run.started && !run.timedOut ? stage?.startError() : undefined;
   return {

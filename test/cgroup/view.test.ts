@@ -1,8 +1,12 @@
 import { spawn, spawnSync } from "node:child_process";
 import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -15,10 +19,11 @@ import { buildSync } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { perlEntrance, shellEntrance } from "../../src/cgroup/enter.js";
-import { readMachine } from "../../src/cgroup/machine.js";
+import { machineLists, readMachine } from "../../src/cgroup/machine.js";
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
 import { type View, Views } from "../../src/cgroup/view.js";
 import type { SpawnOptions, WaitingProcess } from "../../src/legacy/spawner.js";
+import { spawners } from "../legacy/spawners.js";
 import { portableSpawner, preparing, type Run, runOptions, runToEnd } from "./support/run.js";
 
 const privilege = checkPrivilege();
@@ -29,9 +34,18 @@ const perl = perlEntrance();
 const shell = shellEntrance();
 /** Each way of running a plugin in a view: as a process that went in ahead, and as one that enters when it is started. */
 const ways = [
-  ...(perl === undefined ? [] : [{ way: "by Perl, ahead", entrance: perl, ahead: true }]),
-  ...(perl === undefined ? [] : [{ way: "by Perl", entrance: perl, ahead: false }]),
-  ...(shell === undefined ? [] : [{ way: "by a shell", entrance: shell, ahead: false }]),
+  ...(perl === undefined
+    ? []
+    : [
+        ...spawners.map(({ name, create }) => ({
+          way: `by Perl, ahead (${name})`,
+          entrance: perl,
+          ahead: true,
+          create,
+        })),
+        { way: "by Perl", entrance: perl, ahead: false, create: portableSpawner },
+      ]),
+  ...(shell === undefined ? [] : [{ way: "by a shell", entrance: shell, ahead: false, create: portableSpawner }]),
 ];
 
 if (!privilege.ok) console.warn(`skipped: captured views on real processes: ${privilege.reason}`);
@@ -47,8 +61,8 @@ const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(do
 
 describe.skipIf(!privilege.ok).each(ways)(
   "a captured view entered $way",
-  ({ entrance, ahead }: (typeof ways)[number]) => {
-    const spawner = portableSpawner();
+  ({ entrance, ahead, create }: (typeof ways)[number]) => {
+    const spawner = create();
     const prepare = preparing(spawner);
     const views = new Views({ machine: readMachine(), entrance, ...(ahead ? { prepare } : {}) });
     const before = mountPoints();
@@ -81,13 +95,8 @@ describe.skipIf(!privilege.ok).each(ways)(
 
     function runIn(view: View<WaitingProcess>, options: SpawnOptions): Promise<Run> {
       const waiting = view.ahead(options);
-      if (waiting === undefined) {
-        expect(ahead).toBe(false);
-        return runToEnd(view.command(options), spawner);
-      }
-      const hand = (given: SpawnOptions) =>
-        waiting.process.hand(given) ?? Promise.reject(new Error("it does not wait"));
-      return runToEnd(waiting.options, { run: hand });
+      expect(waiting?.process.state).toBe(ahead ? "waiting" : undefined);
+      return runToEnd({ ...view.command(options), ...(waiting === undefined ? {} : { waiting }) }, spawner);
     }
 
     const changesOf = (script: string, ...args: string[]) =>
@@ -330,6 +339,80 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
         await run([folder, []]);
         expect(view.startError()).toEqual({ code: "EACCES" });
       });
+    });
+
+    it("shows the container's cgroup of its process, and its own root", async () => {
+      const container = spawn("sleep", ["60"], { stdio: "ignore" });
+      try {
+        const pid = container.pid ?? 0;
+        const { text, stderr } = await inView(
+          (_, run) => run(sh("cat /proc/$1/cgroup; exec cat /proc/self/cgroup", `${pid}`)),
+          {
+            pid,
+          },
+        );
+        expect(stderr).toEqual([]);
+        const lines = text.trimEnd().split("\n");
+        expect(lines.slice(0, lines.length / 2)).toEqual(
+          lines.slice(lines.length / 2).map((line) => `${line}${path.slice(1)}`),
+        );
+        expect(lines).toContain(`2:cpu,cpuacct:${path}`);
+        expect(readFileSync(`/proc/${pid}/cgroup`, "utf8")).not.toContain(path);
+      } finally {
+        container.kill("SIGKILL");
+      }
+    });
+
+    it("lies as deep as the container does", async () => {
+      const deep = "/a/b/c/d/e/f/g/h";
+      const cpuset = "/sys/fs/cgroup/cpuset/a/b/c/d/e/f/g";
+      await inView(
+        async (view, run) => {
+          const { text } = await run(
+            sh(`cd ${cpuset} && ls && cat cpuset.cpus && echo 7 >../cpuset.cpus && echo 0 >h/cpuset.cpus`),
+          );
+          expect(text.split("\n")).toEqual([
+            "cpuset.cpus",
+            "cpuset.mems",
+            "h",
+            `${machineLists(readMachine()).cpus}`,
+            "",
+          ]);
+          const { resources, warnings } = view.collect();
+          expect(resources).toEqual({ cpu: { cpus: "0" } });
+          expect(warnings.map(({ file }) => file)).toEqual(["/sys/fs/cgroup/cpuset/a/b/c/d/e/f/cpuset.cpus"]);
+        },
+        { cgroupsPath: deep },
+      );
+    });
+
+    it("gives the plugin the whole of its stdin, and its end", async () => {
+      const request = "x".repeat(299_999);
+      const { text } = await inView((_, run) =>
+        run(sh('read -r first; wc -c; echo "$' + '{#first}"'), `${request}\n\0\n`),
+      );
+      expect(text.trim().split(/\s+/)).toEqual(["2", "299999"]);
+    });
+
+    it.runIf(entrance.name === "perl")("tries a plugin's file again that is being written", async () => {
+      const file = join(folder, `busy-${Math.random()}`);
+      copyFileSync("/bin/true", file);
+      chmodSync(file, 0o755);
+      const writer = openSync(file, "r+");
+      setTimeout(() => closeSync(writer), 40);
+      await inView(async (view, run) => {
+        expect((await run([file, []])).exitCode).toBe(0);
+        expect(view.startError()).toBeUndefined();
+      });
+    });
+
+    it("notices what came and went in a directory, although what was there is unwritten", async () => {
+      const changes = await changesOf(`cd ${cgroup} && mv cpu.shares old && echo 300 >cpu.shares && rm tasks`);
+      expect(changes.resources).toEqual({ cpu: { shares: 300n } });
+      expect(changes.warnings.map(({ file, text }) => `${file.split("/").at(-1)}: ${text}`)).toEqual([
+        "tasks: the plugin removed it",
+        "old: the plugin made this file; only the container's own files are captured",
+      ]);
     });
 
     it("serves runs side by side, each with its own tree", async () => {

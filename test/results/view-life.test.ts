@@ -40,11 +40,11 @@ afterEach(async () => {
 
 describe.skipIf(!checkPrivilege().ok)("captured views of a running bridge", () => {
   /** Starts the program with one captured plugin, and waits until a view is in reserve. */
-  async function running(plugin: string) {
+  async function running(plugin: string, settings = "", waiting = reserved) {
     const { folder, bin } = bench;
     mkdirSync(join(folder, "state"));
     const [config, conf, socketPath] = [join(folder, "c.yaml"), join(folder, "conf.json"), join(folder, "nri.sock")];
-    writeFileSync(config, `phase: create\npermissions: trust\nstate: {directory: ${folder}/state}\n`);
+    writeFileSync(config, `phase: create\npermissions: trust\nstate: {directory: ${folder}/state}\n${settings}`);
     writeFileSync(conf, JSON.stringify({ version: "0.1", plugins: [{ type: plugin }] }));
     const runtime = await createRuntime({ socketPath, name: "containerd", version: "v1.7.24" });
     closing.push(() => runtime.close());
@@ -56,7 +56,7 @@ describe.skipIf(!checkPrivilege().ok)("captured views of a running bridge", () =
     closing.push(() => bridge.child.kill("SIGKILL"));
     const peer = await runtime.accept(Deadline.after(10_000));
     const pid = bridge.child.pid ?? 0;
-    await until(() => keepersOf(pid).length === reserved);
+    await until(() => keepersOf(pid).length === waiting);
     return { bridge, peer, pid };
   }
 
@@ -84,6 +84,31 @@ describe.skipIf(!checkPrivilege().ok)("captured views of a running bridge", () =
       await until(() => !last.some(isAlive));
     },
   );
+
+  it.runIf(reserved === 2).each([
+    ["becomes the plugin", false],
+    ["is not missed when it has died", true],
+  ])("have a process in them that went there ahead, which %s", async (_, dies) => {
+    const file = join(bench.folder, "pid");
+    bench.onCreate("writer", {}, `echo $$ >${file}; echo 20000 >"/sys/fs/cgroup/cpu$path/cpu.cfs_quota_us"`);
+    const { peer, pid } = await running("writer");
+    const [ahead = 0] = keepersOf(pid).filter((keeper) => commandOf(keeper).startsWith("perl\0"));
+    if (dies) {
+      process.kill(ahead, "SIGKILL");
+      await until(() => !isAlive(ahead));
+    }
+    expect(await create(peer)).toMatchObject({ adjust: { linux: { resources: { cpu: { quota: 20_000n } } } } });
+    expect(Number(readFileSync(file, "utf8")) === ahead).toBe(!dies);
+  });
+
+  it("are not made for a plugin that sees the node's cgroups", async () => {
+    bench.onCreate("looker", {}, "");
+    const { peer, pid } = await running("looker", "cgroup: host\n", 0);
+    expect(await create(peer)).toMatchObject({});
+    // Longer than a view would take that is made when a run has ended.
+    await new Promise((wait) => setTimeout(wait, 300));
+    expect(keepersOf(pid)).toEqual([]);
+  });
 
   it.each(["SIGTERM", "SIGKILL"] as const)(
     "live on with a background process in them, also after the bridge's end by %s, and go with it",
@@ -130,6 +155,10 @@ function namespaceOf(pid: number): string {
   } catch {
     return "";
   }
+}
+
+function commandOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/cmdline`, "latin1");
 }
 
 function parentOf(pid: number): number {

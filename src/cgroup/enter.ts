@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { cgroupRoot } from "./mountinfo.js";
 import { aheadScript, enterScript, lengthDigits, perlSyscalls } from "./perl-scripts.js";
 import { findTool, toolEnvironment } from "./tools.js";
+import { ownDirectory } from "./tree.js";
 
 /** A process to start, as the legacy room's SpawnOptions have it. */
 export interface Command {
@@ -32,7 +33,7 @@ export interface AheadEntrance {
   encode(command: Command, pid?: number): Buffer | undefined;
 }
 
-const view = `${cgroupRoot}/.view`;
+const view = `${cgroupRoot}/${ownDirectory}`;
 
 /**
  * The way by util-linux and a shell, for machines without Perl. nsenter has entered the namespace. mount runs once for all,

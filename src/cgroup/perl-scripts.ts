@@ -1,6 +1,7 @@
 import { cgroupRoot } from "./mountinfo.js";
+import { ownDirectory } from "./tree.js";
 
-const view = `${cgroupRoot}/.view`;
+const view = `${cgroupRoot}/${ownDirectory}`;
 
 /**
  * Numbers of setns and mount by process.arch, from the kernel's syscall tables. There are more architectures; the shell

@@ -1,12 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { applyChanges } from "./cgroup/apply.js";
 import { ContainerCgroup } from "./cgroup/container-cgroup.js";
+import type { Command } from "./cgroup/enter.js";
 import { type Machine, readMachine } from "./cgroup/machine.js";
 import { type CgroupMounts, parseCgroupMounts } from "./cgroup/mounts.js";
 import { checkPrivilege, type Privilege } from "./cgroup/privilege.js";
 import { readResources } from "./cgroup/real-resources.js";
 import { type View, Views } from "./cgroup/view.js";
 import { BridgeError, errorText } from "./errors.js";
+import type { Spawner, WaitingProcess } from "./legacy/spawner.js";
 import type { LinuxResources } from "./oci/resources.js";
 
 /** A pod's or container's cgroup, as its request names it. */
@@ -26,7 +28,7 @@ export interface Cgroups {
    * Opens a private view, seeded with what the cgroup has: by its own files where it exists, else by the request.
    * @throws BridgeError CGROUP_VIEW, ADJUSTMENT
    */
-  openView(of: CgroupOf): Promise<View>;
+  openView(of: CgroupOf): Promise<View<WaitingProcess>>;
   /** Makes the first view ahead, so that no event waits for it. Never rejects. */
   warm(): Promise<void>;
   /** Applies changes to the real cgroup, whole or not at all; gives why that cannot be, or null. */
@@ -45,20 +47,25 @@ export function requireCapture(cgroups: Cgroups): void {
   throw new BridgeError("CONFIG", `cgroup: capture is configured, and ${reason}: ${remedy}`);
 }
 
-/** The cgroups of this machine. What costs something is done when it is first needed. */
-export function createNodeCgroups(): Cgroups {
+/**
+ * The cgroups of this machine. What costs something is done when it is first needed.
+ *
+ * @param spawner starts processes that go into views ahead of their runs; without it nobody does
+ */
+export function createNodeCgroups(spawner?: Pick<Spawner, "prepare">): Cgroups {
   let mounts: CgroupMounts | undefined;
   let machine: Machine | undefined;
   let privilege: Privilege | undefined;
-  let views: Views | undefined;
+  let views: Views<WaitingProcess> | undefined;
   const theMounts = () => (mounts ??= parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8")));
   const theMachine = () => (machine ??= readMachine());
   const thePrivilege = () => (privilege ??= checkPrivilege());
 
-  function theViews(): Views {
+  function theViews(): Views<WaitingProcess> {
     const found = thePrivilege();
     if (!found.ok) throw new BridgeError("CGROUP_VIEW", `${found.reason}: ${found.remedy}`);
-    views ??= new Views({ machine: theMachine(), entrance: found.entrance });
+    const ahead = spawner === undefined ? {} : { prepare: preparing(spawner) };
+    views ??= new Views({ machine: theMachine(), entrance: found.entrance, ...ahead });
     return views;
   }
 
@@ -101,12 +108,19 @@ export function createNodeCgroups(): Cgroups {
   };
 }
 
+function preparing(spawner: Pick<Spawner, "prepare">) {
+  return async (command: Command): Promise<WaitingProcess | undefined> => {
+    const preparation = await spawner.prepare({ ...command, cwd: "/" });
+    return preparation.started ? preparation.process : undefined;
+  };
+}
+
 /**
  * The cgroups of a recording: there are none. Views are made where that can be, since they touch nothing; what would be
  * applied is not.
  */
-export function createRecordedCgroups(): Cgroups {
-  const node = createNodeCgroups();
+export function createRecordedCgroups(spawner?: Pick<Spawner, "prepare">): Cgroups {
+  const node = createNodeCgroups(spawner);
   return {
     ...node,
     version: "unknown",

@@ -49,7 +49,7 @@ export function createNode(mode: "external" | "launched", log: Log): Node {
   return {
     spawner,
     afterChain: (types) => spawner.rearm(types),
-    cgroups: createNodeCgroups(),
+    cgroups: createNodeCgroups(spawner),
     host,
     async waitForState({ state }, signal) {
       if (state === "memory") return;

@@ -5,6 +5,7 @@ import type { Cgroups } from "./cgroups.js";
 import type { ChainCall } from "./chain-call.js";
 import type { PluginSettings } from "./config/merge.js";
 import { errorText } from "./errors.js";
+import type { SpawnOptions, WaitingProcess } from "./legacy/spawner.js";
 import type { Stage } from "./legacy/stage.js";
 import type { LinuxResources } from "./oci/resources.js";
 import type { MergedChange } from "./translate/from-v01.js";
@@ -52,7 +53,7 @@ export async function openStage(
     const view = await cgroups.openView({ cgroupsPath: request.spec.cgroupsPath, resources, pid });
     return {
       request: { ...request, spec: { ...request.spec, cgroupsPath: view.cgroupsPath } },
-      command: (options) => view.command(options),
+      command: (options) => commandIn(view, options),
       startError: () => view.startError(),
       collect: () => collectFrom(view),
       close: () => view.close(),
@@ -60,6 +61,13 @@ export async function openStage(
   } catch (error) {
     return { error: `its cgroup view cannot be made: ${errorText(error)}` };
   }
+}
+
+/** The run as the process that is in the view already, or as one that is started and enters. */
+function commandIn(view: View<WaitingProcess>, options: SpawnOptions): SpawnOptions {
+  const waiting = view.ahead(options);
+  // A process that the spawner keeps ahead is in no view, or would be in that of another run.
+  return { ...view.command(options), startAhead: 0, ...(waiting === undefined ? {} : { waiting }) };
 }
 
 /** What cannot be read back for whatever a plugin made of its view is the plugin's failure, not the call's. */

@@ -1,7 +1,7 @@
 import { type Bridge, createBridge } from "./bridge.js";
 import { type Cgroups, requireCapture } from "./cgroups.js";
 import { createChainRunner, type RunReport } from "./chain-runner.js";
-import { hasCreatePhase, mergeConfig, wantsCapture } from "./config/merge.js";
+import { mayCapture, mergeConfig, wantsCapture } from "./config/merge.js";
 import { parseConfig } from "./config/parse.js";
 import type { Config, PartialConfig } from "./config/schema.js";
 import { BridgeError, errorText } from "./errors.js";
@@ -159,7 +159,7 @@ export class Service {
     this.configured = { request, runtime, peer: await findPeer(runtime) };
     await this.attachStore(config, runtime);
     this.bridge = this.buildBridge(this.configured, config);
-    if (wantsCapture(config) || hasCreatePhase(config)) void this.options.cgroups.warm();
+    if (mayCapture(config)) void this.options.cgroups.warm();
     if (runtime.socketPath === undefined) {
       clearTimeout(this.stockTimer);
       this.stockTimer = setTimeout(() => void this.bridge?.takeStock(), takeStockAfterMs).unref();

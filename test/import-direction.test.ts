@@ -50,7 +50,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     npm: ["prom-client", "node:fs", "node:http", "node:net", "node:path"],
   },
   "spec-source": { rooms: ["host", "logger", "oci", "translate", "v01", "errors"], npm: [] },
-  cgroups: { rooms: ["cgroup", "errors", "oci"], npm: ["node:fs"] },
+  cgroups: { rooms: ["cgroup", "errors", "legacy", "oci"], npm: ["node:fs"] },
   "plugin-stage": {
     rooms: ["chain-call", "cgroup", "cgroups", "config", "errors", "legacy", "lifecycle", "oci", "translate"],
     npm: [],

@@ -3,10 +3,10 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, type St
 import { errorText } from "../errors.js";
 import type { LinuxResources } from "../oci/resources.js";
 import { type CaptureNote, captureNote, quoteShort } from "./capture-notes.js";
-import { untouchedTime } from "./keeper.js";
 import { cgroupRoot } from "./mountinfo.js";
 import type { SeedFile } from "./seed.js";
 import { findStrangers } from "./strangers.js";
+import { templateFileOf, untouchedTime } from "./tree.js";
 import { readWritten } from "./written-text.js";
 
 export interface CaptureInput {
@@ -16,6 +16,8 @@ export interface CaptureInput {
   readonly cgroupsPath: string;
   /** An open descriptor of the container's directory in each hierarchy: no link that a plugin makes leads away from it. */
   readonly directories: ReadonlyMap<string, number>;
+  /** An open descriptor of each seeded file, by its `templateFileOf`. */
+  readonly files: ReadonlyMap<string, number>;
   readonly seed: readonly SeedFile[];
   /** Files of cgroups above the container's, below `root`. */
   readonly parents: readonly string[];
@@ -40,10 +42,12 @@ export interface CapturedChanges {
 const fullText =
   "the view is full, and what the plugin wrote last may be missing: write nothing but values there, or set `cgroup: host`";
 
+const untouchedMs = untouchedTime * 1000;
+
 /** No kernel file takes more at once (kernfs: a page). */
 const maxContentBytes = 4096;
 
-/** Compares a view with its seed: one lstat for each file, and one statfs that tells whether anything is new. */
+/** Compares a view with its seed: one fstat for each file and directory, and one statfs that tells whether anything is new. */
 export function collectChanges(input: CaptureInput): CapturedChanges {
   const { root, cgroupsPath, directories, seed } = input;
   const resources: LinuxResources = {};
@@ -51,15 +55,21 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
   const errors: CaptureNote[] = [];
   const warnings: CaptureNote[] = [];
   const removed = new Set<string>();
+  const rearranged = new Set<string>();
   for (const [directory, descriptor] of directories) {
-    if (fstatSync(descriptor).nlink > 0) continue;
+    const stats = fstatSync(descriptor);
+    if (stats.mtimeMs !== untouchedMs) rearranged.add(directory);
+    if (stats.nlink > 0) continue;
     removed.add(directory);
     // The kernel would have refused that, and what the plugin wrote there went with it.
     const text = "the plugin removed the container's directory: leave it there, or set `cgroup: host`";
     errors.push(captureNote(`${cgroupRoot}/${directory}${cgroupsPath}`, text));
   }
   for (const file of seed) {
-    const finding = removed.has(file.directory) ? undefined : findChange(input, file);
+    if (removed.has(file.directory)) continue;
+    // As long as nothing came or went in its directory, what we have open is what is there.
+    if (!rearranged.has(file.directory) && isUnwritten(input.files.get(templateFileOf(file)))) continue;
+    const finding = findChange(input, file);
     if (finding === undefined) continue;
     const name = `${cgroupRoot}/${file.controller ?? file.directory}${cgroupsPath}/${file.file}`;
     if (finding.kind === "value" && file.field !== undefined) {
@@ -89,10 +99,14 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
   return { resources, writes, errors, warnings };
 }
 
+function isUnwritten(descriptor: number | undefined): boolean {
+  return descriptor !== undefined && fstatSync(descriptor).mtimeMs === untouchedMs;
+}
+
 /** A directory on the way that is a file or a loop of links now was touched as well. */
 function isUntouched(path: string): boolean {
   try {
-    return lstatSync(path).mtimeMs === untouchedTime * 1000;
+    return lstatSync(path).mtimeMs === untouchedMs;
   } catch {
     return false;
   }
@@ -108,7 +122,7 @@ function findChange(input: CaptureInput, seed: SeedFile): Finding | undefined {
   const path = `/proc/self/fd/${input.directories.get(seed.directory)}/${seed.file}`;
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return { kind: "warning", text: "the plugin removed it" };
-  if (stats.isFile() && stats.mtimeMs === untouchedTime * 1000) return undefined;
+  if (stats.isFile() && stats.mtimeMs === untouchedMs) return undefined;
   if (!stats.isFile())
     return fault(
       `the plugin put ${kindOf(stats)} in its place, which is not followed: write the value to the file itself`,

@@ -1,7 +1,9 @@
 import { spawnSync } from "node:child_process";
 
 import { cgroupRoot } from "./mountinfo.js";
+import { aheadScript, enterScript, lengthDigits, perlSyscalls } from "./perl-scripts.js";
 import { findTool, toolEnvironment } from "./tools.js";
+import { ownDirectory } from "./tree.js";
 
 /** A process to start, as the legacy room's SpawnOptions have it. */
 export interface Command {
@@ -19,44 +21,19 @@ export interface Entrance {
   readonly exactArgv0: boolean;
   /** `keeper`: the pid that holds the namespace; `pid`: the container's, whose /proc/<pid>/cgroup is shown too. */
   wrap(command: Command, keeper: number, pid?: number): Command;
+  /** The same way, gone before the command is known; undefined where that cannot be. */
+  readonly ahead?: AheadEntrance;
 }
 
-const view = `${cgroupRoot}/.view`;
+/** A way in that a process goes ahead, to wait there for its command. */
+export interface AheadEntrance {
+  /** Enters, and waits for the command on its stdin. */
+  wait(keeper: number): Command;
+  /** The command, to come before the plugin's own stdin; undefined for one that no process can have. */
+  encode(command: Command, pid?: number): Buffer | undefined;
+}
 
-/**
- * Numbers of setns and mount by process.arch, from the kernel's syscall tables. There are more architectures; the shell
- * serves them.
- */
-const syscalls: Readonly<Record<string, readonly [setns: number, mount: number]>> = {
-  x64: [308, 165],
-  arm64: [268, 40],
-  riscv64: [268, 40],
-  loong64: [268, 40],
-  ppc64: [350, 21],
-  s390x: [339, 21],
-};
-
-/**
- * The way by Perl: one start of a program, and three system calls. 0x20000 is CLONE_NEWNS, 4096 MS_BIND. An exec that fails
- * leaves its error number in the view; a file that is being written is tried again, as a run without a view does it.
- */
-const perlScript = `
-my ($setns, $mount, $keeper, $pid, $keep, $path, @command) = @ARGV;
-sub fail { print STDERR "captured cgroup view: $_[0]: $!\\n"; exit 125 }
-sub bind { syscall($mount + 0, my $from = "${view}/$_[0]", my $to = $_[1], 0, 4096, 0) == 0 }
-open(my $ns, "<", "/proc/$keeper/ns/mnt") or fail("namespace");
-syscall($setns + 0, fileno($ns), 0x20000) == 0 or fail("setns");
-close($ns);
-&bind("mountinfo", "/proc/$$/mountinfo") or fail("mountinfo");
-&bind("cgroup", "/proc/$$/cgroup") or fail("cgroup");
-&bind("container-cgroup", "/proc/$pid/cgroup") if $pid;
-delete $ENV{PERL_BADLANG} unless $keep;
-open(my $start, ">", "${view}/start") or fail("start");
-for (1 .. 20) { exec { $path } @command; last if $! != 26; select(undef, undef, undef, 0.005) }
-print $start $! + 0;
-close($start);
-exit 125;
-`;
+const view = `${cgroupRoot}/${ownDirectory}`;
 
 /**
  * The way by util-linux and a shell, for machines without Perl. nsenter has entered the namespace. mount runs once for all,
@@ -81,24 +58,42 @@ export function findEntrances(): Entrance[] {
   return [perlEntrance(), shellEntrance()].filter((entrance) => entrance !== undefined);
 }
 
+/** The way by Perl: one start of a program. */
 export function perlEntrance(): Entrance | undefined {
   const perl = findTool("perl");
-  const numbers = syscalls[process.arch];
+  const numbers = perlSyscalls[process.arch];
   if (perl === undefined || numbers === undefined) return undefined;
-  const [setns, mount] = numbers;
   return {
     name: "perl",
     exactArgv0: true,
     wrap: ({ path, argv0, args, env }, keeper, pid) => ({
       path: perl,
       argv0: "perl",
-      args: ["-e", perlScript, setns, mount, keeper, pid ?? 0, "PERL_BADLANG" in env ? 1 : 0, path, argv0, ...args].map(
+      args: ["-e", enterScript, ...numbers, keeper, pid ?? 0, "PERL_BADLANG" in env ? 1 : 0, path, argv0, ...args].map(
         String,
       ),
       // Else Perl complains on the plugin's stderr of a locale that is not installed. The script takes it out again.
       env: "PERL_BADLANG" in env ? env : { ...env, PERL_BADLANG: "0" },
     }),
+    ahead: {
+      wait: (keeper) => ({
+        path: perl,
+        argv0: "perl",
+        args: ["-e", aheadScript, ...numbers, keeper].map(String),
+        env: toolEnvironment,
+      }),
+      encode: encodeCommand,
+    },
   };
+}
+
+function encodeCommand({ path, argv0, args, env }: Command, pid?: number): Buffer | undefined {
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const fields = [`${pid ?? 0}`, path, `${variables.length}`, ...variables, argv0, ...args];
+  if (fields.some((field) => field.includes("\0"))) return undefined;
+  const text = Buffer.from(fields.join("\0"));
+  const length = String(text.length).padStart(lengthDigits, "0");
+  return length.length > lengthDigits ? undefined : Buffer.concat([Buffer.from(length), text]);
 }
 
 export function shellEntrance(): Entrance | undefined {

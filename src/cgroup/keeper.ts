@@ -1,21 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, constants, openSync, symlinkSync } from "node:fs";
+import { closeSync, constants, futimesSync, lstatSync, openSync, symlinkSync } from "node:fs";
 
 import { BridgeError, errorText } from "../errors.js";
 import { hierarchies } from "./controllers.js";
 import { cgroupRoot } from "./mountinfo.js";
-import type { SeedFile } from "./seed.js";
 import { findTool, toolEnvironment } from "./tools.js";
-
-/** What the view keeps for itself, below its cgroupRoot. */
-export const ownDirectory = ".view";
-/** Where the container's directories wait for their path to be known. */
-export const templateDirectory = `${ownDirectory}/template`;
-/** Files that are there from the start, so that writing them takes no inode; `mountinfo` is made last. */
-const ownFiles = ["cgroup", "container-cgroup", "fstab", "start"] as const;
-
-/** Seconds since 1970: the mtime of a file that nobody has written to. */
-export const untouchedTime = 1;
+import { seededPatterns, type TreeFile, templateOf, treeDirectories, untouchedTime } from "./tree.js";
 
 /** More than the tree and a plugin's honest writes need; a plugin that fills it hurts itself alone. */
 export const treeLimits = { bytes: 4 << 20, inodes: 2048 } as const;
@@ -30,9 +20,9 @@ const keeperScript = [
   "umask 022",
   `mount -n -t tmpfs -o "$1" tmpfs ${cgroupRoot} && cd ${cgroupRoot} || exit 1`,
   "shift",
-  `mkdir -p ${hierarchies.flatMap(({ directory }) => [directory, `${templateDirectory}/${directory}`]).join(" ")}`,
+  `mkdir -p ${treeDirectories.join(" ")}`,
   'while [ $# -gt 1 ]; do printf %s "$2" >"$1" || exit 1; shift 2; done',
-  `touch -d @${untouchedTime} ${templateDirectory}/*/* || exit 1`,
+  `touch -d @${untouchedTime} ${seededPatterns.join(" ")} || exit 1`,
   "echo ready",
   "read -r _",
 ].join("\n");
@@ -42,6 +32,12 @@ export interface Keeper {
   readonly pid: number;
   /** A descriptor of the view's cgroupRoot: with it the tree can be read when every process of the view has gone. */
   readonly root: number;
+  /** Of the container's directory in each hierarchy, wherever it is moved to. */
+  readonly directories: ReadonlyMap<string, number>;
+  /** Of each file, by the path that it was made with: what it is asked by its path takes three times as long. */
+  readonly files: ReadonlyMap<string, number>;
+  /** The number of the newest file that is ours: tmpfs counts up. */
+  readonly lastInode: number;
   /** Whether the process still runs. */
   isAlive(): boolean;
   /** Lets go. Background processes in the view keep it as long as they live. */
@@ -52,18 +48,14 @@ export interface Keeper {
  * Makes a namespace with a tree of these files.
  * @throws BridgeError CGROUP_VIEW with what unshare, mount or the shell said
  */
-export async function startKeeper(template: readonly SeedFile[]): Promise<Keeper> {
+export async function startKeeper(files: readonly TreeFile[]): Promise<Keeper> {
   const unshare = findTool("unshare") ?? "unshare";
   const { bytes, inodes } = treeLimits;
   const options = `size=${bytes},nr_inodes=${inodes},mode=755,nosuid,nodev,noexec`;
-  const files = template.flatMap(({ directory, file, content }) => [
-    `${templateDirectory}/${directory}/${file}`,
-    content,
-  ]);
-  const own = ownFiles.flatMap((file) => [`${ownDirectory}/${file}`, ""]);
+  const named = files.flatMap(({ path, content }) => [path, content]);
   // Slave: what the machine mounts later is seen here, and what it unmounts is not kept busy by us.
   const arguments_ = ["--mount", "--propagation", "slave", "--", "/bin/sh", "-c", keeperScript, "sh"];
-  const child = spawn(unshare, [...arguments_, options, ...own, ...files], {
+  const child = spawn(unshare, [...arguments_, options, ...named], {
     cwd: "/",
     env: toolEnvironment,
     stdio: ["pipe", "pipe", "pipe"],
@@ -87,20 +79,17 @@ export async function startKeeper(template: readonly SeedFile[]): Promise<Keeper
   };
   try {
     const pid = await readyPid(child);
-    const root = openSync(`/proc/${pid}/root${cgroupRoot}`, constants.O_RDONLY | constants.O_DIRECTORY);
-    for (const { directory, links } of hierarchies) {
-      for (const link of links) symlinkSync(directory, `/proc/self/fd/${root}/${link}`);
-    }
+    const tree = openTree(`/proc/${pid}/root${cgroupRoot}`, files);
     // A view in reserve is no reason for us to live on.
     child.unref();
     for (const stream of [child.stdin, child.stdout, child.stderr])
       if (stream && "unref" in stream) unrefStream(stream);
     return {
       pid,
-      root,
+      ...tree,
       isAlive: () => alive,
       close: async () => {
-        closeSync(root);
+        closeAll([tree.root, ...tree.directories.values(), ...tree.files.values()]);
         child.ref();
         await close();
       },
@@ -110,6 +99,47 @@ export async function startKeeper(template: readonly SeedFile[]): Promise<Keeper
     await close();
     throw new BridgeError("CGROUP_VIEW", `no captured cgroup view can be made: ${errorText(thrown)}`);
   }
+}
+
+/**
+ * Opens what a view is filled and read by. The links among the hierarchies are made here, last of all: a shell would start a
+ * program for each. Then a change of its entries tells by a directory's mtime.
+ */
+function openTree(
+  path: string,
+  files: readonly TreeFile[],
+): Pick<Keeper, "root" | "directories" | "files" | "lastInode"> {
+  const opened: number[] = [];
+  const open = (name: string, flags: number): number => {
+    const descriptor = openSync(name, flags | constants.O_NOFOLLOW);
+    opened.push(descriptor);
+    return descriptor;
+  };
+  try {
+    const root = open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    const tree = `/proc/self/fd/${root}`;
+    let lastInode = 0;
+    for (const { directory, links } of hierarchies) {
+      for (const link of links) {
+        symlinkSync(directory, `${tree}/${link}`);
+        lastInode = lstatSync(`${tree}/${link}`).ino;
+      }
+    }
+    const directories = hierarchies.map(({ directory }): [string, number] => {
+      const descriptor = open(`${tree}/${templateOf(directory)}`, constants.O_RDONLY | constants.O_DIRECTORY);
+      futimesSync(descriptor, untouchedTime, untouchedTime);
+      return [directory, descriptor];
+    });
+    const descriptors = files.map(({ path }): [string, number] => [path, open(`${tree}/${path}`, constants.O_RDWR)]);
+    return { root, directories: new Map(directories), files: new Map(descriptors), lastInode };
+  } catch (thrown) {
+    closeAll(opened);
+    throw thrown;
+  }
+}
+
+function closeAll(descriptors: readonly number[]): void {
+  for (const descriptor of descriptors) closeSync(descriptor);
 }
 
 function unrefStream(stream: { unref?: unknown }): void {

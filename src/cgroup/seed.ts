@@ -92,17 +92,16 @@ function hugetlbUsage(controller: ControllerName, machine: Machine): Record<stri
  * The two files that a cpuset's parents have as well: containerd/cgroups copies them down the path when it updates a cgroup,
  * and makes them where they are empty (cgroup1/cpuset.go).
  */
-export function parentFiles(
-  machine: Machine,
-  cgroupsPath: string,
-): { readonly path: string; readonly content: string }[] {
-  const names = cgroupsPath.split("/").slice(0, -1);
+export function parentFiles(machine: Machine): { readonly file: string; readonly content: string }[] {
   const lists = machineLists(machine);
-  return names.flatMap((_, index) => {
-    const path = `cpuset${names.slice(0, index + 1).join("/")}`;
-    return [
-      { path: `${path}/cpuset.cpus`, content: `${lists.cpus}\n` },
-      { path: `${path}/cpuset.mems`, content: `${lists.mems}\n` },
-    ];
-  });
+  return [
+    { file: "cpuset.cpus", content: `${lists.cpus}\n` },
+    { file: "cpuset.mems", content: `${lists.mems}\n` },
+  ];
+}
+
+/** The cgroups above a container's, from the top and without the root: `/a` and `/a/b` of `/a/b/c`. */
+export function parentPaths(cgroupsPath: string): string[] {
+  const names = cgroupsPath.split("/").slice(1, -1);
+  return names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`);
 }

@@ -2,8 +2,8 @@ import { closeSync, constants, openSync, readdirSync } from "node:fs";
 
 import { type CaptureNote, captureNote } from "./capture-notes.js";
 import { hierarchies } from "./controllers.js";
-import { ownDirectory } from "./keeper.js";
 import { cgroupRoot } from "./mountinfo.js";
+import { ownDirectory } from "./tree.js";
 
 const maxNotes = 10;
 

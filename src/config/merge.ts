@@ -93,6 +93,14 @@ export function wantsCapture(config: Config): boolean {
   return [config, ...Object.values(config.plugins)].some(({ cgroup }) => cgroup === "capture");
 }
 
+/** Whether some plugin may come to see a captured cgroup view: as `cgroup` says, and `phase` where that is left to it. */
+export function mayCapture(config: Config): boolean {
+  const types = Object.keys(config.plugins).map((type) => pluginSettings(config, type));
+  return [config, ...types].some(
+    ({ cgroup, phase }) => cgroup === "capture" || (cgroup === "auto" && phase === "create"),
+  );
+}
+
 /** The events that some plugin is run for besides those of its states. */
 export function extraEvents(config: Config): readonly string[] {
   return Object.values(config.plugins).flatMap((plugin) => Object.keys(plugin.events ?? {}));

@@ -91,7 +91,7 @@ async function runOnStage(
     const staged = spliceRequest(formatRequestBody(stage.request), plugin.conf, results);
     return judged(await runPlugin(plugin, staged, policy, options, stage), options);
   } finally {
-    await stage.close();
+    stage.close();
   }
 }
 

@@ -28,7 +28,9 @@ export class ProcessSpawner implements Spawner {
   }
 
   run(options: SpawnOptions): Promise<SpawnResult> {
-    return this.track(this.runOnce(options));
+    const { waiting } = options;
+    const handed = waiting?.process.hand({ ...options, stdin: waiting.stdin });
+    return handed ?? this.track(this.runOnce(options));
   }
 
   prepare(command: SpawnCommand): Promise<Preparation> {

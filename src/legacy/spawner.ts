@@ -35,6 +35,8 @@ export interface SpawnOptions extends SpawnCommand {
   readonly signal?: AbortSignal;
   /** So many processes of this command wait for a request, started ahead, where a spawner does that. */
   readonly startAhead?: number;
+  /** A process that waits to become this very run, by what it finds on its stdin; one is started when it does not wait any more. */
+  readonly waiting?: { readonly process: WaitingProcess; readonly stdin: Uint8Array };
 }
 
 /** How a process ended. Whatever happened is here: a run is never a throw. */

@@ -9,6 +9,6 @@ export interface Stage {
   command(options: SpawnOptions): SpawnOptions;
   /** After the run: why the plugin itself could not be executed, such as ENOENT; what was started is the way in. */
   startError(): SpawnResult["startError"];
-  /** Lets go of it. Never rejects. */
-  close(): Promise<void>;
+  /** Lets go of it. */
+  close(): void;
 }

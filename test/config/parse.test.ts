@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { configKeys } from "../../src/config/keys.js";
-import { mergeConfig, pluginSettings } from "../../src/config/merge.js";
+import { mayCapture, mergeConfig, pluginSettings } from "../../src/config/merge.js";
 import { parseConfig } from "../../src/config/parse.js";
 import { configSchema, defaultConfig } from "../../src/config/schema.js";
 import { BridgeError } from "../../src/errors.js";
@@ -100,6 +100,18 @@ describe("the bridge's configuration", () => {
     expect(pluginSettings(config, "b")).toMatchObject({ timeoutMs: 900, states: ["create", "delete"] });
     expect(pluginSettings(config, "constructor").timeoutMs).toBe(900);
     expect(pluginSettings(config, "toString").limits).toEqual(defaultConfig.limits);
+  });
+
+  it.each([
+    ["", false],
+    ["phase: create\n", true],
+    ["phase: create\ncgroup: host\n", false],
+    ["plugins: {a: {phase: create, cgroup: host}}\n", false],
+    ["plugins: {a: {phase: create}}\n", true],
+    ["cgroup: host\nplugins: {a: {phase: create}}\n", false],
+    ["plugins: {a: {cgroup: capture}}\n", true],
+  ])("%j may capture a view: %s", (text, expected) => {
+    expect(mayCapture(mergeConfig(parseConfig(text, "x")))).toBe(expected);
   });
 
   it("describes every key for the flags and the README", () => {

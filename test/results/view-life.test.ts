@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { perlEntrance } from "../../src/cgroup/enter.js";
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
 import { Deadline } from "../../src/deadline.js";
 import { createRuntime } from "../../src/nri/runtime.js";
@@ -21,6 +22,9 @@ const mounts = () =>
     .map((line) => line.split(" ")[4] ?? "")
     .filter((point) => /^\/(proc\/|sys\/fs\/cgroup)/.test(point));
 
+/** What a view in reserve is: a process that holds its namespace, and one that went in ahead, where Perl is there for that. */
+const reserved = perlEntrance() === undefined ? 1 : 2;
+
 const isAlive = (pid: number) => stateOf(pid) !== undefined && stateOf(pid) !== "Z";
 
 beforeEach(() => {
@@ -36,11 +40,11 @@ afterEach(async () => {
 
 describe.skipIf(!checkPrivilege().ok)("captured views of a running bridge", () => {
   /** Starts the program with one captured plugin, and waits until a view is in reserve. */
-  async function running(plugin: string) {
+  async function running(plugin: string, settings = "", waiting = reserved) {
     const { folder, bin } = bench;
     mkdirSync(join(folder, "state"));
     const [config, conf, socketPath] = [join(folder, "c.yaml"), join(folder, "conf.json"), join(folder, "nri.sock")];
-    writeFileSync(config, `phase: create\npermissions: trust\nstate: {directory: ${folder}/state}\n`);
+    writeFileSync(config, `phase: create\npermissions: trust\nstate: {directory: ${folder}/state}\n${settings}`);
     writeFileSync(conf, JSON.stringify({ version: "0.1", plugins: [{ type: plugin }] }));
     const runtime = await createRuntime({ socketPath, name: "containerd", version: "v1.7.24" });
     closing.push(() => runtime.close());
@@ -52,7 +56,7 @@ describe.skipIf(!checkPrivilege().ok)("captured views of a running bridge", () =
     closing.push(() => bridge.child.kill("SIGKILL"));
     const peer = await runtime.accept(Deadline.after(10_000));
     const pid = bridge.child.pid ?? 0;
-    await until(() => keepersOf(pid).length === 1);
+    await until(() => keepersOf(pid).length === waiting);
     return { bridge, peer, pid };
   }
 
@@ -72,7 +76,7 @@ describe.skipIf(!checkPrivilege().ok)("captured views of a running bridge", () =
       const first = keepersOf(pid);
       expect(await create(peer)).toMatchObject({ adjust: { linux: { resources: { cpu: { quota: -1n } } } } });
       // The view of that run goes, and another one is made ahead for the next.
-      await until(() => keepersOf(pid).length === 1 && !first.some(isAlive));
+      await until(() => keepersOf(pid).length === reserved && !first.some(isAlive));
       const last = keepersOf(pid);
       expect(mounts()).toEqual(mountsBefore);
       bridge.child.kill(signal);
@@ -80,6 +84,31 @@ describe.skipIf(!checkPrivilege().ok)("captured views of a running bridge", () =
       await until(() => !last.some(isAlive));
     },
   );
+
+  it.runIf(reserved === 2).each([
+    ["becomes the plugin", false],
+    ["is not missed when it has died", true],
+  ])("have a process in them that went there ahead, which %s", async (_, dies) => {
+    const file = join(bench.folder, "pid");
+    bench.onCreate("writer", {}, `echo $$ >${file}; echo 20000 >"/sys/fs/cgroup/cpu$path/cpu.cfs_quota_us"`);
+    const { peer, pid } = await running("writer");
+    const [ahead = 0] = keepersOf(pid).filter((keeper) => commandOf(keeper).startsWith("perl\0"));
+    if (dies) {
+      process.kill(ahead, "SIGKILL");
+      await until(() => !isAlive(ahead));
+    }
+    expect(await create(peer)).toMatchObject({ adjust: { linux: { resources: { cpu: { quota: 20_000n } } } } });
+    expect(Number(readFileSync(file, "utf8")) === ahead).toBe(!dies);
+  });
+
+  it("are not made for a plugin that sees the node's cgroups", async () => {
+    bench.onCreate("looker", {}, "");
+    const { peer, pid } = await running("looker", "cgroup: host\n", 0);
+    expect(await create(peer)).toMatchObject({});
+    // Longer than a view would take that is made when a run has ended.
+    await new Promise((wait) => setTimeout(wait, 300));
+    expect(keepersOf(pid)).toEqual([]);
+  });
 
   it.each(["SIGTERM", "SIGKILL"] as const)(
     "live on with a background process in them, also after the bridge's end by %s, and go with it",
@@ -106,7 +135,7 @@ describe.skipIf(!checkPrivilege().ok)("captured views of a running bridge", () =
   );
 });
 
-/** The processes that hold the views of a bridge: its children in mount namespaces of their own. */
+/** The processes that wait in the views of a bridge: its children in mount namespaces of their own. */
 function keepersOf(bridge: number): number[] {
   const own = namespaceOf(bridge);
   return processes().filter((pid) => parentOf(pid) === bridge && isAlive(pid) && ![own, ""].includes(namespaceOf(pid)));
@@ -126,6 +155,10 @@ function namespaceOf(pid: number): string {
   } catch {
     return "";
   }
+}
+
+function commandOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/cmdline`, "latin1");
 }
 
 function parentOf(pid: number): number {

@@ -188,13 +188,13 @@ export class Service {
     const { log, host, environment, spawner, onRun, afterChain } = this.options;
     const crio = runtime.name === "cri-o";
     const alias = crio && config.annotations.alias === "auto";
-    this.confFile = createConfFile(config.confFile);
+    const confFile = createConfFile(config.confFile, config.permissions);
+    this.confFile = confFile;
     this.options.onConfig?.(config);
-    const confFile = createConfFile(config.confFile);
     return createBridge({
       config,
       host,
-      confFile: this.confFile,
+      confFile,
       specs: createSpecSource(host, { ...config.annotations, crio, alias }, log),
       runChain: createChainRunner({
         config,

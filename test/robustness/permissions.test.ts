@@ -92,7 +92,7 @@ describe("permissions", () => {
     const { error } = await bridge.call("RunPodSandbox", { pod: nthPod(2) });
     expect(error?.message).toContain(`nri invoke: plugin: plugin: refused to run ${hole.error(node)}`);
     expect(error?.message).toContain(remedy);
-    await expect.poll(() => runLines(program).map(({ outcome }) => outcome)).toEqual(["ok", "refused"]);
+    await expect.poll(() => runLines(program).map((outcome) => outcome)).toEqual(["ok", "refused"]);
   });
 
   it.each(allHoles.map((hole) => [hole.title, hole] as const))("trust: run all the same when %s", async (_, hole) => {
@@ -156,9 +156,11 @@ describe("permissions of conf.json, which says what runs", () => {
     const container = { ...pod, container: nthContainer(1) };
     expect(await bridge.call("StartContainer", container)).toMatchObject({ response: {} });
     expect(await bridge.call("StopPodSandbox", pod)).toMatchObject({ response: {} });
+    // The two creates and the deletes of both.
+    await program.stderrMatches(/(conf.json cannot be read[\s\S]*){4}/);
     expect(runLines(program).map(({ state }) => state)).toEqual(["create"]);
     const said = logLines(program).filter(({ msg }) => msg === "conf.json cannot be read");
-    expect(said.length).toBeGreaterThan(0);
+    expect(said).toHaveLength(4);
     for (const line of said) expect(line).toMatchObject({ error: error?.message, file: node.confFile });
   });
 
@@ -173,9 +175,44 @@ describe("permissions of conf.json, which says what runs", () => {
 
   it.each(all)("trust: it is read all the same when %s", async (_, hole) => {
     const node = nodeWith("trust");
-    hole.open(node);
     const { plugin: bridge, program } = await node.connect();
+    hole.open(node);
     expect(await bridge.call("RunPodSandbox", { pod: nthPod(1) })).toMatchObject({ response: {} });
+    await program.stderrMatches(/"plugin ran"/);
     expect(runLines(program).map(({ outcome }) => outcome)).toEqual(["ok"]);
+  });
+});
+
+describe("permissions of the bridge's own configuration, which says where plugins are", () => {
+  const mode = "0666";
+  const open = (node: TestNode) => chmodSync(node.configFile, 0o666);
+  const refused = (node: TestNode) =>
+    `the configuration is refused: ${writable(node.configFile, mode, "everybody")}; ${remedy} (as a flag: --permissions trust)`;
+
+  it("the program does not start with a file that others can write, even where that file says trust", async () => {
+    const node = nodeWith("trust");
+    open(node);
+    const { code, stderr } = await node.start().ended;
+    expect(stderr).toContain(refused(node));
+    expect(code).toBe(2);
+  });
+
+  it("the flag alone says trust", async () => {
+    const node = nodeWith("strict");
+    open(node);
+    const { plugin: bridge } = await node.connect("--permissions", "trust");
+    expect(await bridge.call("RunPodSandbox", { pod: nthPod(1) })).toMatchObject({ response: {} });
+  });
+
+  it("on SIGHUP it is not read, and the last good one stays", async () => {
+    const node = nodeWith("strict");
+    const { plugin: bridge, program } = await node.connect();
+    node.writeConfig({ onFailure: { create: "ignore" } });
+    open(node);
+    program.child.kill("SIGHUP");
+    await program.stderrMatches(/the last good one stays/);
+    expect(logLines(program).at(-1)).toMatchObject({ error: refused(node) });
+    node.writeConf("missing");
+    expect(await bridge.call("RunPodSandbox", { pod: nthPod(1) })).toMatchObject({ error: { code: "UNKNOWN" } });
   });
 });

@@ -16,7 +16,7 @@ import { PluginStub, type StubEnd } from "../nri/stub.js";
 import type { RecordedCase } from "../record/recorder.js";
 import { Service } from "../service.js";
 import { version } from "../version.js";
-import { watchHandlers } from "../watch-calls.js";
+import { CallsInFlight, watchHandlers } from "../watch-calls.js";
 import { addConfigFlags, configLayers, readOwnConfigFile } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
@@ -108,7 +108,8 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
     },
   });
   const recorder = record && createNodeRecorder(record.settings, "run", config.confFile, log, record.onCase);
-  const watchers = recorder === undefined ? [metrics.watcher] : [metrics.watcher, recorder.watcher];
+  const calls = new CallsInFlight();
+  const watchers = [calls.watcher, metrics.watcher, ...(recorder === undefined ? [] : [recorder.watcher])];
   const service = new Service({
     flags,
     file,
@@ -139,10 +140,10 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   const announcer =
     notify && startAnnouncer({ settings: notify, look: () => conditionOf(stub, config.socketPath), log });
   const stopping = new AbortController();
+  const patienceMs = () => Math.min(Math.max(finishMs, stub.runtime?.requestTimeoutMs ?? 0), longestFinishMs);
   /** What has been asked for is answered; what then still runs, an observer that hangs, is ended. */
   const finishRuns = async () => {
-    const callMs = stub.runtime?.requestTimeoutMs ?? 0;
-    await withinMs(Math.min(Math.max(finishMs, callMs), longestFinishMs), service.idle());
+    await withinMs(patienceMs(), Promise.all([service.idle(), calls.answered()]));
     ending.abort();
     // From here on it starts nothing.
     void spawner.close();
@@ -166,7 +167,8 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
       const { eventsChanged } = await service.reload(readOwnConfigFile(configFile, flags));
       log.info({ file: configFile, eventsChanged }, "the configuration is read again");
       if (!eventsChanged) return;
-      if (fd === undefined) stub.reregister();
+      // A connection that ends under a call is a success to the runtime, whatever its plugins would have said.
+      if (fd === undefined) await withinMs(patienceMs(), calls.answered()).then(() => stub.reregister());
       else log.warn({}, "the new configuration needs other events: restart the runtime, which launched the bridge");
     } catch (error) {
       log.error({ file: configFile, error: errorText(error) }, "the configuration is wrong: the last good one stays");

@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/e2e/**"],
+    exclude: ["test/e2e/**", "test/soak/**"],
     testTimeout: 20_000,
     hookTimeout: 20_000,
     // Real processes and clocks on a shared machine: what fails twice in a row is a fault.

@@ -28,6 +28,8 @@ export interface ServiceOptions {
   readonly flags: PartialConfig;
   /** The file of `--config`; without it, a runtime that launched us sends the text in Configure. */
   readonly file: PartialConfig | undefined;
+  /** Why neither can be used; creates are refused with it. */
+  readonly fault?: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly host: Host;
   readonly spawner: Spawner;
@@ -145,9 +147,10 @@ export class Service {
   }
 
   private async configure(request: ConfigureRequest, runtime: RuntimeInfo): ReturnType<typeof asArray> {
-    const { flags, log, findPeer } = this.options;
+    const { flags, fault, log, findPeer } = this.options;
     let config: Config;
     try {
+      if (fault !== undefined) throw new BridgeError("CONFIG", fault);
       config = mergeConfig(flags, this.file ?? parseConfig(request.config, "the text that Configure brought"));
       if (wantsCapture(config)) requireCapture(this.options.cgroups);
     } catch (error) {
@@ -188,13 +191,13 @@ export class Service {
     const { log, host, environment, spawner, onRun, afterChain } = this.options;
     const crio = runtime.name === "cri-o";
     const alias = crio && config.annotations.alias === "auto";
-    this.confFile = createConfFile(config.confFile);
+    const confFile = createConfFile(config.confFile, config.permissions);
+    this.confFile = confFile;
     this.options.onConfig?.(config);
-    const confFile = createConfFile(config.confFile);
     return createBridge({
       config,
       host,
-      confFile: this.confFile,
+      confFile,
       specs: createSpecSource(host, { ...config.annotations, crio, alias }, log),
       runChain: createChainRunner({
         config,

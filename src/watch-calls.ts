@@ -26,6 +26,29 @@ export interface CallWatcher {
   ended?(event: NriEvent, call: CallContext, answer: CallAnswer): void;
 }
 
+/** The calls that wait for their answer: a connection is not to be closed under them. */
+export class CallsInFlight {
+  private count = 0;
+  private listeners: (() => void)[] = [];
+
+  readonly watcher: CallWatcher = {
+    began: () => {
+      this.count += 1;
+    },
+    ended: () => {
+      this.count -= 1;
+      if (this.count > 0) return;
+      // The answer is written when the handler's promise has settled: after this turn.
+      for (const listener of this.listeners.splice(0)) setImmediate(listener);
+    },
+  };
+
+  /** Resolves when no call waits: the answers are on their way. */
+  answered(): Promise<void> {
+    return this.count === 0 ? Promise.resolve() : new Promise((resolve) => this.listeners.push(resolve));
+  }
+}
+
 type Tell = (telling: (watcher: CallWatcher) => void) => void;
 
 /** Handlers that do what the given ones do, with the watchers told of each call. */

@@ -252,6 +252,18 @@ describe("what is running at the first contact", () => {
     return bridge.ran();
   }
 
+  it("is looked at between events, so that no event waits for a full node", async () => {
+    const { handlers, ran, memory } = bridgeOf();
+    const context = { ...contextOf("RunPodSandbox"), event: "Synchronize" as const };
+    const others = Array.from({ length: 200 }, (_, n) => ({ ...pod, id: `other-${n}` }));
+    await handlers.synchronize?.(others, [], context);
+    handlers.synchronized?.(context.runtime);
+    await send(handlers, "RunPodSandbox");
+    expect(ran()).toEqual(["create pod a"]);
+    expect(memory.size).toBeLessThan(20);
+    await expect.poll(() => memory.size).toBe(201);
+  });
+
   it("is adopted: no create, and its delete", async () => {
     expect(await meet("adopt")).toEqual(["delete ctr a", "delete pod a"]);
   });

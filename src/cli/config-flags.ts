@@ -5,6 +5,7 @@ import { type ConfigKey, configKeys } from "../config/keys.js";
 import { parseConfig, parseConfigValue } from "../config/parse.js";
 import type { PartialConfig } from "../config/schema.js";
 import { BridgeError, errorText } from "../errors.js";
+import { findConfigPermissionFault } from "../legacy/permissions.js";
 
 /** Names of flags that people know from NRI plugins, and the keys that they set. */
 const shortForms: Readonly<Record<string, string>> = {
@@ -88,6 +89,18 @@ export function readConfigFile(file: string): PartialConfig {
     throw new BridgeError("CONFIG", `${file}: the configuration cannot be read: ${errorText(error)}`);
   }
   return parseConfig(text, file);
+}
+
+/**
+ * Reads the configuration that a bridge is to run with.
+ * @param permissions the flag's: a file that others can write cannot vouch for itself
+ * @throws BridgeError CONFIG that names the file; also when others than root, or we, can change it
+ */
+export function readOwnConfigFile(file: string, { permissions = "strict" }: PartialConfig): PartialConfig {
+  const config = readConfigFile(file);
+  const fault = permissions === "strict" ? findConfigPermissionFault(resolve(file)) : null;
+  if (fault === null) return config;
+  throw new BridgeError("CONFIG", `the configuration is refused: ${fault} (as a flag: --permissions trust)`);
 }
 
 function setPath(target: Record<string, unknown>, [first = "", ...rest]: readonly string[], value: unknown): void {

@@ -17,7 +17,7 @@ import {
   type RecordSettings,
   recordSettings,
 } from "./record-flags.js";
-import { exitCodeOf, logEnd, run } from "./run.js";
+import { exitCodeOf, logEnd, readLayers, run } from "./run.js";
 
 /** Before the bridge, whose refusals of an event the recorder would not see behind it. */
 const identity = { name: "v01-recorder", index: "09" };
@@ -33,14 +33,14 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
     )
     .option("--json", "one JSON line for each recorded pod");
   addConfigFlags(addRecordFlags(command)).action(async (options: Record<string, unknown>) => {
-    const { flags, file } = configLayers(options);
     const settings = recordSettings(String(options.out), options);
     const durationMs = typeof options.duration === "number" ? options.duration : undefined;
     const onCase = (recorded: RecordedCase) => io.stdout(formatCase(recorded, options.json === true));
     if (options.run === true) {
       const configFile = typeof options.config === "string" ? options.config : undefined;
-      done(await run(io, { flags, file, configFile, once: true, record: { settings, onCase, durationMs } }));
-    } else done(await observe(io, { flags, file, settings, durationMs, onCase }));
+      const layers = readLayers(io, options, configFile);
+      done(await run(io, { ...layers, configFile, once: true, record: { settings, onCase, durationMs } }));
+    } else done(await observe(io, { ...configLayers(options), settings, durationMs, onCase }));
   });
 }
 

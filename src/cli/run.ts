@@ -16,8 +16,8 @@ import { PluginStub, type StubEnd } from "../nri/stub.js";
 import type { RecordedCase } from "../record/recorder.js";
 import { Service } from "../service.js";
 import { version } from "../version.js";
-import { watchHandlers } from "../watch-calls.js";
-import { addConfigFlags, configLayers, readConfigFile } from "./config-flags.js";
+import { CallsInFlight, watchHandlers } from "../watch-calls.js";
+import { addConfigFlags, configLayers, readOwnConfigFile } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 import { createNodeRecorder, type RecordSettings, recordSettings } from "./record-flags.js";
@@ -35,20 +35,44 @@ export function addRunCommand(program: Command, io: CliIo, done: Done): void {
     .option("--record <folder>", "write what happens as replayable cases, one for each pod; see record --help")
     .option("--no-redact", "record the secrets of pods and of conf.json as they are");
   addConfigFlags(command).action(async (options: Record<string, unknown>) => {
-    const { flags, file } = configLayers(options);
     const configFile = typeof options.config === "string" ? options.config : undefined;
     const record =
       typeof options.record === "string" ? { settings: recordSettings(options.record, options) } : undefined;
-    done(await run(io, { flags, file, configFile, once: options.once === true, record }));
+    done(await run(io, { ...readLayers(io, options, configFile), configFile, once: options.once === true, record }));
   });
 }
 
-interface RunOptions {
+/** What the command line and the file of --config say. */
+interface Layers {
   readonly flags: PartialConfig;
   readonly file: PartialConfig | undefined;
+  /** Why they cannot be used, where that is no reason to end. */
+  readonly fault?: string;
+}
+
+interface RunOptions extends Layers {
   readonly configFile: string | undefined;
   readonly once: boolean;
   readonly record?: RunRecord | undefined;
+}
+
+/**
+ * Reads the layers. An exit before the registration takes containerd 1.7 down with it when it launched us: then what is wrong
+ * with them is for the service to say, and to refuse creates with.
+ * @throws BridgeError CONFIG
+ */
+export function readLayers(
+  io: CliIo,
+  options: Readonly<Record<string, unknown>>,
+  configFile: string | undefined,
+): Layers {
+  try {
+    const { flags } = configLayers({ ...options, config: undefined });
+    return { flags, file: configFile === undefined ? undefined : readOwnConfigFile(configFile, flags) };
+  } catch (error) {
+    if (launchedSocket(io.environment) === undefined) throw error;
+    return { flags: {}, file: undefined, fault: errorText(error) };
+  }
 }
 
 /** A recording beside the run. */
@@ -60,7 +84,8 @@ export interface RunRecord {
 }
 
 /** The bridge, connected to a runtime until the end. */
-export async function run(io: CliIo, { flags, file, configFile, once, record }: RunOptions): Promise<ExitCode> {
+export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
+  const { flags, file, fault, configFile, once, record } = options;
   const config = mergeConfig(flags, file ?? {});
   const log = openLog(config.log, io.environment);
   const fd = launchedSocket(io.environment);
@@ -83,10 +108,12 @@ export async function run(io: CliIo, { flags, file, configFile, once, record }: 
     },
   });
   const recorder = record && createNodeRecorder(record.settings, "run", config.confFile, log, record.onCase);
-  const watchers = recorder === undefined ? [metrics.watcher] : [metrics.watcher, recorder.watcher];
+  const calls = new CallsInFlight();
+  const watchers = [calls.watcher, metrics.watcher, ...(recorder === undefined ? [] : [recorder.watcher])];
   const service = new Service({
     flags,
     file,
+    ...(fault === undefined ? {} : { fault }),
     environment: withoutNotifySettings(io.environment),
     ...node,
     spawner,
@@ -113,10 +140,10 @@ export async function run(io: CliIo, { flags, file, configFile, once, record }: 
   const announcer =
     notify && startAnnouncer({ settings: notify, look: () => conditionOf(stub, config.socketPath), log });
   const stopping = new AbortController();
+  const patienceMs = () => Math.min(Math.max(finishMs, stub.runtime?.requestTimeoutMs ?? 0), longestFinishMs);
   /** What has been asked for is answered; what then still runs, an observer that hangs, is ended. */
   const finishRuns = async () => {
-    const callMs = stub.runtime?.requestTimeoutMs ?? 0;
-    await withinMs(Math.min(Math.max(finishMs, callMs), longestFinishMs), service.idle());
+    await withinMs(patienceMs(), Promise.all([service.idle(), calls.answered()]));
     ending.abort();
     // From here on it starts nothing.
     void spawner.close();
@@ -137,10 +164,11 @@ export async function run(io: CliIo, { flags, file, configFile, once, record }: 
       return;
     }
     try {
-      const { eventsChanged } = await service.reload(readConfigFile(configFile));
+      const { eventsChanged } = await service.reload(readOwnConfigFile(configFile, flags));
       log.info({ file: configFile, eventsChanged }, "the configuration is read again");
       if (!eventsChanged) return;
-      if (fd === undefined) stub.reregister();
+      // A connection that ends under a call is a success to the runtime, whatever its plugins would have said.
+      if (fd === undefined) await withinMs(patienceMs(), calls.answered()).then(() => stub.reregister());
       else log.warn({}, "the new configuration needs other events: restart the runtime, which launched the bridge");
     } catch (error) {
       log.error({ file: configFile, error: errorText(error) }, "the configuration is wrong: the last good one stays");

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { checkPrivilege } from "../cgroup/privilege.js";
 import type { PartialConfig } from "../config/schema.js";
+import { findConfigPermissionFault } from "../legacy/permissions.js";
 import { type ConfigSource, readBridge } from "./collect/bridge.js";
 import { readConf } from "./collect/conf.js";
 import { readContainerdConfig } from "./collect/containerd-config.js";
@@ -50,7 +52,7 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
   const nri = (runtime?.config ?? readContainerdConfig(files, "/etc/containerd/config.toml", undefined)).nri;
   const launched = readLaunched(files, nri);
   const ours = launched.find(({ bridge, configFile }) => bridge && configFile !== undefined)?.configFile;
-  const source = given ?? (ours === undefined ? undefined : { file: ours, text: files.readText(ours) });
+  const source = given ?? (ours === undefined ? undefined : readSourceOf(files, ours));
   const bridge = readBridge(options.flags, source);
 
   const { config } = bridge;
@@ -79,8 +81,14 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
 
 function readSource(file: string): ConfigSource {
   try {
-    return { file, text: readFileSync(file, "utf8") };
+    return { file, text: readFileSync(file, "utf8"), permissionFault: findConfigPermissionFault(resolve(file)) };
   } catch {
-    return { file, text: undefined };
+    return { file, text: undefined, permissionFault: null };
   }
+}
+
+/** The same of a file of the node. */
+function readSourceOf(files: NodeFiles, file: string): ConfigSource {
+  const { text, permissionFault } = readSource(files.locate(file));
+  return { file, text, permissionFault: permissionFault === null ? null : files.rename(permissionFault) };
 }

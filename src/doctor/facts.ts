@@ -113,6 +113,8 @@ export interface BridgeFacts {
   /** The file of --config, or the one that a launched bridge gets; undefined when there is none. */
   readonly file: string | undefined;
   readonly faults: readonly ConfigFault[];
+  /** Why the file is not to be trusted; `null` when it is, or there is none. */
+  readonly permissionFault: string | null;
   /** Keys that the file sets, dotted as far as mappings go. */
   readonly keys: ReadonlySet<string>;
 }

@@ -16,7 +16,7 @@ export interface Setting {
 export function listSettings(
   config: Config,
   flags: PartialConfig,
-  source: ConfigSource | undefined,
+  source: Pick<ConfigSource, "file" | "text"> | undefined,
 ): readonly Setting[] {
   const lines = new LineCounter();
   const document = parseDocument(source?.text ?? "", { lineCounter: lines });

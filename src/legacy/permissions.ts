@@ -1,4 +1,4 @@
-import { lstatSync, readlinkSync, type Stats } from "node:fs";
+import { accessSync, constants, lstatSync, readlinkSync, type Stats } from "node:fs";
 import { dirname, join } from "node:path";
 
 /** As many links as Linux follows in one path. */
@@ -41,6 +41,24 @@ export function findPermissionFault(path: string, ownUid: number = process.geteu
     return fault;
   } catch (thrown) {
     return `${path}: its permissions cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
+  }
+}
+
+/**
+ * The same of the bridge's own configuration, which names where plugins are and what they get. A volume that is read-only here
+ * is for its owner to guard: a ConfigMap's has mode 0777, in a directory that root alone may enter.
+ */
+export function findConfigPermissionFault(path: string): string | null {
+  const fault = findPermissionFault(path);
+  return fault === null || isReadOnly(path) ? null : fault;
+}
+
+function isReadOnly(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return false;
+  } catch (thrown) {
+    return thrown instanceof Error && "code" in thrown && thrown.code === "EROFS";
   }
 }
 

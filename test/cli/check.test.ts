@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -93,6 +93,15 @@ describe("check", () => {
     writeFileSync(conf, text);
     const { code, stdout } = await runProgram(["check", "--config", config]);
     expect(stdout).toContain(`error  ${id}  ${conf}`);
+    expect(code).toBe(1);
+  });
+
+  it("ends with 1 when others can write conf.json, and names path, who, and the remedy", async () => {
+    chmodSync(conf, 0o666);
+    const { code, stdout } = await runProgram(["check", "--config", config]);
+    expect(stdout).toContain(`error  conf-permissions  ${conf}`);
+    expect(stdout).toContain(`${conf}: mode 0666 lets everybody write it; let root own it and nobody else write it`);
+    expect(stdout).toContain(`chmod go-w ${conf}`);
     expect(code).toBe(1);
   });
 

@@ -195,10 +195,10 @@ describe("run, on signals", () => {
 });
 
 describe("run, launched by the runtime", () => {
-  async function launched(config: string) {
+  async function launched(config: string, args = "") {
     const runtime = await listen();
     const path = join(folder, "10-v01-bridge");
-    writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@" 2>'${folder}/log'\n`);
+    writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${program}' ${args} 2>'${folder}/log'\n`);
     chmodSync(path, 0o755);
     const identity = { name: "v01-bridge", index: "10" };
     const { child, trunk } = await launch(path, identity);
@@ -225,6 +225,23 @@ describe("run, launched by the runtime", () => {
     if (run === undefined) throw new Error("the case holds no events");
     const { error } = await plugin.raw(run.method, run.payload, {});
     expect(error?.message).toContain('unknown key "confFle"; did you mean "confFile"?');
+    expect(plugin.closed).toBe(false);
+    expect(log()).toContain("the bridge's configuration is wrong");
+  });
+
+  it.each<[string, string | undefined, string]>([
+    ["is wrong", "confFle: /x\n", 'unknown key "confFle"; did you mean "confFile"?'],
+    ["is not there", undefined, "ENOENT"],
+    ["is writable by others", "", "lets everybody write it"],
+  ])("stays, too, when its launcher names a file of its own that %s", async (_, text, says) => {
+    const file = join(folder, "own.yaml");
+    if (text !== undefined) writeFileSync(file, text);
+    if (text === "") chmodSync(file, 0o666);
+    const { plugin, log } = await launched("", `run --config '${file}'`);
+    const [run] = basic.events;
+    if (run === undefined) throw new Error("the case holds no events");
+    const { error } = await plugin.raw(run.method, run.payload, {});
+    expect(error?.message).toContain(says);
     expect(plugin.closed).toBe(false);
     expect(log()).toContain("the bridge's configuration is wrong");
   });

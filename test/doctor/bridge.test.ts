@@ -10,6 +10,13 @@ describeFaults("the bridge itself", {
     },
     { options: { config: "timeoutMs: soon\n" }, mend: { options: { config: "timeoutMs: 500\n" } } },
   ],
+  "bridge-config-permissions": [
+    {
+      make: (node) => node.write("/etc/bridge.yaml", "").chmod("/etc/bridge.yaml", 0o666),
+      mend: "its fix",
+      says: "/etc/bridge.yaml: mode 0666 lets everybody write it",
+    },
+  ],
   "bridge-settings-unused": [
     {
       options: { config: "plugins: {lables: {timeoutMs: 10}}\n" },

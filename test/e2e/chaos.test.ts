@@ -77,8 +77,11 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
         );
         expect(faults.map((fault) => [fault, ...storyOf(bridge, fault)].join("\n"))).toEqual([]);
         expect(figures.creates).toBeGreaterThan(pods / 2);
+        const failures = kubelet.failed.map(({ details }) => details);
+        const collisions = failures.filter((details) => snapshotCollision.test(details));
+        expect(collisions.length).toBeLessThanOrEqual(story.containerdRestarts);
         expect(
-          kubelet.failed.map(({ details }) => details).filter((details) => !expectedFailure.test(details)),
+          failures.filter((details) => !expectedFailure.test(details) && !snapshotCollision.test(details)),
         ).toEqual([]);
         expect(await daemon.cri.listPodSandboxes()).toEqual([]);
 
@@ -88,7 +91,7 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
         expect(strayProcesses(daemon)).toEqual([]);
         expect(listMounts(daemon)).toEqual(mounts);
         expect(strayFiles(daemon)).toEqual([]);
-        expect(pidfdsOf(daemon, bridge.process?.pid ?? 0)).toBe(0);
+        expect(pidfdsOf(daemon.path(`/proc/${bridge.process?.pid}/fd`))).toBe(0);
 
         await bridge.stop("SIGTERM");
         await expect(bridge.process?.exited).resolves.toBe(0);
@@ -130,6 +133,14 @@ function storyOf(bridge: Bridge, fault: string): string[] {
 /** A plugin said no, or the runtime was away. */
 const expectedFailure =
   /plugin: victim2?: |ECONNRESET|UNAVAILABLE|connect|Connection|transport|EOF|CANCELLED|context canceled/;
+
+/**
+ * containerd's own fault, once for each restart at most: ended between the rename of a new snapshot's directory and the commit
+ * of its number, it gives the next snapshot the same number (containerd#5646 is the same window in another snapshotter). The
+ * native snapshotter takes the directory away as it fails, so the one after that is well.
+ */
+const snapshotCollision =
+  /failed to create containerd container: failed to rename: rename \S+\.native\/snapshots\/new-\d+ \S+\.native\/snapshots\/\d+: file exists/;
 
 function percentiles(values: readonly number[]): Record<string, number> {
   const sorted = values.toSorted((a, b) => a - b);

@@ -4,8 +4,6 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/e2e/**/*.test.ts"],
-    // The chaos is for a calm machine, and has a command of its own: npm run test:chaos.
-    exclude: process.env.NRI_CHAOS === "1" ? [] : ["test/e2e/chaos.test.ts"],
     globalSetup: ["test/e2e/global-setup.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -1,8 +1,9 @@
+import { execFileSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 
-import { findPermissionFault } from "../../src/legacy/permissions.js";
+import { findConfigPermissionFault, findPermissionFault } from "../../src/legacy/permissions.js";
 import { createDirectory, installFile } from "./plugin-directory.js";
 
 function createPlugin() {
@@ -78,5 +79,31 @@ describe("findPermissionFault", () => {
     chownSync(path, 0, 0);
     chownSync(dirname(path), 12345, 0);
     expect(findPermissionFault(path)).toContain(`${dirname(path)}: it belongs to user 12345`);
+  });
+});
+
+describe("findConfigPermissionFault", () => {
+  it("refuses what findPermissionFault does", () => {
+    const path = createPlugin();
+    expect(findConfigPermissionFault(path)).toBeNull();
+    chmodSync(path, 0o666);
+    expect(findConfigPermissionFault(path)).toBe(findPermissionFault(path));
+  });
+
+  it("has none for a volume that is read-only here, as a ConfigMap is, whatever its mode", ({ skip }) => {
+    const volume = join(createDirectory(), "volume");
+    mkdirSync(volume);
+    try {
+      execFileSync("mount", ["-t", "tmpfs", "tmpfs", volume], { stdio: "pipe" });
+    } catch (error) {
+      skip(`no mount here: ${error}`);
+    }
+    onTestFinished(() => void execFileSync("umount", ["-l", volume]));
+    const path = installFile(volume, "config.yaml", "");
+    chmodSync(volume, 0o777);
+    expect(findConfigPermissionFault(path)).toContain(`${volume}: mode 0777 lets everybody write it`);
+    execFileSync("mount", ["-o", "remount,ro", volume]);
+    expect(findPermissionFault(path)).not.toBeNull();
+    expect(findConfigPermissionFault(path)).toBeNull();
   });
 });

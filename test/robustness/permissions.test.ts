@@ -1,8 +1,8 @@
 import { chmodSync, chownSync, copyFileSync, mkdirSync, renameSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { runLines } from "./support/log-lines.js";
-import { nthPod } from "./support/subjects.js";
+import { logLines, runLines } from "./support/log-lines.js";
+import { nthContainer, nthPod } from "./support/subjects.js";
 import { TestNode } from "./support/test-node.js";
 
 /** Somebody who is neither root nor us. */
@@ -100,5 +100,119 @@ describe("permissions", () => {
     hole.open(node);
     const { plugin: bridge } = await node.connect();
     expect(await bridge.call("RunPodSandbox", { pod: nthPod(1) })).toMatchObject({ response: {} });
+  });
+});
+
+const confHoles: readonly Hole[] = [
+  {
+    title: "everybody can write it",
+    open: (node) => chmodSync(node.confFile, 0o666),
+    error: (node) => writable(node.confFile, "0666", "everybody"),
+  },
+  {
+    title: "a group can write it",
+    open: (node) => chmodSync(node.confFile, 0o664),
+    error: (node) => writable(node.confFile, "0664", `group ${process.getegid?.()}`),
+  },
+  {
+    title: "everybody can put another in its place",
+    open: (node) => chmodSync(node.folder, 0o777),
+    error: (node) => writable(node.folder, "0777", "everybody"),
+  },
+  {
+    title: "it is a link into a directory that everybody can write",
+    open: (node) => {
+      const open = join(node.folder, "open");
+      mkdirSync(open);
+      renameSync(node.confFile, join(open, "conf.json"));
+      symlinkSync(join(open, "conf.json"), node.confFile);
+      chmodSync(open, 0o777);
+    },
+    error: (node) => writable(join(node.folder, "open"), "0777", "everybody"),
+  },
+];
+
+const confHolesOfAStranger: readonly Hole[] = [
+  {
+    title: "it belongs to somebody else",
+    open: (node) => chownSync(node.confFile, stranger, stranger),
+    error: (node) => owned(node.confFile),
+  },
+];
+
+describe("permissions of conf.json, which says what runs", () => {
+  const all = [...confHoles, ...(isRoot ? confHolesOfAStranger : [])].map((hole) => [hole.title, hole] as const);
+
+  it.each(all)("strict: no pod starts when %s, and the error names path, who, and the remedy", async (_, hole) => {
+    const node = nodeWith("strict");
+    const { plugin: bridge, program } = await node.connect();
+    const pod = { pod: nthPod(1) };
+    expect(await bridge.call("RunPodSandbox", pod)).toMatchObject({ response: {} });
+    hole.open(node);
+    const { error, dropped } = await bridge.call("RunPodSandbox", { pod: nthPod(2) });
+    expect(dropped).toBe(false);
+    expect(error?.message).toBe(`unable to create nri client: ${hole.error(node)}; ${remedy}`);
+    // As with any conf.json that cannot be used: no plugin is run for others, and teardown goes on.
+    const container = { ...pod, container: nthContainer(1) };
+    expect(await bridge.call("StartContainer", container)).toMatchObject({ response: {} });
+    expect(await bridge.call("StopPodSandbox", pod)).toMatchObject({ response: {} });
+    // The two creates and the deletes of both.
+    await program.stderrMatches(/(conf.json cannot be read[\s\S]*){4}/);
+    expect(runLines(program).map(({ state }) => state)).toEqual(["create"]);
+    const said = logLines(program).filter(({ msg }) => msg === "conf.json cannot be read");
+    expect(said).toHaveLength(4);
+    for (const line of said) expect(line).toMatchObject({ error: error?.message, file: node.confFile });
+  });
+
+  it("strict: is looked at for each event, so that mending it is enough", async () => {
+    const node = nodeWith("strict");
+    chmodSync(node.confFile, 0o666);
+    const { plugin: bridge } = await node.connect();
+    expect(await bridge.call("RunPodSandbox", { pod: nthPod(1) })).toMatchObject({ error: { code: "UNKNOWN" } });
+    chmodSync(node.confFile, 0o644);
+    expect(await bridge.call("RunPodSandbox", { pod: nthPod(2) })).toMatchObject({ response: {} });
+  });
+
+  it.each(all)("trust: it is read all the same when %s", async (_, hole) => {
+    const node = nodeWith("trust");
+    const { plugin: bridge, program } = await node.connect();
+    hole.open(node);
+    expect(await bridge.call("RunPodSandbox", { pod: nthPod(1) })).toMatchObject({ response: {} });
+    await program.stderrMatches(/"plugin ran"/);
+    expect(runLines(program).map(({ outcome }) => outcome)).toEqual(["ok"]);
+  });
+});
+
+describe("permissions of the bridge's own configuration, which says where plugins are", () => {
+  const mode = "0666";
+  const open = (node: TestNode) => chmodSync(node.configFile, 0o666);
+  const refused = (node: TestNode) =>
+    `the configuration is refused: ${writable(node.configFile, mode, "everybody")}; ${remedy} (as a flag: --permissions trust)`;
+
+  it("the program does not start with a file that others can write, even where that file says trust", async () => {
+    const node = nodeWith("trust");
+    open(node);
+    const { code, stderr } = await node.start().ended;
+    expect(stderr).toContain(refused(node));
+    expect(code).toBe(2);
+  });
+
+  it("the flag alone says trust", async () => {
+    const node = nodeWith("strict");
+    open(node);
+    const { plugin: bridge } = await node.connect("--permissions", "trust");
+    expect(await bridge.call("RunPodSandbox", { pod: nthPod(1) })).toMatchObject({ response: {} });
+  });
+
+  it("on SIGHUP it is not read, and the last good one stays", async () => {
+    const node = nodeWith("strict");
+    const { plugin: bridge, program } = await node.connect();
+    node.writeConfig({ onFailure: { create: "ignore" } });
+    open(node);
+    program.child.kill("SIGHUP");
+    await program.stderrMatches(/the last good one stays/);
+    expect(logLines(program).at(-1)).toMatchObject({ error: refused(node) });
+    node.writeConf("missing");
+    expect(await bridge.call("RunPodSandbox", { pod: nthPod(1) })).toMatchObject({ error: { code: "UNKNOWN" } });
   });
 });

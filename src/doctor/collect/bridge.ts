@@ -8,23 +8,26 @@ import type { BridgeFacts, ConfigFault } from "../facts.js";
 export interface ConfigSource {
   readonly file: string;
   readonly text: string | undefined;
+  readonly permissionFault: string | null;
 }
 
 /** The bridge's settings as it would run with them, and what is wrong with its file. */
 export function readBridge(flags: PartialConfig, source: ConfigSource | undefined): BridgeFacts {
   if (source === undefined) {
-    return { config: mergeConfig(flags), file: undefined, faults: [], keys: new Set() };
+    return { config: mergeConfig(flags), file: undefined, permissionFault: null, faults: [], keys: new Set() };
   }
-  const { file, text } = source;
+  const { file, text, permissionFault } = source;
+  const about = { file, permissionFault };
   if (text === undefined) {
-    return { config: mergeConfig(flags), file, faults: [{ where: file, text: "it cannot be read" }], keys: new Set() };
+    const faults = [{ where: file, text: "it cannot be read" }];
+    return { config: mergeConfig(flags), ...about, faults, keys: new Set() };
   }
   try {
     const parsed = parseConfig(text, file);
-    return { config: mergeConfig(flags, parsed), file, faults: [], keys: new Set(keysOf(parsed, "")) };
+    return { config: mergeConfig(flags, parsed), ...about, faults: [], keys: new Set(keysOf(parsed, "")) };
   } catch (error) {
     const faults = errorText(error).split("\n").map(toFault);
-    return { config: mergeConfig(flags, defaultConfig), file, faults, keys: new Set() };
+    return { config: mergeConfig(flags, defaultConfig), ...about, faults, keys: new Set() };
   }
 }
 

@@ -21,6 +21,18 @@ export function bridgeFindings({ bridge, conf }: Facts): readonly Finding[] {
       where: where === "" ? (bridge.file ?? "command line") : where,
     }),
   );
+  const { permissionFault, file } = bridge;
+  if (permissionFault !== null && file !== undefined) {
+    const path = shellWord(file);
+    faults.push({
+      id: "bridge-config-permissions",
+      severity: "error",
+      what: permissionFault,
+      why: "whoever can write it says where plugins are; with --config the bridge refuses it, unless --permissions trust is given",
+      fix: `chown root ${path} && chmod go-w ${path} # and the same for its directory`,
+      where: file,
+    });
+  }
   if (conf.list === undefined) return faults;
   const types = conf.list.plugins.map(({ type }) => type);
   const unused = Object.keys(bridge.config.plugins).filter((type) => !types.includes(type));

@@ -16,10 +16,15 @@ export function listState(daemon: Daemon, directory = stateDirectory): string[] 
 
 /** What a bridge that started now would find in the journals of a state directory. */
 export function readJournals(daemon: Daemon, directory = stateDirectory): Recovered[] {
-  return listState(daemon, directory)
+  return readJournalsIn(daemon.path(directory));
+}
+
+/** The same of a directory of this machine. */
+export function readJournalsIn(directory: string): Recovered[] {
+  return readdirSync(directory)
     .filter((name) => name.endsWith(".journal"))
     .flatMap((name) => {
-      const bytes = readFileSync(join(daemon.path(directory), name));
+      const bytes = readFileSync(join(directory, name));
       const header = parseRecord(readLines(bytes).records[0] ?? "{}");
       return header?.type === "header" ? recover(bytes, header) : [];
     });

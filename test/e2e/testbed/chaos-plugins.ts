@@ -6,6 +6,7 @@ import type { Bridge } from "./bridge.js";
 import type { Random } from "./chaos-random.js";
 import { mustRun, waitFor } from "./command.js";
 import type { Daemon } from "./daemon.js";
+import { type NotedRun, parseNotedRuns } from "./noted-runs.js";
 import { findProcesses, type InsideProcess } from "./processes.js";
 import { replaceFile } from "./records.js";
 import type { RunningTarget } from "./target.js";
@@ -25,14 +26,6 @@ const lists: readonly [readonly string[], ...(readonly string[])[]] = [
   ["victim", "victim2"],
   ["victim2", "victim"],
 ];
-
-/** One line of the plugins' log. */
-export interface NotedRun {
-  readonly plugin: string;
-  readonly state: string;
-  readonly id: string;
-  readonly atMs: number;
-}
 
 /** The plugins of a chaos run on one daemon, and the mischief that is done to them. */
 export class ChaosPlugins {
@@ -66,12 +59,7 @@ export class ChaosPlugins {
 
   /** All plugins' runs, in order. */
   async noted(): Promise<NotedRun[]> {
-    const text = await readFile(join(this.directory, "runs"), "utf8").catch(() => "");
-    return text.split("\n").flatMap((line) => {
-      const [plugin, state, id, nanoseconds] = line.split(" ");
-      if (plugin === undefined || state === undefined || id === undefined || nanoseconds === undefined) return [];
-      return [{ plugin, state, id, atMs: Number(BigInt(nanoseconds) / 1_000_000n) }];
-    });
+    return parseNotedRuns(await readFile(join(this.directory, "runs"), "utf8").catch(() => ""));
   }
 
   /** Does one thing, whichever it is. */

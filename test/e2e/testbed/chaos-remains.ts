@@ -41,9 +41,8 @@ export function strayState(daemon: Daemon): string[] {
   return [...names, ...owed.map(({ remembered, stage }) => `${stage}: ${remembered.kind} ${remembered.id}`)];
 }
 
-/** The descriptors of a process that watch another one. */
-export function pidfdsOf(daemon: Daemon, pid: number): number {
-  const directory = daemon.path(`/proc/${pid}/fd`);
+/** How many of a process's descriptors, /proc/<pid>/fd, watch another process. */
+export function pidfdsOf(directory: string): number {
   return readdirSync(directory).filter((fd) => {
     try {
       return readlinkSync(join(directory, fd)).includes("pidfd");

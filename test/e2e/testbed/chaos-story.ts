@@ -43,6 +43,10 @@ export class ChaosStory {
     private readonly random: Random,
   ) {}
 
+  get containerdRestarts(): number {
+    return this.outages.filter(({ why }) => why === "containerd restarted").length;
+  }
+
   /** Plays all of it; rejects when a pod cannot be torn down, or the bridge does not come back. */
   async play({ pods, parallel }: StoryOptions): Promise<void> {
     const plot = [

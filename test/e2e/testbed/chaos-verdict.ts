@@ -1,6 +1,6 @@
 import type { Life } from "./chaos-kubelet.js";
-import type { NotedRun } from "./chaos-plugins.js";
 import type { Killed, Outage } from "./chaos-story.js";
+import type { NotedRun } from "./noted-runs.js";
 
 /** What is known of a chaos run at its end. */
 export interface Evidence {

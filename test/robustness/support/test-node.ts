@@ -100,7 +100,8 @@ export class TestNode {
       ...config,
       environment: { ...(pass === undefined ? {} : { pass }), set: { ...set, [markName]: this.mark } },
     };
-    writeFileSync(this.configFile, JSON.stringify(whole));
+    // Whatever the umask: what others can write is refused.
+    writeFileSync(this.configFile, JSON.stringify(whole), { mode: 0o644 });
   }
 
   async listen(): Promise<Runtime> {

@@ -6,7 +6,10 @@
  * and tells it:
  *   sleep <ms>    be slow                 deaf <ms>   be slow and ignore SIGTERM
  *   fail          report an error         garbage     print no result
- * A plugin named `witness` notes its runs and has no moods.
+ *   crash         die of a signal         halt        stop itself
+ *   flood         print without end       child <ms>  leave a child that holds stdin, stdout and stderr
+ *   daemon <ms>   leave a child in a session of its own
+ * A plugin whose name begins with `witness` notes its runs and has no moods.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -68,7 +71,7 @@ int main(int argc, char **argv) {
   char mood[32] = "";
   long ms = 0;
   snprintf(taken, sizeof taken, "%s/taken.%d", directory, getpid());
-  for (int general = 0; general < 2 && strcmp(name, "witness") != 0; general++) {
+  for (int general = 0; general < 2 && strncmp(name, "witness", 7) != 0; general++) {
     snprintf(path, sizeof path, general ? "%s/mood" : "%s/mood-%s", directory, state);
     if (rename(path, taken) != 0 || !(file = fopen(taken, "r"))) continue;
     if (fscanf(file, "%31s %ld", mood, &ms) < 1) mood[0] = 0;
@@ -77,7 +80,18 @@ int main(int argc, char **argv) {
     break;
   }
   if (strcmp(mood, "deaf") == 0) signal(SIGTERM, SIG_IGN);
-  if (ms > 0) pause_ms(ms);
+  if (strcmp(mood, "crash") == 0) abort();
+  if (strcmp(mood, "halt") == 0) raise(SIGSTOP);
+  while (strcmp(mood, "flood") == 0 && write(1, line, written) > 0) continue;
+  if (strcmp(mood, "child") == 0 || strcmp(mood, "daemon") == 0) {
+    if (fork() == 0) {
+      if (strcmp(mood, "daemon") == 0) setsid();
+      pause_ms(ms);
+      _exit(0);
+    }
+  } else if (ms > 0) {
+    pause_ms(ms);
+  }
   if (strcmp(mood, "garbage") == 0) {
     puts("no result at all");
     return 0;

@@ -1,0 +1,40 @@
+import { expect, it } from "vitest";
+import { Deadline } from "../../src/deadline.js";
+import { until } from "../legacy/processes.js";
+import { runLines } from "./support/log-lines.js";
+import { nthPod } from "./support/subjects.js";
+import { TestNode } from "./support/test-node.js";
+
+it("a second bridge with the same state waits unregistered, and takes over when the first is killed", async () => {
+  const node = new TestNode();
+  node.install("plugin", "read", "answer");
+  node.writeConf("plugin");
+  const { plugin, program, runtime } = await node.connect();
+  await plugin.call("RunPodSandbox", { pod: nthPod(1) });
+  const second = node.start();
+  await second.stderrMatches(/another instance has the state directory: waiting for it to end/);
+  // Two that are registered would run every plugin twice.
+  await expect(runtime.accept(Deadline.after(1_500))).rejects.toMatchObject({ code: "CALL_TIMEOUT" });
+  program.child.kill("SIGKILL");
+  const taken = await runtime.accept(Deadline.after(10_000));
+  // The runtime lists nothing: what the first one owed is delivered, once.
+  await until(() => runLines(second).length > 0);
+  expect(await taken.call("RunPodSandbox", { pod: nthPod(2) })).toMatchObject({ response: {} });
+  await until(() => runLines(second).length > 1);
+  expect(runLines(second).map(({ state, pod }) => `${state} ${pod}`)).toEqual([
+    "delete default/pod-1",
+    "create default/pod-2",
+  ]);
+});
+
+it("one that waits ends at once on SIGTERM", async () => {
+  const node = new TestNode();
+  node.writeConf();
+  await node.connect();
+  const second = node.start();
+  await second.stderrMatches(/another instance has the state directory/);
+  const askedAt = performance.now();
+  second.child.kill("SIGTERM");
+  expect((await second.ended).code).toBe(0);
+  expect(performance.now() - askedAt).toBeLessThan(2_000);
+});

@@ -53,11 +53,13 @@ export function createBridge(parts: BridgeParts): Bridge {
 
   /**
    * compat: containerd 2.1 says that it removed a sandbox whose create failed, leaves its pause process running, and lists
-   * it again after a restart (containerd#13355): remembered as deleted, it is not taken for one that is new to us.
+   * it again after a restart (containerd#13355): remembered as deleted until its process ends, it is not taken for one that
+   * is new to us.
    */
   function forget(id: string): void {
     const process = memory.get(id)?.process;
     if (process === undefined || host.liveness(process) !== "alive") memory.forget(id);
+    else host.watcher.watch(process, () => memory.forget(id));
   }
 
   /** Compares what is remembered with the runtime's list, or with the machine alone; gives the work that this makes. */

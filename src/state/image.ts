@@ -61,9 +61,17 @@ export class Image {
   }
 
   text(): string {
-    let text = this.header;
-    for (const [id, { line, stage }] of this.entries) text += stage === "open" ? line : line + stageLine(id, stage);
-    return text;
+    return this.parts().join("");
+  }
+
+  /** The same in pieces: on a full node the whole is too long to be made or written in one go. */
+  parts(): string[] {
+    const parts = [this.header];
+    for (const [id, { line, stage }] of this.entries) {
+      parts.push(line);
+      if (stage !== "open") parts.push(stageLine(id, stage));
+    }
+    return parts;
   }
 
   get size(): number {

@@ -53,10 +53,14 @@ interface Entry {
  * Every change goes to the journal before anything is run for it.
  */
 export class Memory {
+  /** In the order of their creates. */
   private readonly entries = new Map<string, Entry>();
   /** The ids of each pod's containers: an event is not to look at all pods of the node. */
   private readonly containerIds = new Map<string, Set<string>>();
   private journal: Journal = noJournal;
+
+  /** @param most beyond so many entries the oldest whose delete was delivered is forgotten; far more than a node has */
+  constructor(private readonly most = 50_000) {}
 
   /** Takes what an earlier bridge left, and writes to its journal from now on. What is known here already stays. */
   attach(journal: Journal, recovered: readonly Recovered[] = []): void {
@@ -141,9 +145,14 @@ export class Memory {
     const { id, sandboxID, kind } = entry.remembered;
     this.unlist(id);
     this.entries.set(id, entry);
+    if (this.entries.size > this.most) this.forgetOldest();
     if (kind !== "container") return;
     const ids = this.containerIds.get(sandboxID) ?? new Set();
     this.containerIds.set(sandboxID, ids.add(id));
+  }
+
+  private forgetOldest(): void {
+    for (const [id, { stage }] of this.entries) if (stage === "deleted") return this.forget(id);
   }
 
   private unlist(id: string): void {

@@ -195,10 +195,9 @@ class FileStore implements Store {
   }
 
   private async rewriteNow(): Promise<void> {
-    const text = this.image.text();
     try {
-      await this.file.rewrite(text);
-      this.compactAtBytes = Math.max(this.options.compactFromBytes ?? 256 * 1024, Buffer.byteLength(text) * growth);
+      const bytes = await this.file.rewrite(this.image.parts());
+      this.compactAtBytes = Math.max(this.options.compactFromBytes ?? 256 * 1024, bytes * growth);
       this.succeed();
     } catch (error) {
       this.fail(error);

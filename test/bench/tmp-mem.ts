@@ -8,6 +8,7 @@ const containers = await Containers.open(fixture, place.directory);
 const bridge = await BuiltBridge.start(place, {
   name: "one",
   plugins: ["tiny"],
+  ...(process.env.PROBE ? { probe: {} } : {}),
   nodeFlags: (process.env.FLAGS ?? "").split(" ").filter(Boolean),
 });
 const life = new ContainerLife("one", bridge, containers);
@@ -35,6 +36,14 @@ console.log(
   "p99",
   q(0.99),
 );
+
+import { readFileSync, writeFileSync } from "node:fs";
+
+const pid = Reflect.get(bridge, "child").pid;
+writeFileSync("/tmp/smaps", readFileSync(`/proc/${pid}/smaps`));
+writeFileSync("/tmp/probe.txt", JSON.stringify(process.env.PROBE ? await bridge.probe() : {}));
+await new Promise((r) => setTimeout(r, 300));
+console.log("after gc", (bridge.rss() / 2 ** 20).toFixed(1));
 await bridge.close();
 containers.close();
 place.remove();

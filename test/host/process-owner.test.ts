@@ -45,6 +45,7 @@ describe("a process is claimed for a pod", () => {
     expect(claimProcess(query, readMachine(proc.root))).toEqual({
       confirmed: true,
       identity: { pid: 10, startTime: "77", bootId: "boot-1", pidNamespace: "pid:[1]" },
+      parent: 1,
     });
   });
 

@@ -35,7 +35,7 @@ it("a pod that has ended and is removed is forgotten", async () => {
 });
 
 // containerd 1.7 takes back a sandbox that a plugin refused before it ends its process: with a plugin that goes on failing, one
-// more is remembered for each try of the kubelet's, until the next registration. Mended, this is a plain `it`.
-it.fails("a pod that is removed while its process still ends is forgotten when it has", async () => {
+// more would be remembered for each try of the kubelet's.
+it("a pod that is removed while its process still ends is forgotten when it has", async () => {
   expect(await rememberedAfter("after it")).toEqual([]);
 });

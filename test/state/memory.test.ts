@@ -55,6 +55,22 @@ describe("the memory of creates", () => {
     expect(memory.createResultsOf("a")).toEqual([]);
   });
 
+  it("is bounded: the oldest whose delete was delivered goes first, and what waits for its delete never", () => {
+    const memory = new Memory(2);
+    const journal = collectJournal();
+    memory.attach(journal);
+    const ids = ["a", "b", "c", "d"];
+    memory.remember({ ...attempted, id: "a" });
+    memory.remember({ ...attempted, id: "b" });
+    memory.takeDelete("b");
+    memory.endDelete("b");
+    memory.remember({ ...attempted, id: "c" });
+    memory.remember({ ...attempted, id: "d" });
+    expect(ids.map((id) => memory.stageOf(id))).toEqual(["open", undefined, "open", "open"]);
+    expect(journal.calls).toContain("forget b");
+    expect(memory.containersOf(attempted.sandboxID).map(({ id }) => id)).toEqual(["a", "c", "d"]);
+  });
+
   it("counts what was adopted as created in both phases", () => {
     const memory = new Memory();
     expect(memory.remember(attempted, { adopted: true })).toMatchObject({ adopted: true, phases: ["create", "start"] });

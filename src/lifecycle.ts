@@ -80,10 +80,34 @@ export class Lifecycle {
     // Sandboxes have no phases: NRI v2 has one event for their create.
     const list = subject.kind === "sandbox" ? this.takers(conf, "create") : this.takers(conf, "create", phase);
     if (list.plugins.length === 0) return this.seeLater(subject, { phase });
-    const attempted = this.remember(subject, { phase });
-    const request = toCreateRequest(conf.version, "create", subject, attempted.spec);
-    const earlierResults = phase === "start" ? this.parts.memory.createResultsOf(subject.id) : [];
-    return this.runOrFail({ ...occasion, list, request, subject: attempted, phase, earlierResults }, subject);
+    const attempt = (attempted: Remembered) => {
+      const request = toCreateRequest(list.version, "create", subject, attempted.spec);
+      const earlierResults = phase === "start" ? this.parts.memory.createResultsOf(subject.id) : [];
+      return this.runOrFail({ ...occasion, list, request, subject: attempted, phase, earlierResults }, subject);
+    };
+    if (!this.areObservers(list)) return attempt(this.remember(subject, { phase }));
+    this.unseen.set(subject.id, { subject, circumstances: { phase } });
+    this.afterAnswer(subject.id, async () => {
+      this.seeUnseen(subject.id);
+      const attempted = this.parts.memory.get(subject.id);
+      if (attempted !== undefined) await attempt(attempted);
+    });
+    return noChange;
+  }
+
+  /** Whether nothing that a plugin of the list does can change the answer. */
+  private areObservers({ plugins }: ConfigList): boolean {
+    return plugins.every(({ type }) => this.settingsOf(type).async);
+  }
+
+  /** Does what no call waits for: when its answer is on its way, and in turn with all else that is done for the id. */
+  private afterAnswer(id: string, work: () => Promise<unknown>): void {
+    const { log, serial } = this.parts;
+    const done = serial.run(id, async () => {
+      await new Promise((nextTurn) => setImmediate(nextTurn));
+      await work();
+    });
+    done.catch((error) => log.error({ id, error: errorText(error) }, "what no call waits for failed"));
   }
 
   /** What was running before us: from now on each counts as created as soon as anything happens to it. */
@@ -184,11 +208,16 @@ export class Lifecycle {
         return noChange.change;
       }
       memory.takeDelete(id);
-      try {
-        return await this.runDelete(created, list, occasion, subject);
-      } finally {
-        memory.endDelete(id);
-      }
+      const deliver = async () => {
+        try {
+          return await this.runDelete(created, list, occasion, subject);
+        } finally {
+          memory.endDelete(id);
+        }
+      };
+      if (!this.areObservers(list)) return await deliver();
+      this.afterAnswer(id, deliver);
+      return noChange.change;
     });
   }
 

@@ -152,7 +152,11 @@ export class Memory {
   }
 
   private forgetOldest(): void {
-    for (const [id, { stage }] of this.entries) if (stage === "deleted") return this.forget(id);
+    for (const [id, { stage }] of this.entries) {
+      if (stage !== "deleted") continue;
+      this.forget(id);
+      return;
+    }
   }
 
   private unlist(id: string): void {

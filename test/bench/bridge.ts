@@ -6,7 +6,7 @@ import { noAdapter } from "./go-adapter.js";
 import { formatGoals, type Goal, type Skipped } from "./goals.js";
 import { measureEvents, measurePython, medianMs, names } from "./latency.js";
 import type { Samples } from "./measure.js";
-import { measureMemory } from "./memory.js";
+import { frugalFlags, measureMemory } from "./memory.js";
 import { measurePeerMemory } from "./peer.js";
 import { fixture, installProgram } from "./place.js";
 import { writePlot } from "./plot.js";
@@ -154,10 +154,10 @@ async function synchronize(): Promise<void> {
 
 async function memory(): Promise<void> {
   const count = Number(values.events);
-  const { rssMb, heapGrowthMb, rssGrowthMb, idleMb } = await measureMemory(place, containers, count);
+  const { rssMb, heapGrowthMb, rssGrowthMb, frugalMb, idleMb } = await measureMemory(place, containers, count);
   const go = await measurePeerMemory(place, containers, count);
   const peer = go && `; the Go adapter: ${go.rssMb.toFixed(1)} MB, ${go.idleMb.toFixed(1)} MB before`;
-  const note = `resident; ${idleMb.toFixed(1)} MB before the first${peer ?? ""}`;
+  const note = `resident; ${idleMb.toFixed(1)} MB before the first; ${frugalMb.toFixed(1)} MB with ${frugalFlags.join(" ")}${peer ?? ""}`;
   goals.push({ what: `memory after ${count} events`, value: rssMb, unit: "MB", below: 75, note });
   const growth = `heap in use after collection; resident ${rssGrowthMb >= 0 ? "+" : ""}${rssGrowthMb.toFixed(1)} MB`;
   goals.push({ what: `growth over ${count} more`, value: heapGrowthMb, unit: "MB", below: 1, note: growth });

@@ -84,7 +84,7 @@ export async function measureEvents(place: Place, containers: Containers, option
   const probedBridge = bridges.at(-1);
   if (probed !== undefined) candidates.push(probed, await open(names.heap450, ["tiny"], {}, 450));
   // A bridge runs for weeks: what is measured is what the compiler has made of it by then.
-  const samples = await interleave(candidates, { rounds, warmUp: 2 * rounds, pauseMs: 2, burst: 10 });
+  const samples = await interleave(candidates, { rounds, warmUp: 2 * rounds, pauseMs: 2, burst: 10, gapMs: 1 });
   if (root) {
     const create = (cgroup: string) => ({ plugins: { tiny: { phase: "create", cgroup } } });
     const creates = [

@@ -27,16 +27,19 @@ export interface Rounds {
   readonly pauseMs: number;
   /** Samples of one candidate in a row, as events come when pods start: one by one. Default 1. */
   readonly burst?: number;
+  /** Milliseconds between those: a runtime has its own work to do between two events. Default 0. */
+  readonly gapMs?: number;
 }
 
 /** Measures all candidates in turn, again and again: what disturbs the machine disturbs them alike. */
 export async function interleave(candidates: readonly Candidate[], options: Rounds): Promise<Samples[]> {
-  const { rounds, warmUp, pauseMs, burst = 1 } = options;
+  const { rounds, warmUp, pauseMs, burst = 1, gapMs = 0 } = options;
   const samples = candidates.map(({ name }): Samples => ({ name, times: [], first: [], busy: [] }));
   for (let round = -warmUp; round < rounds; round += burst) {
     for (const [i, candidate] of candidates.entries()) {
       await sleep(pauseMs);
       for (let turn = 0; turn < burst; turn++) {
+        if (turn > 0 && gapMs > 0) await sleep(gapMs);
         const before = performance.eventLoopUtilization();
         const began = performance.now();
         const own = await candidate.run();

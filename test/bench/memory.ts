@@ -10,17 +10,23 @@ export interface MemoryUse {
   readonly heapGrowthMb: number;
   /** The same of the resident memory of the bridge without a probe. */
   readonly rssGrowthMb: number;
+  /** Resident after so many events of a bridge that Node is told to be frugal for, as the image and launched mode do. */
+  readonly frugalMb: number;
   /** Resident before the first event. */
   readonly idleMb: number;
 }
 
 const megabyte = 2 ** 20;
 
-/** Two bridges live through twice so many events, side by side: one is looked at from outside, one from inside. */
+/** As deploy/image and deploy/launched have them. */
+export const frugalFlags = ["--max-semi-space-size=1", "--v8-pool-size=1"] as const;
+
+/** Bridges live through twice so many events, side by side: two are looked at from outside, one from inside. */
 export async function measureMemory(place: Place, containers: Containers, events: number): Promise<MemoryUse> {
   const plain = await BuiltBridge.start(place, { name: "memory", plugins: ["tiny"] });
   const probed = await BuiltBridge.start(place, { name: "heap", plugins: ["tiny"], probe: {} });
-  const lives = [plain, probed].map((bridge) => new ContainerLife("memory", bridge, containers));
+  const frugal = await BuiltBridge.start(place, { name: "frugal", plugins: ["tiny"], nodeFlags: frugalFlags });
+  const lives = [plain, probed, frugal].map((bridge) => new ContainerLife("memory", bridge, containers));
   const live = async () => {
     const containersEach = events / 2;
     for (let i = 0; i < containersEach; i++) await Promise.all(lives.map((life) => life.whole()));
@@ -28,14 +34,16 @@ export async function measureMemory(place: Place, containers: Containers, events
   const idleMb = plain.rss() / megabyte;
   await live();
   const rss = plain.rss();
+  const frugalMb = frugal.rss() / megabyte;
   const { heapUsed } = await probed.probe();
   await live();
   const use = {
     rssMb: rss / megabyte,
     heapGrowthMb: ((await probed.probe()).heapUsed - heapUsed) / megabyte,
     rssGrowthMb: (plain.rss() - rss) / megabyte,
+    frugalMb,
     idleMb,
   };
-  await Promise.all([plain.close(), probed.close()]);
+  await Promise.all([plain, probed, frugal].map((bridge) => bridge.close()));
   return use;
 }

@@ -57,6 +57,8 @@ export class ChaosStory {
       () => this.#killBridge(() => this.plugins.hold("create", true)),
     ];
     const misdeeds = this.#doMischief();
+    // What it rejects with is told at the end, by awaiting it.
+    misdeeds.catch(() => undefined);
     let left = pods;
     const worker = async () => {
       while (left-- > 0) {

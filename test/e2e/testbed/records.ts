@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { chmod, copyFile, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -64,8 +65,10 @@ export async function startRecords(
 
 /** Writes a file so that a reader sees the old or the new text, never a part. */
 export async function replaceFile(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.new`, text);
-  await rename(`${path}.new`, path);
+  // Two at once must not take each other's.
+  const fresh = `${path}.${randomUUID()}.new`;
+  await writeFile(fresh, text);
+  await rename(fresh, path);
 }
 
 /** The finished runs in the order in which they began. */

@@ -32,6 +32,37 @@ const roots = [
   "UpdateContainersResponse",
 ];
 
+// What no v0.1 request is made of, and most of an event: a sparing reader passes over it.
+const spared = {
+  Container: [
+    "args",
+    "env",
+    "mounts",
+    "hooks",
+    "rlimits",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "exit_code",
+    "status_reason",
+    "status_message",
+    "CDI_devices",
+    "user",
+    "image",
+  ],
+  LinuxContainer: [
+    "devices",
+    "oom_score_adj",
+    "io_priority",
+    "seccomp_profile",
+    "seccomp_policy",
+    "sysctl",
+    "net_devices",
+    "scheduler",
+    "rdt",
+  ],
+};
+
 const scalars = {
   string: { type: "string", zero: '""', wire: 2 },
   bool: { type: "boolean", zero: "false", wire: 0 },
@@ -44,6 +75,8 @@ const scalars = {
 const { root, package: packageName } = protobuf.parse(readFileSync(schemaUrl, "utf8"), { keepCase: true });
 root.resolveAll();
 const lookup = (name) => root.lookup(`${packageName}.${name}`);
+for (const [name, fields] of Object.entries(spared))
+  for (const field of fields) if (!(field in lookup(name).fields)) throw new Error(`${name} has no ${field}`);
 
 // protobuf's JSON name: an underscore goes, and the letter after it is a capital.
 const jsonName = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
@@ -79,7 +112,8 @@ function fieldOf(field) {
   if (field.map && field.keyType !== "string") throw new Error(`${field.fullName}: a map's key is to be a string`);
   const value = kindOf(field.type, field.resolvedType);
   const shape = field.map ? "map" : field.repeated ? "list" : "one";
-  return { proto: field.name, key: jsonName(field.name), id: field.id, shape, ...value };
+  const sparing = spared[field.parent.name]?.includes(field.name) ?? false;
+  return { proto: field.name, key: jsonName(field.name), id: field.id, shape, sparing, ...value };
 }
 
 function reachable() {
@@ -129,6 +163,12 @@ function readValue(field, previous) {
 }
 
 function readCases(field) {
+  const cases = wholeCases(field);
+  // `case 8: read; break;` becomes `case 8: if (r.sparing) r.skip(tag); else read; break;`
+  return field.sparing ? cases.map((text) => text.replace(/: /, ": if (r.sparing) r.skip(tag); else ")) : cases;
+}
+
+function wholeCases(field) {
   const target = `m.${field.key}`;
   if (field.shape === "map") return [`case ${tag(field, 2)}: read${entryName(field)}(r, r.enter(), ${target}); break;`];
   if (field.shape === "one") {
@@ -279,6 +319,8 @@ function shapesCode(messages) {
 const fieldInterfaces = `/** What the readers below read fields with: a position in the payload, moving. */
 export interface FieldReader {
   readonly pos: number;
+  /** Whether to pass over what no v0.1 request is made of. */
+  readonly sparing: boolean;
   enter(): number;
   leave(end: number): void;
   tag(): number;

@@ -90,6 +90,8 @@ export function createBridge(parts: BridgeParts): Bridge {
 
   return {
     configure: () => wantedEvents(config),
+    // A superset request has everything.
+    sparing: () => config.request === "strict",
     takeStock: () => compare(undefined)(),
     async deleteGone(id) {
       // With the connection down, the containers' ends were missed as well: they come first, as they would have.

@@ -5,6 +5,7 @@ export function handOn(
   bridge: () => PluginHandlers | undefined,
 ): Omit<Required<PluginHandlers>, "configure" | "synchronize"> {
   return {
+    sparing: () => bridge()?.sparing?.() ?? false,
     synchronized: (runtime) => bridge()?.synchronized?.(runtime),
     runPodSandbox: async (event, call) => bridge()?.runPodSandbox?.(event, call),
     updatePodSandbox: async (event, call) => bridge()?.updatePodSandbox?.(event, call),

@@ -18,6 +18,8 @@ export interface CallAnswer {
 
 /** Who is told of a runtime's calls: metrics, a recorder. It changes nothing, and what it throws is logged. */
 export interface CallWatcher {
+  /** It reads all of pods and containers, and not only what v0.1 requests are made of. */
+  readonly readsAll?: boolean;
   /** The runtime configured us: after each registration. */
   configured?(runtime: RuntimeInfo): void;
   synchronizing?(pods: readonly PodSandbox[], containers: readonly Container[], call: CallContext): void;
@@ -71,7 +73,9 @@ export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatc
       async () => run(),
       () => ({ update: [] }),
     );
+  const readsAll = watchers.some((watcher) => watcher.readsAll);
   return {
+    sparing: () => !readsAll && (inner.sparing?.() ?? false),
     configure(request, runtime) {
       tell((watcher) => watcher.configured?.(runtime));
       return inner.configure(request, runtime);

@@ -41,6 +41,13 @@ describe("handlers that are watched", () => {
     expect(told).toEqual(["CreateContainer", ["CreateContainer", { adjust, update: [] }, undefined]]);
   });
 
+  it("read events sparingly where they do, and nobody who watches reads all of them", () => {
+    const sparing = inner({ sparing: () => true });
+    expect(watchHandlers(sparing, [{}], silentLog).sparing?.()).toBe(true);
+    expect(watchHandlers(sparing, [{}, { readsAll: true }], silentLog).sparing?.()).toBe(false);
+    expect(watchHandlers(inner({}), [{}], silentLog).sparing?.()).toBe(false);
+  });
+
   it("fail as they do, and the watcher is told what the runtime is", async () => {
     const { told, watcher } = createWatcher();
     const failing = async () => {

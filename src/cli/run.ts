@@ -17,6 +17,7 @@ import type { RecordedCase } from "../record/recorder.js";
 import { Service } from "../service.js";
 import { version } from "../version.js";
 import { CallsInFlight, watchHandlers } from "../watch-calls.js";
+import { watchYoungGeneration } from "../young-generation.js";
 import { addConfigFlags, configLayers, readOwnConfigFile } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
@@ -109,7 +110,12 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   });
   const recorder = record && createNodeRecorder(record.settings, "run", config.confFile, log, record.onCase);
   const calls = new CallsInFlight();
-  const watchers = [calls.watcher, metrics.watcher, ...(recorder === undefined ? [] : [recorder.watcher])];
+  const watchers = [
+    watchYoungGeneration(),
+    calls.watcher,
+    metrics.watcher,
+    ...(recorder === undefined ? [] : [recorder.watcher]),
+  ];
   const service = new Service({
     flags,
     file,

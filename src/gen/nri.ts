@@ -3,6 +3,8 @@
 /** What the readers below read fields with: a position in the payload, moving. */
 export interface FieldReader {
   readonly pos: number;
+  /** Whether to pass over what no v0.1 request is made of. */
+  readonly sparing: boolean;
   enter(): number;
   leave(end: number): void;
   tag(): number;
@@ -401,22 +403,22 @@ export function readContainer(r: FieldReader, end: number, m: Container = emptyC
       case 32: m.state = readContainerState(r); break;
       case 42: readStringEntry(r, r.enter(), m.labels); break;
       case 50: readStringEntry(r, r.enter(), m.annotations); break;
-      case 58: m.args.push(r.string()); break;
-      case 66: m.env.push(r.string()); break;
-      case 74: m.mounts.push(readMount(r, r.enter())); break;
-      case 82: m.hooks = readHooks(r, r.enter(), m.hooks); break;
+      case 58: if (r.sparing) r.skip(tag); else m.args.push(r.string()); break;
+      case 66: if (r.sparing) r.skip(tag); else m.env.push(r.string()); break;
+      case 74: if (r.sparing) r.skip(tag); else m.mounts.push(readMount(r, r.enter())); break;
+      case 82: if (r.sparing) r.skip(tag); else m.hooks = readHooks(r, r.enter(), m.hooks); break;
       case 90: m.linux = readLinuxContainer(r, r.enter(), m.linux); break;
       case 96: m.pid = r.uint32(); break;
-      case 106: m.rlimits.push(readPOSIXRlimit(r, r.enter())); break;
-      case 112: m.createdAt = r.int64(); break;
-      case 120: m.startedAt = r.int64(); break;
-      case 128: m.finishedAt = r.int64(); break;
-      case 136: m.exitCode = r.int32(); break;
-      case 146: m.statusReason = r.string(); break;
-      case 154: m.statusMessage = r.string(); break;
-      case 162: m.CDIDevices.push(readCDIDevice(r, r.enter())); break;
-      case 170: m.user = readUser(r, r.enter(), m.user); break;
-      case 178: m.image = readImage(r, r.enter(), m.image); break;
+      case 106: if (r.sparing) r.skip(tag); else m.rlimits.push(readPOSIXRlimit(r, r.enter())); break;
+      case 112: if (r.sparing) r.skip(tag); else m.createdAt = r.int64(); break;
+      case 120: if (r.sparing) r.skip(tag); else m.startedAt = r.int64(); break;
+      case 128: if (r.sparing) r.skip(tag); else m.finishedAt = r.int64(); break;
+      case 136: if (r.sparing) r.skip(tag); else m.exitCode = r.int32(); break;
+      case 146: if (r.sparing) r.skip(tag); else m.statusReason = r.string(); break;
+      case 154: if (r.sparing) r.skip(tag); else m.statusMessage = r.string(); break;
+      case 162: if (r.sparing) r.skip(tag); else m.CDIDevices.push(readCDIDevice(r, r.enter())); break;
+      case 170: if (r.sparing) r.skip(tag); else m.user = readUser(r, r.enter(), m.user); break;
+      case 178: if (r.sparing) r.skip(tag); else m.image = readImage(r, r.enter(), m.image); break;
       default: r.skip(tag);
     }
   }
@@ -872,17 +874,17 @@ export function readLinuxContainer(r: FieldReader, end: number, m: LinuxContaine
     const tag = r.tag();
     switch (tag) {
       case 10: m.namespaces.push(readLinuxNamespace(r, r.enter())); break;
-      case 18: m.devices.push(readLinuxDevice(r, r.enter())); break;
+      case 18: if (r.sparing) r.skip(tag); else m.devices.push(readLinuxDevice(r, r.enter())); break;
       case 26: m.resources = readLinuxResources(r, r.enter(), m.resources); break;
-      case 34: m.oomScoreAdj = readOptionalInt(r, r.enter(), m.oomScoreAdj); break;
+      case 34: if (r.sparing) r.skip(tag); else m.oomScoreAdj = readOptionalInt(r, r.enter(), m.oomScoreAdj); break;
       case 42: m.cgroupsPath = r.string(); break;
-      case 50: m.ioPriority = readLinuxIOPriority(r, r.enter(), m.ioPriority); break;
-      case 58: m.seccompProfile = readSecurityProfile(r, r.enter(), m.seccompProfile); break;
-      case 66: m.seccompPolicy = readLinuxSeccomp(r, r.enter(), m.seccompPolicy); break;
-      case 74: readStringEntry(r, r.enter(), m.sysctl); break;
-      case 82: readLinuxNetDeviceEntry(r, r.enter(), m.netDevices); break;
-      case 90: m.scheduler = readLinuxScheduler(r, r.enter(), m.scheduler); break;
-      case 98: m.rdt = readLinuxRdt(r, r.enter(), m.rdt); break;
+      case 50: if (r.sparing) r.skip(tag); else m.ioPriority = readLinuxIOPriority(r, r.enter(), m.ioPriority); break;
+      case 58: if (r.sparing) r.skip(tag); else m.seccompProfile = readSecurityProfile(r, r.enter(), m.seccompProfile); break;
+      case 66: if (r.sparing) r.skip(tag); else m.seccompPolicy = readLinuxSeccomp(r, r.enter(), m.seccompPolicy); break;
+      case 74: if (r.sparing) r.skip(tag); else readStringEntry(r, r.enter(), m.sysctl); break;
+      case 82: if (r.sparing) r.skip(tag); else readLinuxNetDeviceEntry(r, r.enter(), m.netDevices); break;
+      case 90: if (r.sparing) r.skip(tag); else m.scheduler = readLinuxScheduler(r, r.enter(), m.scheduler); break;
+      case 98: if (r.sparing) r.skip(tag); else m.rdt = readLinuxRdt(r, r.enter(), m.rdt); break;
       default: r.skip(tag);
     }
   }

@@ -30,9 +30,9 @@ export function claimProcess(query: ProcessQuery, machine: Machine): ProcessClai
   // Before its cgroup: should the pid change hands meanwhile, the identity is that of a process which has ended.
   const stat = readProcessStat(query.pid, procRoot);
   if (typeof stat === "string") return { confirmed: false, reason: `there is no process ${query.pid} here` };
-  const reason = whyForeign(query, procRoot);
-  if (reason !== undefined) return { confirmed: false, reason };
   const { startTime, parent } = stat;
+  const reason = whyForeign(query, procRoot, parent);
+  if (reason !== undefined) return { confirmed: false, reason };
   return { confirmed: true, identity: { pid: query.pid, startTime, bootId, pidNamespace }, parent };
 }
 
@@ -41,10 +41,11 @@ export function claimProcess(query: ProcessQuery, machine: Machine): ProcessClai
  * parent, which is the shim or conmon, works in the bundle.
  */
 export function identityMatches(query: ProcessQuery, procRoot = "/proc"): boolean {
-  return whyForeign(query, procRoot) === undefined;
+  const stat = readProcessStat(query.pid, procRoot);
+  return typeof stat !== "string" && whyForeign(query, procRoot, stat.parent) === undefined;
 }
 
-function whyForeign(query: ProcessQuery, procRoot: string): string | undefined {
+function whyForeign(query: ProcessQuery, procRoot: string, parent: number): string | undefined {
   let cgroups: string;
   try {
     cgroups = readFileSync(`${procRoot}/${query.pid}/cgroup`, "utf8");
@@ -52,7 +53,7 @@ function whyForeign(query: ProcessQuery, procRoot: string): string | undefined {
     return `the cgroup of process ${query.pid} cannot be read: ${errorText(error)}`;
   }
   if (cgroupsName(cgroups, query)) return undefined;
-  return parentWorksIn(query, procRoot)
+  return worksIn(parent, query.id, procRoot)
     ? undefined
     : `neither the cgroup of process ${query.pid} nor the bundle of its parent names ${query.id}`;
 }
@@ -86,11 +87,10 @@ function names(path: string, id: string): boolean {
   );
 }
 
-function parentWorksIn({ pid, id }: ProcessQuery, procRoot: string): boolean {
-  const stat = readProcessStat(pid, procRoot);
-  if (typeof stat === "string" || stat.parent <= 1) return false;
+function worksIn(process: number, id: string, procRoot: string): boolean {
+  if (process <= 1) return false;
   try {
-    return names(readlinkSync(`${procRoot}/${stat.parent}/cwd`), id);
+    return names(readlinkSync(`${procRoot}/${process}/cwd`), id);
   } catch {
     return false;
   }

@@ -54,7 +54,8 @@ import type { ConfigureRequest, ConfigureResponse, Container, PodSandbox, Synchr
 
 /** One message of the NRI API, from payload bytes to plain values and back. Undecodable bytes throw PROTOCOL. */
 export interface MessageCodec<T> {
-  decode(payload: Uint8Array): T;
+  /** `sparing`: passes over what no v0.1 request is made of, such as args, env and mounts; they are empty then. */
+  decode(payload: Uint8Array, sparing?: boolean): T;
   encode(message: T): Uint8Array;
 }
 
@@ -63,8 +64,8 @@ function codec<T>(
   write: (writer: ProtobufWriter, message: T) => void,
 ): MessageCodec<T> {
   return {
-    decode(payload) {
-      const reader = new ProtobufReader(payload);
+    decode(payload, sparing) {
+      const reader = new ProtobufReader(payload, sparing);
       try {
         return read(reader, reader.end);
       } catch (thrown) {

@@ -35,18 +35,18 @@ export interface EventCall {
 
 /**
  * Reads a call that brings an event. Undefined when the method brings none (Configure, Synchronize, Shutdown, unknown
- * ones), and for a StateChange with an event that we do not know.
+ * ones), and for a StateChange with an event that we do not know. `sparing`: see MessageCodec.
  * @throws BridgeError PROTOCOL when the payload cannot be decoded
  */
-export function decodeEvent(method: string, payload: Uint8Array): NriEvent | undefined {
+export function decodeEvent(method: string, payload: Uint8Array, sparing = false): NriEvent | undefined {
   if (method === "StateChange") {
-    const { event, ...request } = stateChangeRequest.decode(payload);
+    const { event, ...request } = stateChangeRequest.decode(payload, sparing);
     const name = eventByConstant(event);
     return name === undefined ? undefined : eventOf(name, request);
   }
   if (!isEventName(method)) return undefined;
   if (method === "UpdateContainer") {
-    const { linuxResources, ...request } = updateContainerRequest.decode(payload);
+    const { linuxResources, ...request } = updateContainerRequest.decode(payload, sparing);
     const event = { name: method, ...withContainer(request) };
     return linuxResources === undefined ? event : { ...event, linuxResources };
   }
@@ -54,7 +54,10 @@ export function decodeEvent(method: string, payload: Uint8Array): NriEvent | und
     const request = updatePodSandboxRequest.decode(payload);
     return { name: method, ...request, ...withPod(request) };
   }
-  return eventOf(method, isPodEvent(method) ? podRequest.decode(payload) : containerRequest.decode(payload));
+  return eventOf(
+    method,
+    isPodEvent(method) ? podRequest.decode(payload, sparing) : containerRequest.decode(payload, sparing),
+  );
 }
 
 /** Writes the call that brings an event: the event's own, or StateChange. */

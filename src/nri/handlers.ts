@@ -47,6 +47,8 @@ export interface CallContext {
  * most events; an event without a handler is answered with success.
  */
 export interface PluginHandlers {
+  /** Whether events may come without what no v0.1 request is made of; see MessageCodec. They are decoded faster then. */
+  sparing?(): boolean;
   /** Gives the events that the plugin wants of this runtime; those that it does not know are left out. */
   configure(request: ConfigureRequest, runtime: RuntimeInfo): Iterable<EventName> | Promise<Iterable<EventName>>;
   /** All pods and containers of the runtime, once after each registration; a container may belong to no pod. */

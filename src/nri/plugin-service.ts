@@ -112,7 +112,7 @@ export class PluginService {
     // The runtime's time runs since it sent the message, and ours since we read it.
     const deadline = call.deadline.minus(this.options.waitedMs?.() ?? 0);
     try {
-      const { pods, containers, more } = decodeOrRefuse(() => synchronizeRequest.decode(call.payload));
+      const { pods, containers, more } = decodeOrRefuse(() => synchronizeRequest.decode(call.payload, this.sparing));
       for (const pod of pods) this.pods.push(pod);
       for (const container of containers) this.containers.push(container);
       if (more) return synchronizeResponse.encode({ update: [], more });
@@ -125,6 +125,10 @@ export class PluginService {
       this.options.onSynchronized(runtime, error instanceof Error ? error : new Error(errorText(error)));
       throw error;
     }
+  }
+
+  private get sparing(): boolean {
+    return this.options.handlers.sparing?.() ?? false;
   }
 
   private async handSnapshot(call: Call, runtime: RuntimeInfo) {
@@ -141,7 +145,7 @@ export class PluginService {
 
   private deliver(call: Call): Promise<Uint8Array> | Uint8Array {
     const runtime = this.configuredRuntime();
-    const event = decodeOrRefuse(() => decodeEvent(call.method, call.payload));
+    const event = decodeOrRefuse(() => decodeEvent(call.method, call.payload, this.sparing));
     // A StateChange with an event of a later NRI: nothing that we subscribed to, and no reason to fail anything.
     if (event === undefined) return emptyResponse;
     return answerInTime(call, (cancellation) =>

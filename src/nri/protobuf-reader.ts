@@ -9,7 +9,10 @@ import type { FieldReader } from "../gen/nri.js";
 export class ProtobufReader implements FieldReader {
   private readonly reader: protobuf.Reader;
 
-  constructor(bytes: Uint8Array) {
+  constructor(
+    bytes: Uint8Array,
+    readonly sparing = false,
+  ) {
     this.reader = protobuf.Reader.create(bytes);
   }
 

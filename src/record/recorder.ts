@@ -90,6 +90,7 @@ export class Recorder {
 
   /** To be told of the runtime's calls. */
   readonly watcher: CallWatcher = {
+    readsAll: true,
     configured: (runtime) => {
       this.runtime = runtime;
     },

@@ -5,6 +5,7 @@ import {
   stateChangeRequest,
   updateContainerRequest,
 } from "../../src/nri/codec.js";
+import { decodeEvent } from "../../src/nri/event-request.js";
 import { type MessageName, messageToJson } from "../../src/nri/json.js";
 import { recordedCalls } from "./support/recordings.js";
 
@@ -31,4 +32,23 @@ describe("every request that containerd 1.7.24 was recorded sending", () => {
       expect(Buffer.from(codec.encode(message)).toString("hex")).toBe(Buffer.from(call.payload).toString("hex"));
     },
   );
+
+  test.each(calls)("$where $method, read sparingly, has all that a v0.1 request is made of and no more", (call) => {
+    const whole = decodeEvent(call.method, call.payload);
+    const sparing = decodeEvent(call.method, call.payload, true);
+    if (whole === undefined || sparing === undefined) throw new Error("each is an event");
+    expect(sparing.name).toBe(whole.name);
+    expect(sparing.pod).toEqual(whole.pod);
+    if (!("container" in whole)) return expect("container" in sparing).toBe(false);
+    if (!("container" in sparing)) throw new Error("its container is there");
+    const { id, podSandboxId, name, state, labels, annotations, pid, linux } = whole.container;
+    expect(sparing.container).toMatchObject({ id, podSandboxId, name, state, labels, annotations, pid });
+    expect(sparing.container.linux).toMatchObject({
+      namespaces: linux?.namespaces,
+      resources: linux?.resources,
+      cgroupsPath: linux?.cgroupsPath,
+    });
+    expect(sparing.container).toMatchObject({ args: [], env: [], mounts: [], rlimits: [], createdAt: 0n });
+    expect(whole.container.mounts).not.toEqual([]);
+  });
 });

@@ -31,9 +31,12 @@ export interface FieldWriter {
   packedUint32(value: number): void;
 }
 
-// Without a prototype, so that a label named __proto__ is a label.
+// With an empty prototype, so that a label named __proto__ is a label. By a constructor: what Object.create(null) makes
+// is a hash table in V8, twice as large and slower.
+const EmptyMap = function () {} as unknown as { new (): Record<string, never>; prototype: object };
+EmptyMap.prototype = Object.create(null);
 function emptyMap(): Record<string, never> {
-  return Object.create(null);
+  return new EmptyMap();
 }
 
 const ContainerStateNames = ["CONTAINER_UNKNOWN", "CONTAINER_CREATED", "CONTAINER_PAUSED", "CONTAINER_RUNNING", "CONTAINER_STOPPED"] as const;

@@ -55,11 +55,20 @@ export class ProtobufReader implements FieldReader {
   }
 
   uint64(): bigint {
-    return BigInt(String(this.reader.uint64()));
+    return this.small() ?? BigInt(String(this.reader.uint64()));
   }
 
   int64(): bigint {
-    return BigInt(String(this.reader.int64()));
+    return this.small() ?? BigInt(String(this.reader.int64()));
+  }
+
+  /** A number of at most four bytes, which most are, without protobufjs' object for 64 bits; undefined for any other. */
+  private small(): bigint | undefined {
+    const { buf, pos } = this.reader;
+    for (let at = pos; at < pos + 4; at++) {
+      if ((buf[at] ?? 0x80) < 0x80) return BigInt(this.reader.uint32());
+    }
+    return undefined;
   }
 
   string(): string {

@@ -23,15 +23,15 @@ export interface ProcessesOptions {
 export class Processes {
   private readonly watched = new Map<string, () => void>();
   private readonly told = new Set<string>();
-  /** The runtime's process that was found to be in our pid namespace. */
-  private sharing: number | undefined;
+  /** The runtime's process, where it is known, whose pids were found to mean the same here. */
+  private sharing: { readonly peer: number | undefined } | undefined;
 
   constructor(private readonly options: ProcessesOptions) {}
 
   /** The process of a pod or container, to be remembered with its create; undefined when it cannot be told for sure. */
   identify(query: ProcessQuery): OwnProcess | undefined {
     if (query.pid <= 0) return undefined;
-    const { host } = this.options;
+    const { host, peer } = this.options;
     const { answer, reason } = this.sharesPidNamespace(query.pid);
     if (answer !== "yes") {
       this.tellOnce(
@@ -41,7 +41,10 @@ export class Processes {
       return undefined;
     }
     const claim = host.claim(query);
-    if (claim.confirmed) return claim;
+    if (claim.confirmed) {
+      this.sharing = { peer: peer() };
+      return claim;
+    }
     const { id, pid } = query;
     this.tellOnce({ id, pid, reason: claim.reason }, "a process cannot be told to be its pod's, so it is not watched");
     return undefined;
@@ -73,14 +76,12 @@ export class Processes {
     for (const id of [...this.watched.keys()]) this.unwatch(id);
   }
 
-  /** A process stays in its pid namespace, so of a runtime that is known it is asked once. */
+  /** A process stays in its pid namespace, so it is asked until the first process of a runtime is confirmed. */
   private sharesPidNamespace(named: number): Answer {
     const { host, peer } = this.options;
     const runtime = peer();
-    if (runtime !== undefined && runtime === this.sharing) return { answer: "yes", reason: "" };
-    const answer = host.sharesPidNamespace(runtime, named);
-    if (answer.answer === "yes") this.sharing = runtime;
-    return answer;
+    if (this.sharing !== undefined && runtime === this.sharing.peer) return { answer: "yes", reason: "" };
+    return host.sharesPidNamespace(runtime, named);
   }
 
   /** How many are watched. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 
 import { Deadline } from "../../src/deadline.js";
@@ -49,7 +49,6 @@ export async function acceptPlugin(
   const connected = once(server, "connection", { signal: AbortSignal.timeout(30_000) });
   const child = start();
   const [socket]: Socket[] = await connected;
-  server.close();
   if (socket === undefined) throw new Error("unreachable");
   const nri = inferNriVersion(runtime.name, runtime.version);
   if (nri === undefined) throw new Error("the NRI version of containerd 1.7.24 is known");
@@ -57,7 +56,7 @@ export async function acceptPlugin(
   await link.registered(10_000);
   await configurePlugin(link, { ...runtime, nri }, "");
   await synchronizePlugin(link, { pods: [], containers: [] }, runtime.requestTimeoutMs);
-  return { child, end: new DrivenEnd(socket, driver) };
+  return { child, end: new DrivenEnd(server, socket, driver) };
 }
 
 class DrivenEnd implements RuntimeEnd {
@@ -67,6 +66,8 @@ class DrivenEnd implements RuntimeEnd {
   private streamId = 1001;
 
   constructor(
+    /** It listens on: a bridge looks there for the runtime's process. */
+    private readonly server: Server,
     private readonly socket: Socket,
     program: string,
   ) {
@@ -98,5 +99,6 @@ class DrivenEnd implements RuntimeEnd {
   async close(): Promise<void> {
     this.driver.stdin?.end();
     this.socket.destroy();
+    this.server.close();
   }
 }

@@ -145,7 +145,7 @@ async function start(): Promise<void> {
 }
 
 async function synchronize(): Promise<void> {
-  const { ms, messages, loopBlockedMs } = await measureSynchronize(place, containers.next(), 5_000);
+  const { ms, messages, loopBlockedMs } = await measureSynchronize(place, await containers.next(), 5_000);
   const what = "Synchronize of 5,000 pods and 10,000 containers";
   goals.push({ what, value: ms, unit: "ms", below: 500, note: `${messages} messages` });
   const note = "until all of them are adopted";

@@ -10,7 +10,7 @@ import type { Candidate } from "./measure.js";
  */
 export class ContainerLife implements Candidate {
   private current: ContainerEvent | undefined;
-  private stopped = false;
+  private phase: "new" | "started" | "stopped" = "new";
 
   constructor(
     readonly name: string,
@@ -21,21 +21,21 @@ export class ContainerLife implements Candidate {
   ) {}
 
   async run(): Promise<number> {
-    if (this.current === undefined) {
-      this.current = this.containers.next();
-      return await this.send(this.options.first ?? "StartContainer", this.current);
-    }
-    this.stopped = true;
-    return await this.send("StopContainer", this.current);
+    this.current ??= await this.containers.next();
+    const start = this.phase === "new";
+    this.phase = start ? "started" : "stopped";
+    return await this.send(start ? (this.options.first ?? "StartContainer") : "StopContainer", this.current);
   }
 
+  /** What a runtime does with the processes between two events. */
   async settle(): Promise<void> {
     await this.options.settle?.();
-    if (!this.stopped || this.current === undefined) return;
+    if (this.current === undefined) return;
+    if (this.phase === "started") return await this.containers.stop(this.current);
     await this.send("RemoveContainer", this.current);
     this.containers.gone(this.current);
-    this.current = undefined;
-    this.stopped = false;
+    this.current = await this.containers.next();
+    this.phase = "new";
   }
 
   /** The two events of one container, one after the other, and its removal. */

@@ -1,51 +1,73 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
 
 import { decodeEvent } from "../../src/nri/event-request.js";
 import type { ContainerEvent } from "../../src/nri/types.js";
 
+/** Starts and ends processes as a shim does, one line for each on its stdin. */
+const shimScript = `
+while read -r what pid; do
+  if [ "$what" = start ]; then sleep 100000 & echo $!; else kill "$pid"; wait "$pid" 2>/dev/null; echo "$pid"; fi
+done`;
+
 /**
- * Containers as a runtime has them: recorded events with an id of its own for each, a living process, and a bundle where
- * the bridge looks for it, below the working directory of the process's parent.
+ * Containers as a runtime has them: recorded events with an id of its own for each, a process of its own that lives until
+ * the container is stopped, in the cgroup that the event names, where this machine has us in one, and a bundle where the
+ * bridge looks for it, below the working directory of the process's parent.
  */
 export class Containers {
   private count = 0;
+  private readonly answers: AsyncIterator<string>;
 
   private constructor(
-    private readonly recorded: ContainerEvent,
+    private event: ContainerEvent,
     private readonly bundles: string,
-    private readonly shim: ChildProcess,
-    private readonly pid: number,
-  ) {}
+    private readonly shim: ChildProcessByStdio<Writable, Readable, null>,
+  ) {
+    this.answers = createInterface(shim.stdout)[Symbol.asyncIterator]();
+  }
 
   /** @param fixture the folder of a recorded case */
   static async open(fixture: string, directory: string): Promise<Containers> {
     const bundles = join(directory, "bundles");
+    for (const id of ["pod", "shared"]) mkdirSync(join(bundles, id), { recursive: true });
+    const { pod, container } = recordedStart(fixture);
+    const recordedPath = container.linux?.cgroupsPath ?? "";
+    const cgroupsPath = ownCgroup() ?? recordedPath;
+    const linux = container.linux && { ...container.linux, cgroupsPath };
     for (const [name, id] of [
       ["pod", "pod"],
       ["ctr", "shared"],
     ] as const) {
-      mkdirSync(join(bundles, id), { recursive: true });
-      cpSync(join(fixture, "bundles", `${name}.json`), join(bundles, id, "config.json"));
+      const config = readFileSync(join(fixture, "bundles", `${name}.json`), "utf8");
+      writeFileSync(join(bundles, id, "config.json"), config.replace(recordedPath, cgroupsPath));
     }
-    const shim = spawn("/bin/sh", ["-c", "sleep 100000 & echo $!; wait"], {
+    const shim = spawn("/bin/sh", ["-c", shimScript], {
       cwd: join(bundles, "pod"),
-      stdio: ["ignore", "pipe", "ignore"],
+      stdio: ["pipe", "pipe", "ignore"],
       detached: true,
     });
-    const [line] = await once(shim.stdout, "data");
-    return new Containers(recordedStart(fixture), bundles, shim, Number(String(line)));
+    const event = { pod, container: { ...container, ...(linux === undefined ? {} : { linux }) } };
+    const containers = new Containers(event, bundles, shim);
+    containers.event = { ...event, pod: { ...pod, pid: await containers.ask("start") } };
+    return containers;
   }
 
   /** The next container, before it is started. */
-  next(): ContainerEvent {
+  async next(): Promise<ContainerEvent> {
     this.count += 1;
     const id = this.count.toString(16).padStart(64, "0");
     symlinkSync("shared", join(this.bundles, id));
-    const { pod, container } = this.recorded;
-    return { pod: { ...pod, pid: this.pid }, container: { ...container, id, pid: this.pid } };
+    const { pod, container } = this.event;
+    return { pod, container: { ...container, id, pid: await this.ask("start") } };
+  }
+
+  /** Its process ends: what a runtime sees to before it says that a container is stopped. */
+  async stop({ container }: ContainerEvent): Promise<void> {
+    await this.ask(`stop ${container.pid}`);
   }
 
   gone({ container }: ContainerEvent): void {
@@ -55,6 +77,19 @@ export class Containers {
   close(): void {
     if (this.shim.pid !== undefined) process.kill(-this.shim.pid);
   }
+
+  /** Gives a pid. Questions of several are answered in their order. */
+  private async ask(question: string): Promise<number> {
+    this.shim.stdin.write(`${question}\n`);
+    const { value } = await this.answers.next();
+    return Number(value);
+  }
+}
+
+/** A cgroup that we are in and that is not the root; undefined where there is none. */
+function ownCgroup(): string | undefined {
+  const lines = readFileSync("/proc/self/cgroup", "utf8").trim().split("\n");
+  return lines.map((line) => line.split(":").slice(2).join(":")).find((path) => path !== "/" && path !== "");
 }
 
 function recordedStart(fixture: string): ContainerEvent {

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { requireCapture } from "../cgroups.js";
 import { mergeConfig, wantsCapture } from "../config/merge.js";
 import type { PartialConfig } from "../config/schema.js";
+import { tuneEngine } from "../engine.js";
 import { errorText } from "../errors.js";
 import { endedBy } from "../legacy/ended-by.js";
 import { openLog } from "../log/open-log.js";
@@ -17,7 +18,7 @@ import type { RecordedCase } from "../record/recorder.js";
 import { Service } from "../service.js";
 import { version } from "../version.js";
 import { CallsInFlight, watchHandlers } from "../watch-calls.js";
-import { watchYoungGeneration } from "../young-generation.js";
+
 import { addConfigFlags, configLayers, readOwnConfigFile } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
@@ -111,7 +112,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   const recorder = record && createNodeRecorder(record.settings, "run", config.confFile, log, record.onCase);
   const calls = new CallsInFlight();
   const watchers = [
-    watchYoungGeneration(),
+    tuneEngine(),
     calls.watcher,
     metrics.watcher,
     ...(recorder === undefined ? [] : [recorder.watcher]),

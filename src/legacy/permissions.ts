@@ -1,5 +1,5 @@
 import { accessSync, constants, lstatSync, readlinkSync, type Stats } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 
 /** As many links as Linux follows in one path. */
 const maxLinks = 40;
@@ -13,30 +13,38 @@ const maxLinks = 40;
 export function findPermissionFault(path: string, ownUid: number = process.geteuid?.() ?? 0): string | null {
   const pending = path.split("/").filter((name) => name !== "");
   let at = "/";
-  let stats = lstatSync(at);
+  const root = lstatSync(at);
+  /** Of `at`, and of the directory that it is in, where the way came through them. */
+  let own: Stats | undefined = root;
+  let above: Stats | undefined;
   let links = 0;
-  let fault = faultOf(at, stats, ownUid);
+  let fault = faultOf(at, root, ownUid);
   try {
     while (fault === null) {
       const name = pending.shift();
-      if (name === undefined) return ownDirectoryFault(at, stats);
+      if (name === undefined) return ownDirectoryFault(at, own ?? lstatSync(at), above);
       if (name === ".") continue;
       if (name === "..") {
         at = dirname(at);
+        own = undefined;
         continue;
       }
-      const next = join(at, name);
-      stats = lstatSync(next);
-      if (!stats.isSymbolicLink()) {
+      const next = at === "/" ? `/${name}` : `${at}/${name}`;
+      const found = lstatSync(next);
+      if (!found.isSymbolicLink()) {
+        above = own;
+        own = found;
         at = next;
-        fault = faultOf(at, stats, ownUid);
+        fault = faultOf(at, found, ownUid);
         continue;
       }
       if (++links > maxLinks) return `${path}: too many symbolic links`;
-      if (!isTrusted(stats.uid, ownUid)) return `${next}: the link belongs to user ${stats.uid}; ${remedy}`;
+      if (!isTrusted(found.uid, ownUid)) return `${next}: the link belongs to user ${found.uid}; ${remedy}`;
       const target = readlinkSync(next);
       pending.unshift(...target.split("/").filter((part) => part !== ""));
-      if (target.startsWith("/")) at = "/";
+      if (!target.startsWith("/")) continue;
+      at = "/";
+      own = root;
     }
     return fault;
   } catch (thrown) {
@@ -70,10 +78,10 @@ function faultOf(path: string, stats: Stats, ownUid: number): string | null {
   return sticky ? null : writableFault(path, stats);
 }
 
-function ownDirectoryFault(path: string, stats: Stats): string | null {
+function ownDirectoryFault(path: string, stats: Stats, above: Stats | undefined): string | null {
   if (stats.isDirectory()) return null;
   const directory = dirname(path);
-  return writableFault(directory, lstatSync(directory));
+  return writableFault(directory, above ?? lstatSync(directory));
 }
 
 function writableFault(path: string, stats: Stats): string | null {

@@ -17,7 +17,7 @@ import { measureSynchronize } from "./synchronize.js";
 /** The built bridge against floors and goals: run by `npm run bench`, which builds it first. */
 const { values } = parseArgs({
   options: {
-    rounds: { type: "string", default: "800" },
+    rounds: { type: "string", default: "500" },
     /** Only these parts, by a comma: events, python, memory, synchronize, start. */
     only: { type: "string", default: "events,python,start,synchronize,memory" },
     /** Where benchmark.json, .svg and .md are written; nothing is where it is "". */

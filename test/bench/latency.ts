@@ -102,7 +102,7 @@ export async function measureEvents(place: Place, containers: Containers, option
 
 /** A bridge runs for weeks: what is measured is what the compiler has made of it by then. */
 async function warmUp(life: ContainerLife): Promise<void> {
-  for (let i = 0; i < 2_000; i++) await life.whole();
+  for (let i = 0; i < 1_500; i++) await life.whole();
 }
 
 /** How long the main thread is busy with an event, all of it: reading, running the plugin, answering, journal and log. */
@@ -149,7 +149,7 @@ export async function measurePython(
   const cold = new ContainerLife(names.cold, plain, containers);
   const peer = await openPeer(place, containers, { [names.goPython]: ["snake"] });
   const candidates = [...(floor === undefined ? [] : [floor]), ahead, cold, ...peer.candidates];
-  const samples = await interleave(candidates, { rounds, warmUp: 5, pauseMs: 2 });
+  const samples = await interleave(candidates, { rounds, warmUp: 30, pauseMs: 2 });
   floor?.close();
   await Promise.all([bridge, plain, peer].map((one) => one.close()));
   return samples;

@@ -44,7 +44,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   notify: { rooms: ["deadline", "errors", "ffi", "logger"], npm: ["node:child_process"] },
   serial: { rooms: [], npm: [] },
   trace: { rooms: [], npm: [] },
-  engine: { rooms: ["watch-calls"], npm: [] },
+  engine: { rooms: ["watch-calls"], npm: ["node:v8"] },
   "watch-calls": { rooms: ["deadline", "errors", "logger", "nri", "ttrpc"], npm: [] },
   metrics: {
     rooms: ["deadline", "errors", "logger", "nri", "watch-calls"],

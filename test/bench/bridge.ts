@@ -69,7 +69,7 @@ function report(title: string, samples: Parameters<typeof toRows>[0], floor: str
 }
 
 async function events(): Promise<void> {
-  const { samples, blockedMs } = await measureEvents(place, containers, { rounds, root, probes: true });
+  const { samples, blocked } = await measureEvents(place, containers, { rounds, root, probes: true });
   const ms = (name: string) => medianMs(samples, name);
   const hasC = samples.some(({ name }) => name === names.spawn);
   report("Events", samples, hasC ? names.spawn : names.one);
@@ -109,9 +109,9 @@ async function events(): Promise<void> {
     goals.push({ what: "captured view, added to a run", value, unit: "ms", below: 3, note: "in phase create" });
   } else skipped.push({ what: "captured view, added to a run", reason: "not root" });
   times("one tiny plugin at 450 MB of heap, over 60 MB", ms(names.heap450) / ms(names.heap60), 1.2, "");
-  if (blockedMs === undefined) return;
-  const note = "the whole event with one tiny plugin, journal and log";
-  goals.push({ what: "main thread blocked per run", value: blockedMs, unit: "ms", below: 0.3, note });
+  if (blocked === undefined) return;
+  const note = `over an event without plugins; ${blocked.event.toFixed(2)} ms for the whole event, its journal, log and share of a removal`;
+  goals.push({ what: "main thread blocked per run", value: blocked.run, unit: "ms", below: 0.3, note });
 }
 
 async function python(): Promise<void> {

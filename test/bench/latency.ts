@@ -48,8 +48,15 @@ export interface LatencyOptions {
 
 export interface Latencies {
   readonly samples: readonly Samples[];
-  /** The bridge's main thread, in milliseconds per event with one tiny plugin; undefined without probes. */
-  readonly blockedMs?: number;
+  /** The bridge's main thread, in milliseconds; undefined without probes. */
+  readonly blocked?: Blocked;
+}
+
+export interface Blocked {
+  /** What a plugin's run adds to an event. */
+  readonly run: number;
+  /** An event with that run: read, decoded, journalled, run, answered and logged, and its share of a removal. */
+  readonly event: number;
 }
 
 /** Events of no, one and three plugins beside their floors, all in one run. */
@@ -57,16 +64,21 @@ export async function measureEvents(place: Place, containers: Containers, option
   const { rounds, root, probes } = options;
   const floors = await openFloors(place);
   const bridges: BuiltBridge[] = [];
-  const open = async (name: string, plugins: readonly string[], config: object = {}, ballastMb?: number) => {
+  const start = async (plugins: readonly string[], config: object, ballastMb?: number) => {
     const probe = ballastMb === undefined ? {} : { probe: { ballastMb } };
     const bridge = await BuiltBridge.start(place, { name: `b${bridges.length}`, plugins, config, ...probe });
     bridges.push(bridge);
+    return bridge;
+  };
+  const lifeOf = (name: string, bridge: BuiltBridge) => {
     const inPhaseCreate = name === names.create || name === names.captured;
     const first = inPhaseCreate ? "CreateContainer" : "StartContainer";
     // What happens after the answer is not the next sample's to bear: an observer's run, a new view in reserve.
     const settle = () => (name === names.async ? sleep(5) : inPhaseCreate ? sleep(100) : Promise.resolve());
     return new ContainerLife(name, bridge, containers, { first, settle });
   };
+  const open = async (name: string, plugins: readonly string[], config = {}) =>
+    lifeOf(name, await start(plugins, config));
   const candidates: Candidate[] = [
     ...floors,
     await open(names.none, []),
@@ -80,9 +92,10 @@ export async function measureEvents(place: Place, containers: Containers, option
     [names.goThree]: tiny3,
   });
   candidates.push(...peer.candidates);
-  const probed = probes ? await open(names.heap60, ["tiny"], {}, 0) : undefined;
-  const probedBridge = bridges.at(-1);
-  if (probed !== undefined) candidates.push(probed, await open(names.heap450, ["tiny"], {}, 450));
+  const probed = probes ? await start(["tiny"], {}, 0) : undefined;
+  if (probed !== undefined) {
+    candidates.push(lifeOf(names.heap60, probed), lifeOf(names.heap450, await start(["tiny"], {}, 450)));
+  }
   const lives = candidates.filter((candidate) => candidate instanceof ContainerLife);
   await Promise.all(lives.map((life) => warmUp(life)));
   const samples = await interleave(candidates, { rounds, warmUp: 100, pauseMs: 2, burst: 10, gapMs: 1 });
@@ -94,10 +107,16 @@ export async function measureEvents(place: Place, containers: Containers, option
     ];
     samples.push(...(await interleave(creates, { rounds: Math.ceil(rounds / 8), warmUp: 5, pauseMs: 2 })));
   }
-  const blockedMs = probed && probedBridge && (await measureBlocked(probed, probedBridge));
+  let blocked: Blocked | undefined;
+  if (probed !== undefined) {
+    const plain = await start([], {}, 0);
+    await warmUp(lifeOf(names.none, plain));
+    const event = await measureBlocked(lifeOf(names.heap60, probed), probed);
+    blocked = { event, run: event - (await measureBlocked(lifeOf(names.none, plain), plain)) };
+  }
   await Promise.all([...bridges, peer].map((one) => one.close()));
   for (const floor of floors) floor.close();
-  return { samples, ...(blockedMs === undefined ? {} : { blockedMs }) };
+  return { samples, ...(blocked === undefined ? {} : { blocked }) };
 }
 
 /** A bridge runs for weeks: what is measured is what the compiler has made of it by then. */
@@ -105,7 +124,7 @@ async function warmUp(life: ContainerLife): Promise<void> {
   for (let i = 0; i < 1_500; i++) await life.whole();
 }
 
-/** How long the main thread is busy with an event, all of it: reading, running the plugin, answering, journal and log. */
+/** How long the main thread is busy with an event, in milliseconds, posix_spawn's wait for the child included. */
 async function measureBlocked(life: ContainerLife, bridge: BuiltBridge): Promise<number> {
   const lives = 300;
   const measure = async (work: () => Promise<void>) => {

@@ -30,7 +30,7 @@ export interface Bridge extends PluginHandlers {
  *   Post*, Remove*, UpdatePod*      -> a state of a plugin's own, where `events` gives it one
  */
 export function createBridge(parts: BridgeParts): Bridge {
-  const { config, host, memory, processes, log } = parts;
+  const { config, host, memory, processes, unfinished, log } = parts;
   const lifecycle = new Lifecycle(parts);
   const onPod = ({ pod }: PodEvent) => podSubject(pod);
   const onContainer = ({ pod, container }: ContainerEvent) => containerSubject(pod, container);
@@ -64,7 +64,7 @@ export function createBridge(parts: BridgeParts): Bridge {
 
   /** Compares what is remembered with the runtime's list, or with the machine alone; gives the work that this makes. */
   function compare(listed: readonly Subject[] | undefined): () => Promise<void> {
-    lifecycle.catchUp();
+    lifecycle.catchUp(listed);
     const { unknown, gone, left, forgotten } = reconcile(listed, memory, host.liveness);
     for (const id of forgotten) memory.forget(id);
     for (const remembered of left) if (remembered.kind === "sandbox") processes.watch(remembered);
@@ -76,6 +76,7 @@ export function createBridge(parts: BridgeParts): Bridge {
       await lifecycle.deleteAll(gone, "Synchronize");
       if (config.synchronize !== "create") return;
       for (const subject of unknown) {
+        if (unfinished.stopping) return;
         // What happened to it meanwhile, such as its end, made it count as created.
         if (!lifecycle.expects(subject.id)) continue;
         await lifecycle.create(subject, ownOccasion("Synchronize")).catch((error) => {
@@ -84,9 +85,6 @@ export function createBridge(parts: BridgeParts): Bridge {
       }
     };
   }
-
-  /** What the runtime's list made to do: it waits until the answer to Synchronize is sent, and live events come first. */
-  let afterSynchronize = async () => {};
 
   return {
     configure: () => wantedEvents(config),
@@ -104,10 +102,10 @@ export function createBridge(parts: BridgeParts): Bridge {
     },
 
     async synchronize(pods, containers) {
-      afterSynchronize = compare(subjectsOf(pods, containers));
+      unfinished.afterSynchronize = compare(subjectsOf(pods, containers));
       return [];
     },
-    synchronized: () => void afterSynchronize(),
+    synchronized: () => void unfinished.afterSynchronize(),
 
     runPodSandbox: (event, call) => lifecycle.create(onPod(event), occasionOf(call)),
     async createContainer(event, call) {

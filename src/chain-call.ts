@@ -10,6 +10,8 @@ import type { ConfigList, Request, Result } from "./v01/types.js";
 export interface Occasion {
   readonly event: EventName | "Synchronize";
   readonly deadline: Deadline;
+  /** No call of the runtime waits for it. */
+  readonly own?: boolean;
   /** Where the runtime's call stands in a distributed trace. */
   readonly trace?: TraceContext | undefined;
 }
@@ -32,6 +34,8 @@ export interface ChainEnd {
   readonly results: readonly Result[];
   /** What the results ask the runtime to change; nothing when there is an error. */
   readonly change: MergedChange;
+  /** Settles when the observers among the plugins have ended too; absent when none runs on. */
+  readonly observed?: Promise<unknown>;
 }
 
 /** Runs the plugins of a chain one by one. */
@@ -45,7 +49,7 @@ const ownMs = 10_000;
 
 /** The occasion of work that no call of the runtime waits for. */
 export function ownOccasion(event: Occasion["event"]): Occasion {
-  return { event, deadline: Deadline.after(ownMs) };
+  return { event, deadline: Deadline.after(ownMs), own: true };
 }
 
 /** How an event's call is an occasion. */

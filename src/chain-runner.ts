@@ -65,6 +65,7 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     const startedAt = monotonicClock();
     const refused = new Set<string>();
     const changes: Change[] = [];
+    const observed: Promise<void>[] = [];
     const merged = () => mergeChanges(changes, { phase: call.phase, containerId: call.request.id });
     let stage: CgroupStage | undefined;
     const context: InvokeContext = {
@@ -93,7 +94,10 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     const outcome = await runChain({
       config: call.list,
       request: call.request,
-      budget: planBudget(Math.min(call.deadline.remainingMs(), runtime.requestTimeoutMs), config),
+      budget: planBudget(
+        call.own ? call.deadline.remainingMs() : Math.min(call.deadline.remainingMs(), runtime.requestTimeoutMs),
+        config,
+      ),
       policyFor: (plugin) => policyOf(settings(plugin), call.request.state),
       context,
       earlierResults: call.earlierResults,
@@ -136,8 +140,11 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
         return null;
       },
       observe: (start) => {
-        const taken = observers.run(call.request.id, async () => ended(await start()));
-        if (!taken) log.error(fields, "an observer's run is dropped: too many wait already");
+        // A delete is never dropped: it is owed, and there is one for each create at most.
+        const keep = call.request.state === "delete";
+        const over = observers.run(call.request.id, async () => ended(await start()), { keep });
+        if (over === null) log.error(fields, "an observer's run is dropped: too many wait already");
+        else observed.push(over);
       },
     });
     for (const run of outcome.runs) ended(run);
@@ -159,7 +166,8 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
       log.warn({ ...fields, ...conflict }, "two plugins set one field of the container: the last one wins");
     }
     later(options.afterChain);
-    return { error, results: outcome.results, change };
+    const end = { error, results: outcome.results, change };
+    return observed.length === 0 ? end : { ...end, observed: Promise.all(observed) };
   };
 }
 

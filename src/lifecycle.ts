@@ -1,6 +1,7 @@
 import { type ChainCall, type ChainEnd, noChange, type Occasion, ownOccasion, type RunChain } from "./chain-call.js";
-import { createPluginSettings, type PluginSettings } from "./config/merge.js";
+import { createPluginSettings, extraEvents, type PluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
+import type { Deadline } from "./deadline.js";
 import { BridgeError, errorText } from "./errors.js";
 import type { Host } from "./host/host.js";
 import type { ConfFile } from "./legacy/conf-file.js";
@@ -14,6 +15,7 @@ import type { Processes } from "./state/processes.js";
 import type { MergedChange } from "./translate/from-v01.js";
 import { toSuperset } from "./translate/superset.js";
 import { type Subject, toCreateRequest, toDeleteRequest, toUpdateRequest } from "./translate/to-v01.js";
+import type { Unfinished } from "./unfinished.js";
 import type { ConfigList } from "./v01/types.js";
 
 /** What the bridge is built from: IO, time and the log come in here. */
@@ -25,6 +27,7 @@ export interface BridgeParts {
   readonly runChain: RunChain;
   readonly memory: Memory;
   readonly processes: Processes;
+  readonly unfinished: Unfinished;
   /** Whether the bridge serves a pod sandbox that is created now. */
   readonly servesSandboxes: () => boolean;
   /** Work on one pod or container goes one after the other: an event and a delete of our own may race. */
@@ -43,8 +46,9 @@ export class Lifecycle {
     this.settingsOf = createPluginSettings(parts.config);
   }
 
-  /** Creates that are not looked at yet: they are, when their turn comes or something happens to their subject. */
-  private readonly unseen = new Map<string, { readonly subject: Subject; readonly circumstances: Circumstances }>();
+  private get unseen(): Unfinished["creates"] {
+    return this.parts.unfinished.creates;
+  }
 
   /** Remembers the create, then runs it. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create is to fail */
   create(subject: Subject, occasion: Occasion): Promise<void> {
@@ -120,9 +124,10 @@ export class Lifecycle {
     return this.unseen.get(id)?.circumstances.adopted === true;
   }
 
-  /** Looks at the creates that no plugin ran for, now. */
-  catchUp(): void {
-    for (const id of [...this.unseen.keys()]) if (!this.expects(id)) this.seeUnseen(id);
+  /** Looks at the creates that no plugin ran for, now; what is still listed and was running before us can wait. */
+  catchUp(listed: readonly Subject[] = []): void {
+    const known = new Set(listed.map(({ id }) => id));
+    for (const id of [...this.unseen.keys()]) if (!this.expects(id) || !known.has(id)) this.seeUnseen(id);
   }
 
   /**
@@ -196,8 +201,11 @@ export class Lifecycle {
    * to change of other containers.
    */
   delete(id: string, occasion: Occasion, subject?: Subject): Promise<MergedChange> {
-    const { memory, processes, serial } = this.parts;
-    return serial.run(id, async () => {
+    const { memory, processes, serial, unfinished } = this.parts;
+    // One that no call waits for has more time than a call has: the call is answered without its end.
+    const limit = memory.stageOf(id) === "deleting" ? occasion.deadline.minus(answerMarginMs) : undefined;
+    const done = serial.run(id, async () => {
+      if (occasion.own && unfinished.stopping) return noChange.change;
       this.seeUnseen(id);
       processes.unwatch(id);
       const created = memory.isOpen(id) ? memory.get(id) : undefined;
@@ -208,17 +216,25 @@ export class Lifecycle {
         return noChange.change;
       }
       memory.takeDelete(id);
+      const end = () => {
+        if (!unfinished.abandoned) memory.endDelete(id);
+      };
       const deliver = async () => {
+        let observed: Promise<unknown> | undefined;
         try {
-          return await this.runDelete(created, list, occasion, subject);
+          const ran = await this.runDelete(created, list, occasion, subject);
+          observed = ran.observed;
+          return ran.change;
         } finally {
-          memory.endDelete(id);
+          if (observed === undefined) end();
+          else void observed.then(end);
         }
       };
       if (!this.areObservers(list)) return await deliver();
       this.afterAnswer(id, deliver);
       return noChange.change;
     });
+    return limit === undefined ? done : within(limit, done, noChange.change);
   }
 
   /** The plugins that a delete is delivered to. */
@@ -235,24 +251,32 @@ export class Lifecycle {
     list: ConfigList,
     occasion: Occasion,
     subject: Subject | undefined,
-  ): Promise<MergedChange> {
+  ): Promise<Pick<ChainEnd, "change" | "observed">> {
     const request = toDeleteRequest(list.version, created, subject?.container?.linux?.resources);
     const call = { ...occasion, list, request, subject: created, phase: "delete", earlierResults: [] } as const;
-    const { error, change } = await this.run(call, subject);
-    if (error === undefined) return change;
+    const end = await this.run(call, subject);
+    const { error, observed } = end;
+    if (error === undefined) return end;
     const { event } = occasion;
     this.parts.log.warn({ ...logFields(created), event, error }, "a delete failed; teardown goes on");
-    return noChange.change;
+    return { ...noChange, ...(observed === undefined ? {} : { observed }) };
   }
 
-  /** Deletes that no call waits for, one after the other. */
+  /** Deletes that no call waits for, one after the other. Never rejects. */
   async deleteAll(ids: readonly string[], event: Occasion["event"]): Promise<void> {
-    for (const id of ids) await this.delete(id, ownOccasion(event));
+    const { log, unfinished } = this.parts;
+    for (const id of ids) {
+      if (unfinished.stopping) return;
+      await this.delete(id, ownOccasion(event)).catch((error) => {
+        log.error({ id, event, error: errorText(error) }, "a delete could not be delivered");
+      });
+    }
   }
 
   /** Runs the plugins that are configured for this event with a state of their own. @throws BridgeError PLUGIN_FAILED */
   extra(subject: Subject, occasion: Occasion): Promise<void> {
-    const { memory, specs, serial } = this.parts;
+    const { config, memory, specs, serial } = this.parts;
+    if (!extraEvents(config).includes(occasion.event)) return Promise.resolve();
     return serial.run(subject.id, async () => {
       const conf = this.readConf("no plugin runs for this event");
       if (conf instanceof BridgeError) return;
@@ -322,6 +346,22 @@ function toAttempted(subject: Subject, specs: SpecSource, parent?: number): Atte
     pod: `${pod.namespace}/${pod.name}`,
     ...(container === undefined ? {} : { container: container.name }),
   };
+}
+
+/** Kept for the way back of an answer, in milliseconds, out of a call's time. */
+const answerMarginMs = 200;
+
+/** Waits for work, but not past a deadline. */
+async function within<T>(deadline: Deadline, work: Promise<T>, otherwise: T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(otherwise), deadline.remainingMs());
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function logFields({ id, pod, container }: Attempted): object {

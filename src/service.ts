@@ -21,6 +21,7 @@ import type { Recovered } from "./state/journal.js";
 import { Memory } from "./state/memory.js";
 import { Processes } from "./state/processes.js";
 import type { Store } from "./state/store.js";
+import { Unfinished } from "./unfinished.js";
 
 /** What the service needs from the outside, so that a replay and a test can give their own. */
 export interface ServiceOptions {
@@ -28,7 +29,7 @@ export interface ServiceOptions {
   readonly flags: PartialConfig;
   /** The file of `--config`; without it, a runtime that launched us sends the text in Configure. */
   readonly file: PartialConfig | undefined;
-  /** Why neither can be used; creates are refused with it. */
+  /** Why neither can be used; creates are refused with it, until a reload brings a file that can. */
   readonly fault?: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly host: Host;
@@ -80,9 +81,12 @@ export class Service {
   private readonly serial = new Serial();
   private readonly breakers = new Breakers();
   private readonly observers = new Observers();
+  private readonly unfinished = new Unfinished();
   private readonly processes: Processes;
   private bridge: Bridge | undefined;
   private file: PartialConfig | undefined;
+  private fault: string | undefined;
+  private config: Config | undefined;
   private configured: Configured | undefined;
   private store: { readonly key: string; readonly opened: Store } | undefined;
   private stockTimer: NodeJS.Timeout | undefined;
@@ -90,6 +94,7 @@ export class Service {
 
   constructor(private readonly options: ServiceOptions) {
     this.file = options.file;
+    this.fault = options.fault;
     this.processes = new Processes({
       host: options.host,
       peer: () => this.configured?.peer,
@@ -110,15 +115,37 @@ export class Service {
     };
   }
 
-  /** Takes another configuration file's content, whole. Gives whether the runtime has to be asked for other events. */
+  /**
+   * Takes another configuration file's content, whole. Gives whether the runtime has to be asked for other events.
+   * @throws BridgeError CONFIG when it cannot be used: what held before still holds
+   */
   async reload(file: PartialConfig): Promise<{ readonly eventsChanged: boolean }> {
+    const config = mergeConfig(this.options.flags, file);
+    if (wantsCapture(config)) requireCapture(this.options.cgroups);
+    if (this.config !== undefined && JSON.stringify(this.config.state) !== JSON.stringify(config.state)) {
+      // What is remembered is in one journal, and another instance may hold the other one.
+      throw new BridgeError("CONFIG", "state and state.directory cannot change while the bridge runs: restart it");
+    }
     this.file = file;
+    this.fault = undefined;
     if (this.configured === undefined) return { eventsChanged: false };
     const { request, runtime } = this.configured;
     const before = new Set(await this.bridge?.configure(request, runtime));
-    this.bridge = this.buildBridge(this.configured, mergeConfig(this.options.flags, file));
+    await this.attachStore(config, runtime);
+    this.bridge = this.buildBridge(this.configured, config);
     const after = new Set(await this.bridge.configure(request, runtime));
     return { eventsChanged: before.size !== after.size || [...after].some((event) => !before.has(event)) };
+  }
+
+  /** The end is near: deletes that no call waits for are left to the next bridge. */
+  stopping(): void {
+    this.unfinished.stopping = true;
+  }
+
+  /** What still runs is ended now, and nothing is started any more: such deletes are the next bridge's to deliver again. */
+  abandon(): void {
+    this.unfinished.abandoned = true;
+    this.observers.close();
   }
 
   get facts(): ServiceFacts {
@@ -147,10 +174,11 @@ export class Service {
   }
 
   private async configure(request: ConfigureRequest, runtime: RuntimeInfo): ReturnType<typeof asArray> {
-    const { flags, fault, log, findPeer } = this.options;
+    const { flags, log, findPeer } = this.options;
+    this.configured = { request, runtime, peer: await findPeer(runtime) };
     let config: Config;
     try {
-      if (fault !== undefined) throw new BridgeError("CONFIG", fault);
+      if (this.fault !== undefined) throw new BridgeError("CONFIG", this.fault);
       config = mergeConfig(flags, this.file ?? parseConfig(request.config, "the text that Configure brought"));
       if (wantsCapture(config)) requireCapture(this.options.cgroups);
     } catch (error) {
@@ -159,7 +187,6 @@ export class Service {
       this.bridge = createRefusingBridge(errorText(error));
       return asArray(this.bridge.configure(request, runtime));
     }
-    this.configured = { request, runtime, peer: await findPeer(runtime) };
     await this.attachStore(config, runtime);
     this.bridge = this.buildBridge(this.configured, config);
     if (mayCapture(config)) void this.options.cgroups.warm();
@@ -192,6 +219,7 @@ export class Service {
     const crio = runtime.name === "cri-o";
     const alias = crio && config.annotations.alias === "auto";
     const confFile = createConfFile(config.confFile, config.permissions);
+    this.config = config;
     this.confFile = confFile;
     this.options.onConfig?.(config);
     return createBridge({
@@ -213,6 +241,7 @@ export class Service {
       }),
       memory: this.memory,
       processes: this.processes,
+      unfinished: this.unfinished,
       servesSandboxes: createSandboxRule(config, runtime, peer, log),
       serial: this.serial,
       log,

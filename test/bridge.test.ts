@@ -15,6 +15,7 @@ import { parseVersion } from "../src/nri/versions.js";
 import { Serial } from "../src/serial.js";
 import { Memory } from "../src/state/memory.js";
 import { Processes } from "../src/state/processes.js";
+import { Unfinished } from "../src/unfinished.js";
 import type { ConfigList } from "../src/v01/types.js";
 import { recordedEvents } from "./support/recorded-events.js";
 
@@ -31,6 +32,7 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
   };
   const host = createRecordedHost([]);
   const handlers = createBridge({
+    unfinished: new Unfinished(),
     config: mergeConfig(config),
     host,
     processes: new Processes({ host, peer: () => undefined, log: silentLog, onGone: () => {} }),

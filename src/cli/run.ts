@@ -50,6 +50,8 @@ interface Layers {
   readonly file: PartialConfig | undefined;
   /** Why they cannot be used, where that is no reason to end. */
   readonly fault?: string;
+  /** Reads the file anew; absent without one. @throws BridgeError CONFIG */
+  readonly reread?: () => PartialConfig;
 }
 
 interface RunOptions extends Layers {
@@ -68,12 +70,15 @@ export function readLayers(
   options: Readonly<Record<string, unknown>>,
   configFile: string | undefined,
 ): Layers {
+  const readFlags = () => configLayers({ ...options, config: undefined }).flags;
+  const again = configFile === undefined ? {} : { reread: () => readOwnConfigFile(configFile, readFlags()) };
+  let flags: PartialConfig = {};
   try {
-    const { flags } = configLayers({ ...options, config: undefined });
-    return { flags, file: configFile === undefined ? undefined : readOwnConfigFile(configFile, flags) };
+    flags = readFlags();
+    return { flags, file: again.reread?.(), ...again };
   } catch (error) {
     if (launchedSocket(io.environment) === undefined) throw error;
-    return { flags: {}, file: undefined, fault: errorText(error) };
+    return { flags, file: undefined, fault: errorText(error), ...again };
   }
 }
 
@@ -87,7 +92,7 @@ export interface RunRecord {
 
 /** The bridge, connected to a runtime until the end. */
 export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
-  const { flags, file, fault, configFile, once, record } = options;
+  const { flags, file, fault, reread, configFile, once, record } = options;
   const config = mergeConfig(flags, file ?? {});
   const log = openLog(config.log, io.environment);
   const fd = launchedSocket(io.environment);
@@ -150,7 +155,9 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   const patienceMs = () => Math.min(Math.max(finishMs, stub.runtime?.requestTimeoutMs ?? 0), longestFinishMs);
   /** What has been asked for is answered; what then still runs, an observer that hangs, is ended. */
   const finishRuns = async () => {
+    service.stopping();
     await withinMs(patienceMs(), Promise.all([service.idle(), calls.answered()]));
+    service.abandon();
     ending.abort();
     // From here on it starts nothing.
     void spawner.close();
@@ -166,12 +173,12 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
     if (record.durationMs !== undefined) setTimeout(() => stop("the end of the time"), record.durationMs).unref();
   }
   const reload = async () => {
-    if (configFile === undefined) {
+    if (reread === undefined) {
       log.warn({}, "there is no configuration file to read again: start with --config");
       return;
     }
     try {
-      const { eventsChanged } = await service.reload(readOwnConfigFile(configFile, flags));
+      const { eventsChanged } = await service.reload(reread());
       log.info({ file: configFile, eventsChanged }, "the configuration is read again");
       if (!eventsChanged) return;
       // A connection that ends under a call is a success to the runtime, whatever its plugins would have said.

@@ -11,17 +11,26 @@ export const defaultObserverLimits: ObserverLimits = { running: 32, waiting: 100
  * more than the limits, so that a slow observer cannot fill the node.
  */
 export class Observers {
-  private readonly queues = new Map<string, (() => Promise<unknown>)[]>();
+  private readonly queues = new Map<string, (() => Promise<void>)[]>();
   private running = 0;
   private waiting = 0;
   private readonly ready: string[] = [];
   private idleListeners: (() => void)[] = [];
+  private closed = false;
 
   constructor(private readonly limits: ObserverLimits = defaultObserverLimits) {}
 
-  /** Takes a run in; false when too many wait already, and this one is dropped. A run never rejects. */
-  run(id: string, start: () => Promise<unknown>): boolean {
-    if (this.waiting >= this.limits.waiting) return false;
+  /**
+   * Takes a run in, and settles when it has ended; null when too many wait already, and this one is dropped, unless it is
+   * to be kept. A run never rejects.
+   */
+  run(id: string, work: () => Promise<unknown>, { keep = false } = {}): Promise<void> | null {
+    if (this.waiting >= this.limits.waiting && !keep) return null;
+    let settle = () => {};
+    const over = new Promise<void>((resolve) => {
+      settle = resolve;
+    });
+    const start = () => work().then(settle);
     this.waiting += 1;
     const queue = this.queues.get(id);
     if (queue !== undefined) queue.push(start);
@@ -30,7 +39,12 @@ export class Observers {
       this.ready.push(id);
     }
     this.startReady();
-    return true;
+    return over;
+  }
+
+  /** Starts no run any more: those that wait never end. */
+  close(): void {
+    this.closed = true;
   }
 
   /** Resolves when nothing runs or waits. */
@@ -40,7 +54,7 @@ export class Observers {
   }
 
   private startReady(): void {
-    while (this.running < this.limits.running) {
+    while (!this.closed && this.running < this.limits.running) {
       const id = this.ready.shift();
       if (id === undefined) return;
       const start = this.queues.get(id)?.shift();

@@ -5,7 +5,7 @@ import { Mux } from "../transport/mux.js";
 import type { Trunk } from "../transport/trunk.js";
 import { TtrpcClient } from "../ttrpc/client.js";
 import { TtrpcServer } from "../ttrpc/server.js";
-import { StatusError } from "../ttrpc/status.js";
+import { Code, StatusError } from "../ttrpc/status.js";
 import { alarm } from "../ttrpc/timeout.js";
 import { ConnId } from "../wire/mux-frame.js";
 import { registerPluginRequest, updateContainersRequest, updateContainersResponse } from "./codec.js";
@@ -127,8 +127,14 @@ export class Session {
 
   private afterConfigure(error: unknown): void {
     this.cancelRegistrationAlarm();
+    if (error === undefined) return;
+    // A machine that was too slow may be faster the next time; a configuration that is wrong stays so.
+    const late = error instanceof StatusError && error.code === Code.DeadlineExceeded;
+    const end: SessionEnd = late
+      ? { kind: "lost", phase: this.phase, error }
+      : { kind: "misconfigured", error: toError(error) };
     // Once the answer is on its way: the runtime then knows why we go.
-    if (error !== undefined) setImmediate(() => this.finish({ kind: "misconfigured", error: toError(error) }));
+    setImmediate(() => this.finish(end));
   }
 
   /**

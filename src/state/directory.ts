@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmodSync, lstatSync, mkdirSync, realpathSync, renameSync, type Stats, statSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, readdirSync, realpathSync, renameSync, type Stats, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { BridgeError } from "../errors.js";
 import type { JournalKey } from "./image.js";
@@ -13,15 +13,18 @@ export function prepareDirectory(path: string): void {
   const stat = statSync(path);
   const reason = whyNotOurs(stat);
   if (reason !== undefined) throw new BridgeError("STATE", `the state directory ${path} ${reason}`, { path });
-  // Specs tell of the pods' annotations. Packaging tends to make such directories 0755.
+  // Specs tell of the pods' annotations. Packaging tends to make such directories 0755; one that is shared stays as it is.
   if ((stat.mode & 0o077) !== 0 && stat.uid === process.geteuid?.()) {
     try {
-      chmodSync(path, 0o700);
+      if (readdirSync(path).every((name) => ownNames.test(name))) chmodSync(path, 0o700);
     } catch {
       // On a read-only disk that is the least of its troubles.
     }
   }
 }
+
+/** What we put there: journals, the lock, the note of what runs. */
+const ownNames = /^(lock\.[\w.]+|running|[\w-]+\.journal(\.new|\.refused)?)$/;
 
 /** The journal's path: readable as far as it goes, and another one for each runtime and socket. */
 export function journalPath(directory: string, { runtime, socket }: JournalKey): string {

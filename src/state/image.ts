@@ -1,6 +1,6 @@
 import { BridgeError } from "../errors.js";
 import type { Recovered } from "./journal.js";
-import { formatLine, readLines } from "./journal-lines.js";
+import { formatLine, type ReadLines, readLines } from "./journal-lines.js";
 import type { Remembered } from "./memory.js";
 import { formatRecord, parseRecord } from "./record.js";
 
@@ -17,6 +17,8 @@ interface Entry {
   /** The create's line, kept as text: a rewrite of the journal costs nothing but the writing. */
   readonly line: string;
   stage: Recovered["stage"];
+  /** The line that says so; "" for an open one. */
+  stageLine: string;
 }
 
 /**
@@ -33,7 +35,7 @@ export class Image {
 
   begin(remembered: Remembered): string {
     const line = formatLine(formatRecord({ type: "create-begun", remembered }));
-    this.entries.set(remembered.id, { line, stage: "open" });
+    this.entries.set(remembered.id, { line, stage: "open", stageLine: "" });
     return line;
   }
 
@@ -67,9 +69,9 @@ export class Image {
   /** The same in pieces: on a full node the whole is too long to be made or written in one go. */
   parts(): string[] {
     const parts = [this.header];
-    for (const [id, { line, stage }] of this.entries) {
+    for (const { line, stageLine } of this.entries.values()) {
       parts.push(line);
-      if (stage !== "open") parts.push(stageLine(id, stage));
+      if (stageLine !== "") parts.push(stageLine);
     }
     return parts;
   }
@@ -82,27 +84,33 @@ export class Image {
     const entry = this.entries.get(id);
     if (entry === undefined || entry.stage === stage) return "";
     entry.stage = stage;
-    return stageLine(id, stage);
+    entry.stageLine = formatStage(id, stage);
+    return entry.stageLine;
   }
 }
 
-function stageLine(id: string, stage: "rerun" | "deleted"): string {
+function formatStage(id: string, stage: "rerun" | "deleted"): string {
   return formatLine(formatRecord({ type: stage === "rerun" ? "delete-begun" : "delete-done", id }));
 }
 
+/** What is left of a journal, and of its file. */
+export interface Recovery extends Pick<ReadLines, "soundBytes" | "damage"> {
+  readonly entries: readonly Recovered[];
+}
+
 /**
- * What the bytes of a journal say. The last line may have been cut short by a crash; nothing else may be wrong.
+ * What the bytes of a journal say. The last line may have been cut short by a crash. Where a disk has spoilt others, what is
+ * sound still holds: a delete may come twice then, where without all of it many would not come at all.
  *
- * @throws BridgeError STATE when they are damaged elsewhere, of another version, or another runtime's
+ * @throws BridgeError STATE when it has no sound beginning, is of another version, or another runtime's
  */
-export function recover(bytes: Uint8Array, key: JournalKey): Recovered[] {
-  const { records, damage } = readLines(bytes);
-  if (damage === "middle") throw new BridgeError("STATE", "the journal is damaged, and not only at its end");
+export function recover(bytes: Uint8Array, key: JournalKey): Recovery {
+  const { records, soundBytes, damage } = readLines(bytes);
   const [first, ...rest] = records;
   if (first === undefined) {
     // Cut short in its header, a journal is as good as new; anything else is no journal of ours.
     const header = Buffer.from(new Image(key).text());
-    if (header.subarray(0, bytes.length).equals(bytes)) return [];
+    if (header.subarray(0, bytes.length).equals(bytes)) return { entries: [], soundBytes, damage };
     throw new BridgeError("STATE", "the journal is damaged from its beginning");
   }
   checkHeader(first, key);
@@ -119,7 +127,7 @@ export function recover(bytes: Uint8Array, key: JournalKey): Recovered[] {
     if (record.type === "forgotten") found.delete(record.id);
     else found.set(record.id, { ...entry, stage: record.type === "delete-begun" ? "rerun" : "deleted" });
   }
-  return [...found.values()];
+  return { entries: [...found.values()], soundBytes, damage };
 }
 
 function checkHeader(body: string, key: JournalKey): void {

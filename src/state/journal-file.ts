@@ -1,4 +1,4 @@
-import { ftruncateSync, renameSync, writeSync } from "node:fs";
+import { fchmodSync, ftruncateSync, renameSync, writeSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
@@ -17,6 +17,23 @@ export class JournalFile {
   /** Bytes of the file. */
   get size(): number {
     return this.bytes;
+  }
+
+  /**
+   * Goes on with the file as it is up to so many bytes, or begins one with this text: nothing of it waits for a disk.
+   * @throws the system's error
+   */
+  async resume(bytes: number, text: string): Promise<void> {
+    const handle = await open(this.path, "a", 0o600);
+    try {
+      fchmodSync(handle.fd, 0o600);
+      ftruncateSync(handle.fd, bytes);
+      this.bytes = bytes + this.write(handle, Buffer.from(text));
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+    this.handle = handle;
   }
 
   /** @throws the system's error; the file then ends before the line, and takes no more until it is written anew */

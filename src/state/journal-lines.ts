@@ -12,27 +12,34 @@ export function formatLine(record: string): string {
 
 /** What is left of a journal's lines. */
 export interface ReadLines {
-  /** The records before the first damage, in order. */
+  /** The records of all sound lines, in order. */
   readonly records: readonly string[];
+  /** How many bytes come before the first damage. */
+  readonly soundBytes: number;
   /**
    * `tail`: the last write was cut short, which a crash does. `middle`: sound lines come after unsound ones, which
-   * no crash of ours does.
+   * only a broken disk does.
    */
   readonly damage: "none" | "tail" | "middle";
 }
 
 export function readLines(bytes: Uint8Array): ReadLines {
   const records: string[] = [];
-  let damaged = false;
+  let damage: ReadLines["damage"] = "none";
+  let soundBytes = 0;
   for (let start = 0; start < bytes.length; ) {
     const end = bytes.indexOf(lineEnd, start);
     const record = end < 0 ? undefined : readLine(bytes.subarray(start, end));
-    if (record === undefined) damaged = true;
-    else if (damaged) return { records, damage: "middle" };
-    else records.push(record);
     start = end < 0 ? bytes.length : end + 1;
+    if (record === undefined) {
+      if (damage === "none") damage = "tail";
+      continue;
+    }
+    records.push(record);
+    if (damage === "none") soundBytes = start;
+    else damage = "middle";
   }
-  return { records, damage: damaged ? "tail" : "none" };
+  return { records, soundBytes, damage };
 }
 
 const lineEnd = 0x0a;

@@ -44,6 +44,8 @@ interface Entry {
   readonly remembered: Remembered;
   stage: Stage;
   createResults: readonly Result[];
+  /** Its pod or container is removed: it is forgotten with the end of its delete. */
+  removed?: boolean;
 }
 
 /**
@@ -124,21 +126,33 @@ export class Memory {
   skipDelete(id: string): void {
     const entry = this.entries.get(id);
     if (entry === undefined || !owesDelete(entry)) return;
-    entry.stage = "deleted";
-    this.journal.deleteDone(id);
+    this.settle(id, entry);
   }
 
   /** The delete that was taken has been delivered, well or not: it never runs again. */
   endDelete(id: string): void {
     const entry = this.entries.get(id);
-    if (entry?.stage !== "deleting") return;
-    entry.stage = "deleted";
-    this.journal.deleteDone(id);
+    if (entry?.stage === "deleting") this.settle(id, entry);
   }
 
+  /** Its pod or container is removed. One whose delete is still owed or runs is forgotten when that has ended. */
   forget(id: string): void {
+    const entry = this.entries.get(id);
+    if (entry === undefined) return;
+    if (owesDelete(entry) || entry.stage === "deleting") entry.removed = true;
+    else this.drop(id);
+  }
+
+  private settle(id: string, entry: Entry): void {
+    entry.stage = "deleted";
+    this.journal.deleteDone(id);
+    if (entry.removed) this.drop(id);
+  }
+
+  private drop(id: string): void {
     this.unlist(id);
-    if (this.entries.delete(id)) this.journal.forget(id);
+    this.entries.delete(id);
+    this.journal.forget(id);
   }
 
   private put(entry: Entry): void {
@@ -154,7 +168,7 @@ export class Memory {
   private forgetOldest(): void {
     for (const [id, { stage }] of this.entries) {
       if (stage !== "deleted") continue;
-      this.forget(id);
+      this.drop(id);
       return;
     }
   }

@@ -69,6 +69,8 @@ class FileStore implements Store {
   private readonly path: string;
   /** The journal that was there has been read, or there was none. */
   private read = false;
+  /** How much of the file that was there is sound; 0 when there is none. */
+  private soundBytes = 0;
   private opened = false;
   private closed = false;
   private rewriting: Promise<void> | undefined;
@@ -83,9 +85,11 @@ class FileStore implements Store {
     this.file = new JournalFile(this.path);
   }
 
+  /** A runtime waits meanwhile: nothing here waits for a disk to be done with writing. */
   async open(): Promise<void> {
-    await this.restore();
+    await this.restore(() => this.resume());
     this.opened = true;
+    if (this.healthy && !this.closed) void this.rewrite();
   }
 
   get healthy(): boolean {
@@ -147,7 +151,7 @@ class FileStore implements Store {
   }
 
   /** Brings file and image together: at the start, and when a disk may be back. */
-  private async restore(): Promise<void> {
+  private async restore(write = () => this.rewrite()): Promise<void> {
     const { directory, lock } = this.options;
     const outcome = await lock.tryAcquire();
     if (this.closed) return;
@@ -160,7 +164,16 @@ class FileStore implements Store {
       return this.fail(error);
     }
     if (outcome.kind === "unavailable") return this.fail(new Error(outcome.reason));
-    await this.rewrite();
+    await write();
+  }
+
+  /** Goes on with the file that is there. */
+  private async resume(): Promise<void> {
+    try {
+      await this.file.resume(this.soundBytes, this.soundBytes === 0 ? this.image.text() : "");
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   private readOnce(): void {
@@ -172,14 +185,17 @@ class FileStore implements Store {
   }
 
   /** What the file holds; one that cannot be used is put aside, and nothing of it is believed. */
-  private readJournal(): Recovered[] {
+  private readJournal(): readonly Recovered[] {
     const { path } = this;
     let reason = whyUntrusted(path);
     if (reason === undefined) {
       if (!existsSync(path)) return [];
       const bytes = readFileSync(path);
       try {
-        return recover(bytes, this.options);
+        const { entries, soundBytes, damage } = recover(bytes, this.options);
+        if (damage === "middle") return this.salvage(entries);
+        this.soundBytes = soundBytes;
+        return entries;
       } catch (error) {
         reason = errorText(error);
       }
@@ -187,6 +203,13 @@ class FileStore implements Store {
     const fields = { file: path, reason, aside: setAside(path) };
     this.options.log.warn(fields, "the journal cannot be used and was put aside: the bridge starts without a past");
     return [];
+  }
+
+  private salvage(entries: readonly Recovered[]): readonly Recovered[] {
+    const { path } = this;
+    const fields = { file: path, read: entries.length, aside: setAside(path) };
+    this.options.log.warn(fields, "the journal is damaged: what can be read of it holds, and a copy was put aside");
+    return entries;
   }
 
   private rewrite(): Promise<void> {

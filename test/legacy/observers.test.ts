@@ -49,9 +49,34 @@ describe("observers", () => {
   it("are dropped, and it is told, when too many wait", () => {
     const log: string[] = [];
     const observers = new Observers({ running: 1, waiting: 1 });
-    expect(observers.run("a", work(log, "a").start)).toBe(true);
-    expect(observers.run("b", work(log, "b").start)).toBe(true);
-    expect(observers.run("c", work(log, "c").start)).toBe(false);
+    expect(observers.run("a", work(log, "a").start)).not.toBeNull();
+    expect(observers.run("b", work(log, "b").start)).not.toBeNull();
+    expect(observers.run("c", work(log, "c").start)).toBeNull();
+  });
+
+  it("are kept all the same when they are owed", async () => {
+    const log: string[] = [];
+    const observers = new Observers({ running: 1, waiting: 1 });
+    const all = ["a", "b", "c"].map((id) => ({ id, ...work(log, id) }));
+    const runs = all.map(({ id, start }) => observers.run(id, start, { keep: true }));
+    for (const [n, { end }] of all.entries()) {
+      end();
+      await runs[n];
+    }
+    expect(log.filter((line) => line.endsWith("starts"))).toEqual(["a starts", "b starts", "c starts"]);
+  });
+
+  it("are not started any more when there is an end", async () => {
+    const log: string[] = [];
+    const observers = new Observers({ running: 1, waiting: 1 });
+    const first = work(log, "a");
+    const run = observers.run("a", first.start);
+    void observers.run("b", work(log, "b").start);
+    observers.close();
+    first.end();
+    await run;
+    await turn();
+    expect(log).not.toContain("b starts");
   });
 
   it("are idle at once when nothing runs", async () => {

@@ -13,7 +13,7 @@ class Disk {
 
   /** A bridge starts: it takes over what is there, as the store does. */
   start(): Memory {
-    const recovered = recover(this.bytes, key);
+    const recovered = recover(this.bytes, key).entries;
     this.image = new Image(key);
     this.image.adopt(recovered);
     this.bytes = Buffer.from(this.image.text());

@@ -48,6 +48,7 @@ describe("the lines of a journal", () => {
       const whole = ends.filter((end) => end <= cut).length - 1;
       expect(readLines(bytes.subarray(0, cut))).toEqual({
         records: ["{}", '{"a":"ü"}', '{"type":"x"}'].slice(0, whole),
+        soundBytes: ends[whole],
         damage: ends.includes(cut) ? "none" : "tail",
       });
     }
@@ -64,6 +65,13 @@ describe("the lines of a journal", () => {
     }
   });
 
+  it("are read beside those that a disk has spoilt", () => {
+    const bytes = bytesOf(lines.join(""));
+    const first = bytesOf(lines[0] ?? "").length;
+    bytes.writeUInt8(0, first + 12);
+    expect(readLines(bytes)).toEqual({ records: ["{}", '{"type":"x"}'], soundBytes: first, damage: "middle" });
+  });
+
   it("may end in the zeros that a lost page leaves", () => {
     expect(readLines(Buffer.concat([bytesOf(lines.join("")), Buffer.alloc(4096)]))).toMatchObject({ damage: "tail" });
   });
@@ -74,12 +82,12 @@ describe("a journal", () => {
   const text = image.text() + image.begin(remembered("a")) + image.begin(remembered("b")) + image.deleteBegun("b");
 
   it("amounts to the latest of each id", () => {
-    expect(recover(bytesOf(text), key)).toEqual([
+    expect(recover(bytesOf(text), key).entries).toEqual([
       { remembered: remembered("a"), stage: "open" },
       { remembered: remembered("b"), stage: "rerun" },
     ]);
-    expect(recover(bytesOf(image.text()), key)).toEqual(recover(bytesOf(text), key));
-    expect(recover(bytesOf(text + image.deleteDone("b") + image.forget("a")), key)).toEqual([
+    expect(recover(bytesOf(image.text()), key).entries).toEqual(recover(bytesOf(text), key).entries);
+    expect(recover(bytesOf(text + image.deleteDone("b") + image.forget("a")), key).entries).toEqual([
       { remembered: remembered("b"), stage: "deleted" },
     ]);
   });
@@ -95,7 +103,7 @@ describe("a journal", () => {
     ["of another socket", { ...key, socket: "/x" }, text, "the journal is of containerd at /run/nri/nri.sock"],
     ["of another version", key, formatLine('{"type":"header","version":2}'), "the journal is of version 2, not 1"],
     ["without its header", key, text.slice(text.indexOf("\n") + 1), "the journal does not begin with its header"],
-    ["with a broken header", key, `x${text}`, "the journal is damaged, and not only at its end"],
+    ["with a broken header", key, `x${text}`, "the journal does not begin with its header"],
     ["of garbage", key, "\0\0\0\0", "the journal is damaged from its beginning"],
     ["with a sound line of no record", key, image.text() + formatLine("[]") + text, /^a record of the journal: /],
   ])("is refused: %s", (_, wanted, content, reason) => {
@@ -104,6 +112,7 @@ describe("a journal", () => {
 
   it("is empty when it was cut in its header", () => {
     const header = text.slice(0, text.indexOf("\n"));
-    for (let cut = 0; cut <= header.length; cut++) expect(recover(bytesOf(header.slice(0, cut)), key)).toEqual([]);
+    for (let cut = 0; cut <= header.length; cut++)
+      expect(recover(bytesOf(header.slice(0, cut)), key).entries).toEqual([]);
   });
 });

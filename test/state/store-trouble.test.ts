@@ -64,7 +64,7 @@ describe.skipIf(noMount !== undefined)(
 
     const idsOnDisk = (name = "state") => {
       const file = readdirSync(join(disk, name)).find((entry) => entry.endsWith(".journal")) ?? "";
-      return recover(readFileSync(join(disk, name, file)), key).map(({ remembered: { id } }) => id);
+      return recover(readFileSync(join(disk, name, file)), key).entries.map(({ remembered: { id } }) => id);
     };
 
     it("that is full costs nothing but the journal, which is whole again when there is room", async () => {

@@ -38,7 +38,7 @@ describe("the journal on disk", () => {
 
   const journals = () => readdirSync(folder.at("state")).filter((name) => name.includes(".journal"));
   const journal = () => join(folder.at("state"), journals()[0] ?? "");
-  const onDisk = () => recover(readFileSync(journal()), key);
+  const onDisk = () => recover(readFileSync(journal()), key).entries;
 
   it("gives back what was begun, and what of it was ended", async () => {
     const store = await open();
@@ -104,7 +104,7 @@ describe("the journal on disk", () => {
   it("begins anew after a cut at any byte, with all that was before it", async () => {
     const store = await open();
     const ends: number[] = [];
-    const before: Recovered[][] = [];
+    const before: (readonly Recovered[])[] = [];
     for (let n = 0; n < 24; n++) {
       operate(store, n);
       ends.push(store.bytes);
@@ -114,7 +114,7 @@ describe("the journal on disk", () => {
     const header = bytes.indexOf("\n") + 1;
     for (let cut = header; cut <= bytes.length; cut++) {
       const whole = ends.findLastIndex((end) => end <= cut);
-      expect(recover(bytes.subarray(0, cut), key)).toEqual(before[whole] ?? []);
+      expect(recover(bytes.subarray(0, cut), key).entries).toEqual(before[whole] ?? []);
     }
     // What is cut on the disk is whole again after the next start.
     writeFileSync(journal(), bytes.subarray(0, bytes.length - 3));
@@ -124,7 +124,11 @@ describe("the journal on disk", () => {
   });
 
   it.each([
-    ["damaged before its end", (path: string) => writeFileSync(path, `x${readFileSync(path, "utf8")}`), "damaged"],
+    [
+      "damaged in its first line",
+      (path: string) => writeFileSync(path, `x${readFileSync(path, "utf8")}`),
+      "its header",
+    ],
     ["no journal", (path: string) => writeFileSync(path, "hello\n"), "damaged from its beginning"],
     ["writable for others", (path: string) => chmodSync(path, 0o666), "can be written by others than its owner"],
   ])("is put aside when it is %s", async (_, spoil, reason) => {

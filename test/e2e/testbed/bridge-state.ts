@@ -26,6 +26,6 @@ export function readJournalsIn(directory: string): Recovered[] {
     .flatMap((name) => {
       const bytes = readFileSync(join(directory, name));
       const header = parseRecord(readLines(bytes).records[0] ?? "{}");
-      return header?.type === "header" ? recover(bytes, header) : [];
+      return header?.type === "header" ? recover(bytes, header).entries : [];
     });
 }

@@ -1,0 +1,129 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { Deadline } from "../../src/deadline.js";
+import { readJournalsIn } from "../e2e/testbed/bridge-state.js";
+import { until } from "../legacy/processes.js";
+import { runLines } from "./support/log-lines.js";
+import { markedProcesses } from "./support/processes.js";
+import { nthContainer, nthPod } from "./support/subjects.js";
+import { TestNode, type TestNodeOptions } from "./support/test-node.js";
+
+/** A node whose plugin takes so many seconds for a delete, and notes it when it is done. */
+function nodeWith(seconds: number, options: TestNodeOptions = {}) {
+  const node = new TestNode(options);
+  const note = join(node.folder, "deleted");
+  node.installScript(
+    "plugin",
+    `#!/bin/sh
+request=$(cat); state=\${request#*'"state":"'}; state=\${state%%'"'*}; id=\${request#*'"id":"'}; id=\${id%%'"'*}
+[ "$state" = delete ] && { sleep ${seconds}; echo "$id" >>'${note}'; }
+echo '{"version":"0.1","error":""}'
+`,
+  );
+  node.writeConf("plugin");
+  return {
+    node,
+    delivered: () => (existsSync(note) ? readFileSync(note, "utf8").trim().split("\n") : []),
+    journal: () => readJournalsIn(join(node.folder, "state")).map(({ remembered: { id }, stage }) => ({ id, stage })),
+  };
+}
+
+const idsOf = (pods: readonly { readonly id: string }[]) => pods.map(({ id }) => id).toSorted();
+const podsTo = (last: number) => Array.from({ length: last }, (_, n) => nthPod(n + 1));
+const observer = { config: { plugins: { plugin: { async: true } } } };
+
+describe("deletes that no call waits for", () => {
+  it("are left to the next bridge when we are asked to end, and none is lost or said to be done", async () => {
+    const { node, delivered, journal } = nodeWith(0.4);
+    const { plugin, program, runtime } = await node.connect();
+    const pods = podsTo(6);
+    for (const pod of pods) await plugin.call("RunPodSandbox", { pod });
+    program.child.kill("SIGKILL");
+    await program.ended;
+    const next = node.start();
+    await runtime.accept(Deadline.after(10_000));
+    await until(() => markedProcesses(node.mark).length > 0);
+    next.child.kill("SIGTERM");
+    expect(await next.ended).toMatchObject({ code: 0 });
+    const done = journal().filter(({ stage }) => stage === "deleted");
+    expect(idsOf(done)).toEqual(delivered().toSorted());
+    expect(delivered().length).toBeLessThan(6);
+    node.start();
+    await runtime.accept(Deadline.after(10_000));
+    await until(() => delivered().length === 6, 10_000);
+    expect(delivered().toSorted()).toEqual(idsOf(pods));
+  });
+
+  it("have ten seconds of their own, not what is left to a call", async () => {
+    const { node, delivered } = nodeWith(3);
+    const { plugin, program, runtime } = await node.connect();
+    await plugin.call("RunPodSandbox", { pod: nthPod(1) });
+    program.child.kill("SIGKILL");
+    await program.ended;
+    const next = node.start();
+    const again = await runtime.accept(Deadline.after(10_000));
+    await until(() => markedProcesses(node.mark).length > 0);
+    // A call for the same pod does not wait for its end.
+    const { error, durationMs } = await again.call("StopPodSandbox", { pod: nthPod(1) });
+    expect(error).toBeUndefined();
+    expect(durationMs).toBeLessThan(2_000);
+    await until(() => runLines(next).length > 0, 12_000);
+    expect(runLines(next)).toMatchObject([{ state: "delete", outcome: "ok" }]);
+    expect(delivered()).toEqual([nthPod(1).id]);
+  });
+
+  it("of containers come also when their pod is removed before them", async () => {
+    const { node, delivered, journal } = nodeWith(0.2);
+    const { plugin } = await node.connect();
+    const pod = nthPod(1);
+    const containers = [0, 1, 2, 3].map((n) => nthContainer(1, n));
+    await plugin.call("RunPodSandbox", { pod });
+    for (const container of containers) await plugin.call("StartContainer", { pod, container });
+    await plugin.call("StopPodSandbox", { pod });
+    await plugin.call("RemovePodSandbox", { pod });
+    await until(() => delivered().length === 5, 10_000);
+    expect(delivered().toSorted()).toEqual(idsOf([pod, ...containers]));
+    await until(() => journal().length === 0, 2_000);
+    expect(journal()).toEqual([]);
+  });
+});
+
+describe("deletes of observers", () => {
+  it.each([
+    ["running", 5],
+    ["waiting their turn", 40],
+  ])("that are %s at a kill -9 come again with the next bridge", async (_, count) => {
+    const { node, delivered, journal } = nodeWith(1, observer);
+    const { plugin, program, runtime } = await node.connect();
+    const pods = podsTo(count);
+    for (const pod of pods) await plugin.call("RunPodSandbox", { pod });
+    await until(() => runLines(program).length === count, 10_000);
+    for (const pod of pods) {
+      await plugin.call("StopPodSandbox", { pod });
+      await plugin.call("RemovePodSandbox", { pod });
+    }
+    program.child.kill("SIGKILL");
+    await program.ended;
+    expect(journal().filter(({ stage }) => stage === "rerun")).toHaveLength(count - delivered().length);
+    node.start();
+    await runtime.accept(Deadline.after(10_000));
+    await until(() => new Set(delivered()).size === count, 25_000);
+    expect([...new Set(delivered())].toSorted()).toEqual(idsOf(pods));
+  });
+
+  it("that cannot end before we do come again with the next bridge", async () => {
+    const { node, delivered, journal } = nodeWith(2, observer);
+    const { plugin, program } = await node.connect();
+    const pods = podsTo(100);
+    for (const pod of pods) await plugin.call("RunPodSandbox", { pod });
+    await until(() => runLines(program).length === 100, 10_000);
+    for (const pod of pods) await plugin.call("StopPodSandbox", { pod });
+    program.child.kill("SIGTERM");
+    expect(await program.ended).toMatchObject({ code: 0 });
+    const of = (wanted: string) => journal().filter(({ stage }) => stage === wanted);
+    expect(idsOf(of("deleted"))).toEqual(delivered().toSorted());
+    expect(of("rerun")).toHaveLength(100 - delivered().length);
+    expect(delivered().length).toBeLessThan(100);
+  });
+});

@@ -145,9 +145,8 @@ class FileStore implements Store {
     } catch (error) {
       this.fail(error);
     }
-    if (!this.healthy) return;
     this.syncTimer ??= setTimeout(() => void this.sync(), this.options.syncDelayMs ?? 500).unref();
-    this.compactIfLong();
+    if (this.healthy) this.compactIfLong();
   }
 
   /** Brings file and image together: at the start, and when a disk may be back. */

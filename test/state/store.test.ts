@@ -150,6 +150,27 @@ describe("the journal on disk", () => {
     expect((await open()).recovered).toHaveLength(1);
   });
 
+  it("holds what can be read of it when a disk has spoilt a line", async () => {
+    const store = await open();
+    for (const id of ["a", "b", "c"]) store.begin(remembered(id));
+    const path = journal();
+    const spoilt = readFileSync(path);
+    spoilt.writeUInt8(0, spoilt.indexOf('"id":"b"'));
+    writeFileSync(path, spoilt);
+    const next = await open();
+    expect(next.recovered.map((entry) => entry.remembered.id)).toEqual(["a", "c"]);
+    expect(log.lines).toMatchObject([
+      {
+        level: "warn",
+        sentence: expect.stringMatching(/^the journal is damaged/),
+        fields: { aside: `${path}.refused` },
+      },
+    ]);
+    expect(readFileSync(`${path}.refused`)).toEqual(spoilt);
+    next.begin(remembered("d"));
+    expect((await open()).recovered).toHaveLength(3);
+  });
+
   it.skipIf(process.geteuid?.() !== 0)("is put aside when it is another user's", async () => {
     (await open()).begin(remembered("a"));
     chownSync(journal(), 65534, 65534);

@@ -62,7 +62,10 @@ export function createBridge(parts: BridgeParts): Bridge {
     else host.watcher.watch(process, () => memory.forget(id));
   }
 
-  /** Compares what is remembered with the runtime's list, or with the machine alone; gives the work that this makes. */
+  /**
+   * Compares what is remembered with the runtime's list, or with the machine alone; gives the work that this makes, which
+   * never rejects.
+   */
   function compare(listed: readonly Subject[] | undefined): () => Promise<void> {
     lifecycle.catchUp(listed);
     const { unknown, gone, left, forgotten } = reconcile(listed, memory, host.liveness);
@@ -70,7 +73,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     for (const remembered of left) if (remembered.kind === "sandbox") processes.watch(remembered);
     if (config.synchronize !== "ignore") lifecycle.expect(unknown);
     log.info({ [config.synchronize]: unknown.length, gone: gone.length, left: left.length }, "took stock");
-    return async () => {
+    const work = async () => {
       // Before the deletes, which may take their time: what is not remembered yet is lost if we are killed.
       if (config.synchronize === "adopt") await lifecycle.adoptExpected();
       await lifecycle.deleteAll(gone, "Synchronize");
@@ -84,6 +87,7 @@ export function createBridge(parts: BridgeParts): Bridge {
         });
       }
     };
+    return () => work().catch((error) => log.error({ error: errorText(error) }, "taking stock came to no end"));
   }
 
   return {
@@ -98,7 +102,7 @@ export function createBridge(parts: BridgeParts): Bridge {
         return process !== undefined && host.liveness(process) === "dead";
       });
       await lifecycle.deleteAll(dead, "StopContainer");
-      await lifecycle.delete(id, ownOccasion("StopPodSandbox"));
+      await lifecycle.deleteAll([id], "StopPodSandbox");
     },
 
     async synchronize(pods, containers) {

@@ -1,6 +1,7 @@
 import { closeSync } from "node:fs";
 
-import type { PosixSpawn } from "../ffi/posix-spawn.js";
+import { errorText } from "../errors.js";
+import type { PosixSpawn, PosixSpawned } from "../ffi/posix-spawn.js";
 import { retryWhileBusy } from "./busy-file.js";
 import { FfiProcess } from "./ffi-process.js";
 import { errorCode } from "./go-errors.js";
@@ -33,7 +34,13 @@ export class FfiStarter implements ProcessStarter {
       return { started: false, error: { code, detail: `no pipes for its stdio: ${code}` } };
     }
     const { ends, pluginEnds } = pipes;
-    const spawned = await retryWhileBusy(() => this.posix.spawn(command, pluginEnds), deadlines.terminateAt);
+    let spawned: PosixSpawned;
+    try {
+      spawned = await retryWhileBusy(() => this.posix.spawn(command, pluginEnds), deadlines.terminateAt);
+    } catch (thrown) {
+      closePolledPipes(pipes);
+      return { started: false, error: { code: errorCode(thrown), detail: `posix_spawn: ${errorText(thrown)}` } };
+    }
     if (spawned.pid === undefined) {
       closePolledPipes(pipes);
       return { started: false, error: { code: spawned.code } };

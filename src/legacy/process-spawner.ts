@@ -89,7 +89,8 @@ export class ProcessSpawner implements Spawner {
     if (endRest) group.killRest();
     const output = io.finish();
     const groupLives = process.groupIsAlive();
-    const unreaped = end.exitCode === null && end.signal === null ? [process.pid] : [];
+    // How it ended may be unknown, too: then somebody else has reaped it.
+    const unreaped = end.exitCode === null && end.signal === null && !process.hasEnded() ? [process.pid] : [];
     const rest = groupLives && !endRest ? group.members() : [];
     const survivors = [...unreaped, ...rest, ...group.deserters()];
     if (output === "held" || groupLives || survivors.length > 0) this.linger(process, io);

@@ -59,7 +59,7 @@ export class ProcessSpawner implements Spawner {
     this.onStart(process);
     const waiting = new StartedAhead(process, startedAt, (options) => this.track(this.finish(process, options)));
     this.waiting.add(waiting);
-    void waiting.over.then(() => this.waiting.delete(waiting));
+    void waiting.over.then(() => waiting.end()).then(() => this.waiting.delete(waiting));
     // Closed meanwhile: nobody will end it.
     if (this.closed) await waiting.end();
     return { started: true, process: waiting };

@@ -41,6 +41,8 @@ async function spawnerWith(faults: Partial<Libc>) {
   };
 }
 
+type CallArguments = readonly (number | string | null | NodeJS.ArrayBufferView | readonly (string | null)[])[];
+
 let pipes = 0;
 /** ENOMEM, as the C library returns it. */
 const noMemory = () => 12;
@@ -48,7 +50,11 @@ const noMemory = () => 12;
 describe("a start that the system refuses is a start error, and leaves nothing behind", () => {
   it.each<[string, Partial<Libc>, string]>([
     ["each pipe", { pipe2: () => -1 }, "E"],
-    ["the second pipe", { pipe2: (...args) => (++pipes % 3 === 2 ? -1 : native.libc.pipe2(...args)) }, "E"],
+    [
+      "the second pipe",
+      { pipe2: (...args: CallArguments) => (++pipes % 3 === 2 ? -1 : native.libc.pipe2(...args)) },
+      "E",
+    ],
     ["posix_spawn", { spawn: noMemory }, "ENOMEM"],
     ["the file actions", { initActions: noMemory }, "ENOMEM"],
     ["its stdio", { addDup2: noMemory }, "ENOMEM"],
@@ -100,7 +106,7 @@ describe("a process that the system does not help us to watch", () => {
   });
 
   it("that somebody else has reaped is no survivor", async () => {
-    const reaped = (...args: Parameters<Libc["waitpid"]>) => {
+    const reaped = (...args: CallArguments) => {
       const pid = native.libc.waitpid(...args);
       return pid > 0 ? -1 : pid;
     };

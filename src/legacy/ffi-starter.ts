@@ -13,6 +13,7 @@ import type { ProcessStarter, Start, StartDeadlines } from "./started-process.js
 /** Starts processes by posix_spawn(3), each on new pipes. */
 export class FfiStarter implements ProcessStarter {
   readonly name = "ffi";
+  readonly descriptorsEach = 2;
   /** The pipes of the next process, made while the one before it runs: that time is nobody's. */
   private spare: PolledPipes | undefined;
   private refill: NodeJS.Immediate | undefined;

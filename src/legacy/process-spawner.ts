@@ -1,4 +1,5 @@
 import { Deadline } from "../deadline.js";
+import { Lingering, mostLingering } from "./lingering.js";
 import { RunIo } from "./run-io.js";
 import type { Preparation, SpawnCommand, Spawner, SpawnOptions, SpawnResult } from "./spawner.js";
 import type { ProcessStarter, StartedProcess } from "./started-process.js";
@@ -16,15 +17,20 @@ export class ProcessSpawner implements Spawner {
   /** Runs and preparations that have not settled. */
   private readonly pending = new Set<Promise<unknown>>();
   private readonly waiting = new Set<StartedAhead>();
-  private readonly lingering = new Set<StartedProcess>();
+  private readonly lingering: Lingering;
   private closed = false;
 
-  /** `onStart`: told of each process as soon as it is there. */
+  /**
+   * `onStart`: told of each process as soon as it is there; `onCrowded`: of each whose background children have become too
+   * many to be read from.
+   */
   constructor(
     private readonly starter: ProcessStarter,
     private readonly onStart: (process: RunningProcess) => void = () => {},
+    onCrowded: (pid: number, most: number) => void = () => {},
   ) {
     this.name = starter.name;
+    this.lingering = new Lingering(mostLingering(starter.descriptorsEach), onCrowded);
   }
 
   run(options: SpawnOptions): Promise<SpawnResult> {
@@ -40,7 +46,7 @@ export class ProcessSpawner implements Spawner {
   async close(): Promise<void> {
     this.closed = true;
     await Promise.allSettled([...this.pending, ...[...this.waiting].map((waiting) => waiting.end())]);
-    for (const process of this.lingering) process.close();
+    this.lingering.close();
     this.starter.close();
   }
 
@@ -93,7 +99,7 @@ export class ProcessSpawner implements Spawner {
     const unreaped = end.exitCode === null && end.signal === null && !process.hasEnded() ? [process.pid] : [];
     const rest = groupLives && !endRest ? group.members() : [];
     const survivors = [...unreaped, ...rest, ...group.deserters()];
-    if (output === "held" || groupLives || survivors.length > 0) this.linger(process, io);
+    if (output === "held" || groupLives || survivors.length > 0) this.lingering.add(process, io);
     else process.release();
     return {
       pid: process.pid,
@@ -104,16 +110,6 @@ export class ProcessSpawner implements Spawner {
       survivors,
       durationMs: performance.now() - beganAt,
     };
-  }
-
-  /** Pipes that somebody else may still hold are closed when he lets go of them. */
-  private linger(process: StartedProcess, io: RunIo): void {
-    process.keepAlive(false);
-    this.lingering.add(process);
-    io.linger(() => {
-      this.lingering.delete(process);
-      process.close();
-    });
   }
 }
 

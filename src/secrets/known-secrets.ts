@@ -1,3 +1,4 @@
+import { formatString } from "../gojson/format.js";
 import { quoteText } from "../gojson/quote.js";
 import { mask } from "./secret-names.js";
 
@@ -16,8 +17,8 @@ export class KnownSecrets {
     for (const text of new Set([secret, ...secret.split(/\r?\n/)])) {
       if (text.length < shortest || this.plain.has(text) || this.forms.size >= mostSecrets) continue;
       // As it is, as JSON and Go write it in a string, and as Go quotes that JSON.
-      const json = JSON.stringify(text).slice(1, -1);
-      for (const form of [text, json, quoteText(text).slice(1, -1), quoteText(json).slice(1, -1)]) this.forms.add(form);
+      const written = [text, JSON.stringify(text).slice(1, -1), formatString(text).slice(1, -1)];
+      for (const form of written) this.forms.add(form).add(quoteText(form).slice(1, -1));
       this.sorted = undefined;
     }
   }

@@ -9,7 +9,7 @@ import type { Breakers } from "./legacy/breaker.js";
 import { planBudget } from "./legacy/budget.js";
 import { type PluginPolicy, runChain } from "./legacy/chain.js";
 import { createEnvironment, searchPath } from "./legacy/environment.js";
-import type { InvokeContext, InvokeOutcome } from "./legacy/invoke.js";
+import { type InvokeContext, type InvokeOutcome, wasBegun } from "./legacy/invoke.js";
 import { createFinder } from "./legacy/lookup.js";
 import type { Observers } from "./legacy/observers.js";
 import type { Spawner } from "./legacy/spawner.js";
@@ -18,6 +18,7 @@ import type { Log } from "./logger.js";
 import type { RuntimeInfo } from "./nri/handlers.js";
 import { parseVersion } from "./nri/versions.js";
 import { type CgroupStage, openStage } from "./plugin-stage.js";
+import { createConfScrubbers } from "./secrets/conf-secrets.js";
 import { traceEnvironment, traceFields } from "./trace.js";
 import { answerBytes, type Change, mergeChanges, parseAdjustment } from "./translate/from-v01.js";
 import { parseResultExtensions } from "./v01/result-extensions.js";
@@ -52,6 +53,7 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     createEnvironment({ base: environment, pluginDirs, ...settings(plugin).environment }),
   );
   const find = createFinder({ pluginDirs, path: searchPath(environment.PATH, pluginDirs), lookup, types });
+  const scrubbersOf = createConfScrubbers();
   const told = new Set<string>();
   const tellOnce = (fields: object, sentence: string) => {
     if (!told.has(sentence)) log.warn(fields, sentence);
@@ -63,7 +65,7 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     const about = { event: call.event, state: call.request.state, id: call.request.id, pod, container };
     const fields = { ...about, ...traceFields(call.trace) };
     const startedAt = monotonicClock();
-    const refused = new Set<string>();
+    const scrub = scrubbersOf(call.list);
     const changes: Change[] = [];
     const observed: Promise<void>[] = [];
     const merged = () => mergeChanges(changes, { phase: call.phase, containerId: call.request.id });
@@ -76,19 +78,14 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
         call.trace === undefined
           ? environmentFor
           : (plugin) => ({ ...environmentFor(plugin), ...traceEnvironment(call.trace) }),
-      onStderrLine: (plugin, line) => log.info({ ...fields, plugin, line }, "plugin's stderr"),
-      refusal: (plugin) => {
-        const refusal = breakers.refusal(plugin, settings(plugin).breaker);
-        if (refusal !== null) refused.add(plugin);
-        return refusal;
-      },
+      onStderrLine: (plugin, line) => log.info({ ...fields, plugin, line: scrub(plugin, line) }, "plugin's stderr"),
     };
     const ended = (run: InvokeOutcome) => {
       const adjusted = changes.findLast(({ plugin }) => plugin === run.plugin)?.fields ?? [];
-      later(() => logRun(log, fields, run, adjusted));
-      if (!refused.has(run.plugin) && breakers.record(run.plugin, run.error !== null, settings(run.plugin).breaker)) {
-        log.warn({ plugin: run.plugin, breaker: breakers.stateOf(run.plugin) }, "a plugin's breaker changed");
-      }
+      later(() => {
+        const error = run.error === null ? null : scrub(run.plugin, run.error);
+        logRun(log, fields, { ...run, error }, adjusted);
+      });
       onRun?.({ call, run, adjusted });
     };
     const outcome = await runChain({
@@ -98,8 +95,15 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
         call.own ? call.deadline.remainingMs() : Math.min(call.deadline.remainingMs(), runtime.requestTimeoutMs),
         config,
       ),
-      policyFor: (plugin) => policyOf(settings(plugin), call.request.state),
+      policyFor: (plugin) => policyOf(settings(plugin), call),
       context,
+      refusal: (plugin) => breakers.refusal(plugin, settings(plugin).breaker),
+      onRunEnd: (plugin, run) => {
+        if (run === undefined || !wasBegun(run)) breakers.release(plugin);
+        else if (breakers.record(plugin, run.error !== null, settings(plugin).breaker)) {
+          log.warn({ plugin, breaker: breakers.stateOf(plugin) }, "a plugin's breaker changed");
+        }
+      },
       earlierResults: call.earlierResults,
       stageFor: async (plugin) => {
         const opened = await openStage(call, settings(plugin), merged(), cgroups, tellOnce);
@@ -149,16 +153,17 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     });
     for (const run of outcome.runs) ended(run);
     let error = outcome.error === null ? undefined : shorten(outcome.error.text);
-    const counts = (plugin: string) => policyOf(settings(plugin), call.request.state).onFailure === "fail";
+    const counts = (plugin: string) => policyOf(settings(plugin), call).onFailure === "fail";
     const applied = applyOwn(error === undefined ? changes : [], call, cgroups, counts);
     const { change, leftOut } = applied;
     error ??= applied.error;
     if (leftOut !== undefined) log.warn({ ...fields, ...leftOut }, "changes that cannot be applied are left out");
     if (outcome.runs.length > 0) {
       const durationMs = monotonicClock() - startedAt;
-      const { runs } = outcome;
+      const { runs, error: chainError } = outcome;
       later(() => {
-        const summary = chainSummary({ ...about, runs, error, durationMs });
+        const said = error === undefined || chainError === null ? error : scrub(chainError.plugin, error);
+        const summary = chainSummary({ ...about, runs, error: said, durationMs });
         log.info({ ...summary, ...traceFields(call.trace) }, "chain ran");
       });
     }
@@ -193,7 +198,7 @@ function askedChanges(call: ChainCall, { result, stdoutBytes }: InvokeOutcome, c
   return { error: undefined, result, extensions: parseResultExtensions(stdoutBytes) };
 }
 
-function policyOf(settings: PluginSettings, state: string): PluginPolicy {
+function policyOf(settings: PluginSettings, { request: { state }, trace }: ChainCall): PluginPolicy {
   const { onFailure, limits, timeoutMs, exitStatus, killChildren, async, startAhead } = settings;
   return {
     onFailure: state === "delete" ? onFailure.delete : state === "update" ? onFailure.update : onFailure.create,
@@ -201,7 +206,8 @@ function policyOf(settings: PluginSettings, state: string): PluginPolicy {
     exitStatus,
     killChildren,
     async,
-    startAhead,
+    // What waits has no trace in its environment: a traced call's run is one besides.
+    startAhead: trace !== undefined && startAhead > 0 ? undefined : startAhead,
     limits: { stdoutBytes: limits.stdoutBytes, stderrLines: limits.stderrLinesPerRun },
   };
 }

@@ -66,8 +66,8 @@ export async function openStage(
 /** The run as the process that is in the view already, or as one that is started and enters. */
 function commandIn(view: View<WaitingProcess>, options: SpawnOptions): SpawnOptions {
   const waiting = view.ahead(options);
-  // A process that the spawner keeps ahead is in no view, or would be in that of another run.
-  return { ...view.command(options), startAhead: 0, ...(waiting === undefined ? {} : { waiting }) };
+  // A process that the spawner keeps ahead is in no view, or would be in that of another run; it waits for those outside.
+  return { ...view.command(options), startAhead: undefined, ...(waiting === undefined ? {} : { waiting }) };
 }
 
 /** What cannot be read back for whatever a plugin made of its view is the plugin's failure, not the call's. */

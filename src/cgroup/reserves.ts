@@ -41,7 +41,7 @@ export class Reserves<Process extends Enterer> {
   private readonly waiting: { readonly made: Promise<Reserve<Process>>; ready: boolean }[] = [];
   private readonly left = new Set<Room<Process>>();
   private timer: NodeJS.Timeout | undefined;
-  private ending: Promise<unknown> = Promise.resolve();
+  private ending: Promise<undefined> = Promise.resolve(undefined);
   private count: number;
   private closed = false;
 
@@ -102,7 +102,8 @@ export class Reserves<Process extends Enterer> {
   private endLeft(): void {
     const ends = [...this.left].flatMap(({ keeper, enterer }) => [keeper.close(), enterer?.end()]);
     this.left.clear();
-    this.ending = Promise.all([this.ending, ...ends]);
+    // Without the results: each holds those before it.
+    this.ending = Promise.all([this.ending, ...ends]).then(() => undefined);
   }
 
   private begin(): (typeof this.waiting)[number] {

@@ -209,7 +209,7 @@ export const configSchema = z.strictObject({
           ),
           startAhead: means(
             numberBetween(0, 16),
-            "so many processes of the plugin are started before they are needed and wait for their request; only for plugins that read it first",
+            "so many processes of the plugin are started before they are needed and wait for their request; only for plugins that read it first: a new binary is watched for 2 s before one is used, an event with a trace context has a process of its own",
           ),
           breaker: means(
             z.nullable(

@@ -62,30 +62,44 @@ export class PosixSpawn {
     if ([command.path, command.cwd, ...argv, ...envp].some((text) => text.includes("\0"))) {
       return { code: "EINVAL" };
     }
-    this.prepareActions(command.cwd, stdio);
-    const lowered = this.lowerOwnLimit(stdio);
-    const errno = this.libc.spawn(
-      this.pid,
-      command.path,
-      this.actions,
-      this.attributes,
-      [...argv, null],
-      [...envp, null],
-    );
-    if (lowered) this.setLimit(0, this.ownLimit);
-    this.libc.destroyActions(this.actions);
-    if (errno !== 0) return { code: errnoName(errno) };
-    const pid = this.pid[0] ?? 0;
-    if (!lowered) this.setLimit(pid, this.childLimit);
-    return { pid };
+    const errno = this.spawnWith(command, stdio, [...argv, null], [...envp, null]);
+    return errno === 0 ? { pid: this.pid[0] ?? 0 } : { code: errnoName(errno) };
   }
 
-  private prepareActions(cwd: string, stdio: readonly [number, number, number]): void {
+  /** errno, or 0. Whatever happens, the actions are freed and our own limit is as it was. */
+  private spawnWith(
+    { path, cwd }: PosixSpawnCommand,
+    stdio: readonly [number, number, number],
+    argv: readonly (string | null)[],
+    envp: readonly (string | null)[],
+  ): number {
+    const { libc, actions, attributes, pid } = this;
+    const unready = libc.initActions(actions);
+    if (unready !== 0) return unready;
+    try {
+      const refused = this.addActions(cwd, stdio);
+      if (refused !== 0) return refused;
+      const lowered = this.lowerOwnLimit(stdio);
+      try {
+        const errno = libc.spawn(pid, path, actions, attributes, argv, envp);
+        if (errno === 0 && !lowered) this.setLimit(pid[0] ?? 0, this.childLimit);
+        return errno;
+      } finally {
+        if (lowered) this.setLimit(0, this.ownLimit);
+      }
+    } finally {
+      libc.destroyActions(actions);
+    }
+  }
+
+  /** errno of the first that is refused (ENOMEM: a child without it would run in our directory, on our stdio), or 0. */
+  private addActions(cwd: string, stdio: readonly [number, number, number]): number {
     const { libc, actions } = this;
-    libc.initActions(actions);
-    for (const [target, descriptor] of stdio.entries()) libc.addDup2(actions, descriptor, target);
-    libc.addCloseFrom?.(actions, 3);
-    libc.addChdir(actions, cwd);
+    for (const [target, descriptor] of stdio.entries()) {
+      const errno = libc.addDup2(actions, descriptor, target);
+      if (errno !== 0) return errno;
+    }
+    return libc.addCloseFrom?.(actions, 3) || libc.addChdir(actions, cwd);
   }
 
   /**

@@ -27,7 +27,7 @@ export class Breakers {
 
   constructor(private readonly clock: Clock = monotonicClock) {}
 
-  /** Why the plugin is not to run now; null when it may. Whoever was admitted has to say how it went. */
+  /** Why the plugin is not to run now; null when it may. Whoever was admitted has to say how it went: `record` or `release`. */
   refusal(plugin: string, settings: BreakerSettings | null): string | null {
     const entry = this.entries.get(plugin);
     if (settings === null || entry?.tryAt === undefined) return null;
@@ -54,6 +54,12 @@ export class Breakers {
       });
     }
     return this.stateOf(plugin) !== before;
+  }
+
+  /** Tells that an admitted run was not begun, and so says nothing of the plugin: the next one is tried instead. */
+  release(plugin: string): void {
+    const entry = this.entries.get(plugin);
+    if (entry !== undefined) entry.trying = false;
   }
 
   stateOf(plugin: string): BreakerState {

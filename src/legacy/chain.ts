@@ -2,7 +2,7 @@ import { formatRequestBody, spliceRequest } from "../v01/request.js";
 import { formatChainError, formatResult } from "../v01/result.js";
 import type { ConfigList, Plugin, Request, Result } from "../v01/types.js";
 import { type Budget, planAsyncBudget, planPluginBudget } from "./budget.js";
-import { type InvokeContext, type InvokeOutcome, type InvokePolicy, invokePlugin, refused } from "./invoke.js";
+import { type InvokeContext, type InvokeOutcome, type InvokePolicy, invokePlugin, notInvoked } from "./invoke.js";
 import type { Stage } from "./stage.js";
 
 /** What one plugin may do, and what its failure costs. */
@@ -29,6 +29,10 @@ export interface ChainOptions {
    * Observers always run on the node: nobody waits for what they did elsewhere.
    */
   readonly stageFor?: (plugin: string) => Promise<Stage | { readonly error: string } | undefined>;
+  /** Why a plugin is not to be run at this moment; null when it may. */
+  readonly refusal?: (plugin: string) => string | null;
+  /** Told of each run that was not refused when it ends, also an observer's; undefined when it could not be made. */
+  readonly onRunEnd?: (plugin: string, run: InvokeOutcome | undefined) => void;
   /** Looks at a result before it counts: gives why it cannot be accepted, which is a failure of its plugin, or null. */
   readonly judge?: (run: InvokeOutcome) => string | null;
   /** What plugins have answered for this request before: the results of an earlier phase. */
@@ -60,10 +64,10 @@ export async function runChain(options: ChainOptions): Promise<ChainOutcome> {
     const policy = policyFor(plugin.type);
     const text = spliceRequest(body, plugin.conf, formatted);
     if (policy.async) {
-      options.observe?.(() => runPlugin(plugin, text, policy, options));
+      options.observe?.(() => admitted(plugin, text, options, () => runPlugin(plugin, text, policy, options)));
       continue;
     }
-    const run = await runOnStage(plugin, text, formatted, policy, options);
+    const run = await admitted(plugin, text, options, () => runOnStage(plugin, text, formatted, policy, options));
     runs.push(run);
     if (run.result !== undefined) {
       results.push(run.result);
@@ -76,6 +80,24 @@ export async function runChain(options: ChainOptions): Promise<ChainOutcome> {
   return { results, runs, error: null };
 }
 
+/** Asks before anything is done for a run, and says how it went before the next one asks. */
+async function admitted(
+  { type }: Plugin,
+  text: string,
+  { request, refusal, onRunEnd }: ChainOptions,
+  begin: () => Promise<InvokeOutcome>,
+): Promise<InvokeOutcome> {
+  const why = refusal?.(type) ?? null;
+  if (why !== null) return notInvoked({ plugin: type, state: request.state, request: text }, "skipped", why);
+  let run: InvokeOutcome | undefined;
+  try {
+    run = await begin();
+    return run;
+  } finally {
+    onRunEnd?.(type, run);
+  }
+}
+
 /** Runs a plugin where it is to run, and looks at its result while that place is still there. */
 async function runOnStage(
   plugin: Plugin,
@@ -86,7 +108,10 @@ async function runOnStage(
 ): Promise<InvokeOutcome> {
   const stage = await options.stageFor?.(plugin.type);
   if (stage === undefined) return judged(await runPlugin(plugin, text, policy, options), options);
-  if ("error" in stage) return refused(plugin.type, options.request.state, text, stage.error);
+  if ("error" in stage) {
+    const { state } = options.request;
+    return notInvoked({ plugin: plugin.type, state, request: text }, "refused", stage.error);
+  }
   try {
     const staged = spliceRequest(formatRequestBody(stage.request), plugin.conf, results);
     return judged(await runPlugin(plugin, staged, policy, options, stage), options);
@@ -118,6 +143,7 @@ function runPlugin(
       plugin: plugin.type,
       state: options.request.state,
       request: text,
+      conf: plugin.conf,
       budget,
       policy,
       stage,

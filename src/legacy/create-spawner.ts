@@ -16,11 +16,20 @@ export function createSpawner(
   open: () => Native = openNative,
   onStart?: (process: RunningProcess) => void,
 ): Spawner {
+  let told = false;
+  const onCrowded = (pid: number, most: number) => {
+    if (!told)
+      log.warn(
+        { pid, most },
+        "too many plugins left processes that hold their output: the oldest are not read any more",
+      );
+    told = true;
+  };
   try {
-    return createFfiSpawner(open(), undefined, onStart);
+    return createFfiSpawner(open(), undefined, onStart, onCrowded);
   } catch (thrown) {
     const reason = errorText(thrown).split("\n", 1)[0];
     log.info({ reason }, "plugins are started in the portable way, which takes a millisecond longer");
-    return createPortableSpawner(onStart);
+    return createPortableSpawner(onStart, onCrowded);
   }
 }

@@ -63,7 +63,8 @@ export class FfiProcess implements StartedProcess {
   private watch(onChange: () => void): () => void {
     const pidfd = this.parts.libc.pidfdOpen(this.pid);
     const unwatch = pidfd < 0 ? undefined : this.parts.events.watch(pidfd, onChange);
-    const timer = unwatch === undefined ? setInterval(onChange, reapIntervalMs) : undefined;
+    // What keeps the event loop alive is keepAlive's.
+    const timer = unwatch === undefined ? setInterval(onChange, reapIntervalMs).unref() : undefined;
     return () => {
       clearInterval(timer);
       unwatch?.();

@@ -20,12 +20,14 @@ const scratchBytes = 1 << 16;
  *
  * @param openFiles what plugins get; undefined for what we have ourselves
  * @param onStart told of each process as soon as it is there
+ * @param onCrowded told of each whose background children are not read from any more, so that few descriptors are held
  * @throws Error when the system gives no epoll descriptor
  */
 export function createFfiSpawner(
   { koffi, libc }: Native,
   openFiles: OpenFilesLimit | undefined = startingOpenFilesLimit(),
   onStart?: (process: RunningProcess) => void,
+  onCrowded?: (pid: number, most: number) => void,
 ): Spawner {
   // Where the C library can, each child closes what it is not to have.
   if (libc.addCloseFrom === undefined) closeInheritedDescriptors();
@@ -35,5 +37,5 @@ export function createFfiSpawner(
     scratch: Buffer.alloc(scratchBytes),
     status: new Int32Array(1),
   };
-  return new ProcessSpawner(new FfiStarter(new PosixSpawn(libc, openFiles), parts), onStart);
+  return new ProcessSpawner(new FfiStarter(new PosixSpawn(libc, openFiles), parts), onStart, onCrowded);
 }

@@ -1,6 +1,7 @@
 import { closeSync } from "node:fs";
 
-import type { PosixSpawn } from "../ffi/posix-spawn.js";
+import { errorText } from "../errors.js";
+import type { PosixSpawn, PosixSpawned } from "../ffi/posix-spawn.js";
 import { retryWhileBusy } from "./busy-file.js";
 import { FfiProcess } from "./ffi-process.js";
 import { errorCode } from "./go-errors.js";
@@ -12,6 +13,7 @@ import type { ProcessStarter, Start, StartDeadlines } from "./started-process.js
 /** Starts processes by posix_spawn(3), each on new pipes. */
 export class FfiStarter implements ProcessStarter {
   readonly name = "ffi";
+  readonly descriptorsEach = 2;
   /** The pipes of the next process, made while the one before it runs: that time is nobody's. */
   private spare: PolledPipes | undefined;
   private refill: NodeJS.Immediate | undefined;
@@ -33,7 +35,13 @@ export class FfiStarter implements ProcessStarter {
       return { started: false, error: { code, detail: `no pipes for its stdio: ${code}` } };
     }
     const { ends, pluginEnds } = pipes;
-    const spawned = await retryWhileBusy(() => this.posix.spawn(command, pluginEnds), deadlines.terminateAt);
+    let spawned: PosixSpawned;
+    try {
+      spawned = await retryWhileBusy(() => this.posix.spawn(command, pluginEnds), deadlines.terminateAt);
+    } catch (thrown) {
+      closePolledPipes(pipes);
+      return { started: false, error: { code: errorCode(thrown), detail: `posix_spawn: ${errorText(thrown)}` } };
+    }
     if (spawned.pid === undefined) {
       closePolledPipes(pipes);
       return { started: false, error: { code: spawned.code } };

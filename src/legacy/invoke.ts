@@ -66,8 +66,6 @@ export interface InvokeContext {
   /** Each line on a plugin's stderr, when it comes. */
   readonly onStderrLine?: (plugin: string, line: string) => void;
   readonly signal?: AbortSignal;
-  /** Why a plugin is not to be started at this moment; null when it may. */
-  readonly refusal?: (plugin: string) => string | null;
 }
 
 /** What one plugin is allowed. */
@@ -76,14 +74,16 @@ export interface InvokePolicy {
   readonly exitStatus: "ignore" | "strict";
   readonly limits: SpawnOptions["limits"];
   readonly killChildren: boolean;
-  /** So many processes of it wait for their requests, where the spawner starts ahead. */
-  readonly startAhead?: number;
+  /** So many processes of it wait for their requests, where the spawner starts ahead; undefined as SpawnOptions has it. */
+  readonly startAhead?: number | undefined;
 }
 
 export interface Invocation {
   readonly plugin: string;
   readonly state: State;
   readonly request: string;
+  /** The plugin's `conf`, which is in the request too. */
+  readonly conf?: string | undefined;
   readonly budget: Budget;
   readonly policy: InvokePolicy;
   /** Where it runs, when not plainly on the node. */
@@ -93,8 +93,6 @@ export interface Invocation {
 /** Runs `<plugin> invoke` with the request on its stdin. A failure is a value. */
 export async function invokePlugin(invocation: Invocation, context: InvokeContext): Promise<InvokeOutcome> {
   const { plugin, budget, policy, stage } = invocation;
-  const refusal = context.refusal?.(plugin) ?? null;
-  if (refusal !== null) return notRun(invocation, { outcome: "skipped", error: refusal });
   const found = context.find(plugin);
   if (!found.ok) {
     return notRun(invocation, { outcome: found.reason, error: found.error, hint: found.hint });
@@ -123,7 +121,8 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
       context.onStderrLine?.(plugin, line);
     },
     killChildren: policy.killChildren,
-    startAhead: policy.startAhead ?? 0,
+    startAhead: policy.startAhead,
+    ...(invocation.conf === undefined ? {} : { conf: invocation.conf }),
     ...(context.signal === undefined ? {} : { signal: context.signal }),
   };
   // On a stage the wrapper is what is started: whether the plugin's own file can be is asked before.
@@ -152,9 +151,18 @@ const readBytesPerMs = 3072;
 /** So much of an output that is no result is quoted in the error: a ttRPC status holds no more, and quoting takes time. */
 const maxQuotedBytes = 8192;
 
-/** A plugin that is not run because there is no place to run it in. */
-export function refused(plugin: string, state: State, request: string, error: string): InvokeOutcome {
-  return notRun({ plugin, state, request }, { outcome: "refused", error });
+/** A plugin that is not run: `refused` when there is no place to run it in, `skipped` when it is not its time. */
+export function notInvoked(
+  { plugin, state, request }: Pick<Invocation, "plugin" | "state" | "request">,
+  outcome: "refused" | "skipped",
+  error: string,
+): InvokeOutcome {
+  return notRun({ plugin, state, request }, { outcome, error });
+}
+
+/** Whether a run says something of the plugin's own: it was begun, or its file is not what the system executes. */
+export function wasBegun({ outcome }: InvokeOutcome): boolean {
+  return outcome !== "skipped" && outcome !== "refused" && outcome !== "not-found";
 }
 
 function notStarted(code: string): SpawnResult {
@@ -182,6 +190,8 @@ function judge(invocation: Invocation, found: Lookup & { readonly ok: true }, ru
     // Not the system's word on the file, but ours on why it was not even tried.
     if (detail !== undefined) return failed("skipped", `not run: ${detail}`, null);
     const path = plugin.includes("/") ? plugin : found.path;
+    if (ownShortages.has(code))
+      return failed("skipped", formatStartError(path, code), "the bridge or the node is short of it");
     return failed("not-executable", formatStartError(path, code), startHints[code] ?? null);
   }
   if (run.outputTooLarge) {
@@ -220,6 +230,9 @@ const timeRemedies = {
   call: "the runtime's plugin_request_timeout sets the limit",
   timeoutMs: "timeoutMs in the bridge's configuration sets the limit",
 } as const;
+
+/** Start errors that are not the file's. */
+const ownShortages: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"]);
 
 const startHints: Readonly<Record<string, string>> = {
   ENOENT: "the file is there: the interpreter in its first line, or its dynamic loader, is not",

@@ -21,6 +21,11 @@ export function startingOpenFilesLimit(procRoot = "/proc", parent = process.ppid
   return defaultHardLimits.includes(own.hard) ? { soft: defaultSoftLimit, hard: own.hard } : undefined;
 }
 
+/** So many descriptors we may have ourselves. */
+export function ownOpenFiles(procRoot = "/proc"): number {
+  return Number(readLimit(`${procRoot}/self/limits`)?.soft ?? defaultSoftLimit);
+}
+
 function readLimit(path: string): OpenFilesLimit | undefined {
   let text: string;
   try {

@@ -10,6 +10,9 @@ const maxDrainBytes = 1 << 20;
 /** Most plugins have ended by then; one that fills a pipe sooner waits so long. */
 const watchAfterMs = 1;
 
+/** How often to look into a pipe that the system does not watch for us: it has no memory, or too many are watched. */
+const pollIntervalMs = 10;
+
 /** What all processes of a spawner share. */
 export interface PolledParts {
   readonly libc: Libc;
@@ -68,7 +71,13 @@ export class PolledOutput implements OutputEnd {
 
   private watch(): void {
     clearTimeout(this.timer);
-    if (this.open) this.stopWatching ??= this.parts.events.watch(this.descriptor, () => this.readSome());
+    if (this.open) this.stopWatching ??= this.parts.events.watch(this.descriptor, () => this.readSome()) ?? this.poll();
+  }
+
+  /** Keeps no event loop alive: the process does, as long as somebody waits for it. */
+  private poll(): () => void {
+    const timer = setInterval(() => void this.finish(), pollIntervalMs).unref();
+    return () => clearInterval(timer);
   }
 
   /** Hands on a chunk, or closes at the end of the data. null when there is nothing now. */

@@ -11,8 +11,12 @@ import type { RunningProcess } from "./supervise.js";
  * page tables of the whole bridge (fork), so it costs more the more memory we hold.
  *
  * @param onStart told of each process as soon as it is there
+ * @param onCrowded told of each whose background children are not read from any more, so that few descriptors are held
  */
-export function createPortableSpawner(onStart?: (process: RunningProcess) => void): Spawner {
+export function createPortableSpawner(
+  onStart?: (process: RunningProcess) => void,
+  onCrowded?: (pid: number, most: number) => void,
+): Spawner {
   closeInheritedDescriptors();
-  return new ProcessSpawner(new PortableStarter(new PipePool(createPipes)), onStart);
+  return new ProcessSpawner(new PortableStarter(new PipePool(createPipes)), onStart, onCrowded);
 }

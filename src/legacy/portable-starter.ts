@@ -16,6 +16,8 @@ import type { ProcessStarter, Start, StartDeadlines, StartedProcess, StdioEnds }
 /** Starts processes by execa, on pipes that are used again and again. */
 export class PortableStarter implements ProcessStarter {
   readonly name = "portable";
+  /** The holds of three pipes, two of which are read. */
+  readonly descriptorsEach = 5;
 
   constructor(private readonly pool: PipePool) {}
 

@@ -1,4 +1,7 @@
-import { descendantsOf, groupMembers, livesOutside, type ProcessStat } from "./process-tree.js";
+import { descendantsOf, groupMembers, livesOutside, type ProcessStat, pipeSharers } from "./process-tree.js";
+
+/** A call's answer waits for it: what is not found by then is not told of. */
+const searchMs = 20;
 
 /** The process group that a plugin leads, and what of the plugin was seen to leave it. */
 export class ProcessGroup {
@@ -47,7 +50,10 @@ export class ProcessGroup {
   }
 
   private recordDescendants(): void {
-    for (const process of descendantsOf(this.leader)) this.seen.set(process.pid, process);
+    const descendants = descendantsOf(this.leader);
+    const pids = descendants.map(({ pid }) => pid);
+    const sharers = pipeSharers([this.leader, ...pids], searchMs);
+    for (const process of [...descendants, ...sharers]) this.seen.set(process.pid, process);
   }
 
   private send(signal: NodeJS.Signals): void {

@@ -1,4 +1,5 @@
 import { Deadline } from "../deadline.js";
+import { Lingering, mostLingering } from "./lingering.js";
 import { RunIo } from "./run-io.js";
 import type { Preparation, SpawnCommand, Spawner, SpawnOptions, SpawnResult } from "./spawner.js";
 import type { ProcessStarter, StartedProcess } from "./started-process.js";
@@ -16,15 +17,20 @@ export class ProcessSpawner implements Spawner {
   /** Runs and preparations that have not settled. */
   private readonly pending = new Set<Promise<unknown>>();
   private readonly waiting = new Set<StartedAhead>();
-  private readonly lingering = new Set<StartedProcess>();
+  private readonly lingering: Lingering;
   private closed = false;
 
-  /** `onStart`: told of each process as soon as it is there. */
+  /**
+   * `onStart`: told of each process as soon as it is there; `onCrowded`: of each whose background children have become too
+   * many to be read from.
+   */
   constructor(
     private readonly starter: ProcessStarter,
     private readonly onStart: (process: RunningProcess) => void = () => {},
+    onCrowded: (pid: number, most: number) => void = () => {},
   ) {
     this.name = starter.name;
+    this.lingering = new Lingering(mostLingering(starter.descriptorsEach), onCrowded);
   }
 
   run(options: SpawnOptions): Promise<SpawnResult> {
@@ -40,7 +46,7 @@ export class ProcessSpawner implements Spawner {
   async close(): Promise<void> {
     this.closed = true;
     await Promise.allSettled([...this.pending, ...[...this.waiting].map((waiting) => waiting.end())]);
-    for (const process of this.lingering) process.close();
+    this.lingering.close();
     this.starter.close();
   }
 
@@ -59,7 +65,7 @@ export class ProcessSpawner implements Spawner {
     this.onStart(process);
     const waiting = new StartedAhead(process, startedAt, (options) => this.track(this.finish(process, options)));
     this.waiting.add(waiting);
-    void waiting.over.then(() => this.waiting.delete(waiting));
+    void waiting.over.then(() => waiting.end()).then(() => this.waiting.delete(waiting));
     // Closed meanwhile: nobody will end it.
     if (this.closed) await waiting.end();
     return { started: true, process: waiting };
@@ -89,10 +95,11 @@ export class ProcessSpawner implements Spawner {
     if (endRest) group.killRest();
     const output = io.finish();
     const groupLives = process.groupIsAlive();
-    const unreaped = end.exitCode === null && end.signal === null ? [process.pid] : [];
+    // How it ended may be unknown, too: then somebody else has reaped it.
+    const unreaped = end.exitCode === null && end.signal === null && !process.hasEnded() ? [process.pid] : [];
     const rest = groupLives && !endRest ? group.members() : [];
     const survivors = [...unreaped, ...rest, ...group.deserters()];
-    if (output === "held" || groupLives || survivors.length > 0) this.linger(process, io);
+    if (output === "held" || groupLives || survivors.length > 0) this.lingering.add(process, io);
     else process.release();
     return {
       pid: process.pid,
@@ -103,16 +110,6 @@ export class ProcessSpawner implements Spawner {
       survivors,
       durationMs: performance.now() - beganAt,
     };
-  }
-
-  /** Pipes that somebody else may still hold are closed when he lets go of them. */
-  private linger(process: StartedProcess, io: RunIo): void {
-    process.keepAlive(false);
-    this.lingering.add(process);
-    io.linger(() => {
-      this.lingering.delete(process);
-      process.close();
-    });
   }
 }
 

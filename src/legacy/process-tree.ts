@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** A process as /proc/<pid>/stat shows it. A pid is used again; a pid and its start time are not. */
 export interface ProcessStat {
@@ -39,6 +39,37 @@ export function descendantsOf(pid: number): ProcessStat[] {
     }
   }
   return found;
+}
+
+/**
+ * Who else has the pipes of these processes as stdin, stdout or stderr: what descends from them and was handed to init. Looks at
+ * pids from the first one's up, for so many milliseconds at most.
+ */
+export function pipeSharers(pids: readonly [number, ...number[]], withinMs: number): ProcessStat[] {
+  const until = performance.now() + withinMs;
+  const pipes = new Set(pids.flatMap(stdioPipes));
+  const found: ProcessStat[] = [];
+  if (pipes.size === 0) return found;
+  for (const pid of readdirSync("/proc").map(Number)) {
+    if (performance.now() > until) break;
+    if (!(pid > pids[0]) || pid === process.pid || pids.includes(pid)) continue;
+    if (!stdioPipes(pid).some((pipe) => pipes.has(pipe))) continue;
+    const stat = readProcessStat(pid);
+    if (stat !== null) found.push(stat);
+  }
+  return found;
+}
+
+/** Such as `pipe:[4026]`. */
+function stdioPipes(pid: number): string[] {
+  return [0, 1, 2].flatMap((descriptor) => {
+    try {
+      const target = readlinkSync(`/proc/${pid}/fd/${descriptor}`);
+      return target.startsWith("pipe:[") ? target : [];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /**

@@ -16,15 +16,15 @@ export class RequestWriter {
    * Writes what the pipe takes at once: mostly all of it, and then the end is closed already. A pipe that nobody reads
    * takes 64 KiB; the rest goes when the plugin reads, or never.
    *
-   * @returns false when nobody can read it any more
+   * @returns false when nobody can read it any more, and nobody has seen a byte of it
    * @throws the system's error, when there is another one
    */
   send(request: Uint8Array): boolean {
     const { descriptor } = this;
     if (descriptor === null) return false;
-    const written = writeSome(descriptor, request);
-    if (written === null) return false;
-    if (written === request.length) {
+    const { written, isRead } = writeSome(descriptor, request);
+    if (!isRead && written === 0) return false;
+    if (!isRead || written === request.length) {
       this.close();
       return true;
     }
@@ -44,18 +44,18 @@ export class RequestWriter {
   }
 }
 
-/** How many bytes the pipe took; null when it has no reader. */
-function writeSome(descriptor: number, bytes: Uint8Array): number | null {
+/** How many bytes the pipe took, and whether it still has a reader. */
+function writeSome(descriptor: number, bytes: Uint8Array): { readonly written: number; readonly isRead: boolean } {
   let written = 0;
   while (written < bytes.length) {
     try {
       written += writeSync(descriptor, bytes, written);
     } catch (thrown) {
       const code = errorCode(thrown);
-      if (code === "EAGAIN") return written;
-      if (code === "EPIPE") return null;
+      if (code === "EAGAIN") break;
+      if (code === "EPIPE") return { written, isRead: false };
       throw thrown;
     }
   }
-  return written;
+  return { written, isRead: true };
 }

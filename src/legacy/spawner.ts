@@ -11,6 +11,8 @@ export interface SpawnCommand {
   /** The whole environment: nothing is added. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** What the process may read elsewhere before its stdin: one started ahead serves only while it is the same. */
+  readonly conf?: string;
 }
 
 /** One process to run to its end. */
@@ -33,8 +35,11 @@ export interface SpawnOptions extends SpawnCommand {
   readonly killChildren: boolean;
   /** Ends the group at once. */
   readonly signal?: AbortSignal;
-  /** So many processes of this command wait for a request, started ahead, where a spawner does that. */
-  readonly startAhead?: number;
+  /**
+   * So many processes of this command wait for a request, started ahead, where a spawner does that; 0 ends those that wait.
+   * undefined: a run besides, in an environment or a place of its own, which leaves them as they are.
+   */
+  readonly startAhead?: number | undefined;
   /** A process that waits to become this very run, by what it finds on its stdin; one is started when it does not wait any more. */
   readonly waiting?: { readonly process: WaitingProcess; readonly stdin: Uint8Array };
 }
@@ -65,17 +70,19 @@ export interface SpawnResult {
 export interface WaitingProcess {
   readonly pid: number;
   /**
-   * `ended`: it ended before it got a request; `spoke`: it printed something before; both say that such a program does
-   * not wait for its stdin. `killed`: a signal ended it.
+   * `ended`: it ended before it got a request; `spoke`: it printed something before; `deaf`: nobody reads its stdin; all say
+   * that such a program does not wait for its stdin. `killed`: a signal ended it.
    */
-  readonly state: "waiting" | "used" | "ended" | "spoke" | "killed";
+  readonly state: "waiting" | "used" | "ended" | "spoke" | "deaf" | "killed";
   /** When it was started, in milliseconds of the monotonic clock. */
   readonly startedAt: number;
   /** Settles, with that state, as soon as the process waits no more. */
   readonly over: Promise<WaitingProcess["state"]>;
   /** Gives it its request, as `Spawner.run` does; null when it does not wait any more, and has seen nothing of it. */
   hand(options: SpawnOptions): Promise<SpawnResult> | null;
-  /** Ends it, when it waits. Settles when it is gone. */
+  /** Whether it still waits and has its stdin; when it has closed that, it is ended. */
+  listens(): boolean;
+  /** Ends it, unless it was given a request. Settles when it is gone. */
   end(): Promise<void>;
 }
 

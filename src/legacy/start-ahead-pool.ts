@@ -1,7 +1,19 @@
 import { statSync } from "node:fs";
 
 import type { Log } from "../logger.js";
-import type { SpawnCommand, Spawner, SpawnOptions, SpawnResult, WaitingProcess } from "./spawner.js";
+import type { Preparation, SpawnCommand, Spawner, SpawnOptions, SpawnResult, WaitingProcess } from "./spawner.js";
+
+export interface PoolLimits {
+  readonly maxAgeMs: number;
+  readonly proofMs: number;
+}
+
+/** Why a binary is refused: what one of its processes did before it had a request. */
+const refusals = {
+  ended: "it ended before it got a request",
+  spoke: "it printed something before it got a request",
+  deaf: "it does not read its stdin",
+} as const;
 
 /** The processes of one plugin that wait for their requests. */
 export class StartAheadPool {
@@ -11,6 +23,11 @@ export class StartAheadPool {
   private stamp = "";
   /** The binary that did not wait for its stdin: a newer one is given another chance. */
   private refusedStamp = "";
+  /**
+   * The binary of which a process has waited for so long, in silence, that it waits for its stdin. Until then none is used:
+   * one that does not look at its stdin has not yet ended either when the next request comes soon.
+   */
+  private provenStamp = "";
   private closed = false;
 
   /** `count`: so many are to wait. */
@@ -19,7 +36,7 @@ export class StartAheadPool {
     public count: number,
     private readonly spawner: Spawner,
     private readonly log: Log,
-    private readonly maxAgeMs: number,
+    private readonly limits: PoolLimits,
   ) {}
 
   /** Gives the request to one that waits, the oldest; null when there is none that may be used. */
@@ -29,6 +46,7 @@ export class StartAheadPool {
       void this.endAll();
       return null;
     }
+    if (this.stamp !== this.provenStamp) return null;
     for (const process of this.waiting) {
       if (this.isOld(process)) continue;
       const run = process.hand(options);
@@ -64,8 +82,12 @@ export class StartAheadPool {
   private async startOne(): Promise<void> {
     this.starting++;
     const { stamp } = this;
-    const preparation = await this.spawner.prepare(this.command);
-    this.starting--;
+    let preparation: Preparation;
+    try {
+      preparation = await this.spawner.prepare(this.command);
+    } finally {
+      this.starting--;
+    }
     const { path, argv0 } = this.command;
     if (!preparation.started) {
       this.log.debug({ plugin: argv0, path, code: preparation.code }, "a plugin could not be started ahead");
@@ -78,22 +100,27 @@ export class StartAheadPool {
       return;
     }
     this.waiting.add(process);
+    const timer = setTimeout(() => this.prove(process, stamp), this.limits.proofMs).unref();
     const state = await process.over;
+    clearTimeout(timer);
     this.waiting.delete(process);
-    if (state === "ended" || state === "spoke") this.refuse(stamp, state);
+    if (state === "ended" || state === "spoke" || state === "deaf") this.refuse(stamp, state);
   }
 
-  private refuse(stamp: string, state: "ended" | "spoke"): void {
+  private prove(process: WaitingProcess, stamp: string): void {
+    if (process.listens() && stamp === this.stamp && stamp !== this.refusedStamp) this.provenStamp = stamp;
+  }
+
+  private refuse(stamp: string, state: keyof typeof refusals): void {
     if (stamp === this.refusedStamp) return;
     this.refusedStamp = stamp;
     void this.endAll();
     const { path, argv0 } = this.command;
-    const why = state === "ended" ? "it ended" : "it printed something";
-    this.log.warn({ plugin: argv0, path, why: `${why} before it got a request` }, "a plugin cannot be started ahead");
+    this.log.warn({ plugin: argv0, path, why: refusals[state] }, "a plugin cannot be started ahead");
   }
 
   private isOld({ startedAt }: WaitingProcess): boolean {
-    return performance.now() - startedAt > this.maxAgeMs;
+    return performance.now() - startedAt > this.limits.maxAgeMs;
   }
 
   private end(process: WaitingProcess): Promise<void> {

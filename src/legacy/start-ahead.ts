@@ -1,10 +1,12 @@
 import type { Log } from "../logger.js";
 import type { Preparation, SpawnCommand, Spawner, SpawnOptions, SpawnResult } from "./spawner.js";
-import { StartAheadPool } from "./start-ahead-pool.js";
+import { type PoolLimits, StartAheadPool } from "./start-ahead-pool.js";
 
 export interface StartAheadOptions {
   /** How long a process waits before it is replaced by a new one, in milliseconds. */
   readonly maxAgeMs?: number;
+  /** How long a new binary is watched while it waits, before one of its processes is used, in milliseconds. */
+  readonly proofMs?: number;
   /** How often to look for those, and for binaries that have changed, in milliseconds. */
   readonly renewEveryMs?: number;
 }
@@ -12,29 +14,41 @@ export interface StartAheadOptions {
 /**
  * A spawner that, for commands which ask for it (`startAhead`), keeps processes waiting on their stdin, so that a run
  * costs no start: most of what an interpreter takes. A process that waits serves a run of exactly its command, with the
- * binary unchanged; else the run starts one anew. It is not replaced during the chain: the owner of the chain calls
- * `rearm` when the answer is on its way.
+ * binary and its `conf` unchanged; else the run starts one anew, and those that wait are ended. It is not replaced during
+ * the chain: the owner of the chain calls `rearm` when the answer is on its way.
  */
 export class StartAhead implements Spawner {
   readonly name: string;
+  /** By argv[0]: what its runs are now says what is to wait. */
   private readonly pools = new Map<string, StartAheadPool>();
-  private readonly maxAgeMs: number;
+  /** Whose processes were asked for since the last `rearm`. */
+  private readonly asked = new Set<string>();
+  private readonly limits: PoolLimits;
   private readonly timer: NodeJS.Timeout;
   private pendingRearm: NodeJS.Immediate | undefined;
 
   constructor(
     private readonly spawner: Spawner,
     private readonly log: Log,
-    { maxAgeMs = 300_000, renewEveryMs = 30_000 }: StartAheadOptions = {},
+    { maxAgeMs = 300_000, proofMs = 2_000, renewEveryMs = 30_000 }: StartAheadOptions = {},
   ) {
     this.name = spawner.name;
-    this.maxAgeMs = maxAgeMs;
+    this.limits = { maxAgeMs, proofMs };
     this.timer = setInterval(() => this.renew(), renewEveryMs).unref();
   }
 
   run(options: SpawnOptions): Promise<SpawnResult> {
-    const { startAhead = 0 } = options;
-    if (startAhead <= 0) return this.spawner.run(options);
+    const { startAhead } = options;
+    if (startAhead === undefined) return this.spawner.run(options);
+    const { argv0 } = options;
+    if (startAhead <= 0) {
+      this.drop(argv0);
+      return this.spawner.run(options);
+    }
+    const pool = this.pools.get(argv0);
+    // Twice in conf.json: the first is served, so that the two do not end each other's.
+    if (pool !== undefined && !isSame(pool.command, options) && this.asked.has(argv0)) return this.spawner.run(options);
+    this.asked.add(argv0);
     return this.want(options, startAhead).hand(options) ?? this.spawner.run(options);
   }
 
@@ -44,16 +58,13 @@ export class StartAhead implements Spawner {
 
   /** So many processes of a command are to wait, from the next `rearm` on; a first run need not come before that. */
   want(command: SpawnCommand, count: number): StartAheadPool {
-    const key = `${command.argv0}\0${command.path}`;
-    let pool = this.pools.get(key);
-    if (pool !== undefined && !isSame(pool.command, command)) {
-      void pool.close();
-      pool = undefined;
-    }
-    if (pool === undefined) {
-      const { path, argv0, args, env, cwd } = command;
-      pool = new StartAheadPool({ path, argv0, args, env, cwd }, count, this.spawner, this.log, this.maxAgeMs);
-      this.pools.set(key, pool);
+    const { path, argv0, args, env, cwd, conf } = command;
+    let pool = this.pools.get(argv0);
+    if (pool === undefined || !isSame(pool.command, command)) {
+      this.drop(argv0);
+      const own = { path, argv0, args, env, cwd, ...(conf === undefined ? {} : { conf }) };
+      pool = new StartAheadPool(own, count, this.spawner, this.log, this.limits);
+      this.pools.set(argv0, pool);
     }
     pool.count = count;
     return pool;
@@ -64,13 +75,10 @@ export class StartAhead implements Spawner {
    * `types` gives the plugins that conf.json still has; processes of others are ended.
    */
   rearm(types?: () => readonly string[]): void {
+    this.asked.clear();
     if (this.pools.size === 0) return;
     const kept = types?.();
-    for (const [key, pool] of this.pools) {
-      if (kept === undefined || kept.includes(pool.command.argv0)) continue;
-      this.pools.delete(key);
-      void pool.close();
-    }
+    for (const argv0 of this.pools.keys()) if (kept?.includes(argv0) === false) this.drop(argv0);
     this.pendingRearm ??= setImmediate(() => {
       this.pendingRearm = undefined;
       for (const pool of this.pools.values()) pool.fill();
@@ -84,13 +92,19 @@ export class StartAhead implements Spawner {
     await this.spawner.close();
   }
 
+  private drop(argv0: string): void {
+    void this.pools.get(argv0)?.close();
+    this.pools.delete(argv0);
+  }
+
   private renew(): void {
     for (const pool of this.pools.values()) pool.renew();
   }
 }
 
 function isSame(one: SpawnCommand, other: SpawnCommand): boolean {
-  if (one.cwd !== other.cwd || one.args.length !== other.args.length) return false;
+  if (one.path !== other.path || one.cwd !== other.cwd || one.conf !== other.conf) return false;
+  if (one.args.length !== other.args.length) return false;
   if (one.args.some((argument, i) => argument !== other.args[i])) return false;
   const names = Object.keys(one.env);
   return names.length === Object.keys(other.env).length && names.every((name) => one.env[name] === other.env[name]);

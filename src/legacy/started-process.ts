@@ -53,6 +53,8 @@ export type StartDeadlines = Pick<SpawnOptions, "terminateAt" | "killAt">;
 /** A way of starting processes; what becomes of them then is the same for all ways. */
 export interface ProcessStarter {
   readonly name: string;
+  /** How many descriptors a process takes whose pipes are held by others after its end. */
+  readonly descriptorsEach: number;
   /** `request`: what lies in the pipe when the process starts; null when it comes later. Never rejects. */
   start(command: SpawnCommand, request: Uint8Array | null, deadlines: StartDeadlines): Promise<Start>;
   close(): void;

@@ -1,24 +1,48 @@
-import { closeSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, renameSync, statSync, writeSync } from "node:fs";
 import type { LogDestination } from "./log.js";
+
+/** After a rotation that failed, so much of the limit is written before the next try. */
+const retryShare = 1 / 16;
 
 /** A log of limited size: at 5 MiB the file becomes `<path>.1`, over the one before it. */
 export function openLogFile(path: string, limitBytes = 5 * 1024 * 1024): LogDestination {
   let fd = openSync(path, "a", 0o600);
-  let size = fstatSync(fd).size;
+  const opened = fstatSync(fd);
+  let { size } = opened;
+  // A device or a pipe has no size to keep, and is not ours to rename.
+  let rotateAt = opened.isFile() ? limitBytes : Infinity;
+
+  /** The old file stays open until there is a new one: what cannot be rotated is written on. */
+  const rotate = () => {
+    rotateAt = size + limitBytes * retryShare;
+    // Somebody else (logrotate) may have moved ours away, and made another in its place.
+    if (isOpenAt(path, fd)) renameSync(path, `${path}.1`);
+    const next = openSync(path, "a", 0o600);
+    const old = fd;
+    fd = next;
+    size = fstatSync(next).size;
+    rotateAt = limitBytes;
+    closeSync(old);
+  };
+
   return {
     write(line) {
       try {
-        const bytes = Buffer.byteLength(line);
-        if (size + bytes > limitBytes && size > 0) {
-          closeSync(fd);
-          renameSync(path, `${path}.1`);
-          fd = openSync(path, "a", 0o600);
-          size = 0;
-        }
+        if (size + Buffer.byteLength(line) > rotateAt && size > 0) rotate();
+      } catch {
+        // No descriptor, no room, or a read-only file system: the file grows until the next try.
+      }
+      try {
         size += writeSync(fd, line);
       } catch {
         // A full disk costs log lines, never an event.
       }
     },
   };
+}
+
+function isOpenAt(path: string, fd: number): boolean {
+  const there = statSync(path, { throwIfNoEntry: false });
+  const open = fstatSync(fd);
+  return there !== undefined && there.dev === open.dev && there.ino === open.ino;
 }

@@ -1,7 +1,7 @@
+import { KnownSecrets } from "../secrets/known-secrets.js";
+import { isSecretName, mask, maskShapes } from "../secrets/secret-names.js";
 import { maskBrokenJson, type Path, rewriteJson } from "./json-text.js";
-import { KnownSecrets } from "./known-secrets.js";
 import { rewritePayload } from "./payload.js";
-import { isSecretName, mask, maskShapes } from "./secret-names.js";
 
 /** What is written to a case goes through one of these. */
 export interface Redactor {

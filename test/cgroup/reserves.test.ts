@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it, onTestFinished } from "vitest";
 
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
@@ -91,4 +93,32 @@ describe.skipIf(!checkPrivilege().ok)("views in reserve", () => {
     expect(text.split("\n")).toContain("cpu,cpuacct");
     reserves.leave(room);
   });
+});
+
+it("views that have ended leave nothing on the heap", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect: () => void = runInNewContext("gc");
+  const reserves = new Reserves({ files, enter: undefined, count: 0 });
+  await reserves.close();
+  const keeper = {
+    pid: 0,
+    root: -1,
+    directories: new Map<string, number>(),
+    files: new Map<string, number>(),
+    lastInode: 0,
+    isAlive: () => true,
+    close: async () => {},
+  };
+  const heapAfter = async (views: number) => {
+    for (let n = 0; n < views; n++) {
+      reserves.leave({ keeper, enterer: undefined });
+      if (n % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await reserves.close();
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  await heapAfter(5_000);
+  const before = await heapAfter(5_000);
+  expect((await heapAfter(30_000)) - before).toBeLessThan(1_000_000);
 });

@@ -66,6 +66,24 @@ describe.each(spawners)("runChain by the $name spawner", ({ create }) => {
 
   const resultOf = (name: string) => `{"plugin":"${name}","version":"0.1","error":"","metadata":{"by":"${name}"}}`;
 
+  it("makes the text of a request once, for however many plugins", async () => {
+    const types = ["one", "two", "three", "four"];
+    const chain = createChain(Object.fromEntries(types.map((type) => [type, ["answer"]])));
+    let made = 0;
+    const counted = {
+      ...request,
+      get spec() {
+        made += 1;
+        return request.spec;
+      },
+    };
+    const { runs } = await chain.run({ request: counted });
+    expect(runs.map(({ outcome }) => outcome)).toEqual(["ok", "ok", "ok", "ok"]);
+    expect(made).toBe(1);
+    const results = types.slice(0, 3).map(resultOf).join(",");
+    expect(chain.requestOf("four")).toBe(`{${body},"results":[${results}]}`);
+  });
+
   it("gives each plugin its conf and the results of those before it", async () => {
     const conf =
       '{"version":"0.1","plugins":[{"type":"one","conf":{ "a": [1, 2e3] }},{"type":"two"},{"type":"three","conf":null}]}';

@@ -77,6 +77,16 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
     expect(await until(() => !isAlive(grandchild))).toBe(true);
   });
 
+  it("names a daemon that has left the group and lost its parent, when the deadline ends the plugin", async () => {
+    const pidFile = join(createDirectory(), "pid");
+    const script = `setsid sh -c 'sleep 30 & echo $! >${pidFile}'; sleep 30`;
+    const result = await run(spawner, { path: "/bin/sh", argv0: "sh", args: ["-c", script], terminateMs: 500 });
+    const daemon = Number(readFileSync(pidFile, "utf8"));
+    onTestFinished(() => endProcess(daemon));
+    expect(result.timedOut).toBe(true);
+    expect(result.survivors).toEqual([daemon]);
+  });
+
   it("names a child that has left the group, when the deadline ends the plugin", async () => {
     const pidFile = join(createDirectory(), "pid");
     const path = install("daemon 30", `run printf %s "$!" >${pidFile}`, "wait 30");

@@ -19,7 +19,7 @@ describe.each(spawners)("processes started ahead by the $name spawner", ({ creat
     const lines: string[] = [];
     const write = (fields: object, sentence: string) => lines.push(`${sentence} ${JSON.stringify(fields)}`);
     const log: Log = { debug() {}, info: write, warn: write, error: write };
-    const spawner = new StartAhead(create(), log, options);
+    const spawner = new StartAhead(create(), log, { proofMs: 30, ...options });
     onTestFinished(() => spawner.close());
     const path = installFile(createDirectory(), "plugin", script);
     const ours = () => children(process.pid).filter((pid) => commandLine(pid).includes(path));
@@ -104,7 +104,47 @@ describe.each(spawners)("processes started ahead by the $name spawner", ({ creat
     expect(result.durationMs).toBeLessThan(1_500);
   });
 
+  it("are ended by a run that wants none any more, and left alone by one besides", async () => {
+    const { invoke, rearm, ours } = setUp();
+    await invoke();
+    const [waiting = 0] = await rearm();
+    const besides = await invoke({ startAhead: undefined, env: { TRACEPARENT: "00-1" } });
+    expect(besides.exitCode).toBe(0);
+    expect(besides.pid).not.toBe(waiting);
+    expect(await rearm()).toEqual([waiting]);
+    expect((await invoke()).pid).toBe(waiting);
+    const [next = 0] = await rearm();
+    await invoke({ startAhead: 0 });
+    expect(await until(() => !isAlive(next))).toBe(true);
+    await sleep(50);
+    expect(ours()).toEqual([]);
+  });
+
+  it("are ended when the plugin is found at another path", async () => {
+    const { invoke, rearm, path, ours } = setUp();
+    await invoke({ argv0: "plugin" });
+    const [waiting = 0] = await rearm();
+    const elsewhere = installFile(createDirectory(), "plugin", waiter);
+    expect(await invoke({ argv0: "plugin", path: elsewhere })).toMatchObject({ exitCode: 0 });
+    expect(await until(() => !isAlive(waiting))).toBe(true);
+    await sleep(50);
+    expect(ours()).toEqual([]);
+    expect(path).not.toBe(elsewhere);
+  });
+
+  it("are one plugin's first entry's where conf.json has it twice", async () => {
+    const { invoke, rearm } = setUp();
+    await invoke({ conf: "1" });
+    await invoke({ conf: "2" });
+    for (let n = 0; n < 2; n++) {
+      const [waiting] = await rearm();
+      expect((await invoke({ conf: "1" })).pid).toBe(waiting);
+      expect(await invoke({ conf: "2" })).toMatchObject({ exitCode: 0 });
+    }
+  });
+
   it.each<[string, Partial<RunOptions>]>([
+    ["its conf", { conf: '{"a":2}' }],
     ["argv[0]", { argv0: "other" }],
     ["the arguments", { args: ["invoke", "more"] }],
     ["the environment", { env: { PATH: "/usr/bin:/bin", NEW: "1" } }],
@@ -152,6 +192,58 @@ describe.each(spawners)("processes started ahead by the $name spawner", ({ creat
     installFile(join(path, ".."), "plugin", `${waiter}# newer\n`);
     spawner.rearm();
     expect(await until(() => ours().length === 1)).toBe(true);
+  });
+
+  it.each([
+    ["closes its stdin", ""],
+    ["closes its stdin after a while", "sleep 0.2\n"],
+  ])("a plugin that %s is not started ahead any more, and none is left", async (_, first) => {
+    const { invoke, spawner, lines, ours } = setUp(`#!/bin/sh\n${first}exec 0<&-\nsleep 60\n`);
+    const stdin = "hello\n";
+    await invoke({ stdin, terminateMs: 50 });
+    spawner.rearm();
+    expect(await until(() => ours().length === 1)).toBe(true);
+    const [waiting = 0] = ours();
+    await sleep(400);
+    const result = await invoke({ stdin, terminateMs: 50 });
+    expect(result.pid).not.toBe(waiting);
+    expect(await until(() => ours().length === 0)).toBe(true);
+    expect(lines).toEqual([expect.stringContaining("it does not read its stdin")]);
+    spawner.rearm();
+    await sleep(100);
+    expect(ours()).toEqual([]);
+  });
+
+  it("one that does not look at its stdin is never used, however soon the next request comes", async () => {
+    const script = "#!/bin/sh\nbegan=$(date +%s%N)\nsleep 0.3\necho $began\n";
+    const { invoke, spawner, lines } = setUp(script, { proofMs: 1_000 });
+    for (let n = 0; n < 4; n++) {
+      const before = BigInt(Date.now()) * 1_000_000n;
+      expect(BigInt((await invoke()).text)).toBeGreaterThanOrEqual(before);
+      spawner.rearm();
+      await sleep(100);
+    }
+    expect(lines).toEqual([expect.stringContaining("before it got a request")]);
+  });
+
+  it("a binary that was seen to wait is trusted from then on, one put in its place is not", async () => {
+    const { invoke, spawner, ours, path } = setUp(waiter, { proofMs: 400 });
+    await invoke();
+    spawner.rearm();
+    expect(await until(() => ours().length === 1)).toBe(true);
+    const [first] = ours();
+    expect((await invoke()).pid).not.toBe(first);
+    await sleep(500);
+    expect((await invoke()).pid).toBe(first);
+    spawner.rearm();
+    expect(await until(() => ours().length === 1)).toBe(true);
+    const [second] = ours();
+    expect((await invoke()).pid).toBe(second);
+    appendFileSync(path, "# another\n");
+    spawner.rearm();
+    expect(await until(() => ours().length === 1)).toBe(true);
+    const [third] = ours();
+    expect((await invoke()).pid).not.toBe(third);
   });
 
   it("one that somebody killed is not used, and comes again", async () => {

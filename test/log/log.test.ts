@@ -1,5 +1,16 @@
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,6 +66,57 @@ describe("a log file", () => {
     expect(statSync(path).size).toBeLessThanOrEqual(1000);
     expect(statSync(`${path}.1`).size).toBeLessThanOrEqual(1000);
     expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  const long = `${"x".repeat(98)}\n`;
+
+  /** A file of 900 of its 1000 bytes; the descriptors that others open after it are theirs. */
+  function almostFull(name: string) {
+    const path = join(folder, name);
+    const file = openLogFile(path, 1000);
+    for (let at = 0; at < 10; at++) file.write(long);
+    return { path, file };
+  }
+
+  it("that somebody moved away is begun anew, and no descriptor of others is closed", () => {
+    const { path, file } = almostFull("moved.log");
+    renameSync(path, `${path}.old`);
+    const others = Array.from({ length: 8 }, () => openSync("/dev/null", "r"));
+    for (let at = 0; at < 25; at++) {
+      file.write(long);
+      others.push(openSync("/dev/null", "r"));
+    }
+    for (const other of others) expect(fstatSync(other).isCharacterDevice()).toBe(true);
+    for (const other of others) closeSync(other);
+    expect(statSync(path).size).toBeLessThanOrEqual(1000);
+    expect(statSync(`${path}.old`).size).toBe(990);
+  });
+
+  it("that was moved away with another in its place goes on in that one", () => {
+    const { path, file } = almostFull("replaced.log");
+    renameSync(path, `${path}.1`);
+    closeSync(openSync(path, "w"));
+    file.write(long);
+    expect(readFileSync(path, "utf8")).toBe(long);
+    expect(statSync(`${path}.1`).size).toBe(990);
+  });
+
+  it("that cannot be rotated grows, closes nothing of others, and is rotated when that goes again", () => {
+    const { path, file } = almostFull("blocked.log");
+    // A directory does not give way to a file.
+    mkdirSync(`${path}.1`);
+    const others: number[] = [];
+    for (let at = 0; at < 25; at++) {
+      file.write(long);
+      others.push(openSync("/dev/null", "r"));
+    }
+    expect(statSync(path).size).toBe(35 * 99);
+    for (const other of others) expect(fstatSync(other).isCharacterDevice()).toBe(true);
+    for (const other of others) closeSync(other);
+    rmdirSync(`${path}.1`);
+    for (let at = 0; at < 3; at++) file.write(long);
+    expect(statSync(path).size).toBeLessThanOrEqual(1000);
+    expect(statSync(`${path}.1`).size).toBeGreaterThanOrEqual(35 * 99);
   });
 
   it.skipIf(process.getuid?.() !== 0)("costs lines and no exception on a full disk", () => {

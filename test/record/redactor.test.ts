@@ -4,7 +4,7 @@ import { stateChangeRequest } from "../../src/nri/codec.js";
 import { decodeEvent, encodeEvent } from "../../src/nri/event-request.js";
 import { maskBrokenJson, rewriteJson } from "../../src/record/json-text.js";
 import { createRedactor } from "../../src/record/redactor.js";
-import { isSecretName, maskShapes } from "../../src/record/secret-names.js";
+import { isSecretName, maskShapes } from "../../src/secrets/secret-names.js";
 import { fixture } from "./live.js";
 
 const played = fixture("basic-hostnet");

@@ -1,3 +1,4 @@
+import { formatString } from "../gojson/format.js";
 import { quoteText } from "../gojson/quote.js";
 import { mask } from "./secret-names.js";
 
@@ -15,8 +16,9 @@ export class KnownSecrets {
     // Output comes by lines, and a key of several lines would not be found in it.
     for (const text of new Set([secret, ...secret.split(/\r?\n/)])) {
       if (text.length < shortest || this.plain.has(text) || this.forms.size >= mostSecrets) continue;
-      // As it is, and as JSON and Go write it in a string.
-      for (const form of [text, JSON.stringify(text).slice(1, -1), quoteText(text).slice(1, -1)]) this.forms.add(form);
+      // As it is, as JSON and Go write it in a string, and as Go quotes that JSON.
+      const written = [text, JSON.stringify(text).slice(1, -1), formatString(text).slice(1, -1)];
+      for (const form of written) this.forms.add(form).add(quoteText(form).slice(1, -1));
       this.sorted = undefined;
     }
   }

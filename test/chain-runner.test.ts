@@ -1,0 +1,243 @@
+import { rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { Cgroups } from "../src/cgroups.js";
+import type { ChainCall } from "../src/chain-call.js";
+import { createChainRunner, type RunReport } from "../src/chain-runner.js";
+import { mergeConfig } from "../src/config/merge.js";
+import type { PartialConfig } from "../src/config/schema.js";
+import { Deadline } from "../src/deadline.js";
+import { BridgeError } from "../src/errors.js";
+import { Breakers } from "../src/legacy/breaker.js";
+import { Observers } from "../src/legacy/observers.js";
+import { createPortableSpawner } from "../src/legacy/portable-spawner.js";
+import type { SpawnOptions } from "../src/legacy/spawner.js";
+import { StartAhead } from "../src/legacy/start-ahead.js";
+import type { Log } from "../src/logger.js";
+import { parseVersion } from "../src/nri/versions.js";
+import { traceOf } from "../src/trace.js";
+import { parseConfigList } from "../src/v01/config-list.js";
+import { createDirectory, installFile, installNoop } from "./legacy/plugin-directory.js";
+import { children, processesWith, until } from "./legacy/processes.js";
+
+const nri = { ...parseVersion("v0.6.1"), major: 0, minor: 6, patch: 1, preRelease: false, source: "stated" } as const;
+const pauseMs = 100;
+
+/** Chains of real plugins, run as a configuration says; views cannot be made, and it is counted how often they are asked for. */
+function runnerOf(plugins: NonNullable<PartialConfig["plugins"]> = {}, more: PartialConfig = {}) {
+  const directory = createDirectory();
+  const lines: string[] = [];
+  const reports: RunReport[] = [];
+  const order: string[] = [];
+  const started: SpawnOptions[] = [];
+  const write = (fields: object, sentence: string) => lines.push(`${sentence} ${JSON.stringify(fields)}`);
+  const log: Log = { debug: write, info: write, warn: write, error: write };
+  const portable = createPortableSpawner();
+  const spawner = new StartAhead(
+    {
+      name: portable.name,
+      run(options) {
+        started.push(options);
+        return portable.run(options);
+      },
+      prepare: (command) => portable.prepare(command),
+      close: () => portable.close(),
+    },
+    log,
+    { proofMs: 30 },
+  );
+  onTestFinished(() => spawner.close());
+  const breakers = new Breakers();
+  const views = { asked: 0 };
+  const cgroups: Cgroups = {
+    version: 2,
+    privilege: () => ({ ok: false, reason: "a test", remedy: "none" }),
+    openView() {
+      views.asked += 1;
+      return Promise.reject(new BridgeError("CGROUP_VIEW", "there are no views"));
+    },
+    warm: () => Promise.resolve(),
+    apply: () => null,
+    close: () => Promise.resolve(),
+  };
+  const runChain = createChainRunner({
+    config: mergeConfig({ pluginDirs: [directory], plugins, ...more }),
+    runtime: { name: "containerd", version: "v1.7.24", nri, requestTimeoutMs: 10_000 },
+    cgroups,
+    environment: { PATH: "/usr/bin:/bin" },
+    spawner,
+    breakers,
+    observers: new Observers(),
+    log,
+    onRun: (report) => {
+      reports.push(report);
+      order.push(`ran ${report.run.plugin}`);
+    },
+    afterChain: () => {
+      order.push("rearm");
+      spawner.rearm();
+    },
+  });
+  const spec = { resources: null, namespaces: {}, cgroupsPath: "/p", annotations: {} };
+  const request = { version: "0.1", state: "create", id: "c", sandboxID: "s", pid: 7, spec, labels: {} };
+  return {
+    directory,
+    lines,
+    order,
+    started,
+    views,
+    breakers,
+    /** Outcomes of a chain of these, and its answer when it is an error. */
+    async play(types: readonly (string | object)[], changes: Partial<ChainCall> = {}) {
+      const entries = types.map((type) => (typeof type === "string" ? { type } : type));
+      const list = parseConfigList(Buffer.from(JSON.stringify({ version: "0.1", plugins: entries })));
+      reports.length = 0;
+      const { error } = await runChain({
+        event: "StartContainer",
+        deadline: Deadline.after(10_000),
+        list,
+        request,
+        subject: { kind: "container", pod: "ns/pod", container: "ctr" },
+        phase: "start",
+        earlierResults: [],
+        ...changes,
+      });
+      order.push("answer");
+      // What is said when the answer is on its way.
+      await sleep(5);
+      return { outcomes: reports.map(({ run }) => run.outcome), error };
+    },
+  };
+}
+
+const breaker = { failures: 1, pauseMs };
+const goesOn = { create: "continue" } as const;
+
+describe("a breaker", () => {
+  it("of a plugin that is twice in conf.json is not stuck in its trial", async () => {
+    const { directory, play } = runnerOf({ p: { breaker, onFailure: goesOn } });
+    installNoop(directory, "p", ["answer-error no"]);
+    expect((await play(["p", "p"])).outcomes).toEqual(["reported", "skipped"]);
+    await sleep(pauseMs + 20);
+    rmSync(`${directory}/p`);
+    installNoop(directory, "p", ["answer"]);
+    // The second run asks when the first one has gone well.
+    expect((await play(["p", "p"])).outcomes).toEqual(["ok", "ok"]);
+    expect((await play(["p", "p"])).outcomes).toEqual(["ok", "ok"]);
+  });
+
+  it("hears of a failed trial before the second run of the same chain asks", async () => {
+    const { directory, play } = runnerOf({ p: { breaker, onFailure: goesOn } });
+    installNoop(directory, "p", ["answer-error no"]);
+    await play(["p"]);
+    await sleep(pauseMs + 20);
+    expect((await play(["p", "p"])).outcomes).toEqual(["reported", "skipped"]);
+    await sleep(pauseMs + 20);
+    expect((await play(["p", "p"])).outcomes).toEqual(["reported", "skipped"]);
+  });
+
+  it.each([
+    ["is not found", "not-found", undefined],
+    ["may be written by everybody", "refused", 0o777],
+  ])(
+    "does not open for a plugin that %s: it costs no time, and the reason is the better text",
+    async (_, outcome, mode) => {
+      const { directory, play } = runnerOf({ p: { breaker } });
+      if (mode !== undefined) installFile(directory, "p", "#!/bin/sh\n", mode);
+      for (let n = 0; n < 3; n++) expect((await play(["p"])).outcomes).toEqual([outcome]);
+    },
+  );
+
+  it("opens for a file that the system does not execute", async () => {
+    const { directory, play } = runnerOf({ p: { breaker } });
+    installFile(directory, "p", "no program\n");
+    expect((await play(["p"])).outcomes).toEqual(["not-executable"]);
+    expect((await play(["p"])).outcomes).toEqual(["skipped"]);
+  });
+
+  it("gives the trial to the next run when that of the first was not begun", async () => {
+    const { directory, play } = runnerOf({ p: { breaker } });
+    installNoop(directory, "p", ["answer-error no"]);
+    await play(["p"]);
+    await sleep(pauseMs + 20);
+    rmSync(`${directory}/p`);
+    expect((await play(["p"])).outcomes).toEqual(["not-found"]);
+    installNoop(directory, "p", ["answer"]);
+    expect((await play(["p"])).outcomes).toEqual(["ok"]);
+  });
+
+  it("is asked before a view is made", async () => {
+    const { directory, play, views, breakers } = runnerOf({ p: { breaker, cgroup: "capture" } });
+    installNoop(directory, "p", ["answer"]);
+    expect((await play(["p"])).outcomes).toEqual(["refused"]);
+    breakers.record("p", true, breaker);
+    expect((await play(["p"])).outcomes).toEqual(["skipped"]);
+    expect(views.asked).toBe(1);
+  });
+});
+
+describe("the log", () => {
+  const secrets = ["s3cr3t-of-the-node", 'quoted "p4ss" \\ <word>', "hunterhunter"];
+  const conf = {
+    token: secrets[0],
+    list: [{ deep: secrets[1] }],
+    password: "hunterhunter",
+    path: "/etc/p.conf",
+    mode: "verbosely",
+  };
+
+  it.each([
+    ["its request on stderr and as its output", "tee /dev/stderr; echo x", "bad-output"],
+    ["a secret as its error", `printf '{"error":"no %s in /etc/p.conf, verbosely"}' ${secrets[0]}`, "reported"],
+  ])("masks what a plugin prints of its conf: %s; the answer is 1.6's", async (_, command, outcome) => {
+    const { directory, play, lines } = runnerOf();
+    installFile(directory, "p", `#!/bin/sh\n${command}\n`);
+    const { outcomes, error } = await play([{ type: "p", conf }]);
+    expect(outcomes).toEqual([outcome]);
+    expect(error).toContain(secrets[0]);
+    expect(lines.filter((line) => /^(plugin failed|chain ran)/.test(line))).toHaveLength(2);
+    for (const line of lines) {
+      expect(line).not.toMatch(/s3cr3t|p4ss|hunterhunter/);
+      expect(line).toContain("/etc/p.conf");
+      expect(line).toContain("verbosely");
+    }
+  });
+});
+
+describe("processes started ahead", () => {
+  const waiter = '#!/bin/sh\nread -r request\nprintf "{}"\nenv | grep TRACEPARENT >&2 || echo none >&2\n';
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const waiting = (directory: string) => {
+    const ours = children(process.pid);
+    return processesWith(directory).filter((pid) => ours.includes(pid));
+  };
+
+  it("come again when the whole chain has answered, and not before", async () => {
+    const { directory, play, order } = runnerOf({ one: { startAhead: 1 }, two: { startAhead: 1 } });
+    for (const name of ["one", "two"]) installFile(directory, name, waiter);
+    await play(["one", "two"]);
+    expect(order).toEqual(["ran one", "ran two", "answer", "rearm"]);
+    expect(await until(() => waiting(directory).length === 2)).toBe(true);
+  });
+
+  it("are left alone by events with a trace context, which run with it in a process of their own", async () => {
+    const { directory, play, started, lines } = runnerOf({ one: { startAhead: 1 } });
+    installFile(directory, "one", waiter);
+    await play(["one"]);
+    expect(await until(() => waiting(directory).length === 1)).toBe(true);
+    await sleep(100);
+    const before = waiting(directory);
+    const trace = traceOf([["traceparent", traceparent]]);
+    for (let n = 0; n < 3; n++) {
+      await play(["one"], { trace });
+      expect(started.at(-1)?.env.TRACEPARENT).toBe(traceparent);
+      expect(waiting(directory)).toEqual(before);
+    }
+    const cold = started.length;
+    await play(["one"]);
+    expect(started.length).toBe(cold);
+    expect(
+      lines.filter((line) => line.startsWith("plugin's stderr")).map((line) => line.includes('"line":"none"')),
+    ).toEqual([true, false, false, false, true]);
+  });
+});

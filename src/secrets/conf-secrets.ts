@@ -12,15 +12,15 @@ interface Confs {
 }
 
 /**
- * Masks in a plugin's words what its `conf` holds, for the log: there are plugins that print their request. By the parsed
- * conf.json, which is the same until the file changes.
+ * Masks in a plugin's words what its `conf` holds, for the log: there are plugins that print their request.
  */
 export function createConfScrubbers(): (list: Confs) => (plugin: string, text: string) => string {
   const lists = new WeakMap<Confs, Map<string, KnownSecrets>>();
-  return (list) => {
+  // A plugin that has nothing to say costs nothing: its conf is looked at when it does.
+  return (list) => (plugin, text) => {
     const byPlugin = lists.get(list) ?? learnAll(list);
     lists.set(list, byPlugin);
-    return (plugin, text) => byPlugin.get(plugin)?.scrub(text) ?? text;
+    return byPlugin.get(plugin)?.scrub(text) ?? text;
   };
 }
 

@@ -2,6 +2,7 @@ import type { Config } from "../config/schema.js";
 import type { Answer } from "../host/answer.js";
 import type { Lookup } from "../legacy/lookup.js";
 import type { ConfigList } from "../v01/types.js";
+import type { TomlFile } from "./toml-edit.js";
 
 /** All that the findings are made from: one look at a node. Paths are the node's own, without the root prefix. */
 export interface Facts {
@@ -60,12 +61,18 @@ export interface RuntimeConfig {
   /** The main file, whether it is there or not. */
   readonly path: string;
   readonly exists: boolean;
+  /** What could be read of it, in the order that it counts in. */
+  readonly files: readonly TomlFile[];
   readonly faults: readonly ConfigFault[];
+  /** Files that are kept from us: what they say is not known. */
+  readonly unreadable: readonly ConfigFault[];
   /** Its `version`; undefined where it has none, or CRI-O's, which knows none. */
   readonly version: number | undefined;
   /** Its plugin sections, with the keys that they set and where they stand. */
   readonly sections: readonly { readonly name: string; readonly keys: readonly string[]; readonly where: string }[];
-  readonly disabledPlugins: readonly string[];
+  /** What NRI's section is called there. */
+  readonly nriSection: string;
+  readonly disabledPlugins: readonly { readonly name: string; readonly file: string }[];
   readonly nri: NriSettings;
 }
 
@@ -125,10 +132,14 @@ export interface ConfFacts {
   /** Undefined when it cannot be read. */
   readonly list: ConfigList | undefined;
   readonly fault: ConfigFault | undefined;
-  /** Top-level keys that v0.1 clients pass over. */
-  readonly unknownKeys: readonly string[];
-  /** There is text after the first JSON value, which is passed over. */
-  readonly trailing: boolean;
+  /** Why it cannot be opened or read, as errno's name. */
+  readonly refusal: string | undefined;
+  /** It is empty, or white space. */
+  readonly blank: boolean;
+  /** Keys that v0.1 clients pass over. */
+  readonly unknownKeys: readonly ConfigFault[];
+  /** Where text begins that stands after the first JSON value, and is passed over. */
+  readonly trailing: string | undefined;
   readonly permissionFault: string | null;
 }
 

@@ -136,7 +136,8 @@ export class FakeNode {
   /** Runs the command of a finding, on this node's files and without restarting anything. */
   apply({ fix }: Finding): void {
     const command = fix
-      .replace(/ # .*$/, "")
+      // Its comment; what is between quotes is none.
+      .replace(/^((?:[^'"#]|'[^']*'|"[^"]*"|(?<! )#)*?) # .*$/s, "$1")
       .replace(/ && systemctl restart \w+/, "")
       .replaceAll(/(?<=[\s'">]|^)\/(?=(etc|opt|usr|var|run)\b)/g, `${this.root}/`)
       // What stands in a file is the node's path again.

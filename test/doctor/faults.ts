@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { parse } from "smol-toml";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type FakeNode, type FindOptions, healthyNode } from "./fake-node.js";
 
@@ -12,6 +13,8 @@ export interface Fault {
   readonly where?: string;
   /** A part of what it says. */
   readonly says?: string;
+  /** What its fix leaves of TOML files, whole. */
+  readonly leaves?: Readonly<Record<string, object>>;
 }
 
 /** By the id of the finding that each is to have. */
@@ -82,6 +85,7 @@ export function describeFaults(title: string, faults: Faults): void {
       const { mend } = fault;
       if (mend === "its fix") node.apply(finding);
       else if (typeof mend === "function") await mend(node);
+      for (const [path, table] of Object.entries(fault.leaves ?? {})) expect(parse(node.read(path))).toEqual(table);
       // What was written to the configuration's file stays there, so that its fix may add to it.
       const { config: _config, ...same } = fault.options ?? {};
       expect(await node.ids(typeof mend === "object" ? mend.options : same)).toEqual([]);

@@ -32,6 +32,67 @@ describeFaults("the runtime's configuration", {
         node.write(configToml, `disabled_plugins = ["io.containerd.nri.v1.nri"]\n${nriToml("disable = false")}`),
       mend: "its fix",
     },
+    {
+      // In single quotes, as containerd 2 writes it; the other names stay.
+      make: (node) =>
+        ownRoot(runContainerd(node, "2.1.9")).write(
+          configToml,
+          "version = 3\ndisabled_plugins = ['io.containerd.snapshotter.v1.btrfs', 'io.containerd.nri.v1.nri']\n",
+        ),
+      mend: "its fix",
+      where: `${configToml}:2`,
+      leaves: { [configToml]: { version: 3, disabled_plugins: ["io.containerd.snapshotter.v1.btrfs"] } },
+    },
+    {
+      // Over several lines; the section's own header has the same name.
+      make: (node) =>
+        node.write(
+          configToml,
+          `disabled_plugins = [\n  "io.containerd.nri.v1.nri", # not yet\n  "io.containerd.grpc.v1.x"\n]\n${nriToml("disable = false")}`,
+        ),
+      mend: "its fix",
+    },
+    {
+      make: (node) =>
+        node
+          .write(configToml, `imports = ["conf.d/*.toml"]\n${nriToml("disable = false")}`)
+          .write("/etc/containerd/conf.d/10.toml", 'version = 2\ndisabled_plugins = [ "io.containerd.nri.v1.nri" ]\n'),
+      mend: "its fix",
+      where: "/etc/containerd/conf.d/10.toml:2",
+    },
+    {
+      make: (node) =>
+        node.write(configToml, 'version = 2\n[plugins]\n  "io.containerd.nri.v1.nri" = {disable = true}\n'),
+      mend: "its fix",
+      where: `${configToml}:3`,
+    },
+    {
+      make: (node) => node.write(configToml, 'version = 2\n[plugins]\n  "io.containerd.nri.v1.nri" = {}\n'),
+      mend: "its fix",
+    },
+    {
+      make: (node) =>
+        node.write(
+          configToml,
+          'version = 2\n[plugins]\n  "io.containerd.nri.v1.nri" = {plugin_path = "/opt/nri/plugins"}\n',
+        ),
+      mend: "its fix",
+    },
+    {
+      make: (node) => node.write(configToml, 'version = 2\nplugins."io.containerd.nri.v1.nri".disable = true\n'),
+      mend: "its fix",
+      where: `${configToml}:2`,
+    },
+    {
+      // Another section has the same line; a tab and a comment have to be typed too.
+      make: (node) =>
+        node.write(
+          configToml,
+          `version = 2\n[plugins."io.containerd.x.v1.other"]\n\tdisable = true # off\n${nriHeader}\n\tdisable = true # off\n[timeouts]\n`,
+        ),
+      mend: "its fix",
+      where: `${configToml}:5`,
+    },
     { make: (node) => runCrio(node, "1.29.1"), options: ignoring, mend: "its fix", says: "its default" },
     {
       make: (node) =>
@@ -44,6 +105,14 @@ describeFaults("the runtime's configuration", {
   "cri-disabled": [
     {
       make: (node) => node.write(configToml, `disabled_plugins = ["cri"]\n${nriToml("disable = false")}`),
+      mend: "its fix",
+    },
+    {
+      make: (node) =>
+        node.write(
+          configToml,
+          `disabled_plugins = ['aufs',\n  'cri', "io.containerd.grpc.v1.cri"]\n${nriToml("disable = false")}`,
+        ),
       mend: "its fix",
     },
   ],
@@ -84,6 +153,18 @@ describeFaults("the runtime's configuration", {
       mend: "its fix",
       where: `${configToml}:1`,
     },
+    {
+      // compat: measured: with version = 2 over it 1.7.24 does not start ("invalid plugin key URI \"cri\"").
+      make: (node) =>
+        node.write(configToml, `[plugins.cri]\n  sandbox_image = "pause"\n${nriHeader}\n  disable = false\n`),
+      mend: "its fix",
+      leaves: { [configToml]: { plugins: { cri: { sandbox_image: "pause" }, nri: { disable: false } } } },
+    },
+    {
+      make: (node) => node.write(configToml, `version = 1\n${nriHeader}\n  disable = false\n`),
+      mend: "its fix",
+      leaves: { [configToml]: { version: 1, plugins: { nri: { disable: false } } } },
+    },
   ],
   "containerd-config-too-new": [
     {
@@ -106,6 +187,15 @@ describeFaults("the runtime's configuration", {
       mend: "its fix",
       where: `${configToml}:2`,
       says: "in a config.toml of version 3, sandbox_image under",
+    },
+    {
+      // Version 2 does not know the new names: there is no command for that.
+      make: (node) =>
+        ownRoot(runContainerd(node, "2.1.9")).write(
+          configToml,
+          'version = 3\n[plugins."io.containerd.grpc.v1.cri"]\n  sandbox_image = "pause"\n[plugins."io.containerd.cri.v1.images"]\n',
+        ),
+      mend: (node) => node.write(configToml, "version = 3\n"),
     },
   ],
 });

@@ -3,6 +3,7 @@ import type { BinaryFacts, Facts, PluginFacts } from "../facts.js";
 import type { Finding } from "../finding.js";
 import { shellWord } from "../finding.js";
 import { setBridge } from "../fixes.js";
+import { guardFile } from "../permission-fix.js";
 
 /** Whether each plugin of conf.json can be run at all. */
 export function pluginFindings(facts: Facts): readonly Finding[] {
@@ -18,7 +19,6 @@ const noCreate = "its run fails, and with it every pod or container that it is r
 function findingsOf(plugin: PluginFacts, facts: Facts): readonly Finding[] {
   const { lookup, type, index } = plugin;
   if (!lookup.ok) return [notFound(plugin, facts)];
-  const file = shellWord(lookup.path);
   const found: Finding[] = [];
   if (plugin.permissionFault !== null) {
     const strict = facts.bridge.config.permissions === "strict";
@@ -29,7 +29,7 @@ function findingsOf(plugin: PluginFacts, facts: Facts): readonly Finding[] {
       why: strict
         ? `whoever can write it is root on this node, so the bridge refuses it: ${noCreate}`
         : "whoever can write it is root on this node",
-      fix: `chown root ${file} && chmod go-w ${file} # and the same for its directories`,
+      fix: guardFile(lookup.path, plugin.permissionFault),
       where: lookup.path,
     });
   }

@@ -122,7 +122,8 @@ export function formatSource(source: ConfigFile | undefined): string {
   return `configuration: ${source.file}${source.from === "flag" ? "" : `, ${originOf(source)}`}\n`;
 }
 
-function originOf({ from, pid }: ConfigFile): string {
+/** How it was found, in words. */
+export function originOf({ from, pid }: ConfigFile): string {
   const origins = {
     flag: "the file of --config",
     running: `the file of the bridge that runs as process ${pid}`,

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { collectFacts } from "../doctor/collect.js";
@@ -6,6 +6,7 @@ import { countFindings, type Finding } from "../doctor/finding.js";
 import { findAll } from "../doctor/findings.js";
 import { describeNode, formatFindings } from "../doctor/report.js";
 import { BridgeError } from "../errors.js";
+import { findConfigFile, originOf } from "./config-file.js";
 import { addConfigFlags, configLayers } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
@@ -21,11 +22,15 @@ export function addDoctorCommand(program: Command, io: CliIo, done: Done): void 
   addConfigFlags(command).action(async (options: Record<string, unknown>) => {
     const root = resolve(typeof options.root === "string" ? options.root : "/");
     if (!existsSync(root)) throw new BridgeError("USAGE", `--root: there is no ${root}`);
+    if (!statSync(root).isDirectory()) throw new BridgeError("USAGE", `--root: ${root} is no directory`);
+    const { flags } = configLayers({ ...options, config: undefined });
+    const given = typeof options.config === "string" ? options.config : undefined;
+    const found = given === undefined ? await findConfigFile(undefined, flags, root) : undefined;
     const facts = await collectFacts({
       root,
-      // The file of --config is part of what is looked at: its faults are findings.
-      flags: configLayers({ ...options, config: undefined }).flags,
-      configFile: typeof options.config === "string" ? options.config : undefined,
+      // The file is part of what is looked at: its faults are findings.
+      flags,
+      configFile: found === undefined ? given : { file: found.file, origin: originOf(found) },
       path: io.environment.PATH,
     });
     const findings = findAll(facts, options.migrate === true);

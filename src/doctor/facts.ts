@@ -117,13 +117,17 @@ export interface CgroupFacts {
 export interface BridgeFacts {
   /** Merged; the defaults where the file has faults. */
   readonly config: Config;
-  /** The file of --config, or the one that a launched bridge gets; undefined when there is none. */
+  /** The file of --config, or the one of the node's bridge; undefined when there is none. */
   readonly file: string | undefined;
+  /** How it was found, in words; "" for that of --config. */
+  readonly origin: string;
+  /** What it says; "" where there is none, undefined when it cannot be read. */
+  readonly text: string | undefined;
+  /** The file to write where there is none: the one that the bridge of this node would read. */
+  readonly newFile: string;
   readonly faults: readonly ConfigFault[];
   /** Why the file is not to be trusted; `null` when it is, or there is none. */
   readonly permissionFault: string | null;
-  /** Keys that the file sets, dotted as far as mappings go. */
-  readonly keys: ReadonlySet<string>;
 }
 
 export interface ConfFacts {
@@ -159,6 +163,13 @@ export interface PluginFacts {
   readonly pathFirst: string | undefined;
   readonly permissionFault: string | null;
   readonly binary: BinaryFacts | undefined;
+  /** Where it is not found: what stands in its place, a directory or a link that leads nowhere. */
+  readonly obstacle:
+    | { readonly path: string; readonly kind: "directory" }
+    | { readonly path: string; readonly kind: "link"; readonly target: string }
+    | undefined;
+  /** An executable with nearly its name, as it would stand in conf.json. */
+  readonly nearest: string | undefined;
 }
 
 /** What a look into an executable tells. */
@@ -170,6 +181,11 @@ export interface BinaryFacts {
   /** A script's interpreter, or an ELF's dynamic loader; undefined when it needs none. */
   readonly interpreter: string | undefined;
   readonly interpreterFound: boolean;
+  /** What env(1) is to find on PATH, where a script's interpreter is env; undefined when there is nothing of the kind. */
+  readonly program: string | undefined;
+  readonly programFound: boolean;
+  /** The script's first line ends with a carriage return, which the kernel takes for a part of it. */
+  readonly carriageReturn: boolean;
   /** Names of cgroup v1's files that stand in it, and of v2's. */
   readonly v1Names: readonly string[];
   readonly v2Names: readonly string[];

@@ -2,9 +2,7 @@ import { dirname } from "node:path";
 import type { BridgeFacts, RuntimeFacts } from "./facts.js";
 import { shellWord } from "./finding.js";
 import { removeFromList, setTomlValue } from "./toml-edit.js";
-
-/** Where the bridge's settings go on a node that has no file for them yet. */
-const newBridgeFile = "/etc/nri-v01-bridge.yaml";
+import { setYamlValue } from "./yaml-edit.js";
 
 const services = { containerd: "containerd", "cri-o": "crio" } as const satisfies Record<RuntimeFacts["name"], string>;
 
@@ -75,16 +73,12 @@ function fileOf(place: string | undefined): string | undefined {
   return place?.replace(/:\d+$/, "");
 }
 
-/**
- * How a key of the bridge's configuration is set: a command where the file has nothing of the kind yet, else what to write
- * where.
- */
-export function setBridge({ file, keys }: BridgeFacts, path: readonly string[], value: string): string {
-  const [first = ""] = path;
-  const line = path.reduceRight((inner, key) => (inner === value ? `${key}: ${inner}` : `${key}: {${inner}}`), value);
-  if (keys.has(first)) return `in ${file ?? newBridgeFile} set ${path.join(".")}: ${value}`;
-  const command = `printf '${line}\\n' >> ${shellWord(file ?? newBridgeFile)}`;
-  return file === undefined ? `${command} # and start the bridge with --config ${newBridgeFile}` : command;
+/** How a key of the bridge's configuration is set: a command where one is sure to do that alone, else what to write where. */
+export function setBridge(bridge: BridgeFacts, path: readonly string[], value: string): string {
+  const { file = bridge.newFile, text } = bridge;
+  const command = text === undefined ? undefined : setYamlValue(file, text, path, value);
+  if (command === undefined) return `in ${file} set ${path.join(".")}: ${value}`;
+  return bridge.file === undefined ? `mkdir -p ${shellWord(dirname(file))}; ${command}` : command;
 }
 
 /** Where an NRI setting stands, or would: for the finding's `where`. */

@@ -135,6 +135,10 @@ export class FakeNode {
 
   /** Runs the command of a finding, on this node's files and without restarting anything. */
   apply({ fix }: Finding): void {
+    this.applyCommand(fix);
+  }
+
+  applyCommand(fix: string): void {
     const command = fix
       // Its comment; what is between quotes is none.
       .replace(/^((?:[^'"#]|'[^']*'|"[^"]*"|(?<! )#)*?) # .*$/s, "$1")

@@ -13,6 +13,8 @@ export interface Fault {
   readonly where?: string;
   /** A part of what it says. */
   readonly says?: string;
+  /** A part of its fix, where that is words. */
+  readonly fixSays?: string;
   /** What its fix leaves of TOML files, whole. */
   readonly leaves?: Readonly<Record<string, object>>;
 }
@@ -81,6 +83,7 @@ export function describeFaults(title: string, faults: Faults): void {
       expect(JSON.stringify(finding).replaceAll(`${node.root}/etc/bridge.yaml`, "")).not.toContain(node.root);
       if (fault.where !== undefined) expect(finding.where).toBe(fault.where);
       if (fault.says !== undefined) expect(finding.what).toContain(fault.says);
+      if (fault.fixSays !== undefined) expect(finding.fix).toContain(fault.fixSays);
 
       const { mend } = fault;
       if (mend === "its fix") node.apply(finding);

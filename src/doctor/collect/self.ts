@@ -34,11 +34,15 @@ export function askVersion(path: string): string {
 export function adaptersAmong(processes: readonly ProcessFacts[], ownPid: number): Facts["adapters"] {
   return processes.flatMap(({ pid, args, exe }) => {
     if (pid === ownPid) return [];
-    const names = [exe, ...args.slice(0, 2)].map((path) => path.slice(path.lastIndexOf("/") + 1));
+    // As `node --v8-pool-size=1 nri-v01-bridge.mjs`, the launcher's and the image's form: flags come before the program.
+    const program = args.findIndex((arg, at) => at > 0 && !arg.startsWith("-"));
+    const names = [exe, ...args.slice(0, 1), ...args.slice(program < 0 ? 1 : program).slice(0, 1)].map((path) =>
+      path.slice(path.lastIndexOf("/") + 1),
+    );
     if (names.some((name) => name.includes("v010-adapter"))) return [{ pid, name: "v010-adapter" }];
     const at = args.findIndex((arg) => /(^|\/)(nri-v01-bridge(\.mjs)?|\d\d-v01-bridge)$/.test(arg));
     const verb = args[at + 1];
     const runs = verb === undefined || verb === "run" || verb.startsWith("-");
-    return at >= 0 && at < 2 && runs ? [{ pid, name: "nri-v01-bridge" }] : [];
+    return (at === 0 || at === program) && at >= 0 && runs ? [{ pid, name: "nri-v01-bridge" }] : [];
   });
 }

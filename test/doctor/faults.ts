@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { parse } from "smol-toml";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -83,6 +84,10 @@ export function describeFaults(title: string, faults: Faults): void {
       expect(JSON.stringify(finding).replaceAll(`${node.root}/etc/bridge.yaml`, "")).not.toContain(node.root);
       if (fault.where !== undefined) expect(finding.where).toBe(fault.where);
       if (fault.says !== undefined) expect(finding.what).toContain(fault.says);
+      // What looks like a command has to be one that a shell takes.
+      if (/^(sed|printf|mkdir|chmod|chown|cp|mv|jq|mount -o|grep|for|ls|df|systemctl) /.test(finding.fix)) {
+        execFileSync("/bin/sh", ["-nc", finding.fix], { stdio: "pipe" });
+      }
       if (fault.fixSays !== undefined) expect(finding.fix).toContain(fault.fixSays);
 
       const { mend } = fault;

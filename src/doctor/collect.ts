@@ -15,6 +15,7 @@ import { findSocketPeer, readSocket } from "./collect/socket.js";
 import { readState } from "./collect/state.js";
 import type { CaptureFacts, Facts, SelfFacts } from "./facts.js";
 import { NodeFiles } from "./node-files.js";
+import { findFaultBelow } from "./permissions.js";
 
 export interface CollectOptions {
   /** Where the node's file system is seen: `/`, or where it is mounted. */
@@ -101,13 +102,13 @@ function readGiven(given: CollectOptions["configFile"], files: NodeFiles): Confi
 function readSource(files: NodeFiles, path: string): Pick<ConfigSource, "text" | "refusal" | "permissionFault"> {
   const text = files.readText(path);
   if (text === undefined) return { text, refusal: files.refusal(path), permissionFault: null };
-  return { text, refusal: undefined, permissionFault: findConfigPermissionFault(files.locate(path)) };
+  const permissionFault = files.root === "/" ? findConfigPermissionFault(path) : findFaultBelow(files, path);
+  return { text, refusal: undefined, permissionFault };
 }
 
 /** The same of a file of the node. */
 function readSourceOf(files: NodeFiles, { file, origin }: FoundConfig): ConfigSource {
-  const { permissionFault, ...read } = readSource(files, file);
-  return { ...read, file, origin, permissionFault: permissionFault === null ? null : files.rename(permissionFault) };
+  return { ...readSource(files, file), file, origin };
 }
 
 function baseName(path: string): string {

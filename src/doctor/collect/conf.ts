@@ -4,23 +4,23 @@ import { byteOf } from "../../gojson/literals.js";
 import { positionOf } from "../../gojson/position.js";
 import { scanFirstValue, skipSpace } from "../../gojson/scanner.js";
 import { createConfFile } from "../../legacy/conf-file.js";
-import { findPermissionFault } from "../../legacy/permissions.js";
 import type { ConfFacts, ConfigFault } from "../facts.js";
 import type { NodeFiles } from "../node-files.js";
+import { findFaultBelow } from "../permissions.js";
 
 /** conf.json as the bridge reads it, and what v0.1 clients pass over in silence. */
 export function readConf(files: NodeFiles, path: string): ConfFacts {
   const here = files.locate(path);
   const exists = files.mayExist(path);
   const refusal = exists ? files.refusal(path) : undefined;
-  const permissionFault = exists && refusal === undefined ? findPermissionFault(here) : null;
+  const permissionFault = exists && refusal === undefined ? findFaultBelow(files, path) : null;
   const bytes = files.readBytes(path) ?? Buffer.from("{}");
   const about = {
     path,
     exists,
     refusal,
     blank: skipSpace(bytes, 0) === bytes.length,
-    permissionFault: permissionFault === null ? null : files.rename(permissionFault),
+    permissionFault,
   };
   try {
     const list = createConfFile(here).read();

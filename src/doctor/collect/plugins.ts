@@ -3,11 +3,11 @@ import { pluginSettings } from "../../config/merge.js";
 import type { Config } from "../../config/schema.js";
 import { searchPath } from "../../legacy/environment.js";
 import { findPlugin, type Lookup, type LookupOptions } from "../../legacy/lookup.js";
-import { findPermissionFault } from "../../legacy/permissions.js";
 import { nearestName } from "../../nearest.js";
 import type { ConfigList } from "../../v01/types.js";
 import type { PluginFacts } from "../facts.js";
 import type { NodeFiles } from "../node-files.js";
+import { findFaultBelow } from "../permissions.js";
 import { readBinary } from "./binary.js";
 import type { Mount } from "./mounts.js";
 import { placeOf } from "./plugin-place.js";
@@ -37,7 +37,7 @@ function readPlugin(type: string, index: number, search: PluginSearch): PluginFa
   const inherited = searchPath(search.runtimePath ?? search.path, pluginDirs);
   const pathFirst = find(type, { pluginDirs, path: inherited, lookup: "path-first", types: "any" }, files);
   const file = lookup.ok ? lookup.path : undefined;
-  const permissionFault = file === undefined ? null : findPermissionFault(files.locate(file));
+  const permissionFault = file === undefined ? null : findFaultBelow(files, file);
   return {
     index,
     type,
@@ -48,7 +48,7 @@ function readPlugin(type: string, index: number, search: PluginSearch): PluginFa
     async: settings.async,
     lookup,
     pathFirst: pathFirst.ok ? pathFirst.path : undefined,
-    permissionFault: permissionFault === null ? null : files.rename(permissionFault),
+    permissionFault,
     binary:
       file === undefined
         ? undefined

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { findPermissionFault } from "../../legacy/permissions.js";
 import type { Facts, SelfFacts } from "../facts.js";
+import type { NodeFiles } from "../node-files.js";
+import { findFaultBelow } from "../permissions.js";
 import type { ProcessFacts } from "./processes.js";
 
 const versionTimeoutMs = 5000;
@@ -14,13 +15,13 @@ export function readSelf(): SelfFacts {
   };
 }
 
-/** Asks a runtime's file for its version. One that somebody else than root can write is not started. */
-export function askVersion(path: string): string {
+/** Asks a runtime's file for its version: `here` is where we see the node's `path`. One that somebody else than root can write is not started. */
+export function askVersion(here: string, files: NodeFiles, path: string): string {
   try {
     // The link below /proc is the file of a process of root's, whatever now lies at its name.
-    const running = /\/proc\/\d+\/exe$/.test(path);
-    if (!running && findPermissionFault(path) !== null) return "";
-    return execFileSync(path, ["--version"], {
+    const running = /\/proc\/\d+\/exe$/.test(here);
+    if (!running && findFaultBelow(files, path) !== null) return "";
+    return execFileSync(here, ["--version"], {
       encoding: "utf8",
       timeout: versionTimeoutMs,
       stdio: ["ignore", "pipe", "ignore"],

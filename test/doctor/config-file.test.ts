@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { runProgram } from "../support/program.js";
@@ -43,6 +45,25 @@ describe("doctor without --config", () => {
   it("takes --config before all of them", async () => {
     node.write(unit, "nonsense: 1\n").write("/mine.yaml", settings);
     expect((await doctor("--config", `${node.root}/mine.yaml`)).stdout).not.toContain("bridge-config-fault");
+  });
+});
+
+describe("docs/MIGRATION.md's steps for clearcfs on cgroup v2", () => {
+  it("come to an end: nothing is left to find", async () => {
+    const guide = readFileSync(resolve(import.meta.dirname, "../../docs/MIGRATION.md"), "utf8");
+    const block = /### clearcfs.*?```yaml\n(.*?)```/s.exec(guide)?.[1];
+    node
+      .write(confJson, listed("clearcfs"))
+      .remove(labels)
+      .write("/opt/nri/bin/clearcfs", clearcfs, 0o755)
+      .write("/proc/self/mountinfo", cgroupV2)
+      .write(unit, block ?? "");
+    const { code, stdout } = await doctor("--json");
+    const { findings }: { findings: { id: string }[] } = JSON.parse(stdout);
+    // Of this machine, and not of the node.
+    const ours = ["not-root", "capture-impossible", "state-disk-low", "state-disk-full"];
+    expect(findings.filter(({ id }) => !ours.includes(id))).toEqual([]);
+    if (findings.length === 0) expect(code).toBe(0);
   });
 });
 

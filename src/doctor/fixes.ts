@@ -36,9 +36,10 @@ export function setNri(runtime: RuntimeFacts, { key, at }: NriKey, value: boolea
   const section = config.nriSection;
   const words = `${key} = ${toToml(value)} in [plugins."${section}"]`;
   if (!config.exists) {
-    const header = `[plugins."${section}"]`;
     const target = shellWord(config.path);
-    return `mkdir -p ${shellWord(dirname(config.path))} && printf 'version = 2\\n${header}\\n${key} = ${toToml(value)}\\n' > ${target} && ${restart(runtime)}`;
+    const made = { path: config.path, text: "version = 2\n" };
+    const start = `mkdir -p ${shellWord(dirname(config.path))} && { test -e ${target} || printf 'version = 2\\n' > ${target}; }`;
+    return `${start} && ${setTomlValue(made, ["plugins", section], key, value)} && ${restart(runtime)}`;
   }
   // Where it is set already, else where its section is, else the main file.
   const path = fileOf(at) ?? fileOf(config.sections.findLast(({ name }) => name === section)?.where) ?? config.path;

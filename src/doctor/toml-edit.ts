@@ -85,13 +85,16 @@ function verified(file: TomlFile, changes: readonly LineChange[], wanted: TomlTa
   return isToml(changeLines(file.text, changes), wanted) ? sedCommand(file.path, file.text, changes) : undefined;
 }
 
-/** A section of its own at the end. */
+/** A section of its own at the end, unless another command has made it meanwhile. */
 function appended(file: TomlFile, keys: readonly string[], line: string, wanted: TomlTable): string | undefined {
   if (keys.length === 0) return undefined;
   const header = `[${keys.map((key) => (/^[\w-]+$/.test(key) ? key : `"${key}"`)).join(".")}]`;
-  const section = [header, line].join("\n");
-  if (!isToml(`${file.text}\n${section}\n`, wanted)) return undefined;
-  return `printf '\\n${header}\\n${line}\\n' >> ${shellWord(file.path)}`;
+  const withHeader = `${file.text}\n${header}\n`;
+  const change = { at: withHeader.split("\n").length - 2, to: { after: `  ${line}` } };
+  const insert = isToml(changeLines(withHeader, [change]), wanted) && sedCommand(file.path, withHeader, [change]);
+  if (insert === undefined || insert === false) return undefined;
+  const path = shellWord(file.path);
+  return `{ grep -qxF '${header}' ${path} || printf '\\n${header}\\n' >> ${path}; } && ${insert}`;
 }
 
 function isToml(text: string, wanted: TomlTable): boolean {

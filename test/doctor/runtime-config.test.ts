@@ -1,5 +1,6 @@
-import { runContainerd, runCrio } from "./fake-node.js";
-import { configToml, describeFaults, nriHeader, nriToml, ownRoot } from "./faults.js";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { healthyNode, runContainerd, runCrio } from "./fake-node.js";
+import { configToml, confJson, describeFaults, listed, nriHeader, nriToml, ownRoot, script } from "./faults.js";
 
 const ignoring = { config: "onFailure: {create: ignore}\n" };
 
@@ -198,4 +199,47 @@ describeFaults("the runtime's configuration", {
       mend: (node) => node.write(configToml, "version = 3\n"),
     },
   ],
+});
+
+describe("fixes of one file", () => {
+  const lines =
+    'version = 2\n[plugins."io.containerd.nri.v1.nri"]\n  disable = true\n  plugin_request_timeout = "400ms"\n';
+  const files = {
+    none: undefined,
+    "without the section": "version = 2\n",
+    "with the section": `version = 2\n${nriHeader}\n`,
+    "with both keys": lines,
+    "of version 1": "[plugins.cri]\n",
+  } as const;
+  const cases = Object.keys(files).flatMap((name) => [false, true].map((reversed) => [name, reversed] as const));
+
+  it.each(cases)("can be given one after the other: %s, the last one first: %s", async (name, reversed) => {
+    const node = await healthyNode();
+    onTestFinished(() => node.close());
+    node.write("/etc/.keep", "").write(confJson, listed("labels", "other")).write("/opt/nri/bin/other", script, 0o755);
+    const text = Object.entries(files).find(([key]) => key === name)?.[1];
+    if (text === undefined) node.remove("/etc/containerd");
+    else node.write(configToml, text);
+    const options = { flags: { timeoutMs: 1500 } };
+    const found = await node.find(options);
+    expect(found.map(({ id }) => id)).toEqual([
+      "nri-disabled",
+      text === lines ? "request-timeout-short" : "timeouts-exceed-call",
+    ]);
+    for (const finding of reversed ? found.toReversed() : found) node.apply(finding);
+    const left = await node.find(options);
+    // From a limit that is too short by itself it comes to the default, which is too short for two.
+    expect(left.map(({ id }) => id)).toEqual(text === lines ? ["timeouts-exceed-call"] : []);
+  });
+
+  it("of CRI-O can be, too", async () => {
+    const node = runCrio(await healthyNode(), "1.29.1");
+    onTestFinished(() => node.close());
+    node.write(confJson, listed("labels", "other")).write("/opt/nri/bin/other", script, 0o755);
+    const options = { flags: { timeoutMs: 1500 }, config: "onFailure: {create: ignore}\n" };
+    const found = await node.find(options);
+    expect(found.map(({ id }) => id)).toEqual(["nri-disabled", "timeouts-exceed-call"]);
+    for (const finding of found) node.apply(finding);
+    expect(await node.ids(options)).toEqual([]);
+  });
 });

@@ -55,11 +55,23 @@ function unreadable(runtime: RuntimeFacts): readonly Finding[] {
   }));
 }
 
+/** The NRI section of a file whose version has another name for it. */
+function passedOver(runtime: RuntimeFacts) {
+  const { config } = runtime;
+  if ((config.version ?? 1) >= 2 || !isContainerd(runtime, "1.7.0", "2.0.0")) return undefined;
+  return config.sections.find(({ name }) => name === nriSection);
+}
+
+/** Whether NRI's settings are known, and more of them can be added as the file is. */
+export function isSettled(runtime: RuntimeFacts): boolean {
+  const { faults, unreadable: kept } = runtime.config;
+  return faults.length + kept.length === 0 && passedOver(runtime) === undefined && tooNew(runtime).length === 0;
+}
+
 /** compat: measured on 1.7.24: without `version` a file is of version 1, in which NRI's section is `[plugins.nri]`. */
 function ignoredSection(runtime: RuntimeFacts): readonly Finding[] {
-  const { config } = runtime;
-  const section = config.sections.find(({ name }) => name === nriSection);
-  if (section === undefined || (config.version ?? 1) >= 2 || !isContainerd(runtime, "1.7.0", "2.0.0")) return [];
+  const section = passedOver(runtime);
+  if (section === undefined) return [];
   return [
     {
       id: "containerd-config-unversioned",

@@ -132,8 +132,8 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     npm: ["node:fs", "node:os", "node:path"],
   },
   doctor: {
-    rooms: ["cgroup", "config", "errors", "host", "legacy", "nearest", "nri", "state", "v01"],
-    npm: ["node:fs", "node:path", "node:child_process", "smol-toml", "yaml"],
+    rooms: ["cgroup", "config", "errors", "gojson", "host", "legacy", "nearest", "nri", "state", "v01"],
+    npm: ["node:fs", "node:path", "node:child_process", "node:util", "smol-toml", "yaml"],
   },
   explain: {
     rooms: [

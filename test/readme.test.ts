@@ -14,7 +14,10 @@ const shellBlocks = [...readme.matchAll(/```sh\n(.*?)```/gs)].flatMap(([, block 
 );
 const inTables = [...readme.matchAll(/^\|.*\| `(nri-v01-bridge [^`]*)` \|$/gm)].map(([, command = ""]) => command);
 const inText = [...readme.matchAll(/`(nri-v01-bridge doctor --[a-z]+)`/g)].map(([, command = ""]) => command);
-const commands = [...new Set([...shellBlocks, ...inTables, ...inText])];
+const shown = [...new Set([...shellBlocks, ...inTables, ...inText])];
+/** Words in capitals stand for what only a node has. */
+const hasBlank = (command: string) => / (?:ID|TYPE|FOLDER|POD)(?= |$)/.test(command);
+const commands = shown.filter((command) => !hasBlank(command));
 
 /** Links to files of the repository. */
 const links = [...readme.matchAll(/\]\(([a-zA-Z][^):]*)\)/g)].map(([, target = ""]) => target);
@@ -45,8 +48,73 @@ describe("README.md", () => {
     const { code, stdout } = await runProgram(args);
     // A doctor finds what this machine lacks, and says so by its exit code.
     if (args[0] === "doctor") expect([0, 1, 2]).toContain(code);
+    else if (command === "nri-v01-bridge check") expect([0, 1]).toContain(code);
     else expect(code).toBe(0);
     expect(stdout).not.toBe("");
+  });
+
+  it.each(shown.filter(hasBlank))("%s: has a verb and flags that there are", async (command) => {
+    const [, verb = "", ...rest] = command.split(" ");
+    const { code, stdout } = await runProgram([verb, "--help"]);
+    expect(code).toBe(0);
+    for (const flag of rest.filter((word) => word.startsWith("--"))) expect(stdout).toMatch(new RegExp(`${flag}[ ,]`));
+  });
+
+  it("names npm scripts that there are, and that .ci/run runs", () => {
+    const named = new Set([...readme.matchAll(/`npm run ([a-z0-9:]+)`/g)].map(([, script = ""]) => script));
+    expect(named.size).toBeGreaterThan(4);
+    const ran = scriptsOfCi();
+    for (const script of named) expect(ran).toContain(script);
+  });
+
+  it("names flags that there are", async () => {
+    const verbs = ["run", "record", "doctor", "check", "explain", "exec", "replay", "conformance", "simulate"];
+    const helps = await Promise.all(verbs.map((verb) => runProgram([verb, "--help"])));
+    const help = helps.map(({ stdout }) => stdout).join("\n");
+    // The first of them is install.sh's own.
+    const own = readFileSync(resolve(root, "deploy/launched/install.sh"), "utf8");
+    const flags = new Set([...readme.matchAll(/(?<=[` ])--[a-z][a-z-]+/g)].map(([flag]) => flag));
+    expect(flags.size).toBeGreaterThan(8);
+    for (const flag of flags) expect(help.includes(flag) || own.includes(`  ${flag}) `), flag).toBe(true);
+  });
+
+  it("has each key as a flag but for those of which it says so", async () => {
+    const { stdout } = await runProgram(["run", "--help"]);
+    const toFlag = (key: string) =>
+      `--${key.replaceAll(".", "-").replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    const keys = [...readme.matchAll(/^\| `([a-zA-Z.]+)` \| `/gm)].map(([, key = ""]) => key);
+    expect(keys.length).toBeGreaterThan(30);
+    const without = keys.filter((key) => !new RegExp(`^ +${toFlag(key)} `, "m").test(stdout));
+    expect(without).toEqual(["environment.set", "results.rename", "plugins"]);
+    expect(readme.replaceAll("\n", " ")).toContain(
+      "but for the mappings `environment.set`, `results.rename` and `plugins`",
+    );
+  });
+
+  it("has the figures of docs/benchmark.json", async () => {
+    const script = resolve(root, "scripts/gen-figures.mjs");
+    await promisify(execFile)(process.execPath, [script, "--check"]);
+    // By hand, too: what the script takes from where.
+    const { goals } = JSON.parse(readFileSync(resolve(root, "docs/benchmark.json"), "utf8"));
+    const goal = (what: string): { value: number; note: string } =>
+      goals.find((one: { what: string }) => one.what.startsWith(what));
+    const row = readme.split("\n").find((line) => line.startsWith("| time for an event with one tiny plugin"));
+    const figures = [...(row ?? "").matchAll(/([\d.]+)(?:x| MB)/g)].map(([, figure]) => Number(figure));
+    const adapters = (what: string) => Number(/the Go adapter: ([\d.]+)/.exec(goal(what).note)?.[1]);
+    const [tiny, memory] = ["one tiny plugin, over posix_spawn", "memory after"] as const;
+    const wanted = [
+      adapters(tiny),
+      adapters(memory),
+      goal(tiny).value,
+      goal(memory).value,
+      goal("Python plugin started ahead, over the Go adapter").value,
+    ];
+    expect(figures).toHaveLength(wanted.length);
+    for (const [at, value] of wanted.entries()) {
+      // Times have a digit after the point, or two; megabytes have none.
+      const roundedTo = value > 10 ? 1 : value > 1 ? 0.1 : 0.01;
+      expect(Math.abs((figures[at] ?? 0) - value)).toBeLessThanOrEqual(roundedTo / 2 + 1e-9);
+    }
   });
 
   it.each([...new Set(links)])("links to %s, which is there", (target) => {
@@ -59,3 +127,25 @@ describe("README.md", () => {
     for (const block of yaml) parseConfig(block, "README.md");
   });
 });
+
+/** The scripts of package.json that .ci/run runs, with those that they run. */
+function scriptsOfCi(): ReadonlySet<string> {
+  const scripts: Readonly<Record<string, string>> = JSON.parse(
+    readFileSync(resolve(root, "package.json"), "utf8"),
+  ).scripts;
+  const named = (text: string) =>
+    [...text.matchAll(/npm (?:run (?:--silent )?)?([a-z0-9:]+)/g)].flatMap(([, script = ""]) =>
+      scripts[script] === undefined ? [] : [script],
+    );
+  const ran = new Set<string>();
+  const pending = named(readFileSync(resolve(root, ".ci/run"), "utf8"));
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    if (ran.has(next)) continue;
+    ran.add(next);
+    pending.push(...named(scripts[next] ?? ""));
+  }
+  // `npm test` takes all of test/ but what its configuration excludes: the scenarios of `conformance` are in it.
+  const excluded = /exclude: \[(.*)\]/.exec(readFileSync(resolve(root, "vitest.config.ts"), "utf8"))?.[1] ?? "";
+  if (ran.has("test") && !excluded.includes("conformance")) ran.add("conformance");
+  return ran;
+}

@@ -4,12 +4,13 @@
 #   install.sh --bundle /opt/nri-v01-bridge/nri-v01-bridge.mjs [--node /usr/bin/node]    a launcher for the bundle
 #   install.sh --executable dist/nri-v01-bridge                                         the single executable itself
 #   both take: [--directory /opt/nri/plugins] [--name 10-v01-bridge]
+#              [--command /usr/local/bin/nri-v01-bridge]    the same program for people: doctor, check, explain
 #
 # The runtime starts it at the runtime's next start. A launched plugin that does not work makes containerd 1.7 exit, and so
 # does any other executable in that directory: so everything is tried first, and appears there whole and by its last name.
 set -eu
 
-directory=/opt/nri/plugins name=10-v01-bridge node='' bundle='' executable=''
+directory=/opt/nri/plugins name=10-v01-bridge node='' bundle='' executable='' command=''
 here=$(dirname "$0")
 
 fail() {
@@ -17,7 +18,14 @@ fail() {
   exit 1
 }
 
+help() {
+  # What stands above, but for the first line.
+  sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
+  exit 0
+}
+
 while [ $# -gt 0 ]; do
+  case $1 in -h | --help) help ;; esac
   [ $# -gt 1 ] || fail "$1 wants a value"
   case $1 in
   --bundle) bundle=$2 ;;
@@ -25,6 +33,7 @@ while [ $# -gt 0 ]; do
   --executable) executable=$2 ;;
   --directory) directory=$2 ;;
   --name) name=$2 ;;
+  --command) command=$2 ;;
   *) fail "unknown option $1" ;;
   esac
   shift 2
@@ -69,6 +78,17 @@ else
 fi
 mv -f "$temporary" "$directory/$name"
 trap - EXIT
+if [ -n "$command" ]; then
+  mkdir -p "$(dirname "$command")"
+  # A link to the launched file and no copy: the two cannot differ. As the launcher hands no arguments on, it gets one of its own.
+  if [ -n "$executable" ]; then
+    ln -sfn "$(readlink -f "$directory/$name")" "$command"
+  else
+    rm -f "$command"
+    printf '#!/bin/sh\nexec %s %s "$@"\n' "$node" "$bundle" >"$command"
+    chmod 0755 "$command"
+  fi
+fi
 
 for other in "$directory"/*; do
   if [ ! -f "$other" ] || [ ! -x "$other" ]; then continue; fi

@@ -1,11 +1,12 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { collectFacts } from "../doctor/collect.js";
 import { countFindings, type Finding } from "../doctor/finding.js";
 import { findAll } from "../doctor/findings.js";
 import { describeNode, formatFindings } from "../doctor/report.js";
-import { BridgeError } from "../errors.js";
+import { BridgeError, errorText } from "../errors.js";
+import { findConfigFile, originOf } from "./config-file.js";
 import { addConfigFlags, configLayers } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
@@ -20,12 +21,15 @@ export function addDoctorCommand(program: Command, io: CliIo, done: Done): void 
     .addHelpText("after", "\nExit codes: 0 nothing worse than notes; 1 warnings; 2 errors.");
   addConfigFlags(command).action(async (options: Record<string, unknown>) => {
     const root = resolve(typeof options.root === "string" ? options.root : "/");
-    if (!existsSync(root)) throw new BridgeError("USAGE", `--root: there is no ${root}`);
+    requireDirectory(root);
+    const { flags } = configLayers({ ...options, config: undefined });
+    const given = typeof options.config === "string" ? options.config : undefined;
+    const found = given === undefined ? await findConfigFile(undefined, flags, root) : undefined;
     const facts = await collectFacts({
       root,
-      // The file of --config is part of what is looked at: its faults are findings.
-      flags: configLayers({ ...options, config: undefined }).flags,
-      configFile: typeof options.config === "string" ? options.config : undefined,
+      // The file is part of what is looked at: its faults are findings.
+      flags,
+      configFile: found === undefined ? given : { file: found.file, origin: originOf(found) },
       path: io.environment.PATH,
     });
     const findings = findAll(facts, options.migrate === true);
@@ -34,6 +38,18 @@ export function addDoctorCommand(program: Command, io: CliIo, done: Done): void 
     } else io.stdout(formatFindings(facts, findings));
     done(doctorExitCode(findings));
   });
+}
+
+function requireDirectory(root: string): void {
+  try {
+    if (statSync(root).isDirectory()) return;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") {
+      throw new BridgeError("USAGE", `--root: there is no ${root}`);
+    }
+    throw new BridgeError("USAGE", `--root: ${errorText(error)}`);
+  }
+  throw new BridgeError("USAGE", `--root: ${root} is no directory`);
 }
 
 function doctorExitCode(findings: readonly Finding[]): ExitCode {

@@ -1,5 +1,4 @@
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { checkPrivilege } from "../cgroup/privilege.js";
 import type { PartialConfig } from "../config/schema.js";
 import { findConfigPermissionFault } from "../legacy/permissions.js";
@@ -16,18 +15,27 @@ import { findSocketPeer, readSocket } from "./collect/socket.js";
 import { readState } from "./collect/state.js";
 import type { CaptureFacts, Facts, SelfFacts } from "./facts.js";
 import { NodeFiles } from "./node-files.js";
+import { findFaultBelow } from "./permissions.js";
 
 export interface CollectOptions {
   /** Where the node's file system is seen: `/`, or where it is mounted. */
   readonly root: string;
   readonly flags: PartialConfig;
-  /** The file of --config, on this machine. */
-  readonly configFile: string | undefined;
+  /** The bridge's configuration: the file of --config, on this machine, or one that was found on the node. */
+  readonly configFile: string | FoundConfig | undefined;
   /** The PATH of the bridge. */
   readonly path: string | undefined;
   readonly self?: SelfFacts;
   readonly askVersion?: AskVersion;
   readonly checkCapture?: () => CaptureFacts;
+}
+
+/** A configuration file that nobody named. */
+export interface FoundConfig {
+  /** As the node names it. */
+  readonly file: string;
+  /** How it was found, in words. */
+  readonly origin: string;
 }
 
 /** Looks at a node, and changes nothing on it. What cannot be looked at is left unknown. */
@@ -36,7 +44,7 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
   const self = options.self ?? readSelf();
   const processes = listProcesses(files);
   const mounts = readMounts(files);
-  const given = options.configFile === undefined ? undefined : readSource(options.configFile);
+  const given = readGiven(options.configFile, files);
 
   // A launched bridge has its configuration from the runtime's directory, which the runtime's configuration names.
   const provisional = readBridge(options.flags, given).config;
@@ -51,9 +59,14 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
   const runtime = findRuntime(search);
   const nri = (runtime?.config ?? readContainerdConfig(files, "/etc/containerd/config.toml", undefined)).nri;
   const launched = readLaunched(files, nri);
-  const ours = launched.find(({ bridge, configFile }) => bridge && configFile !== undefined)?.configFile;
-  const source = given ?? (ours === undefined ? undefined : readSourceOf(files, ours));
-  const bridge = readBridge(options.flags, source);
+  const ours = launched.find((file) => file.bridge);
+  const source =
+    given ??
+    (ours?.configFile === undefined
+      ? undefined
+      : readSourceOf(files, { file: ours.configFile, origin: "the file of the bridge that the runtime launches" }));
+  const newFile = ours === undefined ? undefined : join(nri.pluginConfigPath, `${baseName(ours.path)}.conf`);
+  const bridge = readBridge(options.flags, source, newFile);
 
   const { config } = bridge;
   const conf = readConf(files, config.confFile);
@@ -79,16 +92,25 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
   };
 }
 
-function readSource(file: string): ConfigSource {
-  try {
-    return { file, text: readFileSync(file, "utf8"), permissionFault: findConfigPermissionFault(resolve(file)) };
-  } catch {
-    return { file, text: undefined, permissionFault: null };
-  }
+function readGiven(given: CollectOptions["configFile"], files: NodeFiles): ConfigSource | undefined {
+  if (given === undefined) return undefined;
+  if (typeof given !== "string") return readSourceOf(files, given);
+  const here = new NodeFiles("/");
+  return { ...readSource(here, resolve(given)), file: given, origin: "" };
+}
+
+function readSource(files: NodeFiles, path: string): Pick<ConfigSource, "text" | "refusal" | "permissionFault"> {
+  const text = files.readText(path);
+  if (text === undefined) return { text, refusal: files.refusal(path), permissionFault: null };
+  const permissionFault = files.root === "/" ? findConfigPermissionFault(path) : findFaultBelow(files, path);
+  return { text, refusal: undefined, permissionFault };
 }
 
 /** The same of a file of the node. */
-function readSourceOf(files: NodeFiles, file: string): ConfigSource {
-  const { text, permissionFault } = readSource(files.locate(file));
-  return { file, text, permissionFault: permissionFault === null ? null : files.rename(permissionFault) };
+function readSourceOf(files: NodeFiles, { file, origin }: FoundConfig): ConfigSource {
+  return { ...readSource(files, file), file, origin };
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }

@@ -2,6 +2,7 @@ import type { Config } from "../config/schema.js";
 import type { Answer } from "../host/answer.js";
 import type { Lookup } from "../legacy/lookup.js";
 import type { ConfigList } from "../v01/types.js";
+import type { TomlFile } from "./toml-edit.js";
 
 /** All that the findings are made from: one look at a node. Paths are the node's own, without the root prefix. */
 export interface Facts {
@@ -60,12 +61,18 @@ export interface RuntimeConfig {
   /** The main file, whether it is there or not. */
   readonly path: string;
   readonly exists: boolean;
+  /** What could be read of it, in the order that it counts in. */
+  readonly files: readonly TomlFile[];
   readonly faults: readonly ConfigFault[];
+  /** Files that are kept from us: what they say is not known. */
+  readonly unreadable: readonly ConfigFault[];
   /** Its `version`; undefined where it has none, or CRI-O's, which knows none. */
   readonly version: number | undefined;
   /** Its plugin sections, with the keys that they set and where they stand. */
   readonly sections: readonly { readonly name: string; readonly keys: readonly string[]; readonly where: string }[];
-  readonly disabledPlugins: readonly string[];
+  /** What NRI's section is called there. */
+  readonly nriSection: string;
+  readonly disabledPlugins: readonly { readonly name: string; readonly file: string }[];
   readonly nri: NriSettings;
 }
 
@@ -110,13 +117,17 @@ export interface CgroupFacts {
 export interface BridgeFacts {
   /** Merged; the defaults where the file has faults. */
   readonly config: Config;
-  /** The file of --config, or the one that a launched bridge gets; undefined when there is none. */
+  /** The file of --config, or the one of the node's bridge; undefined when there is none. */
   readonly file: string | undefined;
+  /** How it was found, in words; "" for that of --config. */
+  readonly origin: string;
+  /** What it says; "" where there is none, undefined when it cannot be read. */
+  readonly text: string | undefined;
+  /** The file to write where there is none: the one that the bridge of this node would read. */
+  readonly newFile: string;
   readonly faults: readonly ConfigFault[];
   /** Why the file is not to be trusted; `null` when it is, or there is none. */
   readonly permissionFault: string | null;
-  /** Keys that the file sets, dotted as far as mappings go. */
-  readonly keys: ReadonlySet<string>;
 }
 
 export interface ConfFacts {
@@ -125,10 +136,14 @@ export interface ConfFacts {
   /** Undefined when it cannot be read. */
   readonly list: ConfigList | undefined;
   readonly fault: ConfigFault | undefined;
-  /** Top-level keys that v0.1 clients pass over. */
-  readonly unknownKeys: readonly string[];
-  /** There is text after the first JSON value, which is passed over. */
-  readonly trailing: boolean;
+  /** Why it cannot be opened or read, as errno's name. */
+  readonly refusal: string | undefined;
+  /** It is empty, or white space. */
+  readonly blank: boolean;
+  /** Keys that v0.1 clients pass over. */
+  readonly unknownKeys: readonly ConfigFault[];
+  /** Where text begins that stands after the first JSON value, and is passed over. */
+  readonly trailing: string | undefined;
   readonly permissionFault: string | null;
 }
 
@@ -148,6 +163,13 @@ export interface PluginFacts {
   readonly pathFirst: string | undefined;
   readonly permissionFault: string | null;
   readonly binary: BinaryFacts | undefined;
+  /** Where it is not found: what stands in its place, a directory or a link that leads nowhere. */
+  readonly obstacle:
+    | { readonly path: string; readonly kind: "directory" }
+    | { readonly path: string; readonly kind: "link"; readonly target: string }
+    | undefined;
+  /** An executable with nearly its name, as it would stand in conf.json. */
+  readonly nearest: string | undefined;
 }
 
 /** What a look into an executable tells. */
@@ -159,6 +181,11 @@ export interface BinaryFacts {
   /** A script's interpreter, or an ELF's dynamic loader; undefined when it needs none. */
   readonly interpreter: string | undefined;
   readonly interpreterFound: boolean;
+  /** What env(1) is to find on PATH, where a script's interpreter is env; undefined when there is nothing of the kind. */
+  readonly program: string | undefined;
+  readonly programFound: boolean;
+  /** The script's first line ends with a carriage return, which the kernel takes for a part of it. */
+  readonly carriageReturn: boolean;
   /** Names of cgroup v1's files that stand in it, and of v2's. */
   readonly v1Names: readonly string[];
   readonly v2Names: readonly string[];

@@ -1,10 +1,8 @@
 import { dirname } from "node:path";
-import { nriSection } from "./collect/containerd-config.js";
-import type { BridgeFacts, RuntimeConfig, RuntimeFacts } from "./facts.js";
+import type { BridgeFacts, RuntimeFacts } from "./facts.js";
 import { shellWord } from "./finding.js";
-
-/** Where the bridge's settings go on a node that has no file for them yet. */
-const newBridgeFile = "/etc/nri-v01-bridge.yaml";
+import { removeFromList, setTomlValue } from "./toml-edit.js";
+import { setYamlValue } from "./yaml-edit.js";
 
 const services = { containerd: "containerd", "cri-o": "crio" } as const satisfies Record<RuntimeFacts["name"], string>;
 
@@ -27,51 +25,61 @@ const crioKeys = {
 
 /** The command that sets a value in the runtime's NRI settings and lets it take effect. */
 export function setNri(runtime: RuntimeFacts, { key, at }: NriKey, value: boolean | string): string {
-  const restarted = `${restart(runtime)}`;
   if (runtime.name === "cri-o") {
-    // A later file of the directory wins: nothing of the others has to be touched.
-    const file = "/etc/crio/crio.conf.d/99-nri-v01-bridge.conf";
+    // A later file of the directory wins: nothing of the others has to be touched. One for each key: none undoes another.
+    const name = crioKeys[key];
+    const file = `/etc/crio/crio.conf.d/99-nri-v01-bridge-${name.replaceAll("_", "-")}.conf`;
     const text = toToml(key === "disable" ? value !== true : value);
-    return `mkdir -p ${dirname(file)} && printf '[crio.nri]\\n${crioKeys[key]} = ${text}\\n' > ${file} && ${restarted}`;
+    return `mkdir -p ${dirname(file)} && printf '[crio.nri]\\n${name} = ${text}\\n' > ${file} && ${restart(runtime)}`;
   }
-  return `${editContainerd(runtime.config, key, at, toToml(value))} && ${restarted}`;
+  const { config } = runtime;
+  const section = config.nriSection;
+  const words = `${key} = ${toToml(value)} in [plugins."${section}"]`;
+  if (!config.exists) {
+    const target = shellWord(config.path);
+    const made = { path: config.path, text: "version = 2\n" };
+    const start = `mkdir -p ${shellWord(dirname(config.path))} && { test -e ${target} || printf 'version = 2\\n' > ${target}; }`;
+    return `${start} && ${setTomlValue(made, ["plugins", section], key, value)} && ${restart(runtime)}`;
+  }
+  // Where it is set already, else where its section is, else the main file.
+  const path = fileOf(at) ?? fileOf(config.sections.findLast(({ name }) => name === section)?.where) ?? config.path;
+  const file = config.files.find((one) => one.path === path);
+  const command = file && setTomlValue(file, ["plugins", section], key, value);
+  return command === undefined ? byHand(runtime, path, `set ${words}`) : `${command} && ${restart(runtime)}`;
 }
 
-function editContainerd(config: RuntimeConfig, key: string, at: string | undefined, value: string): string {
-  const [file, line] = splitPlace(at);
-  if (line !== undefined) return `sed -i '${line}s|=.*|= ${value}|' ${shellWord(file)}`;
-  const section = config.sections.findLast(({ name }) => name === sectionName(config));
-  const [sectionFile, sectionLine] = splitPlace(section?.where);
-  if (sectionLine !== undefined) return `sed -i '${sectionLine}a ${key} = ${value}' ${shellWord(sectionFile)}`;
-  const header = config.exists && (config.version ?? 1) < 2 ? "[plugins.nri]" : `[plugins."${nriSection}"]`;
-  const target = shellWord(config.path);
-  if (config.exists) return `printf '\\n${header}\\n${key} = ${value}\\n' >> ${target}`;
-  return `mkdir -p ${shellWord(dirname(config.path))} && printf 'version = 2\\n${header}\\n${key} = ${value}\\n' > ${target}`;
+/** What to write where, if no command is sure to do it and nothing else. */
+export function byHand(runtime: RuntimeFacts, path: string, edit: string): string {
+  return `keep a copy (cp -p ${shellWord(path)} ${shellWord(`${path}.bak`)}), then in ${path} ${edit}, then ${restart(runtime)}`;
 }
 
-function sectionName(config: RuntimeConfig): string {
-  return (config.version ?? 1) < 2 ? "nri" : nriSection;
+/** The command that takes plugins out of `disabled_plugins`, in each file that lists them. */
+export function enablePlugins(runtime: RuntimeFacts, names: readonly string[]): string {
+  const { config } = runtime;
+  const listed = config.disabledPlugins.filter(({ name }) => names.includes(name));
+  const paths = [...new Set(listed.map(({ file }) => file))];
+  const commands = paths.map((path) => {
+    const file = config.files.find((one) => one.path === path);
+    return file && removeFromList(file, "disabled_plugins", names);
+  });
+  if (!commands.includes(undefined)) return `${commands.join(" && ")} && ${restart(runtime)}`;
+  return byHand(runtime, paths.join(" and "), `take ${names.join(" and ")} out of disabled_plugins`);
 }
 
 function toToml(value: boolean | string): string {
   return typeof value === "string" ? `"${value}"` : String(value);
 }
 
-function splitPlace(place: string | undefined): readonly [file: string, line: string | undefined] {
-  const [, file = place ?? "", line] = /^(.*?):(\d+)$/.exec(place ?? "") ?? [];
-  return [file, line];
+function fileOf(place: string | undefined): string | undefined {
+  return place?.replace(/:\d+$/, "");
 }
 
-/**
- * How a key of the bridge's configuration is set: a command where the file has nothing of the kind yet, else what to write
- * where.
- */
-export function setBridge({ file, keys }: BridgeFacts, path: readonly string[], value: string): string {
-  const [first = ""] = path;
-  const line = path.reduceRight((inner, key) => (inner === value ? `${key}: ${inner}` : `${key}: {${inner}}`), value);
-  if (keys.has(first)) return `in ${file ?? newBridgeFile} set ${path.join(".")}: ${value}`;
-  const command = `printf '${line}\\n' >> ${shellWord(file ?? newBridgeFile)}`;
-  return file === undefined ? `${command} # and start the bridge with --config ${newBridgeFile}` : command;
+/** How a key of the bridge's configuration is set: a command where one is sure to do that alone, else what to write where. */
+export function setBridge(bridge: BridgeFacts, path: readonly string[], value: string): string {
+  const { file = bridge.newFile, text } = bridge;
+  const command = text === undefined ? undefined : setYamlValue(file, text, path, value);
+  if (command === undefined) return `in ${file} set ${path.join(".")}: ${value}`;
+  return bridge.file === undefined ? `mkdir -p ${shellWord(dirname(file))}; ${command}` : command;
 }
 
 /** Where an NRI setting stands, or would: for the finding's `where`. */

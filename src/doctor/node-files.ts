@@ -1,7 +1,9 @@
 import {
   accessSync,
+  closeSync,
   constants,
   lstatSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -61,6 +63,22 @@ export class NodeFiles {
 
   readText(path: string): string | undefined {
     return this.readBytes(path)?.toString("utf8");
+  }
+
+  /** Why a file cannot be read, as errno's name: ENOENT, EACCES, EISDIR; undefined when it can. */
+  refusal(path: string): string | undefined {
+    try {
+      closeSync(openSync(this.locate(path), constants.O_RDONLY | constants.O_NONBLOCK));
+      return statSync(this.locate(path)).isDirectory() ? "EISDIR" : undefined;
+    } catch (error) {
+      return error instanceof Error && "code" in error ? String(error.code) : "EIO";
+    }
+  }
+
+  /** There is something of this name, or it cannot be told that there is not. */
+  mayExist(path: string): boolean {
+    const refusal = this.refusal(path);
+    return refusal !== "ENOENT" && refusal !== "ENOTDIR";
   }
 
   stat(path: string): Stats | undefined {

@@ -3,7 +3,7 @@ import type { Facts } from "./facts.js";
 import { countFindings, type Finding } from "./finding.js";
 
 /** The node in short, as `doctor --json` has it. */
-export function describeNode({ root, runtime, cgroup, socket, self, conf, plugins, launched }: Facts) {
+export function describeNode({ root, runtime, cgroup, socket, self, conf, plugins, launched, bridge }: Facts) {
   const nri = runtime === undefined ? undefined : inferNriVersion(runtime.name, runtime.version);
   return {
     root,
@@ -27,6 +27,7 @@ export function describeNode({ root, runtime, cgroup, socket, self, conf, plugin
     bridge: {
       mode: launched.some(({ bridge, executable }) => bridge && executable) ? "launched" : "external",
       node: self.nodeVersion,
+      config: bridge.file ?? null,
     },
     conf: { path: conf.path, plugins: plugins.map(({ type }) => type) },
   };
@@ -41,7 +42,9 @@ export function formatFindings(facts: Facts, findings: readonly Finding[]): stri
       ? "no runtime"
       : `${runtime.name} ${runtime.version || "of unknown version"}${runtime.nri === null ? "" : `, NRI ${runtime.nri}`}${runtime.pid === null ? ", not running" : ""}`;
   const plugins = node.conf.plugins.length === 0 ? "no plugins" : node.conf.plugins.join(", ");
-  const head = `${runtimeText}; cgroup ${node.cgroup}; ${node.conf.path}: ${plugins}\n`;
+  const { file, origin } = facts.bridge;
+  const configured = `configuration: ${file === undefined ? "no file" : `${file}${origin === "" ? "" : `, ${origin}`}`}`;
+  const head = `${runtimeText}; cgroup ${node.cgroup}; ${node.conf.path}: ${plugins}\n${configured}\n`;
   const { error, warning, info } = countFindings(findings);
   const tail = `${count(error, "error")}, ${count(warning, "warning")}, ${count(info, "note")}\n`;
   return `${head}\n${findings.map(formatFinding).join("\n")}${findings.length > 0 ? "\n" : ""}${tail}`;

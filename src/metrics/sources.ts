@@ -10,6 +10,8 @@ export interface MetricsSources {
   synchronized(): boolean;
   /** Plugin types that conf.json lists; undefined when it cannot be read. */
   plugins(): readonly string[] | undefined;
+  /** The states that a plugin is run for; those of containerd 1.6 where this is not there. */
+  statesOf?(plugin: string): readonly string[];
   breakerOf(plugin: string): BreakerState;
   /** Pods and containers that a create is remembered of. */
   remembered(): number;

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -36,6 +36,7 @@ describe("the Dockerfile", () => {
   it("runs the program as root, with a PATH for plugins", () => {
     const stage = Object.fromEntries(lastStage(instructions).map(({ name, text }) => [name, text]));
     expect(stage).toMatchObject({ USER: "0:0", ENTRYPOINT: expect.stringContaining("nri-v01-bridge.mjs") });
+    expect(statSync(join(root, "deploy/image/nri-v01-bridge")).mode & 0o777).toBe(0o755);
     expect(stage.ENV).toContain("PATH=/usr/local/sbin:");
   });
 });
@@ -115,9 +116,37 @@ describe.skipIf(skipped !== "")(`the image's root, with the DaemonSet's capabili
     for (const program of [
       ["node", "/opt/nri-v01-bridge/nri-v01-bridge.mjs"],
       ["/opt/nri-v01-bridge/nri-v01-bridge"],
+      // As `kubectl exec POD -- nri-v01-bridge`.
+      ["nri-v01-bridge"],
     ]) {
       expect(await outputOf(start(...program, "version"))).toContain("nri-v01-bridge");
     }
+  });
+
+  it("looks at the node from the pod, through the root of one of its processes", async () => {
+    const node = join(folder, "node");
+    mkdirSync(join(node, "bin"), { recursive: true });
+    writeFileSync(join(node, "conf.json"), '{"version":"0.1","plugins":[{"type":"there"},{"type":"open"}]}');
+    for (const name of ["there", "open"]) writeFileSync(join(node, "bin", name), "#!/bin/sh\n", { mode: 0o755 });
+    chmodSync(join(node, "bin/open"), 0o777);
+    // The pod has hostPID, and the node's first process; here it is this one.
+    const where = [
+      "--root",
+      `/proc/${process.pid}/root`,
+      "--conf",
+      join(node, "conf.json"),
+      "--bin-dir",
+      join(node, "bin"),
+    ];
+    const config = ["--config", "/etc/nri-v01-bridge/config.yaml"];
+    const output = await outputOf(start("nri-v01-bridge", "doctor", "--json", ...where, ...config));
+    const { node: about, findings } = JSON.parse(output);
+    expect(about).toMatchObject({
+      conf: { plugins: ["there", "open"] },
+      bridge: { config: "/etc/nri-v01-bridge/config.yaml" },
+    });
+    const ofPlugins = findings.filter(({ where: at }: { where: string }) => at.startsWith(node));
+    expect(ofPlugins).toMatchObject([{ id: "plugin-writable", fix: `chmod go-w ${join(node, "bin/open")}` }]);
   });
 
   it("registers, runs plugins with the pod's capabilities, captures cgroup views, and answers the probes", async () => {

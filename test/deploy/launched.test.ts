@@ -25,6 +25,28 @@ describe("install.sh", () => {
     expect([3, 5]).toContain(ended.code);
   });
 
+  it("puts a command on PATH as well, where it is asked to", async () => {
+    const command = join(folder, "bin/nri-v01-bridge");
+    for (const _ of ["once", "and again"]) {
+      expect((await install("g", "--bundle", bundle, "--command", command)).code).toBe(0);
+      // With no PATH: it names its Node.
+      expect(await run(command, ["version"], { env: {} })).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining("nri-v01-bridge"),
+      });
+    }
+  });
+
+  it.each(["--help", "-h"])("helps with %s", async (flag) => {
+    const { code, stdout, stderr } = await run("sh", [script, flag]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/^Installs the bridge where a runtime launches it/);
+    for (const option of ["--bundle", "--node", "--executable", "--directory", "--name", "--command"]) {
+      expect(stdout).toContain(option);
+    }
+    expect(stdout).not.toContain("set -eu");
+  });
+
   it("leaves nothing beside it, and replaces it when run again", async () => {
     await install("b", "--bundle", bundle);
     expect((await install("b", "--bundle", bundle)).code).toBe(0);
@@ -69,6 +91,9 @@ describe("install.sh", () => {
 
   it.skipIf(!slow || !existsSync(executable))("installs the single executable as it is", async () => {
     expect((await install("f", "--executable", executable)).code).toBe(0);
+    const command = join(folder, "sea/nri-v01-bridge");
+    expect((await install("f", "--executable", executable, "--command", command)).code).toBe(0);
+    expect((await run(command, ["version"], { env: {} })).code).toBe(0);
     const { code, stdout } = await run(join(folder, "f/plugins/10-v01-bridge"), ["version"], { env: {} });
     expect(code).toBe(0);
     expect(stdout).toContain("nri-v01-bridge");

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { has, root, run, temporaryFolder } from "./support.js";
@@ -37,6 +37,25 @@ describe.skipIf(!has("systemd-analyze"))("systemd-analyze verify", () => {
   it("would have: a key that does not exist is found", async () => {
     writeFileSync(join(system, "nri-v01-bridge.service"), unit.replace("KillMode=", "KilMode="));
     expect((await verify()).stderr).toContain("Unknown key 'KilMode'");
+  });
+});
+
+describe("the way to install that the unit shows", () => {
+  it("puts the program on PATH, with its native library beside it", async () => {
+    const folder = temporaryFolder("installed");
+    mkdirSync(join(folder, "usr/local/bin"), { recursive: true });
+    mkdirSync(join(folder, "etc/systemd/system"), { recursive: true });
+    const commands = [...unit.matchAll(/^# {3}((?:install|ln) .*)$/gm)].map(([, command = ""]) => command);
+    expect(commands).toHaveLength(3);
+    for (const command of commands) {
+      const here = command.replaceAll(/ \/(?=usr|etc)/g, ` ${folder}/`);
+      expect(await run("sh", ["-c", here])).toMatchObject({ code: 0, stderr: "" });
+    }
+    const program = join(folder, "usr/local/bin/nri-v01-bridge");
+    expect(await run(program, ["version"])).toMatchObject({ code: 0 });
+    // Beside the file that the link leads to, which is where the program looks.
+    expect(existsSync(join(realpathSync(program), "../koffi.node"))).toBe(true);
+    expect(readFileSync(join(folder, "etc/systemd/system/nri-v01-bridge.service"), "utf8")).toBe(unit);
   });
 });
 

@@ -87,6 +87,22 @@ describe("what depends on each other", () => {
     expect(runtime).toMatchObject({ pid: 100, path: "/usr/bin/containerd" });
   });
 
+  it.runIf(process.geteuid?.() === 0)("what is kept from a user is not taken for missing", async () => {
+    node.chmod("/", 0o755).chmod("/etc/containerd", 0o700).chmod("/etc/nri", 0o700);
+    const found = await asNobody(() => node.find());
+    expect(found).toMatchObject([
+      { id: "conf-fault", what: expect.stringContaining("EACCES"), fix: "sudo nri-v01-bridge doctor" },
+      { id: "runtime-config-unreadable", where: configToml, fix: "sudo nri-v01-bridge doctor" },
+    ]);
+  });
+
+  it("a runtime that does not tell its version has the newest one's defaults", async () => {
+    node.program("/usr/bin/containerd", "something else").write(configToml, "version = 2\n");
+    const ids = await node.ids();
+    expect(ids).toContain("runtime-version-unknown");
+    expect(ids).not.toContain("nri-disabled");
+  });
+
   it.runIf(process.geteuid?.() === 0)(
     "what only calls itself containerd, and is not root's, is never run",
     async () => {
@@ -97,3 +113,12 @@ describe("what depends on each other", () => {
     },
   );
 });
+
+async function asNobody<T>(look: () => Promise<T>): Promise<T> {
+  process.seteuid?.(65534);
+  try {
+    return await look();
+  } finally {
+    process.seteuid?.(0);
+  }
+}

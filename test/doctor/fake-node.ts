@@ -135,8 +135,13 @@ export class FakeNode {
 
   /** Runs the command of a finding, on this node's files and without restarting anything. */
   apply({ fix }: Finding): void {
+    this.applyCommand(fix);
+  }
+
+  applyCommand(fix: string): void {
     const command = fix
-      .replace(/ # .*$/, "")
+      // Its comment; what is between quotes is none.
+      .replace(/^((?:[^'"#]|'[^']*'|"[^"]*"|(?<! )#)*?) # .*$/s, "$1")
       .replace(/ && systemctl restart \w+/, "")
       .replaceAll(/(?<=[\s'">]|^)\/(?=(etc|opt|usr|var|run)\b)/g, `${this.root}/`)
       // What stands in a file is the node's path again.

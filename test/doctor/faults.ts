@@ -1,4 +1,6 @@
+import { execFileSync } from "node:child_process";
 import { join } from "node:path";
+import { parse } from "smol-toml";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type FakeNode, type FindOptions, healthyNode } from "./fake-node.js";
 
@@ -12,6 +14,10 @@ export interface Fault {
   readonly where?: string;
   /** A part of what it says. */
   readonly says?: string;
+  /** A part of its fix, where that is words. */
+  readonly fixSays?: string;
+  /** What its fix leaves of TOML files, whole. */
+  readonly leaves?: Readonly<Record<string, object>>;
 }
 
 /** By the id of the finding that each is to have. */
@@ -78,10 +84,16 @@ export function describeFaults(title: string, faults: Faults): void {
       expect(JSON.stringify(finding).replaceAll(`${node.root}/etc/bridge.yaml`, "")).not.toContain(node.root);
       if (fault.where !== undefined) expect(finding.where).toBe(fault.where);
       if (fault.says !== undefined) expect(finding.what).toContain(fault.says);
+      // What looks like a command has to be one that a shell takes.
+      if (/^(sed|printf|mkdir|chmod|chown|cp|mv|jq|mount -o|grep|for|ls|df|systemctl) /.test(finding.fix)) {
+        execFileSync("/bin/sh", ["-nc", finding.fix], { stdio: "pipe" });
+      }
+      if (fault.fixSays !== undefined) expect(finding.fix).toContain(fault.fixSays);
 
       const { mend } = fault;
       if (mend === "its fix") node.apply(finding);
       else if (typeof mend === "function") await mend(node);
+      for (const [path, table] of Object.entries(fault.leaves ?? {})) expect(parse(node.read(path))).toEqual(table);
       // What was written to the configuration's file stays there, so that its fix may add to it.
       const { config: _config, ...same } = fault.options ?? {};
       expect(await node.ids(typeof mend === "object" ? mend.options : same)).toEqual([]);

@@ -47,6 +47,15 @@ describeFaults("launched plugins and others like us", {
   ],
   "bridge-twice": [
     {
+      // As the launcher and the image start it.
+      make: (node) =>
+        node
+          .process(200, "/usr/bin/node", ["--v8-pool-size=1", "/opt/nri-v01-bridge/nri-v01-bridge.mjs", "run"])
+          .process(201, "/usr/local/bin/nri-v01-bridge", ["run", "--config", "/x"]),
+      mend: (node) => node.remove("/proc/200"),
+      says: "process 200, process 201",
+    },
+    {
       make: (node) =>
         node
           .process(200, "/usr/bin/node", ["/usr/bin/nri-v01-bridge", "run"])

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type FakeNode, healthyNode, runContainerd } from "./fake-node.js";
-import { clearcfs, configToml, confJson, labels, listed, script } from "./faults.js";
+import { clearcfs, configToml, confJson, labels, listed, nriHeader, nriToml, script } from "./faults.js";
 
 let node: FakeNode;
 beforeEach(async () => {
@@ -43,6 +43,17 @@ describe("doctor --migrate on a node of containerd 1.6", () => {
     node.write("/srv/bin/labels", script, 0o755);
     const found = await node.find({ migrate: true });
     expect(found.find(({ id }) => id === "migrate-lookup")?.what).toContain("labels is /srv/bin/labels under");
+  });
+
+  it("does not ask for a switch that stands in config.toml already, as 1.7 reads it", async () => {
+    runContainerd(node, "1.6.20");
+    const found = await node.find({ migrate: true });
+    expect(found.map(({ id }) => id)).not.toContain("migrate-switch-on-nri");
+    expect(found.find(({ id }) => id === "migrate-serialised")?.why).toContain("with 1 plugin, a pod");
+    for (const text of ["version = 2\n", nriToml("disable = true"), `${nriHeader}\n  disable = false\n`]) {
+      node.write(configToml, text);
+      expect(await node.ids({ migrate: true })).toContain("migrate-switch-on-nri");
+    }
   });
 
   it("has nothing to say of plugins where there are none", async () => {

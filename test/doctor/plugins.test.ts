@@ -1,4 +1,5 @@
-import { cgroupV1 } from "./fake-node.js";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { cgroupV1, healthyNode } from "./fake-node.js";
 import { confJson, describeFaults, elf, labels, listed, script } from "./faults.js";
 
 const tool = "/opt/tools/labels";
@@ -10,6 +11,48 @@ describeFaults("plugins", {
       mend: (node) => node.write(labels, script, 0o755),
       where: `${confJson}#/plugins/0`,
       says: 'exec: "labels": executable file not found in $PATH',
+      fixSays: "install the program as /opt/nri/bin/labels, with mode 0755",
+    },
+    {
+      make: (node) => node.write(confJson, listed("Label", "labels")),
+      mend: (node) => node.write(confJson, listed("labels")),
+      fixSays:
+        'write "type": "labels" in /etc/nri/conf.json, if that is meant; else install the program as /opt/nri/bin/Label',
+    },
+    {
+      make: (node) => node.write(confJson, listed("/opt/tools/lables", "labels")).write(tool, script, 0o755),
+      mend: (node) => node.write(confJson, listed("labels")),
+      fixSays:
+        'write "type": "/opt/tools/labels" in /etc/nri/conf.json, if that is meant; else install the program as /opt/tools/lables',
+    },
+  ],
+  "plugin-is-directory": [
+    {
+      make: (node) => node.remove(labels).write(`${labels}/labels`, script, 0o755),
+      mend: (node) => node.remove(labels).write(labels, script, 0o755),
+      where: labels,
+    },
+  ],
+  "plugin-dangling-link": [
+    {
+      make: (node) => node.link(labels, "/srv/labels"),
+      mend: (node) => node.write("/srv/labels", script, 0o755),
+      where: labels,
+      says: "is a link to /srv/labels, which is not there",
+    },
+    {
+      make: (node) => node.write(confJson, listed(tool)).remove(labels).link(tool, "gone"),
+      mend: (node) => node.write("/opt/tools/gone", script, 0o755),
+      where: tool,
+      says: "is a link to gone",
+    },
+  ],
+  "plugin-carriage-return": [
+    {
+      make: (node) => node.write(labels, '#!/bin/sh\r\necho "{}"\r\n', 0o755),
+      mend: "its fix",
+      where: labels,
+      says: "ends with a carriage return (\\r)",
     },
   ],
   "plugin-not-executable": [
@@ -38,7 +81,7 @@ describeFaults("plugins", {
     { make: (node) => node.chmod(labels, 0o777), mend: "its fix", where: labels, says: "lets everybody write it" },
     {
       make: (node) => node.chmod("/opt/nri/bin", 0o777),
-      mend: (node) => node.chmod("/opt/nri/bin", 0o755),
+      mend: "its fix",
       says: "/opt/nri/bin: mode 0777",
     },
   ],
@@ -71,6 +114,11 @@ describeFaults("plugins", {
       mend: (node) => node.program("/usr/bin/python2", ""),
       says: "needs /usr/bin/python2",
     },
+    {
+      make: (node) => node.write(labels, "#!/usr/bin/env -S X=1 python3 -u\n", 0o755),
+      mend: (node) => node.program("/usr/bin/python3", ""),
+      says: "needs python3, which /usr/bin/env does not find on PATH",
+    },
   ],
   "plugin-noexec": [
     {
@@ -85,4 +133,14 @@ describeFaults("plugins", {
       where: "/opt/nri/bin/other",
     },
   ],
+});
+
+describe("plugin-not-listed", () => {
+  it("is not said of a plugin that conf.json lists by its path, or by that of a link to it", async () => {
+    const node = await healthyNode();
+    onTestFinished(() => node.close());
+    node.write("/opt/nri/bin/linked", script, 0o755).link("/srv/there", "/opt/nri/bin/linked");
+    expect(await node.ids()).toEqual(["plugin-not-listed"]);
+    expect(await node.write(confJson, listed(labels, "/srv/there")).ids()).toEqual([]);
+  });
 });

@@ -1,5 +1,6 @@
-import { runContainerd, runCrio } from "./fake-node.js";
-import { configToml, describeFaults, nriHeader, nriToml, ownRoot } from "./faults.js";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { healthyNode, runContainerd, runCrio } from "./fake-node.js";
+import { configToml, confJson, describeFaults, listed, nriHeader, nriToml, ownRoot, script } from "./faults.js";
 
 const ignoring = { config: "onFailure: {create: ignore}\n" };
 
@@ -32,6 +33,67 @@ describeFaults("the runtime's configuration", {
         node.write(configToml, `disabled_plugins = ["io.containerd.nri.v1.nri"]\n${nriToml("disable = false")}`),
       mend: "its fix",
     },
+    {
+      // In single quotes, as containerd 2 writes it; the other names stay.
+      make: (node) =>
+        ownRoot(runContainerd(node, "2.1.9")).write(
+          configToml,
+          "version = 3\ndisabled_plugins = ['io.containerd.snapshotter.v1.btrfs', 'io.containerd.nri.v1.nri']\n",
+        ),
+      mend: "its fix",
+      where: `${configToml}:2`,
+      leaves: { [configToml]: { version: 3, disabled_plugins: ["io.containerd.snapshotter.v1.btrfs"] } },
+    },
+    {
+      // Over several lines; the section's own header has the same name.
+      make: (node) =>
+        node.write(
+          configToml,
+          `disabled_plugins = [\n  "io.containerd.nri.v1.nri", # not yet\n  "io.containerd.grpc.v1.x"\n]\n${nriToml("disable = false")}`,
+        ),
+      mend: "its fix",
+    },
+    {
+      make: (node) =>
+        node
+          .write(configToml, `imports = ["conf.d/*.toml"]\n${nriToml("disable = false")}`)
+          .write("/etc/containerd/conf.d/10.toml", 'version = 2\ndisabled_plugins = [ "io.containerd.nri.v1.nri" ]\n'),
+      mend: "its fix",
+      where: "/etc/containerd/conf.d/10.toml:2",
+    },
+    {
+      make: (node) =>
+        node.write(configToml, 'version = 2\n[plugins]\n  "io.containerd.nri.v1.nri" = {disable = true}\n'),
+      mend: "its fix",
+      where: `${configToml}:3`,
+    },
+    {
+      make: (node) => node.write(configToml, 'version = 2\n[plugins]\n  "io.containerd.nri.v1.nri" = {}\n'),
+      mend: "its fix",
+    },
+    {
+      make: (node) =>
+        node.write(
+          configToml,
+          'version = 2\n[plugins]\n  "io.containerd.nri.v1.nri" = {plugin_path = "/opt/nri/plugins"}\n',
+        ),
+      mend: "its fix",
+    },
+    {
+      make: (node) => node.write(configToml, 'version = 2\nplugins."io.containerd.nri.v1.nri".disable = true\n'),
+      mend: "its fix",
+      where: `${configToml}:2`,
+    },
+    {
+      // Another section has the same line; a tab and a comment have to be typed too.
+      make: (node) =>
+        node.write(
+          configToml,
+          `version = 2\n[plugins."io.containerd.x.v1.other"]\n\tdisable = true # off\n${nriHeader}\n\tdisable = true # off\n[timeouts]\n`,
+        ),
+      mend: "its fix",
+      where: `${configToml}:5`,
+    },
     { make: (node) => runCrio(node, "1.29.1"), options: ignoring, mend: "its fix", says: "its default" },
     {
       make: (node) =>
@@ -44,6 +106,14 @@ describeFaults("the runtime's configuration", {
   "cri-disabled": [
     {
       make: (node) => node.write(configToml, `disabled_plugins = ["cri"]\n${nriToml("disable = false")}`),
+      mend: "its fix",
+    },
+    {
+      make: (node) =>
+        node.write(
+          configToml,
+          `disabled_plugins = ['aufs',\n  'cri', "io.containerd.grpc.v1.cri"]\n${nriToml("disable = false")}`,
+        ),
       mend: "its fix",
     },
   ],
@@ -84,6 +154,18 @@ describeFaults("the runtime's configuration", {
       mend: "its fix",
       where: `${configToml}:1`,
     },
+    {
+      // compat: measured: with version = 2 over it 1.7.24 does not start ("invalid plugin key URI \"cri\"").
+      make: (node) =>
+        node.write(configToml, `[plugins.cri]\n  sandbox_image = "pause"\n${nriHeader}\n  disable = false\n`),
+      mend: "its fix",
+      leaves: { [configToml]: { plugins: { cri: { sandbox_image: "pause" }, nri: { disable: false } } } },
+    },
+    {
+      make: (node) => node.write(configToml, `version = 1\n${nriHeader}\n  disable = false\n`),
+      mend: "its fix",
+      leaves: { [configToml]: { version: 1, plugins: { nri: { disable: false } } } },
+    },
   ],
   "containerd-config-too-new": [
     {
@@ -107,5 +189,57 @@ describeFaults("the runtime's configuration", {
       where: `${configToml}:2`,
       says: "in a config.toml of version 3, sandbox_image under",
     },
+    {
+      // Version 2 does not know the new names: there is no command for that.
+      make: (node) =>
+        ownRoot(runContainerd(node, "2.1.9")).write(
+          configToml,
+          'version = 3\n[plugins."io.containerd.grpc.v1.cri"]\n  sandbox_image = "pause"\n[plugins."io.containerd.cri.v1.images"]\n',
+        ),
+      mend: (node) => node.write(configToml, "version = 3\n"),
+    },
   ],
+});
+
+describe("fixes of one file", () => {
+  const lines =
+    'version = 2\n[plugins."io.containerd.nri.v1.nri"]\n  disable = true\n  plugin_request_timeout = "400ms"\n';
+  const files = {
+    none: undefined,
+    "without the section": "version = 2\n",
+    "with the section": `version = 2\n${nriHeader}\n`,
+    "with both keys": lines,
+    "of version 1": "[plugins.cri]\n",
+  } as const;
+  const cases = Object.keys(files).flatMap((name) => [false, true].map((reversed) => [name, reversed] as const));
+
+  it.each(cases)("can be given one after the other: %s, the last one first: %s", async (name, reversed) => {
+    const node = await healthyNode();
+    onTestFinished(() => node.close());
+    node.write("/etc/.keep", "").write(confJson, listed("labels", "other")).write("/opt/nri/bin/other", script, 0o755);
+    const text = Object.entries(files).find(([key]) => key === name)?.[1];
+    if (text === undefined) node.remove("/etc/containerd");
+    else node.write(configToml, text);
+    const options = { flags: { timeoutMs: 1500 } };
+    const found = await node.find(options);
+    expect(found.map(({ id }) => id)).toEqual([
+      "nri-disabled",
+      text === lines ? "request-timeout-short" : "timeouts-exceed-call",
+    ]);
+    for (const finding of reversed ? found.toReversed() : found) node.apply(finding);
+    const left = await node.find(options);
+    // From a limit that is too short by itself it comes to the default, which is too short for two.
+    expect(left.map(({ id }) => id)).toEqual(text === lines ? ["timeouts-exceed-call"] : []);
+  });
+
+  it("of CRI-O can be, too", async () => {
+    const node = runCrio(await healthyNode(), "1.29.1");
+    onTestFinished(() => node.close());
+    node.write(confJson, listed("labels", "other")).write("/opt/nri/bin/other", script, 0o755);
+    const options = { flags: { timeoutMs: 1500 }, config: "onFailure: {create: ignore}\n" };
+    const found = await node.find(options);
+    expect(found.map(({ id }) => id)).toEqual(["nri-disabled", "timeouts-exceed-call"]);
+    for (const finding of found) node.apply(finding);
+    expect(await node.ids(options)).toEqual([]);
+  });
 });

@@ -74,6 +74,23 @@ describe("/metrics", () => {
     expect(await sample(`plugin_latency_seconds_sum{${labels}}`)).toBeCloseTo(1.7015);
   });
 
+  it("has missed deadlines at 0 before the first one, of the plugins that conf.json lists now", async () => {
+    const statesOf = (plugin: string) => (plugin === "labels" ? ["create", "update"] : ["create", "delete"]);
+    const { metrics, sample } = await serve({ statesOf });
+    const misses = (plugin: string, state: string) =>
+      sample(`plugin_deadline_misses_total{plugin="${plugin}",state="${state}"}`);
+    expect(await misses("labels", "update")).toBe(0);
+    expect(await misses("clearcfs", "delete")).toBe(0);
+    expect(await misses("clearcfs", "update")).toBeUndefined();
+    plugins = ["clearcfs", "labels", "later"];
+    expect(await misses("later", "create")).toBe(0);
+    metrics.pluginRan({ plugin: "later", state: "create", outcome: "timed-out", durationMs: 1700 });
+    metrics.pluginRan({ plugin: "later", state: "own", outcome: "ok", durationMs: 1 });
+    plugins = ["clearcfs"];
+    expect(await misses("later", "create")).toBe(1);
+    expect(await misses("later", "own")).toBe(0);
+  });
+
   it("counts what plugins asked to change, by field", async () => {
     const { metrics, sample } = await serve();
     metrics.pluginAdjusted({
@@ -96,7 +113,7 @@ describe("/metrics", () => {
     expect(before.get(`${metricPrefix}active_plugins`)).toBe(2);
     plugins = ["clearcfs"];
     const after = (await get("/metrics")).text;
-    expect(after).not.toContain('plugin="labels"');
+    expect(after).not.toContain(`${breaker}{plugin="labels"`);
     expect(samplesOf(after).get(`${metricPrefix}active_plugins`)).toBe(1);
   });
 

@@ -54,6 +54,10 @@ describe("run --metrics-listen", () => {
       status: 200,
       text: "ready; synchronized with containerd v1.7.24\n",
     });
+    const idle = samplesOf((await getPage({ socketPath }, "/metrics")).text);
+    for (const of of ['plugin="labels",state="create"', 'plugin="missing",state="delete"']) {
+      expect(idle.get(`${metricPrefix}plugin_deadline_misses_total{${of}}`)).toBe(0);
+    }
     const before = Date.now() / 1000;
     for (const { method, payload, timeoutNano } of basic.events) await plugin.raw(method, payload, { timeoutNano });
     const samples = samplesOf((await getPage({ socketPath }, "/metrics")).text);

@@ -51,12 +51,18 @@ const v2Names = [
   /cgroup\.subtree_control/,
 ] as const;
 
+export interface BinarySearch {
+  readonly arch: string;
+  readonly mounts: readonly Mount[];
+  /** The PATH that plugins get. */
+  readonly searchPath: string;
+}
+
 /** Looks into an executable. Undefined when it cannot be read. */
 export function readBinary(
   files: NodeFiles,
   path: string,
-  arch: string,
-  mounts: readonly Mount[],
+  { arch, mounts, searchPath }: BinarySearch,
 ): BinaryFacts | undefined {
   const stats = files.stat(path);
   if (stats === undefined || stats.size > maxBytes) return undefined;
@@ -67,6 +73,9 @@ export function readBinary(
     v1Names: v1Names.filter((name) => text.includes(name)),
     v2Names: v2Names.flatMap((pattern) => pattern.exec(text)?.[0] ?? []),
     noexec: mountOf(mounts, path)?.options.includes("noexec") === true,
+    program: undefined,
+    programFound: true,
+    carriageReturn: false,
   };
   if (bytes.subarray(0, 4).equals(elfMagic)) {
     const machine = bytes.length < 20 ? undefined : elfReader(bytes).u16(18);
@@ -80,7 +89,9 @@ export function readBinary(
       interpreterFound: interpreter === undefined || files.stat(interpreter) !== undefined,
     };
   }
-  const interpreter = /^#![ \t]*([^ \t\n\0]+)/.exec(text.slice(0, 256))?.[1];
+  const [firstLine = ""] = text.slice(0, 256).split("\n", 1);
+  const [, interpreter, rest = ""] = /^#![ \t]*([^ \t\r\0]+)(.*)$/s.exec(firstLine) ?? [];
+  const program = interpreter?.endsWith("/env") === true ? programOf(rest) : undefined;
   return {
     ...common,
     format: interpreter === undefined ? "none" : "script",
@@ -88,7 +99,20 @@ export function readBinary(
     ownMachine: true,
     interpreter,
     interpreterFound: interpreter === undefined || files.isExecutable(interpreter),
+    program,
+    programFound: program === undefined || isOnPath(files, program, searchPath),
+    carriageReturn: interpreter !== undefined && firstLine.endsWith("\r"),
   };
+}
+
+/** The program that env(1) starts: the first word that is neither an option nor a variable. */
+function programOf(rest: string): string | undefined {
+  return rest.split(/[ \t\r]+/).find((word) => word !== "" && !word.startsWith("-") && !word.includes("="));
+}
+
+function isOnPath(files: NodeFiles, program: string, searchPath: string): boolean {
+  if (program.includes("/")) return files.isExecutable(program);
+  return searchPath.split(":").some((directory) => files.isExecutable(`${directory}/${program}`));
 }
 
 /** Reads an ELF file's numbers in its own byte order. */

@@ -1,54 +1,101 @@
 import { BridgeError, errorText } from "../../errors.js";
+import { Decoder } from "../../gojson/decoder.js";
+import { byteOf } from "../../gojson/literals.js";
+import { positionOf } from "../../gojson/position.js";
+import { scanFirstValue, skipSpace } from "../../gojson/scanner.js";
 import { createConfFile } from "../../legacy/conf-file.js";
-import { findPermissionFault } from "../../legacy/permissions.js";
 import type { ConfFacts, ConfigFault } from "../facts.js";
 import type { NodeFiles } from "../node-files.js";
-import { isTable } from "../toml.js";
+import { findFaultBelow } from "../permissions.js";
 
 /** conf.json as the bridge reads it, and what v0.1 clients pass over in silence. */
 export function readConf(files: NodeFiles, path: string): ConfFacts {
   const here = files.locate(path);
-  const exists = files.stat(path) !== undefined;
-  const permissionFault = exists ? findPermissionFault(here) : null;
+  const exists = files.mayExist(path);
+  const refusal = exists ? files.refusal(path) : undefined;
+  const permissionFault = exists && refusal === undefined ? findFaultBelow(files, path) : null;
+  const bytes = files.readBytes(path) ?? Buffer.from("{}");
   const about = {
     path,
     exists,
-    permissionFault: permissionFault === null ? null : files.rename(permissionFault),
+    refusal,
+    blank: skipSpace(bytes, 0) === bytes.length,
+    permissionFault,
   };
   try {
     const list = createConfFile(here).read();
-    return { ...about, list, fault: undefined, ...passedOver(files.readText(path) ?? "{}") };
+    return { ...about, list, fault: undefined, ...passedOver(bytes, path) };
   } catch (error) {
-    return { ...about, list: undefined, fault: toFault(path, error), unknownKeys: [], trailing: false };
+    const fault = toFault(path, bytes, error, files);
+    return { ...about, list: undefined, fault, unknownKeys: [], trailing: undefined };
   }
 }
 
-function toFault(path: string, error: unknown): ConfigFault {
-  const fields = error instanceof BridgeError ? error.fields : {};
-  const { line, column, index } = fields;
-  const where = typeof line === "number" && typeof column === "number" ? `${path}:${line}:${column}` : path;
-  return { where: typeof index === "number" ? `${path}#/plugins/${index}` : where, text: errorText(error) };
+function toFault(path: string, bytes: Uint8Array, error: unknown, files: NodeFiles): ConfigFault {
+  const { line, column, index } = error instanceof BridgeError ? error.fields : {};
+  const text = files.rename(errorText(error));
+  if (typeof line === "number" && typeof column === "number") return { where: `${path}:${line}:${column}`, text };
+  // Only an entry that is null has an index and no place.
+  const entry = typeof index === "number" ? entriesOf(bytes)[index] : undefined;
+  return { where: entry === undefined ? path : placeIn(path, bytes, entry), text };
 }
 
 /** What containerd 1.6 never looked at, though somebody wrote it. */
-function passedOver(text: string): Pick<ConfFacts, "unknownKeys" | "trailing"> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // It was read as a v0.1 client reads it, so what JSON.parse trips over comes after the one value.
-    return { unknownKeys: [], trailing: true };
-  }
-  if (!isTable(value)) return { unknownKeys: [], trailing: false };
-  const unknownKeys = unknownIn(value, ["version", "plugins"], "");
-  const plugins = Object.entries(value).find(([key]) => key.toLowerCase() === "plugins")?.[1];
-  const entries = Array.isArray(plugins) ? plugins.filter(isTable) : [];
-  const inEntries = entries.flatMap((entry, at) => unknownIn(entry, ["type", "conf"], `plugins[${at}].`));
-  return { unknownKeys: [...unknownKeys, ...inEntries], trailing: false };
+function passedOver(bytes: Uint8Array, path: string): Pick<ConfFacts, "unknownKeys" | "trailing"> {
+  const value = scanFirstValue(bytes);
+  if (!value.ok) return { unknownKeys: [], trailing: undefined };
+  const after = skipSpace(bytes, value.end);
+  const trailing = after < bytes.length ? placeIn(path, bytes, after) : undefined;
+  const top = unknownIn(bytes, value.start, ["version", "plugins"], "");
+  const inEntries = entriesOf(bytes).flatMap((start, at) =>
+    unknownIn(bytes, start, ["type", "conf"], `plugins[${at}].`),
+  );
+  const unknownKeys = [...top, ...inEntries].map(({ text, start }) => ({ text, where: placeIn(path, bytes, start) }));
+  return { unknownKeys, trailing };
 }
 
-function unknownIn(table: object, known: readonly string[], prefix: string): string[] {
-  return Object.keys(table)
-    .filter((key) => !known.includes(key.toLowerCase()))
-    .map((key) => `${prefix}${key}`);
+interface Placed {
+  readonly text: string;
+  /** The byte that it begins at. */
+  readonly start: number;
+}
+
+function unknownIn(bytes: Uint8Array, start: number, known: readonly string[], prefix: string): readonly Placed[] {
+  const decoder = new Decoder(bytes, start);
+  if (decoder.peek() !== "object") return [];
+  return keysOf(decoder, bytes)
+    .filter(({ text }) => !known.includes(text.toLowerCase()))
+    .map((key) => ({ ...key, text: `${prefix}${key.text}` }));
+}
+
+/** Where the entries of `plugins` begin, whatever its letter case. */
+function entriesOf(bytes: Uint8Array): readonly number[] {
+  const value = scanFirstValue(bytes);
+  if (!value.ok) return [];
+  const entries: number[] = [];
+  const decoder = new Decoder(bytes, value.start);
+  if (decoder.peek() !== "object") return [];
+  decoder.readObject((key) => {
+    if (key.toLowerCase() !== "plugins" || decoder.peek() !== "array") return decoder.skip();
+    decoder.readArray(() => entries.push(decoder.readExtent().start));
+  });
+  return entries;
+}
+
+/** @param decoder at an object's brace */
+function keysOf(decoder: Decoder, bytes: Uint8Array): readonly Placed[] {
+  const keys: Placed[] = [];
+  let from = decoder.offset + 1;
+  decoder.readObject((text) => {
+    const at = skipSpace(bytes, from);
+    keys.push({ text, start: bytes[at] === byteOf.comma ? skipSpace(bytes, at + 1) : at });
+    decoder.skip();
+    from = decoder.offset;
+  });
+  return keys;
+}
+
+function placeIn(path: string, bytes: Uint8Array, offset: number): string {
+  const { line, column } = positionOf(bytes, offset);
+  return `${path}:${line}:${column}`;
 }

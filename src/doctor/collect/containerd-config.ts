@@ -27,29 +27,43 @@ interface Placed {
 
 /** Reads containerd's config.toml with its imports, as a containerd of this version does. */
 export function readContainerdConfig(files: NodeFiles, path: string, containerd: Version | undefined): RuntimeConfig {
-  const { read, faults } = readWithImports(files, path);
+  const { read, faults, unreadable } = readWithImports(files, path);
   const version = fileVersion(read);
-  const two = containerd !== undefined && isAtLeast(containerd, "2.0.0");
-  const section = nriValues(read, two, version);
+  // One that does not tell its version is taken for the newest.
+  const two = containerd === undefined || isAtLeast(containerd, "2.0.0");
+  const exists = files.mayExist(path);
+  const section = !two && exists && (version ?? 1) < 2 ? "nri" : nriSection;
   return {
     path,
-    exists: files.stat(path) !== undefined,
+    exists,
+    files: read.map(({ path: file, text }) => ({ path: file, text })),
     faults,
+    unreadable,
     version,
     sections: read.flatMap(({ path: file, text, table }) =>
-      Object.entries(tableAt(table, "plugins")).map(([name, section]) => {
-        const keys = isTable(section) ? Object.keys(section) : [];
+      Object.entries(tableAt(table, "plugins")).map(([name, values]) => {
+        const keys = isTable(values) ? Object.keys(values) : [];
         return { name, keys, where: place(file, lineOf(text, ["plugins", name])) };
       }),
     ),
-    disabledPlugins: read.flatMap(({ table }) => textsOf(table.disabled_plugins)),
-    nri: nriSettings(section, two),
+    disabledPlugins: read.flatMap(({ path: file, table }) =>
+      textsOf(table.disabled_plugins).map((name) => ({ name, file })),
+    ),
+    nriSection: section,
+    nri: nriSettings(nriValues(read, two, section), two),
   };
 }
 
-function readWithImports(files: NodeFiles, path: string): { read: readonly ConfigFile[]; faults: ConfigFault[] } {
+interface Read {
+  readonly read: readonly ConfigFile[];
+  readonly faults: readonly ConfigFault[];
+  readonly unreadable: readonly ConfigFault[];
+}
+
+function readWithImports(files: NodeFiles, path: string): Read {
   const read: ConfigFile[] = [];
   const faults: ConfigFault[] = [];
+  const unreadable: ConfigFault[] = [];
   const pending = [path];
   const seen = new Set<string>();
   for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
@@ -57,9 +71,10 @@ function readWithImports(files: NodeFiles, path: string): { read: readonly Confi
     seen.add(next);
     const text = files.readText(next);
     if (text === undefined) {
-      const missing = files.stat(next) === undefined;
+      const refusal = files.refusal(next) ?? "EIO";
       // containerd starts without its main file, and does not start without a file that it imports by name.
-      if (!missing) faults.push({ where: next, text: "it cannot be read" });
+      if (refusal === "EACCES" || refusal === "EPERM") unreadable.push({ where: next, text: refusal });
+      else if (files.mayExist(next)) faults.push({ where: next, text: `it cannot be read (${refusal})` });
       else if (next !== path) faults.push({ where: next, text: "it is imported, and is not there" });
       continue;
     }
@@ -71,7 +86,7 @@ function readWithImports(files: NodeFiles, path: string): { read: readonly Confi
     read.push({ path: next, text, table: parsed.table });
     pending.push(...importsOf(files, next, textsOf(parsed.table.imports)));
   }
-  return { read, faults };
+  return { read, faults, unreadable };
 }
 
 /** containerd's resolveImports: relative to the file that imports, `*` matches names in one directory. */
@@ -104,19 +119,24 @@ function fileVersion(read: readonly ConfigFile[]): number | undefined {
  * compat: measured with `containerd config dump`: 1.7.24 takes the last file's section whole, 2.1.9 key by key; and 1.7.24
  * looks for `[plugins.nri]` when the file has no version.
  */
-function nriValues(read: readonly ConfigFile[], two: boolean, version: number | undefined): Map<string, Placed> {
+function nriValues(read: readonly ConfigFile[], two: boolean, name: string): Map<string, Placed> {
   let values = new Map<string, Placed>();
   for (const { path, text, table } of read) {
-    const name = !two && (version ?? 1) < 2 ? "nri" : nriSection;
     const plugins = tableAt(table, "plugins");
     const section = plugins[name];
     if (!isTable(section)) continue;
     if (!two) values = new Map();
     for (const [key, value] of Object.entries(section)) {
-      values.set(key, { value, where: place(path, lineOf(text, ["plugins", name], key)) });
+      values.set(key, { value, where: place(path, lineOf(text, ["plugins", name], key) ?? lineWith(text, name)) });
     }
   }
   return values;
+}
+
+/** Where a section stands that has no header of its own. */
+function lineWith(text: string, name: string): number | undefined {
+  const at = text.split("\n").findIndex((line) => line.includes(name));
+  return at < 0 ? undefined : at + 1;
 }
 
 function nriSettings(section: ReadonlyMap<string, Placed>, two: boolean): NriSettings {

@@ -13,8 +13,12 @@ export function readCrioConfig(
   crio: Version | undefined,
 ): RuntimeConfig {
   const faults: ConfigFault[] = [];
+  const unreadable: ConfigFault[] = [];
   const values = new Map<string, { readonly value: unknown; readonly where: string }>();
+  // Its directory may be kept from us as a file may.
+  if (files.refusal(directory) === "EACCES") unreadable.push({ where: directory, text: "EACCES" });
   for (const file of [path, ...files.list(directory).map((name) => join(directory, name))]) {
+    if (files.refusal(file) === "EACCES") unreadable.push({ where: file, text: "EACCES" });
     const text = files.stat(file)?.isFile() === true ? files.readText(file) : undefined;
     if (text === undefined) continue;
     const parsed = parseToml(text);
@@ -33,10 +37,13 @@ export function readCrioConfig(
   const enabled = values.get("enable_nri")?.value;
   return {
     path,
-    exists: files.stat(path) !== undefined,
+    exists: files.mayExist(path),
+    files: [],
     faults,
+    unreadable,
     version: undefined,
     sections: [],
+    nriSection: "crio.nri",
     disabledPlugins: [],
     nri: {
       // compat: CRI-O has NRI on by default from 1.30 on.

@@ -1,12 +1,13 @@
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { pluginSettings } from "../../config/merge.js";
 import type { Config } from "../../config/schema.js";
 import { searchPath } from "../../legacy/environment.js";
 import { findPlugin, type Lookup, type LookupOptions } from "../../legacy/lookup.js";
-import { findPermissionFault } from "../../legacy/permissions.js";
+import { nearestName } from "../../nearest.js";
 import type { ConfigList } from "../../v01/types.js";
 import type { PluginFacts } from "../facts.js";
 import type { NodeFiles } from "../node-files.js";
+import { findFaultBelow } from "../permissions.js";
 import { readBinary } from "./binary.js";
 import type { Mount } from "./mounts.js";
 import { placeOf } from "./plugin-place.js";
@@ -28,7 +29,7 @@ export function readPlugins(list: ConfigList, search: PluginSearch): readonly Pl
 }
 
 function readPlugin(type: string, index: number, search: PluginSearch): PluginFacts {
-  const { files, config, mounts, arch } = search;
+  const { files, config } = search;
   const { pluginDirs, lookup: order, types } = config;
   const settings = pluginSettings(config, type);
   const path = searchPath(search.path, pluginDirs);
@@ -36,7 +37,7 @@ function readPlugin(type: string, index: number, search: PluginSearch): PluginFa
   const inherited = searchPath(search.runtimePath ?? search.path, pluginDirs);
   const pathFirst = find(type, { pluginDirs, path: inherited, lookup: "path-first", types: "any" }, files);
   const file = lookup.ok ? lookup.path : undefined;
-  const permissionFault = file === undefined ? null : findPermissionFault(files.locate(file));
+  const permissionFault = file === undefined ? null : findFaultBelow(files, file);
   return {
     index,
     type,
@@ -47,9 +48,32 @@ function readPlugin(type: string, index: number, search: PluginSearch): PluginFa
     async: settings.async,
     lookup,
     pathFirst: pathFirst.ok ? pathFirst.path : undefined,
-    permissionFault: permissionFault === null ? null : files.rename(permissionFault),
-    binary: file === undefined ? undefined : readBinary(files, file, arch, mounts),
+    permissionFault,
+    binary:
+      file === undefined
+        ? undefined
+        : readBinary(files, file, { ...search, searchPath: settings.environment.set.PATH ?? path }),
+    ...(lookup.ok ? { obstacle: undefined, nearest: undefined } : whyNotFound(type, search)),
   };
+}
+
+/** What stands in a plugin's place, and what may have been meant. */
+function whyNotFound(type: string, { files, config }: PluginSearch): Pick<PluginFacts, "obstacle" | "nearest"> {
+  const path = type.includes("/") ? join("/", type) : undefined;
+  const directories = path === undefined ? config.pluginDirs : [dirname(path)];
+  const name = path === undefined ? type : basename(path);
+  const obstacle = directories.flatMap((directory) => obstacleAt(files, join(directory, name)) ?? [])[0];
+  const installed = directories.flatMap((directory) =>
+    files.list(directory).filter((entry) => entry !== name && files.isExecutable(join(directory, entry))),
+  );
+  const nearest = nearestName(name, installed);
+  return { obstacle, nearest: nearest !== undefined && path !== undefined ? join(dirname(path), nearest) : nearest };
+}
+
+function obstacleAt(files: NodeFiles, path: string): PluginFacts["obstacle"] {
+  if (files.stat(path)?.isDirectory() === true) return { path, kind: "directory" };
+  const target = files.link(path);
+  return target === undefined || files.mayExist(path) ? undefined : { path, kind: "link", target };
 }
 
 /** findPlugin on the node's files: the answer names them as the node does. */
@@ -86,11 +110,15 @@ function renamed(lookup: Lookup, files: NodeFiles): Lookup {
 
 /** Executables in the plugin directories that conf.json does not name. */
 export function unlistedPlugins(list: ConfigList, files: NodeFiles, config: Config): readonly string[] {
-  const listed = new Set(list.plugins.map(({ type }) => type));
+  const types = list.plugins.map(({ type }) => type);
+  const names = new Set(types.filter((type) => !type.includes("/")));
+  // A type with a slash is a path, and may lead to a file here by another name.
+  const paths = new Set(types.flatMap((type) => (type.includes("/") ? (files.identity(`/${type}`) ?? []) : [])));
   return config.pluginDirs.flatMap((directory) =>
     files
       .list(directory)
-      .filter((name) => !listed.has(name) && files.isExecutable(join(directory, name)))
-      .map((name) => join(directory, name)),
+      .filter((name) => !names.has(name))
+      .map((name) => join(directory, name))
+      .filter((path) => files.isExecutable(path) && !paths.has(files.identity(path) ?? "")),
   );
 }

@@ -6,8 +6,8 @@ import { readContainerdConfig } from "./containerd-config.js";
 import { readCrioConfig } from "./crio-config.js";
 import { flagOf, type ProcessFacts, variableOf } from "./processes.js";
 
-/** Runs `<path> --version` and gives what it printed; "" when it cannot be run. */
-export type AskVersion = (path: string) => string;
+/** Runs `<here> --version`, the node's `path`, and gives what it printed; "" when it cannot be run. */
+export type AskVersion = (here: string, files: NodeFiles, path: string) => string;
 
 interface Known {
   readonly name: RuntimeFacts["name"];
@@ -57,7 +57,7 @@ export function findRuntime(search: RuntimeSearch): RuntimeFacts | undefined {
 
 function describe(search: RuntimeSearch, kind: Known, process: ProcessFacts | undefined, path: string): RuntimeFacts {
   const { files, confFile, askVersion } = search;
-  const versionOf = (file: string) => kind.version.exec(askVersion(file))?.[1] ?? "";
+  const versionOf = (here: string) => kind.version.exec(askVersion(here, files, path))?.[1] ?? "";
   const diskVersion = files.isExecutable(path) ? versionOf(files.locate(path)) : "";
   // The running file may be gone from the disk since an upgrade; /proc still has it.
   const runningVersion = process?.replaced ? versionOf(`${files.locate("/proc")}/${process.pid}/exe`) : diskVersion;

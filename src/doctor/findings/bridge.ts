@@ -3,6 +3,7 @@ import { isAtLeast, parseVersion } from "../../nri/versions.js";
 import type { Facts } from "../facts.js";
 import type { Finding } from "../finding.js";
 import { shellWord } from "../finding.js";
+import { guardFile } from "../permission-fix.js";
 
 /** As package.json's `engines` has it. */
 const oldestNode = "20.19.0";
@@ -23,13 +24,12 @@ export function bridgeFindings({ bridge, conf }: Facts): readonly Finding[] {
   );
   const { permissionFault, file } = bridge;
   if (permissionFault !== null && file !== undefined) {
-    const path = shellWord(file);
     faults.push({
       id: "bridge-config-permissions",
       severity: "error",
       what: permissionFault,
       why: "whoever can write it says where plugins are; with --config the bridge refuses it, unless --permissions trust is given",
-      fix: `chown root ${path} && chmod go-w ${path} # and the same for its directory`,
+      fix: guardFile(file, permissionFault),
       where: file,
     });
   }

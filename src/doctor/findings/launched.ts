@@ -55,7 +55,7 @@ function ownFindings({ path, executable, missingPrograms }: LaunchedFacts, { run
     why: "a runtime gives the plugins that it launches no PATH; the bridge does not start, and no plugin runs",
     fix: program.startsWith("/")
       ? `install ${program}`
-      : `printf '#!/bin/sh\\nexec %s /usr/local/lib/nri-v01-bridge.mjs\\n' "$(command -v ${program})" > ${shellWord(path)}`,
+      : `sh deploy/launched/install.sh --bundle FILE --node "$(command -v ${program})" # a launcher that names both by their paths`,
     where: path,
   }));
 }

@@ -17,7 +17,7 @@ export function migrateFindings(facts: Facts): readonly Finding[] {
       ...otherBinary(plugin, facts),
       ...relativePath(plugin, facts),
     ]),
-    ...(old ? [switchOn(facts)] : []),
+    ...(old ? switchOn(facts) : []),
     sandboxTiming(facts),
     serialised(facts),
     updates(facts),
@@ -79,19 +79,25 @@ function relativePath({ type, index }: PluginFacts, { conf }: Facts): readonly F
   ];
 }
 
-function switchOn({ runtime }: Facts): Finding {
+function switchOn({ runtime }: Facts): readonly Finding[] {
+  const config = runtime?.name === "containerd" ? runtime.config : undefined;
+  // 1.6 passes over a section that it does not know: it may stand there already, in the form that 1.7 takes.
+  const there = config?.nri.enabled && config.nri.switchedAt !== undefined;
+  if (there || (config?.unreadable.length ?? 0) > 0) return [];
   const fix =
     runtime?.name === "containerd"
       ? setNri(runtime, { key: "disable", at: runtime.config.nri.switchedAt }, false)
       : 'set disable = false under [plugins."io.containerd.nri.v1.nri"]';
-  return {
-    id: "migrate-switch-on-nri",
-    severity: "warning",
-    what: "containerd 1.7 has NRI switched off by default; 2.x and CRI-O 1.30 have it on",
-    why: "after an upgrade to 1.7 no plugin runs, and nothing says so",
-    fix: `after the upgrade: ${fix}`,
-    where: runtime?.config.path ?? "/etc/containerd/config.toml",
-  };
+  return [
+    {
+      id: "migrate-switch-on-nri",
+      severity: "warning",
+      what: "containerd 1.7 has NRI switched off by default; 2.x and CRI-O 1.30 have it on",
+      why: "after an upgrade to 1.7 no plugin runs, and nothing says so",
+      fix: `after the upgrade: ${fix}`,
+      where: runtime?.config.path ?? "/etc/containerd/config.toml",
+    },
+  ];
 }
 
 function sandboxTiming({ conf, runtime }: Facts): Finding {
@@ -114,7 +120,7 @@ function serialised({ conf, plugins }: Facts): Finding {
     id: "migrate-serialised",
     severity: "info",
     what: "plugins run one after another on the whole node; containerd 1.6 ran those of different containers side by side",
-    why: `an NRI v2 runtime sends one event at a time: with ${plugins.length} plugins, a pod of ten containers waits for ${plugins.length * 11} runs in a row`,
+    why: `an NRI v2 runtime sends one event at a time: with ${plugins.length} plugin${plugins.length === 1 ? "" : "s"}, a pod of ten containers waits for ${plugins.length * 11} runs in a row`,
     fix: "measure the plugins; make observers async: true",
     where: conf.path,
   };

@@ -1,8 +1,10 @@
+import { join } from "node:path";
 import { searchPath } from "../../legacy/environment.js";
 import type { BinaryFacts, Facts, PluginFacts } from "../facts.js";
 import type { Finding } from "../finding.js";
 import { shellWord } from "../finding.js";
 import { setBridge } from "../fixes.js";
+import { guardFile } from "../permission-fix.js";
 
 /** Whether each plugin of conf.json can be run at all. */
 export function pluginFindings(facts: Facts): readonly Finding[] {
@@ -18,7 +20,6 @@ const noCreate = "its run fails, and with it every pod or container that it is r
 function findingsOf(plugin: PluginFacts, facts: Facts): readonly Finding[] {
   const { lookup, type, index } = plugin;
   if (!lookup.ok) return [notFound(plugin, facts)];
-  const file = shellWord(lookup.path);
   const found: Finding[] = [];
   if (plugin.permissionFault !== null) {
     const strict = facts.bridge.config.permissions === "strict";
@@ -29,7 +30,7 @@ function findingsOf(plugin: PluginFacts, facts: Facts): readonly Finding[] {
       why: strict
         ? `whoever can write it is root on this node, so the bridge refuses it: ${noCreate}`
         : "whoever can write it is root on this node",
-      fix: `chown root ${file} && chmod go-w ${file} # and the same for its directories`,
+      fix: guardFile(lookup.path, plugin.permissionFault),
       where: lookup.path,
     });
   }
@@ -47,7 +48,7 @@ function findingsOf(plugin: PluginFacts, facts: Facts): readonly Finding[] {
   return found;
 }
 
-function notFound({ type, index, lookup }: PluginFacts, { bridge, conf, runtime }: Facts): Finding {
+function notFound({ type, index, lookup, obstacle, nearest }: PluginFacts, { bridge, conf, runtime }: Facts): Finding {
   const where = `${conf.path}#/plugins/${index}`;
   const error = lookup.ok ? "" : lookup.error;
   const hint = lookup.ok ? null : lookup.hint;
@@ -60,6 +61,7 @@ function notFound({ type, index, lookup }: PluginFacts, { bridge, conf, runtime 
     const fix = setBridge(bridge, ["types"], "any");
     return { id: "plugin-refused", severity: "error", what: `${type}: ${error}`, why, fix, where };
   }
+  if (obstacle !== undefined) return obstructed(type, obstacle);
   const present = / is no executable file/.test(hint ?? "")
     ? (hint ?? "").split(" is no executable file")[0]
     : undefined;
@@ -75,15 +77,28 @@ function notFound({ type, index, lookup }: PluginFacts, { bridge, conf, runtime 
       where: path,
     };
   }
-  const directory = bridge.config.pluginDirs[0] ?? "";
-  return {
-    id: "plugin-not-found",
-    severity: "error",
-    what: `${type}: ${error}`,
-    why,
-    fix: `install -m 0755 ${shellWord(type)} ${directory}/ # looked in ${searchPath(runtime?.searchPath, bridge.config.pluginDirs)}`,
-    where,
-  };
+  const looked = `looked in ${searchPath(runtime?.searchPath, bridge.config.pluginDirs)}`;
+  const place = type.startsWith("/")
+    ? type
+    : join(type.includes("/") ? "/" : (bridge.config.pluginDirs[0] ?? ""), type);
+  const install = `install the program as ${place}, with mode 0755`;
+  const meant = nearest === undefined ? "" : `write "type": "${nearest}" in ${conf.path}, if that is meant; else `;
+  const fix = `${meant}${install}${type.includes("/") ? "" : ` # ${looked}`}`;
+  return { id: "plugin-not-found", severity: "error", what: `${type}: ${error}`, why, fix, where };
+}
+
+/** What stands where the plugin is to be. */
+function obstructed(type: string, obstacle: NonNullable<PluginFacts["obstacle"]>): Finding {
+  const about = { severity: "error", why: noCreate, where: obstacle.path } as const;
+  const path = shellWord(obstacle.path);
+  if (obstacle.kind === "directory") {
+    const what = `${type}: ${obstacle.path} is a directory, where a program is to be`;
+    const fix = `ls -l ${path} # if the program is in it: write its path as "type", or move it up`;
+    return { ...about, id: "plugin-is-directory", what, fix };
+  }
+  const what = `${type}: ${obstacle.path} is a link to ${obstacle.target}, which is not there`;
+  const fix = `install ${obstacle.target}, or let the link lead to the program: ln -sfn PROGRAM ${path}`;
+  return { ...about, id: "plugin-dangling-link", what, fix };
 }
 
 /** e_machine of elf.h by its usual names. */
@@ -113,6 +128,26 @@ function binaryFindings(type: string, binary: BinaryFacts, path: string, arch: s
         id: "plugin-wrong-architecture",
         what,
         fix: `install the ${arch} build of ${type} as ${file}`,
+      },
+    ];
+  }
+  if (binary.carriageReturn) {
+    return [
+      {
+        ...about,
+        id: "plugin-carriage-return",
+        what: `${type}: the first line of ${path} ends with a carriage return (\\r), which is taken for a part of it`,
+        fix: `sed -i 's/\\r$//' ${file}`,
+      },
+    ];
+  }
+  if (binary.interpreterFound && binary.program !== undefined && !binary.programFound) {
+    return [
+      {
+        ...about,
+        id: "plugin-no-interpreter",
+        what: `${type}: ${path} needs ${binary.program}, which ${binary.interpreter} does not find on PATH`,
+        fix: `install ${binary.program}, or correct the first line of ${file}`,
       },
     ];
   }

@@ -1,8 +1,10 @@
-import { nriSection } from "../collect/containerd-config.js";
+import { nriSection, place } from "../collect/containerd-config.js";
 import type { Facts, RuntimeFacts } from "../facts.js";
 import type { Finding } from "../finding.js";
 import { shellWord } from "../finding.js";
-import { restart, setNri } from "../fixes.js";
+import { byHand, enablePlugins, restart, setNri } from "../fixes.js";
+import { lineOf } from "../toml.js";
+import { renameTable, setTomlValue } from "../toml-edit.js";
 import { isContainerd, nameOf, speaksNri2 } from "./runtime.js";
 
 /** What of `io.containerd.grpc.v1.cri` a file of version 3 may still hold (containerd 2.x, ServerConfig). */
@@ -28,6 +30,7 @@ export function runtimeConfigFindings({ runtime, launched }: Facts): readonly Fi
       where,
     }),
   );
+  faults.push(...unreadable(runtime));
   if (faults.length > 0) return faults;
   const ignored = [...ignoredSection(runtime), ...tooNew(runtime)];
   const rest =
@@ -40,21 +43,60 @@ export function runtimeConfigFindings({ runtime, launched }: Facts): readonly Fi
   return [...rest, ...oldKeys(runtime)];
 }
 
+/** What is kept from us may say anything: nothing is told from the rest. */
+function unreadable(runtime: RuntimeFacts): readonly Finding[] {
+  return runtime.config.unreadable.map(({ where, text }) => ({
+    id: "runtime-config-unreadable",
+    severity: "warning",
+    what: `${runtime.name}'s configuration may not be read by this user: ${where} (${text})`,
+    why: "whether NRI is switched on, and how long a chain of plugins may take, is not known",
+    fix: "sudo nri-v01-bridge doctor",
+    where,
+  }));
+}
+
+/** The NRI section of a file whose version has another name for it. */
+function passedOver(runtime: RuntimeFacts) {
+  const { config } = runtime;
+  if ((config.version ?? 1) >= 2 || !isContainerd(runtime, "1.7.0", "2.0.0")) return undefined;
+  return config.sections.find(({ name }) => name === nriSection);
+}
+
+/** Whether NRI's settings are known, and more of them can be added as the file is. */
+export function isSettled(runtime: RuntimeFacts): boolean {
+  const { faults, unreadable: kept } = runtime.config;
+  return faults.length + kept.length === 0 && passedOver(runtime) === undefined && tooNew(runtime).length === 0;
+}
+
 /** compat: measured on 1.7.24: without `version` a file is of version 1, in which NRI's section is `[plugins.nri]`. */
 function ignoredSection(runtime: RuntimeFacts): readonly Finding[] {
-  const { config } = runtime;
-  const section = config.sections.find(({ name }) => name === nriSection);
-  if (section === undefined || (config.version ?? 1) >= 2 || !isContainerd(runtime, "1.7.0", "2.0.0")) return [];
+  const section = passedOver(runtime);
+  if (section === undefined) return [];
   return [
     {
       id: "containerd-config-unversioned",
       severity: "error",
       what: `config.toml has no version = 2, so ${nameOf(runtime)} passes over [plugins."${nriSection}"]`,
       why: "NRI stays switched off whatever the section says: no plugin runs, and nothing says so",
-      fix: `sed -i '1i version = 2' ${shellWord(config.path)} && ${restart(runtime)}`,
+      fix: declareVersion(runtime, section.where.replace(/:\d+$/, "")),
       where: section.where,
     },
   ];
+}
+
+/**
+ * compat: measured on 1.7.24: with `version = 2` it does not start over `[plugins.cri]` or a short name in disabled_plugins. A
+ * file that has more of version 1 stays one, and its NRI section gets the name that it has there.
+ */
+function declareVersion(runtime: RuntimeFacts, path: string): string {
+  const { config } = runtime;
+  const names = [...config.sections, ...config.disabledPlugins].map(({ name }) => name);
+  const modern = names.every((name) => name.startsWith("io.containerd.")) && config.version === undefined;
+  if (modern) return `sed -i '1i version = 2' ${shellWord(config.path)} && ${restart(runtime)}`;
+  const file = config.files.find((one) => one.path === path);
+  const command = file && renameTable(file, ["plugins", nriSection], "[plugins.nri]", "nri");
+  if (command !== undefined) return `${command} && ${restart(runtime)}`;
+  return byHand(runtime, path, `write [plugins.nri] for [plugins."${nriSection}"], its name in version 1`);
 }
 
 /** The newest version of config.toml that a containerd takes (its version.ConfigVersion). */
@@ -74,7 +116,7 @@ function tooNew(runtime: RuntimeFacts): readonly Finding[] {
       severity: "error",
       what: `config.toml is of version ${config.version}, and ${nameOf(runtime)} takes ${newest} at most`,
       why: "containerd does not start again with this file",
-      fix: `containerd config default > ${shellWord(config.path)} # or undo \`containerd config migrate\`; then ${restart(runtime)}`,
+      fix: `cp -p ${shellWord(config.path)} ${shellWord(`${config.path}.bak`)} && containerd config default > ${shellWord(config.path)} # or undo \`containerd config migrate\`; take your settings over from the copy, then ${restart(runtime)}`,
       where: config.path,
     },
   ];
@@ -92,26 +134,43 @@ function oldKeys(runtime: RuntimeFacts): readonly Finding[] {
         severity: "warning" as const,
         what: `in a config.toml of version ${config.version}, ${ignored.join(", ")} under [plugins."${name}"] is passed over`,
         why: "containerd 1.7's settings do not hold: runtimes, the cgroup driver and pod_annotations, which plugins see the effect of, are the defaults",
-        fix: `sed -i 's/^version *=.*/version = 2/' ${shellWord(config.path)} && ${restart(runtime)} # then \`containerd config migrate\` gives the new form`,
+        fix: backToVersion2(runtime, name),
         where,
       },
     ];
   });
 }
 
+/** As version 2, if nothing in it needs 3: containerd then takes the old names, and migrates them in memory. */
+function backToVersion2(runtime: RuntimeFacts, name: string): string {
+  const { config } = runtime;
+  const file = config.files.find((one) => one.path === config.path);
+  const newer = config.sections.some((section) => section.name.startsWith("io.containerd.cri.v1."));
+  const command = newer || file === undefined ? undefined : setTomlValue(file, [], "version", 2);
+  if (command !== undefined) {
+    return `${command} && ${restart(runtime)} # then \`containerd config migrate\` gives the new form`;
+  }
+  return byHand(
+    runtime,
+    config.path,
+    `move the settings of [plugins."${name}"] to [plugins."io.containerd.cri.v1.runtime"] and [plugins."io.containerd.cri.v1.images"]`,
+  );
+}
+
 function switchFindings(runtime: RuntimeFacts, launchesBridge: boolean): readonly Finding[] {
   const { config } = runtime;
   const { nri } = config;
-  const listed = config.disabledPlugins.find((name) => name === nriSection || name === "nri");
-  if (listed !== undefined) {
+  const listed = config.disabledPlugins.filter(({ name }) => name === nriSection || name === "nri");
+  const [first] = listed;
+  if (first !== undefined) {
     return [
       {
         id: "nri-disabled",
         severity: "error",
-        what: `disabled_plugins of ${nameOf(runtime)} holds ${listed}`,
+        what: `disabled_plugins of ${nameOf(runtime)} holds ${first.name}`,
         why: "without it no plugin runs, and nothing says so",
-        fix: `sed -i '/disabled_plugins/s/"${listed}",\\? *//' ${shellWord(config.path)} && ${restart(runtime)}`,
-        where: config.path,
+        fix: enablePlugins(runtime, [nriSection, "nri"]),
+        where: placeOfList(runtime, first.file),
       },
     ];
   }
@@ -134,18 +193,24 @@ function switchFindings(runtime: RuntimeFacts, launchesBridge: boolean): readonl
 /** NRI's events come from the CRI plugin; Docker's packages switch it off. */
 function withoutCri(runtime: RuntimeFacts): readonly Finding[] {
   const { config } = runtime;
-  const listed = config.disabledPlugins.find((name) => /^(io\.containerd\.grpc\.v1\.)?cri$/.test(name));
+  const names = ["io.containerd.grpc.v1.cri", "cri"];
+  const listed = config.disabledPlugins.find(({ name }) => names.includes(name));
   if (listed === undefined) return [];
   return [
     {
       id: "cri-disabled",
       severity: "error",
-      what: `disabled_plugins of ${nameOf(runtime)} holds ${listed}`,
+      what: `disabled_plugins of ${nameOf(runtime)} holds ${listed.name}`,
       why: "NRI's events come from CRI: without it there are no pods, and no plugin runs",
-      fix: `sed -i '/disabled_plugins/s/"${listed}",\\? *//' ${shellWord(config.path)} && ${restart(runtime)}`,
-      where: config.path,
+      fix: enablePlugins(runtime, names),
+      where: placeOfList(runtime, listed.file),
     },
   ];
+}
+
+function placeOfList({ config }: RuntimeFacts, path: string): string {
+  const text = config.files.find((file) => file.path === path)?.text ?? "";
+  return place(path, lineOf(text, [], "disabled_plugins"));
 }
 
 function noConnections(runtime: RuntimeFacts): Finding {

@@ -1,8 +1,11 @@
+import { dirname } from "node:path";
 import { planBudget } from "../../legacy/budget.js";
 import type { Facts } from "../facts.js";
 import type { Finding } from "../finding.js";
+import { shellWord } from "../finding.js";
 import { setBridge, setNri } from "../fixes.js";
 import { isContainerd, nameOf, speaksNri2 } from "./runtime.js";
+import { isSettled } from "./runtime-config.js";
 
 /** A chain that has less than this cannot be relied on: a start of a shell and an answer under load. */
 const shortMs = 500;
@@ -10,6 +13,8 @@ const shortMs = 500;
 /** The time that the runtime gives a whole chain, against what its plugins may take. */
 export function timeFindings({ runtime, plugins, bridge }: Facts): readonly Finding[] {
   if (runtime === undefined || speaksNri2(runtime) === false || plugins.length === 0) return [];
+  // What its file says first has to be certain.
+  if (!isSettled(runtime)) return [];
   const { requestTimeoutMs, requestTimeoutAt } = runtime.config.nri;
   const { limitMs } = planBudget(requestTimeoutMs, bridge.config);
   const limited = plugins.filter(({ async, timeoutMs }) => !async && timeoutMs !== null);
@@ -72,7 +77,7 @@ export function launchRiskFindings({ runtime, launched }: Facts): readonly Findi
       severity: "info",
       what: `${nameOf(runtime)} launches the bridge`,
       why: "a launched plugin that ends early or does not register in 5 s makes containerd 1.7 exit, and it sends no Synchronize: a service is safer here",
-      fix: `mv ${ours.path} /usr/local/bin/nri-v01-bridge # and run it as a service`,
+      fix: `mv ${shellWord(ours.path)} ${shellWord(dirname(dirname(ours.path)))} # and run the bridge as a service (deploy/systemd)`,
       where: ours.path,
     },
   ];

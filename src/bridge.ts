@@ -58,8 +58,14 @@ export function createBridge(parts: BridgeParts): Bridge {
    */
   function forget(id: string): void {
     const process = memory.get(id)?.process;
-    if (process === undefined || host.liveness(process) !== "alive") memory.forget(id);
-    else host.watcher.watch(process, () => memory.forget(id));
+    if (process === undefined || host.liveness(process) !== "alive") return memory.forget(id);
+    // A removal may be tried again and again.
+    if (unfinished.leaving.has(id)) return;
+    const unwatch = host.watcher.watch(process, () => {
+      unfinished.leaving.delete(id);
+      memory.forget(id);
+    });
+    unfinished.leaving.set(id, unwatch);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { type Bridge, createBridge } from "./bridge.js";
 import { type Cgroups, requireCapture } from "./cgroups.js";
 import { createChainRunner, type RunReport } from "./chain-runner.js";
-import { mayCapture, mergeConfig, wantsCapture } from "./config/merge.js";
+import { mayCapture, mergeConfig, statesOf, wantsCapture } from "./config/merge.js";
 import { parseConfig } from "./config/parse.js";
 import type { Config, PartialConfig } from "./config/schema.js";
 import { BridgeError, errorText } from "./errors.js";
@@ -60,6 +60,8 @@ export interface ServiceFacts {
   /** Plugin types that conf.json lists; undefined when it cannot be read, none before the first Configure. */
   readonly plugins: readonly string[] | undefined;
   breakerOf(plugin: string): BreakerState;
+  /** What a plugin may be run for. */
+  statesOf(plugin: string): readonly string[];
 }
 
 /** What a runtime said when it configured us: what a bridge is built from beside our own settings. */
@@ -155,6 +157,7 @@ export class Service {
       journalBytes: bytes === 0 ? undefined : bytes,
       plugins: pluginTypesOf(this.confFile),
       breakerOf: (plugin) => this.breakers.stateOf(plugin),
+      statesOf: (plugin) => (this.config === undefined ? [] : statesOf(this.config, plugin)),
     };
   }
 

@@ -110,6 +110,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
       synchronized: () => stub.ready,
       plugins: () => service.facts.plugins,
       breakerOf: (plugin) => service.facts.breakerOf(plugin),
+      statesOf: (plugin) => service.facts.statesOf(plugin),
       remembered: () => service.facts.remembered,
       journalBytes: () => service.facts.journalBytes,
     },

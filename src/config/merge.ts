@@ -78,6 +78,12 @@ export function createPluginSettings(config: Config): (type: string) => PluginSe
 
 const maxKnownTypes = 1000;
 
+/** What a plugin may be run for: its states, and those that events of its own give it. */
+export function statesOf(config: Config, type: string): readonly string[] {
+  const { states, events } = pluginSettings(config, type);
+  return [...new Set([...states, ...Object.values(events).filter((state) => state !== undefined)])];
+}
+
 /** Every state that some plugin may be run for. */
 export function wantedStates(config: Config): readonly StateName[] {
   return [config.states, ...Object.values(config.plugins).map((plugin) => plugin.states ?? [])].flat();

@@ -9,7 +9,8 @@ export interface BackoffOptions {
 }
 
 /**
- * Exponential back-off with jitter: from 2 to 3 s, doubling, up to 60 s.
+ * Exponential back-off with jitter after a connection that did not last: from 2 to 3 s, doubling, up to 60 s. A socket that
+ * nobody listens at is tried every 2 to 3 s: that costs the runtime nothing, and when it is back its pods want their plugins.
  *
  * Reconnecting is not free: a registration waits for the runtime's lock, and while a container is being stopped that
  * wait holds up every container operation of the node (containerd#14083). So the first wait is long as well, and all
@@ -27,12 +28,21 @@ export class Backoff {
     this.random = options.random ?? Math.random;
   }
 
-  /** The wait before the next attempt, after a connection that lasted so long; 0 for one that never was. */
+  /** The wait before the next attempt, after a connection that lasted so long. */
   nextDelayMs(connectedMs: number): number {
     if (connectedMs >= this.maxMs) this.failures = 0;
-    const shortest = Math.min(this.firstMs * 2 ** this.failures, (this.maxMs * 3) / 4);
-    const longest = Math.min(shortest * 1.5, this.maxMs);
     this.failures += 1;
+    return this.jittered(this.firstMs * 2 ** (this.failures - 1));
+  }
+
+  /** The same when there was no connection to be had. */
+  retryDelayMs(): number {
+    return this.jittered(this.firstMs);
+  }
+
+  private jittered(ms: number): number {
+    const shortest = Math.min(ms, (this.maxMs * 3) / 4);
+    const longest = Math.min(shortest * 1.5, this.maxMs);
     return shortest + this.random() * (longest - shortest);
   }
 }

@@ -83,7 +83,7 @@ export class PluginService {
         },
         "configured by the runtime",
       );
-      this.phase = "synchronizing";
+      if (this.phase === "registering") this.phase = "synchronizing";
       onConfigured();
       return configureResponse.encode({ events });
     } catch (error) {
@@ -109,8 +109,7 @@ export class PluginService {
   /** Pods and containers may come in several messages; each but the last is answered with "more", and nothing else. */
   private async synchronize(call: Call): Promise<Uint8Array> {
     const runtime = this.configuredRuntime();
-    // The runtime's time runs since it sent the message, and ours since we read it.
-    const deadline = call.deadline.minus(this.options.waitedMs?.() ?? 0);
+    const { deadline } = this.since(call);
     try {
       const { pods, containers, more } = decodeOrRefuse(() => synchronizeRequest.decode(call.payload, this.sparing));
       for (const pod of pods) this.pods.push(pod);
@@ -143,8 +142,15 @@ export class PluginService {
     return [...(answer ?? [])];
   }
 
-  private deliver(call: Call): Promise<Uint8Array> | Uint8Array {
+  /** The runtime's time runs since it sent the message, and ours since we read it: the call with what is really left. */
+  private since(call: Call): Call {
+    const waitedMs = this.options.waitedMs?.() ?? 0;
+    return waitedMs === 0 ? call : { ...call, deadline: call.deadline.minus(waitedMs) };
+  }
+
+  private deliver(received: Call): Promise<Uint8Array> | Uint8Array {
     const runtime = this.configuredRuntime();
+    const call = this.since(received);
     const event = decodeOrRefuse(() => decodeEvent(call.method, call.payload, this.sparing));
     // A StateChange with an event of a later NRI: nothing that we subscribed to, and no reason to fail anything.
     if (event === undefined) return emptyResponse;

@@ -5,7 +5,7 @@ import { Mux } from "../transport/mux.js";
 import type { Trunk } from "../transport/trunk.js";
 import { TtrpcClient } from "../ttrpc/client.js";
 import { TtrpcServer } from "../ttrpc/server.js";
-import { Code, StatusError } from "../ttrpc/status.js";
+import { StatusError } from "../ttrpc/status.js";
 import { alarm } from "../ttrpc/timeout.js";
 import { ConnId } from "../wire/mux-frame.js";
 import { registerPluginRequest, updateContainersRequest, updateContainersResponse } from "./codec.js";
@@ -23,7 +23,7 @@ export type SessionEnd =
   | { readonly kind: "shutdown" }
   /** The runtime answered the registration with an error. */
   | { readonly kind: "refused"; readonly error: Error }
-  /** Our own configure handler failed. */
+  /** Our own settings are wrong (CONFIG). */
   | { readonly kind: "misconfigured"; readonly error: Error }
   /** It went away, broke the protocol, or forgot us; error is absent for a plain end of the stream. */
   | { readonly kind: "lost"; readonly phase: Phase; readonly error?: Error }
@@ -121,6 +121,10 @@ export class Session {
       log.info({ plugin: identity.name, index: identity.index }, "registered with the runtime");
     } catch (thrown) {
       const error = toError(thrown);
+      if (this.phase !== "registering" && error instanceof BridgeError && error.code === "CALL_TIMEOUT") {
+        log.warn({ error: error.message }, "the runtime never answered the registration, and serves us all the same");
+        return;
+      }
       this.finish(error instanceof StatusError ? { kind: "refused", error } : this.endOf(error));
     }
   }
@@ -128,11 +132,9 @@ export class Session {
   private afterConfigure(error: unknown): void {
     this.cancelRegistrationAlarm();
     if (error === undefined) return;
-    // A machine that was too slow may be faster the next time; a configuration that is wrong stays so.
-    const late = error instanceof StatusError && error.code === Code.DeadlineExceeded;
-    const end: SessionEnd = late
-      ? { kind: "lost", phase: this.phase, error }
-      : { kind: "misconfigured", error: toError(error) };
+    // What is wrong with our own settings stays so; a machine that was too slow, or a broken message, is a matter of that time.
+    const ours = error instanceof BridgeError && error.code === "CONFIG";
+    const end: SessionEnd = ours ? { kind: "misconfigured", error } : this.endOf(toError(error));
     // Once the answer is on its way: the runtime then knows why we go.
     setImmediate(() => this.finish(end));
   }
@@ -148,7 +150,6 @@ export class Session {
       this.finish({ kind: "lost", phase: "synchronizing", error });
       return;
     }
-    this.stallWatch.stop();
     this.options.log.info({}, "synchronized with the runtime");
     try {
       this.options.handlers.synchronized?.(runtime);

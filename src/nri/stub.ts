@@ -99,6 +99,7 @@ export class PluginStub {
   private async runForEver(): Promise<StubEnd> {
     const { log, sleep = sleepFor } = this.options;
     const backoff = new Backoff(this.options.backoff);
+    let said = "";
     for (;;) {
       const startedAt = this.clock();
       const end = await this.runOnce();
@@ -109,8 +110,15 @@ export class PluginStub {
       }
       // What a new connection would not mend.
       if (end.kind === "aborted" || end.kind === "refused" || end.kind === "misconfigured") return end;
-      const delayMs = Math.round(backoff.nextDelayMs(end.kind === "connect-failed" ? 0 : this.clock() - startedAt));
-      log.warn({ ...endFields(end), delayMs }, "no connection to the runtime, trying again later");
+      const absent = end.kind === "connect-failed";
+      const delayMs = Math.round(absent ? backoff.retryDelayMs() : backoff.nextDelayMs(this.clock() - startedAt));
+      // A runtime that is away for hours is told of once.
+      const why = absent ? end.error.message : "";
+      log[absent && why === said ? "debug" : "warn"](
+        { ...endFields(end), delayMs },
+        "no connection to the runtime, trying again later",
+      );
+      said = why;
       await sleep(delayMs, this.abort.signal);
     }
   }

@@ -17,6 +17,12 @@ describe("the wait before the next connection", () => {
     expect(delays(0, [500, 59_000, 500])).toEqual([2000, 4000, 8000]);
   });
 
+  test("neither grows nor counts while there is no runtime", () => {
+    const backoff = new Backoff({ random: () => 0 });
+    expect([1, 2, 3].map(() => backoff.retryDelayMs())).toEqual([2000, 2000, 2000]);
+    expect(backoff.nextDelayMs(500)).toBe(2000);
+  });
+
   test("starts anew after a connection that lasted", () => {
     expect(delays(0, [0, 0, 60_000, 0])).toEqual([2000, 4000, 2000, 4000]);
   });

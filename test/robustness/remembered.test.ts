@@ -3,6 +3,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { readJournalsIn } from "../e2e/testbed/bridge-state.js";
 import { until } from "../legacy/processes.js";
 import { PodHost } from "../soak/pod-host.js";
+import { openDescriptors } from "./support/processes.js";
 import { nthPod } from "./support/subjects.js";
 import { TestNode } from "./support/test-node.js";
 
@@ -32,6 +33,22 @@ async function rememberedAfter(ended: "before its removal" | "after it"): Promis
 
 it("a pod that has ended and is removed is forgotten", async () => {
   expect(await rememberedAfter("before its removal")).toEqual([]);
+});
+
+it("a removal that is tried again and again watches the process once", async () => {
+  const node = new TestNode();
+  node.install("plugin", "read", "answer");
+  node.writeConf("plugin");
+  const { plugin, pid } = await node.connect();
+  const host = await PodHost.start(join(node.folder, "bundles"), nthPod(1).id);
+  onTestFinished(() => host.close());
+  const pod = { ...nthPod(1), pid: host.pid };
+  await plugin.call("RunPodSandbox", { pod });
+  await plugin.call("StopPodSandbox", { pod });
+  await plugin.call("RemovePodSandbox", { pod });
+  const before = openDescriptors(pid);
+  for (let again = 0; again < 30; again++) await plugin.call("RemovePodSandbox", { pod });
+  expect(openDescriptors(pid)).toBeLessThan(before + 5);
 });
 
 // containerd 1.7 takes back a sandbox that a plugin refused before it ends its process: with a plugin that goes on failing, one

@@ -4,8 +4,9 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { type ConfigKey, configKeys } from "../config/keys.js";
 import { parseConfig, parseConfigValue } from "../config/parse.js";
 import type { PartialConfig } from "../config/schema.js";
-import { BridgeError, errorText } from "../errors.js";
+import { BridgeError } from "../errors.js";
 import { findConfigPermissionFault } from "../legacy/permissions.js";
+import { fileFault } from "../replay/case-files.js";
 
 /** Names of flags that people know from NRI plugins, and the keys that they set. */
 const shortForms: Readonly<Record<string, string>> = {
@@ -82,13 +83,16 @@ export function configLayers(options: Readonly<Record<string, unknown>>): {
 
 /** @throws BridgeError CONFIG that names the file */
 export function readConfigFile(file: string): PartialConfig {
-  let text: string;
+  return parseConfig(readConfigText(file), file);
+}
+
+/** @throws BridgeError CONFIG that names the file */
+export function readConfigText(file: string): string {
   try {
-    text = readFileSync(file, "utf8");
+    return readFileSync(file, "utf8");
   } catch (error) {
-    throw new BridgeError("CONFIG", `${file}: the configuration cannot be read: ${errorText(error)}`);
+    throw new BridgeError("CONFIG", `${file}: the configuration cannot be read: ${fileFault(error)}`);
   }
-  return parseConfig(text, file);
 }
 
 /**

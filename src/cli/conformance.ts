@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
@@ -8,10 +8,11 @@ import { confOf, withConfKey } from "../conformance/plugin-conf.js";
 import { recordedContainer, recordedSandbox } from "../conformance/recorded-requests.js";
 import { type CaseReport, runCases } from "../conformance/run-cases.js";
 import { formatRow, formatSummary } from "../conformance/table.js";
-import { BridgeError, errorText } from "../errors.js";
+import { BridgeError } from "../errors.js";
 import { findPermissionFault } from "../legacy/permissions.js";
 import { createPortableSpawner } from "../legacy/portable-spawner.js";
 import { nearestName } from "../nearest.js";
+import { readFile } from "../replay/case-files.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 
@@ -109,12 +110,4 @@ function onReport({ json }: Options, io: CliIo): (report: CaseReport) => void {
 function parsePid(text: string): number {
   if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError("the number of a process is expected.");
   return Number(text);
-}
-
-function readFile(file: string): Uint8Array {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new BridgeError("USAGE", `--conf: ${errorText(error)}`);
-  }
 }

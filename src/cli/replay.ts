@@ -1,9 +1,8 @@
-import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
-import { BridgeError, errorText } from "../errors.js";
 import { createPortableSpawner } from "../legacy/portable-spawner.js";
 import { createLog } from "../log/log.js";
 import { readCase } from "../replay/case.js";
+import { readFile } from "../replay/case-files.js";
 import { toJsonLine } from "../replay/lines.js";
 import { type PlayReport, playCase } from "../replay/play.js";
 import { plainPalette, toTimeline } from "../replay/timeline.js";
@@ -26,7 +25,7 @@ export function addReplayCommand(program: Command, io: CliIo, done: Done): void 
         played: readCase(folder),
         flags,
         file,
-        conf: flags.confFile === undefined ? undefined : readConf(flags.confFile),
+        conf: flags.confFile === undefined ? undefined : readFile(flags.confFile),
         dialect: dialectOf(options),
         environment: io.environment,
         spawner,
@@ -55,12 +54,4 @@ function format(report: PlayReport, json: boolean): string {
   if (!json) return toTimeline(report, plainPalette, 160);
   const line = toJsonLine(report);
   return line === undefined ? "" : `${line}\n`;
-}
-
-function readConf(file: string): Uint8Array {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new BridgeError("USAGE", `--conf: ${errorText(error)}`);
-  }
 }

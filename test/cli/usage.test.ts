@@ -21,6 +21,7 @@ describe("the command line", () => {
 
   it.each([
     ["an unknown command", ["rnu"], 'unknown command "rnu"; did you mean "run"?'],
+    ["help for an unknown command", ["help", "explai"], 'unknown command "explai"; did you mean "explain"?'],
     ["an unknown flag", ["run", "--sockt", "/x"], "(Did you mean --socket?)"],
     [
       "a flag's value that is none of the choices",
@@ -52,15 +53,38 @@ describe("the command line", () => {
     expect(code).toBe(2);
   });
 
+  it("repeats no more of a file that is no text than tells what it is, and nothing that moves a terminal", async () => {
+    const file = join(folder, "rubbish.yaml");
+    writeFileSync(
+      file,
+      Buffer.concat([Buffer.from("\u001b[2J\u009b\u202e: [\n"), Buffer.alloc(20_000, "\u0007x\u001b")]),
+    );
+    const { code, stderr } = await runProgram(["run", "--once", "--config", file]);
+    expect(stderr).toContain(`${file}:`);
+    expect(stderr.length).toBeLessThan(2000);
+    expect(stderr).not.toMatch(/[^\P{C}\n]/u);
+    expect(code).toBe(2);
+  });
+
   it.each([
     ["events.jsonl is no JSON", { "events.jsonl": "nonsense\n" }, "events.jsonl:1: "],
     [
       "an event lacks its payload",
       { "events.jsonl": '{"method":"StateChange","timeoutNano":"1"}\n' },
-      "events.jsonl:1: payloadBase64",
+      'events.jsonl:1: "payloadBase64" is missing, expected text',
     ],
     ["there are no events", {}, "events.jsonl: no such file"],
-    ["case.json is of another form", { "case.json": '{"confs": 1}', "events.jsonl": "" }, "case.json: confs"],
+    [
+      "case.json is of another form",
+      { "case.json": '{"confs": 1}', "events.jsonl": "" },
+      'case.json: "confs" is 1, expected a list',
+    ],
+    [
+      "an event's payload is no base64",
+      { "events.jsonl": '{"method":"StateChange","timeoutNano":"1","payloadBase64":"?"}\n' },
+      'events.jsonl:1: "payloadBase64" is "?", expected base64',
+    ],
+    ["an event is no object", { "events.jsonl": "[]" }, "events.jsonl:1: the document is a list, expected a mapping"],
   ])("refuses a case where %s", async (name, files, message) => {
     const target = mkdtempSync(join(folder, `${name.replaceAll(" ", "-")}-`));
     for (const [file, text] of Object.entries(files)) writeFileSync(join(target, file), text);

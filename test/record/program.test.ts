@@ -107,6 +107,32 @@ describe("record", () => {
     expect((await start("record").ended).code).toBe(2);
   });
 
+  it.each([
+    ["is a file", "conf.json", "it is a file; name a folder"],
+    ["is below a file", "conf.json/cases", "a part of its path is no folder (ENOTDIR)"],
+  ])("ends with 2 at once when --out %s", async (_, name, message) => {
+    const path = join(folder, name);
+    const { code, stderr } = await start("record", "--out", path).ended;
+    expect(stderr).toContain(`nri-v01-bridge: --out: ${path}: ${message}`);
+    expect(code).toBe(2);
+  });
+
+  it.each([[[]], [["--run"]]])(
+    "ends with 1 and the reason when the folder is taken away meanwhile %s",
+    async (more) => {
+      const runtime = await listen();
+      const flags = more.length > 0 ? bridgeFlags() : [];
+      const running = start("record", ...more, "--out", out, "--pods", "1", ...flags);
+      const plugin = await runtime.accept(Deadline.after(10_000));
+      rmSync(out, { recursive: true });
+      writeFileSync(out, "");
+      for (const { method, payload, timeoutNano } of basic.events) await plugin.raw(method, payload, { timeoutNano });
+      const { code, stdout } = await running.ended;
+      expect(stdout).toMatch(/^default\/pod1: not written to its end: E/);
+      expect(code).toBe(1);
+    },
+  );
+
   it("--run is the bridge meanwhile, and records what plugins were sent", async () => {
     const runtime = await listen();
     const running = start("record", "--run", "--out", out, "--pods", "1", "--no-redact", ...bridgeFlags());

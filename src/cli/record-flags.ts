@@ -23,6 +23,7 @@ export function addRecordFlags(command: Command): Command {
 }
 
 export function recordSettings(out: string, options: Readonly<Record<string, unknown>>): RecordSettings {
+  if (out === "") throw new BridgeError("USAGE", "the folder of a recording is the empty path; name one");
   const pods = patternsOf(options.pod);
   const annotations = patternsOf(options.keepAnnotation);
   return {

@@ -45,6 +45,46 @@ describe("the command line", () => {
     expect(code).toBe(2);
   });
 
+  it.each([
+    ["a number that is null", ["--timeout-ms", "null"], "timeoutMs", null],
+    ["a text that is null", ["--metrics-listen", "null"], "metrics.listen", null],
+    ["a switch that is off", ["--no-kill-children"], "killChildren", false],
+    ["a switch that is on", ["--kill-children"], "killChildren", true],
+    ["a list with commas", ["--environment-pass", "PATH,HOME"], "environment.pass", ["PATH", "HOME"]],
+    [
+      "a flag that is given again",
+      ["--environment-pass", "PATH", "--environment-pass", "HOME"],
+      "environment.pass",
+      ["PATH", "HOME"],
+    ],
+    ["a word in the place of a list", ["--environment-pass", "all"], "environment.pass", "all"],
+    ["directories, by both names", ["--plugin-dirs", "/a,/b", "--bin-dir", "/c"], "pluginDirs", ["/a", "/b", "/c"]],
+    ["a socket as Go programs name it", ["--socket", "unix:///run/nri.sock"], "socketPath", "/run/nri.sock"],
+  ])("takes %s, over the file", async (_, args, key, value) => {
+    const file = join(folder, "layers.yaml");
+    writeFileSync(
+      file,
+      `timeoutMs: 5\nkillChildren: true\nmetrics: {listen: "127.0.0.1:1"}\nconfFile: ${folder}/none.json\n`,
+    );
+    const { stdout } = await runProgram(["check", "--json", "--config", file, ...args]);
+    const { settings } = JSON.parse(stdout);
+    expect(settings.find((setting: { key: string }) => setting.key === key)).toMatchObject({ value, from: "flag" });
+  });
+
+  it.each([
+    [["--plugin-dirs", "/a:/b"], "give the flag once for each directory, or put commas between them"],
+    [["--plugin-dirs="], "an entry of the list is empty"],
+    [["--states", "create,,delete"], "an entry of the list is empty"],
+    [["--conf", ""], "a path is expected, and this is empty"],
+    [["--config", ""], "a path is expected, and this is empty"],
+    [["--socket", "tcp://x"], "a path is expected, and this is an address"],
+    [["--state", "memory", "--state-directory", "/x"], "--state memory keeps no journal"],
+  ])("refuses %j", async (args, message) => {
+    const { code, stderr } = await runProgram(["check", ...args]);
+    expect(stderr).toContain(message);
+    expect(code).toBe(2);
+  });
+
   it("names file, line and column of a wrong configuration", async () => {
     const file = join(folder, "bridge.yaml");
     writeFileSync(file, "limits:\n  stdoutBytes: much\n");

@@ -138,7 +138,8 @@ function parseFile<T>(file: string, schema: z.ZodMiniType<T>): T | undefined {
   return text === undefined ? undefined : parseJson(text, schema, file);
 }
 
-function parseJson<T>(text: string, schema: z.ZodMiniType<T>, where: string): T {
+/** @throws BridgeError USAGE that names the place, and what was expected */
+export function parseJson<T>(text: string, schema: z.ZodMiniType<T>, where: string): T {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -36,7 +36,7 @@ export function addReplayCommand(program: Command, io: CliIo, done: Done): void 
         played,
         flags,
         file,
-        conf: flags.confFile === undefined ? undefined : readFile(flags.confFile),
+        conf: flags.confFile === undefined ? undefined : readFile(flags.confFile, "--conf"),
         dialect: dialectOf(options),
         environment: io.environment,
         spawner,

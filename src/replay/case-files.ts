@@ -19,9 +19,12 @@ export function fileFault(error: unknown): string {
   return meaning === undefined ? errorText(error) : `${meaning} (${code})`;
 }
 
-/** @throws BridgeError USAGE that names the path, and why it cannot be read */
-export function readFile(path: string): Buffer {
-  return orUsage(path, () => readFileSync(path));
+/**
+ * @param flag which named the path
+ * @throws BridgeError USAGE that names the path, and why it cannot be read
+ */
+export function readFile(path: string, flag?: string): Buffer {
+  return orUsage(flag === undefined ? path : `${flag}: ${path}`, () => readFileSync(path));
 }
 
 /** The same; undefined where there is no such file. @throws BridgeError USAGE */

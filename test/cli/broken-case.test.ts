@@ -95,6 +95,17 @@ describe("a case that cannot be read", () => {
     );
   });
 
+  it("explain takes the event's spec where a bundle is no JSON, as the bridge does", async () => {
+    writeFileSync(join(played, "bundles/ctr.json"), "garbage");
+    const { code, stdout } = await runProgram(["explain", `${played}:4`, "--json", ...own]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      bundle: null,
+      error: null,
+      plugins: [{ sources: { spec: "the event" } }],
+    });
+    expect(code).toBe(0);
+  });
+
   it("names a file in the place of a folder", async () => {
     expectRefusal(
       await runProgram(["replay", join(played, "conf.json")]),

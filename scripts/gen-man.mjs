@@ -35,16 +35,17 @@ const text = (plain) =>
     .replace(/^([.'])/gm, "\\&$1");
 const optionLines = ({ flags, description: what }) => [".TP", `.B ${text(flags)}`, text(what)];
 
-// What the verbs that run plugins have in common is listed once, for run.
+// What the verbs that run plugins have in common is listed once, for run; so is --help.
 const ofRun = new Set(verbs.find((verb) => verb.name === "run").options.map(({ flags }) => flags));
 const verbLines = (verb) => {
   const own = verb.name === "run" ? verb.options : verb.options.filter(({ flags }) => !ofRun.has(flags));
-  const shared = own.length < verb.options.length;
   return [
     `.SS ${text(`${verb.name} ${verb.usage}`)}`,
     text(`${verb.description[0].toUpperCase()}${verb.description.slice(1)}.`),
-    ...(shared ? ["It takes the settings of", ".B run", "too."] : []),
+    ...(verb.takesSettings && verb.name !== "run" ? ["It takes the settings of", ".B run", "too."] : []),
+    ...verb.arguments.flatMap(({ name: argument, description: what }) => [".TP", `.I ${text(argument)}`, text(what)]),
     ...own.flatMap(optionLines),
+    ...verb.notes.flatMap((note) => [".PP", text(note)]),
   ];
 };
 
@@ -82,10 +83,11 @@ const lines = [
     ["/opt/nri/bin", "the v0.1 plugins"],
     ["/var/run/nri/nri.sock", "the runtime's NRI socket"],
     ["/var/lib/nri-v01-bridge", "the journal of creates that await their delete"],
+    ["/etc/nri-v01-bridge/config.yaml", "the bridge's configuration where systemd's unit starts it"],
     ["/etc/nri/conf.d/10-v01-bridge.conf", "the bridge's configuration where the runtime launches it"],
   ].flatMap(([file, what]) => [".TP", `.I ${text(file)}`, text(what)]),
   ".SH SEE ALSO",
-  "README.md, MIGRATION.md and RESULTS.md of the package; containerd(8), crictl(1)",
+  "README.md, MIGRATION.md, RESULTS.md and json.md of the package; containerd(8), crictl(1)",
 ];
 const roff = `${lines.join("\n")}\n`;
 

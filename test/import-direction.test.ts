@@ -146,6 +146,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
       "gojson",
       "legacy",
       "logger",
+      "nearest",
       "nri",
       "oci",
       "replay",

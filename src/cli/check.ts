@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { pluginSettings } from "../config/merge.js";
 import { collectFacts } from "../doctor/collect.js";
@@ -7,7 +6,8 @@ import { countFindings, type Finding } from "../doctor/finding.js";
 import { findInConfiguration } from "../doctor/findings.js";
 import { listSettings, type Setting } from "../doctor/settings.js";
 import { BridgeError } from "../errors.js";
-import { addConfigFlags, configLayers } from "./config-flags.js";
+import { type ConfigFile, findConfigFile, formatSource } from "./config-file.js";
+import { addConfigFlags, configLayers, readConfigText } from "./config-flags.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 
@@ -22,22 +22,23 @@ export function addCheckCommand(program: Command, io: CliIo, done: Done): void {
     );
   addConfigFlags(command).action(async (options: Record<string, unknown>) => {
     const { flags } = configLayers({ ...options, config: undefined });
-    const configFile = typeof options.config === "string" ? options.config : undefined;
-    const facts = await collectFacts({ root: "/", flags, configFile, path: io.environment.PATH });
+    const source = await findConfigFile(typeof options.config === "string" ? options.config : undefined, flags);
+    // Says why it cannot be read; its other faults are told below.
+    const text = source === undefined ? undefined : readConfigText(source.path);
+    const facts = await collectFacts({ root: "/", flags, configFile: source?.path, path: io.environment.PATH });
     const { bridge, conf } = facts;
     if (bridge.faults.length > 0) {
       const faults = bridge.faults.map(({ where, text }) => `${where}: ${text}`);
       throw new BridgeError("CONFIG", faults.join("\n"));
     }
     const findings = findInConfiguration(facts).filter(({ severity }) => severity !== "info");
-    const source =
-      bridge.file === undefined ? undefined : { file: bridge.file, text: readFileSync(bridge.file, "utf8") };
-    const settings = listSettings(bridge.config, flags, source);
+    const settings = listSettings(bridge.config, flags, source && { file: source.file, text });
     const plugins = facts.plugins.map((plugin) => describePlugin(plugin, facts, findings));
     if (options.json === true) {
-      const about = { version: 1, configuration: bridge.file ?? null, conf: conf.path, settings, plugins, findings };
+      const found = { configuration: source?.file ?? null, configurationFrom: source?.from ?? null };
+      const about = { version: 1, ...found, conf: conf.path, settings, plugins, findings };
       io.stdout(`${JSON.stringify(about)}\n`);
-    } else io.stdout(format(facts, settings, plugins, findings));
+    } else io.stdout(format(source, facts, settings, plugins, findings));
     const { error, warning } = countFindings(findings);
     done(error + warning > 0 ? exitCodes.faults : exitCodes.done);
   });
@@ -63,14 +64,15 @@ function describePlugin({ index, type, lookup, cgroup }: PluginFacts, { bridge }
 }
 
 function format(
-  { bridge, conf }: Facts,
+  source: ConfigFile | undefined,
+  { conf }: Facts,
   settings: readonly Setting[],
   plugins: readonly PluginLine[],
   findings: readonly Finding[],
 ): string {
   const width = Math.max(...settings.map(({ key }) => key.length));
   const lines = [
-    `configuration: ${bridge.file ?? "no file"}`,
+    formatSource(source).trimEnd(),
     ...settings.map(
       ({ key, value, from, where }) => `  ${key.padEnd(width)}  ${JSON.stringify(value)}  (${where ?? from})`,
     ),

@@ -29,24 +29,31 @@ function isShell(name: string): name is keyof typeof shells {
 /** Where no word fits, readline completes file names (complete -o default). */
 function bashScript({ name, verbs, options }: ProgramDescription): string {
   const run = verbs.find((verb) => verb.name === "run");
-  const first = [...verbs.map((verb) => verb.name), ...longFlags(options), ...longFlags(run?.options ?? [])];
+  const names = verbs.map((verb) => verb.name);
+  const first = [...names, "help", ...longFlags(options), ...longFlags(run?.options ?? [])];
   const all = verbs.flatMap((verb) => verb.options);
   const choices = new Map(all.filter((option) => option.choices.length > 0).map(({ long, choices: of }) => [long, of]));
   const values = new Set(all.filter((option) => option.takesValue).map(({ long }) => `--${long}`));
   const lines = [
     `# bash completion of ${name}; made by: ${name} completion bash`,
     "_nri_v01_bridge() {",
-    `  local current=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} verb= word words`,
+    `  local current=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} verb= word words value=`,
     "  COMPREPLY=()",
     "  case $before in",
     ...[...choices].map(([long, of]) => `    --${long}) ${reply(quote(of.join(" ")))}; return ;;`),
     `    ${[...values].join("|")}) return ;;`,
     "  esac",
+    // A word that follows a flag is its value, and may be called as a verb is; bash makes a word of `=`, too.
     `  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do`,
-    `    case $word in ${verbs.map((verb) => verb.name).join("|")}) verb=$word; break ;; esac`,
+    "    if [[ -n $value ]]; then [[ $word == = ]] || value=; continue; fi",
+    "    case $word in",
+    `      ${[...values].join("|")}) value=1 ;;`,
+    `      ${[...names, "help"].join("|")}) verb=$word; break ;;`,
+    "    esac",
     "  done",
     "  case $verb in",
     ...verbs.map((verb) => `    ${verb.name}) words=${quote(verbWords(verb).join(" "))} ;;`),
+    `    help) words=${quote(names.join(" "))} ;;`,
     `    *) words=${quote([...new Set(first)].join(" "))} ;;`,
     "  esac",
     `  ${reply('"$words"')}`,
@@ -91,6 +98,7 @@ function zshScript({ name, verbs, options }: ProgramDescription): string {
     "    return",
     "  fi",
     "  case $words[2] in",
+    "    help) _describe -t commands command verbs ;;",
     ...verbs.flatMap((verb) => [
       `    ${verb.name})`,
       "      _arguments \\",
@@ -122,6 +130,7 @@ function fishScript({ name, verbs, options }: ProgramDescription): string {
       `complete -c ${name} -f -n __fish_use_subcommand -a ${verb.name} -d ${quote(verb.description)}`,
       ...verb.options.map((option) => line(`__fish_seen_subcommand_from ${verb.name}`, option)),
     ]),
+    `complete -c ${name} -f -n '__fish_seen_subcommand_from help' -a ${quote(verbs.map((verb) => verb.name).join(" "))}`,
     `complete -c ${name} -f -n '__fish_seen_subcommand_from completion' -a ${quote(Object.keys(shells).join(" "))}`,
   ];
   return `${lines.join("\n")}\n`;

@@ -122,7 +122,6 @@ export function formatSource(source: ConfigFile | undefined): string {
   return `configuration: ${source.file}${source.from === "flag" ? "" : `, ${originOf(source)}`}\n`;
 }
 
-/** How it was found, in words. */
 export function originOf({ from, pid }: ConfigFile): string {
   const origins = {
     flag: "the file of --config",

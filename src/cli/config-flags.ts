@@ -1,11 +1,13 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { type ConfigKey, configKeys } from "../config/keys.js";
 import { parseConfig, parseConfigValue } from "../config/parse.js";
 import type { PartialConfig } from "../config/schema.js";
-import { BridgeError, errorText } from "../errors.js";
+import { BridgeError } from "../errors.js";
 import { findConfigPermissionFault } from "../legacy/permissions.js";
+import { fileFault } from "../replay/case-files.js";
+import { givenValue, parseFileName, readerOf } from "./flag-values.js";
 
 /** Names of flags that people know from NRI plugins, and the keys that they set. */
 const shortForms: Readonly<Record<string, string>> = {
@@ -16,41 +18,30 @@ const shortForms: Readonly<Record<string, string>> = {
   name: "pluginName",
 };
 
-/** Keys that are paths: on a command line they are relative to where it is typed. */
-const absolutePaths: ReadonlySet<string> = new Set(["socketPath", "confFile", "pluginDirs", "state.directory"]);
-
-function toAbsolute(given: unknown): unknown {
-  if (Array.isArray(given)) return given.map(toAbsolute);
-  return typeof given === "string" ? resolve(given) : given;
-}
-
 /** Adds `--config` and a flag for each global key, under its name in kebab case. */
 export function addConfigFlags(command: Command): Command {
-  command.option("--config <file>", "the bridge's own configuration (YAML)");
+  command.option("--config <file>", "the bridge's own configuration (YAML)", parseFileName);
   const keys = configKeys().filter((key) => key.kind !== "mapping");
-  for (const key of keys) command.addOption(toOption(`--${toKebab(key.path)}`, key));
+  for (const key of keys) for (const option of toOptions(toKebab(key.path), key)) command.addOption(option);
   for (const [short, path] of Object.entries(shortForms)) {
     const key = keys.find((candidate) => candidate.path === path);
-    if (key !== undefined)
-      command.addOption(toOption(`--${short}`, { ...key, description: `short for --${toKebab(path)}` }));
+    const description = `short for --${toKebab(path)}`;
+    for (const option of key === undefined ? [] : toOptions(short, { ...key, description })) command.addOption(option);
   }
   return command;
 }
 
-function toOption(flag: string, key: ConfigKey): Option {
-  const placeholder = key.kind === "number" ? "number" : key.choices.length > 0 ? key.choices.join("|") : "value";
-  const option = new Option(key.kind === "switch" ? flag : `${flag} <${placeholder}>`, key.description);
-  if (key.kind === "list") {
-    return option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
+function toOptions(name: string, key: ConfigKey): readonly Option[] {
+  const { kind, choices, description } = key;
+  if (kind === "switch") {
+    return [new Option(`--${name}`, description), new Option(`--no-${name}`, "off, whatever the file says")];
   }
-  if (key.kind === "number") return option.argParser(parseNumber);
-  return key.choices.length > 0 ? option.choices(key.choices) : option;
-}
-
-function parseNumber(text: string): number {
-  const number = Number(text);
-  if (text.trim() === "" || !Number.isFinite(number)) throw new InvalidArgumentError("a number is expected.");
-  return number;
+  const placeholder = kind === "number" ? "number" : choices.length > 0 ? choices.join("|") : "value";
+  const again = kind === "list" ? "; may be given again, or several with commas" : "";
+  const option = new Option(`--${name} <${placeholder}${key.nullable ? "|null" : ""}>`, `${description}${again}`);
+  const reader = readerOf(key);
+  if (reader !== undefined) return [option.argParser<unknown>(reader)];
+  return [choices.length > 0 ? option.choices(choices) : option];
 }
 
 /**
@@ -62,16 +53,20 @@ export function configLayers(options: Readonly<Record<string, unknown>>): {
   file: PartialConfig | undefined;
 } {
   const values: Record<string, unknown> = {};
-  for (const { path, kind, choices } of configKeys()) {
+  for (const key of configKeys()) {
     const names = [
-      toKebab(path),
-      ...Object.entries(shortForms).flatMap(([short, long]) => (long === path ? [short] : [])),
+      toKebab(key.path),
+      ...Object.entries(shortForms).flatMap(([short, path]) => (path === key.path ? [short] : [])),
     ];
-    const given = names.map((name) => options[toCamel(name)]).find((value) => value !== undefined);
-    if (given === undefined) continue;
-    const word = kind === "list" && Array.isArray(given) && given.length === 1 && choices.includes(given[0]);
-    const value: unknown = word ? given[0] : absolutePaths.has(path) ? toAbsolute(given) : given;
-    setPath(values, path.split("."), value);
+    const givens = names.map((name) => options[toCamel(name)]).filter((value) => value !== undefined);
+    if (givens.length === 0) continue;
+    setPath(values, key.path.split("."), givenValue(key, givens));
+  }
+  if (options.state !== undefined && options.stateDirectory !== undefined) {
+    throw new BridgeError(
+      "CONFIG",
+      "command line: --state memory keeps no journal, so --state-directory is for nothing: give one of them",
+    );
   }
   const file = options.config;
   return {
@@ -82,13 +77,16 @@ export function configLayers(options: Readonly<Record<string, unknown>>): {
 
 /** @throws BridgeError CONFIG that names the file */
 export function readConfigFile(file: string): PartialConfig {
-  let text: string;
+  return parseConfig(readConfigText(file), file);
+}
+
+/** @throws BridgeError CONFIG that names the file */
+export function readConfigText(file: string): string {
   try {
-    text = readFileSync(file, "utf8");
+    return readFileSync(file, "utf8");
   } catch (error) {
-    throw new BridgeError("CONFIG", `${file}: the configuration cannot be read: ${errorText(error)}`);
+    throw new BridgeError("CONFIG", `${file}: the configuration cannot be read: ${fileFault(error)}`);
   }
-  return parseConfig(text, file);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
@@ -8,12 +8,15 @@ import { confOf, withConfKey } from "../conformance/plugin-conf.js";
 import { recordedContainer, recordedSandbox } from "../conformance/recorded-requests.js";
 import { type CaseReport, runCases } from "../conformance/run-cases.js";
 import { formatRow, formatSummary } from "../conformance/table.js";
-import { BridgeError, errorText } from "../errors.js";
+import { BridgeError } from "../errors.js";
 import { findPermissionFault } from "../legacy/permissions.js";
 import { createPortableSpawner } from "../legacy/portable-spawner.js";
 import { nearestName } from "../nearest.js";
+import { readFile } from "../replay/case-files.js";
+import type { RawJson } from "../v01/types.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
+import { readRecordedCases } from "./recorded-cases.js";
 
 /** Above the highest pid that Linux gives (PID_MAX_LIMIT, 2^22): a plugin that acts on it meets no stranger. */
 const noProcess = 4_194_305;
@@ -40,10 +43,11 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
       parsePid,
       noProcess,
     )
-    .option("--case <name>", "only this case; may be given again", (name: string, before: string[] = []) => [
-      ...before,
-      name,
-    ])
+    .option(
+      "--case <name>",
+      "only this case, or the requests of a recorded case: its folder; may be given again",
+      (name: string, before: string[] = []) => [...before, name],
+    )
     .option("--watch <dir>", "tell which files below this directory the plugin changes")
     .option(
       "--cgroup-conf <key>",
@@ -54,7 +58,8 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
       const scratch = mkdtempSync(join(tmpdir(), "nri-v01-bridge-cgroups-"));
       const spawner = createPortableSpawner();
       try {
-        const reports = await runCases({ ...plan(options, scratch, io), spawner, onReport: onReport(options, io) });
+        const planned = await plan(options, scratch, io);
+        const reports = await runCases({ ...planned, spawner, onReport: onReport(options, planned.cases, io) });
         if (options.json) io.stdout(`${JSON.stringify({ plugin: resolve(options.plugin), cases: reports })}\n`);
         else io.stdout(formatSummary(reports));
         done(reports.every(({ ok }) => ok) ? exitCodes.done : exitCodes.faults);
@@ -65,7 +70,7 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
     });
 }
 
-function plan(options: Options, scratch: string, io: CliIo) {
+async function plan(options: Options, scratch: string, io: CliIo) {
   const plugin = resolve(options.plugin);
   if (!existsSync(plugin) || !statSync(plugin).isFile()) {
     throw new BridgeError("USAGE", `--plugin: ${plugin} is no file; name the plugin's executable`);
@@ -73,16 +78,33 @@ function plan(options: Options, scratch: string, io: CliIo) {
   const fault = findPermissionFault(plugin);
   if (fault !== null) io.stderr(`nri-v01-bridge: on a node this plugin would be refused: ${fault}\n`);
   const { pid, cgroupConf, watch } = options;
-  let conf = options.conf === undefined ? undefined : confOf(readFile(options.conf), options.conf, basename(plugin));
-  if (cgroupConf !== undefined) conf = withConfKey(conf, cgroupConf, scratch);
-  const cases = chooseCases(createCases({ pid, conf }), options.case);
+  const own =
+    options.conf === undefined ? undefined : confOf(readFile(options.conf, "--conf"), options.conf, basename(plugin));
+  const withConf = (conf: RawJson | undefined) =>
+    cgroupConf === undefined ? conf : withConfKey(conf, cgroupConf, scratch);
+  const names = options.case?.filter((name) => !isFolder(name));
+  const recorded = await Promise.all(
+    (options.case ?? [])
+      .filter(isFolder)
+      .map((folder) => readRecordedCases(folder, { plugin, pid, conf: own, withConf })),
+  );
+  const builtIn = chooseCases(createCases({ pid, conf: withConf(own) }), names);
+  const cases = [...builtIn, ...recorded.flatMap((of) => of.cases)];
   const watched = [...(watch === undefined ? [] : [resolve(watch)]), ...(cgroupConf === undefined ? [] : [scratch])];
-  const paths = [recordedSandbox(pid), recordedContainer(pid)].map(({ spec }) => spec.cgroupsPath);
+  const paths = [
+    ...[recordedSandbox(pid), recordedContainer(pid)].map(({ spec }) => spec.cgroupsPath),
+    ...recorded.flatMap(({ cgroupsPaths }) => cgroupsPaths),
+  ];
   // Made anew for each case, so that each shows what it changed.
   const prepare = () => {
     if (cgroupConf !== undefined) for (const path of paths) makeCgroupFiles(scratch, path);
   };
   return { plugin, cases, watched, prepare, environment: io.environment };
+}
+
+/** A case is named by a word, a folder by a path. */
+function isFolder(name: string): boolean {
+  return name.includes("/") || name === ".";
 }
 
 function chooseCases(
@@ -93,14 +115,17 @@ function chooseCases(
   for (const name of names ?? []) {
     if (known.includes(name)) continue;
     const nearest = nearestName(name, known);
-    const hint = nearest === undefined ? `the cases are ${known.join(", ")}` : `did you mean "${nearest}"?`;
+    const hint =
+      nearest === undefined
+        ? `the cases are ${known.join(", ")}; a folder is named as ./${name}`
+        : `did you mean "${nearest}"?`;
     throw new BridgeError("USAGE", `--case: there is no case "${name}"; ${hint}`);
   }
   return names === undefined ? all : all.filter(({ name }) => names.includes(name));
 }
 
-function onReport({ json }: Options, io: CliIo): (report: CaseReport) => void {
-  const width = Math.max(...createCases({ pid: 0, conf: undefined }).map(({ name }) => name.length));
+function onReport({ json }: Options, cases: readonly ConformanceCase[], io: CliIo): (report: CaseReport) => void {
+  const width = Math.max(...cases.map(({ name }) => name.length));
   return (report) => {
     if (!json) io.stdout(formatRow(report, width));
   };
@@ -109,12 +134,4 @@ function onReport({ json }: Options, io: CliIo): (report: CaseReport) => void {
 function parsePid(text: string): number {
   if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError("the number of a process is expected.");
   return Number(text);
-}
-
-function readFile(file: string): Uint8Array {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new BridgeError("USAGE", `--conf: ${errorText(error)}`);
-  }
 }

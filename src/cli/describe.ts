@@ -13,7 +13,12 @@ export interface VerbDescription {
   /** What follows the name: `[options] <folder>`. */
   readonly usage: string;
   readonly description: string;
+  readonly arguments: readonly { readonly name: string; readonly description: string }[];
   readonly options: readonly OptionDescription[];
+  /** It takes the flags of the bridge's settings. */
+  readonly takesSettings: boolean;
+  /** What its help says last, in lines: exit codes, examples. */
+  readonly notes: readonly string[];
 }
 
 export interface OptionDescription {
@@ -39,9 +44,25 @@ export function describeProgram(program: Command): ProgramDescription {
         name: verb.name(),
         usage: verb.usage(),
         description: verb.description(),
+        arguments: help
+          .visibleArguments(verb)
+          .map((argument) => ({ name: help.argumentTerm(argument), description: argument.description })),
         options: help.visibleOptions(verb).map(describeOption),
+        takesSettings: verb.options.some(({ long }) => long === "--config"),
+        notes: notesOf(verb),
       })),
   };
+}
+
+/** What addHelpText was given: commander has it in the printed help alone. */
+function notesOf(verb: Command): readonly string[] {
+  const output = verb.configureOutput();
+  const printed: string[] = [];
+  verb.configureOutput({ ...output, writeOut: (text) => printed.push(text) });
+  verb.outputHelp();
+  verb.configureOutput(output);
+  const notes = printed.join("").slice(verb.helpInformation().length);
+  return notes.split("\n").filter((line) => line !== "");
 }
 
 function describeOption(option: Option): OptionDescription {

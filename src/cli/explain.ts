@@ -1,13 +1,14 @@
-import { existsSync, readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { mergeConfig } from "../config/merge.js";
 import type { PartialConfig } from "../config/schema.js";
-import { BridgeError, errorText } from "../errors.js";
+import { BridgeError } from "../errors.js";
 import { describeEvent, formatEvent } from "../explain/describe.js";
 import { type Given, readGiven } from "../explain/given.js";
 import { readLive } from "../explain/live.js";
 import { explain, withoutFailures } from "../explain/play.js";
-import { addConfigFlags, configLayers } from "./config-flags.js";
+import { kindOf, readFile } from "../replay/case-files.js";
+import { formatSource, readSettings } from "./config-file.js";
+import { addConfigFlags } from "./config-flags.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 
@@ -17,10 +18,11 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
     .description(
       "show the exact request of each plugin for an event, and where each part of it comes from; runs nothing",
     )
-    .option("--json", "one JSON line for each event");
+    .option("--json", "one JSON line for each event")
+    .addHelpText("after", "\nExit codes: 0 done; 1 the bridge would answer an event with an error.");
   addEventSource(command);
   addConfigFlags(command).action(async (event: string | undefined, options: Record<string, unknown>) => {
-    const { flags, file } = configLayers(options);
+    const { flags, file, source } = await readSettings(options);
     const given = eventSource(event, options);
     const config = mergeConfig(flags, file ?? {});
     const explained = await explain({
@@ -32,11 +34,14 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
     });
     if (explained.length === 0)
       throw new BridgeError("USAGE", "no v0.1 plugin is ever run for such a call of the runtime");
-    for (const one of explained) {
-      const about = describeEvent(one, given, config, confName(given, flags, config.confFile));
-      io.stdout(options.json === true ? `${JSON.stringify(about)}\n` : `${formatEvent(about)}\n`);
+    if (options.json !== true) io.stdout(formatSource(source));
+    const confFile = confName(given, flags, config.confFile);
+    const described = explained.map((one) => describeEvent(one, given, config, confFile));
+    for (const about of described) {
+      const line = { ...about, configuration: source?.file ?? null };
+      io.stdout(options.json === true ? `${JSON.stringify(line)}\n` : `\n${formatEvent(about)}`);
     }
-    done(exitCodes.done);
+    done(described.every(({ error }) => error === null) ? exitCodes.done : exitCodes.faults);
   });
 }
 
@@ -61,12 +66,7 @@ export function eventSource(event: string | undefined, options: Readonly<Record<
 /** A case has a conf.json of its own; everything else runs with the node's, or that of --conf. */
 export function confFor({ played }: Given, flags: PartialConfig, confFile: string): Uint8Array | undefined {
   if (flags.confFile === undefined && played.confs.length > 0) return undefined;
-  if (flags.confFile === undefined && !existsSync(confFile)) return undefined;
-  try {
-    return readFileSync(confFile);
-  } catch (error) {
-    throw new BridgeError("USAGE", `conf.json: ${errorText(error)}`);
-  }
+  return flags.confFile === undefined && kindOf(confFile) === undefined ? undefined : readFile(confFile);
 }
 
 function confName({ played }: Given, flags: PartialConfig, confFile: string): string {

@@ -25,29 +25,38 @@ export async function runCommandLine(io: CliIo): Promise<ExitCode> {
     code = done;
   });
   try {
-    const [first] = io.args;
+    const [first, second] = io.args;
     const verbs = [...program.commands.map((command) => command.name()), "help"];
-    if (first !== undefined && !first.startsWith("-") && !verbs.includes(first)) {
-      const nearest = nearestName(first, verbs);
-      const hint = nearest === undefined ? `one of ${verbs.join(", ")} is expected` : `did you mean "${nearest}"?`;
-      throw new BridgeError("USAGE", `unknown command "${first}"; ${hint}`);
-    }
+    for (const verb of first === "help" ? [second] : [first]) requireVerb(verb, verbs);
     await program.parseAsync(io.args, { from: "user" });
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
     if (error instanceof BridgeError && (error.code === "CONFIG" || error.code === "USAGE")) {
-      io.stderr(`nri-v01-bridge: ${error.message}\n`);
+      io.stderr(`nri-v01-bridge: ${printable(error.message)}\n`);
       return exitCodes.usage;
     }
     if (error instanceof BridgeError && error.code === "CONNECT_FAILED") {
-      io.stderr(`nri-v01-bridge: ${error.message}\n`);
+      io.stderr(`nri-v01-bridge: ${printable(error.message)}\n`);
       return exitCodes.cannotConnect;
     }
     const stack = error instanceof Error && error.stack !== undefined ? error.stack : errorText(error);
     io.stderr(`nri-v01-bridge: a fault of its own, please report it: ${stack}\n`);
     return exitCodes.internal;
   }
+}
+
+/** @throws BridgeError USAGE that names the nearest verb */
+function requireVerb(name: string | undefined, verbs: readonly string[]): void {
+  if (name === undefined || name.startsWith("-") || verbs.includes(name)) return;
+  const nearest = nearestName(name, verbs);
+  const hint = nearest === undefined ? `one of ${verbs.join(", ")} is expected` : `did you mean "${nearest}"?`;
+  throw new BridgeError("USAGE", `unknown command "${name}"; ${hint}`);
+}
+
+/** A message as a terminal may see it: what it repeats of a file may hold anything. */
+function printable(message: string): string {
+  return message.replace(/[^\P{C}\n]|\p{Zl}|\p{Zp}/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
 /** The command line; the man page is made from it. */

@@ -1,9 +1,12 @@
+import { accessSync, constants, mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
+import { BridgeError } from "../errors.js";
 import { createNodeHost } from "../host/node-host.js";
 import type { Log } from "../logger.js";
 import type { PodSandbox } from "../nri/types.js";
 import { defaultRecorderLimits, type RecordedCase, Recorder, type RecorderOptions } from "../record/recorder.js";
+import { fileFault, kindOf } from "../replay/case-files.js";
 import { version } from "../version.js";
 
 /** What the command line says of a recording. */
@@ -20,6 +23,7 @@ export function addRecordFlags(command: Command): Command {
 }
 
 export function recordSettings(out: string, options: Readonly<Record<string, unknown>>): RecordSettings {
+  if (out === "") throw new BridgeError("USAGE", "the folder of a recording is the empty path; name one");
   const pods = patternsOf(options.pod);
   const annotations = patternsOf(options.keepAnnotation);
   return {
@@ -33,6 +37,21 @@ export function recordSettings(out: string, options: Readonly<Record<string, unk
     wants: ({ namespace, name }: PodSandbox) =>
       pods.length === 0 || pods.some((matches) => matches(`${namespace}/${name}`)),
   };
+}
+
+/**
+ * Makes the folder of a recording, so that nothing is recorded for a day and then cannot be written.
+ * @throws BridgeError USAGE that says why it cannot be used
+ */
+export function makeOutFolder({ out }: RecordSettings, flag: string): void {
+  try {
+    if (kindOf(out) === "file") throw new BridgeError("USAGE", `${out}: it is a file; name a folder`);
+    mkdirSync(out, { recursive: true, mode: 0o700 });
+    accessSync(out, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const why = error instanceof BridgeError ? error.message : `${out}: ${fileFault(error)}`;
+    throw new BridgeError("USAGE", `${flag}: ${why}`);
+  }
 }
 
 /** A recorder on this node. */

@@ -8,11 +8,12 @@ import { PluginStub } from "../nri/stub.js";
 import type { RecordedCase } from "../record/recorder.js";
 import { watchHandlers } from "../watch-calls.js";
 import { addConfigFlags, configLayers } from "./config-flags.js";
-import type { CliIo, ExitCode } from "./io.js";
+import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 import {
   addRecordFlags,
   createNodeRecorder,
+  makeOutFolder,
   parseDuration,
   type RecordSettings,
   recordSettings,
@@ -31,16 +32,26 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
     .addOption(
       new Option("--run", "be the bridge meanwhile: run the plugins, and record what they are sent and answer"),
     )
-    .option("--json", "one JSON line for each recorded pod");
+    .option("--json", "one JSON line for each recorded pod")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 done; 1 the recording could not be written to its end; 2 it cannot be written at all; else as run.",
+    );
   addConfigFlags(addRecordFlags(command)).action(async (options: Record<string, unknown>) => {
     const settings = recordSettings(String(options.out), options);
     const durationMs = typeof options.duration === "number" ? options.duration : undefined;
-    const onCase = (recorded: RecordedCase) => io.stdout(formatCase(recorded, options.json === true));
+    let fault: string | null = null;
+    const onCase = (recorded: RecordedCase) => {
+      fault ??= recorded.fault;
+      io.stdout(formatCase(recorded, options.json === true));
+    };
+    const end = (code: ExitCode) => done(code === exitCodes.done && fault !== null ? exitCodes.faults : code);
+    makeOutFolder(settings, "--out");
     if (options.run === true) {
       const configFile = typeof options.config === "string" ? options.config : undefined;
       const layers = readLayers(io, options, configFile);
-      done(await run(io, { ...layers, configFile, once: true, record: { settings, onCase, durationMs } }));
-    } else done(await observe(io, { ...configLayers(options), settings, durationMs, onCase }));
+      end(await run(io, { ...layers, configFile, once: true, record: { settings, onCase, durationMs } }));
+    } else end(await observe(io, { ...configLayers(options), settings, durationMs, onCase }));
   });
 }
 
@@ -81,8 +92,9 @@ async function observe(io: CliIo, { flags, file, settings, durationMs, onCase }:
   }
 }
 
-function formatCase({ pod, folder, events, complete, truncated }: RecordedCase, json: boolean): string {
-  if (json) return `${JSON.stringify({ type: "case", pod, folder, events, complete, truncated })}\n`;
+function formatCase({ pod, folder, events, complete, truncated, fault }: RecordedCase, json: boolean): string {
+  if (json) return `${JSON.stringify({ type: "case", pod, folder, events, complete, truncated, fault })}\n`;
+  if (fault !== null) return `${pod}: not written to its end: ${fault}\n`;
   const extent = `${complete ? "to its end" : "not to its end"}${truncated ? ", cut by --max-bytes" : ""}`;
   return `${pod}: ${events} events, ${extent}: ${folder}\n`;
 }

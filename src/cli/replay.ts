@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
-import { BridgeError, errorText } from "../errors.js";
 import { createPortableSpawner } from "../legacy/portable-spawner.js";
 import { createLog } from "../log/log.js";
 import { readCase } from "../replay/case.js";
+import { readFile } from "../replay/case-files.js";
+import { compareLines, type ExpectedLine, formatDifference, readExpected, toExpected } from "../replay/compare.js";
 import { toJsonLine } from "../replay/lines.js";
 import { type PlayReport, playCase } from "../replay/play.js";
 import { plainPalette, toTimeline } from "../replay/timeline.js";
@@ -17,27 +17,69 @@ export function addReplayCommand(program: Command, io: CliIo, done: Done): void 
     .description("play a recorded case through the bridge and the legacy plugins, with an embedded runtime")
     .argument("<folder>", "a case: events.jsonl, and case.json, conf.json, bundles/ where present")
     .option("--json", "one JSON line for each plugin run and each answer")
-    .addOption(dialectOption());
+    .option("--compare", "show only what differs from what `record --run` wrote: requests, results and answers")
+    .addOption(dialectOption())
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 done; 1 a plugin failed or the bridge answered an error, with --compare: something differs." +
+        "\nThe settings are those of now, from flags and --config: a recording holds none.",
+    );
   addConfigFlags(command).action(async (folder: string, options: Record<string, unknown>) => {
     const { flags, file } = configLayers(options);
+    const json = options.json === true;
+    const played = readCase(folder);
+    const expected = options.compare === true ? readExpected(folder) : undefined;
+    const reports: PlayReport[] = [];
     const spawner = createPortableSpawner();
     try {
       await playCase({
-        played: readCase(folder),
+        played,
         flags,
         file,
-        conf: flags.confFile === undefined ? undefined : readConf(flags.confFile),
+        conf: flags.confFile === undefined ? undefined : readFile(flags.confFile, "--conf"),
         dialect: dialectOf(options),
         environment: io.environment,
         spawner,
         log: createLog(flags.log?.level ?? "silent", { write: (line) => io.stderr(line) }),
-        onReport: (report) => io.stdout(format(report, options.json === true)),
+        onReport: (report) => {
+          reports.push(report);
+          if (expected === undefined) io.stdout(format(report, json));
+        },
       });
     } finally {
       await spawner.close();
     }
-    done(exitCodes.done);
+    const well = expected === undefined ? summarize(io, reports, json) : compare(io, expected, reports, json);
+    done(well ? exitCodes.done : exitCodes.faults);
   });
+}
+
+/** Tells people how many runs and answers there were. @returns whether all of them are well */
+function summarize(io: CliIo, reports: readonly PlayReport[], json: boolean): boolean {
+  const runs = reports.filter((report) => report.type === "run");
+  const answers = reports.filter((report) => report.type === "answer");
+  const failed = runs.filter(({ run }) => run.error !== null).length;
+  const errors = answers.filter(({ outcome }) => outcome.error !== undefined).length;
+  if (!json) {
+    io.stdout(`\n${runs.length} plugin runs, ${failed} failed; ${answers.length} answers, ${errors} of them errors\n`);
+  }
+  return failed + errors === 0;
+}
+
+/** Tells what differs from the recording. @returns whether nothing does */
+function compare(io: CliIo, expected: readonly ExpectedLine[], reports: readonly PlayReport[], json: boolean): boolean {
+  const replayed = reports.flatMap((report) => toJsonLine(report) ?? []).map(toExpected);
+  const differences = compareLines(expected, replayed);
+  for (const difference of differences) {
+    io.stdout(json ? `${JSON.stringify(difference)}\n` : formatDifference(difference));
+  }
+  const count = { recorded: expected.length, replayed: replayed.length, differences: differences.length };
+  if (json) io.stdout(`${JSON.stringify({ type: "comparison", ...count })}\n`);
+  else {
+    const what = differences.length === 0 ? "no difference" : `${differences.length} differences`;
+    io.stdout(`${expected.length} runs and answers recorded, ${replayed.length} replayed: ${what}\n`);
+  }
+  return differences.length === 0;
 }
 
 export function dialectOption(): Option {
@@ -55,12 +97,4 @@ function format(report: PlayReport, json: boolean): string {
   if (!json) return toTimeline(report, plainPalette, 160);
   const line = toJsonLine(report);
   return line === undefined ? "" : `${line}\n`;
-}
-
-function readConf(file: string): Uint8Array {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new BridgeError("USAGE", `--conf: ${errorText(error)}`);
-  }
 }

@@ -22,7 +22,7 @@ import { CallsInFlight, watchHandlers } from "../watch-calls.js";
 import { addConfigFlags, configLayers, readOwnConfigFile } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
-import { createNodeRecorder, type RecordSettings, recordSettings } from "./record-flags.js";
+import { createNodeRecorder, makeOutFolder, type RecordSettings, recordSettings } from "./record-flags.js";
 
 /** How long the end waits for what runs, in milliseconds; longer only where the runtime's calls may last longer. */
 const finishMs = 3_000;
@@ -40,6 +40,8 @@ export function addRunCommand(program: Command, io: CliIo, done: Done): void {
     const configFile = typeof options.config === "string" ? options.config : undefined;
     const record =
       typeof options.record === "string" ? { settings: recordSettings(options.record, options) } : undefined;
+    if (record !== undefined && launchedSocket(io.environment) === undefined)
+      makeOutFolder(record.settings, "--record");
     done(await run(io, { ...readLayers(io, options, configFile), configFile, once: options.once === true, record }));
   });
 }

@@ -2,6 +2,7 @@ import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } fr
 import type { core } from "zod/mini";
 import { BridgeError, errorText } from "../errors.js";
 import { nearestName } from "../nearest.js";
+import { describeFault, excerpt } from "./issue.js";
 import { type PartialConfig, partialConfigSchema } from "./schema.js";
 
 /**
@@ -19,7 +20,7 @@ export function parseConfig(text: string, source: string): PartialConfig {
     return `${source}:${line}:${col}`;
   };
   const [syntax] = document.errors;
-  if (syntax !== undefined) throw new BridgeError("CONFIG", `${at(syntax.pos[0])}: ${syntax.message}`);
+  if (syntax !== undefined) throw new BridgeError("CONFIG", `${at(syntax.pos[0])}: ${excerpt(syntax.message)}`);
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: 100 }) ?? {};
@@ -35,6 +36,9 @@ export function parseConfigValue(value: unknown, source: string): PartialConfig 
   return validate(value, () => source);
 }
 
+/** More than these is no configuration with mistakes, but some other file. */
+const mostFaults = 20;
+
 /** Says where a key or its value stands. */
 type Locate = (path: readonly PropertyKey[], ofKey: boolean) => string;
 
@@ -42,7 +46,8 @@ function validate(value: unknown, locate: Locate): PartialConfig {
   const parsed = partialConfigSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.flatMap((issue) => describeIssue(issue, value, locate));
-  throw new BridgeError("CONFIG", faults.join("\n"));
+  const more = faults.length > mostFaults ? [`and ${faults.length - mostFaults} more faults`] : [];
+  throw new BridgeError("CONFIG", [...faults.slice(0, mostFaults), ...more].join("\n"));
 }
 
 /** Where a key stands, or its value, or the nearest thing around it that is there. */
@@ -65,54 +70,10 @@ function describeIssue(issue: core.$ZodIssue, root: unknown, locate: Locate): re
       const path = [...issue.path, key];
       const nearest = nearestName(key, knownKeys(issue.path));
       const hint = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
-      return `${locate(path, true)}: unknown key "${path.join(".")}"${hint}`;
+      return `${locate(path, true)}: unknown key "${excerpt(path.join("."))}"${hint}`;
     });
   }
-  const name = issue.path.length === 0 ? "the document" : `"${issue.path.map(String).join(".")}"`;
-  return [
-    `${locate(issue.path, false)}: ${name} is ${describeValue(valueAt(root, issue.path))}, expected ${describeExpected(issue)}`,
-  ];
-}
-
-function describeExpected(issue: core.$ZodIssue): string {
-  switch (issue.code) {
-    case "invalid_type":
-      return (
-        {
-          record: "a mapping",
-          object: "a mapping",
-          array: "a list",
-          int: "a whole number",
-          string: "text (in quotes where it looks like a number)",
-        }[issue.expected as string] ?? `a ${issue.expected}`
-      );
-    case "invalid_value":
-      return issue.values.map(String).join(" or ");
-    case "too_small":
-      return `at least ${issue.minimum}${issue.origin === "array" ? " entry" : ""}`;
-    case "too_big":
-      return `at most ${issue.maximum}`;
-    case "invalid_union":
-      return "all, or a list of names";
-    default:
-      return issue.message;
-  }
-}
-
-function describeValue(value: unknown): string {
-  if (value === undefined) return "missing";
-  if (Array.isArray(value)) return "a list";
-  if (typeof value === "object" && value !== null) return "a mapping";
-  return JSON.stringify(value);
-}
-
-function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
-  let value = root;
-  for (const key of path) {
-    if (typeof value !== "object" || value === null) return undefined;
-    value = Reflect.get(value, key);
-  }
-  return value;
+  return [`${locate(issue.path, false)}: ${describeFault(issue, root)}`];
 }
 
 /** The keys that the schema knows at a place. */

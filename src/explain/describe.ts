@@ -36,6 +36,8 @@ export interface EventExplanation {
   readonly sandboxId: string;
   readonly pod: string;
   readonly container: string | null;
+  /** What the bridge would answer when it is no OK, though each plugin did well: its conf.json cannot be read, say. */
+  readonly error: { readonly code: string; readonly message: string } | null;
   readonly plugins: readonly PluginExplanation[];
   readonly bundle: string | null;
   /** What the event of NRI v2 lacks; with a bundle it is there all the same. */
@@ -45,7 +47,7 @@ export interface EventExplanation {
 
 /** An event with its plugins' requests, their policy and where each field comes from. */
 export function describeEvent(explained: Explained, given: Given, config: Config, confFile: string): EventExplanation {
-  const { event, index, runs } = explained;
+  const { event, index, runs, answer } = explained;
   const [first] = runs;
   const origin: Origin =
     first === undefined ? { bundle: undefined, lost: [] } : originOf(explained, first.call.request, given.played);
@@ -58,6 +60,7 @@ export function describeEvent(explained: Explained, given: Given, config: Config
     sandboxId: event.pod.id,
     pod: `${event.pod.namespace}/${event.pod.name}`,
     container: container?.name ?? null,
+    error: answer?.outcome.error ?? null,
     plugins: runs.map((run) => describeRun(run, origin, config, confFile)),
     bundle: origin.bundle ?? null,
     lost: origin.lost,
@@ -96,10 +99,11 @@ function cgroupOf(path: string): Pick<PluginExplanation["cgroup"], "path" | "dir
 
 /** The same for people. */
 export function formatEvent(explanation: EventExplanation): string {
-  const { index, event, id, pod, container, plugins, bundle, lost, unknown } = explanation;
+  const { index, event, id, pod, container, error, plugins, bundle, lost, unknown } = explanation;
   const who = container === null ? `pod ${pod}` : `container ${container} of ${pod}`;
   const lines = [`event ${index}: ${event}, ${who}, ${id.slice(0, 13)}`];
-  if (plugins.length === 0) lines.push("  no plugin runs for it");
+  if (error !== null) lines.push(`  the bridge answers ${error.code}: ${error.message}`);
+  else if (plugins.length === 0) lines.push("  no plugin runs for it");
   for (const plugin of plugins) lines.push(...formatPlugin(plugin));
   if (plugins.length > 0) {
     lines.push(bundle === null ? "  spec from the event: no bundle is known" : `  spec from ${bundle}`);

@@ -1,9 +1,9 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import { BridgeError, errorText } from "../errors.js";
+import { BridgeError } from "../errors.js";
 import { synchronizeRequest } from "../nri/codec.js";
 import { decodeEvent } from "../nri/event-request.js";
 import { type Case, parseEvent, type RecordedEvent, readCase } from "../replay/case.js";
+import { kindOf, readFile } from "../replay/case-files.js";
 
 /** Events to explain, with everything that came before them. */
 export interface Given {
@@ -22,14 +22,15 @@ export interface Given {
  * @throws BridgeError USAGE
  */
 export function readGiven(argument: string): Given {
-  const [, path = argument, number] = existsSync(argument) ? [] : (/^(.*):(\d+)$/.exec(argument) ?? []);
-  if (!existsSync(path)) {
+  const [, path = argument, number] = kindOf(argument) !== undefined ? [] : (/^(.*):(\d+)$/.exec(argument) ?? []);
+  const kind = kindOf(path);
+  if (kind === undefined) {
     throw new BridgeError(
       "USAGE",
       `${path}: no such file or folder; give an event as record writes it, or a case folder`,
     );
   }
-  const given = fromPath(path);
+  const given = fromPath(path, kind);
   if (number === undefined) return given;
   const index = Number(number);
   if (!given.played.events.some((event) => event.index === index)) {
@@ -38,8 +39,8 @@ export function readGiven(argument: string): Given {
   return { ...given, wanted: new Set([index]) };
 }
 
-function fromPath(path: string): Given {
-  const folder = statSync(path).isDirectory() ? path : undefined;
+function fromPath(path: string, kind: "folder" | "file"): Given {
+  const folder = kind === "folder" ? path : undefined;
   // The file of a case is the case: its conf.json and its bundles lie beside it.
   const beside = basename(path) === "events.jsonl" ? dirname(path) : undefined;
   const place = folder ?? beside;
@@ -51,7 +52,7 @@ function fromPath(path: string): Given {
 }
 
 function readEventFile(path: string): RecordedEvent[] {
-  const text = readFileSync(path, "utf8");
+  const text = readFile(path).toString("utf8");
   if (isOneValue(text)) return [parseEvent(text, 1, path)];
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   return lines.map((line, at) => parseEvent(line, at + 1, `${path}:${at + 1}`));
@@ -88,12 +89,7 @@ function fromEvents(events: readonly RecordedEvent[], name: string): Given {
 }
 
 function createdBefore(event: RecordedEvent): RecordedEvent | undefined {
-  let decoded: ReturnType<typeof decodeEvent>;
-  try {
-    decoded = decodeEvent(event.method, event.payload);
-  } catch (error) {
-    throw new BridgeError("USAGE", `the event's payload is no request of NRI: ${errorText(error)}`);
-  }
+  const decoded = decodeEvent(event.method, event.payload);
   if (decoded === undefined || ["RunPodSandbox", "CreateContainer", "StartContainer"].includes(decoded.name))
     return undefined;
   const containers = "container" in decoded ? [decoded.container] : [];

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { NodeFiles } from "../doctor/node-files.js";
-import { BridgeError } from "../errors.js";
+import { BridgeError, errorText } from "../errors.js";
 import { container as containerCodec, podSandbox } from "../nri/codec.js";
 import { encodeEvent } from "../nri/event-request.js";
 import { type EventName, isEventName } from "../nri/events.js";
@@ -82,7 +82,16 @@ function add(
   // containerd's shim for runc writes init.pid, conmon pidfile.
   const pids = ["init.pid", "pidfile"].map((name) => Number(files.readText(`${directory}/${name}`)));
   const pid = pids.find((number) => number > 0) ?? 0;
-  found.set(id, { id, path: `${shown}/config.json`, bytes, bundle: parseBundle(bytes), pid });
+  const path = `${shown}/config.json`;
+  found.set(id, { id, path, bytes, bundle: readBundle(path, bytes), pid });
+}
+
+function readBundle(path: string, bytes: Uint8Array): Bundle {
+  try {
+    return parseBundle(bytes);
+  } catch (error) {
+    throw new BridgeError("USAGE", `${path}: ${errorText(error)}; the bridge would take the event's spec instead`);
+  }
 }
 
 function idOf(cwd: string): string {

@@ -37,8 +37,12 @@ export function originOf(explained: Explained, request: Request, played: Case): 
 
 function findBundle({ bundles }: Case, cgroupsPath: string): { path: string; spec: BundleSpec } | undefined {
   for (const { path, bytes } of bundles) {
-    const spec = parseBundle(bytes);
-    if (spec.cgroupsPath === cgroupsPath) return { path, spec };
+    try {
+      const spec = parseBundle(bytes);
+      if (spec.cgroupsPath === cgroupsPath) return { path, spec };
+    } catch {
+      // A bundle that is no JSON is one that the bridge does not take either.
+    }
   }
   return undefined;
 }

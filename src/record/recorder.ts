@@ -47,7 +47,10 @@ export interface RecordedCase {
   readonly pod: string;
   readonly events: number;
   readonly complete: boolean;
+  /** A limit was met. */
   readonly truncated: boolean;
+  /** Why it could not be written to its end; null where it was. */
+  readonly fault: string | null;
 }
 
 interface OpenCase {
@@ -76,12 +79,15 @@ export class Recorder {
   private present = new Map<string, { readonly pod: PodSandbox; readonly containers: readonly Container[] }>();
   private finish: () => void = () => {};
   private closed = false;
+  private readonly telling: Promise<void>[] = [];
+  private fault: string | null = null;
 
   constructor(private readonly options: RecorderOptions) {
     this.done = new Promise((resolve) => {
       this.finish = resolve;
     });
     this.files = new FileQueue(options.limits.bytes, (error) => {
+      this.fault = errorText(error);
       options.log.error({ out: options.out, error: errorText(error) }, "the recording ends: it cannot be written");
       this.finish();
     });
@@ -112,7 +118,7 @@ export class Recorder {
         known?.writer.answer(event, answer);
         if (known === undefined || event.name !== "RemovePodSandbox") return;
         known.writer.end();
-        this.options.onCase?.(summaryOf(known));
+        this.tell(known);
         const complete = [...this.cases.values()].filter(({ writer }) => writer.complete).length;
         if (complete >= this.options.limits.pods) this.finish();
       }),
@@ -130,10 +136,22 @@ export class Recorder {
     for (const known of this.cases.values()) {
       if (known.writer.complete) continue;
       known.writer.describe();
-      this.options.onCase?.(summaryOf(known));
+      this.tell(known);
     }
     await this.files.flush();
-    return [...this.cases.values()].map(summaryOf);
+    await Promise.all(this.telling);
+    return [...this.cases.values()].map((known) => this.summaryOf(known));
+  }
+
+  /** Tells of a case when it is on the disk, or could not be put there. */
+  private tell(known: OpenCase): void {
+    this.telling.push(this.files.flush().then(() => this.options.onCase?.(this.summaryOf(known))));
+  }
+
+  private summaryOf({ writer, pod }: OpenCase): RecordedCase {
+    const { folder, eventCount, complete, truncated } = writer;
+    const { fault } = this;
+    return { folder, pod, events: eventCount, complete, truncated: truncated && fault === null, fault };
   }
 
   private later(work: () => void): void {
@@ -207,9 +225,4 @@ function freeFolder(folder: string): string {
   let free = folder;
   for (let number = 2; existsSync(free); number++) free = `${folder}-${number}`;
   return free;
-}
-
-function summaryOf({ writer, pod }: OpenCase): RecordedCase {
-  const { folder, eventCount, complete, truncated } = writer;
-  return { folder, pod, events: eventCount, complete, truncated };
 }

@@ -1,7 +1,10 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import * as z from "zod/mini";
+import { describeFault } from "../config/issue.js";
 import { BridgeError, errorText } from "../errors.js";
+import { synchronizeRequest } from "../nri/codec.js";
+import { decodeEvent } from "../nri/event-request.js";
+import { kindOf, listIfThere, readFile, readIfThere } from "./case-files.js";
 
 /** One recorded NRI call. */
 export interface RecordedEvent {
@@ -17,6 +20,8 @@ export interface RecordedEvent {
 /** A conf.json and the event from which it holds; undefined where there was no file. */
 export interface RecordedConf {
   readonly fromEvent: number;
+  /** Where it was read. */
+  readonly file?: string | undefined;
   readonly text: Uint8Array | undefined;
 }
 
@@ -52,9 +57,9 @@ const caseSchema = z.object({
 
 const eventSchema = z.object({
   method: z.string(),
-  timeoutNano: z.string().check(z.regex(/^\d+$/)),
+  timeoutNano: z.string().check(z.regex(/^\d{1,19}$/, { error: "a whole number in quotes" })),
   metadata: z.nullish(z.array(z.object({ key: z.string(), value: z.string() }))),
-  payloadBase64: z.base64(),
+  payloadBase64: z.base64({ error: "base64" }),
 });
 
 /**
@@ -64,8 +69,11 @@ const eventSchema = z.object({
  */
 export function readCase(folder: string): Case {
   const name = basename(resolve(folder));
-  if (!existsSync(folder))
-    throw new BridgeError("USAGE", `${folder}: no such folder; a case is a folder with events.jsonl`);
+  const kind = kindOf(folder);
+  if (kind !== "folder") {
+    const what = kind === undefined ? "no such folder" : "it is a file";
+    throw new BridgeError("USAGE", `${folder}: ${what}; a case is a folder with events.jsonl`);
+  }
   const about = parseFile(join(folder, "case.json"), caseSchema) ?? {};
   const from = about.eventsFrom === undefined ? folder : join(folder, "..", about.eventsFrom);
   const confs = about.confs ?? [{ fromEvent: 1, file: "conf.json" }];
@@ -73,7 +81,10 @@ export function readCase(folder: string): Case {
     name,
     title: about.title ?? name,
     events: readEvents(join(from, "events.jsonl")),
-    confs: confs.map(({ fromEvent, file }) => ({ fromEvent, text: readIfThere(join(folder, file)) })),
+    confs: confs.map(({ fromEvent, file }) => {
+      const path = join(folder, file);
+      return { fromEvent, file: path, text: readIfThere(path) };
+    }),
     bundles: readBundles(from),
     runtime: about.runtime ?? { name: "containerd", version: "v1.7.24", dialect: "state-change" },
   };
@@ -92,24 +103,34 @@ function readEvents(file: string): RecordedEvent[] {
 /** Reads one line of events.jsonl. @throws BridgeError USAGE that names the place */
 export function parseEvent(line: string, index: number, where: string): RecordedEvent {
   const event = parseJson(line, eventSchema, where);
+  const payload = Buffer.from(event.payloadBase64, "base64");
+  requireRequest(event.method, payload, where);
   return {
     index,
     method: event.method,
     timeoutNano: BigInt(event.timeoutNano),
     metadata: (event.metadata ?? []).map(({ key, value }) => [key, value]),
-    payload: Buffer.from(event.payloadBase64, "base64"),
+    payload,
   };
+}
+
+function requireRequest(method: string, payload: Uint8Array, where: string): void {
+  try {
+    if (method === "Synchronize") synchronizeRequest.decode(payload);
+    else decodeEvent(method, payload);
+  } catch (error) {
+    throw new BridgeError("USAGE", `${where}: the event's payload is no ${method} request of NRI: ${errorText(error)}`);
+  }
 }
 
 function readBundles(folder: string): Case["bundles"] {
   const inside = join(folder, "bundles");
-  const files = existsSync(inside)
-    ? readdirSync(inside).map((name) => join(inside, name))
-    : readdirSync(folder)
-        .filter((name) => /^bundle-.*\.json$/.test(name))
-        .map((name) => join(folder, name));
+  const names = listIfThere(inside);
+  const files =
+    names?.map((name) => join(inside, name)) ??
+    (listIfThere(folder) ?? []).filter((name) => /^bundle-.*\.json$/.test(name)).map((name) => join(folder, name));
   // One that was read after an update serves too: an update does not rewrite the bundle.
-  return files.map((path) => ({ path, bytes: readFileSync(path) }));
+  return files.map((path) => ({ path, bytes: readFile(path) }));
 }
 
 function parseFile<T>(file: string, schema: z.ZodMiniType<T>): T | undefined {
@@ -117,7 +138,8 @@ function parseFile<T>(file: string, schema: z.ZodMiniType<T>): T | undefined {
   return text === undefined ? undefined : parseJson(text, schema, file);
 }
 
-function parseJson<T>(text: string, schema: z.ZodMiniType<T>, where: string): T {
+/** @throws BridgeError USAGE that names the place, and what was expected */
+export function parseJson<T>(text: string, schema: z.ZodMiniType<T>, where: string): T {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -125,13 +147,7 @@ function parseJson<T>(text: string, schema: z.ZodMiniType<T>, where: string): T 
     throw new BridgeError("USAGE", `${where}: ${errorText(error)}`);
   }
   const parsed = schema.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new BridgeError("USAGE", `${where}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "not a case"}`);
-  }
-  return parsed.data;
-}
-
-function readIfThere(file: string): Buffer | undefined {
-  return existsSync(file) ? readFileSync(file) : undefined;
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new BridgeError("USAGE", `${where}: ${issue === undefined ? "no case" : describeFault(issue, value)}`);
 }

@@ -3,9 +3,14 @@ import type { PlayReport } from "./play.js";
 
 /** A report as one JSON line, the form that machines read; undefined for what has none. */
 export function toJsonLine(report: PlayReport): string | undefined {
-  if (report.type === "run") return JSON.stringify(runLine(report));
-  if (report.type === "answer") return JSON.stringify(answerLine(report));
-  return undefined;
+  const line = toLine(report);
+  return line && JSON.stringify(line);
+}
+
+/** The same as a value. */
+export function toLine(report: PlayReport): object | undefined {
+  if (report.type === "run") return runLine(report);
+  return report.type === "answer" ? answerLine(report) : undefined;
 }
 
 function runLine({ call, run }: PlayReport & { readonly type: "run" }) {

@@ -18,7 +18,9 @@ function plugin(name: string, body: string): void {
   writeFileSync(join(folder, name), text, { mode: 0o755 });
 }
 
-const exec = (...args: string[]) => runProgram(["exec", "--bin-dir", folder, ...args]);
+/** Without a file of its own, lest it be that of a bridge which runs on this machine. */
+const exec = (...args: string[]) =>
+  runProgram(["exec", "--bin-dir", folder, ...(args.includes("--config") ? [] : ["--config", "/dev/null"]), ...args]);
 const requests = () =>
   readFileSync(join(folder, "requests"), "utf8")
     .trimEnd()
@@ -112,11 +114,37 @@ describe("exec", () => {
     expect(requests()[0]).not.toHaveProperty("conf");
   });
 
-  it("ends with 1 for a plugin that cannot be run", async () => {
-    const { code, stdout } = await exec("missing", `${chained}:1`);
-    expect(stdout).toContain('exec: "missing": executable file not found in $PATH');
+  it("ends with 1 for a plugin of conf.json that cannot be run", async () => {
+    const { code, stdout } = await exec("recorder", `${chained}:1`);
+    expect(stdout).toContain('exec: "recorder": executable file not found in $PATH');
     expect(stdout).toContain("  exit     not run after");
+    expect(stdout).toContain('  answer   UNKNOWN: nri invoke: plugin: recorder: exec: "recorder": executable file not');
     expect(code).toBe(1);
+  });
+
+  it("says so too where the pod's create before it fails for the same reason", async () => {
+    const { code, stdout } = await exec("recorder", `${chained}:4`);
+    expect(stdout).toContain("recorder create (StartContainer)\n");
+    expect(stdout).toContain('  error    exec: "recorder": executable file not found in $PATH\n');
+    expect(stdout).toContain("  answer   none: the create of its pod fails before it");
+    expect(code).toBe(1);
+  });
+
+  it("names the nearest plugin for a name that is none", async () => {
+    const { code, stderr } = await exec("recoder", chained);
+    expect(stderr).toMatch(/^nri-v01-bridge: recoder: conf\.json does not list it, .*; did you mean "recorder"\?\n$/);
+    expect(code).toBe(2);
+  });
+
+  it("takes a state of the plugin's own events for --for", async () => {
+    plugin("recorder", "echo '{}'");
+    const config = join(folder, "bridge.yaml");
+    writeFileSync(config, "plugins: {recorder: {events: {RemovePodSandbox: postDelete}}}\n");
+    expect((await exec("recorder", chained, "--config", config, "--for", "postDelete")).code).toBe(0);
+    expect(requests().map(({ state }) => state)).toEqual(["postDelete"]);
+    const wrong = await exec("recorder", chained, "--config", config, "--for", "postdelet");
+    expect(wrong.stderr).toContain('--for: "postdelet" is no state of recorder; did you mean "postDelete"?');
+    expect(wrong.code).toBe(2);
   });
 
   it("helps, and refuses to do without an event", async () => {

@@ -1,5 +1,7 @@
-import { resolve } from "node:path";
-import { describe, expect, it } from "vitest";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runProgram } from "../support/program.js";
 
 const fixtures = resolve(import.meta.dirname, "../../fixtures");
@@ -48,7 +50,7 @@ describe("replay --json", () => {
   it("prints a line for each run and each answer, in the documented form", async () => {
     const folder = `${fixtures}/cases/chained`;
     const { code, stdout } = await runProgram(["replay", folder, "--json", "--bin-dir", plugins]);
-    expect(code).toBe(0);
+    expect(code).toBe(1);
     const lines = jsonLines(stdout);
     // recorder2 is not among the sample plugins: the chain of three ends there, and the create fails as 1.6's did.
     expect(lines[0]).toMatchObject({
@@ -107,5 +109,34 @@ describe("replay --json", () => {
     });
     expect(strict[2]).not.toHaveProperty("labels");
     expect(deleted).toHaveProperty("labels.app", "demo");
+  });
+});
+
+describe("replay's exit code", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "bridge-replay-"));
+    cpSync(`${fixtures}/cases/basic-hostnet`, folder, { recursive: true });
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("is 0 when every plugin does well", async () => {
+    const { code, stdout } = await runProgram(["replay", folder, "--bin-dir", plugins]);
+    expect(stdout).toContain("\n4 plugin runs, 0 failed; 6 answers, 0 of them errors\n");
+    expect(code).toBe(0);
+  });
+
+  it.each([
+    ["conf.json is broken", '{"plugins": [', "\n0 plugin runs, 0 failed; 3 answers, 1 of them errors\n"],
+    [
+      "a plugin is not found",
+      '{"plugins": [{"type": "none"}]}',
+      "\n2 plugin runs, 2 failed; 3 answers, 1 of them errors\n",
+    ],
+  ])("is 1 when %s", async (_, conf, summary) => {
+    writeFileSync(join(folder, "conf.json"), conf);
+    const { code, stdout } = await runProgram(["replay", folder, "--bin-dir", plugins]);
+    expect(stdout).toContain(summary);
+    expect(code).toBe(1);
   });
 });

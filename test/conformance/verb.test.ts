@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { conformance, conformanceJson, PluginFolder, samples } from "./verb.js";
 
@@ -50,6 +50,66 @@ describe("a good plugin", () => {
   it("need not read its stdin", async () => {
     const plugin = folder.placePlugin("deaf", ["answer"]);
     expect((await conformance("--plugin", plugin)).code).toBe(0);
+  });
+});
+
+describe("the requests of a recorded case", () => {
+  const recorded = resolve(import.meta.dirname, "../../fixtures/cases/basic-hostnet");
+
+  it("are all that the plugin would be sent, with its conf and no stranger's pid", async () => {
+    const plugin = folder.placeFile(
+      "recorder",
+      `#!/bin/sh\ncat >>'${folder.path}/seen'; echo >>'${folder.path}/seen'; echo '{}'\n`,
+    );
+    const { code, cases } = await conformanceJson("--plugin", plugin, "--case", recorded);
+    expect(code).toBe(0);
+    expect(cases).toMatchObject([
+      { name: "basic-hostnet:1", title: "RunPodSandbox, create of pod default/pod1", source: `recorded: ${recorded}` },
+      { name: "basic-hostnet:4", title: "StartContainer, create of container ctr of default/pod1" },
+      { name: "basic-hostnet:6", title: "StopContainer, delete of container ctr of default/pod1" },
+      { name: "basic-hostnet:8", title: "StopPodSandbox, delete of pod default/pod1" },
+    ]);
+    const seen = readFileSync(join(folder.path, "seen"), "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    // What containerd 1.6.20 sent in this scenario, whose ids and pids were others.
+    const expected = readdirSync(join(recorded, "expected/runs"))
+      .filter((name) => name.endsWith(".request.json"))
+      .sort()
+      .map((name) => JSON.parse(readFileSync(join(recorded, "expected/runs", name), "utf8")));
+    const shape = ({ version, state, conf, labels, spec }: (typeof seen)[number]) => [
+      version,
+      state,
+      conf,
+      labels,
+      spec.resources,
+    ];
+    expect(seen.map(shape)).toEqual(expected.map(shape));
+    expect(seen.map(({ pid }) => pid)).toEqual([4_194_305, 4_194_305, 4_194_305, 4_194_305]);
+    expect(seen[1].spec.namespaces.network).toBe("/proc/4194305/ns/net");
+  });
+
+  it("stand beside the built-in ones that are named, and their cgroups can be had", async () => {
+    const { code, cases } = await conformanceJson(
+      ...["--plugin", join(samples, "clearcfs"), "--cgroup-conf", "cgroupRoot"],
+      ...["--case", resolve(recorded, "../../scenarios/clear-cfs"), "--case", "qos-class"],
+    );
+    expect(code).toBe(0);
+    const changes = cases.filter(({ changed }: { changed: string[] }) => changed.length > 0);
+    expect(changes.map(({ name }: { name: string }) => name)).toEqual([
+      "qos-class",
+      expect.stringMatching(/^clear-cfs:\d$/),
+    ]);
+  });
+
+  it.each([
+    ["a folder that is none", ["--case", "./nothing"], "./nothing: no such folder"],
+    ["a word that is no case", ["--case", "basic-hostnet"], "a folder is named as ./basic-hostnet"],
+  ])("cannot be %s", async (_, args, message) => {
+    const { code, stderr } = await conformance("--plugin", join(samples, "noop"), ...args);
+    expect(stderr).toContain(message);
+    expect(code).toBe(2);
   });
 });
 

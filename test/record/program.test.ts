@@ -107,6 +107,32 @@ describe("record", () => {
     expect((await start("record").ended).code).toBe(2);
   });
 
+  it.each([
+    ["is a file", "conf.json", "it is a file; name a folder"],
+    ["is below a file", "conf.json/cases", "a part of its path is no folder (ENOTDIR)"],
+  ])("ends with 2 at once when --out %s", async (_, name, message) => {
+    const path = join(folder, name);
+    const { code, stderr } = await start("record", "--out", path).ended;
+    expect(stderr).toContain(`nri-v01-bridge: --out: ${path}: ${message}`);
+    expect(code).toBe(2);
+  });
+
+  it.each([[[]], [["--run"]]])(
+    "ends with 1 and the reason when the folder is taken away meanwhile %s",
+    async (more) => {
+      const runtime = await listen();
+      const flags = more.length > 0 ? bridgeFlags() : [];
+      const running = start("record", ...more, "--out", out, "--pods", "1", ...flags);
+      const plugin = await runtime.accept(Deadline.after(10_000));
+      rmSync(out, { recursive: true });
+      writeFileSync(out, "");
+      for (const { method, payload, timeoutNano } of basic.events) await plugin.raw(method, payload, { timeoutNano });
+      const { code, stdout } = await running.ended;
+      expect(stdout).toMatch(/^default\/pod1: not written to its end: E/);
+      expect(code).toBe(1);
+    },
+  );
+
   it("--run is the bridge meanwhile, and records what plugins were sent", async () => {
     const runtime = await listen();
     const running = start("record", "--run", "--out", out, "--pods", "1", "--no-redact", ...bridgeFlags());
@@ -118,6 +144,55 @@ describe("record", () => {
     const requests = await replayed();
     expect(requests).toHaveLength(4);
     expect(requests[0]).toContain("s3cret-token");
+  });
+});
+
+describe("replay --compare", () => {
+  it("says what differs from a recording, and ends with 1", async () => {
+    const runtime = await listen();
+    const running = start("record", "--run", "--out", out, "--pods", "1", ...bridgeFlags());
+    await sendAll(runtime);
+    expect((await running.ended).code).toBe(0);
+    const [name = ""] = readdirSync(out);
+    const replay = (...args: string[]) => runProgram(["replay", join(out, name), "--compare", ...args]);
+    const same = await replay("--bin-dir", samplePlugins);
+    expect(same.stdout).toBe("13 runs and answers recorded, 10 replayed: no difference\n");
+    expect(same.code).toBe(0);
+
+    // Another plugin of this name, which refuses deletes and has a word to say.
+    writeFileSync(
+      join(folder, "labels"),
+      `#!/bin/sh\nread -r request\ncase $request in *'"delete"'*) echo '{"error":"no"}';; *) echo '{"metadata":{}}';; esac\n`,
+      { mode: 0o755 },
+    );
+    const other = await replay("--bin-dir", folder, "--json");
+    const lines = other.stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    const ofDelete = lines.filter(({ event, plugin }) => event === "StopContainer" && plugin === "labels");
+    expect(ofDelete.map(({ field, recorded, replayed }) => [field, recorded, replayed])).toEqual([
+      ["stdout", expect.stringContaining('"plugin":"labels"'), '{"error":"no"}\n'],
+      ["outcome", "ok", "reported"],
+      ["error", null, "no"],
+    ]);
+    expect(lines.at(-1)).toMatchObject({ type: "comparison", recorded: 13, replayed: 10 });
+    expect(other.code).toBe(1);
+    const text = await replay("--bin-dir", folder);
+    expect(text.stdout).toMatch(
+      /^StopContainer \S{13}, labels delete: error\n {2}recorded {2}null\n {2}replayed {2}no$/m,
+    );
+
+    // A create that fails: the rest of the pod is in the recording alone.
+    const gone = await replay("--bin-dir", join(folder, "none"));
+    expect(gone.stdout).toMatch(/^StartContainer \S{13}, labels create: run in the recording alone$/m);
+    expect(gone.code).toBe(1);
+  });
+
+  it("ends with 2 for a case that holds no runs", async () => {
+    const { code, stderr } = await runProgram(["replay", "fixtures/cases/basic-hostnet", "--compare"]);
+    expect(stderr).toContain("fixtures/cases/basic-hostnet/expected/lines.jsonl: no such file: there is nothing to");
+    expect(code).toBe(2);
   });
 });
 

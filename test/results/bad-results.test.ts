@@ -66,7 +66,7 @@ describe("a result that cannot be applied", () => {
     for (const part of ["nri invoke: plugin: wrong: ", ...parts]) expect(error).toContain(part);
     expect(error?.length).toBeLessThan(2_000);
     expect(played.fault("wrong")).toContain('the result of "wrong" cannot be applied: ');
-    expect(played.code).toBe(0);
+    expect(played.code).toBe(1);
   });
 
   it.each(bad)("%s is whole or absent: onFailure continue keeps what the others ask for", async (_, body) => {

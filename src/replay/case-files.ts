@@ -1,0 +1,60 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { BridgeError, errorText } from "../errors.js";
+
+/** What an error of the file system means to who named the path. */
+const meanings: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or folder",
+  ENOTDIR: "a part of its path is no folder",
+  EISDIR: "it is a folder, and a file is expected",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  ELOOP: "too many symbolic links",
+  ENAMETOOLONG: "the name is too long",
+};
+
+/** Why a path cannot be used: `permission denied (EACCES)`. */
+export function fileFault(error: unknown): string {
+  const code = codeOf(error);
+  const meaning = meanings[code];
+  return meaning === undefined ? errorText(error) : `${meaning} (${code})`;
+}
+
+/**
+ * @param flag which named the path
+ * @throws BridgeError USAGE that names the path, and why it cannot be read
+ */
+export function readFile(path: string, flag?: string): Buffer {
+  return orUsage(flag === undefined ? path : `${flag}: ${path}`, () => readFileSync(path));
+}
+
+/** The same; undefined where there is no such file. @throws BridgeError USAGE */
+export function readIfThere(path: string): Buffer | undefined {
+  return kindOf(path) === undefined ? undefined : readFile(path);
+}
+
+/** The names in a folder, sorted; undefined where there is no such folder. @throws BridgeError USAGE */
+export function listIfThere(path: string): readonly string[] | undefined {
+  return kindOf(path) === undefined ? undefined : orUsage(path, () => readdirSync(path).sort());
+}
+
+/** Whether there is something at a path; what cannot be looked at is no `undefined`. @throws BridgeError USAGE */
+export function kindOf(path: string): "folder" | "file" | undefined {
+  try {
+    return statSync(path).isDirectory() ? "folder" : "file";
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(codeOf(error))) return undefined;
+    throw new BridgeError("USAGE", `${path}: ${fileFault(error)}`);
+  }
+}
+
+function orUsage<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new BridgeError("USAGE", `${path}: ${fileFault(error)}`);
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}

@@ -1,0 +1,166 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, chownSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { program, runProgram } from "../support/program.js";
+
+const cases = resolve(import.meta.dirname, "../../fixtures/cases");
+const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
+const own = ["--config", "/dev/null", "--bin-dir", plugins];
+
+let folder: string;
+let played: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "bridge-broken-case-"));
+  played = join(folder, "case");
+  cpSync(join(cases, "basic-hostnet"), played, { recursive: true });
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A user's mistake: exit code 2, the path, and no stack. */
+function expectRefusal({ code, stderr }: { code: number | null; stderr: string }, message: string): void {
+  expect(stderr).toContain(message);
+  expect(stderr).not.toMatch(/\n\s+at |please report/);
+  expect(code).toBe(2);
+}
+
+const inPlace = (path: string) => {
+  rmSync(path, { recursive: true, force: true });
+  mkdirSync(path);
+};
+
+describe("a broken conf.json", () => {
+  const broken = [
+    ["cut", '{"plugins": [', ":1:14: unexpected EOF"],
+    ["with an entry that is null", '{"plugins": [null]}', ": plugins[0] is null: write"],
+  ] as const;
+
+  it.each(broken)("%s, given to exec", async (_, text, message) => {
+    const conf = join(folder, "bad.json");
+    writeFileSync(conf, text);
+    expectRefusal(await runProgram(["exec", "recorder", `${played}:4`, "--conf", conf, ...own]), `${conf}${message}`);
+  });
+
+  it.each(broken)("%s, of exec's case", async (_, text, message) => {
+    writeFileSync(join(played, "conf.json"), text);
+    expectRefusal(await runProgram(["exec", "recorder", `${played}:4`, ...own]), `${played}/conf.json${message}`);
+  });
+
+  it("ends explain with 1 and the answer that a runtime would get", async () => {
+    const conf = join(folder, "bad.json");
+    writeFileSync(conf, '{"plugins": [');
+    const args = ["explain", `${played}:1`, "--conf", conf, ...own];
+    const message = "unable to create nri client: unexpected EOF";
+    const text = await runProgram(args);
+    expect(text.stdout).toContain(`  the bridge answers UNKNOWN: ${message}\n`);
+    expect(text.stdout).not.toContain("no plugin runs for it");
+    expect(text.code).toBe(1);
+    const json = await runProgram([...args, "--json"]);
+    expect(JSON.parse(json.stdout)).toMatchObject({ plugins: [], error: { code: "UNKNOWN", message } });
+    expect(json.code).toBe(1);
+  });
+});
+
+describe("a case that cannot be read", () => {
+  it.each(["replay", "explain"])("%s: a payload that is no protobuf", async (verb) => {
+    writeFileSync(
+      join(played, "events.jsonl"),
+      '{"method":"RunPodSandbox","timeoutNano":"2000000000","payloadBase64":"////"}\n',
+    );
+    expectRefusal(
+      await runProgram([verb, played, ...own]),
+      `${played}/events.jsonl:1: the event's payload is no RunPodSandbox request of NRI`,
+    );
+  });
+
+  it.each([
+    ["replay", "events.jsonl"],
+    ["replay", "conf.json"],
+    ["explain", "events.jsonl"],
+    ["explain", "conf.json"],
+  ])("%s: %s is a folder", async (verb, name) => {
+    inPlace(join(played, name));
+    expectRefusal(
+      await runProgram([verb, played, ...own]),
+      `${played}/${name}: it is a folder, and a file is expected (EISDIR)`,
+    );
+  });
+
+  it.each(["replay", "explain", "exec"])("%s: --conf is a folder", async (verb) => {
+    const args = verb === "exec" ? ["recorder", `${played}:1`] : [played];
+    expectRefusal(
+      await runProgram([verb, ...args, "--conf", played, ...own]),
+      `${played}: it is a folder, and a file is expected (EISDIR)`,
+    );
+  });
+
+  it("explain takes the event's spec where a bundle is no JSON, as the bridge does", async () => {
+    writeFileSync(join(played, "bundles/ctr.json"), "garbage");
+    const { code, stdout } = await runProgram(["explain", `${played}:4`, "--json", ...own]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      bundle: null,
+      error: null,
+      plugins: [{ sources: { spec: "the event" } }],
+    });
+    expect(code).toBe(0);
+  });
+
+  it("names a file in the place of a folder", async () => {
+    expectRefusal(
+      await runProgram(["replay", join(played, "conf.json")]),
+      "conf.json: it is a file; a case is a folder",
+    );
+  });
+});
+
+describe.runIf(process.geteuid?.() === 0)("a case that another user may not read", () => {
+  /** The program as nobody, who can read a copy of it. */
+  function asNobody(args: readonly string[]) {
+    const copy = join(folder, "nri-v01-bridge.mjs");
+    copyFileSync(program, copy);
+    chmodSync(folder, 0o755);
+    const { status, stderr } = spawnSync(process.execPath, [copy, ...args], {
+      uid: 65534,
+      gid: 65534,
+      encoding: "utf8",
+      timeout: 15_000,
+    });
+    return { code: status, stderr };
+  }
+
+  it.each([
+    ["replay", "events.jsonl"],
+    ["explain", "events.jsonl"],
+    ["explain", "bundles"],
+    ["replay", "bundles"],
+    ["explain", ""],
+    ["replay", ""],
+  ])("%s: CASE/%s", (verb, name) => {
+    const path = join(played, name);
+    chownSync(path, 0, 0);
+    chmodSync(path, 0o600);
+    const { code, stderr } = asNobody([verb, played, ...own]);
+    expectRefusal({ code, stderr }, "permission denied (EACCES)");
+    expect(stderr).toContain(path);
+  });
+
+  it("explain: a file of one event", () => {
+    const file = join(folder, "event.json");
+    writeFileSync(file, "{}", { mode: 0o600 });
+    expectRefusal(asNobody(["explain", file, ...own]), `${file}: permission denied (EACCES)`);
+  });
+});
+
+describe("check", () => {
+  it.each([
+    ["is missing", "missing.yaml", "no such file or folder (ENOENT)"],
+    ["is a folder", "case", "it is a folder, and a file is expected (EISDIR)"],
+  ])("says why it cannot read a --config that %s", async (_, name, message) => {
+    const path = join(folder, name);
+    expectRefusal(
+      await runProgram(["check", "--config", path]),
+      `${path}: the configuration cannot be read: ${message}`,
+    );
+  });
+});

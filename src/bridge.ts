@@ -58,7 +58,10 @@ export function createBridge(parts: BridgeParts): Bridge {
    */
   function forget(id: string): void {
     const process = memory.get(id)?.process;
-    if (process === undefined || host.liveness(process) !== "alive") return memory.forget(id);
+    if (process === undefined || host.liveness(process) !== "alive") {
+      memory.forget(id);
+      return;
+    }
     // A removal may be tried again and again.
     if (unfinished.leaving.has(id)) return;
     const unwatch = host.watcher.watch(process, () => {

@@ -56,6 +56,32 @@ describe("the stub registers", () => {
     expect(stub.ready).toBe(true);
   });
 
+  test("and serves a runtime that never answers the registration", async () => {
+    const { stub, connection } = await registering({ registrationTimeoutMs: 150, reconnect: false });
+    await connection.configure();
+    await connection.call("Synchronize");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(stub.ready).toBe(true);
+    await connection.call("StateChange");
+  });
+
+  test("and stays ready when it is configured again", async () => {
+    const { stub, connection, register } = await registering();
+    connection.respond(register.streamId);
+    await connection.configure();
+    await connection.call("Synchronize");
+    await connection.configure();
+    expect(stub.ready).toBe(true);
+  });
+
+  test("and comes again after a Configure that nobody can read", async () => {
+    const { end, connection } = await registering({ reconnect: false });
+    const answer = await connection.call("Configure", hex("0a 7f"));
+    expect(answer).toMatchObject({ response: { status: { code: Code.InvalidArgument } } });
+    // With reconnect that is another try; what is given up for good is "misconfigured".
+    expect(await end).toMatchObject({ kind: "lost" });
+  });
+
   test("and reads a runtime that sends everything byte by byte", async () => {
     const { stub, connection, register } = await registering();
     connection.respond(register.streamId);

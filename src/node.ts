@@ -38,7 +38,7 @@ export function createNode(mode: "external" | "launched", log: Log): Node {
   const onWait = (directory: string) => (holder: string) =>
     log.warn({ directory, holder }, "another instance has the state directory: waiting for it to end");
 
-  const host = createNodeHost("/proc", createWatcher());
+  const host = createNodeHost("/proc", createWatcher(log));
   const running = new RunningPlugins({ host, end: (pid) => process.kill(-pid, "SIGKILL"), log });
   const onStart = ({ pid, exited }: RunningProcess) => {
     const ended = running.began(pid);
@@ -81,10 +81,15 @@ export function createNode(mode: "external" | "launched", log: Log): Node {
 }
 
 /** Processes are watched by pidfds where there is FFI, else by looking at each of them several times a second. */
-function createWatcher(): ProcessWatcher {
+function createWatcher(log: Log): ProcessWatcher {
+  const onUnreadable = (reason: string) =>
+    log.warn(
+      { reason },
+      "a process cannot be watched yet: it is tried again each second; look whether the bridge's descriptors are used up",
+    );
   try {
-    return createPidfdWatcher(openNative());
+    return createPidfdWatcher(openNative(), { onUnreadable });
   } catch {
-    return createPollingWatcher();
+    return createPollingWatcher({ onUnreadable });
   }
 }

@@ -50,7 +50,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   "watch-calls": { rooms: ["deadline", "errors", "logger", "nri", "ttrpc"], npm: [] },
   metrics: {
     rooms: ["deadline", "errors", "logger", "nri", "watch-calls"],
-    npm: ["prom-client", "node:fs", "node:http", "node:net", "node:path"],
+    npm: ["prom-client", "node:fs", "node:http", "node:net", "node:path", "node:timers"],
   },
   "spec-source": { rooms: ["host", "logger", "oci", "translate", "v01", "errors"], npm: [] },
   cgroups: { rooms: ["cgroup", "errors", "legacy", "oci"], npm: ["node:fs"] },

@@ -7,10 +7,12 @@ import type { Native } from "./native.js";
 const afUnix = 1;
 const sockDgramCloexec = 2 | 0o2000000;
 const msgNosignal = 0x4000;
+/** EAGAIN where the receiver's queue is full: to wait for it would hold up the event loop. */
+const msgDontwait = 0x40;
 /** sun_path of struct sockaddr_un. */
 const pathBytes = 108;
 
-/** Sends one datagram to a unix socket; @throws NativeError, or Error when there is no such address. */
+/** Sends one datagram to a unix socket, at once or not at all; @throws NativeError, or Error when there is no such address. */
 export type SendDatagram = (address: string, payload: string) => void;
 
 /** Datagrams to unix sockets, which Node has no way to send. An address that begins with `@` is an abstract one. */
@@ -26,7 +28,7 @@ export function createDatagramSender({ koffi, libc }: Native): SendDatagram {
     const descriptor = Number(openSocket(afUnix, sockDgramCloexec, 0));
     if (descriptor < 0) throw new NativeError("socket", libc.lastError());
     try {
-      const sent = Number(sendTo(descriptor, data, data.length, msgNosignal, name, name.length));
+      const sent = Number(sendTo(descriptor, data, data.length, msgNosignal | msgDontwait, name, name.length));
       if (sent < 0) throw new NativeError("sendto", libc.lastError());
     } finally {
       closeSync(descriptor);

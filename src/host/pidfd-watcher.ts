@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { EventPoll } from "../ffi/event-poll.js";
 import type { Native } from "../ffi/native.js";
-import { createPollingWatcher } from "./polling-watcher.js";
+import { createPollingWatcher, type PollingOptions } from "./polling-watcher.js";
 import { hasEnded, isCode, type ProcessStat, parseProcessStat } from "./process-stat.js";
 import type { ProcessWatcher } from "./process-watcher.js";
 
@@ -10,7 +10,8 @@ const statBytes = 1024;
 
 export interface PidfdWatcherOptions {
   readonly procRoot?: string;
-  /** Watches those that the system gives no pidfd for: descriptors are used up. */
+  readonly onUnreadable?: PollingOptions["onUnreadable"];
+  /** Watches those that the system gives no pidfd for, or whose stat cannot be read: descriptors are used up. */
   readonly fallback?: ProcessWatcher;
 }
 
@@ -20,10 +21,9 @@ export interface PidfdWatcherOptions {
  *
  * @throws Error when the system gives no epoll descriptor
  */
-export function createPidfdWatcher(
-  { koffi, libc }: Native,
-  { procRoot = "/proc", fallback = createPollingWatcher({ procRoot }) }: PidfdWatcherOptions = {},
-): ProcessWatcher {
+export function createPidfdWatcher({ koffi, libc }: Native, options: PidfdWatcherOptions = {}): ProcessWatcher {
+  const { procRoot = "/proc", onUnreadable = () => {} } = options;
+  const { fallback = createPollingWatcher({ procRoot, onUnreadable }) } = options;
   const events = new EventPoll(koffi, libc);
   const watched = new Set<() => void>();
   const buffer = Buffer.alloc(statBytes);
@@ -52,7 +52,8 @@ export function createPidfdWatcher(
       const ended = stat === "missing" || (stat !== "unreadable" && (stat.startTime !== startTime || hasEnded(stat)));
       if (ended || stat === "unreadable") {
         if (pidfd >= 0) closeSync(pidfd);
-        if (!ended) return () => {};
+        // Not ended, as far as can be told: it tries again.
+        if (!ended) return fallback.watch(identity, onExit);
         const told = setImmediate(onExit);
         return () => clearImmediate(told);
       }

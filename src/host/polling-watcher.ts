@@ -1,22 +1,29 @@
 import { closeSync, openSync, readSync } from "node:fs";
+import { errorText } from "../errors.js";
 import type { ProcessIdentity } from "./process-identity.js";
 import { hasEnded, isCode, type ProcessStat, parseProcessStat } from "./process-stat.js";
 import type { ProcessWatcher } from "./process-watcher.js";
 
 interface Watched {
-  /** /proc/<pid>/stat, held open. */
-  readonly fd: number;
+  readonly pid: number;
+  readonly startTime: string;
   readonly onExit: () => void;
+  /** /proc/<pid>/stat, held open; undefined while it cannot be opened. */
+  fd: number | undefined;
 }
 
 export interface PollingOptions {
   readonly procRoot?: string;
   /** Between two looks, in milliseconds. */
   readonly intervalMs?: number;
+  /** Told once when the stat of a process cannot be opened, for want of descriptors for example. */
+  readonly onUnreadable?: (reason: string) => void;
 }
 
 /** A command may be 64 bytes long (kernel workers), and there are 50 numbers after it. */
 const statBytes = 1024;
+/** What cannot be opened is tried again at every fifth look. */
+const againAtLook = 5;
 
 /**
  * Watches processes by reading their /proc/<pid>/stat again and again, all of them in one timer that does not keep the
@@ -25,10 +32,13 @@ const statBytes = 1024;
  * An open file of /proc stays with its process: once that is gone, reading fails with ESRCH, whoever has the pid then.
  * So a pid that is used again is never mistaken for the process, and one look costs a quarter of opening the file anew.
  */
-export function createPollingWatcher({ procRoot = "/proc", intervalMs = 200 }: PollingOptions = {}): ProcessWatcher {
+export function createPollingWatcher(options: PollingOptions = {}): ProcessWatcher {
+  const { procRoot = "/proc", intervalMs = 200, onUnreadable = () => {} } = options;
   const watched = new Set<Watched>();
   const buffer = Buffer.alloc(statBytes);
   let timer: NodeJS.Timeout | undefined;
+  let looks = 0;
+  let told = false;
 
   function read(fd: number): ProcessStat | "ended" | "unreadable" {
     try {
@@ -41,35 +51,53 @@ export function createPollingWatcher({ procRoot = "/proc", intervalMs = 200 }: P
     }
   }
 
+  /** Opens the stat of a process, and gives whether that process has ended. */
+  function open(entry: Watched): "ended" | "watched" {
+    const { pid, startTime } = entry;
+    try {
+      entry.fd = openSync(`${procRoot}/${pid}/stat`, "r");
+    } catch (error) {
+      if (isCode(error, "ENOENT") || isCode(error, "ESRCH")) return "ended";
+      // It is there: no end of a process may be made up from that, and none be missed.
+      if (!told) onUnreadable(errorText(error));
+      told = true;
+      return "watched";
+    }
+    const stat = read(entry.fd);
+    return stat === "ended" || (stat !== "unreadable" && stat.startTime !== startTime) ? "ended" : "watched";
+  }
+
   function stop(entry: Watched): void {
-    if (!watched.delete(entry)) return;
-    closeSync(entry.fd);
+    if (watched.delete(entry)) close(entry);
     if (watched.size > 0) return;
     clearInterval(timer);
     timer = undefined;
   }
 
   function look(): void {
+    looks += 1;
     for (const entry of [...watched]) {
       // A callback may have stopped others of this round.
-      if (!watched.has(entry) || read(entry.fd) !== "ended") continue;
+      if (!watched.has(entry) || !endedSince(entry)) continue;
       stop(entry);
       entry.onExit();
     }
   }
 
+  function endedSince(entry: Watched): boolean {
+    if (entry.fd !== undefined) return read(entry.fd) === "ended";
+    return looks % againAtLook === 0 && open(entry) === "ended";
+  }
+
   return {
     watch({ pid, startTime }: ProcessIdentity, onExit) {
       if (pid <= 0 || startTime === undefined) return () => {};
-      const fd = openStat(`${procRoot}/${pid}/stat`);
-      if (fd === undefined) return () => {};
-      const stat = fd === "missing" ? "ended" : read(fd);
-      if (fd === "missing" || stat === "ended" || (stat !== "unreadable" && stat.startTime !== startTime)) {
-        if (fd !== "missing") closeSync(fd);
-        const told = setImmediate(onExit);
-        return () => clearImmediate(told);
+      const entry: Watched = { pid, startTime, onExit, fd: undefined };
+      if (open(entry) === "ended") {
+        close(entry);
+        const soon = setImmediate(onExit);
+        return () => clearImmediate(soon);
       }
-      const entry: Watched = { fd, onExit };
       watched.add(entry);
       timer ??= setInterval(look, intervalMs).unref();
       return () => stop(entry);
@@ -83,11 +111,7 @@ export function createPollingWatcher({ procRoot = "/proc", intervalMs = 200 }: P
   };
 }
 
-/** Undefined when the file is there and cannot be opened: no end of a process may be made up from that. */
-function openStat(path: string): number | "missing" | undefined {
-  try {
-    return openSync(path, "r");
-  } catch (error) {
-    return isCode(error, "ENOENT") || isCode(error, "ESRCH") ? "missing" : undefined;
-  }
+function close(entry: Watched): void {
+  if (entry.fd !== undefined) closeSync(entry.fd);
+  entry.fd = undefined;
 }

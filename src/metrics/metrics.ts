@@ -1,7 +1,7 @@
 import { errorText } from "../errors.js";
 import type { Log } from "../logger.js";
 import type { CallWatcher } from "../watch-calls.js";
-import { formatMetricsAddress, parseMetricsAddress } from "./address.js";
+import { formatMetricsAddress, type MetricsAddress, parseMetricsAddress } from "./address.js";
 import { type Connection, healthOf, readinessOf } from "./health.js";
 import { type Heart, startHeart } from "./heart.js";
 import { createMetricsRegistry, type MetricsRegistry } from "./registry.js";
@@ -14,6 +14,9 @@ export interface MetricsOptions {
   readonly log: Log;
 }
 
+/** Until the address is tried again: a port may be another program's for a while. */
+const retryMs = 3_000;
+
 /**
  * Metrics and health, off until `listen` is given an address: until then nothing is loaded, counted or timed. A listener
  * that fails costs the metrics, never an event.
@@ -25,6 +28,9 @@ export class Metrics {
   private wanted: string | null = null;
   private connection: Connection | undefined;
   private changing: Promise<void> = Promise.resolve();
+  private retry: NodeJS.Timeout | undefined;
+  /** The log has said that the wanted address cannot be served. */
+  private told = false;
 
   constructor(private readonly options: MetricsOptions) {}
 
@@ -60,34 +66,47 @@ export class Metrics {
   }
 
   private async change(text: string | null): Promise<void> {
-    const { log } = this.options;
-    // One that failed is tried again when the configuration is read again.
     if (text === this.wanted && (text === null || this.server !== undefined)) return;
+    if (text !== this.wanted) this.told = false;
     this.wanted = text;
+    clearTimeout(this.retry);
+    await this.server?.close();
+    this.server = undefined;
+    if (text === null) return;
+    const { log } = this.options;
     try {
-      await this.server?.close();
-      this.server = undefined;
-      if (text === null) return;
-      const address = parseMetricsAddress(text);
-      const registry = await this.start();
-      this.server = await serveMetrics(address, {
-        metrics: async () => ({ contentType: registry.contentType, text: await registry.text() }),
-        healthz: () => healthOf(this.heart?.lagMs() ?? 0),
-        readyz: () => this.readiness(),
-      });
+      this.server = await this.serve(parseMetricsAddress(text));
+      this.told = false;
       log.info({ address: formatMetricsAddress(this.server.address) }, "metrics are served");
     } catch (error) {
+      this.retry = setTimeout(() => void this.listenAgain(text), retryMs).unref();
+      if (this.told) return;
+      this.told = true;
       log.error(
-        { address: text, error: errorText(error) },
-        "metrics cannot be served: the bridge goes on without them",
+        { address: text, error: errorText(error), againEachMs: retryMs },
+        "metrics cannot be served: the bridge goes on without them, and tries again",
       );
     }
+  }
+
+  private listenAgain(text: string): Promise<void> {
+    this.changing = this.changing.then(() => (this.wanted === text ? this.change(text) : undefined));
+    return this.changing;
+  }
+
+  private async serve(address: MetricsAddress): Promise<MetricsServer> {
+    const registry = await this.start();
+    return serveMetrics(address, {
+      metrics: async () => ({ contentType: registry.contentType, text: await registry.text() }),
+      healthz: () => healthOf(this.heart?.lagMs() ?? 0),
+      readyz: () => this.readiness(),
+    });
   }
 
   private async start(): Promise<MetricsRegistry> {
     const { sources, version } = this.options;
     if (this.registry !== undefined) return this.registry;
-    this.heart = startHeart();
+    this.heart ??= startHeart();
     const { heart } = this;
     this.registry = await createMetricsRegistry({
       sources,

@@ -1,11 +1,11 @@
-import { existsSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createConnection } from "node:net";
-import { dirname } from "node:path";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { MetricsAddress } from "./address.js";
 import type { Health } from "./health.js";
+import { listenOn } from "./listen.js";
+import { shareWork } from "./shared-work.js";
 
-/** What is served, asked for each request. */
+/** What is served, asked for each request; the metrics for all requests of a moment together. */
 export interface MetricsPages {
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   healthz(): Health;
@@ -18,17 +18,37 @@ export interface MetricsServer {
   close(): Promise<void>;
 }
 
-/** Scrapers and probes are few; a stuck one holds no more than this. */
+/**
+ * Scrapers and probes are few, and done in milliseconds. Node reads 64 KB of requests at once of a connection that sends many
+ * in one piece, and makes objects of all: with this, a flood holds up an event by tenths of a second, not by the runtime's two.
+ */
 const maxConnections = 16;
-const timeoutMs = 5_000;
+/** From the connection to its end, whatever the other side does or leaves: this is the same machine. */
+const lifeMs = 5_000;
 
 /** Serves /metrics, /healthz and /readyz. @throws the system's error when the address cannot be listened on */
 export async function serveMetrics(address: MetricsAddress, pages: MetricsPages): Promise<MetricsServer> {
-  const server = createServer({ requestTimeout: timeoutMs, headersTimeout: timeoutMs }, (request, response) => {
-    answer(request, response, pages).catch(() => response.destroy());
+  const answer = answerFrom(pages);
+  const server = createServer({ maxHeaderSize: 16 * 1024 }, (request, response) => {
+    answer(request, response).catch(() => response.destroy());
   });
-  server.maxConnections = maxConnections;
-  await (address.kind === "unix" ? listenUnix(server, address.path) : listen(server, address));
+  // Any process of the node may come here, and events wait for what is done for it: one request a connection.
+  server.maxRequestsPerSocket = 1;
+  server.on("dropRequest", (_request, socket) => socket.destroy());
+  /** The oldest first. */
+  const open = new Set<Socket>();
+  server.on("connection", (socket) => {
+    open.add(socket);
+    const life = setTimeout(() => socket.destroy(), lifeMs).unref();
+    socket.once("close", () => {
+      clearTimeout(life);
+      open.delete(socket);
+    });
+    // The new one may be a probe, and the oldest had its time: connections that say nothing shut nobody out.
+    const [oldest] = open;
+    if (open.size > maxConnections) oldest?.destroy();
+  });
+  await listenOn(server, address);
   // A socket that fails later costs that one request.
   server.on("error", () => {});
   server.unref();
@@ -43,60 +63,35 @@ export async function serveMetrics(address: MetricsAddress, pages: MetricsPages)
   };
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, pages: MetricsPages): Promise<void> {
-  const [path] = (request.url ?? "/").split("?");
-  response.setHeader("Cache-Control", "no-store");
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    response.setHeader("Allow", "GET, HEAD");
-    return send(response, 405, "GET or HEAD is expected");
-  }
-  if (path === "/metrics") {
+function answerFrom(pages: MetricsPages): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  // The bytes too: connections that do not read hold the same ones.
+  const metrics = shareWork(async () => {
     const { contentType, text } = await pages.metrics();
-    response.writeHead(200, { "Content-Type": contentType }).end(text);
-    return;
-  }
-  if (path === "/healthz" || path === "/readyz") {
-    const { ok, text } = path === "/healthz" ? pages.healthz() : pages.readyz();
-    return send(response, ok ? 200 : 503, text);
-  }
-  send(response, 404, "/metrics, /healthz and /readyz are here");
+    return { contentType, bytes: Buffer.from(text) };
+  });
+  return async ({ method, url = "/" }, response) => {
+    const [path] = url.split("?");
+    response.setHeader("Cache-Control", "no-store");
+    response.setHeader("Connection", "close");
+    if (method !== "GET" && method !== "HEAD") {
+      response.setHeader("Allow", "GET, HEAD");
+      return send(response, 405, "GET or HEAD is expected");
+    }
+    if (path === "/metrics") {
+      const { contentType, bytes } = await metrics();
+      response.writeHead(200, { "Content-Type": contentType, "Content-Length": bytes.length }).end(bytes);
+      return;
+    }
+    if (path === "/healthz" || path === "/readyz") {
+      const { ok, text } = path === "/healthz" ? pages.healthz() : pages.readyz();
+      return send(response, ok ? 200 : 503, text);
+    }
+    send(response, 404, "/metrics, /healthz and /readyz are here");
+  };
 }
 
 function send(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { "Content-Type": "text/plain; charset=utf-8" }).end(`${text}\n`);
-}
-
-function listen(server: Server, where: { readonly host: string; readonly port: number } | { readonly path: string }) {
-  return new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen("path" in where ? { path: where.path } : { host: where.host, port: where.port }, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-}
-
-/** A socket file that nobody answers on is replaced; anything else in the way is an error. Only its owner may connect. */
-async function listenUnix(server: Server, path: string): Promise<void> {
-  if (existsSync(path) && lstatSync(path).isSocket() && !(await answers(path))) unlinkSync(path);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  // The file is made within listen(), before anything else can run: no other one gets this mode.
-  const before = process.umask(0o177);
-  try {
-    const listening = listen(server, { path });
-    process.umask(before);
-    await listening;
-  } finally {
-    process.umask(before);
-  }
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection(path, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", (error) => resolve(!("code" in error && error.code === "ECONNREFUSED")));
-  });
+  const bytes = Buffer.from(`${text}\n`);
+  const headers = { "Content-Type": "text/plain; charset=utf-8", "Content-Length": bytes.length };
+  response.writeHead(status, headers).end(bytes);
 }

@@ -1,6 +1,7 @@
 import { type Clock, monotonicClock } from "../deadline.js";
 import { errorText } from "../errors.js";
 import type { Log } from "../logger.js";
+import { Told } from "./pending.js";
 import { createNotificationSender, type SendNotification } from "./send.js";
 import type { NotifySettings } from "./settings.js";
 
@@ -32,6 +33,9 @@ export interface AnnouncerOptions {
   readonly lookEachMs?: number;
 }
 
+/** After one that failed; each is a process where there is no FFI. */
+const againMs = 1_000;
+
 /**
  * Tells the service manager that we are up, what we are at, and that the event loop turns: the watchdog's beats come from
  * it, so a bridge that hangs is restarted.
@@ -45,38 +49,45 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
     failed = true;
   };
   const send = options.send ?? createNotificationSender(onError);
-  const tell = (...assignments: string[]) => send(settings.socket, assignments);
 
+  const told = new Told();
   const startedAt = clock();
   const beatEachMs = settings.watchdogMs === undefined ? Infinity : settings.watchdogMs / 3;
   let beatAt = startedAt;
-  let announced = false;
-  let status = "";
+  let notBefore = startedAt;
+  let ready = false;
   let ending = false;
+  let sending = false;
   const turn = () => {
     const now = clock();
-    const assignments: string[] = [];
-    const { ready, text } = look();
-    if (!announced && (ready || now - startedAt >= readyAtLatestMs)) {
-      announced = true;
-      assignments.push("READY=1");
+    if (sending || now < notBefore) return;
+    const condition = look();
+    ready ||= condition.ready || now - startedAt >= readyAtLatestMs;
+    const status = ending ? "finishing what runs" : condition.text;
+    const assignments = told.due({ ready, stopping: ending, status, beat: now - beatAt >= beatEachMs });
+    if (assignments.length > 0) void tell(assignments, now);
+  };
+  // What does not reach the manager stays due: without READY=1 it would end us when its patience is over.
+  const tell = async (assignments: readonly string[], now: number) => {
+    sending = true;
+    const reached = await send(settings.socket, assignments);
+    sending = false;
+    if (!reached) {
+      notBefore = clock() + Math.min(againMs, beatEachMs);
+      return;
     }
-    if (!ending && text !== status) {
-      status = text;
-      assignments.push(`STATUS=${text.replaceAll("\n", " ")}`);
-    }
-    if (now - beatAt >= beatEachMs) {
-      beatAt = now;
-      assignments.push("WATCHDOG=1");
-    }
-    if (assignments.length > 0) tell(...assignments);
+    told.reached(assignments);
+    if (assignments.includes("WATCHDOG=1")) beatAt = now;
+    // It came up meanwhile, and there may be no other turn.
+    if (ending) turn();
   };
   turn();
   const timer = setInterval(turn, Math.min(lookEachMs, beatEachMs)).unref();
   return {
     stopping() {
       ending = true;
-      tell("STOPPING=1", "STATUS=finishing what runs");
+      notBefore = clock();
+      turn();
     },
     close: () => clearInterval(timer),
   };

@@ -76,7 +76,7 @@ describe.skipIf(skipped !== "")(`the image's root, with the DaemonSet's capabili
       join(image, "etc/nri/conf.json"),
       '{"version":"0.1","plugins":[{"type":"look"},{"type":"captured"}]}',
     );
-    const config = readFileSync(join(root, "deploy/kustomize/base/config.yaml"), "utf8").replace("9464", String(port));
+    const config = readFileSync(join(root, "deploy/kustomize/base/config.yaml"), "utf8").replace("19464", String(port));
     // The recorded sandbox has no cgroup here to make a view of: only the container's create is looked at.
     const plugins = "plugins: {captured: {phase: create, cgroup: capture, onFailure: {create: ignore}}}\n";
     writeFileSync(join(image, "etc/nri-v01-bridge/config.yaml"), config + plugins);

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
+import { closeSync, openSync, readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 
@@ -8,6 +8,7 @@ import { openNative } from "../../src/ffi/native.js";
 import { createPidfdWatcher, type PidfdWatcherOptions } from "../../src/host/pidfd-watcher.js";
 import { identifyProcess, readMachine } from "../../src/host/process-identity.js";
 import { idleWatcher } from "../../src/host/process-watcher.js";
+import { withoutDescriptors } from "./no-descriptors.js";
 
 const machine = readMachine("/proc");
 const native = openNative();
@@ -85,4 +86,32 @@ describe("the watcher by pidfd", () => {
     createWatcher({ fallback }, full).watch(identity, () => {});
     expect(handed).toEqual([identity.pid]);
   });
+
+  it.each([
+    ["a pidfd", native],
+    // Somebody else took the last one in between.
+    ["its stat", { ...native, libc: { ...native.libc, pidfdOpen: () => spare() } }],
+  ])("misses no end of one that there was no descriptor for, for %s", async (_, opened) => {
+    const errors: string[] = [];
+    const watcher = createWatcher({ onUnreadable: (reason) => errors.push(reason) }, opened);
+    const { child, identity } = sleeper();
+    let ends = 0;
+    spareDescriptor = openSync("/dev/null", "r");
+    withoutDescriptors(() => watcher.watch(identity, () => ends++));
+    if (spareDescriptor !== undefined) closeSync(spareDescriptor);
+    expect({ size: watcher.size, errors }).toEqual({ size: 1, errors: [expect.stringContaining("EMFILE")] });
+    await sleep(1_200);
+    expect(ends).toBe(0);
+    child.kill("SIGKILL");
+    await expect.poll(() => ends, { timeout: 5_000 }).toBe(1);
+    expect(watcher.size).toBe(0);
+  });
 });
+
+/** A descriptor from before they were used up, for who closes it. */
+let spareDescriptor: number | undefined;
+function spare(): number {
+  const descriptor = spareDescriptor ?? -1;
+  spareDescriptor = undefined;
+  return descriptor;
+}

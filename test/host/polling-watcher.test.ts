@@ -7,6 +7,7 @@ import { createPollingWatcher } from "../../src/host/polling-watcher.js";
 import { identifyProcess, readMachine } from "../../src/host/process-identity.js";
 import type { ProcessWatcher } from "../../src/host/process-watcher.js";
 import { FakeProc } from "./fake-proc.js";
+import { withoutDescriptors } from "./no-descriptors.js";
 
 const machine = readMachine("/proc");
 const openFiles = () => readdirSync("/proc/self/fd").length;
@@ -90,6 +91,34 @@ describe("the watcher of processes", () => {
     await sleep(500);
     expect(ends).toBe(0);
     expect(openFiles()).toBe(files);
+  });
+
+  it("watches those that there was no descriptor for when there is one again, and says so once", async () => {
+    const errors: string[] = [];
+    const own = createPollingWatcher({ intervalMs: 20, onUnreadable: (reason) => errors.push(reason) });
+    const before = openFiles();
+    const [ends, stays, goes, stopped] = [sleeper(), sleeper(), sleeper(), sleeper()];
+    const ended: string[] = [];
+    const identities = [ends, stays, goes, stopped].map(({ pid }) => identifyProcess(pid, machine));
+    const files = openFiles();
+    const stops = withoutDescriptors(() =>
+      ["ends", "stays", "goes", "stopped"].map((name, at) => {
+        const identity = identities[at];
+        return identity && own.watch(identity, () => ended.push(name));
+      }),
+    );
+    expect(files).toBe(before);
+    expect({ size: own.size, open: openFiles() - files }).toEqual({ size: 4, open: 0 });
+    expect(errors).toEqual([expect.stringContaining("EMFILE")]);
+    stops[3]?.();
+    goes.child.kill("SIGKILL");
+    await once(goes.child, "exit");
+    await expect.poll(() => ended, { timeout: 5_000 }).toEqual(["goes"]);
+    await expect.poll(() => openFiles() - files).toBe(2);
+    ends.child.kill("SIGKILL");
+    await expect.poll(() => ended, { timeout: 5_000 }).toEqual(["goes", "ends"]);
+    own.close();
+    expect({ size: own.size, open: openFiles() - files }).toEqual({ size: 0, open: 0 });
   });
 
   it("watches 500 at little cost, and tells of each", async () => {

@@ -7,6 +7,7 @@ import { Deadline } from "../../src/deadline.js";
 import { openNative } from "../../src/ffi/native.js";
 import type { Log } from "../../src/logger.js";
 import { type Condition, startAnnouncer } from "../../src/notify/announcer.js";
+import { statusLine } from "../../src/notify/pending.js";
 import { createNotificationSender } from "../../src/notify/send.js";
 import { readNotifySettings, withoutNotifySettings } from "../../src/notify/settings.js";
 import { createRuntime } from "../../src/nri/runtime.js";
@@ -20,30 +21,44 @@ const silent: Log = { debug: nothing, info: nothing, warn: nothing, error: nothi
 
 /** What a service manager has: a datagram socket, and the sender's pid as the kernel tells it. */
 const manager = `
-import socket, struct, sys
+import os, socket, struct, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
 s.bind(sys.argv[1].replace("@", "\\0", 1) if sys.argv[1].startswith("@") else sys.argv[1])
 print("bound", flush=True)
 while True:
     data, extra, _, _ = s.recvmsg(4096, 256)
-    pid = struct.unpack("3i", extra[0][2])[0] if extra else 0
+    for _, kind, content in extra:
+        if kind == socket.SCM_CREDENTIALS:
+            pid = struct.unpack("3i", content)[0]
+        else:
+            # systemd-notify waits until it is closed, which says that all before it has been read.
+            os.close(struct.unpack("i", content)[0])
     print(pid, data.decode().replace("\\n", " | "), flush=True)
 `;
 
-async function startManager(address: string) {
-  const child = spawn("python3", ["-c", manager, address], { stdio: ["ignore", "pipe", "inherit"] });
-  let text = "";
+/** One that is there and takes nothing out of its queue. */
+const deafManager = `
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print("bound", flush=True)
+time.sleep(5)
+`;
+
+async function startManager(address: string, text = manager) {
+  const child = spawn("python3", ["-c", text, address], { stdio: ["ignore", "pipe", "inherit"] });
+  let told = "";
   child.stdout.setEncoding("utf8").on("data", (more) => {
-    text += more;
+    told += more;
   });
   const until = async (pattern: RegExp, limitMs = 10_000) => {
     const end = performance.now() + limitMs;
-    while (!pattern.test(text)) {
-      if (performance.now() > end) throw new Error(`no ${pattern} in ${limitMs} ms: ${text}`);
+    while (!pattern.test(told)) {
+      if (performance.now() > end) throw new Error(`no ${pattern} in ${limitMs} ms: ${told}`);
       await new Promise((wait) => setTimeout(wait, 10));
     }
-    return text;
+    return told;
   };
   await until(/^bound/);
   return { until, close: () => child.kill("SIGKILL") };
@@ -80,10 +95,11 @@ describe("what a service manager set in our environment", () => {
   });
 });
 
+const noLibrary = () => {
+  throw new Error("no FFI library");
+};
+
 describe("a notification", () => {
-  const noLibrary = () => {
-    throw new Error("no FFI library");
-  };
   it.each([
     ["by the FFI library, to a path", join(folder, "n1"), openNative],
     ["by the FFI library, to an abstract socket", `@bridge-notify-${process.pid}`, openNative],
@@ -92,7 +108,8 @@ describe("a notification", () => {
     const service = await startManager(address);
     try {
       const errors: unknown[] = [];
-      createNotificationSender((error) => errors.push(error), open)(address, ["READY=1", "STATUS=at work"]);
+      const send = createNotificationSender((error) => errors.push(error), open);
+      expect(await send(address, ["READY=1", "STATUS=at work"])).toBe(true);
       const text = await service.until(/STATUS=/);
       expect(text).toContain(`\n${process.pid} READY=1 | STATUS=at work`);
       expect(errors).toEqual([]);
@@ -101,40 +118,75 @@ describe("a notification", () => {
     }
   });
 
-  it("to nobody is told, not thrown", () => {
+  it("to nobody is told, not thrown", async () => {
     const errors: unknown[] = [];
-    createNotificationSender((error) => errors.push(error))(join(folder, "none"), ["READY=1"]);
+    const send = createNotificationSender((error) => errors.push(error));
+    expect(await send(join(folder, "none"), ["READY=1"])).toBe(false);
     expect(String(errors)).toContain("sendto: ENOENT");
-    createNotificationSender((error) => errors.push(error))(`/${"x".repeat(200)}`, ["READY=1"]);
+    expect(await send(`/${"x".repeat(200)}`, ["READY=1"])).toBe(false);
     expect(String(errors[1])).toContain("longer than an address");
+  });
+
+  it.each([
+    ["too long for a program's argument", `STATUS=${"v".repeat(200_000)}`, /E2BIG/],
+    ["with a NUL", "STATUS=v\0", /null bytes/],
+  ])("%s is told, not thrown, where there is no FFI library", async (_, assignment, why) => {
+    const errors: unknown[] = [];
+    const send = createNotificationSender((error) => errors.push(error), noLibrary);
+    expect(await send(join(folder, "none"), [assignment])).toBe(false);
+    expect(String(errors)).toMatch(why);
+  });
+
+  it("to a manager that reads nothing never waits", async () => {
+    const address = join(folder, "full");
+    const service = await startManager(address, deafManager);
+    try {
+      const errors: unknown[] = [];
+      const send = createNotificationSender((error) => errors.push(error));
+      let longestMs = 0;
+      // More than net.unix.max_dgram_qlen lets queue.
+      for (let count = 0; count < 2_000 && errors.length === 0; count++) {
+        const began = performance.now();
+        await send(address, ["WATCHDOG=1"]);
+        longestMs = Math.max(longestMs, performance.now() - began);
+      }
+      expect(String(errors)).toContain("sendto: EAGAIN");
+      expect(longestMs).toBeLessThan(1_000);
+    } finally {
+      service.close();
+    }
   });
 });
 
-describe("an announcer", () => {
-  /** Time that only passes when told, for tests that need no timers. */
-  function start(watchdogMs: number | undefined) {
-    const sent: string[] = [];
-    let now = 0;
-    let condition: Condition = { ready: false, text: "waiting" };
-    const announcer = startAnnouncer({
-      settings: { socket: "/n", watchdogMs },
-      look: () => condition,
-      log: silent,
-      send: (_, assignments) => sent.push(assignments.join(" ")),
-      clock: () => now,
-      lookEachMs: 1,
-    });
-    return {
-      sent,
-      announcer,
-      async at(ms: number, next: Condition = condition) {
-        now = ms;
-        condition = next;
-        await new Promise((wait) => setTimeout(wait, 20));
-      },
-    };
-  }
+/** Time that only passes when told, for tests that need no timers. */
+function start(watchdogMs: number | undefined, fails = () => false) {
+  const sent: string[] = [];
+  let now = 0;
+  let condition: Condition = { ready: false, text: "waiting" };
+  const announcer = startAnnouncer({
+    settings: { socket: "/n", watchdogMs },
+    look: () => condition,
+    log: silent,
+    send: async (_, assignments) => {
+      if (fails()) return false;
+      sent.push(assignments.join(" "));
+      return true;
+    },
+    clock: () => now,
+    lookEachMs: 1,
+  });
+  return {
+    sent,
+    announcer,
+    async at(ms: number, next: Condition = condition) {
+      now = ms;
+      condition = next;
+      await new Promise((wait) => setTimeout(wait, 20));
+    },
+  };
+}
 
+describe("an announcer", () => {
   it("says what it is at, and READY once, when events are delivered", async () => {
     const { sent, announcer, at } = start(undefined);
     await at(100, { ready: true, text: "serves containerd 2.1.9" });
@@ -169,6 +221,54 @@ describe("an announcer", () => {
   });
 });
 
+describe("what does not reach the manager", () => {
+  it.each([
+    ["by the FFI library", openNative],
+    ["by systemd-notify", noLibrary],
+  ])("is said again, %s: READY too", async (name, open) => {
+    const socket = join(folder, `late-${name.length}`);
+    const errors: unknown[] = [];
+    const announcer = startAnnouncer({
+      settings: { socket, watchdogMs: undefined },
+      look: () => ({ ready: true, text: `serves containerd\n${"v".repeat(200_000)}\0` }),
+      log: silent,
+      send: createNotificationSender((error) => errors.push(error), open),
+    });
+    try {
+      await expect.poll(() => errors.length).toBeGreaterThan(0);
+      const service = await startManager(socket);
+      const text = await service.until(/STATUS=/);
+      service.close();
+      expect(text).toMatch(/READY=1 \| STATUS=serves containerd v+\n/);
+      expect(/STATUS=(.*)/.exec(text)?.[1]).toHaveLength(200);
+    } finally {
+      announcer.close();
+    }
+  });
+
+  it("is not lost when the bridge stops meanwhile", async () => {
+    let fails = true;
+    const { sent, announcer, at } = start(undefined, () => fails);
+    await at(10, { ready: true, text: "serves" });
+    announcer.stopping();
+    await at(20);
+    fails = false;
+    await at(2_000);
+    announcer.close();
+    expect(sent).toEqual(["STOPPING=1 STATUS=finishing what runs"]);
+  });
+});
+
+describe("a status", () => {
+  it.each([
+    ["a\nb\r\n\0c\x7f", "a b c "],
+    ["é".repeat(300), "é".repeat(200)],
+    ["😀".repeat(300), "😀".repeat(200)],
+    [`${"a".repeat(399)}😀`, "a".repeat(200)],
+    ["a\ud83d", "a\ufffd"],
+  ])("is one short line", (text, line) => expect(statusLine(text)).toBe(line));
+});
+
 describe("the program under a service manager", () => {
   it("is ready when the runtime has synchronized it", async () => {
     const socket = join(folder, "n4");
@@ -183,6 +283,28 @@ describe("the program under a service manager", () => {
     try {
       await runtime.accept(Deadline.after(10_000));
       expect(await service.until(/READY=1/)).toMatch(/READY=1( \| .*)?STATUS=serves containerd v2\.1\.9/);
+    } finally {
+      bridge.child.kill("SIGKILL");
+      await runtime.close();
+      service.close();
+    }
+  });
+
+  it("is ready whatever the runtime calls itself", async () => {
+    const socket = join(folder, "n5");
+    const service = await startManager(socket);
+    const socketPath = join(folder, "odd.sock");
+    const runtime = await createRuntime({
+      socketPath,
+      name: "containerd",
+      version: `v2\0${"1".repeat(300_000)}`,
+      nriVersion: "v0.8.0",
+    });
+    const args = ["run", "--socket", socketPath, "--state", "memory"];
+    const bridge = startProgram(args, { ...process.env, NOTIFY_SOCKET: socket });
+    try {
+      await runtime.accept(Deadline.after(10_000));
+      expect(await service.until(/READY=1/)).toMatch(/STATUS=serves containerd v2 1+\n/);
     } finally {
       bridge.child.kill("SIGKILL");
       await runtime.close();

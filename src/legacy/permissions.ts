@@ -9,11 +9,19 @@ const maxLinks = 40;
  * `null` when nobody can. Looks at the file and at every directory and link on the way to it.
  *
  * A directory that everybody can write counts as safe only with the sticky bit, and never as the file's own directory.
+ *
+ * @param below where the path's root is, as a node's in a container, without a slash at its end: links stay below it
  */
-export function findPermissionFault(path: string, ownUid: number = process.geteuid?.() ?? 0): string | null {
+export function findPermissionFault(
+  path: string,
+  ownUid: number = process.geteuid?.() ?? 0,
+  below = "",
+): string | null {
+  // A root such as /proc/1/root is a link that only the kernel can follow, and does with a name behind it.
+  const look = (at: string) => lstatSync(at === "/" ? `${below}/.` : `${below}${at}`);
   const pending = path.split("/").filter((name) => name !== "");
   let at = "/";
-  const root = lstatSync(at);
+  const root = look(at);
   /** Of `at`, and of the directory that it is in, where the way came through them. */
   let own: Stats | undefined = root;
   let above: Stats | undefined;
@@ -22,7 +30,7 @@ export function findPermissionFault(path: string, ownUid: number = process.geteu
   try {
     while (fault === null) {
       const name = pending.shift();
-      if (name === undefined) return ownDirectoryFault(at, own ?? lstatSync(at), above);
+      if (name === undefined) return ownDirectoryFault(at, own ?? look(at), above ?? look(dirname(at)));
       if (name === ".") continue;
       if (name === "..") {
         at = dirname(at);
@@ -30,7 +38,7 @@ export function findPermissionFault(path: string, ownUid: number = process.geteu
         continue;
       }
       const next = at === "/" ? `/${name}` : `${at}/${name}`;
-      const found = lstatSync(next);
+      const found = look(next);
       if (!found.isSymbolicLink()) {
         above = own;
         own = found;
@@ -40,7 +48,7 @@ export function findPermissionFault(path: string, ownUid: number = process.geteu
       }
       if (++links > maxLinks) return `${path}: too many symbolic links`;
       if (!isTrusted(found.uid, ownUid)) return `${next}: the link belongs to user ${found.uid}; ${remedy}`;
-      const target = readlinkSync(next);
+      const target = readlinkSync(`${below}${next}`);
       pending.unshift(...target.split("/").filter((part) => part !== ""));
       if (!target.startsWith("/")) continue;
       at = "/";
@@ -79,10 +87,8 @@ function faultOf(path: string, stats: Stats, ownUid: number): string | null {
   return sticky ? null : writableFault(path, stats);
 }
 
-function ownDirectoryFault(path: string, stats: Stats, above: Stats | undefined): string | null {
-  if (stats.isDirectory()) return null;
-  const directory = dirname(path);
-  return writableFault(directory, above ?? lstatSync(directory));
+function ownDirectoryFault(path: string, stats: Stats, above: Stats): string | null {
+  return stats.isDirectory() ? null : writableFault(dirname(path), above);
 }
 
 function writableFault(path: string, stats: Stats): string | null {

@@ -174,7 +174,7 @@ describe("a request", () => {
   it("of an update has what was asked over what was created", () => {
     const created = { id: "c1", sandboxID: "p1", pid: 42, spec };
     const asked = { hugepageLimits: [], unified: {}, devices: [], cpu: { shares: 5n, cpus: "", mems: "" } };
-    const request = toUpdateRequest("0.1", created, pod().labels, asked);
+    const request = toUpdateRequest("0.1", created, subject, asked);
     expect(request).toMatchObject({ state: "update", pid: 42, labels: { app: "demo" } });
     expect(request.spec.resources?.cpu?.shares).toBe(5n);
   });

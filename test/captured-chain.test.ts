@@ -257,6 +257,16 @@ describe("a plugin that prints the same for every state", () => {
     );
   });
 
+  it("fails no event of its own by it, whatever it asks and writes", async () => {
+    const wrong = { p: { metadata: { "adjust.cpu.shares": "no number", "adjust.unknown": "" } } };
+    const views = privilege.ok ? { w: { script: `echo abc >${quota}` } } : {};
+    const event = { state: "postCreate", phase: "delete", event: "PostStartContainer", changesNothing: true } as const;
+    const { end, said, warnings } = await play({ ...plugins, ...wrong, ...views, last: plugins.q }, event);
+    expect({ error: end.error, warnings }).toEqual({ error: undefined, warnings: [] });
+    expect(said).toEqual(["q: ran", "last: ran"]);
+    expect(end.change).toMatchObject({ updates: [], fields: [] });
+  });
+
   it("still fails the create in a phase where it asks in vain", async () => {
     const { end, said } = await play(plugins, { phase: "start" });
     expect(end.error).toContain('adjust.env.A "1": takes effect in phase create, not in start');

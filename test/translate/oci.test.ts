@@ -104,6 +104,15 @@ describe("the resources of an update", () => {
     expect(toUpdateResources(null, resources())).toEqual({});
   });
 
+  it("keep a pids limit when 0 is asked for, and a period when a quota alone is", () => {
+    const before = { cpu: { quota: 5000n, period: 20_000n }, pids: { limit: 7n } };
+    const asked = resources({ cpu: { ...cpu, quota: 10_000n }, pids: { limit: 0n } });
+    expect(toUpdateResources(before, asked)).toEqual({
+      cpu: { quota: 10_000n, period: 20_000n },
+      pids: { limit: 7n },
+    });
+  });
+
   it("take page sizes and unified files one by one", () => {
     const before = {
       hugepageLimits: [

@@ -76,8 +76,8 @@ export class Asks {
   }
 
   /**
-   * A plugin may print the same for every state. A delete has to go on to the plugins behind it, which would lose theirs by
-   * an error; nothing that it asks for in vain is left undone in what goes on.
+   * A plugin may print the same for every state. In a delete an error would end the chain, and the plugins behind it would
+   * lose theirs.
    */
   get #whenIdle(): Ask["whenIdle"] {
     return this.context.phase === "delete" ? "warn" : undefined;

@@ -6,9 +6,11 @@ import { type Machine, readMachine } from "./cgroup/machine.js";
 import { type CgroupMounts, parseCgroupMounts } from "./cgroup/mounts.js";
 import { checkPrivilege, type Privilege } from "./cgroup/privilege.js";
 import { readResources } from "./cgroup/real-resources.js";
+import { withoutUnset } from "./cgroup/spec-resources.js";
 import { type View, Views } from "./cgroup/view.js";
 import { BridgeError, errorText } from "./errors.js";
 import type { Spawner, WaitingProcess } from "./legacy/spawner.js";
+import { layOver } from "./oci/lay-over.js";
 import type { LinuxResources } from "./oci/resources.js";
 
 /** A pod's or container's cgroup, as its request names it. */
@@ -19,16 +21,23 @@ export interface CgroupOf {
   readonly pid: number;
 }
 
+/** A cgroup to make a view of. */
+export interface ViewOf extends CgroupOf {
+  /** What it is to have besides, whatever it has now: what the chain has asked for so far, and what an update asks for. */
+  readonly asked: LinuxResources;
+}
+
 /** What the bridge does with cgroups: captured views of them, and changes of the real ones. */
 export interface Cgroups {
   readonly version: 1 | 2 | "unknown";
   /** Whether captured views can be made here. */
   privilege(): Privilege;
   /**
-   * Opens a private view, seeded with what the cgroup has: by its own files where it exists, else by the request.
+   * Opens a private view, seeded with what the cgroup has, by its own files where it exists, else by the request; and with
+   * what is asked for over it.
    * @throws BridgeError CGROUP_VIEW, ADJUSTMENT
    */
-  openView(of: CgroupOf): Promise<View<WaitingProcess>>;
+  openView(of: ViewOf): Promise<View<WaitingProcess>>;
   /** Makes the first view ahead, so that no event waits for it. Never rejects. */
   warm(): Promise<void>;
   /** Applies changes to the real cgroup, whole or not at all; gives why that cannot be, or null. */
@@ -72,8 +81,8 @@ export function createNodeCgroups(spawner?: Pick<Spawner, "prepare">): Cgroups {
   return {
     version: existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1,
     privilege: thePrivilege,
-    async openView({ cgroupsPath, resources, pid }) {
-      const spec = resources ?? {};
+    async openView({ cgroupsPath, resources, pid, asked }) {
+      const spec = withoutUnset(resources ?? {});
       let present = spec;
       if (pid > 0) {
         const cgroup = new ContainerCgroup(theMounts(), cgroupsPath);
@@ -83,7 +92,7 @@ export function createNodeCgroups(spawner?: Pick<Spawner, "prepare">): Cgroups {
           cgroup.close();
         }
       }
-      return theViews().open({ cgroupsPath, resources: present, ...(pid > 0 ? { pid } : {}) });
+      return theViews().open({ cgroupsPath, resources: layOver(present, asked), ...(pid > 0 ? { pid } : {}) });
     },
     async warm() {
       if (thePrivilege().ok) await theViews().warm();

@@ -23,6 +23,8 @@ export interface ChainCall extends Occasion {
   readonly subject: Pick<Attempted, "kind" | "pod" | "container">;
   /** What results can change here. */
   readonly phase: Phase;
+  /** What plugins answer is not looked at for changes: v0.1 knows no such state. */
+  readonly changesNothing?: true;
   /** What the plugins of an earlier phase answered. */
   readonly earlierResults: readonly Result[];
 }

@@ -111,6 +111,7 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
         return opened;
       },
       judge: (run) => {
+        if (call.changesNothing) return null;
         const captured = call.request.state === "delete" ? undefined : stage?.collect();
         const asked = askedChanges(call, run, captured);
         if (asked === undefined) return null;
@@ -126,6 +127,7 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
             runtime: { name: runtime.name, version: parseVersion(runtime.version) },
             cgroupVersion: cgroups.version,
             containerId: call.request.id,
+            ...(stage === undefined ? {} : { shownCgroupsPath: stage.request.spec.cgroupsPath }),
             rename,
             annotate,
             bytesLeft: answerBytes - changes.reduce((sum, { bytes }) => sum + bytes, 0),

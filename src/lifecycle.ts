@@ -189,7 +189,7 @@ export class Lifecycle {
       if (created === undefined) return noChange.change;
       const conf = this.readConf("no plugin runs for this update");
       if (conf instanceof BridgeError) return noChange.change;
-      const request = toUpdateRequest(conf.version, created, subject.pod.labels, asked);
+      const request = toUpdateRequest(conf.version, created, subject, asked);
       const list = this.takers(conf, "update");
       const call = { ...occasion, list, request, subject: created, phase: "update", earlierResults: [] } as const;
       return (await this.runOrFail(call, subject)).change;
@@ -288,9 +288,8 @@ export class Lifecycle {
       for (const state of states) {
         const list = { ...conf, plugins: conf.plugins.filter(({ type }) => stateOf(type) === state) };
         const request = toCreateRequest(conf.version, state, { ...subject, pid: known.pid }, known.spec);
-        // What a plugin answers to an event of its own changes nothing: v0.1 knows no such state.
-        const call = { ...occasion, list, request, subject: known, phase: "delete", earlierResults: [] } as const;
-        await this.runOrFail(call, subject);
+        const about = { list, request, subject: known, phase: "delete", changesNothing: true } as const;
+        await this.runOrFail({ ...occasion, ...about, earlierResults: [] }, subject);
       }
     });
   }

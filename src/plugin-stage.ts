@@ -1,5 +1,6 @@
 import type { CapturedChanges } from "./cgroup/diff.js";
 import { cgroupRoot } from "./cgroup/mountinfo.js";
+import { withoutUnset } from "./cgroup/spec-resources.js";
 import type { View } from "./cgroup/view.js";
 import type { Cgroups } from "./cgroups.js";
 import type { ChainCall } from "./chain-call.js";
@@ -7,9 +8,8 @@ import type { PluginSettings } from "./config/merge.js";
 import { errorText } from "./errors.js";
 import type { SpawnOptions, WaitingProcess } from "./legacy/spawner.js";
 import type { Stage } from "./legacy/stage.js";
-import type { LinuxResources } from "./oci/resources.js";
-import type { MergedChange } from "./translate/from-v01.js";
-import { toOciResources } from "./translate/oci.js";
+import { layOver } from "./oci/lay-over.js";
+import { askedResources, type MergedChange } from "./translate/from-v01.js";
 
 /** A plugin's captured cgroup view, for one run. */
 export interface CgroupStage extends Stage {
@@ -46,11 +46,15 @@ export async function openStage(
     tellOnce({ reason, remedy }, "cgroup writes cannot be captured here: plugins see the node's cgroups");
     return undefined;
   }
-  const resources = withChanges(request.spec.resources ?? {}, changed);
-  // A delete comes when the cgroup is gone or going: the view is as the request says.
-  const pid = request.state === "delete" ? 0 : request.pid;
+  const { cgroupsPath, resources } = request.spec;
+  const soFar = askedResources(changed, request.id);
+  // The cgroup does not have yet what an update asks for, and the runtime will set all that the spec says: against that it
+  // shows what a plugin changes.
+  const asked = call.phase === "update" ? layOver(withoutUnset(resources ?? {}), soFar) : soFar;
+  // These come when the cgroup is gone or going: the view is as the request says.
+  const isGoing = request.state === "delete" || call.event.startsWith("Remove");
   try {
-    const view = await cgroups.openView({ cgroupsPath: request.spec.cgroupsPath, resources, pid });
+    const view = await cgroups.openView({ cgroupsPath, resources, pid: isGoing ? 0 : request.pid, asked });
     return {
       request: { ...request, spec: { ...request.spec, cgroupsPath: view.cgroupsPath } },
       command: (options) => commandIn(view, options),
@@ -78,16 +82,4 @@ function collectFrom(view: View): CapturedChanges {
     const fault = { file: cgroupRoot, text: `the view cannot be read: ${errorText(error)}` };
     return { resources: {}, writes: [], errors: [fault], warnings: [] };
   }
-}
-
-/** The resources as they are with what a chain has asked for so far. */
-function withChanges(resources: LinuxResources, { adjust, own }: MergedChange): LinuxResources {
-  const asked =
-    own ?? toOciResources({ hugepageLimits: [], unified: {}, devices: [], ...(adjust?.linux?.resources ?? {}) }) ?? {};
-  return {
-    ...resources,
-    ...asked,
-    memory: { ...resources.memory, ...asked.memory },
-    cpu: { ...resources.cpu, ...asked.cpu },
-  };
 }

@@ -203,10 +203,11 @@ describe("states and events", () => {
     const config: PartialConfig = {
       plugins: { b: { events: { PostStartContainer: "postCreate", RemoveContainer: "removal" } } },
     };
-    const { handlers, ran } = bridgeOf(config, ["a", "b"]);
+    const { handlers, ran, chains } = bridgeOf(config, ["a", "b"]);
     for (const event of ["StartContainer", "PostStartContainer", "StopContainer", "RemoveContainer"] as const) {
       await send(handlers, event);
     }
+    expect(chains.map(({ changesNothing = false }) => changesNothing)).toEqual([false, true, false, true]);
     expect(ran()).toEqual(["create ctr a+b", "postCreate ctr b", "delete ctr a+b", "removal ctr b"]);
   });
 

@@ -2,6 +2,7 @@ import type { LinuxResources } from "../oci/resources.js";
 import { ContainerCgroup, writeFault } from "./container-cgroup.js";
 import type { CgroupMounts } from "./mounts.js";
 import { type CgroupPlan, type CgroupWrite, type PlanOptions, planChanges } from "./plan.js";
+import { undoingText } from "./undoing-text.js";
 
 export interface ApplyOptions extends PlanOptions {
   readonly mounts: CgroupMounts;
@@ -35,13 +36,26 @@ export function applyChanges(changes: LinuxResources, options: ApplyOptions): Ap
 }
 
 function commitWrites(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): Applied {
-  const before = writes.map((write) => ({ ...write, value: presentValue(cgroup, write) }));
+  const before = writes.map((write) => ({ ...write, text: presentText(cgroup, write) }));
   const faults = writeAll(writes, cgroup);
   if (faults.length === 0) return { ok: true, writes };
-  return {
-    ok: false,
-    errors: [...faults, ...writeAll(before.reverse(), cgroup).map((fault) => `not undone: ${fault}`)],
-  };
+  return { ok: false, errors: [...faults, ...undo(before, cgroup).map((fault) => `not undone: ${fault}`)] };
+}
+
+/** Writes what was there before, the last change first; gives what cannot be had again. */
+function undo(before: readonly (CgroupWrite & { readonly text: string })[], cgroup: ContainerCgroup): string[] {
+  const isChanged = (write: (typeof before)[number]) => presentText(cgroup, write) !== write.text;
+  const changed = before.filter(isChanged).reverse();
+  const faults = writeAll(
+    changed.map((write) => ({ ...write, value: undoingText(write.file, write.text, write.value) })),
+    cgroup,
+  );
+  if (faults.length > 0) return faults;
+  // A file may keep a line of its own for each device, or round.
+  return changed.filter(isChanged).map(({ controller, file, text, ...write }) => {
+    const now = presentText(cgroup, { controller, file, ...write });
+    return `${cgroup.nameOf(controller, file)} is ${JSON.stringify(now)} now, and was ${JSON.stringify(text)}`;
+  });
 }
 
 /**
@@ -64,10 +78,8 @@ function writeAll(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): stri
   }
 }
 
-/** What to write to have the file as it is now. */
-function presentValue(cgroup: ContainerCgroup, { controller, file }: CgroupWrite): string {
+/** What a file holds that can be written to it. */
+function presentText(cgroup: ContainerCgroup, { controller, file }: CgroupWrite): string {
   const text = cgroup.read(controller, file) ?? "";
-  if (file === "memory.oom_control") return /^oom_kill_disable (\d)/m.exec(text)?.[1] ?? "0";
-  // A write of no bytes is none; a cpuset is emptied by a newline.
-  return text === "" ? "\n" : text;
+  return file === "memory.oom_control" ? (/^oom_kill_disable (\d)/m.exec(text)?.[1] ?? "0") : text;
 }

@@ -47,13 +47,17 @@ export class ContainerCgroup {
     return this.read(controller, file) !== undefined;
   }
 
-  /** Writes a value at once, as the kernel wants it. Throws what the system says. */
+  /**
+   * Writes a value, each of its lines at once, as the kernel wants it. Throws what the system says.
+   *
+   * compat: opencontainers/cgroups WriteFileByLine. A file with a line for each device takes one of them in a write.
+   */
   write(controller: string, file: string, value: string): void {
     const directory = this.directory(controller);
     if (directory === undefined) throw new BridgeError("ADJUSTMENT", "the cgroup does not exist");
     const descriptor = openFile(directory, file, constants.O_WRONLY | constants.O_TRUNC);
     try {
-      writeSync(descriptor, value);
+      for (const line of value.split(/(?<=\n)/)) writeSync(descriptor, line);
     } finally {
       closeSync(descriptor);
     }

@@ -26,6 +26,7 @@ export interface FieldFile {
   readonly field: string;
   /** The value of a new cgroup. */
   readonly unset: string;
+  /** What resources say of it; undefined when they do not. A 0 counts: see withoutUnset. */
   current(resources: LinuxResources): string | undefined;
   assign(resources: LinuxResources, value: string): void;
   /** Reads one write, white space around it removed, as the kernel does. */
@@ -35,11 +36,6 @@ export interface FieldFile {
 }
 
 const line = (value: string): string => `${value}\n`;
-
-/** compat: runc takes 0 in these fields as unset. */
-function given(value: bigint | undefined): string | undefined {
-  return value === undefined || value === 0n ? undefined : `${value}`;
-}
 
 /** No machine's kernel has another limit than this one's: 64 bits, in pages. */
 function unlimitedPages(pageSize: bigint): bigint {
@@ -62,7 +58,7 @@ function cpuFiles(): FieldFile[] {
     file,
     field: `cpu.${name}`,
     unset,
-    current: ({ cpu }) => given(cpu?.[name]),
+    current: ({ cpu }) => cpu?.[name]?.toString(),
     assign: (resources, value) => {
       resources.cpu = { ...resources.cpu, [name]: BigInt(value) };
     },
@@ -136,7 +132,7 @@ function memoryFiles(pageSize: bigint): FieldFile[] {
     file: `memory.${file}`,
     field: `memory.${name}`,
     unset: "-1",
-    current: ({ memory }) => given(memory?.[name]),
+    current: ({ memory }) => memory?.[name]?.toString(),
     assign: (resources, value) => {
       resources.memory = { ...resources.memory, [name]: BigInt(value) };
     },

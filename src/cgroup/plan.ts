@@ -126,12 +126,19 @@ function swapMax(
 ): Planned {
   const present = cgroup.read("memory", "memory.max") ?? "max";
   const memory = changes.memory?.limit?.toString() ?? present;
-  if (asked === "-1") return write("memory.swap.max", "max");
-  if (memory === "-1" || memory === "max") return write("memory.swap.max", asked);
+  const max = (value: string): Planned =>
+    // compat: without swap accounting there is no such file, and runc takes no swap, or all there is, for done (fs2/memory.go).
+    (value === "max" || value === "0") && isWithoutSwap(cgroup) ? { ok: true } : write("memory.swap.max", value);
+  if (asked === "-1") return max("max");
+  if (memory === "-1" || memory === "max") return max(asked);
   const swap = BigInt(asked) - BigInt(memory);
   return swap < 0n
     ? { ok: false, reason: `${asked} is less than the memory limit ${memory}, which it includes` }
-    : write("memory.swap.max", `${swap}`);
+    : max(`${swap}`);
+}
+
+function isWithoutSwap(cgroup: ContainerCgroup): boolean {
+  return cgroup.exists("memory", "memory.max") && !cgroup.exists("memory", "memory.swap.max");
 }
 
 /** Where neither form or both make the present weight, the newer one. */

@@ -12,6 +12,8 @@ export type Kind = "object" | "array" | "string" | "number" | "bool" | "null";
 export class Decoder {
   /** The first value of a wrong type. */
   typeFault: Fault | undefined;
+  /** The maps that were made here: a second object of a key adds to them, and to no map from elsewhere. */
+  readonly madeMaps = new WeakSet<object>();
   #at: number;
   readonly #bytes: Uint8Array;
   /** The struct that is being filled, and the keys that lead to where we are. */

@@ -55,7 +55,9 @@ export function map<T>(element: Codec<T>): Codec<Record<string, T>> {
       const found = decoder.peek();
       if (found === "object") {
         // compat: a second object of the same key adds to the map; an element starts from zero, whatever was there.
-        const entries: Record<string, T> = Object.assign(emptyRecord<T>(), previous);
+        const isOurs = decoder.madeMaps.has(previous);
+        const entries = isOurs ? previous : Object.assign(emptyRecord<T>(), previous);
+        if (!isOurs) decoder.madeMaps.add(entries);
         decoder.readObject((key) => {
           entries[key] = element.read(decoder, element.zero());
         });

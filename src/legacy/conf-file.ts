@@ -2,6 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { BridgeError, errorText } from "../errors.js";
 import { parseConfigList } from "../v01/config-list.js";
 import type { ConfigList } from "../v01/types.js";
+import { errorCode, formatFileError } from "./go-errors.js";
 import { findPermissionFault } from "./permissions.js";
 
 /** conf.json as it is at this moment. */
@@ -45,8 +46,15 @@ function stampOf(path: string): string | undefined {
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
     return stat && `${stat.dev}:${stat.ino}:${stat.mtimeNs}:${stat.ctimeNs}:${stat.size}`;
   } catch (error) {
-    throw new BridgeError("CONF_LIST", errorText(error), { file: path });
+    throw new BridgeError("CONF_LIST", goText(error, path), { file: path });
   }
+}
+
+/** compat: v0.1's client opened the file and read it, and Go says what failed: `read /etc/nri/conf.json: is a directory`. */
+function goText(error: unknown, path: string): string {
+  const code = errorCode(error);
+  if (!/^E[A-Z0-9]+$/.test(code)) return errorText(error);
+  return formatFileError(code === "EISDIR" || code === "EIO" ? "read" : "open", path, code);
 }
 
 function readList(path: string): ConfigList | BridgeError {
@@ -55,6 +63,6 @@ function readList(path: string): ConfigList | BridgeError {
   } catch (error) {
     if (error instanceof BridgeError)
       return new BridgeError("CONF_LIST", error.message, { ...error.fields, file: path });
-    return new BridgeError("CONF_LIST", errorText(error), { file: path });
+    return new BridgeError("CONF_LIST", goText(error, path), { file: path });
   }
 }

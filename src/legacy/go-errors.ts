@@ -25,7 +25,12 @@ const goErrnoTexts: Readonly<Record<string, string>> = {
 
 /** What Go says for a file that cannot be executed: `fork/exec /path: exec format error`. */
 export function formatStartError(path: string, code: string): string {
-  return `fork/exec ${path}: ${goErrnoTexts[code] ?? `errno ${code}`}`;
+  return formatFileError("fork/exec", path, code);
+}
+
+/** What Go says of a file, for what was to be done with it: `open /path: permission denied`. */
+export function formatFileError(operation: string, path: string, code: string): string {
+  return `${operation} ${path}: ${goErrnoTexts[code] ?? `errno ${code}`}`;
 }
 
 /** The system's error code of something thrown, such as `ENOENT`; `EIO` when it has none. */

@@ -12,6 +12,7 @@ import { adjustPrefix } from "./adjustment/keys.js";
 import { type Conflict, conflictsOf, overlay, own } from "./adjustment/merge.js";
 import type { AdjustmentContext, Change, ParsedAdjustment, Phase, Setting } from "./adjustment/types.js";
 
+export { askedResources } from "./adjustment/build.js";
 export { knownKeys } from "./adjustment/keys.js";
 export type { Conflict } from "./adjustment/merge.js";
 export type { AdjustmentContext, Change, Note, ParsedAdjustment, Phase } from "./adjustment/types.js";

@@ -1,4 +1,5 @@
 import type * as nri from "../nri/types.js";
+import { layOver } from "../oci/lay-over.js";
 import type { LinuxDeviceCgroup, LinuxResources } from "../oci/resources.js";
 
 /**
@@ -35,10 +36,10 @@ function toOciDevice(device: nri.LinuxDeviceCgroup): LinuxDeviceCgroup {
 }
 
 /**
- * The resources of a delete: as the StopContainer event has them, since an update may have changed them after the
- * create, with what NRI cannot carry from the memory of the create.
+ * The resources after the create: as a later event has them, since an update may have changed them meanwhile, with what NRI
+ * cannot carry from the memory of the create.
  */
-export function toDeleteResources(
+export function toPresentResources(
   remembered: LinuxResources | null,
   event: nri.LinuxResources | undefined,
 ): LinuxResources | null {
@@ -56,26 +57,22 @@ export function toDeleteResources(
   };
 }
 
-/** The remembered resources with those over them that an update asked for; a zero means "not asked". */
+/** The resources before an update with those over them that it asked for; a zero means "not asked". */
 export function toUpdateResources(
-  remembered: LinuxResources | null,
+  before: LinuxResources | null,
   asked: nri.LinuxResources | undefined,
 ): LinuxResources | null {
   const over = toOciResources(asked);
-  if (over === null) return remembered;
-  const base = remembered ?? {};
-  const memory = { ...base.memory, ...withoutZeros(over.memory) };
-  const cpu = { ...base.cpu, ...withoutZeros(over.cpu) };
-  const sizes = new Map((base.hugepageLimits ?? []).map((limit) => [limit.pageSize, limit]));
-  for (const limit of over.hugepageLimits ?? []) sizes.set(limit.pageSize, limit);
-  return {
-    ...base,
-    ...(base.memory !== undefined || Object.keys(memory).length > 0 ? { memory } : {}),
-    ...(base.cpu !== undefined || Object.keys(cpu).length > 0 ? { cpu } : {}),
-    ...(sizes.size > 0 ? { hugepageLimits: [...sizes.values()] } : {}),
-    ...(over.pids !== undefined && over.pids.limit !== 0n ? { pids: over.pids } : {}),
-    ...(over.unified === undefined ? {} : { unified: { ...base.unified, ...over.unified } }),
-  };
+  if (over === null) return before;
+  const memory = withoutZeros(over.memory);
+  const cpu = withoutZeros(over.cpu);
+  return layOver(before ?? {}, {
+    ...(Object.keys(memory).length === 0 ? {} : { memory }),
+    ...(Object.keys(cpu).length === 0 ? {} : { cpu }),
+    ...(over.hugepageLimits === undefined ? {} : { hugepageLimits: over.hugepageLimits }),
+    ...(over.pids === undefined || over.pids.limit === 0n ? {} : { pids: over.pids }),
+    ...(over.unified === undefined ? {} : { unified: over.unified }),
+  });
 }
 
 function withoutZeros<T extends object>(values: T | undefined): Partial<T> {

@@ -9,7 +9,7 @@ import {
   withContainerdAliases,
   withoutNewerAnnotations,
 } from "./annotations.js";
-import { toDeleteResources, toOciResources, toUpdateResources } from "./oci.js";
+import { toOciResources, toPresentResources, toUpdateResources } from "./oci.js";
 
 /** What of a pod's or container's OCI config.json stands in a v0.1 spec. */
 export interface BundleSpec {
@@ -143,25 +143,30 @@ export function toDeleteRequest(version: string, created: Created, event: nri.Li
     id: created.id,
     sandboxID: created.sandboxID,
     pid: created.pid,
-    spec: { ...created.spec, resources: toDeleteResources(created.spec.resources, event) },
+    spec: { ...created.spec, resources: toPresentResources(created.spec.resources, event) },
     labels: {},
   };
 }
 
-/** The request of an update: what was created, with the resources that were asked for over its own. */
+/**
+ * The request of an update: what was created, with the resources that were asked for over those that it has by now. The
+ * runtimes keep each update in the container's spec, which `event` shows (containerd updateContainerSpec, CRI-O
+ * UpdateContainerLinuxResources).
+ */
 export function toUpdateRequest(
   version: string,
   created: Created,
-  labels: Readonly<nri.StringMap>,
+  { pod, container }: Pick<Subject, "pod" | "container">,
   asked: nri.LinuxResources | undefined,
 ): Request {
+  const present = toPresentResources(created.spec.resources, container?.linux?.resources);
   return {
     version,
     state: "update",
     id: created.id,
     sandboxID: created.sandboxID,
     pid: created.pid,
-    spec: { ...created.spec, resources: toUpdateResources(created.spec.resources, asked) },
-    labels: criLabels(labels),
+    spec: { ...created.spec, resources: toUpdateResources(present, asked) },
+    labels: criLabels(pod.labels),
   };
 }

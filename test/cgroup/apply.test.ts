@@ -1,4 +1,8 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
+  chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -6,6 +10,7 @@ import {
   rmdirSync,
   rmSync,
   symlinkSync,
+  watch,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,6 +22,7 @@ import { ContainerCgroup } from "../../src/cgroup/container-cgroup.js";
 import { readMachine } from "../../src/cgroup/machine.js";
 import { parseCgroupMounts } from "../../src/cgroup/mounts.js";
 import { readResources } from "../../src/cgroup/real-resources.js";
+import { undoingText } from "../../src/cgroup/undoing-text.js";
 import type { LinuxResources } from "../../src/oci/resources.js";
 import { machine } from "./support/machine.js";
 
@@ -80,6 +86,83 @@ describe("a container's cgroup on v2", () => {
       expect([name, file(name)]).toEqual([name, expected[name] ?? text]);
   });
 
+  it("gets a quota with the period that it has", () => {
+    writeFileSync(join(root, path, "cpu.max"), "max 20000\n");
+    expect(apply({ cpu: { quota: 50_000n } }).ok).toBe(true);
+    expect(file("cpu.max")).toBe("50000 20000");
+  });
+
+  // fs2/memory.go setMemory of opencontainers/cgroups.
+  it("without swap accounting takes no swap, or all there is, for done", () => {
+    rmSync(join(root, path, "memory.swap.max"));
+    for (const swap of [-1n, 1n << 30n]) expect(apply({ memory: { swap } })).toEqual({ ok: true, writes: [] });
+    expect(apply({ memory: { swap: 2n << 30n } })).toMatchObject({
+      ok: false,
+      errors: [expect.stringContaining("memory.swap.max does not exist")],
+    });
+  });
+
+  it.each<[LinuxResources, Record<string, string>]>([
+    [{ memory: { reservation: 0n } }, { "memory.low": "0" }],
+    [{ memory: { limit: -1n, swap: 0n } }, { "memory.max": "max", "memory.swap.max": "0" }],
+    [{ hugepageLimits: [{ pageSize: "2MB", limit: 0n }] }, { "hugetlb.2MB.max": "0" }],
+  ])("gets a 0 that is asked for: %o", (changes, expected) => {
+    writeFileSync(join(root, path, "memory.low"), "4096\n");
+    expect(apply(changes).ok).toBe(true);
+    for (const [name, text] of Object.entries(expected)) expect([name, file(name)]).toEqual([name, text]);
+  });
+
+  /** Does something while pids.max is a program that runs, which nobody can write: ETXTBSY. */
+  async function whileBusy(act: () => Promise<void>): Promise<void> {
+    const busy = join(root, path, "pids.max");
+    copyFileSync("/bin/sleep", busy);
+    chmodSync(busy, 0o755);
+    const running = spawn(busy, ["60"]);
+    const ended = once(running, "exit");
+    try {
+      await once(running, "spawn");
+      await act();
+    } finally {
+      running.kill("SIGKILL");
+      await ended;
+    }
+  }
+
+  it("is as it was when the last of several writes fails, and the changes are undone from the last one on", () =>
+    whileBusy(async () => {
+      const watcher = watch(join(root, path));
+      const touched: string[] = [];
+      watcher.on("change", (_, name) => {
+        const changed = String(name);
+        if (touched.at(-1) !== changed) touched.push(changed);
+      });
+      try {
+        expect(apply({ cpu: { shares: 2000n, cpus: "0-3" }, memory: { limit: 4096n }, pids: { limit: 5n } })).toEqual({
+          ok: false,
+          errors: [expect.stringMatching(/pids\.max cannot be set to "5": ETXTBSY$/)],
+        });
+        const undone = ["cpu.weight", "cpuset.cpus", "memory.max", "cpuset.cpus", "cpu.weight"];
+        await expect.poll(() => touched, { timeout: 5000 }).toEqual(undone);
+        for (const name of undone) expect([name, file(name).trim()]).toEqual([name, v2Files[name]?.trim()]);
+      } finally {
+        watcher.close();
+      }
+    }));
+
+  it("says what it is left with where a file does not go back", () =>
+    whileBusy(async () => {
+      // A plain file keeps the line that a kernel takes away.
+      writeFileSync(join(root, path, "io.max"), "");
+      const unset = "8:0 rbps=max wbps=max riops=max wiops=max";
+      expect(apply({ pids: { limit: 5n }, unified: { "io.max": "8:0 rbps=1\n" } })).toEqual({
+        ok: false,
+        errors: [
+          expect.stringContaining("ETXTBSY"),
+          `not undone: ${join(root, path, "io.max")} is "${unset}" now, and was ""`,
+        ],
+      });
+    }));
+
   it("gets a weight by the form that the present one has", () => {
     writeFileSync(join(root, path, "cpu.weight"), "100\n");
     expect(apply({ cpu: { shares: 2000n } }, 1024n).ok).toBe(true);
@@ -133,6 +216,23 @@ describe("a container's cgroup on v2", () => {
   });
 });
 
+// Formats: Documentation/admin-guide/cgroup-v2.rst.
+describe("what undoes a write", () => {
+  const limit = (device: string, rate: string) => `${device} rbps=${rate} wbps=max riops=max wiops=max`;
+  it.each([
+    ["memory.max", "1073741824", "4096", "1073741824"],
+    ["cpuset.cpus", "", "0-3", "\n"],
+    ["io.max", "", "8:0 rbps=1", limit("8:0", "max")],
+    ["io.max", limit("8:0", "5"), "8:0 rbps=1\n8:16 rbps=2", `${limit("8:0", "5")}\n${limit("8:16", "max")}`],
+    ["io.weight", "default 100\n8:0 50", "default 20\n8:16 7\n8:0 3", "default 100\n8:0 50\n8:16 default"],
+    ["io.weight", "default 100", "50", "default 100"],
+    ["io.latency", "", "8:16 target=10", "8:16 target=0"],
+    ["rdma.max", "mlx4_0 hca_handle=2 hca_object=max", "mlx4_0 hca_handle=1", "mlx4_0 hca_handle=2 hca_object=max"],
+  ])("of %s that was %j and got %j is %j", (file, former, written, undone) => {
+    expect(undoingText(file, former, written)).toBe(undone);
+  });
+});
+
 describe("this machine's cgroups", () => {
   const mounts = parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));
   const own = readMachine();
@@ -176,6 +276,51 @@ describe("this machine's cgroups", () => {
     expect(applyChanges({ memory: { limit: 128n << 20n, swap: 128n << 20n }, pids: { limit: -1n } }, options).ok).toBe(
       swap,
     );
+    cgroup.close();
+  });
+
+  it("take values that the kernel checks against others in whichever order they go, and are undone so", (context) => {
+    const point = mounts.v1.get("cpu")?.point;
+    const cpuset = mounts.v1.get("cpuset")?.point;
+    if (point === undefined || cpuset === undefined) return context.skip("no cgroup v1 here");
+    const cgroupsPath = `${name}/child`;
+    const text = (file: string) => readFileSync(`${point}${cgroupsPath}/${file}`, "utf8").trim();
+    try {
+      make(point);
+      make(cpuset);
+      writeFileSync(`${point}${name}/cpu.cfs_quota_us`, "50000");
+      for (const where of [point, cpuset]) {
+        mkdirSync(where + cgroupsPath);
+        made.unshift(where + cgroupsPath);
+      }
+      writeFileSync(`${point}${cgroupsPath}/cpu.cfs_quota_us`, "50000");
+    } catch {
+      return context.skip("no cgroup can be made here (needs root)");
+    }
+    // The parent has half a processor: a quota of 100000 is too much for it until the period is longer.
+    const changes: LinuxResources = { cpu: { quota: 100_000n, period: 200_000n } };
+    const options = { machine: own, mounts, cgroupsPath };
+    expect(applyChanges({ cpu: { ...changes.cpu, cpus: "0-9999" } }, options)).toEqual({
+      ok: false,
+      errors: [expect.stringMatching(/cpuset\.cpus cannot be set to "0-9999": E(INVAL|RANGE)/)],
+    });
+    expect([text("cpu.cfs_quota_us"), text("cpu.cfs_period_us")]).toEqual(["50000", "100000"]);
+    expect(applyChanges(changes, options).ok).toBe(true);
+    expect([text("cpu.cfs_quota_us"), text("cpu.cfs_period_us")]).toEqual(["100000", "200000"]);
+  });
+
+  it("take several lines one by one", (context) => {
+    const point = mounts.v1.get("devices")?.point;
+    if (point === undefined) return context.skip("no cgroup v1 here");
+    try {
+      make(point);
+      writeFileSync(`${point}${name}/devices.deny`, "a");
+    } catch {
+      return context.skip("no cgroup can be made here (needs root)");
+    }
+    const cgroup = new ContainerCgroup(mounts, name);
+    cgroup.write("devices", "devices.allow", "c 1:3 rwm\nc 1:5 r");
+    expect(cgroup.read("devices", "devices.list")).toBe("c 1:3 rwm\nc 1:5 r");
     cgroup.close();
   });
 

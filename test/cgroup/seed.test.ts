@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { hierarchies } from "../../src/cgroup/controllers.js";
 import { fieldFiles } from "../../src/cgroup/fields.js";
 import { seedFiles } from "../../src/cgroup/seed.js";
+import { withoutUnset } from "../../src/cgroup/spec-resources.js";
 import type { LinuxResources } from "../../src/oci/resources.js";
 import { machine } from "./support/machine.js";
 
@@ -70,7 +71,13 @@ describe("the files of a new cgroup", () => {
   });
 
   it("take a 0 that runc takes as unset for unset", () => {
-    expect(contents({ cpu: { shares: 0n, quota: 0n, period: 0n }, memory: { limit: 0n } })).toEqual(contents({}));
+    const zeros = { cpu: { shares: 0n, quota: 0n, period: 0n }, memory: { limit: 0n, swap: 0n } };
+    expect(contents(withoutUnset(zeros))).toEqual(contents({}));
+    expect(withoutUnset({ memory: { swappiness: 0n, limit: 1n } })).toEqual({ memory: { swappiness: 0n, limit: 1n } });
+  });
+
+  it("show a 0 that an earlier plugin asked for", () => {
+    expect(contents({ memory: { reservation: 0n } })["memory/memory.soft_limit_in_bytes"]).toBe(number("0"));
   });
 });
 

@@ -53,6 +53,30 @@ describe("a struct as read and written again", () => {
   });
 });
 
+describe("a map that stands many times", () => {
+  it("costs its entries once, as in Go", () => {
+    const entries = Array.from({ length: 20_000 }, (_, n) => `"k${n}":"v"`).join(",");
+    const text = encodeUtf8(`{"labels":{${entries}}${',"labels":{}'.repeat(1000)},"labels":{"last":"v"}}`);
+    const before = performance.now();
+    const decoded = decodeDocument(text, outer);
+    expect(performance.now() - before).toBeLessThan(1000);
+    expect(decoded.ok && Object.keys(decoded.value.labels)).toHaveLength(20_001);
+  });
+
+  it("adds to no map that was there before", () => {
+    const labels = { kept: "1" };
+    const given = struct<{ labels: Record<string, string> }>("v1.Given", () => ({ labels }), { labels: map(string()) });
+    const decoded = decodeDocument(encodeUtf8('{"labels":{"a":"1"},"labels":{"b":"2"}}'), given);
+    expect(decoded.ok && { ...decoded.value.labels }).toEqual({ kept: "1", a: "1", b: "2" });
+    expect(labels).toEqual({ kept: "1" });
+  });
+
+  it("starts anew after null", () => {
+    const decoded = decodeDocument(encodeUtf8('{"labels":{"a":"1"},"labels":null,"labels":{"b":"2"}}'), outer);
+    expect(decoded.ok && { ...decoded.value.labels }).toEqual({ b: "2" });
+  });
+});
+
 // encoding/json decode.go: UnmarshalTypeError.Error, decodeState.addErrorContext. The first one counts.
 describe("a type error", () => {
   it.each([

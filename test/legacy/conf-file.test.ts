@@ -1,5 +1,5 @@
-import { appendFileSync, chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { appendFileSync, chmodSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 
 import { createConfFile } from "../../src/legacy/conf-file.js";
@@ -43,6 +43,22 @@ describe("conf.json", () => {
     expect(type()).toBe("a");
     change(path);
     expect(type()).toBe("b");
+  });
+
+  // os.Open and os.ReadFile of Go, as its PathError prints them.
+  it.each([
+    ["below a file", (path: string) => `${path}/conf.json`, (path: string) => `open ${path}: not a directory`],
+    ["a directory", (path: string) => dirname(path), (path: string) => `read ${path}: is a directory`],
+    [
+      "a loop of links",
+      (path: string) => `${path}.loop`,
+      (path: string) => `open ${path}: too many levels of symbolic links`,
+    ],
+  ])("that is %s is an error in Go's words", (_, place, text) => {
+    const { path: file } = setUp();
+    symlinkSync(`${file}.loop`, `${file}.loop`);
+    const path = place(file);
+    expect(() => createConfFile(path).read()).toThrow(expect.objectContaining({ message: text(path) }));
   });
 
   it("is an error as long as it is one, and an empty list when it is gone", () => {

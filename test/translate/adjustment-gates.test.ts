@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { AdjustmentContext } from "../../src/translate/from-v01.js";
-import { contextOf, errorOf, otherId, ownId, parseAnswer, version } from "./adjustment-support.js";
+import { changeOf, contextOf, errorOf, otherId, ownId, parseAnswer, version } from "./adjustment-support.js";
 
 const since = [
   ["adjust.cpu.shares", "512", "0.3"],
@@ -80,14 +80,31 @@ const remedies: readonly [AdjustmentContext["phase"], key: string, value: string
   ["update", "memory.swap", "5", "takes effect in phase start, not in update"],
   ["update", "cpu.realtimePeriod", "5", "not in update"],
   ["update", `update.${ownId}.cpu.shares`, "5", "this is the container that is updated itself; use the key without"],
-  ["delete", "cpu.shares", "5", "not in delete; leave it out of the answer to a delete"],
-  ["delete", "annotation.a", "b", "not in delete"],
-  ["delete", `update.${ownId}.cpu.shares`, "5", "this is the container that stops; leave it out"],
 ];
 
 describe("the phase", () => {
   it.each(remedies)("%s: adjust.%s = %s", (phase, key, value, says) => {
     expect(errorOf({ metadata: { [`adjust.${key}`]: value } }, contextOf({ phase }))).toContain(says);
+  });
+
+  it.each([
+    ["cpu.shares", "takes effect in phase create or start or update, not in delete"],
+    ["annotation.a", "takes effect in phase create, not in delete"],
+    [`update.${ownId}.cpu.shares`, "this is the container that stops"],
+  ])("delete: adjust.%s is a warning, and the rest counts", (key, says) => {
+    const metadata = { [`adjust.${key}`]: "5", [`adjust.update.${otherId}.cpu.shares`]: "7" };
+    const change = changeOf({ metadata }, contextOf({ phase: "delete" }));
+    expect(change.fields).toEqual([`update.${otherId}.cpu.shares`]);
+    expect(change.notes).toEqual([{ level: "warn", text: `adjust.${key}: ${says}` }]);
+  });
+
+  it("delete: the fields of an adjust object are warnings too, and of many most are told by their number", () => {
+    const annotations = Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`a${n}`, "x"]));
+    const { fields, notes } = changeOf({ adjust: { annotations } }, contextOf({ phase: "delete" }));
+    expect(fields).toEqual([]);
+    expect(notes).toHaveLength(21);
+    expect(notes.at(0)?.text).toContain("annotations.a0: takes effect in phase create");
+    expect(notes.at(-1)).toEqual({ level: "warn", text: "the same goes for 10 more" });
   });
 });
 

@@ -135,6 +135,7 @@ const written: readonly [key: string, value: string, own: LinuxResources, cgroup
   ["memory.useHierarchy", "false", { memory: { useHierarchy: false } }, 1],
   ["pids.limit", "10", { pids: { limit: 10n } }],
   ["hugepage.1GB", "0", { hugepageLimits: [{ pageSize: "1GB", limit: 0n }] }],
+  ["hugepage.512KB", "0", { hugepageLimits: [{ pageSize: "512KB", limit: 0n }] }],
   ["unified.cpu.max", "max", { unified: { "cpu.max": "max" } }, 2],
 ];
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type * as nri from "../../src/nri/types.js";
-import { toDeleteResources, toOciResources, toUpdateResources } from "../../src/translate/oci.js";
+import { toOciResources, toPresentResources, toUpdateResources } from "../../src/translate/oci.js";
 
 function resources(over: Partial<nri.LinuxResources> = {}): nri.LinuxResources {
   return { hugepageLimits: [], unified: {}, devices: [], ...over };
@@ -62,7 +62,7 @@ describe("OCI resources of an event", () => {
 describe("the resources of a delete", () => {
   it("are the event's, with what NRI cannot carry from the create", () => {
     const remembered = { cpu: { shares: 1n }, blockIO: { weight: 5 }, network: { classID: 6 }, rdma: { mlx: {} } };
-    expect(toDeleteResources(remembered, resources({ cpu: { ...cpu, shares: 2n } }))).toEqual({
+    expect(toPresentResources(remembered, resources({ cpu: { ...cpu, shares: 2n } }))).toEqual({
       cpu: { ...cpu, shares: 2n },
       blockIO: { weight: 5 },
       network: { classID: 6 },
@@ -71,14 +71,14 @@ describe("the resources of a delete", () => {
   });
 
   it("are the remembered ones when the event has none, and the event's when nothing is remembered", () => {
-    expect(toDeleteResources({ pids: { limit: 1n } }, undefined)).toEqual({ pids: { limit: 1n } });
-    expect(toDeleteResources(null, resources({ memory: {} }))).toEqual({ memory: {} });
-    expect(toDeleteResources(null, undefined)).toBeNull();
+    expect(toPresentResources({ pids: { limit: 1n } }, undefined)).toEqual({ pids: { limit: 1n } });
+    expect(toPresentResources(null, resources({ memory: {} }))).toEqual({ memory: {} });
+    expect(toPresentResources(null, undefined)).toBeNull();
   });
 
   it("keep the pids limit that old runtimes do not send", () => {
-    expect(toDeleteResources({ pids: { limit: 7n } }, resources())).toEqual({ pids: { limit: 7n } });
-    expect(toDeleteResources({ pids: { limit: 7n } }, resources({ pids: { limit: 8n } }))).toEqual({
+    expect(toPresentResources({ pids: { limit: 7n } }, resources())).toEqual({ pids: { limit: 7n } });
+    expect(toPresentResources({ pids: { limit: 7n } }, resources({ pids: { limit: 8n } }))).toEqual({
       pids: { limit: 8n },
     });
   });
@@ -102,6 +102,15 @@ describe("the resources of an update", () => {
     expect(toUpdateResources(remembered, undefined)).toEqual(remembered);
     expect(toUpdateResources(null, undefined)).toBeNull();
     expect(toUpdateResources(null, resources())).toEqual({});
+  });
+
+  it("keep a pids limit when 0 is asked for, and a period when a quota alone is", () => {
+    const before = { cpu: { quota: 5000n, period: 20_000n }, pids: { limit: 7n } };
+    const asked = resources({ cpu: { ...cpu, quota: 10_000n }, pids: { limit: 0n } });
+    expect(toUpdateResources(before, asked)).toEqual({
+      cpu: { quota: 10_000n, period: 20_000n },
+      pids: { limit: 7n },
+    });
   });
 
   it("take page sizes and unified files one by one", () => {

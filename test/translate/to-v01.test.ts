@@ -174,8 +174,30 @@ describe("a request", () => {
   it("of an update has what was asked over what was created", () => {
     const created = { id: "c1", sandboxID: "p1", pid: 42, spec };
     const asked = { hugepageLimits: [], unified: {}, devices: [], cpu: { shares: 5n, cpus: "", mems: "" } };
-    const request = toUpdateRequest("0.1", created, pod().labels, asked);
+    const request = toUpdateRequest("0.1", created, subject, asked);
     expect(request).toMatchObject({ state: "update", pid: 42, labels: { app: "demo" } });
     expect(request.spec.resources?.cpu?.shares).toBe(5n);
+  });
+
+  // containerd keeps each update in the container's spec (internal/cri/server/container_update_resources.go), and its events
+  // show that.
+  it("of a second update has what the first one asked for", () => {
+    const present = { hugepageLimits: [], unified: {}, devices: [] };
+    const first = { cpu: { quota: 50_000n, period: 100_000n, cpus: "", mems: "" }, memory: { limit: 200n } };
+    const now = container();
+    if (now.linux !== undefined) now.linux.resources = { ...present, ...first };
+    const resources = { cpu: { quota: 10_000n, period: 100_000n }, memory: { limit: 100n }, blockIO: { weight: 5 } };
+    const created = { id: "c1", sandboxID: "p1", pid: 42, spec: { ...spec, resources } };
+    const asked = {
+      ...present,
+      cpu: { cpus: "3", mems: "", shares: 0n, quota: 0n, period: 0n },
+      memory: { limit: 0n },
+    };
+    const request = toUpdateRequest("0.1", created, containerSubject(pod(), now), asked);
+    expect(request.spec.resources).toEqual({
+      cpu: { quota: 50_000n, period: 100_000n, cpus: "3", mems: "" },
+      memory: { limit: 200n },
+      blockIO: { weight: 5 },
+    });
   });
 });

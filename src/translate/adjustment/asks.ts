@@ -21,10 +21,13 @@ export interface Ask {
 /** After so many faults the rest is not read: the result is void already, and more says nothing new. */
 export const mostFaults = 5;
 
+/** So many notes tell what there is to be told. */
+const mostNotes = 20;
+
 /** Collects what a result asks for, in reading order. */
 export class Asks {
   readonly #settings = new Map<string, Setting>();
-  readonly notes: Note[] = [];
+  readonly #notes: Note[] = [];
   readonly faults: string[] = [];
 
   /** For the readers of objects. */
@@ -37,16 +40,28 @@ export class Asks {
     return [...this.#settings.values()];
   }
 
+  /** What is to be said of it, most of it: a plugin may print more keys than anybody reads. */
+  get notes(): readonly Note[] {
+    const rest = this.#notes.length - mostNotes;
+    if (rest <= 0) return this.#notes;
+    return [...this.#notes.slice(0, mostNotes), { level: "warn", text: `the same goes for ${rest} more` }];
+  }
+
   add(ask: Ask): void {
     if (this.faults.length >= mostFaults) return;
-    const { label, key, value, whenIdle } = ask;
+    const { label, key, value } = ask;
     const resolved = resolveKey(key);
     if (!resolved.ok) {
       this.fault(label, value, resolved);
       return;
     }
+    if (this.#isEcho(resolved.value, value)) {
+      this.note("debug", `${label} is the path that the plugin was shown: no change`);
+      return;
+    }
     const effect = checkEffect(resolved.value, this.context);
     if (!effect.ok) {
+      const whenIdle = ask.whenIdle ?? this.#whenIdle;
       if (whenIdle === undefined) this.fault(label, value, effect);
       else if (whenIdle === "warn") this.note("warn", `${label}: ${effect.reason}`);
       return;
@@ -57,7 +72,20 @@ export class Asks {
   }
 
   note(level: Note["level"], text: string): void {
-    this.notes.push({ level, text });
+    this.#notes.push({ level, text });
+  }
+
+  /**
+   * A plugin may print the same for every state. In a delete an error would end the chain, and the plugins behind it would
+   * lose theirs.
+   */
+  get #whenIdle(): Ask["whenIdle"] {
+    return this.context.phase === "delete" ? "warn" : undefined;
+  }
+
+  /** A view under systemd's driver shows the real path in place of `slice:prefix:name`: runc takes only that one. */
+  #isEcho({ field }: ResolvedKey, value: string): boolean {
+    return field === "cgroupsPath" && value === this.context.shownCgroupsPath;
   }
 
   fault(label: string, value: string, { reason, remedy }: Fault): void {

@@ -59,6 +59,12 @@ function resourcesOf(settings: readonly Setting[]): Partial<LinuxResources> | un
   };
 }
 
+/** What an answer asks of the container's own resources, in whichever of its places, as OCI has them. */
+export function askedResources({ adjust, updates, own }: Built, containerId: string): oci.LinuxResources {
+  const { linux } = adjust ?? updates.find((update) => update.containerId === containerId) ?? {};
+  return own ?? toWritten(linux?.resources ?? {});
+}
+
 /** OCI's form of the same, in which an absent list of CPUs is no key at all. */
 function toWritten(resources: Partial<LinuxResources>): oci.LinuxResources {
   const { cpu, ...rest } = toOciResources({ hugepageLimits: [], unified: {}, devices: [], ...resources }) ?? {};

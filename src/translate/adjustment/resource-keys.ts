@@ -48,6 +48,8 @@ const swappiness: IntegerRange = { min: 0n, max: 100n };
 const pids: IntegerRange = { min: 1n, max: 4_194_304n, unlimited: true };
 const hugepageBytes: IntegerRange = { min: 0n, max: maxUint64, unit: ", bytes" };
 
+const units = "KMG";
+
 /** The keys of resources without a name in them. */
 export const resourceKeys = {
   "cpu.shares": integer(everywhere, shares, (r, value) => (cpuOf(r).shares = value), true),
@@ -85,8 +87,11 @@ export const namedResourceKeys = {
     ofOthers: true,
     placeholder: "<pageSize>",
     parse: (size, text) => {
-      if (!/^[1-9]\d*[KMG]B$/.test(size))
-        return bad("a page size as the kernel names it: 64KB, 2MB, 1GB", "fix the key");
+      const name = pageSizeName(size);
+      if (name !== size) {
+        const remedy = name === undefined ? "fix the key" : `did you mean hugepage.${name}?`;
+        return bad("a page size as the kernel names it: 64KB, 2MB, 1GB", remedy);
+      }
       return map(parseInteger(text, hugepageBytes), (limit) => resource((r) => setHugepageLimit(r, size, limit)));
     },
   },
@@ -144,6 +149,23 @@ function className(set: (resources: LinuxResources, value: string) => void): Key
         ? { ok: true, value: resource((r) => set(r, text)) }
         : bad("the name of a class: at most 255 characters, no slash"),
   };
+}
+
+/**
+ * How the kernel names a page size, in its files too: by the largest unit that it reaches (mm/hugetlb_cgroup.c mem_fmt). Under
+ * another name a runtime finds no file, and the container fails.
+ */
+function pageSizeName(size: string): string | undefined {
+  const [, digits, unit = ""] = /^([1-9]\d{0,15})([KMG])B$/.exec(size) ?? [];
+  if (digits === undefined) return undefined;
+  let count = BigInt(digits);
+  let at = units.indexOf(unit);
+  while (count >= 1024n && count % 1024n === 0n && at < units.length - 1) {
+    count /= 1024n;
+    at += 1;
+  }
+  // Pages have a power of two of bytes.
+  return (count & (count - 1n)) === 0n ? `${count}${units[at]}B` : undefined;
 }
 
 function resource(apply: (resources: LinuxResources) => void): Write {

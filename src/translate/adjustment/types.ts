@@ -16,6 +16,8 @@ export interface AdjustmentContext {
   readonly cgroupVersion: 1 | 2 | "unknown";
   /** The container of the event. */
   readonly containerId: string;
+  /** The path that the plugin was shown in place of the container's own, in a captured view. */
+  readonly shownCgroupsPath?: string;
   /** `results.rename`: metadata key to adjust key, without its prefix. */
   readonly rename: Readonly<Record<string, string>>;
   /** `results.annotate`: all metadata become annotations too. */

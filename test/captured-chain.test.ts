@@ -1,0 +1,275 @@
+import { spawn } from "node:child_process";
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { describe, expect, it, onTestFinished, type TestContext } from "vitest";
+
+import { type CgroupMount, parseCgroupMounts } from "../src/cgroup/mounts.js";
+import { checkPrivilege } from "../src/cgroup/privilege.js";
+import { createNodeCgroups, createRecordedCgroups } from "../src/cgroups.js";
+import type { ChainCall } from "../src/chain-call.js";
+import { createChainRunner } from "../src/chain-runner.js";
+import { mergeConfig } from "../src/config/merge.js";
+import { Deadline } from "../src/deadline.js";
+import { Breakers } from "../src/legacy/breaker.js";
+import { Observers } from "../src/legacy/observers.js";
+import { createPortableSpawner } from "../src/legacy/portable-spawner.js";
+import type { Log } from "../src/logger.js";
+import type { LinuxResources } from "../src/oci/resources.js";
+import { parseConfigList } from "../src/v01/config-list.js";
+import { createDirectory, installFile } from "./legacy/plugin-directory.js";
+
+const privilege = checkPrivilege();
+const mounts = parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));
+
+/** What a plugin prints, and what it does before in its view; what it says to stderr is kept. */
+interface Acts {
+  readonly script?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Not in a view. */
+  readonly host?: true;
+}
+
+interface Played {
+  readonly end: Awaited<ReturnType<ReturnType<typeof createChainRunner>>>;
+  /** What plugins said to stderr: their names with each line. */
+  readonly said: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Runs a chain of real plugins in captured views. `$path` is the cgroupsPath of the request. */
+async function play(
+  plugins: Readonly<Record<string, Acts>>,
+  given: Partial<Omit<ChainCall, "request">> & {
+    readonly state?: string;
+    readonly path?: string;
+    readonly pid?: number;
+    readonly resources?: LinuxResources;
+  },
+): Promise<Played> {
+  const { state = "create", path = "/kubepods/pod1/c1", pid = 0, resources = {}, ...more } = given;
+  const directory = createDirectory();
+  const said: string[] = [];
+  const warnings: string[] = [];
+  const log: Log = {
+    debug() {},
+    info(fields) {
+      if ("line" in fields && "plugin" in fields) said.push(`${fields.plugin}: ${fields.line}`);
+    },
+    warn: (fields, sentence) => warnings.push(`${sentence} ${JSON.stringify(fields)}`),
+    error: (fields, sentence) => warnings.push(`${sentence} ${JSON.stringify(fields)}`),
+  };
+  for (const [name, { script = ":", metadata = {} }] of Object.entries(plugins)) {
+    const read = `path=$(sed -n 's/.*"cgroupsPath":"\\([^"]*\\)".*/\\1/p')`;
+    const answer = JSON.stringify({ plugin: name, version: "0.1", error: "", metadata });
+    installFile(
+      directory,
+      name,
+      `#!/bin/sh\n${read}\n${script}\nprintf %s '${answer.replaceAll("PATH", "'\"$path\"'")}'\n`,
+    );
+  }
+  const spawner = createPortableSpawner();
+  onTestFinished(() => spawner.close());
+  const cgroups = pid > 0 ? createNodeCgroups(spawner) : createRecordedCgroups(spawner);
+  onTestFinished(() => cgroups.close());
+  const runChain = createChainRunner({
+    config: mergeConfig({
+      pluginDirs: [directory],
+      plugins: Object.fromEntries(
+        Object.entries(plugins).map(([name, { host }]) => [name, { cgroup: host ? "host" : "capture" }]),
+      ),
+    }),
+    runtime: {
+      name: "containerd",
+      version: "v2.1.4",
+      nri: { major: 0, minor: 10, patch: 0, preRelease: false, source: "stated" },
+      requestTimeoutMs: 10_000,
+    },
+    cgroups,
+    environment: { PATH: "/usr/bin:/bin" },
+    spawner,
+    breakers: new Breakers(),
+    observers: new Observers(),
+    log,
+    onRun: undefined,
+    afterChain: () => {},
+  });
+  const list = { version: "0.1", plugins: Object.keys(plugins).map((type) => ({ type })) };
+  const end = await runChain({
+    event: "StartContainer",
+    deadline: Deadline.after(10_000),
+    list: parseConfigList(Buffer.from(JSON.stringify(list))),
+    request: {
+      version: "0.1",
+      state,
+      id: "c1",
+      sandboxID: "p1",
+      pid,
+      spec: { resources, namespaces: {}, cgroupsPath: path, annotations: {} },
+      labels: {},
+    },
+    subject: { kind: "container", pod: "ns/pod", container: "ctr" },
+    phase: "start",
+    earlierResults: [],
+    ...more,
+  });
+  return { end, said, warnings };
+}
+
+const quota = '"/sys/fs/cgroup/cpu$path/cpu.cfs_quota_us"';
+const show = (files: string) =>
+  `cd /sys/fs/cgroup; for f in ${files}; do echo $f=$(cat "\${f%%/*}$path/\${f#*/}") >&2; done`;
+
+/** A container's real cgroup with a process in it, on cgroup v1; undefined, with the test skipped, where none can be made. */
+function realCgroup(context: TestContext, files: Readonly<Record<string, string>>) {
+  const path = `/nri-v01-bridge-test-${process.pid}`;
+  const names = [...new Set(Object.keys(files).map((name) => name.split(".")[0] ?? ""))];
+  const found = names.flatMap((name): (readonly [string, CgroupMount])[] => {
+    const mount = mounts.v1.get(name);
+    return mount === undefined ? [] : [[name, mount]];
+  });
+  if (found.length < names.length) return context.skip("no cgroup v1 here");
+  const inside = spawn("sleep", ["60"]);
+  const made: string[] = [];
+  onTestFinished(async () => {
+    const ended = new Promise((resolve) => inside.once("exit", resolve));
+    inside.kill("SIGKILL");
+    await ended;
+    for (const directory of made) rmdirSync(directory);
+  });
+  const fileOf = (file: string) => `${mounts.v1.get(file.split(".")[0] ?? "")?.point}${path}/${file}`;
+  try {
+    for (const [, { point }] of found) {
+      mkdirSync(point + path);
+      made.push(point + path);
+    }
+    for (const [file, value] of Object.entries(files)) writeFileSync(fileOf(file), value);
+    for (const directory of made) writeFileSync(`${directory}/cgroup.procs`, String(inside.pid));
+  } catch {
+    return context.skip("no cgroup can be made here (needs root)");
+  }
+  return { path, pid: inside.pid ?? 0, read: (file: string) => readFileSync(fileOf(file), "utf8").trim() };
+}
+
+describe.skipIf(!privilege.ok)("a captured plugin of a running container", () => {
+  it("of an update sees what is asked for, not what the cgroup still has, and its write of the old value counts", async (context) => {
+    const { path, pid } = realCgroup(context, { "cpu.cfs_quota_us": "50000", "cpu.shares": "512" });
+    const { end, said } = await play(
+      { b: { script: `${show("cpu/cpu.cfs_quota_us cpu/cpu.shares")}; echo 50000 >${quota}` } },
+      { state: "update", phase: "update", path, pid, resources: { cpu: { quota: 30_000n, shares: 0n } } },
+    );
+    expect(end.error).toBeUndefined();
+    // What the spec does not say is as it is.
+    expect(said).toEqual(["b: cpu/cpu.cfs_quota_us=30000", "b: cpu/cpu.shares=512"]);
+    expect(end.change.updates).toEqual([
+      { containerId: "c1", linux: { resources: { cpu: { quota: 50_000n, cpus: "", mems: "" } } } },
+    ]);
+  });
+
+  it("of an update sees what the plugin before it asked for", async (context) => {
+    const { path, pid } = realCgroup(context, { "cpu.cfs_quota_us": "50000" });
+    const { end, said } = await play(
+      {
+        a: { metadata: { "adjust.cpu.quota": "20000" }, host: true },
+        b: { script: `${show("cpu/cpu.cfs_quota_us")}; echo 30000 >${quota}` },
+      },
+      { state: "update", phase: "update", path, pid, resources: { cpu: { quota: 30_000n } } },
+    );
+    expect(end.error).toBeUndefined();
+    expect(said).toEqual(["b: cpu/cpu.cfs_quota_us=20000"]);
+    expect(end.change.updates).toMatchObject([{ linux: { resources: { cpu: { quota: 30_000n } } } }]);
+  });
+
+  it("that starts sees the changes so far over the real values, and the last one wins", async (context) => {
+    const { path, pid, read } = realCgroup(context, { "cpu.cfs_quota_us": "50000", "cpu.shares": "512" });
+    const { end, said, warnings } = await play(
+      {
+        a: { metadata: { "adjust.cpu.quota": "20000" }, host: true },
+        b: { script: `${show("cpu/cpu.cfs_quota_us cpu/cpu.shares cpu/cgroup.procs")}; echo 50000 >${quota}` },
+        c: { script: show("cpu/cpu.cfs_quota_us") },
+      },
+      { path, pid, resources: { cpu: { quota: 70_000n, shares: 2n } } },
+    );
+    expect(end.error).toBeUndefined();
+    expect(said).toEqual([
+      "b: cpu/cpu.cfs_quota_us=20000",
+      "b: cpu/cpu.shares=512",
+      `b: cpu/cgroup.procs=${pid}`,
+      "c: cpu/cpu.cfs_quota_us=50000",
+    ]);
+    expect(read("cpu.cfs_quota_us")).toBe("50000");
+    expect(warnings).toEqual([expect.stringMatching(/the last one wins.*"first":"a","last":"b"/)]);
+  });
+
+  it("that starts can ask for a limit of 0, and the next one sees it", async (context) => {
+    const { path, pid, read } = realCgroup(context, { "memory.soft_limit_in_bytes": "1048576" });
+    const file = "memory/memory.soft_limit_in_bytes";
+    const { end, said } = await play(
+      { a: { script: `echo 0 >"/sys/fs/cgroup/memory$path/memory.soft_limit_in_bytes"` }, b: { script: show(file) } },
+      { path, pid, resources: {} },
+    );
+    expect(end.error).toBeUndefined();
+    expect(said).toEqual([`b: ${file}=0`]);
+    expect(read("memory.soft_limit_in_bytes")).toBe("0");
+  });
+});
+
+describe.skipIf(!privilege.ok)("a captured plugin before the container exists", () => {
+  const resources: LinuxResources = {
+    cpu: { shares: 1024n, cpus: "0", mems: "0" },
+    unified: { "memory.high": "max" },
+  };
+
+  it("still sees the spec's other values when an earlier plugin asked for one", async () => {
+    const all = "cpu/cpu.shares cpuset/cpuset.cpus cpu/cpu.cfs_quota_us";
+    const { end, said } = await play(
+      { a: { metadata: { "adjust.cpu.shares": "512" } }, b: { script: show(all) } },
+      { phase: "create", resources: { ...resources, cpu: { ...resources.cpu, quota: 20_000n } } },
+    );
+    expect(end.error).toBeUndefined();
+    expect(said).toEqual(["b: cpu/cpu.shares=512", "b: cpuset/cpuset.cpus=0", "b: cpu/cpu.cfs_quota_us=20000"]);
+  });
+
+  it("that prints the path it was shown asks for no change of it", async () => {
+    const path = "kubepods-pod1.slice:cri-containerd:abc";
+    const { end, warnings } = await play(
+      { a: { metadata: { "adjust.cgroupsPath": "PATH", "adjust.cpu.shares": "512" } } },
+      { phase: "create", path },
+    );
+    expect({ error: end.error, warnings }).toEqual({ error: undefined, warnings: [] });
+    expect(end.change.adjust).toEqual({ linux: { resources: { cpu: { shares: 512n, cpus: "", mems: "" } } } });
+    const other = await play({ a: { metadata: { "adjust.cgroupsPath": "/mine" } } }, { phase: "create", path });
+    expect(other.end.change.adjust).toEqual({ linux: { cgroupsPath: "/mine" } });
+  });
+});
+
+describe("a plugin that prints the same for every state", () => {
+  const plugins = {
+    p: { metadata: { "adjust.cpu.shares": "512", "adjust.env.A": "1" }, host: true },
+    q: { script: "echo ran >&2", host: true },
+  } as const;
+
+  it("does not keep the delete from the plugins behind it", async () => {
+    const { end, said, warnings } = await play(plugins, { state: "delete", phase: "delete", event: "StopContainer" });
+    expect(end.error).toBeUndefined();
+    expect(said).toEqual(["q: ran"]);
+    expect(end.change).toMatchObject({ updates: [], fields: [] });
+    expect(warnings).toEqual(
+      ["adjust.cpu.shares", "adjust.env.A"].map((key) => expect.stringContaining(`"note":"${key}: takes effect in`)),
+    );
+  });
+
+  it("fails no event of its own by it, whatever it asks and writes", async () => {
+    const wrong = { p: { metadata: { "adjust.cpu.shares": "no number", "adjust.unknown": "" } } };
+    const views = privilege.ok ? { w: { script: `echo abc >${quota}` } } : {};
+    const event = { state: "postCreate", phase: "delete", event: "PostStartContainer", changesNothing: true } as const;
+    const { end, said, warnings } = await play({ ...plugins, ...wrong, ...views, last: plugins.q }, event);
+    expect({ error: end.error, warnings }).toEqual({ error: undefined, warnings: [] });
+    expect(said).toEqual(["q: ran", "last: ran"]);
+    expect(end.change).toMatchObject({ updates: [], fields: [] });
+  });
+
+  it("still fails the create in a phase where it asks in vain", async () => {
+    const { end, said } = await play(plugins, { phase: "start" });
+    expect(end.error).toContain('adjust.env.A "1": takes effect in phase create, not in start');
+    expect(said).toEqual([]);
+  });
+});

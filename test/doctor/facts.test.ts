@@ -91,7 +91,7 @@ describe("what depends on each other", () => {
     node.chmod("/", 0o755).chmod("/etc/containerd", 0o700).chmod("/etc/nri", 0o700);
     const found = await asNobody(() => node.find());
     expect(found).toMatchObject([
-      { id: "conf-fault", what: expect.stringContaining("EACCES"), fix: "sudo nri-v01-bridge doctor" },
+      { id: "conf-fault", what: expect.stringContaining("permission denied"), fix: "sudo nri-v01-bridge doctor" },
       { id: "runtime-config-unreadable", where: configToml, fix: "sudo nri-v01-bridge doctor" },
     ]);
   });

@@ -1,4 +1,4 @@
-import { occasionOf, ownOccasion } from "./chain-call.js";
+import { adoptingOccasion, occasionOf } from "./chain-call.js";
 import { extraEvents, hasCreatePhase, wantedStates } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { errorText } from "./errors.js";
@@ -91,7 +91,7 @@ export function createBridge(parts: BridgeParts): Bridge {
         if (unfinished.stopping) return;
         // What happened to it meanwhile, such as its end, made it count as created.
         if (!lifecycle.expects(subject.id)) continue;
-        await lifecycle.create(subject, ownOccasion("Synchronize")).catch((error) => {
+        await lifecycle.create(subject, adoptingOccasion()).catch((error) => {
           log.error({ id: subject.id, error: errorText(error) }, "the create of what was running before us failed");
         });
       }
@@ -150,16 +150,19 @@ export function createBridge(parts: BridgeParts): Bridge {
   };
 }
 
+/** What a bridge asks for, however it is configured. */
+export const usualEvents: readonly EventName[] = [
+  "RunPodSandbox",
+  "StartContainer",
+  "StopContainer",
+  "StopPodSandbox",
+  "RemoveContainer",
+  "RemovePodSandbox",
+];
+
 /** The events that the bridge needs: each one that it asks for costs every pod of the node a round trip. */
 function wantedEvents(config: Config): EventName[] {
-  const wanted: EventName[] = [
-    "RunPodSandbox",
-    "StartContainer",
-    "StopContainer",
-    "StopPodSandbox",
-    "RemoveContainer",
-    "RemovePodSandbox",
-  ];
+  const wanted = [...usualEvents];
   if (wantedStates(config).includes("update")) wanted.push("UpdateContainer");
   if (hasCreatePhase(config)) wanted.push("CreateContainer");
   return [...wanted, ...extraEvents(config).filter(isEventName)];

@@ -10,7 +10,9 @@ import type { ConfigList, Request, Result } from "./v01/types.js";
 export interface Occasion {
   readonly event: EventName | "Synchronize";
   readonly deadline: Deadline;
-  /** No call of the runtime waits for it. */
+  /** Of all the time that the call has, in milliseconds. */
+  readonly ofMs: number;
+  /** A delete that no call of the runtime waits for. */
   readonly own?: boolean;
   /** Where the runtime's call stands in a distributed trace. */
   readonly trace?: TraceContext | undefined;
@@ -49,12 +51,18 @@ export const noChange: ChainEnd = { error: undefined, results: [], change: { upd
 /** compat: containerd 1.6 gave a delete so long; here it holds for what no call of the runtime waits for. */
 const ownMs = 10_000;
 
-/** The occasion of work that no call of the runtime waits for. */
-export function ownOccasion(event: Occasion["event"]): Occasion {
-  return { event, deadline: Deadline.after(ownMs), own: true };
+/** The occasion of a delete that no call of the runtime waits for. */
+export function ownOccasion(event: Occasion["event"], trace?: TraceContext): Occasion {
+  return { event, deadline: Deadline.after(ownMs), ofMs: ownMs, own: true, trace };
+}
+
+/** The same of a create: it has no more time than one of a call has, so that a call for the same id is not kept waiting. */
+export function adoptingOccasion(): Occasion {
+  return { event: "Synchronize", deadline: Deadline.after(ownMs), ofMs: ownMs };
 }
 
 /** How an event's call is an occasion. */
-export function occasionOf({ event, deadline, metadata }: CallContext): Occasion {
-  return { event, deadline, trace: traceOf(metadata) };
+export function occasionOf({ event, deadline, timeoutNano, metadata }: CallContext): Occasion {
+  const ofMs = timeoutNano > 0n ? Number(timeoutNano / 1_000_000n) : deadline.remainingMs();
+  return { event, deadline, ofMs, trace: traceOf(metadata) };
 }

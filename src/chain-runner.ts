@@ -88,13 +88,11 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
       });
       onRun?.({ call, run, adjusted });
     };
+    const leftMs = call.deadline.remainingMs();
     const outcome = await runChain({
       config: call.list,
       request: call.request,
-      budget: planBudget(
-        call.own ? call.deadline.remainingMs() : Math.min(call.deadline.remainingMs(), runtime.requestTimeoutMs),
-        config,
-      ),
+      budget: planBudget(call.own ? leftMs : Math.min(leftMs, runtime.requestTimeoutMs), config),
       policyFor: (plugin) => policyOf(settings(plugin), call),
       context,
       refusal: (plugin) => breakers.refusal(plugin, settings(plugin).breaker),
@@ -146,11 +144,11 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
         return null;
       },
       observe: (start) => {
-        // A delete is never dropped: it is owed, and there is one for each create at most.
-        const keep = call.request.state === "delete";
-        const over = observers.run(call.request.id, async () => ended(await start()), { keep });
+        const owed = call.request.state === "delete";
+        const over = observers.run(call.request.id, async () => ended(await start()), { owed });
         if (over === null) log.error(fields, "an observer's run is dropped: too many wait already");
-        else observed.push(over);
+        // A delete that is dropped does not end: it is the next bridge's.
+        if (over !== null || owed) observed.push(over ?? new Promise(() => {}));
       },
     });
     for (const run of outcome.runs) ended(run);

@@ -1,7 +1,6 @@
 import { type ChainCall, type ChainEnd, noChange, type Occasion, ownOccasion, type RunChain } from "./chain-call.js";
 import { createPluginSettings, extraEvents, type PluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
-import type { Deadline } from "./deadline.js";
 import { BridgeError, errorText } from "./errors.js";
 import type { Host } from "./host/host.js";
 import type { ConfFile } from "./legacy/conf-file.js";
@@ -202,8 +201,6 @@ export class Lifecycle {
    */
   delete(id: string, occasion: Occasion, subject?: Subject): Promise<MergedChange> {
     const { memory, processes, serial, unfinished } = this.parts;
-    // One that no call waits for has more time than a call has: the call is answered without its end.
-    const limit = memory.stageOf(id) === "deleting" ? occasion.deadline.minus(answerMarginMs) : undefined;
     const done = serial.run(id, async () => {
       if (occasion.own && unfinished.stopping) return noChange.change;
       this.seeUnseen(id);
@@ -222,7 +219,7 @@ export class Lifecycle {
       const deliver = async () => {
         let observed: Promise<unknown> | undefined;
         try {
-          const ran = await this.runDelete(created, list, occasion, subject);
+          const ran = await this.runDelete(created, list, inFullTime(occasion), subject);
           observed = ran.observed;
           return ran.change;
         } finally {
@@ -234,7 +231,7 @@ export class Lifecycle {
       this.afterAnswer(id, deliver);
       return noChange.change;
     });
-    return limit === undefined ? done : within(limit, done, noChange.change);
+    return answered(occasion, done, noChange.change);
   }
 
   /** The plugins that a delete is delivered to. */
@@ -263,7 +260,11 @@ export class Lifecycle {
   }
 
   /** Deletes that no call waits for, one after the other. Never rejects. */
-  async deleteAll(ids: readonly string[], event: Occasion["event"]): Promise<void> {
+  deleteAll(ids: readonly string[], event: Occasion["event"]): Promise<void> {
+    return this.parts.unfinished.work(this.deleteEach(ids, event));
+  }
+
+  private async deleteEach(ids: readonly string[], event: Occasion["event"]): Promise<void> {
     const { log, unfinished } = this.parts;
     for (const id of ids) {
       if (unfinished.stopping) return;
@@ -277,7 +278,7 @@ export class Lifecycle {
   extra(subject: Subject, occasion: Occasion): Promise<void> {
     const { config, memory, specs, serial } = this.parts;
     if (!extraEvents(config).includes(occasion.event)) return Promise.resolve();
-    return serial.run(subject.id, async () => {
+    const done = serial.run(subject.id, async () => {
       const conf = this.readConf("no plugin runs for this event");
       if (conf instanceof BridgeError) return;
       const stateOf = (type: string) => this.settingsOf(type).events[occasion.event];
@@ -292,6 +293,7 @@ export class Lifecycle {
         await this.runOrFail({ ...occasion, ...about, earlierResults: [] }, subject);
       }
     });
+    return answered(occasion, done, undefined);
   }
 
   private async runOrFail(call: ChainCall, subject: Subject): Promise<ChainEnd> {
@@ -347,14 +349,24 @@ function toAttempted(subject: Subject, specs: SpecSource, parent?: number): Atte
   };
 }
 
-/** Kept for the way back of an answer, in milliseconds, out of a call's time. */
-const answerMarginMs = 200;
+/** A delete whose turn comes late has its time all the same, and its call is answered without its end. */
+function inFullTime(occasion: Occasion): Occasion {
+  const { deadline, ofMs, event, trace } = occasion;
+  return deadline.remainingMs() < ofMs * 0.75 ? ownOccasion(event, trace) : occasion;
+}
 
-/** Waits for work, but not past a deadline. */
-async function within<T>(deadline: Deadline, work: Promise<T>, otherwise: T): Promise<T> {
+/** Kept for the way back of an answer, in milliseconds, out of a call's time. */
+const answerMarginMs = 100;
+/** The longest that setTimeout knows. */
+const maxTimerMs = 2 ** 31 - 1;
+
+/** What a call is answered with: the outcome of its work, or something else when that does not come in the call's time. */
+async function answered<T>({ own, deadline, ofMs }: Occasion, work: Promise<T>, otherwise: T): Promise<T> {
+  if (own) return work;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<T>((resolve) => {
-    timer = setTimeout(() => resolve(otherwise), deadline.remainingMs());
+    const leftMs = deadline.minus(Math.min(answerMarginMs, ofMs / 8)).remainingMs();
+    timer = setTimeout(() => resolve(otherwise), Math.min(leftMs, maxTimerMs));
   });
   try {
     return await Promise.race([work, late]);

@@ -1,15 +1,21 @@
 /** Runs work on one id after the other, and work on different ids side by side. */
 export class Serial {
-  private readonly tails = new Map<string, Promise<unknown>>();
+  private readonly tails = new Map<string, Promise<void>>();
 
   run<T>(id: string, work: () => Promise<T>): Promise<T> {
     const before = this.tails.get(id);
-    const done = before === undefined ? work() : before.then(work, work);
-    this.tails.set(id, done);
-    const forget = () => {
-      if (this.tails.get(id) === done) this.tails.delete(id);
+    let settle = () => {};
+    // There before the work begins: what that asks for in turn comes after it.
+    const tail = new Promise<void>((resolve) => {
+      settle = resolve;
+    });
+    this.tails.set(id, tail);
+    const ended = () => {
+      if (this.tails.get(id) === tail) this.tails.delete(id);
+      settle();
     };
-    done.then(forget, forget);
+    const done = before === undefined ? work() : before.then(work);
+    done.then(ended, ended);
     return done;
   }
 

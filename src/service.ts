@@ -1,4 +1,4 @@
-import { type Bridge, createBridge } from "./bridge.js";
+import { type Bridge, createBridge, usualEvents } from "./bridge.js";
 import { type Cgroups, requireCapture } from "./cgroups.js";
 import { createChainRunner, type RunReport } from "./chain-runner.js";
 import { mayCapture, mergeConfig, statesOf, wantsCapture } from "./config/merge.js";
@@ -84,6 +84,8 @@ export class Service {
   private readonly breakers = new Breakers();
   private readonly observers = new Observers();
   private readonly unfinished = new Unfinished();
+  /** A Configure and a reload each open a journal and build a bridge: one after the other. */
+  private readonly building = new Serial();
   private readonly processes: Processes;
   private bridge: Bridge | undefined;
   private file: PartialConfig | undefined;
@@ -109,7 +111,7 @@ export class Service {
   get handlers(): PluginHandlers {
     return {
       ...handOn(() => this.bridge),
-      configure: (request, runtime) => this.configure(request, runtime),
+      configure: (request, runtime) => this.building.run("", () => this.configure(request, runtime)),
       synchronize: async (pods, containers, call) => {
         clearTimeout(this.stockTimer);
         return (await this.bridge?.synchronize?.(pods, containers, call)) ?? [];
@@ -121,7 +123,11 @@ export class Service {
    * Takes another configuration file's content, whole. Gives whether the runtime has to be asked for other events.
    * @throws BridgeError CONFIG when it cannot be used: what held before still holds
    */
-  async reload(file: PartialConfig): Promise<{ readonly eventsChanged: boolean }> {
+  reload(file: PartialConfig): Promise<{ readonly eventsChanged: boolean }> {
+    return this.building.run("", () => this.reloadNow(file));
+  }
+
+  private async reloadNow(file: PartialConfig): Promise<{ readonly eventsChanged: boolean }> {
     const config = mergeConfig(this.options.flags, file);
     if (wantsCapture(config)) requireCapture(this.options.cgroups);
     if (this.config !== undefined && JSON.stringify(this.config.state) !== JSON.stringify(config.state)) {
@@ -132,16 +138,19 @@ export class Service {
     this.fault = undefined;
     if (this.configured === undefined) return { eventsChanged: false };
     const { request, runtime } = this.configured;
+    const first = this.store === undefined;
     const before = new Set(await this.bridge?.configure(request, runtime));
     await this.attachStore(config, runtime);
     this.bridge = this.buildBridge(this.configured, config);
     const after = new Set(await this.bridge.configure(request, runtime));
+    // What the runtime listed went to nobody: the machine says who is gone.
+    if (first) void this.bridge.takeStock();
     return { eventsChanged: before.size !== after.size || [...after].some((event) => !before.has(event)) };
   }
 
-  /** The end is near: deletes that no call waits for are left to the next bridge. */
+  /** The end is near: deletes that no call waits for are left to the next bridge, where there is a journal to tell it. */
   stopping(): void {
-    this.unfinished.stopping = true;
+    this.unfinished.stopping = this.config?.state !== "memory";
   }
 
   /** What still runs is ended now, and nothing is started any more: such deletes are the next bridge's to deliver again. */
@@ -163,6 +172,7 @@ export class Service {
 
   /** Resolves when no plugin runs any more. */
   async idle(): Promise<void> {
+    await this.unfinished.idle();
     await this.serial.idle();
     await this.observers.idle();
   }
@@ -267,7 +277,8 @@ function createRefusingBridge(reason: string): Bridge {
     throw new BridgeError("CONFIG", `nri-v01-bridge: its configuration is wrong: ${reason}`);
   };
   return {
-    configure: () => ["RunPodSandbox", "StartContainer"],
+    // Those of teardown too: once the file is mended, what is created then gets its delete.
+    configure: () => usualEvents,
     takeStock: async () => {},
     deleteGone: async () => {},
     runPodSandbox: refuse,

@@ -20,6 +20,21 @@ export class Unfinished {
   readonly leaving = new Map<string, () => void>();
   /** We are asked to end: deletes that no call waits for are left to the next bridge. */
   stopping = false;
+  private readonly works = new Set<Promise<unknown>>();
+
+  /** Takes note of work of many steps that no call waits for, and gives it back. */
+  work<T>(work: Promise<T>): Promise<T> {
+    this.works.add(work);
+    const ended = () => this.works.delete(work);
+    work.then(ended, ended);
+    return work;
+  }
+
+  /** Resolves when all such work that was begun so far has ended. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.works);
+  }
+
   /** What still runs is ended by us: that is not how a delete ends, so the next bridge delivers it again. */
   abandoned = false;
 }

@@ -96,6 +96,7 @@ async function play(
   const end = await runChain({
     event: "StartContainer",
     deadline: Deadline.after(10_000),
+    ofMs: 10_000,
     list: parseConfigList(Buffer.from(JSON.stringify(list))),
     request: {
       version: "0.1",

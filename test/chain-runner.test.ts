@@ -95,6 +95,7 @@ function runnerOf(plugins: NonNullable<PartialConfig["plugins"]> = {}, more: Par
       const { error } = await runChain({
         event: "StartContainer",
         deadline: Deadline.after(10_000),
+        ofMs: 10_000,
         list,
         request,
         subject: { kind: "container", pod: "ns/pod", container: "ctr" },

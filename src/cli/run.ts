@@ -157,13 +157,18 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   const stopping = new AbortController();
   const patienceMs = () => Math.min(Math.max(finishMs, stub.runtime?.requestTimeoutMs ?? 0), longestFinishMs);
   /** What has been asked for is answered; what then still runs, an observer that hangs, is ended. */
-  const finishRuns = async () => {
+  const finishRunsOnce = async () => {
     service.stopping();
     await withinMs(patienceMs(), Promise.all([service.idle(), calls.answered()]));
     service.abandon();
     ending.abort();
     // From here on it starts nothing.
     void spawner.close();
+  };
+  let finishing: Promise<void> | undefined;
+  const finishRuns = () => {
+    finishing ??= finishRunsOnce();
+    return finishing;
   };
   const stop = (signal: string) => {
     log.info({ signal }, "stopping: what runs is finished first");

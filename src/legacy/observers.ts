@@ -2,9 +2,11 @@
 export interface ObserverLimits {
   readonly running: number;
   readonly waiting: number;
+  /** The same for those that are owed. */
+  readonly owed: number;
 }
 
-export const defaultObserverLimits: ObserverLimits = { running: 32, waiting: 1000 };
+export const defaultObserverLimits: ObserverLimits = { running: 32, waiting: 1000, owed: 10_000 };
 
 /**
  * The runs of observers (`async: true`): in order for each pod or container, side by side for different ones, and never
@@ -21,11 +23,11 @@ export class Observers {
   constructor(private readonly limits: ObserverLimits = defaultObserverLimits) {}
 
   /**
-   * Takes a run in, and settles when it has ended; null when too many wait already, and this one is dropped, unless it is
-   * to be kept. A run never rejects.
+   * Takes a run in, and settles when it has ended; null when too many wait already, and this one is dropped: of those
+   * that are owed far more may wait. A run never rejects.
    */
-  run(id: string, work: () => Promise<unknown>, { keep = false } = {}): Promise<void> | null {
-    if (this.waiting >= this.limits.waiting && !keep) return null;
+  run(id: string, work: () => Promise<unknown>, { owed = false } = {}): Promise<void> | null {
+    if (this.waiting >= (owed ? this.limits.owed : this.limits.waiting)) return null;
     let settle = () => {};
     const over = new Promise<void>((resolve) => {
       settle = resolve;
@@ -45,6 +47,10 @@ export class Observers {
   /** Starts no run any more: those that wait never end. */
   close(): void {
     this.closed = true;
+    this.queues.clear();
+    this.ready.length = 0;
+    this.waiting = 0;
+    this.tellIdle();
   }
 
   /** Resolves when nothing runs or waits. */
@@ -71,6 +77,10 @@ export class Observers {
     if ((this.queues.get(id)?.length ?? 0) > 0) this.ready.push(id);
     else this.queues.delete(id);
     this.startReady();
+    this.tellIdle();
+  }
+
+  private tellIdle(): void {
     if (this.running === 0 && this.waiting === 0) for (const listener of this.idleListeners.splice(0)) listener();
   }
 }

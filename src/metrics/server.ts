@@ -29,24 +29,33 @@ const lifeMs = 5_000;
 /** Serves /metrics, /healthz and /readyz. @throws the system's error when the address cannot be listened on */
 export async function serveMetrics(address: MetricsAddress, pages: MetricsPages): Promise<MetricsServer> {
   const answer = answerFrom(pages);
+  /** Those that wait for nothing of ours, the oldest first. */
+  const idle = new Set<Socket>();
   const server = createServer({ maxHeaderSize: 16 * 1024 }, (request, response) => {
-    answer(request, response).catch(() => response.destroy());
+    const { socket } = request;
+    idle.delete(socket);
+    answer(request, response)
+      .catch(() => response.destroy())
+      .finally(() => {
+        if (!socket.destroyed) idle.add(socket);
+      });
   });
   // Any process of the node may come here, and events wait for what is done for it: one request a connection.
   server.maxRequestsPerSocket = 1;
   server.on("dropRequest", (_request, socket) => socket.destroy());
-  /** The oldest first. */
-  const open = new Set<Socket>();
+  let open = 0;
   server.on("connection", (socket) => {
-    open.add(socket);
+    open += 1;
+    idle.add(socket);
     const life = setTimeout(() => socket.destroy(), lifeMs).unref();
     socket.once("close", () => {
       clearTimeout(life);
-      open.delete(socket);
+      open -= 1;
+      idle.delete(socket);
     });
-    // The new one may be a probe, and the oldest had its time: connections that say nothing shut nobody out.
-    const [oldest] = open;
-    if (open.size > maxConnections) oldest?.destroy();
+    // The new one may be a probe: connections that say nothing, or do not read, shut nobody out.
+    const [oldest] = idle;
+    if (open > maxConnections) oldest?.destroy();
   });
   await listenOn(server, address);
   // A socket that fails later costs that one request.

@@ -26,8 +26,8 @@ export interface PluginServiceOptions {
   readonly handlers: PluginHandlers;
   readonly log: Log;
   readonly socketPath?: string | undefined;
-  /** How long a message that is read now may have waited for us, in milliseconds. */
-  waitedMs?(): number;
+  /** How long a message that is read now, or has come in parts, may have waited for us, in milliseconds. */
+  waitedMs?(inParts?: boolean): number;
   /** Configure was answered: with success, or with this error, after which the runtime hangs up. */
   onConfigured(error?: unknown): void;
   /** The answer to Synchronize is on its way: in time and with success, or with what went wrong. */
@@ -109,7 +109,7 @@ export class PluginService {
   /** Pods and containers may come in several messages; each but the last is answered with "more", and nothing else. */
   private async synchronize(call: Call): Promise<Uint8Array> {
     const runtime = this.configuredRuntime();
-    const { deadline } = this.since(call);
+    const { deadline } = this.since(call, true);
     try {
       const { pods, containers, more } = decodeOrRefuse(() => synchronizeRequest.decode(call.payload, this.sparing));
       for (const pod of pods) this.pods.push(pod);
@@ -143,8 +143,8 @@ export class PluginService {
   }
 
   /** The runtime's time runs since it sent the message, and ours since we read it: the call with what is really left. */
-  private since(call: Call): Call {
-    const waitedMs = this.options.waitedMs?.() ?? 0;
+  private since(call: Call, inParts = false): Call {
+    const waitedMs = this.options.waitedMs?.(inParts) ?? 0;
     return waitedMs === 0 ? call : { ...call, deadline: call.deadline.minus(waitedMs) };
   }
 

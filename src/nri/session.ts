@@ -62,7 +62,7 @@ export class Session {
       handlers: options.handlers,
       log: options.log,
       socketPath: options.socketPath,
-      waitedMs: () => this.stallWatch.waitedMs(),
+      waitedMs: (inParts) => this.stallWatch.waitedMs(inParts),
       onConfigured: (error) => this.afterConfigure(error),
       onSynchronized: (runtime, error) => setImmediate(() => this.afterSynchronize(runtime, error)),
     });

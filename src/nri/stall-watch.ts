@@ -11,18 +11,25 @@ export class StallWatch {
   private readonly timer: NodeJS.Timeout;
   private lastTick: number;
   private stall: { readonly from: number; readonly to: number } | undefined;
+  /** What is read in this turn of the event loop has waited: only a long message goes on coming after it. */
+  private justEnded = false;
 
   constructor(private readonly clock: Clock = monotonicClock) {
     this.lastTick = clock();
     this.timer = setInterval(() => this.tick(), tickMs).unref();
   }
 
-  /** How long, in milliseconds, a message that is read now may have waited for us at most; 0 when we were awake. */
-  waitedMs(): number {
+  /**
+   * How long, in milliseconds, a message that is read now may have waited for us at most; 0 when we were awake.
+   *
+   * @param inParts it is long, and its first part may have come some turns of the event loop before
+   */
+  waitedMs(inParts = false): number {
     const now = this.clock();
     if (now - this.lastTick > 2 * tickMs) return now - this.lastTick;
     // Timers ring before sockets are read.
-    return this.stall !== undefined && now - this.stall.to < tickMs ? now - this.stall.from : 0;
+    if (this.stall === undefined || !(inParts ? now - this.stall.to < tickMs : this.justEnded)) return 0;
+    return now - this.stall.from;
   }
 
   stop(): void {
@@ -31,7 +38,14 @@ export class StallWatch {
 
   private tick(): void {
     const now = this.clock();
-    if (now - this.lastTick > 2 * tickMs) this.stall = { from: this.lastTick, to: now };
+    if (now - this.lastTick > 2 * tickMs) {
+      this.stall = { from: this.lastTick, to: now };
+      this.justEnded = true;
+      // After the sockets of this turn.
+      setImmediate(() => {
+        this.justEnded = false;
+      }).unref();
+    }
     this.lastTick = now;
   }
 }

@@ -1,5 +1,16 @@
 import { createHash } from "node:crypto";
-import { chmodSync, lstatSync, mkdirSync, readdirSync, realpathSync, renameSync, type Stats, statSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { BridgeError } from "../errors.js";
 import type { JournalKey } from "./image.js";
@@ -48,11 +59,27 @@ export function whyUntrusted(path: string): string | undefined {
   return stat.isFile() ? whyNotOurs(stat) : "is no plain file";
 }
 
+/** Copies a journal that is damaged, for somebody to look at; undefined where there is no room for that. */
+export function copyAside(path: string): string | undefined {
+  const aside = asideOf(path);
+  try {
+    copyFileSync(path, aside);
+    return aside;
+  } catch {
+    rmSync(aside, { force: true });
+    return undefined;
+  }
+}
+
 /** Takes a journal that cannot be used out of the way, for somebody to look at. The latest such one is kept. */
 export function setAside(path: string): string {
-  const aside = `${path}.refused`;
+  const aside = asideOf(path);
   renameSync(path, aside);
   return aside;
+}
+
+function asideOf(path: string): string {
+  return `${path}.refused`;
 }
 
 function whyNotOurs({ uid, mode }: Stats): string | undefined {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { errorText } from "../errors.js";
 import type { Log } from "../logger.js";
-import { canonicalSocket, journalPath, prepareDirectory, setAside, whyUntrusted } from "./directory.js";
+import { canonicalSocket, copyAside, journalPath, prepareDirectory, setAside, whyUntrusted } from "./directory.js";
 import type { DirectoryLock } from "./directory-lock.js";
 import { Image, type JournalKey, recover } from "./image.js";
 import { type Journal, noJournal, type Recovered } from "./journal.js";
@@ -60,6 +60,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
 /** A file is written anew when it is so many times as long as what it amounted to at the last time. */
 const growth = 4;
+const lineEnd = 0x0a;
 
 class FileStore implements Store {
   recovered: readonly Recovered[] = [];
@@ -69,8 +70,8 @@ class FileStore implements Store {
   private readonly path: string;
   /** The journal that was there has been read, or there was none. */
   private read = false;
-  /** How much of the file that was there is sound; 0 when there is none. */
-  private soundBytes = 0;
+  /** How much of the file that was there to go on with, 0 when there is none; and what ends its last line. */
+  private there = { bytes: 0, end: "" };
   private opened = false;
   private closed = false;
   private rewriting: Promise<void> | undefined;
@@ -169,7 +170,7 @@ class FileStore implements Store {
   /** Goes on with the file that is there. */
   private async resume(): Promise<void> {
     try {
-      await this.file.resume(this.soundBytes, this.soundBytes === 0 ? this.image.text() : "");
+      await this.file.resume(this.there.bytes, this.there.bytes === 0 ? this.image.text() : this.there.end);
     } catch (error) {
       this.fail(error);
     }
@@ -192,8 +193,9 @@ class FileStore implements Store {
       const bytes = readFileSync(path);
       try {
         const { entries, soundBytes, damage } = recover(bytes, this.options);
-        if (damage === "middle") return this.salvage(entries);
-        this.soundBytes = soundBytes;
+        if (damage === "middle") this.tellOfDamage(entries.length);
+        const spoilt = damage === "middle" && bytes.at(-1) !== lineEnd;
+        this.there = { bytes: damage === "middle" ? bytes.length : soundBytes, end: spoilt ? "\n" : "" };
         return entries;
       } catch (error) {
         reason = errorText(error);
@@ -204,11 +206,10 @@ class FileStore implements Store {
     return [];
   }
 
-  private salvage(entries: readonly Recovered[]): readonly Recovered[] {
-    const { path } = this;
-    const fields = { file: path, read: entries.length, aside: setAside(path) };
+  /** The file stays until a new one is whole: its lines are all that there is. */
+  private tellOfDamage(read: number): void {
+    const fields = { file: this.path, read, aside: copyAside(this.path) };
     this.options.log.warn(fields, "the journal is damaged: what can be read of it holds, and a copy was put aside");
-    return entries;
   }
 
   private rewrite(): Promise<void> {
@@ -233,6 +234,11 @@ class FileStore implements Store {
     if (this.file.size >= this.compactAtBytes) void this.rewrite();
   }
 
+  private retry(): void {
+    this.retryTimer = undefined;
+    void this.restore();
+  }
+
   private succeed(): void {
     if (this.problem === undefined) return;
     this.problem = undefined;
@@ -249,7 +255,6 @@ class FileStore implements Store {
       );
     }
     if (this.closed) return;
-    clearTimeout(this.retryTimer);
-    this.retryTimer = setTimeout(() => void this.restore(), this.options.retryMs ?? 5_000).unref();
+    this.retryTimer ??= setTimeout(() => this.retry(), this.options.retryMs ?? 5_000).unref();
   }
 }

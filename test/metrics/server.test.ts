@@ -106,6 +106,22 @@ describe("the server of metrics", () => {
     }
   });
 
+  it("answers a scraper beside a flood of connections that say nothing", async () => {
+    const flood = setInterval(() => {
+      for (let n = 0; n < 20; n++) void open();
+    }, 50);
+    const pages: (number | undefined)[] = [];
+    try {
+      for (let n = 0; n < 6; n++) {
+        pages.push((await getPage({ host: "127.0.0.1", port }, "/metrics")).status);
+        await sleep(50);
+      }
+    } finally {
+      clearInterval(flood);
+    }
+    expect(pages).toEqual([200, 200, 200, 200, 200, 200]);
+  });
+
   it.each([
     ["say nothing", ""],
     ["do not end their request", "GET /healthz HTTP/1.1\r\nHost: x\r\n"],

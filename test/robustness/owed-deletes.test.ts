@@ -73,6 +73,51 @@ describe("deletes that no call waits for", () => {
     expect(delivered()).toEqual([nthPod(1).id]);
   });
 
+  it("keep no call waiting for its end, nor one that a plugin is run for besides", async () => {
+    const { node } = nodeWith(5, { config: { plugins: { plugin: { events: { RemovePodSandbox: "removal" } } } } });
+    const { plugin, program, runtime } = await node.connect();
+    await plugin.call("RunPodSandbox", { pod: nthPod(1) });
+    program.child.kill("SIGKILL");
+    await program.ended;
+    node.start();
+    const again = await runtime.accept(Deadline.after(10_000));
+    await until(() => markedProcesses(node.mark).length > 0);
+    for (const event of ["StopPodSandbox", "RemovePodSandbox"] as const) {
+      expect(await again.call(event, { pod: nthPod(1) })).toMatchObject({ dropped: false, response: {} });
+    }
+  });
+
+  it("come after a create of our own that takes long", async () => {
+    const container = { ...nthContainer(1), pid: 1 };
+    const snapshot = () => ({ pods: [nthPod(1)], containers: [container] });
+    const node = new TestNode({ config: { synchronize: "create" }, runtime: { requestTimeoutMs: 1_000, snapshot } });
+    node.install("plugin", "read", "wait 0.5", "answer");
+    node.writeConf("plugin");
+    const { plugin, program } = await node.connect();
+    await until(() => markedProcesses(node.mark).length > 0);
+    for (const event of ["StopContainer", "RemoveContainer"] as const) {
+      expect(await plugin.call(event, { pod: nthPod(1), container })).toMatchObject({ dropped: false, response: {} });
+    }
+    await until(() => runLines(program).length === 2, 5_000);
+    expect(runLines(program)).toMatchObject([
+      { state: "create", outcome: "ok" },
+      { state: "delete", outcome: "ok" },
+    ]);
+  });
+
+  it("are delivered before the end where nothing is kept for a next bridge", async () => {
+    const { node, delivered } = nodeWith(0.3, { config: { state: "memory" } });
+    const { plugin, program } = await node.connect();
+    const pod = nthPod(1);
+    const containers = [0, 1, 2, 3].map((n) => nthContainer(1, n));
+    await plugin.call("RunPodSandbox", { pod });
+    for (const container of containers) await plugin.call("StartContainer", { pod, container });
+    await plugin.call("StopPodSandbox", { pod });
+    program.child.kill("SIGTERM");
+    expect(await program.ended).toMatchObject({ code: 0 });
+    expect(delivered().toSorted()).toEqual(idsOf([pod, ...containers]));
+  });
+
   it("of containers come also when their pod is removed before them", async () => {
     const { node, delivered, journal } = nodeWith(0.2);
     const { plugin } = await node.connect();
@@ -119,8 +164,11 @@ describe("deletes of observers", () => {
     for (const pod of pods) await plugin.call("RunPodSandbox", { pod });
     await until(() => runLines(program).length === 100, 10_000);
     for (const pod of pods) await plugin.call("StopPodSandbox", { pod });
+    const askedAt = performance.now();
     program.child.kill("SIGTERM");
     expect(await program.ended).toMatchObject({ code: 0 });
+    // They have three seconds, once.
+    expect(performance.now() - askedAt).toBeLessThan(5_000);
     const of = (wanted: string) => journal().filter(({ stage }) => stage === wanted);
     expect(idsOf(of("deleted"))).toEqual(delivered().toSorted());
     expect(of("rerun")).toHaveLength(100 - delivered().length);

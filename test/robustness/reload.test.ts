@@ -1,13 +1,28 @@
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it, onTestFinished } from "vitest";
 import { Deadline } from "../../src/deadline.js";
 import { launch } from "../../src/nri/launch.js";
+import type { Runtime } from "../../src/nri/runtime.js";
+import { until } from "../legacy/processes.js";
 import { program as bundle } from "../support/program.js";
 import { logLines } from "./support/log-lines.js";
+import { markedProcesses } from "./support/processes.js";
 import { nthContainer, nthPod } from "./support/subjects.js";
 import { TestNode } from "./support/test-node.js";
+
+/** Starts the built program as a runtime does that finds it in its plugin directory. */
+async function launchBridge(node: TestNode, runtime: Runtime) {
+  const path = join(node.folder, "10-v01-bridge");
+  writeFileSync(path, `#!/bin/sh\nexec ${process.execPath} ${bundle} run --config ${node.configFile}\n`);
+  chmodSync(path, 0o755);
+  const identity = { name: "v01-bridge", index: "10" };
+  const { child, trunk } = await launch(path, identity, "ignore");
+  onTestFinished(() => void child.kill("SIGKILL"));
+  return { child, plugin: await runtime.connect(trunk, { kind: "launched", identity, config: "" }) };
+}
 
 it("a reload while what was running before is still looked at loses nothing of it", { timeout: 60_000 }, async () => {
   const count = 4_000;
@@ -58,14 +73,7 @@ it("a launched bridge whose file was wrong serves when the file is mended and it
   node.writeConf("plugin");
   const good = readFileSync(node.configFile);
   writeFileSync(node.configFile, "onFailure: nonsense\n");
-  const path = join(node.folder, "10-v01-bridge");
-  writeFileSync(path, `#!/bin/sh\nexec ${process.execPath} ${bundle} run --config ${node.configFile}\n`);
-  chmodSync(path, 0o755);
-  const runtime = await node.listen();
-  const identity = { name: "v01-bridge", index: "10" };
-  const { child, trunk } = await launch(path, identity, "ignore");
-  onTestFinished(() => void child.kill("SIGKILL"));
-  const plugin = await runtime.connect(trunk, { kind: "launched", identity, config: "" });
+  const { child, plugin } = await launchBridge(node, await node.listen());
   const create = () => plugin.call("RunPodSandbox", { pod: nthPod(1) });
   expect(await create()).toMatchObject({ error: { message: expect.stringMatching(/onFailure/) } });
   writeFileSync(node.configFile, good);
@@ -75,6 +83,31 @@ it("a launched bridge whose file was wrong serves when the file is mended and it
     answer = await create();
   }
   expect(answer.error).toBeUndefined();
+});
+
+it("a launched bridge whose file was wrong delivers what an earlier one owed, when the file is mended", async () => {
+  const node = new TestNode();
+  const note = join(node.folder, "deleted");
+  node.installScript(
+    "plugin",
+    `#!/bin/sh\ncase $(cat) in *'"state":"delete"'*) sleep 1; echo x >>'${note}';; esac; echo '{}'\n`,
+  );
+  node.writeConf("plugin");
+  const runtime = await node.listen();
+  const first = await launchBridge(node, runtime);
+  await first.plugin.call("RunPodSandbox", { pod: nthPod(1) });
+  void first.plugin.call("StopPodSandbox", { pod: nthPod(1) });
+  await until(() => markedProcesses(node.mark).length > 0);
+  const ended = once(first.child, "exit");
+  first.child.kill("SIGKILL");
+  await ended;
+  const good = readFileSync(node.configFile);
+  writeFileSync(node.configFile, "onFailure: nonsense\n");
+  const { child } = await launchBridge(node, runtime);
+  writeFileSync(node.configFile, good);
+  child.kill("SIGHUP");
+  await until(() => existsSync(note), 10_000);
+  expect(readFileSync(note, "utf8")).toBe("x\n");
 });
 
 it("a state directory that is shared keeps its mode, and one of our own is made private", async () => {

@@ -62,25 +62,43 @@ describe.skipIf(noMount !== undefined)(
       expect(condition()).toBe(true);
     }
 
+    const fill = () => {
+      for (let filled = 0; ; filled++) {
+        try {
+          writeFileSync(join(disk, "filler"), Buffer.alloc(512), { flag: "a" });
+        } catch {
+          return expect(filled).toBeGreaterThan(0);
+        }
+      }
+    };
+
     const idsOnDisk = (name = "state") => {
       const file = readdirSync(join(disk, name)).find((entry) => entry.endsWith(".journal")) ?? "";
       return recover(readFileSync(join(disk, name, file)), key).entries.map(({ remembered: { id } }) => id);
     };
 
+    it("that is full does not lose what can still be read of a damaged journal", async () => {
+      const store = await open();
+      for (const id of ["a", "b", "c"]) store.begin(remembered(id));
+      await store.close();
+      await locks.pop()?.release();
+      const file = readdirSync(join(disk, "state")).find((entry) => entry.endsWith(".journal")) ?? "";
+      const bytes = readFileSync(join(disk, "state", file));
+      bytes.writeUInt8(0, bytes.indexOf('"id":"a"'));
+      writeFileSync(join(disk, "state", file), bytes);
+      fill();
+      for (let start = 0; start < 2; start++) {
+        const next = await open();
+        expect(next.recovered.map((entry) => entry.remembered.id)).toEqual(["b", "c"]);
+        await next.close();
+        await locks.pop()?.release();
+      }
+    });
+
     it("that is full costs nothing but the journal, which is whole again when there is room", async () => {
       const store = await open();
       store.begin(remembered("first"));
-      writeFileSync(join(disk, "filler"), "", { flag: "w" });
-      let filled = 0;
-      for (let room = true; room; ) {
-        try {
-          writeFileSync(join(disk, "filler"), Buffer.alloc(512), { flag: "a" });
-          filled++;
-        } catch {
-          room = false;
-        }
-      }
-      expect(filled).toBeGreaterThan(0);
+      fill();
       for (let n = 0; n < 30; n++) store.begin(remembered(`c${n}`));
       expect(store.healthy).toBe(false);
       expect(store.problem).toMatch(/full|ENOSPC|no space/);

@@ -12,6 +12,7 @@ import { createEnvironment, searchPath } from "./legacy/environment.js";
 import { type InvokeContext, type InvokeOutcome, wasBegun } from "./legacy/invoke.js";
 import { createFinder } from "./legacy/lookup.js";
 import type { Observers } from "./legacy/observers.js";
+import { createPermissionCheck } from "./legacy/permissions.js";
 import type { Spawner } from "./legacy/spawner.js";
 import { chainSummary } from "./log/chain-summary.js";
 import type { Log } from "./logger.js";
@@ -73,6 +74,7 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     const context: InvokeContext = {
       spawner,
       permissions,
+      permissionFaultOf: createPermissionCheck(),
       find,
       environmentFor:
         call.trace === undefined

@@ -62,6 +62,8 @@ export interface InvokeContext {
   readonly find: (type: string) => Lookup;
   /** `trust`: do not look at who can write a plugin. */
   readonly permissions: "strict" | "trust";
+  /** Why a plugin's file is not to be trusted; findPermissionFault when not given. */
+  readonly permissionFaultOf?: (path: string) => string | null;
   readonly environmentFor: (plugin: string) => Readonly<Record<string, string>>;
   /** Each line on a plugin's stderr, when it comes. */
   readonly onStderrLine?: (plugin: string, line: string) => void;
@@ -97,7 +99,8 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
   if (!found.ok) {
     return notRun(invocation, { outcome: found.reason, error: found.error, hint: found.hint });
   }
-  const fault = context.permissions === "strict" ? findPermissionFault(found.path) : null;
+  const { permissions, permissionFaultOf = findPermissionFault } = context;
+  const fault = permissions === "strict" ? permissionFaultOf(found.path) : null;
   if (fault !== null)
     return notRun(invocation, { path: found.path, outcome: "refused", error: `refused to run ${fault}` });
   if (budget.terminateAt.expired) {

@@ -18,7 +18,24 @@ export function findPermissionFault(
   below = "",
 ): string | null {
   // A root such as /proc/1/root is a link that only the kernel can follow, and does with a name behind it.
-  const look = (at: string) => lstatSync(at === "/" ? `${below}/.` : `${below}${at}`);
+  return walk(path, ownUid, below, (at) => lstatSync(at === "/" ? `${below}/.` : `${below}${at}`));
+}
+
+/**
+ * findPermissionFault for files that are looked at shortly after one another, as those of one chain: each directory on the way to
+ * them is looked at once. Who could change it in between could have done so before.
+ */
+export function createPermissionCheck(): (path: string) => string | null {
+  const seen = new Map<string, Stats>();
+  const look = (at: string) => {
+    const stats = seen.get(at) ?? lstatSync(at);
+    seen.set(at, stats);
+    return stats;
+  };
+  return (path) => walk(path, process.geteuid?.() ?? 0, "", look);
+}
+
+function walk(path: string, ownUid: number, below: string, look: (at: string) => Stats): string | null {
   const pending = path.split("/").filter((name) => name !== "");
   let at = "/";
   const root = look(at);

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdirSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 
-import { findConfigPermissionFault, findPermissionFault } from "../../src/legacy/permissions.js";
+import { createPermissionCheck, findConfigPermissionFault, findPermissionFault } from "../../src/legacy/permissions.js";
 import { createDirectory, installFile } from "./plugin-directory.js";
 
 function createPlugin() {
@@ -11,6 +11,25 @@ function createPlugin() {
   mkdirSync(directory, 0o755);
   return installFile(directory, "plugin", "#!/bin/sh\n");
 }
+
+describe("the check of one chain", () => {
+  it("says what findPermissionFault says, of each file", () => {
+    const [good, bad] = [createPlugin(), createPlugin()];
+    chmodSync(bad, 0o777);
+    const check = createPermissionCheck();
+    expect([good, bad, good].map(check)).toEqual([null, findPermissionFault(bad), null]);
+  });
+
+  it("looks once on the way to files of one directory, and anew for the next chain", () => {
+    const path = createPlugin();
+    const other = installFile(dirname(path), "other", "#!/bin/sh\n");
+    const check = createPermissionCheck();
+    expect(check(path)).toBeNull();
+    chmodSync(dirname(path), 0o777);
+    expect(check(other)).toBeNull();
+    expect(createPermissionCheck()(other)).toContain(`${dirname(path)}: mode`);
+  });
+});
 
 describe("findPermissionFault", () => {
   it("has none for a file that only its owner and root can change", () => {

@@ -31,7 +31,13 @@ export class ChaosKubelet {
     private readonly random: Random,
   ) {}
 
-  /** One pod with one container, in and out. */
+  /**
+   * One pod with one container, in and out.
+   *
+   * As the kubelet does, it removes no sandbox that still has a container: containerd 2.1's RemovePodSandbox holds the lock that a
+   * plugin's registration waits for, and its RemoveContainer within asks for it again. A bridge that registers just then, and every
+   * call after it, waits for ever.
+   */
   async runPod(): Promise<void> {
     const { cri } = this.daemon;
     const config = podConfig({ number: ++this.pods }, this.daemon.nextUid(), this.daemon.logRoot);
@@ -52,6 +58,7 @@ export class ChaosKubelet {
     pod.stopBeganMs = now;
     if (life !== undefined) life.stopBeganMs = Math.min(life.stopBeganMs, now);
     await this.#tearDown(() => cri.stopPodSandbox(pod.id));
+    if (ctr !== undefined) await this.#tearDown(() => cri.removeContainer(ctr));
     await this.#tearDown(() => cri.removePodSandbox(pod.id));
   }
 
@@ -59,10 +66,9 @@ export class ChaosKubelet {
   async removeStrays(): Promise<number> {
     const { cri } = this.daemon;
     const strays = await cri.listPodSandboxes();
-    for (const pod of strays) {
-      await this.#tearDown(() => cri.stopPodSandbox(pod));
-      await this.#tearDown(() => cri.removePodSandbox(pod));
-    }
+    for (const pod of strays) await this.#tearDown(() => cri.stopPodSandbox(pod));
+    for (const container of await cri.listContainers()) await this.#tearDown(() => cri.removeContainer(container));
+    for (const pod of strays) await this.#tearDown(() => cri.removePodSandbox(pod));
     return strays.length;
   }
 

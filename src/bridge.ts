@@ -1,4 +1,3 @@
-import { adoptingOccasion, occasionOf } from "./chain-call.js";
 import { extraEvents, hasCreatePhase, wantedStates } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { errorText } from "./errors.js";
@@ -6,6 +5,7 @@ import { type BridgeParts, Lifecycle } from "./lifecycle.js";
 import { type EventName, isEventName } from "./nri/events.js";
 import type { CallContext, PluginHandlers } from "./nri/handlers.js";
 import type { Container, ContainerEvent, PodEvent, PodSandbox } from "./nri/types.js";
+import { adoptingOccasion, occasionOf } from "./occasion.js";
 import { reconcile } from "./state/reconcile.js";
 import type { MergedChange } from "./translate/from-v01.js";
 import { containerSubject, podSubject, type Subject } from "./translate/to-v01.js";
@@ -64,11 +64,11 @@ export function createBridge(parts: BridgeParts): Bridge {
     }
     // A removal may be tried again and again.
     if (unfinished.leaving.has(id)) return;
-    const unwatch = host.watcher.watch(process, () => {
+    unfinished.leaving.add(id);
+    host.watcher.watch(process, () => {
       unfinished.leaving.delete(id);
       memory.forget(id);
     });
-    unfinished.leaving.set(id, unwatch);
   }
 
   /**

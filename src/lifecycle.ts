@@ -1,4 +1,4 @@
-import { type ChainCall, type ChainEnd, noChange, type Occasion, ownOccasion, type RunChain } from "./chain-call.js";
+import { type ChainCall, type ChainEnd, noChange, type RunChain } from "./chain-call.js";
 import { createPluginSettings, extraEvents, type PluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { BridgeError, errorText } from "./errors.js";
@@ -7,6 +7,7 @@ import type { ConfFile } from "./legacy/conf-file.js";
 import type { Log } from "./logger.js";
 import { messageToJson } from "./nri/json.js";
 import type { LinuxResources } from "./nri/types.js";
+import { inFullTime, type Occasion, ownOccasion, withinCall } from "./occasion.js";
 import type { Serial } from "./serial.js";
 import type { SpecSource } from "./spec-source.js";
 import type { Attempted, Circumstances, Memory, Remembered } from "./state/memory.js";
@@ -231,7 +232,7 @@ export class Lifecycle {
       this.afterAnswer(id, deliver);
       return noChange.change;
     });
-    return answered(occasion, done, noChange.change);
+    return withinCall(occasion, done, noChange.change);
   }
 
   /** The plugins that a delete is delivered to. */
@@ -293,7 +294,7 @@ export class Lifecycle {
         await this.runOrFail({ ...occasion, ...about, earlierResults: [] }, subject);
       }
     });
-    return answered(occasion, done, undefined);
+    return withinCall(occasion, done, undefined);
   }
 
   private async runOrFail(call: ChainCall, subject: Subject): Promise<ChainEnd> {
@@ -347,32 +348,6 @@ function toAttempted(subject: Subject, specs: SpecSource, parent?: number): Atte
     pod: `${pod.namespace}/${pod.name}`,
     ...(container === undefined ? {} : { container: container.name }),
   };
-}
-
-/** A delete whose turn comes late has its time all the same, and its call is answered without its end. */
-function inFullTime(occasion: Occasion): Occasion {
-  const { deadline, ofMs, event, trace } = occasion;
-  return deadline.remainingMs() < ofMs * 0.75 ? ownOccasion(event, trace) : occasion;
-}
-
-/** Kept for the way back of an answer, in milliseconds, out of a call's time. */
-const answerMarginMs = 100;
-/** The longest that setTimeout knows. */
-const maxTimerMs = 2 ** 31 - 1;
-
-/** What a call is answered with: the outcome of its work, or something else when that does not come in the call's time. */
-async function answered<T>({ own, deadline, ofMs }: Occasion, work: Promise<T>, otherwise: T): Promise<T> {
-  if (own) return work;
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<T>((resolve) => {
-    const leftMs = deadline.minus(Math.min(answerMarginMs, ofMs / 8)).remainingMs();
-    timer = setTimeout(() => resolve(otherwise), Math.min(leftMs, maxTimerMs));
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function logFields({ id, pod, container }: Attempted): object {

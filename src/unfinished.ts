@@ -16,8 +16,8 @@ export class Unfinished {
   readonly creates = new Map<string, UnseenCreate>();
   /** What the runtime's list made to do: it waits until the answer to Synchronize is sent, and live events come first. */
   afterSynchronize = async (): Promise<void> => {};
-  /** By id, what is removed and whose process still ends: gives up watching it. */
-  readonly leaving = new Map<string, () => void>();
+  /** The ids of what is removed and whose process is watched until it has ended. */
+  readonly leaving = new Set<string>();
   /** We are asked to end: deletes that no call waits for are left to the next bridge. */
   stopping = false;
   private readonly works = new Set<Promise<unknown>>();

@@ -80,10 +80,12 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     ],
     npm: [],
   },
-  "chain-call": { rooms: ["deadline", "nri", "state", "trace", "translate", "v01"], npm: [] },
+  occasion: { rooms: ["deadline", "nri", "trace"], npm: [] },
+  "chain-call": { rooms: ["occasion", "state", "translate", "v01"], npm: [] },
   lifecycle: {
     rooms: [
       "chain-call",
+      "occasion",
       "config",
       "deadline",
       "errors",
@@ -104,6 +106,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   bridge: {
     rooms: [
       "chain-call",
+      "occasion",
       "lifecycle",
       "nri",
       "v01",

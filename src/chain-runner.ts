@@ -19,7 +19,7 @@ import type { Log } from "./logger.js";
 import type { RuntimeInfo } from "./nri/handlers.js";
 import { parseVersion } from "./nri/versions.js";
 import { type CgroupStage, openStage } from "./plugin-stage.js";
-import { createConfScrubbers } from "./secrets/conf-secrets.js";
+import { createConfScrubber } from "./secrets/conf-secrets.js";
 import { traceEnvironment, traceFields } from "./trace.js";
 import { answerBytes, type Change, mergeChanges, parseAdjustment } from "./translate/from-v01.js";
 import { parseResultExtensions } from "./v01/result-extensions.js";
@@ -54,7 +54,6 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     createEnvironment({ base: environment, pluginDirs, ...settings(plugin).environment }),
   );
   const find = createFinder({ pluginDirs, path: searchPath(environment.PATH, pluginDirs), lookup, types });
-  const scrubbersOf = createConfScrubbers();
   const told = new Set<string>();
   const tellOnce = (fields: object, sentence: string) => {
     if (!told.has(sentence)) log.warn(fields, sentence);
@@ -66,7 +65,7 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     const about = { event: call.event, state: call.request.state, id: call.request.id, pod, container };
     const fields = { ...about, ...traceFields(call.trace) };
     const startedAt = monotonicClock();
-    const scrub = scrubbersOf(call.list);
+    const scrub = createConfScrubber(call.list);
     const changes: Change[] = [];
     const observed: Promise<void>[] = [];
     const merged = () => mergeChanges(changes, { phase: call.phase, containerId: call.request.id });

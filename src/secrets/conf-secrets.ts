@@ -11,15 +11,12 @@ interface Confs {
   readonly plugins: readonly { readonly type: string; readonly conf?: string }[];
 }
 
-/**
- * Masks in a plugin's words what its `conf` holds, for the log: there are plugins that print their request.
- */
-export function createConfScrubbers(): (list: Confs) => (plugin: string, text: string) => string {
-  const lists = new WeakMap<Confs, Map<string, KnownSecrets>>();
-  // A plugin that has nothing to say costs nothing: its conf is looked at when it does.
-  return (list) => (plugin, text) => {
-    const byPlugin = lists.get(list) ?? learnAll(list);
-    lists.set(list, byPlugin);
+/** Masks in a plugin's words what its `conf` holds, for the log: there are plugins that print their request. */
+export function createConfScrubber(confs: Confs): (plugin: string, text: string) => string {
+  let byPlugin: Map<string, KnownSecrets> | undefined;
+  // A chain whose plugins have nothing to say costs nothing: the confs are looked at when one does.
+  return (plugin, text) => {
+    byPlugin ??= learnAll(confs);
     return byPlugin.get(plugin)?.scrub(text) ?? text;
   };
 }

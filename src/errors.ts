@@ -45,3 +45,26 @@ export class BridgeError extends Error {
 export function errorText(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+/** What an error of the file system means to who named the path. */
+const meanings: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or folder",
+  ENOTDIR: "a part of its path is no folder",
+  EISDIR: "it is a folder, and a file is expected",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  ELOOP: "too many symbolic links",
+  ENAMETOOLONG: "the name is too long",
+};
+
+/** Why a path cannot be used: `permission denied (EACCES)`. */
+export function fileFault(error: unknown): string {
+  const code = errnoOf(error);
+  const meaning = meanings[code];
+  return meaning === undefined ? errorText(error) : `${meaning} (${code})`;
+}
+
+/** The code of a system error, ENOENT say; "" of anything else. */
+export function errnoOf(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}

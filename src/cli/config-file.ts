@@ -122,6 +122,7 @@ export function formatSource(source: ConfigFile | undefined): string {
   return `configuration: ${source.file}${source.from === "flag" ? "" : `, ${originOf(source)}`}\n`;
 }
 
+/** How the file was found, in words. */
 export function originOf({ from, pid }: ConfigFile): string {
   const origins = {
     flag: "the file of --config",

@@ -4,9 +4,8 @@ import { type Command, Option } from "commander";
 import { type ConfigKey, configKeys } from "../config/keys.js";
 import { parseConfig, parseConfigValue } from "../config/parse.js";
 import type { PartialConfig } from "../config/schema.js";
-import { BridgeError } from "../errors.js";
+import { BridgeError, fileFault } from "../errors.js";
 import { findConfigPermissionFault } from "../legacy/permissions.js";
-import { fileFault } from "../replay/case-files.js";
 import { givenValue, parseFileName, readerOf } from "./flag-values.js";
 
 /** Names of flags that people know from NRI plugins, and the keys that they set. */

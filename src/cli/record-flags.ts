@@ -1,12 +1,12 @@
 import { accessSync, constants, mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { BridgeError } from "../errors.js";
+import { BridgeError, fileFault } from "../errors.js";
 import { createNodeHost } from "../host/node-host.js";
 import type { Log } from "../logger.js";
 import type { PodSandbox } from "../nri/types.js";
 import { defaultRecorderLimits, type RecordedCase, Recorder, type RecorderOptions } from "../record/recorder.js";
-import { fileFault, kindOf } from "../replay/case-files.js";
+import { kindOf } from "../replay/case-files.js";
 import { version } from "../version.js";
 
 /** What the command line says of a recording. */

@@ -1,23 +1,5 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { BridgeError, errorText } from "../errors.js";
-
-/** What an error of the file system means to who named the path. */
-const meanings: Readonly<Record<string, string>> = {
-  ENOENT: "no such file or folder",
-  ENOTDIR: "a part of its path is no folder",
-  EISDIR: "it is a folder, and a file is expected",
-  EACCES: "permission denied",
-  EPERM: "permission denied",
-  ELOOP: "too many symbolic links",
-  ENAMETOOLONG: "the name is too long",
-};
-
-/** Why a path cannot be used: `permission denied (EACCES)`. */
-export function fileFault(error: unknown): string {
-  const code = codeOf(error);
-  const meaning = meanings[code];
-  return meaning === undefined ? errorText(error) : `${meaning} (${code})`;
-}
+import { BridgeError, errnoOf, fileFault } from "../errors.js";
 
 /**
  * @param flag which named the path
@@ -42,7 +24,7 @@ export function kindOf(path: string): "folder" | "file" | undefined {
   try {
     return statSync(path).isDirectory() ? "folder" : "file";
   } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes(codeOf(error))) return undefined;
+    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error))) return undefined;
     throw new BridgeError("USAGE", `${path}: ${fileFault(error)}`);
   }
 }
@@ -53,8 +35,4 @@ function orUsage<T>(path: string, read: () => T): T {
   } catch (error) {
     throw new BridgeError("USAGE", `${path}: ${fileFault(error)}`);
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }

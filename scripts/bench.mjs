@@ -1,4 +1,4 @@
-// Runs a benchmark of test/bench: node scripts/bench.mjs [bridge|spawn|profile|e2e] [--rounds 400] [--out docs]
+// Runs a benchmark of bench: node scripts/bench.mjs [bridge|spawn|profile|e2e] [--rounds 400] [--out docs]
 import { spawnSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
@@ -18,7 +18,7 @@ const modulesStay = {
 };
 const outfile = new URL(`.cache/bench/${name}.mjs`, root).pathname;
 await build({
-  entryPoints: [new URL(`test/bench/${name}.ts`, root).pathname],
+  entryPoints: [new URL(`bench/${name}.ts`, root).pathname],
   outfile,
   bundle: true,
   platform: "node",

@@ -6,7 +6,7 @@ import { build } from "esbuild";
 const root = new URL("..", import.meta.url);
 const outfile = fileURLToPath(new URL(".cache/draw/metrics.mjs", root));
 await build({
-  entryPoints: [fileURLToPath(new URL("test/metrics/draw/main.ts", root))],
+  entryPoints: [fileURLToPath(new URL("scripts/draw-metrics/main.ts", root))],
   outfile,
   bundle: true,
   platform: "node",

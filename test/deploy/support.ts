@@ -9,9 +9,6 @@ export const bundle = join(root, "dist/nri-v01-bridge.mjs");
 /** Built by `npm run build:sea`. */
 export const executable = join(root, "dist/nri-v01-bridge");
 
-/** Whether the slow tests run: `npm run test:deploy`. */
-export const slow = process.env.NRI_DEPLOY_TESTS === "1";
-
 /** Whether a program is installed. */
 export function has(program: string): boolean {
   return (process.env.PATH ?? "").split(":").some((directory) => existsSync(join(directory, program)));

@@ -1,4 +1,4 @@
-/** How long to fuzz, in seconds for each file: a few in `npm test`; a long run is FUZZ_SECONDS=600. */
+/** How long to fuzz, in seconds for each file: a few in `npm run test:slow`; a long run is FUZZ_SECONDS=600. */
 export const seconds = Number(process.env.FUZZ_SECONDS ?? 8);
 
 const anew = process.env.FUZZ_SECONDS === undefined ? 20_261_121 : Math.floor(Math.random() * 2 ** 31);

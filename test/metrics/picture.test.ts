@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { ticksUpTo } from "./draw/chart.js";
-import { gauge, histogramQuantile, parseScrape, quantileOf, rate } from "./draw/series.js";
+import { ticksUpTo } from "../../scripts/draw-metrics/chart.js";
+import { gauge, histogramQuantile, parseScrape, quantileOf, rate } from "../../scripts/draw-metrics/series.js";
 
 const docs = resolve(import.meta.dirname, "../../docs");
 const dashboardSchema = z.object({ panels: z.array(z.object({ title: z.string() })) });

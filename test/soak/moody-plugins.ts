@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { compile } from "../bench/floor.js";
+import { compile } from "../../bench/floor.js";
 import type { Random } from "../e2e/testbed/chaos-random.js";
 import { type NotedRun, parseNotedRuns } from "../e2e/testbed/noted-runs.js";
 import type { TestNode } from "../robustness/support/test-node.js";

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { percentile } from "../bench/measure.js";
+import { percentile } from "../../bench/measure.js";
 import { readJournalsIn } from "../e2e/testbed/bridge-state.js";
 import { chooseSeed, createRandom } from "../e2e/testbed/chaos-random.js";
 import { pidfdsOf } from "../e2e/testbed/chaos-remains.js";

@@ -1,12 +1,12 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { executable, has, run, slow, temporaryFolder } from "./support.js";
+import { executable, has, run, temporaryFolder } from "./support.js";
 
 /** An environment as a runtime gives it: none. */
 const nothing = { env: {}, cwd: "/" } as const;
 
-describe.skipIf(!slow || !existsSync(executable))("the single executable", () => {
+describe.skipIf(!existsSync(executable))("the single executable", () => {
   const folder = temporaryFolder("executable");
 
   it("says what it is", async () => {

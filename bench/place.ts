@@ -20,7 +20,7 @@ export interface Place {
 }
 
 /** The folder of the programs that are compiled here, from the project's. */
-export const sources = resolve("test/bench");
+export const sources = resolve("bench");
 
 /** The recorded case whose events are played. */
 export const fixture = resolve("fixtures/cases/basic-podnet");

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { Deadline } from "../../../src/deadline.js";
-import { createRuntime } from "../../../src/nri/runtime.js";
-import type { RuntimePlugin } from "../../../src/nri/runtime-plugin.js";
-import { readCase } from "../../../src/replay/case.js";
-import { startProgram } from "../../support/program.js";
-import { getPage } from "../scrape.js";
+import { Deadline } from "../../src/deadline.js";
+import { createRuntime } from "../../src/nri/runtime.js";
+import type { RuntimePlugin } from "../../src/nri/runtime-plugin.js";
+import { readCase } from "../../src/replay/case.js";
+import { getPage } from "../../test/metrics/scrape.js";
+import { startProgram } from "../../test/support/program.js";
 import { parseScrape, type Scrape } from "./series.js";
 
 export interface Run {

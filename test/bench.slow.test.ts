@@ -3,12 +3,12 @@ import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { BuiltBridge } from "./built-bridge.js";
-import { ContainerLife } from "./container-life.js";
-import { Containers } from "./containers.js";
-import { createFloor, type Floor } from "./floor.js";
-import { type Candidate, interleave, percentile, type Samples } from "./measure.js";
-import { fixture, installProgram, type Place, sources } from "./place.js";
+import { BuiltBridge } from "../bench/built-bridge.js";
+import { ContainerLife } from "../bench/container-life.js";
+import { Containers } from "../bench/containers.js";
+import { createFloor, type Floor } from "../bench/floor.js";
+import { type Candidate, interleave, percentile, type Samples } from "../bench/measure.js";
+import { fixture, installProgram, type Place, sources } from "../bench/place.js";
 
 /** Fewer rounds than a benchmark's, and bounds that only a mistake passes: fork instead of posix_spawn, a wait, a scan. */
 const rounds = 60;

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { bundle, executable, has, root, run, slow, temporaryFolder } from "./support.js";
+import { bundle, executable, has, root, run, temporaryFolder } from "./support.js";
 
 const script = join(root, "deploy/launched/install.sh");
 const folder = temporaryFolder("launched");
@@ -89,7 +89,7 @@ describe("install.sh", () => {
     expect(stderr).not.toContain("notes.txt");
   });
 
-  it.skipIf(!slow || !existsSync(executable))("installs the single executable as it is", async () => {
+  it.skipIf(!existsSync(executable))("installs the single executable as it is", async () => {
     expect((await install("f", "--executable", executable)).code).toBe(0);
     const command = join(folder, "sea/nri-v01-bridge");
     expect((await install("f", "--executable", executable, "--command", command)).code).toBe(0);

@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
-import { isBridgeBuilt } from "../e2e/testbed/bridge.js";
-import { createRandom } from "../e2e/testbed/chaos-random.js";
-import { formatTable } from "../e2e/testbed/compare.js";
-import { removeLeftovers } from "../e2e/testbed/leftovers.js";
-import { prepareTestbed, type Testbed } from "../e2e/testbed/packages.js";
+import { isBridgeBuilt } from "../test/e2e/testbed/bridge.js";
+import { createRandom } from "../test/e2e/testbed/chaos-random.js";
+import { formatTable } from "../test/e2e/testbed/compare.js";
+import { removeLeftovers } from "../test/e2e/testbed/leftovers.js";
+import { prepareTestbed, type Testbed } from "../test/e2e/testbed/packages.js";
 import { type Added, compareMedians } from "./added.js";
 import { ContainerStarts, type Subject } from "./e2e-subjects.js";
 import { findGoAdapter, noAdapter } from "./go-adapter.js";

@@ -9,7 +9,7 @@ import { Deadline } from "../../src/deadline.js";
 import { createRuntime } from "../../src/nri/runtime.js";
 import { readCase } from "../../src/replay/case.js";
 import { buildImageRoot, lastStage, readDockerfile } from "./image-root.js";
-import { executable, has, root, run, slow, temporaryFolder, works } from "./support.js";
+import { executable, has, root, run, temporaryFolder, works } from "./support.js";
 
 const instructions = readDockerfile();
 const basic = readCase(resolve(root, "fixtures/cases/basic-hostnet"));
@@ -48,10 +48,9 @@ const daemonSet = z.object({
 const tools = ["unshare", "setpriv", "pivot_root", "ldd", "perl"].filter((tool) => !has(tool));
 /** Why the image's root cannot be run here; the test's title says so. */
 const reasons = [
-  ...(slow ? [] : ["only with npm run test:deploy"]),
   ...(process.getuid?.() === 0 ? [] : ["not root"]),
   ...tools.map((tool) => `no ${tool}`),
-  ...(slow && !works("unshare", "--mount", "true") ? ["no mount namespaces"] : []),
+  ...(!works("unshare", "--mount", "true") ? ["no mount namespaces"] : []),
   ...(existsSync(executable) ? [] : ["no single executable: npm run build:sea"]),
 ];
 const skipped = reasons.length === 0 ? "" : ` (not run: ${reasons.join(", ")})`;

@@ -8,9 +8,9 @@ import { prepareTestbed } from "../e2e/testbed/packages.js";
 import { installPlugins } from "../e2e/testbed/records.js";
 import { playScenario, type Scenario, wholeLife } from "../e2e/testbed/scenario.js";
 import { bridgeConfFile } from "../e2e/testbed/target.js";
-import { bundle, executable, root, run, slow } from "./support.js";
+import { bundle, executable, root, run } from "./support.js";
 
-const prepared = slow ? await prepareTestbed() : ({ ok: false } as const);
+const prepared = await prepareTestbed();
 const whole: Scenario = { name: "installed", title: "", runs: 4, recorded: false, run: wholeLife({ number: 90 }) };
 
 /** A real containerd launches what install.sh put there, with no file of this repository's but that and its configuration. */

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { Deadline } from "../../src/deadline.js";
-import { synchronizeRequest } from "../../src/nri/codec.js";
-import { configurePlugin } from "../../src/nri/runtime-handshake.js";
-import { RuntimeLink } from "../../src/nri/runtime-link.js";
-import type { Container, ContainerEvent, PodSandbox } from "../../src/nri/types.js";
-import { inferNriVersion } from "../../src/nri/versions.js";
-import { listenTrunks } from "../../src/transport/listen.js";
-import type { Trunk } from "../../src/transport/trunk.js";
+import { Deadline } from "../src/deadline.js";
+import { synchronizeRequest } from "../src/nri/codec.js";
+import { configurePlugin } from "../src/nri/runtime-handshake.js";
+import { RuntimeLink } from "../src/nri/runtime-link.js";
+import type { Container, ContainerEvent, PodSandbox } from "../src/nri/types.js";
+import { inferNriVersion } from "../src/nri/versions.js";
+import { listenTrunks } from "../src/transport/listen.js";
+import type { Trunk } from "../src/transport/trunk.js";
 import { BridgeProcess, endProgram, type Probed, readProbe } from "./built-bridge.js";
 import type { Place } from "./place.js";
 

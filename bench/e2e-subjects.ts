@@ -1,12 +1,12 @@
 import { chmod, copyFile, mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-import { Daemon } from "../e2e/testbed/daemon.js";
-import { adapterConfFile, startGoAdapter } from "../e2e/testbed/go-adapter.js";
-import type { RuntimeName, Testbed } from "../e2e/testbed/packages.js";
-import { PodLife } from "../e2e/testbed/pod-life.js";
-import { confOf } from "../e2e/testbed/scenario.js";
-import { bridgeConfFile, startTarget } from "../e2e/testbed/target.js";
+import { Daemon } from "../test/e2e/testbed/daemon.js";
+import { adapterConfFile, startGoAdapter } from "../test/e2e/testbed/go-adapter.js";
+import type { RuntimeName, Testbed } from "../test/e2e/testbed/packages.js";
+import { PodLife } from "../test/e2e/testbed/pod-life.js";
+import { confOf } from "../test/e2e/testbed/scenario.js";
+import { bridgeConfFile, startTarget } from "../test/e2e/testbed/target.js";
 import { installTiny } from "./floor.js";
 import type { Candidate } from "./measure.js";
 import { sources } from "./place.js";

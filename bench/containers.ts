@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 
-import { decodeEvent } from "../../src/nri/event-request.js";
-import type { ContainerEvent } from "../../src/nri/types.js";
+import { decodeEvent } from "../src/nri/event-request.js";
+import type { ContainerEvent } from "../src/nri/types.js";
 
 /** Starts and ends processes as a shim does, one line for each on its stdin. */
 const shimScript = `

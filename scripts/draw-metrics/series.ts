@@ -1,4 +1,4 @@
-import { samplesOf } from "../scrape.js";
+import { samplesOf } from "../../test/metrics/scrape.js";
 
 /** What one scrape brought, and when, counted from the first. */
 export interface Scrape {

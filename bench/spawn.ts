@@ -4,13 +4,13 @@ import { join, relative, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
-import { Deadline } from "../../src/deadline.js";
-import { openNative } from "../../src/ffi/native.js";
-import { createFfiSpawner } from "../../src/legacy/ffi-spawner.js";
-import { createPortableSpawner } from "../../src/legacy/portable-spawner.js";
-import type { Spawner, SpawnOptions } from "../../src/legacy/spawner.js";
-import { StartAhead } from "../../src/legacy/start-ahead.js";
-import { silentLog } from "../../src/logger.js";
+import { Deadline } from "../src/deadline.js";
+import { openNative } from "../src/ffi/native.js";
+import { createFfiSpawner } from "../src/legacy/ffi-spawner.js";
+import { createPortableSpawner } from "../src/legacy/portable-spawner.js";
+import type { Spawner, SpawnOptions } from "../src/legacy/spawner.js";
+import { StartAhead } from "../src/legacy/start-ahead.js";
+import { silentLog } from "../src/logger.js";
 import { createFloor, installTiny } from "./floor.js";
 import { type Candidate, interleave } from "./measure.js";
 import { formatTable, type Report, toRows, writeJson } from "./report.js";
@@ -23,7 +23,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "400" },
     json: { type: "string" },
-    sources: { type: "string", default: "test/bench" },
+    sources: { type: "string", default: "bench" },
   },
 });
 const rounds = Number(values.rounds);

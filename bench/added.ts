@@ -1,4 +1,4 @@
-import { createRandom } from "../e2e/testbed/chaos-random.js";
+import { createRandom } from "../test/e2e/testbed/chaos-random.js";
 import { percentile } from "./measure.js";
 
 /** What one median is above another, and where that would be in 95 of 100 runs. */

@@ -20,7 +20,7 @@ import type { RuntimeInfo } from "./nri/handlers.js";
 import { parseVersion } from "./nri/versions.js";
 import { type CgroupStage, openStage } from "./plugin-stage.js";
 import { createConfScrubber } from "./secrets/conf-secrets.js";
-import { traceEnvironment, traceFields } from "./trace.js";
+import { traceFields } from "./trace.js";
 import { answerBytes, type Change, mergeChanges, parseAdjustment } from "./translate/from-v01.js";
 import { parseResultExtensions } from "./v01/result-extensions.js";
 
@@ -75,10 +75,7 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
       permissions,
       permissionFaultOf: createPermissionCheck(),
       find,
-      environmentFor:
-        call.trace === undefined
-          ? environmentFor
-          : (plugin) => ({ ...environmentFor(plugin), ...traceEnvironment(call.trace) }),
+      environmentFor,
       onStderrLine: (plugin, line) => log.info({ ...fields, plugin, line: scrub(plugin, line) }, "plugin's stderr"),
     };
     const ended = (run: InvokeOutcome) => {
@@ -199,7 +196,7 @@ function askedChanges(call: ChainCall, { result, stdoutBytes }: InvokeOutcome, c
   return { error: undefined, result, extensions: parseResultExtensions(stdoutBytes) };
 }
 
-function policyOf(settings: PluginSettings, { request: { state }, trace }: ChainCall): PluginPolicy {
+function policyOf(settings: PluginSettings, { request: { state } }: ChainCall): PluginPolicy {
   const { onFailure, limits, timeoutMs, exitStatus, killChildren, async, startAhead } = settings;
   return {
     onFailure: state === "delete" ? onFailure.delete : state === "update" ? onFailure.update : onFailure.create,
@@ -207,8 +204,7 @@ function policyOf(settings: PluginSettings, { request: { state }, trace }: Chain
     exitStatus,
     killChildren,
     async,
-    // What waits has no trace in its environment: a traced call's run is one besides.
-    startAhead: trace !== undefined && startAhead > 0 ? undefined : startAhead,
+    startAhead,
     limits: { stdoutBytes: limits.stdoutBytes, stderrLines: limits.stderrLinesPerRun },
   };
 }

@@ -15,7 +15,6 @@ import type { SpawnOptions } from "../src/legacy/spawner.js";
 import { StartAhead } from "../src/legacy/start-ahead.js";
 import type { Log } from "../src/logger.js";
 import { parseVersion } from "../src/nri/versions.js";
-import { traceOf } from "../src/trace.js";
 import { parseConfigList } from "../src/v01/config-list.js";
 import { createDirectory, installFile, installNoop } from "./legacy/plugin-directory.js";
 import { children, processesWith, until } from "./legacy/processes.js";
@@ -206,8 +205,7 @@ describe("the log", () => {
 });
 
 describe("processes started ahead", () => {
-  const waiter = '#!/bin/sh\nread -r request\nprintf "{}"\nenv | grep TRACEPARENT >&2 || echo none >&2\n';
-  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const waiter = '#!/bin/sh\nread -r request\nprintf "{}"\n';
   const waiting = (directory: string) => {
     const ours = children(process.pid);
     return processesWith(directory).filter((pid) => ours.includes(pid));
@@ -219,26 +217,5 @@ describe("processes started ahead", () => {
     await play(["one", "two"]);
     expect(order).toEqual(["ran one", "ran two", "answer", "rearm"]);
     expect(await until(() => waiting(directory).length === 2)).toBe(true);
-  });
-
-  it("are left alone by events with a trace context, which run with it in a process of their own", async () => {
-    const { directory, play, started, lines } = runnerOf({ one: { startAhead: 1 } });
-    installFile(directory, "one", waiter);
-    await play(["one"]);
-    expect(await until(() => waiting(directory).length === 1)).toBe(true);
-    await sleep(100);
-    const before = waiting(directory);
-    const trace = traceOf([["traceparent", traceparent]]);
-    for (let n = 0; n < 3; n++) {
-      await play(["one"], { trace });
-      expect(started.at(-1)?.env.TRACEPARENT).toBe(traceparent);
-      expect(waiting(directory)).toEqual(before);
-    }
-    const cold = started.length;
-    await play(["one"]);
-    expect(started.length).toBe(cold);
-    expect(
-      lines.filter((line) => line.startsWith("plugin's stderr")).map((line) => line.includes('"line":"none"')),
-    ).toEqual([true, false, false, false, true]);
   });
 });

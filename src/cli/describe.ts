@@ -1,6 +1,6 @@
 import type { Command, Option } from "commander";
 
-/** The command line as data: what completion scripts and the man page are made of. */
+/** The command line as data: what the man page is made of. */
 export interface ProgramDescription {
   readonly name: string;
   readonly description: string;

@@ -3,7 +3,6 @@ import { BridgeError, errorText } from "../errors.js";
 import { nearestName } from "../nearest.js";
 import { version } from "../version.js";
 import { addCheckCommand } from "./check.js";
-import { addCompletionCommand } from "./completion.js";
 import { addConformanceCommand } from "./conformance.js";
 import { addDoctorCommand } from "./doctor.js";
 import { addExecCommand } from "./exec.js";
@@ -83,7 +82,6 @@ export function createProgram(io: CliIo, done: Done): Command {
   addCheckCommand(program, io, done);
   addExplainCommand(program, io, done);
   addExecCommand(program, io, done);
-  addCompletionCommand(program, io);
   addVersionCommand(program, io);
   return program;
 }

@@ -175,7 +175,7 @@ export const configSchema = z.strictObject({
         format: means(z.enum(["json", "text"]), "`text`: for people, one line each"),
         output: means(
           textLike(/^(auto|stderr|\/.*)$/, "auto, stderr or an absolute path"),
-          "`auto`: stderr; where that is /dev/null (launched mode), the journal's or syslog's socket, else a file",
+          "`auto`: stderr; where that is /dev/null (launched mode), the journal's socket, else a file",
         ),
       }),
     ),
@@ -209,7 +209,7 @@ export const configSchema = z.strictObject({
           ),
           startAhead: means(
             numberBetween(0, 16),
-            "so many processes of the plugin are started before they are needed and wait for their request; only for plugins that read it first: a new binary is watched for 2 s before one is used, an event with a trace context has a process of its own",
+            "so many processes of the plugin are started before they are needed and wait for their request; only for plugins that read it first: a new binary is watched for 2 s before one is used",
           ),
           breaker: means(
             z.nullable(

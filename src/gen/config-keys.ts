@@ -354,7 +354,7 @@ export const generatedKeys: readonly ConfigKey[] = [
   "kind": "text",
   "choices": [],
   "nullable": false,
-  "description": "`auto`: stderr; where that is /dev/null (launched mode), the journal's or syslog's socket, else a file",
+  "description": "`auto`: stderr; where that is /dev/null (launched mode), the journal's socket, else a file",
   "defaultValue": "auto"
  },
  {

@@ -37,7 +37,7 @@ export interface SpawnOptions extends SpawnCommand {
   readonly signal?: AbortSignal;
   /**
    * So many processes of this command wait for a request, started ahead, where a spawner does that; 0 ends those that wait.
-   * undefined: a run besides, in an environment or a place of its own, which leaves them as they are.
+   * undefined: a run besides, in a place of its own, which leaves them as they are.
    */
   readonly startAhead?: number | undefined;
   /** A process that waits to become this very run, by what it finds on its stdin; one is started when it does not wait any more. */

@@ -3,30 +3,26 @@ import { dirname } from "node:path";
 import { openJournal } from "./journal.js";
 import type { LogDestination } from "./log.js";
 import { openLogFile } from "./log-file.js";
-import { openSyslog } from "./syslog.js";
 
 /** Where the machine's log sockets are; a test puts its own there. */
 export interface LogPlaces {
   readonly journalSocket: string;
-  readonly syslogSocket: string;
   readonly file: string;
 }
 
 export const defaultLogPlaces: LogPlaces = {
   journalSocket: "/run/systemd/journal/stdout",
-  syslogSocket: "/dev/log",
   file: "/var/lib/nri-v01-bridge/bridge.log",
 };
 
 /**
  * Chooses where the log goes. `auto` is standard error, unless that is /dev/null, as it is for a plugin that the runtime
- * launched: then the journal, else syslog, else a file of limited size, so that a node never runs the bridge blind.
+ * launched: then the journal, else a file of limited size, so that a node never runs the bridge blind.
  */
 export function openLogDestination(output: string, places: LogPlaces = defaultLogPlaces): LogDestination {
   if (output.startsWith("/")) return openFile(output);
   if (output === "stderr" || !isNullDevice(2)) return stderrDestination;
   if (isSocket(places.journalSocket)) return openJournal(places.journalSocket, () => openFile(places.file));
-  if (isSocket(places.syslogSocket)) return openSyslog(places.syslogSocket, () => openFile(places.file));
   return openFile(places.file);
 }
 

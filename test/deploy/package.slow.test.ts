@@ -92,55 +92,6 @@ describe("THIRD_PARTY_LICENSES.txt", () => {
   });
 });
 
-describe("shell completion", () => {
-  const script = async (shell: string) => (await run(process.execPath, [bundle, "completion", shell])).stdout;
-  const complete = async (...words: string[]) => {
-    const program = [
-      await script("bash"),
-      `COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _nri_v01_bridge; printf '%s\\n' "\${COMPREPLY[@]}"`,
-    ];
-    const { stdout } = await run("bash", ["-c", program.join("\n"), "bash", "nri-v01-bridge", ...words]);
-    return stdout.split("\n").filter((line) => line !== "");
-  };
-
-  it.each([
-    [["ver"], ["version"]],
-    [["run", "--looku"], ["--lookup"]],
-    [
-      ["run", "--lookup", "p"],
-      ["plugin-dirs-first", "path-first"],
-    ],
-    [["run", "--config", ""], []],
-    [
-      ["completion", ""],
-      ["bash", "zsh", "fish"],
-    ],
-    [["version", "--"], ["--json"]],
-  ])("of bash for %j gives %j", async (words, wanted) => {
-    const got = await complete(...words);
-    expect(wanted.filter((word) => !got.includes(word))).toEqual([]);
-    if (wanted.length === 0) expect(got).toEqual([]);
-  });
-
-  it.each([
-    ["bash", ["-n"]],
-    ["zsh", ["-n"]],
-    ["fish", ["--no-execute"]],
-  ])("for %s is a script that it can read", async (shell, args) => {
-    const file = join(folder, `completion.${shell}`);
-    writeFileSync(file, await script(shell));
-    expect(readFileSync(file, "utf8")).toContain("nri-v01-bridge");
-    if (!has(shell)) return;
-    expect(await run(shell, [...args, file])).toMatchObject({ code: 0, stderr: "" });
-  });
-
-  it("for another shell is refused", async () => {
-    const { code, stderr } = await run(process.execPath, [bundle, "completion", "csh"]);
-    expect(stderr).toContain("Allowed choices are bash, zsh, fish");
-    expect(code).toBe(2);
-  });
-});
-
 describe("the man page", () => {
   const page = join(root, "docs/man/nri-v01-bridge.1");
 

@@ -1,4 +1,3 @@
-import { spawn, spawnSync } from "node:child_process";
 import {
   closeSync,
   fstatSync,
@@ -18,7 +17,6 @@ import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { openJournal } from "../../src/log/journal.js";
 import { createLog, type LogDestination } from "../../src/log/log.js";
 import { openLogFile } from "../../src/log/log-file.js";
-import { openSyslog } from "../../src/log/syslog.js";
 
 const folder = mkdtempSync(join(tmpdir(), "bridge-log-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -153,40 +151,5 @@ describe("the journal", () => {
     await eventually(() => instead.all.length === 1);
     journal.write('{"level":"info","msg":"second"}\n');
     expect(instead.all).toHaveLength(2);
-  });
-});
-
-describe("syslog", () => {
-  const receiver =
-    "import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\ns.bind(sys.argv[1])\nprint(s.recv(65536).decode(),flush=True)";
-  const tools = [
-    ["logger", "--version"],
-    ["python3", "--version"],
-  ] as const;
-  const missing = tools.some(([tool, flag]) => spawnSync(tool, [flag]).status !== 0);
-
-  it.skipIf(missing)("gets each line as a datagram with its severity", async () => {
-    const path = join(folder, "syslog");
-    const daemon = spawn("python3", ["-c", receiver, path]);
-    let received = "";
-    daemon.stdout.on("data", (text) => {
-      received += text;
-    });
-    onTestFinished(() => void daemon.kill());
-    await eventually(() => statSync(path, { throwIfNoEntry: false }) !== undefined);
-    const syslog = openSyslog(path, lines);
-    syslog.write('{"level":"error","msg":"heard"}\n');
-    await eventually(() => received.includes("heard"));
-    // Facility user (1) and severity error (3): RFC 5424, 6.2.1.
-    expect(received).toMatch(/^<11>.*nri-v01-bridge.*heard/);
-  });
-
-  it("gives way to the fallback when its socket is gone", async () => {
-    const instead = lines();
-    const syslog = openSyslog(join(folder, "nobody"), () => instead);
-    await eventually(() => {
-      syslog.write('{"level":"info","msg":"x"}\n');
-      return instead.all.length > 0;
-    });
   });
 });

@@ -106,12 +106,17 @@ function withoutUserNamespace(namespaces: Readonly<Record<string, string>>): Rec
   return Object.fromEntries(Object.entries(namespaces).filter(([type]) => type !== "user"));
 }
 
-/** compat: containerd adds this label to the CRI ones for itself; v0.1 requests held the CRI labels only. */
-const containerdKindLabel = "io.cri-containerd.kind";
+/** compat: containerd adds these labels to the CRI ones for itself; the v0.1 requests of 1.6 held the CRI labels only. */
+const containerdLabels: ReadonlySet<string> = new Set([
+  "io.cri-containerd.kind",
+  // From 2.3.0 on (internal/cri/server/podsandbox/sandbox_run.go), the second with an empty value where there is no SELinux.
+  "oci_runtime_type",
+  "selinux_label",
+]);
 
 /** The pod's labels as the CRI has them. */
-export function criLabels(labels: Readonly<nri.StringMap>): nri.StringMap {
-  return Object.fromEntries(Object.entries(labels).filter(([key]) => key !== containerdKindLabel));
+function criLabels(labels: Readonly<nri.StringMap>): nri.StringMap {
+  return Object.fromEntries(Object.entries(labels).filter(([key]) => !containerdLabels.has(key)));
 }
 
 /** The request of a create: the pid and the spec of this moment, with the pod's labels. */

@@ -144,6 +144,18 @@ describe("a request", () => {
   const subject = containerSubject(pod(), container());
   const spec = toSpec(subject, undefined, rules);
 
+  // containerd v2.3.0 internal/cri/server/podsandbox/sandbox_run.go: the first always, the second "" without SELinux.
+  it.each(["", "system_u:object_r:container_file_t:s0:c1,c2"])(
+    "has the labels that containerd 1.6 had, without those of 2.3 and later (selinux_label %j)",
+    (label) => {
+      const newer = { oci_runtime_type: "io.containerd.runc.v2", selinux_label: label };
+      const labelled = containerSubject(pod({ labels: { ...pod().labels, ...newer } }), container());
+      const created = { id: "c1", sandboxID: "p1", pid: 42, spec };
+      expect(toCreateRequest("0.1", "create", labelled, spec).labels).toEqual({ app: "demo" });
+      expect(toUpdateRequest("0.1", created, labelled, undefined).labels).toEqual({ app: "demo" });
+    },
+  );
+
   it("of a create has the pid of now and the pod's CRI labels", () => {
     expect(toCreateRequest("0.1", "create", subject, spec)).toEqual({
       version: "0.1",

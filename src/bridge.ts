@@ -1,6 +1,6 @@
 import { extraEvents, hasCreatePhase, wantedStates } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
-import { errorText } from "./errors.js";
+import { errorFields, errorText } from "./errors.js";
 import { type BridgeParts, Lifecycle } from "./lifecycle.js";
 import { type EventName, isEventName } from "./nri/events.js";
 import type { CallContext, PluginHandlers } from "./nri/handlers.js";
@@ -22,7 +22,7 @@ export interface Bridge extends PluginHandlers {
  * The bridge: each lifecycle event of NRI v2 becomes a v0.1 request and runs the chain of conf.json, and a failure costs
  * what it cost under containerd 1.6.
  *
- *   RunPodSandbox, StartContainer   -> create    a failure fails the call
+ *   RunPodSandbox, StartContainer   -> create    a failure fails the call (a sandbox's not where mayFail says no)
  *   CreateContainer                 -> create    of plugins in phase create: their results change the container
  *   UpdateContainer                 -> update    where `states` asks for it; a failure fails the call
  *   StopContainer, StopPodSandbox   -> delete    never fails the call: nothing blocks teardown
@@ -92,7 +92,7 @@ export function createBridge(parts: BridgeParts): Bridge {
         // What happened to it meanwhile, such as its end, made it count as created.
         if (!lifecycle.expects(subject.id)) continue;
         await lifecycle.create(subject, adoptingOccasion()).catch((error) => {
-          log.error({ id: subject.id, error: errorText(error) }, "the create of what was running before us failed");
+          log.error({ id: subject.id, ...errorFields(error) }, "the create of what was running before us failed");
         });
       }
     };

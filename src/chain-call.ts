@@ -20,6 +20,8 @@ export interface ChainCall extends Occasion {
 export interface ChainEnd {
   /** The failure that ended it, where onFailure makes it count. */
   readonly error: string | undefined;
+  /** The same for the log: without what the plugin's conf holds. */
+  readonly said: string | undefined;
   readonly results: readonly Result[];
   /** What the results ask the runtime to change; nothing when there is an error. */
   readonly change: MergedChange;
@@ -31,4 +33,9 @@ export interface ChainEnd {
 export type RunChain = (call: ChainCall) => Promise<ChainEnd>;
 
 /** Of a chain that was not run. */
-export const noChange: ChainEnd = { error: undefined, results: [], change: { updates: [], fields: [], conflicts: [] } };
+export const noChange: ChainEnd = {
+  error: undefined,
+  said: undefined,
+  results: [],
+  change: { updates: [], fields: [], conflicts: [] },
+};

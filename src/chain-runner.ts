@@ -156,11 +156,11 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
     const { change, leftOut } = applied;
     error ??= applied.error;
     if (leftOut !== undefined) log.warn({ ...fields, ...leftOut }, "changes that cannot be applied are left out");
+    const said = error === undefined || outcome.error === null ? error : scrub(outcome.error.plugin, error);
     if (outcome.runs.length > 0) {
       const durationMs = monotonicClock() - startedAt;
-      const { runs, error: chainError } = outcome;
+      const { runs } = outcome;
       later(() => {
-        const said = error === undefined || chainError === null ? error : scrub(chainError.plugin, error);
         const summary = chainSummary({ ...about, runs, error: said, durationMs });
         log.info({ ...summary, ...traceFields(call.trace) }, "chain ran");
       });
@@ -169,7 +169,7 @@ export function createChainRunner(options: ChainRunnerOptions): RunChain {
       log.warn({ ...fields, ...conflict }, "two plugins set one field of the container: the last one wins");
     }
     later(options.afterChain);
-    const end = { error, results: outcome.results, change };
+    const end = { error, said, results: outcome.results, change };
     return observed.length === 0 ? end : { ...end, observed: Promise.all(observed) };
   };
 }

@@ -1,7 +1,7 @@
 import { type ChainCall, type ChainEnd, noChange, type RunChain } from "./chain-call.js";
 import { createPluginSettings, extraEvents, type PluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
-import { BridgeError, errorText } from "./errors.js";
+import { BridgeError, errorFields, errorText } from "./errors.js";
 import type { Host } from "./host/host.js";
 import type { ConfFile } from "./legacy/conf-file.js";
 import type { Log } from "./logger.js";
@@ -111,7 +111,7 @@ export class Lifecycle {
       await new Promise((nextTurn) => setImmediate(nextTurn));
       await work();
     });
-    done.catch((error) => log.error({ id, error: errorText(error) }, "what no call waits for failed"));
+    done.catch((error) => log.error({ id, ...errorFields(error) }, "what no call waits for failed"));
   }
 
   /** What was running before us: from now on each counts as created as soon as anything happens to it. */
@@ -253,10 +253,10 @@ export class Lifecycle {
     const request = toDeleteRequest(list.version, created, subject?.container?.linux?.resources);
     const call = { ...occasion, list, request, subject: created, phase: "delete", earlierResults: [] } as const;
     const end = await this.run(call, subject);
-    const { error, observed } = end;
+    const { error, said, observed } = end;
     if (error === undefined) return end;
     const { event } = occasion;
-    this.parts.log.warn({ ...logFields(created), event, error }, "a delete failed; teardown goes on");
+    this.parts.log.warn({ ...logFields(created), event, error: said }, "a delete failed; teardown goes on");
     return { ...noChange, ...(observed === undefined ? {} : { observed }) };
   }
 
@@ -270,7 +270,7 @@ export class Lifecycle {
     for (const id of ids) {
       if (unfinished.stopping) return;
       await this.delete(id, ownOccasion(event)).catch((error) => {
-        log.error({ id, event, error: errorText(error) }, "a delete could not be delivered");
+        log.error({ id, event, ...errorFields(error) }, "a delete could not be delivered");
       });
     }
   }
@@ -299,7 +299,10 @@ export class Lifecycle {
 
   private async runOrFail(call: ChainCall, subject: Subject): Promise<ChainEnd> {
     const end = await this.run(call, subject);
-    if (end.error !== undefined) throw new BridgeError("PLUGIN_FAILED", `nri invoke: ${end.error}`);
+    const { error, said } = end;
+    if (error !== undefined) {
+      throw new BridgeError("PLUGIN_FAILED", `nri invoke: ${error}`, { error: `nri invoke: ${said}` });
+    }
     return end;
   }
 

@@ -6,6 +6,7 @@ import type { CallContext, PluginHandlers, RuntimeInfo } from "./nri/handlers.js
 import type { EventResponse } from "./nri/messages.js";
 import { type CallError, toCallError } from "./nri/runtime-link.js";
 import type { Container, PodSandbox } from "./nri/types.js";
+import { mayFail } from "./nri/versions.js";
 import { StatusError, toCode, toStatus } from "./ttrpc/status.js";
 
 /** What a call was answered with, as far as the runtime saw it. */
@@ -143,14 +144,16 @@ async function watchCall<T>(
     const durationMs = monotonicClock() - startedAt;
     tell((watcher) => watcher.ended?.(event, call, { response, error, durationMs }));
   };
-  const stopListening = call.cancellation.listen(() => answered({ update: [] }, errorOf(call.cancellation.reason)));
+  const failed = (thrown: unknown) =>
+    answered({ update: [] }, mayFail(event.name, call.runtime) ? errorOf(thrown) : undefined);
+  const stopListening = call.cancellation.listen(() => failed(call.cancellation.reason));
   tell((watcher) => watcher.began?.(event, call));
   try {
     const result = await run();
     answered(toResponse(result));
     return result;
   } catch (error) {
-    answered({ update: [] }, errorOf(error));
+    failed(error);
     throw error;
   } finally {
     stopListening();

@@ -49,7 +49,7 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
       chains.push(call);
       const error = failing.has(call.request.state) ? "plugin: a: boom" : undefined;
       const results = call.list.plugins.map(({ type }) => ({ plugin: type, version: "0.1", error: "", metadata: {} }));
-      return { error, results, change: { updates: [], fields: [], conflicts: [] } };
+      return { error, said: error, results, change: { updates: [], fields: [], conflicts: [] } };
     },
     memory,
     serial: new Serial(),

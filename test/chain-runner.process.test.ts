@@ -91,7 +91,7 @@ function runnerOf(plugins: NonNullable<PartialConfig["plugins"]> = {}, more: Par
       const entries = types.map((type) => (typeof type === "string" ? { type } : type));
       const list = parseConfigList(Buffer.from(JSON.stringify({ version: "0.1", plugins: entries })));
       reports.length = 0;
-      const { error } = await runChain({
+      const { error, said } = await runChain({
         event: "StartContainer",
         deadline: Deadline.after(10_000),
         ofMs: 10_000,
@@ -105,7 +105,7 @@ function runnerOf(plugins: NonNullable<PartialConfig["plugins"]> = {}, more: Par
       order.push("answer");
       // What is said when the answer is on its way.
       await sleep(5);
-      return { outcomes: reports.map(({ run }) => run.outcome), error };
+      return { outcomes: reports.map(({ run }) => run.outcome), error, said };
     },
   };
 }
@@ -192,9 +192,10 @@ describe("the log", () => {
   ])("masks what a plugin prints of its conf: %s; the answer is 1.6's", async (_, command, outcome) => {
     const { directory, play, lines } = runnerOf();
     installFile(directory, "p", `#!/bin/sh\n${command}\n`);
-    const { outcomes, error } = await play([{ type: "p", conf }]);
+    const { outcomes, error, said } = await play([{ type: "p", conf }]);
     expect(outcomes).toEqual([outcome]);
     expect(error).toContain(secrets[0]);
+    expect(said).not.toMatch(/s3cr3t|p4ss|hunterhunter/);
     expect(lines.filter((line) => /^(plugin failed|chain ran)/.test(line))).toHaveLength(2);
     for (const line of lines) {
       expect(line).not.toMatch(/s3cr3t|p4ss|hunterhunter/);

@@ -59,6 +59,24 @@ describe("handlers that are watched", () => {
     expect(told).toEqual(["StartContainer", ["StartContainer", { update: [] }, error]]);
   });
 
+  it.each([
+    ["a pod sandbox fails", () => Promise.reject(new Error("no"))],
+    ["its time runs out", () => new Promise<void>(() => {})],
+  ])("tell of no error that this runtime is not told: %s on containerd 2.1.9", async (_, runPodSandbox) => {
+    const { told, watcher } = createWatcher();
+    const cancellation = new Cancellation();
+    const call = callOf(cancellation);
+    const runtime = { ...call.runtime, version: "v2.1.9" };
+    const running = watchHandlers(inner({ runPodSandbox }), [watcher], silentLog).runPodSandbox?.(
+      { pod: event.pod },
+      { ...call, event: "RunPodSandbox", runtime },
+    );
+    running?.catch(() => {});
+    await new Promise(setImmediate);
+    cancellation.cancel(new StatusError(Code.DeadlineExceeded, "not done in time"));
+    expect(told).toEqual(["RunPodSandbox", ["RunPodSandbox", { update: [] }, undefined]]);
+  });
+
   it("tell once, when the answer went out without them because time ran out", async () => {
     const { told, watcher } = createWatcher();
     let finish = () => {};

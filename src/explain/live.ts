@@ -126,7 +126,7 @@ function toGiven(live: LiveBundle, facts: ReturnType<typeof factsOf>): Given {
     bundles: [{ path: live.path, bytes: live.bytes }],
     runtime: facts.crio
       ? { name: "cri-o", version: "1.37.0", dialect: "dedicated" }
-      : { name: "containerd", version: "v2.3.0", dialect: "dedicated" },
+      : { name: "containerd", version: "v2.3.4", dialect: "dedicated" },
   };
   return {
     played,

@@ -1,5 +1,5 @@
 import type { Cancellation } from "../cancellation.js";
-import { errorText } from "../errors.js";
+import { errorFields, errorText } from "../errors.js";
 import type { Log } from "../logger.js";
 import type { Call, MethodHandler, Services } from "../ttrpc/server.js";
 import { Code, StatusError } from "../ttrpc/status.js";
@@ -11,13 +11,13 @@ import {
   synchronizeResponse,
 } from "./codec.js";
 import { dispatchEvent } from "./dispatch.js";
-import { decodeEvent } from "./event-request.js";
+import { decodeEvent, type NriEvent } from "./event-request.js";
 import { eventMask, eventNames, eventsOfMask } from "./events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "./handlers.js";
 import { answerInTime } from "./reply-guard.js";
 import { pluginService } from "./services.js";
 import type { ConfigureRequest, Container, PodSandbox } from "./types.js";
-import { formatVersion, nriVersionOf } from "./versions.js";
+import { formatVersion, mayFail, nriVersionOf, refusedSandboxFault } from "./versions.js";
 
 /** How far a connection has come; events are delivered when it is ready. */
 export type Phase = "registering" | "synchronizing" | "ready";
@@ -148,14 +148,40 @@ export class PluginService {
     return waitedMs === 0 ? call : { ...call, deadline: call.deadline.minus(waitedMs) };
   }
 
-  private deliver(received: Call): Promise<Uint8Array> | Uint8Array {
+  private async deliver(received: Call): Promise<Uint8Array> {
     const runtime = this.configuredRuntime();
     const call = this.since(received);
-    const event = decodeOrRefuse(() => decodeEvent(call.method, call.payload, this.sparing));
-    // A StateChange with an event of a later NRI: nothing that we subscribed to, and no reason to fail anything.
-    if (event === undefined) return emptyResponse;
-    return answerInTime(call, (cancellation) =>
-      this.run(() => dispatchEvent(this.options.handlers, event, contextOf(call, event.name, runtime, cancellation))),
+    let event: NriEvent | undefined;
+    try {
+      const decoded = decodeOrRefuse(() => decodeEvent(call.method, call.payload, this.sparing));
+      // A StateChange with an event of a later NRI: nothing that we subscribed to, and no reason to fail anything.
+      if (decoded === undefined) return emptyResponse;
+      event = decoded;
+      return await answerInTime(call, (cancellation) =>
+        this.run(() =>
+          dispatchEvent(this.options.handlers, decoded, contextOf(call, decoded.name, runtime, cancellation)),
+        ),
+      );
+    } catch (error) {
+      // A StateChange that cannot be read may be of any event.
+      const name = event?.name ?? (call.method === "StateChange" ? "RunPodSandbox" : call.method);
+      if (mayFail(name, runtime)) throw error;
+      this.tellUnanswered(error, event?.pod, runtime);
+      return emptyResponse;
+    }
+  }
+
+  /** The failure of a sandbox that the runtime cannot be told: it is in the log, and nowhere else. */
+  private tellUnanswered(error: unknown, pod: PodSandbox | undefined, { name, version }: RuntimeInfo): void {
+    this.options.log.error(
+      {
+        event: "RunPodSandbox",
+        ...(pod === undefined ? {} : { pod: `${pod.namespace}/${pod.name}`, id: pod.id }),
+        ...errorFields(error),
+        runtime: `${name} ${version}`,
+        ...refusedSandboxFault,
+      },
+      "a pod sandbox failed and starts all the same: this runtime cannot be told",
     );
   }
 

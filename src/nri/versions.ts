@@ -65,6 +65,33 @@ export function hasFeature(nri: Version, feature: Feature): boolean {
   return isAtLeast(nri, features[feature]);
 }
 
+/**
+ * The containerd versions, each from the first on and before the second, that keep the name of a pod sandbox whose
+ * RunPodSandbox an NRI plugin refused. After a second refusal of one pod they do not start again: `failed to reserve sandbox
+ * name` (containerd issues 13355 and 13609; PR 13399 mends it in 2.2.6 and 2.3.3, there is no 2.0 or 2.1 with it).
+ */
+const keepRefusedSandboxes = [
+  ["2.0.0", "2.2.6"],
+  ["2.3.0", "2.3.3"],
+] as const;
+
+/** The same for the log and for doctor. */
+export const refusedSandboxFault = {
+  fault: "containerd issue 13609: after a pod's sandbox was refused twice, this containerd does not start again",
+  remedy: "go to containerd 2.2.6 or 2.3.3, or later",
+} as const;
+
+/** Whether a runtime can be answered with an error for an event, without harm to itself. */
+export function mayFail(event: string, runtime: { readonly name: string; readonly version: string }): boolean {
+  if (event !== "RunPodSandbox" || runtime.name !== "containerd") return true;
+  const version = parseVersion(runtime.version);
+  // What does not say that it is older may be any.
+  if (version === undefined) return /^v?[01](\.|$)/.test(runtime.version.trim());
+  // A pre-release has the faults of its release.
+  const release = { ...version, preRelease: false };
+  return !keepRefusedSandboxes.some(([since, before]) => isAtLeast(release, since) && !isAtLeast(version, before));
+}
+
 /** Whether a version is that of a release, or later. */
 export function isAtLeast(version: Version, release: string): boolean {
   return compareVersions(version, parseRelease(release)) >= 0;

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { BridgeError } from "../../src/errors.js";
+import { silentLog } from "../../src/logger.js";
 import { encodeEvent } from "../../src/nri/event-request.js";
 import type { CallContext, PluginHandlers } from "../../src/nri/handlers.js";
 import { Code } from "../../src/ttrpc/status.js";
@@ -19,14 +21,16 @@ const startContainer = encodeEvent("StartContainer", subject, "own").payload;
 const never = () => new Promise<never>(() => {});
 
 /** A stub that is ready, at the other end of a runtime that sends what the test says. */
-async function ready(handlers: Partial<PluginHandlers> = {}) {
+async function ready(handlers: Partial<PluginHandlers> = {}, version?: string) {
   const path = socketPath();
   const puppet = await PuppetRuntime.listen(path);
-  const started = startStub(path, { handlers: { ...allEvents, ...handlers } });
+  const lines: object[] = [];
+  const log = { ...silentLog, error: (fields: object) => void lines.push(fields) };
+  const started = startStub(path, { handlers: { ...allEvents, ...handlers }, log });
   const connection = await puppet.next();
-  await connection.handshake();
+  await connection.handshake(version);
   connection.bytes.splice(0);
-  return { ...started, connection };
+  return { ...started, connection, lines };
 }
 
 const statusOf = ({ response }: Received) => response?.status?.code ?? Code.OK;
@@ -124,6 +128,52 @@ describe("a call is answered", () => {
     connection.socket.end();
     expect(await end).toEqual({ kind: "shutdown" });
     expect(told).toEqual(["shutdown"]);
+  });
+});
+
+const boom = () =>
+  Promise.reject(new BridgeError("PLUGIN_FAILED", "nri invoke: plugin: konfine: s3cr3t", { error: "konfine: xxxxxx" }));
+const bug = () => Promise.reject(new TypeError("a fault of our own"));
+const sandbox = encodeEvent("RunPodSandbox", subject, "StateChange").payload;
+const unreadable = hex("08 01 12 05 61");
+
+describe("a containerd that does not start again after it was refused one sandbox twice", () => {
+  test.each<[string, PluginHandlers["runPodSandbox"], Uint8Array, string]>([
+    ["a plugin fails", boom, sandbox, "konfine: xxxxxx"],
+    ["the bridge does", bug, sandbox, "a fault of our own"],
+    ["time runs out", never, sandbox, "not done in the time"],
+    ["the event cannot be read", undefined, unreadable, "a message that cannot be read"],
+  ])("is answered without an error when %s, and the log says why", async (_, runPodSandbox, payload, error) => {
+    const { connection, lines } = await ready(runPodSandbox && { runPodSandbox }, "2.1.9~ds1");
+    const answer = await connection.call("StateChange", payload, { timeoutNano: 40_000_000n });
+    expect(statusOf(answer)).toBe(Code.OK);
+    const readable = payload === sandbox;
+    expect(lines).toMatchObject([
+      {
+        ...(readable ? { pod: "default/web-0", id: subject.pod.id } : {}),
+        error: expect.stringContaining(error),
+        runtime: "containerd 2.1.9~ds1",
+        fault: expect.stringContaining("containerd issue 13609"),
+        remedy: expect.stringMatching(/2\.2\.6.*2\.3\.3/),
+      },
+    ]);
+    expect(JSON.stringify(lines)).not.toContain("s3cr3t");
+  });
+
+  test("and so is the call of the event's own name", async () => {
+    const { connection } = await ready({ runPodSandbox: boom }, "v2.3.2");
+    const payload = encodeEvent("RunPodSandbox", subject, "own").payload;
+    expect(statusOf(await connection.call("RunPodSandbox", payload))).toBe(Code.OK);
+    expect(statusOf(await connection.call("RunPodSandbox", hex("0a 05 61")))).toBe(Code.OK);
+  });
+
+  test("but for other events; and other runtimes are told", async () => {
+    const { connection } = await ready({ startContainer: boom }, "2.1.9");
+    expect(statusOf(await connection.call("StartContainer", startContainer))).toBe(Code.Unknown);
+    for (const version of ["1.7.24", "2.2.6", "2.3.3"]) {
+      const other = await ready({ runPodSandbox: boom }, version);
+      expect(statusOf(await other.connection.call("StateChange", sandbox))).toBe(Code.Unknown);
+    }
   });
 });
 

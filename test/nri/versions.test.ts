@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatVersion, hasFeature, isAtLeast, nriVersionOf, parseVersion } from "../../src/nri/versions.js";
+import { formatVersion, hasFeature, isAtLeast, mayFail, nriVersionOf, parseVersion } from "../../src/nri/versions.js";
 
 describe("versions as runtimes print them", () => {
   test.each([
@@ -112,5 +112,38 @@ describe("features", () => {
     const all = ["splitSynchronize", "podUpdates", "ownCalls", "closesUnsynchronized", "unsolicitedUpdates"] as const;
     const version = parseVersion(text);
     expect(all.filter((feature) => version && hasFeature(version, feature))).toEqual(expected);
+  });
+});
+
+// containerd issues 13355 and 13609; its sandbox_run.go has the repair (PR 13399) in v2.2.6 and v2.3.3, not in v2.2.5 and v2.3.2.
+describe("a containerd that does not start again after it was refused one sandbox twice", () => {
+  test.each([
+    ["containerd", "v2.0.0", false],
+    ["containerd", "2.0.0~rc1", false],
+    ["containerd", "v2.1.9", false],
+    ["containerd", "2.1.9~ds1", false],
+    ["containerd", "v2.1.5-k3s1", false],
+    ["containerd", "2.2.5-0ubuntu1~24.04.2", false],
+    ["containerd", "v2.2.6-rc.0", false],
+    ["containerd", "v2.3.0-beta.1", false],
+    ["containerd", "v2.3.2", false],
+    ["containerd", "2.x", false],
+    ["containerd", "v2", false],
+    ["containerd", "unknown", false],
+    ["containerd", "", false],
+    ["containerd", "1.7.24~ds1", true],
+    ["containerd", "v1.7.34", true],
+    ["containerd", "1.x", true],
+    ["containerd", "v2.2.6", true],
+    ["containerd", "v2.2.7", true],
+    ["containerd", "v2.3.3", true],
+    ["containerd", "2.4.0-beta+unknown", true],
+    ["containerd", "v3.0.0", true],
+    ["cri-o", "1.34.1", true],
+    ["cri-o", "", true],
+    ["dockerd", "2.1.0", true],
+  ])("%s %j: RunPodSandbox may fail: %s", (name, version, expected) => {
+    expect(mayFail("RunPodSandbox", { name, version })).toBe(expected);
+    expect(mayFail("StartContainer", { name, version })).toBe(true);
   });
 });

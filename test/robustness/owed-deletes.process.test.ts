@@ -1,10 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Deadline } from "../../src/deadline.js";
 import { readJournalsIn } from "../e2e/testbed/bridge-state.js";
 import { until } from "../legacy/processes.js";
-import { runLines } from "./support/log-lines.js";
+import { logLines, runLines } from "./support/log-lines.js";
 import { markedProcesses } from "./support/processes.js";
 import { nthContainer, nthPod } from "./support/subjects.js";
 import { TestNode, type TestNodeOptions } from "./support/test-node.js";
@@ -32,6 +32,41 @@ echo '{"version":"0.1","error":""}'
 const idsOf = (pods: readonly { readonly id: string }[]) => pods.map(({ id }) => id).toSorted();
 const podsTo = (last: number) => Array.from({ length: last }, (_, n) => nthPod(n + 1));
 const observer = { config: { plugins: { plugin: { async: true } } } };
+
+describe("a pod sandbox whose failure containerd 2.1 cannot be told", () => {
+  const secret = "s3cr3t-0f-th3-n0d3";
+
+  it.each<[string, string, (node: TestNode) => void]>([
+    [
+      "its plugin refuses it",
+      "nri invoke: plugin: plugin: no xxx",
+      (node) => node.install("plugin", `answer-error no ${secret}`),
+    ],
+    ["its plugin takes too long", "plugin: plugin: ", (node) => node.install("plugin", "wait 9")],
+    ["others can write its plugin", "plugin: plugin: refused to run", (node) => chmodSync(node.bin, 0o777)],
+    ["conf.json cannot be read", "unable to create nri client: ", (node) => node.writeConfText("{")],
+  ])("starts, is in the log, and has its one delete: %s", async (_, error, fail) => {
+    const node = new TestNode({ runtime: { version: "2.1.9~ds1", requestTimeoutMs: 400 } });
+    const mend = () => {
+      node.install("plugin", "answer");
+      node.writeConf({ type: "plugin", conf: { token: secret } });
+      chmodSync(node.bin, 0o755);
+    };
+    mend();
+    const { plugin, program } = await node.connect();
+    const pod = { pod: nthPod(1) };
+    fail(node);
+    expect(await plugin.call("RunPodSandbox", pod)).toMatchObject({ response: {} });
+    mend();
+    for (const event of ["StopPodSandbox", "RemovePodSandbox"] as const) await plugin.call(event, pod);
+    await until(() => runLines(program).some(({ state }) => state === "delete"));
+    expect(runLines(program).filter(({ state }) => state === "delete")).toHaveLength(1);
+    expect(logLines(program).filter(({ fault }) => fault !== undefined)).toMatchObject([
+      { level: "error", pod: "default/pod-1", error: expect.stringContaining(error) },
+    ]);
+    expect(program.stderrSoFar()).not.toContain(secret);
+  });
+});
 
 describe("deletes that no call waits for", () => {
   it("are left to the next bridge when we are asked to end, and none is lost or said to be done", async () => {

@@ -1,6 +1,7 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { defaultConfig } from "../../src/config/schema.js";
 import { has, root, run, temporaryFolder } from "./support.js";
 
 const unitFile = join(root, "deploy/systemd/nri-v01-bridge.service");
@@ -37,6 +38,86 @@ describe.skipIf(!has("systemd-analyze"))("systemd-analyze verify", () => {
   it("would have: a key that does not exist is found", async () => {
     writeFileSync(join(system, "nri-v01-bridge.service"), unit.replace("KillMode=", "KilMode="));
     expect((await verify()).stderr).toContain("Unknown key 'KilMode'");
+  });
+});
+
+/** All values of a key, in order; an empty one takes back those before it. */
+function valuesOf(key: string, files: readonly string[]): readonly string[] {
+  const lines = files.flatMap((text) => [...text.matchAll(new RegExp(`^${key}=(.*)$`, "gm"))]);
+  const values = lines.map(([, value = ""]) => value);
+  return values.slice(values.lastIndexOf("") + 1);
+}
+
+const isBelow = (path: string, directory: string) => path === directory || path.startsWith(`${directory}/`);
+
+/** What the service needs and its own sandbox takes away; systemd.exec(5), Sandboxing. */
+function takenAway(...files: readonly string[]): readonly string[] {
+  const values = (key: string) => valuesOf(key, files);
+  const paths = (key: string) =>
+    values(key).flatMap((value) => value.split(" ").map((path) => path.replace(/^[-+]+/, "")));
+  const isOn = (key: string) => ["yes", "true", "tmpfs"].includes(values(key).at(-1) ?? "");
+  const below = (prefix: string, key: string) => paths(key).map((name) => `${prefix}/${name}`);
+
+  const system = values("ProtectSystem").at(-1) ?? "no";
+  const readOnly = {
+    no: [],
+    yes: ["/usr", "/boot", "/efi"],
+    full: ["/usr", "/boot", "/efi", "/etc"],
+    strict: ["/boot", "/efi", "/etc", "/home", "/opt", "/root", "/run", "/srv", "/usr", "/var"],
+  }[system];
+  if (readOnly === undefined) throw new Error(`ProtectSystem=${system} is not known here`);
+  const writable = [
+    ...paths("ReadWritePaths"),
+    ...below("/run", "RuntimeDirectory"),
+    ...below("/var/lib", "StateDirectory"),
+    ...below("/var/log", "LogsDirectory"),
+    ...below("/etc", "ConfigurationDirectory"),
+  ];
+  const hidden = [
+    ...paths("InaccessiblePaths"),
+    ...(isOn("ProtectHome") ? ["/home", "/root", "/run/user"] : []),
+    ...(isOn("PrivateTmp") ? ["/tmp", "/var/tmp"] : []),
+  ];
+
+  // With a plus a command runs outside of the sandbox.
+  const commands = ["ExecStartPre", "ExecStart", "ExecReload"]
+    .flatMap(values)
+    .filter((command) => !/^[-@:]*\+/.test(command));
+  const written = commands.flatMap((command) =>
+    [...command.matchAll(/(?:>|mkdir -p) *(\/[^\s']+)/g)].map(([, path = ""]) => path),
+  );
+  const { socketPath, state, confFile, pluginDirs } = defaultConfig;
+  written.push(dirname(socketPath).replace(/^\/var\/run\//, "/run/"), state === "memory" ? "/" : state.directory);
+  const named = commands.flatMap((command) => [...command.matchAll(/\/[\w./-]+/g)].map(([path]) => path));
+  return [
+    ...written
+      .filter((path) => [...readOnly, ...paths("ReadOnlyPaths")].some((directory) => isBelow(path, directory)))
+      .filter((path) => !writable.some((directory) => isBelow(path, directory)))
+      .map((path) => `${path} is read-only`),
+    ...[...written, ...named, confFile, ...pluginDirs]
+      .filter((path) => hidden.some((directory) => isBelow(path, directory)))
+      .map((path) => `${path} is hidden`),
+  ];
+}
+
+describe("the sandbox of the service", () => {
+  const folder = join(root, "deploy/systemd");
+  const dropIns = readdirSync(folder).filter((name) => name.endsWith(".conf"));
+  const strict = readFileSync(dropIn, "utf8");
+
+  it.each(["no drop-in", ...dropIns])("takes away nothing that it needs to start: %s", (name) => {
+    const over = dropIns.includes(name) ? [readFileSync(join(folder, name), "utf8")] : [];
+    expect(takenAway(unit, ...over)).toEqual([]);
+  });
+
+  it.each([
+    ["/etc/nri-v01-bridge/config.yaml is read-only", unit.replace("ExecStartPre=+", "ExecStartPre="), strict],
+    ["/var/lib/nri-v01-bridge is read-only", unit.replace("\nStateDirectory=", "\n#"), strict],
+    ["/run/nri is read-only", unit, strict.replace("-/run/nri ", "")],
+    ["/root/config.yaml is hidden", unit.replace("--config /etc/nri-v01-bridge", "--config /root"), strict],
+    ["/tmp/nri-v01-bridge is hidden", unit.replace("ExecStart=/usr/local/bin", "ExecStart=/tmp"), strict],
+  ])("would be found: %s", (fault, ...files) => {
+    expect(takenAway(...files)).toContain(fault);
   });
 });
 

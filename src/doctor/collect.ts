@@ -73,7 +73,8 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
   const list = conf.list ?? { version: "", plugins: [] };
   const { path } = options;
   const plugins = readPlugins(list, { files, config, mounts, arch: self.arch, path, runtimePath: runtime?.searchPath });
-  const captures = plugins.some(({ cgroup }) => cgroup === "capture");
+  // Of one that would need it, too: a view that cannot be made is no advice.
+  const captures = plugins.some(({ cgroup, binary }) => cgroup === "capture" || (binary?.v1Names.length ?? 0) > 0);
   return {
     root: options.root,
     self,

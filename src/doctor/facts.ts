@@ -2,7 +2,6 @@ import type { Config } from "../config/schema.js";
 import type { Answer } from "../host/answer.js";
 import type { Lookup } from "../legacy/lookup.js";
 import type { ConfigList } from "../v01/types.js";
-import type { TomlFile } from "./toml-edit.js";
 
 /** All that the findings are made from: one look at a node. Paths are the node's own, without the root prefix. */
 export interface Facts {
@@ -19,7 +18,7 @@ export interface Facts {
   readonly conf: ConfFacts;
   readonly plugins: readonly PluginFacts[];
   /** Executables in the plugin directories that conf.json does not name. */
-  readonly unlisted: readonly string[];
+  readonly unlisted: readonly { readonly path: string; readonly speaksNri2: boolean }[];
   readonly launched: readonly LaunchedFacts[];
   /** Other NRI v2 processes that run v0.1 plugins: bridges and Go adapters. */
   readonly adapters: readonly { readonly pid: number; readonly name: string }[];
@@ -62,7 +61,7 @@ export interface RuntimeConfig {
   readonly path: string;
   readonly exists: boolean;
   /** What could be read of it, in the order that it counts in. */
-  readonly files: readonly TomlFile[];
+  readonly files: readonly { readonly path: string; readonly text: string }[];
   readonly faults: readonly ConfigFault[];
   /** Files that are kept from us: what they say is not known. */
   readonly unreadable: readonly ConfigFault[];
@@ -191,6 +190,8 @@ export interface BinaryFacts {
   readonly v2Names: readonly string[];
   /** Its file system is mounted noexec. */
   readonly noexec: boolean;
+  /** It speaks NRI v2: a plugin of the runtime's, and none of v0.1. */
+  readonly speaksNri2: boolean;
 }
 
 /** A file in the directory of plugins that the runtime launches. */

@@ -10,7 +10,10 @@ export interface Finding {
   readonly what: string;
   /** Why it matters to plugins. */
   readonly why: string;
-  /** The command that mends it; where no command can, what to do. */
+  /**
+   * What to do: for a setting the file and line, what belongs there, and the unit to reload; a command where one mends it that
+   * can do no harm (chmod, chown, mv, systemctl). Whoever follows it to the letter makes nothing worse.
+   */
   readonly fix: string;
   /** `file:line`, `file:line:column` or a path. */
   readonly where: string;

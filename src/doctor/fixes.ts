@@ -1,13 +1,24 @@
-import { dirname } from "node:path";
-import type { BridgeFacts, RuntimeFacts } from "./facts.js";
-import { shellWord } from "./finding.js";
-import { removeFromList, setTomlValue } from "./toml-edit.js";
-import { setYamlValue } from "./yaml-edit.js";
+import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
+import type { Facts, RuntimeFacts } from "./facts.js";
 
 const services = { containerd: "containerd", "cri-o": "crio" } as const satisfies Record<RuntimeFacts["name"], string>;
 
 export function restart({ name }: Pick<RuntimeFacts, "name">): string {
   return `systemctl restart ${services[name]}`;
+}
+
+/**
+ * What to write where in a runtime's configuration, and what makes it count. Words, and never a command: the file may be another
+ * program's, and its form is for people to see.
+ * @param place a path, or `file:line`
+ */
+export function editRuntime(runtime: RuntimeFacts, place: string, edit: string): string {
+  const path = fileOf(place);
+  const text = runtime.config.files.find((file) => file.path === path)?.text ?? "";
+  const head = text.slice(0, 1000).split("\n");
+  const generated = head.some((line) => /^\s*#.*\b(generated|do not edit|managed by)\b/i.test(line));
+  const warning = generated ? ` (this file is generated, as it says itself: change what it is made from)` : "";
+  return `in ${place} ${edit}${warning}; then ${restart(runtime)}`;
 }
 
 /** An NRI setting of a runtime: the name that it has there, and where it stands now. */
@@ -23,66 +34,72 @@ const crioKeys = {
   plugin_request_timeout: "nri_plugin_request_timeout",
 } as const satisfies Record<NriKey["key"], string>;
 
-/** The command that sets a value in the runtime's NRI settings and lets it take effect. */
+/** How a value of the runtime's NRI settings is set. */
 export function setNri(runtime: RuntimeFacts, { key, at }: NriKey, value: boolean | string): string {
-  if (runtime.name === "cri-o") {
-    // A later file of the directory wins: nothing of the others has to be touched. One for each key: none undoes another.
-    const name = crioKeys[key];
-    const file = `/etc/crio/crio.conf.d/99-nri-v01-bridge-${name.replaceAll("_", "-")}.conf`;
+  const { config, name } = runtime;
+  if (name === "cri-o") {
     const text = toToml(key === "disable" ? value !== true : value);
-    return `mkdir -p ${dirname(file)} && printf '[crio.nri]\\n${name} = ${text}\\n' > ${file} && ${restart(runtime)}`;
+    // A later file of the directory wins.
+    const place = at ?? "/etc/crio/crio.conf.d/99-nri.conf";
+    return editRuntime(runtime, place, `set ${crioKeys[key]} = ${text} under [crio.nri]`);
   }
-  const { config } = runtime;
   const section = config.nriSection;
-  const words = `${key} = ${toToml(value)} in [plugins."${section}"]`;
-  if (!config.exists) {
-    const target = shellWord(config.path);
-    const made = { path: config.path, text: "version = 2\n" };
-    const start = `mkdir -p ${shellWord(dirname(config.path))} && { test -e ${target} || printf 'version = 2\\n' > ${target}; }`;
-    return `${start} && ${setTomlValue(made, ["plugins", section], key, value)} && ${restart(runtime)}`;
-  }
+  const setting = `set ${key} = ${toToml(value)} under [plugins."${section}"]`;
+  if (!config.exists)
+    return editRuntime(runtime, config.path, `(a new file with the first line version = 2) ${setting}`);
   // Where it is set already, else where its section is, else the main file.
-  const path = fileOf(at) ?? fileOf(config.sections.findLast(({ name }) => name === section)?.where) ?? config.path;
-  const file = config.files.find((one) => one.path === path);
-  const command = file && setTomlValue(file, ["plugins", section], key, value);
-  return command === undefined ? byHand(runtime, path, `set ${words}`) : `${command} && ${restart(runtime)}`;
-}
-
-/** What to write where, if no command is sure to do it and nothing else. */
-export function byHand(runtime: RuntimeFacts, path: string, edit: string): string {
-  return `keep a copy (cp -p ${shellWord(path)} ${shellWord(`${path}.bak`)}), then in ${path} ${edit}, then ${restart(runtime)}`;
-}
-
-/** The command that takes plugins out of `disabled_plugins`, in each file that lists them. */
-export function enablePlugins(runtime: RuntimeFacts, names: readonly string[]): string {
-  const { config } = runtime;
-  const listed = config.disabledPlugins.filter(({ name }) => names.includes(name));
-  const paths = [...new Set(listed.map(({ file }) => file))];
-  const commands = paths.map((path) => {
-    const file = config.files.find((one) => one.path === path);
-    return file && removeFromList(file, "disabled_plugins", names);
-  });
-  if (!commands.includes(undefined)) return `${commands.join(" && ")} && ${restart(runtime)}`;
-  return byHand(runtime, paths.join(" and "), `take ${names.join(" and ")} out of disabled_plugins`);
+  const place = at ?? config.sections.findLast((one) => one.name === section)?.where ?? config.path;
+  return editRuntime(runtime, place, setting);
 }
 
 function toToml(value: boolean | string): string {
   return typeof value === "string" ? `"${value}"` : String(value);
 }
 
-function fileOf(place: string | undefined): string | undefined {
-  return place?.replace(/:\d+$/, "");
+function fileOf(place: string): string {
+  return place.replace(/:\d+$/, "");
 }
 
-/** How a key of the bridge's configuration is set: a command where one is sure to do that alone, else what to write where. */
-export function setBridge(bridge: BridgeFacts, path: readonly string[], value: string): string {
-  const { file = bridge.newFile, text } = bridge;
-  const command = text === undefined ? undefined : setYamlValue(file, text, path, value);
-  if (command === undefined) return `in ${file} set ${path.join(".")}: ${value}`;
-  return bridge.file === undefined ? `mkdir -p ${shellWord(dirname(file))}; ${command}` : command;
+/**
+ * How a key of the bridge's configuration is set: the file, the line where the key or what it belongs to stands already, and
+ * what makes it count.
+ * @param yaml the value as YAML writes it, in one line
+ */
+export function setBridge(
+  facts: Pick<Facts, "bridge" | "launched" | "runtime">,
+  path: readonly string[],
+  yaml: string,
+  how: "reload" | "restart" = "reload",
+): string {
+  const { file = facts.bridge.newFile, text = "" } = facts.bridge;
+  const line = lineOfYaml(text, path);
+  const setting = path.reduceRight((inner, key, depth) => {
+    const pair = `${/^[A-Za-z_][\w.-]*$/.test(key) ? key : JSON.stringify(key)}: ${inner}`;
+    return depth === 0 ? pair : `{${pair}}`;
+  }, yaml);
+  return `in ${file}${line === undefined ? "" : `:${line}`} set ${setting}; then ${makeItCount(facts, how)}`;
 }
 
-/** Where an NRI setting stands, or would: for the finding's `where`. */
-export function placeOfNri({ config }: RuntimeFacts, at: string | undefined): string {
-  return at ?? config.path;
+/** What makes a bridge take its configuration: one that the runtime launched gets it from the runtime alone. */
+function makeItCount(
+  { bridge, launched, runtime }: Pick<Facts, "bridge" | "launched" | "runtime">,
+  how: "reload" | "restart",
+): string {
+  const ours = launched.find((file) => file.bridge && (bridge.file === undefined || file.configFile === bridge.file));
+  if (ours !== undefined && runtime !== undefined) return restart(runtime);
+  return `systemctl ${how} nri-v01-bridge`;
+}
+
+/** The line of the deepest of these keys that stands in a text. */
+function lineOfYaml(text: string, path: readonly string[]): number | undefined {
+  const lines = new LineCounter();
+  let at: unknown = parseDocument(text, { lineCounter: lines }).contents;
+  let line: number | undefined;
+  for (const name of path) {
+    const pair = isMap(at) ? at.items.find(({ key }) => isScalar(key) && key.value === name) : undefined;
+    if (pair === undefined || !isScalar(pair.key) || !pair.key.range) break;
+    ({ line } = lines.linePos(pair.key.range[0]));
+    at = pair.value;
+  }
+  return line;
 }

@@ -1,5 +1,5 @@
 import { runContainerd } from "./fake-node.js";
-import { describeFaults } from "./faults.js";
+import { describeFaults, ownRoot } from "./faults.js";
 
 describeFaults("the bridge itself", {
   "bridge-config-fault": [
@@ -33,13 +33,24 @@ describeFaults("the bridge itself", {
   ],
   "sandboxes-twice": [
     {
-      make: (node) => runContainerd(node, "2.1.9"),
+      make: (node) => runContainerd(node, "2.2.7"),
       options: { config: "sandboxes: always\n" },
       mend: { options: { config: "sandboxes: never\n" } },
     },
   ],
   "sandboxes-native": [
-    { make: (node) => runContainerd(node, "2.1.9"), mend: (node) => runContainerd(node, "1.7.24") },
+    {
+      make: (node) => runContainerd(node, "2.2.7"),
+      mend: (node) => runContainerd(node, "1.7.24"),
+      fixSays:
+        "nothing; if the bridge is to serve sandboxes too, on a drained node move /etc/nri/conf.json to /etc/nri/v01-bridge.json",
+    },
+    {
+      // Refusals of the bridge's own would keep it from starting again.
+      make: (node) => runContainerd(node, "2.1.9"),
+      mend: (node) => runContainerd(node, "1.7.24"),
+      fixSays: "nothing: for the bridge to serve sandboxes too, first go to containerd 2.2.6 or 2.3.3, or later",
+    },
     {
       make: (node) => runContainerd(node, "1.7.24", ["ENABLE_CRI_SANDBOXES=1"]),
       mend: (node) => runContainerd(node, "1.7.24"),
@@ -47,8 +58,24 @@ describeFaults("the bridge itself", {
   ],
   "sandboxes-unsure": [
     {
-      make: (node) => runContainerd(node, "2.1.9").remove("/proc/100/root"),
+      make: (node) => runContainerd(node, "2.2.7").remove("/proc/100/root"),
       mend: { options: { config: "sandboxes: never\n" } },
+    },
+  ],
+  "sandbox-failure-untold": [
+    {
+      make: (node) => ownRoot(runContainerd(node, "2.1.9~ds1")),
+      mend: (node) => ownRoot(runContainerd(node, "2.2.6")),
+      says: "containerd 2.1.9~ds1 is not told that the create of a pod sandbox failed (labels)",
+      fixSays: "go to containerd 2.2.6 or 2.3.3, or later",
+    },
+    {
+      make: (node) => ownRoot(runContainerd(node, "2.3.2")),
+      mend: { options: { config: "onFailure: {create: ignore}\n" } },
+    },
+    {
+      make: (node) => ownRoot(runContainerd(node, "2.3.2")),
+      mend: (node) => ownRoot(runContainerd(node, "2.3.3")),
     },
   ],
   "node-too-old": [
@@ -60,6 +87,7 @@ describeFaults("the bridge itself", {
     {
       make: (node) => node.write("/var/lib/nri-v01-bridge", "a file"),
       mend: (node) => node.remove("/var/lib/nri-v01-bridge"),
+      fixSays: "make /var/lib/nri-v01-bridge a directory that is the bridge's alone",
     },
   ],
 });

@@ -1,5 +1,16 @@
 import { cgroupV1, cgroupV2, runCrio } from "./fake-node.js";
-import { clearcfs, configToml, confJson, describeFaults, elf, labels, listed, nriToml, script } from "./faults.js";
+import {
+  clearcfs,
+  configToml,
+  confJson,
+  describeFaults,
+  elf,
+  labels,
+  listed,
+  nriHeader,
+  nriToml,
+  script,
+} from "./faults.js";
 
 const both = "#!/bin/sh\n[ -e cpu.max ] && echo max > cpu.max || echo -1 > cpu.cfs_quota_us\n";
 // memory.max_usage_in_bytes is v1's, though memory.max is v2's.
@@ -24,8 +35,16 @@ describeFaults("cgroups and time", {
     },
     {
       make: (node) => node.write(labels, clearcfs, 0o755).write("/proc/self/mountinfo", cgroupV2),
-      options: { config: "" },
-      mend: "its fix",
+      options: { config: "plugins:\n  labels:\n    async: false\n" },
+      mend: (node) => node.write("/etc/bridge.yaml", "plugins: {labels: {cgroup: capture}}\n"),
+      fixSays: "bridge.yaml:2 set plugins: {labels: {cgroup: capture}}; then systemctl reload nri-v01-bridge (",
+    },
+    {
+      // Where no view can be made, each create would fail with it.
+      make: (node) => node.write(labels, clearcfs, 0o755).write("/proc/self/mountinfo", cgroupV2),
+      options: { capture: { ok: false, reason: "the bridge lacks it", remedy: "be root; or set cgroup: host" } },
+      mend: (node) => node.write("/proc/self/mountinfo", cgroupV1),
+      fixSays: "first be root; then in /etc/nri-v01-bridge/config.yaml set plugins: {labels: {cgroup: capture}}",
     },
   ],
   "plugin-cgroup-v1-and-v2": [
@@ -45,19 +64,26 @@ describeFaults("cgroups and time", {
     {
       make: (node) => node.write(confJson, listed("labels", "other")).write("/opt/nri/bin/other", script, 0o755),
       options: { config: "timeoutMs: 1500\n" },
-      mend: "its fix",
+      mend: (node) => node.write(configToml, nriToml("disable = false", 'plugin_request_timeout = "4s"')),
+      fixSays: `in ${configToml}:3 set plugin_request_timeout = "4s" under ${nriHeader}`,
       says: "may take 3000 ms together (timeoutMs of labels, other), and a chain has 1700 ms",
     },
   ],
   "request-timeout-short": [
     {
       make: (node) => node.write(configToml, nriToml("disable = false", 'plugin_request_timeout = "600ms"')),
-      mend: "its fix",
+      mend: (node) => node.write(configToml, nriToml("disable = false", 'plugin_request_timeout = "2s"')),
       where: `${configToml}:4`,
+      fixSays: `in ${configToml}:4 set plugin_request_timeout = "2s" under ${nriHeader}`,
     },
   ],
   "crio-starts-all-the-same": [
-    { make: (node) => runCrio(node, "1.34.1"), options: { config: "" }, mend: "its fix" },
+    {
+      make: (node) => runCrio(node, "1.34.1"),
+      mend: { options: { config: "phase: create\n" } },
+      fixSays:
+        "for a plugin that can do without a pid, which there is none of then: in /etc/nri-v01-bridge/config.yaml set phase: create",
+    },
     {
       make: (node) =>
         runCrio(node, "1.34.1").write(confJson, listed("labels", "other")).write("/opt/nri/bin/other", script, 0o755),

@@ -4,11 +4,13 @@ describeFaults("conf.json", {
   "conf-missing": [
     {
       make: (node) => node.remove(confJson).remove(labels),
+      fixSays: "nothing, if no plugin is to run here; else put back the file that listed the plugins",
       mend: (node) => node.write(confJson, listed("labels")).write(labels, script, 0o755),
     },
   ],
   "conf-empty": ["{}", "null", '{"plugins": null}', '{"plugins": []}'].map((text) => ({
     make: (node) => node.write(confJson, text).remove(labels),
+    fixSays: "nothing, if no plugin is to run here; else put back the file that listed the plugins",
     mend: (node) => node.write(confJson, listed("labels")).write(labels, script, 0o755),
   })),
   "conf-fault": [
@@ -21,6 +23,7 @@ describeFaults("conf.json", {
       make: (node) => node.write(confJson, " \n").remove(labels),
       mend: (node) => node.write(confJson, listed("labels")).write(labels, script, 0o755),
       says: "is empty",
+      fixSays: 'until then {"version": "0.1", "plugins": []} in /etc/nri/conf.json lets pods start without any',
     },
     {
       make: (node) => node.remove(confJson).write(`${confJson}/.keep`, ""),

@@ -3,11 +3,10 @@ import { resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { runProgram } from "../support/program.js";
-import { cgroupV2, type FakeNode, healthyNode, runCrio } from "./fake-node.js";
-import { clearcfs, confJson, labels, launched, listed, script } from "./faults.js";
+import { cgroupV2, type FakeNode, healthyNode } from "./fake-node.js";
+import { clearcfs, confJson, labels, launched, listed } from "./faults.js";
 
 const unit = "/etc/nri-v01-bridge/config.yaml";
-const other = "/opt/nri/bin/other.v1";
 
 let node: FakeNode;
 beforeEach(async () => {
@@ -85,65 +84,42 @@ describe("what cannot be read", () => {
 });
 
 describe("fixes of the bridge's configuration", () => {
-  async function fixes() {
+  async function fixOf(id: string) {
     const { stdout } = await doctor("--json", "--migrate");
     const { findings }: { findings: { id: string; fix: string }[] } = JSON.parse(stdout);
-    return findings.filter(({ fix }) => fix.includes("config.yaml") || fix.includes("10-v01-bridge.conf"));
+    return findings.filter((finding) => finding.id === id).map(({ fix }) => fix);
   }
 
-  const file = { new: undefined, empty: "", block: "plugins:\n  some:\n    async: true\nlookup: path-first" } as const;
+  const capture = "plugin-cgroup-v1-only";
+  beforeEach(() => {
+    node.write(labels, clearcfs, 0o755).write("/proc/self/mountinfo", cgroupV2);
+  });
 
   it.each([
-    ["new", false],
-    ["new", true],
-    ["empty", false],
-    ["empty", true],
-    ["block", false],
-    ["block", true],
-  ] as const)("can be given one after the other: file %s, the last one first: %s", async (form, reversed) => {
-    runCrio(node, "1.34.1")
-      .write(confJson, listed("labels", "other.v1"))
-      .write(labels, clearcfs, 0o755)
-      .write(other, clearcfs, 0o755)
-      .write("/proc/self/mountinfo", cgroupV2);
-    const text = file[form];
+    ["no file yet", undefined, unit],
+    ["one without the key", "lookup: path-first\n", unit],
+    ["one with the mapping that it belongs to", "lookup: path-first\nplugins:\n  other: {}\n", `${unit}:2`],
+    ["one with settings of the plugin", "plugins:\n  labels:\n    async: false\n", `${unit}:2`],
+    ["one with another value", "plugins: {labels: {\n  cgroup: host}}\n", `${unit}:2`],
+  ])("name file and line, key and value, and the unit to reload: %s", async (_, text, place) => {
     if (text !== undefined) node.write(unit, text);
-    const found = (await fixes()).filter(({ id }) => id !== "migrate-time-limit");
-    expect(found.map(({ id }) => id)).toEqual([
-      "plugin-cgroup-v1-only",
-      "plugin-cgroup-v1-only",
-      "crio-starts-all-the-same",
-      "migrate-updates",
-    ]);
-    for (const { fix } of reversed ? found.toReversed() : found) node.applyCommand(fix);
-    const { plugins, ...rest } = parse(node.read(unit));
-    expect(plugins).toEqual({
-      labels: { cgroup: "capture" },
-      "other.v1": { cgroup: "capture" },
-      ...(form === "block" ? { some: { async: true } } : {}),
-    });
-    const lookup = form === "block" ? { lookup: "path-first" } : {};
-    expect(rest).toEqual({ phase: "create", states: ["create", "update", "delete"], ...lookup });
+    const [fix] = await fixOf(capture);
+    expect(fix).toMatch(`in ${place} set plugins: {labels: {cgroup: capture}}; then systemctl reload nri-v01-bridge`);
+    const value = /set (.*?); then/.exec(fix ?? "")?.[1] ?? "";
+    expect(parse(value)).toEqual({ plugins: { labels: { cgroup: "capture" } } });
   });
 
-  it("change a value that stands there, and say in words what no command can do", async () => {
-    node.write(unit, "sandboxes: never # for now\n");
-    const [never] = await fixes();
-    node.applyCommand(never?.fix ?? "");
-    expect(node.read(unit)).toBe("sandboxes: auto\n");
-    node.write(unit, "plugins: {labels: {async: true}}\n").write(labels, clearcfs, 0o755);
-    node.write("/proc/self/mountinfo", cgroupV2);
-    const fix = (await fixes()).find(({ id }) => id === "plugin-cgroup-v1-only")?.fix;
-    expect(fix).toContain(`in ${unit} set plugins.labels.cgroup: capture`);
+  it("quote a plugin's name that YAML would take for something else", async () => {
+    node.write(confJson, listed("1.0")).remove(labels).write("/opt/nri/bin/1.0", clearcfs, 0o755);
+    expect(await fixOf(capture)).toEqual([expect.stringContaining('set plugins: {"1.0": {cgroup: capture}};')]);
   });
 
-  it("go to the file that a launched bridge reads, where there is one", async () => {
-    node.write(launched, script, 0o755).write(labels, clearcfs, 0o755).write("/proc/self/mountinfo", cgroupV2);
+  it("go to the file that a launched bridge reads, which it gets from the runtime alone", async () => {
     node.write(launched, "#!/bin/sh\nexec /usr/bin/env /opt/nri-v01-bridge\n", 0o755);
-    const fix = (await fixes()).find(({ id }) => id === "plugin-cgroup-v1-only")?.fix ?? "";
-    node.applyCommand(fix);
-    expect(parse(node.read("/etc/nri/conf.d/10-v01-bridge.conf"))).toEqual({
-      plugins: { labels: { cgroup: "capture" } },
-    });
+    const place = "/etc/nri/conf.d/10-v01-bridge.conf";
+    const fixed = `in ${place} set plugins: {labels: {cgroup: capture}}; then systemctl restart containerd`;
+    expect(await fixOf(capture)).toEqual([expect.stringContaining(fixed)]);
+    node.write(place, "plugins: {}\n");
+    expect(await fixOf(capture)).toEqual([expect.stringContaining(fixed.replace(place, `${place}:1`))]);
   });
 });

@@ -133,19 +133,11 @@ export class FakeNode {
     return (await this.find(options)).map(({ id }) => id);
   }
 
-  /** Runs the command of a finding, on this node's files and without restarting anything. */
+  /** Runs the command of a finding, up to its comment, on this node's files. */
   apply({ fix }: Finding): void {
-    this.applyCommand(fix);
-  }
-
-  applyCommand(fix: string): void {
     const command = fix
-      // Its comment; what is between quotes is none.
-      .replace(/^((?:[^'"#]|'[^']*'|"[^"]*"|(?<! )#)*?) # .*$/s, "$1")
-      .replace(/ && systemctl restart \w+/, "")
-      .replaceAll(/(?<=[\s'">]|^)\/(?=(etc|opt|usr|var|run)\b)/g, `${this.root}/`)
-      // What stands in a file is the node's path again.
-      .replaceAll(`exec ${this.root}`, "exec ");
+      .replace(/ # .*$/s, "")
+      .replaceAll(/(?<=[\s']|^)\/(?=(etc|opt|usr|var|run)\b)/g, `${this.root}/`);
     execFileSync("/bin/sh", ["-ec", command], { stdio: "pipe" });
   }
 }

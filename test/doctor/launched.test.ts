@@ -1,4 +1,5 @@
-import { runContainerd } from "./fake-node.js";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type FakeNode, healthyNode, runContainerd } from "./fake-node.js";
 import { describeFaults, elf, launched, ownRoot, script } from "./faults.js";
 
 const plugins = "/opt/nri/plugins";
@@ -7,35 +8,46 @@ describeFaults("launched plugins and others like us", {
   "launched-bad-name": [
     { make: (node) => node.write(`${plugins}/monitor`, script, 0o755), mend: "its fix", says: "is not NN-name" },
     { make: (node) => node.write(`${plugins}/1-monitor`, script, 0o755), mend: "its fix" },
+    {
+      // A link counts as executable whatever its target's mode is, and the target is another program's.
+      make: (node) => node.write("/usr/bin/monitor", script).link(`${plugins}/monitor`, "/usr/bin/monitor"),
+      mend: "its fix",
+      fixSays: `mv -n ${plugins}/monitor /opt/nri/ # then systemctl restart containerd`,
+    },
   ],
   "launched-not-executable": [
     {
-      make: (node) => ownRoot(runContainerd(node, "2.1.9")).write(launched, "#!/bin/sh\nexec /bin/sh\n"),
+      make: (node) => ownRoot(runContainerd(node, "2.2.7")).write(launched, "#!/bin/sh\nexec /bin/sh\n"),
       mend: "its fix",
       where: launched,
     },
   ],
   "launched-cannot-start": [
     {
-      make: (node) => ownRoot(runContainerd(node, "2.1.9")).write(launched, "#!/usr/bin/env node\n", 0o755),
+      make: (node) => ownRoot(runContainerd(node, "2.2.7")).write(launched, "#!/usr/bin/env node\n", 0o755),
       mend: (node) => node.program("/usr/bin/node", ""),
       says: "starts node, which is neither in /usr/bin nor in /bin",
     },
     {
       make: (node) =>
-        ownRoot(runContainerd(node, "2.1.9"))
+        ownRoot(runContainerd(node, "2.2.7"))
           .write(launched, "#!/bin/sh\nexec /usr/bin/node /opt/bridge/nri-v01-bridge.mjs\n", 0o755)
           .program("/usr/bin/node", ""),
       mend: (node) => node.write("/opt/bridge/nri-v01-bridge.mjs", ""),
       says: "starts /opt/bridge/nri-v01-bridge.mjs, which is not there",
     },
     {
-      make: (node) => ownRoot(runContainerd(node, "2.1.9")).link(launched, "/usr/bin/nri-v01-bridge"),
+      make: (node) => ownRoot(runContainerd(node, "2.2.7")).link(launched, "/usr/bin/nri-v01-bridge"),
       mend: (node) => node.write("/usr/bin/nri-v01-bridge", elf(62), 0o755),
     },
   ],
   "launched-takes-runtime-down": [
-    { make: (node) => node.write(launched, elf(62), 0o755), mend: "its fix", where: launched },
+    {
+      make: (node) => node.write(launched, elf(62), 0o755),
+      mend: (node) => node.remove(launched),
+      where: launched,
+      fixSays: `on a drained node move ${launched} out of its directory, then systemctl restart containerd, then`,
+    },
   ],
   "go-adapter-too": [
     { make: (node) => node.write(`${plugins}/10-v010-adapter`, elf(62), 0o755), mend: "its fix" },
@@ -64,7 +76,7 @@ describeFaults("launched plugins and others like us", {
     },
     {
       make: (node) =>
-        ownRoot(runContainerd(node, "2.1.9"))
+        ownRoot(runContainerd(node, "2.2.7"))
           .write(launched, elf(62), 0o755)
           .process(200, launched)
           .process(201, "/usr/bin/node", ["/usr/bin/nri-v01-bridge", "run"]),
@@ -76,12 +88,34 @@ describeFaults("launched plugins and others like us", {
       make: (node) => node.write(`${plugins}/20-mine`, elf(62), 0o755),
       options: { flags: { pluginName: "mine" } },
       mend: { options: {} },
+      fixSays: "in /etc/nri-v01-bridge/config.yaml set pluginName: v01-bridge; then systemctl restart nri-v01-bridge",
     },
   ],
   "plugin-index-shared": [
     {
       make: (node) => node.write(`${plugins}/10-other`, elf(62), 0o755),
       mend: { options: { flags: { pluginIdx: "11" } } },
+      fixSays: 'nothing, unless the order matters; then in /etc/nri-v01-bridge/config.yaml set pluginIdx: "11"',
     },
   ],
+});
+
+describe("an executable of ours that is switched off", () => {
+  let node: FakeNode;
+  beforeEach(async () => {
+    node = ownRoot(runContainerd(await healthyNode(), "2.2.7")).write(launched, "#!/bin/sh\nexec /bin/sh\n");
+  });
+  afterEach(() => node.close());
+
+  it("stays so where a bridge runs as a service: two would run every plugin twice", async () => {
+    node.process(200, "/usr/local/bin/nri-v01-bridge", ["run"]);
+    expect(await node.ids()).toEqual([]);
+  });
+
+  it("is not to be launched while it cannot start: containerd 1.7 would exit over it", async () => {
+    node.write(launched, "#!/usr/bin/env node\n");
+    expect((await node.find()).map(({ id, fix }) => [id, fix])).toEqual([
+      ["launched-cannot-start", "let it name node by its path; deploy/launched/install.sh --node writes it so"],
+    ]);
+  });
 });

@@ -1,8 +1,11 @@
 import { describe, expect, it, onTestFinished } from "vitest";
+import { guardFile } from "../../src/doctor/permission-fix.js";
 import { cgroupV1, healthyNode } from "./fake-node.js";
 import { confJson, describeFaults, elf, labels, listed, script } from "./faults.js";
 
 const tool = "/opt/tools/labels";
+/** Where its protobuf package stands in a program that was built with NRI's stub. */
+const nri2 = Buffer.concat([elf(62), Buffer.from("\0/nri.pkg.api.v1alpha1.Runtime/RegisterPlugin\0")]);
 
 describeFaults("plugins", {
   "plugin-not-found": [
@@ -50,7 +53,7 @@ describeFaults("plugins", {
   "plugin-carriage-return": [
     {
       make: (node) => node.write(labels, '#!/bin/sh\r\necho "{}"\r\n', 0o755),
-      mend: "its fix",
+      mend: (node) => node.write(labels, script, 0o755),
       where: labels,
       says: "ends with a carriage return (\\r)",
     },
@@ -84,15 +87,33 @@ describeFaults("plugins", {
       mend: "its fix",
       says: "/opt/nri/bin: mode 0777",
     },
+    {
+      make: (node) => node.write("/tmp/labels", script, 0o755).chmod("/tmp", 0o1777).link(labels, "/tmp/labels"),
+      mend: (node) => node.write("/opt/own/labels", script, 0o755).link(labels, "/opt/own/labels"),
+      fixSays: `a link on the way to ${labels} leads to /tmp: put what it leads to into a directory that root alone can write`,
+    },
+    {
+      make: (node) =>
+        node
+          .write(confJson, listed("/tmp/labels"))
+          .write("/tmp/labels", script, 0o755)
+          .chmod("/tmp", 0o1777)
+          .remove(labels),
+      mend: (node) => node.write(labels, script, 0o755).write(confJson, listed("labels")),
+      fixSays: "move /tmp/labels out of /tmp, to a directory that root alone can write",
+    },
   ],
   "plugin-shadowed": [
     {
       make: (node) => node.write("/usr/bin/labels", script, 0o755),
       mend: (node) => node.remove("/usr/bin/labels"),
       says: "/opt/nri/bin/labels and /usr/bin/labels",
+      fixSays: 'if /opt/nri/bin/labels is meant, "type": "/opt/nri/bin/labels" in /etc/nri/conf.json says so',
     },
   ],
-  "plugin-no-shebang": [{ make: (node) => node.write(labels, "echo hello\n", 0o755), mend: "its fix" }],
+  "plugin-no-shebang": [
+    { make: (node) => node.write(labels, "echo hello\n", 0o755), mend: (node) => node.write(labels, script, 0o755) },
+  ],
   "plugin-wrong-architecture": [
     {
       make: (node) => node.write(labels, elf(183), 0o755),
@@ -133,6 +154,44 @@ describeFaults("plugins", {
       where: "/opt/nri/bin/other",
     },
   ],
+  "plugin-for-nri-v2": [
+    {
+      make: (node) => node.write("/opt/nri/bin/other", nri2, 0o755),
+      mend: (node) => node.move("/opt/nri/bin/other", "/opt/nri/plugins/20-other"),
+      where: "/opt/nri/bin/other",
+      fixSays: "leave it out of /etc/nri/conf.json; a plugin of NRI v2 runs as a service, or from /opt/nri/plugins",
+    },
+    {
+      make: (node) => node.write(confJson, listed("labels", "other")).write("/opt/nri/bin/other", nri2, 0o755),
+      mend: (node) => node.write(confJson, listed("labels")).move("/opt/nri/bin/other", "/opt/nri/plugins/20-other"),
+      where: "/opt/nri/bin/other",
+      fixSays: "take it out of /etc/nri/conf.json, if it does not speak v0.1 as well",
+    },
+  ],
+});
+
+describe("a plugin whose directories are another user's", () => {
+  it("is not to take the home from its user", () => {
+    const fault = (path: string) => `${path}: it belongs to user 1000; let root own it`;
+    const file = "/home/ann/bin/labels";
+    expect(guardFile(file, fault("/home/ann"))).toBe(
+      `move ${file} out of /home/ann, to a directory that root alone can write`,
+    );
+    expect(guardFile(labels, fault("/home/ann"))).toMatch(/^a link on the way to /);
+    expect(guardFile(labels, fault("/opt/nri/bin"))).toBe(
+      `chown root /opt/nri/bin && chmod go-w /opt/nri/bin ${labels}`,
+    );
+  });
+});
+
+describe("plugin-not-found", () => {
+  it("does not take a plugin of NRI v2 for the one that is meant", async () => {
+    const node = await healthyNode();
+    onTestFinished(() => node.close());
+    node.remove(labels).write("/opt/nri/bin/label", nri2, 0o755);
+    const found = await node.find();
+    expect(found.find(({ id }) => id === "plugin-not-found")?.fix).toMatch(/^install the program as/);
+  });
 });
 
 describe("plugin-not-listed", () => {

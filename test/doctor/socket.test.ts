@@ -9,6 +9,8 @@ describeFaults("the socket", {
     {
       options: { flags: { socketPath: "/run/other/nri.sock" } },
       mend: { options: { flags: { socketPath: socket } } },
+      fixSays:
+        "in /etc/nri-v01-bridge/config.yaml set socketPath: /var/run/nri/nri.sock; then systemctl restart nri-v01-bridge",
     },
   ],
   "socket-missing": [{ make: (node) => node.remove(socket), mend: (node) => node.listen() }],
@@ -17,6 +19,7 @@ describeFaults("the socket", {
       // What Docker makes for a bind mount whose source is not there yet.
       make: (node) => node.remove(socket).write(`${socket}/.keep`, ""),
       mend: (node) => node.remove(socket).listen(),
+      fixSays: `mv -n /var${socket} /var${socket}.old # then systemctl restart containerd`,
     },
   ],
   "socket-dead": [{ make: (node) => node.write("/proc/self/net/unix", header), mend: (node) => node.listen() }],

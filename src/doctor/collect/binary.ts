@@ -51,6 +51,9 @@ const v2Names = [
   /cgroup\.subtree_control/,
 ] as const;
 
+/** NRI v2's protobuf package, in the program of each plugin that registers with a runtime. */
+const nri2Package = "nri.pkg.api.v1alpha1";
+
 export interface BinarySearch {
   readonly arch: string;
   readonly mounts: readonly Mount[];
@@ -73,6 +76,7 @@ export function readBinary(
     v1Names: v1Names.filter((name) => text.includes(name)),
     v2Names: v2Names.flatMap((pattern) => pattern.exec(text)?.[0] ?? []),
     noexec: mountOf(mounts, path)?.options.includes("noexec") === true,
+    speaksNri2: text.includes(nri2Package),
     program: undefined,
     programFound: true,
     carriageReturn: false,
@@ -113,6 +117,12 @@ function programOf(rest: string): string | undefined {
 function isOnPath(files: NodeFiles, program: string, searchPath: string): boolean {
   if (program.includes("/")) return files.isExecutable(program);
   return searchPath.split(":").some((directory) => files.isExecutable(`${directory}/${program}`));
+}
+
+/** Whether an executable is a plugin of NRI v2. */
+export function speaksNri2(files: NodeFiles, path: string): boolean {
+  const size = files.stat(path)?.size ?? 0;
+  return size <= maxBytes && files.readBytes(path)?.includes(nri2Package) === true;
 }
 
 /** Reads an ELF file's numbers in its own byte order. */

@@ -5,10 +5,10 @@ import { searchPath } from "../../legacy/environment.js";
 import { findPlugin, type Lookup, type LookupOptions } from "../../legacy/lookup.js";
 import { nearestName } from "../../nearest.js";
 import type { ConfigList } from "../../v01/types.js";
-import type { PluginFacts } from "../facts.js";
+import type { Facts, PluginFacts } from "../facts.js";
 import type { NodeFiles } from "../node-files.js";
 import { findFaultBelow } from "../permissions.js";
-import { readBinary } from "./binary.js";
+import { readBinary, speaksNri2 } from "./binary.js";
 import type { Mount } from "./mounts.js";
 import { placeOf } from "./plugin-place.js";
 
@@ -66,7 +66,11 @@ function whyNotFound(type: string, { files, config }: PluginSearch): Pick<Plugin
   const installed = directories.flatMap((directory) =>
     files.list(directory).filter((entry) => entry !== name && files.isExecutable(join(directory, entry))),
   );
-  const nearest = nearestName(name, installed);
+  const likely = nearestName(name, installed);
+  const nearest =
+    likely === undefined || directories.some((directory) => speaksNri2(files, join(directory, likely)))
+      ? undefined
+      : likely;
   return { obstacle, nearest: nearest !== undefined && path !== undefined ? join(dirname(path), nearest) : nearest };
 }
 
@@ -109,7 +113,7 @@ function renamed(lookup: Lookup, files: NodeFiles): Lookup {
 }
 
 /** Executables in the plugin directories that conf.json does not name. */
-export function unlistedPlugins(list: ConfigList, files: NodeFiles, config: Config): readonly string[] {
+export function unlistedPlugins(list: ConfigList, files: NodeFiles, config: Config): Facts["unlisted"] {
   const types = list.plugins.map(({ type }) => type);
   const names = new Set(types.filter((type) => !type.includes("/")));
   // A type with a slash is a path, and may lead to a file here by another name.
@@ -119,6 +123,7 @@ export function unlistedPlugins(list: ConfigList, files: NodeFiles, config: Conf
       .list(directory)
       .filter((name) => !names.has(name))
       .map((name) => join(directory, name))
-      .filter((path) => files.isExecutable(path) && !paths.has(files.identity(path) ?? "")),
+      .filter((path) => files.isExecutable(path) && !paths.has(files.identity(path) ?? ""))
+      .map((path) => ({ path, speaksNri2: speaksNri2(files, path) })),
   );
 }

@@ -2,7 +2,6 @@ import { nearestName } from "../../nearest.js";
 import { isAtLeast, parseVersion } from "../../nri/versions.js";
 import type { Facts } from "../facts.js";
 import type { Finding } from "../finding.js";
-import { shellWord } from "../finding.js";
 import { guardFile } from "../permission-fix.js";
 
 /** As package.json's `engines` has it. */
@@ -47,8 +46,8 @@ export function bridgeFindings({ bridge, conf }: Facts): readonly Finding[] {
         why: "the plugin that is meant runs with the global settings",
         fix:
           nearest === undefined
-            ? `add ${type} to ${conf.path}, or remove plugins.${type}`
-            : `rename plugins.${type} to plugins.${nearest}`,
+            ? `take plugins.${type} out, if ${type} is not going to be installed and listed in ${conf.path}`
+            : `write ${nearest} for ${type} under plugins, if that is meant`,
         where: bridge.file ?? "command line",
       };
     }),
@@ -85,15 +84,14 @@ export function selfFindings({ self, state }: Facts): readonly Finding[] {
 function stateFindings({ directory, writable, freeBytes }: Facts["state"]): readonly Finding[] {
   if (directory === undefined) return [];
   const about = { where: directory, why: "the journal cannot be kept: after a crash a plugin may miss a delete" };
-  const path = shellWord(directory);
   if (!writable) {
-    const fix = `mkdir -p ${path} && chown root ${path} && chmod 0700 ${path} # in a container: mount it from the host`;
+    const fix = `make ${directory} a directory that is the bridge's alone (root's, mode 0700); in a container mount it from the host`;
     return [{ id: "state-not-writable", severity: "error", what: `${directory} cannot be written`, ...about, fix }];
   }
   if (freeBytes === undefined || freeBytes >= lowBytes) return [];
   const full = freeBytes < fullBytes;
   const what = `the disk of ${directory} has ${Math.floor(freeBytes / 1024)} KiB left`;
-  const fix = `df -h ${path} # then make room`;
+  const fix = `make room on the file system of ${directory}`;
   return [
     { id: full ? "state-disk-full" : "state-disk-low", severity: full ? "error" : "warning", what, ...about, fix },
   ];

@@ -12,6 +12,7 @@ export function cgroupFindings(facts: Facts): readonly Finding[] {
 function noCapture({ plugins, capture, bridge }: Facts): readonly Finding[] {
   if (capture === undefined || capture.ok) return [];
   const captured = plugins.filter((plugin) => plugin.cgroup === "capture");
+  if (captured.length === 0) return [];
   const names = captured.map(({ type }) => type).join(", ");
   const asked = captured.some((plugin) => !plugin.cgroupAuto);
   return [
@@ -33,11 +34,15 @@ export function isV1Only({ binary }: PluginFacts): boolean {
   return binary !== undefined && binary.v1Names.length > 0 && binary.v2Names.length === 0;
 }
 
-function v1Finding(plugin: PluginFacts, { bridge }: Facts): readonly Finding[] {
+function v1Finding(plugin: PluginFacts, facts: Facts): readonly Finding[] {
   const { type, binary, lookup, cgroup } = plugin;
   if (binary === undefined || binary.v1Names.length === 0 || cgroup === "capture") return [];
   const where = lookup.ok ? lookup.path : "";
-  const fix = setBridge(bridge, ["plugins", type, "cgroup"], "capture");
+  const { capture } = facts;
+  const set = setBridge(facts, ["plugins", type, "cgroup"], "capture");
+  // Where no view can be made, each create of the plugin would fail with it.
+  const fix =
+    capture?.ok === false ? `first ${capture.remedy.replace(/; or set cgroup: host$/, "")}; then ${set}` : set;
   if (!isV1Only(plugin)) {
     return [
       {
@@ -45,7 +50,7 @@ function v1Finding(plugin: PluginFacts, { bridge }: Facts): readonly Finding[] {
         severity: "info",
         what: `${type} holds names of cgroup v1 (${binary.v1Names[0]}) and of v2 (${binary.v2Names[0]})`,
         why: "this node has cgroup v2 alone; whether the plugin can do with it, only a test shows",
-        fix: `nri-v01-bridge exec ${type} --container ID # if it fails: ${fix}`,
+        fix: `look at what it does with one pod; if it fails: ${fix}`,
         where,
       },
     ];
@@ -56,7 +61,7 @@ function v1Finding(plugin: PluginFacts, { bridge }: Facts): readonly Finding[] {
       severity: "warning",
       what: `${type} writes to cgroup v1 (${binary.v1Names.slice(0, 3).join(", ")}), and this node has v2 alone`,
       why: "the files are not there: the plugin fails, or does nothing and says all is well",
-      fix: `${fix} # the plugin gets its own v1 view, and what it writes is applied; phase: create makes it last`,
+      fix: `${fix} (the plugin gets its own v1 view, and what it writes is applied; with phase: create it lasts)`,
       where,
     },
   ];

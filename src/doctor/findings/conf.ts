@@ -1,4 +1,3 @@
-import { dirname } from "node:path";
 import { nearestName } from "../../nearest.js";
 import type { ConfigFault, Facts } from "../facts.js";
 import type { Finding } from "../finding.js";
@@ -8,7 +7,6 @@ import { guardFile } from "../permission-fix.js";
 /** What conf.json says, and what of it nobody reads. */
 export function confFindings({ conf, bridge }: Facts): readonly Finding[] {
   const { path, list } = conf;
-  const file = shellWord(path);
   if (!conf.exists) {
     return [
       {
@@ -16,7 +14,7 @@ export function confFindings({ conf, bridge }: Facts): readonly Finding[] {
         severity: "warning",
         what: `${path} is not there`,
         why: "without it no plugin runs, and that is no error: containerd 1.6 did the same",
-        fix: `mkdir -p ${shellWord(dirname(path))} && printf '{"version": "0.1", "plugins": [{"type": "NAME"}]}\\n' > ${file}`,
+        fix: listAgain,
         where: path,
       },
     ];
@@ -39,7 +37,7 @@ export function confFindings({ conf, bridge }: Facts): readonly Finding[] {
       severity: "warning",
       what: `there is text after the first JSON value of ${path}`,
       why: "v0.1 clients pass over it: plugins that it names do not run",
-      fix: `jq -s '{version: .[0].version, plugins: map(.plugins // []) | add}' ${file} > ${file}.new && mv ${file}.new ${file}`,
+      fix: `take it out from ${conf.trailing} on; plugins of it that are to run belong into the list of the first value`,
       where: conf.trailing,
     });
   }
@@ -59,23 +57,26 @@ export function confFindings({ conf, bridge }: Facts): readonly Finding[] {
       severity: "warning",
       what: `${path} lists no plugin`,
       why: "no plugin runs, and that is no error",
-      fix: `printf '{"version": "0.1", "plugins": [{"type": "NAME"}]}\\n' > ${file}`,
+      fix: listAgain,
       where: path,
     });
   }
   return found;
 }
 
-/** What is near a known name is meant to be it. */
+/** A plugin that is listed and not there fails every pod: no name is guessed. */
+const listAgain =
+  "nothing, if no plugin is to run here; else put back the file that listed the plugins, or install them again";
+
+/** What is near a known name may be meant to be it; of two keys of one name the last one counts alone. */
 function unknownKeyFix(key: string, where: string): string {
   const own = key.slice(key.lastIndexOf(".") + 1);
   const nearest = nearestName(own, key.includes("].") ? ["type", "conf"] : ["version", "plugins"]);
-  return nearest === undefined ? `remove it at ${where}` : `write "${nearest}" for it at ${where}, or remove it`;
+  const meant = nearest === undefined ? "" : `; if "${nearest}" was meant, what it says belongs there`;
+  return `remove it at ${where}${meant}`;
 }
 
 function faultFinding({ path, refusal, blank }: Facts["conf"], { where, text }: ConfigFault): Finding {
-  const file = shellWord(path);
-  const none = `'{"version": "0.1", "plugins": []}\n'`;
   const about = {
     id: "conf-fault",
     severity: "error",
@@ -91,16 +92,17 @@ function faultFinding({ path, refusal, blank }: Facts["conf"], { where, text }: 
     return {
       ...about,
       what,
-      fix: `mv ${file} ${file}.directory && printf ${none} > ${file} # then list the plugins in it`,
+      fix: `mv ${shellWord(path)} ${shellWord(`${path}.directory`)} # then put the file that lists the plugins in its place`,
     };
   }
   if (blank) {
     const what = `${path} is empty: v0.1 clients read no JSON from it (EOF)`;
-    return { ...about, what, fix: `printf ${none} > ${file} # then list the plugins in it` };
+    const fix = `put back the file that listed the plugins; until then {"version": "0.1", "plugins": []} in ${path} lets pods start without any`;
+    return { ...about, what, fix };
   }
   if (text.includes("] is null")) {
-    const fix = `jq '.plugins |= map(select(. != null))' ${file} > ${file}.new && mv ${file}.new ${file}`;
-    return { ...about, id: "conf-null-entry", what: `${path} cannot be used: ${text}`, fix };
+    const what = `${path} cannot be used: ${text}`;
+    return { ...about, id: "conf-null-entry", what, fix: `take the null out of plugins at ${where}` };
   }
   return { ...about, what: `${path} cannot be used: ${text}`, fix: `correct it at ${where}` };
 }

@@ -24,18 +24,19 @@ export function migrateFindings(facts: Facts): readonly Finding[] {
   ];
 }
 
-function timeLimit({ type, index, async }: PluginFacts, { conf, bridge }: Facts): Finding {
+function timeLimit({ type, index, async }: PluginFacts, facts: Facts): Finding {
   return {
     id: "migrate-time-limit",
     severity: "info",
     what: `${type} had minutes under containerd 1.6, and has a share of 2 s afterwards${async ? "; as an observer it has 10 s of its own" : ""}`,
     why: "an NRI v2 runtime waits 2 s for the whole chain (plugin_request_timeout); the bridge ends a plugin that takes longer, and its create fails",
-    fix: `time ${type} invoke < request.json; if it takes longer: plugin_request_timeout in the runtime, or ${setBridge(bridge, ["plugins", type, "async"], "true")}`,
-    where: `${conf.path}#/plugins/${index}`,
+    fix: `nothing, if it is quick; else raise the runtime's plugin_request_timeout, or for one that only watches ${setBridge(facts, ["plugins", type, "async"], "true")}`,
+    where: `${facts.conf.path}#/plugins/${index}`,
   };
 }
 
-function v1Only(plugin: PluginFacts, { cgroup, bridge }: Facts): readonly Finding[] {
+function v1Only(plugin: PluginFacts, facts: Facts): readonly Finding[] {
+  const { cgroup } = facts;
   const { type, lookup, binary } = plugin;
   // On a v2 node the finding of today says it.
   if (!isV1Only(plugin) || cgroup.version === "v2" || plugin.cgroup === "capture") return [];
@@ -45,13 +46,13 @@ function v1Only(plugin: PluginFacts, { cgroup, bridge }: Facts): readonly Findin
       severity: "warning",
       what: `${type} writes to cgroup v1 (${binary?.v1Names.slice(0, 3).join(", ")})`,
       why: "on a new node with cgroup v2 the files are not there: it fails, or does nothing and says all is well",
-      fix: setBridge(bridge, ["plugins", type, "cgroup"], "capture"),
+      fix: `on the new node ${setBridge(facts, ["plugins", type, "cgroup"], "capture")}`,
       where: lookup.ok ? lookup.path : "",
     },
   ];
 }
 
-function otherBinary({ type, lookup, pathFirst }: PluginFacts, { bridge, conf }: Facts): readonly Finding[] {
+function otherBinary({ lookup, pathFirst, type }: PluginFacts, facts: Facts): readonly Finding[] {
   if (!lookup.ok || pathFirst === undefined || pathFirst === lookup.path) return [];
   return [
     {
@@ -59,8 +60,8 @@ function otherBinary({ type, lookup, pathFirst }: PluginFacts, { bridge, conf }:
       severity: "warning",
       what: `${type} is ${pathFirst} under containerd 1.6, and will be ${lookup.path}`,
       why: "1.6 looked along PATH first and in the plugin directory last; the bridge does it the other way round",
-      fix: `rename the one that is not meant, or ${setBridge(bridge, ["lookup"], "path-first")}`,
-      where: conf.path,
+      fix: `nothing, if ${lookup.path} is the plugin; else ${setBridge(facts, ["lookup"], "path-first")}`,
+      where: facts.conf.path,
     },
   ];
 }
@@ -87,7 +88,7 @@ function switchOn({ runtime }: Facts): readonly Finding[] {
   const fix =
     runtime?.name === "containerd"
       ? setNri(runtime, { key: "disable", at: runtime.config.nri.switchedAt }, false)
-      : 'set disable = false under [plugins."io.containerd.nri.v1.nri"]';
+      : 'in /etc/containerd/config.toml set disable = false under [plugins."io.containerd.nri.v1.nri"]';
   return [
     {
       id: "migrate-switch-on-nri",
@@ -126,13 +127,13 @@ function serialised({ conf, plugins }: Facts): Finding {
   };
 }
 
-function updates({ conf, bridge }: Facts): Finding {
+function updates({ conf }: Facts): Finding {
   return {
     id: "migrate-updates",
     severity: "info",
     what: "containerd 1.6 never told plugins of updates, and with the default settings the bridge does not either",
     why: "NRI v2 does: a plugin that knows the state `update` can be told of in-place resizes",
-    fix: setBridge(bridge, ["states"], "[create, update, delete]"),
+    fix: "nothing, unless a plugin knows the state update: then states: [create, update, delete] for that plugin",
     where: conf.path,
   };
 }

@@ -40,25 +40,41 @@ function findingsOf(plugin: PluginFacts, facts: Facts): readonly Finding[] {
       severity: "warning",
       what: `${type} is ${lookup.path} and ${lookup.shadowed.join(" and ")}`,
       why: "one of them runs, and it may not be the one that is meant",
-      fix: `rename one of them, or write "type": "${lookup.path}" in conf.json`,
+      fix: sayWhich(lookup.path, facts),
       where: `${facts.conf.path}#/plugins/${index}`,
     });
   }
+  if (plugin.binary?.speaksNri2) found.push(notForConf(lookup.path, "warning", facts));
   if (plugin.binary !== undefined) found.push(...binaryFindings(type, plugin.binary, lookup.path, facts.self.arch));
   return found;
 }
 
-function notFound({ type, index, lookup, obstacle, nearest }: PluginFacts, { bridge, conf, runtime }: Facts): Finding {
+/** Other programs may use any of them: none is renamed or removed. */
+function sayWhich(path: string, { bridge, conf }: Facts): string {
+  if (bridge.config.types === "plugin-dirs") return `leave one of that name in ${bridge.config.pluginDirs.join(", ")}`;
+  return `if ${path} is meant, "type": "${path}" in ${conf.path} says so (and settings of the bridge for it)`;
+}
+
+function notFound({ type, index, lookup, obstacle, nearest }: PluginFacts, facts: Facts): Finding {
+  const { bridge, conf, runtime } = facts;
   const where = `${conf.path}#/plugins/${index}`;
   const error = lookup.ok ? "" : lookup.error;
   const hint = lookup.ok ? null : lookup.hint;
   const why = noCreate;
   if (type === "") {
     const what = `plugins[${index}] of conf.json has no type`;
-    return { id: "plugin-without-type", severity: "error", what, why, fix: 'give it a "type"', where };
+    return {
+      id: "plugin-without-type",
+      severity: "error",
+      what,
+      why,
+      fix: `correct the entry in ${conf.path}, or take it out`,
+      where,
+    };
   }
   if (!lookup.ok && lookup.reason === "refused") {
-    const fix = setBridge(bridge, ["types"], "any");
+    const dirs = bridge.config.pluginDirs.join(" or ");
+    const fix = `write the name of a program in ${dirs}, without a path; or ${setBridge(facts, ["types"], "any")}`;
     return { id: "plugin-refused", severity: "error", what: `${type}: ${error}`, why, fix, where };
   }
   if (obstacle !== undefined) return obstructed(type, obstacle);
@@ -83,21 +99,20 @@ function notFound({ type, index, lookup, obstacle, nearest }: PluginFacts, { bri
     : join(type.includes("/") ? "/" : (bridge.config.pluginDirs[0] ?? ""), type);
   const install = `install the program as ${place}, with mode 0755`;
   const meant = nearest === undefined ? "" : `write "type": "${nearest}" in ${conf.path}, if that is meant; else `;
-  const fix = `${meant}${install}${type.includes("/") ? "" : ` # ${looked}`}`;
+  const fix = `${meant}${install}${type.includes("/") ? "" : ` (${looked})`}`;
   return { id: "plugin-not-found", severity: "error", what: `${type}: ${error}`, why, fix, where };
 }
 
 /** What stands where the plugin is to be. */
 function obstructed(type: string, obstacle: NonNullable<PluginFacts["obstacle"]>): Finding {
   const about = { severity: "error", why: noCreate, where: obstacle.path } as const;
-  const path = shellWord(obstacle.path);
   if (obstacle.kind === "directory") {
     const what = `${type}: ${obstacle.path} is a directory, where a program is to be`;
-    const fix = `ls -l ${path} # if the program is in it: write its path as "type", or move it up`;
+    const fix = "if the program is in it, move it up, or write its path as type";
     return { ...about, id: "plugin-is-directory", what, fix };
   }
   const what = `${type}: ${obstacle.path} is a link to ${obstacle.target}, which is not there`;
-  const fix = `install ${obstacle.target}, or let the link lead to the program: ln -sfn PROGRAM ${path}`;
+  const fix = `install ${obstacle.target}, or let the link lead to the program`;
   return { ...about, id: "plugin-dangling-link", what, fix };
 }
 
@@ -115,9 +130,8 @@ function binaryFindings(type: string, binary: BinaryFacts, path: string, arch: s
   const file = shellWord(path);
   if (binary.format === "none") {
     const what = `${type}: ${path} is neither a program nor a script with a first line such as #!/bin/sh`;
-    return [
-      { ...about, id: "plugin-no-shebang", what, fix: `sed -i '1i #!/bin/sh' ${file} # if it is a shell script` },
-    ];
+    const fix = "if it is a script, its first line has to name its interpreter; else install the program anew";
+    return [{ ...about, id: "plugin-no-shebang", what, fix }];
   }
   if (!binary.ownMachine) {
     const machine = binary.machine ?? 0;
@@ -137,7 +151,7 @@ function binaryFindings(type: string, binary: BinaryFacts, path: string, arch: s
         ...about,
         id: "plugin-carriage-return",
         what: `${type}: the first line of ${path} ends with a carriage return (\\r), which is taken for a part of it`,
-        fix: `sed -i 's/\\r$//' ${file}`,
+        fix: "write the file with line ends of \\n alone",
       },
     ];
   }
@@ -166,16 +180,37 @@ function binaryFindings(type: string, binary: BinaryFacts, path: string, arch: s
   }
   if (!binary.noexec) return [];
   const what = `${type}: ${path} lies on a file system that is mounted noexec`;
-  return [{ ...about, id: "plugin-noexec", what, fix: `mount -o remount,exec "$(findmnt -no TARGET -T ${file})"` }];
+  return [{ ...about, id: "plugin-noexec", what, fix: `install ${type} on another file system` }];
 }
 
-function unlisted({ unlisted: paths, conf }: Facts): readonly Finding[] {
-  return paths.map((path) => ({
-    id: "plugin-not-listed",
-    severity: "info",
-    what: `${path} is installed, and conf.json does not name it`,
-    why: "it does not run",
-    fix: `add {"type": "${path.slice(path.lastIndexOf("/") + 1)}"} to plugins in ${conf.path}, if it is to run`,
+function unlisted(facts: Facts): readonly Finding[] {
+  return facts.unlisted.map(({ path, speaksNri2 }) => {
+    if (speaksNri2) return notForConf(path, "info", facts);
+    const type = path.slice(path.lastIndexOf("/") + 1);
+    return {
+      id: "plugin-not-listed",
+      severity: "info",
+      what: `${path} is installed, and conf.json does not name it`,
+      why: "it does not run",
+      fix: `nothing, unless it is a v0.1 plugin that is to run: then add {"type": ${JSON.stringify(type)}} to plugins in ${facts.conf.path}`,
+      where: path,
+    };
+  });
+}
+
+/** A program that the runtime launches, or that runs as a service: asked for a v0.1 result it has none, and the pod fails. */
+function notForConf(path: string, severity: "warning" | "info", { conf, runtime }: Facts): Finding {
+  const directory = runtime?.config.nri.pluginPath ?? "/opt/nri/plugins";
+  const elsewhere = `a plugin of NRI v2 runs as a service, or from ${directory}`;
+  return {
+    id: "plugin-for-nri-v2",
+    severity,
+    what: `${path} holds nri.pkg.api.v1alpha1: it speaks NRI v2`,
+    why: `the bridge runs plugins of v0.1; ${noCreate}`,
+    fix:
+      severity === "info"
+        ? `leave it out of ${conf.path}; ${elsewhere}`
+        : `take it out of ${conf.path}, if it does not speak v0.1 as well; ${elsewhere}`,
     where: path,
-  }));
+  };
 }

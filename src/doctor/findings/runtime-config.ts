@@ -1,10 +1,8 @@
 import { nriSection, place } from "../collect/containerd-config.js";
 import type { Facts, RuntimeFacts } from "../facts.js";
 import type { Finding } from "../finding.js";
-import { shellWord } from "../finding.js";
-import { byHand, enablePlugins, restart, setNri } from "../fixes.js";
+import { editRuntime, restart, setNri } from "../fixes.js";
 import { lineOf } from "../toml.js";
-import { renameTable, setTomlValue } from "../toml-edit.js";
 import { isContainerd, nameOf, speaksNri2 } from "./runtime.js";
 
 /** What of `io.containerd.grpc.v1.cri` a file of version 3 may still hold (containerd 2.x, ServerConfig). */
@@ -78,7 +76,7 @@ function ignoredSection(runtime: RuntimeFacts): readonly Finding[] {
       severity: "error",
       what: `config.toml has no version = 2, so ${nameOf(runtime)} passes over [plugins."${nriSection}"]`,
       why: "NRI stays switched off whatever the section says: no plugin runs, and nothing says so",
-      fix: declareVersion(runtime, section.where.replace(/:\d+$/, "")),
+      fix: declareVersion(runtime, section.where),
       where: section.where,
     },
   ];
@@ -88,15 +86,12 @@ function ignoredSection(runtime: RuntimeFacts): readonly Finding[] {
  * compat: measured on 1.7.24: with `version = 2` it does not start over `[plugins.cri]` or a short name in disabled_plugins. A
  * file that has more of version 1 stays one, and its NRI section gets the name that it has there.
  */
-function declareVersion(runtime: RuntimeFacts, path: string): string {
+function declareVersion(runtime: RuntimeFacts, where: string): string {
   const { config } = runtime;
   const names = [...config.sections, ...config.disabledPlugins].map(({ name }) => name);
   const modern = names.every((name) => name.startsWith("io.containerd.")) && config.version === undefined;
-  if (modern) return `sed -i '1i version = 2' ${shellWord(config.path)} && ${restart(runtime)}`;
-  const file = config.files.find((one) => one.path === path);
-  const command = file && renameTable(file, ["plugins", nriSection], "[plugins.nri]", "nri");
-  if (command !== undefined) return `${command} && ${restart(runtime)}`;
-  return byHand(runtime, path, `write [plugins.nri] for [plugins."${nriSection}"], its name in version 1`);
+  if (modern) return editRuntime(runtime, `${config.path}:1`, "add version = 2 as the first line");
+  return editRuntime(runtime, where, `write [plugins.nri] for [plugins."${nriSection}"], its name in version 1`);
 }
 
 /** The newest version of config.toml that a containerd takes (its version.ConfigVersion). */
@@ -116,7 +111,7 @@ function tooNew(runtime: RuntimeFacts): readonly Finding[] {
       severity: "error",
       what: `config.toml is of version ${config.version}, and ${nameOf(runtime)} takes ${newest} at most`,
       why: "containerd does not start again with this file",
-      fix: `cp -p ${shellWord(config.path)} ${shellWord(`${config.path}.bak`)} && containerd config default > ${shellWord(config.path)} # or undo \`containerd config migrate\`; take your settings over from the copy, then ${restart(runtime)}`,
+      fix: `put back the file of version ${newest} that \`containerd config migrate\` was given, and only then ${restart(runtime)}`,
       where: config.path,
     },
   ];
@@ -144,13 +139,12 @@ function oldKeys(runtime: RuntimeFacts): readonly Finding[] {
 /** As version 2, if nothing in it needs 3: containerd then takes the old names, and migrates them in memory. */
 function backToVersion2(runtime: RuntimeFacts, name: string): string {
   const { config } = runtime;
-  const file = config.files.find((one) => one.path === config.path);
   const newer = config.sections.some((section) => section.name.startsWith("io.containerd.cri.v1."));
-  const command = newer || file === undefined ? undefined : setTomlValue(file, [], "version", 2);
-  if (command !== undefined) {
-    return `${command} && ${restart(runtime)} # then \`containerd config migrate\` gives the new form`;
+  if (!newer) {
+    const text = config.files.find((file) => file.path === config.path)?.text ?? "";
+    return editRuntime(runtime, place(config.path, lineOf(text, [], "version")), "set version = 2");
   }
-  return byHand(
+  return editRuntime(
     runtime,
     config.path,
     `move the settings of [plugins."${name}"] to [plugins."io.containerd.cri.v1.runtime"] and [plugins."io.containerd.cri.v1.images"]`,
@@ -169,7 +163,7 @@ function switchFindings(runtime: RuntimeFacts, launchesBridge: boolean): readonl
         severity: "error",
         what: `disabled_plugins of ${nameOf(runtime)} holds ${first.name}`,
         why: "without it no plugin runs, and nothing says so",
-        fix: enablePlugins(runtime, [nriSection, "nri"]),
+        fix: enablePlugins(runtime, listed),
         where: placeOfList(runtime, first.file),
       },
     ];
@@ -194,18 +188,26 @@ function switchFindings(runtime: RuntimeFacts, launchesBridge: boolean): readonl
 function withoutCri(runtime: RuntimeFacts): readonly Finding[] {
   const { config } = runtime;
   const names = ["io.containerd.grpc.v1.cri", "cri"];
-  const listed = config.disabledPlugins.find(({ name }) => names.includes(name));
-  if (listed === undefined) return [];
+  const listed = config.disabledPlugins.filter(({ name }) => names.includes(name));
+  const [first] = listed;
+  if (first === undefined) return [];
   return [
     {
       id: "cri-disabled",
       severity: "error",
-      what: `disabled_plugins of ${nameOf(runtime)} holds ${listed.name}`,
+      what: `disabled_plugins of ${nameOf(runtime)} holds ${first.name}`,
       why: "NRI's events come from CRI: without it there are no pods, and no plugin runs",
-      fix: enablePlugins(runtime, names),
-      where: placeOfList(runtime, listed.file),
+      fix: enablePlugins(runtime, listed),
+      where: placeOfList(runtime, first.file),
     },
   ];
+}
+
+/** Out of `disabled_plugins`, in each file that lists them. */
+function enablePlugins(runtime: RuntimeFacts, listed: RuntimeFacts["config"]["disabledPlugins"]): string {
+  const places = [...new Set(listed.map(({ file }) => placeOfList(runtime, file)))].join(" and ");
+  const names = [...new Set(listed.map(({ name }) => `"${name}"`))].join(" and ");
+  return editRuntime(runtime, places, `take ${names} out of disabled_plugins`);
 }
 
 function placeOfList({ config }: RuntimeFacts, path: string): string {

@@ -1,4 +1,4 @@
-import { inferNriVersion, isAtLeast, parseVersion } from "../../nri/versions.js";
+import { inferNriVersion, isAtLeast, mayFail, parseVersion } from "../../nri/versions.js";
 import type { Facts, RuntimeFacts } from "../facts.js";
 import type { Finding } from "../finding.js";
 import { restart } from "../fixes.js";
@@ -28,7 +28,7 @@ export function runtimeFindings({ runtime, socket }: Facts, migrate: boolean): r
         severity: "error",
         what: "neither containerd nor CRI-O runs here or is installed",
         why: "plugins are run for the events of a runtime",
-        fix: "install containerd 1.7 or later, or CRI-O 1.26 or later; from a container, mount the node's / and give it as --root",
+        fix: "from a container, mount the node's / and give it as --root; where there is none, install containerd 1.7 or later, or CRI-O 1.26 or later",
         where: "/",
       },
     ];
@@ -44,8 +44,8 @@ function oldFindings(runtime: RuntimeFacts, migrate: boolean): readonly Finding[
         id: "runtime-version-unknown",
         severity: "warning",
         what: `${runtime.path} does not tell its version`,
-        why: "which dialect of NRI it speaks, and which defaults it has, depends on it; the findings below take the newest",
-        fix: `${runtime.path} --version`,
+        why: `which dialect of NRI it speaks, and which defaults it has, depends on it; the findings below take the newest${mayFail("RunPodSandbox", runtime) ? "" : "; the bridge does not tell such a containerd that a pod sandbox failed"}`,
+        fix: `see what ${runtime.path} --version says`,
         where: runtime.path,
       },
     ];
@@ -88,7 +88,7 @@ function processFindings(runtime: RuntimeFacts, hasSocket: boolean): readonly Fi
         severity: "warning",
         what: `${nameOf(runtime)} is installed and does not run`,
         why: "there are no events, and what it would do is told from its files alone",
-        fix: restart(runtime),
+        fix: `if it is this node's runtime: ${restart(runtime)}`,
         where: path,
       },
     ];

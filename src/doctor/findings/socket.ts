@@ -1,7 +1,7 @@
 import type { Facts, RuntimeFacts } from "../facts.js";
 import type { Finding } from "../finding.js";
 import { shellWord } from "../finding.js";
-import { restart } from "../fixes.js";
+import { restart, setBridge } from "../fixes.js";
 import { speaksNri2 } from "./runtime.js";
 
 /** Whether a bridge that runs as a service reaches the runtime. A launched one is given its connection. */
@@ -17,7 +17,7 @@ export function socketFindings(facts: Facts): readonly Finding[] {
         severity: "error",
         what: `the bridge connects to ${socket.path}, and ${runtime.name} listens on ${nri.socketPath}`,
         why: "the bridge waits for ever, and no plugin runs",
-        fix: `nri-v01-bridge run --socket ${shellWord(nri.socketPath)} # or set socketPath in its configuration`,
+        fix: setBridge(facts, ["socketPath"], nri.socketPath, "restart"),
         where: facts.bridge.file ?? runtime.config.path,
       },
     ];
@@ -35,13 +35,13 @@ function reachability({ socket }: Facts, runtime: RuntimeFacts): readonly Findin
   const path = shellWord(socket.path);
   if (socket.kind === "missing") {
     const what = `${socket.path} is not there, though ${runtime.name} has NRI switched on`;
-    const fix = `${restart(runtime)} # in a container: mount the directory of the socket`;
+    const fix = `in a container mount the directory of the socket; on the node itself ${restart(runtime)}`;
     return [{ id: "socket-missing", severity: "error", ...about, what, fix }];
   }
   if (socket.kind === "other") {
     const what = `${socket.path} is no socket`;
     // Docker makes a directory for a bind mount whose source is not there yet.
-    const fix = `rm -r ${path} && ${restart(runtime)}`;
+    const fix = `mv -n ${path} ${shellWord(`${socket.path}.old`)} # then ${restart(runtime)}`;
     return [{ id: "socket-not-a-socket", severity: "error", ...about, what, fix }];
   }
   const { identity, runtimeIdentity } = socket;

@@ -1,9 +1,7 @@
-import { dirname } from "node:path";
 import { planBudget } from "../../legacy/budget.js";
 import type { Facts } from "../facts.js";
 import type { Finding } from "../finding.js";
-import { shellWord } from "../finding.js";
-import { setBridge, setNri } from "../fixes.js";
+import { restart, setBridge, setNri } from "../fixes.js";
 import { isContainerd, nameOf, speaksNri2 } from "./runtime.js";
 import { isSettled } from "./runtime-config.js";
 
@@ -47,7 +45,8 @@ export function timeFindings({ runtime, plugins, bridge }: Facts): readonly Find
 }
 
 /** CRI-O starts a container whose StartContainer failed (its server/container_start.go: a warning). */
-export function crioFindings({ runtime, plugins, bridge }: Facts): readonly Finding[] {
+export function crioFindings(facts: Facts): readonly Finding[] {
+  const { runtime, plugins, bridge } = facts;
   if (runtime?.name !== "cri-o") return [];
   const late = plugins.filter(
     ({ phase, takesCreate, createFails, async }) => phase === "start" && takesCreate && createFails && !async,
@@ -61,7 +60,7 @@ export function crioFindings({ runtime, plugins, bridge }: Facts): readonly Find
       severity: "warning",
       what: `CRI-O starts a container although the create of ${late.map(({ type }) => type).join(", ")} failed`,
       why: "it takes an error of StartContainer for a warning, so what a plugin forbids runs; an error of CreateContainer it obeys",
-      fix: setBridge(bridge, path, "create"),
+      fix: `for a plugin that can do without a pid, which there is none of then: ${setBridge(facts, path, "create")}`,
       where: bridge.file ?? bridge.config.confFile,
     },
   ];
@@ -77,7 +76,7 @@ export function launchRiskFindings({ runtime, launched }: Facts): readonly Findi
       severity: "info",
       what: `${nameOf(runtime)} launches the bridge`,
       why: "a launched plugin that ends early or does not register in 5 s makes containerd 1.7 exit, and it sends no Synchronize: a service is safer here",
-      fix: `mv ${shellWord(ours.path)} ${shellWord(dirname(dirname(ours.path)))} # and run the bridge as a service (deploy/systemd)`,
+      fix: `on a drained node move ${ours.path} out of its directory, then ${restart(runtime)}, then install and start the service (deploy/systemd)`,
       where: ours.path,
     },
   ];

@@ -37,7 +37,7 @@ export interface BridgeParts {
 
 /**
  * The v0.1 life of pod sandboxes and containers: a create, updates, and one delete for each create that was attempted,
- * failed or not, and for nothing else.
+ * failed or not, and for nothing else. A delete that a kill of the bridge cut short is delivered again by the next one.
  */
 export class Lifecycle {
   private readonly settingsOf: (type: string) => PluginSettings;

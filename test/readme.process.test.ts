@@ -22,6 +22,19 @@ const commands = shown.filter((command) => !hasBlank(command));
 /** Links to files of the repository. */
 const links = [...readme.matchAll(/\]\(([a-zA-Z][^):]*)\)/g)].map(([, target = ""]) => target);
 
+describe("what the documents say of deletes", () => {
+  const documents = ["README.md", "SECURITY.md", "CHANGELOG.md", "docs/MIGRATION.md"];
+
+  // test/robustness/owed-deletes.test.ts: one that a kill -9 cut short comes again with the next bridge.
+  it.each(documents)("%s promises none exactly once: across a kill it is at least once", (file) => {
+    expect(readFileSync(resolve(root, file), "utf8")).not.toMatch(/exactly[ -]once/i);
+  });
+
+  it("README.md says so where it names the journal", () => {
+    expect(readme.split("\n").find((line) => line.includes("survives `kill -9`"))).toContain("at least once");
+  });
+});
+
 describe("README.md", () => {
   it("shows commands", () => {
     expect(shellBlocks.length).toBeGreaterThan(2);

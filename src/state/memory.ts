@@ -50,7 +50,8 @@ interface Entry {
 
 /**
  * What create was attempted for. Each entry gets one delete and nothing else does: `takeDelete` gives the right to deliver
- * it, once. An entry stays until its pod or container is removed, for the events that come after the delete.
+ * it, once in this process: what a kill cuts short is the next bridge's to deliver again. An entry stays until its pod or
+ * container is removed, for the events that come after the delete.
  *
  * Every change goes to the journal before anything is run for it.
  */

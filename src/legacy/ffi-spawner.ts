@@ -15,8 +15,8 @@ const scratchBytes = 1 << 16;
  * The fast spawner: posix_spawn(3) through an FFI library. Nothing of it grows with our memory, and nothing of it waits:
  * the ends of processes and their output come to the event loop by descriptors.
  *
- * Processes lead a session of their own (POSIX_SPAWN_SETSID and not SETPGROUP), as those of the portable spawner do: a
- * terminal's signals are for us, and we end the group.
+ * Processes lead a group of their own, as those of the portable spawner do: a terminal's signals are for us, and we end the
+ * group.
  *
  * @param openFiles what plugins get; undefined for what we have ourselves
  * @param onStart told of each process as soon as it is there

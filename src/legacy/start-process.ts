@@ -29,7 +29,8 @@ export async function startProcess(command: SpawnCommand, stdio: StdioDescriptor
     env: command.env,
     extendEnv: false,
     stdio: [stdin, stdout, stderr],
-    // A session, and so a process group, of its own.
+    // A group of its own, which we end. Node knows setsid(2) alone for that (`detached`), and no setpgid(2), neither for a child
+    // to be nor for one that runs; a program between us that knows it costs more than the scheduler's autogroup does.
     detached: true,
     reject: false,
     // Limits, output and the end of a group are ours.

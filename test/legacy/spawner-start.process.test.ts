@@ -1,11 +1,14 @@
-import { closeSync, copyFileSync, openSync, writeSync } from "node:fs";
+import { closeSync, copyFileSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 
 import { createDirectory, installFile } from "./plugin-directory.js";
 import { run, sh, spawnerForFile, spawners } from "./spawners.js";
 
-describe.each(spawners)("the start of a process by the $name spawner", ({ create }) => {
+/** The fields of a stat after the command: state, parent, group, session. */
+const fieldsOf = (stat: string) => stat.slice(stat.lastIndexOf(") ") + 2).split(" ");
+
+describe.each(spawners)("the start of a process by the $name spawner", ({ create, session }) => {
   const spawner = spawnerForFile(create);
 
   it("hands over exactly the environment, argv and working directory", async () => {
@@ -35,10 +38,11 @@ describe.each(spawners)("the start of a process by the $name spawner", ({ create
     expect(text).toBe("a name/with slash\0/proc/self/cmdline\0");
   });
 
-  it("makes it leader of its own group and session, with default signals and an empty mask", async () => {
+  it(`makes it leader of its own group in ${session} session, with default signals and an empty mask`, async () => {
     const { text, pid } = await run(spawner, { path: "/bin/cat", args: ["/proc/self/stat", "/proc/self/status"] });
-    const fields = text.slice(text.lastIndexOf(") ") + 2).split(" ");
-    expect(fields.slice(2, 4)).toEqual([String(pid), String(pid)]);
+    const [, , group, own] = fieldsOf(text);
+    const [, , , ours] = fieldsOf(readFileSync("/proc/self/stat", "latin1"));
+    expect({ group, session: own }).toEqual({ group: String(pid), session: session === "our" ? ours : String(pid) });
     expect(text).toMatch(/^SigBlk:\s+0+$/m);
     expect(text).toMatch(/^SigIgn:\s+0+$/m);
   });

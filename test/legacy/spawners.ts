@@ -12,9 +12,16 @@ export const spawners: ReadonlyArray<{
   readonly create: () => Spawner;
   /** The same, for the text of a program of its own. */
   readonly source: string;
+  /** Whose session its processes are in: Node knows no group of its own without a session of its own. */
+  readonly session: "our" | "its own";
 }> = [
-  { name: "portable", create: createPortableSpawner, source: "createPortableSpawner()" },
-  { name: "ffi", create: () => createFfiSpawner(openNative()), source: "createFfiSpawner(openNative())" },
+  { name: "portable", create: createPortableSpawner, source: "createPortableSpawner()", session: "its own" },
+  {
+    name: "ffi",
+    create: () => createFfiSpawner(openNative()),
+    source: "createFfiSpawner(openNative())",
+    session: "our",
+  },
 ];
 
 /** A spawner for the tests of one file. */

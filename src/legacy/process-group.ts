@@ -1,24 +1,28 @@
-import { descendantsOf, groupMembers, livesOutside, type ProcessStat, pipeSharers } from "./process-tree.js";
+import { findProcesses, readProcessStat, stdioPipes } from "./process-tree.js";
 
 /** A call's answer waits for it: what is not found by then is not told of. */
 const searchMs = 20;
 
-/** The process group that a plugin leads, and what of the plugin was seen to leave it. */
+/**
+ * The process group that a plugin leads. A signal goes out before anything is looked for: a plugin may have thousands of
+ * processes.
+ */
 export class ProcessGroup {
-  private readonly seen = new Map<number, ProcessStat>();
+  /** Of the leader, from before its end: then nobody knows them any more. */
+  private pipes: ReadonlySet<string> | undefined;
 
   /** `leader` is the plugin's pid and its group's number. */
   constructor(readonly leader: number) {}
 
   terminate(): void {
-    this.recordDescendants();
+    this.pipes ??= stdioPipes(this.leader);
     this.send("SIGTERM");
     // A stopped process gets its SIGTERM only when it goes on.
     this.send("SIGCONT");
   }
 
   kill(): void {
-    this.recordDescendants();
+    this.pipes ??= stdioPipes(this.leader);
     this.send("SIGKILL");
   }
 
@@ -40,20 +44,23 @@ export class ProcessGroup {
     }
   }
 
+  /** The living members, as many as are found in time. */
   members(): number[] {
-    return groupMembers(this.leader);
+    return findProcesses(this.leader, searchMs, (pid) => this.has(pid) === true);
   }
 
-  /** Processes that were seen as descendants of the plugin, left the group and live. */
+  /** Of a group that was ended: living processes outside of it that have the plugin's pipes, as many as are found in time. */
   deserters(): number[] {
-    return [...this.seen.values()].filter((process) => livesOutside(process, this.leader)).map(({ pid }) => pid);
+    const { pipes } = this;
+    if (pipes === undefined || pipes.size === 0) return [];
+    const shares = (pid: number) => [...stdioPipes(pid)].some((pipe) => pipes.has(pipe));
+    return findProcesses(this.leader, searchMs, (pid) => shares(pid) && this.has(pid) === false);
   }
 
-  private recordDescendants(): void {
-    const descendants = descendantsOf(this.leader);
-    const pids = descendants.map(({ pid }) => pid);
-    const sharers = pipeSharers([this.leader, ...pids], searchMs);
-    for (const process of [...descendants, ...sharers]) this.seen.set(process.pid, process);
+  /** undefined when it has ended. */
+  private has(pid: number): boolean | undefined {
+    const stat = readProcessStat(pid);
+    return stat === null || stat.state === "Z" ? undefined : stat.group === this.leader;
   }
 
   private send(signal: NodeJS.Signals): void {

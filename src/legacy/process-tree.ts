@@ -1,14 +1,12 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** A process as /proc/<pid>/stat shows it. A pid is used again; a pid and its start time are not. */
+/** A process as /proc/<pid>/stat shows it. */
 export interface ProcessStat {
   readonly pid: number;
   /** `Z` for one that has ended and is not reaped. */
   readonly state: string;
   readonly parent: number;
   readonly group: number;
-  /** Clock ticks since the machine started. */
-  readonly startTime: string;
 }
 
 /** null when there is no such process. */
@@ -18,90 +16,41 @@ export function readProcessStat(pid: number): ProcessStat | null {
     // The name, in parentheses, may hold anything, parentheses and spaces too.
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
     const [state = "", parent, group] = fields;
-    return { pid, state, parent: Number(parent), group: Number(group), startTime: fields[19] ?? "" };
+    return { pid, state, parent: Number(parent), group: Number(group) };
   } catch {
     return null;
   }
 }
 
-/** Children, their children and so on. Those whose parent has ended are lost to it: init is their parent now. */
-export function descendantsOf(pid: number): ProcessStat[] {
-  const found: ProcessStat[] = [];
-  const seen = new Set([pid]);
-  const pending = [pid];
-  for (let parent = pending.pop(); parent !== undefined; parent = pending.pop()) {
-    for (const child of childrenOf(parent)) {
-      if (seen.has(child)) continue;
-      seen.add(child);
-      pending.push(child);
-      const stat = readProcessStat(child);
-      if (stat !== null) found.push(stat);
-    }
-  }
-  return found;
-}
+/** So many processes are looked at whatever the time: a child's pid is mostly near its parent's. */
+const alwaysLooked = 128;
 
 /**
- * Who else has the pipes of these processes as stdin, stdout or stderr: what descends from them and was handed to init. Looks at
- * pids from the first one's up, for so many milliseconds at most.
+ * The wanted ones among all processes from this pid up, so as not to look at all of /proc: after the pids have wrapped around
+ * it may miss some. What is not found in so many milliseconds is not found.
  */
-export function pipeSharers(pids: readonly [number, ...number[]], withinMs: number): ProcessStat[] {
+export function findProcesses(from: number, withinMs: number, isWanted: (pid: number) => boolean): number[] {
   const until = performance.now() + withinMs;
-  const pipes = new Set(pids.flatMap(stdioPipes));
-  const found: ProcessStat[] = [];
-  if (pipes.size === 0) return found;
+  const found: number[] = [];
+  let looked = 0;
   for (const pid of readdirSync("/proc").map(Number)) {
-    if (performance.now() > until) break;
-    if (!(pid > pids[0]) || pid === process.pid || pids.includes(pid)) continue;
-    if (!stdioPipes(pid).some((pipe) => pipes.has(pipe))) continue;
-    const stat = readProcessStat(pid);
-    if (stat !== null) found.push(stat);
+    if (!(pid >= from)) continue;
+    if (looked++ >= alwaysLooked && performance.now() > until) break;
+    if (isWanted(pid)) found.push(pid);
   }
   return found;
 }
 
-/** Such as `pipe:[4026]`. */
-function stdioPipes(pid: number): string[] {
-  return [0, 1, 2].flatMap((descriptor) => {
+/** The pipes that a process has as stdin, stdout and stderr, such as `pipe:[4026]`. */
+export function stdioPipes(pid: number): Set<string> {
+  const pipes = new Set<string>();
+  for (const descriptor of [0, 1, 2]) {
     try {
       const target = readlinkSync(`/proc/${pid}/fd/${descriptor}`);
-      return target.startsWith("pipe:[") ? target : [];
+      if (target.startsWith("pipe:[")) pipes.add(target);
     } catch {
-      return [];
+      // Closed, or the process has ended, or is not ours to see.
     }
-  });
-}
-
-/**
- * The living members of a process group. Looks at pids from the leader's up, so as not to read all of /proc: after the
- * pids have wrapped around it may miss some.
- */
-export function groupMembers(group: number): number[] {
-  return readdirSync("/proc")
-    .map(Number)
-    .filter((pid) => pid >= group)
-    .filter((pid) => {
-      const stat = readProcessStat(pid);
-      return stat !== null && stat.group === group && stat.state !== "Z";
-    });
-}
-
-/** Whether it is still the process that was seen, outside of the group, and alive. */
-export function livesOutside(seen: ProcessStat, group: number): boolean {
-  const now = readProcessStat(seen.pid);
-  return now !== null && now.startTime === seen.startTime && now.group !== group && now.state !== "Z";
-}
-
-/** Needs CONFIG_PROC_CHILDREN, as all distributions have it; without it nothing is known. */
-function childrenOf(pid: number): number[] {
-  try {
-    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
-      readFileSync(`/proc/${pid}/task/${thread}/children`, "latin1")
-        .split(" ")
-        .filter((child) => child !== "")
-        .map(Number),
-    );
-  } catch {
-    return [];
   }
+  return pipes;
 }

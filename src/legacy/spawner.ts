@@ -61,7 +61,10 @@ export interface SpawnResult {
   /** The group was sent SIGKILL before the process had ended. */
   readonly killed: boolean;
   readonly outputTooLarge: boolean;
-  /** Processes of it that live on, as far as they are known: members of its group, and those that left it in time. */
+  /**
+   * Processes of it that live on, as far as they are known: members of its group, or, when that was ended, those outside of it
+   * that have its pipes.
+   */
   readonly survivors: readonly number[];
   readonly durationMs: number;
 }

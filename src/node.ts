@@ -27,6 +27,9 @@ export interface Node
 /** containerd 1.7 exits when a plugin that it launched does not register and configure in time: no longer wait than this. */
 const launchedWaitMs = 1_000;
 
+/** Configure waits for it, and has 2 s: what the runtime's process would tell is not worth the connection. */
+const findPeerMs = 700;
+
 /** The real machine. @param mode whether the runtime launched us: then we must not keep it waiting */
 export function createNode(mode: "external" | "launched", log: Log): Node {
   const locks = new Map<string, DirectoryLock>();
@@ -68,7 +71,7 @@ export function createNode(mode: "external" | "launched", log: Log): Node {
     },
     async findPeer({ socketPath }) {
       if (socketPath === undefined) return process.ppid;
-      const peer = await findPeer(socketPath);
+      const peer = await findPeer(socketPath, "/proc", findPeerMs);
       if (peer.found) return peer.pid;
       log.debug({ reason: peer.reason }, "the runtime's process cannot be told");
       return undefined;

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { Deadline } from "../deadline.js";
 
 /** The process that listens on a socket, or why it is not known. */
 export type PeerAnswer =
@@ -15,17 +16,18 @@ const likely = ["containerd", "crio", "k3s-server", "k3s"];
  *
  * Nothing is found by name alone: the path that the socket was bound to has to be, in the mount namespace of its owner,
  * the very file that we connect to.
+ *
+ * @param withinMs when it gives up: Configure waits for it, and a node may have tens of thousands of processes
  */
-export async function findPeer(socketPath: string, procRoot = "/proc"): Promise<PeerAnswer> {
+export async function findPeer(socketPath: string, procRoot = "/proc", withinMs = Infinity): Promise<PeerAnswer> {
   const ours = fileIdentity(socketPath);
   if (ours === undefined) return { found: false, reason: `there is no ${socketPath}` };
   const bound = listeningSockets(basename(socketPath), procRoot);
   if (bound.size === 0)
     return { found: false, reason: "no socket of this name listens in a network namespace in sight" };
   let unreadable = 0;
-  for (const [index, { pid, command }] of processesByLikelihood(procRoot).entries()) {
-    // One process after the other, with events between them: a node has thousands of descriptors.
-    if (index % 16 === 15) await nextTurn();
+  const until = Deadline.after(withinMs);
+  for await (const { pid, command } of processesByLikelihood(procRoot, until)) {
     const inodes = socketsOf(pid, procRoot);
     if (inodes === undefined) {
       unreadable += 1;
@@ -37,6 +39,7 @@ export async function findPeer(socketPath: string, procRoot = "/proc"): Promise<
     });
     if (owns) return { found: true, pid, command };
   }
+  if (until.expired) return { found: false, reason: `the time was too short to look who listens on ${socketPath}` };
   const reason = `no process in sight listens on ${socketPath}`;
   return { found: false, reason: unreadable === 0 ? reason : `${reason}; ${unreadable} could not be looked at` };
 }
@@ -57,12 +60,25 @@ function listeningSockets(name: string, procRoot: string): Map<string, string> {
   return found;
 }
 
-function processesByLikelihood(procRoot: string): { pid: number; command: string }[] {
-  const all = readdirSync(procRoot)
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => ({ pid: Number(name), command: readLines(`${procRoot}/${name}/comm`)[0] ?? "" }));
-  const rank = ({ command }: { command: string }) => (likely.includes(command) ? 0 : 1);
-  return all.sort((a, b) => rank(a) - rank(b));
+/** One process after the other while there is time, with events between them: a node has thousands, of descriptors too. */
+async function* processesByLikelihood(
+  procRoot: string,
+  until: Deadline,
+): AsyncGenerator<{ pid: number; command: string }> {
+  const others: { pid: number; command: string }[] = [];
+  for (const [index, name] of readdirSync(procRoot).entries()) {
+    if (!/^\d+$/.test(name)) continue;
+    if (until.expired) return;
+    if (index % 64 === 63) await nextTurn();
+    const process = { pid: Number(name), command: readLines(`${procRoot}/${name}/comm`)[0] ?? "" };
+    if (likely.includes(process.command)) yield process;
+    else others.push(process);
+  }
+  for (const [index, process] of others.entries()) {
+    if (until.expired) return;
+    if (index % 16 === 15) await nextTurn();
+    yield process;
+  }
 }
 
 /** The inodes of a process's sockets; undefined when its descriptors cannot be seen. */

@@ -49,6 +49,15 @@ describe("the runtime's process", () => {
     expect(await findPeer(join(folder, "b/nri.sock"))).toMatchObject({ found: true, pid: process.pid });
   });
 
+  it("is not known when there is no time to look at all processes", async () => {
+    const path = join(folder, "nri.sock");
+    server = createServer().listen(path);
+    await once(server, "listening");
+    const reason = `the time was too short to look who listens on ${path}`;
+    expect(await findPeer(path, "/proc", 0)).toEqual({ found: false, reason });
+    expect(await findPeer(path, "/proc", 60_000)).toMatchObject({ found: true });
+  });
+
   it("is not known where nobody listens", async () => {
     const path = join(folder, "nri.sock");
     expect(await findPeer(path)).toMatchObject({ found: false, reason: `there is no ${path}` });

@@ -48,6 +48,7 @@ function toCandidate(name: string, path: string, spawner: Spawner, options: Part
         args: ["invoke"],
         env,
         cwd: "/",
+        guarded: null,
         stdin,
         terminateAt: Deadline.after(10_000),
         killAt: Deadline.after(10_000),

@@ -119,7 +119,8 @@ export function createNodeCgroups(spawner?: Pick<Spawner, "prepare">): Cgroups {
 
 function preparing(spawner: Pick<Spawner, "prepare">) {
   return async (command: Command): Promise<WaitingProcess | undefined> => {
-    const preparation = await spawner.prepare({ ...command, cwd: "/" });
+    // A tool of the system's: the plugin that it becomes is guarded by the run that is given to it.
+    const preparation = await spawner.prepare({ ...command, cwd: "/", guarded: null });
     return preparation.started ? preparation.process : undefined;
   };
 }

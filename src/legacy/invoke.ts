@@ -5,7 +5,6 @@ import type { Budget } from "./budget.js";
 import { hasUnknownFormat } from "./executable-format.js";
 import { formatStartError } from "./go-errors.js";
 import type { Lookup } from "./lookup.js";
-import { findPermissionFault } from "./permissions.js";
 import type { Spawner, SpawnOptions, SpawnResult } from "./spawner.js";
 import type { Stage } from "./stage.js";
 
@@ -99,10 +98,6 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
   if (!found.ok) {
     return notRun(invocation, { outcome: found.reason, error: found.error, hint: found.hint });
   }
-  const { permissions, permissionFaultOf = findPermissionFault } = context;
-  const fault = permissions === "strict" ? permissionFaultOf(found.path) : null;
-  if (fault !== null)
-    return notRun(invocation, { path: found.path, outcome: "refused", error: `refused to run ${fault}` });
   if (budget.terminateAt.expired) {
     const error = "not run: no time was left of the call's deadline";
     return notRun(invocation, { path: found.path, outcome: "skipped", error, hint: timeRemedies.call });
@@ -115,6 +110,8 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
     args: ["invoke"],
     env: context.environmentFor(plugin),
     cwd: "/",
+    guarded: context.permissions === "strict" ? found.path : null,
+    permissionFaultOf: context.permissionFaultOf,
     stdin: encodeUtf8(invocation.request),
     terminateAt: budget.terminateAt,
     killAt: budget.killAt,
@@ -189,7 +186,8 @@ type Judgement = Pick<InvokeOutcome, "outcome" | "error" | "hint" | "result">;
 function judge(invocation: Invocation, found: Lookup & { readonly ok: true }, run: SpawnResult): Judgement {
   const { budget, policy, plugin } = invocation;
   if (run.startError !== undefined) {
-    const { code, detail } = run.startError;
+    const { code, detail, refusal } = run.startError;
+    if (refusal !== undefined) return failed("refused", `refused to run ${refusal}`, null);
     // Not the system's word on the file, but ours on why it was not even tried.
     if (detail !== undefined) return failed("skipped", `not run: ${detail}`, null);
     const path = plugin.includes("/") ? plugin : found.path;

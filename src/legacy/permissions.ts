@@ -35,6 +35,14 @@ export function createPermissionCheck(): (path: string) => string | null {
   return (path) => walk(path, process.geteuid?.() ?? 0, "", look);
 }
 
+/** Why a command must not be started in this moment; null when it may be. */
+export function findStartFault(
+  { guarded }: { readonly guarded: string | null },
+  faultOf: (path: string) => string | null = (path) => findPermissionFault(path),
+): string | null {
+  return guarded === null ? null : faultOf(guarded);
+}
+
 function walk(path: string, ownUid: number, below: string, look: (at: string) => Stats): string | null {
   const pending = path.split("/").filter((name) => name !== "");
   let at = "/";

@@ -1,5 +1,6 @@
 import { Deadline } from "../deadline.js";
 import { Lingering, mostLingering } from "./lingering.js";
+import { findStartFault } from "./permissions.js";
 import { RunIo } from "./run-io.js";
 import type { Preparation, SpawnCommand, Spawner, SpawnOptions, SpawnResult } from "./spawner.js";
 import type { ProcessStarter, StartedProcess } from "./started-process.js";
@@ -35,6 +36,8 @@ export class ProcessSpawner implements Spawner {
 
   run(options: SpawnOptions): Promise<SpawnResult> {
     const { waiting } = options;
+    const refusal = findStartFault(options, options.permissionFaultOf);
+    if (refusal !== null) return Promise.resolve(notStarted(performance.now(), refused(refusal)));
     const handed = waiting?.process.hand({ ...options, stdin: waiting.stdin });
     return handed ?? this.track(this.runOnce(options));
   }
@@ -56,11 +59,13 @@ export class ProcessSpawner implements Spawner {
   }
 
   private async prepareOnce(command: SpawnCommand): Promise<Preparation> {
-    if (this.closed) return { started: false, code: closedError.code };
+    if (this.closed) return { started: false, ...closedError };
+    const refusal = findStartFault(command);
+    if (refusal !== null) return { started: false, ...refused(refusal) };
     const deadline = Deadline.after(prepareMs);
     const startedAt = performance.now();
     const start = await this.starter.start(command, null, { terminateAt: deadline, killAt: deadline });
-    if (!start.started) return { started: false, code: start.error.code };
+    if (!start.started) return { started: false, ...start.error };
     const { process } = start;
     this.onStart(process);
     const waiting = new StartedAhead(process, startedAt, (options) => this.track(this.finish(process, options)));
@@ -111,6 +116,10 @@ export class ProcessSpawner implements Spawner {
       durationMs: performance.now() - beganAt,
     };
   }
+}
+
+function refused(refusal: string): NonNullable<SpawnResult["startError"]> {
+  return { code: "EPERM", refusal };
 }
 
 function notStarted(beganAt: number, startError: NonNullable<SpawnResult["startError"]>): SpawnResult {

@@ -11,6 +11,11 @@ export interface SpawnCommand {
   /** The whole environment: nothing is added. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /**
+   * The file that none but root may be able to change: looked at before each start, and before a request is given to a process
+   * that waits. null for a tool of the system's, and with `permissions: trust`.
+   */
+  readonly guarded: string | null;
   /** What the process may read elsewhere before its stdin: one started ahead serves only while it is the same. */
   readonly conf?: string;
 }
@@ -33,6 +38,8 @@ export interface SpawnOptions extends SpawnCommand {
   readonly onStderrLine: (line: string) => void;
   /** End what is left of the process group after a normal end. */
   readonly killChildren: boolean;
+  /** Looks at `guarded`, with what the chain knows of directories already; findPermissionFault when not given. */
+  readonly permissionFaultOf?: ((path: string) => string | null) | undefined;
   /** Ends the group at once. */
   readonly signal?: AbortSignal;
   /**
@@ -49,8 +56,11 @@ export interface SpawnResult {
   /** 0 when it was not started. */
   readonly pid: number;
   readonly started: boolean;
-  /** `code`: ENOENT, EACCES, ENOEXEC, ETXTBSY, and so on; `detail`: what is known besides. */
-  readonly startError?: { readonly code: string; readonly detail?: string };
+  /**
+   * `code`: ENOENT, EACCES, ENOEXEC, ETXTBSY, and so on; `detail`: what is known besides; `refusal`: why it was not tried: what
+   * others than root can change of it.
+   */
+  readonly startError?: { readonly code: string; readonly detail?: string; readonly refusal?: string };
   /** null when a signal ended it, or when it has not ended. */
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -91,7 +101,7 @@ export interface WaitingProcess {
 
 export type Preparation =
   | { readonly started: true; readonly process: WaitingProcess }
-  | { readonly started: false; readonly code: string };
+  | ({ readonly started: false } & NonNullable<SpawnResult["startError"]>);
 
 /**
  * A way of running processes: with real anonymous pipes on 0, 1 and 2 and no other descriptor, in a process group of

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 
 import type { Log } from "../logger.js";
+import { findStartFault } from "./permissions.js";
 import type { Preparation, SpawnCommand, Spawner, SpawnOptions, SpawnResult, WaitingProcess } from "./spawner.js";
 
 export interface PoolLimits {
@@ -28,6 +29,8 @@ export class StartAheadPool {
    * one that does not look at its stdin has not yet ended either when the next request comes soon.
    */
   private provenStamp = "";
+  /** Why the file must not be executed, as it was said last. */
+  private forbiddenFor = "";
   private closed = false;
 
   /** `count`: so many are to wait. */
@@ -66,11 +69,21 @@ export class StartAheadPool {
     for (let missing = this.count - this.waiting.size - this.starting; missing > 0; missing--) void this.startOne();
   }
 
-  /** Replaces those that have waited long, or for another binary. */
+  /** Replaces those that have waited long, or for another binary; ends them when others can change that. */
   renew(): void {
     const old = [...this.waiting].filter((process) => this.isOld(process));
     for (const process of old) void this.end(process);
     if (old.length > 0 || stampOf(this.command.path) !== this.stamp) this.fill();
+    const fault = this.waiting.size === 0 ? null : findStartFault(this.command);
+    if (fault !== null) this.forbid(fault);
+  }
+
+  /** The file must not be executed: ends those that wait, and says why, once. */
+  forbid(why: string): void {
+    void this.endAll();
+    if (why === this.forbiddenFor) return;
+    this.forbiddenFor = why;
+    this.warn(why);
   }
 
   /** Ends those that wait; settles when they are gone. */
@@ -90,10 +103,13 @@ export class StartAheadPool {
     }
     const { path, argv0 } = this.command;
     if (!preparation.started) {
-      this.log.debug({ plugin: argv0, path, code: preparation.code }, "a plugin could not be started ahead");
+      const { code, refusal } = preparation;
+      if (refusal !== undefined) this.forbid(refusal);
+      else this.log.debug({ plugin: argv0, path, code }, "a plugin could not be started ahead");
       return;
     }
     const { process } = preparation;
+    this.forbiddenFor = "";
     // What was executed is only known when the file was the same before and after.
     if (this.closed || stamp !== this.stamp || stampOf(path) !== stamp) {
       await process.end();
@@ -115,8 +131,12 @@ export class StartAheadPool {
     if (stamp === this.refusedStamp) return;
     this.refusedStamp = stamp;
     void this.endAll();
+    this.warn(refusals[state]);
+  }
+
+  private warn(why: string): void {
     const { path, argv0 } = this.command;
-    this.log.warn({ plugin: argv0, path, why: refusals[state] }, "a plugin cannot be started ahead");
+    this.log.warn({ plugin: argv0, path, why }, "a plugin cannot be started ahead");
   }
 
   private isOld({ startedAt }: WaitingProcess): boolean {

@@ -1,4 +1,5 @@
 import type { Log } from "../logger.js";
+import { findStartFault } from "./permissions.js";
 import type { Preparation, SpawnCommand, Spawner, SpawnOptions, SpawnResult } from "./spawner.js";
 import { type PoolLimits, StartAheadPool } from "./start-ahead-pool.js";
 
@@ -38,14 +39,15 @@ export class StartAhead implements Spawner {
   }
 
   run(options: SpawnOptions): Promise<SpawnResult> {
-    const { startAhead } = options;
-    if (startAhead === undefined) return this.spawner.run(options);
-    const { argv0 } = options;
+    const { startAhead, argv0 } = options;
+    const pool = this.pools.get(argv0);
+    const refusal = pool === undefined ? null : findStartFault(options, options.permissionFaultOf);
+    if (refusal !== null) pool?.forbid(refusal);
+    if (startAhead === undefined || refusal !== null) return this.spawner.run(options);
     if (startAhead <= 0) {
       this.drop(argv0);
       return this.spawner.run(options);
     }
-    const pool = this.pools.get(argv0);
     // Twice in conf.json: the first is served, so that the two do not end each other's.
     if (pool !== undefined && !isSame(pool.command, options) && this.asked.has(argv0)) return this.spawner.run(options);
     this.asked.add(argv0);
@@ -58,11 +60,11 @@ export class StartAhead implements Spawner {
 
   /** So many processes of a command are to wait, from the next `rearm` on; a first run need not come before that. */
   want(command: SpawnCommand, count: number): StartAheadPool {
-    const { path, argv0, args, env, cwd, conf } = command;
+    const { path, argv0, args, env, cwd, guarded, conf } = command;
     let pool = this.pools.get(argv0);
     if (pool === undefined || !isSame(pool.command, command)) {
       this.drop(argv0);
-      const own = { path, argv0, args, env, cwd, ...(conf === undefined ? {} : { conf }) };
+      const own = { path, argv0, args, env, cwd, guarded, ...(conf === undefined ? {} : { conf }) };
       pool = new StartAheadPool(own, count, this.spawner, this.log, this.limits);
       this.pools.set(argv0, pool);
     }
@@ -104,6 +106,7 @@ export class StartAhead implements Spawner {
 
 function isSame(one: SpawnCommand, other: SpawnCommand): boolean {
   if (one.path !== other.path || one.cwd !== other.cwd || one.conf !== other.conf) return false;
+  if (one.guarded !== other.guarded) return false;
   if (one.args.length !== other.args.length) return false;
   if (one.args.some((argument, i) => argument !== other.args[i])) return false;
   const names = Object.keys(one.env);

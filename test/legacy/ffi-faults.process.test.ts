@@ -67,7 +67,9 @@ describe("a start that the system refuses is a start error, and leaves nothing b
     const last = runs.at(-1);
     expect(last?.started).toBe(false);
     expect(last?.startError?.code).toContain(code);
-    expect(await spawner.prepare({ path: "/bin/sh", argv0: "sh", args: [], env: {}, cwd: "/" })).toMatchObject({
+    expect(
+      await spawner.prepare({ path: "/bin/sh", argv0: "sh", args: [], env: {}, cwd: "/", guarded: null }),
+    ).toMatchObject({
       started: false,
     });
     await expectNothingLeft();
@@ -124,7 +126,7 @@ it("without descriptors a run is a start error, and the next one goes when there
       import { createFfiSpawner } from "./legacy/ffi-spawner.js";
       const spawner = createFfiSpawner(openNative());
       const run = () => spawner.run({
-        path: "/bin/true", argv0: "true", args: [], env: {}, cwd: "/", stdin: Buffer.from("x"),
+        path: "/bin/true", argv0: "true", args: [], env: {}, cwd: "/", guarded: null, stdin: Buffer.from("x"),
         terminateAt: Deadline.after(5000), killAt: Deadline.after(6000),
         limits: { stdoutBytes: 100, stderrLines: 1 }, onStderrLine() {}, killChildren: false,
       });

@@ -12,7 +12,7 @@ const program = (source: string) => `
   import { Deadline } from "./deadline.js";
   const spawner = ${source};
   const options = {
-    path: "/bin/ls", argv0: "ls", args: ["/proc/self/fd"], env: {}, cwd: "/", stdin: new Uint8Array(1700),
+    path: "/bin/ls", argv0: "ls", args: ["/proc/self/fd"], env: {}, cwd: "/", guarded: null, stdin: new Uint8Array(1700),
     terminateAt: Deadline.after(10000), killAt: Deadline.after(10000), limits: { stdoutBytes: 1e6, stderrLines: 9 },
     onStderrLine: console.error, killChildren: false,
   };

@@ -28,7 +28,7 @@ describe.each([
           const spawner = ${source};
           const lines = [];
           const run = (script) => spawner.run({
-            path: "/bin/sh", argv0: "sh", args: ["-c", script], env: { PATH: "/usr/bin:/bin" }, cwd: "/",
+            path: "/bin/sh", argv0: "sh", args: ["-c", script], env: { PATH: "/usr/bin:/bin" }, cwd: "/", guarded: null,
             stdin: Buffer.from("x"), terminateAt: Deadline.after(10000), killAt: Deadline.after(11000),
             limits: { stdoutBytes: 100, stderrLines: 5 }, onStderrLine: (line) => lines.push(line), killChildren: false,
           });

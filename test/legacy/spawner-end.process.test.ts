@@ -137,7 +137,7 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
 
   it("close ends what waits for a request, and refuses what comes later", async () => {
     const own = create();
-    const command = { path: "/bin/cat", argv0: "cat", args: [], env: {}, cwd: "/" };
+    const command = { path: "/bin/cat", argv0: "cat", args: [], env: {}, cwd: "/", guarded: null };
     const early = await own.prepare(command);
     const late = own.prepare(command);
     await own.close();

@@ -49,6 +49,7 @@ export async function run(spawner: Spawner, options: RunOptions): Promise<Run> {
   const lines: string[] = [];
   const result = await spawner.run({
     argv0: options.path,
+    guarded: null,
     args: ["invoke"],
     env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
     cwd: "/",

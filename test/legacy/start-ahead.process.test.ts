@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { appendFileSync, readFileSync, renameSync } from "node:fs";
-import { join } from "node:path";
+import { appendFileSync, chmodSync, readFileSync, renameSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 
@@ -30,7 +30,7 @@ describe.each(spawners)("processes started ahead by the $name spawner", ({ creat
       /** The pids of those that wait. */
       ours,
       invoke: (changes: Partial<RunOptions> = {}) =>
-        run(spawner, { path, startAhead: 1, stdin: "hello\n", ...changes }),
+        run(spawner, { path, guarded: path, startAhead: 1, stdin: "hello\n", ...changes }),
       async rearm(count = 1) {
         spawner.rearm();
         expect(await until(() => ours().length === count)).toBe(true);
@@ -75,7 +75,8 @@ describe.each(spawners)("processes started ahead by the $name spawner", ({ creat
 
   it("can be wanted before there was a run", async () => {
     const { spawner, path, invoke, rearm } = setUp();
-    spawner.want({ path, argv0: path, args: ["invoke"], env: { PATH: "/usr/local/bin:/usr/bin:/bin" }, cwd: "/" }, 1);
+    const env = { PATH: "/usr/local/bin:/usr/bin:/bin" };
+    spawner.want({ path, guarded: path, argv0: path, args: ["invoke"], env, cwd: "/" }, 1);
     const [waiting] = await rearm();
     expect((await invoke()).pid).toBe(waiting);
   });
@@ -149,6 +150,7 @@ describe.each(spawners)("processes started ahead by the $name spawner", ({ creat
     ["the arguments", { args: ["invoke", "more"] }],
     ["the environment", { env: { PATH: "/usr/bin:/bin", NEW: "1" } }],
     ["the working directory", { cwd: "/tmp" }],
+    ["who is trusted", { guarded: null }],
   ])("are not used when %s changed", async (_, changes) => {
     const { invoke, rearm } = setUp();
     await invoke();
@@ -260,6 +262,63 @@ describe.each(spawners)("processes started ahead by the $name spawner", ({ creat
     expect(lines).toEqual([]);
   });
 
+  /** Who can write a plugin's directory can have anything started as root. */
+  describe("of a plugin that others can write", () => {
+    const fault = (path: string) => `${dirname(path)}: mode 0777 lets everybody write it`;
+
+    it.each<[string, Partial<RunOptions>]>([
+      ["a run is refused", {}],
+      ["a run besides is refused", { startAhead: undefined, env: { TRACEPARENT: "00-1" } }],
+    ])("are ended when %s, and started again when it is mended; said once", async (_, changes) => {
+      const { invoke, rearm, spawner, path, ours, lines } = setUp();
+      await invoke();
+      const [waiting = 0] = await rearm();
+      chmodSync(dirname(path), 0o777);
+      const refusal = expect.stringContaining(fault(path));
+      for (let n = 0; n < 2; n++) {
+        expect(await invoke(changes)).toMatchObject({ started: false, pid: 0, startError: { refusal } });
+        expect(await until(() => !isAlive(waiting))).toBe(true);
+        spawner.rearm();
+        await sleep(50);
+        expect(ours()).toEqual([]);
+      }
+      expect(lines).toEqual([expect.stringMatching(/^a plugin cannot be started ahead/)]);
+      expect(lines[0]).toContain(fault(path));
+      chmodSync(dirname(path), 0o755);
+      const [next] = await rearm();
+      expect((await invoke()).pid).toBe(next);
+      chmodSync(dirname(path), 0o777);
+      await invoke();
+      expect(lines.length).toBe(2);
+    });
+
+    it("are ended without any event, and none is started of what was put there", async () => {
+      const { invoke, rearm, path, ours, lines } = setUp(waiter, { renewEveryMs: 20 });
+      const ran = join(createDirectory(), "ran");
+      await invoke({ startAhead: 2 });
+      await rearm(2);
+      chmodSync(dirname(path), 0o777);
+      expect(await until(() => ours().length === 0)).toBe(true);
+      renameSync(installFile(createDirectory(), "next", `#!/bin/sh\n: >${ran}\n${waiter}`), path);
+      await sleep(100);
+      expect(ours()).toEqual([]);
+      expect(() => readFileSync(ran)).toThrow("ENOENT");
+      expect(lines).toEqual([expect.stringContaining(fault(path))]);
+    });
+
+    it("are not there when the file was put there before the first look", async () => {
+      const { invoke, rearm, path, ours } = setUp(waiter, { renewEveryMs: 20 });
+      const ran = join(createDirectory(), "ran");
+      await invoke();
+      await rearm();
+      chmodSync(dirname(path), 0o777);
+      renameSync(installFile(createDirectory(), "next", `#!/bin/sh\n: >${ran}\n${waiter}`), path);
+      expect(await until(() => ours().length === 0)).toBe(true);
+      await sleep(100);
+      expect(() => readFileSync(ran)).toThrow("ENOENT");
+    });
+  });
+
   it("are replaced when they have waited long, by others and not more", async () => {
     const { invoke, rearm, ours } = setUp(waiter, { maxAgeMs: 600, renewEveryMs: 50 });
     await invoke({ startAhead: 2 });
@@ -292,7 +351,7 @@ describe.each(spawners)("processes started ahead by the $name spawner", ({ creat
       `
         import { StartAhead } from "./legacy/start-ahead.js";
         const spawner = new StartAhead(${source}, { debug() {}, info() {}, warn() {}, error() {} });
-        spawner.want({ path: ${JSON.stringify(path)}, argv0: "plugin", args: ["invoke"], env: {}, cwd: "/" }, 3);
+        spawner.want({ path: ${JSON.stringify(path)}, guarded: null, argv0: "plugin", args: ["invoke"], env: {}, cwd: "/" }, 3);
         spawner.rearm();
         setInterval(() => {}, 1000);
       `,

@@ -1,15 +1,17 @@
 import { existsSync, readFileSync } from "node:fs";
 import { applyChanges } from "./cgroup/apply.js";
 import { ContainerCgroup } from "./cgroup/container-cgroup.js";
-import type { Command } from "./cgroup/enter.js";
+import type { Command, Entrance } from "./cgroup/enter.js";
 import { type Machine, readMachine } from "./cgroup/machine.js";
 import { type CgroupMounts, parseCgroupMounts } from "./cgroup/mounts.js";
 import { checkPrivilege, type Privilege } from "./cgroup/privilege.js";
 import { readResources } from "./cgroup/real-resources.js";
 import { withoutUnset } from "./cgroup/spec-resources.js";
 import { type View, Views } from "./cgroup/view.js";
+import { type Clock, monotonicClock } from "./deadline.js";
 import { BridgeError, errorText } from "./errors.js";
 import type { Spawner, WaitingProcess } from "./legacy/spawner.js";
+import type { Log } from "./logger.js";
 import { layOver } from "./oci/lay-over.js";
 import type { LinuxResources } from "./oci/resources.js";
 
@@ -30,8 +32,8 @@ export interface ViewOf extends CgroupOf {
 /** What the bridge does with cgroups: captured views of them, and changes of the real ones. */
 export interface Cgroups {
   readonly version: 1 | 2 | "unknown";
-  /** Whether captured views can be made here. */
-  privilege(): Privilege;
+  /** Whether captured views can be made here. Never rejects. */
+  privilege(): Promise<Privilege>;
   /**
    * Opens a private view, seeded with what the cgroup has, by its own files where it exists, else by the request; and with
    * what is asked for over it.
@@ -46,35 +48,72 @@ export interface Cgroups {
 }
 
 /**
- * Checks that captured views can be made.
+ * Checks that captured views can be made; says so in the log when that cannot be told now.
  * @throws BridgeError CONFIG with what is missing and the remedy
  */
-export function requireCapture(cgroups: Cgroups): void {
-  const privilege = cgroups.privilege();
-  if (privilege.ok) return;
+export async function requireCapture(cgroups: Cgroups, log: Log): Promise<void> {
+  const privilege = await cgroups.privilege();
+  if (privilege.ok) {
+    const { unproven } = privilege;
+    if (unproven === undefined) return;
+    log.warn(
+      { reason: unproven },
+      "whether cgroup writes can be captured is not known yet: the first plugin's view will tell",
+    );
+    return;
+  }
   const { reason, remedy } = privilege;
   throw new BridgeError("CONFIG", `cgroup: capture is configured, and ${reason}: ${remedy}`);
 }
 
 /**
+ * Only that views can be made is known for good. A refusal may have been the moment's, such as of a limit of namespaces: so long it
+ * is not asked anew.
+ */
+const askAgainMs = 2_000;
+
+/**
  * The cgroups of this machine. What costs something is done when it is first needed.
  *
  * @param spawner starts processes that go into views ahead of their runs; without it nobody does
+ * @param check asks the machine whether views can be made
  */
-export function createNodeCgroups(spawner?: Pick<Spawner, "prepare">): Cgroups {
+export function createNodeCgroups(
+  spawner?: Pick<Spawner, "prepare">,
+  { check = checkPrivilege, clock = monotonicClock }: { check?: () => Promise<Privilege>; clock?: Clock } = {},
+): Cgroups {
   let mounts: CgroupMounts | undefined;
   let machine: Machine | undefined;
-  let privilege: Privilege | undefined;
+  let known: { readonly privilege: Privilege; readonly until: number } | undefined;
+  let trial: Promise<Privilege> | undefined;
   let views: Views<WaitingProcess> | undefined;
   const theMounts = () => (mounts ??= parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8")));
   const theMachine = () => (machine ??= readMachine());
-  const thePrivilege = () => (privilege ??= checkPrivilege());
 
-  function theViews(): Views<WaitingProcess> {
-    const found = thePrivilege();
-    if (!found.ok) throw new BridgeError("CGROUP_VIEW", `${found.reason}: ${found.remedy}`);
+  function remember(privilege: Privilege): void {
+    const proven = privilege.ok && privilege.unproven === undefined;
+    known = { privilege, until: proven ? Infinity : clock() + askAgainMs };
+  }
+
+  async function askOnce(): Promise<Privilege> {
+    try {
+      const privilege = await check();
+      remember(privilege);
+      return privilege;
+    } finally {
+      trial = undefined;
+    }
+  }
+
+  function thePrivilege(): Promise<Privilege> {
+    if (known !== undefined && clock() < known.until) return Promise.resolve(known.privilege);
+    trial ??= askOnce();
+    return trial;
+  }
+
+  function viewsBy(entrance: Entrance): Views<WaitingProcess> {
     const ahead = spawner === undefined ? {} : { prepare: preparing(spawner) };
-    views ??= new Views({ machine: theMachine(), entrance: found.entrance, ...ahead });
+    views ??= new Views({ machine: theMachine(), entrance, ...ahead });
     return views;
   }
 
@@ -92,10 +131,16 @@ export function createNodeCgroups(spawner?: Pick<Spawner, "prepare">): Cgroups {
           cgroup.close();
         }
       }
-      return theViews().open({ cgroupsPath, resources: layOver(present, asked), ...(pid > 0 ? { pid } : {}) });
+      const found = await thePrivilege();
+      if (!found.ok) throw new BridgeError("CGROUP_VIEW", `${found.reason}: ${found.remedy}`);
+      const views = viewsBy(found.entrance);
+      const view = await views.open({ cgroupsPath, resources: layOver(present, asked), ...(pid > 0 ? { pid } : {}) });
+      remember({ ok: true, entrance: found.entrance });
+      return view;
     },
     async warm() {
-      if (thePrivilege().ok) await theViews().warm();
+      const found = await thePrivilege();
+      if (found.ok) await viewsBy(found.entrance).warm();
     },
     apply(changes, { cgroupsPath, resources }) {
       const shares = resources?.cpu?.shares;

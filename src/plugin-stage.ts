@@ -40,11 +40,13 @@ export async function openStage(
 ): Promise<CgroupStage | { readonly error: string } | undefined> {
   if (!isCaptured(settings, call)) return undefined;
   const { request } = call;
-  const privilege = cgroups.privilege();
-  if (!privilege.ok && settings.cgroup === "auto") {
-    const { reason, remedy } = privilege;
-    tellOnce({ reason, remedy }, "cgroup writes cannot be captured here: plugins see the node's cgroups");
-    return undefined;
+  if (settings.cgroup === "auto") {
+    const privilege = await cgroups.privilege();
+    if (!privilege.ok) {
+      const { reason, remedy } = privilege;
+      tellOnce({ reason, remedy }, "cgroup writes cannot be captured here: plugins see the node's cgroups");
+      return undefined;
+    }
   }
   const { cgroupsPath, resources } = request.spec;
   const soFar = askedResources(changed, request.id);

@@ -129,7 +129,7 @@ export class Service {
 
   private async reloadNow(file: PartialConfig): Promise<{ readonly eventsChanged: boolean }> {
     const config = mergeConfig(this.options.flags, file);
-    if (wantsCapture(config)) requireCapture(this.options.cgroups);
+    if (wantsCapture(config)) await requireCapture(this.options.cgroups, this.options.log);
     if (this.config !== undefined && JSON.stringify(this.config.state) !== JSON.stringify(config.state)) {
       // What is remembered is in one journal, and another instance may hold the other one.
       throw new BridgeError("CONFIG", "state and state.directory cannot change while the bridge runs: restart it");
@@ -193,7 +193,7 @@ export class Service {
     try {
       if (this.fault !== undefined) throw new BridgeError("CONFIG", this.fault);
       config = mergeConfig(flags, this.file ?? parseConfig(request.config, "the text that Configure brought"));
-      if (wantsCapture(config)) requireCapture(this.options.cgroups);
+      if (wantsCapture(config)) await requireCapture(this.options.cgroups, log);
     } catch (error) {
       // An exit here would take containerd 1.7 down with it when it launched us (PROTOCOL: launched plugins).
       log.error({ error: errorText(error) }, "the bridge's configuration is wrong: no plugin runs, creates fail");

@@ -17,7 +17,7 @@ import type { LinuxResources } from "../src/oci/resources.js";
 import { parseConfigList } from "../src/v01/config-list.js";
 import { createDirectory, installFile } from "./legacy/plugin-directory.js";
 
-const privilege = checkPrivilege();
+const privilege = await checkPrivilege();
 const mounts = parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));
 
 /** What a plugin prints, and what it does before in its view; what it says to stderr is kept. */

@@ -50,7 +50,7 @@ function runnerOf(plugins: NonNullable<PartialConfig["plugins"]> = {}, more: Par
   const views = { asked: 0 };
   const cgroups: Cgroups = {
     version: 2,
-    privilege: () => ({ ok: false, reason: "a test", remedy: "none" }),
+    privilege: async () => ({ ok: false, reason: "a test", remedy: "none" }),
     openView() {
       views.asked += 1;
       return Promise.reject(new BridgeError("CGROUP_VIEW", "there are no views"));

@@ -53,7 +53,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     npm: ["prom-client", "node:fs", "node:http", "node:net", "node:path", "node:timers"],
   },
   "spec-source": { rooms: ["host", "logger", "oci", "translate", "v01", "errors"], npm: [] },
-  cgroups: { rooms: ["cgroup", "errors", "legacy", "oci"], npm: ["node:fs"] },
+  cgroups: { rooms: ["cgroup", "deadline", "errors", "legacy", "logger", "oci"], npm: ["node:fs"] },
   "plugin-stage": {
     rooms: ["chain-call", "cgroup", "cgroups", "config", "errors", "legacy", "lifecycle", "oci", "translate"],
     npm: [],

@@ -1,8 +1,6 @@
-import { spawnSync } from "node:child_process";
-
 import { cgroupRoot } from "./mountinfo.js";
 import { aheadScript, enterScript, lengthDigits, perlSyscalls } from "./perl-scripts.js";
-import { findTool, toolEnvironment } from "./tools.js";
+import { findTool, runTool, toolEnvironment } from "./tools.js";
 import { ownDirectory } from "./tree.js";
 
 /** A process to start, as the legacy room's SpawnOptions have it. */
@@ -48,14 +46,16 @@ const shellScript = [
   "unset -v $3",
   "shift 3",
 ].join("\n");
+/** A shell that takes longer is taken for one that cannot. */
+const probeMs = 500;
 /** Variables that a shell exports although it was not given them. */
 const shellVariables = ["PWD", "OLDPWD"] as const;
 const shellExec = 'path=$1; argv0=$2; shift 2; exec -a "$argv0" "$path" "$@"';
 const plainExec = 'path=$1; shift 2; exec "$path" "$@"';
 
-/** Ways into a view on this machine, the best one first. */
-export function findEntrances(): Entrance[] {
-  return [perlEntrance(), shellEntrance()].filter((entrance) => entrance !== undefined);
+/** The best way into a view on this machine. */
+export async function findEntrance(): Promise<Entrance | undefined> {
+  return perlEntrance() ?? (await shellEntrance());
 }
 
 /** The way by Perl: one start of a program. */
@@ -96,11 +96,11 @@ function encodeCommand({ path, argv0, args, env }: Command, pid?: number): Buffe
   return length.length > lengthDigits ? undefined : Buffer.concat([Buffer.from(length), text]);
 }
 
-export function shellEntrance(): Entrance | undefined {
+export async function shellEntrance(): Promise<Entrance | undefined> {
   const nsenter = findTool("nsenter");
   const mount = findTool("mount");
   if (nsenter === undefined || mount === undefined) return undefined;
-  const naming = ["/bin/sh", "/bin/bash", "/usr/bin/bash"].find(canNameItself);
+  const naming = (await canNameItself("/bin/sh")) ? "/bin/sh" : findTool("bash");
   const shell = naming ?? "/bin/sh";
   const script = `${shellScript}\n${naming === undefined ? plainExec : shellExec}`;
   return {
@@ -118,11 +118,7 @@ export function shellEntrance(): Entrance | undefined {
 }
 
 /** bash, busybox and ksh take `exec -a`; dash does not. */
-function canNameItself(shell: string): boolean {
-  const probe = spawnSync(shell, ["-c", 'exec -a "$0" /bin/sh -c \'echo "$0"\'', "a name"], {
-    env: toolEnvironment,
-    encoding: "utf8",
-    timeout: 5_000,
-  });
-  return probe.status === 0 && probe.stdout === "a name\n";
+async function canNameItself(shell: string): Promise<boolean> {
+  const run = await runTool(shell, ["-c", 'exec -a "$0" /bin/sh -c \'echo "$0"\'', "a name"], probeMs);
+  return run.exited && run.status === 0 && run.stdout === "a name\n";
 }

@@ -4,7 +4,7 @@ import { closeSync, constants, futimesSync, lstatSync, openSync, symlinkSync } f
 import { BridgeError, errorText } from "../errors.js";
 import { hierarchies } from "./controllers.js";
 import { cgroupRoot } from "./mountinfo.js";
-import { findTool, toolEnvironment } from "./tools.js";
+import { findTool, killGroup, toolEnvironment } from "./tools.js";
 import { seededPatterns, type TreeFile, templateOf, treeDirectories, untouchedTime } from "./tree.js";
 
 /** More than the tree and a plugin's honest writes need; a plugin that fills it hurts itself alone. */
@@ -95,7 +95,7 @@ export async function startKeeper(files: readonly TreeFile[]): Promise<Keeper> {
       },
     };
   } catch (thrown) {
-    child.kill("SIGKILL");
+    killGroup(child);
     await close();
     throw new BridgeError("CGROUP_VIEW", `no captured cgroup view can be made: ${errorText(thrown)}`);
   }

@@ -1,13 +1,17 @@
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
-import { type Entrance, findEntrances } from "./enter.js";
+import { type Entrance, findEntrance as findOwnEntrance } from "./enter.js";
 import { cgroupRoot } from "./mountinfo.js";
-import { findTool, toolEnvironment } from "./tools.js";
+import { findTool, runTool, systemPath } from "./tools.js";
 
 /** Whether captured views can be made here, and by which way plugins enter them. */
 export type Privilege =
-  | { readonly ok: true; readonly entrance: Entrance }
+  | {
+      readonly ok: true;
+      readonly entrance: Entrance;
+      /** Why the trial came to no end; then a view tells. */
+      readonly unproven?: string;
+    }
   | {
       readonly ok: false;
       /** What is missing, for people. */
@@ -18,13 +22,20 @@ export type Privilege =
 /** Bits of CapEff in /proc/<pid>/status, from linux/capability.h: setns into a mount namespace needs both. */
 const capabilities = { CAP_SYS_CHROOT: 18n, CAP_SYS_ADMIN: 21n } as const;
 
-const trialTimeoutMs = 5_000;
+export interface PrivilegeOptions {
+  readonly findEntrance?: () => Promise<Entrance | undefined>;
+  /** Where the system's programs are. */
+  readonly path?: string;
+  /** A call of the runtime may wait for the trial. A machine that takes longer is busy, and forbids nothing. */
+  readonly withinMs?: number;
+}
 
 /**
  * Looks whether the bridge may make mount namespaces, and then makes one, because seccomp, AppArmor and SELinux forbid what
- * capabilities allow. Some 10 ms, once at start-up; leaves nothing.
+ * capabilities allow. Some 10 ms; leaves nothing.
  */
-export function checkPrivilege(entrances: readonly Entrance[] = findEntrances()): Privilege {
+export async function checkPrivilege(options: PrivilegeOptions = {}): Promise<Privilege> {
+  const { findEntrance = findOwnEntrance, path = systemPath, withinMs = 500 } = options;
   const missing = missingCapabilities();
   if (missing.length > 0) {
     return denied(
@@ -32,11 +43,11 @@ export function checkPrivilege(entrances: readonly Entrance[] = findEntrances())
       "run it as root on the node, or with privileged: true in a pod",
     );
   }
-  const unshare = findTool("unshare");
-  if (unshare === undefined || findTool("mount") === undefined) {
+  const unshare = findTool("unshare", path);
+  if (unshare === undefined || findTool("mount", path) === undefined) {
     return denied("unshare and mount of util-linux are not installed", "install util-linux");
   }
-  const [entrance] = entrances;
+  const entrance = await findEntrance();
   if (entrance === undefined) {
     return denied("neither Perl nor nsenter of util-linux is installed", "install one of them");
   }
@@ -46,14 +57,10 @@ export function checkPrivilege(entrances: readonly Entrance[] = findEntrances())
     `: >${cgroupRoot}/mountinfo`,
     `mount -n --bind ${cgroupRoot}/mountinfo /proc/$$/mountinfo`,
   ].join(" && ");
-  const run = spawnSync(unshare, ["--mount", "--propagation", "slave", "--", "/bin/sh", "-c", trial], {
-    cwd: "/",
-    env: toolEnvironment,
-    encoding: "utf8",
-    timeout: trialTimeoutMs,
-  });
-  if (run.status === 0) return { ok: true, entrance };
-  const said = run.error?.message ?? (run.stderr.trim() || `it ended with ${run.signal ?? run.status}`);
+  const run = await runTool(unshare, ["--mount", "--propagation", "slave", "--", "/bin/sh", "-c", trial], withinMs);
+  if (run.exited && run.status === 0) return { ok: true, entrance };
+  if (!run.exited && run.transient) return { ok: true, entrance, unproven: `the trial of unshare: ${run.why}` };
+  const said = run.exited ? run.stderr.trim() || `it ended with ${run.status}` : run.why;
   return denied(
     `no mount namespace with a file system of its own can be made: ${said}`,
     "in a pod, set privileged: true, or a seccomp and AppArmor profile that allows unshare and mount",

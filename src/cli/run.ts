@@ -202,7 +202,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
     SIGHUP: () => void reload(),
   });
   try {
-    if (fd === undefined && wantsCapture(config)) requireCapture(node.cgroups);
+    if (fd === undefined && wantsCapture(config)) await requireCapture(node.cgroups, log);
     await metrics.listen(config.metrics.listen);
     // Another instance may have this state: two that are registered would run every plugin twice.
     if (fd === undefined) await node.waitForState(config, stopping.signal);

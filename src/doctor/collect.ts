@@ -27,7 +27,7 @@ export interface CollectOptions {
   readonly path: string | undefined;
   readonly self?: SelfFacts;
   readonly askVersion?: AskVersion;
-  readonly checkCapture?: () => CaptureFacts;
+  readonly checkCapture?: () => Promise<CaptureFacts>;
 }
 
 /** A configuration file that nobody named. */
@@ -82,7 +82,7 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
     socket: readSocket(files, config.socketPath, mounts, runtime),
     cgroup: cgroupVersionOf(mounts),
     // A trial: a mount namespace is made and left at once.
-    capture: captures ? (options.checkCapture ?? checkPrivilege)() : undefined,
+    capture: captures ? await (options.checkCapture ?? checkPrivilege)() : undefined,
     bridge,
     conf,
     plugins,

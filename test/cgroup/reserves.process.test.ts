@@ -14,7 +14,7 @@ import { machine } from "./support/machine.js";
 const files = treeFiles(seedFiles({ machine, resources: {} }), machine);
 const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
 
-describe.skipIf(!checkPrivilege().ok)("views in reserve", () => {
+describe.skipIf(!(await checkPrivilege()).ok)("views in reserve", () => {
   function setUp(count = 1) {
     /** Keepers in the order in which they were made. */
     const made: number[] = [];

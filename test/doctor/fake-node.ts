@@ -120,7 +120,7 @@ export class FakeNode {
       configFile: existsSync(file) ? file : undefined,
       path: "/usr/bin:/bin",
       self: { ...healthySelf, ...self },
-      checkCapture: () => capture,
+      checkCapture: async () => capture,
       ...(askVersion === undefined ? {} : { askVersion }),
     });
   }

@@ -38,7 +38,7 @@ afterEach(async () => {
   expect(mounts()).toEqual(mountsBefore);
 });
 
-describe.skipIf(!checkPrivilege().ok)("captured views of a running bridge", () => {
+describe.skipIf(!(await checkPrivilege()).ok)("captured views of a running bridge", () => {
   /** Starts the program with one captured plugin, and waits until a view is in reserve. */
   async function running(plugin: string, settings = "", waiting = reserved) {
     const { folder, bin } = bench;

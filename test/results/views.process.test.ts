@@ -6,7 +6,7 @@ import { checkPrivilege } from "../../src/cgroup/privilege.js";
 import { program } from "../support/program.js";
 import { Bench } from "./support.js";
 
-const privilege = checkPrivilege();
+const privilege = await checkPrivilege();
 const cpu = '"/sys/fs/cgroup/cpu$path"';
 const cpuset = "/sys/fs/cgroup/cpuset";
 

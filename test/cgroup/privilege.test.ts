@@ -1,0 +1,117 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+
+import type { Entrance } from "../../src/cgroup/enter.js";
+import { checkPrivilege, type Privilege } from "../../src/cgroup/privilege.js";
+import { createNodeCgroups, requireCapture } from "../../src/cgroups.js";
+import { silentLog } from "../../src/logger.js";
+import { createDirectory, installFile } from "../legacy/plugin-directory.js";
+import { isAlive, until } from "../legacy/processes.js";
+
+const entrance: Entrance = { name: "shell", exactArgv0: true, wrap: (command) => command };
+const findEntrance = async () => entrance;
+const mayUnshare = (await checkPrivilege()).ok;
+
+describe("checkPrivilege", () => {
+  it("has a reason and a remedy, or a way", async () => {
+    const privilege = await checkPrivilege();
+    expect(privilege.ok ? privilege.entrance.name : privilege.remedy).toMatch(/perl|shell|cgroup: host/);
+    const none = await checkPrivilege({ findEntrance: async () => undefined });
+    expect(none).toMatchObject({ ok: false, remedy: expect.stringMatching(/or set cgroup: host$/) });
+  });
+
+  /** With this for unshare(1). */
+  async function trial(script: string, withinMs: number): Promise<Privilege> {
+    const path = createDirectory();
+    installFile(path, "unshare", script.startsWith("#!") ? script : `#!/bin/sh\n${script}\n`);
+    installFile(path, "mount", "");
+    return checkPrivilege({ findEntrance, path, withinMs });
+  }
+
+  it.skipIf(!mayUnshare).each([
+    ["succeeds", "exit 0", { ok: true, entrance }],
+    ["says no", "echo Operation not permitted >&2; exit 1", { ok: false, reason: /: Operation not permitted$/ }],
+    ["says nothing", "exit 3", { ok: false, reason: /: it ended with 3$/ }],
+    ["is killed, as for want of memory", "kill -9 $$", { ok: true, entrance, unproven: /ended by SIGKILL/ }],
+    ["cannot be executed", "#!/no/such/shell\n", { ok: false, reason: /ENOENT$/ }],
+  ])("of an unshare that %s", async (_, script, expected) => {
+    const found = await trial(script, 10_000);
+    for (const [key, value] of Object.entries(expected)) {
+      if (value instanceof RegExp) expect(Reflect.get(found, key)).toMatch(value);
+      else expect(Reflect.get(found, key)).toBe(value);
+    }
+    expect(Object.keys(found).length).toBeGreaterThanOrEqual(Object.keys(expected).length);
+  });
+
+  it.skipIf(!mayUnshare)("of one that is slow is no denial, holds up nothing, and leaves nothing", async () => {
+    const pids = join(createDirectory(), "pids");
+    let turns = 0;
+    const timer = setInterval(() => turns++, 5);
+    const found = await trial(`sleep 60 & echo "$$ $!" >${pids}; wait`, 400);
+    clearInterval(timer);
+    expect(found).toEqual({ ok: true, entrance, unproven: expect.stringContaining("did not end within 400 ms") });
+    expect(turns).toBeGreaterThan(10);
+    const started = readFileSync(pids, "latin1").trim().split(" ").map(Number);
+    expect(await until(() => !started.some(isAlive))).toBe(true);
+  });
+});
+
+describe("whether views can be made", () => {
+  const denied = { ok: false, reason: "no", remedy: "none" } as const;
+  const proven = { ok: true, entrance } as const;
+  const unproven = { ...proven, unproven: "slow" };
+
+  function nodeWith(...answers: readonly Privilege[]) {
+    const node = { now: 0, trials: 0 };
+    const check = async () => answers[node.trials++] ?? denied;
+    return Object.assign(node, { cgroups: createNodeCgroups(undefined, { check, clock: () => node.now }) });
+  }
+
+  it.each<[string, Privilege, number, number]>([
+    ["that they can is known for good", proven, 1e9, 1],
+    ["that it took too long is not asked for each event", unproven, 1_999, 1],
+    ["that it took too long is asked again soon", unproven, 2_000, 2],
+    ["that they cannot is not asked for each event", denied, 1_999, 1],
+    ["that they cannot is asked again soon", denied, 2_000, 2],
+  ])("%s", async (_, first, laterMs, trials) => {
+    const node = nodeWith(first, proven);
+    expect(await node.cgroups.privilege()).toEqual(first);
+    node.now += laterMs;
+    expect((await node.cgroups.privilege()).ok).toBe(trials === 2 || first.ok);
+    expect(node.trials).toBe(trials);
+  });
+
+  it("is one trial for all who ask at a time", async () => {
+    const node = nodeWith(denied);
+    await Promise.all([node.cgroups.privilege(), node.cgroups.privilege(), node.cgroups.warm()]);
+    expect(node.trials).toBe(1);
+  });
+
+  it.skipIf(!mayUnshare)("is known from the first view that was made", async () => {
+    const { ok: _, ...real } = await checkPrivilege();
+    const way = "entrance" in real ? real.entrance : entrance;
+    const node = nodeWith(...Array.from({ length: 9 }, () => ({ ok: true, entrance: way, unproven: "slow" }) as const));
+    onTestFinished(() => node.cgroups.close());
+    const view = await node.cgroups.openView({ cgroupsPath: "/kubepods/c1", resources: {}, pid: 0, asked: {} });
+    view.close();
+    node.now = 1e9;
+    expect(await node.cgroups.privilege()).toEqual({ ok: true, entrance: way });
+    expect(node.trials).toBe(1);
+  });
+
+  it("is required, but for what could not be proven, which is said", async () => {
+    const said: string[] = [];
+    const log = {
+      ...silentLog,
+      warn: (fields: object, text: string) => said.push(`${text} ${JSON.stringify(fields)}`),
+    };
+    await expect(requireCapture(nodeWith(denied).cgroups, log)).rejects.toThrow(
+      "cgroup: capture is configured, and no",
+    );
+    await requireCapture(nodeWith(proven).cgroups, log);
+    expect(said).toEqual([]);
+    await requireCapture(nodeWith(unproven).cgroups, log);
+    expect(said).toEqual([expect.stringContaining("slow")]);
+  });
+});

@@ -12,7 +12,7 @@ import {
 } from "./codec.js";
 import { dispatchEvent } from "./dispatch.js";
 import { decodeEvent, type NriEvent } from "./event-request.js";
-import { eventMask, eventNames, eventsOfMask } from "./events.js";
+import { type EventName, eventBit, eventMask, eventNames, eventsOfMask } from "./events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "./handlers.js";
 import { answerInTime } from "./reply-guard.js";
 import { pluginService } from "./services.js";
@@ -21,6 +21,9 @@ import { formatVersion, mayFail, nriVersionOf, refusedSandboxFault } from "./ver
 
 /** How far a connection has come; events are delivered when it is ready. */
 export type Phase = "registering" | "synchronizing" | "ready";
+
+/** The events that begin everything: without one of them some plugins never run. */
+const creates: readonly EventName[] = ["RunPodSandbox", "StartContainer"];
 
 export interface PluginServiceOptions {
   readonly handlers: PluginHandlers;
@@ -83,6 +86,7 @@ export class PluginService {
         },
         "configured by the runtime",
       );
+      this.tellOfMissing(wanted, events, runtime);
       if (this.phase === "registering") this.phase = "synchronizing";
       onConfigured();
       return configureResponse.encode({ events });
@@ -91,6 +95,17 @@ export class PluginService {
       onConfigured(error);
       throw error;
     }
+  }
+
+  /** A bridge that is not told of creates does nothing, and looks well. */
+  private tellOfMissing(wanted: readonly EventName[], mask: number, { nri }: RuntimeInfo): void {
+    const missing = [...new Set([...wanted, ...creates])].filter((name) => (mask & eventBit(name)) === 0);
+    if (missing.length === 0) return;
+    const vital = creates.some((name) => missing.includes(name));
+    this.options.log[vital ? "error" : "warn"](
+      { missing, nri: formatVersion(nri), nriSource: nri.source },
+      "the runtime is not asked for all events: no plugin runs for the missing ones",
+    );
   }
 
   private runtimeOf(request: ConfigureRequest, call: Call): RuntimeInfo {

@@ -107,12 +107,14 @@ export function formatVersion({ major, minor, patch, preRelease }: Version): str
 
 /**
  * Reads a version as runtimes print it: an optional "v", three numbers (the third may be missing), and what a
- * distribution adds (2.2.1-0ubuntu1~24.04.2), which is no pre-release. Undefined when there is no number to read.
+ * distribution adds (2.2.1-0ubuntu1~24.04.2), which is no pre-release. Undefined when there is no number to read, and for
+ * 0.0.0: builds that do not know their version say so (NRI's "0.0.0-unknown", Go's v0.0.0-<time>-<commit>).
  */
 export function parseVersion(text: string): Version | undefined {
   const match = /^v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(.*)$/s.exec(text.trim());
   if (match === null) return undefined;
   const [, major, minor, patch = "0", rest = ""] = match;
+  if (Number(major) + Number(minor) + Number(patch) === 0) return undefined;
   // A pseudo-version's pre-release ends in a time of 14 digits and a commit.
   const preRelease = /^[-~.]?(alpha|beta|rc|dev|pre)/i.test(rest) || /^-(.*\.)?\d{14}-[0-9a-f]{12}/.test(rest);
   return { major: Number(major), minor: Number(minor), patch: Number(patch), preRelease };
@@ -121,7 +123,7 @@ export function parseVersion(text: string): Version | undefined {
 /**
  * The NRI version of a runtime: the one that it states, else the one that its name and version tell, else the oldest
  * that its Configure request could be of. Never too new a guess: an event that the runtime does not know would cost the
- * registration.
+ * registration. Never older than its Configure request either: it would be asked for too few events.
  */
 export function nriVersionOf(configure: {
   readonly runtimeName: string;
@@ -129,11 +131,11 @@ export function nriVersionOf(configure: {
   readonly requestTimeout: bigint;
   readonly NRIVersion: string;
 }): NriVersion {
-  const stated = parseVersion(configure.NRIVersion);
-  if (stated !== undefined) return { ...stated, source: "stated" };
-  const inferred = inferNriVersion(configure.runtimeName, configure.runtimeVersion);
-  // "unknown" and "(devel)" are said from 0.12 on only.
+  // What a build does not know, it states as 0.0.0-unknown or (devel); and the field is there from 0.12 on only.
   const least = configure.NRIVersion !== "" ? "0.12.0" : configure.requestTimeout > 0n ? "0.7.0" : "0.2.0";
+  const stated = parseVersion(configure.NRIVersion);
+  if (stated !== undefined && isAtLeast(stated, least)) return { ...stated, source: "stated" };
+  const inferred = inferNriVersion(configure.runtimeName, configure.runtimeVersion);
   if (inferred !== undefined && isAtLeast(inferred, least)) return { ...inferred, source: "inferred" };
   return { ...parseRelease(least), source: "guessed" };
 }

@@ -1,9 +1,13 @@
 import { describe, expect, test } from "vitest";
+import { usualEvents } from "../../src/bridge.js";
 import { BridgeError } from "../../src/errors.js";
-import { synchronizeRequest } from "../../src/nri/codec.js";
+import { configureResponse, synchronizeRequest } from "../../src/nri/codec.js";
+import type { EventName } from "../../src/nri/events.js";
+import type { ConfigureRequest } from "../../src/nri/types.js";
 import { Code } from "../../src/ttrpc/status.js";
 import { ConnId } from "../../src/wire/mux-frame.js";
 import { hex } from "../support/bytes.js";
+import { collectLog } from "../support/collect-log.js";
 import { allEvents, socketPath, startStub } from "./support/nri-pair.js";
 import { configureBytes, type PuppetConnection, PuppetRuntime, requestBytes } from "./support/puppet-runtime.js";
 
@@ -124,6 +128,37 @@ describe("the stub registers", () => {
       payloads.push(Buffer.from((await connection.configure(version)).response?.payload ?? hex("")).toString("hex"));
     }
     expect(payloads).toEqual(["10ff0f", "10ff3f"]);
+  });
+});
+
+describe("the events that a runtime is asked for", () => {
+  /** What is answered to a Configure with these fields, and what the log says of it. */
+  async function asked(events: readonly EventName[], version: string, fields: Partial<ConfigureRequest> = {}) {
+    const log = collectLog();
+    const { connection } = await registering({ log, handlers: { configure: () => events } });
+    const answer = await connection.call("Configure", configureBytes(version, fields));
+    const { events: mask } = configureResponse.decode(answer.response?.payload ?? hex(""));
+    return { mask, lines: log.lines.filter(({ level }) => level !== "info") };
+  }
+  const four = ["RunPodSandbox", "StopPodSandbox", "StartContainer", "StopContainer"] as const;
+
+  test("are all there where it does not know its NRI version: 0.0.0-unknown", async () => {
+    const { mask, lines } = await asked(usualEvents, "v2.3.4", { NRIVersion: "0.0.0-unknown", requestTimeout: 2000n });
+    expect({ mask, lines }).toEqual({ mask: 0x627, lines: [] });
+  });
+
+  test("and that it does not know are told of in the log", async () => {
+    const { mask, lines } = await asked([...four, "UpdatePodSandbox"], "1.7.24");
+    expect(mask).toBe(0x223);
+    expect(lines).toMatchObject([{ level: "warn", fields: { missing: ["UpdatePodSandbox"] } }]);
+  });
+
+  test.each<[EventName, EventName]>([
+    ["RunPodSandbox", "StartContainer"],
+    ["StartContainer", "RunPodSandbox"],
+  ])("without %s are an error in the log: no plugin would run for it", async (missing, other) => {
+    const { lines } = await asked([other, "StopContainer"], "1.7.24");
+    expect(lines).toMatchObject([{ level: "error", fields: { missing: [missing] } }]);
   });
 });
 

@@ -20,7 +20,11 @@ describe("versions as runtimes print them", () => {
     expect(version && formatVersion(version)).toBe(expected);
   });
 
-  test.each(["", "unknown", "(devel)", "devel", "master", "v", "2"])("%j is none", (text) => {
+  test.each([
+    ...["", "unknown", "(devel)", "devel", "master", "v", "2", "2.x+unknown"],
+    // What Go and containerd's builds say when they do not know: no release is 0.0.0.
+    ...["0.0.0-unknown", "v0.0.0+unknown", "v0.0.0-20260701120000-0123456789ab", "0.0"],
+  ])("%j is none", (text) => {
     expect(parseVersion(text)).toBeUndefined();
   });
 
@@ -96,8 +100,28 @@ describe("the NRI version of a runtime that does not state it", () => {
     expect(nriOf(name, version, stated, timeout)).toBe(`${expected} guessed`);
   });
 
-  test("a version that is stated counts, whatever the runtime's is", () => {
-    expect(nriOf("containerd", "v2.2.0", "v0.12.2", 2000n)).toBe("0.12.2 stated");
+  test.each([
+    ["v0.12.2", "0.12.2 stated"],
+    ["v0.12.0+incompatible", "0.12.0 stated"],
+    ["v0.12.1-22-g0123abc", "0.12.1 stated"],
+    ["v1.0.0-rc.1", "1.0.0-pre stated"],
+  ])("a version that is stated counts, whatever the runtime's is: %s", (stated, expected) => {
+    expect(nriOf("containerd", "v2.2.0", stated, 2000n)).toBe(expected);
+  });
+
+  // The field is there since 0.12, so whatever it says is no older: builds without a module list, from a commit, of a fork.
+  test.each([
+    ["0.0.0-unknown"],
+    ["unknown"],
+    ["(devel)"],
+    ["v0.0.0-20260701120000-0123456789ab"],
+    ["v0.11.1-0.20260301120000-0123456789ab"],
+    ["v0.12.0-rc.1"],
+    ["0.3.0"],
+  ])("a runtime that states %j has 0.12 at least, and what its release has where that is newer", (stated) => {
+    expect(nriOf("containerd", "v2.2.0", stated, 2000n)).toBe("0.12.0 guessed");
+    expect(nriOf("containerd", "v2.4.0", stated, 2000n)).toBe("0.12.1 inferred");
+    expect(nriOf("docker", "29.1.0", stated, 2000n)).toBe("0.12.0 guessed");
   });
 });
 

@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import type { Log } from "../../src/logger.js";
 import type { Recovered } from "../../src/state/journal.js";
 import { Memory, type Remembered } from "../../src/state/memory.js";
+
+export { collectLog } from "../support/collect-log.js";
 
 export const key = { runtime: "containerd", socket: "/run/nri/nri.sock" };
 
@@ -41,18 +42,6 @@ export function memoryOf(...recovered: readonly Recovered[]): Memory {
   const memory = new Memory();
   memory.attach({ begin() {}, deleteBegun() {}, deleteDone() {}, forget() {} }, recovered);
   return memory;
-}
-
-export interface LoggedLine {
-  readonly level: string;
-  readonly sentence: string;
-  readonly fields: object;
-}
-
-export function collectLog(): Log & { readonly lines: LoggedLine[] } {
-  const lines: LoggedLine[] = [];
-  const at = (level: string) => (fields: object, sentence: string) => void lines.push({ level, sentence, fields });
-  return { lines, debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
 export class TemporaryFolder {

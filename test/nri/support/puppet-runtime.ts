@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import { configureRequest, synchronizeRequest } from "../../../src/nri/codec.js";
 import { pluginService } from "../../../src/nri/services.js";
+import type { ConfigureRequest } from "../../../src/nri/types.js";
 import {
   decodeRequest,
   decodeResponse,
@@ -132,7 +133,7 @@ export class PuppetConnection {
 const nothing = new Uint8Array(0);
 const twoSeconds = 2_000_000_000n;
 
-export function configureBytes(runtimeVersion: string): Uint8Array {
+export function configureBytes(runtimeVersion: string, fields: Partial<ConfigureRequest> = {}): Uint8Array {
   return configureRequest.encode({
     config: "",
     runtimeName: "containerd",
@@ -140,6 +141,7 @@ export function configureBytes(runtimeVersion: string): Uint8Array {
     registrationTimeout: 0n,
     requestTimeout: 0n,
     NRIVersion: "",
+    ...fields,
   });
 }
 

@@ -2,15 +2,16 @@
 export interface BackoffOptions {
   /** The shortest first wait. */
   readonly firstMs?: number;
-  /** The longest wait of all; a connection that lasts longer is a good one, and the waits start anew. */
+  /** The longest wait of all; after a connection that lasts longer the waits start anew. */
   readonly maxMs?: number;
   /** In [0, 1). */
   readonly random?: () => number;
 }
 
 /**
- * Exponential back-off with jitter after a connection that did not last: from 2 to 3 s, doubling, up to 60 s. A socket that
- * nobody listens at is tried every 2 to 3 s: that costs the runtime nothing, and when it is back its pods want their plugins.
+ * Exponential back-off with jitter after connections that neither served events nor lasted: from 2 to 3 s, doubling, up to
+ * 60 s. A socket that nobody listens at is tried every 2 to 3 s: that costs the runtime nothing, and when it is back its pods
+ * want their plugins.
  *
  * Reconnecting is not free: a registration waits for the runtime's lock, and while a container is being stopped that
  * wait holds up every container operation of the node (containerd#14083). So the first wait is long as well, and all
@@ -28,9 +29,9 @@ export class Backoff {
     this.random = options.random ?? Math.random;
   }
 
-  /** The wait before the next attempt, after a connection that lasted so long. */
-  nextDelayMs(connectedMs: number): number {
-    if (connectedMs >= this.maxMs) this.failures = 0;
+  /** The wait before the next attempt, after a connection that lasted so long. @param served it answered events in time */
+  nextDelayMs(connectedMs: number, served = false): number {
+    if (served || connectedMs >= this.maxMs) this.failures = 0;
     this.failures += 1;
     return this.jittered(this.firstMs * 2 ** (this.failures - 1));
   }

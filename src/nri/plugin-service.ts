@@ -43,6 +43,8 @@ export class PluginService {
   shutdownCalled = false;
   /** Handlers that have not come to their end. */
   running = 0;
+  /** Whether the latest event was answered before the runtime gave up on us, which costs the connection. */
+  lastInTime = false;
   private runtime: RuntimeInfo | undefined;
   private pods: PodSandbox[] = [];
   private containers: Container[] = [];
@@ -183,6 +185,8 @@ export class PluginService {
       if (mayFail(name, runtime)) throw error;
       this.tellUnanswered(error, event?.pod, runtime);
       return emptyResponse;
+    } finally {
+      if (event !== undefined) this.lastInTime = !call.deadline.expired;
     }
   }
 

@@ -91,6 +91,11 @@ export class Session {
     return this.service.runtimeInfo;
   }
 
+  /** Whether the connection was of use, and did not end because we were too slow. */
+  get served(): boolean {
+    return this.service.lastInTime || this.service.shutdownCalled;
+  }
+
   /** Ends the connection; what has been answered is still sent. */
   close(): void {
     this.finish({ kind: "aborted" });

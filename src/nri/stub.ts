@@ -1,7 +1,7 @@
 import { type Clock, type Deadline, monotonicClock } from "../deadline.js";
 import { BridgeError, errorText } from "../errors.js";
 import type { Log } from "../logger.js";
-import { adoptTrunk, connectTrunk } from "../transport/socket.js";
+import { adoptTrunk, connectTrunk, socketIdentity } from "../transport/socket.js";
 import type { Trunk } from "../transport/trunk.js";
 import { Backoff, type BackoffOptions } from "./backoff.js";
 import type { PluginHandlers, RuntimeInfo } from "./handlers.js";
@@ -42,6 +42,14 @@ const defaultRegistrationTimeoutMs = 60_000;
 const defaultConnectTimeoutMs = 5_000;
 
 /**
+ * The least between two registrations, in milliseconds: each waits for a lock of the runtime, and all that happens to
+ * containers waits with it.
+ */
+const betweenRegistrationsMs = 2_000;
+/** How often a wait looks whether there is a new runtime, in milliseconds. */
+const lookEachMs = 250;
+
+/**
  * A plugin of the runtime, for as long as there is one: connects, registers, hands events to the handlers, and connects
  * anew when the connection is lost. A socket's path is looked up each time, since a runtime that restarts makes a new one.
  */
@@ -50,6 +58,7 @@ export class PluginStub {
   private readonly clock: Clock;
   private session: Session | undefined;
   private reregistering = false;
+  private registeredAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: StubOptions) {
     this.clock = options.clock ?? monotonicClock;
@@ -72,16 +81,23 @@ export class PluginStub {
     if (signal?.aborted) this.close();
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      return socket.kind === "path" && reconnect ? await this.runForEver() : await this.runOnce();
+      return socket.kind === "path" && reconnect ? await this.runForEver(socket.path) : (await this.runOnce()).end;
     } finally {
       signal?.removeEventListener("abort", onAbort);
     }
   }
 
-  /** Registers anew at once, for another event mask. Only where the runtime did not launch us: it would not again. */
+  /**
+   * Registers anew as soon as that may be, for another event mask; until then events come as before. Only where the runtime
+   * did not launch us: it would not again.
+   */
   reregister(): void {
-    this.reregistering = this.session !== undefined;
-    this.session?.close();
+    const { session } = this;
+    void this.wait(this.untilNextRegistrationMs()).then(() => {
+      if (session === undefined || session !== this.session) return;
+      this.reregistering = true;
+      session.close();
+    });
   }
 
   /** Ends the run: { kind: "aborted" }. */
@@ -96,13 +112,15 @@ export class PluginStub {
     return await this.session.updateContainers(update, deadline);
   }
 
-  private async runForEver(): Promise<StubEnd> {
-    const { log, sleep = sleepFor } = this.options;
+  private async runForEver(path: string): Promise<StubEnd> {
+    const { log } = this.options;
     const backoff = new Backoff(this.options.backoff);
     let said = "";
     for (;;) {
+      await this.wait(this.untilNextRegistrationMs());
       const startedAt = this.clock();
-      const end = await this.runOnce();
+      const socket = socketIdentity(path);
+      const { end, served } = await this.runOnce();
       if (this.reregistering && !this.abort.signal.aborted) {
         this.reregistering = false;
         log.info({}, "registering anew");
@@ -111,7 +129,8 @@ export class PluginStub {
       // What a new connection would not mend.
       if (end.kind === "aborted" || end.kind === "refused" || end.kind === "misconfigured") return end;
       const absent = end.kind === "connect-failed";
-      const delayMs = Math.round(absent ? backoff.retryDelayMs() : backoff.nextDelayMs(this.clock() - startedAt));
+      const connectedMs = this.clock() - startedAt;
+      const delayMs = Math.round(absent ? backoff.retryDelayMs() : backoff.nextDelayMs(connectedMs, served));
       // A runtime that is away for hours is told of once.
       const why = absent ? end.error.message : "";
       log[absent && why === said ? "debug" : "warn"](
@@ -119,26 +138,43 @@ export class PluginStub {
         "no connection to the runtime, trying again later",
       );
       said = why;
-      await sleep(delayMs, this.abort.signal);
+      // A new runtime's pods want their plugins, whatever became of the connection to the old one.
+      await this.wait(delayMs, () => socketIdentity(path) !== socket);
     }
   }
 
-  private async runOnce(): Promise<StubEnd> {
+  private untilNextRegistrationMs(): number {
+    return this.registeredAt + betweenRegistrationsMs - this.clock();
+  }
+
+  /** Waits for so long, until we are to end, or until there is no reason to wait any more. */
+  private async wait(ms: number, over: () => boolean = () => false): Promise<void> {
+    const { sleep = sleepFor } = this.options;
+    const { signal } = this.abort;
+    const until = this.clock() + ms;
+    for (let leftMs = ms; leftMs > 0 && !signal.aborted && !over(); leftMs = until - this.clock()) {
+      await sleep(Math.min(leftMs, lookEachMs), signal);
+    }
+  }
+
+  private async runOnce(): Promise<{ readonly end: StubEnd; readonly served: boolean }> {
     const { handlers, identity, log, socket, registrationTimeoutMs = defaultRegistrationTimeoutMs } = this.options;
-    if (this.abort.signal.aborted) return { kind: "aborted" };
+    if (this.abort.signal.aborted) return { end: { kind: "aborted" }, served: false };
     let trunk: Trunk;
     try {
       trunk = await this.connect();
     } catch (error) {
-      return { kind: "connect-failed", error: error instanceof Error ? error : new Error(errorText(error)) };
+      const fault = error instanceof Error ? error : new Error(errorText(error));
+      return { end: { kind: "connect-failed", error: fault }, served: false };
     }
     const socketPath = socket.kind === "path" ? socket.path : undefined;
+    this.registeredAt = this.clock();
     const session = new Session(trunk, { identity, handlers, log, socketPath, registrationTimeoutMs });
     this.session = session;
     if (this.abort.signal.aborted) session.close();
     const end = await session.ended;
     this.session = undefined;
-    return end;
+    return { end, served: session.served };
   }
 
   private async connect(): Promise<Trunk> {

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { connect, Socket as NetSocket, type Socket, type SocketConstructorOpts } from "node:net";
 import { BridgeError, errorText } from "../errors.js";
 import { SocketReader, SocketTrunk } from "./socket-trunk.js";
@@ -80,6 +81,19 @@ export function checkPath(path: string): void {
   if (path.includes("\0")) throw connectFailed(JSON.stringify(path), "the path has a NUL in it");
   if (length > MAX_PATH_BYTES) {
     throw connectFailed(path, `the path has ${length} bytes; a unix socket's has at most ${MAX_PATH_BYTES}`);
+  }
+}
+
+/**
+ * What tells a socket from the next one at its path; undefined when none can be seen. A runtime that starts makes a new one.
+ * Not the inode alone: a file system may give the same number again.
+ */
+export function socketIdentity(path: string): string | undefined {
+  try {
+    const { dev, ino, mtimeNs } = statSync(path, { bigint: true });
+    return `${dev}:${ino}:${mtimeNs}`;
+  } catch {
+    return undefined;
   }
 }
 

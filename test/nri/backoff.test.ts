@@ -23,6 +23,13 @@ describe("the wait before the next connection", () => {
     expect(backoff.nextDelayMs(500)).toBe(2000);
   });
 
+  test("starts anew after a connection that served events, however short it was", () => {
+    const backoff = new Backoff({ random: () => 0 });
+    expect([false, false, true, true, false].map((served) => backoff.nextDelayMs(500, served))).toEqual([
+      2000, 4000, 2000, 2000, 4000,
+    ]);
+  });
+
   test("starts anew after a connection that lasted", () => {
     expect(delays(0, [0, 0, 60_000, 0])).toEqual([2000, 4000, 2000, 4000]);
   });

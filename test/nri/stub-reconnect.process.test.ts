@@ -1,6 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { Deadline } from "../../src/deadline.js";
+import { containerRequest } from "../../src/nri/codec.js";
+import { collectLog } from "../support/collect-log.js";
 import {
   allEvents,
   connectPair,
@@ -11,23 +13,31 @@ import {
   startRuntime,
   startStub,
 } from "./support/nri-pair.js";
-import { PuppetRuntime } from "./support/puppet-runtime.js";
+import { type PuppetConnection, PuppetRuntime } from "./support/puppet-runtime.js";
 import { ctr, pod } from "./support/subjects.js";
 
-/** Waits that are counted instead of waited. */
-function countedSleep() {
-  const delays: number[] = [];
+/** A clock that runs while somebody waits, a hundred times as fast, and the waits that the log tells of. */
+function fakeWaits() {
+  const time = { now: 0 };
+  const log = collectLog();
   const sleep = async (ms: number) => {
-    delays.push(ms);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    for (const until = time.now + ms; time.now < until; ) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      time.now = Math.min(time.now + 100, until);
+    }
   };
-  return { delays, options: { reconnect: true, sleep, backoff: { random: () => 0 } } };
+  const delays = () => log.lines.flatMap(({ fields }) => ("delayMs" in fields ? [fields.delayMs] : []));
+  return {
+    time,
+    delays,
+    options: { reconnect: true, log, sleep, clock: () => time.now, backoff: { random: () => 0 } },
+  };
 }
 
 describe("a stub connects again", () => {
   test("when the runtime was restarted: to a new socket at the same path", async () => {
     const path = socketPath();
-    const { delays, options } = countedSleep();
+    const { delays, options } = fakeWaits();
     const first = await startRuntime(path, containerd20);
     const seen: string[] = [];
     const handlers = { ...allEvents, startContainer: async () => void seen.push("StartContainer") };
@@ -39,22 +49,22 @@ describe("a stub connects again", () => {
     await plugin.call("StartContainer", { pod: pod(), container: ctr() });
     expect(seen).toEqual(["StartContainer"]);
     expect(stub.runtime?.version).toBe("v2.3.4");
-    expect(delays.slice(0, 1)).toEqual([2000]);
+    expect(delays().slice(0, 1)).toEqual([2000]);
   });
 
   test("when there is no runtime yet, as often as at first: its pods want their plugins", async () => {
     const path = socketPath();
-    const { delays, options } = countedSleep();
+    const { delays, options } = fakeWaits();
     startStub(path, options);
-    while (delays.length < 4) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (delays().length < 4) await new Promise((resolve) => setTimeout(resolve, 5));
     const runtime = await startRuntime(path);
     await runtime.accept(soon());
-    expect(delays.slice(0, 4)).toEqual([2000, 2000, 2000, 2000]);
+    expect(delays().slice(0, 4)).toEqual([2000, 2000, 2000, 2000]);
   });
 
   test("when the runtime forgot it because Synchronize failed", async () => {
     const path = socketPath();
-    const { options } = countedSleep();
+    const { options } = fakeWaits();
     const runtime = await startRuntime(path, containerd20);
     let attempts = 0;
     const synchronize = async () => {
@@ -70,7 +80,7 @@ describe("a stub connects again", () => {
 
   test("with nothing of the old connection's unfinished Synchronize", async () => {
     const path = socketPath();
-    const { options } = countedSleep();
+    const { options } = fakeWaits();
     const puppet = await PuppetRuntime.listen(path);
     const counts: number[] = [];
     const synchronize = async (pods: readonly object[]) => {
@@ -85,6 +95,97 @@ describe("a stub connects again", () => {
     first.socket.destroy();
     await (await puppet.next()).handshake();
     expect(counts).toEqual([0]);
+  });
+});
+
+describe("how soon a stub connects again", () => {
+  /** A stub whose puppet runtime does the same with each connection, and when each of them came. */
+  async function played(times: number, play: (connection: PuppetConnection) => Promise<unknown>, handlers = {}) {
+    const path = socketPath();
+    const { time, delays, options } = fakeWaits();
+    const puppet = await PuppetRuntime.listen(path);
+    startStub(path, { ...options, handlers: { ...allEvents, ...handlers } });
+    const cameAt: number[] = [];
+    for (let left = times; left > 0; left--) {
+      const connection = await puppet.next();
+      cameAt.push(time.now);
+      await play(connection);
+      connection.socket.destroy();
+    }
+    await puppet.next();
+    return { cameAt, delays: delays() };
+  }
+  const answersOne = async (connection: PuppetConnection) => {
+    await connection.handshake();
+    await connection.call("StartContainer", containerRequest.encode({ pod: pod(), container: ctr() }));
+  };
+
+  test("grows with connections that answered nothing", async () => {
+    expect((await played(4, (connection) => connection.handshake())).delays).toEqual([2000, 4000, 8000, 16_000]);
+  });
+
+  test("does not grow when each had answered an event, with an error too", async () => {
+    expect((await played(4, answersOne)).delays).toEqual([2000, 2000, 2000, 2000]);
+    const startContainer = async () => {
+      throw new Error("no");
+    };
+    expect((await played(4, answersOne, { startContainer })).delays).toEqual([2000, 2000, 2000, 2000]);
+  });
+
+  test("does not grow when the runtime said that it stops", async () => {
+    const orderly = async (connection: PuppetConnection) => {
+      await connection.handshake();
+      await connection.call("Shutdown");
+    };
+    expect((await played(4, orderly)).delays).toEqual([2000, 2000, 2000, 2000]);
+  });
+
+  test("grows when it was dropped for being late, whatever it had answered before", async () => {
+    const late = async (connection: PuppetConnection) => {
+      await answersOne(connection);
+      const request = containerRequest.encode({ pod: pod(), container: ctr() });
+      await connection.call("StopContainer", request, { timeoutNano: 20_000_000n });
+    };
+    const stopContainer = async () => {
+      for (const until = performance.now() + 30; performance.now() < until; );
+      return [];
+    };
+    expect((await played(4, late, { stopContainer })).delays).toEqual([2000, 4000, 8000, 16_000]);
+  });
+
+  test("is at once when the socket is a new runtime's, whatever the wait, and never within 2 s of the last registration", async () => {
+    const path = socketPath();
+    const { time, options } = fakeWaits();
+    startStub(path, options);
+    for (let round = 0; round < 5; round++) {
+      const puppet = await PuppetRuntime.listen(path);
+      const boundAt = time.now;
+      const connection = await puppet.next();
+      // As often as it looks, and the 2 s.
+      expect(time.now - boundAt).toBeLessThanOrEqual(2250);
+      await connection.handshake();
+      const lostAt = time.now;
+      await puppet.close();
+      // By now it waits for 2, 4, 8, 16 and 32 s.
+      while (time.now - lostAt < 1000) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  });
+
+  test("is not within 2 s of the last registration when it is told to register anew", async () => {
+    const path = socketPath();
+    const { time, options } = fakeWaits();
+    const runtime = await startRuntime(path);
+    const { stub } = startStub(path, options);
+    const cameAt: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const plugin = await runtime.accept(soon());
+      cameAt.push(time.now);
+      stub.reregister();
+      stub.reregister();
+      // Until it may go, it serves.
+      expect(plugin.closed).toBe(false);
+    }
+    expect(cameAt).toEqual([0, 2000, 4000]);
   });
 });
 

@@ -10,7 +10,7 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
@@ -124,24 +124,57 @@ describe("a log file", () => {
 });
 
 describe("the journal", () => {
-  it("is told who we are, then lines with their severity, also those from before it was connected", async () => {
-    const path = join(folder, "journal");
-    let received = "";
-    const server = createServer((socket) => {
-      socket.setEncoding("utf8").on("data", (text) => {
-        received += text;
+  /** As journald: it ends its side of each stream at once (stdout_stream_install), and reads what comes. */
+  async function listen(name: string) {
+    const path = join(folder, name);
+    const streams: Socket[] = [];
+    const journal = { path, received: "", streams };
+    const server = createServer({ allowHalfOpen: true }, (stream) => {
+      streams.push(stream);
+      stream.on("error", () => {}).end();
+      stream.setEncoding("utf8").on("data", (text) => {
+        journal.received += text;
       });
     });
     await new Promise<void>((ready) => server.listen(path, ready));
-    onTestFinished(() => void server.close());
-    const journal = openJournal(path, lines);
-    const log = createLog("debug", journal);
+    onTestFinished(() => {
+      for (const stream of streams) stream.destroy();
+      server.close();
+    });
+    return journal;
+  }
+
+  it("is told who we are, then lines with their severity, also those from before it was connected", async () => {
+    const there = await listen("journal");
+    const instead = lines();
+    const log = createLog(
+      "debug",
+      openJournal(there.path, () => instead),
+    );
     log.warn({}, "early");
-    await eventually(() => received.includes("early"));
+    await eventually(() => there.received.includes("early"));
+    // By now the end of its side has been seen.
+    await new Promise((wait) => setTimeout(wait, 50));
     log.error({}, "later");
-    await eventually(() => received.includes("later"));
+    await eventually(() => there.received.includes("later") || instead.all.length > 0);
+    expect(instead.all).toEqual([]);
     // systemd's stdout stream: identifier, unit id, priority, level prefix, forward to syslog, kmsg, console.
-    expect(received).toMatch(/^nri-v01-bridge\n\n6\n1\n0\n0\n0\n<4>\{"level":"warn".*\n<3>\{"level":"error".*\n$/);
+    expect(there.received).toMatch(
+      /^nri-v01-bridge\n\n6\n1\n0\n0\n0\n<4>\{"level":"warn".*\n<3>\{"level":"error".*\n$/,
+    );
+  });
+
+  it("gives way to the fallback when it goes, with the lines that did not reach it", async () => {
+    const there = await listen("journal-that-goes");
+    const instead = lines();
+    const journal = openJournal(there.path, () => instead);
+    journal.write('{"level":"info","msg":"first"}\n');
+    await eventually(() => there.received.includes("first"));
+    for (const stream of there.streams) stream.destroy();
+    await new Promise((wait) => setTimeout(wait, 20));
+    for (const msg of ["second", "third"]) journal.write(`{"level":"info","msg":"${msg}"}\n`);
+    await eventually(() => instead.all.length === 2);
+    expect(instead.all.join("")).toMatch(/"second".*\n.*"third"/);
   });
 
   it("gives way to the fallback, with every line so far, when nobody is there", async () => {

@@ -161,7 +161,7 @@ export const usualEvents: readonly EventName[] = [
 ];
 
 /** The events that the bridge needs: each one that it asks for costs every pod of the node a round trip. */
-function wantedEvents(config: Config): EventName[] {
+export function wantedEvents(config: Config): EventName[] {
   const wanted = [...usualEvents];
   if (wantedStates(config).includes("update")) wanted.push("UpdateContainer");
   if (hasCreatePhase(config)) wanted.push("CreateContainer");

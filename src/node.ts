@@ -24,13 +24,13 @@ export interface Node
   release(): Promise<void>;
 }
 
-/** containerd 1.7 exits when a plugin that it launched does not register and configure in time: no longer wait than this. */
+/** What the runtime asks waits meanwhile, Synchronize and its 2 s too: no longer wait than this. */
 const launchedWaitMs = 1_000;
 
-/** Configure waits for it, and has 2 s: what the runtime's process would tell is not worth the connection. */
+/** What the runtime asks after Configure waits for it: what the runtime's process would tell is not worth the connection. */
 const findPeerMs = 700;
 
-/** The real machine. @param mode whether the runtime launched us: then we must not keep it waiting */
+/** The real machine. @param mode whether the runtime launched us: then we are registered, and must not keep it waiting */
 export function createNode(mode: "external" | "launched", log: Log): Node {
   const locks = new Map<string, DirectoryLock>();
   const lockOf = (directory: string) => {

@@ -1,4 +1,4 @@
-import { type Bridge, createBridge, usualEvents } from "./bridge.js";
+import { type Bridge, createBridge, usualEvents, wantedEvents } from "./bridge.js";
 import { type Cgroups, requireCapture } from "./cgroups.js";
 import { createChainRunner, type RunReport } from "./chain-runner.js";
 import { mayCapture, mergeConfig, statesOf, wantsCapture } from "./config/merge.js";
@@ -12,6 +12,7 @@ import { type ConfFile, createConfFile } from "./legacy/conf-file.js";
 import { Observers } from "./legacy/observers.js";
 import type { Spawner } from "./legacy/spawner.js";
 import type { Log } from "./logger.js";
+import type { EventName } from "./nri/events.js";
 import type { PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
 import type { ConfigureRequest } from "./nri/types.js";
 import { createSandboxRule } from "./sandbox-rule.js";
@@ -88,6 +89,8 @@ export class Service {
   private readonly building = new Serial();
   private readonly processes: Processes;
   private bridge: Bridge | undefined;
+  /** The bridge of the latest Configure is being built; undefined when it is there. */
+  private preparing: Promise<void> | undefined;
   private file: PartialConfig | undefined;
   private fault: string | undefined;
   private config: Config | undefined;
@@ -109,12 +112,16 @@ export class Service {
 
   /** The handlers for the stub. They hand on to the bridge of the moment. */
   get handlers(): PluginHandlers {
+    const events = handOn(
+      () => this.bridge,
+      () => this.preparing,
+    );
     return {
-      ...handOn(() => this.bridge),
-      configure: (request, runtime) => this.building.run("", () => this.configure(request, runtime)),
-      synchronize: async (pods, containers, call) => {
+      ...events,
+      configure: (request, runtime) => this.configure(request, runtime),
+      synchronize: (pods, containers, call) => {
         clearTimeout(this.stockTimer);
-        return (await this.bridge?.synchronize?.(pods, containers, call)) ?? [];
+        return events.synchronize(pods, containers, call);
       },
     };
   }
@@ -179,6 +186,7 @@ export class Service {
 
   /** Writes what is remembered, and lets go of everything. */
   async close(): Promise<void> {
+    await this.building.idle();
     clearTimeout(this.stockTimer);
     this.processes.close();
     this.options.host.watcher.close();
@@ -186,28 +194,56 @@ export class Service {
     await this.store?.opened.close();
   }
 
-  private async configure(request: ConfigureRequest, runtime: RuntimeInfo): ReturnType<typeof asArray> {
-    const { flags, log, findPeer } = this.options;
-    this.configured = { request, runtime, peer: await findPeer(runtime) };
-    let config: Config;
+  /**
+   * Answers from the configuration alone. What is read, waited for or looked for comes when the answer is on its way, and what
+   * the runtime asks next waits for it.
+   *
+   * compat: containerd 1.7 ends when a plugin that it launched does not answer in time.
+   */
+  private configure(request: ConfigureRequest, runtime: RuntimeInfo): readonly EventName[] {
+    clearTimeout(this.stockTimer);
+    const config = this.configFor(request);
+    const preparing = this.building
+      .run("", () => this.prepare(config, request, runtime))
+      .finally(() => {
+        if (this.preparing === preparing) this.preparing = undefined;
+      });
+    this.preparing = preparing;
+    return config instanceof Error ? usualEvents : wantedEvents(config);
+  }
+
+  /** The configuration that holds from this Configure on, or why there is none. */
+  private configFor(request: ConfigureRequest): Config | Error {
+    if (this.fault !== undefined) return new BridgeError("CONFIG", this.fault);
     try {
-      if (this.fault !== undefined) throw new BridgeError("CONFIG", this.fault);
-      config = mergeConfig(flags, this.file ?? parseConfig(request.config, "the text that Configure brought"));
-      if (wantsCapture(config)) await requireCapture(this.options.cgroups, log);
+      return mergeConfig(
+        this.options.flags,
+        this.file ?? parseConfig(request.config, "the text that Configure brought"),
+      );
+    } catch (error) {
+      return error instanceof Error ? error : new Error(errorText(error));
+    }
+  }
+
+  /** Makes the bridge of a Configure. Never rejects. */
+  private async prepare(config: Config | Error, request: ConfigureRequest, runtime: RuntimeInfo): Promise<void> {
+    const { cgroups, findPeer, log } = this.options;
+    await new Promise((nextTurn) => setImmediate(nextTurn));
+    try {
+      this.configured = { request, runtime, peer: await findPeer(runtime) };
+      if (config instanceof Error) throw config;
+      if (wantsCapture(config)) await requireCapture(cgroups, log);
+      await this.attachStore(config, runtime);
+      this.bridge = this.buildBridge(this.configured, config);
+      if (mayCapture(config)) void cgroups.warm();
+      if (runtime.socketPath !== undefined) return;
+      clearTimeout(this.stockTimer);
+      this.stockTimer = setTimeout(() => void this.bridge?.takeStock(), takeStockAfterMs).unref();
     } catch (error) {
       // An exit here would take containerd 1.7 down with it when it launched us (PROTOCOL: launched plugins).
       log.error({ error: errorText(error) }, "the bridge's configuration is wrong: no plugin runs, creates fail");
       this.bridge = createRefusingBridge(errorText(error));
-      return asArray(this.bridge.configure(request, runtime));
     }
-    await this.attachStore(config, runtime);
-    this.bridge = this.buildBridge(this.configured, config);
-    if (mayCapture(config)) void this.options.cgroups.warm();
-    if (runtime.socketPath === undefined) {
-      clearTimeout(this.stockTimer);
-      this.stockTimer = setTimeout(() => void this.bridge?.takeStock(), takeStockAfterMs).unref();
-    }
-    return asArray(this.bridge.configure(request, runtime));
   }
 
   /** One journal for each runtime: it stays open over connections. */
@@ -292,8 +328,4 @@ function pluginTypesOf(confFile: ConfFile | undefined): readonly string[] | unde
   } catch {
     return undefined;
   }
-}
-
-async function asArray(events: ReturnType<PluginHandlers["configure"]>) {
-  return [...(await events)];
 }

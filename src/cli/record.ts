@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import { mergeConfig } from "../config/merge.js";
 import type { PartialConfig } from "../config/schema.js";
 import { openLog } from "../log/open-log.js";
-import { eventNames } from "../nri/events.js";
+import { eventsOfMask, knownMask } from "../nri/events.js";
 import type { PluginHandlers } from "../nri/handlers.js";
 import { PluginStub } from "../nri/stub.js";
 import type { RecordedCase } from "../record/recorder.js";
@@ -69,7 +69,7 @@ async function observe(io: CliIo, { flags, file, settings, durationMs, onCase }:
   const { level = "warn", format = "text", output = "stderr" } = { ...file?.log, ...flags.log };
   const log = openLog({ level, format, output }, io.environment);
   const recorder = createNodeRecorder(settings, "record", config.confFile, log, onCase);
-  const handlers: PluginHandlers = { configure: () => eventNames };
+  const handlers: PluginHandlers = { configure: (_, { nri }) => eventsOfMask(knownMask(nri)) };
   const stub = new PluginStub({
     identity: { name: flags.pluginName ?? identity.name, index: flags.pluginIdx ?? identity.index },
     socket: { kind: "path", path: config.socketPath },

@@ -1,0 +1,129 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it, onTestFinished } from "vitest";
+import { usualEvents } from "../src/bridge.js";
+import { Cancellation } from "../src/cancellation.js";
+import { createRecordedCgroups } from "../src/cgroups.js";
+import { Deadline } from "../src/deadline.js";
+import { createRecordedHost } from "../src/host/recorded-host.js";
+import { createPortableSpawner } from "../src/legacy/portable-spawner.js";
+import { silentLog } from "../src/logger.js";
+import type { EventName } from "../src/nri/events.js";
+import type { CallContext, RuntimeInfo } from "../src/nri/handlers.js";
+import { Service, type ServiceOptions } from "../src/service.js";
+import { createMemoryStore } from "../src/state/store.js";
+import { pod } from "./nri/support/subjects.js";
+
+const runtime: RuntimeInfo = {
+  name: "containerd",
+  version: "1.7.24",
+  nri: { major: 0, minor: 6, patch: 1, preRelease: false, source: "inferred" },
+  requestTimeoutMs: 2000,
+};
+
+const request = {
+  config: "",
+  runtimeName: runtime.name,
+  runtimeVersion: runtime.version,
+  registrationTimeout: 0n,
+  requestTimeout: 0n,
+  NRIVersion: "",
+};
+
+function callOf(event: EventName): CallContext {
+  return {
+    event,
+    method: event,
+    payload: new Uint8Array(),
+    deadline: Deadline.after(2_000),
+    timeoutNano: 2_000_000_000n,
+    metadata: [],
+    cancellation: new Cancellation(),
+    runtime,
+  };
+}
+
+const folder = mkdtempSync(join(tmpdir(), "bridge-service-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const confFile = join(folder, "conf.json");
+writeFileSync(confFile, "{");
+
+async function serviceOf(options: Partial<ServiceOptions> = {}) {
+  const spawner = await createPortableSpawner();
+  onTestFinished(() => spawner.close());
+  return new Service({
+    // A broken file: a sandbox's create fails, and says so.
+    flags: { confFile, permissions: "trust", sandboxes: "always" },
+    file: undefined,
+    environment: {},
+    host: createRecordedHost([]),
+    spawner,
+    cgroups: createRecordedCgroups(),
+    openStore: async () => createMemoryStore(),
+    findPeer: async () => undefined,
+    log: silentLog,
+    ...options,
+  });
+}
+
+const never = () => new Promise<never>(() => {});
+const within = <T>(ms: number, work: T | Promise<T>) =>
+  Promise.race([work, new Promise<string>((resolve) => setTimeout(resolve, ms, "not in time"))]);
+
+// containerd 1.7 ends when a plugin that it launched does not answer Configure within the 2 s of a request.
+describe("a Configure is answered from the configuration alone", () => {
+  it.each<[string, Partial<ServiceOptions>]>([
+    ["the journal or its lock", { openStore: never }],
+    ["the runtime's process", { findPeer: never }],
+  ])("while %s is waited for", async (_, options) => {
+    const { handlers } = await serviceOf(options);
+    expect(await within(500, handlers.configure(request, runtime))).toEqual([...usualEvents]);
+  });
+
+  it("before anything is read: a disk that hangs would take us with it", async () => {
+    const order: string[] = [];
+    const { handlers } = await serviceOf({
+      findPeer: async () => void order.push("looks for the runtime"),
+      openStore: async () => {
+        order.push("opens the journal");
+        return createMemoryStore();
+      },
+    });
+    await handlers.configure(request, runtime);
+    order.push("answered");
+    await handlers.runPodSandbox?.({ pod: pod() }, callOf("RunPodSandbox")).catch(() => {});
+    expect(order).toEqual(["answered", "looks for the runtime", "opens the journal"]);
+  });
+
+  it("and what the runtime asks next waits for the rest, in its order", async () => {
+    let open = () => {};
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const { handlers } = await serviceOf({
+      openStore: async () => {
+        await opened;
+        return createMemoryStore();
+      },
+    });
+    await handlers.configure(request, runtime);
+    const order: string[] = [];
+    const asked = [
+      handlers
+        .synchronize?.([], [], { ...callOf("RunPodSandbox"), event: "Synchronize" })
+        .then(() => order.push("list")),
+      ...["p1", "p2"].map((id) =>
+        handlers
+          .runPodSandbox?.({ pod: pod({ id }) }, callOf("RunPodSandbox"))
+          .catch(({ message }) => order.push(`${id}: ${message}`)),
+      ),
+    ];
+    await new Promise((wait) => setTimeout(wait, 30));
+    expect(order).toEqual([]);
+    open();
+    await Promise.all(asked);
+    const broken = "unable to create nri client: unexpected EOF";
+    expect(order).toEqual(["list", `p1: ${broken}`, `p2: ${broken}`]);
+  });
+});

@@ -308,7 +308,7 @@ function typesOf(confFile: ConfFile): string[] {
 }
 
 /** What serves a runtime whose configuration for us cannot be used: failing by policy, never by going away. */
-function createRefusingBridge(reason: string): Bridge {
+export function createRefusingBridge(reason: string): Bridge {
   const refuse = async () => {
     throw new BridgeError("CONFIG", `nri-v01-bridge: its configuration is wrong: ${reason}`);
   };

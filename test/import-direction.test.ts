@@ -41,7 +41,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     npm: ["node:fs", "node:path", "node:crypto", "node:net", "node:zlib", "node:timers"],
   },
   config: { rooms: ["errors", "gen", "nearest"], npm: ["zod", "yaml"] },
-  log: { rooms: ["logger"], npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"] },
+  log: { rooms: ["errors", "logger"], npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"] },
   notify: { rooms: ["deadline", "errors", "ffi", "logger"], npm: ["node:child_process"] },
   serial: { rooms: [], npm: [] },
   unfinished: { rooms: ["state", "translate"], npm: [] },

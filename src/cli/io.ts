@@ -1,3 +1,5 @@
+import type { Launched } from "./launched.js";
+
 /** What a verb may use of the process; a test gives its own. */
 export interface CliIo {
   /** What follows the program's name. */
@@ -7,6 +9,8 @@ export interface CliIo {
   readonly environment: Readonly<Record<string, string | undefined>>;
   stdout(text: string): void;
   stderr(text: string): void;
+  /** Our registration, where the runtime launched us. */
+  readonly launched?: Launched | undefined;
 }
 
 /** The exit codes of all verbs. */

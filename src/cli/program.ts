@@ -8,9 +8,10 @@ import { addDoctorCommand } from "./doctor.js";
 import { addExecCommand } from "./exec.js";
 import { addExplainCommand } from "./explain.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
+import { type Launched, registerFirst } from "./launched.js";
 import { addRecordCommand } from "./record.js";
 import { addReplayCommand } from "./replay.js";
-import { addRunCommand } from "./run.js";
+import { addRunCommand, refuseCreates } from "./run.js";
 import { addSimulateCommand } from "./simulate.js";
 import { addVersionCommand } from "./version.js";
 
@@ -19,30 +20,47 @@ export type Done = (code: ExitCode) => void;
 
 /** Runs a command line to its end and gives the exit code; throws nothing. */
 export async function runCommandLine(io: CliIo): Promise<ExitCode> {
+  let launched: Launched | undefined;
+  try {
+    if (isRun(io.args)) launched = await registerFirst(io.environment);
+    return await runVerb({ ...io, launched });
+  } catch (error) {
+    if (launched !== undefined) return refuseCreates(launched, errorText(error));
+    return tellFault(io, error);
+  }
+}
+
+/** Whether the arguments are for `run`, whatever else is wrong with them. */
+function isRun([first = "run"]: readonly string[]): boolean {
+  return first === "run" || first.startsWith("-");
+}
+
+async function runVerb(io: CliIo): Promise<ExitCode> {
   let code: ExitCode = exitCodes.done;
   const program = createProgram(io, (done) => {
     code = done;
   });
-  try {
-    const [first, second] = io.args;
-    const verbs = [...program.commands.map((command) => command.name()), "help"];
-    for (const verb of first === "help" ? [second] : [first]) requireVerb(verb, verbs);
-    await program.parseAsync(io.args, { from: "user" });
-    return code;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-    if (error instanceof BridgeError && (error.code === "CONFIG" || error.code === "USAGE")) {
-      io.stderr(`nri-v01-bridge: ${printable(error.message)}\n`);
-      return exitCodes.usage;
-    }
-    if (error instanceof BridgeError && error.code === "CONNECT_FAILED") {
-      io.stderr(`nri-v01-bridge: ${printable(error.message)}\n`);
-      return exitCodes.cannotConnect;
-    }
-    const stack = error instanceof Error && error.stack !== undefined ? error.stack : errorText(error);
-    io.stderr(`nri-v01-bridge: a fault of its own, please report it: ${stack}\n`);
-    return exitCodes.internal;
+  const [first, second] = io.args;
+  const verbs = [...program.commands.map((command) => command.name()), "help"];
+  for (const verb of first === "help" ? [second] : [first]) requireVerb(verb, verbs);
+  await program.parseAsync(io.args, { from: "user" });
+  return code;
+}
+
+/** Says what was thrown, where commander has not, and gives its exit code. */
+function tellFault(io: CliIo, error: unknown): ExitCode {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  if (error instanceof BridgeError && (error.code === "CONFIG" || error.code === "USAGE")) {
+    io.stderr(`nri-v01-bridge: ${printable(error.message)}\n`);
+    return exitCodes.usage;
   }
+  if (error instanceof BridgeError && error.code === "CONNECT_FAILED") {
+    io.stderr(`nri-v01-bridge: ${printable(error.message)}\n`);
+    return exitCodes.cannotConnect;
+  }
+  const stack = error instanceof Error && error.stack !== undefined ? error.stack : errorText(error);
+  io.stderr(`nri-v01-bridge: a fault of its own, please report it: ${stack}\n`);
+  return exitCodes.internal;
 }
 
 /** @throws BridgeError USAGE that names the nearest verb */

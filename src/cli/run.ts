@@ -6,7 +6,7 @@ import type { PartialConfig } from "../config/schema.js";
 import { tuneEngine } from "../engine.js";
 import { errorText } from "../errors.js";
 import { endedBy } from "../legacy/ended-by.js";
-import { openLog } from "../log/open-log.js";
+import { createNodeLog } from "../log/open-log.js";
 import type { Log } from "../logger.js";
 import { Metrics } from "../metrics/metrics.js";
 import { createNode } from "../node.js";
@@ -15,12 +15,13 @@ import { readNotifySettings, withoutNotifySettings } from "../notify/settings.js
 import { launchedSocket, type PluginIdentity, resolveIdentity } from "../nri/identity.js";
 import { PluginStub, type StubEnd } from "../nri/stub.js";
 import type { RecordedCase } from "../record/recorder.js";
-import { Service } from "../service.js";
+import { createRefusingBridge, Service } from "../service.js";
 import { version } from "../version.js";
 import { CallsInFlight, watchHandlers } from "../watch-calls.js";
 
 import { addConfigFlags, configLayers, readOwnConfigFile } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
+import { type Launched, registerFirst } from "./launched.js";
 import type { Done } from "./program.js";
 import { createNodeRecorder, makeOutFolder, type RecordSettings, recordSettings } from "./record-flags.js";
 
@@ -96,10 +97,12 @@ export interface RunRecord {
 export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   const { flags, file, fault, reread, configFile, once, record } = options;
   const config = mergeConfig(flags, file ?? {});
-  const log = openLog(config.log, io.environment);
-  const fd = launchedSocket(io.environment);
-  const identity = identityOf(io, flags, file);
-  const node = createNode(fd === undefined ? "external" : "launched", log);
+  const launched = io.launched ?? (await registerFirst(io.environment));
+  const log = launched?.log ?? createNodeLog(io.environment);
+  log.use(config.log);
+  const mode = launched === undefined ? "external" : "launched";
+  const identity = launched?.identity ?? identityOf(io, flags, file);
+  const node = createNode(mode, log);
   const ending = new AbortController();
   // Each run listens, and there may be many.
   setMaxListeners(0, ending.signal);
@@ -133,24 +136,20 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
     ...node,
     spawner,
     log,
-    onConfig: ({ metrics: { listen } }) => void metrics.listen(listen),
+    onConfig: (settled) => {
+      log.use(settled.log);
+      void metrics.listen(settled.metrics.listen);
+    },
     onRun: ({ call, run, adjusted }) => {
       metrics.pluginRan(run);
       metrics.pluginAdjusted({ plugin: run.plugin, state: run.state, fields: adjusted });
       recorder?.ran({ call, run, adjusted });
     },
   });
-  const stub = new PluginStub({
-    identity,
-    socket: fd === undefined ? { kind: "path", path: config.socketPath } : { kind: "fd", fd },
-    handlers: watchHandlers(service.handlers, watchers, log),
-    log,
-    reconnect: fd === undefined && !once,
-  });
-  log.info(
-    { version, node: process.version, ...identity, mode: fd === undefined ? "external" : "launched" },
-    "starting",
-  );
+  const handlers = watchHandlers(service.handlers, watchers, log);
+  const socket = { kind: "path", path: config.socketPath } as const;
+  const stub = launched?.stub ?? new PluginStub({ identity, socket, handlers, log, reconnect: !once });
+  log.info({ version, node: process.version, ...identity, mode }, "starting");
   const notify = readNotifySettings(io.environment, process.pid);
   const announcer =
     notify && startAnnouncer({ settings: notify, look: () => conditionOf(stub, config.socketPath), log });
@@ -190,7 +189,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
       log.info({ file: configFile, eventsChanged }, "the configuration is read again");
       if (!eventsChanged) return;
       // A connection that ends under a call is a success to the runtime, whatever its plugins would have said.
-      if (fd === undefined) await withinMs(patienceMs(), calls.answered()).then(() => stub.reregister());
+      if (launched === undefined) await withinMs(patienceMs(), calls.answered()).then(() => stub.reregister());
       else log.warn({}, "the new configuration needs other events: restart the runtime, which launched the bridge");
     } catch (error) {
       log.error({ file: configFile, error: errorText(error) }, "the configuration is wrong: the last good one stays");
@@ -202,12 +201,13 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
     SIGHUP: () => void reload(),
   });
   try {
-    if (fd === undefined && wantsCapture(config)) await requireCapture(node.cgroups, log);
+    launched?.serve(handlers);
+    if (launched === undefined && wantsCapture(config)) await requireCapture(node.cgroups, log);
     await metrics.listen(config.metrics.listen);
     // Another instance may have this state: two that are registered would run every plugin twice.
-    if (fd === undefined) await node.waitForState(config, stopping.signal);
+    if (launched === undefined) await node.waitForState(config, stopping.signal);
     if (stopping.signal.aborted) return exitCodes.done;
-    const end = await stub.run();
+    const end = await (launched?.ended ?? stub.run());
     logEnd(log, end);
     // What a lost connection left running has its own deadlines.
     await finishRuns();
@@ -221,7 +221,17 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   }
 }
 
-/** What we register as: what was configured, else what a runtime that launched us says, else the defaults. */
+/** Serves the runtime that launched us although we cannot start: an exit before Configure takes containerd 1.7 with it. */
+export async function refuseCreates({ log, serve, ended }: Launched, reason: string): Promise<ExitCode> {
+  if (!log.inUse) log.use(mergeConfig().log);
+  log.error({ error: reason }, "the bridge cannot start: no plugin runs, creates fail");
+  serve(createRefusingBridge(reason));
+  const end = await ended;
+  logEnd(log, end);
+  return exitCodeOf(end);
+}
+
+/** What we register as: what was configured, else the environment, else the defaults. */
 function identityOf(io: CliIo, flags: PartialConfig, file: PartialConfig | undefined): PluginIdentity {
   const defaults = mergeConfig();
   const named = /^[0-9]{2}-./.test(io.fileName);

@@ -16,5 +16,10 @@ export function afterTurn(to: LogDestination): LogDestination {
     write(line) {
       if (lines.push(line) === 1) setImmediate(writeAll);
     },
+    close() {
+      writeAll();
+      process.off("exit", writeAll);
+      to.close?.();
+    },
   };
 }

@@ -18,9 +18,10 @@ export const defaultLogPlaces: LogPlaces = {
 /**
  * Chooses where the log goes. `auto` is standard error, unless that is /dev/null, as it is for a plugin that the runtime
  * launched: then the journal, else a file of limited size, so that a node never runs the bridge blind.
+ * @throws the system's error for a path that cannot be written to
  */
 export function openLogDestination(output: string, places: LogPlaces = defaultLogPlaces): LogDestination {
-  if (output.startsWith("/")) return openFile(output);
+  if (output.startsWith("/")) return openPath(output);
   if (output === "stderr" || !isNullDevice(2)) return stderrDestination;
   if (isSocket(places.journalSocket)) return openJournal(places.journalSocket, () => openFile(places.file));
   return openFile(places.file);
@@ -45,10 +46,14 @@ const stderrDestination: LogDestination = {
   },
 };
 
+function openPath(path: string): LogDestination {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  return openLogFile(path);
+}
+
 function openFile(path: string): LogDestination {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    return openLogFile(path);
+    return openPath(path);
   } catch {
     // A read-only or full disk: standard error is all that is left, even if nobody reads it.
     return stderrDestination;

@@ -34,5 +34,9 @@ export function openJournal(socketPath: string, fallback: () => LogDestination):
       else if (waiting.push(line) <= mostWaiting) socket.write(withSeverity(line), taken);
       else waiting.pop();
     },
+    close() {
+      socket.end();
+      instead?.close?.();
+    },
   };
 }

@@ -38,6 +38,7 @@ export function openLogFile(path: string, limitBytes = 5 * 1024 * 1024): LogDest
         // A full disk costs log lines, never an event.
       }
     },
+    close: () => closeSync(fd),
   };
 }
 

@@ -6,6 +6,8 @@ export interface LogDestination {
   write(line: string): void;
   /** Several at once, where that costs less than one by one. */
   writeAll?(lines: readonly string[]): void;
+  /** Lets go of what it holds; nothing is written to it any more. */
+  close?(): void;
 }
 
 /**

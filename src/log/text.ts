@@ -11,7 +11,10 @@ export interface TextOptions {
 
 /** A log for people: each JSON line becomes `time LEVEL sentence key=value…`, on one line whatever a plugin printed. */
 export function createTextDestination(to: LogDestination, options: TextOptions): LogDestination {
-  return { write: (line) => to.write(`${formatTextLine(line.trimEnd(), options)}\n`) };
+  return {
+    write: (line) => to.write(`${formatTextLine(line.trimEnd(), options)}\n`),
+    close: () => to.close?.(),
+  };
 }
 
 /** How the log looks best on standard error as it is here. */

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
@@ -6,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Deadline } from "../../src/deadline.js";
 import { launch } from "../../src/nri/launch.js";
 import { createRuntime, type Runtime } from "../../src/nri/runtime.js";
+import { RuntimeLink } from "../../src/nri/runtime-link.js";
 import { readCase } from "../../src/replay/case.js";
 import { program, startProgram } from "../support/program.js";
 
@@ -195,22 +197,29 @@ describe("run, on signals", () => {
 });
 
 describe("run, launched by the runtime", () => {
-  async function launched(config: string, args = "") {
-    const runtime = await listen();
+  const identity = { name: "v01-bridge", index: "10" };
+  const config = () =>
+    `confFile: ${confFile}\npluginDirs: [${plugins}]\npermissions: trust\nstate: {directory: ${folder}/state}\n`;
+
+  async function start(args: string, named = identity) {
     const path = join(folder, "10-v01-bridge");
     writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${program}' ${args} 2>'${folder}/log'\n`);
     chmodSync(path, 0o755);
-    const identity = { name: "v01-bridge", index: "10" };
-    const { child, trunk } = await launch(path, identity);
+    const { child, trunk } = await launch(path, named);
     closing.push(() => child.kill("SIGKILL"));
+    return { child, trunk };
+  }
+
+  async function launched(config: string, args = "", named = identity) {
+    const runtime = await listen();
+    const { child, trunk } = await start(args, named);
     const ended = new Promise<number | null>((done) => child.once("exit", (code) => done(code)));
     const plugin = await runtime.connect(trunk, { kind: "launched", identity, config });
     return { plugin, ended, log: () => readFileSync(`${folder}/log`, "utf8") };
   }
 
   it("takes its configuration from Configure, has a PATH for its plugins, and ends with 5 when the runtime does", async () => {
-    const config = `confFile: ${confFile}\npluginDirs: [${plugins}]\npermissions: trust\nstate: {directory: ${folder}/state}\n`;
-    const { plugin, ended, log } = await launched(config);
+    const { plugin, ended, log } = await launched(config());
     const [run] = basic.events;
     if (run === undefined) throw new Error("the case holds no events");
     expect((await plugin.raw(run.method, run.payload, {})).error).toBeUndefined();
@@ -244,6 +253,43 @@ describe("run, launched by the runtime", () => {
     expect(error?.message).toContain(says);
     expect(plugin.closed).toBe(false);
     expect(log()).toContain("the bridge's configuration is wrong");
+  });
+
+  it("stays, too, when its launcher hands it an option that there is not", async () => {
+    const { plugin, log } = await launched("", "run --nonsense");
+    const [run] = basic.events;
+    if (run === undefined) throw new Error("the case holds no events");
+    const { error } = await plugin.raw(run.method, run.payload, {});
+    expect(error?.message).toContain("unknown option '--nonsense'");
+    expect(plugin.closed).toBe(false);
+    expect(log()).toContain("unknown option '--nonsense'");
+  });
+
+  it("registers whatever name its file gave it, which is the runtime's to judge", async () => {
+    const { plugin } = await launched("", "", { name: "v01 bridge", index: "10" });
+    expect(plugin.mask).toBe(0x627);
+  });
+
+  it("registers before it reads anything: its own file may hang", async () => {
+    const pipe = join(folder, "own.yaml");
+    execFileSync("mkfifo", [pipe]);
+    const { trunk } = await start(`run --config '${pipe}'`);
+    const link = new RuntimeLink(trunk, { identity, updateContainers: () => [] });
+    expect((await link.registered(5_000)).identity).toEqual(identity);
+    link.close();
+  });
+
+  it("logs where that configuration says, not only as its standard error would have it", async () => {
+    const own = join(folder, "own.log");
+    const { plugin, ended, log } = await launched(`${config()}log: {output: ${own}, format: text}\n`);
+    const [run] = basic.events;
+    if (run === undefined) throw new Error("the case holds no events");
+    await plugin.raw(run.method, run.payload, {});
+    plugin.close();
+    await ended;
+    expect(log()).toContain(`"output":"${own}"`);
+    expect(log()).not.toContain("chain ran");
+    expect(readFileSync(own, "utf8")).toMatch(/^\S+ INFO +chain ran /m);
   });
 });
 

@@ -4,19 +4,23 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmdirSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
+import { openLogDestination } from "../../src/log/destination.js";
 import { openJournal } from "../../src/log/journal.js";
 import { createLog, type LogDestination } from "../../src/log/log.js";
 import { openLogFile } from "../../src/log/log-file.js";
+import { createNodeLog } from "../../src/log/open-log.js";
 
 const folder = mkdtempSync(join(tmpdir(), "bridge-log-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -184,5 +188,63 @@ describe("the journal", () => {
     await eventually(() => instead.all.length === 1);
     journal.write('{"level":"info","msg":"second"}\n');
     expect(instead.all).toHaveLength(2);
+  });
+});
+
+describe("where the log goes", () => {
+  const settings = { level: "info", format: "json", output: "auto" } as const;
+  const text = (path: string) => readFileSync(path, "utf8");
+  const nextTurn = () => new Promise((turn) => setImmediate(turn));
+
+  /** A log whose `auto` is a file: standard error is a test's own. */
+  function nodeLog(name: string) {
+    const auto = join(folder, name);
+    const open = (output: string) => (output === "auto" ? openLogFile(auto) : openLogDestination(output));
+    return { auto, log: createNodeLog({}, open) };
+  }
+
+  it("is settled after the first lines: they wait, whatever their level, and then go there", async () => {
+    const { auto, log } = nodeLog("early");
+    log.info({}, "first");
+    log.debug({}, "not told");
+    await nextTurn();
+    log.use(settings);
+    log.info({}, "second");
+    await nextTurn();
+    expect(text(auto)).toMatch(/^[^\n]*"first"[^\n]*\n[^\n]*"second"[^\n]*\n$/);
+  });
+
+  it("changes with the settings, and the old place says where it goes on", async () => {
+    const { auto, log } = nodeLog("moved-to");
+    const file = join(folder, "configured.log");
+    log.use(settings);
+    log.info({}, "first");
+    log.use({ ...settings, output: file, level: "debug", format: "text" });
+    log.debug({}, "second");
+    log.use({ ...settings, output: file, level: "debug", format: "text" });
+    await nextTurn();
+    expect(text(auto)).toMatch(new RegExp(`"first".*\\n.*"output":"${file}".*\\n$`));
+    expect(text(file)).toMatch(/^\S+ DEBUG second\n$/);
+  });
+
+  it("leaves no descriptor behind when it changes", async () => {
+    const { log } = nodeLog("counted");
+    const open = () => readdirSync("/proc/self/fd").length;
+    const outputs = [join(folder, "one.log"), join(folder, "two.log")];
+    for (const output of outputs) log.use({ ...settings, output });
+    await nextTurn();
+    const before = open();
+    for (let at = 0; at < 10; at++) log.use({ ...settings, output: outputs[at % 2] ?? "" });
+    await nextTurn();
+    expect(open()).toBe(before);
+  });
+
+  it("is what `auto` is when the file cannot be written, and says why: a node never runs the bridge blind", async () => {
+    const { auto, log } = nodeLog("instead");
+    writeFileSync(join(folder, "no-directory"), "");
+    log.use({ ...settings, output: join(folder, "no-directory/bridge.log") });
+    log.info({}, "heard");
+    await nextTurn();
+    expect(text(auto)).toMatch(/"level":"error".*no-directory.*\n.*"heard"/);
   });
 });

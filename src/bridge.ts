@@ -1,9 +1,9 @@
 import { extraEvents, hasCreatePhase, wantedStates } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { errorFields, errorText } from "./errors.js";
-import { type BridgeParts, Lifecycle } from "./lifecycle.js";
+import { type BridgeParts, Lifecycle, type Notice } from "./lifecycle.js";
 import { type EventName, isEventName } from "./nri/events.js";
-import type { CallContext, PluginHandlers } from "./nri/handlers.js";
+import type { CallContext, PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
 import type { Container, ContainerEvent, PodEvent, PodSandbox } from "./nri/types.js";
 import { adoptingOccasion, occasionOf } from "./occasion.js";
 import { reconcile } from "./state/reconcile.js";
@@ -30,7 +30,7 @@ export interface Bridge extends PluginHandlers {
  *   Post*, Remove*, UpdatePod*      -> a state of a plugin's own, where `events` gives it one
  */
 export function createBridge(parts: BridgeParts): Bridge {
-  const { config, host, memory, processes, unfinished, log } = parts;
+  const { config, host, memory, notice, processes, unfinished, log } = parts;
   const lifecycle = new Lifecycle(parts);
   const onPod = ({ pod }: PodEvent) => podSubject(pod);
   const onContainer = ({ pod, container }: ContainerEvent) => containerSubject(pod, container);
@@ -46,9 +46,32 @@ export function createBridge(parts: BridgeParts): Bridge {
     try {
       await lifecycle.extra(subject, occasionOf(call));
     } finally {
+      noteRemoved(subject.id);
       if (subject.kind === "sandbox") for (const { id } of memory.containersOf(subject.id)) forget(id);
       forget(subject.id);
     }
+  }
+
+  function noteRemoved(id: string): void {
+    unfinished.removed.add(id);
+    const [oldest] = unfinished.removed;
+    if (unfinished.removed.size > mostRemoved && oldest !== undefined) unfinished.removed.delete(oldest);
+  }
+
+  /**
+   * compat: containerd sends no StartContainer for a container that is restored from a checkpoint, and neither does CRI-O; both
+   * send StopContainer, as they do for one that never started.
+   */
+  function noticeStopWithoutCreate({ pod, container: { id, name, pid, state } }: ContainerEvent): void {
+    if (pid === 0 || state === "CONTAINER_CREATED" || state === "CONTAINER_UNKNOWN") return;
+    if (memory.get(id) !== undefined || unfinished.creates.has(id) || unfinished.removed.has(id)) return;
+    // Who wants nothing to do with what ran before has such containers.
+    if (config.synchronize === "ignore") return;
+    notice(
+      "a container was stopped that had no create",
+      { id, pod: `${pod.namespace}/${pod.name}`, container: name },
+      "a container was stopped whose start the runtime did not tell, so no plugin ran for it: restored from a checkpoint, or started while the bridge was not synchronized",
+    );
   }
 
   /**
@@ -114,7 +137,8 @@ export function createBridge(parts: BridgeParts): Bridge {
       await lifecycle.deleteAll([id], "StopPodSandbox");
     },
 
-    async synchronize(pods, containers) {
+    async synchronize(pods, containers, { runtime }) {
+      if (containers.some(isPodless)) noticePodless(notice, runtime);
       unfinished.afterSynchronize = compare(subjectsOf(pods, containers));
       return [];
     },
@@ -122,6 +146,7 @@ export function createBridge(parts: BridgeParts): Bridge {
 
     runPodSandbox: (event, call) => lifecycle.create(onPod(event), occasionOf(call)),
     async createContainer(event, call) {
+      if (isPodless(event.container)) noticePodless(notice, call.runtime);
       const subject = onContainer(event);
       try {
         const { adjust, updates } = await lifecycle.createBefore(subject, occasionOf(call));
@@ -135,7 +160,10 @@ export function createBridge(parts: BridgeParts): Bridge {
     startContainer: (event, call) => lifecycle.create(onContainer(event), occasionOf(call)),
     updateContainer: async (event, call) =>
       (await lifecycle.update(onContainer(event), event.linuxResources, occasionOf(call))).updates,
-    stopContainer: async (event, call) => (await stop(onContainer(event), call)).updates,
+    async stopContainer(event, call) {
+      noticeStopWithoutCreate(event);
+      return (await stop(onContainer(event), call)).updates;
+    },
     async stopPodSandbox(event, call) {
       await stop(onPod(event), call);
     },
@@ -148,6 +176,25 @@ export function createBridge(parts: BridgeParts): Bridge {
     updatePodSandbox: (event, call) => lifecycle.extra(onPod(event), occasionOf(call)),
     postUpdatePodSandbox: (event, call) => lifecycle.extra(onPod(event), occasionOf(call)),
   };
+}
+
+/** More than a runtime removes while one StopContainer is on its way. */
+const mostRemoved = 1_000;
+
+function isPodless({ id, podSandboxId }: Container): boolean {
+  return id === podSandboxId;
+}
+
+/**
+ * compat: dockerd has no pods: it calls each container its own pod, and sends CreateContainer and Synchronize only (moby
+ * daemon/internal/nri). Without a cgroupsPath, too: a plugin that is to see a cgroup fails.
+ */
+export function noticePodless(notice: Notice, { name, version }: RuntimeInfo): void {
+  notice(
+    `${name} has no pods and sends CreateContainer only`,
+    { runtime: name, runtimeVersion: version },
+    "the runtime has no pods and sends CreateContainer only: plugins run in phase create alone, and fail there where they need a cgroup",
+  );
 }
 
 /** What a bridge asks for, however it is configured. */

@@ -18,6 +18,9 @@ import { type Subject, toCreateRequest, toDeleteRequest, toUpdateRequest } from 
 import type { Unfinished } from "./unfinished.js";
 import type { ConfigList } from "./v01/types.js";
 
+/** @param status a few words, for one line of a status */
+export type Notice = (status: string, fields: object, sentence: string) => void;
+
 /** What the bridge is built from: IO, time and the log come in here. */
 export interface BridgeParts {
   readonly config: Config;
@@ -28,6 +31,8 @@ export interface BridgeParts {
   readonly memory: Memory;
   readonly processes: Processes;
   readonly unfinished: Unfinished;
+  /** Says once, in the log and in the status, what keeps plugins from running. */
+  readonly notice: Notice;
   /** Whether the bridge serves a pod sandbox that is created now. */
   readonly servesSandboxes: () => boolean;
   /** Work on one pod or container goes one after the other: an event and a delete of our own may race. */

@@ -1,4 +1,4 @@
-import { type Bridge, createBridge, usualEvents, wantedEvents } from "./bridge.js";
+import { type Bridge, createBridge, noticePodless, usualEvents, wantedEvents } from "./bridge.js";
 import { type Cgroups, requireCapture } from "./cgroups.js";
 import { createChainRunner, type RunReport } from "./chain-runner.js";
 import { mayCapture, mergeConfig, statesOf, wantsCapture } from "./config/merge.js";
@@ -11,6 +11,7 @@ import { type BreakerState, Breakers } from "./legacy/breaker.js";
 import { type ConfFile, createConfFile } from "./legacy/conf-file.js";
 import { Observers } from "./legacy/observers.js";
 import type { Spawner } from "./legacy/spawner.js";
+import type { Notice } from "./lifecycle.js";
 import type { Log } from "./logger.js";
 import type { EventName } from "./nri/events.js";
 import type { PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
@@ -60,6 +61,8 @@ export interface ServiceFacts {
   readonly journalBytes: number | undefined;
   /** Plugin types that conf.json lists; undefined when it cannot be read, none before the first Configure. */
   readonly plugins: readonly string[] | undefined;
+  /** What keeps plugins from running, each in a few words. */
+  readonly notices: readonly string[];
   breakerOf(plugin: string): BreakerState;
   /** What a plugin may be run for. */
   statesOf(plugin: string): readonly string[];
@@ -71,6 +74,9 @@ interface Configured {
   readonly runtime: RuntimeInfo;
   readonly peer: number | undefined;
 }
+
+/** What dockerd calls itself, and may come to. */
+const dockers: ReadonlySet<string> = new Set(["docker", "dockerd"]);
 
 /** A runtime that launched us and has not synchronised by then never does: containerd 1.7. */
 const takeStockAfterMs = 3_000;
@@ -95,6 +101,8 @@ export class Service {
   private fault: string | undefined;
   private config: Config | undefined;
   private configured: Configured | undefined;
+  private refusing = false;
+  private readonly notices = new Set<string>();
   private store: { readonly key: string; readonly opened: Store } | undefined;
   private stockTimer: NodeJS.Timeout | undefined;
   private confFile: ConfFile | undefined;
@@ -160,6 +168,12 @@ export class Service {
     this.unfinished.stopping = this.config?.state !== "memory";
   }
 
+  private readonly notice: Notice = (status, fields, sentence) => {
+    if (this.notices.has(status)) return;
+    this.notices.add(status);
+    this.options.log.warn(fields, sentence);
+  };
+
   /** What still runs is ended now, and nothing is started any more: such deletes are the next bridge's to deliver again. */
   abandon(): void {
     this.unfinished.abandoned = true;
@@ -172,6 +186,7 @@ export class Service {
       remembered: this.memory.size,
       journalBytes: bytes === 0 ? undefined : bytes,
       plugins: pluginTypesOf(this.confFile),
+      notices: [...(this.refusing ? ["its configuration is wrong: creates fail"] : []), ...this.notices],
       breakerOf: (plugin) => this.breakers.stateOf(plugin),
       statesOf: (plugin) => (this.config === undefined ? [] : statesOf(this.config, plugin)),
     };
@@ -235,6 +250,7 @@ export class Service {
       if (wantsCapture(config)) await requireCapture(cgroups, log);
       await this.attachStore(config, runtime);
       this.bridge = this.buildBridge(this.configured, config);
+      if (dockers.has(runtime.name)) noticePodless(this.notice, runtime);
       if (mayCapture(config)) void cgroups.warm();
       if (runtime.socketPath !== undefined) return;
       clearTimeout(this.stockTimer);
@@ -243,6 +259,7 @@ export class Service {
       // An exit here would take containerd 1.7 down with it when it launched us (PROTOCOL: launched plugins).
       log.error({ error: errorText(error) }, "the bridge's configuration is wrong: no plugin runs, creates fail");
       this.bridge = createRefusingBridge(errorText(error));
+      this.refusing = true;
     }
   }
 
@@ -270,6 +287,7 @@ export class Service {
     const confFile = createConfFile(config.confFile, config.permissions);
     this.config = config;
     this.confFile = confFile;
+    this.refusing = false;
     this.options.onConfig?.(config);
     return createBridge({
       config,
@@ -289,6 +307,7 @@ export class Service {
         onRun,
       }),
       memory: this.memory,
+      notice: this.notice,
       processes: this.processes,
       unfinished: this.unfinished,
       servesSandboxes: createSandboxRule(config, runtime, peer, log),

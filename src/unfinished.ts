@@ -18,6 +18,8 @@ export class Unfinished {
   afterSynchronize = async (): Promise<void> => {};
   /** The ids of what is removed and whose process is watched until it has ended. */
   readonly leaving = new Set<string>();
+  /** The latest ids that were removed: the runtime sends a StopContainer beside all else, so that it may come after. */
+  readonly removed = new Set<string>();
   /** We are asked to end: deletes that no call waits for are left to the next bridge. */
   stopping = false;
   private readonly works = new Set<Promise<unknown>>();

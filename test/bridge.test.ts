@@ -10,7 +10,7 @@ import { createRecordedHost } from "../src/host/recorded-host.js";
 import { silentLog } from "../src/logger.js";
 import type { EventName } from "../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";
-import type { ContainerEvent } from "../src/nri/types.js";
+import type { Container, ContainerEvent } from "../src/nri/types.js";
 import { parseVersion } from "../src/nri/versions.js";
 import { Serial } from "../src/serial.js";
 import { Memory } from "../src/state/memory.js";
@@ -31,7 +31,9 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
     conf: { version: "0.1", plugins: plugins.map((type) => ({ type })) },
   };
   const host = createRecordedHost([]);
+  const notices: string[] = [];
   const handlers = createBridge({
+    notice: (status) => void notices.push(status),
     unfinished: new Unfinished(),
     config: mergeConfig(config),
     host,
@@ -60,7 +62,7 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
       const who = request.id === request.sandboxID ? "pod" : "ctr";
       return `${request.state} ${who} ${run.map(({ type }) => type).join("+")}`;
     });
-  return { handlers, chains, ran, failing, memory, list, host, serves };
+  return { handlers, chains, ran, failing, memory, list, host, serves, notices };
 }
 
 function contextOf(event: EventName): CallContext {
@@ -75,6 +77,8 @@ function contextOf(event: EventName): CallContext {
     runtime: { name: "containerd", version: "v1.7.24", nri: nri ?? [0, 0, 0], requestTimeoutMs: 2_000 },
   };
 }
+
+const podless = "containerd has no pods and sends CreateContainer only";
 
 const { pod, container } = recordedEvents("basic-hostnet", "StartContainer");
 const both: ContainerEvent = { pod, container };
@@ -186,6 +190,63 @@ describe("a conf.json that cannot be read", () => {
     list.conf = good;
     await send(handlers, "RemoveContainer");
     expect(ran()).toEqual(["create ctr a"]);
+  });
+});
+
+describe("what keeps plugins from running without anybody's fault is told", () => {
+  const running = { ...container, state: "CONTAINER_RUNNING" } as const;
+  const stop = (handlers: PluginHandlers, stopped: Container = running) =>
+    handlers.stopContainer?.({ pod, container: stopped }, contextOf("StopContainer"));
+  const meet = (handlers: PluginHandlers) =>
+    handlers.synchronize?.([pod], [running], { ...contextOf("RunPodSandbox"), event: "Synchronize" });
+
+  it("a container ran whose start was never sent, as when it is restored from a checkpoint", async () => {
+    const { handlers, notices } = bridgeOf();
+    await stop(handlers);
+    expect(notices).toEqual(["a container was stopped that had no create"]);
+  });
+
+  it.each<[string, PartialConfig, (handlers: PluginHandlers) => Promise<unknown> | undefined]>([
+    ["was started", {}, (handlers) => send(handlers, "StartContainer").then(() => stop(handlers))],
+    [
+      "is stopped twice",
+      {},
+      (handlers) =>
+        send(handlers, "StartContainer")
+          .then(() => stop(handlers))
+          .then(() => stop(handlers)),
+    ],
+    ["was running before", {}, (handlers) => meet(handlers)?.then(() => stop(handlers))],
+    [
+      "was running before, which is ignored",
+      { synchronize: "ignore" },
+      (handlers) => meet(handlers)?.then(() => stop(handlers)),
+    ],
+    ["never started", {}, (handlers) => stop(handlers, { ...container, pid: 0, state: "CONTAINER_CREATED" })],
+    ["was created only", {}, (handlers) => stop(handlers, { ...container, state: "CONTAINER_CREATED" })],
+    ["is undone", {}, (handlers) => stop(handlers, { ...container, pid: 0, state: "CONTAINER_UNKNOWN" })],
+    [
+      "is stopped late: the runtime sends that beside all else",
+      {},
+      async (handlers) => {
+        for (const event of ["StartContainer", "RemoveContainer"] as const) await send(handlers, event);
+        await stop(handlers);
+      },
+    ],
+  ])("but not a container that %s", async (_, config, play) => {
+    const { handlers, notices } = bridgeOf(config);
+    await play(handlers);
+    expect(notices).toEqual([]);
+  });
+
+  it("the runtime has no pods, so it sends nothing but CreateContainer", async () => {
+    const docker = { ...pod, id: container.id };
+    const of = [docker, { ...container, podSandboxId: container.id }] as const;
+    const created = bridgeOf({ phase: "create" });
+    await created.handlers.createContainer?.({ pod: of[0], container: of[1] }, contextOf("CreateContainer"));
+    const listed = bridgeOf();
+    await listed.handlers.synchronize?.([of[0]], [of[1]], { ...contextOf("RunPodSandbox"), event: "Synchronize" });
+    expect([created.notices, listed.notices]).toEqual([[podless], [podless]]);
   });
 });
 

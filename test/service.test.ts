@@ -13,7 +13,8 @@ import type { EventName } from "../src/nri/events.js";
 import type { CallContext, RuntimeInfo } from "../src/nri/handlers.js";
 import { Service, type ServiceOptions } from "../src/service.js";
 import { createMemoryStore } from "../src/state/store.js";
-import { pod } from "./nri/support/subjects.js";
+import { ctr, pod } from "./nri/support/subjects.js";
+import { collectLog } from "./support/collect-log.js";
 
 const runtime: RuntimeInfo = {
   name: "containerd",
@@ -125,5 +126,36 @@ describe("a Configure is answered from the configuration alone", () => {
     await Promise.all(asked);
     const broken = "unable to create nri client: unexpected EOF";
     expect(order).toEqual(["list", `p1: ${broken}`, `p2: ${broken}`]);
+  });
+});
+
+describe("what the status says beside the connection", () => {
+  it("is nothing as long as plugins run", async () => {
+    const service = await serviceOf();
+    await service.handlers.configure(request, runtime);
+    await service.handlers.synchronize?.([], [], { ...callOf("RunPodSandbox"), event: "Synchronize" });
+    expect(service.facts.notices).toEqual([]);
+  });
+
+  it("is that the runtime has no pods, once in the log", async () => {
+    const log = collectLog();
+    const service = await serviceOf({ log });
+    for (let times = 0; times < 2; times++) {
+      const docker = { ...runtime, name: "docker", version: "29.1.0" };
+      await service.handlers.configure({ ...request, runtimeName: "docker" }, docker);
+      await service.handlers.synchronize?.([], [], { ...callOf("RunPodSandbox"), event: "Synchronize" });
+    }
+    const notice = "docker has no pods and sends CreateContainer only";
+    expect(service.facts.notices).toEqual([notice]);
+    expect(log.lines.filter(({ level }) => level === "warn")).toHaveLength(1);
+  });
+
+  it("is that its configuration is wrong, until it is mended", async () => {
+    const service = await serviceOf({ file: undefined });
+    await service.handlers.configure({ ...request, config: "confFle: /x" }, runtime);
+    await service.handlers.stopContainer?.({ pod: pod(), container: ctr() }, callOf("StopContainer"));
+    expect(service.facts.notices).toEqual(["its configuration is wrong: creates fail"]);
+    await service.reload({});
+    expect(service.facts.notices).toEqual([]);
   });
 });

@@ -107,12 +107,17 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   // Each run listens, and there may be many.
   setMaxListeners(0, ending.signal);
   const spawner = endedBy(node.spawner, ending.signal);
+  const notices = () => [
+    ...(stub.unsynchronized ? ["not synchronized for 10 s: no events come"] : []),
+    ...service.facts.notices,
+  ];
   const metrics: Metrics = new Metrics({
     version,
     log,
     sources: {
       registered: () => stub.runtime !== undefined,
       synchronized: () => stub.ready,
+      notices,
       plugins: () => service.facts.plugins,
       breakerOf: (plugin) => service.facts.breakerOf(plugin),
       statesOf: (plugin) => service.facts.statesOf(plugin),
@@ -152,7 +157,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   log.info({ version, node: process.version, ...identity, mode }, "starting");
   const notify = readNotifySettings(io.environment, process.pid);
   const announcer =
-    notify && startAnnouncer({ settings: notify, look: () => conditionOf(stub, config.socketPath), log });
+    notify && startAnnouncer({ settings: notify, look: () => conditionOf(stub, config.socketPath, notices()), log });
   const stopping = new AbortController();
   const patienceMs = () => Math.min(Math.max(finishMs, stub.runtime?.requestTimeoutMs ?? 0), longestFinishMs);
   /** What has been asked for is answered; what then still runs, an observer that hangs, is ended. */
@@ -244,9 +249,14 @@ function identityOf(io: CliIo, flags: PartialConfig, file: PartialConfig | undef
 }
 
 /** What a service manager shows of us. */
-function conditionOf({ ready, runtime }: PluginStub, socketPath: string): Condition {
+export function conditionOf(
+  { ready, runtime }: Pick<PluginStub, "ready" | "runtime">,
+  socketPath: string,
+  notices: readonly string[],
+): Condition {
   if (runtime === undefined) return { ready, text: `waiting for the runtime at ${socketPath}` };
-  return { ready, text: `${ready ? "serves" : "registers with"} ${runtime.name} ${runtime.version}` };
+  const state = `${ready ? "serves" : "registers with"} ${runtime.name} ${runtime.version}`;
+  return { ready, text: [state, ...notices].join("; ") };
 }
 
 export function exitCodeOf(end: StubEnd): ExitCode {

@@ -1,4 +1,5 @@
 import type { RuntimeInfo } from "../nri/handlers.js";
+import { synchronizes } from "../nri/versions.js";
 import type { MetricsSources } from "./sources.js";
 
 /** An answer to a probe: 200 when there is no reason against it. */
@@ -23,21 +24,23 @@ export interface Connection {
   readonly hadEvent: boolean;
 }
 
+type Sources = Pick<MetricsSources, "registered" | "synchronized" | "notices">;
+
+/** Whether events are delivered: registered, and synchronized where the runtime does that; and what keeps plugins from running. */
+export function readinessOf(sources: Sources, connection: Connection | undefined): Health {
+  const { ok, text } = deliveryOf(sources, connection);
+  return { ok, text: [text, ...(sources.notices?.() ?? [])].join("; ") };
+}
+
 /**
- * Whether events are delivered: registered, and synchronized where the runtime does that.
- *
- * compat: containerd 1.7 starts the plugins that it launches before it knows any pod, and does not synchronize them
- * (nri adaptation.startPlugins): such a plugin is registered and that is all. A launched one has no socket path.
+ * compat: containerd before 1.7.26 starts the plugins that it launches before it knows any pod, and does not synchronize
+ * them (nri adaptation.startPlugins): such a plugin is registered and that is all.
  */
-export function readinessOf(
-  sources: Pick<MetricsSources, "registered" | "synchronized">,
-  connection: Connection | undefined,
-): Health {
+function deliveryOf(sources: Sources, connection: Connection | undefined): Health {
   if (!sources.registered() || connection === undefined) return { ok: false, text: "not registered with the runtime" };
   const { runtime, hadEvent } = connection;
   if (sources.synchronized()) return { ok: true, text: `ready; synchronized with ${runtime.name} ${runtime.version}` };
-  const launched = runtime.socketPath === undefined;
-  if (hadEvent || launched) {
+  if (hadEvent || !synchronizes(runtime)) {
     return { ok: true, text: `ready; registered with ${runtime.name} ${runtime.version}, which did not synchronize` };
   }
   return { ok: false, text: "registered, not yet synchronized with the runtime" };

@@ -8,6 +8,8 @@ export interface MetricsSources {
   registered(): boolean;
   /** It has synchronized us too. */
   synchronized(): boolean;
+  /** What keeps plugins from running beside that, each in a few words; nothing where this is not there. */
+  notices?(): readonly string[];
   /** Plugin types that conf.json lists; undefined when it cannot be read. */
   plugins(): readonly string[] | undefined;
   /** The states that a plugin is run for; those of containerd 1.6 where this is not there. */

@@ -33,8 +33,8 @@ export interface PluginServiceOptions {
   waitedMs?(inParts?: boolean): number;
   /** Configure was answered: with success, or with this error, after which the runtime hangs up. */
   onConfigured(error?: unknown): void;
-  /** The answer to Synchronize is on its way: in time and with success, or with what went wrong. */
-  onSynchronized(runtime: RuntimeInfo, error?: Error): void;
+  /** The answer to Synchronize is on its way: in time and with success to this runtime, or with what went wrong. */
+  onSynchronized(outcome: RuntimeInfo | Error): void;
 }
 
 /** The Plugin service of one connection: what the runtime calls, in the order of the protocol. */
@@ -125,9 +125,9 @@ export class PluginService {
 
   /** Pods and containers may come in several messages; each but the last is answered with "more", and nothing else. */
   private async synchronize(call: Call): Promise<Uint8Array> {
-    const runtime = this.configuredRuntime();
     const { deadline } = this.since(call, true);
     try {
+      const runtime = this.configuredRuntime();
       const { pods, containers, more } = decodeOrRefuse(() => synchronizeRequest.decode(call.payload, this.sparing));
       for (const pod of pods) this.pods.push(pod);
       for (const container of containers) this.containers.push(container);
@@ -135,10 +135,10 @@ export class PluginService {
       const update = await this.handSnapshot(call, runtime);
       this.phase = "ready";
       const late = deadline.expired ? new Error("the answer to Synchronize came too late") : undefined;
-      this.options.onSynchronized(runtime, late);
+      this.options.onSynchronized(late ?? runtime);
       return synchronizeResponse.encode({ update, more: false });
     } catch (error) {
-      this.options.onSynchronized(runtime, error instanceof Error ? error : new Error(errorText(error)));
+      this.options.onSynchronized(error instanceof Error ? error : new Error(errorText(error)));
       throw error;
     }
   }

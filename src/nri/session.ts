@@ -5,7 +5,7 @@ import { Mux } from "../transport/mux.js";
 import type { Trunk } from "../transport/trunk.js";
 import { TtrpcClient } from "../ttrpc/client.js";
 import { TtrpcServer } from "../ttrpc/server.js";
-import { StatusError } from "../ttrpc/status.js";
+import { Code, StatusError } from "../ttrpc/status.js";
 import { alarm } from "../ttrpc/timeout.js";
 import { ConnId } from "../wire/mux-frame.js";
 import { registerPluginRequest, updateContainersRequest, updateContainersResponse } from "./codec.js";
@@ -15,7 +15,7 @@ import { type Phase, PluginService } from "./plugin-service.js";
 import { runtimeService } from "./services.js";
 import { StallWatch } from "./stall-watch.js";
 import type { ContainerUpdate } from "./types.js";
-import { hasFeature, ownNriVersion } from "./versions.js";
+import { hasFeature, ownNriVersion, synchronizes } from "./versions.js";
 
 /** How a connection to the runtime ended. */
 export type SessionEnd =
@@ -37,6 +37,8 @@ export interface SessionOptions {
   readonly socketPath?: string | undefined;
   /** How long to wait until registered and configured, in milliseconds. */
   readonly registrationTimeoutMs: number;
+  /** When a Synchronize that has not come is told of, in milliseconds after Configure. */
+  readonly synchronizeWithinMs: number;
 }
 
 /**
@@ -52,6 +54,8 @@ export class Session {
   private readonly stallWatch = new StallWatch();
   private readonly cancelRegistrationAlarm: () => void;
   private end: SessionEnd | undefined;
+  private overdueTimer: NodeJS.Timeout | undefined;
+  private overdue = false;
 
   constructor(
     trunk: Trunk,
@@ -64,11 +68,12 @@ export class Session {
       socketPath: options.socketPath,
       waitedMs: (inParts) => this.stallWatch.waitedMs(inParts),
       onConfigured: (error) => this.afterConfigure(error),
-      onSynchronized: (runtime, error) => setImmediate(() => this.afterSynchronize(runtime, error)),
+      onSynchronized: (outcome) => setImmediate(() => this.afterSynchronize(outcome)),
     });
     new TtrpcServer(this.mux.open(ConnId.plugin), this.service.services, {
       onInternalError: (call, error) =>
         options.log.error({ method: call?.method, error: errorText(error) }, "a handler failed"),
+      onRefused: (error) => setImmediate(() => this.afterRefusal(error)),
     });
     this.client = new TtrpcClient(this.mux.open(ConnId.runtime));
     const deadline = Deadline.after(options.registrationTimeoutMs);
@@ -76,6 +81,7 @@ export class Session {
     this.ended = new Promise((resolve) => {
       this.mux.onClose((error) => {
         this.cancelRegistrationAlarm();
+        clearTimeout(this.overdueTimer);
         this.stallWatch.stop();
         resolve(this.end ?? this.endOf(error));
       });
@@ -89,6 +95,11 @@ export class Session {
 
   get runtime(): RuntimeInfo | undefined {
     return this.service.runtimeInfo;
+  }
+
+  /** Whether Synchronize should have come by now: until it does, no event comes. */
+  get unsynchronized(): boolean {
+    return this.overdue && this.phase === "synchronizing";
   }
 
   /** Whether the connection was of use, and did not end because we were too slow. */
@@ -136,7 +147,10 @@ export class Session {
 
   private afterConfigure(error: unknown): void {
     this.cancelRegistrationAlarm();
-    if (error === undefined) return;
+    if (error === undefined) {
+      this.expectSynchronize();
+      return;
+    }
     // What is wrong with our own settings stays so; a machine that was too slow, or a broken message, is a matter of that time.
     const ours = error instanceof BridgeError && error.code === "CONFIG";
     const end: SessionEnd = ours ? { kind: "misconfigured", error } : this.endOf(toError(error));
@@ -144,20 +158,42 @@ export class Session {
     setImmediate(() => this.finish(end));
   }
 
+  /** It may take its time, as long as a container is being stopped: that is no reason to leave. */
+  private expectSynchronize(): void {
+    const { runtime } = this;
+    const { log, synchronizeWithinMs } = this.options;
+    if (runtime === undefined || this.phase !== "synchronizing" || !synchronizes(runtime)) return;
+    clearTimeout(this.overdueTimer);
+    this.overdueTimer = setTimeout(() => {
+      if (this.phase !== "synchronizing") return;
+      this.overdue = true;
+      log.warn(
+        { runtime: runtime.name, runtimeVersion: runtime.version },
+        `not synchronized for ${synchronizeWithinMs / 1000} s: the runtime sends no events before, and no plugin runs`,
+      );
+    }, synchronizeWithinMs).unref();
+  }
+
+  /** What reached no handler may have been Synchronize, which is not sent again. */
+  private afterRefusal(error: unknown): void {
+    const unknown = error instanceof StatusError && error.code === Code.Unimplemented;
+    if (this.phase === "synchronizing" && !unknown) this.afterSynchronize(toError(error));
+  }
+
   /**
    * compat: before NRI 0.12 a runtime keeps the connection of a plugin that did not synchronize, and never sends it an
    * event (containerd#13901). A new connection is the only way out; from 0.12 on the runtime hangs up as well.
    */
-  private afterSynchronize(runtime: RuntimeInfo, error: Error | undefined): void {
+  private afterSynchronize(outcome: RuntimeInfo | Error): void {
     if (this.mux.closed) return;
-    if (error !== undefined) {
-      this.options.log.warn({ error: error.message }, "not synchronized, the runtime would send no events");
-      this.finish({ kind: "lost", phase: "synchronizing", error });
+    if (outcome instanceof Error) {
+      this.options.log.warn({ error: outcome.message }, "not synchronized, the runtime would send no events");
+      this.finish({ kind: "lost", phase: "synchronizing", error: outcome });
       return;
     }
     this.options.log.info({}, "synchronized with the runtime");
     try {
-      this.options.handlers.synchronized?.(runtime);
+      this.options.handlers.synchronized?.(outcome);
     } catch (thrown) {
       this.options.log.error({ error: errorText(thrown) }, "a handler failed");
     }

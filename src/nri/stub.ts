@@ -32,6 +32,8 @@ export interface StubOptions {
    */
   readonly registrationTimeoutMs?: number;
   readonly connectTimeoutMs?: number;
+  /** When a Synchronize that has not come is told of, in milliseconds after Configure. */
+  readonly synchronizeWithinMs?: number;
   readonly backoff?: BackoffOptions;
   readonly clock?: Clock;
   /** Waits; rejects or resolves when the signal aborts. */
@@ -40,6 +42,7 @@ export interface StubOptions {
 
 const defaultRegistrationTimeoutMs = 60_000;
 const defaultConnectTimeoutMs = 5_000;
+const defaultSynchronizeWithinMs = 10_000;
 
 /**
  * The least between two registrations, in milliseconds: each waits for a lock of the runtime, and all that happens to
@@ -72,6 +75,11 @@ export class PluginStub {
   /** Whether events are delivered: registered, configured and synchronized. */
   get ready(): boolean {
     return this.session?.phase === "ready";
+  }
+
+  /** Whether we have waited for Synchronize for so long that it is worth a word. */
+  get unsynchronized(): boolean {
+    return this.session?.unsynchronized ?? false;
   }
 
   /** Runs to the end and tells which it was; throws nothing. To be called once. */
@@ -158,7 +166,9 @@ export class PluginStub {
   }
 
   private async runOnce(): Promise<{ readonly end: StubEnd; readonly served: boolean }> {
-    const { handlers, identity, log, socket, registrationTimeoutMs = defaultRegistrationTimeoutMs } = this.options;
+    const { handlers, identity, log, socket } = this.options;
+    const { registrationTimeoutMs = defaultRegistrationTimeoutMs } = this.options;
+    const { synchronizeWithinMs = defaultSynchronizeWithinMs } = this.options;
     if (this.abort.signal.aborted) return { end: { kind: "aborted" }, served: false };
     let trunk: Trunk;
     try {
@@ -169,7 +179,14 @@ export class PluginStub {
     }
     const socketPath = socket.kind === "path" ? socket.path : undefined;
     this.registeredAt = this.clock();
-    const session = new Session(trunk, { identity, handlers, log, socketPath, registrationTimeoutMs });
+    const session = new Session(trunk, {
+      identity,
+      handlers,
+      log,
+      socketPath,
+      registrationTimeoutMs,
+      synchronizeWithinMs,
+    });
     this.session = session;
     if (this.abort.signal.aborted) session.close();
     const end = await session.ended;

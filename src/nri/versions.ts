@@ -49,6 +49,8 @@ const nriByRuntime: Readonly<Record<string, readonly (readonly [since: string, n
 export const features = {
   /** Configure tells the runtime's timeouts, and Synchronize may come in several messages. */
   splitSynchronize: "0.7.0",
+  /** Plugins that the runtime launched are synchronized too (adaptation.startPlugins). */
+  synchronizesLaunched: "0.7.0",
   /** UpdatePodSandbox and PostUpdatePodSandbox. */
   podUpdates: "0.10.0",
   /** Every event has a call of its own, with StateChange for plugins that lack it. */
@@ -90,6 +92,14 @@ export function mayFail(event: string, runtime: { readonly name: string; readonl
   // A pre-release has the faults of its release.
   const release = { ...version, preRelease: false };
   return !keepRefusedSandboxes.some(([since, before]) => isAtLeast(release, since) && !isAtLeast(version, before));
+}
+
+/**
+ * Whether a runtime sends Synchronize, and no event before.
+ * @param socketPath absent when it launched us
+ */
+export function synchronizes({ nri, socketPath }: { readonly nri: Version; readonly socketPath?: string }): boolean {
+  return socketPath !== undefined || hasFeature(nri, "synchronizesLaunched");
 }
 
 /** Whether a version is that of a release, or later. */

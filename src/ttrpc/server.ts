@@ -33,6 +33,8 @@ export interface TtrpcServerOptions {
   readonly clock?: Clock;
   /** Told of what nobody foresaw, beside the answer that the caller gets; call is absent when there is none to blame. */
   onInternalError?(call: Call | undefined, error: unknown): void;
+  /** Told of a message that was answered with an error and reached no handler: too long, unreadable, of no known method. */
+  onRefused?(error: unknown): void;
   /** Calls answered at the same time; one more is refused with ResourceExhausted. */
   readonly maxInFlight?: number;
 }
@@ -62,6 +64,7 @@ export class TtrpcServer {
         this.accept(frame);
       } catch (error) {
         this.refuse(frame.header.streamId, error, undefined);
+        this.options.onRefused?.(error);
       }
     }
   }

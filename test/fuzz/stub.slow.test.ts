@@ -95,6 +95,7 @@ it(
           handlers: { ...allEvents, synchronize: async () => [] },
           log: silentLog,
           registrationTimeoutMs: 10_000,
+          synchronizeWithinMs: 10_000,
         });
         trunk.receive(...handshake.slice(0, 2));
         await nextTurn();

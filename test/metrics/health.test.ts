@@ -30,6 +30,24 @@ describe("readiness", () => {
   });
 });
 
+describe("what readiness says", () => {
+  it.each([
+    [
+      session(true, true),
+      { runtime: external, hadEvent: false },
+      "ready; synchronized with containerd v1.7.24; a, b; c",
+    ],
+    [
+      session(true, false),
+      { runtime: external, hadEvent: false },
+      "registered, not yet synchronized with the runtime; a, b; c",
+    ],
+    [session(false, false), undefined, "not registered with the runtime; a, b; c"],
+  ])("has what keeps the plugins from running", (sources, connection, text) => {
+    expect(readinessOf({ ...sources, notices: () => ["a, b", "c"] }, connection).text).toBe(text);
+  });
+});
+
 describe("health", () => {
   it("is told by how late the event loop's timer is, for ten seconds", () => {
     let now = 0;

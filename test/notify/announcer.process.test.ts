@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { conditionOf } from "../../src/cli/run.js";
 import { Deadline } from "../../src/deadline.js";
 import { openNative } from "../../src/ffi/native.js";
 import type { Log } from "../../src/logger.js";
@@ -267,6 +268,24 @@ describe("a status", () => {
     [`${"a".repeat(399)}😀`, "a".repeat(200)],
     ["a\ud83d", "a\ufffd"],
   ])("is one short line", (text, line) => expect(statusLine(text)).toBe(line));
+});
+
+describe("the status of a bridge", () => {
+  const runtime = {
+    name: "containerd",
+    version: "v2.1.9",
+    nri: { major: 0, minor: 8, patch: 0, preRelease: false, source: "inferred" },
+    requestTimeoutMs: 2_000,
+  } as const;
+
+  it.each([
+    [{ ready: false, runtime: undefined }, [], "waiting for the runtime at /run/nri.sock"],
+    [{ ready: false, runtime }, ["not synchronized"], "registers with containerd v2.1.9; not synchronized"],
+    [{ ready: true, runtime }, [], "serves containerd v2.1.9"],
+    [{ ready: true, runtime }, ["one thing", "another"], "serves containerd v2.1.9; one thing; another"],
+  ])("%j with %j", (stub, notices, text) => {
+    expect(conditionOf(stub, "/run/nri.sock", notices)).toEqual({ ready: stub.ready, text });
+  });
 });
 
 describe("the program under a service manager", () => {

@@ -1,21 +1,26 @@
 import { describe, expect, test } from "vitest";
 import { synchronizeRequest } from "../../src/nri/codec.js";
 import type { PluginHandlers } from "../../src/nri/handlers.js";
+import type { StubOptions } from "../../src/nri/stub.js";
+import { parseVersion, synchronizes } from "../../src/nri/versions.js";
 import { Code } from "../../src/ttrpc/status.js";
+import { encodeMuxHeader } from "../../src/wire/mux-frame.js";
 import { hex } from "../support/bytes.js";
+import { collectLog } from "../support/collect-log.js";
 import { allEvents, connectPair, containerd17, containerd20, socketPath, startStub } from "./support/nri-pair.js";
 import { PuppetRuntime } from "./support/puppet-runtime.js";
 import { ctr, pod } from "./support/subjects.js";
 
 /** A stub that is configured by a runtime of some version, and waits for Synchronize. */
-async function configured(handlers: Partial<PluginHandlers>, version = "v2.0.5") {
+async function configured(handlers: Partial<PluginHandlers>, version = "v2.0.5", options: Partial<StubOptions> = {}) {
   const path = socketPath();
   const puppet = await PuppetRuntime.listen(path);
-  const started = startStub(path, { handlers: { ...allEvents, ...handlers } });
+  const log = collectLog();
+  const started = startStub(path, { handlers: { ...allEvents, ...handlers }, log, ...options });
   const connection = await puppet.next();
   connection.respond((await connection.receive()).streamId);
   await connection.configure(version);
-  return { ...started, connection };
+  return { ...started, connection, log };
 }
 
 const ids = (things: readonly { id: string }[]) => things.map(({ id }) => id);
@@ -140,10 +145,85 @@ describe("a runtime that will not send events is left: before NRI 0.12 it would 
     expect(await end).toMatchObject({ kind: "lost", phase: "synchronizing", error: { code: Code.DeadlineExceeded } });
   });
 
+  test("when it is longer than what we take: the runtime would keep us, and never try again", async () => {
+    const { connection, end, log } = await configured({});
+    // As a runtime before NRI 0.7 does it: the start of the message, and the rest fails with EMSGSIZE.
+    const length = 17 * 1024 * 1024;
+    const start = new Uint8Array(4096);
+    new DataView(start.buffer).setUint32(0, length);
+    start.set([0, 0, 0, 3, 1, 0], 4);
+    connection.send(encodeMuxHeader(1, start.length), start);
+    expect((await connection.receive()).response?.status?.code).toBe(Code.ResourceExhausted);
+    const text = `message length ${length} exceeds the maximum of ${16 * 1024 * 1024}`;
+    expect(await end).toMatchObject({ kind: "lost", phase: "synchronizing", error: { message: text } });
+    expect(log.lines.at(-1)).toMatchObject({ level: "warn", fields: { error: text } });
+    await connection.closed;
+  });
+
+  test("when it cannot be read", async () => {
+    const { connection, end } = await configured({});
+    const answer = await connection.call("Synchronize", hex("0a 7f"));
+    expect(answer.response?.status?.code).toBe(Code.InvalidArgument);
+    expect(await end).toMatchObject({ kind: "lost", phase: "synchronizing" });
+  });
+
+  test("when its message is none", async () => {
+    const { connection, end } = await configured({});
+    connection.send(encodeMuxHeader(1, 12), hex("00 00 00 02 00 00 00 03 01 00 0a 7f"));
+    expect((await connection.receive()).response?.status?.code).toBe(Code.InvalidArgument);
+    expect(await end).toMatchObject({ kind: "lost", phase: "synchronizing" });
+  });
+
+  test("but not for a call that we do not serve", async () => {
+    const { connection, stub } = await configured({});
+    const answer = await connection.call("ValidateContainerAdjustment");
+    expect(answer.response?.status?.code).toBe(Code.Unimplemented);
+    await connection.call("Synchronize", chunk([], [], false));
+    expect(stub.ready).toBe(true);
+  });
+
   test("when the handler failed", async () => {
     const { connection, end } = await configured({ synchronize: () => Promise.reject(new Error("no journal")) });
     const answer = await connection.call("Synchronize", chunk([], [], false));
     expect(answer.response?.status).toEqual({ code: Code.Unknown, message: "no journal" });
     expect(await end).toMatchObject({ kind: "lost", phase: "synchronizing", error: { message: "no journal" } });
+  });
+});
+
+describe("a runtime that configured us and does not synchronize", () => {
+  const warnings = ({ lines }: { readonly lines: readonly { level: string; sentence: string }[] }) =>
+    lines.filter(({ level, sentence }) => level === "warn" && sentence.startsWith("not synchronized for"));
+
+  test("is told of once, and the stub says so until it does", async () => {
+    const { connection, stub, log } = await configured({}, "v2.0.5", { synchronizeWithinMs: 30 });
+    expect(stub.unsynchronized).toBe(false);
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    expect([stub.unsynchronized, warnings(log).length]).toEqual([true, 1]);
+    await connection.call("Synchronize", chunk([], [], false));
+    expect([stub.unsynchronized, warnings(log).length]).toEqual([false, 1]);
+  });
+
+  test("is not told of when it does in time, or is gone", async () => {
+    const options = { synchronizeWithinMs: 60 };
+    const synchronized = await configured({}, "v2.0.5", options);
+    await synchronized.connection.call("Synchronize", chunk([], [], false));
+    const gone = await configured({}, "v2.0.5", options);
+    gone.connection.socket.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    expect([synchronized, gone].map(({ stub, log }) => [stub.unsynchronized, warnings(log)])).toEqual([
+      [false, []],
+      [false, []],
+    ]);
+  });
+
+  test.each<[string, string, string | undefined, boolean]>([
+    ["1.7.24", "0.6.1", "/run/nri.sock", true],
+    ["1.7.24", "0.6.1", undefined, false],
+    ["1.7.27", "0.8.0", undefined, true],
+  ])("containerd %s (NRI %s), from %s: synchronizes %s", (version, nri, path, expected) => {
+    const parsed = parseVersion(nri);
+    if (parsed === undefined) throw new Error("no version");
+    const info = { name: "containerd", version, nri: { ...parsed, source: "stated" }, requestTimeoutMs: 2000 } as const;
+    expect(synchronizes(path === undefined ? info : { ...info, socketPath: path })).toBe(expected);
   });
 });

@@ -243,11 +243,14 @@ export class Service {
   /** Makes the bridge of a Configure. Never rejects. */
   private async prepare(config: Config | Error, request: ConfigureRequest, runtime: RuntimeInfo): Promise<void> {
     const { cgroups, findPeer, log } = this.options;
+    // It may be so for a moment only, and there is no other Configure: each view tells anew.
+    const sayNoCapture = (error: unknown) =>
+      log.error({ error: errorText(error) }, "plugins that need a captured cgroup view fail while none can be made");
     await new Promise((nextTurn) => setImmediate(nextTurn));
     try {
       this.configured = { request, runtime, peer: await findPeer(runtime) };
       if (config instanceof Error) throw config;
-      if (wantsCapture(config)) await requireCapture(cgroups, log);
+      if (wantsCapture(config)) await requireCapture(cgroups, log).catch(sayNoCapture);
       await this.attachStore(config, runtime);
       this.bridge = this.buildBridge(this.configured, config);
       if (dockers.has(runtime.name)) noticePodless(this.notice, runtime);

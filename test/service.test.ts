@@ -97,6 +97,23 @@ describe("a Configure is answered from the configuration alone", () => {
     expect(order).toEqual(["answered", "looks for the runtime", "opens the journal"]);
   });
 
+  it("and a machine that makes no captured views at the moment costs the plugins alone that need them", async () => {
+    const empty = join(folder, "empty.json");
+    writeFileSync(empty, '{"version":"0.1","plugins":[]}');
+    const log = collectLog();
+    const refused = async () => ({ ok: false, reason: "no more namespaces", remedy: "none" }) as const;
+    const { handlers } = await serviceOf({
+      flags: { confFile: empty, permissions: "trust", sandboxes: "always", plugins: { labels: { cgroup: "capture" } } },
+      cgroups: { ...createRecordedCgroups(), privilege: refused },
+      log,
+    });
+    await handlers.configure(request, runtime);
+    await handlers.runPodSandbox?.({ pod: pod() }, callOf("RunPodSandbox"));
+    expect(log.lines.filter(({ level }) => level === "error")).toMatchObject([
+      { fields: { error: expect.stringContaining("no more namespaces") } },
+    ]);
+  });
+
   it("and what the runtime asks next waits for the rest, in its order", async () => {
     let open = () => {};
     const opened = new Promise<void>((resolve) => {

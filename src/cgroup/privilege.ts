@@ -22,6 +22,9 @@ export type Privilege =
 /** Bits of CapEff in /proc/<pid>/status, from linux/capability.h: setns into a mount namespace needs both. */
 const capabilities = { CAP_SYS_CHROOT: 18n, CAP_SYS_ADMIN: 21n } as const;
 
+/** What is said by a machine that is short of something, such as of namespaces (user.max_mnt_namespaces), and forbids nothing. */
+const shortages = /No space left on device|Cannot allocate memory|Resource temporarily unavailable|Cannot fork/;
+
 export interface PrivilegeOptions {
   readonly findEntrance?: () => Promise<Entrance | undefined>;
   /** Where the system's programs are. */
@@ -59,8 +62,9 @@ export async function checkPrivilege(options: PrivilegeOptions = {}): Promise<Pr
   ].join(" && ");
   const run = await runTool(unshare, ["--mount", "--propagation", "slave", "--", "/bin/sh", "-c", trial], withinMs);
   if (run.exited && run.status === 0) return { ok: true, entrance };
-  if (!run.exited && run.transient) return { ok: true, entrance, unproven: `the trial of unshare: ${run.why}` };
   const said = run.exited ? run.stderr.trim() || `it ended with ${run.status}` : run.why;
+  if (run.exited ? shortages.test(said) : run.transient)
+    return { ok: true, entrance, unproven: `the trial of unshare: ${said}` };
   return denied(
     `no mount namespace with a file system of its own can be made: ${said}`,
     "in a pod, set privileged: true, or a seccomp and AppArmor profile that allows unshare and mount",

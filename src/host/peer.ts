@@ -17,7 +17,7 @@ const likely = ["containerd", "crio", "k3s-server", "k3s"];
  * Nothing is found by name alone: the path that the socket was bound to has to be, in the mount namespace of its owner,
  * the very file that we connect to.
  *
- * @param withinMs when it gives up: Configure waits for it, and a node may have tens of thousands of processes
+ * @param withinMs when it gives up: what follows Configure waits for it, and a node may have tens of thousands of processes
  */
 export async function findPeer(socketPath: string, procRoot = "/proc", withinMs = Infinity): Promise<PeerAnswer> {
   const ours = fileIdentity(socketPath);

@@ -5,9 +5,9 @@ export function handOn(
   bridge: () => PluginHandlers | undefined,
   ready: () => Promise<void> | undefined,
 ): Omit<Required<PluginHandlers>, "configure"> {
-  const get = async () => {
-    await ready();
-    return bridge();
+  const get = () => {
+    const waiting = ready();
+    return waiting === undefined ? bridge() : waiting.then(bridge);
   };
   return {
     sparing: () => bridge()?.sparing?.() ?? false,

@@ -127,7 +127,8 @@ export class Service {
     return {
       ...events,
       configure: (request, runtime) => this.configure(request, runtime),
-      synchronize: (pods, containers, call) => {
+      synchronize: async (pods, containers, call) => {
+        await this.preparing;
         clearTimeout(this.stockTimer);
         return events.synchronize(pods, containers, call);
       },
@@ -219,7 +220,7 @@ export class Service {
     clearTimeout(this.stockTimer);
     const config = this.configFor(request);
     const preparing = this.building
-      .run("", () => this.prepare(config, request, runtime))
+      .run("", () => this.prepare(request, runtime))
       .finally(() => {
         if (this.preparing === preparing) this.preparing = undefined;
       });
@@ -241,8 +242,10 @@ export class Service {
   }
 
   /** Makes the bridge of a Configure. Never rejects. */
-  private async prepare(config: Config | Error, request: ConfigureRequest, runtime: RuntimeInfo): Promise<void> {
+  private async prepare(request: ConfigureRequest, runtime: RuntimeInfo): Promise<void> {
     const { cgroups, findPeer, log } = this.options;
+    // Anew: a reload may have come before its turn.
+    const config = this.configFor(request);
     // It may be so for a moment only, and there is no other Configure: each view tells anew.
     const sayNoCapture = (error: unknown) =>
       log.error({ error: errorText(error) }, "plugins that need a captured cgroup view fail while none can be made");

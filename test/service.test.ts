@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { usualEvents } from "../src/bridge.js";
 import { Cancellation } from "../src/cancellation.js";
 import { createRecordedCgroups } from "../src/cgroups.js";
@@ -144,6 +144,17 @@ describe("a Configure is answered from the configuration alone", () => {
     const broken = "unable to create nri client: unexpected EOF";
     expect(order).toEqual(["list", `p1: ${broken}`, `p2: ${broken}`]);
   });
+});
+
+it("a runtime that launched us and lists what it has is enough: the machine is not asked besides", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const log = collectLog();
+  const { handlers } = await serviceOf({ log });
+  await handlers.configure(request, runtime);
+  await handlers.synchronize?.([], [], { ...callOf("RunPodSandbox"), event: "Synchronize" });
+  vi.advanceTimersByTime(60_000);
+  expect(log.lines.filter(({ sentence }) => sentence === "took stock")).toHaveLength(1);
 });
 
 describe("what the status says beside the connection", () => {

@@ -253,7 +253,7 @@ export class Service {
     try {
       this.configured = { request, runtime, peer: await findPeer(runtime) };
       if (config instanceof Error) throw config;
-      if (wantsCapture(config)) await requireCapture(cgroups, log).catch(sayNoCapture);
+      if (wantsCapture(config)) void requireCapture(cgroups, log).catch(sayNoCapture);
       await this.attachStore(config, runtime);
       this.bridge = this.buildBridge(this.configured, config);
       if (dockers.has(runtime.name)) noticePodless(this.notice, runtime);

@@ -7,7 +7,7 @@ import { Cancellation } from "../src/cancellation.js";
 import { createRecordedCgroups } from "../src/cgroups.js";
 import { Deadline } from "../src/deadline.js";
 import { createRecordedHost } from "../src/host/recorded-host.js";
-import { createPortableSpawner } from "../src/legacy/portable-spawner.js";
+import type { Spawner } from "../src/legacy/spawner.js";
 import { silentLog } from "../src/logger.js";
 import type { EventName } from "../src/nri/events.js";
 import type { CallContext, RuntimeInfo } from "../src/nri/handlers.js";
@@ -50,9 +50,11 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const confFile = join(folder, "conf.json");
 writeFileSync(confFile, "{");
 
-async function serviceOf(options: Partial<ServiceOptions> = {}) {
-  const spawner = await createPortableSpawner();
-  onTestFinished(() => spawner.close());
+const never = () => new Promise<never>(() => {});
+/** No plugin runs here. */
+const spawner: Spawner = { name: "none", run: never, prepare: never, close: async () => {} };
+
+function serviceOf(options: Partial<ServiceOptions> = {}) {
   return new Service({
     // A broken file: a sandbox's create fails, and says so.
     flags: { confFile, permissions: "trust", sandboxes: "always" },
@@ -68,7 +70,6 @@ async function serviceOf(options: Partial<ServiceOptions> = {}) {
   });
 }
 
-const never = () => new Promise<never>(() => {});
 const within = <T>(ms: number, work: T | Promise<T>) =>
   Promise.race([work, new Promise<string>((resolve) => setTimeout(resolve, ms, "not in time"))]);
 
@@ -78,13 +79,13 @@ describe("a Configure is answered from the configuration alone", () => {
     ["the journal or its lock", { openStore: never }],
     ["the runtime's process", { findPeer: never }],
   ])("while %s is waited for", async (_, options) => {
-    const { handlers } = await serviceOf(options);
+    const { handlers } = serviceOf(options);
     expect(await within(500, handlers.configure(request, runtime))).toEqual([...usualEvents]);
   });
 
   it("before anything is read: a disk that hangs would take us with it", async () => {
     const order: string[] = [];
-    const { handlers } = await serviceOf({
+    const { handlers } = serviceOf({
       findPeer: async () => void order.push("looks for the runtime"),
       openStore: async () => {
         order.push("opens the journal");
@@ -102,7 +103,7 @@ describe("a Configure is answered from the configuration alone", () => {
     writeFileSync(empty, '{"version":"0.1","plugins":[]}');
     const log = collectLog();
     const refused = async () => ({ ok: false, reason: "no more namespaces", remedy: "none" }) as const;
-    const { handlers } = await serviceOf({
+    const { handlers } = serviceOf({
       flags: { confFile: empty, permissions: "trust", sandboxes: "always", plugins: { labels: { cgroup: "capture" } } },
       cgroups: { ...createRecordedCgroups(), privilege: refused },
       log,
@@ -119,7 +120,7 @@ describe("a Configure is answered from the configuration alone", () => {
     const opened = new Promise<void>((resolve) => {
       open = resolve;
     });
-    const { handlers } = await serviceOf({
+    const { handlers } = serviceOf({
       openStore: async () => {
         await opened;
         return createMemoryStore();
@@ -150,7 +151,7 @@ it("a runtime that launched us and lists what it has is enough: the machine is n
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   onTestFinished(() => void vi.useRealTimers());
   const log = collectLog();
-  const { handlers } = await serviceOf({ log });
+  const { handlers } = serviceOf({ log });
   await handlers.configure(request, runtime);
   await handlers.synchronize?.([], [], { ...callOf("RunPodSandbox"), event: "Synchronize" });
   vi.advanceTimersByTime(60_000);
@@ -159,7 +160,7 @@ it("a runtime that launched us and lists what it has is enough: the machine is n
 
 describe("what the status says beside the connection", () => {
   it("is nothing as long as plugins run", async () => {
-    const service = await serviceOf();
+    const service = serviceOf();
     await service.handlers.configure(request, runtime);
     await service.handlers.synchronize?.([], [], { ...callOf("RunPodSandbox"), event: "Synchronize" });
     expect(service.facts.notices).toEqual([]);
@@ -167,7 +168,7 @@ describe("what the status says beside the connection", () => {
 
   it("is that the runtime has no pods, once in the log", async () => {
     const log = collectLog();
-    const service = await serviceOf({ log });
+    const service = serviceOf({ log });
     for (let times = 0; times < 2; times++) {
       const docker = { ...runtime, name: "docker", version: "29.1.0" };
       await service.handlers.configure({ ...request, runtimeName: "docker" }, docker);
@@ -179,7 +180,7 @@ describe("what the status says beside the connection", () => {
   });
 
   it("is that its configuration is wrong, until it is mended", async () => {
-    const service = await serviceOf({ file: undefined });
+    const service = serviceOf({ file: undefined });
     await service.handlers.configure({ ...request, config: "confFle: /x" }, runtime);
     await service.handlers.stopContainer?.({ pod: pod(), container: ctr() }, callOf("StopContainer"));
     expect(service.facts.notices).toEqual(["its configuration is wrong: creates fail"]);

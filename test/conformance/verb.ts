@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { runCommandLine } from "../../src/cli/program.js";
+import { type CommandLineEnd, runCommandLine } from "../support/command-line.js";
 
 export const samples = resolve(import.meta.dirname, "../../legacy-plugins");
 
@@ -28,20 +28,8 @@ export class PluginFolder {
 }
 
 /** Runs the verb as the command line does. */
-export async function conformance(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  let [stdout, stderr] = ["", ""];
-  const code = await runCommandLine({
-    args: ["conformance", ...args],
-    fileName: "nri-v01-bridge",
-    environment: process.env,
-    stdout: (text) => {
-      stdout += text;
-    },
-    stderr: (text) => {
-      stderr += text;
-    },
-  });
-  return { code, stdout, stderr };
+export function conformance(...args: string[]): Promise<CommandLineEnd> {
+  return runCommandLine(["conformance", ...args]);
 }
 
 /** The same with --json, read. */

@@ -1,0 +1,36 @@
+import { runCommandLine as runVerb } from "../../src/cli/program.js";
+
+export interface CommandLineEnd {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandLineOptions {
+  /** The tests' own environment when not given. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Runs a command line in this process, as `main` does in one of its own: `await runCommandLine(["check", "--json"])`.
+ * Tests that hold more than one room go through this file, the only one that knows where the program is in `src`.
+ */
+export async function runCommandLine(
+  args: readonly string[],
+  { environment = process.env }: CommandLineOptions = {},
+): Promise<CommandLineEnd> {
+  let stdout = "";
+  let stderr = "";
+  const code = await runVerb({
+    args,
+    fileName: "nri-v01-bridge",
+    environment,
+    stdout: (text) => {
+      stdout += text;
+    },
+    stderr: (text) => {
+      stderr += text;
+    },
+  });
+  return { code, stdout, stderr };
+}

@@ -39,8 +39,6 @@ export interface PlayOptions {
   readonly conf: Uint8Array | undefined;
   /** How the events are sent; as they were recorded when undefined. */
   readonly dialect: Dialect | undefined;
-  /** The runtime's plugin_request_timeout in milliseconds; that of the recorded calls when not given. */
-  readonly requestTimeoutMs?: number | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly spawner: Spawner;
   /** Those of a recording when not given. */
@@ -65,13 +63,11 @@ export async function playCase(options: PlayOptions): Promise<void> {
     const confFile = join(folder, "conf.json");
     const { name, version, nri } = played.runtime;
     const dialect = options.dialect ?? played.runtime.dialect;
-    const { requestTimeoutMs } = options;
-    const timeout = requestTimeoutMs === undefined ? {} : { requestTimeoutMs };
     // A version that our table knows stands for itself; what a development build says of its NRI stands for the others.
     const nriVersion = nri === undefined || inferNriVersion(name, version) !== undefined ? {} : { nriVersion: nri };
     const snapshot = () => presentAtFirst(played);
     const about = { socketPath, name, version, dialect, snapshot, log };
-    const runtime = await createRuntime({ ...about, ...nriVersion, ...timeout });
+    const runtime = await createRuntime({ ...about, ...nriVersion });
     const host = createRecordedHost(played.bundles);
     const service = new Service({
       ...options,
@@ -108,7 +104,7 @@ async function sendEvents(
   host: RecordedHost,
   options: PlayOptions,
 ): Promise<void> {
-  const { played, onReport, dialect = played.runtime.dialect, requestTimeoutMs } = options;
+  const { played, onReport, dialect = played.runtime.dialect } = options;
   const undo = createUndo();
   for (const recorded of played.events) {
     placeConf(confFile, recorded.index, options);
@@ -117,8 +113,7 @@ async function sendEvents(
     if (event.name === "StopContainer") host.end(event.container.pid);
     if (event.name === "StopPodSandbox") host.end(event.pod.pid);
     onReport({ type: "event", recorded, event });
-    const { metadata, method, payload } = recorded;
-    const timeoutNano = requestTimeoutMs === undefined ? recorded.timeoutNano : BigInt(requestTimeoutMs) * 1_000_000n;
+    const { metadata, method, payload, timeoutNano } = recorded;
     const own = dialect === "dedicated";
     const outcome =
       own && method === "StateChange"

@@ -3,7 +3,7 @@ import { createCases } from "../../src/conformance/cases.js";
 import { deleteOf, recordedContainer, recordedSandbox } from "../../src/conformance/recorded-requests.js";
 import { formatRequestBody, spliceRequest } from "../../src/v01/request.js";
 import type { Request } from "../../src/v01/types.js";
-import { readCases } from "../v01/recordings.js";
+import { readCases } from "../support/recorded-cases.js";
 
 const recordings = new Map(readCases().map((recorded) => [recorded.name, recorded.runs]));
 const requestsOf = (name: string) => (recordings.get(name) ?? []).map(({ request }) => request.toString());

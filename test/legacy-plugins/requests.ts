@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 
-import { readCases } from "../v01/recordings.js";
+import { readCases } from "../support/recorded-cases.js";
 
 export const pluginsDir = resolve(import.meta.dirname, "../../legacy-plugins");
 

@@ -5,7 +5,7 @@ import { planBudget, planPluginBudget } from "../../src/legacy/budget.js";
 import { createEnvironment } from "../../src/legacy/environment.js";
 import { type InvokeContext, type InvokePolicy, invokePlugin } from "../../src/legacy/invoke.js";
 import { createFinder } from "../../src/legacy/lookup.js";
-import { readCases } from "../v01/recordings.js";
+import { readCases } from "../support/recorded-cases.js";
 import { createDirectory, installFile, installNoop } from "./plugin-directory.js";
 import { spawnerForFile, spawners } from "./spawners.js";
 

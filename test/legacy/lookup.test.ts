@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
 import { findPlugin, type LookupOptions } from "../../src/legacy/lookup.js";
-import { readCases } from "../v01/recordings.js";
+import { readCases } from "../support/recorded-cases.js";
 import { createDirectory, installFile } from "./plugin-directory.js";
 
 /** A plugin directory and a directory of PATH. */

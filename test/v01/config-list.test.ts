@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { BridgeError } from "../../src/errors.js";
 import { encodeUtf8 } from "../../src/gojson/utf8.js";
 import { parseConfigList } from "../../src/v01/config-list.js";
-import { readCases } from "./recordings.js";
+import { readCases } from "../support/recorded-cases.js";
 
 const cases = readCases();
 

@@ -3,7 +3,8 @@ import { parseBundle } from "../../src/oci/bundle.js";
 import { parseConfigList } from "../../src/v01/config-list.js";
 import { formatRequestBody, spliceRequest } from "../../src/v01/request.js";
 import { formatChainError, formatPluginError, formatResult, parseResult } from "../../src/v01/result.js";
-import { type Case, type Run, readCases, readRequest } from "./recordings.js";
+import { type Case, type Run, readCases } from "../support/recorded-cases.js";
+import { readRequest } from "./read-request.js";
 
 // Every expectation here is what containerd 1.6.20 did: see fixtures/README.md.
 const cases = readCases();

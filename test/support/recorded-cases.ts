@@ -1,7 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import type { LinuxResources } from "../../src/oci/resources.js";
-import type { Request, Result } from "../../src/v01/types.js";
 
 /** One plugin run of a recorded scenario of containerd 1.6.20. */
 export interface Run {
@@ -30,18 +28,18 @@ export interface Case {
   readonly confs: readonly Buffer[];
   readonly runs: readonly Run[];
   readonly errors: readonly { readonly method: string; readonly code: string; readonly details: string }[];
-  /** The OCI config.json of each process that had one. */
+  /** The OCI config.json that containerd 1.6.20 made of each process. */
   readonly bundles: readonly { readonly role: string; readonly bytes: Buffer }[];
 }
 
-const casesDir = join(import.meta.dirname, "../../fixtures/cases");
+export const casesDirectory = join(import.meta.dirname, "../../fixtures/cases");
 
 export function readCases(): Case[] {
-  return readdirSync(casesDir).map(readCase);
+  return readdirSync(casesDirectory).map(readCase);
 }
 
 function readCase(name: string): Case {
-  const dir = join(casesDir, name);
+  const dir = join(casesDirectory, name);
   const { title, source, invocations, criCalls } = JSON.parse(readFileSync(join(dir, "case.json"), "utf8"));
   const errors: { method: string; code: string; details: string }[] = [];
   for (const { method, error } of criCalls) {
@@ -93,44 +91,4 @@ function listIfThere(dir: string, ending: string): string[] {
     .filter((file) => file.endsWith(ending))
     .sort()
     .map((file) => join(dir, file));
-}
-
-/** A request as this reader, which shares no code with the formatter, takes it apart. */
-export interface ReadRequest {
-  readonly request: Request;
-  readonly results: readonly Result[];
-  /** The text of `conf`. */
-  readonly conf: string | undefined;
-}
-
-export function readRequest(text: string): ReadRequest {
-  const fields = readJsonExactly(text);
-  const { version, state, id, sandboxID = "", pid = 0n, spec, labels = {}, results = [] } = fields;
-  const resources: LinuxResources | null = spec.resources;
-  const { namespaces = {}, cgroupsPath = "", annotations = {} } = spec;
-  return {
-    request: {
-      version,
-      state,
-      id,
-      sandboxID,
-      pid: Number(pid),
-      spec: { resources, namespaces, cgroupsPath, annotations },
-      labels,
-    },
-    results: results.map(({ metadata = {}, ...rest }) => ({ ...rest, metadata })),
-    conf: "conf" in fields ? text.slice('{"conf":'.length, text.indexOf(',"version":')) : undefined,
-  };
-}
-
-/** JSON with integers as bigint: each number outside of strings is made a string before JSON.parse sees it. */
-function readJsonExactly(text: string) {
-  const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) =>
-    token.startsWith('"') ? token : `{"$number":"${token}"}`,
-  );
-  return JSON.parse(marked, (_, value) => {
-    const spelling = value?.$number;
-    if (typeof spelling !== "string") return value;
-    return /^-?\d+$/.test(spelling) ? BigInt(spelling) : Number(spelling);
-  });
 }

@@ -1,4 +1,4 @@
-import { type NormalisedRequest, normaliseRequests } from "../support/normalise.js";
+import { type NormalisedRequest, normaliseRequests } from "../../support/normalise.js";
 
 /** What a scenario came to: the plugin runs in their order, and the errors that the caller of the runtime saw. */
 export interface Outcome {

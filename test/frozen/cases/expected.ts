@@ -1,4 +1,4 @@
-import { type Case, readCases } from "../v01/recordings.js";
+import { type Case, readCases } from "../../support/recorded-cases.js";
 import type { Outcome } from "./differences.js";
 import { type Mode, reasonsOf } from "./known-exceptions.js";
 
@@ -7,14 +7,10 @@ const nriErrors = ["nri invoke: ", "unable to create nri client: "] as const;
 
 /** Which cases are played in which mode. */
 const played: Readonly<Record<Mode, (recorded: Case) => boolean>> = {
-  "as recorded": ({ name }) => !isSlow(name),
+  "as recorded": () => true,
   "events only": ({ ownEvents }) => ownEvents,
-  "2 s": ({ name }) => isSlow(name),
+  "2 s": ({ name }) => name.startsWith("sleep3@"),
 };
-
-function isSlow(name: string): boolean {
-  return name.startsWith("sleep3@");
-}
 
 /** What containerd 1.6.20 did with a case. */
 export function expectedOutcome({ runs, errors }: Case): Outcome {

@@ -1,21 +1,20 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { parseConfig } from "../../src/config/parse.js";
-import { bundle, root, run } from "./support.js";
+import { bundle, readSettings, root, run } from "./support.js";
 
 const text = readFileSync(join(root, "docs/MIGRATION.md"), "utf8");
 const documents = ["docs/MIGRATION.md", "SECURITY.md", "CONTRIBUTING.md"] as const;
 const scripts: unknown = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts;
 
 describe("docs/MIGRATION.md", () => {
-  it("shows settings that the bridge takes", () => {
+  it("shows settings that the bridge takes", async () => {
     const blocks = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, block = ""]) => block);
     expect(blocks.length).toBeGreaterThan(3);
-    for (const block of blocks) parseConfig(block, "docs/MIGRATION.md");
+    for (const block of blocks) await readSettings(block);
     const inline = [...text.matchAll(/`((?:sandboxes|lookup|permissions|onFailure|pluginName): [^`]+)`/g)];
     expect(inline.length).toBeGreaterThan(3);
-    for (const [, setting = ""] of inline) parseConfig(setting, "docs/MIGRATION.md");
+    for (const [, setting = ""] of inline) await readSettings(setting);
   });
 
   it("shows commands and flags that there are", async () => {

@@ -1,8 +1,9 @@
 import { execFile, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll } from "vitest";
+import { runCommandLine } from "../support/command-line.js";
 
 export const root = resolve(import.meta.dirname, "../..");
 export const bundle = join(root, "dist/nri-v01-bridge.mjs");
@@ -43,6 +44,21 @@ export function run(program: string, args: readonly string[], options: RunOption
     });
     child.stdin?.end();
   });
+}
+
+/** What `check` makes of a configuration, by key. @throws Error that says what is wrong with it */
+export async function readSettings(yaml: string): Promise<ReadonlyMap<string, unknown>> {
+  const folder = mkdtempSync(join(tmpdir(), "bridge-settings-"));
+  try {
+    const file = join(folder, "config.yaml");
+    writeFileSync(file, yaml);
+    const { stdout, stderr } = await runCommandLine(["check", "--json", "--config", file]);
+    if (stdout === "") throw new Error(stderr);
+    const settings: readonly { readonly key: string; readonly value: unknown }[] = JSON.parse(stdout).settings;
+    return new Map(settings.map(({ key, value }) => [key, value]));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** Whether a command does what it should here: what a test needs of the machine. */

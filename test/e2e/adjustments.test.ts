@@ -221,7 +221,7 @@ describe.runIf(possible).each(targets)("results change containers on $runtime, b
     await node.use("asker");
     await node.answer("asker", "create", { metadata: { "adjust.annotation.example.com/zone": "ours" } });
     const pod = await runPod();
-    const rival = await startRival(target.daemon, { annotations: { "example.com/zone": "theirs" } });
+    const rival = await startRival(target.daemon, { "adjust.annotation.example.com/zone": "theirs" });
     try {
       expect(await node.life.create(pod, { resources: limited })).toBe("");
       expect(node.life.failedCalls).toMatchObject([{ method: "CreateContainer" }]);

@@ -108,7 +108,7 @@ async function withRuntime(
   refusal: string | undefined,
   use: (runtime: HandMadeRuntime) => Promise<void>,
 ) {
-  const runtime = await listenByHand(path(name), refusal);
+  const runtime = await listenByHand(path(name), { refusal });
   try {
     await use(runtime);
   } finally {

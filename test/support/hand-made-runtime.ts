@@ -25,9 +25,13 @@ export interface HandMadeRuntime {
  * As much of a runtime's side of NRI as it takes to try a program from the outside: mux, ttRPC and protobuf written by hand,
  * so that nothing of `src` vouches for itself.
  *
- * @param refusal why a registration is refused; absent: it is not
+ * @param options.refusal why a registration is refused; absent: it is not
+ * @param options.version of the containerd that it says it is
  */
-export async function listenByHand(socketPath: string, refusal?: string): Promise<HandMadeRuntime> {
+export async function listenByHand(
+  socketPath: string,
+  { refusal, version = "v1.7.24" }: { readonly refusal?: string | undefined; readonly version?: string } = {},
+): Promise<HandMadeRuntime> {
   let plugin: Peer | undefined;
   const registered: Promise<void>[] = [];
   let arrived = () => {};
@@ -47,7 +51,7 @@ export async function listenByHand(socketPath: string, refusal?: string): Promis
       await registered.shift();
       // Configure: runtime_name, runtime_version; both timeouts in milliseconds.
       const timeouts = Buffer.concat([varintField(4, 5_000), varintField(5, 2_000)]);
-      await call("Configure", Buffer.concat([bytesField(2, "containerd"), bytesField(3, "v1.7.24"), timeouts]));
+      await call("Configure", Buffer.concat([bytesField(2, "containerd"), bytesField(3, version), timeouts]));
       await call("Synchronize", Buffer.alloc(0));
     },
     call,

@@ -1,25 +1,39 @@
-import { silentLog } from "../../../src/logger.js";
-import { PluginStub } from "../../../src/nri/stub.js";
-import type { ContainerAdjustment } from "../../../src/nri/types.js";
+import { closeSync, openSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { bridgeFile, isRegistered } from "./bridge.js";
 import { waitFor } from "./command.js";
 import type { Daemon } from "./daemon.js";
+import { confOf } from "./scenario.js";
 
-/** A second NRI plugin of a runtime, in the test's process, that wants something of each container. */
-export async function startRival(daemon: Daemon, adjust: ContainerAdjustment): Promise<{ end(): Promise<void> }> {
-  const stub = new PluginStub({
-    identity: { name: "rival", index: "20" },
-    // By /run: an absolute link such as /var/run would lead out of the daemon's root.
-    socket: { kind: "path", path: daemon.path("/run/nri/nri.sock") },
-    handlers: { configure: () => ["CreateContainer"], createContainer: async () => ({ adjust, update: [] }) },
-    log: silentLog,
-    reconnect: false,
-  });
-  const ended = stub.run();
-  await waitFor("the rival", 10_000, () => (stub.ready ? true : undefined));
+/** A second NRI plugin of a runtime: a bridge of another name, whose one v0.1 plugin asks for something for each container. */
+export async function startRival(
+  daemon: Daemon,
+  metadata: Readonly<Record<string, string>>,
+): Promise<{ end(): Promise<void> }> {
+  const directory = join(daemon.directory, "rival");
+  const file = (name: string) => join(directory, name);
+  await mkdir(directory, { recursive: true });
+  const answer = JSON.stringify({ plugin: "rival", version: "0.1", metadata });
+  await writeFile(file("rival"), `#!/bin/sh\ncat >/dev/null\necho '${answer}'\n`, { mode: 0o755 });
+  await writeFile(file("conf.json"), confOf("rival"));
+  await writeFile(file("bridge.yaml"), "phase: create\nstate: memory\npermissions: trust\n");
+  const since = daemon.log().length;
+  const output = openSync(file("log"), "a");
+  const rival = await daemon.namespace.start(
+    process.execPath,
+    [
+      ...[bridgeFile, "run", "--socket", "/var/run/nri/nri.sock", "--name", "rival", "--idx", "20"],
+      ...["--config", file("bridge.yaml"), "--conf", file("conf.json"), "--bin-dir", directory],
+    ],
+    output,
+  );
+  closeSync(output);
+  await waitFor("the rival", 15_000, () => (isRegistered(daemon.log().slice(since), "20-rival") ? true : undefined));
   return {
     end: async () => {
-      stub.close();
-      await ended;
+      await rival.kill("SIGTERM");
+      await rival.exited;
     },
   };
 }

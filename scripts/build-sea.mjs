@@ -3,7 +3,8 @@
 //
 //   node scripts/build-sea.mjs [--node FILE] [--out FILE]
 //
-// --node: the Node to put in, of this machine's architecture and of the same version as the one that runs this.
+// --node: the Node to put in, of this machine's architecture. The newest one with long-term support when not given: the one that
+// runs this, or that of nodes.mjs.
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -20,12 +21,14 @@ import { parseArgs } from "node:util";
 import { inject } from "postject";
 import { bundle } from "./bundle.mjs";
 import { placeKoffi } from "./koffi-native.mjs";
+import { findNode, newestLts } from "./nodes.mjs";
 import { bundledPackages, formatLicenses } from "./third-party.mjs";
 
 const dist = new URL("../dist/", import.meta.url);
 const path = (name) => new URL(name, dist).pathname;
 const { values } = parseArgs({ options: { node: { type: "string" }, out: { type: "string" } } });
-const node = values.node ?? process.execPath;
+const isNewest = process.versions.node.startsWith(`${newestLts}.`);
+const node = values.node ?? (isNewest ? process.execPath : findNode(newestLts));
 const out = values.out ?? path("nri-v01-bridge");
 
 /** Where Node looks for what was put in; the same for every program (Node's documentation). */
@@ -64,7 +67,8 @@ writeFileSync(path("THIRD_PARTY_LICENSES.txt"), formatLicenses(bundledPackages(m
 const nodeLicense = [join(node, "../../LICENSE"), "/usr/share/doc/nodejs/LICENSE"].find((file) => existsSync(file));
 if (nodeLicense !== undefined) copyFileSync(nodeLicense, path("NODE_LICENSE.txt"));
 else console.log("Node's LICENSE was not found: hand it on with the executable");
-console.log(`${out}: ${Math.round(statSync(out).size / 2 ** 20)} MiB, with Node ${process.version}`);
+const nodeVersion = execFileSync(node, ["--version"], { encoding: "utf8" }).trim();
+console.log(`${out}: ${Math.round(statSync(out).size / 2 ** 20)} MiB, with Node ${nodeVersion}`);
 if (!hasKoffi) console.log("koffi is not installed for this machine: it starts plugins in the portable way");
 
 /** postject's ELF library warns of sections that Node's build has and it does not know. */

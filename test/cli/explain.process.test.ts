@@ -176,10 +176,11 @@ describe.runIf(process.geteuid?.() === 0)("explain of what runs here", () => {
       writeFileSync(join(folder, "k8s.io", `${id}`, "init.pid"), name === "pod" ? "4242" : "4343");
     }
     const shim = join(folder, "containerd-shim-runc-v2");
-    symlinkSync(process.execPath, shim);
-    const child = spawn(shim, ["-e", "console.log('ready'); setInterval(() => {}, 1000)"], {
+    // A shell, which is called as its file is: Node 24 names its process itself.
+    symlinkSync("/bin/sh", shim);
+    const child = spawn(shim, ["-c", "echo ready; read -r _"], {
       cwd: join(folder, "k8s.io", pod),
-      stdio: ["ignore", "pipe", "ignore"],
+      stdio: ["pipe", "pipe", "ignore"],
     });
     running.push(child);
     await new Promise((ready) => child.stdout.once("data", ready));

@@ -7,7 +7,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { listenByHand } from "../support/hand-made-runtime.js";
 import { buildImageRoot, lastStage, readDockerfile } from "./image-root.js";
-import { executable, has, root, run, temporaryFolder, works } from "./support.js";
+import { executable, has, nodes, root, run, temporaryFolder, works } from "./support.js";
 
 const instructions = readDockerfile();
 const events = readFileSync(join(root, "fixtures/cases/basic-hostnet/events.jsonl"), "utf8").trimEnd().split("\n");
@@ -26,7 +26,7 @@ describe("the Dockerfile", () => {
   });
 
   it("names no registry, and takes its base image as an argument", () => {
-    expect(instructions[0]).toEqual({ name: "ARG", text: "NODE_IMAGE=node:20-bookworm-slim" });
+    expect(instructions[0]).toEqual({ name: "ARG", text: `NODE_IMAGE=node:${nodes.newestLts}-bookworm-slim` });
     for (const { text } of instructions.filter(({ name }) => name === "FROM"))
       expect(text).toMatch(/^\$\{NODE_IMAGE\}/);
   });

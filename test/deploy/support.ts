@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll } from "vitest";
@@ -9,6 +9,11 @@ export const root = resolve(import.meta.dirname, "../..");
 export const bundle = join(root, "dist/nri-v01-bridge.mjs");
 /** Built by `npm run build:sea`. */
 export const executable = join(root, "dist/nri-v01-bridge");
+
+/** The versions of Node that we work with. */
+export const nodes: { readonly newestLts: string; readonly versions: Readonly<Record<string, string>> } = JSON.parse(
+  readFileSync(join(root, "scripts/nodes.json"), "utf8"),
+);
 
 /** Whether a program is installed. */
 export function has(program: string): boolean {

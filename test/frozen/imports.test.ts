@@ -11,7 +11,7 @@ const door = { file: "test/support/command-line.ts", imports: "src/cli/program.t
 function importsOfSrc(file: string, seen: Set<string>): string[] {
   if (seen.has(file)) return [];
   seen.add(file);
-  const targets = [...readFileSync(file, "utf8").matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)];
+  const targets = [...readFileSync(file, "utf8").matchAll(/(?:from|import)\s*\(?"(\.[^"]+)"/g)];
   return targets.flatMap(([, target = ""]) => {
     const path = resolve(dirname(file), target.replace(/\.js$/, ".ts"));
     if (path.startsWith(join(root, "test/"))) return importsOfSrc(path, seen);

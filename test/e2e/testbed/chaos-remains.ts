@@ -7,9 +7,9 @@ import { findProcesses } from "./processes.js";
 
 /**
  * What may live in a daemon's namespace when there is no pod: its first process, the runtime, the bridge, and shims, which
- * containerd forgets now and then when it is restarted (containerd#10421).
+ * containerd forgets now and then when it is restarted (containerd#10421). From 24 on, Node calls itself by its main thread.
  */
-const residents = /^(bash|containerd|containerd-shim|node)$/;
+const residents = /^(bash|containerd|containerd-shim|node|(node-)?MainThread)$/;
 
 /** Processes that are nobody's any more: plugins, containers, zombies. */
 export function strayProcesses(daemon: Daemon): string[] {

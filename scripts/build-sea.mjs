@@ -52,7 +52,7 @@ const settings = {
   assets: hasKoffi ? { "koffi.node": path("koffi.node") } : {},
 };
 writeFileSync(path("sea/config.json"), JSON.stringify(settings));
-execFileSync(node, ["--experimental-sea-config", path("sea/config.json")], { stdio: ["ignore", "ignore", "inherit"] });
+execFileSync(node, ["--experimental-sea-config", path("sea/config.json")], { stdio: "pipe" });
 
 // Beside its place, so that a bridge that runs from there keeps its file.
 const next = `${out}.${process.pid}`;

@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { findNode, nodes } from "./nodes.mjs";
 
 const folders = ["test/frozen", "test/ffi", "test/legacy", "test/cli"];
+const projects = ["pure", "process", "clock"].flatMap((name) => ["--project", name]);
 const vitest = new URL("../node_modules/vitest/vitest.mjs", import.meta.url).pathname;
 
 const args = process.argv.slice(2);
@@ -27,7 +28,7 @@ try {
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
     console.log(`\n== Node ${nodes[major]}`);
     const began = performance.now();
-    const { status } = spawnSync(node, [vitest, "run", ...reporters, ...options, ...folders], {
+    const { status } = spawnSync(node, [vitest, "run", ...projects, ...reporters, ...options, ...folders], {
       stdio: "inherit",
       // What says `#!/usr/bin/env node` gets this one too.
       env: { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` },

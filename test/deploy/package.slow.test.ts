@@ -7,11 +7,7 @@ import { bundle, has, root, run, temporaryFolder } from "./support.js";
 
 const folder = temporaryFolder("package");
 const manifest = z
-  .looseObject({
-    version: z.string(),
-    files: z.array(z.string()),
-    dependencies: z.unknown().optional(),
-  })
+  .looseObject({ version: z.string(), files: z.array(z.string()), dependencies: z.unknown().optional() })
   .parse(JSON.parse(readFileSync(join(root, "package.json"), "utf8")));
 
 /** Packs as it is: the build of `npm test` is what goes in. */

@@ -1,7 +1,6 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { defaultConfig } from "../../src/config/schema.js";
 import { has, root, run, temporaryFolder } from "./support.js";
 
 const unitFile = join(root, "deploy/systemd/nri-v01-bridge.service");
@@ -86,15 +85,15 @@ function takenAway(...files: readonly string[]): readonly string[] {
   const written = commands.flatMap((command) =>
     [...command.matchAll(/(?:>|mkdir -p) *(\/[^\s']+)/g)].map(([, path = ""]) => path),
   );
-  const { socketPath, state, confFile, pluginDirs } = defaultConfig;
-  written.push(dirname(socketPath).replace(/^\/var\/run\//, "/run/"), state === "memory" ? "/" : state.directory);
+  // Where the bridge and its plugins are when nothing else is configured.
+  written.push("/run/nri", "/var/lib/nri-v01-bridge");
   const named = commands.flatMap((command) => [...command.matchAll(/\/[\w./-]+/g)].map(([path]) => path));
   return [
     ...written
       .filter((path) => [...readOnly, ...paths("ReadOnlyPaths")].some((directory) => isBelow(path, directory)))
       .filter((path) => !writable.some((directory) => isBelow(path, directory)))
       .map((path) => `${path} is read-only`),
-    ...[...written, ...named, confFile, ...pluginDirs]
+    ...[...written, ...named, "/etc/nri/conf.json", "/opt/nri/bin"]
       .filter((path) => hidden.some((directory) => isBelow(path, directory)))
       .map((path) => `${path} is hidden`),
   ];

@@ -11,7 +11,7 @@ const cases = casesOf("as recorded");
  * Real plugin processes, a real socket, and what containerd 1.6.20 sent and said, byte for byte. Plugins that needed 3 s are
  * quicker here, since an NRI v2 runtime does not wait so long as 1.6 did.
  */
-describe.concurrent("the bridge does what containerd 1.6.20 did", () => {
+describe("the bridge does what containerd 1.6.20 did", () => {
   it.each(toTable(cases, "as recorded"))("%s", async (_, recorded) => {
     const played = await playRecorded(recorded);
     const expected = expectedOutcome(recorded);
@@ -34,7 +34,7 @@ describe.concurrent("the bridge does what containerd 1.6.20 did", () => {
 });
 
 /** NRI 0.12 gives each event a call of its own: the plugins see the same. */
-describe.concurrent("with a call of its own for each event, the bridge does what containerd 1.6.20 did", () => {
+describe("with a call of its own for each event, the bridge does what containerd 1.6.20 did", () => {
   const twins = cases.filter(({ ownEvents }) => ownEvents);
   it.each(toTable(twins, "as recorded"))("%s", async (_, recorded) => {
     const played = await playRecorded(recorded, { dialect: "dedicated" });
@@ -54,7 +54,7 @@ describe.concurrent("a plugin that needs 3 s is ended where the runtime allows 2
 });
 
 /** Where no OCI bundle can be read, some fields cannot be what they were: each one is listed with its reason. */
-describe.concurrent("from the events alone, requests differ from containerd 1.6.20's in known fields only", () => {
+describe("from the events alone, requests differ from containerd 1.6.20's in known fields only", () => {
   const alone = casesOf("events only");
   it.each(toTable(alone, "events only"))("%s", async (_, recorded) => {
     const played = await playRecorded(recorded, { withoutBundles: true });
@@ -75,7 +75,7 @@ describe.concurrent("from the events alone, requests differ from containerd 1.6.
 /** The recorded streams of events; of those in which the same happens in the same order, one. */
 const streams = [...new Map(casesOf("events only").map((recorded) => [orderOf(recorded), recorded])).values()];
 
-describe.concurrent.each([
+describe.each([
   { refused: "create", failing: ["RunPodSandbox"] },
   { refused: "create container", failing: ["StartContainer"] },
   { refused: "delete", failing: [] },

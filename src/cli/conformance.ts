@@ -9,8 +9,9 @@ import { recordedContainer, recordedSandbox } from "../conformance/recorded-requ
 import { type CaseReport, runCases } from "../conformance/run-cases.js";
 import { formatRow, formatSummary } from "../conformance/table.js";
 import { BridgeError } from "../errors.js";
+import { createSpawner } from "../legacy/create-spawner.js";
 import { findPermissionFault } from "../legacy/permissions.js";
-import { createPortableSpawner } from "../legacy/portable-spawner.js";
+import { silentLog } from "../logger.js";
 import { nearestName } from "../nearest.js";
 import { readFile } from "../replay/case-files.js";
 import type { RawJson } from "../v01/types.js";
@@ -56,7 +57,7 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
     .option("--json", "one JSON object")
     .action(async (options: Options) => {
       const scratch = mkdtempSync(join(tmpdir(), "nri-v01-bridge-cgroups-"));
-      const spawner = createPortableSpawner();
+      const spawner = createSpawner(silentLog);
       try {
         const planned = await plan(options, scratch, io);
         const reports = await runCases({ ...planned, spawner, onReport: onReport(options, planned.cases, io) });

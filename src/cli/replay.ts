@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
-import { createPortableSpawner } from "../legacy/portable-spawner.js";
+import { createSpawner } from "../legacy/create-spawner.js";
 import { createLog } from "../log/log.js";
+import { silentLog } from "../logger.js";
 import { readCase } from "../replay/case.js";
 import { readFile } from "../replay/case-files.js";
 import { compareLines, type ExpectedLine, formatDifference, readExpected, toExpected } from "../replay/compare.js";
@@ -30,7 +31,7 @@ export function addReplayCommand(program: Command, io: CliIo, done: Done): void 
     const played = readCase(folder);
     const expected = options.compare === true ? readExpected(folder) : undefined;
     const reports: PlayReport[] = [];
-    const spawner = createPortableSpawner();
+    const spawner = createSpawner(silentLog);
     try {
       await playCase({
         played,

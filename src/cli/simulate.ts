@@ -4,9 +4,10 @@ import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import type { PartialConfig } from "../config/schema.js";
 import { builtInPlugins, builtInScenarios } from "../gen/built-in.js";
-import { createPortableSpawner } from "../legacy/portable-spawner.js";
+import { createSpawner } from "../legacy/create-spawner.js";
 import type { Spawner } from "../legacy/spawner.js";
 import { createLog } from "../log/log.js";
+import { silentLog } from "../logger.js";
 import { type Case, readCase } from "../replay/case.js";
 import { createCgroupTree } from "../replay/cgroup-tree.js";
 import { toJsonLine } from "../replay/lines.js";
@@ -27,7 +28,7 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
   addConfigFlags(command).action(async (options: Record<string, unknown>) => {
     const { flags, file } = configLayers(options);
     const folder = mkdtempSync(join(tmpdir(), "nri-v01-bridge-simulate-"));
-    const spawner = createPortableSpawner();
+    const spawner = createSpawner(silentLog);
     try {
       const scenarios = typeof options.scenario === "string" ? [options.scenario] : writeScenarios(folder);
       for (const scenario of scenarios) {

@@ -1,9 +1,8 @@
-import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { program, runProgram } from "../support/program.js";
+import { runCommandLine } from "../support/command-line.js";
 
 const cases = resolve(import.meta.dirname, "../../fixtures/cases");
 const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
@@ -39,12 +38,15 @@ describe("a broken conf.json", () => {
   it.each(broken)("%s, given to exec", async (_, text, message) => {
     const conf = join(folder, "bad.json");
     writeFileSync(conf, text);
-    expectRefusal(await runProgram(["exec", "recorder", `${played}:4`, "--conf", conf, ...own]), `${conf}${message}`);
+    expectRefusal(
+      await runCommandLine(["exec", "recorder", `${played}:4`, "--conf", conf, ...own]),
+      `${conf}${message}`,
+    );
   });
 
   it.each(broken)("%s, of exec's case", async (_, text, message) => {
     writeFileSync(join(played, "conf.json"), text);
-    expectRefusal(await runProgram(["exec", "recorder", `${played}:4`, ...own]), `${played}/conf.json${message}`);
+    expectRefusal(await runCommandLine(["exec", "recorder", `${played}:4`, ...own]), `${played}/conf.json${message}`);
   });
 
   it("ends explain with 1 and the answer that a runtime would get", async () => {
@@ -52,11 +54,11 @@ describe("a broken conf.json", () => {
     writeFileSync(conf, '{"plugins": [');
     const args = ["explain", `${played}:1`, "--conf", conf, ...own];
     const message = "unable to create nri client: unexpected EOF";
-    const text = await runProgram(args);
+    const text = await runCommandLine(args);
     expect(text.stdout).toContain(`  the bridge answers UNKNOWN: ${message}\n`);
     expect(text.stdout).not.toContain("no plugin runs for it");
     expect(text.code).toBe(1);
-    const json = await runProgram([...args, "--json"]);
+    const json = await runCommandLine([...args, "--json"]);
     expect(JSON.parse(json.stdout)).toMatchObject({ plugins: [], error: { code: "UNKNOWN", message } });
     expect(json.code).toBe(1);
   });
@@ -69,7 +71,7 @@ describe("a case that cannot be read", () => {
       '{"method":"RunPodSandbox","timeoutNano":"2000000000","payloadBase64":"////"}\n',
     );
     expectRefusal(
-      await runProgram([verb, played, ...own]),
+      await runCommandLine([verb, played, ...own]),
       `${played}/events.jsonl:1: the event's payload is no RunPodSandbox request of NRI`,
     );
   });
@@ -82,7 +84,7 @@ describe("a case that cannot be read", () => {
   ])("%s: %s is a folder", async (verb, name) => {
     inPlace(join(played, name));
     expectRefusal(
-      await runProgram([verb, played, ...own]),
+      await runCommandLine([verb, played, ...own]),
       `${played}/${name}: it is a folder, and a file is expected (EISDIR)`,
     );
   });
@@ -90,14 +92,14 @@ describe("a case that cannot be read", () => {
   it.each(["replay", "explain", "exec"])("%s: --conf is a folder", async (verb) => {
     const args = verb === "exec" ? ["recorder", `${played}:1`] : [played];
     expectRefusal(
-      await runProgram([verb, ...args, "--conf", played, ...own]),
+      await runCommandLine([verb, ...args, "--conf", played, ...own]),
       `${played}: it is a folder, and a file is expected (EISDIR)`,
     );
   });
 
   it("explain takes the event's spec where a bundle is no JSON, as the bridge does", async () => {
     writeFileSync(join(played, "bundles/ctr.json"), "garbage");
-    const { code, stdout } = await runProgram(["explain", `${played}:4`, "--json", ...own]);
+    const { code, stdout } = await runCommandLine(["explain", `${played}:4`, "--json", ...own]);
     expect(JSON.parse(stdout)).toMatchObject({
       bundle: null,
       error: null,
@@ -108,25 +110,22 @@ describe("a case that cannot be read", () => {
 
   it("names a file in the place of a folder", async () => {
     expectRefusal(
-      await runProgram(["replay", join(played, "conf.json")]),
+      await runCommandLine(["replay", join(played, "conf.json")]),
       "conf.json: it is a file; a case is a folder",
     );
   });
 });
 
 describe.runIf(process.geteuid?.() === 0)("a case that another user may not read", () => {
-  /** The program as nobody, who can read a copy of it. */
-  function asNobody(args: readonly string[]) {
-    const copy = join(folder, "nri-v01-bridge.mjs");
-    copyFileSync(program, copy);
+  /** The verb as nobody. Only this process's effective user is changed, and only for as long as the verb runs. */
+  async function asNobody(args: readonly string[]) {
     chmodSync(folder, 0o755);
-    const { status, stderr } = spawnSync(process.execPath, [copy, ...args], {
-      uid: 65534,
-      gid: 65534,
-      encoding: "utf8",
-      timeout: 15_000,
-    });
-    return { code: status, stderr };
+    process.seteuid?.(65534);
+    try {
+      return await runCommandLine(args);
+    } finally {
+      process.seteuid?.(0);
+    }
   }
 
   it.each([
@@ -136,19 +135,19 @@ describe.runIf(process.geteuid?.() === 0)("a case that another user may not read
     ["replay", "bundles"],
     ["explain", ""],
     ["replay", ""],
-  ])("%s: CASE/%s", (verb, name) => {
+  ])("%s: CASE/%s", async (verb, name) => {
     const path = join(played, name);
     chownSync(path, 0, 0);
     chmodSync(path, 0o600);
-    const { code, stderr } = asNobody([verb, played, ...own]);
+    const { code, stderr } = await asNobody([verb, played, ...own]);
     expectRefusal({ code, stderr }, "permission denied (EACCES)");
     expect(stderr).toContain(path);
   });
 
-  it("explain: a file of one event", () => {
+  it("explain: a file of one event", async () => {
     const file = join(folder, "event.json");
     writeFileSync(file, "{}", { mode: 0o600 });
-    expectRefusal(asNobody(["explain", file, ...own]), `${file}: permission denied (EACCES)`);
+    expectRefusal(await asNobody(["explain", file, ...own]), `${file}: permission denied (EACCES)`);
   });
 });
 
@@ -159,7 +158,7 @@ describe("check", () => {
   ])("says why it cannot read a --config that %s", async (_, name, message) => {
     const path = join(folder, name);
     expectRefusal(
-      await runProgram(["check", "--config", path]),
+      await runCommandLine(["check", "--config", path]),
       `${path}: the configuration cannot be read: ${message}`,
     );
   });

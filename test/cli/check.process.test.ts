@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runProgram } from "../support/program.js";
+import { runCommandLine } from "../support/command-line.js";
 
 let folder: string;
 let config: string;
@@ -24,7 +24,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("check --json", () => {
   it("tells of each key its value and where it came from", async () => {
-    const { stdout } = await runProgram(["check", "--json", "--config", config, "--idx", "42"]);
+    const { stdout } = await runCommandLine(["check", "--json", "--config", config, "--idx", "42"]);
     const { settings, configuration, conf: file } = JSON.parse(stdout);
     const setting = (key: string) => settings.find((candidate: { key: string }) => candidate.key === key);
     expect([configuration, file]).toEqual([config, conf]);
@@ -41,7 +41,7 @@ describe("check --json", () => {
   });
 
   it("resolves each plugin as it would run, and ends with 1 where one cannot", async () => {
-    const { code, stdout } = await runProgram(["check", "--json", "--config", config]);
+    const { code, stdout } = await runCommandLine(["check", "--json", "--config", config]);
     const { plugins, findings } = JSON.parse(stdout);
     expect(plugins).toMatchObject([
       {
@@ -71,7 +71,7 @@ describe("check --json", () => {
 describe("check", () => {
   it("ends with 0 when all is as it should be", async () => {
     writeFileSync(conf, '{"version": "0.1", "plugins": [{"type": "one"}]}');
-    const { code, stdout } = await runProgram(["check", "--config", config]);
+    const { code, stdout } = await runCommandLine(["check", "--config", config]);
     expect(stdout).toContain(`  1  one  ${folder}/bin/one\n     phase create, `);
     expect(stdout).toMatch(new RegExp(`replyMarginMs +300  \\(${config}:3\\)`));
     expect(stdout).toMatch(/sandboxes +"auto" {2}\(default\)/);
@@ -80,7 +80,7 @@ describe("check", () => {
 
   it("ends with 2 when the configuration is wrong, with file, line and column", async () => {
     writeFileSync(config, "timeoutMs: soon\nphase: late\n");
-    const { code, stderr } = await runProgram(["check", "--config", config]);
+    const { code, stderr } = await runCommandLine(["check", "--config", config]);
     expect(stderr).toContain(`${config}:1:12: "timeoutMs" is "soon", expected a number`);
     expect(stderr).toContain(`${config}:2:8: "phase" is "late"`);
     expect(code).toBe(2);
@@ -91,14 +91,14 @@ describe("check", () => {
     ["conf.json holds a null", '{"plugins": [null]}', "conf-null-entry"],
   ])("ends with 1 when %s", async (_, text, id) => {
     writeFileSync(conf, text);
-    const { code, stdout } = await runProgram(["check", "--config", config]);
+    const { code, stdout } = await runCommandLine(["check", "--config", config]);
     expect(stdout).toContain(`error  ${id}  ${conf}`);
     expect(code).toBe(1);
   });
 
   it("ends with 1 when others can write conf.json, and names path, who, and the remedy", async () => {
     chmodSync(conf, 0o666);
-    const { code, stdout } = await runProgram(["check", "--config", config]);
+    const { code, stdout } = await runCommandLine(["check", "--config", config]);
     expect(stdout).toContain(`error  conf-permissions  ${conf}`);
     expect(stdout).toContain(`${conf}: mode 0666 lets everybody write it; let root own it and nobody else write it`);
     expect(stdout).toContain(`chmod go-w ${conf}`);
@@ -106,8 +106,8 @@ describe("check", () => {
   });
 
   it("helps, and refuses a file that is not there", async () => {
-    expect((await runProgram(["check", "--help"])).stdout).toContain("Usage: nri-v01-bridge check");
-    const { code, stderr } = await runProgram(["check", "--config", "/nonexistent.yaml"]);
+    expect((await runCommandLine(["check", "--help"])).stdout).toContain("Usage: nri-v01-bridge check");
+    const { code, stderr } = await runCommandLine(["check", "--config", "/nonexistent.yaml"]);
     expect(stderr).toContain("/nonexistent.yaml");
     expect(code).toBe(2);
   });

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type FakeNode, healthyNode } from "../doctor/fake-node.js";
-import { runProgram } from "../support/program.js";
+import { runCommandLine } from "../support/command-line.js";
 
 let node: FakeNode;
 beforeEach(async () => {
@@ -11,7 +11,7 @@ afterEach(() => node.close());
 
 /** Findings about this machine, which is none of the node's. */
 const ours = new Set(["not-root", "node-too-old", "state-disk-full", "state-disk-low"]);
-const doctor = (...args: string[]) => runProgram(["doctor", "--root", node.root, ...args]);
+const doctor = (...args: string[]) => runCommandLine(["doctor", "--root", node.root, ...args]);
 
 describe("doctor", () => {
   it("ends with 0 where nothing is wrong", async () => {
@@ -75,13 +75,13 @@ describe("doctor", () => {
     ["an argument", ["more"], "too many arguments"],
     ["a wrong flag", ["--idx", "1"], '"pluginIdx" is "1", expected two digits'],
   ])("refuses %s with exit code 2", async (_, args, message) => {
-    const { code, stderr } = await runProgram(["doctor", ...args]);
+    const { code, stderr } = await runCommandLine(["doctor", ...args]);
     expect(stderr).toContain(message);
     expect(code).toBe(2);
   });
 
   it("helps", async () => {
-    const { code, stdout } = await runProgram(["doctor", "--help"]);
+    const { code, stdout } = await runCommandLine(["doctor", "--help"]);
     expect(code).toBe(0);
     expect(stdout).toContain("--migrate");
     expect(stdout).toContain("Exit codes: 0 nothing worse than notes; 1 warnings; 2 errors.");

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runProgram } from "../support/program.js";
+import { runCommandLine } from "../support/command-line.js";
 
 const chained = resolve(import.meta.dirname, "../../fixtures/cases/chained");
 
@@ -20,7 +20,13 @@ function plugin(name: string, body: string): void {
 
 /** Without a file of its own, lest it be that of a bridge which runs on this machine. */
 const exec = (...args: string[]) =>
-  runProgram(["exec", "--bin-dir", folder, ...(args.includes("--config") ? [] : ["--config", "/dev/null"]), ...args]);
+  runCommandLine([
+    "exec",
+    "--bin-dir",
+    folder,
+    ...(args.includes("--config") ? [] : ["--config", "/dev/null"]),
+    ...args,
+  ]);
 const requests = () =>
   readFileSync(join(folder, "requests"), "utf8")
     .trimEnd()

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runProgram } from "../support/program.js";
+import { runCommandLine } from "../support/command-line.js";
 
 const cases = resolve(import.meta.dirname, "../../fixtures/cases");
 const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
@@ -32,7 +32,7 @@ afterEach(() => {
 const noFile = ["--config", "/dev/null"];
 
 async function explain(...args: string[]) {
-  const { code, stdout, stderr } = await runProgram([
+  const { code, stdout, stderr } = await runCommandLine([
     "explain",
     "--json",
     ...(args.includes("--config") ? [] : noFile),
@@ -211,7 +211,7 @@ describe.runIf(process.geteuid?.() === 0)("explain of what runs here", () => {
 
 describe("explain, for people", () => {
   it("prints each plugin's request and where its parts come from", async () => {
-    const { code, stdout } = await runProgram([
+    const { code, stdout } = await runCommandLine([
       "explain",
       ...noFile,
       `${basic}:1`,
@@ -237,7 +237,7 @@ describe("explain, for people", () => {
     ["a pod that is not there", ["--pod", "fffffffffff"], "no running pod fffffffffff is in sight"],
     ["a file that is no event", [resolve("package.json")], 'package.json: "method" is missing, expected text'],
   ])("refuses %s with exit code 2", async (_, args, message) => {
-    const { code, stderr } = await runProgram(["explain", ...noFile, ...args]);
+    const { code, stderr } = await runCommandLine(["explain", ...noFile, ...args]);
     expect(stderr).toContain(message);
     expect(stderr).not.toMatch(/\n\s+at /);
     expect(code).toBe(2);
@@ -246,17 +246,17 @@ describe("explain, for people", () => {
   it("refuses a payload that is no request, and a call that is no event", async () => {
     const file = join(folder, "event.json");
     writeFileSync(file, '{"method": "StopContainer", "timeoutNano": "1", "payloadBase64": "/////w=="}');
-    const broken = await runProgram(["explain", ...noFile, file]);
+    const broken = await runCommandLine(["explain", ...noFile, file]);
     expect(broken.stderr).toContain("payload is no");
     expect(broken.code).toBe(2);
     writeFileSync(file, '{"method": "Configure", "timeoutNano": "2000000000", "payloadBase64": ""}');
-    const none = await runProgram(["explain", ...noFile, file]);
+    const none = await runCommandLine(["explain", ...noFile, file]);
     expect(none.stderr).toContain("no v0.1 plugin is ever run for such a call");
     expect(none.code).toBe(2);
   });
 
   it("helps", async () => {
-    const { code, stdout } = await runProgram(["explain", "--help"]);
+    const { code, stdout } = await runCommandLine(["explain", "--help"]);
     expect(code).toBe(0);
     expect(stdout).toContain("Usage: nri-v01-bridge explain [options] [event]");
   });

@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runProgram } from "../support/program.js";
+import { runCommandLine } from "../support/command-line.js";
 
 const fixtures = resolve(import.meta.dirname, "../../fixtures");
 const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
@@ -16,7 +16,7 @@ function jsonLines(text: string): Record<string, unknown>[] {
 
 describe("simulate", () => {
   it("plays the built-in pods with the sample plugins, and shows what clearcfs did", async () => {
-    const { code, stdout, stderr } = await runProgram(["simulate"]);
+    const { code, stdout, stderr } = await runCommandLine(["simulate"]);
     expect(stderr).toBe("");
     expect(code).toBe(0);
     expect(stdout).toContain("derived from a recording");
@@ -28,7 +28,7 @@ describe("simulate", () => {
   it("plays a recorded case in either dialect", async () => {
     const played = await Promise.all(
       ["state-change", "dedicated"].map((dialect) =>
-        runProgram(["simulate", "--json", "--scenario", `${fixtures}/cases/basic-hostnet`, "--dialect", dialect]),
+        runCommandLine(["simulate", "--json", "--scenario", `${fixtures}/cases/basic-hostnet`, "--dialect", dialect]),
       ),
     );
     const [old = [], dedicated = []] = played.map(({ stdout }) =>
@@ -49,7 +49,7 @@ describe("simulate", () => {
 describe("replay --json", () => {
   it("prints a line for each run and each answer, in the documented form", async () => {
     const folder = `${fixtures}/cases/chained`;
-    const { code, stdout } = await runProgram(["replay", folder, "--json", "--bin-dir", plugins]);
+    const { code, stdout } = await runCommandLine(["replay", folder, "--json", "--bin-dir", plugins]);
     expect(code).toBe(1);
     const lines = jsonLines(stdout);
     // recorder2 is not among the sample plugins: the chain of three ends there, and the create fails as 1.6's did.
@@ -87,7 +87,7 @@ describe("replay --json", () => {
   });
 
   it("undoes a failed create as a runtime does: its delete, and nothing else of that pod", async () => {
-    const { stdout } = await runProgram(["replay", `${fixtures}/cases/chained`, "--json", "--bin-dir", plugins]);
+    const { stdout } = await runCommandLine(["replay", `${fixtures}/cases/chained`, "--json", "--bin-dir", plugins]);
     const events = jsonLines(stdout).flatMap((line) => (line.type === "answer" ? [line.event] : []));
     expect(events).toEqual(["RunPodSandbox", "StopPodSandbox", "RemovePodSandbox"]);
   });
@@ -95,7 +95,7 @@ describe("replay --json", () => {
   it("sends all that NRI v2 has with --request superset: what 1.6 sent, and the event whole", async () => {
     const play = async (...flags: string[]) => {
       const folder = `${fixtures}/cases/basic-hostnet`;
-      const { stdout } = await runProgram(["replay", folder, "--json", "--bin-dir", plugins, ...flags]);
+      const { stdout } = await runCommandLine(["replay", folder, "--json", "--bin-dir", plugins, ...flags]);
       return jsonLines(stdout).flatMap(({ type, request }) => (type === "run" ? [JSON.parse(String(request))] : []));
     };
     const [strict, superset] = [await play(), await play("--request", "superset")];
@@ -121,7 +121,7 @@ describe("replay's exit code", () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   it("is 0 when every plugin does well", async () => {
-    const { code, stdout } = await runProgram(["replay", folder, "--bin-dir", plugins]);
+    const { code, stdout } = await runCommandLine(["replay", folder, "--bin-dir", plugins]);
     expect(stdout).toContain("\n4 plugin runs, 0 failed; 6 answers, 0 of them errors\n");
     expect(code).toBe(0);
   });
@@ -135,7 +135,7 @@ describe("replay's exit code", () => {
     ],
   ])("is 1 when %s", async (_, conf, summary) => {
     writeFileSync(join(folder, "conf.json"), conf);
-    const { code, stdout } = await runProgram(["replay", folder, "--bin-dir", plugins]);
+    const { code, stdout } = await runCommandLine(["replay", folder, "--bin-dir", plugins]);
     expect(stdout).toContain(summary);
     expect(code).toBe(1);
   });

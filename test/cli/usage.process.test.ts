@@ -2,21 +2,25 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { runProgram } from "../support/program.js";
+import { version } from "../../src/version.js";
+import { runCommandLine } from "../support/command-line.js";
 
 const folder = mkdtempSync(join(tmpdir(), "bridge-usage-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("the command line", () => {
   it.each([["run"], ["simulate"], ["replay"], ["version"]])("helps with %s", async (verb) => {
-    const { code, stdout } = await runProgram([verb, "--help"]);
+    const { code, stdout } = await runCommandLine([verb, "--help"]);
     expect(code).toBe(0);
     expect(stdout).toContain(`Usage: nri-v01-bridge ${verb}`);
   });
 
   it("prints its version for people and machines", async () => {
-    expect((await runProgram(["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
-    expect(JSON.parse((await runProgram(["version", "--json"])).stdout)).toMatchObject({ node: process.version });
+    expect((await runCommandLine(["--version"])).stdout).toBe(`${version}\n`);
+    expect(JSON.parse((await runCommandLine(["version", "--json"])).stdout)).toMatchObject({
+      version,
+      node: process.version,
+    });
   });
 
   it.each([
@@ -39,7 +43,7 @@ describe("the command line", () => {
     ["a missing argument", ["replay"], "missing required argument 'folder'"],
     ["one argument too many", ["version", "more"], "too many arguments"],
   ])("refuses %s with a message and exit code 2, without a stack", async (_, args, message) => {
-    const { code, stderr } = await runProgram(args);
+    const { code, stderr } = await runCommandLine(args);
     expect(stderr).toContain(message);
     expect(stderr).not.toMatch(/\n\s+at /);
     expect(code).toBe(2);
@@ -66,7 +70,7 @@ describe("the command line", () => {
       file,
       `timeoutMs: 5\nkillChildren: true\nmetrics: {listen: "127.0.0.1:1"}\nconfFile: ${folder}/none.json\n`,
     );
-    const { stdout } = await runProgram(["check", "--json", "--config", file, ...args]);
+    const { stdout } = await runCommandLine(["check", "--json", "--config", file, ...args]);
     const { settings } = JSON.parse(stdout);
     expect(settings.find((setting: { key: string }) => setting.key === key)).toMatchObject({ value, from: "flag" });
   });
@@ -80,7 +84,7 @@ describe("the command line", () => {
     [["--socket", "tcp://x"], "a path is expected, and this is an address"],
     [["--state", "memory", "--state-directory", "/x"], "--state memory keeps no journal"],
   ])("refuses %j", async (args, message) => {
-    const { code, stderr } = await runProgram(["check", ...args]);
+    const { code, stderr } = await runCommandLine(["check", ...args]);
     expect(stderr).toContain(message);
     expect(code).toBe(2);
   });
@@ -88,7 +92,7 @@ describe("the command line", () => {
   it("names file, line and column of a wrong configuration", async () => {
     const file = join(folder, "bridge.yaml");
     writeFileSync(file, "limits:\n  stdoutBytes: much\n");
-    const { code, stderr } = await runProgram(["run", "--once", "--config", file]);
+    const { code, stderr } = await runCommandLine(["run", "--once", "--config", file]);
     expect(stderr).toContain(`${file}:2:16: "limits.stdoutBytes" is "much", expected a number`);
     expect(code).toBe(2);
   });
@@ -99,7 +103,7 @@ describe("the command line", () => {
       file,
       Buffer.concat([Buffer.from("\u001b[2J\u009b\u202e: [\n"), Buffer.alloc(20_000, "\u0007x\u001b")]),
     );
-    const { code, stderr } = await runProgram(["run", "--once", "--config", file]);
+    const { code, stderr } = await runCommandLine(["run", "--once", "--config", file]);
     expect(stderr).toContain(`${file}:`);
     expect(stderr.length).toBeLessThan(2000);
     expect(stderr).not.toMatch(/[^\P{C}\n]/u);
@@ -128,7 +132,7 @@ describe("the command line", () => {
   ])("refuses a case where %s", async (name, files, message) => {
     const target = mkdtempSync(join(folder, `${name.replaceAll(" ", "-")}-`));
     for (const [file, text] of Object.entries(files)) writeFileSync(join(target, file), text);
-    const { code, stderr } = await runProgram(["replay", target]);
+    const { code, stderr } = await runCommandLine(["replay", target]);
     expect(stderr).toContain(message);
     expect(code).toBe(2);
   });

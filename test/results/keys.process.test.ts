@@ -116,19 +116,26 @@ beforeAll(() => {
 
 afterAll(() => bench.remove());
 
+/** What the event's answer is when one plugin asks for this. */
+async function answerTo(event: string, key: string, value: string, config: string, containerd?: string) {
+  bench.asks("asker", { [`adjust.${key}`]: value });
+  const played = await bench.play({
+    ...{ plugins: ["asker"], config: `cgroup: host\n${config}`, only: [event] },
+    ...(containerd === undefined ? {} : { containerd }),
+  });
+  return { ...played.answer(event), code: played.code };
+}
+
 describe("each line of the table of keys, in phase create", () => {
-  const config = "phase: create\ncgroup: host\n";
+  const create = (key: string, value: string, containerd?: string) =>
+    answerTo("CreateContainer", key, value, "phase: create\n", containerd);
 
   it.each(creates)("adjust.%s %j", async (key, value, answer) => {
-    bench.asks("asker", { [`adjust.${key}`]: value });
-    const played = await bench.play({ plugins: ["asker"], config });
-    expect(played.answer("CreateContainer")).toEqual({ response: answer, error: null });
-    expect(played.code).toBe(0);
+    expect(await create(key, value)).toEqual({ response: answer, error: null, code: 0 });
   });
 
   it.each(startOnly)("adjust.%s fails the create, and says where it takes effect", async (key, value) => {
-    bench.asks("asker", { [`adjust.${key}`]: value });
-    const { response, error } = (await bench.play({ plugins: ["asker"], config })).answer("CreateContainer");
+    const { response, error } = await create(key, value);
     expect(response).toEqual({});
     for (const part of ['"asker"', `adjust.${key} "${value}"`, "phase start", "set `phase: start`"]) {
       expect(error).toContain(part);
@@ -136,10 +143,7 @@ describe("each line of the table of keys, in phase create", () => {
   });
 
   it.each(gated)("adjust.%s %j on containerd %s: %s", async (key, value, containerd, needs) => {
-    bench.asks("asker", { [`adjust.${key}`]: value });
-    const { response, error } = (await bench.play({ plugins: ["asker"], config, containerd })).answer(
-      "CreateContainer",
-    );
+    const { response, error } = await create(key, value, containerd);
     expect(response).toEqual({});
     expect(error).toContain(`"asker" cannot be applied: adjust.${key} `);
     expect(error).toContain(needs);
@@ -148,19 +152,17 @@ describe("each line of the table of keys, in phase create", () => {
 });
 
 describe("each line of the table of keys, in phase start", () => {
-  const config = "cgroup: host\n";
+  const start = (key: string, value: string) => answerTo("StartContainer", key, value, "");
   const written = /^(cpu|memory|hugepage|pids|unified)\./;
   const taken = [...creates.map(([key, value]): [string, string] => [key, value]), ...startOnly];
 
   it.each(taken.filter(([key]) => written.test(key)))("adjust.%s %j is taken", async (key, value) => {
-    bench.asks("asker", { [`adjust.${key}`]: value });
-    const played = await bench.play({ plugins: ["asker"], config });
-    expect(played.answer("StartContainer")).toEqual({ response: {}, error: null });
+    const { response, error } = await start(key, value);
+    expect({ response, error }).toEqual({ response: {}, error: null });
   });
 
   it.each(taken.filter(([key]) => !written.test(key)))("adjust.%s %j fails the start", async (key, value) => {
-    bench.asks("asker", { [`adjust.${key}`]: value });
-    const { error } = (await bench.play({ plugins: ["asker"], config })).answer("StartContainer");
+    const { error } = await start(key, value);
     expect(error).toContain(`the result of "asker" cannot be applied: adjust.${key} `);
     expect(error).toContain("set `phase: create` for this plugin");
   });

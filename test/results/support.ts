@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { decodeEvent, encodeEvent } from "../../src/nri/event-request.js";
 import { readCase } from "../../src/replay/case.js";
-import { program, runProgram } from "../support/program.js";
+import { runCommandLine } from "../support/command-line.js";
+import { program } from "../support/program.js";
 
 const fixtures = resolve(import.meta.dirname, "../../fixtures");
 export const samples = resolve(import.meta.dirname, "../../legacy-plugins");
@@ -54,11 +55,13 @@ export interface Play {
   readonly containerd?: string;
   /** Another cgroupsPath of the container, without bundles to tell the recorded one. */
   readonly cgroupsPath?: string;
+  /** Only the events of these names, where the others cost more than they show; without bundles too. */
+  readonly only?: readonly string[];
   /** What the program is started by, such as setpriv with its options. */
   readonly by?: readonly string[];
 }
 
-/** A directory with plugins of a test's own, played by the built program with its embedded runtime. */
+/** A directory with plugins of a test's own, played by the program in this process, with its embedded runtime. */
 export class Bench {
   readonly folder = mkdtempSync(join(tmpdir(), "bridge-results-"));
   readonly bin = join(this.folder, "bin");
@@ -83,9 +86,10 @@ export class Bench {
   onCreate(name: string, body: object, script = ":"): void {
     const plain = { plugin: name, version: "0.1", error: "" };
     writeFileSync(join(this.bin, `${name}.answer`), JSON.stringify({ ...plain, ...body }));
+    // The shell's own means where it has some: each command is a process more, four times in each play.
     const read = [
       "request=$(cat)",
-      `path=$(printf %s "$request" | sed -n 's/.*"cgroupsPath":"\\([^"]*\\)".*/\\1/p')`,
+      `path=\${request#*'"cgroupsPath":"'} path=\${path%%'"'*}`,
       `case $request in *'"state":"create","id":"${sandboxId}"'*) ;; *'"state":"create"'*)`,
       script,
       `exec cat "$0.answer" ;; esac`,
@@ -101,12 +105,13 @@ export class Bench {
 
   /** Plays the events; rejects nothing. */
   async play(play: Play): Promise<Played> {
-    const { plugins, config = "{}", scenario = "clear-cfs", containerd = "2.4.0", cgroupsPath, by } = play;
+    const { plugins, config = "{}", scenario = "clear-cfs", containerd = "2.4.0", cgroupsPath, only, by } = play;
     const folder = join(this.folder, `play-${this.#plays++}`, "case");
     mkdirSync(folder, { recursive: true });
     const recorded = join(fixtures, "scenarios", scenario);
-    const eventsFrom = cgroupsPath === undefined ? relative(dirname(folder), recorded) : "case";
-    if (cgroupsPath !== undefined) writeFileSync(join(folder, "events.jsonl"), moveCgroup(recorded, cgroupsPath));
+    const asRecorded = cgroupsPath === undefined && only === undefined;
+    const eventsFrom = asRecorded ? relative(dirname(folder), recorded) : "case";
+    if (!asRecorded) writeFileSync(join(folder, "events.jsonl"), eventsOf(recorded, cgroupsPath, only));
     const runtime = { name: "containerd", version: `v${containerd}`, dialect: "state-change" };
     writeFileSync(join(folder, "case.json"), JSON.stringify({ eventsFrom, runtime }));
     const list = plugins.map((plugin) => (typeof plugin === "string" ? { type: plugin } : plugin));
@@ -116,7 +121,7 @@ export class Bench {
       ...["replay", folder, "--json", "--config", join(folder, "bridge.yaml"), "--conf", join(folder, "given.json")],
       ...["--bin-dir", this.bin, "--bin-dir", samples, "--log-level", "debug"],
     ];
-    const { code, stdout, stderr } = await (by === undefined ? runProgram(args) : runBy(by, args));
+    const { code, stdout, stderr } = await (by === undefined ? runCommandLine(args) : runBy(by, args));
     return toPlayed(code, stdout, stderr);
   }
 
@@ -134,13 +139,15 @@ function runBy([command = "", ...before]: readonly string[], args: readonly stri
   });
 }
 
-/** The events of a recording, with another cgroupsPath of the container. */
-function moveCgroup(recorded: string, cgroupsPath: string): string {
+/** The events of a recording, all or some, with another cgroupsPath of the container or the recorded one. */
+function eventsOf(recorded: string, cgroupsPath: string | undefined, only: readonly string[] | undefined): string {
   return readCase(recorded)
     .events.flatMap(({ method, payload, timeoutNano }) => {
       const event = decodeEvent(method, payload);
-      if (event === undefined) return [];
-      if ("container" in event && event.container.linux !== undefined) event.container.linux.cgroupsPath = cgroupsPath;
+      if (event === undefined || only?.includes(event.name) === false) return [];
+      if ("container" in event && event.container.linux !== undefined && cgroupsPath !== undefined) {
+        event.container.linux.cgroupsPath = cgroupsPath;
+      }
       const call = encodeEvent(event.name, event, method === "StateChange" ? method : "own");
       const payloadBase64 = Buffer.from(call.payload).toString("base64");
       return [`${JSON.stringify({ method, payloadBase64, timeoutNano: String(timeoutNano) })}\n`];

@@ -26,7 +26,14 @@ export default defineConfig({
         },
       },
       {
-        test: { name: "process", include: named("process"), ...processes, maxWorkers: 4, sequence: { groupOrder: 1 } },
+        test: {
+          name: "process",
+          include: named("process"),
+          ...processes,
+          isolate: false,
+          maxWorkers: 4,
+          sequence: { groupOrder: 1 },
+        },
       },
       {
         // Says how long something takes: one file at a time, with the machine to itself.

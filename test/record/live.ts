@@ -6,7 +6,7 @@ import { createRecordedCgroups } from "../../src/cgroups.js";
 import type { RunReport } from "../../src/chain-runner.js";
 import { Deadline } from "../../src/deadline.js";
 import { createRecordedHost } from "../../src/host/recorded-host.js";
-import { createPortableSpawner } from "../../src/legacy/portable-spawner.js";
+import { createSpawner } from "../../src/legacy/create-spawner.js";
 import { silentLog } from "../../src/logger.js";
 import { createRuntime, type Snapshot } from "../../src/nri/runtime.js";
 import { PluginStub } from "../../src/nri/stub.js";
@@ -67,7 +67,7 @@ export async function recordLive({ played, events, pluginDirs, snapshot, recorde
   const about = { out, confFile, host, recordedBy, redact: false, limits, version: "1.2.3", log: silentLog } as const;
   const recorder = new Recorder({ ...about, ...over });
   const runs: RunReport[] = [];
-  const spawner = await createPortableSpawner();
+  const spawner = createSpawner(silentLog);
   onTestFinished(() => spawner.close());
   const service = new Service({
     flags: { confFile, pluginDirs: [...(pluginDirs ?? [])], permissions: "trust", sandboxes: "always" },
@@ -132,7 +132,7 @@ export async function replayFolder(
   folder: string,
   pluginDirs: readonly string[] = [samplePlugins],
 ): Promise<readonly PlayReport[]> {
-  const spawner = await createPortableSpawner();
+  const spawner = createSpawner(silentLog);
   const reports: PlayReport[] = [];
   try {
     await playCase({

@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { runProgram } from "./support/program.js";
+import { runCommandLine } from "./support/command-line.js";
 
 const folder = resolve(import.meta.dirname, "../fixtures/crio/systemd-pod");
 const plugins = resolve(import.meta.dirname, "../legacy-plugins");
 
 async function requestsOf(...flags: string[]): Promise<Record<string, unknown>[]> {
-  const { code, stdout, stderr } = await runProgram(["replay", folder, "--json", "--bin-dir", plugins, ...flags]);
+  const { code, stdout, stderr } = await runCommandLine(["replay", folder, "--json", "--bin-dir", plugins, ...flags]);
   expect(stderr).toBe("");
   expect(code).toBe(0);
   return stdout

@@ -8,9 +8,10 @@ import { positionOf } from "../../src/gojson/position.js";
 import { quoteByte, quoteText } from "../../src/gojson/quote.js";
 import { scanDocument } from "../../src/gojson/scanner.js";
 import { decodeUtf8, encodeUtf8 } from "../../src/gojson/utf8.js";
+import { anyText } from "../support/any-text.js";
 
 /** Any code points but surrogates. */
-const wellFormed = fc.string({ unit: "binary" });
+const wellFormed = anyText();
 
 describe("formatString", () => {
   it("writes what JSON.parse and we read back", () => {

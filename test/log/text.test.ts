@@ -4,6 +4,7 @@ import { chainSummary } from "../../src/log/chain-summary.js";
 import { createLog } from "../../src/log/log.js";
 import { withSeverity } from "../../src/log/severity.js";
 import { createTextDestination, formatTextLine, textOptionsFor } from "../../src/log/text.js";
+import { anyText } from "../support/any-text.js";
 
 const plain = { colours: false, forJournal: false };
 const time = "2026-01-02T03:04:05.678Z";
@@ -39,7 +40,7 @@ describe("the log as text", () => {
 
   it("is one printable line for whatever fields there are", () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.string({ unit: "binary" }), fc.jsonValue()), fc.string(), (fields, msg) => {
+      fc.property(fc.dictionary(anyText(), fc.jsonValue()), fc.string(), (fields, msg) => {
         expect(formatTextLine(line(fields, "warn", msg), plain)).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
       }),
     );

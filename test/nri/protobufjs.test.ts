@@ -17,6 +17,7 @@ import {
   updatePodSandboxRequest,
 } from "../../src/nri/codec.js";
 import { type MessageName, messageToJson } from "../../src/nri/json.js";
+import { anyText } from "../support/any-text.js";
 import { loadSchema, messageType } from "./support/schema.js";
 
 const root = loadSchema();
@@ -31,7 +32,7 @@ function long([min, max]: readonly [bigint, bigint]): Arbitrary<string> {
     .map(String);
 }
 
-const text = fc.string({ unit: "binary", minLength: 1, maxLength: 8 });
+const text = anyText({ minLength: 1, maxLength: 8 });
 
 /** Scalars that are not the default, as protobufjs' objects have them. */
 const scalars: Record<string, Arbitrary<unknown>> = {

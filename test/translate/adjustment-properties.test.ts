@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createContainerResponse, updateContainerResponse } from "../../src/nri/codec.js";
 import { knownKeys, type Phase } from "../../src/translate/from-v01.js";
+import { anyText } from "../support/any-text.js";
 import { contextOf, otherId, parseAnswer } from "./adjustment-support.js";
 
 const phase: fc.Arbitrary<Phase> = fc.constantFrom("create", "start", "update", "delete");
@@ -37,7 +38,7 @@ const value = fc.oneof(
     '{"path":"/x"}',
   ),
   fc.bigInt().map(String),
-  fc.string({ unit: "binary" }),
+  anyText(),
 );
 
 const context = fc

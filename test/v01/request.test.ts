@@ -4,8 +4,9 @@ import { parseConfigList } from "../../src/v01/config-list.js";
 import { formatRequestBody, spliceRequest } from "../../src/v01/request.js";
 import { formatResult } from "../../src/v01/result.js";
 import type { RawJson, Request, Result } from "../../src/v01/types.js";
+import { anyText } from "../support/any-text.js";
 
-const text = fc.string({ unit: "binary", maxLength: 8 });
+const text = anyText({ maxLength: 8 });
 const texts = fc.dictionary(text, text, { maxKeys: 4 });
 const request: fc.Arbitrary<Request> = fc.record({
   version: text,

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formatChainError, formatPluginError, formatResult, parseResult } from "../../src/v01/result.js";
 import { parseResultExtensions } from "../../src/v01/result-extensions.js";
+import { anyText } from "../support/any-text.js";
 
 const empty = { plugin: "", version: "", error: "", metadata: {} };
 
@@ -16,7 +17,7 @@ describe("parseResult", () => {
   });
 
   it("keeps what it wrote", () => {
-    const texts = fc.string({ unit: "binary" });
+    const texts = anyText();
     const result = fc.record({ plugin: texts, version: texts, error: texts, metadata: fc.dictionary(texts, texts) });
     fc.assert(
       fc.property(result, (answer) => {

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { runProgram } from "../support/program.js";
-import { cgroupV2, type FakeNode, healthyNode } from "./fake-node.js";
+import { runCommandLine } from "../support/command-line.js";
+import { cgroupV2, type FakeNode, healthyNode, runCrio } from "./fake-node.js";
 import { clearcfs, confJson, labels, launched, listed } from "./faults.js";
 
 const unit = "/etc/nri-v01-bridge/config.yaml";
@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(() => node.close());
 
-const doctor = (...args: string[]) => runProgram(["doctor", "--root", node.root, ...args]);
+const doctor = (...args: string[]) => runCommandLine(["doctor", "--root", node.root, ...args]);
 
 describe("doctor without --config", () => {
   const settings = "plugins: {labels: {phase: create, cgroup: capture}}\n";
@@ -77,7 +77,7 @@ describe("what cannot be read", () => {
   });
 
   it("a file as --root is refused", async () => {
-    const { stderr, code } = await runProgram(["doctor", "--root", `${node.root}${confJson}`]);
+    const { stderr, code } = await runCommandLine(["doctor", "--root", `${node.root}${confJson}`]);
     expect(stderr).toContain(`--root: ${node.root}${confJson} is no directory`);
     expect(code).toBe(2);
   });

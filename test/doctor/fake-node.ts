@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { PartialConfig } from "../../src/config/schema.js";
 import type { AskVersion } from "../../src/doctor/collect/runtime.js";
+import { askVersion as askProgram } from "../../src/doctor/collect/self.js";
 import { collectFacts } from "../../src/doctor/collect.js";
 import type { CaptureFacts, Facts, SelfFacts } from "../../src/doctor/facts.js";
 import type { Finding } from "../../src/doctor/finding.js";
@@ -38,6 +39,13 @@ export interface FindOptions {
   readonly askVersion?: AskVersion;
   readonly capture?: CaptureFacts;
 }
+
+/** What a program of a fake node prints. It is read and not started: every look at a node would start it. */
+function printedBy(file: string): string {
+  return /^#!\/bin\/sh\necho '(.*)'\n$/.exec(readFileSync(file, "utf8"))?.[1] ?? "";
+}
+
+const askWithoutProcess: AskVersion = (here, files, path) => askProgram(here, files, path, printedBy);
 
 /** A node made of files in a temporary directory: its /proc too. Nothing of this machine is in it. */
 export class FakeNode {
@@ -111,7 +119,13 @@ export class FakeNode {
     rmSync(this.root, { recursive: true, force: true });
   }
 
-  facts({ flags = {}, config, self = {}, askVersion, capture = { ok: true } }: FindOptions = {}): Promise<Facts> {
+  facts({
+    flags = {},
+    config,
+    self = {},
+    askVersion = askWithoutProcess,
+    capture = { ok: true },
+  }: FindOptions = {}): Promise<Facts> {
     if (config !== undefined) this.write("/etc/bridge.yaml", config);
     const file = join(this.root, "/etc/bridge.yaml");
     return collectFacts({
@@ -121,7 +135,7 @@ export class FakeNode {
       path: "/usr/bin:/bin",
       self: { ...healthySelf, ...self },
       checkCapture: async () => capture,
-      ...(askVersion === undefined ? {} : { askVersion }),
+      askVersion,
     });
   }
 

@@ -34,8 +34,12 @@ export interface Case {
 
 export const casesDirectory = join(import.meta.dirname, "../../fixtures/cases");
 
-export function readCases(): Case[] {
-  return readdirSync(casesDirectory).map(readCase);
+let cases: readonly Case[] | undefined;
+
+/** All 91 of them: 1,300 files, which are read once. */
+export function readCases(): readonly Case[] {
+  cases ??= readdirSync(casesDirectory).map(readCase);
+  return cases;
 }
 
 function readCase(name: string): Case {

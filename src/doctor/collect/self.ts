@@ -15,20 +15,27 @@ export function readSelf(): SelfFacts {
   };
 }
 
-/** Asks a runtime's file for its version: `here` is where we see the node's `path`. One that somebody else than root can write is not started. */
-export function askVersion(here: string, files: NodeFiles, path: string): string {
+/**
+ * Asks a runtime's file for its version: `here` is where we see the node's `path`. One that somebody else than root can write
+ * is not started.
+ */
+export function askVersion(here: string, files: NodeFiles, path: string, run = runForVersion): string {
   try {
     // The link below /proc is the file of a process of root's, whatever now lies at its name.
     const running = /\/proc\/\d+\/exe$/.test(here);
     if (!running && findFaultBelow(files, path) !== null) return "";
-    return execFileSync(here, ["--version"], {
-      encoding: "utf8",
-      timeout: versionTimeoutMs,
-      stdio: ["ignore", "pipe", "ignore"],
-    });
+    return run(here);
   } catch {
     return "";
   }
+}
+
+function runForVersion(file: string): string {
+  return execFileSync(file, ["--version"], {
+    encoding: "utf8",
+    timeout: versionTimeoutMs,
+    stdio: ["ignore", "pipe", "ignore"],
+  });
 }
 
 /** Processes that run v0.1 plugins under NRI v2: the bridge itself, and containerd's Go adapter. */

@@ -87,6 +87,8 @@ export async function playCase(options: PlayOptions): Promise<void> {
       const plugin = await runtime.accept(Deadline.after(acceptMs));
       await sendEvents(plugin, confFile, host, options);
       await service.idle();
+      // The log is told of a chain when its answer is on its way: of the last one, too.
+      await new Promise((nextTurn) => setImmediate(nextTurn));
     } finally {
       stub.close();
       await ended;

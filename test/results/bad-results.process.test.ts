@@ -60,7 +60,8 @@ describe("a result that cannot be applied", () => {
     const text = JSON.stringify(body).replace("OWN", bench.container);
     bench.onCreate("wrong", JSON.parse(text));
     bench.asks("fine", { "adjust.env.FINE": "1" });
-    const played = await bench.play({ plugins: ["fine", "wrong"], config: "phase: create\ncgroup: host\n" });
+    const config = "phase: create\ncgroup: host\n";
+    const played = await bench.play({ plugins: ["fine", "wrong"], config, only: ["CreateContainer"] });
     const { response, error } = played.answer("CreateContainer");
     expect(response).toEqual({});
     for (const part of ["nri invoke: plugin: wrong: ", ...parts]) expect(error).toContain(part);
@@ -79,6 +80,7 @@ describe("a result that cannot be applied", () => {
     const played = await bench.play({
       plugins: ["before", "wrong", "after"],
       config: "phase: create\ncgroup: host\nonFailure: {create: continue}\n",
+      only: ["CreateContainer"],
     });
     expect(played.answer("CreateContainer")).toEqual({
       response: {

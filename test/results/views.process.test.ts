@@ -9,6 +9,8 @@ import { Bench } from "./support.js";
 const privilege = await checkPrivilege();
 const cpu = '"/sys/fs/cgroup/cpu$path"';
 const cpuset = "/sys/fs/cgroup/cpuset";
+/** What a play is, of which only the container's create matters. */
+const atCreate = { config: "phase: create\n", only: ["CreateContainer"] } as const;
 
 let bench: Bench;
 let outside: string;
@@ -75,7 +77,7 @@ describe.skipIf(!privilege.ok)("a plugin in a captured view that", () => {
     const before = mounts();
     bench.onCreate("wrong", { metadata: { "adjust.env.HALF": "1" } }, script.replaceAll("OUT", outside));
     bench.asks("fine", { "adjust.env.FINE": "1" });
-    const played = await bench.play({ plugins: ["fine", "wrong"], config: "phase: create\n" });
+    const played = await bench.play({ plugins: ["fine", "wrong"], ...atCreate });
     const { response, error } = played.answer("CreateContainer");
     expect(response).toEqual({});
     for (const part of ["plugin: wrong: what it wrote to ", ...parts]) expect(error).toContain(part);
@@ -85,6 +87,7 @@ describe.skipIf(!privilege.ok)("a plugin in a captured view that", () => {
     expect(mounts()).toEqual(before);
     const others = await bench.play({
       plugins: ["wrong", "fine"],
+      ...atCreate,
       config: "phase: create\nonFailure: {create: continue}\n",
     });
     expect(others.answer("CreateContainer")).toEqual({
@@ -101,7 +104,7 @@ describe.skipIf(!privilege.ok)("a plugin in a captured view that", () => {
     ["empties a file", `: >${cpu}/cpu.shares`, "/cpu.shares"],
   ])("%s is warned of in the log, and the rest of its result counts", async (_, script, file) => {
     bench.onCreate("odd", {}, `${script}; echo -1 >${cpu}/cpu.cfs_quota_us`);
-    const played = await bench.play({ plugins: ["odd"], config: "phase: create\n" });
+    const played = await bench.play({ plugins: ["odd"], ...atCreate });
     expect(played.answer("CreateContainer")).toEqual({
       response: { adjust: { linux: { resources: { cpu: { quota: { value: "-1" } } } } } },
       error: null,
@@ -148,7 +151,7 @@ print '{"plugin":"lang","version":"0.1","error":""}';
     ],
   ])("%s has its writes, in the kernel's spellings, in the answer", async (_, text) => {
     bench.script("lang", text);
-    const played = await bench.play({ plugins: ["lang"], config: "phase: create\n" });
+    const played = await bench.play({ plugins: ["lang"], ...atCreate });
     const resources = {
       cpu: { quota: { value: "20000" }, shares: { value: "9" } },
       memory: { limit: { value: "536870912" } },
@@ -196,8 +199,9 @@ echo '{"plugin":"podder","version":"0.1","error":"","metadata":{"adjust.env.NOT"
     ["capture", "start", "view"],
   ])("has cgroup: %s in phase %s sees the %s", async (cgroup, phase, sees) => {
     bench.onCreate("looker", {}, "if [ -d /sys/fs/cgroup/.view ]; then echo view >&2; else echo node >&2; fi");
-    const played = await bench.play({ plugins: ["looker"], config: `phase: ${phase}\ncgroup: ${cgroup}\n` });
     const event = phase === "create" ? "CreateContainer" : "StartContainer";
+    const config = `phase: ${phase}\ncgroup: ${cgroup}\n`;
+    const played = await bench.play({ plugins: ["looker"], config, only: [event] });
     expect(played.run("looker", event)?.stderr).toEqual([sees]);
     expect(played.answer(event)).toEqual({ response: {}, error: null });
   });
@@ -223,7 +227,7 @@ describe.skipIf(!privilege.ok)("without CAP_SYS_ADMIN", () => {
 
   it("cgroup: auto runs plugins on the node's cgroups, and says so once", async () => {
     bench.onCreate("looker", {}, "if [ -d /sys/fs/cgroup/.view ]; then echo view >&2; else echo node >&2; fi");
-    const given = { plugins: ["looker"], config: "phase: create\n" };
+    const given = { plugins: ["looker"], ...atCreate };
     const first = await bench.play(given);
     expect(first.run("looker")?.stderr).toEqual(["view"]);
     const played = await bench.play({ ...given, by: ["setpriv", "--bounding-set", "-sys_admin"] });

@@ -138,11 +138,22 @@ describe.skipIf(!(await checkPrivilege()).ok)("captured views of a running bridg
 /** The processes that wait in the views of a bridge: its children in mount namespaces of their own. */
 function keepersOf(bridge: number): number[] {
   const own = namespaceOf(bridge);
-  return processes().filter((pid) => parentOf(pid) === bridge && isAlive(pid) && ![own, ""].includes(namespaceOf(pid)));
+  return childrenOf(bridge).filter((pid) => isAlive(pid) && ![own, ""].includes(namespaceOf(pid)));
 }
 
 function inNamespace(namespace: string): number[] {
   return processes().filter((pid) => namespaceOf(pid) === namespace && isAlive(pid));
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+      .split(" ")
+      .flatMap((child) => Number(child) || []);
+  } catch {
+    // Of a kernel without that file, or of a process that has ended.
+    return processes().filter((child) => parentOf(child) === pid);
+  }
 }
 
 function processes(): number[] {

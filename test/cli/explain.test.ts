@@ -1,53 +1,15 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runCommandLine } from "../support/command-line.js";
-
-const cases = resolve(import.meta.dirname, "../../fixtures/cases");
-const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
-const basic = join(cases, "basic-hostnet");
+import { basic, cases, explain, noFile, plugins } from "./explain.js";
 
 let folder: string;
-const running: ChildProcess[] = [];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "bridge-explain-"));
 });
-afterEach(() => {
-  for (const child of running.splice(0)) child.kill("SIGKILL");
-  rmSync(folder, { recursive: true, force: true });
-});
-
-/** No file of settings, lest it be that of a bridge which runs on this machine. */
-const noFile = ["--config", "/dev/null"];
-
-async function explain(...args: string[]) {
-  const { code, stdout, stderr } = await runCommandLine([
-    "explain",
-    "--json",
-    ...(args.includes("--config") ? [] : noFile),
-    "--bin-dir",
-    plugins,
-    "--permissions",
-    "trust",
-    ...args,
-  ]);
-  const lines = stdout
-    .trimEnd()
-    .split("\n")
-    .filter((line) => line !== "");
-  return { code, stderr, events: lines.map((line) => JSON.parse(line)) };
-}
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** A line of a case's events.jsonl. */
 function lineOf(name: string, index: number): string {
@@ -163,52 +125,6 @@ describe("explain of an event alone", () => {
   });
 });
 
-describe.runIf(process.geteuid?.() === 0)("explain of what runs here", () => {
-  /** A process that looks like containerd's shim from /proc: its name, and its working directory. */
-  async function startShim(): Promise<{ pod: string; container: string }> {
-    const [pod, container] = ["p0d5a11".repeat(8), "c0ffee5".repeat(8)];
-    for (const [id, name] of [
-      [pod, "pod"],
-      [container, "ctr"],
-    ]) {
-      mkdirSync(join(folder, "k8s.io", `${id}`), { recursive: true });
-      copyFileSync(join(basic, "bundles", `${name}.json`), join(folder, "k8s.io", `${id}`, "config.json"));
-      writeFileSync(join(folder, "k8s.io", `${id}`, "init.pid"), name === "pod" ? "4242" : "4343");
-    }
-    const shim = join(folder, "containerd-shim-runc-v2");
-    // A shell, which is called as its file is: Node 24 names its process itself.
-    symlinkSync("/bin/sh", shim);
-    const child = spawn(shim, ["-c", "echo ready; read -r _"], {
-      cwd: join(folder, "k8s.io", pod),
-      stdio: ["pipe", "pipe", "ignore"],
-    });
-    running.push(child);
-    await new Promise((ready) => child.stdout.once("data", ready));
-    return { pod, container };
-  }
-
-  it("shows create and delete of a container and of a pod from their bundles, and what it cannot know", async () => {
-    const { pod, container } = await startShim();
-    const conf = join(basic, "conf.json");
-    const ofContainer = await explain("--container", container.slice(0, 12), "--conf", conf);
-    expect(ofContainer.stderr).toBe("");
-    expect(ofContainer.events).toMatchObject([
-      { event: "StartContainer", id: container, container: "ctr", pod: "default/pod1", plugins: [{ state: "create" }] },
-      { event: "StopContainer", plugins: [{ state: "delete" }] },
-    ]);
-    const request = JSON.parse(ofContainer.events[0].plugins[0].request);
-    expect(request).toMatchObject({ pid: 4343, spec: { cgroupsPath: expect.stringContaining("/kubepods/") } });
-    expect(ofContainer.events[0].unknown[0]).toContain("the pod's own labels");
-    expect(ofContainer.events[0].bundle).toBe(join(folder, "k8s.io", container, "config.json"));
-    const ofPod = await explain("--pod", pod, "--conf", conf);
-    expect(ofPod.events).toMatchObject([{ event: "RunPodSandbox", id: pod }, { event: "StopPodSandbox" }]);
-    expect(JSON.parse(ofPod.events[0].plugins[0].request).pid).toBe(4242);
-    const wrong = await explain("--pod", container);
-    expect(wrong.stderr).toContain("is a container: give it as --container");
-    expect(wrong.code).toBe(2);
-  });
-});
-
 describe("explain, for people", () => {
   it("prints each plugin's request and where its parts come from", async () => {
     const { code, stdout } = await runCommandLine([
@@ -259,19 +175,5 @@ describe("explain, for people", () => {
     const { code, stdout } = await runCommandLine(["explain", "--help"]);
     expect(code).toBe(0);
     expect(stdout).toContain("Usage: nri-v01-bridge explain [options] [event]");
-  });
-});
-
-describe("explain of a create phase", () => {
-  it("shows the request with the path of the captured view, and makes none", async () => {
-    const config = join(folder, "bridge.yaml");
-    writeFileSync(config, "plugins: {recorder: {phase: create, cgroup: capture}}\n");
-    const { events } = await explain(`${basic}:2`, "--config", config);
-    expect(events).toMatchObject([
-      { event: "CreateContainer", plugins: [{ outcome: "would run", cgroup: { view: "capture" }, error: null }] },
-    ]);
-    const { request, cgroup } = events[0].plugins[0];
-    expect(JSON.parse(request).spec.cgroupsPath).toBe(cgroup.directory);
-    expect(JSON.parse(request)).not.toHaveProperty("pid");
   });
 });

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { runCommandLine } from "../support/command-line.js";
-import { cgroupV2, type FakeNode, healthyNode, runCrio } from "./fake-node.js";
+import { cgroupV2, type FakeNode, healthyNode } from "./fake-node.js";
 import { clearcfs, confJson, labels, launched, listed } from "./faults.js";
 
 const unit = "/etc/nri-v01-bridge/config.yaml";

@@ -235,7 +235,8 @@ describe("run, launched by the runtime", () => {
     const { error } = await plugin.raw(run.method, run.payload, {});
     expect(error?.message).toContain('unknown key "confFle"; did you mean "confFile"?');
     expect(plugin.closed).toBe(false);
-    expect(log()).toContain("the bridge's configuration is wrong");
+    // The answer does not wait for the log.
+    await expect.poll(log).toContain("the bridge's configuration is wrong");
   });
 
   it.each<[string, string | undefined, string]>([
@@ -252,7 +253,8 @@ describe("run, launched by the runtime", () => {
     const { error } = await plugin.raw(run.method, run.payload, {});
     expect(error?.message).toContain(says);
     expect(plugin.closed).toBe(false);
-    expect(log()).toContain("the bridge's configuration is wrong");
+    // The answer does not wait for the log.
+    await expect.poll(log).toContain("the bridge's configuration is wrong");
   });
 
   it("stays, too, when its launcher hands it an option that there is not", async () => {

@@ -5,9 +5,12 @@ const others = ["process", "clock", "slow"] as const;
 const named = (kind: (typeof others)[number]) => [`test/**/*.${kind}.test.ts`];
 const aside = ["test/e2e/**", "test/soak/**"];
 
+/** The same for all: what differs between the machines of those who run the tests. */
+const setupFiles = ["test/support/setup.ts"];
+
 /** Real processes on a shared machine: in CI, what fails twice in a row is a fault. */
 const retry = process.env.CI === undefined ? 0 : 1;
-const processes = { pool: "forks", testTimeout: 20_000, hookTimeout: 20_000, retry } as const;
+const processes = { pool: "forks", testTimeout: 20_000, hookTimeout: 20_000, retry, setupFiles };
 
 /** `npm test` runs the first three, `npm run test:slow` the fourth. Those of one `groupOrder` run side by side. */
 export default defineConfig({
@@ -20,7 +23,10 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: [...others.flatMap(named), ...aside],
           pool: "forks",
+          setupFiles,
           isolate: false,
+          // Nothing here takes long, but for a busy machine.
+          testTimeout: 20_000,
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },

@@ -25,6 +25,7 @@ const nri = { ...parseVersion("v0.6.1"), major: 0, minor: 6, patch: 1, preReleas
 function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]) {
   const chains: ChainCall[] = [];
   const failing = new Set<string>();
+  const during = { chain: (_: ChainCall) => {} };
   const memory = new Memory();
   const serves = { sandboxes: true };
   const list: { conf: ConfigList | BridgeError } = {
@@ -32,9 +33,10 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
   };
   const host = createRecordedHost([]);
   const notices: string[] = [];
+  const unfinished = new Unfinished();
   const handlers = createBridge({
     notice: (status) => void notices.push(status),
-    unfinished: new Unfinished(),
+    unfinished,
     config: mergeConfig(config),
     host,
     processes: new Processes({ host, peer: () => undefined, log: silentLog, onGone: () => {} }),
@@ -49,6 +51,7 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
     specs: { specOf: () => ({ resources: null, namespaces: {}, cgroupsPath: "/c", annotations: {} }) },
     runChain: async (call) => {
       chains.push(call);
+      during.chain(call);
       const error = failing.has(call.request.state) ? "plugin: a: boom" : undefined;
       const results = call.list.plugins.map(({ type }) => ({ plugin: type, version: "0.1", error: "", metadata: {} }));
       return { error, said: error, results, change: { updates: [], fields: [], conflicts: [] } };
@@ -62,7 +65,7 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
       const who = request.id === request.sandboxID ? "pod" : "ctr";
       return `${request.state} ${who} ${run.map(({ type }) => type).join("+")}`;
     });
-  return { handlers, chains, ran, failing, memory, list, host, serves, notices };
+  return { handlers, chains, ran, failing, memory, list, host, serves, notices, unfinished, during };
 }
 
 function contextOf(event: EventName): CallContext {
@@ -100,6 +103,19 @@ async function send(handlers: PluginHandlers, event: EventName): Promise<void> {
 }
 
 describe("the life of a pod and its container", () => {
+  it.each([
+    [false, "deleted"],
+    [true, "deleting"],
+  ])("has a delete that ends after the bridge gave it up (%s): it is %s", async (givenUp, stage) => {
+    const { handlers, memory, unfinished, during } = bridgeOf();
+    await send(handlers, "StartContainer");
+    during.chain = () => {
+      unfinished.abandoned = givenUp;
+    };
+    await send(handlers, "StopContainer");
+    expect(memory.stageOf(container.id)).toBe(stage);
+  });
+
   it.each<[string, EventName[], string[]]>([
     [
       "runs to its end",

@@ -1,7 +1,17 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readLive } from "../../src/explain/live.js";
 import { runCommandLine } from "../support/command-line.js";
 import { basic, cases, explain, noFile, plugins } from "./explain.js";
 
@@ -175,5 +185,19 @@ describe("explain, for people", () => {
     const { code, stdout } = await runCommandLine(["explain", "--help"]);
     expect(code).toBe(0);
     expect(stdout).toContain("Usage: nri-v01-bridge explain [options] [event]");
+  });
+});
+
+describe("explain of a container that runs", () => {
+  it("refuses an id that is the beginning of two, and names both", () => {
+    const tasks = join(folder, "run/tasks");
+    for (const id of ["abc1", "abc2"]) {
+      mkdirSync(join(tasks, id), { recursive: true });
+      copyFileSync(join(basic, "bundles/ctr.json"), join(tasks, id, "config.json"));
+    }
+    mkdirSync(join(folder, "proc/77"), { recursive: true });
+    writeFileSync(join(folder, "proc/77/comm"), "containerd-shim\n");
+    symlinkSync("/run/tasks/abc1", join(folder, "proc/77/cwd"));
+    expect(() => readLive("container", "abc", folder)).toThrow("abc is the beginning of abc1 and abc2");
   });
 });

@@ -12,7 +12,7 @@ const secrets = {
   args: "args-S3CRET-of-the-container",
 } as const;
 
-/** A plugin that tells everything it knows, on stdout, on stderr and as its error. */
+/** A plugin that tells everything it knows, on stdout and on stderr. */
 const blabber = `#!/bin/sh
 request=$(cat)
 echo "$request" >&2
@@ -109,3 +109,14 @@ function readable(name: string, bytes: Buffer): string {
   );
   return text + Buffer.concat(payloads).toString("latin1");
 }
+
+it("no secret of conf.json survives in the error that a plugin reports", async () => {
+  const folder = temporaryFolder();
+  const error = `login with ${secrets.conf} refused`;
+  writeFileSync(join(folder, "blabber"), `#!/bin/sh\ncat >/dev/null\necho '{"error":"${error}"}'\n`);
+  chmodSync(join(folder, "blabber"), 0o755);
+  const played = secretCase();
+  const live = await recordLive({ played, events: played.events, pluginDirs: [folder], recorder: { redact: true } });
+  expect(live.runs.map(({ run }) => run.error).join()).toContain(error);
+  for (const [name, bytes] of filesIn(live.out)) expect(bytes.toString(), name).not.toContain(secrets.conf);
+});

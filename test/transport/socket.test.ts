@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { listenTrunks } from "../../src/transport/listen.js";
 import { connectTrunk } from "../../src/transport/socket.js";
-import { SocketTrunk } from "../../src/transport/socket-trunk.js";
+import { SocketReader, SocketTrunk } from "../../src/transport/socket-trunk.js";
 import type { Trunk } from "../../src/transport/trunk.js";
 import { concat, pattern, utf8 } from "../support/bytes.js";
 import { socketPath } from "./socket-directory.js";
@@ -152,6 +152,21 @@ describe("listenTrunks", () => {
 });
 
 describe("a socket as a trunk", () => {
+  it("never reads again into the memory of a long chunk that it has given away", () => {
+    const reader = new SocketReader();
+    const chunks: Uint8Array[] = [];
+    reader.listen((chunk) => chunks.push(chunk));
+    for (const value of [1, 2]) {
+      const memory = reader.buffer();
+      memory.fill(value, 0, 40_000);
+      reader.callback(40_000, memory);
+    }
+    expect(chunks.map((chunk) => [chunk.length, chunk[0], chunk.at(-1)])).toEqual([
+      [40_000, 1, 1],
+      [40_000, 2, 2],
+    ]);
+  });
+
   it("carries bytes both ways, in order", async () => {
     const [near, far] = await pair();
     const [atNear, atFar] = [everything(near), everything(far)];

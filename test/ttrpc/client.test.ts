@@ -31,6 +31,8 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
 });
 afterEach(() => {
+  // A spy on a timer that is still there would be taken for the machine's own, and stay for the files that follow.
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 

@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { runCommandLine } from "./cli/program.js";
+import { tuneEngine } from "./engine.js";
 
 // Whoever reads what we print may stop reading (`| head`): nothing is left to do then.
 process.stdout.on("error", () => process.exit());
@@ -10,6 +11,7 @@ void runCommandLine({
   args: process.argv.slice(2),
   fileName: basename(process.argv[1] ?? ""),
   environment: process.env,
+  tuneEngine,
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
 }).then((code) => {

@@ -1,3 +1,4 @@
+import type { CallWatcher } from "../watch-calls.js";
 import type { Launched } from "./launched.js";
 
 /** What a verb may use of the process; a test gives its own. */
@@ -7,6 +8,8 @@ export interface CliIo {
   /** The name of our own file: `NN-name` where a runtime launched it. */
   readonly fileName: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Sets V8 up for a process that is a bridge and nothing else; absent where it is not ours alone. */
+  tuneEngine?(): CallWatcher;
   stdout(text: string): void;
   stderr(text: string): void;
   /** Our registration, where the runtime launched us. */

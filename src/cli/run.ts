@@ -3,7 +3,6 @@ import type { Command } from "commander";
 import { requireCapture } from "../cgroups.js";
 import { mergeConfig, wantsCapture } from "../config/merge.js";
 import type { PartialConfig } from "../config/schema.js";
-import { tuneEngine } from "../engine.js";
 import { errorText } from "../errors.js";
 import { endedBy } from "../legacy/ended-by.js";
 import { createNodeLog } from "../log/open-log.js";
@@ -128,7 +127,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   const recorder = record && createNodeRecorder(record.settings, "run", config.confFile, log, record.onCase);
   const calls = new CallsInFlight();
   const watchers = [
-    tuneEngine(),
+    ...(io.tuneEngine === undefined ? [] : [io.tuneEngine()]),
     calls.watcher,
     metrics.watcher,
     ...(recorder === undefined ? [] : [recorder.watcher]),

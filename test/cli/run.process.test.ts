@@ -9,6 +9,7 @@ import { launch } from "../../src/nri/launch.js";
 import { createRuntime, type Runtime } from "../../src/nri/runtime.js";
 import { RuntimeLink } from "../../src/nri/runtime-link.js";
 import { readCase } from "../../src/replay/case.js";
+import { runCommandLine } from "../support/command-line.js";
 import { program, startProgram } from "../support/program.js";
 
 const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
@@ -37,21 +38,21 @@ async function listen(): Promise<Runtime> {
   return runtime;
 }
 
+const node = () => [
+  ...["--socket", socketPath, "--conf", confFile, "--bin-dir", plugins, "--permissions", "trust"],
+  ...["--state-directory", join(folder, "state")],
+];
+
+/** What ends by itself, in this process; its log. */
+async function once() {
+  const config = join(folder, "once.yaml");
+  writeFileSync(config, `log: {output: ${folder}/log}\n`);
+  const { code } = await runCommandLine(["run", "--once", "--config", config, ...node()]);
+  return { code, log: readFileSync(join(folder, "log"), "utf8") };
+}
+
 function start(...args: string[]) {
-  const running = startProgram([
-    "run",
-    "--socket",
-    socketPath,
-    "--conf",
-    confFile,
-    "--bin-dir",
-    plugins,
-    "--permissions",
-    "trust",
-    "--state-directory",
-    join(folder, "state"),
-    ...args,
-  ]);
+  const running = startProgram(["run", ...node(), ...args]);
   closing.push(() => running.child.kill("SIGKILL"));
   return running;
 }
@@ -82,9 +83,9 @@ describe("run, connected to a runtime's socket", () => {
   });
 
   it("waits for a runtime that is not there yet, but with --once ends with 3", async () => {
-    const { code, stderr } = await start("--once").ended;
+    const { code, log } = await once();
     expect(code).toBe(3);
-    expect(stderr).toContain("no such socket; is NRI enabled in the runtime");
+    expect(log).toContain("no such socket; is NRI enabled in the runtime");
     const patient = start();
     await patient.stderrMatches(/trying again later/);
     patient.child.kill("SIGTERM");
@@ -97,17 +98,17 @@ describe("run, connected to a runtime's socket", () => {
     ["closes at once", undefined],
   ])("ends with 5 and a reason, with --once, when the runtime %s", async (_, bytes) => {
     const server = await rawServer((socket) => (bytes === undefined ? socket.end() : socket.write(bytes)));
-    const { code, stderr } = await start("--once").ended;
+    const { code, log } = await once();
     expect(code).toBe(5);
-    expect(stderr).toContain('"end":"lost"');
+    expect(log).toContain('"end":"lost"');
     server.close();
   });
 
   it("does not take a regular file for a socket", async () => {
     writeFileSync(socketPath, "");
-    const { code, stderr } = await start("--once").ended;
+    const { code, log } = await once();
     expect(code).toBe(3);
-    expect(stderr).toContain(socketPath);
+    expect(log).toContain(socketPath);
   });
 
   it("fails a create with the text of containerd 1.6 when conf.json is broken, and never a delete", async () => {

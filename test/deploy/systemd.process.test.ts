@@ -121,8 +121,9 @@ describe("the sandbox of the service", () => {
 });
 
 describe("the way to install that the unit shows", () => {
+  const folder = temporaryFolder("installed");
+
   it("puts the program on PATH, with its native library beside it", async () => {
-    const folder = temporaryFolder("installed");
     mkdirSync(join(folder, "usr/local/bin"), { recursive: true });
     mkdirSync(join(folder, "etc/systemd/system"), { recursive: true });
     const commands = [...unit.matchAll(/^# {3}((?:install|ln) .*)$/gm)].map(([, command = ""]) => command);

@@ -32,5 +32,7 @@ export async function runCommandLine(
       stderr += text;
     },
   });
+  // A log writes its lines in the turn after; main's exit would, too.
+  await new Promise((nextTurn) => setImmediate(nextTurn));
   return { code, stdout, stderr };
 }

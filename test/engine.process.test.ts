@@ -1,6 +1,7 @@
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { buildSync } from "esbuild";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { tuneEngine } from "../src/engine.js";
 
 /** Allocates as events do, and prints what the young generation has come to: of a process of its own, which is young itself. */
 const program = `
@@ -25,8 +26,31 @@ console.log(JSON.stringify([underEvents, megabytesAfterWork()]));
 test("the young generation stays small while events come, and grows from a registration to the first event", () => {
   const stdin = { contents: program, resolveDir: import.meta.dirname, loader: "js" } as const;
   const { outputFiles } = buildSync({ stdin, bundle: true, platform: "node", format: "esm", write: false });
-  const printed = execFileSync(process.execPath, ["--input-type=module"], { input: outputFiles[0]?.text ?? "" });
-  const [underEvents, later] = JSON.parse(printed.toString());
+  const input = outputFiles[0]?.text ?? "";
+  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module"], { input, encoding: "utf8" });
+  const [underEvents, later] = JSON.parse(stdout);
   expect(underEvents).toBeLessThanOrEqual(4);
   expect(later).toBeGreaterThanOrEqual(8);
+  // V8 itself prints there what it does not know.
+  expect(stderr).toBe("");
+});
+
+describe("the flags that are set, by the version of V8", () => {
+  const growth = ["--semi-space-growth-factor=1", "--semi-space-growth-factor=2"];
+  test.each([
+    ["11.3.244.8-node.38", ["--interrupt-budget=2000", ...growth]],
+    ["12.4.254.21-node.57", growth],
+    ["13.6.233.17-node.53", growth],
+    ["14.6.202.34-node.34", growth],
+    // Whether they have a flag is known when somebody has looked.
+    ["15.0.1", []],
+    ["10.2.154", []],
+  ])("%s", (v8, flags) => {
+    const set: string[] = [];
+    const watcher = tuneEngine(v8, (flag) => set.push(flag));
+    watcher.began?.();
+    watcher.began?.();
+    watcher.configured?.();
+    expect(set).toEqual(flags);
+  });
 });

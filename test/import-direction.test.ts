@@ -10,6 +10,7 @@ const src = resolve(import.meta.dirname, "../src");
  */
 const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly npm: readonly string[] | "*" }> = {
   errors: { rooms: [], npm: [] },
+  files: { rooms: ["errors"], npm: ["node:fs", "node:path"] },
   deadline: { rooms: [], npm: [] },
   cancellation: { rooms: [], npm: [] },
   version: { rooms: [], npm: [] },
@@ -31,25 +32,25 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   cgroup: { rooms: ["oci", "errors"], npm: ["node:fs", "node:path", "node:child_process", "node:util"] },
   // koffi, the FFI library, is asked for at run time: nothing of it is in the bundle.
   ffi: { rooms: [], npm: ["node:path", "node:sea", "node:fs", "node:module", "node:os", "node:url"] },
-  host: { rooms: ["ffi", "oci", "errors", "deadline"], npm: ["node:fs", "node:timers"] },
+  host: { rooms: ["ffi", "oci", "errors", "deadline", "files"], npm: ["node:fs", "node:timers"] },
   legacy: {
-    rooms: ["v01", "gojson", "cgroup", "ffi", "host", "logger", "errors", "deadline"],
+    rooms: ["v01", "gojson", "cgroup", "ffi", "host", "logger", "errors", "deadline", "files"],
     npm: ["execa", "node:fs", "node:net", "node:path", "node:child_process", "node:os", "node:timers"],
   },
   state: {
-    rooms: ["v01", "translate", "host", "gojson", "oci", "errors", "deadline", "logger"],
+    rooms: ["v01", "translate", "host", "gojson", "oci", "errors", "deadline", "files", "logger"],
     npm: ["node:fs", "node:path", "node:crypto", "node:net", "node:zlib", "node:timers"],
   },
   config: { rooms: ["errors", "gen", "nearest"], npm: ["zod", "yaml"] },
-  log: { rooms: ["errors", "logger"], npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"] },
+  log: { rooms: ["errors", "files", "logger"], npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"] },
   notify: { rooms: ["deadline", "errors", "ffi", "logger"], npm: ["node:child_process"] },
   serial: { rooms: [], npm: [] },
   unfinished: { rooms: ["state", "translate"], npm: [] },
   trace: { rooms: [], npm: [] },
-  engine: { rooms: ["watch-calls"], npm: ["node:v8"] },
+  engine: { rooms: [], npm: ["node:v8"] },
   "watch-calls": { rooms: ["deadline", "errors", "logger", "nri", "ttrpc"], npm: [] },
   metrics: {
-    rooms: ["deadline", "errors", "logger", "nri", "watch-calls"],
+    rooms: ["deadline", "errors", "files", "logger", "nri", "watch-calls"],
     npm: ["prom-client", "node:fs", "node:http", "node:net", "node:path", "node:timers"],
   },
   "spec-source": { rooms: ["host", "logger", "oci", "translate", "v01", "errors"], npm: [] },
@@ -131,11 +132,11 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   service: { rooms: "*", npm: [] },
   record: { rooms: "*", npm: ["node:fs", "node:path"] },
   conformance: {
-    rooms: ["v01", "legacy", "gojson", "errors"],
+    rooms: ["v01", "legacy", "gojson", "errors", "files"],
     npm: ["node:fs", "node:os", "node:path"],
   },
   doctor: {
-    rooms: ["cgroup", "config", "errors", "gojson", "host", "legacy", "nearest", "nri", "state", "v01"],
+    rooms: ["cgroup", "config", "errors", "files", "gojson", "host", "legacy", "nearest", "nri", "state", "v01"],
     npm: ["node:fs", "node:path", "node:child_process", "node:util", "smol-toml", "yaml"],
   },
   explain: {

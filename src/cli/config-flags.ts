@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { type ConfigKey, configKeys } from "../config/keys.js";
 import { parseConfig, parseConfigValue } from "../config/parse.js";
 import type { PartialConfig } from "../config/schema.js";
 import { BridgeError, fileFault } from "../errors.js";
+import { readRegularFile } from "../files.js";
 import { findConfigPermissionFault } from "../legacy/permissions.js";
 import { givenValue, parseFileName, readerOf } from "./flag-values.js";
 
@@ -79,10 +79,13 @@ export function readConfigFile(file: string): PartialConfig {
   return parseConfig(readConfigText(file), file);
 }
 
+/** Reading YAML takes its time, and the bridge does it while events wait. */
+const maxConfigBytes = 1024 * 1024;
+
 /** @throws BridgeError CONFIG that names the file */
 export function readConfigText(file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    return readRegularFile(file, maxConfigBytes).toString("utf8");
   } catch (error) {
     throw new BridgeError("CONFIG", `${file}: the configuration cannot be read: ${fileFault(error)}`);
   }

@@ -1,7 +1,8 @@
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { BridgeError, fileFault } from "../errors.js";
+import { makeDirectory } from "../files.js";
 import { createNodeHost } from "../host/node-host.js";
 import type { Log } from "../logger.js";
 import type { PodSandbox } from "../nri/types.js";
@@ -46,7 +47,7 @@ export function recordSettings(out: string, options: Readonly<Record<string, unk
 export function makeOutFolder({ out }: RecordSettings, flag: string): void {
   try {
     if (kindOf(out) === "file") throw new BridgeError("USAGE", `${out}: it is a file; name a folder`);
-    mkdirSync(out, { recursive: true, mode: 0o700 });
+    makeDirectory(out, 0o700);
     accessSync(out, constants.W_OK | constants.X_OK);
   } catch (error) {
     const why = error instanceof BridgeError ? error.message : `${out}: ${fileFault(error)}`;

@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import type { PartialConfig } from "../config/schema.js";
+import { makeDirectory } from "../files.js";
 import { builtInPlugins, builtInScenarios } from "../gen/built-in.js";
 import { createSpawner } from "../legacy/create-spawner.js";
 import type { Spawner } from "../legacy/spawner.js";
@@ -103,7 +104,7 @@ function simulatedConf(cgroupRoot: string): Uint8Array {
 
 function writePlugins(folder: string): string {
   const directory = join(folder, "bin");
-  mkdirSync(directory, { recursive: true });
+  makeDirectory(directory);
   for (const [name, text] of Object.entries(builtInPlugins)) {
     writeFileSync(join(directory, name), text);
     chmodSync(join(directory, name), 0o755);
@@ -116,7 +117,7 @@ function writeScenarios(folder: string): string[] {
   return Object.entries(builtInScenarios).map(([name, files]) => {
     const target = join(folder, "scenarios", name);
     for (const [file, text] of Object.entries(files)) {
-      mkdirSync(dirname(join(target, file)), { recursive: true });
+      makeDirectory(dirname(join(target, file)));
       writeFileSync(join(target, file), text);
     }
     return target;

@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { BridgeError, errorText } from "../errors.js";
+import { makeDirectory, readRegularFile } from "../files.js";
 
 /** Files by their path below the root, with something that changes when they do. */
 export type FileTree = ReadonlyMap<string, string>;
@@ -35,7 +36,7 @@ function readInto(files: Map<string, string>, root: string, folder: string): voi
 
 function readContent(path: string): string {
   const { size, mtimeMs } = statSync(path);
-  return size > maxContentBytes ? `${size} bytes at ${mtimeMs}` : readFileSync(path, "latin1");
+  return size > maxContentBytes ? `${size} bytes at ${mtimeMs}` : readRegularFile(path).toString("latin1");
 }
 
 /** One line for each file that differs: `name: 50000 -> -1`, or `name: changed` where the content says little. */
@@ -59,7 +60,7 @@ function isShort(content: string): boolean {
 export function makeCgroupFiles(root: string, cgroupsPath: string): void {
   for (const [controller, files] of Object.entries(cgroupFiles)) {
     const folder = join(root, controller, cgroupsPath);
-    mkdirSync(folder, { recursive: true });
+    makeDirectory(folder);
     for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), `${content}\n`);
   }
 }

@@ -1,19 +1,12 @@
-import {
-  accessSync,
-  closeSync,
-  constants,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  type Stats,
-  statSync,
-} from "node:fs";
+import { accessSync, closeSync, constants, lstatSync, readdirSync, readlinkSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
+import { errnoOf } from "../errors.js";
+import { openRegularFile, readRegularFile } from "../files.js";
 
 /** As many links as Linux follows in one path. */
 const maxLinks = 40;
+/** Plugins are read whole, and no plugin is so large. */
+const maxBytes = 256 * 1024 * 1024;
 
 /**
  * A node's files, seen below a root: the machine's own `/`, a node's root mounted into a container, or a made-up one.
@@ -58,7 +51,7 @@ export class NodeFiles {
   }
 
   readBytes(path: string): Buffer | undefined {
-    return attempt(() => readFileSync(this.locate(path)));
+    return attempt(() => readRegularFile(this.locate(path), maxBytes));
   }
 
   readText(path: string): string | undefined {
@@ -68,10 +61,11 @@ export class NodeFiles {
   /** Why a file cannot be read, as errno's name: ENOENT, EACCES, EISDIR; undefined when it can. */
   refusal(path: string): string | undefined {
     try {
-      closeSync(openSync(this.locate(path), constants.O_RDONLY | constants.O_NONBLOCK));
-      return statSync(this.locate(path)).isDirectory() ? "EISDIR" : undefined;
+      const { descriptor, stats } = openRegularFile(this.locate(path));
+      closeSync(descriptor);
+      return stats.isDirectory() ? "EISDIR" : undefined;
     } catch (error) {
-      return error instanceof Error && "code" in error ? String(error.code) : "EIO";
+      return errnoOf(error) || "EIO";
     }
   }
 

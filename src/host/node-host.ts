@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { errorText } from "../errors.js";
+import { readRegularFile } from "../files.js";
 import type { BundleAnswer, BundleQuery, Host } from "./host.js";
 import { sharesPidNamespace } from "./pid-namespace.js";
 import { createPollingWatcher } from "./polling-watcher.js";
@@ -43,7 +43,7 @@ function* readBundles(query: BundleQuery, procRoot: string, known = 0): Generato
 
 function readBundle(path: string): BundleAnswer {
   try {
-    return { found: true, path, bytes: readFileSync(path) };
+    return { found: true, path, bytes: readRegularFile(path) };
   } catch (error) {
     return { found: false, reason: errorText(error) };
   }

@@ -1,5 +1,6 @@
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { BridgeError, errorText } from "../errors.js";
+import { readRegularFile } from "../files.js";
 import { parseConfigList } from "../v01/config-list.js";
 import type { ConfigList } from "../v01/types.js";
 import { errorCode, formatFileError } from "./go-errors.js";
@@ -43,9 +44,11 @@ export function createConfFile(path: string, permissions: "strict" | "trust" = "
 /** What changes when the file does, by an edit in place as well as by a rename. */
 function stampOf(path: string): string | undefined {
   try {
-    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-    return stat && `${stat.dev}:${stat.ino}:${stat.mtimeNs}:${stat.ctimeNs}:${stat.size}`;
+    const stat = statSync(path, { bigint: true });
+    return `${stat.dev}:${stat.ino}:${stat.mtimeNs}:${stat.ctimeNs}:${stat.size}`;
   } catch (error) {
+    // ENOENT alone: Node 22 and later take ENOTDIR for a missing file too where they are told not to throw.
+    if (errorCode(error) === "ENOENT") return undefined;
     throw new BridgeError("CONF_LIST", goText(error, path), { file: path });
   }
 }
@@ -54,15 +57,24 @@ function stampOf(path: string): string | undefined {
 function goText(error: unknown, path: string): string {
   const code = errorCode(error);
   if (!/^E[A-Z0-9]+$/.test(code)) return errorText(error);
-  return formatFileError(code === "EISDIR" || code === "EIO" ? "read" : "open", path, code);
+  return formatFileError(ofReading.has(code) ? "read" : "open", path, code);
 }
 
+/** What is found out behind open(2). */
+const ofReading: ReadonlySet<string> = new Set(["EFBIG", "EFTYPE", "EIO", "EISDIR"]);
+
+/** What is wrong with the text is as lasting as the text. @throws BridgeError CONF_LIST when it cannot be read at this moment */
 function readList(path: string): ConfigList | BridgeError {
+  let bytes: Uint8Array;
   try {
-    return parseConfigList(readFileSync(path));
+    bytes = readRegularFile(path);
   } catch (error) {
-    if (error instanceof BridgeError)
-      return new BridgeError("CONF_LIST", error.message, { ...error.fields, file: path });
-    return new BridgeError("CONF_LIST", goText(error, path), { file: path });
+    throw new BridgeError("CONF_LIST", goText(error, path), { file: path });
+  }
+  try {
+    return parseConfigList(bytes);
+  } catch (error) {
+    const fields = error instanceof BridgeError ? error.fields : {};
+    return new BridgeError("CONF_LIST", errorText(error), { ...fields, file: path });
   }
 }

@@ -1,5 +1,6 @@
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import { closeSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
+import { openRegularFile } from "../files.js";
 
 /** As much as the kernel looks at (BINPRM_BUF_SIZE). */
 const headBytes = 256;
@@ -34,19 +35,16 @@ export function hasUnknownFormat(path: string): boolean {
 }
 
 function readHead(path: string): Buffer | null {
-  const head = Buffer.alloc(headBytes);
-  let descriptor: number;
   try {
-    descriptor = openSync(path, "r");
+    const { descriptor } = openRegularFile(path);
+    try {
+      const head = Buffer.alloc(headBytes);
+      return head.subarray(0, readSync(descriptor, head, 0, headBytes, 0));
+    } finally {
+      closeSync(descriptor);
+    }
   } catch {
     return null;
-  }
-  try {
-    return head.subarray(0, readSync(descriptor, head, 0, headBytes, 0));
-  } catch {
-    return null;
-  } finally {
-    closeSync(descriptor);
   }
 }
 

@@ -7,6 +7,9 @@ const goErrnoTexts: Readonly<Record<string, string>> = {
   E2BIG: "argument list too long",
   EACCES: "permission denied",
   EAGAIN: "resource temporarily unavailable",
+  // Go waits for ever there, and v0.1's client did: the text is ours.
+  EFTYPE: "not a regular file",
+  EFBIG: "file too large",
   EINVAL: "invalid argument",
   EIO: "input/output error",
   EISDIR: "is a directory",
@@ -19,6 +22,7 @@ const goErrnoTexts: Readonly<Record<string, string>> = {
   ENOEXEC: "exec format error",
   ENOMEM: "cannot allocate memory",
   ENOTDIR: "not a directory",
+  ENXIO: "no such device or address",
   EPERM: "operation not permitted",
   ETXTBSY: "text file busy",
 };

@@ -1,5 +1,6 @@
-import { fstatSync, mkdirSync, statSync, writeSync } from "node:fs";
+import { fstatSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import { makeDirectory } from "../files.js";
 import { openJournal } from "./journal.js";
 import type { LogDestination } from "./log.js";
 import { openLogFile } from "./log-file.js";
@@ -47,7 +48,7 @@ const stderrDestination: LogDestination = {
 };
 
 function openPath(path: string): LogDestination {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeDirectory(dirname(path), 0o700);
   return openLogFile(path);
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, renameSync, statSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, renameSync, statSync, writeSync } from "node:fs";
 import type { LogDestination } from "./log.js";
 
 /** After a rotation that failed, so much of the limit is written before the next try. */
@@ -6,7 +6,7 @@ const retryShare = 1 / 16;
 
 /** A log of limited size: at 5 MiB the file becomes `<path>.1`, over the one before it. */
 export function openLogFile(path: string, limitBytes = 5 * 1024 * 1024): LogDestination {
-  let fd = openSync(path, "a", 0o600);
+  let fd = open(path);
   const opened = fstatSync(fd);
   let { size } = opened;
   // A device or a pipe has no size to keep, and is not ours to rename.
@@ -17,7 +17,7 @@ export function openLogFile(path: string, limitBytes = 5 * 1024 * 1024): LogDest
     rotateAt = size + limitBytes * retryShare;
     // Somebody else (logrotate) may have moved ours away, and made another in its place.
     if (isOpenAt(path, fd)) renameSync(path, `${path}.1`);
-    const next = openSync(path, "a", 0o600);
+    const next = open(path);
     const old = fd;
     fd = next;
     size = fstatSync(next).size;
@@ -40,6 +40,12 @@ export function openLogFile(path: string, limitBytes = 5 * 1024 * 1024): LogDest
     },
     close: () => closeSync(fd),
   };
+}
+
+/** A FIFO that nobody reads is an error, and one that is full loses lines: neither may keep the one thread that we have. */
+function open(path: string): number {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK, O_NOCTTY } = constants;
+  return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0o600);
 }
 
 function isOpenAt(path: string, fd: number): boolean {

@@ -1,6 +1,7 @@
-import { existsSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
+import { existsSync, lstatSync, unlinkSync } from "node:fs";
 import { createConnection, type Server } from "node:net";
 import { dirname } from "node:path";
+import { makeDirectory } from "../files.js";
 import type { MetricsAddress } from "./address.js";
 
 /** @throws the system's error when the address cannot be listened on */
@@ -21,7 +22,7 @@ function listen(server: Server, where: { readonly host: string; readonly port: n
 /** A socket file that nobody answers on is replaced; anything else in the way is an error. Only its owner may connect. */
 async function listenUnix(server: Server, path: string): Promise<void> {
   if (existsSync(path) && lstatSync(path).isSocket() && !(await answers(path))) unlinkSync(path);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeDirectory(dirname(path), 0o700);
   // The file is made within listen(), before anything else can run: no other one gets this mode.
   const before = process.umask(0o177);
   try {

@@ -1,4 +1,5 @@
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
+import { readRegularFile } from "../files.js";
 
 /** conf.json as it is: its bytes, and a stamp that is another one whenever they may be. */
 export interface ConfBytes {
@@ -28,7 +29,7 @@ function stampOf(path: string): string {
 
 function read(path: string): Uint8Array | undefined {
   try {
-    return readFileSync(path);
+    return readRegularFile(path);
   } catch {
     return undefined;
   }

@@ -1,5 +1,6 @@
-import { appendFile, mkdir, rename, writeFile } from "node:fs/promises";
+import { appendFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { makeDirectory } from "../files.js";
 
 /**
  * Writes files one after another, so that nobody who records waits for a disk. What is asked for past the limit is not
@@ -57,7 +58,7 @@ export class FileQueue {
     this.tail = this.tail.then(async () => {
       if (this.fault !== undefined) return;
       try {
-        await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+        makeDirectory(dirname(path), 0o700);
         await work();
       } catch (error) {
         this.fault = error;

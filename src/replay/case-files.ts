@@ -1,12 +1,16 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { BridgeError, errnoOf, fileFault } from "../errors.js";
+import { readRegularFile } from "../files.js";
+
+/** Events are read as one text, and no text is longer. */
+const maxBytes = 512 * 1024 * 1024;
 
 /**
  * @param flag which named the path
  * @throws BridgeError USAGE that names the path, and why it cannot be read
  */
 export function readFile(path: string, flag?: string): Buffer {
-  return orUsage(flag === undefined ? path : `${flag}: ${path}`, () => readFileSync(path));
+  return orUsage(flag === undefined ? path : `${flag}: ${path}`, () => readRegularFile(path, maxBytes));
 }
 
 /** The same; undefined where there is no such file. @throws BridgeError USAGE */

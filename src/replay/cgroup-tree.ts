@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeDirectory, readRegularFile } from "../files.js";
 import { decodeEvent } from "../nri/event-request.js";
 import type { Case } from "./case.js";
 
@@ -19,14 +20,22 @@ export function createCgroupTree(root: string, played: Case): CgroupTree {
     if (event?.name !== "StartContainer") continue;
     const directory = join(root, "cpu", event.container.linux?.cgroupsPath ?? "");
     const file = join(directory, "cpu.cfs_quota_us");
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     // The kernel's default, which is no limit, where the container has none.
     writeFileSync(file, `${event.container.linux?.resources?.cpu?.quota ?? -1n}\n`);
     files.set("cpu.cfs_quota_us", file);
   }
   return {
     root,
-    read: () =>
-      new Map([...files].map(([name, file]) => [name, existsSync(file) ? readFileSync(file, "utf8").trim() : "gone"])),
+    read: () => new Map([...files].map(([name, file]) => [name, contentOf(file)])),
   };
+}
+
+/** What a plugin has left there: it may have put anything in the file's place. */
+function contentOf(file: string): string {
+  try {
+    return readRegularFile(file).toString("utf8").trim();
+  } catch {
+    return "gone";
+  }
 }

@@ -3,7 +3,6 @@ import {
   chmodSync,
   copyFileSync,
   lstatSync,
-  mkdirSync,
   readdirSync,
   realpathSync,
   renameSync,
@@ -12,15 +11,20 @@ import {
   statSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { BridgeError } from "../errors.js";
+import { BridgeError, errnoOf, fileFault } from "../errors.js";
+import { makeDirectory } from "../files.js";
 import type { JournalKey } from "./image.js";
 
 /**
  * Makes the state directory, or checks that nobody but us and root can put anything into it.
- * @throws BridgeError STATE when others can, or the system's error
+ * @throws BridgeError STATE when others can, or it cannot be made; the system's error when it cannot be looked at
  */
 export function prepareDirectory(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  try {
+    makeDirectory(path, 0o700);
+  } catch (error) {
+    throw new BridgeError("STATE", `the state directory ${path} cannot be made: ${fileFault(error)}`, { path });
+  }
   const stat = statSync(path);
   const reason = whyNotOurs(stat);
   if (reason !== undefined) throw new BridgeError("STATE", `the state directory ${path} ${reason}`, { path });
@@ -54,9 +58,13 @@ export function canonicalSocket(path: string): string {
 
 /** Why a journal cannot be trusted, by its owner and mode; undefined when it can, or there is none. */
 export function whyUntrusted(path: string): string | undefined {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return undefined;
-  return stat.isFile() ? whyNotOurs(stat) : "is no plain file";
+  try {
+    const stat = lstatSync(path);
+    return stat.isFile() ? whyNotOurs(stat) : "is no plain file";
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 /** Copies a journal that is damaged, for somebody to look at; undefined where there is no room for that. */

@@ -1,6 +1,7 @@
-import { closeSync, constants, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { errorText } from "../errors.js";
+import { readRegularFile } from "../files.js";
 import type { Host } from "../host/host.js";
 import type { ProcessIdentity } from "../host/process-identity.js";
 import type { Log } from "../logger.js";
@@ -92,7 +93,7 @@ export class RunningPlugins {
 function readIdentities(path: string): ProcessIdentity[] {
   let text: string;
   try {
-    text = readFileSync(path, "latin1");
+    text = readRegularFile(path).toString("latin1");
   } catch {
     return [];
   }

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { errorText } from "../errors.js";
+import { readRegularFile } from "../files.js";
 import type { Log } from "../logger.js";
 import { canonicalSocket, copyAside, journalPath, prepareDirectory, setAside, whyUntrusted } from "./directory.js";
 import type { DirectoryLock } from "./directory-lock.js";
@@ -60,6 +61,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
 /** A file is written anew when it is so many times as long as what it amounted to at the last time. */
 const growth = 4;
+/** Hundreds of thousands of pods: what is longer is none of ours. */
+const maxJournalBytes = 512 * 1024 * 1024;
 const lineEnd = 0x0a;
 
 class FileStore implements Store {
@@ -190,7 +193,7 @@ class FileStore implements Store {
     let reason = whyUntrusted(path);
     if (reason === undefined) {
       if (!existsSync(path)) return [];
-      const bytes = readFileSync(path);
+      const bytes = readRegularFile(path, maxJournalBytes);
       try {
         const { entries, soundBytes, damage } = recover(bytes, this.options);
         if (damage === "middle") this.tellOfDamage(entries.length);

@@ -49,6 +49,8 @@ const reasons: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file (ENOENT)",
   ENOTDIR: "a part of its path is no directory (ENOTDIR)",
   EISDIR: "it is a directory (EISDIR)",
+  EFTYPE: "it is a FIFO or a device (EFTYPE)",
+  ENXIO: "it is a socket or a device (ENXIO)",
   EACCES: "this user may not (EACCES)",
 };
 

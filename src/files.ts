@@ -1,0 +1,70 @@
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync, type Stats, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { errnoOf } from "./errors.js";
+
+/** No file that the bridge reads whole is so large: what is, is not what it is taken for. */
+const usualLimit = 16 * 1024 * 1024;
+
+/**
+ * Reads a file whose place anybody may have put something else in: a FIFO, a device or a terminal would keep the one thread
+ * that we have. The null device is an empty file.
+ * @throws the system's error; EFTYPE for what is no file, EFBIG past the limit
+ */
+export function readRegularFile(path: string, limitBytes = usualLimit): Buffer {
+  const { descriptor, stats } = openRegularFile(path);
+  try {
+    if (stats.size > limitBytes) throw systemError("EFBIG", `${stats.size} bytes, more than ${limitBytes}`, path);
+    return readFileSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Opens such a file. A directory is opened too: reading it says EISDIR. @throws as readRegularFile */
+export function openRegularFile(path: string): { readonly descriptor: number; readonly stats: Stats } {
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    const stats = fstatSync(descriptor);
+    if (stats.isFile() || stats.isDirectory() || isNullDevice(stats)) return { descriptor, stats };
+    throw systemError("EFTYPE", "a FIFO or a device", path);
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
+}
+
+/** By its numbers, 1 and 3: in a container it is a file of its own. */
+function isNullDevice(stats: Stats): boolean {
+  return stats.isCharacterDevice() && stats.rdev === 0x103;
+}
+
+function systemError(code: string, what: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${what}, read '${path}'`), { code });
+}
+
+/**
+ * Makes a directory and the parents that it lacks. mkdir's own `recursive` never returns on Node 20 where the system says
+ * ENOENT below a directory that is there, as it does in /proc.
+ * @throws the system's error
+ */
+export function makeDirectory(path: string, mode?: number): void {
+  if (isDirectory(path)) return;
+  const parent = dirname(path);
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" && !isDirectory(parent)) {
+      makeDirectory(parent, mode);
+      makeDirectory(path, mode);
+      // Another process may have been faster.
+    } else if (!isDirectory(path)) throw error;
+  }
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}

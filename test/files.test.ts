@@ -1,0 +1,154 @@
+import { lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { describe, expect, it, test } from "vitest";
+import { readConfigText } from "../src/cli/config-flags.js";
+import { NodeFiles } from "../src/doctor/node-files.js";
+import { errorText } from "../src/errors.js";
+import { makeDirectory, readRegularFile } from "../src/files.js";
+import { createNodeHost } from "../src/host/node-host.js";
+import { createConfFile } from "../src/legacy/conf-file.js";
+import { hasUnknownFormat } from "../src/legacy/executable-format.js";
+import { openLogFile } from "../src/log/log-file.js";
+import { createConfReader } from "../src/record/conf-reader.js";
+import { readFile } from "../src/replay/case-files.js";
+import { prepareDirectory } from "../src/state/directory.js";
+import { inPlaceOfFile, makeFifo, makeFolder } from "./support/places.js";
+
+/** What a call gives, or the text of what it throws. */
+function outcome(call: () => unknown): unknown {
+  try {
+    return call();
+  } catch (error) {
+    return errorText(error);
+  }
+}
+
+describe("a file", () => {
+  it("is read whole, as /proc's are, which say that they are empty", () => {
+    const path = join(makeFolder(), "file");
+    writeFileSync(path, "text");
+    expect(readRegularFile(path).toString()).toBe("text");
+    expect(readRegularFile("/proc/self/stat").length).toBeGreaterThan(40);
+    expect(readRegularFile("/dev/null").length).toBe(0);
+  });
+
+  it.each(Object.entries({ "a FIFO": "EFTYPE", "a device": "EFTYPE", "a directory": "EISDIR", "a socket": "ENXIO" }))(
+    "with %s in its place is the error %s",
+    async (kind, code) => {
+      const path = join(makeFolder(), "file");
+      await inPlaceOfFile[kind]?.(path);
+      expect(() => readRegularFile(path)).toThrow(expect.objectContaining({ code }));
+    },
+  );
+
+  it.each([
+    ["missing", "none", "ENOENT"],
+    ["below a file", "file/none", "ENOTDIR"],
+    ["too large", "file", "EFBIG"],
+  ])("that is %s is the system's error", (_, name, code) => {
+    const folder = makeFolder();
+    writeFileSync(join(folder, "file"), "12345");
+    expect(() => readRegularFile(join(folder, name), 4)).toThrow(expect.objectContaining({ code }));
+  });
+});
+
+/** Everything that reads a file, and what it makes of a FIFO there. */
+const readers: Readonly<
+  Record<string, readonly [read: (path: string) => unknown, expected: (path: string) => unknown]>
+> = {
+  "conf.json": [(path) => createConfFile(path).read(), (path) => `read ${path}: not a regular file`],
+  "conf.json for a recording": [(path) => createConfReader(path)().bytes, () => undefined],
+  "the head of a plugin": [hasUnknownFormat, () => false],
+  "the file of --config": [
+    readConfigText,
+    (path) => `${path}: the configuration cannot be read: it is a FIFO or a device, and a file is expected (EFTYPE)`,
+  ],
+  "a file of a case": [readFile, (path) => `${path}: it is a FIFO or a device, and a file is expected (EFTYPE)`],
+  "a file of a node": [(path) => new NodeFiles("/").readText(path), () => undefined],
+  "why a file of a node cannot be read": [(path) => new NodeFiles("/").refusal(path), () => "EFTYPE"],
+  // It is written, and is a wait all the same.
+  "the log": [
+    (path) => openLogFile(path),
+    (path) => expect.stringContaining(`ENXIO: no such device or address, open '${path}'`),
+  ],
+};
+
+describe("a FIFO that nobody writes keeps nobody waiting", () => {
+  test.each(Object.entries(readers))("%s", (_, [read, expected]) => {
+    const path = join(makeFolder(), "fifo");
+    makeFifo(path);
+    const startedAt = performance.now();
+    expect(outcome(() => read(path))).toEqual(expected(path));
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
+  test("a bundle", () => {
+    // /proc of a process whose parent's working directory is its bundle.
+    const procRoot = makeFolder();
+    for (const name of ["7", "9", "9/cwd"]) makeDirectory(join(procRoot, name));
+    writeFileSync(join(procRoot, "7/stat"), `7 (pause) S 9 ${"0 ".repeat(48)}`);
+    makeFifo(join(procRoot, "9/cwd/config.json"));
+    const answers = [
+      ...createNodeHost(procRoot).readBundles({ kind: "sandbox", id: "pod", pid: 7, cgroupsPath: "/pod" }),
+    ];
+    expect(answers.at(-1)).toEqual({ found: false, reason: expect.stringContaining("EFTYPE") });
+  });
+});
+
+describe("a directory", () => {
+  it("is made with the parents that it lacks, and may be there", () => {
+    const path = join(makeFolder(), "a/b/c");
+    makeDirectory(path, 0o700);
+    makeDirectory(path, 0o700);
+    expect(lstatSync(join(path, "..")).mode & 0o777).toBe(0o700);
+    makeDirectory("/");
+  });
+
+  it.each([
+    ["a file in its place", "file", "EEXIST"],
+    ["a file on the way", "file/below", "ENOTDIR"],
+    ["a link on the way that leads nowhere", "link/below", "EEXIST"],
+  ])("with %s is the system's error", (_, name, code) => {
+    const folder = makeFolder();
+    writeFileSync(join(folder, "file"), "");
+    symlinkSync(join(folder, "none"), join(folder, "link"));
+    expect(() => makeDirectory(join(folder, name))).toThrow(expect.objectContaining({ code }));
+  });
+
+  // mkdir(2) says ENOENT there although the parent exists: Node 20's own recursion never returns.
+  it.each(["/proc/nope", "/proc/nope/a/b"])("%s cannot be made, and that is said", (path) => {
+    expect(() => makeDirectory(path)).toThrow(expect.objectContaining({ code: "ENOENT" }));
+    expect(() => prepareDirectory(path)).toThrow(
+      `the state directory ${path} cannot be made: no such file or folder (ENOENT)`,
+    );
+  });
+});
+
+/** Files of src, with their text. */
+const source = readdirSync(resolve(import.meta.dirname, "../src"), { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => ({ name, text: readFileSync(resolve(import.meta.dirname, "../src", name), "utf8") }));
+
+/** These read /proc and /sys alone. */
+const kernelReaders = [
+  "cgroup/machine.ts",
+  "cgroup/privilege.ts",
+  "cgroup/reserves.ts",
+  "cgroup/view.ts",
+  "cgroups.ts",
+  "host/peer.ts",
+  "host/process-identity.ts",
+  "host/process-owner.ts",
+  "host/process-stat.ts",
+  "legacy/executable-format.ts",
+  "legacy/inherited-descriptors.ts",
+  "legacy/open-files-limit.ts",
+  "legacy/process-tree.ts",
+];
+
+test("nothing of src reads a file in another way, or leaves it to Node to make parents", () => {
+  const users = (pattern: RegExp) => source.filter(({ text }) => pattern.test(text)).map(({ name }) => name);
+  expect(users(/\breadFileSync\b/).filter((name) => name !== "files.ts" && !kernelReaders.includes(name))).toEqual([]);
+  expect(users(/\b(readFile|createReadStream)\b.*from "node:fs/)).toEqual([]);
+  expect(users(/mkdir(Sync)?\([^;]*recursive/)).toEqual([]);
+});

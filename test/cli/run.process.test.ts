@@ -197,6 +197,22 @@ describe("run, on signals", () => {
   });
 });
 
+describe("run, where a directory of its own cannot be made", () => {
+  it.each([
+    ["state", "--state-directory", "/proc/nope", /the state directory \/proc\/nope cannot be made/],
+    ["log", "--log-output", "/proc/nope/log", /"starting"/],
+    ["metrics", "--metrics-listen", "unix:/proc/nope/metrics.sock", /ENOENT/],
+  ])("%s: says so and serves", async (_, flag, place, says) => {
+    const runtime = await listen();
+    const running = start(flag, place);
+    const plugin = await runtime.accept(Deadline.after(10_000));
+    const [run] = basic.events;
+    if (run === undefined) throw new Error("the case holds no events");
+    expect((await plugin.raw(run.method, run.payload, {})).error).toBeUndefined();
+    await running.stderrMatches(says);
+  });
+});
+
 describe("run, launched by the runtime", () => {
   const identity = { name: "v01-bridge", index: "10" };
   const config = () =>
@@ -227,6 +243,17 @@ describe("run, launched by the runtime", () => {
     plugin.close();
     expect(await ended).toBe(5);
     expect(log()).toContain('"plugin ran"');
+  });
+
+  it("serves from memory where its state directory cannot be made: an exit would take containerd 1.7 with it", async () => {
+    const places = "state: {directory: /proc/nope/state}\nmetrics: {listen: unix:/proc/nope/metrics.sock}\n";
+    const { plugin, log } = await launched(
+      `confFile: ${confFile}\npluginDirs: [${plugins}]\npermissions: trust\n${places}`,
+    );
+    const [run] = basic.events;
+    if (run === undefined) throw new Error("the case holds no events");
+    expect((await plugin.raw(run.method, run.payload, {})).error).toBeUndefined();
+    expect(log()).toContain("the state directory /proc/nope/state cannot be made: no such file or folder (ENOENT)");
   });
 
   it("stays and fails by policy when that configuration is wrong: an exit would take containerd 1.7 with it", async () => {

@@ -1,4 +1,4 @@
-import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
+import { type Document, isMap, isNode, isScalar, Lexer, LineCounter, Parser, parseDocument } from "yaml";
 import type { core } from "zod/mini";
 import { BridgeError, errorText } from "../errors.js";
 import { nearestName } from "../nearest.js";
@@ -13,6 +13,12 @@ import { type PartialConfig, partialConfigSchema } from "./schema.js";
  * @throws BridgeError CONFIG, with every fault in its message
  */
 export function parseConfig(text: string, source: string): PartialConfig {
+  const deep = findTooDeep(text);
+  if (deep !== undefined) {
+    const before = text.slice(0, deep).split("\n");
+    const where = `${source}:${before.length}:${(before.at(-1) ?? "").length + 1}`;
+    throw new BridgeError("CONFIG", `${where}: a value stands in more than ${maxDepth} others`);
+  }
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   const at = (offset: number) => {
@@ -29,6 +35,22 @@ export function parseConfig(text: string, source: string): PartialConfig {
     throw new BridgeError("CONFIG", `${source}: ${errorText(error)}`);
   }
   return validate(value, (path, ofKey) => at(offsetIn(document, path, ofKey)));
+}
+
+/** A configuration has six levels. */
+const maxDepth = 100;
+
+/**
+ * Where a YAML text is nested too deep to be parsed: parsing calls itself for each level, and where the stack runs out
+ * within a regular expression, V8 ends the process and not the call. The step before it keeps a stack of its own.
+ */
+export function findTooDeep(text: string): number | undefined {
+  const parser = new Parser();
+  for (const lexeme of new Lexer().lex(text)) {
+    for (const _ of parser.next(lexeme));
+    if (parser.stack.length > maxDepth) return parser.offset;
+  }
+  return undefined;
 }
 
 /** The same for a value that is no text, such as what the flags say. */

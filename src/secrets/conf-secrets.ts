@@ -1,5 +1,5 @@
 import { KnownSecrets } from "./known-secrets.js";
-import { isSecretName } from "./secret-names.js";
+import { isSecretName, mask } from "./secret-names.js";
 
 /** Shorter values are in too many words that have nothing to do with them. */
 const shortest = 8;
@@ -11,13 +11,20 @@ interface Confs {
   readonly plugins: readonly { readonly type: string; readonly conf?: string }[];
 }
 
-/** Masks in a plugin's words what its `conf` holds, for the log: there are plugins that print their request. */
+/**
+ * Masks in a plugin's words what its `conf` holds, for the log: there are plugins that print their request. It never throws:
+ * words that cannot be looked at are masked.
+ */
 export function createConfScrubber(confs: Confs): (plugin: string, text: string) => string {
   let byPlugin: Map<string, KnownSecrets> | undefined;
   // A chain whose plugins have nothing to say costs nothing: the confs are looked at when one does.
   return (plugin, text) => {
-    byPlugin ??= learnAll(confs);
-    return byPlugin.get(plugin)?.scrub(text) ?? text;
+    try {
+      byPlugin ??= learnAll(confs);
+      return byPlugin.get(plugin)?.scrub(text) ?? text;
+    } catch {
+      return mask(text);
+    }
   };
 }
 
@@ -27,18 +34,24 @@ function learnAll({ plugins }: Confs): Map<string, KnownSecrets> {
     if (conf === undefined) continue;
     const known = byPlugin.get(type) ?? new KnownSecrets();
     byPlugin.set(type, known);
-    learn(known, parse(conf), false);
+    learn(known, parse(conf));
   }
   return byPlugin;
 }
 
-function learn(known: KnownSecrets, value: unknown, isNamed: boolean): void {
-  if (typeof value === "string") {
-    if (isNamed || !plainValue.test(value)) known.learn(value, shortest);
-    return;
+/** Without a call for each level: v0.1 takes ten thousand of them. */
+function learn(known: KnownSecrets, conf: unknown): void {
+  const pending: { readonly value: unknown; readonly isNamed: boolean }[] = [{ value: conf, isNamed: false }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const { value, isNamed } = next;
+    if (typeof value === "string") {
+      if (isNamed || !plainValue.test(value)) known.learn(value, shortest);
+    } else if (typeof value === "object" && value !== null) {
+      for (const [name, inner] of Object.entries(value)) {
+        pending.push({ value: inner, isNamed: isNamed || isSecretName(name) });
+      }
+    }
   }
-  if (typeof value !== "object" || value === null) return;
-  for (const [name, inner] of Object.entries(value)) learn(known, inner, isNamed || isSecretName(name));
 }
 
 /** Go's JSON is more lenient than ours in nothing that a compacted conf still has. */

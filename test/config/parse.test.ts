@@ -22,6 +22,13 @@ describe("the bridge's configuration", () => {
     expect(configSchema.safeParse(defaultConfig).success).toBe(true);
   });
 
+  // Without the look ahead, V8 ends the process for some of them.
+  it.each(["[", "{a: ", "- ", "? ", "a: "])("refuses nine thousand of %j in one another", (level) => {
+    expect(faultOf(`plugins:\n ${level.repeat(9_000)}`)).toMatch(
+      /^bridge.yaml:2:\d+: a value stands in more than 100 others$/,
+    );
+  });
+
   it.each([
     ["an unknown key", "socketPth: /x\n", 'bridge.yaml:1:1: unknown key "socketPth"; did you mean "socketPath"?'],
     [

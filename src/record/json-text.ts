@@ -6,9 +6,11 @@ export type Path = readonly string[];
 
 /** What is to stand at a place; the same value leaves the bytes as they are. */
 export interface JsonRewriter {
-  text(path: Path, value: string): string;
+  /** Whether a key says that everything below it is a secret; asked once for each key. */
+  isSecret(key: string): boolean;
+  text(path: Path, value: string, isSecret: boolean): string;
   /** A number as it is written. */
-  number(path: Path, value: string): string;
+  number(path: Path, value: string, isSecret: boolean): string;
 }
 
 const byte = { quote: 0x22, comma: 0x2c, openBracket: 0x5b, closeBracket: 0x5d, openBrace: 0x7b, closeBrace: 0x7d };
@@ -32,6 +34,8 @@ export function rewriteJson(
     copied = to;
   };
   const path: string[] = [];
+  /** Whether a key of the path, up to each, says that it is a secret. */
+  const secret: boolean[] = [];
   // Per open container: the index of the next element, or undefined for an object, whose next string is a key.
   const open: { index: number | undefined; key: boolean }[] = [];
   for (let at = extent.start; at < extent.end; ) {
@@ -41,10 +45,12 @@ export function rewriteJson(
       const list = here === byte.openBracket;
       open.push({ index: list ? 0 : undefined, key: !list });
       path.push(list ? "0" : "");
+      secret.push(secret.at(-1) ?? false);
       at++;
     } else if (here === byte.closeBrace || here === byte.closeBracket) {
       open.pop();
       path.pop();
+      secret.pop();
       at++;
     } else if (here === byte.comma) {
       if (container?.index !== undefined) path[path.length - 1] = String(++container.index);
@@ -55,9 +61,10 @@ export function rewriteJson(
       const value = unquote(bytes, at + 1, end - 1);
       if (container?.key) {
         path[path.length - 1] = value;
+        secret[path.length - 1] = secret.at(-2) || rewriter.isSecret(value);
         container.key = false;
       } else {
-        const rewritten = rewriter.text(path, value);
+        const rewritten = rewriter.text(path, value, secret.at(-1) ?? false);
         if (rewritten !== value) replace(at, end, JSON.stringify(rewritten));
       }
       at = end;
@@ -65,7 +72,7 @@ export function rewriteJson(
       const end = numberEnd(bytes, at);
       if (end > at) {
         const value = Buffer.from(bytes.subarray(at, end)).toString("latin1");
-        const rewritten = rewriter.number(path, value);
+        const rewritten = rewriter.number(path, value, secret.at(-1) ?? false);
         if (rewritten !== value) replace(at, end, rewritten);
       }
       at = Math.max(end, at + 1);

@@ -1,6 +1,6 @@
 import { KnownSecrets } from "../secrets/known-secrets.js";
 import { isSecretName, mask, maskShapes } from "../secrets/secret-names.js";
-import { maskBrokenJson, type Path, rewriteJson } from "./json-text.js";
+import { type JsonRewriter, maskBrokenJson, type Path, rewriteJson } from "./json-text.js";
 import { rewritePayload } from "./payload.js";
 
 /** What is written to a case goes through one of these. */
@@ -56,7 +56,7 @@ export function createRedactor(keepAnnotation: (key: string) => boolean = () => 
   const ofConf = new KnownSecrets();
 
   /** Masks a value by where it stands, and learns it. Undefined: nothing is known against it. */
-  function maskByPlace(path: Path, text: string): string | undefined {
+  function maskByPlace(path: Path, text: string, isSecret = path.some(isSecretName)): string | undefined {
     const [key = "", parent = ""] = [path.at(-1), path.at(-2)];
     const masked = (secret: string, name: string) => {
       known.learn(secret, isSecretName(name) ? shortestNamed : shortestPlain);
@@ -73,24 +73,28 @@ export function createRedactor(keepAnnotation: (key: string) => boolean = () => 
     if (path.at(-3) === "env") return key === "key" ? text : masked(text, "");
     if (/^adjust\.(env|annotation)\./.test(key)) return masked(text, key);
     if (parent === "args" && key !== "0") return masked(text, "");
-    return path.some(isSecretName) ? masked(text, "secret") : undefined;
+    return isSecret ? masked(text, "secret") : undefined;
   }
 
   /** compat: CRI-O keeps all of a pod's annotations once more as JSON, in io.kubernetes.cri-o.Annotations. */
   function maskNested(key: string, text: string): string | undefined {
     if (!text.startsWith("{")) return undefined;
     const base = key.endsWith("Annotations") ? "annotations" : key;
-    const found = rewrite(Buffer.from(text), (path, value) => byPlace([base, ...path], value));
+    const found = rewrite(Buffer.from(text), (path, value, isSecret) =>
+      byPlace(path.length > 2 ? path : [base, ...path], value, isSecret || isSecretName(base)),
+    );
     return found === undefined || found.rest.length > 0 ? mask(text) : Buffer.from(found.bytes).toString();
   }
 
-  const byPlace = (path: Path, text: string) => maskByPlace(path, text) ?? maskShapes(text);
-  const byConf = (path: Path, text: string) => {
-    if (!path.some(isSecretName)) return ofConf.scrub(maskShapes(text));
+  const byPlace = (path: Path, text: string, isSecret?: boolean) =>
+    maskByPlace(path, text, isSecret) ?? maskShapes(text);
+  const byConf = (_path: Path, text: string, isSecret: boolean) => {
+    if (!isSecret) return ofConf.scrub(maskShapes(text));
     for (const secrets of [ofConf, known]) secrets.learn(text, shortestNamed);
     return mask(text);
   };
-  const byAll = (path: Path, text: string) => maskByPlace(path, text) ?? known.scrub(maskShapes(text));
+  const byAll = (path: Path, text: string, isSecret: boolean) =>
+    maskByPlace(path, text, isSecret) ?? known.scrub(maskShapes(text));
 
   return {
     redacts: true,
@@ -106,8 +110,8 @@ export function createRedactor(keepAnnotation: (key: string) => boolean = () => 
     bundle: (bytes) => rewrite(bytes, byPlace)?.bytes ?? maskBrokenJson(bytes),
     request(text) {
       const bytes = Buffer.from(text);
-      const rules: Readonly<Record<string, typeof byPlace>> = { conf: byConf, results: byAll };
-      const found = rewrite(bytes, (path, value) => (rules[path[0] ?? ""] ?? byPlace)(path, value));
+      const rules: Readonly<Record<string, RewriteText>> = { conf: byConf, results: byAll };
+      const found = rewrite(bytes, (path, ...value) => (rules[path[0] ?? ""] ?? byPlace)(path, ...value));
       return Buffer.from(found?.bytes ?? maskBrokenJson(bytes)).toString();
     },
     output(text) {
@@ -118,8 +122,11 @@ export function createRedactor(keepAnnotation: (key: string) => boolean = () => 
   };
 }
 
-function rewrite(bytes: Uint8Array, text: (path: Path, value: string) => string) {
-  return rewriteJson(bytes, { text, number: (path, value) => (path.some(isSecretName) ? maskNumber(value) : value) });
+type RewriteText = JsonRewriter["text"];
+
+function rewrite(bytes: Uint8Array, text: RewriteText) {
+  const number: RewriteText = (_path, value, isSecret) => (isSecret ? maskNumber(value) : value);
+  return rewriteJson(bytes, { isSecret: isSecretName, text, number });
 }
 
 /** Another number of the same length, and still a number. */

@@ -26,16 +26,19 @@ export function mask(secret: string): string {
   return "x".repeat(Buffer.byteLength(secret));
 }
 
-/** Secrets that are known by their shape wherever they stand; the group is what to mask. */
+/**
+ * Secrets that are known by their shape wherever they stand; the group is what to mask. What somebody else writes is looked
+ * at with them, so none may look at a long text anew from each of its letters.
+ */
 const shapes: readonly RegExp[] = [
   // name=value, --name=value, "name: value"
-  /([\w.-]*(?:passw(?:or)?d|passphrase|secret|token|credential|api[-_]?key|access[-_]?key|private[-_]?key)[\w.-]*["']?\s*[=:]\s*["']?)([^\s"',;&]+)/gi,
+  /((?:passw(?:or)?d|passphrase|secret|token|credential|api[-_]?key|access[-_]?key|private[-_]?key)[\w.-]{0,100}["']?\s{0,10}[=:]\s{0,10}["']?)([^\s"',;&]+)/gi,
   // https://user:password@host
-  /(\w[\w+.-]*:\/\/[^\s:@/]*:)([^\s@/]+)(?=@)/g,
+  /((?<![\w+.-])[\w+.-]+:\/\/[^\s:@/]*:)([^\s@/]+)(?=@)/g,
   // Authorization: Basic …, Bearer …
   /(\b(?:basic|bearer)\s+)([\w~+/.=-]{8,})/gi,
   // JSON Web Tokens
-  /()(\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)/g,
+  /()(\beyJ[\w-]{8,2000}\.[\w-]{8,20000}\.[\w-]*)/g,
   // AWS and GitHub keys
   /()(\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,})/g,
   // PEM

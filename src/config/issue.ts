@@ -9,8 +9,16 @@ export function excerpt(text: string): string {
 
 /** What is wrong with a value: which, what it is, and what was expected. */
 export function describeFault(issue: core.$ZodIssue, root: unknown): string {
+  if (issue.code === "invalid_key") {
+    const [fault] = issue.issues;
+    const expected = fault === undefined ? "another" : describeExpected(fault);
+    return `"${excerpt(issue.path.slice(0, -1).join("."))}" has the key ${describeValue(issue.path.at(-1))}, expected ${expected}`;
+  }
   const name = issue.path.length === 0 ? "the document" : `"${excerpt(issue.path.map(String).join("."))}"`;
-  return `${name} is ${describeValue(valueAt(root, issue.path))}, expected ${describeExpected(issue)}`;
+  // What plugins get by their environment may be a secret.
+  const isHidden = issue.path.slice(-3, -1).join(".") === "environment.set";
+  const value = isHidden ? "another value" : describeValue(valueAt(root, issue.path));
+  return `${name} is ${value}, expected ${describeExpected(issue)}`;
 }
 
 const kinds: Readonly<Record<string, string>> = {

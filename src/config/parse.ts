@@ -95,7 +95,7 @@ function describeIssue(issue: core.$ZodIssue, root: unknown, locate: Locate): re
       return `${locate(path, true)}: unknown key "${excerpt(path.join("."))}"${hint}`;
     });
   }
-  return [`${locate(issue.path, false)}: ${describeFault(issue, root)}`];
+  return [`${locate(issue.path, issue.code === "invalid_key")}: ${describeFault(issue, root)}`];
 }
 
 /** The keys that the schema knows at a place. */

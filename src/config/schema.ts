@@ -39,12 +39,16 @@ const limits = z.strictObject({
   stderrLinesPerRun: means(numberBetween(0, 1_000_000), "lines of stderr that reach the log; the rest is counted"),
 });
 
+/** execve(2) takes any; who reads a NUL finds the end there, and an "=" or a line break another variable. */
+const variableName = textLike(/^[^=\0\r\n]+$/, 'a name of a variable: not empty, without "=", NUL and line break');
+const variableValue = textLike(/^[^\0]*$/, "text without NUL");
+
 const environment = z.strictObject({
   pass: means(
-    z.union([z.literal("all"), z.array(z.string())]),
+    z.union([z.literal("all"), z.array(variableName)]),
     "which of the bridge's own variables a plugin gets: `all`, or a list of names; never NRI_PLUGIN_*",
   ),
-  set: means(z.record(z.string(), z.string()), "variables that a plugin gets besides"),
+  set: means(z.record(variableName, variableValue), "variables that a plugin gets besides"),
 });
 
 /** The events that can be given a state of their own; the others have theirs. */

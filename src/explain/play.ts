@@ -40,7 +40,7 @@ export async function explain(options: ExplainOptions): Promise<readonly Explain
   const { given, flags, file, conf, environment, spawner } = options;
   const explained = new Map<number, { -readonly [K in keyof Explained]: Explained[K] } & { runs: RunReport[] }>();
   let current: number | undefined;
-  const last = Math.max(...given.wanted);
+  const last = given.played.events.findLast(({ index }) => given.wanted.has(index))?.index ?? 0;
   const events = given.played.events.filter(({ index }) => index <= last);
   for (const { index, method, payload } of events) {
     const event = given.wanted.has(index) ? decode(method, payload, index) : undefined;

@@ -72,6 +72,32 @@ describe("the bridge's configuration", () => {
     ["a key twice", "timeoutMs: 1\ntimeoutMs: 2", "bridge.yaml:2:1: Map keys must be unique"],
     ["no YAML", "limits: {stdoutBytes: 5000", "bridge.yaml:1:27: "],
     ["an alias of nothing", "log: {? *none : 1}", "bridge.yaml"],
+    [
+      "a variable without a name",
+      'environment: {set: {"": x}}',
+      'bridge.yaml:1:21: "environment.set" has the key "", expected a name of a variable: not empty, without "=", NUL and line break',
+    ],
+    [
+      "a variable with an equals sign",
+      "environment:\n  set:\n    A=B: x",
+      'bridge.yaml:3:5: "environment.set" has the key "A=B"',
+    ],
+    [
+      "a variable with a NUL",
+      'plugins: {a: {environment: {set: {"A\\0": x}}}}',
+      'bridge.yaml:1:35: "plugins.a.environment.set" has the key "A\\u0000"',
+    ],
+    ["a variable with a line break", 'environment: {set: {"A\\nB": x}}', "bridge.yaml:1:21: "],
+    [
+      "a value with a NUL",
+      'environment: {set: {A: "x\\0y"}}',
+      'bridge.yaml:1:24: "environment.set.A" is another value, expected text without NUL',
+    ],
+    [
+      "a name to pass that is none",
+      "environment: {pass: [A=B]}",
+      'bridge.yaml:1:22: "environment.pass.0" is "A=B", expected a name',
+    ],
     ["a number out of range", "timeoutMs: 0", 'bridge.yaml:1:12: "timeoutMs" is 0, expected at least 1'],
   ])("refuses %s, and says where, what and what instead", (_, text, message) => {
     expect(faultOf(text)).toContain(message);

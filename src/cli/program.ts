@@ -54,6 +54,10 @@ function tellFault(io: CliIo, error: unknown): ExitCode {
     io.stderr(`nri-v01-bridge: ${printable(error.message)}\n`);
     return exitCodes.usage;
   }
+  if (error instanceof BridgeError && error.code === "CALL_TIMEOUT") {
+    io.stderr(`nri-v01-bridge: ${printable(error.message)}: this machine is too slow or too busy\n`);
+    return exitCodes.faults;
+  }
   if (error instanceof BridgeError && error.code === "CONNECT_FAILED") {
     io.stderr(`nri-v01-bridge: ${printable(error.message)}\n`);
     return exitCodes.cannotConnect;

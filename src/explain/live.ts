@@ -1,4 +1,6 @@
 import { dirname } from "node:path";
+import { listProcesses } from "../doctor/collect/processes.js";
+import { findRuntime } from "../doctor/collect/runtime.js";
 import { NodeFiles } from "../doctor/node-files.js";
 import { BridgeError, errorText } from "../errors.js";
 import { container as containerCodec, podSandbox } from "../nri/codec.js";
@@ -20,7 +22,7 @@ interface LiveBundle {
 }
 
 /** As much as the default of a runtime gives. */
-const requestTimeoutNano = 2_000_000_000n;
+const usualTimeoutMs = 2_000;
 
 /**
  * The events of a pod or container that runs, made from its bundle and without a call to the daemon: its create and its
@@ -47,7 +49,14 @@ export function readLive(kind: "pod" | "container", id: string, root = "/"): Giv
       `${one.id} is a ${facts.type === "sandbox" ? "pod" : "container"}: give it as --${facts.type === "sandbox" ? "pod" : "container"}`,
     );
   }
-  return toGiven(one, facts);
+  return toGiven(one, facts, requestTimeoutMs(files));
+}
+
+/** The time that the node's runtime gives a plugin, as its file says; the version, which would have to be asked for, changes nothing. */
+function requestTimeoutMs(files: NodeFiles): number {
+  const processes = listProcesses(files);
+  const runtime = findRuntime({ files, processes, peer: undefined, confFile: "", askVersion: () => "" });
+  return runtime?.config.nri.requestTimeoutMs ?? usualTimeoutMs;
 }
 
 function findBundles(files: NodeFiles, id: string): readonly LiveBundle[] {
@@ -112,12 +121,12 @@ function factsOf({ id, bundle: { annotations } }: LiveBundle) {
   };
 }
 
-function toGiven(live: LiveBundle, facts: ReturnType<typeof factsOf>): Given {
+function toGiven(live: LiveBundle, facts: ReturnType<typeof factsOf>, timeoutMs: number): Given {
   const sandbox = facts.type === "sandbox";
   const pod = podOf(live, facts, sandbox);
   const subject = sandbox ? { pod } : { pod, container: containerOf(live, facts) };
   const names = sandbox ? ["RunPodSandbox", "StopPodSandbox"] : ["StartContainer", "StopContainer"];
-  const events = names.filter(isEventName).map((name, at) => eventOf(name, subject, at + 1));
+  const events = names.filter(isEventName).map((name, at) => eventOf(name, subject, at + 1, timeoutMs));
   const played: Case = {
     name: live.id,
     title: live.path,
@@ -174,6 +183,12 @@ function containerOf(live: LiveBundle, facts: ReturnType<typeof factsOf>): Conta
   };
 }
 
-function eventOf(name: EventName, subject: { pod: PodSandbox; container?: Container }, index: number): RecordedEvent {
-  return { index, ...encodeEvent(name, subject, "own"), timeoutNano: requestTimeoutNano, metadata: [] };
+function eventOf(
+  name: EventName,
+  subject: { pod: PodSandbox; container?: Container },
+  index: number,
+  timeoutMs: number,
+): RecordedEvent {
+  const timeoutNano = BigInt(Math.round(timeoutMs)) * 1_000_000n;
+  return { index, ...encodeEvent(name, subject, "own"), timeoutNano, metadata: [] };
 }

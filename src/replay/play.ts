@@ -63,11 +63,12 @@ export async function playCase(options: PlayOptions): Promise<void> {
     const confFile = join(folder, "conf.json");
     const { name, version, nri } = played.runtime;
     const dialect = options.dialect ?? played.runtime.dialect;
+    const requestTimeoutMs = recordedTimeoutMs(played.events);
     // A version that our table knows stands for itself; what a development build says of its NRI stands for the others.
     const nriVersion = nri === undefined || inferNriVersion(name, version) !== undefined ? {} : { nriVersion: nri };
     const snapshot = () => presentAtFirst(played);
     const about = { socketPath, name, version, dialect, snapshot, log };
-    const runtime = await createRuntime({ ...about, ...nriVersion });
+    const runtime = await createRuntime({ ...about, ...nriVersion, requestTimeoutMs });
     const host = createRecordedHost(played.bundles);
     const service = new Service({
       ...options,
@@ -100,6 +101,14 @@ export async function playCase(options: PlayOptions): Promise<void> {
   }
 }
 
+/** A runtime's default, and the least that registering takes. */
+const usualTimeoutMs = 2_000;
+
+/** What the recorded runtime gave its plugins, as far as it was more than usual: each call states its own time besides. */
+function recordedTimeoutMs(events: readonly RecordedEvent[]): number {
+  return events.reduce((most, { timeoutNano }) => Math.max(most, Math.ceil(Number(timeoutNano) / 1e6)), usualTimeoutMs);
+}
+
 async function sendEvents(
   plugin: RuntimePlugin,
   confFile: string,
@@ -126,7 +135,7 @@ async function sendEvents(
     if (outcome.dropped) {
       throw new BridgeError(
         "CALL_TIMEOUT",
-        `the bridge did not answer ${event.name} in time, and a runtime would have dropped it`,
+        `the bridge did not answer ${event.name} within ${Math.round(Number(timeoutNano) / 1e6)} ms, and a runtime would have dropped it`,
       );
     }
     if (outcome.error !== undefined) undo.failed(event);

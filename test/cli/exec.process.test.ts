@@ -34,6 +34,18 @@ const requests = () =>
     .map((line) => JSON.parse(line));
 
 describe("exec", () => {
+  it("says that this machine is too slow where nothing was answered in time, and takes it for no fault of the bridge", async () => {
+    plugin("recorder3", "echo '{}'");
+    const [first = ""] = readFileSync(join(chained, "events.jsonl"), "utf8").split("\n");
+    const event = join(folder, "event.json");
+    writeFileSync(event, JSON.stringify({ ...JSON.parse(first), timeoutNano: "1" }));
+    const { code, stderr } = await exec("recorder3", event, "--conf", join(chained, "conf.json"));
+    expect(stderr).toBe(
+      "nri-v01-bridge: the bridge did not answer RunPodSandbox within 0 ms, and a runtime would have dropped it: this machine is too slow or too busy\n",
+    );
+    expect(code).toBe(1);
+  });
+
   it("runs one plugin once on the event's request, and shows everything of it", async () => {
     plugin("recorder3", `echo '{"plugin":"recorder3","version":"0.1","metadata":{"k":"v"}}'`);
     const { code, stdout } = await exec("recorder3", `${chained}:1`);

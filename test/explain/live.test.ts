@@ -1,0 +1,28 @@
+import { describe, expect, it, onTestFinished } from "vitest";
+import { readLive } from "../../src/explain/live.js";
+import { FakeNode } from "../doctor/fake-node.js";
+
+const id = "0123456789abcdef";
+
+/** A node on which a pod runs, with this containerd. */
+function nodeWith(config: string): FakeNode {
+  const node = new FakeNode();
+  onTestFinished(() => node.close());
+  const annotations = { "io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": id };
+  return node
+    .process(100, "/usr/bin/containerd", ["--config", "/etc/own.toml"])
+    .write("/etc/own.toml", config)
+    .process(200, "/usr/bin/containerd-shim-runc-v2")
+    .write(`/run/bundles/${id}/config.json`, JSON.stringify({ annotations, linux: { cgroupsPath: `/k8s/${id}` } }))
+    .link("/proc/200/cwd", `/run/bundles/${id}`);
+}
+
+describe("the events of a pod that runs", () => {
+  it.each([
+    ["as its file says", '[plugins."io.containerd.nri.v1.nri"]\n  plugin_request_timeout = "60s"\n', 60_000_000_000n],
+    ["or by default", "version = 2\n", 2_000_000_000n],
+  ])("have the time that its runtime gives them, %s", (_, config, timeoutNano) => {
+    const { played } = readLive("pod", id, nodeWith(config).root);
+    expect(played.events.map((event) => event.timeoutNano)).toEqual([timeoutNano, timeoutNano]);
+  });
+});

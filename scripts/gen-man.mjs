@@ -71,6 +71,7 @@ const lines = [
     ["4", "the runtime refused the registration"],
     ["5", "the connection was lost (launched by the runtime, or --once)"],
     ["70", "a fault of the bridge's own"],
+    ["129, 130, 143", "SIGHUP, SIGINT or SIGTERM ended simulate, replay, explain, exec or conformance"],
   ].flatMap(([code, what]) => [".TP", `.B ${code}`, text(what)]),
   ".SH ENVIRONMENT",
   ...[

@@ -23,6 +23,7 @@ export const errorCodes = {
   ADJUSTMENT: "a result asks for a change that cannot be made",
   CGROUP_VIEW: "a captured cgroup view cannot be made",
   STATE: "the journal cannot be used",
+  INTERRUPTED: "a signal, or a reader that is gone, ended a verb",
   INTERNAL: "a fault of the bridge itself",
 } as const;
 

@@ -2,8 +2,9 @@ import { basename } from "node:path";
 import { runCommandLine } from "./cli/program.js";
 import { tuneEngine } from "./engine.js";
 
-// Whoever reads what we print may stop reading (`| head`): nothing is left to do then.
-process.stdout.on("error", () => process.exit());
+// Whoever reads what we print may stop reading (`| head`): what has files or processes of its own ends, all else is short.
+const readerGone = new AbortController();
+process.stdout.on("error", () => readerGone.abort());
 
 // The only place that ends the process: everything below gives back an exit code, and throws nothing. Without a top-level
 // await, which the single executable's script cannot have.
@@ -12,6 +13,7 @@ void runCommandLine({
   fileName: basename(process.argv[1] ?? ""),
   environment: process.env,
   tuneEngine,
+  readerGone: readerGone.signal,
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
 }).then((code) => {

@@ -15,6 +15,7 @@ import { silentLog } from "../logger.js";
 import { nearestName } from "../nearest.js";
 import { readFile } from "../replay/case-files.js";
 import type { RawJson } from "../v01/types.js";
+import { untilInterrupted } from "./interrupt.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 import { readRecordedCases } from "./recorded-cases.js";
@@ -56,22 +57,27 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
     )
     .option("--json", "one JSON object")
     .action(async (options: Options) => {
-      const scratch = mkdtempSync(join(tmpdir(), "nri-v01-bridge-cgroups-"));
-      const spawner = createSpawner(silentLog);
-      try {
-        const planned = await plan(options, scratch, io);
-        const reports = await runCases({ ...planned, spawner, onReport: onReport(options, planned.cases, io) });
-        if (options.json) io.stdout(`${JSON.stringify({ plugin: resolve(options.plugin), cases: reports })}\n`);
-        else io.stdout(formatSummary(reports));
-        done(reports.every(({ ok }) => ok) ? exitCodes.done : exitCodes.faults);
-      } finally {
-        await spawner.close();
-        rmSync(scratch, { recursive: true, force: true });
-      }
+      const reports = await untilInterrupted(io, (interrupted) => tryPlugin(options, io, interrupted));
+      if (options.json) io.stdout(`${JSON.stringify({ plugin: resolve(options.plugin), cases: reports })}\n`);
+      else io.stdout(formatSummary(reports));
+      done(reports.every(({ ok }) => ok) ? exitCodes.done : exitCodes.faults);
     });
 }
 
-async function plan(options: Options, scratch: string, io: CliIo) {
+async function tryPlugin(options: Options, io: CliIo, interrupted: AbortSignal): Promise<CaseReport[]> {
+  const scratch = mkdtempSync(join(tmpdir(), "nri-v01-bridge-cgroups-"));
+  const spawner = createSpawner(silentLog);
+  try {
+    const planned = await plan(options, scratch, io, interrupted);
+    const told = onReport(options, planned.cases, io);
+    return await runCases({ ...planned, spawner, interrupted, onReport: told });
+  } finally {
+    await spawner.close();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function plan(options: Options, scratch: string, io: CliIo, interrupted: AbortSignal) {
   const plugin = resolve(options.plugin);
   if (!existsSync(plugin) || !statSync(plugin).isFile()) {
     throw new BridgeError("USAGE", `--plugin: ${plugin} is no file; name the plugin's executable`);
@@ -87,7 +93,7 @@ async function plan(options: Options, scratch: string, io: CliIo) {
   const recorded = await Promise.all(
     (options.case ?? [])
       .filter(isFolder)
-      .map((folder) => readRecordedCases(folder, { plugin, pid, conf: own, withConf })),
+      .map((folder) => readRecordedCases(folder, { plugin, pid, conf: own, withConf, interrupted })),
   );
   const builtIn = chooseCases(createCases({ pid, conf: withConf(own) }), names);
   const cases = [...builtIn, ...recorded.flatMap((of) => of.cases)];

@@ -15,6 +15,7 @@ import { formatResult } from "../v01/result.js";
 import { type ConfigFile, formatSource, readSettings } from "./config-file.js";
 import { addConfigFlags } from "./config-flags.js";
 import { addEventSource, confFor, eventSource } from "./explain.js";
+import { untilInterrupted } from "./interrupt.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 
@@ -28,7 +29,9 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
     .addHelpText("after", "\nExit codes: 0 the plugin did well; 1 it failed, or cannot be run.");
   addEventSource(command);
   addConfigFlags(command).action(async (type: string, event: string | undefined, options: Record<string, unknown>) => {
-    const { explained, source } = await run(io, type, event, options);
+    const { explained, source } = await untilInterrupted(io, (interrupted) =>
+      run({ io, interrupted }, type, event, options),
+    );
     const [report] = explained.runs;
     if (report === undefined) throw new BridgeError("INTERNAL", "the plugin was not run");
     io.stdout(options.json === true ? toLines(explained, source) : `${formatSource(source)}${format(explained)}`);
@@ -37,7 +40,7 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
 }
 
 async function run(
-  io: CliIo,
+  { io, interrupted }: { readonly io: CliIo; readonly interrupted: AbortSignal },
   type: string,
   event: string | undefined,
   options: Readonly<Record<string, unknown>>,
@@ -49,7 +52,7 @@ async function run(
   requirePlugin(type, restricted.types, config, io.environment.PATH);
   restricted.warn();
   const layers = { flags: { ...flags, permissions: config.permissions }, file };
-  const about = { given, conf, environment: io.environment };
+  const about = { given, conf, environment: io.environment, interrupted };
   // First without running anything, and as if no failure cost anything: which of the events is the plugin run for?
   const all = await explain({ ...about, flags: withoutFailures(layers.flags), file: file && withoutFailures(file) });
   const only = choose(all, type, options.for ?? (given.live ? "create" : undefined), config);

@@ -9,6 +9,7 @@ import { explain, withoutFailures } from "../explain/play.js";
 import { kindOf, readFile } from "../replay/case-files.js";
 import { formatSource, readSettings } from "./config-file.js";
 import { addConfigFlags } from "./config-flags.js";
+import { untilInterrupted } from "./interrupt.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 
@@ -25,13 +26,14 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
     const { flags, file, source } = await readSettings(options);
     const given = eventSource(event, options);
     const config = mergeConfig(flags, file ?? {});
-    const explained = await explain({
+    const about = {
       given,
       flags: withoutFailures({ ...flags, permissions: config.permissions }),
       file: file === undefined ? undefined : withoutFailures(file),
       conf: confFor(given, flags, config.confFile),
       environment: io.environment,
-    });
+    };
+    const explained = await untilInterrupted(io, (interrupted) => explain({ ...about, interrupted }));
     if (explained.length === 0)
       throw new BridgeError("USAGE", "no v0.1 plugin is ever run for such a call of the runtime");
     if (options.json !== true) io.stdout(formatSource(source));

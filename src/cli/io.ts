@@ -10,6 +10,8 @@ export interface CliIo {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Sets V8 up for a process that is a bridge and nothing else; absent where it is not ours alone. */
   tuneEngine?(): CallWatcher;
+  /** Aborted when nobody reads stdout any more, as after `| head`. */
+  readonly readerGone?: AbortSignal;
   stdout(text: string): void;
   stderr(text: string): void;
   /** Our registration, where the runtime launched us. */
@@ -28,6 +30,10 @@ export const exitCodes = {
   connectionLost: 5,
   /** A fault of our own. */
   internal: 70,
+  /** As a shell has it for a process that SIGHUP, SIGINT or SIGTERM ended. */
+  hungUp: 129,
+  interrupted: 130,
+  terminated: 143,
 } as const satisfies Record<string, number>;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

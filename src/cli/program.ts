@@ -7,6 +7,7 @@ import { addConformanceCommand } from "./conformance.js";
 import { addDoctorCommand } from "./doctor.js";
 import { addExecCommand } from "./exec.js";
 import { addExplainCommand } from "./explain.js";
+import { interruptedCode } from "./interrupt.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import { type Launched, registerFirst } from "./launched.js";
 import { addRecordCommand } from "./record.js";
@@ -54,6 +55,7 @@ function tellFault(io: CliIo, error: unknown): ExitCode {
     io.stderr(`nri-v01-bridge: ${printable(error.message)}\n`);
     return exitCodes.usage;
   }
+  if (error instanceof BridgeError && error.code === "INTERRUPTED") return interruptedCode(error);
   if (error instanceof BridgeError && error.code === "CALL_TIMEOUT") {
     io.stderr(`nri-v01-bridge: ${printable(error.message)}: this machine is too slow or too busy\n`);
     return exitCodes.faults;

@@ -81,6 +81,7 @@ async function observe(io: CliIo, { flags, file, settings, durationMs, onCase }:
   const timer = durationMs === undefined ? undefined : setTimeout(stop, durationMs);
   void recorder.done.then(stop);
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stop);
+  io.readerGone?.addEventListener("abort", stop);
   try {
     const end = await stub.run();
     logEnd(log, end);

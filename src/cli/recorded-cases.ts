@@ -16,6 +16,7 @@ export interface RecordedCasesOptions {
   readonly conf: RawJson | undefined;
   /** A last word on the conf. */
   readonly withConf: (conf: RawJson | undefined) => RawJson | undefined;
+  readonly interrupted: AbortSignal;
 }
 
 /** Requests as the plugin would have them in a recorded case, and the cgroups that they name. */
@@ -29,7 +30,7 @@ export interface RecordedCases {
  * @throws BridgeError USAGE when the folder is no case, or nothing is run for its events
  */
 export async function readRecordedCases(folder: string, options: RecordedCasesOptions): Promise<RecordedCases> {
-  const { plugin, pid } = options;
+  const { plugin, pid, interrupted } = options;
   const played = readCase(folder);
   const type = basename(plugin);
   const alone = caseWithOnly(played, type).played;
@@ -41,6 +42,7 @@ export async function readRecordedCases(folder: string, options: RecordedCasesOp
     file: undefined,
     conf: none ? Buffer.from(JSON.stringify({ version: "0.1", plugins: [{ type }] })) : undefined,
     environment: {},
+    interrupted,
   });
   const runs = explained.flatMap(({ index, event, runs: [report] }) => {
     if (report === undefined) return [];

@@ -9,6 +9,7 @@ import { toJsonLine } from "../replay/lines.js";
 import { type PlayReport, playCase } from "../replay/play.js";
 import { plainPalette, toTimeline } from "../replay/timeline.js";
 import { addConfigFlags, configLayers } from "./config-flags.js";
+import { untilInterrupted } from "./interrupt.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 
@@ -31,25 +32,29 @@ export function addReplayCommand(program: Command, io: CliIo, done: Done): void 
     const played = readCase(folder);
     const expected = options.compare === true ? readExpected(folder) : undefined;
     const reports: PlayReport[] = [];
-    const spawner = createSpawner(silentLog);
-    try {
-      await playCase({
-        played,
-        flags,
-        file,
-        conf: flags.confFile === undefined ? undefined : readFile(flags.confFile, "--conf"),
-        dialect: dialectOf(options),
-        environment: io.environment,
-        spawner,
-        log: createLog(flags.log?.level ?? "silent", { write: (line) => io.stderr(line) }),
-        onReport: (report) => {
-          reports.push(report);
-          if (expected === undefined) io.stdout(format(report, json));
-        },
-      });
-    } finally {
-      await spawner.close();
-    }
+    const conf = flags.confFile === undefined ? undefined : readFile(flags.confFile, "--conf");
+    await untilInterrupted(io, async (interrupted) => {
+      const spawner = createSpawner(silentLog);
+      try {
+        await playCase({
+          played,
+          flags,
+          file,
+          conf,
+          dialect: dialectOf(options),
+          environment: io.environment,
+          spawner,
+          interrupted,
+          log: createLog(flags.log?.level ?? "silent", { write: (line) => io.stderr(line) }),
+          onReport: (report) => {
+            reports.push(report);
+            if (expected === undefined) io.stdout(format(report, json));
+          },
+        });
+      } finally {
+        await spawner.close();
+      }
+    });
     const well = expected === undefined ? summarize(io, reports, json) : compare(io, expected, reports, json);
     done(well ? exitCodes.done : exitCodes.faults);
   });

@@ -181,6 +181,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   };
   if (record?.onCase !== undefined) {
     void recorder?.done.then(() => stop("the last pod"));
+    io.readerGone?.addEventListener("abort", () => stop("a reader that is gone"));
     if (record.durationMs !== undefined) setTimeout(() => stop("the end of the time"), record.durationMs).unref();
   }
   const reload = async () => {

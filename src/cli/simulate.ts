@@ -10,11 +10,13 @@ import type { Spawner } from "../legacy/spawner.js";
 import { createLog } from "../log/log.js";
 import { silentLog } from "../logger.js";
 import { type Case, readCase } from "../replay/case.js";
+import { readFile } from "../replay/case-files.js";
 import { createCgroupTree } from "../replay/cgroup-tree.js";
 import { toJsonLine } from "../replay/lines.js";
 import { playCase } from "../replay/play.js";
 import { colourPalette, type Palette, plainPalette, toTimeline } from "../replay/timeline.js";
 import { addConfigFlags, configLayers } from "./config-flags.js";
+import { untilInterrupted } from "./interrupt.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 import { dialectOf, dialectOption } from "./replay.js";
@@ -28,17 +30,19 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
     .addOption(dialectOption());
   addConfigFlags(command).action(async (options: Record<string, unknown>) => {
     const { flags, file } = configLayers(options);
-    const folder = mkdtempSync(join(tmpdir(), "nri-v01-bridge-simulate-"));
-    const spawner = createSpawner(silentLog);
-    try {
-      const scenarios = typeof options.scenario === "string" ? [options.scenario] : writeScenarios(folder);
-      for (const scenario of scenarios) {
-        await simulate({ played: readCase(scenario), folder, flags, file, options, spawner }, io);
+    await untilInterrupted(io, async (interrupted) => {
+      const folder = mkdtempSync(join(tmpdir(), "nri-v01-bridge-simulate-"));
+      const spawner = createSpawner(silentLog);
+      try {
+        const scenarios = typeof options.scenario === "string" ? [options.scenario] : writeScenarios(folder);
+        for (const scenario of scenarios) {
+          await simulate({ played: readCase(scenario), folder, flags, file, options, spawner, interrupted }, io);
+        }
+      } finally {
+        await spawner.close();
+        rmSync(folder, { recursive: true, force: true });
       }
-    } finally {
-      await spawner.close();
-      rmSync(folder, { recursive: true, force: true });
-    }
+    });
     done(exitCodes.done);
   });
 }
@@ -50,9 +54,11 @@ interface Simulation {
   readonly file: PartialConfig | undefined;
   readonly options: Readonly<Record<string, unknown>>;
   readonly spawner: Spawner;
+  readonly interrupted: AbortSignal;
 }
 
-async function simulate({ played, folder, flags, file, options, spawner }: Simulation, io: CliIo): Promise<void> {
+async function simulate(simulation: Simulation, io: CliIo): Promise<void> {
+  const { played, folder, flags, file, options, spawner, interrupted } = simulation;
   const json = options.json === true;
   const print = (text: string) => {
     if (!json) io.stdout(text);
@@ -61,7 +67,7 @@ async function simulate({ played, folder, flags, file, options, spawner }: Simul
   const width = process.stdout.columns ?? 120;
   // A plugin that writes to its container's cgroup does it here, so that it can be seen and nothing else is touched.
   const cgroups = createCgroupTree(join(folder, "cgroup"), played);
-  const conf = flags.confFile === undefined ? simulatedConf(cgroups.root) : undefined;
+  const conf = flags.confFile === undefined ? simulatedConf(cgroups.root) : readFile(flags.confFile, "--conf");
   const before = cgroups.read();
   print(`${palette.bold(played.title)}\n`);
   print(
@@ -81,6 +87,7 @@ async function simulate({ played, folder, flags, file, options, spawner }: Simul
     dialect: dialectOf(options),
     environment: io.environment,
     spawner,
+    interrupted,
     log: createLog(flags.log?.level ?? "silent", { write: (line) => io.stderr(line) }),
     onReport: (report) => {
       if (!json) return io.stdout(toTimeline(report, palette, width));

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { planAsyncBudget } from "../legacy/budget.js";
+import { endedBy } from "../legacy/ended-by.js";
 import { createEnvironment } from "../legacy/environment.js";
 import { type InvokeOutcome, invokePlugin } from "../legacy/invoke.js";
 import { createFinder } from "../legacy/lookup.js";
@@ -31,6 +32,8 @@ export interface RunCasesOptions {
   readonly cases: readonly ConformanceCase[];
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly spawner: Spawner;
+  /** Ends the plugin that runs, and then the cases with its reason. */
+  readonly interrupted?: AbortSignal;
   /** Directories whose files are compared before and after each case. */
   readonly watched: readonly string[];
   /** Called before each case. */
@@ -41,10 +44,13 @@ export interface RunCasesOptions {
 const killAfterMs = 100;
 
 /** Runs a legacy plugin through the cases, one after the other, with no runtime and no bridge around it. */
-export async function runCases(options: RunCasesOptions): Promise<CaseReport[]> {
+export async function runCases(given: RunCasesOptions): Promise<CaseReport[]> {
+  const { interrupted } = given;
+  const options = interrupted === undefined ? given : { ...given, spawner: endedBy(given.spawner, interrupted) };
   const reports: CaseReport[] = [];
   for (const conformanceCase of options.cases) {
     const report = await runCase(conformanceCase, options);
+    interrupted?.throwIfAborted();
     reports.push(report);
     options.onReport(report);
   }

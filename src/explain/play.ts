@@ -28,6 +28,7 @@ export interface ExplainOptions {
   /** A conf.json in place of those of the case. */
   readonly conf: Uint8Array | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly interrupted?: AbortSignal;
   /** Runs the plugins of the events that are asked about; undefined: nothing is run. */
   readonly spawner?: Spawner;
 }
@@ -37,7 +38,7 @@ export interface ExplainOptions {
  * Plugins are not run: each is taken to have answered that all is well, as they mostly do.
  */
 export async function explain(options: ExplainOptions): Promise<readonly Explained[]> {
-  const { given, flags, file, conf, environment, spawner } = options;
+  const { given, flags, file, conf, environment, spawner, interrupted } = options;
   const explained = new Map<number, { -readonly [K in keyof Explained]: Explained[K] } & { runs: RunReport[] }>();
   let current: number | undefined;
   const last = given.played.events.findLast(({ index }) => given.wanted.has(index))?.index ?? 0;
@@ -55,6 +56,7 @@ export async function explain(options: ExplainOptions): Promise<readonly Explain
     conf,
     dialect: undefined,
     environment,
+    ...(interrupted === undefined ? {} : { interrupted }),
     spawner: {
       name: "explain",
       run: (run) => (spawner !== undefined && running() ? spawner.run(run) : Promise.resolve(asIfWell(run))),

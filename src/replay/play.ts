@@ -7,6 +7,7 @@ import type { PartialConfig } from "../config/schema.js";
 import { Deadline } from "../deadline.js";
 import { BridgeError } from "../errors.js";
 import { createRecordedHost, type RecordedHost } from "../host/recorded-host.js";
+import { endedBy } from "../legacy/ended-by.js";
 import type { Spawner } from "../legacy/spawner.js";
 import type { Log } from "../logger.js";
 import { decodeEvent, type NriEvent } from "../nri/event-request.js";
@@ -44,6 +45,8 @@ export interface PlayOptions {
   /** Those of a recording when not given. */
   readonly cgroups?: Cgroups;
   readonly log: Log;
+  /** Ends the plugins that run, and then the play with its reason. */
+  readonly interrupted?: AbortSignal;
   readonly onReport: (report: PlayReport) => void;
 }
 
@@ -56,7 +59,8 @@ const acceptMs = 10_000;
  * @throws BridgeError when the case does not fit the protocol, or the configuration is wrong
  */
 export async function playCase(options: PlayOptions): Promise<void> {
-  const { played, flags, log, onReport } = options;
+  const { played, flags, log, onReport, interrupted } = options;
+  const spawner = interrupted === undefined ? options.spawner : endedBy(options.spawner, interrupted);
   const folder = mkdtempSync(join(tmpdir(), "nri-v01-bridge-"));
   try {
     const socketPath = join(folder, "nri.sock");
@@ -72,10 +76,11 @@ export async function playCase(options: PlayOptions): Promise<void> {
     const host = createRecordedHost(played.bundles);
     const service = new Service({
       ...options,
+      spawner,
       // The files of a replay belong to whoever replays: nobody's node is at stake.
       flags: { ...flags, socketPath, confFile, permissions: flags.permissions ?? "trust", sandboxes: "always" },
       host,
-      cgroups: options.cgroups ?? createRecordedCgroups(options.spawner),
+      cgroups: options.cgroups ?? createRecordedCgroups(spawner),
       openStore: async () => createMemoryStore(),
       findPeer: async () => undefined,
       onRun: (report) => onReport({ type: "run", ...report }),
@@ -115,9 +120,10 @@ async function sendEvents(
   host: RecordedHost,
   options: PlayOptions,
 ): Promise<void> {
-  const { played, onReport, dialect = played.runtime.dialect } = options;
+  const { played, onReport, dialect = played.runtime.dialect, interrupted } = options;
   const undo = createUndo();
   for (const recorded of played.events) {
+    interrupted?.throwIfAborted();
     placeConf(confFile, recorded.index, options);
     const event = decodeEvent(recorded.method, recorded.payload);
     if (event === undefined || undo.skips(event) || !plugin.subscribedTo(event.name)) continue;
@@ -140,6 +146,7 @@ async function sendEvents(
     }
     if (outcome.error !== undefined) undo.failed(event);
   }
+  interrupted?.throwIfAborted();
 }
 
 /** Puts the conf.json in place that holds from this event on, by a rename as installers do it. */

@@ -20,6 +20,8 @@ export interface Node
   extends Pick<ServiceOptions, "openStore" | "findPeer" | "cgroups" | "host" | "spawner" | "afterChain"> {
   /** Waits until no other instance has the state directory; says so in the log when there is one. */
   waitForState(config: Config, signal: AbortSignal): Promise<void>;
+  /** Takes the state directory without waiting; gives the other instance that has it. */
+  takeState(config: Config): Promise<string | undefined>;
   /** Gives the state directory back. */
   release(): Promise<void>;
 }
@@ -59,6 +61,11 @@ export function createNode(mode: "external" | "launched", log: Log): Node {
       const outcome = await lockOf(state.directory).acquire({ signal, onWait: onWait(state.directory) });
       if (outcome.kind !== "unavailable") return;
       log.warn({ directory: state.directory, reason: outcome.reason }, "the state directory cannot be locked");
+    },
+    async takeState({ state }) {
+      if (state === "memory") return undefined;
+      const outcome = await lockOf(state.directory).tryAcquire();
+      return outcome.kind === "taken" ? outcome.holder : undefined;
     },
     async openStore({ state }, runtime, onLateRecovery) {
       if (state === "memory") return createMemoryStore();

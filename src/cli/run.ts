@@ -2,13 +2,13 @@ import { setMaxListeners } from "node:events";
 import type { Command } from "commander";
 import { requireCapture } from "../cgroups.js";
 import { mergeConfig, wantsCapture } from "../config/merge.js";
-import type { PartialConfig } from "../config/schema.js";
-import { errorText } from "../errors.js";
+import type { Config, PartialConfig } from "../config/schema.js";
+import { BridgeError, errorText } from "../errors.js";
 import { endedBy } from "../legacy/ended-by.js";
 import { createNodeLog } from "../log/open-log.js";
 import type { Log } from "../logger.js";
 import { Metrics } from "../metrics/metrics.js";
-import { createNode } from "../node.js";
+import { createNode, type Node } from "../node.js";
 import { type Condition, startAnnouncer } from "../notify/announcer.js";
 import { readNotifySettings, withoutNotifySettings } from "../notify/settings.js";
 import { launchedSocket, type PluginIdentity, resolveIdentity } from "../nri/identity.js";
@@ -208,6 +208,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   try {
     launched?.serve(handlers);
     if (launched === undefined && wantsCapture(config)) await requireCapture(node.cgroups, log);
+    if (record?.onCase !== undefined) await requireState(node, config);
     await metrics.listen(config.metrics.listen);
     // Another instance may have this state: two that are registered would run every plugin twice.
     if (launched === undefined) await node.waitForState(config, stopping.signal);
@@ -234,6 +235,14 @@ export async function refuseCreates({ log, serve, ended }: Launched, reason: str
   const end = await ended;
   logEnd(log, end);
   return exitCodeOf(end);
+}
+
+/** A recording that waits for the bridge to end records nothing. @throws BridgeError USAGE where another instance runs */
+async function requireState(node: Node, config: Config): Promise<void> {
+  const holder = await node.takeState(config);
+  if (holder === undefined || config.state === "memory") return;
+  const what = `${holder} runs as the bridge, with the state directory ${config.state.directory}`;
+  throw new BridgeError("USAGE", `${what}: stop it first, or record beside it, without --run`);
 }
 
 /** What we register as: what was configured, else the environment, else the defaults. */

@@ -6,6 +6,7 @@ import { Deadline } from "../../src/deadline.js";
 import { decodeEvent } from "../../src/nri/event-request.js";
 import { createRuntime, type Runtime } from "../../src/nri/runtime.js";
 import { readCase } from "../../src/replay/case.js";
+import { DirectoryLock } from "../../src/state/directory-lock.js";
 import { runCommandLine } from "../support/command-line.js";
 import { startProgram } from "../support/program.js";
 import { fixture, samplePlugins } from "./live.js";
@@ -158,6 +159,21 @@ describe("record", () => {
     expect(requests).toHaveLength(4);
     expect(requests[0]).toContain("s3cret-token");
   });
+});
+
+it("record --run is refused at once beside a bridge that runs: it would wait for it, and record nothing", async () => {
+  const directory = join(folder, "state");
+  const lock = new DirectoryLock(directory);
+  expect(await lock.acquire()).toEqual({ kind: "held" });
+  closing.push(() => lock.release());
+  await listen();
+  const startedAt = performance.now();
+  const { code, stderr } = await start("record", "--run", "--out", out, "--duration", "12s", ...bridgeFlags()).ended;
+  expect(stderr).toContain(
+    `nri-v01-bridge: process ${process.pid} runs as the bridge, with the state directory ${directory}: stop it first, or record beside it, without --run\n`,
+  );
+  expect(code).toBe(2);
+  expect(performance.now() - startedAt).toBeLessThan(8_000);
 });
 
 describe("replay --compare", () => {

@@ -42,7 +42,10 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     npm: ["node:fs", "node:path", "node:crypto", "node:net", "node:zlib", "node:timers"],
   },
   config: { rooms: ["errors", "gen", "nearest"], npm: ["zod", "yaml"] },
-  log: { rooms: ["errors", "files", "logger"], npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"] },
+  log: {
+    rooms: ["errors", "files", "logger"],
+    npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"],
+  },
   notify: { rooms: ["deadline", "errors", "ffi", "logger"], npm: ["node:child_process"] },
   serial: { rooms: [], npm: [] },
   unfinished: { rooms: ["state", "translate"], npm: [] },

@@ -3,7 +3,6 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 
 import { createConfFile } from "../../src/legacy/conf-file.js";
-import { withoutDescriptors } from "../host/no-descriptors.js";
 import { createDirectory } from "./plugin-directory.js";
 
 /** So many bytes this process has read so far, from whatever it was. */
@@ -60,12 +59,6 @@ describe("conf.json", () => {
     symlinkSync(`${file}.loop`, `${file}.loop`);
     const path = place(file);
     expect(() => createConfFile(path).read()).toThrow(expect.objectContaining({ message: text(path) }));
-  });
-
-  it("that could not be read for a moment is read when it can be", () => {
-    const { path, type } = setUp();
-    withoutDescriptors(() => expect(type).toThrow(`open ${path}: too many open files`));
-    expect(type()).toBe("a");
   });
 
   it("is an error as long as it is one, and an empty list when it is gone", () => {

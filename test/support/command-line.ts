@@ -9,6 +9,8 @@ export interface CommandLineEnd {
 export interface CommandLineOptions {
   /** The tests' own environment when not given. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Aborted when nobody reads stdout any more; never when not given. */
+  readonly readerGone?: AbortSignal;
 }
 
 /**
@@ -17,7 +19,7 @@ export interface CommandLineOptions {
  */
 export async function runCommandLine(
   args: readonly string[],
-  { environment = process.env }: CommandLineOptions = {},
+  { environment = process.env, readerGone = new AbortController().signal }: CommandLineOptions = {},
 ): Promise<CommandLineEnd> {
   let stdout = "";
   let stderr = "";
@@ -25,6 +27,7 @@ export async function runCommandLine(
     args,
     fileName: "nri-v01-bridge",
     environment,
+    readerGone,
     stdout: (text) => {
       stdout += text;
     },

@@ -12,6 +12,7 @@ import { openLogFile } from "../src/log/log-file.js";
 import { createConfReader } from "../src/record/conf-reader.js";
 import { readFile } from "../src/replay/case-files.js";
 import { prepareDirectory } from "../src/state/directory.js";
+import { withoutDescriptors } from "./host/no-descriptors.js";
 import { inPlaceOfFile, makeFifo, makeFolder } from "./support/places.js";
 
 /** What a call gives, or the text of what it throws. */
@@ -93,6 +94,14 @@ describe("a FIFO that nobody writes keeps nobody waiting", () => {
     ];
     expect(answers.at(-1)).toEqual({ found: false, reason: expect.stringContaining("EFTYPE") });
   });
+});
+
+it("a conf.json that could not be read for a moment is read when it can be", () => {
+  const path = join(makeFolder(), "conf.json");
+  writeFileSync(path, '{"plugins":[{"type":"a"}]}');
+  const conf = createConfFile(path);
+  withoutDescriptors(() => expect(() => conf.read()).toThrow(`open ${path}: too many open files`));
+  expect(conf.read().plugins).toEqual([{ type: "a" }]);
 });
 
 describe("a directory", () => {

@@ -1,8 +1,8 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { runCommandLine } from "../../src/cli/program.js";
 import { until } from "../legacy/processes.js";
+import { runCommandLine } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
 import { startProgram } from "../support/program.js";
 
@@ -58,17 +58,10 @@ describe("a verb that is interrupted while a plugin runs leaves no file and no p
     const hanging = hangingPlugin();
     process.env.TMPDIR = hanging.temporary;
     const gone = new AbortController();
-    const ended = runCommandLine({
-      args: [verb, ...args(hanging)],
-      fileName: "nri-v01-bridge",
-      environment: process.env,
-      readerGone: gone.signal,
-      stdout: () => {},
-      stderr: () => {},
-    });
+    const ended = runCommandLine([verb, ...args(hanging)], { readerGone: gone.signal });
     expect(await until(hanging.hasStarted)).toBe(true);
     gone.abort();
-    expect(await ended).toBe(0);
+    expect(await ended).toMatchObject({ code: 0, stderr: "" });
     expect(readdirSync(hanging.temporary)).toEqual([]);
     expect(await until(hanging.isGone)).toBe(true);
   });

@@ -19,9 +19,11 @@ export function logLines({ stderrSoFar }: Logging): LogLine[] {
     });
 }
 
-/** The lines that say how each plugin's run went. */
-export function runLines(program: Logging): LogLine[] {
-  return logLines(program).filter(({ msg }) => msg === "plugin ran" || msg === "plugin failed");
+/** The lines that say how each plugin's run went; those of one pod or container where it is named. */
+export function runLines(program: Logging, id?: string): LogLine[] {
+  return logLines(program).filter(
+    (line) => (line.msg === "plugin ran" || line.msg === "plugin failed") && (id === undefined || line.id === id),
+  );
 }
 
 export function longestLine({ stderrSoFar }: Logging): number {

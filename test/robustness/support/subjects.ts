@@ -17,6 +17,19 @@ export function nthPod(n: number): PodSandbox {
   });
 }
 
+let pods = 0;
+
+/** A number that no other pod of this process has. */
+export function nextNumber(): number {
+  pods += 1;
+  return pods;
+}
+
+/** A pod that no other test has. */
+export function nextPod(): PodSandbox {
+  return nthPod(nextNumber());
+}
+
 /** A container of the n-th pod. */
 export function nthContainer(n: number, which = 0): Container {
   return ctr({

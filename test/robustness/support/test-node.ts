@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { onTestFinished } from "vitest";
+import { afterAll, beforeAll, onTestFinished } from "vitest";
 import { Deadline } from "../../../src/deadline.js";
 import { createRuntime, type Runtime, type RuntimeOptions } from "../../../src/nri/runtime.js";
 import type { RuntimePlugin } from "../../../src/nri/runtime-plugin.js";
@@ -55,11 +55,16 @@ export class TestNode {
   /** In the environment of every plugin, and so in that of what it leaves behind. */
   readonly mark = this.folder;
   private readonly programs: RunningProgram[] = [];
+  private readonly runtimes: Runtime[] = [];
 
-  constructor(private readonly options: TestNodeOptions = {}) {
+  /** @param atEnd registers what is to be done at the node's end */
+  constructor(
+    private readonly options: TestNodeOptions = {},
+    atEnd: (clear: () => Promise<void>) => void = onTestFinished,
+  ) {
     copyFileSync(noop, join(this.bin, "noop"));
     this.writeConfig(options.config ?? {});
-    onTestFinished(() => this.clear());
+    atEnd(() => this.clear());
   }
 
   /** The programmable plugin under a name, with what it is to do; see legacy-plugins/noop. */
@@ -112,7 +117,7 @@ export class TestNode {
       version: "v1.7.24",
       ...this.options.runtime,
     });
-    onTestFinished(() => runtime.close());
+    this.runtimes.push(runtime);
     return runtime;
   }
 
@@ -134,12 +139,18 @@ export class TestNode {
     return { runtime, program, plugin, pid };
   }
 
+  /** Ends what plugins left behind. */
+  endLeftovers(): void {
+    for (const pid of markedProcesses(this.mark)) endProcess(pid);
+  }
+
   private async clear(): Promise<void> {
+    for (const runtime of this.runtimes) await runtime.close();
     for (const { child, ended } of this.programs) {
       child.kill("SIGKILL");
       await ended;
     }
-    for (const pid of markedProcesses(this.mark)) endProcess(pid);
+    this.endLeftovers();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -156,6 +167,23 @@ export interface ConnectedNode {
   readonly plugin: RuntimePlugin;
   /** The bridge's. */
   readonly pid: number;
+}
+
+/**
+ * A node for all tests of a file, or of the describe that asks for it: its program starts once, and each test has plugins, a
+ * conf.json and pods of its own.
+ */
+export function shareNode(options: TestNodeOptions = {}): () => ConnectedNode & { readonly node: TestNode } {
+  const node = new TestNode(options, afterAll);
+  node.writeConf();
+  let connected: ConnectedNode | undefined;
+  beforeAll(async () => {
+    connected = await node.connect();
+  });
+  return () => {
+    if (connected === undefined) throw new Error("the node is not connected yet");
+    return { ...connected, node };
+  };
 }
 
 export function confText(plugins: readonly (string | ConfEntry)[]): string {

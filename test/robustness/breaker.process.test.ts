@@ -47,7 +47,7 @@ describe("a plugin that fails three times in a row, with breaker: {failures: 3}"
     node.install(name, `run echo run >>'${note}'`, "answer-error no");
     node.install("healthy", "answer");
     node.writeConf(name, "healthy");
-    const pods = [];
+    const pods: Awaited<ReturnType<typeof create>>[] = [];
     for (let n = 0; n < 3; n++) pods.push(await create());
     for (const pod of pods) expect(pod).toMatchObject({ dropped: false, outcome: "reported" });
     await expect.poll(() => breakerStates(name)).toEqual(["open"]);

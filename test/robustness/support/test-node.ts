@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { afterAll, beforeAll, onTestFinished } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, onTestFinished } from "vitest";
 import { Deadline } from "../../../src/deadline.js";
 import { createRuntime, type Runtime, type RuntimeOptions } from "../../../src/nri/runtime.js";
 import type { RuntimePlugin } from "../../../src/nri/runtime-plugin.js";
@@ -169,17 +169,27 @@ export interface ConnectedNode {
   readonly pid: number;
 }
 
+export interface SharedNode extends ConnectedNode {
+  readonly node: TestNode;
+}
+
 /**
  * A node for all tests of a file, or of the describe that asks for it: its program starts once, and each test has plugins, a
  * conf.json and pods of its own.
  */
-export function shareNode(options: TestNodeOptions = {}): () => ConnectedNode & { readonly node: TestNode } {
+export function shareNode(options: TestNodeOptions = {}): () => SharedNode {
   const node = new TestNode(options, afterAll);
   node.writeConf();
   let connected: ConnectedNode | undefined;
   beforeAll(async () => {
     connected = await node.connect();
   });
+  beforeEach(async () => {
+    // A test before, which failed, may have cost the connection.
+    if (connected?.plugin.closed !== true) return;
+    connected = { ...connected, plugin: await connected.runtime.accept(Deadline.after(10_000)) };
+  });
+  afterEach(() => node.endLeftovers());
   return () => {
     if (connected === undefined) throw new Error("the node is not connected yet");
     return { ...connected, node };

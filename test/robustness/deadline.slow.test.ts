@@ -1,11 +1,22 @@
 import { describe, expect, it } from "vitest";
 import { until } from "../legacy/processes.js";
+import { expectAnswerInTime, shareHurriedNode } from "./support/in-time.js";
 import { burnProcessors } from "./support/load.js";
 import { runLines } from "./support/log-lines.js";
 import { misbehaviours } from "./support/misbehaviours.js";
 import { markedProcesses, zombiesOf } from "./support/processes.js";
 import { lifeOf, nthPod } from "./support/subjects.js";
 import { TestNode } from "./support/test-node.js";
+
+describe("on a machine that has nothing else to do", () => {
+  const shared = shareHurriedNode();
+
+  it.each(
+    misbehaviours.flatMap((misbehaviour) => [1, 10].map((count) => [count, misbehaviour.title, misbehaviour] as const)),
+  )("a call of 400 ms is answered in time when each of %i plugins %s", (count, _, misbehaviour) =>
+    expectAnswerInTime(shared(), misbehaviour, count),
+  );
+});
 
 describe("on a machine whose processors are all in use", () => {
   it.each([1, 3, 10])("calls of 500 ms with a chain of %i that hangs are answered in time", async (count) => {

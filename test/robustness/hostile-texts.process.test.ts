@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { runLines } from "./support/log-lines.js";
-import { nthContainer, nthPod } from "./support/subjects.js";
-import { TestNode } from "./support/test-node.js";
+import { logLines, runLines } from "./support/log-lines.js";
+import { nextNumber, nextPod, nthContainer, nthPod } from "./support/subjects.js";
+import { shareNode, type TestNode } from "./support/test-node.js";
 
 /** Texts that a shell, a path or a format would read as more than text. Each would make a file of this name. */
-const witness = "witness";
+const witness = `witness-${process.pid}`;
 const hostile = [
   `x; touch ${witness}`,
   `$(touch ${witness})`,
@@ -39,13 +39,13 @@ function witnesses(node: TestNode): string[] {
 }
 
 describe("no text of conf.json, of an event or of a plugin is read by a shell", () => {
+  const shared = shareNode();
+
   it("types that are commands name no plugin: the create fails, with the type in the error and nothing done", async () => {
-    const node = new TestNode();
-    node.writeConf();
-    const { plugin } = await node.connect();
-    for (const [n, type] of hostile.entries()) {
+    const { node, plugin } = shared();
+    for (const type of hostile) {
       node.writeConf(type);
-      const { dropped, error } = await plugin.call("RunPodSandbox", { pod: nthPod(n) });
+      const { dropped, error } = await plugin.call("RunPodSandbox", { pod: nextPod() });
       expect({ type, dropped, error: error?.message }).toMatchObject({
         dropped: false,
         error: expect.stringMatching(/not found|no such file|no command|invalid argument/),
@@ -55,15 +55,14 @@ describe("no text of conf.json, of an event or of a plugin is read by a shell", 
   });
 
   it("files of such names are run as they are, with the name as argv[0] and `invoke` alone after it", async () => {
-    const node = new TestNode();
+    const { node, plugin } = shared();
     const names = hostile.filter((name) => !name.includes("\u0000"));
-    const { plugin } = await node.connect();
     for (const [n, name] of names.entries()) {
       const arguments_ = join(node.folder, `arguments-${n}`);
       // What a shebang's interpreter hands on: the script's path and its arguments.
       node.installScript(name, `#!/bin/sh\nprintf '%s\\n' "$0" "$#" "$@" >'${arguments_}'\necho '{}'\n`);
       node.writeConf(name);
-      const { dropped, error } = await plugin.call("RunPodSandbox", { pod: nthPod(n) });
+      const { dropped, error } = await plugin.call("RunPodSandbox", { pod: nextPod() });
       expect({ name, dropped, error: error?.message }).toEqual({ name, dropped: false, error: undefined });
       expect(readFileSync(arguments_, "utf8")).toBe(`${join(node.bin, name)}\n1\ninvoke\n`);
     }
@@ -71,11 +70,12 @@ describe("no text of conf.json, of an event or of a plugin is read by a shell", 
   });
 
   it("names, labels, annotations and conf go to the plugin as JSON, whatever they hold", async () => {
-    const node = new TestNode();
+    const { node, plugin, program } = shared();
     const seen = join(node.folder, "seen");
     node.install("plugin", `save ${seen}`, "answer");
-    const { plugin, program } = await node.connect();
-    for (const [n, text] of hostile.entries()) {
+    const ids: string[] = [];
+    for (const text of hostile) {
+      const n = nextNumber();
       node.writeConf({ type: "plugin", conf: { [text]: text } });
       const pod = { ...nthPod(n), name: text, namespace: text, labels: { [text]: text } };
       const annotations = { "io.kubernetes.cri.x": text };
@@ -84,30 +84,33 @@ describe("no text of conf.json, of an event or of a plugin is read by a shell", 
       expect(request).toMatchObject({ conf: { [text]: text }, labels: { [text]: text }, spec: { annotations } });
       const container = { ...nthContainer(n), name: text };
       expect(await plugin.call("StartContainer", { pod, container })).toMatchObject({ dropped: false });
+      ids.push(pod.id, container.id);
     }
     expect(witnesses(node)).toEqual([]);
-    await expect.poll(() => runLines(program).length).toBe(hostile.length * 2);
+    await expect.poll(() => runLines(program).flatMap(({ id }) => (ids.includes(String(id)) ? [id] : []))).toEqual(ids);
   });
 
   it("what a plugin says on stderr and in its error is text in the log and in the answer", async () => {
-    const node = new TestNode();
-    node.installScript("plugin", `#!/bin/sh\ncat "$0.stderr" >&2\ncat "$0.stdout"\n`);
-    node.writeConf("plugin");
-    const { plugin, program } = await node.connect();
+    const { node, plugin, program } = shared();
+    node.installScript("talker", `#!/bin/sh\ncat "$0.stderr" >&2\ncat "$0.stdout"\n`);
+    node.writeConf("talker");
     const texts = hostile.filter((text) => !/[\r\n\0]/.test(text));
-    for (const [n, text] of texts.entries()) {
-      writeFileSync(join(node.bin, "plugin.stderr"), `${text}\n`);
-      writeFileSync(join(node.bin, "plugin.stdout"), JSON.stringify({ error: text }));
-      const { error } = await plugin.call("RunPodSandbox", { pod: nthPod(n) });
-      expect(error?.message).toBe(`nri invoke: plugin: plugin: ${text}`);
-      await expect.poll(() => runLines(program).length).toBe(n + 1);
-      expect(runLines(program).at(-1)).toMatchObject({ error: text });
+    for (const text of texts) {
+      writeFileSync(join(node.bin, "talker.stderr"), `${text}\n`);
+      writeFileSync(join(node.bin, "talker.stdout"), JSON.stringify({ error: text }));
+      const { error } = await plugin.call("RunPodSandbox", { pod: nextPod() });
+      expect(error?.message).toBe(`nri invoke: plugin: talker: ${text}`);
     }
+    const ofTalker = (msg: string) => logLines(program).filter((line) => line.msg === msg && line.plugin === "talker");
+    await expect.poll(() => ofTalker("plugin failed").map(({ error }) => error)).toEqual(texts);
+    expect(ofTalker("plugin's stderr").map(({ line }) => line)).toEqual(texts);
     expect(witnesses(node)).toEqual([]);
   });
 });
 
 describe("types: plugin-dirs", () => {
+  const shared = shareNode({ config: { types: "plugin-dirs" } });
+
   it.each([
     ["an absolute path", "/bin/true"],
     ["a path that leads out of the directory", "../outside"],
@@ -116,24 +119,22 @@ describe("types: plugin-dirs", () => {
     ["the parent directory", ".."],
     ["a program of the PATH", "true"],
   ])("does not run %s", async (_, type) => {
-    const node = new TestNode({ config: { types: "plugin-dirs" } });
-    mkdirSync(join(node.bin, "sub"));
+    const { node, plugin } = shared();
+    mkdirSync(join(node.bin, "sub"), { recursive: true });
     const script = `#!/bin/sh\ntouch '${join(node.folder, witness)}'\necho '{}'\n`;
     node.installScript("sub/inside", script);
     node.installScript("../outside", script);
     node.writeConf(type);
-    const { plugin } = await node.connect();
-    const { dropped, error } = await plugin.call("RunPodSandbox", { pod: nthPod(1) });
+    const { dropped, error } = await plugin.call("RunPodSandbox", { pod: nextPod() });
     expect(dropped).toBe(false);
     expect(error?.message).toContain(`nri invoke: plugin: ${type}: exec: `);
     expect(witnesses(node)).toEqual([]);
   });
 
   it("runs what is in the directory", async () => {
-    const node = new TestNode({ config: { types: "plugin-dirs" } });
+    const { node, plugin } = shared();
     node.install("plugin", "answer");
     node.writeConf("plugin");
-    const { plugin } = await node.connect();
-    expect(await plugin.call("RunPodSandbox", { pod: nthPod(1) })).toMatchObject({ response: {} });
+    expect(await plugin.call("RunPodSandbox", { pod: nextPod() })).toMatchObject({ response: {} });
   });
 });

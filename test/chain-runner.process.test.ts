@@ -23,7 +23,7 @@ const nri = { ...parseVersion("v0.6.1"), major: 0, minor: 6, patch: 1, preReleas
 const pauseMs = 30_000;
 
 /** Chains of real plugins, run as a configuration says; views cannot be made, and it is counted how often they are asked for. */
-function runnerOf(plugins: NonNullable<PartialConfig["plugins"]> = {}, more: PartialConfig = {}) {
+function runnerOf(plugins: NonNullable<PartialConfig["plugins"]> = {}, observers = new Observers()) {
   const directory = createDirectory();
   const lines: string[] = [];
   const reports: RunReport[] = [];
@@ -61,13 +61,13 @@ function runnerOf(plugins: NonNullable<PartialConfig["plugins"]> = {}, more: Par
     close: () => Promise.resolve(),
   };
   const runChain = createChainRunner({
-    config: mergeConfig({ pluginDirs: [directory], plugins, ...more }),
+    config: mergeConfig({ pluginDirs: [directory], plugins }),
     runtime: { name: "containerd", version: "v1.7.24", nri, requestTimeoutMs: 10_000 },
     cgroups,
     environment: { PATH: "/usr/bin:/bin" },
     spawner,
     breakers,
-    observers: new Observers(),
+    observers,
     log,
     onRun: (report) => {
       reports.push(report);
@@ -194,6 +194,19 @@ describe("a breaker", () => {
     breakers.record("p", true, breaker);
     expect((await play(["p"])).outcomes).toEqual(["skipped"]);
     expect(views.asked).toBe(1);
+  });
+});
+
+describe("observers that are too many", () => {
+  it("are dropped, with a word", async () => {
+    const observers = new Observers({ running: 1, waiting: 1, owed: 1 });
+    const { directory, play, lines } = runnerOf({ p: { async: true } }, observers);
+    installNoop(directory, "p", ["wait 0.2", "answer"]);
+    for (let n = 0; n < 3; n++) expect(await play(["p"])).toEqual({ outcomes: [], error: undefined });
+    const dropped = lines.filter((line) => line.startsWith("an observer's run is dropped: too many wait already"));
+    expect(dropped).toHaveLength(1);
+    await observers.idle();
+    await expect.poll(() => lines.filter((line) => line.startsWith("plugin ran")).length).toBe(2);
   });
 });
 

@@ -5,8 +5,8 @@ import { burnProcessors } from "./support/load.js";
 import { runLines } from "./support/log-lines.js";
 import { misbehaviours } from "./support/misbehaviours.js";
 import { markedProcesses, zombiesOf } from "./support/processes.js";
-import { lifeOf, nthPod } from "./support/subjects.js";
-import { TestNode } from "./support/test-node.js";
+import { lifeOf, nextNumber, nthContainer, nthPod } from "./support/subjects.js";
+import { shareNode, TestNode } from "./support/test-node.js";
 
 describe("on a machine that has nothing else to do", () => {
   const shared = shareHurriedNode();
@@ -75,5 +75,31 @@ describe("on a machine whose processors are all in use", () => {
     const failed = () => runLines(program).filter(({ outcome }) => outcome === "timed-out");
     await expect.poll(() => failed().map(({ state }) => state)).toEqual(["delete", "delete"]);
     expect(await until(() => markedProcesses(node.mark).length === 0)).toBe(true);
+  });
+});
+
+describe("four megabytes that come at the last moment do not make the answer late", () => {
+  const callMs = 2_000;
+  const shared = shareNode({ runtime: { requestTimeoutMs: callMs } });
+
+  it.each([
+    ["all of them quotes", `head -c 4000000 /dev/zero | tr '\\0' '"'`],
+    [
+      "a result with 300,000 keys",
+      `{ printf '{"metadata":{"k":""'; seq 300000 | sed 's/.*/,"&":""/' | tr -d '\\n'; printf '}}'; }`,
+    ],
+  ])("%s", async (_, text) => {
+    const { node, plugin } = shared();
+    node.install("maker", `run ${text} >"$0.out"`, "answer");
+    // It prints when nearly all of its time (1.7 s) has passed.
+    node.install("late", "read", `run sleep 1.55; cat '${node.bin}/maker.out'`);
+    node.writeConf("maker");
+    const n = nextNumber();
+    expect(await plugin.call("RunPodSandbox", { pod: nthPod(n) })).toMatchObject({ response: {} });
+    node.writeConf("late");
+    // Of a container's result more is read: what it asks to change.
+    const answer = await plugin.call("StartContainer", { pod: nthPod(n), container: nthContainer(n) });
+    expect(answer.dropped).toBe(false);
+    expect(answer.durationMs).toBeLessThan(callMs);
   });
 });

@@ -17,6 +17,7 @@ import { createRuntime, type Runtime, type RuntimeOptions } from "../../../src/n
 import type { RuntimePlugin } from "../../../src/nri/runtime-plugin.js";
 import { endProcess } from "../../legacy/processes.js";
 import { type RunningProgram, startProgram } from "../../support/program.js";
+import { Gate } from "./gate.js";
 import { markedProcesses, markName } from "./processes.js";
 
 const noop = resolve(import.meta.dirname, "../../../legacy-plugins/noop");
@@ -56,6 +57,7 @@ export class TestNode {
   readonly mark = this.folder;
   private readonly programs: RunningProgram[] = [];
   private readonly runtimes: Runtime[] = [];
+  private readonly gates: Gate[] = [];
 
   /** @param atEnd registers what is to be done at the node's end */
   constructor(
@@ -79,9 +81,18 @@ export class TestNode {
   /** A program of its own. */
   installScript(name: string, text: string): string {
     const path = join(this.bin, name);
+    // It may be a link to the programmable plugin.
+    rmSync(path, { force: true });
     writeFileSync(path, text);
     chmodSync(path, 0o755);
     return path;
+  }
+
+  /** Something for this node's plugins to wait at. */
+  makeGate(name = `gate-${this.gates.length}`): Gate {
+    const gate = new Gate(this.folder, name);
+    this.gates.push(gate);
+    return gate;
   }
 
   /** conf.json as an installer writes it: a new file takes the name of the old one. */
@@ -151,6 +162,7 @@ export class TestNode {
       await ended;
     }
     this.endLeftovers();
+    for (const gate of this.gates) gate.open();
     rmSync(this.folder, { recursive: true, force: true });
   }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -14,6 +14,7 @@ import type { CallContext, RuntimeInfo } from "../src/nri/handlers.js";
 import { Service, type ServiceOptions } from "../src/service.js";
 import { createMemoryStore } from "../src/state/store.js";
 import { ctr, pod } from "./nri/support/subjects.js";
+import { nthContainer, nthPod } from "./robustness/support/subjects.js";
 import { collectLog } from "./support/collect-log.js";
 
 const runtime: RuntimeInfo = {
@@ -187,4 +188,42 @@ describe("what the status says beside the connection", () => {
     await service.reload({});
     expect(service.facts.notices).toEqual([]);
   });
+});
+
+it("a reload while what was running before is still looked at loses nothing of it", async () => {
+  const own = mkdtempSync(join(realpathSync(tmpdir()), "nri-service-"));
+  onTestFinished(() => rmSync(own, { recursive: true }));
+  writeFileSync(join(own, "plugin"), "#!/bin/sh\n", { mode: 0o755 });
+  writeFileSync(join(own, "conf.json"), '{"version":"0.1","plugins":[{"type":"plugin"}]}');
+  const requests: unknown[] = [];
+  const ended = { pid: 1, started: true, exitCode: 0, signal: null, stdout: Buffer.from("{}"), durationMs: 1 } as const;
+  const service = serviceOf({
+    flags: { confFile: join(own, "conf.json"), pluginDirs: [own], permissions: "trust" },
+    file: {},
+    spawner: {
+      ...spawner,
+      async run({ stdin }) {
+        requests.push(JSON.parse(Buffer.from(stdin).toString()));
+        return { ...ended, timedOut: false, killed: false, outputTooLarge: false, survivors: [] };
+      },
+    },
+  });
+  const { handlers } = service;
+  await handlers.configure(request, runtime);
+  // Pods without a process are not running.
+  const all = Array.from({ length: 300 }, (_, n) => ({ pod: nthPod(n), container: { ...nthContainer(n), pid: 1 } }));
+  const pods = all.map((event) => event.pod);
+  const containers = all.map(({ container }) => container);
+  await handlers.synchronize?.(pods, containers, { ...callOf("RunPodSandbox"), event: "Synchronize" });
+  handlers.synchronized?.(runtime);
+  await service.reload({ log: { level: "debug" } });
+  // They are looked at one by one, between events.
+  expect(service.facts.remembered).toBeLessThan(100);
+  const last = all.slice(-20);
+  for (const event of last) {
+    await handlers.stopContainer?.(event, callOf("StopContainer"));
+    await handlers.removeContainer?.(event, callOf("RemoveContainer"));
+  }
+  expect(requests).toMatchObject(last.map(({ container: { id } }) => ({ state: "delete", id })));
+  await expect.poll(() => service.facts.remembered).toBe(all.length);
 });

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { Deadline } from "../../src/deadline.js";
 import { children, until } from "../legacy/processes.js";
 import { runLines } from "./support/log-lines.js";
@@ -8,90 +8,70 @@ import { listenRaw } from "./support/raw-runtime.js";
 import { nthContainer, nthPod } from "./support/subjects.js";
 import { TestNode } from "./support/test-node.js";
 
-describe("the bridge stays connected", () => {
-  it("to a runtime that restarts: its new socket is found, and no delete is lost", async () => {
-    const node = new TestNode();
-    node.install("plugin", "read", "answer");
-    node.writeConf("plugin");
-    const { runtime, plugin, program } = await node.connect();
-    await plugin.call("RunPodSandbox", { pod: nthPod(1) });
-    await runtime.close();
-    const again = await node.listen();
-    const anew = await again.accept(Deadline.after(10_000));
-    expect(await anew.call("StartContainer", { pod: nthPod(2), container: nthContainer(2) })).toMatchObject({
-      dropped: false,
-    });
-    // The pod is not in the new runtime's list: it is gone, and has had its delete.
-    await until(() => runLines(program).length === 3);
-    const states = () => runLines(program).map(({ state, pod }) => `${state} ${pod}`);
-    const all = ["create default/pod-1", "create default/pod-2", "delete default/pod-1"];
-    await expect.poll(() => states().toSorted()).toEqual(all);
-    expect(program.child.exitCode).toBeNull();
-  });
+it("a runtime that restarts in the middle of a chain is found at its new socket, and no delete is lost", async () => {
+  const node = new TestNode();
+  const gate = node.makeGate();
+  node.install("plugin", "read", "answer");
+  node.writeConf("plugin");
+  const { runtime, plugin, program, pid } = await node.connect();
+  await plugin.call("RunPodSandbox", { pod: nthPod(1) });
+  node.install("plugin", "read", `run ${gate.wait}`, "answer");
+  const answer = plugin.call("RunPodSandbox", { pod: nthPod(2) });
+  await until(() => markedProcesses(node.mark).length > 0);
+  await runtime.close();
+  expect(await answer).toMatchObject({ dropped: true });
+  gate.open();
 
-  it("after garbage in the middle of a session, and what ran then ends by its own limits", async () => {
-    const node = new TestNode();
-    node.install("plugin", "read", "wait 1", "answer");
-    node.writeConf("plugin");
-    const runtime = await node.listen();
-    const program = node.start();
-    const plugin = await runtime.accept(Deadline.after(10_000));
-    const answer = plugin.call("RunPodSandbox", { pod: nthPod(1) });
-    await until(() => markedProcesses(node.mark).length > 0);
-    // The runtime is gone in the middle of a chain: EOF.
-    plugin.close();
-    expect(await answer).toMatchObject({ dropped: true });
-    const again = await runtime.accept(Deadline.after(10_000));
-    await until(() => markedProcesses(node.mark).length === 0);
-    // What was attempted has its delete, once: the list of the runtime is empty.
-    await until(() => runLines(program).some(({ state }) => state === "delete"));
-    node.install("plugin", "answer");
-    expect(await again.call("RunPodSandbox", { pod: nthPod(2) })).toMatchObject({ response: {} });
-    const states = () => runLines(program).map(({ state, pod }) => `${state} ${pod}`);
-    const all = ["create default/pod-1", "create default/pod-2", "delete default/pod-1"];
-    await expect.poll(() => states().toSorted()).toEqual(all);
-    const pid = program.child.pid ?? 0;
-    expect(zombiesOf(pid)).toEqual([]);
-    expect(children(pid)).toEqual([]);
+  const again = await node.listen();
+  const anew = await again.accept(Deadline.after(10_000));
+  expect(await anew.call("StartContainer", { pod: nthPod(3), container: nthContainer(3) })).toMatchObject({
+    dropped: false,
   });
-
-  it("a runtime that never answers the registration is left after a while, and meanwhile SIGTERM works", async () => {
-    const node = new TestNode();
-    const times = await listenRaw(node.socketPath, () => {});
-    const program = node.start();
-    await until(() => times.length === 1);
-    await sleep(1_500);
-    expect(times).toHaveLength(1);
-    program.child.kill("SIGTERM");
-    expect((await program.ended).code).toBe(0);
-  });
+  // The pods are not in the new runtime's list: they are gone, and each has its delete, also the one that had no answer.
+  const states = () => runLines(program).map(({ state, pod }) => `${state} ${pod}`);
+  await until(() => states().length === 5);
+  const lives = ["create default/pod-1", "create default/pod-2", "create default/pod-3"];
+  expect(states().toSorted()).toEqual([...lives, "delete default/pod-1", "delete default/pod-2"]);
+  expect(await until(() => markedProcesses(node.mark).length === 0)).toBe(true);
+  expect({ zombies: zombiesOf(pid), children: children(pid) }).toEqual({ zombies: [], children: [] });
+  expect(program.child.exitCode).toBeNull();
 });
 
-describe("a Synchronize that is answered too late", () => {
-  it("leaves a zombie on NRI < 0.12, which gets no events: the bridge notices, and registers anew", async () => {
-    const pids: number[] = [];
-    const node = new TestNode({
-      runtime: {
-        version: "v1.7.24",
-        requestTimeoutMs: 700,
-        snapshot: () => {
-          // The process does not run while the message waits for it; for the first time only.
-          const [pid] = pids.splice(0);
-          if (pid !== undefined) {
-            process.kill(pid, "SIGSTOP");
-            setTimeout(() => process.kill(pid, "SIGCONT"), 1_200);
-          }
-          return { pods: [], containers: [] };
-        },
+it("a runtime that never answers the registration is waited for, and meanwhile SIGTERM works", async () => {
+  const node = new TestNode();
+  const times = await listenRaw(node.socketPath, () => {});
+  const program = node.start();
+  await until(() => times.length === 1);
+  await sleep(300);
+  program.child.kill("SIGTERM");
+  expect((await program.ended).code).toBe(0);
+  expect(times).toHaveLength(1);
+});
+
+it("a Synchronize that is answered too late leaves a zombie on NRI < 0.12: the bridge notices, and registers anew", async () => {
+  const pids: number[] = [];
+  const requestTimeoutMs = 300;
+  const node = new TestNode({
+    runtime: {
+      version: "v1.7.24",
+      requestTimeoutMs,
+      snapshot: () => {
+        // The process does not run while the message waits for it; for the first time only.
+        const [pid] = pids.splice(0);
+        if (pid !== undefined) {
+          process.kill(pid, "SIGSTOP");
+          setTimeout(() => process.kill(pid, "SIGCONT"), requestTimeoutMs * 2);
+        }
+        return { pods: [], containers: [] };
       },
-    });
-    const runtime = await node.listen();
-    const program = node.start();
-    pids.push(program.child.pid ?? 0);
-    // The runtime forgets it, and leaves the connection open.
-    await expect(runtime.accept(Deadline.after(10_000))).rejects.toMatchObject({ code: "CALL_TIMEOUT" });
-    await program.stderrMatches(/not synchronized, the runtime would send no events/);
-    const again = await runtime.accept(Deadline.after(10_000));
-    expect(await again.call("RunPodSandbox", { pod: nthPod(1) })).toMatchObject({ dropped: false });
+    },
   });
+  const runtime = await node.listen();
+  const program = node.start();
+  pids.push(program.child.pid ?? 0);
+  // The runtime forgets it, and leaves the connection open.
+  await expect(runtime.accept(Deadline.after(10_000))).rejects.toMatchObject({ code: "CALL_TIMEOUT" });
+  await program.stderrMatches(/not synchronized, the runtime would send no events/);
+  const again = await runtime.accept(Deadline.after(10_000));
+  expect(await again.call("StopPodSandbox", { pod: nthPod(1) })).toMatchObject({ dropped: false });
 });

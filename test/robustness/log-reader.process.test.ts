@@ -15,8 +15,9 @@ it.each(["a socket", "a pipe"] as const)(
   "a log that nobody reads any more, on %s, costs no event its answer",
   async (on) => {
     const node = new TestNode();
-    // Far more than a pipe, or a socket, holds for a reader that is slow.
-    node.install("plugin", "read", "run yes x | head -n 150 >&2", "answer");
+    // A hundred lines of 2 KB for each run: far more than a pipe, or a socket, holds for a reader that is slow.
+    const line = "x".repeat(2_000);
+    node.installScript("plugin", `#!/bin/sh\ncat >/dev/null\nyes ${line} | head -n 100 >&2\necho '{}'\n`);
     node.writeConf("plugin");
     const runtime = await node.listen();
     const command = `exec '${process.execPath}' '${program}' run --config '${node.configFile}'`;
@@ -27,7 +28,7 @@ it.each(["a socket", "a pipe"] as const)(
     });
     onTestFinished(() => void process.kill(-(child.pid ?? 0), "SIGKILL"));
     const plugin = await runtime.accept(Deadline.after(10_000));
-    for (let n = 0; n < 20; n++) {
+    for (let n = 0; n < 4; n++) {
       for (const [name, subject] of lifeOf(n)) {
         expect(await plugin.call(name, subject)).toMatchObject({ dropped: false, response: { update: [] } });
       }

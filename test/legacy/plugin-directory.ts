@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { onTestFinished } from "vitest";
+import { Gate } from "../support/gate.js";
 
 const noop = resolve(import.meta.dirname, "../../legacy-plugins/noop");
 
@@ -10,6 +11,13 @@ export function createDirectory(): string {
   const directory = mkdtempSync(join(realpathSync(tmpdir()), "nri-legacy-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
+}
+
+/** Something for the processes of a test to wait at. */
+export function createGate(): Gate {
+  const gate = new Gate(createDirectory(), "gate");
+  onTestFinished(() => gate.open());
+  return gate;
 }
 
 /** Installs the programmable plugin under a name, with what it is to do. */

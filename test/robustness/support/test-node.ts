@@ -16,8 +16,8 @@ import { Deadline } from "../../../src/deadline.js";
 import { createRuntime, type Runtime, type RuntimeOptions } from "../../../src/nri/runtime.js";
 import type { RuntimePlugin } from "../../../src/nri/runtime-plugin.js";
 import { endProcess } from "../../legacy/processes.js";
+import { Gate } from "../../support/gate.js";
 import { type RunningProgram, startProgram } from "../../support/program.js";
-import { Gate } from "./gate.js";
 import { markedProcesses, markName } from "./processes.js";
 
 const noop = resolve(import.meta.dirname, "../../../legacy-plugins/noop");

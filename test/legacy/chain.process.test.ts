@@ -1,14 +1,16 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { openNative } from "../../src/ffi/native.js";
 import { planBudget } from "../../src/legacy/budget.js";
 import { type ChainOptions, type PluginPolicy, runChain } from "../../src/legacy/chain.js";
+import { createFfiSpawner } from "../../src/legacy/ffi-spawner.js";
 import type { InvokeOutcome } from "../../src/legacy/invoke.js";
 import { createFinder } from "../../src/legacy/lookup.js";
 import { parseConfigList } from "../../src/v01/config-list.js";
 import type { Request } from "../../src/v01/types.js";
 import { createDirectory, installNoop } from "./plugin-directory.js";
-import { spawnerForFile, spawners } from "./spawners.js";
+import { spawnerForFile } from "./spawners.js";
 
 const request: Request = {
   version: "0.1",
@@ -30,8 +32,9 @@ const strictPolicy: PluginPolicy = {
   killChildren: false,
 };
 
-describe.each(spawners)("runChain by the $name spawner", ({ create }) => {
-  const spawner = spawnerForFile(create);
+// What each spawner does of this is told by spawner-*.test.ts: the rest is above them.
+describe("runChain", () => {
+  const spawner = spawnerForFile(() => createFfiSpawner(openNative()));
 
   /** Plugins by name, each with what it does; each also saves its request. */
   function createChain(plans: Record<string, readonly string[]>, confText?: string) {

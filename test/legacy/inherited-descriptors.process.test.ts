@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 
 import { buildProgram } from "./build-program.js";
 import { createDirectory } from "./plugin-directory.js";
-import { isAlive, processesWith, until } from "./processes.js";
+import { children, isAlive, processesWith, until } from "./processes.js";
 import { spawners } from "./spawners.js";
 
 /** A program of its own, because only what a process is started with can be inherited. */
@@ -54,7 +54,8 @@ describe("a program that runs plugins", () => {
     await new Promise((resolved) => child.stdout?.once("data", resolved));
     let shells: number[] = [];
     await until(() => {
-      shells = processesWith("exec 9<&0");
+      const ours = children(child.pid ?? 0);
+      shells = processesWith("exec 9<&0").filter((pid) => ours.includes(pid));
       return shells.length > 0;
     });
     child.kill("SIGKILL");

@@ -1,19 +1,22 @@
 import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { openNative } from "../../src/ffi/native.js";
 import { planBudget, planPluginBudget } from "../../src/legacy/budget.js";
 import { createEnvironment } from "../../src/legacy/environment.js";
+import { createFfiSpawner } from "../../src/legacy/ffi-spawner.js";
 import { type InvokeContext, type InvokePolicy, invokePlugin } from "../../src/legacy/invoke.js";
 import { createFinder } from "../../src/legacy/lookup.js";
 import { readCases } from "../support/recorded-cases.js";
 import { createDirectory, installFile, installNoop } from "./plugin-directory.js";
-import { spawnerForFile, spawners } from "./spawners.js";
+import { spawnerForFile } from "./spawners.js";
 
 const settings = { replyMarginMs: 200, killAfterMs: 100 };
 const request = '{"version":"0.1","state":"create","id":"x","spec":{"resources":null}}';
 
-describe.each(spawners)("invokePlugin by the $name spawner", ({ create }) => {
-  const spawner = spawnerForFile(create);
+// What each spawner does of this is told by spawner-*.test.ts: the rest is above them.
+describe("invokePlugin", () => {
+  const spawner = spawnerForFile(() => createFfiSpawner(openNative()));
 
   interface Changes {
     readonly plugin?: string;

@@ -20,6 +20,7 @@ describe.each([
   "createPortableSpawner(undefined, crowded)",
 ])("background processes of plugins by %s", (source) => {
   it("do not use up our descriptors; the youngest may still print", () => {
+    // So many runs have far more descriptors than there are.
     const program = buildProgram(
       `
           import { Deadline } from "./deadline.js";
@@ -35,29 +36,28 @@ describe.each([
           const codes = new Set();
           const left = [];
           const script = "trap '' PIPE; sleep 60 & echo hi";
-          for (let n = 0; n < 200; n++) {
+          for (let n = 0; n < 60; n++) {
             const result = await run(script);
             codes.add(result.started ? "exit " + result.exitCode : JSON.stringify(result.startError));
             left.push(...result.survivors);
           }
           await run("(sleep 0.3; echo late >&2) & echo hi");
-          await new Promise((resolve) => setTimeout(resolve, 700));
+          for (let n = 0; n < 500 && lines.length === 0; n++) await new Promise((resolve) => setTimeout(resolve, 10));
           console.log(JSON.stringify({ codes: [...codes], left: left.length, told: told.length, lines }));
           for (const pid of left) process.kill(pid, "SIGKILL");
           await spawner.close();
         `,
       createDirectory(),
     );
-    const { stdout, stderr } = spawnSync(
-      "/bin/sh",
-      ["-c", `ulimit -n 256; exec "$0" "$1"`, process.execPath, program],
-      { encoding: "utf8", timeout: 50_000 },
-    );
+    const { stdout, stderr } = spawnSync("/bin/sh", ["-c", `ulimit -n 64; exec "$0" "$1"`, process.execPath, program], {
+      encoding: "utf8",
+      timeout: 15_000,
+    });
     expect(stderr).toBe("");
     const { codes, left, told, lines } = JSON.parse(stdout);
     expect(codes).toEqual(["exit 0"]);
-    expect(left).toBe(200);
-    expect(told).toBeGreaterThan(100);
+    expect(left).toBe(60);
+    expect(told).toBeGreaterThan(40);
     expect(lines).toEqual(["late"]);
-  }, 60_000);
+  });
 });

@@ -12,10 +12,11 @@ export interface MetricsOptions {
   readonly sources: MetricsSources;
   readonly version: string;
   readonly log: Log;
+  /** Until an address is tried again that cannot be had, in milliseconds: a port may be another program's for a while. */
+  readonly retryMs?: number;
 }
 
-/** Until the address is tried again: a port may be another program's for a while. */
-const retryMs = 3_000;
+const defaultRetryMs = 3_000;
 
 /**
  * Metrics and health, off until `listen` is given an address: until then nothing is loaded, counted or timed. A listener
@@ -73,7 +74,7 @@ export class Metrics {
     await this.server?.close();
     this.server = undefined;
     if (text === null) return;
-    const { log } = this.options;
+    const { log, retryMs = defaultRetryMs } = this.options;
     try {
       this.server = await this.serve(parseMetricsAddress(text));
       this.told = false;

@@ -24,10 +24,14 @@ export interface MetricsServer {
  */
 const maxConnections = 16;
 /** From the connection to its end, whatever the other side does or leaves: this is the same machine. */
-const lifeMs = 5_000;
+const defaultLifeMs = 5_000;
 
 /** Serves /metrics, /healthz and /readyz. @throws the system's error when the address cannot be listened on */
-export async function serveMetrics(address: MetricsAddress, pages: MetricsPages): Promise<MetricsServer> {
+export async function serveMetrics(
+  address: MetricsAddress,
+  pages: MetricsPages,
+  lifeMs = defaultLifeMs,
+): Promise<MetricsServer> {
   const answer = answerFrom(pages);
   /** Those that wait for nothing of ours, the oldest first. */
   const idle = new Set<Socket>();

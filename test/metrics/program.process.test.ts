@@ -1,9 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Deadline } from "../../src/deadline.js";
 import { metricPrefix } from "../../src/metrics/names.js";
@@ -79,86 +76,18 @@ describe("run --metrics-listen", () => {
     expect(sample("journal_size_bytes")).toBeGreaterThan(0);
     expect(sample("last_event_timestamp_seconds")).toBeGreaterThan(before - 60);
     expect(sample('runtime_info{runtime="containerd",version="v1.7.24",nri="0.6.1"}')).toBe(1);
-  });
-
-  it("serves on over TCP as well, and the runtime's going shows", async () => {
-    const runtime = await listen();
-    const running = start("--metrics-listen", "127.0.0.1:0");
-    let stderr = "";
-    running.child.stderr?.on("data", (chunk) => {
-      stderr += String(chunk);
-    });
-    await runtime.accept(Deadline.after(10_000));
-    await running.stderrMatches(/synchronized with the runtime/);
     await runtime.close();
     await running.stderrMatches(/trying again later/);
-    const port = Number(/"address":"127\.0\.0\.1:(\d+)"/.exec(stderr)?.[1]);
-    const { status, text } = await getPage({ host: "127.0.0.1", port }, "/readyz");
-    expect({ status, text }).toEqual({ status: 503, text: "not registered with the runtime\n" });
+    expect(await getPage({ socketPath }, "/readyz")).toMatchObject({
+      status: 503,
+      text: "not registered with the runtime\n",
+    });
   });
 
   it("refuses an address that others can reach", async () => {
     const { code, stderr } = await start("--metrics-listen", "0.0.0.0:9464").ended;
     expect(code).toBe(2);
     expect(stderr).toContain("a loopback address with a port (127.0.0.1:9464), or unix:/path");
-  });
-
-  it("runs without metrics when the address is taken", async () => {
-    const runtime = await listen();
-    const socketPath = join(folder, "metrics.sock");
-    writeFileSync(socketPath, "in the way");
-    const running = start("--metrics-listen", `unix:${socketPath}`);
-    await running.stderrMatches(/metrics cannot be served/);
-    const plugin = await runtime.accept(Deadline.after(10_000));
-    const [first] = basic.events;
-    if (first === undefined) throw new Error("the case holds events");
-    expect((await plugin.raw(first.method, first.payload)).dropped).toBe(false);
-  });
-});
-
-describe("a port of the node", () => {
-  async function takenPort() {
-    const other = createServer((_, response) => response.writeHead(404).end());
-    await new Promise<void>((done) => other.listen(0, "127.0.0.1", done));
-    const free = () => new Promise((done) => other.close(done));
-    closing.push(free);
-    const address = other.address();
-    return { port: typeof address === "object" ? (address?.port ?? 0) : 0, free };
-  }
-
-  it("that is taken is tried again until it is free; the log says so once", async () => {
-    const { port, free } = await takenPort();
-    const running = start("--metrics-listen", `127.0.0.1:${port}`);
-    await running.stderrMatches(/metrics cannot be served.*EADDRINUSE|EADDRINUSE.*metrics cannot be served/);
-    expect((await getPage({ host: "127.0.0.1", port }, "/healthz")).status).toBe(404);
-    // Long enough for one that fails again.
-    await sleep(3_500);
-    await free();
-    await running.stderrMatches(/metrics are served/);
-    expect((await getPage({ host: "127.0.0.1", port }, "/healthz")).status).toBe(200);
-    expect(running.stderrSoFar().match(/metrics cannot be served/g)).toHaveLength(1);
-  });
-
-  it("does not keep the bridge from the runtime's calls, whoever floods it", async () => {
-    const runtime = await listen();
-    const running = start("--metrics-listen", "127.0.0.1:0");
-    const plugin = await runtime.accept(Deadline.after(10_000));
-    await running.stderrMatches(/synchronized with the runtime/);
-    const port = Number(/"address":"127\.0\.0\.1:(\d+)"/.exec(running.stderrSoFar())?.[1]);
-    const [first] = basic.events;
-    if (first === undefined) throw new Error("the case holds events");
-    const requests = "GET /metrics HTTP/1.1\r\nHost:x\r\n\r\n".repeat(1_985);
-    for (let count = 0; count < 16; count++) {
-      const socket = connect(port, "127.0.0.1");
-      closing.push(() => socket.destroy());
-      socket.on("error", () => {}).pause();
-      socket.write(requests);
-    }
-    await sleep(50);
-    const began = performance.now();
-    expect((await plugin.raw(first.method, first.payload)).dropped).toBe(false);
-    expect(performance.now() - began).toBeLessThan(1_500);
-    expect((await getPage({ host: "127.0.0.1", port }, "/healthz")).status).toBe(200);
   });
 });
 

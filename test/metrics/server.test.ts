@@ -1,18 +1,19 @@
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { type MetricsServer, serveMetrics } from "../../src/metrics/server.js";
+import { serveMetrics } from "../../src/metrics/server.js";
 import { getPage } from "./scrape.js";
 
 let renders: number;
 let value: number;
-let server: MetricsServer;
 let port: number;
 
-beforeEach(async () => {
+beforeEach(() => start());
+
+async function start(lifeMs?: number): Promise<void> {
   renders = 0;
   value = 0;
-  server = await serveMetrics(
+  const server = await serveMetrics(
     { kind: "tcp", host: "127.0.0.1", port: 0 },
     {
       // As large as a real one: what nobody reads does not fit into the system's buffers for ever.
@@ -23,10 +24,11 @@ beforeEach(async () => {
       healthz: () => ({ ok: true, text: "ok" }),
       readyz: () => ({ ok: false, text: "not registered" }),
     },
+    lifeMs,
   );
   port = server.address.kind === "tcp" ? server.address.port : 0;
   onTestFinished(() => server.close());
-});
+}
 
 /** A connection that does only what it is told; errors are a way to end it. */
 async function open(first = ""): Promise<{ socket: Socket; text: () => string; closed: Promise<void> }> {
@@ -107,36 +109,30 @@ describe("the server of metrics", () => {
   });
 
   it("answers a scraper beside a flood of connections that say nothing", async () => {
-    const flood = setInterval(() => {
-      for (let n = 0; n < 20; n++) void open();
-    }, 50);
     const pages: (number | undefined)[] = [];
-    try {
-      for (let n = 0; n < 6; n++) {
-        pages.push((await getPage({ host: "127.0.0.1", port }, "/metrics")).status);
-        await sleep(50);
-      }
-    } finally {
-      clearInterval(flood);
+    for (let n = 0; n < 4; n++) {
+      const flood = Array.from({ length: 20 }, () => open());
+      pages.push((await getPage({ host: "127.0.0.1", port }, "/metrics")).status);
+      await Promise.all(flood);
     }
-    expect(pages).toEqual([200, 200, 200, 200, 200, 200]);
+    expect(pages).toEqual([200, 200, 200, 200]);
   });
 
-  it.each([
+  const behaviours = [
     ["say nothing", ""],
     ["do not end their request", "GET /healthz HTTP/1.1\r\nHost: x\r\n"],
     ["never send the body", "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"],
     ["never read their answers", "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(400)],
-  ])("answers a probe at once beside 40 connections that %s, and closes those within seconds", async (_, bytes) => {
+  ] as const;
+
+  it.each(behaviours)("answers a probe beside 40 connections that %s, and closes those in time", async (_, bytes) => {
+    await start(300);
     const others = await Promise.all(Array.from({ length: 40 }, () => open(bytes)));
     if (bytes.length > 1_000) for (const { socket } of others) socket.pause();
-    const began = performance.now();
     expect(await health()).toBe(200);
-    expect(performance.now() - began).toBeLessThan(1_500);
     // They see it when they look: a paused one does not.
     for (const { socket } of others) socket.resume();
     const ends = Promise.all(others.map(({ closed }) => closed));
-    expect(await Promise.race([ends.then(() => "closed"), sleep(8_000, "open", { ref: false })])).toBe("closed");
-    expect(await health()).toBe(200);
+    expect(await Promise.race([ends.then(() => "closed"), sleep(4_000, "open", { ref: false })])).toBe("closed");
   });
 });

@@ -67,39 +67,33 @@ describe("the lock of a state directory", () => {
     expect(await lockOf().acquire({ signal: abort.signal })).toMatchObject({ kind: "taken" });
   });
 
-  it("passes on within a second when its holder is killed, and when it ends well", async () => {
+  it("passes on when its holder is killed, and when it ends well, but not when it is stopped", async () => {
     const program = buildProgram("holder", folder.path);
     const holder = run(program, folder.at("locked"));
     await holder.line("held");
     const second = run(program, folder.at("locked"));
     expect(await second.line("waits")).toBe(`waits for process ${holder.child.pid}`);
     holder.child.kill("SIGKILL");
-    const killed = performance.now();
     await second.line("held");
-    expect(performance.now() - killed).toBeLessThan(1000);
     const third = lockOf();
     const waiting = third.acquire();
     await sleep(150);
     expect(third.held).toBe(false);
+    // One that is stopped is still its holder.
+    second.child.kill("SIGSTOP");
+    expect(await lockOf().tryAcquire()).toEqual({ kind: "taken", holder: "another process" });
+    second.child.kill("SIGCONT");
     second.child.stdin?.end();
     expect(await waiting).toEqual({ kind: "held" });
   });
 
-  it("is still its holder's when that one is stopped", async () => {
-    const holder = run(buildProgram("holder", folder.path), folder.at("locked"));
-    await holder.line("held");
-    holder.child.kill("SIGSTOP");
-    expect(await lockOf().tryAcquire()).toEqual({ kind: "taken", holder: "another process" });
-    holder.child.kill("SIGCONT");
-  });
-
   it("is never two's, whoever contends for it and dies with it", async () => {
     const program = buildProgram("contender", folder.path);
-    const contenders = Array.from({ length: 6 }, () => run(program, folder.path, "20"));
+    const contenders = Array.from({ length: 4 }, () => run(program, folder.path, "15"));
     await Promise.all(contenders.map(({ ended }) => ended));
     const lines = contenders.flatMap((contender) => contender.lines);
     expect(lines.filter((line) => line !== "alone")).toEqual([]);
-    expect(lines).toHaveLength(120);
+    expect(lines).toHaveLength(60);
   });
 
   it("cannot be had where others may write, or no directory can be", async () => {

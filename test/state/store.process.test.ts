@@ -1,6 +1,7 @@
 import { chmodSync, chownSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DirectoryLock } from "../../src/state/directory-lock.js";
 import { recover } from "../../src/state/image.js";
@@ -103,23 +104,35 @@ describe("the journal on disk", () => {
 
   it("begins anew after a cut at any byte, with all that was before it", async () => {
     const store = await open();
+    const steps = [
+      () => store.begin(remembered("a")),
+      () => store.begin(remembered("b")),
+      () => store.deleteBegun("a"),
+      () => store.deleteDone("a"),
+      () => store.forget("a"),
+      () => store.begin(remembered("c")),
+      () => store.deleteBegun("c"),
+    ];
     const ends: number[] = [];
     const before: (readonly Recovered[])[] = [];
-    for (let n = 0; n < 24; n++) {
-      operate(store, n);
+    for (const step of steps) {
+      step();
       ends.push(store.bytes);
       before.push(onDisk());
     }
     const bytes = readFileSync(journal());
     const header = bytes.indexOf("\n") + 1;
+    const wrong: number[] = [];
     for (let cut = header; cut <= bytes.length; cut++) {
       const whole = ends.findLastIndex((end) => end <= cut);
-      expect(recover(bytes.subarray(0, cut), key).entries).toEqual(before[whole] ?? []);
+      const { entries } = recover(bytes.subarray(0, cut), key);
+      if (!isDeepStrictEqual(entries, before[whole] ?? [])) wrong.push(cut);
     }
+    expect(wrong).toEqual([]);
     // What is cut on the disk is whole again after the next start.
     writeFileSync(journal(), bytes.subarray(0, bytes.length - 3));
-    expect((await open()).recovered).toEqual(before[22]);
-    expect(onDisk()).toEqual(before[22]);
+    expect((await open()).recovered).toEqual(before.at(-2));
+    expect(onDisk()).toEqual(before.at(-2));
     expect(log.lines).toEqual([]);
   });
 
@@ -205,7 +218,7 @@ describe("the journal on disk", () => {
 
   it("holds all that a killed bridge has written, also when it was being written anew", async () => {
     const program = buildProgram("writer", folder.path);
-    for (let round = 0; round < 8; round++) {
+    const rounds = [0, 1, 2, 3].map(async (round) => {
       const directory = folder.at(`killed-${round}`);
       const writer = runProgram(program, [directory]);
       await writer.line("1");
@@ -219,7 +232,8 @@ describe("the journal on disk", () => {
       expect([stateAfter(written), stateAfter(written + 1)]).toContainEqual(summary(store.recovered));
       await store.close();
       await lock.release();
-    }
+    });
+    await Promise.all(rounds);
     expect(log.lines).toEqual([]);
   });
 });

@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 
 import { openNative } from "../../src/ffi/native.js";
 import { createPidfdWatcher, type PidfdWatcherOptions } from "../../src/host/pidfd-watcher.js";
+import { createPollingWatcher } from "../../src/host/polling-watcher.js";
 import { identifyProcess, readMachine } from "../../src/host/process-identity.js";
 import { idleWatcher } from "../../src/host/process-watcher.js";
 import { withoutDescriptors } from "./no-descriptors.js";
@@ -35,7 +36,7 @@ describe("the watcher by pidfd", () => {
     expect({ ends, size: watcher.size }).toEqual({ ends: [], size: 20 });
     for (const { child } of sleepers) child.kill("SIGKILL");
     await Promise.all(sleepers.map(({ child }) => once(child, "exit")));
-    await sleep(20);
+    await expect.poll(() => ends.length).toBe(sleepers.length);
     expect(ends.sort()).toEqual(sleepers.map(({ identity }) => identity.pid).sort());
     expect(watcher.size).toBe(0);
   });
@@ -87,20 +88,30 @@ describe("the watcher by pidfd", () => {
     expect(handed).toEqual([identity.pid]);
   });
 
+  it("tells of one that it has no descriptor for, also when the poller is its own", () => {
+    const errors: string[] = [];
+    const watcher = createWatcher({ onUnreadable: (reason) => errors.push(reason) });
+    const { identity } = sleeper();
+    withoutDescriptors(() => watcher.watch(identity, () => {}));
+    expect({ size: watcher.size, errors }).toEqual({ size: 1, errors: [expect.stringContaining("EMFILE")] });
+  });
+
   it.each([
     ["a pidfd", native],
     // Somebody else took the last one in between.
     ["its stat", { ...native, libc: { ...native.libc, pidfdOpen: () => spare() } }],
   ])("misses no end of one that there was no descriptor for, for %s", async (_, opened) => {
     const errors: string[] = [];
-    const watcher = createWatcher({ onUnreadable: (reason) => errors.push(reason) }, opened);
+    const fallback = createPollingWatcher({ intervalMs: 10, onUnreadable: (reason) => errors.push(reason) });
+    const watcher = createWatcher({ fallback }, opened);
     const { child, identity } = sleeper();
     let ends = 0;
     spareDescriptor = openSync("/dev/null", "r");
     withoutDescriptors(() => watcher.watch(identity, () => ends++));
     if (spareDescriptor !== undefined) closeSync(spareDescriptor);
     expect({ size: watcher.size, errors }).toEqual({ size: 1, errors: [expect.stringContaining("EMFILE")] });
-    await sleep(1_200);
+    // The poller has looked for it several times.
+    await sleep(200);
     expect(ends).toBe(0);
     child.kill("SIGKILL");
     await expect.poll(() => ends, { timeout: 5_000 }).toBe(1);

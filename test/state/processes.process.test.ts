@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -46,7 +47,8 @@ describe("the processes of pods", () => {
     own.watch(sandbox("pod", { pid, ...(process === undefined ? {} : { process }) }));
     expect(own.size).toBe(1);
     child.kill("SIGKILL");
-    await sleep(600);
+    await expect.poll(() => gone.length, { timeout: 5_000 }).toBe(1);
+    await sleep(50);
     expect({ gone, size: own.size }).toEqual({ gone: ["pod"], size: 0 });
   });
 
@@ -57,7 +59,9 @@ describe("the processes of pods", () => {
     own.unwatch("pod");
     own.unwatch("pod");
     child.kill("SIGKILL");
-    await sleep(400);
+    await once(child, "exit");
+    // Of one that is watched it would be told at once.
+    await sleep(100);
     expect({ gone, size: own.size }).toEqual({ gone: [], size: 0 });
   });
 

@@ -64,7 +64,11 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
     // Side by side: each of them only has to come to its end.
     const runs = rows.map(async ([title, plan, signal]) => ({
       ...{ title, signal },
-      result: await run(spawner, { path: install(...plan), terminateMs: 300, killMs: 500 }),
+      result: await run(spawner, {
+        path: install(...plan),
+        terminateMs: 300,
+        killMs: signal === "SIGKILL" ? 500 : 10_000,
+      }),
     }));
     for (const { title, signal, result } of await Promise.all(runs)) {
       expect(result, title).toMatchObject({ signal, timedOut: true, killed: signal === "SIGKILL" });

@@ -50,7 +50,7 @@ it("a runtime that never answers the registration is waited for, and meanwhile S
 
 it("a Synchronize that is answered too late leaves a zombie on NRI < 0.12: the bridge notices, and registers anew", async () => {
   const pids: number[] = [];
-  const requestTimeoutMs = 300;
+  const requestTimeoutMs = 1_000;
   const node = new TestNode({
     runtime: {
       version: "v1.7.24",
@@ -60,7 +60,7 @@ it("a Synchronize that is answered too late leaves a zombie on NRI < 0.12: the b
         const [pid] = pids.splice(0);
         if (pid !== undefined) {
           process.kill(pid, "SIGSTOP");
-          setTimeout(() => process.kill(pid, "SIGCONT"), requestTimeoutMs * 2);
+          setTimeout(() => process.kill(pid, "SIGCONT"), requestTimeoutMs * 1.5);
         }
         return { pods: [], containers: [] };
       },

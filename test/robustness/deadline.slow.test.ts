@@ -78,6 +78,19 @@ describe("on a machine whose processors are all in use", () => {
   });
 });
 
+it("ten plugins that answer 4 MB each are answered in the two seconds of a call", async () => {
+  const node = new TestNode({
+    config: { onFailure: { create: "continue" } },
+    runtime: { requestTimeoutMs: 2_000 },
+  });
+  const names = Array.from({ length: 10 }, (_, n) => `plugin-${n}`);
+  const big = `run printf '{"metadata":{"x":"'; head -c 4000000 /dev/zero | tr '\\0' x; printf '"}}'`;
+  for (const name of names) node.install(name, "read", big);
+  node.writeConf(...names);
+  const { plugin } = await node.connect();
+  expect((await plugin.call("RunPodSandbox", { pod: nthPod(1) })).dropped).toBe(false);
+});
+
 describe("four megabytes that come at the last moment do not make the answer late", () => {
   const callMs = 2_000;
   const shared = shareNode({ runtime: { requestTimeoutMs: callMs } });

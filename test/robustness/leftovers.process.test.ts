@@ -17,7 +17,7 @@ describe("what a plugin leaves behind after a normal end", () => {
     node.install("plugin", "read", step, "answer");
     node.writeConf("plugin");
     const pod = nextPod();
-    // Nobody waits for it: the call has two seconds.
+    // Nobody waits for it: it lives for longer than the call has.
     expect(await plugin.call("RunPodSandbox", { pod })).toMatchObject({ dropped: false, response: {} });
     const [child, ...others] = markedProcesses(node.mark);
     expect(child).toBeGreaterThan(0);

@@ -11,6 +11,8 @@ describe("an observer (async: true)", () => {
   const async = true;
   const shared = shareNode({
     config: { plugins: { observer: { async, timeoutMs: 60_000 }, limited: { async, timeoutMs: 300 } } },
+    // The end waits for as long, three seconds at least.
+    runtime: { requestTimeoutMs: 3_000 },
   });
 
   it("is not waited for: the answer comes at once, and the run goes on to its own end", async () => {

@@ -7,8 +7,8 @@ import { readJournalsIn } from "../e2e/testbed/bridge-state.js";
 import { until } from "../legacy/processes.js";
 import { logLines, runLines } from "./support/log-lines.js";
 import { markedProcesses } from "./support/processes.js";
-import { nthContainer, nthPod } from "./support/subjects.js";
-import { TestNode, type TestNodeOptions } from "./support/test-node.js";
+import { nextPod, nthContainer, nthPod } from "./support/subjects.js";
+import { shareNode, TestNode, type TestNodeOptions } from "./support/test-node.js";
 
 /** A node whose plugin notes each delete when it is done, and waits with it where a test says so. */
 function createNode(options: TestNodeOptions = {}) {
@@ -39,38 +39,48 @@ echo '{"version":"0.1","error":""}'
 
 const idsOf = (pods: readonly { readonly id: string }[]) => pods.map(({ id }) => id).toSorted();
 const podsTo = (last: number) => Array.from({ length: last }, (_, n) => nthPod(n + 1));
-const observer = { config: { plugins: { plugin: { async: true } } } };
+const observer = {
+  config: { plugins: { plugin: { async: true } } },
+  // The end waits for as long, three seconds at least.
+  runtime: { requestTimeoutMs: 3_000 },
+};
 
 describe("a pod sandbox whose failure containerd 2.1 cannot be told", () => {
   const secret = "s3cr3t-0f-th3-n0d3";
+  const shared = shareNode({
+    config: { plugins: { slow: { timeoutMs: 200 } } },
+    runtime: { version: "2.1.9~ds1" },
+  });
 
-  it.each<[string, string, (node: TestNode) => void]>([
+  it.each<[string, string, string, (node: TestNode) => void]>([
     [
       "its plugin refuses it",
+      "plugin",
       "nri invoke: plugin: plugin: no xxx",
       (node) => node.install("plugin", `answer-error no ${secret}`),
     ],
-    ["its plugin takes too long", "plugin: plugin: ", (node) => node.install("plugin", "wait 9")],
-    ["others can write its plugin", "plugin: plugin: refused to run", (node) => chmodSync(node.bin, 0o777)],
-    ["conf.json cannot be read", "unable to create nri client: ", (node) => node.writeConfText("{")],
-  ])("starts, is in the log, and has its one delete: %s", async (_, error, fail) => {
-    const node = new TestNode({ runtime: { version: "2.1.9~ds1", requestTimeoutMs: 400 } });
+    ["its plugin takes too long", "slow", "plugin: slow: ", (node) => node.install("slow", "wait 9")],
+    ["others can write its plugin", "plugin", "plugin: plugin: refused to run", (node) => chmodSync(node.bin, 0o777)],
+    ["conf.json cannot be read", "plugin", "unable to create nri client: ", (node) => node.writeConfText("{")],
+  ])("starts, is in the log, and has its one delete: %s", async (_, type, error, fail) => {
+    const { node, plugin, program } = shared();
     const mend = () => {
-      node.install("plugin", "answer");
-      node.writeConf({ type: "plugin", conf: { token: secret } });
+      node.install(type, "answer");
+      node.writeConf({ type, conf: { token: secret } });
       chmodSync(node.bin, 0o755);
     };
     mend();
-    const { plugin, program } = await node.connect();
-    const pod = { pod: nthPod(1) };
+    const pod = nextPod();
     fail(node);
-    expect(await plugin.call("RunPodSandbox", pod)).toMatchObject({ response: {} });
+    expect(await plugin.call("RunPodSandbox", { pod })).toMatchObject({ response: {} });
     mend();
-    for (const event of ["StopPodSandbox", "RemovePodSandbox"] as const) await plugin.call(event, pod);
-    await until(() => runLines(program).some(({ state }) => state === "delete"));
-    expect(runLines(program).filter(({ state }) => state === "delete")).toHaveLength(1);
-    expect(logLines(program).filter(({ fault }) => fault !== undefined)).toMatchObject([
-      { level: "error", pod: "default/pod-1", error: expect.stringContaining(error) },
+    for (const event of ["StopPodSandbox", "RemovePodSandbox"] as const) await plugin.call(event, { pod });
+    const deletes = () => runLines(program, pod.id).filter(({ state }) => state === "delete");
+    await until(() => deletes().length > 0);
+    expect(deletes()).toHaveLength(1);
+    const faults = logLines(program).filter(({ id, fault }) => fault !== undefined && id === pod.id);
+    expect(faults).toMatchObject([
+      { level: "error", pod: `default/${pod.name}`, error: expect.stringContaining(error) },
     ]);
     expect(program.stderrSoFar()).not.toContain(secret);
   });
@@ -130,7 +140,7 @@ describe("deletes that no call waits for", () => {
   it("come after a create of our own that takes long", async () => {
     const container = { ...nthContainer(1), pid: 1 };
     const snapshot = () => ({ pods: [nthPod(1)], containers: [container] });
-    const node = new TestNode({ config: { synchronize: "create" }, runtime: { requestTimeoutMs: 1_000, snapshot } });
+    const node = new TestNode({ config: { synchronize: "create" }, runtime: { snapshot } });
     const gate = node.makeGate();
     node.install("plugin", "read", `run ${gate.wait}`, "answer");
     node.writeConf("plugin");

@@ -12,7 +12,7 @@ const stagesIn = (node: TestNode) =>
   Object.fromEntries(readJournalsIn(join(node.folder, "state")).map(({ remembered, stage }) => [remembered.id, stage]));
 
 it("SIGTERM finishes the delete that runs, tells the journal, and ends with 0: the next bridge repeats nothing", async () => {
-  const node = new TestNode({ runtime: { requestTimeoutMs: 10_000 } });
+  const node = new TestNode();
   const gate = node.makeGate();
   node.install("plugin", "read", "answer");
   node.writeConf("plugin");
@@ -59,7 +59,7 @@ it("SIGTERM does not wait longer than the chain may: a plugin that hangs is ende
 });
 
 it("SIGHUP lets the call that runs have its answer before it registers anew", async () => {
-  const node = new TestNode({ runtime: { requestTimeoutMs: 10_000 } });
+  const node = new TestNode();
   const gate = node.makeGate();
   node.install("plugin", "read", `run ${gate.wait}`, "answer-error no");
   node.writeConf("plugin");

@@ -126,6 +126,8 @@ export class TestNode {
       socketPath,
       name: "containerd",
       version: "v1.7.24",
+      // Of a real one's two seconds a busy machine may need all.
+      requestTimeoutMs: 10_000,
       ...this.options.runtime,
     });
     this.runtimes.push(runtime);

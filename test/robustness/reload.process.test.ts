@@ -48,11 +48,11 @@ it("FIFOs in the places of its files keep no call waiting, and no signal", async
     chmodSync(path, mode);
   };
   replace(join(node.bin, "plugin"), 0o755);
-  expect(await plugin.call("RunPodSandbox", { pod: nthPod(1) })).toMatchObject({
+  expect(await plugin.call("RunPodSandbox", { pod: nextPod() })).toMatchObject({
     error: { message: expect.stringContaining("fork/exec") },
   });
   replace(node.confFile, 0o644);
-  expect(await plugin.call("RunPodSandbox", { pod: nthPod(2) })).toMatchObject({
+  expect(await plugin.call("RunPodSandbox", { pod: nextPod() })).toMatchObject({
     error: { message: expect.stringContaining(`read ${node.confFile}: not a regular file`) },
   });
   replace(node.configFile, 0o644);

@@ -40,8 +40,12 @@ async function listen(): Promise<Runtime> {
 
 const node = () => ["--socket", socketPath, "--conf", join(folder, "conf.json")];
 
-/** The verb in this process, which it ends by itself. */
-const record = (...args: string[]) => runCommandLine(["record", ...args, ...node()]);
+/** The verb in this process, which it ends by itself. Its log is not for whoever runs these tests. */
+function record(...args: string[]) {
+  const config = join(folder, "bridge.yaml");
+  writeFileSync(config, `log: {output: ${folder}/log}\n`);
+  return runCommandLine(["record", ...args, ...node(), "--config", config]);
+}
 
 /** The built program. */
 function start(...args: string[]) {
@@ -58,13 +62,6 @@ const bridgeFlags = () => [
   "--state-directory",
   join(folder, "state"),
 ];
-
-/** Its log is not for whoever runs these tests. */
-function quietBridge(): string[] {
-  const config = join(folder, "bridge.yaml");
-  writeFileSync(config, `log: {output: ${folder}/log}\n`);
-  return [...bridgeFlags(), "--config", config];
-}
 
 async function sendAll(runtime: Runtime) {
   const plugin = await runtime.accept(Deadline.after(10_000));
@@ -136,7 +133,7 @@ describe("record", () => {
     "ends with 1 and the reason when the folder is taken away meanwhile %s",
     async (more) => {
       const runtime = await listen();
-      const ended = record("--out", out, "--pods", "1", ...more, ...(more.length > 0 ? quietBridge() : []));
+      const ended = record("--out", out, "--pods", "1", ...more, ...(more.length > 0 ? bridgeFlags() : []));
       const plugin = await runtime.accept(Deadline.after(10_000));
       rmSync(out, { recursive: true });
       writeFileSync(out, "");
@@ -179,7 +176,7 @@ it("record --run is refused at once beside a bridge that runs: it would wait for
 describe("replay --compare", () => {
   it("says what differs from a recording, and ends with 1", async () => {
     const runtime = await listen();
-    const ended = record("--run", "--out", out, "--pods", "1", ...quietBridge());
+    const ended = record("--run", "--out", out, "--pods", "1", ...bridgeFlags());
     await sendAll(runtime);
     expect((await ended).code).toBe(0);
     const [name = ""] = readdirSync(out);

@@ -39,7 +39,7 @@ describe("an observer (async: true)", () => {
     node.installScript(
       "observer",
       `#!/bin/sh
-       request=$(cat); state=\${request#*'"state":"'}; state=\${state%%'"'*}; id=\${request#*'"id":"'}; id=\${id%%'"'*}
+       read -r request; state=\${request#*'"state":"'}; state=\${state%%'"'*}; id=\${request#*'"id":"'}; id=\${id%%'"'*}
        case $state$id in create${nthPod(held).id} | create${nthContainer(held).id}) ${gate.wait} ;; esac
        echo "$id $state" >>'${seen}'; echo '{}'`,
     );

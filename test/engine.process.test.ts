@@ -9,7 +9,7 @@ import { getHeapSpaceStatistics } from "node:v8";
 import { tuneEngine } from "../src/engine.js";
 
 function megabytesAfterWork() {
-  for (let i = 0, kept = []; i < 3_000_000; i++) {
+  for (let i = 0, kept = []; i < 600_000; i++) {
     kept.push({ i, list: [i] });
     if (kept.length > 20_000) kept = [];
   }

@@ -116,26 +116,35 @@ beforeAll(() => {
 
 afterAll(() => bench.remove());
 
-/** What the event's answer is when one plugin asks for this. */
-async function answerTo(event: string, key: string, value: string, config: string, containerd?: string) {
-  bench.asks("asker", { [`adjust.${key}`]: value });
+/** A container for each row, and what its create or start is answered: all of them are of one play. */
+async function playEach(event: string, rows: readonly (readonly [key: string, value: string])[], config: string) {
+  const ids = rows.map((_, at) => `c0ffee${at.toString(16).padStart(4, "0")}`);
+  bench.asksEach("asker", Object.fromEntries(rows.map(([key, value], at) => [ids[at], { [`adjust.${key}`]: value }])));
   const played = await bench.play({
-    ...{ plugins: ["asker"], config: `cgroup: host\n${config}`, only: [event] },
-    ...(containerd === undefined ? {} : { containerd }),
+    ...{ plugins: ["asker"], config: `cgroup: host\n${config}` },
+    ...{ only: [event], containers: ids },
   });
-  return { ...played.answer(event), code: played.code };
+  const answers = new Map(rows.map(([key, value], at) => [`${key} ${value}`, played.answer(event, ids[at])]));
+  return (key: string, value: string) => answers.get(`${key} ${value}`) ?? { response: undefined, error: "not played" };
 }
 
 describe("each line of the table of keys, in phase create", () => {
-  const create = (key: string, value: string, containerd?: string) =>
-    answerTo("CreateContainer", key, value, "phase: create\n", containerd);
-
-  it.each(creates)("adjust.%s %j", async (key, value, answer) => {
-    expect(await create(key, value)).toEqual({ response: answer, error: null, code: 0 });
+  const config = "phase: create\n";
+  let create: Awaited<ReturnType<typeof playEach>>;
+  beforeAll(async () => {
+    create = await playEach(
+      "CreateContainer",
+      [...creates.map(([key, value]) => [key, value] as const), ...startOnly],
+      config,
+    );
   });
 
-  it.each(startOnly)("adjust.%s fails the create, and says where it takes effect", async (key, value) => {
-    const { response, error } = await create(key, value);
+  it.each(creates)("adjust.%s %j", (key, value, answer) => {
+    expect(create(key, value)).toEqual({ response: answer, error: null });
+  });
+
+  it.each(startOnly)("adjust.%s fails the create, and says where it takes effect", (key, value) => {
+    const { response, error } = create(key, value);
     expect(response).toEqual({});
     for (const part of ['"asker"', `adjust.${key} "${value}"`, "phase start", "set `phase: start`"]) {
       expect(error).toContain(part);
@@ -143,26 +152,34 @@ describe("each line of the table of keys, in phase create", () => {
   });
 
   it.each(gated)("adjust.%s %j on containerd %s: %s", async (key, value, containerd, needs) => {
-    const { response, error } = await create(key, value, containerd);
+    bench.asks("asker", { [`adjust.${key}`]: value });
+    const played = await bench.play({
+      ...{ plugins: ["asker"], config: `cgroup: host\n${config}` },
+      ...{ only: ["CreateContainer"], containerd },
+    });
+    const { response, error } = played.answer("CreateContainer");
     expect(response).toEqual({});
     expect(error).toContain(`"asker" cannot be applied: adjust.${key} `);
     expect(error).toContain(needs);
     expect(error).toMatch(/; update the runtime to containerd \S+ or CRI-O \S+, or later/);
+    expect(played.code).toBe(1);
   });
 });
 
 describe("each line of the table of keys, in phase start", () => {
-  const start = (key: string, value: string) => answerTo("StartContainer", key, value, "");
   const written = /^(cpu|memory|hugepage|pids|unified)\./;
   const taken = [...creates.map(([key, value]): [string, string] => [key, value]), ...startOnly];
-
-  it.each(taken.filter(([key]) => written.test(key)))("adjust.%s %j is taken", async (key, value) => {
-    const { response, error } = await start(key, value);
-    expect({ response, error }).toEqual({ response: {}, error: null });
+  let start: Awaited<ReturnType<typeof playEach>>;
+  beforeAll(async () => {
+    start = await playEach("StartContainer", taken, "");
   });
 
-  it.each(taken.filter(([key]) => !written.test(key)))("adjust.%s %j fails the start", async (key, value) => {
-    const { error } = await start(key, value);
+  it.each(taken.filter(([key]) => written.test(key)))("adjust.%s %j is taken", (key, value) => {
+    expect(start(key, value)).toEqual({ response: {}, error: null });
+  });
+
+  it.each(taken.filter(([key]) => !written.test(key)))("adjust.%s %j fails the start", (key, value) => {
+    const { error } = start(key, value);
     expect(error).toContain(`the result of "asker" cannot be applied: adjust.${key} `);
     expect(error).toContain("set `phase: create` for this plugin");
   });

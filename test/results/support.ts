@@ -35,8 +35,8 @@ export interface Played {
   readonly log: readonly Record<string, unknown>[];
   readonly code: number | null;
   readonly stderr: string;
-  /** The answer to an event: what it asks for, or the text of its error. */
-  answer(event: string): { readonly response: Line["response"]; readonly error: string | null };
+  /** The answer to an event, the first one or that of a container: what it asks for, or the text of its error. */
+  answer(event: string, id?: string): { readonly response: Line["response"]; readonly error: string | null };
   /** The error of a plugin's run for an event; null when it was well, undefined when it did not run. */
   fault(plugin: string, event?: string): string | null | undefined;
   run(plugin: string, event?: string): Line | undefined;
@@ -57,6 +57,8 @@ export interface Play {
   readonly cgroupsPath?: string;
   /** Only the events of these names, where the others cost more than they show; without bundles too. */
   readonly only?: readonly string[];
+  /** Containers of these ids in the place of the recorded one: each of them has the events of `only`. */
+  readonly containers?: readonly string[];
   /** What the program is started by, such as setpriv with its options. */
   readonly by?: readonly string[];
 }
@@ -98,6 +100,15 @@ export class Bench {
     this.script(name, read.join("\n"));
   }
 
+  /** A plugin that asks by metadata when a container is created: of each container for its own. */
+  asksEach(name: string, metadata: Readonly<Record<string, Readonly<Record<string, string>>>>): void {
+    this.onCreate(name, {}, `id=\${request#*'"id":"'} && exec cat "$0.\${id%%'"'*}"`);
+    for (const [id, asked] of Object.entries(metadata)) {
+      const answer = { plugin: name, version: "0.1", error: "", metadata: asked };
+      writeFileSync(join(this.bin, `${name}.${id}`), JSON.stringify(answer));
+    }
+  }
+
   /** A plugin that asks by metadata when a container is created. */
   asks(name: string, metadata: Readonly<Record<string, string>>): void {
     this.onCreate(name, { metadata });
@@ -111,7 +122,7 @@ export class Bench {
     const recorded = join(fixtures, "scenarios", scenario);
     const asRecorded = cgroupsPath === undefined && only === undefined;
     const eventsFrom = asRecorded ? relative(dirname(folder), recorded) : "case";
-    if (!asRecorded) writeFileSync(join(folder, "events.jsonl"), eventsOf(recorded, cgroupsPath, only));
+    if (!asRecorded) writeFileSync(join(folder, "events.jsonl"), eventsOf(recorded, play));
     const runtime = { name: "containerd", version: `v${containerd}`, dialect: "state-change" };
     writeFileSync(join(folder, "case.json"), JSON.stringify({ eventsFrom, runtime }));
     const list = plugins.map((plugin) => (typeof plugin === "string" ? { type: plugin } : plugin));
@@ -139,20 +150,25 @@ function runBy([command = "", ...before]: readonly string[], args: readonly stri
   });
 }
 
-/** The events of a recording, all or some, with another cgroupsPath of the container or the recorded one. */
-function eventsOf(recorded: string, cgroupsPath: string | undefined, only: readonly string[] | undefined): string {
-  return readCase(recorded)
-    .events.flatMap(({ method, payload, timeoutNano }) => {
-      const event = decodeEvent(method, payload);
-      if (event === undefined || only?.includes(event.name) === false) return [];
-      if ("container" in event && event.container.linux !== undefined && cgroupsPath !== undefined) {
-        event.container.linux.cgroupsPath = cgroupsPath;
+/** The events of a recording, all or some, as the play changes them. */
+function eventsOf(recorded: string, { cgroupsPath, only, containers }: Play): string {
+  const lines = readCase(recorded).events.flatMap(({ method, payload, timeoutNano }) => {
+    const event = decodeEvent(method, payload);
+    if (event === undefined || only?.includes(event.name) === false) return [];
+    const ids = "container" in event ? (containers ?? [event.container.id]) : [""];
+    return ids.map((id) => {
+      if ("container" in event) {
+        event.container.id = id;
+        if (cgroupsPath !== undefined && event.container.linux !== undefined) {
+          event.container.linux.cgroupsPath = cgroupsPath;
+        }
       }
       const call = encodeEvent(event.name, event, method === "StateChange" ? method : "own");
       const payloadBase64 = Buffer.from(call.payload).toString("base64");
-      return [`${JSON.stringify({ method, payloadBase64, timeoutNano: String(timeoutNano) })}\n`];
-    })
-    .join("");
+      return `${JSON.stringify({ method, payloadBase64, timeoutNano: String(timeoutNano) })}\n`;
+    });
+  });
+  return lines.join("");
 }
 
 function toPlayed(code: number | null, stdout: string, stderr: string): Played {
@@ -167,8 +183,10 @@ function toPlayed(code: number | null, stdout: string, stderr: string): Played {
     log,
     code,
     stderr,
-    answer(event) {
-      const found = lines.find((line) => line.type === "answer" && line.event === event);
+    answer(event, id) {
+      const found = lines.find(
+        (line) => line.type === "answer" && line.event === event && (id === undefined || line.id === id),
+      );
       if (found === undefined) throw new Error(`no answer to ${event}: ${stderr.slice(-2000)}`);
       return { response: found.response, error: textOf(found.error) };
     },

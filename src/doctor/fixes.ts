@@ -1,4 +1,5 @@
 import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
+import { findTooDeep } from "../config/parse.js";
 import type { Facts, RuntimeFacts } from "./facts.js";
 
 const services = { containerd: "containerd", "cri-o": "crio" } as const satisfies Record<RuntimeFacts["name"], string>;
@@ -92,6 +93,7 @@ function makeItCount(
 
 /** The line of the deepest of these keys that stands in a text. */
 function lineOfYaml(text: string, path: readonly string[]): number | undefined {
+  if (findTooDeep(text) !== undefined) return undefined;
   const lines = new LineCounter();
   let at: unknown = parseDocument(text, { lineCounter: lines }).contents;
   let line: number | undefined;

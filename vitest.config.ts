@@ -37,7 +37,7 @@ export default defineConfig({
           include: named("process"),
           ...processes,
           isolate: false,
-          maxWorkers: 4,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },

@@ -1,50 +1,13 @@
-import { chmodSync, existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { Deadline } from "../../src/deadline.js";
-import { readJournalsIn } from "../e2e/testbed/bridge-state.js";
-import { children, until } from "../legacy/processes.js";
-import type { RunningProgram } from "../support/program.js";
+import { until } from "../legacy/processes.js";
 import { logLines, runLines } from "./support/log-lines.js";
+import { createNode, idsOf, podsTo } from "./support/owed-deletes.js";
 import { markedProcesses } from "./support/processes.js";
 import { nextPod, nthContainer, nthPod } from "./support/subjects.js";
-import { shareNode, TestNode, type TestNodeOptions } from "./support/test-node.js";
-
-/** A node whose plugin notes each delete when it is done, and waits with it where a test says so. */
-function createNode(options: TestNodeOptions = {}) {
-  const node = new TestNode(options);
-  const note = join(node.folder, "deleted");
-  node.installScript(
-    "plugin",
-    `#!/bin/sh
-read -r request; state=\${request#*'"state":"'}; state=\${state%%'"'*}; id=\${request#*'"id":"'}; id=\${id%%'"'*}
-[ "$state" = delete ] && {
-  for gate in "${node.folder}/all.gate" "${node.folder}/$id.gate"; do [ -p "$gate" ] && read -r _ <"$gate"; done
-  echo "$id" >>'${note}'
-}
-echo '{"version":"0.1","error":""}'
-`,
-  );
-  node.writeConf("plugin");
-  return {
-    node,
-    /** Has the delete of an id wait, or that of any. */
-    hold: (id = "all") => node.makeGate(`${id}.gate`),
-    /** Waits until a bridge has so many plugins running. */
-    run: ({ child: { pid = 0 } }: RunningProgram, count: number) => until(() => children(pid).length === count),
-    delivered: () => (existsSync(note) ? readFileSync(note, "utf8").trim().split("\n") : []),
-    journal: () => readJournalsIn(join(node.folder, "state")).map(({ remembered: { id }, stage }) => ({ id, stage })),
-  };
-}
-
-const idsOf = (pods: readonly { readonly id: string }[]) => pods.map(({ id }) => id).toSorted();
-const podsTo = (last: number) => Array.from({ length: last }, (_, n) => nthPod(n + 1));
-const observer = {
-  config: { plugins: { plugin: { async: true } } },
-  // The end waits for as long, three seconds at least.
-  runtime: { requestTimeoutMs: 3_000 },
-};
+import { shareNode, TestNode } from "./support/test-node.js";
 
 describe("a pod sandbox whose failure containerd 2.1 cannot be told", () => {
   const secret = "s3cr3t-0f-th3-n0d3";
@@ -179,52 +142,5 @@ describe("deletes that no call waits for", () => {
     expect(delivered().toSorted()).toEqual(idsOf([pod, ...containers]));
     await until(() => journal().length === 0);
     expect(journal()).toEqual([]);
-  });
-});
-
-describe("deletes of observers", () => {
-  it("that run at a kill -9, or wait their turn, come again with the next bridge", async () => {
-    const { node, hold, run, delivered, journal } = createNode(observer);
-    const { plugin, program, runtime } = await node.connect();
-    // So many run at a time.
-    const [most, count] = [32, 36];
-    const pods = podsTo(count);
-    for (const pod of pods) await plugin.call("RunPodSandbox", { pod });
-    await until(() => runLines(program).length === count, 10_000);
-    const gate = hold();
-    for (const pod of pods) {
-      await plugin.call("StopPodSandbox", { pod });
-      await plugin.call("RemovePodSandbox", { pod });
-    }
-    expect(await run(program, most)).toBe(true);
-    program.child.kill("SIGKILL");
-    await program.ended;
-    expect(journal().filter(({ stage }) => stage === "rerun")).toHaveLength(count);
-    node.start();
-    await runtime.accept(Deadline.after(10_000));
-    gate.open();
-    await until(() => new Set(delivered()).size === count, 15_000);
-    expect([...new Set(delivered())].toSorted()).toEqual(idsOf(pods));
-  });
-
-  it("that cannot end before we do come again with the next bridge", async () => {
-    const { node, hold, delivered, journal } = createNode(observer);
-    const { plugin, program } = await node.connect();
-    const pods = podsTo(36);
-    for (const pod of pods) await plugin.call("RunPodSandbox", { pod });
-    await until(() => runLines(program).length === 36, 10_000);
-    // Two end, the others hang.
-    for (const { id } of pods.slice(2)) hold(id);
-    for (const pod of pods) await plugin.call("StopPodSandbox", { pod });
-    await until(() => delivered().length === 2);
-    const askedAt = performance.now();
-    program.child.kill("SIGTERM");
-    expect(await program.ended).toMatchObject({ code: 0 });
-    // They have three seconds, once, and each of them alone would have ten.
-    expect(performance.now() - askedAt).toBeLessThan(8_000);
-    const of = (wanted: string) => journal().filter(({ stage }) => stage === wanted);
-    expect(idsOf(of("deleted"))).toEqual(idsOf(pods.slice(0, 2)));
-    expect(of("rerun")).toHaveLength(34);
-    expect(delivered()).toHaveLength(2);
   });
 });

@@ -33,15 +33,6 @@ describe("the bridge does what containerd 1.6.20 did", () => {
   });
 });
 
-/** NRI 0.12 gives each event a call of its own: the plugins see the same. */
-describe("with a call of its own for each event, the bridge does what containerd 1.6.20 did", () => {
-  const twins = cases.filter(({ ownEvents }) => ownEvents);
-  it.each(toTable(twins, "as recorded"))("%s", async (_, recorded) => {
-    const played = await playRecorded(recorded, { dialect: "dedicated" });
-    expect(findDifferences(expectedOutcome(recorded), played)).toEqual(exceptionsOf(recorded.name, "as recorded"));
-  });
-});
-
 /** containerd 1.6 had no limit of its own; an NRI v2 runtime has one, which the bridge keeps: 2 s as recorded. */
 describe.concurrent("a plugin that needs 3 s is ended where the runtime allows 2 s", () => {
   it.each(toTable(casesOf("2 s"), "2 s"))("%s", async (_, recorded) => {
@@ -50,25 +41,6 @@ describe.concurrent("a plugin that needs 3 s is ended where the runtime allows 2
     // What is left of the call's time differs from run to run; the chain gets at least half of it.
     const exact = differences.map((difference) => difference.replace(/within 1\d\d\d ms/, "within <n> ms"));
     expect(exact).toEqual(exceptionsOf(recorded.name, "2 s"));
-  });
-});
-
-/** Where no OCI bundle can be read, some fields cannot be what they were: each one is listed with its reason. */
-describe("from the events alone, requests differ from containerd 1.6.20's in known fields only", () => {
-  const alone = casesOf("events only");
-  it.each(toTable(alone, "events only"))("%s", async (_, recorded) => {
-    const played = await playRecorded(recorded, { withoutBundles: true });
-    expect(findDifferences(expectedOutcome(recorded), played)).toEqual(exceptionsOf(recorded.name, "events only"));
-  });
-
-  it("shows a pod the annotations that pod_annotations let through, when annotations.oci names them", async () => {
-    const passed = alone.filter(({ name }) => name === "annotations-passed");
-    expect(passed).toHaveLength(1);
-    for (const recorded of passed) {
-      const played = await playRecorded(recorded, { withoutBundles: true, flags: ["--annotations-oci", "*"] });
-      const differences = findDifferences(expectedOutcome(recorded), played);
-      expect(differences.filter((difference) => difference.includes("pod1"))).toEqual([]);
-    }
   });
 });
 

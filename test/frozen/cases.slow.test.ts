@@ -1,0 +1,33 @@
+import { describe, expect, it } from "vitest";
+import { findDifferences } from "./cases/differences.js";
+import { casesOf, expectedOutcome, toTable } from "./cases/expected.js";
+import { exceptionsOf } from "./cases/known-exceptions.js";
+import { playRecorded } from "./cases/play.js";
+
+/** NRI 0.12 gives each event a call of its own: the plugins see the same. */
+describe("with a call of its own for each event, the bridge does what containerd 1.6.20 did", () => {
+  const twins = casesOf("as recorded").filter(({ ownEvents }) => ownEvents);
+  it.each(toTable(twins, "as recorded"))("%s", async (_, recorded) => {
+    const played = await playRecorded(recorded, { dialect: "dedicated" });
+    expect(findDifferences(expectedOutcome(recorded), played)).toEqual(exceptionsOf(recorded.name, "as recorded"));
+  });
+});
+
+/** Where no OCI bundle can be read, some fields cannot be what they were: each one is listed with its reason. */
+describe("from the events alone, requests differ from containerd 1.6.20's in known fields only", () => {
+  const alone = casesOf("events only");
+  it.each(toTable(alone, "events only"))("%s", async (_, recorded) => {
+    const played = await playRecorded(recorded, { withoutBundles: true });
+    expect(findDifferences(expectedOutcome(recorded), played)).toEqual(exceptionsOf(recorded.name, "events only"));
+  });
+
+  it("shows a pod the annotations that pod_annotations let through, when annotations.oci names them", async () => {
+    const passed = alone.filter(({ name }) => name === "annotations-passed");
+    expect(passed).toHaveLength(1);
+    for (const recorded of passed) {
+      const played = await playRecorded(recorded, { withoutBundles: true, flags: ["--annotations-oci", "*"] });
+      const differences = findDifferences(expectedOutcome(recorded), played);
+      expect(differences.filter((difference) => difference.includes("pod1"))).toEqual([]);
+    }
+  });
+});

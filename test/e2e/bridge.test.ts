@@ -7,7 +7,15 @@ import { normaliseRuns } from "./testbed/normalise.js";
 import { prepareTestbed } from "./testbed/packages.js";
 import { playScenario, type ScenarioResult } from "./testbed/scenario.js";
 import { scenarios } from "./testbed/scenarios.js";
-import { type RunningTarget, startAll, startNative, startTarget, stopAll, targets } from "./testbed/target.js";
+import {
+  goesOnWhenRefused,
+  type RunningTarget,
+  startAll,
+  startNative,
+  startTarget,
+  stopAll,
+  targets,
+} from "./testbed/target.js";
 
 const prepared = await prepareTestbed();
 const missing = await findMissingNeeds();
@@ -46,7 +54,7 @@ describe.runIf(prepared.ok && isBridgeBuilt())("the bridge runs v0.1 plugins as 
       const differences = results.flatMap((result, index) => {
         const target = running[index];
         if (target === undefined) return [];
-        if (wasRefusedSandbox(expected) && keepsRefusedSandboxes(target.daemon.runtime.version)) {
+        if (wasRefusedSandbox(expected) && goesOnWhenRefused(target)) {
           // This containerd is not told, and goes on with the pod.
           return wasRefusedSandbox(result) ? [`${target.runtime} ${target.mode}: a sandbox was refused`] : [];
         }
@@ -62,9 +70,6 @@ describe.runIf(prepared.ok && isBridgeBuilt())("the bridge runs v0.1 plugins as 
 
 const wasRefusedSandbox = ({ failedCalls }: ScenarioResult) =>
   failedCalls.some(({ method }) => method === "RunPodSandbox");
-
-/** containerd 2.0.0 to 2.2.5 and 2.3.0 to 2.3.2 do not start again after a sandbox was refused twice. */
-const keepsRefusedSandboxes = (version: string) => /^v?2\.([01]\.|2\.[0-5]\b|3\.[0-2]\b)/.test(version);
 
 const comparers = [compareFailures, compareLife, compareObservations];
 

@@ -29,6 +29,7 @@ function runnerOf(plugins: NonNullable<PartialConfig["plugins"]> = {}, observers
   const reports: RunReport[] = [];
   const order: string[] = [];
   const started: SpawnOptions[] = [];
+  const applied: object[] = [];
   const write = (fields: object, sentence: string) => lines.push(`${sentence} ${JSON.stringify(fields)}`);
   const log: Log = { debug: write, info: write, warn: write, error: write };
   const portable = createPortableSpawner();
@@ -57,7 +58,10 @@ function runnerOf(plugins: NonNullable<PartialConfig["plugins"]> = {}, observers
       return Promise.reject(new BridgeError("CGROUP_VIEW", "there are no views"));
     },
     warm: () => Promise.resolve(),
-    apply: () => null,
+    apply(changes) {
+      applied.push(changes);
+      return null;
+    },
     close: () => Promise.resolve(),
   };
   const runChain = createChainRunner({
@@ -86,6 +90,7 @@ function runnerOf(plugins: NonNullable<PartialConfig["plugins"]> = {}, observers
     order,
     started,
     views,
+    applied,
     breakers,
     /** Until a plugin whose breaker is open may be tried again. */
     pause: () => {
@@ -194,6 +199,18 @@ describe("a breaker", () => {
     breakers.record("p", true, breaker);
     expect((await play(["p"])).outcomes).toEqual(["skipped"]);
     expect(views.asked).toBe(1);
+  });
+});
+
+describe("what plugins ask of the real cgroup", () => {
+  it("is written when the whole chain went well, and not of a chain whose create fails", async () => {
+    const { directory, play, applied } = runnerOf();
+    installFile(directory, "asks", `#!/bin/sh\ncat >/dev/null\necho '{"metadata":{"adjust.cpu.shares":"512"}}'\n`);
+    installFile(directory, "fails", `#!/bin/sh\ncat >/dev/null\necho '{"error":"no"}'\n`);
+    expect((await play(["asks"])).error).toBeUndefined();
+    expect(applied).toEqual([{ cpu: { shares: 512n } }]);
+    expect((await play(["asks", "fails"])).error).toBe("plugin: fails: no");
+    expect(applied).toHaveLength(1);
   });
 });
 

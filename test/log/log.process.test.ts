@@ -16,6 +16,7 @@ import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterTurn } from "../../src/log/after-turn.js";
 import { openLogDestination } from "../../src/log/destination.js";
 import { openJournal } from "../../src/log/journal.js";
 import { createLog, type LogDestination } from "../../src/log/log.js";
@@ -39,6 +40,19 @@ async function eventually(check: () => boolean): Promise<void> {
 }
 
 describe("the log", () => {
+  it("writes at the process's end what waits for the next turn", () => {
+    const to = lines();
+    const others = process.listeners("exit");
+    const waiting = afterTurn(to);
+    waiting.write("why it ended\n");
+    expect(to.all).toEqual([]);
+    for (const atExit of process.listeners("exit").filter((listener) => !others.includes(listener))) {
+      atExit.call(process, 0);
+    }
+    expect(to.all).toEqual(["why it ended\n"]);
+    waiting.close?.();
+  });
+
   it("writes one JSON object a line: level, time, fields and a constant sentence", () => {
     const to = lines();
     createLog("info", to).info({ id: "c1", big: 2n ** 62n }, "plugin ran");

@@ -65,7 +65,7 @@ export function createBridge(parts: BridgeParts): Bridge {
   function noticeStopWithoutCreate({ pod, container: { id, name, pid, state } }: ContainerEvent): void {
     if (pid === 0 || state === "CONTAINER_CREATED" || state === "CONTAINER_UNKNOWN") return;
     if (memory.get(id) !== undefined || unfinished.creates.has(id) || unfinished.removed.has(id)) return;
-    // Who wants nothing to do with what ran before has such containers.
+    // With `synchronize: ignore` such containers are expected.
     if (config.synchronize === "ignore") return;
     notice(
       "a container was stopped that had no create",

@@ -67,8 +67,8 @@ export async function requireCapture(cgroups: Cgroups, log: Log): Promise<void> 
 }
 
 /**
- * Only that views can be made is known for good. A refusal may have been the moment's, such as of a limit of namespaces: so long it
- * is not asked anew.
+ * Only success is remembered for good: a refusal may pass, such as one for a limit of namespaces. The trial is repeated no sooner than
+ * this after it.
  */
 const askAgainMs = 2_000;
 

@@ -34,7 +34,7 @@ export function openRegularFile(path: string): { readonly descriptor: number; re
 }
 
 /** By its numbers, 1 and 3: in a container it is a file of its own. */
-function isNullDevice(stats: Stats): boolean {
+export function isNullDevice(stats: Stats): boolean {
   return stats.isCharacterDevice() && stats.rdev === 0x103;
 }
 

@@ -82,6 +82,6 @@ export function killGroup({ pid, exitCode, signalCode }: ChildProcess): void {
   try {
     if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, "SIGKILL");
   } catch {
-    // Nobody is left.
+    // The group has ended.
   }
 }

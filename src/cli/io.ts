@@ -10,7 +10,7 @@ export interface CliIo {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Sets V8 up for a process that is a bridge and nothing else; absent where it is not ours alone. */
   tuneEngine?(): CallWatcher;
-  /** Aborted when nobody reads stdout any more, as after `| head`. */
+  /** Aborted when the reader of stdout has gone, as after `| head`. */
   readonly readerGone?: AbortSignal;
   stdout(text: string): void;
   stderr(text: string): void;

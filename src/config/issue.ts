@@ -15,7 +15,7 @@ export function describeFault(issue: core.$ZodIssue, root: unknown): string {
     return `"${excerpt(issue.path.slice(0, -1).join("."))}" has the key ${describeValue(issue.path.at(-1))}, expected ${expected}`;
   }
   const name = issue.path.length === 0 ? "the document" : `"${excerpt(issue.path.map(String).join("."))}"`;
-  // What plugins get by their environment may be a secret.
+  // A variable for plugins may hold a secret.
   const isHidden = issue.path.slice(-3, -1).join(".") === "environment.set";
   const value = isHidden ? "another value" : describeValue(valueAt(root, issue.path));
   return `${name} is ${value}, expected ${describeExpected(issue)}`;

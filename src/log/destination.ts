@@ -1,6 +1,6 @@
 import { fstatSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { makeDirectory } from "../files.js";
+import { isNullDevice, makeDirectory } from "../files.js";
 import { openJournal } from "./journal.js";
 import type { LogDestination } from "./log.js";
 import { openLogFile } from "./log-file.js";
@@ -23,7 +23,7 @@ export const defaultLogPlaces: LogPlaces = {
  */
 export function openLogDestination(output: string, places: LogPlaces = defaultLogPlaces): LogDestination {
   if (output.startsWith("/")) return openPath(output);
-  if (output === "stderr" || !isNullDevice(2)) return stderrDestination;
+  if (output === "stderr" || !isUnread(2)) return stderrDestination;
   if (isSocket(places.journalSocket)) return openJournal(places.journalSocket, () => openFile(places.file));
   return openFile(places.file);
 }
@@ -62,10 +62,9 @@ function openFile(path: string): LogDestination {
 }
 
 /** Whether a descriptor is /dev/null, or not open at all. */
-function isNullDevice(fd: number): boolean {
+function isUnread(fd: number): boolean {
   try {
-    const stat = fstatSync(fd);
-    return stat.isCharacterDevice() && stat.rdev === statSync("/dev/null").rdev;
+    return isNullDevice(fstatSync(fd));
   } catch {
     return true;
   }

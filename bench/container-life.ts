@@ -1,5 +1,4 @@
-import type { EventName } from "../src/nri/events.js";
-import type { ContainerEvent } from "../src/nri/types.js";
+import type { ContainerEvent, EventName } from "../src/nri/events.js";
 import type { RuntimeEnd } from "./accept.js";
 import type { Containers } from "./containers.js";
 import type { Candidate } from "./measure.js";

@@ -3,9 +3,8 @@ import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-
-import { decodeEvent } from "../src/nri/event-request.js";
-import type { ContainerEvent } from "../src/nri/types.js";
+import type { ContainerEvent } from "../src/nri/events.js";
+import { decodeEvent } from "../src/nri/events.js";
 
 /** Starts and ends processes as a shim does, one line for each on its stdin. */
 const shimScript = `
@@ -50,7 +49,11 @@ export class Containers {
       stdio: ["pipe", "pipe", "ignore"],
       detached: true,
     });
-    const event = { pod, container: { ...container, ...(linux === undefined ? {} : { linux }) } };
+    const event: ContainerEvent = {
+      name: "StartContainer",
+      pod,
+      container: { ...container, ...(linux === undefined ? {} : { linux }) },
+    };
     const containers = new Containers(event, bundles, shim);
     containers.event = { ...event, pod: { ...pod, pid: await containers.ask("start") } };
     return containers;
@@ -61,8 +64,8 @@ export class Containers {
     this.count += 1;
     const id = this.count.toString(16).padStart(64, "0");
     symlinkSync("shared", join(this.bundles, id));
-    const { pod, container } = this.event;
-    return { pod, container: { ...container, id, pid: await this.ask("start") } };
+    const { container } = this.event;
+    return { ...this.event, container: { ...container, id, pid: await this.ask("start") } };
   }
 
   /** Its process ends: what a runtime sees to before it says that a container is stopped. */

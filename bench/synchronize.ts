@@ -2,9 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { Deadline } from "../src/deadline.js";
 import { synchronizeRequest } from "../src/nri/codec.js";
+import type { ContainerEvent } from "../src/nri/events.js";
 import { configurePlugin } from "../src/nri/runtime-handshake.js";
 import { RuntimeLink } from "../src/nri/runtime-link.js";
-import type { Container, ContainerEvent, PodSandbox } from "../src/nri/types.js";
+import type { Container, PodSandbox } from "../src/nri/types.js";
 import { inferNriVersion } from "../src/nri/versions.js";
 import { listenTrunks } from "../src/transport/listen.js";
 import type { Trunk } from "../src/transport/trunk.js";

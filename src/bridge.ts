@@ -2,12 +2,12 @@ import { extraEvents, hasCreatePhase, wantedStates } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { errorFields, errorText } from "./errors.js";
 import { type BridgeParts, Lifecycle, type Notice } from "./lifecycle.js";
-import { type EventName, isEventName } from "./nri/events.js";
+import { type EventName, isEventName, type NriEvent } from "./nri/events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
-import type { Container, ContainerEvent, PodEvent, PodSandbox } from "./nri/types.js";
+import { type EventResponse, noRequest } from "./nri/messages.js";
+import type { Container, LinuxResources, PodSandbox } from "./nri/types.js";
 import { adoptingOccasion, occasionOf } from "./occasion.js";
 import { reconcile } from "./state/reconcile.js";
-import type { MergedChange } from "./translate/from-v01.js";
 import { containerSubject, podSubject, type Subject } from "./translate/to-v01.js";
 
 /** The handlers of NRI's calls, and what the bridge does without one. */
@@ -32,25 +32,68 @@ export interface Bridge extends PluginHandlers {
 export function createBridge(parts: BridgeParts): Bridge {
   const { config, host, memory, notice, processes, unfinished, log } = parts;
   const lifecycle = new Lifecycle(parts);
-  const onPod = ({ pod }: PodEvent) => podSubject(pod);
-  const onContainer = ({ pod, container }: ContainerEvent) => containerSubject(pod, container);
 
-  async function stop(subject: Subject, call: CallContext): Promise<MergedChange> {
+  const create: Handler = async (subject, call) => {
+    await lifecycle.create(subject, occasionOf(call));
+    return noRequest;
+  };
+
+  const createBefore: Handler = async (subject, call) => {
+    if (subject.id === subject.sandboxID) noticePodless(notice, call.runtime);
+    try {
+      const { adjust, updates } = await lifecycle.createBefore(subject, occasionOf(call));
+      return { ...(adjust === undefined ? {} : { adjust }), update: updates };
+    } catch (error) {
+      // compat: CRI-O sends no event for a container that our own answer fails (its undo comes after success only).
+      if (call.runtime.name === "cri-o") setImmediate(() => void lifecycle.deleteAll([subject.id], call.event));
+      throw error;
+    }
+  };
+
+  const update: Handler = async (subject, call, asked) => {
+    const { updates } = await lifecycle.update(subject, asked, occasionOf(call));
+    return { update: updates };
+  };
+
+  const stop: Handler = async (subject, call) => {
+    noticeStopWithoutCreate(subject);
     // What is still open of a pod that stops will see no event of its own.
     if (subject.kind === "sandbox") void lifecycle.deleteAll(lifecycle.openContainersOf(subject.id), call.event);
-    return lifecycle.delete(subject.id, occasionOf(call), subject);
-  }
+    const { updates } = await lifecycle.delete(subject.id, occasionOf(call), subject);
+    return { update: updates };
+  };
 
-  async function remove(subject: Subject, call: CallContext): Promise<void> {
+  const remove: Handler = async (subject, call) => {
     await stop(subject, call);
     try {
-      await lifecycle.extra(subject, occasionOf(call));
+      return await extra(subject, call);
     } finally {
       noteRemoved(subject.id);
       if (subject.kind === "sandbox") for (const { id } of memory.containersOf(subject.id)) forget(id);
       forget(subject.id);
     }
-  }
+  };
+
+  const extra: Handler = async (subject, call) => {
+    await lifecycle.extra(subject, occasionOf(call));
+    return noRequest;
+  };
+
+  const handlers = {
+    RunPodSandbox: create,
+    CreateContainer: createBefore,
+    StartContainer: create,
+    UpdateContainer: update,
+    StopContainer: stop,
+    StopPodSandbox: stop,
+    RemoveContainer: remove,
+    RemovePodSandbox: remove,
+    PostCreateContainer: extra,
+    PostStartContainer: extra,
+    PostUpdateContainer: extra,
+    UpdatePodSandbox: extra,
+    PostUpdatePodSandbox: extra,
+  } as const satisfies Record<EventName, Handler>;
 
   function noteRemoved(id: string): void {
     unfinished.removed.add(id);
@@ -62,7 +105,9 @@ export function createBridge(parts: BridgeParts): Bridge {
    * compat: containerd sends no StartContainer for a container that is restored from a checkpoint, and neither does CRI-O; both
    * send StopContainer, as they do for one that never started.
    */
-  function noticeStopWithoutCreate({ pod, container: { id, name, pid, state } }: ContainerEvent): void {
+  function noticeStopWithoutCreate({ id, pod, container }: Subject): void {
+    if (container === undefined) return;
+    const { name, pid, state } = container;
     if (pid === 0 || state === "CONTAINER_CREATED" || state === "CONTAINER_UNKNOWN") return;
     if (memory.get(id) !== undefined || unfinished.creates.has(id) || unfinished.removed.has(id)) return;
     // With `synchronize: ignore` such containers are expected.
@@ -138,52 +183,21 @@ export function createBridge(parts: BridgeParts): Bridge {
     },
 
     async synchronize(pods, containers, { runtime }) {
-      if (containers.some(isPodless)) noticePodless(notice, runtime);
+      if (containers.some(({ id, podSandboxId }) => id === podSandboxId)) noticePodless(notice, runtime);
       unfinished.afterSynchronize = compare(subjectsOf(pods, containers));
       return [];
     },
     synchronized: () => void unfinished.afterSynchronize(),
 
-    runPodSandbox: (event, call) => lifecycle.create(onPod(event), occasionOf(call)),
-    async createContainer(event, call) {
-      if (isPodless(event.container)) noticePodless(notice, call.runtime);
-      const subject = onContainer(event);
-      try {
-        const { adjust, updates } = await lifecycle.createBefore(subject, occasionOf(call));
-        return { ...(adjust === undefined ? {} : { adjust }), update: updates };
-      } catch (error) {
-        // compat: CRI-O sends no event for a container that our own answer fails (its undo comes after success only).
-        if (call.runtime.name === "cri-o") setImmediate(() => void lifecycle.deleteAll([subject.id], call.event));
-        throw error;
-      }
-    },
-    startContainer: (event, call) => lifecycle.create(onContainer(event), occasionOf(call)),
-    updateContainer: async (event, call) =>
-      (await lifecycle.update(onContainer(event), event.linuxResources, occasionOf(call))).updates,
-    async stopContainer(event, call) {
-      noticeStopWithoutCreate(event);
-      return (await stop(onContainer(event), call)).updates;
-    },
-    async stopPodSandbox(event, call) {
-      await stop(onPod(event), call);
-    },
-    removeContainer: (event, call) => remove(onContainer(event), call),
-    removePodSandbox: (event, call) => remove(onPod(event), call),
-
-    postCreateContainer: (event, call) => lifecycle.extra(onContainer(event), occasionOf(call)),
-    postStartContainer: (event, call) => lifecycle.extra(onContainer(event), occasionOf(call)),
-    postUpdateContainer: (event, call) => lifecycle.extra(onContainer(event), occasionOf(call)),
-    updatePodSandbox: (event, call) => lifecycle.extra(onPod(event), occasionOf(call)),
-    postUpdatePodSandbox: (event, call) => lifecycle.extra(onPod(event), occasionOf(call)),
+    handle: (event, call) => handlers[event.name](subjectOf(event), call, event.linuxResources),
   };
 }
 
+/** What an event does. @param asked the resources that an UpdateContainer asks for */
+type Handler = (subject: Subject, call: CallContext, asked?: LinuxResources) => Promise<EventResponse>;
+
 /** More than a runtime removes while one StopContainer is on its way. */
 const mostRemoved = 1_000;
-
-function isPodless({ id, podSandboxId }: Container): boolean {
-  return id === podSandboxId;
-}
 
 /**
  * compat: dockerd has no pods: it calls each container its own pod, and sends CreateContainer and Synchronize only (moby
@@ -213,6 +227,10 @@ export function wantedEvents(config: Config): EventName[] {
   if (wantedStates(config).includes("update")) wanted.push("UpdateContainer");
   if (hasCreatePhase(config)) wanted.push("CreateContainer");
   return [...wanted, ...extraEvents(config).filter(isEventName)];
+}
+
+function subjectOf(event: NriEvent): Subject {
+  return "container" in event ? containerSubject(event.pod, event.container) : podSubject(event.pod);
 }
 
 /** The runtime's list as subjects. A container whose pod is not in it cannot be spoken of in a v0.1 request. */

@@ -5,7 +5,6 @@ import { mayCapture, mergeConfig, statesOf, wantsCapture } from "./config/merge.
 import { parseConfig } from "./config/parse.js";
 import type { Config, PartialConfig } from "./config/schema.js";
 import { BridgeError, errorText } from "./errors.js";
-import { handOn } from "./hand-on.js";
 import type { Host } from "./host/host.js";
 import { type BreakerState, Breakers } from "./legacy/breaker.js";
 import { type ConfFile, createConfFile } from "./legacy/conf-file.js";
@@ -15,6 +14,7 @@ import type { Notice } from "./lifecycle.js";
 import type { Log } from "./logger.js";
 import type { EventName } from "./nri/events.js";
 import type { PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
+import { noRequest } from "./nri/messages.js";
 import type { ConfigureRequest } from "./nri/types.js";
 import { createSandboxRule } from "./sandbox-rule.js";
 import { Serial } from "./serial.js";
@@ -120,17 +120,18 @@ export class Service {
 
   /** The handlers for the stub. They hand on to the bridge of the moment. */
   get handlers(): PluginHandlers {
-    const events = handOn(
-      () => this.bridge,
-      () => this.preparing,
-    );
     return {
-      ...events,
+      sparing: () => this.bridge?.sparing?.() ?? false,
       configure: (request, runtime) => this.configure(request, runtime),
       synchronize: async (pods, containers, call) => {
         await this.preparing;
         clearTimeout(this.stockTimer);
-        return events.synchronize(pods, containers, call);
+        return (await this.bridge?.synchronize?.(pods, containers, call)) ?? [];
+      },
+      synchronized: (runtime) => this.bridge?.synchronized?.(runtime),
+      handle: async (event, call) => {
+        if (this.preparing !== undefined) await this.preparing;
+        return (await this.bridge?.handle?.(event, call)) ?? noRequest;
       },
     };
   }
@@ -334,16 +335,15 @@ function typesOf(confFile: ConfFile): string[] {
 
 /** What serves a runtime whose configuration for us cannot be used: failing by policy, never by going away. */
 export function createRefusingBridge(reason: string): Bridge {
-  const refuse = async () => {
-    throw new BridgeError("CONFIG", `nri-v01-bridge: its configuration is wrong: ${reason}`);
-  };
   return {
     // Those of teardown too: once the file is mended, what is created then gets its delete.
     configure: () => usualEvents,
     takeStock: async () => {},
     deleteGone: async () => {},
-    runPodSandbox: refuse,
-    startContainer: refuse,
+    handle: async ({ name }) => {
+      if (name !== "RunPodSandbox" && name !== "StartContainer") return noRequest;
+      throw new BridgeError("CONFIG", `nri-v01-bridge: its configuration is wrong: ${reason}`);
+    },
   };
 }
 

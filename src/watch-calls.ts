@@ -1,9 +1,9 @@
 import { monotonicClock } from "./deadline.js";
 import { errorText } from "./errors.js";
 import type { Log } from "./logger.js";
-import type { NriEvent } from "./nri/event-request.js";
+import type { NriEvent } from "./nri/events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
-import type { EventResponse } from "./nri/messages.js";
+import { type EventResponse, noRequest } from "./nri/messages.js";
 import { type CallError, toCallError } from "./nri/runtime-link.js";
 import type { Container, PodSandbox } from "./nri/types.js";
 import { mayFail } from "./nri/versions.js";
@@ -52,12 +52,9 @@ export class CallsInFlight {
   }
 }
 
-type Tell = (telling: (watcher: CallWatcher) => void) => void;
-
 /** Handlers that do what the given ones do, with the watchers told of each call. */
 export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatcher[], log: Log): PluginHandlers {
-  if (watchers.length === 0) return inner;
-  const tell: Tell = (telling) => {
+  const tell = (telling: (watcher: CallWatcher) => void) => {
     for (const watcher of watchers) {
       try {
         telling(watcher);
@@ -66,16 +63,9 @@ export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatc
       }
     }
   };
-  const plain = (event: NriEvent, call: CallContext, run: () => Promise<void> | undefined) =>
-    watchCall(
-      event,
-      call,
-      tell,
-      async () => run(),
-      () => ({ update: [] }),
-    );
   const readsAll = watchers.some((watcher) => watcher.readsAll);
   return {
+    ...inner,
     sparing: () => !readsAll && (inner.sparing?.() ?? false),
     configure(request, runtime) {
       tell((watcher) => watcher.configured?.(runtime));
@@ -85,79 +75,32 @@ export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatc
       tell((watcher) => watcher.synchronizing?.(pods, containers, call));
       return (await inner.synchronize?.(pods, containers, call)) ?? [];
     },
-    synchronized: (runtime) => inner.synchronized?.(runtime),
-    runPodSandbox: (e, c) => plain({ ...e, name: "RunPodSandbox" }, c, () => inner.runPodSandbox?.(e, c)),
-    updatePodSandbox: (e, c) => plain({ ...e, name: "UpdatePodSandbox" }, c, () => inner.updatePodSandbox?.(e, c)),
-    postUpdatePodSandbox: (e, c) =>
-      plain({ ...e, name: "PostUpdatePodSandbox" }, c, () => inner.postUpdatePodSandbox?.(e, c)),
-    stopPodSandbox: (e, c) => plain({ ...e, name: "StopPodSandbox" }, c, () => inner.stopPodSandbox?.(e, c)),
-    removePodSandbox: (e, c) => plain({ ...e, name: "RemovePodSandbox" }, c, () => inner.removePodSandbox?.(e, c)),
-    createContainer: (e, c) =>
-      watchCall(
-        { ...e, name: "CreateContainer" },
-        c,
-        tell,
-        async () => (await inner.createContainer?.(e, c)) ?? {},
-        ({ adjust, update = [] }) => ({ update, ...(adjust === undefined ? {} : { adjust }) }),
-      ),
-    postCreateContainer: (e, c) =>
-      plain({ ...e, name: "PostCreateContainer" }, c, () => inner.postCreateContainer?.(e, c)),
-    startContainer: (e, c) => plain({ ...e, name: "StartContainer" }, c, () => inner.startContainer?.(e, c)),
-    postStartContainer: (e, c) =>
-      plain({ ...e, name: "PostStartContainer" }, c, () => inner.postStartContainer?.(e, c)),
-    updateContainer: (e, c) =>
-      watchCall(
-        { ...e, name: "UpdateContainer" },
-        c,
-        tell,
-        async () => (await inner.updateContainer?.(e, c)) ?? [],
-        (update) => ({ update }),
-      ),
-    postUpdateContainer: (e, c) =>
-      plain({ ...e, name: "PostUpdateContainer" }, c, () => inner.postUpdateContainer?.(e, c)),
-    stopContainer: (e, c) =>
-      watchCall(
-        { ...e, name: "StopContainer" },
-        c,
-        tell,
-        async () => (await inner.stopContainer?.(e, c)) ?? [],
-        (update) => ({ update }),
-      ),
-    removeContainer: (e, c) => plain({ ...e, name: "RemoveContainer" }, c, () => inner.removeContainer?.(e, c)),
-    shutdown: () => inner.shutdown?.(),
+    async handle(event, call) {
+      const startedAt = monotonicClock();
+      let told = false;
+      /** The handler's end, or the end of the call's time, whichever comes first. */
+      const answered = (response: EventResponse, error?: CallError) => {
+        if (told) return;
+        told = true;
+        const durationMs = monotonicClock() - startedAt;
+        tell((watcher) => watcher.ended?.(event, call, { response, error, durationMs }));
+      };
+      const failed = (thrown: unknown) =>
+        answered(noRequest, mayFail(event.name, call.runtime) ? errorOf(thrown) : undefined);
+      const stopListening = call.cancellation.listen(() => failed(call.cancellation.reason));
+      tell((watcher) => watcher.began?.(event, call));
+      try {
+        const response = (await inner.handle?.(event, call)) ?? noRequest;
+        answered(response);
+        return response;
+      } catch (error) {
+        failed(error);
+        throw error;
+      } finally {
+        stopListening();
+      }
+    },
   };
-}
-
-/** Runs one call's handler; whichever comes first, its end or the end of the runtime's patience, is told as the answer. */
-async function watchCall<T>(
-  event: NriEvent,
-  call: CallContext,
-  tell: Tell,
-  run: () => Promise<T>,
-  toResponse: (result: T) => EventResponse,
-): Promise<T> {
-  const startedAt = monotonicClock();
-  let told = false;
-  const answered = (response: EventResponse, error?: CallError) => {
-    if (told) return;
-    told = true;
-    const durationMs = monotonicClock() - startedAt;
-    tell((watcher) => watcher.ended?.(event, call, { response, error, durationMs }));
-  };
-  const failed = (thrown: unknown) =>
-    answered({ update: [] }, mayFail(event.name, call.runtime) ? errorOf(thrown) : undefined);
-  const stopListening = call.cancellation.listen(() => failed(call.cancellation.reason));
-  tell((watcher) => watcher.began?.(event, call));
-  try {
-    const result = await run();
-    answered(toResponse(result));
-    return result;
-  } catch (error) {
-    failed(error);
-    throw error;
-  } finally {
-    stopListening();
-  }
 }
 
 /** The error that the runtime gets for what a handler threw. */

@@ -8,9 +8,9 @@ import { Deadline } from "../src/deadline.js";
 import { BridgeError } from "../src/errors.js";
 import { createRecordedHost } from "../src/host/recorded-host.js";
 import { silentLog } from "../src/logger.js";
-import type { EventName } from "../src/nri/events.js";
+import { type EventName, isPodEvent, type NriEvent } from "../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";
-import type { Container, ContainerEvent } from "../src/nri/types.js";
+import type { Container } from "../src/nri/types.js";
 import { parseVersion } from "../src/nri/versions.js";
 import { Serial } from "../src/serial.js";
 import { Memory } from "../src/state/memory.js";
@@ -84,22 +84,14 @@ function contextOf(event: EventName): CallContext {
 const podless = "containerd has no pods and sends CreateContainer only";
 
 const { pod, container } = recordedEvents("basic-hostnet", "StartContainer");
-const both: ContainerEvent = { pod, container };
+/** The event as it comes: nothing has a process before it is created. */
+function eventOf(name: EventName, of: Container = container): NriEvent {
+  if (isPodEvent(name)) return { name, pod };
+  return { name, pod, container: name === "CreateContainer" ? { ...of, pid: 0 } : of };
+}
 
-async function send(handlers: PluginHandlers, event: EventName): Promise<void> {
-  const context = contextOf(event);
-  const calls: Partial<Record<EventName, () => Promise<unknown> | undefined>> = {
-    RunPodSandbox: () => handlers.runPodSandbox?.({ pod }, context),
-    StopPodSandbox: () => handlers.stopPodSandbox?.({ pod }, context),
-    RemovePodSandbox: () => handlers.removePodSandbox?.({ pod }, context),
-    CreateContainer: () => handlers.createContainer?.({ pod, container: { ...container, pid: 0 } }, context),
-    StartContainer: () => handlers.startContainer?.(both, context),
-    StopContainer: () => handlers.stopContainer?.(both, context),
-    RemoveContainer: () => handlers.removeContainer?.(both, context),
-    UpdateContainer: () => handlers.updateContainer?.(both, context),
-    PostStartContainer: () => handlers.postStartContainer?.(both, context),
-  };
-  await calls[event]?.();
+async function send(handlers: PluginHandlers, event: EventName, of?: Container): Promise<unknown> {
+  return await handlers.handle?.(eventOf(event, of), contextOf(event));
 }
 
 describe("the life of a pod and its container", () => {
@@ -179,7 +171,7 @@ describe("the life of a pod and its container", () => {
   it("sends pid, spec and no labels with a delete, as they were at the create", async () => {
     const { handlers, chains } = bridgeOf();
     await send(handlers, "StartContainer");
-    await handlers.stopContainer?.({ pod, container: { ...container, pid: 0 } }, contextOf("StopContainer"));
+    await send(handlers, "StopContainer", { ...container, pid: 0 });
     expect(chains[1]?.request).toMatchObject({ state: "delete", pid: container.pid, labels: {} });
   });
 });
@@ -211,8 +203,7 @@ describe("a conf.json that cannot be read", () => {
 
 describe("what keeps plugins from running without anybody's fault is told", () => {
   const running = { ...container, state: "CONTAINER_RUNNING" } as const;
-  const stop = (handlers: PluginHandlers, stopped: Container = running) =>
-    handlers.stopContainer?.({ pod, container: stopped }, contextOf("StopContainer"));
+  const stop = (handlers: PluginHandlers, stopped: Container = running) => send(handlers, "StopContainer", stopped);
   const meet = (handlers: PluginHandlers) =>
     handlers.synchronize?.([pod], [running], { ...contextOf("RunPodSandbox"), event: "Synchronize" });
 
@@ -259,7 +250,8 @@ describe("what keeps plugins from running without anybody's fault is told", () =
     const docker = { ...pod, id: container.id };
     const of = [docker, { ...container, podSandboxId: container.id }] as const;
     const created = bridgeOf({ phase: "create" });
-    await created.handlers.createContainer?.({ pod: of[0], container: of[1] }, contextOf("CreateContainer"));
+    const event = { name: "CreateContainer", pod: of[0], container: of[1] } as const;
+    await created.handlers.handle?.(event, contextOf("CreateContainer"));
     const listed = bridgeOf();
     await listed.handlers.synchronize?.([of[0]], [of[1]], { ...contextOf("RunPodSandbox"), event: "Synchronize" });
     expect([created.notices, listed.notices]).toEqual([[podless], [podless]]);
@@ -461,7 +453,7 @@ describe("plugins of the create phase", () => {
     failing.add("create");
     const context = contextOf("CreateContainer");
     const crio = { ...context, runtime: { ...context.runtime, name: "cri-o" } };
-    await expect(handlers.createContainer?.(both, crio)).rejects.toThrow("nri invoke: plugin: a: boom");
+    await expect(handlers.handle?.(eventOf("CreateContainer"), crio)).rejects.toThrow("nri invoke: plugin: a: boom");
     await new Promise((wait) => setTimeout(wait, 10));
     expect(ran()).toEqual(["create ctr early", "delete ctr early"]);
   });

@@ -95,7 +95,7 @@ describe("a Configure is answered from the configuration alone", () => {
     });
     await handlers.configure(request, runtime);
     order.push("answered");
-    await handlers.runPodSandbox?.({ pod: pod() }, callOf("RunPodSandbox")).catch(() => {});
+    await handlers.handle?.({ name: "RunPodSandbox", pod: pod() }, callOf("RunPodSandbox")).catch(() => {});
     expect(order).toEqual(["answered", "looks for the runtime", "opens the journal"]);
   });
 
@@ -110,7 +110,7 @@ describe("a Configure is answered from the configuration alone", () => {
       log,
     });
     await handlers.configure(request, runtime);
-    await handlers.runPodSandbox?.({ pod: pod() }, callOf("RunPodSandbox"));
+    await handlers.handle?.({ name: "RunPodSandbox", pod: pod() }, callOf("RunPodSandbox"));
     expect(log.lines.filter(({ level }) => level === "error")).toMatchObject([
       { fields: { error: expect.stringContaining("no more namespaces") } },
     ]);
@@ -135,7 +135,7 @@ describe("a Configure is answered from the configuration alone", () => {
         .then(() => order.push("list")),
       ...["p1", "p2"].map((id) =>
         handlers
-          .runPodSandbox?.({ pod: pod({ id }) }, callOf("RunPodSandbox"))
+          .handle?.({ name: "RunPodSandbox", pod: pod({ id }) }, callOf("RunPodSandbox"))
           .catch(({ message }) => order.push(`${id}: ${message}`)),
       ),
     ];
@@ -183,7 +183,7 @@ describe("what the status says beside the connection", () => {
   it("is that its configuration is wrong, until it is mended", async () => {
     const service = serviceOf({ file: undefined });
     await service.handlers.configure({ ...request, config: "confFle: /x" }, runtime);
-    await service.handlers.stopContainer?.({ pod: pod(), container: ctr() }, callOf("StopContainer"));
+    await service.handlers.handle?.({ name: "StopContainer", pod: pod(), container: ctr() }, callOf("StopContainer"));
     expect(service.facts.notices).toEqual(["its configuration is wrong: creates fail"]);
     await service.reload({});
     expect(service.facts.notices).toEqual([]);
@@ -221,8 +221,8 @@ it("a reload while what was running before is still looked at loses nothing of i
   expect(service.facts.remembered).toBeLessThan(100);
   const last = all.slice(-20);
   for (const event of last) {
-    await handlers.stopContainer?.(event, callOf("StopContainer"));
-    await handlers.removeContainer?.(event, callOf("RemoveContainer"));
+    await handlers.handle?.({ ...event, name: "StopContainer" }, callOf("StopContainer"));
+    await handlers.handle?.({ ...event, name: "RemoveContainer" }, callOf("RemoveContainer"));
   }
   expect(requests).toMatchObject(last.map(({ container: { id } }) => ({ state: "delete", id })));
   await expect.poll(() => service.facts.remembered).toBe(all.length);

@@ -2,8 +2,9 @@ import { describe, expect, it } from "vitest";
 import { Cancellation } from "../src/cancellation.js";
 import { Deadline } from "../src/deadline.js";
 import { type Log, silentLog } from "../src/logger.js";
-import { decodeEvent } from "../src/nri/event-request.js";
+import { decodeEvent } from "../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";
+import { type EventResponse, noRequest } from "../src/nri/messages.js";
 import { Code, StatusError } from "../src/ttrpc/status.js";
 import { type CallWatcher, watchHandlers } from "../src/watch-calls.js";
 import { fixture } from "./record/live.js";
@@ -36,8 +37,8 @@ describe("handlers that are watched", () => {
   it("answer as they do, and the watcher is told of the beginning and the answer", async () => {
     const { told, watcher } = createWatcher();
     const adjust = { annotations: { a: "b" } };
-    const handlers = watchHandlers(inner({ createContainer: async () => ({ adjust }) }), [watcher], silentLog);
-    expect(await handlers.createContainer?.(event, callOf())).toEqual({ adjust });
+    const handlers = watchHandlers(inner({ handle: async () => ({ adjust, update: [] }) }), [watcher], silentLog);
+    expect(await handlers.handle?.({ ...event, name: "CreateContainer" }, callOf())).toEqual({ adjust, update: [] });
     expect(told).toEqual(["CreateContainer", ["CreateContainer", { adjust, update: [] }, undefined]]);
   });
 
@@ -53,22 +54,22 @@ describe("handlers that are watched", () => {
     const failing = async () => {
       throw new Error("nri invoke: plugin: p: no");
     };
-    const handlers = watchHandlers(inner({ startContainer: failing }), [watcher], silentLog);
-    await expect(handlers.startContainer?.(event, callOf())).rejects.toThrow("nri invoke: plugin: p: no");
+    const handlers = watchHandlers(inner({ handle: failing }), [watcher], silentLog);
+    await expect(handlers.handle?.(event, callOf())).rejects.toThrow("nri invoke: plugin: p: no");
     const error = { code: "UNKNOWN", message: "nri invoke: plugin: p: no" };
     expect(told).toEqual(["StartContainer", ["StartContainer", { update: [] }, error]]);
   });
 
   it.each([
     ["a pod sandbox fails", () => Promise.reject(new Error("no"))],
-    ["its time runs out", () => new Promise<void>(() => {})],
-  ])("tell of no error that this runtime is not told: %s on containerd 2.1.9", async (_, runPodSandbox) => {
+    ["its time runs out", () => new Promise<never>(() => {})],
+  ])("tell of no error that this runtime is not told: %s on containerd 2.1.9", async (_, handle) => {
     const { told, watcher } = createWatcher();
     const cancellation = new Cancellation();
     const call = callOf(cancellation);
     const runtime = { ...call.runtime, version: "v2.1.9" };
-    const running = watchHandlers(inner({ runPodSandbox }), [watcher], silentLog).runPodSandbox?.(
-      { pod: event.pod },
+    const running = watchHandlers(inner({ handle }), [watcher], silentLog).handle?.(
+      { name: "RunPodSandbox", pod: event.pod },
       { ...call, event: "RunPodSandbox", runtime },
     );
     running?.catch(() => {});
@@ -80,10 +81,10 @@ describe("handlers that are watched", () => {
   it("tell once, when the answer went out without them because time ran out", async () => {
     const { told, watcher } = createWatcher();
     let finish = () => {};
-    const slow = () => new Promise<void>((resolve) => (finish = resolve));
-    const handlers = watchHandlers(inner({ startContainer: slow }), [watcher], silentLog);
+    const slow = () => new Promise<EventResponse>((resolve) => (finish = () => resolve(noRequest)));
+    const handlers = watchHandlers(inner({ handle: slow }), [watcher], silentLog);
     const cancellation = new Cancellation();
-    const running = handlers.startContainer?.(event, callOf(cancellation));
+    const running = handlers.handle?.(event, callOf(cancellation));
     cancellation.cancel(new StatusError(Code.DeadlineExceeded, "not done in time"));
     finish();
     await running;
@@ -100,7 +101,7 @@ describe("handlers that are watched", () => {
     const watcher: CallWatcher = { configured: fail, synchronizing: fail, began: fail, ended: fail };
     const { told, watcher: other } = createWatcher();
     const handlers = watchHandlers(inner({}), [watcher, other], log);
-    await handlers.startContainer?.(event, callOf());
+    await handlers.handle?.(event, callOf());
     expect(await handlers.synchronize?.([], [], callOf())).toEqual([]);
     expect(told).toHaveLength(2);
     expect(lines).toHaveLength(3);

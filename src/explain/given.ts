@@ -1,7 +1,7 @@
 import { basename, dirname } from "node:path";
 import { BridgeError } from "../errors.js";
 import { synchronizeRequest } from "../nri/codec.js";
-import { decodeEvent } from "../nri/event-request.js";
+import { decodeEvent } from "../nri/events.js";
 import { type Case, parseEvent, type RecordedEvent, readCase } from "../replay/case.js";
 import { kindOf, readFile } from "../replay/case-files.js";
 

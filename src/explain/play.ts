@@ -5,7 +5,7 @@ import type { PartialConfig } from "../config/schema.js";
 import { BridgeError, errorText } from "../errors.js";
 import type { Spawner, SpawnOptions, SpawnResult } from "../legacy/spawner.js";
 import { silentLog } from "../logger.js";
-import { decodeEvent, type NriEvent } from "../nri/event-request.js";
+import { decodeEvent, type NriEvent } from "../nri/events.js";
 import type { RawOutcome } from "../nri/runtime-plugin.js";
 import { type PlayReport, playCase } from "../replay/play.js";
 import type { Given } from "./given.js";

@@ -1,39 +1,5 @@
-import {
-  readConfigureRequest,
-  readConfigureResponse,
-  readContainer,
-  readCreateContainerRequest,
-  readCreateContainerResponse,
-  readPodSandbox,
-  readRegisterPluginRequest,
-  readRunPodSandboxRequest,
-  readStateChangeEvent,
-  readStopContainerResponse,
-  readSynchronizeRequest,
-  readSynchronizeResponse,
-  readUpdateContainerRequest,
-  readUpdateContainerResponse,
-  readUpdateContainersRequest,
-  readUpdateContainersResponse,
-  readUpdatePodSandboxRequest,
-  writeConfigureRequest,
-  writeConfigureResponse,
-  writeContainer,
-  writeCreateContainerRequest,
-  writeCreateContainerResponse,
-  writePodSandbox,
-  writeRegisterPluginRequest,
-  writeRunPodSandboxRequest,
-  writeStateChangeEvent,
-  writeStopContainerResponse,
-  writeSynchronizeRequest,
-  writeSynchronizeResponse,
-  writeUpdateContainerRequest,
-  writeUpdateContainerResponse,
-  writeUpdateContainersRequest,
-  writeUpdateContainersResponse,
-  writeUpdatePodSandboxRequest,
-} from "../gen/nri.js";
+import type { shapes } from "../gen/nri.js";
+import * as gen from "../gen/nri.js";
 import type {
   CreateContainerRequest,
   CreateContainerResponse,
@@ -52,18 +18,24 @@ import { ProtobufReader, toProtocolError } from "./protobuf-reader.js";
 import { ProtobufWriter } from "./protobuf-writer.js";
 import type { ConfigureRequest, ConfigureResponse, Container, PodSandbox, SynchronizeRequest } from "./types.js";
 
+export type MessageName = keyof typeof shapes;
+
 /** One message of the NRI API, from payload bytes to plain values and back. Undecodable bytes throw PROTOCOL. */
 export interface MessageCodec<T> {
+  /** In the schema. */
+  readonly message: MessageName;
   /** `sparing`: passes over what no v0.1 request is made of, such as args, env and mounts; they are empty then. */
   decode(payload: Uint8Array, sparing?: boolean): T;
   encode(message: T): Uint8Array;
 }
 
 function codec<T>(
+  message: MessageName,
   read: (reader: ProtobufReader, end: number) => T,
   write: (writer: ProtobufWriter, message: T) => void,
 ): MessageCodec<T> {
   return {
+    message,
     decode(payload, sparing) {
       const reader = new ProtobufReader(payload, sparing);
       try {
@@ -72,9 +44,9 @@ function codec<T>(
         throw toProtocolError(thrown);
       }
     },
-    encode(message) {
+    encode(value) {
       const writer = new ProtobufWriter();
-      write(writer, message);
+      write(writer, value);
       return writer.finish();
     },
   };
@@ -82,62 +54,92 @@ function codec<T>(
 
 /** What the plugin sends to the runtime. */
 export const registerPluginRequest: MessageCodec<RegisterPluginRequest> = codec(
-  readRegisterPluginRequest,
-  writeRegisterPluginRequest,
+  "RegisterPluginRequest",
+  gen.readRegisterPluginRequest,
+  gen.writeRegisterPluginRequest,
 );
 export const updateContainersRequest: MessageCodec<UpdateContainersRequest> = codec(
-  readUpdateContainersRequest,
-  writeUpdateContainersRequest,
+  "UpdateContainersRequest",
+  gen.readUpdateContainersRequest,
+  gen.writeUpdateContainersRequest,
 );
 
 /** What the runtime sends to the plugin. */
-export const configureRequest: MessageCodec<ConfigureRequest> = codec(readConfigureRequest, writeConfigureRequest);
+export const configureRequest: MessageCodec<ConfigureRequest> = codec(
+  "ConfigureRequest",
+  gen.readConfigureRequest,
+  gen.writeConfigureRequest,
+);
 export const synchronizeRequest: MessageCodec<SynchronizeRequest> = codec(
-  readSynchronizeRequest,
-  writeSynchronizeRequest,
+  "SynchronizeRequest",
+  gen.readSynchronizeRequest,
+  gen.writeSynchronizeRequest,
 );
+
 /** Run-, PostUpdate-, Stop- and RemovePodSandbox. */
-export const podRequest: MessageCodec<PodRequest> = codec(readRunPodSandboxRequest, writeRunPodSandboxRequest);
-export const updatePodSandboxRequest: MessageCodec<UpdatePodSandboxRequest> = codec(
-  readUpdatePodSandboxRequest,
-  writeUpdatePodSandboxRequest,
+export const podRequest: MessageCodec<PodRequest> = codec(
+  "RunPodSandboxRequest",
+  gen.readRunPodSandboxRequest,
+  gen.writeRunPodSandboxRequest,
 );
+export const updatePodSandboxRequest: MessageCodec<UpdatePodSandboxRequest> = codec(
+  "UpdatePodSandboxRequest",
+  gen.readUpdatePodSandboxRequest,
+  gen.writeUpdatePodSandboxRequest,
+);
+
 /** Create-, PostCreate-, Start-, PostStart-, PostUpdate-, Stop- and RemoveContainer. */
 export const containerRequest: MessageCodec<CreateContainerRequest> = codec(
-  readCreateContainerRequest,
-  writeCreateContainerRequest,
+  "CreateContainerRequest",
+  gen.readCreateContainerRequest,
+  gen.writeCreateContainerRequest,
 );
 export const updateContainerRequest: MessageCodec<UpdateContainerRequest> = codec(
-  readUpdateContainerRequest,
-  writeUpdateContainerRequest,
+  "UpdateContainerRequest",
+  gen.readUpdateContainerRequest,
+  gen.writeUpdateContainerRequest,
 );
-export const stateChangeRequest: MessageCodec<StateChangeRequest> = codec(readStateChangeEvent, writeStateChangeEvent);
+export const stateChangeRequest: MessageCodec<StateChangeRequest> = codec(
+  "StateChangeEvent",
+  gen.readStateChangeEvent,
+  gen.writeStateChangeEvent,
+);
 
 /** The answers. */
-export const configureResponse: MessageCodec<ConfigureResponse> = codec(readConfigureResponse, writeConfigureResponse);
+export const configureResponse: MessageCodec<ConfigureResponse> = codec(
+  "ConfigureResponse",
+  gen.readConfigureResponse,
+  gen.writeConfigureResponse,
+);
 export const synchronizeResponse: MessageCodec<SynchronizeResponse> = codec(
-  readSynchronizeResponse,
-  writeSynchronizeResponse,
+  "SynchronizeResponse",
+  gen.readSynchronizeResponse,
+  gen.writeSynchronizeResponse,
 );
 export const createContainerResponse: MessageCodec<CreateContainerResponse> = codec(
-  readCreateContainerResponse,
-  writeCreateContainerResponse,
+  "CreateContainerResponse",
+  gen.readCreateContainerResponse,
+  gen.writeCreateContainerResponse,
 );
 export const updateContainerResponse: MessageCodec<UpdateContainerResponse> = codec(
-  readUpdateContainerResponse,
-  writeUpdateContainerResponse,
+  "UpdateContainerResponse",
+  gen.readUpdateContainerResponse,
+  gen.writeUpdateContainerResponse,
 );
 export const stopContainerResponse: MessageCodec<StopContainerResponse> = codec(
-  readStopContainerResponse,
-  writeStopContainerResponse,
+  "StopContainerResponse",
+  gen.readStopContainerResponse,
+  gen.writeStopContainerResponse,
 );
 export const updateContainersResponse: MessageCodec<UpdateContainersResponse> = codec(
-  readUpdateContainersResponse,
-  writeUpdateContainersResponse,
+  "UpdateContainersResponse",
+  gen.readUpdateContainersResponse,
+  gen.writeUpdateContainersResponse,
 );
+
 /** A pod sandbox and a container by themselves, for what is kept in files. */
-export const podSandbox: MessageCodec<PodSandbox> = codec(readPodSandbox, writePodSandbox);
-export const container: MessageCodec<Container> = codec(readContainer, writeContainer);
+export const podSandbox: MessageCodec<PodSandbox> = codec("PodSandbox", gen.readPodSandbox, gen.writePodSandbox);
+export const container: MessageCodec<Container> = codec("Container", gen.readContainer, gen.writeContainer);
 
 /** The answer without content, of every call not named above. */
 export const emptyResponse: Uint8Array = new Uint8Array(0);

@@ -1,34 +1,69 @@
-import type { EventConstant } from "./messages.js";
+import {
+  containerRequest,
+  createContainerResponse,
+  container as emptyableContainer,
+  emptyResponse,
+  type MessageCodec,
+  podRequest,
+  podSandbox,
+  stateChangeRequest,
+  stopContainerResponse,
+  updateContainerRequest,
+  updateContainerResponse,
+  updatePodSandboxRequest,
+} from "./codec.js";
+import type { EventConstant, EventRequest, EventResponse } from "./messages.js";
+import type { Container, LinuxResources, PodSandbox } from "./types.js";
 import { isAtLeast, type Version } from "./versions.js";
 
 interface EventFacts {
   /** Its number in the schema; its bit in a mask is `1 << (number - 1)`. */
   readonly number: number;
   readonly constant: EventConstant;
+  readonly subject: "pod" | "container";
   /** The first NRI version that knows it. */
   readonly since: string;
-  readonly subject: "pod" | "container";
   /** How a runtime before NRI 0.12 sends it: by the call of its own name, or by StateChange. */
   readonly call: "own" | "StateChange";
+  /** Of the call of its own name. */
+  readonly request: MessageCodec<EventRequest>;
+  /** Undefined where the answer has no content. */
+  readonly response: MessageCodec<EventResponse> | undefined;
 }
+
+const usual = { since: "0.2.0", call: "StateChange", response: undefined } as const;
+const ofPod = { ...usual, subject: "pod", request: podRequest } as const;
+const ofContainer = { ...usual, subject: "container", request: containerRequest } as const;
 
 /** The lifecycle events, each named as the call that has carried it since NRI 0.12. */
 export const events = {
-  RunPodSandbox: pod(1, "RUN_POD_SANDBOX"),
-  StopPodSandbox: pod(2, "STOP_POD_SANDBOX"),
-  RemovePodSandbox: pod(3, "REMOVE_POD_SANDBOX"),
-  CreateContainer: container(4, "CREATE_CONTAINER", "own"),
-  PostCreateContainer: container(5, "POST_CREATE_CONTAINER"),
-  StartContainer: container(6, "START_CONTAINER"),
-  PostStartContainer: container(7, "POST_START_CONTAINER"),
-  UpdateContainer: container(8, "UPDATE_CONTAINER", "own"),
-  PostUpdateContainer: container(9, "POST_UPDATE_CONTAINER"),
-  StopContainer: container(10, "STOP_CONTAINER", "own"),
-  RemoveContainer: container(11, "REMOVE_CONTAINER"),
-  UpdatePodSandbox: pod(12, "UPDATE_POD_SANDBOX", "own", "0.10.0"),
-  PostUpdatePodSandbox: pod(13, "POST_UPDATE_POD_SANDBOX", "StateChange", "0.10.0"),
+  RunPodSandbox: { ...ofPod, number: 1, constant: "RUN_POD_SANDBOX" },
+  StopPodSandbox: { ...ofPod, number: 2, constant: "STOP_POD_SANDBOX" },
+  RemovePodSandbox: { ...ofPod, number: 3, constant: "REMOVE_POD_SANDBOX" },
+  CreateContainer: {
+    ...ofContainer,
+    ...{ number: 4, constant: "CREATE_CONTAINER", call: "own", response: createContainerResponse },
+  },
+  PostCreateContainer: { ...ofContainer, number: 5, constant: "POST_CREATE_CONTAINER" },
+  StartContainer: { ...ofContainer, number: 6, constant: "START_CONTAINER" },
+  PostStartContainer: { ...ofContainer, number: 7, constant: "POST_START_CONTAINER" },
+  UpdateContainer: {
+    ...{ ...ofContainer, number: 8, constant: "UPDATE_CONTAINER", call: "own" },
+    ...{ request: updateContainerRequest, response: updateContainerResponse },
+  },
+  PostUpdateContainer: { ...ofContainer, number: 9, constant: "POST_UPDATE_CONTAINER" },
+  StopContainer: {
+    ...ofContainer,
+    ...{ number: 10, constant: "STOP_CONTAINER", call: "own", response: stopContainerResponse },
+  },
+  RemoveContainer: { ...ofContainer, number: 11, constant: "REMOVE_CONTAINER" },
+  UpdatePodSandbox: {
+    ...{ ...ofPod, number: 12, constant: "UPDATE_POD_SANDBOX", since: "0.10.0", call: "own" },
+    request: updatePodSandboxRequest,
+  },
+  PostUpdatePodSandbox: { ...ofPod, number: 13, constant: "POST_UPDATE_POD_SANDBOX", since: "0.10.0" },
 } as const satisfies Record<string, EventFacts>;
-// Event 14, VALIDATE_CONTAINER_ADJUSTMENT, is a question and not of the lifecycle: nobody here subscribes to it.
+// Event 14, VALIDATE_CONTAINER_ADJUSTMENT, is a question and not of the lifecycle: the bridge does not subscribe to it.
 
 export type EventName = keyof typeof events;
 
@@ -38,12 +73,77 @@ export type PodEventName = {
 
 export type ContainerEventName = Exclude<EventName, PodEventName>;
 
-function pod(number: number, constant: EventConstant, call: EventFacts["call"] = "StateChange", since = "0.2.0") {
-  return { number, constant, since, subject: "pod", call } as const;
+/** A lifecycle event with its subject, whichever call brought it. */
+export type NriEvent = PodEvent | ContainerEvent;
+
+export interface PodEvent {
+  readonly name: PodEventName;
+  readonly pod: PodSandbox;
+  /** Of UpdatePodSandbox alone. */
+  readonly overheadLinuxResources?: LinuxResources;
+  readonly linuxResources?: LinuxResources;
 }
 
-function container(number: number, constant: EventConstant, call: EventFacts["call"] = "StateChange", since = "0.2.0") {
-  return { number, constant, since, subject: "container", call } as const;
+export interface ContainerEvent {
+  readonly name: ContainerEventName;
+  readonly pod: PodSandbox;
+  readonly container: Container;
+  /** What the caller of UpdateContainer asks for; a zero means "not asked". */
+  readonly linuxResources?: LinuxResources;
+}
+
+/** What a runtime says of an event to a plugin; a pod event has no container. */
+export type EventSubject = EventRequest & { readonly pod: PodSandbox };
+
+/** A call of the Plugin service that brings an event. */
+export interface EventCall {
+  readonly method: string;
+  readonly payload: Uint8Array;
+}
+
+/**
+ * Reads a call that brings an event. Undefined when the method brings none (Configure, Synchronize, Shutdown, unknown
+ * ones), and for a StateChange with an event that this table does not have. `sparing`: see MessageCodec.
+ * @throws BridgeError PROTOCOL when the payload cannot be decoded
+ */
+export function decodeEvent(method: string, payload: Uint8Array, sparing = false): NriEvent | undefined {
+  if (isEventName(method)) return eventOf(method, events[method].request.decode(payload, sparing));
+  if (method !== "StateChange") return undefined;
+  const { event, ...request } = stateChangeRequest.decode(payload, sparing);
+  const name = eventByConstant(event);
+  return name === undefined ? undefined : eventOf(name, request);
+}
+
+/** Writes the call that brings an event: the event's own, or StateChange. */
+export function encodeEvent(name: EventName, subject: EventSubject, call: "own" | "StateChange"): EventCall {
+  if (call === "own") return { method: name, payload: events[name].request.encode(subject) };
+  const { pod, container } = subject;
+  const about = isPodEvent(name) || container === undefined ? { pod } : { pod, container };
+  return { method: call, payload: stateChangeRequest.encode({ event: events[name].constant, ...about }) };
+}
+
+/** The answer to an event's call, or to StateChange, which has no content. */
+export function decodeEventResponse(method: string, payload: Uint8Array): EventResponse {
+  const response = isEventName(method) ? events[method].response : undefined;
+  return response?.decode(payload) ?? { update: [] };
+}
+
+export function encodeEventResponse(name: EventName, response: EventResponse): Uint8Array {
+  const codec: MessageCodec<EventResponse> | undefined = events[name].response;
+  return codec?.encode(response) ?? emptyResponse;
+}
+
+/** An absent message is an empty one, as in Go. */
+function eventOf(name: EventName, request: EventRequest): NriEvent {
+  const { pod = podSandbox.decode(nothing), container, ...rest } = request;
+  if (isPodEvent(name)) return { name, pod, ...rest };
+  return { name, pod, container: container ?? emptyableContainer.decode(nothing), ...rest };
+}
+
+const nothing = new Uint8Array(0);
+
+export function isPodEvent(name: EventName): name is PodEventName {
+  return events[name].subject === "pod";
 }
 
 export function isEventName(text: string): text is EventName {

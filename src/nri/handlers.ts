@@ -1,17 +1,8 @@
 import type { Cancellation } from "../cancellation.js";
 import type { Deadline } from "../deadline.js";
-import type { EventName } from "./events.js";
-import type {
-  ConfigureRequest,
-  Container,
-  ContainerAdjustment,
-  ContainerEvent,
-  ContainerUpdate,
-  PodEvent,
-  PodSandbox,
-  UpdateContainerEvent,
-  UpdatePodSandboxEvent,
-} from "./types.js";
+import type { EventName, NriEvent } from "./events.js";
+import type { EventResponse } from "./messages.js";
+import type { ConfigureRequest, Container, ContainerUpdate, PodSandbox } from "./types.js";
 import type { NriVersion } from "./versions.js";
 
 /** The runtime that we are connected to, as its Configure request tells. */
@@ -42,10 +33,7 @@ export interface CallContext {
   readonly runtime: RuntimeInfo;
 }
 
-/**
- * What a plugin does. A handler that throws answers the call with an error, which fails what the runtime is doing for
- * most events; an event without a handler is answered with success.
- */
+/** What a plugin does. */
 export interface PluginHandlers {
   /** Whether events may come without what no v0.1 request is made of; see MessageCodec. They are decoded faster then. */
   sparing?(): boolean;
@@ -59,24 +47,8 @@ export interface PluginHandlers {
   ): Promise<readonly ContainerUpdate[]>;
   /** The answer to Synchronize is sent: from now on events come. */
   synchronized?(runtime: RuntimeInfo): void;
-  runPodSandbox?(event: PodEvent, context: CallContext): Promise<void>;
-  updatePodSandbox?(event: UpdatePodSandboxEvent, context: CallContext): Promise<void>;
-  postUpdatePodSandbox?(event: PodEvent, context: CallContext): Promise<void>;
-  stopPodSandbox?(event: PodEvent, context: CallContext): Promise<void>;
-  removePodSandbox?(event: PodEvent, context: CallContext): Promise<void>;
-  createContainer?(event: ContainerEvent, context: CallContext): Promise<CreateAnswer>;
-  postCreateContainer?(event: ContainerEvent, context: CallContext): Promise<void>;
-  startContainer?(event: ContainerEvent, context: CallContext): Promise<void>;
-  postStartContainer?(event: ContainerEvent, context: CallContext): Promise<void>;
-  updateContainer?(event: UpdateContainerEvent, context: CallContext): Promise<readonly ContainerUpdate[]>;
-  postUpdateContainer?(event: ContainerEvent, context: CallContext): Promise<void>;
-  stopContainer?(event: ContainerEvent, context: CallContext): Promise<readonly ContainerUpdate[]>;
-  removeContainer?(event: ContainerEvent, context: CallContext): Promise<void>;
+  /** Takes an event. An error is the call's answer, which fails most of what a runtime does. */
+  handle?(event: NriEvent, call: CallContext): Promise<EventResponse>;
   /** The runtime says that it stops. No runtime does so far; the end of the connection is the usual sign. */
   shutdown?(): void;
-}
-
-export interface CreateAnswer {
-  readonly adjust?: ContainerAdjustment;
-  readonly update?: readonly ContainerUpdate[];
 }

@@ -1,18 +1,14 @@
 import { shapes } from "../gen/nri.js";
 import {
   configureRequest,
-  containerRequest,
   type MessageCodec,
-  podRequest,
+  type MessageName,
   stateChangeRequest,
   synchronizeRequest,
-  updateContainerRequest,
-  updatePodSandboxRequest,
 } from "./codec.js";
-import { type EventName, eventNames, events } from "./events.js";
+import { eventNames, events } from "./events.js";
 import type { EventResponse } from "./messages.js";
 
-export type MessageName = keyof typeof shapes;
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
 /** protobuf's own JSON names (cgroupsPath), or the schema's (cgroups_path) as the recordings have them. */
@@ -49,23 +45,15 @@ export function responseToJson(response: EventResponse): { [key: string]: Json }
 /** A recorded call's request, as `"body"` in events.jsonl has it; undefined for a method without one. */
 export function requestToJson(method: string, payload: Uint8Array): { [key: string]: Json } | undefined {
   const request = Object.hasOwn(requests, method) ? requests[method] : undefined;
-  return request === undefined ? undefined : messageToJson(request[0], request[1].decode(payload), "schema");
+  return request === undefined ? undefined : messageToJson(request.message, request.decode(payload), "schema");
 }
 
-const requests: Readonly<Record<string, readonly [MessageName, MessageCodec<object>]>> = {
-  Configure: ["ConfigureRequest", configureRequest],
-  Synchronize: ["SynchronizeRequest", synchronizeRequest],
-  StateChange: ["StateChangeEvent", stateChangeRequest],
-  ...Object.fromEntries(eventNames.map((name) => [name, requestOf(name)])),
+const requests: Readonly<Record<string, MessageCodec<object>>> = {
+  Configure: configureRequest,
+  Synchronize: synchronizeRequest,
+  StateChange: stateChangeRequest,
+  ...Object.fromEntries(eventNames.map((name) => [name, events[name].request])),
 };
-
-function requestOf(name: EventName): readonly [MessageName, MessageCodec<object>] {
-  if (name === "UpdateContainer") return ["UpdateContainerRequest", updateContainerRequest];
-  if (name === "UpdatePodSandbox") return ["UpdatePodSandboxRequest", updatePodSandboxRequest];
-  return events[name].subject === "pod"
-    ? ["RunPodSandboxRequest", podRequest]
-    : ["CreateContainerRequest", containerRequest];
-}
 
 function fieldToJson([, shape, inner]: Shape, value: unknown, names: JsonNames): Json {
   if (shape === "list" && Array.isArray(value)) return value.map((element) => valueToJson(inner, element, names));

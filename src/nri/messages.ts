@@ -18,11 +18,14 @@ export interface CreateContainerResponse {
   update: ContainerUpdate[];
 }
 
-/** Any answer to an event: with `adjust` to CreateContainer alone, and nothing asked for to most. */
+/** What is asked for in answer to an event: with `adjust` to CreateContainer alone, and nothing to most. */
 export interface EventResponse {
   readonly adjust?: ContainerAdjustment;
   readonly update: readonly ContainerUpdate[];
 }
+
+/** The answer of a plugin that asks for nothing. */
+export const noRequest: EventResponse = { update: [] };
 
 export interface UpdateContainerResponse {
   update: ContainerUpdate[];
@@ -55,6 +58,11 @@ export interface UpdateContainerRequest extends CreateContainerRequest {
 export interface UpdatePodSandboxRequest extends PodRequest {
   overheadLinuxResources?: LinuxResources;
   linuxResources?: LinuxResources;
+}
+
+/** Any event's request. */
+export interface EventRequest extends UpdatePodSandboxRequest {
+  container?: Container;
 }
 
 /** The events' names in the schema. */

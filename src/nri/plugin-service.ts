@@ -10,9 +10,16 @@ import {
   synchronizeRequest,
   synchronizeResponse,
 } from "./codec.js";
-import { dispatchEvent } from "./dispatch.js";
-import { decodeEvent, type NriEvent } from "./event-request.js";
-import { type EventName, eventBit, eventMask, eventNames, eventsOfMask } from "./events.js";
+import {
+  decodeEvent,
+  type EventName,
+  encodeEventResponse,
+  eventBit,
+  eventMask,
+  eventNames,
+  eventsOfMask,
+  type NriEvent,
+} from "./events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "./handlers.js";
 import { answerInTime } from "./reply-guard.js";
 import { pluginService } from "./services.js";
@@ -174,11 +181,10 @@ export class PluginService {
       // A StateChange with an event of a later NRI: nothing that we subscribed to, and no reason to fail anything.
       if (decoded === undefined) return emptyResponse;
       event = decoded;
-      return await answerInTime(call, (cancellation) =>
-        this.run(() =>
-          dispatchEvent(this.options.handlers, decoded, contextOf(call, decoded.name, runtime, cancellation)),
-        ),
+      const response = await answerInTime(call, (cancellation) =>
+        this.run(() => this.options.handlers.handle?.(decoded, contextOf(call, decoded.name, runtime, cancellation))),
       );
+      return response === undefined ? emptyResponse : encodeEventResponse(decoded.name, response);
     } catch (error) {
       // A StateChange that cannot be read may be of any event.
       const name = event?.name ?? (call.method === "StateChange" ? "RunPodSandbox" : call.method);

@@ -3,9 +3,15 @@ import { errorText } from "../errors.js";
 import type { Log } from "../logger.js";
 import type { Trunk } from "../transport/trunk.js";
 import { StatusError } from "../ttrpc/status.js";
-import { createContainerResponse, stopContainerResponse, updateContainerResponse } from "./codec.js";
-import { type EventSubject, encodeEvent } from "./event-request.js";
-import { type EventName, eventBit, events, eventsOfMask } from "./events.js";
+import {
+  decodeEventResponse,
+  type EventName,
+  type EventSubject,
+  encodeEvent,
+  eventBit,
+  events,
+  eventsOfMask,
+} from "./events.js";
 import type { PluginIdentity } from "./identity.js";
 import type { EventResponse } from "./messages.js";
 import { configurePlugin, type RuntimeIntroduction, synchronizePlugin } from "./runtime-handshake.js";
@@ -179,12 +185,4 @@ export class RuntimePlugin {
       return { error: toCallError(thrown), dropped: true };
     }
   }
-}
-
-/** The answer to an event's call, whichever it is. */
-export function decodeEventResponse(method: string, payload: Uint8Array): EventResponse {
-  if (method === "CreateContainer") return createContainerResponse.decode(payload);
-  if (method === "UpdateContainer") return updateContainerResponse.decode(payload);
-  if (method === "StopContainer") return stopContainerResponse.decode(payload);
-  return { update: [] };
 }

@@ -201,22 +201,3 @@ export interface SynchronizeRequest {
   containers: Container[];
   more: boolean;
 }
-
-export interface PodEvent {
-  pod: PodSandbox;
-}
-
-export interface ContainerEvent {
-  pod: PodSandbox;
-  container: Container;
-}
-
-export interface UpdateContainerEvent extends ContainerEvent {
-  /** What the caller asked for; a zero means "not asked". */
-  linuxResources?: LinuxResources;
-}
-
-export interface UpdatePodSandboxEvent extends PodEvent {
-  overheadLinuxResources?: LinuxResources;
-  linuxResources?: LinuxResources;
-}

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { RunReport } from "../chain-runner.js";
-import type { NriEvent } from "../nri/event-request.js";
+import type { NriEvent } from "../nri/events.js";
 import type { RuntimeInfo } from "../nri/handlers.js";
 import { requestToJson } from "../nri/json.js";
 import { formatVersion, hasFeature } from "../nri/versions.js";

@@ -5,7 +5,7 @@ import { errorText } from "../errors.js";
 import type { Host } from "../host/host.js";
 import type { Log } from "../logger.js";
 import { synchronizeRequest } from "../nri/codec.js";
-import type { NriEvent } from "../nri/event-request.js";
+import type { NriEvent } from "../nri/events.js";
 import type { CallContext, RuntimeInfo } from "../nri/handlers.js";
 import type { Container, PodSandbox } from "../nri/types.js";
 import { containerSubject, podSubject, type Subject } from "../translate/to-v01.js";

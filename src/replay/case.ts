@@ -3,7 +3,7 @@ import * as z from "zod/mini";
 import { describeFault } from "../config/issue.js";
 import { BridgeError, errorText } from "../errors.js";
 import { synchronizeRequest } from "../nri/codec.js";
-import { decodeEvent } from "../nri/event-request.js";
+import { decodeEvent } from "../nri/events.js";
 import { kindOf, listIfThere, readFile, readIfThere } from "./case-files.js";
 
 /** One recorded NRI call. */

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeDirectory, readRegularFile } from "../files.js";
-import { decodeEvent } from "../nri/event-request.js";
+import { decodeEvent } from "../nri/events.js";
 import type { Case } from "./case.js";
 
 /** Plain files in the place of the cgroups of a played case, for plugins that write to them. */

@@ -10,9 +10,9 @@ import { createRecordedHost, type RecordedHost } from "../host/recorded-host.js"
 import { endedBy } from "../legacy/ended-by.js";
 import type { Spawner } from "../legacy/spawner.js";
 import type { Log } from "../logger.js";
-import { decodeEvent, type NriEvent } from "../nri/event-request.js";
+import { decodeEvent, decodeEventResponse, type NriEvent } from "../nri/events.js";
 import { createRuntime, type Dialect } from "../nri/runtime.js";
-import { decodeEventResponse, type RawOutcome, type RuntimePlugin } from "../nri/runtime-plugin.js";
+import type { RawOutcome, RuntimePlugin } from "../nri/runtime-plugin.js";
 import { PluginStub } from "../nri/stub.js";
 import { inferNriVersion } from "../nri/versions.js";
 import { Service } from "../service.js";

@@ -1,4 +1,4 @@
-import type { NriEvent } from "../nri/event-request.js";
+import type { NriEvent } from "../nri/events.js";
 import type { PlayReport } from "./play.js";
 
 /** Terminal colours; none where the output is no terminal. */

@@ -1,4 +1,4 @@
-import type { NriEvent } from "../nri/event-request.js";
+import type { NriEvent } from "../nri/events.js";
 
 /** Which recorded events a runtime would not have sent, because an answer failed what it was doing. */
 export interface Undo {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseConfig } from "../../src/config/parse.js";
 import { BridgeError, type ErrorCode } from "../../src/errors.js";
 import { formatTextLine } from "../../src/log/text.js";
-import { decodeEvent } from "../../src/nri/event-request.js";
+import { decodeEvent } from "../../src/nri/events.js";
 import { messageToJson } from "../../src/nri/json.js";
 import { parseBundle } from "../../src/oci/bundle.js";
 import { readCase } from "../../src/replay/case.js";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { type EventSubject, encodeEvent } from "../../src/nri/event-request.js";
-import { type EventName, eventNames, events } from "../../src/nri/events.js";
+import { type EventName, type EventSubject, encodeEvent, eventNames, events } from "../../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../../src/nri/handlers.js";
 import { connectPair, containerd17, containerd20, containerd23, type Pair } from "./support/nri-pair.js";
+import { on } from "./support/on.js";
 import { ctr, pod } from "./support/subjects.js";
 
 interface Delivery {
@@ -14,32 +14,15 @@ interface Delivery {
 /** Handlers for every event, which note what they get. */
 function noting(): { deliveries: Delivery[]; handlers: Partial<PluginHandlers> } {
   const deliveries: Delivery[] = [];
-  const note = (name: EventName) => async (event: object, context: CallContext) => {
-    deliveries.push({ name, event, context });
-  };
-  const noteAndAsk = (name: EventName) => async (event: object, context: CallContext) => {
-    deliveries.push({ name, event, context });
-    return [{ containerId: "c2", ignoreFailure: true }];
-  };
+  const update = [{ containerId: "c2", ignoreFailure: true }];
   return {
     deliveries,
     handlers: {
-      runPodSandbox: note("RunPodSandbox"),
-      updatePodSandbox: note("UpdatePodSandbox"),
-      postUpdatePodSandbox: note("PostUpdatePodSandbox"),
-      stopPodSandbox: note("StopPodSandbox"),
-      removePodSandbox: note("RemovePodSandbox"),
-      createContainer: async (event, context) => {
-        await note("CreateContainer")(event, context);
-        return { adjust: { annotations: { a: "b" } }, update: [{ containerId: "c2" }] };
+      handle: async (event, context) => {
+        deliveries.push({ name: event.name, event, context });
+        // What an event's answer has no place for is left out.
+        return { adjust: { annotations: { a: "b" } }, update };
       },
-      postCreateContainer: note("PostCreateContainer"),
-      startContainer: note("StartContainer"),
-      postStartContainer: note("PostStartContainer"),
-      updateContainer: noteAndAsk("UpdateContainer"),
-      postUpdateContainer: note("PostUpdateContainer"),
-      stopContainer: noteAndAsk("StopContainer"),
-      removeContainer: note("RemoveContainer"),
     },
   };
 }
@@ -103,7 +86,7 @@ test("a plugin that wants nothing, or nothing that the runtime knows, gets the r
 
 describe("answers of any size come through: the runtime's reader wants a first frame of at most 4096 bytes", () => {
   const answering = (bytes: number): Promise<Pair> =>
-    connectPair({ createContainer: async () => ({ adjust: { annotations: { a: "x".repeat(bytes) } } }) });
+    connectPair(on({ CreateContainer: async () => ({ adjust: { annotations: { a: "x".repeat(bytes) } } }) }));
 
   test.each([1, 4050, 4064, 4065, 4066, 4067, 4068, 4086, 4087, 5000, 65_536, 1 << 20, (4 << 20) - 100])(
     "%i bytes",

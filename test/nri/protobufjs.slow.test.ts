@@ -1,6 +1,7 @@
 import fc, { type Arbitrary } from "fast-check";
 import protobuf from "protobufjs";
 import { describe, expect, test } from "vitest";
+import type { MessageName } from "../../src/nri/codec.js";
 import {
   configureRequest,
   containerRequest,
@@ -16,7 +17,7 @@ import {
   updateContainersResponse,
   updatePodSandboxRequest,
 } from "../../src/nri/codec.js";
-import { type MessageName, messageToJson } from "../../src/nri/json.js";
+import { messageToJson } from "../../src/nri/json.js";
 import { anyText } from "../support/any-text.js";
 import { loadSchema, messageType } from "./support/schema.js";
 

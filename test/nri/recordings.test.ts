@@ -1,12 +1,13 @@
 import { describe, expect, test } from "vitest";
+import type { MessageName } from "../../src/nri/codec.js";
 import {
   containerRequest,
   type MessageCodec,
   stateChangeRequest,
   updateContainerRequest,
 } from "../../src/nri/codec.js";
-import { decodeEvent } from "../../src/nri/event-request.js";
-import { type MessageName, messageToJson } from "../../src/nri/json.js";
+import { decodeEvent } from "../../src/nri/events.js";
+import { messageToJson } from "../../src/nri/json.js";
 import { recordedCalls } from "./support/recordings.js";
 
 const requests: Record<string, [MessageName, MessageCodec<object>]> = {

@@ -1,12 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { BridgeError } from "../../src/errors.js";
 import { silentLog } from "../../src/logger.js";
-import { encodeEvent } from "../../src/nri/event-request.js";
+import { encodeEvent } from "../../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../../src/nri/handlers.js";
 import { Code } from "../../src/ttrpc/status.js";
 import { ConnId } from "../../src/wire/mux-frame.js";
 import { hex } from "../support/bytes.js";
 import { allEvents, socketPath, startStub } from "./support/nri-pair.js";
+import { type Listener, on } from "./support/on.js";
 import {
   message,
   type PuppetConnection,
@@ -47,7 +48,7 @@ describe("a call is answered", () => {
 
   test("with Unknown and the text when the handler fails, byte for byte", async () => {
     const { connection } = await ready({
-      startContainer: () => Promise.reject(new Error("nri v0.1: plugin: konfine: boom")),
+      handle: () => Promise.reject(new Error("nri v0.1: plugin: konfine: boom")),
     });
     connection.request("StartContainer", startContainer, { streamId: 7 });
     await connection.receive();
@@ -60,7 +61,7 @@ describe("a call is answered", () => {
   });
 
   test("with text that Go takes, whatever the error's", async () => {
-    const { connection } = await ready({ startContainer: () => Promise.reject(new Error("stderr: \ud800!")) });
+    const { connection } = await ready({ handle: () => Promise.reject(new Error("stderr: \ud800!")) });
     const answer = await connection.call("StartContainer", startContainer);
     expect(answer.response?.status).toEqual({ code: Code.Unknown, message: "stderr: \ufffd!" });
   });
@@ -68,7 +69,7 @@ describe("a call is answered", () => {
   test("with the updates that the handler asks for, byte for byte", async () => {
     const cpu = { shares: 1024n, quota: -1n, period: 100000n, cpus: "", mems: "" };
     const update = { containerId: "c2", linux: { resources: { cpu } }, ignoreFailure: true };
-    const { connection } = await ready({ stopContainer: async () => [update] });
+    const { connection } = await ready({ handle: async () => ({ update: [update] }) });
     connection.request("StopContainer", startContainer, { streamId: 9 });
     await connection.receive();
     expect(Buffer.concat(connection.bytes)).toEqual(
@@ -138,13 +139,13 @@ const sandbox = encodeEvent("RunPodSandbox", subject, "StateChange").payload;
 const unreadable = hex("08 01 12 05 61");
 
 describe("a containerd that does not start again after it was refused one sandbox twice", () => {
-  test.each<[string, PluginHandlers["runPodSandbox"], Uint8Array, string]>([
+  test.each<[string, Listener | undefined, Uint8Array, string]>([
     ["a plugin fails", boom, sandbox, "konfine: xxxxxx"],
     ["the bridge does", bug, sandbox, "a fault of our own"],
     ["time runs out", never, sandbox, "not done in the time"],
     ["the event cannot be read", undefined, unreadable, "a message that cannot be read"],
-  ])("is answered without an error when %s, and the log says why", async (_, runPodSandbox, payload, error) => {
-    const { connection, lines } = await ready(runPodSandbox && { runPodSandbox }, "2.1.9~ds1");
+  ])("is answered without an error when %s, and the log says why", async (_, listener, payload, error) => {
+    const { connection, lines } = await ready(listener && on({ RunPodSandbox: listener }), "2.1.9~ds1");
     const answer = await connection.call("StateChange", payload, { timeoutNano: 40_000_000n });
     expect(statusOf(answer)).toBe(Code.OK);
     const readable = payload === sandbox;
@@ -161,17 +162,17 @@ describe("a containerd that does not start again after it was refused one sandbo
   });
 
   test("and so is the call of the event's own name", async () => {
-    const { connection } = await ready({ runPodSandbox: boom }, "v2.3.2");
+    const { connection } = await ready({ handle: boom }, "v2.3.2");
     const payload = encodeEvent("RunPodSandbox", subject, "own").payload;
     expect(statusOf(await connection.call("RunPodSandbox", payload))).toBe(Code.OK);
     expect(statusOf(await connection.call("RunPodSandbox", hex("0a 05 61")))).toBe(Code.OK);
   });
 
   test("but for other events; and other runtimes are told", async () => {
-    const { connection } = await ready({ startContainer: boom }, "2.1.9");
+    const { connection } = await ready({ handle: boom }, "2.1.9");
     expect(statusOf(await connection.call("StartContainer", startContainer))).toBe(Code.Unknown);
     for (const version of ["1.7.24", "2.2.6", "2.3.3"]) {
-      const other = await ready({ runPodSandbox: boom }, version);
+      const other = await ready({ handle: boom }, version);
       expect(statusOf(await other.connection.call("StateChange", sandbox))).toBe(Code.Unknown);
     }
   });
@@ -232,7 +233,7 @@ describe("time", () => {
   test("an answer is given before the runtime gives up, and the handler is told", async () => {
     let context: CallContext | undefined;
     const { connection } = await ready({
-      startContainer: (_event, given) => {
+      handle: (_event, given) => {
         context = given;
         return never();
       },
@@ -249,31 +250,25 @@ describe("time", () => {
 
   test("what a handler says after that is dropped: each call has one answer", async () => {
     let finish = () => {};
-    const { connection } = await ready({
-      startContainer: () =>
-        new Promise((resolve) => {
-          finish = resolve;
-        }),
-    });
-    const late = await connection.call("StartContainer", startContainer, { timeoutNano: 50_000_000n });
+    const late = () => new Promise<undefined>((resolve) => (finish = () => resolve(undefined)));
+    const { connection } = await ready(on({ StartContainer: late }));
+    const answered = await connection.call("StartContainer", startContainer, { timeoutNano: 50_000_000n });
     finish();
     const next = await connection.call("PostStartContainer", startContainer);
-    expect([late.streamId, next.streamId]).toEqual([5, 7]);
+    expect([answered.streamId, next.streamId]).toEqual([5, 7]);
   });
 
   test("a call without a limit may take its time", async () => {
-    const { connection } = await ready({ startContainer: () => new Promise((resolve) => setTimeout(resolve, 100)) });
+    const { connection } = await ready(
+      on({ StartContainer: () => new Promise((resolve) => setTimeout(() => resolve(undefined), 100)) }),
+    );
     expect(statusOf(await connection.call("StartContainer", startContainer, { timeoutNano: 0n }))).toBe(Code.OK);
   });
 
   test("calls are answered as they are done, not as they came", async () => {
     let finish = () => {};
-    const { connection } = await ready({
-      runPodSandbox: () =>
-        new Promise((resolve) => {
-          finish = resolve;
-        }),
-    });
+    const late = () => new Promise<undefined>((resolve) => (finish = () => resolve(undefined)));
+    const { connection } = await ready(on({ RunPodSandbox: late }));
     connection.request("RunPodSandbox", startContainer, { streamId: 11 });
     expect((await connection.call("StartContainer", startContainer)).streamId).toBe(13);
     finish();
@@ -286,7 +281,7 @@ describe("time", () => {
       told = resolve;
     });
     const { connection } = await ready({
-      startContainer: (_event, { cancellation }) => {
+      handle: (_event, { cancellation }) => {
         cancellation.listen(() => told(cancellation.reason));
         connection.socket.end();
         return never();
@@ -299,7 +294,7 @@ describe("time", () => {
 
 test("a handler sees the call as it came: its time, its metadata, its bytes, its runtime", async () => {
   const contexts: CallContext[] = [];
-  const { connection } = await ready({ startContainer: async (_event, context) => void contexts.push(context) });
+  const { connection } = await ready(on({ StartContainer: async (_event, context) => void contexts.push(context) }));
   const metadata = [["traceparent", "00-1234"]] as const;
   const { method, payload } = encodeEvent("StartContainer", subject, "StateChange");
   await connection.call(method, payload, { timeoutNano: 1_999_823_948n, metadata });

@@ -13,6 +13,7 @@ import {
   startRuntime,
   startStub,
 } from "./support/nri-pair.js";
+import { on } from "./support/on.js";
 import { type PuppetConnection, PuppetRuntime } from "./support/puppet-runtime.js";
 import { ctr, pod } from "./support/subjects.js";
 
@@ -282,7 +283,9 @@ describe("updates outside of any event", () => {
   test("are refused here while a handler runs: the runtime waits for it", async () => {
     const outcomes: unknown[] = [];
     const { stub, plugin } = await connectPair(
-      { startContainer: async () => void outcomes.push(await stub.updateContainers(update, soon()).catch((e) => e)) },
+      on({
+        StartContainer: async () => void outcomes.push(await stub.updateContainers(update, soon()).catch((e) => e)),
+      }),
       { nriVersion: "0.12.1" },
     );
     await plugin.call("StartContainer", { pod: pod(), container: ctr() });
@@ -291,7 +294,7 @@ describe("updates outside of any event", () => {
 
   test("are refused here while a handler runs on after its call was answered for it", async () => {
     const { stub, plugin } = await connectPair(
-      { startContainer: () => new Promise(() => {}) },
+      { handle: () => new Promise(() => {}) },
       { nriVersion: "0.12.1", requestTimeoutMs: 60 },
     );
     const { error } = await plugin.call("StartContainer", { pod: pod(), container: ctr() });

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Deadline } from "../../src/deadline.js";
-import { decodeEvent } from "../../src/nri/event-request.js";
+import { decodeEvent } from "../../src/nri/events.js";
 import { createRuntime, type Runtime } from "../../src/nri/runtime.js";
 import { readCase } from "../../src/replay/case.js";
 import { DirectoryLock } from "../../src/state/directory-lock.js";

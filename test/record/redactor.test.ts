@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { stateChangeRequest } from "../../src/nri/codec.js";
-import { decodeEvent, encodeEvent } from "../../src/nri/event-request.js";
+import { decodeEvent, encodeEvent } from "../../src/nri/events.js";
 import { maskBrokenJson, rewriteJson } from "../../src/record/json-text.js";
 import { createRedactor } from "../../src/record/redactor.js";
 import { isSecretName, maskShapes } from "../../src/secrets/secret-names.js";

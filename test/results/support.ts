@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
-import { decodeEvent, encodeEvent } from "../../src/nri/event-request.js";
+import { decodeEvent, encodeEvent } from "../../src/nri/events.js";
 import { readCase } from "../../src/replay/case.js";
 import { runCommandLine } from "../support/command-line.js";
 import { program } from "../support/program.js";

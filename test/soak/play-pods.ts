@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { EventSubject } from "../../src/nri/event-request.js";
-import type { EventName } from "../../src/nri/events.js";
+import type { EventName, EventSubject } from "../../src/nri/events.js";
 import type { RuntimePlugin } from "../../src/nri/runtime-plugin.js";
 import type { Container, LinuxResources, PodSandbox } from "../../src/nri/types.js";
 import type { Random } from "../e2e/testbed/chaos-random.js";

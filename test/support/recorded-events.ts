@@ -1,7 +1,5 @@
 import { resolve } from "node:path";
-import { decodeEvent } from "../../src/nri/event-request.js";
-import type { ContainerEventName } from "../../src/nri/events.js";
-import type { ContainerEvent } from "../../src/nri/types.js";
+import { type ContainerEvent, type ContainerEventName, decodeEvent } from "../../src/nri/events.js";
 import { readCase } from "../../src/replay/case.js";
 
 /** What a recorded case says in its first event of a name. */

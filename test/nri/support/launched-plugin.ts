@@ -17,7 +17,8 @@ const stub = new PluginStub({
       config = request.config;
       return ["CreateContainer"];
     },
-    createContainer: async () => ({
+    handle: async () => ({
+      update: [],
       adjust: {
         annotations: {
           identity: `${identity.index}-${identity.name}`,

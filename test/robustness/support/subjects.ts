@@ -1,5 +1,4 @@
-import type { EventSubject } from "../../../src/nri/event-request.js";
-import type { EventName } from "../../../src/nri/events.js";
+import type { EventName, EventSubject } from "../../../src/nri/events.js";
 import type { Container, PodSandbox } from "../../../src/nri/types.js";
 import { ctr, pod } from "../../nri/support/subjects.js";
 

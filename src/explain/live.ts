@@ -177,7 +177,7 @@ function containerOf(live: LiveBundle, facts: ReturnType<typeof factsOf>): Conta
     podSandboxId: facts.sandboxId,
     name: facts.containerName,
     annotations: { ...live.bundle.annotations },
-    linux: { namespaces: [], devices: [], cgroupsPath: live.bundle.cgroupsPath, sysctl: {} },
+    linux: { namespaces: [], devices: [], cgroupsPath: live.bundle.cgroupsPath, sysctl: {}, netDevices: {} },
     pid: live.pid,
   };
 }

@@ -1,39 +1,24 @@
 import type { shapes } from "../gen/nri.js";
 import * as gen from "../gen/nri.js";
-import type {
-  CreateContainerRequest,
-  CreateContainerResponse,
-  PodRequest,
-  RegisterPluginRequest,
-  StateChangeRequest,
-  StopContainerResponse,
-  SynchronizeResponse,
-  UpdateContainerRequest,
-  UpdateContainerResponse,
-  UpdateContainersRequest,
-  UpdateContainersResponse,
-  UpdatePodSandboxRequest,
-} from "./messages.js";
 import { ProtobufReader, toProtocolError } from "./protobuf-reader.js";
 import { ProtobufWriter } from "./protobuf-writer.js";
-import type { ConfigureRequest, ConfigureResponse, Container, PodSandbox, SynchronizeRequest } from "./types.js";
 
 export type MessageName = keyof typeof shapes;
 
 /** One message of the NRI API, from payload bytes to plain values and back. Undecodable bytes throw PROTOCOL. */
-export interface MessageCodec<T> {
+export interface MessageCodec<Read, Written = Read> {
   /** In the schema. */
   readonly message: MessageName;
   /** `sparing`: passes over what no v0.1 request is made of, such as args, env and mounts; they are empty then. */
-  decode(payload: Uint8Array, sparing?: boolean): T;
-  encode(message: T): Uint8Array;
+  decode(payload: Uint8Array, sparing?: boolean): Read;
+  encode(message: Written): Uint8Array;
 }
 
-function codec<T>(
+function codec<Read, Written>(
   message: MessageName,
-  read: (reader: ProtobufReader, end: number) => T,
-  write: (writer: ProtobufWriter, message: T) => void,
-): MessageCodec<T> {
+  read: (reader: ProtobufReader, end: number) => Read,
+  write: (writer: ProtobufWriter, message: Written) => void,
+): MessageCodec<Read, Written> {
   return {
     message,
     decode(payload, sparing) {
@@ -53,93 +38,73 @@ function codec<T>(
 }
 
 /** What the plugin sends to the runtime. */
-export const registerPluginRequest: MessageCodec<RegisterPluginRequest> = codec(
+export const registerPluginRequest = codec(
   "RegisterPluginRequest",
   gen.readRegisterPluginRequest,
   gen.writeRegisterPluginRequest,
 );
-export const updateContainersRequest: MessageCodec<UpdateContainersRequest> = codec(
+export const updateContainersRequest = codec(
   "UpdateContainersRequest",
   gen.readUpdateContainersRequest,
   gen.writeUpdateContainersRequest,
 );
 
 /** What the runtime sends to the plugin. */
-export const configureRequest: MessageCodec<ConfigureRequest> = codec(
-  "ConfigureRequest",
-  gen.readConfigureRequest,
-  gen.writeConfigureRequest,
-);
-export const synchronizeRequest: MessageCodec<SynchronizeRequest> = codec(
-  "SynchronizeRequest",
-  gen.readSynchronizeRequest,
-  gen.writeSynchronizeRequest,
-);
+export const configureRequest = codec("ConfigureRequest", gen.readConfigureRequest, gen.writeConfigureRequest);
+export const synchronizeRequest = codec("SynchronizeRequest", gen.readSynchronizeRequest, gen.writeSynchronizeRequest);
 
 /** Run-, PostUpdate-, Stop- and RemovePodSandbox. */
-export const podRequest: MessageCodec<PodRequest> = codec(
-  "RunPodSandboxRequest",
-  gen.readRunPodSandboxRequest,
-  gen.writeRunPodSandboxRequest,
-);
-export const updatePodSandboxRequest: MessageCodec<UpdatePodSandboxRequest> = codec(
+export const podRequest = codec("RunPodSandboxRequest", gen.readRunPodSandboxRequest, gen.writeRunPodSandboxRequest);
+export const updatePodSandboxRequest = codec(
   "UpdatePodSandboxRequest",
   gen.readUpdatePodSandboxRequest,
   gen.writeUpdatePodSandboxRequest,
 );
 
 /** Create-, PostCreate-, Start-, PostStart-, PostUpdate-, Stop- and RemoveContainer. */
-export const containerRequest: MessageCodec<CreateContainerRequest> = codec(
+export const containerRequest = codec(
   "CreateContainerRequest",
   gen.readCreateContainerRequest,
   gen.writeCreateContainerRequest,
 );
-export const updateContainerRequest: MessageCodec<UpdateContainerRequest> = codec(
+export const updateContainerRequest = codec(
   "UpdateContainerRequest",
   gen.readUpdateContainerRequest,
   gen.writeUpdateContainerRequest,
 );
-export const stateChangeRequest: MessageCodec<StateChangeRequest> = codec(
-  "StateChangeEvent",
-  gen.readStateChangeEvent,
-  gen.writeStateChangeEvent,
-);
+export const stateChangeRequest = codec("StateChangeEvent", gen.readStateChangeEvent, gen.writeStateChangeEvent);
 
 /** The answers. */
-export const configureResponse: MessageCodec<ConfigureResponse> = codec(
-  "ConfigureResponse",
-  gen.readConfigureResponse,
-  gen.writeConfigureResponse,
-);
-export const synchronizeResponse: MessageCodec<SynchronizeResponse> = codec(
+export const configureResponse = codec("ConfigureResponse", gen.readConfigureResponse, gen.writeConfigureResponse);
+export const synchronizeResponse = codec(
   "SynchronizeResponse",
   gen.readSynchronizeResponse,
   gen.writeSynchronizeResponse,
 );
-export const createContainerResponse: MessageCodec<CreateContainerResponse> = codec(
+export const createContainerResponse = codec(
   "CreateContainerResponse",
   gen.readCreateContainerResponse,
   gen.writeCreateContainerResponse,
 );
-export const updateContainerResponse: MessageCodec<UpdateContainerResponse> = codec(
+export const updateContainerResponse = codec(
   "UpdateContainerResponse",
   gen.readUpdateContainerResponse,
   gen.writeUpdateContainerResponse,
 );
-export const stopContainerResponse: MessageCodec<StopContainerResponse> = codec(
+export const stopContainerResponse = codec(
   "StopContainerResponse",
   gen.readStopContainerResponse,
   gen.writeStopContainerResponse,
 );
-export const updateContainersResponse: MessageCodec<UpdateContainersResponse> = codec(
+export const updateContainersResponse = codec(
   "UpdateContainersResponse",
   gen.readUpdateContainersResponse,
   gen.writeUpdateContainersResponse,
 );
 
 /** A pod sandbox and a container by themselves, for what is kept in files. */
-export const podSandbox: MessageCodec<PodSandbox> = codec("PodSandbox", gen.readPodSandbox, gen.writePodSandbox);
-export const container: MessageCodec<Container> = codec("Container", gen.readContainer, gen.writeContainer);
+export const podSandbox = codec("PodSandbox", gen.readPodSandbox, gen.writePodSandbox);
+export const container = codec("Container", gen.readContainer, gen.writeContainer);
 
 /** The answer without content, of every call not named above. */
 export const emptyResponse: Uint8Array = new Uint8Array(0);

@@ -1,3 +1,4 @@
+import type * as gen from "../gen/nri.js";
 import {
   containerRequest,
   createContainerResponse,
@@ -12,14 +13,13 @@ import {
   updateContainerResponse,
   updatePodSandboxRequest,
 } from "./codec.js";
-import type { EventConstant, EventRequest, EventResponse } from "./messages.js";
-import type { Container, LinuxResources, PodSandbox } from "./types.js";
+import type { Container, ContainerAdjustment, ContainerUpdate, LinuxResources, PodSandbox } from "./types.js";
 import { isAtLeast, type Version } from "./versions.js";
 
 interface EventFacts {
   /** Its number in the schema; its bit in a mask is `1 << (number - 1)`. */
   readonly number: number;
-  readonly constant: EventConstant;
+  readonly constant: gen.Event;
   readonly subject: "pod" | "container";
   /** The first NRI version that knows it. */
   readonly since: string;
@@ -92,6 +92,18 @@ export interface ContainerEvent {
   readonly linuxResources?: LinuxResources;
 }
 
+/** Any event's request, as it is on the wire, where any message may be absent. */
+type EventRequest = Omit<gen.UpdatePodSandboxRequest, "pod"> & gen.CreateContainerRequest;
+
+/** What a plugin asks for in answer to an event: with `adjust` to CreateContainer alone, and nothing to most. */
+export interface EventResponse {
+  readonly adjust?: ContainerAdjustment;
+  readonly update: readonly ContainerUpdate[];
+}
+
+/** The answer of a plugin that asks for nothing. */
+export const noRequest: EventResponse = { update: [] };
+
 /** What a runtime says of an event to a plugin; a pod event has no container. */
 export type EventSubject = EventRequest & { readonly pod: PodSandbox };
 
@@ -154,7 +166,7 @@ export function isEventName(text: string): text is EventName {
 export const eventNames: readonly EventName[] = Object.keys(events).filter(isEventName);
 
 /** The event of a StateChange request; undefined for one that we do not know. */
-export function eventByConstant(constant: EventConstant): EventName | undefined {
+export function eventByConstant(constant: gen.Event): EventName | undefined {
   return eventNames.find((name) => events[name].constant === constant);
 }
 

@@ -1,7 +1,6 @@
 import type { Cancellation } from "../cancellation.js";
 import type { Deadline } from "../deadline.js";
-import type { EventName, NriEvent } from "./events.js";
-import type { EventResponse } from "./messages.js";
+import type { EventName, EventResponse, NriEvent } from "./events.js";
 import type { ConfigureRequest, Container, ContainerUpdate, PodSandbox } from "./types.js";
 import type { NriVersion } from "./versions.js";
 

@@ -6,8 +6,8 @@ import {
   stateChangeRequest,
   synchronizeRequest,
 } from "./codec.js";
+import type { EventResponse } from "./events.js";
 import { eventNames, events } from "./events.js";
-import type { EventResponse } from "./messages.js";
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 

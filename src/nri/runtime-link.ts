@@ -1,5 +1,6 @@
 import { Deadline } from "../deadline.js";
 import { BridgeError, errorText } from "../errors.js";
+import type { RegisterPluginRequest } from "../gen/nri.js";
 import { Mux } from "../transport/mux.js";
 import type { Trunk } from "../transport/trunk.js";
 import { TtrpcClient } from "../ttrpc/client.js";
@@ -9,7 +10,6 @@ import { alarm } from "../ttrpc/timeout.js";
 import { ConnId } from "../wire/mux-frame.js";
 import { emptyResponse, registerPluginRequest, updateContainersRequest, updateContainersResponse } from "./codec.js";
 import { isPluginIndex, isPluginName, type PluginIdentity } from "./identity.js";
-import type { RegisterPluginRequest } from "./messages.js";
 import { pluginService, runtimeService } from "./services.js";
 import type { ContainerUpdate } from "./types.js";
 

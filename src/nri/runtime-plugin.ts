@@ -3,6 +3,7 @@ import { errorText } from "../errors.js";
 import type { Log } from "../logger.js";
 import type { Trunk } from "../transport/trunk.js";
 import { StatusError } from "../ttrpc/status.js";
+import type { EventResponse } from "./events.js";
 import {
   decodeEventResponse,
   type EventName,
@@ -13,7 +14,6 @@ import {
   eventsOfMask,
 } from "./events.js";
 import type { PluginIdentity } from "./identity.js";
-import type { EventResponse } from "./messages.js";
 import { configurePlugin, type RuntimeIntroduction, synchronizePlugin } from "./runtime-handshake.js";
 import { type CallError, type RegisteredPlugin, RuntimeLink, toCallError } from "./runtime-link.js";
 import type { Container, ContainerUpdate, PodSandbox } from "./types.js";

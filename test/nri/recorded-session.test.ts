@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { decodeEvent, encodeEvent, eventNames, type NriEvent } from "../../src/nri/events.js";
+import { decodeEvent, encodeEvent, eventNames, type NriEvent, noRequest } from "../../src/nri/events.js";
 import { requestToJson } from "../../src/nri/json.js";
-import { noRequest } from "../../src/nri/messages.js";
 import { FrameDecoder } from "../../src/wire/frame-decoder.js";
 import { muxLayout } from "../../src/wire/mux-frame.js";
 import { ttrpcLayout } from "../../src/wire/ttrpc-frame.js";

@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import type { Event } from "../../src/gen/nri.js";
 import { silentLog } from "../../src/logger.js";
 import { eventByConstant, eventNames, events } from "../../src/nri/events.js";
-import type { EventConstant } from "../../src/nri/messages.js";
 import { PluginService } from "../../src/nri/plugin-service.js";
 import { pluginService, runtimeService } from "../../src/nri/services.js";
 import { allEvents } from "./support/nri-pair.js";
@@ -53,7 +53,7 @@ describe("what is written by hand agrees with the schema", () => {
     expect(eventByConstant(constant)).toBe(name);
   });
 
-  test.each(["UNKNOWN", "LAST", "VALIDATE_CONTAINER_ADJUSTMENT"] satisfies EventConstant[])(
+  test.each(["UNKNOWN", "LAST", "VALIDATE_CONTAINER_ADJUSTMENT"] satisfies Event[])(
     "%s is no event of the lifecycle",
     (constant) => {
       expect(eventByConstant(constant)).toBeUndefined();

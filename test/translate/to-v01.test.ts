@@ -58,6 +58,7 @@ function container(over: Partial<nri.Container> = {}): nri.Container {
       resources: { hugepageLimits: [], unified: {}, devices: [], memory: {}, cpu: { shares: 2n, cpus: "", mems: "" } },
       cgroupsPath: "/kubepods/p1/c1",
       sysctl: {},
+      netDevices: {},
     },
     ...over,
   };

@@ -1,6 +1,6 @@
 import type { EventName, NriEvent } from "../../../src/nri/events.js";
+import { type EventResponse, noRequest } from "../../../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../../../src/nri/handlers.js";
-import { type EventResponse, noRequest } from "../../../src/nri/messages.js";
 
 export type Listener = (event: NriEvent, call: CallContext) => Promise<Partial<EventResponse> | undefined>;
 

@@ -1,4 +1,4 @@
-import { type ChainCall, type ChainEnd, noChange, type RunChain } from "./chain-call.js";
+import { type ChainCall, type ChainEnd, noChange, type RunChain } from "./chain.js";
 import { createPluginSettings, extraEvents, type PluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { BridgeError, errorFields, errorText } from "./errors.js";

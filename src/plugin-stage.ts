@@ -3,7 +3,7 @@ import { cgroupRoot } from "./cgroup/mountinfo.js";
 import { withoutUnset } from "./cgroup/spec-resources.js";
 import type { View } from "./cgroup/view.js";
 import type { Cgroups } from "./cgroups.js";
-import type { ChainCall } from "./chain-call.js";
+import type { ChainCall } from "./chain.js";
 import type { PluginSettings } from "./config/merge.js";
 import { errorText } from "./errors.js";
 import type { SpawnOptions, WaitingProcess } from "./legacy/spawner.js";

@@ -1,6 +1,6 @@
 import { type Bridge, createBridge, noticePodless, usualEvents, wantedEvents } from "./bridge.js";
 import { type Cgroups, requireCapture } from "./cgroups.js";
-import { createChainRunner, type RunReport } from "./chain-runner.js";
+import { createRunChain, type RunReport } from "./chain.js";
 import { mayCapture, mergeConfig, statesOf, wantsCapture } from "./config/merge.js";
 import { parseConfig } from "./config/parse.js";
 import type { Config, PartialConfig } from "./config/schema.js";
@@ -301,7 +301,7 @@ export class Service {
       host,
       confFile,
       specs: createSpecSource(host, { ...config.annotations, crio, alias }, log),
-      runChain: createChainRunner({
+      runChain: createRunChain({
         config,
         runtime,
         cgroups: this.options.cgroups,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createBridge } from "../src/bridge.js";
 import { Cancellation } from "../src/cancellation.js";
-import type { ChainCall } from "../src/chain-call.js";
+import type { ChainCall } from "../src/chain.js";
 import { mergeConfig } from "../src/config/merge.js";
 import type { PartialConfig } from "../src/config/schema.js";
 import { Deadline } from "../src/deadline.js";

@@ -5,8 +5,8 @@ import { describe, expect, it, onTestFinished, type TestContext } from "vitest";
 import { type CgroupMount, parseCgroupMounts } from "../src/cgroup/mounts.js";
 import { checkPrivilege } from "../src/cgroup/privilege.js";
 import { createNodeCgroups, createRecordedCgroups } from "../src/cgroups.js";
-import type { ChainCall } from "../src/chain-call.js";
-import { createChainRunner } from "../src/chain-runner.js";
+import type { ChainCall } from "../src/chain.js";
+import { createRunChain } from "../src/chain.js";
 import { mergeConfig } from "../src/config/merge.js";
 import { Deadline } from "../src/deadline.js";
 import { Breakers } from "../src/legacy/breaker.js";
@@ -29,7 +29,7 @@ interface Acts {
 }
 
 interface Played {
-  readonly end: Awaited<ReturnType<ReturnType<typeof createChainRunner>>>;
+  readonly end: Awaited<ReturnType<ReturnType<typeof createRunChain>>>;
   /** What plugins said to stderr: their names with each line. */
   readonly said: readonly string[];
   readonly warnings: readonly string[];
@@ -70,7 +70,7 @@ async function play(
   onTestFinished(() => spawner.close());
   const cgroups = pid > 0 ? createNodeCgroups(spawner) : createRecordedCgroups(spawner);
   onTestFinished(() => cgroups.close());
-  const runChain = createChainRunner({
+  const runChain = createRunChain({
     config: mergeConfig({
       pluginDirs: [directory],
       plugins: Object.fromEntries(

@@ -1,6 +1,6 @@
 import { resolveCgroupsPath } from "../cgroup/cgroups-path.js";
 import { type CgroupOf, type Cgroups, createRecordedCgroups } from "../cgroups.js";
-import type { RunReport } from "../chain-runner.js";
+import type { RunReport } from "../chain.js";
 import type { PartialConfig } from "../config/schema.js";
 import { BridgeError, errorText } from "../errors.js";
 import type { Spawner, SpawnOptions, SpawnResult } from "../legacy/spawner.js";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { RunReport } from "../chain-runner.js";
+import type { RunReport } from "../chain.js";
 import type { NriEvent } from "../nri/events.js";
 import type { RuntimeInfo } from "../nri/handlers.js";
 import { requestToJson } from "../nri/json.js";

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { RunReport } from "../chain-runner.js";
+import type { RunReport } from "../chain.js";
 import { errorText } from "../errors.js";
 import type { Host } from "../host/host.js";
 import type { Log } from "../logger.js";

@@ -2,7 +2,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Cgroups, createRecordedCgroups } from "../cgroups.js";
-import type { RunReport } from "../chain-runner.js";
+import type { RunReport } from "../chain.js";
 import type { PartialConfig } from "../config/schema.js";
 import { Deadline } from "../deadline.js";
 import { BridgeError } from "../errors.js";

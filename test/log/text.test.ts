@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { chainSummary } from "../../src/log/chain-summary.js";
+import { chainSummary } from "../../src/chain-log.js";
 import { createLog } from "../../src/log/log.js";
 import { withSeverity } from "../../src/log/severity.js";
 import { createTextDestination, formatTextLine, textOptionsFor } from "../../src/log/text.js";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { onTestFinished } from "vitest";
 import { createRecordedCgroups } from "../../src/cgroups.js";
-import type { RunReport } from "../../src/chain-runner.js";
+import type { RunReport } from "../../src/chain.js";
 import { Deadline } from "../../src/deadline.js";
 import { createRecordedHost } from "../../src/host/recorded-host.js";
 import { createSpawner } from "../../src/legacy/create-spawner.js";

@@ -2,8 +2,8 @@ import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Cgroups } from "../src/cgroups.js";
-import type { ChainCall } from "../src/chain-call.js";
-import { createChainRunner, type RunReport } from "../src/chain-runner.js";
+import type { ChainCall } from "../src/chain.js";
+import { createRunChain, type RunReport } from "../src/chain.js";
 import { mergeConfig } from "../src/config/merge.js";
 import type { PartialConfig } from "../src/config/schema.js";
 import { Deadline } from "../src/deadline.js";
@@ -21,9 +21,13 @@ import { children, processesWith, until } from "./legacy/processes.js";
 
 const nri = { ...parseVersion("v0.6.1"), major: 0, minor: 6, patch: 1, preRelease: false, source: "stated" } as const;
 const pauseMs = 30_000;
+const goesOn = { create: "continue" } as const;
 
 /** Chains of real plugins, run as a configuration says; views cannot be made, and it is counted how often they are asked for. */
-function runnerOf(plugins: NonNullable<PartialConfig["plugins"]> = {}, observers = new Observers()) {
+function runnerOf(
+  plugins: NonNullable<PartialConfig["plugins"]> = {},
+  { observers = new Observers(), requestTimeoutMs = 10_000 } = {},
+) {
   const directory = createDirectory();
   const lines: string[] = [];
   const reports: RunReport[] = [];
@@ -64,9 +68,9 @@ function runnerOf(plugins: NonNullable<PartialConfig["plugins"]> = {}, observers
     },
     close: () => Promise.resolve(),
   };
-  const runChain = createChainRunner({
+  const runChain = createRunChain({
     config: mergeConfig({ pluginDirs: [directory], plugins }),
-    runtime: { name: "containerd", version: "v1.7.24", nri, requestTimeoutMs: 10_000 },
+    runtime: { name: "containerd", version: "v1.7.24", nri, requestTimeoutMs },
     cgroups,
     environment: { PATH: "/usr/bin:/bin" },
     spawner,
@@ -111,17 +115,116 @@ function runnerOf(plugins: NonNullable<PartialConfig["plugins"]> = {}, observers
         earlierResults: [],
         ...changes,
       };
-      const { error, said } = await runChain(call);
+      const { error, said, results } = await runChain(call);
       order.push("answer");
       // What is said when the answer is on its way.
       await sleep(5);
-      return { outcomes: reports.flatMap((report) => (report.call === call ? [report.run.outcome] : [])), error, said };
+      const runs = reports.flatMap((report) => (report.call === call ? [report.run] : []));
+      return {
+        runs,
+        outcomes: runs.map(({ outcome }) => outcome),
+        results: results.map(({ plugin }) => plugin),
+        error,
+        said,
+      };
     },
   };
 }
 
+describe("a chain", () => {
+  const body =
+    '"version":"0.1","state":"create","id":"c","sandboxID":"s","pid":7,"spec":{"resources":null,"cgroupsPath":"/p"}';
+  const resultOf = (name: string) => `{"plugin":"${name}","version":"0.1","error":"","metadata":{"by":"${name}"}}`;
+  const answering = (directory: string, ...names: string[]) => {
+    for (const name of names) installNoop(directory, name, ["answer"]);
+  };
+
+  it("makes the text of a request once, for however many plugins", async () => {
+    const { directory, play } = runnerOf();
+    const types = ["one", "two", "three", "four"];
+    answering(directory, ...types);
+    let made = 0;
+    const spec = { resources: null, namespaces: {}, cgroupsPath: "/p", annotations: {} };
+    const request = {
+      ...{ version: "0.1", state: "create", id: "c", sandboxID: "s", pid: 7, labels: {} },
+      get spec() {
+        made += 1;
+        return spec;
+      },
+    };
+    const { runs } = await play(types, { request });
+    expect(made).toBe(1);
+    expect(runs.at(-1)?.request).toBe(`{${body},"results":[${types.slice(0, 3).map(resultOf).join(",")}]}`);
+  });
+
+  it("gives each plugin its conf and the results of those before it", async () => {
+    const { directory, play } = runnerOf();
+    answering(directory, "one", "three");
+    installNoop(directory, "two", ["stdout {}"]);
+    const conf = { a: [1, 2000] };
+    const { results, runs, error } = await play([{ type: "one", conf }, "two", { type: "three", conf: null }]);
+    expect([error, results]).toEqual([undefined, ["one", "", "three"]]);
+    expect(runs.map(({ request }) => request)).toEqual([
+      `{"conf":{"a":[1,2000]},${body}}`,
+      `{${body},"results":[${resultOf("one")}]}`,
+      expect.stringContaining(`${body},"results":[${resultOf("one")},{"plugin":"","version":"","error":""}]}`),
+    ]);
+  });
+
+  it("of no plugins is nothing", async () => {
+    expect(await runnerOf().play([])).toMatchObject({ results: [], runs: [], error: undefined });
+  });
+
+  it("begins with the results of an earlier phase, and does not return them", async () => {
+    const { directory, play } = runnerOf();
+    answering(directory, "late");
+    const earlier = { plugin: "early", version: "0.1", error: "", metadata: { by: "early" } };
+    const { results, runs } = await play(["late"], { earlierResults: [earlier] });
+    expect(runs[0]?.request).toBe(`{${body},"results":[${resultOf("early")}]}`);
+    expect(results).toEqual(["late"]);
+  });
+
+  it.each([
+    ["fail", ["ok", "reported"], "plugin: two: boom", ["one"]],
+    ["ignore", ["ok", "reported"], undefined, ["one"]],
+    ["continue", ["ok", "reported", "ok"], undefined, ["one", "three"]],
+  ] as const)("goes on after a failure as onFailure says: %s", async (create, outcomes, error, results) => {
+    const { directory, play } = runnerOf({ two: { onFailure: { create } } });
+    answering(directory, "one", "three");
+    installNoop(directory, "two", ["answer-error boom"]);
+    expect(await play(["one", "two", "three"])).toMatchObject({ outcomes, error, results });
+  });
+
+  it.each([
+    [{ type: "nosuchplugin" }, 'plugin: nosuchplugin: exec: "nosuchplugin": executable file not found in $PATH'],
+    [{}, "plugin: : exec: no command"],
+  ])("names a plugin that is not there as 1.6 did: %j", async (entry, error) => {
+    expect((await runnerOf().play([entry, "never"])).error).toBe(error);
+  });
+
+  it("spends one budget on all: a plugin whose turn comes after its end is not run", async () => {
+    const { directory, play } = runnerOf({ one: { onFailure: goesOn } }, { requestTimeoutMs: 1000 });
+    answering(directory, "two");
+    installNoop(directory, "one", ["wait 30"]);
+    const began = performance.now();
+    const { outcomes, error } = await play(["one", "two"]);
+    expect(outcomes).toEqual(["timed-out", "skipped"]);
+    expect(error).toContain("plugin: two: not run");
+    expect(performance.now() - began).toBeLessThan(2_500);
+  });
+
+  it("does not wait for an observer, and shows no result of it to others", async () => {
+    const { directory, play, order } = runnerOf({ observer: { async: true } });
+    answering(directory, "two");
+    installNoop(directory, "observer", ["wait 0.5", "answer"]);
+    const { runs, results } = await play(["observer", "two"]);
+    expect(runs.map(({ plugin, request }) => [plugin, request])).toEqual([["two", `{${body}}`]]);
+    expect(results).toEqual(["two"]);
+    await expect.poll(() => order).toEqual(["ran two", "answer", "rearm", "ran observer"]);
+  });
+});
+
 const breaker = { failures: 1, pauseMs };
-const goesOn = { create: "continue" } as const;
 
 describe("a breaker", () => {
   it("of a plugin that is twice in conf.json is not stuck in its trial", async () => {
@@ -217,9 +320,9 @@ describe("what plugins ask of the real cgroup", () => {
 describe("observers that are too many", () => {
   it("are dropped, with a word", async () => {
     const observers = new Observers({ running: 1, waiting: 1, owed: 1 });
-    const { directory, play, lines } = runnerOf({ p: { async: true } }, observers);
+    const { directory, play, lines } = runnerOf({ p: { async: true } }, { observers });
     installNoop(directory, "p", ["wait 0.2", "answer"]);
-    for (let n = 0; n < 3; n++) expect(await play(["p"])).toEqual({ outcomes: [], error: undefined });
+    for (let n = 0; n < 3; n++) expect(await play(["p"])).toMatchObject({ outcomes: [], error: undefined });
     const dropped = lines.filter((line) => line.startsWith("an observer's run is dropped: too many wait already"));
     expect(dropped).toHaveLength(1);
     await observers.idle();

@@ -4,12 +4,11 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 
 import { Deadline } from "../src/deadline.js";
+import { pluginService } from "../src/nri/codec.js";
 import type { ContainerEvent } from "../src/nri/events.js";
 import { type EventName, encodeEvent, events } from "../src/nri/events.js";
 import { createRuntime } from "../src/nri/runtime.js";
-import { configurePlugin, synchronizePlugin } from "../src/nri/runtime-handshake.js";
-import { RuntimeLink } from "../src/nri/runtime-link.js";
-import { pluginService } from "../src/nri/services.js";
+import { configurePlugin, RuntimeLink, synchronizePlugin } from "../src/nri/runtime-plugin.js";
 import { inferNriVersion } from "../src/nri/versions.js";
 import { SocketTrunk } from "../src/transport/socket-trunk.js";
 import { encodeRequest } from "../src/ttrpc/envelope.js";

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { RuntimeLink } from "../src/nri/runtime-link.js";
+import { RuntimeLink } from "../src/nri/runtime-plugin.js";
 import { listenTrunks } from "../src/transport/listen.js";
 import { BridgeProcess, endProgram } from "./built-bridge.js";
 import { findGoAdapter, startBareAdapter } from "./go-adapter.js";

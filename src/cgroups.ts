@@ -12,8 +12,8 @@ import { type Clock, monotonicClock } from "./deadline.js";
 import { BridgeError, errorText } from "./errors.js";
 import type { Spawner, WaitingProcess } from "./legacy/spawner.js";
 import type { Log } from "./logger.js";
-import { layOver } from "./oci/lay-over.js";
 import type { LinuxResources } from "./oci/resources.js";
+import { layOver } from "./oci/resources.js";
 
 /** A pod's or container's cgroup, as its request names it. */
 export interface CgroupOf {

@@ -16,7 +16,7 @@ import type { Log } from "./logger.js";
 import type { RuntimeInfo } from "./nri/handlers.js";
 import type { Occasion } from "./occasion.js";
 import { type CgroupStage, openStage } from "./plugin-stage.js";
-import { createConfScrubber } from "./secrets/conf-secrets.js";
+import { createConfScrubber } from "./secrets/secrets.js";
 import type { Attempted } from "./state/memory.js";
 import { traceFields } from "./trace.js";
 import { type Change, type MergedChange, mergeChanges, type Phase } from "./translate/from-v01.js";

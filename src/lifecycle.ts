@@ -13,8 +13,7 @@ import type { SpecSource } from "./spec-source.js";
 import type { Attempted, Circumstances, Memory, Remembered } from "./state/memory.js";
 import type { Processes } from "./state/processes.js";
 import type { MergedChange } from "./translate/from-v01.js";
-import { toSuperset } from "./translate/superset.js";
-import { type Subject, toCreateRequest, toDeleteRequest, toUpdateRequest } from "./translate/to-v01.js";
+import { type Subject, toCreateRequest, toDeleteRequest, toSuperset, toUpdateRequest } from "./translate/to-v01.js";
 import type { Unfinished } from "./unfinished.js";
 import type { ConfigList } from "./v01/types.js";
 

@@ -1,11 +1,11 @@
 import { createNodeCgroups } from "./cgroups.js";
 import type { Config } from "./config/schema.js";
 import { openNative } from "./ffi/native.js";
-import { createNodeHost } from "./host/node-host.js";
+import { createNodeHost } from "./host/host.js";
 import { findPeer } from "./host/peer.js";
 import { createPidfdWatcher } from "./host/pidfd-watcher.js";
-import { createPollingWatcher } from "./host/polling-watcher.js";
 import type { ProcessWatcher } from "./host/process-watcher.js";
+import { createPollingWatcher } from "./host/process-watcher.js";
 import { createSpawner } from "./legacy/create-spawner.js";
 import { StartAhead } from "./legacy/start-ahead.js";
 import type { RunningProcess } from "./legacy/supervise.js";

@@ -8,7 +8,7 @@ import type { PluginSettings } from "./config/merge.js";
 import { errorText } from "./errors.js";
 import type { SpawnOptions, WaitingProcess } from "./legacy/spawner.js";
 import type { Stage } from "./legacy/stage.js";
-import { layOver } from "./oci/lay-over.js";
+import { layOver } from "./oci/resources.js";
 import { askedResources, type MergedChange } from "./translate/from-v01.js";
 
 /** A plugin's captured cgroup view, for one run. */

@@ -6,7 +6,7 @@ import { mergeConfig } from "../src/config/merge.js";
 import type { PartialConfig } from "../src/config/schema.js";
 import { Deadline } from "../src/deadline.js";
 import { BridgeError } from "../src/errors.js";
-import { createRecordedHost } from "../src/host/recorded-host.js";
+import { createRecordedHost } from "../src/host/host.js";
 import { silentLog } from "../src/logger.js";
 import { type EventName, isPodEvent, type NriEvent } from "../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";

@@ -6,7 +6,7 @@ import { usualEvents } from "../src/bridge.js";
 import { Cancellation } from "../src/cancellation.js";
 import { createRecordedCgroups } from "../src/cgroups.js";
 import { Deadline } from "../src/deadline.js";
-import { createRecordedHost } from "../src/host/recorded-host.js";
+import { createRecordedHost } from "../src/host/host.js";
 import type { Spawner } from "../src/legacy/spawner.js";
 import { silentLog } from "../src/logger.js";
 import type { EventName } from "../src/nri/events.js";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { createRecordedHost } from "../src/host/recorded-host.js";
+import { createRecordedHost } from "../src/host/host.js";
 import { silentLog } from "../src/logger.js";
 import { createSpecSource } from "../src/spec-source.js";
 import { containerSubject } from "../src/translate/to-v01.js";

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { BridgeError, fileFault } from "../errors.js";
 import { makeDirectory } from "../files.js";
-import { createNodeHost } from "../host/node-host.js";
+import { createNodeHost } from "../host/host.js";
 import type { Log } from "../logger.js";
 import type { PodSandbox } from "../nri/types.js";
 import { defaultRecorderLimits, type RecordedCase, Recorder, type RecorderOptions } from "../record/recorder.js";

@@ -1,5 +1,5 @@
 import type { Config } from "../config/schema.js";
-import type { Answer } from "../host/answer.js";
+import type { Answer } from "../host/proc.js";
 import type { Lookup } from "../legacy/lookup.js";
 import type { ConfigList } from "../v01/types.js";
 

@@ -1,9 +1,9 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { EventPoll } from "../ffi/event-poll.js";
 import type { Native } from "../ffi/native.js";
-import { createPollingWatcher, type PollingOptions } from "./polling-watcher.js";
-import { hasEnded, isCode, type ProcessStat, parseProcessStat } from "./process-stat.js";
+import { hasEnded, isCode, type ProcessStat, parseProcessStat } from "./proc.js";
 import type { ProcessWatcher } from "./process-watcher.js";
+import { createPollingWatcher, type PollingOptions } from "./process-watcher.js";
 
 /** A command may be 64 bytes long (kernel workers), and there are 50 numbers after it. */
 const statBytes = 1024;

@@ -1,7 +1,7 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { errorText } from "../errors.js";
-import type { Machine, ProcessIdentity } from "./process-identity.js";
-import { readProcessStat } from "./process-stat.js";
+import type { Machine, ProcessIdentity } from "./proc.js";
+import { readProcessStat } from "./proc.js";
 
 /** Whose process a pid is said to be. */
 export interface ProcessQuery {

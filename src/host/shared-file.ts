@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { errorText } from "../errors.js";
-import type { Answer } from "./answer.js";
-import { isCode } from "./process-stat.js";
+import type { Answer } from "./proc.js";
+import { isCode } from "./proc.js";
 
 /** compat: containerd 1.6 to 2.x read v0.1's configuration from here and nowhere else. */
 const nativeConfFile = "/etc/nri/conf.json";

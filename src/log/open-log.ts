@@ -1,8 +1,7 @@
 import { fileFault } from "../errors.js";
 import type { Log } from "../logger.js";
-import { afterTurn } from "./after-turn.js";
 import { openLogDestination } from "./destination.js";
-import { createLog, type LogDestination } from "./log.js";
+import { afterTurn, createLog, type LogDestination } from "./log.js";
 import { createTextDestination, textOptionsFor } from "./text.js";
 
 /** The settings under `log`. */

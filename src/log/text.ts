@@ -1,6 +1,6 @@
 import { fstatSync } from "node:fs";
+import { severityOf } from "./journal.js";
 import type { LogDestination } from "./log.js";
-import { severityOf } from "./severity.js";
 
 export interface TextOptions {
   /** For a terminal. */

@@ -1,7 +1,6 @@
 import type { shapes } from "../gen/nri.js";
 import * as gen from "../gen/nri.js";
-import { ProtobufReader, toProtocolError } from "./protobuf-reader.js";
-import { ProtobufWriter } from "./protobuf-writer.js";
+import { ProtobufReader, ProtobufWriter, toProtocolError } from "./protobuf.js";
 
 export type MessageName = keyof typeof shapes;
 
@@ -108,3 +107,9 @@ export const container = codec("Container", gen.readContainer, gen.writeContaine
 
 /** The answer without content, of every call not named above. */
 export const emptyResponse: Uint8Array = new Uint8Array(0);
+
+/** The two services of NRI, as the wire names them. */
+export const pluginService = "nri.pkg.api.v1alpha1.Plugin";
+export const runtimeService = "nri.pkg.api.v1alpha1.Runtime";
+
+export const defaultSocketPath = "/var/run/nri/nri.sock";

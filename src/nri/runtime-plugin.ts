@@ -1,23 +1,40 @@
 import { Deadline, monotonicClock } from "../deadline.js";
-import { errorText } from "../errors.js";
+import { BridgeError, errorText } from "../errors.js";
+import type { RegisterPluginRequest } from "../gen/nri.js";
 import type { Log } from "../logger.js";
+import { Mux } from "../transport/mux.js";
 import type { Trunk } from "../transport/trunk.js";
-import { StatusError } from "../ttrpc/status.js";
-import type { EventResponse } from "./events.js";
+import { TtrpcClient } from "../ttrpc/client.js";
+import { TtrpcServer } from "../ttrpc/server.js";
+import { Code, StatusError } from "../ttrpc/status.js";
+import { alarm } from "../ttrpc/timeout.js";
+import { ConnId } from "../wire/mux-frame.js";
+import {
+  configureRequest,
+  configureResponse,
+  emptyResponse,
+  pluginService,
+  registerPluginRequest,
+  runtimeService,
+  synchronizeRequest,
+  synchronizeResponse,
+  updateContainersRequest,
+  updateContainersResponse,
+} from "./codec.js";
 import {
   decodeEventResponse,
   type EventName,
+  type EventResponse,
   type EventSubject,
   encodeEvent,
   eventBit,
   events,
   eventsOfMask,
+  knownMask,
 } from "./events.js";
-import type { PluginIdentity } from "./identity.js";
-import { configurePlugin, type RuntimeIntroduction, synchronizePlugin } from "./runtime-handshake.js";
-import { type CallError, type RegisteredPlugin, RuntimeLink, toCallError } from "./runtime-link.js";
+import { isPluginIndex, isPluginName, type PluginIdentity } from "./identity.js";
 import type { Container, ContainerUpdate, PodSandbox } from "./types.js";
-import { hasFeature } from "./versions.js";
+import { formatVersion, hasFeature, type Version } from "./versions.js";
 
 /** Everything about a runtime that its dealings with a plugin depend on. */
 export interface RuntimeFacts extends RuntimeIntroduction {
@@ -184,5 +201,204 @@ export class RuntimePlugin {
       this.close();
       return { error: toCallError(thrown), dropped: true };
     }
+  }
+}
+
+export interface RawCallOptions {
+  readonly deadline: Deadline;
+  readonly metadata?: readonly (readonly [key: string, value: string])[];
+}
+
+export interface RuntimeLinkOptions {
+  /** Of a plugin that the runtime launched, whose own word does not count. */
+  readonly identity: PluginIdentity | undefined;
+  updateContainers(update: readonly ContainerUpdate[]): readonly ContainerUpdate[];
+}
+
+/** The runtime's end of one plugin's connection: it calls the Plugin service, and serves the Runtime service. */
+export class RuntimeLink {
+  readonly ended: Promise<Error | undefined>;
+  private readonly mux: Mux;
+  private readonly client: TtrpcClient;
+  private readonly registration: Promise<Registration>;
+  private register: (outcome: Registration) => void = () => {};
+
+  constructor(
+    trunk: Trunk,
+    private readonly options: RuntimeLinkOptions,
+  ) {
+    this.registration = new Promise((resolve) => {
+      this.register = resolve;
+    });
+    this.mux = new Mux(trunk);
+    this.client = new TtrpcClient(this.mux.open(ConnId.plugin));
+    new TtrpcServer(this.mux.open(ConnId.runtime), {
+      [runtimeService]: {
+        RegisterPlugin: ({ payload }) => this.registerPlugin(registerPluginRequest.decode(payload)),
+        UpdateContainers: ({ payload }) => this.updateContainers(updateContainersRequest.decode(payload).update),
+      },
+    });
+    this.ended = new Promise((resolve) => this.mux.onClose(resolve));
+    void this.ended.then((error) => this.register({ refusal: error?.message ?? "the plugin closed the connection" }));
+  }
+
+  get closed(): boolean {
+    return this.mux.closed;
+  }
+
+  close(): void {
+    this.mux.close();
+  }
+
+  /** Calls the plugin with bytes as they are; throws as TtrpcClient.call does. */
+  call(method: string, payload: Uint8Array, options: RawCallOptions): Promise<Uint8Array> {
+    return this.client.call(pluginService, method, payload, options);
+  }
+
+  /**
+   * Waits for the plugin to register.
+   * @throws BridgeError REGISTRATION_REFUSED when it does not, or not rightly; the connection is closed then
+   */
+  async registered(timeoutMs: number): Promise<RegisteredPlugin> {
+    const cancel = alarm(Deadline.after(timeoutMs), () =>
+      this.register({ refusal: `the plugin did not register within ${timeoutMs} ms` }),
+    );
+    const outcome = await this.registration;
+    cancel();
+    if (!("refusal" in outcome)) return outcome;
+    this.close();
+    throw new BridgeError("REGISTRATION_REFUSED", outcome.refusal);
+  }
+
+  private registerPlugin(request: RegisterPluginRequest): Uint8Array {
+    const identity = this.options.identity ?? { name: request.pluginName, index: request.pluginIdx };
+    const fault = faultOf(identity);
+    if (fault === undefined) {
+      this.register({ identity, nriVersion: request.NRIVersion });
+      return emptyResponse;
+    }
+    // After the answer: the plugin is to read why.
+    setImmediate(() => this.register({ refusal: fault }));
+    throw new StatusError(Code.Unknown, fault);
+  }
+
+  private updateContainers(update: readonly ContainerUpdate[]): Uint8Array {
+    return updateContainersResponse.encode({ failed: [...this.options.updateContainers(update)] });
+  }
+}
+
+export interface RegisteredPlugin {
+  readonly identity: PluginIdentity;
+  /** What the plugin says; "" before NRI 0.12. */
+  readonly nriVersion: string;
+}
+
+type Registration = RegisteredPlugin | { readonly refusal: string };
+
+function faultOf({ name, index }: PluginIdentity): string | undefined {
+  if (!isPluginName(name)) return `invalid plugin name: ${JSON.stringify(name)}`;
+  return isPluginIndex(index) ? undefined : `invalid plugin index: ${JSON.stringify(index)}`;
+}
+
+/** An error as JSON lines have it: the status code's name, and the text. */
+export interface CallError {
+  readonly code: string;
+  readonly message: string;
+}
+
+export function toCallError(thrown: unknown): CallError {
+  const code = statusCode(thrown);
+  const name = Object.entries(Code).find(([, number]) => number === code)?.[0] ?? "Unknown";
+  return { code: name.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase(), message: errorText(thrown) };
+}
+
+function statusCode(thrown: unknown): Code {
+  if (thrown instanceof StatusError) return thrown.code;
+  return thrown instanceof BridgeError && thrown.code === "CALL_TIMEOUT" ? Code.DeadlineExceeded : Code.Unavailable;
+}
+
+/** What a runtime tells a plugin of itself. */
+export interface RuntimeIntroduction {
+  readonly name: string;
+  readonly version: string;
+  readonly nri: Version;
+  readonly requestTimeoutMs: number;
+  readonly registrationTimeoutMs: number;
+}
+
+/** The bit of event 14, VALIDATE_CONTAINER_ADJUSTMENT, which came with the pod updates. */
+const validateBit = 1 << 13;
+
+/** The fewest pods and containers that a runtime puts into a message of a split Synchronize. */
+const fewestPerMessage = 8;
+
+/**
+ * Configures a plugin as a runtime of this NRI version does; gives the mask of the events that it wants.
+ * @throws BridgeError PROTOCOL for an event that the runtime does not know, and whatever the call throws
+ */
+export async function configurePlugin(
+  link: RuntimeLink,
+  runtime: RuntimeIntroduction,
+  config: string,
+): Promise<number> {
+  const tellsTimeouts = hasFeature(runtime.nri, "splitSynchronize");
+  const request = configureRequest.encode({
+    config,
+    runtimeName: runtime.name,
+    runtimeVersion: runtime.version,
+    registrationTimeout: tellsTimeouts ? BigInt(runtime.registrationTimeoutMs) : 0n,
+    requestTimeout: tellsTimeouts ? BigInt(runtime.requestTimeoutMs) : 0n,
+    NRIVersion: hasFeature(runtime.nri, "ownCalls") ? `v${formatVersion(runtime.nri)}` : "",
+  });
+  const answer = await link.call("Configure", request, { deadline: Deadline.after(runtime.requestTimeoutMs) });
+  const { events } = configureResponse.decode(answer);
+  const known = knownMask(runtime.nri) | (hasFeature(runtime.nri, "podUpdates") ? validateBit : 0);
+  if ((events & ~known) !== 0) {
+    throw new BridgeError("PROTOCOL", `invalid plugin events: 0x${(events & ~known).toString(16)}`, { events });
+  }
+  return events === 0 ? known : events;
+}
+
+/**
+ * Tells a plugin what is there already, in one message, or in several when one is too long (or `perMessage` says so):
+ * all within one request timeout. Gives the updates that it asks for.
+ * @throws BridgeError PROTOCOL for a plugin that does not know split messages, and whatever the calls throw
+ */
+export async function synchronizePlugin(
+  link: RuntimeLink,
+  snapshot: { readonly pods: readonly PodSandbox[]; readonly containers: readonly Container[] },
+  timeoutMs: number,
+  perMessage = Number.POSITIVE_INFINITY,
+): Promise<ContainerUpdate[]> {
+  const deadline = Deadline.after(timeoutMs);
+  const [pods, containers] = [[...snapshot.pods], [...snapshot.containers]];
+  let size = perMessage;
+  for (;;) {
+    const more = pods.length > size || containers.length > size;
+    const chunk = { pods: pods.slice(0, size), containers: containers.slice(0, size), more };
+    const answer = await trySynchronize(link, synchronizeRequest.encode(chunk), deadline);
+    if (answer === "too long") {
+      const count = chunk.pods.length + chunk.containers.length;
+      if (count <= fewestPerMessage)
+        throw new BridgeError("PROTOCOL", "a single pod or container is too long to be sent");
+      size = Math.max(fewestPerMessage / 2, Math.floor(Math.max(chunk.pods.length, chunk.containers.length) / 2));
+      continue;
+    }
+    if (!more) return answer.update;
+    if (answer.update.length > 0 || !answer.more) {
+      link.close();
+      throw new BridgeError("PROTOCOL", "plugin does not handle split sync requests");
+    }
+    pods.splice(0, size);
+    containers.splice(0, size);
+  }
+}
+
+async function trySynchronize(link: RuntimeLink, payload: Uint8Array, deadline: Deadline) {
+  try {
+    return synchronizeResponse.decode(await link.call("Synchronize", payload, { deadline }));
+  } catch (error) {
+    if (error instanceof StatusError && error.code === Code.ResourceExhausted) return "too long";
+    throw error;
   }
 }

@@ -1,5 +1,4 @@
-import { KnownSecrets } from "../secrets/known-secrets.js";
-import { isSecretName, mask, maskShapes } from "../secrets/secret-names.js";
+import { isSecretName, KnownSecrets, mask, maskShapes } from "../secrets/secrets.js";
 import { type JsonRewriter, maskBrokenJson, type Path, rewriteJson } from "./json-text.js";
 import { rewritePayload } from "./payload.js";
 

@@ -6,7 +6,7 @@ import type { RunReport } from "../chain.js";
 import type { PartialConfig } from "../config/schema.js";
 import { Deadline } from "../deadline.js";
 import { BridgeError } from "../errors.js";
-import { createRecordedHost, type RecordedHost } from "../host/recorded-host.js";
+import { createRecordedHost, type RecordedHost } from "../host/host.js";
 import { endedBy } from "../legacy/ended-by.js";
 import type { Spawner } from "../legacy/spawner.js";
 import type { Log } from "../logger.js";

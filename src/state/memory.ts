@@ -1,4 +1,4 @@
-import type { ProcessIdentity } from "../host/process-identity.js";
+import type { ProcessIdentity } from "../host/proc.js";
 import type { Created } from "../translate/to-v01.js";
 import type { Result } from "../v01/types.js";
 import { type Journal, noJournal, type Recovered } from "./journal.js";

@@ -1,5 +1,5 @@
-import type { Answer } from "../host/answer.js";
 import type { Host } from "../host/host.js";
+import type { Answer } from "../host/proc.js";
 import type { OwnProcess, ProcessQuery } from "../host/process-owner.js";
 import type { Log } from "../logger.js";
 import type { Remembered } from "./memory.js";

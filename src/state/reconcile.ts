@@ -1,4 +1,4 @@
-import type { Liveness, ProcessIdentity } from "../host/process-identity.js";
+import type { Liveness, ProcessIdentity } from "../host/proc.js";
 import type { Memory, Remembered } from "./memory.js";
 
 /** A pod sandbox or container in the runtime's list. */

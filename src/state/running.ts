@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { errorText } from "../errors.js";
 import { readRegularFile } from "../files.js";
 import type { Host } from "../host/host.js";
-import type { ProcessIdentity } from "../host/process-identity.js";
+import type { ProcessIdentity } from "../host/proc.js";
 import type { Log } from "../logger.js";
 import { whyUntrusted } from "./directory.js";
 

@@ -1,4 +1,4 @@
-import type { Answer } from "../host/answer.js";
+import type { Answer } from "../host/proc.js";
 
 /** Who delivers the v0.1 requests of a pod sandbox. */
 export interface SandboxDecision {

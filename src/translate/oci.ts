@@ -1,6 +1,6 @@
 import type * as nri from "../nri/types.js";
-import { layOver } from "../oci/lay-over.js";
 import type { LinuxDeviceCgroup, LinuxResources } from "../oci/resources.js";
+import { layOver } from "../oci/resources.js";
 
 /**
  * The OCI LinuxResources that NRI v2's resources were made from. Whether `memory` and `cpu` are there is kept, since

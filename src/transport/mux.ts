@@ -1,9 +1,8 @@
 import { BridgeError, errorText } from "../errors.js";
 import { FrameDecoder } from "../wire/frame-decoder.js";
 import { ConnId, encodeMuxFrames, muxLayout } from "../wire/mux-frame.js";
-import type { Channel } from "./channel.js";
-import { CloseEvent } from "./close-event.js";
-import type { Trunk } from "./trunk.js";
+import type { Channel, Trunk } from "./trunk.js";
+import { CloseEvent } from "./trunk.js";
 
 /** What is kept for a channel that nobody listens to yet: as many frames as Go's mux keeps, and no more bytes than this. */
 const MAX_KEPT_FRAMES = 256;

@@ -1,7 +1,7 @@
 import type { OnReadOpts, Socket } from "node:net";
 import { BridgeError } from "../errors.js";
-import { CloseEvent } from "./close-event.js";
 import type { Trunk } from "./trunk.js";
+import { CloseEvent } from "./trunk.js";
 
 /** Bytes that may wait for a peer that does not read; eight of the longest messages. */
 const MAX_QUEUED_BYTES = 32 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import type { Deadline } from "../deadline.js";
 import { BridgeError } from "../errors.js";
-import type { Channel } from "../transport/channel.js";
+import type { Channel } from "../transport/trunk.js";
 import { type Frame, FrameDecoder } from "../wire/frame-decoder.js";
 import {
   encodeTtrpcFrame,

@@ -1,7 +1,7 @@
 import { Cancellation } from "../cancellation.js";
 import type { Clock, Deadline } from "../deadline.js";
 import { BridgeError } from "../errors.js";
-import type { Channel } from "../transport/channel.js";
+import type { Channel } from "../transport/trunk.js";
 import { type Frame, FrameDecoder } from "../wire/frame-decoder.js";
 import { encodeTtrpcFrame, MessageType, oversizedText, type TtrpcHeader, ttrpcLayout } from "../wire/ttrpc-frame.js";
 import { decodeRequest, encodeResponse, type Metadata, type TtrpcRequest, type TtrpcResponse } from "./envelope.js";

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Deadline } from "../../src/deadline.js";
 import { launch } from "../../src/nri/launch.js";
 import { createRuntime, type Runtime } from "../../src/nri/runtime.js";
-import { RuntimeLink } from "../../src/nri/runtime-link.js";
+import { RuntimeLink } from "../../src/nri/runtime-plugin.js";
 import { readCase } from "../../src/replay/case.js";
 import { runCommandLine } from "../support/command-line.js";
 import { program, startProgram } from "../support/program.js";

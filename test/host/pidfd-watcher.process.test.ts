@@ -6,9 +6,8 @@ import { describe, expect, it, onTestFinished } from "vitest";
 
 import { openNative } from "../../src/ffi/native.js";
 import { createPidfdWatcher, type PidfdWatcherOptions } from "../../src/host/pidfd-watcher.js";
-import { createPollingWatcher } from "../../src/host/polling-watcher.js";
-import { identifyProcess, readMachine } from "../../src/host/process-identity.js";
-import { idleWatcher } from "../../src/host/process-watcher.js";
+import { identifyProcess, readMachine } from "../../src/host/proc.js";
+import { createPollingWatcher, idleWatcher } from "../../src/host/process-watcher.js";
 import { withoutDescriptors } from "./no-descriptors.js";
 
 const machine = readMachine("/proc");

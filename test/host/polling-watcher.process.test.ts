@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
-import { createPollingWatcher } from "../../src/host/polling-watcher.js";
-import { identifyProcess, readMachine } from "../../src/host/process-identity.js";
+import { identifyProcess, readMachine } from "../../src/host/proc.js";
 import type { ProcessWatcher } from "../../src/host/process-watcher.js";
+import { createPollingWatcher } from "../../src/host/process-watcher.js";
 import { FakeProc } from "./fake-proc.js";
 import { withoutDescriptors } from "./no-descriptors.js";
 

@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it, onTestFinished } from "vitest";
-import { createPollingWatcher } from "../../src/host/polling-watcher.js";
-import { identifyProcess, readMachine } from "../../src/host/process-identity.js";
+import { identifyProcess, readMachine } from "../../src/host/proc.js";
+import { createPollingWatcher } from "../../src/host/process-watcher.js";
 
 it("the watcher of processes by looks watches 500 at little cost, and tells of each", async () => {
   const watcher = createPollingWatcher();

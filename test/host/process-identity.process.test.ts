@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, describe, expect, it } from "vitest";
-import { identifyProcess, livenessOf, readMachine, startTimeOf } from "../../src/host/process-identity.js";
-import { parseProcessStat } from "../../src/host/process-stat.js";
+import { identifyProcess, livenessOf, parseProcessStat, readMachine, startTimeOf } from "../../src/host/proc.js";
 import { FakeProc, statLine } from "./fake-proc.js";
 
 describe("the line of /proc/<pid>/stat", () => {

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { sharesPidNamespace } from "../../src/host/pid-namespace.js";
-import { readMachine } from "../../src/host/process-identity.js";
+import { readMachine, sharesPidNamespace } from "../../src/host/proc.js";
 import { cgroupsName, claimProcess, identityMatches } from "../../src/host/process-owner.js";
 import { FakeProc } from "./fake-proc.js";
 

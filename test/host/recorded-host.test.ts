@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { createRecordedHost } from "../../src/host/recorded-host.js";
+import { createRecordedHost } from "../../src/host/host.js";
 
 it("a recording's processes live until it says that they ended, whatever runs on this machine", () => {
   const host = createRecordedHost([]);

@@ -16,11 +16,9 @@ import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
-import { afterTurn } from "../../src/log/after-turn.js";
-import { openLogDestination } from "../../src/log/destination.js";
+import { openLogDestination, openLogFile } from "../../src/log/destination.js";
 import { openJournal } from "../../src/log/journal.js";
-import { createLog, type LogDestination } from "../../src/log/log.js";
-import { openLogFile } from "../../src/log/log-file.js";
+import { afterTurn, createLog, type LogDestination } from "../../src/log/log.js";
 import { createNodeLog } from "../../src/log/open-log.js";
 
 const folder = mkdtempSync(join(tmpdir(), "bridge-log-"));

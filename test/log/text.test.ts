@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chainSummary } from "../../src/chain-log.js";
+import { withSeverity } from "../../src/log/journal.js";
 import { createLog } from "../../src/log/log.js";
-import { withSeverity } from "../../src/log/severity.js";
 import { createTextDestination, formatTextLine, textOptionsFor } from "../../src/log/text.js";
 import { anyText } from "../support/any-text.js";
 

@@ -3,9 +3,9 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { Event } from "../../src/gen/nri.js";
 import { silentLog } from "../../src/logger.js";
+import { pluginService, runtimeService } from "../../src/nri/codec.js";
 import { eventByConstant, eventNames, events } from "../../src/nri/events.js";
 import { PluginService } from "../../src/nri/plugin-service.js";
-import { pluginService, runtimeService } from "../../src/nri/services.js";
 import { allEvents } from "./support/nri-pair.js";
 import { loadSchema, messageType } from "./support/schema.js";
 

@@ -5,7 +5,7 @@ import { onTestFinished } from "vitest";
 import { createRecordedCgroups } from "../../src/cgroups.js";
 import type { RunReport } from "../../src/chain.js";
 import { Deadline } from "../../src/deadline.js";
-import { createRecordedHost } from "../../src/host/recorded-host.js";
+import { createRecordedHost } from "../../src/host/host.js";
 import { createSpawner } from "../../src/legacy/create-spawner.js";
 import { silentLog } from "../../src/logger.js";
 import { createRuntime, type Snapshot } from "../../src/nri/runtime.js";

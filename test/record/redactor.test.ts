@@ -4,7 +4,7 @@ import { stateChangeRequest } from "../../src/nri/codec.js";
 import { decodeEvent, encodeEvent } from "../../src/nri/events.js";
 import { maskBrokenJson, rewriteJson } from "../../src/record/json-text.js";
 import { createRedactor } from "../../src/record/redactor.js";
-import { isSecretName, maskShapes } from "../../src/secrets/secret-names.js";
+import { isSecretName, maskShapes } from "../../src/secrets/secrets.js";
 import { fixture } from "./live.js";
 
 const played = fixture("basic-hostnet");

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createConfScrubber } from "../../src/secrets/conf-secrets.js";
+import { createConfScrubber } from "../../src/secrets/secrets.js";
 
 const secret = "k3pt-f0r-0neself";
 const masked = "x".repeat(secret.length);

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Host } from "../../src/host/host.js";
-import { createNodeHost } from "../../src/host/node-host.js";
+import { createNodeHost } from "../../src/host/host.js";
 import { Processes } from "../../src/state/processes.js";
 import { collectLog, sandbox } from "./support.js";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Liveness } from "../../src/host/process-identity.js";
+import type { Liveness } from "../../src/host/proc.js";
 import type { Recovered } from "../../src/state/journal.js";
 import { type Listed, reconcile } from "../../src/state/reconcile.js";
 import { memoryOf, remembered, sandbox } from "./support.js";

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createNodeHost } from "../../src/host/node-host.js";
+import { createNodeHost } from "../../src/host/host.js";
 import { silentLog } from "../../src/logger.js";
 import { RunningPlugins } from "../../src/state/running.js";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compilePathPattern } from "../../src/translate/path-match.js";
+import { compilePathPattern } from "../../src/translate/annotations.js";
 import { anyText } from "../support/any-text.js";
 
 const cases: readonly [pattern: string, text: string, matches: boolean][] = [

@@ -1,4 +1,4 @@
-import type { Channel } from "../../src/transport/channel.js";
+import type { Channel } from "../../src/transport/trunk.js";
 import { decodeResponse, type TtrpcResponse } from "../../src/ttrpc/envelope.js";
 import { FrameDecoder } from "../../src/wire/frame-decoder.js";
 import { ttrpcLayout } from "../../src/wire/ttrpc-frame.js";

@@ -1,10 +1,9 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Deadline } from "../../src/deadline.js";
-import type { Channel } from "../../src/transport/channel.js";
 import { listenTrunks } from "../../src/transport/listen.js";
 import { Mux } from "../../src/transport/mux.js";
 import { connectTrunk } from "../../src/transport/socket.js";
-import type { Trunk } from "../../src/transport/trunk.js";
+import type { Channel, Trunk } from "../../src/transport/trunk.js";
 import { TtrpcClient } from "../../src/ttrpc/client.js";
 import { type MethodHandler, TtrpcServer } from "../../src/ttrpc/server.js";
 import { ConnId } from "../../src/wire/mux-frame.js";

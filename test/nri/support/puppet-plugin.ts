@@ -1,7 +1,12 @@
 import { onTestFinished } from "vitest";
 import { Deadline } from "../../../src/deadline.js";
-import { configureResponse, registerPluginRequest, synchronizeResponse } from "../../../src/nri/codec.js";
-import { pluginService, runtimeService } from "../../../src/nri/services.js";
+import {
+  configureResponse,
+  pluginService,
+  registerPluginRequest,
+  runtimeService,
+  synchronizeResponse,
+} from "../../../src/nri/codec.js";
 import { Mux } from "../../../src/transport/mux.js";
 import { connectTrunk } from "../../../src/transport/socket.js";
 import { TtrpcClient } from "../../../src/ttrpc/client.js";

@@ -1,7 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
-import { configureRequest, synchronizeRequest } from "../../../src/nri/codec.js";
-import { pluginService } from "../../../src/nri/services.js";
+import { configureRequest, pluginService, synchronizeRequest } from "../../../src/nri/codec.js";
 import type { ConfigureRequest } from "../../../src/nri/types.js";
 import {
   decodeRequest,

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { EventPoll } from "../ffi/event-poll.js";
 import type { Native } from "../ffi/native.js";
-import { hasEnded, isCode, type ProcessStat, parseProcessStat } from "./proc.js";
+import { hasEnded, isGone, type ProcessStat, parseProcessStat } from "./proc.js";
 import type { ProcessWatcher } from "./process-watcher.js";
 import { createPollingWatcher, type PollingOptions } from "./process-watcher.js";
 
@@ -35,7 +35,7 @@ export function createPidfdWatcher({ koffi, libc }: Native, options: PidfdWatche
       file = openSync(path, "r");
       return parseProcessStat(buffer.toString("latin1", 0, readSync(file, buffer, 0, statBytes, 0))) ?? "unreadable";
     } catch (error) {
-      return isCode(error, "ENOENT") || isCode(error, "ESRCH") ? "missing" : "unreadable";
+      return isGone(error) ? "missing" : "unreadable";
     } finally {
       if (file !== undefined) closeSync(file);
     }

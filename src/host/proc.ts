@@ -1,4 +1,5 @@
 import { readFileSync, readlinkSync } from "node:fs";
+import { errnoOf } from "../errors.js";
 
 /** What the machine says to a question, and where it has that from. */
 export interface Answer {
@@ -22,8 +23,7 @@ export function readProcessStat(pid: number, procRoot: string): ProcessStat | "m
   try {
     return parseProcessStat(readFileSync(`${procRoot}/${pid}/stat`, "utf8")) ?? "unreadable";
   } catch (error) {
-    // ESRCH: the process ended between open(2) and read(2).
-    return isCode(error, "ENOENT") || isCode(error, "ESRCH") ? "missing" : "unreadable";
+    return isGone(error) ? "missing" : "unreadable";
   }
 }
 
@@ -47,9 +47,10 @@ export function hasEnded({ state }: Pick<ProcessStat, "state">): boolean {
   return state === "Z" || state === "X" || state === "x";
 }
 
-/** Whether something thrown is a system error with this code. */
-export function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
+/** Whether reading /proc failed because the process has ended. ESRCH: it ended between open(2) and read(2). */
+export function isGone(error: unknown): boolean {
+  const errno = errnoOf(error);
+  return errno === "ENOENT" || errno === "ESRCH";
 }
 
 /** One process, told from every other that has had or will have its pid. */

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { errorText } from "../errors.js";
-import { hasEnded, isCode, type ProcessIdentity, type ProcessStat, parseProcessStat } from "./proc.js";
+import { errnoOf, errorText } from "../errors.js";
+import { hasEnded, isGone, type ProcessIdentity, type ProcessStat, parseProcessStat } from "./proc.js";
 
 /**
  * Tells when processes end. There is one way to it for every machine, which looks a few times a second, and there can be
@@ -65,7 +65,7 @@ export function createPollingWatcher(options: PollingOptions = {}): ProcessWatch
       if (stat === undefined) return "unreadable";
       return hasEnded(stat) ? "ended" : stat;
     } catch (error) {
-      return isCode(error, "ESRCH") ? "ended" : "unreadable";
+      return errnoOf(error) === "ESRCH" ? "ended" : "unreadable";
     }
   }
 
@@ -75,7 +75,7 @@ export function createPollingWatcher(options: PollingOptions = {}): ProcessWatch
     try {
       entry.fd = openSync(`${procRoot}/${pid}/stat`, "r");
     } catch (error) {
-      if (isCode(error, "ENOENT") || isCode(error, "ESRCH")) return "ended";
+      if (isGone(error)) return "ended";
       // It is there: no end of a process may be made up from that, and none be missed.
       if (!told) onUnreadable(errorText(error));
       told = true;

@@ -1,7 +1,6 @@
 import { statSync } from "node:fs";
-import { errorText } from "../errors.js";
+import { errnoOf, errorText } from "../errors.js";
 import type { Answer } from "./proc.js";
-import { isCode } from "./proc.js";
 
 /** compat: containerd 1.6 to 2.x read v0.1's configuration from here and nowhere else. */
 const nativeConfFile = "/etc/nri/conf.json";
@@ -47,7 +46,7 @@ function look(path: string): string | undefined {
     const { dev, ino } = statSync(path, { bigint: true });
     return `${dev}:${ino}`;
   } catch (error) {
-    if (isCode(error, "ENOENT") || isCode(error, "ENOTDIR")) return undefined;
+    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error))) return undefined;
     throw error;
   }
 }

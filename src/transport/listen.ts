@@ -1,6 +1,6 @@
 import { lstat, unlink } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
-import { BridgeError, errorText } from "../errors.js";
+import { BridgeError, errnoOf, errorText } from "../errors.js";
 import { checkPath, connectTrunk } from "./socket.js";
 import { SocketTrunk } from "./socket-trunk.js";
 import type { Trunk } from "./trunk.js";
@@ -42,7 +42,7 @@ async function answers(path: string): Promise<boolean> {
   } catch (error) {
     // Only a refusal proves that nobody is there; a full queue or a denied permission is somebody's.
     const cause = error instanceof Error ? error.cause : undefined;
-    return !(cause instanceof Error && "code" in cause && cause.code === "ECONNREFUSED");
+    return errnoOf(cause) !== "ECONNREFUSED";
   }
 }
 

@@ -85,16 +85,18 @@ export function applyOwn(
   cgroups: Cgroups,
   counts: (plugin: string) => boolean,
 ): AppliedOwn {
-  const { pid, spec, id } = call.request;
+  const { pid, id } = call.request;
   const merge = (some: readonly Change[]) => mergeChanges(some, { phase: call.phase, containerId: id });
-  const apply = ({ own }: MergedChange) => (own === undefined ? null : cgroups.apply(own, { ...spec, pid }));
+  const apply = ({ own }: MergedChange) =>
+    own === undefined ? null : cgroups.apply(own, { ...call.request.spec, pid });
   const whole = merge(changes);
   const fault = apply(whole);
   if (fault === null) return { change: whole };
   const kept = changes.filter(({ own, plugin }) => own === undefined || counts(plugin));
   const rest = merge(kept);
   const restFault = kept.length === changes.length ? fault : apply(rest);
-  const textOf = (why: string) => `the changes of the cgroup ${spec.cgroupsPath} cannot be applied: ${why}`;
+  const textOf = (why: string) =>
+    `the changes of the cgroup ${call.request.spec.cgroupsPath} cannot be applied: ${why}`;
   if (restFault !== null) {
     const plugins = kept.filter(({ own }) => own !== undefined).map(({ plugin }) => plugin);
     return { change: merge([]), error: `plugin: ${plugins.join(", ")}: ${textOf(restFault)}` };

@@ -1,3 +1,4 @@
+import { eventInfo } from "./call-time.js";
 import { extraEvents, hasCreatePhase, wantedStates } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { errorFields, errorText } from "./errors.js";
@@ -5,7 +6,6 @@ import { type BridgeParts, Lifecycle, type Notice } from "./lifecycle.js";
 import { type EventName, type EventResponse, isEventName, type NriEvent, noRequest } from "./nri/events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
 import type { Container, LinuxResources, PodSandbox } from "./nri/types.js";
-import { adoptingOccasion, occasionOf } from "./occasion.js";
 import { reconcile } from "./state/reconcile.js";
 import { containerSubject, podSubject, type Subject } from "./translate/to-v01.js";
 
@@ -33,14 +33,14 @@ export function createBridge(parts: BridgeParts): Bridge {
   const lifecycle = new Lifecycle(parts);
 
   const create: Handler = async (subject, call) => {
-    await lifecycle.create(subject, occasionOf(call));
+    await lifecycle.create(subject, eventInfo(call, config));
     return noRequest;
   };
 
   const createBefore: Handler = async (subject, call) => {
     if (subject.id === subject.sandboxID) noticePodless(notice, call.runtime);
     try {
-      const { adjust, updates } = await lifecycle.createBefore(subject, occasionOf(call));
+      const { adjust, updates } = await lifecycle.createBefore(subject, eventInfo(call, config));
       return { ...(adjust === undefined ? {} : { adjust }), update: updates };
     } catch (error) {
       // compat: CRI-O sends no event for a container that our own answer fails (its undo comes after success only).
@@ -50,7 +50,7 @@ export function createBridge(parts: BridgeParts): Bridge {
   };
 
   const update: Handler = async (subject, call, asked) => {
-    const { updates } = await lifecycle.update(subject, asked, occasionOf(call));
+    const { updates } = await lifecycle.update(subject, asked, eventInfo(call, config));
     return { update: updates };
   };
 
@@ -58,7 +58,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     noticeStopWithoutCreate(subject);
     // What is still open of a pod that stops will see no event of its own.
     if (subject.kind === "sandbox") void lifecycle.deleteAll(lifecycle.openContainersOf(subject.id), call.event);
-    const { updates } = await lifecycle.delete(subject.id, occasionOf(call), subject);
+    const { updates } = await lifecycle.delete(subject.id, eventInfo(call, config), subject);
     return { update: updates };
   };
 
@@ -74,7 +74,7 @@ export function createBridge(parts: BridgeParts): Bridge {
   };
 
   const extra: Handler = async (subject, call) => {
-    await lifecycle.extra(subject, occasionOf(call));
+    await lifecycle.extra(subject, eventInfo(call, config));
     return noRequest;
   };
 
@@ -158,7 +158,7 @@ export function createBridge(parts: BridgeParts): Bridge {
         if (unfinished.stopping) return;
         // What happened to it meanwhile, such as its end, made it count as created.
         if (!lifecycle.expects(subject.id)) continue;
-        await lifecycle.create(subject, adoptingOccasion()).catch((error) => {
+        await lifecycle.create(subject, lifecycle.inBackground("Synchronize")).catch((error) => {
           log.error({ id: subject.id, ...errorFields(error) }, "the create of what was running before us failed");
         });
       }

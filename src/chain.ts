@@ -1,11 +1,11 @@
 import { type AppliedOwn, applyOwn, readChange } from "./accept.js";
+import { type EventInfo, type PluginTime, planBackground, planPlugin } from "./call-time.js";
 import type { Cgroups } from "./cgroups.js";
 import { chainSummary, logRun, shorten } from "./chain-log.js";
 import { createPluginSettings, type PluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
-import { monotonicClock } from "./deadline.js";
+import { monotonicClock, within } from "./deadline.js";
 import type { Breakers } from "./legacy/breaker.js";
-import { type Budget, planAsyncBudget, planBudget, planPluginBudget } from "./legacy/budget.js";
 import { createEnvironment, searchPath } from "./legacy/environment.js";
 import { type InvokeContext, type InvokeOutcome, invokePlugin, notInvoked, wasBegun } from "./legacy/invoke.js";
 import { createFinder, type Lookup } from "./legacy/lookup.js";
@@ -14,7 +14,6 @@ import { createPermissionCheck } from "./legacy/permissions.js";
 import type { Spawner } from "./legacy/spawner.js";
 import type { Log } from "./logger.js";
 import type { RuntimeInfo } from "./nri/handlers.js";
-import type { Occasion } from "./occasion.js";
 import { type CgroupStage, openStage } from "./plugin-stage.js";
 import { createConfScrubber } from "./secrets/secrets.js";
 import type { Attempted } from "./state/memory.js";
@@ -25,7 +24,7 @@ import { formatChainError, formatResult } from "./v01/result.js";
 import type { ConfigList, Plugin, Request, Result } from "./v01/types.js";
 
 /** One chain of legacy plugins to run. */
-export interface ChainCall extends Occasion {
+export interface ChainCall extends EventInfo {
   readonly list: ConfigList;
   readonly request: Request;
   readonly subject: Pick<Attempted, "kind" | "pod" | "container">;
@@ -115,6 +114,13 @@ interface ChainParts extends ChainOptions {
 /** An observer without a `timeoutMs`, in milliseconds. */
 const observerTimeoutMs = 10_000;
 
+/** What trying one plugin came to. */
+interface Attempt {
+  readonly run: InvokeOutcome;
+  /** What its result asks to change. */
+  readonly change?: Change;
+}
+
 /** One chain: each plugin is admitted, placed, run, and its result accepted; it sees what those before it answered. */
 class Chain {
   private readonly startedAt = monotonicClock();
@@ -126,7 +132,6 @@ class Chain {
   /** Every plugin that was tried, in order; observers are not among them. */
   private readonly runs: { readonly run: InvokeOutcome; readonly adjusted: readonly string[] }[] = [];
   private readonly observed: Promise<void>[] = [];
-  private readonly budget: Budget;
   /** What each line of the log says of the chain. */
   private readonly fields: object;
   private readonly scrub: (plugin: string, text: string) => string;
@@ -136,11 +141,9 @@ class Chain {
     private readonly parts: ChainParts,
     private readonly call: ChainCall,
   ) {
-    const { config, runtime, spawner, find, environmentFor, log } = parts;
+    const { config, spawner, find, environmentFor, log } = parts;
     this.body = formatRequestBody(call.request);
     this.shown = call.earlierResults.map(formatResult);
-    const leftMs = call.deadline.remainingMs();
-    this.budget = planBudget(call.own ? leftMs : Math.min(leftMs, runtime.requestTimeoutMs), config);
     this.fields = { ...aboutOf(call), ...traceFields(call.trace) };
     this.scrub = createConfScrubber(call.list);
     this.context = {
@@ -177,9 +180,11 @@ class Chain {
         this.observe(plugin, settings, text);
         continue;
       }
-      const before = this.changes.length;
-      const run = await this.admit(plugin, settings, text, () => this.place(plugin, settings, text));
-      this.runs.push({ run, adjusted: this.changes[before]?.fields ?? [] });
+      const attempt = this.admit(plugin, settings, text, () => this.place(plugin, settings, text));
+      // What cannot be ended may go on; what it comes to then is dropped.
+      const { run, change } = await within(this.call.time.giveUpAt, attempt, () => this.notEnded(plugin.type, text));
+      this.runs.push({ run, adjusted: change?.fields ?? [] });
+      if (change !== undefined) this.changes.push(change);
       if (run.result !== undefined) {
         this.results.push(run.result);
         this.shown.push(formatResult(run.result));
@@ -194,10 +199,11 @@ class Chain {
   /** The chain goes on without its answer, and later plugins see no result of it. It may begin after the chain has ended. */
   private observe(plugin: Plugin, settings: PluginSettings, text: string): void {
     const { config, observers, log } = this.parts;
-    const budget = planAsyncBudget(settings.timeoutMs ?? observerTimeoutMs, config.killAfterMs);
+    const time = planBackground(settings.timeoutMs ?? observerTimeoutMs, "timeoutMs", config);
     const owed = this.call.request.state === "delete";
-    const start = () => this.admit(plugin, settings, text, () => this.invoke(plugin, settings, text, budget));
-    const over = observers.run(this.call.request.id, async () => this.report(await start(), []), { owed });
+    const start = () =>
+      this.admit(plugin, settings, text, async () => ({ run: await this.invoke(plugin, settings, text, time) }));
+    const over = observers.run(this.call.request.id, async () => this.report((await start()).run, []), { owed });
     if (over === null) log.error(this.fields, "an observer's run is dropped: too many wait already");
     // A delete that is dropped does not end: it is the next bridge's.
     if (over !== null || owed) this.observed.push(over ?? new Promise(() => {}));
@@ -208,52 +214,62 @@ class Chain {
     { type }: Plugin,
     settings: PluginSettings,
     text: string,
-    begin: () => Promise<InvokeOutcome>,
-  ): Promise<InvokeOutcome> {
+    begin: () => Promise<Attempt>,
+  ): Promise<Attempt> {
     const { breakers, log } = this.parts;
     const refusal = breakers.refusal(type, settings.breaker);
     if (refusal !== null) return this.notInvoked(type, text, "skipped", refusal);
-    let run: InvokeOutcome | undefined;
+    let attempt: Attempt | undefined;
     try {
-      run = await begin();
-      return run;
+      attempt = await begin();
+      return attempt;
     } finally {
-      if (run === undefined || !wasBegun(run)) breakers.release(type);
-      else if (breakers.record(type, run.error !== null, settings.breaker)) {
+      if (attempt === undefined || !wasBegun(attempt.run)) breakers.release(type);
+      else if (breakers.record(type, attempt.run.error !== null, settings.breaker)) {
         log.warn({ plugin: type, breaker: breakers.stateOf(type) }, "a plugin's breaker changed");
       }
     }
   }
 
   /** Runs a plugin in its captured view or on the node, and reads its result while that place is still there. */
-  private async place(plugin: Plugin, settings: PluginSettings, text: string): Promise<InvokeOutcome> {
-    const { cgroups, warnOnce } = this.parts;
-    const stage = await openStage(this.call, settings, this.merged(), cgroups, warnOnce);
+  private async place(plugin: Plugin, settings: PluginSettings, text: string): Promise<Attempt> {
+    const stage = await this.openStage(settings);
     if (stage !== undefined && "error" in stage) return this.notInvoked(plugin.type, text, "refused", stage.error);
     const shown = stage === undefined ? text : spliceRequest(formatRequestBody(stage.request), plugin.conf, this.shown);
     try {
-      const budget = planPluginBudget(this.budget, settings.timeoutMs);
-      return this.accept(await this.invoke(plugin, settings, shown, budget, stage), settings, stage);
+      const run = await this.invoke(plugin, settings, shown, planPlugin(this.call.time, settings.timeoutMs), stage);
+      return this.accept(run, settings, stage);
     } finally {
       stage?.close();
     }
+  }
+
+  /** Waits for the plugin's captured view, where it has one, as long as the plugin could run. */
+  private openStage(settings: PluginSettings): ReturnType<typeof openStage> {
+    const { cgroups, warnOnce } = this.parts;
+    const { terminateAt, remedy } = this.call.time;
+    const opening = openStage(this.call, settings, this.merged(), cgroups, warnOnce);
+    return within(terminateAt, opening, () => {
+      void opening.then((stage) => stage !== undefined && "close" in stage && stage.close());
+      return { error: `not run: its cgroup view was not ready in time (${remedy})` };
+    });
   }
 
   private invoke(
     { type, conf }: Plugin,
     { limits, exitStatus, killChildren, startAhead }: PluginSettings,
     request: string,
-    budget: Budget,
+    time: PluginTime,
     stage?: CgroupStage,
   ): Promise<InvokeOutcome> {
     const { stdoutBytes, stderrLinesPerRun: stderrLines } = limits;
     const policy = { exitStatus, killChildren, startAhead, limits: { stdoutBytes, stderrLines } };
     const { state } = this.call.request;
-    return invokePlugin({ plugin: type, state, request, conf, budget, policy, stage }, this.context);
+    return invokePlugin({ plugin: type, state, request, conf, time, policy, stage }, this.context);
   }
 
-  /** Takes what the result asks to change; a run whose result cannot be accepted has failed. */
-  private accept(run: InvokeOutcome, { results }: PluginSettings, stage: CgroupStage | undefined): InvokeOutcome {
+  /** Reads what the result asks to change; a run whose result cannot be accepted has failed. */
+  private accept(run: InvokeOutcome, { results }: PluginSettings, stage: CgroupStage | undefined): Attempt {
     const { runtime, cgroups, log } = this.parts;
     const read = readChange(this.call, run, {
       ...{ runtime, cgroupVersion: cgroups.version, stage, ...results },
@@ -263,15 +279,19 @@ class Chain {
       for (const { level, text } of read?.change.notes ?? []) {
         log[level]({ ...this.fields, plugin: run.plugin, note: text }, "a result asks for what has no effect");
       }
-      if (read !== undefined) this.changes.push(read.change);
-      return run;
+      return read === undefined ? { run } : { run, change: read.change };
     }
     const { result: _refused, ...rest } = run;
-    return { ...rest, outcome: "bad-output", error: read.error };
+    return { run: { ...rest, outcome: "bad-output", error: read.error } };
   }
 
-  private notInvoked(plugin: string, request: string, outcome: "refused" | "skipped", error: string): InvokeOutcome {
-    return notInvoked({ plugin, state: this.call.request.state, request }, outcome, error);
+  private notInvoked(plugin: string, request: string, outcome: "refused" | "skipped", error: string): Attempt {
+    return { run: notInvoked({ plugin, state: this.call.request.state, request }, outcome, error) };
+  }
+
+  private notEnded(plugin: string, request: string): Attempt {
+    const error = `did not end in time, and cannot be ended (${this.call.time.remedy})`;
+    return { run: notInvoked({ plugin, state: this.call.request.state, request }, "timed-out", error) };
   }
 
   private onFailure({ onFailure }: PluginSettings): "fail" | "ignore" | "continue" {

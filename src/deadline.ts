@@ -35,3 +35,31 @@ export class Deadline {
     return new Deadline(Math.min(this.atMs, this.clock() + ms), this.clock);
   }
 }
+
+/** The longest time that a Node timer takes, in milliseconds; a longer one would ring at once. */
+const maxTimerMs = 2 ** 31 - 1;
+
+/** Rings once, when the deadline has passed; never without one. Gives the function that cancels it. */
+export function alarm(deadline: Deadline, ring: () => void): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const wait = () => {
+    const leftMs = deadline.remainingMs();
+    if (leftMs === Number.POSITIVE_INFINITY) return;
+    timer = setTimeout(() => (deadline.expired ? ring() : wait()), Math.min(Math.ceil(leftMs), maxTimerMs));
+  };
+  wait();
+  return () => clearTimeout(timer);
+}
+
+/** The work's outcome, or `late()` where the deadline passes first; what the work comes to then is dropped. */
+export async function within<T>(deadline: Deadline, work: Promise<T>, late: () => T): Promise<T> {
+  let cancel = () => {};
+  const passed = new Promise<T>((resolve) => {
+    cancel = alarm(deadline, () => resolve(late()));
+  });
+  try {
+    return await Promise.race([work, passed]);
+  } finally {
+    cancel();
+  }
+}

@@ -1,13 +1,14 @@
+import { type CallTime, type EventInfo, planBackground } from "./call-time.js";
 import { type ChainCall, type ChainEnd, noChange, type RunChain } from "./chain.js";
 import { createPluginSettings, extraEvents, type PluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
+import { within } from "./deadline.js";
 import { BridgeError, errorFields, errorText } from "./errors.js";
 import type { Host } from "./host/host.js";
 import type { ConfFile } from "./legacy/conf-file.js";
 import type { Log } from "./logger.js";
 import { messageToJson } from "./nri/json.js";
 import type { LinuxResources } from "./nri/types.js";
-import { inFullTime, type Occasion, ownOccasion, withinCall } from "./occasion.js";
 import type { Serial } from "./serial.js";
 import type { SpecSource } from "./spec-source.js";
 import type { Attempted, Circumstances, Memory, Remembered } from "./state/memory.js";
@@ -39,12 +40,17 @@ export interface BridgeParts {
   readonly log: Log;
 }
 
+/** More deletes do not run on past the answer to their call: a plugin that hangs must not fill the node. */
+const mostRunningOn = 16;
+
 /**
  * The v0.1 life of pod sandboxes and containers: a create, updates, and one delete for each create that was attempted,
  * failed or not, and for nothing else. A delete that a kill of the bridge cut short is delivered again by the next one.
  */
 export class Lifecycle {
   private readonly settingsOf: (type: string) => PluginSettings;
+  /** Deletes whose call was answered before their end. */
+  private deletesRunningOn = 0;
 
   constructor(private readonly parts: BridgeParts) {
     this.settingsOf = createPluginSettings(parts.config);
@@ -55,11 +61,11 @@ export class Lifecycle {
   }
 
   /** Remembers the create, then runs it. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create is to fail */
-  create(subject: Subject, occasion: Occasion): Promise<void> {
+  create(subject: Subject, info: EventInfo): Promise<void> {
     return this.parts.serial.run(subject.id, async () => {
       if (this.expects(subject.id)) this.unseen.delete(subject.id);
       this.seeUnseen(subject.id);
-      await this.runCreate(subject, occasion, "start");
+      await this.runCreate(subject, info, "start");
     });
   }
 
@@ -67,16 +73,16 @@ export class Lifecycle {
    * The create of those plugins whose phase is `create`: before the container exists. Gives what it is to be changed to.
    * @throws BridgeError PLUGIN_FAILED: the create is to fail
    */
-  createBefore(subject: Subject, occasion: Occasion): Promise<MergedChange> {
+  createBefore(subject: Subject, info: EventInfo): Promise<MergedChange> {
     const { memory, serial } = this.parts;
     return serial.run(subject.id, async () => {
-      const { results, change } = await this.runCreate(subject, occasion, "create");
+      const { results, change } = await this.runCreate(subject, info, "create");
       memory.keepCreateResults(subject.id, results);
       return change;
     });
   }
 
-  private async runCreate(subject: Subject, occasion: Occasion, phase: "create" | "start"): Promise<ChainEnd> {
+  private async runCreate(subject: Subject, info: EventInfo, phase: "create" | "start"): Promise<ChainEnd> {
     if (!this.serves(subject)) return this.seeLater(subject, { phase });
     const conf = this.readConf(subject.kind === "sandbox" ? "the create fails" : "no plugin runs for this create");
     if (conf instanceof BridgeError) {
@@ -91,7 +97,7 @@ export class Lifecycle {
     const attempt = (attempted: Remembered) => {
       const request = toCreateRequest(list.version, "create", subject, attempted.spec);
       const earlierResults = phase === "start" ? this.parts.memory.createResultsOf(subject.id) : [];
-      return this.runOrFail({ ...occasion, list, request, subject: attempted, phase, earlierResults }, subject);
+      return this.runOrFail({ ...info, list, request, subject: attempted, phase, earlierResults }, subject);
     };
     if (!this.areObservers(list)) return attempt(this.remember(subject, { phase }));
     this.unseen.set(subject.id, { subject, circumstances: { phase } });
@@ -186,7 +192,7 @@ export class Lifecycle {
   }
 
   /** Gives what the results make of the update. @throws BridgeError PLUGIN_FAILED: the update is to fail */
-  update(subject: Subject, asked: LinuxResources | undefined, occasion: Occasion): Promise<MergedChange> {
+  update(subject: Subject, asked: LinuxResources | undefined, info: EventInfo): Promise<MergedChange> {
     return this.parts.serial.run(subject.id, async () => {
       this.seeUnseen(subject.id);
       const created = this.parts.memory.get(subject.id);
@@ -195,19 +201,45 @@ export class Lifecycle {
       if (conf instanceof BridgeError) return noChange.change;
       const request = toUpdateRequest(conf.version, created, subject, asked);
       const list = this.takers(conf, "update");
-      const call = { ...occasion, list, request, subject: created, phase: "update", earlierResults: [] } as const;
+      const call = { ...info, list, request, subject: created, phase: "update", earlierResults: [] } as const;
       return (await this.runOrFail(call, subject)).change;
     });
   }
 
   /**
    * Delivers the delete of an attempted create, once. A failure is logged: teardown goes on. Gives what the results ask
-   * to change of other containers.
+   * to change of other containers. The call is answered in its time, and the chain runs on in its own.
    */
-  delete(id: string, occasion: Occasion, subject?: Subject): Promise<MergedChange> {
+  async delete(id: string, info: EventInfo, subject?: Subject): Promise<MergedChange> {
+    const { log } = this.parts;
+    // Its end has nothing for this call: the runtime holds its lock meanwhile.
+    const isRunning = this.parts.memory.stageOf(id) === "deleting";
+    const done = this.deleteInTurn(id, info, subject);
+    if (info.inBackground) return done;
+    let isLate = false;
+    const late = () => {
+      isLate = true;
+      this.deletesRunningOn += 1;
+      return noChange.change;
+    };
+    const ended = done.finally(() => {
+      if (isLate) this.deletesRunningOn -= 1;
+    });
+    ended.then(
+      ({ updates }) => {
+        if (!isLate || updates.length === 0) return;
+        const containers = updates.map(({ containerId }) => containerId);
+        log.warn({ id, event: info.event, containers }, "updates of a late delete are dropped: its call was answered");
+      },
+      () => {},
+    );
+    return isRunning ? late() : within(info.time.answerBy, ended, late);
+  }
+
+  private deleteInTurn(id: string, info: EventInfo, subject?: Subject): Promise<MergedChange> {
     const { memory, processes, serial, unfinished } = this.parts;
-    const done = serial.run(id, async () => {
-      if (occasion.own && unfinished.stopping) return noChange.change;
+    return serial.run(id, async () => {
+      if (info.inBackground && unfinished.stopping) return noChange.change;
       this.seeUnseen(id);
       processes.unwatch(id);
       const created = memory.isOpen(id) ? memory.get(id) : undefined;
@@ -224,7 +256,7 @@ export class Lifecycle {
       const deliver = async () => {
         let observed: Promise<unknown> | undefined;
         try {
-          const ran = await this.runDelete(created, list, inFullTime(occasion), subject);
+          const ran = await this.runDelete(created, list, { ...info, time: this.deleteTime(info) }, subject);
           observed = ran.observed;
           return ran.change;
         } finally {
@@ -236,7 +268,13 @@ export class Lifecycle {
       this.afterAnswer(id, deliver);
       return noChange.change;
     });
-    return withinCall(occasion, done, noChange.change);
+  }
+
+  /** compat: containerd 1.6 gave each delete 10 s. It begins with the turn of the delete. */
+  private deleteTime({ inBackground, time }: EventInfo): CallTime {
+    const { config } = this.parts;
+    if (!inBackground && this.deletesRunningOn >= mostRunningOn) return time;
+    return planBackground(config.deleteTimeoutMs, "deleteTimeoutMs", config);
   }
 
   /** The plugins that a delete is delivered to. */
@@ -251,42 +289,49 @@ export class Lifecycle {
   private async runDelete(
     created: Remembered,
     list: ConfigList,
-    occasion: Occasion,
+    info: EventInfo,
     subject: Subject | undefined,
   ): Promise<Pick<ChainEnd, "change" | "observed">> {
     const request = toDeleteRequest(list.version, created, subject?.container?.linux?.resources);
-    const call = { ...occasion, list, request, subject: created, phase: "delete", earlierResults: [] } as const;
+    const call = { ...info, list, request, subject: created, phase: "delete", earlierResults: [] } as const;
     const end = await this.run(call, subject);
     const { error, said, observed } = end;
     if (error === undefined) return end;
-    const { event } = occasion;
+    const { event } = info;
     this.parts.log.warn({ ...logFields(created), event, error: said }, "a delete failed; teardown goes on");
     return { ...noChange, ...(observed === undefined ? {} : { observed }) };
   }
 
   /** Deletes that no call waits for, one after the other. Never rejects. */
-  deleteAll(ids: readonly string[], event: Occasion["event"]): Promise<void> {
+  deleteAll(ids: readonly string[], event: EventInfo["event"]): Promise<void> {
     return this.parts.unfinished.work(this.deleteEach(ids, event));
   }
 
-  private async deleteEach(ids: readonly string[], event: Occasion["event"]): Promise<void> {
+  private async deleteEach(ids: readonly string[], event: EventInfo["event"]): Promise<void> {
     const { log, unfinished } = this.parts;
     for (const id of ids) {
       if (unfinished.stopping) return;
-      await this.delete(id, ownOccasion(event)).catch((error) => {
+      await this.delete(id, this.inBackground(event)).catch((error) => {
         log.error({ id, event, ...errorFields(error) }, "a delete could not be delivered");
       });
     }
   }
 
+  /** For a delete or a create that no call waits for. */
+  inBackground(event: EventInfo["event"]): EventInfo {
+    const { config } = this.parts;
+    return { event, time: planBackground(config.deleteTimeoutMs, "deleteTimeoutMs", config), inBackground: true };
+  }
+
   /** Runs the plugins that are configured for this event with a state of their own. @throws BridgeError PLUGIN_FAILED */
-  extra(subject: Subject, occasion: Occasion): Promise<void> {
-    const { config, memory, specs, serial } = this.parts;
-    if (!extraEvents(config).includes(occasion.event)) return Promise.resolve();
+  async extra(subject: Subject, info: EventInfo): Promise<void> {
+    const { config, memory, specs, serial, log } = this.parts;
+    if (!extraEvents(config).includes(info.event)) return;
+    const isDeleting = memory.stageOf(subject.id) === "deleting";
     const done = serial.run(subject.id, async () => {
       const conf = this.readConf("no plugin runs for this event");
       if (conf instanceof BridgeError) return;
-      const stateOf = (type: string) => this.settingsOf(type).events[occasion.event];
+      const stateOf = (type: string) => this.settingsOf(type).events[info.event];
       const states = new Set(conf.plugins.flatMap(({ type }) => stateOf(type) ?? []));
       if (states.size === 0) return;
       this.seeUnseen(subject.id);
@@ -295,10 +340,14 @@ export class Lifecycle {
         const list = { ...conf, plugins: conf.plugins.filter(({ type }) => stateOf(type) === state) };
         const request = toCreateRequest(conf.version, state, { ...subject, pid: known.pid }, known.spec);
         const about = { list, request, subject: known, phase: "delete", changesNothing: true } as const;
-        await this.runOrFail({ ...occasion, ...about, earlierResults: [] }, subject);
+        await this.runOrFail({ ...info, ...about, earlierResults: [] }, subject);
       }
     });
-    return withinCall(occasion, done, undefined);
+    const failed = (error: unknown) =>
+      log.error({ id: subject.id, event: info.event, ...errorFields(error) }, "background plugin run failed");
+    // Nothing waits for a delete under the runtime's lock.
+    if (isDeleting) void done.catch(failed);
+    else await within(info.time.answerBy, done, () => void done.catch(failed));
   }
 
   private async runOrFail(call: ChainCall, subject: Subject): Promise<ChainEnd> {

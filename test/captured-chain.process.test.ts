@@ -1,14 +1,13 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { describe, expect, it, onTestFinished, type TestContext } from "vitest";
-
+import { planCall } from "../src/call-time.js";
 import { type CgroupMount, parseCgroupMounts } from "../src/cgroup/mounts.js";
 import { checkPrivilege } from "../src/cgroup/privilege.js";
 import { createNodeCgroups, createRecordedCgroups } from "../src/cgroups.js";
 import type { ChainCall } from "../src/chain.js";
 import { createRunChain } from "../src/chain.js";
 import { mergeConfig } from "../src/config/merge.js";
-import { Deadline } from "../src/deadline.js";
 import { Breakers } from "../src/legacy/breaker.js";
 import { Observers } from "../src/legacy/observers.js";
 import { createPortableSpawner } from "../src/legacy/portable-spawner.js";
@@ -95,8 +94,7 @@ async function play(
   const list = { version: "0.1", plugins: Object.keys(plugins).map((type) => ({ type })) };
   const end = await runChain({
     event: "StartContainer",
-    deadline: Deadline.after(10_000),
-    ofMs: 10_000,
+    time: planCall(10_000, "a limit", { replyMarginMs: 200, killAfterMs: 100 }),
     list: parseConfigList(Buffer.from(JSON.stringify(list))),
     request: {
       version: "0.1",

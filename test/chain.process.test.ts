@@ -1,12 +1,12 @@
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { planCall } from "../src/call-time.js";
 import type { Cgroups } from "../src/cgroups.js";
 import type { ChainCall } from "../src/chain.js";
 import { createRunChain, type RunReport } from "../src/chain.js";
 import { mergeConfig } from "../src/config/merge.js";
 import type { PartialConfig } from "../src/config/schema.js";
-import { Deadline } from "../src/deadline.js";
 import { BridgeError } from "../src/errors.js";
 import { Breakers } from "../src/legacy/breaker.js";
 import { Observers } from "../src/legacy/observers.js";
@@ -26,7 +26,7 @@ const goesOn = { create: "continue" } as const;
 /** Chains of real plugins, run as a configuration says; views cannot be made, and it is counted how often they are asked for. */
 function runnerOf(
   plugins: NonNullable<PartialConfig["plugins"]> = {},
-  { observers = new Observers(), requestTimeoutMs = 10_000 } = {},
+  { observers = new Observers(), limitMs = 10_000 } = {},
 ) {
   const directory = createDirectory();
   const lines: string[] = [];
@@ -70,7 +70,7 @@ function runnerOf(
   };
   const runChain = createRunChain({
     config: mergeConfig({ pluginDirs: [directory], plugins }),
-    runtime: { name: "containerd", version: "v1.7.24", nri, requestTimeoutMs },
+    runtime: { name: "containerd", version: "v1.7.24", nri, requestTimeoutMs: 10_000 },
     cgroups,
     environment: { PATH: "/usr/bin:/bin" },
     spawner,
@@ -106,8 +106,7 @@ function runnerOf(
       const list = parseConfigList(Buffer.from(JSON.stringify({ version: "0.1", plugins: entries })));
       const call: ChainCall = {
         event: "StartContainer",
-        deadline: Deadline.after(10_000),
-        ofMs: 10_000,
+        time: planCall(limitMs, "a limit", { replyMarginMs: 200, killAfterMs: 100 }),
         list,
         request,
         subject: { kind: "container", pod: "ns/pod", container: "ctr" },
@@ -203,7 +202,7 @@ describe("a chain", () => {
   });
 
   it("spends one budget on all: a plugin whose turn comes after its end is not run", async () => {
-    const { directory, play } = runnerOf({ one: { onFailure: goesOn } }, { requestTimeoutMs: 1000 });
+    const { directory, play } = runnerOf({ one: { onFailure: goesOn } }, { limitMs: 1000 });
     answering(directory, "two");
     installNoop(directory, "one", ["wait 30"]);
     const began = performance.now();

@@ -151,6 +151,10 @@ export const configSchema = z.strictObject({
     "the answer leaves so long before the call's deadline; at least 10 % of the call's time, at most a quarter",
   ),
   killAfterMs: means(numberBetween(0, hourMs), "between SIGTERM and SIGKILL of a plugin's process group"),
+  deleteTimeoutMs: means(
+    numberBetween(1, hourMs),
+    "limit of a delete's plugins together in milliseconds; its call is answered in the runtime's time, and they run on",
+  ),
   killChildren: perPlugin.killChildren,
   limits: perPlugin.limits,
   sandboxes: means(
@@ -283,6 +287,7 @@ export const defaultConfig: Config = {
   timeoutMs: null,
   replyMarginMs: 200,
   killAfterMs: 100,
+  deleteTimeoutMs: 10_000,
   killChildren: false,
   limits: { stdoutBytes: 4 * 1024 * 1024, stderrLinesPerRun: 200 },
   sandboxes: "auto",

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { planAsyncBudget } from "../legacy/budget.js";
+import { planBackground } from "../call-time.js";
 import { endedBy } from "../legacy/ended-by.js";
 import { createEnvironment } from "../legacy/environment.js";
 import { type InvokeOutcome, invokePlugin } from "../legacy/invoke.js";
@@ -103,7 +103,7 @@ async function runOnce(input: string, { link }: ConformanceCase, options: RunCas
         plugin: link ?? basename(plugin),
         state: "create",
         request: input,
-        budget: planAsyncBudget(limitMs, killAfterMs),
+        time: planBackground(limitMs, "timeoutMs", { killAfterMs }),
         policy: { exitStatus: "ignore", killChildren: false, limits: { stdoutBytes, stderrLines: 200 } },
       },
       {

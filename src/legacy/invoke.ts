@@ -1,7 +1,7 @@
+import type { PluginTime } from "../call-time.js";
 import { decodeUtf8, encodeUtf8 } from "../gojson/utf8.js";
 import { formatPluginError, parseResult } from "../v01/result.js";
 import type { Result, State } from "../v01/types.js";
-import type { Budget } from "./budget.js";
 import { hasUnknownFormat } from "./executable-format.js";
 import { formatStartError } from "./go-errors.js";
 import type { Lookup } from "./lookup.js";
@@ -85,7 +85,7 @@ export interface Invocation {
   readonly request: string;
   /** The plugin's `conf`, which is in the request too. */
   readonly conf?: string | undefined;
-  readonly budget: Budget;
+  readonly time: PluginTime;
   readonly policy: InvokePolicy;
   /** Where it runs, when not plainly on the node. */
   readonly stage?: Stage | undefined;
@@ -93,14 +93,14 @@ export interface Invocation {
 
 /** Runs `<plugin> invoke` with the request on its stdin. A failure is a value. */
 export async function invokePlugin(invocation: Invocation, context: InvokeContext): Promise<InvokeOutcome> {
-  const { plugin, budget, policy, stage } = invocation;
+  const { plugin, time, policy, stage } = invocation;
   const found = context.find(plugin);
   if (!found.ok) {
     return notRun(invocation, { outcome: found.reason, error: found.error, hint: found.hint });
   }
-  if (budget.terminateAt.expired) {
+  if (time.terminateAt.expired) {
     const error = "not run: no time was left of the call's deadline";
-    return notRun(invocation, { path: found.path, outcome: "skipped", error, hint: timeRemedies.call });
+    return notRun(invocation, { path: found.path, outcome: "skipped", error, hint: time.remedy });
   }
   const stderr: string[] = [];
   const options: SpawnOptions = {
@@ -113,8 +113,8 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
     guarded: context.permissions === "strict" ? found.path : null,
     permissionFaultOf: context.permissionFaultOf,
     stdin: encodeUtf8(invocation.request),
-    terminateAt: budget.terminateAt,
-    killAt: budget.killAt,
+    terminateAt: time.terminateAt,
+    killAt: time.killAt,
     limits: policy.limits,
     onStderrLine: (line) => {
       stderr.push(line);
@@ -151,10 +151,13 @@ const readBytesPerMs = 3072;
 /** So much of an output that is no result is quoted in the error: a ttRPC status holds no more, and quoting takes time. */
 const maxQuotedBytes = 8192;
 
-/** A plugin that is not run: `refused` when there is no place to run it in, `skipped` when it is not its time. */
+/**
+ * A plugin of whose run there is nothing to tell: `refused` when there is no place to run it in, `skipped` when it is not its
+ * time, `timed-out` when it could not be ended.
+ */
 export function notInvoked(
   { plugin, state, request }: Pick<Invocation, "plugin" | "state" | "request">,
-  outcome: "refused" | "skipped",
+  outcome: "refused" | "skipped" | "timed-out",
   error: string,
 ): InvokeOutcome {
   return notRun({ plugin, state, request }, { outcome, error });
@@ -184,7 +187,7 @@ function notStarted(code: string): SpawnResult {
 type Judgement = Pick<InvokeOutcome, "outcome" | "error" | "hint" | "result">;
 
 function judge(invocation: Invocation, found: Lookup & { readonly ok: true }, run: SpawnResult): Judgement {
-  const { budget, policy, plugin } = invocation;
+  const { time, policy, plugin } = invocation;
   if (run.startError !== undefined) {
     const { code, detail, refusal } = run.startError;
     if (refusal !== undefined) return failed("refused", `refused to run ${refusal}`, null);
@@ -199,16 +202,16 @@ function judge(invocation: Invocation, found: Lookup & { readonly ok: true }, ru
     const error = `printed more than ${policy.limits.stdoutBytes} bytes on stdout and was ended`;
     return failed("output-too-large", error, "limits.stdoutBytes sets the limit");
   }
-  if (!run.timedOut && budget.answerBy.remainingMs() < run.stdout.length / readBytesPerMs) {
+  if (!run.timedOut && time.giveUpAt.remainingMs() < run.stdout.length / readBytesPerMs) {
     const error = `printed ${run.stdout.length} bytes so late that no time was left to read them`;
-    return failed("timed-out", error, timeRemedies[budget.limitedBy]);
+    return failed("timed-out", error, time.remedy);
   }
   // One that was told to end, and ended by itself with a result, was in time.
   const parsed = parseResult(run.timedOut && run.exitCode !== 0 ? new Uint8Array() : run.stdout);
   const answered = parsed.ok && run.exitCode === 0;
   if (run.timedOut && !answered) {
-    const error = `did not end within ${Math.round(budget.limitMs)} ms and was ended`;
-    return failed("timed-out", `${error} (${timeRemedies[budget.limitedBy]})`, timeRemedies[budget.limitedBy]);
+    const error = `did not end within ${Math.round(time.limitMs)} ms and was ended`;
+    return failed("timed-out", `${error} (${time.remedy})`, time.remedy);
   }
   if (run.killed) return failed("killed", "was ended before it answered: the bridge gave the call up", null);
   const exitCode = run.exitCode ?? -1;
@@ -226,11 +229,6 @@ function judge(invocation: Invocation, found: Lookup & { readonly ok: true }, ru
   }
   return { outcome: "ok", error: null, hint: null, result: parsed.result };
 }
-
-const timeRemedies = {
-  call: "the runtime's plugin_request_timeout sets the limit",
-  timeoutMs: "timeoutMs in the bridge's configuration sets the limit",
-} as const;
 
 /** Start errors that are not the file's. */
 const ownShortages: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"]);

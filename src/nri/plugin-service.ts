@@ -1,9 +1,9 @@
 import { Cancellation } from "../cancellation.js";
+import { alarm } from "../deadline.js";
 import { errorFields, errorText } from "../errors.js";
 import type { Log } from "../logger.js";
 import type { Call, MethodHandler, Services } from "../ttrpc/server.js";
 import { Code, StatusError } from "../ttrpc/status.js";
-import { alarm } from "../ttrpc/timeout.js";
 import {
   configureRequest,
   configureResponse,

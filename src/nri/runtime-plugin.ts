@@ -1,4 +1,4 @@
-import { Deadline, monotonicClock } from "../deadline.js";
+import { alarm, Deadline, monotonicClock } from "../deadline.js";
 import { BridgeError, errorText } from "../errors.js";
 import type { RegisterPluginRequest } from "../gen/nri.js";
 import type { Log } from "../logger.js";
@@ -7,7 +7,6 @@ import type { Trunk } from "../transport/trunk.js";
 import { TtrpcClient } from "../ttrpc/client.js";
 import { TtrpcServer } from "../ttrpc/server.js";
 import { Code, StatusError } from "../ttrpc/status.js";
-import { alarm } from "../ttrpc/timeout.js";
 import { ConnId } from "../wire/mux-frame.js";
 import {
   configureRequest,

@@ -1,9 +1,9 @@
 import type { Deadline } from "../deadline.js";
+import { alarm } from "../deadline.js";
 import { BridgeError } from "../errors.js";
 import { type Log, silentLog } from "../logger.js";
 import { type Listener, listenTrunks } from "../transport/listen.js";
 import type { Trunk } from "../transport/trunk.js";
-import { alarm } from "../ttrpc/timeout.js";
 import { connectPlugin, type PluginOrigin, type RuntimeFacts, type RuntimePlugin } from "./runtime-plugin.js";
 import type { Container, ContainerUpdate, PodSandbox } from "./types.js";
 import { hasFeature, inferNriVersion, parseVersion, type Version } from "./versions.js";

@@ -1,4 +1,4 @@
-import { Deadline } from "../deadline.js";
+import { alarm, Deadline } from "../deadline.js";
 import { BridgeError, errorText } from "../errors.js";
 import type { Log } from "../logger.js";
 import { Mux } from "../transport/mux.js";
@@ -6,7 +6,6 @@ import type { Trunk } from "../transport/trunk.js";
 import { TtrpcClient } from "../ttrpc/client.js";
 import { TtrpcServer } from "../ttrpc/server.js";
 import { Code, StatusError } from "../ttrpc/status.js";
-import { alarm } from "../ttrpc/timeout.js";
 import { ConnId } from "../wire/mux-frame.js";
 import { registerPluginRequest, runtimeService, updateContainersRequest, updateContainersResponse } from "./codec.js";
 import type { PluginHandlers, RuntimeInfo } from "./handlers.js";

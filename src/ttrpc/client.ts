@@ -1,4 +1,5 @@
 import type { Deadline } from "../deadline.js";
+import { alarm } from "../deadline.js";
 import { BridgeError } from "../errors.js";
 import type { Channel } from "../transport/trunk.js";
 import { type Frame, FrameDecoder } from "../wire/frame-decoder.js";
@@ -12,7 +13,7 @@ import {
 } from "../wire/ttrpc-frame.js";
 import { decodeResponse, encodeRequest, type Metadata } from "./envelope.js";
 import { Code, StatusError, toCode } from "./status.js";
-import { alarm, toTimeoutNano } from "./timeout.js";
+import { toTimeoutNano } from "./timeout.js";
 
 export interface CallOptions {
   /** Travels with the request as the time that remains; a call past it is given up. */

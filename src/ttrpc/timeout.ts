@@ -1,8 +1,5 @@
 import { type Clock, Deadline } from "../deadline.js";
 
-/** The longest time that a Node timer takes, in milliseconds; a longer one would ring at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
 const NANOS_PER_MS = 1e6;
 
 /** The longest timeout_nano, an int64: some 292 years. */
@@ -19,16 +16,4 @@ export function toTimeoutNano(deadline: Deadline): bigint {
 /** The deadline that a request's timeout_nano sets from now; one below 0 has passed already. */
 export function toDeadline(timeoutNano: bigint, clock: Clock | undefined): Deadline {
   return Deadline.after(timeoutNano === 0n ? Number.POSITIVE_INFINITY : Number(timeoutNano) / NANOS_PER_MS, clock);
-}
-
-/** Rings once, when the deadline has passed; never without one. Gives the function that cancels it. */
-export function alarm(deadline: Deadline, ring: () => void): () => void {
-  let timer: NodeJS.Timeout | undefined;
-  const wait = () => {
-    const leftMs = deadline.remainingMs();
-    if (leftMs === Number.POSITIVE_INFINITY) return;
-    timer = setTimeout(() => (deadline.expired ? ring() : wait()), Math.min(Math.ceil(leftMs), MAX_TIMER_MS));
-  };
-  wait();
-  return () => clearTimeout(timer);
 }

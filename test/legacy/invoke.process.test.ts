@@ -1,8 +1,8 @@
 import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { planCall, planPlugin } from "../../src/call-time.js";
 import { openNative } from "../../src/ffi/native.js";
-import { planBudget, planPluginBudget } from "../../src/legacy/budget.js";
 import { createEnvironment } from "../../src/legacy/environment.js";
 import { createFfiSpawner } from "../../src/legacy/ffi-spawner.js";
 import { type InvokeContext, type InvokePolicy, invokePlugin } from "../../src/legacy/invoke.js";
@@ -33,7 +33,10 @@ describe("invokePlugin", () => {
         plugin,
         state: "create",
         request,
-        budget: planPluginBudget(planBudget(callMs, settings), timeoutMs ?? null),
+        time: planPlugin(
+          planCall(callMs, "the runtime's plugin_request_timeout sets the limit", settings),
+          timeoutMs ?? null,
+        ),
         policy: {
           exitStatus: "ignore",
           limits: { stdoutBytes: 4096, stderrLines: 10 },

@@ -2,6 +2,8 @@ import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { Deadline } from "../../src/deadline.js";
 import { containerRequest } from "../../src/nri/codec.js";
+import { type NriEvent, noRequest } from "../../src/nri/events.js";
+import type { PluginHandlers } from "../../src/nri/handlers.js";
 import { collectLog } from "../support/collect-log.js";
 import {
   allEvents,
@@ -41,7 +43,11 @@ describe("a stub connects again", () => {
     const { delays, options } = fakeWaits();
     const first = await startRuntime(path, containerd20);
     const seen: string[] = [];
-    const handlers = { ...allEvents, startContainer: async () => void seen.push("StartContainer") };
+    const handle = async ({ name }: NriEvent) => {
+      seen.push(name);
+      return noRequest;
+    };
+    const handlers = { ...allEvents, handle };
     const { stub } = startStub(path, { ...options, handlers });
     await first.accept(soon());
     await first.close();
@@ -101,7 +107,11 @@ describe("a stub connects again", () => {
 
 describe("how soon a stub connects again", () => {
   /** A stub whose puppet runtime does the same with each connection, and when each of them came. */
-  async function played(times: number, play: (connection: PuppetConnection) => Promise<unknown>, handlers = {}) {
+  async function played(
+    times: number,
+    play: (connection: PuppetConnection) => Promise<unknown>,
+    handlers: Partial<PluginHandlers> = {},
+  ) {
     const path = socketPath();
     const { time, delays, options } = fakeWaits();
     const puppet = await PuppetRuntime.listen(path);
@@ -127,10 +137,10 @@ describe("how soon a stub connects again", () => {
 
   test("does not grow when each had answered an event, with an error too", async () => {
     expect((await played(4, answersOne)).delays).toEqual([2000, 2000, 2000, 2000]);
-    const startContainer = async () => {
+    const handle = async () => {
       throw new Error("no");
     };
-    expect((await played(4, answersOne, { startContainer })).delays).toEqual([2000, 2000, 2000, 2000]);
+    expect((await played(4, answersOne, { handle })).delays).toEqual([2000, 2000, 2000, 2000]);
   });
 
   test("does not grow when the runtime said that it stops", async () => {
@@ -147,11 +157,11 @@ describe("how soon a stub connects again", () => {
       const request = containerRequest.encode({ pod: pod(), container: ctr() });
       await connection.call("StopContainer", request, { timeoutNano: 20_000_000n });
     };
-    const stopContainer = async () => {
+    const StopContainer = async () => {
       for (const until = performance.now() + 30; performance.now() < until; );
-      return [];
+      return undefined;
     };
-    expect((await played(4, late, { stopContainer })).delays).toEqual([2000, 4000, 8000, 16_000]);
+    expect((await played(4, late, on({ StopContainer }))).delays).toEqual([2000, 4000, 8000, 16_000]);
   });
 
   test("is at once when the socket is a new runtime's, whatever the wait, and never within 2 s of the last registration", async () => {

@@ -1,4 +1,4 @@
-import { planBudget } from "../../legacy/budget.js";
+import { planCall } from "../../call-time.js";
 import type { Facts } from "../facts.js";
 import type { Finding } from "../finding.js";
 import { restart, setBridge, setNri } from "../fixes.js";
@@ -14,7 +14,7 @@ export function timeFindings({ runtime, plugins, bridge }: Facts): readonly Find
   // What its file says first has to be certain.
   if (!isSettled(runtime)) return [];
   const { requestTimeoutMs, requestTimeoutAt } = runtime.config.nri;
-  const { limitMs } = planBudget(requestTimeoutMs, bridge.config);
+  const { limitMs } = planCall(requestTimeoutMs, "", bridge.config);
   const limited = plugins.filter(({ async, timeoutMs }) => !async && timeoutMs !== null);
   const sumMs = limited.reduce((sum, { timeoutMs }) => sum + (timeoutMs ?? 0), 0);
   const where = requestTimeoutAt ?? runtime.config.path;

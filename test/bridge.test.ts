@@ -7,10 +7,10 @@ import type { PartialConfig } from "../src/config/schema.js";
 import { Deadline } from "../src/deadline.js";
 import { BridgeError } from "../src/errors.js";
 import { createRecordedHost } from "../src/host/host.js";
-import { silentLog } from "../src/logger.js";
+import { type Log, silentLog } from "../src/logger.js";
 import { type EventName, isPodEvent, type NriEvent } from "../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";
-import type { Container } from "../src/nri/types.js";
+import type { Container, ContainerUpdate } from "../src/nri/types.js";
 import { parseVersion } from "../src/nri/versions.js";
 import { Serial } from "../src/serial.js";
 import { Memory } from "../src/state/memory.js";
@@ -22,10 +22,11 @@ import { recordedEvents } from "./support/recorded-events.js";
 const nri = { ...parseVersion("v0.6.1"), major: 0, minor: 6, patch: 1, preRelease: false, source: "stated" } as const;
 
 /** The bridge with a chain that only remembers what it was to run. */
-function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]) {
+function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"], log: Log = silentLog) {
   const chains: ChainCall[] = [];
   const failing = new Set<string>();
-  const during = { chain: (_: ChainCall) => {} };
+  const during: { chain: (call: ChainCall) => Promise<void> | void } = { chain: () => {} };
+  const changed: { updates: ContainerUpdate[] } = { updates: [] };
   const memory = new Memory();
   const serves = { sandboxes: true };
   const list: { conf: ConfigList | BridgeError } = {
@@ -51,29 +52,29 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
     specs: { specOf: () => ({ resources: null, namespaces: {}, cgroupsPath: "/c", annotations: {} }) },
     runChain: async (call) => {
       chains.push(call);
-      during.chain(call);
+      await during.chain(call);
       const error = failing.has(call.request.state) ? "plugin: a: boom" : undefined;
       const results = call.list.plugins.map(({ type }) => ({ plugin: type, version: "0.1", error: "", metadata: {} }));
-      return { error, said: error, results, change: { updates: [], fields: [], conflicts: [] } };
+      return { error, said: error, results, change: { ...changed, fields: [], conflicts: [] } };
     },
     memory,
     serial: new Serial(),
-    log: silentLog,
+    log,
   });
   const ran = () =>
     chains.map(({ request, list: { plugins: run } }) => {
       const who = request.id === request.sandboxID ? "pod" : "ctr";
       return `${request.state} ${who} ${run.map(({ type }) => type).join("+")}`;
     });
-  return { handlers, chains, ran, failing, memory, list, host, serves, notices, unfinished, during };
+  return { handlers, chains, ran, failing, memory, list, host, serves, notices, unfinished, during, changed };
 }
 
-function contextOf(event: EventName): CallContext {
+function contextOf(event: EventName, limitMs = 2_000): CallContext {
   return {
     event,
     method: event,
     payload: new Uint8Array(),
-    deadline: Deadline.after(2_000),
+    deadline: Deadline.after(limitMs),
     timeoutNano: 2_000_000_000n,
     metadata: [],
     cancellation: new Cancellation(),
@@ -470,5 +471,65 @@ describe("plugins of the create phase", () => {
     const { handlers, ran } = bridgeOf(config, names);
     await send(handlers, "RunPodSandbox");
     expect(ran()).toEqual(["create pod late+early"]);
+  });
+});
+
+describe("a delete that takes longer than its call", () => {
+  const limitMs = 200;
+  /** A container whose delete ends when the test says so; the call has 200 ms. */
+  async function deleting(log?: Log) {
+    const bridge = bridgeOf({}, ["a"], log);
+    const { handlers, during } = bridge;
+    await send(handlers, "StartContainer");
+    let end = () => {};
+    during.chain = () => new Promise((resolve) => (end = resolve));
+    const began = performance.now();
+    const stop = () => handlers.handle?.(eventOf("StopContainer"), contextOf("StopContainer", limitMs));
+    const answer = await stop();
+    return { ...bridge, answer, tookMs: performance.now() - began, end: () => end(), stop };
+  }
+
+  it("is answered in time and runs on, for as long as 1.6 gave it", async () => {
+    const { chains, memory, answer, tookMs, end } = await deleting();
+    expect(answer).toEqual({ update: [] });
+    expect(tookMs).toBeLessThan(limitMs);
+    expect(chains[1]?.time.terminateAt.remainingMs()).toBeGreaterThan(9_000);
+    expect(chains[1]?.time.remedy).toContain("deleteTimeoutMs");
+    expect(memory.stageOf(container.id)).toBe("deleting");
+    end();
+    await expect.poll(() => memory.stageOf(container.id)).toBe("deleted");
+  });
+
+  it("keeps no later event of its container waiting, and is not delivered again", async () => {
+    const { handlers, ran, stop, end, memory, host } = await deleting();
+    host.end(container.pid);
+    const began = performance.now();
+    await stop();
+    await handlers.handle?.(eventOf("RemoveContainer"), contextOf("RemoveContainer"));
+    expect(performance.now() - began).toBeLessThan(100);
+    end();
+    await expect.poll(() => memory.stageOf(container.id)).toBeUndefined();
+    expect(ran()).toEqual(["create ctr a", "delete ctr a"]);
+  });
+
+  it("has no say any more in what changes of other containers, which the log tells", async () => {
+    const lines: string[] = [];
+    const log: Log = { ...silentLog, warn: (_, sentence) => void lines.push(sentence) };
+    const { changed, end } = await deleting(log);
+    changed.updates = [{ containerId: "other" }];
+    end();
+    await expect.poll(() => lines).toEqual(["updates of a late delete are dropped: its call was answered"]);
+  });
+
+  it("is cut with its call when sixteen others run on", async () => {
+    const { handlers, chains, during } = bridgeOf();
+    const ids = Array.from({ length: 17 }, (_, n) => `c${n}`);
+    for (const id of ids) await send(handlers, "StartContainer", { ...container, id });
+    during.chain = () => new Promise(() => {});
+    const stop = (id: string) =>
+      handlers.handle?.(eventOf("StopContainer", { ...container, id }), contextOf("StopContainer", 40));
+    await Promise.all(ids.slice(0, 16).map(stop));
+    void stop("c16");
+    expect(chains.slice(17).map(({ time }) => time.limitMs > 1_000)).toEqual([...Array(16).fill(true), false]);
   });
 });

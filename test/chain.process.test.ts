@@ -42,6 +42,7 @@ function runnerOf(
       name: portable.name,
       run(options) {
         started.push(options);
+        if (stuck.has(options.argv0)) return new Promise(() => {});
         return portable.run(options);
       },
       prepare: (command) => portable.prepare(command),
@@ -53,12 +54,14 @@ function runnerOf(
   onTestFinished(() => spawner.close());
   const time = { now: 0 };
   const breakers = new Breakers(() => time.now);
-  const views = { asked: 0 };
+  const views = { asked: 0, late: false };
+  const stuck = new Set<string>();
   const cgroups: Cgroups = {
     version: 2,
     privilege: async () => ({ ok: false, reason: "a test", remedy: "none" }),
     openView() {
       views.asked += 1;
+      if (views.late) return new Promise(() => {});
       return Promise.reject(new BridgeError("CGROUP_VIEW", "there are no views"));
     },
     warm: () => Promise.resolve(),
@@ -94,6 +97,7 @@ function runnerOf(
     order,
     started,
     views,
+    stuck,
     applied,
     breakers,
     /** Until a plugin whose breaker is open may be tried again. */
@@ -220,6 +224,40 @@ describe("a chain", () => {
     expect(runs.map(({ plugin, request }) => [plugin, request])).toEqual([["two", `{${body}}`]]);
     expect(results).toEqual(["two"]);
     await expect.poll(() => order).toEqual(["ran two", "answer", "rearm", "ran observer"]);
+  });
+});
+
+describe("the time of a call holds, and the answer is by policy", () => {
+  const late = async (create: "fail" | "continue", what: "view" | "process") => {
+    const { directory, play, views, stuck } = runnerOf(
+      { p: { cgroup: what === "view" ? "capture" : "host", onFailure: { create } } },
+      { limitMs: 400 },
+    );
+    for (const name of ["p", "q"]) installNoop(directory, name, ["answer"]);
+    views.late = true;
+    if (what === "process") stuck.add("p");
+    const began = performance.now();
+    const { outcomes, error } = await play(["p", "q"]);
+    expect(performance.now() - began).toBeLessThan(400);
+    return [outcomes, error];
+  };
+
+  it.each([
+    [
+      "a captured view is not ready",
+      "view",
+      "refused",
+      "plugin: p: not run: its cgroup view was not ready in time (a limit)",
+    ],
+    [
+      "a process cannot be ended",
+      "process",
+      "timed-out",
+      "plugin: p: did not end in time, and cannot be ended (a limit)",
+    ],
+  ] as const)("when %s", async (_, what, outcome, error) => {
+    expect(await late("fail", what)).toEqual([[outcome], error]);
+    expect(await late("continue", what)).toEqual([[outcome, "skipped"], expect.stringContaining("plugin: q: not run")]);
   });
 });
 

@@ -267,6 +267,14 @@ export const generatedKeys: readonly ConfigKey[] = [
   "defaultValue": 100
  },
  {
+  "path": "deleteTimeoutMs",
+  "kind": "number",
+  "choices": [],
+  "nullable": false,
+  "description": "limit of a delete's plugins together in milliseconds; its call is answered in the runtime's time, and they run on",
+  "defaultValue": 10000
+ },
+ {
   "path": "killChildren",
   "kind": "switch",
   "choices": [],

@@ -37,6 +37,7 @@ const keys: readonly (readonly [key: string, byDefault: unknown, ...others: unkn
   ["timeoutMs", null, 500],
   ["replyMarginMs", 200, 300],
   ["killAfterMs", 100, 50],
+  ["deleteTimeoutMs", 10_000, 20_000],
   ["killChildren", false, true],
   ["limits.stdoutBytes", 4_194_304, 65_536],
   ["limits.stderrLinesPerRun", 200, 20],

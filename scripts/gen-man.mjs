@@ -6,13 +6,9 @@ import { version } from "./bundle.mjs";
 
 const root = new URL("..", import.meta.url);
 const page = new URL("docs/man/nri-v01-bridge.1", root);
-const compiled = new URL("dist/gen/describe.mjs", root);
+const compiled = new URL("dist/gen/program.mjs", root);
 await build({
-  stdin: {
-    contents:
-      'export { createProgram } from "./src/cli/program.js"; export { describeProgram } from "./src/cli/describe.js";',
-    resolveDir: root.pathname,
-  },
+  entryPoints: [new URL("src/cli/program.ts", root).pathname],
   outfile: compiled.pathname,
   bundle: true,
   platform: "node",
@@ -20,9 +16,10 @@ await build({
   banner: { js: 'import{createRequire as r}from"node:module";const require=r(import.meta.url);' },
   logLevel: "warning",
 });
-const { createProgram, describeProgram } = await import(compiled.href);
+const { createProgram } = await import(compiled.href);
 const silent = { args: [], fileName: "", environment: {}, stdout: () => {}, stderr: () => {} };
-const { name, description, options, verbs } = describeProgram(createProgram(silent, () => {}));
+const program = createProgram(silent, () => {});
+const help = program.createHelp();
 
 /** Text as roff reads it, in lines of 78: what begins a line with a dot or a quote would be a request. */
 const text = (plain) =>
@@ -33,35 +30,43 @@ const text = (plain) =>
     .replace(/(.{1,78})(?: |$)/g, "$1\n")
     .trimEnd()
     .replace(/^([.'])/gm, "\\&$1");
-const optionLines = ({ flags, description: what }) => [".TP", `.B ${text(flags)}`, text(what)];
+const optionLines = ({ flags, description }) => [".TP", `.B ${text(flags)}`, text(description)];
 
-// What the verbs that run plugins have in common is listed once, for run; so is --help.
-const ofRun = new Set(verbs.find((verb) => verb.name === "run").options.map(({ flags }) => flags));
-const verbLines = (verb) => {
-  const own = verb.name === "run" ? verb.options : verb.options.filter(({ flags }) => !ofRun.has(flags));
-  return [
-    `.SS ${text(`${verb.name} ${verb.usage}`)}`,
-    text(`${verb.description[0].toUpperCase()}${verb.description.slice(1)}.`),
-    ...(verb.takesSettings && verb.name !== "run" ? ["It takes the settings of", ".B run", "too."] : []),
-    ...verb.arguments.flatMap(({ name: argument, description: what }) => [".TP", `.I ${text(argument)}`, text(what)]),
-    ...own.flatMap(optionLines),
-    ...verb.notes.flatMap((note) => [".PP", text(note)]),
-  ];
+/** What addHelpText was given, in lines: commander has it in the printed help alone. */
+const notesOf = (verb) => {
+  const printed = [];
+  verb.configureOutput({ writeOut: (written) => printed.push(written) });
+  verb.outputHelp();
+  const notes = printed.join("").slice(verb.helpInformation().length);
+  return notes.split("\n").filter((line) => line !== "");
 };
+
+const verbLines = (verb) => [
+  `.SS ${text(`${verb.name()} ${verb.usage()}`)}`,
+  text(`${verb.description()[0].toUpperCase()}${verb.description().slice(1)}.`),
+  ...help
+    .visibleArguments(verb)
+    .flatMap((argument) => [".TP", `.I ${text(help.argumentTerm(argument))}`, text(argument.description)]),
+  ...help.visibleOptions(verb).flatMap((option) => (option.long === "--help" ? [] : optionLines(option))),
+  ...notesOf(verb).flatMap((note) => [".PP", text(note)]),
+];
 
 const lines = [
   '.\\" Made by scripts/gen-man.mjs from the command line; do not edit.',
-  `.TH NRI\\-V01\\-BRIDGE 1 "" "${name} ${version}" "User Commands"`,
+  `.TH NRI\\-V01\\-BRIDGE 1 "" "${program.name()} ${version}" "User Commands"`,
   ".SH NAME",
   "nri\\-v01\\-bridge \\- run NRI v0.1 plugins under containerd 1.7, 2.x and CRI\\-O",
   ".SH SYNOPSIS",
   ".B nri\\-v01\\-bridge",
   "[\\fIcommand\\fR] [\\fIoptions\\fR]",
   ".SH DESCRIPTION",
-  text(description),
-  ...options.flatMap(optionLines),
+  text(program.description()),
+  ...help.visibleOptions(program).flatMap(optionLines),
   ".SH COMMANDS",
-  ...verbs.flatMap(verbLines),
+  ...help
+    .visibleCommands(program)
+    .filter((verb) => verb.name() !== "help")
+    .flatMap(verbLines),
   ".SH EXIT STATUS",
   ...[
     ["0", "done"],

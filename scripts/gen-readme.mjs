@@ -1,26 +1,34 @@
-// Writes the keys of the configuration, from the schema, to src/gen/config-keys.ts and into the table of README.md.
-// With --check it writes nothing and fails when one of them is not up to date.
+// Writes the keys of the configuration, from the schema, into the table of README.md.
+// With --check it writes nothing and fails when the table is not up to date.
 import { readFileSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
+import * as z from "zod/mini";
 
 const root = new URL("..", import.meta.url);
 const readme = new URL("README.md", root);
-const { outputFiles } = await build({
-  entryPoints: [new URL("src/config/derive-keys.ts", root).pathname],
+const compiled = new URL("dist/gen/schema.mjs", root);
+await build({
+  entryPoints: [new URL("src/config/schema.ts", root).pathname],
+  outfile: compiled.pathname,
   bundle: true,
   platform: "node",
   format: "esm",
-  write: false,
+  packages: "external",
 });
-const { deriveKeys } = await import(
-  `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString("base64")}`
-);
+const { configSchema, configPaths, defaultConfig } = await import(compiled.href);
+const schema = z.toJSONSchema(configSchema, { io: "input" });
 
-const keys = deriveKeys();
+const formsOf = (property) => property.anyOf ?? [property];
+const inside = (property, name) =>
+  formsOf(property).find(({ properties }) => properties !== undefined).properties[name];
 const cell = (text) => text.replaceAll("|", "\\|");
-const rows = keys.map(({ path, defaultValue, choices, description }) => {
-  const values = choices.length > 0 ? ` (${choices.map((choice) => `\`${choice}\``).join(", ")})` : "";
-  return `| \`${path}\` | \`${cell(JSON.stringify(defaultValue))}\` | ${cell(description)}${values} |`;
+const rows = configPaths.map((path) => {
+  const names = path.split(".");
+  const property = names.reduce(inside, schema);
+  const byDefault = names.reduce((value, name) => value[name], defaultConfig);
+  const words = formsOf(property).flatMap((form) => form.enum ?? form.const ?? []);
+  const values = words.length > 0 ? ` (${words.map((word) => `\`${word}\``).join(", ")})` : "";
+  return `| \`${path}\` | \`${cell(JSON.stringify(byDefault))}\` | ${cell(property.description)}${values} |`;
 });
 const table = ["| key | default | meaning |", "|---|---|---|", ...rows].join("\n");
 
@@ -30,20 +38,8 @@ const [from, to] = [text.indexOf(begin), text.indexOf(end)];
 if (from < 0 || to < from) throw new Error(`README.md lacks the lines ${begin} and ${end}`);
 const updated = `${text.slice(0, from)}${begin}\n${table}\n${text.slice(to)}`;
 
-const generated = new URL("src/gen/config-keys.ts", root);
-const module = `// Made by scripts/gen-readme.mjs from src/config/schema.ts; do not edit.
-import type { ConfigKey } from "../config/keys.js";
-
-export const generatedKeys: readonly ConfigKey[] = ${JSON.stringify(keys, null, 1)};
-`;
-
-for (const [file, wanted] of [
-  [readme, updated],
-  [generated, module],
-]) {
-  if (!process.argv.includes("--check")) writeFileSync(file, wanted);
-  else if (readFileSync(file, "utf8") !== wanted) {
-    console.error(`${file.pathname.slice(root.pathname.length)} is not up to date: npm run gen`);
-    process.exitCode = 1;
-  }
+if (!process.argv.includes("--check")) writeFileSync(readme, updated);
+else if (text !== updated) {
+  console.error("README.md is not up to date: npm run gen");
+  process.exitCode = 1;
 }

@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { resolve } from "node:path";
-import { describe, expect, it } from "vitest";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { runCommandLine } from "./support/command-line.js";
 
 const folder = resolve(import.meta.dirname, "../fixtures/crio/systemd-pod");
@@ -27,7 +28,10 @@ describe("a pod of CRI-O", () => {
   });
 
   it("keeps to CRI-O's own names where asked to", async () => {
-    const runs = await requestsOf("--annotations-alias", "never");
+    const own = mkdtempSync(join(tmpdir(), "bridge-crio-"));
+    onTestFinished(() => rmSync(own, { recursive: true }));
+    writeFileSync(join(own, "bridge.yaml"), "annotations: {alias: never}\n");
+    const runs = await requestsOf("--config", join(own, "bridge.yaml"));
     expect(runs).toHaveLength(4);
     for (const { request } of runs) expect(request).not.toContain('"io.kubernetes.cri.');
     expect(runs[1]?.request).toContain('"qos.class":"ls"');

@@ -62,9 +62,10 @@ function start(folder: string, socketPath: string) {
   const conf = { version: "0.1", plugins: ["labels", "slow", "flaky"].map((type) => ({ type })) };
   writeFileSync(join(folder, "conf.json"), JSON.stringify(conf));
   const where = ["--socket", socketPath, "--conf", join(folder, "conf.json"), "--bin-dir", bin];
-  const how = ["--state", "memory", "--permissions", "trust", "--log-level", "error"];
-  const metrics = ["--metrics-listen", `unix:${join(folder, "metrics.sock")}`];
-  return startProgram(["run", ...where, ...how, ...metrics], process.env, 120_000);
+  const config = join(folder, "bridge.yaml");
+  writeFileSync(config, `state: memory\nmetrics: {listen: "unix:${folder}/metrics.sock"}\n`);
+  const how = ["--config", config, "--permissions", "trust", "--log-level", "error"];
+  return startProgram(["run", ...where, ...how], process.env, 120_000);
 }
 
 /** Starts pods at the rates of the phases, and waits for the end of all. */

@@ -7,7 +7,7 @@ import { findInConfiguration } from "../doctor/findings.js";
 import { listSettings, type Setting } from "../doctor/settings.js";
 import { BridgeError } from "../errors.js";
 import { type ConfigFile, findConfigFile, formatSource } from "./config-file.js";
-import { addConfigFlags, configLayers, readConfigText } from "./config-flags.js";
+import { addConfigFlags, givenConfig, pluginFlags, readConfigText, readFlags } from "./config-flags.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 
@@ -20,9 +20,9 @@ export function addCheckCommand(program: Command, io: CliIo, done: Done): void {
       "after",
       "\nExit codes: 0 as it should be; 1 plugins or conf.json have faults; 2 the configuration is wrong.",
     );
-  addConfigFlags(command).action(async (options: Record<string, unknown>) => {
-    const { flags } = configLayers({ ...options, config: undefined });
-    const source = await findConfigFile(typeof options.config === "string" ? options.config : undefined, flags);
+  addConfigFlags(command, ["socket", ...pluginFlags]).action(async (options: Record<string, unknown>) => {
+    const flags = readFlags(options);
+    const source = await findConfigFile(givenConfig(options), flags);
     // Says why it cannot be read; its other faults are told below.
     const text = source === undefined ? undefined : readConfigText(source.path);
     const facts = await collectFacts({ root: "/", flags, configFile: source?.path, path: io.environment.PATH });

@@ -9,7 +9,7 @@ import { adaptersAmong } from "../doctor/collect/self.js";
 import { findSocketPeer } from "../doctor/collect/socket.js";
 import { NodeFiles } from "../doctor/node-files.js";
 import { BridgeError, errorText } from "../errors.js";
-import { configLayers, readConfigFile, readOwnConfigFile } from "./config-flags.js";
+import { givenConfig, readConfigFile, readFlags, readOwnConfigFile } from "./config-flags.js";
 
 /** The file of the shipped systemd unit. */
 const unitsFile = "/etc/nri-v01-bridge/config.yaml";
@@ -104,8 +104,8 @@ export interface Settings {
  * @throws BridgeError CONFIG that names the file, and what to do about it
  */
 export async function readSettings(options: Readonly<Record<string, unknown>>): Promise<Settings> {
-  const { flags } = configLayers({ ...options, config: undefined });
-  const source = await findConfigFile(typeof options.config === "string" ? options.config : undefined, flags);
+  const flags = readFlags(options);
+  const source = await findConfigFile(givenConfig(options), flags);
   if (source === undefined) return { flags, file: undefined, source };
   if (source.from === "flag") return { flags, file: readConfigFile(source.path), source };
   try {

@@ -1,46 +1,99 @@
 import { resolve } from "node:path";
-import { type Command, Option } from "commander";
-import { type ConfigKey, configKeys } from "../config/keys.js";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseConfig, parseConfigValue } from "../config/parse.js";
-import type { PartialConfig } from "../config/schema.js";
+import { configPaths, type PartialConfig } from "../config/schema.js";
 import { BridgeError, fileFault } from "../errors.js";
 import { readRegularFile } from "../files.js";
 import { findConfigPermissionFault } from "../legacy/permissions.js";
-import { givenValue, parseFileName, readerOf } from "./flag-values.js";
 
-/** Names of flags that people know from NRI plugins, and the keys that they set. */
-const shortForms: Readonly<Record<string, string>> = {
-  socket: "socketPath",
-  conf: "confFile",
-  "bin-dir": "pluginDirs",
-  idx: "pluginIdx",
-  name: "pluginName",
-};
+interface SettingFlag {
+  /** The key of the configuration that it sets. */
+  readonly key: string;
+  readonly placeholder: string;
+  readonly description: string;
+  readonly read?: (text: string, before: unknown) => unknown;
+}
 
-/** Adds `--config` and a flag for each global key, under its name in kebab case. */
-export function addConfigFlags(command: Command): Command {
+/** The settings that have a flag; all others are in the configuration file alone. The schema says which values are right. */
+const settingFlags = {
+  socket: { key: "socketPath", placeholder: "path", description: "the runtime's NRI socket", read: parsePath },
+  conf: {
+    key: "confFile",
+    placeholder: "file",
+    description: "the v0.1 configuration that lists the legacy plugins",
+    read: parsePath,
+  },
+  "bin-dir": {
+    key: "pluginDirs",
+    placeholder: "directory",
+    description: "where legacy plugins are looked for; may be given again",
+    read: parseDirectory,
+  },
+  idx: {
+    key: "pluginIdx",
+    placeholder: "NN",
+    description: "the index to register under: the order among NRI plugins",
+  },
+  name: { key: "pluginName", placeholder: "name", description: "the name to register under" },
+  "state-directory": {
+    key: "state.directory",
+    placeholder: "directory",
+    description: "where the journal is kept; locked by one instance",
+    read: parsePath,
+  },
+  "log-level": {
+    key: "log.level",
+    placeholder: "level",
+    description: "the least level that is written: trace, debug, info, warn, error, fatal or silent",
+  },
+  "log-format": { key: "log.format", placeholder: "json|text", description: "`text`: for people, one line each" },
+  permissions: {
+    key: "permissions",
+    placeholder: "strict|trust",
+    description: "`strict`: run only what root, or the bridge's user, alone can write; `trust`: do not look",
+  },
+} as const satisfies Record<string, SettingFlag>;
+
+type SettingFlagName = keyof typeof settingFlags;
+
+/** Where a plugin is looked for, and whether it is run. */
+export const pluginFlags = ["conf", "bin-dir", "permissions"] as const satisfies readonly SettingFlagName[];
+
+/** All flags of `run`. */
+export const runFlags = [
+  "socket",
+  ...pluginFlags,
+  ...(["idx", "name", "state-directory", "log-level", "log-format"] as const),
+] as const satisfies readonly SettingFlagName[];
+
+/** Adds `--config` and these flags. */
+export function addConfigFlags(command: Command, names: readonly SettingFlagName[]): Command {
   command.option("--config <file>", "the bridge's own configuration (YAML)", parseFileName);
-  const keys = configKeys().filter((key) => key.kind !== "mapping");
-  for (const key of keys) for (const option of toOptions(toKebab(key.path), key)) command.addOption(option);
-  for (const [short, path] of Object.entries(shortForms)) {
-    const key = keys.find((candidate) => candidate.path === path);
-    const description = `short for --${toKebab(path)}`;
-    for (const option of key === undefined ? [] : toOptions(short, { ...key, description })) command.addOption(option);
+  for (const name of names) {
+    const { placeholder, description, read }: SettingFlag = settingFlags[name];
+    const option = new Option(`--${name} <${placeholder}>`, description);
+    command.addOption(read === undefined ? option : option.argParser(read));
   }
   return command;
 }
 
-function toOptions(name: string, key: ConfigKey): readonly Option[] {
-  const { kind, choices, description } = key;
-  if (kind === "switch") {
-    return [new Option(`--${name}`, description), new Option(`--no-${name}`, "off, whatever the file says")];
+/** The value of --config. */
+export function givenConfig({ config }: Readonly<Record<string, unknown>>): string | undefined {
+  return typeof config === "string" ? config : undefined;
+}
+
+/** The settings that the flags give. @throws BridgeError CONFIG when a value is wrong */
+export function readFlags(options: Readonly<Record<string, unknown>>): PartialConfig {
+  const values: Record<string, unknown> = {};
+  const nested: Record<string, Record<string, unknown>> = {};
+  for (const [name, { key }] of Object.entries(settingFlags)) {
+    const value = options[name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())];
+    if (value === undefined) continue;
+    const [first = "", second] = key.split(".");
+    if (second === undefined) values[first] = value;
+    else nested[first] = { ...nested[first], [second]: value };
   }
-  const placeholder = kind === "number" ? "number" : choices.length > 0 ? choices.join("|") : "value";
-  const again = kind === "list" ? "; may be given again, or several with commas" : "";
-  const option = new Option(`--${name} <${placeholder}${key.nullable ? "|null" : ""}>`, `${description}${again}`);
-  const reader = readerOf(key);
-  if (reader !== undefined) return [option.argParser<unknown>(reader)];
-  return [choices.length > 0 ? option.choices(choices) : option];
+  return parseConfigValue({ ...values, ...nested }, "command line");
 }
 
 /**
@@ -48,30 +101,22 @@ function toOptions(name: string, key: ConfigKey): readonly Option[] {
  * @throws BridgeError CONFIG when a value is wrong or the file cannot be read
  */
 export function configLayers(options: Readonly<Record<string, unknown>>): {
-  flags: PartialConfig;
-  file: PartialConfig | undefined;
+  readonly flags: PartialConfig;
+  readonly file: PartialConfig | undefined;
 } {
-  const values: Record<string, unknown> = {};
-  for (const key of configKeys()) {
-    const names = [
-      toKebab(key.path),
-      ...Object.entries(shortForms).flatMap(([short, path]) => (path === key.path ? [short] : [])),
-    ];
-    const givens = names.map((name) => options[toCamel(name)]).filter((value) => value !== undefined);
-    if (givens.length === 0) continue;
-    setPath(values, key.path.split("."), givenValue(key, givens));
-  }
-  if (options.state !== undefined && options.stateDirectory !== undefined) {
-    throw new BridgeError(
-      "CONFIG",
-      "command line: --state memory keeps no journal, so --state-directory is for nothing: give one of them",
-    );
-  }
-  const file = options.config;
-  return {
-    flags: parseConfigValue(values, "command line"),
-    file: typeof file === "string" ? readConfigFile(file) : undefined,
-  };
+  const file = givenConfig(options);
+  return { flags: readFlags(options), file: file === undefined ? undefined : readConfigFile(file) };
+}
+
+/** For the error of an unknown flag that has the name of a key: where that key is set. "" for any other error. */
+export function keyHint(error: string): string {
+  const [, flag] = /unknown option '--(?:no-)?([a-z-]+)/.exec(error) ?? [];
+  const key = configPaths.find((path) => toKebab(path) === flag);
+  return key === undefined ? "" : `(${key} is a key of the configuration file, see --config)\n`;
+}
+
+function toKebab(path: string): string {
+  return path.replaceAll(".", "-").replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 /** @throws BridgeError CONFIG that names the file */
@@ -103,22 +148,21 @@ export function readOwnConfigFile(file: string, { permissions = "strict" }: Part
   throw new BridgeError("CONFIG", `the configuration is refused: ${fault} (as a flag: --permissions trust)`);
 }
 
-function setPath(target: Record<string, unknown>, [first = "", ...rest]: readonly string[], value: unknown): void {
-  if (rest.length === 0) {
-    target[first] = value;
-    return;
-  }
-  const inner: Record<string, unknown> = {};
-  const present = target[first];
-  if (typeof present === "object" && present !== null) Object.assign(inner, present);
-  setPath(inner, rest, value);
-  target[first] = inner;
+/** A path that is there: the empty one would be the working directory. */
+function parseFileName(text: string): string {
+  if (text === "") throw new InvalidArgumentError("a path is expected, and this is empty.");
+  return text;
 }
 
-function toKebab(path: string): string {
-  return path.replaceAll(".", "-").replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+/** Absolute: on a command line it is relative to where it is typed. An address of a socket may be given as Go programs write it. */
+function parsePath(text: string): string {
+  const path = text.replace(/^unix:(\/\/)?/, "");
+  if (/^[a-z]+:\/\//.test(path)) throw new InvalidArgumentError("a path is expected, and this is an address.");
+  return resolve(parseFileName(path));
 }
 
-function toCamel(name: string): string {
-  return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+/** One directory, after those before it. A list as of PATH would be the name of none. */
+function parseDirectory(text: string, before: unknown): unknown {
+  if (/[,:]/.test(text)) throw new InvalidArgumentError("give the flag once for each directory.");
+  return [before ?? [], resolve(parseFileName(text))].flat();
 }

@@ -7,7 +7,7 @@ import { findAll } from "../doctor/findings.js";
 import { describeNode, formatFindings } from "../doctor/report.js";
 import { BridgeError, errorText } from "../errors.js";
 import { findConfigFile, originOf } from "./config-file.js";
-import { addConfigFlags, configLayers } from "./config-flags.js";
+import { addConfigFlags, givenConfig, pluginFlags, readFlags } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 
@@ -19,11 +19,11 @@ export function addDoctorCommand(program: Command, io: CliIo, done: Done): void 
     .option("--json", "as one JSON object")
     .option("--root <directory>", "where the node's file system is mounted", "/")
     .addHelpText("after", "\nExit codes: 0 nothing worse than notes; 1 warnings; 2 errors.");
-  addConfigFlags(command).action(async (options: Record<string, unknown>) => {
+  addConfigFlags(command, ["socket", ...pluginFlags]).action(async (options: Record<string, unknown>) => {
     const root = resolve(typeof options.root === "string" ? options.root : "/");
     requireDirectory(root);
-    const { flags } = configLayers({ ...options, config: undefined });
-    const given = typeof options.config === "string" ? options.config : undefined;
+    const flags = readFlags(options);
+    const given = givenConfig(options);
     const found = given === undefined ? await findConfigFile(undefined, flags, root) : undefined;
     const facts = await collectFacts({
       root,

@@ -13,7 +13,7 @@ import { responseToJson } from "../nri/json.js";
 import { toLine } from "../replay/lines.js";
 import { formatResult } from "../v01/result.js";
 import { type ConfigFile, formatSource, readSettings } from "./config-file.js";
-import { addConfigFlags } from "./config-flags.js";
+import { addConfigFlags, pluginFlags } from "./config-flags.js";
 import { addEventSource, confFor, eventSource } from "./explain.js";
 import { untilInterrupted } from "./interrupt.js";
 import { type CliIo, exitCodes } from "./io.js";
@@ -28,15 +28,17 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
     .option("--for <state>", "which run, where the events lead to several: create, delete, or a state of its `events`")
     .addHelpText("after", "\nExit codes: 0 the plugin did well; 1 it failed, or cannot be run.");
   addEventSource(command);
-  addConfigFlags(command).action(async (type: string, event: string | undefined, options: Record<string, unknown>) => {
-    const { explained, source } = await untilInterrupted(io, (interrupted) =>
-      run({ io, interrupted }, type, event, options),
-    );
-    const [report] = explained.runs;
-    if (report === undefined) throw new BridgeError("INTERNAL", "the plugin was not run");
-    io.stdout(options.json === true ? toLines(explained, source) : `${formatSource(source)}${format(explained)}`);
-    done(report.run.error === null ? exitCodes.done : exitCodes.faults);
-  });
+  addConfigFlags(command, pluginFlags).action(
+    async (type: string, event: string | undefined, options: Record<string, unknown>) => {
+      const { explained, source } = await untilInterrupted(io, (interrupted) =>
+        run({ io, interrupted }, type, event, options),
+      );
+      const [report] = explained.runs;
+      if (report === undefined) throw new BridgeError("INTERNAL", "the plugin was not run");
+      io.stdout(options.json === true ? toLines(explained, source) : `${formatSource(source)}${format(explained)}`);
+      done(report.run.error === null ? exitCodes.done : exitCodes.faults);
+    },
+  );
 }
 
 async function run(

@@ -8,7 +8,7 @@ import { readLive } from "../explain/live.js";
 import { explain, withoutFailures } from "../explain/play.js";
 import { kindOf, readFile } from "../replay/case-files.js";
 import { formatSource, readSettings } from "./config-file.js";
-import { addConfigFlags } from "./config-flags.js";
+import { addConfigFlags, pluginFlags } from "./config-flags.js";
 import { untilInterrupted } from "./interrupt.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
@@ -22,7 +22,7 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
     .option("--json", "one JSON line for each event")
     .addHelpText("after", "\nExit codes: 0 done; 1 the bridge would answer an event with an error.");
   addEventSource(command);
-  addConfigFlags(command).action(async (event: string | undefined, options: Record<string, unknown>) => {
+  addConfigFlags(command, pluginFlags).action(async (event: string | undefined, options: Record<string, unknown>) => {
     const { flags, file, source } = await readSettings(options);
     const given = eventSource(event, options);
     const config = mergeConfig(flags, file ?? {});

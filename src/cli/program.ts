@@ -3,6 +3,7 @@ import { BridgeError, errorText } from "../errors.js";
 import { nearestName } from "../nearest.js";
 import { version } from "../version.js";
 import { addCheckCommand } from "./check.js";
+import { keyHint } from "./config-flags.js";
 import { addConformanceCommand } from "./conformance.js";
 import { addDoctorCommand } from "./doctor.js";
 import { addExecCommand } from "./exec.js";
@@ -90,7 +91,11 @@ export function createProgram(io: CliIo, done: Done): Command {
     )
     .version(version, "-V, --version")
     .exitOverride()
-    .configureOutput({ writeOut: (text) => io.stdout(text), writeErr: (text) => io.stderr(text) })
+    .configureOutput({
+      writeOut: (text) => io.stdout(text),
+      writeErr: (text) => io.stderr(text),
+      outputError: (text, write) => write(`${text}${keyHint(text)}`),
+    })
     .showHelpAfterError("(add --help for what is possible)")
     .addHelpText(
       "after",

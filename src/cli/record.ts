@@ -7,7 +7,7 @@ import type { PluginHandlers } from "../nri/handlers.js";
 import { PluginStub } from "../nri/stub.js";
 import type { RecordedCase } from "../record/recorder.js";
 import { watchHandlers } from "../watch-calls.js";
-import { addConfigFlags, configLayers } from "./config-flags.js";
+import { addConfigFlags, configLayers, givenConfig, runFlags } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 import {
@@ -37,7 +37,7 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
       "after",
       "\nExit codes: 0 done; 1 the recording could not be written to its end; 2 it cannot be written at all; else as run.",
     );
-  addConfigFlags(addRecordFlags(command)).action(async (options: Record<string, unknown>) => {
+  addConfigFlags(addRecordFlags(command), runFlags).action(async (options: Record<string, unknown>) => {
     const settings = recordSettings(String(options.out), options);
     const durationMs = typeof options.duration === "number" ? options.duration : undefined;
     let fault: string | null = null;
@@ -48,7 +48,7 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
     const end = (code: ExitCode) => done(code === exitCodes.done && fault !== null ? exitCodes.faults : code);
     makeOutFolder(settings, "--out");
     if (options.run === true) {
-      const configFile = typeof options.config === "string" ? options.config : undefined;
+      const configFile = givenConfig(options);
       const layers = readLayers(io, options, configFile);
       end(await run(io, { ...layers, configFile, once: true, record: { settings, onCase, durationMs } }));
     } else end(await observe(io, { ...configLayers(options), settings, durationMs, onCase }));

@@ -8,7 +8,7 @@ import { compareLines, type ExpectedLine, formatDifference, readExpected, toExpe
 import { toJsonLine } from "../replay/lines.js";
 import { type PlayReport, playCase } from "../replay/play.js";
 import { plainPalette, toTimeline } from "../replay/timeline.js";
-import { addConfigFlags, configLayers } from "./config-flags.js";
+import { addConfigFlags, configLayers, pluginFlags } from "./config-flags.js";
 import { untilInterrupted } from "./interrupt.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
@@ -26,38 +26,40 @@ export function addReplayCommand(program: Command, io: CliIo, done: Done): void 
       "\nExit codes: 0 done; 1 a plugin failed or the bridge answered an error, with --compare: something differs." +
         "\nThe settings are those of now, from flags and --config: a recording holds none.",
     );
-  addConfigFlags(command).action(async (folder: string, options: Record<string, unknown>) => {
-    const { flags, file } = configLayers(options);
-    const json = options.json === true;
-    const played = readCase(folder);
-    const expected = options.compare === true ? readExpected(folder) : undefined;
-    const reports: PlayReport[] = [];
-    const conf = flags.confFile === undefined ? undefined : readFile(flags.confFile, "--conf");
-    await untilInterrupted(io, async (interrupted) => {
-      const spawner = createSpawner(silentLog);
-      try {
-        await playCase({
-          played,
-          flags,
-          file,
-          conf,
-          dialect: dialectOf(options),
-          environment: io.environment,
-          spawner,
-          interrupted,
-          log: createLog(flags.log?.level ?? "silent", { write: (line) => io.stderr(line) }),
-          onReport: (report) => {
-            reports.push(report);
-            if (expected === undefined) io.stdout(format(report, json));
-          },
-        });
-      } finally {
-        await spawner.close();
-      }
-    });
-    const well = expected === undefined ? summarize(io, reports, json) : compare(io, expected, reports, json);
-    done(well ? exitCodes.done : exitCodes.faults);
-  });
+  addConfigFlags(command, [...pluginFlags, "log-level"]).action(
+    async (folder: string, options: Record<string, unknown>) => {
+      const { flags, file } = configLayers(options);
+      const json = options.json === true;
+      const played = readCase(folder);
+      const expected = options.compare === true ? readExpected(folder) : undefined;
+      const reports: PlayReport[] = [];
+      const conf = flags.confFile === undefined ? undefined : readFile(flags.confFile, "--conf");
+      await untilInterrupted(io, async (interrupted) => {
+        const spawner = createSpawner(silentLog);
+        try {
+          await playCase({
+            played,
+            flags,
+            file,
+            conf,
+            dialect: dialectOf(options),
+            environment: io.environment,
+            spawner,
+            interrupted,
+            log: createLog(flags.log?.level ?? "silent", { write: (line) => io.stderr(line) }),
+            onReport: (report) => {
+              reports.push(report);
+              if (expected === undefined) io.stdout(format(report, json));
+            },
+          });
+        } finally {
+          await spawner.close();
+        }
+      });
+      const well = expected === undefined ? summarize(io, reports, json) : compare(io, expected, reports, json);
+      done(well ? exitCodes.done : exitCodes.faults);
+    },
+  );
 }
 
 /** Tells people how many runs and answers there were. @returns whether all of them are well */

@@ -17,8 +17,7 @@ import type { RecordedCase } from "../record/recorder.js";
 import { createRefusingBridge, Service } from "../service.js";
 import { version } from "../version.js";
 import { CallsInFlight, watchHandlers } from "../watch-calls.js";
-
-import { addConfigFlags, configLayers, readOwnConfigFile } from "./config-flags.js";
+import { addConfigFlags, givenConfig, readFlags, readOwnConfigFile, runFlags } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import { type Launched, registerFirst } from "./launched.js";
 import type { Done } from "./program.js";
@@ -34,10 +33,12 @@ export function addRunCommand(program: Command, io: CliIo, done: Done): void {
     .command("run", { isDefault: true })
     .description("connect to the runtime and run legacy plugins until the end")
     .option("--once", "end when the runtime cannot be reached or the connection is lost, instead of trying again")
-    .option("--record <folder>", "write what happens as replayable cases, one for each pod; see record --help")
-    .option("--no-redact", "record the secrets of pods and of conf.json as they are");
-  addConfigFlags(command).action(async (options: Record<string, unknown>) => {
-    const configFile = typeof options.config === "string" ? options.config : undefined;
+    .option(
+      "--record <folder>",
+      "write what happens as replayable cases, one for each pod, without secrets; record --run can more",
+    );
+  addConfigFlags(command, runFlags).action(async (options: Record<string, unknown>) => {
+    const configFile = givenConfig(options);
     const record =
       typeof options.record === "string" ? { settings: recordSettings(options.record, options) } : undefined;
     if (record !== undefined && launchedSocket(io.environment) === undefined)
@@ -72,11 +73,10 @@ export function readLayers(
   options: Readonly<Record<string, unknown>>,
   configFile: string | undefined,
 ): Layers {
-  const readFlags = () => configLayers({ ...options, config: undefined }).flags;
-  const again = configFile === undefined ? {} : { reread: () => readOwnConfigFile(configFile, readFlags()) };
+  const again = configFile === undefined ? {} : { reread: () => readOwnConfigFile(configFile, readFlags(options)) };
   let flags: PartialConfig = {};
   try {
-    flags = readFlags();
+    flags = readFlags(options);
     return { flags, file: again.reread?.(), ...again };
   } catch (error) {
     if (launchedSocket(io.environment) === undefined) throw error;

@@ -15,7 +15,7 @@ import { createCgroupTree } from "../replay/cgroup-tree.js";
 import { toJsonLine } from "../replay/lines.js";
 import { playCase } from "../replay/play.js";
 import { colourPalette, type Palette, plainPalette, toTimeline } from "../replay/timeline.js";
-import { addConfigFlags, configLayers } from "./config-flags.js";
+import { addConfigFlags, configLayers, pluginFlags } from "./config-flags.js";
 import { untilInterrupted } from "./interrupt.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
@@ -28,7 +28,7 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
     .option("--scenario <folder>", "play this case instead of the built-in ones")
     .option("--json", "one JSON line for each plugin run and each answer")
     .addOption(dialectOption());
-  addConfigFlags(command).action(async (options: Record<string, unknown>) => {
+  addConfigFlags(command, [...pluginFlags, "log-level"]).action(async (options: Record<string, unknown>) => {
     const { flags, file } = configLayers(options);
     await untilInterrupted(io, async (interrupted) => {
       const folder = mkdtempSync(join(tmpdir(), "nri-v01-bridge-simulate-"));

@@ -1,13 +1,13 @@
 import * as z from "zod/mini";
 
 /**
- * The bridge's own settings, key by key. This schema is the one place: the strict reader, the flags, the table of keys in
- * the README and the types come from it. A key appears here when its feature does.
+ * The bridge's own settings, key by key. This schema is the one place: the strict reader, the table of keys in the README and
+ * the types come from it. A key appears here when its feature does.
  *
  * By zod's mini form: the whole library costs 20 ms of the start.
  */
 
-/** A value with what it means, as the README and the flags say it. */
+/** A value with what it means, as the README says it. */
 function means<T extends z.ZodMiniType>(schema: T, description: string): T {
   return schema.check(z.describe(description));
 }
@@ -296,3 +296,15 @@ export const defaultConfig: Config = {
   metrics: { listen: null },
   plugins: {},
 };
+
+/** Every key, nested ones by their dotted path; `plugins`, which holds keys again, is one. `state` takes a word or a mapping. */
+export const configPaths: readonly string[] = pathsOf(defaultConfig).flatMap((path) =>
+  path === "state.directory" ? ["state", path] : [path],
+);
+
+function pathsOf(value: object): readonly string[] {
+  return Object.entries(value).flatMap(([name, inner]: [string, unknown]) => {
+    const nested = typeof inner === "object" && inner !== null && !Array.isArray(inner) ? pathsOf(inner) : [];
+    return nested.length === 0 ? [name] : nested.map((path) => `${name}.${path}`);
+  });
+}

@@ -1,6 +1,5 @@
 import { isNode, LineCounter, parseDocument } from "yaml";
-import { configKeys } from "../config/keys.js";
-import type { Config, PartialConfig } from "../config/schema.js";
+import { type Config, configPaths, type PartialConfig } from "../config/schema.js";
 import type { ConfigSource } from "./collect/bridge.js";
 
 /** A key of the configuration with its value, and which layer it came from. */
@@ -20,9 +19,9 @@ export function listSettings(
 ): readonly Setting[] {
   const lines = new LineCounter();
   const document = parseDocument(source?.text ?? "", { lineCounter: lines });
-  return configKeys()
-    .filter(({ path }) => path !== "plugins")
-    .map(({ path }) => {
+  return configPaths
+    .filter((path) => path !== "plugins")
+    .map((path) => {
       const keys = path.split(".");
       const value = hidden(path, valueAt(config, keys));
       if (valueAt(flags, keys) !== undefined) return { key: path, value, from: "flag", where: null };

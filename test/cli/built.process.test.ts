@@ -21,7 +21,11 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe("the built program, with one command line for each verb", () => {
   it.each<[args: readonly string[], code: number, says: string | RegExp]>([
     [["version"], 0, /^nri-v01-bridge \d+\.\d+\.\d+/],
-    [["run", "--once", "--socket", "/nonexistent/nri.sock", "--state", "memory"], 3, "is NRI enabled in the runtime"],
+    [
+      ["run", "--once", "--socket", "/nonexistent/nri.sock", "--state-directory", "OUT/state"],
+      3,
+      "is NRI enabled in the runtime",
+    ],
     [["record", "--out", "OUT", "--socket", "/nonexistent/nri.sock"], 3, "is NRI enabled in the runtime"],
     [["replay", basic, "--bin-dir", plugins], 0, "\n4 plugin runs, 0 failed; 6 answers, 0 of them errors\n"],
     [["conformance", "--plugin", `${plugins}/noop`, "--case", "bare"], 0, "bare  "],

@@ -24,11 +24,11 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("check --json", () => {
   it("tells of each key its value and where it came from", async () => {
-    const { stdout } = await runCommandLine(["check", "--json", "--config", config, "--idx", "42"]);
+    const { stdout } = await runCommandLine(["check", "--json", "--config", config, "--permissions", "trust"]);
     const { settings, configuration, conf: file } = JSON.parse(stdout);
     const setting = (key: string) => settings.find((candidate: { key: string }) => candidate.key === key);
     expect([configuration, file]).toEqual([config, conf]);
-    expect(setting("pluginIdx")).toEqual({ key: "pluginIdx", value: "42", from: "flag", where: null });
+    expect(setting("permissions")).toEqual({ key: "permissions", value: "trust", from: "flag", where: null });
     expect(setting("replyMarginMs")).toEqual({
       key: "replyMarginMs",
       value: 300,

@@ -73,7 +73,7 @@ describe("doctor", () => {
   it.each([
     ["a root that is not there", ["--root", "/nonexistent"], "--root: there is no /nonexistent"],
     ["an argument", ["more"], "too many arguments"],
-    ["a wrong flag", ["--idx", "1"], '"pluginIdx" is "1", expected two digits'],
+    ["a wrong value", ["--permissions", "x"], '"permissions" is "x", expected strict or trust'],
   ])("refuses %s with exit code 2", async (_, args, message) => {
     const { code, stderr } = await runCommandLine(["doctor", ...args]);
     expect(stderr).toContain(message);

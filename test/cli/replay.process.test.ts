@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { runCommandLine } from "../support/command-line.js";
 
 const fixtures = resolve(import.meta.dirname, "../../fixtures");
@@ -92,13 +92,16 @@ describe("replay --json", () => {
     expect(events).toEqual(["RunPodSandbox", "StopPodSandbox", "RemovePodSandbox"]);
   });
 
-  it("sends all that NRI v2 has with --request superset: what 1.6 sent, and the event whole", async () => {
+  it("sends all that NRI v2 has with request: superset: what 1.6 sent, and the event whole", async () => {
+    const own = mkdtempSync(join(tmpdir(), "bridge-superset-"));
+    onTestFinished(() => rmSync(own, { recursive: true }));
+    writeFileSync(join(own, "bridge.yaml"), "request: superset\n");
     const play = async (...flags: string[]) => {
       const folder = `${fixtures}/cases/basic-hostnet`;
       const { stdout } = await runCommandLine(["replay", folder, "--json", "--bin-dir", plugins, ...flags]);
       return jsonLines(stdout).flatMap(({ type, request }) => (type === "run" ? [JSON.parse(String(request))] : []));
     };
-    const [strict, superset] = [await play(), await play("--request", "superset")];
+    const [strict, superset] = [await play(), await play("--config", join(own, "bridge.yaml"))];
     expect(superset.map(({ state, id }) => [state, id])).toEqual(strict.map(({ state, id }) => [state, id]));
     const [, created, deleted] = superset;
     expect(strict[1]).not.toHaveProperty("nri");

@@ -199,12 +199,14 @@ describe("run, on signals", () => {
 
 describe("run, where a directory of its own cannot be made", () => {
   it.each([
-    ["state", "--state-directory", "/proc/nope", /the state directory \/proc\/nope cannot be made/],
-    ["log", "--log-output", "/proc/nope/log", /"starting"/],
-    ["metrics", "--metrics-listen", "unix:/proc/nope/metrics.sock", /ENOENT/],
-  ])("%s: says so and serves", async (_, flag, place, says) => {
+    ["state", "", ["--state-directory", "/proc/nope"], /the state directory \/proc\/nope cannot be made/],
+    ["log", "log: {output: /proc/nope/log}\n", [], /"starting"/],
+    ["metrics", 'metrics: {listen: "unix:/proc/nope/metrics.sock"}\n', [], /ENOENT/],
+  ])("%s: says so and serves", async (_, text, flags, says) => {
+    const config = join(folder, "bridge.yaml");
+    writeFileSync(config, text);
     const runtime = await listen();
-    const running = start(flag, place);
+    const running = start("--config", config, ...flags);
     const plugin = await runtime.accept(Deadline.after(10_000));
     const [run] = basic.events;
     if (run === undefined) throw new Error("the case holds no events");

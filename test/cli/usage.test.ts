@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { version } from "../../src/version.js";
 import { runCommandLine } from "../support/command-line.js";
@@ -27,13 +27,12 @@ describe("the command line", () => {
     ["an unknown command", ["rnu"], 'unknown command "rnu"; did you mean "run"?'],
     ["help for an unknown command", ["help", "explai"], 'unknown command "explai"; did you mean "explain"?'],
     ["an unknown flag", ["run", "--sockt", "/x"], "(Did you mean --socket?)"],
-    [
-      "a flag's value that is none of the choices",
-      ["run", "--lookup", "x"],
-      "Allowed choices are plugin-dirs-first, path-first",
-    ],
-    ["a flag's value that is no number", ["run", "--reply-margin-ms", "x"], "a number is expected"],
+    ["a key as a flag", ["run", "--reply-margin-ms", "300"], "(replyMarginMs is a key of the configuration file, see"],
+    ["a nested key as a flag", ["replay", "x", "--limits-stdout-bytes=9"], "(limits.stdoutBytes is a key of"],
+    ["a key as a switch", ["run", "--no-kill-children"], "(killChildren is a key of"],
+    ["another verb's flag", ["check", "--idx", "42"], "unknown option '--idx'"],
     ["a wrong index", ["run", "--idx", "1"], '"pluginIdx" is "1", expected two digits'],
+    ["a wrong level", ["run", "--log-level", "x"], '"log.level" is "x", expected trace or debug or'],
     [
       "a missing configuration",
       ["run", "--config", "/nonexistent.yaml"],
@@ -50,41 +49,27 @@ describe("the command line", () => {
   });
 
   it.each([
-    ["a number that is null", ["--timeout-ms", "null"], "timeoutMs", null],
-    ["a text that is null", ["--metrics-listen", "null"], "metrics.listen", null],
-    ["a switch that is off", ["--no-kill-children"], "killChildren", false],
-    ["a switch that is on", ["--kill-children"], "killChildren", true],
-    ["a list with commas", ["--environment-pass", "PATH,HOME"], "environment.pass", ["PATH", "HOME"]],
-    [
-      "a flag that is given again",
-      ["--environment-pass", "PATH", "--environment-pass", "HOME"],
-      "environment.pass",
-      ["PATH", "HOME"],
-    ],
-    ["a word in the place of a list", ["--environment-pass", "all"], "environment.pass", "all"],
-    ["directories, by both names", ["--plugin-dirs", "/a,/b", "--bin-dir", "/c"], "pluginDirs", ["/a", "/b", "/c"]],
-    ["a socket as Go programs name it", ["--socket", "unix:///run/nri.sock"], "socketPath", "/run/nri.sock"],
-  ])("takes %s, over the file", async (_, args, key, value) => {
+    ["--socket", "unix:///run/nri.sock", "socketPath", "/run/nri.sock"],
+    ["--conf", "given.json", "confFile", resolve("given.json")],
+    ["--bin-dir", "/c", "pluginDirs", ["/b", "/c"]],
+    ["--permissions", "trust", "permissions", "trust"],
+  ])("takes %s %s over the file, as %s", async (flag, text, key, value) => {
     const file = join(folder, "layers.yaml");
-    writeFileSync(
-      file,
-      `timeoutMs: 5\nkillChildren: true\nmetrics: {listen: "127.0.0.1:1"}\nconfFile: ${folder}/none.json\n`,
-    );
-    const { stdout } = await runCommandLine(["check", "--json", "--config", file, ...args]);
-    const { settings } = JSON.parse(stdout);
+    writeFileSync(file, `permissions: strict\npluginDirs: [/a]\nconfFile: ${folder}/none.json\n`);
+    const args = ["check", "--json", "--config", file, "--bin-dir", "/b", flag, text];
+    const { settings } = JSON.parse((await runCommandLine(args)).stdout);
     expect(settings.find((setting: { key: string }) => setting.key === key)).toMatchObject({ value, from: "flag" });
   });
 
   it.each([
-    [["--plugin-dirs", "/a:/b"], "give the flag once for each directory, or put commas between them"],
-    [["--plugin-dirs="], "an entry of the list is empty"],
-    [["--states", "create,,delete"], "an entry of the list is empty"],
-    [["--conf", ""], "a path is expected, and this is empty"],
-    [["--config", ""], "a path is expected, and this is empty"],
-    [["--socket", "tcp://x"], "a path is expected, and this is an address"],
-    [["--state", "memory", "--state-directory", "/x"], "--state memory keeps no journal"],
-  ])("refuses %j", async (args, message) => {
-    const { code, stderr } = await runCommandLine(["check", ...args]);
+    ["/a:/b", "--bin-dir", "give the flag once for each directory"],
+    ["/a,/b", "--bin-dir", "give the flag once for each directory"],
+    ["", "--bin-dir", "a path is expected, and this is empty"],
+    ["", "--conf", "a path is expected, and this is empty"],
+    ["", "--config", "a path is expected, and this is empty"],
+    ["tcp://x", "--socket", "a path is expected, and this is an address"],
+  ])("refuses %j for %s", async (text, flag, message) => {
+    const { code, stderr } = await runCommandLine(["check", flag, text]);
     expect(stderr).toContain(message);
     expect(code).toBe(2);
   });

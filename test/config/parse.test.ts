@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { configKeys } from "../../src/config/keys.js";
 import { mayCapture, mergeConfig, pluginSettings } from "../../src/config/merge.js";
 import { parseConfig } from "../../src/config/parse.js";
 import { configSchema, defaultConfig } from "../../src/config/schema.js";
@@ -145,13 +144,5 @@ describe("the bridge's configuration", () => {
     ["plugins: {a: {cgroup: capture}}\n", true],
   ])("%j may capture a view: %s", (text, expected) => {
     expect(mayCapture(mergeConfig(parseConfig(text, "x")))).toBe(expected);
-  });
-
-  it("describes every key for the flags and the README", () => {
-    for (const key of configKeys()) {
-      expect(key.description, key.path).not.toBe("");
-      expect(key.defaultValue, key.path).toBeDefined();
-    }
-    expect(configKeys().map((key) => key.path)).toContain("limits.stdoutBytes");
   });
 });

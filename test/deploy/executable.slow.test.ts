@@ -1,6 +1,6 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { executable, has, nodes, run, temporaryFolder } from "./support.js";
 
 /** An environment as a runtime gives it: none. */
@@ -21,9 +21,11 @@ describe.skipIf(!existsSync(executable))("the single executable", () => {
     expect(stdout).toContain("50000 before, -1 after");
   });
 
+  const once = ["run", "--once", "--socket", "/nonexistent.sock", "--config", join(folder, "bridge.yaml")];
+  beforeAll(() => writeFileSync(join(folder, "bridge.yaml"), "state: memory\n", { mode: 0o644 }));
+
   it("ends with 3 when there is no runtime, and starts plugins in the fast way", async () => {
-    const args = ["run", "--once", "--socket", "/nonexistent.sock", "--state", "memory", "--log-level", "debug"];
-    const { code, stderr } = await run(executable, args, nothing);
+    const { code, stderr } = await run(executable, [...once, "--log-level", "debug"], nothing);
     expect(code).toBe(3);
     expect(stderr).toContain("no such socket");
     // The native library came out of it: else the log would say so.
@@ -31,9 +33,10 @@ describe.skipIf(!existsSync(executable))("the single executable", () => {
   });
 
   it("leaves nothing of its native library behind", async () => {
-    const env = { TMPDIR: folder };
-    await run(executable, ["run", "--once", "--socket", "/nonexistent.sock", "--state", "memory"], { env, cwd: "/" });
-    expect(readdirSync(folder)).toEqual([]);
+    const temporary = join(folder, "temporary");
+    mkdirSync(temporary);
+    await run(executable, once, { env: { TMPDIR: temporary }, cwd: "/" });
+    expect(readdirSync(temporary)).toEqual([]);
   });
 
   it.skipIf(process.getuid?.() !== 0 || !has("ldd"))("needs no file of the machine but the C library's", async () => {

@@ -25,7 +25,7 @@ describe("from the events alone, requests differ from containerd 1.6.20's in kno
     const passed = alone.filter(({ name }) => name === "annotations-passed");
     expect(passed).toHaveLength(1);
     for (const recorded of passed) {
-      const played = await playRecorded(recorded, { withoutBundles: true, flags: ["--annotations-oci", "*"] });
+      const played = await playRecorded(recorded, { withoutBundles: true, config: 'annotations: {oci: ["*"]}\n' });
       const differences = findDifferences(expectedOutcome(recorded), played);
       expect(differences.filter((difference) => difference.includes("pod1"))).toEqual([]);
     }

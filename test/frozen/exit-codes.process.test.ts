@@ -15,6 +15,7 @@ const folder = mkdtempSync(join(tmpdir(), "bridge-exit-codes-"));
 const path = (name: string) => join(folder, name);
 const bin = ["--bin-dir", join(root, "legacy-plugins"), "--permissions", "trust"];
 const noFile = ["--config", "/dev/null"];
+const state = ["--state-directory", path("state")];
 const asRoot = process.geteuid?.() === 0;
 const servers: Server[] = [];
 
@@ -165,7 +166,7 @@ describe("the exit code", () => {
   });
 
   const run = (name: string, ...more: string[]) =>
-    startProgram(["run", "--socket", path(name), "--state", "memory", "--conf", path("good.json"), ...bin, ...more]);
+    startProgram(["run", "--socket", path(name), ...state, "--conf", path("good.json"), ...bin, ...more]);
 
   it.each([
     [3, "there is no runtime", "none.sock"],
@@ -188,7 +189,7 @@ describe("the exit code", () => {
 
   it("of a launched bridge is 5 when the runtime ends", async () => {
     const env = { NRI_PLUGIN_NAME: "v01-bridge", NRI_PLUGIN_IDX: "10", NRI_PLUGIN_SOCKET: "3" };
-    const args = [program, "run", "--state", "memory", "--conf", path("good.json"), ...bin];
+    const args = [program, "run", ...state, "--conf", path("good.json"), ...bin];
     // Node's pipe is a socket, as the runtime's is.
     const child = spawn(process.execPath, args, {
       env,

@@ -9,7 +9,8 @@ it("a flood on the port of metrics keeps the bridge from no call of the runtime"
   const node = new TestNode();
   node.install("plugin", "answer");
   node.writeConf("plugin");
-  const { plugin, program } = await node.connect("--metrics-listen", "127.0.0.1:0");
+  node.writeConfig({ metrics: { listen: "127.0.0.1:0" } });
+  const { plugin, program } = await node.connect();
   const port = Number(/"address":"127\.0\.0\.1:(\d+)"/.exec(program.stderrSoFar())?.[1]);
   const requests = "GET /metrics HTTP/1.1\r\nHost:x\r\n\r\n".repeat(1_985);
   for (let count = 0; count < 16; count++) {

@@ -32,18 +32,20 @@ async function listen() {
   return runtime;
 }
 
-function start(...args: string[]) {
+/** @param config the bridge's own configuration, YAML */
+function start(config: string, ...args: string[]) {
+  writeFileSync(join(folder, "bridge.yaml"), config);
   const where = ["--socket", join(folder, "nri.sock"), "--conf", join(folder, "conf.json"), "--bin-dir", plugins];
-  const state = ["--state-directory", join(folder, "state")];
-  const running = startProgram(["run", ...where, ...state, "--permissions", "trust", ...args]);
+  const own = ["--config", join(folder, "bridge.yaml"), "--state-directory", join(folder, "state")];
+  const running = startProgram(["run", ...where, ...own, "--permissions", "trust", ...args]);
   closing.push(() => running.child.kill("SIGKILL"));
   return running;
 }
 
-describe("run --metrics-listen", () => {
+describe("run with metrics.listen", () => {
   it("tells a scraper what the plugins did, and a probe whether events come", async () => {
     const socketPath = join(folder, "metrics.sock");
-    const running = start("--metrics-listen", `unix:${socketPath}`);
+    const running = start(`metrics: {listen: "unix:${socketPath}"}\n`);
     await running.stderrMatches(/metrics are served/);
     expect(await getPage({ socketPath }, "/healthz")).toMatchObject({ status: 200 });
     expect(await getPage({ socketPath }, "/readyz")).toMatchObject({ status: 503 });
@@ -85,7 +87,7 @@ describe("run --metrics-listen", () => {
   });
 
   it("refuses an address that others can reach", async () => {
-    const { code, stderr } = await start("--metrics-listen", "0.0.0.0:9464").ended;
+    const { code, stderr } = await start('metrics: {listen: "0.0.0.0:9464"}\n').ended;
     expect(code).toBe(2);
     expect(stderr).toContain("a loopback address with a port (127.0.0.1:9464), or unix:/path");
   });
@@ -119,7 +121,7 @@ describe("run --log-format text", () => {
       '#!/bin/sh\ncat >/dev/null\necho traced >&2\necho \'{"plugin":"tracer","version":"0.1","error":""}\'\n',
       { mode: 0o755 },
     );
-    const running = start("--bin-dir", folder, "--log-format", "text");
+    const running = start(`pluginDirs: [${folder}]\n`, "--log-format", "text");
     const plugin = await runtime.accept(Deadline.after(10_000));
     const traceId = "0af7651916cd43dd8448eb211c80319c";
     const traceparent = `00-${traceId}-b7ad6b7169203331-01`;

@@ -294,7 +294,10 @@ describe("the program under a service manager", () => {
     const service = await startManager(socket);
     const environment = { ...process.env, NOTIFY_SOCKET: socket, WATCHDOG_USEC: "600000" };
     const socketPath = join(folder, "nri.sock");
-    const bridge = startProgram(["run", "--socket", socketPath, "--state", "memory"], environment);
+    const bridge = startProgram(
+      ["run", "--socket", socketPath, "--state-directory", join(folder, "state")],
+      environment,
+    );
     try {
       expect(await service.until(/STATUS=/)).toMatch(/STATUS=waiting for the runtime at .*nri\.sock/);
       expect(await service.until(/WATCHDOG=1.*\n(.*\n)*.*WATCHDOG=1/)).not.toContain("READY=1");

@@ -17,7 +17,7 @@ export function bridgeFindings({ bridge, conf }: Facts): readonly Finding[] {
       severity: "error",
       what: `the bridge's configuration is wrong: ${text}`,
       why: "as a service the bridge does not start; launched by the runtime it fails every create",
-      fix: "correct the place; nri-v01-bridge run --help lists every key",
+      fix: "correct the place; README.md lists every key",
       where: where === "" ? (bridge.file ?? "command line") : where,
     }),
   );

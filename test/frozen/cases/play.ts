@@ -18,8 +18,8 @@ export interface PlayedOptions {
   readonly sleepSeconds?: number;
   /** A conf.json that holds all the time, in place of those of the case. */
   readonly conf?: string;
-  /** More flags of `replay`. */
-  readonly flags?: readonly string[];
+  /** The bridge's own configuration, YAML. */
+  readonly config?: string;
 }
 
 /** What the bridge did with a case. */
@@ -82,9 +82,14 @@ interface Line {
 }
 
 async function replay(folder: string, binDir: string, options: PlayedOptions): Promise<Line[]> {
-  const { dialect, conf, flags = [] } = options;
-  const args = ["replay", folder, "--json", "--bin-dir", binDir, ...flags];
+  const { dialect, conf, config } = options;
+  const args = ["replay", folder, "--json", "--bin-dir", binDir];
   if (dialect !== undefined) args.push("--dialect", dialect);
+  if (config !== undefined) {
+    const file = join(folder, "bridge.yaml");
+    writeFileSync(file, config);
+    args.push("--config", file);
+  }
   if (conf !== undefined) {
     const file = join(folder, "other-conf.json");
     writeFileSync(file, conf);

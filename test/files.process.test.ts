@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it, test } from "vitest";
-import { readConfigText } from "../src/cli/config-flags.js";
+import { readConfigText } from "../src/cli/config-layers.js";
 import { NodeFiles } from "../src/doctor/node-files.js";
 import { errorText } from "../src/errors.js";
 import { makeDirectory, readRegularFile } from "../src/files.js";

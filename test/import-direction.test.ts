@@ -18,7 +18,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   nearest: { rooms: [], npm: [] },
   wire: { rooms: ["errors"], npm: [] },
   transport: { rooms: ["wire", "errors", "deadline"], npm: ["node:net", "node:fs", "node:path"] },
-  gen: { rooms: ["config"], npm: ["protobufjs"] },
+  gen: { rooms: [], npm: ["protobufjs"] },
   ttrpc: { rooms: ["wire", "transport", "gen", "errors", "deadline", "cancellation"], npm: ["protobufjs"] },
   nri: {
     rooms: ["logger", "ttrpc", "transport", "wire", "gen", "oci", "errors", "deadline", "cancellation"],
@@ -41,7 +41,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     rooms: ["v01", "translate", "host", "gojson", "oci", "errors", "deadline", "files", "logger"],
     npm: ["node:fs", "node:path", "node:crypto", "node:net", "node:zlib", "node:timers"],
   },
-  config: { rooms: ["errors", "gen", "nearest"], npm: ["zod", "yaml"] },
+  config: { rooms: ["errors", "nearest"], npm: ["zod", "yaml"] },
   log: {
     rooms: ["errors", "files", "logger"],
     npm: ["pino", "node:fs", "node:path", "node:net", "node:child_process"],

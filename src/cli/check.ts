@@ -7,7 +7,8 @@ import { findInConfiguration } from "../doctor/findings.js";
 import { listSettings, type Setting } from "../doctor/settings.js";
 import { BridgeError } from "../errors.js";
 import { type ConfigFile, findConfigFile, formatSource } from "./config-file.js";
-import { addConfigFlags, givenConfig, pluginFlags, readConfigText, readFlags } from "./config-flags.js";
+import { addConfigFlags, givenConfig, pluginFlags, readFlags } from "./config-flags.js";
+import { readConfigText } from "./config-layers.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 

@@ -9,7 +9,8 @@ import { adaptersAmong } from "../doctor/collect/self.js";
 import { findSocketPeer } from "../doctor/collect/socket.js";
 import { NodeFiles } from "../doctor/node-files.js";
 import { BridgeError, errorText } from "../errors.js";
-import { givenConfig, readConfigFile, readFlags, readOwnConfigFile } from "./config-flags.js";
+import { givenConfig, readFlags } from "./config-flags.js";
+import { readConfigFile, readOwnConfigFile } from "./config-layers.js";
 
 /** The file of the shipped systemd unit. */
 const unitsFile = "/etc/nri-v01-bridge/config.yaml";

@@ -1,10 +1,7 @@
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { parseConfig, parseConfigValue } from "../config/parse.js";
+import { parseConfigValue } from "../config/parse.js";
 import { configPaths, type PartialConfig } from "../config/schema.js";
-import { BridgeError, fileFault } from "../errors.js";
-import { readRegularFile } from "../files.js";
-import { findConfigPermissionFault } from "../legacy/permissions.js";
 
 interface SettingFlag {
   /** The key of the configuration that it sets. */
@@ -96,18 +93,6 @@ export function readFlags(options: Readonly<Record<string, unknown>>): PartialCo
   return parseConfigValue({ ...values, ...nested }, "command line");
 }
 
-/**
- * The layers that the command line gives: the flags, and the file of `--config`.
- * @throws BridgeError CONFIG when a value is wrong or the file cannot be read
- */
-export function configLayers(options: Readonly<Record<string, unknown>>): {
-  readonly flags: PartialConfig;
-  readonly file: PartialConfig | undefined;
-} {
-  const file = givenConfig(options);
-  return { flags: readFlags(options), file: file === undefined ? undefined : readConfigFile(file) };
-}
-
 /** For the error of an unknown flag that has the name of a key: where that key is set. "" for any other error. */
 export function keyHint(error: string): string {
   const [, flag] = /unknown option '--(?:no-)?([a-z-]+)/.exec(error) ?? [];
@@ -117,35 +102,6 @@ export function keyHint(error: string): string {
 
 function toKebab(path: string): string {
   return path.replaceAll(".", "-").replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
-
-/** @throws BridgeError CONFIG that names the file */
-export function readConfigFile(file: string): PartialConfig {
-  return parseConfig(readConfigText(file), file);
-}
-
-/** Reading YAML takes its time, and the bridge does it while events wait. */
-const maxConfigBytes = 1024 * 1024;
-
-/** @throws BridgeError CONFIG that names the file */
-export function readConfigText(file: string): string {
-  try {
-    return readRegularFile(file, maxConfigBytes).toString("utf8");
-  } catch (error) {
-    throw new BridgeError("CONFIG", `${file}: the configuration cannot be read: ${fileFault(error)}`);
-  }
-}
-
-/**
- * Reads the configuration that a bridge is to run with.
- * @param permissions the flag's: a file that others can write cannot vouch for itself
- * @throws BridgeError CONFIG that names the file; also when others than root, or we, can change it
- */
-export function readOwnConfigFile(file: string, { permissions = "strict" }: PartialConfig): PartialConfig {
-  const config = readConfigFile(file);
-  const fault = permissions === "strict" ? findConfigPermissionFault(resolve(file)) : null;
-  if (fault === null) return config;
-  throw new BridgeError("CONFIG", `the configuration is refused: ${fault} (as a flag: --permissions trust)`);
 }
 
 /** A path that is there: the empty one would be the working directory. */

@@ -1,3 +1,5 @@
+import type { Log } from "../logger.js";
+import type { StubEnd } from "../nri/stub.js";
 import type { CallWatcher } from "../watch-calls.js";
 import type { Launched } from "./launched.js";
 
@@ -37,3 +39,30 @@ export const exitCodes = {
 } as const satisfies Record<string, number>;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+export function exitCodeOf(end: StubEnd): ExitCode {
+  const codes = {
+    aborted: exitCodes.done,
+    shutdown: exitCodes.done,
+    "connect-failed": exitCodes.cannotConnect,
+    refused: exitCodes.refused,
+    misconfigured: exitCodes.usage,
+    lost: exitCodes.connectionLost,
+  } as const satisfies Record<StubEnd["kind"], ExitCode>;
+  return codes[end.kind];
+}
+
+export function logEnd(log: Log, end: StubEnd): void {
+  const fields = { end: end.kind, ...("error" in end ? { error: end.error?.message } : {}) };
+  if (end.kind === "aborted" || end.kind === "shutdown") log.info(fields, "stopped");
+  else log.error(fields, "stopped");
+}
+
+/** Calls these on their signals. @returns what ends that */
+export function onSignals(listeners: Readonly<Record<string, () => void>>): () => void {
+  const pairs = Object.entries(listeners);
+  for (const [signal, listener] of pairs) process.on(signal, listener);
+  return () => {
+    for (const [signal, listener] of pairs) process.off(signal, listener);
+  };
+}

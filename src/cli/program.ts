@@ -15,7 +15,6 @@ import { addRecordCommand } from "./record.js";
 import { addReplayCommand } from "./replay.js";
 import { addRunCommand, refuseCreates } from "./run.js";
 import { addSimulateCommand } from "./simulate.js";
-import { addVersionCommand } from "./version.js";
 
 /** Tells the exit code of the verb that ran. */
 export type Done = (code: ExitCode) => void;
@@ -113,4 +112,15 @@ export function createProgram(io: CliIo, done: Done): Command {
   addExecCommand(program, io, done);
   addVersionCommand(program, io);
   return program;
+}
+
+function addVersionCommand(program: Command, io: CliIo): void {
+  program
+    .command("version")
+    .description("print the version of the bridge and of Node")
+    .option("--json", "as one JSON object")
+    .action((options: { json?: boolean }) => {
+      const node = process.version;
+      io.stdout(options.json ? `${JSON.stringify({ version, node })}\n` : `nri-v01-bridge ${version} (Node ${node})\n`);
+    });
 }

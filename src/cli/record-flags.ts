@@ -13,7 +13,7 @@ import { version } from "../version.js";
 /** What the command line says of a recording. */
 export type RecordSettings = Pick<RecorderOptions, "out" | "redact" | "limits" | "keepAnnotation" | "wants">;
 
-/** Adds the flags that shape a recording, for `record` and for `run --record`. */
+/** Adds the flags that shape a recording. */
 export function addRecordFlags(command: Command): Command {
   return command
     .option("--pods <number>", "record so many pods at most", parseCount, defaultRecorderLimits.pods)

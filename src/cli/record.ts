@@ -7,8 +7,9 @@ import type { PluginHandlers } from "../nri/handlers.js";
 import { PluginStub } from "../nri/stub.js";
 import type { RecordedCase } from "../record/recorder.js";
 import { watchHandlers } from "../watch-calls.js";
-import { addConfigFlags, configLayers, givenConfig, runFlags } from "./config-flags.js";
-import { type CliIo, type ExitCode, exitCodes } from "./io.js";
+import { addConfigFlags, givenConfig, runFlags } from "./config-flags.js";
+import { configLayers, readRunLayers } from "./config-layers.js";
+import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
 import type { Done } from "./program.js";
 import {
   addRecordFlags,
@@ -18,7 +19,7 @@ import {
   type RecordSettings,
   recordSettings,
 } from "./record-flags.js";
-import { exitCodeOf, logEnd, readLayers, run } from "./run.js";
+import { run } from "./run.js";
 
 /** Before the bridge, whose refusals of an event the recorder would not see behind it. */
 const identity = { name: "v01-recorder", index: "09" };
@@ -49,7 +50,7 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
     makeOutFolder(settings, "--out");
     if (options.run === true) {
       const configFile = givenConfig(options);
-      const layers = readLayers(io, options, configFile);
+      const layers = readRunLayers(io.environment, options, configFile);
       end(await run(io, { ...layers, configFile, once: true, record: { settings, onCase, durationMs } }));
     } else end(await observe(io, { ...configLayers(options), settings, durationMs, onCase }));
   });
@@ -80,7 +81,7 @@ async function observe(io: CliIo, { flags, file, settings, durationMs, onCase }:
   const stop = () => stub.close();
   const timer = durationMs === undefined ? undefined : setTimeout(stop, durationMs);
   void recorder.done.then(stop);
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stop);
+  const stopListening = onSignals({ SIGINT: stop, SIGTERM: stop });
   io.readerGone?.addEventListener("abort", stop);
   try {
     const end = await stub.run();
@@ -88,7 +89,7 @@ async function observe(io: CliIo, { flags, file, settings, durationMs, onCase }:
     return exitCodeOf(end);
   } finally {
     clearTimeout(timer);
-    for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, stop);
+    stopListening();
     await recorder.close();
   }
 }

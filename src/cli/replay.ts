@@ -8,7 +8,8 @@ import { compareLines, type ExpectedLine, formatDifference, readExpected, toExpe
 import { toJsonLine } from "../replay/lines.js";
 import { type PlayReport, playCase } from "../replay/play.js";
 import { plainPalette, toTimeline } from "../replay/timeline.js";
-import { addConfigFlags, configLayers, pluginFlags } from "./config-flags.js";
+import { addConfigFlags, pluginFlags } from "./config-flags.js";
+import { configLayers } from "./config-layers.js";
 import { untilInterrupted } from "./interrupt.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";

@@ -6,19 +6,19 @@ import type { Config, PartialConfig } from "../config/schema.js";
 import { BridgeError, errorText } from "../errors.js";
 import { endedBy } from "../legacy/ended-by.js";
 import { createNodeLog } from "../log/open-log.js";
-import type { Log } from "../logger.js";
 import { Metrics } from "../metrics/metrics.js";
 import { createNode, type Node } from "../node.js";
 import { type Condition, startAnnouncer } from "../notify/announcer.js";
 import { readNotifySettings, withoutNotifySettings } from "../notify/settings.js";
 import { launchedSocket, type PluginIdentity, resolveIdentity } from "../nri/identity.js";
-import { PluginStub, type StubEnd } from "../nri/stub.js";
+import { PluginStub } from "../nri/stub.js";
 import type { RecordedCase } from "../record/recorder.js";
 import { createRefusingBridge, Service } from "../service.js";
 import { version } from "../version.js";
 import { CallsInFlight, watchHandlers } from "../watch-calls.js";
-import { addConfigFlags, givenConfig, readFlags, readOwnConfigFile, runFlags } from "./config-flags.js";
-import { type CliIo, type ExitCode, exitCodes } from "./io.js";
+import { addConfigFlags, givenConfig, runFlags } from "./config-flags.js";
+import { type RunLayers, readRunLayers } from "./config-layers.js";
+import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
 import { type Launched, registerFirst } from "./launched.js";
 import type { Done } from "./program.js";
 import { createNodeRecorder, makeOutFolder, type RecordSettings, recordSettings } from "./record-flags.js";
@@ -43,45 +43,21 @@ export function addRunCommand(program: Command, io: CliIo, done: Done): void {
       typeof options.record === "string" ? { settings: recordSettings(options.record, options) } : undefined;
     if (record !== undefined && launchedSocket(io.environment) === undefined)
       makeOutFolder(record.settings, "--record");
-    done(await run(io, { ...readLayers(io, options, configFile), configFile, once: options.once === true, record }));
+    done(
+      await run(io, {
+        ...readRunLayers(io.environment, options, configFile),
+        configFile,
+        once: options.once === true,
+        record,
+      }),
+    );
   });
 }
 
-/** What the command line and the file of --config say. */
-interface Layers {
-  readonly flags: PartialConfig;
-  readonly file: PartialConfig | undefined;
-  /** Why they cannot be used, where that is no reason to end. */
-  readonly fault?: string;
-  /** Reads the file anew; absent without one. @throws BridgeError CONFIG */
-  readonly reread?: () => PartialConfig;
-}
-
-interface RunOptions extends Layers {
+interface RunOptions extends RunLayers {
   readonly configFile: string | undefined;
   readonly once: boolean;
   readonly record?: RunRecord | undefined;
-}
-
-/**
- * Reads the layers. An exit before the registration takes containerd 1.7 down with it when it launched us: then what is wrong
- * with them is for the service to say, and to refuse creates with.
- * @throws BridgeError CONFIG
- */
-export function readLayers(
-  io: CliIo,
-  options: Readonly<Record<string, unknown>>,
-  configFile: string | undefined,
-): Layers {
-  const again = configFile === undefined ? {} : { reread: () => readOwnConfigFile(configFile, readFlags(options)) };
-  let flags: PartialConfig = {};
-  try {
-    flags = readFlags(options);
-    return { flags, file: again.reread?.(), ...again };
-  } catch (error) {
-    if (launchedSocket(io.environment) === undefined) throw error;
-    return { flags, file: undefined, fault: errorText(error), ...again };
-  }
 }
 
 /** A recording beside the run. */
@@ -266,32 +242,6 @@ export function conditionOf(
   if (runtime === undefined) return { ready, text: `waiting for the runtime at ${socketPath}` };
   const state = `${ready ? "serves" : "registers with"} ${runtime.name} ${runtime.version}`;
   return { ready, text: [state, ...notices].join("; ") };
-}
-
-export function exitCodeOf(end: StubEnd): ExitCode {
-  const codes = {
-    aborted: exitCodes.done,
-    shutdown: exitCodes.done,
-    "connect-failed": exitCodes.cannotConnect,
-    refused: exitCodes.refused,
-    misconfigured: exitCodes.usage,
-    lost: exitCodes.connectionLost,
-  } as const satisfies Record<StubEnd["kind"], ExitCode>;
-  return codes[end.kind];
-}
-
-export function logEnd(log: Log, end: StubEnd): void {
-  const fields = { end: end.kind, ...("error" in end ? { error: end.error?.message } : {}) };
-  if (end.kind === "aborted" || end.kind === "shutdown") log.info(fields, "stopped");
-  else log.error(fields, "stopped");
-}
-
-function onSignals(listeners: Readonly<Partial<Record<NodeJS.Signals, () => void>>>): () => void {
-  const names: NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGHUP"];
-  for (const name of names) if (listeners[name] !== undefined) process.on(name, listeners[name]);
-  return () => {
-    for (const name of names) if (listeners[name] !== undefined) process.off(name, listeners[name]);
-  };
 }
 
 /** Waits, but never longer than this. */

@@ -21,6 +21,8 @@ export function configLayers(options: Readonly<Record<string, unknown>>): {
 
 /** What the command line and the file of --config say. */
 export interface RunLayers {
+  /** The file of --config. */
+  readonly configFile: string | undefined;
   readonly flags: PartialConfig;
   readonly file: PartialConfig | undefined;
   /** Why they cannot be used, where that is no reason to end. */
@@ -37,16 +39,16 @@ export interface RunLayers {
 export function readRunLayers(
   environment: Readonly<Record<string, string | undefined>>,
   options: Readonly<Record<string, unknown>>,
-  configFile: string | undefined,
 ): RunLayers {
+  const configFile = givenConfig(options);
   const again = configFile === undefined ? {} : { reread: () => readOwnConfigFile(configFile, readFlags(options)) };
   let flags: PartialConfig = {};
   try {
     flags = readFlags(options);
-    return { flags, file: again.reread?.(), ...again };
+    return { configFile, flags, file: again.reread?.(), ...again };
   } catch (error) {
     if (launchedSocket(environment) === undefined) throw error;
-    return { flags, file: undefined, fault: errorText(error), ...again };
+    return { configFile, flags, file: undefined, fault: errorText(error), ...again };
   }
 }
 

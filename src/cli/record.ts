@@ -7,7 +7,7 @@ import type { PluginHandlers } from "../nri/handlers.js";
 import { PluginStub } from "../nri/stub.js";
 import type { RecordedCase } from "../record/recorder.js";
 import { watchHandlers } from "../watch-calls.js";
-import { addConfigFlags, givenConfig, runFlags } from "./config-flags.js";
+import { addConfigFlags, runFlags } from "./config-flags.js";
 import { configLayers, readRunLayers } from "./config-layers.js";
 import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
 import type { Done } from "./program.js";
@@ -49,9 +49,8 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
     const end = (code: ExitCode) => done(code === exitCodes.done && fault !== null ? exitCodes.faults : code);
     makeOutFolder(settings, "--out");
     if (options.run === true) {
-      const configFile = givenConfig(options);
-      const layers = readRunLayers(io.environment, options, configFile);
-      end(await run(io, { ...layers, configFile, once: true, record: { settings, onCase, durationMs } }));
+      const layers = readRunLayers(io.environment, options);
+      end(await run(io, { ...layers, once: true, record: { settings, onCase, durationMs } }));
     } else end(await observe(io, { ...configLayers(options), settings, durationMs, onCase }));
   });
 }

@@ -16,7 +16,7 @@ import type { RecordedCase } from "../record/recorder.js";
 import { createRefusingBridge, Service } from "../service.js";
 import { version } from "../version.js";
 import { CallsInFlight, watchHandlers } from "../watch-calls.js";
-import { addConfigFlags, givenConfig, runFlags } from "./config-flags.js";
+import { addConfigFlags, runFlags } from "./config-flags.js";
 import { type RunLayers, readRunLayers } from "./config-layers.js";
 import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
 import { type Launched, registerFirst } from "./launched.js";
@@ -38,24 +38,16 @@ export function addRunCommand(program: Command, io: CliIo, done: Done): void {
       "write what happens as replayable cases, one for each pod, without secrets; record --run can more",
     );
   addConfigFlags(command, runFlags).action(async (options: Record<string, unknown>) => {
-    const configFile = givenConfig(options);
-    const record =
-      typeof options.record === "string" ? { settings: recordSettings(options.record, options) } : undefined;
-    if (record !== undefined && launchedSocket(io.environment) === undefined)
+    const record = typeof options.record === "string" ? { settings: recordSettings(options.record, {}) } : undefined;
+    if (record !== undefined && launchedSocket(io.environment) === undefined) {
       makeOutFolder(record.settings, "--record");
-    done(
-      await run(io, {
-        ...readRunLayers(io.environment, options, configFile),
-        configFile,
-        once: options.once === true,
-        record,
-      }),
-    );
+    }
+    const layers = readRunLayers(io.environment, options);
+    done(await run(io, { ...layers, once: options.once === true, record }));
   });
 }
 
 interface RunOptions extends RunLayers {
-  readonly configFile: string | undefined;
   readonly once: boolean;
   readonly record?: RunRecord | undefined;
 }

@@ -1,28 +1,34 @@
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { mergeConfig } from "../config/merge.js";
 import type { PartialConfig } from "../config/schema.js";
 import { openLog } from "../log/open-log.js";
 import { eventsOfMask, knownMask } from "../nri/events.js";
 import type { PluginHandlers } from "../nri/handlers.js";
 import { PluginStub } from "../nri/stub.js";
-import type { RecordedCase } from "../record/recorder.js";
+import { defaultRecorderLimits, type RecordedCase } from "../record/recorder.js";
 import { watchHandlers } from "../watch-calls.js";
 import { addConfigFlags, runFlags } from "./config-flags.js";
 import { configLayers, readRunLayers } from "./config-layers.js";
 import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
 import type { Done } from "./program.js";
 import {
-  addRecordFlags,
   createNodeRecorder,
   makeOutFolder,
-  parseDuration,
+  type RecordFlags,
   type RecordSettings,
   recordSettings,
-} from "./record-flags.js";
+} from "./recording.js";
 import { run } from "./run.js";
 
 /** Before the bridge, whose refusals of an event the recorder would not see behind it. */
 const identity = { name: "v01-recorder", index: "09" };
+
+interface Options extends RecordFlags, Readonly<Record<string, unknown>> {
+  readonly out: string;
+  readonly duration?: number;
+  readonly run?: boolean;
+  readonly json?: boolean;
+}
 
 export function addRecordCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
@@ -33,22 +39,27 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
     .addOption(
       new Option("--run", "be the bridge meanwhile: run the plugins, and record what they are sent and answer"),
     )
+    .option("--pods <number>", "record so many pods at most", parseCount, defaultRecorderLimits.pods)
+    .option("--pod <namespace/name...>", "record these pods only; a * at the end stands for any rest")
+    .option("--max-bytes <number>", "write so many bytes at most", parseCount, defaultRecorderLimits.bytes)
+    .option("--keep-annotation <name...>", "annotations that are no secret, as a plugin may need; * as for --pod")
+    .option("--no-redact", "write environment, annotations, arguments and conf as they are, with their secrets")
     .option("--json", "one JSON line for each recorded pod")
     .addHelpText(
       "after",
       "\nExit codes: 0 done; 1 the recording could not be written to its end; 2 it cannot be written at all; else as run.",
     );
-  addConfigFlags(addRecordFlags(command), runFlags).action(async (options: Record<string, unknown>) => {
-    const settings = recordSettings(String(options.out), options);
-    const durationMs = typeof options.duration === "number" ? options.duration : undefined;
+  addConfigFlags(command, runFlags).action(async (options: Options) => {
+    const settings = recordSettings(options.out, options);
+    const { duration: durationMs, json = false } = options;
     let fault: string | null = null;
     const onCase = (recorded: RecordedCase) => {
       fault ??= recorded.fault;
-      io.stdout(formatCase(recorded, options.json === true));
+      io.stdout(formatCase(recorded, json));
     };
     const end = (code: ExitCode) => done(code === exitCodes.done && fault !== null ? exitCodes.faults : code);
     makeOutFolder(settings, "--out");
-    if (options.run === true) {
+    if (options.run) {
       const layers = readRunLayers(io.environment, options);
       end(await run(io, { ...layers, once: true, record: { settings, onCase, durationMs } }));
     } else end(await observe(io, { ...configLayers(options), settings, durationMs, onCase }));
@@ -98,4 +109,21 @@ function formatCase({ pod, folder, events, complete, truncated, fault }: Recorde
   if (fault !== null) return `${pod}: not written to its end: ${fault}\n`;
   const extent = `${complete ? "to its end" : "not to its end"}${truncated ? ", cut by --max-bytes" : ""}`;
   return `${pod}: ${events} events, ${extent}: ${folder}\n`;
+}
+
+/** Milliseconds of `90s`, `5m`, `1h` or `500ms`. */
+function parseDuration(text: string): number {
+  const [, number, unit = ""] = /^(\d{1,6})(ms|s|m|h)$/.exec(text) ?? [];
+  const factors: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+  const ms = Number(number) * (factors[unit] ?? 0);
+  // A timer takes no more.
+  if (!(ms > 0) || ms > 2 ** 31 - 1) throw new InvalidArgumentError("a time such as 90s, 5m or 1h is expected.");
+  return ms;
+}
+
+function parseCount(text: string): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new InvalidArgumentError("a whole number above 0 is expected.");
+  return number;
 }

@@ -21,7 +21,7 @@ import { type RunLayers, readRunLayers } from "./config-layers.js";
 import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
 import { type Launched, registerFirst } from "./launched.js";
 import type { Done } from "./program.js";
-import { createNodeRecorder, makeOutFolder, type RecordSettings, recordSettings } from "./record-flags.js";
+import { createNodeRecorder, makeOutFolder, type RecordSettings, recordSettings } from "./recording.js";
 
 /** How long the end waits for what runs, in milliseconds; longer only where the runtime's calls may last longer. */
 const finishMs = 3_000;
@@ -38,7 +38,7 @@ export function addRunCommand(program: Command, io: CliIo, done: Done): void {
       "write what happens as replayable cases, one for each pod, without secrets; record --run can more",
     );
   addConfigFlags(command, runFlags).action(async (options: Record<string, unknown>) => {
-    const record = typeof options.record === "string" ? { settings: recordSettings(options.record, {}) } : undefined;
+    const record = typeof options.record === "string" ? { settings: recordSettings(options.record) } : undefined;
     if (record !== undefined && launchedSocket(io.environment) === undefined) {
       makeOutFolder(record.settings, "--record");
     }

@@ -15,6 +15,14 @@ describe("the command line", () => {
     expect(stdout).toContain(`Usage: nri-v01-bridge ${verb}`);
   });
 
+  it("gives run a dozen flags: every other setting is in the configuration file", async () => {
+    const { stdout } = await runCommandLine(["run", "--help"]);
+    const flags = [...stdout.matchAll(/^ +(?:-h, )?--([a-z-]+)/gm)].map(([, flag]) => flag);
+    expect(flags.join(" ")).toBe(
+      "once record config socket conf bin-dir permissions idx name state-directory log-level log-format help",
+    );
+  });
+
   it("prints its version for people and machines", async () => {
     expect((await runCommandLine(["--version"])).stdout).toBe(`${version}\n`);
     expect(JSON.parse((await runCommandLine(["version", "--json"])).stdout)).toMatchObject({

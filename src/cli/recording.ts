@@ -1,6 +1,5 @@
 import { accessSync, constants } from "node:fs";
 import { resolve } from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
 import { BridgeError, fileFault } from "../errors.js";
 import { makeDirectory } from "../files.js";
 import { createNodeHost } from "../host/host.js";
@@ -13,26 +12,25 @@ import { version } from "../version.js";
 /** What the command line says of a recording. */
 export type RecordSettings = Pick<RecorderOptions, "out" | "redact" | "limits" | "keepAnnotation" | "wants">;
 
-/** Adds the flags that shape a recording. */
-export function addRecordFlags(command: Command): Command {
-  return command
-    .option("--pods <number>", "record so many pods at most", parseCount, defaultRecorderLimits.pods)
-    .option("--pod <namespace/name...>", "record these pods only; a * at the end stands for any rest")
-    .option("--max-bytes <number>", "write so many bytes at most", parseCount, defaultRecorderLimits.bytes)
-    .option("--keep-annotation <name...>", "annotations that are no secret, as a plugin may need; * as for --pod")
-    .option("--no-redact", "write environment, annotations, arguments and conf as they are, with their secrets");
+/** The flags that shape a recording, as they are parsed. */
+export interface RecordFlags {
+  readonly pods?: number;
+  readonly pod?: readonly string[];
+  readonly maxBytes?: number;
+  readonly keepAnnotation?: readonly string[];
+  readonly redact?: boolean;
 }
 
-export function recordSettings(out: string, options: Readonly<Record<string, unknown>>): RecordSettings {
+export function recordSettings(out: string, flags: RecordFlags = {}): RecordSettings {
   if (out === "") throw new BridgeError("USAGE", "the folder of a recording is the empty path; name one");
-  const pods = patternsOf(options.pod);
-  const annotations = patternsOf(options.keepAnnotation);
+  const pods = patternsOf(flags.pod);
+  const annotations = patternsOf(flags.keepAnnotation);
   return {
     out: resolve(out),
-    redact: options.redact !== false,
+    redact: flags.redact ?? true,
     limits: {
-      pods: typeof options.pods === "number" ? options.pods : defaultRecorderLimits.pods,
-      bytes: typeof options.maxBytes === "number" ? options.maxBytes : defaultRecorderLimits.bytes,
+      pods: flags.pods ?? defaultRecorderLimits.pods,
+      bytes: flags.maxBytes ?? defaultRecorderLimits.bytes,
     },
     keepAnnotation: (key) => annotations.some((matches) => matches(key)),
     wants: ({ namespace, name }: PodSandbox) =>
@@ -67,26 +65,8 @@ export function createNodeRecorder(
   return new Recorder({ ...settings, recordedBy, confFile, version, log, host: createNodeHost(), onCase: told });
 }
 
-/** Milliseconds of `90s`, `5m`, `1h` or `500ms`. */
-export function parseDuration(text: string): number {
-  const [, number, unit = ""] = /^(\d{1,6})(ms|s|m|h)$/.exec(text) ?? [];
-  const factors: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-  const ms = Number(number) * (factors[unit] ?? 0);
-  // A timer takes no more.
-  if (!(ms > 0) || ms > 2 ** 31 - 1) throw new InvalidArgumentError("a time such as 90s, 5m or 1h is expected.");
-  return ms;
-}
-
-function parseCount(text: string): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 1)
-    throw new InvalidArgumentError("a whole number above 0 is expected.");
-  return number;
-}
-
-function patternsOf(given: unknown): readonly ((text: string) => boolean)[] {
-  const patterns: unknown[] = Array.isArray(given) ? given : [];
-  return patterns.map(String).map((pattern) => {
+function patternsOf(patterns: readonly string[] = []): readonly ((text: string) => boolean)[] {
+  return patterns.map((pattern) => {
     const start = pattern.slice(0, -1);
     return pattern.endsWith("*") ? (text) => text.startsWith(start) : (text) => text === pattern;
   });

@@ -26,6 +26,11 @@ const settingFlags = {
     description: "where legacy plugins are looked for; may be given again",
     read: parseDirectory,
   },
+  permissions: {
+    key: "permissions",
+    placeholder: "strict|trust",
+    description: "`strict`: refuse files that others than root, or the bridge's user, can write; `trust`: no check",
+  },
   idx: {
     key: "pluginIdx",
     placeholder: "NN",
@@ -44,11 +49,6 @@ const settingFlags = {
     description: "the least level that is written: trace, debug, info, warn, error, fatal or silent",
   },
   "log-format": { key: "log.format", placeholder: "json|text", description: "`text`: for people, one line each" },
-  permissions: {
-    key: "permissions",
-    placeholder: "strict|trust",
-    description: "`strict`: run only what root, or the bridge's user, alone can write; `trust`: do not look",
-  },
 } as const satisfies Record<string, SettingFlag>;
 
 type SettingFlagName = keyof typeof settingFlags;
@@ -56,18 +56,11 @@ type SettingFlagName = keyof typeof settingFlags;
 /** Where a plugin is looked for, and whether it is run. */
 export const pluginFlags = ["conf", "bin-dir", "permissions"] as const satisfies readonly SettingFlagName[];
 
-/** All flags of `run`. */
-export const runFlags = [
-  "socket",
-  ...pluginFlags,
-  ...(["idx", "name", "state-directory", "log-level", "log-format"] as const),
-] as const satisfies readonly SettingFlagName[];
-
-/** Adds `--config` and these flags. */
-export function addConfigFlags(command: Command, names: readonly SettingFlagName[]): Command {
+/** Adds `--config` and these flags, or all of them. */
+export function addConfigFlags(command: Command, names?: readonly SettingFlagName[]): Command {
   command.option("--config <file>", "the bridge's own configuration (YAML)", parseFileName);
-  for (const name of names) {
-    const { placeholder, description, read }: SettingFlag = settingFlags[name];
+  for (const [name, { placeholder, description, read }] of Object.entries<SettingFlag>(settingFlags)) {
+    if (names !== undefined && !names.some((wanted) => wanted === name)) continue;
     const option = new Option(`--${name} <${placeholder}>`, description);
     command.addOption(read === undefined ? option : option.argParser(read));
   }

@@ -7,7 +7,7 @@ import type { PluginHandlers } from "../nri/handlers.js";
 import { PluginStub } from "../nri/stub.js";
 import { defaultRecorderLimits, type RecordedCase } from "../record/recorder.js";
 import { watchHandlers } from "../watch-calls.js";
-import { addConfigFlags, runFlags } from "./config-flags.js";
+import { addConfigFlags } from "./config-flags.js";
 import { configLayers, readRunLayers } from "./config-layers.js";
 import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
 import type { Done } from "./program.js";
@@ -49,7 +49,7 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
       "after",
       "\nExit codes: 0 done; 1 the recording could not be written to its end; 2 it cannot be written at all; else as run.",
     );
-  addConfigFlags(command, runFlags).action(async (options: Options) => {
+  addConfigFlags(command).action(async (options: Options) => {
     const settings = recordSettings(options.out, options);
     const { duration: durationMs, json = false } = options;
     let fault: string | null = null;

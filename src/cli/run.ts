@@ -16,7 +16,7 @@ import type { RecordedCase } from "../record/recorder.js";
 import { createRefusingBridge, Service } from "../service.js";
 import { version } from "../version.js";
 import { CallsInFlight, watchHandlers } from "../watch-calls.js";
-import { addConfigFlags, runFlags } from "./config-flags.js";
+import { addConfigFlags } from "./config-flags.js";
 import { type RunLayers, readRunLayers } from "./config-layers.js";
 import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
 import { type Launched, registerFirst } from "./launched.js";
@@ -37,7 +37,7 @@ export function addRunCommand(program: Command, io: CliIo, done: Done): void {
       "--record <folder>",
       "write what happens as replayable cases, one for each pod, without secrets; record --run can more",
     );
-  addConfigFlags(command, runFlags).action(async (options: Record<string, unknown>) => {
+  addConfigFlags(command).action(async (options: Record<string, unknown>) => {
     const record = typeof options.record === "string" ? { settings: recordSettings(options.record) } : undefined;
     if (record !== undefined && launchedSocket(io.environment) === undefined) {
       makeOutFolder(record.settings, "--record");

@@ -121,7 +121,7 @@ describe("run --log-format text", () => {
       '#!/bin/sh\ncat >/dev/null\necho traced >&2\necho \'{"plugin":"tracer","version":"0.1","error":""}\'\n',
       { mode: 0o755 },
     );
-    const running = start(`pluginDirs: [${folder}]\n`, "--log-format", "text");
+    const running = start("", "--bin-dir", folder, "--log-format", "text");
     const plugin = await runtime.accept(Deadline.after(10_000));
     const traceId = "0af7651916cd43dd8448eb211c80319c";
     const traceparent = `00-${traceId}-b7ad6b7169203331-01`;

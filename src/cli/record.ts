@@ -5,19 +5,19 @@ import { openLog } from "../log/open-log.js";
 import { eventsOfMask, knownMask } from "../nri/events.js";
 import type { PluginHandlers } from "../nri/handlers.js";
 import { PluginStub } from "../nri/stub.js";
-import { defaultRecorderLimits, type RecordedCase } from "../record/recorder.js";
-import { watchHandlers } from "../watch-calls.js";
-import { addConfigFlags } from "./config-flags.js";
-import { configLayers, readRunLayers } from "./config-layers.js";
-import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
-import type { Done } from "./program.js";
 import {
   createNodeRecorder,
   makeOutFolder,
   type RecordFlags,
   type RecordSettings,
   recordSettings,
-} from "./recording.js";
+} from "../record/node-recorder.js";
+import { defaultRecorderLimits, type RecordedCase } from "../record/recorder.js";
+import { watchHandlers } from "../watch-calls.js";
+import { addConfigFlags } from "./config-flags.js";
+import { configLayers, readRunLayers } from "./config-layers.js";
+import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
+import type { Done } from "./program.js";
 import { run } from "./run.js";
 
 /** Before the bridge, whose refusals of an event the recorder would not see behind it. */

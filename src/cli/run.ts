@@ -12,6 +12,7 @@ import { type Condition, startAnnouncer } from "../notify/announcer.js";
 import { readNotifySettings, withoutNotifySettings } from "../notify/settings.js";
 import { launchedSocket, type PluginIdentity, resolveIdentity } from "../nri/identity.js";
 import { PluginStub } from "../nri/stub.js";
+import { createNodeRecorder, makeOutFolder, type RecordSettings, recordSettings } from "../record/node-recorder.js";
 import type { RecordedCase } from "../record/recorder.js";
 import { createRefusingBridge, Service } from "../service.js";
 import { version } from "../version.js";
@@ -21,7 +22,6 @@ import { type RunLayers, readRunLayers } from "./config-layers.js";
 import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
 import { type Launched, registerFirst } from "./launched.js";
 import type { Done } from "./program.js";
-import { createNodeRecorder, makeOutFolder, type RecordSettings, recordSettings } from "./recording.js";
 
 /** How long the end waits for what runs, in milliseconds; longer only where the runtime's calls may last longer. */
 const finishMs = 3_000;

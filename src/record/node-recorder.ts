@@ -5,9 +5,9 @@ import { makeDirectory } from "../files.js";
 import { createNodeHost } from "../host/host.js";
 import type { Log } from "../logger.js";
 import type { PodSandbox } from "../nri/types.js";
-import { defaultRecorderLimits, type RecordedCase, Recorder, type RecorderOptions } from "../record/recorder.js";
 import { kindOf } from "../replay/case-files.js";
 import { version } from "../version.js";
+import { defaultRecorderLimits, type RecordedCase, Recorder, type RecorderOptions } from "./recorder.js";
 
 /** What the command line says of a recording. */
 export type RecordSettings = Pick<RecorderOptions, "out" | "redact" | "limits" | "keepAnnotation" | "wants">;

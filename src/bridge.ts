@@ -1,7 +1,7 @@
 import { eventInfo } from "./call-time.js";
 import { extraEvents, hasCreatePhase, wantedStates } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
-import { errorFields, errorText } from "./errors.js";
+import { errorText } from "./errors.js";
 import { type BridgeParts, Lifecycle, type Notice } from "./lifecycle.js";
 import { type EventName, type EventResponse, isEventName, type NriEvent, noRequest } from "./nri/events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
@@ -159,7 +159,7 @@ export function createBridge(parts: BridgeParts): Bridge {
         // What happened to it meanwhile, such as its end, made it count as created.
         if (!lifecycle.expects(subject.id)) continue;
         await lifecycle.create(subject, lifecycle.inBackground("Synchronize")).catch((error) => {
-          log.error({ id: subject.id, ...errorFields(error) }, "the create of what was running before us failed");
+          log.error({ id: subject.id, error: errorText(error) }, "the create of what was running before us failed");
         });
       }
     };

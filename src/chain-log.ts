@@ -25,7 +25,7 @@ function toTenths(ms: number): number {
   return Math.round(ms * 10) / 10;
 }
 
-/** One line for a run; `run.error` is masked. */
+/** One line for a run. */
 export function logRun(log: Log, fields: object, run: InvokeOutcome, adjusted: readonly string[]): void {
   const { plugin, path, outcome, durationMs, exitCode, signal, error, hint, shadowed, survivors } = run;
   const about = {

@@ -15,7 +15,6 @@ import type { Spawner } from "./legacy/spawner.js";
 import type { Log } from "./logger.js";
 import type { RuntimeInfo } from "./nri/handlers.js";
 import { type CgroupStage, openStage } from "./plugin-stage.js";
-import { createConfScrubber } from "./secrets/secrets.js";
 import type { Attempted } from "./state/memory.js";
 import { traceFields } from "./trace.js";
 import { type Change, type MergedChange, mergeChanges, type Phase } from "./translate/from-v01.js";
@@ -40,8 +39,6 @@ export interface ChainCall extends EventInfo {
 export interface ChainEnd {
   /** The failure that ended it, where onFailure makes it count: `plugin: <type>: <why>`, as containerd 1.6 had it. */
   readonly error: string | undefined;
-  /** The same for the log: without what the plugin's conf holds. */
-  readonly said: string | undefined;
   /** What the plugins answered, in order, without those that failed. */
   readonly results: readonly Result[];
   /** What the results ask the runtime to change; nothing when there is an error. */
@@ -53,7 +50,6 @@ export interface ChainEnd {
 /** Of a chain that was not run. */
 export const noChange: ChainEnd = {
   error: undefined,
-  said: undefined,
   results: [],
   change: { updates: [], fields: [], conflicts: [] },
 };
@@ -134,7 +130,6 @@ class Chain {
   private readonly observed: Promise<void>[] = [];
   /** What each line of the log says of the chain. */
   private readonly fields: object;
-  private readonly scrub: (plugin: string, text: string) => string;
   private readonly context: InvokeContext;
 
   constructor(
@@ -145,15 +140,14 @@ class Chain {
     this.body = formatRequestBody(call.request);
     this.shown = call.earlierResults.map(formatResult);
     this.fields = { ...aboutOf(call), ...traceFields(call.trace) };
-    this.scrub = createConfScrubber(call.list);
+    log.conceal(call.list.plugins);
     this.context = {
       spawner,
       find,
       environmentFor,
       permissions: config.permissions,
       permissionFaultOf: createPermissionCheck(),
-      onStderrLine: (plugin, line) =>
-        log.info({ ...this.fields, plugin, line: this.scrub(plugin, line) }, "plugin's stderr"),
+      onStderrLine: (plugin, line) => log.info({ ...this.fields, plugin, line }, "plugin's stderr"),
     };
   }
 
@@ -164,10 +158,9 @@ class Chain {
     const counts = (plugin: string) => this.onFailure(settingsOf(plugin)) === "fail";
     const applied = applyOwn(failure === null ? this.changes : [], this.call, cgroups, counts);
     const error = failure === null ? applied.error : shorten(failure.text);
-    const said = failure === null || error === undefined ? error : this.scrub(failure.plugin, error);
-    this.logEnd(applied, said);
+    this.logEnd(applied, error);
     later(afterChain);
-    const end = { error, said, results: this.results, change: applied.change };
+    const end = { error, results: this.results, change: applied.change };
     return this.observed.length === 0 ? end : { ...end, observed: Promise.all(this.observed) };
   }
 
@@ -305,10 +298,7 @@ class Chain {
 
   private report(run: InvokeOutcome, adjusted: readonly string[]): void {
     const { log, onRun } = this.parts;
-    later(() => {
-      const error = run.error === null ? null : this.scrub(run.plugin, run.error);
-      logRun(log, this.fields, { ...run, error }, adjusted);
-    });
+    later(() => logRun(log, this.fields, run, adjusted));
     onRun?.({ call: this.call, run, adjusted });
   }
 

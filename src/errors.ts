@@ -47,11 +47,6 @@ export function errorText(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
-/** Anything thrown as fields for the log, where its own win: a plugin's words are masked there, and not in the answer. */
-export function errorFields(thrown: unknown): object {
-  return { error: errorText(thrown), ...(thrown instanceof BridgeError ? thrown.fields : {}) };
-}
-
 /** What an error of the file system means to who named the path. */
 const meanings: Readonly<Record<string, string>> = {
   ENOENT: "no such file or folder",

@@ -3,7 +3,7 @@ import { type ChainCall, type ChainEnd, noChange, type RunChain } from "./chain.
 import { createPluginSettings, extraEvents, type PluginSettings } from "./config/merge.js";
 import type { Config } from "./config/schema.js";
 import { within } from "./deadline.js";
-import { BridgeError, errorFields, errorText } from "./errors.js";
+import { BridgeError, errorText } from "./errors.js";
 import type { Host } from "./host/host.js";
 import type { ConfFile } from "./legacy/conf-file.js";
 import type { Log } from "./logger.js";
@@ -121,7 +121,7 @@ export class Lifecycle {
       await new Promise((nextTurn) => setImmediate(nextTurn));
       await work();
     });
-    done.catch((error) => log.error({ id, ...errorFields(error) }, "what no call waits for failed"));
+    done.catch((error) => log.error({ id, error: errorText(error) }, "what no call waits for failed"));
   }
 
   /** What was running before us: from now on each counts as created as soon as anything happens to it. */
@@ -295,10 +295,10 @@ export class Lifecycle {
     const request = toDeleteRequest(list.version, created, subject?.container?.linux?.resources);
     const call = { ...info, list, request, subject: created, phase: "delete", earlierResults: [] } as const;
     const end = await this.run(call, subject);
-    const { error, said, observed } = end;
+    const { error, observed } = end;
     if (error === undefined) return end;
     const { event } = info;
-    this.parts.log.warn({ ...logFields(created), event, error: said }, "a delete failed; teardown goes on");
+    this.parts.log.warn({ ...logFields(created), event, error }, "a delete failed; teardown goes on");
     return { ...noChange, ...(observed === undefined ? {} : { observed }) };
   }
 
@@ -312,7 +312,7 @@ export class Lifecycle {
     for (const id of ids) {
       if (unfinished.stopping) return;
       await this.delete(id, this.inBackground(event)).catch((error) => {
-        log.error({ id, event, ...errorFields(error) }, "a delete could not be delivered");
+        log.error({ id, event, error: errorText(error) }, "a delete could not be delivered");
       });
     }
   }
@@ -344,7 +344,7 @@ export class Lifecycle {
       }
     });
     const failed = (error: unknown) =>
-      log.error({ id: subject.id, event: info.event, ...errorFields(error) }, "background plugin run failed");
+      log.error({ id: subject.id, event: info.event, error: errorText(error) }, "background plugin run failed");
     // Nothing waits for a delete under the runtime's lock.
     if (isDeleting) void done.catch(failed);
     else await within(info.time.answerBy, done, () => void done.catch(failed));
@@ -352,10 +352,7 @@ export class Lifecycle {
 
   private async runOrFail(call: ChainCall, subject: Subject): Promise<ChainEnd> {
     const end = await this.run(call, subject);
-    const { error, said } = end;
-    if (error !== undefined) {
-      throw new BridgeError("PLUGIN_FAILED", `nri invoke: ${error}`, { error: `nri invoke: ${said}` });
-    }
+    if (end.error !== undefined) throw new BridgeError("PLUGIN_FAILED", `nri invoke: ${end.error}`);
     return end;
   }
 

@@ -6,7 +6,9 @@ export interface Log {
   info(fields: object, sentence: string): void;
   warn(fields: object, sentence: string): void;
   error(fields: object, sentence: string): void;
+  /** From now on no line says what these parts of conf.json hold. */
+  conceal(confs: readonly { readonly conf?: string | undefined }[]): void;
 }
 
 /** A logger that writes nothing. */
-export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, conceal() {} };

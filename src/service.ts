@@ -296,6 +296,9 @@ export class Service {
     this.confFile = confFile;
     this.refusing = false;
     this.options.onConfig?.(config);
+    log.conceal(
+      [config, ...Object.values(config.plugins)].map(({ environment: own }) => ({ conf: JSON.stringify(own?.set) })),
+    );
     return createBridge({
       config,
       host,

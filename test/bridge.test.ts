@@ -55,7 +55,7 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
       await during.chain(call);
       const error = failing.has(call.request.state) ? "plugin: a: boom" : undefined;
       const results = call.list.plugins.map(({ type }) => ({ plugin: type, version: "0.1", error: "", metadata: {} }));
-      return { error, said: error, results, change: { ...changed, fields: [], conflicts: [] } };
+      return { error, results, change: { ...changed, fields: [], conflicts: [] } };
     },
     memory,
     serial: new Serial(),

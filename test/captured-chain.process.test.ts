@@ -49,6 +49,7 @@ async function play(
   const said: string[] = [];
   const warnings: string[] = [];
   const log: Log = {
+    conceal() {},
     debug() {},
     info(fields) {
       if ("line" in fields && "plugin" in fields) said.push(`${fields.plugin}: ${fields.line}`);

@@ -13,7 +13,7 @@ import { Observers } from "../src/legacy/observers.js";
 import { createPortableSpawner } from "../src/legacy/portable-spawner.js";
 import type { SpawnOptions } from "../src/legacy/spawner.js";
 import { StartAhead } from "../src/legacy/start-ahead.js";
-import type { Log } from "../src/logger.js";
+import { createLog } from "../src/log/log.js";
 import { parseVersion } from "../src/nri/versions.js";
 import { parseConfigList } from "../src/v01/config-list.js";
 import { createDirectory, installFile, installNoop } from "./legacy/plugin-directory.js";
@@ -34,8 +34,7 @@ function runnerOf(
   const order: string[] = [];
   const started: SpawnOptions[] = [];
   const applied: object[] = [];
-  const write = (fields: object, sentence: string) => lines.push(`${sentence} ${JSON.stringify(fields)}`);
-  const log: Log = { debug: write, info: write, warn: write, error: write };
+  const log = createLog("debug", { write: (line) => void lines.push(line) });
   const portable = createPortableSpawner();
   const spawner = new StartAhead(
     {
@@ -118,7 +117,7 @@ function runnerOf(
         earlierResults: [],
         ...changes,
       };
-      const { error, said, results } = await runChain(call);
+      const { error, results } = await runChain(call);
       order.push("answer");
       // What is said when the answer is on its way.
       await sleep(5);
@@ -128,7 +127,6 @@ function runnerOf(
         outcomes: runs.map(({ outcome }) => outcome),
         results: results.map(({ plugin }) => plugin),
         error,
-        said,
       };
     },
   };
@@ -360,10 +358,10 @@ describe("observers that are too many", () => {
     const { directory, play, lines } = runnerOf({ p: { async: true } }, { observers });
     installNoop(directory, "p", ["wait 0.2", "answer"]);
     for (let n = 0; n < 3; n++) expect(await play(["p"])).toMatchObject({ outcomes: [], error: undefined });
-    const dropped = lines.filter((line) => line.startsWith("an observer's run is dropped: too many wait already"));
+    const dropped = lines.filter((line) => line.includes("an observer's run is dropped: too many wait already"));
     expect(dropped).toHaveLength(1);
     await observers.idle();
-    await expect.poll(() => lines.filter((line) => line.startsWith("plugin ran")).length).toBe(2);
+    await expect.poll(() => lines.filter((line) => line.includes('"msg":"plugin ran"')).length).toBe(2);
   });
 });
 
@@ -383,11 +381,10 @@ describe("the log", () => {
   ])("masks what a plugin prints of its conf: %s; the answer is 1.6's", async (_, command, outcome) => {
     const { directory, play, lines } = runnerOf();
     installFile(directory, "p", `#!/bin/sh\n${command}\n`);
-    const { outcomes, error, said } = await play([{ type: "p", conf }]);
+    const { outcomes, error } = await play([{ type: "p", conf }]);
     expect(outcomes).toEqual([outcome]);
     expect(error).toContain(secrets[0]);
-    expect(said).not.toMatch(/s3cr3t|p4ss|hunterhunter/);
-    expect(lines.filter((line) => /^(plugin failed|chain ran)/.test(line))).toHaveLength(2);
+    expect(lines.filter((line) => /"msg":"(plugin failed|chain ran)"/.test(line))).toHaveLength(2);
     for (const line of lines) {
       expect(line).not.toMatch(/s3cr3t|p4ss|hunterhunter/);
       expect(line).toContain("/etc/p.conf");

@@ -1,5 +1,6 @@
 import pino from "pino";
 import type { Log } from "../logger.js";
+import { LogFunnel } from "../secrets/secrets.js";
 
 /** Where finished lines go. */
 export interface LogDestination {
@@ -16,19 +17,26 @@ export interface LogDestination {
  */
 const secretPaths = ["conf", "env", "environment", "*.conf", "*.env", "*.environment", "plugins[*].conf"];
 
-/** A logger of JSON lines. @param level the least level that is written */
-export function createLog(level: string, destination: LogDestination): Log {
-  return pino(
+/** A logger of JSON lines. @param level the least level that is written @param funnel what each line goes through */
+export function createLog(level: string, destination: LogDestination, funnel = new LogFunnel()): Log {
+  const logger = pino(
     {
       level,
       base: { pid: process.pid },
       messageKey: "msg",
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: (fields) => ({ ...funnel.mask(fields) }) },
       redact: { paths: secretPaths, censor: "[redacted]" },
     },
     destination,
   );
+  return {
+    debug: (fields, sentence) => logger.debug(fields, sentence),
+    info: (fields, sentence) => logger.info(fields, sentence),
+    warn: (fields, sentence) => logger.warn(fields, sentence),
+    error: (fields, sentence) => logger.error(fields, sentence),
+    conceal: (confs) => funnel.conceal(confs),
+  };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { fileFault } from "../errors.js";
 import type { Log } from "../logger.js";
+import { LogFunnel } from "../secrets/secrets.js";
 import { openLogDestination } from "./destination.js";
 import { afterTurn, createLog, type LogDestination } from "./log.js";
 import { createTextDestination, textOptionsFor } from "./text.js";
@@ -19,14 +20,17 @@ export interface NodeLog extends Log {
   readonly inUse: boolean;
 }
 
-type Level = keyof Log;
+type Level = "debug" | "info" | "warn" | "error";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** @param open opens what `log.output` names */
 export function createNodeLog(environment: Environment, open = openLogDestination): NodeLog {
   const early: [Level, object, string][] = [];
   const wait = (level: Level) => (fields: object, sentence: string) => void early.push([level, fields, sentence]);
-  let current: Log = { debug: wait("debug"), info: wait("info"), warn: wait("warn"), error: wait("error") };
+  const funnel = new LogFunnel();
+  let current: Omit<Log, "conceal"> = {
+    ...{ debug: wait("debug"), info: wait("info"), warn: wait("warn"), error: wait("error") },
+  };
   let close = () => {};
   let used = "";
   return {
@@ -34,6 +38,7 @@ export function createNodeLog(environment: Environment, open = openLogDestinatio
     info: (fields, sentence) => current.info(fields, sentence),
     warn: (fields, sentence) => current.warn(fields, sentence),
     error: (fields, sentence) => current.error(fields, sentence),
+    conceal: (confs) => funnel.conceal(confs),
     get inUse() {
       return used !== "";
     },
@@ -45,7 +50,7 @@ export function createNodeLog(environment: Environment, open = openLogDestinatio
       const closeOld = close;
       const opened = openDestination(settings, environment, open);
       const { destination, fault } = opened;
-      current = createLog(settings.level, destination);
+      current = createLog(settings.level, destination, funnel);
       close = () => destination.close?.();
       closeOld();
       for (const [level, fields, sentence] of early.splice(0)) current[level](fields, sentence);

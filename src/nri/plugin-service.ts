@@ -1,6 +1,6 @@
 import { Cancellation } from "../cancellation.js";
 import { alarm } from "../deadline.js";
-import { errorFields, errorText } from "../errors.js";
+import { errorText } from "../errors.js";
 import type { Log } from "../logger.js";
 import type { Call, MethodHandler, Services } from "../ttrpc/server.js";
 import { Code, StatusError } from "../ttrpc/status.js";
@@ -202,7 +202,7 @@ export class PluginService {
       {
         event: "RunPodSandbox",
         ...(pod === undefined ? {} : { pod: `${pod.namespace}/${pod.name}`, id: pod.id }),
-        ...errorFields(error),
+        error: errorText(error),
         runtime: `${name} ${version}`,
         ...refusedSandboxFault,
       },

@@ -1,42 +1,71 @@
 import { formatString } from "../gojson/format.js";
 import { quoteText } from "../gojson/quote.js";
 
-/** Shorter values are in too many words that have nothing to do with them. */
+/** Shorter values are in too many words that have nothing to do with them; in fewer, where a name says that they are secret. */
 const shortest = 8;
+const shortestNamed = 6;
 /** A word, or a path: what a conf is full of, and a log needs; a secret only under a name that says so. */
 const plainValue = /^(?:[a-z][a-z_-]*|\/[\w./-]*|true|false)$/i;
 
-/** What is read of a parsed conf.json. */
-interface Confs {
-  readonly plugins: readonly { readonly type: string; readonly conf?: string }[];
+/** A part of conf.json that may hold secrets. */
+export interface Conf {
+  readonly conf?: string | undefined;
 }
 
+/** What the bridge's own words are in a line of the log: never a plugin's. */
+const ownFields: ReadonlySet<string> = new Set(
+  "event state id pod container plugin path file outcome runtime runtimeVersion directory".split(" "),
+);
+
 /**
- * Masks in a plugin's words what its `conf` holds, for the log: there are plugins that print their request. It never throws:
- * words that cannot be looked at are masked.
+ * The funnel that each line of the log goes through: it masks what the confs of plugins hold, and what looks like a secret,
+ * wherever a line has it. It never throws: words that cannot be looked at are masked.
+ *
+ * Confs are looked at when there is a line to write: a chain whose plugins have nothing to say costs nothing.
  */
-export function createConfScrubber(confs: Confs): (plugin: string, text: string) => string {
-  let byPlugin: Map<string, KnownSecrets> | undefined;
-  // A chain whose plugins have nothing to say costs nothing: the confs are looked at when one does.
-  return (plugin, text) => {
+export class LogFunnel {
+  private known = new KnownSecrets();
+  private readonly seen = new WeakSet<Conf>();
+  private readonly waiting: Conf[] = [];
+
+  /** From now on no line says what these hold. */
+  conceal(confs: readonly Conf[]): void {
+    for (const conf of confs) {
+      if (conf.conf === undefined || this.seen.has(conf)) continue;
+      this.seen.add(conf);
+      this.waiting.push(conf);
+    }
+  }
+
+  /** The fields of a line, as they may be written. */
+  mask(fields: object): object {
+    return Object.fromEntries(
+      Object.entries(fields).map(([name, value]) => [name, ownFields.has(name) ? value : this.maskValue(value)]),
+    );
+  }
+
+  private maskValue(value: unknown): unknown {
+    if (typeof value === "string") return this.maskText(value);
+    if (Array.isArray(value)) return value.map((element) => this.maskValue(element));
+    return typeof value === "object" && value !== null ? this.mask(value) : value;
+  }
+
+  private maskText(text: string): string {
     try {
-      byPlugin ??= learnAll(confs);
-      return byPlugin.get(plugin)?.scrub(text) ?? text;
+      this.learnWaiting();
+      return maskShapes(this.known.scrub(text));
     } catch {
       return mask(text);
     }
-  };
-}
-
-function learnAll({ plugins }: Confs): Map<string, KnownSecrets> {
-  const byPlugin = new Map<string, KnownSecrets>();
-  for (const { type, conf } of plugins) {
-    if (conf === undefined) continue;
-    const known = byPlugin.get(type) ?? new KnownSecrets();
-    byPlugin.set(type, known);
-    learn(known, parse(conf));
   }
-  return byPlugin;
+
+  private learnWaiting(): void {
+    for (const { conf } of this.waiting.splice(0)) {
+      // A conf whose secrets change again and again: the oldest are given up.
+      if (this.known.full) this.known = new KnownSecrets();
+      learn(this.known, conf === undefined ? undefined : parse(conf));
+    }
+  }
 }
 
 /** Without a call for each level: v0.1 takes ten thousand of them. */
@@ -45,8 +74,12 @@ function learn(known: KnownSecrets, conf: unknown): void {
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const { value, isNamed } = next;
     if (typeof value === "string") {
-      if (isNamed || !plainValue.test(value)) known.learn(value, shortest);
-    } else if (typeof value === "object" && value !== null) {
+      if (isNamed) known.learn(value, shortestNamed);
+      else if (!plainValue.test(value)) known.learn(value, shortest);
+      // A plugin takes the password out of mysql://user:password@host.
+      for (const part of secretsWithin(value)) known.learn(part, shortestNamed);
+    } else if (typeof value === "number") known.learn(String(value), isNamed ? shortestNamed : shortest);
+    else if (typeof value === "object" && value !== null) {
       for (const [name, inner] of Object.entries(value)) {
         pending.push({ value: inner, isNamed: isNamed || isSecretName(name) });
       }
@@ -84,6 +117,11 @@ export class KnownSecrets {
     }
   }
 
+  /** It learns no more. */
+  get full(): boolean {
+    return this.forms.size >= mostSecrets;
+  }
+
   /** Texts that are no secret though a variable holds them: a pod's name is its HOSTNAME. */
   except(texts: readonly string[]): void {
     for (const text of texts) this.plain.add(text);
@@ -95,8 +133,32 @@ export class KnownSecrets {
     for (const form of this.sorted) {
       if (scrubbed.includes(form)) scrubbed = scrubbed.replaceAll(form, mask(form));
     }
-    return scrubbed;
+    return this.scrubCut(scrubbed);
   }
+
+  /** Masks the beginning of a secret before the place where a text was cut, such as `k3pt-f0… (12 bytes cut)`. */
+  private scrubCut(text: string): string {
+    const at = text.lastIndexOf(cutMark);
+    if (at < 0) return text;
+    const tail = text.slice(Math.max(0, at - longestTail), at);
+    const lengths = (this.sorted ?? []).map((form) => beginningAt(tail, form));
+    const masked = Math.max(0, ...lengths);
+    return masked === 0 ? text : text.slice(0, at - masked) + "x".repeat(masked) + text.slice(at);
+  }
+}
+
+/** What stands where a text was cut; the bridge's own words follow. */
+const cutMark = "… (";
+const longestTail = 4096;
+/** Shorter beginnings of a secret are in too many words. */
+const shortestBeginning = 4;
+
+/** How many characters at the end of a text are the beginning of another one; 0 when too few are. */
+function beginningAt(text: string, whole: string): number {
+  for (let length = Math.min(whole.length - 1, text.length); length >= shortestBeginning; length--) {
+    if (text.endsWith(whole.slice(0, length))) return length;
+  }
+  return 0;
 }
 
 /** Words that say of a name that its value is nobody's business. */
@@ -145,6 +207,11 @@ const shapes: readonly RegExp[] = [
   // PEM
   /(-----BEGIN [^-]+-----)([^-]+)/g,
 ];
+
+/** The parts of a text that look like secrets. */
+function secretsWithin(text: string): string[] {
+  return shapes.flatMap((shape) => [...text.matchAll(shape)].map((match) => match[2] ?? ""));
+}
 
 /** Masks what looks like a secret within a text. */
 export function maskShapes(text: string): string {

@@ -12,7 +12,7 @@ import { sh } from "./spawners.js";
 function createLog(): Log & { readonly lines: string[] } {
   const lines: string[] = [];
   const write = (fields: object, sentence: string) => lines.push(`${sentence} ${JSON.stringify(fields)}`);
-  return { lines, debug: write, info: write, warn: write, error: write };
+  return { lines, debug: write, info: write, warn: write, error: write, conceal() {} };
 }
 
 describe("createSpawner", () => {

@@ -92,7 +92,7 @@ const proofMs = 2_000;
 function setUp() {
   const lines: string[] = [];
   const write = (fields: object, sentence: string) => lines.push(`${sentence} ${JSON.stringify(fields)}`);
-  const log: Log = { debug() {}, info: write, warn: write, error: write };
+  const log: Log = { debug() {}, info: write, warn: write, error: write, conceal() {} };
   const told = new ToldSpawner();
   const spawner = new StartAhead(told, log, { proofMs, maxAgeMs: 300_000, renewEveryMs: 30_000 });
   const path = installFile(createDirectory(), "plugin", "#!/bin/sh\n");

@@ -23,7 +23,13 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function createMetrics(over: Partial<MetricsSources> = {}): Metrics {
   const write = (level: string) => (fields: object, sentence: string) => void lines.push({ level, fields, sentence });
-  const log: Log = { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+  const log: Log = {
+    debug: write("debug"),
+    info: write("info"),
+    warn: write("warn"),
+    error: write("error"),
+    conceal() {},
+  };
   const sources: MetricsSources = {
     registered: () => true,
     synchronized: () => true,

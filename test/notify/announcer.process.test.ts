@@ -18,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), "bridge-notify-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const nothing = () => {};
-const silent: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+const silent: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing, conceal: nothing };
 
 /** What a service manager has: a datagram socket, and the sender's pid as the kernel tells it. */
 const manager = `

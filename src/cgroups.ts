@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { applyChanges } from "./cgroup/apply.js";
 import { ContainerCgroup } from "./cgroup/container-cgroup.js";
-import type { Command, Entrance } from "./cgroup/enter.js";
 import { type Machine, readMachine } from "./cgroup/machine.js";
 import { type CgroupMounts, parseCgroupMounts } from "./cgroup/mounts.js";
 import { checkPrivilege, type Privilege } from "./cgroup/privilege.js";
@@ -10,7 +9,6 @@ import { withoutUnset } from "./cgroup/spec-resources.js";
 import { type View, Views } from "./cgroup/view.js";
 import { type Clock, monotonicClock } from "./deadline.js";
 import { BridgeError, errorText } from "./errors.js";
-import type { Spawner, WaitingProcess } from "./legacy/spawner.js";
 import type { Log } from "./logger.js";
 import type { LinuxResources } from "./oci/resources.js";
 import { layOver } from "./oci/resources.js";
@@ -39,7 +37,7 @@ export interface Cgroups {
    * what is asked for over it.
    * @throws BridgeError CGROUP_VIEW, ADJUSTMENT
    */
-  openView(of: ViewOf): Promise<View<WaitingProcess>>;
+  openView(of: ViewOf): Promise<View>;
   /** Makes the first view ahead, so that no event waits for it. Never rejects. */
   warm(): Promise<void>;
   /** Applies changes to the real cgroup, whole or not at all; gives why that cannot be, or null. */
@@ -75,20 +73,23 @@ const askAgainMs = 2_000;
 /**
  * The cgroups of this machine. What costs something is done when it is first needed.
  *
- * @param spawner starts processes that go into views ahead of their runs; without it nobody does
  * @param check asks the machine whether views can be made
  */
-export function createNodeCgroups(
-  spawner?: Pick<Spawner, "prepare">,
-  { check = checkPrivilege, clock = monotonicClock }: { check?: () => Promise<Privilege>; clock?: Clock } = {},
-): Cgroups {
+export function createNodeCgroups({
+  check = checkPrivilege,
+  clock = monotonicClock,
+}: {
+  check?: () => Promise<Privilege>;
+  clock?: Clock;
+} = {}): Cgroups {
   let mounts: CgroupMounts | undefined;
   let machine: Machine | undefined;
   let known: { readonly privilege: Privilege; readonly until: number } | undefined;
   let trial: Promise<Privilege> | undefined;
-  let views: Views<WaitingProcess> | undefined;
+  let views: Views | undefined;
   const theMounts = () => (mounts ??= parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8")));
   const theMachine = () => (machine ??= readMachine());
+  const theViews = () => (views ??= new Views(theMachine()));
 
   function remember(privilege: Privilege): void {
     const proven = privilege.ok && privilege.unproven === undefined;
@@ -111,12 +112,6 @@ export function createNodeCgroups(
     return trial;
   }
 
-  function viewsBy(entrance: Entrance): Views<WaitingProcess> {
-    const ahead = spawner === undefined ? {} : { prepare: preparing(spawner) };
-    views ??= new Views({ machine: theMachine(), entrance, ...ahead });
-    return views;
-  }
-
   return {
     version: existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1,
     privilege: thePrivilege,
@@ -133,14 +128,16 @@ export function createNodeCgroups(
       }
       const found = await thePrivilege();
       if (!found.ok) throw new BridgeError("CGROUP_VIEW", `${found.reason}: ${found.remedy}`);
-      const views = viewsBy(found.entrance);
-      const view = await views.open({ cgroupsPath, resources: layOver(present, asked), ...(pid > 0 ? { pid } : {}) });
-      remember({ ok: true, entrance: found.entrance });
+      const view = await theViews().open({
+        cgroupsPath,
+        resources: layOver(present, asked),
+        ...(pid > 0 ? { pid } : {}),
+      });
+      remember({ ok: true });
       return view;
     },
     async warm() {
-      const found = await thePrivilege();
-      if (found.ok) await viewsBy(found.entrance).warm();
+      if ((await thePrivilege()).ok) await theViews().warm();
     },
     apply(changes, { cgroupsPath, resources }) {
       const shares = resources?.cpu?.shares;
@@ -162,20 +159,12 @@ export function createNodeCgroups(
   };
 }
 
-function preparing(spawner: Pick<Spawner, "prepare">) {
-  return async (command: Command): Promise<WaitingProcess | undefined> => {
-    // A tool of the system's: the plugin that it becomes is guarded by the run that is given to it.
-    const preparation = await spawner.prepare({ ...command, cwd: "/", guarded: null });
-    return preparation.started ? preparation.process : undefined;
-  };
-}
-
 /**
  * The cgroups of a recording: there are none. Views are made where that can be, since they touch nothing; what would be
  * applied is not.
  */
-export function createRecordedCgroups(spawner?: Pick<Spawner, "prepare">): Cgroups {
-  const node = createNodeCgroups(spawner);
+export function createRecordedCgroups(): Cgroups {
+  const node = createNodeCgroups();
   return {
     ...node,
     version: "unknown",

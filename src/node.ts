@@ -54,7 +54,7 @@ export function createNode(mode: "external" | "launched", log: Log): Node {
   return {
     spawner,
     afterChain: (types) => spawner.rearm(types),
-    cgroups: createNodeCgroups(spawner),
+    cgroups: createNodeCgroups(),
     host,
     async waitForState({ state }, signal) {
       if (state === "memory") return;

@@ -6,7 +6,6 @@ import type { Cgroups } from "./cgroups.js";
 import type { ChainCall } from "./chain.js";
 import type { PluginSettings } from "./config/merge.js";
 import { errorText } from "./errors.js";
-import type { SpawnOptions, WaitingProcess } from "./legacy/spawner.js";
 import type { Stage } from "./legacy/stage.js";
 import { layOver } from "./oci/resources.js";
 import { askedResources, type MergedChange } from "./translate/from-v01.js";
@@ -59,21 +58,15 @@ export async function openStage(
     const view = await cgroups.openView({ cgroupsPath, resources, pid: isGoing ? 0 : request.pid, asked });
     return {
       request: { ...request, spec: { ...request.spec, cgroupsPath: view.cgroupsPath } },
-      command: (options) => commandIn(view, options),
-      startError: () => view.startError(),
+      // A process that the spawner keeps ahead is in no view, or would be in that of another run; it waits for those outside.
+      command: (options) => ({ ...view.command(options), startAhead: undefined }),
+      startError: (stderr) => view.startError(stderr),
       collect: () => collectFrom(view),
       close: () => view.close(),
     };
   } catch (error) {
     return { error: `its cgroup view cannot be made: ${errorText(error)}` };
   }
-}
-
-/** The run as the process that is in the view already, or as one that is started and enters. */
-function commandIn(view: View<WaitingProcess>, options: SpawnOptions): SpawnOptions {
-  const waiting = view.ahead(options);
-  // A process that the spawner keeps ahead is in no view, or would be in that of another run; it waits for those outside.
-  return { ...view.command(options), startAhead: undefined, ...(waiting === undefined ? {} : { waiting }) };
 }
 
 /** What cannot be read back for whatever a plugin made of its view is the plugin's failure, not the call's. */

@@ -68,7 +68,7 @@ async function play(
   }
   const spawner = createPortableSpawner();
   onTestFinished(() => spawner.close());
-  const cgroups = pid > 0 ? createNodeCgroups(spawner) : createRecordedCgroups(spawner);
+  const cgroups = pid > 0 ? createNodeCgroups() : createRecordedCgroups();
   onTestFinished(() => cgroups.close());
   const runChain = createRunChain({
     config: mergeConfig({

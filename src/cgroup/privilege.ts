@@ -1,14 +1,13 @@
 import { readFileSync } from "node:fs";
 
-import { type Entrance, findEntrance as findOwnEntrance } from "./enter.js";
+import { namingShell } from "./enter.js";
 import { cgroupRoot } from "./mountinfo.js";
 import { findTool, runTool, systemPath } from "./tools.js";
 
-/** Whether captured views can be made here, and by which way plugins enter them. */
+/** Whether captured views can be made here. */
 export type Privilege =
   | {
       readonly ok: true;
-      readonly entrance: Entrance;
       /** Why the trial came to no end; then a view tells. */
       readonly unproven?: string;
     }
@@ -26,7 +25,6 @@ const capabilities = { CAP_SYS_CHROOT: 18n, CAP_SYS_ADMIN: 21n } as const;
 const shortages = /No space left on device|Cannot allocate memory|Resource temporarily unavailable|Cannot fork/;
 
 export interface PrivilegeOptions {
-  readonly findEntrance?: () => Promise<Entrance | undefined>;
   /** Where the system's programs are. */
   readonly path?: string;
   /** A call of the runtime may wait for the trial. A machine that takes longer is busy, and forbids nothing. */
@@ -38,7 +36,7 @@ export interface PrivilegeOptions {
  * capabilities allow. Some 10 ms; leaves nothing.
  */
 export async function checkPrivilege(options: PrivilegeOptions = {}): Promise<Privilege> {
-  const { findEntrance = findOwnEntrance, path = systemPath, withinMs = 500 } = options;
+  const { path = systemPath, withinMs = 500 } = options;
   const missing = missingCapabilities();
   if (missing.length > 0) {
     return denied(
@@ -47,24 +45,22 @@ export async function checkPrivilege(options: PrivilegeOptions = {}): Promise<Pr
     );
   }
   const unshare = findTool("unshare", path);
-  if (unshare === undefined || findTool("mount", path) === undefined) {
-    return denied("unshare and mount of util-linux are not installed", "install util-linux");
+  if (unshare === undefined || ["mount", "nsenter"].some((tool) => findTool(tool, path) === undefined)) {
+    return denied("unshare, mount or nsenter of util-linux is not installed", "install util-linux");
   }
-  const entrance = await findEntrance();
-  if (entrance === undefined) {
-    return denied("neither Perl nor nsenter of util-linux is installed", "install one of them");
-  }
-  // What a view does: a namespace, a tmpfs over the cgroup root, and a file bound over one of the process's own in /proc.
+  // What a view does: a namespace, a tmpfs over the cgroup root, a file bound over one of the process's own in /proc, and a
+  // program started by another name.
   const trial = [
     `mount -n -t tmpfs -o size=64k,mode=755 tmpfs ${cgroupRoot}`,
     `: >${cgroupRoot}/mountinfo`,
     `mount -n --bind ${cgroupRoot}/mountinfo /proc/$$/mountinfo`,
+    "exec -a view /bin/sh -c :",
   ].join(" && ");
-  const run = await runTool(unshare, ["--mount", "--propagation", "slave", "--", "/bin/sh", "-c", trial], withinMs);
-  if (run.exited && run.status === 0) return { ok: true, entrance };
+  const args = ["--mount", "--propagation", "slave", "--", ...namingShell(), "-c", trial];
+  const run = await runTool(unshare, args, withinMs);
+  if (run.exited && run.status === 0) return { ok: true };
   const said = run.exited ? run.stderr.trim() || `it ended with ${run.status}` : run.why;
-  if (run.exited ? shortages.test(said) : run.transient)
-    return { ok: true, entrance, unproven: `the trial of unshare: ${said}` };
+  if (run.exited ? shortages.test(said) : run.transient) return { ok: true, unproven: `the trial of unshare: ${said}` };
   return denied(
     `no mount namespace with a file system of its own can be made: ${said}`,
     "in a pod, set privileged: true, or a seccomp and AppArmor profile that allows unshare and mount",

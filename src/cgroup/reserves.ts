@@ -4,50 +4,33 @@ import { BridgeError } from "../errors.js";
 import { type Keeper, startKeeper } from "./keeper.js";
 import type { TreeFile } from "./tree.js";
 
-/** A process that went into a view ahead: the legacy room's WaitingProcess. */
-export interface Enterer {
-  /** Ends it, when it waits. Settles when it is gone. */
-  end(): Promise<void>;
-}
-
-/** An empty view: what a run is made in. */
-export interface Room<Process extends Enterer> {
+/** An empty view that waits for a run. */
+interface Reserve {
   readonly keeper: Keeper;
-  readonly enterer: Process | undefined;
-}
-
-interface Reserve<Process extends Enterer> extends Room<Process> {
   /** The machine's mounts at the moment when its namespace was made. */
   readonly mountinfo: string;
   /** Whether new mounts reach it. */
   readonly followsMachine: boolean;
 }
 
-export interface ReservesOptions<Process extends Enterer> {
-  readonly files: readonly TreeFile[];
-  /** Starts a process that enters the namespace of a keeper and waits there. Never rejects. */
-  readonly enter: ((keeper: number) => Promise<Process | undefined>) | undefined;
-  /** How many are to wait. */
-  readonly count: number;
-}
-
-/** Rooms are made, and ended, when the run that took one has had its time: both take some of ours. */
+/** Views are made, and ended, when the run that took one has had its time: both take some of ours. */
 const tidyAfterMs = 50;
 /** More are not made ahead, however fast the runs follow each other. */
 const maxCount = 4;
 
 /** Empty views, made ahead. When a run has had to wait for one, there is one more from then on. */
-export class Reserves<Process extends Enterer> {
-  private readonly waiting: { readonly made: Promise<Reserve<Process>>; ready: boolean }[] = [];
-  private readonly left = new Set<Room<Process>>();
+export class Reserves {
+  private readonly waiting: { readonly made: Promise<Reserve>; ready: boolean }[] = [];
+  private readonly left = new Set<Keeper>();
   private timer: NodeJS.Timeout | undefined;
   private ending: Promise<undefined> = Promise.resolve(undefined);
-  private count: number;
   private closed = false;
 
-  constructor(private readonly options: ReservesOptions<Process>) {
-    this.count = options.count;
-  }
+  /** `files`: of each view; `count`: how many are to wait. */
+  constructor(
+    private readonly files: readonly TreeFile[],
+    private count: number,
+  ) {}
 
   /** Makes what is missing. Never rejects. */
   async fill(): Promise<void> {
@@ -56,25 +39,26 @@ export class Reserves<Process extends Enterer> {
   }
 
   /**
-   * A room to be filled. `mountinfo`: what the machine has mounted now.
+   * An empty view. `mountinfo`: what the machine has mounted now.
    * @throws BridgeError CGROUP_VIEW when there is none and none can be made
    */
-  async take(mountinfo: string): Promise<Room<Process>> {
+  async take(mountinfo: string): Promise<Keeper> {
     if (this.closed) throw new BridgeError("CGROUP_VIEW", "captured cgroup views are closed");
     this.tidySoon();
     if (!this.waiting[0]?.ready && this.count < maxCount) this.count++;
     for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
       const reserve = await next.made.catch(() => undefined);
       if (reserve === undefined) continue;
-      if (reserve.keeper.isAlive() && (reserve.followsMachine || reserve.mountinfo === mountinfo)) return reserve;
-      this.leave(reserve);
+      if (reserve.keeper.isAlive() && (reserve.followsMachine || reserve.mountinfo === mountinfo))
+        return reserve.keeper;
+      this.leave(reserve.keeper);
     }
-    return this.make();
+    return (await this.make()).keeper;
   }
 
-  /** Gives a room up, with what is in it. It is ended when there is time for that. */
-  leave(room: Room<Process>): void {
-    this.left.add(room);
+  /** Gives a view up. It is ended when there is time for that. */
+  leave(keeper: Keeper): void {
+    this.left.add(keeper);
     if (this.closed) this.endLeft();
     else this.tidySoon();
   }
@@ -85,7 +69,7 @@ export class Reserves<Process extends Enterer> {
     clearTimeout(this.timer);
     for (const { made } of this.waiting.splice(0)) {
       const reserve = await made.catch(() => undefined);
-      if (reserve !== undefined) this.left.add(reserve);
+      if (reserve !== undefined) this.left.add(reserve.keeper);
     }
     this.endLeft();
     await this.ending;
@@ -100,7 +84,7 @@ export class Reserves<Process extends Enterer> {
   }
 
   private endLeft(): void {
-    const ends = [...this.left].flatMap(({ keeper, enterer }) => [keeper.close(), enterer?.end()]);
+    const ends = [...this.left].map((keeper) => keeper.close());
     this.left.clear();
     // Without the results: each holds those before it.
     this.ending = Promise.all([this.ending, ...ends]).then(() => undefined);
@@ -118,11 +102,10 @@ export class Reserves<Process extends Enterer> {
     return waiting;
   }
 
-  private async make(): Promise<Reserve<Process>> {
+  private async make(): Promise<Reserve> {
     const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
-    const keeper = await startKeeper(this.options.files);
-    const enterer = await this.options.enter?.(keeper.pid);
-    return { keeper, enterer, mountinfo, followsMachine: followsMachine(mountinfo) };
+    const keeper = await startKeeper(this.files);
+    return { keeper, mountinfo, followsMachine: followsMachine(mountinfo) };
   }
 }
 

@@ -17,7 +17,7 @@ const readyParents = 5;
 /** Seconds since 1970: the mtime of a file that nobody has written to. */
 export const untouchedTime = 1;
 
-/** Stands in the view until the wrapper is about to execute the plugin; then it is emptied, or holds an error number. */
+/** Stands in the view until the wrapper is about to execute the plugin; then it is emptied, or holds the status of a failed exec. */
 export const notEntered = "not entered";
 
 /** The files by which the ways in, and the texts over /proc, come into a view. */

@@ -84,7 +84,6 @@ export async function explain(options: ExplainOptions): Promise<readonly Explain
 function emptyView({ cgroupsPath }: CgroupOf): Awaited<ReturnType<Cgroups["openView"]>> {
   return {
     cgroupsPath: resolveCgroupsPath(cgroupsPath),
-    ahead: () => undefined,
     command: (options) => options,
     startError: () => undefined,
     collect: () => ({ resources: {}, writes: [], errors: [], warnings: [] }),

@@ -2,6 +2,7 @@ import type { PluginTime } from "../call-time.js";
 import { decodeUtf8, encodeUtf8 } from "../gojson/utf8.js";
 import { formatPluginError, parseResult } from "../v01/result.js";
 import type { Result, State } from "../v01/types.js";
+import { retryWhileBusy } from "./busy-file.js";
 import { hasUnknownFormat } from "./executable-format.js";
 import { formatStartError } from "./go-errors.js";
 import type { Lookup } from "./lookup.js";
@@ -88,7 +89,7 @@ export interface Invocation {
   readonly time: PluginTime;
   readonly policy: InvokePolicy;
   /** Where it runs, when not plainly on the node. */
-  readonly stage?: Stage | undefined;
+  readonly stage?: Pick<Stage, "command" | "startError"> | undefined;
 }
 
 /** Runs `<plugin> invoke` with the request on its stdin. A failure is a value. */
@@ -125,16 +126,11 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
     ...(invocation.conf === undefined ? {} : { conf: invocation.conf }),
     ...(context.signal === undefined ? {} : { signal: context.signal }),
   };
-  // On a stage the wrapper is what is started: whether the plugin's own file can be is asked before.
-  const run =
-    stage !== undefined && hasUnknownFormat(found.path)
-      ? notStarted("ENOEXEC")
-      : await context.spawner.run(stage?.command(options) ?? options);
-  // A wrapper that was ended in time tells nothing of what it was to execute.
-  const startError = run.started && !run.timedOut ? stage?.startError() : undefined;
+  const { spawner } = context;
+  const run = await (stage === undefined ? spawner.run(options) : runOn(stage, options, stderr, spawner));
   return {
     ...notRun(invocation, { path: found.path, outcome: "ok", error: null }),
-    ...judge(invocation, found, startError === undefined ? run : { ...run, startError }),
+    ...judge(invocation, found, run),
     exitCode: run.exitCode,
     signal: run.signal,
     stdout: decodeUtf8(run.stdout),
@@ -144,6 +140,23 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
     survivors: run.survivors,
     durationMs: run.durationMs,
   };
+}
+
+/** On a stage the wrapper is what is started: what a start says of the plugin's own file is found out here. */
+async function runOn(
+  stage: Pick<Stage, "command" | "startError">,
+  options: SpawnOptions,
+  stderr: readonly string[],
+  spawner: Spawner,
+): Promise<SpawnResult> {
+  if (hasUnknownFormat(options.path)) return notStarted("ENOEXEC");
+  const { run } = await retryWhileBusy(async () => {
+    const run = await spawner.run(stage.command(options));
+    // A wrapper that was ended in time tells nothing of what it was to execute.
+    const startError = run.started && !run.timedOut ? stage.startError(stderr) : undefined;
+    return startError === undefined ? { run } : { run: { ...run, startError }, code: startError.code };
+  }, options.terminateAt);
+  return run;
 }
 
 /** At least so much of a result is read in a millisecond, on a loaded machine too: nothing else is done meanwhile. */

@@ -35,11 +35,9 @@ export class ProcessSpawner implements Spawner {
   }
 
   run(options: SpawnOptions): Promise<SpawnResult> {
-    const { waiting } = options;
     const refusal = findStartFault(options, options.permissionFaultOf);
     if (refusal !== null) return Promise.resolve(notStarted(performance.now(), refused(refusal)));
-    const handed = waiting?.process.hand({ ...options, stdin: waiting.stdin });
-    return handed ?? this.track(this.runOnce(options));
+    return this.track(this.runOnce(options));
   }
 
   prepare(command: SpawnCommand): Promise<Preparation> {

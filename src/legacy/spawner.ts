@@ -13,7 +13,7 @@ export interface SpawnCommand {
   readonly cwd: string;
   /**
    * The file that none but root may be able to change: looked at before each start, and before a request is given to a process
-   * that waits. null for a tool of the system's, and with `permissions: trust`.
+   * that waits. null with `permissions: trust`.
    */
   readonly guarded: string | null;
   /** What the process may read elsewhere before its stdin: one started ahead serves only while it is the same. */
@@ -47,8 +47,6 @@ export interface SpawnOptions extends SpawnCommand {
    * undefined: a run besides, in a place of its own, which leaves them as they are.
    */
   readonly startAhead?: number | undefined;
-  /** A process that waits to become this very run, by what it finds on its stdin; one is started when it does not wait any more. */
-  readonly waiting?: { readonly process: WaitingProcess; readonly stdin: Uint8Array };
 }
 
 /** How a process ended. Whatever happened is here: a run is never a throw. */

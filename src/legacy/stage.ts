@@ -7,8 +7,11 @@ export interface Stage {
   readonly request: Request;
   /** The same run, inside. */
   command(options: SpawnOptions): SpawnOptions;
-  /** After the run: why the plugin itself could not be executed, such as ENOENT; what was started is the way in. */
-  startError(): SpawnResult["startError"];
+  /**
+   * After the run: why the plugin itself could not be executed, such as ENOENT; what was started is the way in. `stderr`: its
+   * lines there.
+   */
+  startError(stderr: readonly string[]): SpawnResult["startError"];
   /** Lets go of it. */
   close(): void;
 }

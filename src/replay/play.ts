@@ -80,7 +80,7 @@ export async function playCase(options: PlayOptions): Promise<void> {
       // The files of a replay belong to whoever replays: nobody's node is at stake.
       flags: { ...flags, socketPath, confFile, permissions: flags.permissions ?? "trust", sandboxes: "always" },
       host,
-      cgroups: options.cgroups ?? createRecordedCgroups(spawner),
+      cgroups: options.cgroups ?? createRecordedCgroups(),
       openStore: async () => createMemoryStore(),
       findPeer: async () => undefined,
       onRun: (report) => onReport({ type: "run", ...report }),

@@ -2,22 +2,17 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 
-import type { Entrance } from "../../src/cgroup/enter.js";
 import { checkPrivilege, type Privilege } from "../../src/cgroup/privilege.js";
 import { createNodeCgroups, requireCapture } from "../../src/cgroups.js";
 import { silentLog } from "../../src/logger.js";
 import { createDirectory, installFile } from "../legacy/plugin-directory.js";
 import { isAlive, until } from "../legacy/processes.js";
 
-const entrance: Entrance = { name: "shell", exactArgv0: true, wrap: (command) => command };
-const findEntrance = async () => entrance;
 const mayUnshare = (await checkPrivilege()).ok;
 
 describe("checkPrivilege", () => {
-  it("has a reason and a remedy, or a way", async () => {
-    const privilege = await checkPrivilege();
-    expect(privilege.ok ? privilege.entrance.name : privilege.remedy).toMatch(/perl|shell|cgroup: host/);
-    const none = await checkPrivilege({ findEntrance: async () => undefined });
+  it("has a reason and a remedy", async () => {
+    const none = await checkPrivilege({ path: createDirectory() });
     expect(none).toMatchObject({ ok: false, remedy: expect.stringMatching(/or set cgroup: host$/) });
   });
 
@@ -25,15 +20,15 @@ describe("checkPrivilege", () => {
   async function trial(script: string, withinMs: number): Promise<Privilege> {
     const path = createDirectory();
     installFile(path, "unshare", script.startsWith("#!") ? script : `#!/bin/sh\n${script}\n`);
-    installFile(path, "mount", "");
-    return checkPrivilege({ findEntrance, path, withinMs });
+    for (const tool of ["mount", "nsenter"]) installFile(path, tool, "");
+    return checkPrivilege({ path, withinMs });
   }
 
   it.skipIf(!mayUnshare).each([
-    ["succeeds", "exit 0", { ok: true, entrance }],
+    ["succeeds", "exit 0", { ok: true }],
     ["says no", "echo Operation not permitted >&2; exit 1", { ok: false, reason: /: Operation not permitted$/ }],
     ["says nothing", "exit 3", { ok: false, reason: /: it ended with 3$/ }],
-    ["is killed, as for want of memory", "kill -9 $$", { ok: true, entrance, unproven: /ended by SIGKILL/ }],
+    ["is killed, as for want of memory", "kill -9 $$", { ok: true, unproven: /ended by SIGKILL/ }],
     ["finds no memory", "echo unshare failed: Cannot allocate memory >&2; exit 1", { ok: true, unproven: /allocate/ }],
     ["finds no namespace left", "echo No space left on device >&2; exit 1", { ok: true, unproven: /No space/ }],
     ["cannot be executed", "#!/no/such/shell\n", { ok: false, reason: /ENOENT$/ }],
@@ -52,7 +47,7 @@ describe("checkPrivilege", () => {
     const timer = setInterval(() => turns++, 5);
     const found = await trial(`sleep 60 & echo "$$ $!" >${pids}; wait`, 400);
     clearInterval(timer);
-    expect(found).toEqual({ ok: true, entrance, unproven: expect.stringContaining("did not end within 400 ms") });
+    expect(found).toEqual({ ok: true, unproven: expect.stringContaining("did not end within 400 ms") });
     expect(turns).toBeGreaterThan(10);
     const started = readFileSync(pids, "latin1").trim().split(" ").map(Number);
     expect(await until(() => !started.some(isAlive))).toBe(true);
@@ -61,13 +56,13 @@ describe("checkPrivilege", () => {
 
 describe("whether views can be made", () => {
   const denied = { ok: false, reason: "no", remedy: "none" } as const;
-  const proven = { ok: true, entrance } as const;
+  const proven = { ok: true } as const;
   const unproven = { ...proven, unproven: "slow" };
 
   function nodeWith(...answers: readonly Privilege[]) {
     const node = { now: 0, trials: 0 };
     const check = async () => answers[node.trials++] ?? denied;
-    return Object.assign(node, { cgroups: createNodeCgroups(undefined, { check, clock: () => node.now }) });
+    return Object.assign(node, { cgroups: createNodeCgroups({ check, clock: () => node.now }) });
   }
 
   it.each<[string, Privilege, number, number]>([
@@ -91,14 +86,12 @@ describe("whether views can be made", () => {
   });
 
   it.skipIf(!mayUnshare)("is known from the first view that was made", async () => {
-    const { ok: _, ...real } = await checkPrivilege();
-    const way = "entrance" in real ? real.entrance : entrance;
-    const node = nodeWith(...Array.from({ length: 9 }, () => ({ ok: true, entrance: way, unproven: "slow" }) as const));
+    const node = nodeWith(...Array.from({ length: 9 }, () => unproven));
     onTestFinished(() => node.cgroups.close());
     const view = await node.cgroups.openView({ cgroupsPath: "/kubepods/c1", resources: {}, pid: 0, asked: {} });
     view.close();
     node.now = 1e9;
-    expect(await node.cgroups.privilege()).toEqual({ ok: true, entrance: way });
+    expect(await node.cgroups.privilege()).toEqual(proven);
     expect(node.trials).toBe(1);
   });
 

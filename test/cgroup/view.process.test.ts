@@ -16,40 +16,20 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildSync } from "esbuild";
-import { afterAll, beforeAll, describe, expect, it, type TestContext } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { perlEntrance, shellEntrance } from "../../src/cgroup/enter.js";
 import { machineLists, readMachine } from "../../src/cgroup/machine.js";
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
 import { type View, Views } from "../../src/cgroup/view.js";
-import type { SpawnOptions, WaitingProcess } from "../../src/legacy/spawner.js";
-import { spawners } from "../legacy/spawners.js";
-import { portableSpawner, preparing, type Run, runOptions, runToEnd } from "./support/run.js";
+import { planBudget, planPluginBudget } from "../../src/legacy/budget.js";
+import { invokePlugin } from "../../src/legacy/invoke.js";
+import type { SpawnOptions } from "../../src/legacy/spawner.js";
+import { portableSpawner, type Run, runOptions, runToEnd } from "./support/run.js";
 
 const privilege = await checkPrivilege();
 const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
 const path = "/kubepods/burstable/pod1/abc";
 const cgroup = `/sys/fs/cgroup/cpu${path}`;
-const perl = perlEntrance();
-const shell = await shellEntrance();
-/** Each way of running a plugin in a view: as a process that went in ahead, and as one that enters when it is started. */
-const ways = [
-  ...(perl === undefined
-    ? []
-    : [
-        ...spawners.map(({ name, create }) => ({
-          way: `by Perl, ahead (${name})`,
-          entrance: perl,
-          ahead: true,
-          create,
-        })),
-        { way: "by Perl", entrance: perl, ahead: false, create: portableSpawner },
-      ]),
-  ...(shell === undefined ? [] : [{ way: "by a shell", entrance: shell, ahead: false, create: portableSpawner }]),
-];
-
-/** What a view shows and what is read from it does not depend on how it is entered: one way tells that for all. */
-const oneWay = ways.at(-1)?.way;
 
 if (!privilege.ok) console.warn(`skipped: captured views on real processes: ${privilege.reason}`);
 
@@ -62,157 +42,143 @@ const mountPoints = (): string[] =>
     .filter((point) => /^\/(proc\/|sys\/fs\/cgroup|tmp\/cgroup-view)/.test(point));
 const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
-describe.skipIf(!privilege.ok).each(ways)(
-  "a captured view entered $way",
-  ({ way, entrance, ahead, create }: (typeof ways)[number]) => {
-    const inOneWay = (title: string, test: (context: TestContext) => Promise<unknown>) => {
-      if (way === oneWay) it(title, async (context) => void (await test(context)));
-    };
-    const spawner = create();
-    const prepare = preparing(spawner);
-    const views = new Views({ machine: readMachine(), entrance, ...(ahead ? { prepare } : {}) });
-    const before = mountPoints();
-    let folder = "";
-    beforeAll(async () => {
-      folder = mkdtempSync(join(tmpdir(), "cgroup-view-"));
-      await views.warm();
-    });
-    afterAll(async () => {
-      await views.close();
-      await spawner.close();
-      rmSync(folder, { recursive: true });
-      expect(mountPoints()).toEqual(before);
-    });
+describe.skipIf(!privilege.ok)("a captured view", () => {
+  const spawner = portableSpawner();
+  const views = new Views(readMachine());
+  const before = mountPoints();
+  let folder = "";
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "cgroup-view-"));
+    await views.warm();
+  });
+  afterAll(async () => {
+    await views.close();
+    await spawner.close();
+    rmSync(folder, { recursive: true });
+    expect(mountPoints()).toEqual(before);
+  });
 
-    async function inView<T>(
-      use: (
-        view: View<WaitingProcess>,
-        run: (command: [string, string[]], stdin?: string) => Promise<Run>,
-      ) => Promise<T>,
-      request: Partial<Parameters<Views["open"]>[0]> = {},
-    ): Promise<T> {
-      const view = await views.open({ cgroupsPath: path, resources: {}, ...request });
-      try {
-        return await use(view, ([file, args], stdin = "") => runIn(view, runOptions(file, args, stdin)));
-      } finally {
-        view.close();
-      }
+  async function inView<T>(
+    use: (view: View, run: (command: [string, string[]], stdin?: string) => Promise<Run>) => Promise<T>,
+    request: Partial<Parameters<Views["open"]>[0]> = {},
+  ): Promise<T> {
+    const view = await views.open({ cgroupsPath: path, resources: {}, ...request });
+    try {
+      return await use(view, ([file, args], stdin = "") => runIn(view, runOptions(file, args, stdin)));
+    } finally {
+      view.close();
     }
+  }
 
-    function runIn(view: View<WaitingProcess>, options: SpawnOptions): Promise<Run> {
-      const waiting = view.ahead(options);
-      expect(waiting?.process.state).toBe(ahead ? "waiting" : undefined);
-      return runToEnd({ ...view.command(options), ...(waiting === undefined ? {} : { waiting }) }, spawner);
-    }
+  function runIn(view: View, options: SpawnOptions): Promise<Run> {
+    return runToEnd(view.command(options), spawner);
+  }
 
-    const changesOf = (script: string, ...args: string[]) =>
-      inView(async (view, run) => {
-        const result = await run(sh(script, ...args));
-        return { ...view.collect(), exitCode: result.exitCode, stderr: result.stderr };
-      });
+  const changesOf = (script: string, ...args: string[]) =>
+    inView(async (view, run) => {
+      const result = await run(sh(script, ...args));
+      return { ...view.collect(), exitCode: result.exitCode, stderr: result.stderr };
+    });
 
-    inOneWay("shows a v1 tree with the container's values, and the same in /proc", async () => {
-      const resources = { cpu: { shares: 512n, quota: 50_000n }, memory: { limit: 1n << 29n }, pids: { limit: 100n } };
-      await inView(
-        async (view, run) => {
-          const script = `
+  it("shows a v1 tree with the container's values, and the same in /proc", async () => {
+    const resources = { cpu: { shares: 512n, quota: 50_000n }, memory: { limit: 1n << 29n }, pids: { limit: 100n } };
+    await inView(
+      async (view, run) => {
+        const script = `
           for f in cpu.shares cpu.cfs_quota_us cpu.cfs_period_us; do cat ${cgroup}/$f; done
           cat /sys/fs/cgroup/memory${path}/memory.limit_in_bytes /sys/fs/cgroup/pids${path}/pids.max
           cat ${cgroup}/cgroup.procs /sys/fs/cgroup/cpu,cpuacct${path}/tasks
           stat -f -c %T /sys/fs/cgroup; ls /sys/fs/cgroup; exec cat /proc/self/cgroup /proc/self/mountinfo`;
-          const { text, stderr } = await run(sh(script));
-          expect(stderr).toEqual([]);
-          const lines = text.split("\n").filter((line) => line !== "");
-          expect(lines.slice(0, 7)).toEqual(["512", "50000", "100000", "536870912", "100", "4711", "4711"]);
-          expect(lines[7]).toBe("tmpfs");
-          expect(lines).toContain("net_prio");
-          expect(lines).toContain("3:cpuset:/");
-          const mounts = lines.filter((line) => line.includes(" - cgroup"));
-          expect(mounts.map((line) => line.split(" ")[4])).toContain("/sys/fs/cgroup/cpu,cpuacct");
-          expect(view.startError()).toBeUndefined();
-          expect(view.collect()).toEqual({ resources: {}, writes: [], errors: [], warnings: [] });
+        const { text, stderr } = await run(sh(script));
+        expect(stderr).toEqual([]);
+        const lines = text.split("\n").filter((line) => line !== "");
+        expect(lines.slice(0, 7)).toEqual(["512", "50000", "100000", "536870912", "100", "4711", "4711"]);
+        expect(lines[7]).toBe("tmpfs");
+        expect(lines).toContain("net_prio");
+        expect(lines).toContain("3:cpuset:/");
+        const mounts = lines.filter((line) => line.includes(" - cgroup"));
+        expect(mounts.map((line) => line.split(" ")[4])).toContain("/sys/fs/cgroup/cpu,cpuacct");
+        expect(view.startError(stderr)).toBeUndefined();
+        expect(view.collect()).toEqual({ resources: {}, writes: [], errors: [], warnings: [] });
+      },
+      { resources, pid: 4711 },
+    );
+  });
+
+  it("captures a shell's write", async () => {
+    const changes = await changesOf(
+      'echo 50000 > "$1/cpu.cfs_quota_us"; echo 512M > "$2/memory.limit_in_bytes"',
+      cgroup,
+      `/sys/fs/cgroup/memory${path}`,
+    );
+    expect(changes).toMatchObject({ errors: [], warnings: [], stderr: [], exitCode: 0 });
+    expect(changes.resources).toEqual({ cpu: { quota: 50_000n }, memory: { limit: 1n << 29n } });
+    expect(changes.writes.map(({ file }) => file)).toEqual([
+      `${cgroup}/cpu.cfs_quota_us`,
+      `/sys/fs/cgroup/memory${path}/memory.limit_in_bytes`,
+    ]);
+  });
+
+  it("captures the clearcfs script, and the compiled one", async () => {
+    const binary = join(folder, "clearcfs");
+    const compiler = spawnSync("cc", ["-O2", "-o", binary, join(plugins, "clearcfs.c")]);
+    const request = JSON.stringify({
+      version: "0.1",
+      state: "create",
+      id: "abc",
+      spec: { resources: null, cgroupsPath: path, annotations: { "qos.class": "ls" } },
+    });
+    for (const plugin of [join(plugins, "clearcfs"), ...(compiler.status === 0 ? [binary] : [])]) {
+      const { text, changes } = await inView(
+        async (view, run) => {
+          const { text } = await run([plugin, ["invoke"]], request);
+          return { text, changes: view.collect() };
         },
-        { resources, pid: 4711 },
+        { resources: { cpu: { quota: 20_000n, period: 100_000n } } },
       );
-    });
+      expect(text).toBe('{"plugin":"clearcfs","version":"0.1","error":""}\n');
+      expect(changes.resources).toEqual({ cpu: { quota: -1n } });
+      expect(changes.errors).toEqual([]);
+    }
+  });
 
-    it("captures a shell's write", async () => {
-      const changes = await changesOf(
-        'echo 50000 > "$1/cpu.cfs_quota_us"; echo 512M > "$2/memory.limit_in_bytes"',
-        cgroup,
-        `/sys/fs/cgroup/memory${path}`,
-      );
-      expect(changes).toMatchObject({ errors: [], warnings: [], stderr: [], exitCode: 0 });
-      expect(changes.resources).toEqual({ cpu: { quota: 50_000n }, memory: { limit: 1n << 29n } });
-      expect(changes.writes.map(({ file }) => file)).toEqual([
-        `${cgroup}/cpu.cfs_quota_us`,
-        `/sys/fs/cgroup/memory${path}/memory.limit_in_bytes`,
-      ]);
-    });
-
-    inOneWay("captures the clearcfs script, and the compiled one", async () => {
-      const binary = join(folder, "clearcfs");
-      const compiler = spawnSync("cc", ["-O2", "-o", binary, join(plugins, "clearcfs.c")]);
-      const request = JSON.stringify({
-        version: "0.1",
-        state: "create",
-        id: "abc",
-        spec: { resources: null, cgroupsPath: path, annotations: { "qos.class": "ls" } },
-      });
-      for (const plugin of [join(plugins, "clearcfs"), ...(compiler.status === 0 ? [binary] : [])]) {
-        const { text, changes } = await inView(
-          async (view, run) => {
-            const { text } = await run([plugin, ["invoke"]], request);
-            return { text, changes: view.collect() };
-          },
-          { resources: { cpu: { quota: 20_000n, period: 100_000n } } },
-        );
-        expect(text).toBe('{"plugin":"clearcfs","version":"0.1","error":""}\n');
-        expect(changes.resources).toEqual({ cpu: { quota: -1n } });
-        expect(changes.errors).toEqual([]);
-      }
-    });
-
-    it.skipIf(!entrance.exactArgv0)(
-      "keeps argv[0], the arguments, the environment and the working directory",
-      async () => {
-        const program = join(folder, "show");
-        const source = `#include <stdio.h>
+  it("keeps argv[0], the arguments, the environment and the working directory", async () => {
+    const program = join(folder, "show");
+    const source = `#include <stdio.h>
       #include <unistd.h>
       extern char **environ;
       int main(int c, char **v) { char d[99]; for (int i = 0; i < c; i++) printf("%d=%s\\n", i, v[i]);
       for (char **e = environ; *e; e++) puts(*e); printf("in %s\\n", getcwd(d, 99)); return 7; }`;
-        writeFileSync(`${program}.c`, source);
-        expect(spawnSync("cc", ["-o", program, `${program}.c`]).status).toBe(0);
-        const args = ["invoke", "", "$(touch /tmp/x)", "a b", "'\"", "-e", "*"];
-        // bash, which the shell needs for argv[0], complains of such a locale.
-        const locale = entrance.name === "perl" ? "no_SUCH.locale" : "C";
-        const env = { PATH: "/usr/bin", LC_ALL: locale, EMPTY: "" };
-        await inView(async (view) => {
-          const options = { ...runOptions(program, args), argv0: "my name", env };
-          const result = await runIn(view, options);
-          const lines = result.text.split("\n");
-          expect(result.stderr).toEqual([]);
-          expect(result.exitCode).toBe(7);
-          expect(lines.slice(0, 8)).toEqual(["my name", ...args].map((arg, index) => `${index}=${arg}`));
-          expect(
-            new Set(lines.slice(8, -2).filter((line) => entrance.name === "perl" || !/^(_|SHLVL)=/.test(line))),
-          ).toEqual(new Set(["PATH=/usr/bin", `LC_ALL=${locale}`, "EMPTY="]));
-          expect(lines.at(-2)).toBe("in /");
-        });
-      },
-    );
-
-    it("gives the plugin the signals and descriptors of a plain run", async () => {
-      const script = "grep -E '^(SigIgn|SigBlk|SigCgt)' /proc/self/status; ls /proc/$$/fd; ulimit -n";
-      const plain = await runToEnd(runOptions(...sh(script)), spawner);
-      const captured = await inView((_, run) => run(sh(script)));
-      expect(captured.text).toBe(plain.text);
+    writeFileSync(`${program}.c`, source);
+    expect(spawnSync("cc", ["-o", program, `${program}.c`]).status).toBe(0);
+    const args = ["invoke", "", "$(touch /tmp/x)", "a b", "'\"", "-e", "*"];
+    const env = { PATH: "/usr/bin", LANG: "no_SUCH.locale", EMPTY: "", "not.a-name": "1", BASH_ENV: "/dev/stdin" };
+    await inView(async (view) => {
+      const options = { ...runOptions(program, args), argv0: "my name", env };
+      const result = await runIn(view, options);
+      const lines = result.text.split("\n");
+      expect(result.stderr).toEqual([]);
+      expect(result.exitCode).toBe(7);
+      expect(lines.slice(0, 8)).toEqual(["my name", ...args].map((arg, index) => `${index}=${arg}`));
+      // bash counts its depth down when it becomes another program, and so has a variable for it again.
+      expect(new Set(lines.slice(8, -2))).toEqual(
+        new Set([...Object.entries(env).map(([name, value]) => `${name}=${value}`), "SHLVL=0"]),
+      );
+      expect(lines.at(-2)).toBe("in /");
     });
+  });
 
-    inOneWay("reads the writes of Python, also without truncation", async (context) => {
-      if (spawnSync("/usr/bin/env", ["python3", "--version"]).status !== 0) return context.skip("there is no python3");
-      const script = `
+  it("gives the plugin the signals and descriptors of a plain run", async () => {
+    const script = "grep -E '^(SigIgn|SigBlk|SigCgt)' /proc/self/status; ls /proc/$$/fd; ulimit -n";
+    const plain = await runToEnd(runOptions(...sh(script)), spawner);
+    const captured = await inView((_, run) => run(sh(script)));
+    expect(captured.text).toBe(plain.text);
+  });
+
+  it("reads the writes of Python, also without truncation", async (context) => {
+    if (spawnSync("/usr/bin/env", ["python3", "--version"]).status !== 0)
+      return void context.skip("there is no python3");
+    const script = `
 import os
 def over(file, text):
     f = os.open(file, os.O_WRONLY); os.write(f, text); os.close(f)
@@ -222,240 +188,282 @@ over("/sys/fs/cgroup/memory${path}/memory.oom_control", b"1")
 over("/sys/fs/cgroup/pids${path}/pids.max", b"5\\n")
 over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
 `;
-      const changes = await inView(async (view, run) => {
-        const python = spawnSync("/usr/bin/env", ["python3", "-c", "import sys; print(sys.executable)"], {
-          encoding: "utf8",
-        });
-        expect((await run([python.stdout.trim(), ["-c", script]])).stderr).toEqual([]);
-        return view.collect();
+    const changes = await inView(async (view, run) => {
+      const python = spawnSync("/usr/bin/env", ["python3", "-c", "import sys; print(sys.executable)"], {
+        encoding: "utf8",
       });
-      expect(changes.resources).toEqual({
-        cpu: { shares: 2048n, quota: 250_000n },
-        memory: { disableOOMKiller: true },
-        pids: { limit: 5n },
-      });
-      expect(changes.errors).toHaveLength(1);
-      expect(changes.errors[0]?.text).toMatch(/without truncating the file; it can be any of 104857.*1048576/);
+      expect((await run([python.stdout.trim(), ["-c", script]])).stderr).toEqual([]);
+      return view.collect();
     });
+    expect(changes.resources).toEqual({
+      cpu: { shares: 2048n, quota: 250_000n },
+      memory: { disableOOMKiller: true },
+      pids: { limit: 5n },
+    });
+    expect(changes.errors).toHaveLength(1);
+    expect(changes.errors[0]?.text).toMatch(/without truncating the file; it can be any of 104857.*1048576/);
+  });
 
-    inOneWay("reports bad values, fields that are missing, and files of others", async () => {
-      const changes = await changesOf(
-        `echo many > ${cgroup}/cpu.shares; echo 8:0 100 > /sys/fs/cgroup/blkio${path}/blkio.weight_device
+  it("reports bad values, fields that are missing, and files of others", async () => {
+    const changes = await changesOf(
+      `echo many > ${cgroup}/cpu.shares; echo 8:0 100 > /sys/fs/cgroup/blkio${path}/blkio.weight_device
        echo FROZEN > /sys/fs/cgroup/freezer${path}/freezer.state; echo 5 > ${cgroup}/../cpu.shares
        mkdir ${cgroup}/inner; : > ${cgroup}/cpu.cfs_period_us`,
-      );
-      expect(changes.resources).toEqual({});
-      expect(changes.errors).toEqual([
-        { file: `${cgroup}/cpu.shares`, value: "many", text: '"many" is no unsigned number' },
-      ]);
-      expect(changes.warnings.map(({ file, text }) => `${file.replace(path, "")}: ${text}`)).toEqual(
-        [
-          "/sys/fs/cgroup/cpu/cpu.cfs_period_us: emptied, and nothing was written to it",
-          "/sys/fs/cgroup/freezer/freezer.state: written, and no field of LinuxResources carries it",
-          "/sys/fs/cgroup/blkio/blkio.weight_device: written, and no field of LinuxResources carries it",
-          expect.stringMatching(/cpu,cpuacct.*inner\/: the plugin made this directory/),
-          expect.stringMatching(/pod1\/cpu.shares: the plugin made this file/),
-        ].map((text) =>
-          expect.toSatisfy((got: string) => (typeof text === "string" ? got === text : text.asymmetricMatch(got))),
-        ),
-      );
-    });
+    );
+    expect(changes.resources).toEqual({});
+    expect(changes.errors).toEqual([
+      { file: `${cgroup}/cpu.shares`, value: "many", text: '"many" is no unsigned number' },
+    ]);
+    expect(changes.warnings.map(({ file, text }) => `${file.replace(path, "")}: ${text}`)).toEqual(
+      [
+        "/sys/fs/cgroup/cpu/cpu.cfs_period_us: emptied, and nothing was written to it",
+        "/sys/fs/cgroup/freezer/freezer.state: written, and no field of LinuxResources carries it",
+        "/sys/fs/cgroup/blkio/blkio.weight_device: written, and no field of LinuxResources carries it",
+        expect.stringMatching(/cpu,cpuacct.*inner\/: the plugin made this directory/),
+        expect.stringMatching(/pod1\/cpu.shares: the plugin made this file/),
+      ].map((text) =>
+        expect.toSatisfy((got: string) => (typeof text === "string" ? got === text : text.asymmetricMatch(got))),
+      ),
+    );
+  });
 
-    inOneWay("holds what containerd/cgroups copies from a cpuset's parents, and reports a write there", async () => {
-      const changes = await changesOf(
-        'cat "$1"; echo 0 > "$1"; echo 0 > "$2"',
-        ...["/sys/fs/cgroup/cpuset/kubepods/cpuset.cpus", `/sys/fs/cgroup/cpuset${path}/../cpuset.mems`],
-      );
-      expect(changes.resources).toEqual({});
-      expect(changes.warnings).toHaveLength(2);
-      for (const { text } of changes.warnings) expect(text).toMatch(/^written or removed; only the container's own/);
-    });
+  it("holds what containerd/cgroups copies from a cpuset's parents, and reports a write there", async () => {
+    const changes = await changesOf(
+      'cat "$1"; echo 0 > "$1"; echo 0 > "$2"',
+      ...["/sys/fs/cgroup/cpuset/kubepods/cpuset.cpus", `/sys/fs/cgroup/cpuset${path}/../cpuset.mems`],
+    );
+    expect(changes.resources).toEqual({});
+    expect(changes.warnings).toHaveLength(2);
+    for (const { text } of changes.warnings) expect(text).toMatch(/^written or removed; only the container's own/);
+  });
 
-    inOneWay("is not led out of the tree", async () => {
-      const secret = join(folder, "secret");
-      writeFileSync(secret, "777\n");
-      mkdirSync(join(folder, "out"));
-      writeFileSync(join(folder, "out", "pids.max"), "7\n");
-      const changes = await changesOf(
-        `ln -sf "$1" ${cgroup}/cpu.shares; rm ${cgroup}/cpu.cfs_quota_us; mkfifo ${cgroup}/cpu.cfs_quota_us
+  it("is not led out of the tree", async () => {
+    const secret = join(folder, "secret");
+    writeFileSync(secret, "777\n");
+    mkdirSync(join(folder, "out"));
+    writeFileSync(join(folder, "out", "pids.max"), "7\n");
+    const changes = await changesOf(
+      `ln -sf "$1" ${cgroup}/cpu.shares; rm ${cgroup}/cpu.cfs_quota_us; mkfifo ${cgroup}/cpu.cfs_quota_us
        rm -r /sys/fs/cgroup/pids/kubepods; ln -s "$2" /sys/fs/cgroup/pids/kubepods; rm -r /sys/fs/cgroup/memory/*`,
-        secret,
-        join(folder, "out"),
+      secret,
+      join(folder, "out"),
+    );
+    expect(changes.resources).toEqual({});
+    const removed = "the plugin removed the container's directory: leave it there, or set `cgroup: host`";
+    expect(changes.errors.map(({ file, text }) => `${file}: ${text}`)).toEqual([
+      `/sys/fs/cgroup/memory${path}: ${removed}`,
+      `/sys/fs/cgroup/pids${path}: ${removed}`,
+      `${cgroup}/cpu.shares: the plugin put a symbolic link in its place, which is not followed: write the value to the file itself`,
+      `${cgroup}/cpu.cfs_quota_us: the plugin put a special file in its place, which is not followed: write the value to the file itself`,
+    ]);
+    expect(changes.warnings).toEqual([]);
+    expect(readFileSync(secret, "utf8")).toBe("777\n");
+  });
+
+  it("stays small: 100 MB and ten thousand files do not fit", async () => {
+    const big = await changesOf(
+      `dd if=/dev/zero of=${cgroup}/cpu.shares bs=1M count=100 2>/dev/null; echo 5 > /sys/fs/cgroup/pids${path}/pids.max`,
+    );
+    expect(big.errors[0]?.text).toMatch(/^it holds \d{7} bytes, more than a kernel file takes: write the value alone$/);
+    expect(big.errors.at(-1)?.text).toMatch(/^the view is full, and what the plugin wrote last may be missing/);
+    const many = await changesOf(`cd ${cgroup}; i=0; while [ $i -lt 10000 ] && : > x$i; do i=$((i+1)); done; true`);
+    expect(many.warnings.at(-1)?.text).toMatch(/made \d+ more files/);
+    expect(many.errors.map(({ text }) => text)).toEqual([expect.stringMatching(/^the view is full/)]);
+  });
+
+  it("lives on with a background process, and nothing is seen of it outside", async () => {
+    const pid = await inView(async (view, run) => {
+      const { text } = await run(
+        sh(`sleep 60 >/dev/null 2>&1 & echo $!; echo 9 > /sys/fs/cgroup/pids${path}/pids.max`),
       );
-      expect(changes.resources).toEqual({});
-      const removed = "the plugin removed the container's directory: leave it there, or set `cgroup: host`";
-      expect(changes.errors.map(({ file, text }) => `${file}: ${text}`)).toEqual([
-        `/sys/fs/cgroup/memory${path}: ${removed}`,
-        `/sys/fs/cgroup/pids${path}: ${removed}`,
-        `${cgroup}/cpu.shares: the plugin put a symbolic link in its place, which is not followed: write the value to the file itself`,
-        `${cgroup}/cpu.cfs_quota_us: the plugin put a special file in its place, which is not followed: write the value to the file itself`,
-      ]);
-      expect(changes.warnings).toEqual([]);
-      expect(readFileSync(secret, "utf8")).toBe("777\n");
+      expect(view.collect().resources).toEqual({ pids: { limit: 9n } });
+      return Number(text);
     });
+    const seen = `/proc/${pid}/root/sys/fs/cgroup/pids${path}/pids.max`;
+    expect(readFileSync(seen, "utf8")).toBe("9\n");
+    expect(readlinkSync(`/proc/${pid}/ns/mnt`)).not.toBe(readlinkSync("/proc/self/ns/mnt"));
+    process.kill(pid, "SIGKILL");
+  });
 
-    inOneWay("stays small: 100 MB and ten thousand files do not fit", async () => {
-      const big = await changesOf(
-        `dd if=/dev/zero of=${cgroup}/cpu.shares bs=1M count=100 2>/dev/null; echo 5 > /sys/fs/cgroup/pids${path}/pids.max`,
-      );
-      expect(big.errors[0]?.text).toMatch(
-        /^it holds \d{7} bytes, more than a kernel file takes: write the value alone$/,
-      );
-      expect(big.errors.at(-1)?.text).toMatch(/^the view is full, and what the plugin wrote last may be missing/);
-      const many = await changesOf(`cd ${cgroup}; i=0; while [ $i -lt 10000 ] && : > x$i; do i=$((i+1)); done; true`);
-      expect(many.warnings.at(-1)?.text).toMatch(/made \d+ more files/);
-      expect(many.errors.map(({ text }) => text)).toEqual([expect.stringMatching(/^the view is full/)]);
-    });
+  it("keeps what a plugin mounts in the view", async () => {
+    const target = join(folder, "mnt");
+    mkdirSync(target);
+    await changesOf(`mount -t tmpfs tmpfs "$1" && : > "$1/file"`, target);
+    expect(mountPoints()).toEqual(before);
+  });
 
-    it("lives on with a background process, and nothing is seen of it outside", async () => {
-      const pid = await inView(async (view, run) => {
-        const { text } = await run(
-          sh(`sleep 60 >/dev/null 2>&1 & echo $!; echo 9 > /sys/fs/cgroup/pids${path}/pids.max`),
-        );
-        expect(view.collect().resources).toEqual({ pids: { limit: 9n } });
-        return Number(text);
-      });
-      const seen = `/proc/${pid}/root/sys/fs/cgroup/pids${path}/pids.max`;
-      expect(readFileSync(seen, "utf8")).toBe("9\n");
-      expect(readlinkSync(`/proc/${pid}/ns/mnt`)).not.toBe(readlinkSync("/proc/self/ns/mnt"));
-      process.kill(pid, "SIGKILL");
-    });
-
-    it("keeps what a plugin mounts in the view", async () => {
-      const target = join(folder, "mnt");
-      mkdirSync(target);
-      await changesOf(`mount -t tmpfs tmpfs "$1" && : > "$1/file"`, target);
-      expect(mountPoints()).toEqual(before);
-    });
-
-    it.runIf(entrance.name === "perl")("says why a plugin cannot be executed", async () => {
-      const link = join(folder, "nowhere");
-      symlinkSync("/does/not/exist", link);
-      writeFileSync(join(folder, "script"), "#!/no/interpreter\n", { mode: 0o755 });
+  it("says why a plugin cannot be executed", async () => {
+    const link = join(folder, "nowhere");
+    symlinkSync("/does/not/exist", link);
+    const script = join(folder, "script");
+    writeFileSync(script, "#!/no/interpreter\n", { mode: 0o755 });
+    const busy = join(folder, "busy");
+    copyFileSync("/bin/true", busy);
+    chmodSync(busy, 0o755);
+    const writer = openSync(busy, "r+");
+    for (const [file, code] of [
+      [link, "ENOENT"],
+      [script, "ENOENT"],
+      [folder, "EACCES"],
+      [busy, "ETXTBSY"],
+    ] as const) {
       await inView(async (view, run) => {
-        expect(view.startError()?.detail).toMatch(/could not be entered/);
-        expect((await run([link, []])).exitCode).toBe(125);
-        expect(view.startError()).toEqual({ code: "ENOENT" });
+        const { exitCode, stderr } = await run([file, []]);
+        expect(exitCode).toBe(code === "ENOENT" ? 127 : 126);
+        expect(view.startError(stderr)).toEqual({ code });
+        // The same view serves another try.
+        await run(sh("exit 126"));
+        expect(view.startError([])).toBeUndefined();
       });
-      await inView(async (view, run) => {
-        await run([join(folder, "script"), []]);
-        expect(view.startError()).toEqual({ code: "ENOENT" });
-      });
-      await inView(async (view, run) => {
-        await run([folder, []]);
-        expect(view.startError()).toEqual({ code: "EACCES" });
-      });
-    });
+    }
+    closeSync(writer);
+  });
 
-    it("shows the container's cgroup of its process, and its own root", async () => {
-      const container = spawn("sleep", ["60"], { stdio: "ignore" });
-      try {
-        const pid = container.pid ?? 0;
-        const { text, stderr } = await inView(
-          (_, run) => run(sh("cat /proc/$1/cgroup; exec cat /proc/self/cgroup", `${pid}`)),
-          {
-            pid,
-          },
-        );
-        expect(stderr).toEqual([]);
-        const lines = text.trimEnd().split("\n");
-        expect(lines.slice(0, lines.length / 2)).toEqual(
-          lines.slice(lines.length / 2).map((line) => `${line}${path.slice(1)}`),
-        );
-        expect(lines).toContain(`2:cpu,cpuacct:${path}`);
-        expect(readFileSync(`/proc/${pid}/cgroup`, "utf8")).not.toContain(path);
-      } finally {
-        container.kill("SIGKILL");
-      }
-    });
-
-    inOneWay("lies as deep as the container does", async () => {
-      const deep = "/a/b/c/d/e/f/g/h";
-      const cpuset = "/sys/fs/cgroup/cpuset/a/b/c/d/e/f/g";
-      await inView(
-        async (view, run) => {
-          const { text } = await run(
-            sh(`cd ${cpuset} && ls && cat cpuset.cpus && echo 7 >../cpuset.cpus && echo 0 >h/cpuset.cpus`),
-          );
-          expect(text.split("\n")).toEqual([
-            "cpuset.cpus",
-            "cpuset.mems",
-            "h",
-            `${machineLists(readMachine()).cpus}`,
-            "",
-          ]);
-          const { resources, warnings } = view.collect();
-          expect(resources).toEqual({ cpu: { cpus: "0" } });
-          expect(warnings.map(({ file }) => file)).toEqual(["/sys/fs/cgroup/cpuset/a/b/c/d/e/f/cpuset.cpus"]);
+  it("is entered again while the plugin's file is being written", async () => {
+    const file = join(folder, "written");
+    copyFileSync("/bin/true", file);
+    chmodSync(file, 0o755);
+    const writer = openSync(file, "r+");
+    let tries = 0;
+    await inView(async (view) => {
+      const stage = {
+        command: (options: SpawnOptions) => {
+          tries++;
+          return view.command(options);
         },
-        { cgroupsPath: deep },
+        startError: (stderr: readonly string[]) => {
+          const error = view.startError(stderr);
+          if (tries === 2) closeSync(writer);
+          return error;
+        },
+      };
+      const outcome = await invokePlugin(
+        {
+          plugin: "written",
+          state: "create",
+          request: "{}",
+          budget: planPluginBudget(planBudget(30_000, { replyMarginMs: 200, killAfterMs: 100 }), null),
+          policy: { exitStatus: "ignore", limits: { stdoutBytes: 4096, stderrLines: 10 }, killChildren: false },
+          stage,
+        },
+        {
+          spawner,
+          find: () => ({ ok: true, path: file, shadowed: [] }),
+          permissions: "trust",
+          environmentFor: () => ({}),
+        },
       );
+      expect([outcome.exitCode, outcome.outcome, tries]).toEqual([0, "bad-output", 3]);
     });
+  });
 
-    it("gives the plugin the whole of its stdin, and its end", async () => {
-      const request = "x".repeat(299_999);
-      const { text } = await inView((_, run) =>
-        run(sh('read -r first; wc -c; echo "$' + '{#first}"'), `${request}\n\0\n`),
+  it("says that a plugin did not get into it", async () => {
+    await inView(async (view) => {
+      const { path, argv0, args, ...options } = view.command(runOptions("/bin/true"));
+      await runToEnd(
+        { path, argv0, ...options, args: args.map((text) => (/mount$/.test(text) ? "/bin/false" : text)) },
+        spawner,
       );
-      expect(text.trim().split(/\s+/)).toEqual(["2", "299999"]);
+      expect(view.startError([])?.detail).toMatch(/could not be entered/);
     });
+  });
 
-    it.runIf(entrance.name === "perl")("tries a plugin's file again that is being written", async () => {
-      const file = join(folder, `busy-${Math.random()}`);
-      copyFileSync("/bin/true", file);
-      chmodSync(file, 0o755);
-      const writer = openSync(file, "r+");
-      setTimeout(() => closeSync(writer), 40);
-      await inView(async (view, run) => {
-        expect((await run([file, []])).exitCode).toBe(0);
-        expect(view.startError()).toBeUndefined();
-      });
-    });
-
-    inOneWay("notices what came and went in a directory, although what was there is unwritten", async () => {
-      const changes = await changesOf(`cd ${cgroup} && mv cpu.shares old && echo 300 >cpu.shares && rm tasks`);
-      expect(changes.resources).toEqual({ cpu: { shares: 300n } });
-      expect(changes.warnings.map(({ file, text }) => `${file.split("/").at(-1)}: ${text}`)).toEqual([
-        "tasks: the plugin removed it",
-        "old: the plugin made this file; only the container's own files are captured",
-      ]);
-    });
-
-    it("serves runs side by side, each with its own tree", async () => {
-      const runs = Array.from({ length: 8 }, (_, index) =>
-        changesOf(`echo ${1000 + index} > ${cgroup}/cpu.shares; sleep 0.1`),
+  it("shows the container's cgroup of its process, and its own root", async () => {
+    const container = spawn("sleep", ["60"], { stdio: "ignore" });
+    try {
+      const pid = container.pid ?? 0;
+      const { text, stderr } = await inView(
+        (_, run) => run(sh("cat /proc/$1/cgroup; exec cat /proc/self/cgroup", `${pid}`)),
+        {
+          pid,
+        },
       );
-      const shares = (await Promise.all(runs)).map(({ resources }) => resources.cpu?.shares);
-      expect(shares).toEqual(Array.from({ length: 8 }, (_, index) => BigInt(1000 + index)));
-    });
+      expect(stderr).toEqual([]);
+      const lines = text.trimEnd().split("\n");
+      expect(lines.slice(0, lines.length / 2)).toEqual(
+        lines.slice(lines.length / 2).map((line) => `${line}${path.slice(1)}`),
+      );
+      expect(lines).toContain(`2:cpu,cpuacct:${path}`);
+      expect(readFileSync(`/proc/${pid}/cgroup`, "utf8")).not.toContain(path);
+    } finally {
+      container.kill("SIGKILL");
+    }
+  });
 
-    inOneWay("leaves nothing when the bridge is killed", async () => {
-      // A bridge of its own: with a view in reserve and an open one.
-      const bundle = join(folder, "view.mjs");
-      const entryPoints = [resolve(import.meta.dirname, "../../src/cgroup/view.ts")];
-      buildSync({ entryPoints, bundle: true, platform: "node", format: "esm", outfile: bundle, logLevel: "error" });
-      const script = `
+  it("lies as deep as the container does", async () => {
+    const deep = "/a/b/c/d/e/f/g/h";
+    const cpuset = "/sys/fs/cgroup/cpuset/a/b/c/d/e/f/g";
+    await inView(
+      async (view, run) => {
+        const { text } = await run(
+          sh(`cd ${cpuset} && ls && cat cpuset.cpus && echo 7 >../cpuset.cpus && echo 0 >h/cpuset.cpus`),
+        );
+        expect(text.split("\n")).toEqual([
+          "cpuset.cpus",
+          "cpuset.mems",
+          "h",
+          `${machineLists(readMachine()).cpus}`,
+          "",
+        ]);
+        const { resources, warnings } = view.collect();
+        expect(resources).toEqual({ cpu: { cpus: "0" } });
+        expect(warnings.map(({ file }) => file)).toEqual(["/sys/fs/cgroup/cpuset/a/b/c/d/e/f/cpuset.cpus"]);
+      },
+      { cgroupsPath: deep },
+    );
+  });
+
+  it("gives the plugin the whole of its stdin, and its end", async () => {
+    const request = "x".repeat(299_999);
+    const { text } = await inView((_, run) =>
+      run(sh('read -r first; wc -c; echo "$' + '{#first}"'), `${request}\n\0\n`),
+    );
+    expect(text.trim().split(/\s+/)).toEqual(["2", "299999"]);
+  });
+
+  it("notices what came and went in a directory, although what was there is unwritten", async () => {
+    const changes = await changesOf(`cd ${cgroup} && mv cpu.shares old && echo 300 >cpu.shares && rm tasks`);
+    expect(changes.resources).toEqual({ cpu: { shares: 300n } });
+    expect(changes.warnings.map(({ file, text }) => `${file.split("/").at(-1)}: ${text}`)).toEqual([
+      "tasks: the plugin removed it",
+      "old: the plugin made this file; only the container's own files are captured",
+    ]);
+  });
+
+  it("serves runs side by side, each with its own tree", async () => {
+    const runs = Array.from({ length: 8 }, (_, index) =>
+      changesOf(`echo ${1000 + index} > ${cgroup}/cpu.shares; sleep 0.1`),
+    );
+    const shares = (await Promise.all(runs)).map(({ resources }) => resources.cpu?.shares);
+    expect(shares).toEqual(Array.from({ length: 8 }, (_, index) => BigInt(1000 + index)));
+  });
+
+  it("leaves nothing when the bridge is killed", async () => {
+    // A bridge of its own: with a view in reserve and an open one.
+    const bundle = join(folder, "view.mjs");
+    const entryPoints = [resolve(import.meta.dirname, "../../src/cgroup/view.ts")];
+    buildSync({ entryPoints, bundle: true, platform: "node", format: "esm", outfile: bundle, logLevel: "error" });
+    const script = `
       import { Views } from ${JSON.stringify(bundle)};
       const machine = { cpus: [[0, 0]], mems: [[0, 0]], pageSize: 4096n, hugepages: [] };
-      const entrance = { name: "none", exactArgv0: true, wrap: (command, keeper) => ({ ...command, path: String(keeper) }) };
-      const views = new Views({ machine, entrance });
+      const views = new Views(machine);
       const view = await views.open({ cgroupsPath: "/a", resources: {} });
       const other = await views.open({ cgroupsPath: "/b", resources: {} });
-      console.log(view.command({}).path, other.command({}).path);
+      const keeperOf = (view) => /\\d+/.exec(view.command({ env: {}, args: [] }).args[0])[0];
+      console.log(keeperOf(view), keeperOf(other));
       setInterval(() => {}, 1000);`;
-      const bridge = spawn(process.execPath, ["--input-type=module", "-e", script], {
-        stdio: ["ignore", "pipe", "inherit"],
-      });
-      const keepers = await new Promise<string[]>((done) => {
-        bridge.stdout.once("data", (chunk: Buffer) => done(chunk.toString().trim().split(" ")));
-      });
-      expect(keepers.map((pid) => existsSync(`/proc/${pid}/ns/mnt`))).toEqual([true, true]);
-      bridge.kill("SIGKILL");
-      for (let left = 100; left > 0 && keepers.some((pid) => isRunning(pid)); left--) await sleep(20);
-      expect(keepers.filter((pid) => isRunning(pid))).toEqual([]);
+    const bridge = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
     });
-  },
-);
+    const keepers = await new Promise<string[]>((done) => {
+      bridge.stdout.once("data", (chunk: Buffer) => done(chunk.toString().trim().split(" ")));
+    });
+    expect(keepers.map((pid) => existsSync(`/proc/${pid}/ns/mnt`))).toEqual([true, true]);
+    bridge.kill("SIGKILL");
+    for (let left = 100; left > 0 && keepers.some((pid) => isRunning(pid)); left--) await sleep(20);
+    expect(keepers.filter((pid) => isRunning(pid))).toEqual([]);
+  });
+});
 
 /** A zombie whose parent does not look has no namespace any more. */
 function isRunning(pid: string): boolean {

@@ -21,7 +21,7 @@ const tools = [
   "chmod",
   "ls",
 ];
-const viewTools = ["unshare", "mount", "umount", "nsenter", "perl", "setpriv"];
+const viewTools = ["unshare", "mount", "umount", "nsenter", "bash", "setpriv"];
 
 /** One line of a Dockerfile, continued lines joined: `COPY --from=build a b/`. */
 interface Instruction {

@@ -1,7 +1,6 @@
-import type { Command } from "../../../src/cgroup/enter.js";
 import { Deadline } from "../../../src/deadline.js";
 import { createPortableSpawner } from "../../../src/legacy/portable-spawner.js";
-import type { Spawner, SpawnOptions, SpawnResult, WaitingProcess } from "../../../src/legacy/spawner.js";
+import type { Spawner, SpawnOptions, SpawnResult } from "../../../src/legacy/spawner.js";
 
 export type Run = SpawnResult & { readonly text: string; readonly stderr: readonly string[] };
 
@@ -27,15 +26,6 @@ export async function runToEnd(options: SpawnOptions, spawner: Pick<Spawner, "ru
   const stderr: string[] = [];
   const result = await spawner.run({ ...options, onStderrLine: (line) => stderr.push(line) });
   return { ...result, text: Buffer.from(result.stdout).toString("utf8"), stderr };
-}
-
-/** Starts processes that wait, as the bridge does it. */
-export function preparing(spawner: Spawner) {
-  return async (command: Command): Promise<WaitingProcess> => {
-    const preparation = await spawner.prepare({ ...command, cwd: "/", guarded: null });
-    if (!preparation.started) throw new Error(preparation.code);
-    return preparation.process;
-  };
 }
 
 /** A spawner for the tests of one file. */

@@ -1,3 +1,4 @@
+import { type Mount, parseMountinfo } from "../host/mountinfo.js";
 import { hierarchies } from "./controllers.js";
 
 export const cgroupRoot = "/sys/fs/cgroup";
@@ -10,10 +11,9 @@ export const cgroupRoot = "/sys/fs/cgroup";
  * fields (cgroup1/utils.go and v1.go); with this text it finds cgroupRoot.
  */
 export function formatMountinfo(machine: string): string {
-  const kept = machine.split("\n").filter((line) => line !== "" && !isReplaced(line));
-  const ids = kept.map((line) => Number(line.split(" ", 1)[0])).filter(Number.isSafeInteger);
-  const first = ids.reduce((max, id) => Math.max(max, id), 0) + 1;
-  const sys = kept.find((line) => line.split(" ")[4] === "/sys")?.split(" ", 1)[0] ?? kept[0]?.split(" ", 1)[0] ?? "1";
+  const kept = parseMountinfo(machine).filter((mount) => !isReplaced(mount));
+  const first = kept.reduce((max, { id }) => Math.max(max, id), 0) + 1;
+  const sys = kept.find(({ point }) => point === "/sys")?.id ?? kept[0]?.id ?? 1;
   const own = [
     `${first} ${sys} 0:${first} / ${cgroupRoot} rw,nosuid,nodev,noexec - tmpfs tmpfs rw,mode=755`,
     ...hierarchies.map(({ directory, option }, index) => {
@@ -22,14 +22,10 @@ export function formatMountinfo(machine: string): string {
       return `${id} ${first} 0:${id} / ${cgroupRoot}/${directory} ${options} - cgroup cgroup rw,${option}`;
     }),
   ];
-  return `${[...kept, ...own].join("\n")}\n`;
+  return `${[...kept.map(({ line }) => line), ...own].join("\n")}\n`;
 }
 
-/** proc(5): the optional fields after the sixth end with a hyphen; then the type of the file system. */
-function isReplaced(line: string): boolean {
-  const fields = line.split(" ");
-  const point = fields[4] ?? "";
-  const type = fields[fields.indexOf("-", 6) + 1];
+function isReplaced({ point, type }: Mount): boolean {
   return point === cgroupRoot || point.startsWith(`${cgroupRoot}/`) || type === "cgroup" || type === "cgroup2";
 }
 

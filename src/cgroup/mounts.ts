@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync } from "node:fs";
 
 import { BridgeError, errorText } from "../errors.js";
+import { parseMountinfo } from "../host/mountinfo.js";
 
 /** A mounted cgroup file system. */
 export interface CgroupMount {
@@ -22,25 +23,12 @@ export interface CgroupMounts {
 export function parseCgroupMounts(mountinfo: string): CgroupMounts {
   const v1 = new Map<string, CgroupMount>();
   let v2: CgroupMount | undefined;
-  for (const line of mountinfo.split("\n")) {
-    const fields = line.split(" ");
-    const [, , , root, point] = fields;
-    // proc(5): optional fields come after the sixth and end with a hyphen.
-    const [type, , options] = fields.slice(fields.indexOf("-", 6) + 1);
-    if (root === undefined || point === undefined) continue;
-    const where = { root: unescapePath(root), point: unescapePath(point) };
-    if (type === "cgroup2") v2 ??= { version: 2, ...where };
+  for (const { root, point, type, superOptions } of parseMountinfo(mountinfo)) {
+    if (type === "cgroup2") v2 ??= { version: 2, point, root };
     if (type !== "cgroup") continue;
-    for (const option of (options ?? "").split(",")) {
-      if (!v1.has(option)) v1.set(option, { version: 1, ...where });
-    }
+    for (const option of superOptions) if (!v1.has(option)) v1.set(option, { version: 1, point, root });
   }
   return { v1, v2 };
-}
-
-/** The kernel writes space, tab, newline and backslash in octal. */
-function unescapePath(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }
 
 /** A cgroup's directory, held open. */

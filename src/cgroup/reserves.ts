@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 
 import { BridgeError } from "../errors.js";
+import { parseMountinfo } from "../host/mountinfo.js";
 import { type Keeper, startKeeper } from "./keeper.js";
 import type { TreeFile } from "./tree.js";
 
@@ -111,10 +112,7 @@ export class Reserves {
 
 /** Whether new mounts reach a namespace made before: the root mount is shared, or a slave itself. */
 function followsMachine(mountinfo: string): boolean {
-  return mountinfo.split("\n").some((line) => {
-    const fields = line.split(" ");
-    return (
-      fields[4] === "/" && fields.slice(6, fields.indexOf("-", 6)).some((field) => /^(shared|master):/.test(field))
-    );
-  });
+  return parseMountinfo(mountinfo).some(
+    ({ point, optional }) => point === "/" && optional.some((field) => /^(shared|master):/.test(field)),
+  );
 }

@@ -1,6 +1,7 @@
+import type { Mount } from "../../host/mountinfo.js";
 import type { BinaryFacts } from "../facts.js";
 import type { NodeFiles } from "../node-files.js";
-import { type Mount, mountOf } from "./mounts.js";
+import { mountOf } from "./mounts.js";
 
 /** A file past this is not looked into: no plugin is so large, and the doctor has to stay quick. */
 const maxBytes = 256 * 1024 * 1024;

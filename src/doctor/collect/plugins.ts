@@ -1,6 +1,7 @@
 import { basename, dirname, join } from "node:path";
 import { pluginSettings } from "../../config/merge.js";
 import type { Config } from "../../config/schema.js";
+import type { Mount } from "../../host/mountinfo.js";
 import { searchPath } from "../../legacy/environment.js";
 import { findPlugin, type Lookup, type LookupOptions } from "../../legacy/lookup.js";
 import { nearestName } from "../../nearest.js";
@@ -9,7 +10,6 @@ import type { Facts, PluginFacts } from "../facts.js";
 import type { NodeFiles } from "../node-files.js";
 import { findFaultBelow } from "../permissions.js";
 import { readBinary, speaksNri2 } from "./binary.js";
-import type { Mount } from "./mounts.js";
 import { placeOf } from "./plugin-place.js";
 
 export interface PluginSearch {

@@ -1,7 +1,7 @@
+import type { Mount } from "../../host/mountinfo.js";
 import { findPeer } from "../../host/peer.js";
 import type { RuntimeFacts, SocketFacts } from "../facts.js";
 import type { NodeFiles } from "../node-files.js";
-import type { Mount } from "./mounts.js";
 
 /** The process that listens on the runtime's socket; undefined when that cannot be seen. */
 export async function findSocketPeer(files: NodeFiles, socketPath: string): Promise<number | undefined> {

@@ -1,11 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { applyChanges } from "./cgroup/apply.js";
-import { ContainerCgroup } from "./cgroup/container-cgroup.js";
+import { type CgroupMounts, ContainerCgroup, parseCgroupMounts } from "./cgroup/container-cgroup.js";
 import { type Machine, readMachine } from "./cgroup/machine.js";
-import { type CgroupMounts, parseCgroupMounts } from "./cgroup/mounts.js";
 import { checkPrivilege, type Privilege } from "./cgroup/privilege.js";
-import { readResources } from "./cgroup/real-resources.js";
-import { withoutUnset } from "./cgroup/spec-resources.js";
+import { readResources, withoutUnset } from "./cgroup/real-resources.js";
 import { type View, Views } from "./cgroup/view.js";
 import { type Clock, monotonicClock } from "./deadline.js";
 import { BridgeError, errorText } from "./errors.js";

@@ -1,6 +1,6 @@
+import { cgroupRoot } from "./cgroup/controllers.js";
 import type { CapturedChanges } from "./cgroup/diff.js";
-import { cgroupRoot } from "./cgroup/mountinfo.js";
-import { withoutUnset } from "./cgroup/spec-resources.js";
+import { withoutUnset } from "./cgroup/real-resources.js";
 import type { View } from "./cgroup/view.js";
 import type { Cgroups } from "./cgroups.js";
 import type { ChainCall } from "./chain.js";

@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { describe, expect, it, onTestFinished, type TestContext } from "vitest";
 import { planCall } from "../src/call-time.js";
-import { type CgroupMount, parseCgroupMounts } from "../src/cgroup/mounts.js";
+
+import { type CgroupMount, parseCgroupMounts } from "../src/cgroup/container-cgroup.js";
 import { checkPrivilege } from "../src/cgroup/privilege.js";
 import { createNodeCgroups, createRecordedCgroups } from "../src/cgroups.js";
 import type { ChainCall } from "../src/chain.js";

@@ -142,7 +142,7 @@ const source = readdirSync(resolve(import.meta.dirname, "../src"), { recursive: 
 const kernelReaders = [
   "cgroup/machine.ts",
   "cgroup/privilege.ts",
-  "cgroup/reserves.ts",
+  "cgroup/keeper.ts",
   "cgroup/view.ts",
   "cgroups.ts",
   "host/peer.ts",

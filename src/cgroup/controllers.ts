@@ -15,7 +15,7 @@ export type ControllerName =
   | "systemd";
 
 /** One mounted v1 hierarchy. */
-export interface Hierarchy {
+interface Hierarchy {
   /** Its directory below /sys/fs/cgroup. */
   readonly directory: string;
   readonly controllers: readonly ControllerName[];
@@ -121,3 +121,5 @@ export const commonFiles: Readonly<Record<string, string>> = {
   "cgroup.clone_children": zero,
   notify_on_release: zero,
 };
+
+export const cgroupRoot = "/sys/fs/cgroup";

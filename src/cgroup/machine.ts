@@ -39,7 +39,7 @@ export function readMachine(root = "/"): Machine {
 }
 
 /** As the kernel names a hugetlb controller's files: the largest of GB, MB and KB that divides it. */
-export function formatHugepage(bytes: bigint): string {
+function formatHugepage(bytes: bigint): string {
   if (bytes >= 1n << 30n) return `${bytes >> 30n}GB`;
   return bytes >= 1n << 20n ? `${bytes >> 20n}MB` : `${bytes >> 10n}KB`;
 }

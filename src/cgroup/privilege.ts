@@ -1,8 +1,9 @@
+import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { errorText } from "../errors.js";
 
-import { namingShell } from "./enter.js";
-import { cgroupRoot } from "./mountinfo.js";
-import { findTool, runTool, systemPath } from "./tools.js";
+import { cgroupRoot } from "./controllers.js";
+import { findTool, killGroup, namingShell, systemPath, toolEnvironment } from "./tools.js";
 
 /** Whether captured views can be made here. */
 export type Privilege =
@@ -24,7 +25,7 @@ const capabilities = { CAP_SYS_CHROOT: 18n, CAP_SYS_ADMIN: 21n } as const;
 /** What is said by a machine that is short of something, such as of namespaces (user.max_mnt_namespaces), and forbids nothing. */
 const shortages = /No space left on device|Cannot allocate memory|Resource temporarily unavailable|Cannot fork/;
 
-export interface PrivilegeOptions {
+interface PrivilegeOptions {
   /** Where the system's programs are. */
   readonly path?: string;
   /** A call of the runtime may wait for the trial. A machine that takes longer is busy, and forbids nothing. */
@@ -83,4 +84,59 @@ function missingCapabilities(): string[] {
   return Object.entries(capabilities)
     .filter(([, bit]) => ((effective >> bit) & 1n) === 0n)
     .map(([name]) => name);
+}
+
+/** What became of a program of the system. */
+type ToolRun =
+  | { readonly exited: true; readonly status: number; readonly stdout: string; readonly stderr: string }
+  /** `transient`: it says nothing of the machine, but that it is busy or short of something. */
+  | { readonly exited: false; readonly why: string; readonly transient: boolean };
+
+/** What a machine has again later. */
+const transientCodes = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"];
+
+/** Runs a program of the system, and ends it when it takes longer, with all that it has started. Never rejects. */
+function runTool(path: string, args: readonly string[], withinMs: number): Promise<ToolRun> {
+  return new Promise((resolve) => {
+    const fail = (thrown: unknown): void => {
+      const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+      resolve({
+        exited: false,
+        why: errorText(thrown),
+        transient: transientCodes.some((shortage) => shortage === code),
+      });
+    };
+    let child: ChildProcess;
+    try {
+      child = spawn(path, [...args], {
+        cwd: "/",
+        env: toolEnvironment,
+        stdio: ["ignore", "pipe", "pipe"],
+        // A group of its own, to end.
+        detached: true,
+      });
+    } catch (thrown) {
+      fail(thrown);
+      return;
+    }
+    let stdout = "";
+    let stderr = "";
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    const timer = setTimeout(() => {
+      resolve({ exited: false, why: `it did not end within ${withinMs} ms`, transient: true });
+      killGroup(child);
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    }, withinMs);
+    child.once("error", (thrown) => {
+      clearTimeout(timer);
+      fail(thrown);
+    });
+    child.once("close", (status, signal) => {
+      clearTimeout(timer);
+      if (status !== null) resolve({ exited: true, status, stdout, stderr });
+      else resolve({ exited: false, why: `it was ended by ${signal}`, transient: true });
+    });
+  });
 }

@@ -25,21 +25,33 @@
  * No text of a plugin, an event or conf.json is read by a shell: the scripts are constant, and all that varies is a positional
  * parameter or the content of a file.
  */
-import { readFileSync, readSync, statfsSync } from "node:fs";
 
+import { readFileSync, readSync, statfsSync } from "node:fs";
 import { BridgeError, errorText } from "../errors.js";
 import type { LinuxResources } from "../oci/resources.js";
-import { resolveCgroupsPath } from "./cgroups-path.js";
+import { resolveCgroupsPath } from "./container-cgroup.js";
+import { cgroupRoot } from "./controllers.js";
 import { type CapturedChanges, collectChanges } from "./diff.js";
-import { type Command, enterView } from "./enter.js";
-import type { Keeper } from "./keeper.js";
+import { type Keeper, Reserves } from "./keeper.js";
 import type { Machine } from "./machine.js";
-import { formatMountinfo, formatProcCgroup } from "./mountinfo.js";
-import { Reserves } from "./reserves.js";
-import { fillSeed, type SeedFile, seedFiles } from "./seed.js";
-import { notEntered, ownFiles, placeTree, rewrite, templateFileOf, treeFiles, writeSeed } from "./tree.js";
+import { findTool, namingShell, toolEnvironment } from "./tools.js";
+import {
+  fillSeed,
+  formatMountinfo,
+  formatProcCgroup,
+  notEntered,
+  ownDirectory,
+  ownFiles,
+  placeTree,
+  rewrite,
+  type SeedFile,
+  seedFiles,
+  templateFileOf,
+  treeFiles,
+  writeSeed,
+} from "./tree.js";
 
-export interface ViewRequest {
+interface ViewRequest {
   /** The container's, as the event has it: a path, or systemd's `slice:prefix:name`. */
   readonly cgroupsPath: string;
   /** What the container has so far: with what earlier plugins of the chain asked for, as they would have written it. */
@@ -152,4 +164,52 @@ function execError(status: string, said: readonly string[]): string {
 function readSmall(descriptor: number): string {
   const buffer = Buffer.alloc(64);
   return buffer.toString("latin1", 0, readSync(descriptor, buffer, 0, buffer.length, 0));
+}
+
+/** A process to start, as the legacy room's SpawnOptions have it. */
+export interface Command {
+  /** The executable, absolute. */
+  readonly path: string;
+  readonly argv0: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const view = `${cgroupRoot}/${ownDirectory}`;
+
+/**
+ * nsenter has entered the namespace. mount runs once for all, reading its table from the view. $$ is the plugin's pid, because
+ * exec keeps it. An exec that fails leaves its status in the view: bash goes on after it, other shells run the trap and end.
+ *
+ * Positional parameters: mount, the container's pid or nothing, the variables that the plugin was not given, argv[0], path, arguments.
+ */
+const enterScript = [
+  `{ echo "${view}/mountinfo /proc/$$/mountinfo none bind 0 0"; echo "${view}/cgroup /proc/$$/cgroup none bind 0 0"; } >${view}/fstab`,
+  `if [ -e "/proc/$2/cgroup" ]; then echo "${view}/container-cgroup /proc/$2/cgroup none bind,nofail 0 0" >>${view}/fstab; fi`,
+  `PATH=${toolEnvironment.PATH} "$1" -n -a -T ${view}/fstab || exit 125`,
+  `: >${view}/start || exit 125`,
+  `trap 'echo $? >${view}/start' EXIT`,
+  '[ -z "$BASH_VERSION" ] || shopt -s execfail',
+  "unset -v $3",
+  "shift 3",
+  'exec -a "$@"',
+  "exit",
+].join("\n");
+
+/** Variables that a shell exports although it was not given them. bash's SHLVL comes back at its exec. */
+const shellVariables = ["PWD", "OLDPWD", "SHLVL", "_"] as const;
+
+/**
+ * The same command in a view: nsenter enters the namespace, and a shell puts the view's texts over its own files in /proc and
+ * becomes the plugin. `keeper`: the pid that holds the namespace; `pid`: the container's, whose /proc/<pid>/cgroup is shown too.
+ */
+function enterView({ path, argv0, args, env }: Command, keeper: number, pid?: number): Command {
+  const unset = shellVariables.filter((name) => !(name in env)).join(" ");
+  const script = ["-c", enterScript, "sh", findTool("mount") ?? "mount", `${pid ?? ""}`, unset, argv0, path, ...args];
+  return {
+    path: findTool("nsenter") ?? "/usr/bin/nsenter",
+    argv0: "nsenter",
+    args: [`--mount=/proc/${keeper}/ns/mnt`, "--", ...namingShell(), ...script],
+    env,
+  };
 }

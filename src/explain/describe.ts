@@ -1,5 +1,5 @@
-import { resolveCgroupsPath } from "../cgroup/cgroups-path.js";
 import type { RunReport } from "../chain.js";
+import { resolveCgroupsPath } from "../cgroup/container-cgroup.js";
 import { pluginSettings } from "../config/merge.js";
 import type { Config } from "../config/schema.js";
 import { placeOf } from "../doctor/collect/plugin-place.js";

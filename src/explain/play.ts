@@ -1,4 +1,4 @@
-import { resolveCgroupsPath } from "../cgroup/cgroups-path.js";
+import { resolveCgroupsPath } from "../cgroup/container-cgroup.js";
 import { type CgroupOf, type Cgroups, createRecordedCgroups } from "../cgroups.js";
 import type { RunReport } from "../chain.js";
 import type { PartialConfig } from "../config/schema.js";

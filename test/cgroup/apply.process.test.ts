@@ -16,13 +16,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-
-import { applyChanges } from "../../src/cgroup/apply.js";
-import { ContainerCgroup } from "../../src/cgroup/container-cgroup.js";
+import { applyChanges, undoingText } from "../../src/cgroup/apply.js";
+import { ContainerCgroup, parseCgroupMounts } from "../../src/cgroup/container-cgroup.js";
 import { readMachine } from "../../src/cgroup/machine.js";
-import { parseCgroupMounts } from "../../src/cgroup/mounts.js";
 import { readResources } from "../../src/cgroup/real-resources.js";
-import { undoingText } from "../../src/cgroup/undoing-text.js";
 import type { LinuxResources } from "../../src/oci/resources.js";
 import { machine } from "./support/machine.js";
 

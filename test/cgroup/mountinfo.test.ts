@@ -1,9 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-
-import { resolveCgroupsPath } from "../../src/cgroup/cgroups-path.js";
-import { formatMountinfo, formatProcCgroup } from "../../src/cgroup/mountinfo.js";
-import { parseCgroupMounts } from "../../src/cgroup/mounts.js";
+import { parseCgroupMounts, resolveCgroupsPath } from "../../src/cgroup/container-cgroup.js";
+import { formatMountinfo, formatProcCgroup } from "../../src/cgroup/tree.js";
 
 const v2Node = [
   "21 26 0:19 / /sys rw,nosuid shared:7 - sysfs sysfs rw",

@@ -3,11 +3,9 @@ import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it, onTestFinished } from "vitest";
-
+import { Reserves } from "../../src/cgroup/keeper.js";
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
-import { Reserves } from "../../src/cgroup/reserves.js";
-import { seedFiles } from "../../src/cgroup/seed.js";
-import { treeFiles } from "../../src/cgroup/tree.js";
+import { seedFiles, treeFiles } from "../../src/cgroup/tree.js";
 import { children, isAlive, until } from "../legacy/processes.js";
 import { machine } from "./support/machine.js";
 

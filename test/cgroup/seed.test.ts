@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 
 import { hierarchies } from "../../src/cgroup/controllers.js";
 import { fieldFiles } from "../../src/cgroup/fields.js";
-import { seedFiles } from "../../src/cgroup/seed.js";
-import { withoutUnset } from "../../src/cgroup/spec-resources.js";
+import { withoutUnset } from "../../src/cgroup/real-resources.js";
+import { seedFiles } from "../../src/cgroup/tree.js";
 import type { LinuxResources } from "../../src/oci/resources.js";
 import { machine } from "./support/machine.js";
 

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
 import { applyChanges } from "../../src/cgroup/apply.js";
+import { parseCgroupMounts } from "../../src/cgroup/container-cgroup.js";
 import { readMachine } from "../../src/cgroup/machine.js";
-import { parseCgroupMounts } from "../../src/cgroup/mounts.js";
 
 /** A real cgroup v2 hierarchy with the hugetlb controller, which a machine with cgroup v1 beside it may have left there. */
 const mounts = parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));

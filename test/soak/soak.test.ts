@@ -18,7 +18,7 @@ const events = Number(process.env.SOAK_EVENTS ?? 20_000);
 const callMs = 2_000;
 const seed = chooseSeed();
 
-/** Views that are made ahead at most (src/cgroup/reserves.ts): each is a process that keeps it. */
+/** Views that are made ahead at most (src/cgroup/keeper.ts): each is a process that keeps it. */
 const viewsAhead = 4;
 
 /** Of a journal that is written anew when it is four times as long as it should be, and 256 KiB at least. */

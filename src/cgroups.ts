@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { applyChanges } from "./cgroup/apply.js";
 import { type CgroupMounts, ContainerCgroup, parseCgroupMounts } from "./cgroup/container-cgroup.js";
 import { type Machine, readMachine } from "./cgroup/machine.js";
-import { checkPrivilege, type Privilege } from "./cgroup/privilege.js";
+import type { Privilege } from "./cgroup/privilege.js";
 import { readResources, withoutUnset } from "./cgroup/real-resources.js";
-import { type View, Views } from "./cgroup/view.js";
+import type { View, Views } from "./cgroup/view.js";
 import { type Clock, monotonicClock } from "./deadline.js";
 import { BridgeError, errorText } from "./errors.js";
 import type { Log } from "./logger.js";
@@ -74,7 +74,7 @@ const askAgainMs = 2_000;
  * @param check asks the machine whether views can be made
  */
 export function createNodeCgroups({
-  check = checkPrivilege,
+  check = async () => (await import("./cgroup/privilege.js")).checkPrivilege(),
   clock = monotonicClock,
 }: {
   check?: () => Promise<Privilege>;
@@ -84,10 +84,10 @@ export function createNodeCgroups({
   let machine: Machine | undefined;
   let known: { readonly privilege: Privilege; readonly until: number } | undefined;
   let trial: Promise<Privilege> | undefined;
-  let views: Views | undefined;
+  let views: Promise<Views> | undefined;
   const theMounts = () => (mounts ??= parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8")));
   const theMachine = () => (machine ??= readMachine());
-  const theViews = () => (views ??= new Views(theMachine()));
+  const theViews = () => (views ??= import("./cgroup/view.js").then(({ Views }) => new Views(theMachine())));
 
   function remember(privilege: Privilege): void {
     const proven = privilege.ok && privilege.unproven === undefined;
@@ -126,7 +126,7 @@ export function createNodeCgroups({
       }
       const found = await thePrivilege();
       if (!found.ok) throw new BridgeError("CGROUP_VIEW", `${found.reason}: ${found.remedy}`);
-      const view = await theViews().open({
+      const view = await (await theViews()).open({
         cgroupsPath,
         resources: layOver(present, asked),
         ...(pid > 0 ? { pid } : {}),
@@ -135,7 +135,7 @@ export function createNodeCgroups({
       return view;
     },
     async warm() {
-      if ((await thePrivilege()).ok) await theViews().warm();
+      if ((await thePrivilege()).ok) await (await theViews()).warm();
     },
     apply(changes, { cgroupsPath, resources }) {
       const shares = resources?.cpu?.shares;
@@ -152,7 +152,7 @@ export function createNodeCgroups({
       }
     },
     async close() {
-      await views?.close();
+      await (await views)?.close();
     },
   };
 }

@@ -7,7 +7,8 @@ const maxBytes = 64 * 1024;
 /** A container's real cgroup: its directory in each hierarchy that is asked for, v1 where that is mounted, else v2. */
 export class ContainerCgroup {
   readonly path: string;
-  private readonly opened = new Map<string, CgroupDirectory | undefined>();
+  /** Descriptors by mount point. */
+  private readonly opened = new Map<string, number | undefined>();
 
   /** @throws BridgeError ADJUSTMENT for a cgroupsPath that names no cgroup */
   constructor(
@@ -67,12 +68,12 @@ export class ContainerCgroup {
   }
 
   close(): void {
-    for (const directory of this.opened.values()) directory?.close();
+    for (const directory of this.opened.values()) if (directory !== undefined) closeSync(directory);
     this.opened.clear();
   }
 
   /** undefined where the container has no cgroup in that hierarchy, as on a hybrid host. */
-  private directory(controller: string): CgroupDirectory | undefined {
+  private directory(controller: string): number | undefined {
     const mount = this.mountOf(controller);
     if (!this.opened.has(mount.point)) this.opened.set(mount.point, openCgroup(mount, this.path));
     return this.opened.get(mount.point);
@@ -85,9 +86,9 @@ export class ContainerCgroup {
   }
 }
 
-function openFile(directory: CgroupDirectory, file: string, flags: number): number {
+function openFile(directory: number, file: string, flags: number): number {
   if (file.includes("/")) throw new BridgeError("ADJUSTMENT", `${JSON.stringify(file)} is no name of a cgroup file`);
-  return openSync(`${directory.path}/${file}`, flags | constants.O_NOFOLLOW);
+  return openSync(`/proc/self/fd/${directory}/${file}`, flags | constants.O_NOFOLLOW);
 }
 
 /** What the system said, with the file's name instead of the path that we used. */
@@ -133,22 +134,12 @@ export function parseCgroupMounts(mountinfo: string): CgroupMounts {
   return { v1, v2 };
 }
 
-/** A cgroup's directory, held open. */
-interface CgroupDirectory {
-  readonly version: 1 | 2;
-  /** For messages. */
-  readonly name: string;
-  /** A path that stays this directory's, whatever is renamed or linked meanwhile. */
-  readonly path: string;
-  close(): void;
-}
-
 /**
  * Opens the directory of a cgroup below its mount, name by name and never through a link, so that nothing outside the mount is
  * reached; undefined when it does not exist. `path`: as resolveCgroupsPath answers.
  * @throws BridgeError ADJUSTMENT
  */
-function openCgroup(mount: CgroupMount, path: string): CgroupDirectory | undefined {
+function openCgroup(mount: CgroupMount, path: string): number | undefined {
   const inside = belowRoot(mount, path);
   const name = `${mount.point}${inside}`;
   const flags = constants.O_RDONLY | constants.O_DIRECTORY;
@@ -161,8 +152,7 @@ function openCgroup(mount: CgroupMount, path: string): CgroupDirectory | undefin
       closeSync(descriptor);
       descriptor = next;
     }
-    const opened = descriptor;
-    return { version: mount.version, name, path: `/proc/self/fd/${opened}`, close: () => closeSync(opened) };
+    return descriptor;
   } catch (thrown) {
     if (descriptor !== undefined) closeSync(descriptor);
     if (isMissing(thrown)) return undefined;

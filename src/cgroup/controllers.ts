@@ -1,18 +1,25 @@
+export const cgroupRoot = "/sys/fs/cgroup";
+
+/**
+ * The hierarchies of a node with cgroup v1, as systemd mounted them: cpu with cpuacct, net_cls with net_prio.
+ * containerd/cgroups keeps the controllers whose directory exists, and drops those that do not hold the path.
+ */
+const mounted = [
+  ["systemd"],
+  ["cpu", "cpuacct"],
+  ["cpuset"],
+  ["memory"],
+  ["devices"],
+  ["freezer"],
+  ["blkio"],
+  ["pids"],
+  ["hugetlb"],
+  ["net_cls", "net_prio"],
+  ["perf_event"],
+] as const;
+
 /** A cgroup v1 controller, or systemd's hierarchy, which has none. */
-export type ControllerName =
-  | "cpu"
-  | "cpuacct"
-  | "cpuset"
-  | "memory"
-  | "devices"
-  | "freezer"
-  | "blkio"
-  | "pids"
-  | "hugetlb"
-  | "net_cls"
-  | "net_prio"
-  | "perf_event"
-  | "systemd";
+export type ControllerName = (typeof mounted)[number][number];
 
 /** One mounted v1 hierarchy. */
 interface Hierarchy {
@@ -25,28 +32,15 @@ interface Hierarchy {
   readonly links: readonly string[];
 }
 
-/**
- * The hierarchies of a node with cgroup v1, as systemd mounted them: cpu with cpuacct, net_cls with net_prio.
- * containerd/cgroups keeps the controllers whose directory exists, and drops those that do not hold the path.
- */
-export const hierarchies: readonly Hierarchy[] = [
-  { directory: "systemd", controllers: ["systemd"], option: "name=systemd", links: [] },
-  { directory: "cpu,cpuacct", controllers: ["cpu", "cpuacct"], option: "cpu,cpuacct", links: ["cpu", "cpuacct"] },
-  { directory: "cpuset", controllers: ["cpuset"], option: "cpuset", links: [] },
-  { directory: "memory", controllers: ["memory"], option: "memory", links: [] },
-  { directory: "devices", controllers: ["devices"], option: "devices", links: [] },
-  { directory: "freezer", controllers: ["freezer"], option: "freezer", links: [] },
-  { directory: "blkio", controllers: ["blkio"], option: "blkio", links: [] },
-  { directory: "pids", controllers: ["pids"], option: "pids", links: [] },
-  { directory: "hugetlb", controllers: ["hugetlb"], option: "hugetlb", links: [] },
-  {
-    directory: "net_cls,net_prio",
-    controllers: ["net_cls", "net_prio"],
-    option: "net_cls,net_prio",
-    links: ["net_cls", "net_prio"],
-  },
-  { directory: "perf_event", controllers: ["perf_event"], option: "perf_event", links: [] },
-];
+export const hierarchies: readonly Hierarchy[] = mounted.map((controllers) => {
+  const directory = controllers.join(",");
+  return {
+    directory,
+    controllers,
+    option: directory === "systemd" ? "name=systemd" : directory,
+    links: controllers.length > 1 ? controllers : [],
+  };
+});
 
 const zero = "0\n";
 const usage = (prefix: string): Record<string, string> => ({
@@ -121,5 +115,3 @@ export const commonFiles: Readonly<Record<string, string>> = {
   "cgroup.clone_children": zero,
   notify_on_release: zero,
 };
-
-export const cgroupRoot = "/sys/fs/cgroup";

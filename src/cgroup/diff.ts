@@ -149,9 +149,8 @@ function findValue(
   content: string,
   replaced: boolean,
 ): Finding {
-  const written = readWritten(seed.content, content, replaced);
-  if (written.kind === "nothing") return { kind: "warning", text: "emptied, and nothing was written to it" };
-  const { texts } = written;
+  const texts = readWritten(seed.content, content, replaced);
+  if (texts.length === 0) return { kind: "warning", text: "emptied, and nothing was written to it" };
   const parsed = texts.map((text) => file.parse(text));
   const values = [...new Set(parsed.flatMap((one) => (one.ok ? [one.value] : [])))];
   const [value] = values;

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { errorText } from "../errors.js";
 
@@ -58,10 +58,9 @@ export async function checkPrivilege(options: PrivilegeOptions = {}): Promise<Pr
     "exec -a view /bin/sh -c :",
   ].join(" && ");
   const args = ["--mount", "--propagation", "slave", "--", ...namingShell(), "-c", trial];
-  const run = await runTool(unshare, args, withinMs);
-  if (run.exited && run.status === 0) return { ok: true };
-  const said = run.exited ? run.stderr.trim() || `it ended with ${run.status}` : run.why;
-  if (run.exited ? shortages.test(said) : run.transient) return { ok: true, unproven: `the trial of unshare: ${said}` };
+  const { said, transient } = await tryOut(unshare, args, withinMs);
+  if (said === undefined) return { ok: true };
+  if (transient) return { ok: true, unproven: `the trial of unshare: ${said}` };
   return denied(
     `no mount namespace with a file system of its own can be made: ${said}`,
     "in a pod, set privileged: true, or a seccomp and AppArmor profile that allows unshare and mount",
@@ -86,57 +85,47 @@ function missingCapabilities(): string[] {
     .map(([name]) => name);
 }
 
-/** What became of a program of the system. */
-type ToolRun =
-  | { readonly exited: true; readonly status: number; readonly stdout: string; readonly stderr: string }
-  /** `transient`: it says nothing of the machine, but that it is busy or short of something. */
-  | { readonly exited: false; readonly why: string; readonly transient: boolean };
-
 /** What a machine has again later. */
-const transientCodes = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"];
+const transientCodes: readonly unknown[] = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"];
+
+interface Trial {
+  /** Why it did not succeed. */
+  readonly said?: string;
+  /** That says nothing of the machine, but that it is busy or short of something. */
+  readonly transient?: boolean;
+}
 
 /** Runs a program of the system, and ends it when it takes longer, with all that it has started. Never rejects. */
-function runTool(path: string, args: readonly string[], withinMs: number): Promise<ToolRun> {
-  return new Promise((resolve) => {
-    const fail = (thrown: unknown): void => {
-      const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
-      resolve({
-        exited: false,
-        why: errorText(thrown),
-        transient: transientCodes.some((shortage) => shortage === code),
-      });
-    };
-    let child: ChildProcess;
-    try {
-      child = spawn(path, [...args], {
+async function tryOut(path: string, args: readonly string[], withinMs: number): Promise<Trial> {
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await new Promise<Trial>((resolve, reject) => {
+      const child = spawn(path, [...args], {
         cwd: "/",
         env: toolEnvironment,
-        stdio: ["ignore", "pipe", "pipe"],
+        stdio: ["ignore", "ignore", "pipe"],
         // A group of its own, to end.
         detached: true,
       });
-    } catch (thrown) {
-      fail(thrown);
-      return;
-    }
-    let stdout = "";
-    let stderr = "";
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-    const timer = setTimeout(() => {
-      resolve({ exited: false, why: `it did not end within ${withinMs} ms`, transient: true });
-      killGroup(child);
-      child.stdout?.destroy();
-      child.stderr?.destroy();
-    }, withinMs);
-    child.once("error", (thrown) => {
-      clearTimeout(timer);
-      fail(thrown);
+      let stderr = "";
+      child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+      timer = setTimeout(() => {
+        resolve({ said: `it did not end within ${withinMs} ms`, transient: true });
+        killGroup(child);
+        child.stderr.destroy();
+      }, withinMs);
+      child.once("error", reject);
+      child.once("close", (status, signal) => {
+        const said = stderr.trim() || `it ended with ${status}`;
+        if (status === 0) resolve({});
+        else if (status === null) resolve({ said: `it was ended by ${signal}`, transient: true });
+        else resolve({ said, transient: shortages.test(said) });
+      });
     });
-    child.once("close", (status, signal) => {
-      clearTimeout(timer);
-      if (status !== null) resolve({ exited: true, status, stdout, stderr });
-      else resolve({ exited: false, why: `it was ended by ${signal}`, transient: true });
-    });
-  });
+  } catch (thrown) {
+    const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+    return { said: errorText(thrown), transient: transientCodes.includes(code) };
+  } finally {
+    clearTimeout(timer);
+  }
 }

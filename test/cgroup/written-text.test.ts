@@ -18,15 +18,15 @@ describe("what was written", () => {
     ["over the seed, longer than it", over("123456789"), ["123456789"]],
     ["over the seed, shorter than it", over("5000"), ["5", "50", "500", "5000", "50000", "500000"]],
   ])("%s", (_, content, texts) => {
-    expect(readWritten(seed, content)).toEqual({ kind: "texts", texts });
+    expect(readWritten(seed, content)).toEqual(texts);
   });
 
   it.each(["", "\n", " \n\n"])("is nothing in %j", (content) => {
-    expect(readWritten(seed, content)).toEqual({ kind: "nothing" });
+    expect(readWritten(seed, content)).toEqual([]);
   });
 
   it("is the whole text of a file that was put in the seed's place", () => {
-    expect(readWritten(seed, "200000\n\n", true)).toEqual({ kind: "texts", texts: ["200000"] });
+    expect(readWritten(seed, "200000\n\n", true)).toEqual(["200000"]);
   });
 
   it("is among the answers whatever way it was written", () => {
@@ -41,7 +41,7 @@ describe("what was written", () => {
     fc.assert(
       fc.property(number, number, write, (before, text, how) => {
         const written = readWritten(`${before}\n\n`, how(`${before}\n\n`, text));
-        expect(written.kind === "texts" && written.texts.includes(text)).toBe(true);
+        expect(written).toContain(text);
       }),
       { numRuns: 2000 },
     );

@@ -34,7 +34,7 @@ interface SeedOptions {
  */
 export function seedFiles(options: SeedOptions): SeedFile[] {
   const fields = fieldFiles(options.machine);
-  const processes = formatProcesses(options.pid);
+  const processes = options.pid === undefined || options.pid <= 0 ? "" : `${options.pid}\n`;
   return hierarchies.flatMap(({ directory, controllers }) => {
     const common = [...processFiles.map((file) => [file, processes] as const), ...Object.entries(commonFiles)];
     return [
@@ -51,35 +51,15 @@ export function seedFiles(options: SeedOptions): SeedFile[] {
   });
 }
 
-/** The same files with what one container has; faster than to make them all anew. */
-export function fillSeed(template: readonly SeedFile[], resources: LinuxResources, pid?: number): SeedFile[] {
-  const processes = formatProcesses(pid);
-  return template.map((seed) => {
-    if (seed.field !== undefined) return seedField(seed.directory, seed.field.file, resources);
-    return isProcessFile(seed.file) && processes !== seed.content ? { ...seed, content: processes } : seed;
-  });
-}
-
-function formatProcesses(pid: number | undefined): string {
-  return pid === undefined || pid <= 0 ? "" : `${pid}\n`;
-}
-
-function isProcessFile(file: string): boolean {
-  return processFiles.some((name) => name === file);
-}
-
 function seedField(directory: string, file: FieldFile, resources: LinuxResources): SeedFile {
   const asked = file.current(resources);
   // A spec may hold what the kernel would refuse or round: the runtime's problem, not the plugin's.
   const parsed = asked === undefined ? undefined : file.parse(asked);
-  const value = parsed === undefined ? file.unset : parsed.ok ? parsed.value : file.unset;
+  const value = parsed?.ok ? parsed.value : file.unset;
   const printed = file.print(value);
-  const content = isSingleLine(printed) ? `${printed}\n` : printed;
+  const isSingleLine = printed.indexOf("\n") === printed.length - 1;
+  const content = isSingleLine ? `${printed}\n` : printed;
   return { directory, controller: file.controller, file: file.file, content, field: { file, value } };
-}
-
-function isSingleLine(text: string): boolean {
-  return text.indexOf("\n") === text.length - 1;
 }
 
 function hugetlbUsage(controller: ControllerName, machine: Machine): Record<string, string> {
@@ -245,8 +225,7 @@ function isReplaced({ point, type }: Mount): boolean {
 /** What /proc/<pid>/cgroup says in a view of a process in this cgroup; a plugin's own is in the root. */
 export function formatProcCgroup(path = "/"): string {
   return hierarchies
-    .map(({ option }, index) => ({ id: index + 1, option }))
+    .map(({ option }, index) => `${index + 1}:${option}:${path}\n`)
     .reverse()
-    .map(({ id, option }) => `${id}:${option}:${path}\n`)
     .join("");
 }

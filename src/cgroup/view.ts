@@ -36,7 +36,6 @@ import { type Keeper, Reserves } from "./keeper.js";
 import type { Machine } from "./machine.js";
 import { findTool, namingShell, toolEnvironment } from "./tools.js";
 import {
-  fillSeed,
   formatMountinfo,
   formatProcCgroup,
   notEntered,
@@ -129,7 +128,7 @@ function openView(
     if (descriptor === undefined) throw new BridgeError("INTERNAL", `no file ${path} is seeded`);
     return descriptor;
   };
-  const seed = fillSeed(template, resources, pid);
+  const seed = seedFiles({ machine, resources, ...(pid === undefined ? {} : { pid }) });
   const parents = placeTree(root, cgroupsPath, machine);
   for (const [index, { directory, file, content }] of seed.entries()) {
     if (template[index]?.content !== content) writeSeed(fileOf(templateFileOf({ directory, file })), content);

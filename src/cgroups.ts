@@ -140,13 +140,13 @@ export function createNodeCgroups({
     apply(changes, { cgroupsPath, resources }) {
       const shares = resources?.cpu?.shares;
       try {
-        const applied = applyChanges(changes, {
+        const errors = applyChanges(changes, {
           mounts: theMounts(),
           machine: theMachine(),
           cgroupsPath,
           ...(shares === undefined ? {} : { specShares: shares }),
         });
-        return applied.ok ? null : applied.errors.join("; ");
+        return errors.length === 0 ? null : errors.join("; ");
       } catch (error) {
         return errorText(error);
       }

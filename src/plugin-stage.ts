@@ -75,6 +75,6 @@ function collectFrom(view: View): CapturedChanges {
     return view.collect();
   } catch (error) {
     const fault = { file: cgroupRoot, text: `the view cannot be read: ${errorText(error)}` };
-    return { resources: {}, writes: [], errors: [fault], warnings: [] };
+    return { resources: {}, errors: [fault], warnings: [] };
   }
 }

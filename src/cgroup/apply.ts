@@ -9,37 +9,25 @@ interface ApplyOptions extends PlanOptions {
   readonly cgroupsPath: string;
 }
 
-type Applied =
-  | { readonly ok: true; readonly writes: readonly CgroupWrite[] }
-  | {
-      readonly ok: false;
-      /** What cannot be had, with the file and the value; nothing was changed, or it was changed back. */
-      readonly errors: readonly string[];
-    };
-
 /**
- * Applies changes to a container's real cgroup, whole or not at all. systemd may write its own values again when the unit
- * changes later.
+ * Applies changes to a container's real cgroup, whole or not at all. Gives what cannot be had, with the file and the value: then
+ * nothing was changed, or it was changed back. systemd may write its own values again when the unit changes later.
  * @throws BridgeError ADJUSTMENT when the cgroup cannot be opened
  */
-export function applyChanges(changes: LinuxResources, options: ApplyOptions): Applied {
+export function applyChanges(changes: LinuxResources, options: ApplyOptions): readonly string[] {
   const cgroup = new ContainerCgroup(options.mounts, options.cgroupsPath);
   try {
-    const { writes, impossible }: CgroupPlan = planChanges(changes, cgroup, options);
-    if (impossible.length > 0) {
-      return { ok: false, errors: impossible.map(({ field, reason }) => `${field}: ${reason}`) };
-    }
-    return commitWrites(writes, cgroup);
+    const { writes, impossible } = planChanges(changes, cgroup, options);
+    return impossible.length > 0 ? impossible : commitWrites(writes, cgroup);
   } finally {
     cgroup.close();
   }
 }
 
-function commitWrites(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): Applied {
+function commitWrites(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): readonly string[] {
   const before = writes.map((write) => ({ ...write, text: presentText(cgroup, write) }));
   const faults = writeAll(writes, cgroup);
-  if (faults.length === 0) return { ok: true, writes };
-  return { ok: false, errors: [...faults, ...undo(before, cgroup).map((fault) => `not undone: ${fault}`)] };
+  return faults.length === 0 ? [] : [...faults, ...undo(before, cgroup).map((fault) => `not undone: ${fault}`)];
 }
 
 /** Writes what was there before, the last change first; gives what cannot be had again. */
@@ -94,8 +82,8 @@ interface CgroupWrite {
 
 interface CgroupPlan {
   readonly writes: readonly CgroupWrite[];
-  /** Fields that no file here carries. */
-  readonly impossible: readonly { readonly field: string; readonly reason: string }[];
+  /** Fields that no file here carries, and why. */
+  readonly impossible: readonly string[];
 }
 
 interface PlanOptions {
@@ -113,9 +101,9 @@ type Planned = { readonly ok: true; readonly write?: CgroupWrite } | { readonly 
  */
 function planChanges(changes: LinuxResources, cgroup: ContainerCgroup, options: PlanOptions): CgroupPlan {
   const writes: CgroupWrite[] = [];
-  const impossible: { field: string; reason: string }[] = [];
+  const impossible: string[] = [];
   const add = (field: string, planned: Planned): void => {
-    if (!planned.ok) impossible.push({ field, reason: planned.reason });
+    if (!planned.ok) impossible.push(`${field}: ${planned.reason}`);
     else if (planned.write !== undefined) writes.push(planned.write);
   };
   for (const field of fieldFiles(options.machine)) {

@@ -37,8 +37,6 @@ interface CaptureInput {
 export interface CapturedChanges {
   /** What it asks for: only the fields whose value differs from the seed's. */
   readonly resources: LinuxResources;
-  /** Every write that has a field, also of the value that was there. */
-  readonly writes: readonly { readonly file: string; readonly field: string; readonly value: string }[];
   /** What it asked for and cannot be had. */
   readonly errors: readonly CaptureNote[];
   /** What it did that no field can carry. */
@@ -57,7 +55,6 @@ const maxContentBytes = 4096;
 export function collectChanges(input: CaptureInput): CapturedChanges {
   const { root, cgroupsPath, directories, seed } = input;
   const resources: LinuxResources = {};
-  const writes: { file: string; field: string; value: string }[] = [];
   const errors: CaptureNote[] = [];
   const warnings: CaptureNote[] = [];
   const removed = new Set<string>();
@@ -79,7 +76,6 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
     if (finding === undefined) continue;
     const name = `${cgroupRoot}/${file.controller ?? file.directory}${cgroupsPath}/${file.file}`;
     if (finding.kind === "value" && file.field !== undefined) {
-      writes.push({ file: name, field: file.field.file.field, value: finding.value });
       if (finding.value !== file.field.value) file.field.file.assign(resources, finding.value);
     } else if (finding.kind === "fault" && file.field !== undefined) {
       errors.push(captureNote(name, finding.text, finding.value));
@@ -102,7 +98,7 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
       ]),
     );
   if (bavail === 0 || ffree === 0) errors.push(captureNote(cgroupRoot, fullText));
-  return { resources, writes, errors, warnings };
+  return { resources, errors, warnings };
 }
 
 function isUnwritten(descriptor: number | undefined): boolean {

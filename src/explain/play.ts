@@ -86,7 +86,7 @@ function emptyView({ cgroupsPath }: CgroupOf): Awaited<ReturnType<Cgroups["openV
     cgroupsPath: resolveCgroupsPath(cgroupsPath),
     command: (options) => options,
     startError: () => undefined,
-    collect: () => ({ resources: {}, writes: [], errors: [], warnings: [] }),
+    collect: () => ({ resources: {}, errors: [], warnings: [] }),
     close: () => {},
   };
 }

@@ -40,13 +40,12 @@ describe.runIf(existsSync(file))("a real cgroup v2 with the hugetlb controller",
     applyChanges({ hugepageLimits: [{ pageSize, limit }] }, { mounts, machine: readMachine(), cgroupsPath: path });
 
   it("gets a limit of huge pages", () => {
-    expect(apply("2MB", 4_194_304n)).toMatchObject({ ok: true, writes: [{ file: "hugetlb.2MB.max" }] });
+    expect(apply("2MB", 4_194_304n)).toEqual([]);
     expect(readFileSync(file, "utf8")).toBe("4194304\n");
   });
 
   it("is left as it is by a page size that the machine does not have", () => {
-    const applied = apply("3MB", 1n);
-    expect(applied).toMatchObject({ ok: false, errors: [expect.stringContaining("3MB")] });
+    expect(apply("3MB", 1n)).toEqual([expect.stringContaining("3MB")]);
     expect(readFileSync(file, "utf8")).toBe("4194304\n");
   });
 });

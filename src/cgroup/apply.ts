@@ -74,7 +74,6 @@ function presentText(cgroup: ContainerCgroup, { controller, file }: CgroupWrite)
 
 /** One value for one file of a container's real cgroup. */
 interface CgroupWrite {
-  readonly field: string;
   readonly controller: string;
   readonly file: string;
   readonly value: string;
@@ -92,7 +91,8 @@ interface PlanOptions {
   readonly specShares?: bigint;
 }
 
-type Planned = { readonly ok: true; readonly write?: CgroupWrite } | { readonly ok: false; readonly reason: string };
+/** A write, or why there is none; undefined where there is nothing to write. */
+type Planned = CgroupWrite | string | undefined;
 
 /**
  * Says which files of a container's real cgroup the changes go to, v1 by v1's own names, v2 converted as runc converts. Reads
@@ -103,39 +103,36 @@ function planChanges(changes: LinuxResources, cgroup: ContainerCgroup, options: 
   const writes: CgroupWrite[] = [];
   const impossible: string[] = [];
   const add = (field: string, planned: Planned): void => {
-    if (!planned.ok) impossible.push(`${field}: ${planned.reason}`);
-    else if (planned.write !== undefined) writes.push(planned.write);
+    if (typeof planned === "string") impossible.push(`${field}: ${planned}`);
+    else if (planned !== undefined) writes.push(planned);
   };
   for (const field of fieldFiles(options.machine)) {
     const asked = field.current(changes);
     if (asked === undefined || (field.field === "cpu.period" && isInCpuMax(changes, cgroup))) continue;
     const version = cgroup.versionOf(field.controller);
-    if (version === undefined) add(field.field, { ok: false, reason: `no cgroup file system has ${field.controller}` });
+    if (version === undefined) add(field.field, `no cgroup file system has ${field.controller}`);
     else if (version === 1) add(field.field, checked(cgroup, v1Write(field, asked)));
     else add(field.field, v2Write(field, asked, { changes, cgroup, ...options }));
   }
   for (const [file, value] of Object.entries(changes.unified ?? {})) {
     const [controller = ""] = file.split(".");
-    const write = { field: `unified.${file}`, controller, file, value };
+    const write = { controller, file, value };
     const there = cgroup.versionOf(controller) === 2 && !file.includes("/");
-    add(
-      write.field,
-      there ? checked(cgroup, write) : { ok: false, reason: "is for cgroup v2, which has no such file here" },
-    );
+    add(`unified.${file}`, there ? checked(cgroup, write) : "is for cgroup v2, which has no such file here");
   }
   for (const key of ["devices", "blockIO", "network", "rdma"] as const) {
-    if (changes[key] !== undefined) add(key, { ok: false, reason: "cannot be changed once the container exists" });
+    if (changes[key] !== undefined) add(key, "cannot be changed once the container exists");
   }
   for (const { pageSize } of changes.hugepageLimits ?? []) {
     if (options.machine.hugepages.every(({ name }) => name !== pageSize)) {
-      add(`hugepageLimits.${pageSize}`, { ok: false, reason: "the machine has no pages of this size" });
+      add(`hugepageLimits.${pageSize}`, "the machine has no pages of this size");
     }
   }
   return { writes, impossible };
 }
 
-function v1Write({ field, controller, file }: FieldFile, asked: string): CgroupWrite {
-  return { field, controller, file, value: file === "pids.max" && asked === "-1" ? "max" : asked };
+function v1Write({ controller, file }: FieldFile, asked: string): CgroupWrite {
+  return { controller, file, value: file === "pids.max" && asked === "-1" ? "max" : asked };
 }
 
 interface Context extends PlanOptions {
@@ -149,9 +146,9 @@ function isInCpuMax(changes: LinuxResources, cgroup: ContainerCgroup): boolean {
 }
 
 function v2Write(source: FieldFile, asked: string, context: Context): Planned {
-  const { field, controller } = source;
+  const { controller } = source;
   const { cgroup, changes } = context;
-  const write = (file: string, value: string): Planned => checked(cgroup, { field, controller, file, value });
+  const write = (file: string, value: string): Planned => checked(cgroup, { controller, file, value });
   const limit = asked === "-1" ? "max" : asked;
   switch (source.file) {
     case "cpu.shares":
@@ -174,15 +171,15 @@ function v2Write(source: FieldFile, asked: string, context: Context): Planned {
     case "memory.memsw.limit_in_bytes":
       return swapMax(asked, context, write);
     case "memory.oom_control":
-      return asked === "0" ? { ok: true } : { ok: false, reason: "cgroup v2 cannot switch the OOM killer off" };
+      return asked === "0" ? undefined : "cgroup v2 cannot switch the OOM killer off";
     case "memory.use_hierarchy":
-      return asked === "1" ? { ok: true } : { ok: false, reason: "cgroup v2 is always hierarchical" };
+      return asked === "1" ? undefined : "cgroup v2 is always hierarchical";
     case "pids.max":
       return write("pids.max", limit);
     default:
       return controller === "hugetlb"
         ? write(source.file.replace(/limit_in_bytes$/, "max"), asked)
-        : { ok: false, reason: `cgroup v2 has no file for ${source.file}` };
+        : `cgroup v2 has no file for ${source.file}`;
   }
 }
 
@@ -196,13 +193,11 @@ function swapMax(
   const memory = changes.memory?.limit?.toString() ?? present;
   const max = (value: string): Planned =>
     // compat: without swap accounting there is no such file, and runc takes no swap, or all there is, for done (fs2/memory.go).
-    (value === "max" || value === "0") && isWithoutSwap(cgroup) ? { ok: true } : write("memory.swap.max", value);
+    (value === "max" || value === "0") && isWithoutSwap(cgroup) ? undefined : write("memory.swap.max", value);
   if (asked === "-1") return max("max");
   if (memory === "-1" || memory === "max") return max(asked);
   const swap = BigInt(asked) - BigInt(memory);
-  return swap < 0n
-    ? { ok: false, reason: `${asked} is less than the memory limit ${memory}, which it includes` }
-    : max(`${swap}`);
+  return swap < 0n ? `${asked} is less than the memory limit ${memory}, which it includes` : max(`${swap}`);
 }
 
 function isWithoutSwap(cgroup: ContainerCgroup): boolean {
@@ -217,8 +212,8 @@ function weightForm({ cgroup, specShares }: Context): WeightForm {
 }
 
 function checked(cgroup: ContainerCgroup, write: CgroupWrite): Planned {
-  if (cgroup.exists(write.controller, write.file)) return { ok: true, write };
-  return { ok: false, reason: `${cgroup.nameOf(write.controller, write.file)} does not exist` };
+  if (cgroup.exists(write.controller, write.file)) return write;
+  return `${cgroup.nameOf(write.controller, write.file)} does not exist`;
 }
 
 /**

@@ -131,11 +131,15 @@ function findChange(input: CaptureInput, seed: SeedFile): Finding | undefined {
     );
   if (stats.size > maxContentBytes)
     return fault(`it holds ${stats.size} bytes, more than a kernel file takes: write the value alone`);
-  const content = readRegularFile(path);
-  if (!content.ok) return fault(`it cannot be read: ${content.reason}`);
-  if (seed.field !== undefined) return findValue(seed, seed.field, content.text, stats.ino > input.lastInode);
-  if (content.text === seed.content) return undefined;
-  return { kind: "warning", text: "written, and no field of LinuxResources carries it", value: content.text };
+  let content: string;
+  try {
+    content = readRegularFile(path);
+  } catch (thrown) {
+    return fault(`it cannot be read: ${errorText(thrown)}`);
+  }
+  if (seed.field !== undefined) return findValue(seed, seed.field, content, stats.ino > input.lastInode);
+  if (content === seed.content) return undefined;
+  return { kind: "warning", text: "written, and no field of LinuxResources carries it", value: content };
 }
 
 /** `replaced`: another file was put in the seeded one's place, as sed -i does it; its text mixes with nothing. */
@@ -164,23 +168,14 @@ function fault(text: string, value?: string): Finding {
   return value === undefined ? { kind: "fault", text } : { kind: "fault", text, value };
 }
 
-type Content = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly reason: string };
-
 /** Never follows a link and never waits, whatever a background process puts there meanwhile. */
-function readRegularFile(path: string): Content {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (thrown) {
-    return { ok: false, reason: errorText(thrown) };
-  }
+function readRegularFile(path: string): string {
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const stats = fstatSync(descriptor);
-    if (!stats.isFile()) return { ok: false, reason: `it is ${kindOf(stats)}` };
+    if (!stats.isFile()) throw new Error(`it is ${kindOf(stats)}`);
     const buffer = Buffer.alloc(maxContentBytes);
-    return { ok: true, text: buffer.toString("utf8", 0, readSync(descriptor, buffer, 0, buffer.length, 0)) };
-  } catch (thrown) {
-    return { ok: false, reason: errorText(thrown) };
+    return buffer.toString("utf8", 0, readSync(descriptor, buffer, 0, buffer.length, 0));
   } finally {
     closeSync(descriptor);
   }

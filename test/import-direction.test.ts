@@ -29,7 +29,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   oci: { rooms: ["gojson", "errors"], npm: [] },
   v01: { rooms: ["gojson", "oci", "errors"], npm: [] },
   translate: { rooms: ["v01", "nri", "oci", "gojson", "errors", "nearest"], npm: [] },
-  cgroup: { rooms: ["oci", "errors", "host"], npm: ["node:fs", "node:path", "node:child_process", "node:util"] },
+  cgroup: { rooms: ["oci", "errors", "host"], npm: ["node:fs", "node:child_process"] },
   // koffi, the FFI library, is asked for at run time: nothing of it is in the bundle.
   ffi: { rooms: [], npm: ["node:path", "node:sea", "node:fs", "node:module", "node:os", "node:url"] },
   host: { rooms: ["ffi", "oci", "errors", "deadline", "files"], npm: ["node:fs", "node:timers"] },

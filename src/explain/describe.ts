@@ -1,5 +1,5 @@
-import type { RunReport } from "../chain.js";
 import { resolveCgroupsPath } from "../cgroup/container-cgroup.js";
+import type { RunReport } from "../chain.js";
 import { pluginSettings } from "../config/merge.js";
 import type { Config } from "../config/schema.js";
 import { placeOf } from "../doctor/collect/plugin-place.js";

@@ -17,11 +17,10 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildSync } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-
+import { planBackground } from "../../src/call-time.js";
 import { machineLists, readMachine } from "../../src/cgroup/machine.js";
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
 import { type View, Views } from "../../src/cgroup/view.js";
-import { planBudget, planPluginBudget } from "../../src/legacy/budget.js";
 import { invokePlugin } from "../../src/legacy/invoke.js";
 import type { SpawnOptions } from "../../src/legacy/spawner.js";
 import { portableSpawner, type Run, runOptions, runToEnd } from "./support/run.js";
@@ -338,7 +337,7 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
           plugin: "written",
           state: "create",
           request: "{}",
-          budget: planPluginBudget(planBudget(30_000, { replyMarginMs: 200, killAfterMs: 100 }), null),
+          time: planBackground(30_000, "timeoutMs", { killAfterMs: 100 }),
           policy: { exitStatus: "ignore", limits: { stdoutBytes: 4096, stderrLines: 10 }, killChildren: false },
           stage,
         },

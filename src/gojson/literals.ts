@@ -56,10 +56,20 @@ function scanWord(bytes: Uint8Array, at: number, word: string): number | Fault {
   return at + word.length;
 }
 
+/** From here on a string is looked at by what the engine has natively, a hundred times as fast as byte by byte. */
+const longString = 32;
+
 /** Scans a string from behind its opening quote to behind its closing one. */
 export function scanString(bytes: Uint8Array, from: number): number | Fault {
   let at = from;
+  let isLong = false;
   for (;;) {
+    if (at - from > longString && !isLong) {
+      const end = closingQuote(bytes, at);
+      if (end !== undefined && isSound(bytes, at, end)) return end + 1;
+      // What is wrong with it is found below.
+      isLong = true;
+    }
     const byte = bytes[at];
     if (byte === undefined) return cut(bytes);
     if (byte === byteOf.quote) return at + 1;
@@ -73,6 +83,38 @@ export function scanString(bytes: Uint8Array, from: number): number | Fault {
     for (const end = at + 4; at < end; at++) {
       if (!isHexDigit(byteAt(bytes, at))) return fault(bytes, at, "in \\u hexadecimal character escape");
     }
+  }
+}
+
+/** The offset of the next quote that no backslash escapes; undefined where there is none. `at` is within a string. */
+export function closingQuote(bytes: Uint8Array, at: number): number | undefined {
+  let from = at;
+  for (;;) {
+    const end = bytes.indexOf(byteOf.quote, from);
+    if (end < 0) return undefined;
+    let backslashes = 0;
+    while (end - backslashes > from && bytes[end - backslashes - 1] === byteOf.backslash) backslashes += 1;
+    if (backslashes % 2 === 0) return end;
+    // Where one is escaped more are: a search for each would take longer than looking at each byte.
+    from = end + 1;
+    for (const near = from + longString; from < near; ) {
+      const byte = bytes[from];
+      if (byte === byteOf.quote) return from;
+      from += byte === byteOf.backslash ? 2 : 1;
+    }
+  }
+}
+
+/** Whether the inside of a string is as JSON has it; its text is not looked at as UTF-8. */
+function isSound(bytes: Uint8Array, start: number, end: number): boolean {
+  const text = Buffer.prototype.latin1Slice.call(bytes, start, end);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: what no string may have as it is
+  if (!/[\\\x00-\x1f]/.test(text)) return true;
+  try {
+    JSON.parse(`"${text}"`);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { PluginTime } from "../call-time.js";
 import { decodeUtf8, encodeUtf8 } from "../gojson/utf8.js";
-import { formatPluginError, parseResult } from "../v01/result.js";
+import { formatPluginError, hasTooManyValues, mostResultValues, parseResult } from "../v01/result.js";
 import type { Result, State } from "../v01/types.js";
 import { retryWhileBusy } from "./busy-file.js";
 import { hasUnknownFormat } from "./executable-format.js";
@@ -159,8 +159,6 @@ async function runOn(
   return run;
 }
 
-/** At least so much of a result is read in a millisecond, on a loaded machine too: nothing else is done meanwhile. */
-const readBytesPerMs = 3072;
 /** So much of an output that is no result is quoted in the error: a ttRPC status holds no more, and quoting takes time. */
 const maxQuotedBytes = 8192;
 
@@ -215,9 +213,8 @@ function judge(invocation: Invocation, found: Lookup & { readonly ok: true }, ru
     const error = `printed more than ${policy.limits.stdoutBytes} bytes on stdout and was ended`;
     return failed("output-too-large", error, "limits.stdoutBytes sets the limit");
   }
-  if (!run.timedOut && time.giveUpAt.remainingMs() < run.stdout.length / readBytesPerMs) {
-    const error = `printed ${run.stdout.length} bytes so late that no time was left to read them`;
-    return failed("timed-out", error, time.remedy);
+  if (hasTooManyValues(run.stdout)) {
+    return failed("output-too-large", `printed more than ${mostResultValues} JSON values on stdout`, null);
   }
   // One that was told to end, and ended by itself with a result, was in time.
   const parsed = parseResult(run.timedOut && run.exitCode !== 0 ? new Uint8Array() : run.stdout);

@@ -1,5 +1,6 @@
 import { type Codec, string } from "../gojson/codec.js";
 import { decodeDocument } from "../gojson/json.js";
+import { byteOf, closingQuote } from "../gojson/literals.js";
 import { quote } from "../gojson/quote.js";
 import { map, struct } from "../gojson/struct.js";
 import type { Result } from "./types.js";
@@ -16,6 +17,26 @@ export type ParsedResult =
 export function parseResult(stdout: Uint8Array): ParsedResult {
   const decoded = decodeDocument(stdout, result);
   return decoded.ok ? { ok: true, result: decoded.value } : { ok: false, reason: decoded.reason };
+}
+
+/**
+ * What a result may hold, in JSON values: so many are read within 50 ms, and nothing else is done meanwhile. 1.6 had no limit;
+ * results have a handful.
+ */
+export const mostResultValues = 20_000;
+
+/** Whether a plugin's stdout has more values than a result may have. It looks at brackets and commas alone. */
+export function hasTooManyValues(stdout: Uint8Array): boolean {
+  let values = 0;
+  for (let at = 0; at < stdout.length; at++) {
+    const byte = stdout[at];
+    if (byte === byteOf.quote) at = closingQuote(stdout, at + 1) ?? stdout.length;
+    else if (byte === byteOf.comma || byte === byteOf.openBracket || byte === byteOf.openBrace) {
+      values += 1;
+      if (values > mostResultValues) return true;
+    }
+  }
+  return false;
 }
 
 /** A result as the later plugins of the chain get it: known keys only, `metadata` left out when empty. */

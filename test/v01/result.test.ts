@@ -1,10 +1,31 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { formatChainError, formatPluginError, formatResult, parseResult } from "../../src/v01/result.js";
+import {
+  formatChainError,
+  formatPluginError,
+  formatResult,
+  hasTooManyValues,
+  mostResultValues,
+  parseResult,
+} from "../../src/v01/result.js";
 import { parseResultExtensions } from "../../src/v01/result-extensions.js";
 import { anyText } from "../support/any-text.js";
 
 const empty = { plugin: "", version: "", error: "", metadata: {} };
+
+describe("hasTooManyValues", () => {
+  const list = (count: number) => `{"a":[${Array(count).fill(1).join()}]}`;
+
+  it.each<[string, string, boolean]>([
+    ["as many as there may be", list(mostResultValues - 1), false],
+    ["one more", list(mostResultValues), true],
+    ["brackets and commas in a string", JSON.stringify({ a: '[{,"\\'.repeat(mostResultValues) }), false],
+    ["objects in one another", '{"a":'.repeat(mostResultValues + 1), true],
+    ["a string without an end", `"${",".repeat(mostResultValues + 1)}`, false],
+  ])("tells %s", (_, text, isTooMany) => {
+    expect(hasTooManyValues(Buffer.from(text))).toBe(isTooMany);
+  });
+});
 
 describe("parseResult", () => {
   it.each([

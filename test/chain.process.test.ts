@@ -376,7 +376,11 @@ describe("the log", () => {
   };
 
   it.each([
-    ["its request on stderr and as its output", "tee /dev/stderr; echo x", "bad-output"],
+    [
+      "its request on stderr and as its output",
+      `request=$(cat); printf '%s\\n' "$request" >&2; printf '%sx' "$request"`,
+      "bad-output",
+    ],
     ["a secret as its error", `printf '{"error":"no %s in /etc/p.conf, verbosely"}' ${secrets[0]}`, "reported"],
   ])("masks what a plugin prints of its conf: %s; the answer is 1.6's", async (_, command, outcome) => {
     const { directory, play, lines } = runnerOf();

@@ -35,7 +35,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   host: { rooms: ["ffi", "oci", "errors", "deadline", "files"], npm: ["node:fs", "node:timers"] },
   legacy: {
     rooms: ["v01", "gojson", "cgroup", "ffi", "host", "logger", "errors", "deadline", "files"],
-    npm: ["execa", "node:fs", "node:net", "node:path", "node:child_process", "node:os", "node:timers"],
+    npm: ["execa", "node:fs", "node:net", "node:path", "node:stream", "node:os", "node:timers"],
   },
   state: {
     rooms: ["v01", "translate", "host", "gojson", "oci", "errors", "deadline", "files", "logger"],
@@ -54,7 +54,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   "watch-calls": { rooms: ["deadline", "errors", "logger", "nri", "ttrpc"], npm: [] },
   metrics: {
     rooms: ["deadline", "errors", "files", "logger", "nri", "watch-calls"],
-    npm: ["prom-client", "node:fs", "node:http", "node:net", "node:path", "node:timers"],
+    npm: ["prom-client", "node:fs", "node:http", "node:net", "node:path"],
   },
   "spec-source": { rooms: ["host", "logger", "oci", "translate", "v01", "errors"], npm: [] },
   cgroups: { rooms: ["cgroup", "deadline", "errors", "logger", "oci"], npm: ["node:fs"] },

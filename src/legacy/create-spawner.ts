@@ -29,7 +29,10 @@ export function createSpawner(
     return createFfiSpawner(open(), undefined, onStart, onCrowded);
   } catch (thrown) {
     const reason = errorText(thrown).split("\n", 1)[0];
-    log.info({ reason }, "plugins are started in the portable way, which takes a millisecond longer");
+    log.warn(
+      { reason },
+      "plugins are started in the portable way: slower, and /dev/stdin, /dev/stdout and /dev/stderr cannot be opened",
+    );
     return createPortableSpawner(onStart, onCrowded);
   }
 }

@@ -51,10 +51,6 @@ export class FfiProcess implements StartedProcess {
     return libc.kill(-this.pid, 0) === 0 || libc.lastError() === "EPERM";
   }
 
-  release(): void {
-    this.stdio.close();
-  }
-
   close(): void {
     this.stdio.close();
   }

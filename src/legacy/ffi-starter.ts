@@ -2,18 +2,16 @@ import { closeSync } from "node:fs";
 
 import { errorText } from "../errors.js";
 import type { PosixSpawn, PosixSpawned } from "../ffi/posix-spawn.js";
-import { retryWhileBusy } from "./busy-file.js";
 import { FfiProcess } from "./ffi-process.js";
 import { errorCode } from "./go-errors.js";
 import { closePolledPipes, openPolledPipes, type PolledPipes } from "./polled-ends.js";
 import type { PolledParts } from "./polled-output.js";
 import type { SpawnCommand } from "./spawner.js";
-import type { ProcessStarter, Start, StartDeadlines } from "./started-process.js";
+import type { ProcessStarter, Start } from "./started-process.js";
 
 /** Starts processes by posix_spawn(3), each on new pipes. */
 export class FfiStarter implements ProcessStarter {
   readonly name = "ffi";
-  readonly descriptorsEach = 2;
   /** The pipes of the next process, made while the one before it runs: that time is nobody's. */
   private spare: PolledPipes | undefined;
   private refill: NodeJS.Immediate | undefined;
@@ -23,7 +21,7 @@ export class FfiStarter implements ProcessStarter {
     private readonly parts: PolledParts,
   ) {}
 
-  async start(command: SpawnCommand, request: Uint8Array | null, deadlines: StartDeadlines): Promise<Start> {
+  start(command: SpawnCommand, request: Uint8Array | null): Start {
     let pipes: PolledPipes | undefined;
     try {
       pipes = this.takePipes();
@@ -37,7 +35,7 @@ export class FfiStarter implements ProcessStarter {
     const { ends, pluginEnds } = pipes;
     let spawned: PosixSpawned;
     try {
-      spawned = await retryWhileBusy(() => this.posix.spawn(command, pluginEnds), deadlines.terminateAt);
+      spawned = this.posix.spawn(command, pluginEnds);
     } catch (thrown) {
       closePolledPipes(pipes);
       return { started: false, error: { code: errorCode(thrown), detail: `posix_spawn: ${errorText(thrown)}` } };

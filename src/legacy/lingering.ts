@@ -5,9 +5,11 @@ import type { StartedProcess } from "./started-process.js";
 /** Of the descriptors that we may have, what background processes of plugins take at most. */
 const share = 1 / 4;
 const mostEver = 1_024;
+/** Its stdout and its stderr. */
+const descriptorsEach = 2;
 
-/** So many runs may linger, each of which holds so many descriptors. */
-export function mostLingering(descriptorsEach: number, openFiles = ownOpenFiles()): number {
+/** So many runs may linger. */
+export function mostLingering(openFiles = ownOpenFiles()): number {
   return Math.max(4, Math.min(mostEver, Math.floor((openFiles * share) / descriptorsEach)));
 }
 

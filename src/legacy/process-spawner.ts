@@ -1,14 +1,20 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { Deadline } from "../deadline.js";
 import { Lingering, mostLingering } from "./lingering.js";
 import { findStartFault } from "./permissions.js";
 import { RunIo } from "./run-io.js";
 import type { Preparation, SpawnCommand, Spawner, SpawnOptions, SpawnResult } from "./spawner.js";
-import type { ProcessStarter, StartedProcess } from "./started-process.js";
+import type { ProcessStarter, Start, StartedProcess } from "./started-process.js";
 import { type RunningProcess, Supervisor } from "./supervise.js";
 import { StartedAhead } from "./waiting-process.js";
 
 /** A process started ahead is nobody's answer: it need not come fast, but it has to come. */
 const prepareMs = 5_000;
+
+/** An installer that writes the binary is done with it soon, or it is no installer. */
+const maxAttempts = 20;
+const pauseMs = 5;
 
 const closedError = { code: "EPIPE", detail: "the spawner is closed" } as const;
 
@@ -31,7 +37,7 @@ export class ProcessSpawner implements Spawner {
     onCrowded: (pid: number, most: number) => void = () => {},
   ) {
     this.name = starter.name;
-    this.lingering = new Lingering(mostLingering(starter.descriptorsEach), onCrowded);
+    this.lingering = new Lingering(mostLingering(), onCrowded);
   }
 
   run(options: SpawnOptions): Promise<SpawnResult> {
@@ -60,9 +66,8 @@ export class ProcessSpawner implements Spawner {
     if (this.closed) return { started: false, ...closedError };
     const refusal = findStartFault(command);
     if (refusal !== null) return { started: false, ...refused(refusal) };
-    const deadline = Deadline.after(prepareMs);
     const startedAt = performance.now();
-    const start = await this.starter.start(command, null, { terminateAt: deadline, killAt: deadline });
+    const start = await this.start(command, null, Deadline.after(prepareMs));
     if (!start.started) return { started: false, ...start.error };
     const { process } = start;
     this.onStart(process);
@@ -74,10 +79,19 @@ export class ProcessSpawner implements Spawner {
     return { started: true, process: waiting };
   }
 
+  /** Tries again for a while when the file is just being written ("text file busy"). By count: a loaded machine is slow. */
+  private async start(command: SpawnCommand, request: Uint8Array | null, until: Deadline): Promise<Start> {
+    for (let tried = 1; ; tried++) {
+      const start = await this.starter.start(command, request);
+      if (start.started || start.error.code !== "ETXTBSY" || tried === maxAttempts || until.expired) return start;
+      await sleep(pauseMs);
+    }
+  }
+
   private async runOnce(options: SpawnOptions): Promise<SpawnResult> {
     const beganAt = performance.now();
     if (this.closed) return notStarted(beganAt, closedError);
-    const start = await this.starter.start(options, options.stdin, options);
+    const start = await this.start(options, options.stdin, options.terminateAt);
     if (!start.started) return notStarted(beganAt, start.error);
     this.onStart(start.process);
     return this.finish(start.process, options, beganAt);
@@ -96,14 +110,14 @@ export class ProcessSpawner implements Spawner {
     const { group } = supervisor;
     const endRest = options.killChildren || end.timedOut || end.killed;
     if (endRest) group.killRest();
-    const output = io.finish();
     const groupLives = process.groupIsAlive();
+    const output = await io.finish();
     // How it ended may be unknown, too: then somebody else has reaped it.
     const unreaped = end.exitCode === null && end.signal === null && !process.hasEnded() ? [process.pid] : [];
     const rest = groupLives && !endRest ? group.members() : [];
     const survivors = [...unreaped, ...rest, ...group.deserters()];
     if (output === "held" || groupLives || survivors.length > 0) this.lingering.add(process, io);
-    else process.release();
+    else process.close();
     return {
       pid: process.pid,
       started: true,

@@ -41,13 +41,13 @@ export function findProcesses(from: number, withinMs: number, isWanted: (pid: nu
   return found;
 }
 
-/** The pipes that a process has as stdin, stdout and stderr, such as `pipe:[4026]`. */
+/** The pipes that a process has as stdin, stdout and stderr, such as `pipe:[4026]`; Node's are `socket:[4026]`. */
 export function stdioPipes(pid: number): Set<string> {
   const pipes = new Set<string>();
   for (const descriptor of [0, 1, 2]) {
     try {
       const target = readlinkSync(`/proc/${pid}/fd/${descriptor}`);
-      if (target.startsWith("pipe:[")) pipes.add(target);
+      if (/^(pipe|socket):\[/.test(target)) pipes.add(target);
     } catch {
       // Closed, or the process has ended, or is not ours to see.
     }

@@ -23,9 +23,9 @@ export class RunIo {
   }
 
   /** The process has ended: takes what it left in the pipes. `held`: a child of it may still write. */
-  finish(): "ended" | "held" {
+  async finish(): Promise<"ended" | "held"> {
     this.stdio.closeStdin();
-    const states = [this.stdio.stdout.finish(), this.stdio.stderr.finish()];
+    const states = await Promise.all([this.stdio.stdout.finish(), this.stdio.stderr.finish()]);
     this.finished = true;
     this.lines.flush();
     return states.includes("held") ? "held" : "ended";

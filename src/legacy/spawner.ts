@@ -102,8 +102,8 @@ export type Preparation =
   | ({ readonly started: false } & NonNullable<SpawnResult["startError"]>);
 
 /**
- * A way of running processes: with real anonymous pipes on 0, 1 and 2 and no other descriptor, in a process group of
- * their own, to the end of the process and not of its stdout.
+ * A way of running processes: with pipes on 0, 1 and 2 and no other descriptor, in a process group of their own, to the end of
+ * the process and not of its stdout.
  */
 export interface Spawner {
   readonly name: string;

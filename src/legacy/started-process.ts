@@ -1,4 +1,4 @@
-import type { SpawnCommand, SpawnOptions, SpawnResult } from "./spawner.js";
+import type { SpawnCommand, SpawnResult } from "./spawner.js";
 import type { RunningProcess } from "./supervise.js";
 
 /** Our end of a process's stdout or stderr. */
@@ -6,10 +6,10 @@ export interface OutputEnd {
   /** Hands on what comes from now on, and what lies in the pipe; a second call takes over from the first. */
   read(onChunk: (chunk: Uint8Array) => void): void;
   /**
-   * The process has ended: hands on what is still in the pipe. `held`: a background child keeps the other end, and more
-   * may come.
+   * The process has ended: hands on what is still in the pipe, at once or soon. `held`: a background child keeps the other end,
+   * and more may come.
    */
-  finish(): "ended" | "held";
+  finish(): "ended" | "held" | Promise<"ended" | "held">;
   /**
    * Reads on for a background child, which would die of SIGPIPE if nobody did, until it lets go. Keeps no event loop
    * alive.
@@ -37,8 +37,6 @@ export interface StartedProcess extends RunningProcess {
   hasEnded(): boolean;
   /** Whether anybody is left of its group, when it has ended. */
   groupIsAlive(): boolean;
-  /** The process has ended and left nobody behind: its pipes are read to the end. */
-  release(): void;
   /** Lets go of the pipes, whoever still holds the other ends. */
   close(): void;
 }
@@ -47,15 +45,10 @@ export type Start =
   | { readonly started: true; readonly process: StartedProcess }
   | { readonly started: false; readonly error: NonNullable<SpawnResult["startError"]> };
 
-/** By when pipes have to be there, and until when a busy file is tried. */
-export type StartDeadlines = Pick<SpawnOptions, "terminateAt" | "killAt">;
-
 /** A way of starting processes; what becomes of them then is the same for all ways. */
 export interface ProcessStarter {
   readonly name: string;
-  /** How many descriptors a process takes whose pipes are held by others after its end. */
-  readonly descriptorsEach: number;
-  /** `request`: what lies in the pipe when the process starts; null when it comes later. Never rejects. */
-  start(command: SpawnCommand, request: Uint8Array | null, deadlines: StartDeadlines): Promise<Start>;
+  /** `request`: null when it comes later. Never rejects. */
+  start(command: SpawnCommand, request: Uint8Array | null): Start | Promise<Start>;
   close(): void;
 }

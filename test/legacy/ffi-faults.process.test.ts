@@ -8,7 +8,7 @@ import { createFfiSpawner } from "../../src/legacy/ffi-spawner.js";
 import { buildProgram } from "./build-program.js";
 import { createDirectory } from "./plugin-directory.js";
 import { children, until } from "./processes.js";
-import { sh } from "./spawners.js";
+import { sh, spawners } from "./spawners.js";
 
 const native = openNative();
 const descriptors = () => readdirSync("/proc/self/fd").length;
@@ -117,14 +117,14 @@ describe("a process that the system does not help us to watch", () => {
   });
 });
 
-it("without descriptors a run is a start error, and the next one goes when there are some", () => {
-  const program = buildProgram(
-    `
+it.each(spawners)(
+  "without descriptors a run is a start error, and the next one goes when there are some: $name",
+  ({ source }) => {
+    const program = buildProgram(
+      `
       import { closeSync, openSync, readdirSync } from "node:fs";
-      import { openNative } from "./ffi/native.js";
       import { Deadline } from "./deadline.js";
-      import { createFfiSpawner } from "./legacy/ffi-spawner.js";
-      const spawner = createFfiSpawner(openNative());
+      const spawner = ${source};
       const run = () => spawner.run({
         path: "/bin/true", argv0: "true", args: [], env: {}, cwd: "/", guarded: null, stdin: Buffer.from("x"),
         terminateAt: Deadline.after(5000), killAt: Deadline.after(6000),
@@ -153,14 +153,15 @@ it("without descriptors a run is a start error, and the next one goes when there
       console.log(JSON.stringify({ before, after: count(), codes: [...codes].sort() }));
       await spawner.close();
     `,
-    createDirectory(),
-  );
-  const { stdout, stderr } = spawnSync("/bin/sh", ["-c", `ulimit -n 64; exec "$0" "$1"`, process.execPath, program], {
-    encoding: "utf8",
-    timeout: 20_000,
-  });
-  expect(stderr).toBe("");
-  const { before, after, codes } = JSON.parse(stdout);
-  expect(after).toBe(before);
-  expect(codes).toEqual(["EMFILE", "exit 0"]);
-});
+      createDirectory(),
+    );
+    const { stdout, stderr } = spawnSync("/bin/sh", ["-c", `ulimit -n 64; exec "$0" "$1"`, process.execPath, program], {
+      encoding: "utf8",
+      timeout: 20_000,
+    });
+    expect(stderr).toBe("");
+    const { before, after, codes } = JSON.parse(stdout);
+    expect(after).toBe(before);
+    expect(codes).toEqual(["EMFILE", "exit 0"]);
+  },
+);

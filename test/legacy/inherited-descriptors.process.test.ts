@@ -4,7 +4,6 @@ import { describe, expect, it, onTestFinished } from "vitest";
 
 import { buildProgram } from "./build-program.js";
 import { createDirectory } from "./plugin-directory.js";
-import { children, isAlive, processesWith, until } from "./processes.js";
 import { spawners } from "./spawners.js";
 
 /** A program of its own, because only what a process is started with can be inherited. */
@@ -18,12 +17,6 @@ const program = (source: string) => `
   };
   const { stdout } = await spawner.run(options);
   process.stdout.write(stdout);
-  if (process.argv[2] === "forever") {
-    const together = Array.from({ length: 40 }, async () => {
-      for (;;) await spawner.run({ ...options, path: "/bin/sh", argv0: "sh", args: ["-c", "sleep 0.01 &"] });
-    });
-    await Promise.all(together);
-  }
   // No close: what is held between runs must not keep the program alive.
 `;
 
@@ -46,19 +39,4 @@ describe("a program that runs plugins", () => {
       expect(code).toBe(0);
     },
   );
-
-  it("leaves no shell behind when it is killed", async () => {
-    const path = buildProgram(program("createPortableSpawner()"), createDirectory());
-    const child = spawn(process.execPath, [path, "forever"], { stdio: ["ignore", "pipe", "inherit"] });
-    onTestFinished(() => void child.kill("SIGKILL"));
-    await new Promise((resolved) => child.stdout?.once("data", resolved));
-    let shells: number[] = [];
-    await until(() => {
-      const ours = children(child.pid ?? 0);
-      shells = processesWith("exec 9<&0").filter((pid) => ours.includes(pid));
-      return shells.length > 0;
-    });
-    child.kill("SIGKILL");
-    expect(await until(() => !shells.some(isAlive))).toBe(true);
-  });
 });

@@ -68,6 +68,14 @@ describe.each(spawners)("the start of a process by the $name spawner", ({ create
     expect((await sh(spawner, "cat", { stdin: "next" })).text).toBe("next");
   });
 
+  it("an environment that is too large, and texts with a zero byte, are values", async () => {
+    const large = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`V${i}`, "x".repeat(100_000)]));
+    expect(await run(spawner, { path: "/bin/true", env: large })).toMatchObject({ startError: { code: "E2BIG" } });
+    for (const options of [{ env: { A: "a\0B=b" } }, { args: ["a\0b"] }]) {
+      expect(await run(spawner, { path: "/bin/true", ...options })).toMatchObject({ started: false });
+    }
+  });
+
   it("starts nothing of a file that others than root can write", async () => {
     const directory = createDirectory();
     const seen = join(directory, "seen");

@@ -8,33 +8,53 @@ import { createDirectory, createGate, installFile, installNoop } from "./plugin-
 import { endProcess, isAlive, until } from "./processes.js";
 import { run, sh, spawnerForFile, spawners } from "./spawners.js";
 
-describe.each(spawners)("stdio of the $name spawner", ({ create }) => {
+describe.each(spawners)("stdio of the $name spawner", ({ create, stdio }) => {
   const spawner = spawnerForFile(create);
 
   it.each([
     ["cat", "request"],
-    ["cat /dev/stdin", "request"],
-    ["cat /proc/self/fd/0", "request"],
-    ["cat /dev/stdin; echo x > /dev/stdout; echo y", "requestx\ny\n"],
-    ["echo a; echo b > /dev/stdout; echo c >> /dev/stdout; echo d", "a\nb\nc\nd\n"],
-    ["sleep 0.1; cat /dev/stdin", "request"],
-    ["(sleep 0.1; cat /dev/stdin)", "request"],
-    ["head -c 3; cat /dev/stdin", "request"],
+    ["sleep 0.1; cat", "request"],
+    ["head -c 3; (cat)", "request"],
+    ["cat <&0; echo x >&1; echo y", "requestx\ny\n"],
   ])("%s", async (script, expected) => {
     expect(await sh(spawner, script, { stdin: "request" })).toMatchObject({
       text: expected,
       exitCode: 0,
       signal: null,
+      lines: [],
     });
   });
 
-  it("gives pipes, which block", async () => {
+  // The exception: what Node gives a process are sockets.
+  it.each([
+    ["cat /dev/stdin", "request"],
+    ["cat /proc/self/fd/0", "request"],
+    ["cat /dev/stdin; echo x > /dev/stdout; echo y", "requestx\ny\n"],
+    ["echo a; echo b > /dev/stdout; echo c >> /dev/stdout; echo d", "a\nb\nc\nd\n"],
+    ["echo to stdout; echo to stderr > /dev/stderr", "to stdout\n"],
+    ["sleep 0.1; cat /dev/stdin", "request"],
+    ["(sleep 0.1; cat /dev/stdin)", "request"],
+    ["head -c 3; cat /dev/stdin", "request"],
+  ])(`by name, which a ${stdio} ${stdio === "pipe" ? "lets" : "does not let"} it: %s`, async (script, expected) => {
+    const { text, lines } = await sh(spawner, script, { stdin: "request" });
+    if (stdio === "pipe") expect(text).toBe(expected);
+    else expect(lines[0]).toContain("No such device or address");
+  });
+
+  it.skipIf(!existsSync("/bin/bash"))(`bash -c reads ${stdio === "pipe" ? "no" : "the user's"} .bashrc`, async () => {
+    const home = createDirectory();
+    installFile(home, ".bashrc", "echo rc");
+    const { text } = await run(spawner, { path: "/bin/bash", args: ["-c", "echo plugin"], env: { HOME: home } });
+    expect(text).toBe(stdio === "pipe" ? "plugin\n" : "rc\nplugin\n");
+  });
+
+  it(`gives ${stdio}s, which block`, async () => {
     const { text } = await sh(
       spawner,
       "readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2; grep -h flags /proc/$$/fdinfo/[012]",
     );
     const [zero, one, two, ...flags] = text.trim().split("\n");
-    expect([zero, one, two]).toEqual([0, 1, 2].map(() => expect.stringMatching(/^pipe:\[\d+\]$/)));
+    expect([zero, one, two]).toEqual([0, 1, 2].map(() => expect.stringMatching(`^${stdio}:\\[\\d+\\]$`)));
     expect(new Set([zero, one, two]).size).toBe(3);
     expect(flags.map((line) => Number.parseInt(line.split(/\s+/)[1] ?? "", 8) & 0o4000)).toEqual([0, 0, 0]);
   });
@@ -97,7 +117,7 @@ describe.each(spawners)("stdio of the $name spawner", ({ create }) => {
     const path = installNoop(createDirectory(), "talker", [
       "stderr one",
       "printf ignored",
-      "stderr-by-name two",
+      "stderr two",
       "run printf 'bad \\377 byte\\r\\nno newline' >&2",
     ]);
     const result = await run(spawner, { path });

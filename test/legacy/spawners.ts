@@ -14,13 +14,22 @@ export const spawners: ReadonlyArray<{
   readonly source: string;
   /** Whose session its processes are in: Node knows no group of its own without a session of its own. */
   readonly session: "our" | "its own";
+  /** What 0, 1 and 2 are: a socket cannot be opened by name. */
+  readonly stdio: "pipe" | "socket";
 }> = [
-  { name: "portable", create: createPortableSpawner, source: "createPortableSpawner()", session: "its own" },
+  {
+    name: "portable",
+    create: createPortableSpawner,
+    source: "createPortableSpawner()",
+    session: "its own",
+    stdio: "socket",
+  },
   {
     name: "ffi",
     create: () => createFfiSpawner(openNative()),
     source: "createFfiSpawner(openNative())",
     session: "our",
+    stdio: "pipe",
   },
 ];
 

@@ -1,11 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 import type { MetricsAddress } from "./address.js";
 import type { Health } from "./health.js";
 import { listenOn } from "./listen.js";
-import { shareWork } from "./shared-work.js";
 
-/** What is served, asked for each request; the metrics for all requests of a moment together. */
+/** What is served, asked for each request. */
 export interface MetricsPages {
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   healthz(): Health;
@@ -18,49 +16,26 @@ export interface MetricsServer {
   close(): Promise<void>;
 }
 
-/**
- * Scrapers and probes are few, and done in milliseconds. Node reads 64 KB of requests at once of a connection that sends many
- * in one piece, and makes objects of all: with this, a flood holds up an event by tenths of a second, not by the runtime's two.
- */
+/** Scrapers and probes are few. */
 const maxConnections = 16;
-/** From the connection to its end, whatever the other side does or leaves: this is the same machine. */
-const defaultLifeMs = 5_000;
+/** This is the same machine: a request and its answer take milliseconds. */
+const defaultTimeoutMs = 5_000;
 
 /** Serves /metrics, /healthz and /readyz. @throws the system's error when the address cannot be listened on */
 export async function serveMetrics(
   address: MetricsAddress,
   pages: MetricsPages,
-  lifeMs = defaultLifeMs,
+  timeoutMs = defaultTimeoutMs,
 ): Promise<MetricsServer> {
-  const answer = answerFrom(pages);
-  /** Those that wait for nothing of ours, the oldest first. */
-  const idle = new Set<Socket>();
-  const server = createServer({ maxHeaderSize: 16 * 1024 }, (request, response) => {
-    const { socket } = request;
-    idle.delete(socket);
-    answer(request, response)
-      .catch(() => response.destroy())
-      .finally(() => {
-        if (!socket.destroyed) idle.add(socket);
-      });
+  const timeouts = { headersTimeout: timeoutMs, requestTimeout: timeoutMs, connectionsCheckingInterval: timeoutMs / 5 };
+  const server = createServer(timeouts, (request, response) => {
+    answer(pages, request, response).catch(() => response.destroy());
   });
-  // Any process of the node may come here, and events wait for what is done for it: one request a connection.
+  // Who does not read its answer.
+  server.timeout = timeoutMs;
+  server.maxConnections = maxConnections;
+  // Else one write of many requests would be many pages of metrics.
   server.maxRequestsPerSocket = 1;
-  server.on("dropRequest", (_request, socket) => socket.destroy());
-  let open = 0;
-  server.on("connection", (socket) => {
-    open += 1;
-    idle.add(socket);
-    const life = setTimeout(() => socket.destroy(), lifeMs).unref();
-    socket.once("close", () => {
-      clearTimeout(life);
-      open -= 1;
-      idle.delete(socket);
-    });
-    // The new one may be a probe: connections that say nothing, or do not read, shut nobody out.
-    const [oldest] = idle;
-    if (open > maxConnections) oldest?.destroy();
-  });
   await listenOn(server, address);
   // A socket that fails later costs that one request.
   server.on("error", () => {});
@@ -76,35 +51,22 @@ export async function serveMetrics(
   };
 }
 
-function answerFrom(pages: MetricsPages): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  // The bytes too: connections that do not read hold the same ones.
-  const metrics = shareWork(async () => {
+async function answer(pages: MetricsPages, { method, url = "/" }: IncomingMessage, response: ServerResponse) {
+  const [path] = url.split("?");
+  response.setHeader("Cache-Control", "no-store");
+  response.setHeader("Connection", "close");
+  if (method !== "GET" && method !== "HEAD") {
+    response.setHeader("Allow", "GET, HEAD");
+    send(response, 405, "GET or HEAD is expected\n");
+  } else if (path === "/metrics") {
     const { contentType, text } = await pages.metrics();
-    return { contentType, bytes: Buffer.from(text) };
-  });
-  return async ({ method, url = "/" }, response) => {
-    const [path] = url.split("?");
-    response.setHeader("Cache-Control", "no-store");
-    response.setHeader("Connection", "close");
-    if (method !== "GET" && method !== "HEAD") {
-      response.setHeader("Allow", "GET, HEAD");
-      return send(response, 405, "GET or HEAD is expected");
-    }
-    if (path === "/metrics") {
-      const { contentType, bytes } = await metrics();
-      response.writeHead(200, { "Content-Type": contentType, "Content-Length": bytes.length }).end(bytes);
-      return;
-    }
-    if (path === "/healthz" || path === "/readyz") {
-      const { ok, text } = path === "/healthz" ? pages.healthz() : pages.readyz();
-      return send(response, ok ? 200 : 503, text);
-    }
-    send(response, 404, "/metrics, /healthz and /readyz are here");
-  };
+    send(response, 200, text, contentType);
+  } else if (path === "/healthz" || path === "/readyz") {
+    const { ok, text } = path === "/healthz" ? pages.healthz() : pages.readyz();
+    send(response, ok ? 200 : 503, `${text}\n`);
+  } else send(response, 404, "/metrics, /healthz and /readyz are here\n");
 }
 
-function send(response: ServerResponse, status: number, text: string): void {
-  const bytes = Buffer.from(`${text}\n`);
-  const headers = { "Content-Type": "text/plain; charset=utf-8", "Content-Length": bytes.length };
-  response.writeHead(status, headers).end(bytes);
+function send(response: ServerResponse, status: number, text: string, contentType = "text/plain; charset=utf-8"): void {
+  response.writeHead(status, { "Content-Type": contentType, "Content-Length": Buffer.byteLength(text) }).end(text);
 }

@@ -2,8 +2,6 @@ import type { Counter, Gauge, Registry } from "prom-client";
 import type { RuntimeInfo } from "../nri/handlers.js";
 import { formatVersion } from "../nri/versions.js";
 import type { CallAnswer } from "../watch-calls.js";
-import { adjustmentType } from "./adjustment-type.js";
-import { createLabelLimit } from "./label-limit.js";
 import { latencyBuckets, type MetricKey, metricPrefix, metricTable } from "./names.js";
 import { breakerStates, type MetricsSources, type PluginChange, type PluginRun } from "./sources.js";
 
@@ -42,27 +40,19 @@ export async function createMetricsRegistry(options: RegistryOptions): Promise<M
     const { name, help, labels } = metricTable[key];
     return { name: `${metricPrefix}${name}`, help, labelNames: [...labels], registers: [registry] };
   };
-  const counter = (key: MetricKey, collect?: (counter: Counter) => void): Counter =>
+  const counter = (key: MetricKey, collect = (_its: Counter) => {}): Counter =>
     new client.Counter({
       ...about(key),
-      ...(collect === undefined
-        ? {}
-        : {
-            collect() {
-              collect(this);
-            },
-          }),
+      collect() {
+        collect(this);
+      },
     });
-  const gauge = (key: MetricKey, collect?: (gauge: Gauge) => void): Gauge =>
+  const gauge = (key: MetricKey, collect = (_its: Gauge) => {}): Gauge =>
     new client.Gauge({
       ...about(key),
-      ...(collect === undefined
-        ? {}
-        : {
-            collect() {
-              collect(this);
-            },
-          }),
+      collect() {
+        collect(this);
+      },
     });
   const histogram = (key: MetricKey) => new client.Histogram({ ...about(key), buckets: [...latencyBuckets] });
 
@@ -142,6 +132,40 @@ export async function createMetricsRegistry(options: RegistryOptions): Promise<M
       runtimeInfo.set({ runtime: name.slice(0, 64), version: version.slice(0, 64), nri: formatVersion(nri) }, 1);
     },
   };
+}
+
+/** What stands for every value past a limit. */
+export const overflowLabel = "_other";
+
+const longestLabel = 100;
+
+/**
+ * Keeps a label's values few: each one is a time series, and conf.json is edited by installers. The first `limit`
+ * values keep their names, the others share one.
+ */
+export function createLabelLimit(limit: number): (value: string) => string {
+  const known = new Set<string>();
+  return (value) => {
+    const label = value.slice(0, longestLabel);
+    if (known.has(label)) return label;
+    if (known.size >= limit) return overflowLabel;
+    known.add(label);
+    return label;
+  };
+}
+
+/** Adjust keys that are a family, with a name of the plugin's choice behind the first dot. */
+const families: ReadonlySet<string> = new Set([
+  ..."annotation env mount device rlimit hook cdi sysctl hugepage unified update".split(" "),
+]);
+
+/**
+ * What of a container an adjust key is about: `cpu.shares`, `env`, and `update` for another container's, as containerd's
+ * own metric says it. Few enough for a label.
+ */
+export function adjustmentType(field: string): string {
+  const [family = ""] = field.split(".");
+  return families.has(family) ? family : field;
 }
 
 /** compat: containerd's metrics write label values in snake case. */

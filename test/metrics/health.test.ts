@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { healthOf, readinessOf } from "../../src/metrics/health.js";
-import { startHeart } from "../../src/metrics/heart.js";
-import { createLabelLimit, overflowLabel } from "../../src/metrics/label-limit.js";
+import { healthOf, readinessOf, startHeart } from "../../src/metrics/health.js";
+import { createLabelLimit, overflowLabel } from "../../src/metrics/registry.js";
 import type { RuntimeInfo } from "../../src/nri/handlers.js";
 
 const external: RuntimeInfo = {

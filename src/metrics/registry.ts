@@ -6,16 +6,7 @@ import { latencyBuckets, type MetricKey, metricPrefix, metricTable } from "./nam
 import { breakerStates, type MetricsSources, type PluginChange, type PluginRun } from "./sources.js";
 
 /** The metrics themselves, once they are wanted. */
-export interface MetricsRegistry {
-  readonly contentType: string;
-  /** The exposition, with what is asked of the sources at this moment. */
-  text(): Promise<string>;
-  pluginRan(run: PluginRun): void;
-  pluginAdjusted(change: PluginChange): void;
-  callAnswered(operation: string, answer: Pick<CallAnswer, "error" | "durationMs">): void;
-  eventCame(atMs: number): void;
-  configured(runtime: RuntimeInfo): void;
-}
+export type MetricsRegistry = Awaited<ReturnType<typeof createMetricsRegistry>>;
 
 export interface RegistryOptions {
   readonly sources: MetricsSources;
@@ -30,7 +21,7 @@ const limits = { plugin: 64, state: 16, type: 64 } as const;
 const usualStates = ["create", "delete"] as const;
 
 /** Loads the Prometheus client, which a bridge without metrics never does, and makes the metrics of the table. */
-export async function createMetricsRegistry(options: RegistryOptions): Promise<MetricsRegistry> {
+export async function createMetricsRegistry(options: RegistryOptions) {
   const client = await import("prom-client");
   const registry: Registry = new client.Registry();
   // 100 ms: the default would wake the process a hundred times a second.
@@ -104,19 +95,20 @@ export async function createMetricsRegistry(options: RegistryOptions): Promise<M
   let registrations = 0;
   return {
     contentType: registry.contentType,
+    /** The exposition, with what is asked of the sources at this moment. */
     text: () => registry.metrics(),
-    pluginRan(run) {
+    pluginRan(run: PluginRun) {
       const labels = { plugin: plugin(run.plugin), state: state(run.state) };
       const ok = run.outcome === "ok";
       invocations.inc({ ...labels, status: ok ? "success" : "error", error: ok ? "" : toSnake(run.outcome) });
       latency.observe(labels, run.durationMs / 1000);
       misses.inc(labels, run.outcome === "timed-out" ? 1 : 0);
     },
-    pluginAdjusted(change) {
+    pluginAdjusted(change: PluginChange) {
       const labels = { plugin: plugin(change.plugin), state: state(change.state) };
       for (const field of change.fields) adjustments.inc({ ...labels, type: type(adjustmentType(field)) });
     },
-    callAnswered(operation, { error, durationMs }) {
+    callAnswered(operation: string, { error, durationMs }: Pick<CallAnswer, "error" | "durationMs">) {
       calls.inc({
         operation,
         status: error === undefined ? "success" : "error",
@@ -124,8 +116,8 @@ export async function createMetricsRegistry(options: RegistryOptions): Promise<M
       });
       callLatency.observe({ operation }, durationMs / 1000);
     },
-    eventCame: (atMs) => lastEvent.set(atMs / 1000),
-    configured({ name, version, nri }) {
+    eventCame: (atMs: number) => lastEvent.set(atMs / 1000),
+    configured({ name, version, nri }: RuntimeInfo) {
       registrations += 1;
       if (registrations > 1) reconnects.inc();
       runtimeInfo.reset();

@@ -6,7 +6,7 @@ import type { Cgroups } from "./cgroups.js";
 import type { ChainCall } from "./chain.js";
 import type { PluginSettings } from "./config/merge.js";
 import { errorText } from "./errors.js";
-import type { Stage } from "./legacy/stage.js";
+import type { Stage } from "./legacy/invoke.js";
 import { layOver } from "./oci/resources.js";
 import { askedResources, type MergedChange } from "./translate/from-v01.js";
 

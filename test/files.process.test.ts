@@ -150,8 +150,7 @@ const kernelReaders = [
   "host/process-owner.ts",
   "host/process-stat.ts",
   "legacy/executable-format.ts",
-  "legacy/inherited-descriptors.ts",
-  "legacy/open-files-limit.ts",
+  "legacy/inherited.ts",
   "legacy/process-tree.ts",
 ];
 

@@ -4,7 +4,7 @@ import { requireCapture } from "../cgroups.js";
 import { mergeConfig, wantsCapture } from "../config/merge.js";
 import type { Config, PartialConfig } from "../config/schema.js";
 import { BridgeError, errorText } from "../errors.js";
-import { endedBy } from "../legacy/ended-by.js";
+import { endedBy } from "../legacy/spawner.js";
 import { createNodeLog } from "../log/open-log.js";
 import { Metrics } from "../metrics/metrics.js";
 import { createNode, type Node } from "../node.js";

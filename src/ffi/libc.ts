@@ -14,40 +14,14 @@ type Call = (
 ) => number;
 
 /** The functions of the C library that Node has no way to, as C declares them; errors are return values. */
-export interface Libc {
-  readonly pipe2: Call;
-  readonly read: Call;
-  readonly fcntl: Call;
-  readonly epollCreate: Call;
-  readonly epollControl: Call;
-  readonly epollWait: Call;
-  readonly waitpid: Call;
-  readonly kill: Call;
-  readonly prlimit: Call;
-  readonly getsockopt: Call;
-  readonly spawn: Call;
-  readonly initAttributes: Call;
-  readonly setAttributeFlags: Call;
-  readonly setDefaultSignals: Call;
-  readonly setSignalMask: Call;
-  readonly initActions: Call;
-  readonly destroyActions: Call;
-  readonly addDup2: Call;
-  readonly addChdir: Call;
-  /** glibc from 2.34 on; musl has none. */
-  readonly addCloseFrom: Call | undefined;
-  /** A descriptor that gets readable when the process ends; -1 on an error. */
-  pidfdOpen(pid: number): number;
-  /** The system's name for what went wrong in the call before, such as `EAGAIN`. */
-  lastError(): string;
-}
+export type Libc = ReturnType<typeof openLibc>;
 
 /**
  * Binds the C library that Node itself runs with.
  *
  * @throws Error when it lacks a function: glibc before 2.29, musl before 1.1.24
  */
-export function openLibc(koffi: Koffi): Libc {
+export function openLibc(koffi: Koffi) {
   const library = koffi.load(null);
   const bind = (declaration: string): Call => toCall(library.func(declaration));
   const syscall = bind(`long syscall(${sysPidfdOpenArguments})`);
@@ -73,8 +47,11 @@ export function openLibc(koffi: Koffi): Libc {
     destroyActions: bind("int posix_spawn_file_actions_destroy(void *actions)"),
     addDup2: bind("int posix_spawn_file_actions_adddup2(void *actions, int from, int to)"),
     addChdir: bind("int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)"),
+    /** glibc from 2.34 on; musl has none. */
     addCloseFrom: optional(() => bind("int posix_spawn_file_actions_addclosefrom_np(void *actions, int from)")),
-    pidfdOpen: (pid) => syscall(sysPidfdOpen, pid, 0),
+    /** A descriptor that gets readable when the process ends; -1 on an error. */
+    pidfdOpen: (pid: number) => syscall(sysPidfdOpen, pid, 0),
+    /** The system's name for what went wrong in the call before, such as `EAGAIN`. */
     lastError: () => errnoName(koffi.errno()),
   };
 }

@@ -1,6 +1,6 @@
 import { closeSync } from "node:fs";
+import { constants } from "node:os";
 
-import { parseExitStatus } from "./exit-status.js";
 import type { PolledEnds } from "./polled-ends.js";
 import type { PolledParts } from "./polled-output.js";
 import type { StartedProcess } from "./started-process.js";
@@ -76,4 +76,26 @@ export class FfiProcess implements StartedProcess {
     // ECHILD: somebody else has reaped it, and how it ended is not to be known.
     return result === this.pid ? parseExitStatus(status[0] ?? 0) : { exitCode: null, signal: null };
   }
+}
+
+const signalBits = 0x7f;
+
+/** The status that waitpid(2) gives, as Node has it: an exit code or the name of a signal. */
+function parseExitStatus(status: number): Exit {
+  const signal = status & signalBits;
+  if (signal === 0) return { exitCode: (status >> 8) & 0xff, signal: null };
+  const name = signalNames.get(signal);
+  // A real-time signal has no name; its end is told as shells tell it.
+  return name === undefined ? { exitCode: 128 + signal, signal: null } : { exitCode: null, signal: name };
+}
+
+/** Of two names for one number (SIGABRT, SIGIOT) the one that Node puts first. */
+const signalNames = new Map(
+  Object.entries(constants.signals)
+    .flatMap(([name, number]): [number, NodeJS.Signals][] => (isSignal(name) ? [[number, name]] : []))
+    .reverse(),
+);
+
+function isSignal(name: string): name is NodeJS.Signals {
+  return Object.hasOwn(constants.signals, name);
 }

@@ -1,13 +1,11 @@
 import type { PluginTime } from "../call-time.js";
 import { decodeUtf8, encodeUtf8 } from "../gojson/utf8.js";
 import { formatPluginError, hasTooManyValues, mostResultValues, parseResult } from "../v01/result.js";
-import type { Result, State } from "../v01/types.js";
-import { retryWhileBusy } from "./busy-file.js";
+import type { Request, Result, State } from "../v01/types.js";
 import { hasUnknownFormat } from "./executable-format.js";
 import { formatStartError } from "./go-errors.js";
 import type { Lookup } from "./lookup.js";
-import type { Spawner, SpawnOptions, SpawnResult } from "./spawner.js";
-import type { Stage } from "./stage.js";
+import { notStarted, retryWhileBusy, type Spawner, type SpawnOptions, type SpawnResult } from "./spawner.js";
 
 export type Outcome =
   /** It ran and reported no error. */
@@ -80,6 +78,21 @@ export interface InvokePolicy {
   readonly startAhead?: number | undefined;
 }
 
+/** Where one plugin runs, when that is not plainly the node: a private view of the cgroups. */
+export interface Stage {
+  /** The request as it is true there. */
+  readonly request: Request;
+  /** The same run, inside. */
+  command(options: SpawnOptions): SpawnOptions;
+  /**
+   * After the run: why the plugin itself could not be executed, such as ENOENT; what was started is the way in. `stderr`: its
+   * lines there.
+   */
+  startError(stderr: readonly string[]): SpawnResult["startError"];
+  /** Lets go of it. */
+  close(): void;
+}
+
 export interface Invocation {
   readonly plugin: string;
   readonly state: State;
@@ -149,14 +162,14 @@ async function runOn(
   stderr: readonly string[],
   spawner: Spawner,
 ): Promise<SpawnResult> {
-  if (hasUnknownFormat(options.path)) return notStarted("ENOEXEC");
-  const { run } = await retryWhileBusy(async () => {
+  if (hasUnknownFormat(options.path)) return notStarted({ code: "ENOEXEC" }, 0);
+  const attempt = async () => {
     const run = await spawner.run(stage.command(options));
     // A wrapper that was ended in time tells nothing of what it was to execute.
     const startError = run.started && !run.timedOut ? stage.startError(stderr) : undefined;
-    return startError === undefined ? { run } : { run: { ...run, startError }, code: startError.code };
-  }, options.terminateAt);
-  return run;
+    return startError === undefined ? run : { ...run, startError };
+  };
+  return retryWhileBusy(attempt, ({ startError }) => startError?.code, options.terminateAt);
 }
 
 /** So much of an output that is no result is quoted in the error: a ttRPC status holds no more, and quoting takes time. */
@@ -177,22 +190,6 @@ export function notInvoked(
 /** Whether a run says something of the plugin's own: it was begun, or its file is not what the system executes. */
 export function wasBegun({ outcome }: InvokeOutcome): boolean {
   return outcome !== "skipped" && outcome !== "refused" && outcome !== "not-found";
-}
-
-function notStarted(code: string): SpawnResult {
-  return {
-    pid: 0,
-    started: false,
-    startError: { code },
-    exitCode: null,
-    signal: null,
-    stdout: new Uint8Array(),
-    timedOut: false,
-    killed: false,
-    outputTooLarge: false,
-    survivors: [],
-    durationMs: 0,
-  };
 }
 
 type Judgement = Pick<InvokeOutcome, "outcome" | "error" | "hint" | "result">;

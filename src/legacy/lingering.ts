@@ -1,4 +1,4 @@
-import { ownOpenFiles } from "./open-files-limit.js";
+import { ownOpenFiles } from "./inherited.js";
 import type { RunIo } from "./run-io.js";
 import type { StartedProcess } from "./started-process.js";
 

@@ -4,7 +4,7 @@ import { finished, type Readable, type Writable } from "node:stream";
 
 import { hasUnknownFormat } from "./executable-format.js";
 import { errorCode } from "./go-errors.js";
-import { closeInheritedDescriptors } from "./inherited-descriptors.js";
+import { closeInheritedDescriptors } from "./inherited.js";
 import { ProcessGroup } from "./process-group.js";
 import { ProcessSpawner } from "./process-spawner.js";
 import { readProcessStat } from "./process-tree.js";

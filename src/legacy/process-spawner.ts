@@ -1,20 +1,22 @@
-import { setTimeout as sleep } from "node:timers/promises";
-
 import { Deadline } from "../deadline.js";
 import { Lingering, mostLingering } from "./lingering.js";
 import { findStartFault } from "./permissions.js";
 import { RunIo } from "./run-io.js";
-import type { Preparation, SpawnCommand, Spawner, SpawnOptions, SpawnResult } from "./spawner.js";
+import {
+  notStarted,
+  type Preparation,
+  retryWhileBusy,
+  type SpawnCommand,
+  type Spawner,
+  type SpawnOptions,
+  type SpawnResult,
+} from "./spawner.js";
 import type { ProcessStarter, Start, StartedProcess } from "./started-process.js";
 import { type RunningProcess, Supervisor } from "./supervise.js";
 import { StartedAhead } from "./waiting-process.js";
 
 /** A process started ahead is nobody's answer: it need not come fast, but it has to come. */
 const prepareMs = 5_000;
-
-/** An installer that writes the binary is done with it soon, or it is no installer. */
-const maxAttempts = 20;
-const pauseMs = 5;
 
 const closedError = { code: "EPIPE", detail: "the spawner is closed" } as const;
 
@@ -42,7 +44,7 @@ export class ProcessSpawner implements Spawner {
 
   run(options: SpawnOptions): Promise<SpawnResult> {
     const refusal = findStartFault(options, options.permissionFaultOf);
-    if (refusal !== null) return Promise.resolve(notStarted(performance.now(), refused(refusal)));
+    if (refusal !== null) return Promise.resolve(notStarted(refused(refusal), 0));
     return this.track(this.runOnce(options));
   }
 
@@ -79,20 +81,16 @@ export class ProcessSpawner implements Spawner {
     return { started: true, process: waiting };
   }
 
-  /** Tries again for a while when the file is just being written ("text file busy"). By count: a loaded machine is slow. */
-  private async start(command: SpawnCommand, request: Uint8Array | null, until: Deadline): Promise<Start> {
-    for (let tried = 1; ; tried++) {
-      const start = await this.starter.start(command, request);
-      if (start.started || start.error.code !== "ETXTBSY" || tried === maxAttempts || until.expired) return start;
-      await sleep(pauseMs);
-    }
+  private start(command: SpawnCommand, request: Uint8Array | null, until: Deadline): Promise<Start> {
+    const codeOf = (start: Start) => (start.started ? undefined : start.error.code);
+    return retryWhileBusy(() => this.starter.start(command, request), codeOf, until);
   }
 
   private async runOnce(options: SpawnOptions): Promise<SpawnResult> {
     const beganAt = performance.now();
-    if (this.closed) return notStarted(beganAt, closedError);
+    if (this.closed) return notStarted(closedError, 0);
     const start = await this.start(options, options.stdin, options.terminateAt);
-    if (!start.started) return notStarted(beganAt, start.error);
+    if (!start.started) return notStarted(start.error, performance.now() - beganAt);
     this.onStart(start.process);
     return this.finish(start.process, options, beganAt);
   }
@@ -132,20 +130,4 @@ export class ProcessSpawner implements Spawner {
 
 function refused(refusal: string): NonNullable<SpawnResult["startError"]> {
   return { code: "EPERM", refusal };
-}
-
-function notStarted(beganAt: number, startError: NonNullable<SpawnResult["startError"]>): SpawnResult {
-  return {
-    pid: 0,
-    started: false,
-    startError,
-    exitCode: null,
-    signal: null,
-    stdout: new Uint8Array(),
-    timedOut: false,
-    killed: false,
-    outputTooLarge: false,
-    survivors: [],
-    durationMs: performance.now() - beganAt,
-  };
 }

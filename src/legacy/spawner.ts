@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Deadline } from "../deadline.js";
 
 /** What to execute. */
@@ -112,4 +113,52 @@ export interface Spawner {
   prepare(command: SpawnCommand): Promise<Preparation>;
   /** Gives up what is held between runs, waiting processes too. Runs that go on end first. */
   close(): Promise<void>;
+}
+
+/** A spawner whose runs end when the signal says so, whatever time they have: nothing is left behind at our own end. */
+export function endedBy(spawner: Spawner, signal: AbortSignal): Spawner {
+  return {
+    name: spawner.name,
+    run: (options) =>
+      spawner.run({
+        ...options,
+        signal: options.signal === undefined ? signal : AbortSignal.any([options.signal, signal]),
+      }),
+    prepare: (command) => spawner.prepare(command),
+    close: () => spawner.close(),
+  };
+}
+
+/** The result of a run that could not be started. */
+export function notStarted(startError: NonNullable<SpawnResult["startError"]>, durationMs: number): SpawnResult {
+  return {
+    pid: 0,
+    started: false,
+    startError,
+    exitCode: null,
+    signal: null,
+    stdout: new Uint8Array(),
+    timedOut: false,
+    killed: false,
+    outputTooLarge: false,
+    survivors: [],
+    durationMs,
+  };
+}
+
+/** An installer that writes the binary is done with it soon, or it is no installer. */
+const maxAttempts = 20;
+const pauseMs = 5;
+
+/** Tries again for a while when the file is just being written ("text file busy"). By count: a loaded machine is slow. */
+export async function retryWhileBusy<T>(
+  attempt: () => T | Promise<T>,
+  codeOf: (outcome: T) => string | undefined,
+  until: Deadline,
+): Promise<T> {
+  for (let tried = 1; ; tried++) {
+    const outcome = await attempt();
+    if (codeOf(outcome) !== "ETXTBSY" || tried === maxAttempts || until.expired) return outcome;
+    await sleep(pauseMs);
+  }
 }

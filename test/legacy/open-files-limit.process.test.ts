@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 
 import { openNative } from "../../src/ffi/native.js";
 import { createFfiSpawner } from "../../src/legacy/ffi-spawner.js";
-import { startingOpenFilesLimit } from "../../src/legacy/open-files-limit.js";
+import { startingOpenFilesLimit } from "../../src/legacy/inherited.js";
 import { createDirectory } from "./plugin-directory.js";
 import { sh } from "./spawners.js";
 

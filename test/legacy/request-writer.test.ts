@@ -2,7 +2,7 @@ import { closeSync } from "node:fs";
 import { expect, it } from "vitest";
 
 import { openNative } from "../../src/ffi/native.js";
-import { RequestWriter } from "../../src/legacy/request-writer.js";
+import { RequestWriter } from "../../src/legacy/polled-ends.js";
 
 const closeOnExec = 0o2000000;
 const nonBlocking = 0o4000;

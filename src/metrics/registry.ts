@@ -15,8 +15,11 @@ export interface RegistryOptions {
   readonly version: string;
 }
 
-/** At most so many plugins, states and fields have time series of their own. */
-const limits = { plugin: 64, state: 16, type: 64 } as const;
+/**
+ * At most so many plugins in a state, and changes of theirs, have time series of their own: a page of them all is written within
+ * 50 ms, in which no event is answered.
+ */
+const limits = { plugins: 64, runs: 192, changes: 512 } as const;
 
 const usualStates = ["create", "delete"] as const;
 
@@ -48,19 +51,16 @@ export async function createMetricsRegistry(options: RegistryOptions) {
   const histogram = (key: MetricKey) => new client.Histogram({ ...about(key), buckets: [...latencyBuckets] });
 
   const { sources } = options;
-  const listed = () => new Set(sources.plugins()?.slice(0, limits.plugin));
-  const plugin = createLabelLimit(limits.plugin);
-  const state = createLabelLimit(limits.state);
-  const type = createLabelLimit(limits.type);
+  const listed = () => new Set(sources.plugins()?.slice(0, limits.plugins));
+  const limitRuns = createSeriesLimit(limits.runs);
+  const limitChanges = createSeriesLimit(limits.changes);
 
   const invocations = counter("pluginInvocations");
   const latency = histogram("pluginLatency");
   // increase() sees nothing of a series that begins with its first miss: what conf.json lists is at 0 before.
   const misses = counter("pluginDeadlineMisses", (its) => {
     for (const name of listed()) {
-      for (const each of sources.statesOf?.(name) ?? usualStates) {
-        its.inc({ plugin: plugin(name), state: state(each) }, 0);
-      }
+      for (const state of sources.statesOf?.(name) ?? usualStates) its.inc(limitRuns({ plugin: name, state }), 0);
     }
   });
   const adjustments = counter("pluginAdjustments");
@@ -87,7 +87,8 @@ export async function createMetricsRegistry(options: RegistryOptions) {
     for (const name of listed()) {
       const current = sources.breakerOf(name);
       for (const breaker of breakerStates) {
-        its.set({ plugin: plugin(name), breaker: toSnake(breaker) }, breaker === current ? 1 : 0);
+        const plugin = name.slice(0, longestLabel);
+        its.set({ plugin, breaker: toSnake(breaker) }, breaker === current ? 1 : 0);
       }
     }
   });
@@ -97,16 +98,15 @@ export async function createMetricsRegistry(options: RegistryOptions) {
     contentType: registry.contentType,
     /** The exposition, with what is asked of the sources at this moment. */
     text: () => registry.metrics(),
-    pluginRan(run: PluginRun) {
-      const labels = { plugin: plugin(run.plugin), state: state(run.state) };
-      const ok = run.outcome === "ok";
-      invocations.inc({ ...labels, status: ok ? "success" : "error", error: ok ? "" : toSnake(run.outcome) });
-      latency.observe(labels, run.durationMs / 1000);
-      misses.inc(labels, run.outcome === "timed-out" ? 1 : 0);
+    pluginRan({ plugin, state, outcome, durationMs }: PluginRun) {
+      const labels = limitRuns({ plugin, state });
+      const ok = outcome === "ok";
+      invocations.inc({ ...labels, status: ok ? "success" : "error", error: ok ? "" : toSnake(outcome) });
+      latency.observe(labels, durationMs / 1000);
+      misses.inc(labels, outcome === "timed-out" ? 1 : 0);
     },
-    pluginAdjusted(change: PluginChange) {
-      const labels = { plugin: plugin(change.plugin), state: state(change.state) };
-      for (const field of change.fields) adjustments.inc({ ...labels, type: type(adjustmentType(field)) });
+    pluginAdjusted({ plugin, state, fields }: PluginChange) {
+      for (const field of fields) adjustments.inc(limitChanges({ plugin, state, type: adjustmentType(field) }));
     },
     callAnswered(operation: string, { error, durationMs }: Pick<CallAnswer, "error" | "durationMs">) {
       calls.inc({
@@ -126,24 +126,30 @@ export async function createMetricsRegistry(options: RegistryOptions) {
   };
 }
 
-/** What stands for every value past a limit. */
+/** What stands for the values past a limit. */
 export const overflowLabel = "_other";
 
 const longestLabel = 100;
 
+type Labels = Readonly<Record<string, string>>;
+
 /**
- * Keeps a label's values few: each one is a time series, and conf.json is edited by installers. The first `limit`
- * values keep their names, the others share one.
+ * Keeps time series few, since conf.json is edited by installers. The first `limit` combinations of labels keep their values, the
+ * others share one.
  */
-export function createLabelLimit(limit: number): (value: string) => string {
+export function createSeriesLimit(limit: number): (labels: Labels) => Labels {
   const known = new Set<string>();
-  return (value) => {
-    const label = value.slice(0, longestLabel);
-    if (known.has(label)) return label;
-    if (known.size >= limit) return overflowLabel;
-    known.add(label);
-    return label;
+  return (labels) => {
+    const cut = mapLabels(labels, (value) => value.slice(0, longestLabel));
+    const series = Object.values(cut).join("\n");
+    if (known.size >= limit && !known.has(series)) return mapLabels(labels, () => overflowLabel);
+    known.add(series);
+    return cut;
   };
+}
+
+function mapLabels(labels: Labels, change: (value: string) => string): Labels {
+  return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, change(value)]));
 }
 
 /** Adjust keys that are a family, with a name of the plugin's choice behind the first dot. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { healthOf, readinessOf, startHeart } from "../../src/metrics/health.js";
-import { createLabelLimit, overflowLabel } from "../../src/metrics/registry.js";
+import { createSeriesLimit, overflowLabel } from "../../src/metrics/registry.js";
 import type { RuntimeInfo } from "../../src/nri/handlers.js";
 
 const external: RuntimeInfo = {
@@ -63,14 +63,19 @@ describe("health", () => {
   });
 });
 
-describe("a label", () => {
-  it("has so many values of its own, and one for all others", () => {
-    const limit = createLabelLimit(2);
-    expect(["a", "b", "c", "a", "d"].map(limit)).toEqual(["a", "b", overflowLabel, "a", overflowLabel]);
-    expect(limit("a")).toBe("a");
+describe("labels", () => {
+  it("have so many combinations of values of their own, and one for all others", () => {
+    const limit = createSeriesLimit(2);
+    const other = { plugin: overflowLabel, state: overflowLabel };
+    const [first, second] = [
+      { plugin: "a", state: "create" },
+      { plugin: "a", state: "delete" },
+    ];
+    const third = { plugin: "b", state: "create" };
+    expect([first, second, third, first].map(limit)).toEqual([first, second, other, first]);
   });
 
-  it("is cut to a length that a scraper takes", () => {
-    expect(createLabelLimit(1)("x".repeat(10_000))).toHaveLength(100);
+  it("are cut to a length that a scraper takes", () => {
+    expect(createSeriesLimit(1)({ plugin: "x".repeat(10_000) })).toEqual({ plugin: "x".repeat(100) });
   });
 });

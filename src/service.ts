@@ -16,7 +16,7 @@ import type { EventName } from "./nri/events.js";
 import { noRequest } from "./nri/events.js";
 import type { PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
 import type { ConfigureRequest } from "./nri/types.js";
-import { createSandboxRule } from "./sandbox-rule.js";
+import { createSandboxRule } from "./sandboxes.js";
 import { Serial } from "./serial.js";
 import { createSpecSource } from "./spec-source.js";
 import type { Recovered } from "./state/journal.js";

@@ -130,7 +130,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     npm: [],
   },
   "hand-on": { rooms: ["nri"], npm: [] },
-  "sandbox-rule": { rooms: ["config", "host", "logger", "nri", "state"], npm: [] },
+  sandboxes: { rooms: ["config", "host", "logger", "nri"], npm: [] },
   node: { rooms: ["cgroups", "ffi", "legacy", "config", "host", "logger", "service", "state"], npm: [] },
   service: { rooms: "*", npm: [] },
   record: { rooms: "*", npm: ["node:fs", "node:path"] },
@@ -139,7 +139,7 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
     npm: ["node:fs", "node:os", "node:path"],
   },
   doctor: {
-    rooms: ["cgroup", "config", "errors", "files", "gojson", "host", "legacy", "nearest", "nri", "state", "v01"],
+    rooms: ["cgroup", "config", "errors", "files", "gojson", "host", "legacy", "nearest", "nri", "sandboxes", "v01"],
     npm: ["node:fs", "node:path", "node:child_process", "node:util", "smol-toml", "yaml"],
   },
   explain: {

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { mayFail, refusedSandboxFault } from "../../nri/versions.js";
-import { decideSandboxes } from "../../state/sandboxes.js";
+import { decideSandboxes } from "../../sandboxes.js";
 import type { Facts, RuntimeFacts } from "../facts.js";
 import type { Finding } from "../finding.js";
 import { setBridge } from "../fixes.js";

@@ -1,4 +1,9 @@
-import type { Answer } from "../host/proc.js";
+import type { Config } from "./config/schema.js";
+import type { Answer } from "./host/proc.js";
+import { environmentVariableOf } from "./host/peer.js";
+import { sharesConfFile } from "./host/shared-file.js";
+import type { Log } from "./logger.js";
+import type { RuntimeInfo } from "./nri/handlers.js";
 
 /** Who delivers the v0.1 requests of a pod sandbox. */
 export interface SandboxDecision {
@@ -45,4 +50,31 @@ function runsPlugins({ name, version }: SandboxFacts["runtime"], sandboxedCri: b
   if (Number(major) >= 2) return "yes";
   if (major === "1" && minor === "7") return sandboxedCri === undefined ? "unknown" : sandboxedCri ? "yes" : "no";
   return major === "1" ? "no" : "unknown";
+}
+
+/** Whether the bridge serves a sandbox that is created now; the log says once how it is, and why. */
+export function createSandboxRule(
+  config: Config,
+  runtime: RuntimeInfo,
+  peer: number | undefined,
+  log: Log,
+): () => boolean {
+  const flag = peer === undefined ? undefined : environmentVariableOf(peer, "ENABLE_CRI_SANDBOXES");
+  const sandboxedCri = peer === undefined ? undefined : (flag ?? "") !== "";
+  let told = "";
+  return () => {
+    const decision = decideSandboxes({
+      setting: config.sandboxes,
+      runtime,
+      sandboxedCri,
+      sharesConfFile: () => sharesConfFile(peer, config.confFile),
+    });
+    const { served, reason, unsure } = decision;
+    if (told !== `${served}`) {
+      told = `${served}`;
+      if (unsure) log.warn({ served, reason }, "serving sandboxes, although the runtime may run their plugins itself");
+      else log.info({ served, reason }, "who serves sandboxes");
+    }
+    return served;
+  };
 }

@@ -29,7 +29,7 @@ export interface Bridge extends PluginHandlers {
  *   Post*, Remove*, UpdatePod*      -> a state of a plugin's own, where `events` gives it one
  */
 export function createBridge(parts: BridgeParts): Bridge {
-  const { config, host, memory, notice, processes, unfinished, log } = parts;
+  const { background, config, host, ledger, notice, processes, log } = parts;
   const lifecycle = new Lifecycle(parts);
 
   const create: Handler = async (subject, call) => {
@@ -67,8 +67,8 @@ export function createBridge(parts: BridgeParts): Bridge {
     try {
       return await extra(subject, call);
     } finally {
-      noteRemoved(subject.id);
-      if (subject.kind === "sandbox") for (const { id } of memory.containersOf(subject.id)) forget(id);
+      ledger.noteRemoved(subject.id);
+      if (subject.kind === "sandbox") for (const { id } of ledger.containersOf(subject.id)) forget(id);
       forget(subject.id);
     }
   };
@@ -94,12 +94,6 @@ export function createBridge(parts: BridgeParts): Bridge {
     PostUpdatePodSandbox: extra,
   } as const satisfies Record<EventName, Handler>;
 
-  function noteRemoved(id: string): void {
-    unfinished.removed.add(id);
-    const [oldest] = unfinished.removed;
-    if (unfinished.removed.size > mostRemoved && oldest !== undefined) unfinished.removed.delete(oldest);
-  }
-
   /**
    * compat: containerd sends no StartContainer for a container that is restored from a checkpoint, and neither does CRI-O; both
    * send StopContainer, as they do for one that never started.
@@ -108,7 +102,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     if (container === undefined) return;
     const { name, pid, state } = container;
     if (pid === 0 || state === "CONTAINER_CREATED" || state === "CONTAINER_UNKNOWN") return;
-    if (memory.get(id) !== undefined || unfinished.creates.has(id) || unfinished.removed.has(id)) return;
+    if (ledger.knows(id)) return;
     // With `synchronize: ignore` such containers are expected.
     if (config.synchronize === "ignore") return;
     notice(
@@ -120,44 +114,35 @@ export function createBridge(parts: BridgeParts): Bridge {
 
   /**
    * compat: containerd 2.1 says that it removed a sandbox whose create failed, leaves its pause process running, and lists
-   * it again after a restart (containerd#13355): remembered as deleted until its process ends, it is not taken for one that
+   * it again after a restart (containerd#13355): kept as deleted until its process ends, it is not taken for one that
    * is new to us.
    */
   function forget(id: string): void {
-    const process = memory.get(id)?.process;
-    if (process === undefined || host.liveness(process) !== "alive") {
-      memory.forget(id);
-      return;
-    }
-    // A removal may be tried again and again.
-    if (unfinished.leaving.has(id)) return;
-    unfinished.leaving.add(id);
-    host.watcher.watch(process, () => {
-      unfinished.leaving.delete(id);
-      memory.forget(id);
-    });
+    const process = ledger.get(id)?.process;
+    if (process === undefined || host.liveness(process) !== "alive") ledger.forget(id);
+    else if (ledger.noteLeaving(id)) host.watcher.watch(process, () => ledger.forget(id));
   }
 
   /**
-   * Compares what is remembered with the runtime's list, or with the machine alone; gives the work that this makes, which
+   * Compares what is recorded with the runtime's list, or with the machine alone; gives the work that this makes, which
    * never rejects.
    */
   function compare(listed: readonly Subject[] | undefined): () => Promise<void> {
-    lifecycle.catchUp(listed);
-    const { unknown, gone, left, forgotten } = reconcile(listed, memory, host.liveness);
-    for (const id of forgotten) memory.forget(id);
-    for (const remembered of left) if (remembered.kind === "sandbox") processes.watch(remembered);
-    if (config.synchronize !== "ignore") lifecycle.expect(unknown);
+    lifecycle.recordAll(listed);
+    const { unknown, gone, left, forgotten } = reconcile(listed, ledger, host.liveness);
+    for (const id of forgotten) ledger.forget(id);
+    for (const created of left) if (created.kind === "sandbox") processes.watch(created);
+    if (config.synchronize !== "ignore") for (const subject of unknown) ledger.defer(subject, { adopted: true });
     log.info({ [config.synchronize]: unknown.length, gone: gone.length, left: left.length }, "took stock");
     const work = async () => {
-      // Before the deletes, which may take their time: what is not remembered yet is lost if we are killed.
-      if (config.synchronize === "adopt") await lifecycle.adoptExpected();
+      // Before the deletes, which may take their time: what is not recorded yet is lost if we are killed.
+      if (config.synchronize === "adopt") await lifecycle.adoptListed();
       await lifecycle.deleteAll(gone, "Synchronize");
       if (config.synchronize !== "create") return;
       for (const subject of unknown) {
-        if (unfinished.stopping) return;
+        if (background.stopping) return;
         // What happened to it meanwhile, such as its end, made it count as created.
-        if (!lifecycle.expects(subject.id)) continue;
+        if (!ledger.awaitsAdoption(subject.id)) continue;
         await lifecycle.create(subject, lifecycle.inBackground("Synchronize")).catch((error) => {
           log.error({ id: subject.id, error: errorText(error) }, "the create of what was running before us failed");
         });
@@ -174,7 +159,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     async deleteGone(id) {
       // With the connection down, the containers' ends were missed as well: they come first, as they would have.
       const dead = lifecycle.openContainersOf(id).filter((container) => {
-        const process = memory.get(container)?.process;
+        const process = ledger.get(container)?.process;
         return process !== undefined && host.liveness(process) === "dead";
       });
       await lifecycle.deleteAll(dead, "StopContainer");
@@ -183,10 +168,10 @@ export function createBridge(parts: BridgeParts): Bridge {
 
     async synchronize(pods, containers, { runtime }) {
       if (containers.some(({ id, podSandboxId }) => id === podSandboxId)) noticePodless(notice, runtime);
-      unfinished.afterSynchronize = compare(subjectsOf(pods, containers));
+      background.afterSynchronize = compare(subjectsOf(pods, containers));
       return [];
     },
-    synchronized: () => void unfinished.afterSynchronize(),
+    synchronized: () => void background.afterSynchronize(),
 
     handle: (event, call) => handlers[event.name](subjectOf(event), call, event.linuxResources),
   };
@@ -194,9 +179,6 @@ export function createBridge(parts: BridgeParts): Bridge {
 
 /** What an event does. @param asked the resources that an UpdateContainer asks for */
 type Handler = (subject: Subject, call: CallContext, asked?: LinuxResources) => Promise<EventResponse>;
-
-/** More than a runtime removes while one StopContainer is on its way. */
-const mostRemoved = 1_000;
 
 /**
  * compat: dockerd has no pods: it calls each container its own pod, and sends CreateContainer and Synchronize only (moby

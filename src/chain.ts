@@ -15,7 +15,7 @@ import type { Spawner } from "./legacy/spawner.js";
 import type { Log } from "./logger.js";
 import type { RuntimeInfo } from "./nri/handlers.js";
 import { type CgroupStage, openStage } from "./plugin-stage.js";
-import type { Attempted } from "./state/memory.js";
+import type { Created } from "./state/ledger.js";
 import { traceFields } from "./trace.js";
 import { type Change, type MergedChange, mergeChanges, type Phase } from "./translate/from-v01.js";
 import { formatRequestBody, spliceRequest } from "./v01/request.js";
@@ -26,7 +26,7 @@ import type { ConfigList, Plugin, Request, Result } from "./v01/types.js";
 export interface ChainCall extends EventInfo {
   readonly list: ConfigList;
   readonly request: Request;
-  readonly subject: Pick<Attempted, "kind" | "pod" | "container">;
+  readonly subject: Pick<Created, "kind" | "pod" | "container">;
   /** What results can change here. */
   readonly phase: Phase;
   /** What plugins answer is not looked at for changes: v0.1 knows no such state. */

@@ -11,11 +11,10 @@ import { messageToJson } from "./nri/json.js";
 import type { LinuxResources } from "./nri/types.js";
 import type { Serial } from "./serial.js";
 import type { SpecSource } from "./spec-source.js";
-import type { Attempted, Circumstances, Memory, Remembered } from "./state/memory.js";
+import type { Created, CreateInfo, Ledger, Phase } from "./state/ledger.js";
 import type { Processes } from "./state/processes.js";
 import type { MergedChange } from "./translate/from-v01.js";
 import { type Subject, toCreateRequest, toDeleteRequest, toSuperset, toUpdateRequest } from "./translate/to-v01.js";
-import type { Unfinished } from "./unfinished.js";
 import type { ConfigList } from "./v01/types.js";
 
 /** @param status a few words, for one line of a status */
@@ -28,9 +27,9 @@ export interface BridgeParts {
   readonly host: Host;
   readonly specs: SpecSource;
   readonly runChain: RunChain;
-  readonly memory: Memory;
+  readonly ledger: Ledger;
   readonly processes: Processes;
-  readonly unfinished: Unfinished;
+  readonly background: BackgroundWork;
   /** Says once, in the log and in the status, what keeps plugins from running. */
   readonly notice: Notice;
   /** Whether the bridge serves a pod sandbox that is created now. */
@@ -42,6 +41,33 @@ export interface BridgeParts {
 
 /** More deletes do not run on past the answer to their call: a plugin that hangs must not fill the node. */
 const mostRunningOn = 16;
+
+/**
+ * What is done that no call waits for, and how the bridge's own end concerns it. It outlives a bridge that is built anew, as at
+ * a reload or a new connection.
+ */
+export class BackgroundWork {
+  /** What the runtime's list made to do: it waits until the answer to Synchronize is sent, and live events come first. */
+  afterSynchronize = async (): Promise<void> => {};
+  /** We are asked to end: deletes that no call waits for are left to the next bridge. */
+  stopping = false;
+  /** What still runs is ended by us: that is not how a delete ends, so the next bridge delivers it again. */
+  abandoned = false;
+  private readonly works = new Set<Promise<void>>();
+
+  /** Takes note of work of many steps, and gives it back. */
+  track(work: Promise<void>): Promise<void> {
+    this.works.add(work);
+    const ended = () => void this.works.delete(work);
+    work.then(ended, ended);
+    return work;
+  }
+
+  /** Resolves when all such work that was begun so far has ended. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.works);
+  }
+}
 
 /**
  * The v0.1 life of pod sandboxes and containers: a create, updates, and one delete for each create that was attempted,
@@ -56,15 +82,12 @@ export class Lifecycle {
     this.settingsOf = createPluginSettings(parts.config);
   }
 
-  private get unseen(): Unfinished["creates"] {
-    return this.parts.unfinished.creates;
-  }
-
-  /** Remembers the create, then runs it. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create is to fail */
+  /** Records the create, then runs it. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create is to fail */
   create(subject: Subject, info: EventInfo): Promise<void> {
     return this.parts.serial.run(subject.id, async () => {
-      if (this.expects(subject.id)) this.unseen.delete(subject.id);
-      this.seeUnseen(subject.id);
+      const { ledger } = this.parts;
+      if (ledger.awaitsAdoption(subject.id)) ledger.takePending(subject.id);
+      this.recordPending(subject.id);
       await this.runCreate(subject, info, "start");
     });
   }
@@ -74,37 +97,37 @@ export class Lifecycle {
    * @throws BridgeError PLUGIN_FAILED: the create is to fail
    */
   createBefore(subject: Subject, info: EventInfo): Promise<MergedChange> {
-    const { memory, serial } = this.parts;
+    const { ledger, serial } = this.parts;
     return serial.run(subject.id, async () => {
       const { results, change } = await this.runCreate(subject, info, "create");
-      memory.keepCreateResults(subject.id, results);
+      ledger.keepCreateResults(subject.id, results);
       return change;
     });
   }
 
-  private async runCreate(subject: Subject, info: EventInfo, phase: "create" | "start"): Promise<ChainEnd> {
-    if (!this.serves(subject)) return this.seeLater(subject, { phase });
+  private async runCreate(subject: Subject, info: EventInfo, phase: Phase): Promise<ChainEnd> {
+    if (!this.serves(subject)) return this.recordAfterReply(subject, { phase });
     const conf = this.readConf(subject.kind === "sandbox" ? "the create fails" : "no plugin runs for this create");
     if (conf instanceof BridgeError) {
-      this.remember(subject, { phase });
+      this.record(subject, { phase });
       // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
       if (subject.kind === "sandbox") throw conf;
       return noChange;
     }
     // Sandboxes have no phases: NRI v2 has one event for their create.
     const list = subject.kind === "sandbox" ? this.takers(conf, "create") : this.takers(conf, "create", phase);
-    if (list.plugins.length === 0) return this.seeLater(subject, { phase });
-    const attempt = (attempted: Remembered) => {
-      const request = toCreateRequest(list.version, "create", subject, attempted.spec);
-      const earlierResults = phase === "start" ? this.parts.memory.createResultsOf(subject.id) : [];
-      return this.runOrFail({ ...info, list, request, subject: attempted, phase, earlierResults }, subject);
+    if (list.plugins.length === 0) return this.recordAfterReply(subject, { phase });
+    const attempt = (created: Created) => {
+      const request = toCreateRequest(list.version, "create", subject, created.spec);
+      const earlierResults = phase === "start" ? this.parts.ledger.createResultsOf(subject.id) : [];
+      return this.runOrFail({ ...info, list, request, subject: created, phase, earlierResults }, subject);
     };
-    if (!this.areObservers(list)) return attempt(this.remember(subject, { phase }));
-    this.unseen.set(subject.id, { subject, circumstances: { phase } });
+    if (!this.areObservers(list)) return attempt(this.record(subject, { phase }));
+    this.parts.ledger.defer(subject, { phase });
     this.afterAnswer(subject.id, async () => {
-      this.seeUnseen(subject.id);
-      const attempted = this.parts.memory.get(subject.id);
-      if (attempted !== undefined) await attempt(attempted);
+      this.recordPending(subject.id);
+      const created = this.parts.ledger.get(subject.id);
+      if (created !== undefined) await attempt(created);
     });
     return noChange;
   }
@@ -124,53 +147,40 @@ export class Lifecycle {
     done.catch((error) => log.error({ id, error: errorText(error) }, "what no call waits for failed"));
   }
 
-  /** What was running before us: from now on each counts as created as soon as anything happens to it. */
-  expect(subjects: readonly Subject[]): void {
-    for (const subject of subjects) this.unseen.set(subject.id, { subject, circumstances: { adopted: true } });
-  }
-
-  /** Whether nothing has happened to it since then. */
-  expects(id: string): boolean {
-    return this.unseen.get(id)?.circumstances.adopted === true;
-  }
-
-  /** Looks at the creates that no plugin ran for, now; what is still listed and was running before us can wait. */
-  catchUp(listed: readonly Subject[] = []): void {
+  /** Records the pending creates, now; what is still listed and was running before us can wait. */
+  recordAll(listed: readonly Subject[] = []): void {
+    const { ledger } = this.parts;
     const known = new Set(listed.map(({ id }) => id));
-    for (const id of [...this.unseen.keys()]) if (!this.expects(id) || !known.has(id)) this.seeUnseen(id);
+    for (const id of ledger.pending()) if (!ledger.awaitsAdoption(id) || !known.has(id)) this.recordPending(id);
   }
 
   /**
    * Counts as created what was running before us: it gets no create, and its delete. Looking at each takes its time on a
    * full node, so that is done between events.
    */
-  async adoptExpected(): Promise<void> {
-    for (const id of [...this.unseen.keys()]) {
-      this.seeUnseen(id);
+  async adoptListed(): Promise<void> {
+    for (const id of this.parts.ledger.pending()) {
+      this.recordPending(id);
       await new Promise((nextTurn) => setImmediate(nextTurn));
     }
   }
 
   /** The containers of a pod that still wait for their delete. */
   openContainersOf(sandboxID: string): string[] {
-    for (const { subject } of [...this.unseen.values()]) {
-      if (subject.sandboxID === sandboxID) this.seeUnseen(subject.id);
-    }
-    const { memory } = this.parts;
-    return memory.containersOf(sandboxID).flatMap(({ id }) => (memory.isOpen(id) ? [id] : []));
+    const { ledger } = this.parts;
+    for (const id of ledger.pendingOf(sandboxID)) this.recordPending(id);
+    return ledger.containersOf(sandboxID).flatMap(({ id }) => (ledger.isOpen(id) ? [id] : []));
   }
 
-  private seeUnseen(id: string): void {
-    const unseen = this.unseen.get(id);
-    if (unseen === undefined) return;
-    this.unseen.delete(id);
-    this.remember(unseen.subject, unseen.circumstances);
+  private recordPending(id: string): void {
+    const pending = this.parts.ledger.takePending(id);
+    if (pending !== undefined) this.record(pending.subject, pending.info);
   }
 
-  /** A create that no plugin runs for: it is looked at, for its delete, when the answer is on its way. */
-  private seeLater(subject: Subject, circumstances: Circumstances): ChainEnd {
-    this.unseen.set(subject.id, { subject, circumstances });
-    setImmediate(() => this.seeUnseen(subject.id));
+  /** A create that no plugin runs for: it is recorded, for its delete, when the answer is on its way. */
+  private recordAfterReply(subject: Subject, info: CreateInfo): ChainEnd {
+    this.parts.ledger.defer(subject, info);
+    setImmediate(() => this.recordPending(subject.id));
     return noChange;
   }
 
@@ -178,24 +188,21 @@ export class Lifecycle {
     return kind === "container" || this.parts.servesSandboxes();
   }
 
-  private remember(subject: Subject, circumstances: Circumstances): Remembered {
-    const { memory, processes, specs } = this.parts;
+  private record(subject: Subject, info: CreateInfo): Created {
+    const { ledger, processes, specs } = this.parts;
     const { identity: process, parent } = processes.identify(subject) ?? {};
-    const remembered = memory.remember(toAttempted(subject, specs, parent), {
-      ...circumstances,
-      served: this.serves(subject),
-      ...(process === undefined ? {} : { process }),
-    });
+    const about = { ...aboutOf(subject, specs, parent), served: this.serves(subject) };
+    const created = ledger.record({ ...about, ...(process === undefined ? {} : { process }) }, info);
     // Containers that end have an event; a pause process that dies, or outlives a restart of the runtime, has none.
-    if (subject.kind === "sandbox") processes.watch(remembered);
-    return remembered;
+    if (subject.kind === "sandbox") processes.watch(created);
+    return created;
   }
 
   /** Gives what the results make of the update. @throws BridgeError PLUGIN_FAILED: the update is to fail */
   update(subject: Subject, asked: LinuxResources | undefined, info: EventInfo): Promise<MergedChange> {
     return this.parts.serial.run(subject.id, async () => {
-      this.seeUnseen(subject.id);
-      const created = this.parts.memory.get(subject.id);
+      this.recordPending(subject.id);
+      const created = this.parts.ledger.get(subject.id);
       if (created === undefined) return noChange.change;
       const conf = this.readConf("no plugin runs for this update");
       if (conf instanceof BridgeError) return noChange.change;
@@ -211,9 +218,9 @@ export class Lifecycle {
    * to change of other containers. The call is answered in its time, and the chain runs on in its own.
    */
   async delete(id: string, info: EventInfo, subject?: Subject): Promise<MergedChange> {
-    const { log } = this.parts;
+    const { ledger, log } = this.parts;
     // Its end has nothing for this call: the runtime holds its lock meanwhile.
-    const isRunning = this.parts.memory.stageOf(id) === "deleting";
+    const isRunning = ledger.stateOf(id) === "deleting";
     const done = this.deleteInTurn(id, info, subject);
     if (info.inBackground) return done;
     let isLate = false;
@@ -237,21 +244,21 @@ export class Lifecycle {
   }
 
   private deleteInTurn(id: string, info: EventInfo, subject?: Subject): Promise<MergedChange> {
-    const { memory, processes, serial, unfinished } = this.parts;
+    const { background, ledger, processes, serial } = this.parts;
     return serial.run(id, async () => {
-      if (info.inBackground && unfinished.stopping) return noChange.change;
-      this.seeUnseen(id);
+      if (info.inBackground && background.stopping) return noChange.change;
+      this.recordPending(id);
       processes.unwatch(id);
-      const created = memory.isOpen(id) ? memory.get(id) : undefined;
+      const created = ledger.isOpen(id) ? ledger.get(id) : undefined;
       if (created === undefined) return noChange.change;
       const list = this.deleteList(created);
       if (list.plugins.length === 0) {
-        memory.skipDelete(id);
+        ledger.skipDelete(id);
         return noChange.change;
       }
-      memory.takeDelete(id);
+      ledger.takeDelete(id);
       const end = () => {
-        if (!unfinished.abandoned) memory.endDelete(id);
+        if (!background.abandoned) ledger.endDelete(id);
       };
       const deliver = async () => {
         let observed: Promise<unknown> | undefined;
@@ -278,7 +285,7 @@ export class Lifecycle {
   }
 
   /** The plugins that a delete is delivered to. */
-  private deleteList(created: Remembered): ConfigList {
+  private deleteList(created: Created): ConfigList {
     const conf = this.readConf("no plugin runs for this delete");
     if (conf instanceof BridgeError) return { version: "", plugins: [] };
     // A container that never started was created for the plugins of the create phase only.
@@ -287,7 +294,7 @@ export class Lifecycle {
   }
 
   private async runDelete(
-    created: Remembered,
+    created: Created,
     list: ConfigList,
     info: EventInfo,
     subject: Subject | undefined,
@@ -304,13 +311,13 @@ export class Lifecycle {
 
   /** Deletes that no call waits for, one after the other. Never rejects. */
   deleteAll(ids: readonly string[], event: EventInfo["event"]): Promise<void> {
-    return this.parts.unfinished.work(this.deleteEach(ids, event));
+    return this.parts.background.track(this.deleteEach(ids, event));
   }
 
   private async deleteEach(ids: readonly string[], event: EventInfo["event"]): Promise<void> {
-    const { log, unfinished } = this.parts;
+    const { background, log } = this.parts;
     for (const id of ids) {
-      if (unfinished.stopping) return;
+      if (background.stopping) return;
       await this.delete(id, this.inBackground(event)).catch((error) => {
         log.error({ id, event, error: errorText(error) }, "a delete could not be delivered");
       });
@@ -325,17 +332,17 @@ export class Lifecycle {
 
   /** Runs the plugins that are configured for this event with a state of their own. @throws BridgeError PLUGIN_FAILED */
   async extra(subject: Subject, info: EventInfo): Promise<void> {
-    const { config, memory, specs, serial, log } = this.parts;
+    const { config, ledger, specs, serial, log } = this.parts;
     if (!extraEvents(config).includes(info.event)) return;
-    const isDeleting = memory.stageOf(subject.id) === "deleting";
+    const isDeleting = ledger.stateOf(subject.id) === "deleting";
     const done = serial.run(subject.id, async () => {
       const conf = this.readConf("no plugin runs for this event");
       if (conf instanceof BridgeError) return;
       const stateOf = (type: string) => this.settingsOf(type).events[info.event];
       const states = new Set(conf.plugins.flatMap(({ type }) => stateOf(type) ?? []));
       if (states.size === 0) return;
-      this.seeUnseen(subject.id);
-      const known = memory.get(subject.id) ?? toAttempted(subject, specs);
+      this.recordPending(subject.id);
+      const known = ledger.get(subject.id) ?? aboutOf(subject, specs);
       for (const state of states) {
         const list = { ...conf, plugins: conf.plugins.filter(({ type }) => stateOf(type) === state) };
         const request = toCreateRequest(conf.version, state, { ...subject, pid: known.pid }, known.spec);
@@ -369,7 +376,7 @@ export class Lifecycle {
   }
 
   /** The list with those of its plugins that take a state, and whose create runs in a phase where one is given. */
-  private takers(list: ConfigList, state: "create" | "update" | "delete", phase?: "create" | "start"): ConfigList {
+  private takers(list: ConfigList, state: "create" | "update" | "delete", phase?: Phase): ConfigList {
     const plugins = list.plugins.filter(({ type }) => {
       const settings = this.settingsOf(type);
       return settings.states.includes(state) && (phase === undefined || settings.phase === phase);
@@ -390,7 +397,9 @@ export class Lifecycle {
   }
 }
 
-function toAttempted(subject: Subject, specs: SpecSource, parent?: number): Attempted {
+type About = Omit<Created, "phases" | "adopted" | "served" | "process">;
+
+function aboutOf(subject: Subject, specs: SpecSource, parent?: number): About {
   const { kind, id, sandboxID, pid, pod, container } = subject;
   return {
     kind,
@@ -403,6 +412,6 @@ function toAttempted(subject: Subject, specs: SpecSource, parent?: number): Atte
   };
 }
 
-function logFields({ id, pod, container }: Attempted): object {
+function logFields({ id, pod, container }: Created): object {
   return { id, pod, ...(container === undefined ? {} : { container }) };
 }

@@ -12,12 +12,12 @@ import type { RunningProcess } from "./legacy/supervise.js";
 import type { Log } from "./logger.js";
 import type { ServiceOptions } from "./service.js";
 import { DirectoryLock } from "./state/directory-lock.js";
+import { openJournal } from "./state/journal-file.js";
 import { RunningPlugins } from "./state/running.js";
-import { createMemoryStore, openStore } from "./state/store.js";
 
 /** What the service uses of this machine. */
 export interface Node
-  extends Pick<ServiceOptions, "openStore" | "findPeer" | "cgroups" | "host" | "spawner" | "afterChain"> {
+  extends Pick<ServiceOptions, "openJournal" | "findPeer" | "cgroups" | "host" | "spawner" | "afterChain"> {
   /** Waits until no other instance has the state directory; says so in the log when there is one. */
   waitForState(config: Config, signal: AbortSignal): Promise<void>;
   /** Takes the state directory without waiting; gives the other instance that has it. */
@@ -67,14 +67,14 @@ export function createNode(mode: "external" | "launched", log: Log): Node {
       const outcome = await lockOf(state.directory).tryAcquire();
       return outcome.kind === "taken" ? outcome.holder : undefined;
     },
-    async openStore({ state }, runtime, onLateRecovery) {
-      if (state === "memory") return createMemoryStore();
+    async openJournal({ state }, runtime, ledger, onLateRecovery) {
+      if (state === "memory") return undefined;
       const { directory } = state;
       const lock = lockOf(directory);
       if (mode === "launched") await lock.acquire({ waitMs: launchedWaitMs, onWait: onWait(directory) });
       const onLocked = () => running.open(directory);
       const socket = runtime.socketPath ?? "launched";
-      return openStore({ runtime: runtime.name, socket, directory, lock, log, onLateRecovery, onLocked });
+      return openJournal({ runtime: runtime.name, socket, ledger, directory, lock, log, onLateRecovery, onLocked });
     },
     async findPeer({ socketPath }) {
       if (socketPath === undefined) return process.ppid;

@@ -1,6 +1,6 @@
 import type { Config } from "./config/schema.js";
-import type { Answer } from "./host/proc.js";
 import { environmentVariableOf } from "./host/peer.js";
+import type { Answer } from "./host/proc.js";
 import { sharesConfFile } from "./host/shared-file.js";
 import type { Log } from "./logger.js";
 import type { RuntimeInfo } from "./nri/handlers.js";

@@ -10,7 +10,7 @@ import { type BreakerState, Breakers } from "./legacy/breaker.js";
 import { type ConfFile, createConfFile } from "./legacy/conf-file.js";
 import { Observers } from "./legacy/observers.js";
 import type { Spawner } from "./legacy/spawner.js";
-import type { Notice } from "./lifecycle.js";
+import { BackgroundWork, type Notice } from "./lifecycle.js";
 import type { Log } from "./logger.js";
 import type { EventName } from "./nri/events.js";
 import { noRequest } from "./nri/events.js";
@@ -19,11 +19,9 @@ import type { ConfigureRequest } from "./nri/types.js";
 import { createSandboxRule } from "./sandboxes.js";
 import { Serial } from "./serial.js";
 import { createSpecSource } from "./spec-source.js";
-import type { Recovered } from "./state/journal.js";
-import { Memory } from "./state/memory.js";
+import type { JournalFile } from "./state/journal-file.js";
+import { Ledger } from "./state/ledger.js";
 import { Processes } from "./state/processes.js";
-import type { Store } from "./state/store.js";
-import { Unfinished } from "./unfinished.js";
 
 /** What the service needs from the outside, so that a replay and a test can give their own. */
 export interface ServiceOptions {
@@ -39,12 +37,13 @@ export interface ServiceOptions {
   readonly cgroups: Cgroups;
   /** Called when a chain has ended, with what gives the types of all plugins of conf.json: processes may be started ahead now. */
   readonly afterChain?: (types: () => readonly string[]) => void;
-  /** Opens the journal of a runtime. What it could not read at first comes to the callback. */
-  readonly openStore: (
+  /** Opens the journal of a runtime for the ledger; undefined where nothing is to outlive us. */
+  readonly openJournal: (
     config: Config,
     runtime: RuntimeInfo,
-    onLateRecovery: (recovered: readonly Recovered[]) => void,
-  ) => Promise<Store>;
+    ledger: Ledger,
+    onLateRecovery: () => void,
+  ) => Promise<Pick<JournalFile, "bytes" | "close"> | undefined>;
   /** The runtime's process; undefined when it cannot be told. */
   readonly findPeer: (runtime: RuntimeInfo) => Promise<number | undefined>;
   readonly log: Log;
@@ -86,11 +85,11 @@ const takeStockAfterMs = 3_000;
  * remembers when the connection or the configuration is.
  */
 export class Service {
-  private readonly memory = new Memory();
+  private readonly ledger = new Ledger();
   private readonly serial = new Serial();
   private readonly breakers = new Breakers();
   private readonly observers = new Observers();
-  private readonly unfinished = new Unfinished();
+  private readonly background = new BackgroundWork();
   /** A Configure and a reload each open a journal and build a bridge: one after the other. */
   private readonly building = new Serial();
   private readonly processes: Processes;
@@ -103,7 +102,9 @@ export class Service {
   private configured: Configured | undefined;
   private refusing = false;
   private readonly notices = new Set<string>();
-  private store: { readonly key: string; readonly opened: Store } | undefined;
+  private journal:
+    | { readonly key: string; readonly opened: Pick<JournalFile, "bytes" | "close"> | undefined }
+    | undefined;
   private stockTimer: NodeJS.Timeout | undefined;
   private confFile: ConfFile | undefined;
 
@@ -155,9 +156,9 @@ export class Service {
     this.fault = undefined;
     if (this.configured === undefined) return { eventsChanged: false };
     const { request, runtime } = this.configured;
-    const first = this.store === undefined;
+    const first = this.journal === undefined;
     const before = new Set(await this.bridge?.configure(request, runtime));
-    await this.attachStore(config, runtime);
+    await this.attachJournal(config, runtime);
     this.bridge = this.buildBridge(this.configured, config);
     const after = new Set(await this.bridge.configure(request, runtime));
     // What the runtime listed went to nobody: the machine says who is gone.
@@ -167,7 +168,7 @@ export class Service {
 
   /** The end is near: deletes that no call waits for are left to the next bridge, where there is a journal to tell it. */
   stopping(): void {
-    this.unfinished.stopping = this.config?.state !== "memory";
+    this.background.stopping = this.config?.state !== "memory";
   }
 
   private readonly notice: Notice = (status, fields, sentence) => {
@@ -178,14 +179,14 @@ export class Service {
 
   /** What still runs is ended now, and nothing is started any more: such deletes are the next bridge's to deliver again. */
   abandon(): void {
-    this.unfinished.abandoned = true;
+    this.background.abandoned = true;
     this.observers.close();
   }
 
   get facts(): ServiceFacts {
-    const bytes = this.store?.opened.bytes;
+    const bytes = this.journal?.opened?.bytes;
     return {
-      remembered: this.memory.size,
+      remembered: this.ledger.size,
       journalBytes: bytes === 0 ? undefined : bytes,
       plugins: pluginTypesOf(this.confFile),
       notices: [...(this.refusing ? ["its configuration is wrong: creates fail"] : []), ...this.notices],
@@ -196,19 +197,19 @@ export class Service {
 
   /** Resolves when no plugin runs any more. */
   async idle(): Promise<void> {
-    await this.unfinished.idle();
+    await this.background.idle();
     await this.serial.idle();
     await this.observers.idle();
   }
 
-  /** Writes what is remembered, and lets go of everything. */
+  /** Writes what is recorded, and lets go of everything. */
   async close(): Promise<void> {
     await this.building.idle();
     clearTimeout(this.stockTimer);
     this.processes.close();
     this.options.host.watcher.close();
     await this.options.cgroups.close();
-    await this.store?.opened.close();
+    await this.journal?.opened?.close();
   }
 
   /**
@@ -255,7 +256,7 @@ export class Service {
       this.configured = { request, runtime, peer: await findPeer(runtime) };
       if (config instanceof Error) throw config;
       if (wantsCapture(config)) void requireCapture(cgroups, log).catch(sayNoCapture);
-      await this.attachStore(config, runtime);
+      await this.attachJournal(config, runtime);
       this.bridge = this.buildBridge(this.configured, config);
       if (dockers.has(runtime.name)) noticePodless(this.notice, runtime);
       if (mayCapture(config)) void cgroups.warm();
@@ -271,20 +272,14 @@ export class Service {
   }
 
   /** One journal for each runtime: it stays open over connections. */
-  private async attachStore(config: Config, runtime: RuntimeInfo): Promise<void> {
+  private async attachJournal(config: Config, runtime: RuntimeInfo): Promise<void> {
     const key = JSON.stringify([runtime.name, runtime.socketPath, config.state]);
-    if (this.store?.key === key) return;
-    await this.store?.opened.close();
-    let store: Store | undefined;
-    const late = (recovered: readonly Recovered[]) => {
-      if (store === undefined) return;
-      this.memory.attach(store, recovered);
-      // The runtime's list, if it gave one, was compared without them.
-      void this.bridge?.takeStock();
-    };
-    store = await this.options.openStore(config, runtime, late);
-    this.memory.attach(store, store.recovered);
-    this.store = { key, opened: store };
+    if (this.journal?.key === key) return;
+    await this.journal?.opened?.close();
+    // The runtime's list, if it gave one, was compared without what comes late.
+    const onLateRecovery = () => void this.bridge?.takeStock();
+    const opened = await this.options.openJournal(config, runtime, this.ledger, onLateRecovery);
+    this.journal = { key, opened };
   }
 
   private buildBridge({ runtime, peer }: Configured, config: Config): Bridge {
@@ -316,10 +311,10 @@ export class Service {
         log,
         onRun,
       }),
-      memory: this.memory,
+      ledger: this.ledger,
       notice: this.notice,
       processes: this.processes,
-      unfinished: this.unfinished,
+      background: this.background,
       servesSandboxes: createSandboxRule(config, runtime, peer, log),
       serial: this.serial,
       log,

@@ -7,15 +7,15 @@ import type { PartialConfig } from "../src/config/schema.js";
 import { Deadline } from "../src/deadline.js";
 import { BridgeError } from "../src/errors.js";
 import { createRecordedHost } from "../src/host/host.js";
+import { BackgroundWork } from "../src/lifecycle.js";
 import { type Log, silentLog } from "../src/logger.js";
 import { type EventName, isPodEvent, type NriEvent } from "../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";
 import type { Container, ContainerUpdate } from "../src/nri/types.js";
 import { parseVersion } from "../src/nri/versions.js";
 import { Serial } from "../src/serial.js";
-import { Memory } from "../src/state/memory.js";
+import { Ledger } from "../src/state/ledger.js";
 import { Processes } from "../src/state/processes.js";
-import { Unfinished } from "../src/unfinished.js";
 import type { ConfigList } from "../src/v01/types.js";
 import { recordedEvents } from "./support/recorded-events.js";
 
@@ -27,17 +27,17 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
   const failing = new Set<string>();
   const during: { chain: (call: ChainCall) => Promise<void> | void } = { chain: () => {} };
   const changed: { updates: ContainerUpdate[] } = { updates: [] };
-  const memory = new Memory();
+  const ledger = new Ledger();
   const serves = { sandboxes: true };
   const list: { conf: ConfigList | BridgeError } = {
     conf: { version: "0.1", plugins: plugins.map((type) => ({ type })) },
   };
   const host = createRecordedHost([]);
   const notices: string[] = [];
-  const unfinished = new Unfinished();
+  const background = new BackgroundWork();
   const handlers = createBridge({
     notice: (status) => void notices.push(status),
-    unfinished,
+    background,
     config: mergeConfig(config),
     host,
     processes: new Processes({ host, peer: () => undefined, log: silentLog, onGone: () => {} }),
@@ -57,7 +57,7 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
       const results = call.list.plugins.map(({ type }) => ({ plugin: type, version: "0.1", error: "", metadata: {} }));
       return { error, results, change: { ...changed, fields: [], conflicts: [] } };
     },
-    memory,
+    ledger,
     serial: new Serial(),
     log,
   });
@@ -66,7 +66,7 @@ function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"]
       const who = request.id === request.sandboxID ? "pod" : "ctr";
       return `${request.state} ${who} ${run.map(({ type }) => type).join("+")}`;
     });
-  return { handlers, chains, ran, failing, memory, list, host, serves, notices, unfinished, during, changed };
+  return { handlers, chains, ran, failing, ledger, list, host, serves, notices, background, during, changed };
 }
 
 function contextOf(event: EventName, limitMs = 2_000): CallContext {
@@ -99,14 +99,14 @@ describe("the life of a pod and its container", () => {
   it.each([
     [false, "deleted"],
     [true, "deleting"],
-  ])("has a delete that ends after the bridge gave it up (%s): it is %s", async (givenUp, stage) => {
-    const { handlers, memory, unfinished, during } = bridgeOf();
+  ])("has a delete that ends after the bridge gave it up (%s): it is %s", async (givenUp, state) => {
+    const { handlers, ledger, background, during } = bridgeOf();
     await send(handlers, "StartContainer");
     during.chain = () => {
-      unfinished.abandoned = givenUp;
+      background.abandoned = givenUp;
     };
     await send(handlers, "StopContainer");
-    expect(memory.stageOf(container.id)).toBe(stage);
+    expect(ledger.stateOf(container.id)).toBe(state);
   });
 
   it.each<[string, EventName[], string[]]>([
@@ -326,15 +326,15 @@ describe("what is running at the first contact", () => {
   }
 
   it("is looked at between events, so that no event waits for a full node", async () => {
-    const { handlers, ran, memory } = bridgeOf();
+    const { handlers, ran, ledger } = bridgeOf();
     const context = { ...contextOf("RunPodSandbox"), event: "Synchronize" as const };
     const others = Array.from({ length: 200 }, (_, n) => ({ ...pod, id: `other-${n}` }));
     await handlers.synchronize?.(others, [], context);
     handlers.synchronized?.(context.runtime);
     await send(handlers, "RunPodSandbox");
     expect(ran()).toEqual(["create pod a"]);
-    expect(memory.size).toBeLessThan(20);
-    await expect.poll(() => memory.size).toBe(201);
+    expect(ledger.size).toBeLessThan(20);
+    await expect.poll(() => ledger.size).toBe(201);
   });
 
   it("is adopted: no create, and its delete", async () => {
@@ -395,7 +395,7 @@ describe("what the runtime does not list, but runs on", () => {
 
 describe("what the runtime removed, but left running", () => {
   it("gets no second delete when it is listed again", async () => {
-    const { handlers, ran, failing, memory, host } = bridgeOf();
+    const { handlers, ran, failing, ledger, host } = bridgeOf();
     failing.add("create");
     await send(handlers, "RunPodSandbox").catch(() => {});
     for (const event of ["StopPodSandbox", "RemovePodSandbox"] as const) await send(handlers, event);
@@ -406,7 +406,7 @@ describe("what the runtime removed, but left running", () => {
     host.end(pod.pid);
     for (const event of ["StopPodSandbox", "RemovePodSandbox"] as const) await send(handlers, event);
     expect(ran()).toEqual(["create pod a", "delete pod a"]);
-    expect(memory.size).toBe(0);
+    expect(ledger.size).toBe(0);
   });
 });
 
@@ -490,25 +490,25 @@ describe("a delete that takes longer than its call", () => {
   }
 
   it("is answered in time and runs on, for as long as 1.6 gave it", async () => {
-    const { chains, memory, answer, tookMs, end } = await deleting();
+    const { chains, ledger, answer, tookMs, end } = await deleting();
     expect(answer).toEqual({ update: [] });
     expect(tookMs).toBeLessThan(limitMs);
     expect(chains[1]?.time.terminateAt.remainingMs()).toBeGreaterThan(9_000);
     expect(chains[1]?.time.remedy).toContain("deleteTimeoutMs");
-    expect(memory.stageOf(container.id)).toBe("deleting");
+    expect(ledger.stateOf(container.id)).toBe("deleting");
     end();
-    await expect.poll(() => memory.stageOf(container.id)).toBe("deleted");
+    await expect.poll(() => ledger.stateOf(container.id)).toBe("deleted");
   });
 
   it("keeps no later event of its container waiting, and is not delivered again", async () => {
-    const { handlers, ran, stop, end, memory, host } = await deleting();
+    const { handlers, ran, stop, end, ledger, host } = await deleting();
     host.end(container.pid);
     const began = performance.now();
     await stop();
     await handlers.handle?.(eventOf("RemoveContainer"), contextOf("RemoveContainer"));
     expect(performance.now() - began).toBeLessThan(100);
     end();
-    await expect.poll(() => memory.stageOf(container.id)).toBeUndefined();
+    await expect.poll(() => ledger.stateOf(container.id)).toBeUndefined();
     expect(ran()).toEqual(["create ctr a", "delete ctr a"]);
   });
 

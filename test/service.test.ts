@@ -12,7 +12,6 @@ import { silentLog } from "../src/logger.js";
 import type { EventName } from "../src/nri/events.js";
 import type { CallContext, RuntimeInfo } from "../src/nri/handlers.js";
 import { Service, type ServiceOptions } from "../src/service.js";
-import { createMemoryStore } from "../src/state/store.js";
 import { ctr, pod } from "./nri/support/subjects.js";
 import { nthContainer, nthPod } from "./robustness/support/subjects.js";
 import { collectLog } from "./support/collect-log.js";
@@ -64,7 +63,7 @@ function serviceOf(options: Partial<ServiceOptions> = {}) {
     host: createRecordedHost([]),
     spawner,
     cgroups: createRecordedCgroups(),
-    openStore: async () => createMemoryStore(),
+    openJournal: async () => undefined,
     findPeer: async () => undefined,
     log: silentLog,
     ...options,
@@ -77,7 +76,7 @@ const within = <T>(ms: number, work: T | Promise<T>) =>
 // containerd 1.7 ends when a plugin that it launched does not answer Configure within the 2 s of a request.
 describe("a Configure is answered from the configuration alone", () => {
   it.each<[string, Partial<ServiceOptions>]>([
-    ["the journal or its lock", { openStore: never }],
+    ["the journal or its lock", { openJournal: never }],
     ["the runtime's process", { findPeer: never }],
   ])("while %s is waited for", async (_, options) => {
     const { handlers } = serviceOf(options);
@@ -88,10 +87,7 @@ describe("a Configure is answered from the configuration alone", () => {
     const order: string[] = [];
     const { handlers } = serviceOf({
       findPeer: async () => void order.push("looks for the runtime"),
-      openStore: async () => {
-        order.push("opens the journal");
-        return createMemoryStore();
-      },
+      openJournal: async () => void order.push("opens the journal"),
     });
     await handlers.configure(request, runtime);
     order.push("answered");
@@ -122,10 +118,7 @@ describe("a Configure is answered from the configuration alone", () => {
       open = resolve;
     });
     const { handlers } = serviceOf({
-      openStore: async () => {
-        await opened;
-        return createMemoryStore();
-      },
+      openJournal: () => opened.then(() => undefined),
     });
     await handlers.configure(request, runtime);
     const order: string[] = [];

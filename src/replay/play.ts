@@ -16,7 +16,6 @@ import type { RawOutcome, RuntimePlugin } from "../nri/runtime-plugin.js";
 import { PluginStub } from "../nri/stub.js";
 import { inferNriVersion } from "../nri/versions.js";
 import { Service } from "../service.js";
-import { createMemoryStore } from "../state/store.js";
 import type { Case, RecordedEvent } from "./case.js";
 import { presentAtFirst } from "./present.js";
 import { createUndo } from "./undo.js";
@@ -81,7 +80,7 @@ export async function playCase(options: PlayOptions): Promise<void> {
       flags: { ...flags, socketPath, confFile, permissions: flags.permissions ?? "trust", sandboxes: "always" },
       host,
       cgroups: options.cgroups ?? createRecordedCgroups(),
-      openStore: async () => createMemoryStore(),
+      openJournal: async () => undefined,
       findPeer: async () => undefined,
       onRun: (report) => onReport({ type: "run", ...report }),
     });

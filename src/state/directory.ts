@@ -13,7 +13,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { BridgeError, errnoOf, fileFault } from "../errors.js";
 import { makeDirectory } from "../files.js";
-import type { JournalKey } from "./image.js";
+import type { JournalKey } from "./journal.js";
 
 /**
  * Makes the state directory, or checks that nobody but us and root can put anything into it.

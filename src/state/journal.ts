@@ -1,22 +1,246 @@
-import type { Remembered, Stage } from "./memory.js";
+import { crc32 } from "node:zlib";
+import { BridgeError } from "../errors.js";
+import { bool, type Codec, omitempty, pointer, string, uint32 } from "../gojson/codec.js";
+import { decodeDocument } from "../gojson/json.js";
+import { map, slice, struct } from "../gojson/struct.js";
+import { encodeUtf8 } from "../gojson/utf8.js";
+import type { LinuxResources } from "../oci/resources.js";
+import { linuxResources } from "../oci/resources-json.js";
+import type { Created, Phase } from "./ledger.js";
 
-/** What an earlier bridge left behind of a pod sandbox or container. */
-export interface Recovered {
-  readonly remembered: Remembered;
+/**
+ * The journal's format. Each line is the CRC-32 of its record in eight hexadecimal digits, a blank, the record as JSON, and a
+ * line end. A write that a crash has cut short does not end so, and what a broken disk gives back has another checksum.
+ * 64-bit integers of a spec are exact, as they are in a request.
+ *
+ *   8b8c9767 {"type":"header","version":1,"runtime":"containerd","socket":"/run/nri/nri.sock"}    the first one
+ *   ea06bce5 {"type":"create-begun","id":...,"kind":...,"spec":{...},...}       before the create's chain
+ *   aa700a98 {"type":"delete-begun","id":...}                                   before the delete's chain
+ *   37042d7f {"type":"delete-done","id":...}                                    after it, failed or not
+ *   036f1169 {"type":"forgotten","id":...}                                      its pod or container is removed
+ */
+const version = 1;
+
+/** What a journal is for: one runtime, told by its name and by the socket that we reach it through. */
+export interface JournalKey {
+  readonly runtime: string;
+  readonly socket: string;
+}
+
+/** What a journal says of a pod sandbox or container. */
+export interface JournalEntry {
+  readonly created: Created;
   /** `rerun`: its delete had begun, and no end of it was written. */
-  readonly stage: Extract<Stage, "open" | "rerun" | "deleted">;
+  readonly state: "open" | "rerun" | "deleted";
+}
+
+/** What is left of a journal, and of its file. */
+export interface Recovery extends Pick<ReadLines, "soundBytes" | "damage"> {
+  readonly entries: readonly JournalEntry[];
+}
+
+/** The first line. A journal of another version is refused: this one would read it wrongly, or drop what it does not know. */
+export function formatHeader({ runtime, socket }: JournalKey): string {
+  return formatLine(recordText.format({ type: "header", version, runtime, socket }));
+}
+
+export function formatCreate(created: Created): string {
+  return formatLine(recordText.format({ type: "create-begun", ...toText(created) }));
+}
+
+export function formatStep(type: "delete-begun" | "delete-done" | "forgotten", id: string): string {
+  return formatLine(recordText.format({ type, id }));
 }
 
 /**
- * Where the memory writes what happens, before it happens. No call fails or waits: what a disk does not take is the
- * journal's trouble, never an event's.
+ * What the bytes of a journal say: the latest of each id. The last line may have been cut short by a crash. Where a disk has
+ * spoilt others, what is sound still holds: a delete may come twice then, where without all of it many would not come at all.
+ *
+ * @throws BridgeError STATE when it has no sound beginning, is of another version, or another runtime's
  */
-export interface Journal {
-  begin(remembered: Remembered): void;
-  deleteBegun(id: string): void;
-  deleteDone(id: string): void;
-  forget(id: string): void;
+export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
+  const { records, soundBytes, damage } = readLines(bytes);
+  const [first, ...rest] = records;
+  if (first === undefined) {
+    // Cut short in its header, a journal is as good as new; anything else is no journal of ours.
+    const header = Buffer.from(formatHeader(key));
+    if (header.subarray(0, bytes.length).equals(bytes)) return { entries: [], soundBytes, damage };
+    throw new BridgeError("STATE", "the journal is damaged from its beginning");
+  }
+  checkHeader(parseRecord(first), key);
+  const found = new Map<string, JournalEntry>();
+  for (const body of rest) {
+    const record = parseRecord(body);
+    const { type, id = "" } = record;
+    const entry = found.get(id);
+    // A type that this version does not know is passed over.
+    if (type === "create-begun") found.set(id, { created: toCreated(record), state: "open" });
+    else if (type === "forgotten") found.delete(id);
+    else if (type === "delete-begun" && entry !== undefined) found.set(id, { ...entry, state: "rerun" });
+    else if (type === "delete-done" && entry !== undefined) found.set(id, { ...entry, state: "deleted" });
+  }
+  return { entries: [...found.values()], soundBytes, damage };
 }
 
-/** Keeps nothing. */
-export const noJournal: Journal = { begin() {}, deleteBegun() {}, deleteDone() {}, forget() {} };
+function checkHeader(header: RecordText, key: JournalKey): void {
+  const { type, version: stated = 0, runtime = "", socket = "" } = header;
+  if (type !== "header") throw new BridgeError("STATE", "the journal does not begin with its header");
+  if (stated !== version) throw new BridgeError("STATE", `the journal is of version ${stated}, not ${version}`);
+  if (runtime !== key.runtime || socket !== key.socket) {
+    throw new BridgeError("STATE", `the journal is of ${runtime} at ${socket}`);
+  }
+}
+
+export function formatLine(record: string): string {
+  return `${checksum(record)} ${record}\n`;
+}
+
+/** What is left of a journal's lines. */
+export interface ReadLines {
+  /** The records of all sound lines, in order. */
+  readonly records: readonly string[];
+  /** How many bytes come before the first damage. */
+  readonly soundBytes: number;
+  /**
+   * `tail`: the last write was cut short, which a crash does. `middle`: sound lines come after unsound ones, which
+   * only a broken disk does.
+   */
+  readonly damage: "none" | "tail" | "middle";
+}
+
+export function readLines(bytes: Uint8Array): ReadLines {
+  const records: string[] = [];
+  let damage: ReadLines["damage"] = "none";
+  let soundBytes = 0;
+  for (let start = 0; start < bytes.length; ) {
+    const end = bytes.indexOf(lineEnd, start);
+    const record = end < 0 ? undefined : readLine(bytes.subarray(start, end));
+    start = end < 0 ? bytes.length : end + 1;
+    if (record === undefined) {
+      if (damage === "none") damage = "tail";
+      continue;
+    }
+    records.push(record);
+    if (damage === "none") soundBytes = start;
+    else damage = "middle";
+  }
+  return { records, soundBytes, damage };
+}
+
+export const lineEnd = 0x0a;
+const checksumLength = 8;
+
+function readLine(line: Uint8Array): string | undefined {
+  const text = Buffer.from(line.buffer, line.byteOffset, line.byteLength).toString("utf8");
+  const record = text.slice(checksumLength + 1);
+  return text === `${checksum(record)} ${record}` ? record : undefined;
+}
+
+function checksum(record: string): string {
+  return crc32(record).toString(16).padStart(checksumLength, "0");
+}
+
+/** @throws BridgeError STATE when it is no record */
+function parseRecord(body: string): RecordText {
+  const decoded = decodeDocument(encodeUtf8(body), recordText);
+  if (!decoded.ok) throw new BridgeError("STATE", `a record of the journal: ${decoded.reason}`);
+  return decoded.value;
+}
+
+interface SpecText {
+  resources?: LinuxResources;
+  namespaces: Record<string, string>;
+  cgroupsPath: string;
+  annotations: Record<string, string>;
+}
+
+interface RecordText {
+  type: string;
+  version?: number;
+  runtime?: string;
+  socket?: string;
+  id?: string;
+  sandboxID?: string;
+  kind?: string;
+  pid?: number;
+  startTime?: string;
+  bootId?: string;
+  pidNamespace?: string;
+  pod?: string;
+  container?: string;
+  phases?: string[];
+  adopted?: boolean;
+  /** Absent when its events are the bridge's business. */
+  unserved?: boolean;
+  spec?: SpecText;
+}
+
+const specText: Codec<SpecText> = struct<SpecText>(
+  "state.Spec",
+  () => ({ namespaces: {}, cgroupsPath: "", annotations: {} }),
+  {
+    resources: pointer(linuxResources),
+    namespaces: map(string()),
+    cgroupsPath: string(),
+    annotations: map(string()),
+  },
+);
+
+const text = omitempty(string());
+
+const recordText: Codec<RecordText> = struct<RecordText>("state.Record", () => ({ type: "" }), {
+  type: string(),
+  version: omitempty(uint32),
+  runtime: text,
+  socket: text,
+  id: text,
+  sandboxID: text,
+  kind: text,
+  pid: omitempty(uint32),
+  startTime: text,
+  bootId: text,
+  pidNamespace: text,
+  pod: text,
+  // What is "" stays apart from what is absent.
+  container: pointer(string()),
+  phases: omitempty(slice(string())),
+  adopted: omitempty(bool),
+  unserved: omitempty(bool),
+  spec: pointer(specText),
+});
+
+function toText({ phases, served, spec, process, ...same }: Created): Omit<RecordText, "type"> {
+  const { resources, namespaces, cgroupsPath, annotations } = spec;
+  return {
+    ...same,
+    phases: [...phases],
+    unserved: !served,
+    spec: {
+      ...(resources === null ? {} : { resources }),
+      namespaces: { ...namespaces },
+      cgroupsPath,
+      annotations: { ...annotations },
+    },
+    ...(process === undefined ? {} : { bootId: process.bootId, pidNamespace: process.pidNamespace }),
+    ...(process?.startTime === undefined ? {} : { startTime: process.startTime }),
+  };
+}
+
+function toCreated(record: RecordText): Created {
+  const { id = "", sandboxID = "", pid = 0, pod = "", container, startTime, bootId = "", pidNamespace = "" } = record;
+  const { resources, namespaces, cgroupsPath, annotations } = record.spec ?? specText.zero();
+  const identified = startTime !== undefined || bootId !== "" || pidNamespace !== "";
+  return {
+    id,
+    sandboxID,
+    kind: record.kind === "sandbox" ? "sandbox" : "container",
+    pid,
+    pod,
+    spec: { resources: resources ?? null, namespaces, cgroupsPath, annotations },
+    phases: (record.phases ?? []).filter((name): name is Phase => name === "create" || name === "start"),
+    adopted: record.adopted ?? false,
+    served: !(record.unserved ?? false),
+    ...(container === undefined ? {} : { container }),
+    ...(identified ? { process: { pid, startTime, bootId, pidNamespace } } : {}),
+  };
+}

@@ -2,7 +2,7 @@ import type { Host } from "../host/host.js";
 import type { Answer } from "../host/proc.js";
 import type { OwnProcess, ProcessQuery } from "../host/process-owner.js";
 import type { Log } from "../logger.js";
-import type { Remembered } from "./memory.js";
+import type { Created } from "./ledger.js";
 
 export interface ProcessesOptions {
   readonly host: Host;
@@ -54,7 +54,7 @@ export class Processes {
    * Watches the process that was remembered. One that is gone already is told of at once; one that cannot be known
    * from here, as in another pid namespace than at its create, is not watched.
    */
-  watch({ id, process, served }: Remembered): void {
+  watch({ id, process, served }: Created): void {
     if (process === undefined || !served) return;
     const { host, onGone } = this.options;
     this.unwatch(id);

@@ -1,5 +1,5 @@
 import type { Liveness, ProcessIdentity } from "../host/proc.js";
-import type { Memory, Remembered } from "./memory.js";
+import type { Created, Ledger } from "./ledger.js";
 
 /** A pod sandbox or container in the runtime's list. */
 export interface Listed {
@@ -10,14 +10,14 @@ export interface Listed {
   readonly container?: { readonly state: string } | undefined;
 }
 
-/** What the runtime's list and the machine say about what is remembered. */
+/** What the runtime's list and the machine say about what is recorded. */
 export interface Reconciled<T extends Listed> {
   /** Listed with a process, and never heard of. */
   readonly unknown: readonly T[];
   /** To be deleted now: their process is gone, or their delete was begun by an earlier bridge. Containers first. */
   readonly gone: readonly string[];
   /** Still there, and waiting for a delete: their processes are worth watching. */
-  readonly left: readonly Remembered[];
+  readonly left: readonly Created[];
   /** Deleted long since and gone from the runtime too: nothing will be asked about them again. */
   readonly forgotten: readonly string[];
 }
@@ -33,35 +33,35 @@ export type LivenessOf = (identity: ProcessIdentity) => Liveness;
  */
 export function reconcile<T extends Listed>(
   listed: readonly T[] | undefined,
-  memory: Memory,
+  ledger: Ledger,
   livenessOf: LivenessOf = () => "unknown",
 ): Reconciled<T> {
   const byId = listed === undefined ? undefined : new Map(listed.map((entry) => [entry.id, entry]));
-  const alive = ({ process }: Remembered) => (process === undefined ? "unknown" : livenessOf(process));
-  const isGone = (remembered: Remembered) =>
-    memory.stageOf(remembered.id) === "rerun" ||
-    (byId === undefined ? alive(remembered) === "dead" : saysGone(byId.get(remembered.id), remembered, alive));
-  const open = memory.open().map((remembered) => ({ remembered, over: isGone(remembered) }));
+  const alive = ({ process }: Created) => (process === undefined ? "unknown" : livenessOf(process));
+  const isGone = (created: Created) =>
+    ledger.stateOf(created.id) === "rerun" ||
+    (byId === undefined ? alive(created) === "dead" : saysGone(byId.get(created.id), created, alive));
+  const open = ledger.open().map((created) => ({ created, over: isGone(created) }));
   return {
-    unknown: (listed ?? []).filter((entry) => entry.pid > 0 && memory.get(entry.id) === undefined),
-    gone: open.flatMap(({ remembered, over }) => (over ? [remembered.id] : [])),
-    left: open.flatMap(({ remembered, over }) => (over ? [] : [remembered])),
-    forgotten: memory
+    unknown: (listed ?? []).filter((entry) => entry.pid > 0 && ledger.get(entry.id) === undefined),
+    gone: open.flatMap(({ created, over }) => (over ? [created.id] : [])),
+    left: open.flatMap(({ created, over }) => (over ? [] : [created])),
+    forgotten: ledger
       .settled()
-      .filter((remembered) => {
-        if (byId === undefined) return alive(remembered) === "dead";
-        return !byId.has(remembered.id) && alive(remembered) !== "alive";
+      .filter((created) => {
+        if (byId === undefined) return alive(created) === "dead";
+        return !byId.has(created.id) && alive(created) !== "alive";
       })
       .map(({ id }) => id),
   };
 }
 
-function saysGone(entry: Listed | undefined, remembered: Remembered, alive: (of: Remembered) => Liveness): boolean {
-  if (entry === undefined) return alive(remembered) !== "alive";
+function saysGone(entry: Listed | undefined, created: Created, alive: (of: Created) => Liveness): boolean {
+  if (entry === undefined) return alive(created) !== "alive";
   if (entry.pid > 0) return false;
   // Created and not yet started: that it has no process says nothing.
-  if (entry.container?.state === "CONTAINER_CREATED" && !remembered.phases.includes("start")) return false;
-  const liveness = alive(remembered);
+  if (entry.container?.state === "CONTAINER_CREATED" && !created.phases.includes("start")) return false;
+  const liveness = alive(created);
   // A runtime that named a process once and names none now says that it ended; one that never did says nothing.
-  return liveness === "dead" || (liveness === "unknown" && remembered.pid > 0);
+  return liveness === "dead" || (liveness === "unknown" && created.pid > 0);
 }

@@ -133,13 +133,8 @@ export function toCreateRequest(version: string, state: State, subject: Subject,
   };
 }
 
-/** What the memory of a create keeps for its delete. */
-export interface Created {
-  readonly id: string;
-  readonly sandboxID: string;
-  readonly pid: number;
-  readonly spec: Spec;
-}
+/** What the requests after a create say of it again. */
+type Created = Pick<Request, "id" | "sandboxID" | "pid" | "spec">;
 
 /** The request of a delete: pid and spec as they were at the create, no labels, the resources of this moment. */
 export function toDeleteRequest(version: string, created: Created, event: nri.LinuxResources | undefined): Request {

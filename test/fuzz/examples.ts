@@ -1,12 +1,13 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { isEventName } from "../../src/nri/events.js";
-import { Image } from "../../src/state/image.js";
+import { formatHeader } from "../../src/state/journal.js";
+import { Ledger } from "../../src/state/ledger.js";
 import { encodeRequest, encodeResponse } from "../../src/ttrpc/envelope.js";
 import { ConnId, encodeMuxFrames } from "../../src/wire/mux-frame.js";
 import { encodeTtrpcFrame, MessageType } from "../../src/wire/ttrpc-frame.js";
 import { type RecordedCall, recordedCalls } from "../nri/support/recordings.js";
-import { key as journalKey, remembered, sandbox } from "../state/support.js";
+import { container, key as journalKey, sandbox } from "../state/support.js";
 import { wireExamples } from "../support/wire-examples.js";
 
 const cases = resolve(import.meta.dirname, "../../fixtures/cases");
@@ -95,13 +96,18 @@ export const yamls: readonly Uint8Array[] = [
 export const journals: readonly Uint8Array[] = [journalOf(0), journalOf(1), journalOf(12)];
 
 function journalOf(pods: number): Uint8Array {
-  const image = new Image(journalKey);
-  let text = image.text();
+  let text = formatHeader(journalKey);
+  const ledger = new Ledger();
+  ledger.attach({
+    append(line) {
+      text += line;
+    },
+  });
   for (let n = 0; n < pods; n++) {
-    const [pod, container] = [`pod${n}`, `container${n}`];
-    text += image.begin(sandbox(pod)) + image.begin(remembered(container));
-    text +=
-      image.deleteBegun(container) + image.deleteDone(container) + image.deleteBegun(pod) + image.forget(container);
+    for (const created of [sandbox(`pod${n}`), container(`container${n}`)]) ledger.record(created);
+    for (const id of [`container${n}`, `pod${n}`]) ledger.takeDelete(id);
+    ledger.endDelete(`container${n}`);
+    ledger.forget(`container${n}`);
   }
   return Buffer.from(text);
 }

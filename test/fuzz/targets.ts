@@ -8,7 +8,7 @@ import { decodeEvent } from "../../src/nri/events.js";
 import { messageToJson } from "../../src/nri/json.js";
 import { parseBundle } from "../../src/oci/bundle.js";
 import { readCase } from "../../src/replay/case.js";
-import { recover } from "../../src/state/image.js";
+import { parseJournal } from "../../src/state/journal.js";
 import { traceOf } from "../../src/trace.js";
 import { parseAdjustment } from "../../src/translate/from-v01.js";
 import { containerSubject, podSubject, toCreateRequest, toSpec } from "../../src/translate/to-v01.js";
@@ -152,7 +152,7 @@ export const targets: readonly Target[] = [
     title: "the journal",
     examples: examples.journals,
     codes: ["STATE"],
-    read: (bytes) => void recover(bytes, journalKey),
+    read: (bytes) => void parseJournal(bytes, journalKey),
   },
   {
     title: "a line of the log as text",

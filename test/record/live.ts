@@ -14,7 +14,6 @@ import { defaultRecorderLimits, Recorder, type RecorderOptions } from "../../src
 import { type Case, type RecordedEvent, readCase } from "../../src/replay/case.js";
 import { type PlayReport, playCase } from "../../src/replay/play.js";
 import { Service } from "../../src/service.js";
-import { createMemoryStore } from "../../src/state/store.js";
 import { watchHandlers } from "../../src/watch-calls.js";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -76,7 +75,7 @@ export async function recordLive({ played, events, pluginDirs, snapshot, recorde
     host,
     spawner,
     cgroups: createRecordedCgroups(),
-    openStore: async () => createMemoryStore(),
+    openJournal: async () => undefined,
     findPeer: async () => undefined,
     log: silentLog,
     onRun: (report) => {

@@ -1,25 +1,25 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Image, recover } from "../../src/state/image.js";
-import type { Journal } from "../../src/state/journal.js";
-import { Memory } from "../../src/state/memory.js";
+import { formatHeader, parseJournal } from "../../src/state/journal.js";
+import { Ledger } from "../../src/state/ledger.js";
 import { reconcile } from "../../src/state/reconcile.js";
-import { key, remembered } from "./support.js";
+import { container, entriesOf, key, statesOf } from "./support.js";
 
 /** A journal on a disk of our own, which crashes leave as they find it. */
 class Disk {
   private bytes: Buffer = Buffer.alloc(0);
-  private image = new Image(key);
 
-  /** A bridge starts: it takes over what is there, as the store does. */
-  start(): Memory {
-    const recovered = recover(this.bytes, key).entries;
-    this.image = new Image(key);
-    this.image.adopt(recovered);
-    this.bytes = Buffer.from(this.image.text());
-    const memory = new Memory();
-    memory.attach(this.journal(), recovered);
-    return memory;
+  /** A bridge starts: it takes over what is there, as the journal's file does. */
+  start(): Ledger {
+    const ledger = new Ledger();
+    ledger.adopt(parseJournal(this.bytes, key).entries);
+    this.bytes = Buffer.from(formatHeader(key) + ledger.lines().join(""));
+    ledger.attach(this);
+    return ledger;
+  }
+
+  append(line: string): void {
+    this.bytes = Buffer.concat([this.bytes, Buffer.from(line)]);
   }
 
   /** The machine loses power: what was not yet on the disk is lost, to any byte. */
@@ -31,18 +31,6 @@ class Disk {
   tear(record: string, share: number): void {
     const torn = Buffer.from(record).subarray(0, Math.floor(record.length * share));
     this.bytes = Buffer.concat([this.bytes, torn]);
-  }
-
-  private journal(): Journal {
-    const append = (line: string) => {
-      this.bytes = Buffer.concat([this.bytes, Buffer.from(line)]);
-    };
-    return {
-      begin: (entry) => append(this.image.begin(entry)),
-      deleteBegun: (id) => append(this.image.deleteBegun(id)),
-      deleteDone: (id) => append(this.image.deleteDone(id)),
-      forget: (id) => append(this.image.forget(id)),
-    };
   }
 }
 
@@ -60,38 +48,38 @@ describe("whatever happens, and whenever the bridge is killed", () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 40 }), (events) => {
         const disk = new Disk();
-        let memory = disk.start();
+        let ledger = disk.start();
         /** What the plugins have seen: creates without a delete that ended. */
         const owed = new Set<string>();
         const deliver = (which: string, ends: boolean) => {
           const due = owed.has(which);
-          expect(memory.takeDelete(which) !== undefined).toBe(due);
+          expect(ledger.takeDelete(which) !== undefined).toBe(due);
           if (!ends) return;
-          memory.endDelete(which);
+          ledger.endDelete(which);
           owed.delete(which);
         };
         for (const step of events) {
           if ("share" in step) {
             disk.tear('00000000 {"type":"create-begun","id":"x"}\n', step.share);
-            memory = disk.start();
+            ledger = disk.start();
             continue;
           }
           if (step.kind === "create") {
-            memory.remember(remembered(step.id));
+            ledger.record(container(step.id));
             owed.add(step.id);
           } else if (step.kind === "delete") {
             deliver(step.id, true);
           } else if (step.kind === "remove") {
             deliver(step.id, true);
-            memory.forget(step.id);
+            ledger.forget(step.id);
           } else {
             deliver(step.id, false);
-            memory = disk.start();
+            ledger = disk.start();
           }
         }
         // All is gone when the last bridge asks: what is owed is what it delivers.
-        memory = disk.start();
-        expect(new Set(reconcile([], memory, () => "dead").gone)).toEqual(owed);
+        ledger = disk.start();
+        expect(new Set(reconcile([], ledger, () => "dead").gone)).toEqual(owed);
       }),
       { numRuns: 500 },
     );
@@ -104,12 +92,11 @@ describe("whatever happens, and whenever the bridge is killed", () => {
         fc.double({ min: 0, max: 1, noNaN: true }),
         (steps, keep) => {
           const disk = new Disk();
-          const memory = disk.start();
           const states = [snapshot(disk.start())];
           const live = disk.start();
           for (const [which, create] of steps) {
             if (create) {
-              live.remember(remembered(which));
+              live.record(container(which));
             } else {
               live.takeDelete(which);
               states.push(snapshot(live));
@@ -119,17 +106,10 @@ describe("whatever happens, and whenever the bridge is killed", () => {
           }
           disk.cut(keep);
           expect(states).toContainEqual(snapshot(disk.start()));
-          expect(memory.size).toBe(0);
         },
       ),
     );
   });
 });
 
-function snapshot(memory: Memory): Record<string, string> {
-  const stages = ["a", "b", "c", "d"].flatMap((which) => {
-    const stage = memory.stageOf(which);
-    return stage === undefined ? [] : [[which, stage === "deleting" ? "rerun" : stage]];
-  });
-  return Object.fromEntries(stages);
-}
+const snapshot = (ledger: Ledger) => statesOf(entriesOf(ledger));

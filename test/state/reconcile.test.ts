@@ -1,39 +1,39 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Liveness } from "../../src/host/proc.js";
-import type { Recovered } from "../../src/state/journal.js";
+import type { JournalEntry } from "../../src/state/journal.js";
 import { type Listed, reconcile } from "../../src/state/reconcile.js";
-import { memoryOf, remembered, sandbox } from "./support.js";
+import { container, ledgerOf, sandbox } from "./support.js";
 
 const ids = (entries: readonly { readonly id: string }[]) => entries.map(({ id }) => id);
 
-/** What becomes of one container `a` that is remembered, by what the runtime lists and the machine says. */
+/** What becomes of one container `a` that is recorded, by what the runtime lists and the machine says. */
 function fate(
-  entry: Recovered,
+  entry: JournalEntry,
   listed: readonly Listed[] | undefined,
   liveness: Liveness,
 ): "gone" | "left" | "forgotten" | "kept" {
-  const result = reconcile(listed, memoryOf(entry), () => liveness);
+  const result = reconcile(listed, ledgerOf(entry), () => liveness);
   if (result.gone.includes("a")) return "gone";
   if (ids(result.left).includes("a")) return "left";
   return result.forgotten.includes("a") ? "forgotten" : "kept";
 }
 
-const open: Recovered = { remembered: remembered("a"), stage: "open" };
-const { process: _, ...withoutProcess } = remembered("a");
-const unidentified: Recovered = { remembered: withoutProcess, stage: "open" };
-const neverNamed: Recovered = { remembered: { ...withoutProcess, pid: 0 }, stage: "open" };
-const createPhase: Recovered = { remembered: { ...withoutProcess, pid: 0, phases: ["create"] }, stage: "open" };
-const rerun: Recovered = { remembered: remembered("a"), stage: "rerun" };
-const deleted: Recovered = { remembered: remembered("a"), stage: "deleted" };
-const unserved: Recovered = { remembered: sandbox("a", { served: false }), stage: "open" };
+const open: JournalEntry = { created: container("a"), state: "open" };
+const { process: _, ...withoutProcess } = container("a");
+const unidentified: JournalEntry = { created: withoutProcess, state: "open" };
+const neverNamed: JournalEntry = { created: { ...withoutProcess, pid: 0 }, state: "open" };
+const createPhase: JournalEntry = { created: { ...withoutProcess, pid: 0, phases: ["create"] }, state: "open" };
+const rerun: JournalEntry = { created: container("a"), state: "rerun" };
+const deleted: JournalEntry = { created: container("a"), state: "deleted" };
+const unserved: JournalEntry = { created: sandbox("a", { served: false }), state: "open" };
 
 const running = [{ id: "a", pid: 10 }];
 const stopped = [{ id: "a", pid: 0, container: { state: "CONTAINER_STOPPED" } }];
 const created = [{ id: "a", pid: 0, container: { state: "CONTAINER_CREATED" } }];
 const others = [{ id: "b", pid: 11 }];
 
-describe("what is remembered and", () => {
+describe("what is recorded and", () => {
   it.each([
     ["runs", open, running, "alive", "left"],
     ["runs, whatever /proc says", open, running, "dead", "left"],
@@ -67,16 +67,16 @@ describe("what is remembered and", () => {
 describe("the runtime's list", () => {
   it("is unknown where it names a process that was never heard of", () => {
     const listed = [...running, ...others, { id: "c", pid: 0 }];
-    expect(ids(reconcile(listed, memoryOf(deleted)).unknown)).toEqual(["b"]);
+    expect(ids(reconcile(listed, ledgerOf(deleted)).unknown)).toEqual(["b"]);
   });
 
   it("has containers go before their sandboxes", () => {
-    const memory = memoryOf({ remembered: sandbox("pod"), stage: "open" }, open);
-    expect(reconcile([], memory, () => "dead").gone).toEqual(["a", "pod"]);
+    const ledger = ledgerOf({ created: sandbox("pod"), state: "open" }, open);
+    expect(reconcile([], ledger, () => "dead").gone).toEqual(["a", "pod"]);
   });
 
   it("says one thing of each, and nothing twice", () => {
-    const stage = fc.constantFrom<Recovered["stage"]>("open", "rerun", "deleted");
+    const state = fc.constantFrom<JournalEntry["state"]>("open", "rerun", "deleted");
     const listing = fc.option(
       fc.uniqueArray(fc.record({ id: fc.constantFrom("a", "b", "c", "d"), pid: fc.constantFrom(0, 10) }), {
         selector: ({ id }) => id,
@@ -85,14 +85,14 @@ describe("the runtime's list", () => {
     );
     fc.assert(
       fc.property(
-        fc.uniqueArray(fc.tuple(fc.constantFrom("a", "b", "c"), stage, fc.boolean()), { selector: ([id]) => id }),
+        fc.uniqueArray(fc.tuple(fc.constantFrom("a", "b", "c"), state, fc.boolean()), { selector: ([id]) => id }),
         listing,
         fc.constantFrom<Liveness>("alive", "dead", "unknown"),
         (entries, listed, liveness) => {
-          const memory = memoryOf(
-            ...entries.map(([id, at, served]) => ({ remembered: remembered(id, { served }), stage: at })),
+          const ledger = ledgerOf(
+            ...entries.map(([id, at, served]) => ({ created: container(id, { served }), state: at })),
           );
-          const { unknown, gone, left, forgotten } = reconcile(listed, memory, () => liveness);
+          const { unknown, gone, left, forgotten } = reconcile(listed, ledger, () => liveness);
           const all = [...ids(unknown), ...gone, ...ids(left), ...forgotten];
           expect(new Set(all).size).toBe(all.length);
           for (const [id, at, served] of entries) {

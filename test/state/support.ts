@@ -2,15 +2,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import type { Recovered } from "../../src/state/journal.js";
-import { Memory, type Remembered } from "../../src/state/memory.js";
+import { formatHeader, type JournalEntry, parseJournal } from "../../src/state/journal.js";
+import { type Created, Ledger } from "../../src/state/ledger.js";
 
 export { collectLog } from "../support/collect-log.js";
 
 export const key = { runtime: "containerd", socket: "/run/nri/nri.sock" };
 
-/** A container's create, as it is remembered. */
-export function remembered(id: string, more: Partial<Remembered> = {}): Remembered {
+/** What is kept of a container. */
+export function container(id: string, more: Partial<Created> = {}): Created {
   return {
     kind: "container",
     id,
@@ -32,16 +32,26 @@ export function remembered(id: string, more: Partial<Remembered> = {}): Remember
   };
 }
 
-export function sandbox(id: string, more: Partial<Remembered> = {}): Remembered {
-  const { container: _, ...rest } = remembered(id, { kind: "sandbox", sandboxID: id, ...more });
+export function sandbox(id: string, more: Partial<Created> = {}): Created {
+  const { container: _, ...rest } = container(id, { kind: "sandbox", sandboxID: id, ...more });
   return rest;
 }
 
-/** A memory that an earlier bridge filled. */
-export function memoryOf(...recovered: readonly Recovered[]): Memory {
-  const memory = new Memory();
-  memory.attach({ begin() {}, deleteBegun() {}, deleteDone() {}, forget() {} }, recovered);
-  return memory;
+/** A ledger that takes over what an earlier bridge left. */
+export function ledgerOf(...entries: readonly JournalEntry[]): Ledger {
+  const ledger = new Ledger();
+  ledger.adopt(entries);
+  return ledger;
+}
+
+/** What the next bridge would find if the ledger were written now. */
+export function entriesOf(ledger: Ledger): readonly JournalEntry[] {
+  return parseJournal(Buffer.from(formatHeader(key) + ledger.lines().join("")), key).entries;
+}
+
+/** The same, told in short. */
+export function statesOf(entries: readonly JournalEntry[]): Record<string, string> {
+  return Object.fromEntries(entries.map(({ created: { id }, state }) => [id, state]));
 }
 
 export class TemporaryFolder {
@@ -71,8 +81,8 @@ const resources = fc.record(
   { requiredKeys: [] },
 );
 
-/** Any create that may be remembered. */
-export const anyRemembered: fc.Arbitrary<Remembered> = fc
+/** Anything that may be kept. */
+export const anyCreated: fc.Arbitrary<Created> = fc
   .record({
     id: text.filter((id) => id !== ""),
     sandboxID: text,
@@ -85,7 +95,7 @@ export const anyRemembered: fc.Arbitrary<Remembered> = fc
       annotations: texts,
     }),
     pod: text,
-    phases: fc.constantFrom<Remembered["phases"]>(["start"], ["create"], ["create", "start"]),
+    phases: fc.constantFrom<Created["phases"]>(["start"], ["create"], ["create", "start"]),
     adopted: fc.boolean(),
     served: fc.boolean(),
     container: fc.option(text, { nil: undefined }),

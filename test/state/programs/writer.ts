@@ -1,7 +1,8 @@
 import { writeSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { DirectoryLock } from "../../../src/state/directory-lock.js";
-import { openStore } from "../../../src/state/store.js";
+import { openJournal } from "../../../src/state/journal-file.js";
+import { Ledger } from "../../../src/state/ledger.js";
 import { collectLog, key } from "../support.js";
 import { operate } from "./operations.js";
 
@@ -9,9 +10,10 @@ import { operate } from "./operations.js";
 const [, , directory = ""] = process.argv;
 const lock = new DirectoryLock(directory);
 await lock.acquire();
-const store = await openStore({ ...key, directory, lock, log: collectLog(), syncDelayMs: 5, compactFromBytes: 4096 });
+const ledger = new Ledger();
+await openJournal({ ...key, ledger, directory, lock, log: collectLog(), syncDelayMs: 5, compactFromBytes: 4096 });
 for (let n = 0; ; n++) {
-  operate(store, n);
+  operate(ledger, n);
   writeSync(1, `${n + 1}\n`);
   await nextTurn();
 }

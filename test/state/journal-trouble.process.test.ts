@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DirectoryLock } from "../../src/state/directory-lock.js";
-import { recover } from "../../src/state/image.js";
-import { openStore, type Store } from "../../src/state/store.js";
-import { collectLog, key, remembered } from "./support.js";
+import { parseJournal } from "../../src/state/journal.js";
+import { type JournalFile, openJournal } from "../../src/state/journal-file.js";
+import { Ledger } from "../../src/state/ledger.js";
+import { collectLog, container, entriesOf, key, statesOf } from "./support.js";
 
 /** Why no disk of a test's own can be had here; undefined when it can. */
 const noMount = whyNoMount();
@@ -30,7 +31,7 @@ describe.skipIf(noMount !== undefined)(
   () => {
     let disk: string;
     let log: ReturnType<typeof collectLog>;
-    const stores: Store[] = [];
+    const journals: JournalFile[] = [];
     const locks: DirectoryLock[] = [];
 
     beforeEach(() => {
@@ -39,7 +40,7 @@ describe.skipIf(noMount !== undefined)(
       log = collectLog();
     });
     afterEach(async () => {
-      for (const store of stores.splice(0)) await store.close();
+      for (const journal of journals.splice(0)) await journal.close();
       for (const lock of locks.splice(0)) await lock.release();
       execFileSync("umount", ["-l", disk]);
       rmSync(disk, { recursive: true });
@@ -48,13 +49,14 @@ describe.skipIf(noMount !== undefined)(
     const remount = (mode: "ro" | "rw") => execFileSync("mount", ["-o", `remount,${mode},size=64k`, disk]);
     const levels = () => log.lines.map(({ level }) => level);
 
-    async function open(name = "state"): Promise<Store> {
+    async function open(name = "state"): Promise<{ readonly ledger: Ledger; readonly journal: JournalFile }> {
       const directory = join(disk, name);
       const lock = new DirectoryLock(directory);
       locks.push(lock);
-      const store = await openStore({ ...key, directory, lock, log, retryMs: 30, syncDelayMs: 10 });
-      stores.push(store);
-      return store;
+      const ledger = new Ledger();
+      const journal = await openJournal({ ...key, ledger, directory, lock, log, retryMs: 30, syncDelayMs: 10 });
+      journals.push(journal);
+      return { ledger, journal };
     }
 
     async function until(condition: () => boolean): Promise<void> {
@@ -74,13 +76,13 @@ describe.skipIf(noMount !== undefined)(
 
     const idsOnDisk = (name = "state") => {
       const file = readdirSync(join(disk, name)).find((entry) => entry.endsWith(".journal")) ?? "";
-      return recover(readFileSync(join(disk, name, file)), key).entries.map(({ remembered: { id } }) => id);
+      return parseJournal(readFileSync(join(disk, name, file)), key).entries.map(({ created: { id } }) => id);
     };
 
     it("that is full does not lose what can still be read of a damaged journal", async () => {
-      const store = await open();
-      for (const id of ["a", "b", "c"]) store.begin(remembered(id));
-      await store.close();
+      const { ledger, journal } = await open();
+      for (const id of ["a", "b", "c"]) ledger.record(container(id));
+      await journal.close();
       await locks.pop()?.release();
       const file = readdirSync(join(disk, "state")).find((entry) => entry.endsWith(".journal")) ?? "";
       const bytes = readFileSync(join(disk, "state", file));
@@ -89,58 +91,59 @@ describe.skipIf(noMount !== undefined)(
       fill();
       for (let start = 0; start < 2; start++) {
         const next = await open();
-        expect(next.recovered.map((entry) => entry.remembered.id)).toEqual(["b", "c"]);
-        await next.close();
+        expect(statesOf(entriesOf(next.ledger))).toEqual({ b: "open", c: "open" });
+        await next.journal.close();
         await locks.pop()?.release();
       }
     });
 
     it("that is full costs nothing but the journal, which is whole again when there is room", async () => {
-      const store = await open();
-      store.begin(remembered("first"));
+      const { ledger, journal } = await open();
+      ledger.record(container("first"));
       fill();
-      for (let n = 0; n < 30; n++) store.begin(remembered(`c${n}`));
-      expect(store.healthy).toBe(false);
-      expect(store.problem).toMatch(/full|ENOSPC|no space/);
-      expect(store.size).toBe(31);
+      for (let n = 0; n < 30; n++) ledger.record(container(`c${n}`));
+      expect(journal.healthy).toBe(false);
+      expect(journal.problem).toMatch(/full|ENOSPC|no space/);
+      expect(ledger.size).toBe(31);
       await sleep(150);
-      store.forget("c1");
+      ledger.skipDelete("c1");
+      ledger.forget("c1");
       expect(levels()).toEqual(["error"]);
       // What is there is sound, and what was there before is in it.
       expect(idsOnDisk()).toContain("first");
       rmSync(join(disk, "filler"));
-      await until(() => store.healthy);
+      await until(() => journal.healthy);
       expect(levels()).toEqual(["error", "info"]);
       expect(idsOnDisk()).toHaveLength(30);
-      store.begin(remembered("last"));
+      ledger.record(container("last"));
       expect(idsOnDisk()).toContain("last");
     });
 
     it("that turns read-only does the same", async () => {
-      const store = await open();
-      store.begin(remembered("a"));
+      const { ledger, journal } = await open();
+      ledger.record(container("a"));
       // No disk can be made read-only under an open file, so the next bridge finds it so.
-      await store.close();
+      await journal.close();
       await locks[0]?.release();
       remount("ro");
       const next = await open();
-      expect(next).toMatchObject({ healthy: false, recovered: [{ stage: "open" }] });
-      next.begin(remembered("b"));
+      expect([next.journal.healthy, statesOf(entriesOf(next.ledger))]).toEqual([false, { a: "open" }]);
+      next.ledger.record(container("b"));
       await sleep(100);
       expect(levels()).toEqual(["error"]);
       remount("rw");
-      await until(() => next.healthy);
+      await until(() => next.journal.healthy);
       expect(idsOnDisk()).toEqual(["a", "b"]);
       expect(levels()).toEqual(["error", "info"]);
     });
 
     it("that is read-only and holds nothing is no reason not to start", async () => {
       remount("ro");
-      const store = await open("not/yet/there");
-      store.begin(remembered("a"));
-      expect(store).toMatchObject({ healthy: false, recovered: [], size: 1 });
+      const { ledger, journal } = await open("not/yet/there");
+      ledger.record(container("a"));
+      expect([journal.healthy, ledger.size]).toEqual([false, 1]);
       remount("rw");
-      await until(() => store.healthy);
+      await until(() => journal.healthy);
       expect(idsOnDisk("not/yet/there")).toEqual(["a"]);
     });
   },
@@ -152,13 +155,14 @@ it("a directory in a file's place is no reason not to start", async () => {
   writeFileSync(directory, "");
   const log = collectLog();
   const lock = new DirectoryLock(directory);
-  const store = await openStore({ ...key, directory, lock, log, retryMs: 20 });
-  store.begin(remembered("a"));
-  expect(store).toMatchObject({ healthy: false, recovered: [] });
+  const ledger = new Ledger();
+  const journal = await openJournal({ ...key, ledger, directory, lock, log, retryMs: 20 });
+  ledger.record(container("a"));
+  expect([journal.healthy, ledger.size]).toEqual([false, 1]);
   rmSync(directory);
   mkdirSync(directory, { mode: 0o755 });
-  while (!store.healthy) await sleep(10);
-  await store.close();
+  while (!journal.healthy) await sleep(10);
+  await journal.close();
   await lock.release();
   rmSync(folder, { recursive: true });
 });

@@ -1,0 +1,292 @@
+import { chmodSync, chownSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DirectoryLock } from "../../src/state/directory-lock.js";
+import { type JournalEntry, parseJournal } from "../../src/state/journal.js";
+import { type JournalFile, type JournalOptions, LineFile, openJournal } from "../../src/state/journal-file.js";
+import { Ledger } from "../../src/state/ledger.js";
+import { operate } from "./programs/operations.js";
+import { buildProgram, runProgram } from "./programs/program.js";
+import { collectLog, container, entriesOf, key, statesOf, TemporaryFolder } from "./support.js";
+
+/** A bridge's ledger, and its journal. */
+interface Opened {
+  readonly ledger: Ledger;
+  readonly journal: JournalFile;
+}
+
+describe("the journal on disk", () => {
+  let folder: TemporaryFolder;
+  let log: ReturnType<typeof collectLog>;
+  let opened: Opened[];
+  let locks: DirectoryLock[];
+  beforeEach(() => {
+    folder = new TemporaryFolder();
+    log = collectLog();
+    opened = [];
+    locks = [];
+  });
+  afterEach(async () => {
+    for (const { journal } of opened) await journal.close();
+    for (const lock of locks) await lock.release();
+    folder.remove();
+  });
+
+  async function open(more: Partial<JournalOptions> = {}): Promise<Opened> {
+    const directory = folder.at("state");
+    const lock = locks[0] ?? new DirectoryLock(directory);
+    locks = [lock];
+    const { ledger = new Ledger() } = more;
+    const journal = await openJournal({ ...key, ledger, directory, lock, log, retryMs: 50, ...more });
+    opened.push({ ledger, journal });
+    return { ledger, journal };
+  }
+
+  /** What the next bridge finds. */
+  const recovered = async (more: Partial<JournalOptions> = {}) => entriesOf((await open(more)).ledger);
+
+  const journals = () => readdirSync(folder.at("state")).filter((name) => name.includes(".journal"));
+  const path = () => join(folder.at("state"), journals()[0] ?? "");
+  const onDisk = () => parseJournal(readFileSync(path()), key).entries;
+
+  it("gives back what was begun, and what of it was ended", async () => {
+    const { ledger, journal } = await open();
+    for (const id of ["a", "b", "c", "d"]) ledger.record(container(id));
+    for (const id of ["b", "c", "d"]) ledger.takeDelete(id);
+    for (const id of ["c", "d"]) ledger.endDelete(id);
+    ledger.forget("d");
+    // Not closed: a bridge that is killed closes nothing.
+    const expected: JournalEntry[] = [
+      { created: container("a"), state: "open" },
+      { created: container("b"), state: "rerun" },
+      { created: container("c"), state: "deleted" },
+    ];
+    expect(await recovered()).toEqual(expected);
+    expect(await recovered()).toEqual(expected);
+    expect(log.lines).toEqual([]);
+    expect(journal.healthy).toBe(true);
+  });
+
+  it("is ours alone, in a directory that is ours alone", async () => {
+    (await open()).ledger.record(container("a"));
+    expect(statSync(path()).mode & 0o777).toBe(0o600);
+    expect(statSync(folder.at("state")).mode & 0o777).toBe(0o700);
+    expect(journals()).toEqual([expect.stringMatching(/^containerd-[0-9a-f]{16}\.journal$/)]);
+  });
+
+  it("is another one for another runtime or socket", async () => {
+    (await open()).ledger.record(container("a"));
+    expect(await recovered({ runtime: "cri-o" })).toEqual([]);
+    expect(await recovered({ socket: "/run/other.sock" })).toEqual([]);
+    expect(await recovered()).toHaveLength(1);
+  });
+
+  it("gets all that a ledger knows when that goes on with another one, beside what is there", async () => {
+    (await open({ runtime: "cri-o" })).ledger.record(container("theirs"));
+    const { ledger } = await open();
+    for (const id of ["a", "b"]) ledger.record(container(id));
+    ledger.takeDelete("b");
+    const opening = open({ runtime: "cri-o", ledger });
+    ledger.record(container("meanwhile"));
+    ledger.endDelete("b");
+    await opening;
+    const all = { theirs: "open", a: "open", b: "deleted", meanwhile: "open" };
+    expect(statesOf(await recovered({ runtime: "cri-o" }))).toEqual(all);
+  });
+
+  it("stays small: what is deleted and forgotten is written out of it", async () => {
+    const { ledger, journal } = await open({ compactFromBytes: 8192 });
+    for (let n = 0; n < 4000; n++) {
+      operate(ledger, n);
+      if (n % 8 === 0) await sleep(0);
+    }
+    expect(ledger.size).toBe(5);
+    // It waits for a rewriting that has just begun.
+    await journal.close();
+    // All that was written is over a megabyte. When the last rewriting began, more may have been open than is now.
+    expect(statSync(path()).size).toBeLessThan(64 * 1024);
+    expect(journal.bytes).toBe(statSync(path()).size);
+    expect(onDisk().map(({ created: { id } }) => id)).toEqual(["c995", "c996", "c997", "c998", "c999"]);
+    expect(readdirSync(folder.at("state")).filter((name) => name.endsWith(".new"))).toEqual([]);
+  });
+
+  it("goes to the disk by itself", async () => {
+    const { ledger, journal } = await open({ syncDelayMs: 10 });
+    ledger.record(container("a"));
+    await sleep(100);
+    await Promise.all([journal.sync(), journal.sync(), journal.sync()]);
+    expect(journal.healthy).toBe(true);
+  });
+
+  it("begins anew after a cut at any byte, with all that was before it", async () => {
+    const { ledger, journal } = await open();
+    const steps = [
+      () => ledger.record(container("a")),
+      () => ledger.record(container("b")),
+      () => ledger.takeDelete("a"),
+      () => ledger.endDelete("a"),
+      () => ledger.forget("a"),
+      () => ledger.record(container("c")),
+      () => ledger.takeDelete("c"),
+    ];
+    const ends: number[] = [];
+    const before: (readonly JournalEntry[])[] = [];
+    for (const step of steps) {
+      step();
+      ends.push(journal.bytes);
+      before.push(onDisk());
+    }
+    const bytes = readFileSync(path());
+    const header = bytes.indexOf("\n") + 1;
+    const wrong: number[] = [];
+    for (let cut = header; cut <= bytes.length; cut++) {
+      const whole = ends.findLastIndex((end) => end <= cut);
+      const { entries } = parseJournal(bytes.subarray(0, cut), key);
+      if (!isDeepStrictEqual(entries, before[whole] ?? [])) wrong.push(cut);
+    }
+    expect(wrong).toEqual([]);
+    // What is cut on the disk is whole again after the next start.
+    writeFileSync(path(), bytes.subarray(0, bytes.length - 3));
+    expect(await recovered()).toEqual(before.at(-2));
+    expect(onDisk()).toEqual(before.at(-2));
+    expect(log.lines).toEqual([]);
+  });
+
+  it.each([
+    [
+      "damaged in its first line",
+      (file: string) => writeFileSync(file, `x${readFileSync(file, "utf8")}`),
+      "its header",
+    ],
+    ["no journal", (file: string) => writeFileSync(file, "hello\n"), "damaged from its beginning"],
+    ["writable for others", (file: string) => chmodSync(file, 0o666), "can be written by others than its owner"],
+  ])("is put aside when it is %s", async (_, spoil, reason) => {
+    (await open()).ledger.record(container("a"));
+    const file = path();
+    spoil(file);
+    const spoilt = readFileSync(file);
+    const { ledger, journal } = await open();
+    expect([ledger.size, journal.healthy]).toEqual([0, true]);
+    expect(log.lines).toEqual([
+      {
+        level: "warn",
+        sentence: "the journal cannot be used and was put aside: the bridge starts without a past",
+        fields: { file, aside: `${file}.refused`, reason: expect.stringContaining(reason) },
+      },
+    ]);
+    expect(readFileSync(`${file}.refused`)).toEqual(spoilt);
+    ledger.record(container("b"));
+    expect(await recovered()).toHaveLength(1);
+  });
+
+  it("holds what can be read of it when a disk has spoilt a line", async () => {
+    const { ledger } = await open();
+    for (const id of ["a", "b", "c"]) ledger.record(container(id));
+    const file = path();
+    const spoilt = readFileSync(file);
+    spoilt.writeUInt8(0, spoilt.indexOf('"id":"b"'));
+    writeFileSync(file, spoilt);
+    const next = await open();
+    expect(statesOf(entriesOf(next.ledger))).toEqual({ a: "open", c: "open" });
+    expect(log.lines).toMatchObject([
+      {
+        level: "warn",
+        sentence: expect.stringMatching(/^the journal is damaged/),
+        fields: { aside: `${file}.refused` },
+      },
+    ]);
+    expect(readFileSync(`${file}.refused`)).toEqual(spoilt);
+    next.ledger.record(container("d"));
+    expect(await recovered()).toHaveLength(3);
+  });
+
+  it.skipIf(process.geteuid?.() !== 0)("is put aside when it is another user's", async () => {
+    (await open()).ledger.record(container("a"));
+    chownSync(path(), 65534, 65534);
+    expect(await recovered()).toEqual([]);
+    expect(log.lines).toMatchObject([{ level: "warn", fields: { reason: "is owned by user 65534" } }]);
+  });
+
+  it("is not touched while another instance has the lock, and is taken over when that one is gone", async () => {
+    const other = new DirectoryLock(folder.at("state"));
+    await other.tryAcquire();
+    const theirs = await open({ lock: other });
+    for (const id of ["a", "b"]) theirs.ledger.record(container(id));
+    theirs.ledger.takeDelete("b");
+    let late = 0;
+    locks = [];
+    const { ledger, journal } = await open({ onLateRecovery: () => late++ });
+    expect([ledger.size, journal.healthy]).toEqual([0, false]);
+    expect(journal.problem).toContain("has locked");
+    for (const id of ["b", "c"]) ledger.record(container(id));
+    await theirs.journal.close();
+    await other.release();
+    while (!journal.healthy) await sleep(10);
+    expect(late).toBe(1);
+    const all = { a: "open", b: "open", c: "open" };
+    expect([statesOf(entriesOf(ledger)), statesOf(onDisk())]).toEqual([all, all]);
+    expect(log.lines.map(({ level }) => level)).toEqual(["error", "info"]);
+  });
+
+  it("holds all that a killed bridge has written, also when it was being written anew", async () => {
+    const program = buildProgram("writer", folder.path);
+    const rounds = [0, 1, 2, 3].map(async (round) => {
+      const directory = folder.at(`killed-${round}`);
+      const writer = runProgram(program, [directory]);
+      await writer.line("1");
+      await sleep(10 + Math.random() * 150);
+      writer.child.kill("SIGKILL");
+      await writer.ended;
+      const written = Number(writer.lines.at(-1));
+      const lock = new DirectoryLock(directory);
+      const ledger = new Ledger();
+      const journal = await openJournal({ ...key, ledger, directory, lock, log });
+      // One more may be written than it could say.
+      expect([stateAfter(written), stateAfter(written + 1)]).toContainEqual(statesOf(entriesOf(ledger)));
+      await journal.close();
+      await lock.release();
+    });
+    await Promise.all(rounds);
+    expect(log.lines).toEqual([]);
+  });
+
+  it("is written anew with every line, although it is written to without a pause", async () => {
+    const file = new LineFile(folder.at("lines"));
+    await file.rewrite(["header\n"]);
+    let over = false;
+    const rewritten = file.rewrite(["header\n", "what is left\n"]).finally(() => {
+      over = true;
+    });
+    const appended: string[] = [];
+    const giveUpAt = performance.now() + 10_000;
+    while (!over && performance.now() < giveUpAt) {
+      const line = `line ${appended.length}\n`;
+      file.append(line);
+      appended.push(line);
+      await new Promise((nextTurn) => setImmediate(nextTurn));
+    }
+    expect(over, "it was never written anew").toBe(true);
+    await rewritten;
+    await file.close();
+    expect(appended.length).toBeGreaterThan(0);
+    const text = readFileSync(folder.at("lines"), "utf8");
+    expect(text).toBe(["header\n", "what is left\n", ...appended].join(""));
+    expect(file.size).toBe(Buffer.byteLength(text));
+  });
+});
+
+/** What is left of so many operations, told without any code of the journal. */
+function stateAfter(count: number): Record<string, string> {
+  const states = new Map<string, string>();
+  const advance = (state: string) => (id: string) => void (states.has(id) && states.set(id, state));
+  const picture = {
+    record: ({ id }: { readonly id: string }) => states.set(id, "open"),
+    takeDelete: advance("rerun"),
+    endDelete: advance("deleted"),
+    forget: (id: string) => void states.delete(id),
+  };
+  for (let n = 0; n < count; n++) operate(picture, n);
+  return Object.fromEntries(states);
+}

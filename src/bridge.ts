@@ -129,7 +129,7 @@ export function createBridge(parts: BridgeParts): Bridge {
    */
   function compare(listed: readonly Subject[] | undefined): () => Promise<void> {
     lifecycle.recordAll(listed);
-    const { unknown, gone, left, forgotten } = reconcile(listed, ledger, host.liveness);
+    const { unknown, gone, left, forgotten } = reconcile(listed, ledger.all(), host.liveness);
     for (const id of forgotten) ledger.forget(id);
     for (const created of left) if (created.kind === "sandbox") processes.watch(created);
     if (config.synchronize !== "ignore") for (const subject of unknown) ledger.defer(subject, { adopted: true });

@@ -4,9 +4,11 @@ import { bool, type Codec, omitempty, pointer, string, uint32 } from "../gojson/
 import { decodeDocument } from "../gojson/json.js";
 import { map, slice, struct } from "../gojson/struct.js";
 import { encodeUtf8 } from "../gojson/utf8.js";
+import type { ProcessIdentity } from "../host/process-identity.js";
 import type { LinuxResources } from "../oci/resources.js";
 import { linuxResources } from "../oci/resources-json.js";
-import type { Created, Phase } from "./ledger.js";
+import type { Spec } from "../v01/types.js";
+import type { Created, Phase, State } from "./ledger.js";
 
 /**
  * The journal's format. Each line is the CRC-32 of its record in eight hexadecimal digits, a blank, the record as JSON, and a
@@ -30,8 +32,8 @@ export interface JournalKey {
 /** What a journal says of a pod sandbox or container. */
 export interface JournalEntry {
   readonly created: Created;
-  /** `rerun`: its delete had begun, and no end of it was written. */
-  readonly state: "open" | "rerun" | "deleted";
+  /** A delete that had begun and whose end was not written is to be run again. */
+  readonly state: Exclude<State, "deleting">;
 }
 
 /** What is left of a journal, and of its file. */
@@ -147,44 +149,30 @@ function parseRecord(body: string): RecordText {
   return decoded.value;
 }
 
-interface SpecText {
-  resources?: LinuxResources;
-  namespaces: Record<string, string>;
-  cgroupsPath: string;
-  annotations: Record<string, string>;
+/** A spec without resources has none here. */
+type SpecText = Omit<Spec, "resources"> & { readonly resources?: LinuxResources };
+
+type Named = Pick<Created, "id" | "sandboxID" | "pid" | "pod" | "container" | "adopted">;
+
+/** A record; what is 0, empty or false is absent. */
+interface RecordText extends Partial<JournalKey>, Partial<Named>, Partial<Omit<ProcessIdentity, "startTime">> {
+  readonly type: string;
+  readonly version?: number;
+  readonly kind?: string;
+  readonly startTime?: string;
+  readonly phases?: string[];
+  readonly unserved?: boolean;
+  readonly spec?: SpecText;
 }
 
-interface RecordText {
-  type: string;
-  version?: number;
-  runtime?: string;
-  socket?: string;
-  id?: string;
-  sandboxID?: string;
-  kind?: string;
-  pid?: number;
-  startTime?: string;
-  bootId?: string;
-  pidNamespace?: string;
-  pod?: string;
-  container?: string;
-  phases?: string[];
-  adopted?: boolean;
-  /** Absent when its events are the bridge's business. */
-  unserved?: boolean;
-  spec?: SpecText;
-}
+const noSpec = (): SpecText => ({ namespaces: {}, cgroupsPath: "", annotations: {} });
 
-const specText: Codec<SpecText> = struct<SpecText>(
-  "state.Spec",
-  () => ({ namespaces: {}, cgroupsPath: "", annotations: {} }),
-  {
-    resources: pointer(linuxResources),
-    namespaces: map(string()),
-    cgroupsPath: string(),
-    annotations: map(string()),
-  },
-);
+const specText: Codec<SpecText> = struct<SpecText>("state.Spec", noSpec, {
+  resources: pointer(linuxResources),
+  namespaces: map(string()),
+  cgroupsPath: string(),
+  annotations: map(string()),
+});
 
 const text = omitempty(string());
 
@@ -210,17 +198,12 @@ const recordText: Codec<RecordText> = struct<RecordText>("state.Record", () => (
 });
 
 function toText({ phases, served, spec, process, ...same }: Created): Omit<RecordText, "type"> {
-  const { resources, namespaces, cgroupsPath, annotations } = spec;
+  const { resources, ...rest } = spec;
   return {
     ...same,
     phases: [...phases],
     unserved: !served,
-    spec: {
-      ...(resources === null ? {} : { resources }),
-      namespaces: { ...namespaces },
-      cgroupsPath,
-      annotations: { ...annotations },
-    },
+    spec: resources === null ? rest : { ...rest, resources },
     ...(process === undefined ? {} : { bootId: process.bootId, pidNamespace: process.pidNamespace }),
     ...(process?.startTime === undefined ? {} : { startTime: process.startTime }),
   };
@@ -228,7 +211,7 @@ function toText({ phases, served, spec, process, ...same }: Created): Omit<Recor
 
 function toCreated(record: RecordText): Created {
   const { id = "", sandboxID = "", pid = 0, pod = "", container, startTime, bootId = "", pidNamespace = "" } = record;
-  const { resources, namespaces, cgroupsPath, annotations } = record.spec ?? specText.zero();
+  const spec = record.spec ?? noSpec();
   const identified = startTime !== undefined || bootId !== "" || pidNamespace !== "";
   return {
     id,
@@ -236,7 +219,7 @@ function toCreated(record: RecordText): Created {
     kind: record.kind === "sandbox" ? "sandbox" : "container",
     pid,
     pod,
-    spec: { resources: resources ?? null, namespaces, cgroupsPath, annotations },
+    spec: { ...spec, resources: spec.resources ?? null },
     phases: (record.phases ?? []).filter((name): name is Phase => name === "create" || name === "start"),
     adopted: record.adopted ?? false,
     served: !(record.unserved ?? false),

@@ -46,8 +46,13 @@ export interface Pending {
  */
 export type State = "open" | "rerun" | "deleting" | "deleted";
 
-interface Recorded {
+/** What is recorded of an id. */
+export interface LedgerEntry {
   readonly created: Created;
+  readonly state: State;
+}
+
+interface Recorded extends LedgerEntry {
   state: State;
   /** What the plugins of the create phase answered. */
   createResults: readonly Result[];
@@ -234,15 +239,9 @@ export class Ledger {
     if (recorded !== undefined) recorded.createResults = results;
   }
 
-  /** Everything that still waits for its delete, containers before their sandboxes. */
-  open(): Created[] {
-    const open = this.createdWhere(owesDelete);
-    return open.toSorted((a, b) => Number(a.kind === "sandbox") - Number(b.kind === "sandbox"));
-  }
-
-  /** Everything whose delete was delivered, and what is not ours. */
-  settled(): Created[] {
-    return this.createdWhere(({ state, created }) => state === "deleted" || !created.served);
+  /** All that is recorded, in the order of the creates. */
+  all(): LedgerEntry[] {
+    return [...this.entries.values()].flatMap(({ recorded }) => recorded ?? []);
   }
 
   /** Everything recorded of a pod's containers. */
@@ -257,12 +256,6 @@ export class Ledger {
 
   private recorded(id: string): Recorded | undefined {
     return this.entries.get(id)?.recorded;
-  }
-
-  private createdWhere(condition: (recorded: Recorded) => boolean): Created[] {
-    return [...this.entries.values()].flatMap(({ recorded }) =>
-      recorded !== undefined && condition(recorded) ? [recorded.created] : [],
-    );
   }
 
   private settle(recorded: Recorded): void {
@@ -314,12 +307,13 @@ export class Ledger {
   }
 }
 
-function isWaiting({ state }: Recorded): boolean {
+function isWaiting({ state }: LedgerEntry): boolean {
   return state === "open" || state === "rerun";
 }
 
-function owesDelete(recorded: Recorded): boolean {
-  return isWaiting(recorded) && recorded.created.served;
+/** Whether a create was attempted, no delete delivered, and both are the bridge's business. */
+export function owesDelete(entry: LedgerEntry): boolean {
+  return isWaiting(entry) && entry.created.served;
 }
 
 function linesOf(recorded: Recorded): string[] {

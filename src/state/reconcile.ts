@@ -1,5 +1,5 @@
 import type { Liveness, ProcessIdentity } from "../host/proc.js";
-import type { Created, Ledger } from "./ledger.js";
+import { type Created, type LedgerEntry, owesDelete } from "./ledger.js";
 
 /** A pod sandbox or container in the runtime's list. */
 export interface Listed {
@@ -33,26 +33,27 @@ export type LivenessOf = (identity: ProcessIdentity) => Liveness;
  */
 export function reconcile<T extends Listed>(
   listed: readonly T[] | undefined,
-  ledger: Ledger,
+  recorded: readonly LedgerEntry[],
   livenessOf: LivenessOf = () => "unknown",
 ): Reconciled<T> {
   const byId = listed === undefined ? undefined : new Map(listed.map((entry) => [entry.id, entry]));
   const alive = ({ process }: Created) => (process === undefined ? "unknown" : livenessOf(process));
-  const isGone = (created: Created) =>
-    ledger.stateOf(created.id) === "rerun" ||
+  const isGone = ({ state, created }: LedgerEntry) =>
+    state === "rerun" ||
     (byId === undefined ? alive(created) === "dead" : saysGone(byId.get(created.id), created, alive));
-  const open = ledger.open().map((created) => ({ created, over: isGone(created) }));
+  const open = recorded
+    .filter(owesDelete)
+    .map((entry) => ({ created: entry.created, over: isGone(entry) }))
+    .toSorted((a, b) => Number(a.created.kind === "sandbox") - Number(b.created.kind === "sandbox"));
+  const isSettled = ({ state, created }: LedgerEntry) => state === "deleted" || !created.served;
+  const isPast = (created: Created) =>
+    byId === undefined ? alive(created) === "dead" : !byId.has(created.id) && alive(created) !== "alive";
+  const known = new Set(recorded.map(({ created }) => created.id));
   return {
-    unknown: (listed ?? []).filter((entry) => entry.pid > 0 && ledger.get(entry.id) === undefined),
+    unknown: (listed ?? []).filter((entry) => entry.pid > 0 && !known.has(entry.id)),
     gone: open.flatMap(({ created, over }) => (over ? [created.id] : [])),
     left: open.flatMap(({ created, over }) => (over ? [] : [created])),
-    forgotten: ledger
-      .settled()
-      .filter((created) => {
-        if (byId === undefined) return alive(created) === "dead";
-        return !byId.has(created.id) && alive(created) !== "alive";
-      })
-      .map(({ id }) => id),
+    forgotten: recorded.flatMap((entry) => (isSettled(entry) && isPast(entry.created) ? [entry.created.id] : [])),
   };
 }
 

@@ -79,7 +79,7 @@ describe("whatever happens, and whenever the bridge is killed", () => {
         }
         // All is gone when the last bridge asks: what is owed is what it delivers.
         ledger = disk.start();
-        expect(new Set(reconcile([], ledger, () => "dead").gone)).toEqual(owed);
+        expect(new Set(reconcile([], ledger.all(), () => "dead").gone)).toEqual(owed);
       }),
       { numRuns: 500 },
     );

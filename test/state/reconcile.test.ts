@@ -1,32 +1,33 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Liveness } from "../../src/host/proc.js";
-import type { JournalEntry } from "../../src/state/journal.js";
+import type { LedgerEntry } from "../../src/state/ledger.js";
 import { type Listed, reconcile } from "../../src/state/reconcile.js";
-import { container, ledgerOf, sandbox } from "./support.js";
+import { container, sandbox } from "./support.js";
 
 const ids = (entries: readonly { readonly id: string }[]) => entries.map(({ id }) => id);
 
 /** What becomes of one container `a` that is recorded, by what the runtime lists and the machine says. */
 function fate(
-  entry: JournalEntry,
+  entry: LedgerEntry,
   listed: readonly Listed[] | undefined,
   liveness: Liveness,
 ): "gone" | "left" | "forgotten" | "kept" {
-  const result = reconcile(listed, ledgerOf(entry), () => liveness);
+  const result = reconcile(listed, [entry], () => liveness);
   if (result.gone.includes("a")) return "gone";
   if (ids(result.left).includes("a")) return "left";
   return result.forgotten.includes("a") ? "forgotten" : "kept";
 }
 
-const open: JournalEntry = { created: container("a"), state: "open" };
+const open: LedgerEntry = { created: container("a"), state: "open" };
 const { process: _, ...withoutProcess } = container("a");
-const unidentified: JournalEntry = { created: withoutProcess, state: "open" };
-const neverNamed: JournalEntry = { created: { ...withoutProcess, pid: 0 }, state: "open" };
-const createPhase: JournalEntry = { created: { ...withoutProcess, pid: 0, phases: ["create"] }, state: "open" };
-const rerun: JournalEntry = { created: container("a"), state: "rerun" };
-const deleted: JournalEntry = { created: container("a"), state: "deleted" };
-const unserved: JournalEntry = { created: sandbox("a", { served: false }), state: "open" };
+const unidentified: LedgerEntry = { created: withoutProcess, state: "open" };
+const neverNamed: LedgerEntry = { created: { ...withoutProcess, pid: 0 }, state: "open" };
+const createPhase: LedgerEntry = { created: { ...withoutProcess, pid: 0, phases: ["create"] }, state: "open" };
+const rerun: LedgerEntry = { created: container("a"), state: "rerun" };
+const deleting: LedgerEntry = { created: container("a"), state: "deleting" };
+const deleted: LedgerEntry = { created: container("a"), state: "deleted" };
+const unserved: LedgerEntry = { created: sandbox("a", { served: false }), state: "open" };
 
 const running = [{ id: "a", pid: 10 }];
 const stopped = [{ id: "a", pid: 0, container: { state: "CONTAINER_STOPPED" } }];
@@ -48,6 +49,7 @@ describe("what is recorded and", () => {
     ["was created and never started", createPhase, others, "unknown", "gone"],
     ["runs, with a delete that was cut short", rerun, running, "alive", "gone"],
     ["is not listed, with a delete that was cut short", rerun, others, "dead", "gone"],
+    ["is gone, with a delete that runs", deleting, others, "dead", "kept"],
     ["is deleted and listed yet", deleted, running, "alive", "kept"],
     ["is deleted and lives yet", deleted, others, "alive", "kept"],
     ["is deleted and gone", deleted, others, "dead", "forgotten"],
@@ -67,16 +69,16 @@ describe("what is recorded and", () => {
 describe("the runtime's list", () => {
   it("is unknown where it names a process that was never heard of", () => {
     const listed = [...running, ...others, { id: "c", pid: 0 }];
-    expect(ids(reconcile(listed, ledgerOf(deleted)).unknown)).toEqual(["b"]);
+    expect(ids(reconcile(listed, [deleted]).unknown)).toEqual(["b"]);
   });
 
   it("has containers go before their sandboxes", () => {
-    const ledger = ledgerOf({ created: sandbox("pod"), state: "open" }, open);
-    expect(reconcile([], ledger, () => "dead").gone).toEqual(["a", "pod"]);
+    const recorded = [{ created: sandbox("pod"), state: "open" }, open] as const;
+    expect(reconcile([], recorded, () => "dead").gone).toEqual(["a", "pod"]);
   });
 
   it("says one thing of each, and nothing twice", () => {
-    const state = fc.constantFrom<JournalEntry["state"]>("open", "rerun", "deleted");
+    const state = fc.constantFrom<LedgerEntry["state"]>("open", "rerun", "deleting", "deleted");
     const listing = fc.option(
       fc.uniqueArray(fc.record({ id: fc.constantFrom("a", "b", "c", "d"), pid: fc.constantFrom(0, 10) }), {
         selector: ({ id }) => id,
@@ -89,14 +91,12 @@ describe("the runtime's list", () => {
         listing,
         fc.constantFrom<Liveness>("alive", "dead", "unknown"),
         (entries, listed, liveness) => {
-          const ledger = ledgerOf(
-            ...entries.map(([id, at, served]) => ({ created: container(id, { served }), state: at })),
-          );
-          const { unknown, gone, left, forgotten } = reconcile(listed, ledger, () => liveness);
+          const recorded = entries.map(([id, at, served]) => ({ created: container(id, { served }), state: at }));
+          const { unknown, gone, left, forgotten } = reconcile(listed, recorded, () => liveness);
           const all = [...ids(unknown), ...gone, ...ids(left), ...forgotten];
           expect(new Set(all).size).toBe(all.length);
           for (const [id, at, served] of entries) {
-            const owed = at !== "deleted" && served;
+            const owed = (at === "open" || at === "rerun") && served;
             expect(gone.includes(id) || ids(left).includes(id)).toBe(owed);
             if (owed && at === "rerun") expect(gone).toContain(id);
           }

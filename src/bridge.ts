@@ -68,7 +68,7 @@ export function createBridge(parts: BridgeParts): Bridge {
       return await extra(subject, call);
     } finally {
       ledger.noteRemoved(subject.id);
-      if (subject.kind === "sandbox") for (const { id } of ledger.containersOf(subject.id)) forget(id);
+      if (subject.kind === "sandbox") for (const id of ledger.containersOf(subject.id)) forget(id);
       forget(subject.id);
     }
   };

@@ -168,8 +168,8 @@ export class Lifecycle {
   /** The containers of a pod that still wait for their delete. */
   openContainersOf(sandboxID: string): string[] {
     const { ledger } = this.parts;
-    for (const id of ledger.pendingOf(sandboxID)) this.recordPending(id);
-    return ledger.containersOf(sandboxID).flatMap(({ id }) => (ledger.isOpen(id) ? [id] : []));
+    for (const id of [sandboxID, ...ledger.containersOf(sandboxID)]) this.recordPending(id);
+    return ledger.containersOf(sandboxID).filter((id) => ledger.isOpen(id));
   }
 
   private recordPending(id: string): void {

@@ -106,7 +106,7 @@ describe("the life of a pod and its container", () => {
       background.abandoned = givenUp;
     };
     await send(handlers, "StopContainer");
-    expect(ledger.stateOf(container.id)).toBe(state);
+    expect(ledger.all()).toMatchObject([{ created: { id: container.id }, state }]);
   });
 
   it.each<[string, EventName[], string[]]>([

@@ -6,8 +6,8 @@ import { readRegularFile } from "../files.js";
 import type { Log } from "../logger.js";
 import { canonicalSocket, copyAside, journalPath, prepareDirectory, setAside, whyUntrusted } from "./directory.js";
 import type { DirectoryLock } from "./directory-lock.js";
-import { formatHeader, type JournalEntry, type JournalKey, lineEnd, parseJournal } from "./journal.js";
-import type { Ledger } from "./ledger.js";
+import { formatHeader, type JournalKey, lineEnd, parseJournal } from "./journal.js";
+import type { Ledger, LedgerEntry } from "./ledger.js";
 
 export interface JournalOptions extends JournalKey {
   /** Takes over what an earlier bridge left, and is written from then on. */
@@ -156,7 +156,7 @@ export class JournalFile {
   }
 
   /** What the file holds; one that cannot be used is put aside, and nothing of it is believed. */
-  private readJournal(): readonly JournalEntry[] {
+  private readJournal(): readonly LedgerEntry[] {
     const { path } = this;
     let reason = whyUntrusted(path);
     if (reason === undefined) {

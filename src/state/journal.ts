@@ -8,7 +8,7 @@ import type { ProcessIdentity } from "../host/process-identity.js";
 import type { LinuxResources } from "../oci/resources.js";
 import { linuxResources } from "../oci/resources-json.js";
 import type { Spec } from "../v01/types.js";
-import type { Created, Phase, State } from "./ledger.js";
+import type { Created, LedgerEntry, Phase } from "./ledger.js";
 
 /**
  * The journal's format. Each line is the CRC-32 of its record in eight hexadecimal digits, a blank, the record as JSON, and a
@@ -29,16 +29,10 @@ export interface JournalKey {
   readonly socket: string;
 }
 
-/** What a journal says of a pod sandbox or container. */
-export interface JournalEntry {
-  readonly created: Created;
-  /** A delete that had begun and whose end was not written is to be run again. */
-  readonly state: Exclude<State, "deleting">;
-}
-
 /** What is left of a journal, and of its file. */
 export interface Recovery extends Pick<ReadLines, "soundBytes" | "damage"> {
-  readonly entries: readonly JournalEntry[];
+  /** None of them is `deleting`: a delete that had begun and whose end was not written is to be run again. */
+  readonly entries: readonly LedgerEntry[];
 }
 
 /** The first line. A journal of another version is refused: this one would read it wrongly, or drop what it does not know. */
@@ -70,7 +64,7 @@ export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
     throw new BridgeError("STATE", "the journal is damaged from its beginning");
   }
   checkHeader(parseRecord(first), key);
-  const found = new Map<string, JournalEntry>();
+  const found = new Map<string, LedgerEntry>();
   for (const body of rest) {
     const record = parseRecord(body);
     const { type, id = "" } = record;

@@ -1,7 +1,7 @@
 import type { ProcessIdentity } from "../host/proc.js";
 import type { Subject } from "../translate/to-v01.js";
 import type { Result, Spec } from "../v01/types.js";
-import { formatCreate, formatStep, type JournalEntry } from "./journal.js";
+import { formatCreate, formatStep } from "./journal.js";
 
 /** What is kept of a pod sandbox or container for which a create was attempted. */
 export interface Created {
@@ -101,7 +101,7 @@ export class Ledger {
   }
 
   /** Takes over what an earlier bridge left; what is recorded here already stays. Gives whether there was anything new. */
-  adopt(entries: readonly JournalEntry[]): boolean {
+  adopt(entries: readonly LedgerEntry[]): boolean {
     const unknown = entries.filter(({ created }) => this.recorded(created.id) === undefined);
     for (const { created, state } of unknown) this.put({ created, state, createResults: [] });
     return unknown.length > 0;
@@ -139,12 +139,6 @@ export class Ledger {
     return [...this.entries].flatMap(([id, { pending }]) => (pending === undefined ? [] : [id]));
   }
 
-  /** Those of a pod and its containers. */
-  pendingOf(sandboxID: string): string[] {
-    const ids = [sandboxID, ...(this.containerIds.get(sandboxID) ?? [])];
-    return ids.filter((id) => this.entries.get(id)?.pending !== undefined);
-  }
-
   /** Records a create before its chain runs, so that a failed one gets its delete too. */
   record(create: Omit<Created, "phases" | "adopted">, info: CreateInfo = {}): Created {
     const { phase = "start", adopted = false } = info;
@@ -166,11 +160,6 @@ export class Ledger {
 
   get(id: string): Created | undefined {
     return this.recorded(id)?.created;
-  }
-
-  /** How far the delete of what is recorded is. */
-  stateOf(id: string): State | undefined {
-    return this.recorded(id)?.state;
   }
 
   /** Whether a create of this id was attempted or listed, or it was removed a moment ago. */
@@ -244,9 +233,9 @@ export class Ledger {
     return [...this.entries.values()].flatMap(({ recorded }) => recorded ?? []);
   }
 
-  /** Everything recorded of a pod's containers. */
-  containersOf(sandboxID: string): Created[] {
-    return [...(this.containerIds.get(sandboxID) ?? [])].flatMap((id) => this.get(id) ?? []);
+  /** The ids of a pod's containers, recorded or pending. */
+  containersOf(sandboxID: string): string[] {
+    return [...(this.containerIds.get(sandboxID) ?? [])];
   }
 
   /** How many are recorded. */

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DirectoryLock } from "../../src/state/directory-lock.js";
-import { type JournalEntry, parseJournal } from "../../src/state/journal.js";
+import { parseJournal } from "../../src/state/journal.js";
 import { type JournalFile, type JournalOptions, LineFile, openJournal } from "../../src/state/journal-file.js";
-import { Ledger } from "../../src/state/ledger.js";
+import { Ledger, type LedgerEntry } from "../../src/state/ledger.js";
 import { operate } from "./programs/operations.js";
 import { buildProgram, runProgram } from "./programs/program.js";
 import { collectLog, container, entriesOf, key, statesOf, TemporaryFolder } from "./support.js";
@@ -64,7 +64,7 @@ describe("the journal on disk", () => {
     for (const id of ["c", "d"]) ledger.endDelete(id);
     ledger.forget("d");
     // Not closed: a bridge that is killed closes nothing.
-    const expected: JournalEntry[] = [
+    const expected: LedgerEntry[] = [
       { created: container("a"), state: "open" },
       { created: container("b"), state: "rerun" },
       { created: container("c"), state: "deleted" },

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { formatHeader, type JournalEntry, parseJournal } from "../../src/state/journal.js";
-import { type Created, Ledger } from "../../src/state/ledger.js";
+import { formatHeader, parseJournal } from "../../src/state/journal.js";
+import { type Created, Ledger, type LedgerEntry } from "../../src/state/ledger.js";
 
 export { collectLog } from "../support/collect-log.js";
 
@@ -38,19 +38,19 @@ export function sandbox(id: string, more: Partial<Created> = {}): Created {
 }
 
 /** A ledger that takes over what an earlier bridge left. */
-export function ledgerOf(...entries: readonly JournalEntry[]): Ledger {
+export function ledgerOf(...entries: readonly LedgerEntry[]): Ledger {
   const ledger = new Ledger();
   ledger.adopt(entries);
   return ledger;
 }
 
 /** What the next bridge would find if the ledger were written now. */
-export function entriesOf(ledger: Ledger): readonly JournalEntry[] {
+export function entriesOf(ledger: Ledger): readonly LedgerEntry[] {
   return parseJournal(Buffer.from(formatHeader(key) + ledger.lines().join("")), key).entries;
 }
 
 /** The same, told in short. */
-export function statesOf(entries: readonly JournalEntry[]): Record<string, string> {
+export function statesOf(entries: readonly LedgerEntry[]): Record<string, string> {
   return Object.fromEntries(entries.map(({ created: { id }, state }) => [id, state]));
 }
 

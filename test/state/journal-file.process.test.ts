@@ -45,7 +45,8 @@ describe("the journal on disk", () => {
     const lock = locks[0] ?? new DirectoryLock(directory);
     locks = [lock];
     const { ledger = new Ledger() } = more;
-    const journal = await openJournal({ ...key, ledger, directory, lock, log, retryMs: 50, ...more });
+    const onLateRecovery = () => log.warn({}, "late");
+    const journal = await openJournal({ ...key, ledger, directory, lock, log, retryMs: 50, onLateRecovery, ...more });
     opened.push({ ledger, journal });
     return { ledger, journal };
   }

@@ -43,21 +43,24 @@ const growth = 4;
 const maxJournalBytes = 512 * 1024 * 1024;
 
 /**
- * The journal of one runtime on the disk. No call fails or waits: what a disk does not take is the journal's trouble, never
- * an event's.
+ * The journal of one runtime on the disk: lines are appended to it, and now and then it is written anew. Appending is one
+ * write(2) into the page cache, which outlives us, also when we are killed; `sync` makes it outlive the machine. No call fails
+ * or waits: what a disk does not take is the journal's trouble, never an event's.
  */
 export class JournalFile {
   /** Why what happens now would not be there after a crash; undefined when it would. */
   problem: string | undefined;
-  private readonly file: LineFile;
+  /** Bytes of the file. */
+  bytes = 0;
   private readonly path: string;
+  private handle: FileHandle | undefined;
+  /** What was appended while the file is being opened or written anew, for the new one. */
+  private meanwhile: string | undefined;
   /** The journal that was there has been read, or there was none. */
   private read = false;
   /** How much of the file that was there to go on with, 0 when there is none; and what ends its last line. */
   private there = { bytes: 0, end: "" };
   private opened = false;
-  /** What the file does not have yet when it is opened: the ledger may know more than it. */
-  private news = "";
   private closed = false;
   private rewriting: Promise<void> | undefined;
   private syncing: Promise<void> | undefined;
@@ -67,17 +70,17 @@ export class JournalFile {
 
   constructor(private readonly options: JournalOptions) {
     this.path = journalPath(options.directory, options);
-    this.file = new LineFile(this.path);
   }
 
   /** A runtime waits meanwhile: nothing here waits for a disk to be done with writing. */
   async open(): Promise<void> {
     const { ledger } = this.options;
-    this.news = ledger.lines().join("");
+    // The ledger may know more than the file.
+    this.meanwhile = ledger.lines().join("");
     ledger.attach(this);
     await this.restore(() => this.resume());
     this.opened = true;
-    this.news = "";
+    this.meanwhile = undefined;
     if (this.healthy && !this.closed) void this.rewrite();
   }
 
@@ -85,17 +88,13 @@ export class JournalFile {
     return this.problem === undefined;
   }
 
-  /** Bytes of the file. */
-  get bytes(): number {
-    return this.file.size;
-  }
-
   append(line: string): void {
     if (this.closed) return;
-    if (!this.opened) this.news += line;
+    if (this.meanwhile !== undefined) this.meanwhile += line;
     try {
-      this.file.append(line);
+      if (this.handle !== undefined) this.bytes += writeAll(this.handle, line);
     } catch (error) {
+      this.cutBack();
       this.fail(error);
     }
     this.syncTimer ??= setTimeout(() => void this.sync(), this.options.syncDelayMs ?? 500).unref();
@@ -108,7 +107,7 @@ export class JournalFile {
     this.syncTimer = undefined;
     // One at a time: what was written while one runs needs another.
     while (this.syncing !== undefined) await this.syncing;
-    this.syncing = this.file.sync().catch((error) => this.fail(error));
+    this.syncing = this.handle?.datasync().catch((error) => this.fail(error));
     await this.syncing;
     this.syncing = undefined;
   }
@@ -118,7 +117,9 @@ export class JournalFile {
     clearTimeout(this.retryTimer);
     await this.rewriting;
     await this.sync();
-    await this.file.close();
+    const { handle } = this;
+    this.handle = undefined;
+    await handle?.close();
   }
 
   /** Brings file and ledger together: at the start, and when a disk may be back. */
@@ -141,9 +142,15 @@ export class JournalFile {
   /** Goes on with the file that is there. */
   private async resume(): Promise<void> {
     const { bytes, end } = this.there;
+    let handle: FileHandle | undefined;
     try {
-      await this.file.resume(bytes, () => (bytes === 0 ? this.parts().join("") : end + this.news));
+      handle = await open(this.path, "a", 0o600);
+      fchmodSync(handle.fd, 0o600);
+      ftruncateSync(handle.fd, bytes);
+      this.bytes = bytes + writeAll(handle, bytes === 0 ? this.parts().join("") : end + this.meanwhile);
+      this.handle = handle;
     } catch (error) {
+      await handle?.close();
       this.fail(error);
     }
   }
@@ -194,7 +201,7 @@ export class JournalFile {
 
   private async rewriteNow(): Promise<void> {
     try {
-      const bytes = await this.file.rewrite(this.parts());
+      const bytes = await this.replace(this.parts());
       this.compactAtBytes = Math.max(this.options.compactFromBytes ?? 256 * 1024, bytes * growth);
       this.succeed();
     } catch (error) {
@@ -205,13 +212,76 @@ export class JournalFile {
     if (this.healthy && !this.closed) this.compactIfLong();
   }
 
-  private compactIfLong(): void {
-    if (this.file.size >= this.compactAtBytes) void this.rewrite();
+  /**
+   * Puts a new file in the place of the old one, whole or not at all: whatever happens meanwhile, one of the two is
+   * there. What is appended in the meantime is in both.
+   *
+   * @param parts what the file amounts to at the moment of the call
+   * @returns the bytes of the new file
+   * @throws the system's error; the old file is as it was
+   */
+  private async replace(parts: readonly string[]): Promise<number> {
+    const path = `${this.path}.new`;
+    this.meanwhile = "";
+    let fresh: FileHandle | undefined;
+    try {
+      await rm(path, { force: true });
+      fresh = await open(path, "wx", 0o600);
+      let written = 0;
+      for (let first = 0; first < parts.length; first += partsAtOnce) {
+        written += await writeWhole(fresh, parts.slice(first, first + partsAtOnce).join(""));
+      }
+      for (let look = 1; look <= looks; look++) {
+        await fresh.datasync();
+        const rest = this.takeMeanwhile();
+        if (rest === "") break;
+        // Under events without a pause there is always a rest: the last one's way to the disk is that of any line.
+        if (look < looks) written += await writeWhole(fresh, rest);
+        else written += writeAll(fresh, rest);
+      }
+      // Nothing was appended since the last look, and nothing can be until this turn of the event loop ends.
+      renameSync(path, this.path);
+      this.replaceBy(fresh, written);
+      fresh = undefined;
+      await this.handle?.datasync();
+      await syncDirectory(dirname(this.path));
+      return written;
+    } finally {
+      this.meanwhile = undefined;
+      await fresh?.close();
+      if (fresh !== undefined) await rm(path, { force: true }).catch(() => {});
+    }
   }
 
-  private retry(): void {
-    this.retryTimer = undefined;
-    void this.restore();
+  private takeMeanwhile(): string {
+    const lines = this.meanwhile ?? "";
+    this.meanwhile = "";
+    return lines;
+  }
+
+  private replaceBy(fresh: FileHandle, bytes: number): void {
+    const old = this.handle;
+    this.handle = fresh;
+    this.bytes = bytes;
+    // Its name is gone and its bytes are in the new file: how closing it ends is of no interest.
+    old?.close().catch(() => {});
+  }
+
+  /** Takes back half a line, so that a restart finds the file sound; where that fails too, its checksum tells. */
+  private cutBack(): void {
+    const { handle } = this;
+    this.handle = undefined;
+    if (handle === undefined) return;
+    try {
+      ftruncateSync(handle.fd, this.bytes);
+    } catch {
+      // The disk takes nothing at all.
+    }
+    handle.close().catch(() => {});
+  }
+
+  private compactIfLong(): void {
+    if (this.bytes >= this.compactAtBytes) void this.rewrite();
   }
 
   private succeed(): void {
@@ -230,141 +300,10 @@ export class JournalFile {
       );
     }
     if (this.closed) return;
-    this.retryTimer ??= setTimeout(() => this.retry(), this.options.retryMs ?? 5_000).unref();
-  }
-}
-
-/**
- * A file that lines are appended to, and that is written anew now and then. Appending is one write(2) into the page cache,
- * which outlives us, also when we are killed; `sync` makes it outlive the machine.
- */
-export class LineFile {
-  private handle: FileHandle | undefined;
-  private bytes = 0;
-  /** What was appended while the file is being written anew, for the new one. */
-  private meanwhile: string | undefined;
-
-  constructor(readonly path: string) {}
-
-  /** Bytes of the file. */
-  get size(): number {
-    return this.bytes;
-  }
-
-  /**
-   * Goes on with the file as it is up to so many bytes, or begins one: nothing of it waits for a disk.
-   * @param text what comes after them, asked for when the file is open
-   * @throws the system's error
-   */
-  async resume(bytes: number, text: () => string): Promise<void> {
-    const handle = await open(this.path, "a", 0o600);
-    try {
-      fchmodSync(handle.fd, 0o600);
-      ftruncateSync(handle.fd, bytes);
-      this.bytes = bytes + this.write(handle, Buffer.from(text()));
-    } catch (error) {
-      await handle.close();
-      throw error;
-    }
-    this.handle = handle;
-  }
-
-  /** @throws the system's error; the file then ends before the line, and takes no more until it is written anew */
-  append(line: string): void {
-    if (this.meanwhile !== undefined) this.meanwhile += line;
-    if (this.handle === undefined) return;
-    const bytes = Buffer.from(line);
-    try {
-      this.write(this.handle, bytes);
-    } catch (error) {
-      this.cutBack();
-      throw error;
-    }
-    this.bytes += bytes.length;
-  }
-
-  /** Resolves when everything that was appended before is on the disk. @throws the system's error */
-  async sync(): Promise<void> {
-    await this.handle?.datasync();
-  }
-
-  /**
-   * Puts a new file in the place of the old one, whole or not at all: whatever happens meanwhile, one of the two is
-   * there. What is appended in the meantime is in both.
-   *
-   * @param parts what the file amounts to at the moment of the call
-   * @returns the bytes of the new file
-   * @throws the system's error; the old file is as it was
-   */
-  async rewrite(parts: readonly string[]): Promise<number> {
-    const path = `${this.path}.new`;
-    this.meanwhile = "";
-    let fresh: FileHandle | undefined;
-    try {
-      await rm(path, { force: true });
-      fresh = await open(path, "wx", 0o600);
-      let written = 0;
-      for (let first = 0; first < parts.length; first += partsAtOnce) {
-        written += await writeWhole(fresh, parts.slice(first, first + partsAtOnce).join(""));
-      }
-      for (let look = 1; look <= looks; look++) {
-        await fresh.datasync();
-        const rest = this.takeMeanwhile();
-        if (rest === "") break;
-        // Under events without a pause there is always a rest: the last one's way to the disk is that of any line.
-        if (look < looks) written += await writeWhole(fresh, rest);
-        else written += this.write(fresh, Buffer.from(rest));
-      }
-      // Nothing was appended since the last look, and nothing can be until this turn of the event loop ends.
-      renameSync(path, this.path);
-      this.replaceBy(fresh, written);
-      fresh = undefined;
-      await this.sync();
-      await syncDirectory(dirname(this.path));
-      return written;
-    } finally {
-      this.meanwhile = undefined;
-      await fresh?.close();
-      if (fresh !== undefined) await rm(path, { force: true }).catch(() => {});
-    }
-  }
-
-  async close(): Promise<void> {
-    const { handle } = this;
-    this.handle = undefined;
-    await handle?.close();
-  }
-
-  private takeMeanwhile(): string {
-    const lines = this.meanwhile ?? "";
-    this.meanwhile = "";
-    return lines;
-  }
-
-  private replaceBy(fresh: FileHandle, bytes: number): void {
-    const old = this.handle;
-    this.handle = fresh;
-    this.bytes = bytes;
-    // Its name is gone and its bytes are in the new file: how closing it ends is of no interest.
-    old?.close().catch(() => {});
-  }
-
-  private write(handle: FileHandle, bytes: Uint8Array): number {
-    if (writeSync(handle.fd, bytes) < bytes.length) throw new Error("the disk is full");
-    return bytes.length;
-  }
-
-  /** Takes back half a line, so that a restart finds the file sound; where that fails too, its checksum tells. */
-  private cutBack(): void {
-    const { handle } = this;
-    this.handle = undefined;
-    if (handle === undefined) return;
-    try {
-      ftruncateSync(handle.fd, this.bytes);
-    } catch {
-      // The disk takes nothing at all.
-    }
-    handle.close().catch(() => {});
+    this.retryTimer ??= setTimeout(() => {
+      this.retryTimer = undefined;
+      void this.restore();
+    }, this.options.retryMs ?? 5_000).unref();
   }
 }
 
@@ -374,7 +313,14 @@ const looks = 4;
 /** So many pieces are joined in one turn of the event loop: some hundred kilobytes. */
 const partsAtOnce = 256;
 
-/** @returns the bytes that were written */
+/** At once. @returns the bytes that were written */
+function writeAll({ fd }: FileHandle, text: string): number {
+  const bytes = Buffer.from(text);
+  if (writeSync(fd, bytes) < bytes.length) throw new Error("the disk is full");
+  return bytes.length;
+}
+
+/** Without keeping events waiting. @returns the bytes that were written */
 async function writeWhole(file: FileHandle, text: string): Promise<number> {
   const { bytesWritten } = await file.write(text);
   if (bytesWritten < Buffer.byteLength(text)) throw new Error("the disk is full");

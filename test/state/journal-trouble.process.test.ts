@@ -76,7 +76,9 @@ describe.skipIf(noMount !== undefined)(
 
     const idsOnDisk = (name = "state") => {
       const file = readdirSync(join(disk, name)).find((entry) => entry.endsWith(".journal")) ?? "";
-      return parseJournal(readFileSync(join(disk, name, file)), key).entries.map(({ created: { id } }) => id);
+      const { entries, damage } = parseJournal(readFileSync(join(disk, name, file)), key);
+      expect(damage).toBe("none");
+      return entries.map(({ created: { id } }) => id);
     };
 
     it("that is full does not lose what can still be read of a damaged journal", async () => {

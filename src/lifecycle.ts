@@ -220,7 +220,7 @@ export class Lifecycle {
   async delete(id: string, info: EventInfo, subject?: Subject): Promise<MergedChange> {
     const { ledger, log } = this.parts;
     // Its end has nothing for this call: the runtime holds its lock meanwhile.
-    const isRunning = ledger.stateOf(id) === "deleting";
+    const isRunning = ledger.isDeleting(id);
     const done = this.deleteInTurn(id, info, subject);
     if (info.inBackground) return done;
     let isLate = false;
@@ -334,7 +334,7 @@ export class Lifecycle {
   async extra(subject: Subject, info: EventInfo): Promise<void> {
     const { config, ledger, specs, serial, log } = this.parts;
     if (!extraEvents(config).includes(info.event)) return;
-    const isDeleting = ledger.stateOf(subject.id) === "deleting";
+    const isDeleting = ledger.isDeleting(subject.id);
     const done = serial.run(subject.id, async () => {
       const conf = this.readConf("no plugin runs for this event");
       if (conf instanceof BridgeError) return;

@@ -495,9 +495,9 @@ describe("a delete that takes longer than its call", () => {
     expect(tookMs).toBeLessThan(limitMs);
     expect(chains[1]?.time.terminateAt.remainingMs()).toBeGreaterThan(9_000);
     expect(chains[1]?.time.remedy).toContain("deleteTimeoutMs");
-    expect(ledger.stateOf(container.id)).toBe("deleting");
+    expect(ledger.isDeleting(container.id)).toBe(true);
     end();
-    await expect.poll(() => ledger.stateOf(container.id)).toBe("deleted");
+    await expect.poll(() => ledger.isDeleting(container.id)).toBe(false);
   });
 
   it("keeps no later event of its container waiting, and is not delivered again", async () => {
@@ -508,7 +508,7 @@ describe("a delete that takes longer than its call", () => {
     await handlers.handle?.(eventOf("RemoveContainer"), contextOf("RemoveContainer"));
     expect(performance.now() - began).toBeLessThan(100);
     end();
-    await expect.poll(() => ledger.stateOf(container.id)).toBeUndefined();
+    await expect.poll(() => ledger.get(container.id)).toBeUndefined();
     expect(ran()).toEqual(["create ctr a", "delete ctr a"]);
   });
 

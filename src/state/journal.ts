@@ -4,7 +4,7 @@ import { bool, type Codec, omitempty, pointer, string, uint32 } from "../gojson/
 import { decodeDocument } from "../gojson/json.js";
 import { map, slice, struct } from "../gojson/struct.js";
 import { encodeUtf8 } from "../gojson/utf8.js";
-import type { ProcessIdentity } from "../host/process-identity.js";
+import type { ProcessIdentity } from "../host/proc.js";
 import type { LinuxResources } from "../oci/resources.js";
 import { linuxResources } from "../oci/resources-json.js";
 import type { Spec } from "../v01/types.js";

@@ -173,6 +173,11 @@ export class Ledger {
     return recorded !== undefined && owesDelete(recorded);
   }
 
+  /** Whether its delete runs. */
+  isDeleting(id: string): boolean {
+    return this.recorded(id)?.state === "deleting";
+  }
+
   /** What to deliver the delete of; undefined when there was no create, its delete was taken, or it is not ours. */
   takeDelete(id: string): Created | undefined {
     const recorded = this.recorded(id);

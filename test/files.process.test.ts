@@ -9,8 +9,8 @@ import { createNodeHost } from "../src/host/host.js";
 import { createConfFile } from "../src/legacy/conf-file.js";
 import { hasUnknownFormat } from "../src/legacy/executable-format.js";
 import { openLogFile } from "../src/log/destination.js";
-import { createConfReader } from "../src/record/conf-reader.js";
-import { readFile } from "../src/replay/case-files.js";
+import { readConf } from "../src/record/recorder.js";
+import { readFile } from "../src/replay/case.js";
 import { prepareDirectory } from "../src/state/directory.js";
 import { withoutDescriptors } from "./host/no-descriptors.js";
 import { inPlaceOfFile, makeFifo, makeFolder } from "./support/places.js";
@@ -58,7 +58,7 @@ const readers: Readonly<
   Record<string, readonly [read: (path: string) => unknown, expected: (path: string) => unknown]>
 > = {
   "conf.json": [(path) => createConfFile(path).read(), (path) => `read ${path}: not a regular file`],
-  "conf.json for a recording": [(path) => createConfReader(path)().bytes, () => undefined],
+  "conf.json for a recording": [readConf, () => null],
   "the head of a plugin": [hasUnknownFormat, () => false],
   "the file of --config": [
     readConfigText,

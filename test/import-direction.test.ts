@@ -133,8 +133,8 @@ const rooms: Record<string, { readonly rooms: readonly string[] | "*"; readonly 
   service: { rooms: "*", npm: [] },
   record: { rooms: "*", npm: ["node:fs", "node:path"] },
   conformance: {
-    rooms: ["v01", "legacy", "gojson", "errors", "files"],
-    npm: ["node:fs", "node:os", "node:path"],
+    rooms: ["v01", "oci", "legacy", "gojson", "errors", "explain", "files", "replay"],
+    npm: ["node:fs", "node:path"],
   },
   doctor: {
     rooms: ["cgroup", "config", "errors", "files", "gojson", "host", "legacy", "nearest", "nri", "sandboxes", "v01"],

@@ -1,26 +1,18 @@
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { type ConformanceCase, createCases } from "../conformance/cases.js";
-import { makeCgroupFiles } from "../conformance/file-tree.js";
-import { confOf, withConfKey } from "../conformance/plugin-conf.js";
-import { recordedContainer, recordedSandbox } from "../conformance/recorded-requests.js";
-import { type CaseReport, runCases } from "../conformance/run-cases.js";
-import { formatRow, formatSummary } from "../conformance/table.js";
+import { confOf, readRecordedCases, withConfKey } from "../conformance/recorded-cases.js";
+import { type CaseReport, formatRow, formatSummary, runCases } from "../conformance/run.js";
 import { BridgeError } from "../errors.js";
-import { createSpawner } from "../legacy/create-spawner.js";
 import { findPermissionFault } from "../legacy/permissions.js";
-import { silentLog } from "../logger.js";
 import { nearestName } from "../nearest.js";
-import { readFile } from "../replay/case-files.js";
+import { kindOf, readFile } from "../replay/case.js";
 import type { RawJson } from "../v01/types.js";
-import { untilInterrupted } from "./interrupt.js";
+import { type Workplace, withPlugins } from "./interrupt.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
-import { readRecordedCases } from "./recorded-cases.js";
 
-/** Above the highest pid that Linux gives (PID_MAX_LIMIT, 2^22): a plugin that acts on it meets no stranger. */
+/** Above the highest pid that Linux gives (PID_MAX_LIMIT, 2^22): a plugin that acts on it meets no process. */
 const noProcess = 4_194_305;
 
 interface Options {
@@ -57,56 +49,49 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
     )
     .option("--json", "one JSON object")
     .action(async (options: Options) => {
-      const reports = await untilInterrupted(io, (interrupted) => tryPlugin(options, io, interrupted));
+      const reports = await withPlugins(io, (workplace) => tryPlugin(options, io, workplace));
       if (options.json) io.stdout(`${JSON.stringify({ plugin: resolve(options.plugin), cases: reports })}\n`);
       else io.stdout(formatSummary(reports));
       done(reports.every(({ ok }) => ok) ? exitCodes.done : exitCodes.faults);
     });
 }
 
-async function tryPlugin(options: Options, io: CliIo, interrupted: AbortSignal): Promise<CaseReport[]> {
-  const scratch = mkdtempSync(join(tmpdir(), "nri-v01-bridge-cgroups-"));
-  const spawner = createSpawner(silentLog);
-  try {
-    const planned = await plan(options, scratch, io, interrupted);
-    const told = onReport(options, planned.cases, io);
-    return await runCases({ ...planned, spawner, interrupted, onReport: told });
-  } finally {
-    await spawner.close();
-    rmSync(scratch, { recursive: true, force: true });
-  }
-}
-
-async function plan(options: Options, scratch: string, io: CliIo, interrupted: AbortSignal) {
+/** Tries the plugin in the cases that are asked for, the built-in ones and those of recorded folders. */
+async function tryPlugin(options: Options, io: CliIo, workplace: Workplace): Promise<CaseReport[]> {
   const plugin = resolve(options.plugin);
-  if (!existsSync(plugin) || !statSync(plugin).isFile()) {
+  if (kindOf(plugin) !== "file") {
     throw new BridgeError("USAGE", `--plugin: ${plugin} is no file; name the plugin's executable`);
   }
   const fault = findPermissionFault(plugin);
   if (fault !== null) io.stderr(`nri-v01-bridge: on a node this plugin would be refused: ${fault}\n`);
   const { pid, cgroupConf, watch } = options;
-  const own =
+  if (watch !== undefined && kindOf(watch) !== "folder") {
+    throw new BridgeError("USAGE", `--watch: ${watch}: no such folder`);
+  }
+  const cgroups = join(workplace.scratch, "cgroups");
+  const conf =
     options.conf === undefined ? undefined : confOf(readFile(options.conf, "--conf"), options.conf, basename(plugin));
-  const withConf = (conf: RawJson | undefined) =>
-    cgroupConf === undefined ? conf : withConfKey(conf, cgroupConf, scratch);
+  const withConf = (own: RawJson | undefined) =>
+    cgroupConf === undefined ? own : withConfKey(own, cgroupConf, cgroups);
+  const { interrupted } = workplace;
+  const recorded: ConformanceCase[][] = [];
+  for (const folder of options.case?.filter(isFolder) ?? []) {
+    recorded.push(await readRecordedCases(folder, { plugin, pid, conf, withConf, interrupted }));
+  }
   const names = options.case?.filter((name) => !isFolder(name));
-  const recorded = await Promise.all(
-    (options.case ?? [])
-      .filter(isFolder)
-      .map((folder) => readRecordedCases(folder, { plugin, pid, conf: own, withConf, interrupted })),
-  );
-  const builtIn = chooseCases(createCases({ pid, conf: withConf(own) }), names);
-  const cases = [...builtIn, ...recorded.flatMap((of) => of.cases)];
-  const watched = [...(watch === undefined ? [] : [resolve(watch)]), ...(cgroupConf === undefined ? [] : [scratch])];
-  const paths = [
-    ...[recordedSandbox(pid), recordedContainer(pid)].map(({ spec }) => spec.cgroupsPath),
-    ...recorded.flatMap(({ cgroupsPaths }) => cgroupsPaths),
-  ];
-  // Made anew for each case, so that each shows what it changed.
-  const prepare = () => {
-    if (cgroupConf !== undefined) for (const path of paths) makeCgroupFiles(scratch, path);
-  };
-  return { plugin, cases, watched, prepare, environment: io.environment };
+  const cases = [...chooseCases(createCases(pid, withConf(conf)), names), ...recorded.flat()];
+  const width = cases.reduce((most, { name }) => Math.max(most, name.length), 0);
+  return await runCases({
+    ...workplace,
+    plugin,
+    cases,
+    environment: io.environment,
+    watched: watch === undefined ? [] : [resolve(watch)],
+    cgroups: cgroupConf === undefined ? undefined : cgroups,
+    onReport: (report) => {
+      if (!options.json) io.stdout(formatRow(report, width));
+    },
+  });
 }
 
 /** A case is named by a word, a folder by a path. */
@@ -129,13 +114,6 @@ function chooseCases(
     throw new BridgeError("USAGE", `--case: there is no case "${name}"; ${hint}`);
   }
   return names === undefined ? all : all.filter(({ name }) => names.includes(name));
-}
-
-function onReport({ json }: Options, cases: readonly ConformanceCase[], io: CliIo): (report: CaseReport) => void {
-  const width = Math.max(...cases.map(({ name }) => name.length));
-  return (report) => {
-    if (!json) io.stdout(formatRow(report, width));
-  };
 }
 
 function parsePid(text: string): number {

@@ -1,21 +1,20 @@
 import type { Command } from "commander";
 import { mergeConfig, pluginSettings } from "../config/merge.js";
-import type { Config, PartialConfig } from "../config/schema.js";
+import type { Config } from "../config/schema.js";
 import { BridgeError } from "../errors.js";
-import type { Given } from "../explain/given.js";
-import { requirePlugin } from "../explain/known-plugin.js";
-import { caseWithOnly, onlyPlugin } from "../explain/only-plugin.js";
-import { type Explained, explain, withoutFailures } from "../explain/play.js";
-import { createSpawner } from "../legacy/create-spawner.js";
-import { silentLog } from "../logger.js";
+import { type Given, withNodeConf } from "../explain/given.js";
+import { caseWithOnly, type Explained, explain, withoutFailures } from "../explain/play.js";
+import { searchPath } from "../legacy/environment.js";
+import { findPlugin } from "../legacy/lookup.js";
 import { nearestName } from "../nearest.js";
 import { responseToJson } from "../nri/json.js";
-import { toLine } from "../replay/lines.js";
+import { listIfThere } from "../replay/case.js";
+import { answerLine, runLine } from "../replay/report.js";
 import { formatResult } from "../v01/result.js";
 import { type ConfigFile, formatSource, readSettings } from "./config-file.js";
 import { addConfigFlags, pluginFlags } from "./config-flags.js";
-import { addEventSource, confFor, eventSource } from "./explain.js";
-import { untilInterrupted } from "./interrupt.js";
+import { addEventSource, eventSource } from "./explain.js";
+import { withPlugins } from "./interrupt.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 
@@ -30,9 +29,25 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
   addEventSource(command);
   addConfigFlags(command, pluginFlags).action(
     async (type: string, event: string | undefined, options: Record<string, unknown>) => {
-      const { explained, source } = await untilInterrupted(io, (interrupted) =>
-        run({ io, interrupted }, type, event, options),
-      );
+      const { flags, file, source } = await readSettings(options);
+      const config = mergeConfig(flags, file ?? {});
+      const given = withNodeConf(eventSource(event, options), flags, config.confFile);
+      const { played, types } = caseWithOnly(given.played, type);
+      requirePlugin(type, types, config, io.environment.PATH);
+      if (!types.includes(type)) io.stderr(`nri-v01-bridge: ${notListed(type, given, config)}\n`);
+      const about = { flags: { ...flags, permissions: config.permissions }, file, environment: io.environment };
+      const explained = await withPlugins(io, async ({ spawner, interrupted }) => {
+        const all = await explain({
+          ...{ ...about, played, wanted: given.wanted, interrupted },
+          // First without running anything, and as if no failure cost anything: which of the events is the plugin run for?
+          flags: withoutFailures(about.flags),
+          file: file && withoutFailures(file),
+        });
+        const only = choose(all, type, options.for ?? (given.live ? "create" : undefined), config);
+        const [run = only] = await explain({ ...about, played, wanted: new Set([only.index]), interrupted, spawner });
+        // It cannot be run, so the create of the pod before it fails too, and a runtime never comes as far as this event.
+        return run.runs.length > 0 ? run : { ...only, answer: undefined };
+      });
       const [report] = explained.runs;
       if (report === undefined) throw new BridgeError("INTERNAL", "the plugin was not run");
       io.stdout(options.json === true ? toLines(explained, source) : `${formatSource(source)}${format(explained)}`);
@@ -41,37 +56,29 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
   );
 }
 
-async function run(
-  { io, interrupted }: { readonly io: CliIo; readonly interrupted: AbortSignal },
-  type: string,
-  event: string | undefined,
-  options: Readonly<Record<string, unknown>>,
-): Promise<{ readonly explained: Explained; readonly source: ConfigFile | undefined }> {
-  const { flags, file, source } = await readSettings(options);
-  const config = mergeConfig(flags, file ?? {});
-  const restricted = restrict(io, type, eventSource(event, options), flags, config.confFile);
-  const { given, conf } = restricted;
-  requirePlugin(type, restricted.types, config, io.environment.PATH);
-  restricted.warn();
-  const layers = { flags: { ...flags, permissions: config.permissions }, file };
-  const about = { given, conf, environment: io.environment, interrupted };
-  // First without running anything, and as if no failure cost anything: which of the events is the plugin run for?
-  const all = await explain({ ...about, flags: withoutFailures(layers.flags), file: file && withoutFailures(file) });
-  const only = choose(all, type, options.for ?? (given.live ? "create" : undefined), config);
-  const spawner = createSpawner(silentLog);
-  try {
-    const [explained = only] = await explain({
-      ...about,
-      ...layers,
-      given: { ...given, wanted: new Set([only.index]) },
-      spawner,
-    });
-    if (explained.runs.length > 0) return { explained, source };
-    // It cannot be run, so the create of the pod before it fails too, and a runtime never comes as far as this event.
-    return { explained: { ...only, answer: undefined }, source };
-  } finally {
-    await spawner.close();
+/**
+ * A name that no conf.json has and no program either is a mistyped one.
+ * @param types those that conf.json lists
+ * @param path the PATH of the bridge
+ * @throws BridgeError USAGE that names the nearest one
+ */
+function requirePlugin(type: string, types: readonly string[], config: Config, path: string | undefined): void {
+  const { pluginDirs } = config;
+  if (types.includes(type)) return;
+  if (findPlugin(type, { ...config, path: searchPath(path, pluginDirs) }).ok) return;
+  const nearest = nearestName(type, [...types, ...pluginDirs.flatMap((directory) => listIfThere(directory) ?? [])]);
+  const hint = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
+  throw new BridgeError(
+    "USAGE",
+    `${type}: conf.json does not list it, and there is no such program in ${pluginDirs.join(", ")} or PATH${hint}`,
+  );
+}
+
+function notListed(type: string, { played: { confs }, confName }: Given, { confFile }: Config): string {
+  if (confs.every(({ text }) => text === undefined)) {
+    return `there is no ${confs[0]?.file ?? confFile}: ${type} is given no conf`;
   }
+  return `${confName === confFile ? "" : "the "}${confName} does not list ${type}: it is given no conf`;
 }
 
 /** The one event that is meant. @throws BridgeError USAGE when there is none, or several */
@@ -104,32 +111,9 @@ function choose(all: readonly Explained[], type: string, state: unknown, config:
   return only;
 }
 
-/** Leaves the plugin alone in every conf.json: the others are not run, and it sees no results of theirs. */
-function restrict(io: CliIo, type: string, given: Given, flags: PartialConfig, confFile: string) {
-  const text = confFor(given, flags, confFile);
-  const say = (types: readonly string[], what: string) => () => {
-    if (!types.includes(type)) io.stderr(`nri-v01-bridge: ${what}\n`);
-  };
-  if (text !== undefined) {
-    const only = onlyPlugin(text, type, confFile);
-    const warn = say(only.types, `${confFile} does not list ${type}: it is given no conf`);
-    return { given, conf: only.text, types: only.types, warn };
-  }
-  if (given.played.confs.every((conf) => conf.text === undefined)) {
-    const conf = onlyPlugin(Buffer.from('{"version":"0.1"}'), type, confFile).text;
-    return { given, conf, types: [], warn: say([], `there is no ${confFile}: ${type} is given no conf`) };
-  }
-  const { played, types } = caseWithOnly(given.played, type);
-  const warn = say(types, `the conf.json of ${played.name} does not list ${type}: it is given no conf`);
-  return { given: { ...given, played }, conf: undefined, types, warn };
-}
-
-function toLines({ event, runs, answer }: Explained, source: ConfigFile | undefined): string {
+function toLines({ runs, answer }: Explained, source: ConfigFile | undefined): string {
   const configuration = source?.file ?? null;
-  const lines = [
-    ...runs.map((report) => toLine({ type: "run", ...report })),
-    ...(answer === undefined ? [] : [toLine({ type: "answer", event, ...answer })]),
-  ];
+  const lines = [...runs.map(runLine), ...(answer === undefined ? [] : [answerLine(answer)])];
   return lines.map((line) => `${JSON.stringify({ ...line, configuration })}\n`).join("");
 }
 

@@ -1,12 +1,10 @@
 import type { Command } from "commander";
 import { mergeConfig } from "../config/merge.js";
-import type { PartialConfig } from "../config/schema.js";
 import { BridgeError } from "../errors.js";
 import { describeEvent, formatEvent } from "../explain/describe.js";
-import { type Given, readGiven } from "../explain/given.js";
+import { type Given, readGiven, withNodeConf } from "../explain/given.js";
 import { readLive } from "../explain/live.js";
 import { explain, withoutFailures } from "../explain/play.js";
-import { kindOf, readFile } from "../replay/case-files.js";
 import { formatSource, readSettings } from "./config-file.js";
 import { addConfigFlags, pluginFlags } from "./config-flags.js";
 import { untilInterrupted } from "./interrupt.js";
@@ -24,21 +22,19 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
   addEventSource(command);
   addConfigFlags(command, pluginFlags).action(async (event: string | undefined, options: Record<string, unknown>) => {
     const { flags, file, source } = await readSettings(options);
-    const given = eventSource(event, options);
     const config = mergeConfig(flags, file ?? {});
+    const given = withNodeConf(eventSource(event, options), flags, config.confFile);
     const about = {
-      given,
+      ...given,
       flags: withoutFailures({ ...flags, permissions: config.permissions }),
       file: file === undefined ? undefined : withoutFailures(file),
-      conf: confFor(given, flags, config.confFile),
       environment: io.environment,
     };
     const explained = await untilInterrupted(io, (interrupted) => explain({ ...about, interrupted }));
     if (explained.length === 0)
-      throw new BridgeError("USAGE", "no v0.1 plugin is ever run for such a call of the runtime");
+      throw new BridgeError("USAGE", `${given.played.name}: no v0.1 plugin is ever run for such a call of the runtime`);
     if (options.json !== true) io.stdout(formatSource(source));
-    const confFile = confName(given, flags, config.confFile);
-    const described = explained.map((one) => describeEvent(one, given, config, confFile));
+    const described = explained.map((one) => describeEvent(one, given, config));
     for (const about of described) {
       const line = { ...about, configuration: source?.file ?? null };
       io.stdout(options.json === true ? `${JSON.stringify(line)}\n` : `\n${formatEvent(about)}`);
@@ -63,14 +59,4 @@ export function eventSource(event: string | undefined, options: Readonly<Record<
   if (typeof pod === "string") return readLive("pod", pod);
   if (typeof container === "string") return readLive("container", container);
   return readGiven(event ?? "");
-}
-
-/** A case has a conf.json of its own; everything else runs with the node's, or that of --conf. */
-export function confFor({ played }: Given, flags: PartialConfig, confFile: string): Uint8Array | undefined {
-  if (flags.confFile === undefined && played.confs.length > 0) return undefined;
-  return flags.confFile === undefined && kindOf(confFile) === undefined ? undefined : readFile(confFile);
-}
-
-function confName({ played }: Given, flags: PartialConfig, confFile: string): string {
-  return flags.confFile === undefined && played.confs.length > 0 ? `conf.json of ${played.name}` : confFile;
 }

@@ -1,4 +1,11 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { BridgeError } from "../errors.js";
+import { createSpawner } from "../legacy/create-spawner.js";
+import type { Spawner } from "../legacy/spawner.js";
+import { endedBy } from "../legacy/spawner.js";
+import { silentLog } from "../logger.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 
 /** What can end a verb before its time, and the exit code then: a shell's for a signal. A reader that is gone has what it wanted. */
@@ -32,6 +39,29 @@ export async function untilInterrupted<Value>(
     for (const signal of signals) process.off(signal, interrupt);
     io.readerGone?.removeEventListener("abort", onGone);
   }
+}
+
+/** What a verb has that runs plugins. */
+export interface Workplace {
+  /** Starts plugins as the bridge on a node does; an interruption ends those that run. */
+  readonly spawner: Spawner;
+  readonly interrupted: AbortSignal;
+  /** A folder that is removed afterwards. */
+  readonly scratch: string;
+}
+
+/** The same for the work of a verb that runs plugins: none of them and no file is left. */
+export function withPlugins<Value>(io: CliIo, work: (workplace: Workplace) => Promise<Value>): Promise<Value> {
+  return untilInterrupted(io, async (interrupted) => {
+    const scratch = mkdtempSync(join(tmpdir(), "nri-v01-bridge-"));
+    const spawner = createSpawner(silentLog);
+    try {
+      return await work({ spawner: endedBy(spawner, interrupted), interrupted, scratch });
+    } finally {
+      await spawner.close();
+      rmSync(scratch, { recursive: true, force: true });
+    }
+  });
 }
 
 /** The exit code of an interruption that was thrown. */

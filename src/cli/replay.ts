@@ -1,18 +1,24 @@
 import { type Command, Option } from "commander";
-import { createSpawner } from "../legacy/create-spawner.js";
 import { createLog } from "../log/log.js";
-import { silentLog } from "../logger.js";
-import { readCase } from "../replay/case.js";
-import { readFile } from "../replay/case-files.js";
-import { compareLines, type ExpectedLine, formatDifference, readExpected, toExpected } from "../replay/compare.js";
-import { toJsonLine } from "../replay/lines.js";
-import { type PlayReport, playCase } from "../replay/play.js";
-import { plainPalette, toTimeline } from "../replay/timeline.js";
+import { type Case, readCase, readFile, withConf } from "../replay/case.js";
+import { type PlayOptions, type PlayReport, playCase } from "../replay/play.js";
+import {
+  colourPalette,
+  compareLines,
+  formatDifference,
+  type Palette,
+  plainPalette,
+  readExpected,
+  toLine,
+  toTimeline,
+} from "../replay/report.js";
 import { addConfigFlags, pluginFlags } from "./config-flags.js";
 import { configLayers } from "./config-layers.js";
-import { untilInterrupted } from "./interrupt.js";
+import { type Workplace, withPlugins } from "./interrupt.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
+
+type Options = Readonly<Record<string, unknown>>;
 
 export function addReplayCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
@@ -27,40 +33,29 @@ export function addReplayCommand(program: Command, io: CliIo, done: Done): void 
       "\nExit codes: 0 done; 1 a plugin failed or the bridge answered an error, with --compare: something differs." +
         "\nThe settings are those of now, from flags and --config: a recording holds none.",
     );
-  addConfigFlags(command, [...pluginFlags, "log-level"]).action(
-    async (folder: string, options: Record<string, unknown>) => {
-      const { flags, file } = configLayers(options);
-      const json = options.json === true;
-      const played = readCase(folder);
-      const expected = options.compare === true ? readExpected(folder) : undefined;
-      const reports: PlayReport[] = [];
-      const conf = flags.confFile === undefined ? undefined : readFile(flags.confFile, "--conf");
-      await untilInterrupted(io, async (interrupted) => {
-        const spawner = createSpawner(silentLog);
-        try {
-          await playCase({
-            played,
-            flags,
-            file,
-            conf,
-            dialect: dialectOf(options),
-            environment: io.environment,
-            spawner,
-            interrupted,
-            log: createLog(flags.log?.level ?? "silent", { write: (line) => io.stderr(line) }),
-            onReport: (report) => {
-              reports.push(report);
-              if (expected === undefined) io.stdout(format(report, json));
-            },
-          });
-        } finally {
-          await spawner.close();
-        }
-      });
-      const well = expected === undefined ? summarize(io, reports, json) : compare(io, expected, reports, json);
-      done(well ? exitCodes.done : exitCodes.faults);
-    },
-  );
+  addConfigFlags(command, [...pluginFlags, "log-level"]).action(async (folder: string, options: Options) => {
+    const { flags, file } = configLayers(options);
+    const recorded = inDialect(readCase(folder), options);
+    const expected = options.compare === true ? readExpected(folder) : undefined;
+    const { confFile } = flags;
+    const played = confFile === undefined ? recorded : withConf(recorded, confFile, readFile(confFile, "--conf"));
+    const print = printer(io, options);
+    const reports: PlayReport[] = [];
+    await withPlugins(io, (workplace) =>
+      play(io, workplace, {
+        played,
+        flags,
+        file,
+        onReport: (report) => {
+          reports.push(report);
+          if (expected === undefined) print(report);
+        },
+      }),
+    );
+    const json = options.json === true;
+    const well = expected === undefined ? summarize(io, reports, json) : compare(io, expected, reports, json);
+    done(well ? exitCodes.done : exitCodes.faults);
+  });
 }
 
 /** Tells people how many runs and answers there were. @returns whether all of them are well */
@@ -76,8 +71,13 @@ function summarize(io: CliIo, reports: readonly PlayReport[], json: boolean): bo
 }
 
 /** Tells what differs from the recording. @returns whether nothing does */
-function compare(io: CliIo, expected: readonly ExpectedLine[], reports: readonly PlayReport[], json: boolean): boolean {
-  const replayed = reports.flatMap((report) => toJsonLine(report) ?? []).map(toExpected);
+function compare(
+  io: CliIo,
+  expected: ReturnType<typeof readExpected>,
+  reports: readonly PlayReport[],
+  json: boolean,
+): boolean {
+  const replayed = reports.flatMap((report) => toLine(report) ?? []);
   const differences = compareLines(expected, replayed);
   for (const difference of differences) {
     io.stdout(json ? `${JSON.stringify(difference)}\n` : formatDifference(difference));
@@ -91,6 +91,32 @@ function compare(io: CliIo, expected: readonly ExpectedLine[], reports: readonly
   return differences.length === 0;
 }
 
+/** Plays a case for a verb. */
+export function play(
+  io: CliIo,
+  { spawner, interrupted }: Workplace,
+  given: Pick<PlayOptions, "played" | "flags" | "file" | "onReport">,
+): Promise<void> {
+  const log = createLog(given.flags.log?.level ?? "silent", { write: (line) => io.stderr(line) });
+  return playCase({ ...given, spawner, interrupted, environment: io.environment, log });
+}
+
+/** Colours where people look at the output, and they want some. */
+export function paletteOf({ environment }: CliIo): Palette {
+  return process.stdout.isTTY && environment.NO_COLOR === undefined ? colourPalette : plainPalette;
+}
+
+/** Prints each report as it comes: as a JSON line with --json, else for people. */
+export function printer(io: CliIo, { json }: Options): (report: PlayReport) => void {
+  const palette = paletteOf(io);
+  const width = process.stdout.columns ?? 160;
+  return (report) => {
+    if (json !== true) return io.stdout(toTimeline(report, palette, width));
+    const line = toLine(report);
+    if (line !== undefined) io.stdout(`${JSON.stringify(line)}\n`);
+  };
+}
+
 export function dialectOption(): Option {
   return new Option(
     "--dialect <dialect>",
@@ -98,12 +124,8 @@ export function dialectOption(): Option {
   ).choices(["state-change", "dedicated"]);
 }
 
-export function dialectOf({ dialect }: Readonly<Record<string, unknown>>): "state-change" | "dedicated" | undefined {
-  return dialect === "state-change" || dialect === "dedicated" ? dialect : undefined;
-}
-
-function format(report: PlayReport, json: boolean): string {
-  if (!json) return toTimeline(report, plainPalette, 160);
-  const line = toJsonLine(report);
-  return line === undefined ? "" : `${line}\n`;
+/** The case with its events sent as --dialect says. */
+export function inDialect(played: Case, { dialect }: Options): Case {
+  if (dialect !== "state-change" && dialect !== "dedicated") return played;
+  return { ...played, runtime: { ...played.runtime, dialect } };
 }

@@ -1,26 +1,17 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
-import type { PartialConfig } from "../config/schema.js";
+import { makeCgroupFiles, readFileTree } from "../conformance/file-tree.js";
 import { makeDirectory } from "../files.js";
 import { builtInPlugins, builtInScenarios } from "../gen/built-in.js";
-import { createSpawner } from "../legacy/create-spawner.js";
-import type { Spawner } from "../legacy/spawner.js";
-import { createLog } from "../log/log.js";
-import { silentLog } from "../logger.js";
-import { type Case, readCase } from "../replay/case.js";
-import { readFile } from "../replay/case-files.js";
-import { createCgroupTree } from "../replay/cgroup-tree.js";
-import { toJsonLine } from "../replay/lines.js";
-import { playCase } from "../replay/play.js";
-import { colourPalette, type Palette, plainPalette, toTimeline } from "../replay/timeline.js";
+import { decodeEvent } from "../nri/events.js";
+import { type Case, readCase, readFile, withConf } from "../replay/case.js";
 import { addConfigFlags, pluginFlags } from "./config-flags.js";
 import { configLayers } from "./config-layers.js";
-import { untilInterrupted } from "./interrupt.js";
+import { withPlugins } from "./interrupt.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
-import { dialectOf, dialectOption } from "./replay.js";
+import { dialectOption, inDialect, paletteOf, play, printer } from "./replay.js";
 
 export function addSimulateCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
@@ -31,77 +22,52 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
     .addOption(dialectOption());
   addConfigFlags(command, [...pluginFlags, "log-level"]).action(async (options: Record<string, unknown>) => {
     const { flags, file } = configLayers(options);
-    await untilInterrupted(io, async (interrupted) => {
-      const folder = mkdtempSync(join(tmpdir(), "nri-v01-bridge-simulate-"));
-      const spawner = createSpawner(silentLog);
-      try {
-        const scenarios = typeof options.scenario === "string" ? [options.scenario] : writeScenarios(folder);
-        for (const scenario of scenarios) {
-          await simulate({ played: readCase(scenario), folder, flags, file, options, spawner, interrupted }, io);
+    const palette = paletteOf(io);
+    const print = (text: string) => {
+      if (options.json !== true) io.stdout(text);
+    };
+    await withPlugins(io, async (workplace) => {
+      const { scratch } = workplace;
+      const scenarios = typeof options.scenario === "string" ? [options.scenario] : writeScenarios(scratch);
+      const pluginDirs = flags.pluginDirs ?? [writePlugins(scratch)];
+      for (const [number, scenario] of scenarios.entries()) {
+        const recorded = inDialect(readCase(scenario), options);
+        const { name, title, runtime, events } = recorded;
+        const cgroups = join(scratch, "cgroup", String(number));
+        makeCgroups(cgroups, recorded);
+        const before = readFileTree(cgroups);
+        const { confFile } = flags;
+        const conf = confFile === undefined ? simulatedConf(cgroups) : readFile(confFile, "--conf");
+        print(`${palette.bold(title)}\n`);
+        print(palette.dim(`${name}: ${events.length} recorded events of ${runtime.name} ${runtime.version}\n`));
+        await play(io, workplace, {
+          played: withConf(recorded, confFile ?? "conf.json", conf),
+          flags: { states: ["create", "update", "delete"], ...flags, pluginDirs },
+          file,
+          onReport: printer(io, options),
+        });
+        const after = readFileTree(cgroups);
+        for (const [path, value] of before) {
+          const [was, is] = [value.trim(), after.get(path)?.trim() ?? "gone"];
+          const what = palette.bold(basename(path));
+          if (was !== is) print(`\n${what} of the container: ${was} before, ${palette.good(is)} after\n`);
         }
-      } finally {
-        await spawner.close();
-        rmSync(folder, { recursive: true, force: true });
+        print("\n");
       }
     });
     done(exitCodes.done);
   });
 }
 
-interface Simulation {
-  readonly played: Case;
-  readonly folder: string;
-  readonly flags: PartialConfig;
-  readonly file: PartialConfig | undefined;
-  readonly options: Readonly<Record<string, unknown>>;
-  readonly spawner: Spawner;
-  readonly interrupted: AbortSignal;
-}
-
-async function simulate(simulation: Simulation, io: CliIo): Promise<void> {
-  const { played, folder, flags, file, options, spawner, interrupted } = simulation;
-  const json = options.json === true;
-  const print = (text: string) => {
-    if (!json) io.stdout(text);
-  };
-  const palette: Palette = process.stdout.isTTY && io.environment.NO_COLOR === undefined ? colourPalette : plainPalette;
-  const width = process.stdout.columns ?? 120;
-  // A plugin that writes to its container's cgroup does it here, so that it can be seen and nothing else is touched.
-  const cgroups = createCgroupTree(join(folder, "cgroup"), played);
-  const conf = flags.confFile === undefined ? simulatedConf(cgroups.root) : readFile(flags.confFile, "--conf");
-  const before = cgroups.read();
-  print(`${palette.bold(played.title)}\n`);
-  print(
-    palette.dim(
-      `${played.name}: ${played.events.length} recorded events of ${played.runtime.name} ${played.runtime.version}\n`,
-    ),
-  );
-  await playCase({
-    played,
-    flags: {
-      states: ["create", "update", "delete"],
-      ...flags,
-      pluginDirs: flags.pluginDirs ?? [writePlugins(folder)],
-    },
-    file,
-    conf,
-    dialect: dialectOf(options),
-    environment: io.environment,
-    spawner,
-    interrupted,
-    log: createLog(flags.log?.level ?? "silent", { write: (line) => io.stderr(line) }),
-    onReport: (report) => {
-      if (!json) return io.stdout(toTimeline(report, palette, width));
-      const line = toJsonLine(report);
-      if (line !== undefined) io.stdout(`${line}\n`);
-    },
-  });
-  const after = cgroups.read();
-  for (const [name, value] of before) {
-    const now = after.get(name) ?? "gone";
-    if (now !== value) print(`\n${palette.bold(name)} of the container: ${value} before, ${palette.good(now)} after\n`);
+/** A plugin that writes to its container's cgroup does it there, so that it can be seen and nothing else is touched. */
+function makeCgroups(root: string, { events }: Case): void {
+  for (const { method, payload } of events) {
+    const event = decodeEvent(method, payload);
+    if (event?.name !== "StartContainer") continue;
+    const { linux } = event.container;
+    // The kernel's default, which is no limit, where the container has none.
+    makeCgroupFiles(root, linux?.cgroupsPath ?? "", linux?.resources?.cpu?.quota ?? -1n);
   }
-  print("\n");
 }
 
 /** The sample plugins, told where the simulated cgroups are. */
@@ -114,8 +80,7 @@ function writePlugins(folder: string): string {
   const directory = join(folder, "bin");
   makeDirectory(directory);
   for (const [name, text] of Object.entries(builtInPlugins)) {
-    writeFileSync(join(directory, name), text);
-    chmodSync(join(directory, name), 0o755);
+    writeFileSync(join(directory, name), text, { mode: 0o755 });
   }
   return directory;
 }

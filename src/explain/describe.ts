@@ -4,53 +4,23 @@ import { pluginSettings } from "../config/merge.js";
 import type { Config } from "../config/schema.js";
 import { placeOf } from "../doctor/collect/plugin-place.js";
 import { errorText } from "../errors.js";
+import { findBundle } from "../oci/bundle.js";
+import type { Case } from "../replay/case.js";
+import { containerSubject, podSubject, toSpec } from "../translate/to-v01.js";
+import { formatRequestBody } from "../v01/request.js";
+import type { Request, Spec } from "../v01/types.js";
 import type { Given } from "./given.js";
-import { type Origin, originOf, sourcesOf } from "./origins.js";
 import type { Explained } from "./play.js";
 
-/** What a plugin is asked in an event, as `explain --json` has it. */
-export interface PluginExplanation {
-  readonly plugin: string;
-  readonly path: string;
-  readonly state: string;
-  /** `would run`, or why it does not. */
-  readonly outcome: string;
-  readonly error: string | null;
-  readonly hint: string | null;
-  readonly request: string;
-  readonly policy: object;
-  readonly cgroup: {
-    readonly path: string;
-    readonly directory: string | null;
-    readonly view: "host" | "capture";
-    readonly problem: string | null;
-  };
-  readonly sources: Readonly<Record<string, string>>;
-}
+export type EventExplanation = ReturnType<typeof describeEvent>;
+type PluginExplanation = EventExplanation["plugins"][number];
 
-export interface EventExplanation {
-  readonly type: "explain";
-  readonly index: number;
-  readonly event: string;
-  readonly id: string;
-  readonly sandboxId: string;
-  readonly pod: string;
-  readonly container: string | null;
-  /** What the bridge would answer when it is no OK, though each plugin did well: its conf.json cannot be read, say. */
-  readonly error: { readonly code: string; readonly message: string } | null;
-  readonly plugins: readonly PluginExplanation[];
-  readonly bundle: string | null;
-  /** What the event of NRI v2 lacks; with a bundle it is there all the same. */
-  readonly lost: readonly string[];
-  readonly unknown: readonly string[];
-}
-
-/** An event with its plugins' requests, their policy and where each field comes from. */
-export function describeEvent(explained: Explained, given: Given, config: Config, confFile: string): EventExplanation {
+/** An event with its plugins' requests, their policy and where each field comes from, as `explain --json` has it. */
+export function describeEvent(explained: Explained, given: Given, config: Config) {
   const { event, index, runs, answer } = explained;
   const [first] = runs;
-  const origin: Origin =
-    first === undefined ? { bundle: undefined, lost: [] } : originOf(explained, first.call.request, given.played);
+  const origin =
+    first === undefined ? { bundle: null, lost: [] } : originOf(explained, first.call.request, given.played);
   const container = "container" in event ? event.container : undefined;
   return {
     type: "explain",
@@ -60,41 +30,103 @@ export function describeEvent(explained: Explained, given: Given, config: Config
     sandboxId: event.pod.id,
     pod: `${event.pod.namespace}/${event.pod.name}`,
     container: container?.name ?? null,
+    /** What the bridge would answer when it is no OK, though each plugin did well: its conf.json cannot be read, say. */
     error: answer?.outcome.error ?? null,
-    plugins: runs.map((run) => describeRun(run, origin, config, confFile)),
-    bundle: origin.bundle ?? null,
+    plugins: runs.map((run) => describeRun(run, origin.bundle, config, given.confName)),
+    bundle: origin.bundle,
+    /** What the event of NRI v2 lacks; with a bundle it is there all the same. */
     lost: origin.lost,
     unknown: given.unknown,
-  };
+  } as const;
 }
 
-function describeRun({ call, run }: RunReport, origin: Origin, config: Config, confFile: string): PluginExplanation {
+function describeRun({ call, run }: RunReport, bundle: string | null, config: Config, confName: string) {
   const { onFailure, timeoutMs, exitStatus, killChildren, async, breaker, limits } = pluginSettings(config, run.plugin);
   const { phase, cgroup } = placeOf(config, run.plugin);
   const failure =
     run.state === "delete" ? onFailure.delete : run.state === "update" ? onFailure.update : onFailure.create;
-  const ran = run.outcome === "ok";
   return {
     plugin: run.plugin,
     path: run.path,
     state: run.state,
-    outcome: ran ? "would run" : run.outcome,
+    outcome: run.outcome === "ok" ? "would run" : run.outcome,
     error: run.error,
     hint: run.hint,
     request: run.request,
     policy: { phase, onFailure: failure, timeoutMs, exitStatus, killChildren, async, breaker, limits },
     cgroup: { ...cgroupOf(call.request.spec.cgroupsPath), view: cgroup },
-    sources: sourcesOf(run.request, run.state, origin, confFile),
+    sources: sourcesOf(run.request, run.state, bundle, confName),
   };
 }
 
-function cgroupOf(path: string): Pick<PluginExplanation["cgroup"], "path" | "directory" | "problem"> {
+function cgroupOf(path: string) {
   if (path === "") return { path, directory: null, problem: null };
   try {
     return { path, directory: resolveCgroupsPath(path), problem: null };
   } catch (error) {
     return { path, directory: null, problem: errorText(error) };
   }
+}
+
+/** What cannot come from an event: NRI has no field for it. */
+const lostWithoutBundle = [
+  "spec.resources.blockIO, network and rdma: NRI v2 has no such fields",
+  "spec.annotations: an event holds CRI's and OCI's together, and which is which is told by their names",
+] as const;
+
+/**
+ * Where the spec of an event's request comes from: the path of the bundle, or null when the event had to do; and the paths in
+ * the request that NRI v2's event lacks or has otherwise.
+ *
+ * @param request the request of the event's first plugin
+ */
+function originOf({ event }: Explained, request: Request, played: Case) {
+  const match = findBundle(played.bundles, request.spec.cgroupsPath);
+  if (match === undefined) return { bundle: null, lost: lostWithoutBundle };
+  // A delete's event has no spec to speak of: what it has of its own is shown by its request.
+  if (request.state === "delete") return { bundle: match.path, lost: [] };
+  const subject = "container" in event ? containerSubject(event.pod, event.container) : podSubject(event.pod);
+  const rules = { oci: [], podToContainer: false, crio: played.runtime.name === "cri-o", alias: false };
+  const ofEvent = leaves(toSpec(subject, undefined, rules));
+  const ofBundle = leaves(toSpec(subject, match.bundle, rules));
+  return {
+    bundle: match.path,
+    lost: [...ofBundle].flatMap(([path, text]) => (ofEvent.get(path) === text ? [] : path)),
+  };
+}
+
+/** Every leaf of a spec, as a request has it, by its path. */
+function leaves(spec: Spec): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  const visit = (value: unknown, path: string) => {
+    const inner = typeof value === "object" && value !== null ? Object.entries(value) : [];
+    for (const [key, element] of inner) visit(element, `${path}.${key}`);
+    if (inner.length === 0) found.set(path, JSON.stringify(value));
+  };
+  const body = formatRequestBody({ version: "", state: "", id: "", sandboxID: "", pid: 0, spec, labels: {} });
+  visit(Reflect.get(JSON.parse(`{${body}}`), "spec"), "spec");
+  return found;
+}
+
+/** Each field of a request with where it comes from, in the request's order. */
+function sourcesOf(request: string, state: string, bundle: string | null, confName: string) {
+  const from = bundle ?? "the event";
+  const remembered = "what was remembered of the create";
+  const later = state === "delete" || state === "update";
+  const known: Readonly<Record<string, string>> = {
+    conf: confName,
+    version: confName,
+    state: "the event's name and the configuration",
+    id: "the event",
+    sandboxID: "the event",
+    pid: later ? remembered : "the event",
+    spec: later ? `${remembered} (${from}), with the resources of the event` : from,
+    labels: "the event: the pod's labels",
+    nri: "the event (request: superset)",
+    results: "the plugins before it: here as if each had answered that all is well",
+  };
+  const keys = Object.keys(JSON.parse(request));
+  return Object.fromEntries(keys.map((key) => [key, known[key] ?? "unknown"]));
 }
 
 /** The same for people. */
@@ -113,29 +145,19 @@ export function formatEvent(explanation: EventExplanation): string {
   return `${lines.join("\n")}\n`;
 }
 
-function formatPlugin({
-  plugin,
-  path,
-  state,
-  outcome,
-  error,
-  hint,
-  request,
-  policy,
-  cgroup,
-  sources,
-}: PluginExplanation): readonly string[] {
-  const settings = Object.entries(policy).map(
+function formatPlugin(one: PluginExplanation): readonly string[] {
+  const { path, directory, view, problem } = one.cgroup;
+  const settings = Object.entries(one.policy).map(
     ([key, value]) => `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`,
   );
-  const directory = cgroup.directory === null || cgroup.directory === cgroup.path ? "" : ` = ${cgroup.directory}`;
+  const shown = path === "" ? "none" : `${path}${directory === null || directory === path ? "" : ` = ${directory}`}`;
   return [
-    `  ${plugin} ${state}: ${outcome}${path === "" ? "" : `, ${path}`}`,
-    ...(error === null ? [] : [`    error    ${error}`]),
-    ...(hint === null ? [] : [`    hint     ${hint}`]),
-    `    request  ${request}`,
+    `  ${one.plugin} ${one.state}: ${one.outcome}${one.path === "" ? "" : `, ${one.path}`}`,
+    ...(one.error === null ? [] : [`    error    ${one.error}`]),
+    ...(one.hint === null ? [] : [`    hint     ${one.hint}`]),
+    `    request  ${one.request}`,
     `    policy   ${settings.join(", ")}`,
-    `    cgroup   ${cgroup.path === "" ? "none" : `${cgroup.path}${directory}`}, ${cgroup.view}${cgroup.problem === null ? "" : `; ${cgroup.problem}`}`,
-    ...Object.entries(sources).map(([key, from], at) => `    ${at === 0 ? "from  " : "      "}   ${key}: ${from}`),
+    `    cgroup   ${shown}, ${view}${problem === null ? "" : `; ${problem}`}`,
+    ...Object.entries(one.sources).map(([key, from], at) => `    ${at === 0 ? "from  " : "      "}   ${key}: ${from}`),
   ];
 }

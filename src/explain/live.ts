@@ -4,11 +4,9 @@ import { findRuntime } from "../doctor/collect/runtime.js";
 import { NodeFiles } from "../doctor/node-files.js";
 import { BridgeError, errorText } from "../errors.js";
 import { container as containerCodec, podSandbox } from "../nri/codec.js";
-import { type EventName, encodeEvent, isEventName } from "../nri/events.js";
-import type { Container, PodSandbox } from "../nri/types.js";
+import { encodeEvent } from "../nri/events.js";
 import { type Bundle, parseBundle } from "../oci/bundle.js";
-import type { Case, RecordedEvent } from "../replay/case.js";
-import type { Given } from "./given.js";
+import { type Given, givenOf } from "./given.js";
 
 /** The bundle of a pod or container that runs. */
 interface LiveBundle {
@@ -42,11 +40,8 @@ export function readLive(kind: "pod" | "container", id: string, root = "/"): Giv
     throw new BridgeError("USAGE", `${id} is the beginning of ${found.map((bundle) => bundle.id).join(" and ")}`);
   }
   const facts = factsOf(one);
-  if ((facts.type === "sandbox") !== (kind === "pod")) {
-    throw new BridgeError(
-      "USAGE",
-      `${one.id} is a ${facts.type === "sandbox" ? "pod" : "container"}: give it as --${facts.type === "sandbox" ? "pod" : "container"}`,
-    );
+  if (facts.kind !== kind) {
+    throw new BridgeError("USAGE", `${one.id} is a ${facts.kind}: give it as --${facts.kind}`);
   }
   return toGiven(one, facts, requestTimeoutMs(files));
 }
@@ -58,8 +53,18 @@ function requestTimeoutMs(files: NodeFiles): number {
   return runtime?.config.nri.requestTimeoutMs ?? usualTimeoutMs;
 }
 
-function findBundles(files: NodeFiles, id: string): readonly LiveBundle[] {
+function findBundles(files: NodeFiles, wanted: string): readonly LiveBundle[] {
   const found = new Map<string, LiveBundle>();
+  const add = (id: string, directory: string, shown: string) => {
+    if (!id.startsWith(wanted) || found.has(id)) return;
+    const bytes = files.readBytes(`${directory}/config.json`);
+    if (bytes === undefined) return;
+    // containerd's shim for runc writes init.pid, conmon pidfile.
+    const pids = ["init.pid", "pidfile"].map((name) => Number(files.readText(`${directory}/${name}`)));
+    const pid = pids.find((number) => number > 0) ?? 0;
+    const path = `${shown}/config.json`;
+    found.set(id, { id, path, bytes, bundle: readBundle(path, bytes), pid });
+  };
   for (const pid of files.list("/proc").filter((name) => /^\d+$/.test(name))) {
     const command = files.readText(`/proc/${pid}/comm`)?.trim() ?? "";
     const cwd = files.link(`/proc/${pid}/cwd`);
@@ -67,31 +72,11 @@ function findBundles(files: NodeFiles, id: string): readonly LiveBundle[] {
     // Through the process's own directory, so that it is found from another mount namespace too.
     const inside = `/proc/${pid}/cwd`;
     // conmon works in <id>/userdata; containerd's shim in the pod's bundle, beside which the containers' lie.
-    if (command === "conmon") add(found, files, idOf(cwd), id, inside, cwd);
+    if (command === "conmon") add(idOf(cwd), inside, cwd);
     if (!command.startsWith("containerd-shim")) continue;
-    for (const name of files.list(`${inside}/..`)) {
-      add(found, files, name, id, `${inside}/../${name}`, `${dirname(cwd)}/${name}`);
-    }
+    for (const name of files.list(`${inside}/..`)) add(name, `${inside}/../${name}`, `${dirname(cwd)}/${name}`);
   }
   return [...found.values()];
-}
-
-function add(
-  found: Map<string, LiveBundle>,
-  files: NodeFiles,
-  id: string,
-  wanted: string,
-  directory: string,
-  shown: string,
-): void {
-  if (!id.startsWith(wanted) || found.has(id)) return;
-  const bytes = files.readBytes(`${directory}/config.json`);
-  if (bytes === undefined) return;
-  // containerd's shim for runc writes init.pid, conmon pidfile.
-  const pids = ["init.pid", "pidfile"].map((name) => Number(files.readText(`${directory}/${name}`)));
-  const pid = pids.find((number) => number > 0) ?? 0;
-  const path = `${shown}/config.json`;
-  found.set(id, { id, path, bytes, bundle: readBundle(path, bytes), pid });
 }
 
 function readBundle(path: string, bytes: Uint8Array): Bundle {
@@ -109,9 +94,10 @@ function idOf(cwd: string): string {
 /** What the annotations of a bundle say of whose it is: containerd's names, else CRI-O's. */
 function factsOf({ id, bundle: { annotations } }: LiveBundle) {
   const first = (...names: string[]) => names.map((name) => annotations[name]).find((value) => value !== undefined);
+  const type = first("io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType");
   return {
     crio: annotations["io.kubernetes.cri-o.ContainerType"] !== undefined,
-    type: first("io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType") ?? "container",
+    kind: type === "sandbox" ? ("pod" as const) : ("container" as const),
     sandboxId: first("io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID") ?? id,
     podName: first("io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name") ?? "",
     namespace: first("io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace") ?? "",
@@ -120,74 +106,56 @@ function factsOf({ id, bundle: { annotations } }: LiveBundle) {
   };
 }
 
-function toGiven(live: LiveBundle, facts: ReturnType<typeof factsOf>, timeoutMs: number): Given {
-  const sandbox = facts.type === "sandbox";
-  const pod = podOf(live, facts, sandbox);
-  const subject = sandbox ? { pod } : { pod, container: containerOf(live, facts) };
-  const names = sandbox ? ["RunPodSandbox", "StopPodSandbox"] : ["StartContainer", "StopContainer"];
-  const events = names.filter(isEventName).map((name, at) => eventOf(name, subject, at + 1, timeoutMs));
-  const played: Case = {
-    name: live.id,
-    title: live.path,
-    events,
-    confs: [],
-    bundles: [{ path: live.path, bytes: live.bytes }],
-    runtime: facts.crio
-      ? { name: "cri-o", version: "1.37.0", dialect: "dedicated" }
-      : { name: "containerd", version: "v2.3.4", dialect: "dedicated" },
+function toGiven(
+  { id, path, bytes, bundle, pid }: LiveBundle,
+  facts: ReturnType<typeof factsOf>,
+  timeoutMs: number,
+): Given {
+  const sandbox = facts.kind === "pod";
+  const annotations = { ...bundle.annotations };
+  const { cgroupsPath } = bundle;
+  const pod = {
+    ...podSandbox.decode(new Uint8Array()),
+    id: sandbox ? id : facts.sandboxId,
+    name: facts.podName,
+    namespace: facts.namespace,
+    uid: facts.uid,
+    labels: {
+      "io.kubernetes.pod.name": facts.podName,
+      "io.kubernetes.pod.namespace": facts.namespace,
+      "io.kubernetes.pod.uid": facts.uid,
+    },
+    annotations: sandbox ? annotations : {},
+    linux: { cgroupParent: "", cgroupsPath: sandbox ? cgroupsPath : "", namespaces: [] },
+    pid: sandbox ? pid : 0,
   };
+  const container = {
+    ...containerCodec.decode(new Uint8Array()),
+    id,
+    podSandboxId: facts.sandboxId,
+    name: facts.containerName,
+    annotations,
+    linux: { namespaces: [], devices: [], cgroupsPath, sysctl: {}, netDevices: {} },
+    pid,
+  };
+  const timeoutNano = BigInt(Math.round(timeoutMs)) * 1_000_000n;
+  const names = sandbox
+    ? (["RunPodSandbox", "StopPodSandbox"] as const)
+    : (["StartContainer", "StopContainer"] as const);
+  const events = names.map((name, at) => {
+    const request = encodeEvent(name, sandbox ? { pod } : { pod, container }, "own");
+    return { index: at + 1, ...request, timeoutNano, metadata: [] };
+  });
+  const runtime = facts.crio
+    ? ({ name: "cri-o", version: "1.37.0", dialect: "dedicated" } as const)
+    : ({ name: "containerd", version: "v2.3.4", dialect: "dedicated" } as const);
   return {
-    played,
-    wanted: new Set(events.map(({ index }) => index)),
+    ...givenOf({ name: id, title: path, events, confs: [], bundles: [{ path, bytes }], runtime }),
     unknown: [
       "the pod's own labels: they are in the runtime's store and not in the bundle; the three that kubelet sets are shown",
-      ...(live.pid === 0 ? ["the pid: the runtime has written none beside the bundle"] : []),
+      ...(pid === 0 ? ["the pid: the runtime has written none beside the bundle"] : []),
       "resources that were changed since the create: the bundle is not written again",
     ],
     live: true,
   };
-}
-
-function podOf(live: LiveBundle, facts: ReturnType<typeof factsOf>, sandbox: boolean): PodSandbox {
-  const { podName, namespace, uid, sandboxId } = facts;
-  const empty = podSandbox.decode(new Uint8Array());
-  const linux = { cgroupParent: "", cgroupsPath: sandbox ? live.bundle.cgroupsPath : "", namespaces: [] };
-  return {
-    ...empty,
-    id: sandbox ? live.id : sandboxId,
-    name: podName,
-    namespace,
-    uid,
-    labels: {
-      "io.kubernetes.pod.name": podName,
-      "io.kubernetes.pod.namespace": namespace,
-      "io.kubernetes.pod.uid": uid,
-    },
-    annotations: sandbox ? { ...live.bundle.annotations } : {},
-    linux,
-    pid: sandbox ? live.pid : 0,
-  };
-}
-
-function containerOf(live: LiveBundle, facts: ReturnType<typeof factsOf>): Container {
-  const empty = containerCodec.decode(new Uint8Array());
-  return {
-    ...empty,
-    id: live.id,
-    podSandboxId: facts.sandboxId,
-    name: facts.containerName,
-    annotations: { ...live.bundle.annotations },
-    linux: { namespaces: [], devices: [], cgroupsPath: live.bundle.cgroupsPath, sysctl: {}, netDevices: {} },
-    pid: live.pid,
-  };
-}
-
-function eventOf(
-  name: EventName,
-  subject: { pod: PodSandbox; container?: Container },
-  index: number,
-  timeoutMs: number,
-): RecordedEvent {
-  const timeoutNano = BigInt(Math.round(timeoutMs)) * 1_000_000n;
-  return { index, ...encodeEvent(name, subject, "own"), timeoutNano, metadata: [] };
 }

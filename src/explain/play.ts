@@ -2,33 +2,27 @@ import { resolveCgroupsPath } from "../cgroup/container-cgroup.js";
 import { type CgroupOf, type Cgroups, createRecordedCgroups } from "../cgroups.js";
 import type { RunReport } from "../chain.js";
 import type { PartialConfig } from "../config/schema.js";
-import { BridgeError, errorText } from "../errors.js";
+import { BridgeError } from "../errors.js";
+import { formatString } from "../gojson/format.js";
 import type { Spawner, SpawnOptions, SpawnResult } from "../legacy/spawner.js";
 import { silentLog } from "../logger.js";
 import { decodeEvent, type NriEvent } from "../nri/events.js";
-import type { RawOutcome } from "../nri/runtime-plugin.js";
-import { type PlayReport, playCase } from "../replay/play.js";
-import type { Given } from "./given.js";
+import { type Case, readConfList, withConf } from "../replay/case.js";
+import { type Answer, type PlayOptions, playCase } from "../replay/play.js";
 
 /** One event with the plugin runs that it leads to. */
 export interface Explained {
   readonly index: number;
   readonly event: NriEvent;
-  readonly runs: readonly RunReport[];
+  readonly runs: RunReport[];
   /** What the bridge answered; undefined for an event that it does not ask for. */
-  readonly answer:
-    | { readonly outcome: RawOutcome; readonly response: (PlayReport & { type: "answer" })["response"] }
-    | undefined;
+  answer: Answer | undefined;
 }
 
-export interface ExplainOptions {
-  readonly given: Given;
-  readonly flags: PartialConfig;
-  readonly file: PartialConfig | undefined;
-  /** A conf.json in place of those of the case. */
-  readonly conf: Uint8Array | undefined;
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly interrupted?: AbortSignal;
+export interface ExplainOptions extends Pick<PlayOptions, "played" | "flags" | "file" | "environment"> {
+  /** The indexes of the events that are asked about. */
+  readonly wanted: ReadonlySet<number>;
+  readonly interrupted: AbortSignal;
   /** Runs the plugins of the events that are asked about; undefined: nothing is run. */
   readonly spawner?: Spawner;
 }
@@ -38,43 +32,40 @@ export interface ExplainOptions {
  * Plugins are not run: each is taken to have answered that all is well, as they mostly do.
  */
 export async function explain(options: ExplainOptions): Promise<readonly Explained[]> {
-  const { given, flags, file, conf, environment, spawner, interrupted } = options;
-  const explained = new Map<number, { -readonly [K in keyof Explained]: Explained[K] } & { runs: RunReport[] }>();
-  let current: number | undefined;
-  const last = given.played.events.findLast(({ index }) => given.wanted.has(index))?.index ?? 0;
-  const events = given.played.events.filter(({ index }) => index <= last);
+  const { played, wanted, spawner, flags, file, environment, interrupted } = options;
+  const explained = new Map<number, Explained>();
+  const last = played.events.findLast(({ index }) => wanted.has(index))?.index ?? 0;
+  const events = played.events.filter(({ index }) => index <= last);
   for (const { index, method, payload } of events) {
-    const event = given.wanted.has(index) ? decode(method, payload, index) : undefined;
+    const event = wanted.has(index) ? decodeEvent(method, payload) : undefined;
     if (event !== undefined) explained.set(index, { index, event, runs: [], answer: undefined });
   }
-  const running = () => current !== undefined && explained.has(current);
+  let current: Explained | undefined;
   const recorded = createRecordedCgroups();
   await playCase({
-    played: { ...given.played, events },
     flags,
     file,
-    conf,
-    dialect: undefined,
     environment,
-    ...(interrupted === undefined ? {} : { interrupted }),
+    interrupted,
+    played: { ...played, events },
     spawner: {
       name: "explain",
-      run: (run) => (spawner !== undefined && running() ? spawner.run(run) : Promise.resolve(asIfWell(run))),
+      run: (run) =>
+        spawner !== undefined && current !== undefined ? spawner.run(run) : Promise.resolve(asIfWell(run)),
       prepare: (command) =>
         spawner?.prepare(command) ?? Promise.reject(new BridgeError("INTERNAL", "explain starts no process")),
       close: async () => {},
     },
     cgroups: {
       ...recorded,
-      openView: (of) => (spawner !== undefined && running() ? recorded.openView(of) : Promise.resolve(emptyView(of))),
+      openView: async (of) =>
+        spawner !== undefined && current !== undefined ? await recorded.openView(of) : emptyView(of),
     },
     log: silentLog,
     onReport: (report) => {
-      if (report.type === "event") current = report.recorded.index;
-      const about = current === undefined ? undefined : explained.get(current);
-      if (about === undefined) return;
-      if (report.type === "run") about.runs.push(report);
-      if (report.type === "answer") about.answer = report;
+      if (report.type === "event") current = explained.get(report.recorded.index);
+      else if (report.type === "run") current?.runs.push(report);
+      else if (current !== undefined) current.answer = report;
     },
   });
   return [...explained.values()];
@@ -89,14 +80,6 @@ function emptyView({ cgroupsPath }: CgroupOf): Awaited<ReturnType<Cgroups["openV
     collect: () => ({ resources: {}, errors: [], warnings: [] }),
     close: () => {},
   };
-}
-
-function decode(method: string, payload: Uint8Array, index: number): NriEvent | undefined {
-  try {
-    return decodeEvent(method, payload);
-  } catch (error) {
-    throw new BridgeError("USAGE", `event ${index}: its payload is no ${method} request: ${errorText(error)}`);
-  }
 }
 
 /** What containerd's own skeleton for v0.1 plugins prints when a plugin has nothing to say. */
@@ -126,4 +109,27 @@ export function withoutFailures(layer: PartialConfig): PartialConfig {
     onFailure: { create: "continue", update: "continue", delete: "continue" },
     plugins: Object.fromEntries(plugins),
   };
+}
+
+/**
+ * A case whose conf.json files hold this plugin alone, without a `conf` where they do not list it: the others are not run, and
+ * it sees no results of theirs. A case without such a file gets one.
+ *
+ * @returns also the types that the files list
+ * @throws BridgeError USAGE that names the file, and where in it the fault is
+ */
+export function caseWithOnly(played: Case, type: string): { readonly played: Case; readonly types: readonly string[] } {
+  const types: string[] = [];
+  const only = (version: string, conf: string | undefined) => {
+    const own = conf === undefined ? "" : `,"conf":${conf}`;
+    return Buffer.from(`{"version":${formatString(version)},"plugins":[{"type":${formatString(type)}${own}}]}`);
+  };
+  const confs = played.confs.map((conf) => {
+    if (conf.text === undefined) return conf;
+    const { version, plugins } = readConfList(conf.text, conf.file);
+    for (const plugin of plugins) types.push(plugin.type);
+    return { ...conf, text: only(version, plugins.find((plugin) => plugin.type === type)?.conf) };
+  });
+  if (confs.some(({ text }) => text !== undefined)) return { played: { ...played, confs }, types };
+  return { played: withConf(played, confs[0]?.file ?? "conf.json", only("0.1", undefined)), types };
 }

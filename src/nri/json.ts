@@ -6,8 +6,7 @@ import {
   stateChangeRequest,
   synchronizeRequest,
 } from "./codec.js";
-import type { EventResponse } from "./events.js";
-import { eventNames, events } from "./events.js";
+import { type EventResponse, eventNames, events } from "./events.js";
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
@@ -44,8 +43,13 @@ export function responseToJson(response: EventResponse): { [key: string]: Json }
 
 /** A recorded call's request, as `"body"` in events.jsonl has it; undefined for a method without one. */
 export function requestToJson(method: string, payload: Uint8Array): { [key: string]: Json } | undefined {
-  const request = Object.hasOwn(requests, method) ? requests[method] : undefined;
+  const request = requestCodecOf(method);
   return request === undefined ? undefined : messageToJson(request.message, request.decode(payload), "schema");
+}
+
+/** The codec of a call's request; undefined for a method without one. */
+export function requestCodecOf(method: string): MessageCodec<object> | undefined {
+  return Object.hasOwn(requests, method) ? requests[method] : undefined;
 }
 
 const requests: Readonly<Record<string, MessageCodec<object>>> = {

@@ -36,6 +36,22 @@ export function parseBundle(bytes: Uint8Array): Bundle {
   };
 }
 
+/** The first of these that is the bundle of a cgroup; one that is no JSON is one that the bridge does not take either. */
+export function findBundle<Found extends { readonly bytes: Uint8Array }>(
+  bundles: readonly Found[],
+  cgroupsPath: string,
+): (Found & { readonly bundle: Bundle }) | undefined {
+  for (const found of bundles) {
+    try {
+      const bundle = parseBundle(found.bytes);
+      if (bundle.cgroupsPath === cgroupsPath) return { ...found, bundle };
+    } catch {
+      // The next one may be it.
+    }
+  }
+  return undefined;
+}
+
 interface LinuxNamespace {
   type: string;
   path: string;

@@ -1,21 +1,14 @@
-import { join } from "node:path";
+import { appendFile, rename, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { RunReport } from "../chain.js";
+import { makeDirectory } from "../files.js";
 import type { NriEvent } from "../nri/events.js";
-import type { RuntimeInfo } from "../nri/handlers.js";
+import type { CallContext, RuntimeInfo } from "../nri/handlers.js";
 import { requestToJson } from "../nri/json.js";
 import { formatVersion, hasFeature } from "../nri/versions.js";
-import { toJsonLine } from "../replay/lines.js";
+import { answerLine, runLine } from "../replay/report.js";
 import type { CallAnswer } from "../watch-calls.js";
-import type { FileQueue } from "./files.js";
 import type { Redactor } from "./redactor.js";
-
-/** A call as it came from the runtime. */
-export interface RecordedCall {
-  readonly method: string;
-  readonly payload: Uint8Array;
-  readonly timeoutNano: bigint;
-  readonly metadata: readonly (readonly [key: string, value: string])[];
-}
 
 /** What a case says of itself, beside what is in it. */
 export interface CaseFacts {
@@ -59,16 +52,16 @@ export class CaseWriter {
     return this.events;
   }
 
-  /** The conf.json that holds from the next event on; undefined: there is none. */
-  conf(bytes: Uint8Array | undefined): void {
+  /** The conf.json that holds from the next event on; null: there is none. */
+  conf(bytes: Uint8Array | null): void {
     const file = this.confs.length === 0 ? "conf.json" : `conf-${this.confs.length + 1}.json`;
     this.confs.push({ fromEvent: this.events + 1, file });
     // Where there is no file, the replay finds none either.
-    if (bytes !== undefined) this.put(file, this.redactor.conf(bytes));
+    if (bytes !== null) this.put(file, this.redactor.conf(bytes));
     this.describe();
   }
 
-  call(call: RecordedCall): void {
+  call(call: Pick<CallContext, "method" | "payload" | "timeoutNano" | "metadata">): void {
     const payload = this.redactor.payload(call.method, call.payload);
     if (payload === undefined) return;
     if (call.method === "StateChange") this.dialect = "state-change";
@@ -80,7 +73,7 @@ export class CaseWriter {
       body: requestToJson(call.method, payload),
       atMs: Date.now() - this.facts.startedAt.getTime(),
     });
-    if (!this.append("events.jsonl", line)) return;
+    if (!this.put("events.jsonl", `${line}\n`)) return;
     this.events += 1;
     if (this.events === 1) this.describe();
   }
@@ -90,7 +83,6 @@ export class CaseWriter {
   }
 
   bundle(name: string, bytes: Uint8Array): void {
-    if (this.bundles.has(name)) return;
     this.bundles.add(name);
     this.put(`bundles/${toFileName(name)}.json`, this.redactor.bundle(bytes));
   }
@@ -106,27 +98,25 @@ export class CaseWriter {
     const request = redactor.request(run.request);
     const stdout = redactor.output(run.stdout);
     this.invocations.push({ plugin: run.plugin, state: run.state, who, request: `${name}.request.json` });
+    const stdoutBytes = redactor.redacts ? Buffer.from(stdout) : run.stdoutBytes;
     this.put(`expected/runs/${name}.request.json`, request);
-    this.put(`expected/runs/${name}.stdout`, redactor.redacts ? stdout : run.stdoutBytes);
+    this.put(`expected/runs/${name}.stdout`, stdoutBytes);
     const told = {
       ...run,
       request,
       stdout,
-      stdoutBytes: redactor.redacts ? Buffer.from(stdout) : run.stdoutBytes,
+      stdoutBytes,
       stderr: run.stderr.map((line) => redactor.output(line)),
       error: run.error === null ? null : redactor.output(run.error),
     };
-    this.append("expected/lines.jsonl", toJsonLine({ type: "run", ...report, run: told }) ?? "");
+    this.put("expected/lines.jsonl", `${JSON.stringify(runLine({ call, run: told }))}\n`);
     this.describe();
   }
 
   /** What the runtime was answered. */
   answer(event: NriEvent, { response, error, durationMs }: CallAnswer): void {
-    const outcome = { dropped: false, durationMs, ...(error === undefined ? {} : { error }) };
-    this.append(
-      "expected/lines.jsonl",
-      this.redactor.output(toJsonLine({ type: "answer", event, outcome, response }) ?? ""),
-    );
+    const line = answerLine({ event, outcome: { durationMs, ...(error === undefined ? {} : { error }) }, response });
+    this.put("expected/lines.jsonl", `${this.redactor.output(JSON.stringify(line))}\n`);
   }
 
   end(): void {
@@ -158,20 +148,13 @@ export class CaseWriter {
     };
   }
 
-  private append(file: string, line: string): boolean {
-    const bytes = Buffer.from(`${line}\n`);
-    const room = this.room(bytes);
-    if (room) this.files.append(join(this.folder, file), bytes);
-    return room;
-  }
-
-  private put(file: string, content: Uint8Array | string): void {
+  /** Adds to a file, as far as there is room. */
+  private put(file: string, content: Uint8Array | string): boolean {
     const bytes = Buffer.from(content);
-    if (this.room(bytes)) this.files.write(join(this.folder, file), bytes);
-  }
-
-  private room(bytes: Uint8Array): boolean {
-    if (!this.truncated && this.files.take(bytes.length)) return true;
+    if (!this.truncated && this.files.take(bytes.length)) {
+      this.files.append(join(this.folder, file), bytes);
+      return true;
+    }
     if (!this.truncated) {
       this.truncated = true;
       this.describe();
@@ -188,4 +171,66 @@ export function toFileName(name: string): string {
       .replace(/^\.+/, "_")
       .slice(0, 100) || "_"
   );
+}
+
+/**
+ * Writes files one after another, so that no event waits for a disk. What is asked for past the limit is not
+ * written, and after the first fault nothing is.
+ */
+export class FileQueue {
+  private tail: Promise<void> = Promise.resolve();
+  private readonly rewriting = new Set<string>();
+  private left: number;
+  private fault: unknown;
+
+  /**
+   * @param limitBytes of all files together
+   * @param onFault told once: the disk is full, or the folder cannot be written
+   */
+  constructor(
+    limitBytes: number,
+    private readonly onFault: (error: unknown) => void,
+  ) {
+    this.left = limitBytes;
+  }
+
+  /** Takes these bytes from the limit; false where less is left. */
+  take(bytes: number): boolean {
+    if (this.fault !== undefined || bytes > this.left) return false;
+    this.left -= bytes;
+    return true;
+  }
+
+  append(path: string, bytes: Uint8Array): void {
+    this.add(path, () => appendFile(path, bytes, { mode: 0o600 }));
+  }
+
+  /** Puts a file in the place of the one before, whole, with the content of the moment when its turn comes. */
+  rewrite(path: string, content: () => string): void {
+    if (this.rewriting.has(path)) return;
+    this.rewriting.add(path);
+    this.add(path, async () => {
+      this.rewriting.delete(path);
+      await writeFile(`${path}.new`, content(), { mode: 0o600 });
+      await rename(`${path}.new`, path);
+    });
+  }
+
+  /** Resolves when everything so far is written. */
+  async flush(): Promise<void> {
+    await this.tail;
+  }
+
+  private add(path: string, work: () => Promise<unknown>): void {
+    this.tail = this.tail.then(async () => {
+      if (this.fault !== undefined) return;
+      try {
+        makeDirectory(dirname(path), 0o700);
+        await work();
+      } catch (error) {
+        this.fault = error;
+        this.onFault(error);
+      }
+    });
+  }
 }

@@ -94,10 +94,10 @@ function numberEnd(bytes: Uint8Array, at: number): number {
   return end;
 }
 
-/** Words of conf.json that are no one's secret. */
+/** Words of conf.json that are no secret. */
 const plainWords: ReadonlySet<string> = new Set(["version", "plugins", "type", "conf", "0.1", "true", "false", "null"]);
 
-/** Masks the words of a text that is no JSON, as a conf.json that somebody broke: its shape stays, and so does its length. */
+/** Masks the words of a text that is no JSON, as a broken conf.json: its shape stays, and so does its length. */
 export function maskBrokenJson(bytes: Uint8Array): Uint8Array {
   // As latin1 each byte is one character; a byte order mark is what may be wrong with the text.
   const text = Buffer.from(bytes).toString("latin1");

@@ -5,7 +5,7 @@ import { makeDirectory } from "../files.js";
 import { createNodeHost } from "../host/host.js";
 import type { Log } from "../logger.js";
 import type { PodSandbox } from "../nri/types.js";
-import { kindOf } from "../replay/case-files.js";
+import { kindOf } from "../replay/case.js";
 import { version } from "../version.js";
 import { defaultRecorderLimits, type RecordedCase, Recorder, type RecorderOptions } from "./recorder.js";
 

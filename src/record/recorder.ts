@@ -2,18 +2,17 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { RunReport } from "../chain.js";
 import { errorText } from "../errors.js";
+import { readRegularFile } from "../files.js";
 import type { Host } from "../host/host.js";
 import type { Log } from "../logger.js";
 import { synchronizeRequest } from "../nri/codec.js";
 import type { NriEvent } from "../nri/events.js";
 import type { CallContext, RuntimeInfo } from "../nri/handlers.js";
 import type { Container, PodSandbox } from "../nri/types.js";
+import { findBundle } from "../oci/bundle.js";
 import { containerSubject, podSubject, type Subject } from "../translate/to-v01.js";
 import type { CallWatcher } from "../watch-calls.js";
-import { readOwnBundle } from "./bundles.js";
-import { CaseWriter, toFileName } from "./case-writer.js";
-import { createConfReader } from "./conf-reader.js";
-import { FileQueue } from "./files.js";
+import { CaseWriter, FileQueue, toFileName } from "./case-writer.js";
 import { createRedactor, openRedactor } from "./redactor.js";
 
 export interface RecorderOptions {
@@ -56,8 +55,8 @@ export interface RecordedCase {
 interface OpenCase {
   readonly writer: CaseWriter;
   readonly pod: string;
-  /** The stamp of the conf.json that the case knows. */
-  conf?: string;
+  /** The conf.json that the case knows; null where there was none. */
+  conf?: Uint8Array | null;
 }
 
 /** Notes that wait to be taken down; more than this means that we cannot keep up, and the rest is let go. */
@@ -73,7 +72,6 @@ export class Recorder {
   private readonly cases = new Map<string, OpenCase>();
   private readonly waiting: (() => void)[] = [];
   private readonly files: FileQueue;
-  private readonly readConf: ReturnType<typeof createConfReader>;
   private runtime: RuntimeInfo | undefined;
   /** What was there when we came, until its first event. */
   private present = new Map<string, { readonly pod: PodSandbox; readonly containers: readonly Container[] }>();
@@ -91,7 +89,6 @@ export class Recorder {
       options.log.error({ out: options.out, error: errorText(error) }, "the recording ends: it cannot be written");
       this.finish();
     });
-    this.readConf = createConfReader(options.confFile);
   }
 
   /** To be told of the runtime's calls. */
@@ -174,9 +171,9 @@ export class Recorder {
     const known = this.cases.get(event.pod.id) ?? this.open(event.pod);
     if (known === undefined) return;
     const { writer } = known;
-    const conf = this.readConf();
-    if (conf.stamp !== known.conf) writer.conf(conf.bytes);
-    known.conf = conf.stamp;
+    const conf = readConf(this.options.confFile);
+    if (known.conf === undefined || !isSame(conf, known.conf)) writer.conf(conf);
+    known.conf = conf;
     if ("container" in event) writer.redactor.knowAsPlain([event.container.name, event.container.id]);
     writer.call(call);
     this.noteBundle(writer, podSubject(event.pod));
@@ -215,8 +212,12 @@ export class Recorder {
     const { container, id } = subject;
     const name = container === undefined ? "pod" : `ctr-${container.name}-${id.slice(0, 12)}`;
     if (writer.hasBundle(name)) return;
-    const bytes = readOwnBundle(this.options.host, subject);
-    if (bytes !== undefined) writer.bundle(name, bytes);
+    for (const answer of this.options.host.readBundles(subject)) {
+      const own = answer.found ? findBundle([answer], subject.cgroupsPath) : undefined;
+      if (own === undefined) continue;
+      writer.bundle(name, own.bytes);
+      return;
+    }
   }
 }
 
@@ -225,4 +226,17 @@ function freeFolder(folder: string): string {
   let free = folder;
   for (let number = 2; existsSync(free); number++) free = `${folder}-${number}`;
   return free;
+}
+
+function isSame(one: Uint8Array | null, other: Uint8Array | null): boolean {
+  return one === null || other === null ? one === other : Buffer.compare(one, other) === 0;
+}
+
+/** conf.json as it is; null where there is no file, or none that can be read. */
+export function readConf(path: string): Uint8Array | null {
+  try {
+    return readRegularFile(path);
+  } catch {
+    return null;
+  }
 }

@@ -1,6 +1,6 @@
+import { requestCodecOf } from "../nri/json.js";
 import { isSecretName, KnownSecrets, mask, maskShapes } from "../secrets/secrets.js";
 import { type JsonRewriter, maskBrokenJson, type Path, rewriteJson } from "./json-text.js";
-import { rewritePayload } from "./payload.js";
 
 /** What is written to a case goes through one of these. */
 export interface Redactor {
@@ -131,4 +131,30 @@ function rewrite(bytes: Uint8Array, text: RewriteText) {
 /** Another number of the same length, and still a number. */
 function maskNumber(text: string): string {
   return text.replace(/\d/g, "1");
+}
+
+/**
+ * A call's request with other texts in it, encoded anew. Fields that our schema does not know are lost, which is right
+ * here: they may hold a secret.
+ *
+ * @returns undefined for a method whose request is not known
+ */
+function rewritePayload(
+  method: string,
+  payload: Uint8Array,
+  rewrite: (path: Path, text: string) => string,
+): Uint8Array | undefined {
+  const codec = requestCodecOf(method);
+  if (codec === undefined) return undefined;
+  return codec.encode(rewriteMessage(codec.decode(payload), rewrite));
+}
+
+/** The message with each text as `rewrite` gives it; keys of maps stay. */
+function rewriteMessage(message: object, rewrite: (path: Path, text: string) => string, path: Path = []): object {
+  const visit = (value: unknown, at: Path): unknown => {
+    if (typeof value === "string") return rewrite(at, value);
+    if (Array.isArray(value)) return value.map((element, index) => visit(element, [...at, String(index)]));
+    return typeof value === "object" && value !== null ? rewriteMessage(value, rewrite, at) : value;
+  };
+  return Object.fromEntries(Object.entries(message).map(([key, inner]) => [key, visit(inner, [...path, key])]));
 }

@@ -1,10 +1,15 @@
+import { readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import * as z from "zod/mini";
 import { describeFault } from "../config/issue.js";
-import { BridgeError, errorText } from "../errors.js";
+import { BridgeError, errnoOf, errorText, fileFault } from "../errors.js";
+import { readRegularFile } from "../files.js";
 import { synchronizeRequest } from "../nri/codec.js";
 import { decodeEvent } from "../nri/events.js";
-import { kindOf, listIfThere, readFile, readIfThere } from "./case-files.js";
+import type { Dialect } from "../nri/runtime.js";
+import { inferNriVersion, parseVersion } from "../nri/versions.js";
+import { parseConfigList } from "../v01/config-list.js";
+import type { ConfigList } from "../v01/types.js";
 
 /** One recorded NRI call. */
 export interface RecordedEvent {
@@ -21,7 +26,7 @@ export interface RecordedEvent {
 export interface RecordedConf {
   readonly fromEvent: number;
   /** Where it was read. */
-  readonly file?: string | undefined;
+  readonly file: string;
   readonly text: Uint8Array | undefined;
 }
 
@@ -35,9 +40,10 @@ export interface Case {
   readonly runtime: {
     readonly name: string;
     readonly version: string;
-    /** The NRI version; told by name and version where it is not given. */
+    /** The NRI version, where name and version do not tell it. */
     readonly nri?: string | undefined;
-    readonly dialect: "state-change" | "dedicated";
+    /** How the events are sent. */
+    readonly dialect: Dialect;
   };
 }
 
@@ -74,7 +80,8 @@ export function readCase(folder: string): Case {
     const what = kind === undefined ? "no such folder" : "it is a file";
     throw new BridgeError("USAGE", `${folder}: ${what}; a case is a folder with events.jsonl`);
   }
-  const about = parseFile(join(folder, "case.json"), caseSchema) ?? {};
+  const description = join(folder, "case.json");
+  const about = parseFile(description, caseSchema) ?? {};
   const from = about.eventsFrom === undefined ? folder : join(folder, "..", about.eventsFrom);
   const confs = about.confs ?? [{ fromEvent: 1, file: "conf.json" }];
   return {
@@ -86,18 +93,49 @@ export function readCase(folder: string): Case {
       return { fromEvent, file: path, text: readIfThere(path) };
     }),
     bundles: readBundles(from),
-    runtime: about.runtime ?? { name: "containerd", version: "v1.7.24", dialect: "state-change" },
+    runtime: readRuntime(about.runtime, description),
   };
+}
+
+const usualRuntime: Case["runtime"] = { name: "containerd", version: "v1.7.24", dialect: "state-change" };
+
+/** @throws BridgeError USAGE that names the file */
+function readRuntime(stated: Case["runtime"] = usualRuntime, file: string): Case["runtime"] {
+  const { nri, ...runtime } = stated;
+  // A version that our table knows stands for itself; what a development build says of its NRI stands for the others.
+  if (inferNriVersion(runtime.name, runtime.version) !== undefined) return runtime;
+  if (nri !== undefined && parseVersion(nri) !== undefined) return stated;
+  const what = `the NRI version of ${runtime.name} ${runtime.version} is not known`;
+  throw new BridgeError("USAGE", `${file}: ${what}: state it as "nri" of "runtime"`);
 }
 
 function readEvents(file: string): RecordedEvent[] {
   const text = readIfThere(file)?.toString("utf8");
   if (text === undefined)
     throw new BridgeError("USAGE", `${file}: no such file; a case holds its events there, one a line`);
-  return text
-    .split("\n")
-    .filter((line) => line.trim() !== "")
-    .map((line, at) => parseEvent(line, at + 1, `${file}:${at + 1}`));
+  return parseEvents(text, file);
+}
+
+/** Reads events, one a line. @throws BridgeError USAGE that names the line */
+export function parseEvents(text: string, file: string): RecordedEvent[] {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  return lines.map((line, at) => parseEvent(line, at + 1, `${file}:${at + 1}`));
+}
+
+/** The case with this conf.json in place of its own. */
+export function withConf(played: Case, file: string, text: Uint8Array | undefined): Case {
+  return { ...played, confs: [{ fromEvent: 1, file, text }] };
+}
+
+/** The list of a conf.json. @throws BridgeError USAGE that names the file, and where in it the fault is */
+export function readConfList(text: Uint8Array, file: string): ConfigList {
+  try {
+    return parseConfigList(text);
+  } catch (error) {
+    const { line, column } = error instanceof BridgeError ? error.fields : {};
+    const where = typeof line === "number" && typeof column === "number" ? `:${line}:${column}` : "";
+    throw new BridgeError("USAGE", `${file}${where}: ${errorText(error)}`);
+  }
 }
 
 /** Reads one line of events.jsonl. @throws BridgeError USAGE that names the place */
@@ -150,4 +188,46 @@ export function parseJson<T>(text: string, schema: z.ZodMiniType<T>, where: stri
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new BridgeError("USAGE", `${where}: ${issue === undefined ? "no case" : describeFault(issue, value)}`);
+}
+
+/** Events are read as one text, and no text is longer. */
+const maxBytes = 512 * 1024 * 1024;
+
+/**
+ * @param flag which named the path
+ * @throws BridgeError USAGE that names the path, and why it cannot be read
+ */
+export function readFile(path: string, flag?: string): Buffer {
+  return orUsage(flag === undefined ? path : `${flag}: ${path}`, () => readRegularFile(path, maxBytes));
+}
+
+/** The same; undefined where there is no such file. @throws BridgeError USAGE */
+export function readIfThere(path: string): Buffer | undefined {
+  return kindOf(path) === undefined ? undefined : readFile(path);
+}
+
+/** The names in a folder, sorted; undefined where there is no such folder. @throws BridgeError USAGE */
+export function listIfThere(path: string): readonly string[] | undefined {
+  return kindOf(path) === undefined ? undefined : orUsage(path, () => readdirSync(path).sort());
+}
+
+/** Whether there is something at a path; what cannot be looked at is no `undefined`. @throws BridgeError USAGE */
+export function kindOf(path: string): "folder" | "file" | undefined {
+  const missing = ["ENOENT", "ENOTDIR"];
+  return orUsage(path, () => {
+    try {
+      return statSync(path).isDirectory() ? "folder" : "file";
+    } catch (error) {
+      if (missing.includes(errnoOf(error))) return undefined;
+      throw error;
+    }
+  });
+}
+
+function orUsage<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new BridgeError("USAGE", `${path}: ${fileFault(error)}`);
+  }
 }

@@ -8,43 +8,38 @@ import { Deadline } from "../deadline.js";
 import { BridgeError } from "../errors.js";
 import { createRecordedHost, type RecordedHost } from "../host/host.js";
 import type { Spawner } from "../legacy/spawner.js";
-import { endedBy } from "../legacy/spawner.js";
 import type { Log } from "../logger.js";
-import { decodeEvent, decodeEventResponse, type NriEvent } from "../nri/events.js";
-import { createRuntime, type Dialect } from "../nri/runtime.js";
+import { synchronizeRequest } from "../nri/codec.js";
+import { decodeEvent, decodeEventResponse, type EventResponse, type NriEvent } from "../nri/events.js";
+import { createRuntime, type Snapshot } from "../nri/runtime.js";
 import type { RawOutcome, RuntimePlugin } from "../nri/runtime-plugin.js";
 import { PluginStub } from "../nri/stub.js";
-import { inferNriVersion } from "../nri/versions.js";
 import { Service } from "../service.js";
 import type { Case, RecordedEvent } from "./case.js";
-import { presentAtFirst } from "./present.js";
-import { createUndo } from "./undo.js";
+
+/** What the bridge answered to an event. */
+export interface Answer {
+  readonly event: NriEvent;
+  readonly outcome: RawOutcome;
+  readonly response: EventResponse | undefined;
+}
 
 /** What happened while a case was played, in order. */
 export type PlayReport =
   | { readonly type: "event"; readonly recorded: RecordedEvent; readonly event: NriEvent }
   | ({ readonly type: "run" } & RunReport)
-  | {
-      readonly type: "answer";
-      readonly event: NriEvent;
-      readonly outcome: RawOutcome;
-      readonly response: ReturnType<typeof decodeEventResponse> | undefined;
-    };
+  | ({ readonly type: "answer" } & Answer);
 
 export interface PlayOptions {
   readonly played: Case;
   readonly flags: PartialConfig;
   readonly file: PartialConfig | undefined;
-  /** A conf.json in place of those of the case. */
-  readonly conf: Uint8Array | undefined;
-  /** How the events are sent; as they were recorded when undefined. */
-  readonly dialect: Dialect | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly spawner: Spawner;
   /** Those of a recording when not given. */
   readonly cgroups?: Cgroups;
   readonly log: Log;
-  /** Ends the plugins that run, and then the play with its reason. */
+  /** Ends the play with its reason, as soon as the plugins that run have ended. */
   readonly interrupted?: AbortSignal;
   readonly onReport: (report: PlayReport) => void;
 }
@@ -58,25 +53,20 @@ const acceptMs = 10_000;
  * @throws BridgeError when the case does not fit the protocol, or the configuration is wrong
  */
 export async function playCase(options: PlayOptions): Promise<void> {
-  const { played, flags, log, onReport, interrupted } = options;
-  const spawner = interrupted === undefined ? options.spawner : endedBy(options.spawner, interrupted);
+  const { played, flags, log, onReport } = options;
   const folder = mkdtempSync(join(tmpdir(), "nri-v01-bridge-"));
   try {
     const socketPath = join(folder, "nri.sock");
     const confFile = join(folder, "conf.json");
-    const { name, version, nri } = played.runtime;
-    const dialect = options.dialect ?? played.runtime.dialect;
+    const { name, version, nri, dialect } = played.runtime;
     const requestTimeoutMs = recordedTimeoutMs(played.events);
-    // A version that our table knows stands for itself; what a development build says of its NRI stands for the others.
-    const nriVersion = nri === undefined || inferNriVersion(name, version) !== undefined ? {} : { nriVersion: nri };
-    const snapshot = () => presentAtFirst(played);
-    const about = { socketPath, name, version, dialect, snapshot, log };
-    const runtime = await createRuntime({ ...about, ...nriVersion, requestTimeoutMs });
+    const about = { socketPath, name, version, dialect, snapshot: () => presentAtFirst(played), log };
+    const stated = nri === undefined ? {} : { nriVersion: nri };
+    const runtime = await createRuntime({ ...about, ...stated, requestTimeoutMs });
     const host = createRecordedHost(played.bundles);
     const service = new Service({
       ...options,
-      spawner,
-      // The files of a replay belong to whoever replays: nobody's node is at stake.
+      // The files of a replay belong to the user who replays: no node is at stake.
       flags: { ...flags, socketPath, confFile, permissions: flags.permissions ?? "trust", sandboxes: "always" },
       host,
       cgroups: options.cgroups ?? createRecordedCgroups(),
@@ -119,20 +109,19 @@ async function sendEvents(
   host: RecordedHost,
   options: PlayOptions,
 ): Promise<void> {
-  const { played, onReport, dialect = played.runtime.dialect, interrupted } = options;
-  const undo = createUndo();
+  const { played, onReport, interrupted } = options;
+  const undo = new Undo();
   for (const recorded of played.events) {
     interrupted?.throwIfAborted();
-    placeConf(confFile, recorded.index, options);
+    placeConf(confFile, recorded.index, played);
     const event = decodeEvent(recorded.method, recorded.payload);
     if (event === undefined || undo.skips(event) || !plugin.subscribedTo(event.name)) continue;
     if (event.name === "StopContainer") host.end(event.container.pid);
     if (event.name === "StopPodSandbox") host.end(event.pod.pid);
     onReport({ type: "event", recorded, event });
     const { metadata, method, payload, timeoutNano } = recorded;
-    const own = dialect === "dedicated";
     const outcome =
-      own && method === "StateChange"
+      played.runtime.dialect === "dedicated" && method === "StateChange"
         ? await plugin.call(event.name, event)
         : await plugin.raw(method, payload, { timeoutNano, metadata });
     const response = outcome.payload === undefined ? undefined : decodeEventResponse(event.name, outcome.payload);
@@ -148,15 +137,41 @@ async function sendEvents(
   interrupted?.throwIfAborted();
 }
 
-/** Puts the conf.json in place that holds from this event on, by a rename as installers do it. */
-function placeConf(confFile: string, index: number, { conf, played }: PlayOptions): void {
-  const recorded = played.confs.find((candidate) => candidate.fromEvent === index);
-  const text = conf === undefined ? recorded?.text : index === 1 ? conf : undefined;
-  if (text === undefined) {
-    // A case may say that there is no file from here on.
-    if (conf === undefined && recorded !== undefined) rmSync(confFile, { force: true });
-    return;
+/** Puts the conf.json in place that holds from this event on, by a rename as installers do it; or none, where the case says so. */
+function placeConf(confFile: string, index: number, { confs }: Case): void {
+  const conf = confs.find(({ fromEvent }) => fromEvent === index);
+  if (conf?.text !== undefined) {
+    writeFileSync(`${confFile}.new`, conf.text, { mode: 0o600 });
+    renameSync(`${confFile}.new`, confFile);
+  } else if (conf !== undefined) rmSync(confFile, { force: true });
+}
+
+/** What was there when the case began: what its runtime said, where the case begins with a Synchronize call. */
+function presentAtFirst({ events: [first] }: Case): Snapshot {
+  if (first?.method !== "Synchronize") return { pods: [], containers: [] };
+  const { pods, containers } = synchronizeRequest.decode(first.payload);
+  return { pods, containers };
+}
+
+/**
+ * What containerd does when a plugin fails an event: a failed RunPodSandbox is undone by StopPodSandbox and
+ * RemovePodSandbox, a failed CreateContainer or StartContainer by StopContainer and RemoveContainer, and nothing else of
+ * that pod or container happens. Other failures it only logs.
+ */
+class Undo {
+  private readonly pods = new Set<string>();
+  private readonly containers = new Set<string>();
+
+  /** The answer to this event was an error. */
+  failed(event: NriEvent): void {
+    if (event.name === "RunPodSandbox") this.pods.add(event.pod.id);
+    if (event.name === "CreateContainer" || event.name === "StartContainer") this.containers.add(event.container.id);
   }
-  writeFileSync(`${confFile}.new`, text, { mode: 0o600 });
-  renameSync(`${confFile}.new`, confFile);
+
+  /** Whether a runtime would not have sent the event, which belongs to something that was undone; the undo itself is sent. */
+  skips(event: NriEvent): boolean {
+    if (!("container" in event)) return this.pods.has(event.pod.id) && !/^(Stop|Remove)PodSandbox$/.test(event.name);
+    if (this.pods.has(event.pod.id)) return true;
+    return this.containers.has(event.container.id) && !/^(Stop|Remove)Container$/.test(event.name);
+  }
 }

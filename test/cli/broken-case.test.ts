@@ -1,8 +1,8 @@
-import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, chownSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { runCommandLine } from "../support/command-line.js";
+import { makeFolder } from "../support/places.js";
 
 const cases = resolve(import.meta.dirname, "../../fixtures/cases");
 const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
@@ -11,11 +11,10 @@ const own = ["--config", "/dev/null", "--bin-dir", plugins];
 let folder: string;
 let played: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "bridge-broken-case-"));
+  folder = makeFolder();
   played = join(folder, "case");
   cpSync(join(cases, "basic-hostnet"), played, { recursive: true });
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** A user's mistake: exit code 2, the path, and no stack. */
 function expectRefusal({ code, stderr }: { code: number | null; stderr: string }, message: string): void {
@@ -114,6 +113,26 @@ describe("a case that cannot be read", () => {
       "conf.json: it is a file; a case is a folder",
     );
   });
+});
+
+it("a runtime whose NRI version is not known is that of a file", async () => {
+  const file = join(played, "case.json");
+  writeFileSync(file, '{"runtime":{"name":"another","version":"1","dialect":"dedicated"}}');
+  expectRefusal(
+    await runCommandLine(["replay", played, ...own]),
+    `${file}: the NRI version of another 1 is not known: state it as "nri" of "runtime"`,
+  );
+});
+
+it("replay --compare names the line of a recording that is nested too deeply", async () => {
+  const line = (more: string) => `{"type":"answer","event":"RunPodSandbox","id":"x","error":null,"response":${more}}\n`;
+  const run = '{"type":"run","event":"RunPodSandbox","id":"x","plugin":"p","state":"create"}\n';
+  const lines = join(played, "expected/lines.jsonl");
+  writeFileSync(lines, run + line("{}") + line("[".repeat(100_000) + "]".repeat(100_000)));
+  expectRefusal(
+    await runCommandLine(["replay", played, "--compare", ...own]),
+    `${lines}:3: it is nested more than 100 levels deep`,
+  );
 });
 
 describe.runIf(process.geteuid?.() === 0)("a case that another user may not read", () => {

@@ -1,18 +1,13 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { spawn } from "node:child_process";
+import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { makeFolder } from "../support/places.js";
 import { basic, explain } from "./explain.js";
 
 let folder: string;
-const running: ChildProcess[] = [];
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "bridge-explain-"));
-});
-afterEach(() => {
-  for (const child of running.splice(0)) child.kill("SIGKILL");
-  rmSync(folder, { recursive: true, force: true });
+  folder = makeFolder();
 });
 
 describe.runIf(process.geteuid?.() === 0)("explain of what runs here", () => {
@@ -34,7 +29,7 @@ describe.runIf(process.geteuid?.() === 0)("explain of what runs here", () => {
       cwd: join(folder, "k8s.io", pod),
       stdio: ["pipe", "pipe", "ignore"],
     });
-    running.push(child);
+    onTestFinished(() => void child.kill("SIGKILL"));
     await new Promise((ready) => child.stdout.once("data", ready));
     return { pod, container };
   }

@@ -1,25 +1,14 @@
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { readLive } from "../../src/explain/live.js";
+import { beforeEach, describe, expect, it } from "vitest";
 import { runCommandLine } from "../support/command-line.js";
+import { makeFolder } from "../support/places.js";
 import { basic, cases, explain, noFile, plugins } from "./explain.js";
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "bridge-explain-"));
+  folder = makeFolder();
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** A line of a case's events.jsonl. */
 function lineOf(name: string, index: number): string {
@@ -125,8 +114,18 @@ describe("explain of an event alone", () => {
     const file = join(folder, "event.json");
     writeFileSync(file, lineOf("basic-hostnet", 6));
     const { events } = await explain(file, "--conf", join(basic, "conf.json"));
-    expect(events).toMatchObject([{ event: "StopContainer", plugins: [{ plugin: "recorder", state: "delete" }] }]);
+    expect(events).toMatchObject([
+      { index: 1, event: "StopContainer", plugins: [{ plugin: "recorder", state: "delete" }] },
+    ]);
     expect(events[0].unknown).toEqual([expect.stringContaining("the create of this pod or container")]);
+  });
+
+  it("takes the N-th of a file that begins with a delete", async () => {
+    const file = join(folder, "events");
+    writeFileSync(file, `${lineOf("basic-hostnet", 6)}\n${lineOf("basic-hostnet", 8)}\n`);
+    const { events } = await explain(`${file}:2`, "--conf", join(basic, "conf.json"));
+    expect(events).toMatchObject([{ index: 2, event: "StopPodSandbox" }]);
+    for (const none of [0, 3]) expect((await explain(`${file}:${none}`)).stderr).toContain("there are 2 events");
   });
 
   it("uses the case that events.jsonl lies in", async () => {
@@ -159,6 +158,7 @@ describe("explain, for people", () => {
     ["nothing", [], "give one of EVENT, --pod ID and --container ID"],
     ["two things", [basic, "--pod", "x"], "give one of EVENT, --pod ID and --container ID"],
     ["a missing file", ["/nonexistent.json"], "/nonexistent.json: no such file or folder"],
+    ["a file without an event", ["/dev/null"], "/dev/null: it holds no event"],
     ["an event past the end", [`${basic}:99`], "there are 9 events, 1 is the first"],
     ["a pod that is not there", ["--pod", "fffffffffff"], "no running pod fffffffffff is in sight"],
     ["a file that is no event", [resolve("package.json")], 'package.json: "method" is missing, expected text'],
@@ -185,19 +185,5 @@ describe("explain, for people", () => {
     const { code, stdout } = await runCommandLine(["explain", "--help"]);
     expect(code).toBe(0);
     expect(stdout).toContain("Usage: nri-v01-bridge explain [options] [event]");
-  });
-});
-
-describe("explain of a container that runs", () => {
-  it("refuses an id that is the beginning of two, and names both", () => {
-    const tasks = join(folder, "run/tasks");
-    for (const id of ["abc1", "abc2"]) {
-      mkdirSync(join(tasks, id), { recursive: true });
-      copyFileSync(join(basic, "bundles/ctr.json"), join(tasks, id, "config.json"));
-    }
-    mkdirSync(join(folder, "proc/77"), { recursive: true });
-    writeFileSync(join(folder, "proc/77/comm"), "containerd-shim\n");
-    symlinkSync("/run/tasks/abc1", join(folder, "proc/77/cwd"));
-    expect(() => readLive("container", "abc", folder)).toThrow("abc is the beginning of abc1 and abc2");
   });
 });

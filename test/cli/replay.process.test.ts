@@ -1,8 +1,9 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
+import { stateChangeRequest } from "../../src/nri/codec.js";
 import { runCommandLine } from "../support/command-line.js";
+import { makeFolder } from "../support/places.js";
 
 const fixtures = resolve(import.meta.dirname, "../../fixtures");
 const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
@@ -25,6 +26,17 @@ describe("simulate", () => {
     expect(stdout).not.toMatch(/answer (?!OK)/);
   });
 
+  it("shows what a plugin removed: the cgroup, or all of them", async () => {
+    const folder = makeFolder();
+    const remove = `#!/bin/sh\nroot=$(sed -n 's/.*"cgroupRoot":"\\([^"]*\\)".*/\\1/p')\nrm -rf "$root"\necho '{}'\n`;
+    writeFileSync(join(folder, "clearcfs"), remove, { mode: 0o755 });
+    cpSync(join(plugins, "labels"), join(folder, "labels"));
+    const scenario = `${fixtures}/scenarios/clear-cfs`;
+    const { code, stdout } = await runCommandLine(["simulate", "--scenario", scenario, "--bin-dir", folder]);
+    expect(stdout).toContain("cpu.cfs_quota_us of the container: 50000 before, gone after");
+    expect(code).toBe(0);
+  });
+
   it("plays a recorded case in either dialect", async () => {
     const played = await Promise.all(
       ["state-change", "dedicated"].map((dialect) =>
@@ -43,6 +55,37 @@ describe("simulate", () => {
       "RemovePodSandbox",
     ]);
     expect(dedicated).toEqual(old);
+  });
+});
+
+describe("simulate, of a scenario that names a path of its own for the container's cgroup", () => {
+  /** A recorded case with this path. */
+  function scenario(cgroupsPath: string): string {
+    const folder = join(makeFolder(), "scenario");
+    cpSync(`${fixtures}/cases/basic-hostnet`, folder, { recursive: true });
+    const file = join(folder, "events.jsonl");
+    const events = jsonLines(readFileSync(file, "utf8")).map((event) => {
+      if (event.method !== "StateChange") return event;
+      const request = stateChangeRequest.decode(Buffer.from(String(event.payloadBase64), "base64"));
+      const { container } = request;
+      if (container?.linux !== undefined) container.linux.cgroupsPath = cgroupsPath;
+      return { ...event, payloadBase64: Buffer.from(stateChangeRequest.encode(request)).toString("base64") };
+    });
+    writeFileSync(file, events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+    return folder;
+  }
+
+  it("makes nothing above its own folder", async () => {
+    const outside = makeFolder();
+    const { code } = await runCommandLine(["simulate", "--scenario", scenario(`${"/..".repeat(20)}${outside}`)]);
+    expect(code).toBe(0);
+    expect(readdirSync(outside)).toEqual([]);
+  });
+
+  it("names what cannot be made", async () => {
+    const { code, stderr } = await runCommandLine(["simulate", "--scenario", scenario(`/${"x".repeat(300)}`)]);
+    expect(stderr).toMatch(/^nri-v01-bridge: \S+x: the name is too long \(ENAMETOOLONG\)\n$/);
+    expect(code).toBe(2);
   });
 });
 
@@ -93,8 +136,7 @@ describe("replay --json", () => {
   });
 
   it("sends all that NRI v2 has with request: superset: what 1.6 sent, and the event whole", async () => {
-    const own = mkdtempSync(join(tmpdir(), "bridge-superset-"));
-    onTestFinished(() => rmSync(own, { recursive: true }));
+    const own = makeFolder();
     writeFileSync(join(own, "bridge.yaml"), "request: superset\n");
     const play = async (...flags: string[]) => {
       const folder = `${fixtures}/cases/basic-hostnet`;
@@ -118,10 +160,9 @@ describe("replay --json", () => {
 describe("replay's exit code", () => {
   let folder: string;
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "bridge-replay-"));
+    folder = makeFolder();
     cpSync(`${fixtures}/cases/basic-hostnet`, folder, { recursive: true });
   });
-  afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   it("is 0 when every plugin does well", async () => {
     const { code, stdout } = await runCommandLine(["replay", folder, "--bin-dir", plugins]);

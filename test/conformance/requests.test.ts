@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { createCases } from "../../src/conformance/cases.js";
-import { deleteOf, recordedContainer, recordedSandbox } from "../../src/conformance/recorded-requests.js";
+import { createCases, deleteOf, recordedContainer, recordedSandbox } from "../../src/conformance/cases.js";
+import { toRawJson } from "../../src/gojson/compact.js";
 import { formatRequestBody, spliceRequest } from "../../src/v01/request.js";
 import type { Request } from "../../src/v01/types.js";
 import { readCases } from "../support/recorded-cases.js";
@@ -8,7 +8,7 @@ import { readCases } from "../support/recorded-cases.js";
 const recordings = new Map(readCases().map((recorded) => [recorded.name, recorded.runs]));
 const requestsOf = (name: string) => (recordings.get(name) ?? []).map(({ request }) => request.toString());
 const text = (request: Request) => spliceRequest(formatRequestBody(request), undefined, []);
-const cases = createCases({ pid: 2070, conf: undefined });
+const cases = createCases(2070, undefined);
 const inputOf = (name: string) => cases.find((candidate) => candidate.name === name)?.inputs[0] ?? "";
 /** From here on a request says nothing of ids, pids and names. */
 const partOf = (request = "", key = "") => new RegExp(`"${key}":(.*?),"(?:version|namespaces)"`).exec(request)?.[1];
@@ -76,8 +76,19 @@ describe("the cases of the verb", () => {
     expect(inputOf("large-request").length).toBeGreaterThan(1_000_000);
   });
 
+  it("have the plugin's own conf, but for those that try another one or none", () => {
+    const without = createCases(7, toRawJson('{"own":1}'))
+      .filter(
+        ({ expects, inputs }) =>
+          expects === "result" && !inputs.every((input) => input.startsWith('{"conf":{"own":1},')),
+      )
+      .map(({ name }) => name);
+    expect(without).toEqual(cases.map(({ name }) => name).filter((name) => name.startsWith("conf-")));
+    expect(inputOf("conf-absent")).not.toContain('"conf"');
+  });
+
   it("name a process that cannot exist, unless one is given", () => {
-    for (const { inputs } of createCases({ pid: 7, conf: undefined })) {
+    for (const { inputs } of createCases(7, undefined)) {
       for (const input of inputs) expect(input.match(/"pid":\d+|\/proc\/\d+/g) ?? []).not.toContain("2070");
     }
   });

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { conformance, conformanceJson, PluginFolder } from "./verb.js";
 
 let folder: PluginFolder;
@@ -7,8 +7,6 @@ let folder: PluginFolder;
 beforeEach(() => {
   folder = new PluginFolder();
 });
-
-afterEach(() => folder.remove());
 
 /** What is wrong, what the plugin does, the case that shows it, and what is said: the fault and its remedy. */
 const faults: readonly (readonly [string, readonly string[], string, RegExp])[] = [

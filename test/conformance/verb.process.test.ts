@@ -1,7 +1,7 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
+import { makeFolder } from "../support/places.js";
 import { conformance, conformanceJson, PluginFolder, samples } from "./verb.js";
 
 let folder: PluginFolder;
@@ -9,8 +9,6 @@ let folder: PluginFolder;
 beforeEach(() => {
   folder = new PluginFolder();
 });
-
-afterEach(() => folder.remove());
 
 describe("a good plugin", () => {
   it.each(["clearcfs", "labels", "logger", "noop", "recorder"])(
@@ -131,19 +129,12 @@ describe("what a plugin writes", () => {
   });
 
   it("is seen below a watched directory", async () => {
-    const watched = mkdtempSync(join(tmpdir(), "conformance-watched-"));
-    try {
-      writeFileSync(join(watched, "gone"), "1");
-      const plugin = folder.placePlugin("writer", [
-        "read",
-        `run echo x >'${watched}/new'; rm -f '${watched}/gone'`,
-        "answer",
-      ]);
-      const { cases } = await conformanceJson("--plugin", plugin, "--watch", watched, "--case", "create-sandbox");
-      expect(cases).toMatchObject([{ ok: true, changed: ["gone: removed", "new: new"] }]);
-    } finally {
-      rmSync(watched, { recursive: true, force: true });
-    }
+    const watched = makeFolder();
+    writeFileSync(join(watched, "gone"), "1");
+    const writes = `run echo x >'${watched}/new'; rm -f '${watched}/gone'`;
+    const plugin = folder.placePlugin("writer", ["read", writes, "answer"]);
+    const { cases } = await conformanceJson("--plugin", plugin, "--watch", watched, "--case", "create-sandbox");
+    expect(cases).toMatchObject([{ ok: true, changed: ["gone: removed", "new: new"] }]);
   });
 });
 
@@ -172,7 +163,7 @@ describe("the command line", () => {
     [
       "the watched directory is not there",
       ["--plugin", join(samples, "noop"), "--watch", "/no/such"],
-      /--watch: .*no such file/,
+      /--watch: .*no such folder/,
     ],
     ["the pid is no number", ["--plugin", join(samples, "noop"), "--pid", "x"], /--pid/],
   ])("says 2 when %s", async (_, args, said) => {

@@ -1,13 +1,13 @@
-import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type CommandLineEnd, runCommandLine } from "../support/command-line.js";
+import { makeFolder } from "../support/places.js";
 
 export const samples = resolve(import.meta.dirname, "../../legacy-plugins");
 
 /** A directory for the plugins of a test. */
 export class PluginFolder {
-  readonly path = mkdtempSync(join(tmpdir(), "conformance-verb-"));
+  readonly path = makeFolder();
 
   /** A noop that does what the plan says, under this name. */
   placePlugin(name: string, plan: readonly string[]): string {
@@ -17,13 +17,8 @@ export class PluginFolder {
   }
 
   placeFile(name: string, text: string, mode = 0o755): string {
-    writeFileSync(join(this.path, name), text);
-    chmodSync(join(this.path, name), mode);
+    writeFileSync(join(this.path, name), text, { mode });
     return join(this.path, name);
-  }
-
-  remove(): void {
-    rmSync(this.path, { recursive: true, force: true });
   }
 }
 

@@ -26,3 +26,13 @@ describe("the events of a pod that runs", () => {
     expect(played.events.map((event) => event.timeoutNano)).toEqual([timeoutNano, timeoutNano]);
   });
 });
+
+it("an id that is the beginning of two is refused, and both are named", () => {
+  const node = nodeWith("version = 2\n").write("/run/bundles/0123/config.json", "{}");
+  expect(() => readLive("pod", "0123", node.root)).toThrow(/^0123 is the beginning of (\S+) and (\S+)$/);
+});
+
+it("a bundle that is no JSON is named", () => {
+  const node = nodeWith("version = 2\n").write("/run/bundles/ffff/config.json", "garbage");
+  expect(() => readLive("container", "ffff", node.root)).toThrow(/^\/run\/bundles\/ffff\/config\.json: /);
+});

@@ -1,5 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { onTestFinished } from "vitest";
 import { createRecordedCgroups } from "../../src/cgroups.js";
@@ -15,18 +14,13 @@ import { type Case, type RecordedEvent, readCase } from "../../src/replay/case.j
 import { type PlayReport, playCase } from "../../src/replay/play.js";
 import { Service } from "../../src/service.js";
 import { watchHandlers } from "../../src/watch-calls.js";
+import { makeFolder } from "../support/places.js";
 
 const root = resolve(import.meta.dirname, "../..");
 export const samplePlugins = join(root, "legacy-plugins");
 
 export function fixture(name: string): Case {
   return readCase(join(root, "fixtures/cases", name));
-}
-
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "bridge-record-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }
 
 /** All files under a folder, by their path in it. */
@@ -47,7 +41,7 @@ export interface LiveOptions {
 
 /** A runtime sends events over a real socket to a bridge, or to an observer, that records them. */
 export async function recordLive({ played, events, pluginDirs, snapshot, recorder: over = {} }: LiveOptions) {
-  const folder = temporaryFolder();
+  const folder = makeFolder();
   const socketPath = join(folder, "nri.sock");
   const confFile = join(folder, "conf.json");
   const { name, version, dialect } = played.runtime;
@@ -138,8 +132,6 @@ export async function replayFolder(
       played: readCase(folder),
       flags: { pluginDirs: [...pluginDirs] },
       file: undefined,
-      conf: undefined,
-      dialect: undefined,
       environment: { PATH: process.env.PATH },
       spawner,
       log: silentLog,

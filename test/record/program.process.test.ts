@@ -1,13 +1,13 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { Deadline } from "../../src/deadline.js";
 import { decodeEvent } from "../../src/nri/events.js";
 import { createRuntime, type Runtime } from "../../src/nri/runtime.js";
 import { readCase } from "../../src/replay/case.js";
 import { DirectoryLock } from "../../src/state/directory-lock.js";
 import { runCommandLine } from "../support/command-line.js";
+import { makeFolder } from "../support/places.js";
 import { startProgram } from "../support/program.js";
 import { fixture, samplePlugins } from "./live.js";
 
@@ -15,10 +15,9 @@ const basic = fixture("basic-hostnet");
 let folder: string;
 let socketPath: string;
 let out: string;
-const closing: (() => unknown)[] = [];
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "bridge-record-"));
+  folder = makeFolder();
   socketPath = join(folder, "nri.sock");
   out = join(folder, "cases");
   writeFileSync(
@@ -27,14 +26,9 @@ beforeEach(() => {
   );
 });
 
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-  rmSync(folder, { recursive: true, force: true });
-});
-
 async function listen(): Promise<Runtime> {
   const runtime = await createRuntime({ socketPath, name: "containerd", version: "v1.7.24" });
-  closing.push(() => runtime.close());
+  onTestFinished(() => runtime.close());
   return runtime;
 }
 
@@ -50,7 +44,7 @@ function record(...args: string[]) {
 /** The built program. */
 function start(...args: string[]) {
   const running = startProgram([...args, ...node()]);
-  closing.push(() => running.child.kill("SIGKILL"));
+  onTestFinished(() => void running.child.kill("SIGKILL"));
   return running;
 }
 
@@ -162,7 +156,7 @@ it("record --run is refused at once beside a bridge that runs: it would wait for
   const directory = join(folder, "state");
   const lock = new DirectoryLock(directory);
   expect(await lock.acquire()).toEqual({ kind: "held" });
-  closing.push(() => lock.release());
+  onTestFinished(() => lock.release());
   await listen();
   const startedAt = performance.now();
   const { code, stderr } = await start("record", "--run", "--out", out, "--duration", "12s", ...bridgeFlags()).ended;

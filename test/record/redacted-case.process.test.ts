@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { stateChangeRequest } from "../../src/nri/codec.js";
 import { readCase } from "../../src/replay/case.js";
-import { filesIn, fixture, recordLive, replayFolder, requestsOf, temporaryFolder } from "./live.js";
+import { makeFolder } from "../support/places.js";
+import { filesIn, fixture, recordLive, replayFolder, requestsOf } from "./live.js";
 
 const secrets = {
   env: "env-S3CRET-of-the-container",
@@ -55,11 +56,16 @@ function secretCase() {
     version: "0.1",
     plugins: [{ type: "blabber", conf: { apiToken: secrets.conf, level: 3 } }, { type: "blabber" }],
   };
-  return { ...played, events, bundles, confs: [{ fromEvent: 1, text: Buffer.from(JSON.stringify(conf)) }] };
+  return {
+    ...played,
+    events,
+    bundles,
+    confs: [{ fromEvent: 1, file: "conf.json", text: Buffer.from(JSON.stringify(conf)) }],
+  };
 }
 
 function pluginFolder(): string {
-  const folder = temporaryFolder();
+  const folder = makeFolder();
   writeFileSync(join(folder, "blabber"), blabber);
   chmodSync(join(folder, "blabber"), 0o755);
   return folder;
@@ -111,7 +117,7 @@ function readable(name: string, bytes: Buffer): string {
 }
 
 it("no secret of conf.json survives in the error that a plugin reports", async () => {
-  const folder = temporaryFolder();
+  const folder = makeFolder();
   const error = `login with ${secrets.conf} refused`;
   writeFileSync(join(folder, "blabber"), `#!/bin/sh\ncat >/dev/null\necho '{"error":"${error}"}'\n`);
   chmodSync(join(folder, "blabber"), 0o755);

@@ -97,7 +97,7 @@ describe("an observer", () => {
     const { pod, container } = started;
     const rest = played.events.filter((_, at) => /^(Stop|Remove)/.test(events[at]?.name ?? ""));
     const conf = played.confs[0]?.text;
-    const confs = rest[0] === undefined ? [] : [{ fromEvent: rest[0].index, text: conf }];
+    const confs = rest[0] === undefined ? [] : [{ fromEvent: rest[0].index, file: "conf.json", text: conf }];
     const snapshot = { pods: [pod], containers: [container] };
     const live = await recordLive({
       played: { ...played, confs },

@@ -1,0 +1,52 @@
+import { resolve } from "node:path";
+import { expect, it } from "vitest";
+import type { SpawnOptions } from "../../src/legacy/spawner.js";
+import { silentLog } from "../../src/logger.js";
+import { readCase, withConf } from "../../src/replay/case.js";
+import { playCase } from "../../src/replay/play.js";
+
+const root = resolve(import.meta.dirname, "../..");
+const basic = readCase(resolve(root, "fixtures/cases/basic-hostnet"));
+const second = 1_000_000_000n;
+
+/** Plays the first event with this time; no plugin is started, and `run` is told of each that would be. */
+function playFirst(timeoutNano: bigint, run: (options: SpawnOptions) => void): Promise<void> {
+  const events = basic.events.slice(0, 1).map((event) => ({ ...event, timeoutNano }));
+  return playCase({
+    played: withConf({ ...basic, events }, "conf.json", Buffer.from('{"plugins":[{"type":"labels"}]}')),
+    flags: { pluginDirs: [resolve(root, "legacy-plugins")] },
+    file: undefined,
+    environment: {},
+    spawner: {
+      name: "none",
+      async run(options) {
+        run(options);
+        throw new Error("nothing is started here");
+      },
+      prepare: async () => ({ started: false, code: "ENOENT" }),
+      close: async () => {},
+    },
+    log: silentLog,
+    onReport: () => {},
+  });
+}
+
+it.each([
+  [2n * second, 1_500, 2_000],
+  // The recorded runtime's plugin_request_timeout, and not the default of one.
+  [60n * second, 50_000, 60_000],
+])("a plugin has the time that the recorded call had: %i ns", async (timeoutNano, least, most) => {
+  const leftMs: number[] = [];
+  await playFirst(timeoutNano, ({ killAt }) => leftMs.push(killAt.remainingMs()));
+  expect(leftMs).toEqual([expect.any(Number)]);
+  expect(leftMs[0]).toBeGreaterThan(least);
+  expect(leftMs[0]).toBeLessThanOrEqual(most);
+});
+
+it("a replay ends when the bridge did not answer in time, as a runtime would have dropped it", async () => {
+  // It holds up the event loop, so that nothing can be answered.
+  const busy = () => {
+    for (const end = performance.now() + 400; performance.now() < end; );
+  };
+  await expect(playFirst(200_000_000n, busy)).rejects.toMatchObject({ code: "CALL_TIMEOUT" });
+});

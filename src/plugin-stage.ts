@@ -4,7 +4,7 @@ import { withoutUnset } from "./cgroup/real-resources.js";
 import type { View } from "./cgroup/view.js";
 import type { Cgroups } from "./cgroups.js";
 import type { ChainCall } from "./chain.js";
-import type { PluginSettings } from "./config/merge.js";
+import { cgroupSeen, type PluginSettings } from "./config/merge.js";
 import { errorText } from "./errors.js";
 import type { Stage } from "./legacy/invoke.js";
 import { layOver } from "./oci/resources.js";
@@ -21,7 +21,7 @@ export interface CgroupStage extends Stage {
  * that knows cgroup v2 must see the real thing.
  */
 export function isCaptured(settings: PluginSettings, call: ChainCall): boolean {
-  return settings.cgroup === "capture" || (settings.cgroup === "auto" && call.phase === "create");
+  return cgroupSeen({ cgroup: settings.cgroup, phase: call.phase }) === "capture";
 }
 
 /**

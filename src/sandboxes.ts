@@ -43,8 +43,15 @@ export function decideSandboxes({ setting, runtime, sandboxedCri, sharesConfFile
   };
 }
 
-/** compat: containerd's sandbox CRI (all of 2.x, 1.7 with ENABLE_CRI_SANDBOXES) still calls the v0.1 client. */
-function runsPlugins({ name, version }: SandboxFacts["runtime"], sandboxedCri: boolean | undefined): Answer["answer"] {
+/**
+ * Whether a runtime runs v0.1 plugins for sandboxes itself.
+ *
+ * compat: containerd's sandbox CRI (all of 2.x, 1.7 with ENABLE_CRI_SANDBOXES) still calls the v0.1 client.
+ */
+export function runsPlugins(
+  { name, version }: SandboxFacts["runtime"],
+  sandboxedCri: boolean | undefined,
+): Answer["answer"] {
   if (name !== "containerd") return "no";
   const [, major = "", minor = ""] = /^v?(\d+)\.(\d+)/.exec(version) ?? [];
   if (Number(major) >= 2) return "yes";

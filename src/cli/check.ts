@@ -1,14 +1,12 @@
 import type { Command } from "commander";
-import { pluginSettings } from "../config/merge.js";
-import { collectFacts } from "../doctor/collect.js";
-import type { Facts, PluginFacts } from "../doctor/facts.js";
+import type { PluginFacts } from "../doctor/collect/plugins.js";
+import { collectFacts, type Facts } from "../doctor/facts.js";
 import { countFindings, type Finding } from "../doctor/finding.js";
-import { findInConfiguration } from "../doctor/findings.js";
+import { findAll } from "../doctor/report.js";
 import { listSettings, type Setting } from "../doctor/settings.js";
 import { BridgeError } from "../errors.js";
-import { type ConfigFile, findConfigFile, formatSource } from "./config-file.js";
+import { type ConfigFile, findConfigFile, formatSource, toSource } from "./config-file.js";
 import { addConfigFlags, givenConfig, pluginFlags, readFlags } from "./config-flags.js";
-import { readConfigText } from "./config-layers.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 
@@ -24,17 +22,16 @@ export function addCheckCommand(program: Command, io: CliIo, done: Done): void {
   addConfigFlags(command, ["socket", ...pluginFlags]).action(async (options: Record<string, unknown>) => {
     const flags = readFlags(options);
     const source = await findConfigFile(givenConfig(options), flags);
-    // Says why it cannot be read; its other faults are told below.
-    const text = source === undefined ? undefined : readConfigText(source.path);
-    const facts = await collectFacts({ root: "/", flags, configFile: source?.path, path: io.environment.PATH });
+    const configFile = source && toSource(source, "/");
+    const facts = await collectFacts({ root: "/", flags, configFile, path: io.environment.PATH });
     const { bridge, conf } = facts;
     if (bridge.faults.length > 0) {
       const faults = bridge.faults.map(({ where, text }) => `${where}: ${text}`);
       throw new BridgeError("CONFIG", faults.join("\n"));
     }
-    const findings = findInConfiguration(facts).filter(({ severity }) => severity !== "info");
-    const settings = listSettings(bridge.config, flags, source && { file: source.file, text });
-    const plugins = facts.plugins.map((plugin) => describePlugin(plugin, facts, findings));
+    const findings = findAll(facts, "check").filter(({ severity }) => severity !== "info");
+    const settings = listSettings(flags, bridge);
+    const plugins = facts.plugins.map((plugin) => describePlugin(plugin, findings));
     if (options.json === true) {
       const found = { configuration: source?.file ?? null, configurationFrom: source?.from ?? null };
       const about = { version: 1, ...found, conf: conf.path, settings, plugins, findings };
@@ -48,8 +45,9 @@ export function addCheckCommand(program: Command, io: CliIo, done: Done): void {
 type PluginLine = ReturnType<typeof describePlugin>;
 
 /** A plugin as it would run; its `faults` are the ids of its findings. */
-function describePlugin({ index, type, lookup, cgroup }: PluginFacts, { bridge }: Facts, findings: readonly Finding[]) {
-  const { environment, ...settings } = pluginSettings(bridge.config, type);
+function describePlugin(plugin: PluginFacts, findings: readonly Finding[]) {
+  const { index, type, lookup, cgroup } = plugin;
+  const { environment, ...settings } = plugin.settings;
   const path = lookup.ok ? lookup.path : null;
   const own = findings.filter(({ where }) => where === path || where.endsWith(`#/plugins/${index}`));
   return {

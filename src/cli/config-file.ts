@@ -1,19 +1,14 @@
 import { resolve } from "node:path";
 import { mergeConfig } from "../config/merge.js";
 import type { PartialConfig } from "../config/schema.js";
-import { readContainerdConfig } from "../doctor/collect/containerd-config.js";
+import { type ConfigSource, unitsFile } from "../doctor/collect/bridge.js";
 import { readLaunched } from "../doctor/collect/launched.js";
-import { flagOf, listProcesses, type ProcessFacts } from "../doctor/collect/processes.js";
-import { findRuntime } from "../doctor/collect/runtime.js";
-import { adaptersAmong } from "../doctor/collect/self.js";
-import { findSocketPeer } from "../doctor/collect/socket.js";
+import { adaptersAmong, flagOf, listProcesses, type ProcessFacts } from "../doctor/collect/processes.js";
+import { findRuntime, findSocketPeer } from "../doctor/collect/runtime.js";
 import { NodeFiles } from "../doctor/node-files.js";
 import { BridgeError, errorText } from "../errors.js";
 import { givenConfig, readFlags } from "./config-flags.js";
 import { readConfigFile, readOwnConfigFile } from "./config-layers.js";
-
-/** The file of the shipped systemd unit. */
-const unitsFile = "/etc/nri-v01-bridge/config.yaml";
 
 /** The configuration file that the bridge of a node has, or is given by hand. */
 export interface ConfigFile {
@@ -84,9 +79,9 @@ async function ofLaunched(
   const peer = await findSocketPeer(files, socketPath);
   // Where its plugins are does not depend on the version: nothing is started to ask for it.
   const runtime = findRuntime({ files, processes, peer, confFile, askVersion: () => "" });
-  const { nri } = runtime?.config ?? readContainerdConfig(files, "/etc/containerd/config.toml", undefined);
-  const launched = readLaunched(files, nri).find(({ bridge, configFile }) => bridge && configFile !== undefined);
-  return launched?.configFile === undefined ? undefined : { file: launched.configFile, from: "launched", pid: null };
+  const launched = readLaunched(files, runtime?.config.nri);
+  const file = launched.find(({ bridge, configFile }) => bridge && configFile !== undefined)?.configFile;
+  return file === undefined ? undefined : { file, from: "launched", pid: null };
 }
 
 function usual(files: NodeFiles): Found | undefined {
@@ -121,6 +116,13 @@ export async function readSettings(options: Readonly<Record<string, unknown>>): 
 export function formatSource(source: ConfigFile | undefined): string {
   if (source === undefined) return "configuration: no file\n";
   return `configuration: ${source.file}${source.from === "flag" ? "" : `, ${originOf(source)}`}\n`;
+}
+
+/** The same for `collectFacts`. @param root that findConfigFile was given */
+export function toSource(found: ConfigFile, root: string): ConfigSource {
+  const { file, from } = found;
+  // That of --config is no file of the node, wherever that is mounted.
+  return from === "flag" ? { file, origin: "", root: "/" } : { file, origin: originOf(found), root };
 }
 
 /** How the file was found, in words. */

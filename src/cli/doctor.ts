@@ -1,12 +1,11 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { collectFacts } from "../doctor/collect.js";
+import { collectFacts } from "../doctor/facts.js";
 import { countFindings, type Finding } from "../doctor/finding.js";
-import { findAll } from "../doctor/findings.js";
-import { describeNode, formatFindings } from "../doctor/report.js";
+import { describeNode, findAll, formatFindings } from "../doctor/report.js";
 import { BridgeError, errorText } from "../errors.js";
-import { findConfigFile, originOf } from "./config-file.js";
+import { findConfigFile, toSource } from "./config-file.js";
 import { addConfigFlags, givenConfig, pluginFlags, readFlags } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
@@ -23,16 +22,11 @@ export function addDoctorCommand(program: Command, io: CliIo, done: Done): void 
     const root = resolve(typeof options.root === "string" ? options.root : "/");
     requireDirectory(root);
     const flags = readFlags(options);
-    const given = givenConfig(options);
-    const found = given === undefined ? await findConfigFile(undefined, flags, root) : undefined;
-    const facts = await collectFacts({
-      root,
-      // The file is part of what is looked at: its faults are findings.
-      flags,
-      configFile: found === undefined ? given : { file: found.file, origin: originOf(found) },
-      path: io.environment.PATH,
-    });
-    const findings = findAll(facts, options.migrate === true);
+    // The file is part of what is looked at: its faults are findings.
+    const found = await findConfigFile(givenConfig(options), flags, root);
+    const configFile = found && toSource(found, root);
+    const facts = await collectFacts({ root, flags, configFile, path: io.environment.PATH });
+    const findings = findAll(facts, options.migrate === true ? "migrate" : "doctor");
     if (options.json === true) {
       io.stdout(`${JSON.stringify({ version: 1, node: describeNode(facts), findings })}\n`);
     } else io.stdout(formatFindings(facts, findings));

@@ -94,6 +94,12 @@ export function hasCreatePhase(config: Config): boolean {
   return [config, ...Object.values(config.plugins)].some(({ phase }) => phase === "create");
 }
 
+/** Which cgroups a plugin sees. `auto`: none of the container's is there to be seen before the container exists. */
+export function cgroupSeen({ cgroup, phase }: Pick<Config, "cgroup"> & { readonly phase: string }): "host" | "capture" {
+  if (cgroup !== "auto") return cgroup;
+  return phase === "create" ? "capture" : "host";
+}
+
 /** Whether some plugin is to see a captured cgroup view, come what may. */
 export function wantsCapture(config: Config): boolean {
   return [config, ...Object.values(config.plugins)].some(({ cgroup }) => cgroup === "capture");
@@ -102,9 +108,7 @@ export function wantsCapture(config: Config): boolean {
 /** Whether some plugin may come to see a captured cgroup view: as `cgroup` says, and `phase` where that is left to it. */
 export function mayCapture(config: Config): boolean {
   const types = Object.keys(config.plugins).map((type) => pluginSettings(config, type));
-  return [config, ...types].some(
-    ({ cgroup, phase }) => cgroup === "capture" || (cgroup === "auto" && phase === "create"),
-  );
+  return [config, ...types].some((settings) => cgroupSeen(settings) === "capture");
 }
 
 /** The events that some plugin is run for besides those of its states. */

@@ -5,6 +5,18 @@ import { nearestName } from "../nearest.js";
 import { describeFault, excerpt } from "./issue.js";
 import { type PartialConfig, partialConfigSchema } from "./schema.js";
 
+/** A configuration text that was read. */
+export interface ParsedConfig {
+  readonly settings: PartialConfig;
+  /** The line of a key, or of the nearest one around it that is there; undefined when there is neither. */
+  readonly lineOf: (path: readonly string[]) => number | undefined;
+}
+
+/** The settings of a configuration text. @throws as parseConfigLines */
+export function parseConfig(text: string, source: string): PartialConfig {
+  return parseConfigLines(text, source).settings;
+}
+
 /**
  * Reads a configuration text, strictly: an unknown key or a wrong type is an error that names source, line, column, what
  * was expected and, for a key, the nearest known one.
@@ -12,7 +24,7 @@ import { type PartialConfig, partialConfigSchema } from "./schema.js";
  * @param source the file, or where else the text came from, as the message shall name it
  * @throws BridgeError CONFIG, with every fault in its message
  */
-export function parseConfig(text: string, source: string): PartialConfig {
+export function parseConfigLines(text: string, source: string): ParsedConfig {
   const deep = findTooDeep(text);
   if (deep !== undefined) {
     const before = text.slice(0, deep).split("\n");
@@ -34,7 +46,14 @@ export function parseConfig(text: string, source: string): PartialConfig {
     // An alias of an anchor that is not there, in a place where the parser does not look; too many aliases.
     throw new BridgeError("CONFIG", `${source}: ${errorText(error)}`);
   }
-  return validate(value, (path, ofKey) => at(offsetIn(document, path, ofKey)));
+  const settings = validate(value, (path, ofKey) => at(offsetIn(document, path, ofKey)));
+  return {
+    settings,
+    lineOf: (path) => {
+      const there = path.map((_, depth) => path.slice(0, depth + 1)).findLast((keys) => document.hasIn(keys));
+      return there === undefined ? undefined : lines.linePos(offsetIn(document, there, true)).line;
+    },
+  };
 }
 
 /** A configuration has six levels. */
@@ -44,7 +63,7 @@ const maxDepth = 100;
  * Where a YAML text is nested too deep to be parsed: parsing calls itself for each level, and where the stack runs out
  * within a regular expression, V8 ends the process and not the call. The step before it keeps a stack of its own.
  */
-export function findTooDeep(text: string): number | undefined {
+function findTooDeep(text: string): number | undefined {
   const parser = new Parser();
   for (const lexeme of new Lexer().lex(text)) {
     for (const _ of parser.next(lexeme));

@@ -1,3 +1,5 @@
+import type { Facts } from "./facts.js";
+
 /** How much a finding matters: an error keeps plugins from running, a warning may, an info is worth knowing. */
 export type Severity = "error" | "warning" | "info";
 
@@ -12,27 +14,88 @@ export interface Finding {
   readonly why: string;
   /**
    * What to do: for a setting the file and line, what belongs there, and the unit to reload; a command where one mends it that
-   * can do no harm (chmod, chown, mv, systemctl). Whoever follows it to the letter makes nothing worse.
+   * can do no harm (chmod, chown, mv, systemctl). Followed to the letter it makes nothing worse.
    */
   readonly fix: string;
   /** `file:line`, `file:line:column` or a path. */
   readonly where: string;
 }
 
+/** Who asks: `doctor`, `doctor --migrate`, `check`. */
+export type Verb = "doctor" | "migrate" | "check";
+
+type Of<S, T> = T | ((subject: S, facts: Facts) => T);
+
+/** A finding as a row of a table. */
+interface Given<S> {
+  readonly id: string;
+  /** What it is about: one thing, several, or none. */
+  readonly when: (facts: Facts) => S | readonly S[] | false | undefined;
+  readonly severity: Of<S, Severity>;
+  readonly what: Of<S, string>;
+  readonly why: Of<S, string>;
+  readonly fix: Of<S, string>;
+  readonly where: Of<S, string>;
+}
+
+export interface Row {
+  readonly id: string;
+  readonly verbs: readonly Verb[];
+  /** What it finds; of a group of rows that share `told` each thing is told by the first one alone. */
+  readonly find: (facts: Facts, told: Set<unknown>) => readonly Finding[];
+}
+
+/** Rows; an inner list is a group in which the first row that is about a thing hides the later ones. */
+export type Table = readonly (Row | readonly Row[])[];
+
+/** How a row of these verbs is written. */
+export function rowOf(...verbs: readonly Verb[]): <S>(given: Given<S>) => Row {
+  return (given) => ({
+    id: given.id,
+    verbs,
+    find: (facts, told) => {
+      const subjects = toList(given.when(facts)).filter((subject) => !told.has(subject));
+      return subjects.map((subject) => {
+        told.add(subject);
+        const text = (value: Of<typeof subject, string>) =>
+          typeof value === "function" ? value(subject, facts) : value;
+        const { id, severity } = given;
+        return {
+          id,
+          severity: typeof severity === "function" ? severity(subject, facts) : severity,
+          what: text(given.what),
+          why: text(given.why),
+          fix: text(given.fix),
+          where: text(given.where),
+        };
+      });
+    },
+  });
+}
+
+function toList<S>(subjects: S | readonly S[] | false | undefined): readonly S[] {
+  if (subjects === undefined || subjects === false) return [];
+  return isList(subjects) ? subjects : [subjects];
+}
+
+function isList<S>(subjects: S | readonly S[]): subjects is readonly S[] {
+  return Array.isArray(subjects);
+}
+
 const order = { error: 0, warning: 1, info: 2 } as const satisfies Record<Severity, number>;
 
-/** The worst first; those of one severity in the order that they were found in. */
-export function bySeverity(findings: readonly Finding[]): readonly Finding[] {
-  return findings.toSorted((a, b) => order[a.severity] - order[b.severity]);
+/** What a table finds, the worst first; those of one severity in the order of the table. */
+export function evaluate(table: Table, facts: Facts, verb: Verb): readonly Finding[] {
+  const found = table.flatMap((entry) => {
+    const told = new Set<unknown>();
+    const rows = "id" in entry ? [entry] : entry;
+    return rows.filter(({ verbs }) => verbs.includes(verb)).flatMap((row) => row.find(facts, told));
+  });
+  return found.toSorted((a, b) => order[a.severity] - order[b.severity]);
 }
 
 /** How many of each. */
 export function countFindings(findings: readonly Finding[]): Readonly<Record<Severity, number>> {
   const count = (severity: Severity) => findings.filter((finding) => finding.severity === severity).length;
   return { error: count("error"), warning: count("warning"), info: count("info") };
-}
-
-/** A text as one word of a shell. */
-export function shellWord(text: string): string {
-  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,107 +1,91 @@
-import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
-import { findTooDeep } from "../config/parse.js";
-import type { Facts, RuntimeFacts } from "./facts.js";
+import { unitsFile } from "./collect/bridge.js";
+import type { RuntimeFacts } from "./collect/runtime.js";
+import { type NriSettings, nriKeys } from "./collect/runtime-config.js";
+import type { Facts } from "./facts.js";
+import { baseName } from "./node-files.js";
 
 const services = { containerd: "containerd", "cri-o": "crio" } as const satisfies Record<RuntimeFacts["name"], string>;
 
-export function restart({ name }: Pick<RuntimeFacts, "name">): string {
-  return `systemctl restart ${services[name]}`;
+export function restart(runtime: Pick<RuntimeFacts, "name"> | undefined): string {
+  return runtime === undefined ? "restart the runtime" : `systemctl restart ${services[runtime.name]}`;
 }
 
 /**
  * What to write where in a runtime's configuration, and what makes it count. Words, and never a command: the file may be another
  * program's, and its form is for people to see.
- * @param place a path, or `file:line`
+ * @param place a path or `file:line`; several with ` and `
  */
 export function editRuntime(runtime: RuntimeFacts, place: string, edit: string): string {
-  const path = fileOf(place);
-  const text = runtime.config.files.find((file) => file.path === path)?.text ?? "";
-  const head = text.slice(0, 1000).split("\n");
-  const generated = head.some((line) => /^\s*#.*\b(generated|do not edit|managed by)\b/i.test(line));
-  const warning = generated ? ` (this file is generated, as it says itself: change what it is made from)` : "";
+  const files = place.split(" and ").map((one) => one.replace(/:\d+$/, ""));
+  const generated = files.some((file) => runtime.config.generated.includes(file));
+  const warning = generated ? " (this file is generated, as it says itself: change what it is made from)" : "";
   return `in ${place} ${edit}${warning}; then ${restart(runtime)}`;
 }
 
-/** An NRI setting of a runtime: the name that it has there, and where it stands now. */
-export interface NriKey {
-  readonly key: "disable" | "disable_connections" | "plugin_request_timeout";
-  readonly at: string | undefined;
-}
-
-/** CRI-O's names for the same. */
-const crioKeys = {
-  disable: "enable_nri",
-  disable_connections: "nri_disable_connections",
-  plugin_request_timeout: "nri_plugin_request_timeout",
-} as const satisfies Record<NriKey["key"], string>;
-
-/** How a value of the runtime's NRI settings is set. */
-export function setNri(runtime: RuntimeFacts, { key, at }: NriKey, value: boolean | string): string {
+/** How one of the runtime's NRI settings is set. @param value as TOML writes it */
+export function setNri(runtime: RuntimeFacts, setting: keyof NriSettings["at"], value: string): string {
   const { config, name } = runtime;
-  if (name === "cri-o") {
-    const text = toToml(key === "disable" ? value !== true : value);
-    // A later file of the directory wins.
-    const place = at ?? "/etc/crio/crio.conf.d/99-nri.conf";
-    return editRuntime(runtime, place, `set ${crioKeys[key]} = ${text} under [crio.nri]`);
-  }
-  const section = config.nriSection;
-  const setting = `set ${key} = ${toToml(value)} under [plugins."${section}"]`;
-  if (!config.exists)
-    return editRuntime(runtime, config.path, `(a new file with the first line version = 2) ${setting}`);
+  const header = name === "cri-o" ? "[crio.nri]" : `[plugins."${config.nriSection}"]`;
+  const edit = `set ${nriKeys[setting][name]} = ${value} under ${header}`;
+  const at = config.nri.at[setting];
+  // A later file of the directory wins.
+  if (name === "cri-o") return editRuntime(runtime, at ?? "/etc/crio/crio.conf.d/99-nri.conf", edit);
+  if (!config.exists) return editRuntime(runtime, config.path, `(a new file with the first line version = 2) ${edit}`);
   // Where it is set already, else where its section is, else the main file.
-  const place = at ?? config.sections.findLast((one) => one.name === section)?.where ?? config.path;
-  return editRuntime(runtime, place, setting);
-}
-
-function toToml(value: boolean | string): string {
-  return typeof value === "string" ? `"${value}"` : String(value);
-}
-
-function fileOf(place: string): string {
-  return place.replace(/:\d+$/, "");
+  const section = config.sections.findLast((one) => one.name === config.nriSection);
+  return editRuntime(runtime, at ?? section?.where ?? config.path, edit);
 }
 
 /**
  * How a key of the bridge's configuration is set: the file, the line where the key or what it belongs to stands already, and
- * what makes it count.
+ * what makes it count. A bridge that the runtime launches gets its configuration from the runtime alone.
  * @param yaml the value as YAML writes it, in one line
  */
 export function setBridge(
-  facts: Pick<Facts, "bridge" | "launched" | "runtime">,
+  { bridge, launched, runtime }: Pick<Facts, "bridge" | "launched" | "runtime">,
   path: readonly string[],
   yaml: string,
   how: "reload" | "restart" = "reload",
 ): string {
-  const { file = facts.bridge.newFile, text = "" } = facts.bridge;
-  const line = lineOfYaml(text, path);
+  const ours = launched.find((file) => file.bridge && (bridge.file === undefined || file.configFile === bridge.file));
+  const newFile =
+    ours === undefined || runtime === undefined
+      ? unitsFile
+      : `${runtime.config.nri.pluginConfigPath}/${baseName(ours.path)}.conf`;
+  const line = bridge.lineOf(path);
   const setting = path.reduceRight((inner, key, depth) => {
     const pair = `${/^[A-Za-z_][\w.-]*$/.test(key) ? key : JSON.stringify(key)}: ${inner}`;
     return depth === 0 ? pair : `{${pair}}`;
   }, yaml);
-  return `in ${file}${line === undefined ? "" : `:${line}`} set ${setting}; then ${makeItCount(facts, how)}`;
+  const counts = ours !== undefined && runtime !== undefined ? restart(runtime) : `systemctl ${how} nri-v01-bridge`;
+  return `in ${bridge.file ?? newFile}${line === undefined ? "" : `:${line}`} set ${setting}; then ${counts}`;
 }
 
-/** What makes a bridge take its configuration: one that the runtime launched gets it from the runtime alone. */
-function makeItCount(
-  { bridge, launched, runtime }: Pick<Facts, "bridge" | "launched" | "runtime">,
-  how: "reload" | "restart",
-): string {
-  const ours = launched.find((file) => file.bridge && (bridge.file === undefined || file.configFile === bridge.file));
-  if (ours !== undefined && runtime !== undefined) return restart(runtime);
-  return `systemctl ${how} nri-v01-bridge`;
+/** A text as one word of a shell. */
+export function shellWord(text: string): string {
+  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** The line of the deepest of these keys that stands in a text. */
-function lineOfYaml(text: string, path: readonly string[]): number | undefined {
-  if (findTooDeep(text) !== undefined) return undefined;
-  const lines = new LineCounter();
-  let at: unknown = parseDocument(text, { lineCounter: lines }).contents;
-  let line: number | undefined;
-  for (const name of path) {
-    const pair = isMap(at) ? at.items.find(({ key }) => isScalar(key) && key.value === name) : undefined;
-    if (pair === undefined || !isScalar(pair.key) || !pair.key.range) break;
-    ({ line } = lines.linePos(pair.key.range[0]));
-    at = pair.value;
+const safePlace = "a directory that root alone can write";
+
+/**
+ * What mends a fault of legacy/permissions, which begins with the path that is at fault: the file itself, a directory on the way to
+ * it, or what a link on that way leads to. A command only where it takes nothing from others: a home is its user's, and /tmp
+ * has to stay open to everybody.
+ */
+export function guardFile(file: string, fault: string): string {
+  const [, path = file, rest = ""] = /^(\/.*?): (.*)$/s.exec(fault) ?? [];
+  const word = shellWord(path);
+  if (rest.startsWith("the link belongs to")) return `chown -h root ${word}`;
+  const isAbove = file.startsWith(path === "/" ? "/" : `${path}/`);
+  if (path !== file && !isAbove) {
+    return `a link on the way to ${file} leads to ${path}: put what it leads to into ${safePlace}, and let the link lead there`;
   }
-  return line;
+  if (isAbove && (/^mode [1357]/.test(rest) || path.startsWith("/home/"))) {
+    return `move ${file} out of ${path}, to ${safePlace}`;
+  }
+  const both = isAbove ? `${word} ${shellWord(file)}` : word;
+  if (rest.startsWith("it belongs to")) return `chown root ${word} && chmod go-w ${both}`;
+  if (rest.startsWith("mode ")) return `chmod go-w ${both}`;
+  return `let root alone own and write ${path}`;
 }

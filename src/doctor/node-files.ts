@@ -2,6 +2,7 @@ import { accessSync, closeSync, constants, lstatSync, readdirSync, readlinkSync,
 import { join } from "node:path";
 import { errnoOf } from "../errors.js";
 import { openRegularFile, readRegularFile } from "../files.js";
+import { findPermissionFault } from "../legacy/permissions.js";
 
 /** As many links as Linux follows in one path. */
 const maxLinks = 40;
@@ -91,6 +92,12 @@ export class NodeFiles {
     return stats && `${stats.dev}:${stats.ino}`;
   }
 
+  /** findPermissionFault for a file of the node, in the node's names. */
+  permissionFault(path: string): string | null {
+    const fault = findPermissionFault(path, undefined, this.root === "/" ? "" : this.root);
+    return fault === null ? null : this.rename(fault);
+  }
+
   isWritable(path: string): boolean {
     return attempt(() => accessSync(this.locate(path), constants.W_OK) ?? true) ?? false;
   }
@@ -110,6 +117,11 @@ export class NodeFiles {
     const stats = this.stat(path);
     return stats?.isFile() === true && (stats.mode & 0o111) !== 0;
   }
+}
+
+/** The last name of a path. */
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 function readLink(path: string): string | undefined {

@@ -1,6 +1,18 @@
 import { formatVersion, hasFeature, inferNriVersion } from "../nri/versions.js";
 import type { Facts } from "./facts.js";
-import { countFindings, type Finding } from "./finding.js";
+import { countFindings, evaluate, type Finding, type Table, type Verb } from "./finding.js";
+import { configurationRows } from "./findings/configuration.js";
+import { migrateRows } from "./findings/migrate.js";
+import { nodeRows } from "./findings/node.js";
+import { runtimeRows } from "./findings/runtime.js";
+
+/** Every finding that there is. A new one is one row of one of these. */
+export const table: Table = [...runtimeRows, ...configurationRows, ...nodeRows, ...migrateRows];
+
+/** Everything that there is to say of a node for a verb, the worst first. */
+export function findAll(facts: Facts, verb: Verb): readonly Finding[] {
+  return evaluate(table, facts, verb);
+}
 
 /** The node in short, as `doctor --json` has it. */
 export function describeNode({ root, runtime, cgroup, socket, self, conf, plugins, launched, bridge }: Facts) {

@@ -1,6 +1,5 @@
-import { isNode, LineCounter, parseDocument } from "yaml";
-import { type Config, configPaths, type PartialConfig } from "../config/schema.js";
-import type { ConfigSource } from "./collect/bridge.js";
+import { configPaths, type PartialConfig } from "../config/schema.js";
+import type { BridgeFacts } from "./collect/bridge.js";
 
 /** A key of the configuration with its value, and which layer it came from. */
 export interface Setting {
@@ -13,22 +12,17 @@ export interface Setting {
 
 /** Every key but `plugins`, with its merged value and where that came from. Values of the environment are not shown. */
 export function listSettings(
-  config: Config,
   flags: PartialConfig,
-  source: Pick<ConfigSource, "file" | "text"> | undefined,
+  { config, settings, file, lineOf }: BridgeFacts,
 ): readonly Setting[] {
-  const lines = new LineCounter();
-  const document = parseDocument(source?.text ?? "", { lineCounter: lines });
   return configPaths
     .filter((path) => path !== "plugins")
     .map((path) => {
       const keys = path.split(".");
       const value = hidden(path, valueAt(config, keys));
       if (valueAt(flags, keys) !== undefined) return { key: path, value, from: "flag", where: null };
-      const node: unknown = document.getIn(keys, true);
-      if (source === undefined || node === undefined) return { key: path, value, from: "default", where: null };
-      const line = isNode(node) && node.range ? `:${lines.linePos(node.range[0]).line}` : "";
-      return { key: path, value, from: "file", where: `${source.file}${line}` };
+      if (valueAt(settings, keys) === undefined) return { key: path, value, from: "default", where: null };
+      return { key: path, value, from: "file", where: `${file}:${lineOf(keys)}` };
     });
 }
 

@@ -1,8 +1,7 @@
 import { resolveCgroupsPath } from "../cgroup/container-cgroup.js";
 import type { RunReport } from "../chain.js";
-import { pluginSettings } from "../config/merge.js";
+import { cgroupSeen, pluginSettings } from "../config/merge.js";
 import type { Config } from "../config/schema.js";
-import { placeOf } from "../doctor/collect/plugin-place.js";
 import { errorText } from "../errors.js";
 import { findBundle } from "../oci/bundle.js";
 import type { Case } from "../replay/case.js";
@@ -41,8 +40,8 @@ export function describeEvent(explained: Explained, given: Given, config: Config
 }
 
 function describeRun({ call, run }: RunReport, bundle: string | null, config: Config, confName: string) {
-  const { onFailure, timeoutMs, exitStatus, killChildren, async, breaker, limits } = pluginSettings(config, run.plugin);
-  const { phase, cgroup } = placeOf(config, run.plugin);
+  const settings = pluginSettings(config, run.plugin);
+  const { phase, onFailure, timeoutMs, exitStatus, killChildren, async, breaker, limits } = settings;
   const failure =
     run.state === "delete" ? onFailure.delete : run.state === "update" ? onFailure.update : onFailure.create;
   return {
@@ -54,7 +53,7 @@ function describeRun({ call, run }: RunReport, bundle: string | null, config: Co
     hint: run.hint,
     request: run.request,
     policy: { phase, onFailure: failure, timeoutMs, exitStatus, killChildren, async, breaker, limits },
-    cgroup: { ...cgroupOf(call.request.spec.cgroupsPath), view: cgroup },
+    cgroup: { ...cgroupOf(call.request.spec.cgroupsPath), view: cgroupSeen(settings) },
     sources: sourcesOf(run.request, run.state, bundle, confName),
   };
 }

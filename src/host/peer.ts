@@ -45,7 +45,7 @@ export async function findPeer(socketPath: string, procRoot = "/proc", withinMs 
 }
 
 /** Inode to path of the listening sockets whose path ends so. */
-function listeningSockets(name: string, procRoot: string): Map<string, string> {
+export function listeningSockets(name: string, procRoot: string): Map<string, string> {
   const found = new Map<string, string>();
   // A socket is listed in the network namespace that it was made in: ours, or the host's.
   for (const process of ["self", "1"]) {

@@ -8,8 +8,8 @@ const elfMagic = Buffer.from("\x7fELF", "latin1");
 const minElfBytes = 52;
 const binfmtDirectory = "/proc/sys/fs/binfmt_misc";
 
-/** ELF machine numbers that a kernel of our architecture runs. */
-const machines: Readonly<Record<string, readonly number[]>> = {
+/** ELF machine numbers (elf.h) that the kernel of an architecture runs, by Node's names of those. */
+export const elfMachines: Readonly<Record<string, readonly number[]>> = {
   arm: [40],
   arm64: [183, 40],
   ia32: [3],
@@ -54,7 +54,7 @@ function isScript(head: Buffer): boolean {
 
 function isOwnElf(head: Buffer): boolean {
   if (head.length < minElfBytes || !head.subarray(0, 4).equals(elfMagic)) return false;
-  const known = machines[process.arch];
+  const known = elfMachines[process.arch];
   if (known === undefined) return true;
   const littleEndian = head[5] === 1;
   return known.includes(littleEndian ? head.readUInt16LE(18) : head.readUInt16BE(18));

@@ -14,6 +14,8 @@ export interface LookupOptions {
   readonly lookup: "plugin-dirs-first" | "path-first";
   /** `plugin-dirs`: no PATH, and no slash in a type. */
   readonly types: "any" | "plugin-dirs";
+  /** Where a path is found from here: a node's files may be seen below a root. */
+  readonly locate?: (path: string) => string;
 }
 
 export type Lookup =
@@ -42,7 +44,7 @@ export function findPlugin(type: string, options: LookupOptions): Lookup {
   let hint: string | null = null;
   for (const directory of searchOrder(options)) {
     const path = join(directory, type);
-    const seen = statExecutable(path);
+    const seen = statExecutable(path, options.locate);
     if (seen.executable) found.push({ path, stats: seen.stats });
     else if (seen.present) hint ??= `${path} is no executable file (directory, or no execute bit)`;
   }
@@ -90,7 +92,7 @@ function findByPath(type: string, options: LookupOptions): Lookup {
     };
   }
   const path = isAbsolute(type) ? type : `/${type}`;
-  const seen = statExecutable(path);
+  const seen = statExecutable(path, options.locate);
   if (seen.executable) return { ok: true, path, shadowed: [] };
   return {
     ok: false,
@@ -117,9 +119,9 @@ type Seen =
     };
 
 /** compat: os/exec asks for no directory and any of the three execute bits, whoever we are. */
-function statExecutable(path: string): Seen {
+function statExecutable(path: string, locate = (own: string) => own): Seen {
   try {
-    const stats = statSync(path);
+    const stats = statSync(locate(path));
     if (stats.isDirectory() || (stats.mode & 0o111) === 0) return { executable: false, code: "EACCES", present: true };
     return { executable: true, stats };
   } catch (thrown) {

@@ -1,10 +1,10 @@
 import { chownSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Facts } from "../../src/doctor/facts.js";
-import { findAll } from "../../src/doctor/findings.js";
-import { type FakeNode, healthyNode, runContainerd } from "./fake-node.js";
-import { configToml, confJson, elf, expectHarmless, labels, launched, nriToml, ownRoot } from "./faults.js";
+import { parse } from "yaml";
+import { guardFile } from "../../src/doctor/fixes.js";
+import { cgroupV2, type FakeNode, healthyNode, ownRoot, runContainerd } from "./fake-node.js";
+import { clearcfs, configToml, confJson, elf, labels, launched, listed, nriToml } from "./faults.js";
 
 let node: FakeNode;
 beforeEach(async () => {
@@ -15,26 +15,6 @@ afterEach(() => node.close());
 describe("a healthy node", () => {
   it("has no findings", async () => {
     expect(await node.find()).toEqual([]);
-  });
-});
-
-describe("what files cannot show", () => {
-  const cases: readonly (readonly [string, string, (facts: Facts) => Facts])[] = [
-    ["state-disk-full", "error", (facts) => ({ ...facts, state: { ...facts.state, freeBytes: 4096 } })],
-    ["state-disk-low", "warning", (facts) => ({ ...facts, state: { ...facts.state, freeBytes: 5 << 20 } })],
-    ["socket-not-permitted", "error", (facts) => ({ ...facts, socket: { ...facts.socket, writable: false } })],
-  ];
-
-  it.each(cases)("%s is a finding", async (id, severity, change) => {
-    const facts = await node.facts();
-    const found = findAll(change(facts), false);
-    expect(found).toEqual([expect.objectContaining({ id, severity })]);
-    found.forEach(expectHarmless);
-  });
-
-  it("asks for no journal where there is to be none", async () => {
-    node.write("/var/lib/nri-v01-bridge", "a file");
-    expect(await node.ids({ config: "state: memory\n" })).toEqual([]);
   });
 });
 
@@ -57,6 +37,37 @@ describe("what depends on each other", () => {
     node.write("/etc/nri/conf.d/10-v01-bridge.conf", "confFil: /etc/legacy.json\n");
     const [fault] = await node.find();
     expect(fault).toMatchObject({ id: "bridge-config-fault", where: "/etc/nri/conf.d/10-v01-bridge.conf:1:1" });
+  });
+
+  it("an executable of ours that is switched off stays so where a bridge runs as a service", async () => {
+    ownRoot(runContainerd(node, "2.2.7")).write(launched, "#!/bin/sh\nexec /bin/sh\n");
+    node.process(200, "/usr/local/bin/nri-v01-bridge", ["run"]);
+    expect(await node.ids()).toEqual([]);
+  });
+
+  it("one that cannot start is not to be launched: containerd 1.7 would exit over it", async () => {
+    node.write(launched, "#!/usr/bin/env node\n");
+    expect((await node.find()).map(({ id, fix }) => [id, fix])).toEqual([
+      ["launched-cannot-start", "let it name node by its path; deploy/launched/install.sh --node writes it so"],
+    ]);
+  });
+
+  it("a directory of another user is not taken from that user", () => {
+    const fault = (path: string) => `${path}: it belongs to user 1000; let root own it`;
+    const file = "/home/ann/bin/labels";
+    expect(guardFile(file, fault("/home/ann"))).toBe(
+      `move ${file} out of /home/ann, to a directory that root alone can write`,
+    );
+    expect(guardFile(labels, fault("/home/ann"))).toMatch(/^a link on the way to /);
+    expect(guardFile(labels, fault("/opt/nri/bin"))).toBe(
+      `chown root /opt/nri/bin && chmod go-w /opt/nri/bin ${labels}`,
+    );
+  });
+
+  it("--migrate is no error on containerd 1.6, though its runtime is too old", async () => {
+    runContainerd(node, "1.6.20");
+    expect(await node.ids()).toEqual(["runtime-too-old"]);
+    expect(await node.ids({ migrate: true })).toEqual(["migrate-time-limit"]);
   });
 
   it("containerd 2.x takes the keys of an imported section one by one, as measured", async () => {
@@ -114,6 +125,43 @@ describe("what depends on each other", () => {
       expect(runtime).toMatchObject({ pid: 100, version: "1.7.24" });
     },
   );
+});
+
+describe("fixes of the bridge's configuration", () => {
+  const unit = "/etc/nri-v01-bridge/config.yaml";
+  const fixOf = async (id: string) => (await node.find()).find((finding) => finding.id === id)?.fix ?? "";
+  const capture = "plugin-cgroup-v1-only";
+  beforeEach(() => {
+    node.write(labels, clearcfs, 0o755).write("/proc/self/mountinfo", cgroupV2);
+  });
+
+  it.each([
+    ["no file yet", undefined, unit],
+    ["one without the key", "lookup: path-first\n", unit],
+    ["one with the mapping that it belongs to", "lookup: path-first\nplugins:\n  other: {}\n", `${unit}:2`],
+    ["one with settings of the plugin", "plugins:\n  labels:\n    async: false\n", `${unit}:2`],
+    ["one with another value", "plugins: {labels: {\n  cgroup: host}}\n", `${unit}:2`],
+  ])("name file and line, key and value, and the unit to reload: %s", async (_, text, place) => {
+    if (text !== undefined) node.write(unit, text);
+    const fix = await fixOf(capture);
+    expect(fix).toMatch(`in ${place} set plugins: {labels: {cgroup: capture}}; then systemctl reload nri-v01-bridge`);
+    const value = /set (.*?); then/.exec(fix)?.[1] ?? "";
+    expect(parse(value)).toEqual({ plugins: { labels: { cgroup: "capture" } } });
+  });
+
+  it("quote a plugin's name that YAML would take for something else", async () => {
+    node.write(confJson, listed("1.0")).remove(labels).write("/opt/nri/bin/1.0", clearcfs, 0o755);
+    expect(await fixOf(capture)).toContain('set plugins: {"1.0": {cgroup: capture}};');
+  });
+
+  it("go to the file that a launched bridge reads, which it gets from the runtime alone", async () => {
+    node.write(launched, "#!/bin/sh\nexec /usr/bin/env /opt/nri-v01-bridge\n", 0o755);
+    const place = "/etc/nri/conf.d/10-v01-bridge.conf";
+    const fixed = `in ${place} set plugins: {labels: {cgroup: capture}}; then systemctl restart containerd`;
+    expect(await fixOf(capture)).toContain(fixed);
+    node.write(place, "plugins: {}\n");
+    expect(await fixOf(capture)).toContain(fixed.replace(place, `${place}:1`));
+  });
 });
 
 async function asNobody<T>(look: () => Promise<T>): Promise<T> {

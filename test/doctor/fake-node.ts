@@ -13,13 +13,12 @@ import {
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { findConfigFile, toSource } from "../../src/cli/config-file.js";
 import type { PartialConfig } from "../../src/config/schema.js";
-import type { AskVersion } from "../../src/doctor/collect/runtime.js";
-import { askVersion as askProgram } from "../../src/doctor/collect/self.js";
-import { collectFacts } from "../../src/doctor/collect.js";
-import type { CaptureFacts, Facts, SelfFacts } from "../../src/doctor/facts.js";
+import { type AskVersion, askVersion as askProgram } from "../../src/doctor/collect/runtime.js";
+import { type CaptureFacts, collectFacts, type Facts, type SelfFacts } from "../../src/doctor/facts.js";
 import type { Finding } from "../../src/doctor/finding.js";
-import { findAll } from "../../src/doctor/findings.js";
+import { findAll } from "../../src/doctor/report.js";
 
 const v1Mount = (controller: string, id: number) =>
   `${id} 20 0:${id} / /sys/fs/cgroup/${controller} rw,nosuid,noexec - cgroup cgroup rw,${controller}`;
@@ -119,7 +118,7 @@ export class FakeNode {
     rmSync(this.root, { recursive: true, force: true });
   }
 
-  facts({
+  async facts({
     flags = {},
     config,
     self = {},
@@ -128,10 +127,11 @@ export class FakeNode {
   }: FindOptions = {}): Promise<Facts> {
     if (config !== undefined) this.write("/etc/bridge.yaml", config);
     const file = join(this.root, "/etc/bridge.yaml");
+    const found = await findConfigFile(existsSync(file) ? file : undefined, flags, this.root);
     return collectFacts({
       root: this.root,
       flags,
-      configFile: existsSync(file) ? file : undefined,
+      configFile: found && toSource(found, this.root),
       path: "/usr/bin:/bin",
       self: { ...healthySelf, ...self },
       checkCapture: async () => capture,
@@ -140,7 +140,7 @@ export class FakeNode {
   }
 
   async find(options: FindOptions = {}): Promise<readonly Finding[]> {
-    return findAll(await this.facts(options), options.migrate ?? false);
+    return findAll(await this.facts(options), options.migrate === true ? "migrate" : "doctor");
   }
 
   async ids(options: FindOptions = {}): Promise<readonly string[]> {
@@ -187,4 +187,9 @@ export function runCrio(node: FakeNode, version: string): FakeNode {
     .remove("/etc/containerd")
     .program("/usr/bin/crio", `crio version ${version}`)
     .process(100, "/usr/bin/crio", [], ["PATH=/usr/bin:/bin"]);
+}
+
+/** A runtime whose root is another: it reads no conf.json of ours. */
+export function ownRoot(node: FakeNode): FakeNode {
+  return node.write("/elsewhere/.keep", "").link("/proc/100/root", join(node.root, "elsewhere"));
 }

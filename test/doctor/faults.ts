@@ -1,8 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { expect } from "vitest";
 import type { Finding } from "../../src/doctor/finding.js";
-import { type FakeNode, type FindOptions, healthyNode } from "./fake-node.js";
+import type { FakeNode, FindOptions } from "./fake-node.js";
 
 /** A fault of a node that was healthy before. */
 export interface Fault {
@@ -17,6 +16,9 @@ export interface Fault {
   /** A part of its fix. */
   readonly fixSays?: string;
 }
+
+/** What it says, besides its id. */
+export type Says = Pick<Fault, "where" | "says" | "fixSays">;
 
 /** By the id of the finding that each is to have. */
 export type Faults = Readonly<Record<string, readonly Fault[]>>;
@@ -55,9 +57,9 @@ export function elf(machine: number, loader?: string): Uint8Array {
   return bytes;
 }
 
-/** A runtime whose root is another: it reads no conf.json of ours. */
-export function ownRoot(node: FakeNode): FakeNode {
-  return node.write("/elsewhere/.keep", "").link("/proc/100/root", join(node.root, "elsewhere"));
+/** A file with a text that is at fault, and the one that mends it. */
+export function wrote(path: string, text: string, mended: string, says: Says = {}): Fault {
+  return { make: (node) => node.write(path, text), mend: (node) => node.write(path, mended), ...says };
 }
 
 /** Commands that write into files, remove or start something: none of them is advice. */
@@ -68,39 +70,4 @@ const harmful =
 export function expectHarmless({ fix }: Finding): void {
   expect(fix).not.toMatch(harmful);
   if (/^(chmod|chown|mv|systemctl) /.test(fix)) execFileSync("/bin/sh", ["-nc", fix], { stdio: "pipe" });
-}
-
-/** Says of each fault that the node has exactly its finding, and none when it is mended. */
-export function describeFaults(title: string, faults: Faults): void {
-  const table = Object.entries(faults).flatMap(([id, list]) =>
-    list.map((fault, at): readonly [string, number, Fault] => [id, at + 1, fault]),
-  );
-  let node: FakeNode;
-  beforeEach(async () => {
-    node = await healthyNode();
-  });
-  afterEach(() => node.close());
-
-  describe(title, () => {
-    it.each(table)("%s, way %i: found, and found no more when it is mended", async (id, _, fault) => {
-      await fault.make?.(node);
-      const found = await node.find(fault.options);
-      expect(found.map((finding) => finding.id)).toEqual([id]);
-      const [finding] = found;
-      if (finding === undefined) throw new Error("no finding");
-      // Paths are the node's, but for that of the file of --config, which is given as it is typed.
-      expect(JSON.stringify(finding).replaceAll(`${node.root}/etc/bridge.yaml`, "")).not.toContain(node.root);
-      if (fault.where !== undefined) expect(finding.where).toBe(fault.where);
-      if (fault.says !== undefined) expect(finding.what).toContain(fault.says);
-      expectHarmless(finding);
-      if (fault.fixSays !== undefined) expect(finding.fix).toContain(fault.fixSays);
-
-      const { mend } = fault;
-      if (mend === "its fix") node.apply(finding);
-      else if (typeof mend === "function") await mend(node);
-      // What was written to the configuration's file stays there, so that its fix may add to it.
-      const { config: _config, ...same } = fault.options ?? {};
-      expect(await node.ids(typeof mend === "object" ? mend.options : same)).toEqual([]);
-    });
-  });
 }

@@ -1,56 +1,40 @@
 import type { Mount } from "../../host/mountinfo.js";
-import type { BinaryFacts } from "../facts.js";
+import { elfMachines } from "../../legacy/executable-format.js";
 import type { NodeFiles } from "../node-files.js";
 import { mountOf } from "./mounts.js";
+
+/** What a look into an executable tells. */
+export interface BinaryFacts {
+  readonly format: "elf" | "script" | "none";
+  /** The e_machine of an ELF file that the kernel of this machine does not run. */
+  readonly foreignMachine: number | undefined;
+  /**
+   * What it needs and is not there: a script's interpreter, an ELF's dynamic loader, or the program that env(1), the interpreter
+   * of the script, is to find on PATH.
+   */
+  readonly missing: string | undefined;
+  /** The script's first line ends with a carriage return, which the kernel takes for a part of it. */
+  readonly carriageReturn: boolean;
+  /** Names of cgroup v1's files that stand in it. */
+  readonly v1Names: readonly string[];
+  /** It holds such names, and none of cgroup v2. */
+  readonly v1Only: boolean;
+  /** Its file system is mounted noexec. */
+  readonly noexec: boolean;
+  /** It speaks NRI v2: a plugin of the runtime's, and none of v0.1. */
+  readonly speaksNri2: boolean;
+}
 
 /** A file past this is not looked into: no plugin is so large, and the doctor has to stay quick. */
 const maxBytes = 256 * 1024 * 1024;
 const elfMagic = Buffer.from("\x7fELF", "latin1");
-const interpreterHeader = 3;
-
-/** ELF machine numbers by Node's names of architectures (elf.h), with those that the same kernel runs besides. */
-const machines: Readonly<Record<string, readonly number[]>> = {
-  arm: [40],
-  arm64: [183, 40],
-  ia32: [3],
-  loong64: [258],
-  ppc64: [21],
-  riscv64: [243],
-  s390x: [22],
-  x64: [62, 3],
-};
 
 /** Names that only cgroup v1 has: what a plugin that writes to it holds as text. */
-const v1Names = [
-  "cpu.cfs_quota_us",
-  "cpu.cfs_period_us",
-  "cpu.shares",
-  "cpuacct.usage",
-  "memory.limit_in_bytes",
-  "memory.soft_limit_in_bytes",
-  "memory.memsw.limit_in_bytes",
-  "memory.kmem.limit_in_bytes",
-  "blkio.weight",
-  "blkio.throttle.",
-  "net_cls.classid",
-  "devices.allow",
-  "freezer.state",
-  "cgroup/cpu/",
-  "cgroup/cpuset/",
-  "cgroup/memory/",
-  "cgroup/blkio/",
-  "cgroup/pids/",
-] as const;
+const v1Pattern =
+  /cpu\.cfs_(quota|period)_us|cpu\.shares|cpuacct\.usage|memory\.(soft_|memsw\.|kmem\.)?limit_in_bytes|blkio\.(weight|throttle\.)|net_cls\.classid|devices\.allow|freezer\.state|cgroup\/(cpu|cpuset|memory|blkio|pids)\//g;
 
 /** Names that only cgroup v2 has. memory.max is the beginning of a v1 name too. */
-const v2Names = [
-  /cpu\.max(?!_)/,
-  /cpu\.weight/,
-  /memory\.max(?!_usage)/,
-  /memory\.high/,
-  /io\.max/,
-  /cgroup\.subtree_control/,
-] as const;
+const v2Pattern = /cpu\.(max(?!_)|weight)|memory\.(max(?!_usage)|high)|io\.max|cgroup\.subtree_control/;
 
 /** NRI v2's protobuf package, in the program of each plugin that registers with a runtime. */
 const nri2Package = "nri.pkg.api.v1alpha1";
@@ -73,39 +57,37 @@ export function readBinary(
   const bytes = files.readBytes(path);
   if (bytes === undefined) return undefined;
   const text = bytes.toString("latin1");
+  const names = [...new Set(text.match(v1Pattern))];
   const common = {
-    v1Names: v1Names.filter((name) => text.includes(name)),
-    v2Names: v2Names.flatMap((pattern) => pattern.exec(text)?.[0] ?? []),
+    v1Names: names,
+    v1Only: names.length > 0 && !v2Pattern.test(text),
     noexec: mountOf(mounts, path)?.options.includes("noexec") === true,
     speaksNri2: text.includes(nri2Package),
-    program: undefined,
-    programFound: true,
-    carriageReturn: false,
   };
   if (bytes.subarray(0, 4).equals(elfMagic)) {
-    const machine = bytes.length < 20 ? undefined : elfReader(bytes).u16(18);
-    const interpreter = elfInterpreter(bytes);
+    const machine = bytes.length < 20 ? 0 : bytes[5] === 1 ? bytes.readUInt16LE(18) : bytes.readUInt16BE(18);
+    // What PT_INTERP names: linkers put it behind the program headers.
+    const loader = /\/[\w./-]*\/ld[\w.-]*\.so(\.\d+)?(?=\0)/.exec(text.slice(0, 4096))?.[0];
     return {
       ...common,
       format: "elf",
-      machine,
-      ownMachine: machine !== undefined && (machines[arch]?.includes(machine) ?? true),
-      interpreter,
-      interpreterFound: interpreter === undefined || files.stat(interpreter) !== undefined,
+      foreignMachine: elfMachines[arch]?.includes(machine) === false ? machine : undefined,
+      missing: loader === undefined || files.stat(loader) !== undefined ? undefined : loader,
+      carriageReturn: false,
     };
   }
   const [firstLine = ""] = text.slice(0, 256).split("\n", 1);
   const [, interpreter, rest = ""] = /^#![ \t]*([^ \t\r\0]+)(.*)$/s.exec(firstLine) ?? [];
   const program = interpreter?.endsWith("/env") === true ? programOf(rest) : undefined;
+  const needed = [
+    ...(interpreter === undefined || files.isExecutable(interpreter) ? [] : [interpreter]),
+    ...(program === undefined || isOnPath(files, program, searchPath) ? [] : [program]),
+  ];
   return {
     ...common,
     format: interpreter === undefined ? "none" : "script",
-    machine: undefined,
-    ownMachine: true,
-    interpreter,
-    interpreterFound: interpreter === undefined || files.isExecutable(interpreter),
-    program,
-    programFound: program === undefined || isOnPath(files, program, searchPath),
+    foreignMachine: undefined,
+    missing: needed[0],
     carriageReturn: interpreter !== undefined && firstLine.endsWith("\r"),
   };
 }
@@ -124,30 +106,4 @@ function isOnPath(files: NodeFiles, program: string, searchPath: string): boolea
 export function speaksNri2(files: NodeFiles, path: string): boolean {
   const size = files.stat(path)?.size ?? 0;
   return size <= maxBytes && files.readBytes(path)?.includes(nri2Package) === true;
-}
-
-/** Reads an ELF file's numbers in its own byte order. */
-function elfReader(bytes: Buffer) {
-  const little = bytes[5] === 1;
-  const fits = (at: number, size: number) => at >= 0 && at + size <= bytes.length;
-  return {
-    u16: (at: number) => (fits(at, 2) ? (little ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at)) : 0),
-    u32: (at: number) => (fits(at, 4) ? (little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at)) : 0),
-    // No plugin has offsets past 2^53.
-    u64: (at: number) => (fits(at, 8) ? Number(little ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at)) : 0),
-  };
-}
-
-/** The dynamic loader that PT_INTERP names (elf.h: Elf64_Ehdr, Elf64_Phdr and their 32 bit forms). */
-function elfInterpreter(bytes: Buffer): string | undefined {
-  const { u16, u32, u64 } = elfReader(bytes);
-  const wide = bytes[4] === 2;
-  const [table, size, count] = wide ? [u64(32), u16(54), u16(56)] : [u32(28), u16(42), u16(44)];
-  for (let at = table; at < table + size * Math.min(count, 256); at += Math.max(size, 1)) {
-    if (u32(at) !== interpreterHeader) continue;
-    const [offset, length] = wide ? [u64(at + 8), u64(at + 32)] : [u32(at + 4), u32(at + 16)];
-    const path = bytes.subarray(offset, offset + Math.min(length, 4096)).toString("latin1");
-    return path.split("\0")[0] || undefined;
-  }
-  return undefined;
 }

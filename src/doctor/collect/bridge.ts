@@ -1,64 +1,82 @@
+import { dirname, resolve } from "node:path";
 import { mergeConfig } from "../../config/merge.js";
-import { parseConfig } from "../../config/parse.js";
-import { defaultConfig, type PartialConfig } from "../../config/schema.js";
-import { errorText } from "../../errors.js";
-import type { BridgeFacts, ConfigFault } from "../facts.js";
+import { type ParsedConfig, parseConfigLines } from "../../config/parse.js";
+import type { Config, PartialConfig } from "../../config/schema.js";
+import { errorText, fileFault } from "../../errors.js";
+import { readRegularFile } from "../../files.js";
+import { findConfigPermissionFault } from "../../legacy/permissions.js";
+import { NodeFiles } from "../node-files.js";
+import type { ConfigFault } from "./conf.js";
 
-/** The file that the shipped unit starts the bridge with. */
-const unitsFile = "/etc/nri-v01-bridge/config.yaml";
+/** The configuration file of the shipped systemd unit. */
+export const unitsFile = "/etc/nri-v01-bridge/config.yaml";
 
-/** A configuration file of the bridge: its name, and its text where it could be read. */
+/** A configuration file of the bridge. */
 export interface ConfigSource {
   readonly file: string;
   /** How it was found, in words; "" for that of --config. */
   readonly origin: string;
-  readonly text: string | undefined;
-  /** Why it could not be read, as errno's name. */
-  readonly refusal: string | undefined;
+  /** The root that the file is below: `/` for that of --config, wherever the node's is. */
+  readonly root: string;
+}
+
+export interface BridgeFacts extends ParsedConfig {
+  /** Merged; without the file's settings where that has faults. */
+  readonly config: Config;
+  /** Undefined when there is none. */
+  readonly file: string | undefined;
+  readonly origin: string;
+  readonly faults: readonly ConfigFault[];
+  /** Why the file is not to be trusted; `null` when it is, or there is none. */
   readonly permissionFault: string | null;
 }
 
-/**
- * The bridge's settings as it would run with them, and what is wrong with its file.
- * @param newFile the file to write where there is none
- */
-export function readBridge(
-  flags: PartialConfig,
-  source: ConfigSource | undefined,
-  newFile: string = unitsFile,
-): BridgeFacts {
-  if (source === undefined) {
-    const none = { file: undefined, origin: "", text: "", newFile, permissionFault: null, faults: [] };
-    return { config: mergeConfig(flags), ...none };
-  }
-  const { file, origin, text, refusal, permissionFault } = source;
-  const about = { file, origin, text, newFile, permissionFault };
-  if (text === undefined) {
-    const faults = [{ where: file, text: `${file} cannot be read: ${reasonOf(refusal)}` }];
-    return { config: mergeConfig(flags), ...about, faults };
-  }
+/** The bridge's settings as it would run with them, and what is wrong with its file. */
+export function readBridge(flags: PartialConfig, source: ConfigSource | undefined): BridgeFacts {
+  const none = {
+    config: mergeConfig(flags),
+    settings: {},
+    lineOf: () => undefined,
+    file: source?.file,
+    origin: source?.origin ?? "",
+    faults: [],
+    permissionFault: null,
+  };
+  if (source === undefined) return none;
+  const { file, root } = source;
+  const files = new NodeFiles(root);
+  const path = root === "/" ? resolve(file) : file;
+  let text: string;
   try {
-    return { config: mergeConfig(flags, parseConfig(text, file)), ...about, faults: [] };
+    text = readRegularFile(files.locate(path)).toString("utf8");
   } catch (error) {
-    const faults = errorText(error).split("\n").map(toFault);
-    return { config: mergeConfig(flags, defaultConfig), ...about, faults };
+    return { ...none, faults: [{ where: file, text: `the configuration cannot be read: ${fileFault(error)}` }] };
   }
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file (ENOENT)",
-  ENOTDIR: "a part of its path is no directory (ENOTDIR)",
-  EISDIR: "it is a directory (EISDIR)",
-  EFTYPE: "it is a FIFO or a device (EFTYPE)",
-  ENXIO: "it is a socket or a device (ENXIO)",
-  EACCES: "this user may not (EACCES)",
-};
-
-function reasonOf(refusal = "EIO"): string {
-  return reasons[refusal] ?? refusal;
+  const permissionFault = root === "/" ? findConfigPermissionFault(path) : files.permissionFault(path);
+  try {
+    const { settings, lineOf } = parseConfigLines(text, file);
+    return { ...none, config: mergeConfig(flags, settings), settings, lineOf, permissionFault };
+  } catch (error) {
+    return { ...none, permissionFault, faults: errorText(error).split("\n").map(toFault) };
+  }
 }
 
 function toFault(line: string): ConfigFault {
   const [, where = "", text = line] = /^(.*?:\d+:\d+): (.*)$/s.exec(line) ?? [];
   return { where, text };
+}
+
+export interface StateFacts {
+  /** Undefined for `state: memory`. */
+  readonly directory: string | undefined;
+  readonly writable: boolean;
+}
+
+/** Whether the bridge can keep its journal. A directory that is not there yet is made, if its parent lets us. */
+export function readState(files: NodeFiles, config: Config): StateFacts {
+  const directory = config.state === "memory" ? undefined : config.state.directory;
+  if (directory === undefined) return { directory, writable: true };
+  let existing = directory;
+  while (existing !== "/" && files.stat(existing) === undefined) existing = dirname(existing);
+  return { directory, writable: files.stat(existing)?.isDirectory() === true && files.isWritable(existing) };
 }

@@ -4,16 +4,38 @@ import { byteOf } from "../../gojson/literals.js";
 import { positionOf } from "../../gojson/position.js";
 import { scanFirstValue, skipSpace } from "../../gojson/scanner.js";
 import { createConfFile } from "../../legacy/conf-file.js";
-import type { ConfFacts, ConfigFault } from "../facts.js";
+import type { ConfigList } from "../../v01/types.js";
 import type { NodeFiles } from "../node-files.js";
-import { findFaultBelow } from "../permissions.js";
+
+/** Something that is wrong in a file. */
+export interface ConfigFault {
+  readonly where: string;
+  readonly text: string;
+}
+
+export interface ConfFacts {
+  readonly path: string;
+  readonly exists: boolean;
+  /** Undefined when it cannot be read. */
+  readonly list: ConfigList | undefined;
+  readonly fault: ConfigFault | undefined;
+  /** Why it cannot be opened or read, as errno's name. */
+  readonly refusal: string | undefined;
+  /** It is empty, or white space. */
+  readonly blank: boolean;
+  /** Keys that v0.1 clients pass over. */
+  readonly unknownKeys: readonly ConfigFault[];
+  /** Where text begins that stands after the first JSON value, and is passed over. */
+  readonly trailing: string | undefined;
+  readonly permissionFault: string | null;
+}
 
 /** conf.json as the bridge reads it, and what v0.1 clients pass over in silence. */
 export function readConf(files: NodeFiles, path: string): ConfFacts {
   const here = files.locate(path);
   const exists = files.mayExist(path);
   const refusal = exists ? files.refusal(path) : undefined;
-  const permissionFault = exists && refusal === undefined ? findFaultBelow(files, path) : null;
+  const permissionFault = exists && refusal === undefined ? files.permissionFault(path) : null;
   const bytes = files.readBytes(path) ?? Buffer.from("{}");
   const about = {
     path,
@@ -40,56 +62,44 @@ function toFault(path: string, bytes: Uint8Array, error: unknown, files: NodeFil
   return { where: entry === undefined ? path : placeIn(path, bytes, entry), text };
 }
 
-/** What containerd 1.6 never looked at, though somebody wrote it. */
+/** What is written there and containerd 1.6 never looked at. */
 function passedOver(bytes: Uint8Array, path: string): Pick<ConfFacts, "unknownKeys" | "trailing"> {
   const value = scanFirstValue(bytes);
   if (!value.ok) return { unknownKeys: [], trailing: undefined };
   const after = skipSpace(bytes, value.end);
-  const trailing = after < bytes.length ? placeIn(path, bytes, after) : undefined;
-  const top = unknownIn(bytes, value.start, ["version", "plugins"], "");
-  const inEntries = entriesOf(bytes).flatMap((start, at) =>
-    unknownIn(bytes, start, ["type", "conf"], `plugins[${at}].`),
-  );
-  const unknownKeys = [...top, ...inEntries].map(({ text, start }) => ({ text, where: placeIn(path, bytes, start) }));
-  return { unknownKeys, trailing };
-}
-
-interface Placed {
-  readonly text: string;
-  /** The byte that it begins at. */
-  readonly start: number;
-}
-
-function unknownIn(bytes: Uint8Array, start: number, known: readonly string[], prefix: string): readonly Placed[] {
-  const decoder = new Decoder(bytes, start);
-  if (decoder.peek() !== "object") return [];
-  return keysOf(decoder, bytes)
-    .filter(({ text }) => !known.includes(text.toLowerCase()))
-    .map((key) => ({ ...key, text: `${prefix}${key.text}` }));
+  const unknownIn = (start: number, known: readonly string[], prefix: string): readonly ConfigFault[] =>
+    keysOf(bytes, start)
+      .filter(({ text }) => !known.includes(text.toLowerCase()))
+      .map((key) => ({ text: `${prefix}${key.text}`, where: placeIn(path, bytes, key.start) }));
+  const unknownInEntries = entriesOf(bytes).map((start, at) => unknownIn(start, ["type", "conf"], `plugins[${at}].`));
+  return {
+    unknownKeys: [...unknownIn(value.start, ["version", "plugins"], ""), ...unknownInEntries.flat()],
+    trailing: after < bytes.length ? placeIn(path, bytes, after) : undefined,
+  };
 }
 
 /** Where the entries of `plugins` begin, whatever its letter case. */
 function entriesOf(bytes: Uint8Array): readonly number[] {
-  const value = scanFirstValue(bytes);
-  if (!value.ok) return [];
+  const root = scanFirstValue(bytes);
   const entries: number[] = [];
-  const decoder = new Decoder(bytes, value.start);
-  if (decoder.peek() !== "object") return [];
-  decoder.readObject((key) => {
-    if (key.toLowerCase() !== "plugins" || decoder.peek() !== "array") return decoder.skip();
+  for (const { text, value } of root.ok ? keysOf(bytes, root.start) : []) {
+    const decoder = new Decoder(bytes, value);
+    if (text.toLowerCase() !== "plugins" || decoder.peek() !== "array") continue;
     decoder.readArray(() => entries.push(decoder.readExtent().start));
-  });
+  }
   return entries;
 }
 
-/** @param decoder at an object's brace */
-function keysOf(decoder: Decoder, bytes: Uint8Array): readonly Placed[] {
-  const keys: Placed[] = [];
+/** The keys of the object that begins at an offset, and where they and their values do; none when it is no object. */
+function keysOf(bytes: Uint8Array, start: number) {
+  const keys: { readonly text: string; readonly start: number; readonly value: number }[] = [];
+  const decoder = new Decoder(bytes, start);
+  if (decoder.peek() !== "object") return keys;
   let from = decoder.offset + 1;
   decoder.readObject((text) => {
     const at = skipSpace(bytes, from);
-    keys.push({ text, start: bytes[at] === byteOf.comma ? skipSpace(bytes, at + 1) : at });
-    decoder.skip();
+    const begin = bytes[at] === byteOf.comma ? skipSpace(bytes, at + 1) : at;
+    keys.push({ text, start: begin, value: decoder.readExtent().start });
     from = decoder.offset;
   });
   return keys;

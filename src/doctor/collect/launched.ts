@@ -1,7 +1,22 @@
 import { join } from "node:path";
 import { isPluginIndex } from "../../nri/identity.js";
-import type { LaunchedFacts, NriSettings } from "../facts.js";
 import type { NodeFiles } from "../node-files.js";
+import { type NriSettings, nriDefaults } from "./runtime-config.js";
+
+/** A file in the directory of plugins that the runtime launches. */
+export interface LaunchedFacts {
+  readonly path: string;
+  /** Of `NN-name`; undefined for one that is named otherwise. */
+  readonly index: string | undefined;
+  readonly executable: boolean;
+  /** It starts a bridge. */
+  readonly bridge: boolean;
+  /** It starts the Go adapter for v0.1 plugins. */
+  readonly adapter: boolean;
+  /** Programs that it starts and that are not there, with only the system's default PATH. */
+  readonly missingPrograms: readonly string[];
+  readonly configFile: string | undefined;
+}
 
 /** Where execvp looks without a PATH (confstr(3), _CS_PATH): a runtime gives the plugins that it launches none. */
 const pathlessDirs = ["/bin", "/usr/bin"] as const;
@@ -10,19 +25,22 @@ const pathlessDirs = ["/bin", "/usr/bin"] as const;
 const headBytes = 64 * 1024;
 
 /** The files in the directory of plugins that the runtime launches. */
-export function readLaunched(files: NodeFiles, nri: NriSettings): readonly LaunchedFacts[] {
+export function readLaunched(
+  files: NodeFiles,
+  nri: Pick<NriSettings, "pluginPath" | "pluginConfigPath"> = nriDefaults,
+): readonly LaunchedFacts[] {
   return files.list(nri.pluginPath).flatMap((file) => {
     const path = join(nri.pluginPath, file);
     const stats = files.stat(path);
     if (stats?.isDirectory() === true) return [];
     const [, index, name] = /^([^-]*)-(.+)$/s.exec(file) ?? [];
-    const named = index !== undefined && isPluginIndex(index) ? { index, name } : { index: undefined, name: undefined };
+    const isNamed = index !== undefined && isPluginIndex(index);
     const head = stats === undefined ? "" : (files.readBytes(path)?.subarray(0, headBytes).toString("latin1") ?? "");
-    const configs = [`${file}.conf`, ...(named.name === undefined ? [] : [`${named.name}.conf`])];
+    const configs = isNamed ? [`${file}.conf`, `${name}.conf`] : [`${file}.conf`];
     return [
       {
         path,
-        ...named,
+        index: isNamed ? index : undefined,
         // compat: NRI's discoverPlugins asks lstat, for which a link is always executable.
         executable: files.link(path) !== undefined || files.isExecutable(path),
         bridge: file.includes("v01-bridge") || head.includes("nri-v01-bridge"),

@@ -1,16 +1,37 @@
-import { basename, dirname, join } from "node:path";
-import { pluginSettings } from "../../config/merge.js";
+import { join } from "node:path";
+import { cgroupSeen, type PluginSettings, pluginSettings } from "../../config/merge.js";
 import type { Config } from "../../config/schema.js";
 import type { Mount } from "../../host/mountinfo.js";
 import { searchPath } from "../../legacy/environment.js";
-import { findPlugin, type Lookup, type LookupOptions } from "../../legacy/lookup.js";
-import { nearestName } from "../../nearest.js";
+import { findPlugin, type Lookup } from "../../legacy/lookup.js";
 import type { ConfigList } from "../../v01/types.js";
-import type { Facts, PluginFacts } from "../facts.js";
 import type { NodeFiles } from "../node-files.js";
-import { findFaultBelow } from "../permissions.js";
-import { readBinary, speaksNri2 } from "./binary.js";
-import { placeOf } from "./plugin-place.js";
+import { type BinaryFacts, readBinary, speaksNri2 } from "./binary.js";
+
+export interface PluginFacts {
+  readonly index: number;
+  readonly type: string;
+  readonly settings: PluginSettings;
+  /** What `auto` comes to in this phase. */
+  readonly cgroup: "host" | "capture";
+  readonly lookup: Lookup;
+  /** The executable; "" when it is not found. */
+  readonly path: string;
+  /** What containerd 1.6 would have run: PATH first. */
+  readonly pathFirst: string | undefined;
+  readonly permissionFault: string | null;
+  readonly binary: BinaryFacts | undefined;
+  /** Where it is not found: what stands in its place. */
+  readonly obstacle: Obstacle | undefined;
+}
+
+/** A directory, a file that is not executable, or a link that leads nowhere. */
+export interface Obstacle {
+  readonly path: string;
+  readonly kind: "directory" | "mode" | "link";
+  /** Of a link. */
+  readonly target?: string;
+}
 
 export interface PluginSearch {
   readonly files: NodeFiles;
@@ -29,91 +50,52 @@ export function readPlugins(list: ConfigList, search: PluginSearch): readonly Pl
 }
 
 function readPlugin(type: string, index: number, search: PluginSearch): PluginFacts {
-  const { files, config } = search;
+  const { files, config, runtimePath } = search;
   const { pluginDirs, lookup: order, types } = config;
   const settings = pluginSettings(config, type);
   const path = searchPath(search.path, pluginDirs);
-  const lookup = find(type, { pluginDirs, path, lookup: order, types }, files);
-  const inherited = searchPath(search.runtimePath ?? search.path, pluginDirs);
-  const pathFirst = find(type, { pluginDirs, path: inherited, lookup: "path-first", types: "any" }, files);
-  const file = lookup.ok ? lookup.path : undefined;
-  const permissionFault = file === undefined ? null : findFaultBelow(files, file);
-  return {
+  const locate = (own: string) => files.locate(own);
+  const lookup = findPlugin(type, { pluginDirs, path, lookup: order, types, locate });
+  const inherited = searchPath(runtimePath ?? search.path, pluginDirs);
+  const pathFirst = findPlugin(type, { pluginDirs, path: inherited, lookup: "path-first", types: "any", locate });
+  const about = {
     index,
     type,
-    ...placeOf(config, type),
-    createFails: settings.onFailure.create === "fail",
-    takesCreate: settings.states.includes("create"),
-    timeoutMs: settings.timeoutMs,
-    async: settings.async,
+    settings,
+    cgroup: cgroupSeen(settings),
     lookup,
     pathFirst: pathFirst.ok ? pathFirst.path : undefined,
-    permissionFault,
-    binary:
-      file === undefined
-        ? undefined
-        : readBinary(files, file, { ...search, searchPath: settings.environment.set.PATH ?? path }),
-    ...(lookup.ok ? { obstacle: undefined, nearest: undefined } : whyNotFound(type, search)),
+  };
+  if (!lookup.ok) {
+    const directories = types === "any" ? [...pluginDirs, ...path.split(":")] : pluginDirs;
+    const places = type.includes("/") ? [join("/", type)] : directories.map((directory) => join(directory, type));
+    const obstacle = type === "" ? undefined : places.flatMap((place) => obstacleAt(files, place) ?? [])[0];
+    return { ...about, path: "", permissionFault: null, binary: undefined, obstacle };
+  }
+  return {
+    ...about,
+    path: lookup.path,
+    permissionFault: files.permissionFault(lookup.path),
+    binary: readBinary(files, lookup.path, { ...search, searchPath: settings.environment.set.PATH ?? path }),
+    obstacle: undefined,
   };
 }
 
-/** What stands in a plugin's place, and what may have been meant. */
-function whyNotFound(type: string, { files, config }: PluginSearch): Pick<PluginFacts, "obstacle" | "nearest"> {
-  const path = type.includes("/") ? join("/", type) : undefined;
-  const directories = path === undefined ? config.pluginDirs : [dirname(path)];
-  const name = path === undefined ? type : basename(path);
-  const obstacle = directories.flatMap((directory) => obstacleAt(files, join(directory, name)) ?? [])[0];
-  const installed = directories.flatMap((directory) =>
-    files.list(directory).filter((entry) => entry !== name && files.isExecutable(join(directory, entry))),
-  );
-  const likely = nearestName(name, installed);
-  const nearest =
-    likely === undefined || directories.some((directory) => speaksNri2(files, join(directory, likely)))
-      ? undefined
-      : likely;
-  return { obstacle, nearest: nearest !== undefined && path !== undefined ? join(dirname(path), nearest) : nearest };
-}
-
-function obstacleAt(files: NodeFiles, path: string): PluginFacts["obstacle"] {
-  if (files.stat(path)?.isDirectory() === true) return { path, kind: "directory" };
+function obstacleAt(files: NodeFiles, path: string): Obstacle | undefined {
+  const stats = files.stat(path);
+  if (stats?.isDirectory() === true) return { path, kind: "directory" };
+  if (stats !== undefined) return files.isExecutable(path) ? undefined : { path, kind: "mode" };
   const target = files.link(path);
   return target === undefined || files.mayExist(path) ? undefined : { path, kind: "link", target };
 }
 
-/** findPlugin on the node's files: the answer names them as the node does. */
-function find(type: string, options: LookupOptions, files: NodeFiles): Lookup {
-  if (files.root === "/") return findPlugin(type, options);
-  if (type.includes("/"))
-    return renamed(findPlugin(files.locate(type.startsWith("/") ? type : `/${type}`), options), files);
-  const below = (directory: string) => files.locate(directory);
-  const found = findPlugin(type, {
-    ...options,
-    pluginDirs: options.pluginDirs.map(below),
-    path: options.path
-      .split(":")
-      .filter((directory) => directory.startsWith("/"))
-      .map(below)
-      .join(":"),
-  });
-  if (found.ok) return renamed(found, files);
-  // A link whose target is absolute leads elsewhere from here: it is followed below the root.
-  const directories = [...options.pluginDirs, ...(options.types === "any" ? options.path.split(":") : [])];
-  const path = directories.map((directory) => join(directory, type)).find((file) => files.isExecutable(file));
-  return path === undefined ? renamed(found, files) : { ok: true, path, shadowed: [] };
+/** An executable in a plugin directory that conf.json does not name. */
+export interface Unlisted {
+  readonly path: string;
+  readonly speaksNri2: boolean;
 }
 
-function renamed(lookup: Lookup, files: NodeFiles): Lookup {
-  if (lookup.ok)
-    return { ...lookup, path: files.nameOf(lookup.path), shadowed: lookup.shadowed.map((path) => files.nameOf(path)) };
-  return {
-    ...lookup,
-    error: files.rename(lookup.error),
-    hint: lookup.hint === null ? null : files.rename(lookup.hint),
-  };
-}
-
-/** Executables in the plugin directories that conf.json does not name. */
-export function unlistedPlugins(list: ConfigList, files: NodeFiles, config: Config): Facts["unlisted"] {
+export function unlistedPlugins(list: ConfigList, files: NodeFiles, config: Config): readonly Unlisted[] {
   const types = list.plugins.map(({ type }) => type);
   const names = new Set(types.filter((type) => !type.includes("/")));
   // A type with a slash is a path, and may lead to a file here by another name.

@@ -1,4 +1,4 @@
-import type { NodeFiles } from "../node-files.js";
+import { baseName, type NodeFiles } from "../node-files.js";
 
 /** A process as /proc shows it. */
 export interface ProcessFacts {
@@ -24,7 +24,7 @@ export function listProcesses(files: NodeFiles): readonly ProcessFacts[] {
     .flatMap((pid) => {
       const command = files.readText(`/proc/${pid}/comm`)?.trim();
       if (command === undefined) return [];
-      const args = argsOf(files, pid);
+      const args = (files.readText(`/proc/${pid}/cmdline`) ?? "").split("\0").filter((arg) => arg !== "");
       // Another user's link cannot be read; what has no arguments either has ended, or is the kernel's.
       const link = files.link(`/proc/${pid}/exe`) ?? args[0];
       if (link === undefined) return [];
@@ -41,19 +41,6 @@ export function listProcesses(files: NodeFiles): readonly ProcessFacts[] {
     });
 }
 
-function argsOf(files: NodeFiles, pid: number): string[] {
-  const text = files.readText(`/proc/${pid}/cmdline`) ?? "";
-  return text.split("\0").filter((arg) => arg !== "");
-}
-
-/** A variable that a process was started with; "" when it has none, undefined when its environment cannot be read. */
-export function variableOf(files: NodeFiles, pid: number, name: string): string | undefined {
-  const text = files.readText(`/proc/${pid}/environ`);
-  if (text === undefined) return undefined;
-  const entry = text.split("\0").find((line) => line.startsWith(`${name}=`));
-  return entry === undefined ? "" : entry.slice(name.length + 1);
-}
-
 /** The value of `--flag value`, `--flag=value` or their short form. */
 export function flagOf(args: readonly string[], ...flags: readonly string[]): string | undefined {
   for (const [at, arg] of args.entries()) {
@@ -63,4 +50,25 @@ export function flagOf(args: readonly string[], ...flags: readonly string[]): st
     }
   }
   return undefined;
+}
+
+/** Another NRI v2 process that runs v0.1 plugins. */
+export interface Adapter {
+  readonly pid: number;
+  readonly name: "nri-v01-bridge" | "v010-adapter";
+}
+
+/** The bridges among these processes, and containerd's Go adapters. */
+export function adaptersAmong(processes: readonly ProcessFacts[], ownPid: number): readonly Adapter[] {
+  return processes.flatMap(({ pid, args, exe }): readonly Adapter[] => {
+    if (pid === ownPid) return [];
+    // As `node --v8-pool-size=1 nri-v01-bridge.mjs`, the launcher's and the image's form: flags come before the program.
+    const program = args.findIndex((arg, at) => at > 0 && !arg.startsWith("-"));
+    const names = [exe, args[0] ?? "", args[program < 0 ? 1 : program] ?? ""].map(baseName);
+    if (names.some((name) => name.includes("v010-adapter"))) return [{ pid, name: "v010-adapter" }];
+    const at = args.findIndex((arg) => /(^|\/)(nri-v01-bridge(\.mjs)?|\d\d-v01-bridge)$/.test(arg));
+    const verb = args[at + 1];
+    const runs = verb === undefined || verb === "run" || verb.startsWith("-");
+    return (at === 0 || at === program) && at >= 0 && runs ? [{ pid, name: "nri-v01-bridge" }] : [];
+  });
 }

@@ -1,10 +1,29 @@
+import { execFileSync } from "node:child_process";
+import type { Mount } from "../../host/mountinfo.js";
+import { findPeer, listeningSockets } from "../../host/peer.js";
+import type { Answer } from "../../host/proc.js";
 import { sharesConfFile } from "../../host/shared-file.js";
 import { parseVersion } from "../../nri/versions.js";
-import type { RuntimeFacts } from "../facts.js";
-import type { NodeFiles } from "../node-files.js";
-import { readContainerdConfig } from "./containerd-config.js";
-import { readCrioConfig } from "./crio-config.js";
-import { flagOf, type ProcessFacts, variableOf } from "./processes.js";
+import { baseName, type NodeFiles } from "../node-files.js";
+import { flagOf, type ProcessFacts } from "./processes.js";
+import { type RuntimeConfig, readContainerdConfig, readCrioConfig } from "./runtime-config.js";
+
+export interface RuntimeFacts {
+  readonly name: "containerd" | "cri-o";
+  /** Of the running process, else of the file; "" when it cannot be told. */
+  readonly version: string;
+  /** Of the file on the disk, which an upgrade may have replaced; "" when it cannot be told. */
+  readonly diskVersion: string;
+  readonly path: string;
+  readonly pid: number | undefined;
+  /** The PATH that it was started with, which containerd 1.6 looked plugins up on; undefined when not known. */
+  readonly searchPath: string | undefined;
+  /** Whether a containerd 1.7 was started with ENABLE_CRI_SANDBOXES; undefined when that cannot be told. */
+  readonly sandboxedCri: boolean | undefined;
+  /** Whether it reads the conf.json that the bridge reads. */
+  readonly sharesConfFile: Answer;
+  readonly config: RuntimeConfig;
+}
 
 /** Runs `<here> --version`, the node's `path`, and gives what it printed; "" when it cannot be run. */
 export type AskVersion = (here: string, files: NodeFiles, path: string) => string;
@@ -63,17 +82,18 @@ function describe(search: RuntimeSearch, kind: Known, process: ProcessFacts | un
   const runningVersion = process?.replaced ? versionOf(`${files.locate("/proc")}/${process.pid}/exe`) : diskVersion;
   const version = runningVersion === "" ? diskVersion : runningVersion;
   const pid = process?.pid;
-  const sandboxedCri = pid === undefined ? undefined : variableOf(files, pid, "ENABLE_CRI_SANDBOXES");
+  const environment = pid === undefined ? undefined : files.readText(`/proc/${pid}/environ`)?.split("\0");
+  const variable = (name: string) =>
+    environment?.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1) ?? "";
   const shares = sharesConfFile(pid, files.locate(confFile), files.locate("/proc"));
-  const searchPath = pid === undefined ? undefined : variableOf(files, pid, "PATH");
   return {
     name: kind.name,
     version,
     diskVersion,
     path,
     pid,
-    searchPath: searchPath === "" ? undefined : searchPath,
-    sandboxedCri: sandboxedCri === undefined ? undefined : sandboxedCri !== "",
+    searchPath: variable("PATH") || undefined,
+    sandboxedCri: environment === undefined ? undefined : variable("ENABLE_CRI_SANDBOXES") !== "",
     sharesConfFile: { ...shares, reason: files.rename(shares.reason) },
     config: readConfig(files, kind.name, process?.args ?? [], version),
   };
@@ -81,15 +101,77 @@ function describe(search: RuntimeSearch, kind: Known, process: ProcessFacts | un
 
 function readConfig(files: NodeFiles, name: RuntimeFacts["name"], args: readonly string[], versionText: string) {
   const version = parseVersion(versionText);
-  if (name === "containerd") {
-    const path = flagOf(args, "--config", "-c") ?? "/etc/containerd/config.toml";
-    return readContainerdConfig(files, path, version);
-  }
-  const path = flagOf(args, "--config", "-c") ?? "/etc/crio/crio.conf";
+  const path = flagOf(args, "--config", "-c");
+  if (name === "containerd") return readContainerdConfig(files, path ?? "/etc/containerd/config.toml", version);
   const directory = flagOf(args, "--config-dir", "-d") ?? "/etc/crio/crio.conf.d";
-  return readCrioConfig(files, path, directory, version);
+  return readCrioConfig(files, path ?? "/etc/crio/crio.conf", directory, version);
 }
 
-function baseName(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
+/**
+ * Asks a runtime's file for its version: `here` is where we see the node's `path`. One that others than root can
+ * write is not started.
+ */
+export function askVersion(here: string, files: NodeFiles, path: string, run = runForVersion): string {
+  try {
+    // The link below /proc is the file of a process of root's, whatever now lies at its name.
+    const running = /\/proc\/\d+\/exe$/.test(here);
+    if (!running && files.permissionFault(path) !== null) return "";
+    return run(here);
+  } catch {
+    return "";
+  }
+}
+
+function runForVersion(file: string): string {
+  return execFileSync(file, ["--version"], { encoding: "utf8", timeout: 5000, stdio: ["ignore", "pipe", "ignore"] });
+}
+
+export interface SocketFacts {
+  readonly path: string;
+  readonly kind: "missing" | "socket" | "other";
+  /** Whether some process listens on a socket of this name; undefined when that cannot be seen. */
+  readonly listening: boolean | undefined;
+  /** The file itself is a mount point: a bind mount, which a restart of the runtime leaves behind. */
+  readonly mounted: boolean;
+  /** It is not the runtime's own socket, as far as both can be seen. */
+  readonly stale: boolean;
+}
+
+/** The process that listens on the runtime's socket; undefined when that cannot be seen. */
+export async function findSocketPeer(files: NodeFiles, socketPath: string): Promise<number | undefined> {
+  const answer = await findPeer(files.locate(socketPath), files.locate("/proc")).catch(() => undefined);
+  return answer?.found ? answer.pid : undefined;
+}
+
+/** Looks at the socket without connecting: a plugin that connects and goes costs the runtime a warning. */
+export function readSocket(
+  files: NodeFiles,
+  path: string,
+  mounts: readonly Mount[],
+  runtime: RuntimeFacts | undefined,
+): SocketFacts {
+  const stats = files.stat(path);
+  const resolved = files.nameOf(files.locate(path));
+  const tables = ["/proc/self/net/unix", "/proc/1/net/unix"].filter((table) => files.readText(table) !== undefined);
+  const own = files.identity(path);
+  const theirs =
+    runtime?.pid === undefined ? undefined : identityFor(runtime.pid, runtime.config.nri.socketPath, files);
+  return {
+    path,
+    kind: stats === undefined ? "missing" : stats.isSocket() ? "socket" : "other",
+    listening: tables.length === 0 ? undefined : listeningSockets(baseName(path), files.locate("/proc")).size > 0,
+    mounted: mounts.some(({ point }) => point === path || point === resolved || `/var${point}` === path),
+    stale: own !== undefined && theirs !== undefined && own !== theirs,
+  };
+}
+
+/**
+ * The runtime's own socket, seen through its root. The kernel follows an absolute link such as /var/run from our root, not
+ * from the process's: so the way without the link is tried first.
+ */
+function identityFor(pid: number, socketPath: string, files: NodeFiles): string | undefined {
+  const [first, second] = [socketPath.replace(/^\/var\/run\//, "/run/"), socketPath].map((path) =>
+    files.identityByKernel(`/proc/${pid}/root${path}`),
+  );
+  return first ?? second;
 }

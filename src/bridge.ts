@@ -56,8 +56,6 @@ export function createBridge(parts: BridgeParts): Bridge {
 
   const stop: Handler = async (subject, call) => {
     noticeStopWithoutCreate(subject);
-    // What is still open of a pod that stops will see no event of its own.
-    if (subject.kind === "sandbox") void lifecycle.deleteAll(lifecycle.openContainersOf(subject.id), call.event);
     const { updates } = await lifecycle.delete(subject.id, eventInfo(call, config), subject);
     return { update: updates };
   };

@@ -75,6 +75,7 @@ export class BackgroundWork {
  */
 export class Lifecycle {
   private readonly settingsOf: (type: string) => PluginSettings;
+  private readonly deleting = new Set<string>();
   /** Deletes whose call was answered before their end. */
   private deletesRunningOn = 0;
 
@@ -218,10 +219,13 @@ export class Lifecycle {
    * to change of other containers. The call is answered in its time, and the chain runs on in its own.
    */
   async delete(id: string, info: EventInfo, subject?: Subject): Promise<MergedChange> {
-    const { ledger, log } = this.parts;
+    const { log } = this.parts;
     // Its end has nothing for this call: the runtime holds its lock meanwhile.
-    const isRunning = ledger.isDeleting(id);
-    const done = this.deleteInTurn(id, info, subject);
+    if (this.isDeleting(id) && !info.inBackground) return noChange.change;
+    this.deleting.add(id);
+    const work =
+      subject?.kind === "sandbox" ? this.deletePodSandbox(subject, info) : this.deleteInTurn(id, info, subject);
+    const done = work.finally(() => this.deleting.delete(id));
     if (info.inBackground) return done;
     let isLate = false;
     const late = () => {
@@ -240,7 +244,23 @@ export class Lifecycle {
       },
       () => {},
     );
-    return isRunning ? late() : within(info.time.answerBy, ended, late);
+    return within(info.time.answerBy, ended, late);
+  }
+
+  /** Whether the delete of an id runs, waits for its turn or for those of a pod's containers. */
+  private isDeleting(id: string): boolean {
+    return this.deleting.has(id) || this.parts.ledger.isDeleting(id);
+  }
+
+  /** The containers' deletes come before their pod's: of those that are open, which will see no event of their own, and that run. */
+  private async deletePodSandbox(subject: Subject, info: EventInfo): Promise<MergedChange> {
+    const { background, ledger, serial } = this.parts;
+    const { id } = subject;
+    await this.deleteAll(this.openContainersOf(id), info.event);
+    await Promise.all(ledger.containersOf(id).map((container) => serial.run(container, async () => {})));
+    // The next bridge delivers them all.
+    if (background.stopping && this.openContainersOf(id).length > 0) return noChange.change;
+    return this.deleteInTurn(id, info, subject);
   }
 
   private deleteInTurn(id: string, info: EventInfo, subject?: Subject): Promise<MergedChange> {
@@ -334,7 +354,7 @@ export class Lifecycle {
   async extra(subject: Subject, info: EventInfo): Promise<void> {
     const { config, ledger, specs, serial, log } = this.parts;
     if (!extraEvents(config).includes(info.event)) return;
-    const isDeleting = ledger.isDeleting(subject.id);
+    const isDeleting = this.isDeleting(subject.id);
     const done = serial.run(subject.id, async () => {
       const conf = this.readConf("no plugin runs for this event");
       if (conf instanceof BridgeError) return;

@@ -521,6 +521,25 @@ describe("a delete that takes longer than its call", () => {
     await expect.poll(() => lines).toEqual(["updates of a late delete are dropped: its call was answered"]);
   });
 
+  it("and of a container comes before its pod's, whatever runs longer", async () => {
+    const { handlers, ran, during } = bridgeOf();
+    for (const event of ["RunPodSandbox", "StartContainer"] as const) await send(handlers, event);
+    await send(handlers, "StartContainer", { ...container, id: "open" });
+    const ends: (() => void)[] = [];
+    during.chain = () => new Promise((resolve) => ends.push(resolve));
+    await handlers.handle?.(eventOf("StopContainer"), contextOf("StopContainer", limitMs));
+    const began = performance.now();
+    await handlers.handle?.(eventOf("StopPodSandbox"), contextOf("StopPodSandbox", limitMs));
+    await send(handlers, "RemovePodSandbox");
+    expect(performance.now() - began).toBeLessThan(limitMs);
+    for (let ended = 0; ended < 3; ended++) {
+      await expect.poll(() => ends.length).toBeGreaterThan(0);
+      for (const end of ends.splice(0)) end();
+    }
+    expect(ran().slice(3).at(-1)).toBe("delete pod a");
+    expect(ran().slice(3)).toHaveLength(3);
+  });
+
   it("is cut with its call when sixteen others run on", async () => {
     const { handlers, chains, during } = bridgeOf();
     const ids = Array.from({ length: 17 }, (_, n) => `c${n}`);

@@ -36,5 +36,5 @@ export function killGroup({ pid, exitCode, signalCode }: ChildProcess): void {
 /** A shell that can name what it becomes, with what it needs to read no file and no function from its environment. */
 export function namingShell(): readonly [path: string, ...args: string[]] {
   const bash = findTool("bash");
-  return bash === undefined ? ["/bin/sh"] : [bash, "-p"];
+  return bash === undefined ? ["/bin/sh"] : [bash, "--norc", "-p"];
 }

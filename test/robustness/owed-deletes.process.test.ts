@@ -69,8 +69,8 @@ describe("deletes that no call waits for", () => {
     const events = ["StopPodSandbox", "RemovePodSandbox"] as const;
     const answers = await Promise.all(events.map((event) => again.call(event, { pod: nthPod(1) })));
     for (const answer of answers) expect(answer).toMatchObject({ dropped: false, response: {} });
-    // Another call would be over by then, too.
-    await sleep(requestTimeoutMs / 2);
+    // Another call would be over by then.
+    await sleep(requestTimeoutMs * 1.2);
     next.child.kill("SIGTERM");
     await next.stderrMatches(/stopping: what runs is finished first/);
     gate.open();

@@ -107,18 +107,6 @@ export const knownExceptions: readonly KnownException[] = [
       "recorder2 create ctr1: did not run",
     ],
   },
-  {
-    cases: ["sleep3@ctr-delete"],
-    modes: ["2 s"],
-    reason: timeLimit,
-    differences: ["recorder2 delete ctr1: did not run"],
-  },
-  {
-    cases: ["sleep3@pod-delete"],
-    modes: ["2 s"],
-    reason: timeLimit,
-    differences: ["recorder2 delete pod1: did not run"],
-  },
 ];
 
 /** What differs in a case, sorted; empty for most. */

@@ -4,10 +4,9 @@ import type { Log } from "./logger.js";
 import type { NriEvent } from "./nri/events.js";
 import { type EventResponse, noRequest } from "./nri/events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "./nri/handlers.js";
-import { type CallError, toCallError } from "./nri/runtime-plugin.js";
 import type { Container, PodSandbox } from "./nri/types.js";
 import { mayFail } from "./nri/versions.js";
-import { StatusError, toCode, toStatus } from "./ttrpc/status.js";
+import { type CallError, StatusError, toCallError, toCode, toStatus } from "./ttrpc/status.js";
 
 /** What a call was answered with, as far as the runtime saw it. */
 export interface CallAnswer {

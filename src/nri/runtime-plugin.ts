@@ -6,7 +6,7 @@ import { Mux } from "../transport/mux.js";
 import type { Trunk } from "../transport/trunk.js";
 import { TtrpcClient } from "../ttrpc/client.js";
 import { TtrpcServer } from "../ttrpc/server.js";
-import { Code, StatusError } from "../ttrpc/status.js";
+import { type CallError, Code, StatusError, toCallError } from "../ttrpc/status.js";
 import { ConnId } from "../wire/mux-frame.js";
 import {
   configureRequest,
@@ -297,23 +297,6 @@ type Registration = RegisteredPlugin | { readonly refusal: string };
 function faultOf({ name, index }: PluginIdentity): string | undefined {
   if (!isPluginName(name)) return `invalid plugin name: ${JSON.stringify(name)}`;
   return isPluginIndex(index) ? undefined : `invalid plugin index: ${JSON.stringify(index)}`;
-}
-
-/** An error as JSON lines have it: the status code's name, and the text. */
-export interface CallError {
-  readonly code: string;
-  readonly message: string;
-}
-
-export function toCallError(thrown: unknown): CallError {
-  const code = statusCode(thrown);
-  const name = Object.entries(Code).find(([, number]) => number === code)?.[0] ?? "Unknown";
-  return { code: name.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase(), message: errorText(thrown) };
-}
-
-function statusCode(thrown: unknown): Code {
-  if (thrown instanceof StatusError) return thrown.code;
-  return thrown instanceof BridgeError && thrown.code === "CALL_TIMEOUT" ? Code.DeadlineExceeded : Code.Unavailable;
 }
 
 /** What a runtime tells a plugin of itself. */

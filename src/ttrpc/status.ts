@@ -76,3 +76,20 @@ function shorten(text: string): string {
   const { written } = new TextEncoder().encodeInto(text, bytes);
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, written));
 }
+
+/** An error as JSON lines have it: the status code's name, and the text. */
+export interface CallError {
+  readonly code: string;
+  readonly message: string;
+}
+
+export function toCallError(thrown: unknown): CallError {
+  const code = statusCode(thrown);
+  const name = Object.entries(Code).find(([, number]) => number === code)?.[0] ?? "Unknown";
+  return { code: name.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase(), message: errorText(thrown) };
+}
+
+function statusCode(thrown: unknown): Code {
+  if (thrown instanceof StatusError) return thrown.code;
+  return thrown instanceof BridgeError && thrown.code === "CALL_TIMEOUT" ? Code.DeadlineExceeded : Code.Unavailable;
+}

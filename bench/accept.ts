@@ -3,17 +3,17 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 
-import { Deadline } from "../src/deadline.js";
+import { Deadline } from "../src/base/deadline.js";
 import { pluginService } from "../src/nri/codec.js";
 import type { ContainerEvent } from "../src/nri/events.js";
 import { type EventName, encodeEvent, events } from "../src/nri/events.js";
-import { createRuntime } from "../src/nri/runtime.js";
-import { configurePlugin, RuntimeLink, synchronizePlugin } from "../src/nri/runtime-plugin.js";
+import { encodeRequest } from "../src/nri/ttrpc/envelope.js";
 import { inferNriVersion } from "../src/nri/versions.js";
-import { SocketTrunk } from "../src/transport/socket-trunk.js";
-import { encodeRequest } from "../src/ttrpc/envelope.js";
-import { ConnId, encodeMuxFrames } from "../src/wire/mux-frame.js";
-import { encodeTtrpcFrame, MessageType } from "../src/wire/ttrpc-frame.js";
+import { ConnId, encodeMuxFrames } from "../src/nri/wire/mux-frame.js";
+import { SocketTrunk } from "../src/nri/wire/socket-trunk.js";
+import { encodeTtrpcFrame, MessageType } from "../src/nri/wire/ttrpc-frame.js";
+import { createRuntime } from "../src/tools/runtime/runtime.js";
+import { configurePlugin, RuntimeLink, synchronizePlugin } from "../src/tools/runtime/runtime-plugin.js";
 
 /** The runtime's end of one plugin's connection. */
 export interface RuntimeEnd {

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-
-import { RuntimeLink } from "../src/nri/runtime-plugin.js";
-import { listenTrunks } from "../src/transport/listen.js";
+import { listenTrunks } from "../src/tools/runtime/listen.js";
+import { RuntimeLink } from "../src/tools/runtime/runtime-plugin.js";
 import { BridgeProcess, endProgram } from "./built-bridge.js";
 import { findGoAdapter, startBareAdapter } from "./go-adapter.js";
 import { type Candidate, interleave, type Samples } from "./measure.js";

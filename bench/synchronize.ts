@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { Deadline } from "../src/deadline.js";
+import { Deadline } from "../src/base/deadline.js";
 import { synchronizeRequest } from "../src/nri/codec.js";
 import type { ContainerEvent } from "../src/nri/events.js";
-import { configurePlugin, RuntimeLink } from "../src/nri/runtime-plugin.js";
 import type { Container, PodSandbox } from "../src/nri/types.js";
 import { inferNriVersion } from "../src/nri/versions.js";
-import { listenTrunks } from "../src/transport/listen.js";
-import type { Trunk } from "../src/transport/trunk.js";
+import type { Trunk } from "../src/nri/wire/trunk.js";
+import { listenTrunks } from "../src/tools/runtime/listen.js";
+import { configurePlugin, RuntimeLink } from "../src/tools/runtime/runtime-plugin.js";
 import { BridgeProcess, endProgram, type Probed, readProbe } from "./built-bridge.js";
 import type { Place } from "./place.js";
 

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { runCommandLine } from "./cli/program.js";
-import { tuneEngine } from "./engine.js";
+import { tuneEngine } from "./observe/engine.js";
 
 // Whoever reads what we print may stop reading (`| head`): what has files or processes of its own ends, all else is short.
 const readerGone = new AbortController();

@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { type CallTime, eventInfo, type PluginTime, planBackground, planCall, planPlugin } from "../src/call-time.js";
-import { Cancellation } from "../src/cancellation.js";
-import { Deadline } from "../src/deadline.js";
+import { Cancellation } from "../src/base/cancellation.js";
+import { Deadline } from "../src/base/deadline.js";
+import {
+  type CallTime,
+  eventInfo,
+  type PluginTime,
+  planBackground,
+  planCall,
+  planPlugin,
+} from "../src/bridge/call-time.js";
 
 const settings = { replyMarginMs: 200, killAfterMs: 100 };
 const limit = "the limit";

@@ -1,21 +1,20 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { describe, expect, it, onTestFinished, type TestContext } from "vitest";
-import { planCall } from "../src/call-time.js";
-
+import type { Log } from "../src/base/logger.js";
+import { Breakers } from "../src/bridge/breaker.js";
+import { planCall } from "../src/bridge/call-time.js";
+import type { ChainCall } from "../src/bridge/chain.js";
+import { createRunChain } from "../src/bridge/chain.js";
+import { Observers } from "../src/bridge/observers.js";
+import { createNodeCgroups, createRecordedCgroups } from "../src/cgroup/cgroups.js";
 import { type CgroupMount, parseCgroupMounts } from "../src/cgroup/container-cgroup.js";
 import { checkPrivilege } from "../src/cgroup/privilege.js";
-import { createNodeCgroups, createRecordedCgroups } from "../src/cgroups.js";
-import type { ChainCall } from "../src/chain.js";
-import { createRunChain } from "../src/chain.js";
 import { mergeConfig } from "../src/config/merge.js";
-import { Breakers } from "../src/legacy/breaker.js";
-import { Observers } from "../src/legacy/observers.js";
-import { createPortableSpawner } from "../src/legacy/portable-spawner.js";
-import type { Log } from "../src/logger.js";
-import type { LinuxResources } from "../src/oci/resources.js";
+import { createPortableSpawner } from "../src/plugin/portable-spawner.js";
 import { parseConfigList } from "../src/v01/config-list.js";
-import { createDirectory, installFile } from "./legacy/plugin-directory.js";
+import type { LinuxResources } from "../src/v01/resources.js";
+import { createDirectory, installFile } from "./plugin/plugin-directory.js";
 
 const privilege = await checkPrivilege();
 const mounts = parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));

@@ -1,12 +1,12 @@
 import { spawnSync } from "node:child_process";
 import { buildSync } from "esbuild";
 import { describe, expect, test } from "vitest";
-import { tuneEngine } from "../src/engine.js";
+import { tuneEngine } from "../src/observe/engine.js";
 
 /** Allocates as events do, and prints what the young generation has come to: of a process of its own, which is young itself. */
 const program = `
 import { getHeapSpaceStatistics } from "node:v8";
-import { tuneEngine } from "../src/engine.js";
+import { tuneEngine } from "../src/observe/engine.js";
 
 function megabytesAfterWork() {
   for (let i = 0, kept = []; i < 600_000; i++) {

@@ -1,17 +1,17 @@
 import { lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it, test } from "vitest";
+import { errorText } from "../src/base/errors.js";
+import { makeDirectory, readRegularFile } from "../src/base/files.js";
 import { readConfigText } from "../src/cli/config-layers.js";
-import { NodeFiles } from "../src/doctor/node-files.js";
-import { errorText } from "../src/errors.js";
-import { makeDirectory, readRegularFile } from "../src/files.js";
 import { createNodeHost } from "../src/host/host.js";
-import { createConfFile } from "../src/legacy/conf-file.js";
-import { hasUnknownFormat } from "../src/legacy/executable-format.js";
-import { openLogFile } from "../src/log/destination.js";
-import { readConf } from "../src/record/recorder.js";
-import { readFile } from "../src/replay/case.js";
-import { prepareDirectory } from "../src/state/directory.js";
+import { prepareDirectory } from "../src/ledger/directory.js";
+import { openLogFile } from "../src/observe/log-destination.js";
+import { createConfFile } from "../src/plugin/conf-file.js";
+import { hasUnknownFormat } from "../src/plugin/executable-format.js";
+import { NodeFiles } from "../src/tools/doctor/node-files.js";
+import { readConf } from "../src/tools/record/recorder.js";
+import { readFile } from "../src/tools/replay/case.js";
 import { withoutDescriptors } from "./host/no-descriptors.js";
 import { inPlaceOfFile, makeFifo, makeFolder } from "./support/places.js";
 
@@ -144,18 +144,18 @@ const kernelReaders = [
   "cgroup/privilege.ts",
   "cgroup/keeper.ts",
   "cgroup/view.ts",
-  "cgroups.ts",
+  "cgroup/cgroups.ts",
   "host/peer.ts",
   "host/process-owner.ts",
   "host/proc.ts",
-  "legacy/executable-format.ts",
-  "legacy/inherited.ts",
-  "legacy/process-tree.ts",
+  "plugin/executable-format.ts",
+  "plugin/inherited.ts",
+  "plugin/process-tree.ts",
 ];
 
 test("nothing of src reads a file in another way, or leaves it to Node to make parents", () => {
   const users = (pattern: RegExp) => source.filter(({ text }) => pattern.test(text)).map(({ name }) => name);
-  expect(users(/\breadFileSync\b/).filter((name) => name !== "files.ts" && !kernelReaders.includes(name))).toEqual([]);
+  expect(users(/\breadFileSync\b/).filter((name) => name !== "base/files.ts" && !kernelReaders.includes(name))).toEqual([]);
   expect(users(/\b(readFile|createReadStream)\b.*from "node:fs/)).toEqual([]);
   expect(users(/mkdir(Sync)?\([^;]*recursive/)).toEqual([]);
 });

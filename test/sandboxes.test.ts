@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { decideSandboxes } from "../src/sandboxes.js";
+import { decideSandboxes } from "../src/bridge/sandboxes.js";
 
 const containerd = (version: string) => ({ name: "containerd", version });
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { Serial } from "../src/serial.js";
+import { Serial } from "../src/base/serial.js";
 
 it("work that asks for more on its own id has that after itself, and it is waited for", async () => {
   const serial = new Serial();

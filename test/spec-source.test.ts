@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { silentLog } from "../src/base/logger.js";
+import { createSpecSource } from "../src/bridge/spec-source.js";
 import { createRecordedHost } from "../src/host/host.js";
-import { silentLog } from "../src/logger.js";
-import { createSpecSource } from "../src/spec-source.js";
-import { containerSubject } from "../src/translate/to-v01.js";
+import { containerSubject } from "../src/v01/to-v01.js";
 import { recordedEvents } from "./support/recorded-events.js";
 
 const rules = { oci: [], podToContainer: false, crio: false, alias: false };

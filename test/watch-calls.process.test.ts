@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { Cancellation } from "../src/cancellation.js";
-import { Deadline } from "../src/deadline.js";
-import { type Log, silentLog } from "../src/logger.js";
+import { Cancellation } from "../src/base/cancellation.js";
+import { Deadline } from "../src/base/deadline.js";
+import { type Log, silentLog } from "../src/base/logger.js";
 import { decodeEvent, type EventResponse, noRequest } from "../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";
-import { Code, StatusError } from "../src/ttrpc/status.js";
-import { type CallWatcher, watchHandlers } from "../src/watch-calls.js";
+import { Code, StatusError } from "../src/nri/ttrpc/status.js";
+import { type CallWatcher, watchHandlers } from "../src/nri/watch-calls.js";
 import { fixture } from "./record/live.js";
 
 const started = fixture("basic-hostnet")

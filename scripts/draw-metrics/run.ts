@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { Deadline } from "../../src/deadline.js";
-import { createRuntime } from "../../src/nri/runtime.js";
-import type { RuntimePlugin } from "../../src/nri/runtime-plugin.js";
-import { readCase } from "../../src/replay/case.js";
-import { getPage } from "../../test/metrics/scrape.js";
+import { Deadline } from "../../src/base/deadline.js";
+import { readCase } from "../../src/tools/replay/case.js";
+import { createRuntime } from "../../src/tools/runtime/runtime.js";
+import type { RuntimePlugin } from "../../src/tools/runtime/runtime-plugin.js";
+import { getPage } from "../../test/observe/scrape.js";
 import { startProgram } from "../../test/support/program.js";
 import { parseScrape, type Scrape } from "./series.js";
 

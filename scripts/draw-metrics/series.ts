@@ -1,4 +1,4 @@
-import { samplesOf } from "../../test/metrics/scrape.js";
+import { samplesOf } from "../../test/observe/scrape.js";
 
 /** What one scrape brought, and when, counted from the first. */
 export interface Scrape {

@@ -1,4 +1,4 @@
-import type { LinuxResources } from "../oci/resources.js";
+import type { LinuxResources } from "../v01/resources.js";
 import { type CgroupMounts, ContainerCgroup, writeFault } from "./container-cgroup.js";
 import { findWeightForm, toWeight, type WeightForm } from "./cpu-weight.js";
 import { type FieldFile, fieldFiles } from "./fields.js";

@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
-import { BridgeError, errorText } from "../errors.js";
+import { BridgeError, errorText } from "../base/errors.js";
 import { parseMountinfo } from "../host/mountinfo.js";
 
 const maxBytes = 64 * 1024;

@@ -9,8 +9,8 @@ import {
   type Stats,
   statfsSync,
 } from "node:fs";
-import { errorText } from "../errors.js";
-import type { LinuxResources } from "../oci/resources.js";
+import { errorText } from "../base/errors.js";
+import type { LinuxResources } from "../v01/resources.js";
 import { cgroupRoot, hierarchies } from "./controllers.js";
 import { ownDirectory, type SeedFile, templateFileOf, untouchedTime } from "./tree.js";
 import { readWritten } from "./written-text.js";

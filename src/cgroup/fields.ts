@@ -1,4 +1,4 @@
-import type { LinuxResources } from "../oci/resources.js";
+import type { LinuxResources } from "../v01/resources.js";
 import type { ControllerName } from "./controllers.js";
 import {
   accept,

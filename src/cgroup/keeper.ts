@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, constants, futimesSync, lstatSync, openSync, readFileSync, symlinkSync } from "node:fs";
-import { BridgeError, errorText } from "../errors.js";
+import { BridgeError, errorText } from "../base/errors.js";
 import { parseMountinfo } from "../host/mountinfo.js";
 import { cgroupRoot, hierarchies } from "./controllers.js";
 import { findTool, killGroup, toolEnvironment } from "./tools.js";

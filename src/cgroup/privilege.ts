@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { errorText } from "../errors.js";
+import { errorText } from "../base/errors.js";
 
 import { cgroupRoot } from "./controllers.js";
 import { findTool, killGroup, namingShell, systemPath, toolEnvironment } from "./tools.js";

@@ -1,5 +1,5 @@
-import { BridgeError } from "../errors.js";
-import type { LinuxResources } from "../oci/resources.js";
+import { BridgeError } from "../base/errors.js";
+import type { LinuxResources } from "../v01/resources.js";
 import type { ContainerCgroup } from "./container-cgroup.js";
 import { findWeightForm, toShares } from "./cpu-weight.js";
 import { type FieldFile, fieldFiles } from "./fields.js";

@@ -1,6 +1,6 @@
 import { closeSync, ftruncateSync, futimesSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
 import { type Mount, parseMountinfo } from "../host/mountinfo.js";
-import type { LinuxResources } from "../oci/resources.js";
+import type { LinuxResources } from "../v01/resources.js";
 import { type ControllerName, cgroupRoot, commonFiles, hierarchies, plainFiles, processFiles } from "./controllers.js";
 import { type FieldFile, fieldFiles } from "./fields.js";
 import { type Machine, machineLists } from "./machine.js";

@@ -27,8 +27,8 @@
  */
 
 import { readFileSync, readSync, statfsSync } from "node:fs";
-import { BridgeError, errorText } from "../errors.js";
-import type { LinuxResources } from "../oci/resources.js";
+import { BridgeError, errorText } from "../base/errors.js";
+import type { LinuxResources } from "../v01/resources.js";
 import { resolveCgroupsPath } from "./container-cgroup.js";
 import { cgroupRoot } from "./controllers.js";
 import { type CapturedChanges, collectChanges } from "./diff.js";

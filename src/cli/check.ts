@@ -1,10 +1,10 @@
 import type { Command } from "commander";
-import type { PluginFacts } from "../doctor/collect/plugins.js";
-import { collectFacts, type Facts } from "../doctor/facts.js";
-import { countFindings, type Finding } from "../doctor/finding.js";
-import { findAll } from "../doctor/report.js";
-import { listSettings, type Setting } from "../doctor/settings.js";
-import { BridgeError } from "../errors.js";
+import { BridgeError } from "../base/errors.js";
+import type { PluginFacts } from "../tools/doctor/collect/plugins.js";
+import { collectFacts, type Facts } from "../tools/doctor/facts.js";
+import { countFindings, type Finding } from "../tools/doctor/finding.js";
+import { findAll } from "../tools/doctor/report.js";
+import { listSettings, type Setting } from "../tools/doctor/settings.js";
 import { type ConfigFile, findConfigFile, formatSource, toSource } from "./config-file.js";
 import { addConfigFlags, givenConfig, pluginFlags, readFlags } from "./config-flags.js";
 import { type CliIo, exitCodes } from "./io.js";

@@ -1,10 +1,10 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { collectFacts } from "../doctor/facts.js";
-import { countFindings, type Finding } from "../doctor/finding.js";
-import { describeNode, findAll, formatFindings } from "../doctor/report.js";
-import { BridgeError, errorText } from "../errors.js";
+import { BridgeError, errorText } from "../base/errors.js";
+import { collectFacts } from "../tools/doctor/facts.js";
+import { countFindings, type Finding } from "../tools/doctor/finding.js";
+import { describeNode, findAll, formatFindings } from "../tools/doctor/report.js";
 import { findConfigFile, toSource } from "./config-file.js";
 import { addConfigFlags, givenConfig, pluginFlags, readFlags } from "./config-flags.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";

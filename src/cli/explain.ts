@@ -1,10 +1,10 @@
 import type { Command } from "commander";
+import { BridgeError } from "../base/errors.js";
 import { mergeConfig } from "../config/merge.js";
-import { BridgeError } from "../errors.js";
-import { describeEvent, formatEvent } from "../explain/describe.js";
-import { type Given, readGiven, withNodeConf } from "../explain/given.js";
-import { readLive } from "../explain/live.js";
-import { explain, withoutFailures } from "../explain/play.js";
+import { describeEvent, formatEvent } from "../tools/explain/describe.js";
+import { type Given, readGiven, withNodeConf } from "../tools/explain/given.js";
+import { readLive } from "../tools/explain/live.js";
+import { explain, withoutFailures } from "../tools/explain/play.js";
 import { formatSource, readSettings } from "./config-file.js";
 import { addConfigFlags, pluginFlags } from "./config-flags.js";
 import { untilInterrupted } from "./interrupt.js";

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { BridgeError } from "../errors.js";
-import { createSpawner } from "../legacy/create-spawner.js";
-import type { Spawner } from "../legacy/spawner.js";
-import { endedBy } from "../legacy/spawner.js";
-import { silentLog } from "../logger.js";
+import { BridgeError } from "../base/errors.js";
+import { silentLog } from "../base/logger.js";
+import { createSpawner } from "../plugin/create-spawner.js";
+import type { Spawner } from "../plugin/spawner.js";
+import { endedBy } from "../plugin/spawner.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 
 /** What can end a verb before its time, and the exit code then: a shell's for a signal. A reader that is gone has what it wanted. */

@@ -1,6 +1,6 @@
-import type { Log } from "../logger.js";
+import type { Log } from "../base/logger.js";
 import type { StubEnd } from "../nri/stub.js";
-import type { CallWatcher } from "../watch-calls.js";
+import type { CallWatcher } from "../nri/watch-calls.js";
 import type { Launched } from "./launched.js";
 
 /** What a verb may use of the process; a test gives its own. */

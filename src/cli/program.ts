@@ -1,7 +1,7 @@
 import { Command, CommanderError } from "commander";
-import { BridgeError, errorText } from "../errors.js";
-import { nearestName } from "../nearest.js";
-import { version } from "../version.js";
+import { BridgeError, errorText } from "../base/errors.js";
+import { nearestName } from "../base/nearest.js";
+import { version } from "../base/version.js";
 import { addCheckCommand } from "./check.js";
 import { keyHint } from "./config-flags.js";
 import { addConformanceCommand } from "./conformance.js";

@@ -1,19 +1,19 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { mergeConfig } from "../config/merge.js";
 import type { PartialConfig } from "../config/schema.js";
-import { openLog } from "../log/open-log.js";
 import { eventsOfMask, knownMask } from "../nri/events.js";
 import type { PluginHandlers } from "../nri/handlers.js";
 import { PluginStub } from "../nri/stub.js";
+import { watchHandlers } from "../nri/watch-calls.js";
+import { openLog } from "../observe/open-log.js";
 import {
   createNodeRecorder,
   makeOutFolder,
   type RecordFlags,
   type RecordSettings,
   recordSettings,
-} from "../record/node-recorder.js";
-import { defaultRecorderLimits, type RecordedCase } from "../record/recorder.js";
-import { watchHandlers } from "../watch-calls.js";
+} from "../tools/record/node-recorder.js";
+import { defaultRecorderLimits, type RecordedCase } from "../tools/record/recorder.js";
 import { addConfigFlags } from "./config-flags.js";
 import { configLayers, readRunLayers } from "./config-layers.js";
 import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";

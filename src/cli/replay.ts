@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
-import { createLog } from "../log/log.js";
-import { type Case, readCase, readFile, withConf } from "../replay/case.js";
-import { type PlayOptions, type PlayReport, playCase } from "../replay/play.js";
+import { createLog } from "../observe/log.js";
+import { type Case, readCase, readFile, withConf } from "../tools/replay/case.js";
+import { type PlayOptions, type PlayReport, playCase } from "../tools/replay/play.js";
 import {
   colourPalette,
   compareLines,
@@ -11,7 +11,7 @@ import {
   readExpected,
   toLine,
   toTimeline,
-} from "../replay/report.js";
+} from "../tools/replay/report.js";
 import { addConfigFlags, pluginFlags } from "./config-flags.js";
 import { configLayers } from "./config-layers.js";
 import { type Workplace, withPlugins } from "./interrupt.js";

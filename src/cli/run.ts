@@ -1,26 +1,31 @@
 import { setMaxListeners } from "node:events";
 import type { Command } from "commander";
-import { requireCapture } from "../cgroups.js";
+import { BridgeError, errorText } from "../base/errors.js";
+import { version } from "../base/version.js";
+import { createRefusingBridge, Service } from "../bridge/service.js";
+import { requireCapture } from "../cgroup/cgroups.js";
 import { mergeConfig, wantsCapture } from "../config/merge.js";
 import type { Config, PartialConfig } from "../config/schema.js";
-import { BridgeError, errorText } from "../errors.js";
-import { endedBy } from "../legacy/spawner.js";
-import { createNodeLog } from "../log/open-log.js";
-import { Metrics } from "../metrics/metrics.js";
-import { createNode, type Node } from "../node.js";
-import { type Condition, startAnnouncer } from "../notify/announcer.js";
-import { readNotifySettings, withoutNotifySettings } from "../notify/settings.js";
 import { launchedSocket, type PluginIdentity, resolveIdentity } from "../nri/identity.js";
 import { PluginStub } from "../nri/stub.js";
-import { createNodeRecorder, makeOutFolder, type RecordSettings, recordSettings } from "../record/node-recorder.js";
-import type { RecordedCase } from "../record/recorder.js";
-import { createRefusingBridge, Service } from "../service.js";
-import { version } from "../version.js";
-import { CallsInFlight, watchHandlers } from "../watch-calls.js";
+import { CallsInFlight, watchHandlers } from "../nri/watch-calls.js";
+import { Metrics } from "../observe/metrics.js";
+import { createNodeLog } from "../observe/open-log.js";
+import { type Condition, startAnnouncer } from "../observe/systemd.js";
+import { readNotifySettings, withoutNotifySettings } from "../observe/systemd-settings.js";
+import { endedBy } from "../plugin/spawner.js";
+import {
+  createNodeRecorder,
+  makeOutFolder,
+  type RecordSettings,
+  recordSettings,
+} from "../tools/record/node-recorder.js";
+import type { RecordedCase } from "../tools/record/recorder.js";
 import { addConfigFlags } from "./config-flags.js";
 import { type RunLayers, readRunLayers } from "./config-layers.js";
 import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
 import { type Launched, registerFirst } from "./launched.js";
+import { createNode, type Node } from "./node.js";
 import type { Done } from "./program.js";
 
 /** How long the end waits for what runs, in milliseconds; longer only where the runtime's calls may last longer. */

@@ -1,11 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
-import { makeCgroupFiles, readFileTree } from "../conformance/file-tree.js";
-import { makeDirectory } from "../files.js";
+import { makeDirectory } from "../base/files.js";
 import { builtInPlugins, builtInScenarios } from "../gen/built-in.js";
 import { decodeEvent } from "../nri/events.js";
-import { type Case, readCase, readFile, withConf } from "../replay/case.js";
+import { makeCgroupFiles, readFileTree } from "../tools/conformance/file-tree.js";
+import { type Case, readCase, readFile, withConf } from "../tools/replay/case.js";
 import { addConfigFlags, pluginFlags } from "./config-flags.js";
 import { configLayers } from "./config-layers.js";
 import { withPlugins } from "./interrupt.js";

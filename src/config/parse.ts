@@ -1,7 +1,7 @@
 import { type Document, isMap, isNode, isScalar, Lexer, LineCounter, Parser, parseDocument } from "yaml";
 import type { core } from "zod/mini";
-import { BridgeError, errorText } from "../errors.js";
-import { nearestName } from "../nearest.js";
+import { BridgeError, errorText } from "../base/errors.js";
+import { nearestName } from "../base/nearest.js";
 import { describeFault, excerpt } from "./issue.js";
 import { type PartialConfig, partialConfigSchema } from "./schema.js";
 

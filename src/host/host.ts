@@ -1,5 +1,5 @@
-import { errorText } from "../errors.js";
-import { readRegularFile } from "../files.js";
+import { errorText } from "../base/errors.js";
+import { readRegularFile } from "../base/files.js";
 import {
   type Answer,
   identifyProcess,

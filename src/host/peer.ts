@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { Deadline } from "../deadline.js";
+import { Deadline } from "../base/deadline.js";
 
 /** The process that listens on a socket, or why it is not known. */
 export type PeerAnswer =

@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from "node:fs";
-import { errnoOf } from "../errors.js";
+import { errnoOf } from "../base/errors.js";
 
 /** What the machine says to a question, and where it has that from. */
 export interface Answer {

@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from "node:fs";
-import { errorText } from "../errors.js";
+import { errorText } from "../base/errors.js";
 import type { Machine, ProcessIdentity } from "./proc.js";
 import { readProcessStat } from "./proc.js";
 

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { errnoOf, errorText } from "../errors.js";
+import { errnoOf, errorText } from "../base/errors.js";
 import { hasEnded, isGone, type ProcessIdentity, type ProcessStat, parseProcessStat } from "./proc.js";
 
 /**

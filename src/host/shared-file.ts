@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { errnoOf, errorText } from "../errors.js";
+import { errnoOf, errorText } from "../base/errors.js";
 import type { Answer } from "./proc.js";
 
 /** compat: containerd 1.6 to 2.x read v0.1's configuration from here and nowhere else. */

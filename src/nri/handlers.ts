@@ -1,5 +1,5 @@
-import type { Cancellation } from "../cancellation.js";
-import type { Deadline } from "../deadline.js";
+import type { Cancellation } from "../base/cancellation.js";
+import type { Deadline } from "../base/deadline.js";
 import type { EventName, EventResponse, NriEvent } from "./events.js";
 import type { ConfigureRequest, Container, ContainerUpdate, PodSandbox } from "./types.js";
 import type { NriVersion } from "./versions.js";

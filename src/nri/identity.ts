@@ -1,4 +1,4 @@
-import { BridgeError } from "../errors.js";
+import { BridgeError } from "../base/errors.js";
 
 /** What a plugin is registered as; plugins get an event in ascending order of their index, as text. */
 export interface PluginIdentity {

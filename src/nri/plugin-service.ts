@@ -1,9 +1,7 @@
-import { Cancellation } from "../cancellation.js";
-import { alarm } from "../deadline.js";
-import { errorText } from "../errors.js";
-import type { Log } from "../logger.js";
-import type { Call, MethodHandler, Services } from "../ttrpc/server.js";
-import { Code, StatusError } from "../ttrpc/status.js";
+import { Cancellation } from "../base/cancellation.js";
+import { alarm } from "../base/deadline.js";
+import { errorText } from "../base/errors.js";
+import type { Log } from "../base/logger.js";
 import {
   configureRequest,
   configureResponse,
@@ -23,6 +21,8 @@ import {
   type NriEvent,
 } from "./events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "./handlers.js";
+import type { Call, MethodHandler, Services } from "./ttrpc/server.js";
+import { Code, StatusError } from "./ttrpc/status.js";
 import type { ConfigureRequest, Container, PodSandbox } from "./types.js";
 import { formatVersion, mayFail, nriVersionOf, refusedSandboxFault } from "./versions.js";
 

@@ -1,5 +1,5 @@
 import protobuf from "protobufjs/minimal.js";
-import { BridgeError, errorText } from "../errors.js";
+import { BridgeError, errorText } from "../base/errors.js";
 import type { FieldReader, FieldWriter } from "../gen/nri.js";
 
 /**

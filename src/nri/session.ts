@@ -1,19 +1,19 @@
-import { alarm, Deadline } from "../deadline.js";
-import { BridgeError, errorText } from "../errors.js";
-import type { Log } from "../logger.js";
-import { Mux } from "../transport/mux.js";
-import type { Trunk } from "../transport/trunk.js";
-import { TtrpcClient } from "../ttrpc/client.js";
-import { TtrpcServer } from "../ttrpc/server.js";
-import { Code, StatusError } from "../ttrpc/status.js";
-import { ConnId } from "../wire/mux-frame.js";
+import { alarm, Deadline } from "../base/deadline.js";
+import { BridgeError, errorText } from "../base/errors.js";
+import type { Log } from "../base/logger.js";
 import { registerPluginRequest, runtimeService, updateContainersRequest, updateContainersResponse } from "./codec.js";
 import type { PluginHandlers, RuntimeInfo } from "./handlers.js";
 import type { PluginIdentity } from "./identity.js";
 import { type Phase, PluginService } from "./plugin-service.js";
 import { StallWatch } from "./stall-watch.js";
+import { TtrpcClient } from "./ttrpc/client.js";
+import { TtrpcServer } from "./ttrpc/server.js";
+import { Code, StatusError } from "./ttrpc/status.js";
 import type { ContainerUpdate } from "./types.js";
 import { hasFeature, ownNriVersion, synchronizes } from "./versions.js";
+import { Mux } from "./wire/mux.js";
+import { ConnId } from "./wire/mux-frame.js";
+import type { Trunk } from "./wire/trunk.js";
 
 /** How a connection to the runtime ended. */
 export type SessionEnd =

@@ -1,4 +1,4 @@
-import { type Clock, monotonicClock } from "../deadline.js";
+import { type Clock, monotonicClock } from "../base/deadline.js";
 
 /** How often we look, in milliseconds. */
 const tickMs = 100;

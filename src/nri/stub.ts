@@ -1,13 +1,13 @@
-import { type Clock, type Deadline, monotonicClock } from "../deadline.js";
-import { BridgeError, errorText } from "../errors.js";
-import type { Log } from "../logger.js";
-import { adoptTrunk, connectTrunk, socketIdentity } from "../transport/socket.js";
-import type { Trunk } from "../transport/trunk.js";
+import { type Clock, type Deadline, monotonicClock } from "../base/deadline.js";
+import { BridgeError, errorText } from "../base/errors.js";
+import type { Log } from "../base/logger.js";
 import { Backoff, type BackoffOptions } from "./backoff.js";
 import type { PluginHandlers, RuntimeInfo } from "./handlers.js";
 import type { PluginIdentity } from "./identity.js";
 import { Session, type SessionEnd } from "./session.js";
 import type { ContainerUpdate } from "./types.js";
+import { adoptTrunk, connectTrunk, socketIdentity } from "./wire/socket.js";
+import type { Trunk } from "./wire/trunk.js";
 
 /** Where the runtime is: at a socket that we connect to, or behind a socket that it gave us when it launched us. */
 export type RuntimeSocket =

@@ -1,8 +1,8 @@
-import { BridgeError } from "../errors.js";
-import { type Codec, pointer, raw, string } from "../gojson/codec.js";
-import { decodeFirstValue } from "../gojson/json.js";
-import { positionOf } from "../gojson/position.js";
-import { slice, struct } from "../gojson/struct.js";
+import { BridgeError } from "../base/errors.js";
+import { type Codec, pointer, raw, string } from "./gojson/codec.js";
+import { decodeFirstValue } from "./gojson/json.js";
+import { positionOf } from "./gojson/position.js";
+import { slice, struct } from "./gojson/struct.js";
 import type { ConfigList, Plugin, RawJson } from "./types.js";
 
 /**

@@ -1,5 +1,5 @@
-import { formatString, formatStringMap } from "../gojson/format.js";
-import { formatResources } from "../oci/resources-json.js";
+import { formatString, formatStringMap } from "./gojson/format.js";
+import { formatResources } from "./resources-json.js";
 import type { RawJson, Request, Spec } from "./types.js";
 
 /**

@@ -1,7 +1,7 @@
-import { type Codec, raw, string } from "../gojson/codec.js";
-import { decodeDocument } from "../gojson/json.js";
-import { struct } from "../gojson/struct.js";
-import { encodeUtf8 } from "../gojson/utf8.js";
+import { type Codec, raw, string } from "./gojson/codec.js";
+import { decodeDocument } from "./gojson/json.js";
+import { struct } from "./gojson/struct.js";
+import { encodeUtf8 } from "./gojson/utf8.js";
 import type { RawJson } from "./types.js";
 
 /** What a result may hold beyond v0.1: keys that containerd 1.6 ignored and the bridge understands. */

@@ -1,8 +1,8 @@
-import { type Codec, string } from "../gojson/codec.js";
-import { decodeDocument } from "../gojson/json.js";
-import { byteOf, closingQuote } from "../gojson/literals.js";
-import { quote } from "../gojson/quote.js";
-import { map, struct } from "../gojson/struct.js";
+import { type Codec, string } from "./gojson/codec.js";
+import { decodeDocument } from "./gojson/json.js";
+import { byteOf, closingQuote } from "./gojson/literals.js";
+import { quote } from "./gojson/quote.js";
+import { map, struct } from "./gojson/struct.js";
 import type { Result } from "./types.js";
 
 /** What a plugin answered, or why its output is no result. */

@@ -1,5 +1,5 @@
-import type { RawJson } from "../gojson/raw.js";
-import type { LinuxResources } from "../oci/resources.js";
+import type { RawJson } from "./gojson/raw.js";
+import type { LinuxResources } from "./resources.js";
 
 export type { RawJson };
 

@@ -20,7 +20,7 @@ import { applyChanges, undoingText } from "../../src/cgroup/apply.js";
 import { ContainerCgroup, parseCgroupMounts } from "../../src/cgroup/container-cgroup.js";
 import { readMachine } from "../../src/cgroup/machine.js";
 import { readResources } from "../../src/cgroup/real-resources.js";
-import type { LinuxResources } from "../../src/oci/resources.js";
+import type { LinuxResources } from "../../src/v01/resources.js";
 import { machine } from "./support/machine.js";
 
 const v2Files: Readonly<Record<string, string>> = {

@@ -1,12 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-
+import { silentLog } from "../../src/base/logger.js";
+import { createNodeCgroups, requireCapture } from "../../src/cgroup/cgroups.js";
 import { checkPrivilege, type Privilege } from "../../src/cgroup/privilege.js";
-import { createNodeCgroups, requireCapture } from "../../src/cgroups.js";
-import { silentLog } from "../../src/logger.js";
-import { createDirectory, installFile } from "../legacy/plugin-directory.js";
-import { isAlive, until } from "../legacy/processes.js";
+import { createDirectory, installFile } from "../plugin/plugin-directory.js";
+import { isAlive, until } from "../plugin/processes.js";
 
 const mayUnshare = (await checkPrivilege()).ok;
 

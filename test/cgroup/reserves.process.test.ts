@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { Reserves } from "../../src/cgroup/keeper.js";
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
 import { seedFiles, treeFiles } from "../../src/cgroup/tree.js";
-import { children, isAlive, until } from "../legacy/processes.js";
+import { children, isAlive, until } from "../plugin/processes.js";
 import { machine } from "./support/machine.js";
 
 const files = treeFiles(seedFiles({ machine, resources: {} }), machine);

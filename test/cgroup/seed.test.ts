@@ -4,7 +4,7 @@ import { hierarchies } from "../../src/cgroup/controllers.js";
 import { fieldFiles } from "../../src/cgroup/fields.js";
 import { withoutUnset } from "../../src/cgroup/real-resources.js";
 import { seedFiles } from "../../src/cgroup/tree.js";
-import type { LinuxResources } from "../../src/oci/resources.js";
+import type { LinuxResources } from "../../src/v01/resources.js";
 import { machine } from "./support/machine.js";
 
 function contents(resources: LinuxResources, pid?: number): Record<string, string> {

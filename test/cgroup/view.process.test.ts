@@ -17,12 +17,12 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildSync } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { planBackground } from "../../src/call-time.js";
+import { planBackground } from "../../src/bridge/call-time.js";
 import { machineLists, readMachine } from "../../src/cgroup/machine.js";
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
 import { type View, Views } from "../../src/cgroup/view.js";
-import { invokePlugin } from "../../src/legacy/invoke.js";
-import type { SpawnOptions } from "../../src/legacy/spawner.js";
+import { invokePlugin } from "../../src/plugin/invoke.js";
+import type { SpawnOptions } from "../../src/plugin/spawner.js";
 import { portableSpawner, type Run, runOptions, runToEnd } from "./support/run.js";
 
 const privilege = await checkPrivilege();

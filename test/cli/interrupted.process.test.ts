@@ -1,8 +1,8 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { ProcessGroup } from "../../src/legacy/process-group.js";
-import { until } from "../legacy/processes.js";
+import { ProcessGroup } from "../../src/plugin/process-group.js";
+import { until } from "../plugin/processes.js";
 import { runCommandLine } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
 import { startProgram } from "../support/program.js";

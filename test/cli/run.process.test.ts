@@ -4,11 +4,11 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Deadline } from "../../src/deadline.js";
-import { launch } from "../../src/nri/launch.js";
-import { createRuntime, type Runtime } from "../../src/nri/runtime.js";
-import { RuntimeLink } from "../../src/nri/runtime-plugin.js";
-import { readCase } from "../../src/replay/case.js";
+import { Deadline } from "../../src/base/deadline.js";
+import { readCase } from "../../src/tools/replay/case.js";
+import { launch } from "../../src/tools/runtime/launch.js";
+import { createRuntime, type Runtime } from "../../src/tools/runtime/runtime.js";
+import { RuntimeLink } from "../../src/tools/runtime/runtime-plugin.js";
 import { runCommandLine } from "../support/command-line.js";
 import { program, startProgram } from "../support/program.js";
 

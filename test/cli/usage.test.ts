@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { version } from "../../src/version.js";
+import { version } from "../../src/base/version.js";
 import { runCommandLine } from "../support/command-line.js";
 
 const folder = mkdtempSync(join(tmpdir(), "bridge-usage-"));

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { BridgeError } from "../../src/base/errors.js";
 import { mayCapture, mergeConfig, pluginSettings } from "../../src/config/merge.js";
 import { parseConfig } from "../../src/config/parse.js";
 import { configSchema, defaultConfig } from "../../src/config/schema.js";
-import { BridgeError } from "../../src/errors.js";
 
 function faultOf(text: string): string {
   try {

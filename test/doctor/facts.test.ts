@@ -2,7 +2,7 @@ import { chownSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { guardFile } from "../../src/doctor/fixes.js";
+import { guardFile } from "../../src/tools/doctor/fixes.js";
 import { cgroupV2, type FakeNode, healthyNode, ownRoot, runContainerd } from "./fake-node.js";
 import { clearcfs, configToml, confJson, elf, labels, launched, listed, nriToml } from "./faults.js";
 

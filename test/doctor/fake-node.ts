@@ -15,10 +15,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { findConfigFile, toSource } from "../../src/cli/config-file.js";
 import type { PartialConfig } from "../../src/config/schema.js";
-import { type AskVersion, askVersion as askProgram } from "../../src/doctor/collect/runtime.js";
-import { type CaptureFacts, collectFacts, type Facts, type SelfFacts } from "../../src/doctor/facts.js";
-import type { Finding } from "../../src/doctor/finding.js";
-import { findAll } from "../../src/doctor/report.js";
+import { type AskVersion, askVersion as askProgram } from "../../src/tools/doctor/collect/runtime.js";
+import { type CaptureFacts, collectFacts, type Facts, type SelfFacts } from "../../src/tools/doctor/facts.js";
+import type { Finding } from "../../src/tools/doctor/finding.js";
+import { findAll } from "../../src/tools/doctor/report.js";
 
 const v1Mount = (controller: string, id: number) =>
   `${id} 20 0:${id} / /sys/fs/cgroup/${controller} rw,nosuid,noexec - cgroup cgroup rw,${controller}`;

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { expect } from "vitest";
-import type { Finding } from "../../src/doctor/finding.js";
+import type { Finding } from "../../src/tools/doctor/finding.js";
 import type { FakeNode, FindOptions } from "./fake-node.js";
 
 /** A fault of a node that was healthy before. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { table } from "../../src/doctor/report.js";
+import { table } from "../../src/tools/doctor/report.js";
 import { configurationFaults } from "./cases/configuration.js";
 import { migrateFaults, nodeFaults } from "./cases/node.js";
 import { runtimeFaults } from "./cases/runtime.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import { readLive } from "../../src/explain/live.js";
+import { readLive } from "../../src/tools/explain/live.js";
 import { FakeNode } from "../doctor/fake-node.js";
 
 const id = "0123456789abcdef";

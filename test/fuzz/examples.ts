@@ -1,13 +1,13 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { formatHeader } from "../../src/ledger/journal.js";
+import { Ledger } from "../../src/ledger/ledger.js";
 import { isEventName } from "../../src/nri/events.js";
-import { formatHeader } from "../../src/state/journal.js";
-import { Ledger } from "../../src/state/ledger.js";
-import { encodeRequest, encodeResponse } from "../../src/ttrpc/envelope.js";
-import { ConnId, encodeMuxFrames } from "../../src/wire/mux-frame.js";
-import { encodeTtrpcFrame, MessageType } from "../../src/wire/ttrpc-frame.js";
+import { encodeRequest, encodeResponse } from "../../src/nri/ttrpc/envelope.js";
+import { ConnId, encodeMuxFrames } from "../../src/nri/wire/mux-frame.js";
+import { encodeTtrpcFrame, MessageType } from "../../src/nri/wire/ttrpc-frame.js";
+import { container, key as journalKey, sandbox } from "../ledger/support.js";
 import { type RecordedCall, recordedCalls } from "../nri/support/recordings.js";
-import { container, key as journalKey, sandbox } from "../state/support.js";
 import { wireExamples } from "../support/wire-examples.js";
 
 const cases = resolve(import.meta.dirname, "../../fixtures/cases");

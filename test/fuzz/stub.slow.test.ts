@@ -1,17 +1,17 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { afterAll, expect, it } from "vitest";
-import { silentLog } from "../../src/logger.js";
+import { silentLog } from "../../src/base/logger.js";
 
 import { Session } from "../../src/nri/session.js";
-import { decodeResponse, encodeResponse } from "../../src/ttrpc/envelope.js";
-import { FrameDecoder } from "../../src/wire/frame-decoder.js";
-import { ConnId, encodeMuxFrames, muxLayout } from "../../src/wire/mux-frame.js";
-import { encodeTtrpcFrame, MessageType, ttrpcLayout } from "../../src/wire/ttrpc-frame.js";
+import { decodeResponse, encodeResponse } from "../../src/nri/ttrpc/envelope.js";
+import { FrameDecoder } from "../../src/nri/wire/frame-decoder.js";
+import { ConnId, encodeMuxFrames, muxLayout } from "../../src/nri/wire/mux-frame.js";
+import { encodeTtrpcFrame, MessageType, ttrpcLayout } from "../../src/nri/wire/ttrpc-frame.js";
+import { MemoryTrunk } from "../nri/memory-trunk.js";
 import { allEvents } from "../nri/support/nri-pair.js";
 import { configureBytes, requestBytes } from "../nri/support/puppet-runtime.js";
 import { TestNode } from "../robustness/support/test-node.js";
-import { MemoryTrunk } from "../transport/memory-trunk.js";
 import { seconds, seed } from "./duration.js";
 import { methods, payloadsOf, trunks } from "./examples.js";
 import { mutated } from "./mutations.js";

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { errorText } from "../../src/errors.js";
-import { formatString } from "../../src/gojson/format.js";
-import { quote } from "../../src/gojson/quote.js";
-import { parseBundle } from "../../src/oci/bundle.js";
+import { errorText } from "../../src/base/errors.js";
+import { parseBundle } from "../../src/v01/bundle.js";
 import { parseConfigList } from "../../src/v01/config-list.js";
+import { formatString } from "../../src/v01/gojson/format.js";
+import { quote } from "../../src/v01/gojson/quote.js";
 import { formatRequestBody } from "../../src/v01/request.js";
 import { formatResult, parseResult } from "../../src/v01/result.js";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { scanDocument, scanFirstValue } from "../../src/gojson/scanner.js";
-import { encodeUtf8 } from "../../src/gojson/utf8.js";
+import { scanDocument, scanFirstValue } from "../../src/v01/gojson/scanner.js";
+import { encodeUtf8 } from "../../src/v01/gojson/utf8.js";
 
 describe("scanDocument", () => {
   it("accepts what JSON.parse accepts, and nothing else", () => {

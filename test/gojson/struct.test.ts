@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bool, type Codec, int64, omitempty, pointer, raw, string, uint16 } from "../../src/gojson/codec.js";
-import { decodeDocument, decodeFirstValue } from "../../src/gojson/json.js";
-import type { RawJson } from "../../src/gojson/raw.js";
-import { map, slice, struct } from "../../src/gojson/struct.js";
-import { encodeUtf8 } from "../../src/gojson/utf8.js";
+import { bool, type Codec, int64, omitempty, pointer, raw, string, uint16 } from "../../src/v01/gojson/codec.js";
+import { decodeDocument, decodeFirstValue } from "../../src/v01/gojson/json.js";
+import type { RawJson } from "../../src/v01/gojson/raw.js";
+import { map, slice, struct } from "../../src/v01/gojson/struct.js";
+import { encodeUtf8 } from "../../src/v01/gojson/utf8.js";
 
 interface Inner {
   flag?: boolean;

@@ -1,4 +1,4 @@
-import { openNative } from "../../src/ffi/native.js";
+import { openNative } from "../../src/plugin/native.js";
 
 const rlimitNofile = 7;
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { BridgeError } from "../../src/errors.js";
+import { BridgeError } from "../../src/base/errors.js";
 import {
   configureRequest,
   configureResponse,

@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
-import type { Log } from "../../src/logger.js";
+import type { Log } from "../../src/base/logger.js";
 import { createContainerResponse } from "../../src/nri/codec.js";
 import { messageToJson, requestToJson, responseToJson } from "../../src/nri/json.js";
 import { hex } from "../support/bytes.js";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { launch } from "../../src/nri/launch.js";
+import { launch } from "../../src/tools/runtime/launch.js";
 import { socketPath, startRuntime } from "./support/nri-pair.js";
 import { ctr, pod } from "./support/subjects.js";
 

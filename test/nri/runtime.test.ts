@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Deadline } from "../../src/deadline.js";
+import { Deadline } from "../../src/base/deadline.js";
 import {
   configureRequest,
   configureResponse,
@@ -7,8 +7,8 @@ import {
   synchronizeResponse,
   updateContainersRequest,
 } from "../../src/nri/codec.js";
-import { createRuntime } from "../../src/nri/runtime.js";
-import { Code, StatusError } from "../../src/ttrpc/status.js";
+import { Code, StatusError } from "../../src/nri/ttrpc/status.js";
+import { createRuntime } from "../../src/tools/runtime/runtime.js";
 import {
   connectPair,
   containerd17,

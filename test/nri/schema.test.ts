@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { silentLog } from "../../src/base/logger.js";
 import type { Event } from "../../src/gen/nri.js";
-import { silentLog } from "../../src/logger.js";
 import { pluginService, runtimeService } from "../../src/nri/codec.js";
 import { eventByConstant, eventNames, events } from "../../src/nri/events.js";
 import { PluginService } from "../../src/nri/plugin-service.js";

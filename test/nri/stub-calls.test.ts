@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { BridgeError } from "../../src/errors.js";
-import { silentLog } from "../../src/logger.js";
+import { BridgeError } from "../../src/base/errors.js";
+import { silentLog } from "../../src/base/logger.js";
 import { encodeEvent } from "../../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../../src/nri/handlers.js";
-import { Code } from "../../src/ttrpc/status.js";
-import { ConnId } from "../../src/wire/mux-frame.js";
+import { Code } from "../../src/nri/ttrpc/status.js";
+import { ConnId } from "../../src/nri/wire/mux-frame.js";
 import { hex } from "../support/bytes.js";
 import { allEvents, socketPath, startStub } from "./support/nri-pair.js";
 import { type Listener, on } from "./support/on.js";

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { usualEvents } from "../../src/bridge.js";
-import { BridgeError } from "../../src/errors.js";
+import { BridgeError } from "../../src/base/errors.js";
+import { usualEvents } from "../../src/bridge/bridge.js";
 import { configureResponse, synchronizeRequest } from "../../src/nri/codec.js";
 import type { EventName } from "../../src/nri/events.js";
+import { Code } from "../../src/nri/ttrpc/status.js";
 import type { ConfigureRequest } from "../../src/nri/types.js";
-import { Code } from "../../src/ttrpc/status.js";
-import { ConnId } from "../../src/wire/mux-frame.js";
+import { ConnId } from "../../src/nri/wire/mux-frame.js";
 import { hex } from "../support/bytes.js";
 import { collectLog } from "../support/collect-log.js";
 import { allEvents, socketPath, startStub } from "./support/nri-pair.js";

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
-import { Deadline } from "../../src/deadline.js";
+import { Deadline } from "../../src/base/deadline.js";
 import { containerRequest } from "../../src/nri/codec.js";
 import { type NriEvent, noRequest } from "../../src/nri/events.js";
 import type { PluginHandlers } from "../../src/nri/handlers.js";

@@ -1,11 +1,11 @@
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { Deadline } from "../../src/deadline.js";
+import { Deadline } from "../../src/base/deadline.js";
+import { DirectoryLock } from "../../src/ledger/directory-lock.js";
 import { decodeEvent } from "../../src/nri/events.js";
-import { createRuntime, type Runtime } from "../../src/nri/runtime.js";
-import { readCase } from "../../src/replay/case.js";
-import { DirectoryLock } from "../../src/state/directory-lock.js";
+import { readCase } from "../../src/tools/replay/case.js";
+import { createRuntime, type Runtime } from "../../src/tools/runtime/runtime.js";
 import { runCommandLine } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
 import { startProgram } from "../support/program.js";

@@ -2,7 +2,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { stateChangeRequest } from "../../src/nri/codec.js";
-import { readCase } from "../../src/replay/case.js";
+import { readCase } from "../../src/tools/replay/case.js";
 import { makeFolder } from "../support/places.js";
 import { filesIn, fixture, recordLive, replayFolder, requestsOf } from "./live.js";
 

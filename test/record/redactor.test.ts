@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { stateChangeRequest } from "../../src/nri/codec.js";
 import { decodeEvent, encodeEvent } from "../../src/nri/events.js";
-import { maskBrokenJson, rewriteJson } from "../../src/record/json-text.js";
-import { createRedactor } from "../../src/record/redactor.js";
-import { isSecretName, maskShapes } from "../../src/secrets/secrets.js";
+import { isSecretName, maskShapes } from "../../src/observe/secrets.js";
+import { maskBrokenJson, rewriteJson } from "../../src/tools/record/json-text.js";
+import { createRedactor } from "../../src/tools/record/redactor.js";
 import { fixture } from "./live.js";
 
 const played = fixture("basic-hostnet");

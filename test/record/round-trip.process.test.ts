@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { decodeEvent } from "../../src/nri/events.js";
-import { readCase } from "../../src/replay/case.js";
+import { readCase } from "../../src/tools/replay/case.js";
 import { filesIn, fixture, recordLive, replayFolder, requestsOf, samplePlugins } from "./live.js";
 
 function only<T>(values: readonly T[]): T {

@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { expect, it } from "vitest";
-import type { SpawnOptions } from "../../src/legacy/spawner.js";
-import { silentLog } from "../../src/logger.js";
-import { readCase, withConf } from "../../src/replay/case.js";
-import { playCase } from "../../src/replay/play.js";
+import { silentLog } from "../../src/base/logger.js";
+import type { SpawnOptions } from "../../src/plugin/spawner.js";
+import { readCase, withConf } from "../../src/tools/replay/case.js";
+import { playCase } from "../../src/tools/replay/play.js";
 
 const root = resolve(import.meta.dirname, "../..");
 const basic = readCase(resolve(root, "fixtures/cases/basic-hostnet"));

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { decodeEvent, encodeEvent } from "../../src/nri/events.js";
-import { readCase } from "../../src/replay/case.js";
+import { readCase } from "../../src/tools/replay/case.js";
 import { runCommandLine } from "../support/command-line.js";
 import { program } from "../support/program.js";
 

@@ -1,12 +1,12 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Deadline } from "../../src/base/deadline.js";
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
-import { Deadline } from "../../src/deadline.js";
 import { decodeEventResponse } from "../../src/nri/events.js";
-import { createRuntime } from "../../src/nri/runtime.js";
-import type { RuntimePlugin } from "../../src/nri/runtime-plugin.js";
-import { readCase } from "../../src/replay/case.js";
+import { readCase } from "../../src/tools/replay/case.js";
+import { createRuntime } from "../../src/tools/runtime/runtime.js";
+import type { RuntimePlugin } from "../../src/tools/runtime/runtime-plugin.js";
 import { startProgram } from "../support/program.js";
 import { Bench } from "./support.js";
 

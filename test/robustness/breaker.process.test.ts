@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { Deadline } from "../../src/deadline.js";
-import { until } from "../legacy/processes.js";
+import { Deadline } from "../../src/base/deadline.js";
+import { until } from "../plugin/processes.js";
 import { logLines, runLines } from "./support/log-lines.js";
 import { nextPod } from "./support/subjects.js";
 import { shareNode } from "./support/test-node.js";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { Deadline } from "../../src/deadline.js";
-import { children, until } from "../legacy/processes.js";
+import { Deadline } from "../../src/base/deadline.js";
+import { children, until } from "../plugin/processes.js";
 import { runLines } from "./support/log-lines.js";
 import { markedProcesses, zombiesOf } from "./support/processes.js";
 import { listenRaw } from "./support/raw-runtime.js";

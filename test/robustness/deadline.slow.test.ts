@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { until } from "../legacy/processes.js";
+import { until } from "../plugin/processes.js";
 import { expectAnswerInTime, shareHurriedNode } from "./support/in-time.js";
 import { burnProcessors } from "./support/load.js";
 import { runLines } from "./support/log-lines.js";

@@ -1,9 +1,9 @@
 import type { Socket } from "node:net";
 import { expect, it, onTestFinished } from "vitest";
-import { Deadline } from "../../src/deadline.js";
-import { silentLog } from "../../src/logger.js";
-import { createRuntime } from "../../src/nri/runtime.js";
+import { Deadline } from "../../src/base/deadline.js";
+import { silentLog } from "../../src/base/logger.js";
 import { PluginStub } from "../../src/nri/stub.js";
+import { createRuntime } from "../../src/tools/runtime/runtime.js";
 import { allEvents, socketPath } from "../nri/support/nri-pair.js";
 import { hex } from "../support/bytes.js";
 import { listenRaw } from "./support/raw-runtime.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { until } from "../legacy/processes.js";
+import { until } from "../plugin/processes.js";
 import { logLines, runLines } from "./support/log-lines.js";
 import { markedProcesses, openDescriptors, zombiesOf } from "./support/processes.js";
 import { nextPod } from "./support/subjects.js";

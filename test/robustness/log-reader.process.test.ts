@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { expect, it, onTestFinished } from "vitest";
-import { Deadline } from "../../src/deadline.js";
+import { Deadline } from "../../src/base/deadline.js";
 import { program } from "../support/program.js";
 import { lifeOf } from "./support/subjects.js";
 import { TestNode } from "./support/test-node.js";

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { Deadline } from "../../src/deadline.js";
-import { readProcessStat } from "../../src/legacy/process-tree.js";
-import type { Snapshot } from "../../src/nri/runtime.js";
-import { until } from "../legacy/processes.js";
+import { Deadline } from "../../src/base/deadline.js";
+import { readProcessStat } from "../../src/plugin/process-tree.js";
+import type { Snapshot } from "../../src/tools/runtime/runtime.js";
+import { until } from "../plugin/processes.js";
 import type { RunningProgram } from "../support/program.js";
 import { logLines } from "./support/log-lines.js";
 import { playLives } from "./support/play-lives.js";

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { until } from "../legacy/processes.js";
+import { until } from "../plugin/processes.js";
 import { runLines } from "./support/log-lines.js";
 import { markedProcesses, zombiesOf } from "./support/processes.js";
 import { lifeOf, nextNumber, nextPod, nthContainer, nthPod } from "./support/subjects.js";

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "vitest";
-import { until } from "../legacy/processes.js";
+import { until } from "../plugin/processes.js";
 import { type LogLine, logLines } from "./support/log-lines.js";
 import { markedProcesses, memoryOf } from "./support/processes.js";
 import { nextPod } from "./support/subjects.js";

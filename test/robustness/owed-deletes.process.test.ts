@@ -1,8 +1,8 @@
 import { chmodSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { Deadline } from "../../src/deadline.js";
-import { until } from "../legacy/processes.js";
+import { Deadline } from "../../src/base/deadline.js";
+import { until } from "../plugin/processes.js";
 import { logLines, runLines } from "./support/log-lines.js";
 import { createNode, idsOf, podsTo } from "./support/owed-deletes.js";
 import { markedProcesses } from "./support/processes.js";

@@ -3,10 +3,10 @@ import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it, onTestFinished } from "vitest";
-import { Deadline } from "../../src/deadline.js";
-import { launch } from "../../src/nri/launch.js";
-import type { Runtime } from "../../src/nri/runtime.js";
-import { until } from "../legacy/processes.js";
+import { Deadline } from "../../src/base/deadline.js";
+import { launch } from "../../src/tools/runtime/launch.js";
+import type { Runtime } from "../../src/tools/runtime/runtime.js";
+import { until } from "../plugin/processes.js";
 import { makeFifo } from "../support/places.js";
 import { program as bundle } from "../support/program.js";
 import { logLines } from "./support/log-lines.js";

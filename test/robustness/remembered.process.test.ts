@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { readJournalsIn } from "../e2e/testbed/bridge-state.js";
-import { until } from "../legacy/processes.js";
+import { until } from "../plugin/processes.js";
 import { PodHost } from "../soak/pod-host.js";
 import { openDescriptors } from "./support/processes.js";
 import { nextPod } from "./support/subjects.js";

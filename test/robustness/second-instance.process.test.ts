@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { Deadline } from "../../src/deadline.js";
-import { until } from "../legacy/processes.js";
+import { Deadline } from "../../src/base/deadline.js";
+import { until } from "../plugin/processes.js";
 import { runLines } from "./support/log-lines.js";
 import { nthPod } from "./support/subjects.js";
 import { TestNode } from "./support/test-node.js";

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { Deadline } from "../../src/deadline.js";
+import { Deadline } from "../../src/base/deadline.js";
 import { readJournalsIn } from "../e2e/testbed/bridge-state.js";
-import { until } from "../legacy/processes.js";
+import { until } from "../plugin/processes.js";
 import { runLines } from "./support/log-lines.js";
 import { markedProcesses } from "./support/processes.js";
 import { nthPod } from "./support/subjects.js";

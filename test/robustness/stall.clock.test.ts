@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "../legacy/processes.js";
+import { until } from "../plugin/processes.js";
 import { runLines } from "./support/log-lines.js";
 import { nextPod } from "./support/subjects.js";
 import { type ConnectedNode, TestNode } from "./support/test-node.js";

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EventName, EventSubject } from "../../src/nri/events.js";
-import type { RuntimePlugin } from "../../src/nri/runtime-plugin.js";
 import type { Container, LinuxResources, PodSandbox } from "../../src/nri/types.js";
+import type { RuntimePlugin } from "../../src/tools/runtime/runtime-plugin.js";
 import type { Random } from "../e2e/testbed/chaos-random.js";
-import { endProcess } from "../legacy/processes.js";
+import { endProcess } from "../plugin/processes.js";
 import { recordedEvents } from "../support/recorded-events.js";
 import { PodHost } from "./pod-host.js";
 

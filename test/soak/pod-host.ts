@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface, type Interface } from "node:readline";
-import { endProcess } from "../legacy/processes.js";
+import { endProcess } from "../plugin/processes.js";
 
 const recorded = resolve(import.meta.dirname, "../../fixtures/cases/basic-podnet/bundles");
 

@@ -7,7 +7,7 @@ import { chooseSeed, createRandom } from "../e2e/testbed/chaos-random.js";
 import { pidfdsOf } from "../e2e/testbed/chaos-remains.js";
 import { judge } from "../e2e/testbed/chaos-verdict.js";
 import type { NotedRun } from "../e2e/testbed/noted-runs.js";
-import { children, until } from "../legacy/processes.js";
+import { children, until } from "../plugin/processes.js";
 import { logLines } from "../robustness/support/log-lines.js";
 import { markedProcesses, memoryOf, openDescriptors, zombiesOf } from "../robustness/support/processes.js";
 import { TestNode } from "../robustness/support/test-node.js";

@@ -1,4 +1,4 @@
-import type { Log } from "../../src/logger.js";
+import type { Log } from "../../src/base/logger.js";
 
 export interface LoggedLine {
   readonly level: string;

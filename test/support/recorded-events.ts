@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { type ContainerEvent, type ContainerEventName, decodeEvent } from "../../src/nri/events.js";
-import { readCase } from "../../src/replay/case.js";
+import { readCase } from "../../src/tools/replay/case.js";
 
 /** What a recorded case says in its first event of a name. */
 export function recordedEvents(name: string, wanted: ContainerEventName): ContainerEvent {

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { BridgeError } from "../../src/errors.js";
-import { encodeUtf8 } from "../../src/gojson/utf8.js";
+import { BridgeError } from "../../src/base/errors.js";
 import { parseConfigList } from "../../src/v01/config-list.js";
+import { encodeUtf8 } from "../../src/v01/gojson/utf8.js";
 import { readCases } from "../support/recorded-cases.js";
 
 const cases = readCases();

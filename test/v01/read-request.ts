@@ -1,4 +1,4 @@
-import type { LinuxResources } from "../../src/oci/resources.js";
+import type { LinuxResources } from "../../src/v01/resources.js";
 import type { Request, Result } from "../../src/v01/types.js";
 
 /** A request as this reader, which shares no code with the formatter, takes it apart. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseBundle } from "../../src/oci/bundle.js";
+import { parseBundle } from "../../src/v01/bundle.js";
 import { parseConfigList } from "../../src/v01/config-list.js";
 import { formatRequestBody, spliceRequest } from "../../src/v01/request.js";
 import { formatChainError, formatPluginError, formatResult, parseResult } from "../../src/v01/result.js";

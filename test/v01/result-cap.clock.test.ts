@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { buildProgram } from "../legacy/build-program.js";
-import { createDirectory } from "../legacy/plugin-directory.js";
+import { buildProgram } from "../plugin/build-program.js";
+import { createDirectory } from "../plugin/plugin-directory.js";
 
 /** Gives the least CPU time, in milliseconds, that it takes to read each of the longest results. */
 const program = `

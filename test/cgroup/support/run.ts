@@ -1,6 +1,6 @@
-import { Deadline } from "../../../src/deadline.js";
-import { createPortableSpawner } from "../../../src/legacy/portable-spawner.js";
-import type { Spawner, SpawnOptions, SpawnResult } from "../../../src/legacy/spawner.js";
+import { Deadline } from "../../../src/base/deadline.js";
+import { createPortableSpawner } from "../../../src/plugin/portable-spawner.js";
+import type { Spawner, SpawnOptions, SpawnResult } from "../../../src/plugin/spawner.js";
 
 export type Run = SpawnResult & { readonly text: string; readonly stderr: readonly string[] };
 

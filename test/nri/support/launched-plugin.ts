@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { silentLog } from "../../../src/logger.js";
+import { silentLog } from "../../../src/base/logger.js";
 import { launchedSocket, resolveIdentity } from "../../../src/nri/identity.js";
 import { PluginStub } from "../../../src/nri/stub.js";
 

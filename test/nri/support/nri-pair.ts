@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { Deadline } from "../../../src/deadline.js";
-import { silentLog } from "../../../src/logger.js";
+import { Deadline } from "../../../src/base/deadline.js";
+import { silentLog } from "../../../src/base/logger.js";
 import { eventNames } from "../../../src/nri/events.js";
 import type { PluginHandlers } from "../../../src/nri/handlers.js";
-import { createRuntime, type Runtime, type RuntimeOptions } from "../../../src/nri/runtime.js";
-import type { RuntimePlugin } from "../../../src/nri/runtime-plugin.js";
 import { PluginStub, type StubEnd, type StubOptions } from "../../../src/nri/stub.js";
+import { createRuntime, type Runtime, type RuntimeOptions } from "../../../src/tools/runtime/runtime.js";
+import type { RuntimePlugin } from "../../../src/tools/runtime/runtime-plugin.js";
 
 /** A path for a socket in a folder of its own, which goes with the test. */
 export function socketPath(): string {

@@ -1,5 +1,5 @@
 import { onTestFinished } from "vitest";
-import { Deadline } from "../../../src/deadline.js";
+import { Deadline } from "../../../src/base/deadline.js";
 import {
   configureResponse,
   pluginService,
@@ -7,11 +7,11 @@ import {
   runtimeService,
   synchronizeResponse,
 } from "../../../src/nri/codec.js";
-import { Mux } from "../../../src/transport/mux.js";
-import { connectTrunk } from "../../../src/transport/socket.js";
-import { TtrpcClient } from "../../../src/ttrpc/client.js";
-import { type MethodHandler, TtrpcServer } from "../../../src/ttrpc/server.js";
-import { ConnId } from "../../../src/wire/mux-frame.js";
+import { TtrpcClient } from "../../../src/nri/ttrpc/client.js";
+import { type MethodHandler, TtrpcServer } from "../../../src/nri/ttrpc/server.js";
+import { Mux } from "../../../src/nri/wire/mux.js";
+import { ConnId } from "../../../src/nri/wire/mux-frame.js";
+import { connectTrunk } from "../../../src/nri/wire/socket.js";
 
 const nothing = new Uint8Array(0);
 

@@ -1,7 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import { configureRequest, pluginService, synchronizeRequest } from "../../../src/nri/codec.js";
-import type { ConfigureRequest } from "../../../src/nri/types.js";
 import {
   decodeRequest,
   decodeResponse,
@@ -9,10 +8,11 @@ import {
   encodeResponse,
   type TtrpcRequest,
   type TtrpcResponse,
-} from "../../../src/ttrpc/envelope.js";
-import { FrameDecoder } from "../../../src/wire/frame-decoder.js";
-import { ConnId, encodeMuxFrames, muxLayout } from "../../../src/wire/mux-frame.js";
-import { encodeTtrpcFrame, MessageType, type TtrpcHeader, ttrpcLayout } from "../../../src/wire/ttrpc-frame.js";
+} from "../../../src/nri/ttrpc/envelope.js";
+import type { ConfigureRequest } from "../../../src/nri/types.js";
+import { FrameDecoder } from "../../../src/nri/wire/frame-decoder.js";
+import { ConnId, encodeMuxFrames, muxLayout } from "../../../src/nri/wire/mux-frame.js";
+import { encodeTtrpcFrame, MessageType, type TtrpcHeader, ttrpcLayout } from "../../../src/nri/wire/ttrpc-frame.js";
 
 /** A message that the plugin sent. */
 export interface Received {

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { until } from "../../legacy/processes.js";
+import { until } from "../../plugin/processes.js";
 import { logLines, runLines } from "./log-lines.js";
 import type { Misbehaviour } from "./misbehaviours.js";
 import { markedProcesses, zombiesOf } from "./processes.js";

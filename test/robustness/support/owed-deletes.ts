@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readJournalsIn } from "../../e2e/testbed/bridge-state.js";
-import { children, until } from "../../legacy/processes.js";
+import { children, until } from "../../plugin/processes.js";
 import type { RunningProgram } from "../../support/program.js";
 import { nthPod } from "./subjects.js";
 import { TestNode, type TestNodeOptions } from "./test-node.js";

@@ -1,4 +1,4 @@
-import type { RuntimePlugin } from "../../../src/nri/runtime-plugin.js";
+import type { RuntimePlugin } from "../../../src/tools/runtime/runtime-plugin.js";
 import { lifeOf } from "./subjects.js";
 
 /** So many pods live side by side. */

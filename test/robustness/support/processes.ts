@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { readProcessStat } from "../../../src/legacy/process-tree.js";
-import { children } from "../../legacy/processes.js";
+import { readProcessStat } from "../../../src/plugin/process-tree.js";
+import { children } from "../../plugin/processes.js";
 
 /** A variable that every plugin of a test gets, and all that it starts. */
 export const markName = "NRI_TEST_MARK";

@@ -12,10 +12,10 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, onTestFinished } from "vitest";
-import { Deadline } from "../../../src/deadline.js";
-import { createRuntime, type Runtime, type RuntimeOptions } from "../../../src/nri/runtime.js";
-import type { RuntimePlugin } from "../../../src/nri/runtime-plugin.js";
-import { endProcess } from "../../legacy/processes.js";
+import { Deadline } from "../../../src/base/deadline.js";
+import { createRuntime, type Runtime, type RuntimeOptions } from "../../../src/tools/runtime/runtime.js";
+import type { RuntimePlugin } from "../../../src/tools/runtime/runtime-plugin.js";
+import { endProcess } from "../../plugin/processes.js";
 import { Gate } from "../../support/gate.js";
 import { type RunningProgram, startProgram } from "../../support/program.js";
 import { markedProcesses, markName } from "./processes.js";

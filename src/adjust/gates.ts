@@ -1,0 +1,109 @@
+import type { Version } from "../nri/versions.js";
+import { type Fault, good, idle, type Parsed } from "./parsed.js";
+import type { AdjustmentContext, Phase } from "./types.js";
+
+/** Where a key takes effect. What is not said here holds everywhere. */
+export interface Gate {
+  readonly phases: readonly Phase[];
+  /** The first NRI version whose adjustments hold the field; an update or a written cgroup does not need it. */
+  readonly since?: Release;
+  readonly cgroup?: 1 | 2;
+  /** A runtime that drops the field in silence: gives the versions that do not, as text, or undefined when it is fine. */
+  readonly runtime?: (context: AdjustmentContext) => string | undefined;
+  /** Why the field has no effect in phase create, when it has none. */
+  readonly notInCreate?: string;
+}
+
+export type Release = keyof typeof releases;
+
+/** NRI releases that brought fields, and the first runtimes with them (see nri/versions.ts). */
+const releases = {
+  "0.3": { parts: [0, 3, 0], runtimes: "containerd 1.7.0 or CRI-O 1.26.2" },
+  "0.4": { parts: [0, 4, 0], runtimes: "containerd 1.7.7 or CRI-O 1.29" },
+  "0.7": { parts: [0, 7, 0], runtimes: "containerd 1.7.26 or CRI-O 1.32" },
+  "0.10": { parts: [0, 10, 0], runtimes: "containerd 2.2.0 or CRI-O 1.34" },
+  "0.11": { parts: [0, 11, 0], runtimes: "containerd 2.2.1 or CRI-O 1.35" },
+} as const satisfies Record<string, { readonly parts: Parts; readonly runtimes: string }>;
+
+export type Parts = readonly [major: number, minor: number, patch: number];
+
+/** Says why a key cannot take effect here, with the remedy. */
+export function checkGate(gate: Gate, context: AdjustmentContext): Parsed<true> {
+  const { phase, cgroupVersion } = context;
+  if (!gate.phases.includes(phase)) return wrongPhase(gate, phase);
+  if (phase === "create" && gate.since !== undefined && !isSince(context.nri, gate.since)) {
+    return tooOld(gate.since, context);
+  }
+  const runtimes = gate.runtime?.(context);
+  if (runtimes !== undefined) return idle(`${runtimeText(context)} drops it in silence`, `needs ${runtimes}`);
+  if (gate.cgroup !== undefined && cgroupVersion !== "unknown" && cgroupVersion !== gate.cgroup) {
+    const remedy =
+      gate.cgroup === 1
+        ? "cgroup v2 has no such setting: leave it out"
+        : "use the cpu., memory., pids. and hugepage. keys";
+    return idle(`takes effect on hosts with cgroup v${gate.cgroup}, and this one has v${cgroupVersion}`, remedy);
+  }
+  return good(true);
+}
+
+export function tooOld(since: Release, { nri }: AdjustmentContext): Fault {
+  const reason = `needs NRI ${since}, and this runtime speaks ${nri.major}.${nri.minor}.${nri.patch}`;
+  return idle(reason, `update the runtime to ${releases[since].runtimes}, or later`);
+}
+
+function wrongPhase(gate: Gate, phase: Phase): Fault {
+  const reason = `takes effect in phase ${gate.phases.join(" or ")}, not in ${phase}`;
+  switch (phase) {
+    case "start":
+      return idle(`${reason}: the container exists already`, "set `phase: create` for this plugin");
+    case "create":
+      return idle(`${reason}, ${gate.notInCreate ?? ""}`, "set `phase: start` for this plugin");
+    case "update":
+      return idle(reason, "ask for it when the container is created");
+    case "delete":
+      return idle(reason, "leave it out of the answer to a delete, where only update.<containerID> keys take effect");
+  }
+}
+
+export function isSince(version: Version, release: Release): boolean {
+  return isAtLeast(version, releases[release].parts);
+}
+
+/** A version before the release of its number counts as older than that. */
+export function isAtLeast(version: Version, [major, minor, patch]: Parts): boolean {
+  const order = version.major - major || version.minor - minor || version.patch - patch;
+  return order > 0 || (order === 0 && !version.preRelease);
+}
+
+function runtimeText({ runtime }: AdjustmentContext): string {
+  const version = runtime?.version;
+  if (runtime === undefined || version === undefined) return "this runtime";
+  return `${runtime.name} ${version.major}.${version.minor}.${version.patch}`;
+}
+
+/**
+ * CDI devices reach the container only where the runtime gives NRI's generator an injector: containerd since 1.7.30
+ * (pkg/cri/nri/nri_api_linux.go) and 2.1.0 (internal/cri/nri), none of 2.0; CRI-O since 1.34.0 (server/nri-api.go).
+ */
+export function cdiInjection({ runtime }: AdjustmentContext): string | undefined {
+  const version = runtime?.version;
+  if (version === undefined) return undefined;
+  if (runtime?.name === "containerd") {
+    const injects = isAtLeast(version, version.major < 2 ? [1, 7, 30] : [2, 1, 0]);
+    return injects ? undefined : "containerd 1.7.30 or later of 1.7, or 2.1 or later";
+  }
+  if (runtime?.name === "cri-o") return isAtLeast(version, [1, 34, 0]) ? undefined : "CRI-O 1.34 or later";
+  return undefined;
+}
+
+/** CRI-O leaves these out of a container's own update (server/container_update_resources.go: v1.26.0 to v1.37). */
+export function hugepageUpdate({ runtime, phase }: AdjustmentContext): string | undefined {
+  return phase === "update" && runtime?.name === "cri-o" ? "containerd, or phase create on CRI-O" : undefined;
+}
+
+/** The same of unified files: CRI-O applies them in an update since 1.36.0. */
+export function unifiedUpdate({ runtime, phase }: AdjustmentContext): string | undefined {
+  const version = runtime?.version;
+  if (phase !== "update" || runtime?.name !== "cri-o" || version === undefined) return undefined;
+  return isAtLeast(version, [1, 36, 0]) ? undefined : "containerd, or CRI-O 1.36 or later";
+}

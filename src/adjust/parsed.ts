@@ -1,0 +1,40 @@
+import { nearestName } from "../base/nearest.js";
+
+/** What should have stood in a place, and what to do about it. */
+export interface Fault {
+  readonly ok: false;
+  /** What is wrong with a value, in words that stand behind it. */
+  readonly reason: string;
+  readonly remedy?: string;
+}
+
+/** A value that was read, or what should have stood there. */
+export type Parsed<T> = { readonly ok: true; readonly value: T } | Fault;
+
+export function good<T>(value: T): Parsed<T> {
+  return { ok: true, value };
+}
+
+/** The value is not what was expected. */
+export function bad(expected: string, remedy?: string): Fault {
+  return idle(`expected ${expected}`, remedy);
+}
+
+/** Nothing is wrong with the value, but it would have no effect. */
+export function idle(reason: string, remedy?: string): Fault {
+  return remedy === undefined ? { ok: false, reason } : { ok: false, reason, remedy };
+}
+
+/** What follows from a value that was read. */
+export function map<T, U>(parsed: Parsed<T>, next: (value: T) => U): Parsed<U> {
+  return parsed.ok ? good(next(parsed.value)) : parsed;
+}
+
+/** Longer than any name that is known; comparing takes the time of both lengths. */
+const longestName = 100;
+
+/** The remedy for an unknown name: the nearest known one, if there is one. */
+export function suggest(name: string, known: readonly string[], otherwise: string): string {
+  const nearest = name.length > longestName ? undefined : nearestName(name, known);
+  return nearest === undefined ? otherwise : `did you mean ${nearest}?`;
+}

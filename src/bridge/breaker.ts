@@ -1,0 +1,70 @@
+import { type Clock, monotonicClock } from "../base/deadline.js";
+
+/** When a plugin that keeps failing is left alone for a while. */
+export interface BreakerSettings {
+  /** So many failures in a row open the breaker. */
+  readonly failures: number;
+  /** So long it stays open, in milliseconds; then one run is tried. */
+  readonly pauseMs: number;
+}
+
+/** `closed`: it runs; `open`: it does not; `half-open`: one run is being tried. */
+export type BreakerState = "closed" | "open" | "half-open";
+
+interface Entry {
+  failures: number;
+  /** When the next run may be tried; absent while closed. */
+  tryAt?: number;
+  trying: boolean;
+}
+
+/**
+ * One breaker for each plugin type: a plugin that fails so often in a row is not started, and so costs no event its time,
+ * until a pause has passed.
+ */
+export class Breakers {
+  private readonly entries = new Map<string, Entry>();
+
+  constructor(private readonly clock: Clock = monotonicClock) {}
+
+  /** Why the plugin is not to run now; null when it may. Whoever was admitted has to say how it went: `record` or `release`. */
+  refusal(plugin: string, settings: BreakerSettings | null): string | null {
+    const entry = this.entries.get(plugin);
+    if (settings === null || entry?.tryAt === undefined) return null;
+    const leftMs = entry.tryAt - this.clock();
+    if (leftMs <= 0 && !entry.trying) {
+      entry.trying = true;
+      return null;
+    }
+    const again = leftMs > 0 ? `tried again in ${Math.ceil(leftMs / 1000)} s` : "being tried again";
+    return `not run: it failed ${entry.failures} times in a row, ${again} (breaker)`;
+  }
+
+  /** Tells how a run of the plugin went; true when this changed the breaker's state. */
+  record(plugin: string, failed: boolean, settings: BreakerSettings | null): boolean {
+    const before = this.stateOf(plugin);
+    if (settings === null || !failed) this.entries.delete(plugin);
+    else {
+      const failures = (this.entries.get(plugin)?.failures ?? 0) + 1;
+      const open = failures >= settings.failures;
+      this.entries.set(plugin, {
+        failures,
+        trying: false,
+        ...(open ? { tryAt: this.clock() + settings.pauseMs } : {}),
+      });
+    }
+    return this.stateOf(plugin) !== before;
+  }
+
+  /** Tells that an admitted run was not begun, and so says nothing of the plugin: the next one is tried instead. */
+  release(plugin: string): void {
+    const entry = this.entries.get(plugin);
+    if (entry !== undefined) entry.trying = false;
+  }
+
+  stateOf(plugin: string): BreakerState {
+    const entry = this.entries.get(plugin);
+    if (entry?.tryAt === undefined) return "closed";
+    return entry.trying ? "half-open" : "open";
+  }
+}

@@ -1,0 +1,223 @@
+import { errorText } from "../base/errors.js";
+import { extraEvents, hasCreatePhase, wantedStates } from "../config/merge.js";
+import type { Config } from "../config/schema.js";
+import { reconcile } from "../ledger/reconcile.js";
+import { type EventName, type EventResponse, isEventName, type NriEvent, noRequest } from "../nri/events.js";
+import type { CallContext, PluginHandlers, RuntimeInfo } from "../nri/handlers.js";
+import type { Container, LinuxResources, PodSandbox } from "../nri/types.js";
+import { containerSubject, podSubject, type Subject } from "../v01/to-v01.js";
+import { eventInfo } from "./call-time.js";
+import { type BridgeParts, Lifecycle, type Notice } from "./lifecycle.js";
+
+/** The handlers of NRI's calls, and what the bridge does without one. */
+export interface Bridge extends PluginHandlers {
+  /** For a runtime that never synchronises (containerd 1.7, of a plugin that it launched): asks the machine what is gone. */
+  takeStock(): Promise<void>;
+  /** Delivers the delete of a pod whose process has ended, unless an event brings it at the same time. */
+  deleteGone(id: string): Promise<void>;
+}
+
+/**
+ * The bridge: each lifecycle event of NRI v2 becomes a v0.1 request and runs the chain of conf.json, and a failure costs
+ * what it cost under containerd 1.6.
+ *
+ *   RunPodSandbox, StartContainer   -> create    a failure fails the call (a sandbox's not where mayFail says no)
+ *   CreateContainer                 -> create    of plugins in phase create: their results change the container
+ *   UpdateContainer                 -> update    where `states` asks for it; a failure fails the call
+ *   StopContainer, StopPodSandbox   -> delete    never fails the call: nothing blocks teardown
+ *   Remove*                         -> delete    when none was delivered yet
+ *   Post*, Remove*, UpdatePod*      -> a state of a plugin's own, where `events` gives it one
+ */
+export function createBridge(parts: BridgeParts): Bridge {
+  const { background, config, host, ledger, notice, processes, log } = parts;
+  const lifecycle = new Lifecycle(parts);
+
+  const create: Handler = async (subject, call) => {
+    await lifecycle.create(subject, eventInfo(call, config));
+    return noRequest;
+  };
+
+  const createBefore: Handler = async (subject, call) => {
+    if (subject.id === subject.sandboxID) noticePodless(notice, call.runtime);
+    try {
+      const { adjust, updates } = await lifecycle.createBefore(subject, eventInfo(call, config));
+      return { ...(adjust === undefined ? {} : { adjust }), update: updates };
+    } catch (error) {
+      // compat: CRI-O sends no event for a container that our own answer fails (its undo comes after success only).
+      if (call.runtime.name === "cri-o") setImmediate(() => void lifecycle.deleteAll([subject.id], call.event));
+      throw error;
+    }
+  };
+
+  const update: Handler = async (subject, call, asked) => {
+    const { updates } = await lifecycle.update(subject, asked, eventInfo(call, config));
+    return { update: updates };
+  };
+
+  const stop: Handler = async (subject, call) => {
+    noticeStopWithoutCreate(subject);
+    const { updates } = await lifecycle.delete(subject.id, eventInfo(call, config), subject);
+    return { update: updates };
+  };
+
+  const remove: Handler = async (subject, call) => {
+    await stop(subject, call);
+    try {
+      return await extra(subject, call);
+    } finally {
+      ledger.noteRemoved(subject.id);
+      if (subject.kind === "sandbox") for (const id of ledger.containersOf(subject.id)) forget(id);
+      forget(subject.id);
+    }
+  };
+
+  const extra: Handler = async (subject, call) => {
+    await lifecycle.extra(subject, eventInfo(call, config));
+    return noRequest;
+  };
+
+  const handlers = {
+    RunPodSandbox: create,
+    CreateContainer: createBefore,
+    StartContainer: create,
+    UpdateContainer: update,
+    StopContainer: stop,
+    StopPodSandbox: stop,
+    RemoveContainer: remove,
+    RemovePodSandbox: remove,
+    PostCreateContainer: extra,
+    PostStartContainer: extra,
+    PostUpdateContainer: extra,
+    UpdatePodSandbox: extra,
+    PostUpdatePodSandbox: extra,
+  } as const satisfies Record<EventName, Handler>;
+
+  /**
+   * compat: containerd sends no StartContainer for a container that is restored from a checkpoint, and neither does CRI-O; both
+   * send StopContainer, as they do for one that never started.
+   */
+  function noticeStopWithoutCreate({ id, pod, container }: Subject): void {
+    if (container === undefined) return;
+    const { name, pid, state } = container;
+    if (pid === 0 || state === "CONTAINER_CREATED" || state === "CONTAINER_UNKNOWN") return;
+    if (ledger.knows(id)) return;
+    // With `synchronize: ignore` such containers are expected.
+    if (config.synchronize === "ignore") return;
+    notice(
+      "a container was stopped that had no create",
+      { id, pod: `${pod.namespace}/${pod.name}`, container: name },
+      "a container was stopped whose start the runtime did not tell, so no plugin ran for it: restored from a checkpoint, or started while the bridge was not synchronized",
+    );
+  }
+
+  /**
+   * compat: containerd 2.1 says that it removed a sandbox whose create failed, leaves its pause process running, and lists
+   * it again after a restart (containerd#13355): kept as deleted until its process ends, it is not taken for one that
+   * is new to us.
+   */
+  function forget(id: string): void {
+    const process = ledger.get(id)?.process;
+    if (process === undefined || host.liveness(process) !== "alive") ledger.forget(id);
+    else if (ledger.noteLeaving(id)) host.watcher.watch(process, () => ledger.forget(id));
+  }
+
+  /**
+   * Compares what is recorded with the runtime's list, or with the machine alone; gives the work that this makes, which
+   * never rejects.
+   */
+  function compare(listed: readonly Subject[] | undefined): () => Promise<void> {
+    lifecycle.recordAll(listed);
+    const { unknown, gone, left, forgotten } = reconcile(listed, ledger.all(), host.liveness);
+    for (const id of forgotten) ledger.forget(id);
+    for (const created of left) if (created.kind === "sandbox") processes.watch(created);
+    if (config.synchronize !== "ignore") for (const subject of unknown) ledger.defer(subject, { adopted: true });
+    log.info({ [config.synchronize]: unknown.length, gone: gone.length, left: left.length }, "took stock");
+    const work = async () => {
+      // Before the deletes, which may take their time: what is not recorded yet is lost if we are killed.
+      if (config.synchronize === "adopt") await lifecycle.adoptListed();
+      await lifecycle.deleteAll(gone, "Synchronize");
+      if (config.synchronize !== "create") return;
+      for (const subject of unknown) {
+        if (background.stopping) return;
+        // What happened to it meanwhile, such as its end, made it count as created.
+        if (!ledger.awaitsAdoption(subject.id)) continue;
+        await lifecycle.create(subject, lifecycle.inBackground("Synchronize")).catch((error) => {
+          log.error({ id: subject.id, error: errorText(error) }, "the create of what was running before us failed");
+        });
+      }
+    };
+    return () => work().catch((error) => log.error({ error: errorText(error) }, "taking stock came to no end"));
+  }
+
+  return {
+    configure: () => wantedEvents(config),
+    // A superset request has everything.
+    sparing: () => config.request === "strict",
+    takeStock: () => compare(undefined)(),
+    async deleteGone(id) {
+      // With the connection down, the containers' ends were missed as well: they come first, as they would have.
+      const dead = lifecycle.openContainersOf(id).filter((container) => {
+        const process = ledger.get(container)?.process;
+        return process !== undefined && host.liveness(process) === "dead";
+      });
+      await lifecycle.deleteAll(dead, "StopContainer");
+      await lifecycle.deleteAll([id], "StopPodSandbox");
+    },
+
+    async synchronize(pods, containers, { runtime }) {
+      if (containers.some(({ id, podSandboxId }) => id === podSandboxId)) noticePodless(notice, runtime);
+      background.afterSynchronize = compare(subjectsOf(pods, containers));
+      return [];
+    },
+    synchronized: () => void background.afterSynchronize(),
+
+    handle: (event, call) => handlers[event.name](subjectOf(event), call, event.linuxResources),
+  };
+}
+
+/** What an event does. @param asked the resources that an UpdateContainer asks for */
+type Handler = (subject: Subject, call: CallContext, asked?: LinuxResources) => Promise<EventResponse>;
+
+/**
+ * compat: dockerd has no pods: it calls each container its own pod, and sends CreateContainer and Synchronize only (moby
+ * daemon/internal/nri). Without a cgroupsPath, too: a plugin that is to see a cgroup fails.
+ */
+export function noticePodless(notice: Notice, { name, version }: RuntimeInfo): void {
+  notice(
+    `${name} has no pods and sends CreateContainer only`,
+    { runtime: name, runtimeVersion: version },
+    "the runtime has no pods and sends CreateContainer only: plugins run in phase create alone, and fail there where they need a cgroup",
+  );
+}
+
+/** What a bridge asks for, however it is configured. */
+export const usualEvents: readonly EventName[] = [
+  "RunPodSandbox",
+  "StartContainer",
+  "StopContainer",
+  "StopPodSandbox",
+  "RemoveContainer",
+  "RemovePodSandbox",
+];
+
+/** The events that the bridge needs: each one that it asks for costs every pod of the node a round trip. */
+export function wantedEvents(config: Config): EventName[] {
+  const wanted = [...usualEvents];
+  if (wantedStates(config).includes("update")) wanted.push("UpdateContainer");
+  if (hasCreatePhase(config)) wanted.push("CreateContainer");
+  return [...wanted, ...extraEvents(config).filter(isEventName)];
+}
+
+function subjectOf(event: NriEvent): Subject {
+  return "container" in event ? containerSubject(event.pod, event.container) : podSubject(event.pod);
+}
+
+/** The runtime's list as subjects. A container whose pod is not in it cannot be spoken of in a v0.1 request. */
+function subjectsOf(pods: readonly PodSandbox[], containers: readonly Container[]): Subject[] {
+  const byId = new Map(pods.map((pod) => [pod.id, pod]));
+  const ofContainers = containers.flatMap((container) => {
+    const pod = byId.get(container.podSandboxId);
+    return pod === undefined ? [] : [containerSubject(pod, container)];
+  });
+  return [...pods.map(podSubject), ...ofContainers];
+}

@@ -1,0 +1,122 @@
+import { type Clock, Deadline, monotonicClock } from "../base/deadline.js";
+import type { EventName } from "../nri/events.js";
+import type { CallContext } from "../nri/handlers.js";
+import { type TraceContext, traceOf } from "../observe/trace.js";
+
+export interface TimeSettings {
+  /** Kept back for the answer: at least this, at least a tenth of the call's time, at most a quarter of it. */
+  readonly replyMarginMs: number;
+  /** Between SIGTERM and SIGKILL of a plugin's group. */
+  readonly killAfterMs: number;
+}
+
+/** The time of one plugin run. */
+export interface PluginTime {
+  /** SIGTERM to the plugin's group. */
+  readonly terminateAt: Deadline;
+  /** SIGKILL to it. */
+  readonly killAt: Deadline;
+  /** The answer by policy leaves, whatever still runs. */
+  readonly giveUpAt: Deadline;
+  /** What the plugin may use from now on, in milliseconds. */
+  readonly limitMs: number;
+  /** What set that limit, and so what an operator changes to give the plugin more. */
+  readonly remedy: string;
+  readonly killAfterMs: number;
+}
+
+/** The time of one call of the runtime, made when it arrives. Every wait on the way of its answer takes it. */
+export interface CallTime extends PluginTime {
+  /** All that is done for the answer has ended. */
+  readonly answerBy: Deadline;
+}
+
+/** The answer is on its way at least this long before the runtime gives up, in milliseconds. */
+const giveUpMs = 50;
+
+/** The same for what no call waits for, after SIGKILL: a process that the kernel does not end is left alone. */
+const backgroundGiveUpMs = 1_000;
+
+/** The time of a call that arrives now and has to be answered in `limitMs`; Infinity for a call without a deadline. */
+export function planCall(
+  limitMs: number,
+  remedy: string,
+  settings: TimeSettings,
+  clock: Clock = monotonicClock,
+): CallTime {
+  const tenth = Math.max(settings.replyMarginMs, limitMs / 10);
+  const marginMs = limitMs === Infinity ? 0 : Math.min(tenth, limitMs / 4);
+  const killMs = limitMs - marginMs;
+  // A call of some hundred milliseconds leaves a plugin at least half of its time.
+  const killAfterMs = Math.min(settings.killAfterMs, killMs / 2);
+  const killAt = Deadline.after(killMs, clock);
+  return {
+    terminateAt: Deadline.after(killMs - killAfterMs, clock),
+    killAt,
+    answerBy: killAt,
+    // Never before the plugins' own end.
+    giveUpAt: Deadline.after(limitMs - Math.min(Math.max(giveUpMs, marginMs / 4), marginMs / 2), clock),
+    limitMs: killMs - killAfterMs,
+    remedy,
+    killAfterMs,
+  };
+}
+
+/** The time of a chain that no call waits for: it uses all of it. */
+export function planBackground(
+  timeoutMs: number,
+  setting: "timeoutMs" | "deleteTimeoutMs",
+  { killAfterMs }: Pick<TimeSettings, "killAfterMs">,
+  clock: Clock = monotonicClock,
+): CallTime {
+  const killAt = Deadline.after(timeoutMs + killAfterMs, clock);
+  const terminateAt = Deadline.after(timeoutMs, clock);
+  const remedy = settingRemedy(setting);
+  const giveUpAt = Deadline.after(timeoutMs + killAfterMs + backgroundGiveUpMs, clock);
+  return { terminateAt, killAt, answerBy: killAt, giveUpAt, limitMs: timeoutMs, remedy, killAfterMs };
+}
+
+/** The time of one plugin that starts now: its chain's, cut to the plugin's own `timeoutMs` (null for none). */
+export function planPlugin(chain: PluginTime, timeoutMs: number | null): PluginTime {
+  const leftMs = chain.terminateAt.remainingMs();
+  if (timeoutMs === null || timeoutMs >= leftMs) return { ...chain, limitMs: leftMs };
+  return {
+    ...chain,
+    terminateAt: chain.terminateAt.within(timeoutMs),
+    killAt: chain.killAt.within(timeoutMs + chain.killAfterMs),
+    limitMs: timeoutMs,
+    remedy: settingRemedy("timeoutMs"),
+  };
+}
+
+function settingRemedy(setting: string): string {
+  return `${setting} in the bridge's configuration sets the limit`;
+}
+
+/** Names the limit of a call: the runtime's own, under its key, or a shorter deadline of the runtime's client. */
+export function callRemedy(runtime: string, isClients: boolean): string {
+  if (isClients) return "the deadline of the runtime's client sets the limit (the kubelet's is runtimeRequestTimeout)";
+  const key = runtime === "cri-o" ? "nri_plugin_request_timeout" : "plugin_request_timeout";
+  return `the runtime's ${key} sets the limit`;
+}
+
+/** What a chain runs for, and the time for it. */
+export interface EventInfo {
+  readonly event: EventName | "Synchronize";
+  readonly time: CallTime;
+  /** No call of the runtime waits for it. */
+  readonly inBackground?: boolean;
+  /** Where the runtime's call stands in a distributed trace. */
+  readonly trace?: TraceContext | undefined;
+}
+
+/** A call's deadline is its client's where it comes this much before the runtime's own timeout, in milliseconds. */
+const clientsAreEarlierMs = 20;
+
+/** An event with its time, which begins now: to be asked for when the call arrives. */
+export function eventInfo({ event, deadline, metadata, runtime }: CallContext, settings: TimeSettings): EventInfo {
+  const leftMs = deadline.remainingMs();
+  const limitMs = Math.min(leftMs, runtime.requestTimeoutMs);
+  const isClients = limitMs < runtime.requestTimeoutMs - clientsAreEarlierMs;
+  return { event, time: planCall(limitMs, callRemedy(runtime.name, isClients), settings), trace: traceOf(metadata) };
+}

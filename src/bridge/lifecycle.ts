@@ -1,0 +1,437 @@
+import type { MergedChange } from "../adjust/from-v01.js";
+import { within } from "../base/deadline.js";
+import { BridgeError, errorText } from "../base/errors.js";
+import type { Log } from "../base/logger.js";
+import type { Serial } from "../base/serial.js";
+import { createPluginSettings, extraEvents, type PluginSettings } from "../config/merge.js";
+import type { Config } from "../config/schema.js";
+import type { Host } from "../host/host.js";
+import type { Created, CreateInfo, Ledger, Phase } from "../ledger/ledger.js";
+import type { Processes } from "../ledger/processes.js";
+import { messageToJson } from "../nri/json.js";
+import type { LinuxResources } from "../nri/types.js";
+import type { ConfFile } from "../plugin/conf-file.js";
+import { type Subject, toCreateRequest, toDeleteRequest, toSuperset, toUpdateRequest } from "../v01/to-v01.js";
+import type { ConfigList } from "../v01/types.js";
+import { type CallTime, type EventInfo, planBackground } from "./call-time.js";
+import { type ChainCall, type ChainEnd, noChange, type RunChain } from "./chain.js";
+import type { SpecSource } from "./spec-source.js";
+
+/** @param status a few words, for one line of a status */
+export type Notice = (status: string, fields: object, sentence: string) => void;
+
+/** What the bridge is built from: IO, time and the log come in here. */
+export interface BridgeParts {
+  readonly config: Config;
+  readonly confFile: ConfFile;
+  readonly host: Host;
+  readonly specs: SpecSource;
+  readonly runChain: RunChain;
+  readonly ledger: Ledger;
+  readonly processes: Processes;
+  readonly background: BackgroundWork;
+  /** Says once, in the log and in the status, what keeps plugins from running. */
+  readonly notice: Notice;
+  /** Whether the bridge serves a pod sandbox that is created now. */
+  readonly servesSandboxes: () => boolean;
+  /** Work on one pod or container goes one after the other: an event and a delete of our own may race. */
+  readonly serial: Serial;
+  readonly log: Log;
+}
+
+/** More deletes do not run on past the answer to their call: a plugin that hangs must not fill the node. */
+const mostRunningOn = 16;
+
+/**
+ * What is done that no call waits for, and how the bridge's own end concerns it. It outlives a bridge that is built anew, as at
+ * a reload or a new connection.
+ */
+export class BackgroundWork {
+  /** What the runtime's list made to do: it waits until the answer to Synchronize is sent, and live events come first. */
+  afterSynchronize = async (): Promise<void> => {};
+  /** We are asked to end: deletes that no call waits for are left to the next bridge. */
+  stopping = false;
+  /** What still runs is ended by us: that is not how a delete ends, so the next bridge delivers it again. */
+  abandoned = false;
+  private readonly works = new Set<Promise<void>>();
+
+  /** Takes note of work of many steps, and gives it back. */
+  track(work: Promise<void>): Promise<void> {
+    this.works.add(work);
+    const ended = () => void this.works.delete(work);
+    work.then(ended, ended);
+    return work;
+  }
+
+  /** Resolves when all such work that was begun so far has ended. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.works);
+  }
+}
+
+/**
+ * The v0.1 life of pod sandboxes and containers: a create, updates, and one delete for each create that was attempted,
+ * failed or not, and for nothing else. A delete that a kill of the bridge cut short is delivered again by the next one.
+ */
+export class Lifecycle {
+  private readonly settingsOf: (type: string) => PluginSettings;
+  private readonly deleting = new Set<string>();
+  /** Deletes whose call was answered before their end. */
+  private deletesRunningOn = 0;
+
+  constructor(private readonly parts: BridgeParts) {
+    this.settingsOf = createPluginSettings(parts.config);
+  }
+
+  /** Records the create, then runs it. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create is to fail */
+  create(subject: Subject, info: EventInfo): Promise<void> {
+    return this.parts.serial.run(subject.id, async () => {
+      const { ledger } = this.parts;
+      if (ledger.awaitsAdoption(subject.id)) ledger.takePending(subject.id);
+      this.recordPending(subject.id);
+      await this.runCreate(subject, info, "start");
+    });
+  }
+
+  /**
+   * The create of those plugins whose phase is `create`: before the container exists. Gives what it is to be changed to.
+   * @throws BridgeError PLUGIN_FAILED: the create is to fail
+   */
+  createBefore(subject: Subject, info: EventInfo): Promise<MergedChange> {
+    const { ledger, serial } = this.parts;
+    return serial.run(subject.id, async () => {
+      const { results, change } = await this.runCreate(subject, info, "create");
+      ledger.keepCreateResults(subject.id, results);
+      return change;
+    });
+  }
+
+  private async runCreate(subject: Subject, info: EventInfo, phase: Phase): Promise<ChainEnd> {
+    if (!this.serves(subject)) return this.recordAfterReply(subject, { phase });
+    const conf = this.readConf(subject.kind === "sandbox" ? "the create fails" : "no plugin runs for this create");
+    if (conf instanceof BridgeError) {
+      this.record(subject, { phase });
+      // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
+      if (subject.kind === "sandbox") throw conf;
+      return noChange;
+    }
+    // Sandboxes have no phases: NRI v2 has one event for their create.
+    const list = subject.kind === "sandbox" ? this.takers(conf, "create") : this.takers(conf, "create", phase);
+    if (list.plugins.length === 0) return this.recordAfterReply(subject, { phase });
+    const attempt = (created: Created) => {
+      const request = toCreateRequest(list.version, "create", subject, created.spec);
+      const earlierResults = phase === "start" ? this.parts.ledger.createResultsOf(subject.id) : [];
+      return this.runOrFail({ ...info, list, request, subject: created, phase, earlierResults }, subject);
+    };
+    if (!this.areObservers(list)) return attempt(this.record(subject, { phase }));
+    this.parts.ledger.defer(subject, { phase });
+    this.afterAnswer(subject.id, async () => {
+      this.recordPending(subject.id);
+      const created = this.parts.ledger.get(subject.id);
+      if (created !== undefined) await attempt(created);
+    });
+    return noChange;
+  }
+
+  /** Whether nothing that a plugin of the list does can change the answer. */
+  private areObservers({ plugins }: ConfigList): boolean {
+    return plugins.every(({ type }) => this.settingsOf(type).async);
+  }
+
+  /** Does what no call waits for: when its answer is on its way, and in turn with all else that is done for the id. */
+  private afterAnswer(id: string, work: () => Promise<unknown>): void {
+    const { log, serial } = this.parts;
+    const done = serial.run(id, async () => {
+      await new Promise((nextTurn) => setImmediate(nextTurn));
+      await work();
+    });
+    done.catch((error) => log.error({ id, error: errorText(error) }, "what no call waits for failed"));
+  }
+
+  /** Records the pending creates, now; what is still listed and was running before us can wait. */
+  recordAll(listed: readonly Subject[] = []): void {
+    const { ledger } = this.parts;
+    const known = new Set(listed.map(({ id }) => id));
+    for (const id of ledger.pending()) if (!ledger.awaitsAdoption(id) || !known.has(id)) this.recordPending(id);
+  }
+
+  /**
+   * Counts as created what was running before us: it gets no create, and its delete. Looking at each takes its time on a
+   * full node, so that is done between events.
+   */
+  async adoptListed(): Promise<void> {
+    for (const id of this.parts.ledger.pending()) {
+      this.recordPending(id);
+      await new Promise((nextTurn) => setImmediate(nextTurn));
+    }
+  }
+
+  /** The containers of a pod that still wait for their delete. */
+  openContainersOf(sandboxID: string): string[] {
+    const { ledger } = this.parts;
+    for (const id of [sandboxID, ...ledger.containersOf(sandboxID)]) this.recordPending(id);
+    return ledger.containersOf(sandboxID).filter((id) => ledger.isOpen(id));
+  }
+
+  private recordPending(id: string): void {
+    const pending = this.parts.ledger.takePending(id);
+    if (pending !== undefined) this.record(pending.subject, pending.info);
+  }
+
+  /** A create that no plugin runs for: it is recorded, for its delete, when the answer is on its way. */
+  private recordAfterReply(subject: Subject, info: CreateInfo): ChainEnd {
+    this.parts.ledger.defer(subject, info);
+    setImmediate(() => this.recordPending(subject.id));
+    return noChange;
+  }
+
+  private serves({ kind }: Subject): boolean {
+    return kind === "container" || this.parts.servesSandboxes();
+  }
+
+  private record(subject: Subject, info: CreateInfo): Created {
+    const { ledger, processes, specs } = this.parts;
+    const { identity: process, parent } = processes.identify(subject) ?? {};
+    const about = { ...aboutOf(subject, specs, parent), served: this.serves(subject) };
+    const created = ledger.record({ ...about, ...(process === undefined ? {} : { process }) }, info);
+    // Containers that end have an event; a pause process that dies, or outlives a restart of the runtime, has none.
+    if (subject.kind === "sandbox") processes.watch(created);
+    return created;
+  }
+
+  /** Gives what the results make of the update. @throws BridgeError PLUGIN_FAILED: the update is to fail */
+  update(subject: Subject, asked: LinuxResources | undefined, info: EventInfo): Promise<MergedChange> {
+    return this.parts.serial.run(subject.id, async () => {
+      this.recordPending(subject.id);
+      const created = this.parts.ledger.get(subject.id);
+      if (created === undefined) return noChange.change;
+      const conf = this.readConf("no plugin runs for this update");
+      if (conf instanceof BridgeError) return noChange.change;
+      const request = toUpdateRequest(conf.version, created, subject, asked);
+      const list = this.takers(conf, "update");
+      const call = { ...info, list, request, subject: created, phase: "update", earlierResults: [] } as const;
+      return (await this.runOrFail(call, subject)).change;
+    });
+  }
+
+  /**
+   * Delivers the delete of an attempted create, once. A failure is logged: teardown goes on. Gives what the results ask
+   * to change of other containers. The call is answered in its time, and the chain runs on in its own.
+   */
+  async delete(id: string, info: EventInfo, subject?: Subject): Promise<MergedChange> {
+    const { log } = this.parts;
+    // Its end has nothing for this call: the runtime holds its lock meanwhile.
+    if (this.isDeleting(id) && !info.inBackground) return noChange.change;
+    this.deleting.add(id);
+    const work =
+      subject?.kind === "sandbox" ? this.deletePodSandbox(subject, info) : this.deleteInTurn(id, info, subject);
+    const done = work.finally(() => this.deleting.delete(id));
+    if (info.inBackground) return done;
+    let isLate = false;
+    const late = () => {
+      isLate = true;
+      this.deletesRunningOn += 1;
+      return noChange.change;
+    };
+    const ended = done.finally(() => {
+      if (isLate) this.deletesRunningOn -= 1;
+    });
+    ended.then(
+      ({ updates }) => {
+        if (!isLate || updates.length === 0) return;
+        const containers = updates.map(({ containerId }) => containerId);
+        log.warn({ id, event: info.event, containers }, "updates of a late delete are dropped: its call was answered");
+      },
+      () => {},
+    );
+    return within(info.time.answerBy, ended, late);
+  }
+
+  /** Whether the delete of an id runs, waits for its turn or for those of a pod's containers. */
+  private isDeleting(id: string): boolean {
+    return this.deleting.has(id) || this.parts.ledger.isDeleting(id);
+  }
+
+  /** The containers' deletes come before their pod's: of those that are open, which will see no event of their own, and that run. */
+  private async deletePodSandbox(subject: Subject, info: EventInfo): Promise<MergedChange> {
+    const { background, ledger, serial } = this.parts;
+    const { id } = subject;
+    await this.deleteAll(this.openContainersOf(id), info.event);
+    await Promise.all(ledger.containersOf(id).map((container) => serial.run(container, async () => {})));
+    // The next bridge delivers them all.
+    if (background.stopping && this.openContainersOf(id).length > 0) return noChange.change;
+    return this.deleteInTurn(id, info, subject);
+  }
+
+  private deleteInTurn(id: string, info: EventInfo, subject?: Subject): Promise<MergedChange> {
+    const { background, ledger, processes, serial } = this.parts;
+    return serial.run(id, async () => {
+      if (info.inBackground && background.stopping) return noChange.change;
+      this.recordPending(id);
+      processes.unwatch(id);
+      const created = ledger.isOpen(id) ? ledger.get(id) : undefined;
+      if (created === undefined) return noChange.change;
+      const list = this.deleteList(created);
+      if (list.plugins.length === 0) {
+        ledger.skipDelete(id);
+        return noChange.change;
+      }
+      ledger.takeDelete(id);
+      const end = () => {
+        if (!background.abandoned) ledger.endDelete(id);
+      };
+      const deliver = async () => {
+        let observed: Promise<unknown> | undefined;
+        try {
+          const ran = await this.runDelete(created, list, { ...info, time: this.deleteTime(info) }, subject);
+          observed = ran.observed;
+          return ran.change;
+        } finally {
+          if (observed === undefined) end();
+          else void observed.then(end);
+        }
+      };
+      if (!this.areObservers(list)) return await deliver();
+      this.afterAnswer(id, deliver);
+      return noChange.change;
+    });
+  }
+
+  /** compat: containerd 1.6 gave each delete 10 s. It begins with the turn of the delete. */
+  private deleteTime({ inBackground, time }: EventInfo): CallTime {
+    const { config } = this.parts;
+    if (!inBackground && this.deletesRunningOn >= mostRunningOn) return time;
+    return planBackground(config.deleteTimeoutMs, "deleteTimeoutMs", config);
+  }
+
+  /** The plugins that a delete is delivered to. */
+  private deleteList(created: Created): ConfigList {
+    const conf = this.readConf("no plugin runs for this delete");
+    if (conf instanceof BridgeError) return { version: "", plugins: [] };
+    // A container that never started was created for the plugins of the create phase only.
+    const phase = created.kind === "container" && !created.phases.includes("start") ? "create" : undefined;
+    return this.takers(conf, "delete", phase);
+  }
+
+  private async runDelete(
+    created: Created,
+    list: ConfigList,
+    info: EventInfo,
+    subject: Subject | undefined,
+  ): Promise<Pick<ChainEnd, "change" | "observed">> {
+    const request = toDeleteRequest(list.version, created, subject?.container?.linux?.resources);
+    const call = { ...info, list, request, subject: created, phase: "delete", earlierResults: [] } as const;
+    const end = await this.run(call, subject);
+    const { error, observed } = end;
+    if (error === undefined) return end;
+    const { event } = info;
+    this.parts.log.warn({ ...logFields(created), event, error }, "a delete failed; teardown goes on");
+    return { ...noChange, ...(observed === undefined ? {} : { observed }) };
+  }
+
+  /** Deletes that no call waits for, one after the other. Never rejects. */
+  deleteAll(ids: readonly string[], event: EventInfo["event"]): Promise<void> {
+    return this.parts.background.track(this.deleteEach(ids, event));
+  }
+
+  private async deleteEach(ids: readonly string[], event: EventInfo["event"]): Promise<void> {
+    const { background, log } = this.parts;
+    for (const id of ids) {
+      if (background.stopping) return;
+      await this.delete(id, this.inBackground(event)).catch((error) => {
+        log.error({ id, event, error: errorText(error) }, "a delete could not be delivered");
+      });
+    }
+  }
+
+  /** For a delete or a create that no call waits for. */
+  inBackground(event: EventInfo["event"]): EventInfo {
+    const { config } = this.parts;
+    return { event, time: planBackground(config.deleteTimeoutMs, "deleteTimeoutMs", config), inBackground: true };
+  }
+
+  /** Runs the plugins that are configured for this event with a state of their own. @throws BridgeError PLUGIN_FAILED */
+  async extra(subject: Subject, info: EventInfo): Promise<void> {
+    const { config, ledger, specs, serial, log } = this.parts;
+    if (!extraEvents(config).includes(info.event)) return;
+    const isDeleting = this.isDeleting(subject.id);
+    const done = serial.run(subject.id, async () => {
+      const conf = this.readConf("no plugin runs for this event");
+      if (conf instanceof BridgeError) return;
+      const stateOf = (type: string) => this.settingsOf(type).events[info.event];
+      const states = new Set(conf.plugins.flatMap(({ type }) => stateOf(type) ?? []));
+      if (states.size === 0) return;
+      this.recordPending(subject.id);
+      const known = ledger.get(subject.id) ?? aboutOf(subject, specs);
+      for (const state of states) {
+        const list = { ...conf, plugins: conf.plugins.filter(({ type }) => stateOf(type) === state) };
+        const request = toCreateRequest(conf.version, state, { ...subject, pid: known.pid }, known.spec);
+        const about = { list, request, subject: known, phase: "delete", changesNothing: true } as const;
+        await this.runOrFail({ ...info, ...about, earlierResults: [] }, subject);
+      }
+    });
+    const failed = (error: unknown) =>
+      log.error({ id: subject.id, event: info.event, error: errorText(error) }, "background plugin run failed");
+    // Nothing waits for a delete under the runtime's lock.
+    if (isDeleting) void done.catch(failed);
+    else await within(info.time.answerBy, done, () => void done.catch(failed));
+  }
+
+  private async runOrFail(call: ChainCall, subject: Subject): Promise<ChainEnd> {
+    const end = await this.run(call, subject);
+    if (end.error !== undefined) throw new BridgeError("PLUGIN_FAILED", `nri invoke: ${end.error}`);
+    return end;
+  }
+
+  private async run(call: ChainCall, subject: Subject | undefined): ReturnType<RunChain> {
+    const { config, runChain } = this.parts;
+    if (call.list.plugins.length === 0) return noChange;
+    if (config.request === "strict" || subject === undefined) return runChain(call);
+    const { pod, container } = subject;
+    const nri = {
+      pod: messageToJson("PodSandbox", pod),
+      ...(container === undefined ? {} : { container: messageToJson("Container", container) }),
+    };
+    return runChain({ ...call, request: toSuperset(call.request, subject, nri) });
+  }
+
+  /** The list with those of its plugins that take a state, and whose create runs in a phase where one is given. */
+  private takers(list: ConfigList, state: "create" | "update" | "delete", phase?: Phase): ConfigList {
+    const plugins = list.plugins.filter(({ type }) => {
+      const settings = this.settingsOf(type);
+      return settings.states.includes(state) && (phase === undefined || settings.phase === phase);
+    });
+    return { ...list, plugins };
+  }
+
+  private readConf(consequence: string): ConfigList | BridgeError {
+    const { confFile, log } = this.parts;
+    try {
+      return confFile.read();
+    } catch (error) {
+      const text = `unable to create nri client: ${errorText(error)}`;
+      const where = error instanceof BridgeError ? error.fields : {};
+      log.error({ file: confFile.path, ...where, error: text, consequence }, "conf.json cannot be read");
+      return new BridgeError("CONF_LIST", text, { file: confFile.path }, { cause: error });
+    }
+  }
+}
+
+type About = Omit<Created, "phases" | "adopted" | "served" | "process">;
+
+function aboutOf(subject: Subject, specs: SpecSource, parent?: number): About {
+  const { kind, id, sandboxID, pid, pod, container } = subject;
+  return {
+    kind,
+    id,
+    sandboxID,
+    pid,
+    spec: specs.specOf(subject, parent),
+    pod: `${pod.namespace}/${pod.name}`,
+    ...(container === undefined ? {} : { container: container.name }),
+  };
+}
+
+function logFields({ id, pod, container }: Created): object {
+  return { id, pod, ...(container === undefined ? {} : { container }) };
+}

@@ -1,0 +1,354 @@
+import { BridgeError, errorText } from "../base/errors.js";
+import type { Log } from "../base/logger.js";
+import { Serial } from "../base/serial.js";
+import { type Cgroups, requireCapture } from "../cgroup/cgroups.js";
+import { mayCapture, mergeConfig, statesOf, wantsCapture } from "../config/merge.js";
+import { parseConfig } from "../config/parse.js";
+import type { Config, PartialConfig } from "../config/schema.js";
+import type { Host } from "../host/host.js";
+import type { JournalFile } from "../ledger/journal-file.js";
+import { Ledger } from "../ledger/ledger.js";
+import { Processes } from "../ledger/processes.js";
+import type { EventName } from "../nri/events.js";
+import { noRequest } from "../nri/events.js";
+import type { PluginHandlers, RuntimeInfo } from "../nri/handlers.js";
+import type { ConfigureRequest } from "../nri/types.js";
+import { type ConfFile, createConfFile } from "../plugin/conf-file.js";
+import type { Spawner } from "../plugin/spawner.js";
+import { type BreakerState, Breakers } from "./breaker.js";
+import { type Bridge, createBridge, noticePodless, usualEvents, wantedEvents } from "./bridge.js";
+import { createRunChain, type RunReport } from "./chain.js";
+import { BackgroundWork, type Notice } from "./lifecycle.js";
+import { Observers } from "./observers.js";
+import { createSandboxRule } from "./sandboxes.js";
+import { createSpecSource } from "./spec-source.js";
+
+/** What the service needs from the outside, so that a replay and a test can give their own. */
+export interface ServiceOptions {
+  /** Flags first, then environment. */
+  readonly flags: PartialConfig;
+  /** The file of `--config`; without it, a runtime that launched us sends the text in Configure. */
+  readonly file: PartialConfig | undefined;
+  /** Why neither can be used; creates are refused with it, until a reload brings a file that can. */
+  readonly fault?: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly host: Host;
+  readonly spawner: Spawner;
+  readonly cgroups: Cgroups;
+  /** Called when a chain has ended, with what gives the types of all plugins of conf.json: processes may be started ahead now. */
+  readonly afterChain?: (types: () => readonly string[]) => void;
+  /** Opens the journal of a runtime for the ledger; undefined where nothing is to outlive us. */
+  readonly openJournal: (
+    config: Config,
+    runtime: RuntimeInfo,
+    ledger: Ledger,
+    onLateRecovery: () => void,
+  ) => Promise<Pick<JournalFile, "bytes" | "close"> | undefined>;
+  /** The runtime's process; undefined when it cannot be told. */
+  readonly findPeer: (runtime: RuntimeInfo) => Promise<number | undefined>;
+  readonly log: Log;
+  readonly onRun?: (report: RunReport) => void;
+  /** Told of the settings that hold from now on: with each Configure and each reload. */
+  readonly onConfig?: (config: Config) => void;
+}
+
+/** What the service knows at this moment, for metrics. */
+export interface ServiceFacts {
+  /** Pods and containers that a create is remembered of. */
+  readonly remembered: number;
+  /** Bytes of the journal; undefined when the state is in memory only. */
+  readonly journalBytes: number | undefined;
+  /** Plugin types that conf.json lists; undefined when it cannot be read, none before the first Configure. */
+  readonly plugins: readonly string[] | undefined;
+  /** What keeps plugins from running, each in a few words. */
+  readonly notices: readonly string[];
+  breakerOf(plugin: string): BreakerState;
+  /** What a plugin may be run for. */
+  statesOf(plugin: string): readonly string[];
+}
+
+/** What a runtime said when it configured us: what a bridge is built from beside our own settings. */
+interface Configured {
+  readonly request: ConfigureRequest;
+  readonly runtime: RuntimeInfo;
+  readonly peer: number | undefined;
+}
+
+/** What dockerd calls itself, and may come to. */
+const dockers: ReadonlySet<string> = new Set(["docker", "dockerd"]);
+
+/** A runtime that launched us and has not synchronised by then never does: containerd 1.7. */
+const takeStockAfterMs = 3_000;
+
+/**
+ * The bridge as a node runs it: built from its configuration when the runtime configures us, and built anew with what it
+ * remembers when the connection or the configuration is.
+ */
+export class Service {
+  private readonly ledger = new Ledger();
+  private readonly serial = new Serial();
+  private readonly breakers = new Breakers();
+  private readonly observers = new Observers();
+  private readonly background = new BackgroundWork();
+  /** A Configure and a reload each open a journal and build a bridge: one after the other. */
+  private readonly building = new Serial();
+  private readonly processes: Processes;
+  private bridge: Bridge | undefined;
+  /** The bridge of the latest Configure is being built; undefined when it is there. */
+  private preparing: Promise<void> | undefined;
+  private file: PartialConfig | undefined;
+  private fault: string | undefined;
+  private config: Config | undefined;
+  private configured: Configured | undefined;
+  private refusing = false;
+  private readonly notices = new Set<string>();
+  private journal:
+    | { readonly key: string; readonly opened: Pick<JournalFile, "bytes" | "close"> | undefined }
+    | undefined;
+  private stockTimer: NodeJS.Timeout | undefined;
+  private confFile: ConfFile | undefined;
+
+  constructor(private readonly options: ServiceOptions) {
+    this.file = options.file;
+    this.fault = options.fault;
+    this.processes = new Processes({
+      host: options.host,
+      peer: () => this.configured?.peer,
+      log: options.log,
+      onGone: (id) => void this.bridge?.deleteGone(id),
+    });
+  }
+
+  /** The handlers for the stub. They hand on to the bridge of the moment. */
+  get handlers(): PluginHandlers {
+    return {
+      sparing: () => this.bridge?.sparing?.() ?? false,
+      configure: (request, runtime) => this.configure(request, runtime),
+      synchronize: async (pods, containers, call) => {
+        await this.preparing;
+        clearTimeout(this.stockTimer);
+        return (await this.bridge?.synchronize?.(pods, containers, call)) ?? [];
+      },
+      synchronized: (runtime) => this.bridge?.synchronized?.(runtime),
+      handle: async (event, call) => {
+        if (this.preparing !== undefined) await this.preparing;
+        return (await this.bridge?.handle?.(event, call)) ?? noRequest;
+      },
+    };
+  }
+
+  /**
+   * Takes another configuration file's content, whole. Gives whether the runtime has to be asked for other events.
+   * @throws BridgeError CONFIG when it cannot be used: what held before still holds
+   */
+  reload(file: PartialConfig): Promise<{ readonly eventsChanged: boolean }> {
+    return this.building.run("", () => this.reloadNow(file));
+  }
+
+  private async reloadNow(file: PartialConfig): Promise<{ readonly eventsChanged: boolean }> {
+    const config = mergeConfig(this.options.flags, file);
+    if (wantsCapture(config)) await requireCapture(this.options.cgroups, this.options.log);
+    if (this.config !== undefined && JSON.stringify(this.config.state) !== JSON.stringify(config.state)) {
+      // What is remembered is in one journal, and another instance may hold the other one.
+      throw new BridgeError("CONFIG", "state and state.directory cannot change while the bridge runs: restart it");
+    }
+    this.file = file;
+    this.fault = undefined;
+    if (this.configured === undefined) return { eventsChanged: false };
+    const { request, runtime } = this.configured;
+    const first = this.journal === undefined;
+    const before = new Set(await this.bridge?.configure(request, runtime));
+    await this.attachJournal(config, runtime);
+    this.bridge = this.buildBridge(this.configured, config);
+    const after = new Set(await this.bridge.configure(request, runtime));
+    // What the runtime listed went to nobody: the machine says who is gone.
+    if (first) void this.bridge.takeStock();
+    return { eventsChanged: before.size !== after.size || [...after].some((event) => !before.has(event)) };
+  }
+
+  /** The end is near: deletes that no call waits for are left to the next bridge, where there is a journal to tell it. */
+  stopping(): void {
+    this.background.stopping = this.config?.state !== "memory";
+  }
+
+  private readonly notice: Notice = (status, fields, sentence) => {
+    if (this.notices.has(status)) return;
+    this.notices.add(status);
+    this.options.log.warn(fields, sentence);
+  };
+
+  /** What still runs is ended now, and nothing is started any more: such deletes are the next bridge's to deliver again. */
+  abandon(): void {
+    this.background.abandoned = true;
+    this.observers.close();
+  }
+
+  get facts(): ServiceFacts {
+    const bytes = this.journal?.opened?.bytes;
+    return {
+      remembered: this.ledger.size,
+      journalBytes: bytes === 0 ? undefined : bytes,
+      plugins: pluginTypesOf(this.confFile),
+      notices: [...(this.refusing ? ["its configuration is wrong: creates fail"] : []), ...this.notices],
+      breakerOf: (plugin) => this.breakers.stateOf(plugin),
+      statesOf: (plugin) => (this.config === undefined ? [] : statesOf(this.config, plugin)),
+    };
+  }
+
+  /** Resolves when no plugin runs any more. */
+  async idle(): Promise<void> {
+    await this.background.idle();
+    await this.serial.idle();
+    await this.observers.idle();
+  }
+
+  /** Writes what is recorded, and lets go of everything. */
+  async close(): Promise<void> {
+    await this.building.idle();
+    clearTimeout(this.stockTimer);
+    this.processes.close();
+    this.options.host.watcher.close();
+    await this.options.cgroups.close();
+    await this.journal?.opened?.close();
+  }
+
+  /**
+   * Answers from the configuration alone. What is read, waited for or looked for comes when the answer is on its way, and what
+   * the runtime asks next waits for it.
+   *
+   * compat: containerd 1.7 ends when a plugin that it launched does not answer in time.
+   */
+  private configure(request: ConfigureRequest, runtime: RuntimeInfo): readonly EventName[] {
+    clearTimeout(this.stockTimer);
+    const config = this.configFor(request);
+    const preparing = this.building
+      .run("", () => this.prepare(request, runtime))
+      .finally(() => {
+        if (this.preparing === preparing) this.preparing = undefined;
+      });
+    this.preparing = preparing;
+    return config instanceof Error ? usualEvents : wantedEvents(config);
+  }
+
+  /** The configuration that holds from this Configure on, or why there is none. */
+  private configFor(request: ConfigureRequest): Config | Error {
+    if (this.fault !== undefined) return new BridgeError("CONFIG", this.fault);
+    try {
+      return mergeConfig(
+        this.options.flags,
+        this.file ?? parseConfig(request.config, "the text that Configure brought"),
+      );
+    } catch (error) {
+      return error instanceof Error ? error : new Error(errorText(error));
+    }
+  }
+
+  /** Makes the bridge of a Configure. Never rejects. */
+  private async prepare(request: ConfigureRequest, runtime: RuntimeInfo): Promise<void> {
+    const { cgroups, findPeer, log } = this.options;
+    // Anew: a reload may have come before its turn.
+    const config = this.configFor(request);
+    // It may be so for a moment only, and there is no other Configure: each view tells anew.
+    const sayNoCapture = (error: unknown) =>
+      log.error({ error: errorText(error) }, "plugins that need a captured cgroup view fail while none can be made");
+    await new Promise((nextTurn) => setImmediate(nextTurn));
+    try {
+      this.configured = { request, runtime, peer: await findPeer(runtime) };
+      if (config instanceof Error) throw config;
+      if (wantsCapture(config)) void requireCapture(cgroups, log).catch(sayNoCapture);
+      await this.attachJournal(config, runtime);
+      this.bridge = this.buildBridge(this.configured, config);
+      if (dockers.has(runtime.name)) noticePodless(this.notice, runtime);
+      if (mayCapture(config)) void cgroups.warm();
+      if (runtime.socketPath !== undefined) return;
+      clearTimeout(this.stockTimer);
+      this.stockTimer = setTimeout(() => void this.bridge?.takeStock(), takeStockAfterMs).unref();
+    } catch (error) {
+      // An exit here would take containerd 1.7 down with it when it launched us (PROTOCOL: launched plugins).
+      log.error({ error: errorText(error) }, "the bridge's configuration is wrong: no plugin runs, creates fail");
+      this.bridge = createRefusingBridge(errorText(error));
+      this.refusing = true;
+    }
+  }
+
+  /** One journal for each runtime: it stays open over connections. */
+  private async attachJournal(config: Config, runtime: RuntimeInfo): Promise<void> {
+    const key = JSON.stringify([runtime.name, runtime.socketPath, config.state]);
+    if (this.journal?.key === key) return;
+    await this.journal?.opened?.close();
+    // The runtime's list, if it gave one, was compared without what comes late.
+    const onLateRecovery = () => void this.bridge?.takeStock();
+    const opened = await this.options.openJournal(config, runtime, this.ledger, onLateRecovery);
+    this.journal = { key, opened };
+  }
+
+  private buildBridge({ runtime, peer }: Configured, config: Config): Bridge {
+    const { log, host, environment, spawner, onRun, afterChain } = this.options;
+    const crio = runtime.name === "cri-o";
+    const alias = crio && config.annotations.alias === "auto";
+    const confFile = createConfFile(config.confFile, config.permissions);
+    this.config = config;
+    this.confFile = confFile;
+    this.refusing = false;
+    this.options.onConfig?.(config);
+    log.conceal(
+      [config, ...Object.values(config.plugins)].map(({ environment: own }) => ({ conf: JSON.stringify(own?.set) })),
+    );
+    return createBridge({
+      config,
+      host,
+      confFile,
+      specs: createSpecSource(host, { ...config.annotations, crio, alias }, log),
+      runChain: createRunChain({
+        config,
+        runtime,
+        cgroups: this.options.cgroups,
+        afterChain: () => afterChain?.(() => typesOf(confFile)),
+        environment,
+        spawner,
+        breakers: this.breakers,
+        observers: this.observers,
+        log,
+        onRun,
+      }),
+      ledger: this.ledger,
+      notice: this.notice,
+      processes: this.processes,
+      background: this.background,
+      servesSandboxes: createSandboxRule(config, runtime, peer, log),
+      serial: this.serial,
+      log,
+    });
+  }
+}
+
+function typesOf(confFile: ConfFile): string[] {
+  try {
+    return confFile.read().plugins.map(({ type }) => type);
+  } catch {
+    // A conf.json that cannot be read lists no plugins for the moment.
+    return [];
+  }
+}
+
+/** What serves a runtime whose configuration for us cannot be used: failing by policy, never by going away. */
+export function createRefusingBridge(reason: string): Bridge {
+  return {
+    // Those of teardown too: once the file is mended, what is created then gets its delete.
+    configure: () => usualEvents,
+    takeStock: async () => {},
+    deleteGone: async () => {},
+    handle: async ({ name }) => {
+      if (name !== "RunPodSandbox" && name !== "StartContainer") return noRequest;
+      throw new BridgeError("CONFIG", `nri-v01-bridge: its configuration is wrong: ${reason}`);
+    },
+  };
+}
+
+function pluginTypesOf(confFile: ConfFile | undefined): readonly string[] | undefined {
+  try {
+    return confFile === undefined ? [] : confFile.read().plugins.map(({ type }) => type);
+  } catch {
+    return undefined;
+  }
+}

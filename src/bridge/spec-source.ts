@@ -1,0 +1,56 @@
+import { errorText } from "../base/errors.js";
+import type { Log } from "../base/logger.js";
+import type { Host } from "../host/host.js";
+import type { AnnotationRules } from "../v01/annotations.js";
+import { parseBundle } from "../v01/bundle.js";
+import { type BundleSpec, type Subject, toSpec } from "../v01/to-v01.js";
+import type { Spec } from "../v01/types.js";
+
+/** Where the spec of a request comes from. */
+export interface SpecSource {
+  /** @param parent of the subject's process, where it is known already */
+  specOf(subject: Subject, parent?: number): Spec;
+}
+
+/**
+ * The OCI bundle where it can be read, since that is what containerd 1.6 told its plugins, else the event. The log says
+ * once for each which of the two is in use, and why.
+ */
+export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): SpecSource {
+  const told = new Set<string>();
+  function tellOnce(source: "bundle" | "event", fields: object): void {
+    if (told.has(source)) return;
+    told.add(source);
+    if (source === "bundle") log.info(fields, "specs come from the OCI bundle");
+    else
+      log.warn(
+        fields,
+        "specs come from the event: no OCI bundle can be read, so some fields may differ from containerd 1.6's",
+      );
+  }
+
+  function findBundle(subject: Subject, parent?: number): BundleSpec | undefined {
+    const reasons: string[] = [];
+    for (const answer of host.readBundles(subject, parent)) {
+      if (!answer.found) {
+        reasons.push(answer.reason);
+        continue;
+      }
+      try {
+        const bundle = parseBundle(answer.bytes);
+        if (bundle.cgroupsPath === subject.cgroupsPath) {
+          tellOnce("bundle", { path: answer.path });
+          return bundle;
+        }
+        reasons.push(`${answer.path}: cgroupsPath is ${bundle.cgroupsPath}, the event's is ${subject.cgroupsPath}`);
+      } catch (error) {
+        reasons.push(`${answer.path}: ${errorText(error)}`);
+      }
+    }
+    // Before the container exists there is none, and nothing is wrong with that.
+    if (subject.pid > 0) tellOnce("event", { id: subject.id, reasons });
+    return undefined;
+  }
+
+  return { specOf: (subject, parent) => toSpec(subject, findBundle(subject, parent), rules) };
+}

@@ -1,0 +1,172 @@
+import { existsSync, readFileSync } from "node:fs";
+import { type Clock, monotonicClock } from "../base/deadline.js";
+import { BridgeError, errorText } from "../base/errors.js";
+import type { Log } from "../base/logger.js";
+import type { LinuxResources } from "../v01/resources.js";
+import { layOver } from "../v01/resources.js";
+import { applyChanges } from "./apply.js";
+import { type CgroupMounts, ContainerCgroup, parseCgroupMounts } from "./container-cgroup.js";
+import { type Machine, readMachine } from "./machine.js";
+import type { Privilege } from "./privilege.js";
+import { readResources, withoutUnset } from "./real-resources.js";
+import type { View, Views } from "./view.js";
+
+/** A pod's or container's cgroup, as its request names it. */
+export interface CgroupOf {
+  readonly cgroupsPath: string;
+  readonly resources: LinuxResources | null;
+  /** 0 before there is a process, and so a cgroup. */
+  readonly pid: number;
+}
+
+/** A cgroup to make a view of. */
+export interface ViewOf extends CgroupOf {
+  /** What it is to have besides, whatever it has now: what the chain has asked for so far, and what an update asks for. */
+  readonly asked: LinuxResources;
+}
+
+/** What the bridge does with cgroups: captured views of them, and changes of the real ones. */
+export interface Cgroups {
+  readonly version: 1 | 2 | "unknown";
+  /** Whether captured views can be made here. Never rejects. */
+  privilege(): Promise<Privilege>;
+  /**
+   * Opens a private view, seeded with what the cgroup has, by its own files where it exists, else by the request; and with
+   * what is asked for over it.
+   * @throws BridgeError CGROUP_VIEW, ADJUSTMENT
+   */
+  openView(of: ViewOf): Promise<View>;
+  /** Makes the first view ahead, so that no event waits for it. Never rejects. */
+  warm(): Promise<void>;
+  /** Applies changes to the real cgroup, whole or not at all; gives why that cannot be, or null. */
+  apply(changes: LinuxResources, of: CgroupOf): string | null;
+  close(): Promise<void>;
+}
+
+/**
+ * Checks that captured views can be made; says so in the log when that cannot be told now.
+ * @throws BridgeError CONFIG with what is missing and the remedy
+ */
+export async function requireCapture(cgroups: Cgroups, log: Log): Promise<void> {
+  const privilege = await cgroups.privilege();
+  if (privilege.ok) {
+    const { unproven } = privilege;
+    if (unproven === undefined) return;
+    log.warn(
+      { reason: unproven },
+      "whether cgroup writes can be captured is not known yet: the first plugin's view will tell",
+    );
+    return;
+  }
+  const { reason, remedy } = privilege;
+  throw new BridgeError("CONFIG", `cgroup: capture is configured, and ${reason}: ${remedy}`);
+}
+
+/**
+ * Only success is remembered for good: a refusal may pass, such as one for a limit of namespaces. The trial is repeated no sooner than
+ * this after it.
+ */
+const askAgainMs = 2_000;
+
+/**
+ * The cgroups of this machine. What costs something is done when it is first needed.
+ *
+ * @param check asks the machine whether views can be made
+ */
+export function createNodeCgroups({
+  check = async () => (await import("./privilege.js")).checkPrivilege(),
+  clock = monotonicClock,
+}: {
+  check?: () => Promise<Privilege>;
+  clock?: Clock;
+} = {}): Cgroups {
+  let mounts: CgroupMounts | undefined;
+  let machine: Machine | undefined;
+  let known: { readonly privilege: Privilege; readonly until: number } | undefined;
+  let trial: Promise<Privilege> | undefined;
+  let views: Promise<Views> | undefined;
+  const theMounts = () => (mounts ??= parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8")));
+  const theMachine = () => (machine ??= readMachine());
+  const theViews = () => (views ??= import("./view.js").then(({ Views }) => new Views(theMachine())));
+
+  function remember(privilege: Privilege): void {
+    const proven = privilege.ok && privilege.unproven === undefined;
+    known = { privilege, until: proven ? Infinity : clock() + askAgainMs };
+  }
+
+  async function askOnce(): Promise<Privilege> {
+    try {
+      const privilege = await check();
+      remember(privilege);
+      return privilege;
+    } finally {
+      trial = undefined;
+    }
+  }
+
+  function thePrivilege(): Promise<Privilege> {
+    if (known !== undefined && clock() < known.until) return Promise.resolve(known.privilege);
+    trial ??= askOnce();
+    return trial;
+  }
+
+  return {
+    version: existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1,
+    privilege: thePrivilege,
+    async openView({ cgroupsPath, resources, pid, asked }) {
+      const spec = withoutUnset(resources ?? {});
+      let present = spec;
+      if (pid > 0) {
+        const cgroup = new ContainerCgroup(theMounts(), cgroupsPath);
+        try {
+          present = readResources(cgroup, spec, theMachine());
+        } finally {
+          cgroup.close();
+        }
+      }
+      const found = await thePrivilege();
+      if (!found.ok) throw new BridgeError("CGROUP_VIEW", `${found.reason}: ${found.remedy}`);
+      const view = await (await theViews()).open({
+        cgroupsPath,
+        resources: layOver(present, asked),
+        ...(pid > 0 ? { pid } : {}),
+      });
+      remember({ ok: true });
+      return view;
+    },
+    async warm() {
+      if ((await thePrivilege()).ok) await (await theViews()).warm();
+    },
+    apply(changes, { cgroupsPath, resources }) {
+      const shares = resources?.cpu?.shares;
+      try {
+        const errors = applyChanges(changes, {
+          mounts: theMounts(),
+          machine: theMachine(),
+          cgroupsPath,
+          ...(shares === undefined ? {} : { specShares: shares }),
+        });
+        return errors.length === 0 ? null : errors.join("; ");
+      } catch (error) {
+        return errorText(error);
+      }
+    },
+    async close() {
+      await (await views)?.close();
+    },
+  };
+}
+
+/**
+ * The cgroups of a recording: there are none. Views are made where that can be, since they touch nothing; what would be
+ * applied is not.
+ */
+export function createRecordedCgroups(): Cgroups {
+  const node = createNodeCgroups();
+  return {
+    ...node,
+    version: "unknown",
+    openView: (of) => node.openView({ ...of, pid: 0 }),
+    apply: () => null,
+  };
+}

@@ -1,0 +1,105 @@
+import type { Log } from "../base/logger.js";
+import type { ServiceOptions } from "../bridge/service.js";
+import { createNodeCgroups } from "../cgroup/cgroups.js";
+import type { Config } from "../config/schema.js";
+import { createNodeHost } from "../host/host.js";
+import { findPeer } from "../host/peer.js";
+import { createPidfdWatcher } from "../host/pidfd-watcher.js";
+import type { ProcessWatcher } from "../host/process-watcher.js";
+import { createPollingWatcher } from "../host/process-watcher.js";
+import { DirectoryLock } from "../ledger/directory-lock.js";
+import { openJournal } from "../ledger/journal-file.js";
+import { RunningPlugins } from "../ledger/running.js";
+import { createSpawner } from "../plugin/create-spawner.js";
+import { openNative } from "../plugin/native.js";
+import { StartAhead } from "../plugin/start-ahead.js";
+import type { RunningProcess } from "../plugin/supervise.js";
+
+/** What the service uses of this machine. */
+export interface Node
+  extends Pick<ServiceOptions, "openJournal" | "findPeer" | "cgroups" | "host" | "spawner" | "afterChain"> {
+  /** Waits until no other instance has the state directory; says so in the log when there is one. */
+  waitForState(config: Config, signal: AbortSignal): Promise<void>;
+  /** Takes the state directory without waiting; gives the other instance that has it. */
+  takeState(config: Config): Promise<string | undefined>;
+  /** Gives the state directory back. */
+  release(): Promise<void>;
+}
+
+/** What the runtime asks waits meanwhile, Synchronize and its 2 s too: no longer wait than this. */
+const launchedWaitMs = 1_000;
+
+/** What the runtime asks after Configure waits for it: what the runtime's process would tell is not worth the connection. */
+const findPeerMs = 700;
+
+/** The real machine. @param mode whether the runtime launched us: then we are registered, and must not keep it waiting */
+export function createNode(mode: "external" | "launched", log: Log): Node {
+  const locks = new Map<string, DirectoryLock>();
+  const lockOf = (directory: string) => {
+    const lock = locks.get(directory) ?? new DirectoryLock(directory);
+    locks.set(directory, lock);
+    return lock;
+  };
+  const onWait = (directory: string) => (holder: string) =>
+    log.warn({ directory, holder }, "another instance has the state directory: waiting for it to end");
+
+  const host = createNodeHost("/proc", createWatcher(log));
+  const running = new RunningPlugins({ host, end: (pid) => process.kill(-pid, "SIGKILL"), log });
+  const onStart = ({ pid, exited }: RunningProcess) => {
+    const ended = running.began(pid);
+    // No answer waits for it: a process that has ended is nobody's to end.
+    void exited.then(() => setImmediate(ended));
+  };
+  const spawner = new StartAhead(createSpawner(log, openNative, onStart), log);
+  return {
+    spawner,
+    afterChain: (types) => spawner.rearm(types),
+    cgroups: createNodeCgroups(),
+    host,
+    async waitForState({ state }, signal) {
+      if (state === "memory") return;
+      const outcome = await lockOf(state.directory).acquire({ signal, onWait: onWait(state.directory) });
+      if (outcome.kind !== "unavailable") return;
+      log.warn({ directory: state.directory, reason: outcome.reason }, "the state directory cannot be locked");
+    },
+    async takeState({ state }) {
+      if (state === "memory") return undefined;
+      const outcome = await lockOf(state.directory).tryAcquire();
+      return outcome.kind === "taken" ? outcome.holder : undefined;
+    },
+    async openJournal({ state }, runtime, ledger, onLateRecovery) {
+      if (state === "memory") return undefined;
+      const { directory } = state;
+      const lock = lockOf(directory);
+      if (mode === "launched") await lock.acquire({ waitMs: launchedWaitMs, onWait: onWait(directory) });
+      const onLocked = () => running.open(directory);
+      const socket = runtime.socketPath ?? "launched";
+      return openJournal({ runtime: runtime.name, socket, ledger, directory, lock, log, onLateRecovery, onLocked });
+    },
+    async findPeer({ socketPath }) {
+      if (socketPath === undefined) return process.ppid;
+      const peer = await findPeer(socketPath, "/proc", findPeerMs);
+      if (peer.found) return peer.pid;
+      log.debug({ reason: peer.reason }, "the runtime's process cannot be told");
+      return undefined;
+    },
+    async release() {
+      running.close();
+      await Promise.all([...locks.values()].map((lock) => lock.release()));
+    },
+  };
+}
+
+/** Processes are watched by pidfds where there is FFI, else by looking at each of them several times a second. */
+function createWatcher(log: Log): ProcessWatcher {
+  const onUnreadable = (reason: string) =>
+    log.warn(
+      { reason },
+      "a process cannot be watched yet: it is tried again each second; look whether the bridge's descriptors are used up",
+    );
+  try {
+    return createPidfdWatcher(openNative(), { onUnreadable });
+  } catch {
+    return createPollingWatcher({ onUnreadable });
+  }
+}

@@ -1,0 +1,192 @@
+import { randomBytes } from "node:crypto";
+import { linkSync, readdirSync, rmSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { errorText } from "../base/errors.js";
+import { prepareDirectory } from "./directory.js";
+
+/** What asking for the lock came to. `taken`: another instance has it; `unavailable`: the disk takes no lock. */
+export type LockOutcome =
+  | { readonly kind: "held" }
+  | { readonly kind: "taken"; readonly holder: string }
+  | { readonly kind: "unavailable"; readonly reason: string };
+
+export interface WaitOptions {
+  /** How long to wait for the holder to go, in milliseconds. */
+  readonly waitMs?: number;
+  readonly signal?: AbortSignal;
+  /** Called once, when there is something to wait for. */
+  readonly onWait?: (holder: string) => void;
+}
+
+/**
+ * The lock of a state directory: one instance of the bridge has it until it ends, however it ends.
+ *
+ * It is a unix socket in the directory that its holder listens on. The kernel refuses connections as soon as the holder
+ * is gone, killed or not, and a path of a file system, unlike an abstract name, is the same socket from every network
+ * namespace. Node can make no flock(2).
+ *
+ * A dead holder's socket stays behind and is never taken over, since nothing can remove exactly that one: sockets are
+ * numbered, the highest number is the lock, and link(2) gives the next number to one contender only. Who got a number
+ * looks again for a higher one, for it may have read the directory long ago.
+ *
+ *   lock.7            its holder is dead: connect(2) says ECONNREFUSED
+ *   lock.8            the lock
+ *   lock.bind.<...>   a contender's socket, before it has a number
+ */
+export class DirectoryLock {
+  private server: Server | undefined;
+
+  constructor(private readonly directory: string) {}
+
+  get held(): boolean {
+    return this.server !== undefined;
+  }
+
+  /** Takes the lock when it is free; waits for nothing. */
+  async tryAcquire(): Promise<LockOutcome> {
+    if (this.held) return { kind: "held" };
+    try {
+      prepareDirectory(this.directory);
+      return await this.contend();
+    } catch (error) {
+      return { kind: "unavailable", reason: errorText(error) };
+    }
+  }
+
+  /** Takes the lock, waiting for its holder to end. */
+  async acquire({ waitMs = Number.POSITIVE_INFINITY, signal, onWait }: WaitOptions = {}): Promise<LockOutcome> {
+    const until = performance.now() + waitMs;
+    let told = false;
+    for (;;) {
+      const outcome = await this.tryAcquire();
+      if (outcome.kind !== "taken" || signal?.aborted) return outcome;
+      if (!told) onWait?.(outcome.holder);
+      told = true;
+      const leftMs = until - performance.now();
+      if (leftMs <= 0) return outcome;
+      await sleep(Math.min(leftMs, lookAgainMs), undefined, signal === undefined ? {} : { signal }).catch(() => {});
+    }
+  }
+
+  /** Gives the lock back. */
+  async release(): Promise<void> {
+    const { server } = this;
+    this.server = undefined;
+    if (server !== undefined) await close(server);
+  }
+
+  private async contend(): Promise<LockOutcome> {
+    for (let round = 0; round < rounds; round++) {
+      const last = highest(this.directory);
+      if (last > 0) {
+        const answer = await probe(lockPath(this.directory, last));
+        if (answer.alive) return { kind: "taken", holder: answer.holder };
+      }
+      const server = await this.claim(last + 1);
+      if (server === undefined) continue;
+      this.server = server;
+      this.tidy(last + 1);
+      return { kind: "held" };
+    }
+    return { kind: "taken", holder: "several instances that start at the same time" };
+  }
+
+  /** Listens under a number; undefined when another was faster. */
+  private async claim(number: number): Promise<Server | undefined> {
+    const path = join(this.directory, `lock.bind.${randomBytes(6).toString("hex")}`);
+    const server = await listen(path);
+    try {
+      // It listens before it has its number: whoever sees the number can connect.
+      linkSync(path, lockPath(this.directory, number));
+    } catch (error) {
+      await close(server);
+      // ENOENT: the holder of this moment has cleared away what had no number.
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      if (code === "EEXIST" || code === "ENOENT") return undefined;
+      throw error;
+    }
+    rmSync(path, { force: true });
+    if (highest(this.directory) === number) return server;
+    rmSync(lockPath(this.directory, number), { force: true });
+    await close(server);
+    return undefined;
+  }
+
+  /**
+   * Removes old numbers, but for the latest few: a contender that reads the directory at this moment must not miss both
+   * a number that goes and the one that comes.
+   */
+  private tidy(number: number): void {
+    for (const name of readdirSync(this.directory)) {
+      const old = numberOf(name);
+      if (old > 0 ? old < number - keptNumbers : name.startsWith("lock.bind.")) {
+        rmSync(join(this.directory, name), { force: true });
+      }
+    }
+  }
+}
+
+const lookAgainMs = 100;
+const rounds = 100;
+const keptNumbers = 8;
+
+function lockPath(directory: string, number: number): string {
+  return join(directory, `lock.${number}`);
+}
+
+/** The number of a lock's file name; 0 when it is none. */
+function numberOf(name: string): number {
+  return Number(/^lock\.([1-9]\d{0,14})$/.exec(name)?.[1] ?? 0);
+}
+
+function highest(directory: string): number {
+  return Math.max(0, ...readdirSync(directory).map(numberOf));
+}
+
+function listen(path: string): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    // Who asks is told who we are, for its log.
+    const server = createServer((socket: Socket) => {
+      socket.on("error", () => {});
+      socket.end(`process ${process.pid}`);
+    });
+    server.once("error", reject);
+    server.listen(path, () => {
+      server.off("error", reject);
+      server.on("error", () => {});
+      server.unref();
+      resolve(server);
+    });
+  });
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+  });
+}
+
+/** Whether somebody listens. A holder that is too busy to answer is alive all the same. */
+function probe(path: string): Promise<{ readonly alive: boolean; readonly holder: string }> {
+  return new Promise((resolve) => {
+    let holder = "";
+    const socket = connect(path);
+    const done = (alive: boolean) => {
+      socket.destroy();
+      resolve({ alive, holder: holder === "" ? "another process" : holder });
+    };
+    socket.on("data", (text) => {
+      holder += text.toString();
+    });
+    socket.on("end", () => done(true));
+    socket.on("error", (error) => {
+      const code = "code" in error ? error.code : undefined;
+      done(!(code === "ECONNREFUSED" || code === "ENOENT"));
+    });
+    socket.setTimeout(answerMs, () => done(true));
+  });
+}
+
+const answerMs = 500;

@@ -1,0 +1,223 @@
+import { crc32 } from "node:zlib";
+import { BridgeError } from "../base/errors.js";
+import type { ProcessIdentity } from "../host/proc.js";
+import { bool, type Codec, omitempty, pointer, string, uint32 } from "../v01/gojson/codec.js";
+import { decodeDocument } from "../v01/gojson/json.js";
+import { map, slice, struct } from "../v01/gojson/struct.js";
+import { encodeUtf8 } from "../v01/gojson/utf8.js";
+import type { LinuxResources } from "../v01/resources.js";
+import { linuxResources } from "../v01/resources-json.js";
+import type { Spec } from "../v01/types.js";
+import type { Created, LedgerEntry, Phase } from "./ledger.js";
+
+/**
+ * The journal's format. Each line is the CRC-32 of its record in eight hexadecimal digits, a blank, the record as JSON, and a
+ * line end. A write that a crash has cut short does not end so, and what a broken disk gives back has another checksum.
+ * 64-bit integers of a spec are exact, as they are in a request.
+ *
+ *   8b8c9767 {"type":"header","version":1,"runtime":"containerd","socket":"/run/nri/nri.sock"}    the first one
+ *   ea06bce5 {"type":"create-begun","id":...,"kind":...,"spec":{...},...}       before the create's chain
+ *   aa700a98 {"type":"delete-begun","id":...}                                   before the delete's chain
+ *   37042d7f {"type":"delete-done","id":...}                                    after it, failed or not
+ *   036f1169 {"type":"forgotten","id":...}                                      its pod or container is removed
+ */
+const version = 1;
+
+/** What a journal is for: one runtime, told by its name and by the socket that we reach it through. */
+export interface JournalKey {
+  readonly runtime: string;
+  readonly socket: string;
+}
+
+/** What is left of a journal, and of its file. */
+export interface Recovery extends Pick<ReadLines, "soundBytes" | "damage"> {
+  /** None of them is `deleting`: a delete that had begun and whose end was not written is to be run again. */
+  readonly entries: readonly LedgerEntry[];
+}
+
+/** The first line. A journal of another version is refused: this one would read it wrongly, or drop what it does not know. */
+export function formatHeader({ runtime, socket }: JournalKey): string {
+  return formatLine(recordText.format({ type: "header", version, runtime, socket }));
+}
+
+export function formatCreate(created: Created): string {
+  return formatLine(recordText.format({ type: "create-begun", ...toText(created) }));
+}
+
+export function formatStep(type: "delete-begun" | "delete-done" | "forgotten", id: string): string {
+  return formatLine(recordText.format({ type, id }));
+}
+
+/**
+ * What the bytes of a journal say: the latest of each id. The last line may have been cut short by a crash. Where a disk has
+ * spoilt others, what is sound still holds: a delete may come twice then, where without all of it many would not come at all.
+ *
+ * @throws BridgeError STATE when it has no sound beginning, is of another version, or another runtime's
+ */
+export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
+  const { records, soundBytes, damage } = readLines(bytes);
+  const [first, ...rest] = records;
+  if (first === undefined) {
+    // Cut short in its header, a journal is as good as new; anything else is no journal of ours.
+    const header = Buffer.from(formatHeader(key));
+    if (header.subarray(0, bytes.length).equals(bytes)) return { entries: [], soundBytes, damage };
+    throw new BridgeError("STATE", "the journal is damaged from its beginning");
+  }
+  checkHeader(parseRecord(first), key);
+  const found = new Map<string, LedgerEntry>();
+  for (const body of rest) {
+    const record = parseRecord(body);
+    const { type, id = "" } = record;
+    const entry = found.get(id);
+    // A type that this version does not know is passed over.
+    if (type === "create-begun") found.set(id, { created: toCreated(record), state: "open" });
+    else if (type === "forgotten") found.delete(id);
+    else if (type === "delete-begun" && entry !== undefined) found.set(id, { ...entry, state: "rerun" });
+    else if (type === "delete-done" && entry !== undefined) found.set(id, { ...entry, state: "deleted" });
+  }
+  return { entries: [...found.values()], soundBytes, damage };
+}
+
+function checkHeader(header: RecordText, key: JournalKey): void {
+  const { type, version: stated = 0, runtime = "", socket = "" } = header;
+  if (type !== "header") throw new BridgeError("STATE", "the journal does not begin with its header");
+  if (stated !== version) throw new BridgeError("STATE", `the journal is of version ${stated}, not ${version}`);
+  if (runtime !== key.runtime || socket !== key.socket) {
+    throw new BridgeError("STATE", `the journal is of ${runtime} at ${socket}`);
+  }
+}
+
+export function formatLine(record: string): string {
+  return `${checksum(record)} ${record}\n`;
+}
+
+/** What is left of a journal's lines. */
+export interface ReadLines {
+  /** The records of all sound lines, in order. */
+  readonly records: readonly string[];
+  /** How many bytes come before the first damage. */
+  readonly soundBytes: number;
+  /**
+   * `tail`: the last write was cut short, which a crash does. `middle`: sound lines come after unsound ones, which
+   * only a broken disk does.
+   */
+  readonly damage: "none" | "tail" | "middle";
+}
+
+export function readLines(bytes: Uint8Array): ReadLines {
+  const records: string[] = [];
+  let damage: ReadLines["damage"] = "none";
+  let soundBytes = 0;
+  for (let start = 0; start < bytes.length; ) {
+    const end = bytes.indexOf(lineEnd, start);
+    const record = end < 0 ? undefined : readLine(bytes.subarray(start, end));
+    start = end < 0 ? bytes.length : end + 1;
+    if (record === undefined) {
+      if (damage === "none") damage = "tail";
+      continue;
+    }
+    records.push(record);
+    if (damage === "none") soundBytes = start;
+    else damage = "middle";
+  }
+  return { records, soundBytes, damage };
+}
+
+export const lineEnd = 0x0a;
+const checksumLength = 8;
+
+function readLine(line: Uint8Array): string | undefined {
+  const text = Buffer.from(line.buffer, line.byteOffset, line.byteLength).toString("utf8");
+  const record = text.slice(checksumLength + 1);
+  return text === `${checksum(record)} ${record}` ? record : undefined;
+}
+
+function checksum(record: string): string {
+  return crc32(record).toString(16).padStart(checksumLength, "0");
+}
+
+/** @throws BridgeError STATE when it is no record */
+function parseRecord(body: string): RecordText {
+  const decoded = decodeDocument(encodeUtf8(body), recordText);
+  if (!decoded.ok) throw new BridgeError("STATE", `a record of the journal: ${decoded.reason}`);
+  return decoded.value;
+}
+
+/** A spec without resources has none here. */
+type SpecText = Omit<Spec, "resources"> & { readonly resources?: LinuxResources };
+
+type Named = Pick<Created, "id" | "sandboxID" | "pid" | "pod" | "container" | "adopted">;
+
+/** A record; what is 0, empty or false is absent. */
+interface RecordText extends Partial<JournalKey>, Partial<Named>, Partial<Omit<ProcessIdentity, "startTime">> {
+  readonly type: string;
+  readonly version?: number;
+  readonly kind?: string;
+  readonly startTime?: string;
+  readonly phases?: string[];
+  readonly unserved?: boolean;
+  readonly spec?: SpecText;
+}
+
+const noSpec = (): SpecText => ({ namespaces: {}, cgroupsPath: "", annotations: {} });
+
+const specText: Codec<SpecText> = struct<SpecText>("state.Spec", noSpec, {
+  resources: pointer(linuxResources),
+  namespaces: map(string()),
+  cgroupsPath: string(),
+  annotations: map(string()),
+});
+
+const text = omitempty(string());
+
+const recordText: Codec<RecordText> = struct<RecordText>("state.Record", () => ({ type: "" }), {
+  type: string(),
+  version: omitempty(uint32),
+  runtime: text,
+  socket: text,
+  id: text,
+  sandboxID: text,
+  kind: text,
+  pid: omitempty(uint32),
+  startTime: text,
+  bootId: text,
+  pidNamespace: text,
+  pod: text,
+  // What is "" stays apart from what is absent.
+  container: pointer(string()),
+  phases: omitempty(slice(string())),
+  adopted: omitempty(bool),
+  unserved: omitempty(bool),
+  spec: pointer(specText),
+});
+
+function toText({ phases, served, spec, process, ...same }: Created): Omit<RecordText, "type"> {
+  const { resources, ...rest } = spec;
+  return {
+    ...same,
+    phases: [...phases],
+    unserved: !served,
+    spec: resources === null ? rest : { ...rest, resources },
+    ...(process === undefined ? {} : { bootId: process.bootId, pidNamespace: process.pidNamespace }),
+    ...(process?.startTime === undefined ? {} : { startTime: process.startTime }),
+  };
+}
+
+function toCreated(record: RecordText): Created {
+  const { id = "", sandboxID = "", pid = 0, pod = "", container, startTime, bootId = "", pidNamespace = "" } = record;
+  const spec = record.spec ?? noSpec();
+  const identified = startTime !== undefined || bootId !== "" || pidNamespace !== "";
+  return {
+    id,
+    sandboxID,
+    kind: record.kind === "sandbox" ? "sandbox" : "container",
+    pid,
+    pod,
+    spec: { ...spec, resources: spec.resources ?? null },
+    phases: (record.phases ?? []).filter((name): name is Phase => name === "create" || name === "start"),
+    adopted: record.adopted ?? false,
+    served: !(record.unserved ?? false),
+    ...(container === undefined ? {} : { container }),
+    ...(identified ? { process: { pid, startTime, bootId, pidNamespace } } : {}),
+  };
+}

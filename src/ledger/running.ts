@@ -1,0 +1,104 @@
+import { closeSync, constants, openSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { errorText } from "../base/errors.js";
+import { readRegularFile } from "../base/files.js";
+import type { Log } from "../base/logger.js";
+import type { Host } from "../host/host.js";
+import type { ProcessIdentity } from "../host/proc.js";
+import { whyUntrusted } from "./directory.js";
+
+export interface RunningOptions {
+  readonly host: Pick<Host, "identify" | "liveness">;
+  /** Ends a process and its group. */
+  readonly end: (pid: number) => void;
+  readonly log: Log;
+}
+
+/** Bytes of a line with its end: a line of another length would move those after it. */
+const lineBytes = 160;
+
+/**
+ * The plugins that run at this moment, kept in the state directory: a bridge that is killed cannot end them when their
+ * time is over, and one that hangs or is stopped would stay for ever. The next bridge ends those that are still there.
+ *
+ * One line of fixed length for each, written over when the run has ended; the file goes when the bridge does.
+ *
+ *   4711 1827364 6a1b9c1e-... pid:[4026531836]      pid, start time, boot, pid namespace; then blanks
+ */
+export class RunningPlugins {
+  private readonly lines: (ProcessIdentity | undefined)[] = [];
+  private file: { readonly path: string; readonly fd: number } | undefined;
+
+  constructor(private readonly options: RunningOptions) {}
+
+  /** Ends what an earlier bridge left, and keeps the file in this directory from now on. The directory is ours alone. */
+  open(directory: string): void {
+    if (this.file !== undefined) return;
+    const path = join(directory, "running");
+    try {
+      if (whyUntrusted(path) === undefined) this.endLeft(path);
+      rmSync(path, { force: true });
+      this.file = { path, fd: openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600) };
+      for (const index of this.lines.keys()) this.write(index);
+    } catch (error) {
+      this.options.log.debug({ path, error: errorText(error) }, "the list of running plugins is kept in memory only");
+    }
+  }
+
+  /** Notes a process that was started; the returned function notes its end. */
+  began(pid: number): () => void {
+    const free = this.lines.indexOf(undefined);
+    const index = free < 0 ? this.lines.length : free;
+    this.lines[index] = this.options.host.identify(pid);
+    this.write(index);
+    return () => {
+      this.lines[index] = undefined;
+      this.write(index);
+    };
+  }
+
+  /** Removes the file: what runs now ends by itself or in time. */
+  close(): void {
+    if (this.file === undefined) return;
+    closeSync(this.file.fd);
+    rmSync(this.file.path, { force: true });
+    this.file = undefined;
+  }
+
+  private endLeft(path: string): void {
+    const { host, end, log } = this.options;
+    for (const identity of readIdentities(path)) {
+      if (host.liveness(identity) !== "alive") continue;
+      log.warn({ process: identity.pid }, "a plugin that an earlier bridge left running is ended");
+      try {
+        end(identity.pid);
+      } catch {
+        // It has ended meanwhile.
+      }
+    }
+  }
+
+  private write(index: number): void {
+    if (this.file === undefined) return;
+    const { pid, startTime, bootId, pidNamespace } = this.lines[index] ?? {};
+    const text = startTime === undefined ? "" : [pid, startTime, bootId, pidNamespace].join(" ");
+    try {
+      writeSync(this.file.fd, `${text.padEnd(lineBytes - 1)}\n`, index * lineBytes);
+    } catch {
+      // A full disk: the journal says so.
+    }
+  }
+}
+
+function readIdentities(path: string): ProcessIdentity[] {
+  let text: string;
+  try {
+    text = readRegularFile(path).toString("latin1");
+  } catch {
+    return [];
+  }
+  return text.split("\n").flatMap((line) => {
+    const [, pid, startTime, bootId = "", pidNamespace = ""] = /^(\d+) (\d+) (\S*) (\S*) *$/.exec(line) ?? [];
+    return startTime === undefined ? [] : [{ pid: Number(pid), startTime, bootId, pidNamespace }];
+  });
+}

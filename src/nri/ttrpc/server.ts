@@ -1,0 +1,164 @@
+import { Cancellation } from "../../base/cancellation.js";
+import type { Clock, Deadline } from "../../base/deadline.js";
+import { BridgeError } from "../../base/errors.js";
+import { type Frame, FrameDecoder } from "../wire/frame-decoder.js";
+import type { Channel } from "../wire/trunk.js";
+import { encodeTtrpcFrame, MessageType, oversizedText, type TtrpcHeader, ttrpcLayout } from "../wire/ttrpc-frame.js";
+import { decodeRequest, encodeResponse, type Metadata, type TtrpcRequest, type TtrpcResponse } from "./envelope.js";
+import { Code, StatusError, toStatus } from "./status.js";
+import { toDeadline } from "./timeout.js";
+
+/** A request as a method's handler sees it. */
+export interface Call {
+  readonly service: string;
+  readonly method: string;
+  /** The encoded request of the method. */
+  readonly payload: Uint8Array;
+  /** When the caller gives up; without end when it did not say. */
+  readonly deadline: Deadline;
+  /** The same as it came: nanoseconds, 0 for no end. */
+  readonly timeoutNano: bigint;
+  readonly metadata: Metadata;
+  /** When the connection closes: nobody waits for the answer any more. */
+  readonly cancellation: Cancellation;
+}
+
+/** Answers a call with the encoded response; throws a StatusError for that status, anything else for Unknown. */
+export type MethodHandler = (call: Call) => Uint8Array | Promise<Uint8Array>;
+
+/** The handlers by service and method, as the wire names them. */
+export type Services = Readonly<Record<string, Readonly<Record<string, MethodHandler>>>>;
+
+export interface TtrpcServerOptions {
+  readonly clock?: Clock;
+  /** Told of what nobody foresaw, beside the answer that the caller gets; call is absent when there is none to blame. */
+  onInternalError?(call: Call | undefined, error: unknown): void;
+  /** Told of a message that was answered with an error and reached no handler: too long, unreadable, of no known method. */
+  onRefused?(error: unknown): void;
+  /** Calls answered at the same time; one more is refused with ResourceExhausted. */
+  readonly maxInFlight?: number;
+}
+
+const DEFAULT_MAX_IN_FLIGHT = 1024;
+
+/** The answering side of a ttRPC connection: the plugin's on conn 1, the runtime's on conn 2. */
+export class TtrpcServer {
+  private readonly decoder = new FrameDecoder(ttrpcLayout);
+  private readonly inFlight = new Set<Cancellation>();
+  private lastStreamId = 0;
+  private closed = false;
+
+  constructor(
+    private readonly channel: Channel,
+    private readonly services: Services,
+    private readonly options: TtrpcServerOptions = {},
+  ) {
+    channel.onClose((error) => this.end(error));
+    channel.onData((chunk) => this.receive(chunk));
+  }
+
+  private receive(chunk: Uint8Array): void {
+    for (const frame of this.decoder.push(chunk)) {
+      if (this.closed) return;
+      try {
+        this.accept(frame);
+      } catch (error) {
+        this.refuse(frame.header.streamId, error, undefined);
+        this.options.onRefused?.(error);
+      }
+    }
+  }
+
+  /**
+   * Takes one message; what it throws is the answer on the message's stream, and the connection stays up.
+   * compat: the checks and their order are those of Go's server.
+   */
+  private accept(frame: Frame<TtrpcHeader>): void {
+    const { streamId, type, length } = frame.header;
+    if (frame.kind === "oversized") {
+      throw new StatusError(Code.ResourceExhausted, oversizedText(length, ttrpcLayout.maxPayloadLength));
+    }
+    if (streamId % 2 !== 1) {
+      throw new StatusError(Code.InvalidArgument, `stream id ${streamId} is even; a client's are odd`);
+    }
+    if (type === MessageType.data) {
+      throw new StatusError(
+        Code.InvalidArgument,
+        `stream ${streamId} is not active; there are no streaming calls here`,
+      );
+    }
+    // Anything else is of a later ttRPC.
+    if (type !== MessageType.request) return;
+    if (streamId <= this.lastStreamId) {
+      throw new StatusError(Code.InvalidArgument, `stream id ${streamId} cannot be re-used, ids must increase`);
+    }
+    this.lastStreamId = streamId;
+    this.begin(streamId, decodeRequestOrRefuse(frame.payload));
+  }
+
+  private begin(streamId: number, request: TtrpcRequest): void {
+    const handler = findHandler(this.services, request);
+    if (this.inFlight.size >= (this.options.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT)) {
+      throw new StatusError(Code.ResourceExhausted, `${this.inFlight.size} calls are being answered already`);
+    }
+    const cancellation = new Cancellation();
+    const deadline = toDeadline(request.timeoutNano, this.options.clock);
+    this.inFlight.add(cancellation);
+    // Never rejects unless onInternalError throws, which is a fault of its own.
+    void this.answer(streamId, handler, { ...request, deadline, cancellation });
+  }
+
+  private async answer(streamId: number, handler: MethodHandler, call: Call): Promise<void> {
+    try {
+      this.respond(streamId, { payload: await handler(call) });
+    } catch (error) {
+      this.refuse(streamId, error, call);
+    } finally {
+      this.inFlight.delete(call.cancellation);
+    }
+  }
+
+  private refuse(streamId: number, error: unknown, call: Call | undefined): void {
+    this.respond(streamId, { status: toStatus(error), payload: new Uint8Array(0) });
+    if (!foreseen(error)) this.options.onInternalError?.(call, error);
+  }
+
+  private respond(streamId: number, response: TtrpcResponse): void {
+    if (this.closed) return;
+    this.channel.send(encodeTtrpcFrame(streamId, MessageType.response, encodeResponse(response)));
+  }
+
+  private end(error?: Error): void {
+    this.closed = true;
+    const reason = new BridgeError(
+      "CONNECTION_CLOSED",
+      error?.message ?? "the connection is closed",
+      {},
+      { cause: error },
+    );
+    for (const cancellation of this.inFlight) cancellation.cancel(reason);
+  }
+}
+
+/** An answer that a handler gives on purpose, unlike a fault of the code. */
+function foreseen(error: unknown): boolean {
+  return error instanceof StatusError || (error instanceof BridgeError && error.code !== "INTERNAL");
+}
+
+function decodeRequestOrRefuse(body: Uint8Array): TtrpcRequest {
+  try {
+    return decodeRequest(body);
+  } catch (error) {
+    if (error instanceof BridgeError) throw new StatusError(Code.InvalidArgument, error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** Only a table's own keys are names: a service called "__proto__" is as unknown as any other. */
+function findHandler(services: Services, { service, method }: TtrpcRequest): MethodHandler {
+  const methods = Object.hasOwn(services, service) ? services[service] : undefined;
+  if (methods === undefined) throw new StatusError(Code.Unimplemented, `service ${service}`);
+  const handler = Object.hasOwn(methods, method) ? methods[method] : undefined;
+  if (handler === undefined) throw new StatusError(Code.Unimplemented, `method ${method}`);
+  return handler;
+}

@@ -1,0 +1,273 @@
+import type { PluginTime } from "../bridge/call-time.js";
+import { decodeUtf8, encodeUtf8 } from "../v01/gojson/utf8.js";
+import { formatPluginError, hasTooManyValues, mostResultValues, parseResult } from "../v01/result.js";
+import type { Request, Result, State } from "../v01/types.js";
+import { hasUnknownFormat } from "./executable-format.js";
+import { formatStartError } from "./go-errors.js";
+import type { Lookup } from "./lookup.js";
+import { notStarted, retryWhileBusy, type Spawner, type SpawnOptions, type SpawnResult } from "./spawner.js";
+
+export type Outcome =
+  /** It ran and reported no error. */
+  | "ok"
+  /** It reported an error itself, or exited with a status that `exitStatus: strict` takes for one. */
+  | "reported"
+  /** Its stdout is no result. */
+  | "bad-output"
+  | "not-found"
+  /** It is there and the system does not execute it. */
+  | "not-executable"
+  /** The bridge's configuration or the file's permissions forbid to run it. */
+  | "refused"
+  | "timed-out"
+  /** A signal that was not its time limit's ended it without a result. */
+  | "killed"
+  | "output-too-large"
+  /** There was no time left to begin, or the bridge could not. */
+  | "skipped";
+
+/** One plugin run, whatever became of it. */
+export interface InvokeOutcome {
+  /** The plugin's type in conf.json. */
+  readonly plugin: string;
+  /** The executable; "" when none was found. */
+  readonly path: string;
+  readonly state: State;
+  /** The exact text on its stdin. */
+  readonly request: string;
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** What it printed, invalid UTF-8 replaced. */
+  readonly stdout: string;
+  readonly stdoutBytes: Uint8Array;
+  readonly stderr: readonly string[];
+  readonly outcome: Outcome;
+  /** Why it failed, in containerd 1.6's words where it had any, without the `plugin: <type>: ` before it. */
+  readonly error: string | null;
+  /** What to do about the failure, where the error cannot say it. */
+  readonly hint: string | null;
+  /** Executables of the same name that another lookup order would have run. */
+  readonly shadowed: readonly string[];
+  /** Processes that it left running, as far as they are known. */
+  readonly survivors: readonly number[];
+  readonly result?: Result;
+  readonly durationMs: number;
+}
+
+/** How plugins are run here. */
+export interface InvokeContext {
+  readonly spawner: Spawner;
+  readonly find: (type: string) => Lookup;
+  /** `trust`: do not look at who can write a plugin. */
+  readonly permissions: "strict" | "trust";
+  /** Why a plugin's file is not to be trusted; findPermissionFault when not given. */
+  readonly permissionFaultOf?: (path: string) => string | null;
+  readonly environmentFor: (plugin: string) => Readonly<Record<string, string>>;
+  /** Each line on a plugin's stderr, when it comes. */
+  readonly onStderrLine?: (plugin: string, line: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What one plugin is allowed. */
+export interface InvokePolicy {
+  /** `strict`: an exit status other than 0, or a signal, is a failure. */
+  readonly exitStatus: "ignore" | "strict";
+  readonly limits: SpawnOptions["limits"];
+  readonly killChildren: boolean;
+  /** So many processes of it wait for their requests, where the spawner starts ahead; undefined as SpawnOptions has it. */
+  readonly startAhead?: number | undefined;
+}
+
+/** Where one plugin runs, when that is not plainly the node: a private view of the cgroups. */
+export interface Stage {
+  /** The request as it is true there. */
+  readonly request: Request;
+  /** The same run, inside. */
+  command(options: SpawnOptions): SpawnOptions;
+  /**
+   * After the run: why the plugin itself could not be executed, such as ENOENT; what was started is the way in. `stderr`: its
+   * lines there.
+   */
+  startError(stderr: readonly string[]): SpawnResult["startError"];
+  /** Lets go of it. */
+  close(): void;
+}
+
+export interface Invocation {
+  readonly plugin: string;
+  readonly state: State;
+  readonly request: string;
+  /** The plugin's `conf`, which is in the request too. */
+  readonly conf?: string | undefined;
+  readonly time: PluginTime;
+  readonly policy: InvokePolicy;
+  /** Where it runs, when not plainly on the node. */
+  readonly stage?: Pick<Stage, "command" | "startError"> | undefined;
+}
+
+/** Runs `<plugin> invoke` with the request on its stdin. A failure is a value. */
+export async function invokePlugin(invocation: Invocation, context: InvokeContext): Promise<InvokeOutcome> {
+  const { plugin, time, policy, stage } = invocation;
+  const found = context.find(plugin);
+  if (!found.ok) {
+    return notRun(invocation, { outcome: found.reason, error: found.error, hint: found.hint });
+  }
+  if (time.terminateAt.expired) {
+    const error = "not run: no time was left of the call's deadline";
+    return notRun(invocation, { path: found.path, outcome: "skipped", error, hint: time.remedy });
+  }
+  const stderr: string[] = [];
+  const options: SpawnOptions = {
+    path: found.path,
+    // compat: argv[0] is the name in conf.json; there are plugins that behave by it.
+    argv0: plugin,
+    args: ["invoke"],
+    env: context.environmentFor(plugin),
+    cwd: "/",
+    guarded: context.permissions === "strict" ? found.path : null,
+    permissionFaultOf: context.permissionFaultOf,
+    stdin: encodeUtf8(invocation.request),
+    terminateAt: time.terminateAt,
+    killAt: time.killAt,
+    limits: policy.limits,
+    onStderrLine: (line) => {
+      stderr.push(line);
+      context.onStderrLine?.(plugin, line);
+    },
+    killChildren: policy.killChildren,
+    startAhead: policy.startAhead,
+    ...(invocation.conf === undefined ? {} : { conf: invocation.conf }),
+    ...(context.signal === undefined ? {} : { signal: context.signal }),
+  };
+  const { spawner } = context;
+  const run = await (stage === undefined ? spawner.run(options) : runOn(stage, options, stderr, spawner));
+  return {
+    ...notRun(invocation, { path: found.path, outcome: "ok", error: null }),
+    ...judge(invocation, found, run),
+    exitCode: run.exitCode,
+    signal: run.signal,
+    stdout: decodeUtf8(run.stdout),
+    stdoutBytes: run.stdout,
+    stderr,
+    shadowed: found.shadowed,
+    survivors: run.survivors,
+    durationMs: run.durationMs,
+  };
+}
+
+/** On a stage the wrapper is what is started: what a start says of the plugin's own file is found out here. */
+async function runOn(
+  stage: Pick<Stage, "command" | "startError">,
+  options: SpawnOptions,
+  stderr: readonly string[],
+  spawner: Spawner,
+): Promise<SpawnResult> {
+  if (hasUnknownFormat(options.path)) return notStarted({ code: "ENOEXEC" }, 0);
+  const attempt = async () => {
+    const run = await spawner.run(stage.command(options));
+    // A wrapper that was ended in time tells nothing of what it was to execute.
+    const startError = run.started && !run.timedOut ? stage.startError(stderr) : undefined;
+    return startError === undefined ? run : { ...run, startError };
+  };
+  return retryWhileBusy(attempt, ({ startError }) => startError?.code, options.terminateAt);
+}
+
+/** So much of an output that is no result is quoted in the error: a ttRPC status holds no more, and quoting takes time. */
+const maxQuotedBytes = 8192;
+
+/**
+ * A plugin of whose run there is nothing to tell: `refused` when there is no place to run it in, `skipped` when it is not its
+ * time, `timed-out` when it could not be ended.
+ */
+export function notInvoked(
+  { plugin, state, request }: Pick<Invocation, "plugin" | "state" | "request">,
+  outcome: "refused" | "skipped" | "timed-out",
+  error: string,
+): InvokeOutcome {
+  return notRun({ plugin, state, request }, { outcome, error });
+}
+
+/** Whether a run says something of the plugin's own: it was begun, or its file is not what the system executes. */
+export function wasBegun({ outcome }: InvokeOutcome): boolean {
+  return outcome !== "skipped" && outcome !== "refused" && outcome !== "not-found";
+}
+
+type Judgement = Pick<InvokeOutcome, "outcome" | "error" | "hint" | "result">;
+
+function judge(invocation: Invocation, found: Lookup & { readonly ok: true }, run: SpawnResult): Judgement {
+  const { time, policy, plugin } = invocation;
+  if (run.startError !== undefined) {
+    const { code, detail, refusal } = run.startError;
+    if (refusal !== undefined) return failed("refused", `refused to run ${refusal}`, null);
+    // Not the system's word on the file, but ours on why it was not even tried.
+    if (detail !== undefined) return failed("skipped", `not run: ${detail}`, null);
+    const path = plugin.includes("/") ? plugin : found.path;
+    if (ownShortages.has(code))
+      return failed("skipped", formatStartError(path, code), "the bridge or the node is short of it");
+    return failed("not-executable", formatStartError(path, code), startHints[code] ?? null);
+  }
+  if (run.outputTooLarge) {
+    const error = `printed more than ${policy.limits.stdoutBytes} bytes on stdout and was ended`;
+    return failed("output-too-large", error, "limits.stdoutBytes sets the limit");
+  }
+  if (hasTooManyValues(run.stdout)) {
+    return failed("output-too-large", `printed more than ${mostResultValues} JSON values on stdout`, null);
+  }
+  // One that was told to end, and ended by itself with a result, was in time.
+  const parsed = parseResult(run.timedOut && run.exitCode !== 0 ? new Uint8Array() : run.stdout);
+  const answered = parsed.ok && run.exitCode === 0;
+  if (run.timedOut && !answered) {
+    const error = `did not end within ${Math.round(time.limitMs)} ms and was ended`;
+    return failed("timed-out", `${error} (${time.remedy})`, time.remedy);
+  }
+  if (run.killed) return failed("killed", "was ended before it answered: the bridge gave the call up", null);
+  const exitCode = run.exitCode ?? -1;
+  if (!parsed.ok) {
+    const cut = run.stdout.length - maxQuotedBytes;
+    const whole = formatPluginError(parsed.reason, run.stdout.subarray(0, maxQuotedBytes), exitCode);
+    const error = cut > 0 ? `${whole} (… ${cut} bytes of its output are not shown)` : whole;
+    return failed(run.signal === null ? "bad-output" : "killed", error, null);
+  }
+  // compat: containerd 1.6 ignores the exit status when stdout parses and reports no error, even a death by signal.
+  if (parsed.result.error !== "") return failed("reported", parsed.result.error, null);
+  if (policy.exitStatus === "strict" && exitCode !== 0) {
+    const status = run.signal === null ? `exit code: ${exitCode}` : `ended by ${run.signal}`;
+    return failed("reported", `${status}, although its output reports no error (exitStatus is strict)`, null);
+  }
+  return { outcome: "ok", error: null, hint: null, result: parsed.result };
+}
+
+/** Start errors that are not the file's. */
+const ownShortages: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"]);
+
+const startHints: Readonly<Record<string, string>> = {
+  ENOENT: "the file is there: the interpreter in its first line, or its dynamic loader, is not",
+  ENOEXEC: "a script needs a first line such as #!/bin/sh; a binary has to be for this machine",
+  EACCES: "its file system may be mounted noexec, or its interpreter is not executable",
+};
+
+function failed(outcome: Outcome, error: string, hint: string | null): Judgement {
+  return { outcome, error, hint };
+}
+
+function notRun(
+  { plugin, state, request }: Pick<Invocation, "plugin" | "state" | "request">,
+  why: Pick<InvokeOutcome, "outcome" | "error"> & Partial<InvokeOutcome>,
+): InvokeOutcome {
+  return {
+    plugin,
+    path: "",
+    state,
+    request,
+    exitCode: null,
+    signal: null,
+    stdout: "",
+    stdoutBytes: new Uint8Array(),
+    stderr: [],
+    hint: null,
+    shadowed: [],
+    survivors: [],
+    durationMs: 0,
+    ...why,
+  };
+}

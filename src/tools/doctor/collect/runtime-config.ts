@@ -1,0 +1,295 @@
+import { dirname, join } from "node:path";
+import { parse, TomlError } from "smol-toml";
+import { errorText } from "../../../base/errors.js";
+import { isAtLeast, type Version } from "../../../nri/versions.js";
+import type { NodeFiles } from "../node-files.js";
+import type { ConfigFault } from "./conf.js";
+
+/** A runtime's own configuration, as far as NRI goes. */
+export interface RuntimeConfig {
+  /** The main file, whether it is there or not. */
+  readonly path: string;
+  readonly exists: boolean;
+  readonly faults: readonly ConfigFault[];
+  /** Files that are kept from us: what they say is not known. */
+  readonly unreadable: readonly ConfigFault[];
+  /** Files that say of themselves that another program makes them. */
+  readonly generated: readonly string[];
+  /** containerd's `version`; undefined where there is none. */
+  readonly version: number | undefined;
+  /** containerd's plugin sections. */
+  readonly sections: readonly { readonly name: string; readonly where: string }[];
+  /** What NRI's section is called there. */
+  readonly nriSection: string;
+  /** What containerd's `disabled_plugins` hold, and where the list stands. */
+  readonly disabledPlugins: readonly { readonly name: string; readonly where: string }[];
+  readonly nri: NriSettings;
+}
+
+/** The runtime's effective NRI settings. */
+export interface NriSettings {
+  readonly enabled: boolean;
+  /** Whether plugins may connect from outside. */
+  readonly connections: boolean;
+  readonly socketPath: string;
+  readonly pluginPath: string;
+  readonly pluginConfigPath: string;
+  readonly requestTimeoutMs: number;
+  /** Where a setting stands; undefined when it is the default. */
+  readonly at: Readonly<Record<"enabled" | "connections" | "requestTimeout", string | undefined>>;
+}
+
+/** NRI's section in containerd from version 2 of the file on. */
+export const nriSection = "io.containerd.nri.v1.nri";
+
+/** What both runtimes have by default. */
+export const nriDefaults = {
+  socketPath: "/var/run/nri/nri.sock",
+  pluginPath: "/opt/nri/plugins",
+  pluginConfigPath: "/etc/nri/conf.d",
+  requestTimeoutMs: 2000,
+} as const;
+
+/** How each runtime calls its NRI settings. */
+export const nriKeys = {
+  enabled: { containerd: "disable", "cri-o": "enable_nri" },
+  connections: { containerd: "disable_connections", "cri-o": "nri_disable_connections" },
+  socketPath: { containerd: "socket_path", "cri-o": "nri_listen" },
+  pluginPath: { containerd: "plugin_path", "cri-o": "nri_plugin_dir" },
+  pluginConfigPath: { containerd: "plugin_config_path", "cri-o": "nri_plugin_config_dir" },
+  requestTimeout: { containerd: "plugin_request_timeout", "cri-o": "nri_plugin_request_timeout" },
+} as const;
+
+type TomlTable = Readonly<Record<string, unknown>>;
+
+interface ConfigFile {
+  readonly path: string;
+  readonly text: string;
+  readonly table: TomlTable;
+}
+
+/** The values of NRI's section, each with where it stands. */
+type Values = Map<string, { readonly value: unknown; readonly where: string }>;
+
+/** Reads containerd's config.toml with its imports, as a containerd of this version does. */
+export function readContainerdConfig(files: NodeFiles, path: string, containerd: Version | undefined): RuntimeConfig {
+  const { read, ...unread } = readWithImports(files, path);
+  const version = read.map(({ table }) => table.version).findLast((value) => typeof value === "number");
+  // One that does not tell its version is taken for the newest.
+  const two = containerd === undefined || isAtLeast(containerd, "2.0.0");
+  const exists = files.mayExist(path);
+  const section = !two && exists && (version ?? 1) < 2 ? "nri" : nriSection;
+  const values: Values = new Map();
+  for (const file of read) {
+    const table = tableAt(file.table, "plugins")[section];
+    if (!isTable(table)) continue;
+    // compat: measured with `containerd config dump`: 1.7.24 takes the last file's section whole, 2.1.9 key by key.
+    if (!two) values.clear();
+    addValues(values, file, table, ["plugins", section]);
+  }
+  const sections = read.flatMap(({ path: file, text, table }) =>
+    Object.keys(tableAt(table, "plugins")).map((name) => ({
+      name,
+      where: place(file, lineOf(text, ["plugins", name])),
+    })),
+  );
+  const disabledPlugins = read.flatMap(({ path: file, text, table }) => {
+    const where = place(file, lineOf(text, [], "disabled_plugins"));
+    return textsOf(table.disabled_plugins).map((name) => ({ name, where }));
+  });
+  const generated = read.filter(isGenerated).map((file) => file.path);
+  // compat: pkg/nri/config.go of 1.7 has Disable: true, internal/nri/config.go of 2.x false.
+  const nri = nriSettings(values, "containerd", two);
+  return { path, exists, ...unread, generated, version, sections, nriSection: section, disabledPlugins, nri };
+}
+
+/** Reads crio.conf and the files of its drop-in directory, later ones over earlier ones, as crio.conf.d(5) says. */
+export function readCrioConfig(
+  files: NodeFiles,
+  path: string,
+  directory: string,
+  crio: Version | undefined,
+): RuntimeConfig {
+  const unread: Unread = { faults: [], unreadable: [] };
+  const values: Values = new Map();
+  // Its directory may be kept from us as a file may.
+  noteRefusal(files, directory, unread);
+  const read = [path, ...files.list(directory).map((name) => join(directory, name))].flatMap(
+    (name) => readFile(files, name, unread) ?? [],
+  );
+  for (const file of read) addValues(values, file, tableAt(file.table, "crio", "nri"), ["crio", "nri"]);
+  return {
+    path,
+    exists: files.mayExist(path),
+    ...unread,
+    generated: read.filter(isGenerated).map((file) => file.path),
+    version: undefined,
+    sections: [],
+    nriSection: "crio.nri",
+    disabledPlugins: [],
+    // compat: CRI-O has NRI on by default from 1.30 on.
+    nri: nriSettings(values, "cri-o", crio === undefined || isAtLeast(crio, "1.30.0")),
+  };
+}
+
+interface Unread {
+  readonly faults: ConfigFault[];
+  readonly unreadable: ConfigFault[];
+}
+
+function readWithImports(files: NodeFiles, path: string): Unread & { readonly read: readonly ConfigFile[] } {
+  const read: ConfigFile[] = [];
+  const unread: Unread = { faults: [], unreadable: [] };
+  const pending = [path];
+  const seen = new Set<string>();
+  for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
+    if (seen.has(next)) continue;
+    seen.add(next);
+    const file = readFile(files, next, unread);
+    if (file !== undefined) {
+      read.push(file);
+      pending.push(...importsOf(files, next, textsOf(file.table.imports)));
+      // containerd starts without its main file, and does not start without a file that it imports by name.
+    } else if (next !== path && !files.mayExist(next)) {
+      unread.faults.push({ where: next, text: "it is imported, and is not there" });
+    }
+  }
+  return { read, ...unread };
+}
+
+/** A file that is there and good TOML; what else it is, is noted. */
+function readFile(files: NodeFiles, path: string, unread: Unread): ConfigFile | undefined {
+  const text = files.readText(path);
+  if (text === undefined) {
+    noteRefusal(files, path, unread);
+    return undefined;
+  }
+  try {
+    // bigint: an integer past 2^53 is no reason to give the whole file up.
+    return { path, text, table: parse(text, { integersAsBigInt: "asNeeded" }) };
+  } catch (error) {
+    const where = error instanceof TomlError ? `${path}:${error.line}:${error.column}` : path;
+    unread.faults.push({ where, text: errorText(error).split("\n")[0] ?? "" });
+    return undefined;
+  }
+}
+
+function noteRefusal(files: NodeFiles, path: string, { faults, unreadable }: Unread): void {
+  const refusal = files.refusal(path);
+  if (refusal === "EACCES" || refusal === "EPERM") unreadable.push({ where: path, text: refusal });
+  else if (refusal !== undefined && refusal !== "EISDIR" && files.mayExist(path)) {
+    faults.push({ where: path, text: `it cannot be read (${refusal})` });
+  }
+}
+
+function isGenerated({ text }: ConfigFile): boolean {
+  const head = text.slice(0, 1000).split("\n");
+  return head.some((line) => /^\s*#.*\b(generated|do not edit|managed by)\b/i.test(line));
+}
+
+/** containerd's resolveImports: relative to the file that imports, `*` matches names in one directory. */
+function importsOf(files: NodeFiles, parent: string, imports: readonly string[]): string[] {
+  return imports.flatMap((name) => {
+    const path = name.startsWith("/") ? name : join(dirname(parent), name);
+    if (!path.includes("*")) return [path];
+    const pattern = path.slice(path.lastIndexOf("/") + 1);
+    const escaped = pattern.split("*").map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+    const matches = new RegExp(`^${escaped.join("[^/]*")}$`);
+    const directory = dirname(path);
+    return files
+      .list(directory)
+      .filter((file) => matches.test(file))
+      .map((file) => join(directory, file));
+  });
+}
+
+function addValues(values: Values, { path, text }: ConfigFile, table: TomlTable, keys: readonly string[]): void {
+  // A section that has no header of its own stands where its name does.
+  const named = text.split("\n").findIndex((line) => line.includes(keys.at(-1) ?? ""));
+  const section = named < 0 ? undefined : named + 1;
+  for (const [key, value] of Object.entries(table)) {
+    values.set(key, { value, where: place(path, lineOf(text, keys, key) ?? section) });
+  }
+}
+
+function nriSettings(values: Values, runtime: "containerd" | "cri-o", isOnByDefault: boolean): NriSettings {
+  const found = (setting: keyof typeof nriKeys) => values.get(nriKeys[setting][runtime]);
+  const pathOf = (setting: "socketPath" | "pluginPath" | "pluginConfigPath") => {
+    const value = found(setting)?.value;
+    return typeof value === "string" && value !== "" ? value : nriDefaults[setting];
+  };
+  const enabled = found("enabled");
+  const connections = found("connections");
+  const requestTimeout = found("requestTimeout");
+  return {
+    enabled: typeof enabled?.value === "boolean" ? enabled.value === (runtime === "cri-o") : isOnByDefault,
+    connections: connections?.value !== true,
+    socketPath: pathOf("socketPath"),
+    pluginPath: pathOf("pluginPath"),
+    pluginConfigPath: pathOf("pluginConfigPath"),
+    // Zero means the default there.
+    requestTimeoutMs: durationMs(requestTimeout?.value) || nriDefaults.requestTimeoutMs,
+    at: { enabled: enabled?.where, connections: connections?.where, requestTimeout: requestTimeout?.where },
+  };
+}
+
+function place(path: string, line: number | undefined): string {
+  return line === undefined ? path : `${path}:${line}`;
+}
+
+function isTable(value: unknown): value is TomlTable {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The table under these keys; an empty one when there is none. */
+function tableAt(table: TomlTable, ...keys: readonly string[]): TomlTable {
+  let at: unknown = table;
+  for (const key of keys) at = isTable(at) && Object.hasOwn(at, key) ? at[key] : undefined;
+  return isTable(at) ? at : {};
+}
+
+/** The texts of a list; none when it is no list. */
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((entry) => typeof entry === "string") : [];
+}
+
+/**
+ * The line of a table's header, or of a key in it; undefined when it stands there in a form that this does not know. For
+ * people to look at: nothing is decided by it.
+ */
+function lineOf(text: string, keys: readonly string[], key?: string): number | undefined {
+  const wanted = keys.join("\0");
+  let inside = keys.length === 0;
+  for (const [at, line] of text.split("\n").entries()) {
+    const header = /^\s*\[([^[\]]+)\]/.exec(line)?.[1];
+    if (header !== undefined) {
+      inside = splitKeys(header).join("\0") === wanted;
+      if (inside && key === undefined) return at + 1;
+    } else if (inside && key !== undefined && new RegExp(`^\\s*["']?${key}["']?\\s*=`).test(line)) return at + 1;
+  }
+  return undefined;
+}
+
+function splitKeys(header: string): string[] {
+  const parts = header.matchAll(/"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+)/g);
+  return [...parts].map(([, double, single, bare]) => double ?? single ?? bare ?? "");
+}
+
+/** In milliseconds. */
+const units: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** Milliseconds of a duration as Go writes it (`2s`, `1m30s`, `500ms`), or of a number, which is nanoseconds. */
+function durationMs(value: unknown): number | undefined {
+  if (typeof value === "number" || typeof value === "bigint") return Number(value) / 1e6;
+  if (typeof value !== "string" || !/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(value)) return undefined;
+  const parts = [...value.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
+  return parts.reduce((sum, [, number, unit]) => sum + Number(number) * (units[unit ?? ""] ?? 0), 0);
+}

@@ -1,0 +1,138 @@
+import { accessSync, closeSync, constants, lstatSync, readdirSync, readlinkSync, type Stats, statSync } from "node:fs";
+import { join } from "node:path";
+import { errnoOf } from "../../base/errors.js";
+import { openRegularFile, readRegularFile } from "../../base/files.js";
+import { findPermissionFault } from "../../plugin/permissions.js";
+
+/** As many links as Linux follows in one path. */
+const maxLinks = 40;
+/** Plugins are read whole, and no plugin is so large. */
+const maxBytes = 256 * 1024 * 1024;
+
+/**
+ * A node's files, seen below a root: the machine's own `/`, a node's root mounted into a container, or a made-up one.
+ * Links are followed as they are on the node: an absolute target stays below the root.
+ */
+export class NodeFiles {
+  constructor(readonly root: string) {}
+
+  /** Where a node's path is found from here. What is not there is given as it would be. */
+  locate(path: string): string {
+    if (this.root === "/") return path;
+    const pending = path.split("/");
+    let at: string[] = [];
+    for (let links = 0; pending.length > 0; ) {
+      const name = pending.shift();
+      if (name === undefined || name === "" || name === ".") continue;
+      if (name === "..") {
+        at.pop();
+        continue;
+      }
+      const target = links < maxLinks ? readLink(join(this.root, ...at, name)) : undefined;
+      if (target === undefined) {
+        at.push(name);
+        continue;
+      }
+      links += 1;
+      pending.unshift(...target.split("/"));
+      if (target.startsWith("/")) at = [];
+    }
+    return join(this.root, ...at);
+  }
+
+  /** The node's name for a path of ours. */
+  nameOf(path: string): string {
+    if (this.root === "/" || !path.startsWith(`${this.root}/`)) return path;
+    return path.slice(this.root.length);
+  }
+
+  /** The node's names in a text that holds paths of ours. */
+  rename(text: string): string {
+    return this.root === "/" ? text : text.replaceAll(`${this.root}/`, "/");
+  }
+
+  readBytes(path: string): Buffer | undefined {
+    return attempt(() => readRegularFile(this.locate(path), maxBytes));
+  }
+
+  readText(path: string): string | undefined {
+    return this.readBytes(path)?.toString("utf8");
+  }
+
+  /** Why a file cannot be read, as errno's name: ENOENT, EACCES, EISDIR; undefined when it can. */
+  refusal(path: string): string | undefined {
+    try {
+      const { descriptor, stats } = openRegularFile(this.locate(path));
+      closeSync(descriptor);
+      return stats.isDirectory() ? "EISDIR" : undefined;
+    } catch (error) {
+      return errnoOf(error) || "EIO";
+    }
+  }
+
+  /** There is something of this name, or it cannot be told that there is not. */
+  mayExist(path: string): boolean {
+    const refusal = this.refusal(path);
+    return refusal !== "ENOENT" && refusal !== "ENOTDIR";
+  }
+
+  stat(path: string): Stats | undefined {
+    return attempt(() => statSync(this.locate(path)));
+  }
+
+  /** Device and inode; undefined when there is no such file, or it cannot be seen. */
+  identity(path: string): string | undefined {
+    const stats = attempt(() => statSync(this.locate(path), { bigint: true }));
+    return stats && `${stats.dev}:${stats.ino}`;
+  }
+
+  /** The same, with every link followed by the kernel: those of /proc lead to files, whatever they say. */
+  identityByKernel(path: string): string | undefined {
+    const stats = attempt(() => statSync(join(this.root, path), { bigint: true }));
+    return stats && `${stats.dev}:${stats.ino}`;
+  }
+
+  /** findPermissionFault for a file of the node, in the node's names. */
+  permissionFault(path: string): string | null {
+    const fault = findPermissionFault(path, undefined, this.root === "/" ? "" : this.root);
+    return fault === null ? null : this.rename(fault);
+  }
+
+  isWritable(path: string): boolean {
+    return attempt(() => accessSync(this.locate(path), constants.W_OK) ?? true) ?? false;
+  }
+
+  /** The names in a directory, sorted; none when it is not there. */
+  list(path: string): string[] {
+    return attempt(() => readdirSync(this.locate(path)).sort()) ?? [];
+  }
+
+  /** What a link says, not followed. */
+  link(path: string): string | undefined {
+    return readLink(join(this.root, path));
+  }
+
+  /** Whether it is a file that execve would not refuse for its mode. */
+  isExecutable(path: string): boolean {
+    const stats = this.stat(path);
+    return stats?.isFile() === true && (stats.mode & 0o111) !== 0;
+  }
+}
+
+/** The last name of a path. */
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+function readLink(path: string): string | undefined {
+  return attempt(() => (lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined));
+}
+
+/** What cannot be looked at is a fact of its own, not a failure of the doctor. */
+function attempt<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}

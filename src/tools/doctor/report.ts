@@ -1,0 +1,77 @@
+import { formatVersion, hasFeature, inferNriVersion } from "../../nri/versions.js";
+import type { Facts } from "./facts.js";
+import { countFindings, evaluate, type Finding, type Table, type Verb } from "./finding.js";
+import { configurationRows } from "./findings/configuration.js";
+import { migrateRows } from "./findings/migrate.js";
+import { nodeRows } from "./findings/node.js";
+import { runtimeRows } from "./findings/runtime.js";
+
+/** Every finding that there is. A new one is one row of one of these. */
+export const table: Table = [...runtimeRows, ...configurationRows, ...nodeRows, ...migrateRows];
+
+/** Everything that there is to say of a node for a verb, the worst first. */
+export function findAll(facts: Facts, verb: Verb): readonly Finding[] {
+  return evaluate(table, facts, verb);
+}
+
+/** The node in short, as `doctor --json` has it. */
+export function describeNode({ root, runtime, cgroup, socket, self, conf, plugins, launched, bridge }: Facts) {
+  const nri = runtime === undefined ? undefined : inferNriVersion(runtime.name, runtime.version);
+  return {
+    root,
+    runtime:
+      runtime === undefined
+        ? null
+        : {
+            name: runtime.name,
+            version: runtime.version,
+            pid: runtime.pid ?? null,
+            path: runtime.path,
+            config: runtime.config.path,
+            nri: nri === undefined ? null : formatVersion(nri),
+            // Which call brings an event depends on nothing but NRI's version.
+            dialect: nri === undefined ? null : hasFeature(nri, "ownCalls") ? "dedicated" : "state-change",
+            nriEnabled: nri === undefined ? false : runtime.config.nri.enabled,
+            requestTimeoutMs: runtime.config.nri.requestTimeoutMs,
+          },
+    cgroup: cgroup.version,
+    socket: { path: socket.path, kind: socket.kind, listening: socket.listening ?? null },
+    bridge: {
+      mode: launched.some(({ bridge, executable }) => bridge && executable) ? "launched" : "external",
+      node: self.nodeVersion,
+      config: bridge.file ?? null,
+    },
+    conf: { path: conf.path, plugins: plugins.map(({ type }) => type) },
+  };
+}
+
+/** The findings for people: what, why and the command, the worst first. */
+export function formatFindings(facts: Facts, findings: readonly Finding[]): string {
+  const node = describeNode(facts);
+  const { runtime } = node;
+  const runtimeText =
+    runtime === null
+      ? "no runtime"
+      : `${runtime.name} ${runtime.version || "of unknown version"}${runtime.nri === null ? "" : `, NRI ${runtime.nri}`}${runtime.pid === null ? ", not running" : ""}`;
+  const plugins = node.conf.plugins.length === 0 ? "no plugins" : node.conf.plugins.join(", ");
+  const { file, origin } = facts.bridge;
+  const configured = `configuration: ${file === undefined ? "no file" : `${file}${origin === "" ? "" : `, ${origin}`}`}`;
+  const head = `${runtimeText}; cgroup ${node.cgroup}; ${node.conf.path}: ${plugins}\n${configured}\n`;
+  const { error, warning, info } = countFindings(findings);
+  const tail = `${count(error, "error")}, ${count(warning, "warning")}, ${count(info, "note")}\n`;
+  return `${head}\n${findings.map(formatFinding).join("\n")}${findings.length > 0 ? "\n" : ""}${tail}`;
+}
+
+function formatFinding({ id, severity, what, why, fix, where }: Finding): string {
+  const lines = [
+    `${severity}  ${id}${where === "" ? "" : `  ${where}`}`,
+    `  ${what}`,
+    `  why  ${why}`,
+    `  fix  ${fix}`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}

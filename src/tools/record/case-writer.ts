@@ -1,0 +1,236 @@
+import { appendFile, rename, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { makeDirectory } from "../../base/files.js";
+import type { RunReport } from "../../bridge/chain.js";
+import type { NriEvent } from "../../nri/events.js";
+import type { CallContext, RuntimeInfo } from "../../nri/handlers.js";
+import { requestToJson } from "../../nri/json.js";
+import { formatVersion, hasFeature } from "../../nri/versions.js";
+import type { CallAnswer } from "../../nri/watch-calls.js";
+import { answerLine, runLine } from "../replay/report.js";
+import type { Redactor } from "./redactor.js";
+
+/** What a case says of itself, beside what is in it. */
+export interface CaseFacts {
+  readonly pod: string;
+  readonly runtime: RuntimeInfo;
+  /** `record`: plugins were not run by us; `run`: they were. */
+  readonly recordedBy: "record" | "run";
+  readonly version: string;
+  readonly startedAt: Date;
+}
+
+interface Invocation {
+  readonly plugin: string;
+  readonly state: string;
+  readonly who: "sandbox" | "container";
+  readonly request: string;
+}
+
+/** One pod's case folder, in the format of fixtures/README.md, while it is being written. */
+export class CaseWriter {
+  private events = 0;
+  private dialect: "state-change" | "dedicated";
+  private readonly confs: { readonly fromEvent: number; readonly file: string }[] = [];
+  private readonly invocations: Invocation[] = [];
+  private readonly bundles = new Set<string>();
+  /** The pod was removed: nothing more is to come. */
+  complete = false;
+  /** Something was left out, because of a limit. */
+  truncated = false;
+
+  constructor(
+    readonly folder: string,
+    private readonly facts: CaseFacts,
+    private readonly files: FileQueue,
+    readonly redactor: Redactor,
+  ) {
+    this.dialect = hasFeature(facts.runtime.nri, "ownCalls") ? "dedicated" : "state-change";
+  }
+
+  get eventCount(): number {
+    return this.events;
+  }
+
+  /** The conf.json that holds from the next event on; null: there is none. */
+  conf(bytes: Uint8Array | null): void {
+    const file = this.confs.length === 0 ? "conf.json" : `conf-${this.confs.length + 1}.json`;
+    this.confs.push({ fromEvent: this.events + 1, file });
+    // Where there is no file, the replay finds none either.
+    if (bytes !== null) this.put(file, this.redactor.conf(bytes));
+    this.describe();
+  }
+
+  call(call: Pick<CallContext, "method" | "payload" | "timeoutNano" | "metadata">): void {
+    const payload = this.redactor.payload(call.method, call.payload);
+    if (payload === undefined) return;
+    if (call.method === "StateChange") this.dialect = "state-change";
+    const line = JSON.stringify({
+      method: call.method,
+      timeoutNano: String(call.timeoutNano),
+      metadata: this.redactor.metadata(call.metadata).map(([key, value]) => ({ key, value })),
+      payloadBase64: Buffer.from(payload).toString("base64"),
+      body: requestToJson(call.method, payload),
+      atMs: Date.now() - this.facts.startedAt.getTime(),
+    });
+    if (!this.put("events.jsonl", `${line}\n`)) return;
+    this.events += 1;
+    if (this.events === 1) this.describe();
+  }
+
+  hasBundle(name: string): boolean {
+    return this.bundles.has(name);
+  }
+
+  bundle(name: string, bytes: Uint8Array): void {
+    this.bundles.add(name);
+    this.put(`bundles/${toFileName(name)}.json`, this.redactor.bundle(bytes));
+  }
+
+  /** A plugin ran: its request and what it printed byte for byte, and the line that `replay --json` would print. */
+  run(report: RunReport): void {
+    const { call, run } = report;
+    if (this.truncated) return;
+    const { redactor } = this;
+    const who = call.subject.kind;
+    const number = String(this.invocations.length + 1).padStart(2, "0");
+    const name = `${number}-${toFileName(run.plugin)}-${toFileName(run.state)}-${who}`;
+    const request = redactor.request(run.request);
+    const stdout = redactor.output(run.stdout);
+    this.invocations.push({ plugin: run.plugin, state: run.state, who, request: `${name}.request.json` });
+    const stdoutBytes = redactor.redacts ? Buffer.from(stdout) : run.stdoutBytes;
+    this.put(`expected/runs/${name}.request.json`, request);
+    this.put(`expected/runs/${name}.stdout`, stdoutBytes);
+    const told = {
+      ...run,
+      request,
+      stdout,
+      stdoutBytes,
+      stderr: run.stderr.map((line) => redactor.output(line)),
+      error: run.error === null ? null : redactor.output(run.error),
+    };
+    this.put("expected/lines.jsonl", `${JSON.stringify(runLine({ call, run: told }))}\n`);
+    this.describe();
+  }
+
+  /** What the runtime was answered. */
+  answer(event: NriEvent, { response, error, durationMs }: CallAnswer): void {
+    const line = answerLine({ event, outcome: { durationMs, ...(error === undefined ? {} : { error }) }, response });
+    this.put("expected/lines.jsonl", `${this.redactor.output(JSON.stringify(line))}\n`);
+  }
+
+  end(): void {
+    this.complete = true;
+    this.describe();
+  }
+
+  /** Writes case.json as things stand. Not counted: without it the rest is worth nothing. */
+  describe(): void {
+    this.files.rewrite(join(this.folder, "case.json"), () => `${JSON.stringify(this.about(), null, 1)}\n`);
+  }
+
+  private about(): object {
+    const { pod, runtime, recordedBy, version, startedAt } = this.facts;
+    const { complete, truncated, redactor, confs, invocations, dialect } = this;
+    const of = `${runtime.name} ${runtime.version}`;
+    return {
+      title: `pod ${pod} on ${of}${complete ? "" : ", not to its end"}`,
+      source: {
+        events: `recorded on ${of} by nri-v01-bridge ${version} (${recordedBy}), ${startedAt.toISOString()}`,
+        ...(invocations.length > 0 ? { expected: "what the bridge sent its plugins then, and what they printed" } : {}),
+      },
+      runtime: { name: runtime.name, version: runtime.version, nri: formatVersion(runtime.nri), dialect },
+      redacted: redactor.redacts,
+      complete,
+      truncated,
+      confs,
+      invocations,
+    };
+  }
+
+  /** Adds to a file, as far as there is room. */
+  private put(file: string, content: Uint8Array | string): boolean {
+    const bytes = Buffer.from(content);
+    if (!this.truncated && this.files.take(bytes.length)) {
+      this.files.append(join(this.folder, file), bytes);
+      return true;
+    }
+    if (!this.truncated) {
+      this.truncated = true;
+      this.describe();
+    }
+    return false;
+  }
+}
+
+/** A name that can stand in a path: names of plugins and pods are others' choice. */
+export function toFileName(name: string): string {
+  return (
+    name
+      .replace(/[^A-Za-z0-9._-]+/g, "_")
+      .replace(/^\.+/, "_")
+      .slice(0, 100) || "_"
+  );
+}
+
+/**
+ * Writes files one after another, so that no event waits for a disk. What is asked for past the limit is not
+ * written, and after the first fault nothing is.
+ */
+export class FileQueue {
+  private tail: Promise<void> = Promise.resolve();
+  private readonly rewriting = new Set<string>();
+  private left: number;
+  private fault: unknown;
+
+  /**
+   * @param limitBytes of all files together
+   * @param onFault told once: the disk is full, or the folder cannot be written
+   */
+  constructor(
+    limitBytes: number,
+    private readonly onFault: (error: unknown) => void,
+  ) {
+    this.left = limitBytes;
+  }
+
+  /** Takes these bytes from the limit; false where less is left. */
+  take(bytes: number): boolean {
+    if (this.fault !== undefined || bytes > this.left) return false;
+    this.left -= bytes;
+    return true;
+  }
+
+  append(path: string, bytes: Uint8Array): void {
+    this.add(path, () => appendFile(path, bytes, { mode: 0o600 }));
+  }
+
+  /** Puts a file in the place of the one before, whole, with the content of the moment when its turn comes. */
+  rewrite(path: string, content: () => string): void {
+    if (this.rewriting.has(path)) return;
+    this.rewriting.add(path);
+    this.add(path, async () => {
+      this.rewriting.delete(path);
+      await writeFile(`${path}.new`, content(), { mode: 0o600 });
+      await rename(`${path}.new`, path);
+    });
+  }
+
+  /** Resolves when everything so far is written. */
+  async flush(): Promise<void> {
+    await this.tail;
+  }
+
+  private add(path: string, work: () => Promise<unknown>): void {
+    this.tail = this.tail.then(async () => {
+      if (this.fault !== undefined) return;
+      try {
+        makeDirectory(dirname(path), 0o700);
+        await work();
+      } catch (error) {
+        this.fault = error;
+        this.onFault(error);
+      }
+    });
+  }
+}

@@ -1,0 +1,160 @@
+import { requestCodecOf } from "../../nri/json.js";
+import { isSecretName, KnownSecrets, mask, maskShapes } from "../../observe/secrets.js";
+import { type JsonRewriter, maskBrokenJson, type Path, rewriteJson } from "./json-text.js";
+
+/** What is written to a case goes through one of these. */
+export interface Redactor {
+  readonly redacts: boolean;
+  /** A call's request. Undefined when it cannot be made safe. */
+  payload(method: string, payload: Uint8Array): Uint8Array | undefined;
+  metadata(metadata: Metadata): Metadata;
+  /** conf.json, whatever is in it. */
+  conf(bytes: Uint8Array): Uint8Array;
+  /** The config.json of a bundle. */
+  bundle(bytes: Uint8Array): Uint8Array;
+  /** The request of a legacy plugin. */
+  request(text: string): string;
+  /** What a plugin printed, or we say of it: JSON or not. */
+  output(text: string): string;
+  /** Texts that are no secret though a variable holds them: the pod's name is its HOSTNAME. */
+  knowAsPlain(texts: readonly string[]): void;
+}
+
+type Metadata = readonly (readonly [key: string, value: string])[];
+
+/** Writes everything as it is. */
+export const openRedactor: Redactor = {
+  redacts: false,
+  payload: (_method, payload) => payload,
+  metadata: (metadata) => metadata,
+  conf: (bytes) => bytes,
+  bundle: (bytes) => bytes,
+  request: (text) => text,
+  output: (text) => text,
+  knowAsPlain() {},
+};
+
+/** Shorter values say little, and would be found in words that have nothing to do with them. */
+const shortestPlain = 6;
+const shortestNamed = 3;
+/** What the call tells of itself; another key's value is masked. */
+const plainMetadata: ReadonlySet<string> = new Set(["containerd-namespace-ttrpc", "traceparent", "tracestate"]);
+
+/**
+ * Masks secrets with as many bytes: values of environment variables, annotations but those under io.kubernetes., arguments
+ * after the program's name, and values of conf.json whose key looks secret. What was masked once is masked in what
+ * plugins print as well.
+ *
+ * Requests, events, bundles and conf.json are masked by place and shape alone, so that all of them stay of one piece:
+ * a replay of the masked case sends the masked requests.
+ *
+ * @param keepAnnotation which annotations stay besides, since a plugin may go by them
+ */
+export function createRedactor(keepAnnotation: (key: string) => boolean = () => false): Redactor {
+  const known = new KnownSecrets();
+  const ofConf = new KnownSecrets();
+
+  /** Masks a value by where it stands, and learns it. Undefined: nothing is known against it. */
+  function maskByPlace(path: Path, text: string, isSecret = path.some(isSecretName)): string | undefined {
+    const [key = "", parent = ""] = [path.at(-1), path.at(-2)];
+    const masked = (secret: string, name: string) => {
+      known.learn(secret, isSecretName(name) ? shortestNamed : shortestPlain);
+      return mask(secret);
+    };
+    if (parent === "annotations") {
+      return key.startsWith("io.kubernetes.") || keepAnnotation(key) ? maskNested(key, text) : masked(text, key);
+    }
+    if (parent === "env" && /^\d+$/.test(key)) {
+      const equals = text.indexOf("=");
+      const name = text.slice(0, Math.max(equals, 0));
+      return equals < 0 ? undefined : `${name}=${masked(text.slice(equals + 1), name)}`;
+    }
+    if (path.at(-3) === "env") return key === "key" ? text : masked(text, "");
+    if (/^adjust\.(env|annotation)\./.test(key)) return masked(text, key);
+    if (parent === "args" && key !== "0") return masked(text, "");
+    return isSecret ? masked(text, "secret") : undefined;
+  }
+
+  /** compat: CRI-O keeps all of a pod's annotations once more as JSON, in io.kubernetes.cri-o.Annotations. */
+  function maskNested(key: string, text: string): string | undefined {
+    if (!text.startsWith("{")) return undefined;
+    const base = key.endsWith("Annotations") ? "annotations" : key;
+    const found = rewrite(Buffer.from(text), (path, value, isSecret) =>
+      byPlace(path.length > 2 ? path : [base, ...path], value, isSecret || isSecretName(base)),
+    );
+    return found === undefined || found.rest.length > 0 ? mask(text) : Buffer.from(found.bytes).toString();
+  }
+
+  const byPlace = (path: Path, text: string, isSecret?: boolean) =>
+    maskByPlace(path, text, isSecret) ?? maskShapes(text);
+  const byConf = (_path: Path, text: string, isSecret: boolean) => {
+    if (!isSecret) return ofConf.scrub(maskShapes(text));
+    for (const secrets of [ofConf, known]) secrets.learn(text, shortestNamed);
+    return mask(text);
+  };
+  const byAll = (path: Path, text: string, isSecret: boolean) =>
+    maskByPlace(path, text, isSecret) ?? known.scrub(maskShapes(text));
+
+  return {
+    redacts: true,
+    payload: (method, payload) => rewritePayload(method, payload, byPlace),
+    metadata: (metadata) =>
+      metadata.map(([key, value]) => [key, plainMetadata.has(key.toLowerCase()) ? value : mask(value)]),
+    conf(bytes) {
+      // Twice: a value may stand in another one before the key that gives it away.
+      rewrite(bytes, byConf);
+      const found = rewrite(bytes, byConf);
+      return found === undefined ? maskBrokenJson(bytes) : Buffer.concat([found.bytes, maskBrokenJson(found.rest)]);
+    },
+    bundle: (bytes) => rewrite(bytes, byPlace)?.bytes ?? maskBrokenJson(bytes),
+    request(text) {
+      const bytes = Buffer.from(text);
+      const rules: Readonly<Record<string, RewriteText>> = { conf: byConf, results: byAll };
+      const found = rewrite(bytes, (path, ...value) => (rules[path[0] ?? ""] ?? byPlace)(path, ...value));
+      return Buffer.from(found?.bytes ?? maskBrokenJson(bytes)).toString();
+    },
+    output(text) {
+      const found = /^\s*[[{]/.test(text) ? rewrite(Buffer.from(text), byAll) : undefined;
+      return known.scrub(found === undefined ? maskShapes(text) : Buffer.concat([found.bytes, found.rest]).toString());
+    },
+    knowAsPlain: (texts) => known.except(texts),
+  };
+}
+
+type RewriteText = JsonRewriter["text"];
+
+function rewrite(bytes: Uint8Array, text: RewriteText) {
+  const number: RewriteText = (_path, value, isSecret) => (isSecret ? maskNumber(value) : value);
+  return rewriteJson(bytes, { isSecret: isSecretName, text, number });
+}
+
+/** Another number of the same length, and still a number. */
+function maskNumber(text: string): string {
+  return text.replace(/\d/g, "1");
+}
+
+/**
+ * A call's request with other texts in it, encoded anew. Fields that our schema does not know are lost, which is right
+ * here: they may hold a secret.
+ *
+ * @returns undefined for a method whose request is not known
+ */
+function rewritePayload(
+  method: string,
+  payload: Uint8Array,
+  rewrite: (path: Path, text: string) => string,
+): Uint8Array | undefined {
+  const codec = requestCodecOf(method);
+  if (codec === undefined) return undefined;
+  return codec.encode(rewriteMessage(codec.decode(payload), rewrite));
+}
+
+/** The message with each text as `rewrite` gives it; keys of maps stay. */
+function rewriteMessage(message: object, rewrite: (path: Path, text: string) => string, path: Path = []): object {
+  const visit = (value: unknown, at: Path): unknown => {
+    if (typeof value === "string") return rewrite(at, value);
+    if (Array.isArray(value)) return value.map((element, index) => visit(element, [...at, String(index)]));
+    return typeof value === "object" && value !== null ? rewriteMessage(value, rewrite, at) : value;
+  };
+  return Object.fromEntries(Object.entries(message).map(([key, inner]) => [key, visit(inner, [...path, key])]));
+}

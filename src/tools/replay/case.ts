@@ -1,0 +1,233 @@
+import { readdirSync, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import * as z from "zod/mini";
+import { BridgeError, errnoOf, errorText, fileFault } from "../../base/errors.js";
+import { readRegularFile } from "../../base/files.js";
+import { describeFault } from "../../config/issue.js";
+import { synchronizeRequest } from "../../nri/codec.js";
+import { decodeEvent } from "../../nri/events.js";
+import { inferNriVersion, parseVersion } from "../../nri/versions.js";
+import { parseConfigList } from "../../v01/config-list.js";
+import type { ConfigList } from "../../v01/types.js";
+import type { Dialect } from "../runtime/runtime.js";
+
+/** One recorded NRI call. */
+export interface RecordedEvent {
+  /** 1 is the first of the recording. */
+  readonly index: number;
+  readonly method: string;
+  readonly timeoutNano: bigint;
+  readonly metadata: readonly (readonly [string, string])[];
+  /** The protobuf request, byte for byte. */
+  readonly payload: Uint8Array;
+}
+
+/** A conf.json and the event from which it holds; undefined where there was no file. */
+export interface RecordedConf {
+  readonly fromEvent: number;
+  /** Where it was read. */
+  readonly file: string;
+  readonly text: Uint8Array | undefined;
+}
+
+/** A scenario that can be played: what the runtime sent, with the configuration and the bundles of the time. */
+export interface Case {
+  readonly name: string;
+  readonly title: string;
+  readonly events: readonly RecordedEvent[];
+  readonly confs: readonly RecordedConf[];
+  readonly bundles: readonly { readonly path: string; readonly bytes: Uint8Array }[];
+  readonly runtime: {
+    readonly name: string;
+    readonly version: string;
+    /** The NRI version, where name and version do not tell it. */
+    readonly nri?: string | undefined;
+    /** How the events are sent. */
+    readonly dialect: Dialect;
+  };
+}
+
+const caseSchema = z.object({
+  title: z.optional(z.string()),
+  eventsFrom: z.optional(z.string()),
+  confs: z.optional(z.array(z.object({ fromEvent: z.int().check(z.minimum(1)), file: z.string() }))),
+  runtime: z.optional(
+    z.object({
+      name: z.string(),
+      version: z.string(),
+      nri: z.optional(z.string()),
+      dialect: z.enum(["state-change", "dedicated"]),
+    }),
+  ),
+});
+
+const eventSchema = z.object({
+  method: z.string(),
+  timeoutNano: z.string().check(z.regex(/^\d{1,19}$/, { error: "a whole number in quotes" })),
+  metadata: z.nullish(z.array(z.object({ key: z.string(), value: z.string() }))),
+  payloadBase64: z.base64({ error: "base64" }),
+});
+
+/**
+ * Reads a folder in the case format (case.json, events.jsonl, conf.json, bundles/), or a recording as it is
+ * (events.jsonl, bundle-*.json).
+ * @throws BridgeError USAGE that names the file and the line
+ */
+export function readCase(folder: string): Case {
+  const name = basename(resolve(folder));
+  const kind = kindOf(folder);
+  if (kind !== "folder") {
+    const what = kind === undefined ? "no such folder" : "it is a file";
+    throw new BridgeError("USAGE", `${folder}: ${what}; a case is a folder with events.jsonl`);
+  }
+  const description = join(folder, "case.json");
+  const about = parseFile(description, caseSchema) ?? {};
+  const from = about.eventsFrom === undefined ? folder : join(folder, "..", about.eventsFrom);
+  const confs = about.confs ?? [{ fromEvent: 1, file: "conf.json" }];
+  return {
+    name,
+    title: about.title ?? name,
+    events: readEvents(join(from, "events.jsonl")),
+    confs: confs.map(({ fromEvent, file }) => {
+      const path = join(folder, file);
+      return { fromEvent, file: path, text: readIfThere(path) };
+    }),
+    bundles: readBundles(from),
+    runtime: readRuntime(about.runtime, description),
+  };
+}
+
+const usualRuntime: Case["runtime"] = { name: "containerd", version: "v1.7.24", dialect: "state-change" };
+
+/** @throws BridgeError USAGE that names the file */
+function readRuntime(stated: Case["runtime"] = usualRuntime, file: string): Case["runtime"] {
+  const { nri, ...runtime } = stated;
+  // A version that our table knows stands for itself; what a development build says of its NRI stands for the others.
+  if (inferNriVersion(runtime.name, runtime.version) !== undefined) return runtime;
+  if (nri !== undefined && parseVersion(nri) !== undefined) return stated;
+  const what = `the NRI version of ${runtime.name} ${runtime.version} is not known`;
+  throw new BridgeError("USAGE", `${file}: ${what}: state it as "nri" of "runtime"`);
+}
+
+function readEvents(file: string): RecordedEvent[] {
+  const text = readIfThere(file)?.toString("utf8");
+  if (text === undefined)
+    throw new BridgeError("USAGE", `${file}: no such file; a case holds its events there, one a line`);
+  return parseEvents(text, file);
+}
+
+/** Reads events, one a line. @throws BridgeError USAGE that names the line */
+export function parseEvents(text: string, file: string): RecordedEvent[] {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  return lines.map((line, at) => parseEvent(line, at + 1, `${file}:${at + 1}`));
+}
+
+/** The case with this conf.json in place of its own. */
+export function withConf(played: Case, file: string, text: Uint8Array | undefined): Case {
+  return { ...played, confs: [{ fromEvent: 1, file, text }] };
+}
+
+/** The list of a conf.json. @throws BridgeError USAGE that names the file, and where in it the fault is */
+export function readConfList(text: Uint8Array, file: string): ConfigList {
+  try {
+    return parseConfigList(text);
+  } catch (error) {
+    const { line, column } = error instanceof BridgeError ? error.fields : {};
+    const where = typeof line === "number" && typeof column === "number" ? `:${line}:${column}` : "";
+    throw new BridgeError("USAGE", `${file}${where}: ${errorText(error)}`);
+  }
+}
+
+/** Reads one line of events.jsonl. @throws BridgeError USAGE that names the place */
+export function parseEvent(line: string, index: number, where: string): RecordedEvent {
+  const event = parseJson(line, eventSchema, where);
+  const payload = Buffer.from(event.payloadBase64, "base64");
+  requireRequest(event.method, payload, where);
+  return {
+    index,
+    method: event.method,
+    timeoutNano: BigInt(event.timeoutNano),
+    metadata: (event.metadata ?? []).map(({ key, value }) => [key, value]),
+    payload,
+  };
+}
+
+function requireRequest(method: string, payload: Uint8Array, where: string): void {
+  try {
+    if (method === "Synchronize") synchronizeRequest.decode(payload);
+    else decodeEvent(method, payload);
+  } catch (error) {
+    throw new BridgeError("USAGE", `${where}: the event's payload is no ${method} request of NRI: ${errorText(error)}`);
+  }
+}
+
+function readBundles(folder: string): Case["bundles"] {
+  const inside = join(folder, "bundles");
+  const names = listIfThere(inside);
+  const files =
+    names?.map((name) => join(inside, name)) ??
+    (listIfThere(folder) ?? []).filter((name) => /^bundle-.*\.json$/.test(name)).map((name) => join(folder, name));
+  // One that was read after an update serves too: an update does not rewrite the bundle.
+  return files.map((path) => ({ path, bytes: readFile(path) }));
+}
+
+function parseFile<T>(file: string, schema: z.ZodMiniType<T>): T | undefined {
+  const text = readIfThere(file)?.toString("utf8");
+  return text === undefined ? undefined : parseJson(text, schema, file);
+}
+
+/** @throws BridgeError USAGE that names the place, and what was expected */
+export function parseJson<T>(text: string, schema: z.ZodMiniType<T>, where: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new BridgeError("USAGE", `${where}: ${errorText(error)}`);
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new BridgeError("USAGE", `${where}: ${issue === undefined ? "no case" : describeFault(issue, value)}`);
+}
+
+/** Events are read as one text, and no text is longer. */
+const maxBytes = 512 * 1024 * 1024;
+
+/**
+ * @param flag which named the path
+ * @throws BridgeError USAGE that names the path, and why it cannot be read
+ */
+export function readFile(path: string, flag?: string): Buffer {
+  return orUsage(flag === undefined ? path : `${flag}: ${path}`, () => readRegularFile(path, maxBytes));
+}
+
+/** The same; undefined where there is no such file. @throws BridgeError USAGE */
+export function readIfThere(path: string): Buffer | undefined {
+  return kindOf(path) === undefined ? undefined : readFile(path);
+}
+
+/** The names in a folder, sorted; undefined where there is no such folder. @throws BridgeError USAGE */
+export function listIfThere(path: string): readonly string[] | undefined {
+  return kindOf(path) === undefined ? undefined : orUsage(path, () => readdirSync(path).sort());
+}
+
+/** Whether there is something at a path; what cannot be looked at is no `undefined`. @throws BridgeError USAGE */
+export function kindOf(path: string): "folder" | "file" | undefined {
+  const missing = ["ENOENT", "ENOTDIR"];
+  return orUsage(path, () => {
+    try {
+      return statSync(path).isDirectory() ? "folder" : "file";
+    } catch (error) {
+      if (missing.includes(errnoOf(error))) return undefined;
+      throw error;
+    }
+  });
+}
+
+function orUsage<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new BridgeError("USAGE", `${path}: ${fileFault(error)}`);
+  }
+}

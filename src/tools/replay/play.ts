@@ -1,0 +1,177 @@
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Deadline } from "../../base/deadline.js";
+import { BridgeError } from "../../base/errors.js";
+import type { Log } from "../../base/logger.js";
+import type { RunReport } from "../../bridge/chain.js";
+import { Service } from "../../bridge/service.js";
+import { type Cgroups, createRecordedCgroups } from "../../cgroup/cgroups.js";
+import type { PartialConfig } from "../../config/schema.js";
+import { createRecordedHost, type RecordedHost } from "../../host/host.js";
+import { synchronizeRequest } from "../../nri/codec.js";
+import { decodeEvent, decodeEventResponse, type EventResponse, type NriEvent } from "../../nri/events.js";
+import { PluginStub } from "../../nri/stub.js";
+import type { Spawner } from "../../plugin/spawner.js";
+import { createRuntime, type Snapshot } from "../runtime/runtime.js";
+import type { RawOutcome, RuntimePlugin } from "../runtime/runtime-plugin.js";
+import type { Case, RecordedEvent } from "./case.js";
+
+/** What the bridge answered to an event. */
+export interface Answer {
+  readonly event: NriEvent;
+  readonly outcome: RawOutcome;
+  readonly response: EventResponse | undefined;
+}
+
+/** What happened while a case was played, in order. */
+export type PlayReport =
+  | { readonly type: "event"; readonly recorded: RecordedEvent; readonly event: NriEvent }
+  | ({ readonly type: "run" } & RunReport)
+  | ({ readonly type: "answer" } & Answer);
+
+export interface PlayOptions {
+  readonly played: Case;
+  readonly flags: PartialConfig;
+  readonly file: PartialConfig | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly spawner: Spawner;
+  /** Those of a recording when not given. */
+  readonly cgroups?: Cgroups;
+  readonly log: Log;
+  /** Ends the play with its reason, as soon as the plugins that run have ended. */
+  readonly interrupted?: AbortSignal;
+  readonly onReport: (report: PlayReport) => void;
+}
+
+/** How long the bridge may take to register with the embedded runtime. */
+const acceptMs = 10_000;
+
+/**
+ * Plays a recorded case: an embedded runtime on a real socket sends its events, the bridge registers there and runs the
+ * legacy plugins as processes. Only they can change anything on this machine.
+ * @throws BridgeError when the case does not fit the protocol, or the configuration is wrong
+ */
+export async function playCase(options: PlayOptions): Promise<void> {
+  const { played, flags, log, onReport } = options;
+  const folder = mkdtempSync(join(tmpdir(), "nri-v01-bridge-"));
+  try {
+    const socketPath = join(folder, "nri.sock");
+    const confFile = join(folder, "conf.json");
+    const { name, version, nri, dialect } = played.runtime;
+    const requestTimeoutMs = recordedTimeoutMs(played.events);
+    const about = { socketPath, name, version, dialect, snapshot: () => presentAtFirst(played), log };
+    const stated = nri === undefined ? {} : { nriVersion: nri };
+    const runtime = await createRuntime({ ...about, ...stated, requestTimeoutMs });
+    const host = createRecordedHost(played.bundles);
+    const service = new Service({
+      ...options,
+      // The files of a replay belong to the user who replays: no node is at stake.
+      flags: { ...flags, socketPath, confFile, permissions: flags.permissions ?? "trust", sandboxes: "always" },
+      host,
+      cgroups: options.cgroups ?? createRecordedCgroups(),
+      openJournal: async () => undefined,
+      findPeer: async () => undefined,
+      onRun: (report) => onReport({ type: "run", ...report }),
+    });
+    const identity = { name: "v01-bridge", index: "10" };
+    const socket = { kind: "path", path: socketPath } as const;
+    const stub = new PluginStub({ identity, socket, handlers: service.handlers, log, reconnect: false });
+    const ended = stub.run();
+    try {
+      const plugin = await runtime.accept(Deadline.after(acceptMs));
+      await sendEvents(plugin, confFile, host, options);
+      await service.idle();
+      // The log is told of a chain when its answer is on its way: of the last one, too.
+      await new Promise((nextTurn) => setImmediate(nextTurn));
+    } finally {
+      stub.close();
+      await ended;
+      await service.close();
+      await runtime.close();
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A runtime's default, and the least that registering takes. */
+const usualTimeoutMs = 2_000;
+
+/** What the recorded runtime gave its plugins, as far as it was more than usual: each call states its own time besides. */
+function recordedTimeoutMs(events: readonly RecordedEvent[]): number {
+  return events.reduce((most, { timeoutNano }) => Math.max(most, Math.ceil(Number(timeoutNano) / 1e6)), usualTimeoutMs);
+}
+
+async function sendEvents(
+  plugin: RuntimePlugin,
+  confFile: string,
+  host: RecordedHost,
+  options: PlayOptions,
+): Promise<void> {
+  const { played, onReport, interrupted } = options;
+  const undo = new Undo();
+  for (const recorded of played.events) {
+    interrupted?.throwIfAborted();
+    placeConf(confFile, recorded.index, played);
+    const event = decodeEvent(recorded.method, recorded.payload);
+    if (event === undefined || undo.skips(event) || !plugin.subscribedTo(event.name)) continue;
+    if (event.name === "StopContainer") host.end(event.container.pid);
+    if (event.name === "StopPodSandbox") host.end(event.pod.pid);
+    onReport({ type: "event", recorded, event });
+    const { metadata, method, payload, timeoutNano } = recorded;
+    const outcome =
+      played.runtime.dialect === "dedicated" && method === "StateChange"
+        ? await plugin.call(event.name, event)
+        : await plugin.raw(method, payload, { timeoutNano, metadata });
+    const response = outcome.payload === undefined ? undefined : decodeEventResponse(event.name, outcome.payload);
+    onReport({ type: "answer", event, outcome, response });
+    if (outcome.dropped) {
+      throw new BridgeError(
+        "CALL_TIMEOUT",
+        `the bridge did not answer ${event.name} within ${Math.round(Number(timeoutNano) / 1e6)} ms, and a runtime would have dropped it`,
+      );
+    }
+    if (outcome.error !== undefined) undo.failed(event);
+  }
+  interrupted?.throwIfAborted();
+}
+
+/** Puts the conf.json in place that holds from this event on, by a rename as installers do it; or none, where the case says so. */
+function placeConf(confFile: string, index: number, { confs }: Case): void {
+  const conf = confs.find(({ fromEvent }) => fromEvent === index);
+  if (conf?.text !== undefined) {
+    writeFileSync(`${confFile}.new`, conf.text, { mode: 0o600 });
+    renameSync(`${confFile}.new`, confFile);
+  } else if (conf !== undefined) rmSync(confFile, { force: true });
+}
+
+/** What was there when the case began: what its runtime said, where the case begins with a Synchronize call. */
+function presentAtFirst({ events: [first] }: Case): Snapshot {
+  if (first?.method !== "Synchronize") return { pods: [], containers: [] };
+  const { pods, containers } = synchronizeRequest.decode(first.payload);
+  return { pods, containers };
+}
+
+/**
+ * What containerd does when a plugin fails an event: a failed RunPodSandbox is undone by StopPodSandbox and
+ * RemovePodSandbox, a failed CreateContainer or StartContainer by StopContainer and RemoveContainer, and nothing else of
+ * that pod or container happens. Other failures it only logs.
+ */
+class Undo {
+  private readonly pods = new Set<string>();
+  private readonly containers = new Set<string>();
+
+  /** The answer to this event was an error. */
+  failed(event: NriEvent): void {
+    if (event.name === "RunPodSandbox") this.pods.add(event.pod.id);
+    if (event.name === "CreateContainer" || event.name === "StartContainer") this.containers.add(event.container.id);
+  }
+
+  /** Whether a runtime would not have sent the event, which belongs to something that was undone; the undo itself is sent. */
+  skips(event: NriEvent): boolean {
+    if (!("container" in event)) return this.pods.has(event.pod.id) && !/^(Stop|Remove)PodSandbox$/.test(event.name);
+    if (this.pods.has(event.pod.id)) return true;
+    return this.containers.has(event.container.id) && !/^(Stop|Remove)Container$/.test(event.name);
+  }
+}

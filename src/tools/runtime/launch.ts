@@ -1,0 +1,44 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { BridgeError } from "../../base/errors.js";
+import type { PluginIdentity } from "../../nri/identity.js";
+import { SocketTrunk } from "../../nri/wire/socket-trunk.js";
+import type { Trunk } from "../../nri/wire/trunk.js";
+
+/** A plugin process that the runtime started, and the trunk to it. */
+export interface LaunchedPlugin {
+  readonly child: ChildProcess;
+  readonly trunk: Trunk;
+}
+
+/**
+ * Starts a plugin as the runtime does: no arguments, three variables in the environment and nothing else, one end of a
+ * socket pair as descriptor 3, and /dev/null for the rest.
+ * @param stderr where its stderr goes; a runtime takes it nowhere, a test wants to read it
+ * @throws BridgeError CONNECT_FAILED when it cannot be started
+ */
+export async function launch(
+  path: string,
+  identity: PluginIdentity,
+  stderr: "ignore" | "inherit" = "ignore",
+): Promise<LaunchedPlugin> {
+  const child = spawn(path, [], {
+    env: { NRI_PLUGIN_NAME: identity.name, NRI_PLUGIN_IDX: identity.index, NRI_PLUGIN_SOCKET: "3" },
+    // Node's "pipe" is an AF_UNIX stream socket pair.
+    stdio: ["ignore", "ignore", stderr, "pipe"],
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", (error) =>
+      reject(new BridgeError("CONNECT_FAILED", `cannot start ${path}: ${error.message}`, { path }, { cause: error })),
+    );
+  });
+  const socket = child.stdio[3];
+  if (!isSocket(socket)) throw new BridgeError("INTERNAL", "the child process has no socket as descriptor 3");
+  return { child, trunk: new SocketTrunk(socket) };
+}
+
+type Socket = ConstructorParameters<typeof SocketTrunk>[0];
+
+function isSocket(stream: unknown): stream is Socket {
+  return typeof stream === "object" && stream !== null && "destroySoon" in stream && "readableEnded" in stream;
+}

@@ -1,0 +1,386 @@
+import { alarm, Deadline, monotonicClock } from "../../base/deadline.js";
+import { BridgeError, errorText } from "../../base/errors.js";
+import type { Log } from "../../base/logger.js";
+import type { RegisterPluginRequest } from "../../gen/nri.js";
+import {
+  configureRequest,
+  configureResponse,
+  emptyResponse,
+  pluginService,
+  registerPluginRequest,
+  runtimeService,
+  synchronizeRequest,
+  synchronizeResponse,
+  updateContainersRequest,
+  updateContainersResponse,
+} from "../../nri/codec.js";
+import {
+  decodeEventResponse,
+  type EventName,
+  type EventResponse,
+  type EventSubject,
+  encodeEvent,
+  eventBit,
+  events,
+  eventsOfMask,
+  knownMask,
+} from "../../nri/events.js";
+import { isPluginIndex, isPluginName, type PluginIdentity } from "../../nri/identity.js";
+import { TtrpcClient } from "../../nri/ttrpc/client.js";
+import { TtrpcServer } from "../../nri/ttrpc/server.js";
+import { type CallError, Code, StatusError, toCallError } from "../../nri/ttrpc/status.js";
+import type { Container, ContainerUpdate, PodSandbox } from "../../nri/types.js";
+import { formatVersion, hasFeature, type Version } from "../../nri/versions.js";
+import { Mux } from "../../nri/wire/mux.js";
+import { ConnId } from "../../nri/wire/mux-frame.js";
+import type { Trunk } from "../../nri/wire/trunk.js";
+
+/** Everything about a runtime that its dealings with a plugin depend on. */
+export interface RuntimeFacts extends RuntimeIntroduction {
+  /** Whether events have calls of their own, with StateChange for plugins that lack them. */
+  readonly ownCalls: boolean;
+  snapshot(): { readonly pods: readonly PodSandbox[]; readonly containers: readonly Container[] };
+  /** Pods, and containers, in one Synchronize message at most; else as many as fit. */
+  readonly synchronizeSize?: number | undefined;
+  updateContainers(update: readonly ContainerUpdate[]): readonly ContainerUpdate[];
+  readonly log: Log;
+}
+
+/** Where a plugin comes from; one that the runtime launched has its identity and its configuration from there. */
+export type PluginOrigin =
+  | { readonly kind: "external" }
+  | { readonly kind: "launched"; readonly identity: PluginIdentity; readonly config: string };
+
+/** What a call brought. */
+export interface RawOutcome {
+  /** The encoded answer; absent when there is an error. */
+  readonly payload?: Uint8Array;
+  readonly error?: CallError;
+  /** No answer came in time, or the connection broke: the runtime has dropped the plugin, and goes on as after success. */
+  readonly dropped: boolean;
+  readonly durationMs: number;
+}
+
+export interface EventOutcome extends RawOutcome {
+  /** What the plugin asks for; absent when there is an error. */
+  readonly response?: EventResponse;
+  /** The call that brought the event; absent when the plugin has not subscribed to it, and none was made. */
+  readonly method?: string;
+}
+
+/**
+ * Registers, configures and synchronizes the plugin at the other end of a trunk.
+ * @throws BridgeError REGISTRATION_REFUSED, PROTOCOL and what calls throw; the connection is closed then, but for a plugin
+ *   that did not synchronize with NRI < 0.12: its connection stays, and is forgotten
+ */
+export async function connectPlugin(trunk: Trunk, origin: PluginOrigin, facts: RuntimeFacts): Promise<RuntimePlugin> {
+  const { identity, config } = origin.kind === "launched" ? origin : { identity: undefined, config: "" };
+  const link = new RuntimeLink(trunk, { identity, updateContainers: facts.updateContainers });
+  const registered = await link.registered(facts.registrationTimeoutMs);
+  facts.log.info({ ...registered.identity, nri: registered.nriVersion }, "a plugin registered");
+  const mask = await closeOnError(link, configurePlugin(link, facts, config));
+  const synchronized = synchronizePlugin(link, facts.snapshot(), facts.requestTimeoutMs, facts.synchronizeSize);
+  // compat: NRI < 0.12 forgets a plugin that did not synchronize, and leaves its connection open (containerd#13901).
+  const closes = hasFeature(facts.nri, "closesUnsynchronized");
+  const updates = await (closes ? closeOnError(link, synchronized) : synchronized);
+  return new RuntimePlugin(link, registered, mask, updates, facts);
+}
+
+async function closeOnError<T>(link: RuntimeLink, step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    link.close();
+    throw error;
+  }
+}
+
+/** A plugin as the runtime sees it, from its synchronization to its end. */
+export class RuntimePlugin {
+  /** Switched off for good by the first event whose own call the plugin does not know. */
+  private ownCalls: boolean;
+
+  constructor(
+    private readonly link: RuntimeLink,
+    private readonly registered: RegisteredPlugin,
+    /** The events that it gets, as a mask. */
+    readonly mask: number,
+    /** What it asked for when it synchronized. */
+    readonly synchronizeUpdates: readonly ContainerUpdate[],
+    private readonly facts: RuntimeFacts,
+  ) {
+    this.ownCalls = facts.ownCalls;
+  }
+
+  get identity(): PluginIdentity {
+    return this.registered.identity;
+  }
+
+  /** What it says of its own NRI; "" from plugins before 0.12. */
+  get nriVersion(): string {
+    return this.registered.nriVersion;
+  }
+
+  get events(): EventName[] {
+    return eventsOfMask(this.mask);
+  }
+
+  get closed(): boolean {
+    return this.link.closed;
+  }
+
+  /** When the connection ends; gives the error, if that was why. */
+  get ended(): Promise<Error | undefined> {
+    return this.link.ended;
+  }
+
+  close(): void {
+    this.link.close();
+  }
+
+  subscribedTo(name: EventName): boolean {
+    return (this.mask & eventBit(name)) !== 0;
+  }
+
+  /** Sends an event as the runtime's dialect has it; to a plugin that has not subscribed to it only when asked to. */
+  async call(
+    name: EventName,
+    subject: EventSubject,
+    options: { evenUnsubscribed?: boolean } = {},
+  ): Promise<EventOutcome> {
+    if (!this.subscribedTo(name) && !options.evenUnsubscribed) {
+      return { dropped: false, durationMs: 0, response: { update: [] } };
+    }
+    const own = this.ownCalls || events[name].call === "own";
+    const outcome = await this.send(name, subject, own ? "own" : "StateChange");
+    if (outcome.error?.code !== "UNIMPLEMENTED" || !own || events[name].call === "own") return outcome;
+    this.facts.log.warn(
+      { ...this.identity, event: name },
+      "the plugin knows events by StateChange only, which is deprecated",
+    );
+    this.ownCalls = false;
+    return await this.send(name, subject, "StateChange");
+  }
+
+  /** Sends a call as it was recorded. The time is in nanoseconds; the runtime's own when it is not given. */
+  async raw(
+    method: string,
+    payload: Uint8Array,
+    options: { timeoutNano?: bigint; metadata?: readonly (readonly [key: string, value: string])[] } = {},
+  ): Promise<RawOutcome> {
+    const { timeoutNano = BigInt(this.facts.requestTimeoutMs) * 1_000_000n, metadata = [] } = options;
+    const deadline = timeoutNano === 0n ? Number.POSITIVE_INFINITY : Number(timeoutNano) / 1e6;
+    const startedAt = monotonicClock();
+    const outcome = await this.attempt(method, payload, Deadline.after(deadline), metadata);
+    return { ...outcome, durationMs: monotonicClock() - startedAt };
+  }
+
+  private async send(name: EventName, subject: EventSubject, call: "own" | "StateChange"): Promise<EventOutcome> {
+    const { method, payload } = encodeEvent(name, subject, call);
+    const outcome = await this.raw(method, payload);
+    if (outcome.payload === undefined) return { ...outcome, method };
+    return { ...outcome, method, response: decodeEventResponse(method, outcome.payload) };
+  }
+
+  private async attempt(
+    method: string,
+    payload: Uint8Array,
+    deadline: Deadline,
+    metadata: readonly (readonly [key: string, value: string])[],
+  ): Promise<Omit<RawOutcome, "durationMs">> {
+    try {
+      return { payload: await this.link.call(method, payload, { deadline, metadata }), dropped: false };
+    } catch (thrown) {
+      if (thrown instanceof StatusError) return { error: toCallError(thrown), dropped: false };
+      // compat: the plugin is closed, and the event counts as a success (adaptation's isFatalError).
+      this.facts.log.error(
+        { ...this.identity, method, error: errorText(thrown) },
+        "closing the plugin, it did not answer",
+      );
+      this.close();
+      return { error: toCallError(thrown), dropped: true };
+    }
+  }
+}
+
+export interface RawCallOptions {
+  readonly deadline: Deadline;
+  readonly metadata?: readonly (readonly [key: string, value: string])[];
+}
+
+export interface RuntimeLinkOptions {
+  /** Of a plugin that the runtime launched, whose own word does not count. */
+  readonly identity: PluginIdentity | undefined;
+  updateContainers(update: readonly ContainerUpdate[]): readonly ContainerUpdate[];
+}
+
+/** The runtime's end of one plugin's connection: it calls the Plugin service, and serves the Runtime service. */
+export class RuntimeLink {
+  readonly ended: Promise<Error | undefined>;
+  private readonly mux: Mux;
+  private readonly client: TtrpcClient;
+  private readonly registration: Promise<Registration>;
+  private register: (outcome: Registration) => void = () => {};
+
+  constructor(
+    trunk: Trunk,
+    private readonly options: RuntimeLinkOptions,
+  ) {
+    this.registration = new Promise((resolve) => {
+      this.register = resolve;
+    });
+    this.mux = new Mux(trunk);
+    this.client = new TtrpcClient(this.mux.open(ConnId.plugin));
+    new TtrpcServer(this.mux.open(ConnId.runtime), {
+      [runtimeService]: {
+        RegisterPlugin: ({ payload }) => this.registerPlugin(registerPluginRequest.decode(payload)),
+        UpdateContainers: ({ payload }) => this.updateContainers(updateContainersRequest.decode(payload).update),
+      },
+    });
+    this.ended = new Promise((resolve) => this.mux.onClose(resolve));
+    void this.ended.then((error) => this.register({ refusal: error?.message ?? "the plugin closed the connection" }));
+  }
+
+  get closed(): boolean {
+    return this.mux.closed;
+  }
+
+  close(): void {
+    this.mux.close();
+  }
+
+  /** Calls the plugin with bytes as they are; throws as TtrpcClient.call does. */
+  call(method: string, payload: Uint8Array, options: RawCallOptions): Promise<Uint8Array> {
+    return this.client.call(pluginService, method, payload, options);
+  }
+
+  /**
+   * Waits for the plugin to register.
+   * @throws BridgeError REGISTRATION_REFUSED when it does not, or not rightly; the connection is closed then
+   */
+  async registered(timeoutMs: number): Promise<RegisteredPlugin> {
+    const cancel = alarm(Deadline.after(timeoutMs), () =>
+      this.register({ refusal: `the plugin did not register within ${timeoutMs} ms` }),
+    );
+    const outcome = await this.registration;
+    cancel();
+    if (!("refusal" in outcome)) return outcome;
+    this.close();
+    throw new BridgeError("REGISTRATION_REFUSED", outcome.refusal);
+  }
+
+  private registerPlugin(request: RegisterPluginRequest): Uint8Array {
+    const identity = this.options.identity ?? { name: request.pluginName, index: request.pluginIdx };
+    const fault = faultOf(identity);
+    if (fault === undefined) {
+      this.register({ identity, nriVersion: request.NRIVersion });
+      return emptyResponse;
+    }
+    // After the answer: the plugin is to read why.
+    setImmediate(() => this.register({ refusal: fault }));
+    throw new StatusError(Code.Unknown, fault);
+  }
+
+  private updateContainers(update: readonly ContainerUpdate[]): Uint8Array {
+    return updateContainersResponse.encode({ failed: [...this.options.updateContainers(update)] });
+  }
+}
+
+export interface RegisteredPlugin {
+  readonly identity: PluginIdentity;
+  /** What the plugin says; "" before NRI 0.12. */
+  readonly nriVersion: string;
+}
+
+type Registration = RegisteredPlugin | { readonly refusal: string };
+
+function faultOf({ name, index }: PluginIdentity): string | undefined {
+  if (!isPluginName(name)) return `invalid plugin name: ${JSON.stringify(name)}`;
+  return isPluginIndex(index) ? undefined : `invalid plugin index: ${JSON.stringify(index)}`;
+}
+
+/** What a runtime tells a plugin of itself. */
+export interface RuntimeIntroduction {
+  readonly name: string;
+  readonly version: string;
+  readonly nri: Version;
+  readonly requestTimeoutMs: number;
+  readonly registrationTimeoutMs: number;
+}
+
+/** The bit of event 14, VALIDATE_CONTAINER_ADJUSTMENT, which came with the pod updates. */
+const validateBit = 1 << 13;
+
+/** The fewest pods and containers that a runtime puts into a message of a split Synchronize. */
+const fewestPerMessage = 8;
+
+/**
+ * Configures a plugin as a runtime of this NRI version does; gives the mask of the events that it wants.
+ * @throws BridgeError PROTOCOL for an event that the runtime does not know, and whatever the call throws
+ */
+export async function configurePlugin(
+  link: RuntimeLink,
+  runtime: RuntimeIntroduction,
+  config: string,
+): Promise<number> {
+  const tellsTimeouts = hasFeature(runtime.nri, "splitSynchronize");
+  const request = configureRequest.encode({
+    config,
+    runtimeName: runtime.name,
+    runtimeVersion: runtime.version,
+    registrationTimeout: tellsTimeouts ? BigInt(runtime.registrationTimeoutMs) : 0n,
+    requestTimeout: tellsTimeouts ? BigInt(runtime.requestTimeoutMs) : 0n,
+    NRIVersion: hasFeature(runtime.nri, "ownCalls") ? `v${formatVersion(runtime.nri)}` : "",
+  });
+  const answer = await link.call("Configure", request, { deadline: Deadline.after(runtime.requestTimeoutMs) });
+  const { events } = configureResponse.decode(answer);
+  const known = knownMask(runtime.nri) | (hasFeature(runtime.nri, "podUpdates") ? validateBit : 0);
+  if ((events & ~known) !== 0) {
+    throw new BridgeError("PROTOCOL", `invalid plugin events: 0x${(events & ~known).toString(16)}`, { events });
+  }
+  return events === 0 ? known : events;
+}
+
+/**
+ * Tells a plugin what is there already, in one message, or in several when one is too long (or `perMessage` says so):
+ * all within one request timeout. Gives the updates that it asks for.
+ * @throws BridgeError PROTOCOL for a plugin that does not know split messages, and whatever the calls throw
+ */
+export async function synchronizePlugin(
+  link: RuntimeLink,
+  snapshot: { readonly pods: readonly PodSandbox[]; readonly containers: readonly Container[] },
+  timeoutMs: number,
+  perMessage = Number.POSITIVE_INFINITY,
+): Promise<ContainerUpdate[]> {
+  const deadline = Deadline.after(timeoutMs);
+  const [pods, containers] = [[...snapshot.pods], [...snapshot.containers]];
+  let size = perMessage;
+  for (;;) {
+    const more = pods.length > size || containers.length > size;
+    const chunk = { pods: pods.slice(0, size), containers: containers.slice(0, size), more };
+    const answer = await trySynchronize(link, synchronizeRequest.encode(chunk), deadline);
+    if (answer === "too long") {
+      const count = chunk.pods.length + chunk.containers.length;
+      if (count <= fewestPerMessage)
+        throw new BridgeError("PROTOCOL", "a single pod or container is too long to be sent");
+      size = Math.max(fewestPerMessage / 2, Math.floor(Math.max(chunk.pods.length, chunk.containers.length) / 2));
+      continue;
+    }
+    if (!more) return answer.update;
+    if (answer.update.length > 0 || !answer.more) {
+      link.close();
+      throw new BridgeError("PROTOCOL", "plugin does not handle split sync requests");
+    }
+    pods.splice(0, size);
+    containers.splice(0, size);
+  }
+}
+
+async function trySynchronize(link: RuntimeLink, payload: Uint8Array, deadline: Deadline) {
+  try {
+    return synchronizeResponse.decode(await link.call("Synchronize", payload, { deadline }));
+  } catch (error) {
+    if (error instanceof StatusError && error.code === Code.ResourceExhausted) return "too long";
+    throw error;
+  }
+}

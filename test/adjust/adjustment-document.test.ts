@@ -1,0 +1,89 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+import { knownKeys, type Phase } from "../../src/adjust/from-v01.js";
+import { changeOf, contextOf, errorOf, parseAnswer } from "./adjustment-support.js";
+
+const document = readFileSync(resolve(import.meta.dirname, "../../docs/RESULTS.md"), "utf8");
+
+/** The rows of the tables of keys. */
+const rows = document
+  .split("\n")
+  .filter((line) => /^\| *`[^`]+` *\| *`"adjust\./.test(line))
+  .map((line) => {
+    const [, key = "", example = "", listed = "", needs = ""] = line.split("|").map((cell) => cell.trim());
+    return { key: key.slice(1, -1), example: example.slice(1, -1), phases: listed.split(", "), needs };
+  });
+
+const phases: readonly Phase[] = ["create", "start", "update", "delete"];
+
+function metadataOf(example: string): Record<string, string> {
+  return JSON.parse(`{${example}}`);
+}
+
+describe("docs/RESULTS.md", () => {
+  it("has a row for each key, and no other", () => {
+    expect(rows.map(({ key }) => key)).toEqual(knownKeys());
+  });
+
+  describe.each(rows)("$key", ({ key, example, phases: listed, needs }) => {
+    const metadata = metadataOf(example);
+    const cgroupVersion = needs === "cgroup v1" ? 1 : needs === "cgroup v2" ? 2 : "unknown";
+
+    it.each(phases)("takes effect in phase %s, or is an error there, in a delete a warning", (phase) => {
+      const parsed = parseAnswer({ metadata }, contextOf({ phase, cgroupVersion }));
+      const inVain = phase === "delete" && !listed.includes(phase);
+      expect(parsed.ok, parsed.ok ? "no error" : parsed.error).toBe(listed.includes(phase) || inVain);
+      if (parsed.ok && inVain) {
+        expect(parsed.change).toMatchObject({ fields: [], updates: [] });
+        expect(parsed.change.notes).toEqual([
+          { level: "warn", text: expect.stringContaining("takes effect in phase") },
+        ]);
+        return;
+      }
+      if (!parsed.ok) expect(parsed.error).toContain("takes effect in phase");
+      else expect(parsed.change.fields).toHaveLength(1);
+    });
+
+    it("fits the pattern of its row", () => {
+      const pattern = key.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/<\w+>/g, ".+");
+      expect(Object.keys(metadata)).toEqual([expect.stringMatching(new RegExp(`^adjust\\.${pattern}$`))]);
+    });
+
+    it.each(needs.startsWith("NRI") ? [needs] : [])("needs the NRI version that the row names: %s", () => {
+      const [, minor = "0"] = /0\.(\d+)/.exec(needs) ?? [];
+      expect(parseAnswer({ metadata }, contextOf({ nriVersion: `0.${minor}.0` })).ok).toBe(true);
+      expect(errorOf({ metadata }, contextOf({ nriVersion: `0.${Number(minor) - 1}.9` }))).toContain(
+        `needs NRI 0.${minor}`,
+      );
+    });
+
+    it.each(needs.startsWith("cgroup") ? [needs] : [])("is an error on another host than %s", () => {
+      const phase = listed.includes("create") ? "create" : "start";
+      const error = errorOf({ metadata }, contextOf({ phase, cgroupVersion: cgroupVersion === 1 ? 2 : 1 }));
+      expect(error).toContain(`takes effect on hosts with ${needs}`);
+    });
+  });
+
+  it("shows an object that sets what the keys set", () => {
+    const [, text = ""] = /## As one object[\s\S]*?```json\n([\s\S]*?)```/.exec(document) ?? [];
+    const families = (fields: readonly string[]) => new Set(fields.map((field) => field.split(".")[0]));
+    const byObject = changeOf({ adjust: JSON.parse(text) }).fields;
+    const byKeys = changeOf({ metadata: metadataOfRows() }).fields;
+    expect(families(byObject)).toEqual(families(byKeys));
+  });
+
+  it("shows error texts as they are", () => {
+    const texts = [...document.matchAll(/```text\n(.*)\n```/g)].map(([, text]) => text);
+    expect(texts).toEqual([
+      errorOf({ metadata: { "adjust.cpu.quota": "abc" } }),
+      errorOf({ metadata: { "adjust.memory.swap": "0" } }),
+    ]);
+  });
+});
+
+/** The examples of all keys that take effect in phase create. */
+function metadataOfRows(): Record<string, string> {
+  const created = rows.filter(({ phases: listed, needs }) => listed.includes("create") && needs !== "cgroup v1");
+  return Object.assign({}, ...created.map(({ example }) => metadataOf(example)));
+}

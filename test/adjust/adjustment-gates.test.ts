@@ -1,0 +1,167 @@
+import { describe, expect, it } from "vitest";
+import type { AdjustmentContext } from "../../src/adjust/from-v01.js";
+import { changeOf, contextOf, errorOf, otherId, ownId, parseAnswer, version } from "./adjustment-support.js";
+
+const since = [
+  ["adjust.cpu.shares", "512", "0.3"],
+  ["adjust.rlimit.RLIMIT_NOFILE", "1:1", "0.4"],
+  ["adjust.cdi.example.com/gpu=0", "", "0.7"],
+  ["adjust.pids.limit", "5", "0.7"],
+  ["adjust.oomScoreAdj", "5", "0.7"],
+  ["adjust.mount.-/data", "", "0.7"],
+  ["adjust.args", '["x"]', "0.10"],
+  ["adjust.sysctl.kernel.shmmax", "5", "0.11"],
+] as const;
+
+const versions = [
+  "0.2.0",
+  "0.3.0",
+  "0.4.0",
+  "0.6.1",
+  "0.7.0",
+  "0.8.0",
+  "0.9.1-0.20250219030224-e597e7849f24",
+  "0.10.0",
+  "0.11.0",
+  "0.12.2",
+];
+
+describe("the NRI version", () => {
+  it.each(since.flatMap(([key, value, first]) => versions.map((nri) => [key, first, nri, value] as const)))(
+    "%s since %s, asked of %s",
+    (key, first, nriVersion, value) => {
+      const parsed = parseAnswer({ metadata: { [key]: value } }, contextOf({ nriVersion }));
+      const minor = (text: string) => Number(text.split(".")[1]);
+      expect(parsed.ok).toBe(minor(nriVersion) >= minor(first));
+      if (!parsed.ok)
+        expect(parsed.error).toMatch(new RegExp(`needs NRI ${first}, .*; update the runtime to containerd`));
+    },
+  );
+
+  it.each(["annotation.a", "env.A", "cgroupsPath"])("%s is as old as NRI v2", (key) => {
+    expect(parseAnswer({ metadata: { [`adjust.${key}`]: "x" } }, contextOf({ nriVersion: "0.2.0" })).ok).toBe(true);
+  });
+
+  it("before its release counts as older", () => {
+    const nri = { ...version("0.11.0-rc.1"), source: "stated" } as const;
+    expect(errorOf({ metadata: { "adjust.sysctl.a.b": "1" } }, contextOf({ nri }))).toContain("needs NRI 0.11");
+  });
+
+  it("does not matter to what is written into the real cgroup", () => {
+    const context = contextOf({ phase: "start", nriVersion: "0.2.0" });
+    expect(parseAnswer({ metadata: { "adjust.pids.limit": "5", "adjust.cpu.shares": "5" } }, context).ok).toBe(true);
+  });
+});
+
+const remedies: readonly [AdjustmentContext["phase"], key: string, value: string, says: string][] = [
+  [
+    "start",
+    "annotation.a",
+    "b",
+    "takes effect in phase create, not in start: the container exists already; set `phase: create`",
+  ],
+  ["start", "args", '["x"]', "set `phase: create` for this plugin"],
+  ["start", "blockioClass", "x", "set `phase: create` for this plugin"],
+  ["start", `update.${otherId}.cpu.shares`, "5", "the answer to a start holds no updates; set `phase: create`"],
+  [
+    "create",
+    "memory.reservation",
+    "5",
+    "where NRI's OCI generator drops it in silence (0.2 to 0.12); set `phase: start`",
+  ],
+  ["create", "memory.useHierarchy", "true", "set `phase: start` for this plugin"],
+  [
+    "update",
+    "annotation.a",
+    "b",
+    "takes effect in phase create, not in update; ask for it when the container is created",
+  ],
+  ["update", "pids.limit", "5", "takes effect in phase create or start, not in update"],
+  ["update", "memory.swap", "5", "takes effect in phase start, not in update"],
+  ["update", "cpu.realtimePeriod", "5", "not in update"],
+  ["update", `update.${ownId}.cpu.shares`, "5", "this is the container that is updated itself; use the key without"],
+];
+
+describe("the phase", () => {
+  it.each(remedies)("%s: adjust.%s = %s", (phase, key, value, says) => {
+    expect(errorOf({ metadata: { [`adjust.${key}`]: value } }, contextOf({ phase }))).toContain(says);
+  });
+
+  it.each([
+    ["cpu.shares", "takes effect in phase create or start or update, not in delete"],
+    ["annotation.a", "takes effect in phase create, not in delete"],
+    [`update.${ownId}.cpu.shares`, "this is the container that stops"],
+  ])("delete: adjust.%s is a warning, and the rest counts", (key, says) => {
+    const metadata = { [`adjust.${key}`]: "5", [`adjust.update.${otherId}.cpu.shares`]: "7" };
+    const change = changeOf({ metadata }, contextOf({ phase: "delete" }));
+    expect(change.fields).toEqual([`update.${otherId}.cpu.shares`]);
+    expect(change.notes).toEqual([{ level: "warn", text: `adjust.${key}: ${says}` }]);
+  });
+
+  it("delete: the fields of an adjust object are warnings too, and of many most are told by their number", () => {
+    const annotations = Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`a${n}`, "x"]));
+    const { fields, notes } = changeOf({ adjust: { annotations } }, contextOf({ phase: "delete" }));
+    expect(fields).toEqual([]);
+    expect(notes).toHaveLength(21);
+    expect(notes.at(0)?.text).toContain("annotations.a0: takes effect in phase create");
+    expect(notes.at(-1)).toEqual({ level: "warn", text: "the same goes for 10 more" });
+  });
+});
+
+describe("the host", () => {
+  it("with cgroup v2 has no real-time groups, and no kernel memory", () => {
+    const context = contextOf({ phase: "start", cgroupVersion: 2 });
+    for (const key of ["cpu.realtimePeriod", "memory.kernel", "memory.swappiness"]) {
+      expect(errorOf({ metadata: { [`adjust.${key}`]: "5" } }, context)).toContain(
+        "takes effect on hosts with cgroup v1, and this one has v2; cgroup v2 has no such setting",
+      );
+    }
+  });
+
+  it("with cgroup v1 has no unified files", () => {
+    for (const phase of ["create", "start", "update"] as const) {
+      const context = contextOf({ phase, cgroupVersion: 1 });
+      expect(errorOf({ metadata: { "adjust.unified.memory.high": "1" } }, context)).toContain(
+        "cgroup v2, and this one has v1",
+      );
+    }
+    const metadata = { [`adjust.update.${otherId}.unified.memory.high`]: "1" };
+    expect(errorOf({ metadata }, contextOf({ cgroupVersion: 1 }))).toContain("cgroup v2, and this one has v1");
+  });
+});
+
+const runtimes: readonly [
+  name: string,
+  version: string,
+  phase: AdjustmentContext["phase"],
+  key: string,
+  ok: boolean,
+][] = [
+  ["containerd", "1.7.29", "create", "cdi.a.com/b=c", false],
+  ["containerd", "1.7.30", "create", "cdi.a.com/b=c", true],
+  ["containerd", "2.0.7", "create", "cdi.a.com/b=c", false],
+  ["containerd", "2.1.0", "create", "cdi.a.com/b=c", true],
+  ["cri-o", "1.33.4", "create", "cdi.a.com/b=c", false],
+  ["cri-o", "1.34.0", "create", "cdi.a.com/b=c", true],
+  ["other", "0.1.0", "create", "cdi.a.com/b=c", true],
+  ["cri-o", "1.36.0", "update", "hugepage.2MB", false],
+  ["cri-o", "1.36.0", "create", "hugepage.2MB", true],
+  ["containerd", "2.3.4", "update", "hugepage.2MB", true],
+  ["cri-o", "1.35.6", "update", "unified.memory.high", false],
+  ["cri-o", "1.36.0", "update", "unified.memory.high", true],
+  ["cri-o", "1.35.6", "create", "unified.memory.high", true],
+];
+
+describe("the runtime", () => {
+  it.each(runtimes)("%s %s in phase %s: adjust.%s", (name, text, phase, key, ok) => {
+    const context = contextOf({ phase, runtime: { name, version: version(text) } });
+    const parsed = parseAnswer({ metadata: { [`adjust.${key}`]: key.startsWith("cdi") ? "" : "1" } }, context);
+    expect(parsed.ok).toBe(ok);
+    if (!parsed.ok) expect(parsed.error).toContain(`${name} ${text} drops it in silence; needs `);
+  });
+
+  it("of unknown version is given the benefit of the doubt", () => {
+    const context = contextOf({ runtime: { name: "containerd", version: undefined } });
+    expect(parseAnswer({ metadata: { "adjust.cdi.a.com/b=c": "" } }, context).ok).toBe(true);
+  });
+});

@@ -1,0 +1,156 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { mergeChanges, type Phase } from "../../src/adjust/from-v01.js";
+import { overlay, own } from "../../src/adjust/merge.js";
+import { changeOf, contextOf, otherId, ownId } from "./adjustment-support.js";
+
+function changes(phase: Phase, ...answers: readonly [plugin: string, metadata: Record<string, string>][]) {
+  return answers.map(([plugin, keys]) => {
+    const metadata = Object.fromEntries(Object.entries(keys).map(([key, value]) => [`adjust.${key}`, value]));
+    return changeOf({ metadata }, contextOf({ plugin, phase }));
+  });
+}
+
+function merge(phase: Phase, ...answers: Parameters<typeof changes>[1][]) {
+  return mergeChanges(changes(phase, ...answers), { phase, containerId: ownId });
+}
+
+describe("the changes of a chain", () => {
+  it("are nothing when no plugin asks for anything", () => {
+    expect(mergeChanges([], { phase: "create", containerId: ownId })).toEqual({
+      updates: [],
+      fields: [],
+      conflicts: [],
+    });
+    expect(merge("create", ["a", {}], ["b", {}])).toEqual({ updates: [], fields: [], conflicts: [] });
+  });
+
+  it("add up where the fields differ", () => {
+    const merged = merge("create", ["a", { "cpu.shares": "2" }], ["b", { "cpu.quota": "1000", "env.A": "1" }]);
+    expect(merged.adjust).toEqual({
+      env: [{ key: "A", value: "1" }],
+      linux: { resources: { cpu: { shares: 2n, quota: 1000n, cpus: "", mems: "" } } },
+    });
+    expect(merged.conflicts).toEqual([]);
+    expect(merged.fields).toEqual(["cpu.shares", "cpu.quota", "env.A"]);
+  });
+
+  it("are the last one's where two set one field, and the conflict has both names", () => {
+    const merged = merge("create", ["a", { "cpu.shares": "2" }], ["b", { "cpu.shares": "3" }]);
+    expect(merged.adjust?.linux?.resources?.cpu?.shares).toBe(3n);
+    expect(merged.conflicts).toEqual([{ field: "cpu.shares", first: "a", last: "b" }]);
+  });
+
+  it("name the first and the last of three", () => {
+    const merged = merge("create", ["a", { "env.A": "1" }], ["b", { "env.A": "2" }], ["c", { "env.A": "3" }]);
+    expect(merged.adjust?.env).toEqual([{ key: "A", value: "3" }]);
+    expect(merged.conflicts).toEqual([{ field: "env.A", first: "a", last: "c" }]);
+  });
+
+  it("do not conflict where two ask for the same", () => {
+    expect(merge("create", ["a", { "env.A": "1" }], ["b", { "env.A": "1" }]).conflicts).toEqual([]);
+  });
+
+  it("do not conflict where one plugin runs twice", () => {
+    const merged = merge("create", ["a", { "env.A": "1" }], ["a", { "env.A": "2" }]);
+    expect(merged.conflicts).toEqual([]);
+    expect(merged.adjust?.env).toEqual([{ key: "A", value: "2" }]);
+  });
+
+  it("take a removal and a value for the same field", () => {
+    const merged = merge("create", ["a", { "annotation.x": "1" }], ["b", { "annotation.-x": "" }]);
+    expect(merged.adjust?.annotations).toEqual({ "-x": "" });
+    expect(merged.conflicts).toEqual([{ field: "annotation.x", first: "a", last: "b" }]);
+    const back = merge("create", ["a", { "mount.-/x": "" }], ["b", { "mount./x": "t,tmpfs" }]);
+    expect(back.adjust?.mounts).toEqual([{ destination: "/x", source: "t", type: "tmpfs", options: [] }]);
+  });
+
+  it("hold the hooks of all", () => {
+    const merged = merge(
+      "create",
+      ["a", { "hook.prestart": '{"path":"/a"}' }],
+      ["b", { "hook.prestart": '{"path":"/b"}', "hook.poststop": '{"path":"/c"}' }],
+    );
+    expect(merged.adjust?.hooks?.prestart?.map(({ path }) => path)).toEqual(["/a", "/b"]);
+    expect(merged.adjust?.hooks?.poststop).toHaveLength(1);
+    expect(merged.conflicts).toEqual([]);
+    expect(merged.fields).toEqual(["hook.prestart", "hook.poststop"]);
+  });
+
+  it("put the updates of one container together", () => {
+    const key = `update.${otherId}.cpu`;
+    const merged = merge(
+      "delete",
+      ["a", { [`${key}.shares`]: "2", [`${key}.quota`]: "1000" }],
+      ["b", { [`${key}.shares`]: "3", "update.dead.cpu.shares": "4" }],
+    );
+    expect(merged.updates).toEqual([
+      {
+        containerId: otherId,
+        linux: { resources: { cpu: { shares: 3n, quota: 1000n, cpus: "", mems: "" } } },
+        ignoreFailure: true,
+      },
+      { containerId: "dead", linux: { resources: { cpu: { shares: 4n, cpus: "", mems: "" } } }, ignoreFailure: true },
+    ]);
+    expect(merged.conflicts).toEqual([{ field: `${key}.shares`, first: "a", last: "b" }]);
+  });
+
+  it("end with the update of the container itself", () => {
+    const merged = merge("update", ["a", { "cpu.shares": "2" }], ["b", { [`update.${otherId}.cpu.shares`]: "3" }]);
+    expect(merged.updates.map(({ containerId }) => containerId)).toEqual([otherId, ownId]);
+  });
+
+  it("are written to the cgroup in phase start", () => {
+    const merged = merge("start", ["a", { "memory.swap": "2" }], ["b", { "memory.swap": "3", "cpu.cpus": "0" }]);
+    expect(merged.own).toEqual({ memory: { swap: 3n }, cpu: { cpus: "0" } });
+    expect(merged).not.toHaveProperty("adjust");
+  });
+});
+
+/** Few fields and values, so that they meet often. */
+const keys: fc.Arbitrary<Record<string, string>> = fc
+  .dictionary(
+    fc.constantFrom("cpu.shares", "env.A", "annotation.x", "hook.prestart", `update.${otherId}.cpu.shares`),
+    fc.constantFrom("2", "3"),
+  )
+  .map((entries) =>
+    Object.fromEntries(
+      Object.entries(entries).map(([key, value]) => [key, key.startsWith("hook") ? `{"path":"/${value}"}` : value]),
+    ),
+  );
+const answer = fc.tuple(fc.constantFrom("a", "b", "c"), keys);
+
+describe("merging, as a property", () => {
+  it("does not depend on how the chain is cut", () => {
+    fc.assert(
+      fc.property(
+        fc.array(answer, { maxLength: 3 }),
+        fc.array(answer, { maxLength: 3 }),
+        fc.array(answer, { maxLength: 3 }),
+        (...parts) => {
+          const [a = [], b = [], c = []] = parts.map((part) =>
+            changes("create", ...part).flatMap(({ plugin, settings }) => own(plugin, settings)),
+          );
+          const left = overlay(overlay(a, b), c);
+          const right = overlay(a, overlay(b, c));
+          expect(left).toEqual(right);
+        },
+      ),
+    );
+  });
+
+  it("gives each field the value of the last plugin that set it", () => {
+    fc.assert(
+      fc.property(fc.array(answer, { maxLength: 5 }), (answers) => {
+        const { adjust } = merge("create", ...answers);
+        const last = (key: string) => answers.findLast(([, asked]) => Object.hasOwn(asked, key))?.[1][key];
+        expect(adjust?.env?.[0]?.value).toBe(last("env.A"));
+        expect(adjust?.annotations?.x).toBe(last("annotation.x"));
+        expect(adjust?.linux?.resources?.cpu?.shares?.toString()).toBe(last("cpu.shares"));
+        expect(adjust?.hooks?.prestart?.length ?? 0).toBe(
+          answers.filter(([, asked]) => "hook.prestart" in asked).length,
+        );
+      }),
+    );
+  });
+});

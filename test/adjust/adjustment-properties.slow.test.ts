@@ -1,0 +1,98 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { knownKeys, type Phase } from "../../src/adjust/from-v01.js";
+import { createContainerResponse, updateContainerResponse } from "../../src/nri/codec.js";
+import { anyText } from "../support/any-text.js";
+import { contextOf, otherId, parseAnswer } from "./adjustment-support.js";
+
+const phase: fc.Arbitrary<Phase> = fc.constantFrom("create", "start", "update", "delete");
+
+const key = fc.oneof(
+  fc
+    .constantFrom(...knownKeys())
+    .chain((known) =>
+      fc
+        .oneof(
+          fc.constantFrom("x", "-x", "/x", "-/x", "2MB", "memory.high", "prestart", "RLIMIT_CPU", "a.b/c=d"),
+          fc.string(),
+        )
+        .map((name) => `adjust.${known.replace("<containerID>", otherId).replace(/<\w+>/, () => name)}`),
+    ),
+  fc.string().map((name) => `adjust.${name}`),
+  fc.string(),
+);
+
+const value = fc.oneof(
+  fc.constantFrom(
+    "",
+    "0",
+    "-1",
+    "5",
+    "5000",
+    "true",
+    "0-3",
+    "unlimited:unlimited",
+    "c:1:2",
+    "t,tmpfs",
+    '["x"]',
+    '{"path":"/x"}',
+  ),
+  fc.bigInt().map(String),
+  anyText(),
+);
+
+const context = fc
+  .record({
+    phase,
+    cgroupVersion: fc.constantFrom(1 as const, 2 as const, "unknown" as const),
+    nriVersion: fc.constantFrom("0.2.0", "0.6.1", "0.8.0", "0.10.0", "0.12.2"),
+    annotate: fc.boolean(),
+    rename: fc.dictionary(fc.constantFrom("x", "y"), fc.constantFrom("cpu.shares", "annotation.z", "nothing")),
+  })
+  .map((over) => contextOf(over));
+
+const metadata = fc.dictionary(key, value, { maxKeys: 4, noNullPrototype: true });
+
+describe("a result, as a property", () => {
+  it("never throws, and is a change that fits on the wire or one error that names the plugin", () => {
+    fc.assert(
+      fc.property(metadata, context, (answer, where) => {
+        const parsed = parseAnswer({ metadata: answer }, where);
+        if (!parsed.ok) {
+          expect(parsed.error).toContain('the result of "konfine" cannot be applied: ');
+          expect(parsed).not.toHaveProperty("change");
+          return;
+        }
+        const { adjust, updates, fields, settings } = parsed.change;
+        createContainerResponse.encode({ ...(adjust === undefined ? {} : { adjust }), update: [...updates] });
+        updateContainerResponse.encode({ update: [...updates] });
+        expect(new Set(fields).size).toBe(settings.length);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("is whole or absent: it is a change exactly when each of its keys alone is one", () => {
+    fc.assert(
+      fc.property(metadata, phase, (answer, at) => {
+        const where = contextOf({ phase: at });
+        const alone = Object.entries(answer).map(([name, text]) => parseAnswer({ metadata: { [name]: text } }, where));
+        const together = parseAnswer({ metadata: answer }, where);
+        expect(together.ok).toBe(alone.every(({ ok }) => ok));
+        if (!together.ok) return;
+        const fields = alone.flatMap((parsed) => (parsed.ok ? parsed.change.fields : []));
+        expect([...together.change.fields].sort()).toEqual([...new Set(fields)].sort());
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it("takes any JSON as adjust object without throwing", () => {
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 6 }), phase, (adjustText, at) => {
+        expect(parseAnswer({ adjustText }, contextOf({ phase: at }))).toHaveProperty("ok");
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});

@@ -1,0 +1,173 @@
+import { describe, expect, it } from "vitest";
+import { answerBytes } from "../../src/adjust/from-v01.js";
+import { changeOf, contextOf, errorOf, parseAnswer } from "./adjustment-support.js";
+
+describe("the sources of a change", () => {
+  const layers = [
+    { cgroupsPath: "/1" },
+    { metadata: { "adjust.cgroupsPath": "/2", "adjust.cpu.shares": "2", "adjust.annotation.v01.konfine/a": "2" } },
+    { adjust: { linux: { cgroupsPath: "/3", resources: { cpu: { shares: 3 } } } } },
+  ];
+
+  it("are read in the contract's order: the later one wins", () => {
+    expect(changeOf({ ...layers[0] }).adjust?.linux?.cgroupsPath).toBe("/1");
+    expect(changeOf({ ...layers[0], ...layers[1] }).adjust?.linux?.cgroupsPath).toBe("/2");
+    expect(changeOf({ ...layers[0], ...layers[1], ...layers[2] }).adjust?.linux?.cgroupsPath).toBe("/3");
+    const captured = { cpu: { shares: 4n } };
+    expect(changeOf({ ...layers[2] }, contextOf(), captured).adjust?.linux?.resources?.cpu?.shares).toBe(4n);
+    const rename = { width: "cpu.shares" };
+    const metadata = { width: "5" };
+    expect(changeOf({ metadata }, contextOf({ rename }), captured).adjust?.linux?.resources?.cpu?.shares).toBe(5n);
+    const twice = { a: "7", ...layers[1]?.metadata };
+    expect(changeOf({ metadata: twice }, contextOf({ annotate: true })).adjust?.annotations?.["v01.konfine/a"]).toBe(
+      "7",
+    );
+  });
+
+  it("set each field once", () => {
+    const { fields } = changeOf({ ...layers[0], ...layers[1], ...layers[2] });
+    expect(fields).toEqual(["cgroupsPath", "cpu.shares", "annotation.v01.konfine/a"]);
+  });
+
+  it("replace a whole stage of hooks, not one hook of it", () => {
+    const { adjust } = changeOf({
+      metadata: { "adjust.hook.prestart": '{"path":"/a"}' },
+      adjust: { hooks: { prestart: [{ path: "/b" }, { path: "/c" }] } },
+    });
+    expect(adjust?.hooks?.prestart?.map(({ path }) => path)).toEqual(["/b", "/c"]);
+  });
+});
+
+describe("cgroupsPath at the top level", () => {
+  it.each(["start", "update", "delete"] as const)("is ignored in phase %s, whatever it is", (phase) => {
+    for (const cgroupsPath of ["/x", 5, null, ""]) {
+      const change = changeOf({ cgroupsPath }, contextOf({ phase }));
+      expect(change.fields).toEqual([]);
+      expect(change.notes.map(({ level }) => level)).toEqual(cgroupsPath === "/x" ? ["debug"] : []);
+    }
+  });
+
+  it("is an error in phase create when it is no text, and nothing when it is empty", () => {
+    expect(errorOf({ cgroupsPath: 5 })).toContain('"cgroupsPath" must be a string, not 5');
+    expect(changeOf({ cgroupsPath: "" }).fields).toEqual([]);
+  });
+});
+
+describe("captured cgroup writes", () => {
+  it("become the adjustment of phase create", () => {
+    const captured = {
+      cpu: { quota: -1n, cpus: "0-1" },
+      memory: { limit: 1024n },
+      pids: { limit: 5n },
+      hugepageLimits: [{ pageSize: "2MB", limit: 0n }],
+      unified: { "memory.high": "max" },
+    };
+    expect(changeOf({}, contextOf(), captured).adjust?.linux?.resources).toEqual({
+      cpu: { quota: -1n, cpus: "0-1", mems: "" },
+      memory: { limit: 1024n },
+      pids: { limit: 5n },
+      hugepageLimits: [{ pageSize: "2MB", limit: 0n }],
+      unified: { "memory.high": "max" },
+    });
+  });
+
+  it("that the phase cannot apply are an error with the remedy", () => {
+    expect(errorOf({}, contextOf(), { memory: { reservation: 5n } })).toContain(
+      'cgroup write of memory.reservation "5": takes effect in phase start',
+    );
+  });
+
+  it("that only cgroup v1 has are left out of v2 with a warning", () => {
+    const context = contextOf({ phase: "start", cgroupVersion: 2 });
+    const change = changeOf({}, context, { memory: { swappiness: 5n, limit: 7n } });
+    expect(change.own).toEqual({ memory: { limit: 7n } });
+    expect(change.notes).toEqual([
+      {
+        level: "warn",
+        text: expect.stringContaining("cgroup write of memory.swappiness: takes effect on hosts with cgroup v1"),
+      },
+    ]);
+  });
+});
+
+describe("results.rename", () => {
+  const rename = { cpuset: "cpu.cpus", tag: "annotation.tag", absent: "cpu.mems" };
+  const metadata = { cpuset: "0-1", tag: "x", other: "y" };
+
+  it("gives a metadata key its meaning", () => {
+    expect(changeOf({ metadata }, contextOf({ rename })).fields).toEqual(["cpu.cpus", "annotation.tag"]);
+  });
+
+  it("leaves out what an update or a delete cannot hold", () => {
+    expect(changeOf({ metadata }, contextOf({ rename, phase: "update" })).fields).toEqual(["cpu.cpus"]);
+    expect(changeOf({ metadata }, contextOf({ rename, phase: "delete" })).fields).toEqual([]);
+  });
+
+  it("is an error where the plugin runs in the wrong phase, and where the target is unknown", () => {
+    expect(errorOf({ metadata }, contextOf({ rename, phase: "start" }))).toContain(
+      'tag (results.rename to annotation.tag) "x": takes effect in phase create',
+    );
+    expect(errorOf({ metadata }, contextOf({ rename: { tag: "cpu.cpu" } }))).toContain("did you mean cpu.cpus?");
+  });
+
+  it("takes no inherited name for an entry", () => {
+    expect(changeOf({ metadata: { toString: "x", constructor: "y" } }, contextOf({ rename: {} })).fields).toEqual([]);
+  });
+});
+
+describe("results.annotate", () => {
+  const metadata = { a: "1", "adjust.annotation.b": "2" };
+
+  it("copies all metadata to annotations of the plugin", () => {
+    expect(changeOf({ metadata }, contextOf({ annotate: true })).adjust?.annotations).toEqual({
+      b: "2",
+      "v01.konfine/a": "1",
+      "v01.konfine/adjust.annotation.b": "2",
+    });
+  });
+
+  it("warns in phase start, and is silent in an update and a delete", () => {
+    const answer = { metadata: { a: "1" } };
+    const notes = (phase: "start" | "update" | "delete") =>
+      changeOf(answer, contextOf({ annotate: true, phase })).notes;
+    expect(notes("start")).toEqual([{ level: "warn", text: expect.stringContaining("results.annotate of a") }]);
+    expect(notes("update")).toEqual([]);
+    expect(notes("delete")).toEqual([]);
+  });
+});
+
+describe("sizes", () => {
+  it("refuses an annotation of 1 MB", () => {
+    expect(errorOf({ metadata: { "adjust.annotation.a": "x".repeat(1_000_000) } })).toContain(
+      "at most 262144 bytes together, Kubernetes' own limit",
+    );
+  });
+
+  it("refuses annotations that are too large together", () => {
+    const metadata = Object.fromEntries([1, 2, 3].map((at) => [`adjust.annotation.${at}`, "x".repeat(100_000)]));
+    expect(errorOf({ metadata })).toContain("300003 bytes of annotations: expected at most 262144");
+  });
+
+  it("counts bytes, not characters", () => {
+    expect(parseAnswer({ metadata: { "adjust.annotation.a": "é".repeat(131_071) } }).ok).toBe(true);
+    expect(parseAnswer({ metadata: { "adjust.annotation.a": "é".repeat(131_072) } }).ok).toBe(false);
+  });
+
+  it("refuses a change that the answer has no room for", () => {
+    const metadata = Object.fromEntries(
+      Array.from({ length: 30 }, (_, at) => [`adjust.env.V${at}`, "x".repeat(120_000)]),
+    );
+    expect(errorOf({ metadata })).toMatch(/a change of \d+ bytes: the answer to the runtime has room for 3145728 more/);
+    const { bytes } = changeOf({ metadata: { "adjust.env.A": "x".repeat(100) } });
+    expect(bytes).toBeGreaterThan(100);
+    expect(errorOf({ metadata: { "adjust.env.A": "x" } }, contextOf({ bytesLeft: 10 }))).toContain("room for 10 more");
+    expect(answerBytes).toBeLessThan(4 * 1024 * 1024);
+  });
+
+  it("reads many small annotations in no time", () => {
+    const metadata = Object.fromEntries(Array.from({ length: 20_000 }, (_, at) => [`adjust.annotation.${at}`, ""]));
+    const start = performance.now();
+    expect(changeOf({ metadata }).fields).toHaveLength(20_000);
+    expect(performance.now() - start).toBeLessThan(2000);
+  });
+});

@@ -1,0 +1,115 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { formatHeader, parseJournal } from "../../src/ledger/journal.js";
+import { Ledger } from "../../src/ledger/ledger.js";
+import { reconcile } from "../../src/ledger/reconcile.js";
+import { container, entriesOf, key, statesOf } from "./support.js";
+
+/** A journal on a disk of our own, which crashes leave as they find it. */
+class Disk {
+  private bytes: Buffer = Buffer.alloc(0);
+
+  /** A bridge starts: it takes over what is there, as the journal's file does. */
+  start(): Ledger {
+    const ledger = new Ledger();
+    ledger.adopt(parseJournal(this.bytes, key).entries);
+    this.bytes = Buffer.from(formatHeader(key) + ledger.lines().join(""));
+    ledger.attach(this);
+    return ledger;
+  }
+
+  append(line: string): void {
+    this.bytes = Buffer.concat([this.bytes, Buffer.from(line)]);
+  }
+
+  /** The machine loses power: what was not yet on the disk is lost, to any byte. */
+  cut(keep: number): void {
+    this.bytes = this.bytes.subarray(0, Math.floor(this.bytes.length * keep));
+  }
+
+  /** We are killed in the middle of a write(2) of a record. */
+  tear(record: string, share: number): void {
+    const torn = Buffer.from(record).subarray(0, Math.floor(record.length * share));
+    this.bytes = Buffer.concat([this.bytes, torn]);
+  }
+}
+
+const id = fc.constantFrom("a", "b", "c", "d");
+const event = fc.oneof(
+  fc.record({ kind: fc.constant("create"), id }),
+  fc.record({ kind: fc.constant("delete"), id }),
+  fc.record({ kind: fc.constant("delete, killed while its plugins run"), id }),
+  fc.record({ kind: fc.constant("remove"), id }),
+  fc.record({ kind: fc.constant("killed"), share: fc.double({ min: 0, max: 0.99, noNaN: true }) }),
+);
+
+describe("whatever happens, and whenever the bridge is killed", () => {
+  it("each create that was attempted gets its delete, and none gets a second after one that ended", () => {
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 40 }), (events) => {
+        const disk = new Disk();
+        let ledger = disk.start();
+        /** What the plugins have seen: creates without a delete that ended. */
+        const owed = new Set<string>();
+        const deliver = (which: string, ends: boolean) => {
+          const due = owed.has(which);
+          expect(ledger.takeDelete(which) !== undefined).toBe(due);
+          if (!ends) return;
+          ledger.endDelete(which);
+          owed.delete(which);
+        };
+        for (const step of events) {
+          if ("share" in step) {
+            disk.tear('00000000 {"type":"create-begun","id":"x"}\n', step.share);
+            ledger = disk.start();
+            continue;
+          }
+          if (step.kind === "create") {
+            ledger.record(container(step.id));
+            owed.add(step.id);
+          } else if (step.kind === "delete") {
+            deliver(step.id, true);
+          } else if (step.kind === "remove") {
+            deliver(step.id, true);
+            ledger.forget(step.id);
+          } else {
+            deliver(step.id, false);
+            ledger = disk.start();
+          }
+        }
+        // All is gone when the last bridge asks: what is owed is what it delivers.
+        ledger = disk.start();
+        expect(new Set(reconcile([], ledger.all(), () => "dead").gone)).toEqual(owed);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("a lost end of the journal costs what was in it, and nothing before", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(id, fc.boolean()), { maxLength: 20 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (steps, keep) => {
+          const disk = new Disk();
+          const states = [snapshot(disk.start())];
+          const live = disk.start();
+          for (const [which, create] of steps) {
+            if (create) {
+              live.record(container(which));
+            } else {
+              live.takeDelete(which);
+              states.push(snapshot(live));
+              live.endDelete(which);
+            }
+            states.push(snapshot(live));
+          }
+          disk.cut(keep);
+          expect(states).toContainEqual(snapshot(disk.start()));
+        },
+      ),
+    );
+  });
+});
+
+const snapshot = (ledger: Ledger) => statesOf(entriesOf(ledger));

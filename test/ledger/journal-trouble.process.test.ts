@@ -1,0 +1,170 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DirectoryLock } from "../../src/ledger/directory-lock.js";
+import { parseJournal } from "../../src/ledger/journal.js";
+import { type JournalFile, openJournal } from "../../src/ledger/journal-file.js";
+import { Ledger } from "../../src/ledger/ledger.js";
+import { collectLog, container, entriesOf, key, statesOf } from "./support.js";
+
+/** Why no disk of a test's own can be had here; undefined when it can. */
+const noMount = whyNoMount();
+
+function whyNoMount(): string | undefined {
+  const path = mkdtempSync(join(tmpdir(), "disk-"));
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "tmpfs", path], { stdio: "pipe" });
+    execFileSync("umount", [path], { stdio: "pipe" });
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : "mount failed";
+  } finally {
+    rmSync(path, { recursive: true });
+  }
+}
+
+describe.skipIf(noMount !== undefined)(
+  `a disk in trouble${noMount === undefined ? "" : ` (skipped: ${noMount})`}`,
+  () => {
+    let disk: string;
+    let log: ReturnType<typeof collectLog>;
+    const journals: JournalFile[] = [];
+    const locks: DirectoryLock[] = [];
+
+    beforeEach(() => {
+      disk = mkdtempSync(join(tmpdir(), "disk-"));
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
+      log = collectLog();
+    });
+    afterEach(async () => {
+      for (const journal of journals.splice(0)) await journal.close();
+      for (const lock of locks.splice(0)) await lock.release();
+      execFileSync("umount", ["-l", disk]);
+      rmSync(disk, { recursive: true });
+    });
+
+    const remount = (mode: "ro" | "rw") => execFileSync("mount", ["-o", `remount,${mode},size=64k`, disk]);
+    const levels = () => log.lines.map(({ level }) => level);
+
+    async function open(name = "state"): Promise<{ readonly ledger: Ledger; readonly journal: JournalFile }> {
+      const directory = join(disk, name);
+      const lock = new DirectoryLock(directory);
+      locks.push(lock);
+      const ledger = new Ledger();
+      const journal = await openJournal({ ...key, ledger, directory, lock, log, retryMs: 30, syncDelayMs: 10 });
+      journals.push(journal);
+      return { ledger, journal };
+    }
+
+    async function until(condition: () => boolean): Promise<void> {
+      for (let waited = 0; waited < 5000 && !condition(); waited += 10) await sleep(10);
+      expect(condition()).toBe(true);
+    }
+
+    const fill = () => {
+      for (let filled = 0; ; filled++) {
+        try {
+          writeFileSync(join(disk, "filler"), Buffer.alloc(512), { flag: "a" });
+        } catch {
+          return expect(filled).toBeGreaterThan(0);
+        }
+      }
+    };
+
+    const idsOnDisk = (name = "state") => {
+      const file = readdirSync(join(disk, name)).find((entry) => entry.endsWith(".journal")) ?? "";
+      const { entries, damage } = parseJournal(readFileSync(join(disk, name, file)), key);
+      expect(damage).toBe("none");
+      return entries.map(({ created: { id } }) => id);
+    };
+
+    it("that is full does not lose what can still be read of a damaged journal", async () => {
+      const { ledger, journal } = await open();
+      for (const id of ["a", "b", "c"]) ledger.record(container(id));
+      await journal.close();
+      await locks.pop()?.release();
+      const file = readdirSync(join(disk, "state")).find((entry) => entry.endsWith(".journal")) ?? "";
+      const bytes = readFileSync(join(disk, "state", file));
+      bytes.writeUInt8(0, bytes.indexOf('"id":"a"'));
+      writeFileSync(join(disk, "state", file), bytes);
+      fill();
+      for (let start = 0; start < 2; start++) {
+        const next = await open();
+        expect(statesOf(entriesOf(next.ledger))).toEqual({ b: "open", c: "open" });
+        await next.journal.close();
+        await locks.pop()?.release();
+      }
+    });
+
+    it("that is full costs nothing but the journal, which is whole again when there is room", async () => {
+      const { ledger, journal } = await open();
+      ledger.record(container("first"));
+      fill();
+      for (let n = 0; n < 30; n++) ledger.record(container(`c${n}`));
+      expect(journal.healthy).toBe(false);
+      expect(journal.problem).toMatch(/full|ENOSPC|no space/);
+      expect(ledger.size).toBe(31);
+      await sleep(150);
+      ledger.skipDelete("c1");
+      ledger.forget("c1");
+      expect(levels()).toEqual(["error"]);
+      // What is there is sound, and what was there before is in it.
+      expect(idsOnDisk()).toContain("first");
+      rmSync(join(disk, "filler"));
+      await until(() => journal.healthy);
+      expect(levels()).toEqual(["error", "info"]);
+      expect(idsOnDisk()).toHaveLength(30);
+      ledger.record(container("last"));
+      expect(idsOnDisk()).toContain("last");
+    });
+
+    it("that turns read-only does the same", async () => {
+      const { ledger, journal } = await open();
+      ledger.record(container("a"));
+      // No disk can be made read-only under an open file, so the next bridge finds it so.
+      await journal.close();
+      await locks[0]?.release();
+      remount("ro");
+      const next = await open();
+      expect([next.journal.healthy, statesOf(entriesOf(next.ledger))]).toEqual([false, { a: "open" }]);
+      next.ledger.record(container("b"));
+      await sleep(100);
+      expect(levels()).toEqual(["error"]);
+      remount("rw");
+      await until(() => next.journal.healthy);
+      expect(idsOnDisk()).toEqual(["a", "b"]);
+      expect(levels()).toEqual(["error", "info"]);
+    });
+
+    it("that is read-only and holds nothing is no reason not to start", async () => {
+      remount("ro");
+      const { ledger, journal } = await open("not/yet/there");
+      ledger.record(container("a"));
+      expect([journal.healthy, ledger.size]).toEqual([false, 1]);
+      remount("rw");
+      await until(() => journal.healthy);
+      expect(idsOnDisk("not/yet/there")).toEqual(["a"]);
+    });
+  },
+);
+
+it("a directory in a file's place is no reason not to start", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "state-"));
+  const directory = join(folder, "state");
+  writeFileSync(directory, "");
+  const log = collectLog();
+  const lock = new DirectoryLock(directory);
+  const ledger = new Ledger();
+  const journal = await openJournal({ ...key, ledger, directory, lock, log, retryMs: 20 });
+  ledger.record(container("a"));
+  expect([journal.healthy, ledger.size]).toEqual([false, 1]);
+  rmSync(directory);
+  mkdirSync(directory, { mode: 0o755 });
+  while (!journal.healthy) await sleep(10);
+  await journal.close();
+  await lock.release();
+  rmSync(folder, { recursive: true });
+});

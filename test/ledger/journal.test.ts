@@ -1,0 +1,140 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  formatCreate,
+  formatHeader,
+  formatLine,
+  formatStep,
+  parseJournal,
+  readLines,
+} from "../../src/ledger/journal.js";
+import { formatRequestBody } from "../../src/v01/request.js";
+import { anyCreated, container, entriesOf, key, ledgerOf, sandbox } from "./support.js";
+
+const bytesOf = (text: string) => Buffer.from(text);
+const header = formatHeader(key);
+const entries = (...lines: readonly string[]) => parseJournal(bytesOf(header + lines.join("")), key).entries;
+
+describe("a record of the journal", () => {
+  it("comes back as it was, 64-bit numbers exact, so that the delete's request is the same to the byte", () => {
+    fc.assert(
+      fc.property(anyCreated, (created) => {
+        const read = entries(formatCreate(created));
+        expect(read).toEqual([{ created, state: "open" }]);
+        const request = { version: "0.1", state: "delete", labels: {} };
+        const bodies = read.map((entry) => formatRequestBody({ ...request, ...entry.created }));
+        expect(bodies).toEqual([formatRequestBody({ ...request, ...created })]);
+      }),
+    );
+  });
+
+  it("is passed over when its type is a later version's", () => {
+    expect(entries(formatCreate(container("a")), formatLine('{"type":"moved","id":"a"}'))).toHaveLength(1);
+  });
+});
+
+describe("the lines of a journal", () => {
+  const lines = ["{}", '{"a":"ü"}', '{"type":"x"}'].map(formatLine);
+
+  it("are read to the last whole one, wherever the file is cut", () => {
+    const bytes = bytesOf(lines.join(""));
+    const ends = [0, 1, 2, 3].map((count) => bytesOf(lines.slice(0, count).join("")).length);
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      const whole = ends.filter((end) => end <= cut).length - 1;
+      expect(readLines(bytes.subarray(0, cut))).toEqual({
+        records: ["{}", '{"a":"ü"}', '{"type":"x"}'].slice(0, whole),
+        soundBytes: ends[whole],
+        damage: ends.includes(cut) ? "none" : "tail",
+      });
+    }
+  });
+
+  it("are damaged when any byte is another, and in the middle when sound lines follow", () => {
+    const bytes = bytesOf(lines.join(""));
+    const last = bytes.length - bytesOf(lines[2] ?? "").length;
+    for (let at = 0; at < bytes.length; at++) {
+      const broken = Buffer.from(bytes);
+      broken.writeUInt8((broken[at] ?? 0) ^ 0x20, at);
+      // A line end that is gone makes one unsound line of two.
+      expect(readLines(broken).damage).toBe(at < last - 1 ? "middle" : "tail");
+    }
+  });
+
+  it("are read beside those that a disk has spoilt", () => {
+    const bytes = bytesOf(lines.join(""));
+    const first = bytesOf(lines[0] ?? "").length;
+    bytes.writeUInt8(0, first + 12);
+    expect(readLines(bytes)).toEqual({ records: ["{}", '{"type":"x"}'], soundBytes: first, damage: "middle" });
+  });
+
+  it("may end in the zeros that a lost page leaves", () => {
+    expect(readLines(Buffer.concat([bytesOf(lines.join("")), Buffer.alloc(4096)]))).toMatchObject({ damage: "tail" });
+  });
+});
+
+describe("a journal", () => {
+  const create = formatCreate(container("a")) + formatCreate(container("b"));
+
+  it("of version 1 is read, and written, as it always was", () => {
+    const written = readFileSync(join(import.meta.dirname, "version-1.journal"), "utf8");
+    const { process: _, ...unidentified } = container("created");
+    const native = { ...sandbox("pod"), id: "native", sandboxID: "native", served: false };
+    const spec = { resources: null, namespaces: { network: "/proc/9/ns/net", pid: "" }, cgroupsPath: "" };
+    const before = container("adopted", {
+      adopted: true,
+      phases: ["create", "start"],
+      spec: { ...spec, annotations: { "a/b": "<ü&\u2028>" } },
+    });
+    const found = parseJournal(bytesOf(written), key);
+    expect(found).toEqual({
+      entries: [
+        { created: sandbox("pod"), state: "open" },
+        { created: native, state: "open" },
+        { created: { ...unidentified, pid: 0, phases: ["create"], container: "" }, state: "open" },
+        { created: before, state: "open" },
+        { created: container("cut-short"), state: "rerun" },
+        { created: container("deleted"), state: "deleted" },
+      ],
+      soundBytes: bytesOf(written).length,
+      damage: "none",
+    });
+    const lines = written.split(/(?<=\n)/);
+    const again = [
+      header,
+      ...found.entries.map(({ created }) => formatCreate(created)),
+      formatCreate(container("removed")),
+      formatStep("delete-begun", "cut-short"),
+      formatStep("delete-begun", "deleted"),
+      formatStep("delete-done", "deleted"),
+      formatStep("delete-done", "removed"),
+      formatStep("forgotten", "removed"),
+    ];
+    expect(again).toEqual(lines);
+    expect(entriesOf(ledgerOf(...found.entries))).toEqual(found.entries);
+  });
+
+  it("says nothing of an id that it does not know", () => {
+    const steps = (["delete-begun", "delete-done", "forgotten"] as const).map((type) => formatStep(type, "x"));
+    expect(entries(...steps)).toEqual([]);
+  });
+
+  it.each([
+    ["of another runtime", { ...key, runtime: "cri-o" }, header, "the journal is of containerd at /run/nri/nri.sock"],
+    ["of another socket", { ...key, socket: "/x" }, header, "the journal is of containerd at /run/nri/nri.sock"],
+    ["of another version", key, formatLine('{"type":"header","version":2}'), "the journal is of version 2, not 1"],
+    ["without its header", key, create, "the journal does not begin with its header"],
+    ["with a broken header", key, `x${header}${create}`, "the journal does not begin with its header"],
+    ["of garbage", key, "\0\0\0\0", "the journal is damaged from its beginning"],
+    ["with a sound line of no record", key, header + formatLine("[]"), /^a record of the journal: /],
+  ])("is refused: %s", (_, wanted, content, reason) => {
+    expect(() => parseJournal(bytesOf(content), wanted)).toThrow(reason);
+  });
+
+  it("is empty when it was cut in its header", () => {
+    for (let cut = 0; cut < header.length; cut++) {
+      expect(parseJournal(bytesOf(header.slice(0, cut)), key).entries).toEqual([]);
+    }
+  });
+});

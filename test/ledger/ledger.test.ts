@@ -1,0 +1,164 @@
+import { describe, expect, it } from "vitest";
+import { Ledger, owesDelete } from "../../src/ledger/ledger.js";
+import { containerSubject } from "../../src/v01/to-v01.js";
+import { recordedEvents } from "../support/recorded-events.js";
+import { container, entriesOf, ledgerOf, sandbox, statesOf } from "./support.js";
+
+const { pod: podOf, container: containerOf } = recordedEvents("basic-hostnet", "StartContainer");
+const a = container("a");
+const pod = sandbox("pod");
+const subject = { ...containerSubject(podOf, containerOf), id: "a", sandboxID: "pod" };
+
+/** A ledger, and what it has written: the record's type and the id of each line. */
+function writing(most?: number): { readonly ledger: Ledger; readonly written: string[] } {
+  const ledger = new Ledger(most);
+  const written: string[] = [];
+  ledger.attach({
+    append: (line) => void written.push(line.replace(/^.*?"type":"([^"]+)","id":"([^"]+)".*\n$/, "$1 $2")),
+  });
+  return { ledger, written };
+}
+
+function deleteOf(ledger: Ledger, id: string): void {
+  ledger.takeDelete(id);
+  ledger.endDelete(id);
+}
+
+const owed = (ledger: Ledger) => ledger.all().flatMap((entry) => (owesDelete(entry) ? [entry.created.id] : []));
+
+describe("the ledger", () => {
+  it("gives the right to one delete for each create, and to none without", () => {
+    const ledger = new Ledger();
+    expect(ledger.takeDelete("b")).toBeUndefined();
+    for (let life = 0; life < 2; life++) {
+      ledger.record(a);
+      expect(ledger.takeDelete("a")).toEqual(a);
+      expect(ledger.takeDelete("a")).toBeUndefined();
+      ledger.endDelete("a");
+      expect(ledger.takeDelete("a")).toBeUndefined();
+      expect(ledger.all()).toMatchObject([{ created: a, state: "deleted" }]);
+    }
+  });
+
+  it("adds the start phase to the create phase, with the pid and the spec of the later one", () => {
+    const ledger = new Ledger();
+    const { process, ...unidentified } = a;
+    ledger.record({ ...unidentified, pid: 0 }, { phase: "create" });
+    ledger.keepCreateResults("a", [{ plugin: "x", version: "0.1", error: "", metadata: {} }]);
+    expect(ledger.get("a")).toMatchObject({ pid: 0, phases: ["create"] });
+    ledger.record(a, { phase: "start" });
+    ledger.record(unidentified);
+    expect(ledger.get("a")).toMatchObject({ pid: 10, phases: ["create", "start"], process });
+    expect(ledger.createResultsOf("a")).toHaveLength(1);
+    deleteOf(ledger, "a");
+    ledger.record(a);
+    expect(ledger.get("a")?.phases).toEqual(["start"]);
+    expect(ledger.createResultsOf("a")).toEqual([]);
+  });
+
+  it("is bounded: the oldest whose delete was delivered goes first, and what waits for its delete never", () => {
+    const { ledger, written } = writing(2);
+    for (const id of ["a", "b"]) ledger.record(container(id));
+    deleteOf(ledger, "b");
+    for (const id of ["c", "d"]) ledger.record(container(id));
+    expect(statesOf(entriesOf(ledger))).toEqual({ a: "open", c: "open", d: "open" });
+    expect(written).toContain("forgotten b");
+    expect(ledger.containersOf("pod")).toEqual(["a", "c", "d"]);
+    expect(ledger.size).toBe(3);
+  });
+
+  it("counts what was adopted as created in both phases", () => {
+    expect(new Ledger().record(a, { adopted: true })).toMatchObject({ adopted: true, phases: ["create", "start"] });
+  });
+
+  it("owes no delete to a sandbox that is not ours, and knows the containers of a pod", () => {
+    const ledger = new Ledger();
+    ledger.record({ ...pod, id: "native", served: false });
+    for (const created of [pod, a]) ledger.record(created);
+    expect(ledger.takeDelete("native")).toBeUndefined();
+    expect(owed(ledger)).toEqual(["pod", "a"]);
+    expect(ledger.containersOf("pod")).toEqual(["a"]);
+  });
+
+  it("writes each change once, before it is acted on", () => {
+    const { ledger, written } = writing();
+    ledger.record(a);
+    for (let times = 0; times < 2; times++) ledger.takeDelete("a");
+    for (let times = 0; times < 2; times++) ledger.endDelete("a");
+    deleteOf(ledger, "b");
+    for (let times = 0; times < 2; times++) ledger.forget("a");
+    expect(written).toEqual(["create-begun a", "delete-begun a", "delete-done a", "forgotten a"]);
+  });
+
+  it("delivers again what an earlier bridge began and did not end, writes that no second time, and nothing that it ended", () => {
+    const { ledger, written } = writing();
+    ledger.adopt([
+      { created: a, state: "open" },
+      { created: container("b"), state: "rerun" },
+      { created: container("c"), state: "deleted" },
+    ]);
+    expect(owed(ledger)).toEqual(["a", "b"]);
+    expect(ledger.takeDelete("b")).toBeDefined();
+    expect(ledger.takeDelete("c")).toBeUndefined();
+    ledger.skipDelete("a");
+    expect(written).toEqual(["delete-done a"]);
+  });
+
+  it("keeps what it has when an earlier bridge's journal comes late", () => {
+    const ledger = ledgerOf({ created: a, state: "deleted" });
+    expect(ledger.adopt([{ created: a, state: "open" }])).toBe(false);
+    expect(ledger.adopt([{ created: container("b"), state: "rerun" }])).toBe(true);
+    expect(statesOf(entriesOf(ledger))).toEqual({ a: "deleted", b: "rerun" });
+  });
+
+  it("forgets what is removed with the end of its delete, and what still runs when its process has ended", () => {
+    const ledger = new Ledger();
+    for (const id of ["a", "b"]) ledger.record(container(id));
+    ledger.forget("a");
+    expect(ledger.noteLeaving("b")).toBe(true);
+    expect(ledger.noteLeaving("b")).toBe(false);
+    for (const id of ["a", "b"]) deleteOf(ledger, id);
+    expect(statesOf(entriesOf(ledger))).toEqual({ b: "deleted" });
+    ledger.forget("b");
+    expect(ledger.size).toBe(0);
+    expect(ledger.knows("b")).toBe(false);
+    ledger.noteRemoved("b");
+    expect(ledger.knows("b")).toBe(true);
+  });
+});
+
+describe("a create that is recorded later", () => {
+  it("is not counted, written or deleted until then, and is the one entry of its id", () => {
+    const { ledger, written } = writing();
+    ledger.defer(subject, { adopted: true });
+    expect([ledger.size, ledger.isOpen("a"), ledger.knows("a"), ledger.lines()]).toEqual([0, false, true, []]);
+    expect(ledger.containersOf("pod")).toEqual(["a"]);
+    expect(ledger.takePending("a")).toEqual({ subject, info: { adopted: true } });
+    expect([ledger.takePending("a"), ledger.knows("a"), ledger.containersOf("pod")]).toEqual([undefined, false, []]);
+    expect(written).toEqual([]);
+  });
+
+  it.each<[string, (ledger: Ledger) => void]>([
+    [
+      "is recorded of an earlier phase",
+      (ledger) => {
+        ledger.record(a, { phase: "create" });
+        ledger.defer(subject, { phase: "start" });
+      },
+    ],
+    [
+      "comes from a journal meanwhile",
+      (ledger) => {
+        ledger.defer(subject, { phase: "start" });
+        ledger.adopt([{ created: { ...a, phases: ["create"] }, state: "open" }]);
+      },
+    ],
+  ])("leaves alone what %s", (_, play) => {
+    const ledger = new Ledger();
+    play(ledger);
+    expect(ledger.all()).toMatchObject([{ created: { phases: ["create"] }, state: "open" }]);
+    deleteOf(ledger, "a");
+    ledger.forget("a");
+    expect([ledger.pending(), ledger.containersOf("pod"), ledger.size]).toEqual([["a"], ["a"], 0]);
+  });
+});

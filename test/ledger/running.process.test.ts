@@ -1,0 +1,120 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { silentLog } from "../../src/base/logger.js";
+import { createNodeHost } from "../../src/host/host.js";
+import { RunningPlugins } from "../../src/ledger/running.js";
+
+const host = createNodeHost();
+let directory: string;
+let path: string;
+let children: ChildProcess[];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "nri-running-"));
+  path = join(directory, "running");
+  children = [];
+});
+
+afterEach(() => {
+  for (const child of children) child.kill("SIGKILL");
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** A bridge's list; `ended` holds what it ended when it was opened. */
+function openList() {
+  const ended: number[] = [];
+  const list = new RunningPlugins({ host, end: (pid) => void ended.push(pid), log: silentLog });
+  list.open(directory);
+  return { list, ended };
+}
+
+async function startPlugin(): Promise<number> {
+  const child = spawn("sleep", ["1000"], { stdio: "ignore" });
+  children.push(child);
+  await once(child, "spawn");
+  return child.pid ?? 0;
+}
+
+describe("the plugins that a killed bridge left running", () => {
+  it("are ended by the next one, and nothing else is", async () => {
+    const { list } = openList();
+    const [left, done, other] = [await startPlugin(), await startPlugin(), await startPlugin()];
+    list.began(left);
+    list.began(done)();
+    expect(openList().ended).toEqual([left]);
+    expect(other).toBeGreaterThan(0);
+  });
+
+  it("are left alone when their pid is another process's by now", async () => {
+    const { list } = openList();
+    list.began(await startPlugin());
+    const { startTime = "" } = host.identify(children[0]?.pid ?? 0);
+    writeFileSync(path, readFileSync(path, "utf8").replace(` ${startTime} `, ` ${BigInt(startTime) - 1n} `));
+    expect(openList().ended).toEqual([]);
+  });
+
+  it("are known although they began before the directory was ours", async () => {
+    const early = new RunningPlugins({ host, end: () => {}, log: silentLog });
+    const pid = await startPlugin();
+    early.began(pid);
+    early.open(directory);
+    expect(openList().ended).toEqual([pid]);
+  });
+
+  it("are ended all, although one of them ends at that moment", async () => {
+    const { list } = openList();
+    const pids = [await startPlugin(), await startPlugin()];
+    for (const pid of pids) list.began(pid);
+    const tried: number[] = [];
+    const end = (pid: number) => {
+      tried.push(pid);
+      throw new Error("kill ESRCH");
+    };
+    new RunningPlugins({ host, end, log: silentLog }).open(directory);
+    expect(tried).toEqual(pids);
+  });
+});
+
+describe("the list of running plugins", () => {
+  it("is as long as the most that ever ran at once, and goes with the bridge", async () => {
+    const { list } = openList();
+    for (let run = 0; run < 100; run++) {
+      const ends = [list.began(process.pid), list.began(process.pid)];
+      for (const end of ends) end();
+    }
+    expect(statSync(path).size).toBe(2 * 160);
+    expect(readFileSync(path, "utf8").trim()).toBe("");
+    list.close();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it.each([
+    ["what is no list", "not a list\n\0\0\0"],
+    ["half a line", `${process.pid} 12`],
+    ["a process of another boot", `${process.pid} ${host.identify(process.pid).startTime} another-boot pid:[1]\n`],
+  ])("ends nobody for %s", (_, text) => {
+    writeFileSync(path, text, { mode: 0o600 });
+    expect(openList().ended).toEqual([]);
+  });
+
+  it("is not believed when others can write it", async () => {
+    const { list } = openList();
+    list.began(await startPlugin());
+    const text = readFileSync(path, "utf8");
+    rmSync(path);
+    writeFileSync(path, text);
+    chmodSync(path, 0o666);
+    expect(openList().ended).toEqual([]);
+  });
+
+  it("is kept in memory alone where it cannot be written", async () => {
+    rmSync(directory, { recursive: true });
+    const { list } = openList();
+    list.began(process.pid)();
+    expect(existsSync(path)).toBe(false);
+  });
+});

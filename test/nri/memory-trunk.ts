@@ -1,0 +1,42 @@
+import type { Trunk } from "../../src/nri/wire/trunk.js";
+import { concat } from "../support/bytes.js";
+
+/** A trunk whose other end is the test. */
+export class MemoryTrunk implements Trunk {
+  readonly writes: (readonly Uint8Array[])[] = [];
+  closedWith: Error | "orderly" | undefined;
+  private dataListener: (chunk: Uint8Array) => void = () => {};
+  private closeListener: (error?: Error) => void = () => {};
+
+  write(parts: readonly Uint8Array[]): void {
+    if (this.closedWith !== undefined) throw new Error("a write after the close");
+    this.writes.push(parts);
+  }
+
+  onData(listener: (chunk: Uint8Array) => void): void {
+    this.dataListener = listener;
+  }
+
+  onClose(listener: (error?: Error) => void): void {
+    this.closeListener = listener;
+  }
+
+  close(error?: Error): void {
+    this.closedWith = error ?? "orderly";
+    queueMicrotask(() => this.closeListener(error));
+  }
+
+  /** Lets bytes arrive. */
+  receive(...chunks: Uint8Array[]): void {
+    for (const chunk of chunks) this.dataListener(chunk);
+  }
+
+  /** Lets the peer end the connection. */
+  end(error?: Error): void {
+    this.closeListener(error);
+  }
+
+  written(): Uint8Array {
+    return concat(this.writes.flat());
+  }
+}

@@ -1,0 +1,113 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../../src/nri/ttrpc/envelope.js";
+import { FrameDecoder } from "../../src/nri/wire/frame-decoder.js";
+import { encodeMuxFrames, muxLayout } from "../../src/nri/wire/mux-frame.js";
+import { encodeTtrpcFrame, MessageType, ttrpcLayout } from "../../src/nri/wire/ttrpc-frame.js";
+import { concat, cut } from "../support/bytes.js";
+
+const wire = new URL("../../fixtures/wire/", import.meta.url);
+const chunkLines = readFileSync(new URL("chunks.jsonl", wire), "utf8").trim().split("\n");
+
+interface Recorded {
+  readonly connId: number;
+  readonly streamId: number;
+  readonly type: number;
+  readonly body: Uint8Array;
+}
+
+/** The messages of one direction, in the order in which they end. */
+function read(chunks: Iterable<Uint8Array>): Recorded[] {
+  const mux = new FrameDecoder(muxLayout);
+  const channels = new Map<number, FrameDecoder<{ length: number; streamId: number; type: number; flags: number }>>();
+  const messages: Recorded[] = [];
+  for (const chunk of chunks) {
+    for (const frame of mux.push(chunk)) {
+      if (frame.kind === "oversized") throw new Error("an oversized mux frame");
+      const { connId } = frame.header;
+      const channel = channels.get(connId) ?? new FrameDecoder(ttrpcLayout);
+      channels.set(connId, channel);
+      for (const message of channel.push(frame.payload)) {
+        if (message.kind === "oversized") throw new Error("an oversized message");
+        expect(message.header.flags).toBe(0);
+        messages.push({ connId, ...message.header, body: message.payload });
+      }
+    }
+  }
+  expect([mux, ...channels.values()].some((decoder) => decoder.partial)).toBe(false);
+  return messages;
+}
+
+/** The same messages, each decoded and encoded again down to the mux. */
+function write(messages: readonly Recorded[]): Uint8Array {
+  return concat(
+    messages.flatMap(({ connId, streamId, type, body }) => {
+      const again =
+        type === MessageType.request ? encodeRequest(decodeRequest(body)) : encodeResponse(decodeResponse(body));
+      return encodeMuxFrames(connId, encodeTtrpcFrame(streamId, type, again));
+    }),
+  );
+}
+
+function same(left: Uint8Array, right: Uint8Array): boolean {
+  return Buffer.compare(left, right) === 0;
+}
+
+const directions = [
+  { name: "runtime-to-plugin", mark: "runtime->plugin", messages: 135 },
+  { name: "plugin-to-runtime", mark: "plugin->runtime", messages: 135 },
+].map((direction) => {
+  const bytes = new Uint8Array(readFileSync(new URL(`${direction.name}.bin`, wire)));
+  const reads = chunkLines
+    .filter((line) => line.includes(direction.mark))
+    .map((line) => Number(/"len":(\d+)/.exec(line)?.[1]));
+  return { ...direction, bytes, reads };
+});
+
+describe.each(directions)("a session of containerd 1.7.24, $name", ({ bytes, reads, messages }) => {
+  it("is read in the chunks that it came in", () => {
+    expect(reads.reduce((sum, length) => sum + length, 0)).toBe(bytes.length);
+    expect(read(cut(bytes, ...reads))).toHaveLength(messages);
+  });
+
+  it("is read the same in any chunks", () => {
+    const expected = read([bytes]);
+    for (const lengths of [[1, 2, 3, 5, 7], [4096], [65_536]]) {
+      const found = read(cut(bytes, ...lengths));
+      expect(found.length).toBe(expected.length);
+      const differ = found.filter((message, at) => !same(message.body, expected[at]?.body ?? new Uint8Array(0)));
+      expect(differ).toEqual([]);
+    }
+  });
+
+  it("is written again to the same bytes, frame by frame", () => {
+    expect(same(write(read([bytes])), bytes)).toBe(true);
+  });
+});
+
+describe("the recorded session", () => {
+  const [toPlugin = [], toRuntime = []] = directions.map(({ bytes }) => read([bytes]));
+  const requests = (messages: readonly Recorded[]) => messages.filter(({ type }) => type === MessageType.request);
+
+  it("calls the plugin on connection 1 and the runtime on connection 2", () => {
+    expect(new Set(requests(toPlugin).map(({ connId }) => connId))).toEqual(new Set([1]));
+    expect(requests(toRuntime).map(({ connId, body }) => [connId, decodeRequest(body).method])).toEqual([
+      [2, "RegisterPlugin"],
+    ]);
+  });
+
+  it("counts the runtime's stream ids 1, 3, 5 and so on", () => {
+    expect(requests(toPlugin).map(({ streamId }) => streamId)).toEqual(
+      Array.from({ length: 134 }, (_, at) => 2 * at + 1),
+    );
+  });
+
+  it("begins with Configure and Synchronize, each with some 2 s to answer", () => {
+    const first = requests(toPlugin).map(({ body }) => decodeRequest(body));
+    expect(first.slice(0, 2).map(({ method }) => method)).toEqual(["Configure", "Synchronize"]);
+    for (const { timeoutNano } of first) {
+      expect(timeoutNano).toBeGreaterThan(1_900_000_000n);
+      expect(timeoutNano).toBeLessThanOrEqual(2_000_000_000n);
+    }
+  });
+});

@@ -1,0 +1,269 @@
+import { chmod, link, stat, symlink, writeFile } from "node:fs/promises";
+import { connect, createServer, type Socket } from "node:net";
+import { dirname, join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { connectTrunk } from "../../src/nri/wire/socket.js";
+import { SocketReader, SocketTrunk } from "../../src/nri/wire/socket-trunk.js";
+import type { Trunk } from "../../src/nri/wire/trunk.js";
+import { listenTrunks } from "../../src/tools/runtime/listen.js";
+import { concat, pattern, utf8 } from "../support/bytes.js";
+import { socketPath } from "./socket-directory.js";
+
+/** Both ends of a connection over a real unix socket. */
+async function pair(): Promise<[Trunk, Trunk]> {
+  const path = await socketPath();
+  let accept: (trunk: Trunk) => void = () => {};
+  const accepted = new Promise<Trunk>((resolve) => {
+    accept = resolve;
+  });
+  const listener = await listenTrunks(path, accept);
+  const near = await connectTrunk(path, 1000);
+  const far = await accepted;
+  onTestFinished(async () => {
+    near.close();
+    far.close();
+    await listener.close();
+  });
+  return [near, far];
+}
+
+function closed(trunk: Trunk): Promise<Error | undefined> {
+  return new Promise((resolve) => trunk.onClose(resolve));
+}
+
+/** Everything that arrives until the connection ends. */
+async function everything(trunk: Trunk): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  trunk.onData((chunk) => chunks.push(chunk));
+  await closed(trunk);
+  return concat(chunks);
+}
+
+/** A server that takes a connection and does not read; gives the path and the connection. */
+async function silentServer(): Promise<{ path: string; accepted: Promise<Socket> }> {
+  const path = await socketPath();
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true });
+  const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  onTestFinished(async () => {
+    (await accepted).destroy();
+    server.close();
+  });
+  return { path, accepted };
+}
+
+/** A socket file that its owner left behind, as a killed runtime does. */
+async function leftoverSocket(): Promise<string> {
+  const path = await socketPath();
+  const left = `${path}.left`;
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  // Node unlinks the path on close, but not another name of the same socket.
+  await link(path, left);
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return left;
+}
+
+describe("connectTrunk", () => {
+  const failures = [
+    { title: "no such socket", make: async (path: string) => path, text: /no such socket; is NRI enabled/ },
+    {
+      title: "a file that is no socket",
+      make: async (path: string) => writeFile(path, "").then(() => path),
+      text: /nobody listens there.*\(ECONNREFUSED\)/,
+    },
+    {
+      title: "a file for a directory",
+      make: async (path: string) => writeFile(path, "").then(() => join(path, "x")),
+      text: /ENOTDIR/,
+    },
+    { title: "an empty path", make: async () => "", text: /the path of a socket is needed/ },
+    { title: "a NUL in the path", make: async () => "/run/a\0b", text: /has a NUL/ },
+    {
+      title: "a path of 108 bytes",
+      make: async () => `/${"x".repeat(107)}`,
+      text: /has 108 bytes; a unix socket's has at most 107/,
+    },
+    { title: "a path of 108 bytes in 55 characters", make: async () => `/x${"é".repeat(53)}`, text: /has 108 bytes/ },
+  ];
+  it.each(failures)("fails for $title with the path and the remedy", async ({ make, text }) => {
+    const path = await make(await socketPath());
+    await expect(connectTrunk(path, 1000)).rejects.toMatchObject({
+      code: "CONNECT_FAILED",
+      message: expect.stringMatching(text),
+    });
+    if (path !== "" && !path.includes("\0")) {
+      await expect(connectTrunk(path, 1000)).rejects.toThrow(`cannot connect to ${path}: `);
+    }
+  });
+
+  it("fails for a socket whose owner is gone", async () => {
+    const path = await leftoverSocket();
+    await expect(connectTrunk(path, 1000)).rejects.toThrow(/nobody listens there; is the runtime running/);
+  });
+
+  it("takes a path of 107 bytes", async () => {
+    const directory = dirname(await socketPath());
+    const path = join(directory, "x".repeat(107 - directory.length - 1));
+    const listener = await listenTrunks(path, (trunk) => trunk.close());
+    (await connectTrunk(path, 1000)).close();
+    await listener.close();
+  });
+});
+
+describe("listenTrunks", () => {
+  it("replaces a socket that nobody answers on", async () => {
+    const path = await leftoverSocket();
+    const listener = await listenTrunks(path, (trunk) => trunk.close());
+    (await connectTrunk(path, 1000)).close();
+    await listener.close();
+  });
+
+  it("leaves a socket that somebody answers on", async () => {
+    const path = await socketPath();
+    const listener = await listenTrunks(path, (trunk) => trunk.close());
+    await expect(listenTrunks(path, () => {})).rejects.toThrow(
+      `cannot listen on ${path}: another process listens there`,
+    );
+    (await connectTrunk(path, 1000)).close();
+    await listener.close();
+  });
+
+  it("leaves a file that is no socket, and a link", async () => {
+    const path = await socketPath();
+    await writeFile(path, "precious");
+    await symlink(path, `${path}.link`);
+    for (const name of [path, `${path}.link`]) {
+      await expect(listenTrunks(name, () => {})).rejects.toThrow(/a file that is no socket is in the way/);
+    }
+    expect((await stat(path)).size).toBe(8);
+  });
+
+  it("fails for a directory that does not exist", async () => {
+    const path = join(await socketPath(), "nri.sock");
+    await expect(listenTrunks(path, () => {})).rejects.toMatchObject({ code: "CONNECT_FAILED" });
+  });
+
+  it.runIf(process.getuid?.() !== 0)("fails for a directory that cannot be written", async () => {
+    const path = await socketPath();
+    await chmod(dirname(path), 0o500);
+    await expect(listenTrunks(path, () => {})).rejects.toMatchObject({ code: "CONNECT_FAILED" });
+  });
+});
+
+describe("a socket as a trunk", () => {
+  it("never reads again into the memory of a long chunk that it has given away", () => {
+    const reader = new SocketReader();
+    const chunks: Uint8Array[] = [];
+    reader.listen((chunk) => chunks.push(chunk));
+    for (const value of [1, 2]) {
+      const memory = reader.buffer();
+      memory.fill(value, 0, 40_000);
+      reader.callback(40_000, memory);
+    }
+    expect(chunks.map((chunk) => [chunk.length, chunk[0], chunk.at(-1)])).toEqual([
+      [40_000, 1, 1],
+      [40_000, 2, 2],
+    ]);
+  });
+
+  it("carries bytes both ways, in order", async () => {
+    const [near, far] = await pair();
+    const [atNear, atFar] = [everything(near), everything(far)];
+    near.write([utf8("a"), pattern(3_000_000), utf8("b")]);
+    near.write([utf8("c")]);
+    far.write([pattern(100_000)]);
+    setTimeout(() => near.close(), 100);
+    expect(Buffer.compare(await atFar, concat([utf8("a"), pattern(3_000_000), utf8("bc")]))).toBe(0);
+    expect(Buffer.compare(await atNear, pattern(100_000))).toBe(0);
+  });
+
+  it("sends what is queued before an orderly close", async () => {
+    const [near, far] = await pair();
+    const arrived = everything(far);
+    near.write([pattern(2_000_000)]);
+    near.close();
+    near.write([utf8("after the close")]);
+    expect((await arrived).length).toBe(2_000_000);
+  });
+
+  it("brings plain Uint8Arrays, whose slice is a copy", async () => {
+    const [near, far] = await pair();
+    const chunk = new Promise<Uint8Array>((resolve) => far.onData(resolve));
+    near.write([utf8("x")]);
+    expect(Object.getPrototypeOf(await chunk)).toBe(Uint8Array.prototype);
+  });
+
+  it("tells of the peer's end without an error, of its own with the error given", async () => {
+    const [near, far] = await pair();
+    far.onData(() => {});
+    const ends = Promise.all([closed(near), closed(far)]);
+    near.close(new Error("enough"));
+    expect(await ends).toEqual([new Error("enough"), undefined]);
+  });
+
+  it("closes on a peer that does not read, once too much waits for it", async () => {
+    const { path } = await silentServer();
+    const trunk = await connectTrunk(path, 1000);
+    const end = closed(trunk);
+    const message = new Uint8Array(4 * 1024 * 1024);
+    for (let sent = 0; sent < 12; sent++) trunk.write([message]);
+    expect(await end).toMatchObject({
+      code: "CONNECTION_CLOSED",
+      message: expect.stringMatching(/^the peer does not read: \d+ bytes wait/),
+    });
+  });
+
+  it("does not wait for ever for a peer that does not read, when it closes", async () => {
+    const { path, accepted } = await silentServer();
+    const trunk = await connectTrunk(path, 1000);
+    trunk.write([new Uint8Array(4 * 1024 * 1024)]);
+    trunk.close();
+    const peer = await accepted;
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    let arrived = 0;
+    peer.on("error", () => {});
+    peer.on("data", (chunk) => {
+      arrived += chunk.length;
+    });
+    peer.resume();
+    await new Promise((resolve) => peer.once("end", resolve));
+    expect(arrived).toBeLessThan(4 * 1024 * 1024);
+  });
+
+  it("ends with what the peer sends, even if the peer reads nothing any more", async () => {
+    const { path, accepted } = await silentServer();
+    const trunk = await connectTrunk(path, 1000);
+    trunk.onData(() => {});
+    trunk.write([new Uint8Array(4 * 1024 * 1024)]);
+    const end = closed(trunk);
+    (await accepted).end();
+    expect(await end).toBeUndefined();
+  });
+
+  it("turns a broken connection into CONNECTION_CLOSED", async () => {
+    const { path, accepted } = await silentServer();
+    const trunk = await connectTrunk(path, 1000);
+    trunk.onData(() => {});
+    const end = closed(trunk);
+    // Closed with bytes unread, a unix socket resets its peer.
+    trunk.write([utf8("unread")]);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    (await accepted).destroy();
+    const reset = { code: "CONNECTION_CLOSED", message: expect.stringMatching(/ECONNRESET|EPIPE/) };
+    expect(await end).toMatchObject(reset);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await closed(trunk)).toMatchObject(reset);
+  });
+
+  it("reports an error after the close to nobody, and the process lives", async () => {
+    const server = createServer();
+    const path = await socketPath();
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    const socket = connect(path);
+    const trunk = new SocketTrunk(socket);
+    trunk.close();
+    socket.emit("error", new Error("EPIPE"));
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  });
+});

@@ -1,0 +1,320 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { Deadline } from "../../src/base/deadline.js";
+import type { Log } from "../../src/base/logger.js";
+import { conditionOf } from "../../src/cli/run.js";
+import { type Condition, startAnnouncer, statusLine } from "../../src/observe/systemd.js";
+import { readNotifySettings, withoutNotifySettings } from "../../src/observe/systemd-settings.js";
+import { createNotificationSender } from "../../src/observe/systemd-socket.js";
+import { openNative } from "../../src/plugin/native.js";
+import { createRuntime } from "../../src/tools/runtime/runtime.js";
+import { startProgram } from "../support/program.js";
+
+const folder = mkdtempSync(join(tmpdir(), "bridge-notify-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const nothing = () => {};
+const silent: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing, conceal: nothing };
+
+/** What a service manager has: a datagram socket, and the sender's pid as the kernel tells it. */
+const manager = `
+import os, socket, struct, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+s.bind(sys.argv[1].replace("@", "\\0", 1) if sys.argv[1].startswith("@") else sys.argv[1])
+print("bound", flush=True)
+while True:
+    data, extra, _, _ = s.recvmsg(4096, 256)
+    for _, kind, content in extra:
+        if kind == socket.SCM_CREDENTIALS:
+            pid = struct.unpack("3i", content)[0]
+        else:
+            # systemd-notify waits until it is closed, which says that all before it has been read.
+            os.close(struct.unpack("i", content)[0])
+    print(pid, data.decode().replace("\\n", " | "), flush=True)
+`;
+
+/** One that is there and takes nothing out of its queue. */
+const deafManager = `
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print("bound", flush=True)
+time.sleep(5)
+`;
+
+async function startManager(address: string, text = manager) {
+  const child = spawn("python3", ["-c", text, address], { stdio: ["ignore", "pipe", "inherit"] });
+  let told = "";
+  child.stdout.setEncoding("utf8").on("data", (more) => {
+    told += more;
+  });
+  const until = async (pattern: RegExp, limitMs = 10_000) => {
+    const end = performance.now() + limitMs;
+    while (!pattern.test(told)) {
+      if (performance.now() > end) throw new Error(`no ${pattern} in ${limitMs} ms: ${told}`);
+      await new Promise((wait) => setTimeout(wait, 10));
+    }
+    return told;
+  };
+  await until(/^bound/);
+  return { until, close: () => child.kill("SIGKILL") };
+}
+
+describe("what a service manager set in our environment", () => {
+  it.each([
+    [{}, undefined],
+    [{ NOTIFY_SOCKET: "/run/n" }, { socket: "/run/n", watchdogMs: undefined }],
+    [
+      { NOTIFY_SOCKET: "@n", WATCHDOG_USEC: "3000000" },
+      { socket: "@n", watchdogMs: 3000 },
+    ],
+    [
+      { NOTIFY_SOCKET: "@n", WATCHDOG_USEC: "3000000", WATCHDOG_PID: "7" },
+      { socket: "@n", watchdogMs: 3000 },
+    ],
+    [
+      { NOTIFY_SOCKET: "@n", WATCHDOG_USEC: "3000000", WATCHDOG_PID: "8" },
+      { socket: "@n", watchdogMs: undefined },
+    ],
+    [
+      { NOTIFY_SOCKET: "@n", WATCHDOG_USEC: "no" },
+      { socket: "@n", watchdogMs: undefined },
+    ],
+    [{ NOTIFY_SOCKET: "vsock:2:1234" }, undefined],
+  ])("%j is %j", (environment, settings) => {
+    expect(readNotifySettings(environment, 7)).toEqual(settings);
+  });
+
+  it("is kept from plugins", () => {
+    const all = { NOTIFY_SOCKET: "/n", WATCHDOG_USEC: "1", WATCHDOG_PID: "1", PATH: "/bin" };
+    expect(withoutNotifySettings(all)).toEqual({ PATH: "/bin" });
+  });
+});
+
+const noLibrary = () => {
+  throw new Error("no FFI library");
+};
+
+describe("a notification", () => {
+  it.each([
+    ["by the FFI library, to a path", join(folder, "n1"), openNative],
+    ["by the FFI library, to an abstract socket", `@bridge-notify-${process.pid}`, openNative],
+    ["by systemd-notify", join(folder, "n2"), noLibrary],
+  ])("arrives %s, from our own pid", async (_, address, open) => {
+    const service = await startManager(address);
+    try {
+      const errors: unknown[] = [];
+      const send = createNotificationSender((error) => errors.push(error), open);
+      expect(await send(address, ["READY=1", "STATUS=at work"])).toBe(true);
+      const text = await service.until(/STATUS=/);
+      expect(text).toContain(`\n${process.pid} READY=1 | STATUS=at work`);
+      expect(errors).toEqual([]);
+    } finally {
+      service.close();
+    }
+  });
+
+  it("to nobody is told, not thrown", async () => {
+    const errors: unknown[] = [];
+    const send = createNotificationSender((error) => errors.push(error));
+    expect(await send(join(folder, "none"), ["READY=1"])).toBe(false);
+    expect(String(errors)).toContain("sendto: ENOENT");
+    expect(await send(`/${"x".repeat(200)}`, ["READY=1"])).toBe(false);
+    expect(String(errors[1])).toContain("longer than an address");
+  });
+
+  it.each([
+    ["too long for a program's argument", `STATUS=${"v".repeat(200_000)}`, /E2BIG/],
+    ["with a NUL", "STATUS=v\0", /null bytes/],
+  ])("%s is told, not thrown, where there is no FFI library", async (_, assignment, why) => {
+    const errors: unknown[] = [];
+    const send = createNotificationSender((error) => errors.push(error), noLibrary);
+    expect(await send(join(folder, "none"), [assignment])).toBe(false);
+    expect(String(errors)).toMatch(why);
+  });
+
+  it("to a manager that reads nothing never waits", async () => {
+    const address = join(folder, "full");
+    const service = await startManager(address, deafManager);
+    try {
+      const errors: unknown[] = [];
+      const send = createNotificationSender((error) => errors.push(error));
+      let longestMs = 0;
+      // More than net.unix.max_dgram_qlen lets queue.
+      for (let count = 0; count < 2_000 && errors.length === 0; count++) {
+        const began = performance.now();
+        await send(address, ["WATCHDOG=1"]);
+        longestMs = Math.max(longestMs, performance.now() - began);
+      }
+      expect(String(errors)).toContain("sendto: EAGAIN");
+      expect(longestMs).toBeLessThan(1_000);
+    } finally {
+      service.close();
+    }
+  });
+});
+
+/** Time that only passes when told, for tests that need no timers. */
+function start(watchdogMs: number | undefined, fails = () => false) {
+  const sent: string[] = [];
+  let now = 0;
+  let condition: Condition = { ready: false, text: "waiting" };
+  const announcer = startAnnouncer({
+    settings: { socket: "/n", watchdogMs },
+    look: () => condition,
+    log: silent,
+    send: async (_, assignments) => {
+      if (fails()) return false;
+      sent.push(assignments.join(" "));
+      return true;
+    },
+    clock: () => now,
+    lookEachMs: 1,
+  });
+  return {
+    sent,
+    announcer,
+    async at(ms: number, next: Condition = condition) {
+      now = ms;
+      condition = next;
+      await new Promise((wait) => setTimeout(wait, 20));
+    },
+  };
+}
+
+describe("an announcer", () => {
+  it("says what it is at, and READY once, when events are delivered", async () => {
+    const { sent, announcer, at } = start(undefined);
+    await at(100, { ready: true, text: "serves containerd 2.1.9" });
+    await at(200, { ready: false, text: "waiting" });
+    await at(300, { ready: true, text: "serves containerd 2.1.9" });
+    announcer.stopping();
+    await at(400, { ready: false, text: "waiting" });
+    announcer.close();
+    expect(sent).toEqual([
+      "STATUS=waiting",
+      "READY=1 STATUS=serves containerd 2.1.9",
+      "STATUS=waiting",
+      "STATUS=serves containerd 2.1.9",
+      "STOPPING=1 STATUS=finishing what runs",
+    ]);
+  });
+
+  it("does not hold up the boot for a runtime that does not come", async () => {
+    const { sent, announcer, at } = start(undefined);
+    await at(19_999);
+    expect(sent).toEqual(["STATUS=waiting"]);
+    await at(20_000);
+    announcer.close();
+    expect(sent).toEqual(["STATUS=waiting", "READY=1"]);
+  });
+
+  it("beats three times in the watchdog's time", async () => {
+    const { sent, announcer, at } = start(3_000);
+    for (const ms of [999, 1_000, 1_999, 2_000, 3_000]) await at(ms);
+    announcer.close();
+    expect(sent.filter((text) => text === "WATCHDOG=1")).toHaveLength(3);
+  });
+});
+
+describe("what does not reach the manager", () => {
+  it.each([
+    ["by the FFI library", openNative],
+    ["by systemd-notify", noLibrary],
+  ])("is said again, %s: READY too", async (name, open) => {
+    const socket = join(folder, `late-${name.length}`);
+    const errors: unknown[] = [];
+    const announcer = startAnnouncer({
+      settings: { socket, watchdogMs: undefined },
+      look: () => ({ ready: true, text: `serves containerd\n${"v".repeat(200_000)}\0` }),
+      log: silent,
+      send: createNotificationSender((error) => errors.push(error), open),
+    });
+    try {
+      await expect.poll(() => errors.length).toBeGreaterThan(0);
+      const service = await startManager(socket);
+      const text = await service.until(/STATUS=/);
+      service.close();
+      expect(text).toMatch(/READY=1 \| STATUS=serves containerd v+\n/);
+      expect(/STATUS=(.*)/.exec(text)?.[1]).toHaveLength(200);
+    } finally {
+      announcer.close();
+    }
+  });
+
+  it("is not lost when the bridge stops meanwhile", async () => {
+    let fails = true;
+    const { sent, announcer, at } = start(undefined, () => fails);
+    await at(10, { ready: true, text: "serves" });
+    announcer.stopping();
+    await at(20);
+    fails = false;
+    await at(2_000);
+    announcer.close();
+    expect(sent).toEqual(["STOPPING=1 STATUS=finishing what runs"]);
+  });
+});
+
+describe("a status", () => {
+  it.each([
+    ["a\nb\r\n\0c\x7f", "a b c "],
+    ["é".repeat(300), "é".repeat(200)],
+    ["😀".repeat(300), "😀".repeat(200)],
+    [`${"a".repeat(399)}😀`, "a".repeat(200)],
+    ["a\ud83d", "a\ufffd"],
+  ])("is one short line", (text, line) => expect(statusLine(text)).toBe(line));
+});
+
+describe("the status of a bridge", () => {
+  const runtime = {
+    name: "containerd",
+    version: "v2.1.9",
+    nri: { major: 0, minor: 8, patch: 0, preRelease: false, source: "inferred" },
+    requestTimeoutMs: 2_000,
+  } as const;
+
+  it.each([
+    [{ ready: false, runtime: undefined }, [], "waiting for the runtime at /run/nri.sock"],
+    [{ ready: false, runtime }, ["not synchronized"], "registers with containerd v2.1.9; not synchronized"],
+    [{ ready: true, runtime }, [], "serves containerd v2.1.9"],
+    [{ ready: true, runtime }, ["one thing", "another"], "serves containerd v2.1.9; one thing; another"],
+  ])("%j with %j", (stub, notices, text) => {
+    expect(conditionOf(stub, "/run/nri.sock", notices)).toEqual({ ready: stub.ready, text });
+  });
+});
+
+describe("the program under a service manager", () => {
+  it("says what it waits for, beats, is ready when a runtime has synchronized it, and says that it stops", async () => {
+    const socket = join(folder, "n3");
+    const service = await startManager(socket);
+    const environment = { ...process.env, NOTIFY_SOCKET: socket, WATCHDOG_USEC: "600000" };
+    const socketPath = join(folder, "nri.sock");
+    const bridge = startProgram(
+      ["run", "--socket", socketPath, "--state-directory", join(folder, "state")],
+      environment,
+    );
+    try {
+      expect(await service.until(/STATUS=/)).toMatch(/STATUS=waiting for the runtime at .*nri\.sock/);
+      expect(await service.until(/WATCHDOG=1.*\n(.*\n)*.*WATCHDOG=1/)).not.toContain("READY=1");
+      // Whatever the runtime calls itself.
+      const version = `v2\0${"1".repeat(300_000)}`;
+      const runtime = await createRuntime({ socketPath, name: "containerd", version, nriVersion: "v0.8.0" });
+      try {
+        await runtime.accept(Deadline.after(10_000));
+        expect(await service.until(/READY=1/)).toMatch(/READY=1( \| .*)?STATUS=serves containerd v2 1+( |\n)/);
+        bridge.child.kill("SIGTERM");
+        await service.until(/STOPPING=1/);
+        expect((await bridge.ended).code).toBe(0);
+      } finally {
+        await runtime.close();
+      }
+    } finally {
+      bridge.child.kill("SIGKILL");
+      service.close();
+    }
+  });
+});

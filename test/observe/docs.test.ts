@@ -1,0 +1,128 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { z } from "zod";
+import { silentLog } from "../../src/base/logger.js";
+import { Metrics } from "../../src/observe/metrics.js";
+import { type MetricFacts, metricPrefix, metricTable } from "../../src/observe/metrics-names.js";
+import { getPage } from "./scrape.js";
+
+const docs = resolve(import.meta.dirname, "../../docs");
+const table: readonly MetricFacts[] = Object.values(metricTable);
+
+const panelSchema = z.object({
+  id: z.int(),
+  type: z.string(),
+  title: z.string().min(1),
+  gridPos: z.object({ x: z.int(), y: z.int(), w: z.int().max(24), h: z.int() }),
+  targets: z.array(z.object({ refId: z.string(), expr: z.string(), legendFormat: z.string() })).optional(),
+});
+const dashboardSchema = z.object({
+  schemaVersion: z.int(),
+  uid: z.string(),
+  templating: z.object({ list: z.array(z.looseObject({ name: z.string(), type: z.string() })) }),
+  panels: z.array(panelSchema),
+});
+const dashboard = dashboardSchema.parse(JSON.parse(readFileSync(join(docs, "grafana-dashboard.json"), "utf8")));
+const targets = dashboard.panels.flatMap(({ title, targets: its = [] }) => its.map((target) => ({ title, ...target })));
+
+/** The series that a scrape can hold, by name. */
+async function exportedNames(): Promise<ReadonlySet<string>> {
+  const folder = mkdtempSync(join(tmpdir(), "bridge-metrics-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const sources = {
+    registered: () => true,
+    synchronized: () => true,
+    plugins: () => ["p"],
+    breakerOf: () => "closed" as const,
+    remembered: () => 0,
+    journalBytes: () => 1,
+  };
+  const metrics = new Metrics({ sources, version: "1", log: silentLog });
+  onTestFinished(() => metrics.listen(null));
+  const socketPath = join(folder, "sock");
+  await metrics.listen(`unix:${socketPath}`);
+  const { text } = await getPage({ socketPath }, "/metrics");
+  const typed = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = "", type]) => ({ name, type }));
+  return new Set(
+    typed.flatMap(({ name, type }) =>
+      type === "histogram" ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : name,
+    ),
+  );
+}
+
+function metricNames(expr: string): string[] {
+  return expr.match(/\b(?:nri_v01_bridge|process|nodejs)_\w+/g) ?? [];
+}
+
+describe("the dashboard", () => {
+  it("asks for nothing but metrics that there are", async () => {
+    const exported = await exportedNames();
+    expect(targets.length).toBeGreaterThan(20);
+    for (const { title, expr } of targets) {
+      expect(metricNames(expr).length, title).toBeGreaterThan(0);
+      for (const name of metricNames(expr)) expect(exported, `${title}: ${name}`).toContain(name);
+    }
+    const { list } = dashboard.templating;
+    for (const name of metricNames(JSON.stringify(list))) expect(exported).toContain(name);
+  });
+
+  it("has a panel for every metric of the bridge", () => {
+    const shown = new Set(targets.flatMap(({ expr }) => metricNames(expr)));
+    for (const { name, type } of table) {
+      expect(shown).toContain(`${metricPrefix}${name}${type === "histogram" ? "_bucket" : ""}`);
+    }
+  });
+
+  it("selects, groups and names series by labels that their metric has", () => {
+    for (const { title, expr, legendFormat } of targets) {
+      const labels = new Set(["instance", "job", "le"]);
+      for (const name of metricNames(expr)) {
+        const facts = table.find((entry) => name.replace(/_(bucket|sum|count)$/, "") === metricPrefix + entry.name);
+        for (const label of facts?.labels ?? []) labels.add(label);
+      }
+      const matchers = [...expr.matchAll(/[{,]\s*(\w+)\s*(?:=~|!=|=|!~)/g)].map(([, label]) => label);
+      const groups = [...expr.matchAll(/by \(([^)]*)\)/g)].flatMap(([, list = ""]) => list.split(/,\s*/));
+      const named = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label);
+      for (const label of [...matchers, ...groups, ...named])
+        expect([...labels], `${title}: ${label}`).toContain(label);
+      // What is grouped away cannot be named.
+      if (groups.length > 0) for (const label of named) expect(groups, title).toContain(label);
+    }
+  });
+
+  it("is well formed: brackets match, ids and references are single, panels do not overlap", () => {
+    for (const { expr } of targets) {
+      for (const [open, close] of ["()", "[]", "{}"]) {
+        expect(expr.split(open ?? "").length, expr).toBe(expr.split(close ?? "").length);
+      }
+    }
+    const ids = dashboard.panels.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const { targets: its = [] } of dashboard.panels)
+      expect(new Set(its.map(({ refId }) => refId)).size).toBe(its.length);
+    const cells = dashboard.panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+      Array.from({ length: w * h }, (_, at) => `${x + (at % w)},${y + Math.floor(at / w)}`),
+    );
+    expect(new Set(cells).size).toBe(cells.length);
+    expect(Math.max(...dashboard.panels.map(({ gridPos: { x, w } }) => x + w))).toBe(24);
+  });
+});
+
+describe("docs/metrics.md", () => {
+  const text = readFileSync(join(docs, "metrics.md"), "utf8");
+
+  it("lists every metric with its type, labels and meaning, as it is in the program", () => {
+    for (const { name, type, labels, help } of table) {
+      const cells = [`\`${metricPrefix}${name}\``, type, labels.map((label) => `\`${label}\``).join(", "), help];
+      expect(text.replace(/ +/g, " ")).toContain(`| ${cells.join(" | ")} |`.replace(/ +/g, " "));
+    }
+  });
+
+  it("has alerts on metrics that there are", () => {
+    const known = new Set(table.map(({ name }) => metricPrefix + name));
+    const [, alerts = ""] = text.split("## Alerts");
+    for (const name of metricNames(alerts)) expect(known).toContain(name);
+  });
+});

@@ -1,0 +1,262 @@
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it, onTestFinished } from "vitest";
+import { openJournal } from "../../src/observe/journald.js";
+import { afterTurn, createLog, type LogDestination } from "../../src/observe/log.js";
+import { openLogDestination, openLogFile } from "../../src/observe/log-destination.js";
+import { createNodeLog } from "../../src/observe/open-log.js";
+
+const folder = mkdtempSync(join(tmpdir(), "bridge-log-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function lines(): LogDestination & { readonly all: string[] } {
+  const all: string[] = [];
+  return { all, write: (line) => void all.push(line) };
+}
+
+async function eventually(check: () => boolean): Promise<void> {
+  const until = Date.now() + 5_000;
+  while (!check()) {
+    if (Date.now() > until) throw new Error("it did not come to pass");
+    await new Promise((wait) => setTimeout(wait, 10));
+  }
+}
+
+describe("the log", () => {
+  it("writes at the process's end what waits for the next turn", () => {
+    const to = lines();
+    const others = process.listeners("exit");
+    const waiting = afterTurn(to);
+    waiting.write("why it ended\n");
+    expect(to.all).toEqual([]);
+    for (const atExit of process.listeners("exit").filter((listener) => !others.includes(listener))) {
+      atExit.call(process, 0);
+    }
+    expect(to.all).toEqual(["why it ended\n"]);
+    waiting.close?.();
+  });
+
+  it("writes one JSON object a line: level, time, fields and a constant sentence", () => {
+    const to = lines();
+    createLog("info", to).info({ id: "c1", big: 2n ** 62n }, "plugin ran");
+    expect(to.all).toHaveLength(1);
+    expect(JSON.parse(to.all[0] ?? "")).toMatchObject({ level: "info", id: "c1", msg: "plugin ran" });
+  });
+
+  it("leaves out what is below its level", () => {
+    const to = lines();
+    createLog("warn", to).info({}, "not this");
+    expect(to.all).toEqual([]);
+  });
+
+  it.each([["conf"], ["env"], ["environment"]])("never shows a %s, at the top or one level down", (key) => {
+    const to = lines();
+    createLog("info", to).info({ [key]: "s3cret", plugin: { [key]: "s3cret" }, plugins: [{ conf: "s3cret" }] }, "x");
+    expect(to.all[0]).not.toContain("s3cret");
+    expect(to.all[0]).toContain("[redacted]");
+  });
+});
+
+describe("a log file", () => {
+  it("keeps a limited size: the full file takes the place of the one before it", () => {
+    const path = join(folder, "bridge.log");
+    const file = openLogFile(path, 1000);
+    for (let at = 0; at < 100; at++) file.write(`${"x".repeat(98)}\n`);
+    expect(statSync(path).size).toBeLessThanOrEqual(1000);
+    expect(statSync(`${path}.1`).size).toBeLessThanOrEqual(1000);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  const long = `${"x".repeat(98)}\n`;
+
+  /** A file of 900 of its 1000 bytes; the descriptors that others open after it are theirs. */
+  function almostFull(name: string) {
+    const path = join(folder, name);
+    const file = openLogFile(path, 1000);
+    for (let at = 0; at < 10; at++) file.write(long);
+    return { path, file };
+  }
+
+  it("that somebody moved away is begun anew, and no descriptor of others is closed", () => {
+    const { path, file } = almostFull("moved.log");
+    renameSync(path, `${path}.old`);
+    const others = Array.from({ length: 8 }, () => openSync("/dev/null", "r"));
+    for (let at = 0; at < 25; at++) {
+      file.write(long);
+      others.push(openSync("/dev/null", "r"));
+    }
+    for (const other of others) expect(fstatSync(other).isCharacterDevice()).toBe(true);
+    for (const other of others) closeSync(other);
+    expect(statSync(path).size).toBeLessThanOrEqual(1000);
+    expect(statSync(`${path}.old`).size).toBe(990);
+  });
+
+  it("that was moved away with another in its place goes on in that one", () => {
+    const { path, file } = almostFull("replaced.log");
+    renameSync(path, `${path}.1`);
+    closeSync(openSync(path, "w"));
+    file.write(long);
+    expect(readFileSync(path, "utf8")).toBe(long);
+    expect(statSync(`${path}.1`).size).toBe(990);
+  });
+
+  it("that cannot be rotated grows, closes nothing of others, and is rotated when that goes again", () => {
+    const { path, file } = almostFull("blocked.log");
+    // A directory does not give way to a file.
+    mkdirSync(`${path}.1`);
+    const others: number[] = [];
+    for (let at = 0; at < 25; at++) {
+      file.write(long);
+      others.push(openSync("/dev/null", "r"));
+    }
+    expect(statSync(path).size).toBe(35 * 99);
+    for (const other of others) expect(fstatSync(other).isCharacterDevice()).toBe(true);
+    for (const other of others) closeSync(other);
+    rmdirSync(`${path}.1`);
+    for (let at = 0; at < 3; at++) file.write(long);
+    expect(statSync(path).size).toBeLessThanOrEqual(1000);
+    expect(statSync(`${path}.1`).size).toBeGreaterThanOrEqual(35 * 99);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)("costs lines and no exception on a full disk", () => {
+    const full = openLogFile("/dev/full");
+    expect(() => full.write("lost\n")).not.toThrow();
+  });
+});
+
+describe("the journal", () => {
+  /** As journald: it ends its side of each stream at once (stdout_stream_install), and reads what comes. */
+  async function listen(name: string) {
+    const path = join(folder, name);
+    const streams: Socket[] = [];
+    const journal = { path, received: "", streams };
+    const server = createServer({ allowHalfOpen: true }, (stream) => {
+      streams.push(stream);
+      stream.on("error", () => {}).end();
+      stream.setEncoding("utf8").on("data", (text) => {
+        journal.received += text;
+      });
+    });
+    await new Promise<void>((ready) => server.listen(path, ready));
+    onTestFinished(() => {
+      for (const stream of streams) stream.destroy();
+      server.close();
+    });
+    return journal;
+  }
+
+  it("is told who we are, then lines with their severity, also those from before it was connected", async () => {
+    const there = await listen("journal");
+    const instead = lines();
+    const log = createLog(
+      "debug",
+      openJournal(there.path, () => instead),
+    );
+    log.warn({}, "early");
+    await eventually(() => there.received.includes("early"));
+    // By now the end of its side has been seen.
+    await new Promise((wait) => setTimeout(wait, 50));
+    log.error({}, "later");
+    await eventually(() => there.received.includes("later") || instead.all.length > 0);
+    expect(instead.all).toEqual([]);
+    // systemd's stdout stream: identifier, unit id, priority, level prefix, forward to syslog, kmsg, console.
+    expect(there.received).toMatch(
+      /^nri-v01-bridge\n\n6\n1\n0\n0\n0\n<4>\{"level":"warn".*\n<3>\{"level":"error".*\n$/,
+    );
+  });
+
+  it("gives way to the fallback when it goes, with the lines that did not reach it", async () => {
+    const there = await listen("journal-that-goes");
+    const instead = lines();
+    const journal = openJournal(there.path, () => instead);
+    journal.write('{"level":"info","msg":"first"}\n');
+    await eventually(() => there.received.includes("first"));
+    for (const stream of there.streams) stream.destroy();
+    await new Promise((wait) => setTimeout(wait, 20));
+    for (const msg of ["second", "third"]) journal.write(`{"level":"info","msg":"${msg}"}\n`);
+    await eventually(() => instead.all.length === 2);
+    expect(instead.all.join("")).toMatch(/"second".*\n.*"third"/);
+  });
+
+  it("gives way to the fallback, with every line so far, when nobody is there", async () => {
+    const instead = lines();
+    const journal = openJournal(join(folder, "nobody"), () => instead);
+    journal.write('{"level":"info","msg":"first"}\n');
+    await eventually(() => instead.all.length === 1);
+    journal.write('{"level":"info","msg":"second"}\n');
+    expect(instead.all).toHaveLength(2);
+  });
+});
+
+describe("where the log goes", () => {
+  const settings = { level: "info", format: "json", output: "auto" } as const;
+  const text = (path: string) => readFileSync(path, "utf8");
+  const nextTurn = () => new Promise((turn) => setImmediate(turn));
+
+  /** A log whose `auto` is a file: standard error is a test's own. */
+  function nodeLog(name: string) {
+    const auto = join(folder, name);
+    const open = (output: string) => (output === "auto" ? openLogFile(auto) : openLogDestination(output));
+    return { auto, log: createNodeLog({}, open) };
+  }
+
+  it("is settled after the first lines: they wait, whatever their level, and then go there", async () => {
+    const { auto, log } = nodeLog("early");
+    log.info({}, "first");
+    log.debug({}, "not told");
+    await nextTurn();
+    log.use(settings);
+    log.info({}, "second");
+    await nextTurn();
+    expect(text(auto)).toMatch(/^[^\n]*"first"[^\n]*\n[^\n]*"second"[^\n]*\n$/);
+  });
+
+  it("changes with the settings, and the old place says where it goes on", async () => {
+    const { auto, log } = nodeLog("moved-to");
+    const file = join(folder, "configured.log");
+    log.use(settings);
+    log.info({}, "first");
+    log.use({ ...settings, output: file, level: "debug", format: "text" });
+    log.debug({}, "second");
+    log.use({ ...settings, output: file, level: "debug", format: "text" });
+    await nextTurn();
+    expect(text(auto)).toMatch(new RegExp(`"first".*\\n.*"output":"${file}".*\\n$`));
+    expect(text(file)).toMatch(/^\S+ DEBUG second\n$/);
+  });
+
+  it("leaves no descriptor behind when it changes", async () => {
+    const { log } = nodeLog("counted");
+    const open = () => readdirSync("/proc/self/fd").length;
+    const outputs = [join(folder, "one.log"), join(folder, "two.log")];
+    for (const output of outputs) log.use({ ...settings, output });
+    await nextTurn();
+    const before = open();
+    for (let at = 0; at < 10; at++) log.use({ ...settings, output: outputs[at % 2] ?? "" });
+    await nextTurn();
+    expect(open()).toBe(before);
+  });
+
+  it("is what `auto` is when the file cannot be written, and says why: a node never runs the bridge blind", async () => {
+    const { auto, log } = nodeLog("instead");
+    writeFileSync(join(folder, "no-directory"), "");
+    log.use({ ...settings, output: join(folder, "no-directory/bridge.log") });
+    log.info({}, "heard");
+    await nextTurn();
+    expect(text(auto)).toMatch(/"level":"error".*no-directory.*\n.*"heard"/);
+  });
+});

@@ -1,0 +1,103 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { chainSummary } from "../../src/bridge/chain-log.js";
+import { withSeverity } from "../../src/observe/journald.js";
+import { createLog } from "../../src/observe/log.js";
+import { createTextDestination, formatTextLine, textOptionsFor } from "../../src/observe/log-text.js";
+import { anyText } from "../support/any-text.js";
+
+const plain = { colours: false, forJournal: false };
+const time = "2026-01-02T03:04:05.678Z";
+
+function line(fields: object, level = "info", msg = "plugin ran"): string {
+  return JSON.stringify({ level, time, pid: process.pid, ...fields, msg });
+}
+
+describe("the log as text", () => {
+  it.each<[string, object, string]>([
+    ["a sentence alone", {}, ""],
+    ["a plain value bare", { plugin: "clearcfs" }, " plugin=clearcfs"],
+    ["a value with a space in quotes", { error: "no such file" }, ' error="no such file"'],
+    ["an empty value in quotes", { path: "" }, ' path=""'],
+    ["nothing for null", { signal: null, exitCode: 0 }, " exitCode=0"],
+    ["a list with commas", { shadowed: ["/a", "/b"] }, " shadowed=/a,/b"],
+    ["objects of a list as their values", { plugins: [{ plugin: "p", outcome: "ok", ms: 1.2 }] }, " plugins=p:ok:1.2"],
+    ["a nested object as JSON", { a: { b: [1] } }, ' a={"b":[1]}'],
+    ["a process of its own, and not the bridge's", { pid: 7 }, " pid=7"],
+    [
+      "what matters most first, then what the code gave, in its order",
+      { durationMs: 2, error: "e", zeta: 1, alpha: 2, plugin: "p", event: "StartContainer" },
+      " event=StartContainer plugin=p error=e durationMs=2 zeta=1 alpha=2",
+    ],
+  ])("shows %s", (_, fields, expected) => {
+    expect(formatTextLine(line(fields), plain)).toBe(`${time} INFO  plugin ran${expected}`);
+  });
+
+  it("lets no plugin's output break the line or reach the terminal", () => {
+    const shown = formatTextLine(line({ line: "\u001b[2Ja\nb\u009b1m\u2028\u202e" }), plain);
+    expect(shown).toBe(`${time} INFO  plugin ran line="\\u001b[2Ja\\nb\\u009b1m\\u2028\\u202e"`);
+  });
+
+  it("is one printable line for whatever fields there are", () => {
+    fc.assert(
+      fc.property(fc.dictionary(anyText(), fc.jsonValue()), fc.string(), (fields, msg) => {
+        expect(formatTextLine(line(fields, "warn", msg), plain)).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
+      }),
+    );
+  });
+
+  it("has no time where the journal reads, and the severity before it", () => {
+    expect(formatTextLine(line({ a: 1 }, "error"), { colours: false, forJournal: true })).toBe("<3>plugin ran a=1");
+  });
+
+  it("has colours for a terminal only, and none where NO_COLOR asks for that", () => {
+    expect(formatTextLine(line({}), { colours: true, forJournal: false })).toContain("\u001b[32mINFO \u001b[0m");
+    expect(textOptionsFor({}, true).colours).toBe(true);
+    expect(textOptionsFor({ NO_COLOR: "1" }, true).colours).toBe(false);
+    expect(textOptionsFor({}, false)).toEqual(plain);
+    expect(textOptionsFor({ JOURNAL_STREAM: "0:1" }, false).forJournal).toBe(false);
+  });
+
+  it("passes on what is no line of the log", () => {
+    expect(formatTextLine("no JSON", plain)).toBe("no JSON");
+  });
+
+  it("is what a logger writes through it, secrets left out", () => {
+    const lines: string[] = [];
+    const log = createLog("info", createTextDestination({ write: (text) => void lines.push(text) }, plain));
+    log.warn({ plugin: "p", conf: { password: "s3cret" } }, "plugin failed");
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/^\d{4}-\S+Z WARN {2}plugin failed plugin=p conf=\[?"?\[redacted\]/);
+  });
+
+  it.each([
+    ["<3>", '{"level":"error","time":1}'],
+    ["<4>", `${time} WARN  plugin failed`],
+    ["<6>", "neither"],
+  ])("has the severity %s for syslog when the line is %s", (severity, text) => {
+    expect(withSeverity(text)).toBe(severity + text);
+  });
+});
+
+describe("the summary of a chain", () => {
+  it("names the event, the pod, each plugin with its outcome and time, the answer and the whole time", () => {
+    const summary = chainSummary({
+      event: "StartContainer",
+      state: "create",
+      id: "c1",
+      pod: "default/pod1",
+      container: "app",
+      runs: [
+        { plugin: "clearcfs", outcome: "ok", durationMs: 1.26 },
+        { plugin: "labels", outcome: "timed-out", durationMs: 1700.04 },
+      ],
+      error: "nri invoke: plugin: labels: did not end",
+      durationMs: 1702.5,
+    });
+    const text = formatTextLine(line(summary, "info", "chain ran"), plain);
+    expect(text).toBe(
+      `${time} INFO  chain ran event=StartContainer pod=default/pod1 container=app state=create ` +
+        'plugins=clearcfs:ok:1.3,labels:timed-out:1700 answer="nri invoke: plugin: labels: did not end" id=c1 totalMs=1702.5',
+    );
+  });
+});

@@ -1,0 +1,107 @@
+import { closeSync, readdirSync, readSync, writeSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it, onTestFinished } from "vitest";
+
+import { EventPoll } from "../../src/plugin/event-poll.js";
+import { openNative } from "../../src/plugin/native.js";
+
+const { koffi, libc } = openNative();
+
+function createEvents(): EventPoll {
+  const events = new EventPoll(koffi, libc);
+  onTestFinished(() => events.close());
+  return events;
+}
+
+function createPipe(): { readonly read: number; readonly write: number } {
+  const pair = new Int32Array(2);
+  expect(libc.pipe2(pair, 0o2000000)).toBe(0);
+  const [read = -1, write = -1] = pair;
+  return { read, write };
+}
+
+describe("EventPoll", () => {
+  it("tells of each of many, and promises go on in that turn", async () => {
+    const events = createEvents();
+    const pipes = Array.from({ length: 200 }, createPipe);
+    const seen = new Set<number>();
+    const all = new Promise<void>((resolve) => {
+      for (const [i, { read }] of pipes.entries()) {
+        const stop = events.watch(read, () => {
+          stop?.();
+          seen.add(i);
+          if (seen.size === pipes.length) resolve();
+        });
+      }
+    });
+    for (const { write } of pipes) writeSync(write, "x");
+    await all;
+    for (const { read, write } of pipes) {
+      closeSync(read);
+      closeSync(write);
+    }
+    expect(seen.size).toBe(200);
+  });
+
+  it("tells again while there is something to read, and no more after its stop", async () => {
+    const events = createEvents();
+    const { read, write } = createPipe();
+    let told = 0;
+    const stop = events.watch(read, () => {
+      told++;
+      readSync(read, Buffer.alloc(1));
+    });
+    writeSync(write, "abc");
+    await sleep(50);
+    expect(told).toBe(3);
+    stop?.();
+    stop?.();
+    writeSync(write, "d");
+    await sleep(20);
+    expect(told).toBe(3);
+    closeSync(read);
+    closeSync(write);
+  });
+
+  it("one that stops another in the same turn is obeyed", async () => {
+    const events = createEvents();
+    const pipes = [createPipe(), createPipe()];
+    let told = 0;
+    const stops = pipes.map(({ read }) =>
+      events.watch(read, () => {
+        told++;
+        for (const stop of stops) stop?.();
+      }),
+    );
+    for (const { write } of pipes) writeSync(write, "x");
+    await sleep(30);
+    expect(told).toBe(1);
+    for (const { read, write } of pipes) {
+      closeSync(read);
+      closeSync(write);
+    }
+  });
+
+  it("does not watch what cannot be watched", () => {
+    expect(createEvents().watch(9_999, () => {})).toBeUndefined();
+  });
+
+  it("gives its descriptor back, and is quiet after its end", async () => {
+    const before = readdirSync("/proc/self/fd").length;
+    const events = new EventPoll(koffi, libc);
+    const { read, write } = createPipe();
+    let told = 0;
+    const stop = events.watch(read, () => told++);
+    events.hold();
+    writeSync(write, "x");
+    events.close();
+    events.close();
+    events.letGo();
+    stop?.();
+    await sleep(20);
+    closeSync(read);
+    closeSync(write);
+    expect(told).toBe(0);
+    expect(readdirSync("/proc/self/fd").length).toBe(before);
+  });
+});

@@ -1,0 +1,166 @@
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { createFfiSpawner } from "../../src/plugin/ffi-spawner.js";
+import type { Libc } from "../../src/plugin/libc.js";
+import { openNative } from "../../src/plugin/native.js";
+import { buildProgram } from "./build-program.js";
+import { createDirectory } from "./plugin-directory.js";
+import { children, until } from "./processes.js";
+import { sh, spawners } from "./spawners.js";
+
+const native = openNative();
+const descriptors = () => readdirSync("/proc/self/fd").length;
+const openFiles = () => /^Max open files.*/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[0];
+
+/** A spawner on the real C library, of which some calls fail. */
+async function spawnerWith(faults: Partial<Libc>) {
+  const hard = BigInt(/(\d+) +files/.exec(openFiles() ?? "")?.[1] ?? 4096);
+  const libc = { ...native.libc };
+  const spawner = createFfiSpawner({ ...native, libc }, { soft: 1_024n, hard });
+  onTestFinished(() => spawner.close());
+  // The pipes of the next run are there.
+  await sh(spawner, "exit 0");
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const before = { descriptors: descriptors(), limit: openFiles(), children: children(process.pid).length };
+  Object.assign(libc, faults);
+  return {
+    spawner,
+    async expectNothingLeft() {
+      Object.assign(libc, native.libc);
+      // Again with pipes made ahead, as before.
+      expect(await sh(spawner, "exit 0")).toMatchObject({ exitCode: 0 });
+      await until(() => descriptors() === before.descriptors);
+      expect({
+        descriptors: descriptors(),
+        limit: openFiles(),
+        children: children(process.pid).length,
+      }).toEqual(before);
+    },
+  };
+}
+
+type CallArguments = readonly (number | string | null | NodeJS.ArrayBufferView | readonly (string | null)[])[];
+
+let pipes = 0;
+/** ENOMEM, as the C library returns it. */
+const noMemory = () => 12;
+
+describe("a start that the system refuses is a start error, and leaves nothing behind", () => {
+  it.each<[string, Partial<Libc>, string]>([
+    ["each pipe", { pipe2: () => -1 }, "E"],
+    [
+      "the second pipe",
+      { pipe2: (...args: CallArguments) => (++pipes % 3 === 2 ? -1 : native.libc.pipe2(...args)) },
+      "E",
+    ],
+    ["posix_spawn", { spawn: noMemory }, "ENOMEM"],
+    ["the file actions", { initActions: noMemory }, "ENOMEM"],
+    ["its stdio", { addDup2: noMemory }, "ENOMEM"],
+    ["its working directory", { addChdir: noMemory }, "ENOMEM"],
+  ])("%s", async (_, faults, code) => {
+    const { spawner, expectNothingLeft } = await spawnerWith(faults);
+    // The first has pipes that were made ahead.
+    const runs = [];
+    for (let n = 0; n < 4; n++) runs.push(await sh(spawner, "exit 0"));
+    const last = runs.at(-1);
+    expect(last?.started).toBe(false);
+    expect(last?.startError?.code).toContain(code);
+    expect(
+      await spawner.prepare({ path: "/bin/sh", argv0: "sh", args: [], env: {}, cwd: "/", guarded: null }),
+    ).toMatchObject({
+      started: false,
+    });
+    await expectNothingLeft();
+  });
+
+  it("a call that throws", async () => {
+    const { spawner, expectNothingLeft } = await spawnerWith({
+      spawn() {
+        throw new TypeError("an argument that the library does not take");
+      },
+    });
+    for (let n = 0; n < 3; n++) {
+      expect((await sh(spawner, "exit 0")).startError?.detail).toContain("an argument that the library does not take");
+    }
+    await expectNothingLeft();
+  });
+});
+
+describe("a process that the system does not help us to watch", () => {
+  it("without pidfds ends all the same", async () => {
+    const { spawner, expectNothingLeft } = await spawnerWith({ pidfdOpen: () => -1 });
+    const result = await sh(spawner, "read -r x; echo $x; exit 3", { stdin: "hello\n" });
+    expect(result).toMatchObject({ exitCode: 3, text: "hello\n", survivors: [] });
+    expect(result.durationMs).toBeLessThan(5_000);
+    await expectNothingLeft();
+  });
+
+  it("without epoll has all of its output read, more than a pipe holds", async () => {
+    const { spawner, expectNothingLeft } = await spawnerWith({ epollControl: () => -1 });
+    const script = "head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; echo end >&2";
+    const result = await sh(spawner, script, { terminateMs: 10_000 });
+    expect(result).toMatchObject({ exitCode: 0, timedOut: false });
+    expect(result.stdout.length).toBe(300_000);
+    expect(result.lines.at(-1)).toContain("bytes cut");
+    await expectNothingLeft();
+  });
+
+  it("that somebody else has reaped is no survivor", async () => {
+    const reaped = (...args: CallArguments) => {
+      const pid = native.libc.waitpid(...args);
+      return pid > 0 ? -1 : pid;
+    };
+    const { spawner } = await spawnerWith({ waitpid: reaped });
+    expect(await sh(spawner, "exit 0")).toMatchObject({ exitCode: null, signal: null, survivors: [] });
+  });
+});
+
+it.each(spawners)(
+  "without descriptors a run is a start error, and the next one goes when there are some: $name",
+  ({ source }) => {
+    const program = buildProgram(
+      `
+      import { closeSync, openSync, readdirSync } from "node:fs";
+      import { Deadline } from "./base/deadline.js";
+      const spawner = ${source};
+      const run = () => spawner.run({
+        path: "/bin/true", argv0: "true", args: [], env: {}, cwd: "/", guarded: null, stdin: Buffer.from("x"),
+        terminateAt: Deadline.after(5000), killAt: Deadline.after(6000),
+        limits: { stdoutBytes: 100, stderrLines: 1 }, onStderrLine() {}, killChildren: false,
+      });
+      const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+      const count = () => readdirSync("/proc/self/fd").length;
+      await run();
+      await sleep(20);
+      const before = count();
+      const codes = new Set();
+      for (let spare = 0; spare < 12; spare++) {
+        const held = [];
+        for (let n = 0; n < 3; n++) {
+          // Also what the run before has let go of.
+          try { for (;;) held.push(openSync("/dev/null", "r")); } catch {}
+          for (let n = 0; n < spare; n++) closeSync(held.pop());
+          const result = await run();
+          codes.add(result.started ? "exit " + result.exitCode : result.startError.code);
+          await sleep(5);
+        }
+        for (const descriptor of held) closeSync(descriptor);
+        await run();
+        await sleep(20);
+      }
+      console.log(JSON.stringify({ before, after: count(), codes: [...codes].sort() }));
+      await spawner.close();
+    `,
+      createDirectory(),
+    );
+    const { stdout, stderr } = spawnSync("/bin/sh", ["-c", `ulimit -n 64; exec "$0" "$1"`, process.execPath, program], {
+      encoding: "utf8",
+      timeout: 20_000,
+    });
+    expect(stderr).toBe("");
+    const { before, after, codes } = JSON.parse(stdout);
+    expect(after).toBe(before);
+    expect(codes).toEqual(["EMFILE", "exit 0"]);
+  },
+);

@@ -6,8 +6,8 @@ import { parseArgs } from "node:util";
 
 import { Deadline } from "../src/base/deadline.js";
 import { silentLog } from "../src/base/logger.js";
+import { openNative } from "../src/host/native.js";
 import { createFfiSpawner } from "../src/plugin/ffi-spawner.js";
-import { openNative } from "../src/plugin/native.js";
 import { createPortableSpawner } from "../src/plugin/portable-spawner.js";
 import type { Spawner, SpawnOptions } from "../src/plugin/spawner.js";
 import { StartAhead } from "../src/plugin/start-ahead.js";

@@ -155,7 +155,9 @@ const kernelReaders = [
 
 test("nothing of src reads a file in another way, or leaves it to Node to make parents", () => {
   const users = (pattern: RegExp) => source.filter(({ text }) => pattern.test(text)).map(({ name }) => name);
-  expect(users(/\breadFileSync\b/).filter((name) => name !== "base/files.ts" && !kernelReaders.includes(name))).toEqual([]);
+  expect(users(/\breadFileSync\b/).filter((name) => name !== "base/files.ts" && !kernelReaders.includes(name))).toEqual(
+    [],
+  );
   expect(users(/\b(readFile|createReadStream)\b.*from "node:fs/)).toEqual([]);
   expect(users(/mkdir(Sync)?\([^;]*recursive/)).toEqual([]);
 });

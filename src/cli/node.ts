@@ -3,6 +3,7 @@ import type { ServiceOptions } from "../bridge/service.js";
 import { createNodeCgroups } from "../cgroup/cgroups.js";
 import type { Config } from "../config/schema.js";
 import { createNodeHost } from "../host/host.js";
+import { openNative } from "../host/native.js";
 import { findPeer } from "../host/peer.js";
 import { createPidfdWatcher } from "../host/pidfd-watcher.js";
 import type { ProcessWatcher } from "../host/process-watcher.js";
@@ -11,7 +12,6 @@ import { DirectoryLock } from "../ledger/directory-lock.js";
 import { openJournal } from "../ledger/journal-file.js";
 import { RunningPlugins } from "../ledger/running.js";
 import { createSpawner } from "../plugin/create-spawner.js";
-import { openNative } from "../plugin/native.js";
 import { StartAhead } from "../plugin/start-ahead.js";
 import type { RunningProcess } from "../plugin/supervise.js";
 

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { EventPoll } from "../plugin/event-poll.js";
-import type { Native } from "../plugin/native.js";
+import { EventPoll } from "./event-poll.js";
+import type { Native } from "./native.js";
 import { hasEnded, isGone, type ProcessStat, parseProcessStat } from "./proc.js";
 import type { ProcessWatcher } from "./process-watcher.js";
 import { createPollingWatcher, type PollingOptions } from "./process-watcher.js";

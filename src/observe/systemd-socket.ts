@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { createDatagramSender } from "../plugin/datagram.js";
-import { openNative } from "../plugin/native.js";
+import { createDatagramSender } from "../host/datagram.js";
+import { openNative } from "../host/native.js";
 
 /**
  * Sends assignments such as `READY=1` to the service manager, and gives whether it has them now. Why not is told, never

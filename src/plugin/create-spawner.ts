@@ -1,7 +1,7 @@
 import { errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
+import { type Native, openNative } from "../host/native.js";
 import { createFfiSpawner } from "./ffi-spawner.js";
-import { type Native, openNative } from "./native.js";
 import { createPortableSpawner } from "./portable-spawner.js";
 import type { Spawner } from "./spawner.js";
 import type { RunningProcess } from "./supervise.js";

@@ -1,11 +1,11 @@
 import { closeSync } from "node:fs";
 
 import { errorText } from "../base/errors.js";
-import { EventPoll } from "./event-poll.js";
+import { EventPoll } from "../host/event-poll.js";
+import type { Native } from "../host/native.js";
 import { FfiProcess } from "./ffi-process.js";
 import { errorCode } from "./go-errors.js";
 import { closeInheritedDescriptors, startingOpenFilesLimit } from "./inherited.js";
-import type { Native } from "./native.js";
 import { closePolledPipes, openPolledPipes, type PolledPipes } from "./polled-ends.js";
 import type { PolledParts } from "./polled-output.js";
 import { type OpenFilesLimit, PosixSpawn, type PosixSpawned } from "./posix-spawn.js";

@@ -1,7 +1,7 @@
 import { closeSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
+import { type Libc, NativeError } from "../host/libc.js";
 import { errorCode } from "./go-errors.js";
-import { type Libc, NativeError } from "./libc.js";
 import { PolledOutput, type PolledParts } from "./polled-output.js";
 import type { StdioEnds } from "./started-process.js";
 

@@ -1,7 +1,7 @@
 import { closeSync } from "node:fs";
 
-import type { EventPoll } from "./event-poll.js";
-import type { Libc } from "./libc.js";
+import type { EventPoll } from "../host/event-poll.js";
+import type { Libc } from "../host/libc.js";
 import type { OutputEnd } from "./started-process.js";
 
 /** More than any pipe holds (/proc/sys/fs/pipe-max-size): who fills it faster than we read is not waited for. */

@@ -1,4 +1,4 @@
-import { errnoName, type Libc, sizes } from "./libc.js";
+import { errnoName, type Libc, sizes } from "../host/libc.js";
 
 /** The same numbers in glibc and musl. */
 const flags = { setGroup: 0x02, setDefaultSignals: 0x04, setSignalMask: 0x08 } as const;

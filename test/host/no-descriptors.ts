@@ -1,4 +1,4 @@
-import { openNative } from "../../src/plugin/native.js";
+import { openNative } from "../../src/host/native.js";
 
 const rlimitNofile = 7;
 

@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { closeSync, openSync, readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { openNative } from "../../src/host/native.js";
 import { createPidfdWatcher, type PidfdWatcherOptions } from "../../src/host/pidfd-watcher.js";
 import { identifyProcess, readMachine } from "../../src/host/proc.js";
 import { createPollingWatcher, idleWatcher } from "../../src/host/process-watcher.js";
-import { openNative } from "../../src/plugin/native.js";
 import { withoutDescriptors } from "./no-descriptors.js";
 
 const machine = readMachine("/proc");

@@ -6,10 +6,10 @@ import { afterAll, describe, expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
 import type { Log } from "../../src/base/logger.js";
 import { conditionOf } from "../../src/cli/run.js";
+import { openNative } from "../../src/host/native.js";
 import { type Condition, startAnnouncer, statusLine } from "../../src/observe/systemd.js";
 import { readNotifySettings, withoutNotifySettings } from "../../src/observe/systemd-settings.js";
 import { createNotificationSender } from "../../src/observe/systemd-socket.js";
-import { openNative } from "../../src/plugin/native.js";
 import { createRuntime } from "../../src/tools/runtime/runtime.js";
 import { startProgram } from "../support/program.js";
 

@@ -6,7 +6,7 @@ import { buildSync } from "esbuild";
 const nativeFile = resolve(import.meta.dirname, "../../dist/koffi.node");
 
 const imports = `
-  import { openNative } from "./plugin/native.js";
+  import { openNative } from "./host/native.js";
   import { createFfiSpawner } from "./plugin/ffi-spawner.js";
   import { createPortableSpawner } from "./plugin/portable-spawner.js";
 `;

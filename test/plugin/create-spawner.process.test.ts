@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Log } from "../../src/base/logger.js";
+import { type Koffi, type LoadedKoffi, loadKoffi } from "../../src/host/koffi.js";
+import { openNative } from "../../src/host/native.js";
 import { createSpawner } from "../../src/plugin/create-spawner.js";
-import { type Koffi, type LoadedKoffi, loadKoffi } from "../../src/plugin/koffi.js";
-import { openNative } from "../../src/plugin/native.js";
 import { createDirectory, installFile } from "./plugin-directory.js";
 import { sh } from "./spawners.js";
 

@@ -2,8 +2,8 @@ import { closeSync, readdirSync, readSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 
-import { EventPoll } from "../../src/plugin/event-poll.js";
-import { openNative } from "../../src/plugin/native.js";
+import { EventPoll } from "../../src/host/event-poll.js";
+import { openNative } from "../../src/host/native.js";
 
 const { koffi, libc } = openNative();
 

@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { Libc } from "../../src/host/libc.js";
+import { openNative } from "../../src/host/native.js";
 import { createFfiSpawner } from "../../src/plugin/ffi-spawner.js";
-import type { Libc } from "../../src/plugin/libc.js";
-import { openNative } from "../../src/plugin/native.js";
 import { buildProgram } from "./build-program.js";
 import { createDirectory } from "./plugin-directory.js";
 import { children, until } from "./processes.js";

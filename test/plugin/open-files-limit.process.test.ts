@@ -1,9 +1,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { openNative } from "../../src/host/native.js";
 import { createFfiSpawner } from "../../src/plugin/ffi-spawner.js";
 import { startingOpenFilesLimit } from "../../src/plugin/inherited.js";
-import { openNative } from "../../src/plugin/native.js";
 import { createDirectory } from "./plugin-directory.js";
 import { sh } from "./spawners.js";
 

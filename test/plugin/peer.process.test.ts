@@ -3,8 +3,8 @@ import { closeSync, openSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { descriptorOf, peerPid } from "../../src/plugin/ffi-peer.js";
-import { openNative } from "../../src/plugin/native.js";
+import { openNative } from "../../src/host/native.js";
+import { descriptorOf, peerPid } from "../../src/host/socket-peer.js";
 import { createDirectory } from "./plugin-directory.js";
 
 describe("peerPid", () => {

@@ -1,7 +1,7 @@
 import { closeSync } from "node:fs";
 import { expect, it } from "vitest";
 
-import { openNative } from "../../src/plugin/native.js";
+import { openNative } from "../../src/host/native.js";
 import { RequestWriter } from "../../src/plugin/polled-ends.js";
 
 const closeOnExec = 0o2000000;

@@ -1,8 +1,8 @@
 import { afterAll } from "vitest";
 
 import { Deadline } from "../../src/base/deadline.js";
+import { openNative } from "../../src/host/native.js";
 import { createFfiSpawner } from "../../src/plugin/ffi-spawner.js";
-import { openNative } from "../../src/plugin/native.js";
 import { createPortableSpawner } from "../../src/plugin/portable-spawner.js";
 import type { Spawner, SpawnOptions, SpawnResult } from "../../src/plugin/spawner.js";
 

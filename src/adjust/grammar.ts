@@ -1,4 +1,3 @@
-import { encodeUtf8 } from "../v01/gojson/utf8.js";
 import { bad, good, type Parsed } from "./parsed.js";
 
 /** The grammars of values, each with the limits of the place where the value ends up. */
@@ -51,7 +50,7 @@ export function checkAbsolutePath(text: string): Parsed<string> {
 }
 
 export function byteLength(text: string): number {
-  return encodeUtf8(text).length;
+  return Buffer.byteLength(text);
 }
 
 /**

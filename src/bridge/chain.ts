@@ -241,7 +241,7 @@ class Chain {
   private openStage(settings: PluginSettings): ReturnType<typeof openStage> {
     const { cgroups, warnOnce } = this.parts;
     const { terminateAt, remedy } = this.call.time;
-    const opening = openStage(this.call, settings, this.merged(), cgroups, warnOnce);
+    const opening = openStage(this.call, settings, () => this.merged(), cgroups, warnOnce);
     return within(terminateAt, opening, () => {
       void opening.then((stage) => stage !== undefined && "close" in stage && stage.close());
       return { error: `not run: its cgroup view was not ready in time (${remedy})` };

@@ -33,7 +33,7 @@ export function isCaptured(settings: PluginSettings, call: ChainCall): boolean {
 export async function openStage(
   call: ChainCall,
   settings: PluginSettings,
-  changed: MergedChange,
+  changed: () => MergedChange,
   cgroups: Cgroups,
   tellOnce: (fields: object, sentence: string) => void,
 ): Promise<CgroupStage | { readonly error: string } | undefined> {
@@ -48,7 +48,7 @@ export async function openStage(
     }
   }
   const { cgroupsPath, resources } = request.spec;
-  const soFar = askedResources(changed, request.id);
+  const soFar = askedResources(changed(), request.id);
   // The cgroup does not have yet what an update asks for, and the runtime will set all that the spec says: against that it
   // shows what a plugin changes.
   const asked = call.phase === "update" ? layOver(withoutUnset(resources ?? {}), soFar) : soFar;

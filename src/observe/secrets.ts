@@ -209,7 +209,7 @@ const shapes: readonly RegExp[] = [
 ];
 
 /** The parts of a text that look like secrets. */
-function secretsWithin(text: string): string[] {
+export function secretsWithin(text: string): string[] {
   return shapes.flatMap((shape) => [...text.matchAll(shape)].map((match) => match[2] ?? ""));
 }
 

@@ -186,6 +186,15 @@ describe("conf.json", () => {
 });
 
 describe("what a plugin prints", () => {
+  it("loses a part of a value that its shape alone gave away", () => {
+    const redactor = createRedactor();
+    const conf = '{"dsn":"mysql://u:pa55word@db/x"}';
+    expect(text(redactor.conf(Buffer.from(conf)))).toBe('{"dsn":"xxxxxxxxxxxxxxxxxxxxxxx"}');
+    const plain = '{"address":"mysql://u:pa55w0rd@db/x"}';
+    expect(text(redactor.conf(Buffer.from(plain)))).toBe('{"address":"mysql://u:xxxxxxxx@db/x"}');
+    expect(redactor.output("login of u with pa55w0rd failed")).toBe("login of u with xxxxxxxx failed");
+  });
+
   it("loses what was masked before, in plain text and in JSON, and keeps the names of the pod", () => {
     const redactor = createRedactor();
     redactor.knowAsPlain(["web-frontend"]);

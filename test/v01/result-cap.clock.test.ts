@@ -3,10 +3,11 @@ import { describe, expect, it } from "vitest";
 import { buildProgram } from "../plugin/build-program.js";
 import { createDirectory } from "../plugin/plugin-directory.js";
 
-/** Gives the least CPU time, in milliseconds, that it takes to read each of the longest results. */
+/** Gives the least CPU time, in milliseconds, that it takes to read each of the longest results, and what the most keys ask for. */
 const program = `
   import { hasTooManyValues, mostResultValues, parseResult } from "./v01/result.js";
   import { parseResultExtensions } from "./v01/result-extensions.js";
+  import { parseAdjustment } from "./adjust/from-v01.js";
 
   const mib = 1024 * 1024;
   const metadata = (entries) => Buffer.from('{"plugin":"p","metadata":{' + entries + "}}");
@@ -20,22 +21,33 @@ const program = `
     "no JSON": Buffer.from("x".repeat(4 * mib)),
     "more values than there may be": metadata(keys(300_000, "")),
   };
-  const least = Object.entries(results).map(([name, stdout]) => {
-    const times = Array.from({ length: 6 }, () => {
-      const began = process.cpuUsage();
-      if (!hasTooManyValues(stdout)) {
-        parseResult(stdout);
-        parseResultExtensions(stdout);
-      }
-      return process.cpuUsage(began).user / 1000;
-    });
-    return [name, stdout.length, Math.min(...times)];
+  const leastOf = (work) => Math.min(...Array.from({ length: 6 }, () => {
+    const began = process.cpuUsage();
+    work();
+    return process.cpuUsage(began).user / 1000;
+  }));
+  const read = Object.entries(results).map(([name, stdout]) => [name, stdout.length, leastOf(() => {
+    if (hasTooManyValues(stdout)) return;
+    parseResult(stdout);
+    parseResultExtensions(stdout);
+  })]);
+
+  const most = (prefix) => Object.fromEntries(Array.from({ length: mostResultValues }, (_, n) => [prefix + n, "x".repeat(30)]));
+  const context = {
+    ...{ plugin: "p", phase: "create", containerId: "c", cgroupVersion: 2, rename: {}, annotate: true },
+    nri: { major: 0, minor: 12, patch: 0, preRelease: false, source: "stated" },
+    runtime: { name: "containerd", version: { major: 2, minor: 3, patch: 0, preRelease: false } },
+  };
+  const asks = ["k", "adjust.annotation.k", "adjust.unified.memory.k", "adjust.env.K", "adjust.unknown."];
+  const changes = asks.map((prefix) => {
+    const metadata = most(prefix);
+    return [prefix, 0, leastOf(() => parseAdjustment({ metadata }, { problems: [] }, context))];
   });
-  console.log(JSON.stringify(least));
+  console.log(JSON.stringify([...read, ...changes]));
 `;
 
 /** 50 ms, and a busy machine's caches: nothing else is done meanwhile, and a call waits. */
-const mostMs = 80;
+const mostMs = 100;
 
 describe("the longest results that are read", () => {
   it("take a twentieth of the runtime's 2 s at most", () => {
@@ -46,6 +58,6 @@ describe("the longest results that are read", () => {
     const least: [name: string, bytes: number, ms: number][] = JSON.parse(stdout);
     expect(least.filter(([, bytes]) => bytes > 4 * 1024 * 1024)).toEqual([]);
     expect(least.filter(([, , ms]) => ms > mostMs)).toEqual([]);
-    expect(least).toHaveLength(7);
+    expect(least).toHaveLength(12);
   });
 });

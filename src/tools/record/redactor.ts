@@ -1,5 +1,5 @@
 import { requestCodecOf } from "../../nri/json.js";
-import { isSecretName, KnownSecrets, mask, maskShapes } from "../../observe/secrets.js";
+import { isSecretName, KnownSecrets, mask, maskShapes, secretsWithin } from "../../observe/secrets.js";
 import { type JsonRewriter, maskBrokenJson, type Path, rewriteJson } from "./json-text.js";
 
 /** What is written to a case goes through one of these. */
@@ -85,10 +85,16 @@ export function createRedactor(keepAnnotation: (key: string) => boolean = () => 
     return found === undefined || found.rest.length > 0 ? mask(text) : Buffer.from(found.bytes).toString();
   }
 
+  /** What only its shape gives away is masked where a plugin prints it alone, too. */
+  function maskByShape(text: string, learners: readonly KnownSecrets[] = [known]): string {
+    for (const part of secretsWithin(text)) for (const learner of learners) learner.learn(part, shortestPlain);
+    return maskShapes(text);
+  }
+
   const byPlace = (path: Path, text: string, isSecret?: boolean) =>
-    maskByPlace(path, text, isSecret) ?? maskShapes(text);
+    maskByPlace(path, text, isSecret) ?? maskByShape(text);
   const byConf = (_path: Path, text: string, isSecret: boolean) => {
-    if (!isSecret) return ofConf.scrub(maskShapes(text));
+    if (!isSecret) return ofConf.scrub(maskByShape(text, [ofConf, known]));
     for (const secrets of [ofConf, known]) secrets.learn(text, shortestNamed);
     return mask(text);
   };

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { buildProgram } from "../plugin/build-program.js";
 import { createDirectory } from "../plugin/plugin-directory.js";
 
-/** Gives the least CPU time, in milliseconds, that it takes to read each of the longest results, and what the most keys ask for. */
+/** Gives the least CPU time, against a look at each byte, that it takes to read each of the longest results, and what the most keys ask for. */
 const program = `
   import { hasTooManyValues, mostResultValues, parseResult } from "./v01/result.js";
   import { parseResultExtensions } from "./v01/result-extensions.js";
@@ -26,6 +26,12 @@ const program = `
     work();
     return process.cpuUsage(began).user / 1000;
   }));
+  const bytes = Buffer.alloc(4 * mib, "x");
+  const floor = leastOf(() => {
+    let sum = 0;
+    for (let at = 0; at < bytes.length; at++) sum += bytes[at] ^ at;
+    return sum;
+  });
   const read = Object.entries(results).map(([name, stdout]) => [name, stdout.length, leastOf(() => {
     if (hasTooManyValues(stdout)) return;
     parseResult(stdout);
@@ -43,21 +49,25 @@ const program = `
     const metadata = most(prefix);
     return [prefix, 0, leastOf(() => parseAdjustment({ metadata }, { problems: [] }, context))];
   });
-  console.log(JSON.stringify([...read, ...changes]));
+  console.log(JSON.stringify([...read, ...changes].map(([name, length, ms]) => [name, length, ms / floor])));
 `;
 
-/** 50 ms, and a busy machine's caches: nothing else is done meanwhile, and a call waits. */
-const mostMs = 100;
+/**
+ * In looks at each of 4 MiB of bytes, 3 to 4 ms on the machine of docs/benchmark.md: 50 ms, in which nothing else is done and a call
+ * waits, and what differs from run to run.
+ */
+const mostLooks = 25;
 
 describe("the longest results that are read", () => {
-  it("take a twentieth of the runtime's 2 s at most", () => {
+  it("take 50 ms at most", () => {
     const { stdout, stderr } = spawnSync(process.execPath, [buildProgram(program, createDirectory())], {
       encoding: "utf8",
     });
+
     expect(stderr).toBe("");
-    const least: [name: string, bytes: number, ms: number][] = JSON.parse(stdout);
+    const least: [name: string, bytes: number, looks: number][] = JSON.parse(stdout);
     expect(least.filter(([, bytes]) => bytes > 4 * 1024 * 1024)).toEqual([]);
-    expect(least.filter(([, , ms]) => ms > mostMs)).toEqual([]);
+    expect(least.filter(([, , looks]) => looks > mostLooks)).toEqual([]);
     expect(least).toHaveLength(12);
   });
 });

@@ -58,7 +58,7 @@ describe("on a machine whose processors are all in use", () => {
 
   it("teardown is never blocked: a delete that hangs is answered with success, in time", async () => {
     const callMs = 500;
-    const node = new TestNode({ runtime: { requestTimeoutMs: callMs } });
+    const node = new TestNode({ runtime: { requestTimeoutMs: callMs }, config: { deleteTimeoutMs: 1_000 } });
     burnProcessors();
     node.install(
       "plugin",
@@ -73,7 +73,7 @@ describe("on a machine whose processors are all in use", () => {
       expect(answer.durationMs).toBeLessThan(callMs);
     }
     const failed = () => runLines(program).filter(({ outcome }) => outcome === "timed-out");
-    await expect.poll(() => failed().map(({ state }) => state)).toEqual(["delete", "delete"]);
+    await expect.poll(() => failed().map(({ state }) => state), { timeout: 10_000 }).toEqual(["delete", "delete"]);
     expect(await until(() => markedProcesses(node.mark).length === 0)).toBe(true);
   });
 });

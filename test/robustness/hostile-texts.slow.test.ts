@@ -69,6 +69,24 @@ describe("no text of conf.json, of an event or of a plugin is read by a shell", 
     expect(witnesses(node)).toEqual([]);
   });
 
+  it("what a plugin says on stderr and in its error is text in the log and in the answer", async () => {
+    const { node, plugin, program } = shared();
+    node.installScript("talker", `#!/bin/sh\ncat "$0.stderr" >&2\ncat "$0.stdout"\n`);
+    node.writeConf("talker");
+    const texts = hostile.filter((text) => !/[\r\n\0]/.test(text));
+    for (const text of texts) {
+      writeFileSync(join(node.bin, "talker.stderr"), `${text}\n`);
+      writeFileSync(join(node.bin, "talker.stdout"), JSON.stringify({ error: text }));
+      const { error } = await plugin.call("RunPodSandbox", { pod: nextPod() });
+      expect(error?.message).toBe(`nri invoke: plugin: talker: ${text}`);
+    }
+    const ofTalker = (msg: string) => logLines(program).filter((line) => line.msg === msg && line.plugin === "talker");
+    await expect.poll(() => ofTalker("plugin failed").map(({ error }) => error)).toEqual(texts);
+    expect(ofTalker("plugin's stderr").map(({ line }) => line)).toEqual(texts);
+    expect(witnesses(node)).toEqual([]);
+  });
+
+  // After the one before: from now on the log says nothing of what these confs hold.
   it("names, labels, annotations and conf go to the plugin as JSON, whatever they hold", async () => {
     const { node, plugin, program } = shared();
     const seen = join(node.folder, "seen");
@@ -88,23 +106,6 @@ describe("no text of conf.json, of an event or of a plugin is read by a shell", 
     }
     expect(witnesses(node)).toEqual([]);
     await expect.poll(() => runLines(program).flatMap(({ id }) => (ids.includes(String(id)) ? [id] : []))).toEqual(ids);
-  });
-
-  it("what a plugin says on stderr and in its error is text in the log and in the answer", async () => {
-    const { node, plugin, program } = shared();
-    node.installScript("talker", `#!/bin/sh\ncat "$0.stderr" >&2\ncat "$0.stdout"\n`);
-    node.writeConf("talker");
-    const texts = hostile.filter((text) => !/[\r\n\0]/.test(text));
-    for (const text of texts) {
-      writeFileSync(join(node.bin, "talker.stderr"), `${text}\n`);
-      writeFileSync(join(node.bin, "talker.stdout"), JSON.stringify({ error: text }));
-      const { error } = await plugin.call("RunPodSandbox", { pod: nextPod() });
-      expect(error?.message).toBe(`nri invoke: plugin: talker: ${text}`);
-    }
-    const ofTalker = (msg: string) => logLines(program).filter((line) => line.msg === msg && line.plugin === "talker");
-    await expect.poll(() => ofTalker("plugin failed").map(({ error }) => error)).toEqual(texts);
-    expect(ofTalker("plugin's stderr").map(({ line }) => line)).toEqual(texts);
-    expect(witnesses(node)).toEqual([]);
   });
 });
 

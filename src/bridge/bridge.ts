@@ -6,7 +6,7 @@ import { type EventName, type EventResponse, isEventName, type NriEvent, noReque
 import type { CallContext, PluginHandlers, RuntimeInfo } from "../nri/handlers.js";
 import type { Container, LinuxResources, PodSandbox } from "../nri/types.js";
 import { containerSubject, podSubject, type Subject } from "../v01/to-v01.js";
-import { eventInfo } from "./call-time.js";
+import { backgroundInfo, eventInfo } from "./call-time.js";
 import { type BridgeParts, Lifecycle, type Notice } from "./lifecycle.js";
 
 /** The handlers of NRI's calls, and what the bridge does without one. */
@@ -141,7 +141,7 @@ export function createBridge(parts: BridgeParts): Bridge {
         if (background.stopping) return;
         // What happened to it meanwhile, such as its end, made it count as created.
         if (!ledger.awaitsAdoption(subject.id)) continue;
-        await lifecycle.create(subject, lifecycle.inBackground("Synchronize")).catch((error) => {
+        await lifecycle.create(subject, backgroundInfo("Synchronize", config)).catch((error) => {
           log.error({ id: subject.id, error: errorText(error) }, "the create of what was running before us failed");
         });
       }

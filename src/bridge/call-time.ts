@@ -120,3 +120,11 @@ export function eventInfo({ event, deadline, metadata, runtime }: CallContext, s
   const isClients = limitMs < runtime.requestTimeoutMs - clientsAreEarlierMs;
   return { event, time: planCall(limitMs, callRemedy(runtime.name, isClients), settings), trace: traceOf(metadata) };
 }
+
+/** The same for a delete or a create that no call waits for. */
+export function backgroundInfo(
+  event: EventInfo["event"],
+  config: TimeSettings & { deleteTimeoutMs: number },
+): EventInfo {
+  return { event, time: planBackground(config.deleteTimeoutMs, "deleteTimeoutMs", config), inBackground: true };
+}

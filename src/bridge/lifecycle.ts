@@ -1,29 +1,26 @@
 import type { MergedChange } from "../adjust/from-v01.js";
 import { within } from "../base/deadline.js";
 import { BridgeError, errorText } from "../base/errors.js";
-import type { Log } from "../base/logger.js";
 import type { Serial } from "../base/serial.js";
-import { createPluginSettings, extraEvents, type PluginSettings } from "../config/merge.js";
-import type { Config } from "../config/schema.js";
+import { extraEvents } from "../config/merge.js";
 import type { Host } from "../host/host.js";
 import type { Created, CreateInfo, Ledger, Phase } from "../ledger/ledger.js";
 import type { Processes } from "../ledger/processes.js";
 import { messageToJson } from "../nri/json.js";
 import type { LinuxResources } from "../nri/types.js";
-import type { ConfFile } from "../plugin/conf-file.js";
 import { type Subject, toCreateRequest, toDeleteRequest, toSuperset, toUpdateRequest } from "../v01/to-v01.js";
 import type { ConfigList } from "../v01/types.js";
-import { type CallTime, type EventInfo, planBackground } from "./call-time.js";
+import type { BackgroundWork } from "./background.js";
+import { backgroundInfo, type CallTime, type EventInfo, planBackground } from "./call-time.js";
 import { type ChainCall, type ChainEnd, noChange, type RunChain } from "./chain.js";
+import { PluginLists, type PluginListsParts } from "./plugin-lists.js";
 import type { SpecSource } from "./spec-source.js";
 
 /** @param status a few words, for one line of a status */
 export type Notice = (status: string, fields: object, sentence: string) => void;
 
 /** What the bridge is built from: IO, time and the log come in here. */
-export interface BridgeParts {
-  readonly config: Config;
-  readonly confFile: ConfFile;
+export interface BridgeParts extends PluginListsParts {
   readonly host: Host;
   readonly specs: SpecSource;
   readonly runChain: RunChain;
@@ -36,51 +33,23 @@ export interface BridgeParts {
   readonly servesSandboxes: () => boolean;
   /** Work on one pod or container goes one after the other: an event and a delete of our own may race. */
   readonly serial: Serial;
-  readonly log: Log;
 }
 
 /** More deletes do not run on past the answer to their call: a plugin that hangs must not fill the node. */
 const mostRunningOn = 16;
 
 /**
- * What is done that no call waits for, and how the bridge's own end concerns it. It outlives a bridge that is built anew, as at
- * a reload or a new connection.
- */
-export class BackgroundWork {
-  /** What the runtime's list made to do: it waits until the answer to Synchronize is sent, and live events come first. */
-  afterSynchronize = async (): Promise<void> => {};
-  /** We are asked to end: deletes that no call waits for are left to the next bridge. */
-  stopping = false;
-  /** What still runs is ended by us: that is not how a delete ends, so the next bridge delivers it again. */
-  abandoned = false;
-  private readonly works = new Set<Promise<void>>();
-
-  /** Takes note of work of many steps, and gives it back. */
-  track(work: Promise<void>): Promise<void> {
-    this.works.add(work);
-    const ended = () => void this.works.delete(work);
-    work.then(ended, ended);
-    return work;
-  }
-
-  /** Resolves when all such work that was begun so far has ended. */
-  async idle(): Promise<void> {
-    await Promise.allSettled(this.works);
-  }
-}
-
-/**
  * The v0.1 life of pod sandboxes and containers: a create, updates, and one delete for each create that was attempted,
  * failed or not, and for nothing else. A delete that a kill of the bridge cut short is delivered again by the next one.
  */
 export class Lifecycle {
-  private readonly settingsOf: (type: string) => PluginSettings;
+  private readonly lists: PluginLists;
   private readonly deleting = new Set<string>();
   /** Deletes whose call was answered before their end. */
   private deletesRunningOn = 0;
 
   constructor(private readonly parts: BridgeParts) {
-    this.settingsOf = createPluginSettings(parts.config);
+    this.lists = new PluginLists(parts);
   }
 
   /** Records the create, then runs it. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create is to fail */
@@ -108,7 +77,7 @@ export class Lifecycle {
 
   private async runCreate(subject: Subject, info: EventInfo, phase: Phase): Promise<ChainEnd> {
     if (!this.serves(subject)) return this.recordAfterReply(subject, { phase });
-    const conf = this.readConf(subject.kind === "sandbox" ? "the create fails" : "no plugin runs for this create");
+    const conf = this.lists.read(subject.kind === "sandbox" ? "the create fails" : "no plugin runs for this create");
     if (conf instanceof BridgeError) {
       this.record(subject, { phase });
       // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
@@ -116,14 +85,15 @@ export class Lifecycle {
       return noChange;
     }
     // Sandboxes have no phases: NRI v2 has one event for their create.
-    const list = subject.kind === "sandbox" ? this.takers(conf, "create") : this.takers(conf, "create", phase);
+    const list =
+      subject.kind === "sandbox" ? this.lists.takers(conf, "create") : this.lists.takers(conf, "create", phase);
     if (list.plugins.length === 0) return this.recordAfterReply(subject, { phase });
     const attempt = (created: Created) => {
       const request = toCreateRequest(list.version, "create", subject, created.spec);
       const earlierResults = phase === "start" ? this.parts.ledger.createResultsOf(subject.id) : [];
       return this.runOrFail({ ...info, list, request, subject: created, phase, earlierResults }, subject);
     };
-    if (!this.areObservers(list)) return attempt(this.record(subject, { phase }));
+    if (!this.lists.allAsync(list)) return attempt(this.record(subject, { phase }));
     this.parts.ledger.defer(subject, { phase });
     this.afterAnswer(subject.id, async () => {
       this.recordPending(subject.id);
@@ -131,11 +101,6 @@ export class Lifecycle {
       if (created !== undefined) await attempt(created);
     });
     return noChange;
-  }
-
-  /** Whether nothing that a plugin of the list does can change the answer. */
-  private areObservers({ plugins }: ConfigList): boolean {
-    return plugins.every(({ type }) => this.settingsOf(type).async);
   }
 
   /** Does what no call waits for: when its answer is on its way, and in turn with all else that is done for the id. */
@@ -205,10 +170,10 @@ export class Lifecycle {
       this.recordPending(subject.id);
       const created = this.parts.ledger.get(subject.id);
       if (created === undefined) return noChange.change;
-      const conf = this.readConf("no plugin runs for this update");
+      const conf = this.lists.read("no plugin runs for this update");
       if (conf instanceof BridgeError) return noChange.change;
       const request = toUpdateRequest(conf.version, created, subject, asked);
-      const list = this.takers(conf, "update");
+      const list = this.lists.takers(conf, "update");
       const call = { ...info, list, request, subject: created, phase: "update", earlierResults: [] } as const;
       return (await this.runOrFail(call, subject)).change;
     });
@@ -291,7 +256,7 @@ export class Lifecycle {
           else void observed.then(end);
         }
       };
-      if (!this.areObservers(list)) return await deliver();
+      if (!this.lists.allAsync(list)) return await deliver();
       this.afterAnswer(id, deliver);
       return noChange.change;
     });
@@ -306,11 +271,11 @@ export class Lifecycle {
 
   /** The plugins that a delete is delivered to. */
   private deleteList(created: Created): ConfigList {
-    const conf = this.readConf("no plugin runs for this delete");
+    const conf = this.lists.read("no plugin runs for this delete");
     if (conf instanceof BridgeError) return { version: "", plugins: [] };
     // A container that never started was created for the plugins of the create phase only.
     const phase = created.kind === "container" && !created.phases.includes("start") ? "create" : undefined;
-    return this.takers(conf, "delete", phase);
+    return this.lists.takers(conf, "delete", phase);
   }
 
   private async runDelete(
@@ -338,16 +303,10 @@ export class Lifecycle {
     const { background, log } = this.parts;
     for (const id of ids) {
       if (background.stopping) return;
-      await this.delete(id, this.inBackground(event)).catch((error) => {
+      await this.delete(id, backgroundInfo(event, this.parts.config)).catch((error) => {
         log.error({ id, event, error: errorText(error) }, "a delete could not be delivered");
       });
     }
-  }
-
-  /** For a delete or a create that no call waits for. */
-  inBackground(event: EventInfo["event"]): EventInfo {
-    const { config } = this.parts;
-    return { event, time: planBackground(config.deleteTimeoutMs, "deleteTimeoutMs", config), inBackground: true };
   }
 
   /** Runs the plugins that are configured for this event with a state of their own. @throws BridgeError PLUGIN_FAILED */
@@ -356,15 +315,13 @@ export class Lifecycle {
     if (!extraEvents(config).includes(info.event)) return;
     const isDeleting = this.isDeleting(subject.id);
     const done = serial.run(subject.id, async () => {
-      const conf = this.readConf("no plugin runs for this event");
+      const conf = this.lists.read("no plugin runs for this event");
       if (conf instanceof BridgeError) return;
-      const stateOf = (type: string) => this.settingsOf(type).events[info.event];
-      const states = new Set(conf.plugins.flatMap(({ type }) => stateOf(type) ?? []));
-      if (states.size === 0) return;
+      const lists = this.lists.ownTakers(conf, info.event);
+      if (lists.length === 0) return;
       this.recordPending(subject.id);
       const known = ledger.get(subject.id) ?? aboutOf(subject, specs);
-      for (const state of states) {
-        const list = { ...conf, plugins: conf.plugins.filter(({ type }) => stateOf(type) === state) };
+      for (const [state, list] of lists) {
         const request = toCreateRequest(conf.version, state, { ...subject, pid: known.pid }, known.spec);
         const about = { list, request, subject: known, phase: "delete", changesNothing: true } as const;
         await this.runOrFail({ ...info, ...about, earlierResults: [] }, subject);
@@ -393,27 +350,6 @@ export class Lifecycle {
       ...(container === undefined ? {} : { container: messageToJson("Container", container) }),
     };
     return runChain({ ...call, request: toSuperset(call.request, subject, nri) });
-  }
-
-  /** The list with those of its plugins that take a state, and whose create runs in a phase where one is given. */
-  private takers(list: ConfigList, state: "create" | "update" | "delete", phase?: Phase): ConfigList {
-    const plugins = list.plugins.filter(({ type }) => {
-      const settings = this.settingsOf(type);
-      return settings.states.includes(state) && (phase === undefined || settings.phase === phase);
-    });
-    return { ...list, plugins };
-  }
-
-  private readConf(consequence: string): ConfigList | BridgeError {
-    const { confFile, log } = this.parts;
-    try {
-      return confFile.read();
-    } catch (error) {
-      const text = `unable to create nri client: ${errorText(error)}`;
-      const where = error instanceof BridgeError ? error.fields : {};
-      log.error({ file: confFile.path, ...where, error: text, consequence }, "conf.json cannot be read");
-      return new BridgeError("CONF_LIST", text, { file: confFile.path }, { cause: error });
-    }
   }
 }
 

@@ -1,0 +1,26 @@
+/**
+ * What is done that no call waits for, and how the bridge's own end concerns it. It outlives a bridge that is built anew, as at
+ * a reload or a new connection.
+ */
+export class BackgroundWork {
+  /** What the runtime's list made to do: it waits until the answer to Synchronize is sent, and live events come first. */
+  afterSynchronize = async (): Promise<void> => {};
+  /** We are asked to end: deletes that no call waits for are left to the next bridge. */
+  stopping = false;
+  /** What still runs is ended by us: that is not how a delete ends, so the next bridge delivers it again. */
+  abandoned = false;
+  private readonly works = new Set<Promise<void>>();
+
+  /** Takes note of work of many steps, and gives it back. */
+  track(work: Promise<void>): Promise<void> {
+    this.works.add(work);
+    const ended = () => void this.works.delete(work);
+    work.then(ended, ended);
+    return work;
+  }
+
+  /** Resolves when all such work that was begun so far has ended. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.works);
+  }
+}

@@ -1,0 +1,59 @@
+import { BridgeError, errorText } from "../base/errors.js";
+import type { Log } from "../base/logger.js";
+import { createPluginSettings, type PluginSettings } from "../config/merge.js";
+import type { Config, StateName } from "../config/schema.js";
+import type { Phase } from "../ledger/ledger.js";
+import type { ConfFile } from "../plugin/conf-file.js";
+import type { ConfigList } from "../v01/types.js";
+
+export interface PluginListsParts {
+  readonly config: Config;
+  readonly confFile: ConfFile;
+  readonly log: Log;
+}
+
+/** Which plugins of conf.json take an event, as their settings say. */
+export class PluginLists {
+  private readonly settingsOf: (type: string) => PluginSettings;
+
+  constructor(private readonly parts: PluginListsParts) {
+    this.settingsOf = createPluginSettings(parts.config);
+  }
+
+  /** conf.json as it is now; an error is logged with what it costs. */
+  read(consequence: string): ConfigList | BridgeError {
+    const { confFile, log } = this.parts;
+    try {
+      return confFile.read();
+    } catch (error) {
+      const text = `unable to create nri client: ${errorText(error)}`;
+      const where = error instanceof BridgeError ? error.fields : {};
+      log.error({ file: confFile.path, ...where, error: text, consequence }, "conf.json cannot be read");
+      return new BridgeError("CONF_LIST", text, { file: confFile.path }, { cause: error });
+    }
+  }
+
+  /** The list with those of its plugins that take a state, and whose create runs in a phase where one is given. */
+  takers(list: ConfigList, state: StateName, phase?: Phase): ConfigList {
+    const plugins = list.plugins.filter(({ type }) => {
+      const settings = this.settingsOf(type);
+      return settings.states.includes(state) && (phase === undefined || settings.phase === phase);
+    });
+    return { ...list, plugins };
+  }
+
+  /** The lists of those plugins that have a state of their own for an event, by that state. */
+  ownTakers(list: ConfigList, event: string): [state: string, list: ConfigList][] {
+    const stateOf = (type: string) => this.settingsOf(type).events[event];
+    const states = new Set(list.plugins.flatMap(({ type }) => stateOf(type) ?? []));
+    return [...states].map((state) => [
+      state,
+      { ...list, plugins: list.plugins.filter(({ type }) => stateOf(type) === state) },
+    ]);
+  }
+
+  /** Whether nothing that a plugin of the list does can change the answer. */
+  allAsync({ plugins }: ConfigList): boolean {
+    return plugins.every(({ type }) => this.settingsOf(type).async);
+  }
+}

@@ -22,12 +22,16 @@ import { recordedEvents } from "./support/recorded-events.js";
 const nri = { ...parseVersion("v0.6.1"), major: 0, minor: 6, patch: 1, preRelease: false, source: "stated" } as const;
 
 /** The bridge with a chain that only remembers what it was to run. */
-function bridgeOf(config: PartialConfig = {}, plugins: readonly string[] = ["a"], log: Log = silentLog) {
+function bridgeOf(
+  config: PartialConfig = {},
+  plugins: readonly string[] = ["a"],
+  log: Log = silentLog,
+  ledger = new Ledger(),
+) {
   const chains: ChainCall[] = [];
   const failing = new Set<string>();
   const during: { chain: (call: ChainCall) => Promise<void> | void } = { chain: () => {} };
   const changed: { updates: ContainerUpdate[] } = { updates: [] };
-  const ledger = new Ledger();
   const serves = { sandboxes: true };
   const list: { conf: ConfigList | BridgeError } = {
     conf: { version: "0.1", plugins: plugins.map((type) => ({ type })) },
@@ -447,6 +451,27 @@ describe("plugins of the create phase", () => {
     await send(handlers, "StopContainer");
     expect(ran()).toEqual(["create ctr early", "delete ctr early"]);
     expect(chains[1]?.request.pid).toBe(0);
+  });
+
+  it.each<[string, EventName[], string[]]>([
+    [
+      "it is stopped before it starts",
+      ["CreateContainer", "StopContainer", "StartContainer", "RemoveContainer"],
+      ["create ctr early", "delete ctr early", "create ctr late", "delete ctr late"],
+    ],
+    ["its creation was missed", ["StartContainer", "StopContainer"], ["create ctr late", "delete ctr late"]],
+  ])("have their creates and deletes, and those of phase start theirs, each once: %s", async (_, events, expected) => {
+    const { handlers, ran } = bridgeOf(config, names);
+    for (const event of events) await send(handlers, event);
+    expect(ran()).toEqual(expected);
+  });
+
+  it("get the delete of a create that they had in phase start, before a reload", async () => {
+    const before = bridgeOf({}, names);
+    await send(before.handlers, "StartContainer");
+    const { handlers, ran } = bridgeOf(config, names, silentLog, before.ledger);
+    await send(handlers, "StopContainer");
+    expect(ran()).toEqual(["delete ctr late+early"]);
   });
 
   it("get it from the bridge itself on CRI-O, which undoes nothing when our own answer fails the create", async () => {

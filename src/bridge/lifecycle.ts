@@ -2,9 +2,9 @@ import type { MergedChange } from "../adjust/from-v01.js";
 import { within } from "../base/deadline.js";
 import { BridgeError, errorText } from "../base/errors.js";
 import type { Serial } from "../base/serial.js";
-import { extraEvents } from "../config/merge.js";
+import { extraEvents, hasCreatePhase } from "../config/merge.js";
 import type { Host } from "../host/host.js";
-import type { Created, CreateInfo, Ledger, Phase } from "../ledger/ledger.js";
+import { bothPhases, type Created, type CreateInfo, type Ledger, type Phase } from "../ledger/ledger.js";
 import type { Processes } from "../ledger/processes.js";
 import { messageToJson } from "../nri/json.js";
 import type { LinuxResources } from "../nri/types.js";
@@ -76,25 +76,26 @@ export class Lifecycle {
   }
 
   private async runCreate(subject: Subject, info: EventInfo, phase: Phase): Promise<ChainEnd> {
-    if (!this.serves(subject)) return this.recordAfterReply(subject, { phase });
+    // Where no plugin is of phase create, all have theirs at the start: one that a reload gives that phase still gets its delete.
+    const phases = phase === "start" && !hasCreatePhase(this.parts.config) ? bothPhases : [phase];
+    if (!this.serves(subject)) return this.recordAfterReply(subject, { phases });
     const conf = this.lists.read(subject.kind === "sandbox" ? "the create fails" : "no plugin runs for this create");
     if (conf instanceof BridgeError) {
-      this.record(subject, { phase });
+      this.record(subject, { phases });
       // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
       if (subject.kind === "sandbox") throw conf;
       return noChange;
     }
     // Sandboxes have no phases: NRI v2 has one event for their create.
-    const list =
-      subject.kind === "sandbox" ? this.lists.takers(conf, "create") : this.lists.takers(conf, "create", phase);
-    if (list.plugins.length === 0) return this.recordAfterReply(subject, { phase });
+    const list = this.lists.takers(conf, "create", subject.kind === "sandbox" ? bothPhases : [phase]);
+    if (list.plugins.length === 0) return this.recordAfterReply(subject, { phases });
     const attempt = (created: Created) => {
       const request = toCreateRequest(list.version, "create", subject, created.spec);
       const earlierResults = phase === "start" ? this.parts.ledger.createResultsOf(subject.id) : [];
       return this.runOrFail({ ...info, list, request, subject: created, phase, earlierResults }, subject);
     };
-    if (!this.lists.allAsync(list)) return attempt(this.record(subject, { phase }));
-    this.parts.ledger.defer(subject, { phase });
+    if (!this.lists.allAsync(list)) return attempt(this.record(subject, { phases }));
+    this.parts.ledger.defer(subject, { phases });
     this.afterAnswer(subject.id, async () => {
       this.recordPending(subject.id);
       const created = this.parts.ledger.get(subject.id);
@@ -273,9 +274,7 @@ export class Lifecycle {
   private deleteList(created: Created): ConfigList {
     const conf = this.lists.read("no plugin runs for this delete");
     if (conf instanceof BridgeError) return { version: "", plugins: [] };
-    // A container that never started was created for the plugins of the create phase only.
-    const phase = created.kind === "container" && !created.phases.includes("start") ? "create" : undefined;
-    return this.lists.takers(conf, "delete", phase);
+    return this.lists.takers(conf, "delete", created.kind === "sandbox" ? bothPhases : created.phases);
   }
 
   private async runDelete(

@@ -2,7 +2,7 @@ import { BridgeError, errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
 import { createPluginSettings, type PluginSettings } from "../config/merge.js";
 import type { Config, StateName } from "../config/schema.js";
-import type { Phase } from "../ledger/ledger.js";
+import { bothPhases, type Phase } from "../ledger/ledger.js";
 import type { ConfFile } from "../plugin/conf-file.js";
 import type { ConfigList } from "../v01/types.js";
 
@@ -33,11 +33,11 @@ export class PluginLists {
     }
   }
 
-  /** The list with those of its plugins that take a state, and whose create runs in a phase where one is given. */
-  takers(list: ConfigList, state: StateName, phase?: Phase): ConfigList {
+  /** The list with those of its plugins that take a state, and whose create runs in one of these phases. */
+  takers(list: ConfigList, state: StateName, phases: readonly Phase[] = bothPhases): ConfigList {
     const plugins = list.plugins.filter(({ type }) => {
       const settings = this.settingsOf(type);
-      return settings.states.includes(state) && (phase === undefined || settings.phase === phase);
+      return settings.states.includes(state) && phases.includes(settings.phase);
     });
     return { ...list, plugins };
   }

@@ -14,7 +14,7 @@ export interface Created {
   readonly pod: string;
   /** The container's name, for the log; absent for a sandbox. */
   readonly container?: string;
-  /** The phases that a create ran in. */
+  /** The phases whose plugins had their create, so that they get its delete. */
   readonly phases: readonly Phase[];
   /** It ran before us and counts as created, in both phases. */
   readonly adopted: boolean;
@@ -26,11 +26,12 @@ export interface Created {
 
 /** Where creates run: `create` at CreateContainer, `start` at StartContainer and RunPodSandbox. */
 export type Phase = "create" | "start";
+export const bothPhases: readonly Phase[] = ["create", "start"];
 
 /** How a create came about. */
 export interface CreateInfo {
-  /** Which phase's create this is; `start` when not said. */
-  readonly phase?: Phase;
+  /** Whose plugins' create this is; those of `start` when not said. */
+  readonly phases?: readonly Phase[];
   readonly adopted?: boolean;
 }
 
@@ -141,14 +142,14 @@ export class Ledger {
 
   /** Records a create before its chain runs, so that a failed one gets its delete too. */
   record(create: Omit<Created, "phases" | "adopted">, info: CreateInfo = {}): Created {
-    const { phase = "start", adopted = false } = info;
+    const { phases = ["start"], adopted = false } = info;
     const before = this.recorded(create.id);
     // A create after the delete begins a new life.
     const same = before !== undefined && isWaiting(before) ? before : undefined;
     const process = create.process ?? (same?.created.pid === create.pid ? same.created.process : undefined);
     const created: Created = {
       ...create,
-      phases: adopted ? ["create", "start"] : [...new Set([...(same?.created.phases ?? []), phase])],
+      phases: adopted ? bothPhases : [...new Set([...(same?.created.phases ?? []), ...phases])],
       adopted,
       ...(process === undefined ? {} : { process }),
     };

@@ -43,10 +43,10 @@ describe("the ledger", () => {
   it("adds the start phase to the create phase, with the pid and the spec of the later one", () => {
     const ledger = new Ledger();
     const { process, ...unidentified } = a;
-    ledger.record({ ...unidentified, pid: 0 }, { phase: "create" });
+    ledger.record({ ...unidentified, pid: 0 }, { phases: ["create"] });
     ledger.keepCreateResults("a", [{ plugin: "x", version: "0.1", error: "", metadata: {} }]);
     expect(ledger.get("a")).toMatchObject({ pid: 0, phases: ["create"] });
-    ledger.record(a, { phase: "start" });
+    ledger.record(a, { phases: ["start"] });
     ledger.record(unidentified);
     expect(ledger.get("a")).toMatchObject({ pid: 10, phases: ["create", "start"], process });
     expect(ledger.createResultsOf("a")).toHaveLength(1);
@@ -142,14 +142,14 @@ describe("a create that is recorded later", () => {
     [
       "is recorded of an earlier phase",
       (ledger) => {
-        ledger.record(a, { phase: "create" });
-        ledger.defer(subject, { phase: "start" });
+        ledger.record(a, { phases: ["create"] });
+        ledger.defer(subject, { phases: ["start"] });
       },
     ],
     [
       "comes from a journal meanwhile",
       (ledger) => {
-        ledger.defer(subject, { phase: "start" });
+        ledger.defer(subject, { phases: ["start"] });
         ledger.adopt([{ created: { ...a, phases: ["create"] }, state: "open" }]);
       },
     ],

@@ -477,9 +477,8 @@ describe("plugins of the create phase", () => {
   it("get it from the bridge itself on CRI-O, which undoes nothing when our own answer fails the create", async () => {
     const { handlers, ran, failing } = bridgeOf(config, names);
     failing.add("create");
-    const context = contextOf("CreateContainer");
-    const crio = { ...context, runtime: { ...context.runtime, name: "cri-o" } };
-    await expect(handlers.handle?.(eventOf("CreateContainer"), crio)).rejects.toThrow("nri invoke: plugin: a: boom");
+    const failed = handlers.handle?.(eventOf("CreateContainer"), crioContext("CreateContainer"));
+    await expect(failed).rejects.toThrow("nri invoke: plugin: a: boom");
     await new Promise((wait) => setTimeout(wait, 10));
     expect(ran()).toEqual(["create ctr early", "delete ctr early"]);
   });
@@ -496,6 +495,44 @@ describe("plugins of the create phase", () => {
     const { handlers, ran } = bridgeOf(config, names);
     await send(handlers, "RunPodSandbox");
     expect(ran()).toEqual(["create pod late+early"]);
+  });
+});
+
+/** A call of CRI-O. */
+function crioContext(event: EventName): CallContext {
+  const context = contextOf(event);
+  return { ...context, runtime: { ...context.runtime, name: "cri-o", version: "1.37.0" } };
+}
+
+// recordings/crio-1.37.0-dev: no event follows a container that runc refuses; `name` is the one of the CRI's metadata.
+describe("a container of CRI-O that runc refuses has its delete with the next create of its name", () => {
+  const first = { ...container, id: "first", pid: 77 };
+  const second = { ...container, id: "second", pid: 78 };
+  it.each<[string, readonly Container[], (event: EventName) => CallContext, boolean, string[]]>([
+    ["whose process has ended", [first, second], crioContext, true, ["delete first"]],
+    ["that had no process", [{ ...first, pid: 0 }, second], crioContext, false, ["delete first"]],
+    ["once", [first, second, second], crioContext, true, ["delete first"]],
+    ["but not one that runs", [first, second], crioContext, false, []],
+    ["but not one of another name", [first, { ...second, name: "other" }], crioContext, true, []],
+    ["but not one of another pod", [first, { ...second, podSandboxId: "other" }], crioContext, true, []],
+    ["but not containerd's, which sends an event", [first, second], contextOf, true, []],
+  ])("%s", async (_, containers, context, ended, deletes) => {
+    const { handlers, chains, host } = bridgeOf();
+    for (const of of containers) {
+      await handlers.handle?.(eventOf("StartContainer", of), context("StartContainer"));
+      if (ended) host.end(first.pid);
+    }
+    await new Promise((wait) => setTimeout(wait, 10));
+    const delivered = chains.filter(({ request }) => request.state === "delete");
+    expect(delivered.map(({ request }) => `delete ${request.id}`)).toEqual(deletes);
+  });
+
+  it("also where the create ran before the container existed", async () => {
+    const { handlers, ran } = bridgeOf({ phase: "create" });
+    for (const id of ["first", "second"]) {
+      await handlers.handle?.(eventOf("CreateContainer", { ...container, id }), crioContext("CreateContainer"));
+    }
+    await expect.poll(ran).toEqual(["create ctr a", "delete ctr a", "create ctr a"]);
   });
 });
 

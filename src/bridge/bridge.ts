@@ -33,12 +33,14 @@ export function createBridge(parts: BridgeParts): Bridge {
   const lifecycle = new Lifecycle(parts);
 
   const create: Handler = async (subject, call) => {
+    if (call.runtime.name === "cri-o") lifecycle.deleteReplaced(subject, call.event);
     await lifecycle.create(subject, eventInfo(call, config));
     return noRequest;
   };
 
   const createBefore: Handler = async (subject, call) => {
     if (subject.id === subject.sandboxID) noticePodless(notice, call.runtime);
+    if (call.runtime.name === "cri-o") lifecycle.deleteReplaced(subject, call.event);
     try {
       const { adjust, updates } = await lifecycle.createBefore(subject, eventInfo(call, config));
       return { ...(adjust === undefined ? {} : { adjust }), update: updates };

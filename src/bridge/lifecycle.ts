@@ -139,6 +139,23 @@ export class Lifecycle {
     return ledger.containersOf(sandboxID).filter((id) => ledger.isOpen(id));
   }
 
+  /**
+   * compat: CRI-O sends no event for a container that runc refuses. The next create of its name in its pod tells that it is
+   * gone, unless its process says otherwise.
+   */
+  deleteReplaced({ id, sandboxID, container }: Subject, event: EventInfo["event"]): void {
+    const { host, ledger } = this.parts;
+    if (container === undefined || container.name === "") return;
+    const others = ledger.containersOf(sandboxID).filter((other) => other !== id);
+    for (const other of others) this.recordPending(other);
+    const replaced = others.filter((other) => {
+      const created = ledger.isOpen(other) ? ledger.get(other) : undefined;
+      if (created?.container !== container.name) return false;
+      return created.process === undefined || host.liveness(created.process) !== "alive";
+    });
+    if (replaced.length > 0) void this.deleteAll(replaced, event);
+  }
+
   private recordPending(id: string): void {
     const pending = this.parts.ledger.takePending(id);
     if (pending !== undefined) this.record(pending.subject, pending.info);

@@ -36,3 +36,25 @@ it("a bundle that is no JSON is named", () => {
   const node = nodeWith("version = 2\n").write("/run/bundles/ffff/config.json", "garbage");
   expect(() => readLive("container", "ffff", node.root)).toThrow(/^\/run\/bundles\/ffff\/config\.json: /);
 });
+
+// CRI-O's default (recordings/crio-1.37.0-dev/no-infra-container): the bundle of such a pod lies beside those of its containers.
+it("a pod of CRI-O without an infra container is found beside its containers, without a pid", () => {
+  const node = nodeWith("version = 2\n");
+  const containers = "/run/containers/storage/overlay-containers";
+  const bundleOf = (of: string, type: string) => {
+    const annotations = { "io.kubernetes.cri-o.ContainerType": type, "io.kubernetes.cri-o.SandboxID": "feedc0de" };
+    node.write(
+      `${containers}/${of}/userdata/config.json`,
+      JSON.stringify({ annotations, linux: { cgroupsPath: "/c" } }),
+    );
+  };
+  bundleOf("feedc0de", "sandbox");
+  bundleOf("deadbeef", "container");
+  bundleOf("feedstopped", "container");
+  node.process(300, "/usr/bin/conmon").link("/proc/300/cwd", `${containers}/deadbeef/userdata`);
+  expect(readLive("pod", "feed", node.root)).toMatchObject({
+    played: { bundles: [{ path: `${containers}/feedc0de/userdata/config.json` }] },
+    unknown: expect.arrayContaining([expect.stringContaining("the pid: ")]),
+  });
+  expect(() => readLive("pod", "feedstopped", node.root)).toThrow("no running pod feedstopped");
+});

@@ -72,7 +72,12 @@ function findBundles(files: NodeFiles, wanted: string): readonly LiveBundle[] {
     // Through the process's own directory, so that it is found from another mount namespace too.
     const inside = `/proc/${pid}/cwd`;
     // conmon works in <id>/userdata; containerd's shim in the pod's bundle, beside which the containers' lie.
-    if (command === "conmon") add(idOf(cwd), inside, cwd);
+    if (command === "conmon") {
+      add(idOf(cwd), inside, cwd);
+      // A pod without an infra container has a bundle beside those of its containers, and no conmon.
+      const pod = crioPodOf(files.readBytes(`${inside}/config.json`));
+      if (pod !== "") add(pod, `${inside}/../../${pod}/userdata`, `${dirname(dirname(cwd))}/${pod}/userdata`);
+    }
     if (!command.startsWith("containerd-shim")) continue;
     for (const name of files.list(`${inside}/..`)) add(name, `${inside}/../${name}`, `${dirname(cwd)}/${name}`);
   }
@@ -84,6 +89,16 @@ function readBundle(path: string, bytes: Uint8Array): Bundle {
     return parseBundle(bytes);
   } catch (error) {
     throw new BridgeError("USAGE", `${path}: ${errorText(error)}; the bridge would take the event's spec instead`);
+  }
+}
+
+/** The id of a container's pod, as its bundle says; "" where it does not. */
+function crioPodOf(bundle: Uint8Array | undefined): string {
+  try {
+    return parseBundle(bundle ?? new Uint8Array()).annotations["io.kubernetes.cri-o.SandboxID"] ?? "";
+  } catch {
+    // It is told where it is the one that is asked for.
+    return "";
   }
 }
 

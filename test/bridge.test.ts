@@ -536,6 +536,55 @@ describe("a container of CRI-O that runc refuses has its delete with the next cr
   });
 });
 
+// recordings/crio-1.37.0-dev/no-infra-container: the pod has no process in any event.
+describe("a pod of CRI-O without an infra container, whose create was before us,", () => {
+  const processless = { ...pod, pid: 0 };
+  const running = { ...container, state: "CONTAINER_RUNNING" } as const;
+  const exited = { ...container, pid: 0, state: "CONTAINER_STOPPED" } as const;
+
+  async function play(config: PartialConfig, listed: Container, ...events: EventName[]): Promise<string[]> {
+    const { handlers, ran, background } = bridgeOf(config);
+    const context = crioContext("RunPodSandbox");
+    await handlers.synchronize?.([processless], [listed], { ...context, event: "Synchronize" });
+    handlers.synchronized?.(context.runtime);
+    await background.idle();
+    for (const name of events) {
+      const event = isPodEvent(name) ? { name, pod: processless } : { name, pod: processless, container };
+      await handlers.handle?.(event, crioContext(name));
+      await new Promise((wait) => setTimeout(wait, 5));
+    }
+    return ran();
+  }
+
+  it.each<[string, PartialConfig, Container, EventName[], string[]]>([
+    [
+      "has its delete where a container of it runs",
+      {},
+      running,
+      ["StopContainer", "StopPodSandbox", "RemovePodSandbox"],
+      ["delete ctr a", "delete pod a"],
+    ],
+    [
+      "has it after the next event of a container",
+      {},
+      exited,
+      ["StartContainer", "StopContainer", "StopPodSandbox", "RemovePodSandbox"],
+      ["create ctr a", "delete ctr a", "delete pod a"],
+    ],
+    ["has none where it has ended, as far as is known", {}, exited, ["RemoveContainer", "RemovePodSandbox"], []],
+    ["has none with synchronize: ignore", { synchronize: "ignore" }, exited, ["StartContainer"], ["create ctr a"]],
+    [
+      "has its create with synchronize: create",
+      { synchronize: "create" },
+      exited,
+      ["StartContainer"],
+      ["create ctr a", "create pod a"],
+    ],
+  ])("%s", async (_, config, listed, events, expected) => {
+    expect(await play(config, listed, ...events)).toEqual(expected);
+  });
+});
+
 describe("a delete that takes longer than its call", () => {
   const limitMs = 200;
   /** A container whose delete ends when the test says so; the call has 200 ms. */

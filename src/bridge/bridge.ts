@@ -127,9 +127,10 @@ export function createBridge(parts: BridgeParts): Bridge {
    * Compares what is recorded with the runtime's list, or with the machine alone; gives the work that this makes, which
    * never rejects.
    */
-  function compare(listed: readonly Subject[] | undefined): () => Promise<void> {
+  function compare(listed: readonly Subject[] | undefined, runtime?: RuntimeInfo): () => Promise<void> {
     lifecycle.recordAll(listed);
-    const { unknown, gone, left, forgotten } = reconcile(listed, ledger.all(), host.liveness);
+    const podsHaveProcess = runtime?.name !== "cri-o";
+    const { unknown, gone, left, forgotten } = reconcile(listed, ledger.all(), host.liveness, podsHaveProcess);
     for (const id of forgotten) ledger.forget(id);
     for (const created of left) if (created.kind === "sandbox") processes.watch(created);
     if (config.synchronize !== "ignore") for (const subject of unknown) ledger.defer(subject, { adopted: true });
@@ -138,17 +139,35 @@ export function createBridge(parts: BridgeParts): Bridge {
       // Before the deletes, which may take their time: what is not recorded yet is lost if we are killed.
       if (config.synchronize === "adopt") await lifecycle.adoptListed();
       await lifecycle.deleteAll(gone, "Synchronize");
-      if (config.synchronize !== "create") return;
-      for (const subject of unknown) {
-        if (background.stopping) return;
-        // What happened to it meanwhile, such as its end, made it count as created.
-        if (!ledger.awaitsAdoption(subject.id)) continue;
-        await lifecycle.create(subject, backgroundInfo("Synchronize", config)).catch((error) => {
-          log.error({ id: subject.id, error: errorText(error) }, "the create of what was running before us failed");
-        });
-      }
+      if (config.synchronize === "create") await createListed(unknown);
     };
     return () => work().catch((error) => log.error({ error: errorText(error) }, "taking stock came to no end"));
+  }
+
+  async function createListed(unknown: readonly Subject[]): Promise<void> {
+    for (const subject of unknown) {
+      if (background.stopping) return;
+      // What happened to it meanwhile, such as its end, made it count as created.
+      if (!ledger.awaitsAdoption(subject.id)) continue;
+      await lifecycle.create(subject, backgroundInfo("Synchronize", config)).catch((error) => {
+        log.error({ id: subject.id, error: errorText(error) }, "the create of what was running before us failed");
+      });
+    }
+  }
+
+  /**
+   * compat: a pod of CRI-O without an infra container has no process. Where the runtime listed no container of it as created
+   * or running, the next event of one tells that the pod runs. A removal does not: it follows the pod's end too.
+   */
+  function takeOverPodOf({ kind, pod }: Subject, { event, runtime }: CallContext): void {
+    if (runtime.name !== "cri-o" || kind === "sandbox" || pod.pid > 0 || event === "RemoveContainer") return;
+    if (config.synchronize === "ignore" || ledger.knows(pod.id)) return;
+    const subject = podSubject(pod);
+    ledger.defer(subject, { adopted: true });
+    const work = () => (config.synchronize === "adopt" ? lifecycle.adoptListed() : createListed([subject]));
+    setImmediate(() => {
+      void work().catch((error) => log.error({ id: pod.id, error: errorText(error) }, "background plugin run failed"));
+    });
   }
 
   return {
@@ -168,12 +187,16 @@ export function createBridge(parts: BridgeParts): Bridge {
 
     async synchronize(pods, containers, { runtime }) {
       if (containers.some(({ id, podSandboxId }) => id === podSandboxId)) noticePodless(notice, runtime);
-      background.afterSynchronize = compare(subjectsOf(pods, containers));
+      background.afterSynchronize = compare(subjectsOf(pods, containers), runtime);
       return [];
     },
     synchronized: () => void background.afterSynchronize(),
 
-    handle: (event, call) => handlers[event.name](subjectOf(event), call, event.linuxResources),
+    handle(event, call) {
+      const subject = subjectOf(event);
+      takeOverPodOf(subject, call);
+      return handlers[event.name](subject, call, event.linuxResources);
+    },
   };
 }
 

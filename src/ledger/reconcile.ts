@@ -4,6 +4,7 @@ import { type Created, type LedgerEntry, owesDelete } from "./ledger.js";
 /** A pod sandbox or container in the runtime's list. */
 export interface Listed {
   readonly id: string;
+  readonly sandboxID?: string;
   /** 0 when it has no process. */
   readonly pid: number;
   /** Absent for a sandbox. */
@@ -12,7 +13,7 @@ export interface Listed {
 
 /** What the runtime's list and the machine say about what is recorded. */
 export interface Reconciled<T extends Listed> {
-  /** Listed with a process, and never heard of. */
+  /** Listed as running, and never heard of. */
   readonly unknown: readonly T[];
   /** To be deleted now: their process is gone, or their delete was begun by an earlier bridge. Containers first. */
   readonly gone: readonly string[];
@@ -30,11 +31,13 @@ export type LivenessOf = (identity: ProcessIdentity) => Liveness;
  *
  * @param listed undefined for a runtime that never tells (containerd 1.7 to a plugin that it launched): then /proc alone
  * says who is gone, and what it cannot say is left to the events
+ * @param podsHaveProcess false where a pod may run without a process of its own: the state of its containers tells then
  */
 export function reconcile<T extends Listed>(
   listed: readonly T[] | undefined,
   recorded: readonly LedgerEntry[],
   livenessOf: LivenessOf = () => "unknown",
+  podsHaveProcess = true,
 ): Reconciled<T> {
   const byId = listed === undefined ? undefined : new Map(listed.map((entry) => [entry.id, entry]));
   const alive = ({ process }: Created) => (process === undefined ? "unknown" : livenessOf(process));
@@ -48,9 +51,12 @@ export function reconcile<T extends Listed>(
   const isSettled = ({ state, created }: LedgerEntry) => state === "deleted" || !created.served;
   const isPast = (created: Created) =>
     byId === undefined ? alive(created) === "dead" : !byId.has(created.id) && alive(created) !== "alive";
+  const ofRunning = new Set(listed?.flatMap(({ sandboxID, container }) => (isRunning(container) ? [sandboxID] : [])));
+  const runs = ({ id, pid, container }: T) =>
+    pid > 0 || (!podsHaveProcess && container === undefined && ofRunning.has(id));
   const known = new Set(recorded.map(({ created }) => created.id));
   return {
-    unknown: (listed ?? []).filter((entry) => entry.pid > 0 && !known.has(entry.id)),
+    unknown: (listed ?? []).filter((entry) => runs(entry) && !known.has(entry.id)),
     gone: open.flatMap(({ created, over }) => (over ? [created.id] : [])),
     left: open.flatMap(({ created, over }) => (over ? [] : [created])),
     forgotten: recorded.flatMap((entry) => (isSettled(entry) && isPast(entry.created) ? [entry.created.id] : [])),
@@ -65,4 +71,10 @@ function saysGone(entry: Listed | undefined, created: Created, alive: (of: Creat
   const liveness = alive(created);
   // A runtime that named a process once and names none now says that it ended; one that never did says nothing.
   return liveness === "dead" || (liveness === "unknown" && created.pid > 0);
+}
+
+const runningStates: ReadonlySet<string> = new Set(["CONTAINER_CREATED", "CONTAINER_RUNNING", "CONTAINER_PAUSED"]);
+
+function isRunning(container: Listed["container"]): boolean {
+  return container !== undefined && runningStates.has(container.state);
 }

@@ -72,6 +72,18 @@ describe("the runtime's list", () => {
     expect(ids(reconcile(listed, [deleted]).unknown)).toEqual(["b"]);
   });
 
+  it.each([
+    ["CONTAINER_CREATED", ["pod"]],
+    ["CONTAINER_RUNNING", ["pod"]],
+    ["CONTAINER_PAUSED", ["pod"]],
+    ["CONTAINER_STOPPED", []],
+  ])("where pods have no process, tells one that runs by a container that is %s", (state, unknown) => {
+    const pods = ["pod", "empty"].map((id) => ({ id, sandboxID: id, pid: 0 }));
+    const listed = [...pods, { id: "c", sandboxID: "pod", pid: 0, container: { state } }];
+    expect(ids(reconcile(listed, [], () => "unknown", false).unknown)).toEqual(unknown);
+    expect(reconcile(listed, [], () => "unknown").unknown).toEqual([]);
+  });
+
   it("has containers go before their sandboxes", () => {
     const recorded = [{ created: sandbox("pod"), state: "open" }, open] as const;
     expect(reconcile([], recorded, () => "dead").gone).toEqual(["a", "pod"]);

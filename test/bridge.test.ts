@@ -17,6 +17,7 @@ import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";
 import type { Container, ContainerUpdate } from "../src/nri/types.js";
 import { parseVersion } from "../src/nri/versions.js";
 import type { ConfigList } from "../src/v01/types.js";
+import { entriesOf, ledgerOf } from "./ledger/support.js";
 import { recordedEvents } from "./support/recorded-events.js";
 
 const nri = { ...parseVersion("v0.6.1"), major: 0, minor: 6, patch: 1, preRelease: false, source: "stated" } as const;
@@ -294,17 +295,19 @@ describe("states and events", () => {
     [{ plugins: { a: { phase: "create" } } }, ["CreateContainer"]],
   ])("asks the runtime for no more events than %j needs", async (config, more) => {
     const { handlers } = bridgeOf(config);
-    const wanted = await handlers.configure(
-      {
-        config: "",
-        runtimeName: "containerd",
-        runtimeVersion: "v1.7.24",
-        registrationTimeout: 0n,
-        requestTimeout: 0n,
-        NRIVersion: "",
-      },
-      contextOf("RunPodSandbox").runtime,
-    );
+    const { runtime } = contextOf("RunPodSandbox");
+    const wantedOf = (version: string) =>
+      handlers.configure(
+        {
+          config: "",
+          runtimeName: "containerd",
+          runtimeVersion: "v1.7.24",
+          registrationTimeout: 0n,
+          requestTimeout: 0n,
+          NRIVersion: "",
+        },
+        { ...runtime, version },
+      );
     const always = [
       "RunPodSandbox",
       "StartContainer",
@@ -313,7 +316,136 @@ describe("states and events", () => {
       "RemoveContainer",
       "RemovePodSandbox",
     ];
-    expect([...wanted].toSorted()).toEqual([...always, ...more].toSorted());
+    expect([...(await wantedOf("v1.7.24"))].toSorted()).toEqual([...always, ...more].toSorted());
+    // Where a sandbox's failure cannot be told, the creation of its containers is what fails.
+    const held = new Set([...always, ...more, "CreateContainer"]);
+    expect(new Set(await wantedOf("2.1.9"))).toEqual(held);
+  });
+});
+
+// containerd issues 13355 and 13609; what the runtime is answered for the sandbox: test/nri/stub-calls.test.ts.
+describe("a pod sandbox that containerd 2.1 must not be told no", () => {
+  const call = (event: EventName, limitMs?: number): CallContext => {
+    const context = contextOf(event, limitMs);
+    return { ...context, runtime: { ...context.runtime, version: "2.1.9" } };
+  };
+  const attempts = (count: number) => Array(count).fill(["create pod a", "delete pod a"]).flat();
+
+  /** A bridge, and what it answers this containerd. */
+  function connected(ledger?: Ledger) {
+    const bridge = bridgeOf({}, ["a"], silentLog, ledger);
+    const sent = (name: EventName, limitMs?: number) => bridge.handlers.handle?.(eventOf(name), call(name, limitMs));
+    return { ...bridge, sent };
+  }
+
+  /** The same when its plugin has refused the pod. */
+  async function refused(bridge = connected()) {
+    bridge.failing.add("create");
+    await expect(bridge.sent("RunPodSandbox")).rejects.toThrow("nri invoke: plugin: a: boom");
+    return bridge;
+  }
+
+  it("has its delete at once, and none later, when it creates no container", async () => {
+    const { sent, ran, ledger, background, host } = await refused();
+    await background.idle();
+    expect(ran()).toEqual(attempts(1));
+    host.end(pod.pid);
+    for (const event of ["StopPodSandbox", "RemovePodSandbox"] as const) await sent(event);
+    expect(ran()).toEqual(attempts(1));
+    expect(ledger.size).toBe(0);
+  });
+
+  it("is created again before each of its containers, whose creation fails with it, until that goes well", async () => {
+    const { sent, ran, failing, background } = await refused();
+    for (let times = 0; times < 2; times++) await expect(sent("CreateContainer")).rejects.toThrow("a: boom");
+    await background.idle();
+    expect(ran()).toEqual(attempts(3));
+    failing.clear();
+    for (const event of ["CreateContainer", "CreateContainer", "StartContainer"] as const) await sent(event);
+    expect(ran().slice(6)).toEqual(["create pod a", "create ctr a"]);
+    await sent("StopPodSandbox");
+    expect(ran().slice(8)).toEqual(["delete ctr a", "delete pod a"]);
+  });
+
+  it("has the delete of one attempt before the next, when several containers are created at once", async () => {
+    const { sent, ran, background } = await refused();
+    const creations = [sent("CreateContainer"), sent("CreateContainer")];
+    for (const creation of creations) await expect(creation).rejects.toThrow("a: boom");
+    await background.idle();
+    expect(ran()).toEqual(attempts(3));
+  });
+
+  it("is waited for by a container that comes before its first create has ended", async () => {
+    const bridge = connected();
+    const { sent, ran, during, background } = bridge;
+    let end = () => {};
+    during.chain = () => new Promise<void>((resolve) => (end = resolve));
+    const refusal = refused(bridge);
+    const creation = sent("CreateContainer");
+    during.chain = () => {};
+    end();
+    await refusal;
+    await expect(creation).rejects.toThrow("a: boom");
+    await background.idle();
+    expect(ran()).toEqual(attempts(2));
+  });
+
+  it("fails a container in time that waits for its delete, and is not created for an answer that is gone", async () => {
+    const bridge = connected();
+    const { sent, ran, during, background } = bridge;
+    let end = () => {};
+    during.chain = ({ request }) =>
+      request.state === "delete" ? new Promise<void>((resolve) => (end = resolve)) : undefined;
+    await refused(bridge);
+    await expect(sent("CreateContainer", 200)).rejects.toThrow("the pod sandbox was not created in time");
+    end();
+    await background.idle();
+    expect(ran()).toEqual(attempts(1));
+  });
+
+  it("is held when conf.json cannot be read, and no plugin has seen it", async () => {
+    const { sent, ran, list } = connected();
+    const good = list.conf;
+    list.conf = new BridgeError("CONF_LIST", "unexpected EOF");
+    for (const event of ["RunPodSandbox", "CreateContainer"] as const) {
+      await expect(sent(event)).rejects.toThrow("unable to create nri client: unexpected EOF");
+    }
+    list.conf = good;
+    for (const event of ["CreateContainer", "StopPodSandbox"] as const) await sent(event);
+    expect(ran()).toEqual(["create pod a", "delete pod a"]);
+  });
+
+  it("is held where it gets to the start of a container that was created without us", async () => {
+    const { sent, ran, background } = await refused();
+    await expect(sent("StartContainer")).rejects.toThrow("a: boom");
+    await background.idle();
+    expect(ran()).toEqual(attempts(2));
+  });
+
+  it.each<[string, "begins" | "ends" | "never begins", string[]]>([
+    ["before its delete", "never begins", ["delete pod a"]],
+    ["while its delete runs", "begins", ["delete pod a"]],
+    ["after its delete", "ends", []],
+  ])("is held by the next bridge, if this one is killed %s", async (_, until, owed) => {
+    const bridge = connected();
+    const { ledger, background, during } = bridge;
+    const journal: Ledger[] = [];
+    during.chain = ({ request }) => {
+      if (request.state === "delete" && until === "begins") journal.push(ledgerOf(...entriesOf(ledger)));
+    };
+    background.stopping = until === "never begins";
+    await refused(bridge);
+    await background.idle();
+    const next = connected(journal[0] ?? ledgerOf(...entriesOf(ledger)));
+    const context = call("RunPodSandbox");
+    await next.handlers.synchronize?.([pod], [], { ...context, event: "Synchronize" });
+    next.handlers.synchronized?.(context.runtime);
+    await next.background.idle();
+    expect(next.ran()).toEqual(owed);
+    next.failing.add("create");
+    await expect(next.sent("CreateContainer")).rejects.toThrow("a: boom");
+    await next.background.idle();
+    expect(next.ran()).toEqual([...owed, ...attempts(1)]);
   });
 });
 

@@ -183,6 +183,18 @@ describe("what the status says beside the connection", () => {
   });
 });
 
+it("a sandbox that comes while the configuration is wrong is held, where the runtime cannot be told", async () => {
+  const service = serviceOf({ file: undefined });
+  const { handlers } = service;
+  const old = { ...runtime, version: "2.1.9" };
+  const handle = (name: "RunPodSandbox" | "CreateContainer") =>
+    handlers.handle?.({ name, pod: pod(), container: ctr() }, { ...callOf(name), runtime: old });
+  await handlers.configure({ ...request, config: "confFle: /x" }, old);
+  await expect(handle("RunPodSandbox")).rejects.toThrow("its configuration is wrong");
+  await service.reload({});
+  await expect(handle("CreateContainer")).rejects.toThrow("unable to create nri client");
+});
+
 it("a reload while what was running before is still looked at loses nothing of it", async () => {
   const own = mkdtempSync(join(realpathSync(tmpdir()), "nri-service-"));
   onTestFinished(() => rmSync(own, { recursive: true }));

@@ -5,6 +5,7 @@ import { reconcile } from "../ledger/reconcile.js";
 import { type EventName, type EventResponse, isEventName, type NriEvent, noRequest } from "../nri/events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "../nri/handlers.js";
 import type { Container, LinuxResources, PodSandbox } from "../nri/types.js";
+import { mayFail } from "../nri/versions.js";
 import { containerSubject, podSubject, type Subject } from "../v01/to-v01.js";
 import { backgroundInfo, eventInfo } from "./call-time.js";
 import { type BridgeParts, Lifecycle, type Notice } from "./lifecycle.js";
@@ -21,8 +22,9 @@ export interface Bridge extends PluginHandlers {
  * The bridge: each lifecycle event of NRI v2 becomes a v0.1 request and runs the chain of conf.json, and a failure costs
  * what it cost under containerd 1.6.
  *
- *   RunPodSandbox, StartContainer   -> create    a failure fails the call (a sandbox's not where mayFail says no)
- *   CreateContainer                 -> create    of plugins in phase create: their results change the container
+ *   RunPodSandbox, StartContainer   -> create    a failure fails the call; where mayFail says no, the sandbox is held instead
+ *   CreateContainer                 -> create    of a held sandbox again, then of plugins in phase create: their results
+ *                                                change the container
  *   UpdateContainer                 -> update    where `states` asks for it; a failure fails the call
  *   StopContainer, StopPodSandbox   -> delete    never fails the call: nothing blocks teardown
  *   Remove*                         -> delete    when none was delivered yet
@@ -31,18 +33,25 @@ export interface Bridge extends PluginHandlers {
 export function createBridge(parts: BridgeParts): Bridge {
   const { background, config, host, ledger, notice, processes, log } = parts;
   const lifecycle = new Lifecycle(parts);
+  const { held } = lifecycle;
 
   const create: Handler = async (subject, call) => {
     if (call.runtime.name === "cri-o") lifecycle.deleteReplaced(subject, call.event);
-    await lifecycle.create(subject, eventInfo(call, config));
+    const info = eventInfo(call, config);
+    const isHeld = subject.kind === "container" && held.holds(subject.sandboxID);
+    if (isHeld) await held.createAgain(podSubject(subject.pod), info);
+    if (mayFail(call.event, call.runtime)) await lifecycle.create(subject, info);
+    else await held.create(subject, info);
     return noRequest;
   };
 
   const createBefore: Handler = async (subject, call) => {
     if (subject.id === subject.sandboxID) noticePodless(notice, call.runtime);
     if (call.runtime.name === "cri-o") lifecycle.deleteReplaced(subject, call.event);
+    const info = eventInfo(call, config);
+    if (held.holds(subject.sandboxID)) await held.createAgain(podSubject(subject.pod), info);
     try {
-      const { adjust, updates } = await lifecycle.createBefore(subject, eventInfo(call, config));
+      const { adjust, updates } = await lifecycle.createBefore(subject, info);
       return { ...(adjust === undefined ? {} : { adjust }), update: updates };
     } catch (error) {
       // compat: CRI-O sends no event for a container that our own answer fails (its undo comes after success only).
@@ -130,7 +139,7 @@ export function createBridge(parts: BridgeParts): Bridge {
   function compare(listed: readonly Subject[] | undefined, runtime?: RuntimeInfo): () => Promise<void> {
     lifecycle.recordAll(listed);
     const podsHaveProcess = runtime?.name !== "cri-o";
-    const { unknown, gone, left, forgotten } = reconcile(listed, ledger.all(), host.liveness, podsHaveProcess);
+    const { unknown, gone, refused, left, forgotten } = reconcile(listed, ledger.all(), host.liveness, podsHaveProcess);
     for (const id of forgotten) ledger.forget(id);
     for (const created of left) if (created.kind === "sandbox") processes.watch(created);
     if (config.synchronize !== "ignore") for (const subject of unknown) ledger.defer(subject, { adopted: true });
@@ -138,6 +147,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     const work = async () => {
       // Before the deletes, which may take their time: what is not recorded yet is lost if we are killed.
       if (config.synchronize === "adopt") await lifecycle.adoptListed();
+      for (const id of refused) await held.deleteOwed(id);
       await lifecycle.deleteAll(gone, "Synchronize");
       if (config.synchronize === "create") await createListed(unknown);
     };
@@ -171,7 +181,7 @@ export function createBridge(parts: BridgeParts): Bridge {
   }
 
   return {
-    configure: () => wantedEvents(config),
+    configure: (_, runtime) => wantedEvents(config, runtime),
     // A superset request has everything.
     sparing: () => config.request === "strict",
     takeStock: () => compare(undefined)(),
@@ -226,10 +236,11 @@ export const usualEvents: readonly EventName[] = [
 ];
 
 /** The events that the bridge needs: each one that it asks for costs every pod of the node a round trip. */
-export function wantedEvents(config: Config): EventName[] {
+export function wantedEvents(config: Config, runtime: RuntimeInfo): EventName[] {
   const wanted = [...usualEvents];
   if (wantedStates(config).includes("update")) wanted.push("UpdateContainer");
-  if (hasCreatePhase(config)) wanted.push("CreateContainer");
+  // A sandbox that is held there is created again with each of its containers.
+  if (hasCreatePhase(config) || !mayFail("RunPodSandbox", runtime)) wanted.push("CreateContainer");
   return [...wanted, ...extraEvents(config).filter(isEventName)];
 }
 

@@ -13,6 +13,7 @@ import type { ConfigList } from "../v01/types.js";
 import type { BackgroundWork } from "./background.js";
 import { backgroundInfo, type CallTime, type EventInfo, planBackground } from "./call-time.js";
 import { type ChainCall, type ChainEnd, noChange, type RunChain } from "./chain.js";
+import { HeldSandboxes } from "./held-sandboxes.js";
 import { PluginLists, type PluginListsParts } from "./plugin-lists.js";
 import type { SpecSource } from "./spec-source.js";
 
@@ -43,23 +44,31 @@ const mostRunningOn = 16;
  * failed or not, and for nothing else. A delete that a kill of the bridge cut short is delivered again by the next one.
  */
 export class Lifecycle {
+  /** Sandboxes whose failure the runtime cannot be told. */
+  readonly held: HeldSandboxes;
   private readonly lists: PluginLists;
   private readonly deleting = new Set<string>();
   /** Deletes whose call was answered before their end. */
   private deletesRunningOn = 0;
 
   constructor(private readonly parts: BridgeParts) {
+    this.held = new HeldSandboxes(parts, {
+      create: (pod, info) => this.createNow(pod, info),
+      delete: async (id, info) => void (await this.deleteNow(id, info)),
+    });
     this.lists = new PluginLists(parts);
   }
 
   /** Records the create, then runs it. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create is to fail */
   create(subject: Subject, info: EventInfo): Promise<void> {
-    return this.parts.serial.run(subject.id, async () => {
-      const { ledger } = this.parts;
-      if (ledger.awaitsAdoption(subject.id)) ledger.takePending(subject.id);
-      this.recordPending(subject.id);
-      await this.runCreate(subject, info, "start");
-    });
+    return this.parts.serial.run(subject.id, () => this.createNow(subject, info));
+  }
+
+  private async createNow(subject: Subject, info: EventInfo): Promise<void> {
+    const { ledger } = this.parts;
+    if (ledger.awaitsAdoption(subject.id)) ledger.takePending(subject.id);
+    this.recordPending(subject.id);
+    await this.runCreate(subject, info, "start");
   }
 
   /**
@@ -67,8 +76,10 @@ export class Lifecycle {
    * @throws BridgeError PLUGIN_FAILED: the create is to fail
    */
   createBefore(subject: Subject, info: EventInfo): Promise<MergedChange> {
-    const { ledger, serial } = this.parts;
+    const { config, ledger, serial } = this.parts;
     return serial.run(subject.id, async () => {
+      // The event may be asked for on behalf of held sandboxes alone.
+      if (!hasCreatePhase(config)) return noChange.change;
       const { results, change } = await this.runCreate(subject, info, "create");
       ledger.keepCreateResults(subject.id, results);
       return change;
@@ -247,37 +258,39 @@ export class Lifecycle {
   }
 
   private deleteInTurn(id: string, info: EventInfo, subject?: Subject): Promise<MergedChange> {
-    const { background, ledger, processes, serial } = this.parts;
-    return serial.run(id, async () => {
-      if (info.inBackground && background.stopping) return noChange.change;
-      this.recordPending(id);
-      processes.unwatch(id);
-      const created = ledger.isOpen(id) ? ledger.get(id) : undefined;
-      if (created === undefined) return noChange.change;
-      const list = this.deleteList(created);
-      if (list.plugins.length === 0) {
-        ledger.skipDelete(id);
-        return noChange.change;
-      }
-      ledger.takeDelete(id);
-      const end = () => {
-        if (!background.abandoned) ledger.endDelete(id);
-      };
-      const deliver = async () => {
-        let observed: Promise<unknown> | undefined;
-        try {
-          const ran = await this.runDelete(created, list, { ...info, time: this.deleteTime(info) }, subject);
-          observed = ran.observed;
-          return ran.change;
-        } finally {
-          if (observed === undefined) end();
-          else void observed.then(end);
-        }
-      };
-      if (!this.lists.allAsync(list)) return await deliver();
-      this.afterAnswer(id, deliver);
+    return this.parts.serial.run(id, () => this.deleteNow(id, info, subject));
+  }
+
+  private async deleteNow(id: string, info: EventInfo, subject?: Subject): Promise<MergedChange> {
+    const { background, ledger, processes } = this.parts;
+    if (info.inBackground && background.stopping) return noChange.change;
+    this.recordPending(id);
+    processes.unwatch(id);
+    const created = ledger.isOpen(id) ? ledger.get(id) : undefined;
+    if (created === undefined) return noChange.change;
+    const list = this.deleteList(created);
+    if (list.plugins.length === 0) {
+      ledger.skipDelete(id);
       return noChange.change;
-    });
+    }
+    ledger.takeDelete(id);
+    const end = () => {
+      if (!background.abandoned) ledger.endDelete(id);
+    };
+    const deliver = async () => {
+      let observed: Promise<unknown> | undefined;
+      try {
+        const ran = await this.runDelete(created, list, { ...info, time: this.deleteTime(info) }, subject);
+        observed = ran.observed;
+        return ran.change;
+      } finally {
+        if (observed === undefined) end();
+        else void observed.then(end);
+      }
+    };
+    if (info.inBackground || !this.lists.allAsync(list)) return await deliver();
+    this.afterAnswer(id, deliver);
+    return noChange.change;
   }
 
   /** compat: containerd 1.6 gave each delete 10 s. It begins with the turn of the delete. */
@@ -369,9 +382,10 @@ export class Lifecycle {
   }
 }
 
-type About = Omit<Created, "phases" | "adopted" | "served" | "process">;
+type About = Omit<Created, "phases" | "adopted" | "served" | "process" | "refused">;
 
-function aboutOf(subject: Subject, specs: SpecSource, parent?: number): About {
+/** What is remembered of a pod or container, beside its create. */
+export function aboutOf(subject: Subject, specs: SpecSource, parent?: number): About {
   const { kind, id, sandboxID, pid, pod, container } = subject;
   return {
     kind,

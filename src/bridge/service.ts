@@ -13,13 +13,16 @@ import type { EventName } from "../nri/events.js";
 import { noRequest } from "../nri/events.js";
 import type { PluginHandlers, RuntimeInfo } from "../nri/handlers.js";
 import type { ConfigureRequest } from "../nri/types.js";
+import { mayFail } from "../nri/versions.js";
 import { type ConfFile, createConfFile } from "../plugin/conf-file.js";
 import type { Spawner } from "../plugin/spawner.js";
+import { podSubject } from "../v01/to-v01.js";
+import type { Spec } from "../v01/types.js";
 import { BackgroundWork } from "./background.js";
 import { type BreakerState, Breakers } from "./breaker.js";
 import { type Bridge, createBridge, noticePodless, usualEvents, wantedEvents } from "./bridge.js";
 import { createRunChain, type RunReport } from "./chain.js";
-import type { Notice } from "./lifecycle.js";
+import { aboutOf, type Notice } from "./lifecycle.js";
 import { Observers } from "./observers.js";
 import { createSandboxRule } from "./sandboxes.js";
 import { createSpecSource } from "./spec-source.js";
@@ -228,7 +231,7 @@ export class Service {
         if (this.preparing === preparing) this.preparing = undefined;
       });
     this.preparing = preparing;
-    return config instanceof Error ? usualEvents : wantedEvents(config);
+    return config instanceof Error ? usualEvents : wantedEvents(config, runtime);
   }
 
   /** The configuration that holds from this Configure on, or why there is none. */
@@ -267,7 +270,7 @@ export class Service {
     } catch (error) {
       // An exit here would take containerd 1.7 down with it when it launched us (PROTOCOL: launched plugins).
       log.error({ error: errorText(error) }, "the bridge's configuration is wrong: no plugin runs, creates fail");
-      this.bridge = createRefusingBridge(errorText(error));
+      this.bridge = createRefusingBridge(errorText(error), this.ledger);
       this.refusing = true;
     }
   }
@@ -332,15 +335,24 @@ function typesOf(confFile: ConfFile): string[] {
   }
 }
 
-/** What serves a runtime whose configuration for us cannot be used: failing by policy, never by going away. */
-export function createRefusingBridge(reason: string): Bridge {
+/**
+ * What serves a runtime whose configuration for us cannot be used: failing by policy, never by going away. A sandbox whose
+ * failure the runtime cannot be told is held until the configuration is mended.
+ */
+export function createRefusingBridge(reason: string, ledger = new Ledger()): Bridge {
   return {
     // Those of teardown too: once the file is mended, what is created then gets its delete.
     configure: () => usualEvents,
     takeStock: async () => {},
     deleteGone: async () => {},
-    handle: async ({ name }) => {
+    async handle({ name, pod }, { runtime }) {
       if (name !== "RunPodSandbox" && name !== "StartContainer") return noRequest;
+      if (!mayFail(name, runtime)) {
+        ledger.record({ ...aboutOf(podSubject(pod), { specOf: () => noSpec }), served: true });
+        ledger.refuse(pod.id);
+        // No plugin has seen its create.
+        ledger.skipDelete(pod.id);
+      }
       throw new BridgeError("CONFIG", `nri-v01-bridge: its configuration is wrong: ${reason}`);
     },
   };
@@ -353,3 +365,5 @@ function pluginTypesOf(confFile: ConfFile | undefined): readonly string[] | unde
     return undefined;
   }
 }
+
+const noSpec: Spec = { resources: null, namespaces: {}, cgroupsPath: "", annotations: {} };

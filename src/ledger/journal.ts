@@ -13,7 +13,7 @@ import type { Created, LedgerEntry, Phase } from "./ledger.js";
 /**
  * The journal's format. Each line is the CRC-32 of its record in eight hexadecimal digits, a blank, the record as JSON, and a
  * line end. A write that a crash has cut short does not end so, and what a broken disk gives back has another checksum.
- * 64-bit integers of a spec are exact, as they are in a request.
+ * 64-bit integers of a spec are exact, as they are in a request. A create that a held sandbox waits for says "refused".
  *
  *   8b8c9767 {"type":"header","version":1,"runtime":"containerd","socket":"/run/nri/nri.sock"}    the first one
  *   ea06bce5 {"type":"create-begun","id":...,"kind":...,"spec":{...},...}       before the create's chain
@@ -156,6 +156,7 @@ interface RecordText extends Partial<JournalKey>, Partial<Named>, Partial<Omit<P
   readonly startTime?: string;
   readonly phases?: string[];
   readonly unserved?: boolean;
+  readonly refused?: boolean;
   readonly spec?: SpecText;
 }
 
@@ -188,6 +189,7 @@ const recordText: Codec<RecordText> = struct<RecordText>("state.Record", () => (
   phases: omitempty(slice(string())),
   adopted: omitempty(bool),
   unserved: omitempty(bool),
+  refused: omitempty(bool),
   spec: pointer(specText),
 });
 
@@ -219,5 +221,6 @@ function toCreated(record: RecordText): Created {
     served: !(record.unserved ?? false),
     ...(container === undefined ? {} : { container }),
     ...(identified ? { process: { pid, startTime, bootId, pidNamespace } } : {}),
+    ...(record.refused ? { refused: true } : {}),
   };
 }

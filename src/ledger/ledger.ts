@@ -22,6 +22,8 @@ export interface Created {
   readonly served: boolean;
   /** Its process, where that could be told. */
   readonly process?: ProcessIdentity;
+  /** A sandbox whose create failed, which the runtime cannot be told: it is held until a create of it succeeds. */
+  readonly refused?: true;
 }
 
 /** Where creates run: `create` at CreateContainer, `start` at StartContainer and RunPodSandbox. */
@@ -43,7 +45,7 @@ export interface Pending {
 
 /**
  * `open`: the delete is owed. `rerun`: an earlier bridge began it and did not see its end, so it is delivered again.
- * `deleting`: it runs. `deleted`: it was delivered, well or not.
+ * `deleting`: it runs. `deleted`: it was delivered, well or not. A held sandbox passes through all of them, with `refused`.
  */
 export type State = "open" | "rerun" | "deleting" | "deleted";
 
@@ -54,6 +56,7 @@ export interface LedgerEntry {
 }
 
 interface Recorded extends LedgerEntry {
+  created: Created;
   state: State;
   /** What the plugins of the create phase answered. */
   createResults: readonly Result[];
@@ -63,7 +66,7 @@ interface Recorded extends LedgerEntry {
    */
   removal?: "leaving" | "due";
   /** The journal's lines for it, kept as text: a rewrite of the file costs nothing but the writing. */
-  createLine?: string;
+  createLine?: string | undefined;
   stepLine?: string | undefined;
 }
 
@@ -141,7 +144,7 @@ export class Ledger {
   }
 
   /** Records a create before its chain runs, so that a failed one gets its delete too. */
-  record(create: Omit<Created, "phases" | "adopted">, info: CreateInfo = {}): Created {
+  record(create: Omit<Created, "phases" | "adopted" | "refused">, info: CreateInfo = {}): Created {
     const { phases = ["start"], adopted = false } = info;
     const before = this.recorded(create.id);
     // A create after the delete begins a new life.
@@ -152,6 +155,7 @@ export class Ledger {
       phases: adopted ? bothPhases : [...new Set([...(same?.created.phases ?? []), ...phases])],
       adopted,
       ...(process === undefined ? {} : { process }),
+      ...(before?.created.refused ? { refused: true } : {}),
     };
     const recorded: Recorded = { created, state: "open", createResults: same?.createResults ?? [] };
     this.put(recorded);
@@ -172,6 +176,30 @@ export class Ledger {
   isOpen(id: string): boolean {
     const recorded = this.recorded(id);
     return recorded !== undefined && owesDelete(recorded);
+  }
+
+  /** Its create failed, and the runtime cannot be told. Its delete is owed at once. */
+  refuse(id: string): void {
+    this.noteRefused(id, true);
+  }
+
+  /** A create of it has succeeded. */
+  accept(id: string): void {
+    this.noteRefused(id, false);
+  }
+
+  /** Whether it is a held sandbox. */
+  isRefused(id: string): boolean {
+    return this.get(id)?.refused === true;
+  }
+
+  private noteRefused(id: string, refused: boolean): void {
+    const recorded = this.recorded(id);
+    if (recorded === undefined || this.isRefused(id) === refused) return;
+    const { refused: _, ...created } = recorded.created;
+    recorded.created = refused ? { ...created, refused } : created;
+    recorded.createLine = undefined;
+    for (const line of linesOf(recorded)) this.journal?.append(line);
   }
 
   /** Whether its delete runs. */

@@ -17,6 +17,8 @@ export interface Reconciled<T extends Listed> {
   readonly unknown: readonly T[];
   /** To be deleted now: their process is gone, or their delete was begun by an earlier bridge. Containers first. */
   readonly gone: readonly string[];
+  /** Held sandboxes of an earlier bridge that did not see the end of their delete: it is owed at once. */
+  readonly refused: readonly string[];
   /** Still there, and waiting for a delete: their processes are worth watching. */
   readonly left: readonly Created[];
   /** Deleted long since and gone from the runtime too: nothing will be asked about them again. */
@@ -44,8 +46,9 @@ export function reconcile<T extends Listed>(
   const isGone = ({ state, created }: LedgerEntry) =>
     state === "rerun" ||
     (byId === undefined ? alive(created) === "dead" : saysGone(byId.get(created.id), created, alive));
-  const open = recorded
-    .filter(owesDelete)
+  const owed = recorded.filter(owesDelete);
+  const open = owed
+    .filter(({ created }) => !created.refused)
     .map((entry) => ({ created: entry.created, over: isGone(entry) }))
     .toSorted((a, b) => Number(a.created.kind === "sandbox") - Number(b.created.kind === "sandbox"));
   const isSettled = ({ state, created }: LedgerEntry) => state === "deleted" || !created.served;
@@ -58,6 +61,7 @@ export function reconcile<T extends Listed>(
   return {
     unknown: (listed ?? []).filter((entry) => runs(entry) && !known.has(entry.id)),
     gone: open.flatMap(({ created, over }) => (over ? [created.id] : [])),
+    refused: owed.flatMap(({ created }) => (created.refused ? [created.id] : [])),
     left: open.flatMap(({ created, over }) => (over ? [] : [created])),
     forgotten: recorded.flatMap((entry) => (isSettled(entry) && isPast(entry.created) ? [entry.created.id] : [])),
   };

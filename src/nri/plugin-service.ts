@@ -206,7 +206,7 @@ export class PluginService {
         runtime: `${name} ${version}`,
         ...refusedSandboxFault,
       },
-      "a pod sandbox failed and starts all the same: this runtime cannot be told",
+      "a pod sandbox failed and is held: this runtime cannot be told, so the creation of its containers fails until the sandbox's create succeeds",
     );
   }
 

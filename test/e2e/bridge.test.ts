@@ -55,7 +55,7 @@ describe.runIf(prepared.ok && isBridgeBuilt())("the bridge runs v0.1 plugins as 
         const target = running[index];
         if (target === undefined) return [];
         if (wasRefusedSandbox(expected) && goesOnWhenRefused(target)) {
-          // This containerd is not told, and goes on with the pod.
+          // This containerd is not told: the pod's containers fail in its place.
           return wasRefusedSandbox(result) ? [`${target.runtime} ${target.mode}: a sandbox was refused`] : [];
         }
         const found = compareRuns(normaliseRuns(expected.runs), normaliseRuns(result.runs));

@@ -10,7 +10,7 @@ import { judge, type Listing } from "./testbed/chaos-verdict.js";
 import { waitFor } from "./testbed/command.js";
 import { findMissingNeeds } from "./testbed/machine.js";
 import { prepareTestbed } from "./testbed/packages.js";
-import { startTarget } from "./testbed/target.js";
+import { goesOnWhenRefused, startTarget } from "./testbed/target.js";
 
 const prepared = await prepareTestbed();
 const missing = await findMissingNeeds();
@@ -45,6 +45,7 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
             outages: story.outages,
             kills: story.kills,
             listings: listingsOf(bridge),
+            holdsSandboxes: goesOnWhenRefused(target),
           });
         // Deletes that no call waits for come when the processes have ended.
         await waitFor("the last deletes", 15_000, async () =>
@@ -132,7 +133,7 @@ function storyOf(bridge: Bridge, fault: string): string[] {
 
 /** A plugin said no, or the runtime was away. */
 const expectedFailure =
-  /plugin: victim2?: |ECONNRESET|UNAVAILABLE|connect|Connection|transport|EOF|CANCELLED|context canceled/;
+  /plugin: victim2?: |the pod sandbox was not created in time|ECONNRESET|UNAVAILABLE|connect|Connection|transport|EOF|CANCELLED|context canceled/;
 
 /**
  * containerd's own fault, once for each restart at most: ended between the rename of a new snapshot's directory and the commit

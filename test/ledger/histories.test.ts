@@ -37,6 +37,7 @@ class Disk {
 const id = fc.constantFrom("a", "b", "c", "d");
 const event = fc.oneof(
   fc.record({ kind: fc.constant("create"), id }),
+  fc.record({ kind: fc.constant("create that fails, of which the runtime is not told"), id }),
   fc.record({ kind: fc.constant("delete"), id }),
   fc.record({ kind: fc.constant("delete, killed while its plugins run"), id }),
   fc.record({ kind: fc.constant("remove"), id }),
@@ -51,6 +52,7 @@ describe("whatever happens, and whenever the bridge is killed", () => {
         let ledger = disk.start();
         /** What the plugins have seen: creates without a delete that ended. */
         const owed = new Set<string>();
+        const held = new Set<string>();
         const deliver = (which: string, ends: boolean) => {
           const due = owed.has(which);
           expect(ledger.takeDelete(which) !== undefined).toBe(due);
@@ -66,12 +68,20 @@ describe("whatever happens, and whenever the bridge is killed", () => {
           }
           if (step.kind === "create") {
             ledger.record(container(step.id));
+            ledger.accept(step.id);
             owed.add(step.id);
+            held.delete(step.id);
+          } else if (step.kind === "create that fails, of which the runtime is not told") {
+            ledger.record(container(step.id));
+            ledger.refuse(step.id);
+            owed.add(step.id);
+            held.add(step.id);
           } else if (step.kind === "delete") {
             deliver(step.id, true);
           } else if (step.kind === "remove") {
             deliver(step.id, true);
             ledger.forget(step.id);
+            held.delete(step.id);
           } else {
             deliver(step.id, false);
             ledger = disk.start();
@@ -79,7 +89,10 @@ describe("whatever happens, and whenever the bridge is killed", () => {
         }
         // All is gone when the last bridge asks: what is owed is what it delivers.
         ledger = disk.start();
-        expect(new Set(reconcile([], ledger.all(), () => "dead").gone)).toEqual(owed);
+        const { gone, refused } = reconcile([], ledger.all(), () => "dead");
+        expect(new Set([...gone, ...refused])).toEqual(owed);
+        expect(refused.toSorted()).toEqual([...owed].filter((which) => held.has(which)).toSorted());
+        for (const { created } of ledger.all()) expect(ledger.isRefused(created.id)).toBe(held.has(created.id));
       }),
       { numRuns: 500 },
     );

@@ -127,6 +127,34 @@ describe("the ledger", () => {
   });
 });
 
+describe("a sandbox whose create failed, which the runtime cannot be told,", () => {
+  const next = (ledger: Ledger) => ledgerOf(...entriesOf(ledger));
+  it("is held over its delete, further attempts and kills in between, until a create succeeds", () => {
+    const { ledger, written } = writing();
+    ledger.record(pod);
+    ledger.refuse("pod");
+    expect(entriesOf(ledger)).toMatchObject([{ created: { id: "pod", refused: true }, state: "open" }]);
+    for (let attempt = 0; attempt < 2; attempt++) {
+      ledger.takeDelete("pod");
+      expect(next(ledger).isRefused("pod") && next(ledger).isOpen("pod")).toBe(true);
+      ledger.endDelete("pod");
+      expect(next(ledger).isRefused("pod") && !next(ledger).isOpen("pod")).toBe(true);
+      ledger.record(pod);
+      expect(next(ledger).isRefused("pod") && next(ledger).isOpen("pod")).toBe(true);
+    }
+    ledger.accept("pod");
+    expect(entriesOf(ledger)).toEqual([{ created: pod, state: "open" }]);
+    const steps = ["delete-begun pod", "delete-done pod", "create-begun pod"];
+    expect(written).toEqual(["create-begun pod", "create-begun pod", ...steps, ...steps, "create-begun pod"]);
+  });
+
+  it("is accepted by a create that no plugin takes, without a delete that is owed", () => {
+    const ledger = ledgerOf({ created: { ...pod, refused: true }, state: "deleted" });
+    ledger.accept("pod");
+    expect(entriesOf(ledger)).toEqual([{ created: pod, state: "deleted" }]);
+  });
+});
+
 describe("a create that is recorded later", () => {
   it("is not counted, written or deleted until then, and is the one entry of its id", () => {
     const { ledger, written } = writing();

@@ -84,6 +84,15 @@ describe("the runtime's list", () => {
     expect(reconcile(listed, [], () => "unknown").unknown).toEqual([]);
   });
 
+  it("has no say in a held sandbox whose delete is owed: that is delivered at once", () => {
+    const held = sandbox("pod", { refused: true });
+    for (const state of ["open", "rerun"] as const) {
+      const { gone, left, refused } = reconcile([{ id: "pod", pid: 10 }], [{ created: held, state }], () => "alive");
+      expect([gone, left, refused]).toEqual([[], [], ["pod"]]);
+    }
+    expect(reconcile(undefined, [{ created: held, state: "deleted" }]).refused).toEqual([]);
+  });
+
   it("has containers go before their sandboxes", () => {
     const recorded = [{ created: sandbox("pod"), state: "open" }, open] as const;
     expect(reconcile([], recorded, () => "dead").gone).toEqual(["a", "pod"]);

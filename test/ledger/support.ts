@@ -99,6 +99,7 @@ export const anyCreated: fc.Arbitrary<Created> = fc
     adopted: fc.boolean(),
     served: fc.boolean(),
     container: fc.option(text, { nil: undefined }),
+    refused: fc.boolean(),
     process: fc.option(
       fc.record({
         startTime: fc.option(fc.constantFrom("1", "123456789012345678"), { nil: undefined }),
@@ -108,8 +109,9 @@ export const anyCreated: fc.Arbitrary<Created> = fc
       { nil: undefined },
     ),
   })
-  .map(({ container, process, ...rest }) => ({
+  .map(({ container, process, refused, ...rest }) => ({
     ...rest,
+    ...(refused ? { refused: true as const } : {}),
     ...(container === undefined ? {} : { container }),
     ...(process === undefined ? {} : { process: { pid: rest.pid, ...process } }),
   }));

@@ -1,4 +1,5 @@
 import { chmodSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
@@ -6,7 +7,7 @@ import { until } from "../plugin/processes.js";
 import { logLines, runLines } from "./support/log-lines.js";
 import { createNode, idsOf, podsTo } from "./support/owed-deletes.js";
 import { markedProcesses } from "./support/processes.js";
-import { nextPod, nthContainer, nthPod } from "./support/subjects.js";
+import { nextNumber, nthContainer, nthPod } from "./support/subjects.js";
 import { shareNode, TestNode } from "./support/test-node.js";
 
 describe("a pod sandbox whose failure containerd 2.1 cannot be told", () => {
@@ -26,7 +27,7 @@ describe("a pod sandbox whose failure containerd 2.1 cannot be told", () => {
     ["its plugin takes too long", "slow", "plugin: slow: ", (node) => node.install("slow", "wait 9")],
     ["others can write its plugin", "plugin", "plugin: plugin: refused to run", (node) => chmodSync(node.bin, 0o777)],
     ["conf.json cannot be read", "plugin", "unable to create nri client: ", (node) => node.writeConfText("{")],
-  ])("starts, is in the log, and has its one delete: %s", async (_, type, error, fail) => {
+  ])("is held, and in the log, until its create succeeds with a container's: %s", async (_, type, error, fail) => {
     const { node, plugin, program } = shared();
     const mend = () => {
       node.install(type, "answer");
@@ -34,19 +35,63 @@ describe("a pod sandbox whose failure containerd 2.1 cannot be told", () => {
       chmodSync(node.bin, 0o755);
     };
     mend();
-    const pod = nextPod();
+    const n = nextNumber();
+    const event = { pod: nthPod(n), container: nthContainer(n) };
+    const { pod } = event;
     fail(node);
-    expect(await plugin.call("RunPodSandbox", { pod })).toMatchObject({ response: {} });
+    expect(await plugin.call("RunPodSandbox", event)).toMatchObject({ response: {} });
+    expect(await plugin.call("CreateContainer", event)).toMatchObject({
+      // The runtime is told what the plugin said; the log is not.
+      error: { message: expect.stringContaining(error.replace("xxx", secret)) },
+    });
     mend();
-    for (const event of ["StopPodSandbox", "RemovePodSandbox"] as const) await plugin.call(event, { pod });
-    const deletes = () => runLines(program, pod.id).filter(({ state }) => state === "delete");
-    await until(() => deletes().length > 0);
-    expect(deletes()).toHaveLength(1);
+    // It comes after the delete of the attempt before.
+    expect(await plugin.call("CreateContainer", event)).toMatchObject({ response: {} });
+    for (const name of ["StopPodSandbox", "RemovePodSandbox"] as const) await plugin.call(name, event);
+    // The delete of the attempt before may have gone well already.
+    const well = () => runLines(program, pod.id).flatMap(({ outcome, state }) => (outcome === "ok" ? [state] : []));
+    const sinceCreate = () => well().slice(well().indexOf("create"));
+    await until(() => sinceCreate().length === 2);
+    expect(sinceCreate()).toEqual(["create", "delete"]);
     const faults = logLines(program).filter(({ id, fault }) => fault !== undefined && id === pod.id);
     expect(faults).toMatchObject([
       { level: "error", pod: `default/${pod.name}`, error: expect.stringContaining(error) },
     ]);
     expect(program.stderrSoFar()).not.toContain(secret);
+  });
+
+  it("is held by the bridge that comes after a kill -9, which delivers the delete that was cut short", async () => {
+    const pod = nthPod(1);
+    const container = nthContainer(1);
+    const snapshot = () => ({ pods: [pod], containers: [] });
+    const node = new TestNode({ runtime: { version: "2.1.9~ds1", snapshot } });
+    const gate = node.makeGate();
+    const states = join(node.folder, "states");
+    node.install("plugin", "read", "answer-error no");
+    node.writeConf("plugin");
+    const { plugin, program, runtime } = await node.connect();
+    node.install(
+      "plugin",
+      `save ${states}`,
+      `run case $(cat ${states}) in *delete*) ${gate.wait};; esac`,
+      "answer-error no",
+    );
+    expect(await plugin.call("RunPodSandbox", { pod })).toMatchObject({ response: {} });
+    await until(() => markedProcesses(node.mark).length > 0);
+    program.child.kill("SIGKILL");
+    await program.ended;
+    node.install("plugin", "answer-error no");
+    const next = node.start();
+    const again = await runtime.accept(Deadline.after(10_000));
+    const statesRun = () => runLines(next, pod.id).map(({ state }) => state);
+    await until(() => statesRun().length > 0);
+    expect(await again.call("CreateContainer", { pod, container })).toMatchObject({ error: {} });
+    await until(() => statesRun().length === 3);
+    node.install("plugin", "answer");
+    expect(await again.call("CreateContainer", { pod, container })).toMatchObject({ response: {} });
+    await again.call("StopPodSandbox", { pod });
+    await until(() => statesRun().length === 5);
+    expect(statesRun()).toEqual(["delete", "create", "delete", "create", "delete"]);
   });
 });
 

@@ -10,6 +10,8 @@ export interface Evidence {
   readonly kills: readonly Killed[];
   /** When the runtime listed for the bridge what runs: somewhere in between. */
   readonly listings: readonly Listing[];
+  /** Sandboxes that are refused are held: each attempt has a create and its delete. */
+  readonly holdsSandboxes?: boolean;
 }
 
 /** In milliseconds since the epoch. */
@@ -39,13 +41,20 @@ export interface Verdict {
 const marginMs = 50;
 
 /** Whether each create that was attempted has its delete, exactly one, and nothing else has. */
-export function judge({ witnessed, lives, outages, kills, listings }: Evidence): Verdict {
-  const runs = new Map<string, { creates: number; deletes: number; firstIsDelete: boolean }>();
+export function judge({ witnessed, lives, outages, kills, listings, holdsSandboxes = false }: Evidence): Verdict {
+  const runs = new Map<
+    string,
+    { creates: number; deletes: number; firstIsDelete: boolean; inRow: boolean; last: string }
+  >();
   for (const { id, state } of witnessed) {
-    const run = runs.get(id) ?? { creates: 0, deletes: 0, firstIsDelete: state === "delete" };
+    const run = runs.get(id) ?? { creates: 0, deletes: 0, firstIsDelete: state === "delete", inRow: false, last: "" };
     runs.set(id, run);
-    if (state === "create") run.creates++;
+    if (state === "create") {
+      run.creates++;
+      run.inRow ||= run.last === "create";
+    }
     if (state === "delete") run.deletes++;
+    run.last = state;
   }
   const owed = new Set(kills.flatMap((kill) => kill.owed));
   const known = new Map(lives.map((life) => [life.id, life]));
@@ -53,18 +62,20 @@ export function judge({ witnessed, lives, outages, kills, listings }: Evidence):
   const figures = { creates: 0, unseenCreates: 0, deletes: 0, repeated: 0, adopted: 0, unserved: 0 };
 
   for (const id of new Set([...runs.keys(), ...owed, ...known.keys()])) {
-    const { creates = 0, deletes = 0, firstIsDelete = false } = runs.get(id) ?? {};
+    const { creates = 0, deletes = 0, firstIsDelete = false, inRow = false, last = "" } = runs.get(id) ?? {};
     const life = known.get(id);
-    const mayRepeat = kills.filter(({ deleting }) => deleting.includes(id)).length;
+    // An attempt that a kill cut short has a delete, and maybe no create that the witness could note.
+    const mayRepeat = kills.filter(({ deleting, owed }) => (holdsSandboxes ? owed : deleting).includes(id)).length;
+    const attempts = holdsSandboxes ? Math.max(1, creates) : 1;
     const say = (what: string) => faults.push(`${id}: ${creates} creates, ${deletes} deletes: ${what}`);
     figures.creates += creates;
     figures.deletes += deletes;
     figures.repeated += Math.max(0, deletes - 1);
-    if (creates > 1) say("created twice");
+    if (holdsSandboxes ? inRow : creates > 1) say("created twice");
     if (creates > 0 && firstIsDelete) say("deleted before it was created");
-    if (deletes > 1 + mayRepeat) say(`deleted more often than ${mayRepeat} kills explain`);
+    if (deletes > attempts + mayRepeat) say(`deleted more often than ${mayRepeat} kills explain`);
     const attempted = creates > 0 || owed.has(id);
-    if (attempted && deletes === 0) say("never deleted");
+    if (attempted && (deletes === 0 || (holdsSandboxes && last === "create"))) say("never deleted");
     if (creates > 0 || life === undefined) continue;
     // It is the kubelet's, and the witness never saw it begin.
     if (!outages.some((outage) => overlap(life, outage)))

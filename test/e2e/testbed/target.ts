@@ -79,7 +79,7 @@ export async function stopAll(running: readonly RunningTarget[]): Promise<void> 
 
 /**
  * Whether a pod goes on whose sandbox failed: containerd 2.0.0 to 2.2.5 and 2.3.0 to 2.3.2 do not start again after a sandbox was
- * refused twice, and are not told.
+ * refused twice, and are not told: such a sandbox is held.
  */
 export function goesOnWhenRefused({ daemon }: RunningTarget): boolean {
   return /^v?2\.([01]\.|2\.[0-5]\b|3\.[0-2]\b)/.test(daemon.runtime.version);

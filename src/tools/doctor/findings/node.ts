@@ -23,8 +23,8 @@ export const nodeRows: Table = [
       `${nameOf(runtime)} is not told that the create of a pod sandbox failed (${plugins
         .filter(mayRefuse)
         .map(({ type }) => type)
-        .join(", ")}): the pod starts all the same`,
-    why: `${refusedSandboxFault.fault}; the failure is an error in the bridge's log, and nowhere else`,
+        .join(", ")}): the sandbox runs, and each of its containers fails until a create of it succeeds`,
+    why: `${refusedSandboxFault.fault}; the failure is an error in the bridge's log, and of the containers`,
     fix: refusedSandboxFault.remedy,
     where: ({ runtime }) => runtime.path,
   }),

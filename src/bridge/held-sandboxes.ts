@@ -1,0 +1,93 @@
+import { within } from "../base/deadline.js";
+import { BridgeError, errorText } from "../base/errors.js";
+import type { Subject } from "../v01/to-v01.js";
+import { backgroundInfo, type EventInfo } from "./call-time.js";
+import type { BridgeParts } from "./lifecycle.js";
+
+/** What of the lifecycle runs in a turn of the sandbox that is held already. */
+interface InTurn {
+  create(pod: Subject, info: EventInfo): Promise<void>;
+  delete(id: string, info: EventInfo): Promise<void>;
+}
+
+/**
+ * Sandboxes where the runtime must not be told that their create failed; see mayFail. One that is refused has its delete at
+ * once, as it would have followed, and is held: its create runs again before anything is done for a container of it, and that
+ * fails with it, until it succeeds. The ledger keeps what is held, over our end too.
+ */
+export class HeldSandboxes {
+  /** Those whose first create has not ended, be its call answered or not. */
+  private readonly creating = new Set<string>();
+
+  constructor(
+    private readonly parts: BridgeParts,
+    private readonly run: InTurn,
+  ) {}
+
+  /**
+   * The create of a sandbox where the runtime cannot be told that it failed: the sandbox is held then, and has its delete at
+   * once. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create failed
+   */
+  create(pod: Subject, info: EventInfo): Promise<void> {
+    this.creating.add(pod.id);
+    return this.attempt(pod, () => this.run.create(pod, info)).finally(() => this.creating.delete(pod.id));
+  }
+
+  /** Whether a sandbox is held, or may come to be. */
+  holds(id: string): boolean {
+    return this.parts.ledger.isRefused(id) || this.creating.has(id);
+  }
+
+  /** Runs the create of a held sandbox again, before anything is done for a container of it. @throws as `create` does */
+  async createAgain(pod: Subject, info: EventInfo): Promise<void> {
+    const { ledger } = this.parts;
+    const { answerBy, remedy } = info.time;
+    const late = new BridgeError("PLUGIN_FAILED", `nri invoke: the pod sandbox was not created in time (${remedy})`);
+    const done = this.attempt(pod, async () => {
+      // An attempt before this one may have succeeded.
+      if (!ledger.isRefused(pod.id)) return;
+      await this.deleteNow(pod.id);
+      if (answerBy.expired) throw late;
+      await this.run.create(pod, info);
+    });
+    const outcome = await within<BridgeError | undefined>(
+      answerBy,
+      done.then(() => undefined),
+      () => late,
+    );
+    if (outcome !== undefined) throw outcome;
+  }
+
+  /** One turn has the create and, where that fails, its delete, so that the next create comes after; no answer waits for it. */
+  private attempt(pod: Subject, create: () => Promise<void>): Promise<void> {
+    const { background, ledger, serial } = this.parts;
+    return new Promise((resolve, reject) => {
+      const turn = serial.run(pod.id, async () => {
+        try {
+          await create();
+          ledger.accept(pod.id);
+          resolve();
+        } catch (error) {
+          ledger.refuse(pod.id);
+          reject(error);
+          await this.deleteNow(pod.id);
+        }
+      });
+      void background.track(turn);
+    });
+  }
+
+  /** The delete of a held sandbox that an earlier bridge owed it, unless its create has succeeded meanwhile. */
+  deleteOwed(id: string): Promise<void> {
+    const { background, serial } = this.parts;
+    return background.track(serial.run(id, () => this.deleteNow(id)));
+  }
+
+  private async deleteNow(id: string): Promise<void> {
+    const { config, ledger, log } = this.parts;
+    if (!ledger.isRefused(id)) return;
+    await this.run.delete(id, backgroundInfo("StopPodSandbox", config)).catch((error) => {
+      log.error({ id, error: errorText(error) }, "a delete could not be delivered");
+    });
+  }
+}

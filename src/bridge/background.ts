@@ -10,6 +10,7 @@ export class BackgroundWork {
   /** What still runs is ended by us: that is not how a delete ends, so the next bridge delivers it again. */
   abandoned = false;
   private readonly works = new Set<Promise<void>>();
+  private readonly deletes = new Set<Promise<unknown>>();
 
   /** Takes note of work of many steps, and gives it back. */
   track(work: Promise<void>): Promise<void> {
@@ -17,6 +18,18 @@ export class BackgroundWork {
     const ended = () => void this.works.delete(work);
     work.then(ended, ended);
     return work;
+  }
+
+  /** Takes note of a delete that a call of the runtime brought: it may run on past the answer. */
+  trackDelete(done: Promise<unknown>): void {
+    this.deletes.add(done);
+    const ended = () => void this.deletes.delete(done);
+    done.then(ended, ended);
+  }
+
+  /** Resolves when the deletes that calls brought so far have ended, each in its own time. */
+  async deletesEnded(): Promise<void> {
+    await Promise.allSettled(this.deletes);
   }
 
   /** Resolves when all such work that was begun so far has ended. */

@@ -221,6 +221,7 @@ export class Lifecycle {
       subject?.kind === "sandbox" ? this.deletePodSandbox(subject, info) : this.deleteInTurn(id, info, subject);
     const done = work.finally(() => this.deleting.delete(id));
     if (info.inBackground) return done;
+    this.parts.background.trackDelete(done);
     let isLate = false;
     const late = () => {
       isLate = true;

@@ -199,6 +199,11 @@ export class Service {
     };
   }
 
+  /** Resolves when the deletes that calls brought have ended. */
+  deletesEnded(): Promise<void> {
+    return this.background.deletesEnded();
+  }
+
   /** Resolves when no plugin runs any more. */
   async idle(): Promise<void> {
     await this.background.idle();

@@ -135,7 +135,10 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   /** What has been asked for is answered; what then still runs, an observer that hangs, is ended. */
   const finishRunsOnce = async () => {
     service.stopping();
-    await withinMs(patienceMs(), Promise.all([service.idle(), calls.answered()]));
+    const patience = patienceMs();
+    await withinMs(patience, Promise.all([service.idle(), calls.answered()]));
+    // What is cut short is delivered once more by the next bridge.
+    await withinMs(longestFinishMs - patience, service.deletesEnded());
     service.abandon();
     ending.abort();
     // From here on it starts nothing.

@@ -3,6 +3,8 @@ import { Deadline } from "../../src/base/deadline.js";
 import { until } from "../plugin/processes.js";
 import { runLines } from "./support/log-lines.js";
 import { createNode, idsOf, podsTo } from "./support/owed-deletes.js";
+import { nthPod } from "./support/subjects.js";
+import { TestNode } from "./support/test-node.js";
 
 const observer = {
   config: { plugins: { plugin: { async: true } } },
@@ -55,4 +57,22 @@ describe("deletes of observers", () => {
     expect(of("rerun")).toHaveLength(34);
     expect(delivered()).toHaveLength(2);
   });
+});
+
+it("a delete that takes longer than its call, and than the end waits for other work, is finished all the same", async () => {
+  const node = new TestNode({ runtime: { requestTimeoutMs: 1_000 } });
+  node.install("plugin", `run case $(cat) in *'"state":"delete"'*) sleep 4 ;; esac`, "answer");
+  node.writeConf("plugin");
+  const { plugin, program, runtime } = await node.connect();
+  await plugin.call("RunPodSandbox", { pod: nthPod(1) });
+  expect(await plugin.call("StopPodSandbox", { pod: nthPod(1) })).toMatchObject({ dropped: false, response: {} });
+  program.child.kill("SIGTERM");
+  expect((await program.ended).code).toBe(0);
+  expect(runLines(program).at(-1)).toMatchObject({ state: "delete", outcome: "ok" });
+
+  const next = node.start();
+  await runtime.accept(Deadline.after(10_000));
+  next.child.kill("SIGTERM");
+  expect((await next.ended).code).toBe(0);
+  expect(runLines(next)).toEqual([]);
 });

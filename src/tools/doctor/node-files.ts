@@ -2,7 +2,6 @@ import { accessSync, closeSync, constants, lstatSync, readdirSync, readlinkSync,
 import { join } from "node:path";
 import { errnoOf } from "../../base/errors.js";
 import { openRegularFile, readRegularFile } from "../../base/files.js";
-import { findPermissionFault } from "../../plugin/permissions.js";
 
 /** As many links as Linux follows in one path. */
 const maxLinks = 40;
@@ -90,12 +89,6 @@ export class NodeFiles {
   identityByKernel(path: string): string | undefined {
     const stats = attempt(() => statSync(join(this.root, path), { bigint: true }));
     return stats && `${stats.dev}:${stats.ino}`;
-  }
-
-  /** findPermissionFault for a file of the node, in the node's names. */
-  permissionFault(path: string): string | null {
-    const fault = findPermissionFault(path, undefined, this.root === "/" ? "" : this.root);
-    return fault === null ? null : this.rename(fault);
   }
 
   isWritable(path: string): boolean {

@@ -6,7 +6,7 @@ import { type ParsedConfig, parseConfigLines } from "../../../config/parse.js";
 import type { Config, PartialConfig } from "../../../config/schema.js";
 import { findConfigPermissionFault } from "../../../plugin/permissions.js";
 import { NodeFiles } from "../node-files.js";
-import type { ConfigFault } from "./conf.js";
+import { type ConfigFault, permissionFaultOf } from "./conf.js";
 
 /** The configuration file of the shipped systemd unit. */
 export const unitsFile = "/etc/nri-v01-bridge/config.yaml";
@@ -52,7 +52,7 @@ export function readBridge(flags: PartialConfig, source: ConfigSource | undefine
   } catch (error) {
     return { ...none, faults: [{ where: file, text: `the configuration cannot be read: ${fileFault(error)}` }] };
   }
-  const permissionFault = root === "/" ? findConfigPermissionFault(path) : files.permissionFault(path);
+  const permissionFault = root === "/" ? findConfigPermissionFault(path) : permissionFaultOf(files, path);
   try {
     const { settings, lineOf } = parseConfigLines(text, file);
     return { ...none, config: mergeConfig(flags, settings), settings, lineOf, permissionFault };

@@ -1,5 +1,6 @@
 import { BridgeError, errorText } from "../../../base/errors.js";
 import { createConfFile } from "../../../plugin/conf-file.js";
+import { findPermissionFault } from "../../../plugin/permissions.js";
 import { Decoder } from "../../../v01/gojson/decoder.js";
 import { byteOf } from "../../../v01/gojson/literals.js";
 import { positionOf } from "../../../v01/gojson/position.js";
@@ -35,7 +36,7 @@ export function readConf(files: NodeFiles, path: string): ConfFacts {
   const here = files.locate(path);
   const exists = files.mayExist(path);
   const refusal = exists ? files.refusal(path) : undefined;
-  const permissionFault = exists && refusal === undefined ? files.permissionFault(path) : null;
+  const permissionFault = exists && refusal === undefined ? permissionFaultOf(files, path) : null;
   const bytes = files.readBytes(path) ?? Buffer.from("{}");
   const about = {
     path,
@@ -51,6 +52,12 @@ export function readConf(files: NodeFiles, path: string): ConfFacts {
     const fault = toFault(path, bytes, error, files);
     return { ...about, list: undefined, fault, unknownKeys: [], trailing: undefined };
   }
+}
+
+/** findPermissionFault for a file of the node, in the node's names. */
+export function permissionFaultOf(files: NodeFiles, path: string): string | null {
+  const fault = findPermissionFault(path, undefined, files.root === "/" ? "" : files.root);
+  return fault === null ? null : files.rename(fault);
 }
 
 function toFault(path: string, bytes: Uint8Array, error: unknown, files: NodeFiles): ConfigFault {

@@ -7,6 +7,7 @@ import { findPlugin, type Lookup } from "../../../plugin/lookup.js";
 import type { ConfigList } from "../../../v01/types.js";
 import type { NodeFiles } from "../node-files.js";
 import { type BinaryFacts, readBinary, speaksNri2 } from "./binary.js";
+import { permissionFaultOf } from "./conf.js";
 
 export interface PluginFacts {
   readonly index: number;
@@ -75,7 +76,7 @@ function readPlugin(type: string, index: number, search: PluginSearch): PluginFa
   return {
     ...about,
     path: lookup.path,
-    permissionFault: files.permissionFault(lookup.path),
+    permissionFault: permissionFaultOf(files, lookup.path),
     binary: readBinary(files, lookup.path, { ...search, searchPath: settings.environment.set.PATH ?? path }),
     obstacle: undefined,
   };

@@ -5,6 +5,7 @@ import type { Answer } from "../../../host/proc.js";
 import { sharesConfFile } from "../../../host/shared-file.js";
 import { parseVersion } from "../../../nri/versions.js";
 import { baseName, type NodeFiles } from "../node-files.js";
+import { permissionFaultOf } from "./conf.js";
 import { flagOf, type ProcessFacts } from "./processes.js";
 import { type RuntimeConfig, readContainerdConfig, readCrioConfig } from "./runtime-config.js";
 
@@ -115,7 +116,7 @@ export function askVersion(here: string, files: NodeFiles, path: string, run = r
   try {
     // The link below /proc is the file of a process of root's, whatever now lies at its name.
     const running = /\/proc\/\d+\/exe$/.test(here);
-    if (!running && files.permissionFault(path) !== null) return "";
+    if (!running && permissionFaultOf(files, path) !== null) return "";
     return run(here);
   } catch {
     return "";

@@ -2,11 +2,12 @@ import { resolve } from "node:path";
 import { BridgeError, errorText } from "../base/errors.js";
 import { mergeConfig } from "../config/merge.js";
 import type { PartialConfig } from "../config/schema.js";
+import { NodeFiles } from "../host/node-files.js";
+import { flagOf } from "../host/proc.js";
 import { type ConfigSource, unitsFile } from "../tools/doctor/collect/bridge.js";
 import { readLaunched } from "../tools/doctor/collect/launched.js";
-import { adaptersAmong, flagOf, listProcesses, type ProcessFacts } from "../tools/doctor/collect/processes.js";
+import { adaptersAmong, listProcesses, type ProcessFacts } from "../tools/doctor/collect/processes.js";
 import { findRuntime, findSocketPeer } from "../tools/doctor/collect/runtime.js";
-import { NodeFiles } from "../tools/doctor/node-files.js";
 import { givenConfig, readFlags } from "./config-flags.js";
 import { readConfigFile, readOwnConfigFile } from "./config-layers.js";
 

@@ -141,3 +141,14 @@ export function sharesPidNamespace(peer: number | undefined, named: number, mach
     ? { answer: "no", reason: `process ${named}, which the runtime named, is not here` }
     : { answer: "yes", reason: `process ${named}, which the runtime named, is here` };
 }
+
+/** The value of `--flag value`, `--flag=value` or their short form. */
+export function flagOf(args: readonly string[], ...flags: readonly string[]): string | undefined {
+  for (const [at, arg] of args.entries()) {
+    for (const flag of flags) {
+      if (arg === flag) return args[at + 1];
+      if (arg.startsWith(`${flag}=`)) return arg.slice(flag.length + 1);
+    }
+  }
+  return undefined;
+}

@@ -1,5 +1,6 @@
 import { checkPrivilege } from "../../cgroup/privilege.js";
 import type { PartialConfig } from "../../config/schema.js";
+import { NodeFiles } from "../../host/node-files.js";
 import { type BridgeFacts, type ConfigSource, readBridge, readState, type StateFacts } from "./collect/bridge.js";
 import { type ConfFacts, readConf } from "./collect/conf.js";
 import { type LaunchedFacts, readLaunched } from "./collect/launched.js";
@@ -15,7 +16,6 @@ import {
   readSocket,
   type SocketFacts,
 } from "./collect/runtime.js";
-import { NodeFiles } from "./node-files.js";
 
 /** All that the findings are made from: one look at a node. Paths are the node's own, without the root prefix. */
 export interface Facts {

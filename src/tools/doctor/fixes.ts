@@ -1,8 +1,8 @@
+import { baseName } from "../../host/node-files.js";
 import { unitsFile } from "./collect/bridge.js";
 import type { RuntimeFacts } from "./collect/runtime.js";
 import { type NriSettings, nriKeys } from "./collect/runtime-config.js";
 import type { Facts } from "./facts.js";
-import { baseName } from "./node-files.js";
 
 const services = { containerd: "containerd", "cri-o": "crio" } as const satisfies Record<RuntimeFacts["name"], string>;
 

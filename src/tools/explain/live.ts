@@ -1,11 +1,11 @@
 import { dirname } from "node:path";
 import { BridgeError, errorText } from "../../base/errors.js";
+import { NodeFiles } from "../../host/node-files.js";
 import { container as containerCodec, podSandbox } from "../../nri/codec.js";
 import { encodeEvent } from "../../nri/events.js";
 import { type Bundle, parseBundle } from "../../v01/bundle.js";
 import { listProcesses } from "../doctor/collect/processes.js";
 import { findRuntime } from "../doctor/collect/runtime.js";
-import { NodeFiles } from "../doctor/node-files.js";
 import { type Given, givenOf } from "./given.js";
 
 /** The bundle of a pod or container that runs. */

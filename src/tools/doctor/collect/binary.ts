@@ -1,6 +1,6 @@
 import type { Mount } from "../../../host/mountinfo.js";
+import type { NodeFiles } from "../../../host/node-files.js";
 import { elfMachines } from "../../../plugin/executable-format.js";
-import type { NodeFiles } from "../node-files.js";
 import { mountOf } from "./mounts.js";
 
 /** What a look into an executable tells. */

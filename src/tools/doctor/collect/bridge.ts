@@ -4,9 +4,10 @@ import { readRegularFile } from "../../../base/files.js";
 import { mergeConfig } from "../../../config/merge.js";
 import { type ParsedConfig, parseConfigLines } from "../../../config/parse.js";
 import type { Config, PartialConfig } from "../../../config/schema.js";
+import { NodeFiles } from "../../../host/node-files.js";
+import type { ConfigFault } from "../../../host/runtime-toml.js";
 import { findConfigPermissionFault } from "../../../plugin/permissions.js";
-import { NodeFiles } from "../node-files.js";
-import { type ConfigFault, permissionFaultOf } from "./conf.js";
+import { permissionFaultOf } from "./conf.js";
 
 /** The configuration file of the shipped systemd unit. */
 export const unitsFile = "/etc/nri-v01-bridge/config.yaml";

@@ -1,4 +1,6 @@
 import { BridgeError, errorText } from "../../../base/errors.js";
+import type { NodeFiles } from "../../../host/node-files.js";
+import type { ConfigFault } from "../../../host/runtime-toml.js";
 import { createConfFile } from "../../../plugin/conf-file.js";
 import { findPermissionFault } from "../../../plugin/permissions.js";
 import { Decoder } from "../../../v01/gojson/decoder.js";
@@ -6,13 +8,6 @@ import { byteOf } from "../../../v01/gojson/literals.js";
 import { positionOf } from "../../../v01/gojson/position.js";
 import { scanFirstValue, skipSpace } from "../../../v01/gojson/scanner.js";
 import type { ConfigList } from "../../../v01/types.js";
-import type { NodeFiles } from "../node-files.js";
-
-/** Something that is wrong in a file. */
-export interface ConfigFault {
-  readonly where: string;
-  readonly text: string;
-}
 
 export interface ConfFacts {
   readonly path: string;

@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import type { NodeFiles } from "../../../host/node-files.js";
 import { isPluginIndex } from "../../../nri/identity.js";
-import type { NodeFiles } from "../node-files.js";
 import { type NriSettings, nriDefaults } from "./runtime-config.js";
 
 /** A file in the directory of plugins that the runtime launches. */

@@ -1,6 +1,6 @@
 import { type Mount, parseMountinfo } from "../../../host/mountinfo.js";
+import type { NodeFiles } from "../../../host/node-files.js";
 import type { CgroupFacts } from "../facts.js";
-import type { NodeFiles } from "../node-files.js";
 
 /** The mounts that we see; below another root, those of the node's first process. */
 export function readMounts(files: NodeFiles): readonly Mount[] {

@@ -2,10 +2,10 @@ import { join } from "node:path";
 import { cgroupSeen, type PluginSettings, pluginSettings } from "../../../config/merge.js";
 import type { Config } from "../../../config/schema.js";
 import type { Mount } from "../../../host/mountinfo.js";
+import type { NodeFiles } from "../../../host/node-files.js";
 import { searchPath } from "../../../plugin/environment.js";
 import { findPlugin, type Lookup } from "../../../plugin/lookup.js";
 import type { ConfigList } from "../../../v01/types.js";
-import type { NodeFiles } from "../node-files.js";
 import { type BinaryFacts, readBinary, speaksNri2 } from "./binary.js";
 import { permissionFaultOf } from "./conf.js";
 

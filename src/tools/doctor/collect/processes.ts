@@ -1,4 +1,4 @@
-import { baseName, type NodeFiles } from "../node-files.js";
+import { baseName, type NodeFiles } from "../../../host/node-files.js";
 
 /** A process as /proc shows it. */
 export interface ProcessFacts {
@@ -39,17 +39,6 @@ export function listProcesses(files: NodeFiles): readonly ProcessFacts[] {
         },
       ];
     });
-}
-
-/** The value of `--flag value`, `--flag=value` or their short form. */
-export function flagOf(args: readonly string[], ...flags: readonly string[]): string | undefined {
-  for (const [at, arg] of args.entries()) {
-    for (const flag of flags) {
-      if (arg === flag) return args[at + 1];
-      if (arg.startsWith(`${flag}=`)) return arg.slice(flag.length + 1);
-    }
-  }
-  return undefined;
 }
 
 /** Another NRI v2 process that runs v0.1 plugins. */

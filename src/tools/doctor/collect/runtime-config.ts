@@ -1,9 +1,18 @@
-import { dirname, join } from "node:path";
-import { parse, TomlError } from "smol-toml";
-import { errorText } from "../../../base/errors.js";
+import { join } from "node:path";
+import type { NodeFiles } from "../../../host/node-files.js";
+import {
+  type ConfigFault,
+  type ConfigFile,
+  isTable,
+  noteRefusal,
+  readFile,
+  readWithImports,
+  type TomlTable,
+  tableAt,
+  textsOf,
+  type Unread,
+} from "../../../host/runtime-toml.js";
 import { isAtLeast, type Version } from "../../../nri/versions.js";
-import type { NodeFiles } from "../node-files.js";
-import type { ConfigFault } from "./conf.js";
 
 /** A runtime's own configuration, as far as NRI goes. */
 export interface RuntimeConfig {
@@ -59,14 +68,6 @@ export const nriKeys = {
   pluginConfigPath: { containerd: "plugin_config_path", "cri-o": "nri_plugin_config_dir" },
   requestTimeout: { containerd: "plugin_request_timeout", "cri-o": "nri_plugin_request_timeout" },
 } as const;
-
-type TomlTable = Readonly<Record<string, unknown>>;
-
-interface ConfigFile {
-  readonly path: string;
-  readonly text: string;
-  readonly table: TomlTable;
-}
 
 /** The values of NRI's section, each with where it stands. */
 type Values = Map<string, { readonly value: unknown; readonly where: string }>;
@@ -132,75 +133,9 @@ export function readCrioConfig(
   };
 }
 
-interface Unread {
-  readonly faults: ConfigFault[];
-  readonly unreadable: ConfigFault[];
-}
-
-function readWithImports(files: NodeFiles, path: string): Unread & { readonly read: readonly ConfigFile[] } {
-  const read: ConfigFile[] = [];
-  const unread: Unread = { faults: [], unreadable: [] };
-  const pending = [path];
-  const seen = new Set<string>();
-  for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
-    if (seen.has(next)) continue;
-    seen.add(next);
-    const file = readFile(files, next, unread);
-    if (file !== undefined) {
-      read.push(file);
-      pending.push(...importsOf(files, next, textsOf(file.table.imports)));
-      // containerd starts without its main file, and does not start without a file that it imports by name.
-    } else if (next !== path && !files.mayExist(next)) {
-      unread.faults.push({ where: next, text: "it is imported, and is not there" });
-    }
-  }
-  return { read, ...unread };
-}
-
-/** A file that is there and good TOML; what else it is, is noted. */
-function readFile(files: NodeFiles, path: string, unread: Unread): ConfigFile | undefined {
-  const text = files.readText(path);
-  if (text === undefined) {
-    noteRefusal(files, path, unread);
-    return undefined;
-  }
-  try {
-    // bigint: an integer past 2^53 is no reason to give the whole file up.
-    return { path, text, table: parse(text, { integersAsBigInt: "asNeeded" }) };
-  } catch (error) {
-    const where = error instanceof TomlError ? `${path}:${error.line}:${error.column}` : path;
-    unread.faults.push({ where, text: errorText(error).split("\n")[0] ?? "" });
-    return undefined;
-  }
-}
-
-function noteRefusal(files: NodeFiles, path: string, { faults, unreadable }: Unread): void {
-  const refusal = files.refusal(path);
-  if (refusal === "EACCES" || refusal === "EPERM") unreadable.push({ where: path, text: refusal });
-  else if (refusal !== undefined && refusal !== "EISDIR" && files.mayExist(path)) {
-    faults.push({ where: path, text: `it cannot be read (${refusal})` });
-  }
-}
-
 function isGenerated({ text }: ConfigFile): boolean {
   const head = text.slice(0, 1000).split("\n");
   return head.some((line) => /^\s*#.*\b(generated|do not edit|managed by)\b/i.test(line));
-}
-
-/** containerd's resolveImports: relative to the file that imports, `*` matches names in one directory. */
-function importsOf(files: NodeFiles, parent: string, imports: readonly string[]): string[] {
-  return imports.flatMap((name) => {
-    const path = name.startsWith("/") ? name : join(dirname(parent), name);
-    if (!path.includes("*")) return [path];
-    const pattern = path.slice(path.lastIndexOf("/") + 1);
-    const escaped = pattern.split("*").map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
-    const matches = new RegExp(`^${escaped.join("[^/]*")}$`);
-    const directory = dirname(path);
-    return files
-      .list(directory)
-      .filter((file) => matches.test(file))
-      .map((file) => join(directory, file));
-  });
 }
 
 function addValues(values: Values, { path, text }: ConfigFile, table: TomlTable, keys: readonly string[]): void {
@@ -235,22 +170,6 @@ function nriSettings(values: Values, runtime: "containerd" | "cri-o", isOnByDefa
 
 function place(path: string, line: number | undefined): string {
   return line === undefined ? path : `${path}:${line}`;
-}
-
-function isTable(value: unknown): value is TomlTable {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** The table under these keys; an empty one when there is none. */
-function tableAt(table: TomlTable, ...keys: readonly string[]): TomlTable {
-  let at: unknown = table;
-  for (const key of keys) at = isTable(at) && Object.hasOwn(at, key) ? at[key] : undefined;
-  return isTable(at) ? at : {};
-}
-
-/** The texts of a list; none when it is no list. */
-function textsOf(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((entry) => typeof entry === "string") : [];
 }
 
 /**

@@ -1,12 +1,12 @@
 import { execFileSync } from "node:child_process";
 import type { Mount } from "../../../host/mountinfo.js";
+import { baseName, type NodeFiles } from "../../../host/node-files.js";
 import { findPeer, listeningSockets } from "../../../host/peer.js";
-import type { Answer } from "../../../host/proc.js";
+import { type Answer, flagOf } from "../../../host/proc.js";
 import { sharesConfFile } from "../../../host/shared-file.js";
 import { parseVersion } from "../../../nri/versions.js";
-import { baseName, type NodeFiles } from "../node-files.js";
 import { permissionFaultOf } from "./conf.js";
-import { flagOf, type ProcessFacts } from "./processes.js";
+import type { ProcessFacts } from "./processes.js";
 import { type RuntimeConfig, readContainerdConfig, readCrioConfig } from "./runtime-config.js";
 
 export interface RuntimeFacts {

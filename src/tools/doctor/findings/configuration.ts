@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { nearestName } from "../../../base/nearest.js";
+import { baseName } from "../../../host/node-files.js";
 import type { PluginFacts, Unlisted } from "../collect/plugins.js";
 import type { Facts } from "../facts.js";
 import { rowOf, type Table } from "../finding.js";
 import { guardFile, setBridge, shellWord } from "../fixes.js";
-import { baseName } from "../node-files.js";
 
 const row = rowOf("doctor", "migrate", "check");
 const rowOfNode = rowOf("doctor", "migrate");

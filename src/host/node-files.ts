@@ -1,7 +1,7 @@
 import { accessSync, closeSync, constants, lstatSync, readdirSync, readlinkSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf } from "../../base/errors.js";
-import { openRegularFile, readRegularFile } from "../../base/files.js";
+import { errnoOf } from "../base/errors.js";
+import { openRegularFile, readRegularFile } from "../base/files.js";
 
 /** As many links as Linux follows in one path. */
 const maxLinks = 40;

@@ -33,7 +33,7 @@ function bridgeOf(
   const failing = new Set<string>();
   const during: { chain: (call: ChainCall) => Promise<void> | void } = { chain: () => {} };
   const changed: { updates: ContainerUpdate[] } = { updates: [] };
-  const serves = { sandboxes: true };
+  const serves = { sandboxes: true, deletes: true };
   const list: { conf: ConfigList | BridgeError } = {
     conf: { version: "0.1", plugins: plugins.map((type) => ({ type })) },
   };
@@ -46,7 +46,7 @@ function bridgeOf(
     config: mergeConfig(config),
     host,
     processes: new Processes({ host, peer: () => undefined, log: silentLog, onGone: () => {} }),
-    servesSandboxes: () => serves.sandboxes,
+    servesSandbox: (event) => (event === "create" ? serves.sandboxes : serves.deletes),
     confFile: {
       path: "/etc/nri/conf.json",
       read() {
@@ -562,6 +562,16 @@ describe("a pod whose sandbox the runtime serves itself", () => {
     serves.sandboxes = false;
     await send(handlers, "StopPodSandbox");
     expect(ran()).toEqual(["create pod a", "delete pod a"]);
+  });
+
+  it("gets its delete from the runtime alone where that has come to deliver it", async () => {
+    const { handlers, ran, serves, ledger, host } = bridgeOf();
+    await send(handlers, "RunPodSandbox");
+    serves.deletes = false;
+    host.end(pod.pid);
+    for (const event of ["StopPodSandbox", "RemovePodSandbox"] as const) await send(handlers, event);
+    expect(ran()).toEqual(["create pod a"]);
+    expect(ledger.size).toBe(0);
   });
 });
 

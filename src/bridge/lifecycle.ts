@@ -15,6 +15,7 @@ import { backgroundInfo, type CallTime, type EventInfo, planBackground } from ".
 import { type ChainCall, type ChainEnd, noChange, type RunChain } from "./chain.js";
 import { HeldSandboxes } from "./held-sandboxes.js";
 import { PluginLists, type PluginListsParts } from "./plugin-lists.js";
+import type { SandboxRule } from "./sandboxes.js";
 import type { SpecSource } from "./spec-source.js";
 
 /** @param status a few words, for one line of a status */
@@ -30,8 +31,7 @@ export interface BridgeParts extends PluginListsParts {
   readonly background: BackgroundWork;
   /** Says once, in the log and in the status, what keeps plugins from running. */
   readonly notice: Notice;
-  /** Whether the bridge serves a pod sandbox that is created now. */
-  readonly servesSandboxes: () => boolean;
+  readonly servesSandbox: SandboxRule;
   /** Work on one pod or container goes one after the other: an event and a delete of our own may race. */
   readonly serial: Serial;
 }
@@ -180,7 +180,7 @@ export class Lifecycle {
   }
 
   private serves({ kind }: Subject): boolean {
-    return kind === "container" || this.parts.servesSandboxes();
+    return kind === "container" || this.parts.servesSandbox("create");
   }
 
   private record(subject: Subject, info: CreateInfo): Created {
@@ -269,7 +269,7 @@ export class Lifecycle {
     processes.unwatch(id);
     const created = ledger.isOpen(id) ? ledger.get(id) : undefined;
     if (created === undefined) return noChange.change;
-    const list = this.deleteList(created);
+    const list = this.deleteList(created, subject);
     if (list.plugins.length === 0) {
       ledger.skipDelete(id);
       return noChange.change;
@@ -302,9 +302,11 @@ export class Lifecycle {
   }
 
   /** The plugins that a delete is delivered to. */
-  private deleteList(created: Created): ConfigList {
+  private deleteList(created: Created, subject: Subject | undefined): ConfigList {
+    // An installer may have made conf.json one file of both since the create.
+    if (subject?.kind === "sandbox" && !this.parts.servesSandbox("delete")) return noPlugins;
     const conf = this.lists.read("no plugin runs for this delete");
-    if (conf instanceof BridgeError) return { version: "", plugins: [] };
+    if (conf instanceof BridgeError) return noPlugins;
     return this.lists.takers(conf, "delete", created.kind === "sandbox" ? bothPhases : created.phases);
   }
 
@@ -382,6 +384,8 @@ export class Lifecycle {
     return runChain({ ...call, request: toSuperset(call.request, subject, nri) });
   }
 }
+
+const noPlugins: ConfigList = { version: "", plugins: [] };
 
 type About = Omit<Created, "phases" | "adopted" | "served" | "process" | "refused">;
 

@@ -26,7 +26,7 @@ export interface SandboxFacts {
 
 /**
  * Whether the bridge serves a pod sandbox, or leaves it to a containerd that still runs v0.1 plugins itself, for
- * sandboxes only. Under both, every plugin would see each sandbox twice. Decided at the pod's create, for all its life.
+ * sandboxes only. Under both, every plugin would see each sandbox twice.
  */
 export function decideSandboxes({ setting, runtime, sandboxedCri, sharesConfFile }: SandboxFacts): SandboxDecision {
   if (setting !== "auto") return { served: setting === "always", reason: `sandboxes: ${setting}`, unsure: false };
@@ -59,17 +59,23 @@ export function runsPlugins(
   return major === "1" ? "no" : "unknown";
 }
 
-/** Whether the bridge serves a sandbox that is created now; the log says once how it is, and why. */
+/**
+ * Whether the bridge serves what happens now to a pod sandbox. A create decides for all its life, but for a delete that
+ * the runtime has come to deliver itself: one is enough.
+ */
+export type SandboxRule = (event: "create" | "delete") => boolean;
+
+/** The rule of a configuration and a runtime; the log says once how it is, and why. */
 export function createSandboxRule(
   config: Config,
   runtime: RuntimeInfo,
   peer: number | undefined,
   log: Log,
-): () => boolean {
+): SandboxRule {
   const flag = peer === undefined ? undefined : environmentVariableOf(peer, "ENABLE_CRI_SANDBOXES");
   const sandboxedCri = peer === undefined ? undefined : (flag ?? "") !== "";
   let told = "";
-  return () => {
+  return (event) => {
     const decision = decideSandboxes({
       setting: config.sandboxes,
       runtime,
@@ -82,6 +88,7 @@ export function createSandboxRule(
       if (unsure) log.warn({ served, reason }, "serving sandboxes, although the runtime may run their plugins itself");
       else log.info({ served, reason }, "who serves sandboxes");
     }
-    return served;
+    // A setting has nothing to say of what was created before it: that delete is owed.
+    return served || (event === "delete" && config.sandboxes !== "auto");
   };
 }

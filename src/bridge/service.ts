@@ -324,7 +324,7 @@ export class Service {
       notice: this.notice,
       processes: this.processes,
       background: this.background,
-      servesSandboxes: createSandboxRule(config, runtime, peer, log),
+      servesSandbox: createSandboxRule(config, runtime, peer, log),
       serial: this.serial,
       log,
     });

@@ -96,6 +96,19 @@ describe("the runtime's conf.json", () => {
     expect(sharesConfFile(5, own, proc.root)).toMatchObject({ answer: "no" });
   });
 
+  it.each(["etc/nri", "etc"])("is ours when neither has one yet and both would find it in one /%s", (directory) => {
+    const root = join(folder, "root");
+    mkdirSync(join(root, directory), { recursive: true });
+    proc.link("7/root", root);
+    const confFile = join(root, "etc/nri/conf.json");
+    expect(sharesConfFile(7, confFile, proc.root)).toMatchObject({
+      answer: "yes",
+      reason: expect.stringContaining("not there yet"),
+    });
+    expect(sharesConfFile(7, join(root, "etc/nri/other.json"), proc.root).answer).toBe("no");
+    expect(sharesConfFile(5, confFile, proc.root).answer).toBe("no");
+  });
+
   it("is not known without the runtime's process, or a look at its root", () => {
     expect(sharesConfFile(undefined, own, proc.root).answer).toBe("unknown");
     expect(sharesConfFile(6, own, proc.root).answer).toBe("unknown");

@@ -1,9 +1,17 @@
 import type { Log } from "../base/logger.js";
 import type { Config } from "../config/schema.js";
-import { environmentVariableOf } from "../host/peer.js";
+import { environmentVariableOf, programHolds } from "../host/peer.js";
 import type { Answer } from "../host/proc.js";
 import { sharesConfFile } from "../host/shared-file.js";
 import type { RuntimeInfo } from "../nri/handlers.js";
+
+/** What is known of a runtime's running v0.1 plugins itself. */
+export interface NativeFacts {
+  /** Whether the v0.1 client is in its program. */
+  readonly v01Client: Answer["answer"];
+  /** Whether a containerd 1.7 was started with ENABLE_CRI_SANDBOXES; undefined when that cannot be told. */
+  readonly sandboxedCri: boolean | undefined;
+}
 
 /** Who delivers the v0.1 requests of a pod sandbox. */
 export interface SandboxDecision {
@@ -16,10 +24,8 @@ export interface SandboxDecision {
 
 export interface SandboxFacts {
   readonly setting: "auto" | "always" | "never";
-  /** As the runtime's Configure tells. */
-  readonly runtime: { readonly name: string; readonly version: string };
-  /** Whether a containerd 1.7 was started with ENABLE_CRI_SANDBOXES; undefined when that cannot be told. */
-  readonly sandboxedCri: boolean | undefined;
+  /** Whether the runtime runs v0.1 plugins itself. */
+  readonly native: Answer["answer"];
   /** Whether the runtime reads the file that the bridge reads. */
   readonly sharesConfFile: () => Answer;
 }
@@ -28,9 +34,8 @@ export interface SandboxFacts {
  * Whether the bridge serves a pod sandbox, or leaves it to a containerd that still runs v0.1 plugins itself, for
  * sandboxes only. Under both, every plugin would see each sandbox twice.
  */
-export function decideSandboxes({ setting, runtime, sandboxedCri, sharesConfFile }: SandboxFacts): SandboxDecision {
+export function decideSandboxes({ setting, native, sharesConfFile }: SandboxFacts): SandboxDecision {
   if (setting !== "auto") return { served: setting === "always", reason: `sandboxes: ${setting}`, unsure: false };
-  const native = runsPlugins(runtime, sandboxedCri);
   if (native === "no") return { served: true, reason: "the runtime runs no v0.1 plugins itself", unsure: false };
   const { answer, reason } = sharesConfFile();
   // Sure only where both are: the runtime runs them, and they are the same.
@@ -38,25 +43,50 @@ export function decideSandboxes({ setting, runtime, sandboxedCri, sharesConfFile
   if (answer === "yes" && native === "yes") return { served: false, reason, unsure: false };
   return {
     served: true,
-    reason: native === "yes" ? reason : `ENABLE_CRI_SANDBOXES is not known; ${reason}`,
+    reason: native === "yes" ? reason : `it is not known whether the runtime runs v0.1 plugins itself; ${reason}`,
     unsure: true,
   };
 }
 
 /**
- * Whether a runtime runs v0.1 plugins for sandboxes itself.
+ * What stands in a Go program that calls the v0.1 client, stripped or not: Go's table of functions has its name.
+ *
+ * compat: so it is in containerd 1.6.20, 1.7.24 and 2.1.9, once or twice.
+ */
+export const v01ClientText = "github.com/containerd/nri.(*Client).InvokeWithSandbox";
+
+/** compat: the last minor version of containerd 2 whose sources are known to call it; deprecated since 2.2. */
+const lastKnownMinor = 4;
+
+/**
+ * Whether a runtime runs v0.1 plugins for sandboxes itself: its program tells, and where that cannot be read, its version.
  *
  * compat: containerd's sandbox CRI (all of 2.x, 1.7 with ENABLE_CRI_SANDBOXES) still calls the v0.1 client.
  */
 export function runsPlugins(
-  { name, version }: SandboxFacts["runtime"],
-  sandboxedCri: boolean | undefined,
+  { name, version }: Pick<RuntimeInfo, "name" | "version">,
+  { v01Client: client, sandboxedCri }: NativeFacts,
 ): Answer["answer"] {
-  if (name !== "containerd") return "no";
+  if (name !== "containerd" || client === "no") return "no";
   const [, major = "", minor = ""] = /^v?(\d+)\.(\d+)/.exec(version) ?? [];
-  if (Number(major) >= 2) return "yes";
+  if (Number(major) >= 2)
+    return client === "yes" || (major === "2" && Number(minor) <= lastKnownMinor) ? "yes" : "unknown";
   if (major === "1" && minor === "7") return sandboxedCri === undefined ? "unknown" : sandboxedCri ? "yes" : "no";
   return major === "1" ? "no" : "unknown";
+}
+
+/** Looks at a runtime's process. Its program is read while the bridge serves: until that is done the version decides. */
+export function readNativeFacts(peer: number | undefined, procRoot = "/proc"): NativeFacts {
+  if (peer === undefined) return { v01Client: "unknown", sandboxedCri: undefined };
+  const flag = environmentVariableOf(peer, "ENABLE_CRI_SANDBOXES", procRoot);
+  const facts: NativeFacts & { v01Client: Answer["answer"] } = {
+    v01Client: "unknown",
+    sandboxedCri: (flag ?? "") !== "",
+  };
+  void programHolds(peer, v01ClientText, procRoot).then((answer) => {
+    facts.v01Client = answer;
+  });
+  return facts;
 }
 
 /**
@@ -69,20 +99,16 @@ export type SandboxRule = (event: "create" | "delete") => boolean;
 export function createSandboxRule(
   config: Config,
   runtime: RuntimeInfo,
-  peer: number | undefined,
+  { peer, native }: { readonly peer: number | undefined; readonly native: NativeFacts },
   log: Log,
 ): SandboxRule {
-  const flag = peer === undefined ? undefined : environmentVariableOf(peer, "ENABLE_CRI_SANDBOXES");
-  const sandboxedCri = peer === undefined ? undefined : (flag ?? "") !== "";
   let told = "";
   return (event) => {
-    const decision = decideSandboxes({
+    const { served, reason, unsure } = decideSandboxes({
       setting: config.sandboxes,
-      runtime,
-      sandboxedCri,
+      native: runsPlugins(runtime, native),
       sharesConfFile: () => sharesConfFile(peer, config.confFile),
     });
-    const { served, reason, unsure } = decision;
     if (told !== `${served}`) {
       told = `${served}`;
       if (unsure) log.warn({ served, reason }, "serving sandboxes, although the runtime may run their plugins itself");

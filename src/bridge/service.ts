@@ -24,7 +24,7 @@ import { type Bridge, createBridge, noticePodless, usualEvents, wantedEvents } f
 import { createRunChain, type RunReport } from "./chain.js";
 import { aboutOf, type Notice } from "./lifecycle.js";
 import { Observers } from "./observers.js";
-import { createSandboxRule } from "./sandboxes.js";
+import { createSandboxRule, type NativeFacts, readNativeFacts } from "./sandboxes.js";
 import { createSpecSource } from "./spec-source.js";
 
 /** What the service needs from the outside, so that a replay and a test can give their own. */
@@ -76,6 +76,7 @@ interface Configured {
   readonly request: ConfigureRequest;
   readonly runtime: RuntimeInfo;
   readonly peer: number | undefined;
+  readonly native: NativeFacts;
 }
 
 /** What dockerd calls itself, and may come to. */
@@ -262,7 +263,8 @@ export class Service {
       log.error({ error: errorText(error) }, "plugins that need a captured cgroup view fail while none can be made");
     await new Promise((nextTurn) => setImmediate(nextTurn));
     try {
-      this.configured = { request, runtime, peer: await findPeer(runtime) };
+      const peer = await findPeer(runtime);
+      this.configured = { request, runtime, peer, native: readNativeFacts(peer) };
       if (config instanceof Error) throw config;
       if (wantsCapture(config)) void requireCapture(cgroups, log).catch(sayNoCapture);
       await this.attachJournal(config, runtime);
@@ -291,7 +293,8 @@ export class Service {
     this.journal = { key, opened };
   }
 
-  private buildBridge({ runtime, peer }: Configured, config: Config): Bridge {
+  private buildBridge(configured: Configured, config: Config): Bridge {
+    const { runtime } = configured;
     const { log, host, environment, spawner, onRun, afterChain } = this.options;
     const crio = runtime.name === "cri-o";
     const alias = crio && config.annotations.alias === "auto";
@@ -324,7 +327,7 @@ export class Service {
       notice: this.notice,
       processes: this.processes,
       background: this.background,
-      servesSandbox: createSandboxRule(config, runtime, peer, log),
+      servesSandbox: createSandboxRule(config, runtime, configured, log),
       serial: this.serial,
       log,
     });

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Deadline } from "../base/deadline.js";
+import type { Answer } from "./proc.js";
 
 /** The process that listens on a socket, or why it is not known. */
 export type PeerAnswer =
@@ -106,6 +108,45 @@ export function environmentVariableOf(pid: number, name: string, procRoot = "/pr
   } catch {
     return undefined;
   }
+}
+
+/** Programs are tens of megabytes; past this nothing is looked at. */
+const mostProgramBytes = 512 * 1024 * 1024;
+const elfMagic = Buffer.from("\x7fELF", "latin1");
+
+/**
+ * Whether a text stands in the program that a process runs; `unknown` when that cannot be read. In pieces, with events between
+ * them: it is no work for the way of a call.
+ */
+export async function programHolds(
+  pid: number,
+  text: string,
+  procRoot = "/proc",
+  pieceBytes = 1024 * 1024,
+): Promise<Answer["answer"]> {
+  const wanted = Buffer.from(text);
+  const buffer = Buffer.alloc(wanted.length + pieceBytes);
+  let file: FileHandle | undefined;
+  try {
+    file = await open(`${procRoot}/${pid}/exe`);
+    // The end of the piece before, where the text may begin.
+    let kept = 0;
+    for (let read = 0; read < mostProgramBytes; ) {
+      const { bytesRead } = await file.read(buffer, kept, pieceBytes);
+      if (bytesRead === 0) return "no";
+      if (read === 0 && !buffer.subarray(0, elfMagic.length).equals(elfMagic)) return "unknown";
+      read += bytesRead;
+      const filled = kept + bytesRead;
+      if (buffer.subarray(0, filled).includes(wanted)) return "yes";
+      kept = Math.min(wanted.length - 1, filled);
+      buffer.copyWithin(0, filled - kept, filled);
+    }
+  } catch {
+    // Another user's, or it has ended.
+  } finally {
+    await file?.close();
+  }
+  return "unknown";
 }
 
 function fileIdentity(path: string): string | undefined {

@@ -5,7 +5,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { environmentVariableOf, findPeer } from "../../src/host/peer.js";
+import { environmentVariableOf, findPeer, programHolds } from "../../src/host/peer.js";
 import { sharesConfFile } from "../../src/host/shared-file.js";
 import { FakeProc } from "./fake-proc.js";
 
@@ -63,6 +63,30 @@ describe("the runtime's process", () => {
     expect(await findPeer(path)).toMatchObject({ found: false, reason: `there is no ${path}` });
     writeFileSync(path, "");
     expect(await findPeer(path)).toMatchObject({ found: false });
+  });
+});
+
+describe("the runtime's program", () => {
+  let proc: FakeProc;
+  beforeEach(() => {
+    proc = new FakeProc();
+  });
+  afterEach(() => proc.remove());
+
+  it("is read piece by piece, and a text across two of them is found", async () => {
+    const text = "nri.(*Client)";
+    for (let before = 4; before < 40; before++) {
+      proc.write("5/exe", `\x7fELF${".".repeat(before - 4)}${text}${".".repeat(20)}`);
+      expect(await programHolds(5, text, proc.root, 16)).toBe("yes");
+      expect(await programHolds(5, `${text}?`, proc.root, 16)).toBe("no");
+    }
+  });
+
+  it("tells nothing where it cannot be read, or is no program", async () => {
+    proc.write("5/exe", "#!/bin/sh\n");
+    expect(await programHolds(5, "text", proc.root)).toBe("unknown");
+    expect(await programHolds(6, "text", proc.root)).toBe("unknown");
+    expect(await programHolds(process.pid, "text")).not.toBe("unknown");
   });
 });
 

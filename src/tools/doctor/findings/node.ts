@@ -98,9 +98,9 @@ export const nodeRows: Table = [
 ];
 
 /** What runs v0.1 plugins for pod sandboxes, where there are any: the bridge, containerd itself, both or neither. */
-function sandboxesOf({ runtime, plugins, bridge }: Facts) {
+function sandboxesOf({ runtime, v01Client, plugins, bridge }: Facts) {
   if (runtime?.pid === undefined || plugins.length === 0 || speaksNri2(runtime) !== true) return undefined;
-  const native = runsPlugins(runtime, runtime.sandboxedCri);
+  const native = runsPlugins(runtime, { v01Client, sandboxedCri: runtime.sandboxedCri });
   const { answer } = runtime.sharesConfFile;
   return {
     runtime,

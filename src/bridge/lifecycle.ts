@@ -179,8 +179,8 @@ export class Lifecycle {
     return noChange;
   }
 
-  private serves({ kind }: Subject): boolean {
-    return kind === "container" || this.parts.servesSandbox("create");
+  private serves({ kind, pod }: Subject): boolean {
+    return kind === "container" || this.parts.servesSandbox("create", pod);
   }
 
   private record(subject: Subject, info: CreateInfo): Created {
@@ -304,7 +304,7 @@ export class Lifecycle {
   /** The plugins that a delete is delivered to. */
   private deleteList(created: Created, subject: Subject | undefined): ConfigList {
     // An installer may have made conf.json one file of both since the create.
-    if (subject?.kind === "sandbox" && !this.parts.servesSandbox("delete")) return noPlugins;
+    if (subject?.kind === "sandbox" && !this.parts.servesSandbox("delete", subject.pod)) return noPlugins;
     const conf = this.lists.read("no plugin runs for this delete");
     if (conf instanceof BridgeError) return noPlugins;
     return this.lists.takers(conf, "delete", created.kind === "sandbox" ? bothPhases : created.phases);

@@ -1,9 +1,11 @@
 import type { Log } from "../base/logger.js";
 import type { Config } from "../config/schema.js";
-import { environmentVariableOf, programHolds } from "../host/peer.js";
-import type { Answer } from "../host/proc.js";
+import { NodeFiles } from "../host/node-files.js";
+import { argumentsOf, environmentVariableOf, programHolds } from "../host/peer.js";
+import { type Answer, flagOf } from "../host/proc.js";
 import { sharesConfFile } from "../host/shared-file.js";
 import type { RuntimeInfo } from "../nri/handlers.js";
+import type { PodSandbox } from "../nri/types.js";
 
 /** What is known of a runtime's running v0.1 plugins itself. */
 export interface NativeFacts {
@@ -11,6 +13,8 @@ export interface NativeFacts {
   readonly v01Client: Answer["answer"];
   /** Whether a containerd 1.7 was started with ENABLE_CRI_SANDBOXES; undefined when that cannot be told. */
   readonly sandboxedCri: boolean | undefined;
+  /** The controller that makes the sandboxes of a runtime handler. */
+  readonly sandboxerOf: (handler: string) => string;
 }
 
 /** Who delivers the v0.1 requests of a pod sandbox. */
@@ -36,7 +40,8 @@ export interface SandboxFacts {
  */
 export function decideSandboxes({ setting, native, sharesConfFile }: SandboxFacts): SandboxDecision {
   if (setting !== "auto") return { served: setting === "always", reason: `sandboxes: ${setting}`, unsure: false };
-  if (native === "no") return { served: true, reason: "the runtime runs no v0.1 plugins itself", unsure: false };
+  if (native === "no")
+    return { served: true, reason: "the runtime runs no v0.1 plugins for this sandbox itself", unsure: false };
   const { answer, reason } = sharesConfFile();
   // Sure only where both are: the runtime runs them, and they are the same.
   if (answer === "no") return { served: true, reason, unsure: false };
@@ -61,13 +66,17 @@ const lastKnownMinor = 4;
 /**
  * Whether a runtime runs v0.1 plugins for sandboxes itself: its program tells, and where that cannot be read, its version.
  *
- * compat: containerd's sandbox CRI (all of 2.x, 1.7 with ENABLE_CRI_SANDBOXES) still calls the v0.1 client.
+ * compat: containerd's sandbox CRI (all of 2.x, 1.7 with ENABLE_CRI_SANDBOXES) still calls the v0.1 client, in its controller
+ * `podsandbox` alone.
+ *
+ * @param handler the pod's runtime handler; "" for the default one
  */
 export function runsPlugins(
   { name, version }: Pick<RuntimeInfo, "name" | "version">,
-  { v01Client: client, sandboxedCri }: NativeFacts,
+  { v01Client: client, sandboxedCri, sandboxerOf }: NativeFacts,
+  handler: string,
 ): Answer["answer"] {
-  if (name !== "containerd" || client === "no") return "no";
+  if (name !== "containerd" || client === "no" || sandboxerOf(handler) !== "podsandbox") return "no";
   const [, major = "", minor = ""] = /^v?(\d+)\.(\d+)/.exec(version) ?? [];
   if (Number(major) >= 2)
     return client === "yes" || (major === "2" && Number(minor) <= lastKnownMinor) ? "yes" : "unknown";
@@ -75,13 +84,27 @@ export function runsPlugins(
   return major === "1" ? "no" : "unknown";
 }
 
-/** Looks at a runtime's process. Its program is read while the bridge serves: until that is done the version decides. */
-export function readNativeFacts(peer: number | undefined, procRoot = "/proc"): NativeFacts {
-  if (peer === undefined) return { v01Client: "unknown", sandboxedCri: undefined };
+const usualSandboxer = () => "podsandbox";
+
+/**
+ * Looks at a runtime's process and at the configuration that it was started with. Its program is read while the bridge
+ * serves: until that is done the version decides.
+ */
+export async function readNativeFacts(
+  name: string,
+  peer: number | undefined,
+  procRoot = "/proc",
+): Promise<NativeFacts> {
+  if (name !== "containerd" || peer === undefined) {
+    return { v01Client: "unknown", sandboxedCri: undefined, sandboxerOf: usualSandboxer };
+  }
+  const { readSandboxers } = await import("../host/runtime-toml.js");
+  const path = flagOf(argumentsOf(peer, procRoot), "--config", "-c") ?? "/etc/containerd/config.toml";
   const flag = environmentVariableOf(peer, "ENABLE_CRI_SANDBOXES", procRoot);
   const facts: NativeFacts & { v01Client: Answer["answer"] } = {
     v01Client: "unknown",
     sandboxedCri: (flag ?? "") !== "",
+    sandboxerOf: readSandboxers(new NodeFiles(`${procRoot}/${peer}/root`), path),
   };
   void programHolds(peer, v01ClientText, procRoot).then((answer) => {
     facts.v01Client = answer;
@@ -93,26 +116,27 @@ export function readNativeFacts(peer: number | undefined, procRoot = "/proc"): N
  * Whether the bridge serves what happens now to a pod sandbox. A create decides for all its life, but for a delete that
  * the runtime has come to deliver itself: one is enough.
  */
-export type SandboxRule = (event: "create" | "delete") => boolean;
+export type SandboxRule = (event: "create" | "delete", pod: Pick<PodSandbox, "runtimeHandler">) => boolean;
 
-/** The rule of a configuration and a runtime; the log says once how it is, and why. */
+/** The rule of a configuration and a runtime; the log says once for each runtime handler how it is, and why. */
 export function createSandboxRule(
-  config: Config,
-  runtime: RuntimeInfo,
+  config: Pick<Config, "sandboxes" | "confFile">,
+  runtime: Pick<RuntimeInfo, "name" | "version">,
   { peer, native }: { readonly peer: number | undefined; readonly native: NativeFacts },
   log: Log,
 ): SandboxRule {
-  let told = "";
-  return (event) => {
+  const told = new Map<string, boolean>();
+  return (event, { runtimeHandler }) => {
     const { served, reason, unsure } = decideSandboxes({
       setting: config.sandboxes,
-      native: runsPlugins(runtime, native),
+      native: runsPlugins(runtime, native, runtimeHandler),
       sharesConfFile: () => sharesConfFile(peer, config.confFile),
     });
-    if (told !== `${served}`) {
-      told = `${served}`;
-      if (unsure) log.warn({ served, reason }, "serving sandboxes, although the runtime may run their plugins itself");
-      else log.info({ served, reason }, "who serves sandboxes");
+    if (told.get(runtimeHandler) !== served) {
+      told.set(runtimeHandler, served);
+      const fields = { served, reason, ...(runtimeHandler === "" ? {} : { runtimeHandler }) };
+      if (unsure) log.warn(fields, "serving sandboxes, although the runtime may run their plugins itself");
+      else log.info(fields, "who serves sandboxes");
     }
     // A setting has nothing to say of what was created before it: that delete is owed.
     return served || (event === "delete" && config.sandboxes !== "auto");

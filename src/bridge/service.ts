@@ -264,7 +264,7 @@ export class Service {
     await new Promise((nextTurn) => setImmediate(nextTurn));
     try {
       const peer = await findPeer(runtime);
-      this.configured = { request, runtime, peer, native: readNativeFacts(peer) };
+      this.configured = { request, runtime, peer, native: await readNativeFacts(runtime.name, peer) };
       if (config instanceof Error) throw config;
       if (wantsCapture(config)) void requireCapture(cgroups, log).catch(sayNoCapture);
       await this.attachJournal(config, runtime);

@@ -110,6 +110,15 @@ export function environmentVariableOf(pid: number, name: string, procRoot = "/pr
   }
 }
 
+/** The arguments that a process was started with, its name first; none when they cannot be read. */
+export function argumentsOf(pid: number, procRoot = "/proc"): string[] {
+  try {
+    return readFileSync(`${procRoot}/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+  } catch {
+    return [];
+  }
+}
+
 /** Programs are tens of megabytes; past this nothing is looked at. */
 const mostProgramBytes = 512 * 1024 * 1024;
 const elfMagic = Buffer.from("\x7fELF", "latin1");

@@ -45,6 +45,33 @@ export function readWithImports(files: NodeFiles, path: string): Unread & { read
   return { read, ...unread };
 }
 
+/** Where each version of containerd's file has CRI's runtime handlers. */
+const criSections = ["cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime"] as const;
+
+/**
+ * Gives the name of the controller that makes the sandboxes of a runtime handler of containerd 2.x: `podsandbox`, where its
+ * configuration names no other. The handler "" is the default one.
+ */
+export function readSandboxers(files: NodeFiles, path: string): (handler: string) => string {
+  const sandboxers = new Map<string, string>();
+  let defaultHandler = "runc";
+  for (const { table } of readWithImports(files, path).read) {
+    for (const section of criSections) {
+      const containerd = tableAt(table, "plugins", section, "containerd");
+      if (isName(containerd.default_runtime_name)) defaultHandler = containerd.default_runtime_name;
+      for (const handler of Object.keys(tableAt(containerd, "runtimes"))) {
+        const { sandboxer } = tableAt(containerd, "runtimes", handler);
+        if (isName(sandboxer)) sandboxers.set(handler, sandboxer);
+      }
+    }
+  }
+  return (handler) => sandboxers.get(handler === "" ? defaultHandler : handler) ?? "podsandbox";
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
+}
+
 /** A file that is there and good TOML; what else it is, is noted. */
 export function readFile(files: NodeFiles, path: string, unread: Unread): ConfigFile | undefined {
   const text = files.readText(path);

@@ -100,7 +100,12 @@ export const nodeRows: Table = [
 /** What runs v0.1 plugins for pod sandboxes, where there are any: the bridge, containerd itself, both or neither. */
 function sandboxesOf({ runtime, v01Client, plugins, bridge }: Facts) {
   if (runtime?.pid === undefined || plugins.length === 0 || speaksNri2(runtime) !== true) return undefined;
-  const native = runsPlugins(runtime, { v01Client, sandboxedCri: runtime.sandboxedCri });
+  // Of the default runtime handler, whose controller is the usual one nearly everywhere.
+  const native = runsPlugins(
+    runtime,
+    { v01Client, sandboxedCri: runtime.sandboxedCri, sandboxerOf: () => "podsandbox" },
+    "",
+  );
   const { answer } = runtime.sharesConfFile;
   return {
     runtime,

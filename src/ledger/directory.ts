@@ -39,7 +39,7 @@ export function prepareDirectory(path: string): void {
 }
 
 /** What we put there: journals, the lock, the note of what runs. */
-const ownNames = /^(lock\.[\w.]+|running|[\w-]+\.journal(\.new|\.refused)?)$/;
+const ownNames = /^(lock\.[\w.]+|running|[\w-]+\.journal(\.new|\.refused|\.damaged)?)$/;
 
 /** The journal's path: readable as far as it goes, and another one for each runtime and socket. */
 export function journalPath(directory: string, { runtime, socket }: JournalKey): string {
@@ -67,9 +67,9 @@ export function whyUntrusted(path: string): string | undefined {
   }
 }
 
-/** Copies a journal that is damaged, for somebody to look at; undefined where there is no room for that. */
+/** Copies a journal that is damaged, for people to look at; undefined where there is no room for that. */
 export function copyAside(path: string): string | undefined {
-  const aside = asideOf(path);
+  const aside = `${path}.damaged`;
   try {
     copyFileSync(path, aside);
     return aside;
@@ -79,14 +79,15 @@ export function copyAside(path: string): string | undefined {
   }
 }
 
-/** Takes a journal that cannot be used out of the way, for somebody to look at. The latest such one is kept. */
+/** Takes a journal that cannot be used out of the way. The latest one is kept, and each start tries whether it can be used. */
 export function setAside(path: string): string {
   const aside = asideOf(path);
   renameSync(path, aside);
   return aside;
 }
 
-function asideOf(path: string): string {
+/** Where a journal is that was put aside. */
+export function asideOf(path: string): string {
   return `${path}.refused`;
 }
 

@@ -1,12 +1,20 @@
 import { existsSync, fchmodSync, ftruncateSync, renameSync, writeSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { errorText } from "../base/errors.js";
+import { BridgeError, errorText } from "../base/errors.js";
 import { readRegularFile } from "../base/files.js";
 import type { Log } from "../base/logger.js";
-import { canonicalSocket, copyAside, journalPath, prepareDirectory, setAside, whyUntrusted } from "./directory.js";
+import {
+  asideOf,
+  canonicalSocket,
+  copyAside,
+  journalPath,
+  prepareDirectory,
+  setAside,
+  whyUntrusted,
+} from "./directory.js";
 import type { DirectoryLock } from "./directory-lock.js";
-import { formatHeader, type JournalKey, lineEnd, parseJournal } from "./journal.js";
+import { formatHeader, type JournalKey, lineEnd, parseJournal, type Recovery } from "./journal.js";
 import type { Ledger, LedgerEntry } from "./ledger.js";
 
 export interface JournalOptions extends JournalKey {
@@ -41,6 +49,8 @@ export async function openJournal(options: JournalOptions): Promise<JournalFile>
 const growth = 4;
 /** Hundreds of thousands of pods: what is longer is none of ours. */
 const maxJournalBytes = 512 * 1024 * 1024;
+/** One that was put aside is read beside it, while a runtime waits. */
+const maxAsideBytes = 64 * 1024 * 1024;
 
 /**
  * The journal of one runtime on the disk: lines are appended to it, and now and then it is written anew. Appending is one
@@ -60,6 +70,8 @@ export class JournalFile {
   private read = false;
   /** How much of the file that was there to go on with, 0 when there is none; and what ends its last line. */
   private there = { bytes: 0, end: "" };
+  /** A journal that was put aside and has been taken over now: it goes when its lines are in the file. */
+  private takenOver: string | undefined;
   private opened = false;
   private closed = false;
   private rewriting: Promise<void> | undefined;
@@ -157,31 +169,70 @@ export class JournalFile {
 
   private readOnce(): void {
     if (this.read) return;
-    const isNew = this.options.ledger.adopt(this.readJournal());
+    const aside = this.readAside();
+    // What the journal says of an id is later.
+    const isNew = [this.readJournal(), aside].map((entries) => this.options.ledger.adopt(entries));
     this.read = true;
-    if (this.opened && isNew) this.options.onLateRecovery?.();
+    if (this.opened && isNew.includes(true)) this.options.onLateRecovery?.();
+  }
+
+  /**
+   * What a journal holds that was put aside, where it can be used now: its owner and mode were set right, or it is of the
+   * version that this bridge has again. What has ended in the meantime may get a second delete, where without it all that
+   * ended unseen would get none.
+   */
+  private readAside(): readonly LedgerEntry[] {
+    const { log } = this.options;
+    const file = asideOf(this.path);
+    try {
+      const read = this.readTrusted(file, maxAsideBytes);
+      if (read === undefined) return [];
+      const { entries } = read;
+      this.takenOver = file;
+      log.warn({ file, read: entries.length }, "a journal that was put aside can be used now: its deletes are owed");
+      return entries;
+    } catch (error) {
+      const fields = { file, reason: errorText(error) };
+      log.warn(fields, "a journal that was put aside cannot be used: the deletes that it owes are not delivered");
+      return [];
+    }
   }
 
   /** What the file holds; one that cannot be used is put aside, and nothing of it is believed. */
   private readJournal(): readonly LedgerEntry[] {
     const { path } = this;
-    let reason = whyUntrusted(path);
-    if (reason === undefined) {
-      if (!existsSync(path)) return [];
-      const bytes = readRegularFile(path, maxJournalBytes);
-      try {
-        const { entries, soundBytes, damage } = parseJournal(bytes, this.options);
-        if (damage === "middle") this.tellOfDamage(entries.length);
-        const spoilt = damage === "middle" && bytes.at(-1) !== lineEnd;
-        this.there = { bytes: damage === "middle" ? bytes.length : soundBytes, end: spoilt ? "\n" : "" };
-        return entries;
-      } catch (error) {
-        reason = errorText(error);
+    const { log } = this.options;
+    try {
+      const read = this.readTrusted(path, maxJournalBytes);
+      if (read === undefined) return [];
+      const { bytes, entries, passedOver, soundBytes, damage } = read;
+      if (damage === "middle") this.tellOfDamage(entries.length);
+      if (passedOver > 0) {
+        const fields = { file: path, lines: passedOver };
+        log.warn(fields, "lines of the journal are not known to this version: they are passed over and dropped");
       }
+      const spoilt = damage === "middle" && bytes.at(-1) !== lineEnd;
+      this.there = { bytes: damage === "middle" ? bytes.length : soundBytes, end: spoilt ? "\n" : "" };
+      return entries;
+    } catch (error) {
+      if (!(error instanceof BridgeError)) throw error;
+      const fields = { file: path, reason: errorText(error), aside: setAside(path) };
+      this.takenOver = undefined;
+      log.warn(fields, "the journal cannot be used and was put aside: the deletes that it owes are not delivered");
+      return [];
     }
-    const fields = { file: path, reason, aside: setAside(path) };
-    this.options.log.warn(fields, "the journal cannot be used and was put aside: the bridge starts without a past");
-    return [];
+  }
+
+  /**
+   * Undefined when there is no such file.
+   * @throws BridgeError STATE when it cannot be used; the system's error when it cannot be read
+   */
+  private readTrusted(path: string, mostBytes: number): (Recovery & { readonly bytes: Buffer }) | undefined {
+    const fault = whyUntrusted(path);
+    if (fault !== undefined) throw new BridgeError("STATE", fault);
+    if (!existsSync(path)) return undefined;
+    const bytes = readRegularFile(path, mostBytes);
+    return { bytes, ...parseJournal(bytes, this.options) };
   }
 
   /** The file stays until a new one is whole: its lines are all that there is. */
@@ -203,6 +254,8 @@ export class JournalFile {
     try {
       const bytes = await this.replace(this.parts());
       this.compactAtBytes = Math.max(this.options.compactFromBytes ?? 256 * 1024, bytes * growth);
+      if (this.takenOver !== undefined) await rm(this.takenOver, { force: true });
+      this.takenOver = undefined;
       this.succeed();
     } catch (error) {
       this.fail(error);

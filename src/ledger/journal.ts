@@ -33,6 +33,8 @@ export interface JournalKey {
 export interface Recovery extends Pick<ReadLines, "soundBytes" | "damage"> {
   /** None of them is `deleting`: a delete that had begun and whose end was not written is to be run again. */
   readonly entries: readonly LedgerEntry[];
+  /** Sound lines that say nothing to this version, as those of a later one: a rewrite drops them. */
+  readonly passedOver: number;
 }
 
 /** The first line. A journal of another version is refused: this one would read it wrongly, or drop what it does not know. */
@@ -51,8 +53,9 @@ export function formatStep(type: "delete-begun" | "delete-done" | "forgotten", i
 /**
  * What the bytes of a journal say: the latest of each id. The last line may have been cut short by a crash. Where a disk has
  * spoilt others, what is sound still holds: a delete may come twice then, where without all of it many would not come at all.
+ * The header too may be spoilt: the name of the file says whose it is.
  *
- * @throws BridgeError STATE when it has no sound beginning, is of another version, or another runtime's
+ * @throws BridgeError STATE when no line is sound, it is of another version, or another runtime's
  */
 export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
   const { records, soundBytes, damage } = readLines(bytes);
@@ -60,26 +63,28 @@ export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
   if (first === undefined) {
     // Cut short in its header, a journal is as good as new; anything else is no journal of ours.
     const header = Buffer.from(formatHeader(key));
-    if (header.subarray(0, bytes.length).equals(bytes)) return { entries: [], soundBytes, damage };
-    throw new BridgeError("STATE", "the journal is damaged from its beginning");
+    if (header.subarray(0, bytes.length).equals(bytes)) return { entries: [], passedOver: 0, soundBytes, damage };
+    throw new BridgeError("STATE", "no line of the journal is sound");
   }
-  checkHeader(parseRecord(first), key);
+  const header = parseRecord(first);
+  const isHeaderSpoilt = soundBytes === 0 && header?.type !== "header";
+  if (!isHeaderSpoilt) checkHeader(header, key);
+  let passedOver = 0;
   const found = new Map<string, LedgerEntry>();
-  for (const body of rest) {
+  for (const body of isHeaderSpoilt ? records : rest) {
     const record = parseRecord(body);
-    const { type, id = "" } = record;
+    const { type, id = "" } = record ?? {};
     const entry = found.get(id);
-    // A type that this version does not know is passed over.
-    if (type === "create-begun") found.set(id, { created: toCreated(record), state: "open" });
+    if (record?.type === "create-begun") found.set(id, { created: toCreated(record), state: "open" });
     else if (type === "forgotten") found.delete(id);
-    else if (type === "delete-begun" && entry !== undefined) found.set(id, { ...entry, state: "rerun" });
-    else if (type === "delete-done" && entry !== undefined) found.set(id, { ...entry, state: "deleted" });
+    else if (type !== "delete-begun" && type !== "delete-done") passedOver += 1;
+    else if (entry !== undefined) found.set(id, { ...entry, state: type === "delete-begun" ? "rerun" : "deleted" });
   }
-  return { entries: [...found.values()], soundBytes, damage };
+  return { entries: [...found.values()], passedOver, soundBytes, damage };
 }
 
-function checkHeader(header: RecordText, key: JournalKey): void {
-  const { type, version: stated = 0, runtime = "", socket = "" } = header;
+function checkHeader(header: RecordText | undefined, key: JournalKey): void {
+  const { type, version: stated = 0, runtime = "", socket = "" } = header ?? {};
   if (type !== "header") throw new BridgeError("STATE", "the journal does not begin with its header");
   if (stated !== version) throw new BridgeError("STATE", `the journal is of version ${stated}, not ${version}`);
   if (runtime !== key.runtime || socket !== key.socket) {
@@ -136,11 +141,10 @@ function checksum(record: string): string {
   return crc32(record).toString(16).padStart(checksumLength, "0");
 }
 
-/** @throws BridgeError STATE when it is no record */
-function parseRecord(body: string): RecordText {
+/** Undefined when it is no record, or one of a later version that cannot be read as one of this. */
+function parseRecord(body: string): RecordText | undefined {
   const decoded = decodeDocument(encodeUtf8(body), recordText);
-  if (!decoded.ok) throw new BridgeError("STATE", `a record of the journal: ${decoded.reason}`);
-  return decoded.value;
+  return decoded.ok ? decoded.value : undefined;
 }
 
 /** A spec without resources has none here. */

@@ -9,7 +9,7 @@ it.each([
   ["is empty is made private", [], 0o700],
   [
     "has only files of ours is made private",
-    ["running", "lock.1.2", "containerd-0123456789abcdef.journal", "x.journal.refused"],
+    ["running", "lock.1.2", "containerd-0123456789abcdef.journal", "x.journal.refused", "x.journal.damaged"],
     0o700,
   ],
 ])("a state directory that %s", (_, names, mode) => {

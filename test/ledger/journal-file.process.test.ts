@@ -1,9 +1,9 @@
 import { chmodSync, chownSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DirectoryLock } from "../../src/ledger/directory-lock.js";
-import { parseJournal } from "../../src/ledger/journal.js";
+import { formatLine, parseJournal } from "../../src/ledger/journal.js";
 import { type JournalFile, type JournalOptions, openJournal } from "../../src/ledger/journal-file.js";
 import { Ledger, type LedgerEntry } from "../../src/ledger/ledger.js";
 import { operate } from "./programs/operations.js";
@@ -131,12 +131,7 @@ describe("the journal on disk", () => {
   });
 
   it.each([
-    [
-      "damaged in its first line",
-      (file: string) => writeFileSync(file, `x${readFileSync(file, "utf8")}`),
-      "its header",
-    ],
-    ["no journal", (file: string) => writeFileSync(file, "hello\n"), "damaged from its beginning"],
+    ["no journal", (file: string) => writeFileSync(file, "hello\n"), "no line of the journal is sound"],
     ...(process.geteuid?.() === 0 ? [anotherUsers] : []),
     ["writable for others", (file: string) => chmodSync(file, 0o666), "can be written by others than its owner"],
   ])("is put aside when it is %s", async (_, spoil, reason) => {
@@ -149,7 +144,7 @@ describe("the journal on disk", () => {
     expect(log.lines).toEqual([
       {
         level: "warn",
-        sentence: "the journal cannot be used and was put aside: the bridge starts without a past",
+        sentence: "the journal cannot be used and was put aside: the deletes that it owes are not delivered",
         fields: { file, aside: `${file}.refused`, reason: expect.stringContaining(reason) },
       },
     ]);
@@ -158,25 +153,58 @@ describe("the journal on disk", () => {
     expect(await recovered()).toHaveLength(1);
   });
 
-  it("holds what can be read of it when a disk has spoilt a line", async () => {
+  it("gives what it owes at the next start when it was put aside and can be used again, once", async () => {
+    const bridge = async (...ids: string[]) => {
+      const { ledger, journal } = await open();
+      for (const id of ids) ledger.record(container(id));
+      await journal.close();
+      return statesOf(entriesOf(ledger));
+    };
+    await bridge("a");
+    const file = path();
+    const before = readFileSync(file);
+    writeFileSync(file, formatLine('{"type":"header","version":2}'));
+    await bridge("b");
+    log.lines.length = 0;
+    expect(await bridge()).toEqual({ b: "open" });
+    writeFileSync(`${file}.refused`, before);
+    for (let start = 0; start < 2; start++) expect(await bridge()).toEqual({ a: "open", b: "open" });
+    expect([journals(), statesOf(onDisk())]).toEqual([[basename(file)], { a: "open", b: "open" }]);
+    expect(log.lines).toMatchObject([
+      { level: "warn", fields: { reason: "the journal is of version 2, not 1" } },
+      { level: "warn", sentence: expect.stringMatching(/can be used now/), fields: { read: 1 } },
+    ]);
+  });
+
+  it("says how many of its lines are not known to this version", async () => {
+    (await open()).ledger.record(container("a"));
+    writeFileSync(path(), formatLine('{"type":"moved","id":"a"}'), { flag: "a" });
+    expect(statesOf(await recovered())).toEqual({ a: "open" });
+    expect(log.lines).toMatchObject([{ level: "warn", fields: { lines: 1 } }]);
+  });
+
+  it.each([
+    ["a line", '"id":"b"', { a: "open", c: "open" }],
+    ["its header", '"header"', { a: "open", b: "open", c: "open" }],
+  ])("holds what can be read of it when a disk has spoilt %s", async (_, text, left) => {
     const { ledger } = await open();
     for (const id of ["a", "b", "c"]) ledger.record(container(id));
     const file = path();
     const spoilt = readFileSync(file);
-    spoilt.writeUInt8(0, spoilt.indexOf('"id":"b"'));
+    spoilt.writeUInt8(0, spoilt.indexOf(text));
     writeFileSync(file, spoilt);
     const next = await open();
-    expect(statesOf(entriesOf(next.ledger))).toEqual({ a: "open", c: "open" });
+    expect(statesOf(entriesOf(next.ledger))).toEqual(left);
     expect(log.lines).toMatchObject([
       {
         level: "warn",
         sentence: expect.stringMatching(/^the journal is damaged/),
-        fields: { aside: `${file}.refused` },
+        fields: { aside: `${file}.damaged` },
       },
     ]);
-    expect(readFileSync(`${file}.refused`)).toEqual(spoilt);
+    expect(readFileSync(`${file}.damaged`)).toEqual(spoilt);
     next.ledger.record(container("d"));
-    expect(await recovered()).toHaveLength(3);
+    expect(statesOf(await recovered())).toEqual({ ...left, d: "open" });
   });
 
   it("is not touched while another instance has the lock, and is taken over when that one is gone", async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Cancellation } from "../src/base/cancellation.js";
 import { Deadline } from "../src/base/deadline.js";
 import { BridgeError } from "../src/base/errors.js";
@@ -204,6 +204,51 @@ describe("a conf.json that cannot be read", () => {
     list.conf = good;
     await send(handlers, "RemoveContainer");
     expect(ran()).toEqual(["create ctr a"]);
+  });
+});
+
+describe("a delete that no call waits for, while conf.json cannot be read", () => {
+  const broken = new BridgeError("CONF_LIST", "unexpected EOF");
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
+  afterEach(() => void vi.useRealTimers());
+
+  /** A pod and its container whose processes have ended, without an event. */
+  async function gone() {
+    const parts = bridgeOf();
+    for (const event of ["RunPodSandbox", "StartContainer"] as const) await send(parts.handlers, event);
+    const good = parts.list.conf;
+    parts.list.conf = broken;
+    for (const { pid } of [container, pod]) parts.host.end(pid);
+    await parts.handlers.deleteGone(pod.id);
+    return { ...parts, good };
+  }
+  const created = ["create pod a", "create ctr a"];
+
+  it("stays owed, and is delivered when it can be read again", async () => {
+    const { ran, list, good, ledger } = await gone();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([ran(), ledger.all().map(({ state }) => state)]).toEqual([created, ["open", "open"]]);
+    list.conf = good;
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(ran()).toEqual([...created, "delete ctr a", "delete pod a"]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(ran()).toHaveLength(4);
+  });
+
+  it("is left to the next bridge when this one ends", async () => {
+    const { ran, list, good, ledger, background } = await gone();
+    list.conf = good;
+    background.stopping = true;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([ran(), ledger.all().map(({ state }) => state)]).toEqual([created, ["open", "open"]]);
+  });
+
+  it("is not delivered to what was created anew meanwhile", async () => {
+    const { ran, list, good, handlers } = await gone();
+    list.conf = good;
+    await send(handlers, "RunPodSandbox");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(ran()).toEqual([...created, "create pod a", "delete ctr a"]);
   });
 });
 

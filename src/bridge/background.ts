@@ -1,3 +1,9 @@
+import type { Created } from "../ledger/ledger.js";
+import type { EventInfo } from "./call-time.js";
+
+/** Between two tries to deliver what waits for conf.json, in milliseconds. */
+const retryMs = 5_000;
+
 /**
  * What is done that no call waits for, and how the bridge's own end concerns it. It outlives a bridge that is built anew, as at
  * a reload or a new connection.
@@ -9,6 +15,9 @@ export class BackgroundWork {
   stopping = false;
   /** What still runs is ended by us: that is not how a delete ends, so the next bridge delivers it again. */
   abandoned = false;
+  /** Deletes by id that no call waits for, and that cannot be delivered while conf.json cannot be read. */
+  readonly waiting = new Map<string, { readonly created: Created; readonly event: EventInfo["event"] }>();
+  private retryTimer: NodeJS.Timeout | undefined;
   private readonly works = new Set<Promise<void>>();
   private readonly deletes = new Set<Promise<unknown>>();
 
@@ -30,6 +39,12 @@ export class BackgroundWork {
   /** Resolves when the deletes that calls brought so far have ended, each in its own time. */
   async deletesEnded(): Promise<void> {
     await Promise.allSettled(this.deletes);
+  }
+
+  /** Does this in a while, and nothing else that was to be done then: it is of the bridge that was built last. */
+  retryLater(retry: () => void): void {
+    clearTimeout(this.retryTimer);
+    this.retryTimer = setTimeout(retry, retryMs).unref();
   }
 
   /** Resolves when all such work that was begun so far has ended. */

@@ -57,6 +57,7 @@ export class Lifecycle {
       delete: async (id, info) => void (await this.deleteNow(id, info)),
     });
     this.lists = new PluginLists(parts);
+    if (parts.background.waiting.size > 0) this.retryLater();
   }
 
   /** Records the create, then runs it. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create is to fail */
@@ -269,7 +270,12 @@ export class Lifecycle {
     processes.unwatch(id);
     const created = ledger.isOpen(id) ? ledger.get(id) : undefined;
     if (created === undefined) return noChange.change;
-    const list = this.deleteList(created, subject);
+    const list = this.deleteList(created, info, subject);
+    if (list === undefined) {
+      if (background.waiting.size === 0) this.retryLater();
+      background.waiting.set(id, { created, event: info.event });
+      return noChange.change;
+    }
     if (list.plugins.length === 0) {
       ledger.skipDelete(id);
       return noChange.change;
@@ -301,12 +307,14 @@ export class Lifecycle {
     return planBackground(config.deleteTimeoutMs, "deleteTimeoutMs", config);
   }
 
-  /** The plugins that a delete is delivered to. */
-  private deleteList(created: Created, subject: Subject | undefined): ConfigList {
+  /** The plugins that a delete is delivered to; undefined for one that can wait until conf.json can be read. */
+  private deleteList(created: Created, { inBackground }: EventInfo, subject?: Subject): ConfigList | undefined {
     // An installer may have made conf.json one file of both since the create.
     if (subject?.kind === "sandbox" && !this.parts.servesSandbox("delete", subject.pod)) return noPlugins;
-    const conf = this.lists.read("no plugin runs for this delete");
-    if (conf instanceof BridgeError) return noPlugins;
+    // compat: containerd 1.6 was done with a delete of an event then, which that of a held sandbox stands for.
+    const canWait = inBackground === true && !created.refused;
+    const conf = this.lists.read(canWait ? "this delete waits until it can be" : "no plugin runs for this delete");
+    if (conf instanceof BridgeError) return canWait ? undefined : noPlugins;
     return this.lists.takers(conf, "delete", created.kind === "sandbox" ? bothPhases : created.phases);
   }
 
@@ -324,6 +332,26 @@ export class Lifecycle {
     const { event } = info;
     this.parts.log.warn({ ...logFields(created), event, error }, "a delete failed; teardown goes on");
     return { ...noChange, ...(observed === undefined ? {} : { observed }) };
+  }
+
+  private retryLater(): void {
+    this.parts.background.retryLater(() => void this.deleteWaiting());
+  }
+
+  /** Delivers what waits for conf.json, if that can be read again. */
+  private async deleteWaiting(): Promise<void> {
+    const { background, confFile, ledger } = this.parts;
+    try {
+      confFile.read();
+    } catch {
+      return this.retryLater();
+    }
+    const waiting = [...background.waiting];
+    background.waiting.clear();
+    for (const [id, { created, event }] of waiting) {
+      // One that had another create since then has an event to come.
+      if (ledger.get(id) === created) await this.deleteAll([id], event);
+    }
   }
 
   /** Deletes that no call waits for, one after the other. Never rejects. */

@@ -1,9 +1,9 @@
-import { v01ClientText } from "../../bridge/sandboxes.js";
+import { type NativeFacts, v01ClientText } from "../../bridge/sandboxes.js";
 import { checkPrivilege } from "../../cgroup/privilege.js";
 import type { PartialConfig } from "../../config/schema.js";
 import { NodeFiles } from "../../host/node-files.js";
 import { programHolds } from "../../host/peer.js";
-import type { Answer } from "../../host/proc.js";
+import { readSandboxers } from "../../host/runtime-toml.js";
 import { type BridgeFacts, type ConfigSource, readBridge, readState, type StateFacts } from "./collect/bridge.js";
 import { type ConfFacts, readConf } from "./collect/conf.js";
 import { type LaunchedFacts, readLaunched } from "./collect/launched.js";
@@ -27,8 +27,8 @@ export interface Facts {
   readonly self: SelfFacts;
   /** The runtime that NRI is wanted of: the one that listens on the socket, else one that runs, else one on the disk. */
   readonly runtime: RuntimeFacts | undefined;
-  /** Whether the v0.1 client is in the program that the runtime runs. */
-  readonly v01Client: Answer["answer"];
+  /** Whether the runtime runs v0.1 plugins itself. */
+  readonly native: NativeFacts;
   readonly socket: SocketFacts;
   readonly cgroup: CgroupFacts;
   /** Undefined where no plugin needs it. */
@@ -103,8 +103,12 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
     root,
     self: { nodeVersion, arch, uid },
     runtime,
-    v01Client:
-      runtime?.pid === undefined ? "unknown" : await programHolds(runtime.pid, v01ClientText, files.locate("/proc")),
+    native: {
+      v01Client:
+        runtime?.pid === undefined ? "unknown" : await programHolds(runtime.pid, v01ClientText, files.locate("/proc")),
+      sandboxedCri: runtime?.sandboxedCri,
+      sandboxerOf: readSandboxers(files, runtime?.config.path ?? ""),
+    },
     socket: readSocket(files, socketPath, mounts, runtime),
     cgroup: cgroupVersionOf(mounts),
     // A trial: a mount namespace is made and left at once.

@@ -20,9 +20,25 @@ export const nodeFaults: Faults = {
     { make: apart("2.3.2"), mend: { options: { config: "onFailure: {create: ignore}\n" } } },
     { make: apart("2.3.2"), mend: apart("2.3.3") },
   ],
-  "sandboxes-unserved": [{ ...never, mend: auto, says: "containerd 1.7.24 runs no v0.1 plugins itself" }],
+  "sandboxes-unserved": [
+    { ...never, mend: auto, says: "containerd 1.7.24 runs no v0.1 plugins itself" },
+    {
+      // Its own controller is not the default handler's.
+      make: (node) =>
+        containerd("2.2.7")(node).write(
+          configToml,
+          'version = 3\n[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]\nsandboxer = "shim"\n',
+        ),
+      ...never,
+      mend: auto,
+      says: "containerd 2.2.7 runs no v0.1 plugins itself",
+    },
+  ],
   "sandboxes-twice": [{ make: containerd("2.2.7"), options: { config: "sandboxes: always\n" }, mend: never }],
-  "sandboxes-unsure": [{ make: (node) => containerd("2.2.7")(node).remove("/proc/100/root"), mend: never }],
+  "sandboxes-unsure": [
+    { make: (node) => containerd("2.2.7")(node).remove("/proc/100/root"), mend: never },
+    { make: containerd("2.9.0"), mend: never, says: "neither its program nor its version tells" },
+  ],
   "sandboxes-native": [
     {
       make: containerd("2.2.7"),

@@ -52,8 +52,8 @@ export const nodeRows: Table = [
     id: "sandboxes-unsure",
     severity: "warning",
     when: sandboxes(({ setting, mayBeNative, isNative }) => setting === "auto" && mayBeNative && !isNative),
-    what: ({ runtime }) =>
-      `it is not known whether ${nameOf(runtime)} runs the plugins of this conf.json for sandboxes itself: ${runtime.sharesConfFile.reason}`,
+    what: ({ runtime, native }) =>
+      `it is not known whether ${nameOf(runtime)} runs the plugins of this conf.json for sandboxes itself: ${native === "unknown" ? "neither its program nor its version tells" : runtime.sharesConfFile.reason}`,
     why: "the bridge serves sandboxes then, and plugins may see each one twice",
     fix: (_, facts) =>
       `let the bridge see the runtime's process (host's pid namespace, root); where it cannot, and the runtime does run them: ${setBridge(facts, ["sandboxes"], "never")}`,
@@ -98,14 +98,10 @@ export const nodeRows: Table = [
 ];
 
 /** What runs v0.1 plugins for pod sandboxes, where there are any: the bridge, containerd itself, both or neither. */
-function sandboxesOf({ runtime, v01Client, plugins, bridge }: Facts) {
+function sandboxesOf({ runtime, native: facts, plugins, bridge }: Facts) {
   if (runtime?.pid === undefined || plugins.length === 0 || speaksNri2(runtime) !== true) return undefined;
-  // Of the default runtime handler, whose controller is the usual one nearly everywhere.
-  const native = runsPlugins(
-    runtime,
-    { v01Client, sandboxedCri: runtime.sandboxedCri, sandboxerOf: () => "podsandbox" },
-    "",
-  );
+  // Of the pods of the default runtime handler.
+  const native = runsPlugins(runtime, facts, "");
   const { answer } = runtime.sharesConfFile;
   return {
     runtime,

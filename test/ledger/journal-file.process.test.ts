@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -10,12 +10,6 @@ import { operate } from "./programs/operations.js";
 import { buildProgram, runProgram } from "./programs/program.js";
 import { collectLog, container, entriesOf, key, statesOf, TemporaryFolder } from "./support.js";
 
-/** A bridge's ledger, and its journal. */
-interface Opened {
-  readonly ledger: Ledger;
-  readonly journal: JournalFile;
-}
-
 /** Only root can give a file away. */
 const anotherUsers: [string, (file: string) => void, string] = [
   "another user's",
@@ -26,36 +20,36 @@ const anotherUsers: [string, (file: string) => void, string] = [
 describe("the journal on disk", () => {
   let folder: TemporaryFolder;
   let log: ReturnType<typeof collectLog>;
-  let opened: Opened[];
+  let journals: JournalFile[];
   let locks: DirectoryLock[];
   beforeEach(() => {
     folder = new TemporaryFolder();
     log = collectLog();
-    opened = [];
+    journals = [];
     locks = [];
   });
   afterEach(async () => {
-    for (const { journal } of opened) await journal.close();
+    for (const journal of journals) await journal.close();
     for (const lock of locks) await lock.release();
     folder.remove();
   });
 
-  async function open(more: Partial<JournalOptions> = {}): Promise<Opened> {
+  async function open(more: Partial<JournalOptions> = {}) {
     const directory = folder.at("state");
     const lock = locks[0] ?? new DirectoryLock(directory);
     locks = [lock];
     const { ledger = new Ledger() } = more;
     const onLateRecovery = () => log.warn({}, "late");
     const journal = await openJournal({ ...key, ledger, directory, lock, log, retryMs: 50, onLateRecovery, ...more });
-    opened.push({ ledger, journal });
+    journals.push(journal);
     return { ledger, journal };
   }
 
   /** What the next bridge finds. */
   const recovered = async (more: Partial<JournalOptions> = {}) => entriesOf((await open(more)).ledger);
 
-  const journals = () => readdirSync(folder.at("state")).filter((name) => name.includes(".journal"));
-  const path = () => join(folder.at("state"), journals()[0] ?? "");
+  const files = () => readdirSync(folder.at("state")).filter((name) => name.includes(".journal"));
+  const path = () => join(folder.at("state"), files()[0] ?? "");
   const onDisk = () => parseJournal(readFileSync(path()), key).entries;
 
   it("gives back what was begun, and what of it was ended", async () => {
@@ -80,7 +74,7 @@ describe("the journal on disk", () => {
     (await open()).ledger.record(container("a"));
     expect(statSync(path()).mode & 0o777).toBe(0o600);
     expect(statSync(folder.at("state")).mode & 0o777).toBe(0o700);
-    expect(journals()).toEqual([expect.stringMatching(/^containerd-[0-9a-f]{16}\.journal$/)]);
+    expect(files()).toEqual([expect.stringMatching(/^containerd-[0-9a-f]{16}\.journal$/)]);
   });
 
   it("is another one for another runtime or socket", async () => {
@@ -116,7 +110,7 @@ describe("the journal on disk", () => {
     expect(statSync(path()).size).toBeLessThan(256 * 1024);
     expect(journal.bytes).toBe(statSync(path()).size);
     expect(onDisk().map(({ created: { id } }) => id)).toEqual(["c995", "c996", "c997", "c998", "c999"]);
-    expect(readdirSync(folder.at("state")).filter((name) => name.endsWith(".new"))).toEqual([]);
+    expect(files()).toEqual([basename(path())]);
   });
 
   it("is whole again at the next start when a crash has cut its last line", async () => {
@@ -169,7 +163,7 @@ describe("the journal on disk", () => {
     expect(await bridge()).toEqual({ b: "open" });
     writeFileSync(`${file}.refused`, before);
     for (let start = 0; start < 2; start++) expect(await bridge()).toEqual({ a: "open", b: "open" });
-    expect([journals(), statesOf(onDisk())]).toEqual([[basename(file)], { a: "open", b: "open" }]);
+    expect([files(), statesOf(onDisk())]).toEqual([[basename(file)], { a: "open", b: "open" }]);
     expect(log.lines).toMatchObject([
       { level: "warn", fields: { reason: "the journal is of version 2, not 1" } },
       { level: "warn", sentence: expect.stringMatching(/can be used now/), fields: { read: 1 } },
@@ -226,6 +220,17 @@ describe("the journal on disk", () => {
     const all = { a: "open", b: "open", c: "open" };
     expect([statesOf(entriesOf(ledger)), statesOf(onDisk())]).toEqual([all, all]);
     expect(log.lines.map(({ level }) => level)).toEqual(["error", "info"]);
+  });
+
+  it("may find a file in its directory's place, and is written when that is gone", async () => {
+    writeFileSync(folder.at("state"), "");
+    const { ledger, journal } = await open();
+    ledger.record(container("a"));
+    expect([journal.healthy, ledger.size]).toEqual([false, 1]);
+    rmSync(folder.at("state"));
+    mkdirSync(folder.at("state"));
+    while (!journal.healthy) await sleep(10);
+    expect(statesOf(onDisk())).toEqual({ a: "open" });
   });
 
   it("holds all that a killed bridge has written, also when it was being written anew", async () => {

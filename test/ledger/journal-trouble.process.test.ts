@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -49,7 +49,7 @@ describe.skipIf(noMount !== undefined)(
     const remount = (mode: "ro" | "rw") => execFileSync("mount", ["-o", `remount,${mode},size=64k`, disk]);
     const levels = () => log.lines.map(({ level }) => level);
 
-    async function open(name = "state"): Promise<{ readonly ledger: Ledger; readonly journal: JournalFile }> {
+    async function open(name = "state") {
       const directory = join(disk, name);
       const lock = new DirectoryLock(directory);
       locks.push(lock);
@@ -59,10 +59,8 @@ describe.skipIf(noMount !== undefined)(
       return { ledger, journal };
     }
 
-    async function until(condition: () => boolean): Promise<void> {
-      for (let waited = 0; waited < 5000 && !condition(); waited += 10) await sleep(10);
-      expect(condition()).toBe(true);
-    }
+    const isHealthy = (journal: JournalFile) =>
+      expect.poll(() => journal.healthy, { interval: 10, timeout: 5_000 }).toBe(true);
 
     const fill = () => {
       for (let filled = 0; ; filled++) {
@@ -74,9 +72,11 @@ describe.skipIf(noMount !== undefined)(
       }
     };
 
-    const idsOnDisk = (name = "state") => {
-      const file = readdirSync(join(disk, name)).find((entry) => entry.endsWith(".journal")) ?? "";
-      const { entries, damage } = parseJournal(readFileSync(join(disk, name, file)), key);
+    const pathOf = (name = "state") =>
+      join(disk, name, readdirSync(join(disk, name)).find((entry) => entry.endsWith(".journal")) ?? "");
+
+    const idsOnDisk = (name?: string) => {
+      const { entries, damage } = parseJournal(readFileSync(pathOf(name)), key);
       expect(damage).toBe("none");
       return entries.map(({ created: { id } }) => id);
     };
@@ -86,10 +86,9 @@ describe.skipIf(noMount !== undefined)(
       for (const id of ["a", "b", "c"]) ledger.record(container(id));
       await journal.close();
       await locks.pop()?.release();
-      const file = readdirSync(join(disk, "state")).find((entry) => entry.endsWith(".journal")) ?? "";
-      const bytes = readFileSync(join(disk, "state", file));
+      const bytes = readFileSync(pathOf());
       bytes.writeUInt8(0, bytes.indexOf('"id":"a"'));
-      writeFileSync(join(disk, "state", file), bytes);
+      writeFileSync(pathOf(), bytes);
       fill();
       for (let start = 0; start < 2; start++) {
         const next = await open();
@@ -114,7 +113,7 @@ describe.skipIf(noMount !== undefined)(
       // What is there is sound, and what was there before is in it.
       expect(idsOnDisk()).toContain("first");
       rmSync(join(disk, "filler"));
-      await until(() => journal.healthy);
+      await isHealthy(journal);
       expect(levels()).toEqual(["error", "info"]);
       expect(idsOnDisk()).toHaveLength(30);
       ledger.record(container("last"));
@@ -134,7 +133,7 @@ describe.skipIf(noMount !== undefined)(
       await sleep(100);
       expect(levels()).toEqual(["error"]);
       remount("rw");
-      await until(() => next.journal.healthy);
+      await isHealthy(next.journal);
       expect(idsOnDisk()).toEqual(["a", "b"]);
       expect(levels()).toEqual(["error", "info"]);
     });
@@ -145,26 +144,8 @@ describe.skipIf(noMount !== undefined)(
       ledger.record(container("a"));
       expect([journal.healthy, ledger.size]).toEqual([false, 1]);
       remount("rw");
-      await until(() => journal.healthy);
+      await isHealthy(journal);
       expect(idsOnDisk("not/yet/there")).toEqual(["a"]);
     });
   },
 );
-
-it("a directory in a file's place is no reason not to start", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "state-"));
-  const directory = join(folder, "state");
-  writeFileSync(directory, "");
-  const log = collectLog();
-  const lock = new DirectoryLock(directory);
-  const ledger = new Ledger();
-  const journal = await openJournal({ ...key, ledger, directory, lock, log, retryMs: 20 });
-  ledger.record(container("a"));
-  expect([journal.healthy, ledger.size]).toEqual([false, 1]);
-  rmSync(directory);
-  mkdirSync(directory, { mode: 0o755 });
-  while (!journal.healthy) await sleep(10);
-  await journal.close();
-  await lock.release();
-  rmSync(folder, { recursive: true });
-});

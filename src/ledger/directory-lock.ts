@@ -3,7 +3,7 @@ import { linkSync, readdirSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { errorText } from "../base/errors.js";
+import { errnoOf, errorText } from "../base/errors.js";
 import { prepareDirectory } from "./directory.js";
 
 /** What asking for the lock came to. `taken`: another instance has it; `unavailable`: the disk takes no lock. */
@@ -103,8 +103,7 @@ export class DirectoryLock {
     } catch (error) {
       await close(server);
       // ENOENT: the holder of this moment has cleared away what had no number.
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
-      if (code === "EEXIST" || code === "ENOENT") return undefined;
+      if (["EEXIST", "ENOENT"].includes(errnoOf(error))) return undefined;
       throw error;
     }
     rmSync(path, { force: true });
@@ -181,10 +180,7 @@ function probe(path: string): Promise<{ readonly alive: boolean; readonly holder
       holder += text.toString();
     });
     socket.on("end", () => done(true));
-    socket.on("error", (error) => {
-      const code = "code" in error ? error.code : undefined;
-      done(!(code === "ECONNREFUSED" || code === "ENOENT"));
-    });
+    socket.on("error", (error) => done(!["ECONNREFUSED", "ENOENT"].includes(errnoOf(error))));
     socket.setTimeout(answerMs, () => done(true));
   });
 }

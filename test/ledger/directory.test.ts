@@ -1,8 +1,7 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { chmodSync, statSync, writeFileSync } from "node:fs";
 import { expect, it, onTestFinished } from "vitest";
 import { prepareDirectory } from "../../src/ledger/directory.js";
+import { TemporaryFolder } from "./support.js";
 
 it.each([
   ["is shared with others keeps its mode", ["somebody.txt"], 0o755],
@@ -13,18 +12,21 @@ it.each([
     0o700,
   ],
 ])("a state directory that %s", (_, names, mode) => {
-  const directory = mkdtempSync(join(tmpdir(), "nri-state-directory-"));
-  onTestFinished(() => rmSync(directory, { recursive: true }));
-  chmodSync(directory, 0o755);
-  for (const name of names) writeFileSync(join(directory, name), "");
-  prepareDirectory(directory);
-  expect(statSync(directory).mode & 0o777).toBe(mode);
+  const folder = temporaryFolder();
+  chmodSync(folder.path, 0o755);
+  for (const name of names) writeFileSync(folder.at(name), "");
+  prepareDirectory(folder.path);
+  expect(statSync(folder.path).mode & 0o777).toBe(mode);
 });
 
 it("a state directory that is not there is made, private", () => {
-  const parent = mkdtempSync(join(tmpdir(), "nri-state-directory-"));
-  onTestFinished(() => rmSync(parent, { recursive: true }));
-  mkdirSync(join(parent, "a"));
-  prepareDirectory(join(parent, "a/state"));
-  expect(statSync(join(parent, "a/state")).mode & 0o777).toBe(0o700);
+  const state = temporaryFolder().at("a/state");
+  prepareDirectory(state);
+  expect(statSync(state).mode & 0o777).toBe(0o700);
 });
+
+function temporaryFolder(): TemporaryFolder {
+  const folder = new TemporaryFolder();
+  onTestFinished(() => folder.remove());
+  return folder;
+}

@@ -1,34 +1,30 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { silentLog } from "../../src/base/logger.js";
 import { createNodeHost } from "../../src/host/host.js";
 import { RunningPlugins } from "../../src/ledger/running.js";
+import { TemporaryFolder } from "./support.js";
 
 const host = createNodeHost();
-let directory: string;
+let folder: TemporaryFolder;
 let path: string;
-let children: ChildProcess[];
-
+const children: ChildProcess[] = [];
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "nri-running-"));
-  path = join(directory, "running");
-  children = [];
+  folder = new TemporaryFolder();
+  path = folder.at("running");
 });
-
 afterEach(() => {
-  for (const child of children) child.kill("SIGKILL");
-  rmSync(directory, { recursive: true, force: true });
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+  folder.remove();
 });
 
 /** A bridge's list; `ended` holds what it ended when it was opened. */
 function openList() {
   const ended: number[] = [];
   const list = new RunningPlugins({ host, end: (pid) => void ended.push(pid), log: silentLog });
-  list.open(directory);
+  list.open(folder.path);
   return { list, ended };
 }
 
@@ -61,7 +57,7 @@ describe("the plugins that a killed bridge left running", () => {
     const early = new RunningPlugins({ host, end: () => {}, log: silentLog });
     const pid = await startPlugin();
     early.began(pid);
-    early.open(directory);
+    early.open(folder.path);
     expect(openList().ended).toEqual([pid]);
   });
 
@@ -74,7 +70,7 @@ describe("the plugins that a killed bridge left running", () => {
       tried.push(pid);
       throw new Error("kill ESRCH");
     };
-    new RunningPlugins({ host, end, log: silentLog }).open(directory);
+    new RunningPlugins({ host, end, log: silentLog }).open(folder.path);
     expect(tried).toEqual(pids);
   });
 });
@@ -112,7 +108,7 @@ describe("the list of running plugins", () => {
   });
 
   it("is kept in memory alone where it cannot be written", async () => {
-    rmSync(directory, { recursive: true });
+    folder.remove();
     const { list } = openList();
     list.began(process.pid)();
     expect(existsSync(path)).toBe(false);

@@ -171,4 +171,47 @@ describe.runIf(prepared.ok && isBridgeBuilt())("the bridge with other settings o
       await target.daemon.stop();
     }
   });
+
+  test("a sandbox that containerd must not be told no is held until its create succeeds, and containerd starts again", async () => {
+    if (!prepared.ok) return;
+    const { testbed } = prepared;
+    const target = await startTarget(testbed, { runtime: "v2", mode: "external" });
+    const { daemon, bridge, confFile } = target;
+    expect(goesOnWhenRefused(target)).toBe(true);
+    const scenario: Scenario = {
+      ...whole,
+      name: "held",
+      conf: confOf("recorder", "nosuchplugin"),
+      runs: 10,
+      async run(life) {
+        const pod = await life.runPod({ number: 74 });
+        for (let refusal = 2; refusal <= 3; refusal++) await life.create(pod);
+        await life.writeConf(confOf("recorder"));
+        const container = await life.runContainer(pod);
+        const since = daemon.log().length;
+        await daemon.restart("SIGTERM");
+        await bridge.waitUntilRegistered(since, 30_000);
+        await life.end(pod, container);
+      },
+    };
+    try {
+      const { runs, failedCalls } = await playScenario(scenario, daemon, confFile);
+      const seen = normaliseRuns(runs).map(({ state, who }) => `${state} ${who}`);
+      const refused = ["create pod1", "delete pod1"];
+      expect(seen).toEqual([
+        ...refused,
+        ...refused,
+        ...refused,
+        "create pod1",
+        "create ctr1",
+        "delete ctr1",
+        "delete pod1",
+      ]);
+      expect(failedCalls).toMatchObject(
+        Array(2).fill({ method: "CreateContainer", details: expect.stringContaining("plugin: nosuchplugin: ") }),
+      );
+    } finally {
+      await daemon.stop();
+    }
+  });
 });

@@ -8,7 +8,6 @@ import { ConnId, encodeMuxFrames } from "../../src/nri/wire/mux-frame.js";
 import { encodeTtrpcFrame, MessageType } from "../../src/nri/wire/ttrpc-frame.js";
 import { container, key as journalKey, sandbox } from "../ledger/support.js";
 import { type RecordedCall, recordedCalls } from "../nri/support/recordings.js";
-import { wireExamples } from "../support/wire-examples.js";
 
 const cases = resolve(import.meta.dirname, "../../fixtures/cases");
 
@@ -56,15 +55,15 @@ export const responseBodies: readonly Uint8Array[] = [
   encodeResponse({ payload: Buffer.alloc(0), status: { code: 2, message: "nri v0.1: plugin: konfine: boom" } }),
 ];
 
-/** What goes over the trunk: recorded calls, and messages computed by hand. */
+/** What goes over the trunk: recorded calls, and answers to them. */
 export const trunks: readonly Uint8Array[] = [
-  ...wireExamples.map(({ bytes }) => bytes),
-  ...requestBodies
-    .slice(0, 10)
-    .map((body, at) =>
-      Buffer.concat(encodeMuxFrames(ConnId.plugin, encodeTtrpcFrame(2 * at + 1, MessageType.request, body))),
-    ),
+  ...requestBodies.slice(0, 10).map((body, at) => trunkOf(2 * at + 1, MessageType.request, body)),
+  ...responseBodies.map((body, at) => trunkOf(2 * at + 1, MessageType.response, body)),
 ];
+
+function trunkOf(streamId: number, type: number, body: Uint8Array): Uint8Array {
+  return Buffer.concat(encodeMuxFrames(ConnId.plugin, encodeTtrpcFrame(streamId, type, body)));
+}
 
 export const confs: readonly Uint8Array[] = filesOfCases((file) => /conf[^/]*\.json$/.test(file), 30);
 export const requests: readonly Uint8Array[] = filesOfCases((file) => file.endsWith(".request.json"), 20);

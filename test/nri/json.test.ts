@@ -1,6 +1,4 @@
-import { pino } from "pino";
 import { describe, expect, test } from "vitest";
-import type { Log } from "../../src/base/logger.js";
 import { createContainerResponse } from "../../src/nri/codec.js";
 import { messageToJson, requestToJson, responseToJson } from "../../src/nri/json.js";
 import { hex } from "../support/bytes.js";
@@ -62,11 +60,4 @@ describe("messages as JSON", () => {
     expect(requestToJson("NoSuchCall", hex(""))).toBeUndefined();
     expect(requestToJson("toString", hex(""))).toBeUndefined();
   });
-});
-
-test("pino's loggers are such as this room writes to", () => {
-  const lines: string[] = [];
-  const log: Log = pino({ base: null, timestamp: false }, { write: (line: string) => void lines.push(line) });
-  log.warn({ delayMs: 2000 }, "no connection");
-  expect(lines).toEqual(['{"level":40,"delayMs":2000,"msg":"no connection"}\n']);
 });

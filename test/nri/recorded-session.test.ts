@@ -63,6 +63,7 @@ describe("the recorded events of containerd 1.7.24", () => {
   const calls = recordedCalls();
 
   test("are written by the runtime of this house in the same dialect, byte for byte", () => {
+    expect(calls.length).toBeGreaterThanOrEqual(204);
     for (const { where, method, payload } of calls) {
       const event = decodeEvent(method, payload);
       if (event === undefined) throw new Error(`${where} brings no event`);
@@ -72,6 +73,24 @@ describe("the recorded events of containerd 1.7.24", () => {
         method,
         Buffer.from(payload).toString("hex"),
       ]);
+    }
+  });
+
+  test("read sparingly have all that a v0.1 request is made of, and no more", () => {
+    for (const { where, method, payload } of calls) {
+      const whole = decodeEvent(method, payload);
+      const sparing = decodeEvent(method, payload, true);
+      if (whole === undefined || sparing === undefined) throw new Error(`${where} brings no event`);
+      expect(sparing).toMatchObject({ name: whole.name, pod: whole.pod });
+      expect("container" in sparing).toBe("container" in whole);
+      if (!("container" in whole) || !("container" in sparing)) continue;
+      const { id, podSandboxId, name, state, labels, annotations, pid, linux } = whole.container;
+      const { namespaces, resources, cgroupsPath } = linux ?? {};
+      const nothing = { args: [], env: [], mounts: [], rlimits: [], createdAt: 0n };
+      const kept = { id, podSandboxId, name, state, labels, annotations, pid };
+      expect(sparing.container, where).toMatchObject({ ...kept, ...nothing });
+      expect(sparing.container.linux).toMatchObject({ namespaces, resources, cgroupsPath });
+      expect(whole.container.mounts).not.toEqual([]);
     }
   });
 

@@ -65,14 +65,10 @@ const directions = [
 });
 
 describe.each(directions)("a session of containerd 1.7.24, $name", ({ bytes, reads, messages }) => {
-  it("is read in the chunks that it came in", () => {
-    expect(reads.reduce((sum, length) => sum + length, 0)).toBe(bytes.length);
-    expect(read(cut(bytes, ...reads))).toHaveLength(messages);
-  });
-
-  it("is read the same in any chunks", () => {
+  it("is read the same in any chunks, and in those that it came in", () => {
     const expected = read([bytes]);
-    for (const lengths of [[1, 2, 3, 5, 7], [4096], [65_536]]) {
+    expect(expected).toHaveLength(messages);
+    for (const lengths of [[1, 2, 3, 5, 7], [4096], [65_536], reads]) {
       const found = read(cut(bytes, ...lengths));
       expect(found.length).toBe(expected.length);
       const differ = found.filter((message, at) => !same(message.body, expected[at]?.body ?? new Uint8Array(0)));
@@ -82,32 +78,5 @@ describe.each(directions)("a session of containerd 1.7.24, $name", ({ bytes, rea
 
   it("is written again to the same bytes, frame by frame", () => {
     expect(same(write(read([bytes])), bytes)).toBe(true);
-  });
-});
-
-describe("the recorded session", () => {
-  const [toPlugin = [], toRuntime = []] = directions.map(({ bytes }) => read([bytes]));
-  const requests = (messages: readonly Recorded[]) => messages.filter(({ type }) => type === MessageType.request);
-
-  it("calls the plugin on connection 1 and the runtime on connection 2", () => {
-    expect(new Set(requests(toPlugin).map(({ connId }) => connId))).toEqual(new Set([1]));
-    expect(requests(toRuntime).map(({ connId, body }) => [connId, decodeRequest(body).method])).toEqual([
-      [2, "RegisterPlugin"],
-    ]);
-  });
-
-  it("counts the runtime's stream ids 1, 3, 5 and so on", () => {
-    expect(requests(toPlugin).map(({ streamId }) => streamId)).toEqual(
-      Array.from({ length: 134 }, (_, at) => 2 * at + 1),
-    );
-  });
-
-  it("begins with Configure and Synchronize, each with some 2 s to answer", () => {
-    const first = requests(toPlugin).map(({ body }) => decodeRequest(body));
-    expect(first.slice(0, 2).map(({ method }) => method)).toEqual(["Configure", "Synchronize"]);
-    for (const { timeoutNano } of first) {
-      expect(timeoutNano).toBeGreaterThan(1_900_000_000n);
-      expect(timeoutNano).toBeLessThanOrEqual(2_000_000_000n);
-    }
   });
 });

@@ -25,16 +25,22 @@ const subject = { pod: pod(), container: ctr() };
 const never = () => new Promise<never>(() => {});
 const nothing = () => new Uint8Array(0);
 
-/** A runtime, and a plugin that has registered with it. */
-async function registered(
-  options: Parameters<typeof startRuntime>[1],
-  methods: Parameters<typeof PuppetPlugin.connect>[1] = {},
-) {
+/** A runtime that waits for a plugin. */
+async function waiting(options: Parameters<typeof startRuntime>[1] = {}) {
   const path = socketPath();
   const runtime = await startRuntime(path, options);
   const accepting = runtime.accept(soon());
   // Told by the test that awaits it; until then it is not unhandled.
   accepting.catch(() => {});
+  return { path, runtime, accepting };
+}
+
+/** A runtime, and a plugin that has registered with it. */
+async function registered(
+  options: Parameters<typeof startRuntime>[1],
+  methods: Parameters<typeof PuppetPlugin.connect>[1] = {},
+) {
+  const { path, runtime, accepting } = await waiting(options);
   const puppet = await PuppetPlugin.connect(path, methods);
   await puppet.register();
   return { runtime, puppet, accepting };
@@ -90,71 +96,50 @@ describe("a plugin that breaks the rules is not taken, and its connection is clo
     ["a", "5", 'invalid plugin index: "5"'],
     ["a", "abc", 'invalid plugin index: "abc"'],
   ])("registering as %j with %j, and is told why", async (name, index, message) => {
-    const path = socketPath();
-    const runtime = await startRuntime(path);
-    const accepting = runtime.accept(soon());
-    accepting.catch(() => {});
+    const { path, accepting } = await waiting();
     const puppet = await PuppetPlugin.connect(path);
     await expect(puppet.register(name, index)).rejects.toMatchObject({ code: Code.Unknown, message });
     await expect(accepting).rejects.toMatchObject({ code: "REGISTRATION_REFUSED", message });
     await puppet.closed;
   });
 
-  test("not registering in time", async () => {
-    const path = socketPath();
-    const runtime = await startRuntime(path, { registrationTimeoutMs: 50 });
-    const accepting = runtime.accept(soon());
-    accepting.catch(() => {});
+  test.each<[string, (puppet: PuppetPlugin) => void]>([
+    ["not registering in time", () => {}],
+    ["hanging up before it registers", (puppet) => puppet.close()],
+  ])("%s", async (_, behave) => {
+    const { path, accepting } = await waiting({ registrationTimeoutMs: 50 });
     const puppet = await PuppetPlugin.connect(path);
+    behave(puppet);
     await expect(accepting).rejects.toMatchObject({ code: "REGISTRATION_REFUSED" });
     await puppet.closed;
   });
 
-  test("hanging up before it registers", async () => {
-    const path = socketPath();
-    const runtime = await startRuntime(path);
-    const accepting = runtime.accept(soon());
-    accepting.catch(() => {});
-    (await PuppetPlugin.connect(path)).close();
-    await expect(accepting).rejects.toMatchObject({ code: "REGISTRATION_REFUSED" });
-  });
-
-  test.each([
-    [containerd17, 0x800],
-    [containerd20, 0x1000],
-    [containerd23, 0x4000],
-  ])("%j: asking for the event 0x%i, which it does not know", async (options, events) => {
-    const { accepting, puppet } = await registered(options, obedient(events));
-    await expect(accepting).rejects.toMatchObject({
-      code: "PROTOCOL",
-      message: `invalid plugin events: 0x${events.toString(16)}`,
-    });
+  const refuse = () => Promise.reject(new StatusError(Code.Unknown, "no"));
+  const split = { snapshot: () => ({ pods: [pod(), pod({ id: "p2" })], containers: [] }), synchronizeSize: 1 };
+  test.each<[string, ...Parameters<typeof registered>, string]>([
+    ["asking for an event that 1.7 does not know", containerd17, obedient(0x800), "invalid plugin events: 0x800"],
+    ["asking for an event that 2.0 does not know", containerd20, obedient(0x1000), "invalid plugin events: 0x1000"],
+    ["asking for an event that 2.3 does not know", containerd23, obedient(0x4000), "invalid plugin events: 0x4000"],
+    ["failing Configure", containerd20, { Configure: refuse }, "no"],
+    [
+      "not knowing a Synchronize in several messages",
+      { ...containerd20, ...split },
+      {},
+      "plugin does not handle split sync requests",
+    ],
+    ["not synchronizing, on NRI 0.12", containerd23, { Synchronize: refuse }, "no"],
+  ])("%s", async (_, options, methods, message) => {
+    const { accepting, puppet } = await registered(options, methods);
+    await expect(accepting).rejects.toMatchObject({ message });
     await puppet.closed;
   });
 
-  test("failing Configure", async () => {
-    const Configure = () => Promise.reject(new StatusError(Code.Unknown, "no"));
-    const { accepting, puppet } = await registered(containerd20, { Configure });
-    await expect(accepting).rejects.toMatchObject({ message: "no" });
+  test("not synchronizing, before NRI 0.12, is forgotten and left open until the runtime closes", async () => {
+    const { runtime, accepting, puppet } = await registered(containerd20, { Synchronize: refuse });
+    await expect(accepting).rejects.toThrow("no");
+    await expect(puppet.call("NoSuchCall", nothing())).rejects.toMatchObject({ code: Code.Unimplemented });
+    await runtime.close();
     await puppet.closed;
-  });
-
-  test("not knowing a Synchronize in several messages", async () => {
-    const snapshot = () => ({ pods: [pod(), pod({ id: "p2" })], containers: [] });
-    const { accepting, puppet } = await registered({ ...containerd20, snapshot, synchronizeSize: 1 });
-    await expect(accepting).rejects.toMatchObject({ message: "plugin does not handle split sync requests" });
-    await puppet.closed;
-  });
-
-  test("not synchronizing: closed by NRI 0.12, forgotten and left open before", async () => {
-    const Synchronize = () => Promise.reject(new StatusError(Code.Unknown, "no"));
-    const now = await registered(containerd23, { Synchronize });
-    await expect(now.accepting).rejects.toThrow("no");
-    await now.puppet.closed;
-    const before = await registered(containerd20, { Synchronize });
-    await expect(before.accepting).rejects.toThrow("no");
-    // Still there, and still answered.
-    await expect(before.puppet.call("NoSuchCall", nothing())).rejects.toMatchObject({ code: Code.Unimplemented });
   });
 });
 
@@ -266,9 +251,7 @@ describe("the runtime", () => {
   });
 
   test("ends what waits for a plugin when it closes", async () => {
-    const runtime = await startRuntime(socketPath());
-    const accepting = runtime.accept(soon());
-    accepting.catch(() => {});
+    const { runtime, accepting } = await waiting();
     await runtime.close();
     await expect(accepting).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
   });

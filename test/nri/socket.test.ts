@@ -7,11 +7,11 @@ import { SocketReader, SocketTrunk } from "../../src/nri/wire/socket-trunk.js";
 import type { Trunk } from "../../src/nri/wire/trunk.js";
 import { listenTrunks } from "../../src/tools/runtime/listen.js";
 import { concat, pattern, utf8 } from "../support/bytes.js";
-import { socketPath } from "./socket-directory.js";
+import { socketPath } from "./support/nri-pair.js";
 
 /** Both ends of a connection over a real unix socket. */
 async function pair(): Promise<[Trunk, Trunk]> {
-  const path = await socketPath();
+  const path = socketPath();
   let accept: (trunk: Trunk) => void = () => {};
   const accepted = new Promise<Trunk>((resolve) => {
     accept = resolve;
@@ -41,7 +41,7 @@ async function everything(trunk: Trunk): Promise<Uint8Array> {
 
 /** A server that takes a connection and does not read; gives the path and the connection. */
 async function silentServer(): Promise<{ path: string; accepted: Promise<Socket> }> {
-  const path = await socketPath();
+  const path = socketPath();
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true });
   const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
   await new Promise<void>((resolve) => server.listen(path, resolve));
@@ -54,7 +54,7 @@ async function silentServer(): Promise<{ path: string; accepted: Promise<Socket>
 
 /** A socket file that its owner left behind, as a killed runtime does. */
 async function leftoverSocket(): Promise<string> {
-  const path = await socketPath();
+  const path = socketPath();
   const left = `${path}.left`;
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(path, resolve));
@@ -65,45 +65,27 @@ async function leftoverSocket(): Promise<string> {
 }
 
 describe("connectTrunk", () => {
-  const failures = [
-    { title: "no such socket", make: async (path: string) => path, text: /no such socket; is NRI enabled/ },
-    {
-      title: "a file that is no socket",
-      make: async (path: string) => writeFile(path, "").then(() => path),
-      text: /nobody listens there.*\(ECONNREFUSED\)/,
-    },
-    {
-      title: "a file for a directory",
-      make: async (path: string) => writeFile(path, "").then(() => join(path, "x")),
-      text: /ENOTDIR/,
-    },
-    { title: "an empty path", make: async () => "", text: /the path of a socket is needed/ },
-    { title: "a NUL in the path", make: async () => "/run/a\0b", text: /has a NUL/ },
-    {
-      title: "a path of 108 bytes",
-      make: async () => `/${"x".repeat(107)}`,
-      text: /has 108 bytes; a unix socket's has at most 107/,
-    },
-    { title: "a path of 108 bytes in 55 characters", make: async () => `/x${"é".repeat(53)}`, text: /has 108 bytes/ },
-  ];
-  it.each(failures)("fails for $title with the path and the remedy", async ({ make, text }) => {
-    const path = await make(await socketPath());
-    await expect(connectTrunk(path, 1000)).rejects.toMatchObject({
-      code: "CONNECT_FAILED",
-      message: expect.stringMatching(text),
-    });
-    if (path !== "" && !path.includes("\0")) {
-      await expect(connectTrunk(path, 1000)).rejects.toThrow(`cannot connect to ${path}: `);
-    }
-  });
-
-  it("fails for a socket whose owner is gone", async () => {
-    const path = await leftoverSocket();
-    await expect(connectTrunk(path, 1000)).rejects.toThrow(/nobody listens there; is the runtime running/);
+  const asFile = (path: string) => writeFile(path, "").then(() => path);
+  const long = `/${"x".repeat(107)}`;
+  it.each<[string, (path: string) => string | Promise<string>, RegExp]>([
+    ["no such socket", (path) => path, /no such socket; is NRI enabled/],
+    ["a file that is no socket", asFile, /nobody listens there.*\(ECONNREFUSED\)/],
+    ["a socket whose owner is gone", () => leftoverSocket(), /nobody listens there; is the runtime running/],
+    ["a file for a directory", async (path) => join(await asFile(path), "x"), /ENOTDIR/],
+    ["an empty path", () => "", /the path of a socket is needed/],
+    ["a NUL in the path", () => "/run/a\0b", /has a NUL/],
+    ["a path of 108 bytes", () => long, /has 108 bytes; a unix socket's has at most 107/],
+    ["a path of 108 bytes in 55 characters", () => `/x${"é".repeat(53)}`, /has 108 bytes/],
+  ])("fails for %s with the path and the remedy", async (_, make, text) => {
+    const path = await make(socketPath());
+    const start = path === "" || path.includes("\0") ? "cannot connect to " : `cannot connect to ${path}: `;
+    const message = expect.stringMatching(text);
+    await expect(connectTrunk(path, 1000)).rejects.toMatchObject({ code: "CONNECT_FAILED", message });
+    await expect(connectTrunk(path, 1000)).rejects.toThrow(start);
   });
 
   it("takes a path of 107 bytes", async () => {
-    const directory = dirname(await socketPath());
+    const directory = dirname(socketPath());
     const path = join(directory, "x".repeat(107 - directory.length - 1));
     const listener = await listenTrunks(path, (trunk) => trunk.close());
     (await connectTrunk(path, 1000)).close();
@@ -120,7 +102,7 @@ describe("listenTrunks", () => {
   });
 
   it("leaves a socket that somebody answers on", async () => {
-    const path = await socketPath();
+    const path = socketPath();
     const listener = await listenTrunks(path, (trunk) => trunk.close());
     await expect(listenTrunks(path, () => {})).rejects.toThrow(
       `cannot listen on ${path}: another process listens there`,
@@ -130,7 +112,7 @@ describe("listenTrunks", () => {
   });
 
   it("leaves a file that is no socket, and a link", async () => {
-    const path = await socketPath();
+    const path = socketPath();
     await writeFile(path, "precious");
     await symlink(path, `${path}.link`);
     for (const name of [path, `${path}.link`]) {
@@ -140,12 +122,12 @@ describe("listenTrunks", () => {
   });
 
   it("fails for a directory that does not exist", async () => {
-    const path = join(await socketPath(), "nri.sock");
+    const path = join(socketPath(), "nri.sock");
     await expect(listenTrunks(path, () => {})).rejects.toMatchObject({ code: "CONNECT_FAILED" });
   });
 
   it.runIf(process.getuid?.() !== 0)("fails for a directory that cannot be written", async () => {
-    const path = await socketPath();
+    const path = socketPath();
     await chmod(dirname(path), 0o500);
     await expect(listenTrunks(path, () => {})).rejects.toMatchObject({ code: "CONNECT_FAILED" });
   });
@@ -258,7 +240,7 @@ describe("a socket as a trunk", () => {
 
   it("reports an error after the close to nobody, and the process lives", async () => {
     const server = createServer();
-    const path = await socketPath();
+    const path = socketPath();
     await new Promise<void>((resolve) => server.listen(path, resolve));
     const socket = connect(path);
     const trunk = new SocketTrunk(socket);

@@ -5,45 +5,19 @@ import { Code, StatusError, toCode, toStatus } from "../../src/nri/ttrpc/status.
 import { anyText } from "../support/any-text.js";
 
 describe("what a caller is told of a thrown error", () => {
-  const table = [
-    {
-      title: "a StatusError: its own code",
-      thrown: new StatusError(Code.NotFound, "no pod p1"),
-      status: { code: 5, message: "no pod p1" },
-    },
-    {
-      title: "a StatusError that says OK: never a success",
-      thrown: new StatusError(Code.OK, "odd"),
-      status: { code: 2, message: "odd" },
-    },
-    {
-      title: "a BridgeError: Unknown",
-      thrown: new BridgeError("PLUGIN_FAILED", "boom"),
-      status: { code: 2, message: "boom" },
-    },
-    {
-      title: "an answer too long: ResourceExhausted",
-      thrown: new BridgeError("FRAME_TOO_LARGE", "long"),
-      status: { code: 8, message: "long" },
-    },
-    {
-      title: "any other error: Unknown",
-      thrown: new TypeError("x is no function"),
-      status: { code: 2, message: "x is no function" },
-    },
-    { title: "a string", thrown: "boom", status: { code: 2, message: "boom" } },
-    { title: "undefined", thrown: undefined, status: { code: 2, message: "undefined" } },
-    {
-      title: "an object without a text",
-      thrown: Object.create(null),
-      status: { code: 2, message: "an error without a text" },
-    },
-    { title: "a lone surrogate: U+FFFD", thrown: new Error("a\udc00b"), status: { code: 2, message: "a\ufffdb" } },
-    { title: "a byte order mark: kept", thrown: new Error("\ufeffa"), status: { code: 2, message: "\ufeffa" } },
-  ];
-
-  it.each(table)("$title", ({ thrown, status }) => {
-    expect(toStatus(thrown)).toEqual(status);
+  it.each<[string, unknown, number, string]>([
+    ["a StatusError: its own code", new StatusError(Code.NotFound, "no pod p1"), 5, "no pod p1"],
+    ["a StatusError that says OK: never a success", new StatusError(Code.OK, "odd"), 2, "odd"],
+    ["a BridgeError: Unknown", new BridgeError("PLUGIN_FAILED", "boom"), 2, "boom"],
+    ["an answer too long: ResourceExhausted", new BridgeError("FRAME_TOO_LARGE", "long"), 8, "long"],
+    ["any other error: Unknown", new TypeError("x is no function"), 2, "x is no function"],
+    ["a string", "boom", 2, "boom"],
+    ["undefined", undefined, 2, "undefined"],
+    ["an object without a text", Object.create(null), 2, "an error without a text"],
+    ["a lone surrogate: U+FFFD", new Error("a\udc00b"), 2, "a\ufffdb"],
+    ["a byte order mark: kept", new Error("\ufeffa"), 2, "\ufeffa"],
+  ])("%s", (_, thrown, code, message) => {
+    expect(toStatus(thrown)).toEqual({ code, message });
   });
 
   it("is never longer than 8 KiB, and never ends inside a character", () => {

@@ -7,8 +7,8 @@ import { parseVersion, synchronizes } from "../../src/nri/versions.js";
 import { encodeMuxHeader } from "../../src/nri/wire/mux-frame.js";
 import { hex } from "../support/bytes.js";
 import { collectLog } from "../support/collect-log.js";
-import { allEvents, connectPair, containerd17, containerd20, socketPath, startStub } from "./support/nri-pair.js";
-import { PuppetRuntime } from "./support/puppet-runtime.js";
+import { allEvents, connectPair, containerd17, socketPath, startStub } from "./support/nri-pair.js";
+import { message, PuppetRuntime, requestBytes } from "./support/puppet-runtime.js";
 import { ctr, pod } from "./support/subjects.js";
 
 /** A stub that is configured by a runtime of some version, and waits for Synchronize. */
@@ -70,23 +70,6 @@ describe("Synchronize", () => {
     ]);
   });
 
-  test("by the runtime of this house, which splits what is longer than 4 MiB", async () => {
-    const seen: string[][] = [];
-    const pods = Array.from({ length: 24 }, (_, at) => pod({ id: `p${at}`, uid: "x".repeat(400_000) }));
-    const containers = Array.from({ length: 9 }, (_, at) => ctr({ id: `c${at}` }));
-    const { plugin } = await connectPair(
-      {
-        synchronize: async (...all) => {
-          seen.push(ids(all[0]), ids(all[1]));
-          return [{ containerId: "c3" }];
-        },
-      },
-      { ...containerd20, snapshot: () => ({ pods, containers }) },
-    );
-    expect(seen).toEqual([ids(pods), ids(containers)]);
-    expect(plugin.synchronizeUpdates).toMatchObject([{ containerId: "c3" }]);
-  });
-
   test("is followed by word that events come, once the answer is on its way", async () => {
     const order: string[] = [];
     let told = () => {};
@@ -138,11 +121,21 @@ describe("a runtime that will not send events is left: before NRI 0.12 it would 
     await connection.closed;
   });
 
-  test("when the handler takes too long: the error is still in time", async () => {
-    const { connection, end } = await configured({ synchronize: () => new Promise<never>(() => {}) });
-    const answer = await connection.call("Synchronize", chunk([], [], false), { timeoutNano: 300_000_000n });
-    expect(answer.response?.status?.code).toBe(Code.DeadlineExceeded);
-    expect(await end).toMatchObject({ kind: "lost", phase: "synchronizing", error: { code: Code.DeadlineExceeded } });
+  const all = requestBytes(3, "Synchronize", chunk([], [], false), { timeoutNano: 300_000_000n });
+  const never = { synchronize: () => new Promise<never>(() => {}) };
+  const failing = { synchronize: () => Promise.reject(new Error("no journal")) };
+  test.each<[string, Partial<PluginHandlers>, Uint8Array, Code]>([
+    ["the handler takes too long: the error is still in time", never, all, Code.DeadlineExceeded],
+    ["the handler fails", failing, all, Code.Unknown],
+    ["it cannot be read", {}, requestBytes(3, "Synchronize", hex("0a 7f")), Code.InvalidArgument],
+    ["its message is none", {}, message(1, 3, 1, hex("0a 7f")), Code.InvalidArgument],
+  ])("when %s", async (_, handlers, bytes, code) => {
+    const { connection, end } = await configured(handlers);
+    connection.send(bytes);
+    const { response } = await connection.receive();
+    expect(response?.status?.code).toBe(code);
+    expect(await end).toMatchObject({ kind: "lost", phase: "synchronizing" });
+    if (handlers === failing) expect(await end).toMatchObject({ error: { message: "no journal" } });
   });
 
   test("when it is longer than what we take: the runtime would keep us, and never try again", async () => {
@@ -160,33 +153,12 @@ describe("a runtime that will not send events is left: before NRI 0.12 it would 
     await connection.closed;
   });
 
-  test("when it cannot be read", async () => {
-    const { connection, end } = await configured({});
-    const answer = await connection.call("Synchronize", hex("0a 7f"));
-    expect(answer.response?.status?.code).toBe(Code.InvalidArgument);
-    expect(await end).toMatchObject({ kind: "lost", phase: "synchronizing" });
-  });
-
-  test("when its message is none", async () => {
-    const { connection, end } = await configured({});
-    connection.send(encodeMuxHeader(1, 12), hex("00 00 00 02 00 00 00 03 01 00 0a 7f"));
-    expect((await connection.receive()).response?.status?.code).toBe(Code.InvalidArgument);
-    expect(await end).toMatchObject({ kind: "lost", phase: "synchronizing" });
-  });
-
   test("but not for a call that we do not serve", async () => {
     const { connection, stub } = await configured({});
     const answer = await connection.call("ValidateContainerAdjustment");
     expect(answer.response?.status?.code).toBe(Code.Unimplemented);
     await connection.call("Synchronize", chunk([], [], false));
     expect(stub.ready).toBe(true);
-  });
-
-  test("when the handler failed", async () => {
-    const { connection, end } = await configured({ synchronize: () => Promise.reject(new Error("no journal")) });
-    const answer = await connection.call("Synchronize", chunk([], [], false));
-    expect(answer.response?.status).toEqual({ code: Code.Unknown, message: "no journal" });
-    expect(await end).toMatchObject({ kind: "lost", phase: "synchronizing", error: { message: "no journal" } });
   });
 });
 

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { basename } from "node:path";
 import { silentLog } from "../../../src/base/logger.js";
 import { launchedSocket, resolveIdentity } from "../../../src/nri/identity.js";
@@ -25,6 +26,10 @@ const stub = new PluginStub({
           environment: Object.keys(process.env).sort().join(),
           config,
           arguments: String(process.argv.length - 2),
+          // ls has the directory open itself, at the lowest free number: only a socket at 3 is the runtime's.
+          inherited: String(
+            execFileSync("/bin/ls", ["-l", "/proc/self/fd"], { encoding: "utf8" }).includes(" 3 -> socket:"),
+          ),
         },
       },
     }),

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { adoptTrunk } from "../../src/nri/wire/socket.js";
 import { launch } from "../../src/tools/runtime/launch.js";
 import { socketPath, startRuntime } from "./support/nri-pair.js";
 import { ctr, pod } from "./support/subjects.js";
@@ -44,7 +45,11 @@ describe("a plugin that the runtime launched", () => {
     const { plugin } = await launched("phase: start\n");
     const { response } = await plugin.call("CreateContainer", { pod: pod(), container: ctr() });
     const { environment = "", ...annotations } = response?.adjust?.annotations ?? {};
-    expect(annotations).toEqual({ identity: "20-launched", config: "phase: start\n", arguments: "0" });
+    expect(annotations).toEqual({
+      ...{ identity: "20-launched", config: "phase: start\n", arguments: "0" },
+      // What it starts does not inherit the runtime's socket.
+      inherited: "false",
+    });
     // PWD, OLDPWD, SHLVL and _ are the shell's.
     expect(environment.split(",").filter((name) => name.startsWith("NRI_") || name === "PATH")).toEqual([
       "NRI_PLUGIN_IDX",
@@ -58,6 +63,15 @@ describe("a plugin that the runtime launched", () => {
     const exited = once(child, "exit");
     await runtime.close();
     expect(await exited).toEqual([5, null]);
+  });
+
+  test.each([9999, -1])("refuses file descriptor %i, which is no open socket", (fd) => {
+    expect(() => adoptTrunk(fd)).toThrow(
+      expect.objectContaining({
+        code: "CONNECT_FAILED",
+        message: expect.stringMatching(`^cannot connect to file descriptor ${fd}: it is no open socket: `),
+      }),
+    );
   });
 
   test("that cannot be started is an error that names it", async () => {

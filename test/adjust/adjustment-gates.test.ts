@@ -2,42 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { AdjustmentContext } from "../../src/adjust/from-v01.js";
 import { changeOf, contextOf, errorOf, otherId, ownId, parseAnswer, version } from "./adjustment-support.js";
 
-const since = [
-  ["adjust.cpu.shares", "512", "0.3"],
-  ["adjust.rlimit.RLIMIT_NOFILE", "1:1", "0.4"],
-  ["adjust.cdi.example.com/gpu=0", "", "0.7"],
-  ["adjust.pids.limit", "5", "0.7"],
-  ["adjust.oomScoreAdj", "5", "0.7"],
-  ["adjust.mount.-/data", "", "0.7"],
-  ["adjust.args", '["x"]', "0.10"],
-  ["adjust.sysctl.kernel.shmmax", "5", "0.11"],
-] as const;
-
-const versions = [
-  "0.2.0",
-  "0.3.0",
-  "0.4.0",
-  "0.6.1",
-  "0.7.0",
-  "0.8.0",
-  "0.9.1-0.20250219030224-e597e7849f24",
-  "0.10.0",
-  "0.11.0",
-  "0.12.2",
-];
-
+// Since which version a key is: docs/RESULTS.md, whose rows adjustment-document.test.ts tries.
 describe("the NRI version", () => {
-  it.each(since.flatMap(([key, value, first]) => versions.map((nri) => [key, first, nri, value] as const)))(
-    "%s since %s, asked of %s",
-    (key, first, nriVersion, value) => {
-      const parsed = parseAnswer({ metadata: { [key]: value } }, contextOf({ nriVersion }));
-      const minor = (text: string) => Number(text.split(".")[1]);
-      expect(parsed.ok).toBe(minor(nriVersion) >= minor(first));
-      if (!parsed.ok)
-        expect(parsed.error).toMatch(new RegExp(`needs NRI ${first}, .*; update the runtime to containerd`));
-    },
-  );
-
   it.each(["annotation.a", "env.A", "cgroupsPath"])("%s is as old as NRI v2", (key) => {
     expect(parseAnswer({ metadata: { [`adjust.${key}`]: "x" } }, contextOf({ nriVersion: "0.2.0" })).ok).toBe(true);
   });

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { decodeEvent, encodeEvent } from "../../src/nri/events.js";
@@ -8,17 +8,16 @@ import { runCommandLine } from "../support/command-line.js";
 import { program } from "../support/program.js";
 
 const fixtures = resolve(import.meta.dirname, "../../fixtures");
-export const samples = resolve(import.meta.dirname, "../../legacy-plugins");
+const samples = resolve(import.meta.dirname, "../../legacy-plugins");
 
 /** The container of the recorded scenarios, with a CPU quota of 50000 and the annotation qos.class=ls. */
-export const containerId = "ae495d9b4ed625e96b56478ffb01c940fe1544a35b3d069b6367e27a2bd17d3b";
-export const sandboxId = "257506fb56a7494b626060172607d212ae71060474b5a0768e19708a5b8db88c";
+const containerId = "ae495d9b4ed625e96b56478ffb01c940fe1544a35b3d069b6367e27a2bd17d3b";
+const sandboxId = "257506fb56a7494b626060172607d212ae71060474b5a0768e19708a5b8db88c";
 
 /** One line of `replay --json`: a plugin's run, or the answer to an event. */
 export interface Line {
   readonly type: "run" | "answer";
   readonly event: string;
-  readonly id: string;
   readonly plugin: string;
   readonly state: string;
   readonly phase: string;
@@ -35,8 +34,8 @@ export interface Played {
   readonly log: readonly Record<string, unknown>[];
   readonly code: number | null;
   readonly stderr: string;
-  /** The answer to an event, the first one or that of a container: what it asks for, or the text of its error. */
-  answer(event: string, id?: string): { readonly response: Line["response"]; readonly error: string | null };
+  /** The answer to an event: what it asks for, or the text of its error. */
+  answer(event: string): { readonly response: Line["response"]; readonly error: string | null };
   /** The error of a plugin's run for an event; null when it was well, undefined when it did not run. */
   fault(plugin: string, event?: string): string | null | undefined;
   run(plugin: string, event?: string): Line | undefined;
@@ -51,14 +50,10 @@ export interface Play {
   readonly config?: string;
   /** The recorded events: clear-cfs creates a container with a quota, update also changes it. */
   readonly scenario?: "clear-cfs" | "update";
-  /** The version of containerd that is played; newest NRI when not given. */
-  readonly containerd?: string;
   /** Another cgroupsPath of the container, without bundles to tell the recorded one. */
   readonly cgroupsPath?: string;
   /** Only the events of these names, where the others cost more than they show; without bundles too. */
   readonly only?: readonly string[];
-  /** Containers of these ids in the place of the recorded one: each of them has the events of `only`. */
-  readonly containers?: readonly string[];
   /** What the program is started by, such as setpriv with its options. */
   readonly by?: readonly string[];
 }
@@ -100,15 +95,6 @@ export class Bench {
     this.script(name, read.join("\n"));
   }
 
-  /** A plugin that asks by metadata when a container is created: of each container for its own. */
-  asksEach(name: string, metadata: Readonly<Record<string, Readonly<Record<string, string>>>>): void {
-    this.onCreate(name, {}, `id=\${request#*'"id":"'} && exec cat "$0.\${id%%'"'*}"`);
-    for (const [id, asked] of Object.entries(metadata)) {
-      const answer = { plugin: name, version: "0.1", error: "", metadata: asked };
-      writeFileSync(join(this.bin, `${name}.${id}`), JSON.stringify(answer));
-    }
-  }
-
   /** A plugin that asks by metadata when a container is created. */
   asks(name: string, metadata: Readonly<Record<string, string>>): void {
     this.onCreate(name, { metadata });
@@ -116,14 +102,14 @@ export class Bench {
 
   /** Plays the events; rejects nothing. */
   async play(play: Play): Promise<Played> {
-    const { plugins, config = "{}", scenario = "clear-cfs", containerd = "2.4.0", cgroupsPath, only, by } = play;
+    const { plugins, config = "{}", scenario = "clear-cfs", cgroupsPath, only, by } = play;
     const folder = join(this.folder, `play-${this.#plays++}`, "case");
     mkdirSync(folder, { recursive: true });
     const recorded = join(fixtures, "scenarios", scenario);
     const asRecorded = cgroupsPath === undefined && only === undefined;
     const eventsFrom = asRecorded ? relative(dirname(folder), recorded) : "case";
     if (!asRecorded) writeFileSync(join(folder, "events.jsonl"), eventsOf(recorded, play));
-    const runtime = { name: "containerd", version: `v${containerd}`, dialect: "state-change" };
+    const runtime = { name: "containerd", version: "v2.4.0", dialect: "state-change" };
     writeFileSync(join(folder, "case.json"), JSON.stringify({ eventsFrom, runtime }));
     const list = plugins.map((plugin) => (typeof plugin === "string" ? { type: plugin } : plugin));
     writeFileSync(join(folder, "given.json"), JSON.stringify({ version: "0.1", plugins: list }));
@@ -151,22 +137,16 @@ function runBy([command = "", ...before]: readonly string[], args: readonly stri
 }
 
 /** The events of a recording, all or some, as the play changes them. */
-function eventsOf(recorded: string, { cgroupsPath, only, containers }: Play): string {
+function eventsOf(recorded: string, { cgroupsPath, only }: Play): string {
   const lines = readCase(recorded).events.flatMap(({ method, payload, timeoutNano }) => {
     const event = decodeEvent(method, payload);
     if (event === undefined || only?.includes(event.name) === false) return [];
-    const ids = "container" in event ? (containers ?? [event.container.id]) : [""];
-    return ids.map((id) => {
-      if ("container" in event) {
-        event.container.id = id;
-        if (cgroupsPath !== undefined && event.container.linux !== undefined) {
-          event.container.linux.cgroupsPath = cgroupsPath;
-        }
-      }
-      const call = encodeEvent(event.name, event, method === "StateChange" ? method : "own");
-      const payloadBase64 = Buffer.from(call.payload).toString("base64");
-      return `${JSON.stringify({ method, payloadBase64, timeoutNano: String(timeoutNano) })}\n`;
-    });
+    if (cgroupsPath !== undefined && "container" in event && event.container.linux !== undefined) {
+      event.container.linux.cgroupsPath = cgroupsPath;
+    }
+    const call = encodeEvent(event.name, event, method === "StateChange" ? method : "own");
+    const payloadBase64 = Buffer.from(call.payload).toString("base64");
+    return `${JSON.stringify({ method, payloadBase64, timeoutNano: String(timeoutNano) })}\n`;
   });
   return lines.join("");
 }
@@ -183,10 +163,8 @@ function toPlayed(code: number | null, stdout: string, stderr: string): Played {
     log,
     code,
     stderr,
-    answer(event, id) {
-      const found = lines.find(
-        (line) => line.type === "answer" && line.event === event && (id === undefined || line.id === id),
-      );
+    answer(event) {
+      const found = lines.find((line) => line.type === "answer" && line.event === event);
       if (found === undefined) throw new Error(`no answer to ${event}: ${stderr.slice(-2000)}`);
       return { response: found.response, error: textOf(found.error) };
     },
@@ -198,6 +176,13 @@ function toPlayed(code: number | null, stdout: string, stderr: string): Played {
     warnings: () => log.flatMap((line) => (line.level === "warn" || line.level === 40 ? [JSON.stringify(line)] : [])),
   };
 }
+
+/** The mount points on cgroups and in /proc, which is where a view could leave some. */
+export const cgroupMounts = () =>
+  readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "")
+    .filter((point) => /^\/(proc\/|sys\/fs\/cgroup)/.test(point));
 
 function parseLines(text: string) {
   return text

@@ -4,35 +4,28 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
 import { decodeEventResponse } from "../../src/nri/events.js";
+import { readProcessStat } from "../../src/plugin/process-tree.js";
 import { readCase } from "../../src/tools/replay/case.js";
 import { createRuntime } from "../../src/tools/runtime/runtime.js";
 import type { RuntimePlugin } from "../../src/tools/runtime/runtime-plugin.js";
+import { children, isAlive, until } from "../plugin/processes.js";
 import { startProgram } from "../support/program.js";
-import { Bench } from "./support.js";
+import { Bench, cgroupMounts } from "./support.js";
 
 const events = readCase(resolve(import.meta.dirname, "../../fixtures/scenarios/clear-cfs")).events;
 const closing: (() => unknown)[] = [];
 let bench: Bench;
 let mountsBefore: readonly string[];
 
-/** The mount points on cgroups and in /proc, which is where a view could leave some. */
-const mounts = () =>
-  readFileSync("/proc/self/mountinfo", "utf8")
-    .split("\n")
-    .map((line) => line.split(" ")[4] ?? "")
-    .filter((point) => /^\/(proc\/|sys\/fs\/cgroup)/.test(point));
-
-const isAlive = (pid: number) => stateOf(pid) !== undefined && stateOf(pid) !== "Z";
-
 beforeEach(() => {
   bench = new Bench();
-  mountsBefore = mounts();
+  mountsBefore = cgroupMounts();
 });
 
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
   bench.remove();
-  expect(mounts()).toEqual(mountsBefore);
+  expect(cgroupMounts()).toEqual(mountsBefore);
 });
 
 describe.skipIf(!(await checkPrivilege()).ok)("captured views of a running bridge", () => {
@@ -53,7 +46,7 @@ describe.skipIf(!(await checkPrivilege()).ok)("captured views of a running bridg
     closing.push(() => bridge.child.kill("SIGKILL"));
     const peer = await runtime.accept(Deadline.after(10_000));
     const pid = bridge.child.pid ?? 0;
-    await until(() => keepersOf(pid).filter(isMade).length === waiting);
+    await becomes(() => keepersOf(pid).filter(isMade).length === waiting);
     return { bridge, peer, pid };
   }
 
@@ -73,12 +66,12 @@ describe.skipIf(!(await checkPrivilege()).ok)("captured views of a running bridg
       const first = keepersOf(pid);
       expect(await create(peer)).toMatchObject({ adjust: { linux: { resources: { cpu: { quota: -1n } } } } });
       // The view of that run goes, and another one is made ahead for the next.
-      await until(() => keepersOf(pid).length === 1 && !first.some(isAlive));
+      await becomes(() => keepersOf(pid).length === 1 && !first.some(isAlive));
       const last = keepersOf(pid);
-      expect(mounts()).toEqual(mountsBefore);
+      expect(cgroupMounts()).toEqual(mountsBefore);
       bridge.child.kill(signal);
       await bridge.ended;
-      await until(() => !last.some(isAlive));
+      await becomes(() => !last.some(isAlive));
     },
   );
 
@@ -103,14 +96,16 @@ describe.skipIf(!(await checkPrivilege()).ok)("captured views of a running bridg
       const view = namespaceOf(child);
       closing.push(() => isAlive(child) && process.kill(child, "SIGKILL"));
       expect(view).not.toBe(namespaceOf(process.pid));
-      await until(() => inNamespace(view).every((other) => other === child || parentOf(other) === child));
+      await becomes(() =>
+        inNamespace(view).every((other) => other === child || readProcessStat(other)?.parent === child),
+      );
       expect(isAlive(child)).toBe(true);
       expect(readdirSync(`/proc/${child}/root/sys/fs/cgroup/cpu`)).toContain("kubepods");
       bridge.child.kill(signal);
       await bridge.ended;
       expect(isAlive(child)).toBe(true);
       process.kill(child, "SIGKILL");
-      await until(() => inNamespace(view).length === 0);
+      await becomes(() => inNamespace(view).length === 0);
       expect(keepersOf(pid)).toEqual([]);
     },
   );
@@ -119,7 +114,7 @@ describe.skipIf(!(await checkPrivilege()).ok)("captured views of a running bridg
 /** The processes that wait in the views of a bridge: its children in mount namespaces of their own. */
 function keepersOf(bridge: number): number[] {
   const own = namespaceOf(bridge);
-  return childrenOf(bridge).filter((pid) => isAlive(pid) && ![own, ""].includes(namespaceOf(pid)));
+  return children(bridge).filter((pid) => isAlive(pid) && ![own, ""].includes(namespaceOf(pid)));
 }
 
 /** Whether a view can be taken: the links among the hierarchies are made last of all. */
@@ -128,22 +123,8 @@ function isMade(keeper: number): boolean {
 }
 
 function inNamespace(namespace: string): number[] {
-  return processes().filter((pid) => namespaceOf(pid) === namespace && isAlive(pid));
-}
-
-function childrenOf(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
-      .split(" ")
-      .flatMap((child) => Number(child) || []);
-  } catch {
-    // Of a kernel without that file, or of a process that has ended.
-    return processes().filter((child) => parentOf(child) === pid);
-  }
-}
-
-function processes(): number[] {
-  return readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
+  const all = readdirSync("/proc").map(Number);
+  return all.filter((pid) => pid > 0 && namespaceOf(pid) === namespace && isAlive(pid));
 }
 
 function namespaceOf(pid: number): string {
@@ -154,29 +135,7 @@ function namespaceOf(pid: number): string {
   }
 }
 
-function parentOf(pid: number): number {
-  return Number(statOf(pid)?.[1] ?? 0);
-}
-
-function stateOf(pid: number): string | undefined {
-  return statOf(pid)?.[0];
-}
-
-/** The fields of /proc/<pid>/stat behind the name, which may hold anything. */
-function statOf(pid: number): string[] | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8")
-      .replace(/^.*\) /s, "")
-      .split(" ");
-  } catch {
-    return undefined;
-  }
-}
-
-async function until(holds: () => boolean, limitMs = 10_000): Promise<void> {
-  const deadline = Deadline.after(limitMs);
-  while (!holds()) {
-    if (deadline.expired) throw new Error(`it does not hold within ${limitMs} ms: ${holds}`);
-    await new Promise((wait) => setTimeout(wait, 20));
-  }
+/** @throws Error when it does not come to hold */
+async function becomes(condition: () => boolean): Promise<void> {
+  if (!(await until(condition, 10_000))) throw new Error(`it does not hold: ${condition}`);
 }

@@ -2,22 +2,18 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
-import type { Log } from "../../src/base/logger.js";
+import { silentLog } from "../../src/base/logger.js";
 import { conditionOf } from "../../src/cli/run.js";
 import { openNative } from "../../src/host/native.js";
 import { type Condition, startAnnouncer, statusLine } from "../../src/observe/systemd.js";
 import { readNotifySettings, withoutNotifySettings } from "../../src/observe/systemd-settings.js";
 import { createNotificationSender } from "../../src/observe/systemd-socket.js";
-import { createRuntime } from "../../src/tools/runtime/runtime.js";
-import { startProgram } from "../support/program.js";
+import { TestNode } from "../robustness/support/test-node.js";
 
 const folder = mkdtempSync(join(tmpdir(), "bridge-notify-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-const nothing = () => {};
-const silent: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing, conceal: nothing };
 
 /** What a service manager has: a datagram socket, and the sender's pid as the kernel tells it. */
 const manager = `
@@ -48,6 +44,7 @@ time.sleep(5)
 
 async function startManager(address: string, text = manager) {
   const child = spawn("python3", ["-c", text, address], { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
   let told = "";
   child.stdout.setEncoding("utf8").on("data", (more) => {
     told += more;
@@ -61,27 +58,25 @@ async function startManager(address: string, text = manager) {
     return told;
   };
   await until(/^bound/);
-  return { until, close: () => child.kill("SIGKILL") };
+  return until;
 }
 
 describe("what a service manager set in our environment", () => {
+  const three = { NOTIFY_SOCKET: "@n", WATCHDOG_USEC: "3000000" };
   it.each([
     [{}, undefined],
     [{ NOTIFY_SOCKET: "/run/n" }, { socket: "/run/n", watchdogMs: undefined }],
+    [three, { socket: "@n", watchdogMs: 3000 }],
     [
-      { NOTIFY_SOCKET: "@n", WATCHDOG_USEC: "3000000" },
+      { ...three, WATCHDOG_PID: "7" },
       { socket: "@n", watchdogMs: 3000 },
     ],
     [
-      { NOTIFY_SOCKET: "@n", WATCHDOG_USEC: "3000000", WATCHDOG_PID: "7" },
-      { socket: "@n", watchdogMs: 3000 },
-    ],
-    [
-      { NOTIFY_SOCKET: "@n", WATCHDOG_USEC: "3000000", WATCHDOG_PID: "8" },
+      { ...three, WATCHDOG_PID: "8" },
       { socket: "@n", watchdogMs: undefined },
     ],
     [
-      { NOTIFY_SOCKET: "@n", WATCHDOG_USEC: "no" },
+      { ...three, WATCHDOG_USEC: "no" },
       { socket: "@n", watchdogMs: undefined },
     ],
     [{ NOTIFY_SOCKET: "vsock:2:1234" }, undefined],
@@ -105,17 +100,12 @@ describe("a notification", () => {
     ["by the FFI library, to an abstract socket", `@bridge-notify-${process.pid}`, openNative],
     ["by systemd-notify", join(folder, "n2"), noLibrary],
   ])("arrives %s, from our own pid", async (_, address, open) => {
-    const service = await startManager(address);
-    try {
-      const errors: unknown[] = [];
-      const send = createNotificationSender((error) => errors.push(error), open);
-      expect(await send(address, ["READY=1", "STATUS=at work"])).toBe(true);
-      const text = await service.until(/STATUS=/);
-      expect(text).toContain(`\n${process.pid} READY=1 | STATUS=at work`);
-      expect(errors).toEqual([]);
-    } finally {
-      service.close();
-    }
+    const told = await startManager(address);
+    const errors: unknown[] = [];
+    const send = createNotificationSender((error) => errors.push(error), open);
+    expect(await send(address, ["READY=1", "STATUS=at work"])).toBe(true);
+    expect(await told(/STATUS=/)).toContain(`\n${process.pid} READY=1 | STATUS=at work`);
+    expect(errors).toEqual([]);
   });
 
   it("to nobody is told, not thrown", async () => {
@@ -139,22 +129,18 @@ describe("a notification", () => {
 
   it("to a manager that reads nothing never waits", async () => {
     const address = join(folder, "full");
-    const service = await startManager(address, deafManager);
-    try {
-      const errors: unknown[] = [];
-      const send = createNotificationSender((error) => errors.push(error));
-      let longestMs = 0;
-      // More than net.unix.max_dgram_qlen lets queue.
-      for (let count = 0; count < 2_000 && errors.length === 0; count++) {
-        const began = performance.now();
-        await send(address, ["WATCHDOG=1"]);
-        longestMs = Math.max(longestMs, performance.now() - began);
-      }
-      expect(String(errors)).toContain("sendto: EAGAIN");
-      expect(longestMs).toBeLessThan(1_000);
-    } finally {
-      service.close();
+    await startManager(address, deafManager);
+    const errors: unknown[] = [];
+    const send = createNotificationSender((error) => errors.push(error));
+    let longestMs = 0;
+    // More than net.unix.max_dgram_qlen lets queue.
+    for (let count = 0; count < 2_000 && errors.length === 0; count++) {
+      const began = performance.now();
+      await send(address, ["WATCHDOG=1"]);
+      longestMs = Math.max(longestMs, performance.now() - began);
     }
+    expect(String(errors)).toContain("sendto: EAGAIN");
+    expect(longestMs).toBeLessThan(1_000);
   });
 });
 
@@ -166,7 +152,7 @@ function start(watchdogMs: number | undefined, fails = () => false) {
   const announcer = startAnnouncer({
     settings: { socket: "/n", watchdogMs },
     look: () => condition,
-    log: silent,
+    log: silentLog,
     send: async (_, assignments) => {
       if (fails()) return false;
       sent.push(assignments.join(" "));
@@ -231,19 +217,15 @@ describe("what does not reach the manager", () => {
     const announcer = startAnnouncer({
       settings: { socket, watchdogMs: undefined },
       look: () => ({ ready: true, text: `serves containerd\n${"v".repeat(200_000)}\0` }),
-      log: silent,
+      log: silentLog,
       send: createNotificationSender((error) => errors.push(error), open),
     });
-    try {
-      await expect.poll(() => errors.length).toBeGreaterThan(0);
-      const service = await startManager(socket);
-      const text = await service.until(/STATUS=/);
-      service.close();
-      expect(text).toMatch(/READY=1 \| STATUS=serves containerd v+\n/);
-      expect(/STATUS=(.*)/.exec(text)?.[1]).toHaveLength(200);
-    } finally {
-      announcer.close();
-    }
+    onTestFinished(() => announcer.close());
+    await expect.poll(() => errors.length).toBeGreaterThan(0);
+    const told = await startManager(socket);
+    const text = await told(/STATUS=/);
+    expect(text).toMatch(/READY=1 \| STATUS=serves containerd v+\n/);
+    expect(/STATUS=(.*)/.exec(text)?.[1]).toHaveLength(200);
   });
 
   it("is not lost when the bridge stops meanwhile", async () => {
@@ -290,31 +272,19 @@ describe("the status of a bridge", () => {
 describe("the program under a service manager", () => {
   it("says what it waits for, beats, is ready when a runtime has synchronized it, and says that it stops", async () => {
     const socket = join(folder, "n3");
-    const service = await startManager(socket);
-    const environment = { ...process.env, NOTIFY_SOCKET: socket, WATCHDOG_USEC: "600000" };
-    const socketPath = join(folder, "nri.sock");
-    const bridge = startProgram(
-      ["run", "--socket", socketPath, "--state-directory", join(folder, "state")],
-      environment,
-    );
-    try {
-      expect(await service.until(/STATUS=/)).toMatch(/STATUS=waiting for the runtime at .*nri\.sock/);
-      expect(await service.until(/WATCHDOG=1.*\n(.*\n)*.*WATCHDOG=1/)).not.toContain("READY=1");
-      // Whatever the runtime calls itself.
-      const version = `v2\0${"1".repeat(300_000)}`;
-      const runtime = await createRuntime({ socketPath, name: "containerd", version, nriVersion: "v0.8.0" });
-      try {
-        await runtime.accept(Deadline.after(10_000));
-        expect(await service.until(/READY=1/)).toMatch(/READY=1( \| .*)?STATUS=serves containerd v2 1+( |\n)/);
-        bridge.child.kill("SIGTERM");
-        await service.until(/STOPPING=1/);
-        expect((await bridge.ended).code).toBe(0);
-      } finally {
-        await runtime.close();
-      }
-    } finally {
-      bridge.child.kill("SIGKILL");
-      service.close();
-    }
+    const told = await startManager(socket);
+    const own = { NOTIFY_SOCKET: socket, WATCHDOG_USEC: "600000" };
+    // Whatever the runtime calls itself.
+    const version = `v2\0${"1".repeat(300_000)}`;
+    const node = new TestNode({ own, runtime: { version, nriVersion: "v0.8.0" } });
+    const bridge = node.start();
+    expect(await told(/STATUS=/)).toMatch(/STATUS=waiting for the runtime at .*nri\.sock/);
+    expect(await told(/WATCHDOG=1.*\n(.*\n)*.*WATCHDOG=1/)).not.toContain("READY=1");
+    const runtime = await node.listen();
+    await runtime.accept(Deadline.after(10_000));
+    expect(await told(/READY=1/)).toMatch(/READY=1( \| .*)?STATUS=serves containerd v2 1+( |\n)/);
+    bridge.child.kill("SIGTERM");
+    await told(/STOPPING=1/);
+    expect((await bridge.ended).code).toBe(0);
   });
 });

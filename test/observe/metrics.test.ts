@@ -4,32 +4,24 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import type { Log } from "../../src/base/logger.js";
 import { Metrics } from "../../src/observe/metrics.js";
 import { metricPrefix, metricTable } from "../../src/observe/metrics-names.js";
 import type { MetricsSources } from "../../src/observe/metrics-sources.js";
+import { collectLog } from "../support/collect-log.js";
 import { getPage, samplesOf } from "./scrape.js";
 
 let folder: string;
-let lines: { readonly level: string; readonly fields: object; readonly sentence: string }[];
+let log: ReturnType<typeof collectLog>;
 let plugins: readonly string[] | undefined;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "bridge-metrics-"));
-  lines = [];
+  log = collectLog();
   plugins = ["clearcfs", "labels"];
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function createMetrics(over: Partial<MetricsSources> = {}): Metrics {
-  const write = (level: string) => (fields: object, sentence: string) => void lines.push({ level, fields, sentence });
-  const log: Log = {
-    debug: write("debug"),
-    info: write("info"),
-    warn: write("warn"),
-    error: write("error"),
-    conceal() {},
-  };
   const sources: MetricsSources = {
     registered: () => true,
     synchronized: () => true,
@@ -168,16 +160,6 @@ describe("/metrics", () => {
 });
 
 describe("the listener", () => {
-  it("answers probes, and says what is there and what is not", async () => {
-    const { get } = await serve({ registered: () => false, synchronized: () => false });
-    expect(await get("/healthz")).toMatchObject({ status: 200, text: expect.stringMatching(/^ok; event loop/) });
-    expect(await get("/readyz")).toMatchObject({ status: 503, text: "not registered with the runtime\n" });
-    expect(await get("/")).toMatchObject({ status: 404 });
-    expect(await get("/metrics?x=1")).toMatchObject({ status: 200 });
-    expect(await get("/metrics", "POST")).toMatchObject({ status: 405, headers: { allow: "GET, HEAD" } });
-    expect(await get("/healthz", "HEAD")).toMatchObject({ status: 200, text: "" });
-  });
-
   it("is open to its owner alone on a unix socket, and takes the place of one left behind", async () => {
     const { socketPath, metrics } = await serve();
     expect(statSync(socketPath).mode & 0o777).toBe(0o600);
@@ -202,9 +184,9 @@ describe("the listener", () => {
       fields: { error: expect.stringContaining("EADDRINUSE"), againEachMs: 10 },
       sentence: expect.stringContaining("the bridge goes on"),
     };
-    expect(lines).toMatchObject([failed]);
+    expect(log.lines).toMatchObject([failed]);
     await end();
-    await expect.poll(() => lines).toMatchObject([failed, { level: "info", sentence: "metrics are served" }]);
+    await expect.poll(() => log.lines).toMatchObject([failed, { level: "info", sentence: "metrics are served" }]);
     expect((await getPage({ host: "127.0.0.1", port }, "/healthz")).status).toBe(200);
   });
 
@@ -214,7 +196,7 @@ describe("the listener", () => {
     const file = join(folder, "file");
     writeFileSync(file, "mine");
     await createMetrics().listen(`unix:${file}`);
-    expect(lines.filter(({ level }) => level === "error")).toHaveLength(2);
+    expect(log.lines.filter(({ level }) => level === "error")).toHaveLength(2);
     expect(existsSync(file)).toBe(true);
     expect((await getPage({ socketPath }, "/healthz")).status).toBe(200);
   });

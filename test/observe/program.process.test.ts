@@ -1,55 +1,32 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
 import { metricPrefix } from "../../src/observe/metrics-names.js";
 import { readCase } from "../../src/tools/replay/case.js";
-import { launch } from "../../src/tools/runtime/launch.js";
-import { createRuntime } from "../../src/tools/runtime/runtime.js";
-import { program, startProgram } from "../support/program.js";
+import { TestNode } from "../robustness/support/test-node.js";
 import { getPage, samplesOf } from "./scrape.js";
 
 const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
 const basic = readCase(resolve(import.meta.dirname, "../../fixtures/cases/basic-hostnet"));
 
-let folder: string;
-const closing: (() => unknown)[] = [];
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "bridge-metrics-"));
-  writeFileSync(join(folder, "conf.json"), '{"version":"0.1","plugins":[{"type":"labels"},{"type":"missing"}]}');
-});
-
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-async function listen() {
-  const runtime = await createRuntime({ socketPath: join(folder, "nri.sock"), name: "containerd", version: "v1.7.24" });
-  closing.push(() => runtime.close());
-  return runtime;
-}
-
-/** @param config the bridge's own configuration, YAML */
-function start(config: string, ...args: string[]) {
-  writeFileSync(join(folder, "bridge.yaml"), config);
-  const where = ["--socket", join(folder, "nri.sock"), "--conf", join(folder, "conf.json"), "--bin-dir", plugins];
-  const own = ["--config", join(folder, "bridge.yaml"), "--state-directory", join(folder, "state")];
-  const running = startProgram(["run", ...where, ...own, "--permissions", "trust", ...args]);
-  closing.push(() => running.child.kill("SIGKILL"));
-  return running;
+/** A node whose bridge runs the samples, and where it serves metrics. */
+function createNode(config: Readonly<Record<string, unknown>> = {}) {
+  const node = new TestNode({});
+  const socketPath = join(node.folder, "metrics.sock");
+  const metrics = { listen: `unix:${socketPath}` };
+  node.writeConfig({ pluginDirs: [plugins, node.bin], permissions: "trust", metrics, ...config });
+  node.writeConf("labels", "missing");
+  return { node, socketPath };
 }
 
 describe("run with metrics.listen", () => {
   it("tells a scraper what the plugins did, and a probe whether events come", async () => {
-    const socketPath = join(folder, "metrics.sock");
-    const running = start(`metrics: {listen: "unix:${socketPath}"}\n`);
+    const { node, socketPath } = createNode();
+    const running = node.start();
     await running.stderrMatches(/metrics are served/);
     expect(await getPage({ socketPath }, "/healthz")).toMatchObject({ status: 200 });
     expect(await getPage({ socketPath }, "/readyz")).toMatchObject({ status: 503 });
-    const runtime = await listen();
+    const runtime = await node.listen();
     const plugin = await runtime.accept(Deadline.after(10_000));
     await running.stderrMatches(/synchronized with the runtime/);
     expect(await getPage({ socketPath }, "/readyz")).toMatchObject({
@@ -87,7 +64,8 @@ describe("run with metrics.listen", () => {
   });
 
   it("refuses an address that others can reach", async () => {
-    const { code, stderr } = await start('metrics: {listen: "0.0.0.0:9464"}\n').ended;
+    const { node } = createNode({ metrics: { listen: "0.0.0.0:9464" } });
+    const { code, stderr } = await node.start().ended;
     expect(code).toBe(2);
     expect(stderr).toContain("a loopback address with a port (127.0.0.1:9464), or unix:/path");
   });
@@ -95,15 +73,10 @@ describe("run with metrics.listen", () => {
 
 describe("launched by the runtime", () => {
   it("serves metrics where the configuration that the runtime brings says so", async () => {
-    const runtime = await listen();
-    const path = join(folder, "10-v01-bridge");
-    const socketPath = join(folder, "metrics.sock");
-    writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@" 2>/dev/null\n`, { mode: 0o755 });
-    const identity = { name: "v01-bridge", index: "10" };
-    const { child, trunk } = await launch(path, identity);
-    closing.push(() => child.kill("SIGKILL"));
-    const config = `metrics: {listen: "unix:${socketPath}"}\nstate: memory\nlog: {output: stderr}\nconfFile: ${folder}/conf.json\n`;
-    await runtime.connect(trunk, { kind: "launched", identity, config });
+    const { node, socketPath } = createNode();
+    const listen = `metrics: {listen: "unix:${socketPath}"}`;
+    const config = `${listen}\nstate: memory\nlog: {output: stderr}\nconfFile: ${node.confFile}\n`;
+    await node.launch(await node.listen(), [], config);
     await expect.poll(async () => (await getPage({ socketPath }, "/readyz").catch(() => undefined))?.status).toBe(200);
     const samples = samplesOf((await getPage({ socketPath }, "/metrics")).text);
     expect(samples.get(`${metricPrefix}registered`)).toBe(1);
@@ -114,23 +87,18 @@ describe("launched by the runtime", () => {
 
 describe("run --log-format text", () => {
   it("writes one line for each chain, and a plugin's stderr line by line, with the trace of the call", async () => {
-    const runtime = await listen();
-    writeFileSync(join(folder, "conf.json"), '{"version":"0.1","plugins":[{"type":"tracer"}]}');
-    writeFileSync(
-      join(folder, "tracer"),
-      '#!/bin/sh\ncat >/dev/null\necho traced >&2\necho \'{"plugin":"tracer","version":"0.1","error":""}\'\n',
-      { mode: 0o755 },
-    );
-    const running = start("", "--bin-dir", folder, "--log-format", "text");
-    const plugin = await runtime.accept(Deadline.after(10_000));
+    const { node } = createNode();
+    node.installScript("tracer", "#!/bin/sh\ncat >/dev/null\necho traced >&2\necho '{}'\n");
+    node.writeConf("tracer");
+    const { plugin, program } = await node.connect("--log-format", "text");
     const traceId = "0af7651916cd43dd8448eb211c80319c";
     const traceparent = `00-${traceId}-b7ad6b7169203331-01`;
     const metadata = [["traceparent", traceparent]] as const;
     const [first] = basic.events;
     if (first === undefined) throw new Error("the case holds events");
     await plugin.raw(first.method, first.payload, { metadata });
-    running.child.kill("SIGTERM");
-    const { stderr } = await running.ended;
+    program.child.kill("SIGTERM");
+    const { stderr } = await program.ended;
     const lines = stderr.trimEnd().split("\n");
     for (const line of lines) expect(line).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z (DEBUG|INFO |WARN |ERROR) \S/);
     const printed = lines.find((line) => line.includes("plugin's stderr"));

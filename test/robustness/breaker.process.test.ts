@@ -16,7 +16,6 @@ const shared = shareNode({
       "broken-fail": failing("fail"),
       "broken-ignore": failing("ignore"),
       "broken-continue": failing("continue"),
-      moody: { breaker },
       healthy: { breaker },
     },
   },
@@ -64,17 +63,6 @@ describe("a plugin that fails three times in a row, with breaker: {failures: 3}"
     const healthy = () => pods.flatMap(({ id }) => runLines(program, id)).filter(({ plugin }) => plugin === "healthy");
     await expect.poll(() => healthy().length).toBe(onFailure === "continue" ? 6 : 0);
     expect(breakerStates(name)).toEqual(["open"]);
-  });
-
-  it("is not touched by others, or by successes in between", async () => {
-    const { node } = shared();
-    for (let n = 0; n < 12; n++) {
-      const name = n % 3 === 2 ? "healthy" : "moody";
-      node.install(name, n % 3 === 0 ? "answer-error no" : "answer");
-      node.writeConf(name);
-      expect(await create()).toMatchObject({ outcome: n % 3 === 0 ? "reported" : "ok" });
-    }
-    expect([...breakerStates("moody"), ...breakerStates("healthy")]).toEqual([]);
   });
 
   it("is left alone after a registration anew, too", async () => {

@@ -1,10 +1,10 @@
+import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
 import { children, until } from "../plugin/processes.js";
 import { runLines } from "./support/log-lines.js";
 import { markedProcesses, zombiesOf } from "./support/processes.js";
-import { listenRaw } from "./support/raw-runtime.js";
 import { nthContainer, nthPod } from "./support/subjects.js";
 import { TestNode } from "./support/test-node.js";
 
@@ -39,13 +39,15 @@ it("a runtime that restarts in the middle of a chain is found at its new socket,
 
 it("a runtime that never answers the registration is waited for, and meanwhile SIGTERM works", async () => {
   const node = new TestNode();
-  const times = await listenRaw(node.socketPath, () => {});
+  let connections = 0;
+  const silent = createServer(() => void connections++).listen(node.socketPath);
+  onTestFinished(() => void silent.close());
   const program = node.start();
-  await until(() => times.length === 1);
+  await until(() => connections === 1);
   await sleep(300);
   program.child.kill("SIGTERM");
   expect((await program.ended).code).toBe(0);
-  expect(times).toHaveLength(1);
+  expect(connections).toBe(1);
 });
 
 it("a Synchronize that is answered too late leaves a zombie on NRI < 0.12: the bridge notices, and registers anew", async () => {

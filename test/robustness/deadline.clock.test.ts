@@ -1,6 +1,5 @@
 import { it } from "vitest";
-import { expectAnswerInTime, shareHurriedNode } from "./support/in-time.js";
-import { misbehaviours } from "./support/misbehaviours.js";
+import { expectAnswerInTime, misbehaviours, shareHurriedNode } from "./support/misbehaviours.js";
 
 const shared = shareHurriedNode();
 

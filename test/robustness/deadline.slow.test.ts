@@ -1,10 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { spawn } from "node:child_process";
+import { cpus } from "node:os";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { until } from "../plugin/processes.js";
-import { expectAnswerInTime, shareHurriedNode } from "./support/in-time.js";
-import { burnProcessors } from "./support/load.js";
 import { runLines } from "./support/log-lines.js";
-import { misbehaviours } from "./support/misbehaviours.js";
-import { markedProcesses, zombiesOf } from "./support/processes.js";
+import { expectAnswerInTime, misbehaviours, shareHurriedNode } from "./support/misbehaviours.js";
+import { markedProcesses, memoryOf, zombiesOf } from "./support/processes.js";
 import { lifeOf, nextNumber, nthContainer, nthPod } from "./support/subjects.js";
 import { shareNode, TestNode } from "./support/test-node.js";
 
@@ -87,8 +87,9 @@ it("ten plugins that answer 4 MB each are answered in the two seconds of a call"
   const big = `run printf '{"metadata":{"x":"'; head -c 4000000 /dev/zero | tr '\\0' x; printf '"}}'`;
   for (const name of names) node.install(name, "read", big);
   node.writeConf(...names);
-  const { plugin } = await node.connect();
+  const { plugin, pid } = await node.connect();
   expect((await plugin.call("RunPodSandbox", { pod: nthPod(1) })).dropped).toBe(false);
+  expect(memoryOf(pid, "VmHWM")).toBeLessThan(800);
 });
 
 describe("four megabytes that come at the last moment do not make the answer late", () => {
@@ -116,3 +117,16 @@ describe("four megabytes that come at the last moment do not make the answer lat
     expect(answer.durationMs).toBeLessThan(callMs);
   });
 });
+
+/** A program for each processor that uses it without end, for as long as the test runs, and never longer than a minute. */
+function burnProcessors(): void {
+  for (const _ of cpus()) {
+    const child = spawn("timeout", ["60", "sh", "-c", "while :; do :; done"], { stdio: "ignore" });
+    onTestFinished(async () => {
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      // timeout(1) hands the signal on.
+      child.kill("SIGTERM");
+      await ended;
+    });
+  }
+}

@@ -114,10 +114,7 @@ describe("types: plugin-dirs", () => {
 
   it.each([
     ["an absolute path", "/bin/true"],
-    ["a path that leads out of the directory", "../outside"],
-    ["a path that leads in and out", "sub/../../outside"],
-    ["a path within the directory", "sub/inside"],
-    ["the parent directory", ".."],
+    ["a path that leads out of the directory", "sub/../../outside"],
     ["a program of the PATH", "true"],
   ])("does not run %s", async (_, type) => {
     const { node, plugin } = shared();

@@ -3,16 +3,19 @@ import { describe, expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
 import { readProcessStat } from "../../src/plugin/process-tree.js";
 import type { Snapshot } from "../../src/tools/runtime/runtime.js";
+import type { RuntimePlugin } from "../../src/tools/runtime/runtime-plugin.js";
 import { until } from "../plugin/processes.js";
 import type { RunningProgram } from "../support/program.js";
 import { logLines } from "./support/log-lines.js";
-import { playLives } from "./support/play-lives.js";
 import { memoryOf, openDescriptors } from "./support/processes.js";
 import { lifeOf, nthContainer, nthPod } from "./support/subjects.js";
 import { TestNode } from "./support/test-node.js";
 
 /** Above every pid that Linux gives (2^22). */
 const noProcess = 5_000_000;
+
+/** So many pods live side by side. */
+const lanes = 8;
 
 const megabytes = (number: number) => `${number.toFixed(1)} MB`;
 
@@ -92,3 +95,20 @@ async function untilIdle(pid: number): Promise<void> {
 }
 
 const tookStock = (program: RunningProgram) => logLines(program).filter(({ adopt }) => adopt !== undefined);
+
+/**
+ * Plays the lives of the pods from one number to before another: six events each, one after the other.
+ * @throws Error for an event that is not answered with success
+ */
+async function playLives(plugin: RuntimePlugin, from: number, to: number): Promise<void> {
+  let next = from;
+  const live = async () => {
+    while (next < to) {
+      for (const [name, subject] of lifeOf(next++)) {
+        const { dropped, error } = await plugin.call(name, subject);
+        if (dropped || error !== undefined) throw new Error(`${name} is answered with ${error?.message}`);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, live));
+}

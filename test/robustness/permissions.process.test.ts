@@ -9,78 +9,53 @@ import { shareNode, TestNode } from "./support/test-node.js";
 const stranger = 54_321;
 const isRoot = process.geteuid?.() === 0;
 
-/** A way in which somebody else can change what runs as root, and the text that names it. */
-interface Hole {
-  readonly title: string;
-  readonly open: (node: TestNode) => void;
-  readonly error: (node: TestNode) => string;
-}
+/** A way in which somebody else can change what runs as root (test/plugin has them all), and the text that names it. */
+type Hole = readonly [title: string, open: (node: TestNode) => void, error: (node: TestNode) => string];
 
 const owned = (path: string) => `${path}: it belongs to user ${stranger}`;
 const writable = (path: string, mode: string, who: string) => `${path}: mode ${mode} lets ${who} write it`;
 const plugin = (node: TestNode) => join(node.bin, "plugin");
-
-const holesOfAStranger: readonly Hole[] = [
-  {
-    title: "the plugin belongs to somebody else",
-    open: (node) => chownSync(plugin(node), stranger, stranger),
-    error: (node) => owned(plugin(node)),
-  },
-  {
-    title: "the plugins' directory belongs to somebody else",
-    open: (node) => chownSync(node.bin, stranger, stranger),
-    error: (node) => owned(node.bin),
-  },
-  {
-    title: "it is a link to a file of somebody else's",
-    open: (node) => {
-      const target = join(node.folder, "theirs");
-      renameSync(plugin(node), target);
-      chownSync(target, stranger, stranger);
-      symlinkSync(target, plugin(node));
-    },
-    error: (node) => owned(join(node.folder, "theirs")),
-  },
-];
-
-const holes: readonly Hole[] = [
-  {
-    title: "everybody can write the plugin",
-    open: (node) => chmodSync(plugin(node), 0o777),
-    error: (node) => writable(plugin(node), "0777", "everybody"),
-  },
-  {
-    title: "a group can write the plugin",
-    open: (node) => chmodSync(plugin(node), 0o775),
-    error: (node) => writable(plugin(node), "0775", `group ${process.getegid?.()}`),
-  },
-  {
-    title: "everybody can write the plugins' directory, if only with the sticky bit",
-    open: (node) => chmodSync(node.bin, 0o1777),
-    error: (node) => writable(node.bin, "1777", "everybody"),
-  },
-  {
-    title: "a link leads through a directory that everybody can write",
-    open: (node) => {
-      const open = join(node.folder, "open");
-      mkdirSync(open);
-      renameSync(plugin(node), join(open, "plugin"));
-      symlinkSync(join(open, "plugin"), plugin(node));
-      chmodSync(open, 0o777);
-    },
-    error: (node) => writable(join(node.folder, "open"), "0777", "everybody"),
-  },
-];
-
+const group = `group ${process.getegid?.()}`;
 const remedy = "let root own it and nobody else write it, or set permissions: trust";
-const allHoles = [...holes, ...(isRoot ? holesOfAStranger : [])];
+
+/** Moves a file into a directory that everybody can write, and leaves a link in its place. */
+function moveIntoTheOpen(node: TestNode, path: string): void {
+  const open = join(node.folder, "open");
+  mkdirSync(open);
+  renameSync(path, join(open, "moved"));
+  symlinkSync(join(open, "moved"), path);
+  chmodSync(open, 0o777);
+}
+const inTheOpen = (node: TestNode) => writable(join(node.folder, "open"), "0777", "everybody");
+
+const pluginHoles: readonly Hole[] = [
+  [
+    "a group can write the plugin",
+    (node) => chmodSync(plugin(node), 0o775),
+    (node) => writable(plugin(node), "0775", group),
+  ],
+  [
+    "everybody can write the plugins' directory, if only with the sticky bit",
+    (node) => chmodSync(node.bin, 0o1777),
+    (node) => writable(node.bin, "1777", "everybody"),
+  ],
+  [
+    "a link leads through a directory that everybody can write",
+    (node) => moveIntoTheOpen(node, plugin(node)),
+    inTheOpen,
+  ],
+];
+const pluginOfAStranger: Hole = [
+  "it belongs to somebody else",
+  (node) => chownSync(plugin(node), stranger, stranger),
+  (node) => owned(plugin(node)),
+];
 
 /** The node as it is without a hole: with one plugin, which is in conf.json. */
 function close(node: TestNode): void {
   chmodSync(node.folder, 0o700);
-  for (const path of [node.bin, join(node.folder, "open"), join(node.folder, "theirs"), node.confFile]) {
+  for (const path of [node.bin, join(node.folder, "open"), node.confFile])
     rmSync(path, { recursive: true, force: true });
-  }
   mkdirSync(node.bin, { mode: 0o755 });
   // A file of its own, and no link: its mode is changed.
   copyFileSync(join(import.meta.dirname, "../../legacy-plugins/noop"), plugin(node));
@@ -95,66 +70,35 @@ beforeEach(() => {
 });
 
 describe("permissions", () => {
-  it.each(allHoles.map((hole) => [hole.title, hole] as const))("strict: refused when %s", async (_, hole) => {
+  const holes = [...pluginHoles, ...(isRoot ? [pluginOfAStranger] : [])];
+
+  it.each(holes)("strict: refused, trust: run all the same when %s", async (_, open, why) => {
     const { node, plugin: bridge, program } = strict();
     const pods = [nextPod(), nextPod()] as const;
     expect(await bridge.call("RunPodSandbox", { pod: pods[0] })).toMatchObject({ response: {} });
-    hole.open(node);
+    open(node);
     const { error } = await bridge.call("RunPodSandbox", { pod: pods[1] });
-    expect(error?.message).toContain(`nri invoke: plugin: plugin: refused to run ${hole.error(node)}`);
+    expect(error?.message).toContain(`nri invoke: plugin: plugin: refused to run ${why(node)}`);
     expect(error?.message).toContain(remedy);
     const outcomes = () => pods.flatMap(({ id }) => runLines(program, id)).map(({ outcome }) => outcome);
     await expect.poll(outcomes).toEqual(["ok", "refused"]);
-  });
-
-  it.each(allHoles.map((hole) => [hole.title, hole] as const))("trust: run all the same when %s", async (_, hole) => {
-    const { node, plugin: bridge } = trust();
-    hole.open(node);
-    expect(await bridge.call("RunPodSandbox", { pod: nextPod() })).toMatchObject({ response: {} });
+    open(trust().node);
+    expect(await trust().plugin.call("RunPodSandbox", { pod: nextPod() })).toMatchObject({ response: {} });
   });
 });
 
 const confHoles: readonly Hole[] = [
-  {
-    title: "everybody can write it",
-    open: (node) => chmodSync(node.confFile, 0o666),
-    error: (node) => writable(node.confFile, "0666", "everybody"),
-  },
-  {
-    title: "a group can write it",
-    open: (node) => chmodSync(node.confFile, 0o664),
-    error: (node) => writable(node.confFile, "0664", `group ${process.getegid?.()}`),
-  },
-  {
-    title: "everybody can put another in its place",
-    open: (node) => chmodSync(node.folder, 0o777),
-    error: (node) => writable(node.folder, "0777", "everybody"),
-  },
-  {
-    title: "it is a link into a directory that everybody can write",
-    open: (node) => {
-      const open = join(node.folder, "open");
-      mkdirSync(open);
-      renameSync(node.confFile, join(open, "conf.json"));
-      symlinkSync(join(open, "conf.json"), node.confFile);
-      chmodSync(open, 0o777);
-    },
-    error: (node) => writable(join(node.folder, "open"), "0777", "everybody"),
-  },
-];
-
-const confHolesOfAStranger: readonly Hole[] = [
-  {
-    title: "it belongs to somebody else",
-    open: (node) => chownSync(node.confFile, stranger, stranger),
-    error: (node) => owned(node.confFile),
-  },
+  ["a group can write it", (node) => chmodSync(node.confFile, 0o664), (node) => writable(node.confFile, "0664", group)],
+  [
+    "everybody can put another in its place",
+    (node) => chmodSync(node.folder, 0o777),
+    (node) => writable(node.folder, "0777", "everybody"),
+  ],
+  ["it is a link into a directory that everybody can write", (node) => moveIntoTheOpen(node, node.confFile), inTheOpen],
 ];
 
 describe("permissions of conf.json, which says what runs", () => {
-  const all = [...confHoles, ...(isRoot ? confHolesOfAStranger : [])].map((hole) => [hole.title, hole] as const);
-
-  it.each(all)("strict: no pod starts when %s, and the error names path, who, and the remedy", async (_, hole) => {
+  it.each(confHoles)("strict: no pod starts when %s; trust: it is read all the same", async (_, open, why) => {
     const { node, plugin: bridge, program } = strict();
     const n = nextNumber();
     const pods = [nthPod(n), nextPod()] as const;
@@ -163,10 +107,10 @@ describe("permissions of conf.json, which says what runs", () => {
     const saidBefore = logLines(program).length;
     const lines = () => logLines(program).slice(saidBefore);
     expect(await bridge.call("RunPodSandbox", { pod: pods[0] })).toMatchObject({ response: {} });
-    hole.open(node);
+    open(node);
     const { error, dropped } = await bridge.call("RunPodSandbox", { pod: pods[1] });
     expect(dropped).toBe(false);
-    expect(error?.message).toBe(`unable to create nri client: ${hole.error(node)}; ${remedy}`);
+    expect(error?.message).toBe(`unable to create nri client: ${why(node)}; ${remedy}`);
     // As with any conf.json that cannot be used: no plugin is run for others, and teardown goes on.
     expect(await bridge.call("StartContainer", { pod: pods[0], container })).toMatchObject({ response: {} });
     expect(await bridge.call("StopPodSandbox", { pod: pods[0] })).toMatchObject({ response: {} });
@@ -176,6 +120,11 @@ describe("permissions of conf.json, which says what runs", () => {
     const states = lines().flatMap(({ msg, id, state }) => (msg === "plugin ran" && ids.includes(id) ? [state] : []));
     expect(states).toEqual(["create"]);
     for (const line of said()) expect(line).toMatchObject({ error: error?.message, file: node.confFile });
+
+    open(trust().node);
+    const pod = nextPod();
+    expect(await trust().plugin.call("RunPodSandbox", { pod })).toMatchObject({ response: {} });
+    await expect.poll(() => runLines(trust().program, pod.id)).toMatchObject([{ outcome: "ok" }]);
   });
 
   it("strict: is looked at for each event, so that mending it is enough", async () => {
@@ -184,14 +133,6 @@ describe("permissions of conf.json, which says what runs", () => {
     expect(await bridge.call("RunPodSandbox", { pod: nextPod() })).toMatchObject({ error: { code: "UNKNOWN" } });
     chmodSync(node.confFile, 0o644);
     expect(await bridge.call("RunPodSandbox", { pod: nextPod() })).toMatchObject({ response: {} });
-  });
-
-  it.each(all)("trust: it is read all the same when %s", async (_, hole) => {
-    const { node, plugin: bridge, program } = trust();
-    hole.open(node);
-    const pod = nextPod();
-    expect(await bridge.call("RunPodSandbox", { pod })).toMatchObject({ response: {} });
-    await expect.poll(() => runLines(program, pod.id)).toMatchObject([{ outcome: "ok" }]);
   });
 });
 

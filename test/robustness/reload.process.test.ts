@@ -2,28 +2,14 @@ import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
-import { launch } from "../../src/tools/runtime/launch.js";
-import type { Runtime } from "../../src/tools/runtime/runtime.js";
 import { until } from "../plugin/processes.js";
 import { makeFifo } from "../support/places.js";
-import { program as bundle } from "../support/program.js";
 import { logLines } from "./support/log-lines.js";
 import { markedProcesses } from "./support/processes.js";
 import { nextPod } from "./support/subjects.js";
 import { TestNode } from "./support/test-node.js";
-
-/** Starts the built program as a runtime does that finds it in its plugin directory. */
-async function launchBridge(node: TestNode, runtime: Runtime) {
-  const path = join(node.folder, "10-v01-bridge");
-  writeFileSync(path, `#!/bin/sh\nexec ${process.execPath} ${bundle} run --config ${node.configFile}\n`);
-  chmodSync(path, 0o755);
-  const identity = { name: "v01-bridge", index: "10" };
-  const { child, trunk } = await launch(path, identity, "ignore");
-  onTestFinished(() => void child.kill("SIGKILL"));
-  return { child, plugin: await runtime.connect(trunk, { kind: "launched", identity, config: "" }) };
-}
 
 it("SIGHUP takes no other place for the state: the last good configuration stays", async () => {
   const node = new TestNode();
@@ -72,7 +58,7 @@ it("a launched bridge whose file was wrong serves, and delivers what an earlier 
   );
   node.writeConf("plugin");
   const runtime = await node.listen();
-  const first = await launchBridge(node, runtime);
+  const first = await node.launch(runtime);
   const pod = nextPod();
   await first.plugin.call("RunPodSandbox", { pod });
   void first.plugin.call("StopPodSandbox", { pod });
@@ -85,7 +71,7 @@ it("a launched bridge whose file was wrong serves, and delivers what an earlier 
 
   const good = readFileSync(node.configFile);
   writeFileSync(node.configFile, "onFailure: nonsense\n");
-  const { child, plugin } = await launchBridge(node, runtime);
+  const { child, plugin } = await node.launch(runtime);
   const create = () => plugin.call("RunPodSandbox", { pod: nextPod() });
   expect(await create()).toMatchObject({ error: { message: expect.stringMatching(/onFailure/) } });
   writeFileSync(node.configFile, good);

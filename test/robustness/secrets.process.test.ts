@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { markName } from "./support/processes.js";
 import { lifeOf, nextNumber, nextPod } from "./support/subjects.js";
 import { type SharedNode, shareNode } from "./support/test-node.js";
 
@@ -31,7 +30,6 @@ const passing = shareNode({
   environment: { set: { TOKEN: `${secret}-set` } },
   own: { ...own, OWN_TOKEN: `${secret}-own` },
 });
-const choosing = shareNode({ own, environment: { pass: ["KEPT", "NRI_PLUGIN_NAME"], set: { ADDED: "added" } } });
 
 describe("the environment of a plugin", () => {
   it("is the bridge's own, without what NRI v2 and the service manager tell the bridge", async () => {
@@ -39,15 +37,6 @@ describe("the environment of a plugin", () => {
     const environment = await environmentOfPlugin(passing());
     expect(environment).toMatchObject({ KEPT: "kept", DROPPED: "dropped" });
     expect(Object.keys(environment).filter((name) => /^NRI_PLUGIN_|^NOTIFY_SOCKET$/.test(name))).toEqual([]);
-  });
-
-  it("is what environment.pass and environment.set say, and a PATH always", async () => {
-    const { PATH, ...rest } = await environmentOfPlugin(choosing());
-    expect(PATH).toMatch(/\/bin/);
-    // PWD and such are a shell's own.
-    const names = Object.keys(rest).filter((name) => !["PWD", "OLDPWD", "SHLVL", "_"].includes(name));
-    expect(names.toSorted()).toEqual(["ADDED", "KEPT", markName].toSorted());
-    expect(rest).toMatchObject({ ADDED: "added", KEPT: "kept" });
   });
 });
 

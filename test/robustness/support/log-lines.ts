@@ -33,11 +33,3 @@ export function runLines(program: Logging, id?: string): LogLine[] {
     (line) => (line.msg === "plugin ran" || line.msg === "plugin failed") && (id === undefined || line.id === id),
   );
 }
-
-export function longestLine({ stderrSoFar }: Logging): number {
-  return Math.max(
-    ...stderrSoFar()
-      .split("\n")
-      .map(({ length }) => length),
-  );
-}

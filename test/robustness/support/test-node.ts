@@ -13,11 +13,12 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, onTestFinished } from "vitest";
 import { Deadline } from "../../../src/base/deadline.js";
+import { launch } from "../../../src/tools/runtime/launch.js";
 import { createRuntime, type Runtime, type RuntimeOptions } from "../../../src/tools/runtime/runtime.js";
 import type { RuntimePlugin } from "../../../src/tools/runtime/runtime-plugin.js";
 import { endProcess } from "../../plugin/processes.js";
 import { Gate } from "../../support/gate.js";
-import { type RunningProgram, startProgram } from "../../support/program.js";
+import { program, type RunningProgram, startProgram } from "../../support/program.js";
 import { markedProcesses, markName } from "./processes.js";
 
 const noop = resolve(import.meta.dirname, "../../../legacy-plugins/noop");
@@ -140,6 +141,17 @@ export class TestNode {
     const running = startProgram(["run", "--config", this.configFile, ...args], own, this.options.limitMs ?? 60_000);
     this.programs.push(running);
     return running;
+  }
+
+  /** Starts the built program as a runtime does that finds it in its plugin directory. */
+  async launch(runtime: Runtime, args: readonly string[] = ["run", "--config", this.configFile], config = "") {
+    const path = join(this.folder, "10-v01-bridge");
+    writeFileSync(path, `#!/bin/sh\nexec ${process.execPath} ${program} ${args.join(" ")}\n`);
+    chmodSync(path, 0o755);
+    const identity = { name: "v01-bridge", index: "10" };
+    const { child, trunk } = await launch(path, identity, "ignore");
+    onTestFinished(() => void child.kill("SIGKILL"));
+    return { child, plugin: await runtime.connect(trunk, { kind: "launched", identity, config }) };
   }
 
   /** Starts runtime and program, and has them connected. */

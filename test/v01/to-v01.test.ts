@@ -10,44 +10,26 @@ import {
   toSpec,
   toUpdateRequest,
 } from "../../src/v01/to-v01.js";
+import { pod as anyPod, ctr } from "../nri/support/subjects.js";
 
 const rules: AnnotationRules = { oci: ["example.com/*"], podToContainer: false, crio: false, alias: false };
 
-function pod(over: Partial<nri.PodSandbox> = {}): nri.PodSandbox {
-  return {
-    id: "p1",
+const pod = (over: Partial<nri.PodSandbox> = {}) =>
+  anyPod({
     name: "pod",
     uid: "u1",
-    namespace: "default",
     labels: { app: "demo", "io.cri-containerd.kind": "sandbox" },
     annotations: { "example.com/pod": "1", "io.kubernetes.cri.container-type": "sandbox", hidden: "x" },
-    runtimeHandler: "",
     pid: 41,
-    ips: [],
     ...over,
-  };
-}
+  });
 
-function container(over: Partial<nri.Container> = {}): nri.Container {
-  return {
-    id: "c1",
-    podSandboxId: "p1",
+const container = (over: Partial<nri.Container> = {}) =>
+  ctr({
     name: "ctr",
-    state: "CONTAINER_CREATED",
     labels: { own: "label" },
     annotations: { "example.com/ctr": "2", "io.kubernetes.container.hash": "h" },
-    args: [],
-    env: [],
-    mounts: [],
     pid: 42,
-    rlimits: [],
-    createdAt: 0n,
-    startedAt: 0n,
-    finishedAt: 0n,
-    exitCode: 0,
-    statusReason: "",
-    statusMessage: "",
-    CDIDevices: [],
     linux: {
       namespaces: [
         { type: "pid", path: "" },
@@ -61,8 +43,7 @@ function container(over: Partial<nri.Container> = {}): nri.Container {
       netDevices: {},
     },
     ...over,
-  };
-}
+  });
 
 const bundle: BundleSpec = {
   cgroupsPath: "/from/the/bundle",

@@ -106,19 +106,6 @@ describe.skipIf(renderer === undefined)("the DaemonSet for", () => {
     expect(await findFaults(objects, name.replaceAll("/", "-"))).toEqual([]);
   });
 
-  it("nothing at all would not be: a wrong type, a missing field and an unknown one are found", async () => {
-    const { objects, set } = await render(join(kustomize, "base"));
-    const { selector: _, ...spec } = set.spec;
-    await expect(findFaults([{ ...set, spec }], "no-selector")).rejects.toThrow(/selector/);
-    await expect(findFaults([{ ...set, spec: { ...set.spec, minReadySeconds: "30" } }], "type")).rejects.toThrow(
-      /integer/,
-    );
-    const unknown = objects.map((object) =>
-      JSON.parse(JSON.stringify(object).replace("livenessProbe", "livenesProbe")),
-    );
-    expect(await findFaults(unknown, "unknown")).toEqual([expect.stringContaining("livenesProbe")]);
-  });
-
   it.each(overlays)("%s runs on the nodes that are labelled so, beside the others", async (name) => {
     const { set } = await render(join(kustomize, "overlays", name));
     expect(set.spec.template.spec.nodeSelector).toEqual({ "nri-v01-bridge/runtime": name });

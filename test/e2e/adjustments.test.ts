@@ -122,18 +122,6 @@ describe.runIf(possible).each(targets)("results change containers on $runtime, b
     expect(await node.cgroupPath(container, "cpu")).toBe(path);
   });
 
-  test("renamed metadata change the container, and annotated ones are seen on it", async () => {
-    await node.use("renamer");
-    await node.answer("renamer", "create", { metadata: { shares: "400", note: "seen" } });
-    const container = await node.life.runContainer(await runPod(), { resources: limited });
-    noFailure();
-    expect(await node.cgroup(container, "cpu.shares")).toBe("400");
-    expect(node.spec(container).annotations).toMatchObject({
-      "v01.renamer/shares": "400",
-      "v01.renamer/note": "seen",
-    });
-  });
-
   test("creating and stopping a container changes another one's real cgroup", async () => {
     await node.use("asker");
     const pod = await runPod();

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findPodCgroups } from "./testbed/cgroups.js";
 import { Daemon } from "./testbed/daemon.js";
 import { normaliseRuns } from "./testbed/normalise.js";
-import { prepareTestbed, type RuntimeName, suites } from "./testbed/packages.js";
+import { prepareTestbed, type RuntimeName } from "./testbed/packages.js";
 import { PodLife } from "./testbed/pod-life.js";
 import { installPlugins } from "./testbed/records.js";
 import { playScenario, type Scenario, wholeLife } from "./testbed/scenario.js";
@@ -19,37 +19,6 @@ describe.runIf(prepared.ok).each(names)("containerd %s of the testbed", (name) =
   });
 
   afterAll(() => daemon.stop());
-
-  test("says which version it is, and is the suite's", async () => {
-    expect(await daemon.cri.version()).toContain(daemon.runtime.version);
-    expect(Object.keys(suites)).toContain(daemon.runtime.name);
-  });
-
-  test("runs a pod and a container through their whole life", async () => {
-    const life = new PodLife(daemon, "/etc/nri/conf.json", daemon.directory);
-    const pod = await life.runPod({ number: 1 });
-    const container = await life.runContainer(pod);
-    expect((await daemon.cri.podSandboxStatus(pod)).state).toBe("SANDBOX_READY");
-    expect((await daemon.cri.containerStatus(container)).state).toBe("CONTAINER_RUNNING");
-    await life.stop(container);
-    expect(await daemon.cri.containerStatus(container)).toMatchObject({ state: "CONTAINER_EXITED", exitCode: 137 });
-    await life.end(pod, container);
-    expect(life.failedCalls).toEqual([]);
-    expect(await daemon.cri.listPodSandboxes()).toEqual([]);
-  });
-
-  test("keeps a pod over a restart, also over a crash", async () => {
-    const life = new PodLife(daemon, "/etc/nri/conf.json", daemon.directory);
-    const pod = await life.runPod({ number: 2 });
-    const container = await life.runContainer(pod);
-    const { pid } = await daemon.cri.containerStatus(container);
-    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-      await daemon.restart(signal);
-      expect(await daemon.cri.containerStatus(container)).toMatchObject({ state: "CONTAINER_RUNNING", pid });
-    }
-    await life.end(pod, container);
-    expect(life.failedCalls).toEqual([]);
-  });
 
   test("runs v0.1 plugins itself for sandboxes if it is 1.6 or 2.x, for containers if it is 1.6", async () => {
     const scenario: Scenario = {

@@ -25,7 +25,7 @@ export const clearers = [
 ] as const;
 
 /** Plugins that answer what a test tells them to. */
-export const askers = ["asker", "renamer", "late", "lenient"] as const;
+export const askers = ["asker", "late", "lenient"] as const;
 
 /** The bridge's configuration: one for all tests, since a plugin's type tells its settings. */
 export const adjustedConfig = `
@@ -36,7 +36,6 @@ ${clearers.map(({ name, settings }) => `  ${name}: ${settings}`).join("\n")}
   asker: {phase: create}
   late: {phase: start}
   lenient: {phase: start, onFailure: {create: continue}}
-  renamer: {phase: create, results: {annotate: true, rename: {shares: cpu.shares}}}
 `;
 
 /** Puts the plugins of these tests into a daemon's /opt/nri/bin. */

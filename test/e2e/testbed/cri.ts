@@ -43,10 +43,6 @@ export class Cri {
     this.#client.close();
   }
 
-  async version(): Promise<string> {
-    return text((await this.#call("Version", {}, 2_000)).runtime_version);
-  }
-
   async runPodSandbox(config: PodSandboxConfig, handler = ""): Promise<string> {
     return text((await this.#call("RunPodSandbox", { config, runtime_handler: handler })).pod_sandbox_id);
   }

@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 
-import { Deadline } from "../src/base/deadline.js";
 import { pluginService } from "../src/nri/codec.js";
 import type { ContainerEvent } from "../src/nri/events.js";
 import { type EventName, encodeEvent, events } from "../src/nri/events.js";
@@ -12,7 +11,6 @@ import { inferNriVersion } from "../src/nri/versions.js";
 import { ConnId, encodeMuxFrames } from "../src/nri/wire/mux-frame.js";
 import { SocketTrunk } from "../src/nri/wire/socket-trunk.js";
 import { encodeTtrpcFrame, MessageType } from "../src/nri/wire/ttrpc-frame.js";
-import { createRuntime } from "../src/tools/runtime/runtime.js";
 import { configurePlugin, RuntimeLink, synchronizePlugin } from "../src/tools/runtime/runtime-plugin.js";
 
 /** The runtime's end of one plugin's connection. */
@@ -29,19 +27,13 @@ const runtime = { name: "containerd", version: "1.7.24", requestTimeoutMs: 2000,
 
 /**
  * Takes the connection of a plugin as containerd 1.7.24 does, and hands it to the program of driver.c, so that the times
- * are the plugin's and not our own; where there was no compiler we send the events ourselves.
+ * are the plugin's and not our own.
  */
 export async function acceptPlugin(
   socketPath: string,
-  driver: string | undefined,
+  driver: string,
   start: () => ChildProcess,
 ): Promise<{ readonly end: RuntimeEnd; readonly child: ChildProcess }> {
-  if (driver === undefined) {
-    const embedded = await createRuntime({ ...runtime, socketPath });
-    const child = start();
-    const plugin = await embedded.accept(Deadline.after(30_000));
-    return { child, end: { call: (name, event) => plugin.call(name, event), close: () => embedded.close() } };
-  }
   const server = createServer();
   server.listen(socketPath);
   const connected = once(server, "connection", { signal: AbortSignal.timeout(30_000) });

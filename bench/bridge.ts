@@ -69,14 +69,12 @@ function report(title: string, samples: Parameters<typeof toRows>[0], floor: str
 }
 
 async function events(): Promise<void> {
-  const { samples, blocked } = await measureEvents(place, containers, { rounds, root, probes: true });
+  const { samples, blocked } = await measureEvents(place, containers, { rounds, root });
   const ms = (name: string) => medianMs(samples, name);
-  const hasC = samples.some(({ name }) => name === names.spawn);
-  report("Events", samples, hasC ? names.spawn : names.one);
-  const raw = hasC ? names.raw : names.rawNode;
+  report("Events", samples, names.spawn);
   const times = (what: string, value: number, below: number, note: string) =>
     goals.push({ what, value, unit: "x", below, note });
-  times("event without plugins, over the raw round trip", ms(names.none) / ms(raw), 8, `over "${raw}"`);
+  times("event without plugins, over the raw round trip", ms(names.none) / ms(names.raw), 8, `over "${names.raw}"`);
   const overNode = ms(names.none) / ms(names.rawNode);
   goals.push({
     what: "event without plugins",
@@ -85,15 +83,13 @@ async function events(): Promise<void> {
     below: 0.15,
     note: `${overNode.toFixed(2)}x a round trip between two Node processes`,
   });
-  if (hasC) {
-    // Without an adapter in this run: what it was on another machine.
-    const go = (name: string, elsewhere: string) => {
-      const here = ms(name) / ms(names.spawn);
-      return `the Go adapter: ${Number.isNaN(here) ? elsewhere : `${here.toFixed(2)}x`}`;
-    };
-    times("one tiny plugin, over posix_spawn", ms(names.one) / ms(names.spawn), 1.8, go(names.goOne, "2.4x"));
-    times("three tiny plugins, over posix_spawn", ms(names.three) / ms(names.spawn), 4.8, go(names.goThree, "5.4x"));
-  } else skipped.push({ what: "plugins over posix_spawn", reason: "no C compiler" });
+  // Without an adapter in this run: what it was on another machine.
+  const go = (name: string, elsewhere: string) => {
+    const here = ms(name) / ms(names.spawn);
+    return `the Go adapter: ${Number.isNaN(here) ? elsewhere : `${here.toFixed(2)}x`}`;
+  };
+  times("one tiny plugin, over posix_spawn", ms(names.one) / ms(names.spawn), 1.8, go(names.goOne, "2.4x"));
+  times("three tiny plugins, over posix_spawn", ms(names.three) / ms(names.spawn), 4.8, go(names.goThree, "5.4x"));
   overPeer("event without plugins", samples, names.none, names.goNone);
   overPeer("one tiny plugin", samples, names.one, names.goOne);
   overPeer("three tiny plugins", samples, names.three, names.goThree);
@@ -109,7 +105,6 @@ async function events(): Promise<void> {
     goals.push({ what: "captured view, added to a run", value, unit: "ms", below: 3, note: "in phase create" });
   } else skipped.push({ what: "captured view, added to a run", reason: "not root" });
   times("one tiny plugin at 450 MB of heap, over 60 MB", ms(names.heap450) / ms(names.heap60), 1.2, "");
-  if (blocked === undefined) return;
   const note = `over an event without plugins; ${blocked.event.toFixed(2)} ms for the whole event, its journal, log and share of a removal`;
   goals.push({ what: "main thread blocked per run", value: blocked.run, unit: "ms", below: 0.3, note });
 }
@@ -119,11 +114,9 @@ async function python(): Promise<void> {
   const what = "Python plugin started ahead, over its cold posix_spawn";
   if (samples === undefined) skipped.push({ what, reason: "no Python" });
   else {
-    const hasC = samples.some(({ name }) => name === names.python);
-    report("Python plugin", samples, hasC ? names.python : names.cold);
+    report("Python plugin", samples, names.python);
     overPeer("Python plugin", samples, names.cold, names.goPython);
     overPeer("Python plugin started ahead", samples, names.ahead, names.goPython);
-    if (!hasC) return void skipped.push({ what, reason: "no C compiler" });
     const value = medianMs(samples, names.ahead) / medianMs(samples, names.python);
     goals.push({ what, value, unit: "x", below: 0.4, note: "" });
   }

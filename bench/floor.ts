@@ -1,5 +1,4 @@
 import { execFileSync, spawn } from "node:child_process";
-import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
@@ -8,46 +7,46 @@ import type { Candidate } from "./measure.js";
 /** Something to measure that is a process of its own. */
 export type Floor = Candidate & { close(): void };
 
-/** What a C compiler makes of a file of this folder; undefined when there is none. */
-export function compile(source: string, target: string, ...flags: readonly string[]): string | undefined {
-  try {
-    execFileSync("cc", ["-O2", ...flags, "-o", target, source], { stdio: "ignore" });
-    return target;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The smallest plugin; `cat`, which answers with its request, where there is no compiler. */
-export function installTiny(sources: string, directory: string): string {
-  const target = join(directory, "tiny");
-  const tiny = join(sources, "tiny.c");
-  const made = compile(tiny, target, "-static") ?? compile(tiny, target);
-  if (made === undefined) copyFileSync("/bin/cat", target);
+/** What a C compiler makes of a file. @throws Error where there is none */
+export function compile(source: string, target: string, ...flags: readonly string[]): string {
+  execFileSync("cc", ["-O2", ...flags, "-o", target, source]);
   return target;
 }
 
-/** A plugin run by posix_spawn from C: what no program does faster. undefined where there is no compiler. */
+/** As compile, without the dynamic linker's time where the C library allows that. */
+export function compileStatic(source: string, target: string): string {
+  try {
+    return compile(source, target, "-static");
+  } catch {
+    return compile(source, target);
+  }
+}
+
+/** The smallest plugin. */
+export function installTiny(sources: string, directory: string): string {
+  return compileStatic(join(sources, "tiny.c"), join(directory, "tiny"));
+}
+
+/** A plugin run by posix_spawn from C: what no program does faster. */
 export function createFloor(
   name: string,
   sources: string,
   directory: string,
   requestBytes: number,
   argv: readonly string[],
-): Floor | undefined {
+): Floor {
   const program = compile(join(sources, "floor.c"), join(directory, "floor"));
-  return program === undefined ? undefined : startFloor(name, program, [String(requestBytes), ...argv]);
+  return startFloor(name, program, [String(requestBytes), ...argv]);
 }
 
-/** A request and its answer over a unix socket between two C programs. undefined where there is no compiler. */
+/** A request and its answer over a unix socket between two C programs. */
 export function createRawFloor(
   name: string,
   sources: string,
   directory: string,
   bytes: { readonly request: number; readonly answer: number },
-): Floor | undefined {
+): Floor {
   const program = compile(join(sources, "echo.c"), join(directory, "echo"));
-  if (program === undefined) return undefined;
   return startFloor(name, program, [String(bytes.request), String(bytes.answer)]);
 }
 

@@ -42,14 +42,12 @@ export interface LatencyOptions {
   readonly rounds: number;
   /** Only root can make captured views. */
   readonly root: boolean;
-  /** The large heap, and the main thread's time. */
-  readonly probes: boolean;
 }
 
 export interface Latencies {
   readonly samples: readonly Samples[];
-  /** The bridge's main thread, in milliseconds; undefined without probes. */
-  readonly blocked?: Blocked;
+  /** The bridge's main thread, in milliseconds. */
+  readonly blocked: Blocked;
 }
 
 export interface Blocked {
@@ -61,7 +59,7 @@ export interface Blocked {
 
 /** Events of no, one and three plugins beside their floors, all in one run. */
 export async function measureEvents(place: Place, containers: Containers, options: LatencyOptions): Promise<Latencies> {
-  const { rounds, root, probes } = options;
+  const { rounds, root } = options;
   const floors = await openFloors(place);
   const bridges: BuiltBridge[] = [];
   const start = async (plugins: readonly string[], config: object, ballastMb?: number) => {
@@ -92,10 +90,8 @@ export async function measureEvents(place: Place, containers: Containers, option
     [names.goThree]: tiny3,
   });
   candidates.push(...peer.candidates);
-  const probed = probes ? await start(["tiny"], {}, 0) : undefined;
-  if (probed !== undefined) {
-    candidates.push(lifeOf(names.heap60, probed), lifeOf(names.heap450, await start(["tiny"], {}, 450)));
-  }
+  const probed = await start(["tiny"], {}, 0);
+  candidates.push(lifeOf(names.heap60, probed), lifeOf(names.heap450, await start(["tiny"], {}, 450)));
   const lives = candidates.filter((candidate) => candidate instanceof ContainerLife);
   await Promise.all(lives.map((life) => warmUp(life)));
   const samples = await interleave(candidates, { rounds, warmUp: 100, pauseMs: 2, burst: 10, gapMs: 1 });
@@ -107,16 +103,13 @@ export async function measureEvents(place: Place, containers: Containers, option
     ];
     samples.push(...(await interleave(creates, { rounds: Math.ceil(rounds / 8), warmUp: 5, pauseMs: 2 })));
   }
-  let blocked: Blocked | undefined;
-  if (probed !== undefined) {
-    const plain = await start([], {}, 0);
-    await warmUp(lifeOf(names.none, plain));
-    const event = await measureBlocked(lifeOf(names.heap60, probed), probed);
-    blocked = { event, run: event - (await measureBlocked(lifeOf(names.none, plain), plain)) };
-  }
+  const plain = await start([], {}, 0);
+  await warmUp(lifeOf(names.none, plain));
+  const event = await measureBlocked(lifeOf(names.heap60, probed), probed);
+  const blocked = { event, run: event - (await measureBlocked(lifeOf(names.none, plain), plain)) };
   await Promise.all([...bridges, peer].map((one) => one.close()));
   for (const floor of floors) floor.close();
-  return { samples, ...(blocked === undefined ? {} : { blocked }) };
+  return { samples, blocked };
 }
 
 /** A bridge runs for weeks: what is measured is what the compiler has made of it by then. */
@@ -145,7 +138,7 @@ async function openFloors(place: Place): Promise<Floor[]> {
     createRawFloor(names.raw, sources, place.directory, eventBytes),
     await createNodeRawFloor(names.rawNode, place.directory, eventBytes),
     createFloor(names.spawn, sources, place.directory, requestBytes, [tiny, "invoke"]),
-  ].filter((floor): floor is Floor => floor !== undefined);
+  ];
 }
 
 /** A Python plugin that was started before its event, beside a cold start of it. undefined where there is no Python. */
@@ -167,9 +160,9 @@ export async function measurePython(
   const plain = await BuiltBridge.start(place, { name: "python-cold", plugins: ["snake"] });
   const cold = new ContainerLife(names.cold, plain, containers);
   const peer = await openPeer(place, containers, { [names.goPython]: ["snake"] });
-  const candidates = [...(floor === undefined ? [] : [floor]), ahead, cold, ...peer.candidates];
+  const candidates = [floor, ahead, cold, ...peer.candidates];
   const samples = await interleave(candidates, { rounds, warmUp: 30, pauseMs: 2 });
-  floor?.close();
+  floor.close();
   await Promise.all([bridge, plain, peer].map((one) => one.close()));
   return samples;
 }

@@ -12,8 +12,8 @@ export interface Place {
   readonly binDir: string;
   /** probe.mjs. */
   readonly probe: string;
-  /** The program of driver.c; undefined where there is no compiler. */
-  readonly driver: string | undefined;
+  /** The program of driver.c. */
+  readonly driver: string;
   /** What is measured, in words. */
   readonly artefact: string;
   remove(): void;

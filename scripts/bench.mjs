@@ -1,4 +1,4 @@
-// Runs a benchmark of bench: node scripts/bench.mjs [bridge|spawn|profile|e2e] [--rounds 400] [--out docs]
+// Runs a benchmark of bench: node scripts/bench.mjs [bridge|profile|e2e] [--rounds 400] [--out docs]
 import { spawnSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";

@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { compile } from "../../bench/floor.js";
+import { compileStatic } from "../../bench/floor.js";
 import type { Random } from "../e2e/testbed/chaos-random.js";
 import { type NotedRun, parseNotedRuns } from "../e2e/testbed/noted-runs.js";
 import type { TestNode } from "../robustness/support/test-node.js";
@@ -43,9 +43,7 @@ export class MoodyPlugins {
     this.#directory = join(node.folder, "chaos");
     mkdirSync(this.#directory);
     const binary = join(this.#directory, "chaosplugin");
-    if (compile(source, binary, "-static") === undefined && compile(source, binary) === undefined) {
-      throw new Error("no C compiler makes the plugin: cc");
-    }
+    compileStatic(source, binary);
     for (const name of plugins) copyFileSync(binary, join(node.bin, name));
     writeFileSync(join(node.bin, "chaos.dir"), `${this.#directory}\n`);
     node.writeConf(...plugins);

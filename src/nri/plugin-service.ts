@@ -48,8 +48,6 @@ export interface PluginServiceOptions {
 export class PluginService {
   phase: Phase = "registering";
   shutdownCalled = false;
-  /** Handlers that have not come to their end. */
-  running = 0;
   /** Whether the latest event was answered before the runtime gave up on us, which costs the connection. */
   lastInTime = false;
   private runtime: RuntimeInfo | undefined;
@@ -82,7 +80,7 @@ export class PluginService {
       const request = decodeOrRefuse(() => configureRequest.decode(call.payload));
       const runtime = this.runtimeOf(request, call);
       this.runtime = runtime;
-      const wanted = [...(await answerInTime(call, () => this.run(() => handlers.configure(request, runtime))))];
+      const wanted = [...(await answerInTime(call, () => handlers.configure(request, runtime)))];
       const events = eventMask(wanted, runtime.nri);
       log.info(
         {
@@ -159,9 +157,7 @@ export class PluginService {
     this.pods = [];
     this.containers = [];
     const answer = await answerInTime(call, (cancellation) =>
-      this.run(() =>
-        this.options.handlers.synchronize?.(pods, containers, contextOf(call, "Synchronize", runtime, cancellation)),
-      ),
+      this.options.handlers.synchronize?.(pods, containers, contextOf(call, "Synchronize", runtime, cancellation)),
     );
     return [...(answer ?? [])];
   }
@@ -182,7 +178,7 @@ export class PluginService {
       if (decoded === undefined) return emptyResponse;
       event = decoded;
       const response = await answerInTime(call, (cancellation) =>
-        this.run(() => this.options.handlers.handle?.(decoded, contextOf(call, decoded.name, runtime, cancellation))),
+        this.options.handlers.handle?.(decoded, contextOf(call, decoded.name, runtime, cancellation)),
       );
       return response === undefined ? emptyResponse : encodeEventResponse(decoded.name, response);
     } catch (error) {
@@ -220,16 +216,6 @@ export class PluginService {
   private configuredRuntime(): RuntimeInfo {
     if (this.runtime !== undefined) return this.runtime;
     throw new StatusError(Code.FailedPrecondition, "the plugin has not been configured");
-  }
-
-  /** Counts a handler until its own end, even past the answer: UpdateContainers has to know. */
-  private async run<T>(handler: () => T | Promise<T>): Promise<T> {
-    this.running += 1;
-    try {
-      return await handler();
-    } finally {
-      this.running -= 1;
-    }
   }
 }
 

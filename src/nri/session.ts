@@ -1,7 +1,7 @@
 import { alarm, Deadline } from "../base/deadline.js";
 import { BridgeError, errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
-import { registerPluginRequest, runtimeService, updateContainersRequest, updateContainersResponse } from "./codec.js";
+import { registerPluginRequest, runtimeService } from "./codec.js";
 import type { PluginHandlers, RuntimeInfo } from "./handlers.js";
 import type { PluginIdentity } from "./identity.js";
 import { type Phase, PluginService } from "./plugin-service.js";
@@ -9,8 +9,7 @@ import { StallWatch } from "./stall-watch.js";
 import { TtrpcClient } from "./ttrpc/client.js";
 import { TtrpcServer } from "./ttrpc/server.js";
 import { Code, StatusError } from "./ttrpc/status.js";
-import type { ContainerUpdate } from "./types.js";
-import { hasFeature, ownNriVersion, synchronizes } from "./versions.js";
+import { ownNriVersion, synchronizes } from "./versions.js";
 import { Mux } from "./wire/mux.js";
 import { ConnId } from "./wire/mux-frame.js";
 import type { Trunk } from "./wire/trunk.js";
@@ -110,23 +109,6 @@ export class Session {
     this.finish({ kind: "aborted" });
   }
 
-  /**
-   * Asks the runtime to change containers outside of any event; gives the updates that failed.
-   *
-   * From within a handler the runtime would wait for us, and we for it; before NRI 0.12.1 it can lock up for good
-   * (containerd#13733).
-   * @throws BridgeError INTERNAL when that would be so, StatusError when the runtime refuses
-   */
-  async updateContainers(update: readonly ContainerUpdate[], deadline: Deadline): Promise<ContainerUpdate[]> {
-    const { runtime, phase } = this;
-    if (runtime === undefined || phase !== "ready") throw notNow("not-ready", "the plugin is not synchronized");
-    if (!hasFeature(runtime.nri, "unsolicitedUpdates")) throw notNow("nri-version", "the runtime's NRI is too old");
-    if (this.service.running > 0) throw notNow("in-handler", "an event is being handled");
-    const payload = updateContainersRequest.encode({ update: [...update] });
-    const answer = await this.client.call(runtimeService, "UpdateContainers", payload, { deadline });
-    return updateContainersResponse.decode(answer).failed;
-  }
-
   private async register(deadline: Deadline): Promise<void> {
     const { identity, log } = this.options;
     const request = { pluginName: identity.name, pluginIdx: identity.index, NRIVersion: ownNriVersion };
@@ -214,8 +196,4 @@ function toError(thrown: unknown): Error {
 
 function notConfigured({ registrationTimeoutMs }: SessionOptions): BridgeError {
   return new BridgeError("CALL_TIMEOUT", `the runtime did not configure the plugin within ${registrationTimeoutMs} ms`);
-}
-
-function notNow(reason: string, text: string): BridgeError {
-  return new BridgeError("INTERNAL", `containers cannot be updated now: ${text}`, { reason });
 }

@@ -1,11 +1,10 @@
-import { type Clock, type Deadline, monotonicClock } from "../base/deadline.js";
-import { BridgeError, errorText } from "../base/errors.js";
+import { type Clock, monotonicClock } from "../base/deadline.js";
+import { errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
 import { Backoff, type BackoffOptions } from "./backoff.js";
 import type { PluginHandlers, RuntimeInfo } from "./handlers.js";
 import type { PluginIdentity } from "./identity.js";
 import { Session, type SessionEnd } from "./session.js";
-import type { ContainerUpdate } from "./types.js";
 import { adoptTrunk, connectTrunk, socketIdentity } from "./wire/socket.js";
 import type { Trunk } from "./wire/trunk.js";
 
@@ -112,12 +111,6 @@ export class PluginStub {
   close(): void {
     this.abort.abort();
     this.session?.close();
-  }
-
-  /** As Session.updateContainers; throws BridgeError CONNECTION_CLOSED when there is no connection. */
-  async updateContainers(update: readonly ContainerUpdate[], deadline: Deadline): Promise<ContainerUpdate[]> {
-    if (this.session === undefined) throw new BridgeError("CONNECTION_CLOSED", "no runtime is connected");
-    return await this.session.updateContainers(update, deadline);
   }
 
   private async runForEver(path: string): Promise<StubEnd> {

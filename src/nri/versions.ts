@@ -57,8 +57,6 @@ export const features = {
   ownCalls: "0.12.0",
   /** A plugin that failed to synchronize is disconnected; before, it stayed connected and got no events. */
   closesUnsynchronized: "0.12.0",
-  /** UpdateContainers outside an event cannot lock up the runtime (containerd#13733). */
-  unsolicitedUpdates: "0.12.1",
 } as const satisfies Record<string, string>;
 
 export type Feature = keyof typeof features;

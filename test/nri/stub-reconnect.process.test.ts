@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { Deadline } from "../../src/base/deadline.js";
 import { containerRequest } from "../../src/nri/codec.js";
 import { type NriEvent, noRequest } from "../../src/nri/events.js";
 import type { PluginHandlers } from "../../src/nri/handlers.js";
@@ -255,59 +254,5 @@ describe("a stub ends when it is told to", () => {
     stub.close();
     expect(await end).toEqual({ kind: "aborted" });
     await connection.closed;
-  });
-});
-
-describe("updates outside of any event", () => {
-  const update = [{ containerId: "c1" }];
-
-  test("are carried out by a runtime of NRI 0.12.1, and what failed comes back", async () => {
-    const asked: unknown[] = [];
-    const { stub } = await connectPair(
-      {},
-      {
-        nriVersion: "0.12.1",
-        updateContainers: (updates) => {
-          asked.push(...updates);
-          return updates;
-        },
-      },
-    );
-    expect(await stub.updateContainers(update, soon())).toMatchObject(update);
-    expect(asked).toMatchObject(update);
-  });
-
-  test("are refused here for an older one, which can lock up for good", async () => {
-    const { stub } = await connectPair({}, { nriVersion: "0.12.0" });
-    await expect(stub.updateContainers(update, soon())).rejects.toMatchObject({ fields: { reason: "nri-version" } });
-  });
-
-  test("are refused here while a handler runs: the runtime waits for it", async () => {
-    const outcomes: unknown[] = [];
-    const { stub, plugin } = await connectPair(
-      on({
-        StartContainer: async () => void outcomes.push(await stub.updateContainers(update, soon()).catch((e) => e)),
-      }),
-      { nriVersion: "0.12.1" },
-    );
-    await plugin.call("StartContainer", { pod: pod(), container: ctr() });
-    expect(outcomes).toMatchObject([{ code: "INTERNAL", fields: { reason: "in-handler" } }]);
-  });
-
-  test("are refused here while a handler runs on after its call was answered for it", async () => {
-    const { stub, plugin } = await connectPair(
-      { handle: () => new Promise(() => {}) },
-      { nriVersion: "0.12.1", requestTimeoutMs: 60 },
-    );
-    const { error } = await plugin.call("StartContainer", { pod: pod(), container: ctr() });
-    expect(error?.code).toBe("DEADLINE_EXCEEDED");
-    await expect(stub.updateContainers(update, soon())).rejects.toMatchObject({ fields: { reason: "in-handler" } });
-  });
-
-  test("are refused here when there is no runtime", async () => {
-    const { stub } = startStub(socketPath(), { reconnect: true });
-    await expect(stub.updateContainers(update, Deadline.after(10))).rejects.toMatchObject({
-      code: "CONNECTION_CLOSED",
-    });
   });
 });

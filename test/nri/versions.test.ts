@@ -120,9 +120,8 @@ describe("features", () => {
     ["0.8.0", ["splitSynchronize"]],
     ["0.11.0", ["splitSynchronize", "podUpdates"]],
     ["0.12.0", ["splitSynchronize", "podUpdates", "ownCalls", "closesUnsynchronized"]],
-    ["0.12.1", ["splitSynchronize", "podUpdates", "ownCalls", "closesUnsynchronized", "unsolicitedUpdates"]],
   ])("NRI %s has %j", (text, expected) => {
-    const all = ["splitSynchronize", "podUpdates", "ownCalls", "closesUnsynchronized", "unsolicitedUpdates"] as const;
+    const all = ["splitSynchronize", "podUpdates", "ownCalls", "closesUnsynchronized"] as const;
     const version = parseVersion(text);
     expect(all.filter((feature) => version && hasFeature(version, feature))).toEqual(expected);
   });

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { Deadline } from "../../src/base/deadline.js";
 import {
   configureRequest,
   configureResponse,
@@ -25,22 +24,16 @@ const subject = { pod: pod(), container: ctr() };
 const never = () => new Promise<never>(() => {});
 const nothing = () => new Uint8Array(0);
 
-/** A runtime that waits for a plugin. */
-async function waiting(options: Parameters<typeof startRuntime>[1] = {}) {
-  const path = socketPath();
-  const runtime = await startRuntime(path, options);
-  const accepting = runtime.accept(soon());
-  // Told by the test that awaits it; until then it is not unhandled.
-  accepting.catch(() => {});
-  return { path, runtime, accepting };
-}
-
 /** A runtime, and a plugin that has registered with it. */
 async function registered(
   options: Parameters<typeof startRuntime>[1],
   methods: Parameters<typeof PuppetPlugin.connect>[1] = {},
 ) {
-  const { path, runtime, accepting } = await waiting(options);
+  const path = socketPath();
+  const runtime = await startRuntime(path, options);
+  const accepting = runtime.accept(soon());
+  // Told by the test that awaits it; until then it is not unhandled.
+  accepting.catch(() => {});
   const puppet = await PuppetPlugin.connect(path, methods);
   await puppet.register();
   return { runtime, puppet, accepting };
@@ -90,30 +83,6 @@ describe("the runtime tells a plugin what its NRI version tells", () => {
 });
 
 describe("a plugin that breaks the rules is not taken, and its connection is closed", () => {
-  test.each([
-    ["", "50", 'invalid plugin name: ""'],
-    ["a/b", "50", 'invalid plugin name: "a/b"'],
-    ["a", "5", 'invalid plugin index: "5"'],
-    ["a", "abc", 'invalid plugin index: "abc"'],
-  ])("registering as %j with %j, and is told why", async (name, index, message) => {
-    const { path, accepting } = await waiting();
-    const puppet = await PuppetPlugin.connect(path);
-    await expect(puppet.register(name, index)).rejects.toMatchObject({ code: Code.Unknown, message });
-    await expect(accepting).rejects.toMatchObject({ code: "REGISTRATION_REFUSED", message });
-    await puppet.closed;
-  });
-
-  test.each<[string, (puppet: PuppetPlugin) => void]>([
-    ["not registering in time", () => {}],
-    ["hanging up before it registers", (puppet) => puppet.close()],
-  ])("%s", async (_, behave) => {
-    const { path, accepting } = await waiting({ registrationTimeoutMs: 50 });
-    const puppet = await PuppetPlugin.connect(path);
-    behave(puppet);
-    await expect(accepting).rejects.toMatchObject({ code: "REGISTRATION_REFUSED" });
-    await puppet.closed;
-  });
-
   const refuse = () => Promise.reject(new StatusError(Code.Unknown, "no"));
   const split = { snapshot: () => ({ pods: [pod(), pod({ id: "p2" })], containers: [] }), synchronizeSize: 1 };
   test.each<[string, ...Parameters<typeof registered>, string]>([
@@ -243,29 +212,6 @@ describe("the runtime", () => {
     const request = updateContainersRequest.encode({ update: [{ containerId: "c1" }, { containerId: "c2" }] });
     const failed = Buffer.from(await puppet.call("UpdateContainers", request)).toString("hex");
     expect(failed).toBe("0a040a026332");
-  });
-
-  test("has no plugin when none comes in time", async () => {
-    const runtime = await startRuntime(socketPath());
-    await expect(runtime.accept(Deadline.after(30))).rejects.toMatchObject({ code: "CALL_TIMEOUT" });
-  });
-
-  test("ends what waits for a plugin when it closes", async () => {
-    const { runtime, accepting } = await waiting();
-    await runtime.close();
-    await expect(accepting).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
-  });
-
-  test("takes its plugins one by one, and sends each its own events", async () => {
-    const path = socketPath();
-    const runtime = await startRuntime(path, containerd17);
-    const puppets = [await PuppetPlugin.connect(path), await PuppetPlugin.connect(path)];
-    const registrations = puppets.map((puppet, at) => puppet.register("puppet", `0${at}`));
-    const plugins = [await runtime.accept(soon()), await runtime.accept(soon())];
-    await Promise.all(registrations);
-    await plugins[1]?.call("StartContainer", subject);
-    expect(plugins.map(({ identity }) => identity.index)).toEqual(["00", "01"]);
-    expect(puppets.map(({ called }) => called.length)).toEqual([2, 3]);
   });
 
   test("closes with a plugin that it has forgotten", async () => {

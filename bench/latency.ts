@@ -9,7 +9,6 @@ import { createFloor, createRawFloor, type Floor } from "./floor.js";
 import { type Candidate, interleave, percentile, type Samples } from "./measure.js";
 import { openPeer } from "./peer.js";
 import { type Place, sources } from "./place.js";
-import { createNodeRawFloor } from "./raw-node.js";
 
 /** As large as a request of containerd 1.6 for a container with a conf; as the recorded event and its answer on the wire. */
 export const requestBytes = 1_700;
@@ -17,7 +16,6 @@ const eventBytes = { request: 3_760, answer: 30 } as const;
 
 export const names = {
   raw: "raw round trip, C to C",
-  rawNode: "raw round trip, Node to Node",
   spawn: "posix_spawn of the tiny plugin from C",
   none: "event, no plugin",
   async: "event, one async plugin",
@@ -60,7 +58,7 @@ export interface Blocked {
 /** Events of no, one and three plugins beside their floors, all in one run. */
 export async function measureEvents(place: Place, containers: Containers, options: LatencyOptions): Promise<Latencies> {
   const { rounds, root } = options;
-  const floors = await openFloors(place);
+  const floors = openFloors(place);
   const bridges: BuiltBridge[] = [];
   const start = async (plugins: readonly string[], config: object, ballastMb?: number) => {
     const probe = ballastMb === undefined ? {} : { probe: { ballastMb } };
@@ -132,11 +130,10 @@ async function measureBlocked(life: ContainerLife, bridge: BuiltBridge): Promise
   return (all - own) / (2 * lives);
 }
 
-async function openFloors(place: Place): Promise<Floor[]> {
+function openFloors(place: Place): Floor[] {
   const tiny = join(place.binDir, "tiny");
   return [
     createRawFloor(names.raw, sources, place.directory, eventBytes),
-    await createNodeRawFloor(names.rawNode, place.directory, eventBytes),
     createFloor(names.spawn, sources, place.directory, requestBytes, [tiny, "invoke"]),
   ];
 }

@@ -3,43 +3,20 @@ import { describe, expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
 import { readProcessStat } from "../../src/plugin/process-tree.js";
 import type { Snapshot } from "../../src/tools/runtime/runtime.js";
-import type { RuntimePlugin } from "../../src/tools/runtime/runtime-plugin.js";
 import { until } from "../plugin/processes.js";
 import type { RunningProgram } from "../support/program.js";
 import { logLines } from "./support/log-lines.js";
-import { memoryOf, openDescriptors } from "./support/processes.js";
+import { memoryOf } from "./support/processes.js";
 import { lifeOf, nthContainer, nthPod } from "./support/subjects.js";
 import { TestNode } from "./support/test-node.js";
 
 /** Above every pid that Linux gives (2^22). */
 const noProcess = 5_000_000;
 
-/** So many pods live side by side. */
-const lanes = 8;
-
 const megabytes = (number: number) => `${number.toFixed(1)} MB`;
 
+// That it stays flat over many events: the soak.
 describe("the bridge's memory", () => {
-  it("stays flat over 3,000 events in a row", { timeout: 60_000 }, async () => {
-    const node = new TestNode({ config: { log: { level: "warn" } } });
-    node.installScript("plugin", "#!/bin/sh\necho '{}'\n");
-    node.writeConf("plugin");
-    const { plugin, pid, program } = await node.connect();
-    const figures: number[] = [];
-    let from = 0;
-    for (const to of [100, 300, 500]) {
-      await playLives(plugin, from, to);
-      from = to;
-      figures.push(memoryOf(pid, "VmRSS"));
-    }
-    console.log(`memory after 600, 1,800 and 3,000 events: ${figures.map(megabytes).join(", ")}`);
-    const [first = 0, , last = 0] = figures;
-    expect(last - first).toBeLessThan(50);
-    expect(openDescriptors(pid)).toBeLessThan(60);
-    // That specs come from the event is said once, and nothing else.
-    expect(logLines(program).length).toBeLessThan(5);
-  });
-
   it("holds a node's 5,000 pods and 10,000 containers, and gives them back", { timeout: 60_000 }, async () => {
     const snapshots = [empty, fullNode(1), empty, fullNode(2), empty, fullNode(3)];
     const snapshot = () => snapshots.shift() ?? empty;
@@ -95,20 +72,3 @@ async function untilIdle(pid: number): Promise<void> {
 }
 
 const tookStock = (program: RunningProgram) => logLines(program).filter(({ adopt }) => adopt !== undefined);
-
-/**
- * Plays the lives of the pods from one number to before another: six events each, one after the other.
- * @throws Error for an event that is not answered with success
- */
-async function playLives(plugin: RuntimePlugin, from: number, to: number): Promise<void> {
-  let next = from;
-  const live = async () => {
-    while (next < to) {
-      for (const [name, subject] of lifeOf(next++)) {
-        const { dropped, error } = await plugin.call(name, subject);
-        if (dropped || error !== undefined) throw new Error(`${name} is answered with ${error?.message}`);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: lanes }, live));
-}

@@ -1,13 +1,14 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
-import { executable, has, nodes, run, temporaryFolder } from "./support.js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { makeFolder } from "../support/places.js";
+import { executable, has, nodes, run } from "./support.js";
 
 /** An environment as a runtime gives it: none. */
 const nothing = { env: {}, cwd: "/" } as const;
 
 describe.skipIf(!existsSync(executable))("the single executable", () => {
-  const folder = temporaryFolder("executable");
+  const folder = makeFolder(afterAll);
 
   it("says what it is", async () => {
     const { code, stdout } = await run(executable, ["version", "--json"], nothing);

@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { listenByHand } from "../support/hand-made-runtime.js";
+import { makeFolder } from "../support/places.js";
 import { buildImageRoot, lastStage, readDockerfile } from "./image-root.js";
-import { executable, has, nodes, root, run, temporaryFolder, works } from "./support.js";
+import { executable, has, nodes, root, run, works } from "./support.js";
 
 const instructions = readDockerfile();
 const events = readFileSync(join(root, "fixtures/cases/basic-hostnet/events.jsonl"), "utf8").trimEnd().split("\n");
@@ -58,7 +59,7 @@ const skipped = reasons.length === 0 ? "" : ` (not run: ${reasons.join(", ")})`;
  * pod's capabilities as bounding set, and the directories that it mounts in place.
  */
 describe.skipIf(skipped !== "")(`the image's root, with the DaemonSet's capabilities${skipped}`, () => {
-  const folder = temporaryFolder("image");
+  const folder = makeFolder(afterAll);
   const image = join(folder, "root");
   let running: ChildProcess | undefined;
   let port = 0;

@@ -1,10 +1,11 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
-import { bundle, executable, has, root, run, temporaryFolder } from "./support.js";
+import { afterAll, describe, expect, it } from "vitest";
+import { makeFolder } from "../support/places.js";
+import { bundle, executable, has, root, run } from "./support.js";
 
 const script = join(root, "deploy/launched/install.sh");
-const folder = temporaryFolder("launched");
+const folder = makeFolder(afterAll);
 
 function install(directory: string, ...args: string[]) {
   return run("sh", [script, "--directory", join(folder, directory, "plugins"), ...args]);

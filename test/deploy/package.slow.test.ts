@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { bundle, has, root, run, temporaryFolder } from "./support.js";
+import { makeFolder } from "../support/places.js";
+import { bundle, has, root, run } from "./support.js";
 
-const folder = temporaryFolder("package");
+const folder = makeFolder(afterAll);
 const manifest = z
   .looseObject({ version: z.string(), files: z.array(z.string()), dependencies: z.unknown().optional() })
   .parse(JSON.parse(readFileSync(join(root, "package.json"), "utf8")));

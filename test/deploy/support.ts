@@ -2,7 +2,6 @@ import { execFile, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { afterAll } from "vitest";
 import { runCommandLine } from "../support/command-line.js";
 
 export const root = resolve(import.meta.dirname, "../..");
@@ -18,13 +17,6 @@ export const nodes: { readonly newestLts: string; readonly versions: Readonly<Re
 /** Whether a program is installed. */
 export function has(program: string): boolean {
   return (process.env.PATH ?? "").split(":").some((directory) => existsSync(join(directory, program)));
-}
-
-/** A folder that is gone after the file's tests. */
-export function temporaryFolder(name: string): string {
-  const folder = mkdtempSync(join(tmpdir(), `bridge-${name}-`));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }
 
 export interface Ended {

@@ -1,7 +1,8 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
-import { has, root, run, temporaryFolder } from "./support.js";
+import { afterAll, describe, expect, it } from "vitest";
+import { makeFolder } from "../support/places.js";
+import { has, root, run } from "./support.js";
 
 const unitFile = join(root, "deploy/systemd/nri-v01-bridge.service");
 const dropIn = join(root, "deploy/systemd/plugins-that-only-watch.conf");
@@ -13,7 +14,7 @@ function settingOf(key: string): string | undefined {
 }
 
 describe.skipIf(!has("systemd-analyze"))("systemd-analyze verify", () => {
-  const folder = temporaryFolder("systemd");
+  const folder = makeFolder(afterAll);
   const system = join(folder, "etc/systemd/system");
   // A root of its own: the programs that the unit names have to be there, and the machine's may not be.
   for (const program of ["usr/local/bin/nri-v01-bridge", "bin/sh", "bin/kill"]) {
@@ -54,7 +55,7 @@ describe("the drop-in for plugins that only watch", () => {
 });
 
 describe("the way to install that the unit shows", () => {
-  const folder = temporaryFolder("installed");
+  const folder = makeFolder(afterAll);
 
   it("puts the program on PATH, with its native library beside it", async () => {
     mkdirSync(join(folder, "usr/local/bin"), { recursive: true });

@@ -1,17 +1,17 @@
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCommandLine } from "../support/command-line.js";
 import { type HandMadeRuntime, listenByHand } from "../support/hand-made-runtime.js";
+import { makeFolder } from "../support/places.js";
 import { program, startProgram } from "../support/program.js";
 import { placeNode, writeNodeFile } from "./node-files.js";
 
 const root = resolve(import.meta.dirname, "../..");
 const basic = join(root, "fixtures/cases/basic-hostnet");
-const folder = mkdtempSync(join(tmpdir(), "bridge-exit-codes-"));
+const folder = makeFolder(afterAll);
 const path = (name: string) => join(folder, name);
 const bin = ["--bin-dir", join(root, "legacy-plugins"), "--permissions", "trust"];
 const noFile = ["--config", "/dev/null"];
@@ -92,7 +92,6 @@ beforeAll(async () => {
 });
 afterAll(() => {
   for (const server of servers) server.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 /** A runtime that closes each connection at once. */

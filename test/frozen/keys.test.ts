@@ -1,12 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { runCommandLine } from "../support/command-line.js";
+import { makeFolder } from "../support/places.js";
 
 const readme = readFileSync(resolve(import.meta.dirname, "../../README.md"), "utf8");
-const folder = mkdtempSync(join(tmpdir(), "bridge-keys-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = makeFolder(afterAll);
 
 /** Written by hand: each key of the configuration with its default, and other values that it takes. */
 const keys: readonly (readonly [key: string, byDefault: unknown, ...others: unknown[]])[] = [

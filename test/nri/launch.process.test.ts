@@ -1,17 +1,17 @@
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { adoptTrunk } from "../../src/nri/wire/socket.js";
 import { launch } from "../../src/tools/runtime/launch.js";
+import { makeFolder } from "../support/places.js";
 import { socketPath, startRuntime } from "./support/nri-pair.js";
 import { ctr, pod } from "./support/subjects.js";
 
 /** The plugin's executable, in a folder as a runtime's /opt/nri/plugins. */
-const folder = mkdtempSync(join(tmpdir(), "nri-plugins-"));
+const folder = makeFolder(afterAll);
 const path = join(folder, "20-launched");
 
 beforeAll(async () => {
@@ -28,7 +28,6 @@ beforeAll(async () => {
   writeFileSync(path, `#!/bin/sh\nexec ${process.execPath} ${path}.mjs\n`);
   chmodSync(path, 0o755);
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const identity = { name: "launched", index: "20" };
 

@@ -1,6 +1,4 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
@@ -11,9 +9,9 @@ import { type Condition, startAnnouncer, statusLine } from "../../src/observe/sy
 import { readNotifySettings, withoutNotifySettings } from "../../src/observe/systemd-settings.js";
 import { createNotificationSender } from "../../src/observe/systemd-socket.js";
 import { TestNode } from "../robustness/support/test-node.js";
+import { makeFolder } from "../support/places.js";
 
-const folder = mkdtempSync(join(tmpdir(), "bridge-notify-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = makeFolder(afterAll);
 
 /** What a service manager has: a datagram socket, and the sender's pid as the kernel tells it. */
 const manager = `

@@ -1,11 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import { silentLog } from "../../src/base/logger.js";
 import { Metrics } from "../../src/observe/metrics.js";
 import { type MetricFacts, metricPrefix, metricTable } from "../../src/observe/metrics-names.js";
+import { makeFolder } from "../support/places.js";
 import { getPage } from "./scrape.js";
 
 const docs = resolve(import.meta.dirname, "../../docs");
@@ -24,8 +24,6 @@ const targets = dashboard.panels.flatMap(({ title, targets: its = [] }) => its.m
 
 /** The series that a scrape can hold, by name. */
 async function exportedNames(): Promise<ReadonlySet<string>> {
-  const folder = mkdtempSync(join(tmpdir(), "bridge-metrics-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const sources = {
     registered: () => true,
     synchronized: () => true,
@@ -36,7 +34,7 @@ async function exportedNames(): Promise<ReadonlySet<string>> {
   };
   const metrics = new Metrics({ sources, version: "1", log: silentLog });
   onTestFinished(() => metrics.listen(null));
-  const socketPath = join(folder, "sock");
+  const socketPath = join(makeFolder(), "sock");
   await metrics.listen(`unix:${socketPath}`);
   const { text } = await getPage({ socketPath }, "/metrics");
   const typed = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = "", type]) => ({ name, type }));

@@ -2,27 +2,24 @@ import {
   closeSync,
   fstatSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmdirSync,
-  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { createServer, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { openJournal } from "../../src/observe/journald.js";
 import { afterTurn, createLog, type LogDestination } from "../../src/observe/log.js";
 import { openLogDestination, openLogFile } from "../../src/observe/log-destination.js";
 import { createNodeLog } from "../../src/observe/open-log.js";
+import { makeFolder } from "../support/places.js";
 
-const folder = mkdtempSync(join(tmpdir(), "bridge-log-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = makeFolder(afterAll);
 
 function lines(): LogDestination & { readonly all: string[] } {
   const all: string[] = [];

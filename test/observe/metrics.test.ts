@@ -1,13 +1,13 @@
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { Metrics } from "../../src/observe/metrics.js";
 import { metricPrefix, metricTable } from "../../src/observe/metrics-names.js";
 import type { MetricsSources } from "../../src/observe/metrics-sources.js";
 import { collectLog } from "../support/collect-log.js";
+import { makeFolder } from "../support/places.js";
 import { getPage, samplesOf } from "./scrape.js";
 
 let folder: string;
@@ -15,11 +15,10 @@ let log: ReturnType<typeof collectLog>;
 let plugins: readonly string[] | undefined;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "bridge-metrics-"));
+  folder = makeFolder();
   log = collectLog();
   plugins = ["clearcfs", "labels"];
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function createMetrics(over: Partial<MetricsSources> = {}): Metrics {
   const sources: MetricsSources = {

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 
-/** A folder that is removed after the test. */
-export function makeFolder(): string {
-  const folder = mkdtempSync(join(realpathSync(tmpdir()), "nri-place-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+/** A folder that is removed after the test; with `afterAll` after those of the file. */
+export function makeFolder(atEnd: (remove: () => void) => void = onTestFinished): string {
+  const folder = mkdtempSync(join(realpathSync(tmpdir()), "nri-test-"));
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 

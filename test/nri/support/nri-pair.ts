@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { Deadline } from "../../../src/base/deadline.js";
@@ -9,12 +7,11 @@ import type { PluginHandlers } from "../../../src/nri/handlers.js";
 import { PluginStub, type StubEnd, type StubOptions } from "../../../src/nri/stub.js";
 import { createRuntime, type Runtime, type RuntimeOptions } from "../../../src/tools/runtime/runtime.js";
 import type { RuntimePlugin } from "../../../src/tools/runtime/runtime-plugin.js";
+import { makeFolder } from "../../support/places.js";
 
 /** A path for a socket in a folder of its own, which goes with the test. */
 export function socketPath(): string {
-  const folder = mkdtempSync(join(tmpdir(), "nri-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return join(folder, "nri.sock");
+  return join(makeFolder(), "nri.sock");
 }
 
 /** The runtimes that most tests are about. */

@@ -9,7 +9,6 @@ import type { Samples } from "./measure.js";
 import { frugalFlags, measureMemory } from "./memory.js";
 import { measurePeerMemory } from "./peer.js";
 import { fixture, installProgram } from "./place.js";
-import { writePlot } from "./plot.js";
 import { formatTable, type Report, toRows, writeJson, writeTable } from "./report.js";
 import { measureStart, startNames } from "./startup.js";
 import { measureSynchronize } from "./synchronize.js";
@@ -20,7 +19,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "500" },
     /** Only these parts, by a comma: events, python, memory, synchronize, start. */
     only: { type: "string", default: "events,python,start,synchronize,memory" },
-    /** Where benchmark.json, .svg and .md are written; nothing is where it is "". */
+    /** Where benchmark.json and .md are written; nothing is where it is "". */
     out: { type: "string", default: "docs" },
     events: { type: "string", default: "10000" },
   },
@@ -48,7 +47,6 @@ try {
 console.log(formatGoals(goals, skipped));
 if (values.out !== "") {
   writeJson(join(values.out, "benchmark.json"), { artefact, goals, skipped, reports });
-  writePlot(join(values.out, "benchmark.svg"), goals, reports);
   writeTable(join(values.out, "benchmark.md"), formatGoals(goals, skipped), reports, artefact);
 }
 

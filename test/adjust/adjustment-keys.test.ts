@@ -96,22 +96,6 @@ describe("a key in phase create", () => {
     expect(change).toMatchObject({ updates: [], fields: [], settings: [], notes: [], bytes: 0 });
     expect(change).not.toHaveProperty("adjust");
   });
-
-  it("sets many fields at once", () => {
-    const metadata = Object.fromEntries(adjustments.map(([key, value]) => [`adjust.${key}`, value]));
-    const { adjust, fields } = changeOf({ metadata });
-    expect(fields).toHaveLength(new Set(adjustments.map(([key]) => key.replace(".-", "."))).size);
-    expect(adjust?.linux?.resources?.cpu).toEqual({
-      shares: 512n,
-      quota: 9_223_372_036_854_775_807n,
-      period: 100_000n,
-      cpus: "0-3,8",
-      mems: "0",
-      realtimeRuntime: 950_000n,
-      realtimePeriod: 1_000_000n,
-    });
-    expect(Object.keys(adjust?.hooks ?? {})).toHaveLength(6);
-  });
 });
 
 /** One key with its value, and what it writes to the real cgroup in phase start. */

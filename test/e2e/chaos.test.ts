@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { percentile } from "../../bench/measure.js";
 import { type Bridge, isBridgeBuilt } from "./testbed/bridge.js";
 import { atMs, linesThatSay, readLog } from "./testbed/bridge-log.js";
 import { ChaosKubelet } from "./testbed/chaos-kubelet.js";
@@ -144,7 +145,6 @@ const snapshotCollision =
   /failed to create containerd container: failed to rename: rename \S+\.native\/snapshots\/new-\d+ \S+\.native\/snapshots\/\d+: file exists/;
 
 function percentiles(values: readonly number[]): Record<string, number> {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (share: number) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
-  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
+  const at = (percent: number) => Math.round(percentile(values, percent));
+  return { p50: at(50), p95: at(95), p99: at(99), max: at(100) };
 }

@@ -152,19 +152,6 @@ describe("a chain across both phases", () => {
     expect(of("StopContainer").map((text) => text.split(" ")[0])).toEqual(["s1", "c1", "s2", "c2"]);
   });
 
-  it("cgroupsPath at the top level is set in phase create, and ignored with a debug line in phase start", async () => {
-    bench.onCreate("mover", { cgroupsPath: "/kubepods/moved" });
-    const early = await bench.play({ plugins: ["mover"], config: "phase: create\ncgroup: host\n" });
-    expect(early.answer("CreateContainer").response).toEqual({
-      adjust: { linux: { cgroupsPath: "/kubepods/moved" } },
-    });
-    const late = await bench.play({ plugins: ["mover"], config: "cgroup: host\n" });
-    expect(late.answer("StartContainer")).toEqual({ response: {}, error: null });
-    expect(late.log).toContainEqual(
-      expect.objectContaining({ level: "debug", note: expect.stringContaining("cgroupsPath is ignored") }),
-    );
-  });
-
   it("rename and annotate make changes of a plugin that asks for none", async () => {
     bench.asks("old", { "cpu-shares": "64", note: "n" });
     const config =

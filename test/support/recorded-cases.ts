@@ -28,8 +28,6 @@ export interface Case {
   readonly confs: readonly Buffer[];
   readonly runs: readonly Run[];
   readonly errors: readonly { readonly method: string; readonly code: string; readonly details: string }[];
-  /** The OCI config.json that containerd 1.6.20 made of each process. */
-  readonly bundles: readonly { readonly role: string; readonly bytes: Buffer }[];
 }
 
 export const casesDirectory = join(import.meta.dirname, "../../fixtures/cases");
@@ -61,10 +59,6 @@ function readCase(name: string): Case {
       .map((file) => readFileSync(file)),
     runs: listIfThere(join(dir, "expected/runs"), ".request.json").map((file) => readRun(name, file)),
     errors,
-    bundles: listIfThere(join(dir, "expected/bundles"), ".json").map((file) => ({
-      role: basename(file, ".json"),
-      bytes: readFileSync(file),
-    })),
   };
 }
 

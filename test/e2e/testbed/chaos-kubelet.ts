@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "./chaos-random.js";
 import { CriError } from "./cri.js";
 import { containerConfig, podConfig } from "./cri-config.js";
@@ -48,7 +49,7 @@ export class ChaosKubelet {
     const ctr = container?.value;
     const started = ctr === undefined ? undefined : await this.#bringUp(() => cri.startContainer(ctr), true);
     const life = ctr === undefined || started === undefined ? undefined : this.#lives(ctr, started);
-    await pause(this.random.between(0, 400));
+    await sleep(this.random.between(0, 400));
     if (ctr !== undefined && this.random.next() < 0.6) {
       if (life !== undefined) life.stopBeganMs = Date.now();
       await this.#tearDown(() => cri.stopContainer(ctr));
@@ -102,12 +103,8 @@ export class ChaosKubelet {
         if (!(thrown instanceof CriError) || performance.now() > end) throw thrown;
         if (thrown.code === "NOT_FOUND") return;
         this.retries++;
-        await pause(200);
+        await sleep(200);
       }
     }
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Bridge } from "./bridge.js";
 import type { Random } from "./chaos-random.js";
@@ -136,7 +137,7 @@ export class ChaosPlugins {
     const half = Math.floor(bytes.length / 2);
     await file.truncate(0);
     await file.write(bytes, 0, half, 0);
-    await new Promise((resolve) => setTimeout(resolve, this.random.between(0, 60)));
+    await sleep(this.random.between(0, 60));
     await file.write(bytes, half, bytes.length - half, half);
     await file.close();
   }

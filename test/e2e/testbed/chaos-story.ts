@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { readJournals } from "./bridge-state.js";
 import type { ChaosKubelet } from "./chaos-kubelet.js";
 import type { ChaosPlugins } from "./chaos-plugins.js";
@@ -86,7 +87,7 @@ export class ChaosStory {
   async #doMischief(): Promise<void> {
     while (!this.#over) {
       await this.plugins.mischief();
-      await pause(this.random.between(50, 600));
+      await sleep(this.random.between(50, 600));
     }
   }
 
@@ -100,7 +101,7 @@ export class ChaosStory {
       const ids = (wanted: readonly string[]) =>
         left.filter(({ stage }) => wanted.includes(stage)).map(({ remembered }) => remembered.id);
       this.kills.push({ deleting: ids(["rerun"]), owed: ids(["open", "rerun"]) });
-      await pause(this.random.between(0, 2_500));
+      await sleep(this.random.between(0, 2_500));
       await bridge.start();
     });
   }
@@ -131,8 +132,4 @@ export class ChaosStory {
     outage.untilMs = Date.now();
     this.#allowance = Number.POSITIVE_INFINITY;
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { chmod, copyFile, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { mustRun, waitFor } from "./command.js";
 import type { Daemon } from "./daemon.js";
@@ -94,7 +95,7 @@ export async function settleRecords(directory: string, atLeast: number, timeoutM
   const finished = async (count: number) => ((await readRecords(directory)).length >= count ? true : undefined);
   await waitFor("the plugin runs", timeoutMs, () => finished(atLeast)).catch(() => undefined);
   // What comes too much comes late: a delete that was sent already, for example. A killed run never finishes.
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  await sleep(60);
   const begun = (await readdir(directory)).length;
   await waitFor("the runs that have begun", 500, () => finished(begun)).catch(() => undefined);
   return readRecords(directory);

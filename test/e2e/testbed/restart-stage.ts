@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import type { BridgeOptions } from "./bridge.js";
 import { linesThatSay } from "./bridge-log.js";
@@ -104,7 +105,7 @@ export class RestartStage {
   async expectRuns(staged: StagedPod, expected: readonly string[], timeoutMs = 10_000): Promise<void> {
     const enough = async () => ((await this.runsOf(staged)).length >= expected.length ? true : undefined);
     await waitFor("the plugin runs", timeoutMs, enough).catch(() => undefined);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await sleep(300);
     expect(await this.runsOf(staged)).toEqual(expected);
   }
 

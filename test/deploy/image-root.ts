@@ -3,25 +3,8 @@ import { basename, dirname, join } from "node:path";
 import { has, root, run } from "./support.js";
 
 /** What Debian's slim image has of what the bridge, its views and shell plugins use. */
-const tools = [
-  "sh",
-  "cat",
-  "cp",
-  "mv",
-  "rm",
-  "mkdir",
-  "chown",
-  "readlink",
-  "basename",
-  "sleep",
-  "grep",
-  "awk",
-  "sed",
-  "touch",
-  "chmod",
-  "ls",
-];
-const viewTools = ["unshare", "mount", "umount", "nsenter", "bash", "setpriv"];
+const shellTools = "sh cat cp mv rm mkdir chown readlink basename sleep grep awk sed touch chmod ls";
+const viewTools = "unshare mount umount nsenter bash setpriv";
 
 /** One line of a Dockerfile, continued lines joined: `COPY --from=build a b/`. */
 interface Instruction {
@@ -56,7 +39,7 @@ export async function buildImageRoot(target: string): Promise<void> {
   }
   symlinkSync("/run", join(target, "var/run"));
   await copyProgram(process.execPath, target);
-  for (const tool of [...tools, ...viewTools]) {
+  for (const tool of `${shellTools} ${viewTools}`.split(" ")) {
     const { stdout } = await run("sh", ["-c", `command -v ${tool}`]);
     if (has(tool)) await copyProgram(stdout.trim(), target);
   }

@@ -20,63 +20,17 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** Models with the API's schemas, from Kubernetes' own OpenAPI documents. */
 const models = { DaemonSet, ConfigMap, ServiceAccount } as const;
 
-const mount = z.looseObject({ name: z.string(), mountPath: z.string(), readOnly: z.boolean().optional() });
-const daemonSet = z.looseObject({
-  kind: z.literal("DaemonSet"),
-  metadata: z.looseObject({ name: z.string(), namespace: z.string() }),
-  spec: z.looseObject({
-    minReadySeconds: z.number(),
-    updateStrategy: z.unknown(),
-    template: z.looseObject({
-      spec: z.looseObject({
-        hostPID: z.boolean(),
-        hostNetwork: z.boolean(),
-        nodeSelector: z.record(z.string(), z.string()).optional(),
-        volumes: z.array(
-          z.looseObject({
-            name: z.string(),
-            hostPath: z.looseObject({ path: z.string() }).optional(),
-            configMap: z.looseObject({ name: z.string() }).optional(),
-          }),
-        ),
-        containers: z.array(
-          z.looseObject({
-            command: z.array(z.string()).optional(),
-            args: z.array(z.string()),
-            ports: z.array(z.looseObject({ name: z.string(), containerPort: z.number() })),
-            securityContext: z.looseObject({
-              privileged: z.boolean().optional(),
-              capabilities: z.unknown().optional(),
-            }),
-            volumeMounts: z.array(mount),
-          }),
-        ),
-      }),
-    }),
-  }),
-});
-const configMap = z.looseObject({
-  kind: z.literal("ConfigMap"),
-  metadata: z.looseObject({ name: z.string() }),
-  data: z.record(z.string(), z.string()),
-});
-
 async function render(directory: string) {
   const [program = "", ...args] = renderer ?? [];
   const { code, stdout, stderr } = await run(program, [...args, directory]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   const objects = parseAllDocuments(stdout).map((document): unknown => document.toJS());
-  return { objects, set: only(objects, daemonSet), config: only(objects, configMap) };
-}
-
-function only<T>(objects: readonly unknown[], schema: z.ZodType<T>): T {
-  const found = objects.flatMap((object) => {
-    const parsed = schema.safeParse(object);
-    return parsed.success ? [parsed.data] : [];
-  });
-  const [first] = found;
-  if (first === undefined || found.length > 1) throw new Error(`${found.length} objects instead of one`);
-  return first;
+  const of = (wanted: keyof typeof models) => objects.filter((object) => kindOf.parse(object).kind === wanted);
+  const set: DaemonSet = Reflect.construct(DaemonSet, of("DaemonSet"));
+  const config: ConfigMap = Reflect.construct(ConfigMap, of("ConfigMap"));
+  const pod = set.spec?.template.spec;
+  if (pod === undefined) throw new Error("the DaemonSet has no pods");
+  return { objects, set, pod, config };
 }
 
 const kindOf = z.looseObject({ kind: z.enum(["DaemonSet", "ConfigMap", "ServiceAccount"]) });
@@ -107,8 +61,8 @@ describe.skipIf(renderer === undefined)("the DaemonSet for", () => {
   });
 
   it.each(overlays)("%s runs on the nodes that are labelled so, beside the others", async (name) => {
-    const { set } = await render(join(kustomize, "overlays", name));
-    expect(set.spec.template.spec.nodeSelector).toEqual({ "nri-v01-bridge/runtime": name });
+    const { set, pod } = await render(join(kustomize, "overlays", name));
+    expect(pod.nodeSelector).toEqual({ "nri-v01-bridge/runtime": name });
     expect(set.metadata).toMatchObject({
       namespace: "kube-system",
       name: `nri-v01-bridge-${name.replaceAll(".", "-")}`,
@@ -118,37 +72,37 @@ describe.skipIf(renderer === undefined)("the DaemonSet for", () => {
   it.each(["base", ...overlays.map((name) => `overlays/${name}`)])(
     "%s has a configuration that is valid",
     async (name) => {
-      const { set, config } = await render(join(kustomize, name));
-      const settings = await readSettings(config.data["config.yaml"] ?? "");
-      const [container] = set.spec.template.spec.containers;
-      expect(settings.get("metrics.listen")).toMatch(new RegExp(`^[^/]+:${container?.ports[0]?.containerPort}$`));
+      const { pod, config } = await render(join(kustomize, name));
+      const settings = await readSettings(config.data?.["config.yaml"] ?? "");
+      const [container] = pod.containers;
+      expect(settings.get("metrics.listen")).toMatch(new RegExp(`^[^/]+:${container?.ports?.[0]?.containerPort}$`));
       // A probe of a loopback address comes from the node: only with its network.
-      expect(set.spec.template.spec.hostNetwork).toBe(true);
-      const volume = set.spec.template.spec.volumes.find(({ configMap: map }) => map !== undefined);
-      expect(volume?.configMap?.name).toBe(config.metadata.name);
+      expect(pod.hostNetwork).toBe(true);
+      const volume = pod.volumes?.find(({ configMap: map }) => map !== undefined);
+      expect(volume?.configMap?.name).toBe(config.metadata?.name);
       expect(container?.args).toContain("/etc/nri-v01-bridge/config.yaml");
     },
   );
 
   it("every overlay mounts directories, never the socket or conf.json", async () => {
-    const { set } = await render(join(kustomize, "base"));
-    const { volumes, containers, hostPID } = set.spec.template.spec;
+    const { pod } = await render(join(kustomize, "base"));
+    const { volumes = [], containers, hostPID } = pod;
     const paths = volumes.flatMap(({ hostPath }) => (hostPath === undefined ? [] : [hostPath.path]));
     expect(paths.sort()).toEqual(
       ["/etc/nri", "/opt/nri/bin", "/sys/fs/cgroup", "/var/lib/nri-v01-bridge", "/var/run/nri"].sort(),
     );
     const names = volumes.map(({ name }) => name).sort();
-    expect(containers[0]?.volumeMounts.map(({ name }) => name).sort()).toEqual(names);
+    expect(containers[0]?.volumeMounts?.map(({ name }) => name).sort()).toEqual(names);
     expect(hostPID).toBe(true);
   });
 
   it("all of them goes from node to node", async () => {
     const { set } = await render(join(kustomize, "base"));
-    expect(set.spec.updateStrategy).toEqual({
+    expect(set.spec?.updateStrategy).toEqual({
       type: "RollingUpdate",
       rollingUpdate: { maxUnavailable: 1, maxSurge: 0 },
     });
-    expect(set.spec.minReadySeconds).toBeGreaterThanOrEqual(30);
+    expect(set.spec?.minReadySeconds).toBeGreaterThanOrEqual(30);
   });
 
   it("plugins that need the node runs on the node", async () => {
@@ -159,12 +113,12 @@ describe.skipIf(renderer === undefined)("the DaemonSet for", () => {
       join(here, "kustomization.yaml"),
       `resources: [${to("overlays/containerd-2")}]\ncomponents: [${to("components/on-the-node")}]\n`,
     );
-    const { objects, set } = await render(here);
+    const { objects, pod } = await render(here);
     expect(await findFaults(objects, "on-the-node-checked")).toEqual([]);
-    const [container] = set.spec.template.spec.containers;
+    const [container] = pod.containers;
     expect(container?.command).toEqual(["/opt/nri-v01-bridge/on-the-node.sh", "/node/nri-v01-bridge"]);
-    expect(container?.securityContext.privileged).toBe(true);
-    expect(container?.securityContext.capabilities).toBeUndefined();
+    expect(container?.securityContext?.privileged).toBe(true);
+    expect(container?.securityContext?.capabilities).toBeUndefined();
   });
 });
 

@@ -97,15 +97,6 @@ describe("the stub registers", () => {
     });
     expect(Math.abs((stub.runtime?.requestTimeoutMs ?? 0) - 1500)).toBeLessThan(50);
   });
-
-  test("and asks containerd 2.2 for the pod updates too, which 2.1 does not know", async () => {
-    const payloads = [];
-    for (const version of ["v2.1.6", "v2.2.0"]) {
-      const { connection } = await registering();
-      payloads.push(Buffer.from((await connection.configure(version)).response?.payload ?? hex("")).toString("hex"));
-    }
-    expect(payloads).toEqual(["10ff0f", "10ff3f"]);
-  });
 });
 
 describe("the events that a runtime is asked for", () => {

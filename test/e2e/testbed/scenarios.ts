@@ -4,56 +4,38 @@ import { troubleScenarios } from "./scenarios-trouble.js";
 
 const plain = { runs: 4, recorded: true } as const;
 
+/** The whole life of one pod with one container. */
+const whole = (name: string, title: string, ...life: Parameters<typeof wholeLife>): Scenario => ({
+  ...{ ...plain, name, title },
+  run: wholeLife(...life),
+});
+const limits = { cpu_shares: 102, memory_limit_in_bytes: 134_217_728 };
+
 /** Resources, namespaces, annotations: what a request shows of a pod and its container. */
 const contentScenarios: readonly Scenario[] = [
-  { ...plain, name: "basic-hostnet", title: "host network, the whole life", run: wholeLife({ number: 1 }) },
-  {
-    ...plain,
-    name: "basic-podnet",
-    title: "a network namespace of the pod's own",
-    run: wholeLife({ number: 2, network: "POD", hostname: "podnet" }),
-  },
-  {
-    ...plain,
-    name: "no-labels-no-annotations",
-    title: "no labels, annotations and resources",
-    run: wholeLife({ number: 3, bare: true }, { bare: true }),
-  },
-  {
-    ...plain,
-    name: "resources-cpu",
-    title: "cpu shares, quota, period and sets",
-    run: wholeLife(
-      { number: 5 },
-      {
-        resources: {
-          cpu_shares: 512,
-          cpu_quota: 50_000,
-          cpu_period: 100_000,
-          cpuset_cpus: "0-1",
-          cpuset_mems: "0",
-          oom_score_adj: 500,
-        },
+  whole("basic-hostnet", "host network, the whole life", { number: 1 }),
+  whole("basic-podnet", "a network namespace of the pod's own", { number: 2, network: "POD", hostname: "podnet" }),
+  whole("no-labels-no-annotations", "no labels, annotations and resources", { number: 3, bare: true }, { bare: true }),
+  whole(
+    "resources-cpu",
+    "cpu shares, quota, period and sets",
+    { number: 5 },
+    {
+      resources: {
+        ...{ cpu_shares: 512, cpu_quota: 50_000, cpu_period: 100_000 },
+        ...{ cpuset_cpus: "0-1", cpuset_mems: "0", oom_score_adj: 500 },
       },
-    ),
-  },
+    },
+  ),
+  whole("resources-memory", "a memory limit", { number: 6 }, { resources: limits }),
   {
-    ...plain,
-    name: "resources-memory",
-    title: "a memory limit",
-    run: wholeLife({ number: 6 }, { resources: { cpu_shares: 102, memory_limit_in_bytes: 134_217_728 } }),
-  },
-  {
-    ...plain,
-    name: "resources-hugepages",
-    title: "hugepage limits",
-    recordedNeeds: "hugetlb",
-    run: wholeLife(
+    ...whole(
+      "resources-hugepages",
+      "hugepage limits",
       { number: 8 },
       {
         resources: {
-          cpu_shares: 102,
-          memory_limit_in_bytes: 134_217_728,
+          ...limits,
           hugepage_limits: [
             { page_size: "2MB", limit: 4_194_304 },
             { page_size: "1GB", limit: 0 },
@@ -61,75 +43,54 @@ const contentScenarios: readonly Scenario[] = [
         },
       },
     ),
+    recordedNeeds: "hugetlb",
   },
-  {
-    ...plain,
-    name: "resources-unlimited-quota",
-    title: "no cpu quota, and a memory limit beyond 2^53",
-    run: wholeLife(
-      { number: 9 },
-      {
-        resources: {
-          cpu_shares: 262_144,
-          cpu_quota: -1,
-          cpu_period: 100_000,
-          memory_limit_in_bytes: "9007199254740993",
-        },
+  whole(
+    "resources-unlimited-quota",
+    "no cpu quota, and a memory limit beyond 2^53",
+    { number: 9 },
+    {
+      resources: {
+        ...{ cpu_shares: 262_144, cpu_quota: -1, cpu_period: 100_000 },
+        memory_limit_in_bytes: "9007199254740993",
       },
-    ),
-  },
+    },
+  ),
+  whole("ns-pod-pid", "one pid namespace for the whole pod", {
+    number: 17,
+    network: "POD",
+    pid: "POD",
+    hostname: "h",
+  }),
+  whole("cgroup-none", "no cgroup parent", { number: 14, cgroupParent: null }),
   {
-    ...plain,
-    name: "ns-pod-pid",
-    title: "one pid namespace for the whole pod",
-    run: wholeLife({ number: 17, network: "POD", pid: "POD", hostname: "h" }),
-  },
-  {
-    ...plain,
-    name: "cgroup-none",
-    title: "no cgroup parent",
-    run: wholeLife({ number: 14, cgroupParent: null }),
-  },
-  {
-    ...plain,
-    recorded: false,
-    name: "cgroup-systemd-name",
-    title: "a cgroup parent named as systemd does",
-    run: wholeLife({
+    ...whole("cgroup-systemd-name", "a cgroup parent named as systemd does", {
       number: 15,
       cgroupParent: (uid) =>
         `/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod${uid.replaceAll("-", "_")}.slice`,
     }),
-  },
-  {
-    ...plain,
     recorded: false,
-    name: "privileged",
-    title: "a privileged pod and container",
-    run: wholeLife({ number: 16, privileged: true }, { privileged: true }),
   },
   {
-    ...plain,
-    name: "annotations-passed",
-    title: "a handler that lets annotations through",
-    run: wholeLife(
-      { number: 20, annotations: { "example.com/pod-note": "hello", both: "pod", "x<y": '&\u2028"' } },
-      { annotations: { "example.com/ctr-note": "world", both: "ctr" } },
-      passHandler,
-    ),
+    ...whole("privileged", "a privileged pod and container", { number: 16, privileged: true }, { privileged: true }),
+    recorded: false,
   },
-  {
-    ...plain,
-    name: "device-and-mounts",
-    title: "a device and a bind mount",
-    run: wholeLife(
-      { number: 22 },
-      {
-        mounts: [{ host_path: "/tmp", container_path: "/mnt/t", readonly: true }],
-        devices: [{ host_path: "/dev/zero", container_path: "/dev/myzero", permissions: "rw" }],
-      },
-    ),
-  },
+  whole(
+    "annotations-passed",
+    "a handler that lets annotations through",
+    { number: 20, annotations: { "example.com/pod-note": "hello", both: "pod", "x<y": '&\u2028"' } },
+    { annotations: { "example.com/ctr-note": "world", both: "ctr" } },
+    passHandler,
+  ),
+  whole(
+    "device-and-mounts",
+    "a device and a bind mount",
+    { number: 22 },
+    {
+      mounts: [{ host_path: "/tmp", container_path: "/mnt/t", readonly: true }],
+      devices: [{ host_path: "/dev/zero", container_path: "/dev/myzero", permissions: "rw" }],
+    },
+  ),
   {
     ...plain,
     runs: 12,

@@ -5,6 +5,8 @@ import type { LinuxResources } from "../../src/v01/resources.js";
 import { changeOf, contextOf, otherId, ownId } from "./adjustment-support.js";
 
 const cpu = { cpus: "", mems: "" };
+type Resources = NonNullable<NonNullable<ContainerAdjustment["linux"]>["resources"]>;
+const resources = (fields: Resources): ContainerAdjustment => ({ linux: { resources: fields } });
 
 /** One key with its value, and the adjustment that it asks for in phase create. */
 const adjustments: readonly [key: string, value: string, adjust: ContainerAdjustment][] = [
@@ -55,29 +57,25 @@ const adjustments: readonly [key: string, value: string, adjust: ContainerAdjust
   ["oomScoreAdj", "-1000", { linux: { oomScoreAdj: -1000n } }],
   ["oomScoreAdj", "0", { linux: { oomScoreAdj: 0n } }],
   ["sysctl.net.core.somaxconn", "1024", { linux: { sysctl: { "net.core.somaxconn": "1024" } } }],
-  ["cpu.shares", "512", { linux: { resources: { cpu: { ...cpu, shares: 512n } } } }],
-  ["cpu.quota", "-1", { linux: { resources: { cpu: { ...cpu, quota: -1n } } } }],
-  [
-    "cpu.quota",
-    "9223372036854775807",
-    { linux: { resources: { cpu: { ...cpu, quota: 9_223_372_036_854_775_807n } } } },
-  ],
-  ["cpu.period", "100000", { linux: { resources: { cpu: { ...cpu, period: 100_000n } } } }],
-  ["cpu.cpus", "0-3,8", { linux: { resources: { cpu: { ...cpu, cpus: "0-3,8" } } } }],
-  ["cpu.mems", "0", { linux: { resources: { cpu: { ...cpu, mems: "0" } } } }],
-  ["cpu.realtimeRuntime", "950000", { linux: { resources: { cpu: { ...cpu, realtimeRuntime: 950_000n } } } }],
-  ["cpu.realtimePeriod", "1000000", { linux: { resources: { cpu: { ...cpu, realtimePeriod: 1_000_000n } } } }],
-  ["memory.limit", "-1", { linux: { resources: { memory: { limit: -1n } } } }],
-  ["pids.limit", "256", { linux: { resources: { pids: { limit: 256n } } } }],
-  ["pids.limit", "-1", { linux: { resources: { pids: { limit: -1n } } } }],
-  ["blockioClass", "slow", { linux: { resources: { blockioClass: "slow" } } }],
-  ["rdtClass", "", { linux: { resources: { rdtClass: "" } } }],
+  ["cpu.shares", "512", resources({ cpu: { ...cpu, shares: 512n } })],
+  ["cpu.quota", "-1", resources({ cpu: { ...cpu, quota: -1n } })],
+  ["cpu.quota", "9223372036854775807", resources({ cpu: { ...cpu, quota: 9_223_372_036_854_775_807n } })],
+  ["cpu.period", "100000", resources({ cpu: { ...cpu, period: 100_000n } })],
+  ["cpu.cpus", "0-3,8", resources({ cpu: { ...cpu, cpus: "0-3,8" } })],
+  ["cpu.mems", "0", resources({ cpu: { ...cpu, mems: "0" } })],
+  ["cpu.realtimeRuntime", "950000", resources({ cpu: { ...cpu, realtimeRuntime: 950_000n } })],
+  ["cpu.realtimePeriod", "1000000", resources({ cpu: { ...cpu, realtimePeriod: 1_000_000n } })],
+  ["memory.limit", "-1", resources({ memory: { limit: -1n } })],
+  ["pids.limit", "256", resources({ pids: { limit: 256n } })],
+  ["pids.limit", "-1", resources({ pids: { limit: -1n } })],
+  ["blockioClass", "slow", resources({ blockioClass: "slow" })],
+  ["rdtClass", "", resources({ rdtClass: "" })],
   [
     "hugepage.2MB",
     "18446744073709551615",
-    { linux: { resources: { hugepageLimits: [{ pageSize: "2MB", limit: 18_446_744_073_709_551_615n }] } } },
+    resources({ hugepageLimits: [{ pageSize: "2MB", limit: 18_446_744_073_709_551_615n }] }),
   ],
-  ["unified.memory.high", "200M", { linux: { resources: { unified: { "memory.high": "200M" } } } }],
+  ["unified.memory.high", "200M", resources({ unified: { "memory.high": "200M" } })],
 ];
 
 describe("a key in phase create", () => {

@@ -27,7 +27,6 @@ describe.skipIf(!prepared.ok || !existsSync(executable))("launched mode, install
     async (_, runtime, what) => {
       if (!prepared.ok) return;
       const started = await Daemon.start(prepared.testbed, runtime, {
-        nri: { enabled: true },
         async install(installing) {
           await installPlugins(installing);
           const plugins = installing.path("/opt/nri/plugins");

@@ -109,7 +109,7 @@ describe.runIf(prepared.ok && isBridgeBuilt())("the bridge in trouble", () => {
     ]);
     const all = results.flatMap((result, index) => {
       const { runtime, mode } = running[index] ?? { runtime: "", mode: "" };
-      const { differences } = compareRuns(normaliseRuns(expected.runs), normaliseRuns(result.runs));
+      const differences = compareRuns(expected.runs, result.runs);
       const failed = result.failedCalls.map(({ method, details }) => `${method}: ${details}`);
       return [...differences, ...failed].map((difference) => `${runtime} ${mode}: ${difference}`);
     });
@@ -122,8 +122,7 @@ describe.runIf(prepared.ok && isBridgeBuilt())("the bridge with other settings o
     if (!prepared.ok) return;
     const { testbed } = prepared;
     const scenario = { ...whole, name: "slow", conf: confOf("recorder", "recorder2"), behaviour: slow(3), runs: 8 };
-    const nri = { requestTimeout: "10s" };
-    const running = await startAll(targets.map((target) => startTarget(testbed, target, { nri })));
+    const running = await startAll(targets.map((target) => startTarget(testbed, target, { requestTimeout: "10s" })));
     try {
       const results = await Promise.all(
         running.map(({ daemon, confFile }) => playScenario(scenario, daemon, confFile)),

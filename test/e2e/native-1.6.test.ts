@@ -3,7 +3,6 @@ import { compareRuns, formatTable } from "./testbed/compare.js";
 import type { Daemon } from "./testbed/daemon.js";
 import { readRecordedRuns } from "./testbed/fixtures.js";
 import { findMissingNeeds } from "./testbed/machine.js";
-import { normaliseRuns } from "./testbed/normalise.js";
 import { prepareTestbed } from "./testbed/packages.js";
 import { playScenario } from "./testbed/scenario.js";
 import { scenarios } from "./testbed/scenarios.js";
@@ -21,7 +20,7 @@ describe.runIf(prepared.ok)("containerd 1.6 runs v0.1 plugins as it did when the
   });
 
   afterAll(async () => {
-    const head = ["case", "compared", "equal", "differing", "ms"];
+    const head = ["case", "runs", "differences", "ms"];
     console.log(`containerd ${daemon.runtime.version}, against the fixtures\n${formatTable(head, rows)}`);
     await daemon.stop();
   });
@@ -29,10 +28,10 @@ describe.runIf(prepared.ok)("containerd 1.6 runs v0.1 plugins as it did when the
   for (const scenario of scenarios.filter(({ recorded }) => recorded)) {
     const lacking = [scenario.needs, scenario.recordedNeeds].some((need) => need && missing.has(need));
     test.skipIf(lacking)(`${scenario.name}: ${scenario.title}`, async () => {
-      const expected = normaliseRuns(await readRecordedRuns(scenario.name));
+      const expected = await readRecordedRuns(scenario.name);
       const { runs, durationMs } = await playScenario(scenario, daemon, "/etc/nri/conf.json");
-      const { compared, equal, differences } = compareRuns(expected, normaliseRuns(runs));
-      rows.push([scenario.name, compared, equal, differences.length, durationMs]);
+      const differences = compareRuns(expected, runs);
+      rows.push([scenario.name, runs.length, differences.length, durationMs]);
       expect(differences).toEqual([]);
       expect(runs.filter(({ stdout }) => stdout === "")).toEqual([]);
     });

@@ -19,21 +19,13 @@ export interface BridgeOptions {
   readonly mode: "external" | "launched";
   /** The v0.1 configuration, as the daemon sees it. */
   readonly confFile: string;
-  readonly pluginDirs?: readonly string[];
   /** The bridge's own configuration, YAML. */
   readonly config?: string;
-  readonly name?: string;
-  readonly idx?: string;
   /** More flags, as they stand on the command line. */
   readonly flags?: readonly string[];
 }
 
-const defaults = {
-  pluginDirs: ["/opt/nri/bin"],
-  config: "log: {level: debug}\n",
-  name: "v01-bridge",
-  idx: "10",
-} as const;
+const [idx, name] = ["10", "v01-bridge"] as const;
 
 /** A bridge that runs beside a daemon, inside of its namespace. */
 export class Bridge {
@@ -76,7 +68,6 @@ export class Bridge {
 
   /** Waits until the runtime has it as a plugin, as its log says from a place in it on. */
   async waitUntilRegistered(since: number, timeoutMs = 15_000): Promise<void> {
-    const { name = defaults.name, idx = defaults.idx } = this.options;
     await waitFor(`the bridge as plugin of containerd ${this.daemon.runtime.version}`, timeoutMs, () => {
       const ended = this.#process !== undefined && !this.#process.running;
       if (ended) throw new Error(`the bridge has ended:\n${this.log().slice(-3000)}`);
@@ -99,9 +90,8 @@ export async function installBridge(daemon: Daemon, options: BridgeOptions): Pro
   // What the machine itself has there would show through.
   await rm(daemon.path(stateDirectory), { recursive: true, force: true });
   await mkdir(temporaryDirectory(daemon), { recursive: true });
-  await writeFile(configFile(daemon), options.config ?? defaults.config);
+  await writeFile(configFile(daemon), options.config ?? "log: {level: debug}\n");
   if (options.mode === "launched") {
-    const { name = defaults.name, idx = defaults.idx } = options;
     const launcher = daemon.path(`/opt/nri/plugins/${idx}-${name}`);
     // The runtime gives a plugin no PATH, and /dev/null as stderr.
     const command = [process.execPath, bridgeFile, ...runArguments(daemon, options)].map(quote).join(" ");
@@ -112,8 +102,7 @@ export async function installBridge(daemon: Daemon, options: BridgeOptions): Pro
 }
 
 function runArguments(daemon: Daemon, options: BridgeOptions): string[] {
-  const { confFile, pluginDirs = defaults.pluginDirs, name = defaults.name, idx = defaults.idx } = options;
-  const common = ["run", "--conf", confFile, ...pluginDirs.flatMap((directory) => ["--bin-dir", directory])];
+  const common = ["run", "--conf", options.confFile, "--bin-dir", "/opt/nri/bin"];
   // A launched plugin has its name, index and socket from the runtime.
   const external =
     options.mode === "external" ? ["--socket", "/var/run/nri/nri.sock", "--name", name, "--idx", idx] : [];

@@ -1,20 +1,6 @@
 import { pauseImage } from "./images.js";
 import type { RuntimePackage } from "./packages.js";
 
-/** The runtime's own NRI v2 settings. */
-export interface NriSettings {
-  readonly enabled: boolean;
-  /** Where the runtime looks for plugins that it launches itself. */
-  readonly pluginPath?: string;
-  /** Where it looks for the configuration it hands to plugins. */
-  readonly pluginConfigPath?: string;
-  /** As Go writes durations: "2s". */
-  readonly requestTimeout?: string;
-  readonly registrationTimeout?: string;
-  /** Whether plugins may connect from outside; true if not said. */
-  readonly acceptConnections?: boolean;
-}
-
 /** The paths of one daemon. */
 export interface DaemonPaths {
   readonly root: string;
@@ -28,7 +14,7 @@ export interface DaemonPaths {
 export const passHandler = "runc-pass";
 
 /** A daemon's config.toml. All versions read the second format; 2.x turns it into its own. */
-export function formatContainerdConfig(runtime: RuntimePackage, paths: DaemonPaths, nri: NriSettings): string {
+export function formatContainerdConfig(runtime: RuntimePackage, paths: DaemonPaths, requestTimeout = "2s"): string {
   const cri = "io.containerd.grpc.v1.cri";
   const runc = (handler: string, more: string) => `
 [plugins."${cri}".containerd.runtimes.${handler}]
@@ -63,17 +49,18 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
   snapshotter = "native"
   default_runtime_name = "runc"
 ${runc("runc", "")}${runc(passHandler, '  pod_annotations = ["*"]\n  container_annotations = ["*"]')}
-${runtime.name === "native" ? "" : formatNri(nri)}`;
+${runtime.name === "native" ? "" : formatNri(requestTimeout)}`;
 }
 
-function formatNri(nri: NriSettings): string {
+/** @param requestTimeout as Go writes durations */
+function formatNri(requestTimeout: string): string {
   return `[plugins."io.containerd.nri.v1.nri"]
-  disable = ${!nri.enabled}
-  disable_connections = ${nri.acceptConnections === false}
-  plugin_path = "${nri.pluginPath ?? "/opt/nri/plugins"}"
-  plugin_config_path = "${nri.pluginConfigPath ?? "/etc/nri/conf.d"}"
-  plugin_registration_timeout = "${nri.registrationTimeout ?? "5s"}"
-  plugin_request_timeout = "${nri.requestTimeout ?? "2s"}"
+  disable = false
+  disable_connections = false
+  plugin_path = "/opt/nri/plugins"
+  plugin_config_path = "/etc/nri/conf.d"
+  plugin_registration_timeout = "5s"
+  plugin_request_timeout = "${requestTimeout}"
   socket_path = "/var/run/nri/nri.sock"
 `;
 }

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { removePodCgroups } from "./cgroups.js";
 import { installCni } from "./cni.js";
 import { waitFor } from "./command.js";
-import { type DaemonPaths, formatContainerdConfig, type NriSettings } from "./containerd-config.js";
+import { type DaemonPaths, formatContainerdConfig } from "./containerd-config.js";
 import { Cri } from "./cri.js";
 import { writeImages } from "./images.js";
 import { daemonDirectory, nextUidPart } from "./leftovers.js";
@@ -12,7 +12,8 @@ import { type Namespace, type NamespaceProcess, openNamespace } from "./namespac
 import type { RuntimeName, RuntimePackage, Testbed } from "./packages.js";
 
 export interface DaemonOptions {
-  readonly nri?: NriSettings;
+  /** The runtime's plugin_request_timeout, as Go writes durations; "2s" when not given. */
+  readonly requestTimeout?: string | undefined;
   /** Puts files into the daemon's namespace before it starts: plugins, configuration. */
   readonly install?: (daemon: Daemon) => Promise<void>;
 }
@@ -27,7 +28,7 @@ export class Daemon {
   readonly logRoot: string;
   /** Part of the uid of each pod that this daemon runs, so that no two daemons share a pod's cgroup. */
   readonly uidPart: string;
-  readonly #nri: NriSettings;
+  readonly #requestTimeout: string | undefined;
   readonly #paths: DaemonPaths;
   #process: NamespaceProcess | undefined;
   #podCount = 0;
@@ -36,7 +37,7 @@ export class Daemon {
     this.runtime = runtime;
     this.directory = directory;
     this.namespace = namespace;
-    this.#nri = options.nri ?? { enabled: true };
+    this.#requestTimeout = options.requestTimeout;
     this.#paths = {
       root: join(directory, "root"),
       state: join(directory, "state"),
@@ -59,7 +60,7 @@ export class Daemon {
         await mkdir(daemon.path(path), { recursive: true });
       }
       await installCni(daemon.#paths.cniBinDir, daemon.#paths.cniConfDir);
-      const config = formatContainerdConfig(daemon.runtime, daemon.#paths, daemon.#nri);
+      const config = formatContainerdConfig(daemon.runtime, daemon.#paths, daemon.#requestTimeout);
       await writeFile(join(directory, "config.toml"), config);
       await options.install?.(daemon);
       await daemon.#startContainerd();

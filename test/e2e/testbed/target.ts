@@ -1,5 +1,4 @@
 import { type Bridge, type BridgeOptions, installBridge } from "./bridge.js";
-import type { NriSettings } from "./containerd-config.js";
 import { Daemon } from "./daemon.js";
 import type { RuntimeName, Testbed } from "./packages.js";
 import { installPlugins } from "./records.js";
@@ -28,7 +27,7 @@ export interface RunningTarget extends Target {
 }
 
 export interface TargetOptions {
-  readonly nri?: Omit<NriSettings, "enabled">;
+  readonly requestTimeout?: string;
   readonly bridge?: Partial<BridgeOptions>;
 }
 
@@ -41,7 +40,7 @@ export async function startTarget(
   const bridges: Bridge[] = [];
   const confFile = options.bridge?.confFile ?? bridgeConfFile;
   const daemon = await Daemon.start(testbed, target.runtime, {
-    nri: { enabled: true, ...options.nri },
+    requestTimeout: options.requestTimeout,
     install: async (started) => {
       await installPlugins(started);
       bridges.push(await installBridge(started, { ...options.bridge, mode: target.mode, confFile }));

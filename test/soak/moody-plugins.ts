@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { compileStatic } from "../../bench/floor.js";
 import type { Random } from "../e2e/testbed/chaos-random.js";
@@ -66,10 +66,5 @@ export class MoodyPlugins {
       runs.get(run.plugin)?.push(run);
     }
     return runs;
-  }
-
-  /** Moods that a plugin was ended with before it put them away. */
-  heldMoods(): string[] {
-    return readdirSync(this.#directory).filter((name) => name.startsWith("taken"));
   }
 }

@@ -1,8 +1,7 @@
-import { findDifferences } from "../../frozen/cases/differences.js";
-import type { PluginRun } from "./records.js";
+import { findDifferences, type Outcome } from "../../frozen/cases/differences.js";
 
 /** One sentence for each difference: the same plugins for the same things, the same bytes, the same order. */
-export function compareRuns(expected: readonly PluginRun[], actual: readonly PluginRun[]): string[] {
+export function compareRuns(expected: Outcome["runs"], actual: Outcome["runs"]): string[] {
   return findDifferences({ runs: expected, errors: [] }, { runs: actual, errors: [] });
 }
 

@@ -6,8 +6,8 @@ import { requestToJson } from "../../src/nri/json.js";
 import { FrameDecoder } from "../../src/nri/wire/frame-decoder.js";
 import { muxLayout } from "../../src/nri/wire/mux-frame.js";
 import { ttrpcLayout } from "../../src/nri/wire/ttrpc-frame.js";
-import { allEvents, connectPair, containerd17, socketPath, startStub } from "./support/nri-pair.js";
-import { PuppetRuntime } from "./support/puppet-runtime.js";
+import { allEvents, connectPair, containerd17 } from "./support/nri-pair.js";
+import { puppetStub } from "./support/puppet-runtime.js";
 import { recordedCalls } from "./support/recordings.js";
 
 const wire = new URL("../../fixtures/wire/", import.meta.url);
@@ -35,16 +35,13 @@ describe("a recorded connection of containerd 1.7.24", () => {
     ["in pieces of 4093 bytes", 4093],
     ["in pieces of 97 bytes", 97],
   ])("%s: our answers are those of the Go plugin, byte for byte", async (_title, pieceLength) => {
-    const path = socketPath();
-    const puppet = await PuppetRuntime.listen(path);
     let events = 0;
     const handle = async ({ name }: NriEvent) => {
       events += 1;
       // The Go logger plugin answers with an adjustment that says nothing.
       return name === "CreateContainer" ? { adjust: {}, update: [] } : noRequest;
     };
-    startStub(path, { handlers: { ...allEvents, handle } });
-    const connection = await puppet.next();
+    const { connection } = await puppetStub({ handlers: { ...allEvents, handle } });
     await connection.receive();
     const registered = connection.bytes.splice(0).length;
     expect(registered).toBeGreaterThan(0);

@@ -5,9 +5,9 @@ import { encodeEvent } from "../../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../../src/nri/handlers.js";
 import { Code } from "../../src/nri/ttrpc/status.js";
 import { hex } from "../support/bytes.js";
-import { allEvents, socketPath, startStub } from "./support/nri-pair.js";
+import { allEvents } from "./support/nri-pair.js";
 import { type Listener, on } from "./support/on.js";
-import { PuppetRuntime, type Received } from "./support/puppet-runtime.js";
+import { puppetStub, type Received } from "./support/puppet-runtime.js";
 import { ctr, pod } from "./support/subjects.js";
 
 const subject = { pod: pod(), container: ctr() };
@@ -16,12 +16,9 @@ const never = () => new Promise<never>(() => {});
 
 /** A stub that is ready, at the other end of a runtime that sends what the test says. */
 async function ready(handlers: Partial<PluginHandlers> = {}, version?: string) {
-  const path = socketPath();
-  const puppet = await PuppetRuntime.listen(path);
   const lines: object[] = [];
   const log = { ...silentLog, error: (fields: object) => void lines.push(fields) };
-  const started = startStub(path, { handlers: { ...allEvents, ...handlers }, log });
-  const connection = await puppet.next();
+  const { connection, ...started } = await puppetStub({ handlers: { ...allEvents, ...handlers }, log });
   await connection.handshake(version);
   connection.bytes.splice(0);
   return { ...started, connection, lines };
@@ -70,10 +67,7 @@ describe("a call is answered", () => {
   );
 
   test("with FailedPrecondition when the runtime has not configured us", async () => {
-    const path = socketPath();
-    const puppet = await PuppetRuntime.listen(path);
-    startStub(path);
-    const connection = await puppet.next();
+    const { connection } = await puppetStub();
     await connection.receive();
     expect(statusOf(await connection.call("StartContainer", startContainer))).toBe(Code.FailedPrecondition);
   });

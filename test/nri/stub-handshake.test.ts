@@ -8,19 +8,11 @@ import type { ConfigureRequest } from "../../src/nri/types.js";
 import { ConnId } from "../../src/nri/wire/mux-frame.js";
 import { hex } from "../support/bytes.js";
 import { collectLog } from "../support/collect-log.js";
-import { allEvents, socketPath, startStub } from "./support/nri-pair.js";
-import { configureBytes, type PuppetConnection, PuppetRuntime } from "./support/puppet-runtime.js";
+import { allEvents } from "./support/nri-pair.js";
+import { configureBytes, type PuppetConnection, puppetStub } from "./support/puppet-runtime.js";
 
-/** A stub that has connected to a runtime that does nothing by itself. */
-async function connected(options: Parameters<typeof startStub>[1] = {}) {
-  const path = socketPath();
-  const puppet = await PuppetRuntime.listen(path);
-  const started = startStub(path, options);
-  return { ...started, connection: await puppet.next() };
-}
-
-async function registering(options: Parameters<typeof startStub>[1] = {}) {
-  const started = await connected(options);
+async function registering(options: Parameters<typeof puppetStub>[0] = {}) {
+  const started = await puppetStub(options);
   return { ...started, register: await started.connection.receive() };
 }
 
@@ -171,7 +163,7 @@ describe("a connection that ends is lost, and the end tells how far it had come"
   ])("%s: %s", async (title, phase, step, code) => {
     const hangsInSynchronize = { ...allEvents, ...(title === "inside Synchronize" ? hanging : {}) };
     const patience = code === "CALL_TIMEOUT" ? { registrationTimeoutMs: 100 } : {};
-    const { connection, end } = await connected({ handlers: hangsInSynchronize, ...patience });
+    const { connection, end } = await puppetStub({ handlers: hangsInSynchronize, ...patience });
     await step(connection);
     expect(await end).toMatchObject({ kind: "lost", phase, ...(code === undefined ? {} : { error: { code } }) });
     if (code === undefined) expect(await end).not.toHaveProperty("error");
@@ -179,7 +171,7 @@ describe("a connection that ends is lost, and the end tells how far it had come"
   });
 
   test("but Synchronize may be long in coming: the runtime waits for its own lock first", async () => {
-    const { stub, connection } = await connected({ registrationTimeoutMs: 50 });
+    const { stub, connection } = await puppetStub({ registrationTimeoutMs: 50 });
     await configured(connection);
     await new Promise((resolve) => setTimeout(resolve, 150));
     await connection.call("Synchronize");

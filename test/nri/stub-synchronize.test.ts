@@ -7,17 +7,14 @@ import { parseVersion, synchronizes } from "../../src/nri/versions.js";
 import { encodeMuxHeader } from "../../src/nri/wire/mux-frame.js";
 import { hex } from "../support/bytes.js";
 import { collectLog } from "../support/collect-log.js";
-import { allEvents, connectPair, containerd17, socketPath, startStub } from "./support/nri-pair.js";
-import { message, PuppetRuntime, requestBytes } from "./support/puppet-runtime.js";
+import { allEvents, connectPair, containerd17 } from "./support/nri-pair.js";
+import { message, puppetStub, requestBytes } from "./support/puppet-runtime.js";
 import { ctr, pod } from "./support/subjects.js";
 
 /** A stub that is configured by a runtime of some version, and waits for Synchronize. */
 async function configured(handlers: Partial<PluginHandlers>, version = "v2.0.5", options: Partial<StubOptions> = {}) {
-  const path = socketPath();
-  const puppet = await PuppetRuntime.listen(path);
   const log = collectLog();
-  const started = startStub(path, { handlers: { ...allEvents, ...handlers }, log, ...options });
-  const connection = await puppet.next();
+  const { connection, ...started } = await puppetStub({ handlers: { ...allEvents, ...handlers }, log, ...options });
   connection.respond((await connection.receive()).streamId);
   await connection.configure(version);
   return { ...started, connection, log };

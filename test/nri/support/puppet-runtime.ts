@@ -13,6 +13,7 @@ import type { ConfigureRequest } from "../../../src/nri/types.js";
 import { FrameDecoder } from "../../../src/nri/wire/frame-decoder.js";
 import { ConnId, encodeMuxFrames, muxLayout } from "../../../src/nri/wire/mux-frame.js";
 import { encodeTtrpcFrame, MessageType, type TtrpcHeader, ttrpcLayout } from "../../../src/nri/wire/ttrpc-frame.js";
+import { socketPath, startStub } from "./nri-pair.js";
 
 /** A message that the plugin sent. */
 export interface Received {
@@ -49,6 +50,14 @@ export class PuppetRuntime {
     for (const socket of this.sockets) socket.destroy();
     await new Promise((resolve) => this.server?.close(resolve));
   }
+}
+
+/** A stub that has connected to a runtime that does nothing by itself. */
+export async function puppetStub(options: Parameters<typeof startStub>[1] = {}) {
+  const path = socketPath();
+  const puppet = await PuppetRuntime.listen(path);
+  const started = startStub(path, options);
+  return { ...started, connection: await puppet.next() };
 }
 
 export class PuppetConnection {

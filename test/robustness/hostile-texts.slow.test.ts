@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { logLines, runLines } from "./support/log-lines.js";
 import { nextNumber, nextPod, nthContainer, nthPod } from "./support/subjects.js";
-import { shareNode, TestNode } from "./support/test-node.js";
+import { shareNode, type TestNode } from "./support/test-node.js";
 
 /** Texts that a shell, a path or a format would read as more than text. Each would make a file of this name. */
 const witness = `witness-${process.pid}`;

@@ -11,10 +11,10 @@ import { createNodeCgroups, createRecordedCgroups } from "../src/cgroup/cgroups.
 import { type CgroupMount, parseCgroupMounts } from "../src/cgroup/container-cgroup.js";
 import { checkPrivilege } from "../src/cgroup/privilege.js";
 import { mergeConfig } from "../src/config/merge.js";
-import { createPortableSpawner } from "../src/plugin/portable-spawner.js";
 import { parseConfigList } from "../src/v01/config-list.js";
 import type { LinuxResources } from "../src/v01/resources.js";
 import { createDirectory, installFile } from "./plugin/plugin-directory.js";
+import { portableStarter } from "./plugin/spawners.js";
 
 const privilege = await checkPrivilege();
 const mounts = parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));
@@ -66,7 +66,7 @@ async function play(
       `#!/bin/sh\n${read}\n${script}\nprintf %s '${answer.replaceAll("PATH", "'\"$path\"'")}'\n`,
     );
   }
-  const spawner = createPortableSpawner();
+  const spawner = portableStarter();
   onTestFinished(() => spawner.close());
   const cgroups = pid > 0 ? createNodeCgroups() : createRecordedCgroups();
   onTestFinished(() => cgroups.close());

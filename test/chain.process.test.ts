@@ -12,12 +12,12 @@ import { mergeConfig } from "../src/config/merge.js";
 import type { PartialConfig } from "../src/config/schema.js";
 import { parseVersion } from "../src/nri/versions.js";
 import { createLog } from "../src/observe/log.js";
-import { createPortableSpawner } from "../src/plugin/portable-spawner.js";
-import type { SpawnOptions } from "../src/plugin/spawner.js";
+import type { StartCommand } from "../src/plugin/start.js";
 import { StartAhead } from "../src/plugin/start-ahead.js";
 import { parseConfigList } from "../src/v01/config-list.js";
 import { createDirectory, installFile, installNoop } from "./plugin/plugin-directory.js";
 import { children, processesWith, until } from "./plugin/processes.js";
+import { portableStarter } from "./plugin/spawners.js";
 
 const nri = { ...parseVersion("v0.6.1"), major: 0, minor: 6, patch: 1, preRelease: false, source: "stated" } as const;
 const pauseMs = 30_000;
@@ -32,19 +32,16 @@ function runnerOf(
   const lines: string[] = [];
   const reports: RunReport[] = [];
   const order: string[] = [];
-  const started: SpawnOptions[] = [];
+  const started: StartCommand[] = [];
   const applied: object[] = [];
   const log = createLog("debug", { write: (line) => void lines.push(line) });
-  const portable = createPortableSpawner();
+  const portable = portableStarter();
   const spawner = new StartAhead(
     {
-      name: portable.name,
-      run(options) {
-        started.push(options);
-        if (stuck.has(options.argv0)) return new Promise(() => {});
-        return portable.run(options);
+      start(command) {
+        started.push(command);
+        return stuck.has(command.argv0) ? new Promise(() => {}) : portable.start(command);
       },
-      prepare: (command) => portable.prepare(command),
       close: () => portable.close(),
     },
     log,

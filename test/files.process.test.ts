@@ -150,7 +150,6 @@ const kernelReaders = [
   "host/proc.ts",
   "plugin/executable-format.ts",
   "plugin/inherited.ts",
-  "plugin/process-tree.ts",
 ];
 
 test("nothing of src reads a file in another way, or leaves it to Node to make parents", () => {

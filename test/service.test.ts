@@ -11,7 +11,7 @@ import { createRecordedCgroups } from "../src/cgroup/cgroups.js";
 import { createRecordedHost } from "../src/host/host.js";
 import type { EventName } from "../src/nri/events.js";
 import type { CallContext, RuntimeInfo } from "../src/nri/handlers.js";
-import type { Spawner } from "../src/plugin/spawner.js";
+import type { RunResult, Starter } from "../src/plugin/start.js";
 import { ctr, pod } from "./nri/support/subjects.js";
 import { nthContainer, nthPod } from "./robustness/support/subjects.js";
 import { collectLog } from "./support/collect-log.js";
@@ -52,7 +52,7 @@ writeFileSync(confFile, "{");
 
 const never = () => new Promise<never>(() => {});
 /** No plugin runs here. */
-const spawner: Spawner = { name: "none", run: never, prepare: never, close: async () => {} };
+const spawner: Starter = { start: never, close: async () => {} };
 
 function serviceOf(options: Partial<ServiceOptions> = {}) {
   return new Service({
@@ -201,16 +201,23 @@ it("a reload while what was running before is still looked at loses nothing of i
   writeFileSync(join(own, "plugin"), "#!/bin/sh\n", { mode: 0o755 });
   writeFileSync(join(own, "conf.json"), '{"version":"0.1","plugins":[{"type":"plugin"}]}');
   const requests: unknown[] = [];
-  const ended = { pid: 1, started: true, exitCode: 0, signal: null, stdout: Buffer.from("{}"), durationMs: 1 } as const;
+  const ended: RunResult = {
+    ...{ pid: 1, started: true, exitCode: 0, signal: null, stdout: Buffer.from("{}") },
+    ...{ timedOut: false, killed: false, outputTooLarge: false, survivors: [] },
+  };
   const service = serviceOf({
     flags: { confFile: join(own, "conf.json"), pluginDirs: [own], permissions: "trust" },
     file: {},
     spawner: {
       ...spawner,
-      async run({ stdin }) {
-        requests.push(JSON.parse(Buffer.from(stdin).toString()));
-        return { ...ended, timedOut: false, killed: false, outputTooLarge: false, survivors: [] };
-      },
+      start: async () => ({
+        pid: 1,
+        async give(stdin) {
+          requests.push(JSON.parse(Buffer.from(stdin).toString()));
+          return ended;
+        },
+        abandon: async () => {},
+      }),
     },
   });
   const { handlers } = service;

@@ -33,6 +33,12 @@ export function openRegularFile(path: string): { readonly descriptor: number; re
   }
 }
 
+/** What changes when a file does, by an edit in place as well as by a rename. @throws the system's error */
+export function fileStamp(path: string): string {
+  const { dev, ino, mtimeNs, ctimeNs, size } = statSync(path, { bigint: true });
+  return `${dev}:${ino}:${mtimeNs}:${ctimeNs}:${size}`;
+}
+
 /** By its numbers, 1 and 3: in a container it is a file of its own. */
 export function isNullDevice(stats: Stats): boolean {
   return stats.isCharacterDevice() && stats.rdev === 0x103;

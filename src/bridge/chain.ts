@@ -8,10 +8,17 @@ import type { Created } from "../ledger/ledger.js";
 import type { RuntimeInfo } from "../nri/handlers.js";
 import { traceFields } from "../observe/trace.js";
 import { createEnvironment, searchPath } from "../plugin/environment.js";
-import { type InvokeContext, type InvokeOutcome, invokePlugin, notInvoked, wasBegun } from "../plugin/invoke.js";
+import {
+  Installs,
+  type InvokeContext,
+  type InvokeOutcome,
+  invokePlugin,
+  notInvoked,
+  wasBegun,
+} from "../plugin/invoke.js";
 import { createFinder, type Lookup } from "../plugin/lookup.js";
-import { createPermissionCheck } from "../plugin/permissions.js";
-import type { Spawner } from "../plugin/spawner.js";
+import { createExecutableChecks, type ExecutableCheck } from "../plugin/permissions.js";
+import type { Starter } from "../plugin/start.js";
 import { formatRequestBody, spliceRequest } from "../v01/request.js";
 import { formatChainError, formatResult } from "../v01/result.js";
 import type { ConfigList, Plugin, Request, Result } from "../v01/types.js";
@@ -67,7 +74,7 @@ export interface ChainOptions {
   readonly runtime: RuntimeInfo;
   readonly cgroups: Cgroups;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly spawner: Spawner;
+  readonly spawner: Starter;
   readonly breakers: Breakers;
   readonly observers: Observers;
   readonly log: Log;
@@ -90,6 +97,8 @@ export function createRunChain(options: ChainOptions): RunChain {
     environmentFor: remember((plugin) =>
       createEnvironment({ base: environment, pluginDirs, ...settingsOf(plugin).environment }),
     ),
+    installs: new Installs(),
+    createCheck: createExecutableChecks(),
     find: createFinder({ pluginDirs, path: searchPath(environment.PATH, pluginDirs), lookup, types }),
     warnOnce(fields, sentence) {
       if (!told.has(sentence)) log.warn(fields, sentence);
@@ -104,6 +113,8 @@ interface ChainParts extends ChainOptions {
   readonly settingsOf: (plugin: string) => PluginSettings;
   readonly environmentFor: (plugin: string) => Readonly<Record<string, string>>;
   readonly find: (type: string) => Lookup;
+  readonly installs: Installs;
+  readonly createCheck: () => ExecutableCheck;
   readonly warnOnce: (fields: object, sentence: string) => void;
 }
 
@@ -136,7 +147,7 @@ class Chain {
     private readonly parts: ChainParts,
     private readonly call: ChainCall,
   ) {
-    const { config, spawner, find, environmentFor, log } = parts;
+    const { config, spawner, find, installs, environmentFor, log } = parts;
     this.body = formatRequestBody(call.request);
     this.shown = call.earlierResults.map(formatResult);
     this.fields = { ...aboutOf(call), ...traceFields(call.trace) };
@@ -144,9 +155,10 @@ class Chain {
     this.context = {
       spawner,
       find,
+      installs,
       environmentFor,
       permissions: config.permissions,
-      permissionFaultOf: createPermissionCheck(),
+      permissionFaultOf: parts.createCheck(),
       onStderrLine: (plugin, line) => log.info({ ...this.fields, plugin, line }, "plugin's stderr"),
     };
   }

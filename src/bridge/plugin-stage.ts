@@ -59,7 +59,7 @@ export async function openStage(
     return {
       request: { ...request, spec: { ...request.spec, cgroupsPath: view.cgroupsPath } },
       // A process that the spawner keeps ahead is in no view, or would be in that of another run; it waits for those outside.
-      command: (options) => ({ ...view.command(options), startAhead: undefined }),
+      command: (command) => ({ ...view.command(command), startAhead: undefined }),
       startError: (stderr) => view.startError(stderr),
       collect: () => collectFrom(view),
       close: () => view.close(),

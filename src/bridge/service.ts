@@ -15,7 +15,7 @@ import type { PluginHandlers, RuntimeInfo } from "../nri/handlers.js";
 import type { ConfigureRequest } from "../nri/types.js";
 import { mayFail } from "../nri/versions.js";
 import { type ConfFile, createConfFile } from "../plugin/conf-file.js";
-import type { Spawner } from "../plugin/spawner.js";
+import type { Starter } from "../plugin/start.js";
 import { podSubject } from "../v01/to-v01.js";
 import type { Spec } from "../v01/types.js";
 import { BackgroundWork } from "./background.js";
@@ -37,7 +37,7 @@ export interface ServiceOptions {
   readonly fault?: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly host: Host;
-  readonly spawner: Spawner;
+  readonly spawner: Starter;
   readonly cgroups: Cgroups;
   /** Called when a chain has ended, with what gives the types of all plugins of conf.json: processes may be started ahead now. */
   readonly afterChain?: (types: () => readonly string[]) => void;

@@ -1,10 +1,10 @@
 import { resolve } from "node:path";
 import { BridgeError, errorText, fileFault } from "../base/errors.js";
 import { readRegularFile } from "../base/files.js";
+import { findConfigPermissionFault } from "../base/permissions.js";
 import { parseConfig } from "../config/parse.js";
 import type { PartialConfig } from "../config/schema.js";
 import { launchedSocket } from "../nri/identity.js";
-import { findConfigPermissionFault } from "../plugin/permissions.js";
 import { givenConfig, readFlags } from "./config-flags.js";
 
 /**

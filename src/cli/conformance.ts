@@ -2,7 +2,8 @@ import { basename, join, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { BridgeError } from "../base/errors.js";
 import { nearestName } from "../base/nearest.js";
-import { findPermissionFault } from "../plugin/permissions.js";
+import { searchPath } from "../plugin/environment.js";
+import { findExecutableFault } from "../plugin/permissions.js";
 import { type ConformanceCase, createCases } from "../tools/conformance/cases.js";
 import { confOf, readRecordedCases, withConfKey } from "../tools/conformance/recorded-cases.js";
 import { type CaseReport, formatRow, formatSummary, runCases } from "../tools/conformance/run.js";
@@ -62,7 +63,7 @@ async function tryPlugin(options: Options, io: CliIo, workplace: Workplace): Pro
   if (kindOf(plugin) !== "file") {
     throw new BridgeError("USAGE", `--plugin: ${plugin} is no file; name the plugin's executable`);
   }
-  const fault = findPermissionFault(plugin);
+  const fault = findExecutableFault(plugin, searchPath(io.environment.PATH, []));
   if (fault !== null) io.stderr(`nri-v01-bridge: on a node this plugin would be refused: ${fault}\n`);
   const { pid, cgroupConf, watch } = options;
   if (watch !== undefined && kindOf(watch) !== "folder") {

@@ -3,9 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BridgeError } from "../base/errors.js";
 import { silentLog } from "../base/logger.js";
-import { createSpawner } from "../plugin/create-spawner.js";
-import type { Spawner } from "../plugin/spawner.js";
-import { endedBy } from "../plugin/spawner.js";
+import { createStarter, type Starter } from "../plugin/start.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 
 /** What can end a verb before its time, and the exit code then: a shell's for a signal. A reader that is gone has what it wanted. */
@@ -44,7 +42,7 @@ export async function untilInterrupted<Value>(
 /** What a verb has that runs plugins. */
 export interface Workplace {
   /** Starts plugins as the bridge on a node does; an interruption ends those that run. */
-  readonly spawner: Spawner;
+  readonly spawner: Starter;
   readonly interrupted: AbortSignal;
   /** A folder that is removed afterwards. */
   readonly scratch: string;
@@ -54,9 +52,9 @@ export interface Workplace {
 export function withPlugins<Value>(io: CliIo, work: (workplace: Workplace) => Promise<Value>): Promise<Value> {
   return untilInterrupted(io, async (interrupted) => {
     const scratch = mkdtempSync(join(tmpdir(), "nri-v01-bridge-"));
-    const spawner = createSpawner(silentLog);
+    const spawner = createStarter(silentLog, { signal: interrupted });
     try {
-      return await work({ spawner: endedBy(spawner, interrupted), interrupted, scratch });
+      return await work({ spawner, interrupted, scratch });
     } finally {
       await spawner.close();
       rmSync(scratch, { recursive: true, force: true });

@@ -11,9 +11,9 @@ import { createPollingWatcher } from "../host/process-watcher.js";
 import { DirectoryLock } from "../ledger/directory-lock.js";
 import { openJournal } from "../ledger/journal-file.js";
 import { RunningPlugins } from "../ledger/running.js";
-import { createSpawner } from "../plugin/create-spawner.js";
+import type { RunningProcess } from "../plugin/spawner.js";
+import { createStarter } from "../plugin/start.js";
 import { StartAhead } from "../plugin/start-ahead.js";
-import type { RunningProcess } from "../plugin/supervise.js";
 
 /** What the service uses of this machine. */
 export interface Node
@@ -32,8 +32,13 @@ const launchedWaitMs = 1_000;
 /** What the runtime asks after Configure waits for it: what the runtime's process would tell is not worth the connection. */
 const findPeerMs = 700;
 
-/** The real machine. @param mode whether the runtime launched us: then we are registered, and must not keep it waiting */
-export function createNode(mode: "external" | "launched", log: Log): Node {
+/**
+ * The real machine.
+ *
+ * @param mode whether the runtime launched us: then we are registered, and must not keep it waiting
+ * @param ending ends the plugins that run
+ */
+export function createNode(mode: "external" | "launched", log: Log, ending: AbortSignal): Node {
   const locks = new Map<string, DirectoryLock>();
   const lockOf = (directory: string) => {
     const lock = locks.get(directory) ?? new DirectoryLock(directory);
@@ -50,7 +55,7 @@ export function createNode(mode: "external" | "launched", log: Log): Node {
     // No answer waits for it: a process that has ended is nobody's to end.
     void exited.then(() => setImmediate(ended));
   };
-  const spawner = new StartAhead(createSpawner(log, openNative, onStart), log);
+  const spawner = new StartAhead(createStarter(log, { onStart, signal: ending }), log);
   return {
     spawner,
     afterChain: (types) => spawner.rearm(types),

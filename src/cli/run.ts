@@ -13,7 +13,6 @@ import { Metrics } from "../observe/metrics.js";
 import { createNodeLog } from "../observe/open-log.js";
 import { type Condition, startAnnouncer } from "../observe/systemd.js";
 import { readNotifySettings, withoutNotifySettings } from "../observe/systemd-settings.js";
-import { endedBy } from "../plugin/spawner.js";
 import {
   createNodeRecorder,
   makeOutFolder,
@@ -74,11 +73,11 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   log.use(config.log);
   const mode = launched === undefined ? "external" : "launched";
   const identity = launched?.identity ?? identityOf(io, flags, file);
-  const node = createNode(mode, log);
   const ending = new AbortController();
   // Each run listens, and there may be many.
   setMaxListeners(0, ending.signal);
-  const spawner = endedBy(node.spawner, ending.signal);
+  const node = createNode(mode, log, ending.signal);
+  const { spawner } = node;
   const notices = () => [
     ...(stub.unsynchronized ? ["not synchronized for 10 s: no events come"] : []),
     ...service.facts.notices,

@@ -13,6 +13,8 @@ export interface ProcessStat {
   /** One letter; Z and X are processes that have ended. */
   readonly state: string;
   readonly parent: number;
+  /** The process group. */
+  readonly group: number;
   /** Clock ticks between the boot of the machine and the start of the process, as the kernel writes them. */
   readonly startTime: string;
 }
@@ -34,12 +36,13 @@ export function readProcessStat(pid: number, procRoot: string): ProcessStat | "m
 export function parseProcessStat(line: string): ProcessStat | undefined {
   const command = line.lastIndexOf(")");
   if (command < 0) return undefined;
-  // Field 3, the state, comes first here: field 4 is the parent, field 22 the start time.
+  // Field 3, the state, comes first here: field 4 is the parent, 5 the group, 22 the start time.
   const fields = line.slice(command + 2).split(" ");
-  const [state = "", parent = ""] = fields;
+  const [state = "", parent = "", group = ""] = fields;
   const startTime = fields[19] ?? "";
-  if (!/^[A-Za-z]$/.test(state) || !/^\d+$/.test(parent) || !/^\d+$/.test(startTime)) return undefined;
-  return { state, parent: Number(parent), startTime };
+  if (!/^[A-Za-z]$/.test(state) || !/^\d+$/.test(parent) || !/^\d+$/.test(group) || !/^\d+$/.test(startTime))
+    return undefined;
+  return { state, parent: Number(parent), group: Number(group), startTime };
 }
 
 /** A zombie runs no more: what is left of it is its exit status. */

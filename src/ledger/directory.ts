@@ -13,10 +13,11 @@ import {
 import { basename, dirname, join } from "node:path";
 import { BridgeError, errnoOf, fileFault } from "../base/errors.js";
 import { makeDirectory } from "../base/files.js";
+import { findPermissionFault } from "../base/permissions.js";
 import type { JournalKey } from "./journal.js";
 
 /**
- * Makes the state directory, or checks that nobody but us and root can put anything into it.
+ * Makes the state directory, or checks that nobody but us and root can put anything into it or into its place.
  * @throws BridgeError STATE when others can, or it cannot be made; the system's error when it cannot be looked at
  */
 export function prepareDirectory(path: string): void {
@@ -28,6 +29,8 @@ export function prepareDirectory(path: string): void {
   const stat = statSync(path);
   const reason = whyNotOurs(stat);
   if (reason !== undefined) throw new BridgeError("STATE", `the state directory ${path} ${reason}`, { path });
+  const fault = findPermissionFault(path, { remedy: "let root own it and nobody else write it" });
+  if (fault !== null) throw new BridgeError("STATE", `the state directory ${path} is not safe: ${fault}`, { path });
   // Specs tell of the pods' annotations. Packaging tends to make such directories 0755; one that is shared stays as it is.
   if ((stat.mode & 0o077) !== 0 && stat.uid === process.geteuid?.()) {
     try {

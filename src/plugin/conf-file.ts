@@ -1,10 +1,9 @@
-import { statSync } from "node:fs";
 import { BridgeError, errorText } from "../base/errors.js";
-import { readRegularFile } from "../base/files.js";
+import { fileStamp, readRegularFile } from "../base/files.js";
+import { findConfigPermissionFault } from "../base/permissions.js";
 import { parseConfigList } from "../v01/config-list.js";
 import type { ConfigList } from "../v01/types.js";
 import { errorCode, formatFileError } from "./go-errors.js";
-import { findPermissionFault } from "./permissions.js";
 
 /** conf.json as it is at this moment. */
 export interface ConfFile {
@@ -32,7 +31,7 @@ export function createConfFile(path: string, permissions: "strict" | "trust" = "
     read() {
       const stamp = stampOf(path);
       if (stamp === undefined) return missing;
-      const fault = permissions === "strict" ? findPermissionFault(path) : null;
+      const fault = permissions === "strict" ? findConfigPermissionFault(path) : null;
       if (fault !== null) throw new BridgeError("CONF_LIST", fault, { file: path });
       if (known?.stamp !== stamp) known = { stamp, list: readList(path) };
       if (known.list instanceof BridgeError) throw known.list;
@@ -41,11 +40,10 @@ export function createConfFile(path: string, permissions: "strict" | "trust" = "
   };
 }
 
-/** What changes when the file does, by an edit in place as well as by a rename. */
+/** undefined when there is no file. */
 function stampOf(path: string): string | undefined {
   try {
-    const stat = statSync(path, { bigint: true });
-    return `${stat.dev}:${stat.ino}:${stat.mtimeNs}:${stat.ctimeNs}:${stat.size}`;
+    return fileStamp(path);
   } catch (error) {
     // ENOENT alone: Node 22 and later take ENOTDIR for a missing file too where they are told not to throw.
     if (errorCode(error) === "ENOENT") return undefined;

@@ -30,11 +30,12 @@ export function hasUnknownFormat(path: string): boolean {
   const head = readHead(path);
   // What we cannot read, the kernel judges.
   if (head === null) return false;
-  if (isScript(head) || isOwnElf(head)) return false;
+  if (parseShebang(head) !== null || isOwnElf(head)) return false;
   return !isRegistered(path, head);
 }
 
-function readHead(path: string): Buffer | null {
+/** As much of a file as the kernel looks at to execute it; null when we cannot read it. */
+export function readHead(path: string): Buffer | null {
   try {
     const { descriptor } = openRegularFile(path);
     try {
@@ -48,8 +49,18 @@ function readHead(path: string): Buffer | null {
   }
 }
 
-function isScript(head: Buffer): boolean {
-  return /^#![ \t]*[^ \t\n\0]/.test(head.toString("latin1"));
+/** What the first line of a script names. */
+export interface Shebang {
+  readonly interpreter: string;
+  /** The rest of the line is one argument. */
+  readonly argument: string;
+}
+
+/** Reads the first line as the kernel does (fs/binfmt_script.c); null when that is none of a script. */
+export function parseShebang(head: Buffer): Shebang | null {
+  const [line = ""] = head.toString("latin1").split(/[\n\0]/, 1);
+  const [, interpreter, argument = ""] = /^#![ \t]*([^ \t]+)[ \t]*(.*?)[ \t]*$/s.exec(line) ?? [];
+  return interpreter === undefined ? null : { interpreter, argument };
 }
 
 function isOwnElf(head: Buffer): boolean {

@@ -1,18 +1,13 @@
 import { closeSync } from "node:fs";
-
+import { constants } from "node:os";
 import { errorText } from "../base/errors.js";
 import { EventPoll } from "../host/event-poll.js";
 import type { Native } from "../host/native.js";
-import { FfiProcess } from "./ffi-process.js";
 import { errorCode } from "./go-errors.js";
 import { closeInheritedDescriptors, startingOpenFilesLimit } from "./inherited.js";
-import { closePolledPipes, openPolledPipes, type PolledPipes } from "./polled-ends.js";
-import type { PolledParts } from "./polled-output.js";
-import { type OpenFilesLimit, PosixSpawn, type PosixSpawned } from "./posix-spawn.js";
-import { ProcessSpawner } from "./process-spawner.js";
-import type { SpawnCommand, Spawner } from "./spawner.js";
-import type { ProcessStarter, Start } from "./started-process.js";
-import type { RunningProcess } from "./supervise.js";
+import { closePolledPipes, openPolledPipes, type PolledParts, type PolledPipes } from "./pipes.js";
+import { type OpenFilesLimit, PosixSpawn } from "./posix-spawn.js";
+import type { Command, Exit, Spawned, Spawner, StartFault, StdioEnds } from "./spawner.js";
 
 /** As much as a pipe holds. */
 const scratchBytes = 1 << 16;
@@ -25,15 +20,11 @@ const scratchBytes = 1 << 16;
  * group.
  *
  * @param openFiles what plugins get; undefined for what we have ourselves
- * @param onStart told of each process as soon as it is there
- * @param onCrowded told of each whose background children are not read from any more, so that few descriptors are held
  * @throws Error when the system gives no epoll descriptor
  */
 export function createFfiSpawner(
   { koffi, libc }: Native,
   openFiles: OpenFilesLimit | undefined = startingOpenFilesLimit(),
-  onStart?: (process: RunningProcess) => void,
-  onCrowded?: (pid: number, most: number) => void,
 ): Spawner {
   // Where the C library can, each child closes what it is not to have.
   if (libc.addCloseFrom === undefined) closeInheritedDescriptors();
@@ -43,11 +34,11 @@ export function createFfiSpawner(
     scratch: Buffer.alloc(scratchBytes),
     status: new Int32Array(1),
   };
-  return new ProcessSpawner(new FfiStarter(new PosixSpawn(libc, openFiles), parts), onStart, onCrowded);
+  return new FfiSpawner(new PosixSpawn(libc, openFiles), parts);
 }
 
 /** Starts processes by posix_spawn(3), each on new pipes. */
-class FfiStarter implements ProcessStarter {
+class FfiSpawner implements Spawner {
   readonly name = "ffi";
   /** The pipes of the next process, made while the one before it runs: that time is nobody's. */
   private spare: PolledPipes | undefined;
@@ -58,33 +49,29 @@ class FfiStarter implements ProcessStarter {
     private readonly parts: PolledParts,
   ) {}
 
-  start(command: SpawnCommand, request: Uint8Array | null): Start {
-    let pipes: PolledPipes | undefined;
+  spawn(command: Command): Spawned | StartFault {
+    let pipes: PolledPipes;
     try {
       pipes = this.takePipes();
-      // A request that is known lies in its pipe before there is a process.
-      if (request !== null) pipes.ends.send(request);
     } catch (thrown) {
-      if (pipes !== undefined) closePolledPipes(pipes);
       const code = errorCode(thrown);
-      return { started: false, error: { code, detail: `no pipes for its stdio: ${code}` } };
+      return { code, detail: `no pipes for its stdio: ${code}` };
     }
     const { ends, pluginEnds } = pipes;
-    let spawned: PosixSpawned;
+    let pid: number | StartFault;
     try {
-      spawned = this.posix.spawn(command, pluginEnds);
+      pid = this.posix.spawn(command, pluginEnds);
     } catch (thrown) {
-      closePolledPipes(pipes);
-      return { started: false, error: { code: errorCode(thrown), detail: `posix_spawn: ${errorText(thrown)}` } };
+      pid = { code: errorCode(thrown), detail: `posix_spawn: ${errorText(thrown)}` };
     }
-    if (spawned.pid === undefined) {
+    if (typeof pid !== "number") {
       closePolledPipes(pipes);
-      return { started: false, error: { code: spawned.code } };
+      return pid;
     }
-    // While we hold them, nobody sees the end of the data.
+    // While we hold them, the end of the data is not seen.
     for (const descriptor of pluginEnds) closeSync(descriptor);
     this.refill ??= setImmediate(() => this.makeSpare());
-    return { started: true, process: new FfiProcess(spawned.pid, ends, this.parts) };
+    return new FfiProcess(pid, ends, this.parts);
   }
 
   close(): void {
@@ -108,4 +95,94 @@ class FfiStarter implements ProcessStarter {
       // The next process that needs them says what is wrong.
     }
   }
+}
+
+const noHang = 1;
+/** How often to look for the end of a process that the system gave no pidfd for: descriptors are used up. */
+const reapIntervalMs = 10;
+
+/** A child of ours that libuv does not know: we hear of its end by a pidfd, and reap it, and no other. */
+class FfiProcess implements Spawned {
+  readonly exited: Promise<Exit>;
+  private exit: Exit | undefined;
+  private alive = false;
+
+  constructor(
+    readonly pid: number,
+    readonly stdio: StdioEnds,
+    private readonly parts: PolledParts,
+  ) {
+    this.keepAlive(true);
+    this.exited = new Promise((resolve) => {
+      const stop = this.watch(() => {
+        if (!this.hasEnded() || this.exit === undefined) return;
+        stop();
+        this.keepAlive(false);
+        resolve(this.exit);
+      });
+    });
+  }
+
+  keepAlive(alive: boolean): void {
+    if (alive === this.alive) return;
+    this.alive = alive;
+    if (alive) this.parts.events.hold();
+    else this.parts.events.letGo();
+  }
+
+  hasEnded(): boolean {
+    this.exit ??= this.reap();
+    return this.exit !== undefined;
+  }
+
+  /** As ProcessGroup says it, without the exception that Node makes of the usual answer: it costs more than the call. */
+  groupIsAlive(): boolean {
+    const { libc } = this.parts;
+    // EPERM: members that have become another user.
+    return libc.kill(-this.pid, 0) === 0 || libc.lastError() === "EPERM";
+  }
+
+  /** Calls back when it has ended, and perhaps before. */
+  private watch(onChange: () => void): () => void {
+    const pidfd = this.parts.libc.pidfdOpen(this.pid);
+    const unwatch = pidfd < 0 ? undefined : this.parts.events.watch(pidfd, onChange);
+    // What keeps the event loop alive is keepAlive's.
+    const timer = unwatch === undefined ? setInterval(onChange, reapIntervalMs).unref() : undefined;
+    return () => {
+      clearInterval(timer);
+      unwatch?.();
+      if (pidfd >= 0) closeSync(pidfd);
+    };
+  }
+
+  /** undefined while it runs. */
+  private reap(): Exit | undefined {
+    const { libc, status } = this.parts;
+    const result = libc.waitpid(this.pid, status, noHang);
+    if (result === 0) return undefined;
+    // ECHILD: somebody else has reaped it, and how it ended is not to be known.
+    return result === this.pid ? parseExitStatus(status[0] ?? 0) : { exitCode: null, signal: null };
+  }
+}
+
+const signalBits = 0x7f;
+
+/** The status that waitpid(2) gives, as Node has it: an exit code or the name of a signal. */
+function parseExitStatus(status: number): Exit {
+  const signal = status & signalBits;
+  if (signal === 0) return { exitCode: (status >> 8) & 0xff, signal: null };
+  const name = signalNames.get(signal);
+  // A real-time signal has no name; its end is told as shells tell it.
+  return name === undefined ? { exitCode: 128 + signal, signal: null } : { exitCode: null, signal: name };
+}
+
+/** Of two names for one number (SIGABRT, SIGIOT) the one that Node puts first. */
+const signalNames = new Map(
+  Object.entries(constants.signals)
+    .flatMap(([name, number]): [number, NodeJS.Signals][] => (isSignal(name) ? [[number, name]] : []))
+    .reverse(),
+);
+
+function isSignal(name: string): name is NodeJS.Signals {
+  return Object.hasOwn(constants.signals, name);
 }

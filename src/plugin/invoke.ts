@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Clock, monotonicClock } from "../base/deadline.js";
 import type { PluginTime } from "../bridge/call-time.js";
 import { decodeUtf8, encodeUtf8 } from "../v01/gojson/utf8.js";
 import { formatPluginError, hasTooManyValues, mostResultValues, parseResult } from "../v01/result.js";
@@ -5,7 +7,9 @@ import type { Request, Result, State } from "../v01/types.js";
 import { hasUnknownFormat } from "./executable-format.js";
 import { formatStartError } from "./go-errors.js";
 import type { Lookup } from "./lookup.js";
-import { notStarted, retryWhileBusy, type Spawner, type SpawnOptions, type SpawnResult } from "./spawner.js";
+import type { ExecutableCheck } from "./permissions.js";
+import type { StartFault } from "./spawner.js";
+import { notStarted, type RunOptions, type RunResult, type StartCommand, type Starter, startAndGive } from "./start.js";
 
 export type Outcome =
   /** It ran and reported no error. */
@@ -56,25 +60,26 @@ export interface InvokeOutcome {
 
 /** How plugins are run here. */
 export interface InvokeContext {
-  readonly spawner: Spawner;
+  readonly spawner: Starter;
   readonly find: (type: string) => Lookup;
+  /** What it knows lasts from one call to the next. */
+  readonly installs: Installs;
   /** `trust`: do not look at who can write a plugin. */
   readonly permissions: "strict" | "trust";
-  /** Why a plugin's file is not to be trusted; findPermissionFault when not given. */
-  readonly permissionFaultOf?: (path: string) => string | null;
+  /** Why a plugin's file is not to be trusted; findExecutableFault when not given. */
+  readonly permissionFaultOf?: ExecutableCheck | undefined;
   readonly environmentFor: (plugin: string) => Readonly<Record<string, string>>;
   /** Each line on a plugin's stderr, when it comes. */
   readonly onStderrLine?: (plugin: string, line: string) => void;
-  readonly signal?: AbortSignal;
 }
 
 /** What one plugin is allowed. */
 export interface InvokePolicy {
   /** `strict`: an exit status other than 0, or a signal, is a failure. */
   readonly exitStatus: "ignore" | "strict";
-  readonly limits: SpawnOptions["limits"];
+  readonly limits: RunOptions["limits"];
   readonly killChildren: boolean;
-  /** So many processes of it wait for their requests, where the spawner starts ahead; undefined as SpawnOptions has it. */
+  /** So many processes of it wait for their requests, where the spawner starts ahead; undefined as StartCommand has it. */
   readonly startAhead?: number | undefined;
 }
 
@@ -82,13 +87,13 @@ export interface InvokePolicy {
 export interface Stage {
   /** The request as it is true there. */
   readonly request: Request;
-  /** The same run, inside. */
-  command(options: SpawnOptions): SpawnOptions;
+  /** The same command, inside. */
+  command(command: StartCommand): StartCommand;
   /**
    * After the run: why the plugin itself could not be executed, such as ENOENT; what was started is the way in. `stderr`: its
    * lines there.
    */
-  startError(stderr: readonly string[]): SpawnResult["startError"];
+  startError(stderr: readonly string[]): StartFault | undefined;
   /** Lets go of it. */
   close(): void;
 }
@@ -105,28 +110,88 @@ export interface Invocation {
   readonly stage?: Pick<Stage, "command" | "startError"> | undefined;
 }
 
+/** An installer has put a plugin in place by then: as long as a delete's own time. */
+const installMs = 10_000;
+/** Between two tries. */
+const firstPauseMs = 5;
+const longestPauseMs = 50;
+
+/**
+ * Which failures an installer may be the reason of, that copies a plugin or renames it into place in this moment: a plugin that has
+ * been found before and is missing now, or is not executable yet; one that is found while its file is still written (ETXTBSY), or
+ * its interpreter is missing (ENOENT). It is tried again while the call has time. One that stays so for `withinMs` fails at once
+ * from then on, as does a plugin that has never been found.
+ */
+export class Installs {
+  private readonly found = new Set<string>();
+  private readonly failingSince = new Map<string, number>();
+
+  constructor(
+    private readonly withinMs = installMs,
+    private readonly clock: Clock = monotonicClock,
+  ) {}
+
+  /** Told of each try of a plugin: whether another one may go well soon. */
+  mayPass(plugin: string, lookup: Lookup, startError: StartFault | undefined): boolean {
+    if (lookup.ok) this.found.add(plugin);
+    const isInstalls = lookup.ok
+      ? startError?.code === "ETXTBSY" || startError?.code === "ENOENT"
+      : lookup.reason !== "refused" && this.found.has(plugin);
+    if (!isInstalls) {
+      this.failingSince.delete(plugin);
+      return false;
+    }
+    const since = this.failingSince.get(plugin) ?? this.clock();
+    this.failingSince.set(plugin, since);
+    return this.clock() - since < this.withinMs;
+  }
+}
+
 /** Runs `<plugin> invoke` with the request on its stdin. A failure is a value. */
 export async function invokePlugin(invocation: Invocation, context: InvokeContext): Promise<InvokeOutcome> {
-  const { plugin, time, policy, stage } = invocation;
-  const found = context.find(plugin);
-  if (!found.ok) {
-    return notRun(invocation, { outcome: found.reason, error: found.error, hint: found.hint });
+  const { plugin, time } = invocation;
+  let tried = await tryPlugin(invocation, context);
+  let pauseMs = firstPauseMs;
+  while (context.installs.mayPass(plugin, tried.lookup, tried.startError) && time.terminateAt.remainingMs() > pauseMs) {
+    await sleep(pauseMs);
+    pauseMs = Math.min(2 * pauseMs, longestPauseMs);
+    // What the chain knows of the files is of before.
+    tried = await tryPlugin(invocation, { ...context, permissionFaultOf: undefined });
   }
+  return tried.outcome;
+}
+
+interface Try {
+  readonly outcome: InvokeOutcome;
+  readonly lookup: Lookup;
+  readonly startError?: StartFault | undefined;
+}
+
+async function tryPlugin(invocation: Invocation, context: InvokeContext): Promise<Try> {
+  const { plugin, time, policy, stage } = invocation;
+  const lookup = context.find(plugin);
+  if (!lookup.ok) {
+    return { lookup, outcome: notInvoked(invocation, lookup.reason, lookup.error, { hint: lookup.hint }) };
+  }
+  const { path, shadowed } = lookup;
   if (time.terminateAt.expired) {
     const error = "not run: no time was left of the call's deadline";
-    return notRun(invocation, { path: found.path, outcome: "skipped", error, hint: time.remedy });
+    return { lookup, outcome: notInvoked(invocation, "skipped", error, { path, hint: time.remedy }) };
   }
   const stderr: string[] = [];
-  const options: SpawnOptions = {
-    path: found.path,
+  const command: StartCommand = {
+    path,
     // compat: argv[0] is the name in conf.json; there are plugins that behave by it.
     argv0: plugin,
     args: ["invoke"],
     env: context.environmentFor(plugin),
     cwd: "/",
-    guarded: context.permissions === "strict" ? found.path : null,
+    guarded: context.permissions === "strict" ? path : null,
     permissionFaultOf: context.permissionFaultOf,
-    stdin: encodeUtf8(invocation.request),
+    startAhead: policy.startAhead,
+    ...(invocation.conf === undefined ? {} : { conf: invocation.conf }),
+  };
+  const options: RunOptions = {
     terminateAt: time.terminateAt,
     killAt: time.killAt,
     limits: policy.limits,
@@ -135,41 +200,32 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
       context.onStderrLine?.(plugin, line);
     },
     killChildren: policy.killChildren,
-    startAhead: policy.startAhead,
-    ...(invocation.conf === undefined ? {} : { conf: invocation.conf }),
-    ...(context.signal === undefined ? {} : { signal: context.signal }),
   };
-  const { spawner } = context;
-  const run = await (stage === undefined ? spawner.run(options) : runOn(stage, options, stderr, spawner));
-  return {
-    ...notRun(invocation, { path: found.path, outcome: "ok", error: null }),
-    ...judge(invocation, found, run),
-    exitCode: run.exitCode,
-    signal: run.signal,
-    stdout: decodeUtf8(run.stdout),
-    stdoutBytes: run.stdout,
-    stderr,
-    shadowed: found.shadowed,
-    survivors: run.survivors,
-    durationMs: run.durationMs,
+  const startedAt = monotonicClock();
+  const runOnce = (at: StartCommand) => startAndGive(context.spawner, at, encodeUtf8(invocation.request), options);
+  const run = await (stage === undefined ? runOnce(command) : runOn(stage, command, stderr, runOnce));
+  const outcome = {
+    ...{ plugin, path, state: invocation.state, request: invocation.request, shadowed, stderr },
+    ...{ exitCode: run.exitCode, signal: run.signal, survivors: run.survivors },
+    ...{ stdout: decodeUtf8(run.stdout), stdoutBytes: run.stdout },
+    ...judge(invocation, path, run),
+    durationMs: monotonicClock() - startedAt,
   };
+  return { lookup, outcome, startError: run.startError };
 }
 
 /** On a stage the wrapper is what is started: what a start says of the plugin's own file is found out here. */
 async function runOn(
   stage: Pick<Stage, "command" | "startError">,
-  options: SpawnOptions,
+  command: StartCommand,
   stderr: readonly string[],
-  spawner: Spawner,
-): Promise<SpawnResult> {
-  if (hasUnknownFormat(options.path)) return notStarted({ code: "ENOEXEC" }, 0);
-  const attempt = async () => {
-    const run = await spawner.run(stage.command(options));
-    // A wrapper that was ended in time tells nothing of what it was to execute.
-    const startError = run.started && !run.timedOut ? stage.startError(stderr) : undefined;
-    return startError === undefined ? run : { ...run, startError };
-  };
-  return retryWhileBusy(attempt, ({ startError }) => startError?.code, options.terminateAt);
+  runOnce: (command: StartCommand) => Promise<RunResult>,
+): Promise<RunResult> {
+  if (hasUnknownFormat(command.path)) return notStarted({ code: "ENOEXEC" });
+  const run = await runOnce(stage.command(command));
+  // A wrapper that was ended in time tells nothing of what it was to execute.
+  const startError = run.started && !run.timedOut ? stage.startError(stderr) : undefined;
+  return startError === undefined ? run : { ...run, startError };
 }
 
 /** So much of an output that is no result is quoted in the error: a ttRPC status holds no more, and quoting takes time. */
@@ -181,10 +237,16 @@ const maxQuotedBytes = 8192;
  */
 export function notInvoked(
   { plugin, state, request }: Pick<Invocation, "plugin" | "state" | "request">,
-  outcome: "refused" | "skipped" | "timed-out",
-  error: string,
+  outcome: Outcome,
+  error: string | null,
+  more: Partial<InvokeOutcome> = {},
 ): InvokeOutcome {
-  return notRun({ plugin, state, request }, { outcome, error });
+  return {
+    ...{ plugin, path: "", state, request, outcome, error, hint: null },
+    ...{ exitCode: null, signal: null, stdout: "", stdoutBytes: new Uint8Array(), stderr: [] },
+    ...{ shadowed: [], survivors: [], durationMs: 0 },
+    ...more,
+  };
 }
 
 /** Whether a run says something of the plugin's own: it was begun, or its file is not what the system executes. */
@@ -194,14 +256,14 @@ export function wasBegun({ outcome }: InvokeOutcome): boolean {
 
 type Judgement = Pick<InvokeOutcome, "outcome" | "error" | "hint" | "result">;
 
-function judge(invocation: Invocation, found: Lookup & { readonly ok: true }, run: SpawnResult): Judgement {
+function judge(invocation: Invocation, found: string, run: RunResult): Judgement {
   const { time, policy, plugin } = invocation;
   if (run.startError !== undefined) {
     const { code, detail, refusal } = run.startError;
     if (refusal !== undefined) return failed("refused", `refused to run ${refusal}`, null);
     // Not the system's word on the file, but ours on why it was not even tried.
     if (detail !== undefined) return failed("skipped", `not run: ${detail}`, null);
-    const path = plugin.includes("/") ? plugin : found.path;
+    const path = plugin.includes("/") ? plugin : found;
     if (ownShortages.has(code))
       return failed("skipped", formatStartError(path, code), "the bridge or the node is short of it");
     return failed("not-executable", formatStartError(path, code), startHints[code] ?? null);
@@ -248,26 +310,4 @@ const startHints: Readonly<Record<string, string>> = {
 
 function failed(outcome: Outcome, error: string, hint: string | null): Judgement {
   return { outcome, error, hint };
-}
-
-function notRun(
-  { plugin, state, request }: Pick<Invocation, "plugin" | "state" | "request">,
-  why: Pick<InvokeOutcome, "outcome" | "error"> & Partial<InvokeOutcome>,
-): InvokeOutcome {
-  return {
-    plugin,
-    path: "",
-    state,
-    request,
-    exitCode: null,
-    signal: null,
-    stdout: "",
-    stdoutBytes: new Uint8Array(),
-    stderr: [],
-    hint: null,
-    shadowed: [],
-    survivors: [],
-    durationMs: 0,
-    ...why,
-  };
 }

@@ -1,127 +1,119 @@
-import { accessSync, constants, lstatSync, readlinkSync, type Stats } from "node:fs";
-import { dirname } from "node:path";
+import { isAbsolute, join } from "node:path";
+import { PermissionWalk, type Way } from "../base/permissions.js";
+import { parseShebang, readHead, type Shebang } from "./executable-format.js";
 
-/** As many links as Linux follows in one path. */
-const maxLinks = 40;
+/** Why a file must not be executed in an environment with this PATH; null when nobody but root and we can change what then runs. */
+export type ExecutableCheck = (path: string, searchPath: string) => string | null;
 
-/**
- * Why a file that runs as root, or says what runs, is not to be trusted: somebody else than root and we can change it.
- * `null` when nobody can. Looks at the file and at every directory and link on the way to it.
- *
- * A directory that everybody can write counts as safe only with the sticky bit, and never as the file's own directory.
- *
- * @param below where the path's root is, as a node's in a container, without a slash at its end: links stay below it
- */
-export function findPermissionFault(
-  path: string,
-  ownUid: number = process.geteuid?.() ?? 0,
-  below = "",
-): string | null {
-  // A root such as /proc/1/root is a link that only the kernel can follow, and does with a name behind it.
-  return walk(path, ownUid, below, (at) => lstatSync(at === "/" ? `${below}/.` : `${below}${at}`));
-}
+/** execve(2) follows no more interpreters. */
+const maxInterpreters = 5;
+/** As many scripts that env finds lead to env again. */
+const maxFound = 5;
+/** The files whose first lines are remembered. */
+const maxFirstLines = 256;
+
+type FirstLines = Map<string, Shebang | null>;
 
 /**
- * findPermissionFault for files that are looked at shortly after one another, as those of one chain: each directory on the way to
- * them is looked at once. Who could change it in between could have done so before.
+ * Checks for one chain of plugins after the other: within one, each file is looked at once, and what a file's first line says is
+ * remembered while the file is the same.
  */
-export function createPermissionCheck(): (path: string) => string | null {
-  const seen = new Map<string, Stats>();
-  const look = (at: string) => {
-    const stats = seen.get(at) ?? lstatSync(at);
-    seen.set(at, stats);
-    return stats;
+export function createExecutableChecks(): () => ExecutableCheck {
+  const firstLines: FirstLines = new Map();
+  return () => {
+    const walk = new PermissionWalk();
+    return (path, searchPath) => findExecutableFault(path, searchPath, walk, firstLines);
   };
-  return (path) => walk(path, process.geteuid?.() ?? 0, "", look);
-}
-
-/** Why a command must not be started in this moment; null when it may be. */
-export function findStartFault(
-  { guarded }: { readonly guarded: string | null },
-  faultOf: (path: string) => string | null = (path) => findPermissionFault(path),
-): string | null {
-  return guarded === null ? null : faultOf(guarded);
-}
-
-function walk(path: string, ownUid: number, below: string, look: (at: string) => Stats): string | null {
-  const pending = path.split("/").filter((name) => name !== "");
-  let at = "/";
-  const root = look(at);
-  /** Of `at`, and of the directory that it is in, where the way came through them. */
-  let own: Stats | undefined = root;
-  let above: Stats | undefined;
-  let links = 0;
-  let fault = faultOf(at, root, ownUid);
-  try {
-    while (fault === null) {
-      const name = pending.shift();
-      if (name === undefined) return ownDirectoryFault(at, own ?? look(at), above ?? look(dirname(at)));
-      if (name === ".") continue;
-      if (name === "..") {
-        at = dirname(at);
-        own = undefined;
-        continue;
-      }
-      const next = at === "/" ? `/${name}` : `${at}/${name}`;
-      const found = look(next);
-      if (!found.isSymbolicLink()) {
-        above = own;
-        own = found;
-        at = next;
-        fault = faultOf(at, found, ownUid);
-        continue;
-      }
-      if (++links > maxLinks) return `${path}: too many symbolic links`;
-      if (!isTrusted(found.uid, ownUid)) return `${next}: the link belongs to user ${found.uid}; ${remedy}`;
-      const target = readlinkSync(`${below}${next}`);
-      pending.unshift(...target.split("/").filter((part) => part !== ""));
-      if (!target.startsWith("/")) continue;
-      at = "/";
-      own = root;
-    }
-    return fault;
-  } catch (thrown) {
-    return `${path}: its permissions cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
-  }
 }
 
 /**
- * The same of the bridge's own configuration, which names where plugins are and what they get. A volume that is read-only here
- * is for its owner to guard: a ConfigMap's has mode 0777, in a directory that root alone may enter.
+ * Looks at the file, at the interpreter that its first line names, at that one's own, and so on, and at what `#!/usr/bin/env NAME`
+ * finds: each directory of PATH before the hit, too, since a program of that name could be put there.
  */
-export function findConfigPermissionFault(path: string): string | null {
-  if (path === "/dev/null") return null; // Whatever is written to it, nothing is read from it.
-  const fault = findPermissionFault(path);
-  return fault === null || isReadOnly(path) ? null : fault;
+export function findExecutableFault(
+  path: string,
+  searchPath: string,
+  walk = new PermissionWalk(),
+  firstLines: FirstLines = new Map(),
+): string | null {
+  const fault = walk.faultOf(path);
+  if (fault !== null) return fault;
+  const inner = new Interpreters(searchPath, walk, firstLines).faultOf(path, walk.wayTo(path), 0);
+  return inner === null ? null : `${inner} (the first line of ${path} leads there)`;
 }
 
-function isReadOnly(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK);
-    return false;
-  } catch (thrown) {
-    return thrown instanceof Error && "code" in thrown && thrown.code === "EROFS";
+class Interpreters {
+  private found = 0;
+
+  constructor(
+    private readonly searchPath: string,
+    private readonly walk: PermissionWalk,
+    private readonly firstLines: FirstLines,
+  ) {}
+
+  /** Of what executing a file leads to; the file itself is good. What is missing the system tells in its own words. */
+  faultOf(path: string, way: Way, depth: number): string | null {
+    const line = this.firstLineOf(way);
+    if (line === null) return null;
+    // The system refuses it (ELOOP).
+    if (depth === maxInterpreters) return null;
+    // A plugin's working directory is the root.
+    const interpreter = join("/", line.interpreter);
+    const next = this.walk.wayTo(interpreter);
+    const fault = next.fault ?? this.faultOf(interpreter, next, depth + 1);
+    if (fault !== null || !(isEnv(interpreter) || isEnv(next.at))) return fault;
+    const command = envCommand(line.argument);
+    if (command === undefined) {
+      return `${path}: it gives env "${line.argument}", which is not followed; name the interpreter by its path`;
+    }
+    return command === "" ? null : this.foundFault(command);
+  }
+
+  private foundFault(command: string): string | null {
+    if (++this.found > maxFound) return `${command}: env finds one script after the other`;
+    const places = command.includes("/") ? [join("/", command)] : [];
+    for (const entry of places.length > 0 ? [] : this.searchPath.split(":")) {
+      const directory = isAbsolute(entry) ? entry : join("/", entry);
+      const fault = this.walk.directoryFault(directory);
+      if (fault !== null) return fault;
+      places.push(join(directory, command));
+      const { stats } = this.walk.wayTo(join(directory, command));
+      if (stats?.isFile() && (stats.mode & 0o111) !== 0) break;
+    }
+    for (const place of places) {
+      const way = this.walk.wayTo(place);
+      const fault = way.fault ?? this.faultOf(place, way, 0);
+      if (fault !== null) return fault;
+    }
+    return null;
+  }
+
+  private firstLineOf({ at, stats }: Way): Shebang | null {
+    if (stats === undefined || !stats.isFile() || (stats.mode & 0o111) === 0) return null;
+    const key = `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeMs}:${stats.ctimeMs}`;
+    const known = this.firstLines.get(key);
+    if (known !== undefined) return known;
+    const line = parseShebang(readHead(this.walk.here(at)) ?? Buffer.alloc(0));
+    if (this.firstLines.size >= maxFirstLines) this.firstLines.clear();
+    this.firstLines.set(key, line);
+    return line;
   }
 }
 
-const remedy = "let root own it and nobody else write it, or set permissions: trust";
-
-function faultOf(path: string, stats: Stats, ownUid: number): string | null {
-  if (!isTrusted(stats.uid, ownUid)) return `${path}: it belongs to user ${stats.uid}; ${remedy}`;
-  const sticky = stats.isDirectory() && (stats.mode & 0o1000) !== 0;
-  return sticky ? null : writableFault(path, stats);
+function isEnv(path: string): boolean {
+  return path.endsWith("/env");
 }
 
-function ownDirectoryFault(path: string, stats: Stats, above: Stats): string | null {
-  return stats.isDirectory() ? null : writableFault(dirname(path), above);
-}
-
-function writableFault(path: string, stats: Stats): string | null {
-  if ((stats.mode & 0o022) === 0) return null;
-  const who = (stats.mode & 0o002) !== 0 ? "everybody" : `group ${stats.gid}`;
-  return `${path}: mode ${(stats.mode & 0o7777).toString(8).padStart(4, "0")} lets ${who} write it; ${remedy}`;
-}
-
-function isTrusted(uid: number, ownUid: number): boolean {
-  return uid === 0 || uid === ownUid;
+/**
+ * The program that env(1) executes for its one argument on a first line; "" when that is the script again, undefined when it cannot
+ * be told: options, quotes and variables are not followed, but for `-S NAME arguments` and what it sets before the name.
+ */
+function envCommand(argument: string): string | undefined {
+  const [, split] = /^(?:-S|--split-string=)(.*)$/s.exec(argument) ?? [];
+  if (split === undefined) return argument.startsWith("-") ? undefined : argument.includes("=") ? "" : argument;
+  if (/["'\\$#]/.test(split)) return undefined;
+  const words = split.split(/[ \t\r\v\f]+/).filter((word) => word !== "");
+  const command = words.find((word) => !word.includes("="));
+  const isPlain = command?.startsWith("-") !== true && !words.some((word) => /^(-.*|PATH)=/.test(word));
+  return isPlain ? (command ?? "") : undefined;
 }

@@ -2,15 +2,12 @@ import { closeSync, openSync } from "node:fs";
 import { Socket } from "node:net";
 import { finished, type Readable, type Writable } from "node:stream";
 
+import { hasEnded, readProcessStat } from "../host/proc.js";
 import { hasUnknownFormat } from "./executable-format.js";
 import { errorCode } from "./go-errors.js";
 import { closeInheritedDescriptors } from "./inherited.js";
 import { ProcessGroup } from "./process-group.js";
-import { ProcessSpawner } from "./process-spawner.js";
-import { readProcessStat } from "./process-tree.js";
-import type { SpawnCommand, Spawner } from "./spawner.js";
-import type { OutputEnd, ProcessStarter, Start, StdioEnds } from "./started-process.js";
-import type { Exit, RunningProcess } from "./supervise.js";
+import type { Command, Exit, OutputEnd, RequestEnd, Spawned, Spawner, StartFault } from "./spawner.js";
 
 /** How long after the end of a process its output is read, while another process holds the other end. */
 const drainMs = 10;
@@ -21,33 +18,25 @@ const descriptorsPerStart = 8;
  * The spawner that needs nothing but Node: execa, which is loaded when it is needed first. Each start copies the page tables of
  * the whole bridge (fork), so it costs more the more memory we hold. Node's pipes are socket pairs: a process cannot open
  * /dev/stdin, /dev/stdout or /dev/stderr by name (ENXIO).
- *
- * @param onStart told of each process as soon as it is there
- * @param onCrowded told of each whose background children are not read from any more, so that few descriptors are held
  */
-export function createPortableSpawner(
-  onStart?: (process: RunningProcess) => void,
-  onCrowded?: (pid: number, most: number) => void,
-): Spawner {
+export function createPortableSpawner(): Spawner {
   closeInheritedDescriptors();
-  return new ProcessSpawner(portableStarter, onStart, onCrowded);
+  return {
+    name: "portable",
+    async spawn(command) {
+      try {
+        return await spawn(command);
+      } catch (thrown) {
+        return { code: errorCode(thrown) };
+      }
+    },
+    close() {},
+  };
 }
 
-const portableStarter: ProcessStarter = {
-  name: "portable",
-  async start(command, request) {
-    try {
-      return await start(command, request);
-    } catch (thrown) {
-      return refused(errorCode(thrown));
-    }
-  },
-  close() {},
-};
-
 /** @throws what keeps it from being tried: no descriptors, an argument that execa does not take */
-async function start(command: SpawnCommand, request: Uint8Array | null): Promise<Start> {
-  if (hasUnknownFormat(command.path)) return refused("ENOEXEC");
+async function spawn(command: Command): Promise<Spawned | StartFault> {
+  if (hasUnknownFormat(command.path)) return { code: "ENOEXEC" };
   const { execa } = await import("execa");
   checkDescriptors();
   const child = execa(command.path, [...command.args], {
@@ -67,29 +56,28 @@ async function start(command: SpawnCommand, request: Uint8Array | null): Promise
   if (pid === undefined) {
     // execa rejects nothing here: what went wrong is in the result.
     const { cause } = await child;
-    return refused(errorCode(cause));
+    return { code: errorCode(cause) };
   }
   const exited = new Promise<Exit>((resolve) => {
     child.once("exit", (exitCode, signal) => resolve({ exitCode, signal }));
   });
-  const stdio = new StreamEnds(child.stdin, new StreamOutput(child.stdout), new StreamOutput(child.stderr));
-  if (request !== null) stdio.send(request);
+  const [stdout, stderr] = [new StreamOutput(child.stdout), new StreamOutput(child.stderr)];
   return {
-    started: true,
-    process: {
-      pid,
-      exited,
-      stdio,
-      keepAlive(alive) {
-        if (alive) child.ref();
-        else child.unref();
-        stdio.keepAlive(alive);
-      },
-      // Until Node has heard of its end and reaped it.
-      hasEnded: () => (readProcessStat(pid)?.state ?? "Z") === "Z",
-      groupIsAlive: () => new ProcessGroup(pid).isAlive(),
-      close: () => stdio.close(),
+    pid,
+    exited,
+    stdio: { stdin: toRequestEnd(child.stdin), stdout, stderr },
+    keepAlive(alive) {
+      if (alive) child.ref();
+      else child.unref();
+      stdout.keepAlive(alive);
+      stderr.keepAlive(alive);
     },
+    // Until Node has heard of its end and reaped it.
+    hasEnded() {
+      const stat = readProcessStat(pid, "/proc");
+      return typeof stat === "string" || hasEnded(stat);
+    },
+    groupIsAlive: () => new ProcessGroup(pid).isAlive(),
   };
 }
 
@@ -103,55 +91,27 @@ function checkDescriptors(): void {
   }
 }
 
-function refused(code: string): Start {
-  return { started: false, error: { code } };
-}
-
-/** Our ends of one process's pipes, as streams of Node's. */
-class StreamEnds implements StdioEnds {
-  constructor(
-    private readonly stdin: Writable,
-    readonly stdout: StreamOutput,
-    readonly stderr: StreamOutput,
-  ) {
-    // A plugin need not read its request.
-    stdin.on("error", () => {});
-  }
-
-  /** Node writes what it can at once: an error of this moment is there already. */
-  send(request: Uint8Array): boolean {
-    if (!this.stdin.writable) return false;
-    this.stdin.end(request);
-    return this.stdin.errored === null;
-  }
-
-  closeStdin(): void {
-    this.stdin.destroy();
-  }
-
-  keepAlive(alive: boolean): void {
-    this.stdout.keepAlive(alive);
-    this.stderr.keepAlive(alive);
-  }
-
-  close(): void {
-    this.stdin.destroy();
-    this.stdout.close();
-    this.stderr.close();
-  }
+/** Our end of a process's stdin, as a stream of Node's. */
+function toRequestEnd(stdin: Writable): RequestEnd {
+  // A plugin need not read its request.
+  stdin.on("error", () => {});
+  return {
+    // Node writes what it can at once: an error of this moment is there already.
+    send: (request) => stdin.writable && stdin.end(request).errored === null,
+    close: () => void stdin.destroy(),
+  };
 }
 
 /** Our end of a process's stdout or stderr, as a stream of Node's. */
 class StreamOutput implements OutputEnd {
-  private onChunk: (chunk: Uint8Array) => void = () => {};
-
   constructor(private readonly stream: Readable) {
     stream.on("error", () => {});
-    stream.on("data", (chunk: Uint8Array) => this.onChunk(chunk));
+    // At its process's end Node reads on, and throws away, what has no reader but this one: it may get its request later.
+    stream.on("readable", () => {});
   }
 
   read(onChunk: (chunk: Uint8Array) => void): void {
-    this.onChunk = onChunk;
+    this.stream.removeAllListeners("readable").removeAllListeners("data").on("data", onChunk);
   }
 
   finish(): Promise<"ended" | "held"> {

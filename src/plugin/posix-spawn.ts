@@ -1,4 +1,5 @@
 import { errnoName, type Libc, sizes } from "../host/libc.js";
+import type { Command, StartFault } from "./spawner.js";
 
 /** The same numbers in glibc and musl. */
 const flags = { setGroup: 0x02, setDefaultSignals: 0x04, setSignalMask: 0x08 } as const;
@@ -6,23 +7,11 @@ const rlimitNofile = 7;
 /** Descriptors that the C library may need for itself while our own limit is lowered. */
 const spareDescriptors = 64;
 
-export interface PosixSpawnCommand {
-  readonly path: string;
-  readonly argv0: string;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string;
-}
-
 /** The limit of open files that a process is to have: RLIMIT_NOFILE. */
 export interface OpenFilesLimit {
   readonly soft: bigint;
   readonly hard: bigint;
 }
-
-export type PosixSpawned =
-  | { readonly pid: number; readonly code?: undefined }
-  | { readonly pid?: undefined; readonly code: string };
 
 /**
  * posix_spawn(3): the C library shares our memory with the child until it executes, so the cost does not grow with it,
@@ -56,8 +45,8 @@ export class PosixSpawn {
     this.ownLimit = BigUint64Array.of(openFiles.hard, openFiles.hard);
   }
 
-  /** Starts a process; the descriptors stay open here. */
-  spawn(command: PosixSpawnCommand, stdio: readonly [number, number, number]): PosixSpawned {
+  /** Starts a process and gives its pid; the descriptors stay open here. */
+  spawn(command: Command, stdio: readonly [number, number, number]): number | StartFault {
     const argv = [command.argv0, ...command.args];
     const envp = Object.entries(command.env).map(([name, value]) => `${name}=${value}`);
     // C would end a text at its first zero byte; Node refuses such a one.
@@ -65,12 +54,12 @@ export class PosixSpawn {
       return { code: "EINVAL" };
     }
     const errno = this.spawnWith(command, stdio, [...argv, null], [...envp, null]);
-    return errno === 0 ? { pid: this.pid[0] ?? 0 } : { code: errnoName(errno) };
+    return errno === 0 ? (this.pid[0] ?? 0) : { code: errnoName(errno) };
   }
 
   /** errno, or 0. Whatever happens, the actions are freed and our own limit is as it was. */
   private spawnWith(
-    { path, cwd }: PosixSpawnCommand,
+    { path, cwd }: Command,
     stdio: readonly [number, number, number],
     argv: readonly (string | null)[],
     envp: readonly (string | null)[],

@@ -1,4 +1,5 @@
-import { findProcesses, readProcessStat, stdioPipes } from "./process-tree.js";
+import { readdirSync, readlinkSync } from "node:fs";
+import { hasEnded, readProcessStat } from "../host/proc.js";
 
 /** A call's answer waits for it: what is not found by then is not told of. */
 const searchMs = 20;
@@ -59,8 +60,8 @@ export class ProcessGroup {
 
   /** undefined when it has ended. */
   private has(pid: number): boolean | undefined {
-    const stat = readProcessStat(pid);
-    return stat === null || stat.state === "Z" ? undefined : stat.group === this.leader;
+    const stat = readProcessStat(pid, "/proc");
+    return typeof stat === "string" || hasEnded(stat) ? undefined : stat.group === this.leader;
   }
 
   private send(signal: NodeJS.Signals): void {
@@ -70,4 +71,37 @@ export class ProcessGroup {
       // Nobody is left, or nobody that we may end: the run's result says who lives on.
     }
   }
+}
+
+/** So many processes are looked at whatever the time: a child's pid is mostly near its parent's. */
+const alwaysLooked = 128;
+
+/**
+ * The wanted ones among all processes from this pid up, so as not to look at all of /proc: after the pids have wrapped around
+ * it may miss some. What is not found in so many milliseconds is not found.
+ */
+export function findProcesses(from: number, withinMs: number, isWanted: (pid: number) => boolean): number[] {
+  const until = performance.now() + withinMs;
+  const found: number[] = [];
+  let looked = 0;
+  for (const pid of readdirSync("/proc").map(Number)) {
+    if (!(pid >= from)) continue;
+    if (looked++ >= alwaysLooked && performance.now() > until) break;
+    if (isWanted(pid)) found.push(pid);
+  }
+  return found;
+}
+
+/** The pipes that a process has as stdin, stdout and stderr, such as `pipe:[4026]`; Node's are `socket:[4026]`. */
+export function stdioPipes(pid: number): Set<string> {
+  const pipes = new Set<string>();
+  for (const descriptor of [0, 1, 2]) {
+    try {
+      const target = readlinkSync(`/proc/${pid}/fd/${descriptor}`);
+      if (/^(pipe|socket):\[/.test(target)) pipes.add(target);
+    } catch {
+      // Closed, or the process has ended, or is not ours to see.
+    }
+  }
+  return pipes;
 }

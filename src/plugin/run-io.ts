@@ -1,5 +1,6 @@
-import type { SpawnOptions } from "./spawner.js";
-import type { StdioEnds } from "./started-process.js";
+import { ownOpenFiles } from "./inherited.js";
+import { closeEnds, type Spawned, type StdioEnds } from "./spawner.js";
+import type { RunOptions } from "./start.js";
 
 /** What comes out of one run: the captured stdout, the lines of stderr. */
 export class RunIo {
@@ -14,7 +15,7 @@ export class RunIo {
 
   constructor(
     private readonly stdio: StdioEnds,
-    private readonly options: Pick<SpawnOptions, "limits" | "onStderrLine">,
+    private readonly options: Pick<RunOptions, "limits" | "onStderrLine">,
   ) {
     this.lines = new LineSplitter(options.limits.stderrLines, options.onStderrLine);
     stdio.stdout.read((chunk) => this.capture(chunk));
@@ -23,7 +24,7 @@ export class RunIo {
 
   /** The process has ended: takes what it left in the pipes. `held`: a child of it may still write. */
   async finish(): Promise<"ended" | "held"> {
-    this.stdio.closeStdin();
+    this.stdio.stdin.close();
     const states = await Promise.all([this.stdio.stdout.finish(), this.stdio.stderr.finish()]);
     this.finished = true;
     this.lines.flush();
@@ -115,5 +116,50 @@ export class LineSplitter {
     const end = bytes.at(-1) === carriageReturn ? bytes.length - 1 : bytes.length;
     const text = bytes.toString("utf8", 0, end);
     this.onLine(cut > 0 ? `${text}… (${cut} bytes cut)` : text);
+  }
+}
+
+/** Of the descriptors that we may have, what background processes of plugins take at most. */
+const share = 1 / 4;
+const mostEver = 1_024;
+/** Its stdout and its stderr. */
+const descriptorsEach = 2;
+
+/** So many runs may linger. */
+export function mostLingering(openFiles = ownOpenFiles()): number {
+  return Math.max(4, Math.min(mostEver, Math.floor((openFiles * share) / descriptorsEach)));
+}
+
+/**
+ * Runs that have ended, while a background child of theirs still holds the pipes. We read on, since it would die of SIGPIPE
+ * when it prints; but a node whose plugins leave one behind for each container must not come to the end of our descriptors,
+ * where nothing can be started any more. So the oldest is let go of when there are too many.
+ */
+export class Lingering {
+  private readonly processes = new Set<Spawned>();
+
+  /** `onCrowded`: told of each process whose background children are not read from any more. */
+  constructor(
+    private readonly most: number,
+    private readonly onCrowded: (pid: number, most: number) => void,
+  ) {}
+
+  /** Pipes that somebody else may still hold are closed when he lets go of them. */
+  add(process: Spawned, io: RunIo): void {
+    process.keepAlive(false);
+    this.processes.add(process);
+    io.linger(() => {
+      this.processes.delete(process);
+      closeEnds(process.stdio);
+    });
+    const [oldest] = this.processes;
+    if (this.processes.size <= this.most || oldest === undefined) return;
+    this.onCrowded(oldest.pid, this.most);
+    this.processes.delete(oldest);
+    closeEnds(oldest.stdio);
+  }
+
+  close(): void {
+    for (const process of this.processes) closeEnds(process.stdio);
   }
 }

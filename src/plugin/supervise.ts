@@ -1,18 +1,7 @@
-import type { Deadline } from "../base/deadline.js";
+import { alarm } from "../base/deadline.js";
 import { ProcessGroup } from "./process-group.js";
-import type { SpawnOptions } from "./spawner.js";
-
-/** How a process ended; both null when it could not be reaped in time. */
-export interface Exit {
-  readonly exitCode: number | null;
-  readonly signal: NodeJS.Signals | null;
-}
-
-export interface RunningProcess {
-  readonly pid: number;
-  /** Never rejects. */
-  readonly exited: Promise<Exit>;
-}
+import type { Exit, RunningProcess } from "./spawner.js";
+import type { RunOptions } from "./start.js";
 
 export interface Supervision extends Exit {
   readonly timedOut: boolean;
@@ -21,8 +10,6 @@ export interface Supervision extends Exit {
 
 /** A process that SIGKILL does not end hangs in the kernel; the call's answer cannot wait for it. */
 const reapGraceMs = 100;
-/** The longest that setTimeout knows. */
-const maxTimerMs = 2 ** 31 - 1;
 
 /** Keeps one process to its deadlines, from its start to its end. */
 export class Supervisor {
@@ -35,7 +22,8 @@ export class Supervisor {
 
   constructor(
     private readonly process: RunningProcess,
-    private readonly options: Pick<SpawnOptions, "terminateAt" | "killAt" | "signal">,
+    private readonly options: Pick<RunOptions, "terminateAt" | "killAt">,
+    private readonly signal?: AbortSignal,
   ) {
     this.group = new ProcessGroup(process.pid);
   }
@@ -45,23 +33,25 @@ export class Supervisor {
     if (this.killed || this.ended) return;
     this.killed = true;
     this.group.kill();
-    this.cancels.push(after(reapGraceMs, () => this.giveUp({ exitCode: null, signal: null })));
+    const timer = setTimeout(() => this.giveUp({ exitCode: null, signal: null }), reapGraceMs);
+    this.cancels.push(() => clearTimeout(timer));
   }
 
   /** Settles when the process has ended, or when it did not although it was killed. */
   async wait(): Promise<Supervision> {
-    const { terminateAt, killAt, signal } = this.options;
+    const { signal } = this;
+    const { terminateAt, killAt } = this.options;
     const unreaped = new Promise<Exit>((resolve) => {
       this.giveUp = resolve;
     });
     const onAbort = (): void => this.kill();
     signal?.addEventListener("abort", onAbort);
     this.cancels.push(
-      at(terminateAt, () => {
+      alarm(terminateAt, () => {
         this.timedOut = true;
         this.group.terminate();
       }),
-      at(killAt, () => {
+      alarm(killAt, () => {
         this.timedOut = true;
         this.kill();
       }),
@@ -73,14 +63,4 @@ export class Supervisor {
     for (const cancel of this.cancels) cancel();
     return { ...exit, timedOut: this.timedOut, killed: this.killed };
   }
-}
-
-function at(deadline: Deadline, action: () => void): () => void {
-  const leftMs = deadline.remainingMs();
-  return leftMs > maxTimerMs ? () => {} : after(leftMs, action);
-}
-
-function after(ms: number, action: () => void): () => void {
-  const timer = setTimeout(action, ms);
-  return () => clearTimeout(timer);
 }

@@ -21,9 +21,9 @@ import { planBackground } from "../../src/bridge/call-time.js";
 import { machineLists, readMachine } from "../../src/cgroup/machine.js";
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
 import { type View, Views } from "../../src/cgroup/view.js";
-import { invokePlugin } from "../../src/plugin/invoke.js";
-import type { SpawnOptions } from "../../src/plugin/spawner.js";
-import { portableSpawner, type Run, runOptions, runToEnd } from "./support/run.js";
+import { Installs, invokePlugin } from "../../src/plugin/invoke.js";
+import type { StartCommand } from "../../src/plugin/start.js";
+import { portableStarter, type Run, type RunInput, run as runToEnd, toInput } from "../plugin/spawners.js";
 
 const privilege = await checkPrivilege();
 const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
@@ -42,7 +42,7 @@ const mountPoints = (): string[] =>
 const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
 describe.skipIf(!privilege.ok)("a captured view", () => {
-  const spawner = portableSpawner();
+  const spawner = portableStarter();
   const views = new Views(readMachine());
   const before = mountPoints();
   let folder = "";
@@ -63,20 +63,20 @@ describe.skipIf(!privilege.ok)("a captured view", () => {
   ): Promise<T> {
     const view = await views.open({ cgroupsPath: path, resources: {}, ...request });
     try {
-      return await use(view, ([file, args], stdin = "") => runIn(view, runOptions(file, args, stdin)));
+      return await use(view, ([file, args], stdin = "") => runIn(view, toInput({ path: file, args, stdin })));
     } finally {
       view.close();
     }
   }
 
-  function runIn(view: View, options: SpawnOptions): Promise<Run> {
-    return runToEnd(view.command(options), spawner);
+  function runIn(view: View, options: RunInput): Promise<Run> {
+    return runToEnd(spawner, view.command(options));
   }
 
   const changesOf = (script: string, ...args: string[]) =>
     inView(async (view, run) => {
       const result = await run(sh(script, ...args));
-      return { ...view.collect(), exitCode: result.exitCode, stderr: result.stderr };
+      return { ...view.collect(), exitCode: result.exitCode, stderr: result.lines };
     });
 
   it("shows a v1 tree with the container's values, and the same in /proc", async () => {
@@ -88,7 +88,7 @@ describe.skipIf(!privilege.ok)("a captured view", () => {
           cat /sys/fs/cgroup/memory${path}/memory.limit_in_bytes /sys/fs/cgroup/pids${path}/pids.max
           cat ${cgroup}/cgroup.procs /sys/fs/cgroup/cpu,cpuacct${path}/tasks
           stat -f -c %T /sys/fs/cgroup; ls /sys/fs/cgroup; exec cat /proc/self/cgroup /proc/self/mountinfo`;
-        const { text, stderr } = await run(sh(script));
+        const { text, lines: stderr } = await run(sh(script));
         expect(stderr).toEqual([]);
         const lines = text.split("\n").filter((line) => line !== "");
         expect(lines.slice(0, 7)).toEqual(["512", "50000", "100000", "536870912", "100", "4711", "4711"]);
@@ -149,10 +149,10 @@ describe.skipIf(!privilege.ok)("a captured view", () => {
     const args = ["invoke", "", "$(touch /tmp/x)", "a b", "'\"", "-e", "*"];
     const env = { PATH: "/usr/bin", LANG: "no_SUCH.locale", EMPTY: "", "not.a-name": "1", BASH_ENV: "/dev/stdin" };
     await inView(async (view) => {
-      const options = { ...runOptions(program, args), argv0: "my name", env };
+      const options = { ...toInput({ path: program, args }), argv0: "my name", env };
       const result = await runIn(view, options);
       const lines = result.text.split("\n");
-      expect(result.stderr).toEqual([]);
+      expect(result.lines).toEqual([]);
       expect(result.exitCode).toBe(7);
       expect(lines.slice(0, 8)).toEqual(["my name", ...args].map((arg, index) => `${index}=${arg}`));
       // bash counts its depth down when it becomes another program, and so has a variable for it again.
@@ -165,7 +165,7 @@ describe.skipIf(!privilege.ok)("a captured view", () => {
 
   it("gives the plugin the signals and descriptors of a plain run", async () => {
     const script = "grep -E '^(SigIgn|SigBlk|SigCgt)' /proc/self/status; ls /proc/$$/fd; ulimit -n";
-    const plain = await runToEnd(runOptions(...sh(script)), spawner);
+    const plain = await runToEnd(spawner, toInput({ path: sh(script)[0], args: sh(script)[1] }));
     const captured = await inView((_, run) => run(sh(script)));
     expect(captured.text).toBe(plain.text);
   });
@@ -187,7 +187,7 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
       const python = spawnSync("/usr/bin/env", ["python3", "-c", "import sys; print(sys.executable)"], {
         encoding: "utf8",
       });
-      expect((await run([python.stdout.trim(), ["-c", script]])).stderr).toEqual([]);
+      expect((await run([python.stdout.trim(), ["-c", script]])).lines).toEqual([]);
       return view.collect();
     });
     expect(changes.resources).toEqual({
@@ -303,7 +303,7 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
       [busy, "ETXTBSY"],
     ] as const) {
       await inView(async (view, run) => {
-        const { exitCode, stderr } = await run([file, []]);
+        const { exitCode, lines: stderr } = await run([file, []]);
         expect(exitCode).toBe(code === "ENOENT" ? 127 : 126);
         expect(view.startError(stderr)).toEqual({ code });
         // The same view serves another try.
@@ -322,7 +322,7 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
     let tries = 0;
     await inView(async (view) => {
       const stage = {
-        command: (options: SpawnOptions) => {
+        command: (options: StartCommand) => {
           tries++;
           return view.command(options);
         },
@@ -344,6 +344,7 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
         {
           spawner,
           find: () => ({ ok: true, path: file, shadowed: [] }),
+          installs: new Installs(),
           permissions: "trust",
           environmentFor: () => ({}),
         },
@@ -354,11 +355,13 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
 
   it("says that a plugin did not get into it", async () => {
     await inView(async (view) => {
-      const { path, argv0, args, ...options } = view.command(runOptions("/bin/true"));
-      await runToEnd(
-        { path, argv0, ...options, args: args.map((text) => (/mount$/.test(text) ? "/bin/false" : text)) },
-        spawner,
-      );
+      const { path, argv0, args, ...options } = view.command(toInput({ path: "/bin/true", args: [] }));
+      await runToEnd(spawner, {
+        path,
+        argv0,
+        ...options,
+        args: args.map((text) => (/mount$/.test(text) ? "/bin/false" : text)),
+      });
       expect(view.startError([])?.detail).toMatch(/could not be entered/);
     });
   });
@@ -367,7 +370,7 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
     const container = spawn("sleep", ["60"], { stdio: "ignore" });
     try {
       const pid = container.pid ?? 0;
-      const { text, stderr } = await inView(
+      const { text, lines: stderr } = await inView(
         (_, run) => run(sh("cat /proc/$1/cgroup; exec cat /proc/self/cgroup", `${pid}`)),
         {
           pid,

@@ -15,6 +15,7 @@ describe("the line of /proc/<pid>/stat", () => {
     expect(parseProcessStat(statLine(42, command, "R", 7, "123456789012345"))).toEqual({
       state: "R",
       parent: 7,
+      group: 0,
       startTime: "123456789012345",
     });
   });

@@ -9,6 +9,22 @@ const imports = `
   import { openNative } from "./host/native.js";
   import { createFfiSpawner } from "./plugin/ffi-spawner.js";
   import { createPortableSpawner } from "./plugin/portable-spawner.js";
+  import { ProcessStarter, startAndGive } from "./plugin/start.js";
+  import { StartAhead } from "./plugin/start-ahead.js";
+  import { Deadline } from "./base/deadline.js";
+  const options = {};
+  const lines = [];
+  /** Runs to the end, with nothing besides. */
+  const run = (starter, command) => startAndGive(
+    starter,
+    { argv0: command.path, args: [], env: { PATH: "/usr/bin:/bin" }, cwd: "/", guarded: null, ...command },
+    Buffer.from("x"),
+    {
+      terminateAt: Deadline.after(10_000), killAt: Deadline.after(11_000), limits: { stdoutBytes: 1e6, stderrLines: 9 },
+      onStderrLine: (line) => lines.push(line), killChildren: false,
+    },
+  );
+  const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 `;
 
 /**

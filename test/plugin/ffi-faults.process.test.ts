@@ -1,13 +1,9 @@
-import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Libc } from "../../src/host/libc.js";
 import { openNative } from "../../src/host/native.js";
-import { createFfiSpawner } from "../../src/plugin/ffi-spawner.js";
-import { buildProgram } from "./build-program.js";
-import { createDirectory } from "./plugin-directory.js";
 import { children, until } from "./processes.js";
-import { sh, spawners } from "./spawners.js";
+import { ffiStarter, sh } from "./spawners.js";
 
 const native = openNative();
 const descriptors = () => readdirSync("/proc/self/fd").length;
@@ -17,7 +13,7 @@ const openFiles = () => /^Max open files.*/m.exec(readFileSync("/proc/self/limit
 async function spawnerWith(faults: Partial<Libc>) {
   const hard = BigInt(/(\d+) +files/.exec(openFiles() ?? "")?.[1] ?? 4096);
   const libc = { ...native.libc };
-  const spawner = createFfiSpawner({ ...native, libc }, { soft: 1_024n, hard });
+  const spawner = ffiStarter({}, { ...native, libc }, { soft: 1_024n, hard });
   onTestFinished(() => spawner.close());
   // The pipes of the next run are there.
   await sh(spawner, "exit 0");
@@ -66,11 +62,6 @@ describe("a start that the system refuses is a start error, and leaves nothing b
     const last = runs.at(-1);
     expect(last?.started).toBe(false);
     expect(last?.startError?.code).toContain(code);
-    expect(
-      await spawner.prepare({ path: "/bin/sh", argv0: "sh", args: [], env: {}, cwd: "/", guarded: null }),
-    ).toMatchObject({
-      started: false,
-    });
     await expectNothingLeft();
   });
 
@@ -115,52 +106,3 @@ describe("a process that the system does not help us to watch", () => {
     expect(await sh(spawner, "exit 0")).toMatchObject({ exitCode: null, signal: null, survivors: [] });
   });
 });
-
-it.each(spawners)(
-  "without descriptors a run is a start error, and the next one goes when there are some: $name",
-  ({ source }) => {
-    const program = buildProgram(
-      `
-      import { closeSync, openSync, readdirSync } from "node:fs";
-      import { Deadline } from "./base/deadline.js";
-      const spawner = ${source};
-      const run = () => spawner.run({
-        path: "/bin/true", argv0: "true", args: [], env: {}, cwd: "/", guarded: null, stdin: Buffer.from("x"),
-        terminateAt: Deadline.after(5000), killAt: Deadline.after(6000),
-        limits: { stdoutBytes: 100, stderrLines: 1 }, onStderrLine() {}, killChildren: false,
-      });
-      const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-      const count = () => readdirSync("/proc/self/fd").length;
-      await run();
-      await sleep(20);
-      const before = count();
-      const codes = new Set();
-      for (let spare = 0; spare < 12; spare++) {
-        const held = [];
-        for (let n = 0; n < 3; n++) {
-          // Also what the run before has let go of.
-          try { for (;;) held.push(openSync("/dev/null", "r")); } catch {}
-          for (let n = 0; n < spare; n++) closeSync(held.pop());
-          const result = await run();
-          codes.add(result.started ? "exit " + result.exitCode : result.startError.code);
-          await sleep(5);
-        }
-        for (const descriptor of held) closeSync(descriptor);
-        await run();
-        await sleep(20);
-      }
-      console.log(JSON.stringify({ before, after: count(), codes: [...codes].sort() }));
-      await spawner.close();
-    `,
-      createDirectory(),
-    );
-    const { stdout, stderr } = spawnSync("/bin/sh", ["-c", `ulimit -n 64; exec "$0" "$1"`, process.execPath, program], {
-      encoding: "utf8",
-      timeout: 20_000,
-    });
-    expect(stderr).toBe("");
-    const { before, after, codes } = JSON.parse(stdout);
-    expect(after).toBe(before);
-    expect(codes).toEqual(["EMFILE", "exit 0"]);
-  },
-);

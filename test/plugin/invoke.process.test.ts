@@ -1,22 +1,21 @@
-import { chmodSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { chmodSync, closeSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { planCall, planPlugin } from "../../src/bridge/call-time.js";
-import { openNative } from "../../src/host/native.js";
 import { createEnvironment } from "../../src/plugin/environment.js";
-import { createFfiSpawner } from "../../src/plugin/ffi-spawner.js";
-import { type InvokeContext, type InvokePolicy, invokePlugin } from "../../src/plugin/invoke.js";
+import { Installs, type InvokeContext, type InvokePolicy, invokePlugin } from "../../src/plugin/invoke.js";
 import { createFinder } from "../../src/plugin/lookup.js";
 import { readCases } from "../support/recorded-cases.js";
 import { createDirectory, installFile, installNoop } from "./plugin-directory.js";
-import { spawnerForFile } from "./spawners.js";
+import { ffiStarter, spawnerForFile } from "./spawners.js";
 
 const settings = { replyMarginMs: 200, killAfterMs: 100 };
 const request = '{"version":"0.1","state":"create","id":"x","spec":{"resources":null}}';
 
 // What each spawner does of this is told by spawner-*.test.ts: the rest is above them.
 describe("invokePlugin", () => {
-  const spawner = spawnerForFile(() => createFfiSpawner(openNative()));
+  const spawner = spawnerForFile(ffiStarter);
 
   interface Changes {
     readonly plugin?: string;
@@ -47,6 +46,7 @@ describe("invokePlugin", () => {
       {
         spawner,
         find: createFinder({ pluginDirs: [directory], path, lookup: "plugin-dirs-first", types: "any" }),
+        installs: new Installs(0),
         permissions: "strict",
         environmentFor: () =>
           createEnvironment({ base: { PATH: path }, pluginDirs: [directory], pass: "all", set: {} }),
@@ -145,8 +145,9 @@ describe("invokePlugin", () => {
   });
 
   it("says when the bridge gave it up", async () => {
-    const signal = AbortSignal.timeout(100);
-    expect(await invoke(withPlan("wait 30"), { context: { signal } })).toMatchObject({ outcome: "killed" });
+    const own = ffiStarter({ signal: AbortSignal.timeout(100) });
+    onTestFinished(() => own.close());
+    expect(await invoke(withPlan("wait 30"), { context: { spawner: own } })).toMatchObject({ outcome: "killed" });
   });
 
   it("refuses a plugin that others can write, unless told to trust", async () => {
@@ -167,6 +168,89 @@ describe("invokePlugin", () => {
     const run = await invoke(directory);
     expect(run).toMatchObject({ outcome: "not-executable", error: `fork/exec ${path}: ${words}` });
     expect(run.hint).toMatch(hint);
+  });
+
+  describe("an installer", () => {
+    const script = '#!/bin/sh\necho "{}"\n';
+
+    /** A plugin that has run once, and how often it is looked for. */
+    async function installed(installs = new Installs()) {
+      const directory = createDirectory();
+      const path = installFile(directory, "plugin", script);
+      const finder = createFinder({ pluginDirs: [directory], path: "", lookup: "plugin-dirs-first", types: "any" });
+      let tries = 0;
+      const find = (type: string) => {
+        tries++;
+        return finder(type);
+      };
+      const run = (callMs = 30_000, context: Partial<InvokeContext> = {}) =>
+        invoke(directory, { callMs, context: { find, installs, ...context } });
+      expect(await run()).toMatchObject({ outcome: "ok" });
+      return { path, run, tries: () => tries - 1 };
+    }
+
+    const late = (work: () => void) => setTimeout(work, 300);
+
+    it.each<[string, (path: string) => void]>([
+      [
+        "writes its file",
+        (path) => {
+          const writer = openSync(path, "r+");
+          late(() => closeSync(writer));
+        },
+      ],
+      [
+        "has removed its file and copies another",
+        (path) => {
+          rmSync(path);
+          late(() => writeFileSync(path, script, { mode: 0o755 }));
+        },
+      ],
+      [
+        "has not installed its interpreter yet",
+        (path) => {
+          writeFileSync(path, `#!${path}.sh\necho "{}"\n`);
+          late(() => symlinkSync("/bin/sh", `${path}.sh`));
+        },
+      ],
+    ])("that %s is waited for", async (_, change) => {
+      const { path, run, tries } = await installed();
+      change(path);
+      expect(await run()).toMatchObject({ outcome: "ok" });
+      // 5, 10, 20, 40 and then 50 ms between them.
+      expect(tries()).toBeGreaterThan(3);
+      expect(tries()).toBeLessThan(15);
+    });
+
+    it("that is not done in the call's time is a failure in 1.6's words, and no more waited for when it never ends", async () => {
+      const { path, run, tries } = await installed(new Installs(100));
+      const writer = openSync(path, "r+");
+      onTestFinished(() => closeSync(writer));
+      const failure = { outcome: "not-executable", error: `fork/exec ${path}: text file busy` };
+      expect(await run(600)).toMatchObject(failure);
+      const before = tries();
+      expect(before).toBeGreaterThan(1);
+      await sleep(100);
+      expect(await run(30_000)).toMatchObject(failure);
+      expect(tries()).toBe(before + 1);
+    });
+
+    it("is no reason to wait for a plugin that has never been there", async () => {
+      const { run, tries } = await installed();
+      const find = createFinder({ pluginDirs: ["/none"], path: "", lookup: "plugin-dirs-first", types: "any" });
+      expect(await run(30_000, { find, installs: new Installs() })).toMatchObject({
+        outcome: "not-found",
+        durationMs: 0,
+      });
+      expect(tries()).toBe(0);
+    });
+
+    it("that puts a file there which others can write gets it refused, whatever the chain knows of the old one", async () => {
+      const { path, run } = await installed();
+      rmSync(path);
+      late(() => installFile(dirname(path), "plugin", script, 0o777));
+      expect(await run(30_000, { permissionFaultOf: () => null })).toMatchObject({ outcome: "refused" });
+    });
   });
 
   it("gives argv[0] as conf.json has it, and nothing of NRI v2", async () => {

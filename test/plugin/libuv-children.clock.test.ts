@@ -3,16 +3,14 @@ import { readdirSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
-import { openNative } from "../../src/host/native.js";
-import { createFfiSpawner } from "../../src/plugin/ffi-spawner.js";
 import { createGate } from "./plugin-directory.js";
 import { until, zombies } from "./processes.js";
-import { sh, spawnerForFile } from "./spawners.js";
+import { ffiStarter, sh, spawnerForFile } from "./spawners.js";
 
 const execute = promisify(execFile);
 
 describe("the ffi spawner and Node's own children", () => {
-  const spawner = spawnerForFile(() => createFfiSpawner(openNative()));
+  const spawner = spawnerForFile(ffiStarter);
 
   it("do not disturb each other: each gets its own exit code and output", async () => {
     const ours = Array.from({ length: 30 }, async (_, i) => {

@@ -1,128 +1,109 @@
-import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, symlinkSync } from "node:fs";
+import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
-
-import { createPermissionCheck, findConfigPermissionFault, findPermissionFault } from "../../src/plugin/permissions.js";
+import { describe, expect, it } from "vitest";
+import { createExecutableChecks, findExecutableFault } from "../../src/plugin/permissions.js";
 import { createDirectory, installFile } from "./plugin-directory.js";
+import { run, spawnerForFile, spawners } from "./spawners.js";
 
-function createPlugin() {
-  const directory = join(createDirectory(), "bin");
-  mkdirSync(directory, 0o755);
-  return installFile(directory, "plugin", "#!/bin/sh\n");
+/** Directories of a test, by name, and the texts of files in them: `DIR/` in a text is their place. */
+function createPlaces(files: Readonly<Record<string, string>>) {
+  const root = createDirectory();
+  const place = (name: string) => join(root, name);
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(name.endsWith("/") ? place(name) : dirname(place(name)), { recursive: true, mode: 0o755 });
+    if (!name.endsWith("/")) installFile(dirname(place(name)), name.replace(/.*\//, ""), text.replaceAll("DIR", root));
+  }
+  return { place, searchPath: ["first", "second"].map(place).join(":") };
 }
 
-describe("the check of one chain", () => {
-  it("says what findPermissionFault says, of each file", () => {
-    const [good, bad] = [createPlugin(), createPlugin()];
-    chmodSync(bad, 0o777);
-    const check = createPermissionCheck();
-    expect([good, bad, good].map(check)).toEqual([null, findPermissionFault(bad), null]);
+const sh = "#!/bin/sh\n";
+const env = (argument: string) => `#!/usr/bin/env ${argument}\n`;
+
+describe("the check of what executing a file executes", () => {
+  // What can be written by others, the file that is checked, and where the fault is.
+  it.each<[string, Record<string, string>, string]>([
+    ["the interpreter", { "p/plugin": "#!DIR/i/inter\n", "i/inter": sh }, "i/inter"],
+    ["the interpreter's directory", { "p/plugin": "#! DIR/i/inter -x\n", "i/inter": sh }, "i"],
+    ["an interpreter's own", { "p/plugin": "#!DIR/i/a\n", "i/a": "#!DIR/j/b\n", "j/b": sh }, "j/b"],
+    ["where the interpreter would be", { "p/plugin": "#!DIR/i/none\n", "i/": "" }, "i"],
+    ["what env finds", { "p/plugin": env("tool"), "first/": "", "second/tool": sh }, "second/tool"],
+    ["a directory before that", { "p/plugin": env("tool"), "first/": "", "second/tool": sh }, "first"],
+    ["a directory where it is not found", { "p/plugin": env("no-such-tool"), "first/": "", "second/": "" }, "second"],
+    ["what env -S finds", { "p/plugin": env("-S A=b tool -x"), "first/": "", "second/tool": sh }, "second/tool"],
+    ["what its argument names", { "p/plugin": env("DIR/i/tool"), "i/tool": sh }, "i/tool"],
+    ["the interpreter of what it finds", { "p/plugin": env("tool"), "first/tool": "#!DIR/i/a\n", "i/a": sh }, "i/a"],
+  ])("refuses %s that others can write", (_, files, bad) => {
+    const { place, searchPath } = createPlaces(files);
+    const plugin = place("p/plugin");
+    expect(findExecutableFault(plugin, searchPath)).toBeNull();
+    chmodSync(place(bad), 0o757);
+    const fault = findExecutableFault(plugin, searchPath);
+    expect(fault).toContain(`${place(bad)}: mode 0757 lets everybody write it`);
+    expect(fault).toContain(`(the first line of ${plugin} leads there)`);
   });
 
-  it("looks once on the way to files of one directory, and anew for the next chain", () => {
-    const path = createPlugin();
-    const other = installFile(dirname(path), "other", "#!/bin/sh\n");
-    const check = createPermissionCheck();
-    expect(check(path)).toBeNull();
-    chmodSync(dirname(path), 0o777);
-    expect(check(other)).toBeNull();
-    expect(createPermissionCheck()(other)).toContain(`${dirname(path)}: mode`);
-  });
-});
-
-describe("findPermissionFault", () => {
-  it("has none for a file that only its owner and root can change", () => {
-    expect(findPermissionFault(createPlugin())).toBeNull();
-    expect(findPermissionFault("/bin/sh")).toBeNull();
+  it("refuses a directory of PATH in which everybody can make files, sticky or not there yet", () => {
+    const { place, searchPath } = createPlaces({ "p/plugin": env("tool"), "first/": "", "second/tool": sh });
+    chmodSync(place("first"), 0o1777);
+    expect(findExecutableFault(place("p/plugin"), searchPath)).toContain(`${place("first")}: mode 1777`);
+    expect(findExecutableFault(place("p/plugin"), `${place("first/none")}:${searchPath}`)).toContain("mode 1777");
+    expect(findExecutableFault(place("p/plugin"), place("second"))).toBeNull();
   });
 
-  it.each([
-    [0o775, "group"],
-    [0o757, "everybody"],
-    [0o777, "everybody"],
-  ])("refuses a file of mode %o", (mode, who) => {
-    const path = createPlugin();
-    chmodSync(path, mode);
-    const fault = findPermissionFault(path);
-    expect(fault).toContain(`${path}: mode 0${mode.toString(8)} lets ${who}`);
-    expect(fault).toContain("permissions: trust");
+  it("does not look behind the hit", () => {
+    const { place, searchPath } = createPlaces({ "p/plugin": env("tool"), "first/tool": sh, "second/": "" });
+    chmodSync(place("second"), 0o777);
+    expect(findExecutableFault(place("p/plugin"), searchPath)).toBeNull();
   });
 
-  it.each([0o775, 0o777, 0o1777])("refuses a directory of mode %o", (mode) => {
-    const path = createPlugin();
-    chmodSync(dirname(path), mode);
-    expect(findPermissionFault(path)).toContain(`${dirname(path)}: mode`);
+  it.each(["-S 'a b'", "-S $TOOL", "-S -i tool", "-S PATH=/tmp tool", "-i", "-vS tool", "--split-string tool"])(
+    "refuses env %s, which it does not follow",
+    (argument) => {
+      const { place, searchPath } = createPlaces({ "p/plugin": env(argument) });
+      expect(findExecutableFault(place("p/plugin"), searchPath)).toContain(
+        `${place("p/plugin")}: it gives env "${argument}"`,
+      );
+    },
+  );
+
+  it("refuses an interpreter through /proc, and what env finds without end", () => {
+    const { place } = createPlaces({ "p/plugin": "#!/proc/self/root/bin/sh\n", "p/loop": env("loop") });
+    expect(findExecutableFault(place("p/plugin"), "")).toContain("/proc: a proc file system");
+    expect(findExecutableFault(place("p/loop"), place("p"))).toContain("env finds one script after the other");
   });
 
-  it("refuses a directory further up, but for one with the sticky bit", () => {
-    const path = createPlugin();
-    const above = dirname(dirname(path));
-    chmodSync(above, 0o777);
-    expect(findPermissionFault(path)).toContain(`${above}: mode`);
-    chmodSync(above, 0o1777);
-    expect(findPermissionFault(path)).toBeNull();
+  it("leaves to the system what is missing, what is no script, and an interpreter without end", () => {
+    const files = { missing: "#!/no/such/interpreter\n", text: "x", none: "#!\n", loop: "#!DIR/loop\n" };
+    const { place } = createPlaces(files);
+    for (const name of Object.keys(files)) expect(findExecutableFault(place(name), "/bin")).toBeNull();
+    expect(findExecutableFault("/bin/sh", "/bin")).toBeNull();
   });
 
-  it("looks at both ends of a link, and at the directory that holds it", () => {
-    const path = createPlugin();
-    const links = createDirectory();
-    const link = join(links, "link");
-    symlinkSync(path, link);
-    expect(findPermissionFault(link)).toBeNull();
-    chmodSync(links, 0o777);
-    expect(findPermissionFault(link)).toContain(`${links}: mode`);
-    chmodSync(links, 0o755);
-    chmodSync(dirname(path), 0o777);
-    expect(findPermissionFault(link)).toContain(`${dirname(path)}: mode`);
-  });
-
-  it("follows relative links and gives up on a loop", () => {
-    const path = createPlugin();
-    const directory = dirname(path);
-    symlinkSync("../bin/./plugin", join(directory, "relative"));
-    expect(findPermissionFault(join(directory, "relative"))).toBeNull();
-    symlinkSync("loop", join(directory, "loop"));
-    expect(findPermissionFault(join(directory, "loop"))).toContain("too many symbolic links");
-  });
-
-  it("says so when the file is not there", () => {
-    expect(findPermissionFault("/no/such/plugin")).toContain("cannot be read");
-  });
-
-  it.runIf(process.geteuid?.() === 0)("refuses what belongs to another user, also a link", () => {
-    const path = createPlugin();
-    chownSync(path, 12345, 0);
-    expect(findPermissionFault(path)).toContain("belongs to user 12345");
-    expect(findPermissionFault(path, 12345)).toBeNull();
-    chownSync(path, 0, 0);
-    chownSync(dirname(path), 12345, 0);
-    expect(findPermissionFault(path)).toContain(`${dirname(path)}: it belongs to user 12345`);
+  it("knows within a chain what it has looked at, and looks anew for the next chain", () => {
+    const { place } = createPlaces({ "p/plugin": "#!DIR/i/inter\n", "i/inter": sh });
+    symlinkSync(place("p/plugin"), place("p/other"));
+    const createCheck = createExecutableChecks();
+    const check = createCheck();
+    expect(check(place("p/plugin"), "")).toBeNull();
+    chmodSync(place("i/inter"), 0o777);
+    expect(check(place("p/other"), "")).toBeNull();
+    expect(createCheck()(place("p/other"), "")).toContain(`${place("i/inter")}: mode 0777`);
+    chmodSync(place("i/inter"), 0o755);
+    installFile(place("p"), "plugin", "#!/bin/sh -x\n");
+    chmodSync(place("i/inter"), 0o777);
+    expect(createCheck()(place("p/plugin"), "")).toBeNull();
   });
 });
 
-describe("findConfigPermissionFault", () => {
-  it("refuses what findPermissionFault does", () => {
-    const path = createPlugin();
-    expect(findConfigPermissionFault(path)).toBeNull();
-    chmodSync(path, 0o666);
-    expect(findConfigPermissionFault(path)).toBe(findPermissionFault(path));
-  });
+describe.each(spawners)("a start by the $name spawner", ({ create }) => {
+  const spawner = spawnerForFile(create);
 
-  it("has none for a volume that is read-only here, as a ConfigMap is, whatever its mode", ({ skip }) => {
-    const volume = join(createDirectory(), "volume");
-    mkdirSync(volume);
-    try {
-      execFileSync("mount", ["-t", "tmpfs", "tmpfs", volume], { stdio: "pipe" });
-    } catch (error) {
-      skip(`no mount here: ${error}`);
-    }
-    onTestFinished(() => void execFileSync("umount", ["-l", volume]));
-    const path = installFile(volume, "config.yaml", "");
-    chmodSync(volume, 0o777);
-    expect(findConfigPermissionFault(path)).toContain(`${volume}: mode 0777 lets everybody write it`);
-    execFileSync("mount", ["-o", "remount,ro", volume]);
-    expect(findPermissionFault(path)).not.toBeNull();
-    expect(findConfigPermissionFault(path)).toBeNull();
+  it("is refused for its interpreter", async () => {
+    const { place } = createPlaces({ "p/plugin": "#!DIR/i/inter\n", "i/inter": sh });
+    const path = place("p/plugin");
+    expect(await run(spawner, { path, guarded: path })).toMatchObject({ exitCode: 0 });
+    chmodSync(place("i/inter"), 0o777);
+    const startError = { code: "EPERM", refusal: expect.stringContaining(`${place("i/inter")}: mode 0777`) };
+    expect(await run(spawner, { path, guarded: path })).toMatchObject({ started: false, startError });
   });
 });

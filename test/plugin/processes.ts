@@ -1,11 +1,16 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { readProcessStat } from "../../src/plugin/process-tree.js";
+import { type ProcessStat, readProcessStat } from "../../src/host/proc.js";
+
+export function statOf(pid: number): ProcessStat | null {
+  const stat = readProcessStat(pid, "/proc");
+  return typeof stat === "string" ? null : stat;
+}
 
 /** Alive and no zombie. */
 export function isAlive(pid: number): boolean {
-  const stat = readProcessStat(pid);
+  const stat = statOf(pid);
   return stat !== null && stat.state !== "Z";
 }
 
@@ -23,7 +28,7 @@ export function children(pid: number): number[] {
   if (hasChildren) return tasksOf(pid).flatMap((task) => childrenOfTask(pid, task));
   return readdirSync("/proc")
     .map(Number)
-    .filter((child) => child > 0 && readProcessStat(child)?.parent === pid);
+    .filter((child) => child > 0 && statOf(child)?.parent === pid);
 }
 
 function tasksOf(pid: number): string[] {
@@ -45,7 +50,7 @@ function childrenOfTask(pid: number, task: string): number[] {
 }
 
 export function zombies(): number[] {
-  return children(process.pid).filter((pid) => readProcessStat(pid)?.state === "Z");
+  return children(process.pid).filter((pid) => statOf(pid)?.state === "Z");
 }
 
 /** The pids of those whose command line holds a text. */

@@ -2,7 +2,7 @@ import { closeSync } from "node:fs";
 import { expect, it } from "vitest";
 
 import { openNative } from "../../src/host/native.js";
-import { RequestWriter } from "../../src/plugin/polled-ends.js";
+import { RequestWriter } from "../../src/plugin/pipes.js";
 
 const closeOnExec = 0o2000000;
 const nonBlocking = 0o4000;

@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 
 import { createDirectory, createGate, installNoop } from "./plugin-directory.js";
 import { endProcess, isAlive, until, zombies } from "./processes.js";
-import { run, sh, spawnerForFile, spawners } from "./spawners.js";
+import { type RunChanges, run, sh, spawnerForFile, spawners, toInput } from "./spawners.js";
 
 // A loaded machine keeps these; a fault is half a minute away from them.
 const promptlyMs = 5_000;
@@ -24,30 +25,40 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
     expect(result).toMatchObject({ ...expected, started: true, text: "before\n", timedOut: false, killed: false });
   });
 
+  /** Runs a plan that leaves a process, whose pid it writes into a file. */
+  async function leaving(plan: (pidFile: string) => readonly string[], changes: Partial<RunChanges> = {}) {
+    const pidFile = join(createDirectory(), "pid");
+    const result = await run(spawner, { path: install(...plan(pidFile)), ...changes });
+    const left = Number(readFileSync(pidFile, "utf8"));
+    onTestFinished(() => endProcess(left));
+    return { result, left };
+  }
+
   it.each([
     ["background", "holds stdout"],
     ["quiet", "holds nothing"],
     ["daemon", "has left the session and holds stdout"],
   ])("a %s child, which %s, lives on and is not waited for", async (step) => {
-    const pidFile = join(createDirectory(), "pid");
-    const path = install(`${step} 30`, `run printf %s "$!" >${pidFile}`, "answer");
-    const result = await run(spawner, { path });
-    const child = Number(readFileSync(pidFile, "utf8"));
-    onTestFinished(() => endProcess(child));
+    const { result, left } = await leaving((file) => [`${step} 30`, `run printf %s "$!" >${file}`, "answer"]);
     expect(result).toMatchObject({ exitCode: 0, text: expect.stringContaining('"plugin":"plugin"') });
     expect(result.durationMs).toBeLessThan(promptlyMs);
-    expect(isAlive(child)).toBe(true);
-    if (step !== "daemon") expect(result.survivors).toContain(child);
+    expect(isAlive(left)).toBe(true);
+    if (step !== "daemon") expect(result.survivors).toContain(left);
   });
 
   it("killChildren ends what is left of the group", async () => {
-    const pidFile = join(createDirectory(), "pid");
-    const path = install("background 30", `run printf %s "$!" >${pidFile}`, "answer");
-    const result = await run(spawner, { path, killChildren: true });
-    const child = Number(readFileSync(pidFile, "utf8"));
-    onTestFinished(() => endProcess(child));
+    const plan = (file: string) => ["background 30", `run printf %s "$!" >${file}`, "answer"];
+    const { result, left } = await leaving(plan, { killChildren: true });
     expect(result).toMatchObject({ exitCode: 0, killed: false, survivors: [] });
-    expect(await until(() => !isAlive(child))).toBe(true);
+    expect(await until(() => !isAlive(left))).toBe(true);
+  });
+
+  it.each<[string, (file: string) => string[]]>([
+    ["a child that has left the group", (file) => ["daemon 30", `run printf %s "$!" >${file}`, "wait 30"]],
+    ["one that has lost its parent, too", (file) => [`run setsid sh -c 'sleep 30 & echo $! >${file}'`, "wait 30"]],
+  ])("names %s, when the deadline ends the plugin", async (_, plan) => {
+    const { result, left } = await leaving(plan, { terminateMs: 500 });
+    expect(result).toMatchObject({ timedOut: true, survivors: [left] });
   });
 
   it("one that does not end by itself ends at its deadline, whatever it does", async () => {
@@ -88,26 +99,6 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
     expect(await until(() => !isAlive(grandchild))).toBe(true);
   });
 
-  it("names a daemon that has left the group and lost its parent, when the deadline ends the plugin", async () => {
-    const pidFile = join(createDirectory(), "pid");
-    const script = `setsid sh -c 'sleep 30 & echo $! >${pidFile}'; sleep 30`;
-    const result = await run(spawner, { path: "/bin/sh", argv0: "sh", args: ["-c", script], terminateMs: 500 });
-    const daemon = Number(readFileSync(pidFile, "utf8"));
-    onTestFinished(() => endProcess(daemon));
-    expect(result.timedOut).toBe(true);
-    expect(result.survivors).toEqual([daemon]);
-  });
-
-  it("names a child that has left the group, when the deadline ends the plugin", async () => {
-    const pidFile = join(createDirectory(), "pid");
-    const path = install("daemon 30", `run printf %s "$!" >${pidFile}`, "wait 30");
-    const result = await run(spawner, { path, terminateMs: 500 });
-    const child = Number(readFileSync(pidFile, "utf8"));
-    onTestFinished(() => endProcess(child));
-    expect(result.timedOut).toBe(true);
-    expect(result.survivors).toEqual([child]);
-  });
-
   it("one that ends by itself on SIGTERM keeps its exit code and output", async () => {
     const result = await sh(spawner, "trap 'echo bye; exit 4' TERM; sleep 30 & wait", {
       terminateMs: 300,
@@ -117,10 +108,11 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
     expect(result.durationMs).toBeLessThan(promptlyMs);
   });
 
-  it("an abort ends it at once", async () => {
-    const controller = new AbortController();
-    setTimeout(() => controller.abort(), 200);
-    const result = await sh(spawner, "trap '' TERM; sleep 30", { signal: controller.signal });
+  it("an abort ends it at once, and nothing is started after it", async () => {
+    const own = create({ signal: AbortSignal.timeout(200) });
+    onTestFinished(() => own.close());
+    const result = await sh(own, "trap '' TERM; sleep 30");
+    expect(await sh(own, "true")).toMatchObject({ started: false });
     expect(result).toMatchObject({ signal: "SIGKILL", killed: true, timedOut: false });
     expect(result.durationMs).toBeLessThan(promptlyMs);
   });
@@ -142,9 +134,40 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
     expect(await until(() => zombies().length === 0)).toBe(true);
   });
 
+  it.each([
+    ["reads", "read -r line; echo $line; echo late >&2", "request\n"],
+    [
+      "has ended, and printed more than was read",
+      "head -c 20000 /dev/zero | tr '\\0' x; echo late >&2",
+      "x".repeat(20_000),
+    ],
+  ])("one that is started before its request is there, and %s, gives its result", async (_, script, text) => {
+    const lines: string[] = [];
+    const onStderrLine = (line: string) => lines.push(line);
+    const input = toInput({ path: "/bin/sh", args: ["-c", script], stdin: "request\n", onStderrLine });
+    const process = await spawner.start(input);
+    if ("code" in process) throw new Error(process.code);
+    await sleep(100);
+    const result = await process.give(input.stdin, input);
+    expect(result).toMatchObject({ exitCode: 0, survivors: [], timedOut: false });
+    expect(Buffer.from(result.stdout).toString()).toBe(text);
+    expect(lines).toEqual(["late"]);
+  });
+
+  it("one that is started and then not wanted is gone without a request", async () => {
+    const seen = join(createDirectory(), "seen");
+    const script = `read -r line && echo $line >${seen}; sleep 30`;
+    const process = await spawner.start(toInput({ path: "/bin/sh", args: ["-c", script] }));
+    if ("code" in process) throw new Error(process.code);
+    await process.abandon();
+    expect([isAlive(process.pid), existsSync(seen)]).toEqual([false, false]);
+  });
+
   it("close waits for what runs", async () => {
     const own = create();
-    const pending = sh(own, "sleep 0.3; echo done");
+    const ready = join(createDirectory(), "ready");
+    const pending = sh(own, `: >${ready}; sleep 0.3; echo done`);
+    await until(() => existsSync(ready));
     await own.close();
     expect((await pending).text).toBe("done\n");
   });
@@ -152,11 +175,12 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
   it("close ends what waits for a request, and refuses what comes later", async () => {
     const own = create();
     const command = { path: "/bin/cat", argv0: "cat", args: [], env: {}, cwd: "/", guarded: null };
-    const early = await own.prepare(command);
-    const late = own.prepare(command);
+    const start = () => own.start(command);
+    const early = await start();
+    const late = start();
     await own.close();
-    for (const preparation of [early, await late, await own.prepare(command)]) {
-      if (preparation.started) expect(await until(() => !isAlive(preparation.process.pid))).toBe(true);
+    for (const started of [early, await late, await start()]) {
+      if ("pid" in started) expect(await until(() => !isAlive(started.pid))).toBe(true);
     }
     expect(await sh(own, "true")).toMatchObject({ started: false, startError: { detail: "the spawner is closed" } });
     expect(await until(() => zombies().length === 0)).toBe(true);

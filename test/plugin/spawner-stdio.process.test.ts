@@ -113,18 +113,6 @@ describe.each(spawners)("stdio of the $name spawner", ({ create, stdio }) => {
     expect(result).toMatchObject({ outputTooLarge: true, text: "1234" });
   });
 
-  it("splits stderr in lines", async () => {
-    const path = installNoop(createDirectory(), "talker", [
-      "stderr one",
-      "printf ignored",
-      "stderr two",
-      "run printf 'bad \\377 byte\\r\\nno newline' >&2",
-    ]);
-    const result = await run(spawner, { path });
-    expect(result.lines).toEqual(["one", "two", "bad \ufffd byte", "no newline"]);
-    expect(result.text).toBe("ignored");
-  });
-
   it("reads and drops a stderr without end", async () => {
     const path = installNoop(createDirectory(), "flood", ["flood stderr"]);
     const result = await run(spawner, { path, terminateMs: 300, limits: { stdoutBytes: 10, stderrLines: 2 } });

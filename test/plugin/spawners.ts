@@ -1,16 +1,23 @@
 import { afterAll } from "vitest";
-
 import { Deadline } from "../../src/base/deadline.js";
 import { openNative } from "../../src/host/native.js";
 import { createFfiSpawner } from "../../src/plugin/ffi-spawner.js";
 import { createPortableSpawner } from "../../src/plugin/portable-spawner.js";
-import type { Spawner, SpawnOptions, SpawnResult } from "../../src/plugin/spawner.js";
+import {
+  ProcessStarter,
+  type RunOptions,
+  type RunResult,
+  type StartCommand,
+  type Starter,
+  type StarterOptions,
+  startAndGive,
+} from "../../src/plugin/start.js";
 
 /** Every way of running processes: one suite for all. */
 export const spawners: ReadonlyArray<{
   readonly name: string;
-  readonly create: () => Spawner;
-  /** The same, for the text of a program of its own. */
+  readonly create: (options?: StarterOptions) => ProcessStarter;
+  /** The same, for the text of a program of its own; `options` is there. */
   readonly source: string;
   /** Whose session its processes are in: Node knows no group of its own without a session of its own. */
   readonly session: "our" | "its own";
@@ -19,45 +26,63 @@ export const spawners: ReadonlyArray<{
 }> = [
   {
     name: "portable",
-    create: createPortableSpawner,
-    source: "createPortableSpawner()",
+    create: portableStarter,
+    source: "new ProcessStarter(createPortableSpawner(), options)",
     session: "its own",
     stdio: "socket",
   },
   {
     name: "ffi",
-    create: () => createFfiSpawner(openNative()),
-    source: "createFfiSpawner(openNative())",
+    create: ffiStarter,
+    source: "new ProcessStarter(createFfiSpawner(openNative()), options)",
     session: "our",
     stdio: "pipe",
   },
 ];
 
-/** A spawner for the tests of one file. */
-export function spawnerForFile(create: () => Spawner): Spawner {
+export function portableStarter(options?: StarterOptions): ProcessStarter {
+  return new ProcessStarter(createPortableSpawner(), options);
+}
+
+export function ffiStarter(
+  options?: StarterOptions,
+  ...system: Partial<Parameters<typeof createFfiSpawner>>
+): ProcessStarter {
+  const [native = openNative(), openFiles] = system;
+  return new ProcessStarter(createFfiSpawner(native, openFiles), options);
+}
+
+/** A starter for the tests of one file. */
+export function spawnerForFile(create: () => ProcessStarter): ProcessStarter {
   const spawner = create();
   afterAll(() => spawner.close());
   return spawner;
 }
 
-export interface Run extends SpawnResult {
+export type RunInput = StartCommand & RunOptions & { readonly stdin: Uint8Array };
+
+export interface Run extends RunResult {
   readonly text: string;
   readonly lines: readonly string[];
+  readonly durationMs: number;
 }
 
-export type RunOptions = Partial<Omit<SpawnOptions, "stdin">> & {
+export type RunChanges = Partial<Omit<RunInput, "stdin">> & {
   readonly path: string;
   readonly stdin?: string | Uint8Array;
   readonly terminateMs?: number;
   readonly killMs?: number;
 };
 
-/** Runs with what most tests want; more time than any test has. */
-export async function run(spawner: Spawner, options: RunOptions): Promise<Run> {
-  const { stdin = "", terminateMs = 15_000, killMs = terminateMs + 200, ...rest } = options;
-  const lines: string[] = [];
-  const result = await spawner.run({
-    argv0: options.path,
+/** What most tests want of a run; more time than any test has. */
+export function toInput({
+  stdin = "",
+  terminateMs = 15_000,
+  killMs = terminateMs + 200,
+  ...rest
+}: RunChanges): RunInput {
+  return {
+    argv0: rest.path,
     guarded: null,
     args: ["invoke"],
     env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
@@ -65,15 +90,26 @@ export async function run(spawner: Spawner, options: RunOptions): Promise<Run> {
     terminateAt: Deadline.after(terminateMs),
     killAt: Deadline.after(killMs),
     limits: { stdoutBytes: 1 << 20, stderrLines: 100 },
-    onStderrLine: (line) => lines.push(line),
+    onStderrLine: () => {},
     killChildren: false,
     ...rest,
     stdin: typeof stdin === "string" ? new TextEncoder().encode(stdin) : stdin,
-  });
-  return { ...result, text: new TextDecoder().decode(result.stdout), lines };
+  };
+}
+
+export async function run(spawner: Starter, changes: RunChanges): Promise<Run> {
+  const lines: string[] = [];
+  const onStderrLine = (line: string) => {
+    lines.push(line);
+    changes.onStderrLine?.(line);
+  };
+  const input = toInput({ ...changes, onStderrLine });
+  const began = performance.now();
+  const result = await startAndGive(spawner, input, input.stdin, input);
+  return { ...result, text: new TextDecoder().decode(result.stdout), lines, durationMs: performance.now() - began };
 }
 
 /** Runs shell text. */
-export function sh(spawner: Spawner, script: string, options: Partial<RunOptions> = {}): Promise<Run> {
-  return run(spawner, { path: "/bin/sh", argv0: "sh", args: ["-c", script], ...options });
+export function sh(spawner: Starter, script: string, changes: Partial<RunChanges> = {}): Promise<Run> {
+  return run(spawner, { path: "/bin/sh", argv0: "sh", args: ["-c", script], ...changes });
 }

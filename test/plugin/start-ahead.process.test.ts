@@ -4,13 +4,12 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 
-import { Deadline } from "../../src/base/deadline.js";
 import { silentLog } from "../../src/base/logger.js";
 import { StartAhead } from "../../src/plugin/start-ahead.js";
 import { buildProgram } from "./build-program.js";
 import { createDirectory, installFile } from "./plugin-directory.js";
 import { children, endProcess, isAlive, until, zombies } from "./processes.js";
-import { run, spawnerForFile, spawners } from "./spawners.js";
+import { run, spawnerForFile, spawners, toInput } from "./spawners.js";
 
 /** Says its pid when it has read its request. */
 const waiter = '#!/bin/sh\nread -r request\necho "$$ $request"\n';
@@ -21,37 +20,28 @@ describe.each(spawners)("a process started ahead by the $name spawner", ({ creat
 
   async function prepare(script: string) {
     const path = installFile(createDirectory(), "plugin", script);
-    const env = { PATH: "/usr/local/bin:/usr/bin:/bin" };
-    const command = { path, guarded: path, argv0: path, args: ["invoke"], env, cwd: "/" };
-    const preparation = await spawner.prepare(command);
-    if (!preparation.started) throw new Error(preparation.code);
-    const { process } = preparation;
-    onTestFinished(() => process.end());
+    const process = await spawner.start(toInput({ path, guarded: path }));
+    if ("code" in process) throw new Error(process.code);
+    onTestFinished(() => process.abandon());
     return {
       process,
+      end: process.watch(),
       /** Gives it its request, and the run's result; null when it takes none. */
       async hand(stdin = "hello\n", terminateMs = 15_000) {
         const lines: string[] = [];
-        const result = await process.hand({
-          ...command,
-          stdin: Buffer.from(stdin),
-          terminateAt: Deadline.after(terminateMs),
-          killAt: Deadline.after(terminateMs + 200),
-          limits: { stdoutBytes: 1 << 20, stderrLines: 100 },
-          onStderrLine: (line) => lines.push(line),
-          killChildren: false,
-        });
+        const input = toInput({ path, terminateMs, stdin, onStderrLine: (line) => lines.push(line) });
+        const result = await process.hand(input.stdin, input);
         return result && { ...result, text: Buffer.from(result.stdout).toString(), lines };
       },
     };
   }
 
   it("serves one run, and is no survivor", async () => {
-    const { process, hand } = await prepare(waiter);
+    const { process, hand, end } = await prepare(waiter);
     expect(process.listens()).toBe(true);
     const { pid } = process;
     expect(await hand()).toMatchObject({ pid, text: `${pid} hello\n`, exitCode: 0, survivors: [] });
-    expect(await process.over).toBe("used");
+    expect(await end).toBe("used");
     expect(await hand()).toBeNull();
     expect(await until(() => zombies().length === 0)).toBe(true);
   });
@@ -73,27 +63,27 @@ describe.each(spawners)("a process started ahead by the $name spawner", ({ creat
     ["prints on stderr", "echo early >&2; cat", "spoke"],
     ["is ended by a signal", "kill -KILL $$", "killed"],
   ])("that %s takes no request, and is gone", async (_, script, state) => {
-    const { process, hand } = await prepare(`#!/bin/sh\n${script}\n`);
-    expect(await process.over).toBe(state);
+    const { process, hand, end } = await prepare(`#!/bin/sh\n${script}\n`);
+    expect(await end).toBe(state);
     expect(await hand()).toBeNull();
     expect(await until(() => !isAlive(process.pid))).toBe(true);
   });
 
   it("that closes its stdin takes no request, and is ended", async () => {
-    const { process, hand } = await prepare("#!/bin/sh\nexec 0<&-\nsleep 60\n");
+    const { process, hand, end } = await prepare("#!/bin/sh\nexec 0<&-\nsleep 60\n");
     await until(() => !existsSync(`/proc/${process.pid}/fd/0`));
     expect(await hand()).toBeNull();
-    expect(await process.over).toBe("deaf");
+    expect(await end).toBe("deaf");
     expect(await until(() => !isAlive(process.pid))).toBe(true);
   });
 
   it("that somebody killed takes no request, although nobody has been told of it yet", async () => {
-    const { process, hand } = await prepare(waiter);
+    const { process, hand, end } = await prepare(waiter);
     endProcess(process.pid);
     // It is dead, and we are in the same turn.
     while (isAlive(process.pid));
     expect(await hand()).toBeNull();
-    expect(await process.over).toBe("killed");
+    expect(await end).toBe("killed");
   });
 
   it("that ignores SIGTERM is ended too, and its stdin does not end before", async () => {
@@ -102,7 +92,7 @@ describe.each(spawners)("a process started ahead by the $name spawner", ({ creat
     const script = `trap '' TERM\n: >${ready}\nread -r request || echo "end of data" >${seen}\necho x\n`;
     const { process } = await prepare(`#!/bin/sh\n${script}`);
     await until(() => existsSync(ready));
-    await process.end();
+    await process.abandon();
     expect(isAlive(process.pid)).toBe(false);
     expect(existsSync(seen)).toBe(false);
   });
@@ -134,7 +124,6 @@ describe.each(spawners)("a process started ahead by the $name spawner", ({ creat
     const path = installFile(directory, "plugin", waiter);
     const program = buildProgram(
       `
-        import { StartAhead } from "./plugin/start-ahead.js";
         const spawner = new StartAhead(${source}, { debug() {}, info() {}, warn() {}, error() {} });
         spawner.want({ path: ${JSON.stringify(path)}, guarded: null, argv0: "plugin", args: ["invoke"], env: {}, cwd: "/" }, 3);
         spawner.rearm();

@@ -1,89 +1,77 @@
 import { appendFileSync, chmodSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Deadline } from "../../src/base/deadline.js";
 import type { Log } from "../../src/base/logger.js";
-import { findStartFault } from "../../src/plugin/permissions.js";
-import type {
-  Preparation,
-  SpawnCommand,
-  Spawner,
-  SpawnOptions,
-  SpawnResult,
-  WaitingProcess,
-} from "../../src/plugin/spawner.js";
+import type { StartFault } from "../../src/plugin/spawner.js";
+import {
+  type RunResult,
+  refusalOf,
+  type StartCommand,
+  type Starter,
+  startAndGive,
+  type WaitEnd,
+  type WaitingProcess,
+} from "../../src/plugin/start.js";
 import { StartAhead } from "../../src/plugin/start-ahead.js";
 import { createDirectory, installFile } from "./plugin-directory.js";
+import { type RunChanges, toInput } from "./spawners.js";
 
 // No process is started here, so time may be the test's: what processes do is start-ahead.process.test.ts.
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-type State = WaitingProcess["state"];
+/** A starter whose processes are only told of. */
+class ToldStarter implements Starter<WaitingProcess> {
+  /** In order. */
+  readonly started: ToldProcess[] = [];
 
-/** A spawner whose processes are only told of. */
-class ToldSpawner implements Spawner {
-  readonly name = "told";
-  /** Those that were started ahead, in order. */
-  readonly ahead: TheWaiting[] = [];
-  private pids = 100;
-
-  async run(options: SpawnOptions): Promise<SpawnResult> {
-    const refusal = findStartFault(options, options.permissionFaultOf);
-    if (refusal !== null) return { ...this.result(0), started: false, startError: { code: "EPERM", refusal } };
-    return this.result(++this.pids);
-  }
-
-  async prepare(command: SpawnCommand): Promise<Preparation> {
-    const refusal = findStartFault(command);
-    if (refusal !== null) return { started: false, code: "EPERM", refusal };
-    const process = new TheWaiting(++this.pids, (pid) => this.result(pid));
-    this.ahead.push(process);
-    return { started: true, process };
+  async start(command: StartCommand): Promise<ToldProcess | StartFault> {
+    const refusal = refusalOf(command);
+    if (refusal !== null) return { code: "EPERM", refusal };
+    const process = new ToldProcess(100 + this.started.length);
+    this.started.push(process);
+    return process;
   }
 
   async close(): Promise<void> {}
-
-  private result(pid: number): SpawnResult {
-    return {
-      ...{ pid, started: true, exitCode: 0, signal: null, stdout: new Uint8Array(), survivors: [], durationMs: 0 },
-      ...{ timedOut: false, killed: false, outputTooLarge: false },
-    };
-  }
 }
 
-class TheWaiting implements WaitingProcess {
-  state: State = "waiting";
-  readonly startedAt = performance.now();
-  readonly over: Promise<State>;
-  private settle: (state: State) => void = () => {};
+class ToldProcess implements WaitingProcess {
+  state: WaitEnd | "new" | "waiting" = "new";
+  private settle: (end: WaitEnd) => void = () => {};
 
-  constructor(
-    readonly pid: number,
-    private readonly result: (pid: number) => SpawnResult,
-  ) {
-    this.over = new Promise((resolve) => {
+  constructor(readonly pid: number) {}
+
+  leave(end: WaitEnd): void {
+    this.state = end;
+    this.settle(end);
+  }
+
+  watch(): Promise<WaitEnd> {
+    this.state = "waiting";
+    return new Promise((resolve) => {
       this.settle = resolve;
     });
   }
 
-  leave(state: State): void {
-    this.state = state;
-    this.settle(state);
+  hand(): Promise<RunResult> | null {
+    return this.listens() ? this.give() : null;
   }
 
-  hand(): Promise<SpawnResult> | null {
-    if (this.state !== "waiting") return null;
+  async give(): Promise<RunResult> {
     this.leave("used");
-    return Promise.resolve(this.result(this.pid));
+    return {
+      ...{ pid: this.pid, started: true, exitCode: 0, signal: null, stdout: new Uint8Array(), survivors: [] },
+      ...{ timedOut: false, killed: false, outputTooLarge: false },
+    };
   }
 
   listens(): boolean {
     return this.state === "waiting";
   }
 
-  async end(): Promise<void> {
-    if (this.state === "waiting") this.leave("killed");
+  async abandon(): Promise<void> {
+    if (this.state === "waiting" || this.state === "new") this.leave("killed");
   }
 }
 
@@ -93,34 +81,22 @@ function setUp() {
   const lines: string[] = [];
   const write = (fields: object, sentence: string) => lines.push(`${sentence} ${JSON.stringify(fields)}`);
   const log: Log = { debug() {}, info: write, warn: write, error: write, conceal() {} };
-  const told = new ToldSpawner();
+  const told = new ToldStarter();
   const spawner = new StartAhead(told, log, { proofMs, maxAgeMs: 300_000, renewEveryMs: 30_000 });
   const path = installFile(createDirectory(), "plugin", "#!/bin/sh\n");
-  const command: SpawnCommand = {
-    ...{ path, guarded: path, argv0: "plugin", args: ["invoke"], env: { PATH: "/bin" }, cwd: "/" },
-  };
-  const waiting = () => told.ahead.filter(({ state }) => state === "waiting");
+  const command = toInput({ path, guarded: path, argv0: "plugin" });
+  const waiting = () => told.started.filter(({ state }) => state === "waiting");
   return {
     lines,
     path,
     spawner,
     command,
-    ahead: told.ahead,
+    started: told.started,
     waiting,
     /** The pid of the process that serves a run; 0 when there is none. */
-    async invoke(changes: Partial<SpawnOptions> = {}): Promise<number> {
-      const { pid } = await spawner.run({
-        ...command,
-        stdin: new Uint8Array(),
-        terminateAt: Deadline.after(1_000),
-        killAt: Deadline.after(1_000),
-        limits: { stdoutBytes: 1, stderrLines: 1 },
-        onStderrLine() {},
-        killChildren: false,
-        startAhead: 1,
-        ...changes,
-      });
-      return pid;
+    async invoke(changes: Partial<RunChanges> = {}): Promise<number> {
+      const input = toInput({ path, guarded: path, argv0: "plugin", startAhead: 1, ...changes });
+      return (await startAndGive(spawner, input, input.stdin, input)).pid;
     },
     /** Says that the chain has answered, waits so long, and gives the pids of those that wait. */
     async rearm(ms = proofMs, types?: readonly string[]): Promise<number[]> {
@@ -181,7 +157,7 @@ describe("processes started ahead", () => {
     }
   });
 
-  it.each<[string, () => Partial<SpawnOptions>]>([
+  it.each<[string, () => Partial<RunChanges>]>([
     ["its conf", () => ({ conf: '{"a":2}' })],
     ["the arguments", () => ({ args: ["invoke", "more"] })],
     ["the environment", () => ({ env: { PATH: "/bin", NEW: "1" } })],
@@ -218,7 +194,7 @@ describe("processes started ahead", () => {
     expect(await invoke()).toBe(next);
   });
 
-  it.each<[string, State, string]>([
+  it.each<[string, WaitEnd, string]>([
     ["ends", "ended", "it ended before it got a request"],
     ["prints", "spoke", "it printed something before it got a request"],
     ["closes its stdin", "deaf", "it does not read its stdin"],
@@ -279,7 +255,7 @@ describe("processes started ahead", () => {
   describe("of a plugin that others can write", () => {
     const fault = (path: string) => `${dirname(path)}: mode 0777 lets everybody write it`;
 
-    it.each<[string, Partial<SpawnOptions>]>([
+    it.each<[string, Partial<RunChanges>]>([
       ["a run is refused", {}],
       ["a run besides is refused", { startAhead: undefined, env: { TRACEPARENT: "00-1" } }],
     ])("are ended when %s, and started again when it is mended; said once", async (_, changes) => {
@@ -303,7 +279,7 @@ describe("processes started ahead", () => {
     });
 
     it("are ended without any event, and none is started of what was put there", async () => {
-      const { invoke, rearm, path, lines, waiting, ahead } = setUp();
+      const { invoke, rearm, path, lines, waiting, started } = setUp();
       await invoke({ startAhead: 2 });
       expect(await rearm()).toHaveLength(2);
       chmodSync(dirname(path), 0o777);
@@ -311,19 +287,19 @@ describe("processes started ahead", () => {
       expect(waiting()).toEqual([]);
       renameSync(installFile(createDirectory(), "next", "#!/bin/sh\n"), path);
       await vi.advanceTimersByTimeAsync(90_000);
-      expect(ahead).toHaveLength(2);
+      expect(started).toHaveLength(3);
       expect(lines).toEqual([expect.stringContaining(fault(path))]);
     });
 
     it("are not there when the file was put there before the first look", async () => {
-      const { invoke, rearm, path, waiting, ahead } = setUp();
+      const { invoke, rearm, path, waiting, started } = setUp();
       await invoke();
       await rearm();
       chmodSync(dirname(path), 0o777);
       renameSync(installFile(createDirectory(), "next", "#!/bin/sh\n"), path);
       await vi.advanceTimersByTimeAsync(90_000);
       expect(waiting()).toEqual([]);
-      expect(ahead).toHaveLength(1);
+      expect(started).toHaveLength(2);
     });
   });
 

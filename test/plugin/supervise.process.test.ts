@@ -1,11 +1,10 @@
 import { spawn } from "node:child_process";
-import { copyFileSync, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 
 import { Deadline } from "../../src/base/deadline.js";
-import { ProcessGroup } from "../../src/plugin/process-group.js";
-import { findProcesses, readProcessStat } from "../../src/plugin/process-tree.js";
+import { findProcesses, ProcessGroup } from "../../src/plugin/process-group.js";
 import { Supervisor } from "../../src/plugin/supervise.js";
 import { createDirectory } from "./plugin-directory.js";
 import { isAlive, until } from "./processes.js";
@@ -72,18 +71,6 @@ describe("ProcessGroup", () => {
 });
 
 describe("the process tree", () => {
-  it("reads a process with any name", async () => {
-    const path = join(createDirectory(), "a) S (b c");
-    copyFileSync("/bin/sleep", path);
-    const pid = start(path, ["30"]);
-    expect(readProcessStat(pid)).toMatchObject({
-      pid,
-      parent: process.pid,
-      group: pid,
-      state: expect.stringMatching(/^[RSD]$/),
-    });
-  });
-
   it("is looked at for so long, but in any case a little", () => {
     let looked = 0;
     const look = () => ++looked > 0;
@@ -95,7 +82,6 @@ describe("the process tree", () => {
   });
 
   it("has nothing of a process that is not there", () => {
-    expect(readProcessStat(2 ** 22 + 1)).toBeNull();
     expect(findProcesses(2 ** 22 + 1, 1_000, () => true)).toEqual([]);
   });
 });

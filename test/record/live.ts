@@ -9,7 +9,7 @@ import { createRecordedCgroups } from "../../src/cgroup/cgroups.js";
 import { createRecordedHost } from "../../src/host/host.js";
 import { PluginStub } from "../../src/nri/stub.js";
 import { watchHandlers } from "../../src/nri/watch-calls.js";
-import { createSpawner } from "../../src/plugin/create-spawner.js";
+import { createStarter } from "../../src/plugin/start.js";
 import { defaultRecorderLimits, Recorder, type RecorderOptions } from "../../src/tools/record/recorder.js";
 import { type Case, type RecordedEvent, readCase } from "../../src/tools/replay/case.js";
 import { type PlayReport, playCase } from "../../src/tools/replay/play.js";
@@ -60,7 +60,7 @@ export async function recordLive({ played, events, pluginDirs, snapshot, recorde
   const about = { out, confFile, host, recordedBy, redact: false, limits, version: "1.2.3", log: silentLog } as const;
   const recorder = new Recorder({ ...about, ...over });
   const runs: RunReport[] = [];
-  const spawner = createSpawner(silentLog);
+  const spawner = createStarter(silentLog);
   onTestFinished(() => spawner.close());
   const service = new Service({
     flags: { confFile, pluginDirs: [...(pluginDirs ?? [])], permissions: "trust", sandboxes: "always" },
@@ -125,7 +125,7 @@ export async function replayFolder(
   folder: string,
   pluginDirs: readonly string[] = [samplePlugins],
 ): Promise<readonly PlayReport[]> {
-  const spawner = createSpawner(silentLog);
+  const spawner = createStarter(silentLog);
   const reports: PlayReport[] = [];
   try {
     await playCase({

@@ -1,29 +1,36 @@
 import { resolve } from "node:path";
 import { expect, it } from "vitest";
 import { silentLog } from "../../src/base/logger.js";
-import type { SpawnOptions } from "../../src/plugin/spawner.js";
+import type { RunOptions } from "../../src/plugin/start.js";
 import { readCase, withConf } from "../../src/tools/replay/case.js";
 import { playCase } from "../../src/tools/replay/play.js";
+import { createDirectory, installFile } from "../plugin/plugin-directory.js";
 
 const root = resolve(import.meta.dirname, "../..");
 const basic = readCase(resolve(root, "fixtures/cases/basic-hostnet"));
 const second = 1_000_000_000n;
 
 /** Plays the first event with this time; no plugin is started, and `run` is told of each that would be. */
-function playFirst(timeoutNano: bigint, run: (options: SpawnOptions) => void): Promise<void> {
+function playFirst(
+  timeoutNano: bigint,
+  run: (options: RunOptions) => void,
+  { confFile = "conf.json", permissions }: { readonly confFile?: string; readonly permissions?: "strict" } = {},
+): Promise<void> {
   const events = basic.events.slice(0, 1).map((event) => ({ ...event, timeoutNano }));
   return playCase({
-    played: withConf({ ...basic, events }, "conf.json", Buffer.from('{"plugins":[{"type":"labels"}]}')),
-    flags: { pluginDirs: [resolve(root, "legacy-plugins")] },
+    played: withConf({ ...basic, events }, confFile, Buffer.from('{"plugins":[{"type":"labels"}]}')),
+    flags: { pluginDirs: [resolve(root, "legacy-plugins")], ...(permissions === undefined ? {} : { permissions }) },
     file: undefined,
     environment: {},
     spawner: {
-      name: "none",
-      async run(options) {
-        run(options);
-        throw new Error("nothing is started here");
-      },
-      prepare: async () => ({ started: false, code: "ENOENT" }),
+      start: async () => ({
+        pid: 0,
+        async give(_, options) {
+          run(options);
+          throw new Error("nothing is started here");
+        },
+        abandon: async () => {},
+      }),
       close: async () => {},
     },
     log: silentLog,
@@ -49,4 +56,11 @@ it("a replay ends when the bridge did not answer in time, as a runtime would hav
     for (const end = performance.now() + 400; performance.now() < end; );
   };
   await expect(playFirst(200_000_000n, busy)).rejects.toMatchObject({ code: "CALL_TIMEOUT" });
+});
+
+it("--permissions strict refuses a conf.json that others can write", async () => {
+  const confFile = installFile(createDirectory(), "conf.json", "{}", 0o666);
+  const fault = { code: "USAGE", message: expect.stringContaining(`${confFile}: mode 0666`) };
+  await expect(playFirst(2n * second, () => {}, { confFile, permissions: "strict" })).rejects.toMatchObject(fault);
+  await playFirst(2n * second, () => {}, { confFile });
 });

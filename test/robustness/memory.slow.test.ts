@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
-import { readProcessStat } from "../../src/plugin/process-tree.js";
 import type { Snapshot } from "../../src/tools/runtime/runtime.js";
-import { until } from "../plugin/processes.js";
+import { statOf, until } from "../plugin/processes.js";
 import type { RunningProgram } from "../support/program.js";
 import { logLines } from "./support/log-lines.js";
 import { memoryOf } from "./support/processes.js";
@@ -66,7 +65,7 @@ function fullNode(time: number): Snapshot {
 /** Waits until a process has nothing more to do: for a while it neither runs nor wants to. */
 async function untilIdle(pid: number): Promise<void> {
   for (let looks = 0, asleep = 0; asleep < 10 && looks < 400; looks++) {
-    asleep = readProcessStat(pid)?.state === "S" ? asleep + 1 : 0;
+    asleep = statOf(pid)?.state === "S" ? asleep + 1 : 0;
     await sleep(40);
   }
 }

@@ -2,9 +2,9 @@ import { mkdtempSync, symlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { planBackground } from "../../bridge/call-time.js";
 import { createEnvironment } from "../../plugin/environment.js";
-import { type InvokeOutcome, invokePlugin, type Outcome } from "../../plugin/invoke.js";
+import { Installs, type InvokeOutcome, invokePlugin, type Outcome } from "../../plugin/invoke.js";
 import { createFinder } from "../../plugin/lookup.js";
-import type { Spawner } from "../../plugin/spawner.js";
+import type { Starter } from "../../plugin/start.js";
 import { quoteText } from "../../v01/gojson/quote.js";
 import { parseResult } from "../../v01/result.js";
 import { parseResultExtensions } from "../../v01/result-extensions.js";
@@ -31,7 +31,7 @@ export interface RunCasesOptions {
   readonly plugin: string;
   readonly cases: readonly ConformanceCase[];
   readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly spawner: Spawner;
+  readonly spawner: Starter;
   /** Ends the cases with its reason, as soon as the plugin that runs has ended. */
   readonly interrupted: AbortSignal;
   /** A folder for what a case needs. */
@@ -117,6 +117,8 @@ async function runOnce(input: string, { link }: ConformanceCase, options: RunCas
     {
       spawner,
       find: createFinder({ pluginDirs, path: "", lookup: "plugin-dirs-first", types: "plugin-dirs" }),
+      // Nothing is installed meanwhile.
+      installs: new Installs(0),
       permissions: "trust",
       environmentFor: () => createEnvironment({ base: environment, pluginDirs, pass: "all", set: {} }),
     },

@@ -69,19 +69,24 @@ export function shellWord(text: string): string {
 const safePlace = "a directory that root alone can write";
 
 /**
- * What mends a fault of legacy/permissions, which begins with the path that is at fault: the file itself, a directory on the way to
- * it, or what a link on that way leads to. A command only where it takes nothing from others: a home is its user's, and /tmp
+ * What mends a fault that base/permissions or plugin/permissions finds, which begins with the path that is at fault: the file itself, a directory on the way to
+ * it, or what a link on that way or its first line leads to. A command only where it takes nothing from others: a home is its user's, and /tmp
  * has to stay open to everybody.
  */
 export function guardFile(file: string, fault: string): string {
   const [, path = file, rest = ""] = /^(\/.*?): (.*)$/s.exec(fault) ?? [];
   const word = shellWord(path);
   if (rest.startsWith("the link belongs to")) return `chown -h root ${word}`;
+  if (rest.startsWith("a proc file system")) return `name ${file} by a path that does not lead through ${path}`;
+  if (rest.startsWith("it gives env ")) return `name the interpreter by its path in the first line of ${path}`;
   const isAbove = file.startsWith(path === "/" ? "/" : `${path}/`);
-  if (path !== file && !isAbove) {
+  const isShared = /^mode [1357]/.test(rest) || path.startsWith("/home/");
+  if (rest.includes("(the first line of ")) {
+    if (isShared) return `let the first line of ${file} lead to ${safePlace}, and not to ${path}`;
+  } else if (path !== file && !isAbove) {
     return `a link on the way to ${file} leads to ${path}: put what it leads to into ${safePlace}, and let the link lead there`;
   }
-  if (isAbove && (/^mode [1357]/.test(rest) || path.startsWith("/home/"))) {
+  if (isAbove && isShared) {
     return `move ${file} out of ${path}, to ${safePlace}`;
   }
   const both = isAbove ? `${word} ${shellWord(file)}` : word;

@@ -1,11 +1,10 @@
-import { BridgeError } from "../../base/errors.js";
 import { silentLog } from "../../base/logger.js";
 import type { RunReport } from "../../bridge/chain.js";
 import { type CgroupOf, type Cgroups, createRecordedCgroups } from "../../cgroup/cgroups.js";
 import { resolveCgroupsPath } from "../../cgroup/container-cgroup.js";
 import type { PartialConfig } from "../../config/schema.js";
 import { decodeEvent, type NriEvent } from "../../nri/events.js";
-import type { Spawner, SpawnOptions, SpawnResult } from "../../plugin/spawner.js";
+import type { RunResult, StartCommand, Starter } from "../../plugin/start.js";
 import { formatString } from "../../v01/gojson/format.js";
 import { type Case, readConfList, withConf } from "../replay/case.js";
 import { type Answer, type PlayOptions, playCase } from "../replay/play.js";
@@ -24,7 +23,7 @@ export interface ExplainOptions extends Pick<PlayOptions, "played" | "flags" | "
   readonly wanted: ReadonlySet<number>;
   readonly interrupted: AbortSignal;
   /** Runs the plugins of the events that are asked about; undefined: nothing is run. */
-  readonly spawner?: Spawner;
+  readonly spawner?: Starter;
 }
 
 /**
@@ -49,11 +48,10 @@ export async function explain(options: ExplainOptions): Promise<readonly Explain
     interrupted,
     played: { ...played, events },
     spawner: {
-      name: "explain",
-      run: (run) =>
-        spawner !== undefined && current !== undefined ? spawner.run(run) : Promise.resolve(asIfWell(run)),
-      prepare: (command) =>
-        spawner?.prepare(command) ?? Promise.reject(new BridgeError("INTERNAL", "explain starts no process")),
+      start: async (command) =>
+        spawner !== undefined && current !== undefined
+          ? spawner.start(command)
+          : { pid: 0, give: async () => asIfWell(command), abandon: async () => {} },
       close: async () => {},
     },
     cgroups: {
@@ -75,7 +73,7 @@ export async function explain(options: ExplainOptions): Promise<readonly Explain
 function emptyView({ cgroupsPath }: CgroupOf): Awaited<ReturnType<Cgroups["openView"]>> {
   return {
     cgroupsPath: resolveCgroupsPath(cgroupsPath),
-    command: (options) => options,
+    command: (command) => command,
     startError: () => undefined,
     collect: () => ({ resources: {}, errors: [], warnings: [] }),
     close: () => {},
@@ -83,7 +81,7 @@ function emptyView({ cgroupsPath }: CgroupOf): Awaited<ReturnType<Cgroups["openV
 }
 
 /** What containerd's own skeleton for v0.1 plugins prints when a plugin has nothing to say. */
-function asIfWell({ argv0 }: SpawnOptions): SpawnResult {
+function asIfWell({ argv0 }: StartCommand): RunResult {
   return {
     pid: 0,
     started: true,
@@ -94,7 +92,6 @@ function asIfWell({ argv0 }: SpawnOptions): SpawnResult {
     killed: false,
     outputTooLarge: false,
     survivors: [],
-    durationMs: 0,
   };
 }
 

@@ -1,9 +1,10 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Deadline } from "../../base/deadline.js";
 import { BridgeError } from "../../base/errors.js";
 import type { Log } from "../../base/logger.js";
+import { findConfigPermissionFault } from "../../base/permissions.js";
 import type { RunReport } from "../../bridge/chain.js";
 import { Service } from "../../bridge/service.js";
 import { type Cgroups, createRecordedCgroups } from "../../cgroup/cgroups.js";
@@ -12,7 +13,7 @@ import { createRecordedHost, type RecordedHost } from "../../host/host.js";
 import { synchronizeRequest } from "../../nri/codec.js";
 import { decodeEvent, decodeEventResponse, type EventResponse, type NriEvent } from "../../nri/events.js";
 import { PluginStub } from "../../nri/stub.js";
-import type { Spawner } from "../../plugin/spawner.js";
+import type { Starter } from "../../plugin/start.js";
 import { createRuntime, type Snapshot } from "../runtime/runtime.js";
 import type { RawOutcome, RuntimePlugin } from "../runtime/runtime-plugin.js";
 import type { Case, RecordedEvent } from "./case.js";
@@ -35,7 +36,7 @@ export interface PlayOptions {
   readonly flags: PartialConfig;
   readonly file: PartialConfig | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly spawner: Spawner;
+  readonly spawner: Starter;
   /** Those of a recording when not given. */
   readonly cgroups?: Cgroups;
   readonly log: Log;
@@ -54,6 +55,11 @@ const acceptMs = 10_000;
  */
 export async function playCase(options: PlayOptions): Promise<void> {
   const { played, flags, log, onReport } = options;
+  // What is played is a copy, which we own.
+  for (const { file, text } of flags.permissions === "strict" ? played.confs : []) {
+    const fault = text !== undefined && existsSync(file) ? findConfigPermissionFault(resolve(file)) : null;
+    if (fault !== null) throw new BridgeError("USAGE", fault);
+  }
   const folder = mkdtempSync(join(tmpdir(), "nri-v01-bridge-"));
   try {
     const socketPath = join(folder, "nri.sock");

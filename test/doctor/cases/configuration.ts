@@ -185,6 +185,29 @@ export const configurationFaults: Faults = {
       mend: (node) => node.write("/opt/own/labels", script, 0o755).link(labels, "/opt/own/labels"),
       fixSays: `a link on the way to ${labels} leads to /tmp: put what it leads to into a directory that root alone can write`,
     },
+    {
+      make: (node) => node.write("/opt/own/inter", script, 0o777).write(labels, "#!/opt/own/inter\n", 0o755),
+      mend: "its fix",
+      where: labels,
+      says: `/opt/own/inter: mode 0777 lets everybody write it`,
+      fixSays: "chmod go-w /opt/own/inter",
+    },
+    {
+      make: (node) =>
+        node
+          .write("/srv/bin/inter", script, 0o755)
+          .chmod("/srv/bin", 0o1777)
+          .write(labels, "#!/srv/bin/inter\n", 0o755),
+      mend: (node) => node.write(labels, script, 0o755),
+      fixSays: `let the first line of ${labels} lead to a directory that root alone can write, and not to /srv/bin`,
+    },
+    {
+      make: (node) =>
+        node.program("/usr/bin/env", "").program("/usr/bin/tool", "").write(labels, "#!/usr/bin/env -i tool\n", 0o755),
+      mend: (node) => node.write(labels, script, 0o755),
+      says: `it gives env "-i tool", which is not followed`,
+      fixSays: `name the interpreter by its path in the first line of ${labels}`,
+    },
   ],
   "plugin-shadowed": [
     {

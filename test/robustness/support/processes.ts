@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { readProcessStat } from "../../../src/plugin/process-tree.js";
-import { children } from "../../plugin/processes.js";
+import { children, statOf } from "../../plugin/processes.js";
 
 /** A variable that every plugin of a test gets, and all that it starts. */
 export const markName = "NRI_TEST_MARK";
@@ -10,7 +9,7 @@ export function markedProcesses(mark: string): number[] {
   return readdirSync("/proc")
     .map(Number)
     .filter((pid) => pid > 0 && environmentOf(pid).includes(`${markName}=${mark}\0`))
-    .filter((pid) => readProcessStat(pid)?.state !== "Z");
+    .filter((pid) => statOf(pid)?.state !== "Z");
 }
 
 function environmentOf(pid: number): string {
@@ -23,7 +22,7 @@ function environmentOf(pid: number): string {
 
 /** The children of a process that have ended and that it has not reaped. */
 export function zombiesOf(pid: number): number[] {
-  return children(pid).filter((child) => readProcessStat(child)?.state === "Z");
+  return children(pid).filter((child) => statOf(child)?.state === "Z");
 }
 
 /** What /proc/<pid>/status says, in megabytes: VmRSS is the memory it has now, VmHWM the most that it ever had. */

@@ -6,8 +6,7 @@ import { type ParsedConfig, parseConfigLines } from "../../../config/parse.js";
 import type { Config, PartialConfig } from "../../../config/schema.js";
 import { NodeFiles } from "../../../host/node-files.js";
 import type { ConfigFault } from "../../../host/runtime-toml.js";
-import { findConfigPermissionFault } from "../../../plugin/permissions.js";
-import { permissionFaultOf } from "./conf.js";
+import { configFaultOf } from "./conf.js";
 
 /** The configuration file of the shipped systemd unit. */
 export const unitsFile = "/etc/nri-v01-bridge/config.yaml";
@@ -53,7 +52,7 @@ export function readBridge(flags: PartialConfig, source: ConfigSource | undefine
   } catch (error) {
     return { ...none, faults: [{ where: file, text: `the configuration cannot be read: ${fileFault(error)}` }] };
   }
-  const permissionFault = root === "/" ? findConfigPermissionFault(path) : permissionFaultOf(files, path);
+  const permissionFault = configFaultOf(files, path);
   try {
     const { settings, lineOf } = parseConfigLines(text, file);
     return { ...none, config: mergeConfig(flags, settings), settings, lineOf, permissionFault };

@@ -1,8 +1,14 @@
 import { BridgeError, errorText } from "../../../base/errors.js";
+import {
+  findConfigPermissionFault,
+  findPermissionFault,
+  PermissionWalk,
+  type WalkOptions,
+} from "../../../base/permissions.js";
 import type { NodeFiles } from "../../../host/node-files.js";
 import type { ConfigFault } from "../../../host/runtime-toml.js";
 import { createConfFile } from "../../../plugin/conf-file.js";
-import { findPermissionFault } from "../../../plugin/permissions.js";
+import { findExecutableFault } from "../../../plugin/permissions.js";
 import { Decoder } from "../../../v01/gojson/decoder.js";
 import { byteOf } from "../../../v01/gojson/literals.js";
 import { positionOf } from "../../../v01/gojson/position.js";
@@ -31,7 +37,7 @@ export function readConf(files: NodeFiles, path: string): ConfFacts {
   const here = files.locate(path);
   const exists = files.mayExist(path);
   const refusal = exists ? files.refusal(path) : undefined;
-  const permissionFault = exists && refusal === undefined ? permissionFaultOf(files, path) : null;
+  const permissionFault = exists && refusal === undefined ? configFaultOf(files, path) : null;
   const bytes = files.readBytes(path) ?? Buffer.from("{}");
   const about = {
     path,
@@ -51,7 +57,24 @@ export function readConf(files: NodeFiles, path: string): ConfFacts {
 
 /** findPermissionFault for a file of the node, in the node's names. */
 export function permissionFaultOf(files: NodeFiles, path: string): string | null {
-  const fault = findPermissionFault(path, undefined, files.root === "/" ? "" : files.root);
+  return inNodesNames(files, findPermissionFault(path, walked(files)));
+}
+
+/** The same for a configuration file. */
+export function configFaultOf(files: NodeFiles, path: string): string | null {
+  return inNodesNames(files, findConfigPermissionFault(path, walked(files)));
+}
+
+/** The same for an executable, and what its first line leads to. */
+export function executableFaultOf(files: NodeFiles, path: string, searchPath: string): string | null {
+  return inNodesNames(files, findExecutableFault(path, searchPath, new PermissionWalk(walked(files))));
+}
+
+function walked({ root }: NodeFiles): WalkOptions {
+  return { below: root === "/" ? "" : root };
+}
+
+function inNodesNames(files: NodeFiles, fault: string | null): string | null {
   return fault === null ? null : files.rename(fault);
 }
 

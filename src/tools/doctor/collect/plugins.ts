@@ -7,7 +7,7 @@ import { searchPath } from "../../../plugin/environment.js";
 import { findPlugin, type Lookup } from "../../../plugin/lookup.js";
 import type { ConfigList } from "../../../v01/types.js";
 import { type BinaryFacts, readBinary, speaksNri2 } from "./binary.js";
-import { permissionFaultOf } from "./conf.js";
+import { executableFaultOf } from "./conf.js";
 
 export interface PluginFacts {
   readonly index: number;
@@ -73,11 +73,12 @@ function readPlugin(type: string, index: number, search: PluginSearch): PluginFa
     const obstacle = type === "" ? undefined : places.flatMap((place) => obstacleAt(files, place) ?? [])[0];
     return { ...about, path: "", permissionFault: null, binary: undefined, obstacle };
   }
+  const pluginsPath = settings.environment.set.PATH ?? path;
   return {
     ...about,
     path: lookup.path,
-    permissionFault: permissionFaultOf(files, lookup.path),
-    binary: readBinary(files, lookup.path, { ...search, searchPath: settings.environment.set.PATH ?? path }),
+    permissionFault: executableFaultOf(files, lookup.path, pluginsPath),
+    binary: readBinary(files, lookup.path, { ...search, searchPath: pluginsPath }),
     obstacle: undefined,
   };
 }

@@ -1,16 +1,16 @@
 import { closeSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
+import type { EventPoll } from "../host/event-poll.js";
 import { type Libc, NativeError } from "../host/libc.js";
 import { errorCode } from "./go-errors.js";
-import { PolledOutput, type PolledParts } from "./polled-output.js";
-import type { StdioEnds } from "./started-process.js";
+import { closeEnds, type OutputEnd, type RequestEnd, type StdioEnds } from "./spawner.js";
 
 const closeOnExec = 0o2000000;
 const nonBlocking = 0o4000;
 const setStatusFlags = 4;
 
 export interface PolledPipes {
-  readonly ends: PolledEnds;
+  readonly ends: StdioEnds;
   /** The plugin's stdin, stdout and stderr, which block. To be closed when it has them. */
   readonly pluginEnds: readonly [number, number, number];
 }
@@ -28,11 +28,11 @@ export function openPolledPipes(parts: PolledParts): PolledPipes {
     const stderr = openPipe(parts.libc, opened);
     for (const own of [stdin.write, stdout.read, stderr.read]) parts.libc.fcntl(own, setStatusFlags, nonBlocking);
     return {
-      ends: new PolledEnds(
-        new RequestWriter(stdin.write),
-        new PolledOutput(stdout.read, parts),
-        new PolledOutput(stderr.read, parts),
-      ),
+      ends: {
+        stdin: new RequestWriter(stdin.write),
+        stdout: new PolledOutput(stdout.read, parts),
+        stderr: new PolledOutput(stderr.read, parts),
+      },
       pluginEnds: [stdin.read, stdout.write, stderr.write],
     };
   } catch (thrown) {
@@ -43,31 +43,8 @@ export function openPolledPipes(parts: PolledParts): PolledPipes {
 
 /** Closes them all, for want of a process. */
 export function closePolledPipes({ ends, pluginEnds }: PolledPipes): void {
-  ends.close();
+  closeEnds(ends);
   for (const descriptor of pluginEnds) closeSync(descriptor);
-}
-
-/** Our ends of one process's pipes. */
-export class PolledEnds implements StdioEnds {
-  constructor(
-    private readonly stdin: RequestWriter,
-    readonly stdout: PolledOutput,
-    readonly stderr: PolledOutput,
-  ) {}
-
-  send(request: Uint8Array): boolean {
-    return this.stdin.send(request);
-  }
-
-  closeStdin(): void {
-    this.stdin.close();
-  }
-
-  close(): void {
-    this.stdin.close();
-    this.stdout.close();
-    this.stderr.close();
-  }
 }
 
 function openPipe(libc: Libc, opened: number[]): { readonly read: number; readonly write: number } {
@@ -79,7 +56,7 @@ function openPipe(libc: Libc, opened: number[]): { readonly read: number; readon
 }
 
 /** Our end of a plugin's stdin. Takes over a descriptor that does not block. */
-export class RequestWriter {
+export class RequestWriter implements RequestEnd {
   private descriptor: number | null;
   private socket: Socket | null = null;
 
@@ -133,4 +110,95 @@ function writeSome(descriptor: number, bytes: Uint8Array): { readonly written: n
     }
   }
   return { written, isRead: true };
+}
+
+/** More than any pipe holds (/proc/sys/fs/pipe-max-size): who fills it faster than we read is not waited for. */
+const maxDrainBytes = 1 << 20;
+
+/** Most plugins have ended by then; one that fills a pipe sooner waits so long. */
+const watchAfterMs = 1;
+
+/** How often to look into a pipe that the system does not watch for us: it has no memory, or too many are watched. */
+const pollIntervalMs = 10;
+
+/** What all processes of a spawner share. */
+export interface PolledParts {
+  readonly libc: Libc;
+  readonly events: EventPoll;
+  /** Read into, and copied out of. */
+  readonly scratch: Buffer;
+  /** Where waitpid puts how a process ended. */
+  readonly status: Int32Array;
+}
+
+/** Our end of a plugin's stdout or stderr, without a stream around it. Takes over a descriptor that does not block. */
+export class PolledOutput implements OutputEnd {
+  private onChunk: (chunk: Uint8Array) => void = () => {};
+  private onEnd: () => void = () => {};
+  private stopWatching: (() => void) | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private open = true;
+
+  constructor(
+    private readonly descriptor: number,
+    private readonly parts: PolledParts,
+  ) {}
+
+  /** Looks a moment later only: the output of most plugins is then taken from the pipe at their end, without a watch. */
+  read(onChunk: (chunk: Uint8Array) => void): void {
+    this.onChunk = onChunk;
+    this.timer ??= setTimeout(() => this.watch(), watchAfterMs);
+  }
+
+  finish(): "ended" | "held" {
+    for (let drained = 0; this.open && drained < maxDrainBytes; ) {
+      const size = this.readSome();
+      if (size === null) return "held";
+      drained += size;
+    }
+    return this.open ? "held" : "ended";
+  }
+
+  linger(onEnd: () => void): void {
+    if (!this.open) {
+      onEnd();
+      return;
+    }
+    this.onEnd = onEnd;
+    this.watch();
+  }
+
+  close(): void {
+    if (!this.open) return;
+    this.open = false;
+    clearTimeout(this.timer);
+    this.stopWatching?.();
+    closeSync(this.descriptor);
+    this.onEnd();
+  }
+
+  private watch(): void {
+    clearTimeout(this.timer);
+    if (this.open) this.stopWatching ??= this.parts.events.watch(this.descriptor, () => this.readSome()) ?? this.poll();
+  }
+
+  /** Keeps no event loop alive: the process does, as long as somebody waits for it. */
+  private poll(): () => void {
+    const timer = setInterval(() => void this.finish(), pollIntervalMs).unref();
+    return () => clearInterval(timer);
+  }
+
+  /** Hands on a chunk, or closes at the end of the data. null when there is nothing now. */
+  private readSome(): number | null {
+    const { libc, scratch } = this.parts;
+    if (!this.open) return 0;
+    const size = libc.read(this.descriptor, scratch, scratch.length);
+    if (size > 0) {
+      this.onChunk(Buffer.from(scratch.subarray(0, size)));
+      return size;
+    }
+    if (size < 0 && libc.lastError() === "EAGAIN") return null;
+    this.close();
+    return 0;
+  }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Observers } from "../../src/bridge/observers.js";
+import { Observers } from "../src/bridge/observers.js";
 
 /** Work that ends when the test says so. */
 function work(log: string[], name: string) {

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import type { Log } from "../../src/base/logger.js";
 import { type Koffi, type LoadedKoffi, loadKoffi } from "../../src/host/koffi.js";
 import { openNative } from "../../src/host/native.js";
-import { createSpawner } from "../../src/plugin/create-spawner.js";
+import { createStarter } from "../../src/plugin/start.js";
 import { createDirectory, installFile } from "./plugin-directory.js";
 import { sh } from "./spawners.js";
 
@@ -14,10 +14,10 @@ function createLog(): Log & { readonly lines: string[] } {
   return { lines, debug: write, info: write, warn: write, error: write, conceal() {} };
 }
 
-describe("createSpawner", () => {
+describe("createStarter", () => {
   it("takes the fast one, and says nothing", async () => {
     const log = createLog();
-    const spawner = createSpawner(log);
+    const spawner = createStarter(log);
     onTestFinished(() => spawner.close());
     expect(spawner.name).toBe("ffi");
     expect(log.lines).toEqual([]);
@@ -56,7 +56,7 @@ describe("createSpawner", () => {
     ],
   ])("falls back by itself and says why in one line, when %s", async (_, load, reason) => {
     const log = createLog();
-    const spawner = createSpawner(log, () => openNative(load));
+    const spawner = createStarter(log, {}, () => openNative(load));
     onTestFinished(() => spawner.close());
     expect(spawner.name).toBe("portable");
     expect(log.lines).toEqual([expect.stringMatching(/^plugins are started in the portable way: .*\/dev\/stdin/)]);

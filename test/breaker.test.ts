@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Breakers } from "../../src/bridge/breaker.js";
+import { Breakers } from "../src/bridge/breaker.js";
 
 const settings = { failures: 3, pauseMs: 30_000 };
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { openNative } from "../../src/host/native.js";
 import { descriptorOf, peerPid } from "../../src/host/socket-peer.js";
-import { createDirectory } from "./plugin-directory.js";
+import { createDirectory } from "../plugin/plugin-directory.js";
 
 describe("peerPid", () => {
   const { libc } = openNative();

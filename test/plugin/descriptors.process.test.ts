@@ -1,0 +1,155 @@
+import { spawn, spawnSync } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { openNative } from "../../src/host/native.js";
+import { startingOpenFilesLimit } from "../../src/plugin/inherited.js";
+import { mostLingering } from "../../src/plugin/run-io.js";
+import { buildProgram } from "./build-program.js";
+import { createDirectory } from "./plugin-directory.js";
+import { ffiStarter, sh, spawners } from "./spawners.js";
+
+/** Runs a program that may have 64 descriptors, and gives what it prints. */
+function runWithFew(source: string) {
+  const program = buildProgram(source, createDirectory());
+  const limited = ["-c", `ulimit -n 64; exec "$0" "$1"`, process.execPath, program];
+  const { stdout, stderr } = spawnSync("/bin/sh", limited, { encoding: "utf8", timeout: 20_000 });
+  expect(stderr).toBe("");
+  return JSON.parse(stdout);
+}
+
+describe.each(spawners)("descriptors of the $name spawner", ({ source }) => {
+  it("those that a program was started with are handed on to no plugin, and it ends when it has nothing to do", async () => {
+    // No close: what is held between runs must not keep the program alive.
+    const program = `const { stdout } = await run(${source}, { path: "/bin/ls", args: ["/proc/self/fd"] });
+      process.stdout.write(stdout);`;
+    const path = buildProgram(program, createDirectory());
+    const stray = openSync("/dev/null", "r");
+    onTestFinished(() => closeSync(stray));
+    // 3 to 29 are inherited, as by a runtime that forgot to mark them.
+    const stdio = ["ignore", "pipe", "inherit", ...Array.from({ length: 27 }, () => stray)] as const;
+    const child = spawn(process.execPath, [path], { stdio: [...stdio] });
+    let text = "";
+    child.stdout?.on("data", (chunk) => {
+      text += chunk;
+    });
+    const code = await new Promise((resolved) => child.once("close", resolved));
+    expect(text.trim().split("\n")).toEqual(["0", "1", "2", "3"]);
+    expect(code).toBe(0);
+  });
+
+  it("without any, a run is a start error, and the next one goes when there are some", () => {
+    const { before, after, codes } = runWithFew(`
+      import { closeSync, openSync, readdirSync } from "node:fs";
+      const spawner = ${source};
+      const start = () => run(spawner, { path: "/bin/true" });
+      const count = () => readdirSync("/proc/self/fd").length;
+      await start();
+      await sleep(20);
+      const before = count();
+      const codes = new Set();
+      for (let spare = 0; spare < 12; spare++) {
+        const held = [];
+        for (let n = 0; n < 3; n++) {
+          // Also what the run before has let go of.
+          try { for (;;) held.push(openSync("/dev/null", "r")); } catch {}
+          for (let n = 0; n < spare; n++) closeSync(held.pop());
+          const result = await start();
+          codes.add(result.started ? "exit " + result.exitCode : result.startError.code);
+          await sleep(5);
+        }
+        for (const descriptor of held) closeSync(descriptor);
+        await start();
+        await sleep(20);
+      }
+      console.log(JSON.stringify({ before, after: count(), codes: [...codes].sort() }));
+      await spawner.close();
+    `);
+    expect(after).toBe(before);
+    expect(codes).toEqual(["EMFILE", "exit 0"]);
+  });
+
+  it("are not used up by plugins' background processes; the youngest may still print", () => {
+    // So many runs have far more descriptors than there are.
+    const { codes, left, told, lines } = runWithFew(`
+      const told = [];
+      options.onCrowded = (pid) => told.push(pid);
+      const spawner = ${source};
+      const shell = (script) => run(spawner, { path: "/bin/sh", args: ["-c", script] });
+      const codes = new Set();
+      const left = [];
+      const script = "trap '' PIPE; sleep 60 & echo hi";
+      for (let n = 0; n < 60; n++) {
+        const result = await shell(script);
+        codes.add(result.started ? "exit " + result.exitCode : JSON.stringify(result.startError));
+        left.push(...result.survivors);
+      }
+      await shell("(sleep 0.3; echo late >&2) & echo hi");
+      for (let n = 0; n < 500 && lines.length === 0; n++) await sleep(10);
+      console.log(JSON.stringify({ codes: [...codes], left: left.length, told: told.length, lines }));
+      for (const pid of left) process.kill(pid, "SIGKILL");
+      await spawner.close();
+    `);
+    expect(codes).toEqual(["exit 0"]);
+    // As many as are found in the time that there is for it.
+    expect(left).toBeGreaterThan(50);
+    expect(told).toBeGreaterThan(40);
+    expect(lines).toEqual(["late"]);
+  });
+});
+
+it.each([
+  [256, 32],
+  [1_024, 128],
+  [1_048_576, 1_024],
+  [20, 4],
+])("of %i descriptors, %i runs may linger", (openFiles, most) => {
+  expect(mostLingering(openFiles)).toBe(most);
+});
+
+const parent = 77;
+
+function createProc(own: string, parents?: string): string {
+  const root = createDirectory();
+  for (const [name, limit] of [
+    ["self", own],
+    [String(parent), parents],
+  ]) {
+    if (limit === undefined) continue;
+    mkdirSync(join(root, `${name}`));
+    const [soft = "", hard = ""] = limit.split(":");
+    const line = `Max open files            ${soft.padEnd(20)} ${hard.padEnd(20)} files     \n`;
+    writeFileSync(join(root, `${name}`, "limits"), `Limit  Soft Limit  Hard Limit  Units\n${line}`);
+  }
+  return root;
+}
+
+describe("the limit of open files that we were started with", () => {
+  it.each([
+    ["a shell's", "4096:4096", "1024:4096", { soft: 1024n, hard: 4096n }],
+    ["a shell's own, raised", "20000:20000", "20000:20000", undefined],
+    ["systemd's default", "524288:524288", "1024:1073741816", { soft: 1024n, hard: 524288n }],
+    ["set in the unit", "65536:65536", "1024:1073741816", undefined],
+    ["unlimited parent", "1048576:1048576", "unlimited:unlimited", { soft: 1024n, hard: 1048576n }],
+    ["of an unknown parent", "524288:524288", undefined, { soft: 1024n, hard: 524288n }],
+    ["not raised by Node", "1024:4096", "1024:4096", undefined],
+  ])("%s", (_, own, parents, expected) => {
+    expect(startingOpenFilesLimit(createProc(own, parents), parent)).toEqual(expected);
+  });
+
+  it("is the plugin's, and ours is as before", async () => {
+    const before = readFileSync("/proc/self/limits", "latin1");
+    const hard = BigInt(/^Max open files +\d+ +(\d+)/m.exec(before)?.[1] ?? 0);
+    const spawner = ffiStarter({}, openNative(), { soft: 500n, hard });
+    onTestFinished(() => spawner.close());
+    const { text } = await sh(spawner, "ulimit -Sn; ulimit -Hn");
+    expect(text).toBe(`500\n${hard}\n`);
+    expect(readFileSync("/proc/self/limits", "latin1")).toBe(before);
+  });
+
+  it("is the plugin's too when we have more descriptors open than that", async () => {
+    const spawner = ffiStarter({}, openNative(), { soft: 20n, hard: 1000n });
+    onTestFinished(() => spawner.close());
+    expect((await sh(spawner, "sleep 0.05; ulimit -Sn")).text).toBe("20\n");
+  });
+});

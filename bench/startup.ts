@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { listenTrunks } from "../src/tools/runtime/listen.js";
+import { listenTrunks } from "../src/tools/runtime/runtime.js";
 import { RuntimeLink } from "../src/tools/runtime/runtime-plugin.js";
 import { BridgeProcess, endProgram } from "./built-bridge.js";
 import { findGoAdapter, startBareAdapter } from "./go-adapter.js";

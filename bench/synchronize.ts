@@ -6,7 +6,7 @@ import type { ContainerEvent } from "../src/nri/events.js";
 import type { Container, PodSandbox } from "../src/nri/types.js";
 import { inferNriVersion } from "../src/nri/versions.js";
 import type { Trunk } from "../src/nri/wire/trunk.js";
-import { listenTrunks } from "../src/tools/runtime/listen.js";
+import { listenTrunks } from "../src/tools/runtime/runtime.js";
 import { configurePlugin, RuntimeLink } from "../src/tools/runtime/runtime-plugin.js";
 import { BridgeProcess, endProgram, type Probed, readProbe } from "./built-bridge.js";
 import type { Place } from "./place.js";

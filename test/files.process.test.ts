@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { describe, expect, it, test } from "vitest";
 import { errorText } from "../src/base/errors.js";
 import { makeDirectory, readRegularFile } from "../src/base/files.js";
-import { readConfigText } from "../src/cli/config-layers.js";
+import { readConfigText } from "../src/cli/config.js";
 import { createNodeHost } from "../src/host/host.js";
 import { NodeFiles } from "../src/host/node-files.js";
 import { prepareDirectory } from "../src/ledger/directory.js";

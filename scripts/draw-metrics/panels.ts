@@ -1,4 +1,4 @@
-import { metricPrefix, metricTable } from "../../src/observe/metrics-names.js";
+import { metricPrefix, metricTable } from "../../src/observe/metrics-registry.js";
 import type { Line, Panel } from "./chart.js";
 import { gauge, labelValues, quantileOf, rate, type Scrape } from "./series.js";
 

@@ -1,9 +1,8 @@
 import type { Log } from "../base/logger.js";
 import type { Config } from "../config/schema.js";
 import { NodeFiles } from "../host/node-files.js";
-import { argumentsOf, environmentVariableOf, programHolds } from "../host/peer.js";
+import { argumentsOf, environmentVariableOf, programHolds, sharesConfFile } from "../host/peer.js";
 import { type Answer, flagOf } from "../host/proc.js";
-import { sharesConfFile } from "../host/shared-file.js";
 import type { RuntimeInfo } from "../nri/handlers.js";
 import type { PodSandbox } from "../nri/types.js";
 

@@ -1,8 +1,8 @@
 import type { LinuxResources } from "../v01/resources.js";
 import { type CgroupMounts, ContainerCgroup, writeFault } from "./container-cgroup.js";
-import { findWeightForm, toWeight, type WeightForm } from "./cpu-weight.js";
 import { type FieldFile, fieldFiles } from "./fields.js";
 import type { Machine } from "./machine.js";
+import { findWeightForm, toWeight, type WeightForm } from "./real-resources.js";
 
 interface ApplyOptions extends PlanOptions {
   readonly mounts: CgroupMounts;

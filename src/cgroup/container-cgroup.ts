@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { BridgeError, errorText } from "../base/errors.js";
-import { parseMountinfo } from "../host/mountinfo.js";
+import { parseMountinfo } from "../host/proc.js";
 
 const maxBytes = 64 * 1024;
 

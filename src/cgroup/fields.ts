@@ -3,16 +3,18 @@ import type { ControllerName } from "./controllers.js";
 import {
   accept,
   formatList,
+  type Hugepage,
   type IndexRanges,
   isWithin,
+  type Machine,
+  machineLists,
   type Parsed,
   parseList,
   parseSigned,
   parseSize,
   parseUnsigned,
   refuse,
-} from "./kernel-values.js";
-import { type Hugepage, type Machine, machineLists } from "./machine.js";
+} from "./machine.js";
 
 /**
  * A cgroup v1 file that has a field in LinuxResources. Values between text and field have one spelling: see Parsed.

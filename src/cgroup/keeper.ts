@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, constants, futimesSync, lstatSync, openSync, readFileSync, symlinkSync } from "node:fs";
 import { BridgeError, errorText } from "../base/errors.js";
-import { parseMountinfo } from "../host/mountinfo.js";
+import { parseMountinfo } from "../host/proc.js";
 import { cgroupRoot, hierarchies } from "./controllers.js";
-import { findTool, killGroup, toolEnvironment } from "./tools.js";
+import { findTool, killGroup, toolEnvironment } from "./privilege.js";
 import { seededPatterns, type TreeFile, templateOf, treeDirectories, untouchedTime } from "./tree.js";
 
 /** An empty view that waits for a run. */

@@ -1,5 +1,5 @@
 import { closeSync, ftruncateSync, futimesSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
-import { type Mount, parseMountinfo } from "../host/mountinfo.js";
+import { type Mount, parseMountinfo } from "../host/proc.js";
 import type { LinuxResources } from "../v01/resources.js";
 import { type ControllerName, cgroupRoot, commonFiles, hierarchies, plainFiles, processFiles } from "./controllers.js";
 import { type FieldFile, fieldFiles } from "./fields.js";

@@ -34,7 +34,7 @@ import { cgroupRoot } from "./controllers.js";
 import { type CapturedChanges, collectChanges } from "./diff.js";
 import { type Keeper, Reserves } from "./keeper.js";
 import type { Machine } from "./machine.js";
-import { findTool, namingShell, toolEnvironment } from "./tools.js";
+import { findTool, namingShell, toolEnvironment } from "./privilege.js";
 import {
   formatMountinfo,
   formatProcCgroup,

@@ -9,8 +9,7 @@ import { confOf, readRecordedCases, withConfKey } from "../tools/conformance/rec
 import { type CaseReport, formatRow, formatSummary, runCases } from "../tools/conformance/run.js";
 import { kindOf, readFile } from "../tools/replay/case.js";
 import type { RawJson } from "../v01/types.js";
-import { type Workplace, withPlugins } from "./interrupt.js";
-import { type CliIo, exitCodes } from "./io.js";
+import { type CliIo, exitCodes, type Workplace, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
 
 /** Above the highest pid that Linux gives (PID_MAX_LIMIT, 2^22): a plugin that acts on it meets no process. */

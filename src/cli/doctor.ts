@@ -5,8 +5,7 @@ import { BridgeError, errorText } from "../base/errors.js";
 import { collectFacts } from "../tools/doctor/facts.js";
 import { countFindings, type Finding } from "../tools/doctor/finding.js";
 import { describeNode, findAll, formatFindings } from "../tools/doctor/report.js";
-import { findConfigFile, toSource } from "./config-file.js";
-import { addConfigFlags, givenConfig, pluginFlags, readFlags } from "./config-flags.js";
+import { addConfigFlags, findConfigFile, givenConfig, pluginFlags, readFlags, toSource } from "./config.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 

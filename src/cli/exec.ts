@@ -11,11 +11,9 @@ import { caseWithOnly, type Explained, explain, withoutFailures } from "../tools
 import { listIfThere } from "../tools/replay/case.js";
 import { answerLine, runLine } from "../tools/replay/report.js";
 import { formatResult } from "../v01/result.js";
-import { type ConfigFile, formatSource, readSettings } from "./config-file.js";
-import { addConfigFlags, pluginFlags } from "./config-flags.js";
+import { addConfigFlags, type ConfigFile, formatSource, pluginFlags, readSettings } from "./config.js";
 import { addEventSource, eventSource } from "./explain.js";
-import { withPlugins } from "./interrupt.js";
-import { type CliIo, exitCodes } from "./io.js";
+import { type CliIo, exitCodes, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
 
 export function addExecCommand(program: Command, io: CliIo, done: Done): void {

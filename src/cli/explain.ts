@@ -5,10 +5,8 @@ import { describeEvent, formatEvent } from "../tools/explain/describe.js";
 import { type Given, readGiven, withNodeConf } from "../tools/explain/given.js";
 import { readLive } from "../tools/explain/live.js";
 import { explain, withoutFailures } from "../tools/explain/play.js";
-import { formatSource, readSettings } from "./config-file.js";
-import { addConfigFlags, pluginFlags } from "./config-flags.js";
-import { untilInterrupted } from "./interrupt.js";
-import { type CliIo, exitCodes } from "./io.js";
+import { addConfigFlags, formatSource, pluginFlags, readSettings } from "./config.js";
+import { type CliIo, exitCodes, untilInterrupted } from "./io.js";
 import type { Done } from "./program.js";
 
 export function addExplainCommand(program: Command, io: CliIo, done: Done): void {

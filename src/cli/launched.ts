@@ -1,7 +1,7 @@
 import type { PluginHandlers } from "../nri/handlers.js";
 import { isPluginIndex, isPluginName, launchedSocket, type PluginIdentity } from "../nri/identity.js";
 import { PluginStub, type StubEnd } from "../nri/stub.js";
-import { createNodeLog, type NodeLog } from "../observe/open-log.js";
+import { createNodeLog, type NodeLog } from "../observe/log.js";
 
 /** A bridge that the runtime launched: registered, and with nothing behind it yet. */
 export interface Launched {

@@ -5,17 +5,17 @@ import { eventsOfMask, knownMask } from "../nri/events.js";
 import type { PluginHandlers } from "../nri/handlers.js";
 import { PluginStub } from "../nri/stub.js";
 import { watchHandlers } from "../nri/watch-calls.js";
-import { openLog } from "../observe/open-log.js";
+import { openLog } from "../observe/log.js";
 import {
   createNodeRecorder,
+  defaultRecorderLimits,
   makeOutFolder,
+  type RecordedCase,
   type RecordFlags,
   type RecordSettings,
   recordSettings,
-} from "../tools/record/node-recorder.js";
-import { defaultRecorderLimits, type RecordedCase } from "../tools/record/recorder.js";
-import { addConfigFlags } from "./config-flags.js";
-import { configLayers, readRunLayers } from "./config-layers.js";
+} from "../tools/record/recorder.js";
+import { addConfigFlags, configLayers, readRunLayers } from "./config.js";
 import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
 import type { Done } from "./program.js";
 import { run } from "./run.js";

@@ -12,10 +12,8 @@ import {
   toLine,
   toTimeline,
 } from "../tools/replay/report.js";
-import { addConfigFlags, pluginFlags } from "./config-flags.js";
-import { configLayers } from "./config-layers.js";
-import { type Workplace, withPlugins } from "./interrupt.js";
-import { type CliIo, exitCodes } from "./io.js";
+import { addConfigFlags, configLayers, pluginFlags } from "./config.js";
+import { type CliIo, exitCodes, type Workplace, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
 
 type Options = Readonly<Record<string, unknown>>;

@@ -9,19 +9,12 @@ import type { Config, PartialConfig } from "../config/schema.js";
 import { launchedSocket, type PluginIdentity, resolveIdentity } from "../nri/identity.js";
 import { PluginStub } from "../nri/stub.js";
 import { CallsInFlight, watchHandlers } from "../nri/watch-calls.js";
+import { createNodeLog } from "../observe/log.js";
 import { Metrics } from "../observe/metrics.js";
-import { createNodeLog } from "../observe/open-log.js";
-import { type Condition, startAnnouncer } from "../observe/systemd.js";
-import { readNotifySettings, withoutNotifySettings } from "../observe/systemd-settings.js";
-import {
-  createNodeRecorder,
-  makeOutFolder,
-  type RecordSettings,
-  recordSettings,
-} from "../tools/record/node-recorder.js";
+import { type Condition, readNotifySettings, startAnnouncer, withoutNotifySettings } from "../observe/systemd.js";
 import type { RecordedCase } from "../tools/record/recorder.js";
-import { addConfigFlags } from "./config-flags.js";
-import { type RunLayers, readRunLayers } from "./config-layers.js";
+import { createNodeRecorder, makeOutFolder, type RecordSettings, recordSettings } from "../tools/record/recorder.js";
+import { addConfigFlags, type RunLayers, readRunLayers } from "./config.js";
 import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
 import { type Launched, registerFirst } from "./launched.js";
 import { createNode, type Node } from "./node.js";

@@ -6,10 +6,8 @@ import { builtInPlugins, builtInScenarios } from "../gen/built-in.js";
 import { decodeEvent } from "../nri/events.js";
 import { makeCgroupFiles, readFileTree } from "../tools/conformance/file-tree.js";
 import { type Case, readCase, readFile, withConf } from "../tools/replay/case.js";
-import { addConfigFlags, pluginFlags } from "./config-flags.js";
-import { configLayers } from "./config-layers.js";
-import { withPlugins } from "./interrupt.js";
-import { type CliIo, exitCodes } from "./io.js";
+import { addConfigFlags, configLayers, pluginFlags } from "./config.js";
+import { type CliIo, exitCodes, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
 import { dialectOption, inDialect, paletteOf, play, printer } from "./replay.js";
 

@@ -1,7 +1,7 @@
 import { closeSync } from "node:fs";
 
-import type { Koffi, PollHandle } from "./koffi.js";
-import { type Libc, NativeError } from "./libc.js";
+import type { Koffi, PollHandle } from "./native.js";
+import { type Libc, NativeError } from "./native.js";
 
 const epollCloseOnExec = 0o2000000;
 const operations = { add: 1, delete: 2 } as const;

@@ -1,7 +1,9 @@
-import { closeSync } from "node:fs";
-
-import { type Koffi, type LoadedKoffi, loadKoffi } from "./koffi.js";
-import { type Libc, NativeError, openLibc } from "./libc.js";
+import { closeSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { constants, tmpdir } from "node:os";
+import { join } from "node:path";
+import { getAsset, isSea } from "node:sea";
+import { fileURLToPath } from "node:url";
 
 /** Where numbers and layouts of the C library are as this room has them. */
 const architectures: readonly string[] = ["x64", "arm64", "riscv64"];
@@ -30,4 +32,188 @@ export function openNative(load: () => LoadedKoffi = loadKoffi): Native {
   if (pidfd < 0) throw new NativeError("pidfd_open", libc.lastError());
   closeSync(pidfd);
   return { koffi, libc, artefact };
+}
+
+/** Linux's number on every architecture that Node runs on. */
+const sysPidfdOpen = 434;
+const sysPidfdOpenArguments = "long number, long pid, long flags";
+
+/** What is left uninitialised in C is a zeroed Buffer here, larger than any libc's type. */
+export const sizes = { spawnAttributes: 512, fileActions: 256, signalSet: 128 } as const;
+
+type Call = (
+  ...args: readonly (number | string | null | NodeJS.ArrayBufferView | readonly (string | null)[])[]
+) => number;
+
+/** The functions of the C library that Node has no way to, as C declares them; errors are return values. */
+export type Libc = ReturnType<typeof openLibc>;
+
+/**
+ * Binds the C library that Node itself runs with.
+ *
+ * @throws Error when it lacks a function: glibc before 2.29, musl before 1.1.24
+ */
+export function openLibc(koffi: Koffi) {
+  const library = koffi.load(null);
+  const bind = (declaration: string): Call => toCall(library.func(declaration));
+  const syscall = bind(`long syscall(${sysPidfdOpenArguments})`);
+  return {
+    pipe2: bind("int pipe2(void *descriptors, int flags)"),
+    read: bind("int64_t read(int descriptor, void *buffer, size_t size)"),
+    fcntl: bind("int fcntl(int descriptor, int command, int argument)"),
+    epollCreate: bind("int epoll_create1(int flags)"),
+    epollControl: bind("int epoll_ctl(int epoll, int operation, int descriptor, void *event)"),
+    epollWait: bind("int epoll_wait(int epoll, void *events, int size, int timeout)"),
+    waitpid: bind("int waitpid(int pid, void *status, int options)"),
+    kill: bind("int kill(int pid, int signal)"),
+    prlimit: bind("int prlimit(int pid, int resource, void *wanted, void *old)"),
+    getsockopt: bind("int getsockopt(int socket, int level, int option, void *value, void *size)"),
+    spawn: bind(
+      "int posix_spawn(void *pid, const char *path, void *actions, void *attributes, const char **argv, const char **envp)",
+    ),
+    initAttributes: bind("int posix_spawnattr_init(void *attributes)"),
+    setAttributeFlags: bind("int posix_spawnattr_setflags(void *attributes, short flags)"),
+    setDefaultSignals: bind("int posix_spawnattr_setsigdefault(void *attributes, void *set)"),
+    setSignalMask: bind("int posix_spawnattr_setsigmask(void *attributes, void *set)"),
+    initActions: bind("int posix_spawn_file_actions_init(void *actions)"),
+    destroyActions: bind("int posix_spawn_file_actions_destroy(void *actions)"),
+    addDup2: bind("int posix_spawn_file_actions_adddup2(void *actions, int from, int to)"),
+    addChdir: bind("int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)"),
+    /** glibc from 2.34 on; musl has none. */
+    addCloseFrom: optional(() => bind("int posix_spawn_file_actions_addclosefrom_np(void *actions, int from)")),
+    /** A descriptor that gets readable when the process ends; -1 on an error. */
+    pidfdOpen: (pid: number) => syscall(sysPidfdOpen, pid, 0),
+    /** The system's name for what went wrong in the call before, such as `EAGAIN`. */
+    lastError: () => errnoName(koffi.errno()),
+  };
+}
+
+/** A call of the C library that failed. */
+export class NativeError extends Error {
+  constructor(
+    call: string,
+    /** Such as `EMFILE`. */
+    readonly code: string,
+  ) {
+    super(`${call}: ${code}`);
+  }
+}
+
+/** Such as `ENOENT` for 2; `E<number>` for what Node does not know. */
+export function errnoName(errno: number): string {
+  return errnoNames.get(errno) ?? `E${errno}`;
+}
+
+/** Node's names; of two for one number (EAGAIN, EWOULDBLOCK) the one that comes first, as errno(3) has it. */
+const errnoNames = new Map(
+  Object.entries(constants.errno)
+    .map(([name, number]): [number, string] => [number, name])
+    .reverse(),
+);
+
+/** Everything that we call gives an int, or a long that is small. */
+function toCall(native: NativeFunction): Call {
+  return (...args) => Number(native(...args));
+}
+
+function optional<Value>(get: () => Value): Value | undefined {
+  try {
+    return get();
+  } catch {
+    return undefined;
+  }
+}
+
+/** A function of a C library. What goes in and comes out is as its declaration says; only `libc.ts` calls one. */
+export type NativeFunction = (...args: readonly unknown[]) => unknown;
+
+/** A descriptor that the event loop watches. After `close` it must not be touched: koffi does not check. */
+export interface PollHandle {
+  ref(): void;
+  unref(): void;
+  close(): void;
+}
+
+/** What we use of koffi, the FFI library. */
+export interface Koffi {
+  load(path: null): { func(declaration: string): NativeFunction };
+  errno(): number;
+  readonly node: {
+    /** compat: koffi calls back outside of Node's callback scope: promises that it settles are not acted upon by it. */
+    poll(descriptor: number, events: { readonly readable: boolean }, onReady: () => void): PollHandle;
+  };
+}
+
+export interface LoadedKoffi {
+  readonly koffi: Koffi;
+  /** The file or package that it came from: what a benchmark names. */
+  readonly artefact: string;
+}
+
+/**
+ * Loads koffi: the native file that the single executable carries, the one beside the bundle, or the optional dependency of
+ * the npm package. The native file is the whole library; the package's JavaScript only finds it.
+ *
+ * @throws Error when there is none, or none for this machine
+ */
+export function loadKoffi(base: string = import.meta.url): LoadedKoffi {
+  const require = createRequire(base);
+  if (isSea())
+    return { koffi: asKoffi(loadEmbedded("koffi.node", require), "koffi.node"), artefact: "embedded koffi.node" };
+  const beside = fileURLToPath(new URL("./koffi.node", base));
+  const artefact = existsSync(beside) ? beside : "koffi";
+  const koffi = asKoffi(require(artefact), artefact);
+  return { koffi, artefact: artefact === "koffi" ? require.resolve("koffi") : beside };
+}
+
+function asKoffi(loaded: unknown, from: string): Koffi {
+  if (!isKoffi(loaded)) throw new Error(`${from} is not the koffi that we know`);
+  return loaded;
+}
+
+function isKoffi(value: unknown): value is Koffi {
+  return (
+    isObject(value) &&
+    "node" in value &&
+    hasFunction(value, "load") &&
+    hasFunction(value, "errno") &&
+    hasFunction(value.node, "poll")
+  );
+}
+
+function hasFunction<Name extends string>(value: unknown, name: Name): boolean {
+  return isObject(value) && typeof Reflect.get(value, name) === "function";
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+/** Where a file may be written to be loaded from; any of these can be mounted noexec or read-only. */
+const places = [tmpdir(), "/var/lib/nri-v01-bridge", "/dev/shm"];
+
+/**
+ * Loads a native library that the single executable carries. The system loads libraries from files only: it is written
+ * where nobody but us can get at it, and removed as soon as it is loaded.
+ *
+ * @throws Error when there is none, or no place to load it from
+ */
+function loadEmbedded(name: string, load: (path: string) => unknown): unknown {
+  const bytes = new Uint8Array(getAsset(name));
+  let reason: unknown;
+  for (const place of places) {
+    let folder: string | undefined;
+    try {
+      // Made with mode 0700 under a name that nobody knows before.
+      folder = mkdtempSync(join(place, "nri-v01-bridge-native-"));
+      const file = join(folder, name);
+      writeFileSync(file, bytes, { mode: 0o500 });
+      return load(file);
+    } catch (error) {
+      reason = error;
+    } finally {
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  throw reason;
 }

@@ -1,4 +1,4 @@
-import type { Libc } from "./libc.js";
+import type { Libc } from "./native.js";
 
 /** The same on x86, ARM and RISC-V. */
 const solSocket = 1;

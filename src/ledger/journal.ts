@@ -1,8 +1,7 @@
 import { crc32 } from "node:zlib";
 import { BridgeError } from "../base/errors.js";
 import type { ProcessIdentity } from "../host/proc.js";
-import { bool, type Codec, omitempty, pointer, string, uint32 } from "../v01/gojson/codec.js";
-import { decodeDocument } from "../v01/gojson/json.js";
+import { bool, type Codec, decodeDocument, omitempty, pointer, string, uint32 } from "../v01/gojson/codec.js";
 import { map, slice, struct } from "../v01/gojson/struct.js";
 import { encodeUtf8 } from "../v01/gojson/utf8.js";
 import type { LinuxResources } from "../v01/resources.js";

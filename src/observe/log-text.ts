@@ -1,6 +1,6 @@
 import { fstatSync } from "node:fs";
-import { severityOf } from "./journald.js";
 import type { LogDestination } from "./log.js";
+import { severityOf } from "./log-destination.js";
 
 export interface TextOptions {
   /** For a terminal. */

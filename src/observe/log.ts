@@ -1,5 +1,8 @@
 import pino from "pino";
+import { fileFault } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
+import { openLogDestination } from "./log-destination.js";
+import { createTextDestination, textOptionsFor } from "./log-text.js";
 import { LogFunnel } from "./secrets.js";
 
 /** Where finished lines go. */
@@ -61,4 +64,86 @@ export function afterTurn(to: LogDestination): LogDestination {
       to.close?.();
     },
   };
+}
+
+/** The settings under `log`. */
+export interface LogSettings {
+  readonly level: string;
+  readonly format: "json" | "text";
+  readonly output: string;
+}
+
+/** The log of a bridge, whose settings may come, and change, while it runs. */
+export interface NodeLog extends Log {
+  /** From now on it goes there, and looks so. Until the first time its lines wait. */
+  use(settings: LogSettings): void;
+  /** It has been told. */
+  readonly inUse: boolean;
+}
+
+type Level = "debug" | "info" | "warn" | "error";
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** @param open opens what `log.output` names */
+export function createNodeLog(environment: Environment, open = openLogDestination): NodeLog {
+  const early: [Level, object, string][] = [];
+  const wait = (level: Level) => (fields: object, sentence: string) => void early.push([level, fields, sentence]);
+  const funnel = new LogFunnel();
+  let current: Omit<Log, "conceal"> = {
+    ...{ debug: wait("debug"), info: wait("info"), warn: wait("warn"), error: wait("error") },
+  };
+  let close = () => {};
+  let used = "";
+  return {
+    debug: (fields, sentence) => current.debug(fields, sentence),
+    info: (fields, sentence) => current.info(fields, sentence),
+    warn: (fields, sentence) => current.warn(fields, sentence),
+    error: (fields, sentence) => current.error(fields, sentence),
+    conceal: (confs) => funnel.conceal(confs),
+    get inUse() {
+      return used !== "";
+    },
+    use(settings) {
+      const asked = JSON.stringify(settings);
+      if (asked === used) return;
+      if (used !== "") current.info({ output: settings.output }, "the log goes on with other settings");
+      used = asked;
+      const closeOld = close;
+      const opened = openDestination(settings, environment, open);
+      const { destination, fault } = opened;
+      current = createLog(settings.level, destination, funnel);
+      close = () => destination.close?.();
+      closeOld();
+      for (const [level, fields, sentence] of early.splice(0)) current[level](fields, sentence);
+      if (fault !== undefined) current.error({ output: settings.output, error: fault }, "the log cannot go there");
+    },
+  };
+}
+
+/** Opens the log as it is configured: where it goes, and how its lines look there. */
+export function openLog(settings: LogSettings, environment: Environment): Log {
+  const log = createNodeLog(environment);
+  log.use(settings);
+  return log;
+}
+
+/** Where the lines go, as they are to look there; elsewhere, and why, when that cannot be. */
+function openDestination(settings: LogSettings, environment: Environment, open: (output: string) => LogDestination) {
+  const { format } = settings;
+  let { output } = settings;
+  let fault: string | undefined;
+  let opened: LogDestination;
+  try {
+    opened = open(output);
+  } catch (error) {
+    fault = fileFault(error);
+    output = "auto";
+    opened = open(output);
+  }
+  if (format === "json") return { destination: afterTurn(opened), fault };
+  const isTerminal = !output.startsWith("/") && process.stderr.isTTY === true;
+  const onStderr = textOptionsFor(environment, isTerminal);
+  // A file has no journal that would add the time.
+  const options = output.startsWith("/") ? { ...onStderr, forJournal: false } : onStderr;
+  return { destination: afterTurn(createTextDestination(opened, options)), fault };
 }

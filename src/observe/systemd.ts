@@ -1,8 +1,9 @@
+import { spawn } from "node:child_process";
+import { closeSync } from "node:fs";
 import { type Clock, monotonicClock } from "../base/deadline.js";
 import { errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
-import type { NotifySettings } from "./systemd-settings.js";
-import { createNotificationSender, type SendNotification } from "./systemd-socket.js";
+import { type Native, NativeError, openNative } from "../host/native.js";
 
 /** What the service manager is told, looked at again and again. */
 export interface Condition {
@@ -137,4 +138,135 @@ export function statusLine(text: string): string {
   const line = text.slice(0, 2 * longestStatus).replaceAll(/[\x00-\x1f\x7f]+/g, " ");
   // By characters: half of one is no UTF-8, and systemd drops a status that is none.
   return [...line].slice(0, longestStatus).join("").toWellFormed();
+}
+
+/** What a service manager asks of a service that it starts with Type=notify: sd_notify(3), sd_watchdog_enabled(3). */
+export interface NotifySettings {
+  /** A path, or `@name` for an abstract socket. */
+  readonly socket: string;
+  /** The service counts as dead when it says nothing for so long, in milliseconds; undefined: it need not. */
+  readonly watchdogMs: number | undefined;
+}
+
+const variables = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] as const;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads the variables that a service manager set for us; undefined when none did. @param pid our own */
+export function readNotifySettings(environment: Environment, pid: number): NotifySettings | undefined {
+  const { NOTIFY_SOCKET: socket = "", WATCHDOG_USEC: usec = "", WATCHDOG_PID: watched } = environment;
+  // compat: systemd also knows vsock: addresses, for the manager outside of a virtual machine.
+  if (!socket.startsWith("/") && !socket.startsWith("@")) return undefined;
+  const ours = watched === undefined || watched === String(pid);
+  const watchdogMs = ours && /^[1-9]\d*$/.test(usec) ? Number(usec) / 1000 : undefined;
+  return { socket, watchdogMs };
+}
+
+/** The environment without those variables: they are for us, and plugins get what we have. */
+export function withoutNotifySettings(environment: Environment): Environment {
+  const rest = { ...environment };
+  for (const name of variables) delete rest[name];
+  return rest;
+}
+
+/**
+ * Sends assignments such as `READY=1` to the service manager, and gives whether it has them now. Why not is told, never
+ * thrown.
+ */
+export type SendNotification = (socket: string, assignments: readonly string[]) => Promise<boolean>;
+
+/** systemd-notify ends when the manager has read what it sent, and does not give up where the queue is full. */
+const programMs = 5_000;
+
+/** By the FFI library where there is one, else by systemd's own program. */
+export function createNotificationSender(
+  onError: (error: unknown) => void,
+  open: typeof openNative = openNative,
+): SendNotification {
+  const send = createSender(open);
+  return async (socket, assignments) => {
+    try {
+      await send(socket, assignments);
+      return true;
+    } catch (error) {
+      onError(error);
+      return false;
+    }
+  };
+}
+
+type Send = (socket: string, assignments: readonly string[]) => void | Promise<void>;
+
+function createSender(open: typeof openNative): Send {
+  try {
+    const send = createDatagramSender(open());
+    return (socket, assignments) => send(socket, assignments.join("\n"));
+  } catch {
+    return sendByProgram;
+  }
+}
+
+/**
+ * One process for each notification: few enough, at most one in some seconds. It speaks for its parent (as root, by
+ * SCM_CREDENTIALS), so that NotifyAccess=main lets it through.
+ * @throws what spawn throws at once, such as E2BIG
+ */
+function sendByProgram(socket: string, assignments: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn("systemd-notify", assignments, {
+      stdio: "ignore",
+      env: { NOTIFY_SOCKET: socket, PATH: process.env.PATH ?? "/usr/bin:/bin" },
+      timeout: programMs,
+      killSignal: "SIGKILL",
+    });
+    child.on("error", reject);
+    child.on("exit", (code) => {
+      if (code === 0) resolve();
+      else reject(new Error(`systemd-notify ended with ${code ?? "a signal"}`));
+    });
+    child.unref();
+  });
+}
+
+/** The same numbers on x86, ARM and RISC-V. */
+const afUnix = 1;
+const sockDgramCloexec = 2 | 0o2000000;
+const msgNosignal = 0x4000;
+/** EAGAIN where the receiver's queue is full: to wait for it would hold up the event loop. */
+const msgDontwait = 0x40;
+/** sun_path of struct sockaddr_un. */
+const pathBytes = 108;
+
+/** Sends one datagram to a unix socket, at once or not at all; @throws NativeError, or Error when there is no such address. */
+export type SendDatagram = (address: string, payload: string) => void;
+
+/** Datagrams to unix sockets, which Node has no way to send. An address that begins with `@` is an abstract one. */
+export function createDatagramSender({ koffi, libc }: Native): SendDatagram {
+  const library = koffi.load(null);
+  const openSocket = library.func("int socket(int domain, int type, int protocol)");
+  const sendTo = library.func(
+    "int64_t sendto(int socket, void *data, size_t size, int flags, void *address, uint32_t addressSize)",
+  );
+  return (address, payload) => {
+    const name = encodeAddress(address);
+    const data = Buffer.from(payload);
+    const descriptor = Number(openSocket(afUnix, sockDgramCloexec, 0));
+    if (descriptor < 0) throw new NativeError("socket", libc.lastError());
+    try {
+      const sent = Number(sendTo(descriptor, data, data.length, msgNosignal | msgDontwait, name, name.length));
+      if (sent < 0) throw new NativeError("sendto", libc.lastError());
+    } finally {
+      closeSync(descriptor);
+    }
+  };
+}
+
+/** struct sockaddr_un: the family in two bytes, then a path with its zero, or an abstract name after a zero. */
+function encodeAddress(address: string): Buffer {
+  const path = Buffer.from(address.startsWith("@") ? `\0${address.slice(1)}` : `${address}\0`);
+  if (path.length > pathBytes) throw new Error(`${address}: longer than an address of a unix socket can be`);
+  const name = Buffer.alloc(2 + path.length);
+  name.writeUInt16LE(afUnix, 0);
+  path.copy(name, 2);
+  return name;
 }

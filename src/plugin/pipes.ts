@@ -1,7 +1,7 @@
 import { closeSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import type { EventPoll } from "../host/event-poll.js";
-import { type Libc, NativeError } from "../host/libc.js";
+import { type Libc, NativeError } from "../host/native.js";
 import { errorCode } from "./go-errors.js";
 import { closeEnds, type OutputEnd, type RequestEnd, type StdioEnds } from "./spawner.js";
 

@@ -1,4 +1,4 @@
-import { errnoName, type Libc, sizes } from "../host/libc.js";
+import { errnoName, type Libc, sizes } from "../host/native.js";
 import type { Command, StartFault } from "./spawner.js";
 
 /** The same numbers in glibc and musl. */

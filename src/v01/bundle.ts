@@ -1,8 +1,7 @@
 import { BridgeError } from "../base/errors.js";
-import { type Codec, pointer, string } from "./gojson/codec.js";
-import { decodeDocument } from "./gojson/json.js";
-import { positionOf } from "./gojson/position.js";
+import { type Codec, decodeDocument, pointer, string } from "./gojson/codec.js";
 import { map, slice, struct } from "./gojson/struct.js";
+import { positionOf } from "./gojson/utf8.js";
 import type { LinuxResources } from "./resources.js";
 import { linuxResources } from "./resources-json.js";
 

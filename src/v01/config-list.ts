@@ -1,8 +1,7 @@
 import { BridgeError } from "../base/errors.js";
-import { type Codec, pointer, raw, string } from "./gojson/codec.js";
-import { decodeFirstValue } from "./gojson/json.js";
-import { positionOf } from "./gojson/position.js";
+import { type Codec, decodeFirstValue, pointer, raw, string } from "./gojson/codec.js";
 import { slice, struct } from "./gojson/struct.js";
+import { positionOf } from "./gojson/utf8.js";
 import type { ConfigList, Plugin, RawJson } from "./types.js";
 
 /**

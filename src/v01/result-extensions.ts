@@ -1,5 +1,4 @@
-import { type Codec, raw, string } from "./gojson/codec.js";
-import { decodeDocument } from "./gojson/json.js";
+import { type Codec, decodeDocument, raw, string } from "./gojson/codec.js";
 import { struct } from "./gojson/struct.js";
 import { encodeUtf8 } from "./gojson/utf8.js";
 import type { RawJson } from "./types.js";

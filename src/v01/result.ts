@@ -1,5 +1,4 @@
-import { type Codec, string } from "./gojson/codec.js";
-import { decodeDocument } from "./gojson/json.js";
+import { type Codec, decodeDocument, string } from "./gojson/codec.js";
 import { byteOf, closingQuote } from "./gojson/literals.js";
 import { quote } from "./gojson/quote.js";
 import { map, struct } from "./gojson/struct.js";

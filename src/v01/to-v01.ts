@@ -7,7 +7,7 @@ import {
   withContainerdAliases,
   withoutNewerAnnotations,
 } from "./annotations.js";
-import { toRawJson } from "./gojson/compact.js";
+import { toRawJson } from "./gojson/raw.js";
 import { toOciResources, toPresentResources, toUpdateResources } from "./oci.js";
 import type { LinuxResources } from "./resources.js";
 import type { Request, Spec, State } from "./types.js";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { findWeightForm, toShares, toWeight } from "../../src/cgroup/cpu-weight.js";
+import { findWeightForm, toShares, toWeight } from "../../src/cgroup/real-resources.js";
 
 describe("cpu.weight", () => {
   // The weights that runc 1.3.1 and 1.3.2 give: opencontainers/runc#4896, opencontainers/cgroups utils_test.go.

@@ -1,13 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import {
-  formatList,
-  isWithin,
-  parseList,
-  parseSigned,
-  parseSize,
-  parseUnsigned,
-} from "../../src/cgroup/kernel-values.js";
+import { formatList, isWithin, parseList, parseSigned, parseSize, parseUnsigned } from "../../src/cgroup/machine.js";
 
 describe("numbers as the kernel reads them", () => {
   it.each([

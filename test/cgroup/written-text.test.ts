@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { readWritten } from "../../src/cgroup/written-text.js";
+import { readWritten } from "../../src/cgroup/diff.js";
 
 const seed = "100000\n\n";
 const over = (text: string): string => text + seed.slice(text.length);

@@ -6,9 +6,9 @@ import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
 import { readCase } from "../../src/tools/replay/case.js";
-import { launch } from "../../src/tools/runtime/launch.js";
 import { createRuntime, type Runtime } from "../../src/tools/runtime/runtime.js";
 import { RuntimeLink } from "../../src/tools/runtime/runtime-plugin.js";
+import { launch } from "../nri/support/launch.js";
 import { runCommandLine } from "../support/command-line.js";
 import { program, startProgram } from "../support/program.js";
 

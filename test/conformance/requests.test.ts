@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createCases, deleteOf, recordedContainer, recordedSandbox } from "../../src/tools/conformance/cases.js";
-import { toRawJson } from "../../src/v01/gojson/compact.js";
+import { toRawJson } from "../../src/v01/gojson/raw.js";
 import { formatRequestBody, spliceRequest } from "../../src/v01/request.js";
 import type { Request } from "../../src/v01/types.js";
 import { readCases } from "../support/recorded-cases.js";

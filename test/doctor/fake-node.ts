@@ -13,7 +13,7 @@ import {
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { findConfigFile, toSource } from "../../src/cli/config-file.js";
+import { findConfigFile, toSource } from "../../src/cli/config.js";
 import type { PartialConfig } from "../../src/config/schema.js";
 import { type AskVersion, askVersion as askProgram } from "../../src/tools/doctor/collect/runtime.js";
 import { type CaptureFacts, collectFacts, type Facts, type SelfFacts } from "../../src/tools/doctor/facts.js";

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Codec, raw, string } from "../../src/v01/gojson/codec.js";
-import { decodeDocument, decodeFirstValue } from "../../src/v01/gojson/json.js";
+import { type Codec, decodeDocument, decodeFirstValue, raw, string } from "../../src/v01/gojson/codec.js";
 import { map, struct } from "../../src/v01/gojson/struct.js";
 import { encodeUtf8 } from "../../src/v01/gojson/utf8.js";
 

@@ -1,13 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { string } from "../../src/v01/gojson/codec.js";
-import { compact } from "../../src/v01/gojson/compact.js";
+import { decodeDocument, string } from "../../src/v01/gojson/codec.js";
 import { compareUtf8, formatString, formatStringMap } from "../../src/v01/gojson/format.js";
-import { decodeDocument } from "../../src/v01/gojson/json.js";
-import { positionOf } from "../../src/v01/gojson/position.js";
 import { quoteByte, quoteText } from "../../src/v01/gojson/quote.js";
+import { compact } from "../../src/v01/gojson/raw.js";
 import { scanDocument } from "../../src/v01/gojson/scanner.js";
-import { decodeUtf8, encodeUtf8 } from "../../src/v01/gojson/utf8.js";
+import { decodeUtf8, encodeUtf8, positionOf } from "../../src/v01/gojson/utf8.js";
 import { anyText } from "../support/any-text.js";
 
 /** Any code points but surrogates. */

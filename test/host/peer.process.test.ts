@@ -4,8 +4,7 @@ import { linkSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } f
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { environmentVariableOf, findPeer, programHolds } from "../../src/host/peer.js";
-import { sharesConfFile } from "../../src/host/shared-file.js";
+import { environmentVariableOf, findPeer, programHolds, sharesConfFile } from "../../src/host/peer.js";
 import { makeFolder } from "../support/places.js";
 import { FakeProc } from "./fake-proc.js";
 

@@ -4,9 +4,14 @@ import { closeSync, openSync, readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { openNative } from "../../src/host/native.js";
-import { createPidfdWatcher, type PidfdWatcherOptions } from "../../src/host/pidfd-watcher.js";
 import { identifyProcess, readMachine } from "../../src/host/proc.js";
-import { createPollingWatcher, idleWatcher, type ProcessWatcher } from "../../src/host/process-watcher.js";
+import {
+  createPidfdWatcher,
+  createPollingWatcher,
+  idleWatcher,
+  type PidfdWatcherOptions,
+  type ProcessWatcher,
+} from "../../src/host/process-watcher.js";
 import { FakeProc } from "./fake-proc.js";
 import { withoutDescriptors } from "./no-descriptors.js";
 

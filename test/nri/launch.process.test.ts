@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { adoptTrunk } from "../../src/nri/wire/socket.js";
-import { launch } from "../../src/tools/runtime/launch.js";
 import { makeFolder } from "../support/places.js";
+import { launch } from "./support/launch.js";
 import { socketPath, startRuntime } from "./support/nri-pair.js";
 import { ctr, pod } from "./support/subjects.js";
 

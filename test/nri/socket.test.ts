@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { connectTrunk } from "../../src/nri/wire/socket.js";
 import { SocketReader, SocketTrunk } from "../../src/nri/wire/socket-trunk.js";
 import type { Trunk } from "../../src/nri/wire/trunk.js";
-import { listenTrunks } from "../../src/tools/runtime/listen.js";
+import { listenTrunks } from "../../src/tools/runtime/runtime.js";
 import { concat, pattern, utf8 } from "../support/bytes.js";
 import { socketPath } from "./support/nri-pair.js";
 

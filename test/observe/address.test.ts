@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatMetricsAddress, parseMetricsAddress } from "../../src/observe/metrics-address.js";
+import { formatMetricsAddress, parseMetricsAddress } from "../../src/observe/metrics-server.js";
 
 describe("an address for metrics", () => {
   it.each([

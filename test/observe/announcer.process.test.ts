@@ -5,9 +5,14 @@ import { Deadline } from "../../src/base/deadline.js";
 import { silentLog } from "../../src/base/logger.js";
 import { conditionOf } from "../../src/cli/run.js";
 import { openNative } from "../../src/host/native.js";
-import { type Condition, startAnnouncer, statusLine } from "../../src/observe/systemd.js";
-import { readNotifySettings, withoutNotifySettings } from "../../src/observe/systemd-settings.js";
-import { createNotificationSender } from "../../src/observe/systemd-socket.js";
+import {
+  type Condition,
+  createNotificationSender,
+  readNotifySettings,
+  startAnnouncer,
+  statusLine,
+  withoutNotifySettings,
+} from "../../src/observe/systemd.js";
 import { TestNode } from "../robustness/support/test-node.js";
 import { makeFolder } from "../support/places.js";
 

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import { silentLog } from "../../src/base/logger.js";
 import { Metrics } from "../../src/observe/metrics.js";
-import { type MetricFacts, metricPrefix, metricTable } from "../../src/observe/metrics-names.js";
+import { type MetricFacts, metricPrefix, metricTable } from "../../src/observe/metrics-registry.js";
 import { makeFolder } from "../support/places.js";
 import { getPage } from "./scrape.js";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { RuntimeInfo } from "../../src/nri/handlers.js";
-import { healthOf, readinessOf, startHeart } from "../../src/observe/health.js";
+import { healthOf, readinessOf, startHeart } from "../../src/observe/metrics.js";
 import { createSeriesLimit, overflowLabel } from "../../src/observe/metrics-registry.js";
 
 const external: RuntimeInfo = {

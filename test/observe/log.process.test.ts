@@ -13,10 +13,8 @@ import {
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
-import { openJournal } from "../../src/observe/journald.js";
-import { afterTurn, createLog, type LogDestination } from "../../src/observe/log.js";
-import { openLogDestination, openLogFile } from "../../src/observe/log-destination.js";
-import { createNodeLog } from "../../src/observe/open-log.js";
+import { afterTurn, createLog, createNodeLog, type LogDestination } from "../../src/observe/log.js";
+import { openJournal, openLogDestination, openLogFile } from "../../src/observe/log-destination.js";
 import { makeFolder } from "../support/places.js";
 
 const folder = makeFolder(afterAll);

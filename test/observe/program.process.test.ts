@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
-import { metricPrefix } from "../../src/observe/metrics-names.js";
+import { metricPrefix } from "../../src/observe/metrics-registry.js";
 import { readCase } from "../../src/tools/replay/case.js";
 import { TestNode } from "../robustness/support/test-node.js";
 import { getPage, samplesOf } from "./scrape.js";

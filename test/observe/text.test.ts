@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chainSummary } from "../../src/bridge/chain-log.js";
-import { withSeverity } from "../../src/observe/journald.js";
 import { createLog } from "../../src/observe/log.js";
+import { withSeverity } from "../../src/observe/log-destination.js";
 import { createTextDestination, formatTextLine, textOptionsFor } from "../../src/observe/log-text.js";
 import { anyText } from "../support/any-text.js";
 

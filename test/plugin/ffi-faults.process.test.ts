@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { Libc } from "../../src/host/libc.js";
+import type { Libc } from "../../src/host/native.js";
 import { openNative } from "../../src/host/native.js";
 import { children, until } from "./processes.js";
 import { ffiStarter, sh } from "./spawners.js";

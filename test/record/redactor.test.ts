@@ -3,8 +3,7 @@ import { describe, expect, it } from "vitest";
 import { stateChangeRequest } from "../../src/nri/codec.js";
 import { decodeEvent, encodeEvent } from "../../src/nri/events.js";
 import { isSecretName, maskShapes } from "../../src/observe/secrets.js";
-import { maskBrokenJson, rewriteJson } from "../../src/tools/record/json-text.js";
-import { createRedactor } from "../../src/tools/record/redactor.js";
+import { createRedactor, maskBrokenJson, rewriteJson } from "../../src/tools/record/redactor.js";
 import { fixture } from "./live.js";
 
 const played = fixture("basic-hostnet");

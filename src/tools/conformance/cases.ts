@@ -1,4 +1,4 @@
-import { toRawJson } from "../../v01/gojson/compact.js";
+import { toRawJson } from "../../v01/gojson/raw.js";
 import { formatRequestBody, spliceRequest } from "../../v01/request.js";
 import type { LinuxResources } from "../../v01/resources.js";
 import { formatResult } from "../../v01/result.js";

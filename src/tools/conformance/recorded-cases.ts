@@ -1,6 +1,6 @@
 import { basename, dirname } from "node:path";
 import { BridgeError } from "../../base/errors.js";
-import { toRawJson } from "../../v01/gojson/compact.js";
+import { toRawJson } from "../../v01/gojson/raw.js";
 import { formatRequestBody, spliceRequest } from "../../v01/request.js";
 import type { RawJson, Request } from "../../v01/types.js";
 import { givenOf } from "../explain/given.js";

@@ -4,18 +4,25 @@ import type { PartialConfig } from "../../config/schema.js";
 import { NodeFiles } from "../../host/node-files.js";
 import { programHolds } from "../../host/peer.js";
 import { readSandboxers } from "../../host/runtime-toml.js";
-import { type BridgeFacts, type ConfigSource, readBridge, readState, type StateFacts } from "./collect/bridge.js";
-import { type ConfFacts, readConf } from "./collect/conf.js";
-import { type LaunchedFacts, readLaunched } from "./collect/launched.js";
-import { cgroupVersionOf, readMounts } from "./collect/mounts.js";
+import {
+  type BridgeFacts,
+  type ConfFacts,
+  type ConfigSource,
+  readBridge,
+  readConf,
+  readState,
+  type StateFacts,
+} from "./collect/bridge.js";
 import { type PluginFacts, readPlugins, type Unlisted, unlistedPlugins } from "./collect/plugins.js";
-import { type Adapter, adaptersAmong, listProcesses } from "./collect/processes.js";
+import { type Adapter, adaptersAmong, cgroupVersionOf, listProcesses, readMounts } from "./collect/processes.js";
 import {
   type AskVersion,
   askVersion,
   findRuntime,
   findSocketPeer,
+  type LaunchedFacts,
   type RuntimeFacts,
+  readLaunched,
   readSocket,
   type SocketFacts,
 } from "./collect/runtime.js";

@@ -2,8 +2,7 @@ import { formatVersion, hasFeature, inferNriVersion } from "../../nri/versions.j
 import type { Facts } from "./facts.js";
 import { countFindings, evaluate, type Finding, type Table, type Verb } from "./finding.js";
 import { configurationRows } from "./findings/configuration.js";
-import { migrateRows } from "./findings/migrate.js";
-import { nodeRows } from "./findings/node.js";
+import { migrateRows, nodeRows } from "./findings/node.js";
 import { runtimeRows } from "./findings/runtime.js";
 
 /** Every finding that there is. A new one is one row of one of these. */

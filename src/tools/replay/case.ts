@@ -3,7 +3,7 @@ import { basename, join, resolve } from "node:path";
 import * as z from "zod/mini";
 import { BridgeError, errnoOf, errorText, fileFault } from "../../base/errors.js";
 import { readRegularFile } from "../../base/files.js";
-import { describeFault } from "../../config/issue.js";
+import { describeFault } from "../../config/parse.js";
 import { synchronizeRequest } from "../../nri/codec.js";
 import { decodeEvent } from "../../nri/events.js";
 import { inferNriVersion, parseVersion } from "../../nri/versions.js";

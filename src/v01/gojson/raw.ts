@@ -1,3 +1,6 @@
+import { byteOf, isSpace } from "./literals.js";
+import { decodeUtf8, encodeUtf8 } from "./utf8.js";
+
 /** A JSON value kept as the text that it will be written as: white space removed, `<` `>` `&` escaped as Go does. */
 export type RawJson = string & { readonly rawJson: unique symbol };
 
@@ -7,4 +10,43 @@ export type RawJson = string & { readonly rawJson: unique symbol };
  */
 export function brandRawJson(text: string): RawJson {
   return text as RawJson;
+}
+
+/**
+ * The value in `[start, end)` as Go writes a json.RawMessage: white space between tokens removed; `<` `>` `&` U+2028
+ * and U+2029 escaped; number spellings, escapes, key order and duplicate keys kept. The value must have been scanned.
+ *
+ * compat: Go passes invalid UTF-8 inside a RawMessage through; here each invalid byte becomes U+FFFD.
+ */
+export function compact(bytes: Uint8Array, start: number, end: number): RawJson {
+  const text = decodeUtf8(withoutSpace(bytes, start, end));
+  return brandRawJson(needsEscape.test(text) ? text.replace(escapable, escapeCharacter) : text);
+}
+
+/** A text that JSON.stringify wrote, in the same form. */
+export function toRawJson(text: string): RawJson {
+  const bytes = encodeUtf8(text);
+  return compact(bytes, 0, bytes.length);
+}
+
+const needsEscape = /[<>&\u2028\u2029]/;
+const escapable = /[<>&\u2028\u2029]/g;
+
+// These characters stand only inside strings: a scanned value has none of them between its tokens.
+function escapeCharacter(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+function withoutSpace(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const kept = new Uint8Array(end - start);
+  let length = 0;
+  let inString = false;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] ?? 0;
+    if (!inString && isSpace(byte)) continue;
+    kept[length++] = byte;
+    if (byte === byteOf.quote) inString = !inString;
+    else if (inString && byte === byteOf.backslash) kept[length++] = bytes[++at] ?? 0;
+  }
+  return kept.subarray(0, length);
 }

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { BridgeError } from "../../base/errors.js";
-import type { PluginIdentity } from "../../nri/identity.js";
-import { SocketTrunk } from "../../nri/wire/socket-trunk.js";
-import type { Trunk } from "../../nri/wire/trunk.js";
+import { BridgeError } from "../../../src/base/errors.js";
+import type { PluginIdentity } from "../../../src/nri/identity.js";
+import { SocketTrunk } from "../../../src/nri/wire/socket-trunk.js";
+import type { Trunk } from "../../../src/nri/wire/trunk.js";
 
 /** A plugin process that the runtime started, and the trunk to it. */
 export interface LaunchedPlugin {

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { describe, expect, it, test } from "vitest";
 import { errorText } from "../src/base/errors.js";
 import { makeDirectory, readRegularFile } from "../src/base/files.js";
-import { readConfigText } from "../src/cli/config.js";
+import { readConfigFile } from "../src/cli/config.js";
 import { createNodeHost } from "../src/host/host.js";
 import { NodeFiles } from "../src/host/node-files.js";
 import { prepareDirectory } from "../src/ledger/directory.js";
@@ -61,7 +61,7 @@ const readers: Readonly<
   "conf.json for a recording": [readConf, () => null],
   "the head of a plugin": [hasUnknownFormat, () => false],
   "the file of --config": [
-    readConfigText,
+    readConfigFile,
     (path) => `${path}: the configuration cannot be read: it is a FIFO or a device, and a file is expected (EFTYPE)`,
   ],
   "a file of a case": [readFile, (path) => `${path}: it is a FIFO or a device, and a file is expected (EFTYPE)`],

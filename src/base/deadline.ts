@@ -37,7 +37,7 @@ export class Deadline {
 }
 
 /** The longest time that a Node timer takes, in milliseconds; a longer one would ring at once. */
-const maxTimerMs = 2 ** 31 - 1;
+export const maxTimerMs = 2 ** 31 - 1;
 
 /** Rings once, when the deadline has passed; never without one. Gives the function that cancels it. */
 export function alarm(deadline: Deadline, ring: () => void): () => void {
@@ -62,4 +62,21 @@ export async function within<T>(deadline: Deadline, work: Promise<T>, late: () =
   } finally {
     cancel();
   }
+}
+
+const unitsMs: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** Milliseconds of a duration as Go writes it: `2s`, `1m30s`, `500ms`; undefined for any other text. */
+export function parseDuration(text: string): number | undefined {
+  if (!/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;
+  const parts = [...text.matchAll(/([\d.]+)(\D+)/g)];
+  return parts.reduce((sum, [, number, unit]) => sum + Number(number) * (unitsMs[unit ?? ""] ?? 0), 0);
 }

@@ -2,7 +2,7 @@
  * Every error code of the bridge, in one place. A code is stable and machine-readable; the message beside it is for
  * people and names the file, key, plugin, pod and remedy.
  */
-export const errorCodes = {
+const errorCodes = {
   // wire, transport, ttRPC
   FRAME_TOO_LARGE: "a frame's header announces more bytes than the limit",
   PROTOCOL: "the peer broke the protocol",
@@ -45,6 +45,20 @@ export class BridgeError extends Error {
 /** The text of anything thrown, without a stack. */
 export function errorText(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** As much of a text of others as a message repeats: the file may be none that was meant to be read. */
+export function excerpt(text: string, most = 200): string {
+  return text.length <= most ? text : `${text.slice(0, most)}…`;
+}
+
+/** What a look gives; undefined where it throws, and why does not matter. */
+export function attempt<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
 }
 
 /** What an error of the file system means to who named the path. */

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { errnoOf } from "./errors.js";
+import { attempt, errnoOf } from "./errors.js";
 
 /** No file that the bridge reads whole is so large: what is, is not what it is taken for. */
 const usualLimit = 16 * 1024 * 1024;
@@ -12,9 +12,16 @@ const usualLimit = 16 * 1024 * 1024;
  */
 export function readRegularFile(path: string, limitBytes = usualLimit): Buffer {
   const { descriptor, stats } = openRegularFile(path);
-  try {
+  return closing(descriptor, () => {
     if (stats.size > limitBytes) throw systemError("EFBIG", `${stats.size} bytes, more than ${limitBytes}`, path);
     return readFileSync(descriptor);
+  });
+}
+
+/** Uses a descriptor, and closes it. */
+export function closing<T>(descriptor: number, use: (descriptor: number) => T): T {
+  try {
+    return use(descriptor);
   } finally {
     closeSync(descriptor);
   }
@@ -37,6 +44,12 @@ export function openRegularFile(path: string): { readonly descriptor: number; re
 export function fileStamp(path: string): string {
   const { dev, ino, mtimeNs, ctimeNs, size } = statSync(path, { bigint: true });
   return `${dev}:${ino}:${mtimeNs}:${ctimeNs}:${size}`;
+}
+
+/** The file at a path, by its device and inode, whatever its name; undefined where none can be seen. */
+export function fileIdentity(path: string): string | undefined {
+  const stats = attempt(() => statSync(path, { bigint: true }));
+  return stats && `${stats.dev}:${stats.ino}`;
 }
 
 /** By its numbers, 1 and 3: in a container it is a file of its own. */
@@ -68,9 +81,5 @@ export function makeDirectory(path: string, mode?: number): void {
 }
 
 function isDirectory(path: string): boolean {
-  try {
-    return statSync(path).isDirectory();
-  } catch {
-    return false;
-  }
+  return attempt(() => statSync(path).isDirectory()) ?? false;
 }

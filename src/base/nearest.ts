@@ -10,6 +10,12 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return best;
 }
 
+/** `did you mean "x"?` for a mistyped name; another hint where none is near. */
+export function nearestHint(name: string, known: readonly string[], otherwise: string): string {
+  const nearest = nearestName(name, known);
+  return nearest === undefined ? otherwise : `did you mean "${nearest}"?`;
+}
+
 /** Letters to insert, delete or replace to get from one text to the other (Levenshtein). */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);

@@ -1,6 +1,7 @@
 import { type Change, type MergedChange, mergeChanges, type Phase } from "../adjust/from-v01.js";
 import { monotonicClock, within } from "../base/deadline.js";
 import type { Log } from "../base/logger.js";
+import { remember, sayOnce } from "../base/once.js";
 import type { Cgroups } from "../cgroup/cgroups.js";
 import { createPluginSettings, type PluginSettings } from "../config/merge.js";
 import type { Config } from "../config/schema.js";
@@ -90,7 +91,6 @@ export function createRunChain(options: ChainOptions): RunChain {
   const { config, environment, log } = options;
   const { pluginDirs, lookup, types } = config;
   const settingsOf = createPluginSettings(config);
-  const told = new Set<string>();
   const parts: ChainParts = {
     ...options,
     settingsOf,
@@ -100,10 +100,7 @@ export function createRunChain(options: ChainOptions): RunChain {
     installs: new Installs(),
     createCheck: createExecutableChecks(),
     find: createFinder({ pluginDirs, path: searchPath(environment.PATH, pluginDirs), lookup, types }),
-    warnOnce(fields, sentence) {
-      if (!told.has(sentence)) log.warn(fields, sentence);
-      told.add(sentence);
-    },
+    warnOnce: sayOnce((fields, sentence) => log.warn(fields, sentence)),
   };
   return (call) => new Chain(parts, call).run();
 }
@@ -338,14 +335,4 @@ function aboutOf({ event, request: { state, id }, subject: { pod, container } }:
 /** When the answer is on its way: the runtime does not wait for what is said of a chain. */
 function later(work: () => void): void {
   setImmediate(work);
-}
-
-/** Asks once for each key; the keys are the plugin types of conf.json, which are few. */
-function remember<T>(ask: (key: string) => T): (key: string) => T {
-  const known = new Map<string, T>();
-  return (key) => {
-    const value = known.get(key) ?? ask(key);
-    if (known.size < 1000) known.set(key, value);
-    return value;
-  };
 }

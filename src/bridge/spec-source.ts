@@ -1,5 +1,6 @@
 import { errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
+import { sayOnce } from "../base/once.js";
 import type { Host } from "../host/host.js";
 import type { AnnotationRules } from "../v01/annotations.js";
 import { parseBundle } from "../v01/bundle.js";
@@ -17,17 +18,8 @@ export interface SpecSource {
  * once for each which of the two is in use, and why.
  */
 export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): SpecSource {
-  const told = new Set<string>();
-  function tellOnce(source: "bundle" | "event", fields: object): void {
-    if (told.has(source)) return;
-    told.add(source);
-    if (source === "bundle") log.info(fields, "specs come from the OCI bundle");
-    else
-      log.warn(
-        fields,
-        "specs come from the event: no OCI bundle can be read, so some fields may differ from containerd 1.6's",
-      );
-  }
+  const infoOnce = sayOnce((fields, sentence) => log.info(fields, sentence));
+  const warnOnce = sayOnce((fields, sentence) => log.warn(fields, sentence));
 
   function findBundle(subject: Subject, parent?: number): BundleSpec | undefined {
     const reasons: string[] = [];
@@ -39,7 +31,7 @@ export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): 
       try {
         const bundle = parseBundle(answer.bytes);
         if (bundle.cgroupsPath === subject.cgroupsPath) {
-          tellOnce("bundle", { path: answer.path });
+          infoOnce({ path: answer.path }, "specs come from the OCI bundle");
           return bundle;
         }
         reasons.push(`${answer.path}: cgroupsPath is ${bundle.cgroupsPath}, the event's is ${subject.cgroupsPath}`);
@@ -48,7 +40,11 @@ export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): 
       }
     }
     // Before the container exists there is none, and nothing is wrong with that.
-    if (subject.pid > 0) tellOnce("event", { id: subject.id, reasons });
+    if (subject.pid > 0) {
+      const sentence =
+        "specs come from the event: no OCI bundle can be read, so some fields may differ from containerd 1.6's";
+      warnOnce({ id: subject.id, reasons }, sentence);
+    }
     return undefined;
   }
 

@@ -88,7 +88,7 @@ interface CgroupPlan {
 interface PlanOptions {
   readonly machine: Machine;
   /** cpu.shares of the container's spec: with its present weight it tells by which form its runtime converts. */
-  readonly specShares?: bigint;
+  readonly specShares?: bigint | undefined;
 }
 
 /** A write, or why there is none; undefined where there is nothing to write. */

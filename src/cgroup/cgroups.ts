@@ -20,7 +20,7 @@ export interface CgroupOf {
 }
 
 /** A cgroup to make a view of. */
-export interface ViewOf extends CgroupOf {
+interface ViewOf extends CgroupOf {
   /** What it is to have besides, whatever it has now: what the chain has asked for so far, and what an update asks for. */
   readonly asked: LinuxResources;
 }
@@ -85,6 +85,7 @@ export function createNodeCgroups({
   let known: { readonly privilege: Privilege; readonly until: number } | undefined;
   let trial: Promise<Privilege> | undefined;
   let views: Promise<Views> | undefined;
+  let closed = false;
   const theMounts = () => (mounts ??= parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8")));
   const theMachine = () => (machine ??= readMachine());
   const theViews = () => (views ??= import("./view.js").then(({ Views }) => new Views(theMachine())));
@@ -129,22 +130,23 @@ export function createNodeCgroups({
       const view = await (await theViews()).open({
         cgroupsPath,
         resources: layOver(present, asked),
-        ...(pid > 0 ? { pid } : {}),
+        pid,
       });
       remember({ ok: true });
       return view;
     },
     async warm() {
-      if ((await thePrivilege()).ok) await (await theViews()).warm();
+      const { ok } = await thePrivilege();
+      // The end may have come meanwhile: nothing would close what is made then.
+      if (ok && !closed) await (await theViews()).warm();
     },
     apply(changes, { cgroupsPath, resources }) {
-      const shares = resources?.cpu?.shares;
       try {
         const errors = applyChanges(changes, {
           mounts: theMounts(),
           machine: theMachine(),
           cgroupsPath,
-          ...(shares === undefined ? {} : { specShares: shares }),
+          specShares: resources?.cpu?.shares,
         });
         return errors.length === 0 ? null : errors.join("; ");
       } catch (error) {
@@ -152,6 +154,7 @@ export function createNodeCgroups({
       }
     },
     async close() {
+      closed = true;
       await (await views)?.close();
     },
   };

@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
-import { BridgeError, errorText } from "../base/errors.js";
+import { BridgeError, errnoOf, errorText } from "../base/errors.js";
+import { closing } from "../base/files.js";
 import { parseMountinfo } from "../host/proc.js";
 
 const maxBytes = 64 * 1024;
@@ -27,19 +28,17 @@ export class ContainerCgroup {
   read(controller: string, file: string): string | undefined {
     const directory = this.directory(controller);
     if (directory === undefined) return undefined;
-    let descriptor: number;
+    let opened: number;
     try {
-      descriptor = openFile(directory, file, constants.O_RDONLY);
+      opened = openFile(directory, file, constants.O_RDONLY);
     } catch (thrown) {
-      if (isMissing(thrown)) return undefined;
+      if (errnoOf(thrown) === "ENOENT") return undefined;
       throw thrown;
     }
-    try {
+    return closing(opened, (descriptor) => {
       const buffer = Buffer.alloc(maxBytes);
       return buffer.toString("latin1", 0, readSync(descriptor, buffer, 0, maxBytes, 0)).replace(/\n$/, "");
-    } finally {
-      closeSync(descriptor);
-    }
+    });
   }
 
   exists(controller: string, file: string): boolean {
@@ -54,12 +53,9 @@ export class ContainerCgroup {
   write(controller: string, file: string, value: string): void {
     const directory = this.directory(controller);
     if (directory === undefined) throw new BridgeError("ADJUSTMENT", "the cgroup does not exist");
-    const descriptor = openFile(directory, file, constants.O_WRONLY | constants.O_TRUNC);
-    try {
+    closing(openFile(directory, file, constants.O_WRONLY | constants.O_TRUNC), (descriptor) => {
       for (const line of value.split(/(?<=\n)/)) writeSync(descriptor, line);
-    } finally {
-      closeSync(descriptor);
-    }
+    });
   }
 
   /** A file's name for messages. */
@@ -93,7 +89,7 @@ function openFile(directory: number, file: string, flags: number): number {
 
 /** What the system said, with the file's name instead of the path that we used. */
 export function writeFault(name: string, value: string, thrown: unknown): string {
-  const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : errorText(thrown);
+  const code = errnoOf(thrown) || errorText(thrown);
   const hint = hints[code] ?? "";
   return `${name} cannot be set to ${JSON.stringify(value)}: ${code}${hint}`;
 }
@@ -155,13 +151,9 @@ function openCgroup(mount: CgroupMount, path: string): number | undefined {
     return descriptor;
   } catch (thrown) {
     if (descriptor !== undefined) closeSync(descriptor);
-    if (isMissing(thrown)) return undefined;
+    if (errnoOf(thrown) === "ENOENT") return undefined;
     throw new BridgeError("ADJUSTMENT", `the cgroup ${name} cannot be opened: ${errorText(thrown)}`, { cgroup: name });
   }
-}
-
-function isMissing(thrown: unknown): boolean {
-  return thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";
 }
 
 function belowRoot({ root, point }: CgroupMount, path: string): string {

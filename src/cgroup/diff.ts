@@ -1,15 +1,6 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readSync,
-  type Stats,
-  statfsSync,
-} from "node:fs";
-import { errorText } from "../base/errors.js";
+import { constants, fstatSync, lstatSync, openSync, readdirSync, readSync, type Stats, statfsSync } from "node:fs";
+import { attempt, errorText, excerpt } from "../base/errors.js";
+import { closing } from "../base/files.js";
 import type { LinuxResources } from "../v01/resources.js";
 import { cgroupRoot, hierarchies } from "./controllers.js";
 import { ownDirectory, type SeedFile, templateFileOf, untouchedTime } from "./tree.js";
@@ -106,18 +97,13 @@ function isUnwritten(descriptor: number | undefined): boolean {
 
 /** A directory on the way that is a file or a loop of links now was touched as well. */
 function isUntouched(path: string): boolean {
-  try {
-    return lstatSync(path).mtimeMs === untouchedMs;
-  } catch {
-    return false;
-  }
+  return attempt(() => lstatSync(path).mtimeMs === untouchedMs) ?? false;
 }
 
 type Finding =
   | { readonly kind: "value"; readonly value: string }
-  /** What a field would have got cannot be told or had; of a file without a field it is only a warning. */
-  | { readonly kind: "fault"; readonly text: string; readonly value?: string }
-  | { readonly kind: "warning"; readonly text: string; readonly value?: string };
+  /** `fault`: what a field would have got cannot be told or had; of a file without a field it is only a warning. */
+  | { readonly kind: "fault" | "warning"; readonly text: string; readonly value?: string | undefined };
 
 function findChange(input: CaptureInput, seed: SeedFile): Finding | undefined {
   const path = `/proc/self/fd/${input.directories.get(seed.directory)}/${seed.file}`;
@@ -164,20 +150,17 @@ function findValue(
 }
 
 function fault(text: string, value?: string): Finding {
-  return value === undefined ? { kind: "fault", text } : { kind: "fault", text, value };
+  return { kind: "fault", text, value };
 }
 
 /** Never follows a link and never waits, whatever a background process puts there meanwhile. */
 function readRegularFile(path: string): string {
-  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
+  return closing(openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK), (descriptor) => {
     const stats = fstatSync(descriptor);
     if (!stats.isFile()) throw new Error(`it is ${kindOf(stats)}`);
     const buffer = Buffer.alloc(maxContentBytes);
     return buffer.toString("utf8", 0, readSync(descriptor, buffer, 0, buffer.length, 0));
-  } finally {
-    closeSync(descriptor);
-  }
+  });
 }
 
 function kindOf(stats: Stats): string {
@@ -229,17 +212,8 @@ function knownParents(cgroupsPath: string): Set<string> {
 
 /** Opens a directory and never a link; one that is gone since it was listed is left out. */
 function withDirectory(path: string, action: (descriptor: number) => void): void {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  } catch {
-    return;
-  }
-  try {
-    action(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
+  const opened = attempt(() => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW));
+  if (opened !== undefined) closing(opened, action);
 }
 
 /** Something that a plugin did in its view and that is more than a value. */
@@ -247,23 +221,19 @@ interface CaptureNote {
   /** As the plugin saw it, such as /sys/fs/cgroup/cpu/kubepods/x/cpu.shares. */
   readonly file: string;
   /** What was written, cut where it is long. */
-  readonly value?: string;
+  readonly value?: string | undefined;
   readonly text: string;
 }
 
 const maxShown = 64;
 
 function captureNote(file: string, text: string, value?: string): CaptureNote {
-  return value === undefined ? { file, text } : { file, value: cutText(value.trim()), text };
+  return { file, value: value === undefined ? value : excerpt(value.trim(), maxShown), text };
 }
 
 /** A text of a plugin's, quoted and short enough for a message. */
 function quoteShort(text: string): string {
-  return JSON.stringify(cutText(text));
-}
-
-function cutText(text: string): string {
-  return text.length > maxShown ? `${text.slice(0, maxShown)}...` : text;
+  return JSON.stringify(excerpt(text, maxShown));
 }
 
 /**

@@ -1,19 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, constants, futimesSync, lstatSync, openSync, readFileSync, symlinkSync } from "node:fs";
+import { Deadline, within } from "../base/deadline.js";
 import { BridgeError, errorText } from "../base/errors.js";
 import { parseMountinfo } from "../host/proc.js";
 import { cgroupRoot, hierarchies } from "./controllers.js";
 import { findTool, killGroup, toolEnvironment } from "./privilege.js";
 import { seededPatterns, type TreeFile, templateOf, treeDirectories, untouchedTime } from "./tree.js";
-
-/** An empty view that waits for a run. */
-interface Reserve {
-  readonly keeper: Keeper;
-  /** The machine's mounts at the moment when its namespace was made. */
-  readonly mountinfo: string;
-  /** Whether new mounts reach it. */
-  readonly followsMachine: boolean;
-}
 
 /** Views are made, and ended, when the run that took one has had its time: both take some of ours. */
 const tidyAfterMs = 50;
@@ -22,7 +14,7 @@ const maxCount = 4;
 
 /** Empty views, made ahead. When a run has had to wait for one, there is one more from then on. */
 export class Reserves {
-  private readonly waiting: { readonly made: Promise<Reserve>; ready: boolean }[] = [];
+  private readonly waiting: { readonly made: Promise<Keeper>; ready: boolean }[] = [];
   private readonly left = new Set<Keeper>();
   private timer: NodeJS.Timeout | undefined;
   private ending: Promise<undefined> = Promise.resolve(undefined);
@@ -49,13 +41,11 @@ export class Reserves {
     this.tidySoon();
     if (!this.waiting[0]?.ready && this.count < maxCount) this.count++;
     for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
-      const reserve = await next.made.catch(() => undefined);
-      if (reserve === undefined) continue;
-      if (reserve.keeper.isAlive() && (reserve.followsMachine || reserve.mountinfo === mountinfo))
-        return reserve.keeper;
-      this.leave(reserve.keeper);
+      const keeper = await next.made.catch(() => undefined);
+      if (keeper?.serves(mountinfo)) return keeper;
+      if (keeper !== undefined) this.leave(keeper);
     }
-    return (await this.make()).keeper;
+    return await startKeeper(this.files);
   }
 
   /** Gives a view up. It is ended when there is time for that. */
@@ -70,8 +60,8 @@ export class Reserves {
     this.closed = true;
     clearTimeout(this.timer);
     for (const { made } of this.waiting.splice(0)) {
-      const reserve = await made.catch(() => undefined);
-      if (reserve !== undefined) this.left.add(reserve.keeper);
+      const keeper = await made.catch(() => undefined);
+      if (keeper !== undefined) this.left.add(keeper);
     }
     this.endLeft();
     await this.ending;
@@ -93,7 +83,7 @@ export class Reserves {
   }
 
   private begin(): (typeof this.waiting)[number] {
-    const waiting = { made: this.make(), ready: false };
+    const waiting = { made: startKeeper(this.files), ready: false };
     waiting.made.then(
       () => {
         waiting.ready = true;
@@ -102,12 +92,6 @@ export class Reserves {
       () => {},
     );
     return waiting;
-  }
-
-  private async make(): Promise<Reserve> {
-    const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
-    const keeper = await startKeeper(this.files);
-    return { keeper, mountinfo, followsMachine: followsMachine(mountinfo) };
   }
 }
 
@@ -149,8 +133,8 @@ export interface Keeper {
   readonly files: ReadonlyMap<string, number>;
   /** The number of the newest file that is ours: tmpfs counts up. */
   readonly lastInode: number;
-  /** Whether the process still runs. */
-  isAlive(): boolean;
+  /** Whether the process still runs, and sees what the machine has mounted now. */
+  serves(mountinfo: string): boolean;
   /** Lets go. Background processes in the view keep it as long as they live. */
   close(): Promise<void>;
 }
@@ -160,6 +144,7 @@ export interface Keeper {
  * @throws BridgeError CGROUP_VIEW with what unshare, mount or the shell said
  */
 async function startKeeper(files: readonly TreeFile[]): Promise<Keeper> {
+  const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
   const unshare = findTool("unshare") ?? "unshare";
   const { bytes, inodes } = treeLimits;
   const options = `size=${bytes},nr_inodes=${inodes},mode=755,nosuid,nodev,noexec`;
@@ -198,7 +183,7 @@ async function startKeeper(files: readonly TreeFile[]): Promise<Keeper> {
     return {
       pid,
       ...tree,
-      isAlive: () => alive,
+      serves: (now) => alive && (now === mountinfo || followsMachine(mountinfo)),
       close: async () => {
         closeAll([tree.root, ...tree.directories.values(), ...tree.files.values()]);
         child.ref();
@@ -257,27 +242,24 @@ function unrefStream(stream: { unref?: unknown }): void {
   if (typeof stream.unref === "function") stream.unref();
 }
 
-function readyPid(child: ChildProcess): Promise<number> {
-  return new Promise((resolve, reject) => {
+async function readyPid(child: ChildProcess): Promise<number> {
+  const ready = new Promise<number>((resolve, reject) => {
     let said = "";
     let complaint = "";
-    const timer = setTimeout(() => reject(new Error(`not ready within ${readyTimeoutMs} ms`)), readyTimeoutMs);
-    const settle = (action: () => void): void => {
-      clearTimeout(timer);
-      action();
-    };
     child.stdin?.on("error", () => {});
     child.stdout?.on("data", (chunk: Buffer) => {
       said += chunk.toString("latin1");
-      const { pid } = child;
-      if (said === "ready\n" && pid !== undefined) settle(() => resolve(pid));
+      if (said === "ready\n" && child.pid !== undefined) resolve(child.pid);
     });
     child.stderr?.on("data", (chunk: Buffer) => {
       complaint += chunk.toString("utf8");
     });
-    child.once("error", (thrown) => settle(() => reject(thrown)));
+    child.once("error", reject);
     child.once("close", (code, signal) =>
-      settle(() => reject(new Error(complaint.trim() || `unshare ended with ${signal ?? code}`))),
+      reject(new Error(complaint.trim() || `unshare ended with ${signal ?? code}`)),
     );
   });
+  const pid = await within<number | undefined>(Deadline.after(readyTimeoutMs), ready, () => undefined);
+  if (pid === undefined) throw new Error(`not ready within ${readyTimeoutMs} ms`);
+  return pid;
 }

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { attempt } from "../base/errors.js";
 
 /** What a cgroup's files show of the machine they are on. */
 export interface Machine {
@@ -21,17 +22,17 @@ const defaultPageSize = 4096n;
 const pageSizeTag = 6n;
 
 /** Reads what this machine has. What cannot be read is as on a machine of one processor and one node. */
-export function readMachine(root = "/"): Machine {
-  const hugepages = listNames(`${root}sys/kernel/mm/hugepages`)
+export function readMachine(): Machine {
+  const hugepages = listNames("/sys/kernel/mm/hugepages")
     .map((name) => /^hugepages-(\d+)kB$/.exec(name)?.[1])
     .filter((size) => size !== undefined)
     .map((size) => BigInt(size) * 1024n)
     .sort((a, b) => (a < b ? -1 : 1))
     .map((bytes) => ({ name: formatHugepage(bytes), bytes }));
   return {
-    cpus: readList(`${root}sys/devices/system/cpu/online`),
-    mems: readList(`${root}sys/devices/system/node/online`),
-    pageSize: readPageSize(`${root}proc/self/auxv`),
+    cpus: readList("/sys/devices/system/cpu/online"),
+    mems: readList("/sys/devices/system/node/online"),
+    pageSize: readPageSize(),
     hugepages,
   };
 }
@@ -52,9 +53,9 @@ function readList(path: string): IndexRanges {
   return ranges === undefined || ranges.length === 0 ? [[0, 0]] : ranges;
 }
 
-function readPageSize(path: string): bigint {
+function readPageSize(): bigint {
   try {
-    const words = readFileSync(path);
+    const words = readFileSync("/proc/self/auxv");
     for (let at = 0; at + 16 <= words.length; at += 16) {
       if (words.readBigUInt64LE(at) === pageSizeTag) return words.readBigUInt64LE(at + 8);
     }
@@ -65,19 +66,11 @@ function readPageSize(path: string): bigint {
 }
 
 function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
+  return attempt(() => readFileSync(path, "utf8")) ?? "";
 }
 
 function listNames(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch {
-    return [];
-  }
+  return attempt(() => readdirSync(path)) ?? [];
 }
 
 /** What was written to a cgroup file, in one spelling: decimal numbers, `-1` for no limit, lists as the kernel prints them. */

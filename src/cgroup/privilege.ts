@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, readFileSync } from "node:fs";
-import { errorText } from "../base/errors.js";
+import { Deadline, within } from "../base/deadline.js";
+import { attempt, errnoOf, errorText } from "../base/errors.js";
 import { cgroupRoot } from "./controllers.js";
 
 /** Whether captured views can be made here. */
@@ -70,21 +71,17 @@ function denied(reason: string, why: string): Privilege {
 }
 
 function missingCapabilities(): string[] {
-  let effective: bigint;
-  try {
-    const status = readFileSync("/proc/self/status", "latin1");
-    effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
-  } catch {
-    // Without /proc the trial tells.
-    return [];
-  }
+  const status = attempt(() => readFileSync("/proc/self/status", "latin1"));
+  // Without /proc the trial tells.
+  if (status === undefined) return [];
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
   return Object.entries(capabilities)
     .filter(([, bit]) => ((effective >> bit) & 1n) === 0n)
     .map(([name]) => name);
 }
 
 /** What a machine has again later. */
-const transientCodes: readonly unknown[] = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"];
+const transientCodes: readonly string[] = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"];
 
 interface Trial {
   /** Why it did not succeed. */
@@ -95,23 +92,17 @@ interface Trial {
 
 /** Runs a program of the system, and ends it when it takes longer, with all that it has started. Never rejects. */
 async function tryOut(path: string, args: readonly string[], withinMs: number): Promise<Trial> {
-  let timer: NodeJS.Timeout | undefined;
   try {
-    return await new Promise<Trial>((resolve, reject) => {
-      const child = spawn(path, [...args], {
-        cwd: "/",
-        env: toolEnvironment,
-        stdio: ["ignore", "ignore", "pipe"],
-        // A group of its own, to end.
-        detached: true,
-      });
-      let stderr = "";
-      child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-      timer = setTimeout(() => {
-        resolve({ said: `it did not end within ${withinMs} ms`, transient: true });
-        killGroup(child);
-        child.stderr.destroy();
-      }, withinMs);
+    const child = spawn(path, [...args], {
+      cwd: "/",
+      env: toolEnvironment,
+      stdio: ["ignore", "ignore", "pipe"],
+      // A group of its own, to end.
+      detached: true,
+    });
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    const ended = new Promise<Trial>((resolve, reject) => {
       child.once("error", reject);
       child.once("close", (status, signal) => {
         const said = stderr.trim() || `it ended with ${status}`;
@@ -120,16 +111,18 @@ async function tryOut(path: string, args: readonly string[], withinMs: number): 
         else resolve({ said, transient: shortages.test(said) });
       });
     });
+    return await within<Trial>(Deadline.after(withinMs), ended, () => {
+      killGroup(child);
+      child.stderr.destroy();
+      return { said: `it did not end within ${withinMs} ms`, transient: true };
+    });
   } catch (thrown) {
-    const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
-    return { said: errorText(thrown), transient: transientCodes.includes(code) };
-  } finally {
-    clearTimeout(timer);
+    return { said: errorText(thrown), transient: transientCodes.includes(errnoOf(thrown)) };
   }
 }
 
 /** Where a system keeps its own programs: never the PATH of plugins, which leads to what plugins install. */
-export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** The environment of the programs that a view is made with. */
 export const toolEnvironment: Readonly<Record<string, string>> = { PATH: systemPath, LC_ALL: "C" };
@@ -143,12 +136,7 @@ export function findTool(name: string, path = systemPath): string | undefined {
 }
 
 function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
+  return attempt(() => accessSync(path, constants.X_OK) ?? true) ?? false;
 }
 
 /** Ends a child that leads a group, with the group. Once it has ended, its number may be another's. */

@@ -1,4 +1,5 @@
-import { closeSync, ftruncateSync, futimesSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import { ftruncateSync, futimesSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import { closing } from "../base/files.js";
 import { type Mount, parseMountinfo } from "../host/proc.js";
 import type { LinuxResources } from "../v01/resources.js";
 import { type ControllerName, cgroupRoot, commonFiles, hierarchies, plainFiles, processFiles } from "./controllers.js";
@@ -21,7 +22,7 @@ interface SeedOptions {
   readonly machine: Machine;
   /** What the container has: in phase create its spec, in phase start what its real cgroup says. */
   readonly resources: LinuxResources;
-  /** The container's process, where there is one. */
+  /** The container's process; 0 before there is one. */
   readonly pid?: number;
 }
 
@@ -32,20 +33,20 @@ interface SeedOptions {
  * It tells a program that opens the file without truncating it and writes `50000` over `100000` (a kernel file takes that as
  * 50000) from a shell that writes `500000`: only the first leaves two newlines. opencontainers/cgroups writes that way.
  */
-export function seedFiles(options: SeedOptions): SeedFile[] {
-  const fields = fieldFiles(options.machine);
-  const processes = options.pid === undefined || options.pid <= 0 ? "" : `${options.pid}\n`;
+export function seedFiles({ machine, resources, pid = 0 }: SeedOptions): SeedFile[] {
+  const fields = fieldFiles(machine);
+  const processes = pid > 0 ? `${pid}\n` : "";
   return hierarchies.flatMap(({ directory, controllers }) => {
     const common = [...processFiles.map((file) => [file, processes] as const), ...Object.entries(commonFiles)];
     return [
       ...common.map(([file, content]) => ({ directory, controller: undefined, file, content })),
       ...controllers.flatMap((controller) => [
-        ...Object.entries({ ...plainFiles[controller], ...hugetlbUsage(controller, options.machine) }).map(
+        ...Object.entries({ ...plainFiles[controller], ...hugetlbUsage(controller, machine) }).map(
           ([file, content]) => ({ directory, controller, file, content }),
         ),
         ...fields
           .filter((field) => field.controller === controller)
-          .map((field) => seedField(directory, field, options.resources)),
+          .map((field) => seedField(directory, field, resources)),
       ]),
     ];
   });
@@ -175,12 +176,7 @@ export function placeTree(root: string, cgroupsPath: string, machine: Machine): 
 function makeParent(path: string, machine: Machine): void {
   mkdirSync(path);
   for (const { file, content } of parentFiles(machine)) {
-    const descriptor = openSync(`${path}/${file}`, "wx", 0o644);
-    try {
-      writeSeed(descriptor, content);
-    } finally {
-      closeSync(descriptor);
-    }
+    closing(openSync(`${path}/${file}`, "wx", 0o644), (descriptor) => writeSeed(descriptor, content));
   }
 }
 

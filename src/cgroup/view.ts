@@ -55,7 +55,7 @@ interface ViewRequest {
   readonly cgroupsPath: string;
   /** What the container has so far: with what earlier plugins of the chain asked for, as they would have written it. */
   readonly resources: LinuxResources;
-  /** The container's process, where there is one. */
+  /** The container's process; 0 before there is one. */
   readonly pid?: number;
 }
 
@@ -117,7 +117,7 @@ export class Views {
 function openView(
   machine: Machine,
   template: readonly SeedFile[],
-  { cgroupsPath, resources, pid }: ViewRequest,
+  { cgroupsPath, resources, pid = 0 }: ViewRequest,
   keeper: Keeper,
   mountinfo: string,
   leave: () => void,
@@ -128,12 +128,12 @@ function openView(
     if (descriptor === undefined) throw new BridgeError("INTERNAL", `no file ${path} is seeded`);
     return descriptor;
   };
-  const seed = seedFiles({ machine, resources, ...(pid === undefined ? {} : { pid }) });
+  const seed = seedFiles({ machine, resources, pid });
   const parents = placeTree(root, cgroupsPath, machine);
   for (const [index, { directory, file, content }] of seed.entries()) {
     if (template[index]?.content !== content) writeSeed(fileOf(templateFileOf({ directory, file })), content);
   }
-  if (pid !== undefined) rewrite(fileOf(ownFiles.containerCgroup), formatProcCgroup(cgroupsPath));
+  if (pid > 0) rewrite(fileOf(ownFiles.containerCgroup), formatProcCgroup(cgroupsPath));
   rewrite(fileOf(ownFiles.mountinfo), formatMountinfo(mountinfo));
   const { directories, files, lastInode } = keeper;
   const freeInodes = statfsSync(root).ffree;
@@ -165,7 +165,7 @@ function readSmall(descriptor: number): string {
   return buffer.toString("latin1", 0, readSync(descriptor, buffer, 0, buffer.length, 0));
 }
 
-/** A process to start, as the legacy room's SpawnOptions have it. */
+/** A process to start, as plugin/spawner's SpawnOptions have it. */
 export interface Command {
   /** The executable, absolute. */
   readonly path: string;
@@ -202,9 +202,19 @@ const shellVariables = ["PWD", "OLDPWD", "SHLVL", "_"] as const;
  * The same command in a view: nsenter enters the namespace, and a shell puts the view's texts over its own files in /proc and
  * becomes the plugin. `keeper`: the pid that holds the namespace; `pid`: the container's, whose /proc/<pid>/cgroup is shown too.
  */
-function enterView({ path, argv0, args, env }: Command, keeper: number, pid?: number): Command {
+function enterView({ path, argv0, args, env }: Command, keeper: number, pid: number): Command {
   const unset = shellVariables.filter((name) => !(name in env)).join(" ");
-  const script = ["-c", enterScript, "sh", findTool("mount") ?? "mount", `${pid ?? ""}`, unset, argv0, path, ...args];
+  const script = [
+    "-c",
+    enterScript,
+    "sh",
+    findTool("mount") ?? "mount",
+    pid > 0 ? `${pid}` : "",
+    unset,
+    argv0,
+    path,
+    ...args,
+  ];
   return {
     path: findTool("nsenter") ?? "/usr/bin/nsenter",
     argv0: "nsenter",

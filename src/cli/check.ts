@@ -1,21 +1,13 @@
 import type { Command } from "commander";
 import { BridgeError } from "../base/errors.js";
+import { valueAt } from "../config/parse.js";
 import { configPaths, type PartialConfig } from "../config/schema.js";
-import type { BridgeFacts } from "../tools/doctor/collect/bridge.js";
+import { type BridgeFacts, formatConfigFile } from "../tools/doctor/collect/bridge.js";
 import type { PluginFacts } from "../tools/doctor/collect/plugins.js";
 import { collectFacts, type Facts } from "../tools/doctor/facts.js";
 import { countFindings, type Finding } from "../tools/doctor/finding.js";
-import { findAll } from "../tools/doctor/report.js";
-import {
-  addConfigFlags,
-  type ConfigFile,
-  findConfigFile,
-  formatSource,
-  givenConfig,
-  pluginFlags,
-  readFlags,
-  toSource,
-} from "./config.js";
+import { findAll, formatFinding } from "../tools/doctor/report.js";
+import { addConfigFlags, givenConfig, pluginFlags, readFlags } from "./config.js";
 import { type CliIo, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 
@@ -30,9 +22,7 @@ export function addCheckCommand(program: Command, io: CliIo, done: Done): void {
     );
   addConfigFlags(command, ["socket", ...pluginFlags]).action(async (options: Record<string, unknown>) => {
     const flags = readFlags(options);
-    const source = await findConfigFile(givenConfig(options), flags);
-    const configFile = source && toSource(source, "/");
-    const facts = await collectFacts({ root: "/", flags, configFile, path: io.environment.PATH });
+    const facts = await collectFacts({ root: "/", flags, given: givenConfig(options), path: io.environment.PATH });
     const { bridge, conf } = facts;
     if (bridge.faults.length > 0) {
       const faults = bridge.faults.map(({ where, text }) => `${where}: ${text}`);
@@ -42,10 +32,10 @@ export function addCheckCommand(program: Command, io: CliIo, done: Done): void {
     const settings = listSettings(flags, bridge);
     const plugins = facts.plugins.map((plugin) => describePlugin(plugin, findings));
     if (options.json === true) {
-      const found = { configuration: source?.file ?? null, configurationFrom: source?.from ?? null };
+      const found = { configuration: bridge.file ?? null, configurationFrom: bridge.from ?? null };
       const about = { version: 1, ...found, conf: conf.path, settings, plugins, findings };
       io.stdout(`${JSON.stringify(about)}\n`);
-    } else io.stdout(format(source, facts, settings, plugins, findings));
+    } else io.stdout(format(facts, settings, plugins, findings));
     const { error, warning } = countFindings(findings);
     done(error + warning > 0 ? exitCodes.faults : exitCodes.done);
   });
@@ -72,15 +62,14 @@ function describePlugin(plugin: PluginFacts, findings: readonly Finding[]) {
 }
 
 function format(
-  source: ConfigFile | undefined,
-  { conf }: Facts,
+  { bridge, conf }: Facts,
   settings: readonly Setting[],
   plugins: readonly PluginLine[],
   findings: readonly Finding[],
 ): string {
   const width = Math.max(...settings.map(({ key }) => key.length));
   const lines = [
-    formatSource(source).trimEnd(),
+    formatConfigFile(bridge).trimEnd(),
     ...settings.map(
       ({ key, value, from, where }) => `  ${key.padEnd(width)}  ${JSON.stringify(value)}  (${where ?? from})`,
     ),
@@ -88,10 +77,7 @@ function format(
     `plugins of ${conf.path}: ${plugins.length === 0 ? "none" : plugins.length}`,
     ...plugins.flatMap(formatPlugin),
   ];
-  for (const { severity, id, what, where, fix } of findings) {
-    lines.push("", `${severity}  ${id}${where === "" ? "" : `  ${where}`}`, `  ${what}`, `  fix  ${fix}`);
-  }
-  return `${lines.join("\n")}\n`;
+  return [`${lines.join("\n")}\n`, ...findings.map(formatFinding)].join("\n");
 }
 
 function formatPlugin({ index, type, path, shadowed, faults, ...settings }: PluginLine): readonly string[] {
@@ -106,7 +92,7 @@ function formatPlugin({ index, type, path, shadowed, faults, ...settings }: Plug
 }
 
 /** A key of the configuration with its value, and which layer it came from. */
-export interface Setting {
+interface Setting {
   readonly key: string;
   readonly value: unknown;
   readonly from: "flag" | "file" | "default";
@@ -115,10 +101,7 @@ export interface Setting {
 }
 
 /** Every key but `plugins`, with its merged value and where that came from. Values of the environment are not shown. */
-export function listSettings(
-  flags: PartialConfig,
-  { config, settings, file, lineOf }: BridgeFacts,
-): readonly Setting[] {
+function listSettings(flags: PartialConfig, { config, settings, file, lineOf }: BridgeFacts): readonly Setting[] {
   return configPaths
     .filter((path) => path !== "plugins")
     .map((path) => {
@@ -134,11 +117,4 @@ export function listSettings(
 function hidden(path: string, value: unknown): unknown {
   if (path !== "environment.set" || typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.keys(value).map((name) => [name, "(set)"]));
-}
-
-function valueAt(value: unknown, keys: readonly string[]): unknown {
-  return keys.reduce<unknown>(
-    (at, key) => (typeof at === "object" && at !== null ? Reflect.get(at, key) : undefined),
-    value,
-  );
 }

@@ -1,13 +1,13 @@
 import { basename, join, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { BridgeError } from "../base/errors.js";
-import { nearestName } from "../base/nearest.js";
+import { nearestHint } from "../base/nearest.js";
 import { searchPath } from "../plugin/environment.js";
 import { findExecutableFault } from "../plugin/permissions.js";
 import { type ConformanceCase, createCases } from "../tools/conformance/cases.js";
-import { confOf, readRecordedCases, withConfKey } from "../tools/conformance/recorded-cases.js";
 import { type CaseReport, formatRow, formatSummary, runCases } from "../tools/conformance/run.js";
-import { kindOf, readFile } from "../tools/replay/case.js";
+import { kindOf, readConfList, readFile } from "../tools/replay/case.js";
+import { toRawJson } from "../v01/gojson/raw.js";
 import type { RawJson } from "../v01/types.js";
 import { type CliIo, exitCodes, type Workplace, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
@@ -37,11 +37,10 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
       parsePid,
       noProcess,
     )
-    .option(
-      "--case <name>",
-      "only this case, or the requests of a recorded case: its folder; may be given again",
-      (name: string, before: string[] = []) => [...before, name],
-    )
+    .option("--case <name>", "only this case; may be given again", (name: string, before: string[] = []) => [
+      ...before,
+      name,
+    ])
     .option("--watch <dir>", "tell which files below this directory the plugin changes")
     .option(
       "--cgroup-conf <key>",
@@ -56,7 +55,7 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
     });
 }
 
-/** Tries the plugin in the cases that are asked for, the built-in ones and those of recorded folders. */
+/** Tries the plugin in the cases that are asked for. */
 async function tryPlugin(options: Options, io: CliIo, workplace: Workplace): Promise<CaseReport[]> {
   const plugin = resolve(options.plugin);
   if (kindOf(plugin) !== "file") {
@@ -71,15 +70,10 @@ async function tryPlugin(options: Options, io: CliIo, workplace: Workplace): Pro
   const cgroups = join(workplace.scratch, "cgroups");
   const conf =
     options.conf === undefined ? undefined : confOf(readFile(options.conf, "--conf"), options.conf, basename(plugin));
-  const withConf = (own: RawJson | undefined) =>
-    cgroupConf === undefined ? own : withConfKey(own, cgroupConf, cgroups);
-  const { interrupted } = workplace;
-  const recorded: ConformanceCase[][] = [];
-  for (const folder of options.case?.filter(isFolder) ?? []) {
-    recorded.push(await readRecordedCases(folder, { plugin, pid, conf, withConf, interrupted }));
-  }
-  const names = options.case?.filter((name) => !isFolder(name));
-  const cases = [...chooseCases(createCases(pid, withConf(conf)), names), ...recorded.flat()];
+  const cases = chooseCases(
+    createCases(pid, cgroupConf === undefined ? conf : withConfKey(conf, cgroupConf, cgroups)),
+    options.case,
+  );
   const width = cases.reduce((most, { name }) => Math.max(most, name.length), 0);
   return await runCases({
     ...workplace,
@@ -94,11 +88,6 @@ async function tryPlugin(options: Options, io: CliIo, workplace: Workplace): Pro
   });
 }
 
-/** A case is named by a word, a folder by a path. */
-function isFolder(name: string): boolean {
-  return name.includes("/") || name === ".";
-}
-
 function chooseCases(
   all: readonly ConformanceCase[],
   names: readonly string[] | undefined,
@@ -106,11 +95,7 @@ function chooseCases(
   const known = all.map(({ name }) => name);
   for (const name of names ?? []) {
     if (known.includes(name)) continue;
-    const nearest = nearestName(name, known);
-    const hint =
-      nearest === undefined
-        ? `the cases are ${known.join(", ")}; a folder is named as ./${name}`
-        : `did you mean "${nearest}"?`;
+    const hint = nearestHint(name, known, `the cases are ${known.join(", ")}`);
     throw new BridgeError("USAGE", `--case: there is no case "${name}"; ${hint}`);
   }
   return names === undefined ? all : all.filter(({ name }) => names.includes(name));
@@ -119,4 +104,32 @@ function chooseCases(
 function parsePid(text: string): number {
   if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError("the number of a process is expected.");
   return Number(text);
+}
+
+/**
+ * The conf that a conf.json has for a plugin: of the entry with its name, or of the only entry.
+ * @throws BridgeError USAGE that names the file
+ */
+function confOf(text: Uint8Array, file: string, plugin: string): RawJson | undefined {
+  const { plugins } = readConfList(text, `--conf: ${file}`);
+  const named = plugins.find(({ type }) => type === plugin || type.endsWith(`/${plugin}`));
+  const entry = named ?? (plugins.length === 1 ? plugins[0] : undefined);
+  if (entry !== undefined) return entry.conf;
+  throw new BridgeError("USAGE", `--conf: ${file}: no entry of "plugins" has the type "${plugin}"`);
+}
+
+/**
+ * A conf with one more key, which wins over one of its name (the last duplicate does).
+ * @throws BridgeError USAGE when the conf is no object
+ */
+function withConfKey(conf: RawJson | undefined, key: string, value: string): RawJson {
+  const before = conf ?? "{}";
+  if (!before.startsWith("{")) {
+    throw new BridgeError(
+      "USAGE",
+      `--cgroup-conf: the plugin's conf is ${before}, and only an object takes the key "${key}"`,
+    );
+  }
+  const inner = before.slice(1, -1);
+  return toRawJson(`{${inner}${inner === "" ? "" : ","}${JSON.stringify(key)}:${JSON.stringify(value)}}`);
 }

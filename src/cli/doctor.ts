@@ -1,11 +1,11 @@
-import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { BridgeError, errorText } from "../base/errors.js";
+import { BridgeError } from "../base/errors.js";
 import { collectFacts } from "../tools/doctor/facts.js";
 import { countFindings, type Finding } from "../tools/doctor/finding.js";
 import { describeNode, findAll, formatFindings } from "../tools/doctor/report.js";
-import { addConfigFlags, findConfigFile, givenConfig, pluginFlags, readFlags, toSource } from "./config.js";
+import { kindOf } from "../tools/replay/case.js";
+import { addConfigFlags, givenConfig, pluginFlags, readFlags } from "./config.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
 import type { Done } from "./program.js";
 
@@ -21,10 +21,7 @@ export function addDoctorCommand(program: Command, io: CliIo, done: Done): void 
     const root = resolve(typeof options.root === "string" ? options.root : "/");
     requireDirectory(root);
     const flags = readFlags(options);
-    // The file is part of what is looked at: its faults are findings.
-    const found = await findConfigFile(givenConfig(options), flags, root);
-    const configFile = found && toSource(found, root);
-    const facts = await collectFacts({ root, flags, configFile, path: io.environment.PATH });
+    const facts = await collectFacts({ root, flags, given: givenConfig(options), path: io.environment.PATH });
     const findings = findAll(facts, options.migrate === true ? "migrate" : "doctor");
     if (options.json === true) {
       io.stdout(`${JSON.stringify({ version: 1, node: describeNode(facts), findings })}\n`);
@@ -34,15 +31,9 @@ export function addDoctorCommand(program: Command, io: CliIo, done: Done): void 
 }
 
 function requireDirectory(root: string): void {
-  try {
-    if (statSync(root).isDirectory()) return;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") {
-      throw new BridgeError("USAGE", `--root: there is no ${root}`);
-    }
-    throw new BridgeError("USAGE", `--root: ${errorText(error)}`);
-  }
-  throw new BridgeError("USAGE", `--root: ${root} is no directory`);
+  const kind = kindOf(root);
+  if (kind === "folder") return;
+  throw new BridgeError("USAGE", `--root: ${kind === "file" ? `${root} is no directory` : `there is no ${root}`}`);
 }
 
 function doctorExitCode(findings: readonly Finding[]): ExitCode {

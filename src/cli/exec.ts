@@ -1,17 +1,18 @@
 import type { Command } from "commander";
 import { BridgeError } from "../base/errors.js";
-import { nearestName } from "../base/nearest.js";
-import { mergeConfig, pluginSettings } from "../config/merge.js";
+import { nearestHint } from "../base/nearest.js";
+import { pluginSettings } from "../config/merge.js";
 import type { Config } from "../config/schema.js";
 import { responseToJson } from "../nri/json.js";
 import { searchPath } from "../plugin/environment.js";
 import { findPlugin } from "../plugin/lookup.js";
+import { type ConfigFile, formatConfigFile } from "../tools/doctor/collect/bridge.js";
 import { type Given, withNodeConf } from "../tools/explain/given.js";
 import { caseWithOnly, type Explained, explain, withoutFailures } from "../tools/explain/play.js";
 import { listIfThere } from "../tools/replay/case.js";
 import { answerLine, runLine } from "../tools/replay/report.js";
 import { formatResult } from "../v01/result.js";
-import { addConfigFlags, type ConfigFile, formatSource, pluginFlags, readSettings } from "./config.js";
+import { addConfigFlags, pluginFlags, readSettings } from "./config.js";
 import { addEventSource, eventSource } from "./explain.js";
 import { type CliIo, exitCodes, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
@@ -27,8 +28,7 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
   addEventSource(command);
   addConfigFlags(command, pluginFlags).action(
     async (type: string, event: string | undefined, options: Record<string, unknown>) => {
-      const { flags, file, source } = await readSettings(options);
-      const config = mergeConfig(flags, file ?? {});
+      const { flags, file, source, config } = await readSettings(options);
       const given = withNodeConf(eventSource(event, options), flags, config.confFile);
       const { played, types } = caseWithOnly(given.played, type);
       requirePlugin(type, types, config, io.environment.PATH);
@@ -48,7 +48,7 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
       });
       const [report] = explained.runs;
       if (report === undefined) throw new BridgeError("INTERNAL", "the plugin was not run");
-      io.stdout(options.json === true ? toLines(explained, source) : `${formatSource(source)}${format(explained)}`);
+      io.stdout(options.json === true ? toLines(explained, source) : `${formatConfigFile(source)}${format(explained)}`);
       done(report.run.error === null ? exitCodes.done : exitCodes.faults);
     },
   );
@@ -64,12 +64,9 @@ function requirePlugin(type: string, types: readonly string[], config: Config, p
   const { pluginDirs } = config;
   if (types.includes(type)) return;
   if (findPlugin(type, { ...config, path: searchPath(path, pluginDirs) }).ok) return;
-  const nearest = nearestName(type, [...types, ...pluginDirs.flatMap((directory) => listIfThere(directory) ?? [])]);
-  const hint = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
-  throw new BridgeError(
-    "USAGE",
-    `${type}: conf.json does not list it, and there is no such program in ${pluginDirs.join(", ")} or PATH${hint}`,
-  );
+  const known = [...types, ...pluginDirs.flatMap((directory) => listIfThere(directory) ?? [])];
+  const fault = `conf.json does not list it, and there is no such program in ${pluginDirs.join(", ")} or PATH`;
+  throw new BridgeError("USAGE", [`${type}: ${fault}`, nearestHint(type, known, "")].filter(Boolean).join("; "));
 }
 
 function notListed(type: string, { played: { confs }, confName }: Given, { confFile }: Config): string {
@@ -85,8 +82,7 @@ function choose(all: readonly Explained[], type: string, state: unknown, config:
     (name) => name ?? [],
   );
   if (typeof state === "string" && !known.includes(state)) {
-    const nearest = nearestName(state, known);
-    const hint = nearest === undefined ? `they are ${known.join(", ")}` : `did you mean "${nearest}"?`;
+    const hint = nearestHint(state, known, `they are ${known.join(", ")}`);
     throw new BridgeError("USAGE", `--for: "${state}" is no state of ${type}; ${hint}`);
   }
   const runs = all.filter(({ runs: [first] }) => {

@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import { BridgeError } from "../base/errors.js";
-import { mergeConfig } from "../config/merge.js";
+import { formatConfigFile } from "../tools/doctor/collect/bridge.js";
 import { describeEvent, formatEvent } from "../tools/explain/describe.js";
 import { type Given, readGiven, withNodeConf } from "../tools/explain/given.js";
 import { readLive } from "../tools/explain/live.js";
 import { explain, withoutFailures } from "../tools/explain/play.js";
-import { addConfigFlags, formatSource, pluginFlags, readSettings } from "./config.js";
+import { addConfigFlags, pluginFlags, readSettings } from "./config.js";
 import { type CliIo, exitCodes, untilInterrupted } from "./io.js";
 import type { Done } from "./program.js";
 
@@ -19,8 +19,7 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
     .addHelpText("after", "\nExit codes: 0 done; 1 the bridge would answer an event with an error.");
   addEventSource(command);
   addConfigFlags(command, pluginFlags).action(async (event: string | undefined, options: Record<string, unknown>) => {
-    const { flags, file, source } = await readSettings(options);
-    const config = mergeConfig(flags, file ?? {});
+    const { flags, file, source, config } = await readSettings(options);
     const given = withNodeConf(eventSource(event, options), flags, config.confFile);
     const about = {
       ...given,
@@ -31,7 +30,7 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
     const explained = await untilInterrupted(io, (interrupted) => explain({ ...about, interrupted }));
     if (explained.length === 0)
       throw new BridgeError("USAGE", `${given.played.name}: no v0.1 plugin is ever run for such a call of the runtime`);
-    if (options.json !== true) io.stdout(formatSource(source));
+    if (options.json !== true) io.stdout(formatConfigFile(source));
     const described = explained.map((one) => describeEvent(one, given, config));
     for (const about of described) {
       const line = { ...about, configuration: source?.file ?? null };

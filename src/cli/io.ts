@@ -45,22 +45,22 @@ export const exitCodes = {
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
-export function exitCodeOf(end: StubEnd): ExitCode {
-  const codes = {
-    aborted: exitCodes.done,
-    shutdown: exitCodes.done,
-    "connect-failed": exitCodes.cannotConnect,
-    refused: exitCodes.refused,
-    misconfigured: exitCodes.usage,
-    lost: exitCodes.connectionLost,
-  } as const satisfies Record<StubEnd["kind"], ExitCode>;
-  return codes[end.kind];
-}
+const endCodes = {
+  aborted: exitCodes.done,
+  shutdown: exitCodes.done,
+  "connect-failed": exitCodes.cannotConnect,
+  refused: exitCodes.refused,
+  misconfigured: exitCodes.usage,
+  lost: exitCodes.connectionLost,
+} as const satisfies Record<StubEnd["kind"], ExitCode>;
 
-export function logEnd(log: Log, end: StubEnd): void {
+/** Logs how a registration ended, and gives the exit code. */
+export function logEnd(log: Log, end: StubEnd): ExitCode {
   const fields = { end: end.kind, ...("error" in end ? { error: end.error?.message } : {}) };
-  if (end.kind === "aborted" || end.kind === "shutdown") log.info(fields, "stopped");
+  const code = endCodes[end.kind];
+  if (code === exitCodes.done) log.info(fields, "stopped");
   else log.error(fields, "stopped");
+  return code;
 }
 
 /** Calls these on their signals. @returns what ends that */

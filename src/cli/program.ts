@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { BridgeError, errorText } from "../base/errors.js";
-import { nearestName } from "../base/nearest.js";
+import { nearestHint } from "../base/nearest.js";
 import { version } from "../base/version.js";
 import { addCheckCommand } from "./check.js";
 import { keyHint } from "./config.js";
@@ -71,8 +71,7 @@ function tellFault(io: CliIo, error: unknown): ExitCode {
 /** @throws BridgeError USAGE that names the nearest verb */
 function requireVerb(name: string | undefined, verbs: readonly string[]): void {
   if (name === undefined || name.startsWith("-") || verbs.includes(name)) return;
-  const nearest = nearestName(name, verbs);
-  const hint = nearest === undefined ? `one of ${verbs.join(", ")} is expected` : `did you mean "${nearest}"?`;
+  const hint = nearestHint(name, verbs, `one of ${verbs.join(", ")} is expected`);
   throw new BridgeError("USAGE", `unknown command "${name}"; ${hint}`);
 }
 

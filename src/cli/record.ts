@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { maxTimerMs, parseDuration } from "../base/deadline.js";
 import { mergeConfig } from "../config/merge.js";
 import type { PartialConfig } from "../config/schema.js";
 import { eventsOfMask, knownMask } from "../nri/events.js";
@@ -16,7 +17,7 @@ import {
   recordSettings,
 } from "../tools/record/recorder.js";
 import { addConfigFlags, configLayers, readRunLayers } from "./config.js";
-import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
+import { type CliIo, type ExitCode, exitCodes, logEnd, onSignals } from "./io.js";
 import type { Done } from "./program.js";
 import { run } from "./run.js";
 
@@ -35,7 +36,7 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
     .command("record")
     .description("write what the runtime of this node sends as replayable cases, one for each pod; runs no plugins")
     .requiredOption("--out <folder>", "where the cases are written")
-    .option("--duration <time>", "end after so long (90s, 5m, 1h); else with the last pod, or by Ctrl-C", parseDuration)
+    .option("--duration <time>", "end after so long (90s, 5m, 1h); else with the last pod, or by Ctrl-C", parseTime)
     .addOption(
       new Option("--run", "be the bridge meanwhile: run the plugins, and record what they are sent and answer"),
     )
@@ -94,9 +95,7 @@ async function observe(io: CliIo, { flags, file, settings, durationMs, onCase }:
   const stopListening = onSignals({ SIGINT: stop, SIGTERM: stop });
   io.readerGone?.addEventListener("abort", stop);
   try {
-    const end = await stub.run();
-    logEnd(log, end);
-    return exitCodeOf(end);
+    return logEnd(log, await stub.run());
   } finally {
     clearTimeout(timer);
     stopListening();
@@ -111,13 +110,9 @@ function formatCase({ pod, folder, events, complete, truncated, fault }: Recorde
   return `${pod}: ${events} events, ${extent}: ${folder}\n`;
 }
 
-/** Milliseconds of `90s`, `5m`, `1h` or `500ms`. */
-function parseDuration(text: string): number {
-  const [, number, unit = ""] = /^(\d{1,6})(ms|s|m|h)$/.exec(text) ?? [];
-  const factors: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-  const ms = Number(number) * (factors[unit] ?? 0);
-  // A timer takes no more.
-  if (!(ms > 0) || ms > 2 ** 31 - 1) throw new InvalidArgumentError("a time such as 90s, 5m or 1h is expected.");
+function parseTime(text: string): number {
+  const ms = parseDuration(text) ?? 0;
+  if (ms < 1 || ms > maxTimerMs) throw new InvalidArgumentError("a time such as 90s, 5m or 1h is expected.");
   return ms;
 }
 

@@ -3,11 +3,10 @@ import { createLog } from "../observe/log.js";
 import { type Case, readCase, readFile, withConf } from "../tools/replay/case.js";
 import { type PlayOptions, type PlayReport, playCase } from "../tools/replay/play.js";
 import {
-  colourPalette,
   compareLines,
+  createPalette,
   formatDifference,
   type Palette,
-  plainPalette,
   readExpected,
   toLine,
   toTimeline,
@@ -101,7 +100,7 @@ export function play(
 
 /** Colours where people look at the output, and they want some. */
 export function paletteOf({ environment }: CliIo): Palette {
-  return process.stdout.isTTY && environment.NO_COLOR === undefined ? colourPalette : plainPalette;
+  return createPalette(process.stdout.isTTY && environment.NO_COLOR === undefined);
 }
 
 /** Prints each report as it comes: as a JSON line with --json, else for people. */

@@ -1,5 +1,6 @@
 import { setMaxListeners } from "node:events";
 import type { Command } from "commander";
+import { Deadline, within } from "../base/deadline.js";
 import { BridgeError, errorText } from "../base/errors.js";
 import { version } from "../base/version.js";
 import { createRefusingBridge, Service } from "../bridge/service.js";
@@ -15,7 +16,7 @@ import { type Condition, readNotifySettings, startAnnouncer, withoutNotifySettin
 import type { RecordedCase } from "../tools/record/recorder.js";
 import { createNodeRecorder, makeOutFolder, type RecordSettings, recordSettings } from "../tools/record/recorder.js";
 import { addConfigFlags, type RunLayers, readRunLayers } from "./config.js";
-import { type CliIo, type ExitCode, exitCodeOf, exitCodes, logEnd, onSignals } from "./io.js";
+import { type CliIo, type ExitCode, exitCodes, logEnd, onSignals } from "./io.js";
 import { type Launched, registerFirst } from "./launched.js";
 import { createNode, type Node } from "./node.js";
 import type { Done } from "./program.js";
@@ -50,7 +51,7 @@ interface RunOptions extends RunLayers {
 }
 
 /** A recording beside the run. */
-export interface RunRecord {
+interface RunRecord {
   readonly settings: RecordSettings;
   /** Told of each recorded pod; then the run ends with the recording, after so long or with the last pod. */
   readonly onCase?: (recorded: RecordedCase) => void;
@@ -181,11 +182,10 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
     // Another instance may have this state: two that are registered would run every plugin twice.
     if (launched === undefined) await node.waitForState(config, stopping.signal);
     if (stopping.signal.aborted) return exitCodes.done;
-    const end = await (launched?.ended ?? stub.run());
-    logEnd(log, end);
+    const code = logEnd(log, await (launched?.ended ?? stub.run()));
     // What a lost connection left running has its own deadlines.
     await finishRuns();
-    return exitCodeOf(end);
+    return code;
   } finally {
     announcer?.close();
     stopListening();
@@ -200,9 +200,7 @@ export async function refuseCreates({ log, serve, ended }: Launched, reason: str
   if (!log.inUse) log.use(mergeConfig().log);
   log.error({ error: reason }, "the bridge cannot start: no plugin runs, creates fail");
   serve(createRefusingBridge(reason));
-  const end = await ended;
-  logEnd(log, end);
-  return exitCodeOf(end);
+  return logEnd(log, await ended);
 }
 
 /** A recording that waits for the bridge to end records nothing. @throws BridgeError USAGE where another instance runs */
@@ -238,10 +236,5 @@ export function conditionOf(
 
 /** Waits, but never longer than this. */
 async function withinMs(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work.then(() => {}), limit]);
-  clearTimeout(timer);
+  await within(Deadline.after(ms), work, () => undefined);
 }

@@ -1,3 +1,4 @@
+import { remember } from "../base/once.js";
 import { type Config, defaultConfig, type PartialConfig, type StateName } from "./schema.js";
 
 /**
@@ -66,17 +67,10 @@ export function pluginSettings(config: Config, type: string): PluginSettings {
   };
 }
 
-/** pluginSettings, made once for each type; the types are those of conf.json, which are few. */
+/** pluginSettings, made once for each type. */
 export function createPluginSettings(config: Config): (type: string) => PluginSettings {
-  const known = new Map<string, PluginSettings>();
-  return (type) => {
-    const settings = known.get(type) ?? pluginSettings(config, type);
-    if (known.size < maxKnownTypes) known.set(type, settings);
-    return settings;
-  };
+  return remember((type) => pluginSettings(config, type));
 }
-
-const maxKnownTypes = 1000;
 
 /** What a plugin may be run for: its states, and those that events of its own give it. */
 export function statesOf(config: Config, type: string): readonly string[] {

@@ -1,7 +1,7 @@
 import { type Document, isMap, isNode, isScalar, Lexer, LineCounter, Parser, parseDocument } from "yaml";
 import type { core } from "zod/mini";
-import { BridgeError, errorText } from "../base/errors.js";
-import { nearestName } from "../base/nearest.js";
+import { BridgeError, errorText, excerpt } from "../base/errors.js";
+import { nearestHint } from "../base/nearest.js";
 import { type PartialConfig, partialConfigSchema } from "./schema.js";
 
 /** A configuration text that was read. */
@@ -108,9 +108,8 @@ function describeIssue(issue: core.$ZodIssue, root: unknown, locate: Locate): re
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => {
       const path = [...issue.path, key];
-      const nearest = nearestName(key, knownKeys(issue.path));
-      const hint = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
-      return `${locate(path, true)}: unknown key "${excerpt(path.join("."))}"${hint}`;
+      const fault = `${locate(path, true)}: unknown key "${excerpt(path.join("."))}"`;
+      return [fault, nearestHint(key, knownKeys(issue.path), "")].filter(Boolean).join("; ");
     });
   }
   return [`${locate(issue.path, issue.code === "invalid_key")}: ${describeFault(issue, root)}`];
@@ -135,13 +134,6 @@ function unwrap(schema: unknown): unknown {
 
 function property(value: unknown, key: PropertyKey): unknown {
   return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
-}
-
-/** As much of somebody's text as a message repeats: the file may be none that was meant to be read. */
-const mostLetters = 200;
-
-export function excerpt(text: string): string {
-  return text.length <= mostLetters ? text : `${text.slice(0, mostLetters)}…`;
 }
 
 /** What is wrong with a value: which, what it is, and what was expected. */
@@ -190,11 +182,7 @@ function describeValue(value: unknown): string {
   return excerpt(JSON.stringify(value));
 }
 
-function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
-  let value = root;
-  for (const key of path) {
-    if (typeof value !== "object" || value === null) return undefined;
-    value = Reflect.get(value, key);
-  }
-  return value;
+/** What stands at a path; undefined where nothing does. */
+export function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce(property, root);
 }

@@ -261,7 +261,6 @@ export interface Config
   readonly metrics: Full<NonNullable<PartialConfig["metrics"]>>;
 }
 
-export type FailurePolicy = z.infer<typeof failurePolicy>;
 export type StateName = z.infer<typeof stateName>;
 
 /** Right for a node as they are: an empty file is a valid configuration. */

@@ -14,7 +14,7 @@ import { claimProcess, type ProcessClaim, type ProcessQuery } from "./process-ow
 import { createPollingWatcher, idleWatcher, type ProcessWatcher } from "./process-watcher.js";
 
 /** Which pod or container a bundle is looked for. */
-export interface BundleQuery {
+interface BundleQuery {
   readonly kind: "sandbox" | "container";
   readonly id: string;
   /** Its process; 0 when there is none. */
@@ -24,7 +24,7 @@ export interface BundleQuery {
 }
 
 /** An OCI config.json that was found, or why there is none. */
-export type BundleAnswer =
+type BundleAnswer =
   | { readonly found: true; readonly path: string; readonly bytes: Uint8Array }
   | { readonly found: false; readonly reason: string };
 
@@ -44,7 +44,7 @@ export interface Host {
   /** The same, but only if it is the pod's or container's own. */
   claim(query: ProcessQuery): ProcessClaim;
   liveness(identity: ProcessIdentity): Liveness;
-  /** Whether the pids that the runtime names mean the same processes here; see pid-namespace.ts. */
+  /** Whether the pids that the runtime names mean the same processes here. */
   sharesPidNamespace(peer: number | undefined, named: number): Answer;
   readonly watcher: ProcessWatcher;
 }

@@ -4,6 +4,7 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { getAsset, isSea } from "node:sea";
 import { fileURLToPath } from "node:url";
+import { attempt } from "../base/errors.js";
 
 /** Where numbers and layouts of the C library are as this room has them. */
 const architectures: readonly string[] = ["x64", "arm64", "riscv64"];
@@ -53,7 +54,7 @@ export type Libc = ReturnType<typeof openLibc>;
  *
  * @throws Error when it lacks a function: glibc before 2.29, musl before 1.1.24
  */
-export function openLibc(koffi: Koffi) {
+function openLibc(koffi: Koffi) {
   const library = koffi.load(null);
   const bind = (declaration: string): Call => toCall(library.func(declaration));
   const syscall = bind(`long syscall(${sysPidfdOpenArguments})`);
@@ -67,7 +68,6 @@ export function openLibc(koffi: Koffi) {
     waitpid: bind("int waitpid(int pid, void *status, int options)"),
     kill: bind("int kill(int pid, int signal)"),
     prlimit: bind("int prlimit(int pid, int resource, void *wanted, void *old)"),
-    getsockopt: bind("int getsockopt(int socket, int level, int option, void *value, void *size)"),
     spawn: bind(
       "int posix_spawn(void *pid, const char *path, void *actions, void *attributes, const char **argv, const char **envp)",
     ),
@@ -80,7 +80,7 @@ export function openLibc(koffi: Koffi) {
     addDup2: bind("int posix_spawn_file_actions_adddup2(void *actions, int from, int to)"),
     addChdir: bind("int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)"),
     /** glibc from 2.34 on; musl has none. */
-    addCloseFrom: optional(() => bind("int posix_spawn_file_actions_addclosefrom_np(void *actions, int from)")),
+    addCloseFrom: attempt(() => bind("int posix_spawn_file_actions_addclosefrom_np(void *actions, int from)")),
     /** A descriptor that gets readable when the process ends; -1 on an error. */
     pidfdOpen: (pid: number) => syscall(sysPidfdOpen, pid, 0),
     /** The system's name for what went wrong in the call before, such as `EAGAIN`. */
@@ -116,16 +116,8 @@ function toCall(native: NativeFunction): Call {
   return (...args) => Number(native(...args));
 }
 
-function optional<Value>(get: () => Value): Value | undefined {
-  try {
-    return get();
-  } catch {
-    return undefined;
-  }
-}
-
-/** A function of a C library. What goes in and comes out is as its declaration says; only `libc.ts` calls one. */
-export type NativeFunction = (...args: readonly unknown[]) => unknown;
+/** A function of a C library. What goes in and comes out is as its declaration says. */
+type NativeFunction = (...args: readonly unknown[]) => unknown;
 
 /** A descriptor that the event loop watches. After `close` it must not be touched: koffi does not check. */
 export interface PollHandle {

@@ -1,7 +1,7 @@
 import { accessSync, closeSync, constants, lstatSync, readdirSync, readlinkSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf } from "../base/errors.js";
-import { openRegularFile, readRegularFile } from "../base/files.js";
+import { attempt, errnoOf } from "../base/errors.js";
+import { fileIdentity, openRegularFile, readRegularFile } from "../base/files.js";
 
 /** As many links as Linux follows in one path. */
 const maxLinks = 40;
@@ -81,14 +81,12 @@ export class NodeFiles {
 
   /** Device and inode; undefined when there is no such file, or it cannot be seen. */
   identity(path: string): string | undefined {
-    const stats = attempt(() => statSync(this.locate(path), { bigint: true }));
-    return stats && `${stats.dev}:${stats.ino}`;
+    return fileIdentity(this.locate(path));
   }
 
   /** The same, with every link followed by the kernel: those of /proc lead to files, whatever they say. */
   identityByKernel(path: string): string | undefined {
-    const stats = attempt(() => statSync(join(this.root, path), { bigint: true }));
-    return stats && `${stats.dev}:${stats.ino}`;
+    return fileIdentity(join(this.root, path));
   }
 
   isWritable(path: string): boolean {
@@ -119,13 +117,4 @@ export function baseName(path: string): string {
 
 function readLink(path: string): string | undefined {
   return attempt(() => (lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined));
-}
-
-/** What cannot be looked at is a fact of its own, not a failure of the doctor. */
-function attempt<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch {
-    return undefined;
-  }
 }

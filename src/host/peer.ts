@@ -3,11 +3,12 @@ import { type FileHandle, open } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Deadline } from "../base/deadline.js";
-import { errnoOf, errorText } from "../base/errors.js";
+import { attempt, errnoOf, errorText } from "../base/errors.js";
+import { fileIdentity } from "../base/files.js";
 import type { Answer } from "./proc.js";
 
 /** The process that listens on a socket, or why it is not known. */
-export type PeerAnswer =
+type PeerAnswer =
   | { readonly found: true; readonly pid: number; readonly command: string }
   | { readonly found: false; readonly reason: string };
 
@@ -87,18 +88,10 @@ async function* processesByLikelihood(
 
 /** The inodes of a process's sockets; undefined when its descriptors cannot be seen. */
 function socketsOf(pid: number, procRoot: string): string[] | undefined {
-  let names: string[];
-  try {
-    names = readdirSync(`${procRoot}/${pid}/fd`);
-  } catch {
-    return undefined;
-  }
-  return names.flatMap((name) => {
-    try {
-      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`${procRoot}/${pid}/fd/${name}`))?.[1] ?? [];
-    } catch {
-      return [];
-    }
+  const names = attempt(() => readdirSync(`${procRoot}/${pid}/fd`));
+  return names?.flatMap((name) => {
+    const target = attempt(() => readlinkSync(`${procRoot}/${pid}/fd/${name}`)) ?? "";
+    return /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? [];
   });
 }
 
@@ -160,21 +153,8 @@ export async function programHolds(
   return "unknown";
 }
 
-function fileIdentity(path: string): string | undefined {
-  try {
-    const { dev, ino } = statSync(path, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch {
-    return undefined;
-  }
-}
-
 function readLines(path: string): string[] {
-  try {
-    return readFileSync(path, "latin1").split("\n");
-  } catch {
-    return [];
-  }
+  return attempt(() => readFileSync(path, "latin1").split("\n")) ?? [];
 }
 
 /** compat: containerd 1.6 to 2.x read v0.1's configuration from here and nowhere else. */

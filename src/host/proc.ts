@@ -1,5 +1,6 @@
-import { readFileSync, readlinkSync } from "node:fs";
-import { errnoOf } from "../base/errors.js";
+import { openSync, readFileSync, readlinkSync, readSync } from "node:fs";
+import { attempt, errnoOf } from "../base/errors.js";
+import { closing } from "../base/files.js";
 
 /** What the machine says to a question, and where it has that from. */
 export interface Answer {
@@ -23,10 +24,19 @@ export interface ProcessStat {
 export function readProcessStat(pid: number, procRoot: string): ProcessStat | "missing" | "unreadable" {
   if (!Number.isSafeInteger(pid) || pid <= 0) return "missing";
   try {
-    return parseProcessStat(readFileSync(`${procRoot}/${pid}/stat`, "utf8")) ?? "unreadable";
+    return closing(openSync(`${procRoot}/${pid}/stat`, "r"), readOpenStat) ?? "unreadable";
   } catch (error) {
     return isGone(error) ? "missing" : "unreadable";
   }
+}
+
+/** A command may be 64 bytes long (kernel workers), and there are 50 numbers after it. */
+const statBytes = 1024;
+
+/** The same from the open file, for less: there are thousands of processes to look at. @throws the system's error */
+export function readOpenStat(file: number): ProcessStat | undefined {
+  const buffer = Buffer.allocUnsafe(statBytes);
+  return parseProcessStat(buffer.toString("latin1", 0, readSync(file, buffer, 0, statBytes, 0)));
 }
 
 /**
@@ -96,12 +106,8 @@ export function startTimeOf(pid: number, procRoot = "/proc"): string | undefined
 }
 
 /** The id that the kernel gave to this boot; "" when it cannot be read. */
-export function readBootId(procRoot = "/proc"): string {
-  try {
-    return readFileSync(`${procRoot}/sys/kernel/random/boot_id`, "latin1").trim();
-  } catch {
-    return "";
-  }
+function readBootId(procRoot: string): string {
+  return attempt(() => readFileSync(`${procRoot}/sys/kernel/random/boot_id`, "latin1").trim()) ?? "";
 }
 
 /** Whether the process of an identity still runs. A pid alone proves nothing: it may be a stranger's by now. */
@@ -117,12 +123,8 @@ export function livenessOf(identity: ProcessIdentity, machine: Machine): Livenes
 }
 
 /** The pid namespace of a process; undefined when it cannot be read. */
-export function readPidNamespace(process: number | "self", procRoot: string): string | undefined {
-  try {
-    return readlinkSync(`${procRoot}/${process}/ns/pid`);
-  } catch {
-    return undefined;
-  }
+function readPidNamespace(process: number | "self", procRoot: string): string | undefined {
+  return attempt(() => readlinkSync(`${procRoot}/${process}/ns/pid`));
 }
 
 /**

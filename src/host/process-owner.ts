@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from "node:fs";
-import { errorText } from "../base/errors.js";
+import { attempt, errorText } from "../base/errors.js";
 import type { Machine, ProcessIdentity } from "./proc.js";
 import { readProcessStat } from "./proc.js";
 
@@ -36,15 +36,7 @@ export function claimProcess(query: ProcessQuery, machine: Machine): ProcessClai
   return { confirmed: true, identity: { pid: query.pid, startTime, bootId, pidNamespace }, parent };
 }
 
-/**
- * Whether a pid is the process of a pod or container: its cgroup names the id or is the event's cgroupsPath, or its
- * parent, which is the shim or conmon, works in the bundle.
- */
-export function identityMatches(query: ProcessQuery, procRoot = "/proc"): boolean {
-  const stat = readProcessStat(query.pid, procRoot);
-  return typeof stat !== "string" && whyForeign(query, procRoot, stat.parent) === undefined;
-}
-
+/** Undefined where its cgroup names the id or is the event's cgroupsPath, or its parent, the shim or conmon, works in the bundle. */
 function whyForeign(query: ProcessQuery, procRoot: string, parent: number): string | undefined {
   let cgroups: string;
   try {
@@ -89,9 +81,5 @@ function names(path: string, id: string): boolean {
 
 function worksIn(process: number, id: string, procRoot: string): boolean {
   if (process <= 1) return false;
-  try {
-    return names(readlinkSync(`${procRoot}/${process}/cwd`), id);
-  } catch {
-    return false;
-  }
+  return attempt(() => names(readlinkSync(`${procRoot}/${process}/cwd`), id)) ?? false;
 }

@@ -1,8 +1,8 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { errnoOf, errorText } from "../base/errors.js";
 import { EventPoll } from "./event-poll.js";
 import type { Native } from "./native.js";
-import { hasEnded, isGone, type ProcessIdentity, type ProcessStat, parseProcessStat } from "./proc.js";
+import { hasEnded, isGone, type ProcessIdentity, type ProcessStat, readOpenStat, readProcessStat } from "./proc.js";
 
 /**
  * Tells when processes end. There is one way to it for every machine, which looks a few times a second, and there can be
@@ -32,7 +32,7 @@ interface Watched {
   fd: number | undefined;
 }
 
-export interface PollingOptions {
+interface PollingOptions {
   readonly procRoot?: string;
   /** Between two looks, in milliseconds. */
   readonly intervalMs?: number;
@@ -40,8 +40,6 @@ export interface PollingOptions {
   readonly onUnreadable?: (reason: string) => void;
 }
 
-/** A command may be 64 bytes long (kernel workers), and there are 50 numbers after it. */
-const statBytes = 1024;
 /** What cannot be opened is tried again at every fifth look. */
 const againAtLook = 5;
 
@@ -55,15 +53,13 @@ const againAtLook = 5;
 export function createPollingWatcher(options: PollingOptions = {}): ProcessWatcher {
   const { procRoot = "/proc", intervalMs = 200, onUnreadable = () => {} } = options;
   const watched = new Set<Watched>();
-  const buffer = Buffer.alloc(statBytes);
   let timer: NodeJS.Timeout | undefined;
   let looks = 0;
   let told = false;
 
   function read(fd: number): ProcessStat | "ended" | "unreadable" {
     try {
-      const length = readSync(fd, buffer, 0, statBytes, 0);
-      const stat = parseProcessStat(buffer.toString("latin1", 0, length));
+      const stat = readOpenStat(fd);
       if (stat === undefined) return "unreadable";
       return hasEnded(stat) ? "ended" : stat;
     } catch (error) {
@@ -154,20 +150,6 @@ export function createPidfdWatcher({ koffi, libc }: Native, options: PidfdWatche
   const { fallback = createPollingWatcher({ procRoot, onUnreadable }) } = options;
   const events = new EventPoll(koffi, libc);
   const watched = new Set<() => void>();
-  const buffer = Buffer.alloc(statBytes);
-
-  /** As readProcessStat, which takes memory for each: there are thousands to watch when a runtime has told us of all. */
-  function readStat(path: string): ProcessStat | "missing" | "unreadable" {
-    let file: number | undefined;
-    try {
-      file = openSync(path, "r");
-      return parseProcessStat(buffer.toString("latin1", 0, readSync(file, buffer, 0, statBytes, 0))) ?? "unreadable";
-    } catch (error) {
-      return isGone(error) ? "missing" : "unreadable";
-    } finally {
-      if (file !== undefined) closeSync(file);
-    }
-  }
 
   return {
     watch(identity, onExit) {
@@ -176,7 +158,7 @@ export function createPidfdWatcher({ koffi, libc }: Native, options: PidfdWatche
       const pidfd = libc.pidfdOpen(pid);
       if (pidfd < 0 && libc.lastError() !== "ESRCH") return fallback.watch(identity, onExit);
       // Read after the pidfd was opened: if it is the process now, the pidfd is its.
-      const stat = pidfd < 0 ? "missing" : readStat(`${procRoot}/${pid}/stat`);
+      const stat = pidfd < 0 ? "missing" : readProcessStat(pid, procRoot);
       const ended = stat === "missing" || (stat !== "unreadable" && (stat.startTime !== startTime || hasEnded(stat)));
       if (ended || stat === "unreadable") {
         if (pidfd >= 0) closeSync(pidfd);

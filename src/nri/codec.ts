@@ -111,5 +111,3 @@ export const emptyResponse: Uint8Array = new Uint8Array(0);
 /** The two services of NRI, as the wire names them. */
 export const pluginService = "nri.pkg.api.v1alpha1.Plugin";
 export const runtimeService = "nri.pkg.api.v1alpha1.Runtime";
-
-export const defaultSocketPath = "/var/run/nri/nri.sock";

@@ -4,7 +4,7 @@ import { setFlagsFromString } from "node:v8";
 const measured = [11, 12, 13, 14];
 
 /** To be told of the runtime's calls, as a CallWatcher is. */
-export interface Tuning {
+interface Tuning {
   configured?(): void;
   began?(): void;
 }

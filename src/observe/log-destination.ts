@@ -1,16 +1,17 @@
 import { closeSync, constants, fstatSync, openSync, renameSync, statSync, writeSync } from "node:fs";
 import { createConnection } from "node:net";
 import { dirname } from "node:path";
+import { attempt } from "../base/errors.js";
 import { isNullDevice, makeDirectory } from "../base/files.js";
 import type { LogDestination } from "./log.js";
 
 /** Where the machine's log sockets are; a test puts its own there. */
-export interface LogPlaces {
+interface LogPlaces {
   readonly journalSocket: string;
   readonly file: string;
 }
 
-export const defaultLogPlaces: LogPlaces = {
+const defaultLogPlaces: LogPlaces = {
   journalSocket: "/run/systemd/journal/stdout",
   file: "/var/lib/nri-v01-bridge/bridge.log",
 };
@@ -62,19 +63,11 @@ function openFile(path: string): LogDestination {
 
 /** Whether a descriptor is /dev/null, or not open at all. */
 function isUnread(fd: number): boolean {
-  try {
-    return isNullDevice(fstatSync(fd));
-  } catch {
-    return true;
-  }
+  return attempt(() => isNullDevice(fstatSync(fd))) ?? true;
 }
 
 function isSocket(path: string): boolean {
-  try {
-    return statSync(path).isSocket();
-  } catch {
-    return false;
-  }
+  return attempt(() => statSync(path).isSocket()) ?? false;
 }
 
 /** After a rotation that failed, so much of the limit is written before the next try. */

@@ -1,8 +1,9 @@
 import { fstatSync } from "node:fs";
+import { attempt } from "../base/errors.js";
 import type { LogDestination } from "./log.js";
 import { severityOf } from "./log-destination.js";
 
-export interface TextOptions {
+interface TextOptions {
   /** For a terminal. */
   readonly colours: boolean;
   /** For a stream that the journal reads: it has the time already, and takes `<n>` at the start for the severity. */
@@ -24,12 +25,8 @@ export function textOptionsFor(environment: Readonly<Record<string, string | und
 
 /** systemd sets JOURNAL_STREAM to the device and inode of the stream it made; a redirected one is another. */
 function isJournal(stream: string | undefined): boolean {
-  try {
-    const { dev, ino } = fstatSync(2);
-    return stream === `${dev}:${ino}`;
-  } catch {
-    return false;
-  }
+  const stats = attempt(() => fstatSync(2));
+  return stats !== undefined && stream === `${stats.dev}:${stats.ino}`;
 }
 
 /** What stands first, in this order; the rest follows as the code gave it. */
@@ -67,12 +64,8 @@ export function formatTextLine(line: string, { colours, forJournal }: TextOption
 }
 
 function parseObject(line: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = attempt((): unknown => JSON.parse(line));
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
 }
 
 /** Text bare where it can be; a list with commas; an object in a list as its values, `clearcfs:ok:1.2`. */

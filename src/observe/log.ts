@@ -33,13 +33,7 @@ export function createLog(level: string, destination: LogDestination, funnel = n
     },
     destination,
   );
-  return {
-    debug: (fields, sentence) => logger.debug(fields, sentence),
-    info: (fields, sentence) => logger.info(fields, sentence),
-    warn: (fields, sentence) => logger.warn(fields, sentence),
-    error: (fields, sentence) => logger.error(fields, sentence),
-    conceal: (confs) => funnel.conceal(confs),
-  };
+  return Object.assign(logger, { conceal: (confs: Parameters<Log["conceal"]>[0]) => funnel.conceal(confs) });
 }
 
 /**
@@ -67,7 +61,7 @@ export function afterTurn(to: LogDestination): LogDestination {
 }
 
 /** The settings under `log`. */
-export interface LogSettings {
+interface LogSettings {
   readonly level: string;
   readonly format: "json" | "text";
   readonly output: string;

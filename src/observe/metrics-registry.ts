@@ -6,7 +6,7 @@ import type { CallAnswer } from "../nri/watch-calls.js";
 /** The metrics themselves, once they are wanted. */
 export type MetricsRegistry = Awaited<ReturnType<typeof createMetricsRegistry>>;
 
-export interface RegistryOptions {
+interface RegistryOptions {
   readonly sources: MetricsSources;
   readonly isReady: () => boolean;
   readonly lagMs: () => number;
@@ -159,7 +159,7 @@ const families: ReadonlySet<string> = new Set([
  * What of a container an adjust key is about: `cpu.shares`, `env`, and `update` for another container's, as containerd's
  * own metric says it. Few enough for a label.
  */
-export function adjustmentType(field: string): string {
+function adjustmentType(field: string): string {
   const [family = ""] = field.split(".");
   return families.has(family) ? family : field;
 }
@@ -184,7 +184,7 @@ export const metricPrefix = "nri_v01_bridge_";
  * Upper bounds in seconds: from a plugin that is one `jq` to the 2 s that an NRI v2 runtime waits, and to the 10 s of what
  * it does not wait for.
  */
-export const latencyBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 1.5, 2, 5, 10] as const;
+const latencyBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 1.5, 2, 5, 10] as const;
 
 /**
  * Every metric of the bridge; docs/metrics.md and the dashboard are tested against this table.
@@ -194,119 +194,79 @@ export const latencyBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 
  * `plugin` is a legacy plugin and its operation is the v0.1 `state`; `operation` is the NRI event, as containerd says it.
  */
 export const metricTable = {
-  pluginInvocations: {
-    name: "plugin_invocations_total",
-    type: "counter",
-    labels: ["plugin", "state", "status", "error"],
-    help: "Runs of legacy plugins; error says why one failed: timed_out, bad_output, reported and so on",
-  },
-  pluginLatency: {
-    name: "plugin_latency_seconds",
-    type: "histogram",
-    labels: ["plugin", "state"],
-    help: "Time from the start of a legacy plugin to its end",
-  },
-  pluginDeadlineMisses: {
-    name: "plugin_deadline_misses_total",
-    type: "counter",
-    labels: ["plugin", "state"],
-    help: "Runs of legacy plugins that were ended because their time was up",
-  },
-  pluginAdjustments: {
-    name: "plugin_adjustments_total",
-    type: "counter",
-    labels: ["plugin", "state", "type"],
-    help: "Changes that legacy plugins asked for, by field of the container",
-  },
-  pluginBreaker: {
-    name: "plugin_breaker_state",
-    type: "gauge",
-    labels: ["plugin", "breaker"],
-    help: "1 for the state that a plugin's breaker is in: closed, open or half_open",
-  },
-  activePlugins: {
-    name: "active_plugins",
-    type: "gauge",
-    labels: [],
-    help: "Legacy plugins that conf.json lists now",
-  },
-  confReadable: {
-    name: "conf_readable",
-    type: "gauge",
-    labels: [],
-    help: "1 while conf.json can be read, or there is none; at 0 the creates of pods fail",
-  },
-  calls: {
-    name: "calls_total",
-    type: "counter",
-    labels: ["operation", "status", "error"],
-    help: "Events of the runtime that were answered",
-  },
-  callLatency: {
-    name: "call_latency_seconds",
-    type: "histogram",
-    labels: ["operation"],
-    help: "Time from a runtime's event to its answer",
-  },
-  registered: {
-    name: "registered",
-    type: "gauge",
-    labels: [],
-    help: "1 while the runtime has registered and configured the bridge",
-  },
-  ready: {
-    name: "ready",
-    type: "gauge",
-    labels: [],
-    help: "1 while events are delivered: registered and, where the runtime does that, synchronized",
-  },
-  reconnects: {
-    name: "reconnects_total",
-    type: "counter",
-    labels: [],
-    help: "Registrations after the first one",
-  },
-  lastEvent: {
-    name: "last_event_timestamp_seconds",
-    type: "gauge",
-    labels: [],
-    help: "When the last event came, in seconds since 1970; 0 when none has",
-  },
-  remembered: {
-    name: "remembered",
-    type: "gauge",
-    labels: [],
-    help: "Pods and containers that the bridge remembers a create of",
-  },
-  journalSize: {
-    name: "journal_size_bytes",
-    type: "gauge",
-    labels: [],
-    help: "Size of the journal on disk; absent when the state is in memory only",
-  },
-  eventLoopLag: {
-    name: "event_loop_lag_seconds",
-    type: "gauge",
-    labels: [],
-    help: "The longest that the event loop was held up in the last 10 seconds",
-  },
-  runtimeInfo: {
-    name: "runtime_info",
-    type: "gauge",
-    labels: ["runtime", "version", "nri"],
-    help: "1 for the runtime that the bridge is connected to",
-  },
-  buildInfo: {
-    name: "build_info",
-    type: "gauge",
-    labels: ["version", "node"],
-    help: "1 for the version of the bridge and of Node",
-  },
-} as const satisfies Record<string, MetricFacts>;
+  pluginInvocations: metric(
+    "counter",
+    "plugin_invocations_total{plugin,state,status,error}",
+    "Runs of legacy plugins; error says why one failed: timed_out, bad_output, reported and so on",
+  ),
+  pluginLatency: metric(
+    "histogram",
+    "plugin_latency_seconds{plugin,state}",
+    "Time from the start of a legacy plugin to its end",
+  ),
+  pluginDeadlineMisses: metric(
+    "counter",
+    "plugin_deadline_misses_total{plugin,state}",
+    "Runs of legacy plugins that were ended because their time was up",
+  ),
+  pluginAdjustments: metric(
+    "counter",
+    "plugin_adjustments_total{plugin,state,type}",
+    "Changes that legacy plugins asked for, by field of the container",
+  ),
+  pluginBreaker: metric(
+    "gauge",
+    "plugin_breaker_state{plugin,breaker}",
+    "1 for the state that a plugin's breaker is in: closed, open or half_open",
+  ),
+  activePlugins: metric("gauge", "active_plugins", "Legacy plugins that conf.json lists now"),
+  confReadable: metric(
+    "gauge",
+    "conf_readable",
+    "1 while conf.json can be read, or there is none; at 0 the creates of pods fail",
+  ),
+  calls: metric("counter", "calls_total{operation,status,error}", "Events of the runtime that were answered"),
+  callLatency: metric("histogram", "call_latency_seconds{operation}", "Time from a runtime's event to its answer"),
+  registered: metric("gauge", "registered", "1 while the runtime has registered and configured the bridge"),
+  ready: metric(
+    "gauge",
+    "ready",
+    "1 while events are delivered: registered and, where the runtime does that, synchronized",
+  ),
+  reconnects: metric("counter", "reconnects_total", "Registrations after the first one"),
+  lastEvent: metric(
+    "gauge",
+    "last_event_timestamp_seconds",
+    "When the last event came, in seconds since 1970; 0 when none has",
+  ),
+  remembered: metric("gauge", "remembered", "Pods and containers that the bridge remembers a create of"),
+  journalSize: metric(
+    "gauge",
+    "journal_size_bytes",
+    "Size of the journal on disk; absent when the state is in memory only",
+  ),
+  eventLoopLag: metric(
+    "gauge",
+    "event_loop_lag_seconds",
+    "The longest that the event loop was held up in the last 10 seconds",
+  ),
+  runtimeInfo: metric(
+    "gauge",
+    "runtime_info{runtime,version,nri}",
+    "1 for the runtime that the bridge is connected to",
+  ),
+  buildInfo: metric("gauge", "build_info{version,node}", "1 for the version of the bridge and of Node"),
+} satisfies Record<string, MetricFacts>;
 
-export type MetricKey = keyof typeof metricTable;
+type MetricKey = keyof typeof metricTable;
 
-/** The states of a breaker, as legacy/breaker has them. */
+/** @param form name and labels, as in `build_info{version,node}` */
+function metric(type: MetricFacts["type"], form: string, help: string): MetricFacts {
+  const [name = "", labels] = form.split(/[{}]/);
+  return { name, type, labels: labels?.split(",") ?? [], help };
+}
+
+/** The states of a breaker, as bridge/breaker has them. */
 export const breakerStates = ["closed", "open", "half-open"] as const;
 export type BreakerState = (typeof breakerStates)[number];
 

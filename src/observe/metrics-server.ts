@@ -2,12 +2,12 @@ import { existsSync, lstatSync, unlinkSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createConnection, type Server } from "node:net";
 import { dirname } from "node:path";
-import { BridgeError } from "../base/errors.js";
+import { BridgeError, errnoOf } from "../base/errors.js";
 import { makeDirectory } from "../base/files.js";
 import type { Health } from "./metrics.js";
 
 /** What is served, asked for each request. */
-export interface MetricsPages {
+interface MetricsPages {
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   healthz(): Health;
   readyz(): Health;
@@ -110,7 +110,7 @@ function answers(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once("error", (error) => resolve(!("code" in error && error.code === "ECONNREFUSED")));
+    socket.once("error", (error) => resolve(errnoOf(error) !== "ECONNREFUSED"));
   });
 }
 

@@ -19,7 +19,7 @@ import {
   serveMetrics,
 } from "./metrics-server.js";
 
-export interface MetricsOptions {
+interface MetricsOptions {
   readonly sources: MetricsSources;
   readonly version: string;
   readonly log: Log;
@@ -180,7 +180,7 @@ const beatMs = 500;
 const windowMs = 10_000;
 
 /** Tells how long the event loop was held up, by a timer that comes late then. */
-export interface Heart {
+interface Heart {
   /** The longest that it was late in the last 10 seconds, in milliseconds; what it is late right now counts. */
   lagMs(): number;
   stop(): void;

@@ -1,3 +1,4 @@
+import { attempt } from "../base/errors.js";
 import { formatString } from "../v01/gojson/format.js";
 import { quoteText } from "../v01/gojson/quote.js";
 
@@ -8,7 +9,7 @@ const shortestNamed = 6;
 const plainValue = /^(?:[a-z][a-z_-]*|\/[\w./-]*|true|false)$/i;
 
 /** A part of conf.json that may hold secrets. */
-export interface Conf {
+interface Conf {
   readonly conf?: string | undefined;
 }
 
@@ -63,7 +64,12 @@ export class LogFunnel {
     for (const { conf } of this.waiting.splice(0)) {
       // A conf whose secrets change again and again: the oldest are given up.
       if (this.known.full) this.known = new KnownSecrets();
-      learn(this.known, conf === undefined ? undefined : parse(conf));
+      // Go's JSON is more lenient than ours in nothing that a compacted conf still has.
+      if (conf !== undefined)
+        learn(
+          this.known,
+          attempt((): unknown => JSON.parse(conf)),
+        );
     }
   }
 }
@@ -84,15 +90,6 @@ function learn(known: KnownSecrets, conf: unknown): void {
         pending.push({ value: inner, isNamed: isNamed || isSecretName(name) });
       }
     }
-  }
-}
-
-/** Go's JSON is more lenient than ours in nothing that a compacted conf still has. */
-function parse(conf: string): unknown {
-  try {
-    return JSON.parse(conf);
-  } catch {
-    return undefined;
   }
 }
 

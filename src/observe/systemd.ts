@@ -3,6 +3,7 @@ import { closeSync } from "node:fs";
 import { type Clock, monotonicClock } from "../base/deadline.js";
 import { errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
+import { sayOnce } from "../base/once.js";
 import { type Native, NativeError, openNative } from "../host/native.js";
 
 /** What the service manager is told, looked at again and again. */
@@ -13,26 +14,26 @@ export interface Condition {
   readonly text: string;
 }
 
-export interface Announcer {
+interface Announcer {
   /** We were asked to end, and do. */
   stopping(): void;
   close(): void;
 }
 
-export interface AnnouncerOptions {
+interface AnnouncerOptions {
   readonly settings: NotifySettings;
   readonly look: () => Condition;
   readonly log: Log;
   readonly send?: SendNotification;
   readonly clock?: Clock;
-  /**
-   * We count as started then even without a runtime: a runtime that does not come must not hold up the boot, and our
-   * start must not fail and be tried again for it.
-   */
-  readonly readyAtLatestMs?: number;
   readonly lookEachMs?: number;
 }
 
+/**
+ * We count as started then even without a runtime: a runtime that does not come must not hold up the boot, and our start must not
+ * fail and be tried again for it.
+ */
+const readyAtLatestMs = 20_000;
 /** After one that failed; each is a process where there is no FFI. */
 const againMs = 1_000;
 
@@ -41,16 +42,14 @@ const againMs = 1_000;
  * it, so a bridge that hangs is restarted.
  */
 export function startAnnouncer(options: AnnouncerOptions): Announcer {
-  const { settings, look, log, clock = monotonicClock, readyAtLatestMs = 20_000, lookEachMs = 250 } = options;
-  let failed = false;
-  const onError = (error: unknown) => {
-    // Once: a beat that fails comes again and again, and the manager will say what it makes of it.
-    if (!failed) log.warn({ error: errorText(error) }, "the service manager cannot be notified");
-    failed = true;
-  };
+  const { settings, look, log, clock = monotonicClock, lookEachMs = 250 } = options;
+  // Once: a beat that fails comes again and again, and the manager will say what it makes of it.
+  const warn = sayOnce((fields, sentence) => log.warn(fields, sentence));
+  const onError = (error: unknown) => warn({ error: errorText(error) }, "the service manager cannot be notified");
   const send = options.send ?? createNotificationSender(onError);
 
-  const told = new Told();
+  /** The last assignment of each variable that has reached the manager. */
+  const told = new Map<string, string>();
   const startedAt = clock();
   const beatEachMs = settings.watchdogMs === undefined ? Infinity : settings.watchdogMs / 3;
   let beatAt = startedAt;
@@ -63,8 +62,12 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
     if (sending || now < notBefore) return;
     const condition = look();
     ready ||= condition.ready || now - startedAt >= readyAtLatestMs;
-    const status = ending ? "finishing what runs" : condition.text;
-    const assignments = told.due({ ready, stopping: ending, status, beat: now - beatAt >= beatEachMs });
+    const wanted = [
+      ...(ending ? ["STOPPING=1"] : ready ? ["READY=1"] : []),
+      `STATUS=${statusLine(ending ? "finishing what runs" : condition.text)}`,
+    ];
+    const assignments = wanted.filter((assignment) => told.get(variableOf(assignment)) !== assignment);
+    if (now - beatAt >= beatEachMs) assignments.push("WATCHDOG=1");
     if (assignments.length > 0) void tell(assignments, now);
   };
   // What does not reach the manager stays due: without READY=1 it would end us when its patience is over.
@@ -76,7 +79,7 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
       notBefore = clock() + Math.min(againMs, beatEachMs);
       return;
     }
-    told.reached(assignments);
+    for (const assignment of assignments) told.set(variableOf(assignment), assignment);
     if (assignments.includes("WATCHDOG=1")) beatAt = now;
     // It came up meanwhile, and there may be no other turn.
     if (ending) turn();
@@ -93,44 +96,11 @@ export function startAnnouncer(options: AnnouncerOptions): Announcer {
   };
 }
 
-/** What the service manager has to be told. */
-interface Wanted {
-  /** Once it is true, READY=1 is due. */
-  readonly ready: boolean;
-  readonly stopping: boolean;
-  readonly status: string;
-  /** The watchdog's beat is due. */
-  readonly beat: boolean;
+function variableOf(assignment: string): string {
+  return assignment.slice(0, assignment.indexOf("="));
 }
 
 const longestStatus = 200;
-
-/** What the manager has been told, so that what did not reach it is said again. */
-class Told {
-  private ready = false;
-  private stopping = false;
-  private status = "";
-
-  /** The assignments that are due now, the important ones first. */
-  due({ ready, stopping, status, beat }: Wanted): string[] {
-    const text = statusLine(status);
-    return [
-      ...(ready && !this.ready && !stopping ? ["READY=1"] : []),
-      ...(stopping && !this.stopping ? ["STOPPING=1"] : []),
-      ...(text === this.status ? [] : [`STATUS=${text}`]),
-      ...(beat ? ["WATCHDOG=1"] : []),
-    ];
-  }
-
-  /** They have reached the manager. */
-  reached(assignments: readonly string[]): void {
-    for (const assignment of assignments) {
-      if (assignment === "READY=1") this.ready = true;
-      if (assignment === "STOPPING=1") this.stopping = true;
-      if (assignment.startsWith("STATUS=")) this.status = assignment.slice("STATUS=".length);
-    }
-  }
-}
 
 /** One short line: what a runtime calls itself is in it, and neither a datagram nor a program's argument takes everything. */
 export function statusLine(text: string): string {
@@ -141,7 +111,7 @@ export function statusLine(text: string): string {
 }
 
 /** What a service manager asks of a service that it starts with Type=notify: sd_notify(3), sd_watchdog_enabled(3). */
-export interface NotifySettings {
+interface NotifySettings {
   /** A path, or `@name` for an abstract socket. */
   readonly socket: string;
   /** The service counts as dead when it says nothing for so long, in milliseconds; undefined: it need not. */
@@ -173,7 +143,7 @@ export function withoutNotifySettings(environment: Environment): Environment {
  * Sends assignments such as `READY=1` to the service manager, and gives whether it has them now. Why not is told, never
  * thrown.
  */
-export type SendNotification = (socket: string, assignments: readonly string[]) => Promise<boolean>;
+type SendNotification = (socket: string, assignments: readonly string[]) => Promise<boolean>;
 
 /** systemd-notify ends when the manager has read what it sent, and does not give up where the queue is full. */
 const programMs = 5_000;
@@ -183,7 +153,13 @@ export function createNotificationSender(
   onError: (error: unknown) => void,
   open: typeof openNative = openNative,
 ): SendNotification {
-  const send = createSender(open);
+  let send: (socket: string, assignments: readonly string[]) => void | Promise<void> = sendByProgram;
+  try {
+    const sendDatagram = createDatagramSender(open());
+    send = (socket, assignments) => sendDatagram(socket, assignments.join("\n"));
+  } catch {
+    // No FFI here.
+  }
   return async (socket, assignments) => {
     try {
       await send(socket, assignments);
@@ -193,17 +169,6 @@ export function createNotificationSender(
       return false;
     }
   };
-}
-
-type Send = (socket: string, assignments: readonly string[]) => void | Promise<void>;
-
-function createSender(open: typeof openNative): Send {
-  try {
-    const send = createDatagramSender(open());
-    return (socket, assignments) => send(socket, assignments.join("\n"));
-  } catch {
-    return sendByProgram;
-  }
 }
 
 /**
@@ -238,10 +203,10 @@ const msgDontwait = 0x40;
 const pathBytes = 108;
 
 /** Sends one datagram to a unix socket, at once or not at all; @throws NativeError, or Error when there is no such address. */
-export type SendDatagram = (address: string, payload: string) => void;
+type SendDatagram = (address: string, payload: string) => void;
 
 /** Datagrams to unix sockets, which Node has no way to send. An address that begins with `@` is an abstract one. */
-export function createDatagramSender({ koffi, libc }: Native): SendDatagram {
+function createDatagramSender({ koffi, libc }: Native): SendDatagram {
   const library = koffi.load(null);
   const openSocket = library.func("int socket(int domain, int type, int protocol)");
   const sendTo = library.func(

@@ -1,3 +1,4 @@
+import { excerpt } from "../base/errors.js";
 import { type Codec, decodeDocument, raw, string } from "./gojson/codec.js";
 import { struct } from "./gojson/struct.js";
 import { encodeUtf8 } from "./gojson/utf8.js";
@@ -24,10 +25,10 @@ export function parseResultExtensions(stdout: Uint8Array): ResultExtensions {
   const found: { adjust?: RawJson; cgroupsPath?: string } = {};
 
   if (adjust?.startsWith("{")) found.adjust = adjust;
-  else if (isGiven(adjust)) problems.push(`"adjust" must be an object, not ${excerpt(adjust)}`);
+  else if (isGiven(adjust)) problems.push(`"adjust" must be an object, not ${excerpt(adjust, 40)}`);
 
   if (cgroupsPath?.startsWith('"')) found.cgroupsPath = parseString(cgroupsPath);
-  else if (isGiven(cgroupsPath)) problems.push(`"cgroupsPath" must be a string, not ${excerpt(cgroupsPath)}`);
+  else if (isGiven(cgroupsPath)) problems.push(`"cgroupsPath" must be a string, not ${excerpt(cgroupsPath, 40)}`);
 
   return { ...found, problems };
 }
@@ -49,8 +50,4 @@ function isGiven(text: RawJson | undefined): text is RawJson {
 function parseString(text: RawJson): string {
   const decoded = decodeDocument(encodeUtf8(text), string());
   return decoded.ok ? decoded.value : "";
-}
-
-function excerpt(text: RawJson): string {
-  return text.length <= 40 ? text : `${text.slice(0, 40)}…`;
 }

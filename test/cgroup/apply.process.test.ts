@@ -5,7 +5,6 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   rmdirSync,
   rmSync,
@@ -13,7 +12,6 @@ import {
   watch,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { applyChanges, undoingText } from "../../src/cgroup/apply.js";
@@ -21,7 +19,8 @@ import { ContainerCgroup, parseCgroupMounts } from "../../src/cgroup/container-c
 import { readMachine } from "../../src/cgroup/machine.js";
 import { readResources } from "../../src/cgroup/real-resources.js";
 import type { LinuxResources } from "../../src/v01/resources.js";
-import { machine } from "./support/machine.js";
+import { makeFolder } from "../support/places.js";
+import { machine } from "./support.js";
 
 const v2Files: Readonly<Record<string, string>> = {
   "cpu.weight": "39\n",
@@ -52,11 +51,10 @@ describe("a container's cgroup on v2", () => {
     });
 
   beforeEach(() => {
-    root = mkdtempSync(join(tmpdir(), "cgroup-apply-"));
+    root = makeFolder();
     mkdirSync(join(root, path), { recursive: true });
     for (const [name, text] of Object.entries(v2Files)) writeFileSync(join(root, path, name), text);
   });
-  afterEach(() => rmSync(root, { recursive: true }));
 
   it.each<[string, LinuxResources, Record<string, string>]>([
     ["shares", { cpu: { shares: 2000n } }, { "cpu.weight": "77" }],
@@ -176,7 +174,7 @@ describe("a container's cgroup on v2", () => {
   });
 
   it("is not left through a link", () => {
-    const outside = mkdtempSync(join(tmpdir(), "cgroup-outside-"));
+    const outside = makeFolder();
     writeFileSync(join(outside, "pids.max"), "max\n");
     symlinkSync(outside, join(root, "link"));
     for (const bad of ["/link", "/link/x", "/../x"]) {
@@ -188,7 +186,6 @@ describe("a container's cgroup on v2", () => {
     symlinkSync(join(outside, "pids.max"), join(root, path, "pids.max"));
     expect(() => apply({ pids: { limit: 1n } })).toThrow(/ELOOP/);
     expect(readFileSync(join(outside, "pids.max"), "utf8")).toBe("max\n");
-    rmSync(outside, { recursive: true });
   });
 
   it("is read as v1 would show it", () => {

@@ -2,15 +2,21 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { Reserves } from "../../src/cgroup/keeper.js";
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
 import { seedFiles, treeFiles } from "../../src/cgroup/tree.js";
 import { children, isAlive, until } from "../plugin/processes.js";
-import { machine } from "./support/machine.js";
+import { machine } from "./support.js";
 
 const files = treeFiles(seedFiles({ machine, resources: {} }), machine);
 const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
+
+/** Those of other tests in this process. */
+const others = new Set<number>();
+beforeEach(() => {
+  for (const pid of keepers()) others.add(pid);
+});
 
 describe.skipIf(!(await checkPrivilege()).ok)("views in reserve", () => {
   function setUp(count = 1): Reserves {
@@ -78,6 +84,7 @@ describe.skipIf(!(await checkPrivilege()).ok)("views in reserve", () => {
 function keepers(): number[] {
   const own = readlinkSync("/proc/self/ns/mnt");
   return children(process.pid).filter((pid) => {
+    if (others.has(pid)) return false;
     try {
       return readlinkSync(`/proc/${pid}/ns/mnt`) !== own;
     } catch {
@@ -97,7 +104,7 @@ it("views that have ended leave nothing on the heap", async () => {
     directories: new Map<string, number>(),
     files: new Map<string, number>(),
     lastInode: 0,
-    isAlive: () => true,
+    serves: () => true,
     close: async () => {},
   };
   const heapAfter = async (views: number) => {

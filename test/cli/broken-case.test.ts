@@ -169,16 +169,3 @@ describe.runIf(process.geteuid?.() === 0)("a case that another user may not read
     expectRefusal(await asNobody(["explain", file, ...own]), `${file}: permission denied (EACCES)`);
   });
 });
-
-describe("check", () => {
-  it.each([
-    ["is missing", "missing.yaml", "no such file or folder (ENOENT)"],
-    ["is a folder", "case", "it is a folder, and a file is expected (EISDIR)"],
-  ])("says why it cannot read a --config that %s", async (_, name, message) => {
-    const path = join(folder, name);
-    expectRefusal(
-      await runCommandLine(["check", "--config", path]),
-      `${path}: the configuration cannot be read: ${message}`,
-    );
-  });
-});

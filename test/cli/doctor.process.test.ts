@@ -79,11 +79,4 @@ describe("doctor", () => {
     expect(stderr).toContain(message);
     expect(code).toBe(2);
   });
-
-  it("helps", async () => {
-    const { code, stdout } = await runCommandLine(["doctor", "--help"]);
-    expect(code).toBe(0);
-    expect(stdout).toContain("--migrate");
-    expect(stdout).toContain("Exit codes: 0 nothing worse than notes; 1 warnings; 2 errors.");
-  });
 });

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
-import { runCommandLine } from "../support/command-line.js";
+import { jsonLines, runCommandLine } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
 
 const chained = resolve(import.meta.dirname, "../../fixtures/cases/chained");
@@ -26,11 +26,7 @@ const exec = (...args: string[]) =>
     ...(args.includes("--config") ? [] : ["--config", "/dev/null"]),
     ...args,
   ]);
-const requests = () =>
-  readFileSync(join(folder, "requests"), "utf8")
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line));
+const requests = () => jsonLines(readFileSync(join(folder, "requests"), "utf8"));
 
 describe("exec", () => {
   it("says that this machine is too slow where nothing was answered in time, and takes it for no fault of the bridge", async () => {
@@ -81,10 +77,7 @@ describe("exec", () => {
   it("prints the documented lines with --json", async () => {
     plugin("recorder", "echo '{}'");
     const { stdout } = await exec("recorder", `${chained}:1`, "--json");
-    const [run, answer] = stdout
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line));
+    const [run, answer] = jsonLines(stdout);
     expect(run).toMatchObject({
       type: "run",
       plugin: "recorder",
@@ -162,12 +155,5 @@ describe("exec", () => {
     const wrong = await exec("recorder", chained, "--config", config, "--for", "postdelet");
     expect(wrong.stderr).toContain('--for: "postdelet" is no state of recorder; did you mean "postDelete"?');
     expect(wrong.code).toBe(2);
-  });
-
-  it("helps, and refuses to do without an event", async () => {
-    expect((await exec("--help")).stdout).toContain("Usage: nri-v01-bridge exec [options] <type> [event]");
-    const { code, stderr } = await exec("recorder");
-    expect(stderr).toContain("give one of EVENT, --pod ID and --container ID");
-    expect(code).toBe(2);
   });
 });

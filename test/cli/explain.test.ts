@@ -180,10 +180,4 @@ describe("explain, for people", () => {
     expect(none.stderr).toContain("no v0.1 plugin is ever run for such a call");
     expect(none.code).toBe(2);
   });
-
-  it("helps", async () => {
-    const { code, stdout } = await runCommandLine(["explain", "--help"]);
-    expect(code).toBe(0);
-    expect(stdout).toContain("Usage: nri-v01-bridge explain [options] [event]");
-  });
 });

@@ -1,5 +1,5 @@
 import { join, resolve } from "node:path";
-import { runCommandLine } from "../support/command-line.js";
+import { jsonLines, runCommandLine } from "../support/command-line.js";
 
 export const cases = resolve(import.meta.dirname, "../../fixtures/cases");
 export const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
@@ -20,9 +20,5 @@ export async function explain(...args: string[]) {
     "trust",
     ...args,
   ]);
-  const lines = stdout
-    .trimEnd()
-    .split("\n")
-    .filter((line) => line !== "");
-  return { code, stderr, events: lines.map((line) => JSON.parse(line)) };
+  return { code, stderr, events: jsonLines(stdout) };
 }

@@ -1,15 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
 import { readCase } from "../../src/tools/replay/case.js";
 import { createRuntime, type Runtime } from "../../src/tools/runtime/runtime.js";
-import { RuntimeLink } from "../../src/tools/runtime/runtime-plugin.js";
+import { RuntimeLink, type RuntimePlugin } from "../../src/tools/runtime/runtime-plugin.js";
 import { launch } from "../nri/support/launch.js";
 import { runCommandLine } from "../support/command-line.js";
+import { makeFolder } from "../support/places.js";
 import { program, startProgram } from "../support/program.js";
 
 const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
@@ -21,7 +21,7 @@ let confFile: string;
 const closing: (() => unknown)[] = [];
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "bridge-run-"));
+  folder = makeFolder();
   socketPath = join(folder, "nri.sock");
   confFile = join(folder, "conf.json");
   writeFileSync(confFile, '{"version":"0.1","plugins":[{"type":"labels"}]}');
@@ -29,7 +29,6 @@ beforeEach(() => {
 
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 async function listen(): Promise<Runtime> {
@@ -55,6 +54,13 @@ function start(...args: string[]) {
   const running = startProgram(["run", ...node(), ...args]);
   closing.push(() => running.child.kill("SIGKILL"));
   return running;
+}
+
+/** The first event: a pod sandbox starts. */
+function runPod(plugin: RuntimePlugin, options: Parameters<RuntimePlugin["raw"]>[2] = {}) {
+  const [first] = basic.events;
+  if (first === undefined) throw new Error("the case holds no events");
+  return plugin.raw(first.method, first.payload, options);
 }
 
 describe("run, connected to a runtime's socket", () => {
@@ -172,9 +178,7 @@ describe("run, on signals", () => {
       /"onFailure.create\\" is \\"sometimes\\", expected fail or ignore or continue.*the last good one stays/,
     );
     writeFileSync(confFile, '{"version":"0.1","plugins":[{"type":"missing"}]}');
-    const [run] = basic.events;
-    if (run === undefined) throw new Error("the case holds no events");
-    expect((await plugin.raw(run.method, run.payload, {})).error).toBeUndefined();
+    expect((await runPod(plugin)).error).toBeUndefined();
   });
 
   it("finishes on SIGTERM what runs, and answers it", async () => {
@@ -186,9 +190,7 @@ describe("run, on signals", () => {
     const runtime = await listen();
     const running = start("--bin-dir", bin);
     const plugin = await runtime.accept(Deadline.after(10_000));
-    const [run] = basic.events;
-    if (run === undefined) throw new Error("the case holds no events");
-    const answer = plugin.raw(run.method, run.payload, { timeoutNano: 5_000_000_000n });
+    const answer = runPod(plugin, { timeoutNano: 5_000_000_000n });
     await running.stderrMatches(/begun/);
     running.child.kill("SIGTERM");
     expect(await answer).toMatchObject({ dropped: false });
@@ -208,9 +210,7 @@ describe("run, where a directory of its own cannot be made", () => {
     const runtime = await listen();
     const running = start("--config", config, ...flags);
     const plugin = await runtime.accept(Deadline.after(10_000));
-    const [run] = basic.events;
-    if (run === undefined) throw new Error("the case holds no events");
-    expect((await plugin.raw(run.method, run.payload, {})).error).toBeUndefined();
+    expect((await runPod(plugin)).error).toBeUndefined();
     await running.stderrMatches(says);
   });
 });
@@ -239,9 +239,7 @@ describe("run, launched by the runtime", () => {
 
   it("takes its configuration from Configure, has a PATH for its plugins, and ends with 5 when the runtime does", async () => {
     const { plugin, ended, log } = await launched(config());
-    const [run] = basic.events;
-    if (run === undefined) throw new Error("the case holds no events");
-    expect((await plugin.raw(run.method, run.payload, {})).error).toBeUndefined();
+    expect((await runPod(plugin)).error).toBeUndefined();
     plugin.close();
     expect(await ended).toBe(5);
     expect(log()).toContain('"plugin ran"');
@@ -252,17 +250,13 @@ describe("run, launched by the runtime", () => {
     const { plugin, log } = await launched(
       `confFile: ${confFile}\npluginDirs: [${plugins}]\npermissions: trust\n${places}`,
     );
-    const [run] = basic.events;
-    if (run === undefined) throw new Error("the case holds no events");
-    expect((await plugin.raw(run.method, run.payload, {})).error).toBeUndefined();
+    expect((await runPod(plugin)).error).toBeUndefined();
     expect(log()).toContain("the state directory /proc/nope/state cannot be made: no such file or folder (ENOENT)");
   });
 
   it("stays and fails by policy when that configuration is wrong: an exit would take containerd 1.7 with it", async () => {
     const { plugin, log } = await launched("confFle: /x\n");
-    const [run] = basic.events;
-    if (run === undefined) throw new Error("the case holds no events");
-    const { error } = await plugin.raw(run.method, run.payload, {});
+    const { error } = await runPod(plugin);
     expect(error?.message).toContain('unknown key "confFle"; did you mean "confFile"?');
     expect(plugin.closed).toBe(false);
     // The answer does not wait for the log.
@@ -278,9 +272,7 @@ describe("run, launched by the runtime", () => {
     if (text !== undefined) writeFileSync(file, text);
     if (text === "") chmodSync(file, 0o666);
     const { plugin, log } = await launched("", `run --config '${file}'`);
-    const [run] = basic.events;
-    if (run === undefined) throw new Error("the case holds no events");
-    const { error } = await plugin.raw(run.method, run.payload, {});
+    const { error } = await runPod(plugin);
     expect(error?.message).toContain(says);
     expect(plugin.closed).toBe(false);
     // The answer does not wait for the log.
@@ -289,9 +281,7 @@ describe("run, launched by the runtime", () => {
 
   it("stays, too, when its launcher hands it an option that there is not", async () => {
     const { plugin, log } = await launched("", "run --nonsense");
-    const [run] = basic.events;
-    if (run === undefined) throw new Error("the case holds no events");
-    const { error } = await plugin.raw(run.method, run.payload, {});
+    const { error } = await runPod(plugin);
     expect(error?.message).toContain("unknown option '--nonsense'");
     expect(plugin.closed).toBe(false);
     expect(log()).toContain("unknown option '--nonsense'");
@@ -314,9 +304,7 @@ describe("run, launched by the runtime", () => {
   it("logs where that configuration says, not only as its standard error would have it", async () => {
     const own = join(folder, "own.log");
     const { plugin, ended, log } = await launched(`${config()}log: {output: ${own}, format: text}\n`);
-    const [run] = basic.events;
-    if (run === undefined) throw new Error("the case holds no events");
-    await plugin.raw(run.method, run.payload, {});
+    await runPod(plugin);
     plugin.close();
     await ended;
     expect(log()).toContain(`"output":"${own}"`);

@@ -9,7 +9,8 @@ const folder = mkdtempSync(join(tmpdir(), "bridge-usage-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("the command line", () => {
-  it.each([["run"], ["simulate"], ["replay"], ["version"]])("helps with %s", async (verb) => {
+  const verbs = ["run", "simulate", "record", "replay", "conformance", "doctor", "check", "explain", "exec", "version"];
+  it.each(verbs)("helps with %s", async (verb) => {
     const { code, stdout } = await runCommandLine([verb, "--help"]);
     expect(code).toBe(0);
     expect(stdout).toContain(`Usage: nri-v01-bridge ${verb}`);

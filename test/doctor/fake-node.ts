@@ -13,7 +13,6 @@ import {
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { findConfigFile, toSource } from "../../src/cli/config.js";
 import type { PartialConfig } from "../../src/config/schema.js";
 import { type AskVersion, askVersion as askProgram } from "../../src/tools/doctor/collect/runtime.js";
 import { type CaptureFacts, collectFacts, type Facts, type SelfFacts } from "../../src/tools/doctor/facts.js";
@@ -127,11 +126,10 @@ export class FakeNode {
   }: FindOptions = {}): Promise<Facts> {
     if (config !== undefined) this.write("/etc/bridge.yaml", config);
     const file = join(this.root, "/etc/bridge.yaml");
-    const found = await findConfigFile(existsSync(file) ? file : undefined, flags, this.root);
     return collectFacts({
       root: this.root,
       flags,
-      configFile: found && toSource(found, this.root),
+      given: existsSync(file) ? file : undefined,
       path: "/usr/bin:/bin",
       self: { ...healthySelf, ...self },
       checkCapture: async () => capture,

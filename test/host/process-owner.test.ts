@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readMachine, sharesPidNamespace } from "../../src/host/proc.js";
-import { cgroupsName, claimProcess, identityMatches } from "../../src/host/process-owner.js";
+import { cgroupsName, claimProcess } from "../../src/host/process-owner.js";
 import { FakeProc } from "./fake-proc.js";
 
 const id = "0c4f8fd1e2b7a7";
@@ -55,7 +55,7 @@ describe("a process is claimed for a pod", () => {
   ])("by the bundle that %s works in", (_, cwd, expected) => {
     proc.add({ pid: 10, cgroup: v2("/"), parent: 9 });
     proc.add({ pid: 9, command: "containerd-shim", cwd });
-    expect(identityMatches(query, proc.root)).toBe(expected);
+    expect(claimProcess(query, readMachine(proc.root)).confirmed).toBe(expected);
   });
 
   it("never without a process, nor a stranger's", () => {

@@ -31,8 +31,9 @@ export function filesIn(folder: string): ReadonlyMap<string, Buffer> {
 }
 
 export interface LiveOptions {
-  readonly played: Pick<Case, "runtime" | "bundles" | "confs">;
-  readonly events: readonly RecordedEvent[];
+  readonly played: Pick<Case, "runtime" | "bundles" | "confs" | "events">;
+  /** In the place of the case's own. */
+  readonly events?: readonly RecordedEvent[];
   /** Run plugins too. */
   readonly pluginDirs?: readonly string[];
   readonly snapshot?: Snapshot;
@@ -40,7 +41,8 @@ export interface LiveOptions {
 }
 
 /** A runtime sends events over a real socket to a bridge, or to an observer, that records them. */
-export async function recordLive({ played, events, pluginDirs, snapshot, recorder: over = {} }: LiveOptions) {
+export async function recordLive({ played, pluginDirs, snapshot, recorder: over = {}, ...more }: LiveOptions) {
+  const { events = played.events } = more;
   const folder = makeFolder();
   const socketPath = join(folder, "nri.sock");
   const confFile = join(folder, "conf.json");

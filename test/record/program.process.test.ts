@@ -6,7 +6,7 @@ import { DirectoryLock } from "../../src/ledger/directory-lock.js";
 import { decodeEvent } from "../../src/nri/events.js";
 import { readCase } from "../../src/tools/replay/case.js";
 import { createRuntime, type Runtime } from "../../src/tools/runtime/runtime.js";
-import { runCommandLine } from "../support/command-line.js";
+import { jsonLines, runCommandLine } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
 import { startProgram } from "../support/program.js";
 import { fixture, samplePlugins } from "./live.js";
@@ -70,11 +70,7 @@ async function replayed(): Promise<readonly string[]> {
   const [name = ""] = readdirSync(out);
   const { code, stdout } = await runCommandLine(["replay", join(out, name), "--json", "--bin-dir", samplePlugins]);
   expect(code).toBe(0);
-  return stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line))
-    .flatMap((line) => (line.type === "run" ? [line.request] : []));
+  return jsonLines(stdout).flatMap((line) => (line.type === "run" ? [line.request] : []));
 }
 
 describe("record", () => {
@@ -106,11 +102,9 @@ describe("record", () => {
     expect(stdout).toMatch(/^default\/pod1: 1 events, not to its end: /);
   });
 
-  it("ends with 3 when there is no runtime, and with 2 for a wrong time or no folder", async () => {
-    expect((await record("--out", out)).code).toBe(3);
+  it("ends with 2 for a wrong time", async () => {
     const wrong = await record("--out", out, "--duration", "soon");
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("90s, 5m or 1h") });
-    expect((await record()).code).toBe(2);
   });
 
   it.each([
@@ -186,10 +180,7 @@ describe("replay --compare", () => {
       { mode: 0o755 },
     );
     const other = await replay("--bin-dir", folder, "--json");
-    const lines = other.stdout
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line));
+    const lines = jsonLines(other.stdout);
     const ofDelete = lines.filter(({ event, plugin }) => event === "StopContainer" && plugin === "labels");
     expect(ofDelete.map(({ field, recorded, replayed }) => [field, recorded, replayed])).toEqual([
       ["stdout", expect.stringContaining('"plugin":"labels"'), '{"error":"no"}\n'],
@@ -207,12 +198,6 @@ describe("replay --compare", () => {
     const gone = await replay("--bin-dir", join(folder, "none"));
     expect(gone.stdout).toMatch(/^StartContainer \S{13}, labels create: run in the recording alone$/m);
     expect(gone.code).toBe(1);
-  });
-
-  it("ends with 2 for a case that holds no runs", async () => {
-    const { code, stderr } = await runCommandLine(["replay", "fixtures/cases/basic-hostnet", "--compare"]);
-    expect(stderr).toContain("fixtures/cases/basic-hostnet/expected/lines.jsonl: no such file: there is nothing to");
-    expect(code).toBe(2);
   });
 });
 

@@ -74,7 +74,7 @@ function pluginFolder(): string {
 it("no secret survives anywhere in a redacted recording, and its replay sends the masked requests", async () => {
   const played = secretCase();
   const pluginDirs = [pluginFolder()];
-  const live = await recordLive({ played, events: played.events, pluginDirs, recorder: { redact: true } });
+  const live = await recordLive({ played, pluginDirs, recorder: { redact: true } });
   const files = filesIn(live.out);
   expect(files.size).toBeGreaterThan(15);
   for (const [name, bytes] of files) {
@@ -101,7 +101,7 @@ it("no secret survives anywhere in a redacted recording, and its replay sends th
 
 it("everything is there with --no-redact", async () => {
   const played = secretCase();
-  const live = await recordLive({ played, events: played.events, pluginDirs: [pluginFolder()] });
+  const live = await recordLive({ played, pluginDirs: [pluginFolder()] });
   const all = [...filesIn(live.out)].map(([name, bytes]) => readable(name, bytes)).join();
   for (const secret of Object.values(secrets)) expect(all).toContain(secret);
 });
@@ -122,7 +122,7 @@ it("no secret of conf.json survives in the error that a plugin reports", async (
   writeFileSync(join(folder, "blabber"), `#!/bin/sh\ncat >/dev/null\necho '{"error":"${error}"}'\n`);
   chmodSync(join(folder, "blabber"), 0o755);
   const played = secretCase();
-  const live = await recordLive({ played, events: played.events, pluginDirs: [folder], recorder: { redact: true } });
+  const live = await recordLive({ played, pluginDirs: [folder], recorder: { redact: true } });
   expect(live.runs.map(({ run }) => run.error).join()).toContain(error);
   for (const [name, bytes] of filesIn(live.out)) expect(bytes.toString(), name).not.toContain(secrets.conf);
 });

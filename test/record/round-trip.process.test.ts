@@ -11,6 +11,8 @@ function only<T>(values: readonly T[]): T {
   return value;
 }
 
+const played = fixture("basic-hostnet");
+
 function aboutCase(folder: string) {
   return JSON.parse(readFileSync(join(folder, "case.json"), "utf8"));
 }
@@ -20,7 +22,7 @@ describe("a bridge that records", () => {
     "%s: a replay of the case sends plugins the same requests, and the runtime the same answers",
     async (name) => {
       const played = fixture(name);
-      const live = await recordLive({ played, events: played.events, pluginDirs: [samplePlugins] });
+      const live = await recordLive({ played, pluginDirs: [samplePlugins] });
       const { folder, complete, truncated } = only(live.cases);
       expect({ complete, truncated }).toEqual({ complete: true, truncated: false });
       const replayed = await replayFolder(folder);
@@ -37,8 +39,7 @@ describe("a bridge that records", () => {
   );
 
   it("writes the calls byte for byte, the bundles, and what each plugin was sent and answered", async () => {
-    const played = fixture("basic-hostnet");
-    const live = await recordLive({ played, events: played.events, pluginDirs: [samplePlugins] });
+    const live = await recordLive({ played, pluginDirs: [samplePlugins] });
     const { folder, pod } = only(live.cases);
     expect(pod).toBe("default/pod1");
     const recorded = readCase(folder);
@@ -70,8 +71,7 @@ describe("a bridge that records", () => {
   });
 
   it("keeps it all from others on the node", async () => {
-    const played = fixture("basic-hostnet");
-    const { out } = await recordLive({ played, events: played.events, pluginDirs: [samplePlugins] });
+    const { out } = await recordLive({ played, pluginDirs: [samplePlugins] });
     for (const file of filesIn(out).keys()) expect(statSync(join(out, file)).mode & 0o077).toBe(0);
     expect(statSync(out).mode & 0o077).toBe(0);
   });
@@ -79,18 +79,16 @@ describe("a bridge that records", () => {
 
 describe("an observer", () => {
   it("answers every event with nothing, and its case replays", async () => {
-    const played = fixture("basic-hostnet");
-    const live = await recordLive({ played, events: played.events });
+    const live = await recordLive({ played });
     expect(live.answers.every(({ error, payload }) => error === undefined && payload?.length === 0)).toBe(true);
     const { folder, events } = only(live.cases);
     expect(events).toBe(played.events.length);
     expect(aboutCase(folder)).toMatchObject({ invocations: [], redacted: false, complete: true });
-    const bridge = await recordLive({ played, events: played.events, pluginDirs: [samplePlugins] });
+    const bridge = await recordLive({ played, pluginDirs: [samplePlugins] });
     expect(requestsOf(await replayFolder(folder))).toEqual(bridge.runs.map(({ run }) => run.request));
   });
 
   it("begins the case of a pod that was there before with what the runtime said of it, so that its delete replays", async () => {
-    const played = fixture("basic-hostnet");
     const events = played.events.map(({ method, payload }) => decodeEvent(method, payload));
     const started = events.find((event) => event?.name === "StartContainer");
     if (started?.name !== "StartContainer") throw new Error("the case starts a container");
@@ -112,7 +110,6 @@ describe("an observer", () => {
   });
 
   it("records so many pods and no more, and says when the last one is done", async () => {
-    const played = fixture("basic-hostnet");
     const other = fixture("basic-podnet");
     const { cases, recorder } = await recordLive({
       played,
@@ -124,17 +121,14 @@ describe("an observer", () => {
   });
 
   it("records the pods that are wanted", async () => {
-    const played = fixture("basic-hostnet");
-    const { cases } = await recordLive({ played, events: played.events, recorder: { wants: () => false } });
+    const { cases } = await recordLive({ played, recorder: { wants: () => false } });
     expect(cases).toEqual([]);
   });
 
   it("stops at so many bytes, and the case says that it was cut", async () => {
-    const played = fixture("basic-hostnet");
     const bytes = 20_000;
     const { cases, out } = await recordLive({
       played,
-      events: played.events,
       recorder: { limits: { pods: 1, bytes } },
     });
     const { folder, truncated } = only(cases);
@@ -147,16 +141,14 @@ describe("an observer", () => {
   });
 
   it("costs no event when nothing can be written", async () => {
-    const played = fixture("basic-hostnet");
-    const live = await recordLive({ played, events: played.events, recorder: { out: "/dev/null/cases" } });
+    const live = await recordLive({ played, recorder: { out: "/dev/null/cases" } });
     expect(live.answers.every(({ error }) => error === undefined)).toBe(true);
     await live.recorder.done;
   });
 
   it("leaves an earlier recording of the same pod alone", async () => {
-    const played = fixture("basic-hostnet");
-    const first = await recordLive({ played, events: played.events });
-    const again = await recordLive({ played, events: played.events, recorder: { out: first.out } });
+    const first = await recordLive({ played });
+    const again = await recordLive({ played, recorder: { out: first.out } });
     expect(only(again.cases).folder).toBe(`${only(first.cases).folder}-2`);
     expect(readCase(only(first.cases).folder).events).toHaveLength(played.events.length);
   });

@@ -39,3 +39,8 @@ export async function runCommandLine(
   await new Promise((nextTurn) => setImmediate(nextTurn));
   return { code, stdout, stderr };
 }
+
+/** JSON by lines, read. */
+export function jsonLines(text: string) {
+  return text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
+}

@@ -4,7 +4,7 @@ import { BridgeError, errnoOf, fileFault } from "../../base/errors.js";
 import { makeDirectory, readRegularFile } from "../../base/files.js";
 
 /** Files by their path below the root, with something that changes when they do. */
-export type FileTree = ReadonlyMap<string, string>;
+type FileTree = ReadonlyMap<string, string>;
 
 /** A directory of more files than this is no place to watch. */
 const maxFiles = 10_000;

@@ -1,5 +1,6 @@
 import { mkdtempSync, symlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { excerpt } from "../../base/errors.js";
 import { planBackground } from "../../bridge/call-time.js";
 import { createEnvironment } from "../../plugin/environment.js";
 import { Installs, type InvokeOutcome, invokePlugin, type Outcome } from "../../plugin/invoke.js";
@@ -26,7 +27,7 @@ export interface CaseReport {
   readonly durationMs: number;
 }
 
-export interface RunCasesOptions {
+interface RunCasesOptions {
   /** The executable, absolute. */
   readonly plugin: string;
   readonly cases: readonly ConformanceCase[];
@@ -188,7 +189,7 @@ function resultProblems(run: InvokeOutcome): string[] {
       ];
     }
     return [
-      `stdout is no v0.1 result, ${parsed.reason}: ${quoteText(excerpt(run.stdout))}${lastWords(run)}: print the one JSON object and nothing else; logs go to stderr`,
+      `stdout is no v0.1 result, ${parsed.reason}: ${quoteText(excerpt(run.stdout, excerptLength))}${lastWords(run)}: print the one JSON object and nothing else; logs go to stderr`,
     ];
   }
   const problems = parseResultExtensions(run.stdoutBytes).problems.map(
@@ -205,11 +206,7 @@ function resultProblems(run: InvokeOutcome): string[] {
 /** The last line on stderr, where a program that fails says why. */
 function lastWords({ stderr }: InvokeOutcome): string {
   const line = stderr.findLast((text) => text.trim() !== "");
-  return line === undefined ? "" : ` (its stderr ends with ${quoteText(excerpt(line.trim()))})`;
-}
-
-function excerpt(text: string, length = excerptLength): string {
-  return text.length <= length ? text : `${text.slice(0, length)}…`;
+  return line === undefined ? "" : ` (its stderr ends with ${quoteText(excerpt(line.trim(), excerptLength))})`;
 }
 
 /** A case as a row for people, with what is wrong below it. */

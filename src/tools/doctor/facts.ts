@@ -7,7 +7,7 @@ import { readSandboxers } from "../../host/runtime-toml.js";
 import {
   type BridgeFacts,
   type ConfFacts,
-  type ConfigSource,
+  findConfigFile,
   readBridge,
   readConf,
   readState,
@@ -67,11 +67,12 @@ export type CaptureFacts =
   | { readonly ok: true }
   | { readonly ok: false; readonly reason: string; readonly remedy: string };
 
-export interface CollectOptions {
+interface CollectOptions {
   /** Where the node's file system is seen: `/`, or where it is mounted. */
   readonly root: string;
   readonly flags: PartialConfig;
-  readonly configFile: ConfigSource | undefined;
+  /** The value of --config. */
+  readonly given: string | undefined;
   /** The PATH of the bridge. */
   readonly path: string | undefined;
   readonly self?: SelfFacts;
@@ -81,7 +82,7 @@ export interface CollectOptions {
 
 /** Looks at a node, and changes nothing on it. What cannot be looked at is left unknown. */
 export async function collectFacts(options: CollectOptions): Promise<Facts> {
-  const { root, flags, path, configFile } = options;
+  const { root, flags, path, given } = options;
   const { nodeVersion, arch, uid } = options.self ?? {
     nodeVersion: process.versions.node,
     arch: process.arch,
@@ -90,7 +91,7 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
   const files = new NodeFiles(root);
   const processes = listProcesses(files);
   const mounts = readMounts(files);
-  const bridge = readBridge(flags, configFile);
+  const bridge = readBridge(flags, await findConfigFile(given, flags, root));
   const { config } = bridge;
   const { socketPath, confFile } = config;
   const peer = await findSocketPeer(files, socketPath);

@@ -1,7 +1,7 @@
 import type { Facts } from "./facts.js";
 
 /** How much a finding matters: an error keeps plugins from running, a warning may, an info is worth knowing. */
-export type Severity = "error" | "warning" | "info";
+type Severity = "error" | "warning" | "info";
 
 /** One thing that doctor has to say. */
 export interface Finding {
@@ -35,7 +35,8 @@ interface Given<S> {
   readonly what: Of<S, string>;
   readonly why: Of<S, string>;
   readonly fix: Of<S, string>;
-  readonly where: Of<S, string>;
+  /** Its own `where` or `path`, or itself, unless this says another place. */
+  readonly where?: Of<S, string>;
 }
 
 export interface Row {
@@ -66,11 +67,17 @@ export function rowOf(...verbs: readonly Verb[]): <S>(given: Given<S>) => Row {
           what: text(given.what),
           why: text(given.why),
           fix: text(given.fix),
-          where: text(given.where),
+          where: given.where === undefined ? placeOf(subject) : text(given.where),
         };
       });
     },
   });
+}
+
+function placeOf(subject: unknown): string {
+  if (typeof subject === "string") return subject;
+  const place = typeof subject === "object" && subject !== null ? { where: "", path: "", ...subject } : undefined;
+  return place?.where || place?.path || "";
 }
 
 function toList<S>(subjects: S | readonly S[] | false | undefined): readonly S[] {

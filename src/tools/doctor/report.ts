@@ -1,4 +1,5 @@
 import { formatVersion, hasFeature, inferNriVersion } from "../../nri/versions.js";
+import { formatConfigFile } from "./collect/bridge.js";
 import type { Facts } from "./facts.js";
 import { countFindings, evaluate, type Finding, type Table, type Verb } from "./finding.js";
 import { configurationRows } from "./findings/configuration.js";
@@ -53,15 +54,13 @@ export function formatFindings(facts: Facts, findings: readonly Finding[]): stri
       ? "no runtime"
       : `${runtime.name} ${runtime.version || "of unknown version"}${runtime.nri === null ? "" : `, NRI ${runtime.nri}`}${runtime.pid === null ? ", not running" : ""}`;
   const plugins = node.conf.plugins.length === 0 ? "no plugins" : node.conf.plugins.join(", ");
-  const { file, origin } = facts.bridge;
-  const configured = `configuration: ${file === undefined ? "no file" : `${file}${origin === "" ? "" : `, ${origin}`}`}`;
-  const head = `${runtimeText}; cgroup ${node.cgroup}; ${node.conf.path}: ${plugins}\n${configured}\n`;
+  const head = `${runtimeText}; cgroup ${node.cgroup}; ${node.conf.path}: ${plugins}\n${formatConfigFile(facts.bridge)}`;
   const { error, warning, info } = countFindings(findings);
   const tail = `${count(error, "error")}, ${count(warning, "warning")}, ${count(info, "note")}\n`;
   return `${head}\n${findings.map(formatFinding).join("\n")}${findings.length > 0 ? "\n" : ""}${tail}`;
 }
 
-function formatFinding({ id, severity, what, why, fix, where }: Finding): string {
+export function formatFinding({ id, severity, what, why, fix, where }: Finding): string {
   const lines = [
     `${severity}  ${id}${where === "" ? "" : `  ${where}`}`,
     `  ${what}`,

@@ -11,7 +11,7 @@ import type { Case } from "../replay/case.js";
 import type { Given } from "./given.js";
 import type { Explained } from "./play.js";
 
-export type EventExplanation = ReturnType<typeof describeEvent>;
+type EventExplanation = ReturnType<typeof describeEvent>;
 type PluginExplanation = EventExplanation["plugins"][number];
 
 /** An event with its plugins' requests, their policy and where each field comes from, as `explain --json` has it. */

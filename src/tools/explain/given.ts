@@ -1,5 +1,5 @@
 import { basename, dirname } from "node:path";
-import { BridgeError } from "../../base/errors.js";
+import { attempt, BridgeError } from "../../base/errors.js";
 import type { PartialConfig } from "../../config/schema.js";
 import { synchronizeRequest } from "../../nri/codec.js";
 import { decodeEvent } from "../../nri/events.js";
@@ -72,16 +72,7 @@ export function withNodeConf(given: Given, flags: PartialConfig, confFile: strin
 /** A file of events, one a line; one that was formatted for reading is one event. */
 function readEventFile(path: string): RecordedEvent[] {
   const text = readFile(path).toString("utf8");
-  return isOneValue(text) ? [parseEvent(text, 1, path)] : parseEvents(text, path);
-}
-
-function isOneValue(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+  return attempt((): unknown => JSON.parse(text)) !== undefined ? [parseEvent(text, 1, path)] : parseEvents(text, path);
 }
 
 /** Events without a case. What they speak of and do not create is taken for created, as the bridge does at its start. */

@@ -4,7 +4,7 @@ import { NodeFiles } from "../../host/node-files.js";
 import { container as containerCodec, podSandbox } from "../../nri/codec.js";
 import { encodeEvent } from "../../nri/events.js";
 import { type Bundle, parseBundle } from "../../v01/bundle.js";
-import { listProcesses } from "../doctor/collect/processes.js";
+import { listProcesses, type ProcessFacts } from "../doctor/collect/processes.js";
 import { findRuntime } from "../doctor/collect/runtime.js";
 import { type Given, givenOf } from "./given.js";
 
@@ -28,7 +28,8 @@ const usualTimeoutMs = 2_000;
  */
 export function readLive(kind: "pod" | "container", id: string, root = "/"): Given {
   const files = new NodeFiles(root);
-  const found = findBundles(files, id);
+  const processes = listProcesses(files);
+  const found = findBundles(files, processes, id);
   const [one] = found;
   if (one === undefined) {
     throw new BridgeError(
@@ -43,17 +44,16 @@ export function readLive(kind: "pod" | "container", id: string, root = "/"): Giv
   if (facts.kind !== kind) {
     throw new BridgeError("USAGE", `${one.id} is a ${facts.kind}: give it as --${facts.kind}`);
   }
-  return toGiven(one, facts, requestTimeoutMs(files));
+  return toGiven(one, facts, requestTimeoutMs(files, processes));
 }
 
 /** The time that the node's runtime gives a plugin, as its file says; the version, which would have to be asked for, changes nothing. */
-function requestTimeoutMs(files: NodeFiles): number {
-  const processes = listProcesses(files);
+function requestTimeoutMs(files: NodeFiles, processes: readonly ProcessFacts[]): number {
   const runtime = findRuntime({ files, processes, peer: undefined, confFile: "", askVersion: () => "" });
   return runtime?.config.nri.requestTimeoutMs ?? usualTimeoutMs;
 }
 
-function findBundles(files: NodeFiles, wanted: string): readonly LiveBundle[] {
+function findBundles(files: NodeFiles, processes: readonly ProcessFacts[], wanted: string): readonly LiveBundle[] {
   const found = new Map<string, LiveBundle>();
   const add = (id: string, directory: string, shown: string) => {
     if (!id.startsWith(wanted) || found.has(id)) return;
@@ -65,8 +65,7 @@ function findBundles(files: NodeFiles, wanted: string): readonly LiveBundle[] {
     const path = `${shown}/config.json`;
     found.set(id, { id, path, bytes, bundle: readBundle(path, bytes), pid });
   };
-  for (const pid of files.list("/proc").filter((name) => /^\d+$/.test(name))) {
-    const command = files.readText(`/proc/${pid}/comm`)?.trim() ?? "";
+  for (const { pid, command } of processes) {
     const cwd = files.link(`/proc/${pid}/cwd`);
     if (cwd === undefined) continue;
     // Through the process's own directory, so that it is found from another mount namespace too.

@@ -18,7 +18,7 @@ export interface Explained {
   answer: Answer | undefined;
 }
 
-export interface ExplainOptions extends Pick<PlayOptions, "played" | "flags" | "file" | "environment"> {
+interface ExplainOptions extends Pick<PlayOptions, "played" | "flags" | "file" | "environment"> {
   /** The indexes of the events that are asked about. */
   readonly wanted: ReadonlySet<number>;
   readonly interrupted: AbortSignal;

@@ -11,7 +11,7 @@ import { answerLine, runLine } from "../replay/report.js";
 import type { Redactor } from "./redactor.js";
 
 /** What a case says of itself, beside what is in it. */
-export interface CaseFacts {
+interface CaseFacts {
   readonly pod: string;
   readonly runtime: RuntimeInfo;
   /** `record`: plugins were not run by us; `run`: they were. */

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { BridgeError, errorText, fileFault } from "../../base/errors.js";
+import { attempt, BridgeError, errorText, fileFault } from "../../base/errors.js";
 import { makeDirectory, readRegularFile } from "../../base/files.js";
 import type { Log } from "../../base/logger.js";
 import { version } from "../../base/version.js";
@@ -34,7 +34,7 @@ export interface RecorderOptions {
   readonly onCase?: (recorded: RecordedCase) => void;
 }
 
-export interface RecorderLimits {
+interface RecorderLimits {
   readonly pods: number;
   /** Of all files together. */
   readonly bytes: number;
@@ -236,11 +236,7 @@ function isSame(one: Uint8Array | null, other: Uint8Array | null): boolean {
 
 /** conf.json as it is; null where there is no file, or none that can be read. */
 export function readConf(path: string): Uint8Array | null {
-  try {
-    return readRegularFile(path);
-  } catch {
-    return null;
-  }
+  return attempt(() => readRegularFile(path)) ?? null;
 }
 
 /** What the command line says of a recording. */

@@ -1,6 +1,7 @@
 import { requestCodecOf } from "../../nri/json.js";
 import { isSecretName, KnownSecrets, mask, maskShapes, secretsWithin } from "../../observe/secrets.js";
 import { quotedEnd, unquote } from "../../v01/gojson/decoder.js";
+import { byteOf, isSpace, scanLiteral } from "../../v01/gojson/literals.js";
 import { scanFirstValue } from "../../v01/gojson/scanner.js";
 
 /** What is written to a case goes through one of these. */
@@ -170,15 +171,13 @@ function rewriteMessage(message: object, rewrite: (path: Path, text: string) => 
 export type Path = readonly string[];
 
 /** What is to stand at a place; the same value leaves the bytes as they are. */
-export interface JsonRewriter {
+interface JsonRewriter {
   /** Whether a key says that everything below it is a secret; asked once for each key. */
   isSecret(key: string): boolean;
   text(path: Path, value: string, isSecret: boolean): string;
   /** A number as it is written. */
   number(path: Path, value: string, isSecret: boolean): string;
 }
-
-const byte = { quote: 0x22, comma: 0x2c, openBracket: 0x5b, closeBracket: 0x5d, openBrace: 0x7b, closeBrace: 0x7d };
 
 /**
  * Rewrites single strings and numbers of a JSON text; everything else keeps its bytes: white space, the spelling of numbers,
@@ -206,22 +205,22 @@ export function rewriteJson(
   for (let at = extent.start; at < extent.end; ) {
     const here = bytes[at];
     const container = open.at(-1);
-    if (here === byte.openBrace || here === byte.openBracket) {
-      const list = here === byte.openBracket;
+    if (here === byteOf.openBrace || here === byteOf.openBracket) {
+      const list = here === byteOf.openBracket;
       open.push({ index: list ? 0 : undefined, key: !list });
       path.push(list ? "0" : "");
       secret.push(secret.at(-1) ?? false);
       at++;
-    } else if (here === byte.closeBrace || here === byte.closeBracket) {
+    } else if (here === byteOf.closeBrace || here === byteOf.closeBracket) {
       open.pop();
       path.pop();
       secret.pop();
       at++;
-    } else if (here === byte.comma) {
+    } else if (here === byteOf.comma) {
       if (container?.index !== undefined) path[path.length - 1] = String(++container.index);
       else if (container !== undefined) container.key = true;
       at++;
-    } else if (here === byte.quote) {
+    } else if (here === byteOf.quote) {
       const end = quotedEnd(bytes, at);
       const value = unquote(bytes, at + 1, end - 1);
       if (container?.key) {
@@ -233,30 +232,19 @@ export function rewriteJson(
         if (rewritten !== value) replace(at, end, JSON.stringify(rewritten));
       }
       at = end;
+    } else if (here === undefined || here === byteOf.colon || isSpace(here)) {
+      at++;
     } else {
-      const end = numberEnd(bytes, at);
-      if (end > at) {
-        const value = Buffer.from(bytes.subarray(at, end)).toString("latin1");
-        const rewritten = rewriter.number(path, value, secret.at(-1) ?? false);
-        if (rewritten !== value) replace(at, end, rewritten);
-      }
-      at = Math.max(end, at + 1);
+      const end = scanLiteral(bytes, at, here);
+      if (typeof end !== "number") return undefined;
+      const value = Buffer.from(bytes.subarray(at, end)).toString("latin1");
+      const rewritten = /^[tfn]/.test(value) ? value : rewriter.number(path, value, secret.at(-1) ?? false);
+      if (rewritten !== value) replace(at, end, rewritten);
+      at = end;
     }
   }
   parts.push(bytes.subarray(copied, extent.end));
   return { bytes: Buffer.concat(parts), rest: bytes.subarray(extent.end) };
-}
-
-/** Where a number ends that begins here; here itself when none does. Letters of true, false and null are passed one by one. */
-function numberEnd(bytes: Uint8Array, at: number): number {
-  const isDigit = (value: number) => value >= 0x30 && value <= 0x39;
-  const first = bytes[at] ?? 0;
-  if (first !== 0x2d && !isDigit(first)) return at;
-  let end = at + 1;
-  // + - . E e
-  while (end < bytes.length && (isDigit(bytes[end] ?? 0) || [0x2b, 0x2d, 0x2e, 0x45, 0x65].includes(bytes[end] ?? 0)))
-    end++;
-  return end;
 }
 
 /** Words of conf.json that are no secret. */

@@ -23,7 +23,7 @@ export interface RecordedEvent {
 }
 
 /** A conf.json and the event from which it holds; undefined where there was no file. */
-export interface RecordedConf {
+interface RecordedConf {
   readonly fromEvent: number;
   /** Where it was read. */
   readonly file: string;

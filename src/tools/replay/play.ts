@@ -67,8 +67,7 @@ export async function playCase(options: PlayOptions): Promise<void> {
     const { name, version, nri, dialect } = played.runtime;
     const requestTimeoutMs = recordedTimeoutMs(played.events);
     const about = { socketPath, name, version, dialect, snapshot: () => presentAtFirst(played), log };
-    const stated = nri === undefined ? {} : { nriVersion: nri };
-    const runtime = await createRuntime({ ...about, ...stated, requestTimeoutMs });
+    const runtime = await createRuntime({ ...about, nriVersion: nri, requestTimeoutMs });
     const host = createRecordedHost(played.bundles);
     const service = new Service({
       ...options,

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { styleText } from "node:util";
 import * as z from "zod/mini";
 import { BridgeError } from "../../base/errors.js";
 import type { RunReport } from "../../bridge/chain.js";
@@ -13,7 +14,7 @@ export function toLine(report: PlayReport): ReportLine | undefined {
   return report.type === "answer" ? answerLine(report) : undefined;
 }
 
-export type ReportLine = ReturnType<typeof runLine> | ReturnType<typeof answerLine>;
+type ReportLine = ReturnType<typeof runLine> | ReturnType<typeof answerLine>;
 
 export function runLine({ call, run }: Pick<RunReport, "call" | "run">) {
   const { request } = call;
@@ -67,14 +68,10 @@ export interface Palette {
   readonly bad: (text: string) => string;
 }
 
-export const plainPalette: Palette = { dim: String, bold: String, good: String, bad: String };
-
-export const colourPalette: Palette = {
-  dim: (text) => `\u001b[2m${text}\u001b[22m`,
-  bold: (text) => `\u001b[1m${text}\u001b[22m`,
-  good: (text) => `\u001b[32m${text}\u001b[39m`,
-  bad: (text) => `\u001b[31m${text}\u001b[39m`,
-};
+export function createPalette(colours: boolean): Palette {
+  const style = (name: "dim" | "bold" | "green" | "red") => (text: string) => (colours ? styleText(name, text) : text);
+  return { dim: style("dim"), bold: style("bold"), good: style("green"), bad: style("red") };
+}
 
 /** A report as people read it: the event, what each plugin was asked and said, and the answer to the runtime. */
 export function toTimeline(report: PlayReport, { dim, bold, good, bad }: Palette, width: number): string {
@@ -128,7 +125,7 @@ const lineSchema = z.looseObject({
 });
 
 /** Where a replay differs from what was recorded, as `replay --compare --json` has it. */
-export interface Difference {
+interface Difference {
   readonly type: "difference";
   readonly event: string;
   readonly id: string;

@@ -61,7 +61,7 @@ export interface RawOutcome {
   readonly durationMs: number;
 }
 
-export interface EventOutcome extends RawOutcome {
+interface EventOutcome extends RawOutcome {
   /** What the plugin asks for; absent when there is an error. */
   readonly response?: EventResponse;
   /** The call that brought the event; absent when the plugin has not subscribed to it, and none was made. */
@@ -97,28 +97,24 @@ async function closeOnError<T>(link: RuntimeLink, step: Promise<T>): Promise<T> 
 
 /** A plugin as the runtime sees it, from its synchronization to its end. */
 export class RuntimePlugin {
+  readonly identity: PluginIdentity;
+  /** What it says of its own NRI; "" from plugins before 0.12. */
+  readonly nriVersion: string;
   /** Switched off for good by the first event whose own call the plugin does not know. */
   private ownCalls: boolean;
 
   constructor(
     private readonly link: RuntimeLink,
-    private readonly registered: RegisteredPlugin,
+    { identity, nriVersion }: RegisteredPlugin,
     /** The events that it gets, as a mask. */
     readonly mask: number,
     /** What it asked for when it synchronized. */
     readonly synchronizeUpdates: readonly ContainerUpdate[],
     private readonly facts: RuntimeFacts,
   ) {
+    this.identity = identity;
+    this.nriVersion = nriVersion;
     this.ownCalls = facts.ownCalls;
-  }
-
-  get identity(): PluginIdentity {
-    return this.registered.identity;
-  }
-
-  /** What it says of its own NRI; "" from plugins before 0.12. */
-  get nriVersion(): string {
-    return this.registered.nriVersion;
   }
 
   get events(): EventName[] {
@@ -203,12 +199,12 @@ export class RuntimePlugin {
   }
 }
 
-export interface RawCallOptions {
+interface RawCallOptions {
   readonly deadline: Deadline;
   readonly metadata?: readonly (readonly [key: string, value: string])[];
 }
 
-export interface RuntimeLinkOptions {
+interface RuntimeLinkOptions {
   /** Of a plugin that the runtime launched, whose own word does not count. */
   readonly identity: PluginIdentity | undefined;
   updateContainers(update: readonly ContainerUpdate[]): readonly ContainerUpdate[];
@@ -286,11 +282,7 @@ export class RuntimeLink {
   }
 }
 
-export interface RegisteredPlugin {
-  readonly identity: PluginIdentity;
-  /** What the plugin says; "" before NRI 0.12. */
-  readonly nriVersion: string;
-}
+type RegisteredPlugin = Pick<RuntimePlugin, "identity" | "nriVersion">;
 
 type Registration = RegisteredPlugin | { readonly refusal: string };
 
@@ -300,7 +292,7 @@ function faultOf({ name, index }: PluginIdentity): string | undefined {
 }
 
 /** What a runtime tells a plugin of itself. */
-export interface RuntimeIntroduction {
+interface RuntimeIntroduction {
   readonly name: string;
   readonly version: string;
   readonly nri: Version;

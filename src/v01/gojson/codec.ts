@@ -145,9 +145,9 @@ function parseInteger(text: string, signed: boolean): bigint | undefined {
 }
 
 /** A value, or what is wrong with its text: `reason` is the error of Go's encoding/json, word for word. */
-export type Decoded<T> = { readonly ok: true; readonly value: T } | DecodeFault;
+type Decoded<T> = { readonly ok: true; readonly value: T } | DecodeFault;
 
-export interface DecodeFault extends Fault {
+interface DecodeFault extends Fault {
   readonly code: "JSON_SYNTAX" | "JSON_TYPE";
 }
 

@@ -79,7 +79,7 @@ function secondByteMax(first: number): number {
 }
 
 /** A place in a text as an editor shows it: line and column, both from 1; the column counts characters. */
-export interface Position {
+interface Position {
   readonly line: number;
   readonly column: number;
 }

@@ -80,8 +80,8 @@ export const configurationFaults: Faults = {
       mend: (node) => node.remove(confJson).write(confJson, listed("labels")),
       fixSays: `mv -n ${confJson} ${confJson}.directory # then`,
     },
+    conf('{"version": "0.1", "plugins": [{"type": "labels"}, null]}', { where: `${confJson}:1:52`, says: "is null" }),
   ],
-  "conf-null-entry": [conf('{"version": "0.1", "plugins": [{"type": "labels"}, null]}', { where: `${confJson}:1:52` })],
   "conf-permissions": [
     { make: (node) => node.chmod(confJson, 0o666), mend: "its fix", where: confJson },
     {

@@ -11,6 +11,7 @@ import { mergeConfig } from "../../../config/merge.js";
 import { type ParsedConfig, parseConfigLines } from "../../../config/parse.js";
 import type { Config, PartialConfig } from "../../../config/schema.js";
 import { NodeFiles } from "../../../host/node-files.js";
+import { flagOf } from "../../../host/proc.js";
 import type { ConfigFault } from "../../../host/runtime-toml.js";
 import { createConfFile } from "../../../plugin/conf-file.js";
 import { findExecutableFault } from "../../../plugin/permissions.js";
@@ -19,43 +20,108 @@ import { byteOf } from "../../../v01/gojson/literals.js";
 import { scanFirstValue, skipSpace } from "../../../v01/gojson/scanner.js";
 import { positionOf } from "../../../v01/gojson/utf8.js";
 import type { ConfigList } from "../../../v01/types.js";
+import { adaptersAmong, listProcesses, type ProcessFacts } from "./processes.js";
+import { findRuntime, findSocketPeer, readLaunched } from "./runtime.js";
 
 /** The configuration file of the shipped systemd unit. */
 export const unitsFile = "/etc/nri-v01-bridge/config.yaml";
 
-/** A configuration file of the bridge. */
-export interface ConfigSource {
+/** A configuration file of the bridge, and how it was found. */
+export interface ConfigFile {
+  /** As the node names it: below `root`, unless it is that of --config. */
   readonly file: string;
-  /** How it was found, in words; "" for that of --config. */
+  /** --config, the command line of a bridge that runs, a launched bridge's directory, the usual place. */
+  readonly from: "flag" | "running" | "launched" | "usual";
+  /** The same in words; "" for --config. */
   readonly origin: string;
-  /** The root that the file is below: `/` for that of --config, wherever the node's is. */
+  /** Where the node's file system is mounted; `/` for --config, wherever that is. */
   readonly root: string;
 }
 
-export interface BridgeFacts extends ParsedConfig {
+/**
+ * The configuration file to look at: that of --config, else the one that a running bridge was started with, else the one that
+ * a launched bridge gets, else that of the shipped unit; undefined where there is none.
+ *
+ * @param given the value of --config; `/dev/null` is a file without settings
+ * @param root where the node's file system is mounted
+ */
+export async function findConfigFile(
+  given: string | undefined,
+  flags: PartialConfig = {},
+  root = "/",
+): Promise<ConfigFile | undefined> {
+  if (given !== undefined) return { file: given, from: "flag", origin: "", root: "/" };
+  const files = new NodeFiles(root);
+  const processes = listProcesses(files);
+  const found = ofRunning(files, processes) ?? (await ofLaunched(files, processes, flags));
+  if (found !== undefined || files.stat(unitsFile) === undefined) return found;
+  return { file: unitsFile, from: "usual", origin: "the usual place", root };
+}
+
+/** Of the first bridge whose command line names one. */
+function ofRunning(files: NodeFiles, processes: readonly ProcessFacts[]): ConfigFile | undefined {
+  const bridges = new Set(
+    adaptersAmong(processes, process.pid).flatMap(({ pid, name }) => (name === "nri-v01-bridge" ? [pid] : [])),
+  );
+  for (const { pid, args, uid } of processes) {
+    // Whoever may start a process may give it any name, in a container too: theirs must not say what root is to run.
+    if (!bridges.has(pid) || !isTrusted(uid) || !sharesRoot(files, pid)) continue;
+    const file = flagOf(args, "--config");
+    const cwd = files.link(`/proc/${pid}/cwd`);
+    if (file !== undefined && (file.startsWith("/") || cwd !== undefined)) {
+      const origin = `the file of the bridge that runs as process ${pid}`;
+      return { file: resolve(cwd ?? "/", file), from: "running", origin, root: files.root };
+    }
+  }
+  return undefined;
+}
+
+function isTrusted(uid: number): boolean {
+  return uid === 0 || uid === process.geteuid?.();
+}
+
+/** Whether a process sees the node's files under the names that we see them under. Only root can tell for others' processes. */
+function sharesRoot(files: NodeFiles, pid: number): boolean {
+  const root = files.identityByKernel(`/proc/${pid}/root`);
+  return root === files.identity("/") || (root === undefined && process.geteuid?.() !== 0);
+}
+
+async function ofLaunched(
+  files: NodeFiles,
+  processes: readonly ProcessFacts[],
+  flags: PartialConfig,
+): Promise<ConfigFile | undefined> {
+  const { socketPath, confFile } = mergeConfig(flags);
+  const peer = await findSocketPeer(files, socketPath);
+  // Where its plugins are does not depend on the version: nothing is started to ask for it.
+  const runtime = findRuntime({ files, processes, peer, confFile, askVersion: () => "" });
+  const launched = readLaunched(files, runtime?.config.nri);
+  const file = launched.find(({ bridge, configFile }) => bridge && configFile !== undefined)?.configFile;
+  const origin = "the file of the bridge that the runtime launches";
+  return file === undefined ? undefined : { file, from: "launched", origin, root: files.root };
+}
+
+/** Which file it is and why, in one line for people. */
+export function formatConfigFile({ file, origin }: Partial<Pick<ConfigFile, "file" | "origin">> = {}): string {
+  if (file === undefined) return "configuration: no file\n";
+  return `configuration: ${file}${origin ? `, ${origin}` : ""}\n`;
+}
+
+export interface BridgeFacts extends ParsedConfig, Partial<Pick<ConfigFile, "file" | "from" | "origin">> {
   /** Merged; without the file's settings where that has faults. */
   readonly config: Config;
-  /** Undefined when there is none. */
-  readonly file: string | undefined;
-  readonly origin: string;
   readonly faults: readonly ConfigFault[];
   /** Why the file is not to be trusted; `null` when it is, or there is none. */
   readonly permissionFault: string | null;
 }
 
 /** The bridge's settings as it would run with them, and what is wrong with its file. */
-export function readBridge(flags: PartialConfig, source: ConfigSource | undefined): BridgeFacts {
-  const none = {
-    config: mergeConfig(flags),
-    settings: {},
-    lineOf: () => undefined,
-    file: source?.file,
-    origin: source?.origin ?? "",
-    faults: [],
-    permissionFault: null,
-  };
-  if (source === undefined) return none;
-  const { file, root } = source;
+export function readBridge(flags: PartialConfig, source: ConfigFile | undefined): BridgeFacts {
+  const empty = { settings: {}, lineOf: () => undefined, faults: [], permissionFault: null };
+  if (source === undefined) return { ...empty, config: mergeConfig(flags) };
+  const { root, ...found } = source;
+  const { file } = found;
+  const none = { ...empty, ...found, config: mergeConfig(flags) };
   const files = new NodeFiles(root);
   const path = root === "/" ? resolve(file) : file;
   let text: string;

@@ -28,14 +28,14 @@ export interface PluginFacts {
 }
 
 /** A directory, a file that is not executable, or a link that leads nowhere. */
-export interface Obstacle {
+interface Obstacle {
   readonly path: string;
   readonly kind: "directory" | "mode" | "link";
   /** Of a link. */
   readonly target?: string;
 }
 
-export interface PluginSearch {
+interface PluginSearch {
   readonly files: NodeFiles;
   readonly config: Config;
   readonly mounts: readonly Mount[];
@@ -114,7 +114,7 @@ export function unlistedPlugins(list: ConfigList, files: NodeFiles, config: Conf
 }
 
 /** What a look into an executable tells. */
-export interface BinaryFacts {
+interface BinaryFacts {
   readonly format: "elf" | "script" | "none";
   /** The e_machine of an ELF file that the kernel of this machine does not run. */
   readonly foreignMachine: number | undefined;
@@ -149,7 +149,7 @@ const v2Pattern = /cpu\.(max(?!_)|weight)|memory\.(max(?!_usage)|high)|io\.max|c
 /** NRI v2's protobuf package, in the program of each plugin that registers with a runtime. */
 const nri2Package = "nri.pkg.api.v1alpha1";
 
-export interface BinarySearch {
+interface BinarySearch {
   readonly arch: string;
   readonly mounts: readonly Mount[];
   /** The PATH that plugins get. */
@@ -157,7 +157,7 @@ export interface BinarySearch {
 }
 
 /** Looks into an executable. Undefined when it cannot be read. */
-export function readBinary(
+function readBinary(
   files: NodeFiles,
   path: string,
   { arch, mounts, searchPath }: BinarySearch,

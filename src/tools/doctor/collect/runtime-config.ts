@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { parseDuration } from "../../../base/deadline.js";
 import type { NodeFiles } from "../../../host/node-files.js";
 import {
   type ConfigFault,
@@ -194,21 +195,8 @@ function splitKeys(header: string): string[] {
   return [...parts].map(([, double, single, bare]) => double ?? single ?? bare ?? "");
 }
 
-/** In milliseconds. */
-const units: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
-
-/** Milliseconds of a duration as Go writes it (`2s`, `1m30s`, `500ms`), or of a number, which is nanoseconds. */
+/** Milliseconds of a duration as Go writes it, or of a number, which is nanoseconds. */
 function durationMs(value: unknown): number | undefined {
   if (typeof value === "number" || typeof value === "bigint") return Number(value) / 1e6;
-  if (typeof value !== "string" || !/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(value)) return undefined;
-  const parts = [...value.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
-  return parts.reduce((sum, [, number, unit]) => sum + Number(number) * (units[unit ?? ""] ?? 0), 0);
+  return typeof value === "string" ? parseDuration(value) : undefined;
 }

@@ -49,7 +49,7 @@ const known: readonly Known[] = [
 
 const binDirs = ["/usr/bin", "/usr/local/bin", "/usr/sbin", "/usr/local/sbin", "/opt/bin", "/bin"] as const;
 
-export interface RuntimeSearch {
+interface RuntimeSearch {
   readonly files: NodeFiles;
   readonly processes: readonly ProcessFacts[];
   /** The process that listens on the NRI socket, where that is known. */

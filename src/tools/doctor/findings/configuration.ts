@@ -75,18 +75,9 @@ export const configurationRows: Table = [
     where: (_, { conf }) => conf.path,
   }),
   row({
-    id: "conf-null-entry",
-    severity: "error",
-    when: ({ conf }) => conf.fault?.text.includes("] is null") === true && conf.fault,
-    what: ({ text }, { conf }) => `${conf.path} cannot be used: ${text}`,
-    why: confFault,
-    fix: ({ where }) => `take the null out of plugins at ${where}`,
-    where: ({ where }) => where,
-  }),
-  row({
     id: "conf-fault",
     severity: "error",
-    when: ({ conf }) => conf.fault?.text.includes("] is null") === false && conf.fault,
+    when: ({ conf }) => conf.fault,
     what: ({ text }, { conf }) => `${conf.path} cannot be used${conf.blank ? ", it is empty" : ""}: ${text}`,
     why: confFault,
     fix: ({ where }, { conf: { path, refusal, blank } }) => {
@@ -97,7 +88,6 @@ export const configurationRows: Table = [
         return `put back the file that listed the plugins; until then {"version": "0.1", "plugins": []} in ${path} lets pods start without any`;
       return `correct it at ${where}`;
     },
-    where: ({ where }) => where,
   }),
   row({
     id: "conf-trailing",
@@ -107,7 +97,6 @@ export const configurationRows: Table = [
     why: "v0.1 clients ignore it: plugins that it names do not run",
     fix: (where) =>
       `take it out from ${where} on; plugins of it that are to run belong into the list of the first value`,
-    where: (where) => where,
   }),
   row({
     id: "conf-unknown-key",
@@ -121,7 +110,6 @@ export const configurationRows: Table = [
       // Of two keys of one name the last one counts alone.
       return `remove it at ${where}${nearest === undefined ? "" : `; if "${nearest}" was meant, what it says belongs there`}`;
     },
-    where: ({ where }) => where,
   }),
   row({
     id: "conf-empty",
@@ -233,7 +221,6 @@ export const configurationRows: Table = [
     why: (_, facts) =>
       `a user who can write it is root on this node${isStrict(facts) ? `, and the bridge refuses it: ${runFails}` : ""}`,
     fix: ({ path, permissionFault }) => guardFile(path, permissionFault ?? ""),
-    where: ({ path }) => path,
   }),
   row({
     id: "plugin-shadowed",
@@ -260,7 +247,6 @@ export const configurationRows: Table = [
     why: `the bridge runs plugins of v0.1; ${runFails}`,
     fix: (plugin, { conf, runtime }) =>
       `${"type" in plugin ? `take it out of ${conf.path}, if it does not speak v0.1 as well` : `leave it out of ${conf.path}`}; a plugin of NRI v2 runs as a service, or from ${runtime?.config.nri.pluginPath ?? "/opt/nri/plugins"}`,
-    where: ({ path }) => path,
   }),
   row({
     id: "plugin-not-listed",
@@ -270,7 +256,6 @@ export const configurationRows: Table = [
     why: "it does not run",
     fix: ({ path }, { conf }) =>
       `nothing, unless it is a v0.1 plugin that is to run: then add {"type": ${JSON.stringify(baseName(path))}} to plugins in ${conf.path}`,
-    where: ({ path }) => path,
   }),
   rowOfNode({
     id: "plugin-cgroup-v1-only",
@@ -286,7 +271,6 @@ export const configurationRows: Table = [
       const first = capture?.ok === false ? `first ${capture.remedy.replace(/; or set cgroup: host$/, "")}; then ` : "";
       return `${first}${setBridge(facts, ["plugins", type, "cgroup"], "capture")} (the plugin gets its own v1 view, and what it writes is applied; with phase: create it lasts)`;
     },
-    where: ({ path }) => path,
   }),
   rowOfNode({
     id: "capture-impossible",

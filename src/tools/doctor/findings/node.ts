@@ -93,7 +93,6 @@ export const nodeRows: Table = [
     why: "the journal cannot be kept: after a crash a plugin may miss a delete",
     fix: (directory) =>
       `make ${directory} a directory that is the bridge's alone (root's, mode 0700); in a container mount it from the host`,
-    where: (directory) => directory,
   }),
 ];
 
@@ -149,7 +148,6 @@ export const migrateRows: Table = [
     what: ({ type, binary }) => `${type} writes to cgroup v1 (${binary?.v1Names.slice(0, 3).join(", ")})`,
     why: "on a new node with cgroup v2 the files are not there: it fails, or does nothing and says all is well",
     fix: ({ type }, facts) => `on the new node ${setBridge(facts, ["plugins", type, "cgroup"], "capture")}`,
-    where: ({ path }) => path,
   }),
   migrateRow({
     id: "migrate-lookup",

@@ -34,7 +34,6 @@ export const runtimeRows: Table = [
     why: (runtime) =>
       `NRI's dialect and defaults depend on it; the findings below take the newest${mayFail("RunPodSandbox", runtime) ? "" : "; the bridge does not tell such a containerd that a pod sandbox failed"}`,
     fix: ({ path }) => `see what ${path} --version says`,
-    where: ({ path }) => path,
   }),
   rowOf("doctor")({
     id: "runtime-too-old",
@@ -46,7 +45,6 @@ export const runtimeRows: Table = [
         ? "containerd up to 1.6 runs v0.1 plugins itself, and the bridge has nothing to connect to"
         : "CRI-O has NRI from 1.26 on",
     fix: "nri-v01-bridge doctor --migrate # says what will change for each plugin; then upgrade the runtime",
-    where: ({ path }) => path,
   }),
   row({
     id: "runtime-out-of-sight",
@@ -64,7 +62,6 @@ export const runtimeRows: Table = [
     what: (runtime) => `${nameOf(runtime)} is installed and does not run`,
     why: "there are no events, and its files alone say what it would do",
     fix: (runtime) => `if it is this node's runtime: ${restart(runtime)}`,
-    where: ({ path }) => path,
   }),
   row({
     id: "runtime-restart-pending",
@@ -73,7 +70,6 @@ export const runtimeRows: Table = [
     what: ({ name, version, diskVersion }) => `${name} ${version} runs, and ${diskVersion} is installed`,
     why: "the next restart brings the new version, with other defaults and another dialect of NRI",
     fix: restart,
-    where: ({ path }) => path,
   }),
   row({
     id: "runtime-config-fault",
@@ -82,7 +78,6 @@ export const runtimeRows: Table = [
     what: ({ text }, { runtime }) => `${runtime?.name}'s configuration cannot be read: ${text}`,
     why: "the runtime does not start with it, and nothing in it is certain",
     fix: (_, { runtime }) => `correct the file, then ${restart(runtime)}`,
-    where: ({ where }) => where,
   }),
   row({
     id: "runtime-config-unreadable",
@@ -92,7 +87,6 @@ export const runtimeRows: Table = [
       `this user may not read ${runtime?.name}'s configuration: ${where} (${text})`,
     why: "whether NRI is switched on, and how long a chain of plugins may take, is not known",
     fix: "sudo nri-v01-bridge doctor",
-    where: ({ where }) => where,
   }),
   row({
     // compat: measured on 1.7.24: without `version` a file is of version 1, in which NRI's section is `[plugins.nri]`.
@@ -250,7 +244,6 @@ export const runtimeRows: Table = [
       `one such file makes the whole discovery of plugins fail: ${isContainerd(runtime, "1.7.0", "2.0.0") ? "containerd 1.7 exits over it" : "NRI does not start"}`,
     fix: ({ path }, { runtime }) =>
       `${moveOut(path, runtime)}; one that is to be launched comes back as NN-name, such as 10-name`,
-    where: ({ path }) => path,
   }),
   row({
     id: "launched-not-executable",
@@ -260,7 +253,6 @@ export const runtimeRows: Table = [
     what: ({ path }) => `${path} is not executable`,
     why: "the runtime passes over it in silence, and no plugin runs",
     fix: ({ path }, { runtime }) => `chmod 0755 ${shellWord(path)} # then ${restart(runtime)}`,
-    where: ({ path }) => path,
   }),
   row({
     id: "launched-cannot-start",
@@ -274,7 +266,6 @@ export const runtimeRows: Table = [
       program.startsWith("/")
         ? `install ${program}`
         : `let it name ${program} by its path; deploy/launched/install.sh --node writes it so`,
-    where: ({ path }) => path,
   }),
   row({
     id: "launched-takes-runtime-down",
@@ -285,7 +276,6 @@ export const runtimeRows: Table = [
     why: "a launched plugin that ends early or does not register in 5 s makes containerd 1.7 exit, and it sends no Synchronize: a service is safer here",
     fix: ({ path }, { runtime }) =>
       `on a drained node move ${path} out of its directory, then ${restart(runtime)}, then install and start the service (deploy/systemd)`,
-    where: ({ path }) => path,
   }),
   row({
     id: "go-adapter-too",
@@ -299,7 +289,6 @@ export const runtimeRows: Table = [
     why: (_, { conf }) => `every plugin of ${conf.path} runs twice for each event`,
     fix: (adapter, { runtime }) =>
       adapter.startsWith("/") ? moveOut(adapter, runtime) : `stop ${adapter}, and what starts it`,
-    where: (adapter) => adapter,
   }),
   row({
     id: "bridge-twice",

@@ -1,4 +1,4 @@
-import type { Machine } from "../../../src/cgroup/machine.js";
+import type { Machine } from "../../src/cgroup/machine.js";
 
 /** Sixteen processors, two memory nodes, 4 KiB pages, two sizes of huge pages. */
 export const machine: Machine = {

@@ -233,7 +233,8 @@ describe("the time of a call holds, and the answer is by policy", () => {
     if (what === "process") stuck.add("p");
     const began = performance.now();
     const { outcomes, error } = await play(["p", "q"]);
-    expect(performance.now() - began).toBeLessThan(400);
+    // By far sooner than never, which is when the view or the process would be ready; how exactly is the clock tests' to say.
+    expect(performance.now() - began).toBeLessThan(800);
     return [outcomes, error];
   };
 

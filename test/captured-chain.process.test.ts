@@ -106,7 +106,7 @@ async function play(
       spec: { resources, namespaces: {}, cgroupsPath: path, annotations: {} },
       labels: {},
     },
-    subject: { kind: "container", pod: "ns/pod", container: "ctr" },
+    target: { kind: "container", pod: "ns/pod", container: "ctr" },
     phase: "start",
     earlierResults: [],
     ...more,

@@ -109,7 +109,7 @@ function runnerOf(
         time: planCall(limitMs, "a limit", { replyMarginMs: 200, killAfterMs: 100 }),
         list,
         request,
-        subject: { kind: "container", pod: "ns/pod", container: "ctr" },
+        target: { kind: "container", pod: "ns/pod", container: "ctr" },
         phase: "start",
         earlierResults: [],
         ...changes,

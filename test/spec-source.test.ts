@@ -4,13 +4,13 @@ import { describe, expect, it } from "vitest";
 import { silentLog } from "../src/base/logger.js";
 import { createSpecSource } from "../src/bridge/spec-source.js";
 import { createRecordedHost } from "../src/host/host.js";
-import { containerSubject } from "../src/v01/to-v01.js";
+import { containerTarget } from "../src/v01/to-v01.js";
 import { recordedEvents } from "./support/recorded-events.js";
 
 const rules = { oci: [], podToContainer: false, crio: false, alias: false };
 const bundle = resolve(import.meta.dirname, "../fixtures/cases/basic-hostnet/bundles/ctr.json");
 const { pod, container } = recordedEvents("basic-hostnet", "StartContainer");
-const subject = containerSubject(pod, container);
+const target = containerTarget(pod, container);
 
 function collectLines() {
   const lines: string[] = [];
@@ -23,8 +23,8 @@ describe("where a spec comes from", () => {
     const { lines, log } = collectLines();
     const specs = createSpecSource(createRecordedHost([{ path: bundle, bytes: readFileSync(bundle) }]), rules, log);
     // The kubelet's own annotations are in the event and not in the bundle.
-    expect(specs.specOf(subject).annotations).not.toHaveProperty("example.com/ctr-note");
-    specs.specOf(subject);
+    expect(specs.specOf(target).annotations).not.toHaveProperty("example.com/ctr-note");
+    specs.specOf(target);
     expect(lines).toEqual([expect.stringMatching(/^specs come from the OCI bundle .*ctr\.json/)]);
   });
 
@@ -35,18 +35,18 @@ describe("where a spec comes from", () => {
   ])("is the event where %s, and the log says once why", (_, bundles) => {
     const { lines, log } = collectLines();
     const specs = createSpecSource(createRecordedHost(bundles), rules, log);
-    expect(specs.specOf(subject)).toMatchObject({
+    expect(specs.specOf(target)).toMatchObject({
       cgroupsPath: container.linux?.cgroupsPath,
       annotations: { "example.com/ctr-note": "world" },
     });
-    specs.specOf(subject);
+    specs.specOf(target);
     expect(lines).toEqual([expect.stringMatching(/^specs come from the event: .*"reasons":\["/)]);
   });
 
   it("is the event, without a word, before the container exists", () => {
     const { lines, log } = collectLines();
     const specs = createSpecSource(createRecordedHost([{ path: bundle, bytes: readFileSync(bundle) }]), rules, log);
-    expect(specs.specOf({ ...subject, pid: 0 }).annotations).toHaveProperty("example.com/ctr-note");
+    expect(specs.specOf({ ...target, pid: 0 }).annotations).toHaveProperty("example.com/ctr-note");
     expect(lines).toEqual([]);
   });
 });

@@ -34,7 +34,7 @@ export function readChange(call: ChainCall, run: InvokeOutcome, context: ChangeC
   const [fault] = captured?.errors ?? [];
   if (fault !== undefined) return { ok: false, error: formatFault(fault) };
   // NRI v2 has no adjustments of sandboxes, and a plugin may print the same for every request: only its writes count.
-  const isSandbox = call.subject.kind === "sandbox";
+  const isSandbox = call.target.kind === "sandbox";
   if (isSandbox && captured === undefined) return undefined;
   const parsed = parseAdjustment(
     isSandbox ? { metadata: {} } : run.result,

@@ -2,11 +2,11 @@ import { errorText } from "../base/errors.js";
 import { extraEvents, hasCreatePhase, wantedStates } from "../config/merge.js";
 import type { Config } from "../config/schema.js";
 import { reconcile } from "../ledger/reconcile.js";
-import { type EventName, type EventResponse, isEventName, type NriEvent, noRequest } from "../nri/events.js";
+import { type EventName, type EventResponse, isEventName, noRequest } from "../nri/events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "../nri/handlers.js";
 import type { Container, LinuxResources, PodSandbox } from "../nri/types.js";
 import { mayFail } from "../nri/versions.js";
-import { containerSubject, podSubject, type Subject } from "../v01/to-v01.js";
+import { containerTarget, podTarget, type Target, targetOf } from "../v01/to-v01.js";
 import { backgroundInfo, eventInfo } from "./call-time.js";
 import { type BridgeParts, Lifecycle, type Notice } from "./lifecycle.js";
 
@@ -35,55 +35,55 @@ export function createBridge(parts: BridgeParts): Bridge {
   const lifecycle = new Lifecycle(parts);
   const { held } = lifecycle;
 
-  const create: Handler = async (subject, call) => {
-    if (call.runtime.name === "cri-o") lifecycle.deleteReplaced(subject, call.event);
+  const create: Handler = async (target, call) => {
+    if (call.runtime.name === "cri-o") lifecycle.deleteReplaced(target, call.event);
     const info = eventInfo(call, config);
-    const isHeld = subject.kind === "container" && held.holds(subject.sandboxID);
-    if (isHeld) await held.createAgain(podSubject(subject.pod), info);
-    if (mayFail(call.event, call.runtime)) await lifecycle.create(subject, info);
-    else await held.create(subject, info);
+    const isHeld = target.kind === "container" && held.holds(target.sandboxID);
+    if (isHeld) await held.createAgain(podTarget(target.pod), info);
+    if (mayFail(call.event, call.runtime)) await lifecycle.create(target, info);
+    else await held.create(target, info);
     return noRequest;
   };
 
-  const createBefore: Handler = async (subject, call) => {
-    if (subject.id === subject.sandboxID) noticePodless(notice, call.runtime);
-    if (call.runtime.name === "cri-o") lifecycle.deleteReplaced(subject, call.event);
+  const createBefore: Handler = async (target, call) => {
+    if (target.id === target.sandboxID) noticePodless(notice, call.runtime);
+    if (call.runtime.name === "cri-o") lifecycle.deleteReplaced(target, call.event);
     const info = eventInfo(call, config);
-    if (held.holds(subject.sandboxID)) await held.createAgain(podSubject(subject.pod), info);
+    if (held.holds(target.sandboxID)) await held.createAgain(podTarget(target.pod), info);
     try {
-      const { adjust, updates } = await lifecycle.createBefore(subject, info);
+      const { adjust, updates } = await lifecycle.createBefore(target, info);
       return { ...(adjust === undefined ? {} : { adjust }), update: updates };
     } catch (error) {
       // compat: CRI-O sends no event for a container that our own answer fails (its undo comes after success only).
-      if (call.runtime.name === "cri-o") setImmediate(() => void lifecycle.deleteAll([subject.id], call.event));
+      if (call.runtime.name === "cri-o") setImmediate(() => void lifecycle.deleteAll([target.id], call.event));
       throw error;
     }
   };
 
-  const update: Handler = async (subject, call, asked) => {
-    const { updates } = await lifecycle.update(subject, asked, eventInfo(call, config));
+  const update: Handler = async (target, call, asked) => {
+    const { updates } = await lifecycle.update(target, asked, eventInfo(call, config));
     return { update: updates };
   };
 
-  const stop: Handler = async (subject, call) => {
-    noticeStopWithoutCreate(subject);
-    const { updates } = await lifecycle.delete(subject.id, eventInfo(call, config), subject);
+  const stop: Handler = async (target, call) => {
+    noticeStopWithoutCreate(target);
+    const { updates } = await lifecycle.delete(target.id, eventInfo(call, config), target);
     return { update: updates };
   };
 
-  const remove: Handler = async (subject, call) => {
-    await stop(subject, call);
+  const remove: Handler = async (target, call) => {
+    await stop(target, call);
     try {
-      return await extra(subject, call);
+      return await extra(target, call);
     } finally {
-      ledger.noteRemoved(subject.id);
-      if (subject.kind === "sandbox") for (const id of ledger.containersOf(subject.id)) forget(id);
-      forget(subject.id);
+      ledger.noteRemoved(target.id);
+      if (target.kind === "sandbox") for (const id of ledger.containersOf(target.id)) forget(id);
+      forget(target.id);
     }
   };
 
-  const extra: Handler = async (subject, call) => {
-    await lifecycle.extra(subject, eventInfo(call, config));
+  const extra: Handler = async (target, call) => {
+    await lifecycle.extra(target, eventInfo(call, config));
     return noRequest;
   };
 
@@ -107,7 +107,7 @@ export function createBridge(parts: BridgeParts): Bridge {
    * compat: containerd sends no StartContainer for a container that is restored from a checkpoint, and neither does CRI-O; both
    * send StopContainer, as they do for one that never started.
    */
-  function noticeStopWithoutCreate({ id, pod, container }: Subject): void {
+  function noticeStopWithoutCreate({ id, pod, container }: Target): void {
     if (container === undefined) return;
     const { name, pid, state } = container;
     if (pid === 0 || state === "CONTAINER_CREATED" || state === "CONTAINER_UNKNOWN") return;
@@ -136,13 +136,13 @@ export function createBridge(parts: BridgeParts): Bridge {
    * Compares what is recorded with the runtime's list, or with the machine alone; gives the work that this makes, which
    * never rejects.
    */
-  function compare(listed: readonly Subject[] | undefined, runtime?: RuntimeInfo): () => Promise<void> {
+  function compare(listed: readonly Target[] | undefined, runtime?: RuntimeInfo): () => Promise<void> {
     lifecycle.recordAll(listed);
     const podsHaveProcess = runtime?.name !== "cri-o";
     const { unknown, gone, refused, left, forgotten } = reconcile(listed, ledger.all(), host.liveness, podsHaveProcess);
     for (const id of forgotten) ledger.forget(id);
     for (const created of left) if (created.kind === "sandbox") processes.watch(created);
-    if (config.synchronize !== "ignore") for (const subject of unknown) ledger.defer(subject, { adopted: true });
+    if (config.synchronize !== "ignore") for (const target of unknown) ledger.defer(target, { adopted: true });
     log.info({ [config.synchronize]: unknown.length, gone: gone.length, left: left.length }, "took stock");
     const work = async () => {
       // Before the deletes, which may take their time: what is not recorded yet is lost if we are killed.
@@ -154,13 +154,13 @@ export function createBridge(parts: BridgeParts): Bridge {
     return () => work().catch((error) => log.error({ error: errorText(error) }, "taking stock came to no end"));
   }
 
-  async function createListed(unknown: readonly Subject[]): Promise<void> {
-    for (const subject of unknown) {
+  async function createListed(unknown: readonly Target[]): Promise<void> {
+    for (const target of unknown) {
       if (background.stopping) return;
       // What happened to it meanwhile, such as its end, made it count as created.
-      if (!ledger.awaitsAdoption(subject.id)) continue;
-      await lifecycle.create(subject, backgroundInfo("Synchronize", config)).catch((error) => {
-        log.error({ id: subject.id, error: errorText(error) }, "the create of what was running before us failed");
+      if (!ledger.awaitsAdoption(target.id)) continue;
+      await lifecycle.create(target, backgroundInfo("Synchronize", config)).catch((error) => {
+        log.error({ id: target.id, error: errorText(error) }, "the create of what was running before us failed");
       });
     }
   }
@@ -169,12 +169,12 @@ export function createBridge(parts: BridgeParts): Bridge {
    * compat: a pod of CRI-O without an infra container has no process. Where the runtime listed no container of it as created
    * or running, the next event of one tells that the pod runs. A removal does not: it follows the pod's end too.
    */
-  function takeOverPodOf({ kind, pod }: Subject, { event, runtime }: CallContext): void {
+  function takeOverPodOf({ kind, pod }: Target, { event, runtime }: CallContext): void {
     if (runtime.name !== "cri-o" || kind === "sandbox" || pod.pid > 0 || event === "RemoveContainer") return;
     if (config.synchronize === "ignore" || ledger.knows(pod.id)) return;
-    const subject = podSubject(pod);
-    ledger.defer(subject, { adopted: true });
-    const work = () => (config.synchronize === "adopt" ? lifecycle.adoptListed() : createListed([subject]));
+    const target = podTarget(pod);
+    ledger.defer(target, { adopted: true });
+    const work = () => (config.synchronize === "adopt" ? lifecycle.adoptListed() : createListed([target]));
     setImmediate(() => {
       void work().catch((error) => log.error({ id: pod.id, error: errorText(error) }, "background plugin run failed"));
     });
@@ -197,21 +197,21 @@ export function createBridge(parts: BridgeParts): Bridge {
 
     async synchronize(pods, containers, { runtime }) {
       if (containers.some(({ id, podSandboxId }) => id === podSandboxId)) noticePodless(notice, runtime);
-      background.afterSynchronize = compare(subjectsOf(pods, containers), runtime);
+      background.afterSynchronize = compare(targetsOf(pods, containers), runtime);
       return [];
     },
     synchronized: () => void background.afterSynchronize(),
 
     handle(event, call) {
-      const subject = subjectOf(event);
-      takeOverPodOf(subject, call);
-      return handlers[event.name](subject, call, event.linuxResources);
+      const target = targetOf(event);
+      takeOverPodOf(target, call);
+      return handlers[event.name](target, call, event.linuxResources);
     },
   };
 }
 
 /** What an event does. @param asked the resources that an UpdateContainer asks for */
-type Handler = (subject: Subject, call: CallContext, asked?: LinuxResources) => Promise<EventResponse>;
+type Handler = (target: Target, call: CallContext, asked?: LinuxResources) => Promise<EventResponse>;
 
 /**
  * compat: dockerd has no pods: it calls each container its own pod, and sends CreateContainer and Synchronize only (moby
@@ -244,16 +244,12 @@ export function wantedEvents(config: Config, runtime: RuntimeInfo): EventName[] 
   return [...wanted, ...extraEvents(config).filter(isEventName)];
 }
 
-function subjectOf(event: NriEvent): Subject {
-  return "container" in event ? containerSubject(event.pod, event.container) : podSubject(event.pod);
-}
-
-/** The runtime's list as subjects. A container whose pod is not in it cannot be spoken of in a v0.1 request. */
-function subjectsOf(pods: readonly PodSandbox[], containers: readonly Container[]): Subject[] {
+/** The runtime's list as targets. A container whose pod is not in it cannot be spoken of in a v0.1 request. */
+function targetsOf(pods: readonly PodSandbox[], containers: readonly Container[]): Target[] {
   const byId = new Map(pods.map((pod) => [pod.id, pod]));
   const ofContainers = containers.flatMap((container) => {
     const pod = byId.get(container.podSandboxId);
-    return pod === undefined ? [] : [containerSubject(pod, container)];
+    return pod === undefined ? [] : [containerTarget(pod, container)];
   });
-  return [...pods.map(podSubject), ...ofContainers];
+  return [...pods.map(podTarget), ...ofContainers];
 }

@@ -34,7 +34,7 @@ import { type CgroupStage, openStage } from "./plugin-stage.js";
 export interface ChainCall extends EventInfo {
   readonly list: ConfigList;
   readonly request: Request;
-  readonly subject: Pick<Created, "kind" | "pod" | "container">;
+  readonly target: Pick<Created, "kind" | "pod" | "container">;
   /** What results can change here. */
   readonly phase: Phase;
   /** What plugins answer is not looked at for changes: v0.1 knows no such state. */
@@ -328,7 +328,7 @@ class Chain {
   }
 }
 
-function aboutOf({ event, request: { state, id }, subject: { pod, container } }: ChainCall) {
+function aboutOf({ event, request: { state, id }, target: { pod, container } }: ChainCall) {
   return { event, state, id, pod, container };
 }
 

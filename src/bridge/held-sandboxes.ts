@@ -1,12 +1,12 @@
 import { within } from "../base/deadline.js";
 import { BridgeError, errorText } from "../base/errors.js";
-import type { Subject } from "../v01/to-v01.js";
+import type { Target } from "../v01/to-v01.js";
 import { backgroundInfo, type EventInfo } from "./call-time.js";
 import type { BridgeParts } from "./lifecycle.js";
 
 /** What of the lifecycle runs in a turn of the sandbox that is held already. */
 interface InTurn {
-  create(pod: Subject, info: EventInfo): Promise<void>;
+  create(pod: Target, info: EventInfo): Promise<void>;
   delete(id: string, info: EventInfo): Promise<void>;
 }
 
@@ -28,7 +28,7 @@ export class HeldSandboxes {
    * The create of a sandbox where the runtime cannot be told that it failed: the sandbox is held then, and has its delete at
    * once. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create failed
    */
-  create(pod: Subject, info: EventInfo): Promise<void> {
+  create(pod: Target, info: EventInfo): Promise<void> {
     this.creating.add(pod.id);
     return this.attempt(pod, () => this.run.create(pod, info)).finally(() => this.creating.delete(pod.id));
   }
@@ -39,7 +39,7 @@ export class HeldSandboxes {
   }
 
   /** Runs the create of a held sandbox again, before anything is done for a container of it. @throws as `create` does */
-  async createAgain(pod: Subject, info: EventInfo): Promise<void> {
+  async createAgain(pod: Target, info: EventInfo): Promise<void> {
     const { ledger } = this.parts;
     const { answerBy, remedy } = info.time;
     const late = new BridgeError("PLUGIN_FAILED", `nri invoke: the pod sandbox was not created in time (${remedy})`);
@@ -59,7 +59,7 @@ export class HeldSandboxes {
   }
 
   /** One turn has the create and, where that fails, its delete, so that the next create comes after; no answer waits for it. */
-  private attempt(pod: Subject, create: () => Promise<void>): Promise<void> {
+  private attempt(pod: Target, create: () => Promise<void>): Promise<void> {
     const { background, ledger, serial } = this.parts;
     return new Promise((resolve, reject) => {
       const turn = serial.run(pod.id, async () => {

@@ -8,7 +8,7 @@ import { bothPhases, type Created, type CreateInfo, type Ledger, type Phase } fr
 import type { Processes } from "../ledger/processes.js";
 import { messageToJson } from "../nri/json.js";
 import type { LinuxResources } from "../nri/types.js";
-import { type Subject, toCreateRequest, toDeleteRequest, toSuperset, toUpdateRequest } from "../v01/to-v01.js";
+import { type Target, toCreateRequest, toDeleteRequest, toSuperset, toUpdateRequest } from "../v01/to-v01.js";
 import type { ConfigList } from "../v01/types.js";
 import type { BackgroundWork } from "./background.js";
 import { backgroundInfo, type CallTime, type EventInfo, planBackground } from "./call-time.js";
@@ -61,56 +61,56 @@ export class Lifecycle {
   }
 
   /** Records the create, then runs it. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create is to fail */
-  create(subject: Subject, info: EventInfo): Promise<void> {
-    return this.parts.serial.run(subject.id, () => this.createNow(subject, info));
+  create(target: Target, info: EventInfo): Promise<void> {
+    return this.parts.serial.run(target.id, () => this.createNow(target, info));
   }
 
-  private async createNow(subject: Subject, info: EventInfo): Promise<void> {
+  private async createNow(target: Target, info: EventInfo): Promise<void> {
     const { ledger } = this.parts;
-    if (ledger.awaitsAdoption(subject.id)) ledger.takePending(subject.id);
-    this.recordPending(subject.id);
-    await this.runCreate(subject, info, "start");
+    if (ledger.awaitsAdoption(target.id)) ledger.takePending(target.id);
+    this.recordPending(target.id);
+    await this.runCreate(target, info, "start");
   }
 
   /**
    * The create of those plugins whose phase is `create`: before the container exists. Gives what it is to be changed to.
    * @throws BridgeError PLUGIN_FAILED: the create is to fail
    */
-  createBefore(subject: Subject, info: EventInfo): Promise<MergedChange> {
+  createBefore(target: Target, info: EventInfo): Promise<MergedChange> {
     const { config, ledger, serial } = this.parts;
-    return serial.run(subject.id, async () => {
+    return serial.run(target.id, async () => {
       // The event may be asked for on behalf of held sandboxes alone.
       if (!hasCreatePhase(config)) return noChange.change;
-      const { results, change } = await this.runCreate(subject, info, "create");
-      ledger.keepCreateResults(subject.id, results);
+      const { results, change } = await this.runCreate(target, info, "create");
+      ledger.keepCreateResults(target.id, results);
       return change;
     });
   }
 
-  private async runCreate(subject: Subject, info: EventInfo, phase: Phase): Promise<ChainEnd> {
+  private async runCreate(target: Target, info: EventInfo, phase: Phase): Promise<ChainEnd> {
     // Where no plugin is of phase create, all have theirs at the start: one that a reload gives that phase still gets its delete.
     const phases = phase === "start" && !hasCreatePhase(this.parts.config) ? bothPhases : [phase];
-    if (!this.serves(subject)) return this.recordAfterReply(subject, { phases });
-    const conf = this.lists.read(subject.kind === "sandbox" ? "the create fails" : "no plugin runs for this create");
+    if (!this.serves(target)) return this.recordAfterReply(target, { phases });
+    const conf = this.lists.read(target.kind === "sandbox" ? "the create fails" : "no plugin runs for this create");
     if (conf instanceof BridgeError) {
-      this.record(subject, { phases });
+      this.record(target, { phases });
       // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
-      if (subject.kind === "sandbox") throw conf;
+      if (target.kind === "sandbox") throw conf;
       return noChange;
     }
     // Sandboxes have no phases: NRI v2 has one event for their create.
-    const list = this.lists.takers(conf, "create", subject.kind === "sandbox" ? bothPhases : [phase]);
-    if (list.plugins.length === 0) return this.recordAfterReply(subject, { phases });
+    const list = this.lists.takers(conf, "create", target.kind === "sandbox" ? bothPhases : [phase]);
+    if (list.plugins.length === 0) return this.recordAfterReply(target, { phases });
     const attempt = (created: Created) => {
-      const request = toCreateRequest(list.version, "create", subject, created.spec);
-      const earlierResults = phase === "start" ? this.parts.ledger.createResultsOf(subject.id) : [];
-      return this.runOrFail({ ...info, list, request, subject: created, phase, earlierResults }, subject);
+      const request = toCreateRequest(list.version, "create", target, created.spec);
+      const earlierResults = phase === "start" ? this.parts.ledger.createResultsOf(target.id) : [];
+      return this.runOrFail({ ...info, list, request, target: created, phase, earlierResults }, target);
     };
-    if (!this.lists.allAsync(list)) return attempt(this.record(subject, { phases }));
-    this.parts.ledger.defer(subject, { phases });
-    this.afterAnswer(subject.id, async () => {
-      this.recordPending(subject.id);
-      const created = this.parts.ledger.get(subject.id);
+    if (!this.lists.allAsync(list)) return attempt(this.record(target, { phases }));
+    this.parts.ledger.defer(target, { phases });
+    this.afterAnswer(target.id, async () => {
+      this.recordPending(target.id);
+      const created = this.parts.ledger.get(target.id);
       if (created !== undefined) await attempt(created);
     });
     return noChange;
@@ -127,7 +127,7 @@ export class Lifecycle {
   }
 
   /** Records the pending creates, now; what is still listed and was running before us can wait. */
-  recordAll(listed: readonly Subject[] = []): void {
+  recordAll(listed: readonly Target[] = []): void {
     const { ledger } = this.parts;
     const known = new Set(listed.map(({ id }) => id));
     for (const id of ledger.pending()) if (!ledger.awaitsAdoption(id) || !known.has(id)) this.recordPending(id);
@@ -155,7 +155,7 @@ export class Lifecycle {
    * compat: CRI-O sends no event for a container that runc refuses. The next create of its name in its pod tells that it is
    * gone, unless its process says otherwise.
    */
-  deleteReplaced({ id, sandboxID, container }: Subject, event: EventInfo["event"]): void {
+  deleteReplaced({ id, sandboxID, container }: Target, event: EventInfo["event"]): void {
     const { host, ledger } = this.parts;
     if (container === undefined || container.name === "") return;
     const others = ledger.containersOf(sandboxID).filter((other) => other !== id);
@@ -170,42 +170,42 @@ export class Lifecycle {
 
   private recordPending(id: string): void {
     const pending = this.parts.ledger.takePending(id);
-    if (pending !== undefined) this.record(pending.subject, pending.info);
+    if (pending !== undefined) this.record(pending.target, pending.info);
   }
 
   /** A create that no plugin runs for: it is recorded, for its delete, when the answer is on its way. */
-  private recordAfterReply(subject: Subject, info: CreateInfo): ChainEnd {
-    this.parts.ledger.defer(subject, info);
-    setImmediate(() => this.recordPending(subject.id));
+  private recordAfterReply(target: Target, info: CreateInfo): ChainEnd {
+    this.parts.ledger.defer(target, info);
+    setImmediate(() => this.recordPending(target.id));
     return noChange;
   }
 
-  private serves({ kind, pod }: Subject): boolean {
+  private serves({ kind, pod }: Target): boolean {
     return kind === "container" || this.parts.servesSandbox("create", pod);
   }
 
-  private record(subject: Subject, info: CreateInfo): Created {
+  private record(target: Target, info: CreateInfo): Created {
     const { ledger, processes, specs } = this.parts;
-    const { identity: process, parent } = processes.identify(subject) ?? {};
-    const about = { ...aboutOf(subject, specs, parent), served: this.serves(subject) };
+    const { identity: process, parent } = processes.identify(target) ?? {};
+    const about = { ...aboutOf(target, specs, parent), served: this.serves(target) };
     const created = ledger.record({ ...about, ...(process === undefined ? {} : { process }) }, info);
     // Containers that end have an event; a pause process that dies, or outlives a restart of the runtime, has none.
-    if (subject.kind === "sandbox") processes.watch(created);
+    if (target.kind === "sandbox") processes.watch(created);
     return created;
   }
 
   /** Gives what the results make of the update. @throws BridgeError PLUGIN_FAILED: the update is to fail */
-  update(subject: Subject, asked: LinuxResources | undefined, info: EventInfo): Promise<MergedChange> {
-    return this.parts.serial.run(subject.id, async () => {
-      this.recordPending(subject.id);
-      const created = this.parts.ledger.get(subject.id);
+  update(target: Target, asked: LinuxResources | undefined, info: EventInfo): Promise<MergedChange> {
+    return this.parts.serial.run(target.id, async () => {
+      this.recordPending(target.id);
+      const created = this.parts.ledger.get(target.id);
       if (created === undefined) return noChange.change;
       const conf = this.lists.read("no plugin runs for this update");
       if (conf instanceof BridgeError) return noChange.change;
-      const request = toUpdateRequest(conf.version, created, subject, asked);
+      const request = toUpdateRequest(conf.version, created, target, asked);
       const list = this.lists.takers(conf, "update");
-      const call = { ...info, list, request, subject: created, phase: "update", earlierResults: [] } as const;
-      return (await this.runOrFail(call, subject)).change;
+      const call = { ...info, list, request, target: created, phase: "update", earlierResults: [] } as const;
+      return (await this.runOrFail(call, target)).change;
     });
   }
 
@@ -213,13 +213,12 @@ export class Lifecycle {
    * Delivers the delete of an attempted create, once. A failure is logged: teardown goes on. Gives what the results ask
    * to change of other containers. The call is answered in its time, and the chain runs on in its own.
    */
-  async delete(id: string, info: EventInfo, subject?: Subject): Promise<MergedChange> {
+  async delete(id: string, info: EventInfo, target?: Target): Promise<MergedChange> {
     const { log } = this.parts;
     // Its end has nothing for this call: the runtime holds its lock meanwhile.
     if (this.isDeleting(id) && !info.inBackground) return noChange.change;
     this.deleting.add(id);
-    const work =
-      subject?.kind === "sandbox" ? this.deletePodSandbox(subject, info) : this.deleteInTurn(id, info, subject);
+    const work = target?.kind === "sandbox" ? this.deletePodSandbox(target, info) : this.deleteInTurn(id, info, target);
     const done = work.finally(() => this.deleting.delete(id));
     if (info.inBackground) return done;
     this.parts.background.trackDelete(done);
@@ -249,28 +248,28 @@ export class Lifecycle {
   }
 
   /** The containers' deletes come before their pod's: of those that are open, which will see no event of their own, and that run. */
-  private async deletePodSandbox(subject: Subject, info: EventInfo): Promise<MergedChange> {
+  private async deletePodSandbox(target: Target, info: EventInfo): Promise<MergedChange> {
     const { background, ledger, serial } = this.parts;
-    const { id } = subject;
+    const { id } = target;
     await this.deleteAll(this.openContainersOf(id), info.event);
     await Promise.all(ledger.containersOf(id).map((container) => serial.run(container, async () => {})));
     // The next bridge delivers them all.
     if (background.stopping && this.openContainersOf(id).length > 0) return noChange.change;
-    return this.deleteInTurn(id, info, subject);
+    return this.deleteInTurn(id, info, target);
   }
 
-  private deleteInTurn(id: string, info: EventInfo, subject?: Subject): Promise<MergedChange> {
-    return this.parts.serial.run(id, () => this.deleteNow(id, info, subject));
+  private deleteInTurn(id: string, info: EventInfo, target?: Target): Promise<MergedChange> {
+    return this.parts.serial.run(id, () => this.deleteNow(id, info, target));
   }
 
-  private async deleteNow(id: string, info: EventInfo, subject?: Subject): Promise<MergedChange> {
+  private async deleteNow(id: string, info: EventInfo, target?: Target): Promise<MergedChange> {
     const { background, ledger, processes } = this.parts;
     if (info.inBackground && background.stopping) return noChange.change;
     this.recordPending(id);
     processes.unwatch(id);
     const created = ledger.isOpen(id) ? ledger.get(id) : undefined;
     if (created === undefined) return noChange.change;
-    const list = this.deleteList(created, info, subject);
+    const list = this.deleteList(created, info, target);
     if (list === undefined) {
       if (background.waiting.size === 0) this.retryLater();
       background.waiting.set(id, { created, event: info.event });
@@ -287,7 +286,7 @@ export class Lifecycle {
     const deliver = async () => {
       let observed: Promise<unknown> | undefined;
       try {
-        const ran = await this.runDelete(created, list, { ...info, time: this.deleteTime(info) }, subject);
+        const ran = await this.runDelete(created, list, { ...info, time: this.deleteTime(info) }, target);
         observed = ran.observed;
         return ran.change;
       } finally {
@@ -308,9 +307,9 @@ export class Lifecycle {
   }
 
   /** The plugins that a delete is delivered to; undefined for one that can wait until conf.json can be read. */
-  private deleteList(created: Created, { inBackground }: EventInfo, subject?: Subject): ConfigList | undefined {
+  private deleteList(created: Created, { inBackground }: EventInfo, target?: Target): ConfigList | undefined {
     // An installer may have made conf.json one file of both since the create.
-    if (subject?.kind === "sandbox" && !this.parts.servesSandbox("delete", subject.pod)) return noPlugins;
+    if (target?.kind === "sandbox" && !this.parts.servesSandbox("delete", target.pod)) return noPlugins;
     // compat: containerd 1.6 was done with a delete of an event then, which that of a held sandbox stands for.
     const canWait = inBackground === true && !created.refused;
     const conf = this.lists.read(canWait ? "this delete waits until it can be" : "no plugin runs for this delete");
@@ -322,11 +321,11 @@ export class Lifecycle {
     created: Created,
     list: ConfigList,
     info: EventInfo,
-    subject: Subject | undefined,
+    target: Target | undefined,
   ): Promise<Pick<ChainEnd, "change" | "observed">> {
-    const request = toDeleteRequest(list.version, created, subject?.container?.linux?.resources);
-    const call = { ...info, list, request, subject: created, phase: "delete", earlierResults: [] } as const;
-    const end = await this.run(call, subject);
+    const request = toDeleteRequest(list.version, created, target?.container?.linux?.resources);
+    const call = { ...info, list, request, target: created, phase: "delete", earlierResults: [] } as const;
+    const end = await this.run(call, target);
     const { error, observed } = end;
     if (error === undefined) return end;
     const { event } = info;
@@ -370,46 +369,46 @@ export class Lifecycle {
   }
 
   /** Runs the plugins that are configured for this event with a state of their own. @throws BridgeError PLUGIN_FAILED */
-  async extra(subject: Subject, info: EventInfo): Promise<void> {
+  async extra(target: Target, info: EventInfo): Promise<void> {
     const { config, ledger, specs, serial, log } = this.parts;
     if (!extraEvents(config).includes(info.event)) return;
-    const isDeleting = this.isDeleting(subject.id);
-    const done = serial.run(subject.id, async () => {
+    const isDeleting = this.isDeleting(target.id);
+    const done = serial.run(target.id, async () => {
       const conf = this.lists.read("no plugin runs for this event");
       if (conf instanceof BridgeError) return;
       const lists = this.lists.ownTakers(conf, info.event);
       if (lists.length === 0) return;
-      this.recordPending(subject.id);
-      const known = ledger.get(subject.id) ?? aboutOf(subject, specs);
+      this.recordPending(target.id);
+      const known = ledger.get(target.id) ?? aboutOf(target, specs);
       for (const [state, list] of lists) {
-        const request = toCreateRequest(conf.version, state, { ...subject, pid: known.pid }, known.spec);
-        const about = { list, request, subject: known, phase: "delete", changesNothing: true } as const;
-        await this.runOrFail({ ...info, ...about, earlierResults: [] }, subject);
+        const request = toCreateRequest(conf.version, state, { ...target, pid: known.pid }, known.spec);
+        const about = { list, request, target: known, phase: "delete", changesNothing: true } as const;
+        await this.runOrFail({ ...info, ...about, earlierResults: [] }, target);
       }
     });
     const failed = (error: unknown) =>
-      log.error({ id: subject.id, event: info.event, error: errorText(error) }, "background plugin run failed");
+      log.error({ id: target.id, event: info.event, error: errorText(error) }, "background plugin run failed");
     // Nothing waits for a delete under the runtime's lock.
     if (isDeleting) void done.catch(failed);
     else await within(info.time.answerBy, done, () => void done.catch(failed));
   }
 
-  private async runOrFail(call: ChainCall, subject: Subject): Promise<ChainEnd> {
-    const end = await this.run(call, subject);
+  private async runOrFail(call: ChainCall, target: Target): Promise<ChainEnd> {
+    const end = await this.run(call, target);
     if (end.error !== undefined) throw new BridgeError("PLUGIN_FAILED", `nri invoke: ${end.error}`);
     return end;
   }
 
-  private async run(call: ChainCall, subject: Subject | undefined): ReturnType<RunChain> {
+  private async run(call: ChainCall, target: Target | undefined): ReturnType<RunChain> {
     const { config, runChain } = this.parts;
     if (call.list.plugins.length === 0) return noChange;
-    if (config.request === "strict" || subject === undefined) return runChain(call);
-    const { pod, container } = subject;
+    if (config.request === "strict" || target === undefined) return runChain(call);
+    const { pod, container } = target;
     const nri = {
       pod: messageToJson("PodSandbox", pod),
       ...(container === undefined ? {} : { container: messageToJson("Container", container) }),
     };
-    return runChain({ ...call, request: toSuperset(call.request, subject, nri) });
+    return runChain({ ...call, request: toSuperset(call.request, target, nri) });
   }
 }
 
@@ -418,14 +417,14 @@ const noPlugins: ConfigList = { version: "", plugins: [] };
 type About = Omit<Created, "phases" | "adopted" | "served" | "process" | "refused">;
 
 /** What is remembered of a pod or container, beside its create. */
-export function aboutOf(subject: Subject, specs: SpecSource, parent?: number): About {
-  const { kind, id, sandboxID, pid, pod, container } = subject;
+export function aboutOf(target: Target, specs: SpecSource, parent?: number): About {
+  const { kind, id, sandboxID, pid, pod, container } = target;
   return {
     kind,
     id,
     sandboxID,
     pid,
-    spec: specs.specOf(subject, parent),
+    spec: specs.specOf(target, parent),
     pod: `${pod.namespace}/${pod.name}`,
     ...(container === undefined ? {} : { container: container.name }),
   };

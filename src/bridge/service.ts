@@ -16,7 +16,7 @@ import type { ConfigureRequest } from "../nri/types.js";
 import { mayFail } from "../nri/versions.js";
 import { type ConfFile, createConfFile } from "../plugin/conf-file.js";
 import type { Starter } from "../plugin/start.js";
-import { podSubject } from "../v01/to-v01.js";
+import { podTarget } from "../v01/to-v01.js";
 import type { Spec } from "../v01/types.js";
 import { BackgroundWork } from "./background.js";
 import { type BreakerState, Breakers } from "./breaker.js";
@@ -356,7 +356,7 @@ export function createRefusingBridge(reason: string, ledger = new Ledger()): Bri
     async handle({ name, pod }, { runtime }) {
       if (name !== "RunPodSandbox" && name !== "StartContainer") return noRequest;
       if (!mayFail(name, runtime)) {
-        ledger.record({ ...aboutOf(podSubject(pod), { specOf: () => noSpec }), served: true });
+        ledger.record({ ...aboutOf(podTarget(pod), { specOf: () => noSpec }), served: true });
         ledger.refuse(pod.id);
         // No plugin has seen its create.
         ledger.skipDelete(pod.id);

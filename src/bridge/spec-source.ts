@@ -4,13 +4,13 @@ import { sayOnce } from "../base/once.js";
 import type { Host } from "../host/host.js";
 import type { AnnotationRules } from "../v01/annotations.js";
 import { parseBundle } from "../v01/bundle.js";
-import { type BundleSpec, type Subject, toSpec } from "../v01/to-v01.js";
+import { type BundleSpec, type Target, toSpec } from "../v01/to-v01.js";
 import type { Spec } from "../v01/types.js";
 
 /** Where the spec of a request comes from. */
 export interface SpecSource {
-  /** @param parent of the subject's process, where it is known already */
-  specOf(subject: Subject, parent?: number): Spec;
+  /** @param parent of the target's process, where it is known already */
+  specOf(target: Target, parent?: number): Spec;
 }
 
 /**
@@ -21,32 +21,32 @@ export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): 
   const infoOnce = sayOnce((fields, sentence) => log.info(fields, sentence));
   const warnOnce = sayOnce((fields, sentence) => log.warn(fields, sentence));
 
-  function findBundle(subject: Subject, parent?: number): BundleSpec | undefined {
+  function findBundle(target: Target, parent?: number): BundleSpec | undefined {
     const reasons: string[] = [];
-    for (const answer of host.readBundles(subject, parent)) {
+    for (const answer of host.readBundles(target, parent)) {
       if (!answer.found) {
         reasons.push(answer.reason);
         continue;
       }
       try {
         const bundle = parseBundle(answer.bytes);
-        if (bundle.cgroupsPath === subject.cgroupsPath) {
+        if (bundle.cgroupsPath === target.cgroupsPath) {
           infoOnce({ path: answer.path }, "specs come from the OCI bundle");
           return bundle;
         }
-        reasons.push(`${answer.path}: cgroupsPath is ${bundle.cgroupsPath}, the event's is ${subject.cgroupsPath}`);
+        reasons.push(`${answer.path}: cgroupsPath is ${bundle.cgroupsPath}, the event's is ${target.cgroupsPath}`);
       } catch (error) {
         reasons.push(`${answer.path}: ${errorText(error)}`);
       }
     }
     // Before the container exists there is none, and nothing is wrong with that.
-    if (subject.pid > 0) {
+    if (target.pid > 0) {
       const sentence =
         "specs come from the event: no OCI bundle can be read, so some fields may differ from containerd 1.6's";
-      warnOnce({ id: subject.id, reasons }, sentence);
+      warnOnce({ id: target.id, reasons }, sentence);
     }
     return undefined;
   }
 
-  return { specOf: (subject, parent) => toSpec(subject, findBundle(subject, parent), rules) };
+  return { specOf: (target, parent) => toSpec(target, findBundle(target, parent), rules) };
 }

@@ -1,5 +1,5 @@
 import type { ProcessIdentity } from "../host/proc.js";
-import type { Subject } from "../v01/to-v01.js";
+import type { Target } from "../v01/to-v01.js";
 import type { Result, Spec } from "../v01/types.js";
 import { formatCreate, formatStep } from "./journal.js";
 
@@ -39,7 +39,7 @@ export interface CreateInfo {
 
 /** A create that no plugin ran for, or that the runtime listed: it is recorded when its turn comes or an event names it. */
 export interface Pending {
-  readonly subject: Subject;
+  readonly target: Target;
   readonly info: CreateInfo;
 }
 
@@ -117,9 +117,9 @@ export class Ledger {
   }
 
   /** Notes a create that is to be recorded later. */
-  defer(subject: Subject, info: CreateInfo): void {
-    const { id, sandboxID, kind } = subject;
-    this.entries.set(id, { pending: { subject, info }, recorded: this.recorded(id) });
+  defer(target: Target, info: CreateInfo): void {
+    const { id, sandboxID, kind } = target;
+    this.entries.set(id, { pending: { target, info }, recorded: this.recorded(id) });
     if (kind === "container") this.list(sandboxID, id);
   }
 
@@ -129,7 +129,7 @@ export class Ledger {
     const pending = entry?.pending;
     if (entry === undefined || pending === undefined) return undefined;
     entry.pending = undefined;
-    if (entry.recorded === undefined) this.unlist(id, pending.subject.sandboxID);
+    if (entry.recorded === undefined) this.unlist(id, pending.target.sandboxID);
     return pending;
   }
 

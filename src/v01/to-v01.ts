@@ -21,7 +21,7 @@ export interface BundleSpec {
 }
 
 /** A pod sandbox or container as the bridge speaks of it: what both kinds of event have in common. */
-export interface Subject {
+export interface Target {
   readonly kind: "sandbox" | "container";
   readonly id: string;
   readonly sandboxID: string;
@@ -32,7 +32,7 @@ export interface Subject {
   readonly container: nri.Container | undefined;
 }
 
-export function podSubject(pod: nri.PodSandbox): Subject {
+export function podTarget(pod: nri.PodSandbox): Target {
   return {
     kind: "sandbox",
     id: pod.id,
@@ -44,7 +44,12 @@ export function podSubject(pod: nri.PodSandbox): Subject {
   };
 }
 
-export function containerSubject(pod: nri.PodSandbox, container: nri.Container): Subject {
+/** The pod or container that an event is of. */
+export function targetOf(event: { readonly pod: nri.PodSandbox; readonly container?: nri.Container }): Target {
+  return event.container === undefined ? podTarget(event.pod) : containerTarget(event.pod, event.container);
+}
+
+export function containerTarget(pod: nri.PodSandbox, container: nri.Container): Target {
   return {
     kind: "container",
     id: container.id,
@@ -61,15 +66,14 @@ export function containerSubject(pod: nri.PodSandbox, container: nri.Container):
  * The OCI subset that a legacy plugin sees at a create: from the bundle where there is one, since that is what
  * containerd 1.6 read, else told from the event.
  */
-export function toSpec(subject: Subject, bundle: BundleSpec | undefined, rules: AnnotationRules): Spec {
-  const spec = bundle === undefined ? eventSpec(subject, rules) : bundleSpec(bundle);
-  const pod =
-    subject.kind === "container" && rules.podToContainer ? podAnnotations(subject.pod.annotations, rules) : {};
+export function toSpec(target: Target, bundle: BundleSpec | undefined, rules: AnnotationRules): Spec {
+  const spec = bundle === undefined ? eventSpec(target, rules) : bundleSpec(bundle);
+  const pod = target.kind === "container" && rules.podToContainer ? podAnnotations(target.pod.annotations, rules) : {};
   const annotations = { ...pod, ...spec.annotations };
-  return { ...spec, annotations: rules.alias ? withContainerdAliases(annotations, namesOf(subject)) : annotations };
+  return { ...spec, annotations: rules.alias ? withContainerdAliases(annotations, namesOf(target)) : annotations };
 }
 
-function namesOf({ kind, sandboxID, pod, container }: Subject): ContainerdNames {
+function namesOf({ kind, sandboxID, pod, container }: Target): ContainerdNames {
   return {
     type: kind,
     sandboxID,
@@ -89,7 +93,7 @@ function bundleSpec(bundle: BundleSpec): Spec {
   };
 }
 
-function eventSpec({ pod, container, cgroupsPath }: Subject, rules: AnnotationRules): Spec {
+function eventSpec({ pod, container, cgroupsPath }: Target, rules: AnnotationRules): Spec {
   const linux = container === undefined ? pod.linux : container.linux;
   return {
     resources: toOciResources(linux?.resources),
@@ -121,15 +125,15 @@ function criLabels(labels: Readonly<nri.StringMap>): nri.StringMap {
 }
 
 /** The request of a create: the pid and the spec of this moment, with the pod's labels. */
-export function toCreateRequest(version: string, state: State, subject: Subject, spec: Spec): Request {
+export function toCreateRequest(version: string, state: State, target: Target, spec: Spec): Request {
   return {
     version,
     state,
-    id: subject.id,
-    sandboxID: subject.sandboxID,
-    pid: subject.pid,
+    id: target.id,
+    sandboxID: target.sandboxID,
+    pid: target.pid,
     spec,
-    labels: criLabels(subject.pod.labels),
+    labels: criLabels(target.pod.labels),
   };
 }
 
@@ -157,7 +161,7 @@ export function toDeleteRequest(version: string, created: Created, event: nri.Li
 export function toUpdateRequest(
   version: string,
   created: Created,
-  { pod, container }: Pick<Subject, "pod" | "container">,
+  { pod, container }: Pick<Target, "pod" | "container">,
   asked: nri.LinuxResources | undefined,
 ): Request {
   const present = toPresentResources(created.spec.resources, container?.linux?.resources);
@@ -178,7 +182,7 @@ export function toUpdateRequest(
  *
  * @param nri the pod and container in protobuf's JSON form
  */
-export function toSuperset(request: Request, { pod, container }: Subject, nri: object): Request {
+export function toSuperset(request: Request, { pod, container }: Target, nri: object): Request {
   return {
     ...request,
     spec: {

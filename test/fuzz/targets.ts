@@ -20,7 +20,7 @@ import { parseConfigList } from "../../src/v01/config-list.js";
 import { formatRequestBody, spliceRequest } from "../../src/v01/request.js";
 import { formatPluginError, formatResult, parseResult } from "../../src/v01/result.js";
 import { parseResultExtensions } from "../../src/v01/result-extensions.js";
-import { containerSubject, podSubject, toCreateRequest, toSpec } from "../../src/v01/to-v01.js";
+import { containerTarget, podTarget, toCreateRequest, toSpec } from "../../src/v01/to-v01.js";
 import { key as journalKey } from "../ledger/support.js";
 import { MemoryTrunk } from "../nri/memory-trunk.js";
 import * as examples from "./examples.js";
@@ -92,7 +92,7 @@ export const targets: readonly Target[] = [
       read(bytes) {
         const event = decodeEvent(method, bytes);
         if (event === undefined) return;
-        const subject = "container" in event ? containerSubject(event.pod, event.container) : podSubject(event.pod);
+        const subject = "container" in event ? containerTarget(event.pod, event.container) : podTarget(event.pod);
         const request = toCreateRequest("0.1", "create", subject, toSpec(subject, undefined, rules));
         JSON.parse(spliceRequest(formatRequestBody(request), undefined, []));
         JSON.stringify(messageToJson("PodSandbox", event.pod));

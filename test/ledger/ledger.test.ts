@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { Ledger, owesDelete } from "../../src/ledger/ledger.js";
-import { containerSubject } from "../../src/v01/to-v01.js";
+import { containerTarget } from "../../src/v01/to-v01.js";
 import { recordedEvents } from "../support/recorded-events.js";
 import { container, entriesOf, ledgerOf, sandbox, statesOf } from "./support.js";
 
 const { pod: podOf, container: containerOf } = recordedEvents("basic-hostnet", "StartContainer");
 const a = container("a");
 const pod = sandbox("pod");
-const subject = { ...containerSubject(podOf, containerOf), id: "a", sandboxID: "pod" };
+const target = { ...containerTarget(podOf, containerOf), id: "a", sandboxID: "pod" };
 
 /** A ledger, and what it has written: the record's type and the id of each line. */
 function writing(most?: number): { readonly ledger: Ledger; readonly written: string[] } {
@@ -158,10 +158,10 @@ describe("a sandbox whose create failed, which the runtime cannot be told,", () 
 describe("a create that is recorded later", () => {
   it("is not counted, written or deleted until then, and is the one entry of its id", () => {
     const { ledger, written } = writing();
-    ledger.defer(subject, { adopted: true });
+    ledger.defer(target, { adopted: true });
     expect([ledger.size, ledger.isOpen("a"), ledger.knows("a"), ledger.lines()]).toEqual([0, false, true, []]);
     expect(ledger.containersOf("pod")).toEqual(["a"]);
-    expect(ledger.takePending("a")).toEqual({ subject, info: { adopted: true } });
+    expect(ledger.takePending("a")).toEqual({ target, info: { adopted: true } });
     expect([ledger.takePending("a"), ledger.knows("a"), ledger.containersOf("pod")]).toEqual([undefined, false, []]);
     expect(written).toEqual([]);
   });
@@ -171,13 +171,13 @@ describe("a create that is recorded later", () => {
       "is recorded of an earlier phase",
       (ledger) => {
         ledger.record(a, { phases: ["create"] });
-        ledger.defer(subject, { phases: ["start"] });
+        ledger.defer(target, { phases: ["start"] });
       },
     ],
     [
       "comes from a journal meanwhile",
       (ledger) => {
-        ledger.defer(subject, { phases: ["start"] });
+        ledger.defer(target, { phases: ["start"] });
         ledger.adopt([{ created: { ...a, phases: ["create"] }, state: "open" }]);
       },
     ],

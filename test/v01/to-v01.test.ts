@@ -3,8 +3,8 @@ import type * as nri from "../../src/nri/types.js";
 import type { AnnotationRules } from "../../src/v01/annotations.js";
 import {
   type BundleSpec,
-  containerSubject,
-  podSubject,
+  containerTarget,
+  podTarget,
   toCreateRequest,
   toDeleteRequest,
   toSpec,
@@ -52,32 +52,32 @@ const bundle: BundleSpec = {
   annotations: { "from.the/bundle": "3", "io.kubernetes.cri.podsandbox.image-name": "pause" },
 };
 
-describe("a subject", () => {
+describe("a target", () => {
   it("of a pod is its own sandbox", () => {
-    expect(podSubject(pod())).toMatchObject({ kind: "sandbox", id: "p1", sandboxID: "p1", pid: 41, cgroupsPath: "" });
+    expect(podTarget(pod())).toMatchObject({ kind: "sandbox", id: "p1", sandboxID: "p1", pid: 41, cgroupsPath: "" });
   });
 
   it("of a container belongs to its pod, named or not", () => {
-    expect(containerSubject(pod(), container())).toMatchObject({
+    expect(containerTarget(pod(), container())).toMatchObject({
       kind: "container",
       id: "c1",
       sandboxID: "p1",
       pid: 42,
     });
-    expect(containerSubject(pod({ id: "p2" }), container({ podSandboxId: "" })).sandboxID).toBe("p2");
+    expect(containerTarget(pod({ id: "p2" }), container({ podSandboxId: "" })).sandboxID).toBe("p2");
   });
 
   it("without Linux parts has no cgroup", () => {
     const { linux: _, ...bare } = container();
-    expect(containerSubject(pod(), bare).cgroupsPath).toBe("");
+    expect(containerTarget(pod(), bare).cgroupsPath).toBe("");
   });
 });
 
 describe("the spec", () => {
-  const subject = containerSubject(pod(), container());
+  const target = containerTarget(pod(), container());
 
   it("comes from the bundle where there is one", () => {
-    expect(toSpec(subject, bundle, rules)).toEqual({
+    expect(toSpec(target, bundle, rules)).toEqual({
       cgroupsPath: "/from/the/bundle",
       namespaces: { pid: "" },
       resources: { blockIO: { weight: 5 } },
@@ -86,7 +86,7 @@ describe("the spec", () => {
   });
 
   it("comes from the event where there is none, without the user namespace", () => {
-    expect(toSpec(subject, undefined, rules)).toEqual({
+    expect(toSpec(target, undefined, rules)).toEqual({
       cgroupsPath: "/kubepods/p1/c1",
       namespaces: { pid: "", network: "/proc/41/ns/net" },
       resources: { memory: {}, cpu: { shares: 2n, cpus: "", mems: "" } },
@@ -95,7 +95,7 @@ describe("the spec", () => {
   });
 
   it("of a pod has what the operator let through, and null for no resources", () => {
-    expect(toSpec(podSubject(pod()), undefined, rules)).toEqual({
+    expect(toSpec(podTarget(pod()), undefined, rules)).toEqual({
       cgroupsPath: "",
       namespaces: {},
       resources: null,
@@ -105,16 +105,16 @@ describe("the spec", () => {
 
   it("has the pod's annotations too where that is asked for, and the container's own win", () => {
     const own = container({ annotations: { "example.com/pod": "own" } });
-    const { annotations } = toSpec(containerSubject(pod(), own), undefined, { ...rules, podToContainer: true });
+    const { annotations } = toSpec(containerTarget(pod(), own), undefined, { ...rules, podToContainer: true });
     expect(annotations).toEqual({ "example.com/pod": "own", "io.kubernetes.cri.container-type": "sandbox" });
-    expect(toSpec(podSubject(pod()), bundle, { ...rules, podToContainer: true }).annotations).toEqual({
+    expect(toSpec(podTarget(pod()), bundle, { ...rules, podToContainer: true }).annotations).toEqual({
       "from.the/bundle": "3",
     });
   });
 
   it("has containerd's names on CRI-O where that is asked for", () => {
     const crio = { ...rules, crio: true, alias: true };
-    expect(toSpec(subject, undefined, crio).annotations).toMatchObject({
+    expect(toSpec(target, undefined, crio).annotations).toMatchObject({
       "io.kubernetes.cri.container-type": "container",
       "io.kubernetes.cri.container-name": "ctr",
       "io.kubernetes.cri.sandbox-id": "p1",
@@ -123,15 +123,15 @@ describe("the spec", () => {
 });
 
 describe("a request", () => {
-  const subject = containerSubject(pod(), container());
-  const spec = toSpec(subject, undefined, rules);
+  const target = containerTarget(pod(), container());
+  const spec = toSpec(target, undefined, rules);
 
   // containerd v2.3.0 internal/cri/server/podsandbox/sandbox_run.go: the first always, the second "" without SELinux.
   it.each(["", "system_u:object_r:container_file_t:s0:c1,c2"])(
     "has the labels that containerd 1.6 had, without those of 2.3 and later (selinux_label %j)",
     (label) => {
       const newer = { oci_runtime_type: "io.containerd.runc.v2", selinux_label: label };
-      const labelled = containerSubject(pod({ labels: { ...pod().labels, ...newer } }), container());
+      const labelled = containerTarget(pod({ labels: { ...pod().labels, ...newer } }), container());
       const created = { id: "c1", sandboxID: "p1", pid: 42, spec };
       expect(toCreateRequest("0.1", "create", labelled, spec).labels).toEqual({ app: "demo" });
       expect(toUpdateRequest("0.1", created, labelled, undefined).labels).toEqual({ app: "demo" });
@@ -139,7 +139,7 @@ describe("a request", () => {
   );
 
   it("of a create has the pid of now and the pod's CRI labels", () => {
-    expect(toCreateRequest("0.1", "create", subject, spec)).toEqual({
+    expect(toCreateRequest("0.1", "create", target, spec)).toEqual({
       version: "0.1",
       state: "create",
       id: "c1",
@@ -168,7 +168,7 @@ describe("a request", () => {
   it("of an update has what was asked over what was created", () => {
     const created = { id: "c1", sandboxID: "p1", pid: 42, spec };
     const asked = { hugepageLimits: [], unified: {}, devices: [], cpu: { shares: 5n, cpus: "", mems: "" } };
-    const request = toUpdateRequest("0.1", created, subject, asked);
+    const request = toUpdateRequest("0.1", created, target, asked);
     expect(request).toMatchObject({ state: "update", pid: 42, labels: { app: "demo" } });
     expect(request.spec.resources?.cpu?.shares).toBe(5n);
   });
@@ -187,7 +187,7 @@ describe("a request", () => {
       cpu: { cpus: "3", mems: "", shares: 0n, quota: 0n, period: 0n },
       memory: { limit: 0n },
     };
-    const request = toUpdateRequest("0.1", created, containerSubject(pod(), now), asked);
+    const request = toUpdateRequest("0.1", created, containerTarget(pod(), now), asked);
     expect(request.spec.resources).toEqual({
       cpu: { quota: 50_000n, period: 100_000n, cpus: "3", mems: "" },
       memory: { limit: 200n },

@@ -5,7 +5,7 @@ import { cgroupSeen, pluginSettings } from "../../config/merge.js";
 import type { Config } from "../../config/schema.js";
 import { findBundle } from "../../v01/bundle.js";
 import { formatRequestBody } from "../../v01/request.js";
-import { containerSubject, podSubject, toSpec } from "../../v01/to-v01.js";
+import { targetOf, toSpec } from "../../v01/to-v01.js";
 import type { Request, Spec } from "../../v01/types.js";
 import type { Case } from "../replay/case.js";
 import type { Given } from "./given.js";
@@ -84,10 +84,10 @@ function originOf({ event }: Explained, request: Request, played: Case) {
   if (match === undefined) return { bundle: null, lost: lostWithoutBundle };
   // A delete's event has no spec to speak of: what it has of its own is shown by its request.
   if (request.state === "delete") return { bundle: match.path, lost: [] };
-  const subject = "container" in event ? containerSubject(event.pod, event.container) : podSubject(event.pod);
+  const target = targetOf(event);
   const rules = { oci: [], podToContainer: false, crio: played.runtime.name === "cri-o", alias: false };
-  const ofEvent = leaves(toSpec(subject, undefined, rules));
-  const ofBundle = leaves(toSpec(subject, match.bundle, rules));
+  const ofEvent = leaves(toSpec(target, undefined, rules));
+  const ofBundle = leaves(toSpec(target, match.bundle, rules));
   return {
     bundle: match.path,
     lost: [...ofBundle].flatMap(([path, text]) => (ofEvent.get(path) === text ? [] : path)),

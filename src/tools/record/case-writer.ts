@@ -92,7 +92,7 @@ export class CaseWriter {
     const { call, run } = report;
     if (this.truncated) return;
     const { redactor } = this;
-    const who = call.subject.kind;
+    const who = call.target.kind;
     const number = String(this.invocations.length + 1).padStart(2, "0");
     const name = `${number}-${toFileName(run.plugin)}-${toFileName(run.state)}-${who}`;
     const request = redactor.request(run.request);

@@ -12,7 +12,7 @@ import type { CallContext, RuntimeInfo } from "../../nri/handlers.js";
 import type { Container, PodSandbox } from "../../nri/types.js";
 import type { CallWatcher } from "../../nri/watch-calls.js";
 import { findBundle } from "../../v01/bundle.js";
-import { containerSubject, podSubject, type Subject } from "../../v01/to-v01.js";
+import { containerTarget, podTarget, type Target } from "../../v01/to-v01.js";
 import { kindOf } from "../replay/case.js";
 import { CaseWriter, FileQueue, toFileName } from "./case-writer.js";
 import { createRedactor, openRedactor } from "./redactor.js";
@@ -178,8 +178,8 @@ export class Recorder {
     known.conf = conf;
     if ("container" in event) writer.redactor.knowAsPlain([event.container.name, event.container.id]);
     writer.call(call);
-    this.noteBundle(writer, podSubject(event.pod));
-    if ("container" in event) this.noteBundle(writer, containerSubject(event.pod, event.container));
+    this.noteBundle(writer, podTarget(event.pod));
+    if ("container" in event) this.noteBundle(writer, containerTarget(event.pod, event.container));
   }
 
   private open(pod: PodSandbox): OpenCase | undefined {
@@ -206,16 +206,16 @@ export class Recorder {
     writer.redactor.knowAsPlain(containers.flatMap(({ name, id: its }) => [name, its]));
     const payload = synchronizeRequest.encode({ pods: [pod], containers: [...containers], more: false });
     writer.call({ method: "Synchronize", payload, timeoutNano: 0n, metadata: [] });
-    this.noteBundle(writer, podSubject(pod));
-    for (const container of containers) this.noteBundle(writer, containerSubject(pod, container));
+    this.noteBundle(writer, podTarget(pod));
+    for (const container of containers) this.noteBundle(writer, containerTarget(pod, container));
   }
 
-  private noteBundle(writer: CaseWriter, subject: Subject): void {
-    const { container, id } = subject;
+  private noteBundle(writer: CaseWriter, target: Target): void {
+    const { container, id } = target;
     const name = container === undefined ? "pod" : `ctr-${container.name}-${id.slice(0, 12)}`;
     if (writer.hasBundle(name)) return;
-    for (const answer of this.options.host.readBundles(subject)) {
-      const own = answer.found ? findBundle([answer], subject.cgroupsPath) : undefined;
+    for (const answer of this.options.host.readBundles(target)) {
+      const own = answer.found ? findBundle([answer], target.cgroupsPath) : undefined;
       if (own === undefined) continue;
       writer.bundle(name, own.bytes);
       return;

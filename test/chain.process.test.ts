@@ -302,7 +302,8 @@ describe("a breaker", () => {
   });
 
   it("gives the trial to the next run when that of the first was not begun", async () => {
-    const { directory, pause, play } = runnerOf({ p: { breaker } });
+    // A plugin that is not there is looked for as long as the call allows.
+    const { directory, pause, play } = runnerOf({ p: { breaker } }, { limitMs: 500 });
     installNoop(directory, "p", ["answer-error no"]);
     await play(["p"]);
     pause();

@@ -96,6 +96,9 @@ describe("a pod sandbox whose failure containerd 2.1 cannot be told", () => {
 });
 
 describe("deletes that no call waits for", () => {
+  // A call waits for its delete as long as the runtime lets it: not for long here.
+  const soon = { requestTimeoutMs: 1_000 };
+
   it("have their own time, keep no call waiting, and are left to the next bridge when we are asked to end", async () => {
     const requestTimeoutMs = 1_000;
     // A plugin that is run for the removal besides does not make that wait either.
@@ -156,7 +159,7 @@ describe("deletes that no call waits for", () => {
   });
 
   it("are delivered before the end where nothing is kept for a next bridge", async () => {
-    const { node, hold, run, delivered } = createNode({ config: { state: "memory" } });
+    const { node, hold, run, delivered } = createNode({ config: { state: "memory" }, runtime: soon });
     const { plugin, program } = await node.connect();
     const pod = nthPod(1);
     const containers = [0, 1, 2, 3].map((n) => nthContainer(1, n));
@@ -173,7 +176,7 @@ describe("deletes that no call waits for", () => {
   });
 
   it("of containers come also when their pod is removed before them", async () => {
-    const { node, hold, delivered, journal } = createNode();
+    const { node, hold, delivered, journal } = createNode({ runtime: soon });
     const { plugin } = await node.connect();
     const pod = nthPod(1);
     const containers = [0, 1, 2, 3].map((n) => nthContainer(1, n));

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 
@@ -66,5 +66,23 @@ describe("the rooms of src", () => {
   it("are all listed here", () => {
     const rooms = new Set(imports.map(({ from }) => from));
     expect([...rooms].filter((room) => !Object.hasOwn(layers, room) && room !== "cli" && room !== "tools")).toEqual([]);
+  });
+});
+
+describe("the map, src/README.md", () => {
+  const map = readFileSync(join(src, "README.md"), "utf8");
+
+  it("names each room, once", () => {
+    const named = [...map.matchAll(/^\| `(\w+)` \|/gm)].map((match) => match[1]);
+    const rooms = readdirSync(src, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [entry.name] : [],
+    );
+    expect(named.toSorted()).toEqual(rooms.toSorted());
+  });
+
+  it("names files that are there", () => {
+    const files = [...map.matchAll(/`((?:\w+\/)+[\w-]+\.ts)`/g)].flatMap((match) => match[1] ?? []);
+    expect(files.length).toBeGreaterThan(15);
+    expect(files.filter((file) => !existsSync(join(src, file)) && !existsSync(join(src, "..", file)))).toEqual([]);
   });
 });

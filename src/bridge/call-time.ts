@@ -94,7 +94,7 @@ function settingRemedy(setting: string): string {
 }
 
 /** Names the limit of a call: the runtime's own, under its key, or a shorter deadline of the runtime's client. */
-export function callRemedy(runtime: string, isClients: boolean): string {
+function callRemedy(runtime: string, isClients: boolean): string {
   if (isClients) return "the deadline of the runtime's client sets the limit (the kubelet's is runtimeRequestTimeout)";
   const key = runtime === "cri-o" ? "nri_plugin_request_timeout" : "plugin_request_timeout";
   return `the runtime's ${key} sets the limit`;

@@ -6,7 +6,7 @@ export interface ObserverLimits {
   readonly owed: number;
 }
 
-export const defaultObserverLimits: ObserverLimits = { running: 32, waiting: 1000, owed: 10_000 };
+const defaultObserverLimits: ObserverLimits = { running: 32, waiting: 1000, owed: 10_000 };
 
 /**
  * The runs of observers (`async: true`): in order for each pod or container, side by side for different ones, and never

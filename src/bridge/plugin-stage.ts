@@ -20,7 +20,7 @@ export interface CgroupStage extends Stage {
  * Whether a plugin sees a captured view. `auto`: only before the container exists, since there is no cgroup then; a plugin
  * that knows cgroup v2 must see the real thing.
  */
-export function isCaptured(settings: PluginSettings, call: ChainCall): boolean {
+function isCaptured(settings: PluginSettings, call: ChainCall): boolean {
   return cgroupSeen({ cgroup: settings.cgroup, phase: call.phase }) === "capture";
 }
 

@@ -11,7 +11,7 @@ import { type EventResponse, eventNames, events } from "./events.js";
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
 /** protobuf's own JSON names (cgroupsPath), or the schema's (cgroups_path) as the recordings have them. */
-export type JsonNames = "json" | "schema";
+type JsonNames = "json" | "schema";
 
 type Shape = readonly [
   schemaName: string,

@@ -245,7 +245,7 @@ const marginMs = 50;
  * that comes in time costs one event, no answer costs the plugin its connection without a word. What the handler still
  * gives then is dropped; its cancellation tells it, as it does when the connection ends.
  */
-export function answerInTime<T>(call: Call, handler: (cancellation: Cancellation) => T | Promise<T>): Promise<T> {
+function answerInTime<T>(call: Call, handler: (cancellation: Cancellation) => T | Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const cancellation = new Cancellation();
     const stopListening = call.cancellation.listen(() => cancellation.cancel(call.cancellation.reason));

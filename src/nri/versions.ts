@@ -59,7 +59,7 @@ export const features = {
   closesUnsynchronized: "0.12.0",
 } as const satisfies Record<string, string>;
 
-export type Feature = keyof typeof features;
+type Feature = keyof typeof features;
 
 export function hasFeature(nri: Version, feature: Feature): boolean {
   return isAtLeast(nri, features[feature]);
@@ -105,7 +105,7 @@ export function isAtLeast(version: Version, release: string): boolean {
   return compareVersions(version, parseRelease(release)) >= 0;
 }
 
-export function compareVersions(a: Version, b: Version): number {
+function compareVersions(a: Version, b: Version): number {
   return a.major - b.major || a.minor - b.minor || a.patch - b.patch || Number(b.preRelease) - Number(a.preRelease);
 }
 

@@ -132,7 +132,7 @@ export interface PolledParts {
 }
 
 /** Our end of a plugin's stdout or stderr, without a stream around it. Takes over a descriptor that does not block. */
-export class PolledOutput implements OutputEnd {
+class PolledOutput implements OutputEnd {
   private onChunk: (chunk: Uint8Array) => void = () => {};
   private onEnd: () => void = () => {};
   private stopWatching: (() => void) | undefined;

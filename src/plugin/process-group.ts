@@ -93,7 +93,7 @@ export function findProcesses(from: number, withinMs: number, isWanted: (pid: nu
 }
 
 /** The pipes that a process has as stdin, stdout and stderr, such as `pipe:[4026]`; Node's are `socket:[4026]`. */
-export function stdioPipes(pid: number): Set<string> {
+function stdioPipes(pid: number): Set<string> {
   const pipes = new Set<string>();
   for (const descriptor of [0, 1, 2]) {
     try {

@@ -102,6 +102,6 @@ function remedyFor(error: NodeJS.ErrnoException): string {
   return remedy === undefined ? error.message : `${remedy} (${error.code})`;
 }
 
-export function connectFailed(path: string, reason: string, cause?: unknown): BridgeError {
+function connectFailed(path: string, reason: string, cause?: unknown): BridgeError {
   return new BridgeError("CONNECT_FAILED", `cannot connect to ${path}: ${reason}`, { path }, { cause });
 }

@@ -205,7 +205,7 @@ export function permissionFaultOf(files: NodeFiles, path: string): string | null
 }
 
 /** The same for a configuration file. */
-export function configFaultOf(files: NodeFiles, path: string): string | null {
+function configFaultOf(files: NodeFiles, path: string): string | null {
   return inNodesNames(files, findConfigPermissionFault(path, walked(files)));
 }
 

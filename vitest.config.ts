@@ -37,7 +37,7 @@ export default defineConfig({
           include: named("process"),
           ...processes,
           isolate: false,
-          maxWorkers: 3,
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
         },
       },

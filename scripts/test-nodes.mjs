@@ -3,12 +3,14 @@
 //
 //   node scripts/test-nodes.mjs [MAJOR...] [VITEST'S OPTIONS]
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { findNode, nodes } from "./nodes.mjs";
 
-const folders = ["test/frozen", "test/ffi", "test/legacy", "test/cli"];
+const folders = ["test/frozen", "test/host", "test/plugin", "test/cli"];
+// A folder that is not there would be a filter that nothing matches.
+for (const folder of folders) accessSync(new URL(`../${folder}`, import.meta.url));
 const projects = ["pure", "process", "clock"].flatMap((name) => ["--project", name]);
 const vitest = new URL("../node_modules/vitest/vitest.mjs", import.meta.url).pathname;
 

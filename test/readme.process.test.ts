@@ -30,7 +30,7 @@ const links = [...readme.matchAll(/\]\(([a-zA-Z][^):]*)\)/g)].map(([, target = "
 describe("what the documents say of deletes", () => {
   const documents = ["README.md", "SECURITY.md", "CHANGELOG.md", "docs/MIGRATION.md"];
 
-  // test/robustness/owed-deletes.test.ts: one that a kill -9 cut short comes again with the next bridge.
+  // test/robustness/owed-deletes.process.test.ts: one that a kill -9 cut short comes again with the next bridge.
   it.each(documents)("%s promises none exactly once: across a kill it is at least once", (file) => {
     expect(readFileSync(resolve(root, file), "utf8")).not.toMatch(/exactly[ -]once/i);
   });

@@ -7,7 +7,7 @@ import { logLines, runLines } from "./support/log-lines.js";
 import { nextPod } from "./support/subjects.js";
 import { shareNode } from "./support/test-node.js";
 
-// The pause does not pass within a test; what comes after it is tried on a clock of its own (test/plugin/breaker.test.ts).
+// The pause does not pass within a test; what comes after it is tried on a clock of its own (test/breaker.test.ts).
 const breaker = { failures: 3, pauseMs: 600_000 };
 const failing = (create: string) => ({ breaker, onFailure: { create } });
 const shared = shareNode({

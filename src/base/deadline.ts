@@ -11,7 +11,7 @@ export class Deadline {
     private readonly clock: Clock,
   ) {}
 
-  /** A deadline so many milliseconds from now; Infinity for none. */
+  /** A deadline `ms` milliseconds from now; with Infinity it never passes. */
   static after(ms: number, clock: Clock = monotonicClock): Deadline {
     return new Deadline(clock() + ms, clock);
   }
@@ -30,7 +30,7 @@ export class Deadline {
     return new Deadline(this.atMs - marginMs, this.clock);
   }
 
-  /** The earlier of this deadline and one so many milliseconds from now. */
+  /** This deadline, or one `ms` milliseconds from now where that is earlier. */
   within(ms: number): Deadline {
     return new Deadline(Math.min(this.atMs, this.clock() + ms), this.clock);
   }

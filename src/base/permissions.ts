@@ -55,10 +55,11 @@ export class PermissionWalk {
     this.ownUid = options.ownUid ?? process.geteuid?.() ?? 0;
     this.below = options.below ?? "";
     this.configMaps = options.configMaps ?? false;
-    this.remedy = options.remedy ?? "let root own it and nobody else write it, or set permissions: trust";
+    this.remedy =
+      options.remedy ?? "root must own it, and nobody else may have write permission; or set permissions: trust";
   }
 
-  /** Why a file is not to be trusted; null when nobody but root and we can change it. */
+  /** Says why a file cannot be trusted; null when only root and our own user can change it. */
   faultOf(path: string): string | null {
     const { fault, missing } = this.wayTo(path);
     return fault ?? (missing === undefined ? null : unreadable(path, missing));

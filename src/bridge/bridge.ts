@@ -13,7 +13,7 @@ import { type BridgeParts, Lifecycle, type Notice } from "./lifecycle.js";
 /** The handlers of NRI's calls, and what the bridge does without one. */
 export interface Bridge extends PluginHandlers {
   /** For a runtime that never synchronises (containerd 1.7, of a plugin that it launched): asks the machine what is gone. */
-  takeStock(): Promise<void>;
+  reconcile(): Promise<void>;
   /** Delivers the delete of a pod whose process has ended, unless an event brings it at the same time. */
   deleteGone(id: string): Promise<void>;
 }
@@ -143,7 +143,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     for (const id of forgotten) ledger.forget(id);
     for (const created of left) if (created.kind === "sandbox") processes.watch(created);
     if (config.synchronize !== "ignore") for (const target of unknown) ledger.defer(target, { adopted: true });
-    log.info({ [config.synchronize]: unknown.length, gone: gone.length, left: left.length }, "took stock");
+    log.info({ [config.synchronize]: unknown.length, gone: gone.length, left: left.length }, "reconciled");
     const work = async () => {
       // Before the deletes, which may take their time: what is not recorded yet is lost if we are killed.
       if (config.synchronize === "adopt") await lifecycle.adoptListed();
@@ -151,16 +151,19 @@ export function createBridge(parts: BridgeParts): Bridge {
       await lifecycle.deleteAll(gone, "Synchronize");
       if (config.synchronize === "create") await createListed(unknown);
     };
-    return () => work().catch((error) => log.error({ error: errorText(error) }, "taking stock came to no end"));
+    return () => work().catch((error) => log.error({ error: errorText(error) }, "reconciling failed"));
   }
 
   async function createListed(unknown: readonly Target[]): Promise<void> {
     for (const target of unknown) {
       if (background.stopping) return;
-      // What happened to it meanwhile, such as its end, made it count as created.
+      // An event that came meanwhile, such as its stop, has recorded it already.
       if (!ledger.awaitsAdoption(target.id)) continue;
       await lifecycle.create(target, backgroundInfo("Synchronize", config)).catch((error) => {
-        log.error({ id: target.id, error: errorText(error) }, "the create of what was running before us failed");
+        log.error(
+          { id: target.id, error: errorText(error) },
+          "the create of a pod or container that ran before the bridge started failed",
+        );
       });
     }
   }
@@ -184,7 +187,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     configure: (_, runtime) => wantedEvents(config, runtime),
     // A superset request has everything.
     sparing: () => config.request === "strict",
-    takeStock: () => compare(undefined)(),
+    reconcile: () => compare(undefined)(),
     async deleteGone(id) {
       // With the connection down, the containers' ends were missed as well: they come first, as they would have.
       const dead = lifecycle.openContainersOf(id).filter((container) => {

@@ -123,7 +123,7 @@ export class Lifecycle {
       await new Promise((nextTurn) => setImmediate(nextTurn));
       await work();
     });
-    done.catch((error) => log.error({ id, error: errorText(error) }, "what no call waits for failed"));
+    done.catch((error) => log.error({ id, error: errorText(error) }, "background plugin run failed"));
   }
 
   /** Records the pending creates, now; what is still listed and was running before us can wait. */

@@ -135,7 +135,7 @@ export function createSandboxRule(
       told.set(runtimeHandler, served);
       const fields = { served, reason, ...(runtimeHandler === "" ? {} : { runtimeHandler }) };
       if (unsure) log.warn(fields, "serving sandboxes, although the runtime may run their plugins itself");
-      else log.info(fields, "who serves sandboxes");
+      else log.info(fields, "sandbox service decided");
     }
     // A setting has nothing to say of what was created before it: that delete is owed.
     return served || (event === "delete" && config.sandboxes !== "auto");

@@ -83,7 +83,7 @@ interface Configured {
 const dockers: ReadonlySet<string> = new Set(["docker", "dockerd"]);
 
 /** A runtime that launched us and has not synchronised by then never does: containerd 1.7. */
-const takeStockAfterMs = 3_000;
+const reconcileAfterMs = 3_000;
 
 /**
  * The bridge as a node runs it: built from its configuration when the runtime configures us, and built anew with what it
@@ -110,7 +110,7 @@ export class Service {
   private journal:
     | { readonly key: string; readonly opened: Pick<JournalFile, "bytes" | "close"> | undefined }
     | undefined;
-  private stockTimer: NodeJS.Timeout | undefined;
+  private reconcileTimer: NodeJS.Timeout | undefined;
   private confFile: ConfFile | undefined;
 
   constructor(private readonly options: ServiceOptions) {
@@ -131,7 +131,7 @@ export class Service {
       configure: (request, runtime) => this.configure(request, runtime),
       synchronize: async (pods, containers, call) => {
         await this.preparing;
-        clearTimeout(this.stockTimer);
+        clearTimeout(this.reconcileTimer);
         return (await this.bridge?.synchronize?.(pods, containers, call)) ?? [];
       },
       synchronized: (runtime) => this.bridge?.synchronized?.(runtime),
@@ -167,7 +167,7 @@ export class Service {
     this.bridge = this.buildBridge(this.configured, config);
     const after = new Set(await this.bridge.configure(request, runtime));
     // What the runtime listed went to nobody: the machine says who is gone.
-    if (first) void this.bridge.takeStock();
+    if (first) void this.bridge.reconcile();
     return { eventsChanged: before.size !== after.size || [...after].some((event) => !before.has(event)) };
   }
 
@@ -215,7 +215,7 @@ export class Service {
   /** Writes what is recorded, and lets go of everything. */
   async close(): Promise<void> {
     await this.building.idle();
-    clearTimeout(this.stockTimer);
+    clearTimeout(this.reconcileTimer);
     this.processes.close();
     this.options.host.watcher.close();
     await this.options.cgroups.close();
@@ -229,7 +229,7 @@ export class Service {
    * compat: containerd 1.7 ends when a plugin that it launched does not answer in time.
    */
   private configure(request: ConfigureRequest, runtime: RuntimeInfo): readonly EventName[] {
-    clearTimeout(this.stockTimer);
+    clearTimeout(this.reconcileTimer);
     const config = this.configFor(request);
     const preparing = this.building
       .run("", () => this.prepare(request, runtime))
@@ -272,8 +272,8 @@ export class Service {
       if (dockers.has(runtime.name)) noticePodless(this.notice, runtime);
       if (mayCapture(config)) void cgroups.warm();
       if (runtime.socketPath !== undefined) return;
-      clearTimeout(this.stockTimer);
-      this.stockTimer = setTimeout(() => void this.bridge?.takeStock(), takeStockAfterMs).unref();
+      clearTimeout(this.reconcileTimer);
+      this.reconcileTimer = setTimeout(() => void this.bridge?.reconcile(), reconcileAfterMs).unref();
     } catch (error) {
       // An exit here would take containerd 1.7 down with it when it launched us (PROTOCOL: launched plugins).
       log.error({ error: errorText(error) }, "the bridge's configuration is wrong: no plugin runs, creates fail");
@@ -288,7 +288,7 @@ export class Service {
     if (this.journal?.key === key) return;
     await this.journal?.opened?.close();
     // The runtime's list, if it gave one, was compared without what comes late.
-    const onLateRecovery = () => void this.bridge?.takeStock();
+    const onLateRecovery = () => void this.bridge?.reconcile();
     const opened = await this.options.openJournal(config, runtime, this.ledger, onLateRecovery);
     this.journal = { key, opened };
   }
@@ -351,7 +351,7 @@ export function createRefusingBridge(reason: string, ledger = new Ledger()): Bri
   return {
     // Those of teardown too: once the file is mended, what is created then gets its delete.
     configure: () => usualEvents,
-    takeStock: async () => {},
+    reconcile: async () => {},
     deleteGone: async () => {},
     async handle({ name, pod }, { runtime }) {
       if (name !== "RunPodSandbox" && name !== "StartContainer") return noRequest;

@@ -29,7 +29,7 @@ export function prepareDirectory(path: string): void {
   const stat = statSync(path);
   const reason = whyNotOurs(stat);
   if (reason !== undefined) throw new BridgeError("STATE", `the state directory ${path} ${reason}`, { path });
-  const fault = findPermissionFault(path, { remedy: "let root own it and nobody else write it" });
+  const fault = findPermissionFault(path, { remedy: "root must own it, and nobody else may have write permission" });
   if (fault !== null) throw new BridgeError("STATE", `the state directory ${path} is not safe: ${fault}`, { path });
   // Specs tell of the pods' annotations. Packaging tends to make such directories 0755; one that is shared stays as it is.
   if ((stat.mode & 0o077) !== 0 && stat.uid === process.geteuid?.()) {

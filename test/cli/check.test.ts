@@ -99,7 +99,9 @@ describe("check", () => {
     chmodSync(conf, 0o666);
     const { code, stdout } = await runCommandLine(["check", "--config", config]);
     expect(stdout).toContain(`error  conf-permissions  ${conf}`);
-    expect(stdout).toContain(`${conf}: mode 0666 lets everybody write it; let root own it and nobody else write it`);
+    expect(stdout).toContain(
+      `${conf}: mode 0666 lets everybody write it; root must own it, and nobody else may have write permission`,
+    );
     expect(stdout).toContain(`chmod go-w ${conf}`);
     expect(code).toBe(1);
   });

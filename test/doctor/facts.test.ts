@@ -53,7 +53,7 @@ describe("what depends on each other", () => {
   });
 
   it("a directory of another user is not taken from that user", () => {
-    const fault = (path: string) => `${path}: it belongs to user 1000; let root own it`;
+    const fault = (path: string) => `${path}: it belongs to user 1000; root must own it`;
     const file = "/home/ann/bin/labels";
     expect(guardFile(file, fault("/home/ann"))).toBe(
       `move ${file} out of /home/ann, to a directory that root alone can write`,

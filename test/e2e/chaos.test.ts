@@ -109,7 +109,7 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
 /** When the runtime listed what runs, as the bridge's log says. */
 function listingsOf(bridge: Bridge): Listing[] {
   const configured = linesThatSay(bridge, "configured by the runtime").map(atMs);
-  return linesThatSay(bridge, "took stock").flatMap((line) => {
+  return linesThatSay(bridge, "reconciled").flatMap((line) => {
     const untilMs = atMs(line);
     const fromMs = configured.findLast((ms) => ms <= untilMs);
     return fromMs === undefined ? [] : [{ fromMs, untilMs }];
@@ -122,7 +122,7 @@ function storyOf(bridge: Bridge, fault: string): string[] {
   const general = [
     "starting",
     "configured by the runtime",
-    "took stock",
+    "reconciled",
     "no connection to the runtime, trying again later",
   ];
   return readLog(bridge)

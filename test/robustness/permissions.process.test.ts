@@ -16,7 +16,7 @@ const owned = (path: string) => `${path}: it belongs to user ${stranger}`;
 const writable = (path: string, mode: string, who: string) => `${path}: mode ${mode} lets ${who} write it`;
 const plugin = (node: TestNode) => join(node.bin, "plugin");
 const group = `group ${process.getegid?.()}`;
-const remedy = "let root own it and nobody else write it, or set permissions: trust";
+const remedy = "root must own it, and nobody else may have write permission; or set permissions: trust";
 
 /** Moves a file into a directory that everybody can write, and leaves a link in its place. */
 function moveIntoTheOpen(node: TestNode, path: string): void {

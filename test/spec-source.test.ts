@@ -7,10 +7,12 @@ import { createRecordedHost } from "../src/host/host.js";
 import { containerTarget } from "../src/v01/to-v01.js";
 import { recordedEvents } from "./support/recorded-events.js";
 
-const rules = { oci: [], podToContainer: false, crio: false, alias: false };
+const rules = { pod: [], container: [], crio: false, alias: false };
 const bundle = resolve(import.meta.dirname, "../fixtures/cases/basic-hostnet/bundles/ctr.json");
 const { pod, container } = recordedEvents("basic-hostnet", "StartContainer");
-const target = containerTarget(pod, container);
+// An annotation of the event alone tells where a spec comes from.
+const mark = "io.kubernetes.cri.of-the-event";
+const target = containerTarget(pod, { ...container, annotations: { ...container.annotations, [mark]: "1" } });
 
 function collectLines() {
   const lines: string[] = [];
@@ -22,8 +24,7 @@ describe("where a spec comes from", () => {
   it("is the bundle where it is the event's, and the log says so once", () => {
     const { lines, log } = collectLines();
     const specs = createSpecSource(createRecordedHost([{ path: bundle, bytes: readFileSync(bundle) }]), rules, log);
-    // The kubelet's own annotations are in the event and not in the bundle.
-    expect(specs.specOf(target).annotations).not.toHaveProperty("example.com/ctr-note");
+    expect(specs.specOf(target).annotations).not.toHaveProperty([mark]);
     specs.specOf(target);
     expect(lines).toEqual([expect.stringMatching(/^specs come from the OCI bundle .*ctr\.json/)]);
   });
@@ -37,7 +38,7 @@ describe("where a spec comes from", () => {
     const specs = createSpecSource(createRecordedHost(bundles), rules, log);
     expect(specs.specOf(target)).toMatchObject({
       cgroupsPath: container.linux?.cgroupsPath,
-      annotations: { "example.com/ctr-note": "world" },
+      annotations: { [mark]: "1" },
     });
     specs.specOf(target);
     expect(lines).toEqual([expect.stringMatching(/^specs come from the event: .*"reasons":\["/)]);
@@ -46,7 +47,7 @@ describe("where a spec comes from", () => {
   it("is the event, without a word, before the container exists", () => {
     const { lines, log } = collectLines();
     const specs = createSpecSource(createRecordedHost([{ path: bundle, bytes: readFileSync(bundle) }]), rules, log);
-    expect(specs.specOf({ ...target, pid: 0 }).annotations).toHaveProperty("example.com/ctr-note");
+    expect(specs.specOf({ ...target, pid: 0 }).annotations).toHaveProperty([mark]);
     expect(lines).toEqual([]);
   });
 });

@@ -122,11 +122,14 @@ export const configSchema = z.strictObject({
   annotations: means(
     z.partial(
       z.strictObject({
-        oci: means(
+        pod: means(
           z.array(z.string()),
-          "patterns of pod annotations that the runtime's pod_annotations let through; for when no bundle can be read",
+          "patterns of a pod's annotations that it and its containers show, as containerd's `pod_annotations`: needed where no bundle is, as in phase create",
         ),
-        podToContainer: means(z.boolean(), "containers get their pod's annotations too"),
+        container: means(
+          z.array(z.string()),
+          "the same of a container's own annotations, as containerd's `container_annotations`",
+        ),
         alias: means(
           z.enum(["auto", "never"]),
           "`auto`: on CRI-O, also containerd's names (io.kubernetes.cri.*) for the same facts",
@@ -275,7 +278,7 @@ export const defaultConfig: Config = {
   permissions: "strict",
   environment: { pass: "all", set: {} },
   request: "strict",
-  annotations: { oci: [], podToContainer: false, alias: "auto" },
+  annotations: { pod: [], container: [], alias: "auto" },
   phase: "start",
   cgroup: "auto",
   results: { annotate: false, rename: {} },

@@ -2,10 +2,10 @@ import type { StringMap } from "../nri/types.js";
 
 /** What decides which annotations a legacy plugin sees. */
 export interface AnnotationRules {
-  /** Patterns of pod annotations that the runtime's `pod_annotations` let through under 1.6, as Go's path.Match reads them. */
-  readonly oci: readonly string[];
-  /** Containers get their pod's annotations too. */
-  readonly podToContainer: boolean;
+  /** Patterns of the runtime's `pod_annotations`, as Go's path.Match reads them: a pod's annotations that it and its containers show. */
+  readonly pod: readonly string[];
+  /** The same of `container_annotations`: a container's own. */
+  readonly container: readonly string[];
   /** CRI-O: the event's annotations are the OCI ones already. */
   readonly crio: boolean;
   /** On CRI-O, add the names that containerd uses for the same facts. */
@@ -15,7 +15,6 @@ export interface AnnotationRules {
 /** compat: containerd 1.6 had no such annotation; 2.x writes it. */
 const newerThanV16 = "io.kubernetes.cri.podsandbox.image-name";
 
-const kubeletPrefixes = ["io.kubernetes.container.", "io.kubernetes.pod."] as const;
 const criPrefix = "io.kubernetes.cri.";
 
 /** Removes what containerd 1.6 never wrote, whatever the source. */
@@ -23,24 +22,30 @@ export function withoutNewerAnnotations(annotations: Readonly<StringMap>): Strin
   return filterKeys(annotations, (key) => key !== newerThanV16);
 }
 
-/** A pod's OCI annotations, told from the union of CRI and OCI annotations that its event holds. */
-export function podAnnotations(annotations: Readonly<StringMap>, rules: AnnotationRules): StringMap {
-  if (rules.crio) return withoutNewerAnnotations(annotations);
-  // compat: containerd 1.6 pkg/cri/server/helpers.go getPassthroughAnnotations
-  const patterns = rules.oci.map(compilePathPattern);
-  return filterKeys(
-    annotations,
-    (key) => key !== newerThanV16 && (key.startsWith(criPrefix) || patterns.some((pattern) => pattern.test(key))),
-  );
+/** What the runtime itself says in an event's annotations, which are the union of the CRI's and the OCI's; on CRI-O all of them. */
+export function runtimeAnnotations(annotations: Readonly<StringMap>, { crio }: AnnotationRules): StringMap {
+  return filterKeys(annotations, (key) => key !== newerThanV16 && (crio || key.startsWith(criPrefix)));
 }
 
-/** A container's OCI annotations, told from the union of CRI and OCI annotations that its event holds. */
-export function containerAnnotations(annotations: Readonly<StringMap>, rules: AnnotationRules): StringMap {
-  if (rules.crio) return withoutNewerAnnotations(annotations);
-  return filterKeys(
-    annotations,
-    (key) => key !== newerThanV16 && !kubeletPrefixes.some((prefix) => key.startsWith(prefix)),
-  );
+/**
+ * The annotations that the patterns let through: a pod's in its own spec and in its containers', a container's own in its own.
+ * compat: containerd 1.6 pkg/cri/server/helpers.go getPassthroughAnnotations, container_create_linux.go
+ */
+export function passedAnnotations(
+  { pod, container }: { readonly pod: Annotated; readonly container?: Annotated | undefined },
+  rules: AnnotationRules,
+): StringMap {
+  return { ...matching(pod.annotations, rules.pod), ...matching(container?.annotations ?? {}, rules.container) };
+}
+
+interface Annotated {
+  readonly annotations: Readonly<StringMap>;
+}
+
+function matching(annotations: Readonly<StringMap>, patterns: readonly string[]): StringMap {
+  if (patterns.length === 0) return {};
+  const compiled = patterns.map(compilePathPattern);
+  return filterKeys(annotations, (key) => key !== newerThanV16 && compiled.some((pattern) => pattern.test(key)));
 }
 
 /** The names that an aliased annotation stands for; what CRI-O itself says under its own names stays too. */

@@ -2,8 +2,8 @@ import type * as nri from "../nri/types.js";
 import {
   type AnnotationRules,
   type ContainerdNames,
-  containerAnnotations,
-  podAnnotations,
+  passedAnnotations,
+  runtimeAnnotations,
   withContainerdAliases,
   withoutNewerAnnotations,
 } from "./annotations.js";
@@ -68,8 +68,7 @@ export function containerTarget(pod: nri.PodSandbox, container: nri.Container): 
  */
 export function toSpec(target: Target, bundle: BundleSpec | undefined, rules: AnnotationRules): Spec {
   const spec = bundle === undefined ? eventSpec(target, rules) : bundleSpec(bundle);
-  const pod = target.kind === "container" && rules.podToContainer ? podAnnotations(target.pod.annotations, rules) : {};
-  const annotations = { ...pod, ...spec.annotations };
+  const annotations = { ...passedAnnotations(target, rules), ...spec.annotations };
   return { ...spec, annotations: rules.alias ? withContainerdAliases(annotations, namesOf(target)) : annotations };
 }
 
@@ -99,10 +98,7 @@ function eventSpec({ pod, container, cgroupsPath }: Target, rules: AnnotationRul
     resources: toOciResources(linux?.resources),
     namespaces: withoutUserNamespace(Object.fromEntries((linux?.namespaces ?? []).map((ns) => [ns.type, ns.path]))),
     cgroupsPath,
-    annotations:
-      container === undefined
-        ? podAnnotations(pod.annotations, rules)
-        : containerAnnotations(container.annotations, rules),
+    annotations: runtimeAnnotations((container ?? pod).annotations, rules),
   };
 }
 

@@ -78,6 +78,6 @@ describe("the known exceptions", () => {
     const all = readCases().map(({ name }) => name);
     expect(all).toHaveLength(91);
     const excepted = new Set(rows.filter(({ mode }) => mode !== "events only").map(({ name }) => name));
-    expect(excepted.size).toBe(8);
+    expect(excepted.size).toBe(2);
   });
 });

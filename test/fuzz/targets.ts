@@ -43,7 +43,7 @@ const adjustment = {
   annotate: true,
 } as const;
 
-const rules = { oci: ["*"], podToContainer: true, crio: false, alias: true } as const;
+const rules = { pod: ["*"], container: ["*"], crio: false, alias: true } as const;
 
 export const targets: readonly Target[] = [
   {

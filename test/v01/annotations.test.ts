@@ -1,47 +1,41 @@
 import { describe, expect, it } from "vitest";
 import {
   type AnnotationRules,
-  containerAnnotations,
-  podAnnotations,
+  passedAnnotations,
+  runtimeAnnotations,
   withContainerdAliases,
   withoutNewerAnnotations,
 } from "../../src/v01/annotations.js";
 
-const rules: AnnotationRules = { oci: [], podToContainer: false, crio: false, alias: false };
+const rules: AnnotationRules = { pod: [], container: [], crio: false, alias: false };
 const newer = { "io.kubernetes.cri.podsandbox.image-name": "pause" };
 const cri = { "io.kubernetes.cri.sandbox-id": "p1" };
 const kubelet = { "io.kubernetes.container.hash": "1", "io.kubernetes.pod.terminationGracePeriod": "30" };
 const user = { "example.com/pod-note": "hello", "example.com/other": "x", plain: "y" };
 
 describe("annotations told from an event", () => {
-  it("of a pod are the runtime's own, and those that pod_annotations let through", () => {
+  it("are the runtime's own, and on CRI-O all of them but what 1.6 never wrote", () => {
     const all = { ...cri, ...newer, ...user, ...kubelet };
-    expect(podAnnotations(all, rules)).toEqual(cri);
-    expect(podAnnotations(all, { ...rules, oci: ["example.com/pod-*"] })).toEqual({
-      ...cri,
+    expect(runtimeAnnotations(all, rules)).toEqual(cri);
+    expect(runtimeAnnotations(all, { ...rules, crio: true })).toEqual({ ...cri, ...user, ...kubelet });
+  });
+
+  it("are besides those that the patterns let through: the pod's, and over them the container's own", () => {
+    const pod = { annotations: user };
+    const container = { annotations: { ...kubelet, plain: "own" } };
+    expect(passedAnnotations({ pod, container }, rules)).toEqual({});
+    expect(passedAnnotations({ pod }, { ...rules, pod: ["example.com/pod-*"] })).toEqual({
       "example.com/pod-note": "hello",
     });
-    expect(podAnnotations(all, { ...rules, oci: ["plain", "[", "*/other"] })).toEqual({
-      ...cri,
-      plain: "y",
-      "example.com/other": "x",
-    });
-  });
-
-  it("of a container are all but kubelet's own", () => {
-    expect(containerAnnotations({ ...cri, ...newer, ...user, ...kubelet }, rules)).toEqual({ ...cri, ...user });
-  });
-
-  it("are all there on CRI-O, but for what 1.6 never wrote", () => {
-    const all = { ...cri, ...newer, ...user, ...kubelet };
-    const expected = { ...cri, ...user, ...kubelet };
-    expect(podAnnotations(all, { ...rules, crio: true })).toEqual(expected);
-    expect(containerAnnotations(all, { ...rules, crio: true })).toEqual(expected);
+    const both = { ...rules, pod: ["plain", "[", "*/other"], container: ["plain"] };
+    expect(passedAnnotations({ pod, container }, both)).toEqual({ plain: "own", "example.com/other": "x" });
+    expect(passedAnnotations({ pod: container }, { ...rules, container: ["*"] })).toEqual({});
   });
 
   it("never hold what containerd 2 added, and the pattern of an operator does not bring it back", () => {
     expect(withoutNewerAnnotations({ ...newer, a: "b" })).toEqual({ a: "b" });
-    expect(podAnnotations(newer, { ...rules, oci: ["*"] })).toEqual({});
+    expect(passedAnnotations({ pod: { annotations: newer } }, { ...rules, pod: ["*/*"] })).toEqual({});
+    expect(runtimeAnnotations(newer, rules)).toEqual({});
   });
 });
 

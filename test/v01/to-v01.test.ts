@@ -12,7 +12,7 @@ import {
 } from "../../src/v01/to-v01.js";
 import { pod as anyPod, ctr } from "../nri/support/subjects.js";
 
-const rules: AnnotationRules = { oci: ["example.com/*"], podToContainer: false, crio: false, alias: false };
+const rules: AnnotationRules = { pod: [], container: ["example.com/*"], crio: false, alias: false };
 
 const pod = (over: Partial<nri.PodSandbox> = {}) =>
   anyPod({
@@ -77,7 +77,7 @@ describe("the spec", () => {
   const target = containerTarget(pod(), container());
 
   it("comes from the bundle where there is one", () => {
-    expect(toSpec(target, bundle, rules)).toEqual({
+    expect(toSpec(target, bundle, { ...rules, container: [] })).toEqual({
       cgroupsPath: "/from/the/bundle",
       namespaces: { pid: "" },
       resources: { blockIO: { weight: 5 } },
@@ -94,8 +94,8 @@ describe("the spec", () => {
     });
   });
 
-  it("of a pod has what the operator let through, and null for no resources", () => {
-    expect(toSpec(podTarget(pod()), undefined, rules)).toEqual({
+  it("of a pod without resources has null, and shows what the patterns for pods let through", () => {
+    expect(toSpec(podTarget(pod()), undefined, { ...rules, pod: ["example.com/*"] })).toEqual({
       cgroupsPath: "",
       namespaces: {},
       resources: null,
@@ -103,12 +103,13 @@ describe("the spec", () => {
     });
   });
 
-  it("has the pod's annotations too where that is asked for, and the container's own win", () => {
-    const own = container({ annotations: { "example.com/pod": "own" } });
-    const { annotations } = toSpec(containerTarget(pod(), own), undefined, { ...rules, podToContainer: true });
-    expect(annotations).toEqual({ "example.com/pod": "own", "io.kubernetes.cri.container-type": "sandbox" });
-    expect(toSpec(podTarget(pod()), bundle, { ...rules, podToContainer: true }).annotations).toEqual({
-      "from.the/bundle": "3",
+  it("shows what the patterns let through beside the bundle's annotations too, which win", () => {
+    const all = { ...rules, pod: ["*/*", "hidden"] };
+    const own = { ...bundle, annotations: { hidden: "3" } };
+    expect(toSpec(containerTarget(pod(), container()), own, all).annotations).toEqual({
+      "example.com/pod": "1",
+      "example.com/ctr": "2",
+      hidden: "3",
     });
   });
 

@@ -85,7 +85,7 @@ function originOf({ event }: Explained, request: Request, played: Case) {
   // A delete's event has no spec to speak of: what it has of its own is shown by its request.
   if (request.state === "delete") return { bundle: match.path, lost: [] };
   const target = targetOf(event);
-  const rules = { oci: [], podToContainer: false, crio: played.runtime.name === "cri-o", alias: false };
+  const rules = { pod: [], container: [], crio: played.runtime.name === "cri-o", alias: false };
   const ofEvent = leaves(toSpec(target, undefined, rules));
   const ofBundle = leaves(toSpec(target, match.bundle, rules));
   return {

@@ -10,83 +10,24 @@ export interface KnownException {
   readonly differences: readonly string[];
 }
 
-const noteShown = 'spec/annotations/example.com/ctr-note is "world" instead of absent';
-
-const containerAnnotations =
-  "an event holds all of a container's CRI annotations, of which 1.6 showed those that container_annotations names; only the bundle tells them apart";
-const podAnnotations =
-  "of a pod's annotations, which users write, only those of the runtime are believed; annotations.oci names the patterns that pod_annotations had";
+const patterns =
+  "of the annotations that users write, an event does not tell which the runtime let through; annotations.pod and .container name the patterns";
 const timeLimit = "containerd 1.6 had no limit; an NRI v2 runtime drops a plugin that needs longer than its 2 s";
-
-/** Cases with events of their own for which no bundle was recorded: their specs come from the events in any mode. */
-const withoutBundle: readonly Mode[] = ["as recorded", "events only"];
 
 export const knownExceptions: readonly KnownException[] = [
   {
-    cases: ["kill-process", "remove-running", "self-exit", "stop-twice"],
-    modes: withoutBundle,
-    reason: containerAnnotations,
-    differences: [`recorder create ctr1: ${noteShown}`, `recorder delete ctr1: ${noteShown}`],
-  },
-  {
-    cases: ["conf-changes-live"],
-    modes: withoutBundle,
-    reason: containerAnnotations,
-    differences: [`recorder2 create ctr1: ${noteShown}`, `recorder delete ctr1: ${noteShown}`],
-  },
-  {
-    cases: ["two-containers-and-restart"],
-    modes: withoutBundle,
-    reason: containerAnnotations,
-    differences: [
-      `recorder create ctr1: ${noteShown}`,
-      `recorder create ctr2: ${noteShown}`,
-      `recorder create ctr3: ${noteShown}`,
-      `recorder delete ctr1: ${noteShown}`,
-      `recorder delete ctr2: ${noteShown}`,
-      `recorder delete ctr3: ${noteShown}`,
-    ],
-  },
-  {
-    cases: [
-      "annotations-passed",
-      "basic-hostnet",
-      "basic-podnet",
-      "cgroup-none",
-      "device-and-mounts",
-      "ns-pod-pid",
-      "resources-cpu",
-      "resources-hugepages",
-      "resources-memory",
-      "resources-unlimited-quota",
-      "update",
-    ],
-    modes: ["events only"],
-    reason: containerAnnotations,
-    differences: [`recorder create ctr1: ${noteShown}`, `recorder delete ctr1: ${noteShown}`],
-  },
-  {
-    cases: ["chained", "result-shapes"],
-    modes: ["events only"],
-    reason: containerAnnotations,
-    differences: [
-      `recorder create ctr1: ${noteShown}`,
-      `recorder delete ctr1: ${noteShown}`,
-      `recorder2 create ctr1: ${noteShown}`,
-      `recorder2 delete ctr1: ${noteShown}`,
-      `recorder3 create ctr1: ${noteShown}`,
-      `recorder3 delete ctr1: ${noteShown}`,
-    ],
-  },
-  {
     cases: ["annotations-passed"],
     modes: ["events only"],
-    reason: podAnnotations,
+    reason: patterns,
     differences: [
       'recorder create pod1: spec/annotations/both is absent instead of "pod"',
       'recorder create pod1: spec/annotations/x<y is absent instead of "&\u2028\\""',
       'recorder delete pod1: spec/annotations/both is absent instead of "pod"',
       'recorder delete pod1: spec/annotations/x<y is absent instead of "&\u2028\\""',
+      'recorder create ctr1: spec/annotations/both is absent instead of "ctr"',
+      'recorder create ctr1: spec/annotations/x<y is absent instead of "&\u2028\\""',
+      'recorder delete ctr1: spec/annotations/both is absent instead of "ctr"',
+      'recorder delete ctr1: spec/annotations/x<y is absent instead of "&\u2028\\""',
     ],
   },
   {

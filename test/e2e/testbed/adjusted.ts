@@ -31,6 +31,7 @@ export const askers = ["asker", "late", "lenient"] as const;
 export const adjustedConfig = `
 log: {level: debug}
 states: [create, update, delete]
+annotations: {container: [qos.class]}
 plugins:
 ${clearers.map(({ name, settings }) => `  ${name}: ${settings}`).join("\n")}
   asker: {phase: create}

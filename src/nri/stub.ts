@@ -1,11 +1,12 @@
 import { type Clock, monotonicClock } from "../base/deadline.js";
-import { errorText } from "../base/errors.js";
+import { attempt, errorText } from "../base/errors.js";
+import { fileStamp } from "../base/files.js";
 import type { Log } from "../base/logger.js";
 import { Backoff, type BackoffOptions } from "./backoff.js";
 import type { PluginHandlers, RuntimeInfo } from "./handlers.js";
 import type { PluginIdentity } from "./identity.js";
 import { Session, type SessionEnd } from "./session.js";
-import { adoptTrunk, connectTrunk, socketIdentity } from "./wire/socket.js";
+import { adoptTrunk, connectTrunk } from "./wire/socket.js";
 import type { Trunk } from "./wire/trunk.js";
 
 /** Where the runtime is: at a socket that we connect to, or behind a socket that it gave us when it launched us. */
@@ -120,7 +121,7 @@ export class PluginStub {
     for (;;) {
       await this.wait(this.untilNextRegistrationMs());
       const startedAt = this.clock();
-      const socket = socketIdentity(path);
+      const socket = stampOf(path);
       const { end, served } = await this.runOnce();
       if (this.reregistering && !this.abort.signal.aborted) {
         this.reregistering = false;
@@ -140,7 +141,7 @@ export class PluginStub {
       );
       said = why;
       // A new runtime's pods want their plugins, whatever became of the connection to the old one.
-      await this.wait(delayMs, () => socketIdentity(path) !== socket);
+      await this.wait(delayMs, () => stampOf(path) !== socket);
     }
   }
 
@@ -191,6 +192,11 @@ export class PluginStub {
     const { socket, connectTimeoutMs = defaultConnectTimeoutMs } = this.options;
     return socket.kind === "path" ? await connectTrunk(socket.path, connectTimeoutMs) : adoptTrunk(socket.fd);
   }
+}
+
+/** What tells a socket from the next one at its path: a runtime that starts makes a new one. Undefined where there is none. */
+function stampOf(path: string): string | undefined {
+  return attempt(() => fileStamp(path));
 }
 
 function endFields(end: StubEnd): object {

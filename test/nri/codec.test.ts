@@ -153,7 +153,6 @@ describe("bytes that are no message", () => {
     ["a length of more than 32 bits", "0a 80 80 80 80 80 01"],
     ["a number of eleven bytes", "60 80 80 80 80 80 80 80 80 80 80 00"],
     ["a field with the number 0", "00 01"],
-    ["a group", "0b 0c"],
     ["a field that runs past its message", "5a 02 2a 05 61 61 61 61 61"],
   ])("%s is refused", (_title, bytes) => {
     expect(() => container.decode(hex(bytes))).toThrow(expect.objectContaining({ code: "PROTOCOL" }));

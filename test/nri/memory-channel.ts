@@ -1,19 +1,17 @@
 import { decodeResponse, type TtrpcResponse } from "../../src/nri/ttrpc/envelope.js";
 import { FrameDecoder } from "../../src/nri/wire/frame-decoder.js";
-import type { Channel } from "../../src/nri/wire/trunk.js";
+import { type Channel, CloseEvent } from "../../src/nri/wire/trunk.js";
 import { ttrpcLayout } from "../../src/nri/wire/ttrpc-frame.js";
 
 /** A channel whose other end is the test: it feeds bytes in and looks at what was sent. */
 export class MemoryChannel implements Channel {
   readonly sent: Uint8Array[] = [];
-  closedWith: Error | "orderly" | undefined;
-  private told = false;
   private dataListener: (chunk: Uint8Array) => void = () => {};
-  private readonly closeListeners: ((error?: Error) => void)[] = [];
+  private readonly ended = new CloseEvent();
 
   send(message: Uint8Array): void {
-    if (this.told) throw new Error("a message was sent after the close was told");
-    if (this.closedWith === undefined) this.sent.push(message);
+    if (this.ended.fired) throw new Error("a message was sent after the close");
+    this.sent.push(message);
   }
 
   onData(listener: (chunk: Uint8Array) => void): void {
@@ -21,16 +19,13 @@ export class MemoryChannel implements Channel {
   }
 
   onClose(listener: (error?: Error) => void): void {
-    this.closeListeners.push(listener);
+    this.ended.listen(listener);
   }
 
-  close(error?: Error): void {
-    if (this.closedWith !== undefined) return;
-    this.closedWith = error ?? "orderly";
-    queueMicrotask(() => {
-      this.told = true;
-      for (const listener of this.closeListeners) listener(error);
-    });
+  /** Lets the connection end, and what is told of it be told. */
+  async end(error?: Error): Promise<void> {
+    this.ended.fire(error);
+    await settled();
   }
 
   /** Lets bytes arrive. */
@@ -39,13 +34,13 @@ export class MemoryChannel implements Channel {
   }
 
   /** The responses sent so far, decoded. */
-  responses(): (TtrpcResponse & { streamId: number; type: number })[] {
+  responses(): (TtrpcResponse & { streamId: number })[] {
     const decoder = new FrameDecoder(ttrpcLayout);
     return this.sent
       .flatMap((message) => decoder.push(message))
       .map((frame) => {
         if (frame.kind === "oversized") throw new Error("an oversized message was sent");
-        return { streamId: frame.header.streamId, type: frame.header.type, ...decodeResponse(frame.payload) };
+        return { streamId: frame.header.streamId, ...decodeResponse(frame.payload) };
       });
   }
 }

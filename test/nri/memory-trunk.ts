@@ -1,4 +1,4 @@
-import type { Trunk } from "../../src/nri/wire/trunk.js";
+import { CloseEvent, type Trunk } from "../../src/nri/wire/trunk.js";
 import { concat } from "../support/bytes.js";
 
 /** A trunk whose other end is the test. */
@@ -6,7 +6,7 @@ export class MemoryTrunk implements Trunk {
   readonly writes: (readonly Uint8Array[])[] = [];
   closedWith: Error | "orderly" | undefined;
   private dataListener: (chunk: Uint8Array) => void = () => {};
-  private closeListener: (error?: Error) => void = () => {};
+  private readonly ended = new CloseEvent();
 
   write(parts: readonly Uint8Array[]): void {
     if (this.closedWith !== undefined) throw new Error("a write after the close");
@@ -18,12 +18,12 @@ export class MemoryTrunk implements Trunk {
   }
 
   onClose(listener: (error?: Error) => void): void {
-    this.closeListener = listener;
+    this.ended.listen(listener);
   }
 
   close(error?: Error): void {
     this.closedWith = error ?? "orderly";
-    queueMicrotask(() => this.closeListener(error));
+    this.end(error);
   }
 
   /** Lets bytes arrive. */
@@ -33,7 +33,7 @@ export class MemoryTrunk implements Trunk {
 
   /** Lets the peer end the connection. */
   end(error?: Error): void {
-    this.closeListener(error);
+    this.ended.fire(error);
   }
 
   written(): Uint8Array {

@@ -1,9 +1,8 @@
-import { chmod, link, writeFile } from "node:fs/promises";
+import { link, writeFile } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { connectTrunk } from "../../src/nri/wire/socket.js";
-import { SocketReader, SocketTrunk } from "../../src/nri/wire/socket-trunk.js";
+import { connectTrunk, SocketReader, SocketTrunk } from "../../src/nri/wire/socket.js";
 import type { Trunk } from "../../src/nri/wire/trunk.js";
 import { listenTrunks } from "../../src/tools/runtime/runtime.js";
 import { concat, pattern, utf8 } from "../support/bytes.js";
@@ -66,7 +65,6 @@ async function leftoverSocket(): Promise<string> {
 
 describe("connectTrunk", () => {
   const asFile = (path: string) => writeFile(path, "").then(() => path);
-  const long = `/${"x".repeat(107)}`;
   it.each<[string, (path: string) => string | Promise<string>, RegExp]>([
     ["no such socket", (path) => path, /no such socket; is NRI enabled/],
     ["a file that is no socket", asFile, /nobody listens there.*\(ECONNREFUSED\)/],
@@ -74,8 +72,7 @@ describe("connectTrunk", () => {
     ["a file for a directory", async (path) => join(await asFile(path), "x"), /ENOTDIR/],
     ["an empty path", () => "", /the path of a socket is needed/],
     ["a NUL in the path", () => "/run/a\0b", /has a NUL/],
-    ["a path of 108 bytes", () => long, /has 108 bytes; a unix socket's has at most 107/],
-    ["a path of 108 bytes in 55 characters", () => `/x${"é".repeat(53)}`, /has 108 bytes/],
+    ["a path of 108 bytes", () => `/x${"é".repeat(53)}`, /has 108 bytes; a unix socket's has at most 107/],
   ])("fails for %s with the path and the remedy", async (_, make, text) => {
     const path = await make(socketPath());
     const start = path === "" || path.includes("\0") ? "cannot connect to " : `cannot connect to ${path}: `;
@@ -93,24 +90,16 @@ describe("connectTrunk", () => {
   });
 });
 
-describe("listenTrunks", () => {
-  it("fails for a directory that does not exist", async () => {
-    const path = join(await socketPath(), "nri.sock");
-    await expect(listenTrunks(path, () => {})).rejects.toMatchObject({ code: "CONNECT_FAILED" });
-  });
-
-  it.runIf(process.getuid?.() !== 0)("fails for a directory that cannot be written", async () => {
-    const path = await socketPath();
-    await chmod(dirname(path), 0o500);
-    await expect(listenTrunks(path, () => {})).rejects.toMatchObject({ code: "CONNECT_FAILED" });
-  });
+it("listenTrunks fails for a directory that does not exist", async () => {
+  const path = join(socketPath(), "nri.sock");
+  await expect(listenTrunks(path, () => {})).rejects.toMatchObject({ code: "CONNECT_FAILED" });
 });
 
 describe("a socket as a trunk", () => {
   it("never reads again into the memory of a long chunk that it has given away", () => {
     const reader = new SocketReader();
     const chunks: Uint8Array[] = [];
-    reader.listen((chunk) => chunks.push(chunk));
+    reader.listener = (chunk) => void chunks.push(chunk);
     for (const value of [1, 2]) {
       const memory = reader.buffer();
       memory.fill(value, 0, 40_000);
@@ -140,13 +129,6 @@ describe("a socket as a trunk", () => {
     near.close();
     near.write([utf8("after the close")]);
     expect((await arrived).length).toBe(2_000_000);
-  });
-
-  it("brings plain Uint8Arrays, whose slice is a copy", async () => {
-    const [near, far] = await pair();
-    const chunk = new Promise<Uint8Array>((resolve) => far.onData(resolve));
-    near.write([utf8("x")]);
-    expect(Object.getPrototypeOf(await chunk)).toBe(Uint8Array.prototype);
   });
 
   it("tells of the peer's end without an error, of its own with the error given", async () => {

@@ -4,7 +4,6 @@ import type { PluginHandlers } from "../../src/nri/handlers.js";
 import type { StubOptions } from "../../src/nri/stub.js";
 import { Code } from "../../src/nri/ttrpc/status.js";
 import { parseVersion, synchronizes } from "../../src/nri/versions.js";
-import { encodeMuxHeader } from "../../src/nri/wire/mux-frame.js";
 import { hex } from "../support/bytes.js";
 import { collectLog } from "../support/collect-log.js";
 import { allEvents, connectPair, containerd17 } from "./support/nri-pair.js";
@@ -142,7 +141,7 @@ describe("a runtime that will not send events is left: before NRI 0.12 it would 
     const start = new Uint8Array(4096);
     new DataView(start.buffer).setUint32(0, length);
     start.set([0, 0, 0, 3, 1, 0], 4);
-    connection.send(encodeMuxHeader(1, start.length), start);
+    connection.send(hex("00000001 00001000"), start);
     expect((await connection.receive()).response?.status?.code).toBe(Code.ResourceExhausted);
     const text = `message length ${length} exceeds the maximum of ${16 * 1024 * 1024}`;
     expect(await end).toMatchObject({ kind: "lost", phase: "synchronizing", error: { message: text } });

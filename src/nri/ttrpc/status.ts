@@ -1,4 +1,4 @@
-import { BridgeError, errorText } from "../../base/errors.js";
+import { BridgeError, type ErrorCode, errorText } from "../../base/errors.js";
 
 /** The standard codes of a ttRPC status, numbered as gRPC numbers them. */
 export const Code = {
@@ -52,23 +52,18 @@ const MAX_MESSAGE_BYTES = 8192;
 
 /** What the caller is told of anything that answering its call threw; never OK. */
 export function toStatus(thrown: unknown): Status {
-  return { code: codeFor(thrown), message: shorten(safeText(thrown)) };
+  return { code: codeFor(thrown), message: shorten(errorText(thrown)) };
 }
 
 function codeFor(thrown: unknown): Code {
   if (thrown instanceof StatusError && thrown.code !== Code.OK) return thrown.code;
-  if (thrown instanceof BridgeError && thrown.code === "FRAME_TOO_LARGE") return Code.ResourceExhausted;
-  return Code.Unknown;
+  return (thrown instanceof BridgeError && codes[thrown.code]) || Code.Unknown;
 }
 
-/** Even an object without a prototype can be thrown, and has no text. */
-function safeText(thrown: unknown): string {
-  try {
-    return errorText(thrown);
-  } catch {
-    return "an error without a text";
-  }
-}
+const codes: Partial<Record<ErrorCode, Code>> = {
+  FRAME_TOO_LARGE: Code.ResourceExhausted,
+  PROTOCOL: Code.InvalidArgument,
+};
 
 /** Cuts between characters, and makes a lone surrogate U+FFFD: Go refuses a message whose strings are no UTF-8. */
 function shorten(text: string): string {

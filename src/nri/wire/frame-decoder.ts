@@ -20,8 +20,10 @@ export type Frame<Header extends FrameHeader> =
 
 type Step<Header extends FrameHeader> =
   | { readonly at: "header"; filled: number }
-  | { readonly at: "payload"; readonly header: Header; readonly payload: Uint8Array | undefined; filled: number }
+  | { readonly at: "payload"; readonly header: Header; payload?: Uint8Array; filled: number }
   | { readonly at: "skip"; left: number };
+
+type PayloadStep<Header extends FrameHeader> = Extract<Step<Header>, { readonly at: "payload" }>;
 
 /**
  * The one reassembler of length-prefixed frames, for the mux and for ttRPC. Takes a byte stream cut anywhere and gives
@@ -36,11 +38,6 @@ export class FrameDecoder<Header extends FrameHeader> {
 
   constructor(private readonly layout: FrameLayout<Header>) {
     this.head = new Uint8Array(layout.headerLength);
-  }
-
-  /** True while a frame has begun and not ended: the end of the stream here is an end in mid-frame. */
-  get partial(): boolean {
-    return this.step.at !== "header" || this.step.filled > 0;
   }
 
   /** The frames that this chunk completes, in order. */
@@ -63,7 +60,7 @@ export class FrameDecoder<Header extends FrameHeader> {
         return taken;
       }
       case "payload":
-        return this.collect(step.header, step.payload, step.filled, bytes, frames);
+        return this.collect(step, bytes, frames);
       case "skip": {
         const taken = Math.min(step.left, bytes.length);
         step.left -= taken;
@@ -83,29 +80,22 @@ export class FrameDecoder<Header extends FrameHeader> {
       frames.push({ kind: "whole", header, payload: new Uint8Array(0) });
       this.step = { at: "header", filled: 0 };
     } else {
-      this.step = { at: "payload", header, payload: undefined, filled: 0 };
+      this.step = { at: "payload", header, filled: 0 };
     }
   }
 
-  private collect(
-    header: Header,
-    collected: Uint8Array | undefined,
-    filled: number,
-    bytes: Uint8Array,
-    frames: Frame<Header>[],
-  ): number {
-    if (collected === undefined && bytes.length >= header.length) {
-      frames.push({ kind: "whole", header, payload: bytes.subarray(0, header.length) });
-      this.step = { at: "header", filled: 0 };
-      return header.length;
+  private collect(step: PayloadStep<Header>, bytes: Uint8Array, frames: Frame<Header>[]): number {
+    const { header } = step;
+    let taken = header.length;
+    if (step.payload === undefined && bytes.length >= taken) step.payload = bytes.subarray(0, taken);
+    else {
+      step.payload ??= new Uint8Array(header.length);
+      taken = fill(step.payload, step.filled, bytes);
     }
-    const payload = collected ?? new Uint8Array(header.length);
-    const taken = fill(payload, filled, bytes);
-    if (filled + taken === payload.length) {
-      frames.push({ kind: "whole", header, payload });
+    step.filled += taken;
+    if (step.filled === header.length) {
+      frames.push({ kind: "whole", header, payload: step.payload });
       this.step = { at: "header", filled: 0 };
-    } else {
-      this.step = { at: "payload", header, payload, filled: filled + taken };
     }
     return taken;
   }

@@ -47,6 +47,10 @@ export function errorText(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(errorText(thrown));
+}
+
 /** As much of a text of others as a message repeats: the file may be none that was meant to be read. */
 export function excerpt(text: string, most = 200): string {
   return text.length <= most ? text : `${text.slice(0, most)}…`;

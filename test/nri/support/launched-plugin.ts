@@ -13,6 +13,7 @@ const stub = new PluginStub({
   identity,
   socket: { kind: "fd", fd },
   log: silentLog,
+  reconnect: false,
   handlers: {
     configure: (request) => {
       config = request.config;

@@ -245,7 +245,7 @@ function enumCode(type) {
   const entries = Object.entries(type.values).sort(([, a], [, b]) => a - b);
   if (entries.some(([, number], index) => number !== index)) throw new Error(`${type.name} has a gap`);
   return [
-    `const ${type.name}Names = [${entries.map(([name]) => `"${name}"`).join(", ")}] as const;`,
+    `${type.name === "Event" ? "export " : ""}const ${type.name}Names = [${entries.map(([name]) => `"${name}"`).join(", ")}] as const;`,
     `const ${type.name}Numbers = { ${entries.map(([name, number]) => `${name}: ${number}`).join(", ")} } as const;`,
     `export type ${type.name} = (typeof ${type.name}Names)[number];`,
     `function read${type.name}(r: Reader): ${type.name} {`,

@@ -1,4 +1,3 @@
-import { Cancellation } from "../base/cancellation.js";
 import { alarm, monotonicClock } from "../base/deadline.js";
 import type { Call } from "./ttrpc/server.js";
 import { Code, StatusError } from "./ttrpc/status.js";
@@ -9,26 +8,18 @@ const marginMs = 50;
 /**
  * Runs a call's handler and answers in its place with DeadlineExceeded, shortly before the runtime gives up: an error
  * that comes in time costs one event, no answer costs the plugin its connection without a word. What the handler still
- * gives then is dropped; its cancellation tells it, as it does when the connection ends.
+ * gives then is dropped; the call's cancellation tells it, as it does when the connection ends.
  */
-export function answerInTime<T>(call: Call, handler: (cancellation: Cancellation) => T | Promise<T>): Promise<T> {
+export function answerInTime<T>(call: Call, handler: () => T | Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const cancellation = new Cancellation();
-    const stopListening = call.cancellation.listen(() => cancellation.cancel(call.cancellation.reason));
     const margin = Math.min(marginMs, call.deadline.remainingMs() / 4);
     const cancelAlarm = alarm(call.deadline.minus(margin), () => {
-      const error = new StatusError(
-        Code.DeadlineExceeded,
-        `${call.method} was not done in the time that the runtime gave`,
-      );
+      const text = `${call.method} was not done in the time that the runtime gave`;
+      const error = new StatusError(Code.DeadlineExceeded, text);
       reject(error);
-      cancellation.cancel(error);
+      call.cancellation.cancel(error);
     });
-    const settled = () => {
-      cancelAlarm();
-      stopListening();
-    };
-    new Promise<T>((run) => run(handler(cancellation))).then(resolve, reject).finally(settled);
+    new Promise<T>((run) => run(handler())).then(resolve, reject).finally(cancelAlarm);
   });
 }
 

@@ -250,8 +250,8 @@ export class Session {
       const all = [this.pods, this.containers] as const;
       this.pods = [];
       this.containers = [];
-      const update = await answerInTime(call, (cancellation) =>
-        this.options.handlers.synchronize?.(...all, { ...call, event: "Synchronize", runtime, cancellation }),
+      const update = await answerInTime(call, () =>
+        this.options.handlers.synchronize?.(...all, { ...call, event: "Synchronize", runtime }),
       );
       this.phase = "ready";
       const late = deadline.expired;
@@ -305,8 +305,8 @@ export class Session {
       // A StateChange with an event of a later NRI: nothing that we subscribed to, and no reason to fail anything.
       if (decoded === undefined) return emptyResponse;
       event = decoded;
-      const response = await answerInTime(call, (cancellation) =>
-        this.options.handlers.handle?.(decoded, { ...call, event: decoded.name, runtime, cancellation }),
+      const response = await answerInTime(call, () =>
+        this.options.handlers.handle?.(decoded, { ...call, event: decoded.name, runtime }),
       );
       return response === undefined ? emptyResponse : encodeEventResponse(decoded.name, response);
     } catch (error) {

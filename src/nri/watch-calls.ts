@@ -1,8 +1,7 @@
 import { monotonicClock } from "../base/deadline.js";
 import { errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
-import type { NriEvent } from "./events.js";
-import { type EventResponse, noRequest } from "./events.js";
+import { type EventResponse, type NriEvent, noRequest } from "./events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "./handlers.js";
 import { type CallError, StatusError, toCallError, toCode, toStatus } from "./ttrpc/status.js";
 import type { Container, PodSandbox } from "./types.js";
@@ -84,8 +83,11 @@ export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatc
         const durationMs = monotonicClock() - startedAt;
         tell((watcher) => watcher.ended?.(event, call, { response, error, durationMs }));
       };
-      const failed = (thrown: unknown) =>
-        answered(noRequest, mayFail(event.name, call.runtime) ? errorOf(thrown) : undefined);
+      const failed = (thrown: unknown) => {
+        const { code, message } = toStatus(thrown);
+        const error = toCallError(new StatusError(toCode(code), message));
+        answered(noRequest, mayFail(event.name, call.runtime) ? error : undefined);
+      };
       const stopListening = call.cancellation.listen(() => failed(call.cancellation.reason));
       tell((watcher) => watcher.began?.(event, call));
       try {
@@ -100,10 +102,4 @@ export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatc
       }
     },
   };
-}
-
-/** The error that the runtime gets for what a handler threw. */
-function errorOf(thrown: unknown): CallError {
-  const { code, message } = toStatus(thrown);
-  return toCallError(new StatusError(toCode(code), message));
 }

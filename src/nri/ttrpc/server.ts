@@ -11,7 +11,7 @@ import { Code, StatusError, toStatus } from "./status.js";
 export interface Call extends TtrpcRequest {
   /** When the caller gives up; without end when it did not say. */
   readonly deadline: Deadline;
-  /** When the connection closes: nobody waits for the answer any more. */
+  /** When the connection closes, or the answer was given without the handler: nobody waits for it any more. */
   readonly cancellation: Cancellation;
 }
 

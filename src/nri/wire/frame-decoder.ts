@@ -18,13 +18,6 @@ export type Frame<Header extends FrameHeader> =
   | { readonly kind: "whole"; readonly header: Header; readonly payload: Uint8Array }
   | { readonly kind: "oversized"; readonly header: Header };
 
-type Step<Header extends FrameHeader> =
-  | { readonly at: "header"; filled: number }
-  | { readonly at: "payload"; readonly header: Header; payload?: Uint8Array; filled: number }
-  | { readonly at: "skip"; left: number };
-
-type PayloadStep<Header extends FrameHeader> = Extract<Step<Header>, { readonly at: "payload" }>;
-
 /**
  * The one reassembler of length-prefixed frames, for the mux and for ttRPC. Takes a byte stream cut anywhere and gives
  * the same frames for every cutting. It never throws: what an oversized frame costs is the caller's decision.
@@ -34,7 +27,12 @@ type PayloadStep<Header extends FrameHeader> = Extract<Step<Header>, { readonly 
  */
 export class FrameDecoder<Header extends FrameHeader> {
   private readonly head: Uint8Array;
-  private step: Step<Header> = { at: "header", filled: 0 };
+  /** Of the frame whose payload comes now; undefined while a header is read. */
+  private header: Header | undefined;
+  /** Undefined until its first byte comes, and for one that is passed over. */
+  private payload: Uint8Array | undefined;
+  /** How many bytes of the header, or of the payload, have come. */
+  private filled = 0;
 
   constructor(private readonly layout: FrameLayout<Header>) {
     this.head = new Uint8Array(layout.headerLength);
@@ -49,55 +47,41 @@ export class FrameDecoder<Header extends FrameHeader> {
     return frames;
   }
 
-  /** Takes what the current step needs from the front of the bytes; returns how many it took, at least one. */
+  /** Takes what is wanted next from the front of the bytes; returns how many it took, at least one. */
   private consume(bytes: Uint8Array, frames: Frame<Header>[]): number {
-    const step = this.step;
-    switch (step.at) {
-      case "header": {
-        const taken = fill(this.head, step.filled, bytes);
-        step.filled += taken;
-        if (step.filled === this.head.length) this.begin(frames);
-        return taken;
-      }
-      case "payload":
-        return this.collect(step, bytes, frames);
-      case "skip": {
-        const taken = Math.min(step.left, bytes.length);
-        step.left -= taken;
-        if (step.left === 0) this.step = { at: "header", filled: 0 };
-        return taken;
-      }
+    const { header } = this;
+    if (header === undefined) {
+      const taken = fill(this.head, this.filled, bytes);
+      this.filled += taken;
+      if (this.filled === this.head.length) this.begin(frames);
+      return taken;
     }
+    const taken = Math.min(header.length - this.filled, bytes.length);
+    if (header.length <= this.layout.maxPayloadLength) {
+      this.payload ??= taken === header.length ? bytes.subarray(0, taken) : new Uint8Array(header.length);
+      if (taken < header.length) fill(this.payload, this.filled, bytes);
+    }
+    this.filled += taken;
+    if (this.filled === header.length) this.finish(header, frames);
+    return taken;
   }
 
   /** Decides, now that the header is whole, what becomes of the payload. */
   private begin(frames: Frame<Header>[]): void {
-    const header = this.layout.decodeHeader(new DataView(this.head.buffer, this.head.byteOffset, this.head.byteLength));
-    if (header.length > this.layout.maxPayloadLength) {
-      frames.push({ kind: "oversized", header });
-      this.step = { at: "skip", left: header.length };
-    } else if (header.length === 0) {
-      frames.push({ kind: "whole", header, payload: new Uint8Array(0) });
-      this.step = { at: "header", filled: 0 };
-    } else {
-      this.step = { at: "payload", header, filled: 0 };
-    }
+    const header = this.layout.decodeHeader(new DataView(this.head.buffer));
+    this.header = header;
+    this.filled = 0;
+    if (header.length > this.layout.maxPayloadLength) frames.push({ kind: "oversized", header });
+    if (header.length > 0) return;
+    this.payload = new Uint8Array(0);
+    this.finish(header, frames);
   }
 
-  private collect(step: PayloadStep<Header>, bytes: Uint8Array, frames: Frame<Header>[]): number {
-    const { header } = step;
-    let taken = header.length;
-    if (step.payload === undefined && bytes.length >= taken) step.payload = bytes.subarray(0, taken);
-    else {
-      step.payload ??= new Uint8Array(header.length);
-      taken = fill(step.payload, step.filled, bytes);
-    }
-    step.filled += taken;
-    if (step.filled === header.length) {
-      frames.push({ kind: "whole", header, payload: step.payload });
-      this.step = { at: "header", filled: 0 };
-    }
-    return taken;
+  private finish(header: Header, frames: Frame<Header>[]): void {
+    if (this.payload !== undefined) frames.push({ kind: "whole", header, payload: this.payload });
+    this.header = undefined;
+    this.payload = undefined;
+    this.filled = 0;
   }
 }
 

@@ -7,7 +7,6 @@ const errorCodes = {
   FRAME_TOO_LARGE: "a frame's header announces more bytes than the limit",
   PROTOCOL: "the peer broke the protocol",
   CONNECTION_CLOSED: "the connection is closed",
-  CALL_FAILED: "the peer answered a call with an error status",
   CALL_TIMEOUT: "the peer did not answer a call in time",
   CONNECT_FAILED: "the socket cannot be connected",
   REGISTRATION_REFUSED: "the runtime refused the registration",

@@ -3,7 +3,7 @@ import { errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
 import { type EventResponse, type NriEvent, noRequest } from "./events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "./handlers.js";
-import { type CallError, StatusError, toCallError, toCode, toStatus } from "./ttrpc/status.js";
+import { type CallError, toCallError } from "./ttrpc/status.js";
 import type { Container, PodSandbox } from "./types.js";
 import { mayFail } from "./versions.js";
 
@@ -83,11 +83,8 @@ export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatc
         const durationMs = monotonicClock() - startedAt;
         tell((watcher) => watcher.ended?.(event, call, { response, error, durationMs }));
       };
-      const failed = (thrown: unknown) => {
-        const { code, message } = toStatus(thrown);
-        const error = toCallError(new StatusError(toCode(code), message));
-        answered(noRequest, mayFail(event.name, call.runtime) ? error : undefined);
-      };
+      const failed = (thrown: unknown) =>
+        answered(noRequest, mayFail(event.name, call.runtime) ? toCallError(thrown) : undefined);
       const stopListening = call.cancellation.listen(() => failed(call.cancellation.reason));
       tell((watcher) => watcher.began?.(event, call));
       try {

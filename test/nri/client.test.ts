@@ -62,7 +62,7 @@ it.each([
 const notFound = hex("0a 0a 08 0c 12 06 6d 65 74 68 6f 64");
 it.each([
   ["an error status", 2, notFound, { name: "StatusError", code: 12, message: "method" }],
-  ["a status that nobody defined", 2, hex("0a 02 08 63"), { name: "StatusError", code: 2, message: "" }],
+  ["a status that nobody defined", 2, hex("0a 02 08 63"), { name: "StatusError", code: 99, message: "" }],
   ["a body that is no response", 2, hex("0a 05"), { code: "PROTOCOL" }],
   ["a message that is no response", 3, none, { code: "PROTOCOL" }],
   ["an answer beyond 16 MiB", 2, new Uint8Array(16 * 1024 * 1024 + 1), { name: "StatusError", code: 8 }],

@@ -93,7 +93,7 @@ describe("the ttRPC server", () => {
     ["stream id 0", [echo(0)], 0, "stream id 0 is even; a client's are odd"],
     ["a stream id used before", [echo(5), echo(5)], 5, "stream id 5 cannot be re-used, ids must increase"],
     ["a stream id below the last", [echo(5), echo(3)], 3, "stream id 3 cannot be re-used, ids must increase"],
-    ["streamed data", [message(3, 3, utf8("x"))], 3, "stream 3 is not active; there are no streaming calls here"],
+    ["streamed data", [message(3, 3, utf8("x"))], 3, "stream 3 is not active: no call streams here"],
     [
       "what cannot be decoded",
       [message(3, 1, hex("0a 05 61"))],

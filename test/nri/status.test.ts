@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BridgeError } from "../../src/base/errors.js";
-import { Code, StatusError, toCode, toStatus } from "../../src/nri/ttrpc/status.js";
+import { Code, StatusError, toStatus } from "../../src/nri/ttrpc/status.js";
 import { anyText } from "../support/any-text.js";
 
 describe("what a caller is told of a thrown error", () => {
@@ -30,8 +30,4 @@ describe("what a caller is told of a thrown error", () => {
       encodeURIComponent(toStatus(new Error(`${more}\ud800${text}`)).message) !== "";
     fc.assert(fc.property(anyText(), fc.string(), encodes));
   });
-});
-
-it.each([17, -1, 2 ** 31 - 1])("a code of %i, which nobody defined, is Unknown", (number) => {
-  expect(toCode(number)).toBe(Code.Unknown);
 });

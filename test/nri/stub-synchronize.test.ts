@@ -120,7 +120,7 @@ describe("a runtime that will not send events is left: before NRI 0.12 it would 
   const all = requestBytes(3, "Synchronize", chunk([], [], false), { timeoutNano: 300_000_000n });
   const never = { synchronize: () => new Promise<never>(() => {}) };
   const failing = { synchronize: () => Promise.reject(new Error("no journal")) };
-  test.each<[string, Partial<PluginHandlers>, Uint8Array, Code]>([
+  test.each<[string, Partial<PluginHandlers>, Uint8Array, number]>([
     ["the handler takes too long: the error is still in time", never, all, Code.DeadlineExceeded],
     ["the handler fails", failing, all, Code.Unknown],
     ["it cannot be read", {}, requestBytes(3, "Synchronize", hex("0a 7f")), Code.InvalidArgument],

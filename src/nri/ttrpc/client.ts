@@ -11,7 +11,7 @@ import {
   ttrpcLayout,
 } from "../wire/ttrpc-frame.js";
 import { decodeResponse, encodeRequest, type Metadata } from "./envelope.js";
-import { Code, StatusError, toCode } from "./status.js";
+import { Code, StatusError } from "./status.js";
 
 export interface CallOptions {
   /** Travels with the request as the time that remains; a call past it is given up. */
@@ -96,6 +96,6 @@ function payloadOf(frame: Frame<TtrpcHeader>): Uint8Array {
     throw new BridgeError("PROTOCOL", `a message of type ${type} came in place of a response`);
   }
   const { status, payload } = decodeResponse(frame.payload);
-  if (status !== undefined && status.code !== Code.OK) throw new StatusError(toCode(status.code), status.message);
+  if (status !== undefined && status.code !== Code.OK) throw new StatusError(status.code, status.message);
   return payload;
 }

@@ -77,10 +77,7 @@ export class TtrpcServer {
       throw new StatusError(Code.InvalidArgument, `stream id ${streamId} is even; a client's are odd`);
     }
     if (type === MessageType.data) {
-      throw new StatusError(
-        Code.InvalidArgument,
-        `stream ${streamId} is not active; there are no streaming calls here`,
-      );
+      throw new StatusError(Code.InvalidArgument, `stream ${streamId} is not active: no call streams here`);
     }
     // Anything else is of a later ttRPC.
     if (type !== MessageType.request) return;

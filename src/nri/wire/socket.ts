@@ -1,5 +1,5 @@
 import { connect, Socket as NetSocket, type OnReadOpts, type Socket, type SocketConstructorOpts } from "node:net";
-import { BridgeError, errorText } from "../../base/errors.js";
+import { BridgeError, errnoOf, errorText } from "../../base/errors.js";
 import { CloseEvent, type Trunk } from "./trunk.js";
 
 /** The longest path of a unix socket in bytes: sun_path with its closing NUL is 108. */
@@ -25,8 +25,6 @@ const remedies: Readonly<Record<string, string>> = {
   ENOENT: "no such socket; is NRI enabled in the runtime, and the socket's directory mounted?",
   ECONNREFUSED: "nobody listens there; is the runtime running, and is the path a socket?",
   EACCES: "permission denied; run as root, or as the socket's owner",
-  EPERM: "not permitted; run as root, or as the socket's owner",
-  ENOTSOCK: "the path is no socket",
   ENOTDIR: "a part of the path is no directory",
   EAGAIN: "the runtime has too many connections waiting; try again later",
 };
@@ -85,9 +83,9 @@ export function checkPath(path: string): void {
   }
 }
 
-function remedyFor(error: NodeJS.ErrnoException): string {
-  const remedy = error.code === undefined ? undefined : remedies[error.code];
-  return remedy === undefined ? error.message : `${remedy} (${error.code})`;
+function remedyFor(error: Error): string {
+  const remedy = remedies[errnoOf(error)];
+  return remedy === undefined ? error.message : `${remedy} (${errnoOf(error)})`;
 }
 
 function connectFailed(path: string, reason: string, cause?: unknown): BridgeError {

@@ -3,29 +3,53 @@ import { describe, expect, test } from "vitest";
 import { decodeEvent, encodeEvent, type NriEvent, noRequest } from "../../src/nri/events.js";
 import type { CallContext } from "../../src/nri/handlers.js";
 import { requestToJson } from "../../src/nri/json.js";
-import { FrameDecoder } from "../../src/nri/wire/frame-decoder.js";
-import { muxLayout } from "../../src/nri/wire/mux-frame.js";
-import { ttrpcLayout } from "../../src/nri/wire/ttrpc-frame.js";
+import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../../src/nri/ttrpc/envelope.js";
+import { ConnId, encodeMuxFrames } from "../../src/nri/wire/mux-frame.js";
+import { encodeTtrpcFrame, MessageType } from "../../src/nri/wire/ttrpc-frame.js";
+import { concat, cut } from "../support/bytes.js";
+import { MessageReader, type WireMessage } from "./support/message-reader.js";
 import { allEvents, connectPair, containerd17 } from "./support/nri-pair.js";
 import { puppetStub } from "./support/puppet-runtime.js";
 import { recordedCalls } from "./support/recordings.js";
 
 const wire = new URL("../../fixtures/wire/", import.meta.url);
-const fromRuntime = readFileSync(new URL("runtime-to-plugin.bin", wire));
-const fromGoPlugin = readFileSync(new URL("plugin-to-runtime.bin", wire));
+const fromRuntime = new Uint8Array(readFileSync(new URL("runtime-to-plugin.bin", wire)));
+const fromGoPlugin = new Uint8Array(readFileSync(new URL("plugin-to-runtime.bin", wire)));
+
+/** The messages of one direction; all of them, where their count is right. */
+function read(chunks: Iterable<Uint8Array>): WireMessage[] {
+  const reader = new MessageReader();
+  return [...chunks].flatMap((chunk) => reader.push(chunk));
+}
 
 /** The answers to the runtime's calls, as bytes by stream id. */
 function answers(bytes: Uint8Array): Map<number, string> {
-  const ttrpc = new FrameDecoder(ttrpcLayout);
-  const byStream = new Map<number, string>();
-  for (const frame of new FrameDecoder(muxLayout).push(bytes)) {
-    if (frame.kind === "oversized" || frame.header.connId !== 1) continue;
-    for (const message of ttrpc.push(frame.payload)) {
-      if (message.kind === "whole") byStream.set(message.header.streamId, Buffer.from(message.payload).toString("hex"));
-    }
-  }
-  return byStream;
+  const ofPlugin = read([bytes]).filter(({ connId }) => connId === ConnId.plugin);
+  return new Map(ofPlugin.map(({ streamId, body }) => [streamId, Buffer.from(body).toString("hex")]));
 }
+
+/** The same message, decoded and encoded again down to the mux. */
+function writeAgain({ connId, streamId, type, body }: WireMessage): Uint8Array[] {
+  const isRequest = type === MessageType.request;
+  const again = isRequest ? encodeRequest(decodeRequest(body)) : encodeResponse(decodeResponse(body));
+  return encodeMuxFrames(connId, encodeTtrpcFrame(streamId, type, again));
+}
+
+test.each([
+  ["runtime->plugin", fromRuntime],
+  ["plugin->runtime", fromGoPlugin],
+])(
+  "a recorded connection is read the same in the chunks that it came in, and written to the same bytes: %s",
+  (mark, bytes) => {
+    const lines = readFileSync(new URL("chunks.jsonl", wire), "utf8").trim().split("\n");
+    const reads = lines.filter((line) => line.includes(mark)).map((line) => Number(/"len":(\d+)/.exec(line)?.[1]));
+    for (const lengths of [reads, [bytes.length]]) {
+      const messages = read(cut(bytes, ...lengths));
+      expect(messages).toHaveLength(135);
+      expect(Buffer.compare(concat(messages.flatMap(writeAgain)), bytes)).toBe(0);
+    }
+  },
+);
 
 describe("a recorded connection of containerd 1.7.24", () => {
   const goAnswers = answers(fromGoPlugin);

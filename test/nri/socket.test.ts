@@ -2,7 +2,7 @@ import { link, writeFile } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { connectTrunk, SocketReader, SocketTrunk } from "../../src/nri/wire/socket.js";
+import { adoptTrunk, connectTrunk, SocketReader, SocketTrunk } from "../../src/nri/wire/socket.js";
 import type { Trunk } from "../../src/nri/wire/trunk.js";
 import { listenTrunks } from "../../src/tools/runtime/runtime.js";
 import { concat, pattern, utf8 } from "../support/bytes.js";
@@ -88,6 +88,11 @@ describe("connectTrunk", () => {
     (await connectTrunk(path, 1000)).close();
     await listener.close();
   });
+});
+
+it.each([9999, -1])("adoptTrunk refuses file descriptor %i, which is no open socket", (fd) => {
+  const message = expect.stringMatching(`^cannot connect to file descriptor ${fd}: it is no open socket: `);
+  expect(() => adoptTrunk(fd)).toThrow(expect.objectContaining({ code: "CONNECT_FAILED", message }));
 });
 
 it("listenTrunks fails for a directory that does not exist", async () => {

@@ -10,9 +10,9 @@ import {
   type TtrpcResponse,
 } from "../../../src/nri/ttrpc/envelope.js";
 import type { ConfigureRequest } from "../../../src/nri/types.js";
-import { FrameDecoder } from "../../../src/nri/wire/frame-decoder.js";
-import { ConnId, encodeMuxFrames, muxLayout } from "../../../src/nri/wire/mux-frame.js";
-import { encodeTtrpcFrame, MessageType, type TtrpcHeader, ttrpcLayout } from "../../../src/nri/wire/ttrpc-frame.js";
+import { ConnId, encodeMuxFrames } from "../../../src/nri/wire/mux-frame.js";
+import { encodeTtrpcFrame, MessageType } from "../../../src/nri/wire/ttrpc-frame.js";
+import { MessageReader } from "./message-reader.js";
 import { socketPath, startStub } from "./nri-pair.js";
 
 /** A message that the plugin sent. */
@@ -69,23 +69,14 @@ export class PuppetConnection {
   private streamId = 1;
 
   constructor(readonly socket: Socket) {
-    const mux = new FrameDecoder(muxLayout);
-    const channels = new Map<number, FrameDecoder<TtrpcHeader>>();
-    for (const connId of Object.values(ConnId)) channels.set(connId, new FrameDecoder(ttrpcLayout));
+    const reader = new MessageReader();
     socket.on("error", () => {});
     socket.on("data", (chunk: Buffer) => {
       this.bytes.push(chunk);
-      for (const frame of mux.push(chunk)) {
-        if (frame.kind === "oversized") throw new Error("the plugin sent an oversized frame");
-        const { connId } = frame.header;
-        for (const message of channels.get(connId)?.push(frame.payload) ?? []) {
-          if (message.kind === "oversized") throw new Error("the plugin sent an oversized message");
-          const { streamId, type } = message.header;
-          const body = message.payload;
-          const request = type === MessageType.request ? { request: decodeRequest(body) } : {};
-          const response = type === MessageType.response ? { response: decodeResponse(body) } : {};
-          this.messages.put({ connId, streamId, ...request, ...response });
-        }
+      for (const { connId, streamId, type, body } of reader.push(chunk)) {
+        const request = type === MessageType.request ? { request: decodeRequest(body) } : {};
+        const response = type === MessageType.response ? { response: decodeResponse(body) } : {};
+        this.messages.put({ connId, streamId, ...request, ...response });
       }
     });
     this.closed = new Promise((resolve) => socket.once("close", () => resolve()));

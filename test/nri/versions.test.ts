@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { formatVersion, hasFeature, isAtLeast, mayFail, nriVersionOf, parseVersion } from "../../src/nri/versions.js";
+import {
+  formatVersion,
+  hasFeature,
+  isAtLeast,
+  mayFail,
+  nriVersionOf,
+  parseVersion,
+  synchronizes,
+} from "../../src/nri/versions.js";
 
 describe("versions as runtimes print them", () => {
   test.each([
@@ -114,17 +122,24 @@ describe("the NRI version of a runtime that does not state it", () => {
   });
 });
 
-describe("features", () => {
-  test.each([
-    ["0.6.1", []],
-    ["0.8.0", ["splitSynchronize"]],
-    ["0.11.0", ["splitSynchronize", "podUpdates"]],
-    ["0.12.0", ["splitSynchronize", "podUpdates", "ownCalls", "closesUnsynchronized"]],
-  ])("NRI %s has %j", (text, expected) => {
-    const all = ["splitSynchronize", "podUpdates", "ownCalls", "closesUnsynchronized"] as const;
-    const version = parseVersion(text);
-    expect(all.filter((feature) => version && hasFeature(version, feature))).toEqual(expected);
-  });
+test.each([
+  ["0.6.1", []],
+  ["0.8.0", ["splitSynchronize"]],
+  ["0.11.0", ["splitSynchronize", "podUpdates"]],
+  ["0.12.0", ["splitSynchronize", "podUpdates", "ownCalls", "closesUnsynchronized"]],
+])("NRI %s has the features %j", (text, expected) => {
+  const all = ["splitSynchronize", "podUpdates", "ownCalls", "closesUnsynchronized"] as const;
+  const version = parseVersion(text);
+  expect(all.filter((feature) => version && hasFeature(version, feature))).toEqual(expected);
+});
+
+test.each([
+  ["0.6.1", "/run/nri.sock", true],
+  ["0.6.1", undefined, false],
+  ["0.8.0", undefined, true],
+])("a runtime of NRI %s with the socket %s synchronizes: %s", (text, socketPath, expected) => {
+  const nri = parseVersion(text) ?? expect.unreachable();
+  expect(synchronizes(socketPath === undefined ? { nri } : { nri, socketPath })).toBe(expected);
 });
 
 // containerd issues 13355 and 13609; its sandbox_run.go has the repair (PR 13399) in v2.2.6 and v2.3.3, not in v2.2.5 and v2.3.2.

@@ -73,7 +73,7 @@ export class PuppetConnection {
     socket.on("error", () => {});
     socket.on("data", (chunk: Buffer) => {
       this.bytes.push(chunk);
-      for (const { connId, streamId, type, body } of reader.push(chunk)) {
+      for (const { connId, streamId, type, body } of reader.push(new Uint8Array(chunk))) {
         const request = type === MessageType.request ? { request: decodeRequest(body) } : {};
         const response = type === MessageType.response ? { response: decodeResponse(body) } : {};
         this.messages.put({ connId, streamId, ...request, ...response });

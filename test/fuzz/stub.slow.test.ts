@@ -7,7 +7,7 @@ import { Session } from "../../src/nri/session.js";
 import { decodeResponse, encodeResponse } from "../../src/nri/ttrpc/envelope.js";
 import { ConnId, encodeMuxFrames } from "../../src/nri/wire/mux-frame.js";
 import { encodeTtrpcFrame, MessageType } from "../../src/nri/wire/ttrpc-frame.js";
-import { MemoryTrunk } from "../nri/memory-trunk.js";
+import { MemoryTrunk } from "../nri/support/memory.js";
 import { MessageReader } from "../nri/support/message-reader.js";
 import { allEvents } from "../nri/support/nri-pair.js";
 import { configureBytes, requestBytes } from "../nri/support/puppet-runtime.js";

@@ -3,7 +3,7 @@ import { Deadline } from "../../src/base/deadline.js";
 import { TtrpcClient } from "../../src/nri/ttrpc/client.js";
 import { decodeRequest, encodeResponse } from "../../src/nri/ttrpc/envelope.js";
 import { concat, cut, hex, pattern, utf8 } from "../support/bytes.js";
-import { MemoryChannel, message } from "./memory-channel.js";
+import { MemoryChannel, message } from "./support/memory.js";
 
 const none = new Uint8Array(0);
 const never = Deadline.after(Number.POSITIVE_INFINITY);

@@ -4,19 +4,11 @@ import { type Frame, FrameDecoder, type FrameHeader, type FrameLayout } from "..
 import { type MuxHeader, muxLayout } from "../../src/nri/wire/mux-frame.js";
 import { type TtrpcHeader, ttrpcLayout } from "../../src/nri/wire/ttrpc-frame.js";
 import { concat, cut, hex, pattern } from "../support/bytes.js";
-import { message } from "./memory-channel.js";
+import { message, muxFrame } from "./support/memory.js";
 
 function decode<H extends FrameHeader>(layout: FrameLayout<H>, chunks: Iterable<Uint8Array>): Frame<H>[] {
   const decoder = new FrameDecoder(layout);
   return [...chunks].flatMap((chunk) => decoder.push(chunk));
-}
-
-/** A mux frame written by hand, not by our own encoder. */
-function muxFrame(connId: number, payload: Uint8Array): Uint8Array {
-  const header = Buffer.alloc(8);
-  header.writeUInt32BE(connId, 0);
-  header.writeUInt32BE(payload.length, 4);
-  return concat([header, payload]);
 }
 
 afterEach(() => vi.restoreAllMocks());

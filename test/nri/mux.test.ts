@@ -2,15 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { Mux } from "../../src/nri/wire/mux.js";
 import { ConnId } from "../../src/nri/wire/mux-frame.js";
 import { concat, cut, hex, pattern, utf8 } from "../support/bytes.js";
-import { settled } from "./memory-channel.js";
-import { MemoryTrunk } from "./memory-trunk.js";
-
-function frame(connId: number, payload: Uint8Array): Uint8Array {
-  const header = Buffer.alloc(8);
-  header.writeUInt32BE(connId, 0);
-  header.writeUInt32BE(payload.length, 4);
-  return concat([header, payload]);
-}
+import { muxFrame as frame, MemoryTrunk, settled } from "./support/memory.js";
 
 /** A mux with both NRI connections open, and what arrives on each. */
 function open() {

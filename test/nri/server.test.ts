@@ -5,7 +5,7 @@ import { encodeRequest, type TtrpcRequest } from "../../src/nri/ttrpc/envelope.j
 import { type Call, TtrpcServer } from "../../src/nri/ttrpc/server.js";
 import { Code, StatusError } from "../../src/nri/ttrpc/status.js";
 import { concat, cut, hex, utf8 } from "../support/bytes.js";
-import { MemoryChannel, message, settled } from "./memory-channel.js";
+import { MemoryChannel, message, settled } from "./support/memory.js";
 
 const none = new Uint8Array(0);
 

@@ -14,7 +14,7 @@ import {
   startStub,
 } from "./support/nri-pair.js";
 import { on } from "./support/on.js";
-import { type PuppetConnection, PuppetRuntime, puppetStub } from "./support/puppet-runtime.js";
+import { listenPuppet, type PuppetConnection, puppetStub } from "./support/puppet-runtime.js";
 import { ctr, pod } from "./support/subjects.js";
 
 /** A clock that runs while somebody waits, a hundred times as fast, and the waits that the log tells of. */
@@ -62,7 +62,7 @@ describe("a stub connects again", () => {
 
   test("when its Synchronize failed or was cut off, with nothing of what had come of it", async () => {
     const path = socketPath();
-    const puppet = await PuppetRuntime.listen(path);
+    const puppet = await listenPuppet(path);
     const counts: number[] = [];
     const synchronize = async (pods: readonly object[]) => {
       counts.push(pods.length);
@@ -84,57 +84,35 @@ describe("a stub connects again", () => {
 });
 
 describe("how soon a stub connects again", () => {
-  /** A stub whose puppet runtime does the same with each connection, and how long it waited before the next. */
-  async function played(
-    times: number,
-    play: (connection: PuppetConnection) => Promise<unknown>,
-    handlers: Partial<PluginHandlers> = {},
-  ) {
-    const path = socketPath();
-    const { delays, options } = fakeWaits();
-    const puppet = await PuppetRuntime.listen(path);
-    startStub(path, { ...options, handlers: { ...allEvents, ...handlers } });
-    for (let left = times; left > 0; left--) {
-      const connection = await puppet.next();
-      await play(connection);
-      connection.socket.destroy();
-    }
-    await puppet.next();
-    return { delays: delays() };
-  }
-  const answersOne = async (connection: PuppetConnection) => {
+  type Play = (connection: PuppetConnection) => Promise<unknown>;
+  const request = containerRequest.encode({ pod: pod(), container: ctr() });
+  const answersOne: Play = async (connection) => {
     await connection.handshake();
-    await connection.call("StartContainer", containerRequest.encode({ pod: pod(), container: ctr() }));
+    await connection.call("StartContainer", request);
   };
-
-  const orderly = async (connection: PuppetConnection) => {
+  const orderly: Play = async (connection) => {
     await connection.handshake();
     await connection.call("Shutdown");
   };
-  const late = async (connection: PuppetConnection) => {
+  const late: Play = async (connection) => {
     await answersOne(connection);
-    const request = containerRequest.encode({ pod: pod(), container: ctr() });
     await connection.call("StopContainer", request, { timeoutNano: 20_000_000n });
   };
   const StopContainer = async () => {
     for (const until = performance.now() + 30; performance.now() < until; );
     return undefined;
   };
-  const fails = { handle: () => Promise.reject(new Error("no")) };
-  const [grows, stays] = [
-    [2000, 4000, 8000, 16_000],
-    [2000, 2000, 2000, 2000],
-  ];
-
-  const closing = async (connection: PuppetConnection) => connection.socket.end();
-  const garbage = async (connection: PuppetConnection) => {
+  const garbage: Play = async (connection) => {
     connection.send(Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n"));
     await connection.closed;
   };
+  const fails = { handle: () => Promise.reject(new Error("no")) };
+  const grows = [2000, 4000, 8000, 16_000];
+  const stays = [2000, 2000, 2000, 2000];
 
   // Registering takes a lock of the whole node, and may hold up every pod of it (containerd issue 14083).
-  test.each<[string, (connection: PuppetConnection) => Promise<unknown>, Partial<PluginHandlers>, typeof grows]>([
-    ["grows with a runtime that closes each connection", closing, {}, grows],
+  test.each<[string, Play, Partial<PluginHandlers>, number[]]>([
+    ["grows with a runtime that closes each connection", async ({ socket }) => socket.end(), {}, grows],
     ["grows with a runtime that answers with garbage", garbage, {}, grows],
     ["grows with connections that answered nothing", (connection) => connection.handshake(), {}, grows],
     ["does not grow when each had answered an event", answersOne, {}, stays],
@@ -142,7 +120,17 @@ describe("how soon a stub connects again", () => {
     ["does not grow when the runtime said that it stops", orderly, {}, stays],
     ["grows when it was dropped for being late, whatever it had answered before", late, on({ StopContainer }), grows],
   ])("%s", async (_, play, handlers, expected) => {
-    expect((await played(4, play, handlers)).delays).toEqual(expected);
+    const path = socketPath();
+    const { delays, options } = fakeWaits();
+    const puppet = await listenPuppet(path);
+    startStub(path, { ...options, handlers: { ...allEvents, ...handlers } });
+    for (const _delay of expected) {
+      const connection = await puppet.next();
+      await play(connection);
+      connection.socket.destroy();
+    }
+    await puppet.next();
+    expect(delays()).toEqual(expected);
   });
 
   test("is at once when the socket is a new runtime's, whatever the wait, and never within 2 s of the last registration", async () => {
@@ -150,7 +138,7 @@ describe("how soon a stub connects again", () => {
     const { time, options } = fakeWaits();
     startStub(path, options);
     for (let round = 0; round < 5; round++) {
-      const puppet = await PuppetRuntime.listen(path);
+      const puppet = await listenPuppet(path);
       const boundAt = time.now;
       const connection = await puppet.next();
       // As often as it looks, and the 2 s.

@@ -9,7 +9,7 @@ import { type EventName, encodeEvent, events } from "../src/nri/events.js";
 import { encodeRequest } from "../src/nri/ttrpc/envelope.js";
 import { inferNriVersion } from "../src/nri/versions.js";
 import { ConnId, encodeMuxFrames } from "../src/nri/wire/mux-frame.js";
-import { SocketTrunk } from "../src/nri/wire/socket-trunk.js";
+import { SocketTrunk } from "../src/nri/wire/socket.js";
 import { encodeTtrpcFrame, MessageType } from "../src/nri/wire/ttrpc-frame.js";
 import { configurePlugin, RuntimeLink, synchronizePlugin } from "../src/tools/runtime/runtime-plugin.js";
 

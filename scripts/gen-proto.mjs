@@ -1,7 +1,7 @@
-// Generates src/gen/nri.ts from proto/nri.proto: plain types, and one reader and one writer per message.
+// Generates src/gen/nri.ts from proto/nri.proto and proto/ttrpc.proto: plain types, and one reader and one writer per message.
 //
 //   node scripts/gen-proto.mjs           writes src/gen/nri.ts
-//   node scripts/gen-proto.mjs --check   fails when src/gen/nri.ts is not what proto/nri.proto gives
+//   node scripts/gen-proto.mjs --check   fails when src/gen/nri.ts is not what the schemas give
 //
 // Straight code instead of protobufjs' reflection, because every event is decoded under a node-wide lock: one pass from
 // bytes to plain values, int64 as bigint, no code made at run time, nothing to load. protobufjs only parses the schema
@@ -9,10 +9,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import protobuf from "protobufjs";
 
-const schemaUrl = new URL("../proto/nri.proto", import.meta.url);
+const schemas = ["nri", "ttrpc"].map((name) => new URL(`../proto/${name}.proto`, import.meta.url));
 const outputUrl = new URL("../src/gen/nri.ts", import.meta.url);
 
-// One name for requests that share a layout: RunPodSandboxRequest is { pod } as the other pod events are, and
+// The messages that are read and written by themselves. One name for requests that share a layout: RunPodSandboxRequest is { pod } as the other pod events are, and
 // CreateContainerRequest { pod, container } as the other container events are (test/nri/schema.test.ts).
 const roots = [
   "RegisterPluginRequest",
@@ -30,7 +30,17 @@ const roots = [
   "StateChangeEvent",
   "UpdateContainersRequest",
   "UpdateContainersResponse",
+  // For what is kept in files.
+  "PodSandbox",
+  "Container",
+  // Of ttRPC. Its KeyValue is laid out as NRI's, and is read and written as that.
+  "Request",
+  "Response",
 ];
+
+// The most values of a list that a reader takes. More metadata than this is no trace context: a body of 16 MiB could claim
+// eight million pairs.
+const limits = { Request: { metadata: 1024 } };
 
 // What no v0.1 request is made of, and most of an event: a sparing reader passes over it.
 const spared = {
@@ -68,13 +78,15 @@ const scalars = {
   bool: { type: "boolean", zero: "false", wire: 0 },
   int32: { type: "number", zero: "0", wire: 0 },
   uint32: { type: "number", zero: "0", wire: 0 },
-  int64: { type: "bigint", zero: "0n", wire: 0 },
-  uint64: { type: "bigint", zero: "0n", wire: 0 },
+  int64: { type: "bigint", zero: "0n", wire: 0, read: "bigInt64" },
+  uint64: { type: "bigint", zero: "0n", wire: 0, read: "bigUint64" },
+  bytes: { type: "Uint8Array", zero: "new Uint8Array(0)", wire: 2 },
 };
 
-const { root, package: packageName } = protobuf.parse(readFileSync(schemaUrl, "utf8"), { keepCase: true });
+const root = new protobuf.Root();
+const packages = schemas.map((url) => protobuf.parse(readFileSync(url, "utf8"), root, { keepCase: true }).package);
 root.resolveAll();
-const lookup = (name) => root.lookup(`${packageName}.${name}`);
+const lookup = (name) => packages.map((at) => root.lookup(`${at}.${name}`)).find((type) => type !== null);
 for (const [name, fields] of Object.entries(spared))
   for (const field of fields) if (!(field in lookup(name).fields)) throw new Error(`${name} has no ${field}`);
 
@@ -113,7 +125,8 @@ function fieldOf(field) {
   const value = kindOf(field.type, field.resolvedType);
   const shape = field.map ? "map" : field.repeated ? "list" : "one";
   const sparing = spared[field.parent.name]?.includes(field.name) ?? false;
-  return { proto: field.name, key: jsonName(field.name), id: field.id, shape, sparing, ...value };
+  const limit = limits[field.parent.name]?.[field.name];
+  return { proto: field.name, key: jsonName(field.name), id: field.id, shape, sparing, limit, ...value };
 }
 
 function reachable() {
@@ -157,15 +170,15 @@ function zeroText(field) {
 }
 
 function readValue(field, previous) {
-  if (field.kind === "scalar") return `r.${field.name}()`;
+  if (field.kind === "scalar") return `r.${field.read ?? field.name}()`;
   if (field.kind === "enum") return `read${field.name}(r)`;
   return `read${field.name}(r, r.enter()${previous ? `, ${previous}` : ""})`;
 }
 
 function readCases(field) {
   const cases = wholeCases(field);
-  // `case 8: read; break;` becomes `case 8: if (r.sparing) r.skip(tag); else read; break;`
-  return field.sparing ? cases.map((text) => text.replace(/: /, ": if (r.sparing) r.skip(tag); else ")) : cases;
+  // `case 8: read; break;` becomes `case 8: if (r.sparing) skip; else read; break;`
+  return field.sparing ? cases.map((text) => text.replace(/: /, `: if (r.sparing) ${skip}; else `)) : cases;
 }
 
 function wholeCases(field) {
@@ -175,7 +188,8 @@ function wholeCases(field) {
     const previous = field.kind === "message" || field.kind === "wrapper" ? target : "";
     return [`case ${tag(field, field.wire)}: ${target} = ${readValue(field, previous)}; break;`];
   }
-  const cases = [`case ${tag(field, field.wire)}: ${target}.push(${readValue(field)}); break;`];
+  const check = field.limit ? `r.limit(${target}.length, ${field.limit}); ` : "";
+  const cases = [`case ${tag(field, field.wire)}: ${check}${target}.push(${readValue(field)}); break;`];
   if (field.wire === 0)
     cases.push(
       `case ${tag(field, 2)}: for (const end = r.enter(); r.pos < end; ) ${target}.push(${readValue(field)}); break;`,
@@ -186,20 +200,21 @@ function wholeCases(field) {
 function writeValue(field, value) {
   if (field.kind === "scalar") return `w.${field.name}(${tag(field, field.wire)}, ${value});`;
   if (field.kind === "enum") return `w.int32(${tag(field, 0)}, ${field.name}Numbers[${value}]);`;
-  return `{ const at = w.open(${tag(field, 2)}); write${field.name}(w, ${value}); w.close(at); }`;
+  return `{ w.open(${tag(field, 2)}); write${field.name}(w, ${value}); w.close(); }`;
 }
 
 function writeField(field) {
   const source = `m.${field.key}`;
   if (field.shape === "map")
-    return `if (${source}) for (const [k, v] of Object.entries(${source})) { const at = w.open(${tag(field, 2)}); write${entryName(field)}(w, k, v); w.close(at); }`;
+    return `if (${source}) for (const [k, v] of Object.entries(${source})) { w.open(${tag(field, 2)}); write${entryName(field)}(w, k, v); w.close(); }`;
   if (field.shape === "list" && field.wire === 0) {
     const element = field.kind === "enum" ? `w.packedInt32(${field.name}Numbers[v])` : `w.packedUint32(v)`;
     if (field.kind === "scalar" && field.name !== "uint32")
       throw new Error(`a packed list of ${field.name} is not supported`);
-    return `if (${source}?.length) { const at = w.open(${tag(field, 2)}); for (const v of ${source}) ${element}; w.close(at); }`;
+    return `if (${source}?.length) { w.open(${tag(field, 2)}); for (const v of ${source}) ${element}; w.close(); }`;
   }
   if (field.shape === "list") return `if (${source}) for (const v of ${source}) ${writeValue(field, "v")}`;
+  if (field.name === "bytes") return `if (${source}?.length) ${writeValue(field, source)}`;
   if (field.kind === "scalar") return `if (${source}) ${writeValue(field, source)}`;
   if (field.kind === "enum")
     return `if (${source} && ${source} !== ${field.name}Names[0]) ${writeValue(field, source)}`;
@@ -208,15 +223,18 @@ function writeField(field) {
 
 const entryName = (field) => `${field.type[0].toUpperCase()}${field.type.slice(1)}Entry`;
 
+// An unknown field, or a known one with another wire type.
+const skip = "r.skipType(tag & 7, undefined, tag >>> 3)";
+
 function readFunction(name, signature, zero, cases) {
   return [
-    `export function read${name}(r: FieldReader, end: number, ${signature} {`,
+    `export function read${name}(r: Reader, end: number, ${signature} {`,
     ...zero,
     "  while (r.pos < end) {",
     "    const tag = r.tag();",
     "    switch (tag) {",
     ...cases.map((line) => `      ${line}`),
-    "      default: r.skip(tag);",
+    `      default: ${skip};`,
     "    }",
     "  }",
     "  r.leave(end);",
@@ -227,10 +245,10 @@ function enumCode(type) {
   const entries = Object.entries(type.values).sort(([, a], [, b]) => a - b);
   if (entries.some(([, number], index) => number !== index)) throw new Error(`${type.name} has a gap`);
   return [
-    `const ${type.name}Names = [${entries.map(([name]) => `"${name}"`).join(", ")}] as const;`,
+    `${type.name === "Event" ? "export " : ""}const ${type.name}Names = [${entries.map(([name]) => `"${name}"`).join(", ")}] as const;`,
     `const ${type.name}Numbers = { ${entries.map(([name, number]) => `${name}: ${number}`).join(", ")} } as const;`,
     `export type ${type.name} = (typeof ${type.name}Names)[number];`,
-    `function read${type.name}(r: FieldReader): ${type.name} {`,
+    `function read${type.name}(r: Reader): ${type.name} {`,
     `  return ${type.name}Names[r.int32()] ?? ${type.name}Names[0];`,
     "}",
   ];
@@ -253,7 +271,7 @@ function wrapperCode(type) {
     ),
     "  return value;",
     "}",
-    `export function write${type.name}(w: FieldWriter, value: ${inner.shape === "list" ? "readonly " : ""}${value}): void {`,
+    `export function write${type.name}(w: Writer, value: ${inner.shape === "list" ? "readonly " : ""}${value}): void {`,
     `  ${write}`,
     "}",
   ];
@@ -271,7 +289,7 @@ function entryCode(field) {
     ),
     "  map[key] = value;",
     "}",
-    `function write${entryName(field)}(w: FieldWriter, key: string, value: ${field.init}): void {`,
+    `function write${entryName(field)}(w: Writer, key: string, value: ${field.init}): void {`,
     "  w.string(10, key);",
     `  ${writeValue(value, "value")}`,
     "}",
@@ -294,9 +312,14 @@ function messageCode(type) {
     ...readFunction(type.name, `m: ${type.name} = empty${type.name}()): ${type.name}`, [], fields.flatMap(readCases)),
     "  return m;",
     "}",
-    `export function write${type.name}(w: FieldWriter, m: ${type.name}Init): void {`,
+    `export function write${type.name}(w: Writer, m: ${type.name}Init): void {`,
     ...fields.map((field) => `  ${writeField(field)}`),
     "}",
+    ...(roots.includes(type.name)
+      ? [
+          `export const ${type.name} = { message: "${type.name}", read: read${type.name}, write: write${type.name} } as const;`,
+        ]
+      : []),
   ];
 }
 
@@ -316,37 +339,6 @@ function shapesCode(messages) {
   ];
 }
 
-const fieldInterfaces = `/** What the readers below read fields with: a position in the payload, moving. */
-export interface FieldReader {
-  readonly pos: number;
-  /** Whether to pass over what no v0.1 request is made of. */
-  readonly sparing: boolean;
-  enter(): number;
-  leave(end: number): void;
-  tag(): number;
-  skip(tag: number): void;
-  string(): string;
-  bool(): boolean;
-  int32(): number;
-  uint32(): number;
-  int64(): bigint;
-  uint64(): bigint;
-}
-
-/** What the writers below write fields with. */
-export interface FieldWriter {
-  open(tag: number): number;
-  close(start: number): void;
-  string(tag: number, value: string): void;
-  bool(tag: number, value: boolean): void;
-  int32(tag: number, value: number): void;
-  uint32(tag: number, value: number): void;
-  int64(tag: number, value: bigint): void;
-  uint64(tag: number, value: bigint): void;
-  packedInt32(value: number): void;
-  packedUint32(value: number): void;
-}`.split("\n");
-
 function generate() {
   const { enums, wrappers, messages } = reachable();
   const maps = new Map(
@@ -355,8 +347,10 @@ function generate() {
       .map((field) => [entryName(field), field]),
   );
   const blocks = [
-    ["// Generated from proto/nri.proto by scripts/gen-proto.mjs. Do not edit: run `npm run gen`."],
-    fieldInterfaces,
+    [
+      "// Generated from the schemas in proto by scripts/gen-proto.mjs. Do not edit: run `npm run gen`.",
+      'import type { ProtobufReader as Reader, ProtobufWriter as Writer } from "../nri/wire/protobuf.js";',
+    ],
     [
       "// With an empty prototype, so that a label named __proto__ is a label. By a constructor: what Object.create(null) makes",
       "// is a hash table in V8, twice as large and slower.",

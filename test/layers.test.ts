@@ -16,7 +16,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   v01: ["base", "v01/gojson"],
   host: ["base"],
   "nri/wire": ["base"],
-  "nri/ttrpc": ["base", "nri/wire"],
+  "nri/ttrpc": ["base", "gen", "nri/wire"],
   nri: ["base", "gen", "nri/wire", "nri/ttrpc"],
   observe: ["base", "host", "nri", "v01/gojson"],
   adjust: ["base", "v01", "v01/gojson"],

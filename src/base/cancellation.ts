@@ -3,21 +3,15 @@
  * decoding an event does.
  */
 export class Cancellation {
-  private why: { readonly reason: unknown } | undefined;
+  cancelled = false;
+  reason: unknown;
   private readonly listeners = new Set<() => void>();
-
-  get cancelled(): boolean {
-    return this.why !== undefined;
-  }
-
-  get reason(): unknown {
-    return this.why?.reason;
-  }
 
   /** Only the first call counts. */
   cancel(reason: unknown): void {
-    if (this.why !== undefined) return;
-    this.why = { reason };
+    if (this.cancelled) return;
+    this.cancelled = true;
+    this.reason = reason;
     for (const listener of this.listeners) listener();
     this.listeners.clear();
   }

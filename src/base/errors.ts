@@ -1,33 +1,26 @@
-/**
- * Every error code of the bridge, in one place. A code is stable and machine-readable; the message beside it is for
- * people and names the file, key, plugin, pod and remedy.
- */
-const errorCodes = {
+/** Every error code of the bridge. A code is stable; the message beside it names the file, key, plugin, pod and remedy. */
+export type ErrorCode =
   // wire, transport, ttRPC
-  FRAME_TOO_LARGE: "a frame's header announces more bytes than the limit",
-  PROTOCOL: "the peer broke the protocol",
-  CONNECTION_CLOSED: "the connection is closed",
-  CALL_FAILED: "the peer answered a call with an error status",
-  CALL_TIMEOUT: "the peer did not answer a call in time",
-  CONNECT_FAILED: "the socket cannot be connected",
-  REGISTRATION_REFUSED: "the runtime refused the registration",
+  | "FRAME_TOO_LARGE" // a frame's header announces more bytes than the limit
+  | "PROTOCOL" // the peer broke the protocol
+  | "CONNECTION_CLOSED"
+  | "CALL_TIMEOUT" // the peer did not answer a call in time
+  | "CONNECT_FAILED"
+  | "REGISTRATION_REFUSED"
   // JSON as Go reads it
-  JSON_SYNTAX: "the text is no JSON",
-  JSON_TYPE: "a JSON value has a type that its key does not take",
+  | "JSON_SYNTAX"
+  | "JSON_TYPE" // a JSON value has a type that its key does not take
   // configuration and usage
-  CONFIG: "the bridge's configuration is wrong",
-  USAGE: "the command line is wrong",
-  CONF_LIST: "conf.json cannot be read",
+  | "CONFIG" // the bridge's configuration is wrong
+  | "USAGE" // the command line is wrong
+  | "CONF_LIST" // conf.json cannot be read
   // plugins
-  PLUGIN_FAILED: "a legacy plugin failed",
-  ADJUSTMENT: "a result asks for a change that cannot be made",
-  CGROUP_VIEW: "a captured cgroup view cannot be made",
-  STATE: "the journal cannot be used",
-  INTERRUPTED: "a signal, or a reader that is gone, ended a verb",
-  INTERNAL: "a fault of the bridge itself",
-} as const;
-
-export type ErrorCode = keyof typeof errorCodes;
+  | "PLUGIN_FAILED"
+  | "ADJUSTMENT" // a result asks for a change that cannot be made
+  | "CGROUP_VIEW" // a captured cgroup view cannot be made
+  | "STATE" // the journal cannot be used
+  | "INTERRUPTED" // a signal, or a reader that is gone, ended a verb
+  | "INTERNAL"; // a fault of the bridge itself
 
 /** The one error class: a code for machines, a message for people, fields for the log. */
 export class BridgeError extends Error {
@@ -45,6 +38,10 @@ export class BridgeError extends Error {
 /** The text of anything thrown, without a stack. */
 export function errorText(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(errorText(thrown));
 }
 
 /** As much of a text of others as a message repeats: the file may be none that was meant to be read. */

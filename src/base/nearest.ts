@@ -1,13 +1,9 @@
 /** The known name that a mistyped one most likely meant: at most a third of its letters differ. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
+  const distance = (candidate: string) => editDistance(name.toLowerCase(), candidate.toLowerCase());
+  const [nearest] = known.toSorted((a, b) => distance(a) - distance(b));
   const limit = Math.max(2, Math.floor(name.length / 3));
-  let best: string | undefined;
-  let bestDistance = limit + 1;
-  for (const candidate of known) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
+  return nearest !== undefined && distance(nearest) <= limit ? nearest : undefined;
 }
 
 /** `did you mean "x"?` for a mistyped name; another hint where none is near. */

@@ -1,12 +1,9 @@
-/** More answers than these are not kept: keys such as plugin types are few, and none of them may fill the memory. */
-const mostKept = 1000;
-
 /** The answer for each key, asked for once. */
 export function remember<T>(ask: (key: string) => T): (key: string) => T {
   const known = new Map<string, T>();
   return (key) => {
     const answer = known.get(key) ?? ask(key);
-    if (known.size < mostKept) known.set(key, answer);
+    known.set(key, answer);
     return answer;
   };
 }

@@ -46,20 +46,14 @@ export class PermissionWalk {
   private readonly ways = new Map<string, Way>();
   /** By the number of a file system's device. */
   private readonly procfs = new Map<number, boolean>();
-  private readonly ownUid: number;
-  private readonly below: string;
-  private readonly configMaps: boolean;
-  private readonly remedy: string;
+  private readonly options: Required<WalkOptions>;
 
   constructor(options: WalkOptions = {}) {
-    this.ownUid = options.ownUid ?? process.geteuid?.() ?? 0;
-    this.below = options.below ?? "";
-    this.configMaps = options.configMaps ?? false;
-    this.remedy =
-      options.remedy ?? "root must own it, and nobody else may have write permission; or set permissions: trust";
+    const remedy = "root must own it, and nobody else may have write permission; or set permissions: trust";
+    this.options = { ownUid: process.geteuid?.() ?? 0, below: "", configMaps: false, remedy, ...options };
   }
 
-  /** Says why a file cannot be trusted; null when only root and our own user can change it. */
+  /** Why a file cannot be trusted; null when only root and our own user can change it. */
   faultOf(path: string): string | null {
     const { fault, missing } = this.wayTo(path);
     return fault ?? (missing === undefined ? null : unreadable(path, missing));
@@ -72,44 +66,38 @@ export class PermissionWalk {
   }
 
   wayTo(path: string): Way {
-    let way = this.ways.get(path);
-    if (way === undefined) {
-      try {
-        way = this.follow(path);
-      } catch (thrown) {
-        way = { fault: unreadable(path, thrown), at: path };
-      }
-      this.ways.set(path, way);
-    }
+    const way = this.ways.get(path) ?? this.follow(path);
+    this.ways.set(path, way);
     return way;
   }
 
   /** Where a path that has no links is found from here. */
   here(path: string): string {
     // A root such as /proc/1/root is a link that only the kernel can follow, and does with a name behind it.
-    return path === "/" ? `${this.below}/.` : `${this.below}${path}`;
+    return `${this.options.below}${path === "/" ? "/." : path}`;
+  }
+
+  private follow(path: string): Way {
+    try {
+      return this.walk(path);
+    } catch (thrown) {
+      return { fault: unreadable(path, thrown), at: path };
+    }
   }
 
   /** @throws the system's error where it is another one than that there is no such file */
-  private follow(path: string): Way {
+  private walk(path: string): Way {
     const pending = path.split("/").filter((name) => name !== "");
-    const root = this.look("/");
     let at = "/";
-    /** Of `at`, and of the directory that it is in, where the way came through them. */
-    let own: Stats | undefined = root;
-    let above: Stats | undefined;
     let links = 0;
-    let fault = this.pathFault(at, root);
+    let fault = this.pathFault(at, this.look(at));
     while (fault === null) {
       const name = pending.shift();
-      if (name === undefined) {
-        const stats: Stats = own ?? this.look(at);
-        return { at, stats, fault: this.ownDirectoryFault(at, stats, above) };
-      }
+      const here: Stats = this.look(at);
+      if (name === undefined) return { at, stats: here, fault: this.ownDirectoryFault(at, here) };
       if (name === ".") continue;
       if (name === "..") {
         at = dirname(at);
-        own = undefined;
         continue;
       }
       const next = at === "/" ? `/${name}` : `${at}/${name}`;
@@ -118,29 +106,23 @@ export class PermissionWalk {
         found = this.look(next);
       } catch (missing) {
         if (errnoOf(missing) !== "ENOENT" && errnoOf(missing) !== "ENOTDIR") throw missing;
-        return { at, missing, fault: this.writableFault(at, own ?? this.look(at)) };
+        return { at, missing, fault: this.writableFault(at, here) };
       }
       if (!found.isSymbolicLink()) {
-        if (found.dev !== own?.dev && this.isProcfs(next, found)) {
-          return {
-            at,
-            fault: `${next}: a proc file system shows other processes' files; name ${path} by its own path`,
-          };
+        if (found.dev !== here.dev && this.isProcfs(next, found)) {
+          const text = `${next}: a proc file system shows other processes' files; name ${path} by its own path`;
+          return { at, fault: text };
         }
-        above = own;
-        own = found;
         at = next;
         fault = this.pathFault(at, found);
         continue;
       }
       if (++links > maxLinks) return { at, fault: `${path}: too many symbolic links` };
       if (!this.isTrusted(found))
-        return { at, fault: `${next}: the link belongs to user ${found.uid}; ${this.remedy}` };
+        return { at, fault: `${next}: the link belongs to user ${found.uid}; ${this.options.remedy}` };
       const target = readlinkSync(this.here(next));
       pending.unshift(...target.split("/").filter((part) => part !== ""));
-      if (!target.startsWith("/")) continue;
-      at = "/";
-      own = root;
+      if (target.startsWith("/")) at = "/";
     }
     return { at, fault };
   }
@@ -159,22 +141,21 @@ export class PermissionWalk {
   }
 
   private pathFault(path: string, stats: Stats): string | null {
-    if (!this.isTrusted(stats)) return `${path}: it belongs to user ${stats.uid}; ${this.remedy}`;
+    if (!this.isTrusted(stats)) return `${path}: it belongs to user ${stats.uid}; ${this.options.remedy}`;
     const sticky = stats.isDirectory() && (stats.mode & 0o1000) !== 0;
     return sticky ? null : this.writableFault(path, stats);
   }
 
-  private ownDirectoryFault(path: string, stats: Stats, above: Stats | undefined): string | null {
-    if (stats.isDirectory()) return null;
+  private ownDirectoryFault(path: string, stats: Stats): string | null {
     const directory = dirname(path);
-    return this.writableFault(directory, above ?? this.look(directory));
+    return stats.isDirectory() ? null : this.writableFault(directory, this.look(directory));
   }
 
   private writableFault(path: string, stats: Stats): string | null {
     if ((stats.mode & 0o022) === 0) return null;
-    if (this.configMaps && stats.isDirectory() && this.isConfigMap(path)) return null;
+    if (this.options.configMaps && stats.isDirectory() && this.isConfigMap(path)) return null;
     const who = (stats.mode & 0o002) !== 0 ? "everybody" : `group ${stats.gid}`;
-    return `${path}: mode ${(stats.mode & 0o7777).toString(8).padStart(4, "0")} lets ${who} write it; ${this.remedy}`;
+    return `${path}: mode ${(stats.mode & 0o7777).toString(8).padStart(4, "0")} lets ${who} write it; ${this.options.remedy}`;
   }
 
   private isConfigMap(directory: string): boolean {
@@ -188,7 +169,7 @@ export class PermissionWalk {
   }
 
   private isTrusted({ uid }: Stats): boolean {
-    return uid === 0 || uid === this.ownUid;
+    return uid === 0 || uid === this.options.ownUid;
   }
 }
 

@@ -1,35 +1,5 @@
-// Generated from proto/nri.proto by scripts/gen-proto.mjs. Do not edit: run `npm run gen`.
-
-/** What the readers below read fields with: a position in the payload, moving. */
-export interface FieldReader {
-  readonly pos: number;
-  /** Whether to pass over what no v0.1 request is made of. */
-  readonly sparing: boolean;
-  enter(): number;
-  leave(end: number): void;
-  tag(): number;
-  skip(tag: number): void;
-  string(): string;
-  bool(): boolean;
-  int32(): number;
-  uint32(): number;
-  int64(): bigint;
-  uint64(): bigint;
-}
-
-/** What the writers below write fields with. */
-export interface FieldWriter {
-  open(tag: number): number;
-  close(start: number): void;
-  string(tag: number, value: string): void;
-  bool(tag: number, value: boolean): void;
-  int32(tag: number, value: number): void;
-  uint32(tag: number, value: number): void;
-  int64(tag: number, value: bigint): void;
-  uint64(tag: number, value: bigint): void;
-  packedInt32(value: number): void;
-  packedUint32(value: number): void;
-}
+// Generated from the schemas in proto by scripts/gen-proto.mjs. Do not edit: run `npm run gen`.
+import type { ProtobufReader as Reader, ProtobufWriter as Writer } from "../nri/wire/protobuf.js";
 
 // With an empty prototype, so that a label named __proto__ is a label. By a constructor: what Object.create(null) makes
 // is a hash table in V8, twice as large and slower.
@@ -42,180 +12,180 @@ function emptyMap(): Record<string, never> {
 const ContainerStateNames = ["CONTAINER_UNKNOWN", "CONTAINER_CREATED", "CONTAINER_PAUSED", "CONTAINER_RUNNING", "CONTAINER_STOPPED"] as const;
 const ContainerStateNumbers = { CONTAINER_UNKNOWN: 0, CONTAINER_CREATED: 1, CONTAINER_PAUSED: 2, CONTAINER_RUNNING: 3, CONTAINER_STOPPED: 4 } as const;
 export type ContainerState = (typeof ContainerStateNames)[number];
-function readContainerState(r: FieldReader): ContainerState {
+function readContainerState(r: Reader): ContainerState {
   return ContainerStateNames[r.int32()] ?? ContainerStateNames[0];
 }
 
-const EventNames = ["UNKNOWN", "RUN_POD_SANDBOX", "STOP_POD_SANDBOX", "REMOVE_POD_SANDBOX", "CREATE_CONTAINER", "POST_CREATE_CONTAINER", "START_CONTAINER", "POST_START_CONTAINER", "UPDATE_CONTAINER", "POST_UPDATE_CONTAINER", "STOP_CONTAINER", "REMOVE_CONTAINER", "UPDATE_POD_SANDBOX", "POST_UPDATE_POD_SANDBOX", "VALIDATE_CONTAINER_ADJUSTMENT", "LAST"] as const;
+export const EventNames = ["UNKNOWN", "RUN_POD_SANDBOX", "STOP_POD_SANDBOX", "REMOVE_POD_SANDBOX", "CREATE_CONTAINER", "POST_CREATE_CONTAINER", "START_CONTAINER", "POST_START_CONTAINER", "UPDATE_CONTAINER", "POST_UPDATE_CONTAINER", "STOP_CONTAINER", "REMOVE_CONTAINER", "UPDATE_POD_SANDBOX", "POST_UPDATE_POD_SANDBOX", "VALIDATE_CONTAINER_ADJUSTMENT", "LAST"] as const;
 const EventNumbers = { UNKNOWN: 0, RUN_POD_SANDBOX: 1, STOP_POD_SANDBOX: 2, REMOVE_POD_SANDBOX: 3, CREATE_CONTAINER: 4, POST_CREATE_CONTAINER: 5, START_CONTAINER: 6, POST_START_CONTAINER: 7, UPDATE_CONTAINER: 8, POST_UPDATE_CONTAINER: 9, STOP_CONTAINER: 10, REMOVE_CONTAINER: 11, UPDATE_POD_SANDBOX: 12, POST_UPDATE_POD_SANDBOX: 13, VALIDATE_CONTAINER_ADJUSTMENT: 14, LAST: 15 } as const;
 export type Event = (typeof EventNames)[number];
-function readEvent(r: FieldReader): Event {
+function readEvent(r: Reader): Event {
   return EventNames[r.int32()] ?? EventNames[0];
 }
 
 const IOPrioClassNames = ["IOPRIO_CLASS_NONE", "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"] as const;
 const IOPrioClassNumbers = { IOPRIO_CLASS_NONE: 0, IOPRIO_CLASS_RT: 1, IOPRIO_CLASS_BE: 2, IOPRIO_CLASS_IDLE: 3 } as const;
 export type IOPrioClass = (typeof IOPrioClassNames)[number];
-function readIOPrioClass(r: FieldReader): IOPrioClass {
+function readIOPrioClass(r: Reader): IOPrioClass {
   return IOPrioClassNames[r.int32()] ?? IOPrioClassNames[0];
 }
 
 const LinuxSchedulerFlagNames = ["SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_RECLAIM", "SCHED_FLAG_DL_OVERRUN", "SCHED_FLAG_KEEP_POLICY", "SCHED_FLAG_KEEP_PARAMS", "SCHED_FLAG_UTIL_CLAMP_MIN", "SCHED_FLAG_UTIL_CLAMP_MAX"] as const;
 const LinuxSchedulerFlagNumbers = { SCHED_FLAG_RESET_ON_FORK: 0, SCHED_FLAG_RECLAIM: 1, SCHED_FLAG_DL_OVERRUN: 2, SCHED_FLAG_KEEP_POLICY: 3, SCHED_FLAG_KEEP_PARAMS: 4, SCHED_FLAG_UTIL_CLAMP_MIN: 5, SCHED_FLAG_UTIL_CLAMP_MAX: 6 } as const;
 export type LinuxSchedulerFlag = (typeof LinuxSchedulerFlagNames)[number];
-function readLinuxSchedulerFlag(r: FieldReader): LinuxSchedulerFlag {
+function readLinuxSchedulerFlag(r: Reader): LinuxSchedulerFlag {
   return LinuxSchedulerFlagNames[r.int32()] ?? LinuxSchedulerFlagNames[0];
 }
 
 const LinuxSchedulerPolicyNames = ["SCHED_NONE", "SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE", "SCHED_DEADLINE"] as const;
 const LinuxSchedulerPolicyNumbers = { SCHED_NONE: 0, SCHED_OTHER: 1, SCHED_FIFO: 2, SCHED_RR: 3, SCHED_BATCH: 4, SCHED_ISO: 5, SCHED_IDLE: 6, SCHED_DEADLINE: 7 } as const;
 export type LinuxSchedulerPolicy = (typeof LinuxSchedulerPolicyNames)[number];
-function readLinuxSchedulerPolicy(r: FieldReader): LinuxSchedulerPolicy {
+function readLinuxSchedulerPolicy(r: Reader): LinuxSchedulerPolicy {
   return LinuxSchedulerPolicyNames[r.int32()] ?? LinuxSchedulerPolicyNames[0];
 }
 
 const MpolFlagNames = ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES", "MPOL_F_NUMA_BALANCING"] as const;
 const MpolFlagNumbers = { MPOL_F_STATIC_NODES: 0, MPOL_F_RELATIVE_NODES: 1, MPOL_F_NUMA_BALANCING: 2 } as const;
 export type MpolFlag = (typeof MpolFlagNames)[number];
-function readMpolFlag(r: FieldReader): MpolFlag {
+function readMpolFlag(r: Reader): MpolFlag {
   return MpolFlagNames[r.int32()] ?? MpolFlagNames[0];
 }
 
 const MpolModeNames = ["MPOL_DEFAULT", "MPOL_PREFERRED", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_LOCAL", "MPOL_PREFERRED_MANY", "MPOL_WEIGHTED_INTERLEAVE"] as const;
 const MpolModeNumbers = { MPOL_DEFAULT: 0, MPOL_PREFERRED: 1, MPOL_BIND: 2, MPOL_INTERLEAVE: 3, MPOL_LOCAL: 4, MPOL_PREFERRED_MANY: 5, MPOL_WEIGHTED_INTERLEAVE: 6 } as const;
 export type MpolMode = (typeof MpolModeNames)[number];
-function readMpolMode(r: FieldReader): MpolMode {
+function readMpolMode(r: Reader): MpolMode {
   return MpolModeNames[r.int32()] ?? MpolModeNames[0];
 }
 
 const ProfileTypeNames = ["RUNTIME_DEFAULT", "UNCONFINED", "LOCALHOST"] as const;
 const ProfileTypeNumbers = { RUNTIME_DEFAULT: 0, UNCONFINED: 1, LOCALHOST: 2 } as const;
 export type ProfileType = (typeof ProfileTypeNames)[number];
-function readProfileType(r: FieldReader): ProfileType {
+function readProfileType(r: Reader): ProfileType {
   return ProfileTypeNames[r.int32()] ?? ProfileTypeNames[0];
 }
 
-export function readOptionalBool(r: FieldReader, end: number, value: boolean = false): boolean {
+export function readOptionalBool(r: Reader, end: number, value: boolean = false): boolean {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 8: value = r.bool(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return value;
 }
-export function writeOptionalBool(w: FieldWriter, value: boolean): void {
+export function writeOptionalBool(w: Writer, value: boolean): void {
   if (value) w.bool(8, value);
 }
 
-export function readOptionalFileMode(r: FieldReader, end: number, value: number = 0): number {
+export function readOptionalFileMode(r: Reader, end: number, value: number = 0): number {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 8: value = r.uint32(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return value;
 }
-export function writeOptionalFileMode(w: FieldWriter, value: number): void {
+export function writeOptionalFileMode(w: Writer, value: number): void {
   if (value) w.uint32(8, value);
 }
 
-export function readOptionalInt(r: FieldReader, end: number, value: bigint = 0n): bigint {
+export function readOptionalInt(r: Reader, end: number, value: bigint = 0n): bigint {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
-      case 8: value = r.int64(); break;
-      default: r.skip(tag);
+      case 8: value = r.bigInt64(); break;
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return value;
 }
-export function writeOptionalInt(w: FieldWriter, value: bigint): void {
+export function writeOptionalInt(w: Writer, value: bigint): void {
   if (value) w.int64(8, value);
 }
 
-export function readOptionalInt64(r: FieldReader, end: number, value: bigint = 0n): bigint {
+export function readOptionalInt64(r: Reader, end: number, value: bigint = 0n): bigint {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
-      case 8: value = r.int64(); break;
-      default: r.skip(tag);
+      case 8: value = r.bigInt64(); break;
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return value;
 }
-export function writeOptionalInt64(w: FieldWriter, value: bigint): void {
+export function writeOptionalInt64(w: Writer, value: bigint): void {
   if (value) w.int64(8, value);
 }
 
-export function readOptionalRepeatedString(r: FieldReader, end: number, value: string[] = []): string[] {
+export function readOptionalRepeatedString(r: Reader, end: number, value: string[] = []): string[] {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: value.push(r.string()); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return value;
 }
-export function writeOptionalRepeatedString(w: FieldWriter, value: readonly string[]): void {
+export function writeOptionalRepeatedString(w: Writer, value: readonly string[]): void {
   for (const v of value) w.string(10, v);
 }
 
-export function readOptionalString(r: FieldReader, end: number, value: string = ""): string {
+export function readOptionalString(r: Reader, end: number, value: string = ""): string {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: value = r.string(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return value;
 }
-export function writeOptionalString(w: FieldWriter, value: string): void {
+export function writeOptionalString(w: Writer, value: string): void {
   if (value) w.string(10, value);
 }
 
-export function readOptionalUInt32(r: FieldReader, end: number, value: number = 0): number {
+export function readOptionalUInt32(r: Reader, end: number, value: number = 0): number {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 8: value = r.uint32(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return value;
 }
-export function writeOptionalUInt32(w: FieldWriter, value: number): void {
+export function writeOptionalUInt32(w: Writer, value: number): void {
   if (value) w.uint32(8, value);
 }
 
-export function readOptionalUInt64(r: FieldReader, end: number, value: bigint = 0n): bigint {
+export function readOptionalUInt64(r: Reader, end: number, value: bigint = 0n): bigint {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
-      case 8: value = r.uint64(); break;
-      default: r.skip(tag);
+      case 8: value = r.bigUint64(); break;
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return value;
 }
-export function writeOptionalUInt64(w: FieldWriter, value: bigint): void {
+export function writeOptionalUInt64(w: Writer, value: bigint): void {
   if (value) w.uint64(8, value);
 }
 
-export function readStringEntry(r: FieldReader, end: number, map: Record<string, string>): void {
+export function readStringEntry(r: Reader, end: number, map: Record<string, string>): void {
   let key = "";
   let value: string = "";
   while (r.pos < end) {
@@ -223,18 +193,18 @@ export function readStringEntry(r: FieldReader, end: number, map: Record<string,
     switch (tag) {
       case 10: key = r.string(); break;
       case 18: value = r.string(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   map[key] = value;
 }
-function writeStringEntry(w: FieldWriter, key: string, value: string): void {
+function writeStringEntry(w: Writer, key: string, value: string): void {
   w.string(10, key);
   w.string(18, value);
 }
 
-export function readLinuxNetDeviceEntry(r: FieldReader, end: number, map: Record<string, LinuxNetDevice>): void {
+export function readLinuxNetDeviceEntry(r: Reader, end: number, map: Record<string, LinuxNetDevice>): void {
   let key = "";
   let value: LinuxNetDevice = readLinuxNetDevice(r, r.pos);
   while (r.pos < end) {
@@ -242,15 +212,15 @@ export function readLinuxNetDeviceEntry(r: FieldReader, end: number, map: Record
     switch (tag) {
       case 10: key = r.string(); break;
       case 18: value = readLinuxNetDevice(r, r.enter()); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   map[key] = value;
 }
-function writeLinuxNetDeviceEntry(w: FieldWriter, key: string, value: LinuxNetDeviceInit): void {
+function writeLinuxNetDeviceEntry(w: Writer, key: string, value: LinuxNetDeviceInit): void {
   w.string(10, key);
-  { const at = w.open(18); writeLinuxNetDevice(w, value); w.close(at); }
+  { w.open(18); writeLinuxNetDevice(w, value); w.close(); }
 }
 
 export interface CDIDevice {
@@ -262,18 +232,18 @@ export interface CDIDeviceInit {
 function emptyCDIDevice(): CDIDevice {
   return { name: "" };
 }
-export function readCDIDevice(r: FieldReader, end: number, m: CDIDevice = emptyCDIDevice()): CDIDevice {
+export function readCDIDevice(r: Reader, end: number, m: CDIDevice = emptyCDIDevice()): CDIDevice {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.name = r.string(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeCDIDevice(w: FieldWriter, m: CDIDeviceInit): void {
+export function writeCDIDevice(w: Writer, m: CDIDeviceInit): void {
   if (m.name) w.string(10, m.name);
 }
 
@@ -296,23 +266,23 @@ export interface ConfigureRequestInit {
 function emptyConfigureRequest(): ConfigureRequest {
   return { config: "", runtimeName: "", runtimeVersion: "", registrationTimeout: 0n, requestTimeout: 0n, NRIVersion: "" };
 }
-export function readConfigureRequest(r: FieldReader, end: number, m: ConfigureRequest = emptyConfigureRequest()): ConfigureRequest {
+export function readConfigureRequest(r: Reader, end: number, m: ConfigureRequest = emptyConfigureRequest()): ConfigureRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.config = r.string(); break;
       case 18: m.runtimeName = r.string(); break;
       case 26: m.runtimeVersion = r.string(); break;
-      case 32: m.registrationTimeout = r.int64(); break;
-      case 40: m.requestTimeout = r.int64(); break;
+      case 32: m.registrationTimeout = r.bigInt64(); break;
+      case 40: m.requestTimeout = r.bigInt64(); break;
       case 50: m.NRIVersion = r.string(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeConfigureRequest(w: FieldWriter, m: ConfigureRequestInit): void {
+export function writeConfigureRequest(w: Writer, m: ConfigureRequestInit): void {
   if (m.config) w.string(10, m.config);
   if (m.runtimeName) w.string(18, m.runtimeName);
   if (m.runtimeVersion) w.string(26, m.runtimeVersion);
@@ -320,6 +290,7 @@ export function writeConfigureRequest(w: FieldWriter, m: ConfigureRequestInit): 
   if (m.requestTimeout) w.int64(40, m.requestTimeout);
   if (m.NRIVersion) w.string(50, m.NRIVersion);
 }
+export const ConfigureRequest = { message: "ConfigureRequest", read: readConfigureRequest, write: writeConfigureRequest } as const;
 
 export interface ConfigureResponse {
   events: number;
@@ -330,20 +301,21 @@ export interface ConfigureResponseInit {
 function emptyConfigureResponse(): ConfigureResponse {
   return { events: 0 };
 }
-export function readConfigureResponse(r: FieldReader, end: number, m: ConfigureResponse = emptyConfigureResponse()): ConfigureResponse {
+export function readConfigureResponse(r: Reader, end: number, m: ConfigureResponse = emptyConfigureResponse()): ConfigureResponse {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 16: m.events = r.int32(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeConfigureResponse(w: FieldWriter, m: ConfigureResponseInit): void {
+export function writeConfigureResponse(w: Writer, m: ConfigureResponseInit): void {
   if (m.events) w.int32(16, m.events);
 }
+export const ConfigureResponse = { message: "ConfigureResponse", read: readConfigureResponse, write: writeConfigureResponse } as const;
 
 export interface Container {
   id: string;
@@ -396,7 +368,7 @@ export interface ContainerInit {
 function emptyContainer(): Container {
   return { id: "", podSandboxId: "", name: "", state: ContainerStateNames[0], labels: emptyMap(), annotations: emptyMap(), args: [], env: [], mounts: [], pid: 0, rlimits: [], createdAt: 0n, startedAt: 0n, finishedAt: 0n, exitCode: 0, statusReason: "", statusMessage: "", CDIDevices: [] };
 }
-export function readContainer(r: FieldReader, end: number, m: Container = emptyContainer()): Container {
+export function readContainer(r: Reader, end: number, m: Container = emptyContainer()): Container {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -406,52 +378,53 @@ export function readContainer(r: FieldReader, end: number, m: Container = emptyC
       case 32: m.state = readContainerState(r); break;
       case 42: readStringEntry(r, r.enter(), m.labels); break;
       case 50: readStringEntry(r, r.enter(), m.annotations); break;
-      case 58: if (r.sparing) r.skip(tag); else m.args.push(r.string()); break;
-      case 66: if (r.sparing) r.skip(tag); else m.env.push(r.string()); break;
-      case 74: if (r.sparing) r.skip(tag); else m.mounts.push(readMount(r, r.enter())); break;
-      case 82: if (r.sparing) r.skip(tag); else m.hooks = readHooks(r, r.enter(), m.hooks); break;
+      case 58: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.args.push(r.string()); break;
+      case 66: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.env.push(r.string()); break;
+      case 74: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.mounts.push(readMount(r, r.enter())); break;
+      case 82: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.hooks = readHooks(r, r.enter(), m.hooks); break;
       case 90: m.linux = readLinuxContainer(r, r.enter(), m.linux); break;
       case 96: m.pid = r.uint32(); break;
-      case 106: if (r.sparing) r.skip(tag); else m.rlimits.push(readPOSIXRlimit(r, r.enter())); break;
-      case 112: if (r.sparing) r.skip(tag); else m.createdAt = r.int64(); break;
-      case 120: if (r.sparing) r.skip(tag); else m.startedAt = r.int64(); break;
-      case 128: if (r.sparing) r.skip(tag); else m.finishedAt = r.int64(); break;
-      case 136: if (r.sparing) r.skip(tag); else m.exitCode = r.int32(); break;
-      case 146: if (r.sparing) r.skip(tag); else m.statusReason = r.string(); break;
-      case 154: if (r.sparing) r.skip(tag); else m.statusMessage = r.string(); break;
-      case 162: if (r.sparing) r.skip(tag); else m.CDIDevices.push(readCDIDevice(r, r.enter())); break;
-      case 170: if (r.sparing) r.skip(tag); else m.user = readUser(r, r.enter(), m.user); break;
-      case 178: if (r.sparing) r.skip(tag); else m.image = readImage(r, r.enter(), m.image); break;
-      default: r.skip(tag);
+      case 106: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.rlimits.push(readPOSIXRlimit(r, r.enter())); break;
+      case 112: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.createdAt = r.bigInt64(); break;
+      case 120: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.startedAt = r.bigInt64(); break;
+      case 128: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.finishedAt = r.bigInt64(); break;
+      case 136: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.exitCode = r.int32(); break;
+      case 146: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.statusReason = r.string(); break;
+      case 154: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.statusMessage = r.string(); break;
+      case 162: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.CDIDevices.push(readCDIDevice(r, r.enter())); break;
+      case 170: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.user = readUser(r, r.enter(), m.user); break;
+      case 178: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.image = readImage(r, r.enter(), m.image); break;
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeContainer(w: FieldWriter, m: ContainerInit): void {
+export function writeContainer(w: Writer, m: ContainerInit): void {
   if (m.id) w.string(10, m.id);
   if (m.podSandboxId) w.string(18, m.podSandboxId);
   if (m.name) w.string(26, m.name);
   if (m.state && m.state !== ContainerStateNames[0]) w.int32(32, ContainerStateNumbers[m.state]);
-  if (m.labels) for (const [k, v] of Object.entries(m.labels)) { const at = w.open(42); writeStringEntry(w, k, v); w.close(at); }
-  if (m.annotations) for (const [k, v] of Object.entries(m.annotations)) { const at = w.open(50); writeStringEntry(w, k, v); w.close(at); }
+  if (m.labels) for (const [k, v] of Object.entries(m.labels)) { w.open(42); writeStringEntry(w, k, v); w.close(); }
+  if (m.annotations) for (const [k, v] of Object.entries(m.annotations)) { w.open(50); writeStringEntry(w, k, v); w.close(); }
   if (m.args) for (const v of m.args) w.string(58, v);
   if (m.env) for (const v of m.env) w.string(66, v);
-  if (m.mounts) for (const v of m.mounts) { const at = w.open(74); writeMount(w, v); w.close(at); }
-  if (m.hooks !== undefined) { const at = w.open(82); writeHooks(w, m.hooks); w.close(at); }
-  if (m.linux !== undefined) { const at = w.open(90); writeLinuxContainer(w, m.linux); w.close(at); }
+  if (m.mounts) for (const v of m.mounts) { w.open(74); writeMount(w, v); w.close(); }
+  if (m.hooks !== undefined) { w.open(82); writeHooks(w, m.hooks); w.close(); }
+  if (m.linux !== undefined) { w.open(90); writeLinuxContainer(w, m.linux); w.close(); }
   if (m.pid) w.uint32(96, m.pid);
-  if (m.rlimits) for (const v of m.rlimits) { const at = w.open(106); writePOSIXRlimit(w, v); w.close(at); }
+  if (m.rlimits) for (const v of m.rlimits) { w.open(106); writePOSIXRlimit(w, v); w.close(); }
   if (m.createdAt) w.int64(112, m.createdAt);
   if (m.startedAt) w.int64(120, m.startedAt);
   if (m.finishedAt) w.int64(128, m.finishedAt);
   if (m.exitCode) w.int32(136, m.exitCode);
   if (m.statusReason) w.string(146, m.statusReason);
   if (m.statusMessage) w.string(154, m.statusMessage);
-  if (m.CDIDevices) for (const v of m.CDIDevices) { const at = w.open(162); writeCDIDevice(w, v); w.close(at); }
-  if (m.user !== undefined) { const at = w.open(170); writeUser(w, m.user); w.close(at); }
-  if (m.image !== undefined) { const at = w.open(178); writeImage(w, m.image); w.close(at); }
+  if (m.CDIDevices) for (const v of m.CDIDevices) { w.open(162); writeCDIDevice(w, v); w.close(); }
+  if (m.user !== undefined) { w.open(170); writeUser(w, m.user); w.close(); }
+  if (m.image !== undefined) { w.open(178); writeImage(w, m.image); w.close(); }
 }
+export const Container = { message: "Container", read: readContainer, write: writeContainer } as const;
 
 export interface ContainerAdjustment {
   annotations: Record<string, string>;
@@ -476,7 +449,7 @@ export interface ContainerAdjustmentInit {
 function emptyContainerAdjustment(): ContainerAdjustment {
   return { annotations: emptyMap(), mounts: [], env: [], rlimits: [], CDIDevices: [], args: [] };
 }
-export function readContainerAdjustment(r: FieldReader, end: number, m: ContainerAdjustment = emptyContainerAdjustment()): ContainerAdjustment {
+export function readContainerAdjustment(r: Reader, end: number, m: ContainerAdjustment = emptyContainerAdjustment()): ContainerAdjustment {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -488,20 +461,20 @@ export function readContainerAdjustment(r: FieldReader, end: number, m: Containe
       case 58: m.rlimits.push(readPOSIXRlimit(r, r.enter())); break;
       case 66: m.CDIDevices.push(readCDIDevice(r, r.enter())); break;
       case 74: m.args.push(r.string()); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeContainerAdjustment(w: FieldWriter, m: ContainerAdjustmentInit): void {
-  if (m.annotations) for (const [k, v] of Object.entries(m.annotations)) { const at = w.open(18); writeStringEntry(w, k, v); w.close(at); }
-  if (m.mounts) for (const v of m.mounts) { const at = w.open(26); writeMount(w, v); w.close(at); }
-  if (m.env) for (const v of m.env) { const at = w.open(34); writeKeyValue(w, v); w.close(at); }
-  if (m.hooks !== undefined) { const at = w.open(42); writeHooks(w, m.hooks); w.close(at); }
-  if (m.linux !== undefined) { const at = w.open(50); writeLinuxContainerAdjustment(w, m.linux); w.close(at); }
-  if (m.rlimits) for (const v of m.rlimits) { const at = w.open(58); writePOSIXRlimit(w, v); w.close(at); }
-  if (m.CDIDevices) for (const v of m.CDIDevices) { const at = w.open(66); writeCDIDevice(w, v); w.close(at); }
+export function writeContainerAdjustment(w: Writer, m: ContainerAdjustmentInit): void {
+  if (m.annotations) for (const [k, v] of Object.entries(m.annotations)) { w.open(18); writeStringEntry(w, k, v); w.close(); }
+  if (m.mounts) for (const v of m.mounts) { w.open(26); writeMount(w, v); w.close(); }
+  if (m.env) for (const v of m.env) { w.open(34); writeKeyValue(w, v); w.close(); }
+  if (m.hooks !== undefined) { w.open(42); writeHooks(w, m.hooks); w.close(); }
+  if (m.linux !== undefined) { w.open(50); writeLinuxContainerAdjustment(w, m.linux); w.close(); }
+  if (m.rlimits) for (const v of m.rlimits) { w.open(58); writePOSIXRlimit(w, v); w.close(); }
+  if (m.CDIDevices) for (const v of m.CDIDevices) { w.open(66); writeCDIDevice(w, v); w.close(); }
   if (m.args) for (const v of m.args) w.string(74, v);
 }
 
@@ -516,19 +489,19 @@ export interface ContainerEvictionInit {
 function emptyContainerEviction(): ContainerEviction {
   return { containerId: "", reason: "" };
 }
-export function readContainerEviction(r: FieldReader, end: number, m: ContainerEviction = emptyContainerEviction()): ContainerEviction {
+export function readContainerEviction(r: Reader, end: number, m: ContainerEviction = emptyContainerEviction()): ContainerEviction {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.containerId = r.string(); break;
       case 18: m.reason = r.string(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeContainerEviction(w: FieldWriter, m: ContainerEvictionInit): void {
+export function writeContainerEviction(w: Writer, m: ContainerEvictionInit): void {
   if (m.containerId) w.string(10, m.containerId);
   if (m.reason) w.string(18, m.reason);
 }
@@ -546,22 +519,22 @@ export interface ContainerUpdateInit {
 function emptyContainerUpdate(): ContainerUpdate {
   return { containerId: "", ignoreFailure: false };
 }
-export function readContainerUpdate(r: FieldReader, end: number, m: ContainerUpdate = emptyContainerUpdate()): ContainerUpdate {
+export function readContainerUpdate(r: Reader, end: number, m: ContainerUpdate = emptyContainerUpdate()): ContainerUpdate {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.containerId = r.string(); break;
       case 18: m.linux = readLinuxContainerUpdate(r, r.enter(), m.linux); break;
       case 24: m.ignoreFailure = r.bool(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeContainerUpdate(w: FieldWriter, m: ContainerUpdateInit): void {
+export function writeContainerUpdate(w: Writer, m: ContainerUpdateInit): void {
   if (m.containerId) w.string(10, m.containerId);
-  if (m.linux !== undefined) { const at = w.open(18); writeLinuxContainerUpdate(w, m.linux); w.close(at); }
+  if (m.linux !== undefined) { w.open(18); writeLinuxContainerUpdate(w, m.linux); w.close(); }
   if (m.ignoreFailure) w.bool(24, m.ignoreFailure);
 }
 
@@ -576,22 +549,23 @@ export interface CreateContainerRequestInit {
 function emptyCreateContainerRequest(): CreateContainerRequest {
   return {  };
 }
-export function readCreateContainerRequest(r: FieldReader, end: number, m: CreateContainerRequest = emptyCreateContainerRequest()): CreateContainerRequest {
+export function readCreateContainerRequest(r: Reader, end: number, m: CreateContainerRequest = emptyCreateContainerRequest()): CreateContainerRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.pod = readPodSandbox(r, r.enter(), m.pod); break;
       case 18: m.container = readContainer(r, r.enter(), m.container); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeCreateContainerRequest(w: FieldWriter, m: CreateContainerRequestInit): void {
-  if (m.pod !== undefined) { const at = w.open(10); writePodSandbox(w, m.pod); w.close(at); }
-  if (m.container !== undefined) { const at = w.open(18); writeContainer(w, m.container); w.close(at); }
+export function writeCreateContainerRequest(w: Writer, m: CreateContainerRequestInit): void {
+  if (m.pod !== undefined) { w.open(10); writePodSandbox(w, m.pod); w.close(); }
+  if (m.container !== undefined) { w.open(18); writeContainer(w, m.container); w.close(); }
 }
+export const CreateContainerRequest = { message: "CreateContainerRequest", read: readCreateContainerRequest, write: writeCreateContainerRequest } as const;
 
 export interface CreateContainerResponse {
   adjust?: ContainerAdjustment;
@@ -606,24 +580,25 @@ export interface CreateContainerResponseInit {
 function emptyCreateContainerResponse(): CreateContainerResponse {
   return { update: [], evict: [] };
 }
-export function readCreateContainerResponse(r: FieldReader, end: number, m: CreateContainerResponse = emptyCreateContainerResponse()): CreateContainerResponse {
+export function readCreateContainerResponse(r: Reader, end: number, m: CreateContainerResponse = emptyCreateContainerResponse()): CreateContainerResponse {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.adjust = readContainerAdjustment(r, r.enter(), m.adjust); break;
       case 18: m.update.push(readContainerUpdate(r, r.enter())); break;
       case 26: m.evict.push(readContainerEviction(r, r.enter())); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeCreateContainerResponse(w: FieldWriter, m: CreateContainerResponseInit): void {
-  if (m.adjust !== undefined) { const at = w.open(10); writeContainerAdjustment(w, m.adjust); w.close(at); }
-  if (m.update) for (const v of m.update) { const at = w.open(18); writeContainerUpdate(w, v); w.close(at); }
-  if (m.evict) for (const v of m.evict) { const at = w.open(26); writeContainerEviction(w, v); w.close(at); }
+export function writeCreateContainerResponse(w: Writer, m: CreateContainerResponseInit): void {
+  if (m.adjust !== undefined) { w.open(10); writeContainerAdjustment(w, m.adjust); w.close(); }
+  if (m.update) for (const v of m.update) { w.open(18); writeContainerUpdate(w, v); w.close(); }
+  if (m.evict) for (const v of m.evict) { w.open(26); writeContainerEviction(w, v); w.close(); }
 }
+export const CreateContainerResponse = { message: "CreateContainerResponse", read: readCreateContainerResponse, write: writeCreateContainerResponse } as const;
 
 export interface Hook {
   path: string;
@@ -640,7 +615,7 @@ export interface HookInit {
 function emptyHook(): Hook {
   return { path: "", args: [], env: [] };
 }
-export function readHook(r: FieldReader, end: number, m: Hook = emptyHook()): Hook {
+export function readHook(r: Reader, end: number, m: Hook = emptyHook()): Hook {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -648,17 +623,17 @@ export function readHook(r: FieldReader, end: number, m: Hook = emptyHook()): Ho
       case 18: m.args.push(r.string()); break;
       case 26: m.env.push(r.string()); break;
       case 34: m.timeout = readOptionalInt(r, r.enter(), m.timeout); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeHook(w: FieldWriter, m: HookInit): void {
+export function writeHook(w: Writer, m: HookInit): void {
   if (m.path) w.string(10, m.path);
   if (m.args) for (const v of m.args) w.string(18, v);
   if (m.env) for (const v of m.env) w.string(26, v);
-  if (m.timeout !== undefined) { const at = w.open(34); writeOptionalInt(w, m.timeout); w.close(at); }
+  if (m.timeout !== undefined) { w.open(34); writeOptionalInt(w, m.timeout); w.close(); }
 }
 
 export interface Hooks {
@@ -680,7 +655,7 @@ export interface HooksInit {
 function emptyHooks(): Hooks {
   return { prestart: [], createRuntime: [], createContainer: [], startContainer: [], poststart: [], poststop: [] };
 }
-export function readHooks(r: FieldReader, end: number, m: Hooks = emptyHooks()): Hooks {
+export function readHooks(r: Reader, end: number, m: Hooks = emptyHooks()): Hooks {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -690,19 +665,19 @@ export function readHooks(r: FieldReader, end: number, m: Hooks = emptyHooks()):
       case 34: m.startContainer.push(readHook(r, r.enter())); break;
       case 42: m.poststart.push(readHook(r, r.enter())); break;
       case 50: m.poststop.push(readHook(r, r.enter())); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeHooks(w: FieldWriter, m: HooksInit): void {
-  if (m.prestart) for (const v of m.prestart) { const at = w.open(10); writeHook(w, v); w.close(at); }
-  if (m.createRuntime) for (const v of m.createRuntime) { const at = w.open(18); writeHook(w, v); w.close(at); }
-  if (m.createContainer) for (const v of m.createContainer) { const at = w.open(26); writeHook(w, v); w.close(at); }
-  if (m.startContainer) for (const v of m.startContainer) { const at = w.open(34); writeHook(w, v); w.close(at); }
-  if (m.poststart) for (const v of m.poststart) { const at = w.open(42); writeHook(w, v); w.close(at); }
-  if (m.poststop) for (const v of m.poststop) { const at = w.open(50); writeHook(w, v); w.close(at); }
+export function writeHooks(w: Writer, m: HooksInit): void {
+  if (m.prestart) for (const v of m.prestart) { w.open(10); writeHook(w, v); w.close(); }
+  if (m.createRuntime) for (const v of m.createRuntime) { w.open(18); writeHook(w, v); w.close(); }
+  if (m.createContainer) for (const v of m.createContainer) { w.open(26); writeHook(w, v); w.close(); }
+  if (m.startContainer) for (const v of m.startContainer) { w.open(34); writeHook(w, v); w.close(); }
+  if (m.poststart) for (const v of m.poststart) { w.open(42); writeHook(w, v); w.close(); }
+  if (m.poststop) for (const v of m.poststop) { w.open(50); writeHook(w, v); w.close(); }
 }
 
 export interface HugepageLimit {
@@ -716,19 +691,19 @@ export interface HugepageLimitInit {
 function emptyHugepageLimit(): HugepageLimit {
   return { pageSize: "", limit: 0n };
 }
-export function readHugepageLimit(r: FieldReader, end: number, m: HugepageLimit = emptyHugepageLimit()): HugepageLimit {
+export function readHugepageLimit(r: Reader, end: number, m: HugepageLimit = emptyHugepageLimit()): HugepageLimit {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.pageSize = r.string(); break;
-      case 16: m.limit = r.uint64(); break;
-      default: r.skip(tag);
+      case 16: m.limit = r.bigUint64(); break;
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeHugepageLimit(w: FieldWriter, m: HugepageLimitInit): void {
+export function writeHugepageLimit(w: Writer, m: HugepageLimitInit): void {
   if (m.pageSize) w.string(10, m.pageSize);
   if (m.limit) w.uint64(16, m.limit);
 }
@@ -746,20 +721,20 @@ export interface ImageInit {
 function emptyImage(): Image {
   return { name: "", digest: "", configDigest: "" };
 }
-export function readImage(r: FieldReader, end: number, m: Image = emptyImage()): Image {
+export function readImage(r: Reader, end: number, m: Image = emptyImage()): Image {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.name = r.string(); break;
       case 18: m.digest = r.string(); break;
       case 26: m.configDigest = r.string(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeImage(w: FieldWriter, m: ImageInit): void {
+export function writeImage(w: Writer, m: ImageInit): void {
   if (m.name) w.string(10, m.name);
   if (m.digest) w.string(18, m.digest);
   if (m.configDigest) w.string(26, m.configDigest);
@@ -776,19 +751,19 @@ export interface KeyValueInit {
 function emptyKeyValue(): KeyValue {
   return { key: "", value: "" };
 }
-export function readKeyValue(r: FieldReader, end: number, m: KeyValue = emptyKeyValue()): KeyValue {
+export function readKeyValue(r: Reader, end: number, m: KeyValue = emptyKeyValue()): KeyValue {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.key = r.string(); break;
       case 18: m.value = r.string(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeKeyValue(w: FieldWriter, m: KeyValueInit): void {
+export function writeKeyValue(w: Writer, m: KeyValueInit): void {
   if (m.key) w.string(10, m.key);
   if (m.value) w.string(18, m.value);
 }
@@ -814,7 +789,7 @@ export interface LinuxCPUInit {
 function emptyLinuxCPU(): LinuxCPU {
   return { cpus: "", mems: "" };
 }
-export function readLinuxCPU(r: FieldReader, end: number, m: LinuxCPU = emptyLinuxCPU()): LinuxCPU {
+export function readLinuxCPU(r: Reader, end: number, m: LinuxCPU = emptyLinuxCPU()): LinuxCPU {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -825,18 +800,18 @@ export function readLinuxCPU(r: FieldReader, end: number, m: LinuxCPU = emptyLin
       case 42: m.realtimePeriod = readOptionalUInt64(r, r.enter(), m.realtimePeriod); break;
       case 50: m.cpus = r.string(); break;
       case 58: m.mems = r.string(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxCPU(w: FieldWriter, m: LinuxCPUInit): void {
-  if (m.shares !== undefined) { const at = w.open(10); writeOptionalUInt64(w, m.shares); w.close(at); }
-  if (m.quota !== undefined) { const at = w.open(18); writeOptionalInt64(w, m.quota); w.close(at); }
-  if (m.period !== undefined) { const at = w.open(26); writeOptionalUInt64(w, m.period); w.close(at); }
-  if (m.realtimeRuntime !== undefined) { const at = w.open(34); writeOptionalInt64(w, m.realtimeRuntime); w.close(at); }
-  if (m.realtimePeriod !== undefined) { const at = w.open(42); writeOptionalUInt64(w, m.realtimePeriod); w.close(at); }
+export function writeLinuxCPU(w: Writer, m: LinuxCPUInit): void {
+  if (m.shares !== undefined) { w.open(10); writeOptionalUInt64(w, m.shares); w.close(); }
+  if (m.quota !== undefined) { w.open(18); writeOptionalInt64(w, m.quota); w.close(); }
+  if (m.period !== undefined) { w.open(26); writeOptionalUInt64(w, m.period); w.close(); }
+  if (m.realtimeRuntime !== undefined) { w.open(34); writeOptionalInt64(w, m.realtimeRuntime); w.close(); }
+  if (m.realtimePeriod !== undefined) { w.open(42); writeOptionalUInt64(w, m.realtimePeriod); w.close(); }
   if (m.cpus) w.string(50, m.cpus);
   if (m.mems) w.string(58, m.mems);
 }
@@ -872,41 +847,41 @@ export interface LinuxContainerInit {
 function emptyLinuxContainer(): LinuxContainer {
   return { namespaces: [], devices: [], cgroupsPath: "", sysctl: emptyMap(), netDevices: emptyMap() };
 }
-export function readLinuxContainer(r: FieldReader, end: number, m: LinuxContainer = emptyLinuxContainer()): LinuxContainer {
+export function readLinuxContainer(r: Reader, end: number, m: LinuxContainer = emptyLinuxContainer()): LinuxContainer {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.namespaces.push(readLinuxNamespace(r, r.enter())); break;
-      case 18: if (r.sparing) r.skip(tag); else m.devices.push(readLinuxDevice(r, r.enter())); break;
+      case 18: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.devices.push(readLinuxDevice(r, r.enter())); break;
       case 26: m.resources = readLinuxResources(r, r.enter(), m.resources); break;
-      case 34: if (r.sparing) r.skip(tag); else m.oomScoreAdj = readOptionalInt(r, r.enter(), m.oomScoreAdj); break;
+      case 34: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.oomScoreAdj = readOptionalInt(r, r.enter(), m.oomScoreAdj); break;
       case 42: m.cgroupsPath = r.string(); break;
-      case 50: if (r.sparing) r.skip(tag); else m.ioPriority = readLinuxIOPriority(r, r.enter(), m.ioPriority); break;
-      case 58: if (r.sparing) r.skip(tag); else m.seccompProfile = readSecurityProfile(r, r.enter(), m.seccompProfile); break;
-      case 66: if (r.sparing) r.skip(tag); else m.seccompPolicy = readLinuxSeccomp(r, r.enter(), m.seccompPolicy); break;
-      case 74: if (r.sparing) r.skip(tag); else readStringEntry(r, r.enter(), m.sysctl); break;
-      case 82: if (r.sparing) r.skip(tag); else readLinuxNetDeviceEntry(r, r.enter(), m.netDevices); break;
-      case 90: if (r.sparing) r.skip(tag); else m.scheduler = readLinuxScheduler(r, r.enter(), m.scheduler); break;
-      case 98: if (r.sparing) r.skip(tag); else m.rdt = readLinuxRdt(r, r.enter(), m.rdt); break;
-      default: r.skip(tag);
+      case 50: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.ioPriority = readLinuxIOPriority(r, r.enter(), m.ioPriority); break;
+      case 58: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.seccompProfile = readSecurityProfile(r, r.enter(), m.seccompProfile); break;
+      case 66: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.seccompPolicy = readLinuxSeccomp(r, r.enter(), m.seccompPolicy); break;
+      case 74: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else readStringEntry(r, r.enter(), m.sysctl); break;
+      case 82: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else readLinuxNetDeviceEntry(r, r.enter(), m.netDevices); break;
+      case 90: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.scheduler = readLinuxScheduler(r, r.enter(), m.scheduler); break;
+      case 98: if (r.sparing) r.skipType(tag & 7, undefined, tag >>> 3); else m.rdt = readLinuxRdt(r, r.enter(), m.rdt); break;
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxContainer(w: FieldWriter, m: LinuxContainerInit): void {
-  if (m.namespaces) for (const v of m.namespaces) { const at = w.open(10); writeLinuxNamespace(w, v); w.close(at); }
-  if (m.devices) for (const v of m.devices) { const at = w.open(18); writeLinuxDevice(w, v); w.close(at); }
-  if (m.resources !== undefined) { const at = w.open(26); writeLinuxResources(w, m.resources); w.close(at); }
-  if (m.oomScoreAdj !== undefined) { const at = w.open(34); writeOptionalInt(w, m.oomScoreAdj); w.close(at); }
+export function writeLinuxContainer(w: Writer, m: LinuxContainerInit): void {
+  if (m.namespaces) for (const v of m.namespaces) { w.open(10); writeLinuxNamespace(w, v); w.close(); }
+  if (m.devices) for (const v of m.devices) { w.open(18); writeLinuxDevice(w, v); w.close(); }
+  if (m.resources !== undefined) { w.open(26); writeLinuxResources(w, m.resources); w.close(); }
+  if (m.oomScoreAdj !== undefined) { w.open(34); writeOptionalInt(w, m.oomScoreAdj); w.close(); }
   if (m.cgroupsPath) w.string(42, m.cgroupsPath);
-  if (m.ioPriority !== undefined) { const at = w.open(50); writeLinuxIOPriority(w, m.ioPriority); w.close(at); }
-  if (m.seccompProfile !== undefined) { const at = w.open(58); writeSecurityProfile(w, m.seccompProfile); w.close(at); }
-  if (m.seccompPolicy !== undefined) { const at = w.open(66); writeLinuxSeccomp(w, m.seccompPolicy); w.close(at); }
-  if (m.sysctl) for (const [k, v] of Object.entries(m.sysctl)) { const at = w.open(74); writeStringEntry(w, k, v); w.close(at); }
-  if (m.netDevices) for (const [k, v] of Object.entries(m.netDevices)) { const at = w.open(82); writeLinuxNetDeviceEntry(w, k, v); w.close(at); }
-  if (m.scheduler !== undefined) { const at = w.open(90); writeLinuxScheduler(w, m.scheduler); w.close(at); }
-  if (m.rdt !== undefined) { const at = w.open(98); writeLinuxRdt(w, m.rdt); w.close(at); }
+  if (m.ioPriority !== undefined) { w.open(50); writeLinuxIOPriority(w, m.ioPriority); w.close(); }
+  if (m.seccompProfile !== undefined) { w.open(58); writeSecurityProfile(w, m.seccompProfile); w.close(); }
+  if (m.seccompPolicy !== undefined) { w.open(66); writeLinuxSeccomp(w, m.seccompPolicy); w.close(); }
+  if (m.sysctl) for (const [k, v] of Object.entries(m.sysctl)) { w.open(74); writeStringEntry(w, k, v); w.close(); }
+  if (m.netDevices) for (const [k, v] of Object.entries(m.netDevices)) { w.open(82); writeLinuxNetDeviceEntry(w, k, v); w.close(); }
+  if (m.scheduler !== undefined) { w.open(90); writeLinuxScheduler(w, m.scheduler); w.close(); }
+  if (m.rdt !== undefined) { w.open(98); writeLinuxRdt(w, m.rdt); w.close(); }
 }
 
 export interface LinuxContainerAdjustment {
@@ -940,7 +915,7 @@ export interface LinuxContainerAdjustmentInit {
 function emptyLinuxContainerAdjustment(): LinuxContainerAdjustment {
   return { devices: [], cgroupsPath: "", namespaces: [], sysctl: emptyMap(), netDevices: emptyMap() };
 }
-export function readLinuxContainerAdjustment(r: FieldReader, end: number, m: LinuxContainerAdjustment = emptyLinuxContainerAdjustment()): LinuxContainerAdjustment {
+export function readLinuxContainerAdjustment(r: Reader, end: number, m: LinuxContainerAdjustment = emptyLinuxContainerAdjustment()): LinuxContainerAdjustment {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -956,25 +931,25 @@ export function readLinuxContainerAdjustment(r: FieldReader, end: number, m: Lin
       case 82: m.scheduler = readLinuxScheduler(r, r.enter(), m.scheduler); break;
       case 90: m.rdt = readLinuxRdt(r, r.enter(), m.rdt); break;
       case 98: m.memoryPolicy = readLinuxMemoryPolicy(r, r.enter(), m.memoryPolicy); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxContainerAdjustment(w: FieldWriter, m: LinuxContainerAdjustmentInit): void {
-  if (m.devices) for (const v of m.devices) { const at = w.open(10); writeLinuxDevice(w, v); w.close(at); }
-  if (m.resources !== undefined) { const at = w.open(18); writeLinuxResources(w, m.resources); w.close(at); }
+export function writeLinuxContainerAdjustment(w: Writer, m: LinuxContainerAdjustmentInit): void {
+  if (m.devices) for (const v of m.devices) { w.open(10); writeLinuxDevice(w, v); w.close(); }
+  if (m.resources !== undefined) { w.open(18); writeLinuxResources(w, m.resources); w.close(); }
   if (m.cgroupsPath) w.string(26, m.cgroupsPath);
-  if (m.oomScoreAdj !== undefined) { const at = w.open(34); writeOptionalInt(w, m.oomScoreAdj); w.close(at); }
-  if (m.ioPriority !== undefined) { const at = w.open(42); writeLinuxIOPriority(w, m.ioPriority); w.close(at); }
-  if (m.seccompPolicy !== undefined) { const at = w.open(50); writeLinuxSeccomp(w, m.seccompPolicy); w.close(at); }
-  if (m.namespaces) for (const v of m.namespaces) { const at = w.open(58); writeLinuxNamespace(w, v); w.close(at); }
-  if (m.sysctl) for (const [k, v] of Object.entries(m.sysctl)) { const at = w.open(66); writeStringEntry(w, k, v); w.close(at); }
-  if (m.netDevices) for (const [k, v] of Object.entries(m.netDevices)) { const at = w.open(74); writeLinuxNetDeviceEntry(w, k, v); w.close(at); }
-  if (m.scheduler !== undefined) { const at = w.open(82); writeLinuxScheduler(w, m.scheduler); w.close(at); }
-  if (m.rdt !== undefined) { const at = w.open(90); writeLinuxRdt(w, m.rdt); w.close(at); }
-  if (m.memoryPolicy !== undefined) { const at = w.open(98); writeLinuxMemoryPolicy(w, m.memoryPolicy); w.close(at); }
+  if (m.oomScoreAdj !== undefined) { w.open(34); writeOptionalInt(w, m.oomScoreAdj); w.close(); }
+  if (m.ioPriority !== undefined) { w.open(42); writeLinuxIOPriority(w, m.ioPriority); w.close(); }
+  if (m.seccompPolicy !== undefined) { w.open(50); writeLinuxSeccomp(w, m.seccompPolicy); w.close(); }
+  if (m.namespaces) for (const v of m.namespaces) { w.open(58); writeLinuxNamespace(w, v); w.close(); }
+  if (m.sysctl) for (const [k, v] of Object.entries(m.sysctl)) { w.open(66); writeStringEntry(w, k, v); w.close(); }
+  if (m.netDevices) for (const [k, v] of Object.entries(m.netDevices)) { w.open(74); writeLinuxNetDeviceEntry(w, k, v); w.close(); }
+  if (m.scheduler !== undefined) { w.open(82); writeLinuxScheduler(w, m.scheduler); w.close(); }
+  if (m.rdt !== undefined) { w.open(90); writeLinuxRdt(w, m.rdt); w.close(); }
+  if (m.memoryPolicy !== undefined) { w.open(98); writeLinuxMemoryPolicy(w, m.memoryPolicy); w.close(); }
 }
 
 export interface LinuxContainerUpdate {
@@ -986,19 +961,19 @@ export interface LinuxContainerUpdateInit {
 function emptyLinuxContainerUpdate(): LinuxContainerUpdate {
   return {  };
 }
-export function readLinuxContainerUpdate(r: FieldReader, end: number, m: LinuxContainerUpdate = emptyLinuxContainerUpdate()): LinuxContainerUpdate {
+export function readLinuxContainerUpdate(r: Reader, end: number, m: LinuxContainerUpdate = emptyLinuxContainerUpdate()): LinuxContainerUpdate {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.resources = readLinuxResources(r, r.enter(), m.resources); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxContainerUpdate(w: FieldWriter, m: LinuxContainerUpdateInit): void {
-  if (m.resources !== undefined) { const at = w.open(10); writeLinuxResources(w, m.resources); w.close(at); }
+export function writeLinuxContainerUpdate(w: Writer, m: LinuxContainerUpdateInit): void {
+  if (m.resources !== undefined) { w.open(10); writeLinuxResources(w, m.resources); w.close(); }
 }
 
 export interface LinuxDevice {
@@ -1022,31 +997,31 @@ export interface LinuxDeviceInit {
 function emptyLinuxDevice(): LinuxDevice {
   return { path: "", type: "", major: 0n, minor: 0n };
 }
-export function readLinuxDevice(r: FieldReader, end: number, m: LinuxDevice = emptyLinuxDevice()): LinuxDevice {
+export function readLinuxDevice(r: Reader, end: number, m: LinuxDevice = emptyLinuxDevice()): LinuxDevice {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.path = r.string(); break;
       case 18: m.type = r.string(); break;
-      case 24: m.major = r.int64(); break;
-      case 32: m.minor = r.int64(); break;
+      case 24: m.major = r.bigInt64(); break;
+      case 32: m.minor = r.bigInt64(); break;
       case 42: m.fileMode = readOptionalFileMode(r, r.enter(), m.fileMode); break;
       case 50: m.uid = readOptionalUInt32(r, r.enter(), m.uid); break;
       case 58: m.gid = readOptionalUInt32(r, r.enter(), m.gid); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxDevice(w: FieldWriter, m: LinuxDeviceInit): void {
+export function writeLinuxDevice(w: Writer, m: LinuxDeviceInit): void {
   if (m.path) w.string(10, m.path);
   if (m.type) w.string(18, m.type);
   if (m.major) w.int64(24, m.major);
   if (m.minor) w.int64(32, m.minor);
-  if (m.fileMode !== undefined) { const at = w.open(42); writeOptionalFileMode(w, m.fileMode); w.close(at); }
-  if (m.uid !== undefined) { const at = w.open(50); writeOptionalUInt32(w, m.uid); w.close(at); }
-  if (m.gid !== undefined) { const at = w.open(58); writeOptionalUInt32(w, m.gid); w.close(at); }
+  if (m.fileMode !== undefined) { w.open(42); writeOptionalFileMode(w, m.fileMode); w.close(); }
+  if (m.uid !== undefined) { w.open(50); writeOptionalUInt32(w, m.uid); w.close(); }
+  if (m.gid !== undefined) { w.open(58); writeOptionalUInt32(w, m.gid); w.close(); }
 }
 
 export interface LinuxDeviceCgroup {
@@ -1066,7 +1041,7 @@ export interface LinuxDeviceCgroupInit {
 function emptyLinuxDeviceCgroup(): LinuxDeviceCgroup {
   return { allow: false, type: "", access: "" };
 }
-export function readLinuxDeviceCgroup(r: FieldReader, end: number, m: LinuxDeviceCgroup = emptyLinuxDeviceCgroup()): LinuxDeviceCgroup {
+export function readLinuxDeviceCgroup(r: Reader, end: number, m: LinuxDeviceCgroup = emptyLinuxDeviceCgroup()): LinuxDeviceCgroup {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1075,17 +1050,17 @@ export function readLinuxDeviceCgroup(r: FieldReader, end: number, m: LinuxDevic
       case 26: m.major = readOptionalInt64(r, r.enter(), m.major); break;
       case 34: m.minor = readOptionalInt64(r, r.enter(), m.minor); break;
       case 42: m.access = r.string(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxDeviceCgroup(w: FieldWriter, m: LinuxDeviceCgroupInit): void {
+export function writeLinuxDeviceCgroup(w: Writer, m: LinuxDeviceCgroupInit): void {
   if (m.allow) w.bool(8, m.allow);
   if (m.type) w.string(18, m.type);
-  if (m.major !== undefined) { const at = w.open(26); writeOptionalInt64(w, m.major); w.close(at); }
-  if (m.minor !== undefined) { const at = w.open(34); writeOptionalInt64(w, m.minor); w.close(at); }
+  if (m.major !== undefined) { w.open(26); writeOptionalInt64(w, m.major); w.close(); }
+  if (m.minor !== undefined) { w.open(34); writeOptionalInt64(w, m.minor); w.close(); }
   if (m.access) w.string(42, m.access);
 }
 
@@ -1100,19 +1075,19 @@ export interface LinuxIOPriorityInit {
 function emptyLinuxIOPriority(): LinuxIOPriority {
   return { class: IOPrioClassNames[0], priority: 0 };
 }
-export function readLinuxIOPriority(r: FieldReader, end: number, m: LinuxIOPriority = emptyLinuxIOPriority()): LinuxIOPriority {
+export function readLinuxIOPriority(r: Reader, end: number, m: LinuxIOPriority = emptyLinuxIOPriority()): LinuxIOPriority {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 8: m.class = readIOPrioClass(r); break;
       case 16: m.priority = r.int32(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxIOPriority(w: FieldWriter, m: LinuxIOPriorityInit): void {
+export function writeLinuxIOPriority(w: Writer, m: LinuxIOPriorityInit): void {
   if (m.class && m.class !== IOPrioClassNames[0]) w.int32(8, IOPrioClassNumbers[m.class]);
   if (m.priority) w.int32(16, m.priority);
 }
@@ -1140,7 +1115,7 @@ export interface LinuxMemoryInit {
 function emptyLinuxMemory(): LinuxMemory {
   return {  };
 }
-export function readLinuxMemory(r: FieldReader, end: number, m: LinuxMemory = emptyLinuxMemory()): LinuxMemory {
+export function readLinuxMemory(r: Reader, end: number, m: LinuxMemory = emptyLinuxMemory()): LinuxMemory {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1152,21 +1127,21 @@ export function readLinuxMemory(r: FieldReader, end: number, m: LinuxMemory = em
       case 50: m.swappiness = readOptionalUInt64(r, r.enter(), m.swappiness); break;
       case 58: m.disableOomKiller = readOptionalBool(r, r.enter(), m.disableOomKiller); break;
       case 66: m.useHierarchy = readOptionalBool(r, r.enter(), m.useHierarchy); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxMemory(w: FieldWriter, m: LinuxMemoryInit): void {
-  if (m.limit !== undefined) { const at = w.open(10); writeOptionalInt64(w, m.limit); w.close(at); }
-  if (m.reservation !== undefined) { const at = w.open(18); writeOptionalInt64(w, m.reservation); w.close(at); }
-  if (m.swap !== undefined) { const at = w.open(26); writeOptionalInt64(w, m.swap); w.close(at); }
-  if (m.kernel !== undefined) { const at = w.open(34); writeOptionalInt64(w, m.kernel); w.close(at); }
-  if (m.kernelTcp !== undefined) { const at = w.open(42); writeOptionalInt64(w, m.kernelTcp); w.close(at); }
-  if (m.swappiness !== undefined) { const at = w.open(50); writeOptionalUInt64(w, m.swappiness); w.close(at); }
-  if (m.disableOomKiller !== undefined) { const at = w.open(58); writeOptionalBool(w, m.disableOomKiller); w.close(at); }
-  if (m.useHierarchy !== undefined) { const at = w.open(66); writeOptionalBool(w, m.useHierarchy); w.close(at); }
+export function writeLinuxMemory(w: Writer, m: LinuxMemoryInit): void {
+  if (m.limit !== undefined) { w.open(10); writeOptionalInt64(w, m.limit); w.close(); }
+  if (m.reservation !== undefined) { w.open(18); writeOptionalInt64(w, m.reservation); w.close(); }
+  if (m.swap !== undefined) { w.open(26); writeOptionalInt64(w, m.swap); w.close(); }
+  if (m.kernel !== undefined) { w.open(34); writeOptionalInt64(w, m.kernel); w.close(); }
+  if (m.kernelTcp !== undefined) { w.open(42); writeOptionalInt64(w, m.kernelTcp); w.close(); }
+  if (m.swappiness !== undefined) { w.open(50); writeOptionalUInt64(w, m.swappiness); w.close(); }
+  if (m.disableOomKiller !== undefined) { w.open(58); writeOptionalBool(w, m.disableOomKiller); w.close(); }
+  if (m.useHierarchy !== undefined) { w.open(66); writeOptionalBool(w, m.useHierarchy); w.close(); }
 }
 
 export interface LinuxMemoryPolicy {
@@ -1182,7 +1157,7 @@ export interface LinuxMemoryPolicyInit {
 function emptyLinuxMemoryPolicy(): LinuxMemoryPolicy {
   return { mode: MpolModeNames[0], nodes: "", flags: [] };
 }
-export function readLinuxMemoryPolicy(r: FieldReader, end: number, m: LinuxMemoryPolicy = emptyLinuxMemoryPolicy()): LinuxMemoryPolicy {
+export function readLinuxMemoryPolicy(r: Reader, end: number, m: LinuxMemoryPolicy = emptyLinuxMemoryPolicy()): LinuxMemoryPolicy {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1190,16 +1165,16 @@ export function readLinuxMemoryPolicy(r: FieldReader, end: number, m: LinuxMemor
       case 18: m.nodes = r.string(); break;
       case 24: m.flags.push(readMpolFlag(r)); break;
       case 26: for (const end = r.enter(); r.pos < end; ) m.flags.push(readMpolFlag(r)); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxMemoryPolicy(w: FieldWriter, m: LinuxMemoryPolicyInit): void {
+export function writeLinuxMemoryPolicy(w: Writer, m: LinuxMemoryPolicyInit): void {
   if (m.mode && m.mode !== MpolModeNames[0]) w.int32(8, MpolModeNumbers[m.mode]);
   if (m.nodes) w.string(18, m.nodes);
-  if (m.flags?.length) { const at = w.open(26); for (const v of m.flags) w.packedInt32(MpolFlagNumbers[v]); w.close(at); }
+  if (m.flags?.length) { w.open(26); for (const v of m.flags) w.packedInt32(MpolFlagNumbers[v]); w.close(); }
 }
 
 export interface LinuxNamespace {
@@ -1213,19 +1188,19 @@ export interface LinuxNamespaceInit {
 function emptyLinuxNamespace(): LinuxNamespace {
   return { type: "", path: "" };
 }
-export function readLinuxNamespace(r: FieldReader, end: number, m: LinuxNamespace = emptyLinuxNamespace()): LinuxNamespace {
+export function readLinuxNamespace(r: Reader, end: number, m: LinuxNamespace = emptyLinuxNamespace()): LinuxNamespace {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.type = r.string(); break;
       case 18: m.path = r.string(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxNamespace(w: FieldWriter, m: LinuxNamespaceInit): void {
+export function writeLinuxNamespace(w: Writer, m: LinuxNamespaceInit): void {
   if (m.type) w.string(10, m.type);
   if (m.path) w.string(18, m.path);
 }
@@ -1239,18 +1214,18 @@ export interface LinuxNetDeviceInit {
 function emptyLinuxNetDevice(): LinuxNetDevice {
   return { name: "" };
 }
-export function readLinuxNetDevice(r: FieldReader, end: number, m: LinuxNetDevice = emptyLinuxNetDevice()): LinuxNetDevice {
+export function readLinuxNetDevice(r: Reader, end: number, m: LinuxNetDevice = emptyLinuxNetDevice()): LinuxNetDevice {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.name = r.string(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxNetDevice(w: FieldWriter, m: LinuxNetDeviceInit): void {
+export function writeLinuxNetDevice(w: Writer, m: LinuxNetDeviceInit): void {
   if (m.name) w.string(10, m.name);
 }
 
@@ -1263,18 +1238,18 @@ export interface LinuxPidsInit {
 function emptyLinuxPids(): LinuxPids {
   return { limit: 0n };
 }
-export function readLinuxPids(r: FieldReader, end: number, m: LinuxPids = emptyLinuxPids()): LinuxPids {
+export function readLinuxPids(r: Reader, end: number, m: LinuxPids = emptyLinuxPids()): LinuxPids {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
-      case 8: m.limit = r.int64(); break;
-      default: r.skip(tag);
+      case 8: m.limit = r.bigInt64(); break;
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxPids(w: FieldWriter, m: LinuxPidsInit): void {
+export function writeLinuxPids(w: Writer, m: LinuxPidsInit): void {
   if (m.limit) w.int64(8, m.limit);
 }
 
@@ -1297,7 +1272,7 @@ export interface LinuxPodSandboxInit {
 function emptyLinuxPodSandbox(): LinuxPodSandbox {
   return { cgroupParent: "", cgroupsPath: "", namespaces: [] };
 }
-export function readLinuxPodSandbox(r: FieldReader, end: number, m: LinuxPodSandbox = emptyLinuxPodSandbox()): LinuxPodSandbox {
+export function readLinuxPodSandbox(r: Reader, end: number, m: LinuxPodSandbox = emptyLinuxPodSandbox()): LinuxPodSandbox {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1307,19 +1282,19 @@ export function readLinuxPodSandbox(r: FieldReader, end: number, m: LinuxPodSand
       case 34: m.cgroupsPath = r.string(); break;
       case 42: m.namespaces.push(readLinuxNamespace(r, r.enter())); break;
       case 50: m.resources = readLinuxResources(r, r.enter(), m.resources); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxPodSandbox(w: FieldWriter, m: LinuxPodSandboxInit): void {
-  if (m.podOverhead !== undefined) { const at = w.open(10); writeLinuxResources(w, m.podOverhead); w.close(at); }
-  if (m.podResources !== undefined) { const at = w.open(18); writeLinuxResources(w, m.podResources); w.close(at); }
+export function writeLinuxPodSandbox(w: Writer, m: LinuxPodSandboxInit): void {
+  if (m.podOverhead !== undefined) { w.open(10); writeLinuxResources(w, m.podOverhead); w.close(); }
+  if (m.podResources !== undefined) { w.open(18); writeLinuxResources(w, m.podResources); w.close(); }
   if (m.cgroupParent) w.string(26, m.cgroupParent);
   if (m.cgroupsPath) w.string(34, m.cgroupsPath);
-  if (m.namespaces) for (const v of m.namespaces) { const at = w.open(42); writeLinuxNamespace(w, v); w.close(at); }
-  if (m.resources !== undefined) { const at = w.open(50); writeLinuxResources(w, m.resources); w.close(at); }
+  if (m.namespaces) for (const v of m.namespaces) { w.open(42); writeLinuxNamespace(w, v); w.close(); }
+  if (m.resources !== undefined) { w.open(50); writeLinuxResources(w, m.resources); w.close(); }
 }
 
 export interface LinuxRdt {
@@ -1337,7 +1312,7 @@ export interface LinuxRdtInit {
 function emptyLinuxRdt(): LinuxRdt {
   return { remove: false };
 }
-export function readLinuxRdt(r: FieldReader, end: number, m: LinuxRdt = emptyLinuxRdt()): LinuxRdt {
+export function readLinuxRdt(r: Reader, end: number, m: LinuxRdt = emptyLinuxRdt()): LinuxRdt {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1345,16 +1320,16 @@ export function readLinuxRdt(r: FieldReader, end: number, m: LinuxRdt = emptyLin
       case 18: m.schemata = readOptionalRepeatedString(r, r.enter(), m.schemata); break;
       case 26: m.enableMonitoring = readOptionalBool(r, r.enter(), m.enableMonitoring); break;
       case 32: m.remove = r.bool(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxRdt(w: FieldWriter, m: LinuxRdtInit): void {
-  if (m.closId !== undefined) { const at = w.open(10); writeOptionalString(w, m.closId); w.close(at); }
-  if (m.schemata !== undefined) { const at = w.open(18); writeOptionalRepeatedString(w, m.schemata); w.close(at); }
-  if (m.enableMonitoring !== undefined) { const at = w.open(26); writeOptionalBool(w, m.enableMonitoring); w.close(at); }
+export function writeLinuxRdt(w: Writer, m: LinuxRdtInit): void {
+  if (m.closId !== undefined) { w.open(10); writeOptionalString(w, m.closId); w.close(); }
+  if (m.schemata !== undefined) { w.open(18); writeOptionalRepeatedString(w, m.schemata); w.close(); }
+  if (m.enableMonitoring !== undefined) { w.open(26); writeOptionalBool(w, m.enableMonitoring); w.close(); }
   if (m.remove) w.bool(32, m.remove);
 }
 
@@ -1381,7 +1356,7 @@ export interface LinuxResourcesInit {
 function emptyLinuxResources(): LinuxResources {
   return { hugepageLimits: [], unified: emptyMap(), devices: [] };
 }
-export function readLinuxResources(r: FieldReader, end: number, m: LinuxResources = emptyLinuxResources()): LinuxResources {
+export function readLinuxResources(r: Reader, end: number, m: LinuxResources = emptyLinuxResources()): LinuxResources {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1393,21 +1368,21 @@ export function readLinuxResources(r: FieldReader, end: number, m: LinuxResource
       case 50: readStringEntry(r, r.enter(), m.unified); break;
       case 58: m.devices.push(readLinuxDeviceCgroup(r, r.enter())); break;
       case 66: m.pids = readLinuxPids(r, r.enter(), m.pids); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxResources(w: FieldWriter, m: LinuxResourcesInit): void {
-  if (m.memory !== undefined) { const at = w.open(10); writeLinuxMemory(w, m.memory); w.close(at); }
-  if (m.cpu !== undefined) { const at = w.open(18); writeLinuxCPU(w, m.cpu); w.close(at); }
-  if (m.hugepageLimits) for (const v of m.hugepageLimits) { const at = w.open(26); writeHugepageLimit(w, v); w.close(at); }
-  if (m.blockioClass !== undefined) { const at = w.open(34); writeOptionalString(w, m.blockioClass); w.close(at); }
-  if (m.rdtClass !== undefined) { const at = w.open(42); writeOptionalString(w, m.rdtClass); w.close(at); }
-  if (m.unified) for (const [k, v] of Object.entries(m.unified)) { const at = w.open(50); writeStringEntry(w, k, v); w.close(at); }
-  if (m.devices) for (const v of m.devices) { const at = w.open(58); writeLinuxDeviceCgroup(w, v); w.close(at); }
-  if (m.pids !== undefined) { const at = w.open(66); writeLinuxPids(w, m.pids); w.close(at); }
+export function writeLinuxResources(w: Writer, m: LinuxResourcesInit): void {
+  if (m.memory !== undefined) { w.open(10); writeLinuxMemory(w, m.memory); w.close(); }
+  if (m.cpu !== undefined) { w.open(18); writeLinuxCPU(w, m.cpu); w.close(); }
+  if (m.hugepageLimits) for (const v of m.hugepageLimits) { w.open(26); writeHugepageLimit(w, v); w.close(); }
+  if (m.blockioClass !== undefined) { w.open(34); writeOptionalString(w, m.blockioClass); w.close(); }
+  if (m.rdtClass !== undefined) { w.open(42); writeOptionalString(w, m.rdtClass); w.close(); }
+  if (m.unified) for (const [k, v] of Object.entries(m.unified)) { w.open(50); writeStringEntry(w, k, v); w.close(); }
+  if (m.devices) for (const v of m.devices) { w.open(58); writeLinuxDeviceCgroup(w, v); w.close(); }
+  if (m.pids !== undefined) { w.open(66); writeLinuxPids(w, m.pids); w.close(); }
 }
 
 export interface LinuxScheduler {
@@ -1431,7 +1406,7 @@ export interface LinuxSchedulerInit {
 function emptyLinuxScheduler(): LinuxScheduler {
   return { policy: LinuxSchedulerPolicyNames[0], nice: 0, priority: 0, flags: [], runtime: 0n, deadline: 0n, period: 0n };
 }
-export function readLinuxScheduler(r: FieldReader, end: number, m: LinuxScheduler = emptyLinuxScheduler()): LinuxScheduler {
+export function readLinuxScheduler(r: Reader, end: number, m: LinuxScheduler = emptyLinuxScheduler()): LinuxScheduler {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1440,20 +1415,20 @@ export function readLinuxScheduler(r: FieldReader, end: number, m: LinuxSchedule
       case 24: m.priority = r.int32(); break;
       case 32: m.flags.push(readLinuxSchedulerFlag(r)); break;
       case 34: for (const end = r.enter(); r.pos < end; ) m.flags.push(readLinuxSchedulerFlag(r)); break;
-      case 40: m.runtime = r.uint64(); break;
-      case 48: m.deadline = r.uint64(); break;
-      case 56: m.period = r.uint64(); break;
-      default: r.skip(tag);
+      case 40: m.runtime = r.bigUint64(); break;
+      case 48: m.deadline = r.bigUint64(); break;
+      case 56: m.period = r.bigUint64(); break;
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxScheduler(w: FieldWriter, m: LinuxSchedulerInit): void {
+export function writeLinuxScheduler(w: Writer, m: LinuxSchedulerInit): void {
   if (m.policy && m.policy !== LinuxSchedulerPolicyNames[0]) w.int32(8, LinuxSchedulerPolicyNumbers[m.policy]);
   if (m.nice) w.int32(16, m.nice);
   if (m.priority) w.int32(24, m.priority);
-  if (m.flags?.length) { const at = w.open(34); for (const v of m.flags) w.packedInt32(LinuxSchedulerFlagNumbers[v]); w.close(at); }
+  if (m.flags?.length) { w.open(34); for (const v of m.flags) w.packedInt32(LinuxSchedulerFlagNumbers[v]); w.close(); }
   if (m.runtime) w.uint64(40, m.runtime);
   if (m.deadline) w.uint64(48, m.deadline);
   if (m.period) w.uint64(56, m.period);
@@ -1480,7 +1455,7 @@ export interface LinuxSeccompInit {
 function emptyLinuxSeccomp(): LinuxSeccomp {
   return { defaultAction: "", architectures: [], flags: [], listenerPath: "", listenerMetadata: "", syscalls: [] };
 }
-export function readLinuxSeccomp(r: FieldReader, end: number, m: LinuxSeccomp = emptyLinuxSeccomp()): LinuxSeccomp {
+export function readLinuxSeccomp(r: Reader, end: number, m: LinuxSeccomp = emptyLinuxSeccomp()): LinuxSeccomp {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1491,20 +1466,20 @@ export function readLinuxSeccomp(r: FieldReader, end: number, m: LinuxSeccomp = 
       case 42: m.listenerPath = r.string(); break;
       case 50: m.listenerMetadata = r.string(); break;
       case 58: m.syscalls.push(readLinuxSyscall(r, r.enter())); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxSeccomp(w: FieldWriter, m: LinuxSeccompInit): void {
+export function writeLinuxSeccomp(w: Writer, m: LinuxSeccompInit): void {
   if (m.defaultAction) w.string(10, m.defaultAction);
-  if (m.defaultErrno !== undefined) { const at = w.open(18); writeOptionalUInt32(w, m.defaultErrno); w.close(at); }
+  if (m.defaultErrno !== undefined) { w.open(18); writeOptionalUInt32(w, m.defaultErrno); w.close(); }
   if (m.architectures) for (const v of m.architectures) w.string(26, v);
   if (m.flags) for (const v of m.flags) w.string(34, v);
   if (m.listenerPath) w.string(42, m.listenerPath);
   if (m.listenerMetadata) w.string(50, m.listenerMetadata);
-  if (m.syscalls) for (const v of m.syscalls) { const at = w.open(58); writeLinuxSyscall(w, v); w.close(at); }
+  if (m.syscalls) for (const v of m.syscalls) { w.open(58); writeLinuxSyscall(w, v); w.close(); }
 }
 
 export interface LinuxSeccompArg {
@@ -1522,21 +1497,21 @@ export interface LinuxSeccompArgInit {
 function emptyLinuxSeccompArg(): LinuxSeccompArg {
   return { index: 0, value: 0n, valueTwo: 0n, op: "" };
 }
-export function readLinuxSeccompArg(r: FieldReader, end: number, m: LinuxSeccompArg = emptyLinuxSeccompArg()): LinuxSeccompArg {
+export function readLinuxSeccompArg(r: Reader, end: number, m: LinuxSeccompArg = emptyLinuxSeccompArg()): LinuxSeccompArg {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 8: m.index = r.uint32(); break;
-      case 16: m.value = r.uint64(); break;
-      case 24: m.valueTwo = r.uint64(); break;
+      case 16: m.value = r.bigUint64(); break;
+      case 24: m.valueTwo = r.bigUint64(); break;
       case 34: m.op = r.string(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxSeccompArg(w: FieldWriter, m: LinuxSeccompArgInit): void {
+export function writeLinuxSeccompArg(w: Writer, m: LinuxSeccompArgInit): void {
   if (m.index) w.uint32(8, m.index);
   if (m.value) w.uint64(16, m.value);
   if (m.valueTwo) w.uint64(24, m.valueTwo);
@@ -1558,7 +1533,7 @@ export interface LinuxSyscallInit {
 function emptyLinuxSyscall(): LinuxSyscall {
   return { names: [], action: "", args: [] };
 }
-export function readLinuxSyscall(r: FieldReader, end: number, m: LinuxSyscall = emptyLinuxSyscall()): LinuxSyscall {
+export function readLinuxSyscall(r: Reader, end: number, m: LinuxSyscall = emptyLinuxSyscall()): LinuxSyscall {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1566,17 +1541,17 @@ export function readLinuxSyscall(r: FieldReader, end: number, m: LinuxSyscall = 
       case 18: m.action = r.string(); break;
       case 26: m.errnoRet = readOptionalUInt32(r, r.enter(), m.errnoRet); break;
       case 34: m.args.push(readLinuxSeccompArg(r, r.enter())); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeLinuxSyscall(w: FieldWriter, m: LinuxSyscallInit): void {
+export function writeLinuxSyscall(w: Writer, m: LinuxSyscallInit): void {
   if (m.names) for (const v of m.names) w.string(10, v);
   if (m.action) w.string(18, m.action);
-  if (m.errnoRet !== undefined) { const at = w.open(26); writeOptionalUInt32(w, m.errnoRet); w.close(at); }
-  if (m.args) for (const v of m.args) { const at = w.open(34); writeLinuxSeccompArg(w, v); w.close(at); }
+  if (m.errnoRet !== undefined) { w.open(26); writeOptionalUInt32(w, m.errnoRet); w.close(); }
+  if (m.args) for (const v of m.args) { w.open(34); writeLinuxSeccompArg(w, v); w.close(); }
 }
 
 export interface Mount {
@@ -1594,7 +1569,7 @@ export interface MountInit {
 function emptyMount(): Mount {
   return { destination: "", type: "", source: "", options: [] };
 }
-export function readMount(r: FieldReader, end: number, m: Mount = emptyMount()): Mount {
+export function readMount(r: Reader, end: number, m: Mount = emptyMount()): Mount {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1602,13 +1577,13 @@ export function readMount(r: FieldReader, end: number, m: Mount = emptyMount()):
       case 18: m.type = r.string(); break;
       case 26: m.source = r.string(); break;
       case 34: m.options.push(r.string()); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeMount(w: FieldWriter, m: MountInit): void {
+export function writeMount(w: Writer, m: MountInit): void {
   if (m.destination) w.string(10, m.destination);
   if (m.type) w.string(18, m.type);
   if (m.source) w.string(26, m.source);
@@ -1628,20 +1603,20 @@ export interface POSIXRlimitInit {
 function emptyPOSIXRlimit(): POSIXRlimit {
   return { type: "", hard: 0n, soft: 0n };
 }
-export function readPOSIXRlimit(r: FieldReader, end: number, m: POSIXRlimit = emptyPOSIXRlimit()): POSIXRlimit {
+export function readPOSIXRlimit(r: Reader, end: number, m: POSIXRlimit = emptyPOSIXRlimit()): POSIXRlimit {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.type = r.string(); break;
-      case 16: m.hard = r.uint64(); break;
-      case 24: m.soft = r.uint64(); break;
-      default: r.skip(tag);
+      case 16: m.hard = r.bigUint64(); break;
+      case 24: m.soft = r.bigUint64(); break;
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writePOSIXRlimit(w: FieldWriter, m: POSIXRlimitInit): void {
+export function writePOSIXRlimit(w: Writer, m: POSIXRlimitInit): void {
   if (m.type) w.string(10, m.type);
   if (m.hard) w.uint64(16, m.hard);
   if (m.soft) w.uint64(24, m.soft);
@@ -1674,7 +1649,7 @@ export interface PodSandboxInit {
 function emptyPodSandbox(): PodSandbox {
   return { id: "", name: "", uid: "", namespace: "", labels: emptyMap(), annotations: emptyMap(), runtimeHandler: "", pid: 0, ips: [] };
 }
-export function readPodSandbox(r: FieldReader, end: number, m: PodSandbox = emptyPodSandbox()): PodSandbox {
+export function readPodSandbox(r: Reader, end: number, m: PodSandbox = emptyPodSandbox()): PodSandbox {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -1688,24 +1663,25 @@ export function readPodSandbox(r: FieldReader, end: number, m: PodSandbox = empt
       case 66: m.linux = readLinuxPodSandbox(r, r.enter(), m.linux); break;
       case 72: m.pid = r.uint32(); break;
       case 82: m.ips.push(r.string()); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writePodSandbox(w: FieldWriter, m: PodSandboxInit): void {
+export function writePodSandbox(w: Writer, m: PodSandboxInit): void {
   if (m.id) w.string(10, m.id);
   if (m.name) w.string(18, m.name);
   if (m.uid) w.string(26, m.uid);
   if (m.namespace) w.string(34, m.namespace);
-  if (m.labels) for (const [k, v] of Object.entries(m.labels)) { const at = w.open(42); writeStringEntry(w, k, v); w.close(at); }
-  if (m.annotations) for (const [k, v] of Object.entries(m.annotations)) { const at = w.open(50); writeStringEntry(w, k, v); w.close(at); }
+  if (m.labels) for (const [k, v] of Object.entries(m.labels)) { w.open(42); writeStringEntry(w, k, v); w.close(); }
+  if (m.annotations) for (const [k, v] of Object.entries(m.annotations)) { w.open(50); writeStringEntry(w, k, v); w.close(); }
   if (m.runtimeHandler) w.string(58, m.runtimeHandler);
-  if (m.linux !== undefined) { const at = w.open(66); writeLinuxPodSandbox(w, m.linux); w.close(at); }
+  if (m.linux !== undefined) { w.open(66); writeLinuxPodSandbox(w, m.linux); w.close(); }
   if (m.pid) w.uint32(72, m.pid);
   if (m.ips) for (const v of m.ips) w.string(82, v);
 }
+export const PodSandbox = { message: "PodSandbox", read: readPodSandbox, write: writePodSandbox } as const;
 
 export interface RegisterPluginRequest {
   pluginName: string;
@@ -1720,24 +1696,95 @@ export interface RegisterPluginRequestInit {
 function emptyRegisterPluginRequest(): RegisterPluginRequest {
   return { pluginName: "", pluginIdx: "", NRIVersion: "" };
 }
-export function readRegisterPluginRequest(r: FieldReader, end: number, m: RegisterPluginRequest = emptyRegisterPluginRequest()): RegisterPluginRequest {
+export function readRegisterPluginRequest(r: Reader, end: number, m: RegisterPluginRequest = emptyRegisterPluginRequest()): RegisterPluginRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.pluginName = r.string(); break;
       case 18: m.pluginIdx = r.string(); break;
       case 26: m.NRIVersion = r.string(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeRegisterPluginRequest(w: FieldWriter, m: RegisterPluginRequestInit): void {
+export function writeRegisterPluginRequest(w: Writer, m: RegisterPluginRequestInit): void {
   if (m.pluginName) w.string(10, m.pluginName);
   if (m.pluginIdx) w.string(18, m.pluginIdx);
   if (m.NRIVersion) w.string(26, m.NRIVersion);
 }
+export const RegisterPluginRequest = { message: "RegisterPluginRequest", read: readRegisterPluginRequest, write: writeRegisterPluginRequest } as const;
+
+export interface Request {
+  service: string;
+  method: string;
+  payload: Uint8Array;
+  timeoutNano: bigint;
+  metadata: KeyValue[];
+}
+export interface RequestInit {
+  readonly service?: string | undefined;
+  readonly method?: string | undefined;
+  readonly payload?: Uint8Array | undefined;
+  readonly timeoutNano?: bigint | undefined;
+  readonly metadata?: readonly KeyValueInit[] | undefined;
+}
+function emptyRequest(): Request {
+  return { service: "", method: "", payload: new Uint8Array(0), timeoutNano: 0n, metadata: [] };
+}
+export function readRequest(r: Reader, end: number, m: Request = emptyRequest()): Request {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.service = r.string(); break;
+      case 18: m.method = r.string(); break;
+      case 26: m.payload = r.bytes(); break;
+      case 32: m.timeoutNano = r.bigInt64(); break;
+      case 42: r.limit(m.metadata.length, 1024); m.metadata.push(readKeyValue(r, r.enter())); break;
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeRequest(w: Writer, m: RequestInit): void {
+  if (m.service) w.string(10, m.service);
+  if (m.method) w.string(18, m.method);
+  if (m.payload?.length) w.bytes(26, m.payload);
+  if (m.timeoutNano) w.int64(32, m.timeoutNano);
+  if (m.metadata) for (const v of m.metadata) { w.open(42); writeKeyValue(w, v); w.close(); }
+}
+export const Request = { message: "Request", read: readRequest, write: writeRequest } as const;
+
+export interface Response {
+  status?: Status;
+  payload: Uint8Array;
+}
+export interface ResponseInit {
+  readonly status?: StatusInit | undefined;
+  readonly payload?: Uint8Array | undefined;
+}
+function emptyResponse(): Response {
+  return { payload: new Uint8Array(0) };
+}
+export function readResponse(r: Reader, end: number, m: Response = emptyResponse()): Response {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 10: m.status = readStatus(r, r.enter(), m.status); break;
+      case 18: m.payload = r.bytes(); break;
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeResponse(w: Writer, m: ResponseInit): void {
+  if (m.status !== undefined) { w.open(10); writeStatus(w, m.status); w.close(); }
+  if (m.payload?.length) w.bytes(18, m.payload);
+}
+export const Response = { message: "Response", read: readResponse, write: writeResponse } as const;
 
 export interface RunPodSandboxRequest {
   pod?: PodSandbox;
@@ -1748,20 +1795,21 @@ export interface RunPodSandboxRequestInit {
 function emptyRunPodSandboxRequest(): RunPodSandboxRequest {
   return {  };
 }
-export function readRunPodSandboxRequest(r: FieldReader, end: number, m: RunPodSandboxRequest = emptyRunPodSandboxRequest()): RunPodSandboxRequest {
+export function readRunPodSandboxRequest(r: Reader, end: number, m: RunPodSandboxRequest = emptyRunPodSandboxRequest()): RunPodSandboxRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.pod = readPodSandbox(r, r.enter(), m.pod); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeRunPodSandboxRequest(w: FieldWriter, m: RunPodSandboxRequestInit): void {
-  if (m.pod !== undefined) { const at = w.open(10); writePodSandbox(w, m.pod); w.close(at); }
+export function writeRunPodSandboxRequest(w: Writer, m: RunPodSandboxRequestInit): void {
+  if (m.pod !== undefined) { w.open(10); writePodSandbox(w, m.pod); w.close(); }
 }
+export const RunPodSandboxRequest = { message: "RunPodSandboxRequest", read: readRunPodSandboxRequest, write: writeRunPodSandboxRequest } as const;
 
 export interface SecurityProfile {
   profileType: ProfileType;
@@ -1774,19 +1822,19 @@ export interface SecurityProfileInit {
 function emptySecurityProfile(): SecurityProfile {
   return { profileType: ProfileTypeNames[0], localhostRef: "" };
 }
-export function readSecurityProfile(r: FieldReader, end: number, m: SecurityProfile = emptySecurityProfile()): SecurityProfile {
+export function readSecurityProfile(r: Reader, end: number, m: SecurityProfile = emptySecurityProfile()): SecurityProfile {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 8: m.profileType = readProfileType(r); break;
       case 18: m.localhostRef = r.string(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeSecurityProfile(w: FieldWriter, m: SecurityProfileInit): void {
+export function writeSecurityProfile(w: Writer, m: SecurityProfileInit): void {
   if (m.profileType && m.profileType !== ProfileTypeNames[0]) w.int32(8, ProfileTypeNumbers[m.profileType]);
   if (m.localhostRef) w.string(18, m.localhostRef);
 }
@@ -1804,23 +1852,52 @@ export interface StateChangeEventInit {
 function emptyStateChangeEvent(): StateChangeEvent {
   return { event: EventNames[0] };
 }
-export function readStateChangeEvent(r: FieldReader, end: number, m: StateChangeEvent = emptyStateChangeEvent()): StateChangeEvent {
+export function readStateChangeEvent(r: Reader, end: number, m: StateChangeEvent = emptyStateChangeEvent()): StateChangeEvent {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 8: m.event = readEvent(r); break;
       case 18: m.pod = readPodSandbox(r, r.enter(), m.pod); break;
       case 26: m.container = readContainer(r, r.enter(), m.container); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeStateChangeEvent(w: FieldWriter, m: StateChangeEventInit): void {
+export function writeStateChangeEvent(w: Writer, m: StateChangeEventInit): void {
   if (m.event && m.event !== EventNames[0]) w.int32(8, EventNumbers[m.event]);
-  if (m.pod !== undefined) { const at = w.open(18); writePodSandbox(w, m.pod); w.close(at); }
-  if (m.container !== undefined) { const at = w.open(26); writeContainer(w, m.container); w.close(at); }
+  if (m.pod !== undefined) { w.open(18); writePodSandbox(w, m.pod); w.close(); }
+  if (m.container !== undefined) { w.open(26); writeContainer(w, m.container); w.close(); }
+}
+export const StateChangeEvent = { message: "StateChangeEvent", read: readStateChangeEvent, write: writeStateChangeEvent } as const;
+
+export interface Status {
+  code: number;
+  message: string;
+}
+export interface StatusInit {
+  readonly code?: number | undefined;
+  readonly message?: string | undefined;
+}
+function emptyStatus(): Status {
+  return { code: 0, message: "" };
+}
+export function readStatus(r: Reader, end: number, m: Status = emptyStatus()): Status {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag) {
+      case 8: m.code = r.int32(); break;
+      case 18: m.message = r.string(); break;
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
+    }
+  }
+  r.leave(end);
+  return m;
+}
+export function writeStatus(w: Writer, m: StatusInit): void {
+  if (m.code) w.int32(8, m.code);
+  if (m.message) w.string(18, m.message);
 }
 
 export interface StopContainerResponse {
@@ -1832,20 +1909,21 @@ export interface StopContainerResponseInit {
 function emptyStopContainerResponse(): StopContainerResponse {
   return { update: [] };
 }
-export function readStopContainerResponse(r: FieldReader, end: number, m: StopContainerResponse = emptyStopContainerResponse()): StopContainerResponse {
+export function readStopContainerResponse(r: Reader, end: number, m: StopContainerResponse = emptyStopContainerResponse()): StopContainerResponse {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.update.push(readContainerUpdate(r, r.enter())); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeStopContainerResponse(w: FieldWriter, m: StopContainerResponseInit): void {
-  if (m.update) for (const v of m.update) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
+export function writeStopContainerResponse(w: Writer, m: StopContainerResponseInit): void {
+  if (m.update) for (const v of m.update) { w.open(10); writeContainerUpdate(w, v); w.close(); }
 }
+export const StopContainerResponse = { message: "StopContainerResponse", read: readStopContainerResponse, write: writeStopContainerResponse } as const;
 
 export interface SynchronizeRequest {
   pods: PodSandbox[];
@@ -1860,24 +1938,25 @@ export interface SynchronizeRequestInit {
 function emptySynchronizeRequest(): SynchronizeRequest {
   return { pods: [], containers: [], more: false };
 }
-export function readSynchronizeRequest(r: FieldReader, end: number, m: SynchronizeRequest = emptySynchronizeRequest()): SynchronizeRequest {
+export function readSynchronizeRequest(r: Reader, end: number, m: SynchronizeRequest = emptySynchronizeRequest()): SynchronizeRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.pods.push(readPodSandbox(r, r.enter())); break;
       case 18: m.containers.push(readContainer(r, r.enter())); break;
       case 24: m.more = r.bool(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeSynchronizeRequest(w: FieldWriter, m: SynchronizeRequestInit): void {
-  if (m.pods) for (const v of m.pods) { const at = w.open(10); writePodSandbox(w, v); w.close(at); }
-  if (m.containers) for (const v of m.containers) { const at = w.open(18); writeContainer(w, v); w.close(at); }
+export function writeSynchronizeRequest(w: Writer, m: SynchronizeRequestInit): void {
+  if (m.pods) for (const v of m.pods) { w.open(10); writePodSandbox(w, v); w.close(); }
+  if (m.containers) for (const v of m.containers) { w.open(18); writeContainer(w, v); w.close(); }
   if (m.more) w.bool(24, m.more);
 }
+export const SynchronizeRequest = { message: "SynchronizeRequest", read: readSynchronizeRequest, write: writeSynchronizeRequest } as const;
 
 export interface SynchronizeResponse {
   update: ContainerUpdate[];
@@ -1890,22 +1969,23 @@ export interface SynchronizeResponseInit {
 function emptySynchronizeResponse(): SynchronizeResponse {
   return { update: [], more: false };
 }
-export function readSynchronizeResponse(r: FieldReader, end: number, m: SynchronizeResponse = emptySynchronizeResponse()): SynchronizeResponse {
+export function readSynchronizeResponse(r: Reader, end: number, m: SynchronizeResponse = emptySynchronizeResponse()): SynchronizeResponse {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.update.push(readContainerUpdate(r, r.enter())); break;
       case 16: m.more = r.bool(); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeSynchronizeResponse(w: FieldWriter, m: SynchronizeResponseInit): void {
-  if (m.update) for (const v of m.update) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
+export function writeSynchronizeResponse(w: Writer, m: SynchronizeResponseInit): void {
+  if (m.update) for (const v of m.update) { w.open(10); writeContainerUpdate(w, v); w.close(); }
   if (m.more) w.bool(16, m.more);
 }
+export const SynchronizeResponse = { message: "SynchronizeResponse", read: readSynchronizeResponse, write: writeSynchronizeResponse } as const;
 
 export interface UpdateContainerRequest {
   pod?: PodSandbox;
@@ -1920,24 +2000,25 @@ export interface UpdateContainerRequestInit {
 function emptyUpdateContainerRequest(): UpdateContainerRequest {
   return {  };
 }
-export function readUpdateContainerRequest(r: FieldReader, end: number, m: UpdateContainerRequest = emptyUpdateContainerRequest()): UpdateContainerRequest {
+export function readUpdateContainerRequest(r: Reader, end: number, m: UpdateContainerRequest = emptyUpdateContainerRequest()): UpdateContainerRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.pod = readPodSandbox(r, r.enter(), m.pod); break;
       case 18: m.container = readContainer(r, r.enter(), m.container); break;
       case 26: m.linuxResources = readLinuxResources(r, r.enter(), m.linuxResources); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeUpdateContainerRequest(w: FieldWriter, m: UpdateContainerRequestInit): void {
-  if (m.pod !== undefined) { const at = w.open(10); writePodSandbox(w, m.pod); w.close(at); }
-  if (m.container !== undefined) { const at = w.open(18); writeContainer(w, m.container); w.close(at); }
-  if (m.linuxResources !== undefined) { const at = w.open(26); writeLinuxResources(w, m.linuxResources); w.close(at); }
+export function writeUpdateContainerRequest(w: Writer, m: UpdateContainerRequestInit): void {
+  if (m.pod !== undefined) { w.open(10); writePodSandbox(w, m.pod); w.close(); }
+  if (m.container !== undefined) { w.open(18); writeContainer(w, m.container); w.close(); }
+  if (m.linuxResources !== undefined) { w.open(26); writeLinuxResources(w, m.linuxResources); w.close(); }
 }
+export const UpdateContainerRequest = { message: "UpdateContainerRequest", read: readUpdateContainerRequest, write: writeUpdateContainerRequest } as const;
 
 export interface UpdateContainerResponse {
   update: ContainerUpdate[];
@@ -1950,22 +2031,23 @@ export interface UpdateContainerResponseInit {
 function emptyUpdateContainerResponse(): UpdateContainerResponse {
   return { update: [], evict: [] };
 }
-export function readUpdateContainerResponse(r: FieldReader, end: number, m: UpdateContainerResponse = emptyUpdateContainerResponse()): UpdateContainerResponse {
+export function readUpdateContainerResponse(r: Reader, end: number, m: UpdateContainerResponse = emptyUpdateContainerResponse()): UpdateContainerResponse {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.update.push(readContainerUpdate(r, r.enter())); break;
       case 18: m.evict.push(readContainerEviction(r, r.enter())); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeUpdateContainerResponse(w: FieldWriter, m: UpdateContainerResponseInit): void {
-  if (m.update) for (const v of m.update) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
-  if (m.evict) for (const v of m.evict) { const at = w.open(18); writeContainerEviction(w, v); w.close(at); }
+export function writeUpdateContainerResponse(w: Writer, m: UpdateContainerResponseInit): void {
+  if (m.update) for (const v of m.update) { w.open(10); writeContainerUpdate(w, v); w.close(); }
+  if (m.evict) for (const v of m.evict) { w.open(18); writeContainerEviction(w, v); w.close(); }
 }
+export const UpdateContainerResponse = { message: "UpdateContainerResponse", read: readUpdateContainerResponse, write: writeUpdateContainerResponse } as const;
 
 export interface UpdateContainersRequest {
   update: ContainerUpdate[];
@@ -1978,22 +2060,23 @@ export interface UpdateContainersRequestInit {
 function emptyUpdateContainersRequest(): UpdateContainersRequest {
   return { update: [], evict: [] };
 }
-export function readUpdateContainersRequest(r: FieldReader, end: number, m: UpdateContainersRequest = emptyUpdateContainersRequest()): UpdateContainersRequest {
+export function readUpdateContainersRequest(r: Reader, end: number, m: UpdateContainersRequest = emptyUpdateContainersRequest()): UpdateContainersRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.update.push(readContainerUpdate(r, r.enter())); break;
       case 18: m.evict.push(readContainerEviction(r, r.enter())); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeUpdateContainersRequest(w: FieldWriter, m: UpdateContainersRequestInit): void {
-  if (m.update) for (const v of m.update) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
-  if (m.evict) for (const v of m.evict) { const at = w.open(18); writeContainerEviction(w, v); w.close(at); }
+export function writeUpdateContainersRequest(w: Writer, m: UpdateContainersRequestInit): void {
+  if (m.update) for (const v of m.update) { w.open(10); writeContainerUpdate(w, v); w.close(); }
+  if (m.evict) for (const v of m.evict) { w.open(18); writeContainerEviction(w, v); w.close(); }
 }
+export const UpdateContainersRequest = { message: "UpdateContainersRequest", read: readUpdateContainersRequest, write: writeUpdateContainersRequest } as const;
 
 export interface UpdateContainersResponse {
   failed: ContainerUpdate[];
@@ -2004,20 +2087,21 @@ export interface UpdateContainersResponseInit {
 function emptyUpdateContainersResponse(): UpdateContainersResponse {
   return { failed: [] };
 }
-export function readUpdateContainersResponse(r: FieldReader, end: number, m: UpdateContainersResponse = emptyUpdateContainersResponse()): UpdateContainersResponse {
+export function readUpdateContainersResponse(r: Reader, end: number, m: UpdateContainersResponse = emptyUpdateContainersResponse()): UpdateContainersResponse {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.failed.push(readContainerUpdate(r, r.enter())); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeUpdateContainersResponse(w: FieldWriter, m: UpdateContainersResponseInit): void {
-  if (m.failed) for (const v of m.failed) { const at = w.open(10); writeContainerUpdate(w, v); w.close(at); }
+export function writeUpdateContainersResponse(w: Writer, m: UpdateContainersResponseInit): void {
+  if (m.failed) for (const v of m.failed) { w.open(10); writeContainerUpdate(w, v); w.close(); }
 }
+export const UpdateContainersResponse = { message: "UpdateContainersResponse", read: readUpdateContainersResponse, write: writeUpdateContainersResponse } as const;
 
 export interface UpdatePodSandboxRequest {
   pod?: PodSandbox;
@@ -2032,24 +2116,25 @@ export interface UpdatePodSandboxRequestInit {
 function emptyUpdatePodSandboxRequest(): UpdatePodSandboxRequest {
   return {  };
 }
-export function readUpdatePodSandboxRequest(r: FieldReader, end: number, m: UpdatePodSandboxRequest = emptyUpdatePodSandboxRequest()): UpdatePodSandboxRequest {
+export function readUpdatePodSandboxRequest(r: Reader, end: number, m: UpdatePodSandboxRequest = emptyUpdatePodSandboxRequest()): UpdatePodSandboxRequest {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
       case 10: m.pod = readPodSandbox(r, r.enter(), m.pod); break;
       case 18: m.overheadLinuxResources = readLinuxResources(r, r.enter(), m.overheadLinuxResources); break;
       case 26: m.linuxResources = readLinuxResources(r, r.enter(), m.linuxResources); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeUpdatePodSandboxRequest(w: FieldWriter, m: UpdatePodSandboxRequestInit): void {
-  if (m.pod !== undefined) { const at = w.open(10); writePodSandbox(w, m.pod); w.close(at); }
-  if (m.overheadLinuxResources !== undefined) { const at = w.open(18); writeLinuxResources(w, m.overheadLinuxResources); w.close(at); }
-  if (m.linuxResources !== undefined) { const at = w.open(26); writeLinuxResources(w, m.linuxResources); w.close(at); }
+export function writeUpdatePodSandboxRequest(w: Writer, m: UpdatePodSandboxRequestInit): void {
+  if (m.pod !== undefined) { w.open(10); writePodSandbox(w, m.pod); w.close(); }
+  if (m.overheadLinuxResources !== undefined) { w.open(18); writeLinuxResources(w, m.overheadLinuxResources); w.close(); }
+  if (m.linuxResources !== undefined) { w.open(26); writeLinuxResources(w, m.linuxResources); w.close(); }
 }
+export const UpdatePodSandboxRequest = { message: "UpdatePodSandboxRequest", read: readUpdatePodSandboxRequest, write: writeUpdatePodSandboxRequest } as const;
 
 export interface User {
   uid: number;
@@ -2064,7 +2149,7 @@ export interface UserInit {
 function emptyUser(): User {
   return { uid: 0, gid: 0, additionalGids: [] };
 }
-export function readUser(r: FieldReader, end: number, m: User = emptyUser()): User {
+export function readUser(r: Reader, end: number, m: User = emptyUser()): User {
   while (r.pos < end) {
     const tag = r.tag();
     switch (tag) {
@@ -2072,16 +2157,16 @@ export function readUser(r: FieldReader, end: number, m: User = emptyUser()): Us
       case 16: m.gid = r.uint32(); break;
       case 24: m.additionalGids.push(r.uint32()); break;
       case 26: for (const end = r.enter(); r.pos < end; ) m.additionalGids.push(r.uint32()); break;
-      default: r.skip(tag);
+      default: r.skipType(tag & 7, undefined, tag >>> 3);
     }
   }
   r.leave(end);
   return m;
 }
-export function writeUser(w: FieldWriter, m: UserInit): void {
+export function writeUser(w: Writer, m: UserInit): void {
   if (m.uid) w.uint32(8, m.uid);
   if (m.gid) w.uint32(16, m.gid);
-  if (m.additionalGids?.length) { const at = w.open(26); for (const v of m.additionalGids) w.packedUint32(v); w.close(at); }
+  if (m.additionalGids?.length) { w.open(26); for (const v of m.additionalGids) w.packedUint32(v); w.close(); }
 }
 
 // For printing: each field's name in the schema; one, list or map; a message's name, wrapper or plain; an enum's zero.
@@ -2123,9 +2208,12 @@ export const shapes = {
   POSIXRlimit: { type: ["type", "one", "plain"], hard: ["hard", "one", "plain"], soft: ["soft", "one", "plain"] },
   PodSandbox: { id: ["id", "one", "plain"], name: ["name", "one", "plain"], uid: ["uid", "one", "plain"], namespace: ["namespace", "one", "plain"], labels: ["labels", "map", "plain"], annotations: ["annotations", "map", "plain"], runtimeHandler: ["runtime_handler", "one", "plain"], linux: ["linux", "one", "LinuxPodSandbox"], pid: ["pid", "one", "plain"], ips: ["ips", "list", "plain"] },
   RegisterPluginRequest: { pluginName: ["plugin_name", "one", "plain"], pluginIdx: ["plugin_idx", "one", "plain"], NRIVersion: ["NRI_version", "one", "plain"] },
+  Request: { service: ["service", "one", "plain"], method: ["method", "one", "plain"], payload: ["payload", "one", "plain"], timeoutNano: ["timeout_nano", "one", "plain"], metadata: ["metadata", "list", "KeyValue"] },
+  Response: { status: ["status", "one", "Status"], payload: ["payload", "one", "plain"] },
   RunPodSandboxRequest: { pod: ["pod", "one", "PodSandbox"] },
   SecurityProfile: { profileType: ["profile_type", "one", "plain", "RUNTIME_DEFAULT"], localhostRef: ["localhost_ref", "one", "plain"] },
   StateChangeEvent: { event: ["event", "one", "plain", "UNKNOWN"], pod: ["pod", "one", "PodSandbox"], container: ["container", "one", "Container"] },
+  Status: { code: ["code", "one", "plain"], message: ["message", "one", "plain"] },
   StopContainerResponse: { update: ["update", "list", "ContainerUpdate"] },
   SynchronizeRequest: { pods: ["pods", "list", "PodSandbox"], containers: ["containers", "list", "Container"], more: ["more", "one", "plain"] },
   SynchronizeResponse: { update: ["update", "list", "ContainerUpdate"], more: ["more", "one", "plain"] },

@@ -1,12 +1,7 @@
-/** How long to wait between connections, in milliseconds. */
-export interface BackoffOptions {
-  /** The shortest first wait. */
-  readonly firstMs?: number;
-  /** The longest wait of all; after a connection that lasts longer the waits start anew. */
-  readonly maxMs?: number;
-  /** In [0, 1). */
-  readonly random?: () => number;
-}
+/** The shortest first wait, in milliseconds. */
+const firstMs = 2000;
+/** The longest wait of all, in milliseconds; after a connection that lasts longer the waits start anew. */
+const maxMs = 60_000;
 
 /**
  * Exponential back-off with jitter after connections that neither served events nor lasted: from 2 to 3 s, doubling, up to
@@ -18,32 +13,26 @@ export interface BackoffOptions {
  * plugins of a restarted runtime do not come at once.
  */
 export class Backoff {
-  private readonly firstMs: number;
-  private readonly maxMs: number;
-  private readonly random: () => number;
   private failures = 0;
 
-  constructor(options: BackoffOptions = {}) {
-    this.firstMs = options.firstMs ?? 2000;
-    this.maxMs = options.maxMs ?? 60_000;
-    this.random = options.random ?? Math.random;
-  }
+  /** @param random in [0, 1) */
+  constructor(private readonly random: () => number = Math.random) {}
 
   /** The wait before the next attempt, after a connection that lasted so long. @param served it answered events in time */
   nextDelayMs(connectedMs: number, served = false): number {
-    if (served || connectedMs >= this.maxMs) this.failures = 0;
+    if (served || connectedMs >= maxMs) this.failures = 0;
     this.failures += 1;
-    return this.jittered(this.firstMs * 2 ** (this.failures - 1));
+    return this.jittered(firstMs * 2 ** (this.failures - 1));
   }
 
   /** The same when there was no connection to be had. */
   retryDelayMs(): number {
-    return this.jittered(this.firstMs);
+    return this.jittered(firstMs);
   }
 
   private jittered(ms: number): number {
-    const shortest = Math.min(ms, (this.maxMs * 3) / 4);
-    const longest = Math.min(shortest * 1.5, this.maxMs);
+    const shortest = Math.min(ms, (maxMs * 3) / 4);
+    const longest = Math.min(shortest * 1.5, maxMs);
     return shortest + this.random() * (longest - shortest);
   }
 }

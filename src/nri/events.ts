@@ -1,4 +1,4 @@
-import type * as gen from "../gen/nri.js";
+import * as gen from "../gen/nri.js";
 import {
   containerRequest,
   createContainerResponse,
@@ -19,7 +19,6 @@ import { isAtLeast, type Version } from "./versions.js";
 interface EventFacts {
   /** Its number in the schema; its bit in a mask is `1 << (number - 1)`. */
   readonly number: number;
-  readonly constant: gen.Event;
   readonly subject: "pod" | "container";
   /** The first NRI version that knows it. */
   readonly since: string;
@@ -37,31 +36,22 @@ const ofContainer = { ...usual, subject: "container", request: containerRequest 
 
 /** The lifecycle events, each named as the call that has carried it since NRI 0.12. */
 export const events = {
-  RunPodSandbox: { ...ofPod, number: 1, constant: "RUN_POD_SANDBOX" },
-  StopPodSandbox: { ...ofPod, number: 2, constant: "STOP_POD_SANDBOX" },
-  RemovePodSandbox: { ...ofPod, number: 3, constant: "REMOVE_POD_SANDBOX" },
-  CreateContainer: {
-    ...ofContainer,
-    ...{ number: 4, constant: "CREATE_CONTAINER", call: "own", response: createContainerResponse },
-  },
-  PostCreateContainer: { ...ofContainer, number: 5, constant: "POST_CREATE_CONTAINER" },
-  StartContainer: { ...ofContainer, number: 6, constant: "START_CONTAINER" },
-  PostStartContainer: { ...ofContainer, number: 7, constant: "POST_START_CONTAINER" },
+  RunPodSandbox: { ...ofPod, number: 1 },
+  StopPodSandbox: { ...ofPod, number: 2 },
+  RemovePodSandbox: { ...ofPod, number: 3 },
+  CreateContainer: { ...ofContainer, number: 4, call: "own", response: createContainerResponse },
+  PostCreateContainer: { ...ofContainer, number: 5 },
+  StartContainer: { ...ofContainer, number: 6 },
+  PostStartContainer: { ...ofContainer, number: 7 },
   UpdateContainer: {
-    ...{ ...ofContainer, number: 8, constant: "UPDATE_CONTAINER", call: "own" },
+    ...{ ...ofContainer, number: 8, call: "own" },
     ...{ request: updateContainerRequest, response: updateContainerResponse },
   },
-  PostUpdateContainer: { ...ofContainer, number: 9, constant: "POST_UPDATE_CONTAINER" },
-  StopContainer: {
-    ...ofContainer,
-    ...{ number: 10, constant: "STOP_CONTAINER", call: "own", response: stopContainerResponse },
-  },
-  RemoveContainer: { ...ofContainer, number: 11, constant: "REMOVE_CONTAINER" },
-  UpdatePodSandbox: {
-    ...{ ...ofPod, number: 12, constant: "UPDATE_POD_SANDBOX", since: "0.10.0", call: "own" },
-    request: updatePodSandboxRequest,
-  },
-  PostUpdatePodSandbox: { ...ofPod, number: 13, constant: "POST_UPDATE_POD_SANDBOX", since: "0.10.0" },
+  PostUpdateContainer: { ...ofContainer, number: 9 },
+  StopContainer: { ...ofContainer, number: 10, call: "own", response: stopContainerResponse },
+  RemoveContainer: { ...ofContainer, number: 11 },
+  UpdatePodSandbox: { ...ofPod, number: 12, since: "0.10.0", call: "own", request: updatePodSandboxRequest },
+  PostUpdatePodSandbox: { ...ofPod, number: 13, since: "0.10.0" },
 } as const satisfies Record<string, EventFacts>;
 // Event 14, VALIDATE_CONTAINER_ADJUSTMENT, is a question and not of the lifecycle: the bridge does not subscribe to it.
 
@@ -107,12 +97,6 @@ export const noRequest: EventResponse = { update: [] };
 /** What a runtime says of an event to a plugin; a pod event has no container. */
 export type EventSubject = EventRequest & { readonly pod: PodSandbox };
 
-/** A call of the Plugin service that brings an event. */
-export interface EventCall {
-  readonly method: string;
-  readonly payload: Uint8Array;
-}
-
 /**
  * Reads a call that brings an event. Undefined when the method brings none (Configure, Synchronize, Shutdown, unknown
  * ones), and for a StateChange with an event that this table does not have. `sparing`: see MessageCodec.
@@ -122,16 +106,16 @@ export function decodeEvent(method: string, payload: Uint8Array, sparing = false
   if (isEventName(method)) return eventOf(method, events[method].request.decode(payload, sparing));
   if (method !== "StateChange") return undefined;
   const { event, ...request } = stateChangeRequest.decode(payload, sparing);
-  const name = eventByConstant(event);
+  const name = eventNames.find((each) => gen.EventNames[events[each].number] === event);
   return name === undefined ? undefined : eventOf(name, request);
 }
 
 /** Writes the call that brings an event: the event's own, or StateChange. */
-export function encodeEvent(name: EventName, subject: EventSubject, call: "own" | "StateChange"): EventCall {
+export function encodeEvent(name: EventName, subject: EventSubject, call: "own" | "StateChange") {
   if (call === "own") return { method: name, payload: events[name].request.encode(subject) };
-  const { pod, container } = subject;
-  const about = isPodEvent(name) || container === undefined ? { pod } : { pod, container };
-  return { method: call, payload: stateChangeRequest.encode({ event: events[name].constant, ...about }) };
+  const event = gen.EventNames[events[name].number];
+  const container = isPodEvent(name) ? undefined : subject.container;
+  return { method: call, payload: stateChangeRequest.encode({ event, pod: subject.pod, container }) };
 }
 
 /** The answer to an event's call, or to StateChange, which has no content. */
@@ -164,11 +148,6 @@ export function isEventName(text: string): text is EventName {
 
 /** Every event, by rising number. */
 export const eventNames: readonly EventName[] = Object.keys(events).filter(isEventName);
-
-/** The event of a StateChange request; undefined for one that we do not know. */
-export function eventByConstant(constant: gen.Event): EventName | undefined {
-  return eventNames.find((name) => events[name].constant === constant);
-}
 
 export function eventBit(name: EventName): number {
   return 1 << (events[name].number - 1);

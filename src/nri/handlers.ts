@@ -1,6 +1,5 @@
-import type { Cancellation } from "../base/cancellation.js";
-import type { Deadline } from "../base/deadline.js";
 import type { EventName, EventResponse, NriEvent } from "./events.js";
+import type { Call } from "./ttrpc/server.js";
 import type { ConfigureRequest, Container, ContainerUpdate, PodSandbox } from "./types.js";
 import type { NriVersion } from "./versions.js";
 
@@ -16,19 +15,12 @@ export interface RuntimeInfo {
   readonly socketPath?: string;
 }
 
-/** What a handler may know of the call beside its content. */
-export interface CallContext {
+/**
+ * What a handler may know of the call beside its content; method and payload are as they came, for a recorder. It is cancelled
+ * when the connection ends, or when the answer was given without the handler because time ran out.
+ */
+export interface CallContext extends Omit<Call, "service"> {
   readonly event: EventName | "Synchronize";
-  /** The call as it came, for a recorder. */
-  readonly method: string;
-  readonly payload: Uint8Array;
-  /** When the runtime gives up on us. */
-  readonly deadline: Deadline;
-  /** The time that the runtime gave, in nanoseconds; 0 when it did not say. */
-  readonly timeoutNano: bigint;
-  readonly metadata: readonly (readonly [key: string, value: string])[];
-  /** When the connection ends, or the answer was given without the handler because time ran out. */
-  readonly cancellation: Cancellation;
   readonly runtime: RuntimeInfo;
 }
 
@@ -48,6 +40,4 @@ export interface PluginHandlers {
   synchronized?(runtime: RuntimeInfo): void;
   /** Takes an event. An error is the call's answer, which fails most of what a runtime does. */
   handle?(event: NriEvent, call: CallContext): Promise<EventResponse>;
-  /** The runtime says that it stops. No runtime does so far; the end of the connection is the usual sign. */
-  shutdown?(): void;
 }

@@ -8,11 +8,9 @@ export interface PluginIdentity {
 }
 
 /** The environment of a plugin that the runtime launched, as NRI defines it. */
-export interface PluginEnvironment {
-  readonly NRI_PLUGIN_NAME?: string | undefined;
-  readonly NRI_PLUGIN_IDX?: string | undefined;
-  readonly NRI_PLUGIN_SOCKET?: string | undefined;
-}
+type PluginEnvironment = Readonly<
+  Partial<Record<"NRI_PLUGIN_NAME" | "NRI_PLUGIN_IDX" | "NRI_PLUGIN_SOCKET", string | undefined>>
+>;
 
 export interface IdentitySources {
   /** From the command line or the configuration. */
@@ -23,29 +21,39 @@ export interface IdentitySources {
   readonly fileName: string;
 }
 
-const fileNamePattern = /^([0-9]{2})-(.+)$/s;
-
 /**
  * The plugin's identity: what was asked for, else the environment, else the own file name `NN-name`; name and index each
- * on its own.
+ * on its own. A wrong value is never passed over for a later source.
  * @throws BridgeError USAGE, naming the source of a wrong or missing value
  */
 export function resolveIdentity({ name, index, environment, fileName }: IdentitySources): PluginIdentity {
-  const [, ownIndex, ownName] = fileNamePattern.exec(fileName) ?? [];
-  const ownFile = `the file name ${JSON.stringify(fileName)}`;
+  const [, ownIndex, ownName] = /^([0-9]{2})-(.+)$/s.exec(fileName) ?? [];
+  const part = (what: keyof typeof rules, option?: string, variable?: string, own?: string): string => {
+    const { fits, rule, example, variable: variableName } = rules[what];
+    const value = option || variable || own;
+    if (!value) {
+      const text = `the plugin has no ${what}: give one (${rule}, such as ${example}), or name the executable NN-name`;
+      throw new BridgeError("USAGE", text);
+    }
+    if (fits(value)) return value;
+    const elsewhere = variable ? variableName : `the file name ${JSON.stringify(fileName)}`;
+    const source = option ? `the option for the plugin's ${what}` : elsewhere;
+    const text = `the plugin's ${what} ${JSON.stringify(value)} from ${source} is not valid: ${rule}`;
+    throw new BridgeError("USAGE", text, { what, value });
+  };
   return {
-    name: check("name", [
-      [name, "the option for the plugin's name"],
-      [environment.NRI_PLUGIN_NAME, "NRI_PLUGIN_NAME"],
-      [ownName, ownFile],
-    ]),
-    index: check("index", [
-      [index, "the option for the plugin's index"],
-      [environment.NRI_PLUGIN_IDX, "NRI_PLUGIN_IDX"],
-      [ownIndex, ownFile],
-    ]),
+    name: part("name", name, environment.NRI_PLUGIN_NAME, ownName),
+    index: part("index", index, environment.NRI_PLUGIN_IDX, ownIndex),
   };
 }
+
+const rules = {
+  name: {
+    ...{ fits: isPluginName, variable: "NRI_PLUGIN_NAME" },
+    ...{ rule: "letters, digits, and _ . + - only", example: "v01-bridge" },
+  },
+  index: { fits: isPluginIndex, variable: "NRI_PLUGIN_IDX", rule: "two digits", example: "10" },
+} as const;
 
 /** compat: NRI >= 0.12 takes these names only; older runtimes take any that is not empty. */
 export function isPluginName(text: string): boolean {
@@ -68,24 +76,4 @@ export function launchedSocket({ NRI_PLUGIN_SOCKET: text }: PluginEnvironment): 
     "USAGE",
     `NRI_PLUGIN_SOCKET is ${JSON.stringify(text)}: it must be the number of an open socket`,
   );
-}
-
-const rules = {
-  name: { fits: isPluginName, rule: "letters, digits, and _ . + - only", example: "v01-bridge" },
-  index: { fits: isPluginIndex, rule: "two digits", example: "10" },
-} as const satisfies Record<string, { fits: (text: string) => boolean; rule: string; example: string }>;
-
-type Candidate = readonly [value: string | undefined, source: string];
-
-/** The first value that is there, if it fits; a wrong one is never passed over for a later source. */
-function check(what: keyof typeof rules, candidates: readonly Candidate[]): string {
-  const { fits, rule, example } = rules[what];
-  const [value, source] = candidates.find(([text]) => text !== undefined && text !== "") ?? [];
-  if (value === undefined) {
-    const text = `the plugin has no ${what}: give one (${rule}, such as ${example}), or name the executable NN-name`;
-    throw new BridgeError("USAGE", text);
-  }
-  if (fits(value)) return value;
-  const text = `the plugin's ${what} ${JSON.stringify(value)} from ${source} is not valid: ${rule}`;
-  throw new BridgeError("USAGE", text, { what, value });
 }

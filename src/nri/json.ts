@@ -26,9 +26,9 @@ type Shape = readonly [
  */
 export function messageToJson(name: MessageName, message: object, names: JsonNames = "json"): { [key: string]: Json } {
   const fields: Record<string, Shape> = shapes[name];
-  const json: { [key: string]: Json } = emptyObject();
+  const json: { [key: string]: Json } = {};
   for (const [key, value] of Object.entries(message)) {
-    const shape = Object.hasOwn(fields, key) ? fields[key] : undefined;
+    const shape = fields[key];
     if (shape === undefined || isDefault(value, shape)) continue;
     json[names === "json" ? key : shape[0]] = fieldToJson(shape, value, names);
   }
@@ -44,7 +44,7 @@ export function responseToJson(response: EventResponse): { [key: string]: Json }
 /** A recorded call's request, as `"body"` in events.jsonl has it; undefined for a method without one. */
 export function requestToJson(method: string, payload: Uint8Array): { [key: string]: Json } | undefined {
   const request = requestCodecOf(method);
-  return request === undefined ? undefined : messageToJson(request.message, request.decode(payload), "schema");
+  return request && messageToJson(request.message, request.decode(payload), "schema");
 }
 
 /** The codec of a call's request; undefined for a method without one. */
@@ -62,9 +62,8 @@ const requests: Readonly<Record<string, MessageCodec<object>>> = {
 function fieldToJson([, shape, inner]: Shape, value: unknown, names: JsonNames): Json {
   if (shape === "list" && Array.isArray(value)) return value.map((element) => valueToJson(inner, element, names));
   if (shape !== "map" || !isObject(value)) return valueToJson(inner, value, names);
-  const map: { [key: string]: Json } = emptyObject();
-  for (const [key, element] of Object.entries(value)) map[key] = valueToJson(inner, element, names);
-  return map;
+  // Of a label named __proto__ this makes a key.
+  return Object.fromEntries(Object.entries(value).map(([key, element]) => [key, valueToJson(inner, element, names)]));
 }
 
 function valueToJson(inner: Shape[2], value: unknown, names: JsonNames): Json {
@@ -83,7 +82,7 @@ function plainToJson(value: unknown): Json {
 function isDefault(value: unknown, [, shape, inner, zeroOfEnum]: Shape): boolean {
   if (value === undefined) return true;
   if (shape === "one") return inner === "plain" && (isZero(value) || value === zeroOfEnum);
-  return Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0;
+  return isObject(value) && Object.keys(value).length === 0;
 }
 
 function isZero(value: unknown): boolean {
@@ -92,8 +91,4 @@ function isZero(value: unknown): boolean {
 
 function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
-}
-
-function emptyObject(): { [key: string]: Json } {
-  return Object.create(null);
 }

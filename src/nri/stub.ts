@@ -1,11 +1,11 @@
+import { setTimeout as timeout } from "node:timers/promises";
 import { type Clock, monotonicClock } from "../base/deadline.js";
-import { errorText } from "../base/errors.js";
-import type { Log } from "../base/logger.js";
-import { Backoff, type BackoffOptions } from "./backoff.js";
-import type { PluginHandlers, RuntimeInfo } from "./handlers.js";
-import type { PluginIdentity } from "./identity.js";
-import { Session, type SessionEnd } from "./session.js";
-import { adoptTrunk, connectTrunk, socketIdentity } from "./wire/socket.js";
+import { attempt, toError } from "../base/errors.js";
+import { fileStamp } from "../base/files.js";
+import { Backoff } from "./backoff.js";
+import type { RuntimeInfo } from "./handlers.js";
+import { Session, type SessionEnd, type SessionOptions } from "./session.js";
+import { adoptTrunk, connectTrunk } from "./wire/socket.js";
 import type { Trunk } from "./wire/trunk.js";
 
 /** Where the runtime is: at a socket that we connect to, or behind a socket that it gave us when it launched us. */
@@ -16,32 +16,18 @@ export type RuntimeSocket =
 /** Why a stub stopped. */
 export type StubEnd = SessionEnd | { readonly kind: "connect-failed"; readonly error: Error };
 
-export interface StubOptions {
-  readonly identity: PluginIdentity;
+export interface StubOptions extends SessionOptions {
   readonly socket: RuntimeSocket;
-  readonly handlers: PluginHandlers;
-  readonly log: Log;
-  /** Ends the stub: { kind: "aborted" }. */
-  readonly signal?: AbortSignal;
-  /** Whether to connect again when the connection fails or is lost; on for a path, never for a launched plugin. */
-  readonly reconnect?: boolean;
-  /**
-   * Milliseconds from the connection until registered and configured. Longer than the runtime's own 5 s: it takes its
-   * plugins one after another, and hangs up when it is done with us.
-   */
-  readonly registrationTimeoutMs?: number;
-  readonly connectTimeoutMs?: number;
-  /** When a Synchronize that has not come is told of, in milliseconds after Configure. */
-  readonly synchronizeWithinMs?: number;
-  readonly backoff?: BackoffOptions;
+  /** Whether to connect again when the connection to a path fails or is lost; never for a launched plugin. */
+  readonly reconnect: boolean;
+  /** For the back-off, in [0, 1). */
+  readonly random?: () => number;
   readonly clock?: Clock;
-  /** Waits; rejects or resolves when the signal aborts. */
+  /** Waits; ends at once when the signal aborts. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-const defaultRegistrationTimeoutMs = 60_000;
-const defaultConnectTimeoutMs = 5_000;
-const defaultSynchronizeWithinMs = 10_000;
+const connectTimeoutMs = 5_000;
 
 /**
  * The least between two registrations, in milliseconds: each waits for a lock of the runtime, and all that happens to
@@ -83,15 +69,8 @@ export class PluginStub {
 
   /** Runs to the end and tells which it was; throws nothing. To be called once. */
   async run(): Promise<StubEnd> {
-    const { signal, socket, reconnect = true } = this.options;
-    const onAbort = () => this.close();
-    if (signal?.aborted) this.close();
-    signal?.addEventListener("abort", onAbort, { once: true });
-    try {
-      return socket.kind === "path" && reconnect ? await this.runForEver(socket.path) : (await this.runOnce()).end;
-    } finally {
-      signal?.removeEventListener("abort", onAbort);
-    }
+    const { socket, reconnect } = this.options;
+    return socket.kind === "path" && reconnect ? await this.runForEver(socket.path) : (await this.runOnce()).end;
   }
 
   /**
@@ -115,12 +94,12 @@ export class PluginStub {
 
   private async runForEver(path: string): Promise<StubEnd> {
     const { log } = this.options;
-    const backoff = new Backoff(this.options.backoff);
+    const backoff = new Backoff(this.options.random);
     let said = "";
     for (;;) {
       await this.wait(this.untilNextRegistrationMs());
       const startedAt = this.clock();
-      const socket = socketIdentity(path);
+      const stamp = stampOf(path);
       const { end, served } = await this.runOnce();
       if (this.reregistering && !this.abort.signal.aborted) {
         this.reregistering = false;
@@ -140,7 +119,7 @@ export class PluginStub {
       );
       said = why;
       // A new runtime's pods want their plugins, whatever became of the connection to the old one.
-      await this.wait(delayMs, () => socketIdentity(path) !== socket);
+      await this.wait(delayMs, () => stampOf(path) !== stamp);
     }
   }
 
@@ -159,38 +138,27 @@ export class PluginStub {
   }
 
   private async runOnce(): Promise<{ readonly end: StubEnd; readonly served: boolean }> {
-    const { handlers, identity, log, socket } = this.options;
-    const { registrationTimeoutMs = defaultRegistrationTimeoutMs } = this.options;
-    const { synchronizeWithinMs = defaultSynchronizeWithinMs } = this.options;
+    const { socket } = this.options;
     if (this.abort.signal.aborted) return { end: { kind: "aborted" }, served: false };
     let trunk: Trunk;
     try {
-      trunk = await this.connect();
+      trunk = socket.kind === "path" ? await connectTrunk(socket.path, connectTimeoutMs) : adoptTrunk(socket.fd);
     } catch (error) {
-      const fault = error instanceof Error ? error : new Error(errorText(error));
-      return { end: { kind: "connect-failed", error: fault }, served: false };
+      return { end: { kind: "connect-failed", error: toError(error) }, served: false };
     }
-    const socketPath = socket.kind === "path" ? socket.path : undefined;
     this.registeredAt = this.clock();
-    const session = new Session(trunk, {
-      identity,
-      handlers,
-      log,
-      socketPath,
-      registrationTimeoutMs,
-      synchronizeWithinMs,
-    });
+    const session = new Session(trunk, this.options, socket.kind === "path" ? socket.path : undefined);
     this.session = session;
     if (this.abort.signal.aborted) session.close();
     const end = await session.ended;
     this.session = undefined;
     return { end, served: session.served };
   }
+}
 
-  private async connect(): Promise<Trunk> {
-    const { socket, connectTimeoutMs = defaultConnectTimeoutMs } = this.options;
-    return socket.kind === "path" ? await connectTrunk(socket.path, connectTimeoutMs) : adoptTrunk(socket.fd);
-  }
+/** What tells a socket from the next one at its path: a runtime that starts makes a new one. Undefined where there is none. */
+function stampOf(path: string): string | undefined {
+  return attempt(() => fileStamp(path));
 }
 
 function endFields(end: StubEnd): object {
@@ -201,15 +169,6 @@ function endFields(end: StubEnd): object {
   };
 }
 
-function sleepFor(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-    if (signal.aborted) done();
-  });
+async function sleepFor(ms: number, signal: AbortSignal): Promise<void> {
+  await timeout(ms, undefined, { signal }).catch(() => {});
 }

@@ -46,7 +46,7 @@ const nriByRuntime: Readonly<Record<string, readonly (readonly [since: string, n
 };
 
 /** What a runtime of some NRI version does; each a rule of the protocol that changed. */
-export const features = {
+const features = {
   /** Configure tells the runtime's timeouts, and Synchronize may come in several messages. */
   splitSynchronize: "0.7.0",
   /** Plugins that the runtime launched are synchronized too (adaptation.startPlugins). */
@@ -57,11 +57,9 @@ export const features = {
   ownCalls: "0.12.0",
   /** A plugin that failed to synchronize is disconnected; before, it stayed connected and got no events. */
   closesUnsynchronized: "0.12.0",
-} as const satisfies Record<string, string>;
+} as const;
 
-type Feature = keyof typeof features;
-
-export function hasFeature(nri: Version, feature: Feature): boolean {
+export function hasFeature(nri: Version, feature: keyof typeof features): boolean {
   return isAtLeast(nri, features[feature]);
 }
 
@@ -101,12 +99,9 @@ export function synchronizes({ nri, socketPath }: { readonly nri: Version; reado
 }
 
 /** Whether a version is that of a release, or later. */
-export function isAtLeast(version: Version, release: string): boolean {
-  return compareVersions(version, parseRelease(release)) >= 0;
-}
-
-function compareVersions(a: Version, b: Version): number {
-  return a.major - b.major || a.minor - b.minor || a.patch - b.patch || Number(b.preRelease) - Number(a.preRelease);
+export function isAtLeast({ major, minor, patch, preRelease }: Version, release: string): boolean {
+  const least = parseRelease(release);
+  return (major - least.major || minor - least.minor || patch - least.patch || -Number(preRelease)) >= 0;
 }
 
 export function formatVersion({ major, minor, patch, preRelease }: Version): string {

@@ -1,10 +1,9 @@
 import { monotonicClock } from "../base/deadline.js";
 import { errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
-import type { NriEvent } from "./events.js";
-import { type EventResponse, noRequest } from "./events.js";
+import { type EventResponse, type NriEvent, noRequest } from "./events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "./handlers.js";
-import { type CallError, StatusError, toCallError, toCode, toStatus } from "./ttrpc/status.js";
+import { type CallError, toCallError } from "./ttrpc/status.js";
 import type { Container, PodSandbox } from "./types.js";
 import { mayFail } from "./versions.js";
 
@@ -85,7 +84,7 @@ export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatc
         tell((watcher) => watcher.ended?.(event, call, { response, error, durationMs }));
       };
       const failed = (thrown: unknown) =>
-        answered(noRequest, mayFail(event.name, call.runtime) ? errorOf(thrown) : undefined);
+        answered(noRequest, mayFail(event.name, call.runtime) ? toCallError(thrown) : undefined);
       const stopListening = call.cancellation.listen(() => failed(call.cancellation.reason));
       tell((watcher) => watcher.began?.(event, call));
       try {
@@ -100,10 +99,4 @@ export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatc
       }
     },
   };
-}
-
-/** The error that the runtime gets for what a handler threw. */
-function errorOf(thrown: unknown): CallError {
-  const { code, message } = toStatus(thrown);
-  return toCallError(new StatusError(toCode(code), message));
 }

@@ -5,10 +5,10 @@ import { silentLog } from "../../src/base/logger.js";
 
 import { Session } from "../../src/nri/session.js";
 import { decodeResponse, encodeResponse } from "../../src/nri/ttrpc/envelope.js";
-import { FrameDecoder } from "../../src/nri/wire/frame-decoder.js";
-import { ConnId, encodeMuxFrames, muxLayout } from "../../src/nri/wire/mux-frame.js";
-import { encodeTtrpcFrame, MessageType, ttrpcLayout } from "../../src/nri/wire/ttrpc-frame.js";
-import { MemoryTrunk } from "../nri/memory-trunk.js";
+import { ConnId, encodeMuxFrames } from "../../src/nri/wire/mux-frame.js";
+import { encodeTtrpcFrame, MessageType } from "../../src/nri/wire/ttrpc-frame.js";
+import { MemoryTrunk } from "../nri/support/memory.js";
+import { MessageReader } from "../nri/support/message-reader.js";
 import { allEvents } from "../nri/support/nri-pair.js";
 import { configureBytes, requestBytes } from "../nri/support/puppet-runtime.js";
 import { TestNode } from "../robustness/support/test-node.js";
@@ -67,14 +67,10 @@ const handshake = [
 
 /** The stream ids that a session has answered on the plugin's channel, each as often as it did. */
 function answered(trunk: MemoryTrunk): number[] {
-  const channel = new FrameDecoder(ttrpcLayout);
-  return new FrameDecoder(muxLayout).push(trunk.written()).flatMap((frame) => {
-    if (frame.kind === "oversized" || frame.header.connId !== ConnId.plugin) return [];
-    return channel.push(frame.payload).flatMap((message) => {
-      if (message.kind === "oversized") throw new Error("an oversized answer");
-      decodeResponse(message.payload);
-      return [message.header.streamId];
-    });
+  return new MessageReader().push(trunk.written()).flatMap(({ connId, streamId, body }) => {
+    if (connId !== ConnId.plugin) return [];
+    decodeResponse(body);
+    return [streamId];
   });
 }
 

@@ -22,7 +22,7 @@ import { formatPluginError, formatResult, parseResult } from "../../src/v01/resu
 import { parseResultExtensions } from "../../src/v01/result-extensions.js";
 import { containerTarget, podTarget, toCreateRequest, toSpec } from "../../src/v01/to-v01.js";
 import { key as journalKey } from "../ledger/support.js";
-import { MemoryTrunk } from "../nri/memory-trunk.js";
+import { MemoryTrunk } from "../nri/support/memory.js";
 import * as examples from "./examples.js";
 
 /** Something that reads bytes which others wrote. */

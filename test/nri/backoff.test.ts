@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Backoff } from "../../src/nri/backoff.js";
 
 function delays(random: number, connectedMs: number[]): number[] {
-  const backoff = new Backoff({ random: () => random });
+  const backoff = new Backoff(() => random);
   return connectedMs.map((ms) => backoff.nextDelayMs(ms));
 }
 
@@ -18,13 +18,13 @@ describe("the wait before the next connection", () => {
   });
 
   test("neither grows nor counts while there is no runtime", () => {
-    const backoff = new Backoff({ random: () => 0 });
+    const backoff = new Backoff(() => 0);
     expect([1, 2, 3].map(() => backoff.retryDelayMs())).toEqual([2000, 2000, 2000]);
     expect(backoff.nextDelayMs(500)).toBe(2000);
   });
 
   test("starts anew after a connection that served events, however short it was", () => {
-    const backoff = new Backoff({ random: () => 0 });
+    const backoff = new Backoff(() => 0);
     expect([false, false, true, true, false].map((served) => backoff.nextDelayMs(500, served))).toEqual([
       2000, 4000, 2000, 2000, 4000,
     ]);

@@ -1,38 +1,29 @@
 import { describe, expect, test } from "vitest";
-import { type EventName, type EventSubject, encodeEvent, eventNames, events } from "../../src/nri/events.js";
-import type { CallContext, PluginHandlers } from "../../src/nri/handlers.js";
+import {
+  type EventName,
+  type EventSubject,
+  encodeEvent,
+  eventNames,
+  events,
+  type NriEvent,
+} from "../../src/nri/events.js";
+import type { CallContext } from "../../src/nri/handlers.js";
 import { connectPair, containerd17, containerd20, containerd23, type Pair } from "./support/nri-pair.js";
 import { on } from "./support/on.js";
 import { ctr, pod } from "./support/subjects.js";
 
-interface Delivery {
-  readonly name: EventName;
-  readonly event: object;
-  readonly context: CallContext;
-}
-
 /** Handlers for every event, which note what they get. */
-function noting(): { deliveries: Delivery[]; handlers: Partial<PluginHandlers> } {
-  const deliveries: Delivery[] = [];
-  const update = [{ containerId: "c2", ignoreFailure: true }];
-  return {
-    deliveries,
-    handlers: {
-      handle: async (event, context) => {
-        deliveries.push({ name: event.name, event, context });
-        // What an event's answer has no place for is left out.
-        return { adjust: { annotations: { a: "b" } }, update };
-      },
-    },
+function noting() {
+  const deliveries: { readonly event: NriEvent; readonly context: CallContext }[] = [];
+  const handle = async (event: NriEvent, context: CallContext) => {
+    deliveries.push({ event, context });
+    // What an event's answer has no place for is left out.
+    return { adjust: { annotations: { a: "b" } }, update: [{ containerId: "c2", ignoreFailure: true }] };
   };
+  return { deliveries, handlers: { handle } };
 }
 
-const linuxResources = {
-  memory: { limit: 9223372036854771712n },
-  hugepageLimits: [],
-  unified: {},
-  devices: [],
-};
+const linuxResources = { memory: { limit: 9223372036854771712n }, hugepageLimits: [], unified: {}, devices: [] };
 const subjects: Partial<Record<EventName, EventSubject>> = {
   UpdateContainer: { pod: pod(), container: ctr(), linuxResources },
   UpdatePodSandbox: { pod: pod(), linuxResources, overheadLinuxResources: linuxResources },
@@ -57,10 +48,9 @@ describe.each(dialects)("$title sends", ({ runtime, ownCalls, podUpdates }) => {
     }
     const method = ownCalls || events[name].call === "own" ? name : "StateChange";
     expect(outcome).toMatchObject({ method, dropped: false });
-    expect(deliveries).toMatchObject([{ name, context: { event: name, method } }]);
-    const { pod: itsPod, container, ...rest } = subjectOf(name);
-    const about = events[name].subject === "pod" ? { pod: itsPod } : { pod: itsPod, container };
-    expect(deliveries[0]?.event).toMatchObject({ name, ...about, ...rest });
+    const { container, ...rest } = subjectOf(name);
+    const about = events[name].subject === "pod" ? rest : { ...rest, container };
+    expect(deliveries).toMatchObject([{ event: { name, ...about }, context: { event: name, method } }]);
     expect(outcome.response?.update.map(({ containerId }) => containerId)).toEqual(
       ["CreateContainer", "UpdateContainer", "StopContainer"].includes(name) ? ["c2"] : [],
     );
@@ -75,7 +65,7 @@ test("an event that nobody asked for is not sent, unless the test insists", asyn
   await plugin.call("StopContainer", subjectOf("StopContainer"));
   expect(deliveries).toEqual([]);
   await plugin.call("StopContainer", subjectOf("StopContainer"), { evenUnsubscribed: true });
-  expect(deliveries).toMatchObject([{ name: "StopContainer" }]);
+  expect(deliveries).toMatchObject([{ event: { name: "StopContainer" } }]);
 });
 
 test("a plugin that wants nothing, or nothing that the runtime knows, gets the rarest event and answers it", async () => {
@@ -88,14 +78,12 @@ describe("answers of any size come through: the runtime's reader wants a first f
   const answering = (bytes: number): Promise<Pair> =>
     connectPair(on({ CreateContainer: async () => ({ adjust: { annotations: { a: "x".repeat(bytes) } } }) }));
 
-  test.each([1, 4050, 4064, 4065, 4066, 4067, 4068, 4086, 4087, 5000, 65_536, 1 << 20, (4 << 20) - 100])(
-    "%i bytes",
-    async (bytes) => {
-      const { plugin } = await answering(bytes);
-      const outcome = await plugin.call("CreateContainer", subjectOf("CreateContainer"));
-      expect(outcome.response?.adjust?.annotations?.a?.length).toBe(bytes);
-    },
-  );
+  // 4068 bytes make a message of 4096, the most for one frame.
+  test.each([1, 4067, 4068, 4069, 5000, 1 << 20, (4 << 20) - 100])("%i bytes", async (bytes) => {
+    const { plugin } = await answering(bytes);
+    const outcome = await plugin.call("CreateContainer", subjectOf("CreateContainer"));
+    expect(outcome.response?.adjust?.annotations?.a?.length).toBe(bytes);
+  });
 
   test("more than 4 MiB is an error, and the next call is answered", async () => {
     const { plugin } = await answering(4 << 20);

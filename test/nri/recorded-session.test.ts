@@ -3,57 +3,80 @@ import { describe, expect, test } from "vitest";
 import { decodeEvent, encodeEvent, type NriEvent, noRequest } from "../../src/nri/events.js";
 import type { CallContext } from "../../src/nri/handlers.js";
 import { requestToJson } from "../../src/nri/json.js";
-import { FrameDecoder } from "../../src/nri/wire/frame-decoder.js";
-import { muxLayout } from "../../src/nri/wire/mux-frame.js";
-import { ttrpcLayout } from "../../src/nri/wire/ttrpc-frame.js";
+import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../../src/nri/ttrpc/envelope.js";
+import { ConnId, encodeMuxFrames } from "../../src/nri/wire/mux-frame.js";
+import { encodeTtrpcFrame, MessageType } from "../../src/nri/wire/ttrpc-frame.js";
+import { concat, cut } from "../support/bytes.js";
+import { MessageReader, type WireMessage } from "./support/message-reader.js";
 import { allEvents, connectPair, containerd17 } from "./support/nri-pair.js";
 import { puppetStub } from "./support/puppet-runtime.js";
 import { recordedCalls } from "./support/recordings.js";
 
 const wire = new URL("../../fixtures/wire/", import.meta.url);
-const fromRuntime = readFileSync(new URL("runtime-to-plugin.bin", wire));
-const fromGoPlugin = readFileSync(new URL("plugin-to-runtime.bin", wire));
+const fromRuntime = new Uint8Array(readFileSync(new URL("runtime-to-plugin.bin", wire)));
+const fromGoPlugin = new Uint8Array(readFileSync(new URL("plugin-to-runtime.bin", wire)));
+
+/** The messages of one direction; all of them, where their count is right. */
+function read(chunks: Iterable<Uint8Array>): WireMessage[] {
+  const reader = new MessageReader();
+  return [...chunks].flatMap((chunk) => reader.push(chunk));
+}
 
 /** The answers to the runtime's calls, as bytes by stream id. */
 function answers(bytes: Uint8Array): Map<number, string> {
-  const ttrpc = new FrameDecoder(ttrpcLayout);
-  const byStream = new Map<number, string>();
-  for (const frame of new FrameDecoder(muxLayout).push(bytes)) {
-    if (frame.kind === "oversized" || frame.header.connId !== 1) continue;
-    for (const message of ttrpc.push(frame.payload)) {
-      if (message.kind === "whole") byStream.set(message.header.streamId, Buffer.from(message.payload).toString("hex"));
-    }
-  }
-  return byStream;
+  const ofPlugin = read([bytes]).filter(({ connId }) => connId === ConnId.plugin);
+  return new Map(ofPlugin.map(({ streamId, body }) => [streamId, Buffer.from(body).toString("hex")]));
 }
+
+/** The same message, decoded and encoded again down to the mux. */
+function writeAgain({ connId, streamId, type, body }: WireMessage): Uint8Array[] {
+  const isRequest = type === MessageType.request;
+  const again = isRequest ? encodeRequest(decodeRequest(body)) : encodeResponse(decodeResponse(body));
+  return encodeMuxFrames(connId, encodeTtrpcFrame(streamId, type, again));
+}
+
+test.each([
+  ["runtime->plugin", fromRuntime],
+  ["plugin->runtime", fromGoPlugin],
+])(
+  "a recorded connection is read the same in the chunks that it came in, and written to the same bytes: %s",
+  (mark, bytes) => {
+    const lines = readFileSync(new URL("chunks.jsonl", wire), "utf8").trim().split("\n");
+    const reads = lines.filter((line) => line.includes(mark)).map((line) => Number(/"len":(\d+)/.exec(line)?.[1]));
+    for (const lengths of [reads, [bytes.length]]) {
+      const messages = read(cut(bytes, ...lengths));
+      expect(messages).toHaveLength(135);
+      expect(Buffer.compare(concat(messages.flatMap(writeAgain)), bytes)).toBe(0);
+    }
+  },
+);
 
 describe("a recorded connection of containerd 1.7.24", () => {
   const goAnswers = answers(fromGoPlugin);
 
-  test.each([
-    ["in one piece", fromRuntime.length],
-    ["in pieces of 4093 bytes", 4093],
-    ["in pieces of 97 bytes", 97],
-  ])("%s: our answers are those of the Go plugin, byte for byte", async (_title, pieceLength) => {
-    let events = 0;
-    const handle = async ({ name }: NriEvent) => {
-      events += 1;
-      // The Go logger plugin answers with an adjustment that says nothing.
-      return name === "CreateContainer" ? { adjust: {}, update: [] } : noRequest;
-    };
-    const { connection } = await puppetStub({ handlers: { ...allEvents, handle } });
-    await connection.receive();
-    const registered = connection.bytes.splice(0).length;
-    expect(registered).toBeGreaterThan(0);
-    for (let at = 0; at < fromRuntime.length; at += pieceLength) {
-      connection.send(fromRuntime.subarray(at, at + pieceLength));
-      if (at % 64 === 0) await new Promise(setImmediate);
-    }
-    for (let received = 0; received < goAnswers.size; received += 1) await connection.receive();
-    expect(answers(Buffer.concat(connection.bytes))).toEqual(goAnswers);
-    // All but Configure and Synchronize.
-    expect(events).toBe(goAnswers.size - 2);
-  });
+  test.each([fromRuntime.length, 4093, 97])(
+    "in pieces of %i bytes: our answers are those of the Go plugin, byte for byte",
+    async (length) => {
+      let events = 0;
+      const handle = async ({ name }: NriEvent) => {
+        events += 1;
+        // The Go logger plugin answers with an adjustment that says nothing.
+        return name === "CreateContainer" ? { adjust: {}, update: [] } : noRequest;
+      };
+      const { connection } = await puppetStub({ handlers: { ...allEvents, handle } });
+      await connection.receive();
+      // Of the registration.
+      connection.bytes.splice(0);
+      for (const piece of cut(fromRuntime, length)) {
+        connection.send(piece);
+        await new Promise(setImmediate);
+      }
+      for (let received = 0; received < goAnswers.size; received += 1) await connection.receive();
+      expect(answers(concat(connection.bytes))).toEqual(goAnswers);
+      // All but Configure and Synchronize.
+      expect(events).toBe(goAnswers.size - 2);
+    },
+  );
 });
 
 describe("the recorded events of containerd 1.7.24", () => {
@@ -65,11 +88,8 @@ describe("the recorded events of containerd 1.7.24", () => {
       const event = decodeEvent(method, payload);
       if (event === undefined) throw new Error(`${where} brings no event`);
       const written = encodeEvent(event.name, event, method === "StateChange" ? "StateChange" : "own");
-      expect([where, written.method, Buffer.from(written.payload).toString("hex")]).toEqual([
-        where,
-        method,
-        Buffer.from(payload).toString("hex"),
-      ]);
+      expect(written.method, where).toBe(method);
+      expect(Buffer.compare(written.payload, payload), where).toBe(0);
     }
   });
 

@@ -1,9 +1,8 @@
-import { chmod, link, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { connectTrunk } from "../../src/nri/wire/socket.js";
-import { SocketReader, SocketTrunk } from "../../src/nri/wire/socket-trunk.js";
+import { adoptTrunk, connectTrunk, SocketReader, SocketTrunk } from "../../src/nri/wire/socket.js";
 import type { Trunk } from "../../src/nri/wire/trunk.js";
 import { listenTrunks } from "../../src/tools/runtime/runtime.js";
 import { concat, pattern, utf8 } from "../support/bytes.js";
@@ -52,30 +51,15 @@ async function silentServer(): Promise<{ path: string; accepted: Promise<Socket>
   return { path, accepted };
 }
 
-/** A socket file that its owner left behind, as a killed runtime does. */
-async function leftoverSocket(): Promise<string> {
-  const path = socketPath();
-  const left = `${path}.left`;
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(path, resolve));
-  // Node unlinks the path on close, but not another name of the same socket.
-  await link(path, left);
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return left;
-}
-
 describe("connectTrunk", () => {
   const asFile = (path: string) => writeFile(path, "").then(() => path);
-  const long = `/${"x".repeat(107)}`;
   it.each<[string, (path: string) => string | Promise<string>, RegExp]>([
     ["no such socket", (path) => path, /no such socket; is NRI enabled/],
-    ["a file that is no socket", asFile, /nobody listens there.*\(ECONNREFUSED\)/],
-    ["a socket whose owner is gone", () => leftoverSocket(), /nobody listens there; is the runtime running/],
+    ["a file that is no socket", asFile, /nobody listens there; is the runtime running.*\(ECONNREFUSED\)/],
     ["a file for a directory", async (path) => join(await asFile(path), "x"), /ENOTDIR/],
     ["an empty path", () => "", /the path of a socket is needed/],
     ["a NUL in the path", () => "/run/a\0b", /has a NUL/],
-    ["a path of 108 bytes", () => long, /has 108 bytes; a unix socket's has at most 107/],
-    ["a path of 108 bytes in 55 characters", () => `/x${"é".repeat(53)}`, /has 108 bytes/],
+    ["a path of 108 bytes", () => `/x${"é".repeat(53)}`, /has 108 bytes; a unix socket's has at most 107/],
   ])("fails for %s with the path and the remedy", async (_, make, text) => {
     const path = await make(socketPath());
     const start = path === "" || path.includes("\0") ? "cannot connect to " : `cannot connect to ${path}: `;
@@ -83,34 +67,23 @@ describe("connectTrunk", () => {
     await expect(connectTrunk(path, 1000)).rejects.toMatchObject({ code: "CONNECT_FAILED", message });
     await expect(connectTrunk(path, 1000)).rejects.toThrow(start);
   });
-
-  it("takes a path of 107 bytes", async () => {
-    const directory = dirname(socketPath());
-    const path = join(directory, "x".repeat(107 - directory.length - 1));
-    const listener = await listenTrunks(path, (trunk) => trunk.close());
-    (await connectTrunk(path, 1000)).close();
-    await listener.close();
-  });
 });
 
-describe("listenTrunks", () => {
-  it("fails for a directory that does not exist", async () => {
-    const path = join(await socketPath(), "nri.sock");
-    await expect(listenTrunks(path, () => {})).rejects.toMatchObject({ code: "CONNECT_FAILED" });
-  });
+it.each([9999, -1])("adoptTrunk refuses file descriptor %i, which is no open socket", (fd) => {
+  const message = expect.stringMatching(`^cannot connect to file descriptor ${fd}: it is no open socket: `);
+  expect(() => adoptTrunk(fd)).toThrow(expect.objectContaining({ code: "CONNECT_FAILED", message }));
+});
 
-  it.runIf(process.getuid?.() !== 0)("fails for a directory that cannot be written", async () => {
-    const path = await socketPath();
-    await chmod(dirname(path), 0o500);
-    await expect(listenTrunks(path, () => {})).rejects.toMatchObject({ code: "CONNECT_FAILED" });
-  });
+it("listenTrunks fails for a directory that does not exist", async () => {
+  const path = join(socketPath(), "nri.sock");
+  await expect(listenTrunks(path, () => {})).rejects.toMatchObject({ code: "CONNECT_FAILED" });
 });
 
 describe("a socket as a trunk", () => {
   it("never reads again into the memory of a long chunk that it has given away", () => {
     const reader = new SocketReader();
     const chunks: Uint8Array[] = [];
-    reader.listen((chunk) => chunks.push(chunk));
+    reader.listener = (chunk) => void chunks.push(chunk);
     for (const value of [1, 2]) {
       const memory = reader.buffer();
       memory.fill(value, 0, 40_000);
@@ -128,25 +101,15 @@ describe("a socket as a trunk", () => {
     near.write([utf8("a"), pattern(3_000_000), utf8("b")]);
     near.write([utf8("c")]);
     far.write([pattern(100_000)]);
-    setTimeout(() => near.close(), 100);
-    expect(Buffer.compare(await atFar, concat([utf8("a"), pattern(3_000_000), utf8("bc")]))).toBe(0);
-    expect(Buffer.compare(await atNear, pattern(100_000))).toBe(0);
-  });
-
-  it("sends what is queued before an orderly close", async () => {
-    const [near, far] = await pair();
-    const arrived = everything(far);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    // What is queued is sent before an orderly close, and nothing after it.
     near.write([pattern(2_000_000)]);
     near.close();
     near.write([utf8("after the close")]);
-    expect((await arrived).length).toBe(2_000_000);
-  });
-
-  it("brings plain Uint8Arrays, whose slice is a copy", async () => {
-    const [near, far] = await pair();
-    const chunk = new Promise<Uint8Array>((resolve) => far.onData(resolve));
-    near.write([utf8("x")]);
-    expect(Object.getPrototypeOf(await chunk)).toBe(Uint8Array.prototype);
+    expect(Buffer.compare(await atFar, concat([utf8("a"), pattern(3_000_000), utf8("bc"), pattern(2_000_000)]))).toBe(
+      0,
+    );
+    expect(Buffer.compare(await atNear, pattern(100_000))).toBe(0);
   });
 
   it("tells of the peer's end without an error, of its own with the error given", async () => {
@@ -161,12 +124,9 @@ describe("a socket as a trunk", () => {
     const { path } = await silentServer();
     const trunk = await connectTrunk(path, 1000);
     const end = closed(trunk);
-    const message = new Uint8Array(4 * 1024 * 1024);
-    for (let sent = 0; sent < 12; sent++) trunk.write([message]);
-    expect(await end).toMatchObject({
-      code: "CONNECTION_CLOSED",
-      message: expect.stringMatching(/^the peer does not read: \d+ bytes wait/),
-    });
+    for (let sent = 0; sent < 12; sent++) trunk.write([new Uint8Array(4 * 1024 * 1024)]);
+    const message = expect.stringMatching(/^the peer does not read: \d+ bytes wait/);
+    expect(await end).toMatchObject({ code: "CONNECTION_CLOSED", message });
   });
 
   it("does not wait for ever for a peer that does not read, when it closes", async () => {
@@ -189,17 +149,14 @@ describe("a socket as a trunk", () => {
   it("ends with what the peer sends, even if the peer reads nothing any more", async () => {
     const { path, accepted } = await silentServer();
     const trunk = await connectTrunk(path, 1000);
-    trunk.onData(() => {});
     trunk.write([new Uint8Array(4 * 1024 * 1024)]);
-    const end = closed(trunk);
     (await accepted).end();
-    expect(await end).toBeUndefined();
+    expect(await closed(trunk)).toBeUndefined();
   });
 
   it("turns a broken connection into CONNECTION_CLOSED", async () => {
     const { path, accepted } = await silentServer();
     const trunk = await connectTrunk(path, 1000);
-    trunk.onData(() => {});
     const end = closed(trunk);
     // Closed with bytes unread, a unix socket resets its peer.
     trunk.write([utf8("unread")]);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatVersion, hasFeature, isAtLeast, mayFail, nriVersionOf, parseVersion } from "../../src/nri/versions.js";
+import { formatVersion, isAtLeast, mayFail, nriVersionOf, parseVersion, synchronizes } from "../../src/nri/versions.js";
 
 describe("versions as runtimes print them", () => {
   test.each([
@@ -69,13 +69,12 @@ describe("the NRI version of a runtime that does not state it", () => {
     for (const version of versions) expect(nriOf(name, version), version).toBe(`${expected} inferred`);
   });
 
-  test("a release that nobody knows yet has the NRI of the newest one before it", () => {
-    expect(nriOf("containerd", "v1.7.99")).toBe("0.8.0 inferred");
-    expect(nriOf("containerd", "v3.1.0")).toBe("0.12.1 inferred");
-  });
-
-  test("what comes before a release counts as the release before: rather too old than too new", () => {
-    expect(nriOf("containerd", "v2.2.0-rc.0")).toBe("0.8.0 inferred");
+  test.each([
+    ["a release that nobody knows yet has the NRI of the newest one before it", "v1.7.99", "0.8.0"],
+    ["so has one beyond all", "v3.1.0", "0.12.1"],
+    ["what comes before a release counts as the release before: rather too old than too new", "v2.2.0-rc.0", "0.8.0"],
+  ])("%s", (_, version, expected) => {
+    expect(nriOf("containerd", version)).toBe(`${expected} inferred`);
   });
 
   test.each([
@@ -114,17 +113,13 @@ describe("the NRI version of a runtime that does not state it", () => {
   });
 });
 
-describe("features", () => {
-  test.each([
-    ["0.6.1", []],
-    ["0.8.0", ["splitSynchronize"]],
-    ["0.11.0", ["splitSynchronize", "podUpdates"]],
-    ["0.12.0", ["splitSynchronize", "podUpdates", "ownCalls", "closesUnsynchronized"]],
-  ])("NRI %s has %j", (text, expected) => {
-    const all = ["splitSynchronize", "podUpdates", "ownCalls", "closesUnsynchronized"] as const;
-    const version = parseVersion(text);
-    expect(all.filter((feature) => version && hasFeature(version, feature))).toEqual(expected);
-  });
+test.each([
+  ["0.6.1", "/run/nri.sock", true],
+  ["0.6.1", undefined, false],
+  ["0.8.0", undefined, true],
+])("a runtime of NRI %s with the socket %s synchronizes: %s", (text, socketPath, expected) => {
+  const nri = parseVersion(text) ?? expect.unreachable();
+  expect(synchronizes(socketPath === undefined ? { nri } : { nri, socketPath })).toBe(expected);
 });
 
 // containerd issues 13355 and 13609; its sandbox_run.go has the repair (PR 13399) in v2.2.6 and v2.3.3, not in v2.2.5 and v2.3.2.

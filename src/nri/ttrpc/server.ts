@@ -1,25 +1,17 @@
 import { Cancellation } from "../../base/cancellation.js";
-import type { Clock, Deadline } from "../../base/deadline.js";
+import { Deadline } from "../../base/deadline.js";
 import { BridgeError } from "../../base/errors.js";
 import { type Frame, FrameDecoder } from "../wire/frame-decoder.js";
 import type { Channel } from "../wire/trunk.js";
 import { encodeTtrpcFrame, MessageType, oversizedText, type TtrpcHeader, ttrpcLayout } from "../wire/ttrpc-frame.js";
-import { decodeRequest, encodeResponse, type Metadata, type TtrpcRequest, type TtrpcResponse } from "./envelope.js";
+import { decodeRequest, encodeResponse, type TtrpcRequest, type TtrpcResponse } from "./envelope.js";
 import { Code, StatusError, toStatus } from "./status.js";
-import { toDeadline } from "./timeout.js";
 
 /** A request as a method's handler sees it. */
-export interface Call {
-  readonly service: string;
-  readonly method: string;
-  /** The encoded request of the method. */
-  readonly payload: Uint8Array;
+export interface Call extends TtrpcRequest {
   /** When the caller gives up; without end when it did not say. */
   readonly deadline: Deadline;
-  /** The same as it came: nanoseconds, 0 for no end. */
-  readonly timeoutNano: bigint;
-  readonly metadata: Metadata;
-  /** When the connection closes: nobody waits for the answer any more. */
+  /** When the connection closes, or the answer was given without the handler: nobody waits for it any more. */
   readonly cancellation: Cancellation;
 }
 
@@ -30,16 +22,14 @@ export type MethodHandler = (call: Call) => Uint8Array | Promise<Uint8Array>;
 export type Services = Readonly<Record<string, Readonly<Record<string, MethodHandler>>>>;
 
 export interface TtrpcServerOptions {
-  readonly clock?: Clock;
-  /** Told of what nobody foresaw, beside the answer that the caller gets; call is absent when there is none to blame. */
-  onInternalError?(call: Call | undefined, error: unknown): void;
+  /** Told of what nobody foresaw, beside the answer that the caller gets. */
+  onInternalError?(call: Call, error: unknown): void;
   /** Told of a message that was answered with an error and reached no handler: too long, unreadable, of no known method. */
   onRefused?(error: unknown): void;
-  /** Calls answered at the same time; one more is refused with ResourceExhausted. */
-  readonly maxInFlight?: number;
 }
 
-const DEFAULT_MAX_IN_FLIGHT = 1024;
+/** Calls answered at the same time; one more is refused with ResourceExhausted. */
+const MAX_IN_FLIGHT = 1024;
 
 /** The answering side of a ttRPC connection: the plugin's on conn 1, the runtime's on conn 2. */
 export class TtrpcServer {
@@ -53,7 +43,12 @@ export class TtrpcServer {
     private readonly services: Services,
     private readonly options: TtrpcServerOptions = {},
   ) {
-    channel.onClose((error) => this.end(error));
+    channel.onClose((cause) => {
+      this.closed = true;
+      const text = cause?.message ?? "the connection is closed";
+      const reason = new BridgeError("CONNECTION_CLOSED", text, {}, { cause });
+      for (const cancellation of this.inFlight) cancellation.cancel(reason);
+    });
     channel.onData((chunk) => this.receive(chunk));
   }
 
@@ -63,7 +58,7 @@ export class TtrpcServer {
       try {
         this.accept(frame);
       } catch (error) {
-        this.refuse(frame.header.streamId, error, undefined);
+        this.refuse(frame.header.streamId, error);
         this.options.onRefused?.(error);
       }
     }
@@ -82,10 +77,7 @@ export class TtrpcServer {
       throw new StatusError(Code.InvalidArgument, `stream id ${streamId} is even; a client's are odd`);
     }
     if (type === MessageType.data) {
-      throw new StatusError(
-        Code.InvalidArgument,
-        `stream ${streamId} is not active; there are no streaming calls here`,
-      );
+      throw new StatusError(Code.InvalidArgument, `stream ${streamId} is not active: no call streams here`);
     }
     // Anything else is of a later ttRPC.
     if (type !== MessageType.request) return;
@@ -93,65 +85,48 @@ export class TtrpcServer {
       throw new StatusError(Code.InvalidArgument, `stream id ${streamId} cannot be re-used, ids must increase`);
     }
     this.lastStreamId = streamId;
-    this.begin(streamId, decodeRequestOrRefuse(frame.payload));
-  }
-
-  private begin(streamId: number, request: TtrpcRequest): void {
+    const request = decodeRequest(frame.payload);
     const handler = findHandler(this.services, request);
-    if (this.inFlight.size >= (this.options.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT)) {
+    if (this.inFlight.size >= MAX_IN_FLIGHT) {
       throw new StatusError(Code.ResourceExhausted, `${this.inFlight.size} calls are being answered already`);
     }
-    const cancellation = new Cancellation();
-    const deadline = toDeadline(request.timeoutNano, this.options.clock);
-    this.inFlight.add(cancellation);
-    // Never rejects unless onInternalError throws, which is a fault of its own.
-    void this.answer(streamId, handler, { ...request, deadline, cancellation });
+    void this.answer(streamId, handler, {
+      ...request,
+      deadline: toDeadline(request.timeoutNano),
+      cancellation: new Cancellation(),
+    });
   }
 
   private async answer(streamId: number, handler: MethodHandler, call: Call): Promise<void> {
+    this.inFlight.add(call.cancellation);
     try {
       this.respond(streamId, { payload: await handler(call) });
     } catch (error) {
-      this.refuse(streamId, error, call);
+      this.refuse(streamId, error);
+      if (!foreseen(error)) this.options.onInternalError?.(call, error);
     } finally {
       this.inFlight.delete(call.cancellation);
     }
   }
 
-  private refuse(streamId: number, error: unknown, call: Call | undefined): void {
+  private refuse(streamId: number, error: unknown): void {
     this.respond(streamId, { status: toStatus(error), payload: new Uint8Array(0) });
-    if (!foreseen(error)) this.options.onInternalError?.(call, error);
   }
 
   private respond(streamId: number, response: TtrpcResponse): void {
     if (this.closed) return;
     this.channel.send(encodeTtrpcFrame(streamId, MessageType.response, encodeResponse(response)));
   }
+}
 
-  private end(error?: Error): void {
-    this.closed = true;
-    const reason = new BridgeError(
-      "CONNECTION_CLOSED",
-      error?.message ?? "the connection is closed",
-      {},
-      { cause: error },
-    );
-    for (const cancellation of this.inFlight) cancellation.cancel(reason);
-  }
+/** The deadline that a request's timeout_nano sets from now; one below 0 has passed already. */
+function toDeadline(timeoutNano: bigint): Deadline {
+  return Deadline.after(timeoutNano === 0n ? Number.POSITIVE_INFINITY : Number(timeoutNano) / 1e6);
 }
 
 /** An answer that a handler gives on purpose, unlike a fault of the code. */
 function foreseen(error: unknown): boolean {
   return error instanceof StatusError || (error instanceof BridgeError && error.code !== "INTERNAL");
-}
-
-function decodeRequestOrRefuse(body: Uint8Array): TtrpcRequest {
-  try {
-    return decodeRequest(body);
-  } catch (error) {
-    if (error instanceof BridgeError) throw new StatusError(Code.InvalidArgument, error.message, { cause: error });
-    throw error;
-  }
 }
 
 /** Only a table's own keys are names: a service called "__proto__" is as unknown as any other. */

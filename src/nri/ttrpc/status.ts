@@ -1,4 +1,4 @@
-import { BridgeError, errorText } from "../../base/errors.js";
+import { BridgeError, type ErrorCode, errorText } from "../../base/errors.js";
 
 /** The standard codes of a ttRPC status, numbered as gRPC numbers them. */
 export const Code = {
@@ -21,22 +21,15 @@ export const Code = {
   Unauthenticated: 16,
 } as const satisfies Record<string, number>;
 
-export type Code = (typeof Code)[keyof typeof Code];
-
-/** The code that a number on the wire stands for; a number nobody defined is Unknown. */
-export function toCode(number: number): Code {
-  return Object.values(Code).find((code) => code === number) ?? Code.Unknown;
-}
-
 /** A call's answer that is an error status: thrown by a handler it is sent, received by a client it is thrown. */
 export class StatusError extends Error {
   override readonly name = "StatusError";
   constructor(
-    readonly code: Code,
+    /** A Code, or a number that a later peer made up. */
+    readonly code: number,
     message: string,
-    options?: ErrorOptions,
   ) {
-    super(message, options);
+    super(message);
   }
 }
 
@@ -52,23 +45,20 @@ const MAX_MESSAGE_BYTES = 8192;
 
 /** What the caller is told of anything that answering its call threw; never OK. */
 export function toStatus(thrown: unknown): Status {
-  return { code: codeFor(thrown), message: shorten(safeText(thrown)) };
+  return { code: codeFor(thrown), message: shorten(errorText(thrown)) };
 }
 
-function codeFor(thrown: unknown): Code {
+function codeFor(thrown: unknown): number {
   if (thrown instanceof StatusError && thrown.code !== Code.OK) return thrown.code;
-  if (thrown instanceof BridgeError && thrown.code === "FRAME_TOO_LARGE") return Code.ResourceExhausted;
-  return Code.Unknown;
+  return (thrown instanceof BridgeError && codes[thrown.code]) || Code.Unknown;
 }
 
-/** Even an object without a prototype can be thrown, and has no text. */
-function safeText(thrown: unknown): string {
-  try {
-    return errorText(thrown);
-  } catch {
-    return "an error without a text";
-  }
-}
+const codes: Partial<Record<ErrorCode, number>> = {
+  FRAME_TOO_LARGE: Code.ResourceExhausted,
+  PROTOCOL: Code.InvalidArgument,
+  CALL_TIMEOUT: Code.DeadlineExceeded,
+  CONNECTION_CLOSED: Code.Unavailable,
+};
 
 /** Cuts between characters, and makes a lone surrogate U+FFFD: Go refuses a message whose strings are no UTF-8. */
 function shorten(text: string): string {
@@ -83,13 +73,9 @@ export interface CallError {
   readonly message: string;
 }
 
+/** What the caller is told, by name; of a call that failed, what became of it. */
 export function toCallError(thrown: unknown): CallError {
-  const code = statusCode(thrown);
+  const { code, message } = toStatus(thrown);
   const name = Object.entries(Code).find(([, number]) => number === code)?.[0] ?? "Unknown";
-  return { code: name.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase(), message: errorText(thrown) };
-}
-
-function statusCode(thrown: unknown): Code {
-  if (thrown instanceof StatusError) return thrown.code;
-  return thrown instanceof BridgeError && thrown.code === "CALL_TIMEOUT" ? Code.DeadlineExceeded : Code.Unavailable;
+  return { code: name.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase(), message };
 }

@@ -18,11 +18,6 @@ export type Frame<Header extends FrameHeader> =
   | { readonly kind: "whole"; readonly header: Header; readonly payload: Uint8Array }
   | { readonly kind: "oversized"; readonly header: Header };
 
-type Step<Header extends FrameHeader> =
-  | { readonly at: "header"; filled: number }
-  | { readonly at: "payload"; readonly header: Header; readonly payload: Uint8Array | undefined; filled: number }
-  | { readonly at: "skip"; left: number };
-
 /**
  * The one reassembler of length-prefixed frames, for the mux and for ttRPC. Takes a byte stream cut anywhere and gives
  * the same frames for every cutting. It never throws: what an oversized frame costs is the caller's decision.
@@ -32,15 +27,15 @@ type Step<Header extends FrameHeader> =
  */
 export class FrameDecoder<Header extends FrameHeader> {
   private readonly head: Uint8Array;
-  private step: Step<Header> = { at: "header", filled: 0 };
+  /** Of the frame whose payload comes now; undefined while a header is read. */
+  private header: Header | undefined;
+  /** Undefined until its first byte comes, and for one that is passed over. */
+  private payload: Uint8Array | undefined;
+  /** How many bytes of the header, or of the payload, have come. */
+  private filled = 0;
 
   constructor(private readonly layout: FrameLayout<Header>) {
     this.head = new Uint8Array(layout.headerLength);
-  }
-
-  /** True while a frame has begun and not ended: the end of the stream here is an end in mid-frame. */
-  get partial(): boolean {
-    return this.step.at !== "header" || this.step.filled > 0;
   }
 
   /** The frames that this chunk completes, in order. */
@@ -52,62 +47,41 @@ export class FrameDecoder<Header extends FrameHeader> {
     return frames;
   }
 
-  /** Takes what the current step needs from the front of the bytes; returns how many it took, at least one. */
+  /** Takes what is wanted next from the front of the bytes; returns how many it took, at least one. */
   private consume(bytes: Uint8Array, frames: Frame<Header>[]): number {
-    const step = this.step;
-    switch (step.at) {
-      case "header": {
-        const taken = fill(this.head, step.filled, bytes);
-        step.filled += taken;
-        if (step.filled === this.head.length) this.begin(frames);
-        return taken;
-      }
-      case "payload":
-        return this.collect(step.header, step.payload, step.filled, bytes, frames);
-      case "skip": {
-        const taken = Math.min(step.left, bytes.length);
-        step.left -= taken;
-        if (step.left === 0) this.step = { at: "header", filled: 0 };
-        return taken;
-      }
+    const { header } = this;
+    if (header === undefined) {
+      const taken = fill(this.head, this.filled, bytes);
+      this.filled += taken;
+      if (this.filled === this.head.length) this.begin(frames);
+      return taken;
     }
+    const taken = Math.min(header.length - this.filled, bytes.length);
+    if (header.length <= this.layout.maxPayloadLength) {
+      this.payload ??= taken === header.length ? bytes.subarray(0, taken) : new Uint8Array(header.length);
+      if (taken < header.length) fill(this.payload, this.filled, bytes);
+    }
+    this.filled += taken;
+    if (this.filled === header.length) this.finish(header, frames);
+    return taken;
   }
 
   /** Decides, now that the header is whole, what becomes of the payload. */
   private begin(frames: Frame<Header>[]): void {
-    const header = this.layout.decodeHeader(new DataView(this.head.buffer, this.head.byteOffset, this.head.byteLength));
-    if (header.length > this.layout.maxPayloadLength) {
-      frames.push({ kind: "oversized", header });
-      this.step = { at: "skip", left: header.length };
-    } else if (header.length === 0) {
-      frames.push({ kind: "whole", header, payload: new Uint8Array(0) });
-      this.step = { at: "header", filled: 0 };
-    } else {
-      this.step = { at: "payload", header, payload: undefined, filled: 0 };
-    }
+    const header = this.layout.decodeHeader(new DataView(this.head.buffer));
+    this.header = header;
+    this.filled = 0;
+    if (header.length > this.layout.maxPayloadLength) frames.push({ kind: "oversized", header });
+    if (header.length > 0) return;
+    this.payload = new Uint8Array(0);
+    this.finish(header, frames);
   }
 
-  private collect(
-    header: Header,
-    collected: Uint8Array | undefined,
-    filled: number,
-    bytes: Uint8Array,
-    frames: Frame<Header>[],
-  ): number {
-    if (collected === undefined && bytes.length >= header.length) {
-      frames.push({ kind: "whole", header, payload: bytes.subarray(0, header.length) });
-      this.step = { at: "header", filled: 0 };
-      return header.length;
-    }
-    const payload = collected ?? new Uint8Array(header.length);
-    const taken = fill(payload, filled, bytes);
-    if (filled + taken === payload.length) {
-      frames.push({ kind: "whole", header, payload });
-      this.step = { at: "header", filled: 0 };
-    } else {
-      this.step = { at: "payload", header, payload, filled: filled + taken };
-    }
-    return taken;
+  private finish(header: Header, frames: Frame<Header>[]): void {
+    if (this.payload !== undefined) frames.push({ kind: "whole", header, payload: this.payload });
+    this.header = undefined;
+    this.payload = undefined;
+    this.filled = 0;
   }
 }
 

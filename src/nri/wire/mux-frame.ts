@@ -11,7 +11,6 @@ import type { FrameHeader, FrameLayout } from "./frame-decoder.js";
 
 /** The connections that NRI runs over one trunk; nothing is exchanged to open them. */
 export const ConnId = {
-  reserved: 0,
   /** The Plugin service: the runtime calls, the plugin answers. */
   plugin: 1,
   /** The Runtime service: the plugin calls, the runtime answers. */
@@ -23,9 +22,6 @@ export interface MuxHeader extends FrameHeader {
 }
 
 const HEADER_LENGTH = 8;
-
-/** The most that NRI >= 0.7 puts into one frame: a ttRPC message of 4 MiB with its header. */
-const MAX_SENT_PAYLOAD = 10 + 4 * 1024 * 1024;
 
 /**
  * How the mux frames its bytes. The limit is what a runtime before NRI 0.7 may send (16 MiB) plus a ttRPC header; Go's
@@ -41,33 +37,26 @@ export const muxLayout: FrameLayout<MuxHeader> = {
 const GO_READ_BUFFER = 4096;
 
 /**
- * Cuts one ttRPC message into the payloads of mux frames as Go's reader needs them.
+ * One ttRPC message as mux frames: headers and payloads in turn, the payloads being views of the message.
  *
  * compat: the mux connection's Read (nri pkg/net/multiplex) returns exactly one frame and fails with ENOMEM when the
  * reader's buffer is smaller; ttRPC reads a message's start through a buffer of 4096 bytes and its rest straight into the
  * message. So the first frame carries up to 4096 bytes and the next one all the rest; many small frames would overflow
- * the runtime's queue of 256, and a frame is never empty.
+ * the runtime's queue of 256, and a frame is never empty. The rest is never longer than NRI >= 0.7 takes, 4 MiB + 10: no
+ * message is (MAX_SENT_BODY).
  */
-export function splitForGo(message: Uint8Array): Uint8Array[] {
-  const payloads: Uint8Array[] = [];
-  let end = 0;
-  for (let at = 0; at < message.length; at = end) {
-    end = Math.min(at + (at === 0 ? GO_READ_BUFFER : MAX_SENT_PAYLOAD), message.length);
-    payloads.push(message.subarray(at, end));
-  }
-  return payloads;
+export function encodeMuxFrames(connId: number, message: Uint8Array): Uint8Array[] {
+  const start = message.subarray(0, GO_READ_BUFFER);
+  const frames = [encodeMuxHeader(connId, start.length), start];
+  const rest = message.subarray(start.length);
+  if (rest.length > 0) frames.push(encodeMuxHeader(connId, rest.length), rest);
+  return frames;
 }
 
-/** The header before a payload of this many bytes. */
-export function encodeMuxHeader(connId: number, length: number): Uint8Array {
+function encodeMuxHeader(connId: number, length: number): Uint8Array {
   const bytes = new Uint8Array(HEADER_LENGTH);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, connId);
   view.setUint32(4, length);
   return bytes;
-}
-
-/** One ttRPC message as mux frames: headers and payloads in turn, the payloads being views of the message. */
-export function encodeMuxFrames(connId: number, message: Uint8Array): Uint8Array[] {
-  return splitForGo(message).flatMap((payload) => [encodeMuxHeader(connId, payload.length), payload]);
 }

@@ -22,7 +22,6 @@ export interface TtrpcHeader extends FrameHeader {
   readonly streamId: number;
   /** A MessageType, or what a later ttRPC made up. */
   readonly type: number;
-  readonly flags: number;
 }
 
 const HEADER_LENGTH = 10;
@@ -41,7 +40,6 @@ export const ttrpcLayout: FrameLayout<TtrpcHeader> = {
     length: bytes.getUint32(0),
     streamId: bytes.getUint32(4),
     type: bytes.getUint8(8),
-    flags: bytes.getUint8(9),
   }),
 };
 

@@ -4,8 +4,7 @@ import { BridgeError } from "../../base/errors.js";
 import { type Log, silentLog } from "../../base/logger.js";
 import type { Container, ContainerUpdate, PodSandbox } from "../../nri/types.js";
 import { hasFeature, inferNriVersion, parseVersion, type Version } from "../../nri/versions.js";
-import { checkPath } from "../../nri/wire/socket.js";
-import { SocketTrunk } from "../../nri/wire/socket-trunk.js";
+import { checkPath, SocketTrunk } from "../../nri/wire/socket.js";
 import type { Trunk } from "../../nri/wire/trunk.js";
 import { connectPlugin, type PluginOrigin, type RuntimeFacts, type RuntimePlugin } from "./runtime-plugin.js";
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { BridgeError } from "../../../src/base/errors.js";
 import type { PluginIdentity } from "../../../src/nri/identity.js";
-import { SocketTrunk } from "../../../src/nri/wire/socket-trunk.js";
+import { SocketTrunk } from "../../../src/nri/wire/socket.js";
 import type { Trunk } from "../../../src/nri/wire/trunk.js";
 
 /** A plugin process that the runtime started, and the trunk to it. */

@@ -13,48 +13,32 @@ import { Mux } from "../../../src/nri/wire/mux.js";
 import { ConnId } from "../../../src/nri/wire/mux-frame.js";
 import { connectTrunk } from "../../../src/nri/wire/socket.js";
 
-const nothing = new Uint8Array(0);
-
-/** A plugin that answers what the test says: what it serves not is Unimplemented, as with an old stub. */
-export class PuppetPlugin {
+/** Connects a plugin that answers what the test says: what it serves not is Unimplemented, as with an old stub. */
+export async function connectPuppetPlugin(path: string, methods: Record<string, MethodHandler> = {}) {
+  const mux = new Mux(await connectTrunk(path, 1000));
+  onTestFinished(() => mux.close());
   /** The methods that were called, in order. */
-  readonly called: string[] = [];
-  /** Ends when the runtime hangs up. */
-  readonly closed: Promise<void>;
-  private readonly client: TtrpcClient;
-  private readonly mux: Mux;
-
-  private constructor(mux: Mux, methods: Record<string, MethodHandler>) {
-    this.mux = mux;
-    const noted = Object.entries(methods).map(([name, handler]): [string, MethodHandler] => [
-      name,
-      (call) => {
-        this.called.push(name);
-        return handler(call);
-      },
-    ]);
-    new TtrpcServer(mux.open(ConnId.plugin), { [pluginService]: Object.fromEntries(noted) });
-    this.client = new TtrpcClient(mux.open(ConnId.runtime));
-    this.closed = new Promise((resolve) => mux.onClose(() => resolve()));
-  }
-
-  static async connect(path: string, methods: Record<string, MethodHandler> = {}): Promise<PuppetPlugin> {
-    const mux = new Mux(await connectTrunk(path, 1000));
-    onTestFinished(() => mux.close());
-    return new PuppetPlugin(mux, { ...obedient(0x7ff), ...methods });
-  }
-
-  register(pluginName = "puppet", pluginIdx = "50"): Promise<Uint8Array> {
-    return this.call("RegisterPlugin", registerPluginRequest.encode({ pluginName, pluginIdx, NRIVersion: "" }));
-  }
-
-  call(method: string, payload: Uint8Array): Promise<Uint8Array> {
-    return this.client.call(runtimeService, method, payload, { deadline: Deadline.after(2000) });
-  }
-
-  close(): void {
-    this.mux.close();
-  }
+  const called: string[] = [];
+  const noted = Object.entries({ ...obedient(0x7ff), ...methods }).map(([name, handler]): [string, MethodHandler] => [
+    name,
+    (call) => {
+      called.push(name);
+      return handler(call);
+    },
+  ]);
+  new TtrpcServer(mux.open(ConnId.plugin), { [pluginService]: Object.fromEntries(noted) });
+  const client = new TtrpcClient(mux.open(ConnId.runtime));
+  const call = (method: string, payload: Uint8Array) =>
+    client.call(runtimeService, method, payload, { deadline: Deadline.after(2000) });
+  return {
+    called,
+    call,
+    register: () =>
+      call("RegisterPlugin", registerPluginRequest.encode({ pluginName: "puppet", pluginIdx: "50", NRIVersion: "" })),
+    close: () => mux.close(),
+    /** Ends when the runtime hangs up. */
+    closed: new Promise<void>((resolve) => mux.onClose(() => resolve())),
+  };
 }
 
 /** Answers to the handshake that a runtime takes, subscribing to the events of a mask. */
@@ -62,6 +46,6 @@ export function obedient(events: number): Record<string, MethodHandler> {
   return {
     Configure: () => configureResponse.encode({ events }),
     Synchronize: () => synchronizeResponse.encode({ update: [], more: false }),
-    StateChange: () => nothing,
+    StateChange: () => new Uint8Array(0),
   };
 }

@@ -1,4 +1,4 @@
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import { configureRequest, pluginService, synchronizeRequest } from "../../../src/nri/codec.js";
 import {
@@ -10,9 +10,9 @@ import {
   type TtrpcResponse,
 } from "../../../src/nri/ttrpc/envelope.js";
 import type { ConfigureRequest } from "../../../src/nri/types.js";
-import { FrameDecoder } from "../../../src/nri/wire/frame-decoder.js";
-import { ConnId, encodeMuxFrames, muxLayout } from "../../../src/nri/wire/mux-frame.js";
-import { encodeTtrpcFrame, MessageType, type TtrpcHeader, ttrpcLayout } from "../../../src/nri/wire/ttrpc-frame.js";
+import { ConnId, encodeMuxFrames } from "../../../src/nri/wire/mux-frame.js";
+import { encodeTtrpcFrame, MessageType } from "../../../src/nri/wire/ttrpc-frame.js";
+import { MessageReader } from "./message-reader.js";
 import { socketPath, startStub } from "./nri-pair.js";
 
 /** A message that the plugin sent. */
@@ -24,40 +24,29 @@ export interface Received {
 }
 
 /** A runtime that does what the test says, and nothing by itself: it may break every rule. */
-export class PuppetRuntime {
-  private readonly connections = new Mailbox<PuppetConnection>();
-  private readonly sockets = new Set<Socket>();
-  private server: Server | undefined;
-
-  static async listen(path: string): Promise<PuppetRuntime> {
-    const puppet = new PuppetRuntime();
-    const server = createServer((socket) => {
-      puppet.sockets.add(socket);
-      puppet.connections.put(new PuppetConnection(socket));
-    });
-    puppet.server = server;
-    await new Promise<void>((resolve) => server.listen(path, resolve));
-    onTestFinished(() => puppet.close());
-    return puppet;
-  }
-
+export async function listenPuppet(path: string) {
+  const connections = new Mailbox<PuppetConnection>();
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    connections.put(new PuppetConnection(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const close = async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  onTestFinished(close);
   /** The next connection that a plugin makes. */
-  next(): Promise<PuppetConnection> {
-    return this.connections.take();
-  }
-
-  async close(): Promise<void> {
-    for (const socket of this.sockets) socket.destroy();
-    await new Promise((resolve) => this.server?.close(resolve));
-  }
+  const next = () => connections.take();
+  return { next, close };
 }
 
 /** A stub that has connected to a runtime that does nothing by itself. */
 export async function puppetStub(options: Parameters<typeof startStub>[1] = {}) {
   const path = socketPath();
-  const puppet = await PuppetRuntime.listen(path);
-  const started = startStub(path, options);
-  return { ...started, connection: await puppet.next() };
+  const { next } = await listenPuppet(path);
+  return { ...startStub(path, options), connection: await next() };
 }
 
 export class PuppetConnection {
@@ -69,23 +58,14 @@ export class PuppetConnection {
   private streamId = 1;
 
   constructor(readonly socket: Socket) {
-    const mux = new FrameDecoder(muxLayout);
-    const channels = new Map<number, FrameDecoder<TtrpcHeader>>();
-    for (const connId of Object.values(ConnId)) channels.set(connId, new FrameDecoder(ttrpcLayout));
+    const reader = new MessageReader();
     socket.on("error", () => {});
     socket.on("data", (chunk: Buffer) => {
       this.bytes.push(chunk);
-      for (const frame of mux.push(chunk)) {
-        if (frame.kind === "oversized") throw new Error("the plugin sent an oversized frame");
-        const { connId } = frame.header;
-        for (const message of channels.get(connId)?.push(frame.payload) ?? []) {
-          if (message.kind === "oversized") throw new Error("the plugin sent an oversized message");
-          const { streamId, type } = message.header;
-          const body = message.payload;
-          const request = type === MessageType.request ? { request: decodeRequest(body) } : {};
-          const response = type === MessageType.response ? { response: decodeResponse(body) } : {};
-          this.messages.put({ connId, streamId, ...request, ...response });
-        }
+      for (const { connId, streamId, type, body } of reader.push(new Uint8Array(chunk))) {
+        const request = type === MessageType.request ? { request: decodeRequest(body) } : {};
+        const response = type === MessageType.response ? { response: decodeResponse(body) } : {};
+        this.messages.put({ connId, streamId, ...request, ...response });
       }
     });
     this.closed = new Promise((resolve) => socket.once("close", () => resolve()));

@@ -1,103 +1,95 @@
 import protobuf from "protobufjs/minimal.js";
-import { BridgeError, errorText } from "../base/errors.js";
-import type { FieldReader, FieldWriter } from "../gen/nri.js";
+import { BridgeError, errorText } from "../../base/errors.js";
+import type { shapes } from "../../gen/nri.js";
 
-/**
- * protobufjs' reader as the generated readers in src/gen drive it: 64-bit integers as bigint. It throws errors of
- * protobufjs' own when the bytes end inside a field or break the encoding: toProtocolError tells them as PROTOCOL.
- */
-export class ProtobufReader implements FieldReader {
-  private readonly reader: protobuf.Reader;
+export type MessageName = keyof typeof shapes;
 
+/** One message of a schema, from bytes to plain values and back. Undecodable bytes throw PROTOCOL. */
+export interface MessageCodec<Read, Written = Read> {
+  /** In the schema. */
+  readonly message: MessageName;
+  /** `sparing`: passes over what no v0.1 request is made of, such as args, env and mounts; they are empty then. */
+  decode(bytes: Uint8Array, sparing?: boolean): Read;
+  encode(message: Written): Uint8Array;
+}
+
+/** The codec of a message, by its generated reader and writer. */
+export function codec<Read, Written>({
+  message,
+  read,
+  write,
+}: {
+  readonly message: MessageName;
+  read(reader: ProtobufReader, end: number): Read;
+  write(writer: ProtobufWriter, message: Written): void;
+}): MessageCodec<Read, Written> {
+  return {
+    message,
+    decode(bytes, sparing) {
+      try {
+        return read(new ProtobufReader(bytes, sparing), bytes.length);
+      } catch (cause) {
+        const text = `the peer sent a message that cannot be read: ${errorText(cause)}`;
+        throw new BridgeError("PROTOCOL", text, {}, { cause });
+      }
+    },
+    encode(value) {
+      const writer = new ProtobufWriter();
+      write(writer, value);
+      return writer.finish();
+    },
+  };
+}
+
+/** protobufjs' reader as the generated readers in src/gen drive it: 64-bit integers as bigint. */
+export class ProtobufReader extends protobuf.Reader {
   constructor(
     bytes: Uint8Array,
     readonly sparing = false,
   ) {
-    this.reader = protobuf.Reader.create(bytes);
-  }
-
-  get pos(): number {
-    return this.reader.pos;
-  }
-
-  get end(): number {
-    return this.reader.len;
+    super(bytes);
   }
 
   /** Reads a length and gives the offset at which what it announces ends. */
   enter(): number {
-    const end = this.reader.uint32() + this.reader.pos;
-    if (end > this.reader.len) throw broken("a length runs past the end");
+    const end = this.size() + this.pos;
+    if (end > this.len) throw new Error("a length runs past the end");
     return end;
   }
 
   /** Ends a message that was to end at an offset. */
   leave(end: number): void {
-    if (this.reader.pos !== end) throw broken("a field runs past the end of its message");
+    if (this.pos !== end) throw new Error("a field runs past the end of its message");
   }
 
-  tag(): number {
-    const tag = this.reader.uint32();
-    if (tag < 8) throw broken("a field has the number 0");
-    return tag;
+  /** Refuses one value more in a list that has its most. */
+  limit(length: number, most: number): void {
+    if (length === most) throw new Error(`a list has more than ${most} values`);
   }
 
-  uint32(): number {
-    return this.reader.uint32();
+  bigUint64(): bigint {
+    return this.small() ?? BigInt(String(this.uint64()));
   }
 
-  int32(): number {
-    return this.reader.int32();
-  }
-
-  bool(): boolean {
-    return this.reader.bool();
-  }
-
-  uint64(): bigint {
-    return this.small() ?? BigInt(String(this.reader.uint64()));
-  }
-
-  int64(): bigint {
-    return this.small() ?? BigInt(String(this.reader.int64()));
+  bigInt64(): bigint {
+    return this.small() ?? BigInt(String(this.int64()));
   }
 
   /** A number of at most four bytes, which most are, without protobufjs' object for 64 bits; undefined for any other. */
   private small(): bigint | undefined {
-    const { buf, pos } = this.reader;
+    const { buf, pos } = this;
     for (let at = pos; at < pos + 4; at++) {
-      if ((buf[at] ?? 0x80) < 0x80) return BigInt(this.reader.uint32());
+      if ((buf[at] ?? 0x80) < 0x80) return BigInt(this.uint32());
     }
     return undefined;
   }
-
-  string(): string {
-    return this.reader.string();
-  }
-
-  /** Passes over a field that is not in the schema, or that has another wire type than there. */
-  skip(tag: number): void {
-    const wireType = tag & 7;
-    // Groups were gone before NRI was there; protobufjs would pass over one.
-    if (wireType === 3 || wireType === 4) throw broken(`wire type ${wireType} is not in use`);
-    this.reader.skipType(wireType);
-  }
-}
-
-/** What a reader throws, as this room's error. */
-export function toProtocolError(thrown: unknown): BridgeError {
-  return thrown instanceof BridgeError ? thrown : broken(errorText(thrown));
-}
-
-function broken(what: string): BridgeError {
-  return new BridgeError("PROTOCOL", `the peer sent a message that cannot be read: ${what}`);
 }
 
 /**
  * protobufjs' writer as the generated writers in src/gen drive it: 64-bit integers from bigint. A number that its field
  * cannot hold is an error (INTERNAL), never another number.
  */
-export class ProtobufWriter implements FieldWriter {
+export class ProtobufWriter {
   private readonly writer = protobuf.Writer.create();
 
   finish(): Uint8Array {
@@ -132,6 +124,10 @@ export class ProtobufWriter implements FieldWriter {
     this.writer.uint32(tag).string(value.toWellFormed());
   }
 
+  bytes(tag: number, value: Uint8Array): void {
+    this.writer.uint32(tag).bytes(value);
+  }
+
   /** An element of a packed list of uint32. */
   packedUint32(value: number): void {
     this.writer.uint32(checkUint32(value));
@@ -143,13 +139,12 @@ export class ProtobufWriter implements FieldWriter {
   }
 
   /** Starts a field whose length is not known yet; what comes until `close` is its content. */
-  open(tag: number): number {
+  open(tag: number): void {
     this.writer.uint32(tag).fork();
-    return 0;
   }
 
   /** Ends the field that `open` started last, and puts its length before it. */
-  close(_start: number): void {
+  close(): void {
     this.writer.ldelim();
   }
 }

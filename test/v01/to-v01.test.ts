@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import type * as nri from "../../src/nri/types.js";
 import type { AnnotationRules } from "../../src/v01/annotations.js";
 import {
-  type BundleSpec,
   containerTarget,
   podTarget,
   toCreateRequest,
@@ -10,6 +9,7 @@ import {
   toSpec,
   toUpdateRequest,
 } from "../../src/v01/to-v01.js";
+import type { Spec } from "../../src/v01/types.js";
 import { pod as anyPod, ctr } from "../nri/support/subjects.js";
 
 const rules: AnnotationRules = { oci: ["example.com/*"], podToContainer: false, crio: false, alias: false };
@@ -45,7 +45,7 @@ const container = (over: Partial<nri.Container> = {}) =>
     ...over,
   });
 
-const bundle: BundleSpec = {
+const bundle: Spec = {
   cgroupsPath: "/from/the/bundle",
   namespaces: { pid: "", user: "" },
   resources: { blockIO: { weight: 5 } },
@@ -100,24 +100,6 @@ describe("the spec", () => {
       namespaces: {},
       resources: null,
       annotations: { "example.com/pod": "1", "io.kubernetes.cri.container-type": "sandbox" },
-    });
-  });
-
-  it("has the pod's annotations too where that is asked for, and the container's own win", () => {
-    const own = container({ annotations: { "example.com/pod": "own" } });
-    const { annotations } = toSpec(containerTarget(pod(), own), undefined, { ...rules, podToContainer: true });
-    expect(annotations).toEqual({ "example.com/pod": "own", "io.kubernetes.cri.container-type": "sandbox" });
-    expect(toSpec(podTarget(pod()), bundle, { ...rules, podToContainer: true }).annotations).toEqual({
-      "from.the/bundle": "3",
-    });
-  });
-
-  it("has containerd's names on CRI-O where that is asked for", () => {
-    const crio = { ...rules, crio: true, alias: true };
-    expect(toSpec(target, undefined, crio).annotations).toMatchObject({
-      "io.kubernetes.cri.container-type": "container",
-      "io.kubernetes.cri.container-name": "ctr",
-      "io.kubernetes.cri.sandbox-id": "p1",
     });
   });
 });

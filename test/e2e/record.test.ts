@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -50,9 +50,7 @@ describe.runIf(prepared.ok && isBridgeBuilt()).each(["v17", "v2"] as const)(
 async function replay(folder: string): Promise<readonly string[]> {
   const plugins = mkdtempSync(join(tmpdir(), "bridge-record-"));
   try {
-    mkdirSync(plugins, { recursive: true });
-    writeFileSync(join(plugins, "recorder"), "#!/bin/sh\necho '{}'\n");
-    chmodSync(join(plugins, "recorder"), 0o755);
+    writeFileSync(join(plugins, "recorder"), "#!/bin/sh\necho '{}'\n", { mode: 0o755 });
     const { code, stdout, stderr } = await runProgram(["replay", folder, "--json", "--bin-dir", plugins]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const lines = stdout.trimEnd().split("\n");

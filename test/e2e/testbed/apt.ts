@@ -44,7 +44,7 @@ export async function openApt(directory: string, mirror: string, suites: readonl
     ];
     await writeFile(join(home, "status"), "");
     await writeFile(join(home, "apt.conf"), `${config.join("\n")}\n`);
-    options.set(suite, { env: { ...process.env, APT_CONFIG: join(home, "apt.conf"), LC_ALL: "C" } });
+    options.set(suite, { env: { APT_CONFIG: join(home, "apt.conf"), LC_ALL: "C" } });
   }
   await Promise.all([...options.values()].map((option) => mustRun("apt-get", ["-q", "update"], option)));
 

@@ -5,10 +5,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Bridge } from "./bridge.js";
 import type { Random } from "./chaos-random.js";
+import { findProcesses, type InsideProcess } from "./chaos-remains.js";
+import { type NotedRun, parseNotedRuns } from "./chaos-verdict.js";
 import { mustRun, waitFor } from "./command.js";
 import type { Daemon } from "./daemon.js";
-import { type NotedRun, parseNotedRuns } from "./noted-runs.js";
-import { findProcesses, type InsideProcess } from "./processes.js";
 import { replaceFile } from "./records.js";
 import type { RunningTarget } from "./target.js";
 

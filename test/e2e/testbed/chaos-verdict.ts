@@ -1,6 +1,22 @@
 import type { Life } from "./chaos-kubelet.js";
 import type { Killed, Outage } from "./chaos-story.js";
-import type { NotedRun } from "./noted-runs.js";
+
+/** One line of the log that plugins/chaosplugin.c keeps of its runs. */
+export interface NotedRun {
+  readonly plugin: string;
+  readonly state: string;
+  readonly id: string;
+}
+
+/** The runs of a log, in order. */
+export function parseNotedRuns(text: string): NotedRun[] {
+  return text.split("\n").flatMap((line) => {
+    const [plugin, state, id, nanoseconds] = line.split(" ");
+    // The last line may have been cut short.
+    if (plugin === undefined || state === undefined || id === undefined || nanoseconds === undefined) return [];
+    return [{ plugin, state, id }];
+  });
+}
 
 /** What is known of a chaos run at its end. */
 export interface Evidence {

@@ -37,13 +37,14 @@ describe.runIf(prepared.ok && isBridgeBuilt())("the bridge runs v0.1 plugins as 
     await stopAll(running);
   });
 
-  test.each(scenarios)("$name: $title", async (scenario) => {
+  const cases = scenarios.map((scenario) => [scenario.name, scenario.title, scenario] as const);
+  test.each(cases)("%s: %s", async (name, _, scenario) => {
     const [expected, ...results] = await Promise.all([
       playScenario(scenario, native, "/etc/nri/conf.json"),
       ...running.map(({ daemon, confFile }) => playScenario(scenario, daemon, confFile)),
     ]);
     if (scenario.recorded && !(scenario.recordedNeeds && missing.has(scenario.recordedNeeds))) {
-      const recorded = recordedCases.find(({ name }) => name === scenario.name);
+      const recorded = recordedCases.find((recorded) => recorded.name === name);
       expect(compareRuns(recorded?.runs ?? [], expected.runs), "containerd 1.6 and the fixture").toEqual([]);
     }
     const differences = results.flatMap((result, index) => {

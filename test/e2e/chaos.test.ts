@@ -111,15 +111,10 @@ function listingsOf(bridge: Bridge): Listing[] {
 /** What the bridge's log says of the id that a fault is about, and what happened to all at once. */
 function storyOf(bridge: Bridge, fault: string): string[] {
   const id = /^[0-9a-f]{64}/.exec(fault)?.[0] ?? fault;
-  const general = [
-    "starting",
-    "configured by the runtime",
-    "reconciled",
-    "no connection to the runtime, trying again later",
-  ];
+  const general = /^(starting|configured by the runtime|reconciled|no connection to the runtime, trying again later)$/;
   return bridge
     .logLines()
-    .filter((line) => line.id === id || general.some((msg) => msg === line.msg))
+    .filter((line) => line.id === id || general.test(String(line.msg)))
     .map(({ time, event, state, plugin, msg, adopt, gone }) =>
       [String(time).slice(11, 23), event, state, plugin, msg, adopt, gone].join(" "),
     );

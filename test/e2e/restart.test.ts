@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { isBridgeBuilt } from "./testbed/bridge.js";
 import { strayProcesses } from "./testbed/chaos-remains.js";
 import { findMissingNeeds } from "./testbed/machine.js";
@@ -36,16 +36,22 @@ describe.runIf(possible).each(runtimes)("restarts beside containerd %s", (runtim
   test("a bridge that is killed while a create runs: the container starts, and has one create and one delete", async () => {
     const pod = await stage.life.runPod({ number: ++pods });
     const container = await stage.life.create(pod);
-    const held = stage.plugins.hold("create", false);
-    await Promise.all([stage.life.start(container), held.then(() => stage.restartBridge())]);
+    await stage.plugins.layTrap("create");
+    const started = stage.life.start(container);
+    await stage.plugins.trapped("create");
+    await stage.restartBridge();
+    await started;
     await stage.expectRuns({ pod, container }, created);
     await expectEnd({ pod, container });
   });
 
   test("a bridge that is killed while a delete runs: that delete runs again, without a call, and only that", async () => {
     const staged = await up();
-    const held = stage.plugins.hold("delete", false);
-    await Promise.all([stage.life.stop(staged.container), held.then(() => stage.restartBridge())]);
+    await stage.plugins.layTrap("delete");
+    const stopped = stage.life.stop(staged.container);
+    await stage.plugins.trapped("delete");
+    await stage.restartBridge();
+    await stopped;
     const again = [...containerDeleted, "delete ctr"];
     await stage.expectRuns(staged, again);
     await expectEnd(staged, [...again, "delete pod"]);
@@ -56,8 +62,11 @@ describe.runIf(possible).each(runtimes)("restarts beside containerd %s", (runtim
     const victims = () => strayProcesses(daemon).filter((name) => name.startsWith("victim"));
     const pod = await stage.life.runPod({ number: ++pods });
     const container = await stage.life.create(pod);
-    const held = stage.plugins.hold("create", true);
-    await Promise.all([stage.life.start(container), held.then(() => bridge.stop("SIGKILL"))]);
+    await stage.plugins.layTrap("create");
+    const started = stage.life.start(container);
+    await stage.plugins.trapped("create", true);
+    await bridge.stop("SIGKILL");
+    await started;
     expect(victims()).toHaveLength(1);
     await bridge.start();
     expect(victims()).toEqual([]);
@@ -118,11 +127,11 @@ describe.runIf(possible).each(runtimes)("restarts beside containerd %s", (runtim
 describe.runIf(possible).each(runtimes)("a bridge that containerd %s launched", (runtime) => {
   let stage: RestartStage;
 
-  beforeAll(async () => {
+  beforeEach(async () => {
     if (prepared.ok) stage = await RestartStage.open(prepared.testbed, { runtime, mode: "launched" });
   });
 
-  afterAll(() => stage?.close());
+  afterEach(() => stage?.close());
 
   test("ends with its runtime and is launched anew: what ended meanwhile has its delete, what runs on keeps its own", async () => {
     const [ended, running] = [await stage.up(1), await stage.up(2)];
@@ -137,10 +146,10 @@ describe.runIf(possible).each(runtimes)("a bridge that containerd %s launched", 
   });
 
   test("finds its predecessor still busy with a plugin: it serves at once, reads the journal later, and loses nothing", async () => {
-    const [stopping, ended] = [await stage.up(3), await stage.up(4)];
-    const held = stage.plugins.hold("delete", false, "deaf 5000");
+    const [stopping, ended] = [await stage.up(1), await stage.up(2)];
+    await stage.plugins.layTrap("delete", "deaf 6000");
     const stopped = stage.target.daemon.cri.stopContainer(stopping.container).catch(() => {});
-    await held;
+    await stage.plugins.trapped("delete");
     await stage.killWithoutRuntime(ended);
     await stage.restartRuntime("SIGKILL");
     await stopped;

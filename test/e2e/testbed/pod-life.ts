@@ -9,7 +9,7 @@ import {
   podConfig,
 } from "./cri-config.js";
 import type { Daemon } from "./daemon.js";
-import { readRecords, replaceFile } from "./records.js";
+import { replaceFile, waitForRecords } from "./records.js";
 
 /** A failed CRI call of a scenario. */
 export type FailedCall = Pick<CriError, "method" | "code" | "details">;
@@ -87,11 +87,8 @@ export class PodLife {
     await waitFor("the sandbox's end", 10_000, ended);
   }
 
-  /** Waits until so many plugin runs have ended: for what happens without a call of ours. Goes on after 5 s. */
-  async waitForRuns(count: number): Promise<void> {
-    const enough = async () => ((await readRecords(this.records)).length >= count ? true : undefined);
-    await waitFor("the plugin runs", 5_000, enough).catch(() => undefined);
-  }
+  /** Waits until so many plugin runs have ended: for what happens without a call of ours. */
+  readonly waitForRuns = (count: number) => waitForRecords(this.records, count);
 
   /** Replaces conf.json: the text as it is. */
   async writeConf(conf: string): Promise<void> {

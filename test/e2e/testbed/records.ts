@@ -72,13 +72,17 @@ export async function readRecords(directory: string): Promise<PluginRun[]> {
   return runs;
 }
 
-/** Waits until at least so many runs have finished; gives what there is when that does not happen in 5 s. */
+/** Waits until at least so many runs have finished; goes on when that does not happen in time. */
+export async function waitForRecords(directory: string, atLeast: number, timeoutMs = 5_000): Promise<void> {
+  const enough = async () => ((await readRecords(directory)).length >= atLeast ? true : undefined);
+  await waitFor("the plugin runs", timeoutMs, enough).catch(() => undefined);
+}
+
+/** What has run when so many runs have finished, and those that began meanwhile. */
 export async function settleRecords(directory: string, atLeast: number): Promise<PluginRun[]> {
-  const finished = async (count: number) => ((await readRecords(directory)).length >= count ? true : undefined);
-  await waitFor("the plugin runs", 5_000, () => finished(atLeast)).catch(() => undefined);
+  await waitForRecords(directory, atLeast);
   // What comes too much comes late: a delete that was sent already, for example. A killed run never finishes.
   await sleep(60);
-  const begun = (await readdir(directory)).length;
-  await waitFor("the runs that have begun", 500, () => finished(begun)).catch(() => undefined);
+  await waitForRecords(directory, (await readdir(directory)).length, 500);
   return readRecords(directory);
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 
@@ -10,52 +11,56 @@ import { encodeRequest } from "../src/nri/ttrpc/envelope.js";
 import { inferNriVersion } from "../src/nri/versions.js";
 import { ConnId, encodeMuxFrames } from "../src/nri/wire/mux-frame.js";
 import { SocketTrunk } from "../src/nri/wire/socket.js";
+import type { Trunk } from "../src/nri/wire/trunk.js";
 import { encodeTtrpcFrame, MessageType } from "../src/nri/wire/ttrpc-frame.js";
+import { listenTrunks } from "../src/tools/runtime/runtime.js";
 import { configurePlugin, RuntimeLink, synchronizePlugin } from "../src/tools/runtime/runtime-plugin.js";
-
-/** The runtime's end of one plugin's connection. */
-export interface RuntimeEnd {
-  /** Sends an event and waits for its answer. */
-  call(
-    name: EventName,
-    event: ContainerEvent,
-  ): Promise<{ readonly durationMs: number; readonly error?: { readonly code: string; readonly message: string } }>;
-  close(): Promise<void>;
-}
 
 const runtime = { name: "containerd", version: "1.7.24", requestTimeoutMs: 2000, registrationTimeoutMs: 5000 } as const;
 
-/**
- * Takes the connection of a plugin as containerd 1.7.24 does, and hands it to the program of driver.c, so that the times
- * are the plugin's and not our own.
- */
-export async function acceptPlugin(
-  socketPath: string,
-  driver: string,
-  start: () => ChildProcess,
-): Promise<{ readonly end: RuntimeEnd; readonly child: ChildProcess }> {
-  const server = createServer();
-  server.listen(socketPath);
-  const connected = once(server, "connection", { signal: AbortSignal.timeout(30_000) });
-  const child = start();
-  const [socket]: Socket[] = await connected;
-  if (socket === undefined) throw new Error("unreachable");
-  const nri = inferNriVersion(runtime.name, runtime.version);
-  if (nri === undefined) throw new Error("the NRI version of containerd 1.7.24 is known");
-  const link = new RuntimeLink(new SocketTrunk(socket), { identity: undefined, updateContainers: () => [] });
-  await link.registered(10_000);
-  await configurePlugin(link, { ...runtime, nri }, "");
-  await synchronizePlugin(link, { pods: [], containers: [] }, runtime.requestTimeoutMs);
-  return { child, end: new DrivenEnd(server, socket, driver) };
+/** The runtime's end of a plugin's connection, as the program itself has it. */
+function linkTo(trunk: Trunk): RuntimeLink {
+  return new RuntimeLink(trunk, { identity: undefined, updateContainers: () => [] });
 }
 
-class DrivenEnd implements RuntimeEnd {
+/** Starts a plugin that connects to a socket, and gives the connection, and when it was started. */
+export async function acceptLink(socketPath: string, start: () => ChildProcess) {
+  let connect: (trunk: Trunk) => void = () => {};
+  const connected = new Promise<Trunk>((resolve) => {
+    connect = resolve;
+  });
+  const listener = await listenTrunks(socketPath, (trunk) => connect(trunk));
+  const startedAt = performance.now();
+  const child = start();
+  const link = linkTo(await connected);
+  const end = async () => {
+    await endProgram(child);
+    link.close();
+    await listener.close();
+  };
+  return { child, link, startedAt, end };
+}
+
+/** Takes a plugin's registration and configures it as containerd 1.7.24 does. */
+export async function configure(link: RuntimeLink): Promise<void> {
+  const nri = inferNriVersion(runtime.name, runtime.version);
+  if (nri === undefined) throw new Error("the NRI version of containerd 1.7.24 is known");
+  await link.registered(10_000);
+  await configurePlugin(link, { ...runtime, nri }, "");
+}
+
+/**
+ * A plugin's process, registered with the runtime that we are. Its connection is handed to the program of driver.c, so
+ * that the times are the plugin's and not our own.
+ */
+export class RegisteredPlugin {
   private readonly driver: ChildProcess;
   private readonly lines: AsyncIterator<string>;
   /** Beyond those of the handshake. */
   private streamId = 1001;
 
-  constructor(
+  private constructor(
+    readonly child: ChildProcess,
     /** It listens on: a bridge looks there for the runtime's process. */
     private readonly server: Server,
     private readonly socket: Socket,
@@ -68,7 +73,27 @@ class DrivenEnd implements RuntimeEnd {
     this.lines = createInterface(this.driver.stdout)[Symbol.asyncIterator]();
   }
 
-  async call(name: EventName, event: ContainerEvent) {
+  /** @param logFile what it said, for the error when it does not register */
+  static async accept(socketPath: string, driver: string, logFile: string, start: () => ChildProcess) {
+    const server = createServer();
+    server.listen(socketPath);
+    const connected = once(server, "connection", { signal: AbortSignal.timeout(30_000) });
+    const child = start();
+    try {
+      const [socket]: Socket[] = await connected;
+      if (socket === undefined) throw new Error("unreachable");
+      const link = linkTo(new SocketTrunk(socket));
+      await configure(link);
+      await synchronizePlugin(link, { pods: [], containers: [] }, runtime.requestTimeoutMs);
+      return new RegisteredPlugin(child, server, socket, driver);
+    } catch (error) {
+      child.kill("SIGKILL");
+      throw new Error(`${socketPath}: ${error}\n${readFileSync(logFile, "utf8")}`);
+    }
+  }
+
+  /** Sends an event and waits for its answer; gives the microseconds. @throws Error when it is an error */
+  async call(name: EventName, event: ContainerEvent): Promise<number> {
     const { method, payload } = encodeEvent(name, event, events[name].call === "own" ? "own" : "StateChange");
     const timeoutNano = BigInt(runtime.requestTimeoutMs) * 1_000_000n;
     const body = encodeRequest({ service: pluginService, method, payload, timeoutNano, metadata: [] });
@@ -80,15 +105,28 @@ class DrivenEnd implements RuntimeEnd {
     else size.writeUInt32LE(bytes.length);
     this.driver.stdin?.write(Buffer.concat([size, bytes]));
     const { value = "" } = await this.lines.next();
-    const [micros, answerBytes] = value.split(" ").map(Number);
+    const [micros = Number.NaN, answerBytes] = value.split(" ").map(Number);
     // An empty answer, or one without updates: an error has a status with a text in it.
-    const error = { code: "UNKNOWN", message: `the answer has ${answerBytes} bytes` };
-    return { durationMs: (micros ?? Number.NaN) / 1000, ...(answerBytes === 0 ? {} : { error }) };
+    if (answerBytes !== 0) throw new Error(`${name}: the answer has ${answerBytes} bytes`);
+    return micros;
+  }
+
+  /** Resident memory in megabytes, as the kernel counts it. */
+  rssMb(): number {
+    const status = readFileSync(`/proc/${this.child.pid}/status`, "utf8");
+    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
   }
 
   async close(): Promise<void> {
+    await endProgram(this.child);
     this.driver.stdin?.end();
     this.socket.destroy();
     this.server.close();
   }
+}
+
+async function endProgram(child: ChildProcess): Promise<void> {
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  await ended;
 }

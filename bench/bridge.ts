@@ -3,13 +3,20 @@ import { parseArgs } from "node:util";
 
 import { Containers } from "./containers.js";
 import { noAdapter } from "./go-adapter.js";
-import { formatGoals, type Goal, type Skipped } from "./goals.js";
 import { measureEvents, measurePython, medianMs, names } from "./latency.js";
 import type { Samples } from "./measure.js";
-import { frugalFlags, measureMemory } from "./memory.js";
-import { measurePeerMemory } from "./peer.js";
-import { fixture, installProgram } from "./place.js";
-import { formatTable, type Report, toRows, writeJson, writeTable } from "./report.js";
+import { frugalFlags, measureMemory, measurePeerMemory } from "./memory.js";
+import { installProgram } from "./place.js";
+import {
+  formatGoals,
+  formatTable,
+  type Goal,
+  type Report,
+  type Skipped,
+  toRows,
+  writeJson,
+  writeMeasured,
+} from "./report.js";
 import { measureStart, startNames } from "./startup.js";
 import { measureSynchronize } from "./synchronize.js";
 
@@ -28,18 +35,16 @@ const rounds = Number(values.rounds);
 const parts = values.only.split(",");
 const place = installProgram();
 const root = process.geteuid?.() === 0;
-const containers = await Containers.open(fixture, place.directory);
+const containers = await Containers.open(place.directory);
 const goals: Goal[] = [];
 const skipped: Skipped[] = [];
 const reports: Report[] = [];
 const { artefact } = place;
 
 try {
-  if (parts.includes("events")) await events();
-  if (parts.includes("python")) await python();
-  if (parts.includes("start")) await start();
-  if (parts.includes("synchronize")) await synchronize();
-  if (parts.includes("memory")) await memory();
+  for (const [part, measure] of Object.entries({ events, python, start, synchronize, memory })) {
+    if (parts.includes(part)) await measure();
+  }
 } finally {
   containers.close();
   place.remove();
@@ -47,7 +52,13 @@ try {
 console.log(formatGoals(goals, skipped));
 if (values.out !== "") {
   writeJson(join(values.out, "benchmark.json"), { artefact, goals, skipped, reports });
-  writeTable(join(values.out, "benchmark.md"), formatGoals(goals, skipped), reports, artefact);
+  const tables = reports.map((report) => `\`\`\`\n${formatTable(report)}\n\`\`\``);
+  const content = [formatGoals(goals, skipped), ...tables].join("\n\n");
+  writeMeasured(join(values.out, "benchmark.md"), "measured", `; ${artefact}.\n\n${content}`);
+}
+
+function goal(what: string, value: number, below: number, unit: Goal["unit"], note = ""): void {
+  goals.push({ what, value, below, unit, note });
 }
 
 /** A goal in times the peer's median, or that there is no peer; being faster than it is the goal. */
@@ -56,48 +67,39 @@ function overPeer(what: string, samples: readonly Samples[], name: string, peer:
   if (Number.isNaN(its)) skipped.push({ what: `${what}, over the Go adapter`, reason: noAdapter });
   else {
     const note = `the Go adapter: ${its.toFixed(2)} ms; ours: ${ours.toFixed(2)} ms`;
-    goals.push({ what: `${what}, over the Go adapter`, value: ours / its, unit: "x", below: 1, note });
+    goal(`${what}, over the Go adapter`, ours / its, 1, "x", note);
   }
 }
 
-function report(title: string, samples: Parameters<typeof toRows>[0], floor: string): void {
+function report(title: string, samples: readonly Samples[], floor: string): void {
   const made = { title, artefact, rows: toRows(samples, floor) };
   reports.push(made);
   console.log(`${formatTable(made)}\n`);
 }
 
 async function events(): Promise<void> {
-  const { samples, blocked } = await measureEvents(place, containers, { rounds, root });
+  const { samples, blocked } = await measureEvents(place, containers, rounds, root);
   const ms = (name: string) => medianMs(samples, name);
   report("Events", samples, names.spawn);
-  const times = (what: string, value: number, below: number, note: string) =>
-    goals.push({ what, value, unit: "x", below, note });
-  times("event without plugins, over the raw round trip", ms(names.none) / ms(names.raw), 8, `over "${names.raw}"`);
-  goals.push({ what: "event without plugins", value: ms(names.none), unit: "ms", below: 0.15, note: "" });
+  goal("event without plugins, over the raw round trip", ms(names.none) / ms(names.raw), 8, "x", `over "${names.raw}"`);
+  goal("event without plugins", ms(names.none), 0.15, "ms");
+  const overSpawn = (name: string) => ms(name) / ms(names.spawn);
   // Without an adapter in this run: what it was on another machine.
-  const go = (name: string, elsewhere: string) => {
-    const here = ms(name) / ms(names.spawn);
-    return `the Go adapter: ${Number.isNaN(here) ? elsewhere : `${here.toFixed(2)}x`}`;
-  };
-  times("one tiny plugin, over posix_spawn", ms(names.one) / ms(names.spawn), 1.8, go(names.goOne, "2.4x"));
-  times("three tiny plugins, over posix_spawn", ms(names.three) / ms(names.spawn), 4.8, go(names.goThree, "5.4x"));
+  const go = (name: string, elsewhere: string) =>
+    `the Go adapter: ${Number.isNaN(ms(name)) ? elsewhere : `${overSpawn(name).toFixed(2)}x`}`;
+  goal("one tiny plugin, over posix_spawn", overSpawn(names.one), 1.8, "x", go(names.goOne, "2.4x"));
+  goal("three tiny plugins, over posix_spawn", overSpawn(names.three), 4.8, "x", go(names.goThree, "5.4x"));
   overPeer("event without plugins", samples, names.none, names.goNone);
   overPeer("one tiny plugin", samples, names.one, names.goOne);
   overPeer("three tiny plugins", samples, names.three, names.goThree);
-  goals.push({
-    what: "`async` plugin, added to the event",
-    value: ms(names.async) - ms(names.none),
-    unit: "ms",
-    below: 0.3,
-    note: "over the event without plugins",
-  });
-  if (root) {
-    const value = ms(names.captured) - ms(names.create);
-    goals.push({ what: "captured view, added to a run", value, unit: "ms", below: 3, note: "in phase create" });
-  } else skipped.push({ what: "captured view, added to a run", reason: "not root" });
-  times("one tiny plugin at 450 MB of heap, over 60 MB", ms(names.heap450) / ms(names.heap60), 1.2, "");
+  const added = ms(names.async) - ms(names.none);
+  goal("`async` plugin, added to the event", added, 0.3, "ms", "over the event without plugins");
+  const view = "captured view, added to a run";
+  if (root) goal(view, ms(names.captured) - ms(names.create), 3, "ms", "in phase create");
+  else skipped.push({ what: view, reason: "not root" });
+  goal("one tiny plugin at 450 MB of heap, over 60 MB", ms(names.heap450) / ms(names.heap60), 1.2, "x");
   const note = `over an event without plugins; ${blocked.event.toFixed(2)} ms for the whole event, its journal, log and share of a removal`;
-  goals.push({ what: "main thread blocked per run", value: blocked.run, unit: "ms", below: 0.3, note });
+  goal("main thread blocked per run", blocked.run, 0.3, "ms", note);
 }
 
 async function python(): Promise<void> {
@@ -108,8 +110,7 @@ async function python(): Promise<void> {
     report("Python plugin", samples, names.python);
     overPeer("Python plugin", samples, names.cold, names.goPython);
     overPeer("Python plugin started ahead", samples, names.ahead, names.goPython);
-    const value = medianMs(samples, names.ahead) / medianMs(samples, names.python);
-    goals.push({ what, value, unit: "x", below: 0.4, note: "" });
+    goal(what, medianMs(samples, names.ahead) / medianMs(samples, names.python), 0.4, "x");
   }
 }
 
@@ -119,21 +120,13 @@ async function start(): Promise<void> {
   const go = medianMs(samples, startNames.go);
   const peer = Number.isNaN(go) ? "" : `; the Go adapter: ${go.toFixed(0)} ms`;
   const note = `node alone: ${medianMs(samples, startNames.node).toFixed(0)} ms${peer}`;
-  goals.push({
-    what: "registered after exec",
-    value: medianMs(samples, startNames.bridge),
-    unit: "ms",
-    below: 150,
-    note,
-  });
+  goal("registered after exec", medianMs(samples, startNames.bridge), 150, "ms", note);
 }
 
 async function synchronize(): Promise<void> {
   const { ms, messages, loopBlockedMs } = await measureSynchronize(place, await containers.next(), 5_000);
-  const what = "Synchronize of 5,000 pods and 10,000 containers";
-  goals.push({ what, value: ms, unit: "ms", below: 500, note: `${messages} messages` });
-  const note = "until all of them are adopted";
-  goals.push({ what: "event loop blocked by that", value: loopBlockedMs, unit: "ms", below: 100, note });
+  goal("Synchronize of 5,000 pods and 10,000 containers", ms, 500, "ms", `${messages} messages`);
+  goal("event loop blocked by that", loopBlockedMs, 100, "ms", "until all of them are adopted");
 }
 
 async function memory(): Promise<void> {
@@ -142,7 +135,7 @@ async function memory(): Promise<void> {
   const go = await measurePeerMemory(place, containers, count);
   const peer = go && `; the Go adapter: ${go.rssMb.toFixed(1)} MB, ${go.idleMb.toFixed(1)} MB before`;
   const note = `resident; ${idleMb.toFixed(1)} MB before the first; ${frugalMb.toFixed(1)} MB with ${frugalFlags.join(" ")}${peer ?? ""}`;
-  goals.push({ what: `memory after ${count} events`, value: rssMb, unit: "MB", below: 75, note });
+  goal(`memory after ${count} events`, rssMb, 75, "MB", note);
   const growth = `heap in use after collection; resident ${rssGrowthMb >= 0 ? "+" : ""}${rssGrowthMb.toFixed(1)} MB`;
-  goals.push({ what: `growth over ${count} more`, value: heapGrowthMb, unit: "MB", below: 1, note: growth });
+  goal(`growth over ${count} more`, heapGrowthMb, 1, "MB", growth);
 }

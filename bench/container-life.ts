@@ -1,10 +1,10 @@
 import type { ContainerEvent, EventName } from "../src/nri/events.js";
-import type { RuntimeEnd } from "./accept.js";
+import type { RegisteredPlugin } from "./accept.js";
 import type { Containers } from "./containers.js";
 import type { Candidate } from "./measure.js";
 
 /**
- * A bridge as a candidate: each sample is one event, the start (or create) of a new container and the stop of it in turn. The
+ * A plugin as a candidate: each sample is one event, the start (or create) of a new container and the stop of it in turn. The
  * time is that from the encoded request to the encoded answer.
  */
 export class ContainerLife implements Candidate {
@@ -13,8 +13,7 @@ export class ContainerLife implements Candidate {
 
   constructor(
     readonly name: string,
-    /** What is registered with the runtime that we are. */
-    private readonly bridge: { readonly end: Pick<RuntimeEnd, "call"> },
+    private readonly plugin: RegisteredPlugin,
     private readonly containers: Containers,
     private readonly options: { readonly first?: EventName; readonly settle?: () => Promise<void> } = {},
   ) {}
@@ -47,8 +46,6 @@ export class ContainerLife implements Candidate {
 
   private async send(name: EventName, event: ContainerEvent): Promise<number> {
     const unstarted = name === "CreateContainer" ? { ...event, container: { ...event.container, pid: 0 } } : event;
-    const { error, durationMs } = await this.bridge.end.call(name, unstarted);
-    if (error !== undefined) throw new Error(`${this.name}: ${name}: ${error.code}: ${error.message}`);
-    return durationMs * 1000;
+    return await this.plugin.call(name, unstarted);
   }
 }

@@ -1,10 +1,13 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import type { ContainerEvent } from "../src/nri/events.js";
 import { decodeEvent } from "../src/nri/events.js";
+
+/** The recorded case whose events are played. */
+const fixture = resolve("fixtures/cases/basic-podnet");
 
 /** Starts and ends processes as a shim does, one line for each on its stdin. */
 const shimScript = `
@@ -22,40 +25,31 @@ export class Containers {
   private readonly answers: AsyncIterator<string>;
 
   private constructor(
-    private event: ContainerEvent,
+    private readonly event: ContainerEvent,
     private readonly bundles: string,
     private readonly shim: ChildProcessByStdio<Writable, Readable, null>,
   ) {
     this.answers = createInterface(shim.stdout)[Symbol.asyncIterator]();
   }
 
-  /** @param fixture the folder of a recorded case */
-  static async open(fixture: string, directory: string): Promise<Containers> {
+  static async open(directory: string): Promise<Containers> {
     const bundles = join(directory, "bundles");
     for (const id of ["pod", "shared"]) mkdirSync(join(bundles, id), { recursive: true });
-    const { pod, container } = recordedStart(fixture);
+    const { pod, container } = recordedStart();
     const recordedPath = container.linux?.cgroupsPath ?? "";
     const cgroupsPath = ownCgroup() ?? recordedPath;
-    const linux = container.linux && { ...container.linux, cgroupsPath };
-    for (const [name, id] of [
-      ["pod", "pod"],
-      ["ctr", "shared"],
-    ] as const) {
+    for (const [name, id] of Object.entries({ pod: "pod", ctr: "shared" })) {
       const config = readFileSync(join(fixture, "bundles", `${name}.json`), "utf8");
       writeFileSync(join(bundles, id, "config.json"), config.replace(recordedPath, cgroupsPath));
     }
+    if (container.linux !== undefined) container.linux.cgroupsPath = cgroupsPath;
     const shim = spawn("/bin/sh", ["-c", shimScript], {
       cwd: join(bundles, "pod"),
       stdio: ["pipe", "pipe", "ignore"],
       detached: true,
     });
-    const event: ContainerEvent = {
-      name: "StartContainer",
-      pod,
-      container: { ...container, ...(linux === undefined ? {} : { linux }) },
-    };
-    const containers = new Containers(event, bundles, shim);
-    containers.event = { ...event, pod: { ...pod, pid: await containers.ask("start") } };
+    const containers = new Containers({ name: "StartContainer", pod, container }, bundles, shim);
+    pod.pid = await containers.ask("start");
     return containers;
   }
 
@@ -95,7 +89,7 @@ function ownCgroup(): string | undefined {
   return lines.map((line) => line.split(":").slice(2).join(":")).find((path) => path !== "/" && path !== "");
 }
 
-function recordedStart(fixture: string): ContainerEvent {
+function recordedStart(): ContainerEvent {
   for (const line of readFileSync(join(fixture, "events.jsonl"), "utf8").trim().split("\n")) {
     const { method, payloadBase64 }: { method: string; payloadBase64: string } = JSON.parse(line);
     const event = decodeEvent(method, Buffer.from(payloadBase64, "base64"));

@@ -1,5 +1,5 @@
-import { chmod, copyFile, mkdir, readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { copyFile, mkdir, readFile } from "node:fs/promises";
+import { dirname } from "node:path";
 
 import { Daemon } from "../test/e2e/testbed/daemon.js";
 import { adapterConfFile, startGoAdapter } from "../test/e2e/testbed/go-adapter.js";
@@ -9,7 +9,6 @@ import { confOf } from "../test/e2e/testbed/scenario.js";
 import { bridgeConfFile, startTarget } from "../test/e2e/testbed/target.js";
 import { installTiny } from "./floor.js";
 import type { Candidate } from "./measure.js";
-import { sources } from "./place.js";
 
 /** Who runs the plugins: the runtime itself, the bridge, the Go adapter; or nobody, since there are none. */
 export type Runner = "nobody" | "the runtime" | "the bridge" | "the Go adapter";
@@ -49,7 +48,7 @@ export class ContainerStarts implements Candidate {
     const confFile = confFiles[runner];
     const daemon = await startDaemon(testbed, subject);
     try {
-      await installPlugin(daemon);
+      await copyFile(installTiny(daemon.directory), daemon.path("/opt/nri/bin/tiny"));
       const life = new PodLife(daemon, confFile ?? "", "");
       if (confFile !== undefined) {
         await mkdir(dirname(daemon.path(confFile)), { recursive: true });
@@ -104,12 +103,4 @@ async function startDaemon(testbed: Testbed, { runtime, runner }: Subject): Prom
   // As users run it: the end-to-end tests look at its debug log.
   const target = { runtime, mode: "external" } as const;
   return (await startTarget(testbed, target, { bridge: { config: "" } })).daemon;
-}
-
-/** Puts the smallest plugin where all of them look for it. */
-async function installPlugin(daemon: Daemon): Promise<void> {
-  const made = installTiny(sources, daemon.directory);
-  const plugin = join(daemon.path("/opt/nri/bin"), "tiny");
-  await copyFile(made, plugin);
-  await chmod(plugin, 0o755);
 }

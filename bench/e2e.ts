@@ -3,14 +3,12 @@ import { parseArgs } from "node:util";
 
 import { isBridgeBuilt } from "../test/e2e/testbed/bridge.js";
 import { createRandom } from "../test/e2e/testbed/chaos-random.js";
-import { formatTable } from "../test/e2e/testbed/compare.js";
 import { removeLeftovers } from "../test/e2e/testbed/leftovers.js";
-import { prepareTestbed, type Testbed } from "../test/e2e/testbed/packages.js";
-import { type Added, compareMedians } from "./added.js";
+import { prepareTestbed } from "../test/e2e/testbed/packages.js";
 import { ContainerStarts, type Subject } from "./e2e-subjects.js";
 import { findGoAdapter, noAdapter } from "./go-adapter.js";
 import { interleave, percentile, type Samples } from "./measure.js";
-import { formatMachine, writeJson, writeMeasured } from "./report.js";
+import { padColumns, writeJson, writeMeasured } from "./report.js";
 
 /** What a CRI client waits for when a container starts, on real runtimes: run by `npm run bench:e2e`, as root. */
 const { values } = parseArgs({
@@ -24,8 +22,6 @@ const { values } = parseArgs({
 
 const plugins = Number(values.plugins);
 const adapter = findGoAdapter();
-/** Rounds before those that count. */
-const warmUp = 10;
 const subjects: readonly Subject[] = [
   { runtime: "native", runner: "nobody" },
   { runtime: "native", runner: "the runtime" },
@@ -37,71 +33,52 @@ const subjects: readonly Subject[] = [
 ];
 
 const prepared = await prepareTestbed();
-if (!prepared.ok) fail(`The runtimes cannot run here. Missing: ${prepared.missing.join("; ")}`);
-else if (!isBridgeBuilt()) fail("dist/ is not built (npm run build)");
-else await measure(prepared.testbed);
-
-function fail(why: string): void {
-  console.error(why);
-  process.exitCode = 1;
-}
-
-async function measure(testbed: Testbed): Promise<void> {
+if (!prepared.ok) throw new Error(`The runtimes cannot run here. Missing: ${prepared.missing.join("; ")}`);
+if (!isBridgeBuilt()) throw new Error("dist/ is not built (npm run build)");
+await removeLeftovers();
+if (adapter === undefined) console.log(`The Go adapter is left out: ${noAdapter}`);
+const running: ContainerStarts[] = [];
+try {
+  for (const subject of subjects) {
+    running.push(await ContainerStarts.open(prepared.testbed, subject, plugins, adapter));
+  }
+  // Whose removal goes on in the background is not always to be the same one's to bear.
+  const random = createRandom(1).next;
+  const samples = await interleave(running, { rounds: Number(values.rounds), warmUp: 10, pauseMs: 50, random });
+  write(toRows(samples));
+} finally {
+  await Promise.all(running.map(({ daemon }) => daemon.stop()));
   await removeLeftovers();
-  if (adapter === undefined) console.log(`The Go adapter is left out: ${noAdapter}`);
-  const running: ContainerStarts[] = [];
-  try {
-    for (const subject of subjects) running.push(await ContainerStarts.open(testbed, subject, plugins, adapter));
-    const times = await measureInTurns(running, Number(values.rounds));
-    write(toRows(running, times));
-  } finally {
-    await Promise.all(running.map(({ daemon }) => daemon.stop()));
-    await removeLeftovers();
-  }
 }
 
-/** Milliseconds of each. Every round in another order: whose removal goes on in the background is not always the same one's to bear. */
-async function measureInTurns(running: readonly ContainerStarts[], rounds: number): Promise<Map<object, number[]>> {
-  const random = createRandom(1);
-  const times = new Map<object, number[]>(running.map((starts) => [starts, []]));
-  for (let round = -warmUp; round < rounds; round++) {
-    const order = running.map((starts) => ({ starts, at: random.next() })).sort((a, b) => a.at - b.at);
-    const candidates = order.map(({ starts }) => starts);
-    const samples = await interleave(candidates, { rounds: 1, warmUp: 0, pauseMs: 50 });
-    if (round < 0) continue;
-    for (const [i, starts] of candidates.entries()) times.get(starts)?.push(...inMs(samples[i]));
-  }
-  return times;
-}
-
-function inMs(samples: Samples | undefined): number[] {
-  return (samples?.times ?? []).map((microseconds) => microseconds / 1000);
-}
-
-interface Row extends Subject {
-  readonly name: string;
-  /** Milliseconds. */
-  readonly p50: number;
-  readonly p90: number;
-  readonly p99: number;
-  readonly samples: number;
-  /** What the plugins add, over the same runtime without any; null where there are none. */
-  readonly added: Added | null;
-}
-
-function toRows(running: readonly ContainerStarts[], times: ReadonlyMap<object, readonly number[]>): Row[] {
-  return running.map((starts) => {
-    const own = times.get(starts) ?? [];
+/** In milliseconds. */
+function toRows(samples: readonly Samples[]) {
+  const timesOf = (at: number) => (samples[at]?.times ?? []).map((microseconds) => microseconds / 1000);
+  return running.map((starts, at) => {
+    const own = timesOf(at);
     const { runtime, runner } = starts.subject;
-    const base = running.find(({ subject }) => subject.runtime === runtime && subject.runner === "nobody");
-    const bare = base && times.get(base);
-    const added = bare === undefined || base === starts ? null : compareMedians(own, bare);
-    const at = (percent: number) => percentile(own, percent);
-    return { name: starts.name, runtime, runner, p50: at(50), p90: at(90), p99: at(99), samples: own.length, added };
+    const base = running.findIndex(({ subject }) => subject.runtime === runtime && subject.runner === "nobody");
+    // What the plugins add, over the same runtime without any.
+    const added = base === at ? null : compareMedians(own, timesOf(base));
+    const [p50, p90, p99] = [percentile(own, 50), percentile(own, 90), percentile(own, 99)];
+    return { name: starts.name, runtime, runner, p50, p90, p99, samples: own.length, added };
   });
 }
 
-function write(rows: readonly Row[]): void {
+/** What one median is above another, and where that would be in 95 of 100 runs: from samples drawn anew, again and again (bootstrap). */
+function compareMedians(times: readonly number[], base: readonly number[]) {
+  const random = createRandom(1);
+  const drawMedian = (from: readonly number[]) =>
+    percentile(
+      from.map(() => from[random.between(0, from.length - 1)] ?? Number.NaN),
+      50,
+    );
+  const differences = Array.from({ length: 1_000 }, () => drawMedian(times) - drawMedian(base));
+  const median = percentile(times, 50) - percentile(base, 50);
+  return { median, low: percentile(differences, 2.5), high: percentile(differences, 97.5) };
+}
+
+function write(rows: ReturnType<typeof toRows>): void {
   const title = `StartContainer with ${plugins} tiny plugins, ${values.rounds} times each (milliseconds)`;
   const cells = rows.map(({ name, p50, p90, p99, added }) => [
     name,
@@ -109,11 +86,12 @@ function write(rows: readonly Row[]): void {
     added === null ? "" : signed(added.median),
     added === null ? "" : `${signed(added.low)} to ${signed(added.high)}`,
   ]);
-  const text = `${title}\n${formatTable(["", "p50", "p90", "p99", "added", "in 95 of 100"], cells)}`;
+  const table = padColumns([["", "p50", "p90", "p99", "added", "in 95 of 100"], ...cells]);
+  const text = [title, ...table.map((row) => row.join("  ").trimEnd())].join("\n");
   console.log(text);
   if (values.out === "") return;
   writeJson(join(values.out, "benchmark-e2e.json"), { plugins, rows });
-  writeMeasured(join(values.out, "benchmark.md"), "measured e2e", `${formatMachine()}.\n\n\`\`\`\n${text}\n\`\`\``);
+  writeMeasured(join(values.out, "benchmark.md"), "measured e2e", `.\n\n\`\`\`\n${text}\n\`\`\``);
 }
 
 function signed(ms: number): string {

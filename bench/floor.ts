@@ -1,8 +1,11 @@
 import { execFileSync, spawn } from "node:child_process";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 
 import type { Candidate } from "./measure.js";
+
+/** The folder of the programs that are compiled here, from the project's. */
+export const sources = resolve("bench");
 
 /** Something to measure that is a process of its own. */
 export type Floor = Candidate & { close(): void };
@@ -23,36 +26,18 @@ export function compileStatic(source: string, target: string): string {
 }
 
 /** The smallest plugin. */
-export function installTiny(sources: string, directory: string): string {
+export function installTiny(directory: string): string {
   return compileStatic(join(sources, "tiny.c"), join(directory, "tiny"));
 }
 
-/** A plugin run by posix_spawn from C: what no program does faster. */
-export function createFloor(
-  name: string,
-  sources: string,
-  directory: string,
-  requestBytes: number,
-  argv: readonly string[],
-): Floor {
-  const program = compile(join(sources, "floor.c"), join(directory, "floor"));
-  return startFloor(name, program, [String(requestBytes), ...argv]);
-}
-
-/** A request and its answer over a unix socket between two C programs. */
-export function createRawFloor(
-  name: string,
-  sources: string,
-  directory: string,
-  bytes: { readonly request: number; readonly answer: number },
-): Floor {
-  const program = compile(join(sources, "echo.c"), join(directory, "echo"));
-  return startFloor(name, program, [String(bytes.request), String(bytes.answer)]);
+/** A plugin run by posix_spawn from C, with a request as large as 1.6's for a container with a conf: what no program does faster. */
+export function startSpawnFloor(name: string, directory: string, plugin: string): Floor {
+  return startFloor(name, directory, "floor", ["1700", plugin, "invoke"]);
 }
 
 /** A program that does it once for each line that it is sent, and answers with the microseconds. */
-function startFloor(name: string, program: string, args: readonly string[]): Floor {
-  const child = spawn(program, args, {
+export function startFloor(name: string, directory: string, program: "floor" | "echo", args: readonly string[]): Floor {
+  const child = spawn(compile(join(sources, `${program}.c`), join(directory, program)), args, {
     stdio: ["pipe", "pipe", "inherit"],
     // As small as what the candidates hand over.
     env: { PATH: "/usr/bin:/bin" },

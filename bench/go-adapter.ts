@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, openSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-import { acceptPlugin, type RuntimeEnd } from "./accept.js";
-import { endProgram, residentBytes } from "./built-bridge.js";
+import { RegisteredPlugin } from "./accept.js";
+import { formatConf } from "./built-bridge.js";
+import { ContainerLife } from "./container-life.js";
+import type { Containers } from "./containers.js";
+import type { Candidate } from "./measure.js";
 import type { Place } from "./place.js";
 
 /** Why the peer is not measured, in words. */
@@ -40,46 +43,36 @@ export function startBareAdapter(adapter: string, socketPath: string): ChildProc
 }
 
 /** The Go adapter, registered with the runtime that we are, with these plugins in its conf.json. */
-export class GoAdapter {
-  private constructor(
-    readonly end: RuntimeEnd,
-    private readonly child: ChildProcess,
-  ) {}
+export function startGoAdapter(adapter: string, place: Place, name: string, plugins: readonly string[]) {
+  const home = join(place.directory, name);
+  mkdirSync(join(home, "layers"), { recursive: true });
+  const [confFile, socketPath, log] = [join(home, "conf.json"), join(home, "nri.sock"), join(home, "log")];
+  writeFileSync(confFile, formatConf(plugins));
+  const paths = [join(home, "layers"), confFile, place.binDir];
+  const command = ["sh", "-c", withItsPaths, "sh", ...paths, adapter, ...adapterFlags(socketPath)];
+  const start = () =>
+    spawn("unshare", ["--mount", "--propagation", "private", ...command], {
+      stdio: ["ignore", "ignore", openSync(log, "a")],
+      env: { PATH: "/usr/bin:/bin" },
+    });
+  return RegisteredPlugin.accept(socketPath, place.driver, log, start);
+}
 
-  static async start(adapter: string, place: Place, name: string, plugins: readonly string[]): Promise<GoAdapter> {
-    const home = join(place.directory, name);
-    mkdirSync(join(home, "layers"), { recursive: true });
-    const confFile = join(home, "conf.json");
-    const entries = plugins.map((type) => ({ type, conf: { level: "info" } }));
-    writeFileSync(confFile, JSON.stringify({ version: "0.1", plugins: entries }));
-    const socketPath = join(home, "nri.sock");
-    const paths = [join(home, "layers"), confFile, place.binDir];
-    const command = ["sh", "-c", withItsPaths, "sh", ...paths, adapter, ...adapterFlags(socketPath)];
-    let child: ChildProcess | undefined;
-    try {
-      const accepted = await acceptPlugin(socketPath, place.driver, () => {
-        child = spawn("unshare", ["--mount", "--propagation", "private", ...command], {
-          stdio: ["ignore", "ignore", openSync(join(home, "log"), "a")],
-          env: { PATH: "/usr/bin:/bin" },
-        });
-        return child;
-      });
-      return new GoAdapter(accepted.end, accepted.child);
-    } catch (error) {
-      child?.kill("SIGKILL");
-      throw new Error(`${name}: ${error}\n${readFileSync(join(home, "log"), "utf8")}`);
-    }
+/** Adapters as candidates beside the bridges; none where there is no adapter. Each name has these plugins in its conf.json. */
+export async function openPeers(
+  place: Place,
+  containers: Containers,
+  plugins: Readonly<Record<string, readonly string[]>>,
+) {
+  const found = findGoAdapter();
+  const adapters: RegisteredPlugin[] = [];
+  const candidates: Candidate[] = [];
+  for (const [name, types] of Object.entries(found === undefined ? {} : plugins)) {
+    const adapter = await startGoAdapter(found ?? "", place, name.replaceAll(/\W+/g, "-"), types);
+    adapters.push(adapter);
+    candidates.push(new ContainerLife(name, adapter, containers));
   }
-
-  /** Resident memory in bytes, as the kernel counts it. */
-  rss(): number {
-    return residentBytes(this.child);
-  }
-
-  async close(): Promise<void> {
-    await endProgram(this.child);
-    await this.end.close();
-  }
+  return { adapters, candidates };
 }
 
 function adapterFlags(socketPath: string): string[] {

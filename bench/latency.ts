@@ -2,17 +2,14 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { BuiltBridge } from "./built-bridge.js";
+import type { RegisteredPlugin } from "./accept.js";
+import { BridgeProcess, startBridge } from "./built-bridge.js";
 import { ContainerLife } from "./container-life.js";
 import type { Containers } from "./containers.js";
-import { createFloor, createRawFloor, type Floor } from "./floor.js";
+import { startFloor, startSpawnFloor } from "./floor.js";
+import { openPeers } from "./go-adapter.js";
 import { type Candidate, interleave, percentile, type Samples } from "./measure.js";
-import { openPeer } from "./peer.js";
-import { type Place, sources } from "./place.js";
-
-/** As large as a request of containerd 1.6 for a container with a conf; as the recorded event and its answer on the wire. */
-export const requestBytes = 1_700;
-const eventBytes = { request: 3_760, answer: 30 } as const;
+import type { Place } from "./place.js";
 
 export const names = {
   raw: "raw round trip, C to C",
@@ -36,37 +33,27 @@ export const names = {
 
 const tiny3 = ["tiny", "tiny", "tiny"] as const;
 
-export interface LatencyOptions {
-  readonly rounds: number;
-  /** Only root can make captured views. */
-  readonly root: boolean;
-}
-
-export interface Latencies {
-  readonly samples: readonly Samples[];
-  /** The bridge's main thread, in milliseconds. */
-  readonly blocked: Blocked;
-}
-
-export interface Blocked {
-  /** What a plugin's run adds to an event. */
-  readonly run: number;
-  /** An event with that run: read, decoded, journalled, run, answered and logged, and its share of a removal. */
-  readonly event: number;
-}
-
-/** Events of no, one and three plugins beside their floors, all in one run. */
-export async function measureEvents(place: Place, containers: Containers, options: LatencyOptions): Promise<Latencies> {
-  const { rounds, root } = options;
-  const floors = openFloors(place);
-  const bridges: BuiltBridge[] = [];
+/**
+ * Events of no, one and three plugins beside their floors, all in one run; and how long the bridge's main thread is blocked
+ * by a run, and by the whole event with it, in milliseconds.
+ *
+ * @param root only root can make captured views
+ */
+export async function measureEvents(place: Place, containers: Containers, rounds: number, root: boolean) {
+  const floors = [
+    // As large as the recorded event and its answer on the wire.
+    startFloor(names.raw, place.directory, "echo", ["3760", "30"]),
+    startSpawnFloor(names.spawn, place.directory, join(place.binDir, "tiny")),
+  ];
+  const started: RegisteredPlugin[] = [];
   const start = async (plugins: readonly string[], config: object, ballastMb?: number) => {
     const probe = ballastMb === undefined ? {} : { probe: { ballastMb } };
-    const bridge = await BuiltBridge.start(place, { name: `b${bridges.length}`, plugins, config, ...probe });
-    bridges.push(bridge);
-    return bridge;
+    const files = new BridgeProcess(place, { name: `b${started.length}`, plugins, config, ...probe });
+    const bridge = await files.accept();
+    started.push(bridge);
+    return { files, bridge };
   };
-  const lifeOf = (name: string, bridge: BuiltBridge) => {
+  const lifeOf = (name: string, bridge: RegisteredPlugin) => {
     const inPhaseCreate = name === names.create || name === names.captured;
     const first = inPhaseCreate ? "CreateContainer" : "StartContainer";
     // What happens after the answer is not the next sample's to bear: an observer's run, a new view in reserve.
@@ -74,7 +61,7 @@ export async function measureEvents(place: Place, containers: Containers, option
     return new ContainerLife(name, bridge, containers, { first, settle });
   };
   const open = async (name: string, plugins: readonly string[], config = {}) =>
-    lifeOf(name, await start(plugins, config));
+    lifeOf(name, (await start(plugins, config)).bridge);
   const candidates: Candidate[] = [
     ...floors,
     await open(names.none, []),
@@ -82,14 +69,15 @@ export async function measureEvents(place: Place, containers: Containers, option
     await open(names.one, ["tiny"]),
     await open(names.three, tiny3),
   ];
-  const peer = await openPeer(place, containers, {
+  const peers = await openPeers(place, containers, {
     [names.goNone]: [],
     [names.goOne]: ["tiny"],
     [names.goThree]: tiny3,
   });
-  candidates.push(...peer.candidates);
+  candidates.push(...peers.candidates);
   const probed = await start(["tiny"], {}, 0);
-  candidates.push(lifeOf(names.heap60, probed), lifeOf(names.heap450, await start(["tiny"], {}, 450)));
+  const heavy = await start(["tiny"], {}, 450);
+  candidates.push(lifeOf(names.heap60, probed.bridge), lifeOf(names.heap450, heavy.bridge));
   const lives = candidates.filter((candidate) => candidate instanceof ContainerLife);
   await Promise.all(lives.map((life) => warmUp(life)));
   const samples = await interleave(candidates, { rounds, warmUp: 100, pauseMs: 2, burst: 10, gapMs: 1 });
@@ -101,11 +89,13 @@ export async function measureEvents(place: Place, containers: Containers, option
     ];
     samples.push(...(await interleave(creates, { rounds: Math.ceil(rounds / 8), warmUp: 5, pauseMs: 2 })));
   }
+  const blockedBy = async ({ files, bridge }: typeof probed) =>
+    measureBlocked(lifeOf("blocked", bridge), async () => (await files.probe(bridge.child)).activeMs);
   const plain = await start([], {}, 0);
-  await warmUp(lifeOf(names.none, plain));
-  const event = await measureBlocked(lifeOf(names.heap60, probed), probed);
-  const blocked = { event, run: event - (await measureBlocked(lifeOf(names.none, plain), plain)) };
-  await Promise.all([...bridges, peer].map((one) => one.close()));
+  await warmUp(lifeOf(names.none, plain.bridge));
+  const event = await blockedBy(probed);
+  const blocked = { event, run: event - (await blockedBy(plain)) };
+  await Promise.all([...started, ...peers.adapters].map((one) => one.close()));
   for (const floor of floors) floor.close();
   return { samples, blocked };
 }
@@ -116,51 +106,36 @@ async function warmUp(life: ContainerLife): Promise<void> {
 }
 
 /** How long the main thread is busy with an event, in milliseconds, posix_spawn's wait for the child included. */
-async function measureBlocked(life: ContainerLife, bridge: BuiltBridge): Promise<number> {
+async function measureBlocked(life: ContainerLife, activeMs: () => Promise<number>): Promise<number> {
   const lives = 300;
-  const measure = async (work: () => Promise<void>) => {
-    const before = await bridge.probe();
-    await work();
-    return (await bridge.probe()).activeMs - before.activeMs;
-  };
-  const own = await measure(async () => {});
-  const all = await measure(async () => {
-    for (let i = 0; i < lives; i++) await life.whole();
-  });
-  return (all - own) / (2 * lives);
-}
-
-function openFloors(place: Place): Floor[] {
-  const tiny = join(place.binDir, "tiny");
-  return [
-    createRawFloor(names.raw, sources, place.directory, eventBytes),
-    createFloor(names.spawn, sources, place.directory, requestBytes, [tiny, "invoke"]),
-  ];
+  const [before, idle] = [await activeMs(), await activeMs()];
+  for (let i = 0; i < lives; i++) await life.whole();
+  // Less what the question itself takes.
+  return ((await activeMs()) - idle - (idle - before)) / (2 * lives);
 }
 
 /** A Python plugin that was started before its event, beside a cold start of it. undefined where there is no Python. */
-export async function measurePython(
-  place: Place,
-  containers: Containers,
-  rounds: number,
-): Promise<Samples[] | undefined> {
+export async function measurePython(place: Place, containers: Containers, rounds: number) {
   const python = ["/usr/bin/python3", "/usr/local/bin/python3"].find(existsSync);
   if (python === undefined) return undefined;
   const script = join(place.binDir, "snake");
   const text = `#!${python}\nimport json, sys\nsys.stdin.read()\nprint('{"version":"0.1","error":""}')\n`;
   writeFileSync(script, text, { mode: 0o755 });
-  const floor = createFloor(names.python, sources, place.directory, requestBytes, [script, "invoke"]);
+  const floor = startSpawnFloor(names.python, place.directory, script);
   const config = { plugins: { snake: { startAhead: 1 } } };
-  const bridge = await BuiltBridge.start(place, { name: "python", plugins: ["snake"], config });
-  // The next process comes to its read meanwhile.
-  const ahead = new ContainerLife(names.ahead, bridge, containers, { settle: () => sleep(60) });
-  const plain = await BuiltBridge.start(place, { name: "python-cold", plugins: ["snake"] });
-  const cold = new ContainerLife(names.cold, plain, containers);
-  const peer = await openPeer(place, containers, { [names.goPython]: ["snake"] });
-  const candidates = [floor, ahead, cold, ...peer.candidates];
+  const early = await startBridge(place, { name: "python", plugins: ["snake"], config });
+  const plain = await startBridge(place, { name: "python-cold", plugins: ["snake"] });
+  const peers = await openPeers(place, containers, { [names.goPython]: ["snake"] });
+  const candidates = [
+    floor,
+    // The next process comes to its read meanwhile.
+    new ContainerLife(names.ahead, early, containers, { settle: () => sleep(60) }),
+    new ContainerLife(names.cold, plain, containers),
+    ...peers.candidates,
+  ];
   const samples = await interleave(candidates, { rounds, warmUp: 30, pauseMs: 2 });
   floor.close();
-  await Promise.all([bridge, plain, peer].map((one) => one.close()));
+  await Promise.all([early, plain, ...peers.adapters].map((one) => one.close()));
   return samples;
 }
 

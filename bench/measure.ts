@@ -29,14 +29,17 @@ export interface Rounds {
   readonly burst?: number;
   /** Milliseconds between those: a runtime has its own work to do between two events. Default 0. */
   readonly gapMs?: number;
+  /** Numbers in [0, 1), where each round is to have another order. */
+  readonly random?: () => number;
 }
 
 /** Measures all candidates in turn, again and again: what disturbs the machine disturbs them alike. */
 export async function interleave(candidates: readonly Candidate[], options: Rounds): Promise<Samples[]> {
-  const { rounds, warmUp, pauseMs, burst = 1, gapMs = 0 } = options;
+  const { rounds, warmUp, pauseMs, burst = 1, gapMs = 0, random = () => 0 } = options;
   const samples = candidates.map(({ name }): Samples => ({ name, times: [], first: [], busy: [] }));
   for (let round = -warmUp; round < rounds; round += burst) {
-    for (const [i, candidate] of candidates.entries()) {
+    const order = candidates.map((candidate, i) => ({ candidate, i, at: random() })).sort((a, b) => a.at - b.at);
+    for (const { candidate, i } of order) {
       await sleep(pauseMs);
       for (let turn = 0; turn < burst; turn++) {
         if (turn > 0 && gapMs > 0) await sleep(gapMs);

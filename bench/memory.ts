@@ -1,49 +1,48 @@
-import { BuiltBridge } from "./built-bridge.js";
+import type { RegisteredPlugin } from "./accept.js";
+import { BridgeProcess, startBridge } from "./built-bridge.js";
 import { ContainerLife } from "./container-life.js";
 import type { Containers } from "./containers.js";
+import { findGoAdapter, startGoAdapter } from "./go-adapter.js";
 import type { Place } from "./place.js";
-
-export interface MemoryUse {
-  /** Resident after so many events with one tiny plugin; of a bridge without a probe in it. */
-  readonly rssMb: number;
-  /** What the heap in use grew by, after collection, over as many events again; of a bridge with a probe. */
-  readonly heapGrowthMb: number;
-  /** The same of the resident memory of the bridge without a probe. */
-  readonly rssGrowthMb: number;
-  /** Resident after so many events of a bridge that Node is told to be frugal for. */
-  readonly frugalMb: number;
-  /** Resident before the first event. */
-  readonly idleMb: number;
-}
-
-const megabyte = 2 ** 20;
 
 /** As little memory as Node allows: each event takes some 5 % longer, and a Synchronize twice the time. */
 export const frugalFlags = ["--optimize-for-size", "--v8-pool-size=1"] as const;
 
 /** Bridges live through twice so many events, side by side: two are looked at from outside, one from inside. */
-export async function measureMemory(place: Place, containers: Containers, events: number): Promise<MemoryUse> {
-  const plain = await BuiltBridge.start(place, { name: "memory", plugins: ["tiny"] });
-  const probed = await BuiltBridge.start(place, { name: "heap", plugins: ["tiny"], probe: {} });
-  const frugal = await BuiltBridge.start(place, { name: "frugal", plugins: ["tiny"], nodeFlags: frugalFlags });
-  const lives = [plain, probed, frugal].map((bridge) => new ContainerLife("memory", bridge, containers));
-  const live = async () => {
-    const containersEach = events / 2;
-    for (let i = 0; i < containersEach; i++) await Promise.all(lives.map((life) => life.whole()));
-  };
-  const idleMb = plain.rss() / megabyte;
-  await live();
-  const rss = plain.rss();
-  const frugalMb = frugal.rss() / megabyte;
-  const { heapUsed } = await probed.probe();
-  await live();
+export async function measureMemory(place: Place, containers: Containers, events: number) {
+  const plain = await startBridge(place, { name: "memory", plugins: ["tiny"] });
+  const frugal = await startBridge(place, { name: "frugal", plugins: ["tiny"], nodeFlags: frugalFlags });
+  const files = new BridgeProcess(place, { name: "heap", plugins: ["tiny"], probe: {} });
+  const probed = await files.accept();
+  const bridges = [plain, frugal, probed];
+  const heapMb = async () => (await files.probe(probed.child)).heapUsed / 2 ** 20;
+  const idleMb = plain.rssMb();
+  await live(bridges, containers, events);
+  const [rssMb, frugalMb, heapBefore] = [plain.rssMb(), frugal.rssMb(), await heapMb()];
+  await live(bridges, containers, events);
   const use = {
-    rssMb: rss / megabyte,
-    heapGrowthMb: ((await probed.probe()).heapUsed - heapUsed) / megabyte,
-    rssGrowthMb: (plain.rss() - rss) / megabyte,
-    frugalMb,
-    idleMb,
+    /** Resident before the first event, and after so many; of a bridge that Node is told to be frugal for, too. */
+    ...{ idleMb, rssMb, frugalMb },
+    /** What the heap in use grew by, after collection, and the resident memory, over as many events again. */
+    ...{ heapGrowthMb: (await heapMb()) - heapBefore, rssGrowthMb: plain.rssMb() - rssMb },
   };
-  await Promise.all([plain, probed, frugal].map((bridge) => bridge.close()));
+  await Promise.all(bridges.map((bridge) => bridge.close()));
   return use;
+}
+
+/** The Go adapter's resident memory before its first event, and after so many. */
+export async function measurePeerMemory(place: Place, containers: Containers, events: number) {
+  const found = findGoAdapter();
+  if (found === undefined) return undefined;
+  const adapter = await startGoAdapter(found, place, "go-memory", ["tiny"]);
+  const idleMb = adapter.rssMb();
+  await live([adapter], containers, events);
+  const rssMb = adapter.rssMb();
+  await adapter.close();
+  return { idleMb, rssMb };
+}
+
+async function live(plugins: readonly RegisteredPlugin[], containers: Containers, events: number): Promise<void> {
+  const lives = plugins.map((plugin) => new ContainerLife("memory", plugin, containers));
+  for (let i = 0; i < events / 2; i++) await Promise.all(lives.map((life) => life.whole()));
 }

@@ -2,31 +2,13 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:f
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
-import { compile, installTiny } from "./floor.js";
+import { compile, installTiny, sources } from "./floor.js";
 
 /** Where the bridges of a benchmark live: a directory of its own, with a copy of the built program. */
-export interface Place {
-  readonly directory: string;
-  readonly program: string;
-  /** Holds the plugins. */
-  readonly binDir: string;
-  /** probe.mjs. */
-  readonly probe: string;
-  /** The program of driver.c. */
-  readonly driver: string;
-  /** What is measured, in words. */
-  readonly artefact: string;
-  remove(): void;
-}
-
-/** The folder of the programs that are compiled here, from the project's. */
-export const sources = resolve("bench");
-
-/** The recorded case whose events are played. */
-export const fixture = resolve("fixtures/cases/basic-podnet");
+export type Place = ReturnType<typeof installProgram>;
 
 /** Copies what was built, since a build meanwhile is not to change what is measured, and makes the tiny plugin. */
-export function installProgram(): Place {
+export function installProgram() {
   const directory = mkdtempSync(join(tmpdir(), "nri-bench-"));
   for (const file of ["nri-v01-bridge.mjs", "koffi.node"]) {
     const built = resolve("dist", file);
@@ -34,14 +16,16 @@ export function installProgram(): Place {
   }
   const binDir = join(directory, "bin");
   mkdirSync(binDir);
-  installTiny(sources, binDir);
+  installTiny(binDir);
   const native = existsSync(join(directory, "koffi.node"));
   return {
     directory,
     program: join(directory, "nri-v01-bridge.mjs"),
+    /** Holds the plugins. */
     binDir,
     probe: join(sources, "probe.mjs"),
     driver: compile(join(sources, "driver.c"), join(directory, "driver")),
+    /** What is measured, in words. */
     artefact: `dist/nri-v01-bridge.mjs ${native ? "with koffi.node beside it" : "without koffi.node"}`,
     remove: () => rmSync(directory, { recursive: true, force: true }),
   };

@@ -23,11 +23,10 @@ process.on("SIGUSR2", () => {
   const { active } = performance.eventLoopUtilization();
   const loopBlockedMs = delay === undefined ? 0 : delay.max / 1e6;
   delay?.reset();
-  const rss = process.memoryUsage.rss();
   // Twice: what finalizers let go of is gone with the second. It would itself block the loop that is watched.
   for (let i = 0; i < 2 && delay === undefined; i++) gc();
-  const { heapUsed, external } = process.memoryUsage();
-  const text = JSON.stringify({ activeMs: active, loopBlockedMs, rss, heapUsed, external, ballast: ballast.length });
+  const { heapUsed } = process.memoryUsage();
+  const text = JSON.stringify({ activeMs: active, loopBlockedMs, heapUsed, ballast: ballast.length });
   writeFileSync(`${file}.new`, text);
   renameSync(`${file}.new`, file);
 });

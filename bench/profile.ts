@@ -1,10 +1,10 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 
-import { BuiltBridge } from "./built-bridge.js";
+import { startBridge } from "./built-bridge.js";
 import { ContainerLife } from "./container-life.js";
 import { Containers } from "./containers.js";
-import { fixture, installProgram } from "./place.js";
+import { installProgram } from "./place.js";
 
 /** A CPU profile of the built bridge under events: node scripts/bench.mjs profile --plugins 1 --lives 1000 --out folder */
 const { values } = parseArgs({
@@ -15,10 +15,10 @@ const { values } = parseArgs({
   },
 });
 const place = installProgram();
-const containers = await Containers.open(fixture, place.directory);
+const containers = await Containers.open(place.directory);
 const nodeFlags = ["--cpu-prof", "--cpu-prof-interval", "200", "--cpu-prof-dir", resolve(values.out)];
 const plugins = new Array<string>(Number(values.plugins)).fill("tiny");
-const bridge = await BuiltBridge.start(place, { name: "profiled", plugins, nodeFlags });
+const bridge = await startBridge(place, { name: "profiled", plugins, nodeFlags });
 const life = new ContainerLife("profiled", bridge, containers);
 for (let i = 0; i < Number(values.lives); i++) await life.whole();
 await bridge.close();

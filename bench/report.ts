@@ -3,39 +3,59 @@ import { cpus, loadavg, release, totalmem } from "node:os";
 
 import { percentile, type Samples } from "./measure.js";
 
-/** One line of a result: microseconds, and how often the floor's they are. */
-export interface Row {
-  readonly name: string;
-  readonly p50: number;
-  readonly p90: number;
-  readonly p99: number;
-  /** Of the medians; null for a floor itself. */
-  readonly ratio: number | null;
-  /** The median of those that came first after a pause. */
-  readonly first: number;
-  /** The measuring side's main thread, in microseconds at the median. */
-  readonly busy: number;
-  readonly samples: number;
+/** A row of the table: what was measured against what it should be. */
+export interface Goal {
+  readonly what: string;
+  readonly value: number;
+  readonly unit: "x" | "ms" | "MB";
+  /** The value has to stay below. */
+  readonly below: number;
+  /** How the value came about. */
+  readonly note: string;
+}
+
+/** Something that could not be measured here. */
+export type Skipped = Pick<Goal, "what"> & { readonly reason: string };
+
+/** The table as Markdown, which people read in a terminal too. */
+export function formatGoals(goals: readonly Goal[], skipped: readonly Skipped[]): string {
+  const rows = goals.map(({ what, value, unit, below, note }) => {
+    const gap = unit === "x" ? "" : " ";
+    const digits = unit === "MB" ? 1 : 2;
+    const measured = value.toFixed(unit === "ms" && value >= 10 ? 0 : digits);
+    return [what, `< ${below}${gap}${unit}`, `${measured}${gap}${unit}`, value < below ? "yes" : "**no**", note];
+  });
+  const missing = skipped.map(({ what, reason }) => [what, "", "", "skipped", reason]);
+  const [head = [], ...cells] = padColumns([["what", "goal", "measured", "met", "how"], ...rows, ...missing]);
+  const rule = head.map((cell) => "-".repeat(cell.length));
+  return [head, rule, ...cells].map((row) => `| ${row.join(" | ")} |`).join("\n");
+}
+
+/** Cells as wide as the widest of their column. */
+export function padColumns(rows: readonly (readonly string[])[]): string[][] {
+  const width = (column: number) => Math.max(...rows.map((row) => (row[column] ?? "").length));
+  return rows.map((row) => row.map((cell, column) => cell.padEnd(width(column))));
 }
 
 export interface Report {
   readonly title: string;
   /** The file that was measured, such as that of the FFI library. */
   readonly artefact: string;
-  readonly rows: readonly Row[];
+  readonly rows: ReturnType<typeof toRows>;
 }
 
-/** Rows of samples measured together; `floor` names the one that all are compared with. */
-export function toRows(samples: readonly Samples[], floor: string): Row[] {
-  const base = samples.find(({ name }) => name === floor);
-  const baseTime = base === undefined ? Number.NaN : percentile(base.times, 50);
+/** One line for each: microseconds, and how often the floor's they are, by the medians; null for the floor itself. */
+export function toRows(samples: readonly Samples[], floor: string) {
+  const base = percentile(samples.find(({ name }) => name === floor)?.times ?? [], 50);
   return samples.map(({ name, times, first, busy }) => ({
     name,
     p50: percentile(times, 50),
     p90: percentile(times, 90),
     p99: percentile(times, 99),
-    ratio: name === floor ? null : percentile(times, 50) / baseTime,
+    ratio: name === floor ? null : percentile(times, 50) / base,
+    /** The median of those that came first after a pause. */
     first: percentile(first, 50),
+    /** The measuring side's main thread, at the median. */
     busy: percentile(busy, 50),
     samples: times.length,
   }));
@@ -53,10 +73,9 @@ export function formatTable({ title, artefact, rows }: Report): string {
 }
 
 /** What the figures depend on. */
-export function describeMachine(): Readonly<Record<string, string | number>> {
-  const [cpu] = cpus();
+function describeMachine() {
   return {
-    cpu: cpu?.model ?? "unknown",
+    cpu: cpus()[0]?.model ?? "unknown",
     cpus: cpus().length,
     memoryMb: Math.round(totalmem() / 2 ** 20),
     kernel: release(),
@@ -72,22 +91,12 @@ export function writeJson(path: string, results: object): void {
   writeFileSync(path, `${JSON.stringify({ machine: describeMachine(), ...results }, null, 2)}\n`);
 }
 
-/** Puts the tables between the marks of a Markdown file; the words around them are written by hand. */
-export function writeTable(path: string, goals: string, reports: readonly Report[], artefact: string): void {
-  const tables = reports.map((report) => `\`\`\`\n${formatTable(report)}\n\`\`\``).join("\n\n");
-  writeMeasured(path, "measured", `${formatMachine()}; ${artefact}.\n\n${goals}\n\n${tables}`);
-}
-
-/** The machine in a line. */
-export function formatMachine(): string {
-  const { cpu, cpus: count, memoryMb, kernel, node, load } = describeMachine();
-  return `${cpu}, ${count} CPUs, ${memoryMb} MB, Linux ${kernel}, Node ${node}, load ${load}`;
-}
-
-/** Puts a text between the marks of a name. */
+/** Puts the machine in a line and then a text between the marks of a Markdown file; the words around them are written by hand. */
 export function writeMeasured(path: string, name: string, content: string): void {
+  const { cpu, cpus: count, memoryMb, kernel, node, load } = describeMachine();
+  const machine = `${cpu}, ${count} CPUs, ${memoryMb} MB, Linux ${kernel}, Node ${node}, load ${load}`;
   const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
   const text = readFileSync(path, "utf8");
   const [before = "", after = ""] = [text.split(begin)[0], text.split(end)[1]];
-  writeFileSync(path, `${before}${begin}\n\n${content}\n\n${end}${after}`);
+  writeFileSync(path, `${before}${begin}\n\n${machine}${content}\n\n${end}${after}`);
 }

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { listenTrunks } from "../src/tools/runtime/runtime.js";
-import { RuntimeLink } from "../src/tools/runtime/runtime-plugin.js";
-import { BridgeProcess, endProgram } from "./built-bridge.js";
+import { acceptLink } from "./accept.js";
+import { BridgeProcess } from "./built-bridge.js";
 import { findGoAdapter, startBareAdapter } from "./go-adapter.js";
 import { type Candidate, interleave, type Samples } from "./measure.js";
 import type { Place } from "./place.js";
@@ -17,47 +16,29 @@ export const startNames = {
 /** How long the built program takes until it has registered, beside what Node takes for nothing. */
 export async function measureStart(place: Place, rounds: number): Promise<Samples[]> {
   const files = new BridgeProcess(place, { name: "start", plugins: ["tiny"] });
-  let onLink: (link: RuntimeLink) => void = () => {};
-  const listener = await listenTrunks(files.socketPath, (trunk) =>
-    onLink(new RuntimeLink(trunk, { identity: undefined, updateContainers: () => [] })),
-  );
-  const node: Candidate = {
-    name: startNames.node,
-    async run() {
-      await once(spawn(process.execPath, ["-e", "0"], { stdio: "ignore" }), "exit");
-      return undefined;
-    },
-  };
   let end = async () => {};
   const registering = (name: string, start: () => ChildProcess): Candidate => ({
     name,
     async run() {
-      const began = performance.now();
-      const connected = new Promise<RuntimeLink>((resolve) => {
-        onLink = resolve;
-      });
-      const child = start();
-      const link = await connected;
-      await link.registered(10_000);
-      const took = (performance.now() - began) * 1000;
-      end = async () => {
-        await endProgram(child);
-        link.close();
-      };
-      return took;
+      const accepted = await acceptLink(files.socketPath, start);
+      await accepted.link.registered(10_000);
+      end = accepted.end;
+      return (performance.now() - accepted.startedAt) * 1000;
     },
     async settle() {
       await end();
       await sleep(50);
     },
   });
+  const node: Candidate = {
+    name: startNames.node,
+    run: () => once(spawn(process.execPath, ["-e", "0"], { stdio: "ignore" }), "exit").then(() => undefined),
+  };
   const adapter = findGoAdapter();
   const candidates = [
     node,
     registering(startNames.bridge, () => files.start()),
     ...(adapter === undefined ? [] : [registering(startNames.go, () => startBareAdapter(adapter, files.socketPath))]),
   ];
-  const samples = await interleave(candidates, { rounds, warmUp: 1, pauseMs: 20 });
-  await listener.close();
-  return samples;
+  return await interleave(candidates, { rounds, warmUp: 1, pauseMs: 20 });
 }

@@ -1,10 +1,10 @@
 // Writes src/gen/built-in.ts: the scenarios and sample plugins that `simulate` plays from the one-file build.
 // With --check it writes nothing and fails when the file is not up to date.
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
+import { writeOrCheck } from "./write-or-check.mjs";
 
 const root = new URL("..", import.meta.url).pathname;
-const target = join(root, "src/gen/built-in.ts");
 const plugins = ["clearcfs", "labels"];
 
 const filesBelow = (folder) =>
@@ -31,9 +31,4 @@ export const builtInScenarios: Readonly<Record<string, Readonly<Record<string, s
 /** The text of the sample plugins, by name. */
 export const builtInPlugins: Readonly<Record<string, string>> = ${JSON.stringify(programs, null, 1)};
 `;
-
-if (!process.argv.includes("--check")) writeFileSync(target, text);
-else if (readFileSync(target, "utf8") !== text) {
-  console.error("src/gen/built-in.ts is not up to date: npm run gen");
-  process.exit(1);
-}
+writeOrCheck("src/gen/built-in.ts", text);

@@ -1,9 +1,9 @@
 // Writes the row of measured figures in README.md's table beside the Go adapter, from docs/benchmark.json (`npm run bench` with
 // NRI_BENCH_GO_ADAPTER). With --check it writes nothing and fails when the row is not up to date.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { writeOrCheck } from "./write-or-check.mjs";
 
 const root = new URL("..", import.meta.url);
-const readme = new URL("README.md", root);
 const { goals } = JSON.parse(readFileSync(new URL("docs/benchmark.json", root), "utf8"));
 
 const goalOf = (what) => {
@@ -27,11 +27,7 @@ const why = "it reads the bundle, keeps the journal and looks at permissions mea
 const python = `a Python plugin started ahead takes ${ahead.value.toFixed(2)}x the adapter's time`;
 const row = `${head} ${theirs} | ${ours}: ${why}; ${python}: [docs/benchmark.md](docs/benchmark.md) |`;
 
-const lines = readFileSync(readme, "utf8").split("\n");
+const lines = readFileSync(new URL("README.md", root), "utf8").split("\n");
 const at = lines.findIndex((line) => line.startsWith(head));
 if (at < 0) throw new Error(`README.md lacks the row that begins with ${head}`);
-if (!process.argv.includes("--check")) writeFileSync(readme, lines.with(at, row).join("\n"));
-else if (lines[at] !== row) {
-  console.error("README.md's measured figures are not those of docs/benchmark.json: npm run gen");
-  process.exitCode = 1;
-}
+writeOrCheck("README.md", lines.with(at, row).join("\n"));

@@ -1,11 +1,10 @@
 // Writes docs/man/nri-v01-bridge.1, the man page, from the command line itself.
 // With --check it writes nothing and fails when the page is not up to date.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 import { version } from "./bundle.mjs";
+import { writeOrCheck } from "./write-or-check.mjs";
 
 const root = new URL("..", import.meta.url);
-const page = new URL("docs/man/nri-v01-bridge.1", root);
 const compiled = new URL("dist/gen/program.mjs", root);
 await build({
   entryPoints: [new URL("src/cli/program.ts", root).pathname],
@@ -95,12 +94,4 @@ const lines = [
   ".SH SEE ALSO",
   "README.md, MIGRATION.md, RESULTS.md and json.md of the package; containerd(8), crictl(1)",
 ];
-const roff = `${lines.join("\n")}\n`;
-
-if (!process.argv.includes("--check")) {
-  mkdirSync(new URL(".", page), { recursive: true });
-  writeFileSync(page, roff);
-} else if (readFileSync(page, "utf8") !== roff) {
-  console.error("docs/man/nri-v01-bridge.1 is not up to date: npm run gen");
-  process.exit(1);
-}
+writeOrCheck("docs/man/nri-v01-bridge.1", `${lines.join("\n")}\n`);

@@ -6,14 +6,15 @@
 // Straight code instead of protobufjs' reflection, because every event is decoded under a node-wide lock: one pass from
 // bytes to plain values, int64 as bigint, no code made at run time, nothing to load. protobufjs only parses the schema
 // here, and is the independent reader and writer that the tests compare with.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import protobuf from "protobufjs";
+import { writeOrCheck } from "./write-or-check.mjs";
 
 const schemas = ["nri", "ttrpc"].map((name) => new URL(`../proto/${name}.proto`, import.meta.url));
-const outputUrl = new URL("../src/gen/nri.ts", import.meta.url);
 
-// The messages that are read and written by themselves. One name for requests that share a layout: RunPodSandboxRequest is { pod } as the other pod events are, and
-// CreateContainerRequest { pod, container } as the other container events are (test/nri/schema.test.ts).
+// The messages that are read and written by themselves. One name for requests that share a layout: RunPodSandboxRequest is
+// { pod } as the other pod events are, and CreateContainerRequest { pod, container } as the other container events are
+// (test/nri/schema.test.ts).
 const roots = [
   "RegisterPluginRequest",
   "ConfigureRequest",
@@ -369,12 +370,4 @@ function generate() {
   return `${blocks.map((lines) => lines.join("\n")).join("\n\n")}\n`;
 }
 
-const text = generate();
-if (process.argv.includes("--check")) {
-  if (readFileSync(outputUrl, "utf8") !== text) {
-    console.error("src/gen/nri.ts is stale: run `npm run gen`");
-    process.exit(1);
-  }
-} else {
-  writeFileSync(outputUrl, text);
-}
+writeOrCheck("src/gen/nri.ts", generate());

@@ -1,11 +1,11 @@
 // Writes the keys of the configuration, from the schema, into the table of README.md.
 // With --check it writes nothing and fails when the table is not up to date.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { build } from "esbuild";
 import * as z from "zod/mini";
+import { writeOrCheck } from "./write-or-check.mjs";
 
 const root = new URL("..", import.meta.url);
-const readme = new URL("README.md", root);
 const compiled = new URL("dist/gen/schema.mjs", root);
 await build({
   entryPoints: [new URL("src/config/schema.ts", root).pathname],
@@ -33,13 +33,7 @@ const rows = configPaths.map((path) => {
 const table = ["| key | default | meaning |", "|---|---|---|", ...rows].join("\n");
 
 const [begin, end] = ["<!-- keys: made by npm run gen -->", "<!-- end of keys -->"];
-const text = readFileSync(readme, "utf8");
+const text = readFileSync(new URL("README.md", root), "utf8");
 const [from, to] = [text.indexOf(begin), text.indexOf(end)];
 if (from < 0 || to < from) throw new Error(`README.md lacks the lines ${begin} and ${end}`);
-const updated = `${text.slice(0, from)}${begin}\n${table}\n${text.slice(to)}`;
-
-if (!process.argv.includes("--check")) writeFileSync(readme, updated);
-else if (text !== updated) {
-  console.error("README.md is not up to date: npm run gen");
-  process.exitCode = 1;
-}
+writeOrCheck("README.md", `${text.slice(0, from)}${begin}\n${table}\n${text.slice(to)}`);

@@ -4,12 +4,13 @@ import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { BuiltBridge } from "../bench/built-bridge.js";
+import type { RegisteredPlugin } from "../bench/accept.js";
+import { startBridge } from "../bench/built-bridge.js";
 import { ContainerLife } from "../bench/container-life.js";
 import { Containers } from "../bench/containers.js";
-import { createFloor, type Floor } from "../bench/floor.js";
+import { type Floor, startSpawnFloor } from "../bench/floor.js";
 import { type Candidate, interleave, percentile, type Samples } from "../bench/measure.js";
-import { fixture, installProgram, type Place, sources } from "../bench/place.js";
+import { installProgram, type Place } from "../bench/place.js";
 
 /** Fewer rounds than a benchmark's, and bounds that only a mistake passes: fork instead of posix_spawn, a wait, a scan. */
 const rounds = 60;
@@ -25,17 +26,17 @@ describe.runIf(built && hasCompiler)("the built program against what it stands o
   let place: Place;
   let containers: Containers;
   let floor: Floor;
-  const bridges: BuiltBridge[] = [];
+  const bridges: RegisteredPlugin[] = [];
   let samples: readonly Samples[] = [];
 
   beforeAll(async () => {
     place = installProgram();
-    containers = await Containers.open(fixture, place.directory);
-    floor = createFloor("floor", sources, place.directory, 1_700, [join(place.binDir, "tiny"), "invoke"]);
+    containers = await Containers.open(place.directory);
+    floor = startSpawnFloor("floor", place.directory, join(place.binDir, "tiny"));
     const candidates: Candidate[] = [floor];
     for (const count of [0, 1, 3]) {
       const plugins = new Array<string>(count).fill("tiny");
-      const bridge = await BuiltBridge.start(place, { name: `b${count}`, plugins });
+      const bridge = await startBridge(place, { name: `b${count}`, plugins });
       bridges.push(bridge);
       candidates.push(new ContainerLife(`${count}`, bridge, containers));
     }

@@ -4,7 +4,7 @@ import { sayOnce } from "../base/once.js";
 import type { Host } from "../host/host.js";
 import type { AnnotationRules } from "../v01/annotations.js";
 import { parseBundle } from "../v01/bundle.js";
-import { type BundleSpec, type Target, toSpec } from "../v01/to-v01.js";
+import { type Target, toSpec } from "../v01/to-v01.js";
 import type { Spec } from "../v01/types.js";
 
 /** Where the spec of a request comes from. */
@@ -21,7 +21,7 @@ export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): 
   const infoOnce = sayOnce((fields, sentence) => log.info(fields, sentence));
   const warnOnce = sayOnce((fields, sentence) => log.warn(fields, sentence));
 
-  function findBundle(target: Target, parent?: number): BundleSpec | undefined {
+  function findBundle(target: Target, parent?: number): Spec | undefined {
     const reasons: string[] = [];
     for (const answer of host.readBundles(target, parent)) {
       if (!answer.found) {

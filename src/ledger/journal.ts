@@ -1,11 +1,20 @@
 import { crc32 } from "node:zlib";
 import { BridgeError } from "../base/errors.js";
 import type { ProcessIdentity } from "../host/proc.js";
-import { bool, type Codec, decodeDocument, omitempty, pointer, string, uint32 } from "../v01/gojson/codec.js";
-import { map, slice, struct } from "../v01/gojson/struct.js";
+import {
+  bool,
+  type Codec,
+  decodeDocument,
+  map,
+  omitempty,
+  pointer,
+  slice,
+  string,
+  struct,
+  uint32,
+} from "../v01/gojson/codec.js";
 import { encodeUtf8 } from "../v01/gojson/utf8.js";
-import type { LinuxResources } from "../v01/resources.js";
-import { linuxResources } from "../v01/resources-json.js";
+import { type LinuxResources, linuxResources } from "../v01/resources.js";
 import type { Spec } from "../v01/types.js";
 import type { Created, LedgerEntry, Phase } from "./ledger.js";
 
@@ -165,7 +174,7 @@ interface RecordText extends Partial<JournalKey>, Partial<Named>, Partial<Omit<P
 
 const noSpec = (): SpecText => ({ namespaces: {}, cgroupsPath: "", annotations: {} });
 
-const specText: Codec<SpecText> = struct<SpecText>("state.Spec", noSpec, {
+const specText: Codec<SpecText> = struct("state.Spec", {
   resources: pointer(linuxResources),
   namespaces: map(string()),
   cgroupsPath: string(),
@@ -174,7 +183,7 @@ const specText: Codec<SpecText> = struct<SpecText>("state.Spec", noSpec, {
 
 const text = omitempty(string());
 
-const recordText: Codec<RecordText> = struct<RecordText>("state.Record", () => ({ type: "" }), {
+const recordText: Codec<RecordText> = struct("state.Record", {
   type: string(),
   version: omitempty(uint32),
   runtime: text,

@@ -1,4 +1,5 @@
 import type { StringMap } from "../nri/types.js";
+import type { Target } from "./to-v01.js";
 
 /** What decides which annotations a legacy plugin sees. */
 export interface AnnotationRules {
@@ -15,48 +16,37 @@ export interface AnnotationRules {
 /** compat: containerd 1.6 had no such annotation; 2.x writes it. */
 const newerThanV16 = "io.kubernetes.cri.podsandbox.image-name";
 
-const criPrefix = "io.kubernetes.cri.";
-
-/** Removes what containerd 1.6 never wrote, whatever the source. */
-export function withoutNewerAnnotations(annotations: Readonly<StringMap>): StringMap {
-  return filterKeys(annotations, (key) => key !== newerThanV16);
-}
-
-/** What the runtime itself says in an event's annotations, which are the union of the CRI's and the OCI's; on CRI-O all of them. */
-export function runtimeAnnotations(annotations: Readonly<StringMap>, { crio }: AnnotationRules): StringMap {
-  return filterKeys(annotations, (key) => key !== newerThanV16 && (crio || key.startsWith(criPrefix)));
-}
-
 /**
- * The annotations that the patterns let through: a pod's in its own spec and in its containers', a container's own in its own.
- * compat: containerd 1.6 pkg/cri/server/helpers.go getPassthroughAnnotations, container_create_linux.go
+ * The OCI annotations that a legacy plugin sees: those of the bundle where there is one, else told from the union of CRI
+ * and OCI annotations that the event holds.
  */
-export function passedAnnotations(
-  { pod, container }: { readonly pod: Annotated; readonly container?: Annotated | undefined },
+export function toOciAnnotations(
+  target: Target,
+  ofBundle: Readonly<StringMap> | undefined,
   rules: AnnotationRules,
 ): StringMap {
-  return { ...matching(pod.annotations, rules.pod), ...matching(container?.annotations ?? {}, rules.container) };
+  const { pod, container } = target;
+  const own = ofBundle ?? runtimeAnnotations(container ?? pod, rules);
+  const passed = {
+    ...matching(pod, rules.pod),
+    ...(container === undefined ? {} : matching(container, rules.container)),
+  };
+  const annotations = filterKeys({ ...passed, ...own }, (key) => key !== newerThanV16);
+  return rules.alias ? { ...containerdNames(target, annotations[crioImage]), ...annotations } : annotations;
 }
 
-interface Annotated {
-  readonly annotations: Readonly<StringMap>;
+type Annotated = Pick<Target["pod"], "annotations">;
+
+/** What the runtime itself says in an event's annotations; on CRI-O all of them. */
+function runtimeAnnotations({ annotations }: Annotated, { crio }: AnnotationRules): Readonly<StringMap> {
+  return crio ? annotations : filterKeys(annotations, (key) => key.startsWith("io.kubernetes.cri."));
 }
 
-function matching(annotations: Readonly<StringMap>, patterns: readonly string[]): StringMap {
+/** compat: containerd 1.6 pkg/cri/server/helpers.go getPassthroughAnnotations */
+function matching({ annotations }: Annotated, patterns: readonly string[]): Readonly<StringMap> {
   if (patterns.length === 0) return {};
   const compiled = patterns.map(compilePathPattern);
-  return filterKeys(annotations, (key) => key !== newerThanV16 && compiled.some((pattern) => pattern.test(key)));
-}
-
-/** The names that an aliased annotation stands for; what CRI-O itself says under its own names stays too. */
-export interface ContainerdNames {
-  readonly type: "sandbox" | "container";
-  readonly sandboxID: string;
-  readonly sandboxName: string;
-  readonly sandboxNamespace: string;
-  readonly sandboxUid: string;
-  /** Absent for a sandbox. */
-  readonly containerName?: string;
+  return filterKeys(annotations, (key) => compiled.some((pattern) => pattern.test(key)));
 }
 
 /**
@@ -66,90 +56,57 @@ export interface ContainerdNames {
 const crioImage = "io.kubernetes.cri-o.Image";
 
 /**
- * Adds containerd's annotations for what CRI-O says elsewhere. Its pod events hold the CRI annotations alone, and its
+ * containerd's annotations for what CRI-O says elsewhere. Its pod events hold the CRI annotations alone, and its
  * SandboxName is a composed one, so the facts come from the event's own fields (cri-o server/nri-api.go).
- * A name that is there already stays as it is.
  */
-export function withContainerdAliases(annotations: Readonly<StringMap>, names: ContainerdNames): StringMap {
-  const image = annotations[crioImage];
-  const aliases: StringMap = {
-    "io.kubernetes.cri.container-type": names.type,
-    "io.kubernetes.cri.sandbox-id": names.sandboxID,
-    "io.kubernetes.cri.sandbox-name": names.sandboxName,
-    "io.kubernetes.cri.sandbox-namespace": names.sandboxNamespace,
-    "io.kubernetes.cri.sandbox-uid": names.sandboxUid,
-    ...(names.containerName === undefined ? {} : { "io.kubernetes.cri.container-name": names.containerName }),
-    ...(image === undefined || names.type === "sandbox" ? {} : { "io.kubernetes.cri.image-name": image }),
+function containerdNames({ kind, sandboxID, pod, container }: Target, image: string | undefined): StringMap {
+  return {
+    "io.kubernetes.cri.container-type": kind,
+    "io.kubernetes.cri.sandbox-id": sandboxID,
+    "io.kubernetes.cri.sandbox-name": pod.name,
+    "io.kubernetes.cri.sandbox-namespace": pod.namespace,
+    "io.kubernetes.cri.sandbox-uid": pod.uid,
+    ...(container && { "io.kubernetes.cri.container-name": container.name }),
+    ...(container && image !== undefined && { "io.kubernetes.cri.image-name": image }),
   };
-  return { ...aliases, ...annotations };
 }
 
 function filterKeys(map: Readonly<StringMap>, keep: (key: string) => boolean): StringMap {
   return Object.fromEntries(Object.entries(map).filter(([key]) => keep(key)));
 }
 
+// Go wants at least one range in a class, and a `-` or `]` in it behind a `\`.
+const bound = String.raw`(?:\\.|[^\\\]-])`;
+const range = `${bound}(?:-${bound})?`;
+const term = String.raw`\*|\?|\[(?:\^|(?!\^))(?:${range})+\]|\\.|[^[\\*?]`;
+
 /**
  * Compiles a pattern as Go's path.Match reads it: `*` and `?` match no slash, `[a-c]` and `[^a-c]` are classes, which do
  * match one, and `\` takes the next character as it is. A malformed pattern matches nothing.
  */
 export function compilePathPattern(pattern: string): RegExp {
-  const characters = [...pattern];
-  let source = "";
-  for (let at = 0; at < characters.length; ) {
-    const term = readTerm(characters, at);
-    if (term === undefined) return nothing;
-    source += term.source;
-    at = term.next;
-  }
+  if (!new RegExp(`^(?:${term})*$`, "su").test(pattern)) return /(?!)/;
+  const source = pattern.replace(new RegExp(term, "gsu"), (text) => {
+    if (text === "*") return "[^/]*";
+    if (text === "?") return "[^/]";
+    if (!text.startsWith("[")) return escapeCode(codeOf(text));
+    const start = text.startsWith("[^") ? "[^" : "[";
+    return `${start}${text.slice(start.length, -1).replace(new RegExp(range, "gsu"), compileRange)}]`;
+  });
   return new RegExp(`^${source}$`, "su");
 }
 
-const nothing = /(?!)/;
-
-/** A part of a pattern as the source of a regular expression, and where the next one begins. */
-interface Term {
-  readonly source: string;
-  readonly next: number;
+/** compat: a range the wrong way round is well formed and empty. */
+function compileRange(text: string): string {
+  const [low = 0, high = low] = (text.match(new RegExp(bound, "gsu")) ?? []).map(codeOf);
+  return low <= high ? `${escapeCode(low)}-${escapeCode(high)}` : "";
 }
 
-function readTerm(characters: readonly string[], at: number): Term | undefined {
-  const character = characters[at];
-  if (character === "*") return { source: "[^/]*", next: at + 1 };
-  if (character === "?") return { source: "[^/]", next: at + 1 };
-  if (character === "[") return readClass(characters, at + 1);
-  const literal = character === "\\" ? characters[at + 1] : character;
-  if (literal === undefined) return undefined;
-  return { source: codePoint(literal.codePointAt(0) ?? 0), next: at + (character === "\\" ? 2 : 1) };
+/** The code point of a character, which a `\` may stand before. */
+function codeOf(text: string): number {
+  return text.codePointAt(text.startsWith("\\") ? 1 : 0) ?? 0;
 }
 
-/** Reads a class from behind its `[`. Go wants at least one range, and a `-` or `]` in it behind a `\`. */
-function readClass(characters: readonly string[], from: number): Term | undefined {
-  const negated = characters[from] === "^";
-  let at = negated ? from + 1 : from;
-  let ranges = "";
-  for (let count = 0; count === 0 || characters[at] !== "]"; count++) {
-    const low = readBound(characters, at);
-    if (low === undefined) return undefined;
-    const high = characters[low.next] === "-" ? readBound(characters, low.next + 1) : low;
-    if (high === undefined) return undefined;
-    // compat: a range the wrong way round is well formed and empty.
-    if (low.code <= high.code) ranges += `${codePoint(low.code)}-${codePoint(high.code)}`;
-    at = high.next;
-  }
-  return { source: `[${negated ? "^" : ""}${ranges}]`, next: at + 1 };
-}
-
-function readBound(
-  characters: readonly string[],
-  at: number,
-): { readonly code: number; readonly next: number } | undefined {
-  const character = characters[at];
-  if (character === "-" || character === "]") return undefined;
-  const escaped = character === "\\";
-  const code = characters[escaped ? at + 1 : at]?.codePointAt(0);
-  return code === undefined ? undefined : { code, next: at + (escaped ? 2 : 1) };
-}
-
-function codePoint(code: number): string {
+function escapeCode(code: number): string {
   return `\\u{${code.toString(16)}}`;
 }

@@ -1,30 +1,20 @@
 import { BridgeError } from "../base/errors.js";
-import { type Codec, decodeDocument, pointer, string } from "./gojson/codec.js";
-import { map, slice, struct } from "./gojson/struct.js";
+import { decodeDocument, map, pointer, slice, string, struct } from "./gojson/codec.js";
 import { positionOf } from "./gojson/utf8.js";
-import type { LinuxResources } from "./resources.js";
-import { linuxResources } from "./resources-json.js";
-
-/** What a legacy plugin sees of a bundle's config.json. */
-export interface Bundle {
-  readonly resources: LinuxResources | null;
-  /** Namespace type to path; the path of a new namespace is "". */
-  readonly namespaces: Readonly<Record<string, string>>;
-  readonly cgroupsPath: string;
-  readonly annotations: Readonly<Record<string, string>>;
-}
+import { linuxResources } from "./resources.js";
+import type { Spec } from "./types.js";
 
 /**
- * Reads the config.json of an OCI bundle. Keys that the runtime specification had not when containerd 1.6 was made are
- * dropped, as its own reading of the spec dropped them.
+ * What a legacy plugin sees of the config.json of an OCI bundle. Keys that the runtime specification had not when
+ * containerd 1.6 was made are dropped, as its own reading of the spec dropped them.
  *
  * Throws JSON_SYNTAX or JSON_TYPE with the place of the fault.
  */
-export function parseBundle(bytes: Uint8Array): Bundle {
-  const decoded = decodeDocument(bytes, spec);
+export function parseBundle(bytes: Uint8Array): Spec {
+  const decoded = decodeDocument(bytes, ociSpec);
   if (!decoded.ok) {
-    const { line, column } = positionOf(bytes, decoded.offset);
-    throw new BridgeError(decoded.code, `the bundle's config.json: ${decoded.reason}`, { line, column });
+    const place = positionOf(bytes, decoded.offset);
+    throw new BridgeError(decoded.code, `the bundle's config.json: ${decoded.reason}`, { ...place });
   }
   const { linux, annotations } = decoded.value;
   return {
@@ -39,7 +29,7 @@ export function parseBundle(bytes: Uint8Array): Bundle {
 export function findBundle<Found extends { readonly bytes: Uint8Array }>(
   bundles: readonly Found[],
   cgroupsPath: string,
-): (Found & { readonly bundle: Bundle }) | undefined {
+): (Found & { readonly bundle: Spec }) | undefined {
   for (const found of bundles) {
     try {
       const bundle = parseBundle(found.bytes);
@@ -51,34 +41,12 @@ export function findBundle<Found extends { readonly bytes: Uint8Array }>(
   return undefined;
 }
 
-interface LinuxNamespace {
-  type: string;
-  path: string;
-}
+const namespace = struct("specs.LinuxNamespace", { type: string("specs.LinuxNamespaceType"), path: string() });
 
-interface Linux {
-  resources?: LinuxResources;
-  cgroupsPath: string;
-  namespaces: LinuxNamespace[];
-}
-
-interface Spec {
-  annotations: Record<string, string>;
-  linux?: Linux;
-}
-
-const namespace = struct<LinuxNamespace>("specs.LinuxNamespace", () => ({ type: "", path: "" }), {
-  type: string("specs.LinuxNamespaceType"),
-  path: string(),
-});
-
-const linux = struct<Linux>("specs.Linux", () => ({ cgroupsPath: "", namespaces: [] }), {
+const linux = struct("specs.Linux", {
   resources: pointer(linuxResources),
   cgroupsPath: string(),
   namespaces: slice(namespace),
 });
 
-const spec: Codec<Spec> = struct<Spec>("specs.Spec", () => ({ annotations: {} }), {
-  annotations: map(string()),
-  linux: pointer(linux),
-});
+const ociSpec = struct("specs.Spec", { annotations: map(string()), linux: pointer(linux) });

@@ -1,8 +1,7 @@
 import { BridgeError } from "../base/errors.js";
-import { type Codec, decodeFirstValue, pointer, raw, string } from "./gojson/codec.js";
-import { slice, struct } from "./gojson/struct.js";
+import { decodeFirstValue, pointer, raw, slice, string, struct } from "./gojson/codec.js";
 import { positionOf } from "./gojson/utf8.js";
-import type { ConfigList, Plugin, RawJson } from "./types.js";
+import type { ConfigList } from "./types.js";
 
 /**
  * Reads conf.json as containerd 1.6 did: keys in any letter case, unknown keys and text after the value ignored.
@@ -13,33 +12,16 @@ import type { ConfigList, Plugin, RawJson } from "./types.js";
 export function parseConfigList(bytes: Uint8Array): ConfigList {
   const decoded = decodeFirstValue(bytes, configList);
   if (!decoded.ok) throw new BridgeError("CONF_LIST", decoded.reason, { ...positionOf(bytes, decoded.offset) });
-  return { version: decoded.value.version, plugins: decoded.value.plugins.map(toPlugin) };
+  const plugins = decoded.value.plugins.map((plugin, index) => {
+    if (plugin !== undefined) return plugin;
+    // compat: containerd 1.6 crashed here (a nil *Plugin).
+    const message = `plugins[${index}] is null: write {"type": "<plugin>"} or remove the entry`;
+    throw new BridgeError("CONF_LIST", message, { index });
+  });
+  return { version: decoded.value.version, plugins };
 }
 
-function toPlugin(entry: PluginEntry | undefined, index: number): Plugin {
-  // compat: containerd 1.6 crashed here (a nil *Plugin).
-  if (entry === undefined) {
-    throw new BridgeError("CONF_LIST", `plugins[${index}] is null: write {"type": "<plugin>"} or remove the entry`, {
-      index,
-    });
-  }
-  return entry;
-}
-
-interface PluginEntry {
-  type: string;
-  conf?: RawJson;
-}
-
-interface ConfigListText {
-  version: string;
-  plugins: (PluginEntry | undefined)[];
-}
-
-const plugin = struct<PluginEntry>("v1.Plugin", () => ({ type: "" }), { type: string(), conf: raw });
-
-const configList: Codec<ConfigListText> = struct<ConfigListText>(
-  "v1.ConfigList",
-  () => ({ version: "", plugins: [] }),
-  { version: string(), plugins: slice(pointer(plugin)) },
-);
+const configList = struct("v1.ConfigList", {
+  version: string(),
+  plugins: slice(pointer(struct("v1.Plugin", { type: string(), conf: raw }))),
+});

@@ -1,6 +1,5 @@
 import type * as nri from "../nri/types.js";
-import type { LinuxDeviceCgroup, LinuxResources } from "./resources.js";
-import { layOver } from "./resources.js";
+import { type LinuxResources, layOver } from "./resources.js";
 
 /**
  * The OCI LinuxResources that NRI v2's resources were made from. Whether `memory` and `cpu` are there is kept, since
@@ -8,30 +7,21 @@ import { layOver } from "./resources.js";
  */
 export function toOciResources(resources: nri.LinuxResources | undefined): LinuxResources | null {
   if (resources === undefined) return null;
-  const oci: LinuxResources = {};
-  if (resources.devices.length > 0) oci.devices = resources.devices.map(toOciDevice);
-  if (resources.memory !== undefined) {
-    const { kernelTcp, disableOomKiller, ...same } = resources.memory;
-    oci.memory = {
-      ...same,
-      ...(kernelTcp === undefined ? {} : { kernelTCP: kernelTcp }),
-      ...(disableOomKiller === undefined ? {} : { disableOOMKiller: disableOomKiller }),
-    };
-  }
-  if (resources.cpu !== undefined) oci.cpu = { ...resources.cpu };
-  if (resources.pids !== undefined) oci.pids = { limit: resources.pids.limit };
-  if (resources.hugepageLimits.length > 0) oci.hugepageLimits = resources.hugepageLimits.map((limit) => ({ ...limit }));
-  if (Object.keys(resources.unified).length > 0) oci.unified = { ...resources.unified };
-  return oci;
-}
-
-function toOciDevice(device: nri.LinuxDeviceCgroup): LinuxDeviceCgroup {
+  const { devices, memory, cpu, pids, hugepageLimits, unified } = resources;
+  const { kernelTcp: kernelTCP, disableOomKiller: disableOOMKiller, ...same } = memory ?? {};
   return {
-    allow: device.allow,
-    type: device.type,
-    ...(device.major === undefined ? {} : { major: device.major }),
-    ...(device.minor === undefined ? {} : { minor: device.minor }),
-    access: device.access,
+    ...(devices.length > 0 && { devices: devices.map((device) => ({ ...device })) }),
+    ...(memory && {
+      memory: {
+        ...same,
+        ...(kernelTCP !== undefined && { kernelTCP }),
+        ...(disableOOMKiller !== undefined && { disableOOMKiller }),
+      },
+    }),
+    ...(cpu && { cpu: { ...cpu } }),
+    ...(pids && { pids: { limit: pids.limit } }),
+    ...(hugepageLimits.length > 0 && { hugepageLimits: hugepageLimits.map((limit) => ({ ...limit })) }),
+    ...(Object.keys(unified).length > 0 && { unified: { ...unified } }),
   };
 }
 
@@ -49,11 +39,11 @@ export function toPresentResources(
   const { blockIO, network, rdma, pids } = remembered;
   return {
     ...now,
-    ...(blockIO === undefined ? {} : { blockIO }),
-    ...(network === undefined ? {} : { network }),
-    ...(rdma === undefined ? {} : { rdma }),
+    ...(blockIO && { blockIO }),
+    ...(network && { network }),
+    ...(rdma && { rdma }),
     // NRI before 0.7 has no pids limit.
-    ...(now.pids === undefined && pids !== undefined ? { pids } : {}),
+    ...(now.pids === undefined && pids && { pids }),
   };
 }
 
@@ -64,14 +54,15 @@ export function toUpdateResources(
 ): LinuxResources | null {
   const over = toOciResources(asked);
   if (over === null) return before;
+  const { hugepageLimits, pids, unified } = over;
   const memory = withoutZeros(over.memory);
   const cpu = withoutZeros(over.cpu);
   return layOver(before ?? {}, {
-    ...(Object.keys(memory).length === 0 ? {} : { memory }),
-    ...(Object.keys(cpu).length === 0 ? {} : { cpu }),
-    ...(over.hugepageLimits === undefined ? {} : { hugepageLimits: over.hugepageLimits }),
-    ...(over.pids === undefined || over.pids.limit === 0n ? {} : { pids: over.pids }),
-    ...(over.unified === undefined ? {} : { unified: over.unified }),
+    ...(Object.keys(memory).length > 0 && { memory }),
+    ...(Object.keys(cpu).length > 0 && { cpu }),
+    ...(hugepageLimits && { hugepageLimits }),
+    ...(pids && pids.limit !== 0n && { pids }),
+    ...(unified && { unified }),
   });
 }
 

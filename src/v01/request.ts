@@ -1,5 +1,5 @@
 import { formatString, formatStringMap } from "./gojson/format.js";
-import { formatResources } from "./resources-json.js";
+import { linuxResources } from "./resources.js";
 import type { RawJson, Request, Spec } from "./types.js";
 
 /**
@@ -29,7 +29,7 @@ export function spliceRequest(body: string, conf: RawJson | undefined, results: 
 
 function formatSpec(spec: Spec): string {
   const { resources, namespaces, cgroupsPath, annotations } = spec;
-  let text = `{"resources":${resources === null ? "null" : formatResources(resources)}`;
+  let text = `{"resources":${resources === null ? "null" : linuxResources.format(resources)}`;
   if (!isEmpty(namespaces)) text += `,"namespaces":${formatStringMap(namespaces)}`;
   if (cgroupsPath !== "") text += `,"cgroupsPath":${formatString(cgroupsPath)}`;
   if (!isEmpty(annotations)) text += `,"annotations":${formatStringMap(annotations)}`;

@@ -1,89 +1,95 @@
-/**
- * LinuxResources of the OCI runtime specification, as far as containerd 1.6 knew it (runtime-spec 1.0.3-dev).
- * An absent key is undefined; 64-bit integers are bigint.
- */
-export interface LinuxResources {
-  devices?: LinuxDeviceCgroup[];
-  memory?: LinuxMemory;
-  cpu?: LinuxCPU;
-  pids?: LinuxPids;
-  blockIO?: LinuxBlockIO;
-  hugepageLimits?: LinuxHugepageLimit[];
-  network?: LinuxNetwork;
-  rdma?: Record<string, LinuxRdma>;
-  unified?: Record<string, string>;
-}
+import {
+  bool,
+  int64,
+  map,
+  omitempty,
+  pointer,
+  slice,
+  string,
+  struct,
+  uint16,
+  uint32,
+  uint64,
+  type ValueOf,
+} from "./gojson/codec.js";
 
-export interface LinuxDeviceCgroup {
-  allow: boolean;
-  type?: string;
-  major?: bigint;
-  minor?: bigint;
-  access?: string;
-}
+// compat: runtime-spec 1.0.3-dev (1c3f411f0417, which containerd 1.6 vendors), specs-go/config.go. What later versions
+// added (checkBeforeUpdate, burst, idle) is unknown here as it was there.
 
-export interface LinuxMemory {
-  limit?: bigint;
-  reservation?: bigint;
-  swap?: bigint;
-  kernel?: bigint;
-  kernelTCP?: bigint;
-  swappiness?: bigint;
-  disableOOMKiller?: boolean;
-  useHierarchy?: boolean;
-}
+const device = struct("specs.LinuxDeviceCgroup", {
+  allow: bool,
+  type: omitempty(string()),
+  major: pointer(int64),
+  minor: pointer(int64),
+  access: omitempty(string()),
+});
 
-export interface LinuxCPU {
-  shares?: bigint;
-  quota?: bigint;
-  period?: bigint;
-  realtimeRuntime?: bigint;
-  realtimePeriod?: bigint;
-  cpus?: string;
-  mems?: string;
-}
+const memory = struct("specs.LinuxMemory", {
+  limit: pointer(int64),
+  reservation: pointer(int64),
+  swap: pointer(int64),
+  kernel: pointer(int64),
+  kernelTCP: pointer(int64),
+  swappiness: pointer(uint64),
+  disableOOMKiller: pointer(bool),
+  useHierarchy: pointer(bool),
+});
 
-export interface LinuxPids {
-  limit: bigint;
-}
+const cpu = struct("specs.LinuxCPU", {
+  shares: pointer(uint64),
+  quota: pointer(int64),
+  period: pointer(uint64),
+  realtimeRuntime: pointer(int64),
+  realtimePeriod: pointer(uint64),
+  cpus: omitempty(string()),
+  mems: omitempty(string()),
+});
 
-export interface LinuxHugepageLimit {
-  pageSize: string;
-  limit: bigint;
-}
+const weightDevice = struct("specs.LinuxWeightDevice", {
+  major: int64,
+  minor: int64,
+  weight: pointer(uint16),
+  leafWeight: pointer(uint16),
+});
 
-export interface LinuxBlockIO {
-  weight?: number;
-  leafWeight?: number;
-  weightDevice?: LinuxWeightDevice[];
-  throttleReadBpsDevice?: LinuxThrottleDevice[];
-  throttleWriteBpsDevice?: LinuxThrottleDevice[];
-  throttleReadIOPSDevice?: LinuxThrottleDevice[];
-  throttleWriteIOPSDevice?: LinuxThrottleDevice[];
-}
+const throttleDevices = omitempty(
+  slice(struct("specs.LinuxThrottleDevice", { major: int64, minor: int64, rate: uint64 })),
+);
 
-export interface LinuxWeightDevice {
-  major: bigint;
-  minor: bigint;
-  weight?: number;
-  leafWeight?: number;
-}
+const blockIO = struct("specs.LinuxBlockIO", {
+  weight: pointer(uint16),
+  leafWeight: pointer(uint16),
+  weightDevice: omitempty(slice(weightDevice)),
+  throttleReadBpsDevice: throttleDevices,
+  throttleWriteBpsDevice: throttleDevices,
+  throttleReadIOPSDevice: throttleDevices,
+  throttleWriteIOPSDevice: throttleDevices,
+});
 
-export interface LinuxThrottleDevice {
-  major: bigint;
-  minor: bigint;
-  rate: bigint;
-}
+const hugepageLimit = struct("specs.LinuxHugepageLimit", { pageSize: string(), limit: uint64 });
 
-export interface LinuxNetwork {
-  classID?: number;
-  priorities?: { name: string; priority: number }[];
-}
+const network = struct("specs.LinuxNetwork", {
+  classID: pointer(uint32),
+  priorities: omitempty(slice(struct("specs.LinuxInterfacePriority", { name: string(), priority: uint32 }))),
+});
 
-export interface LinuxRdma {
-  hcaHandles?: number;
-  hcaObjects?: number;
-}
+const rdma = struct("specs.LinuxRdma", { hcaHandles: pointer(uint32), hcaObjects: pointer(uint32) });
+
+/** LinuxResources as JSON: fields in the order of the runtime specification, what is absent left out. */
+export const linuxResources = struct("specs.LinuxResources", {
+  devices: omitempty(slice(device)),
+  memory: pointer(memory),
+  cpu: pointer(cpu),
+  pids: pointer(struct("specs.LinuxPids", { limit: int64 })),
+  blockIO: pointer(blockIO),
+  hugepageLimits: omitempty(slice(hugepageLimit)),
+  network: pointer(network),
+  rdma: omitempty(map(rdma)),
+  unified: omitempty(map(string())),
+});
+
+/** LinuxResources of the OCI runtime specification, as far as containerd 1.6 knew it. 64-bit integers are bigint. */
+export type LinuxResources = ValueOf<typeof linuxResources>;
 
 /** Resources with others over them: each field for itself, limits of huge pages by their size, unified by the file. */
 export function layOver(base: LinuxResources, over: LinuxResources): LinuxResources {
@@ -93,9 +99,9 @@ export function layOver(base: LinuxResources, over: LinuxResources): LinuxResour
   return {
     ...base,
     ...over,
-    ...(memory === undefined ? {} : { memory: { ...base.memory, ...memory } }),
-    ...(cpu === undefined ? {} : { cpu: { ...base.cpu, ...cpu } }),
-    ...(bySize.size === 0 ? {} : { hugepageLimits: [...bySize.values()] }),
-    ...(unified === undefined ? {} : { unified: { ...base.unified, ...unified } }),
+    ...(memory && { memory: { ...base.memory, ...memory } }),
+    ...(cpu && { cpu: { ...base.cpu, ...cpu } }),
+    ...(bySize.size > 0 && { hugepageLimits: [...bySize.values()] }),
+    ...(unified && { unified: { ...base.unified, ...unified } }),
   };
 }

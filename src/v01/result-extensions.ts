@@ -1,6 +1,5 @@
 import { excerpt } from "../base/errors.js";
-import { type Codec, decodeDocument, raw, string } from "./gojson/codec.js";
-import { struct } from "./gojson/struct.js";
+import { decodeDocument, raw, string, struct } from "./gojson/codec.js";
 import { encodeUtf8 } from "./gojson/utf8.js";
 import type { RawJson } from "./types.js";
 
@@ -33,15 +32,7 @@ export function parseResultExtensions(stdout: Uint8Array): ResultExtensions {
   return { ...found, problems };
 }
 
-interface ExtensionTexts {
-  adjust?: RawJson;
-  cgroupsPath?: RawJson;
-}
-
-const extensions: Codec<ExtensionTexts> = struct<ExtensionTexts>("v1.Result", () => ({}), {
-  adjust: raw,
-  cgroupsPath: raw,
-});
+const extensions = struct("v1.Result", { adjust: raw, cgroupsPath: raw });
 
 function isGiven(text: RawJson | undefined): text is RawJson {
   return text !== undefined && text !== "null";

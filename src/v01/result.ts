@@ -1,7 +1,6 @@
-import { type Codec, decodeDocument, string } from "./gojson/codec.js";
+import { decodeDocument, map, string, struct } from "./gojson/codec.js";
 import { byteOf, closingQuote } from "./gojson/literals.js";
 import { quote } from "./gojson/quote.js";
-import { map, struct } from "./gojson/struct.js";
 import type { Result } from "./types.js";
 
 /** What a plugin answered, or why its output is no result. */
@@ -59,20 +58,9 @@ export function formatChainError(type: string, failure: string): string {
   return `plugin: ${type}: ${failure}`;
 }
 
-interface ResultFields {
-  plugin: string;
-  version: string;
-  error: string;
-  metadata: Record<string, string>;
-}
-
-const result: Codec<ResultFields> = struct<ResultFields>(
-  "v1.Result",
-  () => ({ plugin: "", version: "", error: "", metadata: {} }),
-  {
-    plugin: string(),
-    version: string(),
-    error: string(),
-    metadata: { ...map(string()), omitEmpty: true },
-  },
-);
+const result = struct("v1.Result", {
+  plugin: string(),
+  version: string(),
+  error: string(),
+  metadata: { ...map(string()), omitEmpty: true },
+});

@@ -1,24 +1,8 @@
 import type * as nri from "../nri/types.js";
-import {
-  type AnnotationRules,
-  type ContainerdNames,
-  passedAnnotations,
-  runtimeAnnotations,
-  withContainerdAliases,
-  withoutNewerAnnotations,
-} from "./annotations.js";
+import { type AnnotationRules, toOciAnnotations } from "./annotations.js";
 import { toRawJson } from "./gojson/raw.js";
 import { toOciResources, toPresentResources, toUpdateResources } from "./oci.js";
-import type { LinuxResources } from "./resources.js";
 import type { Request, Spec, State } from "./types.js";
-
-/** What of a pod's or container's OCI config.json stands in a v0.1 spec. */
-export interface BundleSpec {
-  readonly cgroupsPath: string;
-  readonly namespaces: Readonly<Record<string, string>>;
-  readonly resources: LinuxResources | null;
-  readonly annotations: Readonly<Record<string, string>>;
-}
 
 /** A pod sandbox or container as the bridge speaks of it: what both kinds of event have in common. */
 export interface Target {
@@ -32,31 +16,28 @@ export interface Target {
   readonly container: nri.Container | undefined;
 }
 
-export function podTarget(pod: nri.PodSandbox): Target {
-  return {
-    kind: "sandbox",
-    id: pod.id,
-    sandboxID: pod.id,
-    pid: pod.pid,
-    cgroupsPath: pod.linux?.cgroupsPath ?? "",
-    pod,
-    container: undefined,
-  };
-}
-
 /** The pod or container that an event is of. */
 export function targetOf(event: { readonly pod: nri.PodSandbox; readonly container?: nri.Container }): Target {
   return event.container === undefined ? podTarget(event.pod) : containerTarget(event.pod, event.container);
 }
 
+export function podTarget(pod: nri.PodSandbox): Target {
+  return toTarget(pod, undefined);
+}
+
 export function containerTarget(pod: nri.PodSandbox, container: nri.Container): Target {
+  return toTarget(pod, container);
+}
+
+function toTarget(pod: nri.PodSandbox, container: nri.Container | undefined): Target {
+  const { id, pid, linux } = container ?? pod;
   return {
-    kind: "container",
-    id: container.id,
+    kind: container === undefined ? "sandbox" : "container",
+    id,
     // compat: CRI-O and hand-made events may leave the container's own field empty.
-    sandboxID: container.podSandboxId === "" ? pod.id : container.podSandboxId,
-    pid: container.pid,
-    cgroupsPath: container.linux?.cgroupsPath ?? "",
+    sandboxID: container?.podSandboxId || pod.id,
+    pid,
+    cgroupsPath: linux?.cgroupsPath ?? "",
     pod,
     container,
   };
@@ -66,40 +47,20 @@ export function containerTarget(pod: nri.PodSandbox, container: nri.Container): 
  * The OCI subset that a legacy plugin sees at a create: from the bundle where there is one, since that is what
  * containerd 1.6 read, else told from the event.
  */
-export function toSpec(target: Target, bundle: BundleSpec | undefined, rules: AnnotationRules): Spec {
-  const spec = bundle === undefined ? eventSpec(target, rules) : bundleSpec(bundle);
-  const annotations = { ...passedAnnotations(target, rules), ...spec.annotations };
-  return { ...spec, annotations: rules.alias ? withContainerdAliases(annotations, namesOf(target)) : annotations };
-}
-
-function namesOf({ kind, sandboxID, pod, container }: Target): ContainerdNames {
+export function toSpec(target: Target, bundle: Spec | undefined, rules: AnnotationRules): Spec {
+  const { resources, namespaces, cgroupsPath } = bundle ?? fromEvent(target);
   return {
-    type: kind,
-    sandboxID,
-    sandboxName: pod.name,
-    sandboxNamespace: pod.namespace,
-    sandboxUid: pod.uid,
-    ...(container === undefined ? {} : { containerName: container.name }),
-  };
-}
-
-function bundleSpec(bundle: BundleSpec): Spec {
-  return {
-    resources: bundle.resources,
-    namespaces: withoutUserNamespace(bundle.namespaces),
-    cgroupsPath: bundle.cgroupsPath,
-    annotations: withoutNewerAnnotations(bundle.annotations),
-  };
-}
-
-function eventSpec({ pod, container, cgroupsPath }: Target, rules: AnnotationRules): Spec {
-  const linux = container === undefined ? pod.linux : container.linux;
-  return {
-    resources: toOciResources(linux?.resources),
-    namespaces: withoutUserNamespace(Object.fromEntries((linux?.namespaces ?? []).map((ns) => [ns.type, ns.path]))),
+    resources,
+    namespaces: withoutUserNamespace(namespaces),
     cgroupsPath,
-    annotations: runtimeAnnotations((container ?? pod).annotations, rules),
+    annotations: toOciAnnotations(target, bundle?.annotations, rules),
   };
+}
+
+function fromEvent({ pod, container, cgroupsPath }: Target): Omit<Spec, "annotations"> {
+  const { linux } = container ?? pod;
+  const namespaces = Object.fromEntries((linux?.namespaces ?? []).map(({ type, path }) => [type, path]));
+  return { resources: toOciResources(linux?.resources), namespaces, cgroupsPath };
 }
 
 /** compat: containerd 1.6 had no user namespaces, so no v0.1 plugin ever saw one. */
@@ -120,33 +81,28 @@ function criLabels(labels: Readonly<nri.StringMap>): nri.StringMap {
   return Object.fromEntries(Object.entries(labels).filter(([key]) => !containerdLabels.has(key)));
 }
 
-/** The request of a create: the pid and the spec of this moment, with the pod's labels. */
-export function toCreateRequest(version: string, state: State, target: Target, spec: Spec): Request {
-  return {
-    version,
-    state,
-    id: target.id,
-    sandboxID: target.sandboxID,
-    pid: target.pid,
-    spec,
-    labels: criLabels(target.pod.labels),
-  };
-}
-
 /** What the requests after a create say of it again. */
 type Created = Pick<Request, "id" | "sandboxID" | "pid" | "spec">;
 
+function toRequest(
+  version: string,
+  state: State,
+  { id, sandboxID, pid }: Omit<Created, "spec">,
+  spec: Spec,
+  labels: nri.StringMap,
+): Request {
+  return { version, state, id, sandboxID, pid, spec, labels };
+}
+
+/** The request of a create: the pid and the spec of this moment, with the pod's labels. */
+export function toCreateRequest(version: string, state: State, target: Target, spec: Spec): Request {
+  return toRequest(version, state, target, spec, criLabels(target.pod.labels));
+}
+
 /** The request of a delete: pid and spec as they were at the create, no labels, the resources of this moment. */
 export function toDeleteRequest(version: string, created: Created, event: nri.LinuxResources | undefined): Request {
-  return {
-    version,
-    state: "delete",
-    id: created.id,
-    sandboxID: created.sandboxID,
-    pid: created.pid,
-    spec: { ...created.spec, resources: toPresentResources(created.spec.resources, event) },
-    labels: {},
-  };
+  const resources = toPresentResources(created.spec.resources, event);
+  return toRequest(version, "delete", created, { ...created.spec, resources }, {});
 }
 
 /**
@@ -161,15 +117,8 @@ export function toUpdateRequest(
   asked: nri.LinuxResources | undefined,
 ): Request {
   const present = toPresentResources(created.spec.resources, container?.linux?.resources);
-  return {
-    version,
-    state: "update",
-    id: created.id,
-    sandboxID: created.sandboxID,
-    pid: created.pid,
-    spec: { ...created.spec, resources: toUpdateResources(present, asked) },
-    labels: criLabels(pod.labels),
-  };
+  const spec = { ...created.spec, resources: toUpdateResources(present, asked) };
+  return toRequest(version, "update", created, spec, criLabels(pod.labels));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { has, root, run } from "./support.js";
+import { has, librariesOf, root, run } from "./support.js";
 
 /** What Debian's slim image has of what the bridge, its views and shell plugins use. */
 const shellTools = "sh cat cp mv rm mkdir chown readlink basename sleep grep awk sed touch chmod ls";
@@ -61,8 +61,7 @@ async function copyProgram(program: string, target: string): Promise<void> {
   const to = join(target, "usr/bin", basename(program));
   cpSync(program, to, { dereference: true });
   chmodSync(to, 0o755);
-  const { stdout } = await run("ldd", [program]);
-  for (const [, library = ""] of stdout.matchAll(/(\/\S+) \(0x/g)) {
+  for (const library of await librariesOf(program)) {
     const place = join(target, library);
     if (existsSync(place)) continue;
     mkdirSync(dirname(place), { recursive: true });

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
+import { text as readAll } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
@@ -26,13 +26,10 @@ describe("the Dockerfile", () => {
     }
   });
 
-  it("names no registry, and takes its base image as an argument", () => {
+  it("names no registry, takes its base image as an argument, and runs the program as root with a PATH for plugins", () => {
     expect(instructions[0]).toEqual({ name: "ARG", text: `NODE_IMAGE=node:${nodes.newestLts}-bookworm-slim` });
     for (const { text } of instructions.filter(({ name }) => name === "FROM"))
       expect(text).toMatch(/^\$\{NODE_IMAGE\}/);
-  });
-
-  it("runs the program as root, with a PATH for plugins", () => {
     const stage = Object.fromEntries(lastStage(instructions).map(({ name, text }) => [name, text]));
     expect(stage).toMatchObject({ USER: "0:0", ENTRYPOINT: expect.stringContaining("nri-v01-bridge.mjs") });
     expect(statSync(join(root, "deploy/image/nri-v01-bridge")).mode & 0o777).toBe(0o755);
@@ -62,22 +59,18 @@ describe.skipIf(skipped !== "")(`the image's root, with the DaemonSet's capabili
   const folder = makeFolder(afterAll);
   const image = join(folder, "root");
   let running: ChildProcess | undefined;
-  let port = 0;
 
   beforeAll(async () => {
     await buildImageRoot(image);
-    port = await freePort();
     for (const path of ["run/nri", "opt/nri/bin", "etc/nri", "etc/nri-v01-bridge", "var/lib/nri-v01-bridge"]) {
       mkdirSync(join(image, path), { recursive: true });
     }
-    writeFileSync(
-      join(image, "etc/nri/conf.json"),
-      '{"version":"0.1","plugins":[{"type":"look"},{"type":"captured"}]}',
-    );
-    const config = readFileSync(join(root, "deploy/kustomize/base/config.yaml"), "utf8").replace("19464", String(port));
+    const plugins = [{ type: "look" }, { type: "captured" }];
+    writeFileSync(join(image, "etc/nri/conf.json"), JSON.stringify({ version: "0.1", plugins }));
+    const config = readFileSync(join(root, "deploy/kustomize/base/config.yaml"), "utf8");
     // The recorded sandbox has no cgroup here to make a view of: only the container's create is looked at.
-    const plugins = "plugins: {captured: {phase: create, cgroup: capture, onFailure: {create: ignore}}}\n";
-    writeFileSync(join(image, "etc/nri-v01-bridge/config.yaml"), config + plugins);
+    const captured = "plugins: {captured: {phase: create, cgroup: capture, onFailure: {create: ignore}}}\n";
+    writeFileSync(join(image, "etc/nri-v01-bridge/config.yaml"), config + captured);
     const answer = `cat >/dev/null; echo '{"plugin":"x","version":"0.1","error":""}'`;
     plugin("look", `grep CapEff /proc/self/status >/tmp/look; ${answer}`);
     plugin("captured", `cat /proc/$$/mountinfo >/tmp/captured; ${answer}`);
@@ -86,9 +79,7 @@ describe.skipIf(skipped !== "")(`the image's root, with the DaemonSet's capabili
   afterAll(() => running?.kill("SIGKILL"));
 
   function plugin(name: string, text: string) {
-    const path = join(image, "opt/nri/bin", name);
-    writeFileSync(path, `#!/bin/sh\n${text}\n`);
-    chmodSync(path, 0o755);
+    writeFileSync(join(image, "opt/nri/bin", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
   }
 
   /** Starts a program in the root. Its mounts are in a namespace of its own: nothing of them is seen, or left, outside. */
@@ -128,14 +119,8 @@ describe.skipIf(skipped !== "")(`the image's root, with the DaemonSet's capabili
     for (const name of ["there", "open"]) writeFileSync(join(node, "bin", name), "#!/bin/sh\n", { mode: 0o755 });
     chmodSync(join(node, "bin/open"), 0o777);
     // The pod has hostPID, and the node's first process; here it is this one.
-    const where = [
-      "--root",
-      `/proc/${process.pid}/root`,
-      "--conf",
-      join(node, "conf.json"),
-      "--bin-dir",
-      join(node, "bin"),
-    ];
+    const place = ["--root", `/proc/${process.pid}/root`];
+    const where = [...place, "--conf", join(node, "conf.json"), "--bin-dir", join(node, "bin")];
     const config = ["--config", "/etc/nri-v01-bridge/config.yaml"];
     const output = await outputOf(start("nri-v01-bridge", "doctor", "--json", ...where, ...config));
     const { node: about, findings } = JSON.parse(output);
@@ -168,7 +153,7 @@ describe.skipIf(skipped !== "")(`the image's root, with the DaemonSet's capabili
         ["readyz", "ready;"],
         ["metrics", "nri_v01_bridge"],
       ] as const) {
-        const answer = await fetch(`http://127.0.0.1:${port}/${path}`);
+        const answer = await fetch(`http://127.0.0.1:19464/${path}`);
         expect(answer.status).toBe(200);
         expect(await answer.text()).toContain(text);
       }
@@ -189,14 +174,10 @@ describe.skipIf(skipped !== "")(`the image's root, with the DaemonSet's capabili
     mkdirSync(join(image, "node/nri-v01-bridge"), { recursive: true });
     // Up to where it would enter the node's namespaces: here that would be this machine's.
     writeFileSync(join(image, "usr/bin/nsenter"), '#!/bin/sh\necho "$@"\n');
-    const { script, target } = {
-      script: "/opt/nri-v01-bridge/on-the-node.sh",
-      target: "/node/nri-v01-bridge",
-    } as const;
-    const output = await outputOf(start(script, target, "run", "--config", "/opt/nri-v01-bridge/config.yaml"));
-    expect(output).toContain(
-      "--target 1 --mount --cgroup -- /opt/nri-v01-bridge/nri-v01-bridge run --config /opt/nri-v01-bridge/config.yaml",
-    );
+    const home = "/opt/nri-v01-bridge";
+    const args = ["run", "--config", `${home}/config.yaml`];
+    const output = await outputOf(start(`${home}/on-the-node.sh`, "/node/nri-v01-bridge", ...args));
+    expect(output).toContain(`--target 1 --mount --cgroup -- ${home}/nri-v01-bridge ${args.join(" ")}`);
     const copied = readFileSync(join(image, "node/nri-v01-bridge/nri-v01-bridge"));
     expect(copied.equals(readFileSync(executable))).toBe(true);
     expect(existsSync(join(image, "node/nri-v01-bridge/config.yaml"))).toBe(true);
@@ -205,21 +186,7 @@ describe.skipIf(skipped !== "")(`the image's root, with the DaemonSet's capabili
 });
 
 /** All that a program prints, once it has ended. */
-function outputOf(child: ChildProcess): Promise<string> {
-  let text = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding("utf8").on("data", (more) => {
-      text += more;
-    });
-  }
-  return new Promise((done) => child.once("close", () => done(text)));
-}
-
-function freePort(): Promise<number> {
-  return new Promise((done) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => done(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
+async function outputOf(child: ChildProcess): Promise<string> {
+  const texts = [child.stdout, child.stderr].map((stream) => (stream === null ? "" : readAll(stream)));
+  return (await Promise.all(texts)).join("");
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { DaemonSet } from "kubernetes-models/apps/v1/DaemonSet";
 import { ConfigMap } from "kubernetes-models/v1/ConfigMap";
@@ -54,25 +54,12 @@ async function findFaults(objects: readonly unknown[], name: string): Promise<st
 }
 
 describe.skipIf(renderer === undefined)("the DaemonSet for", () => {
-  it.each(["base", ...overlays.map((name) => `overlays/${name}`)])("%s is what the API takes", async (name) => {
-    const { objects } = await render(join(kustomize, name));
-    expect(objects).toHaveLength(3);
-    expect(await findFaults(objects, name.replaceAll("/", "-"))).toEqual([]);
-  });
-
-  it.each(overlays)("%s runs on the nodes that are labelled so, beside the others", async (name) => {
-    const { set, pod } = await render(join(kustomize, "overlays", name));
-    expect(pod.nodeSelector).toEqual({ "nri-v01-bridge/runtime": name });
-    expect(set.metadata).toMatchObject({
-      namespace: "kube-system",
-      name: `nri-v01-bridge-${name.replaceAll(".", "-")}`,
-    });
-  });
-
   it.each(["base", ...overlays.map((name) => `overlays/${name}`)])(
-    "%s has a configuration that is valid",
+    "%s is what the API takes, and has a configuration that is valid",
     async (name) => {
-      const { pod, config } = await render(join(kustomize, name));
+      const { objects, pod, config } = await render(join(kustomize, name));
+      expect(objects).toHaveLength(3);
+      expect(await findFaults(objects, name.replaceAll("/", "-"))).toEqual([]);
       const settings = await readSettings(config.data?.["config.yaml"] ?? "");
       const [container] = pod.containers;
       expect(settings.get("metrics.listen")).toMatch(new RegExp(`^[^/]+:${container?.ports?.[0]?.containerPort}$`));
@@ -84,8 +71,15 @@ describe.skipIf(renderer === undefined)("the DaemonSet for", () => {
     },
   );
 
-  it("every overlay mounts directories, never the socket or conf.json", async () => {
-    const { pod } = await render(join(kustomize, "base"));
+  it.each(overlays)("%s runs on the nodes that are labelled so, beside the others", async (name) => {
+    const { set, pod } = await render(join(kustomize, "overlays", name));
+    expect(pod.nodeSelector).toEqual({ "nri-v01-bridge/runtime": name });
+    const expected = { namespace: "kube-system", name: `nri-v01-bridge-${name.replaceAll(".", "-")}` };
+    expect(set.metadata).toMatchObject(expected);
+  });
+
+  it("every overlay mounts directories, never the socket or conf.json, and goes from node to node", async () => {
+    const { pod, set } = await render(join(kustomize, "base"));
     const { volumes = [], containers, hostPID } = pod;
     const paths = volumes.flatMap(({ hostPath }) => (hostPath === undefined ? [] : [hostPath.path]));
     expect(paths.sort()).toEqual(
@@ -94,15 +88,7 @@ describe.skipIf(renderer === undefined)("the DaemonSet for", () => {
     const names = volumes.map(({ name }) => name).sort();
     expect(containers[0]?.volumeMounts?.map(({ name }) => name).sort()).toEqual(names);
     expect(hostPID).toBe(true);
-  });
-
-  it("all of them goes from node to node", async () => {
-    const { set } = await render(join(kustomize, "base"));
-    expect(set.spec?.updateStrategy).toEqual({
-      type: "RollingUpdate",
-      rollingUpdate: { maxUnavailable: 1, maxSurge: 0 },
-    });
-    expect(set.spec?.minReadySeconds).toBeGreaterThanOrEqual(30);
+    expect(set.spec?.updateStrategy?.rollingUpdate).toEqual({ maxUnavailable: 1, maxSurge: 0 });
   });
 
   it("plugins that need the node runs on the node", async () => {
@@ -119,18 +105,5 @@ describe.skipIf(renderer === undefined)("the DaemonSet for", () => {
     expect(container?.command).toEqual(["/opt/nri-v01-bridge/on-the-node.sh", "/node/nri-v01-bridge"]);
     expect(container?.securityContext?.privileged).toBe(true);
     expect(container?.securityContext?.capabilities).toBeUndefined();
-  });
-});
-
-describe("deploy/kustomize without a renderer", () => {
-  it("is YAML, with each file that is named", () => {
-    const files = readdirSync(kustomize, { recursive: true, encoding: "utf8" }).filter((name) =>
-      name.endsWith(".yaml"),
-    );
-    expect(files.length).toBeGreaterThan(10);
-    for (const file of files) {
-      const text = readFileSync(join(kustomize, file), "utf8");
-      for (const document of parseAllDocuments(text)) expect(document.errors).toEqual([]);
-    }
   });
 });

@@ -1,7 +1,8 @@
-import { execFile, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { execa } from "execa";
 import { runCommandLine } from "../support/command-line.js";
 
 export const root = resolve(import.meta.dirname, "../..");
@@ -19,28 +20,27 @@ export function has(program: string): boolean {
   return (process.env.PATH ?? "").split(":").some((directory) => existsSync(join(directory, program)));
 }
 
-export interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 export interface RunOptions {
+  /** In place of the tests' own. */
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
   readonly timeoutMs?: number;
 }
 
-/** Runs a program to its end; a program that lives too long is killed, with code null. */
-export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+/** Runs a program to its end; a program that lives too long is killed, and has no code. */
+export async function run(program: string, args: readonly string[], options: RunOptions = {}) {
   const { env = process.env, cwd = root, timeoutMs = 60_000 } = options;
-  return new Promise((done) => {
-    const settings = { env, cwd, timeout: timeoutMs, killSignal: "SIGKILL", maxBuffer: 1 << 26 } as const;
-    const child = execFile(program, [...args], settings, (_error, stdout, stderr) => {
-      done({ code: child.exitCode, stdout, stderr });
-    });
-    child.stdin?.end();
+  const { exitCode, stdout, stderr } = await execa(program, args, {
+    ...{ env, extendEnv: false, cwd, timeout: timeoutMs, killSignal: "SIGKILL" },
+    ...{ reject: false, stdin: "ignore", stripFinalNewline: false },
   });
+  return { code: exitCode, stdout, stderr };
+}
+
+/** The libraries that the loader takes for a program. */
+export async function librariesOf(program: string): Promise<string[]> {
+  const { stdout } = await run("ldd", [program]);
+  return [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, library = ""]) => library);
 }
 
 /** What `check` makes of a configuration, by key. @throws Error that says what is wrong with it */

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readCases } from "../support/recorded-cases.js";
 import { isBridgeBuilt } from "./testbed/bridge.js";
-import { compareRuns, formatTable } from "./testbed/compare.js";
+import { compareRuns, normaliseRuns } from "./testbed/compare.js";
 import type { Daemon } from "./testbed/daemon.js";
 import { findMissingNeeds } from "./testbed/machine.js";
-import { normaliseRuns } from "./testbed/normalise.js";
 import { prepareTestbed } from "./testbed/packages.js";
 import { playScenario, type ScenarioResult } from "./testbed/scenario.js";
 import { scenarios } from "./testbed/scenarios.js";
@@ -19,64 +19,59 @@ import {
 
 const prepared = await prepareTestbed();
 const missing = await findMissingNeeds();
-
-/** A row of the table: case, runs, differences, ms. */
-type Row = readonly (string | number)[];
+const recordedCases = readCases();
 
 describe.runIf(prepared.ok && isBridgeBuilt())("the bridge runs v0.1 plugins as containerd 1.6 does", () => {
   let native: Daemon;
-  let running: readonly (RunningTarget & { readonly rows: Row[] })[] = [];
+  let running: readonly RunningTarget[] = [];
 
   beforeAll(async () => {
     if (!prepared.ok) return;
     const { testbed } = prepared;
     native = await startNative(testbed);
-    const started = await startAll(targets.map((target) => startTarget(testbed, target)));
-    running = started.map((target) => ({ ...target, rows: [] }));
+    running = await startAll(targets.map((target) => startTarget(testbed, target)));
   });
 
   afterAll(async () => {
-    for (const { daemon, mode, rows } of running) {
-      const head = ["case", "runs", "differences", "ms"];
-      console.log(`containerd ${daemon.runtime.version}, ${mode} bridge\n${formatTable(head, rows)}`);
-    }
     await native?.stop();
     await stopAll(running);
   });
 
-  for (const scenario of scenarios) {
-    test.skipIf(scenario.needs && missing.has(scenario.needs))(`${scenario.name}: ${scenario.title}`, async () => {
-      const [expected, ...results] = await Promise.all([
-        playScenario(scenario, native, "/etc/nri/conf.json"),
-        ...running.map(({ daemon, confFile }) => playScenario(scenario, daemon, confFile)),
-      ]);
-      expect(expected.observations).toEqual(scenario.observes ?? []);
-      const differences = results.flatMap((result, index) => {
-        const target = running[index];
-        if (target === undefined) return [];
-        if (wasRefusedSandbox(expected) && goesOnWhenRefused(target)) {
-          // This containerd is not told: the pod's containers fail in its place.
-          return wasRefusedSandbox(result) ? [`${target.runtime} ${target.mode}: a sandbox was refused`] : [];
-        }
-        const found = compareRuns(expected.runs, result.runs);
-        const all = [...found, ...comparers.flatMap((compare) => compare(expected, result))];
-        target.rows.push([scenario.name, result.runs.length, all.length, result.durationMs]);
-        return all.map((difference) => `${target.runtime} ${target.mode}: ${difference}`);
-      });
-      expect(differences).toEqual([]);
+  const cases = scenarios.map((scenario) => [scenario.name, scenario.title, scenario] as const);
+  test.each(cases)("%s: %s", async (name, _, scenario) => {
+    const [expected, ...results] = await Promise.all([
+      playScenario(scenario, native, "/etc/nri/conf.json"),
+      ...running.map(({ daemon, confFile }) => playScenario(scenario, daemon, confFile)),
+    ]);
+    if (scenario.recorded && !(scenario.recordedNeeds && missing.has(scenario.recordedNeeds))) {
+      const recorded = recordedCases.find((recorded) => recorded.name === name);
+      expect(compareRuns(recorded?.runs ?? [], expected.runs), "containerd 1.6 and the fixture").toEqual([]);
+    }
+    const differences = results.flatMap((result, index) => {
+      const target = running[index];
+      if (target === undefined) return [];
+      const isHeld = wasRefusedSandbox(expected) && goesOnWhenRefused(target);
+      const found = isHeld ? compareHeld(result) : compareResults(expected, result);
+      return found.map((difference) => `${target.runtime} ${target.mode}: ${difference}`);
     });
-  }
+    expect(differences).toEqual([]);
+  });
 });
 
 const wasRefusedSandbox = ({ failedCalls }: ScenarioResult) =>
   failedCalls.some(({ method }) => method === "RunPodSandbox");
 
-const comparers = [compareFailures, compareLife, compareObservations];
+/** This containerd is not told that a sandbox was refused: the pod's containers fail in its place. */
+function compareHeld(actual: ScenarioResult): string[] {
+  return wasRefusedSandbox(actual) ? ["a sandbox was refused"] : [];
+}
 
-/** What plugins did to the node is the same. */
-function compareObservations(expected: ScenarioResult, actual: ScenarioResult): string[] {
-  const [wanted, found] = [expected.observations.join(", "), actual.observations.join(", ")];
-  return wanted === found ? [] : [`on the node: ${found}, instead of ${wanted}`];
+function compareResults(expected: ScenarioResult, actual: ScenarioResult): string[] {
+  return [
+    ...compareRuns(expected.runs, actual.runs),
+    ...compareFailures(expected, actual),
+    ...findDead(actual).filter((text) => !findDead(expected).includes(text)),
+  ];
 }
 
 /** The same CRI calls fail, and say what the plugin said. */
@@ -93,12 +88,9 @@ function compareFailures(expected: ScenarioResult, actual: ScenarioResult): stri
   });
 }
 
-/** A process that plugins found alive is alive for them again when its creation is told. */
-function compareLife(expected: ScenarioResult, actual: ScenarioResult): string[] {
-  const dead = (result: ScenarioResult) =>
-    normaliseRuns(result.runs)
-      .filter(({ state, processAlive }) => state === "create" && !processAlive)
-      .map(({ plugin, who }) => `${plugin} create ${who}: the process did not exist`);
-  const known = dead(expected);
-  return dead(actual).filter((text) => !known.includes(text));
+/** Creates whose process did not exist for the plugin. */
+function findDead({ runs }: ScenarioResult): string[] {
+  return normaliseRuns(runs)
+    .filter(({ state, processAlive }) => state === "create" && !processAlive)
+    .map(({ plugin, who }) => `${plugin} create ${who}: the process did not exist`);
 }

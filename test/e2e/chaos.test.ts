@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { percentile } from "../../bench/measure.js";
-import { type Bridge, isBridgeBuilt } from "./testbed/bridge.js";
-import { atMs, linesThatSay, readLog } from "./testbed/bridge-log.js";
+import { type Bridge, isBridgeBuilt, type LogLine } from "./testbed/bridge.js";
 import { ChaosKubelet } from "./testbed/chaos-kubelet.js";
 import { ChaosPlugins } from "./testbed/chaos-plugins.js";
 import { chooseSeed, createRandom } from "./testbed/chaos-random.js";
@@ -34,7 +33,7 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
         const story = new ChaosStory(target, plugins, kubelet, random);
         const mounts = listMounts(daemon);
         const began = performance.now();
-        await story.play({ pods, parallel });
+        await story.play(pods, parallel);
         await story.uncoverLeaks();
         const strays = await kubelet.removeStrays();
         const seconds = Math.round((performance.now() - began) / 1000);
@@ -53,29 +52,20 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
           (await verdictNow()).faults.length === 0 ? true : undefined,
         ).catch(() => undefined);
         const { faults, ...figures } = await verdictNow();
-        const chains = linesThatSay(bridge, "chain ran").map(({ totalMs }) => Number(totalMs));
+        const chains = bridge.linesThatSay("chain ran").map(({ totalMs }) => Number(totalMs));
+        const report = {
+          deliveries: figures,
+          kubelet: { failed: kubelet.failed.length, retries: kubelet.retries, strays },
+          outages: story.outages.map(({ why, fromMs, untilMs }) => `${why}: ${untilMs - fromMs} ms`),
+          kills: story.kills.map(({ deleting, owed }) => `${deleting.length} deletes of ${owed.length} open`),
+          mischief: plugins.done,
+          "plugin runs": (await plugins.noted()).length,
+          "chains (ms)": { count: chains.length, ...percentiles(chains) },
+          "StartContainer (ms)": percentiles(kubelet.startMs),
+        };
+        const title = `chaos on containerd ${daemon.runtime.version}, seed ${seed}: ${pods} pods in ${seconds} s`;
         console.log(
-          `chaos on containerd ${daemon.runtime.version}, seed ${seed}: ${pods} pods in ${seconds} s\n` +
-            [
-              ["deliveries", figures],
-              ["kubelet", { failed: kubelet.failed.length, retries: kubelet.retries, strays }],
-              [
-                "outages (ms)",
-                Object.fromEntries(
-                  story.outages.map(({ why, fromMs, untilMs }, i) => [`${i + 1} ${why}`, untilMs - fromMs]),
-                ),
-              ],
-              [
-                "running at the kills",
-                story.kills.map(({ deleting, owed }) => `${deleting.length} deletes of ${owed.length} open`),
-              ],
-              ["mischief", plugins.done],
-              ["plugin runs", (await plugins.noted()).length],
-              ["chains (ms)", { count: chains.length, ...percentiles(chains) }],
-              ["StartContainer (ms)", percentiles(kubelet.startMs)],
-            ]
-              .map(([what, value]) => `  ${what}: ${JSON.stringify(value)}`)
-              .join("\n"),
+          [title, ...Object.entries(report).map(([what, value]) => `  ${what}: ${JSON.stringify(value)}`)].join("\n"),
         );
         expect(faults.map((fault) => [fault, ...storyOf(bridge, fault)].join("\n"))).toEqual([]);
         expect(figures.creates).toBeGreaterThan(pods / 2);
@@ -106,10 +96,12 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
   );
 });
 
+const atMs = ({ time }: LogLine) => Date.parse(String(time));
+
 /** When the runtime listed what runs, as the bridge's log says. */
 function listingsOf(bridge: Bridge): Listing[] {
-  const configured = linesThatSay(bridge, "configured by the runtime").map(atMs);
-  return linesThatSay(bridge, "reconciled").flatMap((line) => {
+  const configured = bridge.linesThatSay("configured by the runtime").map(atMs);
+  return bridge.linesThatSay("reconciled").flatMap((line) => {
     const untilMs = atMs(line);
     const fromMs = configured.findLast((ms) => ms <= untilMs);
     return fromMs === undefined ? [] : [{ fromMs, untilMs }];
@@ -119,14 +111,10 @@ function listingsOf(bridge: Bridge): Listing[] {
 /** What the bridge's log says of the id that a fault is about, and what happened to all at once. */
 function storyOf(bridge: Bridge, fault: string): string[] {
   const id = /^[0-9a-f]{64}/.exec(fault)?.[0] ?? fault;
-  const general = [
-    "starting",
-    "configured by the runtime",
-    "reconciled",
-    "no connection to the runtime, trying again later",
-  ];
-  return readLog(bridge)
-    .filter((line) => line.id === id || general.some((msg) => msg === line.msg))
+  const general = /^(starting|configured by the runtime|reconciled|no connection to the runtime, trying again later)$/;
+  return bridge
+    .logLines()
+    .filter((line) => line.id === id || general.test(String(line.msg)))
     .map(({ time, event, state, plugin, msg, adopt, gone }) =>
       [String(time).slice(11, 23), event, state, plugin, msg, adopt, gone].join(" "),
     );

@@ -1,7 +1,8 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { jsonLines } from "../support/command-line.js";
+import { makeFolder } from "../support/places.js";
 import { runProgram } from "../support/program.js";
 import { isBridgeBuilt } from "./testbed/bridge.js";
 import { prepareTestbed } from "./testbed/packages.js";
@@ -48,16 +49,9 @@ describe.runIf(prepared.ok && isBridgeBuilt()).each(["v17", "v2"] as const)(
 
 /** The requests of a replay with a plugin that agrees with everything. */
 async function replay(folder: string): Promise<readonly string[]> {
-  const plugins = mkdtempSync(join(tmpdir(), "bridge-record-"));
-  try {
-    mkdirSync(plugins, { recursive: true });
-    writeFileSync(join(plugins, "recorder"), "#!/bin/sh\necho '{}'\n");
-    chmodSync(join(plugins, "recorder"), 0o755);
-    const { code, stdout, stderr } = await runProgram(["replay", folder, "--json", "--bin-dir", plugins]);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    const lines = stdout.trimEnd().split("\n");
-    return lines.map((line) => JSON.parse(line)).flatMap(({ type, request }) => (type === "run" ? [request] : []));
-  } finally {
-    rmSync(plugins, { recursive: true, force: true });
-  }
+  const plugins = makeFolder();
+  writeFileSync(join(plugins, "recorder"), "#!/bin/sh\necho '{}'\n", { mode: 0o755 });
+  const { code, stdout, stderr } = await runProgram(["replay", folder, "--json", "--bin-dir", plugins]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  return jsonLines(stdout).flatMap(({ type, request }) => (type === "run" ? [request] : []));
 }

@@ -1,18 +1,23 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Bridge, isBridgeBuilt } from "./testbed/bridge.js";
-import { listState } from "./testbed/bridge-state.js";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { isBridgeBuilt } from "./testbed/bridge.js";
 import { strayProcesses } from "./testbed/chaos-remains.js";
 import { findMissingNeeds } from "./testbed/machine.js";
 import { prepareTestbed } from "./testbed/packages.js";
-import { RestartStage, wholeLifeRuns } from "./testbed/restart-stage.js";
+import { RestartStage, type StagedPod } from "./testbed/restart-stage.js";
 
 const prepared = await prepareTestbed();
 const missing = await findMissingNeeds();
 const possible = prepared.ok && isBridgeBuilt() && !missing.has("compiler");
 const runtimes = ["v17", "v2"] as const;
 
+const created = ["create pod", "create ctr"] as const;
+const containerDeleted = [...created, "delete ctr"] as const;
+/** The four runs of a pod whose life nothing disturbs. */
+const wholeLife = [...containerDeleted, "delete pod"] as const;
+
 describe.runIf(possible).each(runtimes)("restarts beside containerd %s", (runtime) => {
   let stage: RestartStage;
+  let pods = 0;
 
   beforeAll(async () => {
     if (prepared.ok) stage = await RestartStage.open(prepared.testbed, { runtime, mode: "external" });
@@ -20,225 +25,140 @@ describe.runIf(possible).each(runtimes)("restarts beside containerd %s", (runtim
 
   afterAll(() => stage?.close());
 
+  const up = () => stage.up(++pods);
+
+  /** What a pod has come to when it is torn down. */
+  async function expectEnd(staged: StagedPod, expected: readonly string[] = wholeLife): Promise<void> {
+    await stage.down(staged);
+    await stage.expectRuns(staged, expected);
+  }
+
   test("a bridge that is killed while a create runs: the container starts, and has one create and one delete", async () => {
-    const pod = await stage.life.runPod({ number: 1 });
+    const pod = await stage.life.runPod({ number: ++pods });
     const container = await stage.life.create(pod);
-    const held = stage.plugins.hold("create", false);
-    await Promise.all([stage.life.start(container), held.then(() => stage.restartBridge())]);
-    await stage.expectRuns({ pod, container }, ["create pod", "create ctr"]);
-    await stage.down({ pod, container });
-    await stage.expectRuns({ pod, container }, wholeLifeRuns);
+    await stage.plugins.layTrap("create");
+    const started = stage.life.start(container);
+    await stage.plugins.trapped("create");
+    await stage.restartBridge();
+    await started;
+    await stage.expectRuns({ pod, container }, created);
+    await expectEnd({ pod, container });
   });
 
   test("a bridge that is killed while a delete runs: that delete runs again, without a call, and only that", async () => {
-    const staged = await stage.up(2);
-    const held = stage.plugins.hold("delete", false);
-    await Promise.all([stage.life.stop(staged.container), held.then(() => stage.restartBridge())]);
-    const again = ["create pod", "create ctr", "delete ctr", "delete ctr"];
+    const staged = await up();
+    await stage.plugins.layTrap("delete");
+    const stopped = stage.life.stop(staged.container);
+    await stage.plugins.trapped("delete");
+    await stage.restartBridge();
+    await stopped;
+    const again = [...containerDeleted, "delete ctr"];
     await stage.expectRuns(staged, again);
-    await stage.down(staged);
-    await stage.expectRuns(staged, [...again, "delete pod"]);
+    await expectEnd(staged, [...again, "delete pod"]);
   });
 
   test("a bridge that is killed while a plugin is stopped: the next one ends the plugin", async () => {
-    const { daemon } = stage.target;
-    const pod = await stage.life.runPod({ number: 11 });
+    const { daemon, bridge } = stage.target;
+    const victims = () => strayProcesses(daemon).filter((name) => name.startsWith("victim"));
+    const pod = await stage.life.runPod({ number: ++pods });
     const container = await stage.life.create(pod);
-    const held = stage.plugins.hold("create", true);
-    await Promise.all([stage.life.start(container), held.then(() => stage.target.bridge.stop("SIGKILL"))]);
-    expect(strayProcesses(daemon).filter((name) => name.startsWith("victim"))).toHaveLength(1);
-    await stage.target.bridge.start();
-    expect(strayProcesses(daemon).filter((name) => name.startsWith("victim"))).toEqual([]);
-    await stage.down({ pod, container });
-    await stage.expectRuns({ pod, container }, wholeLifeRuns);
+    await stage.plugins.layTrap("create");
+    const started = stage.life.start(container);
+    await stage.plugins.trapped("create", true);
+    await bridge.stop("SIGKILL");
+    await started;
+    expect(victims()).toHaveLength(1);
+    await bridge.start();
+    expect(victims()).toEqual([]);
+    await expectEnd({ pod, container });
   });
 
-  test("a bridge that is killed when nothing runs: nobody notices", async () => {
-    const staged = await stage.up(3);
+  test("a bridge that is killed when nothing runs: no plugin notices", async () => {
+    const staged = await up();
     await stage.restartBridge();
     await stage.life.stop(staged.container);
     await stage.restartBridge();
-    await stage.down(staged);
-    await stage.expectRuns(staged, wholeLifeRuns);
+    await expectEnd(staged);
   });
 
-  test("a container that ends while there is no bridge has its delete when the bridge is back", async () => {
-    const staged = await stage.up(4);
+  test("what ends or is removed while there is no bridge has its deletes when the bridge is back", async () => {
+    const [ended, removed] = [await up(), await up()];
     await stage.target.bridge.stop("SIGKILL");
-    await stage.life.kill(staged.container);
-    await stage.expectRuns(staged, ["create pod", "create ctr"]);
+    await stage.life.kill(ended.container);
+    await stage.down(removed);
+    await stage.expectRuns(ended, created);
     await stage.target.bridge.start();
-    await stage.expectRuns(staged, ["create pod", "create ctr", "delete ctr"]);
-    await stage.down(staged);
-    await stage.expectRuns(staged, wholeLifeRuns);
-  });
-
-  test("a pod that is removed while there is no bridge has its deletes when the bridge is back", async () => {
-    const staged = await stage.up(5);
-    await stage.target.bridge.stop("SIGKILL");
-    await stage.down(staged);
-    await stage.target.bridge.start();
-    await stage.expectRuns(staged, wholeLifeRuns);
+    await stage.expectRuns(ended, containerDeleted);
+    await stage.expectRuns(removed, wholeLife);
+    await expectEnd(ended);
   });
 
   test("a pod that came up while there was no bridge has its deletes alone; one that is gone again has nothing", async () => {
     await stage.target.bridge.stop("SIGKILL");
-    const gone = await stage.up(6);
+    const gone = await up();
     await stage.down(gone);
-    const staged = await stage.up(7);
+    const staged = await up();
     await stage.target.bridge.start();
-    await stage.down(staged);
-    await stage.expectRuns(staged, ["delete ctr", "delete pod"]);
+    await expectEnd(staged, ["delete ctr", "delete pod"]);
     await stage.expectRuns(gone, []);
   });
 
   test.each(["SIGTERM", "SIGKILL"] as const)(
     "a runtime that ends by %s and starts again with a pod up",
     async (signal) => {
-      const staged = await stage.up(8);
+      const staged = await up();
       await stage.restartRuntime(signal);
-      await stage.expectRuns(staged, ["create pod", "create ctr"]);
-      await stage.down(staged);
-      await stage.expectRuns(staged, wholeLifeRuns);
+      await stage.expectRuns(staged, created);
+      await expectEnd(staged);
     },
   );
 
   test("a runtime and a bridge that are both gone while the container ends", async () => {
-    const staged = await stage.up(9);
-    const { pid } = await stage.target.daemon.cri.containerStatus(staged.container);
+    const staged = await up();
     await stage.target.bridge.stop("SIGKILL");
-    await stage.target.daemon.stopContainerd("SIGKILL");
-    await stage.target.daemon.namespace.run("/bin/kill", ["-s", "KILL", String(pid)]);
+    await stage.killWithoutRuntime(staged);
     await stage.target.daemon.restart();
     await stage.target.bridge.start();
-    await stage.expectRuns(staged, ["create pod", "create ctr", "delete ctr"]);
-    await stage.down(staged);
-    await stage.expectRuns(staged, wholeLifeRuns);
-  });
-
-  test("a second bridge waits unregistered until the first ends, and takes over its pods", async () => {
-    const { daemon, bridge, confFile } = stage.target;
-    const staged = await stage.up(10);
-    const second = new Bridge(daemon, { mode: "external", confFile });
-    const since = daemon.log().length;
-    try {
-      await second.launch();
-      await stage.expectSaid("another instance has the state directory: waiting for it to end");
-      await expect(second.waitUntilRegistered(since, 1_000)).rejects.toThrow("not within");
-      await bridge.stop("SIGKILL");
-      await second.waitUntilRegistered(since);
-      await stage.down(staged);
-      await stage.expectRuns(staged, wholeLifeRuns);
-    } finally {
-      await second.stop("SIGKILL");
-      if (!bridge.process?.running) await bridge.start();
-    }
-  });
-});
-
-describe.runIf(possible).each(runtimes)("disks beside containerd %s", (runtime) => {
-  test("a full disk: the bridge serves on and says so, and remembers all when there is room again", async () => {
-    await withStage({ runtime, mode: "external" }, {}, async (stage) => {
-      const { bridge } = stage.target;
-      await bridge.stop("SIGTERM");
-      await stage.mountState("size=64k");
-      await bridge.start();
-      const before = await stage.up(1);
-      await stage.inState("cat /dev/zero >fill 2>/dev/null; true");
-      const meanwhile = await stage.up(2);
-      await stage.expectSaid(
-        "the journal cannot be written: the bridge serves on, and a crash would lose what it remembers",
-      );
-      await stage.inState("rm fill");
-      await stage.expectSaid("the journal is written again");
-      await stage.restartBridge();
-      for (const staged of [before, meanwhile]) {
-        await stage.down(staged);
-        await stage.expectRuns(staged, wholeLifeRuns);
-      }
-    });
-  });
-
-  test("a read-only disk: the bridge serves on and says so, and what a crash makes it forget is adopted", async () => {
-    await withStage({ runtime, mode: "external" }, {}, async (stage) => {
-      const { bridge } = stage.target;
-      await bridge.stop("SIGTERM");
-      await stage.mountState("ro");
-      await bridge.start();
-      await stage.expectSaid("the state directory cannot be locked");
-      await stage.expectSaid(
-        "the journal cannot be written: the bridge serves on, and a crash would lose what it remembers",
-      );
-      const staged = await stage.up(1);
-      await stage.restartBridge();
-      await stage.down(staged);
-      await stage.expectRuns(staged, wholeLifeRuns);
-    });
-  });
-
-  test("no disk at all (state: memory): nothing is written, and what a crash makes it forget is adopted", async () => {
-    await withStage({ runtime, mode: "external" }, { config: "state: memory\n" }, async (stage) => {
-      const staged = await stage.up(1);
-      await stage.restartBridge();
-      await stage.down(staged);
-      await stage.expectRuns(staged, wholeLifeRuns);
-      expect(() => listState(stage.target.daemon)).toThrow("ENOENT");
-    });
+    await stage.expectRuns(staged, containerDeleted);
+    await expectEnd(staged);
   });
 });
 
 describe.runIf(possible).each(runtimes)("a bridge that containerd %s launched", (runtime) => {
+  let stage: RestartStage;
+
+  beforeEach(async () => {
+    if (prepared.ok) stage = await RestartStage.open(prepared.testbed, { runtime, mode: "launched" });
+  });
+
+  afterEach(() => stage?.close());
+
   test("ends with its runtime and is launched anew: what ended meanwhile has its delete, what runs on keeps its own", async () => {
-    await withStage({ runtime, mode: "launched" }, {}, async (stage) => {
-      const { daemon } = stage.target;
-      const [ended, running] = [await stage.up(1), await stage.up(2)];
-      const { pid } = await daemon.cri.containerStatus(ended.container);
-      await daemon.stopContainerd("SIGKILL");
-      await daemon.namespace.run("/bin/kill", ["-s", "KILL", String(pid)]);
-      await stage.restartRuntime("SIGKILL");
-      await stage.expectRuns(ended, ["create pod", "create ctr", "delete ctr"]);
-      await stage.expectRuns(running, ["create pod", "create ctr"]);
-      for (const staged of [ended, running]) {
-        await stage.down(staged);
-        await stage.expectRuns(staged, wholeLifeRuns);
-      }
-    });
+    const [ended, running] = [await stage.up(1), await stage.up(2)];
+    await stage.killWithoutRuntime(ended);
+    await stage.restartRuntime("SIGKILL");
+    await stage.expectRuns(ended, containerDeleted);
+    await stage.expectRuns(running, created);
+    for (const staged of [ended, running]) {
+      await stage.down(staged);
+      await stage.expectRuns(staged, wholeLife);
+    }
   });
 
   test("finds its predecessor still busy with a plugin: it serves at once, reads the journal later, and loses nothing", async () => {
-    await withStage({ runtime, mode: "launched" }, {}, async (stage) => {
-      const { daemon } = stage.target;
-      const [stopping, ended] = [await stage.up(1), await stage.up(2)];
-      const { pid } = await daemon.cri.containerStatus(ended.container);
-      const held = stage.plugins.hold("delete", false, "deaf 5000");
-      const stopped = daemon.cri.stopContainer(stopping.container).catch(() => {});
-      await held;
-      await daemon.stopContainerd("SIGKILL");
-      await daemon.namespace.run("/bin/kill", ["-s", "KILL", String(pid)]);
-      await stage.restartRuntime("SIGKILL");
-      await stopped;
-      await stage.expectSaid("another instance has the state directory: waiting for it to end");
-      await stage.expectSaid("the journal is written again", 1, 15_000);
-      const three = ["create pod", "create ctr", "delete ctr"];
-      for (const staged of [stopping, ended]) await stage.expectRuns(staged, three);
-      for (const staged of [stopping, ended]) {
-        await stage.down(staged);
-        await stage.expectRuns(staged, wholeLifeRuns);
-      }
-    });
+    const [stopping, ended] = [await stage.up(1), await stage.up(2)];
+    await stage.plugins.layTrap("delete", "deaf 6000");
+    const stopped = stage.target.daemon.cri.stopContainer(stopping.container).catch(() => {});
+    await stage.plugins.trapped("delete");
+    await stage.killWithoutRuntime(ended);
+    await stage.restartRuntime("SIGKILL");
+    await stopped;
+    await stage.expectSaid("another instance has the state directory: waiting for it to end");
+    await stage.expectSaid("the journal is written again");
+    for (const staged of [stopping, ended]) await stage.expectRuns(staged, containerDeleted);
+    for (const staged of [stopping, ended]) {
+      await stage.down(staged);
+      await stage.expectRuns(staged, wholeLife);
+    }
   });
 });
-
-async function withStage(
-  target: Parameters<typeof RestartStage.open>[1],
-  bridge: Parameters<typeof RestartStage.open>[2],
-  play: (stage: RestartStage) => Promise<void>,
-): Promise<void> {
-  if (!prepared.ok) return;
-  const stage = await RestartStage.open(prepared.testbed, target, bridge);
-  try {
-    await play(stage);
-  } finally {
-    await stage.close();
-  }
-}

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { formatHeader } from "../../src/ledger/journal.js";
 import { Ledger } from "../../src/ledger/ledger.js";
@@ -19,13 +19,7 @@ function some<T>(all: readonly T[], count: number): T[] {
 
 /** Files of the recorded cases, short ones first. */
 function filesOfCases(pick: (name: string) => boolean, count: number): Uint8Array[] {
-  const files = readdirSync(cases)
-    .flatMap((name) => {
-      const folders = [name, join(name, "expected", "runs"), join(name, "bundles")];
-      return folders.flatMap((folder) =>
-        existsSync(join(cases, folder)) ? readdirSync(join(cases, folder)).map((file) => join(folder, file)) : [],
-      );
-    })
+  const files = readdirSync(cases, { recursive: true, encoding: "utf8" })
     .filter(pick)
     .map((file): Uint8Array => readFileSync(join(cases, file)))
     .toSorted((a, b) => a.length - b.length);

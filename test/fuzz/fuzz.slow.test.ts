@@ -1,15 +1,11 @@
 import fc from "fast-check";
-import { afterAll, describe, it } from "vitest";
-import { seconds, seed } from "./duration.js";
+import { describe, it } from "vitest";
 import { mutated } from "./mutations.js";
+import { parametersFor, seconds, seed, watchRun } from "./run.js";
 import { faultOf, type Target, targets } from "./targets.js";
-import { watchThisProcess } from "./watchdog.js";
 
 const targetMs = (seconds * 1000) / targets.length;
-const counts: string[] = [];
-
-watchThisProcess(seconds * 4 + 120);
-afterAll(() => console.log(`FUZZ_SEED=${seed}, ${seconds} s; inputs that were tried:\n  ${counts.join("\n  ")}`));
+const counts = watchRun();
 
 /** The processor's time, in milliseconds, that reading may take: so much for each byte, and a pause to collect garbage. */
 const allowedMs = ({ length }: Uint8Array) => 500 + length / 20;
@@ -41,12 +37,7 @@ describe("what others wrote is read, or refused with an error of its own, soon",
       });
       // The first ones pay for the compiler.
       for (const example of target.examples) tryOut(target, example);
-      fc.assert(property, {
-        seed,
-        numRuns: Number.MAX_SAFE_INTEGER,
-        interruptAfterTimeLimit: targetMs,
-        markInterruptAsFailure: false,
-      });
+      fc.assert(property, parametersFor(targetMs));
       counts.push(`${runs} ${target.title}`);
     },
     targetMs * 4 + 60_000,

@@ -10,18 +10,13 @@ export const recordedRuns = readCases()
   .flatMap(({ runs }) => runs)
   .filter(({ request }) => request.length > 0);
 
-export interface Answer {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** Runs a plugin as containerd did. */
-export function invoke(path: string, request: string | Uint8Array, args: readonly string[] = ["invoke"]): Answer {
+export function invoke(path: string, request: string | Uint8Array, args: readonly string[] = ["invoke"]) {
   const { status, stdout, stderr } = spawnSync(path, args, {
-    input: typeof request === "string" ? Buffer.from(request) : request,
+    input: request,
     cwd: "/",
     env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
+    encoding: "utf8",
   });
-  return { status, stdout: stdout.toString(), stderr: stderr.toString() };
+  return { status, stdout, stderr };
 }

@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFil
 import { join, resolve } from "node:path";
 import { compileStatic } from "../../bench/floor.js";
 import type { Random } from "../e2e/testbed/chaos-random.js";
-import { type NotedRun, parseNotedRuns } from "../e2e/testbed/noted-runs.js";
+import { type NotedRun, parseNotedRuns } from "../e2e/testbed/chaos-verdict.js";
 import type { TestNode } from "../robustness/support/test-node.js";
 
 const source = resolve(import.meta.dirname, "../e2e/testbed/plugins/chaosplugin.c");

@@ -61,27 +61,11 @@ describe("a conf.json that containerd 1.6 took", () => {
   });
 });
 
-describe("where the fault is", () => {
-  it("counts lines and characters", () => {
-    const text = '{\n  "version": "0.1",\n  "plugins": [{"type": "é"} {"type": "b"}]\n}\n';
-    expect(() => parseConfigList(encodeUtf8(text))).toThrow(
-      expect.objectContaining({
-        message: "invalid character '{' after array element",
-        fields: { line: 3, column: 29 },
-      }),
-    );
-  });
-
-  it("names a null entry, which crashed containerd 1.6", () => {
-    const text = '{"plugins":[{"type":"a"},null]}';
-    expect(() => parseConfigList(encodeUtf8(text))).toThrow(
-      expect.objectContaining({
-        code: "CONF_LIST",
-        message: 'plugins[1] is null: write {"type": "<plugin>"} or remove the entry',
-        fields: { index: 1 },
-      }),
-    );
-  });
+it("a null entry, which crashed containerd 1.6, is named", () => {
+  const text = '{"plugins":[{"type":"a"},null]}';
+  const message = 'plugins[1] is null: write {"type": "<plugin>"} or remove the entry';
+  const error = { code: "CONF_LIST", message, fields: { index: 1 } };
+  expect(() => parseConfigList(encodeUtf8(text))).toThrow(expect.objectContaining(error));
 });
 
 it("gives a list or throws a BridgeError, whatever the bytes and wherever they are cut", () => {

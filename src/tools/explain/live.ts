@@ -3,7 +3,8 @@ import { BridgeError, errorText } from "../../base/errors.js";
 import { NodeFiles } from "../../host/node-files.js";
 import { container as containerCodec, podSandbox } from "../../nri/codec.js";
 import { encodeEvent } from "../../nri/events.js";
-import { type Bundle, parseBundle } from "../../v01/bundle.js";
+import { parseBundle } from "../../v01/bundle.js";
+import type { Spec } from "../../v01/types.js";
 import { listProcesses, type ProcessFacts } from "../doctor/collect/processes.js";
 import { findRuntime } from "../doctor/collect/runtime.js";
 import { type Given, givenOf } from "./given.js";
@@ -13,7 +14,7 @@ interface LiveBundle {
   readonly id: string;
   readonly path: string;
   readonly bytes: Uint8Array;
-  readonly bundle: Bundle;
+  readonly bundle: Spec;
   /** Of its process; 0 when the runtime has not written it down. */
   readonly pid: number;
 }
@@ -83,7 +84,7 @@ function findBundles(files: NodeFiles, processes: readonly ProcessFacts[], wante
   return [...found.values()];
 }
 
-function readBundle(path: string, bytes: Uint8Array): Bundle {
+function readBundle(path: string, bytes: Uint8Array): Spec {
   try {
     return parseBundle(bytes);
   } catch (error) {

@@ -1,12 +1,12 @@
 import { Decoder, type Kind } from "./decoder.js";
-import { formatString } from "./format.js";
+import { formatMap, formatString } from "./format.js";
 import type { Fault } from "./literals.js";
 import { compact, type RawJson } from "./raw.js";
 import { type Extent, scanDocument, scanFirstValue } from "./scanner.js";
 
 /**
- * How one Go type is read from JSON and written to it. Tables of codecs (see struct.ts) are the Go structs; `T` is what
- * a value is here, where `undefined` stands for Go's nil pointer and for an empty value that is left out.
+ * How one Go type is read from JSON and written to it. Tables of codecs are the Go structs; `T` is what a value is here,
+ * where `undefined` stands for Go's nil pointer and for an empty value that is left out.
  */
 export interface Codec<T> {
   /** As Go's type errors name it. */
@@ -23,9 +23,12 @@ export interface Codec<T> {
   readonly omitEmpty: boolean;
 }
 
+/** What a codec reads. */
+export type ValueOf<C> = C extends Codec<infer T> ? T : never;
+
 /** A Go string, or a type based on it. */
 export function string(goType = "string"): Codec<string> {
-  return scalar("string", goType, "", (decoder) => decoder.readString(), formatString);
+  return scalar<string>("string", goType, "", (decoder) => decoder.readString(), formatString);
 }
 
 /** A Go bool. */
@@ -83,73 +86,152 @@ export function omitempty<T>(codec: Codec<T>): Codec<T | undefined> {
   };
 }
 
+/** A Go map with string keys; nil and empty are the same here. */
+export function map<T>(element: Codec<T>): Codec<Record<string, T>> {
+  return composite<Record<string, T>>({
+    kind: "object",
+    goType: `map[string]${element.goType}`,
+    // Without a prototype, a key like `__proto__` is a key like any other.
+    zero: () => Object.create(null),
+    // compat: a second object of the same key adds to the map; an element starts from zero, whatever was there.
+    readValue: (decoder, entries) => {
+      decoder.readObject((key) => {
+        entries[key] = element.read(decoder, element.zero());
+      });
+      return entries;
+    },
+    canBeNil: true,
+    format: (value) => formatMap(value, element.format),
+    isEmpty: (value) => Object.keys(value).length === 0,
+  });
+}
+
+/** A Go slice; nil and empty are the same here. */
+export function slice<T>(element: Codec<T>): Codec<T[]> {
+  return composite<T[]>({
+    kind: "array",
+    goType: `[]${element.goType}`,
+    zero: () => [],
+    // compat: a second array of the same key is read into the elements of the first, one by one. (Go also brings
+    // back elements that a shorter second array had cut off when a third is longer; we do not.)
+    readValue: (decoder, previous) => {
+      const elements: T[] = [];
+      decoder.readArray((index) => elements.push(element.read(decoder, previous[index] ?? element.zero())));
+      return elements;
+    },
+    canBeNil: true,
+    format: (value) => `[${value.map(element.format).join(",")}]`,
+    isEmpty: (value) => value.length === 0,
+  });
+}
+
+/** The fields of a Go struct, in Go's order: the JSON key of each is its name here. */
+type Fields<T> = { readonly [K in keyof T]-?: Codec<T[K]> };
+
+/** A key whose value can be undefined is optional. */
+type WithOptional<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
+
+/** A Go struct. `goType` is its name with the package (`v1.Result`). */
+export function struct<T extends object>(goType: string, fields: Fields<T>): Codec<WithOptional<T>>;
+export function struct<T extends object>(goType: string, fields: Fields<T>): Codec<T> {
+  const structName = goType.slice(goType.indexOf(".") + 1);
+  const keys: Extract<keyof T, string>[] = [];
+  for (const key in fields) keys.push(key);
+  const byFoldedKey = new Map(keys.map((key) => [foldKey(key), key]));
+  return composite<T>({
+    kind: "object",
+    goType,
+    zero: () => {
+      const value: T = Object.create(Object.prototype);
+      for (const key of keys) setField(value, key, fields[key].zero());
+      return value;
+    },
+    readValue: (decoder, value) => {
+      decoder.readObject((text) => {
+        const key = byFoldedKey.get(foldKey(text));
+        if (key === undefined) decoder.skip();
+        else {
+          decoder.inField(structName, key, () => setField(value, key, fields[key].read(decoder, value[key])));
+        }
+      });
+      return value;
+    },
+    canBeNil: false,
+    format: (value) => {
+      const written = keys.filter((key) => !(fields[key].omitEmpty && fields[key].isEmpty(value[key])));
+      return `{${written.map((key) => `"${key}":${fields[key].format(value[key])}`).join(",")}}`;
+    },
+    isEmpty: () => false,
+  });
+}
+
+function setField<T extends object, K extends keyof T>(target: T, key: K, value: T[K]): void {
+  if (value === undefined) Reflect.deleteProperty(target, key);
+  else target[key] = value;
+}
+
+// compat: encoding/json foldFunc: letter case is ignored, and the Kelvin sign and the long s are a k and an s.
+function foldKey(key: string): string {
+  return key.toLowerCase().replaceAll("\u017f", "s");
+}
+
+interface Composite<T> extends Omit<Codec<T>, "read" | "omitEmpty"> {
+  readonly kind: Kind;
+  readonly readValue: Codec<T>["read"];
+  /** compat: null has no effect on a Go value that cannot be nil. */
+  readonly canBeNil: boolean;
+}
+
+function composite<T>({ kind, readValue, canBeNil, ...codec }: Composite<T>): Codec<T> {
+  return {
+    ...codec,
+    omitEmpty: false,
+    read: (decoder, previous) => {
+      const found = decoder.peek();
+      if (found === kind) return readValue(decoder, previous);
+      if (found !== "null") decoder.saveTypeFault(found, codec.goType);
+      decoder.skip();
+      return found === "null" && canBeNil ? codec.zero() : previous;
+    },
+  };
+}
+
 function scalar<T>(
   kind: Kind,
   goType: string,
   zero: T,
-  readValue: (decoder: Decoder, previous: T) => T,
-  format: (value: T) => string,
+  readValue: Codec<T>["read"],
+  format: Codec<T>["format"],
 ): Codec<T> {
-  return {
-    goType,
-    zero: () => zero,
-    read: (decoder, previous) => {
-      const found = decoder.peek();
-      if (found === kind) return readValue(decoder, previous);
-      // compat: null has no effect on a Go value that cannot be nil.
-      if (found === "null") decoder.skip();
-      else decoder.refuse(goType);
-      return previous;
-    },
-    format,
-    isEmpty: (value) => value === zero,
-    omitEmpty: false,
-  };
+  const isEmpty = (value: T) => value === zero;
+  return composite<T>({ kind, goType, zero: () => zero, readValue, canBeNil: false, format, isEmpty });
 }
 
 function integer(goType: string, min: bigint, max: bigint): Codec<bigint> {
-  const signed = min < 0n;
-  return scalar<bigint>(
-    "number",
-    goType,
-    0n,
-    (decoder, previous) => {
-      const offset = decoder.offset;
-      const text = decoder.readNumber();
-      const value = parseInteger(text, signed);
-      if (value !== undefined && value >= min && value <= max) return value;
-      decoder.saveTypeFault(`number ${text}`, goType, offset);
-      return previous;
-    },
-    String,
-  );
+  const readValue = (decoder: Decoder, previous: bigint) => {
+    const { offset } = decoder;
+    const text = decoder.readNumber();
+    // compat: strconv.ParseInt takes no fraction and no exponent, ParseUint no sign either. No 64-bit number has more than
+    // 20 characters, and a longer one is not worth the work of a BigInt.
+    const isInteger = text.length <= 20 && /^-?\d+$/.test(text) && (min < 0n || !text.startsWith("-"));
+    const value = isInteger ? BigInt(text) : undefined;
+    if (value !== undefined && value >= min && value <= max) return value;
+    decoder.saveTypeFault(`number ${text}`, goType, offset);
+    return previous;
+  };
+  return scalar<bigint>("number", goType, 0n, readValue, String);
 }
 
 function smallInteger(goType: string, max: bigint): Codec<number> {
   const wide = integer(goType, 0n, max);
-  return {
-    goType,
-    zero: () => 0,
-    read: (decoder, previous) => Number(wide.read(decoder, BigInt(previous))),
-    format: String,
-    isEmpty: (value) => value === 0,
-    omitEmpty: false,
-  };
-}
-
-// compat: strconv.ParseInt takes no fraction and no exponent, ParseUint no sign either. No 64-bit number has more than
-// 20 characters, and a longer one is not worth the work of a BigInt.
-function parseInteger(text: string, signed: boolean): bigint | undefined {
-  if (text.length > 20 || !/^-?\d+$/.test(text)) return undefined;
-  return text.startsWith("-") && !signed ? undefined : BigInt(text);
+  const readValue = (decoder: Decoder, previous: number) => Number(wide.read(decoder, BigInt(previous)));
+  return scalar<number>("number", goType, 0, readValue, String);
 }
 
 /** A value, or what is wrong with its text: `reason` is the error of Go's encoding/json, word for word. */
-type Decoded<T> = { readonly ok: true; readonly value: T } | DecodeFault;
-
-interface DecodeFault extends Fault {
-  readonly code: "JSON_SYNTAX" | "JSON_TYPE";
-}
+type Decoded<T> = { readonly ok: true; readonly value: T } | (Fault & { readonly code: "JSON_SYNTAX" | "JSON_TYPE" });
 
 /** Reads bytes that hold one value and nothing else, as Go's json.Unmarshal. */
 export function decodeDocument<T>(bytes: Uint8Array, codec: Codec<T>): Decoded<T> {

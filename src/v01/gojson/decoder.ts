@@ -1,8 +1,18 @@
-import { byteOf, closingQuote, type Fault, isSpace } from "./literals.js";
+import { byteOf, closingQuote, type Fault } from "./literals.js";
+import { scanValue, skipSpace } from "./scanner.js";
 import { asciiText, decodeUtf8 } from "./utf8.js";
 
 /** What a JSON value is, in the words of Go's type errors. */
 export type Kind = "object" | "array" | "string" | "number" | "bool" | "null";
+
+const kinds: ReadonlyMap<number | undefined, Kind> = new Map([
+  [byteOf.openBrace, "object"],
+  [byteOf.openBracket, "array"],
+  [byteOf.quote, "string"],
+  [byteOf.t, "bool"],
+  [byteOf.f, "bool"],
+  [byteOf.n, "null"],
+]);
 
 /**
  * Walks a scanned JSON value for the codecs. Like Go, it keeps the first type error and goes on: what fits is stored,
@@ -11,8 +21,6 @@ export type Kind = "object" | "array" | "string" | "number" | "bool" | "null";
 export class Decoder {
   /** The first value of a wrong type. */
   typeFault: Fault | undefined;
-  /** The maps that were made here: a second object of a key adds to them, and to no map from elsewhere. */
-  readonly madeMaps = new WeakSet<object>();
   #at: number;
   readonly #bytes: Uint8Array;
   /** The struct that is being filled, and the keys that lead to where we are. */
@@ -27,21 +35,7 @@ export class Decoder {
 
   peek(): Kind {
     this.#skipSpace();
-    switch (this.#bytes[this.#at]) {
-      case byteOf.openBrace:
-        return "object";
-      case byteOf.openBracket:
-        return "array";
-      case byteOf.quote:
-        return "string";
-      case byteOf.t:
-      case byteOf.f:
-        return "bool";
-      case byteOf.n:
-        return "null";
-      default:
-        return "number";
-    }
+    return kinds.get(this.#bytes[this.#at]) ?? "number";
   }
 
   readString(): string {
@@ -98,15 +92,8 @@ export class Decoder {
     this.#struct = outer;
   }
 
-  /** Skips a value whose type does not fit `goType`. */
-  refuse(goType: string, value: string = this.peek()): void {
-    this.#skipSpace();
-    this.saveTypeFault(value, goType, this.#at);
-    this.skip();
-  }
-
   /** compat: encoding/json UnmarshalTypeError.Error; `value` is a kind, or a number that is out of range. */
-  saveTypeFault(value: string, goType: string, offset: number): void {
+  saveTypeFault(value: string, goType: string, offset = this.#at): void {
     if (this.typeFault !== undefined) return;
     const field = this.#path.length > 0 ? `struct field ${this.#struct}.${this.#path.join(".")}` : "value";
     const reason = `json: cannot unmarshal ${value} into Go ${field} of type ${goType}`;
@@ -118,19 +105,8 @@ export class Decoder {
   }
 
   skip(): void {
-    this.#skipSpace();
-    let depth = 0;
-    do {
-      const byte = this.#bytes[this.#at];
-      if (byte === byteOf.quote) {
-        this.#at = quotedEnd(this.#bytes, this.#at);
-      } else {
-        this.#at++;
-        if (byte === byteOf.openBrace || byte === byteOf.openBracket) depth++;
-        else if (byte === byteOf.closeBrace || byte === byteOf.closeBracket) depth--;
-        else if (depth === 0) while (isLiteralByte(this.#bytes[this.#at])) this.#at++;
-      }
-    } while (depth > 0);
+    const value = scanValue(this.#bytes, this.#at);
+    this.#at = value.ok ? value.end : this.#bytes.length;
   }
 
   /** Steps over the comma; false, and past it, at the closing byte. */
@@ -146,14 +122,8 @@ export class Decoder {
   }
 
   #skipSpace(): void {
-    while (isSpace(this.#bytes[this.#at])) this.#at++;
+    this.#at = skipSpace(this.#bytes, this.#at);
   }
-}
-
-/** Whether a byte goes on with a number or a word. */
-function isLiteralByte(byte: number | undefined): boolean {
-  if (byte === undefined || isSpace(byte)) return false;
-  return byte !== byteOf.comma && byte !== byteOf.closeBrace && byte !== byteOf.closeBracket;
 }
 
 /** The offset behind the closing quote of the string whose opening quote is at `open`. It must have been scanned. */

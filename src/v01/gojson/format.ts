@@ -16,7 +16,8 @@ export function formatStringMap(map: Readonly<Record<string, string>>): string {
 /** A map as an object, its keys sorted by their UTF-8 bytes. */
 export function formatMap<T>(map: Readonly<Record<string, T>>, formatValue: (value: T) => string): string {
   const keys = Object.keys(map);
-  if (keys.some(hasSurrogate)) keys.sort(compareUtf8);
+  // UTF-16 has surrogates below U+E000 to U+FFFF, UTF-8 has code points in their order.
+  if (keys.some((key) => surrogate.test(key))) keys.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   else keys.sort();
   let text = "{";
   for (const key of keys) {
@@ -27,46 +28,22 @@ export function formatMap<T>(map: Readonly<Record<string, T>>, formatValue: (val
   return `${text}}`;
 }
 
-/** ASCII that stands for itself. */
-const plain = /^[ !#-%'-;=?-[\]-~]*$/;
-const unsafe = /["\\<>&\u2028\u2029\p{Cc}\p{Cs}]/gu;
-
-// compat: Go 1.19 knows no \b and \f; U+007F to U+009F are control characters that JSON leaves bare.
-function escapeCharacter(character: string): string {
-  const code = character.charCodeAt(0);
-  switch (character) {
-    case '"':
-    case "\\":
-      return `\\${character}`;
-    case "\n":
-      return "\\n";
-    case "\r":
-      return "\\r";
-    case "\t":
-      return "\\t";
-  }
-  if (code >= 0x7f && code <= 0x9f) return character;
-  if (code >= 0xd800 && code <= 0xdfff) return "\\ufffd";
-  return `\\u${code.toString(16).padStart(4, "0")}`;
-}
-
 const surrogate = /[\ud800-\udfff]/;
 
-function hasSurrogate(key: string): boolean {
-  return surrogate.test(key);
-}
+/** ASCII that stands for itself. */
+const plain = /^[ !#-%'-;=?-[\]-~]*$/;
+// U+007F to U+009F are control characters that JSON leaves bare.
+const unsafe = /["\\<>&\u2028\u2029\p{Cs}]|(?![\x7f-\x9f])\p{Cc}/gu;
+// compat: Go 1.19 knows no \b and \f.
+const shortEscapes: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  "\\": "\\\\",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+};
 
-/** Orders two texts as their UTF-8 bytes: by code point, where UTF-16 has surrogates below U+E000 to U+FFFF. */
-export function compareUtf8(a: string, b: string): number {
-  const shorter = Math.min(a.length, b.length);
-  for (let i = 0; i < shorter; i++) {
-    const difference = rank(a.charCodeAt(i)) - rank(b.charCodeAt(i));
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
-}
-
-function rank(codeUnit: number): number {
-  if (codeUnit < 0xd800) return codeUnit;
-  return codeUnit > 0xdfff ? codeUnit - 0x800 : codeUnit + 0x2000;
+function escapeCharacter(character: string): string {
+  if (surrogate.test(character)) return "\\ufffd";
+  return shortEscapes[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

@@ -18,7 +18,6 @@ export const byteOf = {
   comma: 0x2c,
   minus: 0x2d,
   dot: 0x2e,
-  slash: 0x2f,
   zero: 0x30,
   nine: 0x39,
   colon: 0x3a,
@@ -26,11 +25,9 @@ export const byteOf = {
   openBracket: 0x5b,
   backslash: 0x5c,
   closeBracket: 0x5d,
-  b: 0x62,
   e: 0x65,
   f: 0x66,
   n: 0x6e,
-  r: 0x72,
   t: 0x74,
   u: 0x75,
   openBrace: 0x7b,
@@ -118,17 +115,7 @@ function isSound(bytes: Uint8Array, start: number, end: number): boolean {
   }
 }
 
-const escapes: ReadonlySet<number> = new Set([
-  byteOf.quote,
-  byteOf.backslash,
-  byteOf.slash,
-  byteOf.b,
-  byteOf.f,
-  byteOf.n,
-  byteOf.r,
-  byteOf.t,
-  byteOf.u,
-]);
+const escapes: ReadonlySet<number> = new Set(Buffer.from('"\\/bfnrtu'));
 
 function scanNumber(bytes: Uint8Array, from: number, first: number): number | Fault {
   let at = from;

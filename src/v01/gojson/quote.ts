@@ -1,19 +1,14 @@
-import { encodeUtf8, runeAt, runeSize } from "./utf8.js";
+import { encodeUtf8, splitUtf8 } from "./utf8.js";
 
 /**
  * Bytes as Go's `%q` prints them (strconv.Quote): in double quotes, invalid UTF-8 as `\xNN`, what cannot be printed as
  * `\a` … `\v`, `\xNN`, `\uNNNN` or `\UNNNNNNNN`.
  */
 export function quote(bytes: Uint8Array): string {
-  const parts: string[] = ['"'];
-  let at = 0;
-  while (at < bytes.length) {
-    const size = runeSize(bytes, at);
-    parts.push(size === 0 ? `\\x${hex(bytes[at] ?? 0, 2)}` : quoteRune(runeAt(bytes, at, size), '"'));
-    at += size || 1;
-  }
-  parts.push('"');
-  return parts.join("");
+  const parts = splitUtf8(bytes).map((part) =>
+    typeof part === "string" ? part.replace(toEscape, escapeCharacter) : `\\x${hex(part, 2)}`,
+  );
+  return `"${parts.join("")}"`;
 }
 
 /** A text as Go's `%q` prints it. */
@@ -28,35 +23,33 @@ export function quoteText(text: string): string {
  * is bare and a single quote escaped.
  */
 export function quoteByte(byte: number): string {
-  return byte === doubleQuote ? `'"'` : `'${quoteRune(byte, "'")}'`;
+  if (byte === 0x22) return `'"'`;
+  const character = String.fromCharCode(byte);
+  return character === "'" ? "'\\''" : `'${character.replace(toEscape, escapeCharacter)}'`;
 }
 
-const doubleQuote = 0x22;
-const backslash = 0x5c;
+// compat: strconv.IsPrint: letters, marks, numbers, punctuation, symbols and the one space U+0020 are printed. Characters
+// younger than the Unicode tables of Go 1.19 (13.0) are escaped there and printed here.
+const toEscape = /["\\]|[^ \p{L}\p{M}\p{N}\p{P}\p{S}]/gu;
 
-const shortEscapes: Readonly<Record<number, string>> = {
-  7: "\\a",
-  8: "\\b",
-  9: "\\t",
-  10: "\\n",
-  11: "\\v",
-  12: "\\f",
-  13: "\\r",
+const shortEscapes: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  "\\": "\\\\",
+  "\x07": "\\a",
+  "\b": "\\b",
+  "\t": "\\t",
+  "\n": "\\n",
+  "\v": "\\v",
+  "\f": "\\f",
+  "\r": "\\r",
 };
 
-// compat: strconv.IsPrint: letters, marks, numbers, punctuation, symbols and the one space U+0020. Characters younger
-// than the Unicode tables of Go 1.19 (13.0) are escaped there and printed here.
-const printable = /^[ \p{L}\p{M}\p{N}\p{P}\p{S}]$/u;
-
-function quoteRune(rune: number, quoteMark: string): string {
-  if (rune === backslash || rune === quoteMark.charCodeAt(0)) return `\\${String.fromCharCode(rune)}`;
-  if (rune >= 0x20 && rune < 0x7f) return String.fromCharCode(rune);
-  const short = shortEscapes[rune];
+function escapeCharacter(character: string): string {
+  const short = shortEscapes[character];
   if (short !== undefined) return short;
-  if (rune < 0x20 || rune === 0x7f) return `\\x${hex(rune, 2)}`;
-  const character = String.fromCodePoint(rune);
-  if (printable.test(character)) return character;
-  return rune < 0x10000 ? `\\u${hex(rune, 4)}` : `\\U${hex(rune, 8)}`;
+  const code = character.codePointAt(0) ?? 0;
+  if (code < 0x80) return `\\x${hex(code, 2)}`;
+  return code < 0x10000 ? `\\u${hex(code, 4)}` : `\\U${hex(code, 8)}`;
 }
 
 function hex(value: number, digits: number): string {

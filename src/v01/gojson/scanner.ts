@@ -14,7 +14,7 @@ export interface Extent {
  * in literal null (expecting 'l')" and only a text that could go on is an "unexpected end".
  */
 export function scanDocument(bytes: Uint8Array): Extent | Fault {
-  const scan = scanValue(bytes);
+  const scan = scanValue(bytes, 0);
   if (!scan.ok) return scan;
   const after = skipSpace(bytes, scan.end);
   return after < bytes.length ? fault(bytes, after, "after top-level value") : scan;
@@ -26,7 +26,7 @@ export function scanDocument(bytes: Uint8Array): Extent | Fault {
  * compat: no value at all is "EOF", a value that is cut off "unexpected EOF", whatever it lacks.
  */
 export function scanFirstValue(bytes: Uint8Array): Extent | Fault {
-  const scan = scanValue(bytes);
+  const scan = scanValue(bytes, 0);
   if (scan.ok || scan.offset < bytes.length) return scan;
   const blank = skipSpace(bytes, 0) === bytes.length;
   return { ok: false, reason: blank ? "EOF" : "unexpected EOF", offset: scan.offset };
@@ -40,13 +40,11 @@ export function skipSpace(bytes: Uint8Array, at: number): number {
 }
 
 const maxDepth = 10_000; // encoding/json maxNestingDepth
-const inObject = 1;
-const inArray = 0;
 
-/** Scans one value without recursion: containers are a stack of object or array, so depth costs a byte each. */
-function scanValue(bytes: Uint8Array): Extent | Fault {
+/** Scans one value without recursion: `open` holds the closing bytes of the containers that it is within. */
+export function scanValue(bytes: Uint8Array, from: number): Extent | Fault {
   const open: number[] = [];
-  const start = skipSpace(bytes, 0);
+  const start = skipSpace(bytes, from);
   let at = start;
   for (;;) {
     // At the beginning of a value.
@@ -54,15 +52,13 @@ function scanValue(bytes: Uint8Array): Extent | Fault {
     const first = bytes[at];
     if (first === undefined) return cut(bytes);
     if (first === byteOf.openBrace || first === byteOf.openBracket) {
-      const container = first === byteOf.openBrace ? inObject : inArray;
-      if (open.push(container) > maxDepth) return fault(bytes, at, "exceeded max depth");
+      const close = first === byteOf.openBrace ? byteOf.closeBrace : byteOf.closeBracket;
+      if (open.push(close) > maxDepth) return fault(bytes, at, "exceeded max depth");
       at = skipSpace(bytes, at + 1);
-      const empty = bytes[at] === (container === inObject ? byteOf.closeBrace : byteOf.closeBracket);
-      if (!empty) {
-        if (container === inArray) continue;
-        const key = scanKey(bytes, at);
-        if (typeof key !== "number") return key;
-        at = key;
+      if (bytes[at] !== close) {
+        const value = scanToValue(bytes, at, close);
+        if (typeof value !== "number") return value;
+        at = value;
         continue;
       }
       // An empty container ends below, as one that holds values does.
@@ -74,30 +70,30 @@ function scanValue(bytes: Uint8Array): Extent | Fault {
 
     // After a value: close what ends here, until another value follows.
     for (;;) {
-      const container = open.at(-1);
-      if (container === undefined) return { ok: true, start, end: at };
+      const close = open.at(-1);
+      if (close === undefined) return { ok: true, start, end: at };
       at = skipSpace(bytes, at);
       const next = bytes[at];
       if (next === undefined) return cut(bytes);
+      if (next === byteOf.comma) {
+        const value = scanToValue(bytes, at + 1, close);
+        if (typeof value !== "number") return value;
+        at = value;
+        break;
+      }
+      if (next !== close) {
+        const after = close === byteOf.closeBrace ? "object key:value pair" : "array element";
+        return fault(bytes, at, `after ${after}`);
+      }
+      open.pop();
       at++;
-      if (next === (container === inObject ? byteOf.closeBrace : byteOf.closeBracket)) {
-        open.pop();
-        continue;
-      }
-      if (next !== byteOf.comma) {
-        return fault(bytes, at - 1, container === inObject ? "after object key:value pair" : "after array element");
-      }
-      if (container === inArray) break;
-      const key = scanKey(bytes, at);
-      if (typeof key !== "number") return key;
-      at = key;
-      break;
     }
   }
 }
 
-/** Scans `"key" :` and returns where the value may begin. */
-function scanKey(bytes: Uint8Array, from: number): number | Fault {
+/** Where the next value of a container may begin: in an object behind `"key" :`. */
+function scanToValue(bytes: Uint8Array, from: number, close: number): number | Fault {
+  if (close === byteOf.closeBracket) return from;
   const at = skipSpace(bytes, from);
   if (at >= bytes.length) return cut(bytes);
   if (bytes[at] !== byteOf.quote) return fault(bytes, at, "looking for beginning of object key string");

@@ -3,31 +3,14 @@
  * takes several bytes together.
  */
 
-/** The size of the UTF-8 sequence at `at`, 1 to 4; 0 when the byte there begins none. */
-export function runeSize(bytes: Uint8Array, at: number, end: number = bytes.length): 0 | 1 | 2 | 3 | 4 {
-  const first = bytes[at] ?? 0;
-  if (first < 0x80) return 1;
-  if (first < 0xc2 || first > 0xf4) return 0;
-  if (!continues(bytes, at + 1, end, secondByteMin(first), secondByteMax(first))) return 0;
-  if (first < 0xe0) return 2;
-  if (!continues(bytes, at + 2, end, 0x80, 0xbf)) return 0;
-  if (first < 0xf0) return 3;
-  return continues(bytes, at + 3, end, 0x80, 0xbf) ? 4 : 0;
-}
-
-/** The code point of the sequence of `size` bytes at `at`. */
-export function runeAt(bytes: Uint8Array, at: number, size: 1 | 2 | 3 | 4): number {
-  let rune = (bytes[at] ?? 0) & firstByteMask[size];
-  for (let i = at + 1; i < at + size; i++) rune = (rune << 6) | ((bytes[i] ?? 0) & 0x3f);
-  return rune;
-}
-
 /** The text of UTF-8 bytes, each invalid byte as one U+FFFD. */
 export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return strictUtf8.decode(bytes);
   } catch {
-    return decodeInvalidUtf8(bytes);
+    return splitUtf8(bytes)
+      .map((part) => (typeof part === "string" ? part : "\ufffd"))
+      .join("");
   }
 }
 
@@ -42,31 +25,41 @@ export function encodeUtf8(text: string): Uint8Array {
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const utf8 = new TextEncoder();
-const firstByteMask = { 1: 0x7f, 2: 0x1f, 3: 0x0f, 4: 0x07 } as const;
 
-function decodeInvalidUtf8(bytes: Uint8Array): string {
-  const parts: string[] = [];
-  let validFrom = 0;
-  let at = 0;
-  while (at < bytes.length) {
+/** UTF-8 bytes as the texts that they hold, and between them each invalid byte. */
+export function splitUtf8(bytes: Uint8Array): readonly (string | number)[] {
+  const parts: (string | number)[] = [];
+  let from = 0;
+  const endText = (end: number) => {
+    if (from < end) parts.push(strictUtf8.decode(bytes.subarray(from, end)));
+  };
+  for (let at = 0; at < bytes.length; ) {
     const size = runeSize(bytes, at);
-    if (size !== 0) {
-      at += size;
-      continue;
+    if (size === 0) {
+      endText(at);
+      parts.push(bytes[at] ?? 0);
+      from = at + 1;
     }
-    if (validFrom < at) parts.push(strictUtf8.decode(bytes.subarray(validFrom, at)));
-    parts.push("\ufffd");
-    at++;
-    validFrom = at;
+    at += size || 1;
   }
-  if (validFrom < at) parts.push(strictUtf8.decode(bytes.subarray(validFrom, at)));
-  return parts.join("");
+  endText(bytes.length);
+  return parts;
 }
 
-function continues(bytes: Uint8Array, at: number, end: number, min: number, max: number): boolean {
-  if (at >= end) return false;
-  const byte = bytes[at] ?? 0;
-  return byte >= min && byte <= max;
+/** The size of the UTF-8 sequence at `at`, 1 to 4; 0 when the byte there begins none. */
+function runeSize(bytes: Uint8Array, at: number): number {
+  const first = bytes[at] ?? 0;
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  if (!isWithin(bytes[at + 1], secondByteMin(first), secondByteMax(first))) return 0;
+  if (first < 0xe0) return 2;
+  if (!isWithin(bytes[at + 2], 0x80, 0xbf)) return 0;
+  if (first < 0xf0) return 3;
+  return isWithin(bytes[at + 3], 0x80, 0xbf) ? 4 : 0;
+}
+
+function isWithin(byte: number | undefined, min: number, max: number): boolean {
+  return byte !== undefined && byte >= min && byte <= max;
 }
 
 // No overlong forms (E0, F0), no surrogates (ED), nothing above U+10FFFF (F4).

@@ -30,21 +30,16 @@ export async function openApt(directory: string, mirror: string, suites: readonl
   const options = new Map<string, CommandOptions>();
   for (const suite of suites) {
     const home = join(directory, suite);
-    await mkdir(join(home, "lists/partial"), { recursive: true });
-    await mkdir(join(home, "cache/archives/partial"), { recursive: true });
+    for (const name of ["lists/partial", "cache/archives/partial"]) await mkdir(join(home, name), { recursive: true });
     await writeFile(join(home, "sources.list"), `deb ${mirror} ${suite} main\n`);
-    const config = [
-      `Dir::Etc::sourcelist "${home}/sources.list";`,
-      `Dir::Etc::sourceparts "-";`,
-      `Dir::State::lists "${home}/lists";`,
-      `Dir::Cache "${home}/cache";`,
-      // The machine's own list of installed packages must not decide what a candidate is.
-      `Dir::State::status "${home}/status";`,
-      `APT::Sandbox::User "root";`,
-    ];
+    // The machine's own list of installed packages must not decide what a candidate is.
     await writeFile(join(home, "status"), "");
-    await writeFile(join(home, "apt.conf"), `${config.join("\n")}\n`);
-    options.set(suite, { env: { ...process.env, APT_CONFIG: join(home, "apt.conf"), LC_ALL: "C" } });
+    await writeFile(
+      join(home, "apt.conf"),
+      `Dir::Etc::sourcelist "${home}/sources.list"; Dir::Etc::sourceparts "-"; APT::Sandbox::User "root";
+Dir::State::lists "${home}/lists"; Dir::State::status "${home}/status"; Dir::Cache "${home}/cache";\n`,
+    );
+    options.set(suite, { env: { APT_CONFIG: join(home, "apt.conf"), LC_ALL: "C" } });
   }
   await Promise.all([...options.values()].map((option) => mustRun("apt-get", ["-q", "update"], option)));
 

@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import type { Daemon } from "./daemon.js";
 
 /** Where the bridge keeps its state if it is not told otherwise, as the daemon sees it. */
 export const stateDirectory = "/var/lib/nri-v01-bridge";
@@ -12,17 +11,7 @@ export interface Recovered {
   readonly stage: "open" | "rerun" | "deleted";
 }
 
-/** The names in the bridge's state directory. */
-export function listState(daemon: Daemon, directory = stateDirectory): string[] {
-  return readdirSync(daemon.path(directory)).sort();
-}
-
-/** What a bridge that started now would find in the journals of a state directory. */
-export function readJournals(daemon: Daemon, directory = stateDirectory): Recovered[] {
-  return readJournalsIn(daemon.path(directory));
-}
-
-/** The same of a directory of this machine. */
+/** What a bridge that started now would find in the journals of a state directory, as this machine calls it. */
 export function readJournalsIn(directory: string): Recovered[] {
   return readdirSync(directory)
     .filter((name) => name.endsWith(".journal"))

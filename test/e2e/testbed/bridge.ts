@@ -27,6 +27,9 @@ export interface BridgeOptions {
 
 const [idx, name] = ["10", "v01-bridge"] as const;
 
+/** A line of the bridge's log. */
+export type LogLine = Readonly<Record<string, unknown>>;
+
 /** A bridge that runs beside a daemon, inside of its namespace. */
 export class Bridge {
   #process: NamespaceProcess | undefined;
@@ -40,6 +43,24 @@ export class Bridge {
   log(): string {
     const file = logFile(this.daemon);
     return existsSync(file) ? readFileSync(file, "utf8") : "";
+  }
+
+  /** What it logged, line by line; a line that was cut short by its end is left out. */
+  logLines(): LogLine[] {
+    return this.log()
+      .split("\n")
+      .flatMap((line) => {
+        try {
+          return [JSON.parse(line)];
+        } catch {
+          return [];
+        }
+      });
+  }
+
+  /** The lines that say one sentence. */
+  linesThatSay(sentence: string): LogLine[] {
+    return this.logLines().filter(({ msg }) => msg === sentence);
   }
 
   /** The process that was started here; undefined in launched mode. */
@@ -56,14 +77,11 @@ export class Bridge {
 
   /** Starts it, if that is ours to do, and waits for nothing. */
   async launch(): Promise<void> {
-    if (this.options.mode === "external") {
-      const output = openSync(logFile(this.daemon), "a");
-      const { PATH, HOME } = process.env;
-      const args = [bridgeFile, ...runArguments(this.daemon, this.options)];
-      const env = { PATH, HOME, TMPDIR: temporaryDirectory(this.daemon) };
-      this.#process = await this.daemon.namespace.start(process.execPath, args, output, env);
-      closeSync(output);
-    }
+    if (this.options.mode !== "external") return;
+    const { PATH, HOME } = process.env;
+    const args = [bridgeFile, ...runArguments(this.daemon, this.options)];
+    const env = { PATH, HOME, TMPDIR: temporaryDirectory(this.daemon) };
+    this.#process = await startLogged(this.daemon, logFile(this.daemon), process.execPath, args, env);
   }
 
   /** Waits until the runtime has it as a plugin, as its log says from a place in it on. */
@@ -107,6 +125,20 @@ function runArguments(daemon: Daemon, options: BridgeOptions): string[] {
   const external =
     options.mode === "external" ? ["--socket", "/var/run/nri/nri.sock", "--name", name, "--idx", idx] : [];
   return [...common, ...external, "--config", configFile(daemon), ...(options.flags ?? [])];
+}
+
+/** Starts a process beside a daemon that logs to a file. */
+export async function startLogged(
+  daemon: Daemon,
+  log: string,
+  command: string,
+  args: readonly string[],
+  env?: NodeJS.ProcessEnv,
+): Promise<NamespaceProcess> {
+  const output = openSync(log, "a");
+  const started = await daemon.namespace.start(command, args, output, env);
+  closeSync(output);
+  return started;
 }
 
 /** containerd lists its plugins in the log once each of them can get events. */

@@ -5,10 +5,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Bridge } from "./bridge.js";
 import type { Random } from "./chaos-random.js";
+import { findProcesses, type InsideProcess } from "./chaos-remains.js";
+import { type NotedRun, parseNotedRuns } from "./chaos-verdict.js";
 import { mustRun, waitFor } from "./command.js";
 import type { Daemon } from "./daemon.js";
-import { type NotedRun, parseNotedRuns } from "./noted-runs.js";
-import { findProcesses, type InsideProcess } from "./processes.js";
 import { replaceFile } from "./records.js";
 import type { RunningTarget } from "./target.js";
 
@@ -89,14 +89,23 @@ export class ChaosPlugins {
     await replaceFile(this.daemon.path(this.confFile), JSON.stringify({ version: "0.1", plugins }));
   }
 
-  /** Waits until a victim sleeps in a chain of this state, and stops it if asked to; goes on when none comes along. */
-  async hold(state: "create" | "delete", stopped: boolean, how = "sleep 1500"): Promise<void> {
-    const mood = `mood-${state}`;
+  /** Makes the next victim in a chain of this state sleep. */
+  async layTrap(state: "create" | "delete", how = "sleep 1500"): Promise<void> {
     await this.swapConf(victims);
-    await this.#setMood(how, mood);
-    const taken = () => (existsSync(join(this.directory, mood)) ? undefined : true);
+    await this.#setMood(how, `mood-${state}`);
+  }
+
+  /** Waits until a victim sleeps in the trap, and stops it if asked to; goes on when none comes along. */
+  async trapped(state: "create" | "delete", stopped = false): Promise<void> {
+    const taken = () => (existsSync(join(this.directory, `mood-${state}`)) ? undefined : true);
     await waitFor("a victim's run", 10_000, taken).catch(() => undefined);
     if (stopped) await this.#signal("SIGSTOP");
+  }
+
+  /** Both, of the chains that come along. */
+  async hold(state: "create" | "delete", stopped: boolean): Promise<void> {
+    await this.layTrap(state);
+    await this.trapped(state, stopped);
   }
 
   /** The next run of a victim takes the mood, or the next of a state. */

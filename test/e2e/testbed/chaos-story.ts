@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { readJournals } from "./bridge-state.js";
+import { readJournalsIn, stateDirectory } from "./bridge-state.js";
 import type { ChaosKubelet } from "./chaos-kubelet.js";
 import type { ChaosPlugins } from "./chaos-plugins.js";
 import type { Random } from "./chaos-random.js";
@@ -19,11 +19,6 @@ export interface Killed {
   readonly deleting: readonly string[];
   /** Whose create was attempted, and their delete not delivered. */
   readonly owed: readonly string[];
-}
-
-export interface StoryOptions {
-  readonly pods: number;
-  readonly parallel: number;
 }
 
 /** So many more pods may start while there is no bridge; the others wait, to be served. */
@@ -49,7 +44,7 @@ export class ChaosStory {
   }
 
   /** Plays all of it; rejects when a pod cannot be torn down, or the bridge does not come back. */
-  async play({ pods, parallel }: StoryOptions): Promise<void> {
+  async play(pods: number, parallel: number): Promise<void> {
     const plot = [
       () => this.#killBridge(),
       () => this.#restartContainerd("SIGTERM"),
@@ -97,7 +92,7 @@ export class ChaosStory {
     await atMoment();
     await this.#outage("bridge killed", async () => {
       await bridge.stop("SIGKILL");
-      const left = readJournals(daemon);
+      const left = readJournalsIn(daemon.path(stateDirectory));
       const ids = (wanted: readonly string[]) =>
         left.filter(({ stage }) => wanted.includes(stage)).map(({ remembered }) => remembered.id);
       this.kills.push({ deleting: ids(["rerun"]), owed: ids(["open", "rerun"]) });

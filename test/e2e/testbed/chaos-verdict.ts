@@ -1,6 +1,22 @@
 import type { Life } from "./chaos-kubelet.js";
 import type { Killed, Outage } from "./chaos-story.js";
-import type { NotedRun } from "./noted-runs.js";
+
+/** One line of the log that plugins/chaosplugin.c keeps of its runs. */
+export interface NotedRun {
+  readonly plugin: string;
+  readonly state: string;
+  readonly id: string;
+}
+
+/** The runs of a log, in order. */
+export function parseNotedRuns(text: string): NotedRun[] {
+  return text.split("\n").flatMap((line) => {
+    const [plugin, state, id, nanoseconds] = line.split(" ");
+    // The last line may have been cut short.
+    if (plugin === undefined || state === undefined || id === undefined || nanoseconds === undefined) return [];
+    return [{ plugin, state, id }];
+  });
+}
 
 /** What is known of a chaos run at its end. */
 export interface Evidence {
@@ -22,47 +38,28 @@ export interface Listing {
   readonly untilMs: number;
 }
 
-export interface Verdict {
-  /** What must not be, in words; nothing when every create got its delete. */
-  readonly faults: readonly string[];
-  readonly creates: number;
-  /** Attempted as the journal says, and the witness was killed with the bridge before it could note it. */
-  readonly unseenCreates: number;
-  readonly deletes: number;
-  /** Second deletes: the first was running when the bridge was killed. */
-  readonly repeated: number;
-  /** Came up while there was no bridge, and got their delete. */
-  readonly adopted: number;
-  /** Came and went, or could not be found again, while there was no bridge. */
-  readonly unserved: number;
-}
-
 /** Clocks of several processes are compared: nothing is said about what is closer together. */
 const marginMs = 50;
 
-/** Whether each create that was attempted has its delete, exactly one, and nothing else has. */
-export function judge({ witnessed, lives, outages, kills, listings, holdsSandboxes = false }: Evidence): Verdict {
-  const runs = new Map<
-    string,
-    { creates: number; deletes: number; firstIsDelete: boolean; inRow: boolean; last: string }
-  >();
-  for (const { id, state } of witnessed) {
-    const run = runs.get(id) ?? { creates: 0, deletes: 0, firstIsDelete: state === "delete", inRow: false, last: "" };
-    runs.set(id, run);
-    if (state === "create") {
-      run.creates++;
-      run.inRow ||= run.last === "create";
-    }
-    if (state === "delete") run.deletes++;
-    run.last = state;
-  }
+/**
+ * Whether each create that was attempted has its delete, exactly one, and nothing else has: `faults` says in words what must
+ * not be.
+ */
+export function judge({ witnessed, lives, outages, kills, listings, holdsSandboxes = false }: Evidence) {
+  const statesOf = new Map<string, string[]>();
+  for (const { id, state } of witnessed) statesOf.set(id, [...(statesOf.get(id) ?? []), state]);
   const owed = new Set(kills.flatMap((kill) => kill.owed));
   const known = new Map(lives.map((life) => [life.id, life]));
   const faults: string[] = [];
+  // Unseen: attempted as the journal says, and the witness was killed with the bridge before it could note it. Repeated: the
+  // first was running when the bridge was killed. Adopted and unserved: up while there was no bridge, with a delete or none.
   const figures = { creates: 0, unseenCreates: 0, deletes: 0, repeated: 0, adopted: 0, unserved: 0 };
 
-  for (const id of new Set([...runs.keys(), ...owed, ...known.keys()])) {
-    const { creates = 0, deletes = 0, firstIsDelete = false, inRow = false, last = "" } = runs.get(id) ?? {};
+  for (const id of new Set([...statesOf.keys(), ...owed, ...known.keys()])) {
+    const states = statesOf.get(id) ?? [];
+    const count = (wanted: string) => states.filter((state) => state === wanted).length;
+    const [creates, deletes] = [count("create"), count("delete")];
+    const inRow = states.some((state, at) => state === "create" && states[at - 1] === "create");
     const life = known.get(id);
     // An attempt that a kill cut short has a delete, and maybe no create that the witness could note.
     const mayRepeat = kills.filter(({ deleting, owed }) => (holdsSandboxes ? owed : deleting).includes(id)).length;
@@ -72,10 +69,10 @@ export function judge({ witnessed, lives, outages, kills, listings, holdsSandbox
     figures.deletes += deletes;
     figures.repeated += Math.max(0, deletes - 1);
     if (holdsSandboxes ? inRow : creates > 1) say("created twice");
-    if (creates > 0 && firstIsDelete) say("deleted before it was created");
+    if (creates > 0 && states[0] === "delete") say("deleted before it was created");
     if (deletes > attempts + mayRepeat) say(`deleted more often than ${mayRepeat} kills explain`);
     const attempted = creates > 0 || owed.has(id);
-    if (attempted && (deletes === 0 || (holdsSandboxes && last === "create"))) say("never deleted");
+    if (attempted && (deletes === 0 || (holdsSandboxes && states.at(-1) === "create"))) say("never deleted");
     if (creates > 0 || life === undefined) continue;
     // It is the kubelet's, and the witness never saw it begin.
     if (!outages.some((outage) => overlap(life, outage)))
@@ -84,7 +81,7 @@ export function judge({ witnessed, lives, outages, kills, listings, holdsSandbox
     if (deletes > 0) figures.adopted++;
     else figures.unserved++;
   }
-  figures.unseenCreates = [...owed].filter((id) => !runs.get(id)?.creates && !known.has(id)).length;
+  figures.unseenCreates = [...owed].filter((id) => !statesOf.get(id)?.includes("create") && !known.has(id)).length;
   return { faults, ...figures };
 }
 

@@ -1,47 +1,30 @@
-import { spawn } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
 
-/** How a command ended: its exit code (null after a signal) and all it printed. */
+/** How a command ended: its exit code (undefined after a signal, or when it cannot be started) and all it printed. */
 export interface CommandResult {
-  readonly code: number | null;
+  readonly code: number | undefined;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 export interface CommandOptions {
+  /** Over the environment of the tests. */
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
-  readonly input?: string;
-  /** Milliseconds until the command is killed. */
-  readonly timeoutMs?: number;
 }
 
-/** Runs a command to its end. A failing exit code is a result; a command that cannot be started throws. */
-export function runCommand(
+/** Runs a command to its end, for two minutes at most. A failing exit code is a result. */
+export async function runCommand(
   command: string,
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<CommandResult> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
-      env: options.env ?? process.env,
-      cwd: options.cwd,
-      timeout: options.timeoutMs ?? 120_000,
-      killSignal: "SIGKILL",
-      stdio: ["pipe", "pipe", "pipe"],
-    });
-    let stdout = "";
-    let stderr = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      stderr += text;
-    });
-    child.stdin.on("error", () => {}); // The command need not read what it is given.
-    child.stdin.end(options.input ?? "");
-    child.on("error", reject);
-    child.on("close", (code) => resolve({ code, stdout, stderr }));
+  const ended = await execa(command, args, {
+    ...{ reject: false, stdin: "ignore", stripFinalNewline: false, timeout: 120_000, killSignal: "SIGKILL" },
+    ...options,
   });
+  return { code: ended.exitCode, stdout: ended.stdout, stderr: ended.stderr || (ended.originalMessage ?? "") };
 }
 
 /** Runs a command that has to succeed and returns its stdout; else throws with all it said. */
@@ -62,6 +45,6 @@ export async function waitFor<T>(
     const value = await ready();
     if (value !== undefined) return value;
     if (performance.now() > end) throw new Error(`${what}: not within ${timeoutMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await sleep(20);
   }
 }

@@ -1,4 +1,4 @@
-import { pauseImage } from "./images.js";
+import { testImage } from "./images.js";
 import type { RuntimePackage } from "./packages.js";
 
 /** The paths of one daemon. */
@@ -38,7 +38,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
   level = "info"
 
 [plugins."${cri}"]
-  sandbox_image = "${pauseImage}"
+  sandbox_image = "${testImage}"
   # Without CAP_SYS_RESOURCE, as in many virtual machines and containers, runc could not write oom_score_adj.
   restrict_oom_score_adj = true
   disable_hugetlb_controller = false

@@ -1,43 +1,6 @@
-import { busyboxImage } from "./images.js";
+import { testImage } from "./images.js";
 
 /** Names and values are those of the CRI, as in its protobuf schema. An int64 may be a decimal text. */
-export interface PodSandboxConfig {
-  readonly metadata: {
-    readonly name: string;
-    readonly uid: string;
-    readonly namespace: string;
-    readonly attempt: number;
-  };
-  readonly hostname?: string;
-  readonly log_directory: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly annotations: Readonly<Record<string, string>>;
-  readonly linux: {
-    readonly cgroup_parent?: string;
-    readonly security_context: SecurityContext;
-  };
-}
-
-export interface ContainerConfig {
-  readonly metadata: { readonly name: string; readonly attempt: number };
-  readonly image: { readonly image: string };
-  readonly command: readonly string[];
-  readonly log_path: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly annotations: Readonly<Record<string, string>>;
-  readonly linux: { readonly resources: LinuxResources; readonly security_context: SecurityContext };
-  readonly mounts?: readonly {
-    readonly host_path: string;
-    readonly container_path: string;
-    readonly readonly?: boolean;
-  }[];
-  readonly devices?: readonly {
-    readonly host_path: string;
-    readonly container_path: string;
-    readonly permissions: string;
-  }[];
-}
-
 export interface LinuxResources {
   readonly cpu_shares?: number;
   readonly cpu_quota?: number;
@@ -50,15 +13,6 @@ export interface LinuxResources {
 }
 
 type NamespaceMode = "POD" | "CONTAINER" | "NODE";
-
-interface SecurityContext {
-  readonly namespace_options: {
-    readonly network: NamespaceMode;
-    readonly pid: NamespaceMode;
-    readonly ipc: NamespaceMode;
-  };
-  readonly privileged: boolean;
-}
 
 /** What a scenario may ask of its pod. What is left out is as the kubelet sends it for a best-effort pod. */
 export interface PodOptions {
@@ -75,8 +29,10 @@ export interface PodOptions {
   readonly cgroupParent?: ((uid: string) => string) | null;
 }
 
+export type PodSandboxConfig = ReturnType<typeof podConfig>;
+
 /** A pod sandbox as the kubelet asks for it. */
-export function podConfig(options: PodOptions, uid: string, logRoot: string): PodSandboxConfig {
+export function podConfig(options: PodOptions, uid: string, logRoot: string) {
   const name = `pod${options.number}`;
   const labels = {
     "io.kubernetes.pod.name": name,
@@ -89,15 +45,18 @@ export function podConfig(options: PodOptions, uid: string, logRoot: string): Po
     "kubernetes.io/config.source": "api",
     "example.com/pod-note": "hello",
   };
-  const parent =
-    options.cgroupParent === undefined ? (id: string) => `/kubepods/besteffort/pod${id}` : options.cgroupParent;
+  const { network = "NODE", pid = "CONTAINER", privileged = false } = options;
+  const { cgroupParent = (id: string) => `/kubepods/besteffort/pod${id}` } = options;
   return {
     metadata: { name, uid, namespace: "default", attempt: 0 },
-    ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
+    hostname: options.hostname,
     log_directory: `${logRoot}/${uid}`,
     labels: options.bare ? {} : labels,
     annotations: options.bare ? {} : annotations,
-    linux: { security_context: securityContext(options), ...(parent === null ? {} : { cgroup_parent: parent(uid) }) },
+    linux: {
+      security_context: { namespace_options: { network, pid, ipc: "POD" }, privileged },
+      cgroup_parent: cgroupParent?.(uid),
+    },
   };
 }
 
@@ -111,12 +70,22 @@ export interface ContainerOptions {
   readonly privileged?: boolean;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly resources?: LinuxResources;
-  readonly mounts?: ContainerConfig["mounts"];
-  readonly devices?: ContainerConfig["devices"];
+  readonly mounts?: readonly {
+    readonly host_path: string;
+    readonly container_path: string;
+    readonly readonly?: boolean;
+  }[];
+  readonly devices?: readonly {
+    readonly host_path: string;
+    readonly container_path: string;
+    readonly permissions: string;
+  }[];
 }
 
+export type ContainerConfig = ReturnType<typeof containerConfig>;
+
 /** A container of a pod as the kubelet asks for it. */
-export function containerConfig(options: ContainerOptions, pod: PodSandboxConfig): ContainerConfig {
+export function containerConfig(options: ContainerOptions, pod: PodSandboxConfig) {
   const { name = "ctr", attempt = 0 } = options;
   const labels = {
     "io.kubernetes.container.name": name,
@@ -135,7 +104,7 @@ export function containerConfig(options: ContainerOptions, pod: PodSandboxConfig
   const { namespace_options } = pod.linux.security_context;
   return {
     metadata: { name, attempt },
-    image: { image: options.image ?? busyboxImage },
+    image: { image: options.image ?? testImage },
     command: options.command ?? ["sleep", "100000"],
     log_path: `${name}_${attempt}.log`,
     labels: options.bare ? {} : labels,
@@ -144,12 +113,7 @@ export function containerConfig(options: ContainerOptions, pod: PodSandboxConfig
       resources: options.resources ?? (options.bare ? {} : { cpu_shares: 2, oom_score_adj: 1000 }),
       security_context: { namespace_options, privileged: options.privileged ?? false },
     },
-    ...(options.mounts === undefined ? {} : { mounts: options.mounts }),
-    ...(options.devices === undefined ? {} : { devices: options.devices }),
+    mounts: options.mounts,
+    devices: options.devices,
   };
-}
-
-function securityContext(options: PodOptions): SecurityContext {
-  const { network = "NODE", pid = "CONTAINER", privileged = false } = options;
-  return { namespace_options: { network, pid, ipc: "POD" }, privileged };
 }

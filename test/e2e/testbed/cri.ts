@@ -19,7 +19,6 @@ export class CriError extends Error {
 /** What ContainerStatus and PodSandboxStatus say, as far as the tests look at it. */
 export interface CriStatus {
   readonly state: string;
-  readonly exitCode: number;
   /** The main process, where the runtime says it; 0 when there is none. */
   readonly pid: number;
 }
@@ -47,54 +46,35 @@ export class Cri {
     return text((await this.#call("RunPodSandbox", { config, runtime_handler: handler })).pod_sandbox_id);
   }
 
-  async stopPodSandbox(id: string): Promise<void> {
-    await this.#call("StopPodSandbox", { pod_sandbox_id: id });
-  }
-
-  async removePodSandbox(id: string): Promise<void> {
-    await this.#call("RemovePodSandbox", { pod_sandbox_id: id });
-  }
-
   async createContainer(pod: string, config: ContainerConfig, podConfig: PodSandboxConfig): Promise<string> {
     const request = { pod_sandbox_id: pod, config, sandbox_config: podConfig };
     return text((await this.#call("CreateContainer", request)).container_id);
   }
 
-  async startContainer(id: string): Promise<void> {
-    await this.#call("StartContainer", { container_id: id });
+  readonly stopPodSandbox = (id: string) => this.#do("StopPodSandbox", { pod_sandbox_id: id });
+  readonly removePodSandbox = (id: string) => this.#do("RemovePodSandbox", { pod_sandbox_id: id });
+  readonly startContainer = (id: string) => this.#do("StartContainer", { container_id: id });
+  readonly stopContainer = (id: string) => this.#do("StopContainer", { container_id: id, timeout: 0 });
+  readonly removeContainer = (id: string) => this.#do("RemoveContainer", { container_id: id });
+  readonly updateContainerResources = (id: string, linux: LinuxResources) =>
+    this.#do("UpdateContainerResources", { container_id: id, linux });
+
+  readonly containerStatus = (id: string) => this.#status("ContainerStatus", { container_id: id });
+  readonly podSandboxStatus = (id: string) => this.#status("PodSandboxStatus", { pod_sandbox_id: id });
+  readonly listPodSandboxes = async () => idsIn((await this.#call("ListPodSandbox", {})).items);
+  readonly listContainers = async () => idsIn((await this.#call("ListContainers", {})).containers);
+
+  async #do(method: string, request: object): Promise<void> {
+    await this.#call(method, request);
   }
 
-  async stopContainer(id: string, timeoutSeconds = 0): Promise<void> {
-    await this.#call("StopContainer", { container_id: id, timeout: timeoutSeconds });
+  async #status(method: string, request: object): Promise<CriStatus> {
+    const { status, info } = await this.#call(method, { ...request, verbose: true });
+    const pid = Number(/"pid":\s*(\d+)/.exec(text(field(info, "info")))?.[1] ?? 0);
+    return { state: text(field(status, "state")), pid };
   }
 
-  async removeContainer(id: string): Promise<void> {
-    await this.#call("RemoveContainer", { container_id: id });
-  }
-
-  async updateContainerResources(id: string, linux: LinuxResources): Promise<void> {
-    await this.#call("UpdateContainerResources", { container_id: id, linux });
-  }
-
-  async containerStatus(id: string): Promise<CriStatus> {
-    return readStatus(await this.#call("ContainerStatus", { container_id: id, verbose: true }));
-  }
-
-  async podSandboxStatus(id: string): Promise<CriStatus> {
-    return readStatus(await this.#call("PodSandboxStatus", { pod_sandbox_id: id, verbose: true }));
-  }
-
-  async listPodSandboxes(): Promise<string[]> {
-    const { items } = await this.#call("ListPodSandbox", {});
-    return Array.isArray(items) ? items.map((item: unknown) => text(field(item, "id"))) : [];
-  }
-
-  async listContainers(): Promise<string[]> {
-    const { containers } = await this.#call("ListContainers", {});
-    return Array.isArray(containers) ? containers.map((item: unknown) => text(field(item, "id"))) : [];
-  }
-
-  #call(method: string, request: object, timeoutMs = 60_000): Promise<Record<string, unknown>> {
+  #call(method: string, request: object): Promise<Record<string, unknown>> {
     const requestType = schema.lookupType(`runtime.v1.${method}Request`);
     const found = schema.lookup(`runtime.v1.${method}Response`);
     const responseType = found instanceof protobuf.Type ? found : schema.lookupType("runtime.v1.Empty");
@@ -105,7 +85,7 @@ export class Cri {
         (bytes: Buffer): Record<string, unknown> =>
           responseType.toObject(responseType.decode(bytes), { defaults: true, enums: String, longs: String }),
         request,
-        { deadline: Date.now() + timeoutMs },
+        { deadline: Date.now() + 60_000 },
         (error: ServiceError | null, value?: Record<string, unknown>) =>
           error === null ? resolve(value ?? {}) : reject(new CriError(method, status[error.code], error.details)),
       );
@@ -113,11 +93,8 @@ export class Cri {
   }
 }
 
-function readStatus(response: Record<string, unknown>): CriStatus {
-  const { status, info } = response;
-  const json = text(field(info, "info"));
-  const pid = Number(/"pid":\s*(\d+)/.exec(json)?.[1] ?? 0);
-  return { state: text(field(status, "state")), exitCode: Number(field(status, "exit_code") ?? 0), pid };
+function idsIn(items: unknown): string[] {
+  return Array.isArray(items) ? items.map((item: unknown) => text(field(item, "id"))) : [];
 }
 
 function field(value: unknown, key: string): unknown {

@@ -1,13 +1,12 @@
 import { mkdirSync, openSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { removePodCgroups } from "./cgroups.js";
+import { join } from "node:path";
 import { installCni } from "./cni.js";
 import { waitFor } from "./command.js";
 import { type DaemonPaths, formatContainerdConfig } from "./containerd-config.js";
 import { Cri } from "./cri.js";
-import { writeImages } from "./images.js";
-import { daemonDirectory, nextUidPart } from "./leftovers.js";
+import { writeImage } from "./images.js";
+import { daemonDirectory, nextUidPart, removePodCgroups } from "./leftovers.js";
 import { type Namespace, type NamespaceProcess, openNamespace } from "./namespace.js";
 import type { RuntimeName, RuntimePackage, Testbed } from "./packages.js";
 
@@ -64,7 +63,7 @@ export class Daemon {
       await writeFile(join(directory, "config.toml"), config);
       await options.install?.(daemon);
       await daemon.#startContainerd();
-      await daemon.#importImages(testbed.busybox);
+      await daemon.#importImage(testbed.busybox);
       return daemon;
     } catch (thrown) {
       const log = daemon.log().slice(-4000);
@@ -76,12 +75,6 @@ export class Daemon {
   /** Where a path that the daemon sees is found from the test. */
   path(inside: string): string {
     return this.namespace.path(inside);
-  }
-
-  /** Writes a file as the daemon sees it, with its directories. */
-  async write(inside: string, content: string, mode = 0o644): Promise<void> {
-    await mkdir(dirname(this.path(inside)), { recursive: true });
-    await writeFile(this.path(inside), content, { mode });
   }
 
   /** All that containerd logged so far. */
@@ -122,7 +115,7 @@ export class Daemon {
     this.cri.close();
     await this.stopContainerd();
     await this.namespace.close();
-    await removePodCgroups(this.uidPart);
+    await removePodCgroups((name) => name.includes(this.uidPart));
     await rm(this.directory, { recursive: true, force: true });
   }
 
@@ -147,15 +140,14 @@ export class Daemon {
     });
   }
 
-  async #importImages(busybox: string): Promise<void> {
+  async #importImage(busybox: string): Promise<void> {
     const ctr = join(this.runtime.binDir, "ctr");
     // 2.x would hand the archive to its transfer service, which unpacks for its default snapshotter alone.
     const local = this.runtime.name === "v2" ? ["--local"] : [];
-    for (const file of await writeImages(busybox, this.directory)) {
-      const flags = ["--snapshotter", "native", ...local];
-      const args = ["-a", this.#paths.criSocket, "-n", "k8s.io", "images", "import", ...flags, file];
-      const result = await this.namespace.run(ctr, args);
-      if (result.code !== 0) throw new Error(`image import: ${result.stderr}`);
-    }
+    const file = await writeImage(busybox, this.directory);
+    const flags = ["--snapshotter", "native", ...local];
+    const args = ["-a", this.#paths.criSocket, "-n", "k8s.io", "images", "import", ...flags, file];
+    const result = await this.namespace.run(ctr, args);
+    if (result.code !== 0) throw new Error(`image import: ${result.stderr}`);
   }
 }

@@ -1,6 +1,5 @@
-import { closeSync, openSync } from "node:fs";
 import { basename, join } from "node:path";
-import { isRegistered } from "./bridge.js";
+import { isRegistered, startLogged } from "./bridge.js";
 import { waitFor } from "./command.js";
 import type { Daemon } from "./daemon.js";
 import type { NamespaceProcess } from "./namespace.js";
@@ -10,12 +9,9 @@ export const adapterConfFile = "/etc/nri/conf.json";
 
 /** Starts containerd's own v010-adapter beside a daemon, and waits until the runtime has it as a plugin. */
 export async function startGoAdapter(daemon: Daemon, adapter: string): Promise<NamespaceProcess> {
-  const output = openSync(join(daemon.directory, "adapter.log"), "a");
   const since = daemon.log().length;
-  const started = await daemon.namespace.start(adapter, ["-idx", "10"], output, {
-    PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
-  });
-  closeSync(output);
+  const log = join(daemon.directory, "adapter.log");
+  const started = await startLogged(daemon, log, adapter, ["-idx", "10"], { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" });
   const name = `10-${basename(adapter)}`;
   await waitFor("the Go adapter", 10_000, () => (isRegistered(daemon.log().slice(since), name) ? true : undefined));
   return started;

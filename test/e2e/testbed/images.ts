@@ -1,58 +1,51 @@
 import { createHash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { encodeTar, type TarEntry } from "./tar.js";
+import { mustRun } from "./command.js";
 
-/** What containers of the scenarios run. */
-export const busyboxImage = "localhost/busybox:test";
-/** What sandboxes run until they are stopped. */
-export const pauseImage = "localhost/pause:test";
+/** What containers of the scenarios run, and sandboxes, which sleep until they are stopped. */
+export const testImage = "localhost/busybox:test";
 
 const applets = ["sh", "sleep", "cat", "echo", "true", "false", "kill", "ls", "test"];
-const directories = ["bin/", "dev/", "etc/", "proc/", "sys/", "tmp/", "run/"];
+const directories = ["bin", "dev", "etc", "proc", "sys", "tmp", "run"];
 
-/** Writes the two images as OCI archives, made of nothing but a static busybox, and returns their files. */
-export async function writeImages(busybox: string, directory: string): Promise<string[]> {
-  const rootfs: TarEntry[] = [
-    ...directories.map((path) => ({ path, directory: true }) as const),
-    { path: "bin/busybox", content: await readFile(busybox), mode: 0o755 },
-    ...applets.map((name) => ({ path: `bin/${name}`, linkTo: "busybox" })),
-  ];
-  const layer = encodeTar(rootfs);
-  const pause = ["/bin/sleep", "2147483647"];
-  const images = [
-    { name: busyboxImage, file: join(directory, "busybox.tar"), entrypoint: [] },
-    { name: pauseImage, file: join(directory, "pause.tar"), entrypoint: pause },
-  ];
-  for (const { name, file, entrypoint } of images) await writeFile(file, encodeImage(name, layer, entrypoint));
-  return images.map(({ file }) => file);
-}
+/** Writes the image as an OCI archive, as `ctr images import` takes it, made of nothing but a static busybox. */
+export async function writeImage(busybox: string, directory: string): Promise<string> {
+  const [rootfs, image] = [join(directory, "image/rootfs"), join(directory, "image/oci")];
+  for (const name of directories) await mkdir(join(rootfs, name), { recursive: true });
+  await copyFile(busybox, join(rootfs, "bin/busybox"));
+  for (const name of applets) await symlink("busybox", join(rootfs, "bin", name));
 
-/** An OCI image archive with one uncompressed layer, as `ctr images import` takes it. */
-function encodeImage(name: string, layer: Buffer, entrypoint: readonly string[]): Buffer {
-  const blobs: TarEntry[] = [];
-  const addBlob = (mediaType: string, content: Buffer) => {
+  const blobs = join(image, "blobs/sha256");
+  await mkdir(blobs, { recursive: true });
+  const addBlob = async (mediaType: string, file: string) => {
+    const content = await readFile(file);
     const hex = createHash("sha256").update(content).digest("hex");
-    if (!blobs.some(({ path }) => path.endsWith(hex))) blobs.push({ path: `blobs/sha256/${hex}`, content });
+    await rename(file, join(blobs, hex));
     return { mediaType, digest: `sha256:${hex}`, size: content.length };
   };
-  const addJson = (mediaType: string, value: unknown) => addBlob(mediaType, Buffer.from(JSON.stringify(value)));
-
-  const architecture = process.arch === "x64" ? "amd64" : process.arch;
-  const layers = [addBlob("application/vnd.oci.image.layer.v1.tar", layer)];
-  const config = addJson("application/vnd.oci.image.config.v1+json", {
-    architecture,
+  const addJson = async (mediaType: string, value: object) => {
+    await writeFile(join(blobs, "new"), JSON.stringify(value));
+    return addBlob(mediaType, join(blobs, "new"));
+  };
+  await pack(rootfs, join(blobs, "new"));
+  const layers = [await addBlob("application/vnd.oci.image.layer.v1.tar", join(blobs, "new"))];
+  const config = await addJson("application/vnd.oci.image.config.v1+json", {
+    architecture: process.arch === "x64" ? "amd64" : process.arch,
     os: "linux",
-    config: { Env: ["PATH=/bin"], Entrypoint: entrypoint },
+    config: { Env: ["PATH=/bin"], Entrypoint: ["/bin/sleep", "2147483647"] },
     rootfs: { type: "layers", diff_ids: layers.map(({ digest }) => digest) },
   });
   const mediaType = "application/vnd.oci.image.manifest.v1+json";
-  const manifest = addJson(mediaType, { schemaVersion: 2, mediaType, config, layers });
-  const annotations = { "io.containerd.image.name": name, "org.opencontainers.image.ref.name": name };
+  const manifest = await addJson(mediaType, { schemaVersion: 2, mediaType, config, layers });
+  const annotations = { "io.containerd.image.name": testImage, "org.opencontainers.image.ref.name": testImage };
   const index = { schemaVersion: 2, manifests: [{ ...manifest, annotations }] };
-  return encodeTar([
-    { path: "oci-layout", content: Buffer.from('{"imageLayoutVersion":"1.0.0"}') },
-    { path: "index.json", content: Buffer.from(JSON.stringify(index)) },
-    ...blobs,
-  ]);
+  await writeFile(join(image, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
+  await writeFile(join(image, "index.json"), JSON.stringify(index));
+  await pack(image, join(directory, "image.tar"));
+  return join(directory, "image.tar");
+}
+
+async function pack(directory: string, archive: string): Promise<void> {
+  await mustRun("tar", ["--create", "--owner=0", "--group=0", `--file=${archive}`, `--directory=${directory}`, "."]);
 }

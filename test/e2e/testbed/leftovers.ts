@@ -1,8 +1,7 @@
 import { existsSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
+import { readdir, rm, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findPodCgroups, removeEmptyParents, removePodCgroups } from "./cgroups.js";
 
 /** The directory of a daemon begins like this, and goes on with a random part. */
 export const daemonDirectory = join(tmpdir(), `nri-e2e-${process.pid}-`);
@@ -21,17 +20,44 @@ const podUid = /00000000-0000-4000-8000-([0-9a-f]{6})[0-9a-f]{2}\d{4}/;
 export async function removeLeftovers(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const owner = /^nri-e2e-(\d+)-/.exec(name)?.[1];
-    if (owner !== undefined && !isAlive(Number(owner)))
-      await rm(join(tmpdir(), name), { recursive: true, force: true });
+    if (owner !== undefined && !isAlive(owner)) await rm(join(tmpdir(), name), { recursive: true, force: true });
   }
-  for (const directory of await findPodCgroups("00000000-0000-4000-8000-")) {
-    const owner = podUid.exec(directory)?.[1];
-    if (owner !== undefined && !isAlive(Number.parseInt(owner, 16)))
-      await removePodCgroups(podUid.exec(directory)?.[0] ?? "-");
+  await removePodCgroups((name) => {
+    const owner = podUid.exec(name)?.[1];
+    return owner !== undefined && !isAlive(String(Number.parseInt(owner, 16)));
+  });
+  for (const hierarchy of await hierarchies()) {
+    for (const parent of parents) await rmdir(join(hierarchy, parent)).catch(() => {});
   }
-  await removeEmptyParents();
 }
 
-function isAlive(pid: number): boolean {
+function isAlive(pid: string): boolean {
   return existsSync(`/proc/${pid}`);
+}
+
+/** Where runtimes put pods here, deepest first: what the kubelet would have made, and containerd's default. */
+const parents = ["kubepods/besteffort", "kubepods", "k8s.io"];
+
+/** Removes pods' cgroups by name: the runtime removes the containers' cgroups; the pods' are the kubelet's to remove. */
+export async function removePodCgroups(isOurs: (name: string) => boolean): Promise<void> {
+  for (const hierarchy of await hierarchies()) {
+    for (const parent of ["", ...parents]) {
+      const names: string[] = await readdir(join(hierarchy, parent)).catch(() => []);
+      for (const name of names.filter(isOurs)) await removeTree(join(hierarchy, parent, name));
+    }
+  }
+}
+
+/** Both layouts: one directory per controller (v1), or the root itself (v2). */
+async function hierarchies(): Promise<string[]> {
+  const root = "/sys/fs/cgroup";
+  const names: string[] = await readdir(root).catch(() => []);
+  return names.includes("cgroup.controllers") ? [root] : names.map((name) => join(root, name));
+}
+
+/** Removes a cgroup and the ones in it, deepest first. One that is in use stays. */
+async function removeTree(directory: string): Promise<void> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  for (const entry of entries) if (entry.isDirectory()) await removeTree(join(directory, entry.name));
+  await rmdir(directory).catch(() => {});
 }

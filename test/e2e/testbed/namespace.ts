@@ -1,8 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import { Readable } from "node:stream";
 import { type CommandOptions, type CommandResult, runCommand } from "./command.js";
 
 /** A process inside a namespace, which outlives the call that started it. */
@@ -95,8 +94,13 @@ async function startInside(
     child.on("exit", resolve);
     child.on("error", reject);
   });
-  const pid = Number(await readLine(child));
-  if (!(pid > 0)) throw new Error(`${command} cannot be started in the namespace`);
+  // The pipe's end never comes: nsenter, which waits for the command, holds it open, too.
+  const pipe = child.stdio[3];
+  const [told] = await Promise.race([once(pipe ?? child, "data"), once(child, "exit")]);
+  pipe?.destroy();
+  const [line] = /^\d+\n$/.exec(String(told)) ?? [];
+  if (line === undefined) throw new Error(`${command} cannot be started in the namespace`);
+  const pid = Number(line);
   return {
     pid,
     exited,
@@ -107,16 +111,4 @@ async function startInside(
       await run("/bin/kill", ["-s", signal.replace("SIG", ""), String(pid)]);
     },
   };
-}
-
-/** The first line on fd 3. Its end never comes: nsenter, which waits for the command, holds the pipe open, too. */
-async function readLine(child: ChildProcess): Promise<string> {
-  const pipe = child.stdio[3];
-  if (!(pipe instanceof Readable)) return "";
-  let text = "";
-  for await (const chunk of pipe.setEncoding("utf8")) {
-    text += chunk;
-    if (text.endsWith("\n")) break; // Leaving the loop closes the pipe.
-  }
-  return text;
 }

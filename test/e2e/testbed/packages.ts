@@ -1,4 +1,5 @@
-import { access, readdir, readFile, writeFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { readdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fillOnce, findMirror, openApt, type PrivateApt } from "./apt.js";
@@ -49,14 +50,11 @@ export async function prepareTestbed(directory = testbedDirectory()): Promise<Te
   const missing = await findObstacles();
   if (missing.length > 0) return { ok: false, missing };
   try {
-    if (!(await isFilled(directory))) await fill(directory);
-    const [native, v17, v2] = await Promise.all([
-      describeRuntime(directory, "native"),
-      describeRuntime(directory, "v17"),
-      describeRuntime(directory, "v2"),
-    ]);
+    if (!isFilled(directory)) await fill(directory);
+    const runtimeOf = (name: RuntimeName) => describeRuntime(directory, name);
+    const runtimes = { native: runtimeOf("native"), v17: runtimeOf("v17"), v2: runtimeOf("v2") };
     const busybox = join(directory, "packages", "tools", "bin/busybox");
-    return { ok: true, testbed: { directory, busybox, runtimes: { native, v17, v2 } } };
+    return { ok: true, testbed: { directory, busybox, runtimes } };
   } catch (thrown) {
     return { ok: false, missing: [thrown instanceof Error ? thrown.message : String(thrown)] };
   }
@@ -65,27 +63,19 @@ export async function prepareTestbed(directory = testbedDirectory()): Promise<Te
 async function findObstacles(): Promise<string[]> {
   if (process.platform !== "linux") return ["Linux"];
   if (process.getuid?.() !== 0) return ["root: containers and mount namespaces need it"];
-  const missing: string[] = [];
-  for (const command of ["apt-get", "dpkg", "unshare", "nsenter", "bash"]) {
-    const found = await runCommand("/bin/sh", ["-c", `command -v ${command}`]);
-    if (found.code !== 0) missing.push(`the command ${command}`);
+  const found = (command: string) => runCommand("/bin/sh", ["-c", `command -v ${command}`]);
+  for (const command of ["apt-get", "dpkg", "unshare", "nsenter", "bash", "tar"]) {
+    if ((await found(command)).code !== 0) return [`the command ${command}`];
   }
-  if (missing.length > 0) return missing;
   const namespace = await runCommand("unshare", ["--mount", "--pid", "--fork", "--mount-proc", "true"]);
-  if (namespace.code !== 0) missing.push(`mount and pid namespaces: ${namespace.stderr.trim()}`);
-  return missing;
+  return namespace.code === 0 ? [] : [`mount and pid namespaces: ${namespace.stderr.trim()}`];
 }
 
 const packagesOfSuite = ["containerd", "runc", "libc6", "libseccomp2"];
 const tools = ["busybox-static", "patchelf"];
 
-async function isFilled(directory: string): Promise<boolean> {
-  try {
-    for (const part of ["tools", ...Object.values(suites)]) await access(join(directory, "packages", part));
-    return true;
-  } catch {
-    return false;
-  }
+function isFilled(directory: string): boolean {
+  return ["tools", ...Object.values(suites)].every((part) => existsSync(join(directory, "packages", part)));
 }
 
 async function fill(directory: string): Promise<void> {
@@ -126,8 +116,8 @@ async function findLibraries(root: string): Promise<string> {
   throw new Error(`no libc.so.6 in ${root}`);
 }
 
-async function describeRuntime(directory: string, name: RuntimeName): Promise<RuntimePackage> {
+function describeRuntime(directory: string, name: RuntimeName): RuntimePackage {
   const root = join(directory, "packages", suites[name]);
-  const version = (await readFile(join(root, "version"), "utf8")).trim();
+  const version = readFileSync(join(root, "version"), "utf8").trim();
   return { name, version, binDir: join(root, "usr/bin"), runc: join(root, "usr/sbin/runc") };
 }

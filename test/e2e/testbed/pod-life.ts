@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { waitFor } from "./command.js";
 import { CriError } from "./cri.js";
 import {
@@ -10,14 +9,10 @@ import {
   podConfig,
 } from "./cri-config.js";
 import type { Daemon } from "./daemon.js";
-import { readRecords, replaceFile } from "./records.js";
+import { replaceFile, waitForRecords } from "./records.js";
 
 /** A failed CRI call of a scenario. */
-export interface FailedCall {
-  readonly method: string;
-  readonly code: string;
-  readonly details: string;
-}
+export type FailedCall = Pick<CriError, "method" | "code" | "details">;
 
 /**
  * What a scenario does with its pods on one daemon: CRI calls as the kubelet makes them, and what happens from
@@ -25,7 +20,6 @@ export interface FailedCall {
  */
 export class PodLife {
   readonly failedCalls: FailedCall[] = [];
-  readonly observations: string[] = [];
   readonly #pods = new Map<string, PodSandboxConfig>();
 
   constructor(
@@ -49,10 +43,6 @@ export class PodLife {
     return this.#try(this.daemon.cri.createContainer(pod, containerConfig(options, config), config), "");
   }
 
-  async start(container: string): Promise<void> {
-    await this.#try(this.daemon.cri.startContainer(container), undefined);
-  }
-
   /** Creates and starts. */
   async runContainer(pod: string, options: ContainerOptions = {}): Promise<string> {
     const id = await this.create(pod, options);
@@ -60,25 +50,13 @@ export class PodLife {
     return id;
   }
 
-  async update(container: string, resources: LinuxResources): Promise<void> {
-    await this.#try(this.daemon.cri.updateContainerResources(container, resources), undefined);
-  }
-
-  async stop(container: string): Promise<void> {
-    await this.#try(this.daemon.cri.stopContainer(container), undefined);
-  }
-
-  async remove(container: string): Promise<void> {
-    await this.#try(this.daemon.cri.removeContainer(container), undefined);
-  }
-
-  async stopPod(pod: string): Promise<void> {
-    await this.#try(this.daemon.cri.stopPodSandbox(pod), undefined);
-  }
-
-  async removePod(pod: string): Promise<void> {
-    await this.#try(this.daemon.cri.removePodSandbox(pod), undefined);
-  }
+  readonly start = (container: string) => this.#try(this.daemon.cri.startContainer(container), undefined);
+  readonly stop = (container: string) => this.#try(this.daemon.cri.stopContainer(container), undefined);
+  readonly remove = (container: string) => this.#try(this.daemon.cri.removeContainer(container), undefined);
+  readonly stopPod = (pod: string) => this.#try(this.daemon.cri.stopPodSandbox(pod), undefined);
+  readonly removePod = (pod: string) => this.#try(this.daemon.cri.removePodSandbox(pod), undefined);
+  readonly update = (container: string, resources: LinuxResources) =>
+    this.#try(this.daemon.cri.updateContainerResources(container, resources), undefined);
 
   /** The end that the kubelet gives to a pod with one container. */
   async end(pod: string, ...containers: readonly string[]): Promise<void> {
@@ -90,10 +68,9 @@ export class PodLife {
 
   /** Waits until a container's process has ended by itself. */
   async waitForExit(container: string): Promise<void> {
-    await waitFor("the container's end", 10_000, async () => {
-      const { state } = await this.daemon.cri.containerStatus(container);
-      return state === "CONTAINER_EXITED" ? state : undefined;
-    });
+    const { cri } = this.daemon;
+    const ended = async () => ((await cri.containerStatus(container)).state === "CONTAINER_EXITED" ? true : undefined);
+    await waitFor("the container's end", 10_000, ended);
   }
 
   /** Kills a container's process from outside, as the kernel's out-of-memory killer would. */
@@ -104,25 +81,14 @@ export class PodLife {
 
   /** Kills a sandbox's pause process from outside. */
   async killPause(pod: string): Promise<void> {
-    await this.#killProcess((await this.daemon.cri.podSandboxStatus(pod)).pid);
-    await waitFor("the sandbox's end", 10_000, async () => {
-      const { state } = await this.daemon.cri.podSandboxStatus(pod);
-      return state === "SANDBOX_NOTREADY" ? state : undefined;
-    });
+    const { cri } = this.daemon;
+    await this.#killProcess((await cri.podSandboxStatus(pod)).pid);
+    const ended = async () => ((await cri.podSandboxStatus(pod)).state === "SANDBOX_NOTREADY" ? true : undefined);
+    await waitFor("the sandbox's end", 10_000, ended);
   }
 
-  /** Waits until so many plugin runs have ended: for what happens without a call of ours. Goes on after 5 s. */
-  async waitForRuns(count: number): Promise<void> {
-    const enough = async () => ((await readRecords(this.records)).length >= count ? true : undefined);
-    await waitFor("the plugin runs", 5_000, enough).catch(() => undefined);
-  }
-
-  /** Notes what a file of a container's cgroup v1 holds: what a plugin that acts on the node has done. */
-  async observeCgroup(pod: string, container: string, controller: string, file: string): Promise<void> {
-    const parent = this.#pods.get(pod)?.linux.cgroup_parent ?? "/k8s.io";
-    const path = `/sys/fs/cgroup/${controller}${parent}/${container}/${file}`;
-    this.observations.push(`${file}: ${(await readFile(path, "utf8")).trim()}`);
-  }
+  /** Waits until so many plugin runs have ended: for what happens without a call of ours. */
+  readonly waitForRuns = (count: number) => waitForRecords(this.records, count);
 
   /** Replaces conf.json: the text as it is. */
   async writeConf(conf: string): Promise<void> {
@@ -139,7 +105,7 @@ export class PodLife {
       return await call;
     } catch (thrown) {
       if (!(thrown instanceof CriError)) throw thrown;
-      this.failedCalls.push({ method: thrown.method, code: thrown.code, details: thrown.details });
+      this.failedCalls.push(thrown);
       return failed;
     }
   }

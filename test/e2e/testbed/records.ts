@@ -3,9 +3,8 @@ import { chmod, copyFile, mkdir, readdir, readFile, rename, writeFile } from "no
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { mustRun, waitFor } from "./command.js";
+import { waitFor } from "./command.js";
 import type { Daemon } from "./daemon.js";
-import { hasCompiler } from "./machine.js";
 
 /** One run of a legacy plugin, as the plugin itself saw it. */
 export interface PluginRun {
@@ -17,35 +16,18 @@ export interface PluginRun {
   readonly processAlive: boolean;
 }
 
-const sources = fileURLToPath(new URL("./plugins/", import.meta.url));
-const sampleSources = fileURLToPath(new URL("../../../legacy-plugins/", import.meta.url));
+const recorder = fileURLToPath(new URL("./plugins/recorder", import.meta.url));
 const binDir = "/opt/nri/bin";
 
-/** The plugins that are scripts: one recorder under several names. */
+/** The plugins of the scenarios: one script under several names. */
 export const recorders = ["recorder", "recorder2", "recorder3"] as const;
-/** The compiled plugin, where there is a compiler. */
-export const compiledPlugin = "ccplugin";
-
-/** Plugins of the repository that act on the node, as users install them. */
-const samples = ["clearcfs", "labels"] as const;
 
 /** Puts the legacy plugins into a daemon's /opt/nri/bin. */
 export async function installPlugins(daemon: Daemon): Promise<void> {
-  const directory = daemon.path(binDir);
-  await mkdir(directory, { recursive: true });
   for (const name of recorders) {
-    await copyFile(join(sources, "recorder"), join(directory, name));
-    await chmod(join(directory, name), 0o755);
-  }
-  for (const name of samples) {
-    await copyFile(join(sampleSources, name), join(directory, name));
-    await chmod(join(directory, name), 0o755);
-  }
-  if (await hasCompiler()) {
-    const binary = join(daemon.directory, compiledPlugin);
-    await mustRun("cc", ["-O1", "-o", binary, join(sources, "ccplugin.c")]);
-    await copyFile(binary, join(directory, compiledPlugin));
-    await chmod(join(directory, compiledPlugin), 0o755);
+    const file = daemon.path(`${binDir}/${name}`);
+    await copyFile(recorder, file);
+    await chmod(file, 0o755);
   }
 }
 
@@ -90,13 +72,17 @@ export async function readRecords(directory: string): Promise<PluginRun[]> {
   return runs;
 }
 
-/** Waits until at least so many runs have finished; gives what there is when that does not happen in time. */
-export async function settleRecords(directory: string, atLeast: number, timeoutMs = 5_000): Promise<PluginRun[]> {
-  const finished = async (count: number) => ((await readRecords(directory)).length >= count ? true : undefined);
-  await waitFor("the plugin runs", timeoutMs, () => finished(atLeast)).catch(() => undefined);
+/** Waits until at least so many runs have finished; goes on when that does not happen in time. */
+export async function waitForRecords(directory: string, atLeast: number, timeoutMs = 5_000): Promise<void> {
+  const enough = async () => ((await readRecords(directory)).length >= atLeast ? true : undefined);
+  await waitFor("the plugin runs", timeoutMs, enough).catch(() => undefined);
+}
+
+/** What has run when so many runs have finished, and those that began meanwhile. */
+export async function settleRecords(directory: string, atLeast: number): Promise<PluginRun[]> {
+  await waitForRecords(directory, atLeast);
   // What comes too much comes late: a delete that was sent already, for example. A killed run never finishes.
   await sleep(60);
-  const begun = (await readdir(directory)).length;
-  await waitFor("the runs that have begun", 500, () => finished(begun)).catch(() => undefined);
+  await waitForRecords(directory, (await readdir(directory)).length, 500);
   return readRecords(directory);
 }

@@ -1,8 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
-import type { BridgeOptions } from "./bridge.js";
-import { linesThatSay } from "./bridge-log.js";
-import { stateDirectory } from "./bridge-state.js";
 import { ChaosPlugins } from "./chaos-plugins.js";
 import { createRandom } from "./chaos-random.js";
 import { waitFor } from "./command.js";
@@ -30,8 +27,8 @@ export class RestartStage {
     this.life = new PodLife(target.daemon, target.confFile, target.daemon.directory);
   }
 
-  static async open(testbed: Testbed, target: Target, bridge: Partial<BridgeOptions> = {}): Promise<RestartStage> {
-    const running = await startTarget(testbed, target, { bridge });
+  static async open(testbed: Testbed, target: Target): Promise<RestartStage> {
+    const running = await startTarget(testbed, target);
     try {
       const plugins = await ChaosPlugins.install(running, createRandom(1));
       await plugins.swapConf(["victim"]);
@@ -71,25 +68,12 @@ export class RestartStage {
     await bridge.waitUntilRegistered(since, 30_000);
   }
 
-  /** Puts a small disk of its own in the place of the state directory. */
-  async mountState(options: string): Promise<void> {
-    const { namespace } = this.target.daemon;
-    await namespace.run("mkdir", ["-p", stateDirectory]);
-    const { stderr } = await namespace.run("mount", [
-      "-t",
-      "tmpfs",
-      "-o",
-      `mode=0755,${options}`,
-      "tmpfs",
-      stateDirectory,
-    ]);
-    expect(stderr).toBe("");
-  }
-
-  /** Runs shell in the state directory. */
-  async inState(command: string): Promise<void> {
-    const { stderr } = await this.target.daemon.namespace.run("/bin/sh", ["-c", `cd ${stateDirectory} && ${command}`]);
-    expect(stderr).toBe("");
+  /** Ends the runtime, and then a container's process. */
+  async killWithoutRuntime({ container }: StagedPod): Promise<void> {
+    const { daemon } = this.target;
+    const { pid } = await daemon.cri.containerStatus(container);
+    await daemon.stopContainerd("SIGKILL");
+    await daemon.namespace.run("/bin/kill", ["-s", "KILL", String(pid)]);
   }
 
   /** What the plugins were told of a pod so far: `create pod`, `create ctr`, ... */
@@ -102,19 +86,15 @@ export class RestartStage {
   }
 
   /** Waits until a pod's runs are these, and looks a moment later whether they still are. */
-  async expectRuns(staged: StagedPod, expected: readonly string[], timeoutMs = 10_000): Promise<void> {
+  async expectRuns(staged: StagedPod, expected: readonly string[]): Promise<void> {
     const enough = async () => ((await this.runsOf(staged)).length >= expected.length ? true : undefined);
-    await waitFor("the plugin runs", timeoutMs, enough).catch(() => undefined);
+    await waitFor("the plugin runs", 10_000, enough).catch(() => undefined);
     await sleep(300);
     expect(await this.runsOf(staged)).toEqual(expected);
   }
 
-  /** Waits until the bridge has logged a sentence so many times. */
-  async expectSaid(sentence: string, times = 1, timeoutMs = 10_000): Promise<void> {
-    const said = () => linesThatSay(this.target.bridge, sentence).length;
-    await waitFor(`"${sentence}"`, timeoutMs, () => (said() >= times ? true : undefined));
+  /** Waits until the bridge has logged a sentence. */
+  async expectSaid(sentence: string): Promise<void> {
+    await waitFor(`"${sentence}"`, 15_000, () => this.target.bridge.linesThatSay(sentence)[0]);
   }
 }
-
-/** The four runs of a pod whose life nothing disturbs. */
-export const wholeLifeRuns = ["create pod", "create ctr", "delete ctr", "delete pod"] as const;

@@ -1,7 +1,6 @@
-import { closeSync, openSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { bridgeFile, isRegistered } from "./bridge.js";
+import { bridgeFile, isRegistered, startLogged } from "./bridge.js";
 import { waitFor } from "./command.js";
 import type { Daemon } from "./daemon.js";
 import { confOf } from "./scenario.js";
@@ -19,16 +18,10 @@ export async function startRival(
   await writeFile(file("conf.json"), confOf("rival"));
   await writeFile(file("bridge.yaml"), "phase: create\nstate: memory\npermissions: trust\n");
   const since = daemon.log().length;
-  const output = openSync(file("log"), "a");
-  const rival = await daemon.namespace.start(
-    process.execPath,
-    [
-      ...[bridgeFile, "run", "--socket", "/var/run/nri/nri.sock", "--name", "rival", "--idx", "20"],
-      ...["--config", file("bridge.yaml"), "--conf", file("conf.json"), "--bin-dir", directory],
-    ],
-    output,
-  );
-  closeSync(output);
+  const rival = await startLogged(daemon, file("log"), process.execPath, [
+    ...[bridgeFile, "run", "--socket", "/var/run/nri/nri.sock", "--name", "rival", "--idx", "20"],
+    ...["--config", file("bridge.yaml"), "--conf", file("conf.json"), "--bin-dir", directory],
+  ]);
   await waitFor("the rival", 15_000, () => (isRegistered(daemon.log().slice(since), "20-rival") ? true : undefined));
   return {
     end: async () => {

@@ -18,12 +18,8 @@ export interface Scenario {
   readonly conf?: string;
   /** What plugins do, by name: shell as plugins/recorder takes it. */
   readonly behaviour?: Readonly<Record<string, string>>;
-  /** What the machine has to have for it. */
-  readonly needs?: Need;
-  /** What it has to have to see what was recorded. */
+  /** What the machine has to have to show what was recorded. */
   readonly recordedNeeds?: Need;
-  /** What is to be seen on the node, if it looks. */
-  readonly observes?: readonly string[];
   readonly run: (life: PodLife) => Promise<void>;
 }
 
@@ -31,9 +27,6 @@ export interface Scenario {
 export interface ScenarioResult {
   readonly runs: readonly PluginRun[];
   readonly failedCalls: readonly FailedCall[];
-  /** What the scenario looked up on the node, in words. */
-  readonly observations: readonly string[];
-  readonly durationMs: number;
 }
 
 /** A conf.json with these plugins, none with a conf of its own. */
@@ -43,16 +36,14 @@ export function confOf(...plugins: readonly string[]): string {
 
 /** Plays a scenario on a daemon whose v0.1 configuration is at `confFile`, and returns what the plugins saw. */
 export async function playScenario(scenario: Scenario, daemon: Daemon, confFile: string): Promise<ScenarioResult> {
-  const begin = performance.now();
   const records = await startRecords(daemon, scenario.name, scenario.behaviour);
   await mkdir(dirname(daemon.path(confFile)), { recursive: true });
   await replaceFile(daemon.path(confFile), scenario.conf ?? confOf(recorders[0]));
   const life = new PodLife(daemon, confFile, records);
   await scenario.run(life);
   const runs = await settleRecords(records, scenario.runs);
-  const durationMs = Math.round(performance.now() - begin);
   await daemon.removePods();
-  return { runs, failedCalls: life.failedCalls, observations: life.observations, durationMs };
+  return { runs, failedCalls: life.failedCalls };
 }
 
 /** One pod with one container through its whole life, which is what most scenarios are. */

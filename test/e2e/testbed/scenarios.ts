@@ -1,6 +1,5 @@
 import { passHandler } from "./containerd-config.js";
 import { confOf, type Scenario, wholeLife } from "./scenario.js";
-import { troubleScenarios } from "./scenarios-trouble.js";
 
 const plain = { runs: 4, recorded: true } as const;
 
@@ -11,8 +10,8 @@ const whole = (name: string, title: string, ...life: Parameters<typeof wholeLife
 });
 const limits = { cpu_shares: 102, memory_limit_in_bytes: 134_217_728 };
 
-/** Resources, namespaces, annotations: what a request shows of a pod and its container. */
-const contentScenarios: readonly Scenario[] = [
+/** What a request shows of a pod and its container: resources, namespaces, annotations. Then ends, failures and changes. */
+export const scenarios: readonly Scenario[] = [
   whole("basic-hostnet", "host network, the whole life", { number: 1 }),
   whole("basic-podnet", "a network namespace of the pod's own", { number: 2, network: "POD", hostname: "podnet" }),
   whole("no-labels-no-annotations", "no labels, annotations and resources", { number: 3, bare: true }, { bare: true }),
@@ -101,56 +100,151 @@ const contentScenarios: readonly Scenario[] = [
   },
   {
     ...plain,
-    name: "conf-bytes",
-    title: "a conf with white space, duplicate keys and odd numbers",
-    conf: '{"version":"0.1","plugins":[{"type":"recorder","conf": { "z" : 1 ,\n\t"a":2, "a":3, "u":"\\u00e9\\u003c\\/ <>&\u00e9\u2028","big":12345678901234567890,"f":1.0,"e":1E400,"neg":-0, "arr":[ 1 , 2 ] } }]}',
-    run: wholeLife({ number: 55 }),
-  },
-  {
-    ...plain,
-    runs: 12,
-    name: "result-shapes",
-    title: "results with unknown keys and other names",
-    conf: confOf("recorder", "recorder2", "recorder3"),
-    behaviour: {
-      recorder: `printf '%s' '{"version":"9.9","extra":{"x":1},"metadata":{"z":"<&>","a":"\\u2028\\u00e9"},"plugin":"another name","error":""}' | answer; exit`,
-      recorder2: "printf '{}' | answer; exit",
-    },
-    run: wholeLife({ number: 28 }),
-  },
-  {
-    ...plain,
-    recorded: false,
-    runs: 12,
-    name: "compiled-plugin",
-    title: "a compiled plugin between two scripts",
-    conf: confOf("recorder", "ccplugin", "recorder2"),
-    needs: "compiler",
-    run: wholeLife({ number: 60 }),
-  },
-];
-
-/** Plugins that act on the node instead of answering something. */
-const effectScenarios: readonly Scenario[] = [
-  {
-    ...plain,
-    recorded: false,
-    name: "clearcfs",
-    title: "a plugin takes the cpu quota off",
-    conf: confOf("clearcfs", "recorder", "labels"),
-    needs: "cgroupV1",
+    name: "self-exit",
+    title: "a container that ends by itself",
     async run(life) {
-      const pod = await life.runPod({ number: 61 }, passHandler);
-      const resources = { cpu_shares: 512, cpu_quota: 50_000, cpu_period: 100_000 };
-      const cleared = await life.runContainer(pod, { name: "a", resources, annotations: { "qos.class": "ls" } });
-      const kept = await life.runContainer(pod, { name: "b", resources });
-      for (const container of [cleared, kept]) await life.observeCgroup(pod, container, "cpu", "cpu.cfs_quota_us");
-      await life.end(pod, cleared, kept);
+      const pod = await life.runPod({ number: 31 });
+      const container = await life.runContainer(pod, { command: ["sh", "-c", "sleep 0.7; exit 3"] });
+      await life.waitForExit(container);
+      await life.waitForRuns(3);
+      await life.end(pod, container);
     },
-    runs: 6,
-    observes: ["cpu.cfs_quota_us: -1", "cpu.cfs_quota_us: 50000"],
   },
+  {
+    ...plain,
+    name: "kill-process",
+    title: "the container's process is killed from outside",
+    async run(life) {
+      const pod = await life.runPod({ number: 44 });
+      const container = await life.runContainer(pod);
+      await life.kill(container);
+      await life.waitForRuns(3);
+      await life.end(pod, container);
+    },
+  },
+  {
+    ...plain,
+    recorded: false,
+    name: "killed-pause",
+    title: "the pause process is killed from outside",
+    async run(life) {
+      const pod = await life.runPod({ number: 45 });
+      const container = await life.runContainer(pod);
+      await life.killPause(pod);
+      await life.waitForRuns(3);
+      await life.end(pod, container);
+    },
+  },
+  {
+    ...plain,
+    name: "stop-twice",
+    title: "stopped and removed twice",
+    async run(life) {
+      const pod = await life.runPod({ number: 33 });
+      const container = await life.runContainer(pod);
+      await life.stop(container);
+      await life.stop(container);
+      await life.remove(container);
+      for (const end of [life.stopPod, life.stopPod, life.removePod, life.removePod]) await end.call(life, pod);
+    },
+  },
+  {
+    ...plain,
+    runs: 2,
+    name: "stop-created",
+    title: "a container that never starts",
+    async run(life) {
+      const pod = await life.runPod({ number: 35 });
+      await life.end(pod, await life.create(pod));
+    },
+  },
+  {
+    ...plain,
+    name: "remove-running",
+    title: "a running container is removed",
+    async run(life) {
+      const pod = await life.runPod({ number: 36 });
+      await life.remove(await life.runContainer(pod));
+      await life.end(pod);
+    },
+  },
+  {
+    ...plain,
+    runs: 8,
+    name: "two-containers-and-restart",
+    title: "two containers, one replaced",
+    async run(life) {
+      const pod = await life.runPod({ number: 40 });
+      const first = await life.runContainer(pod, { name: "a" });
+      const other = await life.runContainer(pod, { name: "b" });
+      await life.stop(first);
+      await life.waitForRuns(4);
+      const second = await life.runContainer(pod, { name: "a", attempt: 1 });
+      await life.remove(first);
+      await life.stop(second);
+      await life.waitForRuns(6);
+      await life.end(pod, other);
+    },
+  },
+  {
+    ...plain,
+    runs: 2,
+    name: "create-fails",
+    title: "a container of an unknown image",
+    async run(life) {
+      const pod = await life.runPod({ number: 42 });
+      await life.create(pod, { image: "localhost/none:none" });
+      await life.end(pod);
+    },
+  },
+  {
+    ...plain,
+    name: "update",
+    title: "the resources of a running container are changed",
+    async run(life) {
+      const pod = await life.runPod({ number: 29 });
+      const resources = { cpu_shares: 512, memory_limit_in_bytes: 134_217_728 };
+      const container = await life.runContainer(pod, { resources });
+      await life.update(container, {
+        cpu_shares: 1024,
+        cpu_quota: 80_000,
+        cpu_period: 100_000,
+        memory_limit_in_bytes: 268_435_456,
+        cpuset_cpus: "0",
+      });
+      await life.end(pod, container);
+    },
+  },
+  {
+    ...plain,
+    recorded: false,
+    name: "runtime-restart",
+    title: "the runtime is restarted while a pod runs",
+    async run(life) {
+      const pod = await life.runPod({ number: 52 });
+      const container = await life.runContainer(pod);
+      await life.daemon.restart();
+      await life.end(pod, container);
+    },
+  },
+  failing("pod-create", 3, async (life) => {
+    const pod = await life.runPod({ number: 105 });
+    if (pod !== "") await life.end(pod, await life.runContainer(pod));
+  }),
+  failing("ctr-create", 7, wholeLife({ number: 106 })),
+  failing("ctr-delete", 7, wholeLife({ number: 107 })),
 ];
 
-/** Every scenario. */
-export const scenarios: readonly Scenario[] = [...contentScenarios, ...effectScenarios, ...troubleScenarios];
+/** The first of two plugins says an error and exits 1 at one stage. */
+function failing(stage: "pod-create" | "ctr-create" | "ctr-delete", runs: number, run: Scenario["run"]): Scenario {
+  const [who, state] = stage.split("-");
+  const recorder = `
+if [ "$state-$who" = ${state}-${who === "pod" ? "sandbox" : "container"} ]; then
+  printf '{"plugin":"%s","version":"0.1","error":"boom from plugin","metadata":{"by":"%s","state":"%s"}}' "$name" "$name" "$state" | answer 1
+  exit 1
+fi`;
+  return {
+    ...{ ...plain, name: `exit1-error@${stage}`, title: `the first of two plugins fails at ${stage}` },
+    ...{ conf: confOf("recorder", "recorder2"), behaviour: { recorder }, runs, run },
+  };
+}

@@ -13,36 +13,31 @@ const maxBytes = 256 * 1024 * 1024;
  * Links are followed as they are on the node: an absolute target stays below the root.
  */
 export class NodeFiles {
-  constructor(readonly root: string) {}
+  /** The root as what stands before a path. */
+  readonly below: string;
+
+  constructor(readonly root: string) {
+    this.below = root === "/" ? "" : root;
+  }
 
   /** Where a node's path is found from here. What is not there is given as it would be. */
   locate(path: string): string {
     if (this.root === "/") return path;
     const pending = path.split("/");
     let at: string[] = [];
-    for (let links = 0; pending.length > 0; ) {
-      const name = pending.shift();
-      if (name === undefined || name === "" || name === ".") continue;
-      if (name === "..") {
-        at.pop();
-        continue;
+    let links = 0;
+    for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
+      if (name === "" || name === ".") continue;
+      const target = name !== ".." && links < maxLinks ? readLink(join(this.root, ...at, name)) : undefined;
+      if (name === "..") at.pop();
+      else if (target === undefined) at.push(name);
+      else {
+        links += 1;
+        pending.unshift(...target.split("/"));
+        if (target.startsWith("/")) at = [];
       }
-      const target = links < maxLinks ? readLink(join(this.root, ...at, name)) : undefined;
-      if (target === undefined) {
-        at.push(name);
-        continue;
-      }
-      links += 1;
-      pending.unshift(...target.split("/"));
-      if (target.startsWith("/")) at = [];
     }
     return join(this.root, ...at);
-  }
-
-  /** The node's name for a path of ours. */
-  nameOf(path: string): string {
-    if (this.root === "/" || !path.startsWith(`${this.root}/`)) return path;
-    return path.slice(this.root.length);
   }
 
   /** The node's names in a text that holds paths of ours. */
@@ -71,8 +66,7 @@ export class NodeFiles {
 
   /** There is something of this name, or it cannot be told that there is not. */
   mayExist(path: string): boolean {
-    const refusal = this.refusal(path);
-    return refusal !== "ENOENT" && refusal !== "ENOTDIR";
+    return !["ENOENT", "ENOTDIR"].includes(this.refusal(path) ?? "");
   }
 
   stat(path: string): Stats | undefined {
@@ -87,6 +81,12 @@ export class NodeFiles {
   /** The same, with every link followed by the kernel: those of /proc lead to files, whatever they say. */
   identityByKernel(path: string): string | undefined {
     return fileIdentity(join(this.root, path));
+  }
+
+  /** Whether a process sees the node's files under the names that we see them under; undefined where only root can tell. */
+  sharesRoot(pid: number): boolean | undefined {
+    const root = this.identityByKernel(`/proc/${pid}/root`);
+    return root === undefined && process.geteuid?.() !== 0 ? undefined : root === this.identity("/");
   }
 
   isWritable(path: string): boolean {
@@ -108,11 +108,6 @@ export class NodeFiles {
     const stats = this.stat(path);
     return stats?.isFile() === true && (stats.mode & 0o111) !== 0;
   }
-}
-
-/** The last name of a path. */
-export function baseName(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 function readLink(path: string): string | undefined {

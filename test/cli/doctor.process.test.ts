@@ -57,9 +57,10 @@ describe("doctor", () => {
   });
 
   it("says with --migrate what an upgrade changes for a plugin", async () => {
+    node.write("/etc/containerd/config.toml", "version = 2\n");
     node.program("/usr/bin/containerd", "containerd github.com/containerd/containerd 1.6.20 0123abc");
     const { stdout } = await doctor("--migrate");
-    expect(stdout).toContain("info  migrate-time-limit  /etc/nri/conf.json#/plugins/0");
+    expect(stdout).toContain("warning  migrate-switch-on-nri  /etc/containerd/config.toml");
     expect(stdout).not.toContain("runtime-too-old");
   });
 

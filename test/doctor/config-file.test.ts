@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { NodeFiles } from "../../src/host/node-files.js";
 import { findConfigFile } from "../../src/tools/doctor/collect/bridge.js";
 import { FakeNode } from "./fake-node.js";
 
@@ -10,7 +11,7 @@ beforeEach(() => {
 afterEach(() => node.close());
 
 const unit = "/etc/nri-v01-bridge/config.yaml";
-const find = async (given?: string) => findConfigFile(given, {}, node.root);
+const find = async (given?: string) => findConfigFile(given, {}, new NodeFiles(node.root));
 
 describe("the configuration file of a node's bridge", () => {
   it("is that of --config, whatever else there is", async () => {

@@ -67,7 +67,7 @@ describe("what depends on each other", () => {
   it("--migrate is no error on containerd 1.6, though its runtime is too old", async () => {
     runContainerd(node, "1.6.20");
     expect(await node.ids()).toEqual(["runtime-too-old"]);
-    expect(await node.ids({ migrate: true })).toEqual(["migrate-time-limit"]);
+    expect(await node.ids({ migrate: true })).toEqual([]);
   });
 
   it("containerd 2.x takes the keys of an imported section one by one, as measured", async () => {
@@ -104,16 +104,14 @@ describe("what depends on each other", () => {
     node.chmod("/", 0o755).chmod("/etc/containerd", 0o700).chmod("/etc/nri", 0o700);
     const found = await asNobody(() => node.find());
     expect(found).toMatchObject([
+      { id: "runtime-config-fault", where: configToml, fix: "sudo nri-v01-bridge doctor" },
       { id: "conf-fault", what: expect.stringContaining("permission denied"), fix: "sudo nri-v01-bridge doctor" },
-      { id: "runtime-config-unreadable", where: configToml, fix: "sudo nri-v01-bridge doctor" },
     ]);
   });
 
   it("a runtime that does not tell its version has the newest one's defaults", async () => {
     node.program("/usr/bin/containerd", "something else").write(configToml, "version = 2\n");
-    const ids = await node.ids();
-    expect(ids).toContain("runtime-version-unknown");
-    expect(ids).not.toContain("nri-disabled");
+    expect(await node.ids()).toEqual([]);
   });
 
   it.runIf(process.geteuid?.() === 0)(

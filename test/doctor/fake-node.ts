@@ -14,7 +14,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { PartialConfig } from "../../src/config/schema.js";
-import { type AskVersion, askVersion as askProgram } from "../../src/tools/doctor/collect/runtime.js";
+import type { AskVersion } from "../../src/tools/doctor/collect/runtime.js";
 import { type CaptureFacts, collectFacts, type Facts, type SelfFacts } from "../../src/tools/doctor/facts.js";
 import type { Finding } from "../../src/tools/doctor/finding.js";
 import { findAll } from "../../src/tools/doctor/report.js";
@@ -42,8 +42,6 @@ export interface FindOptions {
 function printedBy(file: string): string {
   return /^#!\/bin\/sh\necho '(.*)'\n$/.exec(readFileSync(file, "utf8"))?.[1] ?? "";
 }
-
-const askWithoutProcess: AskVersion = (here, files, path) => askProgram(here, files, path, printedBy);
 
 /** A node made of files in a temporary directory: its /proc too. Nothing of this machine is in it. */
 export class FakeNode {
@@ -121,7 +119,7 @@ export class FakeNode {
     flags = {},
     config,
     self = {},
-    askVersion = askWithoutProcess,
+    askVersion = printedBy,
     capture = { ok: true },
   }: FindOptions = {}): Promise<Facts> {
     if (config !== undefined) this.write("/etc/bridge.yaml", config);

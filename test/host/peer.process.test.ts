@@ -4,7 +4,8 @@ import { linkSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } f
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { environmentVariableOf, findPeer, programHolds, sharesConfFile } from "../../src/host/peer.js";
+import { findPeer, programHolds, sharesConfFile } from "../../src/host/peer.js";
+import { argumentsOf, environmentOf } from "../../src/host/proc.js";
 import { makeFolder } from "../support/places.js";
 import { FakeProc } from "./fake-proc.js";
 
@@ -32,8 +33,9 @@ describe("the runtime's process", () => {
     const path = join(folder, "nri.sock");
     const pid = await listenInChild(path);
     expect(await findPeer(path)).toMatchObject({ found: true, pid });
-    expect(environmentVariableOf(pid, "ENABLE_CRI_SANDBOXES")).toBe("yes");
-    expect(environmentVariableOf(pid, "ENABLE_CRI")).toBeUndefined();
+    const environment = environmentOf(pid, "/proc");
+    expect([environment?.get("ENABLE_CRI_SANDBOXES"), environment?.get("ENABLE_CRI")]).toEqual(["yes", undefined]);
+    expect(argumentsOf(pid, "/proc")[1]).toBe("-e");
   });
 
   it("is found through a link, and told from another one with a socket of the same name", async () => {

@@ -58,16 +58,15 @@ export const configurationFaults: Faults = {
       fixSays: "write labels for lables under plugins, if that is meant",
     }),
   ],
-  "conf-missing": [
+  "conf-empty": [
+    ...["{}", "null", '{"plugins": null}', '{"plugins": []}'].map((text) => empty(text, { says: "lists no plugin" })),
     {
       ...empty(""),
       make: (node) => node.remove(confJson).remove(labels),
+      says: "is not there",
       fixSays: "nothing, if no plugin is to run here; else put back the file that listed the plugins",
     },
   ],
-  "conf-empty": ["{}", "null", '{"plugins": null}', '{"plugins": []}'].map((text) =>
-    empty(text, { fixSays: "nothing, if no plugin is to run here; else put back the file that listed the plugins" }),
-  ),
   "conf-fault": [
     conf('{"version": "0.1",\n "plugins": {}}', { where: `${confJson}:2:13` }),
     conf(`\ufeff${listed("labels")}`, { where: `${confJson}:1:1` }),
@@ -96,18 +95,21 @@ export const configurationFaults: Faults = {
       fixSays: `move ${confJson} out of /etc/nri, to a directory that root alone can write`,
     },
   ],
-  "conf-trailing": [conf(`${listed("labels")}\n ${listed("other")}`, { where: `${confJson}:2:2` })],
-  "conf-unknown-key": [
+  "conf-ignored": [
+    conf(`${listed("labels")}\n ${listed("other")}`, {
+      where: `${confJson}:2:2`,
+      says: "text after its first JSON value",
+    }),
     conf('{"version": "0.1", "plugin": [], "plugins": [{"type": "labels"}]}', {
       says: 'a key "plugin"',
       where: `${confJson}:1:20`,
+      fixSays: `remove it at ${confJson}:1:20; if "plugins" was meant, what it says belongs there`,
     }),
     conf('{"Plugins": [\n  {"Type": "labels" ,\n   "config": {}}]}', {
       says: 'a key "plugins[0].config"',
       where: `${confJson}:3:4`,
     }),
   ],
-  "plugin-without-type": [conf('{"plugins": [{"type": "labels"}, {"conf": {}}]}', { where: `${confJson}#/plugins/1` })],
   "plugin-refused": [
     {
       make: (node) => node.write(confJson, listed(labels, "labels")),
@@ -115,22 +117,19 @@ export const configurationFaults: Faults = {
       mend: { options: { flags: { types: "any" } } },
     },
   ],
-  "plugin-is-directory": [
+  "plugin-not-executable": [
     {
       make: (node) => node.remove(labels).write(`${labels}/labels`, script, 0o755),
       mend: (node) => node.remove(labels).write(labels, script, 0o755),
       where: labels,
+      says: "is a directory",
     },
-  ],
-  "plugin-dangling-link": [
     {
       make: (node) => node.write(confJson, listed(tool)).remove(labels).link(tool, "gone"),
       mend: (node) => node.write("/opt/tools/gone", script, 0o755),
       where: tool,
       says: "is a link to gone, which is not there",
     },
-  ],
-  "plugin-not-executable": [
     { make: (node) => node.chmod(labels, 0o644), mend: "its fix", where: labels },
     {
       make: (node) => node.write(confJson, listed(tool)).write(tool, script).remove(labels),
@@ -146,6 +145,11 @@ export const configurationFaults: Faults = {
       says: 'exec: "labels": executable file not found in $PATH',
       fixSays: "install the program as /opt/nri/bin/labels, with mode 0755; or, where its name is misspelt, correct it",
     },
+    conf('{"plugins": [{"type": "labels"}, {"conf": {}}]}', {
+      where: `${confJson}#/plugins/1`,
+      says: "plugins[1]: exec: no command",
+      fixSays: `give the entry in ${confJson} a type`,
+    }),
     conf(listed("/opt/tools/lables", "labels"), {
       fixSays: "install the program as /opt/tools/lables, with mode 0755",
     }),
@@ -153,29 +157,22 @@ export const configurationFaults: Faults = {
   "plugin-no-shebang": [program("echo hello\n")],
   "plugin-wrong-architecture": [
     program(elf(183), {
-      says: "is a program for arm64, and this machine is x64",
+      says: "is a program for another machine than this, which is x64",
       fixSays: "install the x64 build of labels",
     }),
   ],
-  "plugin-carriage-return": [
-    program('#!/bin/sh\r\necho "{}"\r\n', { where: labels, says: "ends with a carriage return (\\r)" }),
-  ],
-  "plugin-no-interpreter": [
-    program("#!/usr/bin/python2\n", { says: "needs /usr/bin/python2, which is not there" }),
-    program("#!/usr/bin/env -S X=1 python3 -u\n", { says: "needs python3, which is not on its PATH" }),
-  ],
-  "plugin-no-loader": [
+  "plugin-needs": [
+    program('#!/bin/sh\r\necho "{}"\r\n', {
+      where: labels,
+      says: 'needs "/bin/sh\\r", which is not there',
+      fixSays: `write ${labels} with line ends of \\n alone`,
+    }),
+    program("#!/usr/bin/python2\n", { says: 'needs "/usr/bin/python2", which is not there' }),
+    program("#!/usr/bin/env -S X=1 python3 -u\n", { says: 'needs "python3", which is not on its PATH' }),
     {
-      ...program(elf(62, "/lib/ld-musl-x86_64.so.1"), { says: "needs /lib/ld-musl-x86_64.so.1, which is not there" }),
+      ...program(elf(62, "/lib/ld-musl-x86_64.so.1"), { says: 'needs "/lib/ld-musl-x86_64.so.1", which is not there' }),
       mend: (node) => node.write("/lib/ld-musl-x86_64.so.1", ""),
     },
-  ],
-  "plugin-noexec": [
-    wrote(
-      "/proc/self/mountinfo",
-      `${cgroupV1}99 20 0:9 / /opt rw,noexec - ext4 /dev/sdb rw\n`,
-      `${cgroupV1}99 20 0:9 / /opt rw - ext4 /dev/sdb rw\n`,
-    ),
   ],
   "plugin-writable": [
     { make: (node) => node.chmod(labels, 0o777), mend: "its fix", where: labels, says: "lets everybody write it" },

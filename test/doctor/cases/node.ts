@@ -1,5 +1,5 @@
 import { type FakeNode, ownRoot, runContainerd } from "../fake-node.js";
-import { clearcfs, configToml, confJson, type Faults, labels, listed, nriHeader, nriToml, script } from "../faults.js";
+import { clearcfs, configToml, type Faults, labels, nriHeader, nriToml, script } from "../faults.js";
 
 const containerd =
   (version: string, ...environment: string[]) =>
@@ -21,7 +21,7 @@ export const nodeFaults: Faults = {
     { make: apart("2.3.2"), mend: apart("2.3.3") },
   ],
   "sandboxes-unserved": [
-    { ...never, mend: auto, says: "containerd 1.7.24 runs no v0.1 plugins itself" },
+    { ...never, mend: auto, says: "the runtime runs no v0.1 plugins for this sandbox itself" },
     {
       // Its own controller is not the default handler's.
       make: (node) =>
@@ -31,28 +31,11 @@ export const nodeFaults: Faults = {
         ),
       ...never,
       mend: auto,
-      says: "containerd 2.2.7 runs no v0.1 plugins itself",
     },
   ],
-  "sandboxes-twice": [{ make: containerd("2.2.7"), options: { config: "sandboxes: always\n" }, mend: never }],
-  "sandboxes-unsure": [
-    { make: (node) => containerd("2.2.7")(node).remove("/proc/100/root"), mend: never },
-    { make: containerd("2.9.0"), mend: never, says: "neither its program nor its version tells" },
-  ],
-  "sandboxes-native": [
-    {
-      make: containerd("2.2.7"),
-      mend: containerd("1.7.24"),
-      fixSays:
-        "nothing; if the bridge is to serve sandboxes too, on a drained node move /etc/nri/conf.json to /etc/nri/v01-bridge.json",
-    },
-    {
-      // Refusals of the bridge's own would keep it from starting again.
-      make: containerd("2.1.9"),
-      mend: containerd("1.7.24"),
-      fixSays: "nothing: for the bridge to serve sandboxes too, first go to containerd 2.2.6 or 2.3.3, or later",
-    },
-    { make: containerd("1.7.24", "ENABLE_CRI_SANDBOXES=1"), mend: containerd("1.7.24") },
+  "sandboxes-twice": [
+    { make: containerd("2.2.7"), options: { config: "sandboxes: always\n" }, mend: never },
+    { make: containerd("1.7.24", "ENABLE_CRI_SANDBOXES=1"), options: { config: "sandboxes: always\n" }, mend: auto },
   ],
   "not-root": [{ options: { self: { uid: 1000 } }, mend: { options: {} } }],
   "state-not-writable": [
@@ -66,9 +49,8 @@ export const nodeFaults: Faults = {
 
 const migrate = { options: { migrate: true } };
 
-/** What an upgrade from 1.6 changes; on a node with a plugin its time limit does, always. */
+/** What an upgrade from 1.6 changes. */
 export const migrateFaults: Faults = {
-  "migrate-time-limit": [{ ...migrate, mend: { options: {} }, where: `${confJson}#/plugins/0` }],
   "migrate-cgroup-v1": [
     {
       ...migrate,
@@ -85,13 +67,6 @@ export const migrateFaults: Faults = {
         node.process(100, "/usr/bin/containerd", [], ["PATH=/srv/bin"]).write("/srv/bin/labels", script, 0o755),
       mend: (node) => node.remove("/srv/bin"),
       says: "labels is /srv/bin/labels under containerd 1.6, and will be /opt/nri/bin/labels",
-    },
-  ],
-  "migrate-relative-type": [
-    {
-      ...migrate,
-      make: (node) => node.write(confJson, listed("opt/nri/bin/labels")),
-      mend: (node) => node.write(confJson, listed(labels)),
     },
   ],
   "migrate-switch-on-nri": ["version = 2\n", nriToml("disable = true"), `${nriHeader}\n  disable = false\n`].map(

@@ -57,9 +57,6 @@ export const runtimeFaults: Faults = {
       mend: (node) => runContainerd(node, "1.7.24"),
     },
   ],
-  "runtime-version-unknown": [
-    { make: (node) => node.program("/usr/bin/containerd", ""), mend: (node) => runContainerd(node, "1.7.24") },
-  ],
   "runtime-too-old": [
     {
       make: (node) => runContainerd(node, "1.6.20~ds1"),
@@ -81,14 +78,6 @@ export const runtimeFaults: Faults = {
       mend: async (node) => runContainerd(await node.listen(), "1.7.24"),
     },
   ],
-  "runtime-restart-pending": [
-    {
-      make: (node) => node.link("/proc/100/exe", "/usr/bin/containerd (deleted)"),
-      options: { askVersion: (path) => `containerd x ${path.endsWith("/exe") ? "1.7.24" : "1.7.30"} y\n` },
-      mend: (node) => node.link("/proc/100/exe", "/usr/bin/containerd"),
-      says: "containerd 1.7.24 runs, and 1.7.30 is installed",
-    },
-  ],
   "runtime-config-fault": [
     toml(`${on}[broken\n`, on, { where: `${configToml}:4:8` }),
     toml(`imports = ["nri.toml"]\n${on}`, on, { where: "/etc/containerd/nri.toml" }),
@@ -101,13 +90,13 @@ export const runtimeFaults: Faults = {
   "containerd-config-unversioned": [
     toml(`${nriHeader}\n  disable = false\n`, on, {
       where: `${configToml}:1`,
-      fixSays: `in ${configToml}:1 add version = 2 as the first line${restarted}`,
+      fixSays: `in ${configToml}:1 write [plugins.nri] for ${nriHeader}, its name in version 1; where all names in the file are long, version = 2`,
     }),
     // compat: measured: with version = 2 over it 1.7.24 does not start ("invalid plugin key URI \"cri\"").
     toml(
       `[plugins.cri]\n  sandbox_image = "pause"\n${nriHeader}\n  disable = false\n`,
       '[plugins.cri]\n  sandbox_image = "pause"\n[plugins.nri]\n  disable = false\n',
-      { fixSays: `in ${configToml}:3 write [plugins.nri] for ${nriHeader}, its name in version 1${restarted}` },
+      { fixSays: `in ${configToml}:3 write [plugins.nri] for ${nriHeader}, its name in version 1` },
     ),
     toml(`version = 1\n${nriHeader}\n  disable = false\n`, "version = 1\n[plugins.nri]\n  disable = false\n", {
       fixSays: `in ${configToml}:2 write [plugins.nri] for ${nriHeader}`,
@@ -155,8 +144,6 @@ export const runtimeFaults: Faults = {
       fixSays: "in /etc/crio/crio.conf.d/99-nri.conf set enable_nri = true under [crio.nri]",
     },
     crio("crio.conf.d/20.conf", "enable_nri = false", "1.31.0", "enable_nri = true"),
-  ],
-  "cri-disabled": [
     off(`disabled_plugins = ["cri"]\n${on}`, take(":1", "cri")),
     {
       // Each of the files that list it.
@@ -185,15 +172,6 @@ export const runtimeFaults: Faults = {
       fixSays: `in ${configToml}:4 set plugin_request_timeout = "2s" under ${nriHeader}`,
     }),
   ],
-  "timeouts-exceed-call": [
-    {
-      make: (node) => node.write(confJson, listed("labels", "other")).write("/opt/nri/bin/other", script, 0o755),
-      options: { config: "timeoutMs: 1500\n" },
-      mend: (node) => node.write(configToml, nriToml("disable = false", 'plugin_request_timeout = "4s"')),
-      fixSays: `in ${configToml}:3 set plugin_request_timeout = "4s" under ${nriHeader}`,
-      says: "may take 3000 ms together (timeoutMs of labels, other), and a chain has 1700 ms",
-    },
-  ],
   "crio-starts-all-the-same": [
     {
       make: (node) => runCrio(node, "1.34.1"),
@@ -216,8 +194,8 @@ export const runtimeFaults: Faults = {
       fixSays: "config.yaml set socketPath: /var/run/nri/nri.sock; then systemctl restart nri-v01-bridge",
     },
   ],
-  "socket-missing": [{ make: (node) => node.remove(socket), mend: (node) => node.listen() }],
-  "socket-not-a-socket": [
+  "socket-missing": [
+    { make: (node) => node.remove(socket), mend: (node) => node.listen() },
     {
       // What Docker makes for a bind mount whose source is not there yet.
       make: (node) => node.remove(socket).write(`${socket}/.keep`, ""),
@@ -225,7 +203,8 @@ export const runtimeFaults: Faults = {
       fixSays: `mv -n /var${socket} /var${socket}.old # then systemctl restart containerd`,
     },
   ],
-  "socket-stale": [
+  "socket-dead": [
+    { make: (node) => node.write("/proc/self/net/unix", "Num RefCount\n"), mend: (node) => node.listen() },
     {
       // The bridge still has the old file at its place; the runtime has a new one behind its own root.
       make: async (node) => {
@@ -234,10 +213,8 @@ export const runtimeFaults: Faults = {
         node.remove("/var/run").move("/old.sock", "/var/run/nri/nri.sock");
       },
       mend: (node) => node.link("/var/run", "/run"),
+      says: "containerd made a new socket of this name when it was restarted",
     },
-  ],
-  "socket-dead": [
-    { make: (node) => node.write("/proc/self/net/unix", "Num RefCount\n"), mend: (node) => node.listen() },
   ],
   "socket-mounted": [
     wrote(
@@ -265,24 +242,8 @@ export const runtimeFaults: Faults = {
       says: "starts node, which is neither in /usr/bin nor in /bin",
     },
     {
-      make: (node) =>
-        two(node)
-          .write(launched, "#!/bin/sh\nexec /usr/bin/node /opt/bridge/nri-v01-bridge.mjs\n", 0o755)
-          .program("/usr/bin/node", ""),
-      mend: (node) => node.write("/opt/bridge/nri-v01-bridge.mjs", ""),
-      says: "starts /opt/bridge/nri-v01-bridge.mjs, which is not there",
-    },
-    {
       make: (node) => two(node).link(launched, "/usr/bin/nri-v01-bridge"),
       mend: (node) => node.write("/usr/bin/nri-v01-bridge", elf(62), 0o755),
-    },
-  ],
-  "launched-takes-runtime-down": [
-    {
-      make: (node) => node.write(launched, elf(62), 0o755),
-      mend: (node) => node.remove(launched),
-      where: launched,
-      fixSays: `on a drained node move ${launched} out of its directory, then systemctl restart containerd, then`,
     },
   ],
   "go-adapter-too": [

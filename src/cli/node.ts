@@ -47,7 +47,7 @@ export function createNode(mode: "external" | "launched", log: Log, ending: Abor
   const onWait = (directory: string) => (holder: string) =>
     log.warn({ directory, holder }, "another instance has the state directory: waiting for it to end");
 
-  const host = createNodeHost("/proc", createProcessWatcher({ native: attempt(openNative) }));
+  const host = createNodeHost("/proc", createProcessWatcher(attempt(openNative)));
   const running = new RunningPlugins({ host, end: (pid) => process.kill(-pid, "SIGKILL"), log });
   const onStart = ({ pid, exited }: RunningProcess) => {
     const ended = running.began(pid);

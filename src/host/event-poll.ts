@@ -4,9 +4,7 @@ import { type Koffi, type Libc, NativeError, type PollHandle } from "./native.js
 const epollCloseOnExec = 0o2000000;
 const operations = { add: 1, delete: 2 } as const;
 const readable = 1;
-/** Told of in one turn; the rest in the next. */
-const batch = 64;
-
+const batch = 64; // Told of in one turn; the rest in the next.
 /** struct epoll_event: u32 events, u64 data; packed where a 32-bit program can run on the same kernel (x86). */
 const dataOffset = process.arch === "x64" || process.arch === "ia32" ? 4 : 8;
 const eventBytes = dataOffset + 8;

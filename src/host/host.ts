@@ -5,15 +5,14 @@ import {
   type Liveness,
   livenessHere,
   type ProcessIdentity,
+  readLink,
   readProcessStat,
-  readProcLink,
-  readProcText,
+  readText,
 } from "./proc.js";
-import { createProcessWatcher, idleWatcher, type ProcessWatcher } from "./process-watcher.js";
+import { createProcessWatcher, type ProcessWatcher } from "./process-watcher.js";
 
-/** Whose process a pid is said to be. */
+/** The pod sandbox or container whose process a pid is said to be. */
 export interface ProcessQuery {
-  /** Of the pod sandbox or container. */
   readonly id: string;
   /** 0 when there is none. */
   readonly pid: number;
@@ -31,10 +30,8 @@ type ProcessClaim =
   | ({ readonly confirmed: true } & OwnProcess)
   | { readonly confirmed: false; readonly reason: string };
 
-/** An OCI config.json that was found, or why there is none. */
-type BundleAnswer =
-  | { readonly found: true; readonly path: string; readonly bytes: Uint8Array }
-  | { readonly found: false; readonly reason: string };
+type Bundle = { readonly path: string; readonly bytes: Uint8Array };
+type BundleAnswer = ({ readonly found: true } & Bundle) | { readonly found: false; readonly reason: string };
 
 /** The seam to the node: everything that asks the machine about processes. */
 export interface Host {
@@ -60,10 +57,10 @@ export interface Host {
 const noProcess = "the event names no process";
 
 /** The machine that we run on. */
-export function createNodeHost(procRoot = "/proc", watcher = createProcessWatcher({ procRoot })): Host {
+export function createNodeHost(procRoot = "/proc", watcher = createProcessWatcher(undefined, procRoot)): Host {
   // Neither changes while we run.
-  const bootId = readProcText(`${procRoot}/sys/kernel/random/boot_id`)?.trim() ?? "";
-  const pidNamespace = readProcLink(`${procRoot}/self/ns/pid`) ?? "";
+  const bootId = readText(`${procRoot}/sys/kernel/random/boot_id`)?.trim() ?? "";
+  const pidNamespace = readLink(`${procRoot}/self/ns/pid`) ?? "";
   return {
     watcher,
 
@@ -99,12 +96,11 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
       const stat = readProcessStat(pid, procRoot);
       if (typeof stat === "string") return { confirmed: false, reason: `there is no process ${pid} here` };
       const { startTime, parent } = stat;
-      const cgroups = readProcText(`${procRoot}/${pid}/cgroup`);
-      if (cgroups === undefined) return { confirmed: false, reason: `the cgroup of process ${pid} cannot be read` };
+      const cgroups = readText(`${procRoot}/${pid}/cgroup`) ?? "";
       // The parent is the shim or conmon.
-      const directory = parent > 1 ? (readProcLink(`${procRoot}/${parent}/cwd`) ?? "") : "";
+      const worksInBundle = () => parent > 1 && pathNames(readLink(`${procRoot}/${parent}/cwd`) ?? "", id);
       const reason = `neither the cgroup of process ${pid} nor the bundle of its parent names ${id}`;
-      if (!cgroupsName(cgroups, id, cgroupsPath) && !pathNames(directory, id)) return { confirmed: false, reason };
+      if (!cgroupsName(cgroups, id, cgroupsPath) && !worksInBundle()) return { confirmed: false, reason };
       return { confirmed: true, identity: { pid, startTime, bootId, pidNamespace }, parent };
     },
 
@@ -115,17 +111,13 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
     },
 
     sharesPidNamespace(peer, named) {
-      const runtimes = peer === undefined ? undefined : readProcLink(`${procRoot}/${peer}/ns/pid`);
-      if (pidNamespace !== "" && runtimes !== undefined) {
-        return pidNamespace === runtimes
-          ? { answer: "yes", reason: `the runtime is process ${peer}, and in our pid namespace` }
-          : { answer: "no", reason: `the runtime is process ${peer}, and in another pid namespace (${runtimes})` };
-      }
+      const runtimes = peer === undefined ? undefined : readLink(`${procRoot}/${peer}/ns/pid`);
+      const isSeen = pidNamespace !== "" && runtimes !== undefined;
       const unknown = "the runtime's process is not known, and no event named one";
-      if (named <= 0) return { answer: "unknown", reason: unknown };
-      return readProcessStat(named, procRoot) === "missing"
-        ? { answer: "no", reason: `process ${named}, which the runtime named, is not here` }
-        : { answer: "yes", reason: `process ${named}, which the runtime named, is here` };
+      if (!isSeen && named <= 0) return { answer: "unknown", reason: unknown };
+      const isOurs = isSeen ? pidNamespace === runtimes : readProcessStat(named, procRoot) !== "missing";
+      const process = isSeen ? `the runtime's process ${peer}` : `process ${named}, which the runtime named,`;
+      return { answer: isOurs ? "yes" : "no", reason: `${process} is ${isOurs ? "" : "not "}in our pid namespace` };
     },
   };
 }
@@ -156,9 +148,7 @@ export type RecordedHost = Host & { readonly end: (pid: number) => void };
  * The node of a recording: its bundles are all there is to ask about, and no pid of it is looked up on this machine. A process
  * lives from when it is named until the recording says that it ended.
  */
-export function createRecordedHost(
-  bundles: readonly { readonly path: string; readonly bytes: Uint8Array }[],
-): RecordedHost {
+export function createRecordedHost(bundles: readonly Bundle[]): RecordedHost {
   const found: readonly BundleAnswer[] = bundles.map((bundle) => ({ found: true, ...bundle }));
   const none = (reason: string): readonly BundleAnswer[] => [{ found: false, reason }];
   const identify = (pid: number) => ({ pid, startTime: undefined, bootId: "", pidNamespace: "" });
@@ -176,7 +166,7 @@ export function createRecordedHost(
     },
     liveness: ({ pid }) => (pid <= 0 ? "unknown" : ended.has(pid) ? "dead" : "alive"),
     sharesPidNamespace: () => ({ answer: "yes", reason: "a recording's pids are its own" }),
-    watcher: idleWatcher,
+    watcher: { watch: () => () => {}, size: 0, close() {} },
     end: (pid) => void ended.add(pid),
   };
 }

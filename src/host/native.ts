@@ -6,7 +6,6 @@ import { getAsset, isSea } from "node:sea";
 import { fileURLToPath } from "node:url";
 import { attempt } from "../base/errors.js";
 
-/** The C library within reach. */
 export interface Native {
   readonly koffi: Koffi;
   readonly libc: Libc;
@@ -14,7 +13,6 @@ export interface Native {
 
 /**
  * Opens the C library through the FFI library, and checks that processes can be watched by it.
- *
  * @throws Error when that does not work here: no library for this machine, an old C library, a kernel before 5.3, a
  * seccomp filter that forbids pidfds
  */
@@ -34,24 +32,18 @@ export function openNative(load: () => Koffi = loadKoffi): Native {
 /** What is left uninitialised in C is a zeroed Buffer here, larger than any libc's type. */
 export const sizes = { spawnAttributes: 512, fileActions: 256, signalSet: 128 } as const;
 
-type Call = (
-  ...args: readonly (number | string | null | NodeJS.ArrayBufferView | readonly (string | null)[])[]
-) => number;
+type Argument = number | string | null | NodeJS.ArrayBufferView | readonly (string | null)[];
 
 /** The functions of the C library that Node has no way to, as C declares them; errors are return values. */
 export type Libc = ReturnType<typeof openLibc>;
 
-/**
- * Binds the C library that Node itself runs with.
- *
- * @throws Error when it lacks a function: glibc before 2.29, musl before 1.1.24
- */
+/** Binds the C library that Node itself runs with. @throws Error when it lacks a function: glibc before 2.29, musl before 1.1.24 */
 function openLibc(koffi: Koffi) {
   const library = koffi.load(null);
-  const bind = (declaration: string): Call => {
+  const bind = (declaration: string) => {
     const native = library.func(declaration);
     // Everything that we call gives an int, or a long that is small.
-    return (...args) => Number(native(...args));
+    return (...args: readonly Argument[]) => Number(native(...args));
   };
   const syscall = bind("long syscall(long number, long pid, long flags)");
   return {
@@ -86,7 +78,6 @@ function openLibc(koffi: Koffi) {
 
 /** A call of the C library that failed. */
 export class NativeError extends Error {
-  /** @param code such as `EMFILE` */
   constructor(
     call: string,
     readonly code: string,
@@ -107,9 +98,6 @@ const errnoNames = new Map(
     .map(([name, number]) => [number, name] as const),
 );
 
-/** A function of a C library. What goes in and comes out is as its declaration says. */
-type NativeFunction = (...args: readonly unknown[]) => unknown;
-
 /** A descriptor that the event loop watches. After `close` it must not be touched: koffi does not check. */
 export interface PollHandle {
   ref(): void;
@@ -119,7 +107,7 @@ export interface PollHandle {
 
 /** What we use of koffi, the FFI library. */
 export interface Koffi {
-  load(path: null): { func(declaration: string): NativeFunction };
+  load(path: null): { func(declaration: string): (...args: readonly unknown[]) => unknown };
   errno(): number;
   readonly node: {
     /** compat: koffi calls back outside of Node's callback scope: promises that it settles are not acted upon by it. */
@@ -128,43 +116,27 @@ export interface Koffi {
 }
 
 /**
- * Loads koffi: the native file that the single executable carries, the one beside the bundle, or the optional dependency of
- * the npm package. The native file is the whole library; the package's JavaScript only finds it.
- *
+ * The native file of koffi that the single executable carries, the one beside the bundle, or the optional dependency of the npm package.
  * @throws Error when there is none, or none for this machine
  */
 export function loadKoffi(base: string = import.meta.url): Koffi {
   const require = createRequire(base);
   const beside = fileURLToPath(new URL("./koffi.node", base));
-  const loaded = isSea() ? loadEmbedded("koffi.node", require) : require(existsSync(beside) ? beside : "koffi");
-  if (!isKoffi(loaded)) throw new Error("what was loaded as koffi is another library");
-  return loaded;
+  return isSea() ? loadEmbedded(require) : require(existsSync(beside) ? beside : "koffi");
 }
 
-function isKoffi(value: unknown): value is Koffi {
-  const property = (of: unknown, name: string): unknown => Reflect.get(Object(of), name);
-  const calls = [property(value, "load"), property(value, "errno"), property(property(value, "node"), "poll")];
-  return calls.every((call) => typeof call === "function");
-}
-
-/**
- * Loads a native library that the single executable carries. The system loads libraries from files only: it is written
- * where only we can get at it, and removed as soon as it is loaded.
- *
- * @throws Error when there is none, or no place to load it from
- */
-function loadEmbedded(name: string, load: (path: string) => unknown): unknown {
-  const bytes = new Uint8Array(getAsset(name));
+/** From the single executable, through a file that only we can get at: the system loads libraries from files alone. */
+function loadEmbedded(require: NodeJS.Require): Koffi {
+  const bytes = new Uint8Array(getAsset("koffi.node"));
   let reason: unknown;
   // Any of these can be mounted noexec or read-only.
   for (const place of [tmpdir(), "/var/lib/nri-v01-bridge", "/dev/shm"]) {
-    let folder: string | undefined;
+    let folder: string | undefined; // Of mode 0700.
     try {
-      // With mode 0700.
       folder = mkdtempSync(join(place, "nri-v01-bridge-native-"));
-      const file = join(folder, name);
+      const file = join(folder, "koffi.node");
       writeFileSync(file, bytes, { mode: 0o500 });
-      return load(file);
+      return require(file);
     } catch (error) {
       reason = error;
     } finally {

@@ -1,23 +1,22 @@
-import { accessSync, closeSync, constants, lstatSync, readdirSync, readlinkSync, type Stats, statSync } from "node:fs";
+import { accessSync, closeSync, constants, readdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { attempt, errnoOf } from "../base/errors.js";
 import { fileIdentity, openRegularFile, readRegularFile } from "../base/files.js";
+import { readLink } from "./proc.js";
 
-/** As many links as Linux follows in one path. */
-const maxLinks = 40;
-/** Plugins are read whole, and no plugin is so large. */
-const maxBytes = 256 * 1024 * 1024;
+const maxLinks = 40; // As Linux follows in one path.
+const maxBytes = 256 * 1024 * 1024; // Plugins are read whole, and none is so large.
 
 /**
  * A node's files, seen below a root: the machine's own `/`, a node's root mounted into a container, or a made-up one.
  * Links are followed as they are on the node: an absolute target stays below the root.
  */
 export class NodeFiles {
-  /** The root as what stands before a path. */
-  readonly below: string;
+  constructor(readonly root: string) {}
 
-  constructor(readonly root: string) {
-    this.below = root === "/" ? "" : root;
+  /** The root as what stands before a path. */
+  get below(): string {
+    return this.root === "/" ? "" : this.root;
   }
 
   /** Where a node's path is found from here. What is not there is given as it would be. */
@@ -42,7 +41,7 @@ export class NodeFiles {
 
   /** The node's names in a text that holds paths of ours. */
   rename(text: string): string {
-    return this.root === "/" ? text : text.replaceAll(`${this.root}/`, "/");
+    return text.replaceAll(`${this.below}/`, "/");
   }
 
   readBytes(path: string): Buffer | undefined {
@@ -103,13 +102,9 @@ export class NodeFiles {
     return readLink(join(this.root, path));
   }
 
-  /** Whether it is a file that execve would not refuse for its mode. */
+  /** Whether execve would not refuse it for its mode. */
   isExecutable(path: string): boolean {
     const stats = this.stat(path);
     return stats?.isFile() === true && (stats.mode & 0o111) !== 0;
   }
-}
-
-function readLink(path: string): string | undefined {
-  return attempt(() => (lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined));
 }

@@ -3,9 +3,8 @@ import { basename, dirname } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Deadline } from "../base/deadline.js";
 import { fileIdentity } from "../base/files.js";
-import { type Answer, commandOf, listPids, readProcText, socketsOf } from "./proc.js";
+import { type Answer, commandOf, listPids, readText, socketsOf } from "./proc.js";
 
-/** The process that listens on a socket, or why it is not known. */
 type PeerAnswer = { readonly found: true; readonly pid: number } | { readonly found: false; readonly reason: string };
 
 /** These are asked first: on a node with thousands of processes that is most of the work saved. */
@@ -14,35 +13,28 @@ const likely = ["containerd", "crio", "k3s-server", "k3s"];
 /**
  * Finds the process that owns the runtime's socket: SO_PEERCRED cannot be asked for from here, /proc can. Needs root, the
  * runtime's pid namespace, and the runtime's network namespace or its host's first process.
- *
  * Nothing is found by name alone: the path that the socket was bound to has to be, in the mount namespace of its owner,
  * the very file that we connect to.
- *
  * @param withinMs when it gives up: what follows Configure waits for it, and a node may have tens of thousands of processes
  */
 export async function findPeer(socketPath: string, procRoot = "/proc", withinMs = Infinity): Promise<PeerAnswer> {
   const ours = fileIdentity(socketPath);
   if (ours === undefined) return { found: false, reason: `there is no ${socketPath}` };
   const bound = listeningSockets(basename(socketPath), procRoot);
-  if (bound.size === 0)
-    return { found: false, reason: "no socket of this name listens in a network namespace in sight" };
+  if (bound.size === 0) return { found: false, reason: "no socket of this name listens in a namespace in sight" };
   const until = Deadline.after(withinMs);
   const pids = listPids(procRoot);
-  let unreadable = 0;
   for (const inTurn of [true, false]) {
     for (const [index, pid] of pids.entries()) {
       if (until.expired) return { found: false, reason: `the time was too short to look who listens on ${socketPath}` };
       // Events come between: a process has thousands of descriptors, too.
       if (index % 16 === 15) await nextTurn();
       if (likely.includes(commandOf(pid, procRoot) ?? "") !== inTurn) continue;
-      const inodes = socketsOf(pid, procRoot);
-      if (inodes === undefined) unreadable += 1;
-      const paths = inodes?.flatMap((inode) => bound.get(inode) ?? []) ?? [];
+      const paths = socketsOf(pid, procRoot).flatMap((inode) => bound.get(inode) ?? []);
       if (paths.some((path) => fileIdentity(`${procRoot}/${pid}/root${path}`) === ours)) return { found: true, pid };
     }
   }
-  const reason = `no process in sight listens on ${socketPath}`;
-  return { found: false, reason: unreadable === 0 ? reason : `${reason}; ${unreadable} could not be looked at` };
+  return { found: false, reason: `no process in sight listens on ${socketPath}` };
 }
 
 /** Inode to path of the listening sockets whose path ends so. */
@@ -50,7 +42,7 @@ export function listeningSockets(name: string, procRoot: string): ReadonlyMap<st
   const found = new Map<string, string>();
   // A socket is listed in the network namespace that it was made in: ours, or the host's.
   for (const process of ["self", "1"]) {
-    for (const line of (readProcText(`${procRoot}/${process}/net/unix`) ?? "").split("\n")) {
+    for (const line of (readText(`${procRoot}/${process}/net/unix`) ?? "").split("\n")) {
       // Num RefCount Protocol Flags Type St Inode Path; 00010000 is __SO_ACCEPTCON: it listens.
       const [, inode, path] = /^\S+ \S+ \S+ 00010000 \S+ \S+ +(\d+) (\/.*)$/.exec(line) ?? [];
       if (inode !== undefined && path !== undefined && basename(path) === name) found.set(inode, path);
@@ -63,18 +55,13 @@ export function listeningSockets(name: string, procRoot: string): ReadonlyMap<st
  * Whether a text stands in the program that a process runs; `unknown` when that cannot be read. In pieces, with events between
  * them: it is no work for the way of a call.
  */
-export async function programHolds(
-  pid: number,
-  text: string,
-  procRoot = "/proc",
-  pieceBytes = 1024 * 1024,
-): Promise<Answer["answer"]> {
+export async function programHolds(pid: number, text: string, procRoot = "/proc"): Promise<Answer["answer"]> {
   const wanted = Buffer.from(text);
   // The end of the piece before, where the text may begin.
   let kept: Buffer | undefined;
   try {
     const file = await open(`${procRoot}/${pid}/exe`);
-    for await (const piece of file.createReadStream({ highWaterMark: pieceBytes })) {
+    for await (const piece of file.createReadStream({ highWaterMark: 1 << 20 })) {
       if (kept === undefined && piece.toString("latin1", 0, 4) !== "\x7fELF") return "unknown";
       const seen: Buffer = Buffer.concat([kept ?? Buffer.alloc(0), piece]);
       if (seen.includes(wanted)) return "yes";
@@ -82,8 +69,7 @@ export async function programHolds(
     }
     return "no";
   } catch {
-    // Another user's, or it has ended.
-    return "unknown";
+    return "unknown"; // Another user's, or it has ended.
   }
 }
 
@@ -94,7 +80,6 @@ const nativeConfFile = "/etc/nri/conf.json";
  * Whether the runtime's own /etc/nri/conf.json is the file that the bridge reads: the same device and inode, seen through
  * the runtime's root; or, where neither has one yet, the same place for it. Asked anew for each pod, at its create and at
  * its delete, since installers put new files in place.
- *
  * @param peer the runtime's process; undefined when it is not known
  */
 export function sharesConfFile(peer: number | undefined, confFile: string, procRoot = "/proc"): Answer {

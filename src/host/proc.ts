@@ -5,17 +5,16 @@ import { closing } from "../base/files.js";
 /** What the machine says to a question, and where it has that from. */
 export interface Answer {
   readonly answer: "yes" | "no" | "unknown";
-  /** For people, without a full stop. */
   readonly reason: string;
 }
 
-/** The text of a file below /proc; undefined when it cannot be read. */
-export function readProcText(path: string): string | undefined {
+/** The text of a file of /proc; undefined when it cannot be read. */
+export function readText(path: string): string | undefined {
   return attempt(() => readFileSync(path, "utf8"));
 }
 
-/** What a link below /proc says; undefined when it cannot be read. */
-export function readProcLink(path: string): string | undefined {
+/** What a link says; undefined when it is none, or cannot be read. */
+export function readLink(path: string): string | undefined {
   return attempt(() => readlinkSync(path));
 }
 
@@ -24,14 +23,12 @@ export interface ProcessStat {
   /** One letter; Z and X are processes that have ended. */
   readonly state: string;
   readonly parent: number;
-  /** The process group. */
   readonly group: number;
   /** Clock ticks between the boot of the machine and the start of the process, as the kernel writes them. */
   readonly startTime: string;
 }
 
-/** A command may be 64 bytes long (kernel workers), and there are 50 numbers after it. */
-const statBytes = 1024;
+const statBytes = 1024; // The command may be 64 bytes long (kernel workers), and there are 50 numbers after it.
 
 /** The command in parentheses may hold anything. Behind it are fields 3, the state, 4, the parent, 5, the group, and 22 (proc(5)). */
 const statPattern = /^.*\) ([A-Za-z]) (\d+) (\d+)(?: \S+){16} (\d+)/s;
@@ -53,7 +50,7 @@ export function readProcessStat(pid: number, procRoot: string): ProcessStat | "m
 
 /** A zombie runs no more: what is left of it is its exit status. */
 export function hasEnded({ state }: Pick<ProcessStat, "state">): boolean {
-  return state === "Z" || state === "X" || state === "x";
+  return ["Z", "X", "x"].includes(state);
 }
 
 /** One process, told from every other that has had or will have its pid. */
@@ -68,7 +65,6 @@ export interface ProcessIdentity {
   readonly pidNamespace: string;
 }
 
-/** `unknown`: neither can be told from here. */
 export type Liveness = "alive" | "dead" | "unknown";
 
 /** Whether a process of this boot and pid namespace runs. A pid alone proves nothing: it may be another process's by now. */
@@ -81,26 +77,25 @@ export function livenessHere({ pid, startTime }: ProcessIdentity, procRoot: stri
 
 /** The name of a process, which the kernel cuts after 15 bytes. */
 export function commandOf(pid: number, procRoot: string): string | undefined {
-  return readProcText(`${procRoot}/${pid}/comm`)?.trim();
+  return readText(`${procRoot}/${pid}/comm`)?.trim();
 }
 
 /** The arguments that a process was started with, its name first, without empty ones. */
 export function argumentsOf(pid: number, procRoot: string): readonly string[] {
-  return (readProcText(`${procRoot}/${pid}/cmdline`) ?? "").split("\0").filter((argument) => argument !== "");
+  return (readText(`${procRoot}/${pid}/cmdline`) ?? "").split("\0").filter((argument) => argument !== "");
 }
 
 /** The variables that a process was started with; undefined when they cannot be read. */
 export function environmentOf(pid: number, procRoot: string): ReadonlyMap<string, string> | undefined {
-  const entries = readProcText(`${procRoot}/${pid}/environ`)?.split("\0");
+  const entries = readText(`${procRoot}/${pid}/environ`)?.split("\0");
   return entries && new Map(entries.map((entry) => [entry.replace(/=.*/s, ""), entry.slice(entry.indexOf("=") + 1)]));
 }
 
-/** The inodes of a process's sockets; undefined when its descriptors cannot be seen. */
-export function socketsOf(pid: number, procRoot: string): readonly string[] | undefined {
-  const names = attempt(() => readdirSync(`${procRoot}/${pid}/fd`));
-  return names?.flatMap(
-    (name) => /^socket:\[(\d+)\]$/.exec(readProcLink(`${procRoot}/${pid}/fd/${name}`) ?? "")?.[1] ?? [],
-  );
+/** The inodes of a process's sockets; none when its descriptors cannot be seen. */
+export function socketsOf(pid: number, procRoot: string): readonly string[] {
+  const names = attempt(() => readdirSync(`${procRoot}/${pid}/fd`)) ?? [];
+  const links = names.map((name) => readLink(`${procRoot}/${pid}/fd/${name}`) ?? "");
+  return links.flatMap((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? []);
 }
 
 export function listPids(procRoot: string): readonly number[] {
@@ -127,7 +122,7 @@ export function listProcesses(procRoot: string): readonly Process[] {
     const command = commandOf(pid, procRoot);
     const args = argumentsOf(pid, procRoot);
     // Another user's link cannot be read; what has no arguments either has ended, or is the kernel's.
-    const link = readProcLink(`${procRoot}/${pid}/exe`) ?? args[0];
+    const link = readLink(`${procRoot}/${pid}/exe`) ?? args[0];
     if (command === undefined || link === undefined) return [];
     const uid = attempt(() => statSync(`${procRoot}/${pid}`).uid) ?? -1;
     const exe = link.replace(/ \(deleted\)$/, "");
@@ -153,7 +148,6 @@ export interface Mount {
   readonly point: string;
   /** How it propagates: `shared:7`, `master:3`. */
   readonly optional: readonly string[];
-  /** The file system's. */
   readonly type: string;
   readonly superOptions: readonly string[];
 }

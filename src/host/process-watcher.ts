@@ -11,31 +11,18 @@ export interface ProcessWatcher {
    * @returns stops watching; may be called at any time, and again
    */
   watch(identity: ProcessIdentity, onExit: () => void): () => void;
-  /** How many are watched. */
   readonly size: number;
-  /** Stops watching all of them. */
   close(): void;
-}
-
-/** Watches nothing, and never calls back: for a recording, whose processes are not of this machine. */
-export const idleWatcher: ProcessWatcher = { watch: () => () => {}, size: 0, close() {} };
-
-interface WatcherOptions {
-  readonly native?: Native | undefined;
-  readonly procRoot?: string;
-  /** Between two looks at a process without a pidfd, in milliseconds. */
-  readonly intervalMs?: number;
 }
 
 /**
  * Watches processes by pidfds, all in one epoll descriptor: nothing is done until one of them ends, and then it is told in the same
  * turn of the loop. A pidfd stays with its process, whichever has the pid later. Without FFI, or where descriptors are used up, by a
  * look at each process twice a second, in one timer that does not keep the bridge alive.
- *
+ * @param intervalMs between two looks at a process without a pidfd
  * @throws Error when the system gives no epoll descriptor
  */
-export function createProcessWatcher(options: WatcherOptions = {}): ProcessWatcher {
-  const { native, procRoot = "/proc", intervalMs = 500 } = options;
+export function createProcessWatcher(native?: Native, procRoot = "/proc", intervalMs = 500): ProcessWatcher {
   const events = native && new EventPoll(native.koffi, native.libc);
   const watched = new Set<() => void>();
   const polled = new Map<() => void, ProcessIdentity>();
@@ -46,14 +33,13 @@ export function createProcessWatcher(options: WatcherOptions = {}): ProcessWatch
     if (pidfd < 0) return undefined;
     // Looked at after the pidfd was opened: if it is the process now, the pidfd is its.
     const unwatch = livenessHere(identity, procRoot) === "alive" ? events?.watch(pidfd, onExit) : undefined;
-    if (unwatch === undefined) closeSync(pidfd);
-    return (
-      unwatch &&
-      (() => {
-        unwatch();
-        closeSync(pidfd);
-      })
-    );
+    const close = () => {
+      unwatch?.();
+      closeSync(pidfd);
+    };
+    if (unwatch !== undefined) return close;
+    close();
+    return undefined;
   }
 
   function poll(identity: ProcessIdentity, onExit: () => void): () => void {

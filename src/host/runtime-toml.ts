@@ -10,47 +10,34 @@ export interface ConfigFault {
   readonly text: string;
 }
 
+export type RuntimeName = "containerd" | "cri-o";
 type TomlTable = Readonly<Record<string, unknown>>;
-
-/** A TOML file of a runtime's configuration. */
-interface TomlFile {
-  readonly path: string;
-  readonly text: string;
-  readonly table: TomlTable;
-}
 
 /** A runtime's configuration as it reads it. */
 export interface RuntimeToml {
   /** The main file, whether it is there or not. */
   readonly path: string;
   /** In the runtime's order: a later one wins over an earlier one. */
-  readonly read: readonly TomlFile[];
+  readonly read: readonly { readonly path: string; readonly text: string; readonly table: TomlTable }[];
   /** What cannot be read, and what is imported and not there. */
   readonly faults: readonly ConfigFault[];
 }
 
 /** Reads the files of a runtime that was started with these arguments. */
-export function readRuntimeToml(
-  files: NodeFiles,
-  runtime: "containerd" | "cri-o",
-  args: readonly string[],
-): RuntimeToml {
-  const read: TomlFile[] = [];
+export function readRuntimeToml(files: NodeFiles, runtime: RuntimeName, args: readonly string[]): RuntimeToml {
+  const read: RuntimeToml["read"][number][] = [];
   const faults: ConfigFault[] = [];
-  const path =
-    flagOf(args, "--config", "-c") ??
-    (runtime === "containerd" ? "/etc/containerd/config.toml" : "/etc/crio/crio.conf");
-  const pending = [path];
+  const usual = runtime === "containerd" ? "/etc/containerd/config.toml" : "/etc/crio/crio.conf";
+  const path = flagOf(args, "--config", "-c") ?? usual;
+  // It grows with what the files import.
+  const paths = new Set([path]);
   if (runtime === "cri-o") {
     // Its drop-ins, as crio.conf.d(5) says.
     const directory = flagOf(args, "--config-dir", "-d") ?? "/etc/crio/crio.conf.d";
-    pending.push(...files.list(directory).map((name) => join(directory, name)));
+    for (const name of files.list(directory)) paths.add(join(directory, name));
     if (files.refusal(directory) === "EACCES") faults.push({ where: directory, text: "it cannot be read (EACCES)" });
   }
-  const seen = new Set<string>();
-  for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
-    if (seen.has(next)) continue;
-    seen.add(next);
+  for (const next of paths) {
     const refusal = files.refusal(next);
     // A runtime starts without its main file, and containerd not without a file that it imports by name.
     if (refusal === "EISDIR" || (next === path && !files.mayExist(path))) continue;
@@ -63,7 +50,7 @@ export function readRuntimeToml(
       // bigint: an integer past 2^53 is no reason to give the whole file up.
       const table = parse(text, { integersAsBigInt: "asNeeded" });
       read.push({ path: next, text, table });
-      if (runtime === "containerd") pending.push(...importsOf(files, next, textsOf(table.imports)));
+      if (runtime === "containerd") for (const file of importsOf(files, next, textsOf(table.imports))) paths.add(file);
     } catch (error) {
       const where = error instanceof TomlError ? `${next}:${error.line}:${error.column}` : next;
       faults.push({ where, text: errorText(error).split("\n")[0] ?? "" });
@@ -111,13 +98,8 @@ function textAt(table: TomlTable, key: string): string | undefined {
 
 /** The table under these keys; an empty one when there is none. */
 export function tableAt(table: TomlTable, ...keys: readonly string[]): TomlTable {
-  let at: unknown = table;
-  for (const key of keys) at = isTable(at) && Object.hasOwn(at, key) ? at[key] : undefined;
-  return isTable(at) ? at : {};
-}
-
-function isTable(value: unknown): value is TomlTable {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  const at = keys.reduce((value: unknown, key) => Reflect.get(Object(value), key), table);
+  return typeof at === "object" && !Array.isArray(at) ? { ...at } : {};
 }
 
 /** The texts of a list; none when it is no list. */

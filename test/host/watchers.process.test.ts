@@ -26,8 +26,8 @@ function sleeper() {
 }
 
 describe.each([
-  ["by pidfd", () => createProcessWatcher({ native })],
-  ["by looks", () => createProcessWatcher({ intervalMs })],
+  ["by pidfd", () => createProcessWatcher(native)],
+  ["by looks", () => createProcessWatcher(undefined, "/proc", intervalMs)],
 ])("the watcher of processes %s", (_, create) => {
   it("tells of the end of each process, once", async () => {
     const watcher = closedAtEnd(create());
@@ -105,7 +105,7 @@ it.each([
   ],
 ])("misses no end of a process that there was no descriptor for, for %s", async (_, pidfdOpen) => {
   const short = { ...native, libc: { ...native.libc, pidfdOpen } };
-  const watcher = closedAtEnd(createProcessWatcher({ native: short, intervalMs }));
+  const watcher = closedAtEnd(createProcessWatcher(short, "/proc", intervalMs));
   const { child, identity } = sleeper();
   let ends = 0;
   spare = openSync("/dev/null", "r");

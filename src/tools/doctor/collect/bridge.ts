@@ -6,7 +6,7 @@ import { mergeConfig } from "../../../config/merge.js";
 import { type ParsedConfig, parseConfigLines } from "../../../config/parse.js";
 import type { Config, PartialConfig } from "../../../config/schema.js";
 import { NodeFiles } from "../../../host/node-files.js";
-import { flagOf, listProcesses, type Process, readProcLink } from "../../../host/proc.js";
+import { flagOf, listProcesses, type Process, readLink } from "../../../host/proc.js";
 import type { ConfigFault } from "../../../host/runtime-toml.js";
 import { createConfFile } from "../../../plugin/conf-file.js";
 import { Decoder } from "../../../v01/gojson/decoder.js";
@@ -68,7 +68,7 @@ function ofRunning(files: NodeFiles, processes: readonly Process[]): ConfigFile 
     if (!bridges.some((bridge) => bridge.pid === pid) || !isTrusted(process) || files.sharesRoot(pid) === false)
       continue;
     const file = flagOf(args, "--config");
-    const cwd = readProcLink(`${files.locate("/proc")}/${pid}/cwd`);
+    const cwd = readLink(`${files.locate("/proc")}/${pid}/cwd`);
     if (file !== undefined && (file.startsWith("/") || cwd !== undefined)) {
       const origin = `the file of the bridge that runs as process ${pid}`;
       return { file: resolve(cwd ?? "/", file), from: "running", origin, root: files.root };

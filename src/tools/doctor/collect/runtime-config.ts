@@ -1,6 +1,6 @@
 import { parseDuration } from "../../../base/deadline.js";
 import type { NodeFiles } from "../../../host/node-files.js";
-import { type RuntimeToml, readRuntimeToml, tableAt, textsOf } from "../../../host/runtime-toml.js";
+import { type RuntimeName, type RuntimeToml, readRuntimeToml, tableAt, textsOf } from "../../../host/runtime-toml.js";
 import { isAtLeast, type Version } from "../../../nri/versions.js";
 
 /** A runtime's own configuration, as far as NRI goes. */
@@ -58,7 +58,7 @@ type Values = Map<string, { readonly value: unknown; readonly where: string }>;
 /** Reads the configuration of a runtime that was started with these arguments, as one of this version does. */
 export function readRuntimeConfig(
   files: NodeFiles,
-  runtime: "containerd" | "cri-o",
+  runtime: RuntimeName,
   args: readonly string[],
   version: Version | undefined,
 ): RuntimeConfig {
@@ -92,7 +92,7 @@ export function readRuntimeConfig(
     generated: read.filter(({ text }) => isGenerated(text)).map((file) => file.path),
     nriSection: runtime === "cri-o" ? "crio.nri" : section,
     nriAt,
-    ignoredAt: isAtLeast17(version) ? ignoredAt : undefined,
+    ignoredAt,
     disabledPlugins: read.flatMap(({ path: file, text, table }) => {
       const where = placeOf(file, text, undefined, "disabled_plugins");
       return textsOf(table.disabled_plugins).map((name) => ({ name, where }));
@@ -101,12 +101,8 @@ export function readRuntimeConfig(
   };
 }
 
-function isAtLeast17(version: Version | undefined): boolean {
-  return version !== undefined && isAtLeast(version, "1.7.0");
-}
-
 /** compat: pkg/nri/config.go of containerd 1.7 has Disable: true, internal/nri/config.go of 2.x false; CRI-O has it on from 1.30. */
-function isOnByDefault(runtime: "containerd" | "cri-o", version: Version | undefined): boolean {
+function isOnByDefault(runtime: RuntimeName, version: Version | undefined): boolean {
   return version === undefined || isAtLeast(version, runtime === "containerd" ? "2.0.0" : "1.30.0");
 }
 
@@ -115,7 +111,7 @@ function isGenerated(text: string): boolean {
   return head.some((line) => /^\s*#.*\b(generated|do not edit|managed by)\b/i.test(line));
 }
 
-function nriSettings(values: Values, runtime: "containerd" | "cri-o", isOnByDefault: boolean): NriSettings {
+function nriSettings(values: Values, runtime: RuntimeName, isOnByDefault: boolean): NriSettings {
   const found = (setting: keyof typeof nriKeys) => values.get(nriKeys[setting][runtime]);
   const pathOf = (setting: "socketPath" | "pluginPath" | "pluginConfigPath") => {
     const value = found(setting)?.value;

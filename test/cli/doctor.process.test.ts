@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { type FakeNode, healthyNode } from "../doctor/fake-node.js";
 import { runCommandLine } from "../support/command-line.js";
 
@@ -7,7 +7,6 @@ let node: FakeNode;
 beforeEach(async () => {
   node = await healthyNode();
 });
-afterEach(() => node.close());
 
 /** Findings about this machine, which is none of the node's. */
 const ours = new Set(["not-root"]);
@@ -72,6 +71,7 @@ describe("doctor", () => {
   });
 
   it.each([
+    ["a file as root", ["--root", "/etc/passwd"], "--root: /etc/passwd is no directory"],
     ["a root that is not there", ["--root", "/nonexistent"], "--root: there is no /nonexistent"],
     ["an argument", ["more"], "too many arguments"],
     ["a wrong value", ["--permissions", "x"], '"permissions" is "x", expected strict or trust'],

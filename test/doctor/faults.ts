@@ -237,8 +237,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
         "for a plugin that needs no pid, which there is none of then: in /etc/nri-v01-bridge/config.yaml set phase: create",
     },
     {
-      make: (node) =>
-        runCrio(node, "1.34.1").write(confJson, listed("labels", "other")).write("/opt/nri/bin/other", script, 0o755),
+      make: (node) => runCrio(node, "1.34.1").write(confJson, listed("labels", "other")).write(other, script, 0o755),
       options: { config: "onFailure: {create: ignore}\nplugins: {other: {onFailure: {create: fail}}}\n" },
       mend: { options: { config: "onFailure: {create: ignore}\nplugins: {other: {phase: create}}\n" } },
       says: "although the create of other failed",

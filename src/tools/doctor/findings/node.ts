@@ -92,7 +92,7 @@ export const migrateRows: Table = [
   migrateRow({
     id: "migrate-lookup",
     severity: "warning",
-    when: ({ plugins }) => plugins.filter(({ path, pathFirst }) => path !== "" && (pathFirst ?? path) !== path),
+    when: ({ plugins }) => plugins.filter(({ lookup, path, pathFirst }) => lookup.ok && (pathFirst ?? path) !== path),
     what: ({ type, path, pathFirst }) => `${type} is ${pathFirst} under containerd 1.6, and will be ${path}`,
     why: "1.6 looked along PATH first and in the plugin directory last; the bridge does it the other way round",
     fix: ({ path }, facts) => `nothing, if ${path} is the plugin; else ${setBridge(facts, ["lookup"], "path-first")}`,

@@ -89,9 +89,7 @@ describe("a FIFO that nobody writes keeps nobody waiting", () => {
     for (const name of ["7", "9", "9/cwd"]) makeDirectory(join(procRoot, name));
     writeFileSync(join(procRoot, "7/stat"), `7 (pause) S 9 ${"0 ".repeat(48)}`);
     makeFifo(join(procRoot, "9/cwd/config.json"));
-    const answers = [
-      ...createNodeHost(procRoot).readBundles({ kind: "sandbox", id: "pod", pid: 7, cgroupsPath: "/pod" }),
-    ];
+    const answers = [...createNodeHost(procRoot).readBundles({ id: "pod", pid: 7 })];
     expect(answers.at(-1)).toEqual({ found: false, reason: expect.stringContaining("EFTYPE") });
   });
 });
@@ -145,8 +143,6 @@ const kernelReaders = [
   "cgroup/keeper.ts",
   "cgroup/view.ts",
   "cgroup/cgroups.ts",
-  "host/peer.ts",
-  "host/process-owner.ts",
   "host/proc.ts",
   "plugin/executable-format.ts",
   "plugin/inherited.ts",

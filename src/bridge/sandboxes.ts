@@ -1,8 +1,8 @@
 import type { Log } from "../base/logger.js";
 import type { Config } from "../config/schema.js";
 import { NodeFiles } from "../host/node-files.js";
-import { argumentsOf, environmentVariableOf, programHolds, sharesConfFile } from "../host/peer.js";
-import { type Answer, flagOf } from "../host/proc.js";
+import { programHolds, sharesConfFile } from "../host/peer.js";
+import { type Answer, argumentsOf, environmentOf } from "../host/proc.js";
 import type { RuntimeInfo } from "../nri/handlers.js";
 import type { PodSandbox } from "../nri/types.js";
 
@@ -97,13 +97,12 @@ export async function readNativeFacts(
   if (name !== "containerd" || peer === undefined) {
     return { v01Client: "unknown", sandboxedCri: undefined, sandboxerOf: usualSandboxer };
   }
-  const { readSandboxers } = await import("../host/runtime-toml.js");
-  const path = flagOf(argumentsOf(peer, procRoot), "--config", "-c") ?? "/etc/containerd/config.toml";
-  const flag = environmentVariableOf(peer, "ENABLE_CRI_SANDBOXES", procRoot);
+  const { readRuntimeToml, readSandboxers } = await import("../host/runtime-toml.js");
+  const files = new NodeFiles(`${procRoot}/${peer}/root`);
   const facts: NativeFacts & { v01Client: Answer["answer"] } = {
     v01Client: "unknown",
-    sandboxedCri: (flag ?? "") !== "",
-    sandboxerOf: readSandboxers(new NodeFiles(`${procRoot}/${peer}/root`), path),
+    sandboxedCri: Boolean(environmentOf(peer, procRoot)?.get("ENABLE_CRI_SANDBOXES")),
+    sandboxerOf: readSandboxers(readRuntimeToml(files, "containerd", argumentsOf(peer, procRoot))),
   };
   void programHolds(peer, v01ClientText, procRoot).then((answer) => {
     facts.v01Client = answer;

@@ -48,7 +48,7 @@ function describePlugin(plugin: PluginFacts, findings: readonly Finding[]) {
   const { index, type, lookup, cgroup } = plugin;
   const { environment, ...settings } = plugin.settings;
   const path = lookup.ok ? lookup.path : null;
-  const own = findings.filter(({ where }) => where === path || where.endsWith(`#/plugins/${index}`));
+  const own = findings.filter(({ where }) => where === plugin.path || where.endsWith(`#/plugins/${index}`));
   return {
     index,
     type,

@@ -1,3 +1,4 @@
+import { attempt } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
 import type { ServiceOptions } from "../bridge/service.js";
 import { createNodeCgroups } from "../cgroup/cgroups.js";
@@ -5,8 +6,7 @@ import type { Config } from "../config/schema.js";
 import { createNodeHost } from "../host/host.js";
 import { openNative } from "../host/native.js";
 import { findPeer } from "../host/peer.js";
-import type { ProcessWatcher } from "../host/process-watcher.js";
-import { createPidfdWatcher, createPollingWatcher } from "../host/process-watcher.js";
+import { createProcessWatcher } from "../host/process-watcher.js";
 import { DirectoryLock } from "../ledger/directory-lock.js";
 import { openJournal } from "../ledger/journal-file.js";
 import { RunningPlugins } from "../ledger/running.js";
@@ -47,7 +47,7 @@ export function createNode(mode: "external" | "launched", log: Log, ending: Abor
   const onWait = (directory: string) => (holder: string) =>
     log.warn({ directory, holder }, "another instance has the state directory: waiting for it to end");
 
-  const host = createNodeHost("/proc", createWatcher(log));
+  const host = createNodeHost("/proc", createProcessWatcher(attempt(openNative)));
   const running = new RunningPlugins({ host, end: (pid) => process.kill(-pid, "SIGKILL"), log });
   const onStart = ({ pid, exited }: RunningProcess) => {
     const ended = running.began(pid);
@@ -92,18 +92,4 @@ export function createNode(mode: "external" | "launched", log: Log, ending: Abor
       await Promise.all([...locks.values()].map((lock) => lock.release()));
     },
   };
-}
-
-/** Processes are watched by pidfds where there is FFI, else by looking at each of them several times a second. */
-function createWatcher(log: Log): ProcessWatcher {
-  const onUnreadable = (reason: string) =>
-    log.warn(
-      { reason },
-      "a process cannot be watched yet: it is tried again each second; look whether the bridge's descriptors are used up",
-    );
-  try {
-    return createPidfdWatcher(openNative(), { onUnreadable });
-  } catch {
-    return createPollingWatcher({ onUnreadable });
-  }
 }

@@ -1,10 +1,7 @@
 import { remember } from "../base/once.js";
 import { type Config, defaultConfig, type PartialConfig, type StateName } from "./schema.js";
 
-/**
- * Merges layers of settings; an earlier layer wins over a later one, the defaults come last. The order of the layers is
- * the contract's: flag, environment, file, Configure.
- */
+/** Merges layers of settings; an earlier layer wins over a later one, the defaults come last. */
 export function mergeConfig(...layers: readonly PartialConfig[]): Config {
   let merged = defaultConfig;
   for (const layer of layers.toReversed()) {
@@ -24,46 +21,30 @@ export function mergeConfig(...layers: readonly PartialConfig[]): Config {
   return merged;
 }
 
-/** The settings that hold for one plugin type. */
-export interface PluginSettings
-  extends Pick<
-    Config,
-    | "phase"
-    | "cgroup"
-    | "results"
-    | "states"
-    | "onFailure"
-    | "timeoutMs"
-    | "exitStatus"
-    | "killChildren"
-    | "limits"
-    | "environment"
-  > {
+/** The settings that hold for one plugin type: those that stand over global ones, and its own. */
+export type PluginSettings = Pick<Config, keyof Config & keyof Config["plugins"][string]> & {
   readonly async: boolean;
   readonly startAhead: number;
   readonly breaker: { readonly failures: number; readonly pauseMs: number } | null;
   /** Event to state, beside the plugin's own states. */
   readonly events: Readonly<Record<string, string | undefined>>;
-}
+};
 
 /** What holds for a plugin type: its own settings over the global ones. */
 export function pluginSettings(config: Config, type: string): PluginSettings {
+  const { phase, cgroup, states, timeoutMs, exitStatus, killChildren } = config;
   const own = Object.hasOwn(config.plugins, type) ? config.plugins[type] : undefined;
+  const { onFailure, limits, environment, results, ...scalars } = own ?? {};
+  const base = {
+    ...{ phase, cgroup, states, timeoutMs, exitStatus, killChildren },
+    ...{ async: false, startAhead: 0, breaker: null, events: {} },
+  };
   return {
-    phase: own?.phase ?? config.phase,
-    cgroup: own?.cgroup ?? config.cgroup,
-    results: layered(config.results, own?.results),
-    states: own?.states ?? config.states,
-    onFailure: layered(config.onFailure, own?.onFailure),
-    timeoutMs: own?.timeoutMs === undefined ? config.timeoutMs : own.timeoutMs,
-    exitStatus: own?.exitStatus ?? config.exitStatus,
-    killChildren: own?.killChildren ?? config.killChildren,
-    limits: layered(config.limits, own?.limits),
-    environment: layered(config.environment, own?.environment),
-    async: own?.async ?? false,
-    startAhead: own?.startAhead ?? 0,
-    breaker: own?.breaker ?? null,
-    events: own?.events ?? {},
+    ...layered<Omit<PluginSettings, "onFailure" | "limits" | "environment" | "results">>(base, scalars),
+    onFailure: layered(config.onFailure, onFailure),
+    limits: layered(config.limits, limits),
+    environment: layered(config.environment, environment),
+    results: layered(config.results, results),
   };
 }
 
@@ -78,14 +59,24 @@ export function statesOf(config: Config, type: string): readonly string[] {
   return [...new Set([...states, ...Object.values(events).filter((state) => state !== undefined)])];
 }
 
+/** The global settings, and those of each plugin. */
+function scopesOf(config: Config) {
+  return [config, ...Object.values(config.plugins)];
+}
+
 /** Every state that some plugin may be run for. */
 export function wantedStates(config: Config): readonly StateName[] {
-  return [config.states, ...Object.values(config.plugins).map((plugin) => plugin.states ?? [])].flat();
+  return scopesOf(config).flatMap(({ states }) => states ?? []);
 }
 
 /** Whether some plugin's create runs before the container exists. */
 export function hasCreatePhase(config: Config): boolean {
-  return [config, ...Object.values(config.plugins)].some(({ phase }) => phase === "create");
+  return scopesOf(config).some(({ phase }) => phase === "create");
+}
+
+/** The events that some plugin is run for besides those of its states. */
+export function extraEvents(config: Config): readonly string[] {
+  return Object.values(config.plugins).flatMap(({ events }) => Object.keys(events ?? {}));
 }
 
 /** Which cgroups a plugin sees. `auto`: none of the container's is there to be seen before the container exists. */
@@ -96,18 +87,13 @@ export function cgroupSeen({ cgroup, phase }: Pick<Config, "cgroup"> & { readonl
 
 /** Whether some plugin is to see a captured cgroup view, come what may. */
 export function wantsCapture(config: Config): boolean {
-  return [config, ...Object.values(config.plugins)].some(({ cgroup }) => cgroup === "capture");
+  return scopesOf(config).some(({ cgroup }) => cgroup === "capture");
 }
 
 /** Whether some plugin may come to see a captured cgroup view: as `cgroup` says, and `phase` where that is left to it. */
 export function mayCapture(config: Config): boolean {
   const types = Object.keys(config.plugins).map((type) => pluginSettings(config, type));
   return [config, ...types].some((settings) => cgroupSeen(settings) === "capture");
-}
-
-/** The events that some plugin is run for besides those of its states. */
-export function extraEvents(config: Config): readonly string[] {
-  return Object.values(config.plugins).flatMap((plugin) => Object.keys(plugin.events ?? {}));
 }
 
 /** A copy of the base with what the layer defines over it. */

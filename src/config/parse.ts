@@ -2,7 +2,8 @@ import { type Document, isMap, isNode, isScalar, Lexer, LineCounter, Parser, par
 import type { core } from "zod/mini";
 import { BridgeError, errorText, excerpt } from "../base/errors.js";
 import { nearestHint } from "../base/nearest.js";
-import { type PartialConfig, partialConfigSchema } from "./schema.js";
+import { pluginSettings } from "./merge.js";
+import { defaultConfig, type PartialConfig, partialConfigSchema } from "./schema.js";
 
 /** A configuration text that was read. */
 export interface ParsedConfig {
@@ -24,12 +25,7 @@ export function parseConfig(text: string, source: string): PartialConfig {
  * @throws BridgeError CONFIG, with every fault in its message
  */
 export function parseConfigLines(text: string, source: string): ParsedConfig {
-  const deep = findTooDeep(text);
-  if (deep !== undefined) {
-    const before = text.slice(0, deep).split("\n");
-    const where = `${source}:${before.length}:${(before.at(-1) ?? "").length + 1}`;
-    throw new BridgeError("CONFIG", `${where}: a value stands in more than ${maxDepth} others`);
-  }
+  refuseTooDeep(text, source);
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   const at = (offset: number) => {
@@ -48,27 +44,27 @@ export function parseConfigLines(text: string, source: string): ParsedConfig {
   const settings = validate(value, (path, ofKey) => at(offsetIn(document, path, ofKey)));
   return {
     settings,
-    lineOf: (path) => {
-      const there = path.map((_, depth) => path.slice(0, depth + 1)).findLast((keys) => document.hasIn(keys));
-      return there === undefined ? undefined : lines.linePos(offsetIn(document, there, true)).line;
-    },
+    lineOf: (path) =>
+      document.hasIn(path.slice(0, 1)) ? lines.linePos(offsetIn(document, path, true)).line : undefined,
   };
 }
 
-/** A configuration has six levels. */
-const maxDepth = 100;
+const maxDepth = 100; // A configuration has six levels.
 
 /**
- * Where a YAML text is nested too deep to be parsed: parsing calls itself for each level, and where the stack runs out
- * within a regular expression, V8 ends the process and not the call. The step before it keeps a stack of its own.
+ * A YAML text that is nested too deep is not parsed: parsing calls itself for each level, and where the stack runs out within a regular
+ * expression, V8 ends the process and not the call. The step before it keeps a stack of its own.
  */
-function findTooDeep(text: string): number | undefined {
-  const parser = new Parser();
+function refuseTooDeep(text: string, source: string): void {
+  const lines = new LineCounter();
+  lines.addNewLine(0);
+  const parser = new Parser(lines.addNewLine);
   for (const lexeme of new Lexer().lex(text)) {
     for (const _ of parser.next(lexeme));
-    if (parser.stack.length > maxDepth) return parser.offset;
+    if (parser.stack.length <= maxDepth) continue;
+    const { line, col } = lines.linePos(parser.offset);
+    throw new BridgeError("CONFIG", `${source}:${line}:${col}: a value stands in more than ${maxDepth} others`);
   }
-  return undefined;
 }
 
 /** The same for a value that is no text, such as what the flags say. */
@@ -76,10 +72,7 @@ export function parseConfigValue(value: unknown, source: string): PartialConfig 
   return validate(value, () => source);
 }
 
-/** More than these is no configuration with mistakes, but some other file. */
-const mostFaults = 20;
-
-/** Says where a key or its value stands. */
+const mostFaults = 20; // With more it is no configuration with mistakes, but some other file.
 type Locate = (path: readonly PropertyKey[], ofKey: boolean) => string;
 
 function validate(value: unknown, locate: Locate): PartialConfig {
@@ -101,7 +94,7 @@ function offsetIn(document: Document, path: readonly PropertyKey[], ofKey: boole
   }
   const node = nodeAt(path);
   if (isNode(node) && node.range) return node.range[0];
-  return path.length === 0 ? 0 : offsetIn(document, path.slice(0, -1), false);
+  return path.length === 0 ? 0 : offsetIn(document, path.slice(0, -1), ofKey);
 }
 
 function describeIssue(issue: core.$ZodIssue, root: unknown, locate: Locate): readonly string[] {
@@ -115,25 +108,14 @@ function describeIssue(issue: core.$ZodIssue, root: unknown, locate: Locate): re
   return [`${locate(issue.path, issue.code === "invalid_key")}: ${describeFault(issue, root)}`];
 }
 
-/** The keys that the schema knows at a place. */
 function knownKeys(path: readonly PropertyKey[]): readonly string[] {
-  let schema: unknown = partialConfigSchema;
-  for (const key of path) {
-    schema = unwrap(schema);
-    const shape = property(schema, "shape");
-    schema = shape === undefined ? property(property(schema, "def"), "valueType") : property(shape, key);
-  }
-  const shape = property(unwrap(schema), "shape");
-  return typeof shape === "object" && shape !== null ? Object.keys(shape) : [];
+  const [root, at] = path[0] === "plugins" ? [pluginSettings(defaultConfig, ""), path.slice(2)] : [defaultConfig, path];
+  return Object.keys(Object(valueAt(root, at)));
 }
 
-function unwrap(schema: unknown): unknown {
-  const inner = property(property(schema, "def"), "innerType");
-  return inner === undefined ? schema : unwrap(inner);
-}
-
-function property(value: unknown, key: PropertyKey): unknown {
-  return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
+/** What stands at a path; undefined where nothing does. */
+export function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce((value: unknown, key) => Reflect.get(Object(value), key), root);
 }
 
 /** What is wrong with a value: which, what it is, and what was expected. */
@@ -180,9 +162,4 @@ function describeValue(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object" && value !== null) return "a mapping";
   return excerpt(JSON.stringify(value));
-}
-
-/** What stands at a path; undefined where nothing does. */
-export function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce(property, root);
 }

@@ -1,14 +1,10 @@
 import { closeSync } from "node:fs";
-
-import type { Koffi, PollHandle } from "./native.js";
-import { type Libc, NativeError } from "./native.js";
+import { type Koffi, type Libc, NativeError, type PollHandle } from "./native.js";
 
 const epollCloseOnExec = 0o2000000;
 const operations = { add: 1, delete: 2 } as const;
 const readable = 1;
-/** So many are told of in one turn; the rest in the next. */
-const batch = 64;
-
+const batch = 64; // Told of in one turn; the rest in the next.
 /** struct epoll_event: u32 events, u64 data; packed where a 32-bit program can run on the same kernel (x86). */
 const dataOffset = process.arch === "x64" || process.arch === "ia32" ? 4 : 8;
 const eventBytes = dataOffset + 8;
@@ -49,8 +45,7 @@ export class EventPoll {
     // Not the descriptor itself, which may be another's already when an event of this batch is told.
     const token = ++this.lastToken;
     this.event.writeUInt32LE(readable, 0);
-    this.event.writeUInt32LE(token >>> 0, dataOffset);
-    this.event.writeUInt32LE(Math.floor(token / 2 ** 32), dataOffset + 4);
+    this.event.writeBigUInt64LE(BigInt(token), dataOffset);
     if (this.libc.epollControl(this.epoll, operations.add, descriptor, this.event) < 0) return undefined;
     this.listeners.set(token, onReady);
     return () => {
@@ -90,9 +85,7 @@ export class EventPoll {
     if (this.closed) return;
     const count = this.libc.epollWait(this.epoll, this.events, batch, 0);
     for (let i = 0; i < count; i++) {
-      const at = i * eventBytes + dataOffset;
-      const token = this.events.readUInt32LE(at) + this.events.readUInt32LE(at + 4) * 2 ** 32;
-      this.listeners.get(token)?.();
+      this.listeners.get(Number(this.events.readBigUInt64LE(i * eventBytes + dataOffset)))?.();
     }
   }
 }

@@ -2,133 +2,171 @@ import { errorText } from "../base/errors.js";
 import { readRegularFile } from "../base/files.js";
 import {
   type Answer,
-  identifyProcess,
   type Liveness,
-  livenessOf,
+  livenessHere,
   type ProcessIdentity,
-  readMachine,
+  readLink,
   readProcessStat,
-  sharesPidNamespace,
+  readText,
 } from "./proc.js";
-import { claimProcess, type ProcessClaim, type ProcessQuery } from "./process-owner.js";
-import { createPollingWatcher, idleWatcher, type ProcessWatcher } from "./process-watcher.js";
+import { createProcessWatcher, type ProcessWatcher } from "./process-watcher.js";
 
-/** Which pod or container a bundle is looked for. */
-interface BundleQuery {
-  readonly kind: "sandbox" | "container";
+/** The pod sandbox or container whose process a pid is said to be. */
+export interface ProcessQuery {
   readonly id: string;
-  /** Its process; 0 when there is none. */
+  /** 0 when there is none. */
   readonly pid: number;
-  /** As the event has it: only a bundle that says the same is believed. */
+  /** As the event has it, in the form of cgroupfs or of systemd; "" when it does not say. */
   readonly cgroupsPath: string;
 }
 
-/** An OCI config.json that was found, or why there is none. */
-type BundleAnswer =
-  | { readonly found: true; readonly path: string; readonly bytes: Uint8Array }
-  | { readonly found: false; readonly reason: string };
+/** A process that is the pod's or container's for sure. */
+export interface OwnProcess {
+  readonly identity: ProcessIdentity;
+  readonly parent: number;
+}
 
-/**
- * The seam to the node: everything that asks the machine about processes. The real side looks at /proc; the recorded side
- * answers from a recording, where pids are not alive or belong to strangers.
- */
+type ProcessClaim =
+  | ({ readonly confirmed: true } & OwnProcess)
+  | { readonly confirmed: false; readonly reason: string };
+
+type Bundle = { readonly path: string; readonly bytes: Uint8Array };
+type BundleAnswer = ({ readonly found: true } & Bundle) | { readonly found: false; readonly reason: string };
+
+/** The seam to the node: everything that asks the machine about processes. */
 export interface Host {
-  readonly kind: "node" | "recorded";
   /**
    * The bundle of a pod or container; the caller still has to check that its cgroupsPath is the event's.
    * @param parent of the process, where it is known already
    */
-  readBundles(query: BundleQuery, parent?: number): Iterable<BundleAnswer>;
-  /** The process that has this pid now, whoever's it is. */
+  readBundles(query: Pick<ProcessQuery, "id" | "pid">, parent?: number): Iterable<BundleAnswer>;
+  /** The process that has this pid now, whichever it is. */
   identify(pid: number): ProcessIdentity;
   /** The same, but only if it is the pod's or container's own. */
   claim(query: ProcessQuery): ProcessClaim;
   liveness(identity: ProcessIdentity): Liveness;
-  /** Whether the pids that the runtime names mean the same processes here. */
+  /**
+   * Whether the pids that the runtime names are ours: whether both are in one pid namespace.
+   * @param peer the runtime's own process where it is known
+   * @param named a pid of an event that is still on its way, so that its process runs; 0 when there is none
+   */
   sharesPidNamespace(peer: number | undefined, named: number): Answer;
   readonly watcher: ProcessWatcher;
 }
 
-/**
- * The machine that we run on.
- *
- * @param watcher where there is a better one than looking again and again, such as one by pidfd
- */
-export function createNodeHost(procRoot = "/proc", watcher: ProcessWatcher = createPollingWatcher({ procRoot })): Host {
-  const machine = readMachine(procRoot);
+const noProcess = "the event names no process";
+
+/** The machine that we run on. */
+export function createNodeHost(procRoot = "/proc", watcher = createProcessWatcher(undefined, procRoot)): Host {
+  // Neither changes while we run.
+  const bootId = readText(`${procRoot}/sys/kernel/random/boot_id`)?.trim() ?? "";
+  const pidNamespace = readLink(`${procRoot}/self/ns/pid`) ?? "";
   return {
-    kind: "node",
-    readBundles: (query, parent) => readBundles(query, procRoot, parent),
-    identify: (pid) => identifyProcess(pid, machine),
-    claim: (query) => claimProcess(query, machine),
-    liveness: (identity) => livenessOf(identity, machine),
-    sharesPidNamespace: (peer, named) => sharesPidNamespace(peer, named, machine),
     watcher,
+
+    /**
+     * Through the process's parent, with no configuration: containerd's shim works in the pod's bundle, beside which the
+     * containers' bundles lie, and CRI-O's conmon in the container's own. The link is followed in the parent's own mount namespace,
+     * so this works from a container that shares the host's pid namespace.
+     */
+    *readBundles({ id, pid }, known = 0) {
+      if (pid <= 0) return yield { found: false, reason: noProcess };
+      const stat = known > 1 ? { parent: known } : readProcessStat(pid, procRoot);
+      if (typeof stat === "string") return yield { found: false, reason: `the stat of process ${pid} is ${stat}` };
+      const reason = `process ${pid} has no parent that keeps its bundle (not our pid namespace?)`;
+      if (stat.parent <= 1) return yield { found: false, reason };
+      const cwd = `${procRoot}/${stat.parent}/cwd`;
+      for (const path of [`${cwd}/../${id}/config.json`, `${cwd}/config.json`]) {
+        try {
+          yield { found: true, path, bytes: readRegularFile(path) };
+        } catch (error) {
+          yield { found: false, reason: errorText(error) };
+        }
+      }
+    },
+
+    identify(pid) {
+      const stat = readProcessStat(pid, procRoot);
+      return { pid, startTime: typeof stat === "string" ? undefined : stat.startTime, bootId, pidNamespace };
+    },
+
+    claim({ id, pid, cgroupsPath }) {
+      if (pid <= 0) return { confirmed: false, reason: noProcess };
+      // Before its cgroup: should the pid change hands meanwhile, the identity is that of a process which has ended.
+      const stat = readProcessStat(pid, procRoot);
+      if (typeof stat === "string") return { confirmed: false, reason: `there is no process ${pid} here` };
+      const { startTime, parent } = stat;
+      const cgroups = readText(`${procRoot}/${pid}/cgroup`) ?? "";
+      // The parent is the shim or conmon.
+      const worksInBundle = () => parent > 1 && pathNames(readLink(`${procRoot}/${parent}/cwd`) ?? "", id);
+      const reason = `neither the cgroup of process ${pid} nor the bundle of its parent names ${id}`;
+      if (!cgroupsName(cgroups, id, cgroupsPath) && !worksInBundle()) return { confirmed: false, reason };
+      return { confirmed: true, identity: { pid, startTime, bootId, pidNamespace }, parent };
+    },
+
+    liveness(identity) {
+      if (identity.bootId !== "" && bootId !== "" && identity.bootId !== bootId) return "dead";
+      // A bridge that is deployed anew may find itself in a pid namespace of its own, where old pids mean nothing.
+      return identity.pidNamespace === pidNamespace ? livenessHere(identity, procRoot) : "unknown";
+    },
+
+    sharesPidNamespace(peer, named) {
+      const runtimes = peer === undefined ? undefined : readLink(`${procRoot}/${peer}/ns/pid`);
+      const isSeen = pidNamespace !== "" && runtimes !== undefined;
+      const unknown = "the runtime's process is not known, and no event named one";
+      if (!isSeen && named <= 0) return { answer: "unknown", reason: unknown };
+      const isOurs = isSeen ? pidNamespace === runtimes : readProcessStat(named, procRoot) !== "missing";
+      const process = isSeen ? `the runtime's process ${peer}` : `process ${named}, which the runtime named,`;
+      return { answer: isOurs ? "yes" : "no", reason: `${process} is ${isOurs ? "" : "not "}in our pid namespace` };
+    },
   };
 }
 
-/**
- * Finds config.json through the process's parent, with no configuration. The parent of a pod's or container's process is
- * containerd's shim, whose working directory is the pod's bundle, beside which the containers' bundles lie; under CRI-O it
- * is conmon, whose working directory is the container's own bundle. The link is followed in the parent's own mount
- * namespace, so this works from a container that shares the host's pid namespace.
- */
-function* readBundles(query: BundleQuery, procRoot: string, known = 0): Generator<BundleAnswer> {
-  if (query.pid <= 0) return yield { found: false, reason: "the event names no process" };
-  const parent = known > 1 ? known : parentOf(query.pid, procRoot);
-  if (typeof parent === "string") return yield { found: false, reason: parent };
-  const cwd = `${procRoot}/${parent}/cwd`;
-  yield readBundle(`${cwd}/../${query.id}/config.json`);
-  yield readBundle(`${cwd}/config.json`);
+/** Whether the text of /proc/<pid>/cgroup, of cgroup v1, v2 or both, names a pod or container. */
+function cgroupsName(cgroups: string, id: string, cgroupsPath: string): boolean {
+  // systemd's form is slice:prefix:name, which becomes the unit prefix-name.scope.
+  const [, prefix, name] = cgroupsPath.split(":");
+  const scope = name?.endsWith(".slice") ? name : `${prefix ? `${prefix}-` : ""}${name}.scope`;
+  const wanted = name ? scope : cgroupsPath.replace(/^\/+|\/+$/g, "");
+  return cgroups.split("\n").some((line) => {
+    // `hierarchy:controllers:path`; a path may hold colons.
+    const path = line.split(":").slice(2).join(":");
+    return pathNames(path, id) || (wanted !== "" && `${path}/`.includes(`/${wanted}/`));
+  });
 }
 
-function readBundle(path: string): BundleAnswer {
-  try {
-    return { found: true, path, bytes: readRegularFile(path) };
-  } catch (error) {
-    return { found: false, reason: errorText(error) };
-  }
+/** Whether a part of a path is this id, bare or in a systemd unit such as `cri-containerd-<id>.scope`. */
+function pathNames(path: string, id: string): boolean {
+  const isId = (part: string) => part === id || part.endsWith(`-${id}.scope`) || part.endsWith(`:${id}`);
+  return id !== "" && path.split("/").some(isId);
 }
 
-/** The parent's pid, or why it is not known. */
-function parentOf(pid: number, procRoot: string): number | string {
-  const stat = readProcessStat(pid, procRoot);
-  if (typeof stat === "string") return `the stat of process ${pid} is ${stat}`;
-  return stat.parent > 1 ? stat.parent : `process ${pid} has no parent that keeps its bundle (not our pid namespace?)`;
-}
-
-/** The node of a recording. */
-export interface RecordedHost extends Host {
-  readonly kind: "recorded";
-  /** Says that the recording has come to the end of a process: its Stop event. */
-  end(pid: number): void;
-}
+/** A recording. `end` says that it has come to the end of a process: its Stop event. */
+export type RecordedHost = Host & { readonly end: (pid: number) => void };
 
 /**
- * A recording: its bundles are all there is to ask about, and no pid of it is looked up on this machine. A process lives
- * from when it is named until the recording says that it ended.
+ * The node of a recording: its bundles are all there is to ask about, and no pid of it is looked up on this machine. A process
+ * lives from when it is named until the recording says that it ended.
  */
-export function createRecordedHost(
-  bundles: readonly { readonly path: string; readonly bytes: Uint8Array }[],
-): RecordedHost {
-  const answers: readonly BundleAnswer[] =
-    bundles.length > 0
-      ? bundles.map((bundle) => ({ found: true, ...bundle }))
-      : [{ found: false, reason: "the recording holds no bundle" }];
+export function createRecordedHost(bundles: readonly Bundle[]): RecordedHost {
+  const found: readonly BundleAnswer[] = bundles.map((bundle) => ({ found: true, ...bundle }));
+  const none = (reason: string): readonly BundleAnswer[] => [{ found: false, reason }];
   const identify = (pid: number) => ({ pid, startTime: undefined, bootId: "", pidNamespace: "" });
   const ended = new Set<number>();
   return {
-    kind: "recorded",
-    // As on a node: before there is a process, there is nothing to find a bundle by.
-    readBundles: ({ pid }) => (pid > 0 ? answers : [{ found: false, reason: "the event names no process" }]),
+    readBundles({ pid }) {
+      // As on a node: before there is a process, there is nothing to find a bundle by.
+      if (pid <= 0) return none(noProcess);
+      return found.length > 0 ? found : none("the recording holds no bundle");
+    },
     identify,
-    claim: ({ pid }) =>
-      pid > 0
-        ? { confirmed: true, identity: identify(pid), parent: 0 }
-        : { confirmed: false, reason: "the event names no process" },
+    claim({ pid }) {
+      if (pid <= 0) return { confirmed: false, reason: noProcess };
+      return { confirmed: true, identity: identify(pid), parent: 0 };
+    },
     liveness: ({ pid }) => (pid <= 0 ? "unknown" : ended.has(pid) ? "dead" : "alive"),
     sharesPidNamespace: () => ({ answer: "yes", reason: "a recording's pids are its own" }),
-    watcher: idleWatcher,
+    watcher: { watch: () => () => {}, size: 0, close() {} },
     end: (pid) => void ended.add(pid),
   };
 }

@@ -6,58 +6,46 @@ import { getAsset, isSea } from "node:sea";
 import { fileURLToPath } from "node:url";
 import { attempt } from "../base/errors.js";
 
-/** Where numbers and layouts of the C library are as this room has them. */
-const architectures: readonly string[] = ["x64", "arm64", "riscv64"];
-
-/** The C library within reach. */
 export interface Native {
   readonly koffi: Koffi;
   readonly libc: Libc;
-  /** The file that the FFI library came from. */
-  readonly artefact: string;
 }
 
 /**
  * Opens the C library through the FFI library, and checks that processes can be watched by it.
- *
  * @throws Error when that does not work here: no library for this machine, an old C library, a kernel before 5.3, a
  * seccomp filter that forbids pidfds
  */
-export function openNative(load: () => LoadedKoffi = loadKoffi): Native {
-  if (process.platform !== "linux" || !architectures.includes(process.arch)) {
+export function openNative(load: () => Koffi = loadKoffi): Native {
+  // Where numbers and layouts of the C library are as they stand here.
+  if (process.platform !== "linux" || !["x64", "arm64", "riscv64"].includes(process.arch)) {
     throw new Error(`not for ${process.platform} on ${process.arch}`);
   }
-  const { koffi, artefact } = load();
+  const koffi = load();
   const libc = openLibc(koffi);
   const pidfd = libc.pidfdOpen(process.pid);
   if (pidfd < 0) throw new NativeError("pidfd_open", libc.lastError());
   closeSync(pidfd);
-  return { koffi, libc, artefact };
+  return { koffi, libc };
 }
-
-/** Linux's number on every architecture that Node runs on. */
-const sysPidfdOpen = 434;
-const sysPidfdOpenArguments = "long number, long pid, long flags";
 
 /** What is left uninitialised in C is a zeroed Buffer here, larger than any libc's type. */
 export const sizes = { spawnAttributes: 512, fileActions: 256, signalSet: 128 } as const;
 
-type Call = (
-  ...args: readonly (number | string | null | NodeJS.ArrayBufferView | readonly (string | null)[])[]
-) => number;
+type Argument = number | string | null | NodeJS.ArrayBufferView | readonly (string | null)[];
 
 /** The functions of the C library that Node has no way to, as C declares them; errors are return values. */
 export type Libc = ReturnType<typeof openLibc>;
 
-/**
- * Binds the C library that Node itself runs with.
- *
- * @throws Error when it lacks a function: glibc before 2.29, musl before 1.1.24
- */
+/** Binds the C library that Node itself runs with. @throws Error when it lacks a function: glibc before 2.29, musl before 1.1.24 */
 function openLibc(koffi: Koffi) {
   const library = koffi.load(null);
-  const bind = (declaration: string): Call => toCall(library.func(declaration));
-  const syscall = bind(`long syscall(${sysPidfdOpenArguments})`);
+  const bind = (declaration: string) => {
+    const native = library.func(declaration);
+    // Everything that we call gives an int, or a long that is small.
+    return (...args: readonly Argument[]) => Number(native(...args));
+  };
+  const syscall = bind("long syscall(long number, long pid, long flags)");
   return {
     pipe2: bind("int pipe2(void *descriptors, int flags)"),
     read: bind("int64_t read(int descriptor, void *buffer, size_t size)"),
@@ -81,8 +69,8 @@ function openLibc(koffi: Koffi) {
     addChdir: bind("int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)"),
     /** glibc from 2.34 on; musl has none. */
     addCloseFrom: attempt(() => bind("int posix_spawn_file_actions_addclosefrom_np(void *actions, int from)")),
-    /** A descriptor that gets readable when the process ends; -1 on an error. */
-    pidfdOpen: (pid: number) => syscall(sysPidfdOpen, pid, 0),
+    /** A descriptor that gets readable when the process ends; -1 on an error. 434 on every architecture. */
+    pidfdOpen: (pid: number) => syscall(434, pid, 0),
     /** The system's name for what went wrong in the call before, such as `EAGAIN`. */
     lastError: () => errnoName(koffi.errno()),
   };
@@ -92,7 +80,6 @@ function openLibc(koffi: Koffi) {
 export class NativeError extends Error {
   constructor(
     call: string,
-    /** Such as `EMFILE`. */
     readonly code: string,
   ) {
     super(`${call}: ${code}`);
@@ -107,17 +94,9 @@ export function errnoName(errno: number): string {
 /** Node's names; of two for one number (EAGAIN, EWOULDBLOCK) the one that comes first, as errno(3) has it. */
 const errnoNames = new Map(
   Object.entries(constants.errno)
-    .map(([name, number]): [number, string] => [number, name])
-    .reverse(),
+    .reverse()
+    .map(([name, number]) => [number, name] as const),
 );
-
-/** Everything that we call gives an int, or a long that is small. */
-function toCall(native: NativeFunction): Call {
-  return (...args) => Number(native(...args));
-}
-
-/** A function of a C library. What goes in and comes out is as its declaration says. */
-type NativeFunction = (...args: readonly unknown[]) => unknown;
 
 /** A descriptor that the event loop watches. After `close` it must not be touched: koffi does not check. */
 export interface PollHandle {
@@ -128,7 +107,7 @@ export interface PollHandle {
 
 /** What we use of koffi, the FFI library. */
 export interface Koffi {
-  load(path: null): { func(declaration: string): NativeFunction };
+  load(path: null): { func(declaration: string): (...args: readonly unknown[]) => unknown };
   errno(): number;
   readonly node: {
     /** compat: koffi calls back outside of Node's callback scope: promises that it settles are not acted upon by it. */
@@ -136,71 +115,28 @@ export interface Koffi {
   };
 }
 
-export interface LoadedKoffi {
-  readonly koffi: Koffi;
-  /** The file or package that it came from: what a benchmark names. */
-  readonly artefact: string;
-}
-
 /**
- * Loads koffi: the native file that the single executable carries, the one beside the bundle, or the optional dependency of
- * the npm package. The native file is the whole library; the package's JavaScript only finds it.
- *
+ * The native file of koffi that the single executable carries, the one beside the bundle, or the optional dependency of the npm package.
  * @throws Error when there is none, or none for this machine
  */
-export function loadKoffi(base: string = import.meta.url): LoadedKoffi {
+export function loadKoffi(base: string = import.meta.url): Koffi {
   const require = createRequire(base);
-  if (isSea())
-    return { koffi: asKoffi(loadEmbedded("koffi.node", require), "koffi.node"), artefact: "embedded koffi.node" };
   const beside = fileURLToPath(new URL("./koffi.node", base));
-  const artefact = existsSync(beside) ? beside : "koffi";
-  const koffi = asKoffi(require(artefact), artefact);
-  return { koffi, artefact: artefact === "koffi" ? require.resolve("koffi") : beside };
+  return isSea() ? loadEmbedded(require) : require(existsSync(beside) ? beside : "koffi");
 }
 
-function asKoffi(loaded: unknown, from: string): Koffi {
-  if (!isKoffi(loaded)) throw new Error(`${from} is not the koffi that we know`);
-  return loaded;
-}
-
-function isKoffi(value: unknown): value is Koffi {
-  return (
-    isObject(value) &&
-    "node" in value &&
-    hasFunction(value, "load") &&
-    hasFunction(value, "errno") &&
-    hasFunction(value.node, "poll")
-  );
-}
-
-function hasFunction<Name extends string>(value: unknown, name: Name): boolean {
-  return isObject(value) && typeof Reflect.get(value, name) === "function";
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
-}
-
-/** Where a file may be written to be loaded from; any of these can be mounted noexec or read-only. */
-const places = [tmpdir(), "/var/lib/nri-v01-bridge", "/dev/shm"];
-
-/**
- * Loads a native library that the single executable carries. The system loads libraries from files only: it is written
- * where nobody but us can get at it, and removed as soon as it is loaded.
- *
- * @throws Error when there is none, or no place to load it from
- */
-function loadEmbedded(name: string, load: (path: string) => unknown): unknown {
-  const bytes = new Uint8Array(getAsset(name));
+/** From the single executable, through a file that only we can get at: the system loads libraries from files alone. */
+function loadEmbedded(require: NodeJS.Require): Koffi {
+  const bytes = new Uint8Array(getAsset("koffi.node"));
   let reason: unknown;
-  for (const place of places) {
-    let folder: string | undefined;
+  // Any of these can be mounted noexec or read-only.
+  for (const place of [tmpdir(), "/var/lib/nri-v01-bridge", "/dev/shm"]) {
+    let folder: string | undefined; // Of mode 0700.
     try {
-      // Made with mode 0700 under a name that nobody knows before.
       folder = mkdtempSync(join(place, "nri-v01-bridge-native-"));
-      const file = join(folder, name);
+      const file = join(folder, "koffi.node");
       writeFileSync(file, bytes, { mode: 0o500 });
-      return load(file);
+      return require(file);
     } catch (error) {
       reason = error;
     } finally {

@@ -1,12 +1,11 @@
-import { accessSync, closeSync, constants, lstatSync, readdirSync, readlinkSync, type Stats, statSync } from "node:fs";
+import { accessSync, closeSync, constants, readdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { attempt, errnoOf } from "../base/errors.js";
 import { fileIdentity, openRegularFile, readRegularFile } from "../base/files.js";
+import { readLink } from "./proc.js";
 
-/** As many links as Linux follows in one path. */
-const maxLinks = 40;
-/** Plugins are read whole, and no plugin is so large. */
-const maxBytes = 256 * 1024 * 1024;
+const maxLinks = 40; // As Linux follows in one path.
+const maxBytes = 256 * 1024 * 1024; // Plugins are read whole, and none is so large.
 
 /**
  * A node's files, seen below a root: the machine's own `/`, a node's root mounted into a container, or a made-up one.
@@ -15,39 +14,34 @@ const maxBytes = 256 * 1024 * 1024;
 export class NodeFiles {
   constructor(readonly root: string) {}
 
+  /** The root as what stands before a path. */
+  get below(): string {
+    return this.root === "/" ? "" : this.root;
+  }
+
   /** Where a node's path is found from here. What is not there is given as it would be. */
   locate(path: string): string {
     if (this.root === "/") return path;
     const pending = path.split("/");
     let at: string[] = [];
-    for (let links = 0; pending.length > 0; ) {
-      const name = pending.shift();
-      if (name === undefined || name === "" || name === ".") continue;
-      if (name === "..") {
-        at.pop();
-        continue;
+    let links = 0;
+    for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
+      if (name === "" || name === ".") continue;
+      const target = name !== ".." && links < maxLinks ? readLink(join(this.root, ...at, name)) : undefined;
+      if (name === "..") at.pop();
+      else if (target === undefined) at.push(name);
+      else {
+        links += 1;
+        pending.unshift(...target.split("/"));
+        if (target.startsWith("/")) at = [];
       }
-      const target = links < maxLinks ? readLink(join(this.root, ...at, name)) : undefined;
-      if (target === undefined) {
-        at.push(name);
-        continue;
-      }
-      links += 1;
-      pending.unshift(...target.split("/"));
-      if (target.startsWith("/")) at = [];
     }
     return join(this.root, ...at);
   }
 
-  /** The node's name for a path of ours. */
-  nameOf(path: string): string {
-    if (this.root === "/" || !path.startsWith(`${this.root}/`)) return path;
-    return path.slice(this.root.length);
-  }
-
   /** The node's names in a text that holds paths of ours. */
   rename(text: string): string {
-    return this.root === "/" ? text : text.replaceAll(`${this.root}/`, "/");
+    return text.replaceAll(`${this.below}/`, "/");
   }
 
   readBytes(path: string): Buffer | undefined {
@@ -71,8 +65,7 @@ export class NodeFiles {
 
   /** There is something of this name, or it cannot be told that there is not. */
   mayExist(path: string): boolean {
-    const refusal = this.refusal(path);
-    return refusal !== "ENOENT" && refusal !== "ENOTDIR";
+    return !["ENOENT", "ENOTDIR"].includes(this.refusal(path) ?? "");
   }
 
   stat(path: string): Stats | undefined {
@@ -89,6 +82,12 @@ export class NodeFiles {
     return fileIdentity(join(this.root, path));
   }
 
+  /** Whether a process sees the node's files under the names that we see them under; undefined where only root can tell. */
+  sharesRoot(pid: number): boolean | undefined {
+    const root = this.identityByKernel(`/proc/${pid}/root`);
+    return root === undefined && process.geteuid?.() !== 0 ? undefined : root === this.identity("/");
+  }
+
   isWritable(path: string): boolean {
     return attempt(() => accessSync(this.locate(path), constants.W_OK) ?? true) ?? false;
   }
@@ -103,18 +102,9 @@ export class NodeFiles {
     return readLink(join(this.root, path));
   }
 
-  /** Whether it is a file that execve would not refuse for its mode. */
+  /** Whether execve would not refuse it for its mode. */
   isExecutable(path: string): boolean {
     const stats = this.stat(path);
     return stats?.isFile() === true && (stats.mode & 0o111) !== 0;
   }
-}
-
-/** The last name of a path. */
-export function baseName(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
-}
-
-function readLink(path: string): string | undefined {
-  return attempt(() => (lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined));
 }

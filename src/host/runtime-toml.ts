@@ -2,6 +2,7 @@ import { dirname, join } from "node:path";
 import { parse, TomlError } from "smol-toml";
 import { errorText } from "../base/errors.js";
 import type { NodeFiles } from "./node-files.js";
+import { flagOf } from "./proc.js";
 
 /** Something that is wrong in a file. */
 export interface ConfigFault {
@@ -9,122 +10,99 @@ export interface ConfigFault {
   readonly text: string;
 }
 
-export type TomlTable = Readonly<Record<string, unknown>>;
+export type RuntimeName = "containerd" | "cri-o";
+type TomlTable = Readonly<Record<string, unknown>>;
 
-/** A TOML file of a runtime's configuration. */
-export interface ConfigFile {
+/** A runtime's configuration as it reads it. */
+export interface RuntimeToml {
+  /** The main file, whether it is there or not. */
   readonly path: string;
-  readonly text: string;
-  readonly table: TomlTable;
+  /** In the runtime's order: a later one wins over an earlier one. */
+  readonly read: readonly { readonly path: string; readonly text: string; readonly table: TomlTable }[];
+  /** What cannot be read, and what is imported and not there. */
+  readonly faults: readonly ConfigFault[];
 }
 
-/** What of a configuration could not be read. */
-export interface Unread {
-  readonly faults: ConfigFault[];
-  readonly unreadable: ConfigFault[];
-}
-
-/** Reads a containerd configuration file and those that it imports, in containerd's order. */
-export function readWithImports(files: NodeFiles, path: string): Unread & { readonly read: readonly ConfigFile[] } {
-  const read: ConfigFile[] = [];
-  const unread: Unread = { faults: [], unreadable: [] };
-  const pending = [path];
-  const seen = new Set<string>();
-  for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
-    if (seen.has(next)) continue;
-    seen.add(next);
-    const file = readFile(files, next, unread);
-    if (file !== undefined) {
-      read.push(file);
-      pending.push(...importsOf(files, next, textsOf(file.table.imports)));
-      // containerd starts without its main file, and does not start without a file that it imports by name.
-    } else if (next !== path && !files.mayExist(next)) {
-      unread.faults.push({ where: next, text: "it is imported, and is not there" });
+/** Reads the files of a runtime that was started with these arguments. */
+export function readRuntimeToml(files: NodeFiles, runtime: RuntimeName, args: readonly string[]): RuntimeToml {
+  const read: RuntimeToml["read"][number][] = [];
+  const faults: ConfigFault[] = [];
+  const usual = runtime === "containerd" ? "/etc/containerd/config.toml" : "/etc/crio/crio.conf";
+  const path = flagOf(args, "--config", "-c") ?? usual;
+  // It grows with what the files import.
+  const paths = new Set([path]);
+  if (runtime === "cri-o") {
+    // Its drop-ins, as crio.conf.d(5) says.
+    const directory = flagOf(args, "--config-dir", "-d") ?? "/etc/crio/crio.conf.d";
+    for (const name of files.list(directory)) paths.add(join(directory, name));
+    if (files.refusal(directory) === "EACCES") faults.push({ where: directory, text: "it cannot be read (EACCES)" });
+  }
+  for (const next of paths) {
+    const refusal = files.refusal(next);
+    // A runtime starts without its main file, and containerd not without a file that it imports by name.
+    if (refusal === "EISDIR" || (next === path && !files.mayExist(path))) continue;
+    const text = files.readText(next);
+    if (text === undefined) {
+      faults.push({ where: next, text: `it cannot be read (${refusal})` });
+      continue;
+    }
+    try {
+      // bigint: an integer past 2^53 is no reason to give the whole file up.
+      const table = parse(text, { integersAsBigInt: "asNeeded" });
+      read.push({ path: next, text, table });
+      if (runtime === "containerd") for (const file of importsOf(files, next, textsOf(table.imports))) paths.add(file);
+    } catch (error) {
+      const where = error instanceof TomlError ? `${next}:${error.line}:${error.column}` : next;
+      faults.push({ where, text: errorText(error).split("\n")[0] ?? "" });
     }
   }
-  return { read, ...unread };
+  return { path, read, faults };
 }
 
-/** Where each version of containerd's file has CRI's runtime handlers. */
-const criSections = ["cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime"] as const;
+/** containerd's resolveImports: relative to the file that imports, `*` matches names in one directory. */
+function importsOf(files: NodeFiles, parent: string, imports: readonly string[]): readonly string[] {
+  return imports.flatMap((name) => {
+    const path = name.startsWith("/") ? name : join(dirname(parent), name);
+    if (!path.includes("*")) return [path];
+    const directory = dirname(path);
+    const escaped = path.slice(directory.length + 1).replace(/[\\^$.+?()[\]{}|]/g, "\\$&");
+    const pattern = new RegExp(`^${escaped.replaceAll("*", ".*")}$`);
+    return files.list(directory).flatMap((file) => (pattern.test(file) ? [join(directory, file)] : []));
+  });
+}
 
 /**
  * Gives the name of the controller that makes the sandboxes of a runtime handler of containerd 2.x: `podsandbox`, where its
  * configuration names no other. The handler "" is the default one.
  */
-export function readSandboxers(files: NodeFiles, path: string): (handler: string) => string {
+export function readSandboxers({ read }: RuntimeToml): (handler: string) => string {
   const sandboxers = new Map<string, string>();
   let defaultHandler = "runc";
-  for (const { table } of readWithImports(files, path).read) {
-    for (const section of criSections) {
+  for (const { table } of read) {
+    // Where each version of containerd's file has CRI's runtime handlers.
+    for (const section of ["cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime"]) {
       const containerd = tableAt(table, "plugins", section, "containerd");
-      if (isName(containerd.default_runtime_name)) defaultHandler = containerd.default_runtime_name;
+      defaultHandler = textAt(containerd, "default_runtime_name") ?? defaultHandler;
       for (const handler of Object.keys(tableAt(containerd, "runtimes"))) {
-        const { sandboxer } = tableAt(containerd, "runtimes", handler);
-        if (isName(sandboxer)) sandboxers.set(handler, sandboxer);
+        const sandboxer = textAt(tableAt(containerd, "runtimes", handler), "sandboxer");
+        if (sandboxer !== undefined) sandboxers.set(handler, sandboxer);
       }
     }
   }
-  return (handler) => sandboxers.get(handler === "" ? defaultHandler : handler) ?? "podsandbox";
+  return (handler) => sandboxers.get(handler || defaultHandler) ?? "podsandbox";
 }
 
-function isName(value: unknown): value is string {
-  return typeof value === "string" && value !== "";
-}
-
-/** A file that is there and good TOML; what else it is, is noted. */
-export function readFile(files: NodeFiles, path: string, unread: Unread): ConfigFile | undefined {
-  const text = files.readText(path);
-  if (text === undefined) {
-    noteRefusal(files, path, unread);
-    return undefined;
-  }
-  try {
-    // bigint: an integer past 2^53 is no reason to give the whole file up.
-    return { path, text, table: parse(text, { integersAsBigInt: "asNeeded" }) };
-  } catch (error) {
-    const where = error instanceof TomlError ? `${path}:${error.line}:${error.column}` : path;
-    unread.faults.push({ where, text: errorText(error).split("\n")[0] ?? "" });
-    return undefined;
-  }
-}
-
-export function noteRefusal(files: NodeFiles, path: string, { faults, unreadable }: Unread): void {
-  const refusal = files.refusal(path);
-  if (refusal === "EACCES" || refusal === "EPERM") unreadable.push({ where: path, text: refusal });
-  else if (refusal !== undefined && refusal !== "EISDIR" && files.mayExist(path)) {
-    faults.push({ where: path, text: `it cannot be read (${refusal})` });
-  }
-}
-
-/** containerd's resolveImports: relative to the file that imports, `*` matches names in one directory. */
-function importsOf(files: NodeFiles, parent: string, imports: readonly string[]): string[] {
-  return imports.flatMap((name) => {
-    const path = name.startsWith("/") ? name : join(dirname(parent), name);
-    if (!path.includes("*")) return [path];
-    const pattern = path.slice(path.lastIndexOf("/") + 1);
-    const escaped = pattern.split("*").map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
-    const matches = new RegExp(`^${escaped.join("[^/]*")}$`);
-    const directory = dirname(path);
-    return files
-      .list(directory)
-      .filter((file) => matches.test(file))
-      .map((file) => join(directory, file));
-  });
-}
-
-export function isTable(value: unknown): value is TomlTable {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+function textAt(table: TomlTable, key: string): string | undefined {
+  return (typeof table[key] === "string" && table[key]) || undefined;
 }
 
 /** The table under these keys; an empty one when there is none. */
 export function tableAt(table: TomlTable, ...keys: readonly string[]): TomlTable {
-  let at: unknown = table;
-  for (const key of keys) at = isTable(at) && Object.hasOwn(at, key) ? at[key] : undefined;
-  return isTable(at) ? at : {};
+  const at = keys.reduce((value: unknown, key) => Reflect.get(Object(value), key), table);
+  return typeof at === "object" && !Array.isArray(at) ? { ...at } : {};
 }
 
 /** The texts of a list; none when it is no list. */
-export function textsOf(value: unknown): string[] {
+export function textsOf(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((entry) => typeof entry === "string") : [];
 }

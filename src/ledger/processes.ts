@@ -1,7 +1,6 @@
 import type { Log } from "../base/logger.js";
-import type { Host } from "../host/host.js";
+import type { Host, OwnProcess, ProcessQuery } from "../host/host.js";
 import type { Answer } from "../host/proc.js";
-import type { OwnProcess, ProcessQuery } from "../host/process-owner.js";
 import type { Created } from "./ledger.js";
 
 export interface ProcessesOptions {

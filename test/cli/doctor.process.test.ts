@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { type FakeNode, healthyNode } from "../doctor/fake-node.js";
 import { runCommandLine } from "../support/command-line.js";
 
@@ -7,7 +7,6 @@ let node: FakeNode;
 beforeEach(async () => {
   node = await healthyNode();
 });
-afterEach(() => node.close());
 
 /** Findings about this machine, which is none of the node's. */
 const ours = new Set(["not-root"]);
@@ -57,9 +56,10 @@ describe("doctor", () => {
   });
 
   it("says with --migrate what an upgrade changes for a plugin", async () => {
+    node.write("/etc/containerd/config.toml", "version = 2\n");
     node.program("/usr/bin/containerd", "containerd github.com/containerd/containerd 1.6.20 0123abc");
     const { stdout } = await doctor("--migrate");
-    expect(stdout).toContain("info  migrate-time-limit  /etc/nri/conf.json#/plugins/0");
+    expect(stdout).toContain("warning  migrate-switch-on-nri  /etc/containerd/config.toml");
     expect(stdout).not.toContain("runtime-too-old");
   });
 
@@ -71,6 +71,7 @@ describe("doctor", () => {
   });
 
   it.each([
+    ["a file as root", ["--root", "/etc/passwd"], "--root: /etc/passwd is no directory"],
     ["a root that is not there", ["--root", "/nonexistent"], "--root: there is no /nonexistent"],
     ["an argument", ["more"], "too many arguments"],
     ["a wrong value", ["--permissions", "x"], '"permissions" is "x", expected strict or trust'],

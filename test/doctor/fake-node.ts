@@ -3,38 +3,32 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
+import { createServer } from "node:net";
 import { dirname, join } from "node:path";
+import { onTestFinished } from "vitest";
 import type { PartialConfig } from "../../src/config/schema.js";
-import { type AskVersion, askVersion as askProgram } from "../../src/tools/doctor/collect/runtime.js";
 import { type CaptureFacts, collectFacts, type Facts, type SelfFacts } from "../../src/tools/doctor/facts.js";
 import type { Finding } from "../../src/tools/doctor/finding.js";
 import { findAll } from "../../src/tools/doctor/report.js";
+import { makeFolder } from "../support/places.js";
 
-const v1Mount = (controller: string, id: number) =>
-  `${id} 20 0:${id} / /sys/fs/cgroup/${controller} rw,nosuid,noexec - cgroup cgroup rw,${controller}`;
 const rootMount = "20 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw";
+const v1Mount = "20 0:30 / /sys/fs/cgroup/cpu rw,nosuid,noexec - cgroup cgroup rw,cpu,cpuacct";
 
-export const cgroupV1 = `${[rootMount, v1Mount("cpu,cpuacct", 30), v1Mount("memory", 31)].join("\n")}\n`;
+export const cgroupV1 = `${rootMount}\n30 ${v1Mount}\n`;
 export const cgroupV2 = `${rootMount}\n30 20 0:30 / /sys/fs/cgroup rw,nosuid,nodev,noexec - cgroup2 cgroup2 rw\n`;
-
-/** What the program's own side of a healthy node is. */
-export const healthySelf: SelfFacts = { nodeVersion: "20.19.0", arch: "x64", uid: 0 };
 
 export interface FindOptions {
   readonly migrate?: boolean;
   readonly flags?: PartialConfig;
   readonly config?: string;
   readonly self?: Partial<SelfFacts>;
-  readonly askVersion?: AskVersion;
   readonly capture?: CaptureFacts;
 }
 
@@ -43,28 +37,26 @@ function printedBy(file: string): string {
   return /^#!\/bin\/sh\necho '(.*)'\n$/.exec(readFileSync(file, "utf8"))?.[1] ?? "";
 }
 
-const askWithoutProcess: AskVersion = (here, files, path) => askProgram(here, files, path, printedBy);
-
 /** A node made of files in a temporary directory: its /proc too. Nothing of this machine is in it. */
 export class FakeNode {
-  readonly root = mkdtempSync(join(tmpdir(), "doctor-"));
-  private server: Server | undefined;
+  readonly root = makeFolder();
 
-  write(path: string, text: string | Uint8Array, mode = 0o644): this {
+  /** Where a path is, in a directory that is there. */
+  private place(path: string): string {
     const file = join(this.root, path);
     mkdirSync(dirname(file), { recursive: true });
+    return file;
+  }
+
+  write(path: string, text: string | Uint8Array, mode = 0o644): this {
+    const file = this.place(path);
     writeFileSync(file, text);
     chmodSync(file, mode);
     return this;
   }
 
-  read(path: string): string {
-    return readFileSync(join(this.root, path), "utf8");
-  }
-
   link(path: string, target: string): this {
-    const file = join(this.root, path);
-    mkdirSync(dirname(file), { recursive: true });
+    const file = this.place(path);
     rmSync(file, { recursive: true, force: true });
     symlinkSync(target, file);
     return this;
@@ -76,8 +68,7 @@ export class FakeNode {
   }
 
   move(from: string, to: string): this {
-    mkdirSync(dirname(join(this.root, to)), { recursive: true });
-    renameSync(join(this.root, from), join(this.root, to));
+    renameSync(join(this.root, from), this.place(to));
     return this;
   }
 
@@ -101,29 +92,18 @@ export class FakeNode {
 
   /** The runtime's socket, and the table in which the kernel lists it. */
   async listen(path = "/run/nri/nri.sock"): Promise<this> {
-    mkdirSync(dirname(join(this.root, path)), { recursive: true });
-    this.server?.close();
+    const file = this.place(path);
+    rmSync(file, { force: true });
     const server = createServer();
-    this.server = server;
-    await new Promise<void>((ready) => server.listen(join(this.root, path), ready));
+    onTestFinished(() => void server.close());
+    await new Promise<void>((ready) => server.listen(file, ready));
     return this.write(
       "/proc/self/net/unix",
       `Num RefCount Protocol Flags Type St Inode Path\n0000: 00000002 00000000 00010000 0001 01 777 ${path}\n`,
     );
   }
 
-  async close(): Promise<void> {
-    this.server?.close();
-    rmSync(this.root, { recursive: true, force: true });
-  }
-
-  async facts({
-    flags = {},
-    config,
-    self = {},
-    askVersion = askWithoutProcess,
-    capture = { ok: true },
-  }: FindOptions = {}): Promise<Facts> {
+  async facts({ flags = {}, config, self = {}, capture = { ok: true } }: FindOptions = {}): Promise<Facts> {
     if (config !== undefined) this.write("/etc/bridge.yaml", config);
     const file = join(this.root, "/etc/bridge.yaml");
     return collectFacts({
@@ -131,9 +111,9 @@ export class FakeNode {
       flags,
       given: existsSync(file) ? file : undefined,
       path: "/usr/bin:/bin",
-      self: { ...healthySelf, ...self },
+      self: { nodeVersion: "20.19.0", arch: "x64", uid: 0, ...self },
       checkCapture: async () => capture,
-      askVersion,
+      askVersion: printedBy,
     });
   }
 

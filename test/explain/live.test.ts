@@ -1,4 +1,4 @@
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { readLive } from "../../src/tools/explain/live.js";
 import { FakeNode } from "../doctor/fake-node.js";
 
@@ -7,7 +7,6 @@ const id = "0123456789abcdef";
 /** A node on which a pod runs, with this containerd. */
 function nodeWith(config: string): FakeNode {
   const node = new FakeNode();
-  onTestFinished(() => node.close());
   const annotations = { "io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": id };
   return node
     .process(100, "/usr/bin/containerd", ["--config", "/etc/own.toml"])

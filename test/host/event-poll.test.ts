@@ -1,7 +1,6 @@
 import { closeSync, readdirSync, readSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
-
 import { EventPoll } from "../../src/host/event-poll.js";
 import { openNative } from "../../src/host/native.js";
 
@@ -17,6 +16,10 @@ function createPipe(): { readonly read: number; readonly write: number } {
   const pair = new Int32Array(2);
   expect(libc.pipe2(pair, 0o2000000)).toBe(0);
   const [read = -1, write = -1] = pair;
+  onTestFinished(() => {
+    closeSync(read);
+    closeSync(write);
+  });
   return { read, write };
 }
 
@@ -26,28 +29,23 @@ describe("EventPoll", () => {
     const pipes = Array.from({ length: 200 }, createPipe);
     const seen = new Set<number>();
     const all = new Promise<void>((resolve) => {
-      for (const [i, { read }] of pipes.entries()) {
+      for (const { read } of pipes) {
         const stop = events.watch(read, () => {
           stop?.();
-          seen.add(i);
+          seen.add(read);
           if (seen.size === pipes.length) resolve();
         });
       }
     });
     for (const { write } of pipes) writeSync(write, "x");
     await all;
-    for (const { read, write } of pipes) {
-      closeSync(read);
-      closeSync(write);
-    }
     expect(seen.size).toBe(200);
   });
 
   it("tells again while there is something to read, and no more after its stop", async () => {
-    const events = createEvents();
     const { read, write } = createPipe();
     let told = 0;
-    const stop = events.watch(read, () => {
+    const stop = createEvents().watch(read, () => {
       told++;
       readSync(read, Buffer.alloc(1));
     });
@@ -59,8 +57,6 @@ describe("EventPoll", () => {
     writeSync(write, "d");
     await sleep(20);
     expect(told).toBe(3);
-    closeSync(read);
-    closeSync(write);
   });
 
   it("one that stops another in the same turn is obeyed", async () => {
@@ -76,10 +72,6 @@ describe("EventPoll", () => {
     for (const { write } of pipes) writeSync(write, "x");
     await sleep(30);
     expect(told).toBe(1);
-    for (const { read, write } of pipes) {
-      closeSync(read);
-      closeSync(write);
-    }
   });
 
   it("does not watch what cannot be watched", () => {
@@ -87,9 +79,9 @@ describe("EventPoll", () => {
   });
 
   it("gives its descriptor back, and is quiet after its end", async () => {
+    const { read, write } = createPipe();
     const before = readdirSync("/proc/self/fd").length;
     const events = new EventPoll(koffi, libc);
-    const { read, write } = createPipe();
     let told = 0;
     const stop = events.watch(read, () => told++);
     events.hold();
@@ -99,8 +91,6 @@ describe("EventPoll", () => {
     events.letGo();
     stop?.();
     await sleep(20);
-    closeSync(read);
-    closeSync(write);
     expect(told).toBe(0);
     expect(readdirSync("/proc/self/fd").length).toBe(before);
   });

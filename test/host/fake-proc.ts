@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-export interface FakeProcess {
+interface FakeProcess {
   readonly pid: number;
   readonly command?: string;
   readonly state?: string;
@@ -46,7 +46,7 @@ export class FakeProc {
 }
 
 /** A line of /proc/<pid>/stat with all its 52 fields. */
-export function statLine(pid: number, command: string, state: string, parent: number, startTime: string): string {
+function statLine(pid: number, command: string, state: string, parent: number, startTime: string): string {
   const between = Array.from({ length: 17 }, (_, index) => String(index));
   const after = Array.from({ length: 30 }, () => "0");
   return `${[pid, `(${command})`, state, parent, ...between, startTime, ...after].join(" ")}\n`;

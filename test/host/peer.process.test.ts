@@ -1,30 +1,34 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { linkSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:net";
+import { createServer } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { environmentVariableOf, findPeer, programHolds, sharesConfFile } from "../../src/host/peer.js";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { findPeer, programHolds, sharesConfFile } from "../../src/host/peer.js";
+import { argumentsOf, environmentOf } from "../../src/host/proc.js";
 import { makeFolder } from "../support/places.js";
 import { FakeProc } from "./fake-proc.js";
 
 let folder: string;
+let proc: FakeProc;
 beforeEach(() => {
   folder = makeFolder();
+  proc = new FakeProc();
+  onTestFinished(() => proc.remove());
 });
 
 describe("the runtime's process", () => {
-  let server: Server | undefined;
-  let child: ChildProcess | undefined;
-  afterEach(() => {
-    server?.close();
-    child?.kill("SIGKILL");
-  });
+  async function listen(path: string): Promise<void> {
+    const server = createServer().listen(path);
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+  }
 
   async function listenInChild(path: string): Promise<number> {
     const program = `require("net").createServer().listen(${JSON.stringify(path)}, () => console.log("up"))`;
-    child = spawn(process.execPath, ["-e", program], { env: { ...process.env, ENABLE_CRI_SANDBOXES: "yes" } });
-    if (child.stdout !== null) await once(child.stdout, "data");
+    const child = spawn(process.execPath, ["-e", program], { env: { ...process.env, ENABLE_CRI_SANDBOXES: "yes" } });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    await once(child.stdout, "data");
     return child.pid ?? 0;
   }
 
@@ -32,8 +36,9 @@ describe("the runtime's process", () => {
     const path = join(folder, "nri.sock");
     const pid = await listenInChild(path);
     expect(await findPeer(path)).toMatchObject({ found: true, pid });
-    expect(environmentVariableOf(pid, "ENABLE_CRI_SANDBOXES")).toBe("yes");
-    expect(environmentVariableOf(pid, "ENABLE_CRI")).toBeUndefined();
+    const environment = environmentOf(pid, "/proc");
+    expect([environment?.get("ENABLE_CRI_SANDBOXES"), environment?.get("ENABLE_CRI")]).toEqual(["yes", undefined]);
+    expect(argumentsOf(pid, "/proc")[1]).toBe("-e");
   });
 
   it("is found through a link, and told from another one with a socket of the same name", async () => {
@@ -41,16 +46,14 @@ describe("the runtime's process", () => {
     mkdirSync(join(folder, "b"));
     symlinkSync(join(folder, "a"), join(folder, "link"));
     const pid = await listenInChild(join(folder, "a/nri.sock"));
-    server = createServer().listen(join(folder, "b/nri.sock"));
-    await once(server, "listening");
+    await listen(join(folder, "b/nri.sock"));
     expect(await findPeer(join(folder, "link/nri.sock"))).toMatchObject({ found: true, pid });
     expect(await findPeer(join(folder, "b/nri.sock"))).toMatchObject({ found: true, pid: process.pid });
   });
 
   it("is not known when there is no time to look at all processes", async () => {
     const path = join(folder, "nri.sock");
-    server = createServer().listen(path);
-    await once(server, "listening");
+    await listen(path);
     const reason = `the time was too short to look who listens on ${path}`;
     expect(await findPeer(path, "/proc", 0)).toEqual({ found: false, reason });
     expect(await findPeer(path, "/proc", 60_000)).toMatchObject({ found: true });
@@ -65,18 +68,12 @@ describe("the runtime's process", () => {
 });
 
 describe("the runtime's program", () => {
-  let proc: FakeProc;
-  beforeEach(() => {
-    proc = new FakeProc();
-  });
-  afterEach(() => proc.remove());
-
   it("is read piece by piece, and a text across two of them is found", async () => {
     const text = "nri.(*Client)";
-    for (let before = 4; before < 40; before++) {
+    for (const before of [4, 100, ...Array.from(text, (_, at) => 2 ** 20 - at), 3 * 2 ** 20]) {
       proc.write("5/exe", `\x7fELF${".".repeat(before - 4)}${text}${".".repeat(20)}`);
-      expect(await programHolds(5, text, proc.root, 16)).toBe("yes");
-      expect(await programHolds(5, `${text}?`, proc.root, 16)).toBe("no");
+      expect(await programHolds(5, text, proc.root)).toBe("yes");
+      expect(await programHolds(5, `${text}?`, proc.root)).toBe("no");
     }
   });
 
@@ -89,15 +86,12 @@ describe("the runtime's program", () => {
 });
 
 describe("the runtime's conf.json", () => {
-  let proc: FakeProc;
   let own: string;
   beforeEach(() => {
-    proc = new FakeProc();
     own = join(folder, "conf.json");
     writeFileSync(own, "{}");
     mkdirSync(join(proc.root, "5/root/etc/nri"), { recursive: true });
   });
-  afterEach(() => proc.remove());
   const native = () => join(proc.root, "5/root/etc/nri/conf.json");
 
   it("is ours when it is the same file", () => {

@@ -3,19 +3,12 @@ import { once } from "node:events";
 import { closeSync, openSync, readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { createNodeHost } from "../../src/host/host.js";
 import { openNative } from "../../src/host/native.js";
-import { identifyProcess, readMachine } from "../../src/host/proc.js";
-import {
-  createPidfdWatcher,
-  createPollingWatcher,
-  idleWatcher,
-  type PidfdWatcherOptions,
-  type ProcessWatcher,
-} from "../../src/host/process-watcher.js";
-import { FakeProc } from "./fake-proc.js";
+import { createProcessWatcher, type ProcessWatcher } from "../../src/host/process-watcher.js";
 import { withoutDescriptors } from "./no-descriptors.js";
 
-const machine = readMachine("/proc");
+const host = createNodeHost();
 const native = openNative();
 const intervalMs = 10;
 const severalLooks = () => sleep(10 * intervalMs);
@@ -25,18 +18,16 @@ function closedAtEnd(watcher: ProcessWatcher): ProcessWatcher {
   onTestFinished(() => watcher.close());
   return watcher;
 }
-const createWatcher = (options?: PidfdWatcherOptions, opened = native) =>
-  closedAtEnd(createPidfdWatcher(opened, options));
 
 function sleeper() {
   const child = spawn("sleep", ["60"], { stdio: "ignore" });
   onTestFinished(() => void child.kill("SIGKILL"));
-  return { child, identity: identifyProcess(child.pid ?? 0, machine) };
+  return { child, identity: host.identify(child.pid ?? 0) };
 }
 
 describe.each([
-  ["by pidfd", () => createPidfdWatcher(native)],
-  ["by looks", () => createPollingWatcher({ intervalMs })],
+  ["by pidfd", () => createProcessWatcher(native)],
+  ["by looks", () => createProcessWatcher(undefined, "/proc", intervalMs)],
 ])("the watcher of processes %s", (_, create) => {
   it("tells of the end of each process, once", async () => {
     const watcher = closedAtEnd(create());
@@ -58,7 +49,7 @@ describe.each([
     child.kill("SIGKILL");
     await once(child, "exit");
     const ends: string[] = [];
-    watcher.watch({ ...identifyProcess(process.pid, machine), startTime: "1" }, () => ends.push("used again"));
+    watcher.watch({ ...host.identify(process.pid), startTime: "1" }, () => ends.push("used again"));
     watcher.watch(identity, () => ends.push("gone"));
     watcher.watch(identity, () => ends.push("stopped"))();
     expect(ends).toEqual([]);
@@ -81,101 +72,49 @@ describe.each([
     await severalLooks();
     expect({ ends, size: watcher.size, files: openFiles() }).toEqual({ ends: [], size: 0, files: before });
   });
-});
 
-describe("the watcher by pidfd", () => {
-  it("hands on to the poller those that the system gives no pidfd for", () => {
-    const handed: number[] = [];
-    const fallback = {
-      ...idleWatcher,
-      watch: ({ pid }: { pid: number }) => {
-        handed.push(pid);
-        return () => {};
-      },
-    };
-    const full = { ...native, libc: { ...native.libc, pidfdOpen: () => -1, lastError: () => "EMFILE" } };
-    const { identity } = sleeper();
-    createWatcher({ fallback }, full).watch(identity, () => {});
-    expect(handed).toEqual([identity.pid]);
-  });
-
-  it("tells of one that it has no descriptor for, also when the poller is its own", () => {
-    const errors: string[] = [];
-    const watcher = createWatcher({ onUnreadable: (reason) => errors.push(reason) });
-    const { identity } = sleeper();
-    withoutDescriptors(() => watcher.watch(identity, () => {}));
-    expect({ size: watcher.size, errors }).toEqual({ size: 1, errors: [expect.stringContaining("EMFILE")] });
-  });
-
-  it.each([
-    ["a pidfd", native],
-    // Somebody else took the last one in between.
-    ["its stat", { ...native, libc: { ...native.libc, pidfdOpen: () => spare() } }],
-  ])("misses no end of one that there was no descriptor for, for %s", async (_, opened) => {
-    const errors: string[] = [];
-    const fallback = createPollingWatcher({ intervalMs: 10, onUnreadable: (reason) => errors.push(reason) });
-    const watcher = createWatcher({ fallback }, opened);
-    const { child, identity } = sleeper();
+  it("one that another's end stops is not told of", async () => {
+    const watcher = closedAtEnd(create());
+    const sleepers = [sleeper(), sleeper()];
     let ends = 0;
-    spareDescriptor = openSync("/dev/null", "r");
-    withoutDescriptors(() => watcher.watch(identity, () => ends++));
-    if (spareDescriptor !== undefined) closeSync(spareDescriptor);
-    expect({ size: watcher.size, errors }).toEqual({ size: 1, errors: [expect.stringContaining("EMFILE")] });
-    // The poller has looked for it several times.
-    await sleep(200);
-    expect(ends).toBe(0);
-    child.kill("SIGKILL");
-    await expect.poll(() => ends, { timeout: 5_000 }).toBe(1);
-    expect(watcher.size).toBe(0);
-  });
-});
-
-describe("the watcher by looks", () => {
-  it("stays with the process when another gets its pid", async () => {
-    const proc = new FakeProc();
-    proc.add({ pid: 10, startTime: "100" });
-    let ends = 0;
-    const own = createPollingWatcher({ procRoot: proc.root, intervalMs });
-    own.watch({ ...identifyProcess(10, readMachine(proc.root)), startTime: "100" }, () => ends++);
-    // An open file of the real /proc fails then; here it shows a zombie.
-    proc.add({ pid: 10, startTime: "100", state: "Z" });
-    await severalLooks();
-    own.close();
-    proc.remove();
-    expect(ends).toBe(1);
-  });
-
-  it("watches those that there was no descriptor for when there is one again, and says so once", async () => {
-    const errors: string[] = [];
-    const own = createPollingWatcher({ intervalMs, onUnreadable: (reason) => errors.push(reason) });
-    const before = openFiles();
-    const [ends, stays, goes, stopped] = [sleeper(), sleeper(), sleeper(), sleeper()];
-    const ended: string[] = [];
-    const files = openFiles();
-    const stops = withoutDescriptors(() =>
-      Object.entries({ ends, stays, goes, stopped }).map(([name, { identity }]) =>
-        own.watch(identity, () => ended.push(name)),
-      ),
+    const stops = sleepers.map(({ identity }) =>
+      watcher.watch(identity, () => {
+        ends++;
+        for (const stop of stops) stop();
+      }),
     );
-    expect(files).toBe(before);
-    expect({ size: own.size, open: openFiles() - files }).toEqual({ size: 4, open: 0 });
-    expect(errors).toEqual([expect.stringContaining("EMFILE")]);
-    stops[3]?.();
-    goes.child.kill("SIGKILL");
-    await once(goes.child, "exit");
-    await expect.poll(() => ended, { timeout: 5_000 }).toEqual(["goes"]);
-    await expect.poll(() => openFiles() - files).toBe(2);
-    ends.child.kill("SIGKILL");
-    await expect.poll(() => ended, { timeout: 5_000 }).toEqual(["goes", "ends"]);
-    own.close();
-    expect({ size: own.size, open: openFiles() - files }).toEqual({ size: 0, open: 0 });
+    for (const { child } of sleepers) child.kill("SIGKILL");
+    await severalLooks();
+    expect({ ends, size: watcher.size }).toEqual({ ends: 1, size: 0 });
   });
 });
 
-/** A descriptor from before they were used up, for who closes it. */
-let spareDescriptor: number | undefined;
-function spare(): number {
-  const descriptor = spareDescriptor ?? -1;
-  spareDescriptor = undefined;
-  return descriptor;
-}
+/** A descriptor from before they were used up. */
+let spare: number | undefined;
+
+it.each([
+  ["a pidfd", native.libc.pidfdOpen],
+  // Another thread took the last one in between.
+  [
+    "its stat",
+    () => {
+      const descriptor = spare ?? -1;
+      spare = undefined;
+      return descriptor;
+    },
+  ],
+])("misses no end of a process that there was no descriptor for, for %s", async (_, pidfdOpen) => {
+  const short = { ...native, libc: { ...native.libc, pidfdOpen } };
+  const watcher = closedAtEnd(createProcessWatcher(short, "/proc", intervalMs));
+  const { child, identity } = sleeper();
+  let ends = 0;
+  spare = openSync("/dev/null", "r");
+  withoutDescriptors(() => watcher.watch(identity, () => ends++));
+  if (spare !== undefined) closeSync(spare);
+  expect(watcher.size).toBe(1);
+  await severalLooks();
+  expect(ends).toBe(0);
+  child.kill("SIGKILL");
+  await expect.poll(() => ends, { timeout: 5_000 }).toBe(1);
+  expect(watcher.size).toBe(0);
+});

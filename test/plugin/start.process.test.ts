@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Log } from "../../src/base/logger.js";
-import { type Koffi, type LoadedKoffi, loadKoffi, openNative } from "../../src/host/native.js";
+import { type Koffi, loadKoffi, openNative } from "../../src/host/native.js";
 import { createStarter } from "../../src/plugin/start.js";
 import { createDirectory, installFile } from "./plugin-directory.js";
 import { sh } from "./spawners.js";
@@ -22,10 +22,11 @@ describe("createStarter", () => {
     expect(log.lines).toEqual([]);
   });
 
-  const { koffi, artefact } = loadKoffi();
-  const withFunctions = (func: ReturnType<Koffi["load"]>["func"]): LoadedKoffi => ({
-    artefact,
-    koffi: { load: () => ({ func }), errno: () => 1, node: koffi.node },
+  const koffi = loadKoffi();
+  const withFunctions = (func: ReturnType<Koffi["load"]>["func"]): Koffi => ({
+    load: () => ({ func }),
+    errno: () => 1,
+    node: koffi.node,
   });
 
   /** The address of a bundle with such a native file beside it. */

@@ -1,8 +1,9 @@
-import { type NativeFacts, v01ClientText } from "../../bridge/sandboxes.js";
+import { decideSandboxes, runsPlugins, type SandboxDecision, v01ClientText } from "../../bridge/sandboxes.js";
 import { checkPrivilege } from "../../cgroup/privilege.js";
 import type { PartialConfig } from "../../config/schema.js";
 import { NodeFiles } from "../../host/node-files.js";
-import { programHolds } from "../../host/peer.js";
+import { programHolds, sharesConfFile } from "../../host/peer.js";
+import { listProcesses, type Mount, parseMountinfo } from "../../host/proc.js";
 import { readSandboxers } from "../../host/runtime-toml.js";
 import {
   type BridgeFacts,
@@ -14,9 +15,10 @@ import {
   type StateFacts,
 } from "./collect/bridge.js";
 import { type PluginFacts, readPlugins, type Unlisted, unlistedPlugins } from "./collect/plugins.js";
-import { type Adapter, adaptersAmong, cgroupVersionOf, listProcesses, readMounts } from "./collect/processes.js";
 import {
+  type Adapter,
   type AskVersion,
+  adaptersAmong,
   askVersion,
   findRuntime,
   findSocketPeer,
@@ -34,10 +36,11 @@ export interface Facts {
   readonly self: SelfFacts;
   /** The runtime that NRI is wanted of: the one that listens on the socket, else one that runs, else one on the disk. */
   readonly runtime: RuntimeFacts | undefined;
-  /** Whether the runtime runs v0.1 plugins itself. */
-  readonly native: NativeFacts;
+  /** Whether `sandboxes: auto` serves the pods of the default runtime handler. */
+  readonly sandboxes: SandboxDecision;
   readonly socket: SocketFacts;
-  readonly cgroup: CgroupFacts;
+  /** The controllers decide. `hybrid`: some in v1, and a v2 tree beside them. */
+  readonly cgroup: "v1" | "hybrid" | "v2" | "unknown";
   /** Undefined where no plugin needs it. */
   readonly capture: CaptureFacts | undefined;
   readonly bridge: BridgeFacts;
@@ -55,11 +58,6 @@ export interface SelfFacts {
   /** As Node names it: x64, arm64. */
   readonly arch: string;
   readonly uid: number;
-}
-
-export interface CgroupFacts {
-  /** `hybrid`: some controllers in v1, and a v2 tree beside them. */
-  readonly version: "v1" | "hybrid" | "v2" | "unknown";
 }
 
 /** Whether plugins can be given a cgroup view of their own here, which takes a mount namespace. */
@@ -82,42 +80,32 @@ interface CollectOptions {
 
 /** Looks at a node, and changes nothing on it. What cannot be looked at is left unknown. */
 export async function collectFacts(options: CollectOptions): Promise<Facts> {
-  const { root, flags, path, given } = options;
-  const { nodeVersion, arch, uid } = options.self ?? {
-    nodeVersion: process.versions.node,
-    arch: process.arch,
-    uid: process.geteuid?.() ?? 0,
-  };
+  const { root, flags, given } = options;
+  const { versions, arch, geteuid = () => 0 } = process;
+  const self = options.self ?? { nodeVersion: versions.node, arch, uid: geteuid() };
   const files = new NodeFiles(root);
-  const processes = listProcesses(files);
-  const mounts = readMounts(files);
-  const bridge = readBridge(flags, await findConfigFile(given, flags, root));
+  const procRoot = files.locate("/proc");
+  const processes = listProcesses(procRoot);
+  // Below another root, the mounts of the node's first process.
+  const mountinfo = files.readText("/proc/self/mountinfo") ?? files.readText("/proc/1/mountinfo") ?? "";
+  const mounts = parseMountinfo(mountinfo);
+
+  const bridge = readBridge(flags, await findConfigFile(given, flags, files, processes));
   const { config } = bridge;
-  const { socketPath, confFile } = config;
-  const peer = await findSocketPeer(files, socketPath);
-  const runtime = findRuntime({
-    files,
-    processes,
-    peer,
-    confFile,
-    askVersion: options.askVersion ?? askVersion,
-  });
-  const conf = readConf(files, confFile);
-  const search = { files, config, mounts, arch, path, runtimePath: runtime?.searchPath };
+  const peer = await findSocketPeer(files, config.socketPath);
+  const runtime = findRuntime({ files, processes, peer, askVersion: options.askVersion ?? askVersion });
+  const conf = readConf(files, config.confFile);
+  const runtimePath = runtime?.environment?.get("PATH");
+  const search = { files, config, arch: self.arch, path: options.path, runtimePath };
   const plugins = conf.list === undefined ? [] : readPlugins(conf.list, search);
   // Of one that would need it, too: a view that cannot be made is no advice.
   const captures = plugins.some(({ cgroup, binary }) => cgroup === "capture" || (binary?.v1Names.length ?? 0) > 0);
   return {
     root,
-    self: { nodeVersion, arch, uid },
+    self,
     runtime,
-    native: {
-      v01Client:
-        runtime?.pid === undefined ? "unknown" : await programHolds(runtime.pid, v01ClientText, files.locate("/proc")),
-      sandboxedCri: runtime?.sandboxedCri,
-      sandboxerOf: readSandboxers(files, runtime?.config.path ?? ""),
-    },
-    socket: readSocket(files, socketPath, mounts, runtime),
+    sandboxes: await decideFor(runtime, config.confFile, files),
+    socket: readSocket(files, config.socketPath, mounts, runtime),
     cgroup: cgroupVersionOf(mounts),
     // A trial: a mount namespace is made and left at once.
     capture: captures ? await (options.checkCapture ?? checkPrivilege)() : undefined,
@@ -126,7 +114,40 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
     plugins,
     unlisted: conf.list === undefined ? [] : unlistedPlugins(conf.list, files, config),
     launched: readLaunched(files, runtime?.config.nri),
-    adapters: adaptersAmong(processes, process.pid),
+    adapters: adaptersAmong(processes),
     state: readState(files, config),
   };
+}
+
+async function decideFor(
+  runtime: RuntimeFacts | undefined,
+  confFile: string,
+  files: NodeFiles,
+): Promise<SandboxDecision> {
+  const procRoot = files.locate("/proc");
+  const pid = runtime?.pid;
+  const native =
+    runtime === undefined
+      ? "no"
+      : runsPlugins(
+          runtime,
+          {
+            v01Client: pid === undefined ? "unknown" : await programHolds(pid, v01ClientText, procRoot),
+            sandboxedCri: runtime.environment && Boolean(runtime.environment.get("ENABLE_CRI_SANDBOXES")),
+            sandboxerOf: readSandboxers(runtime.config),
+          },
+          "",
+        );
+  const shares = sharesConfFile(pid, files.locate(confFile), procRoot);
+  const decision = decideSandboxes({ setting: "auto", native, sharesConfFile: () => shares });
+  return { ...decision, reason: files.rename(decision.reason) };
+}
+
+/** `name=systemd` alone is no v1. */
+function cgroupVersionOf(mounts: readonly Mount[]): Facts["cgroup"] {
+  const controller = /^(cpu|cpuacct|cpuset|memory|blkio|pids|devices)$/;
+  const v1 = mounts.some(({ type, superOptions }) => type === "cgroup" && superOptions.some((o) => controller.test(o)));
+  const v2 = mounts.some(({ type }) => type === "cgroup2");
+  if (v1) return v2 ? "hybrid" : "v1";
+  return v2 ? "v2" : "unknown";
 }

@@ -51,33 +51,24 @@ export type Table = readonly (Row | readonly Row[])[];
 
 /** How a row of these verbs is written. */
 export function rowOf(...verbs: readonly Verb[]): <S>(given: Given<S>) => Row {
-  return (given) => ({
-    id: given.id,
+  return <S>({ id, when, severity, what, why, fix, where = placeOf }: Given<S>): Row => ({
+    id,
     verbs,
-    find: (facts, told) => {
-      const subjects = toList(given.when(facts)).filter((subject) => !told.has(subject));
-      return subjects.map((subject) => {
+    find: (facts, told) =>
+      toList(when(facts)).flatMap((subject) => {
+        if (told.has(subject)) return [];
         told.add(subject);
-        const text = (value: Of<typeof subject, string>) =>
-          typeof value === "function" ? value(subject, facts) : value;
-        const { id, severity } = given;
-        return {
-          id,
-          severity: typeof severity === "function" ? severity(subject, facts) : severity,
-          what: text(given.what),
-          why: text(given.why),
-          fix: text(given.fix),
-          where: given.where === undefined ? placeOf(subject) : text(given.where),
-        };
-      });
-    },
+        const text = (value: Of<S, string>) => (typeof value === "function" ? value(subject, facts) : value);
+        const level = typeof severity === "function" ? severity(subject, facts) : severity;
+        return [{ id, severity: level, what: text(what), why: text(why), fix: text(fix), where: text(where) }];
+      }),
   });
 }
 
 function placeOf(subject: unknown): string {
   if (typeof subject === "string") return subject;
-  const place = typeof subject === "object" && subject !== null ? { where: "", path: "", ...subject } : undefined;
-  return place?.where || place?.path || "";
+  const place = { where: "", path: "", ...Object(subject) };
+  return String(place.where || place.path);
 }
 
 function toList<S>(subjects: S | readonly S[] | false | undefined): readonly S[] {
@@ -89,7 +80,7 @@ function isList<S>(subjects: S | readonly S[]): subjects is readonly S[] {
   return Array.isArray(subjects);
 }
 
-const order = { error: 0, warning: 1, info: 2 } as const satisfies Record<Severity, number>;
+const order = ["error", "warning", "info"] as const satisfies readonly Severity[];
 
 /** What a table finds, the worst first; those of one severity in the order of the table. */
 export function evaluate(table: Table, facts: Facts, verb: Verb): readonly Finding[] {
@@ -98,7 +89,7 @@ export function evaluate(table: Table, facts: Facts, verb: Verb): readonly Findi
     const rows = "id" in entry ? [entry] : entry;
     return rows.filter(({ verbs }) => verbs.includes(verb)).flatMap((row) => row.find(facts, told));
   });
-  return found.toSorted((a, b) => order[a.severity] - order[b.severity]);
+  return found.toSorted((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
 }
 
 /** How many of each. */

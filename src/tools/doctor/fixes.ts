@@ -1,4 +1,4 @@
-import { baseName } from "../../host/node-files.js";
+import { basename } from "node:path";
 import { unitsFile } from "./collect/bridge.js";
 import type { RuntimeFacts } from "./collect/runtime.js";
 import { type NriSettings, nriKeys } from "./collect/runtime-config.js";
@@ -32,8 +32,7 @@ export function setNri(runtime: RuntimeFacts, setting: keyof NriSettings["at"], 
   if (name === "cri-o") return editRuntime(runtime, at ?? "/etc/crio/crio.conf.d/99-nri.conf", edit);
   if (!config.exists) return editRuntime(runtime, config.path, `(a new file with the first line version = 2) ${edit}`);
   // Where it is set already, else where its section is, else the main file.
-  const section = config.sections.findLast((one) => one.name === config.nriSection);
-  return editRuntime(runtime, at ?? section?.where ?? config.path, edit);
+  return editRuntime(runtime, at ?? config.nriAt ?? config.path, edit);
 }
 
 /**
@@ -42,23 +41,19 @@ export function setNri(runtime: RuntimeFacts, setting: keyof NriSettings["at"], 
  * @param yaml the value as YAML writes it, in one line
  */
 export function setBridge(
-  { bridge, launched, runtime }: Pick<Facts, "bridge" | "launched" | "runtime">,
+  { bridge, launched, runtime }: Facts,
   path: readonly string[],
   yaml: string,
   how: "reload" | "restart" = "reload",
 ): string {
   const ours = launched.find((file) => file.bridge && (bridge.file === undefined || file.configFile === bridge.file));
-  const newFile =
-    ours === undefined || runtime === undefined
-      ? unitsFile
-      : `${runtime.config.nri.pluginConfigPath}/${baseName(ours.path)}.conf`;
+  const isLaunched = ours !== undefined && runtime !== undefined;
+  const newFile = isLaunched ? `${runtime.config.nri.pluginConfigPath}/${basename(ours.path)}.conf` : unitsFile;
   const line = bridge.lineOf(path);
-  const setting = path.reduceRight((inner, key, depth) => {
-    const pair = `${/^[A-Za-z_][\w.-]*$/.test(key) ? key : JSON.stringify(key)}: ${inner}`;
-    return depth === 0 ? pair : `{${pair}}`;
-  }, yaml);
-  const counts = ours !== undefined && runtime !== undefined ? restart(runtime) : `systemctl ${how} nri-v01-bridge`;
-  return `in ${bridge.file ?? newFile}${line === undefined ? "" : `:${line}`} set ${setting}; then ${counts}`;
+  const [first = "", ...inner] = path.map((key) => (/^[A-Za-z_][\w.-]*$/.test(key) ? key : JSON.stringify(key)));
+  const value = inner.reduceRight((within, key) => `{${key}: ${within}}`, yaml);
+  const counts = isLaunched ? restart(runtime) : `systemctl ${how} nri-v01-bridge`;
+  return `in ${bridge.file ?? newFile}${line === undefined ? "" : `:${line}`} set ${first}: ${value}; then ${counts}`;
 }
 
 /** A text as one word of a shell. */
@@ -69,9 +64,9 @@ export function shellWord(text: string): string {
 const safePlace = "a directory that root alone can write";
 
 /**
- * What mends a fault that base/permissions or plugin/permissions finds, which begins with the path that is at fault: the file itself, a directory on the way to
- * it, or what a link on that way or its first line leads to. A command only where it takes nothing from others: a home is its user's, and /tmp
- * has to stay open to everybody.
+ * What mends a fault that base/permissions or plugin/permissions finds, which begins with the path that is at fault: the file itself,
+ * a directory on the way to it, or what a link on that way or its first line leads to. A command only where it takes nothing from
+ * others: a home is its user's, and /tmp has to stay open to everybody.
  */
 export function guardFile(file: string, fault: string): string {
   const [, path = file, rest = ""] = /^(\/.*?): (.*)$/s.exec(fault) ?? [];
@@ -81,16 +76,13 @@ export function guardFile(file: string, fault: string): string {
   if (rest.startsWith("it gives env ")) return `name the interpreter by its path in the first line of ${path}`;
   const isAbove = file.startsWith(path === "/" ? "/" : `${path}/`);
   const isShared = /^mode [1357]/.test(rest) || path.startsWith("/home/");
-  if (rest.includes("(the first line of ")) {
-    if (isShared) return `let the first line of ${file} lead to ${safePlace}, and not to ${path}`;
-  } else if (path !== file && !isAbove) {
+  const isFirstLines = rest.includes("(the first line of ");
+  if (isFirstLines && isShared) return `let the first line of ${file} lead to ${safePlace}, and not to ${path}`;
+  if (isAbove && isShared) return `move ${file} out of ${path}, to ${safePlace}`;
+  if (!isFirstLines && !isAbove && path !== file) {
     return `a link on the way to ${file} leads to ${path}: put what it leads to into ${safePlace}, and let the link lead there`;
-  }
-  if (isAbove && isShared) {
-    return `move ${file} out of ${path}, to ${safePlace}`;
   }
   const both = isAbove ? `${word} ${shellWord(file)}` : word;
   if (rest.startsWith("it belongs to")) return `chown root ${word} && chmod go-w ${both}`;
-  if (rest.startsWith("mode ")) return `chmod go-w ${both}`;
-  return `let root alone own and write ${path}`;
+  return rest.startsWith("mode ") ? `chmod go-w ${both}` : `let root alone own and write ${path}`;
 }

@@ -34,7 +34,7 @@ export function describeNode({ root, runtime, cgroup, socket, self, conf, plugin
             nriEnabled: nri === undefined ? false : runtime.config.nri.enabled,
             requestTimeoutMs: runtime.config.nri.requestTimeoutMs,
           },
-    cgroup: cgroup.version,
+    cgroup,
     socket: { path: socket.path, kind: socket.kind, listening: socket.listening ?? null },
     bridge: {
       mode: launched.some(({ bridge, executable }) => bridge && executable) ? "launched" : "external",

@@ -1,11 +1,11 @@
 import { dirname } from "node:path";
 import { BridgeError, errorText } from "../../base/errors.js";
 import { NodeFiles } from "../../host/node-files.js";
+import { listProcesses, type Process } from "../../host/proc.js";
 import { container as containerCodec, podSandbox } from "../../nri/codec.js";
 import { encodeEvent } from "../../nri/events.js";
 import { parseBundle } from "../../v01/bundle.js";
 import type { Spec } from "../../v01/types.js";
-import { listProcesses, type ProcessFacts } from "../doctor/collect/processes.js";
 import { findRuntime } from "../doctor/collect/runtime.js";
 import { type Given, givenOf } from "./given.js";
 
@@ -29,7 +29,7 @@ const usualTimeoutMs = 2_000;
  */
 export function readLive(kind: "pod" | "container", id: string, root = "/"): Given {
   const files = new NodeFiles(root);
-  const processes = listProcesses(files);
+  const processes = listProcesses(files.locate("/proc"));
   const found = findBundles(files, processes, id);
   const [one] = found;
   if (one === undefined) {
@@ -49,12 +49,12 @@ export function readLive(kind: "pod" | "container", id: string, root = "/"): Giv
 }
 
 /** The time that the node's runtime gives a plugin, as its file says; the version, which would have to be asked for, changes nothing. */
-function requestTimeoutMs(files: NodeFiles, processes: readonly ProcessFacts[]): number {
-  const runtime = findRuntime({ files, processes, peer: undefined, confFile: "", askVersion: () => "" });
+function requestTimeoutMs(files: NodeFiles, processes: readonly Process[]): number {
+  const runtime = findRuntime({ files, processes, peer: undefined, askVersion: () => "" });
   return runtime?.config.nri.requestTimeoutMs ?? usualTimeoutMs;
 }
 
-function findBundles(files: NodeFiles, processes: readonly ProcessFacts[], wanted: string): readonly LiveBundle[] {
+function findBundles(files: NodeFiles, processes: readonly Process[], wanted: string): readonly LiveBundle[] {
   const found = new Map<string, LiveBundle>();
   const add = (id: string, directory: string, shown: string) => {
     if (!id.startsWith(wanted) || found.has(id)) return;

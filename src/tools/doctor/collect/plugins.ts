@@ -1,14 +1,13 @@
 import { join } from "node:path";
+import { PermissionWalk } from "../../../base/permissions.js";
 import { cgroupSeen, type PluginSettings, pluginSettings } from "../../../config/merge.js";
 import type { Config } from "../../../config/schema.js";
 import type { NodeFiles } from "../../../host/node-files.js";
-import type { Mount } from "../../../host/proc.js";
 import { searchPath } from "../../../plugin/environment.js";
-import { elfMachines } from "../../../plugin/executable-format.js";
+import { elfMachines, parseShebang } from "../../../plugin/executable-format.js";
 import { findPlugin, type Lookup } from "../../../plugin/lookup.js";
+import { findExecutableFault } from "../../../plugin/permissions.js";
 import type { ConfigList } from "../../../v01/types.js";
-import { executableFaultOf } from "./bridge.js";
-import { mountOf } from "./processes.js";
 
 export interface PluginFacts {
   readonly index: number;
@@ -17,28 +16,35 @@ export interface PluginFacts {
   /** What `auto` comes to in this phase. */
   readonly cgroup: "host" | "capture";
   readonly lookup: Lookup;
-  /** The executable; "" when it is not found. */
+  /** The executable, or what stands in its place; "" when there is neither. */
   readonly path: string;
+  /** Why what stands in its place is no program. */
+  readonly obstacle: string | undefined;
   /** What containerd 1.6 would have run: PATH first. */
   readonly pathFirst: string | undefined;
   readonly permissionFault: string | null;
+  /** Undefined when it is not found or cannot be read. */
   readonly binary: BinaryFacts | undefined;
-  /** Where it is not found: what stands in its place. */
-  readonly obstacle: Obstacle | undefined;
 }
 
-/** A directory, a file that is not executable, or a link that leads nowhere. */
-interface Obstacle {
-  readonly path: string;
-  readonly kind: "directory" | "mode" | "link";
-  /** Of a link. */
-  readonly target?: string;
+/** What a look into an executable tells. */
+interface BinaryFacts {
+  readonly format: "elf" | "script" | "none";
+  /** An ELF file that the kernel of this machine does not run. */
+  readonly foreign: boolean;
+  /** What it needs and is not there. */
+  readonly missing: string | undefined;
+  /** Names of cgroup v1's files that stand in it. */
+  readonly v1Names: readonly string[];
+  /** It holds such names, and none of cgroup v2. */
+  readonly v1Only: boolean;
+  /** It speaks NRI v2: a plugin of the runtime's, and none of v0.1. */
+  readonly speaksNri2: boolean;
 }
 
 interface PluginSearch {
   readonly files: NodeFiles;
   readonly config: Config;
-  readonly mounts: readonly Mount[];
   readonly arch: string;
   /** The PATH of the bridge. */
   readonly path: string | undefined;
@@ -51,45 +57,44 @@ export function readPlugins(list: ConfigList, search: PluginSearch): readonly Pl
   return list.plugins.map(({ type }, index) => readPlugin(type, index, search));
 }
 
-function readPlugin(type: string, index: number, search: PluginSearch): PluginFacts {
-  const { files, config, runtimePath } = search;
-  const { pluginDirs, lookup: order, types } = config;
+function readPlugin(type: string, index: number, { files, config, arch, ...search }: PluginSearch): PluginFacts {
+  const { pluginDirs, types } = config;
   const settings = pluginSettings(config, type);
   const path = searchPath(search.path, pluginDirs);
   const locate = (own: string) => files.locate(own);
-  const lookup = findPlugin(type, { pluginDirs, path, lookup: order, types, locate });
-  const inherited = searchPath(runtimePath ?? search.path, pluginDirs);
+  const lookup = findPlugin(type, { pluginDirs, path, lookup: config.lookup, types, locate });
+  const inherited = searchPath(search.runtimePath ?? search.path, pluginDirs);
   const pathFirst = findPlugin(type, { pluginDirs, path: inherited, lookup: "path-first", types: "any", locate });
   const about = {
-    index,
-    type,
-    settings,
+    ...{ index, type, settings, lookup },
     cgroup: cgroupSeen(settings),
-    lookup,
     pathFirst: pathFirst.ok ? pathFirst.path : undefined,
   };
   if (!lookup.ok) {
     const directories = types === "any" ? [...pluginDirs, ...path.split(":")] : pluginDirs;
     const places = type.includes("/") ? [join("/", type)] : directories.map((directory) => join(directory, type));
-    const obstacle = type === "" ? undefined : places.flatMap((place) => obstacleAt(files, place) ?? [])[0];
-    return { ...about, path: "", permissionFault: null, binary: undefined, obstacle };
+    const found = places.map((place) => [place, obstacleAt(files, place)] as const).find(([, obstacle]) => obstacle);
+    const [place, obstacle] = (type !== "" && found) || ["", undefined];
+    return { ...about, path: place, obstacle, permissionFault: null, binary: undefined };
   }
   const pluginsPath = settings.environment.set.PATH ?? path;
+  const walk = new PermissionWalk({ below: files.below });
+  const fault = findExecutableFault(lookup.path, pluginsPath, walk);
   return {
     ...about,
     path: lookup.path,
-    permissionFault: executableFaultOf(files, lookup.path, pluginsPath),
-    binary: readBinary(files, lookup.path, { ...search, searchPath: pluginsPath }),
     obstacle: undefined,
+    permissionFault: fault && files.rename(fault),
+    binary: readBinary(files, lookup.path, arch, pluginsPath),
   };
 }
 
-function obstacleAt(files: NodeFiles, path: string): Obstacle | undefined {
+function obstacleAt(files: NodeFiles, path: string): string | undefined {
   const stats = files.stat(path);
-  if (stats?.isDirectory() === true) return { path, kind: "directory" };
-  if (stats !== undefined) return files.isExecutable(path) ? undefined : { path, kind: "mode" };
+  if (stats?.isDirectory() === true) return "is a directory";
+  if (stats !== undefined) return files.isExecutable(path) ? undefined : "is not executable";
   const target = files.link(path);
-  return target === undefined || files.mayExist(path) ? undefined : { path, kind: "link", target };
+  return target === undefined || files.mayExist(path) ? undefined : `is a link to ${target}, which is not there`;
 }
 
 /** An executable in a plugin directory that conf.json does not name. */
@@ -100,44 +105,17 @@ export interface Unlisted {
 
 export function unlistedPlugins(list: ConfigList, files: NodeFiles, config: Config): readonly Unlisted[] {
   const types = list.plugins.map(({ type }) => type);
-  const names = new Set(types.filter((type) => !type.includes("/")));
   // A type with a slash is a path, and may lead to a file here by another name.
-  const paths = new Set(types.flatMap((type) => (type.includes("/") ? (files.identity(`/${type}`) ?? []) : [])));
+  const paths = types.flatMap((type) => (type.includes("/") ? (files.identity(`/${type}`) ?? []) : []));
   return config.pluginDirs.flatMap((directory) =>
     files
       .list(directory)
-      .filter((name) => !names.has(name))
+      .filter((name) => !types.includes(name))
       .map((name) => join(directory, name))
-      .filter((path) => files.isExecutable(path) && !paths.has(files.identity(path) ?? ""))
-      .map((path) => ({ path, speaksNri2: speaksNri2(files, path) })),
+      .filter((path) => files.isExecutable(path) && !paths.includes(files.identity(path) ?? ""))
+      .map((path) => ({ path, speaksNri2: files.readBytes(path)?.includes(nri2Package) === true })),
   );
 }
-
-/** What a look into an executable tells. */
-interface BinaryFacts {
-  readonly format: "elf" | "script" | "none";
-  /** The e_machine of an ELF file that the kernel of this machine does not run. */
-  readonly foreignMachine: number | undefined;
-  /**
-   * What it needs and is not there: a script's interpreter, an ELF's dynamic loader, or the program that env(1), the interpreter
-   * of the script, is to find on PATH.
-   */
-  readonly missing: string | undefined;
-  /** The script's first line ends with a carriage return, which the kernel takes for a part of it. */
-  readonly carriageReturn: boolean;
-  /** Names of cgroup v1's files that stand in it. */
-  readonly v1Names: readonly string[];
-  /** It holds such names, and none of cgroup v2. */
-  readonly v1Only: boolean;
-  /** Its file system is mounted noexec. */
-  readonly noexec: boolean;
-  /** It speaks NRI v2: a plugin of the runtime's, and none of v0.1. */
-  readonly speaksNri2: boolean;
-}
-
-/** A file past this is not looked into: no plugin is so large, and the doctor has to stay quick. */
-const maxBytes = 256 * 1024 * 1024;
-const elfMagic = Buffer.from("\x7fELF", "latin1");
 
 /** Names that only cgroup v1 has: what a plugin that writes to it holds as text. */
 const v1Pattern =
@@ -149,71 +127,44 @@ const v2Pattern = /cpu\.(max(?!_)|weight)|memory\.(max(?!_usage)|high)|io\.max|c
 /** NRI v2's protobuf package, in the program of each plugin that registers with a runtime. */
 const nri2Package = "nri.pkg.api.v1alpha1";
 
-interface BinarySearch {
-  readonly arch: string;
-  readonly mounts: readonly Mount[];
-  /** The PATH that plugins get. */
-  readonly searchPath: string;
-}
-
-/** Looks into an executable. Undefined when it cannot be read. */
-function readBinary(
-  files: NodeFiles,
-  path: string,
-  { arch, mounts, searchPath }: BinarySearch,
-): BinaryFacts | undefined {
-  const stats = files.stat(path);
-  if (stats === undefined || stats.size > maxBytes) return undefined;
+function readBinary(files: NodeFiles, path: string, arch: string, searchPath: string): BinaryFacts | undefined {
   const bytes = files.readBytes(path);
   if (bytes === undefined) return undefined;
   const text = bytes.toString("latin1");
-  const names = [...new Set(text.match(v1Pattern))];
-  const common = {
-    v1Names: names,
-    v1Only: names.length > 0 && !v2Pattern.test(text),
-    noexec: mountOf(mounts, path)?.options.includes("noexec") === true,
+  const v1Names = [...new Set(text.match(v1Pattern))];
+  const format = text.startsWith("\x7fELF") ? "elf" : parseShebang(bytes) === null ? "none" : "script";
+  // e_machine of elf.h.
+  const machine = bytes.length < 20 ? 0 : bytes[5] === 1 ? bytes.readUInt16LE(18) : bytes.readUInt16BE(18);
+  return {
+    format,
+    foreign: format === "elf" && elfMachines[arch]?.includes(machine) === false,
+    missing: missingIn(files, bytes, searchPath),
+    v1Names,
+    v1Only: v1Names.length > 0 && !v2Pattern.test(text),
     speaksNri2: text.includes(nri2Package),
   };
-  if (bytes.subarray(0, 4).equals(elfMagic)) {
-    const machine = bytes.length < 20 ? 0 : bytes[5] === 1 ? bytes.readUInt16LE(18) : bytes.readUInt16BE(18);
+}
+
+/**
+ * What an executable needs to start and is not there: an ELF's dynamic loader, a script's interpreter, or the program that
+ * env(1), its interpreter, is to find on this PATH.
+ */
+export function missingIn(files: NodeFiles, bytes: Buffer, searchPath: string): string | undefined {
+  const shebang = parseShebang(bytes.subarray(0, 256));
+  if (shebang === null) {
     // What PT_INTERP names: linkers put it behind the program headers.
-    const loader = /\/[\w./-]*\/ld[\w.-]*\.so(\.\d+)?(?=\0)/.exec(text.slice(0, 4096))?.[0];
-    return {
-      ...common,
-      format: "elf",
-      foreignMachine: elfMachines[arch]?.includes(machine) === false ? machine : undefined,
-      missing: loader === undefined || files.stat(loader) !== undefined ? undefined : loader,
-      carriageReturn: false,
-    };
+    const loader = /^\x7fELF.*?(\/[\w./-]*\/ld[\w.-]*\.so(\.\d+)?)(?=\0)/s.exec(bytes.toString("latin1", 0, 4096))?.[1];
+    return loader === undefined || files.stat(loader) !== undefined ? undefined : loader;
   }
-  const [firstLine = ""] = text.slice(0, 256).split("\n", 1);
-  const [, interpreter, rest = ""] = /^#![ \t]*([^ \t\r\0]+)(.*)$/s.exec(firstLine) ?? [];
-  const program = interpreter?.endsWith("/env") === true ? programOf(rest) : undefined;
-  const needed = [
-    ...(interpreter === undefined || files.isExecutable(interpreter) ? [] : [interpreter]),
-    ...(program === undefined || isOnPath(files, program, searchPath) ? [] : [program]),
-  ];
-  return {
-    ...common,
-    format: interpreter === undefined ? "none" : "script",
-    foreignMachine: undefined,
-    missing: needed[0],
-    carriageReturn: interpreter !== undefined && firstLine.endsWith("\r"),
-  };
-}
-
-/** The program that env(1) starts: the first word that is neither an option nor a variable. */
-function programOf(rest: string): string | undefined {
-  return rest.split(/[ \t\r]+/).find((word) => word !== "" && !word.startsWith("-") && !word.includes("="));
-}
-
-function isOnPath(files: NodeFiles, program: string, searchPath: string): boolean {
-  if (program.includes("/")) return files.isExecutable(program);
-  return searchPath.split(":").some((directory) => files.isExecutable(`${directory}/${program}`));
-}
-
-/** Whether an executable is a plugin of NRI v2. */
-export function speaksNri2(files: NodeFiles, path: string): boolean {
-  const size = files.stat(path)?.size ?? 0;
-  return size <= maxBytes && files.readBytes(path)?.includes(nri2Package) === true;
+  const { interpreter, argument } = shebang;
+  if (!files.isExecutable(interpreter)) return interpreter;
+  if (!interpreter.endsWith("/env")) return undefined;
+  // The first word that is neither an option nor a variable.
+  const words = argument.split(/[ \t]+/);
+  const program = words.find((word) => word !== "" && !word.startsWith("-") && !word.includes("="));
+  if (program === undefined) return undefined;
+  const places = program.includes("/")
+    ? [program]
+    : searchPath.split(":").map((directory) => `${directory}/${program}`);
+  return places.some((place) => files.isExecutable(place)) ? undefined : program;
 }

@@ -1,36 +1,18 @@
-import { join } from "node:path";
 import { parseDuration } from "../../../base/deadline.js";
 import type { NodeFiles } from "../../../host/node-files.js";
-import {
-  type ConfigFault,
-  type ConfigFile,
-  isTable,
-  noteRefusal,
-  readFile,
-  readWithImports,
-  type TomlTable,
-  tableAt,
-  textsOf,
-  type Unread,
-} from "../../../host/runtime-toml.js";
+import { type RuntimeName, type RuntimeToml, readRuntimeToml, tableAt, textsOf } from "../../../host/runtime-toml.js";
 import { isAtLeast, type Version } from "../../../nri/versions.js";
 
 /** A runtime's own configuration, as far as NRI goes. */
-export interface RuntimeConfig {
-  /** The main file, whether it is there or not. */
-  readonly path: string;
+export interface RuntimeConfig extends RuntimeToml {
   readonly exists: boolean;
-  readonly faults: readonly ConfigFault[];
-  /** Files that are kept from us: what they say is not known. */
-  readonly unreadable: readonly ConfigFault[];
   /** Files that say of themselves that another program makes them. */
   readonly generated: readonly string[];
-  /** containerd's `version`; undefined where there is none. */
-  readonly version: number | undefined;
-  /** containerd's plugin sections. */
-  readonly sections: readonly { readonly name: string; readonly where: string }[];
-  /** What NRI's section is called there. */
+  /** What NRI's section is called there, and where it stands. */
   readonly nriSection: string;
+  readonly nriAt: string | undefined;
+  /** Where the section stands that containerd 1.7 ignores: the file's version has another name for it. */
+  readonly ignoredAt: string | undefined;
   /** What containerd's `disabled_plugins` hold, and where the list stands. */
   readonly disabledPlugins: readonly { readonly name: string; readonly where: string }[];
   readonly nri: NriSettings;
@@ -73,90 +55,69 @@ export const nriKeys = {
 /** The values of NRI's section, each with where it stands. */
 type Values = Map<string, { readonly value: unknown; readonly where: string }>;
 
-/** Reads containerd's config.toml with its imports, as a containerd of this version does. */
-export function readContainerdConfig(files: NodeFiles, path: string, containerd: Version | undefined): RuntimeConfig {
-  const { read, ...unread } = readWithImports(files, path);
-  const version = read.map(({ table }) => table.version).findLast((value) => typeof value === "number");
-  // One that does not tell its version is taken for the newest.
-  const two = containerd === undefined || isAtLeast(containerd, "2.0.0");
-  const exists = files.mayExist(path);
-  const section = !two && exists && (version ?? 1) < 2 ? "nri" : nriSection;
-  const values: Values = new Map();
-  for (const file of read) {
-    const table = tableAt(file.table, "plugins")[section];
-    if (!isTable(table)) continue;
-    // compat: measured with `containerd config dump`: 1.7.24 takes the last file's section whole, 2.1.9 key by key.
-    if (!two) values.clear();
-    addValues(values, file, table, ["plugins", section]);
-  }
-  const sections = read.flatMap(({ path: file, text, table }) =>
-    Object.keys(tableAt(table, "plugins")).map((name) => ({
-      name,
-      where: place(file, lineOf(text, ["plugins", name])),
-    })),
-  );
-  const disabledPlugins = read.flatMap(({ path: file, text, table }) => {
-    const where = place(file, lineOf(text, [], "disabled_plugins"));
-    return textsOf(table.disabled_plugins).map((name) => ({ name, where }));
-  });
-  const generated = read.filter(isGenerated).map((file) => file.path);
-  // compat: pkg/nri/config.go of 1.7 has Disable: true, internal/nri/config.go of 2.x false.
-  const nri = nriSettings(values, "containerd", two);
-  return { path, exists, ...unread, generated, version, sections, nriSection: section, disabledPlugins, nri };
-}
-
-/** Reads crio.conf and the files of its drop-in directory, later ones over earlier ones, as crio.conf.d(5) says. */
-export function readCrioConfig(
+/** Reads the configuration of a runtime that was started with these arguments, as one of this version does. */
+export function readRuntimeConfig(
   files: NodeFiles,
-  path: string,
-  directory: string,
-  crio: Version | undefined,
+  runtime: RuntimeName,
+  args: readonly string[],
+  version: Version | undefined,
 ): RuntimeConfig {
-  const unread: Unread = { faults: [], unreadable: [] };
+  const toml = readRuntimeToml(files, runtime, args);
+  const { path, read } = toml;
+  const exists = files.mayExist(path);
+  // One that does not tell its version is taken for the newest.
+  const isOld = runtime === "containerd" && version !== undefined && !isAtLeast(version, "2.0.0");
+  // compat: measured on 1.7.24: without `version` a file is of version 1, in which NRI's section is `[plugins.nri]`.
+  const stated = read.map(({ table }) => table.version).findLast((value) => typeof value === "number") ?? 1;
+  const isUnversioned = isOld && exists && stated < 2;
+  const section = runtime === "cri-o" ? "nri" : isUnversioned ? "nri" : nriSection;
+  const parent = runtime === "cri-o" ? "crio" : "plugins";
   const values: Values = new Map();
-  // Its directory may be kept from us as a file may.
-  noteRefusal(files, directory, unread);
-  const read = [path, ...files.list(directory).map((name) => join(directory, name))].flatMap(
-    (name) => readFile(files, name, unread) ?? [],
-  );
-  for (const file of read) addValues(values, file, tableAt(file.table, "crio", "nri"), ["crio", "nri"]);
+  let nriAt: string | undefined;
+  let ignoredAt: string | undefined;
+  for (const { path: file, text, table } of read) {
+    const above = tableAt(table, parent);
+    if (isUnversioned && Object.hasOwn(above, nriSection)) ignoredAt ??= placeOf(file, text, nriSection);
+    if (!Object.hasOwn(above, section)) continue;
+    // compat: measured with `containerd config dump`: 1.7.24 takes the last file's section whole, 2.1.9 key by key.
+    if (isOld) values.clear();
+    nriAt = placeOf(file, text, section);
+    for (const [key, value] of Object.entries(tableAt(above, section))) {
+      values.set(key, { value, where: placeOf(file, text, section, key) });
+    }
+  }
   return {
-    path,
-    exists: files.mayExist(path),
-    ...unread,
-    generated: read.filter(isGenerated).map((file) => file.path),
-    version: undefined,
-    sections: [],
-    nriSection: "crio.nri",
-    disabledPlugins: [],
-    // compat: CRI-O has NRI on by default from 1.30 on.
-    nri: nriSettings(values, "cri-o", crio === undefined || isAtLeast(crio, "1.30.0")),
+    ...toml,
+    exists,
+    generated: read.filter(({ text }) => isGenerated(text)).map((file) => file.path),
+    nriSection: runtime === "cri-o" ? "crio.nri" : section,
+    nriAt,
+    ignoredAt,
+    disabledPlugins: read.flatMap(({ path: file, text, table }) => {
+      const where = placeOf(file, text, undefined, "disabled_plugins");
+      return textsOf(table.disabled_plugins).map((name) => ({ name, where }));
+    }),
+    nri: nriSettings(values, runtime, isOnByDefault(runtime, version)),
   };
 }
 
-function isGenerated({ text }: ConfigFile): boolean {
+/** compat: pkg/nri/config.go of containerd 1.7 has Disable: true, internal/nri/config.go of 2.x false; CRI-O has it on from 1.30. */
+function isOnByDefault(runtime: RuntimeName, version: Version | undefined): boolean {
+  return version === undefined || isAtLeast(version, runtime === "containerd" ? "2.0.0" : "1.30.0");
+}
+
+function isGenerated(text: string): boolean {
   const head = text.slice(0, 1000).split("\n");
   return head.some((line) => /^\s*#.*\b(generated|do not edit|managed by)\b/i.test(line));
 }
 
-function addValues(values: Values, { path, text }: ConfigFile, table: TomlTable, keys: readonly string[]): void {
-  // A section that has no header of its own stands where its name does.
-  const named = text.split("\n").findIndex((line) => line.includes(keys.at(-1) ?? ""));
-  const section = named < 0 ? undefined : named + 1;
-  for (const [key, value] of Object.entries(table)) {
-    values.set(key, { value, where: place(path, lineOf(text, keys, key) ?? section) });
-  }
-}
-
-function nriSettings(values: Values, runtime: "containerd" | "cri-o", isOnByDefault: boolean): NriSettings {
+function nriSettings(values: Values, runtime: RuntimeName, isOnByDefault: boolean): NriSettings {
   const found = (setting: keyof typeof nriKeys) => values.get(nriKeys[setting][runtime]);
   const pathOf = (setting: "socketPath" | "pluginPath" | "pluginConfigPath") => {
     const value = found(setting)?.value;
     return typeof value === "string" && value !== "" ? value : nriDefaults[setting];
   };
-  const enabled = found("enabled");
-  const connections = found("connections");
-  const requestTimeout = found("requestTimeout");
+  const [enabled, connections, requestTimeout] = [found("enabled"), found("connections"), found("requestTimeout")];
   return {
     enabled: typeof enabled?.value === "boolean" ? enabled.value === (runtime === "cri-o") : isOnByDefault,
     connections: connections?.value !== true,
@@ -169,30 +130,21 @@ function nriSettings(values: Values, runtime: "containerd" | "cri-o", isOnByDefa
   };
 }
 
-function place(path: string, line: number | undefined): string {
-  return line === undefined ? path : `${path}:${line}`;
-}
-
 /**
- * The line of a table's header, or of a key in it; undefined when it stands there in a form that this does not know. For
- * people to look at: nothing is decided by it.
+ * `file:line` of a section, or of a key in it; of the section where the key has no line of its own, and the file alone where
+ * neither has. For people to look at: nothing is decided by it.
  */
-function lineOf(text: string, keys: readonly string[], key?: string): number | undefined {
-  const wanted = keys.join("\0");
-  let inside = keys.length === 0;
-  for (const [at, line] of text.split("\n").entries()) {
-    const header = /^\s*\[([^[\]]+)\]/.exec(line)?.[1];
-    if (header !== undefined) {
-      inside = splitKeys(header).join("\0") === wanted;
-      if (inside && key === undefined) return at + 1;
-    } else if (inside && key !== undefined && new RegExp(`^\\s*["']?${key}["']?\\s*=`).test(line)) return at + 1;
-  }
-  return undefined;
-}
-
-function splitKeys(header: string): string[] {
-  const parts = header.matchAll(/"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+)/g);
-  return [...parts].map(([, double, single, bare]) => double ?? single ?? bare ?? "");
+function placeOf(path: string, text: string, section: string | undefined, key?: string): string {
+  const lines = text.split("\n");
+  const isHeader = (line: string) => /^\s*\[/.test(line);
+  const names = (line: string) => section !== undefined && line.includes(section);
+  const header = lines.findIndex((line) => isHeader(line) && names(line));
+  const start = header >= 0 ? header : lines.findIndex(names);
+  const next = lines.findIndex((line, at) => at > start && isHeader(line));
+  const pattern = new RegExp(`^\\s*["']?${key}["']?\\s*=`);
+  const at = lines.findIndex((line, n) => n > start && (next < 0 || n < next) && pattern.test(line));
+  const line = key === undefined || at < 0 ? start : at;
+  return line < 0 ? path : `${path}:${line + 1}`;
 }
 
 /** Milliseconds of a duration as Go writes it, or of a number, which is nanoseconds. */

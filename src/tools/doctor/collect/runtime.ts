@@ -1,77 +1,55 @@
 import { execFileSync } from "node:child_process";
-import { join } from "node:path";
-import { baseName, type NodeFiles } from "../../../host/node-files.js";
-import { findPeer, listeningSockets, sharesConfFile } from "../../../host/peer.js";
-import { type Answer, flagOf, type Mount } from "../../../host/proc.js";
+import { basename, join } from "node:path";
+import { attempt } from "../../../base/errors.js";
+import type { NodeFiles } from "../../../host/node-files.js";
+import { findPeer, listeningSockets } from "../../../host/peer.js";
+import { environmentOf, type Mount, type Process } from "../../../host/proc.js";
 import { isPluginIndex } from "../../../nri/identity.js";
 import { parseVersion } from "../../../nri/versions.js";
 import { permissionFaultOf } from "./bridge.js";
-import type { ProcessFacts } from "./processes.js";
-import {
-  type NriSettings,
-  nriDefaults,
-  type RuntimeConfig,
-  readContainerdConfig,
-  readCrioConfig,
-} from "./runtime-config.js";
+import { missingIn } from "./plugins.js";
+import { type NriSettings, nriDefaults, type RuntimeConfig, readRuntimeConfig } from "./runtime-config.js";
 
 export interface RuntimeFacts {
   readonly name: "containerd" | "cri-o";
-  /** Of the running process, else of the file; "" when it cannot be told. */
+  /** "" when it cannot be told. */
   readonly version: string;
-  /** Of the file on the disk, which an upgrade may have replaced; "" when it cannot be told. */
-  readonly diskVersion: string;
   readonly path: string;
   readonly pid: number | undefined;
-  /** The PATH that it was started with, which containerd 1.6 looked plugins up on; undefined when not known. */
-  readonly searchPath: string | undefined;
-  /** Whether a containerd 1.7 was started with ENABLE_CRI_SANDBOXES; undefined when that cannot be told. */
-  readonly sandboxedCri: boolean | undefined;
-  /** Whether it reads the conf.json that the bridge reads. */
-  readonly sharesConfFile: Answer;
+  /** The variables that it was started with; undefined when not known. */
+  readonly environment: ReadonlyMap<string, string> | undefined;
   readonly config: RuntimeConfig;
 }
 
-/** Runs `<here> --version`, the node's `path`, and gives what it printed; "" when it cannot be run. */
-export type AskVersion = (here: string, files: NodeFiles, path: string) => string;
+/** Runs `<file> --version`, and gives what it printed. @throws Error when it cannot be run */
+export type AskVersion = (file: string) => string;
 
-interface Known {
-  readonly name: RuntimeFacts["name"];
-  readonly command: string;
-  /** What `--version` prints: `containerd github.com/containerd/containerd/v2 v2.1.9 <commit>`, `crio version 1.34.1`. */
-  readonly version: RegExp;
-}
-
-const known: readonly Known[] = [
+const known = [
+  // What `--version` prints: `containerd github.com/containerd/containerd/v2 v2.1.9 <commit>`, `crio version 1.34.1`.
   { name: "containerd", command: "containerd", version: /^containerd \S+ (\S+)/m },
   { name: "cri-o", command: "crio", version: /^crio version (\S+)/m },
-];
+] as const;
 
 const binDirs = ["/usr/bin", "/usr/local/bin", "/usr/sbin", "/usr/local/sbin", "/opt/bin", "/bin"] as const;
 
 interface RuntimeSearch {
   readonly files: NodeFiles;
-  readonly processes: readonly ProcessFacts[];
+  readonly processes: readonly Process[];
   /** The process that listens on the NRI socket, where that is known. */
   readonly peer: number | undefined;
-  readonly confFile: string;
   readonly askVersion: AskVersion;
 }
 
 /** Finds the node's runtime: the process at the socket, else one that runs, else one on the disk. */
 export function findRuntime(search: RuntimeSearch): RuntimeFacts | undefined {
   const { files, processes, peer } = search;
-  // Only root's processes: --version is going to be asked of this very file.
   const running = processes.flatMap((process) => {
-    const kind = known.find(({ command }) => process.command === command || baseName(process.exe) === command);
-    return kind === undefined || (process.uid !== 0 && process.uid !== globalThis.process.geteuid?.())
-      ? []
-      : [{ kind, process }];
+    const kind = known.find(({ command }) => process.command === command || basename(process.exe) === command);
+    // Only root's processes: --version is going to be asked of this very file.
+    return kind !== undefined && isTrusted(process) ? [{ kind, process }] : [];
   });
   // A node may hold containers with runtimes of their own: theirs is another root.
-  const ours = running.find(
-    ({ process }) => files.identityByKernel(`/proc/${process.pid}/root`) === files.identity("/"),
-  );
+  const ours = running.find(({ process }) => files.sharesRoot(process.pid));
   const chosen = running.find(({ process }) => process.pid === peer) ?? ours ?? running[0];
   if (chosen !== undefined) return describe(search, chosen.kind, chosen.process, chosen.process.exe);
   for (const kind of known) {
@@ -81,55 +59,34 @@ export function findRuntime(search: RuntimeSearch): RuntimeFacts | undefined {
   return undefined;
 }
 
-function describe(search: RuntimeSearch, kind: Known, process: ProcessFacts | undefined, path: string): RuntimeFacts {
-  const { files, confFile, askVersion } = search;
-  const versionOf = (here: string) => kind.version.exec(askVersion(here, files, path))?.[1] ?? "";
-  const diskVersion = files.isExecutable(path) ? versionOf(files.locate(path)) : "";
-  // The running file may be gone from the disk since an upgrade; /proc still has it.
-  const runningVersion = process?.replaced ? versionOf(`${files.locate("/proc")}/${process.pid}/exe`) : diskVersion;
-  const version = runningVersion === "" ? diskVersion : runningVersion;
-  const pid = process?.pid;
-  const environment = pid === undefined ? undefined : files.readText(`/proc/${pid}/environ`)?.split("\0");
-  const variable = (name: string) =>
-    environment?.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1) ?? "";
-  const shares = sharesConfFile(pid, files.locate(confFile), files.locate("/proc"));
+/** Whether a process is root's or ours: any user can give one any name. */
+export function isTrusted({ uid }: Process): boolean {
+  return uid === 0 || uid === process.geteuid?.();
+}
+
+function describe(
+  { files, askVersion }: RuntimeSearch,
+  { name, version: pattern }: (typeof known)[number],
+  process: Process | undefined,
+  path: string,
+): RuntimeFacts {
+  const procRoot = files.locate("/proc");
+  // The running file may be gone from the disk since an upgrade; the link below /proc leads to it still.
+  const running = process?.replaced === true ? `${procRoot}/${process.pid}/exe` : undefined;
+  const isSafe = running !== undefined || (files.isExecutable(path) && permissionFaultOf(files, path) === null);
+  const said = isSafe ? attempt(() => askVersion(running ?? files.locate(path))) : undefined;
+  const version = pattern.exec(said ?? "")?.[1] ?? "";
   return {
-    name: kind.name,
+    name,
     version,
-    diskVersion,
     path,
-    pid,
-    searchPath: variable("PATH") || undefined,
-    sandboxedCri: environment === undefined ? undefined : variable("ENABLE_CRI_SANDBOXES") !== "",
-    sharesConfFile: { ...shares, reason: files.rename(shares.reason) },
-    config: readConfig(files, kind.name, process?.args ?? [], version),
+    pid: process?.pid,
+    environment: process && environmentOf(process.pid, procRoot),
+    config: readRuntimeConfig(files, name, process?.args ?? [], parseVersion(version)),
   };
 }
 
-function readConfig(files: NodeFiles, name: RuntimeFacts["name"], args: readonly string[], versionText: string) {
-  const version = parseVersion(versionText);
-  const path = flagOf(args, "--config", "-c");
-  if (name === "containerd") return readContainerdConfig(files, path ?? "/etc/containerd/config.toml", version);
-  const directory = flagOf(args, "--config-dir", "-d") ?? "/etc/crio/crio.conf.d";
-  return readCrioConfig(files, path ?? "/etc/crio/crio.conf", directory, version);
-}
-
-/**
- * Asks a runtime's file for its version: `here` is where we see the node's `path`. One that others than root can
- * write is not started.
- */
-export function askVersion(here: string, files: NodeFiles, path: string, run = runForVersion): string {
-  try {
-    // The link below /proc is the file of a process of root's, whatever now lies at its name.
-    const running = /\/proc\/\d+\/exe$/.test(here);
-    if (!running && permissionFaultOf(files, path) !== null) return "";
-    return run(here);
-  } catch {
-    return "";
-  }
-}
-
-function runForVersion(file: string): string {
+export function askVersion(file: string): string {
   return execFileSync(file, ["--version"], { encoding: "utf8", timeout: 5000, stdio: ["ignore", "pipe", "ignore"] });
 }
 
@@ -146,8 +103,8 @@ export interface SocketFacts {
 
 /** The process that listens on the runtime's socket; undefined when that cannot be seen. */
 export async function findSocketPeer(files: NodeFiles, socketPath: string): Promise<number | undefined> {
-  const answer = await findPeer(files.locate(socketPath), files.locate("/proc")).catch(() => undefined);
-  return answer?.found ? answer.pid : undefined;
+  const answer = await findPeer(files.locate(socketPath), files.locate("/proc"));
+  return answer.found ? answer.pid : undefined;
 }
 
 /** Looks at the socket without connecting: a plugin that connects and goes costs the runtime a warning. */
@@ -158,48 +115,45 @@ export function readSocket(
   runtime: RuntimeFacts | undefined,
 ): SocketFacts {
   const stats = files.stat(path);
-  const resolved = files.nameOf(files.locate(path));
-  const tables = ["/proc/self/net/unix", "/proc/1/net/unix"].filter((table) => files.readText(table) !== undefined);
+  const seesTable = ["self", "1"].some((process) => files.readText(`/proc/${process}/net/unix`) !== undefined);
   const own = files.identity(path);
-  const theirs =
-    runtime?.pid === undefined ? undefined : identityFor(runtime.pid, runtime.config.nri.socketPath, files);
+  // The runtime's own, through its root. The kernel follows an absolute link such as /var/run from our root, and not from the
+  // process's: the way without the link is tried first.
+  const theirs = runtime?.config.nri.socketPath ?? "";
+  const [identity] = [withoutVar(theirs), theirs].flatMap(
+    (place) => (runtime?.pid && files.identityByKernel(`/proc/${runtime.pid}/root${place}`)) || [],
+  );
   return {
     path,
     kind: stats === undefined ? "missing" : stats.isSocket() ? "socket" : "other",
-    listening: tables.length === 0 ? undefined : listeningSockets(baseName(path), files.locate("/proc")).size > 0,
-    mounted: mounts.some(({ point }) => point === path || point === resolved || `/var${point}` === path),
-    stale: own !== undefined && theirs !== undefined && own !== theirs,
+    listening: seesTable ? listeningSockets(basename(path), files.locate("/proc")).size > 0 : undefined,
+    mounted: mounts.some(({ point }) => withoutVar(point) === withoutVar(path)),
+    stale: own !== undefined && identity !== undefined && own !== identity,
   };
 }
 
-/**
- * The runtime's own socket, seen through its root. The kernel follows an absolute link such as /var/run from our root, not
- * from the process's: so the way without the link is tried first.
- */
-function identityFor(pid: number, socketPath: string, files: NodeFiles): string | undefined {
-  const [first, second] = [socketPath.replace(/^\/var\/run\//, "/run/"), socketPath].map((path) =>
-    files.identityByKernel(`/proc/${pid}/root${path}`),
-  );
-  return first ?? second;
+/** /var/run is /run on every distribution of today. */
+export function withoutVar(path: string): string {
+  return path.replace(/^\/var\/run\//, "/run/");
 }
 
 /** A file in the directory of plugins that the runtime launches. */
 export interface LaunchedFacts {
   readonly path: string;
-  /** Of `NN-name`; undefined for one that is named otherwise. */
-  readonly index: string | undefined;
+  /** Whether its name is NN-name. */
+  readonly named: boolean;
   readonly executable: boolean;
   /** It starts a bridge. */
   readonly bridge: boolean;
   /** It starts the Go adapter for v0.1 plugins. */
   readonly adapter: boolean;
-  /** Programs that it starts and that are not there, with only the system's default PATH. */
-  readonly missingPrograms: readonly string[];
+  /** What it needs to start and is not there, with only the system's default PATH. */
+  readonly missing: string | undefined;
   readonly configFile: string | undefined;
 }
 
 /** Where execvp looks without a PATH (confstr(3), _CS_PATH): a runtime gives the plugins that it launches none. */
-const pathlessDirs = ["/bin", "/usr/bin"] as const;
+const pathless = "/bin:/usr/bin";
 
 /** As much of a file as tells what it starts. */
 const headBytes = 64 * 1024;
@@ -211,22 +165,21 @@ export function readLaunched(
 ): readonly LaunchedFacts[] {
   return files.list(nri.pluginPath).flatMap((file) => {
     const path = join(nri.pluginPath, file);
-    const stats = files.stat(path);
-    if (stats?.isDirectory() === true) return [];
+    if (files.stat(path)?.isDirectory() === true) return [];
+    const bytes = files.readBytes(path);
+    const head = bytes?.toString("latin1", 0, headBytes) ?? "";
     const [, index, name] = /^([^-]*)-(.+)$/s.exec(file) ?? [];
-    const isNamed = index !== undefined && isPluginIndex(index);
-    const head = stats === undefined ? "" : (files.readBytes(path)?.subarray(0, headBytes).toString("latin1") ?? "");
-    const configs = isNamed ? [`${file}.conf`, `${name}.conf`] : [`${file}.conf`];
+    const link = files.link(path);
     return [
       {
         path,
-        index: isNamed ? index : undefined,
+        named: index !== undefined && isPluginIndex(index),
         // compat: NRI's discoverPlugins asks lstat, for which a link is always executable.
-        executable: files.link(path) !== undefined || files.isExecutable(path),
+        executable: link !== undefined || files.isExecutable(path),
         bridge: file.includes("v01-bridge") || head.includes("nri-v01-bridge"),
         adapter: file.includes("v010-adapter"),
-        missingPrograms: stats === undefined ? [files.link(path) ?? path] : missingPrograms(files, head),
-        configFile: configs
+        missing: bytes === undefined ? link : missingIn(files, bytes, pathless),
+        configFile: [`${file}.conf`, `${name}.conf`]
           .map((config) => join(nri.pluginConfigPath, config))
           .find((config) => files.stat(config) !== undefined),
       },
@@ -234,25 +187,24 @@ export function readLaunched(
   });
 }
 
-/** What a script starts and cannot: its interpreter, and what it hands over to by `exec`. */
-function missingPrograms(files: NodeFiles, script: string): readonly string[] {
-  const [, interpreter, argument] = /^#![ \t]*(\S+)[ \t]*(?:-S[ \t]+)?(\S*)/.exec(script) ?? [];
-  if (interpreter === undefined) return [];
-  const missing: string[] = [];
-  if (!files.isExecutable(interpreter)) missing.push(interpreter);
-  if (interpreter.endsWith("/env") && argument !== undefined && argument !== "") {
-    if (!isStartable(files, argument)) missing.push(argument);
-  }
-  for (const [, command = ""] of script.matchAll(/^[ \t]*exec[ \t]+(.+)$/gm)) {
-    const words = command.split(/[ \t]+/).map((word) => word.replace(/^["']|["']$/g, ""));
-    const program = words.find((word) => !word.includes("="));
-    if (program !== undefined && /^[\w./-]+$/.test(program) && !isStartable(files, program)) missing.push(program);
-    missing.push(...words.filter((word) => /^\/[\w./-]+\.(m?js|cjs)$/.test(word) && files.stat(word) === undefined));
-  }
-  return [...new Set(missing)];
+/** Another NRI v2 process that runs v0.1 plugins. */
+export interface Adapter {
+  readonly pid: number;
+  readonly name: "nri-v01-bridge" | "v010-adapter";
 }
 
-function isStartable(files: NodeFiles, program: string): boolean {
-  if (program.startsWith("/")) return files.isExecutable(program);
-  return pathlessDirs.some((directory) => files.isExecutable(join(directory, program)));
+/** The bridges among these processes but for ourselves, and containerd's Go adapters. */
+export function adaptersAmong(processes: readonly Process[]): readonly Adapter[] {
+  return processes.flatMap(({ pid, args, exe }): readonly Adapter[] => {
+    if (pid === process.pid) return [];
+    // As `node --v8-pool-size=1 nri-v01-bridge.mjs`, the launcher's and the image's form: flags come before the program.
+    const program = args.findIndex((arg, at) => at > 0 && !arg.startsWith("-"));
+    const names = [exe, args[0] ?? "", args[program] ?? ""].map((name) => basename(name));
+    if (names.some((name) => name.includes("v010-adapter"))) return [{ pid, name: "v010-adapter" }];
+    const at = [0, program].find((place) =>
+      /^(nri-v01-bridge(\.mjs)?|\d\d-v01-bridge)$/.test(basename(args[place] ?? "")),
+    );
+    const verb = at === undefined ? "none" : (args[at + 1] ?? "run");
+    return verb === "run" || verb.startsWith("-") ? [{ pid, name: "nri-v01-bridge" }] : [];
+  });
 }

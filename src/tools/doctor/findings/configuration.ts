@@ -1,6 +1,5 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { nearestName } from "../../../base/nearest.js";
-import { baseName } from "../../../host/node-files.js";
 import type { PluginFacts, Unlisted } from "../collect/plugins.js";
 import type { Facts } from "../facts.js";
 import { rowOf, type Table } from "../finding.js";
@@ -9,17 +8,12 @@ import { guardFile, setBridge, shellWord } from "../fixes.js";
 const row = rowOf("doctor", "migrate", "check");
 const rowOfNode = rowOf("doctor", "migrate");
 
-const confFault = "every pod sandbox fails to start, as under containerd 1.6; containers start without their plugins";
 const runFails = "its run fails, and with it every pod or container that it is run for (onFailure.create: fail)";
 const cannotRun = {
   severity: "error",
   why: runFails,
-  where: ({ path, obstacle, index }: PluginFacts, { conf }: Facts) =>
-    path || (obstacle?.path ?? `${conf.path}#/plugins/${index}`),
+  where: ({ path, index }: PluginFacts, { conf }: Facts) => path || `${conf.path}#/plugins/${index}`,
 } as const;
-/** A plugin that is listed and not there fails every pod: no name is guessed. */
-const listAgain =
-  "nothing, if no plugin is to run here; else put back the file that listed the plugins, or install them again";
 
 /** The bridge's configuration, conf.json and its plugins: what `check` looks at, whatever the runtime. */
 export const configurationRows: Table = [
@@ -30,7 +24,6 @@ export const configurationRows: Table = [
     what: ({ text }) => `the bridge's configuration is wrong: ${text}`,
     why: "as a service the bridge does not start; launched by the runtime it fails every create",
     fix: "correct the place; the README lists every key",
-    where: ({ where }, { bridge }) => where || (bridge.file ?? "command line"),
   }),
   row({
     id: "bridge-config-permissions",
@@ -57,15 +50,6 @@ export const configurationRows: Table = [
     where: (_, { bridge }) => bridge.file ?? "command line",
   }),
   row({
-    id: "conf-missing",
-    severity: "warning",
-    when: ({ conf }) => !conf.exists,
-    what: (_, { conf }) => `${conf.path} is not there`,
-    why: "without it no plugin runs, and that is no error: containerd 1.6 did the same",
-    fix: listAgain,
-    where: (_, { conf }) => conf.path,
-  }),
-  row({
     id: "conf-permissions",
     when: ({ conf }): string | undefined => conf.permissionFault ?? undefined,
     severity: (_, facts) => (isStrict(facts) ? "error" : "warning"),
@@ -79,7 +63,7 @@ export const configurationRows: Table = [
     severity: "error",
     when: ({ conf }) => conf.fault,
     what: ({ text }, { conf }) => `${conf.path} cannot be used${conf.blank ? ", it is empty" : ""}: ${text}`,
-    why: confFault,
+    why: "every pod sandbox fails to start, as under containerd 1.6; containers start without their plugins",
     fix: ({ where }, { conf: { path, refusal, blank } }) => {
       if (refusal === "EACCES") return "sudo nri-v01-bridge doctor";
       if (refusal === "EISDIR")
@@ -90,44 +74,28 @@ export const configurationRows: Table = [
     },
   }),
   row({
-    id: "conf-trailing",
+    id: "conf-ignored",
     severity: "warning",
-    when: ({ conf }) => conf.trailing,
-    what: (_, { conf }) => `there is text after the first JSON value of ${conf.path}`,
-    why: "v0.1 clients ignore it: plugins that it names do not run",
-    fix: (where) =>
-      `take it out from ${where} on; plugins of it that are to run belong into the list of the first value`,
-  }),
-  row({
-    id: "conf-unknown-key",
-    severity: "warning",
-    when: ({ conf }) => conf.unknownKeys,
-    what: ({ text }, { conf }) => `${conf.path} has a key "${text}"`,
-    why: "v0.1 knows version, plugins, type and conf alone, and ignores all else in silence",
-    fix: ({ text, where }) => {
-      const own = text.slice(text.lastIndexOf(".") + 1);
-      const nearest = nearestName(own, text.includes("].") ? ["type", "conf"] : ["version", "plugins"]);
+    when: ({ conf }) => conf.ignored,
+    what: ({ text }, { conf }) => `${conf.path} has ${text}`,
+    why: "v0.1 clients read version, plugins, type and conf of the first JSON value, and ignore all else in silence",
+    fix: ({ where, key, known }) => {
+      const nearest = nearestName(key, known);
       // Of two keys of one name the last one counts alone.
-      return `remove it at ${where}${nearest === undefined ? "" : `; if "${nearest}" was meant, what it says belongs there`}`;
+      return `remove it at ${where}; ${nearest === undefined ? "a plugin in it that is to run belongs into plugins" : `if "${nearest}" was meant, what it says belongs there`}`;
     },
   }),
   row({
+    // A plugin that is listed and not there fails every pod: no name is guessed.
     id: "conf-empty",
     severity: "warning",
-    when: ({ conf }) => conf.exists && conf.list?.plugins.length === 0,
-    what: (_, { conf }) => `${conf.path} lists no plugin`,
-    why: "no plugin runs, and that is no error",
-    fix: listAgain,
+    when: ({ conf }) => conf.list?.plugins.length === 0,
+    what: (_, { conf }) => `${conf.path} ${conf.exists ? "lists no plugin" : "is not there"}`,
+    why: "no plugin runs, and that is no error: containerd 1.6 did the same",
+    fix: "nothing, if no plugin is to run here; else put back the file that listed the plugins, or install them again",
     where: (_, { conf }) => conf.path,
   }),
   [
-    row({
-      id: "plugin-without-type",
-      ...cannotRun,
-      when: plugins(({ type }) => type === ""),
-      what: ({ index }, { conf }) => `plugins[${index}] of ${conf.path} has no type`,
-      fix: (_, { conf }) => `correct the entry in ${conf.path}, or take it out`,
-    }),
     row({
       id: "plugin-refused",
       ...cannotRun,
@@ -137,25 +105,12 @@ export const configurationRows: Table = [
         `write the name of a program in ${facts.bridge.config.pluginDirs.join(" or ")}, without a path; or ${setBridge(facts, ["types"], "any")}`,
     }),
     row({
-      id: "plugin-is-directory",
-      ...cannotRun,
-      when: plugins(({ obstacle }) => obstacle?.kind === "directory"),
-      what: ({ type, obstacle }) => `${type}: ${obstacle?.path} is a directory, where a program is to be`,
-      fix: "if the program is in it, move it up, or write its path as type",
-    }),
-    row({
-      id: "plugin-dangling-link",
-      ...cannotRun,
-      when: plugins(({ obstacle }) => obstacle?.kind === "link"),
-      what: ({ type, obstacle }) => `${type}: ${obstacle?.path} is a link to ${obstacle?.target}, which is not there`,
-      fix: ({ obstacle }) => `install ${obstacle?.target}, or let the link lead to the program`,
-    }),
-    row({
       id: "plugin-not-executable",
       ...cannotRun,
-      when: plugins(({ obstacle }) => obstacle?.kind === "mode"),
-      what: ({ obstacle }) => `${obstacle?.path} is not executable`,
-      fix: ({ obstacle }) => `chmod 0755 ${shellWord(obstacle?.path ?? "")}`,
+      when: plugins(({ obstacle }) => obstacle),
+      what: ({ type, path, obstacle }) => `${type}: ${path} ${obstacle}`,
+      fix: ({ path, obstacle }) =>
+        obstacle === "is not executable" ? `chmod 0755 ${shellWord(path)}` : `install the program as ${path}`,
     }),
     row({
       id: "plugin-not-found",
@@ -163,6 +118,7 @@ export const configurationRows: Table = [
       when: plugins(({ lookup }) => !lookup.ok),
       what: lookupError,
       fix: ({ type }, { bridge, conf }) => {
+        if (type === "") return `give the entry in ${conf.path} a type, or take it out`;
         const place = type.includes("/") ? join("/", type) : join(bridge.config.pluginDirs[0] ?? "/", type);
         return `install the program as ${place}, with mode 0755; or, where its name is misspelt, correct it in ${conf.path}`;
       },
@@ -177,40 +133,21 @@ export const configurationRows: Table = [
     row({
       id: "plugin-wrong-architecture",
       ...cannotRun,
-      when: plugins(({ binary }) => binary?.foreignMachine !== undefined),
-      what: ({ path, binary }, { self }) =>
-        `${path} is a program for ${machineNames[binary?.foreignMachine ?? 0] ?? `ELF machine ${binary?.foreignMachine}`}, and this machine is ${self.arch}`,
+      when: plugins(({ binary }) => binary?.foreign),
+      what: ({ path }, { self }) => `${path} is a program for another machine than this, which is ${self.arch}`,
       fix: ({ path, type }, { self }) => `install the ${self.arch} build of ${type} as ${path}`,
     }),
     row({
-      id: "plugin-carriage-return",
-      ...cannotRun,
-      when: plugins(({ binary }) => binary?.carriageReturn),
-      what: ({ path }) => `the first line of ${path} ends with a carriage return (\\r), which becomes a part of it`,
-      fix: "write the file with line ends of \\n alone",
-    }),
-    row({
-      id: "plugin-no-interpreter",
-      ...cannotRun,
-      when: plugins(({ binary }) => binary?.format === "script" && binary.missing !== undefined),
-      what: ({ path, binary }) =>
-        `${path} needs ${binary?.missing}, which is ${binary?.missing?.startsWith("/") ? "not there" : "not on its PATH"}`,
-      fix: ({ path, binary }) => `install ${binary?.missing}, or correct the first line of ${path}`,
-    }),
-    row({
-      id: "plugin-no-loader",
+      id: "plugin-needs",
       ...cannotRun,
       when: plugins(({ binary }) => binary?.missing),
-      what: ({ path, binary }) => `${path} needs ${binary?.missing}, which is not there`,
-      fix: ({ type, binary }) =>
-        `install the C library that has ${binary?.missing}, or a static build (CGO_ENABLED=0) of ${type}`,
-    }),
-    row({
-      id: "plugin-noexec",
-      ...cannotRun,
-      when: plugins(({ binary }) => binary?.noexec),
-      what: ({ path }) => `${path} lies on a file system that is mounted noexec`,
-      fix: ({ type }) => `install ${type} on another file system`,
+      // In quotes: a line that ends with \r names an interpreter that ends with it.
+      what: ({ path, binary }) =>
+        `${path} needs ${JSON.stringify(binary?.missing)}, which is ${binary?.missing?.startsWith("/") ? "not there" : "not on its PATH"}`,
+      fix: ({ path, type, binary }) => {
+        if (binary?.missing?.endsWith("\r")) return `write ${path} with line ends of \\n alone`;
+        return `install ${binary?.missing}, or ${binary?.format === "script" ? `correct the first line of ${path}` : `a static build (CGO_ENABLED=0) of ${type}`}`;
+      },
     }),
   ],
   row({
@@ -233,7 +170,7 @@ export const configurationRows: Table = [
       bridge.config.types === "plugin-dirs"
         ? `leave one of that name in ${bridge.config.pluginDirs.join(", ")}`
         : `if ${path} is meant, "type": "${path}" in ${conf.path} says so (and settings of the bridge for it)`,
-    where: entryOf,
+    where: ({ index }, { conf }) => `${conf.path}#/plugins/${index}`,
   }),
   row({
     // A program that the runtime launches, or that runs as a service: asked for a v0.1 result it has none, and the pod fails.
@@ -255,13 +192,13 @@ export const configurationRows: Table = [
     what: ({ path }) => `${path} is installed, and conf.json does not name it`,
     why: "it does not run",
     fix: ({ path }, { conf }) =>
-      `nothing, unless it is a v0.1 plugin that is to run: then add {"type": ${JSON.stringify(baseName(path))}} to plugins in ${conf.path}`,
+      `nothing, unless it is a v0.1 plugin that is to run: then add {"type": ${JSON.stringify(basename(path))}} to plugins in ${conf.path}`,
   }),
   rowOfNode({
     id: "plugin-cgroup-v1-only",
     severity: "warning",
     when: ({ plugins, cgroup }) =>
-      cgroup.version === "v2" && plugins.filter((plugin) => plugin.cgroup !== "capture" && plugin.binary?.v1Only),
+      cgroup === "v2" && plugins.filter((plugin) => plugin.cgroup !== "capture" && plugin.binary?.v1Only),
     what: ({ type, binary }) =>
       `${type} writes to cgroup v1 (${binary?.v1Names.slice(0, 3).join(", ")}), and this node has v2 alone`,
     why: "the files are not there: the plugin fails, or does nothing and says all is well",
@@ -290,28 +227,14 @@ export const configurationRows: Table = [
   }),
 ];
 
-/** e_machine of elf.h by its usual names. */
-const machineNames: Readonly<Record<number, string>> = {
-  3: "i386",
-  40: "arm",
-  62: "x86-64",
-  183: "arm64",
-  243: "riscv64",
-};
-
 /** The plugins of conf.json of which this is true. One that is listed twice is one file. */
 function plugins(holds: (plugin: PluginFacts) => unknown): (facts: Facts) => readonly PluginFacts[] {
   return ({ plugins: all }) =>
     all.filter((plugin) => all.find(({ type }) => type === plugin.type) === plugin && holds(plugin));
 }
 
-/** The place of a plugin in conf.json. */
-function entryOf({ index }: PluginFacts, { conf }: Facts): string {
-  return `${conf.path}#/plugins/${index}`;
-}
-
-function lookupError({ type, lookup }: PluginFacts): string {
-  return lookup.ok ? type : `${type}: ${lookup.error}`;
+function lookupError({ type, index, lookup }: PluginFacts): string {
+  return lookup.ok ? type : `${type || `plugins[${index}]`}: ${lookup.error}`;
 }
 
 function listed({ conf }: Facts): readonly string[] {

@@ -1,5 +1,3 @@
-import { dirname } from "node:path";
-import { runsPlugins } from "../../../bridge/sandboxes.js";
 import { mayFail, refusedSandboxFault } from "../../../nri/versions.js";
 import type { Facts } from "../facts.js";
 import { rowOf, type Table } from "../finding.js";
@@ -14,67 +12,39 @@ export const nodeRows: Table = [
     id: "sandbox-failure-untold",
     severity: "warning",
     when: sandboxes(
-      ({ setting, isNative, runtime }, { plugins }) =>
-        (setting === "always" || (setting === "auto" && !isNative)) &&
+      (runtime, { sandboxes, bridge, plugins }) =>
+        (bridge.config.sandboxes === "always" || (bridge.config.sandboxes === "auto" && sandboxes.served)) &&
         !mayFail("RunPodSandbox", runtime) &&
         plugins.some(mayRefuse),
     ),
-    what: ({ runtime }, { plugins }) =>
+    what: (runtime, { plugins }) =>
       `${nameOf(runtime)} is not told that the create of a pod sandbox failed (${plugins
         .filter(mayRefuse)
         .map(({ type }) => type)
         .join(", ")}): the sandbox runs, and each of its containers fails until a create of it succeeds`,
     why: `${refusedSandboxFault.fault}; the failure is an error in the bridge's log, and of the containers`,
     fix: refusedSandboxFault.remedy,
-    where: ({ runtime }) => runtime.path,
   }),
   row({
     id: "sandboxes-unserved",
     severity: "warning",
-    when: sandboxes(({ setting, mayBeNative }) => setting === "never" && !mayBeNative),
-    what: ({ runtime, native }) =>
-      `sandboxes: never, and ${nameOf(runtime)} ${native === "yes" ? `reads another conf.json (${runtime.sharesConfFile.reason})` : "runs no v0.1 plugins itself"}`,
+    when: sandboxes(
+      (_, { sandboxes, bridge }) => bridge.config.sandboxes === "never" && sandboxes.served && !sandboxes.unsure,
+    ),
+    what: (_, { sandboxes }) => `the bridge is set to sandboxes: never, and ${sandboxes.reason}`,
     why: "no plugin runs for pod sandboxes: neither their create nor their delete",
     fix: (_, facts) => setBridge(facts, ["sandboxes"], "auto"),
-    where: configured,
+    where: (_, { bridge, conf }) => bridge.file ?? conf.path,
   }),
   row({
     id: "sandboxes-twice",
     severity: "warning",
-    when: sandboxes(({ setting, mayBeNative }) => setting === "always" && mayBeNative),
-    what: ({ runtime }) =>
+    when: sandboxes((_, { sandboxes, bridge }) => bridge.config.sandboxes === "always" && !sandboxes.served),
+    what: (runtime) =>
       `sandboxes: always, and ${nameOf(runtime)} runs the plugins of this conf.json for sandboxes itself`,
     why: "every plugin sees each pod sandbox twice",
     fix: (_, facts) => setBridge(facts, ["sandboxes"], "auto"),
-    where: configured,
-  }),
-  row({
-    id: "sandboxes-unsure",
-    severity: "warning",
-    when: sandboxes(({ setting, mayBeNative, isNative }) => setting === "auto" && mayBeNative && !isNative),
-    what: ({ runtime, native }) =>
-      `it is not known whether ${nameOf(runtime)} runs the plugins of this conf.json for sandboxes itself: ${native === "unknown" ? "neither its program nor its version tells" : runtime.sharesConfFile.reason}`,
-    why: "the bridge serves sandboxes then, and plugins may see each one twice",
-    fix: (_, facts) =>
-      `let the bridge see the runtime's process (host's pid namespace, root); where it cannot, and the runtime does run them: ${setBridge(facts, ["sandboxes"], "never")}`,
-    where: configured,
-  }),
-  row({
-    id: "sandboxes-native",
-    severity: "info",
-    when: sandboxes(({ setting, isNative }) => setting === "auto" && isNative),
-    what: ({ runtime }, { conf }) =>
-      `${nameOf(runtime)} runs the plugins of ${conf.path} for pod sandboxes itself, and the bridge for containers`,
-    why: "a sandbox's create is without the bridge's time limit and policy; its failure costs what containerd says",
-    // What containerd has created, it alone deletes, with what stands in this file then.
-    fix: ({ runtime }, facts) => {
-      const { path } = facts.conf;
-      const apart = `${dirname(path)}/v01-bridge.json`;
-      return mayFail("RunPodSandbox", runtime)
-        ? `nothing; if the bridge is to serve sandboxes too, on a drained node move ${path} to ${apart}, and ${setBridge(facts, ["confFile"], apart)}`
-        : `nothing: for the bridge to serve sandboxes too, first ${refusedSandboxFault.remedy}`;
-    },
-    where: (_, { conf }) => conf.path,
+    where: (_, { bridge, conf }) => bridge.file ?? conf.path,
   }),
   row({
     id: "not-root",
@@ -96,32 +66,13 @@ export const nodeRows: Table = [
   }),
 ];
 
-/** What runs v0.1 plugins for pod sandboxes, where there are any: the bridge, containerd itself, both or neither. */
-function sandboxesOf({ runtime, native: facts, plugins, bridge }: Facts) {
-  if (runtime?.pid === undefined || plugins.length === 0 || speaksNri2(runtime) !== true) return undefined;
-  // Of the pods of the default runtime handler.
-  const native = runsPlugins(runtime, facts, "");
-  const { answer } = runtime.sharesConfFile;
-  return {
-    runtime,
-    setting: bridge.config.sandboxes,
-    /** Whether containerd runs v0.1 plugins itself, whichever; then the same of those of the bridge's conf.json. */
-    native,
-    mayBeNative: native !== "no" && answer !== "no",
-    isNative: native === "yes" && answer === "yes",
-  };
-}
-
-/** The same, where this is true of it. */
-function sandboxes(holds: (found: NonNullable<ReturnType<typeof sandboxesOf>>, facts: Facts) => boolean) {
+/** The runtime, where there are plugins whose requests of pod sandboxes it may bring, and this is true of it. */
+function sandboxes(holds: (runtime: NonNullable<Facts["runtime"]>, facts: Facts) => boolean) {
   return (facts: Facts) => {
-    const found = sandboxesOf(facts);
-    return found !== undefined && holds(found, facts) && found;
+    const { runtime, plugins } = facts;
+    if (runtime?.pid === undefined || plugins.length === 0 || speaksNri2(runtime) !== true) return false;
+    return holds(runtime, facts) && runtime;
   };
-}
-
-function configured(_: unknown, { bridge, conf }: Facts): string {
-  return bridge.file ?? conf.path;
 }
 
 const migrateRow = rowOf("migrate");
@@ -129,22 +80,11 @@ const migrateRow = rowOf("migrate");
 /** What an upgrade from containerd 1.6 changes: for each plugin of conf.json, and for all of them. */
 export const migrateRows: Table = [
   migrateRow({
-    id: "migrate-time-limit",
-    severity: "info",
-    when: ({ plugins }) => plugins,
-    what: ({ type, settings }) =>
-      `${type} had minutes under containerd 1.6, and has a share of 2 s afterwards${settings.async ? "; as an observer it has 10 s of its own" : ""}`,
-    why: "an NRI v2 runtime waits 2 s for the whole chain (plugin_request_timeout); the bridge ends a plugin that takes longer, and its create fails",
-    fix: ({ type }, facts) =>
-      `nothing, if it is quick; else raise the runtime's plugin_request_timeout, or for one that only watches ${setBridge(facts, ["plugins", type, "async"], "true")}`,
-    where: ({ index }, { conf }) => `${conf.path}#/plugins/${index}`,
-  }),
-  migrateRow({
     id: "migrate-cgroup-v1",
     severity: "warning",
     // On a v2 node the finding of today says it.
     when: ({ plugins, cgroup }) =>
-      cgroup.version !== "v2" && plugins.filter((plugin) => plugin.cgroup !== "capture" && plugin.binary?.v1Only),
+      cgroup !== "v2" && plugins.filter((plugin) => plugin.cgroup !== "capture" && plugin.binary?.v1Only),
     what: ({ type, binary }) => `${type} writes to cgroup v1 (${binary?.v1Names.slice(0, 3).join(", ")})`,
     why: "on a new node with cgroup v2 the files are not there: it fails, or does nothing and says all is well",
     fix: ({ type }, facts) => `on the new node ${setBridge(facts, ["plugins", type, "cgroup"], "capture")}`,
@@ -152,20 +92,11 @@ export const migrateRows: Table = [
   migrateRow({
     id: "migrate-lookup",
     severity: "warning",
-    when: ({ plugins }) => plugins.filter(({ path, pathFirst }) => path !== "" && (pathFirst ?? path) !== path),
+    when: ({ plugins }) => plugins.filter(({ lookup, path, pathFirst }) => lookup.ok && (pathFirst ?? path) !== path),
     what: ({ type, path, pathFirst }) => `${type} is ${pathFirst} under containerd 1.6, and will be ${path}`,
     why: "1.6 looked along PATH first and in the plugin directory last; the bridge does it the other way round",
     fix: ({ path }, facts) => `nothing, if ${path} is the plugin; else ${setBridge(facts, ["lookup"], "path-first")}`,
     where: (_, { conf }) => conf.path,
-  }),
-  migrateRow({
-    id: "migrate-relative-type",
-    severity: "warning",
-    when: ({ plugins }) => plugins.filter(({ type }) => type.includes("/") && !type.startsWith("/")),
-    what: ({ type }) => `${type} is a path relative to containerd's working directory, and will be /${type}`,
-    why: "the bridge runs plugins in /",
-    fix: (_, { conf }) => `write the absolute path as "type" in ${conf.path}`,
-    where: ({ index }, { conf }) => `${conf.path}#/plugins/${index}`,
   }),
   migrateRow({
     id: "migrate-switch-on-nri",
@@ -187,6 +118,6 @@ export const migrateRows: Table = [
 function mayNeedSwitch({ runtime }: Facts): boolean {
   if (runtime !== undefined && speaksNri2(runtime) === true) return false;
   if (runtime?.name !== "containerd") return true;
-  const { nri, unreadable } = runtime.config;
-  return unreadable.length === 0 && !(nri.enabled && nri.at.enabled !== undefined);
+  const { nri, faults } = runtime.config;
+  return faults.length === 0 && !(nri.enabled && nri.at.enabled !== undefined);
 }

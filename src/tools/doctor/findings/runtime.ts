@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { planCall } from "../../../bridge/call-time.js";
-import { inferNriVersion, isAtLeast, mayFail, parseVersion } from "../../../nri/versions.js";
-import type { RuntimeFacts } from "../collect/runtime.js";
+import { inferNriVersion, parseVersion } from "../../../nri/versions.js";
+import { type RuntimeFacts, withoutVar } from "../collect/runtime.js";
 import { nriSection } from "../collect/runtime-config.js";
 import type { Facts } from "../facts.js";
 import { rowOf, type Table } from "../finding.js";
@@ -25,15 +25,6 @@ export const runtimeRows: Table = [
     why: "plugins are run for the events of a runtime",
     fix: "from a container, mount the node's / and give it as --root; where there is none, install containerd 1.7 or later, or CRI-O 1.26 or later",
     where: "/",
-  }),
-  row({
-    id: "runtime-version-unknown",
-    severity: "warning",
-    when: runtimes((runtime) => speaksNri2(runtime) === undefined),
-    what: ({ path }) => `${path} does not tell its version`,
-    why: (runtime) =>
-      `NRI's dialect and defaults depend on it; the findings below take the newest${mayFail("RunPodSandbox", runtime) ? "" : "; the bridge does not tell such a containerd that a pod sandbox failed"}`,
-    fix: ({ path }) => `see what ${path} --version says`,
   }),
   rowOf("doctor")({
     id: "runtime-too-old",
@@ -64,54 +55,46 @@ export const runtimeRows: Table = [
     fix: (runtime) => `if it is this node's runtime: ${restart(runtime)}`,
   }),
   row({
-    id: "runtime-restart-pending",
-    severity: "warning",
-    when: runtimes(({ version, diskVersion }) => diskVersion !== "" && version !== diskVersion),
-    what: ({ name, version, diskVersion }) => `${name} ${version} runs, and ${diskVersion} is installed`,
-    why: "the next restart brings the new version, with other defaults and another dialect of NRI",
-    fix: restart,
-  }),
-  row({
     id: "runtime-config-fault",
     severity: "error",
     when: (facts) => mayTakeNri2(facts) && facts.runtime?.config.faults,
-    what: ({ text }, { runtime }) => `${runtime?.name}'s configuration cannot be read: ${text}`,
-    why: "the runtime does not start with it, and nothing in it is certain",
-    fix: (_, { runtime }) => `correct the file, then ${restart(runtime)}`,
-  }),
-  row({
-    id: "runtime-config-unreadable",
-    severity: "warning",
-    when: (facts) => mayTakeNri2(facts) && facts.runtime?.config.unreadable,
-    what: ({ where, text }, { runtime }) =>
-      `this user may not read ${runtime?.name}'s configuration: ${where} (${text})`,
-    why: "whether NRI is switched on, and how long a chain of plugins may take, is not known",
-    fix: "sudo nri-v01-bridge doctor",
-  }),
-  row({
-    // compat: measured on 1.7.24: without `version` a file is of version 1, in which NRI's section is `[plugins.nri]`.
-    id: "containerd-config-unversioned",
-    severity: "error",
-    when: readable((runtime) => ignoredSection(runtime) !== undefined),
-    what: (runtime) => `config.toml has no version = 2, so ${nameOf(runtime)} ignores [plugins."${nriSection}"]`,
-    why: "NRI stays switched off whatever the section says: no plugin runs, and nothing says so",
-    fix: declareVersion,
-    where: (runtime) => ignoredSection(runtime)?.where ?? runtime.config.path,
+    what: ({ text }, { runtime }) => `${runtime?.name}'s configuration cannot be used: ${text}`,
+    why: "nothing in it is certain, and where it is wrong the runtime does not start",
+    fix: ({ text }, { runtime }) =>
+      text.includes("EACCES") ? "sudo nri-v01-bridge doctor" : `correct the file, then ${restart(runtime)}`,
   }),
   [
     row({
-      id: "nri-disabled",
+      id: "containerd-config-unversioned",
       severity: "error",
-      when: settled(({ config }) => disabled(config, nriSection, "nri").length > 0),
-      what: (runtime) => `disabled_plugins of ${nameOf(runtime)} holds NRI`,
-      why: "there is no socket, no plugin runs, and nothing says so",
-      fix: (runtime) => enablePlugin(runtime, nriSection, "nri"),
-      where: ({ config }) => disabled(config, nriSection, "nri")[0]?.where ?? config.path,
+      when: readable(({ config }) => config.ignoredAt !== undefined),
+      what: (runtime) => `config.toml has no version = 2, so ${nameOf(runtime)} ignores [plugins."${nriSection}"]`,
+      why: "NRI stays switched off whatever the section says: no plugin runs, and nothing says so",
+      // compat: measured on 1.7.24: with `version = 2` it does not start over `[plugins.cri]` or a short name in disabled_plugins.
+      fix: (runtime) =>
+        editRuntime(
+          runtime,
+          runtime.config.ignoredAt ?? "",
+          `write [plugins.nri] for [plugins."${nriSection}"], its name in version 1; where all names in the file are long, version = 2 as its first line does as well`,
+        ),
+      where: ({ config }) => config.ignoredAt ?? config.path,
     }),
     row({
       id: "nri-disabled",
       severity: "error",
-      when: settled(({ config }) => !config.nri.enabled),
+      when: readable((runtime) => disabled(runtime).length > 0),
+      what: (runtime) => `disabled_plugins of ${nameOf(runtime)} holds ${quoted(disabled(runtime))}`,
+      why: "NRI's events come from CRI: without either no plugin runs, and nothing says so",
+      fix: (runtime) => {
+        const places = [...new Set(disabled(runtime).map(({ where }) => where))].join(" and ");
+        return editRuntime(runtime, places, `take ${quoted(disabled(runtime))} out of disabled_plugins`);
+      },
+      where: (runtime) => disabled(runtime)[0]?.where ?? "",
+    }),
+    row({
+      id: "nri-disabled",
+      severity: "error",
+      when: readable(({ config }) => !config.nri.enabled),
       what: (runtime) =>
         `NRI is switched off in ${nameOf(runtime)}${runtime.config.nri.at.enabled === undefined ? ", which is its default" : ""}`,
       why: "there is no socket, no plugin runs, and nothing says so",
@@ -119,49 +102,22 @@ export const runtimeRows: Table = [
       where: ({ config }) => config.nri.at.enabled ?? config.path,
     }),
     row({
-      id: "cri-disabled",
-      severity: "error",
-      when: settled(({ config }) => disabled(config, criSection, "cri").length > 0),
-      what: (runtime) => `disabled_plugins of ${nameOf(runtime)} holds CRI`,
-      why: "NRI's events come from CRI: without it there are no pods, and no plugin runs",
-      fix: (runtime) => enablePlugin(runtime, criSection, "cri"),
-      where: ({ config }) => disabled(config, criSection, "cri")[0]?.where ?? config.path,
-    }),
-    row({
       id: "nri-connections-disabled",
       severity: "error",
-      when: settled(({ config }, { launched }) => !config.nri.connections && !launched.some(({ bridge }) => bridge)),
+      when: readable(({ config }, { launched }) => !config.nri.connections && !launched.some(({ bridge }) => bridge)),
       what: (runtime) => `${nameOf(runtime)} lets no plugin connect, and launches no bridge`,
       why: "the bridge that runs as a service cannot register",
       fix: (runtime) => setNri(runtime, "connections", "false"),
       where: ({ config }) => config.nri.at.connections ?? config.path,
     }),
-  ],
-  [
     row({
       id: "request-timeout-short",
       severity: "warning",
-      when: settled((_, facts) => facts.plugins.length > 0 && chainMs(facts) < shortMs),
+      when: readable((_, facts) => facts.plugins.length > 0 && chainMs(facts) < shortMs),
       what: (runtime, facts) =>
         `${nameOf(runtime)} waits ${runtime.config.nri.requestTimeoutMs} ms for an answer, so a chain of plugins has ${chainMs(facts)} ms`,
       why: "a plugin that does not end in time is ended, and its create fails",
       fix: (runtime) => setNri(runtime, "requestTimeout", '"2s"'),
-      where: ({ config }) => config.nri.at.requestTimeout ?? config.path,
-    }),
-    row({
-      id: "timeouts-exceed-call",
-      severity: "warning",
-      when: settled((_, facts) => neededMs(facts) > chainMs(facts)),
-      what: (_, facts) =>
-        `the plugins may take ${neededMs(facts)} ms together (timeoutMs of ${limited(facts)
-          .map(({ type }) => type)
-          .join(", ")}), and a chain has ${chainMs(facts)} ms`,
-      why: (runtime) =>
-        `${nameOf(runtime)} waits ${runtime.config.nri.requestTimeoutMs} ms for the whole chain: the later plugins get what is left`,
-      fix: (runtime, facts) => {
-        const seconds = (neededMs(facts) + facts.bridge.config.killAfterMs) / 0.9 / 1000 + 0.2;
-        return setNri(runtime, "requestTimeout", `"${Math.ceil(seconds)}s"`);
-      },
       where: ({ config }) => config.nri.at.requestTimeout ?? config.path,
     }),
   ],
@@ -194,35 +150,27 @@ export const runtimeRows: Table = [
       where: ({ config }, { bridge }) => bridge.file ?? config.path,
     }),
     row({
+      // Docker makes a directory for a bind mount whose source is not there yet.
       id: "socket-missing",
       ...noSocket,
-      when: sockets((_, { socket }) => socket.kind === "missing"),
-      what: ({ name }, { socket }) => `${socket.path} is not there, though ${name} has NRI switched on`,
-      fix: (runtime) => `in a container mount the directory of the socket; on the node itself ${restart(runtime)}`,
-    }),
-    row({
-      // Docker makes a directory for a bind mount whose source is not there yet.
-      id: "socket-not-a-socket",
-      ...noSocket,
-      when: sockets((_, { socket }) => socket.kind === "other"),
-      what: (_, { socket }) => `${socket.path} is no socket`,
-      fix: (runtime, { socket: { path } }) =>
-        `mv -n ${shellWord(path)} ${shellWord(`${path}.old`)} # then ${restart(runtime)}`,
-    }),
-    row({
-      id: "socket-stale",
-      ...noSocket,
-      when: sockets((_, { socket }) => socket.stale),
+      when: sockets((_, { socket }) => socket.kind !== "socket"),
       what: ({ name }, { socket }) =>
-        `${socket.path} is an old file: ${name} made a new socket of this name when it was restarted`,
-      fix: "mount the socket's directory into the container instead of the socket, and start the container again",
+        `${socket.path} is ${socket.kind === "missing" ? "not there" : "no socket"}, though ${name} has NRI switched on`,
+      fix: (runtime, { socket: { kind, path } }) =>
+        kind === "missing"
+          ? `in a container mount the directory of the socket; on the node itself ${restart(runtime)}`
+          : `mv -n ${shellWord(path)} ${shellWord(`${path}.old`)} # then ${restart(runtime)}`,
     }),
     row({
       id: "socket-dead",
       ...noSocket,
-      when: sockets((_, { socket }) => socket.listening === false),
-      what: (_, { socket }) => `no process listens on ${socket.path}`,
-      fix: restart,
+      when: sockets((_, { socket }) => socket.stale || socket.listening === false),
+      what: ({ name }, { socket }) =>
+        `no process listens on ${socket.path}${socket.stale ? `: ${name} made a new socket of this name when it was restarted` : ""}`,
+      fix: (runtime, { socket }) =>
+        socket.stale
+          ? "mount the socket's directory into the container instead of the socket, and start the container again"
+          : restart(runtime),
     }),
     row({
       id: "socket-mounted",
@@ -237,11 +185,9 @@ export const runtimeRows: Table = [
   row({
     id: "launched-bad-name",
     severity: "error",
-    when: (facts) =>
-      mayTakeNri2(facts) && facts.launched.filter(({ executable, index }) => executable && index === undefined),
+    when: (facts) => mayTakeNri2(facts) && facts.launched.filter(({ executable, named }) => executable && !named),
     what: ({ path }) => `${path} is executable, and its name is not NN-name`,
-    why: (_, { runtime }) =>
-      `one such file makes the whole discovery of plugins fail: ${isContainerd(runtime, "1.7.0", "2.0.0") ? "containerd 1.7 exits over it" : "NRI does not start"}`,
+    why: "one such file makes the whole discovery of plugins fail: NRI does not start, and containerd 1.7 exits over it",
     fix: ({ path }, { runtime }) =>
       `${moveOut(path, runtime)}; one that is to be launched comes back as NN-name, such as 10-name`,
   }),
@@ -249,7 +195,7 @@ export const runtimeRows: Table = [
     id: "launched-not-executable",
     severity: "error",
     // One that cannot start is not to be launched: containerd 1.7 would exit over it.
-    when: (facts) => ownLaunched(facts).filter((file) => !file.executable && file.missingPrograms.length === 0),
+    when: (facts) => ownLaunched(facts).filter(({ executable, missing }) => !executable && missing === undefined),
     what: ({ path }) => `${path} is not executable`,
     why: "the runtime passes over it in silence, and no plugin runs",
     fix: ({ path }, { runtime }) => `chmod 0755 ${shellWord(path)} # then ${restart(runtime)}`,
@@ -257,25 +203,14 @@ export const runtimeRows: Table = [
   row({
     id: "launched-cannot-start",
     severity: "error",
-    when: (facts) =>
-      ownLaunched(facts).flatMap(({ path, missingPrograms }) => missingPrograms.map((program) => ({ path, program }))),
-    what: ({ path, program }) =>
-      `${path} starts ${program}, which is ${program.startsWith("/") ? "not there or not executable" : "neither in /usr/bin nor in /bin"}`,
+    when: (facts) => ownLaunched(facts).filter(({ missing }) => missing !== undefined),
+    what: ({ path, missing }) =>
+      `${path} starts ${missing}, which is ${missing?.startsWith("/") ? "not there or not executable" : "neither in /usr/bin nor in /bin"}`,
     why: "a runtime gives the plugins that it launches no PATH; the bridge does not start, and no plugin runs",
-    fix: ({ program }) =>
-      program.startsWith("/")
-        ? `install ${program}`
-        : `let it name ${program} by its path; deploy/launched/install.sh --node writes it so`,
-  }),
-  row({
-    id: "launched-takes-runtime-down",
-    severity: "info",
-    when: ({ runtime, launched }) =>
-      isContainerd(runtime, "1.7.0", "2.0.0") && launched.find(({ bridge, executable }) => bridge && executable),
-    what: (_, { runtime }) => `containerd ${runtime?.version} launches the bridge`,
-    why: "a launched plugin that ends early or does not register in 5 s makes containerd 1.7 exit, and it sends no Synchronize: a service is safer here",
-    fix: ({ path }, { runtime }) =>
-      `on a drained node move ${path} out of its directory, then ${restart(runtime)}, then install and start the service (deploy/systemd)`,
+    fix: ({ missing }) =>
+      missing?.startsWith("/")
+        ? `install ${missing}`
+        : `let it name ${missing} by its path; deploy/launched/install.sh --node writes it so`,
   }),
   row({
     id: "go-adapter-too",
@@ -331,12 +266,6 @@ export function switchNriOn(runtime: RuntimeFacts): string {
   return setNri(runtime, "enabled", runtime.name === "cri-o" ? "true" : "false");
 }
 
-function isContainerd(runtime: RuntimeFacts | undefined, atLeast: string, before?: string): boolean {
-  const version = runtime?.name === "containerd" ? parseVersion(runtime.version) : undefined;
-  if (version === undefined || !isAtLeast(version, atLeast)) return false;
-  return before === undefined || !isAtLeast(version, before);
-}
-
 /** Whether there is a runtime that is not too old for NRI v2. */
 function mayTakeNri2({ runtime }: Facts): boolean {
   return runtime !== undefined && speaksNri2(runtime) !== false;
@@ -352,14 +281,8 @@ function runtimes(holds: Holds) {
 /** The same, where it is not too old for NRI v2 and all of its configuration can be read. */
 function readable(holds: Holds) {
   return runtimes((runtime, facts) => {
-    const { faults, unreadable } = runtime.config;
-    return mayTakeNri2(facts) && faults.length + unreadable.length === 0 && holds(runtime, facts);
+    return mayTakeNri2(facts) && runtime.config.faults.length === 0 && holds(runtime, facts);
   });
-}
-
-/** The same, where the runtime reads its NRI settings: more can be added to the file as it is. */
-function settled(holds: Holds) {
-  return readable((runtime, facts) => ignoredSection(runtime) === undefined && holds(runtime, facts));
 }
 
 /** The same, where a bridge that runs as a service is to reach the socket. A launched one is given its connection. */
@@ -373,38 +296,14 @@ function sockets(holds: Holds) {
   });
 }
 
-/** The NRI section of a file whose version has another name for it. */
-function ignoredSection(runtime: RuntimeFacts) {
-  const { version, sections } = runtime.config;
-  if ((version ?? 1) >= 2 || !isContainerd(runtime, "1.7.0", "2.0.0")) return undefined;
-  return sections.find(({ name }) => name === nriSection);
+/** What of `disabled_plugins` NRI needs. */
+function disabled({ config }: RuntimeFacts): RuntimeFacts["config"]["disabledPlugins"] {
+  const needed: readonly string[] = [nriSection, "nri", "io.containerd.grpc.v1.cri", "cri"];
+  return config.disabledPlugins.filter(({ name }) => needed.includes(name));
 }
 
-/**
- * compat: measured on 1.7.24: with `version = 2` it does not start over `[plugins.cri]` or a short name in disabled_plugins. A
- * file that has more of version 1 stays one, and its NRI section gets the name that it has there.
- */
-function declareVersion(runtime: RuntimeFacts): string {
-  const { config } = runtime;
-  const names = [...config.sections, ...config.disabledPlugins].map(({ name }) => name);
-  const modern = names.every((name) => name.startsWith("io.containerd.")) && config.version === undefined;
-  if (modern) return editRuntime(runtime, `${config.path}:1`, "add version = 2 as the first line");
-  const where = ignoredSection(runtime)?.where ?? config.path;
-  return editRuntime(runtime, where, `write [plugins.nri] for [plugins."${nriSection}"], its name in version 1`);
-}
-
-const criSection = "io.containerd.grpc.v1.cri";
-
-function disabled({ disabledPlugins }: RuntimeFacts["config"], ...names: readonly string[]) {
-  return disabledPlugins.filter(({ name }) => names.includes(name));
-}
-
-/** Out of `disabled_plugins`, in each file that lists them. */
-function enablePlugin(runtime: RuntimeFacts, ...names: readonly string[]): string {
-  const listed = disabled(runtime.config, ...names);
-  const places = [...new Set(listed.map(({ where }) => where))].join(" and ");
-  const quoted = [...new Set(listed.map(({ name }) => `"${name}"`))].join(" and ");
-  return editRuntime(runtime, places, `take ${quoted} out of disabled_plugins`);
+function quoted(listed: RuntimeFacts["config"]["disabledPlugins"]): string {
+  return [...new Set(listed.map(({ name }) => `"${name}"`))].join(" and ");
 }
 
 /** A chain that has less than this cannot be relied on: a start of a shell and an answer under load. */
@@ -415,31 +314,15 @@ function chainMs({ runtime, bridge }: Facts): number {
   return Math.round(planCall(runtime?.config.nri.requestTimeoutMs ?? 0, "", bridge.config).limitMs);
 }
 
-function limited({ plugins }: Facts): Facts["plugins"] {
-  return plugins.filter(({ settings }) => !settings.async && settings.timeoutMs !== null);
-}
-
-/** The time that the plugins may take together. */
-function neededMs(facts: Facts): number {
-  return limited(facts).reduce((sum, { settings }) => sum + (settings.timeoutMs ?? 0), 0);
-}
-
-/** /var/run is /run on every distribution of today. */
-function withoutVar(path: string): string {
-  return path.replace(/^\/var\/run\//, "/run/");
-}
-
 /** Our own executables among the launched ones; not one that is switched off while another bridge runs, which would run plugins twice. */
 function ownLaunched(facts: Facts): Facts["launched"] {
   const runs = facts.adapters.some(({ name }) => name === "nri-v01-bridge");
-  const ours = facts.launched.filter(
-    ({ bridge, index, executable }) => bridge && index !== undefined && (executable || !runs),
-  );
+  const ours = facts.launched.filter(({ bridge, named, executable }) => bridge && named && (executable || !runs));
   return mayTakeNri2(facts) ? ours : [];
 }
 
 function live({ launched }: Facts): Facts["launched"] {
-  return launched.filter(({ executable, index }) => executable && index !== undefined);
+  return launched.filter(({ executable, named }) => executable && named);
 }
 
 /** The runtime is not to launch a file. Its mode would not do: a link counts as executable, and leads to another's file. */

@@ -38,10 +38,8 @@ function bridgeOf(
     conf: { version: "0.1", plugins: plugins.map((type) => ({ type })) },
   };
   const host = createRecordedHost([]);
-  const notices: string[] = [];
   const background = new BackgroundWork();
   const handlers = createBridge({
-    notice: (status) => void notices.push(status),
     background,
     config: mergeConfig(config),
     host,
@@ -54,7 +52,7 @@ function bridgeOf(
         return list.conf;
       },
     },
-    specs: { specOf: () => ({ resources: null, namespaces: {}, cgroupsPath: "/c", annotations: {} }) },
+    specOf: () => ({ resources: null, namespaces: {}, cgroupsPath: "/c", annotations: {} }),
     runChain: async (call) => {
       chains.push(call);
       await during.chain(call);
@@ -71,7 +69,7 @@ function bridgeOf(
       const who = request.id === request.sandboxID ? "pod" : "ctr";
       return `${request.state} ${who} ${run.map(({ type }) => type).join("+")}`;
     });
-  return { handlers, chains, ran, failing, ledger, list, host, serves, notices, background, during, changed };
+  return { handlers, chains, ran, failing, ledger, list, host, serves, background, during, changed };
 }
 
 function contextOf(event: EventName, limitMs = 2_000): CallContext {
@@ -86,8 +84,6 @@ function contextOf(event: EventName, limitMs = 2_000): CallContext {
     runtime: { name: "containerd", version: "v1.7.24", nri: nri ?? [0, 0, 0], requestTimeoutMs: 2_000 },
   };
 }
-
-const podless = "containerd has no pods and sends CreateContainer only";
 
 const { pod, container } = recordedEvents("basic-hostnet", "StartContainer");
 /** The event as it comes: nothing has a process before it is created. */
@@ -249,63 +245,6 @@ describe("a delete that no call waits for, while conf.json cannot be read", () =
     await send(handlers, "RunPodSandbox");
     await vi.advanceTimersByTimeAsync(60_000);
     expect(ran()).toEqual([...created, "create pod a", "delete ctr a"]);
-  });
-});
-
-describe("what keeps plugins from running without anybody's fault is told", () => {
-  const running = { ...container, state: "CONTAINER_RUNNING" } as const;
-  const stop = (handlers: PluginHandlers, stopped: Container = running) => send(handlers, "StopContainer", stopped);
-  const meet = (handlers: PluginHandlers) =>
-    handlers.synchronize?.([pod], [running], { ...contextOf("RunPodSandbox"), event: "Synchronize" });
-
-  it("a container ran whose start was never sent, as when it is restored from a checkpoint", async () => {
-    const { handlers, notices } = bridgeOf();
-    await stop(handlers);
-    expect(notices).toEqual(["a container was stopped that had no create"]);
-  });
-
-  it.each<[string, PartialConfig, (handlers: PluginHandlers) => Promise<unknown> | undefined]>([
-    ["was started", {}, (handlers) => send(handlers, "StartContainer").then(() => stop(handlers))],
-    [
-      "is stopped twice",
-      {},
-      (handlers) =>
-        send(handlers, "StartContainer")
-          .then(() => stop(handlers))
-          .then(() => stop(handlers)),
-    ],
-    ["was running before", {}, (handlers) => meet(handlers)?.then(() => stop(handlers))],
-    [
-      "was running before, which is ignored",
-      { synchronize: "ignore" },
-      (handlers) => meet(handlers)?.then(() => stop(handlers)),
-    ],
-    ["never started", {}, (handlers) => stop(handlers, { ...container, pid: 0, state: "CONTAINER_CREATED" })],
-    ["was created only", {}, (handlers) => stop(handlers, { ...container, state: "CONTAINER_CREATED" })],
-    ["is undone", {}, (handlers) => stop(handlers, { ...container, pid: 0, state: "CONTAINER_UNKNOWN" })],
-    [
-      "is stopped late: the runtime sends that beside all else",
-      {},
-      async (handlers) => {
-        for (const event of ["StartContainer", "RemoveContainer"] as const) await send(handlers, event);
-        await stop(handlers);
-      },
-    ],
-  ])("but not a container that %s", async (_, config, play) => {
-    const { handlers, notices } = bridgeOf(config);
-    await play(handlers);
-    expect(notices).toEqual([]);
-  });
-
-  it("the runtime has no pods, so it sends nothing but CreateContainer", async () => {
-    const docker = { ...pod, id: container.id };
-    const of = [docker, { ...container, podSandboxId: container.id }] as const;
-    const created = bridgeOf({ phase: "create" });
-    const event = { name: "CreateContainer", pod: of[0], container: of[1] } as const;
-    await created.handlers.handle?.(event, contextOf("CreateContainer"));
-    const listed = bridgeOf();
-    await listed.handlers.synchronize?.([of[0]], [of[1]], { ...contextOf("RunPodSandbox"), event: "Synchronize" });
-    expect([created.notices, listed.notices]).toEqual([[podless], [podless]]);
   });
 });
 
@@ -629,7 +568,7 @@ describe("plugins of the create phase", () => {
     for (const event of ["CreateContainer", "StartContainer", "StopContainer"] as const) await send(handlers, event);
     expect(ran()).toEqual(["create ctr early", "create ctr late", "delete ctr late+early"]);
     expect(chains.map(({ request }) => request.pid)).toEqual([0, container.pid, container.pid]);
-    expect(chains[1]?.earlierResults.map(({ plugin }) => plugin)).toEqual(["early"]);
+    expect(chains[1]?.earlierResults?.map(({ plugin }) => plugin)).toEqual(["early"]);
   });
 
   it("get their delete, and they alone, when the container never starts", async () => {

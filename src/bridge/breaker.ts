@@ -1,12 +1,8 @@
 import { type Clock, monotonicClock } from "../base/deadline.js";
+import type { PluginSettings } from "../config/merge.js";
 
-/** When a plugin that keeps failing is left alone for a while. */
-export interface BreakerSettings {
-  /** So many failures in a row open the breaker. */
-  readonly failures: number;
-  /** So long it stays open, in milliseconds; then one run is tried. */
-  readonly pauseMs: number;
-}
+/** When a plugin that keeps failing is left alone for a while; null: never. */
+type BreakerSettings = PluginSettings["breaker"];
 
 /** `closed`: it runs; `open`: it does not; `half-open`: one run is being tried. */
 export type BreakerState = "closed" | "open" | "half-open";
@@ -28,7 +24,7 @@ export class Breakers {
   constructor(private readonly clock: Clock = monotonicClock) {}
 
   /** Why the plugin is not to run now; null when it may. Whoever was admitted has to say how it went: `record` or `release`. */
-  refusal(plugin: string, settings: BreakerSettings | null): string | null {
+  refusal(plugin: string, settings: BreakerSettings): string | null {
     const entry = this.entries.get(plugin);
     if (settings === null || entry?.tryAt === undefined) return null;
     const leftMs = entry.tryAt - this.clock();
@@ -41,7 +37,7 @@ export class Breakers {
   }
 
   /** Tells how a run of the plugin went; true when this changed the breaker's state. */
-  record(plugin: string, failed: boolean, settings: BreakerSettings | null): boolean {
+  record(plugin: string, failed: boolean, settings: BreakerSettings): boolean {
     const before = this.stateOf(plugin);
     if (settings === null || !failed) this.entries.delete(plugin);
     else {

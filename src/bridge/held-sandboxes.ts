@@ -4,12 +4,6 @@ import type { Target } from "../v01/to-v01.js";
 import { backgroundInfo, type EventInfo } from "./call-time.js";
 import type { BridgeParts } from "./lifecycle.js";
 
-/** What of the lifecycle runs in a turn of the sandbox that is held already. */
-interface InTurn {
-  create(pod: Target, info: EventInfo): Promise<void>;
-  delete(id: string, info: EventInfo): Promise<void>;
-}
-
 /**
  * Sandboxes where the runtime must not be told that their create failed; see mayFail. One that is refused has its delete at
  * once, as it would have followed, and is held: its create runs again before anything is done for a container of it, and that
@@ -19,15 +13,16 @@ export class HeldSandboxes {
   /** Those whose first create has not ended, be its call answered or not. */
   private readonly creating = new Set<string>();
 
+  /** @param run what is done in a turn of the sandbox that has begun */
   constructor(
     private readonly parts: BridgeParts,
-    private readonly run: InTurn,
+    private readonly run: {
+      create(pod: Target, info: EventInfo): Promise<void>;
+      delete(id: string, info: EventInfo): Promise<unknown>;
+    },
   ) {}
 
-  /**
-   * The create of a sandbox where the runtime cannot be told that it failed: the sandbox is held then, and has its delete at
-   * once. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create failed
-   */
+  /** Runs the create of a sandbox, which is held where that fails. @throws BridgeError PLUGIN_FAILED, CONF_LIST: it failed */
   create(pod: Target, info: EventInfo): Promise<void> {
     this.creating.add(pod.id);
     return this.attempt(pod, () => this.run.create(pod, info)).finally(() => this.creating.delete(pod.id));
@@ -50,12 +45,7 @@ export class HeldSandboxes {
       if (answerBy.expired) throw late;
       await this.run.create(pod, info);
     });
-    const outcome = await within<BridgeError | undefined>(
-      answerBy,
-      done.then(() => undefined),
-      () => late,
-    );
-    if (outcome !== undefined) throw outcome;
+    await within(answerBy, done, () => Promise.reject(late));
   }
 
   /** One turn has the create and, where that fails, its delete, so that the next create comes after; no answer waits for it. */
@@ -65,10 +55,10 @@ export class HeldSandboxes {
       const turn = serial.run(pod.id, async () => {
         try {
           await create();
-          ledger.accept(pod.id);
+          ledger.setRefused(pod.id, false);
           resolve();
         } catch (error) {
-          ledger.refuse(pod.id);
+          ledger.setRefused(pod.id, true);
           reject(error);
           await this.deleteNow(pod.id);
         }

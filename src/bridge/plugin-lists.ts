@@ -1,22 +1,15 @@
 import { BridgeError, errorText } from "../base/errors.js";
-import type { Log } from "../base/logger.js";
 import { createPluginSettings, type PluginSettings } from "../config/merge.js";
-import type { Config, StateName } from "../config/schema.js";
+import type { StateName } from "../config/schema.js";
 import { bothPhases, type Phase } from "../ledger/ledger.js";
-import type { ConfFile } from "../plugin/conf-file.js";
 import type { ConfigList } from "../v01/types.js";
-
-export interface PluginListsParts {
-  readonly config: Config;
-  readonly confFile: ConfFile;
-  readonly log: Log;
-}
+import type { BridgeParts } from "./lifecycle.js";
 
 /** Which plugins of conf.json take an event, as their settings say. */
 export class PluginLists {
   private readonly settingsOf: (type: string) => PluginSettings;
 
-  constructor(private readonly parts: PluginListsParts) {
+  constructor(private readonly parts: Pick<BridgeParts, "config" | "confFile" | "log">) {
     this.settingsOf = createPluginSettings(parts.config);
   }
 
@@ -46,14 +39,7 @@ export class PluginLists {
   ownTakers(list: ConfigList, event: string): [state: string, list: ConfigList][] {
     const stateOf = (type: string) => this.settingsOf(type).events[event];
     const states = new Set(list.plugins.flatMap(({ type }) => stateOf(type) ?? []));
-    return [...states].map((state) => [
-      state,
-      { ...list, plugins: list.plugins.filter(({ type }) => stateOf(type) === state) },
-    ]);
-  }
-
-  /** Whether nothing that a plugin of the list does can change the answer. */
-  allAsync({ plugins }: ConfigList): boolean {
-    return plugins.every(({ type }) => this.settingsOf(type).async);
+    const takersOf = (state: string) => list.plugins.filter(({ type }) => stateOf(type) === state);
+    return [...states].map((state) => [state, { ...list, plugins: takersOf(state) }]);
   }
 }

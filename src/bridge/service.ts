@@ -1,4 +1,4 @@
-import { BridgeError, errorText } from "../base/errors.js";
+import { attempt, BridgeError, errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
 import { Serial } from "../base/serial.js";
 import { type Cgroups, requireCapture } from "../cgroup/cgroups.js";
@@ -20,10 +20,10 @@ import { podTarget } from "../v01/to-v01.js";
 import type { Spec } from "../v01/types.js";
 import { BackgroundWork } from "./background.js";
 import { type BreakerState, Breakers } from "./breaker.js";
-import { type Bridge, createBridge, noticePodless, usualEvents, wantedEvents } from "./bridge.js";
+import { type Bridge, createBridge, usualEvents, wantedEvents } from "./bridge.js";
 import { createRunChain, type RunReport } from "./chain.js";
-import { aboutOf, type Notice } from "./lifecycle.js";
 import { Observers } from "./observers.js";
+import { aboutOf } from "./records.js";
 import { createSandboxRule, type NativeFacts, readNativeFacts } from "./sandboxes.js";
 import { createSpecSource } from "./spec-source.js";
 
@@ -47,7 +47,7 @@ export interface ServiceOptions {
     runtime: RuntimeInfo,
     ledger: Ledger,
     onLateRecovery: () => void,
-  ) => Promise<Pick<JournalFile, "bytes" | "close"> | undefined>;
+  ) => Promise<OpenJournal | undefined>;
   /** The runtime's process; undefined when it cannot be told. */
   readonly findPeer: (runtime: RuntimeInfo) => Promise<number | undefined>;
   readonly log: Log;
@@ -56,8 +56,10 @@ export interface ServiceOptions {
   readonly onConfig?: (config: Config) => void;
 }
 
+type OpenJournal = Pick<JournalFile, "bytes" | "close">;
+
 /** What the service knows at this moment, for metrics. */
-export interface ServiceFacts {
+interface ServiceFacts {
   /** Pods and containers that a create is remembered of. */
   readonly remembered: number;
   /** Bytes of the journal; undefined when the state is in memory only. */
@@ -79,8 +81,11 @@ interface Configured {
   readonly native: NativeFacts;
 }
 
-/** What dockerd calls itself, and may come to. */
-const dockers: ReadonlySet<string> = new Set(["docker", "dockerd"]);
+/**
+ * compat: dockerd has no pods: it calls each container its own pod, and sends CreateContainer and Synchronize only (moby
+ * daemon/internal/nri). Without a cgroupsPath, too: a plugin that is to see a cgroup fails.
+ */
+const podless = "docker";
 
 /** A runtime that launched us and has not synchronised by then never does: containerd 1.7. */
 const reconcileAfterMs = 3_000;
@@ -103,15 +108,12 @@ export class Service {
   private preparing: Promise<void> | undefined;
   private file: PartialConfig | undefined;
   private fault: string | undefined;
-  private config: Config | undefined;
+  /** What the latest bridge was built from that does not refuse. */
+  private built: { readonly config: Config; readonly confFile: ConfFile } | undefined;
   private configured: Configured | undefined;
   private refusing = false;
-  private readonly notices = new Set<string>();
-  private journal:
-    | { readonly key: string; readonly opened: Pick<JournalFile, "bytes" | "close"> | undefined }
-    | undefined;
+  private journal: { readonly key: string; readonly opened: OpenJournal | undefined } | undefined;
   private reconcileTimer: NodeJS.Timeout | undefined;
-  private confFile: ConfFile | undefined;
 
   constructor(private readonly options: ServiceOptions) {
     this.file = options.file;
@@ -153,7 +155,7 @@ export class Service {
   private async reloadNow(file: PartialConfig): Promise<{ readonly eventsChanged: boolean }> {
     const config = mergeConfig(this.options.flags, file);
     if (wantsCapture(config)) await requireCapture(this.options.cgroups, this.options.log);
-    if (this.config !== undefined && JSON.stringify(this.config.state) !== JSON.stringify(config.state)) {
+    if (this.built !== undefined && JSON.stringify(this.built.config.state) !== JSON.stringify(config.state)) {
       // What is remembered is in one journal, and another instance may hold the other one.
       throw new BridgeError("CONFIG", "state and state.directory cannot change while the bridge runs: restart it");
     }
@@ -163,24 +165,17 @@ export class Service {
     const { request, runtime } = this.configured;
     const first = this.journal === undefined;
     const before = new Set(await this.bridge?.configure(request, runtime));
-    await this.attachJournal(config, runtime);
-    this.bridge = this.buildBridge(this.configured, config);
-    const after = new Set(await this.bridge.configure(request, runtime));
-    // What the runtime listed went to nobody: the machine says who is gone.
-    if (first) void this.bridge.reconcile();
-    return { eventsChanged: before.size !== after.size || [...after].some((event) => !before.has(event)) };
+    const bridge = await this.build(this.configured, config);
+    const after = wantedEvents(config, runtime);
+    // What the runtime listed went to a bridge that refuses: the machine says who is gone.
+    if (first) void bridge.reconcile();
+    return { eventsChanged: before.size !== after.length || after.some((event) => !before.has(event)) };
   }
 
   /** The end is near: deletes that no call waits for are left to the next bridge, where there is a journal to tell it. */
   stopping(): void {
-    this.background.stopping = this.config?.state !== "memory";
+    this.background.stopping = this.built !== undefined && this.built.config.state !== "memory";
   }
-
-  private readonly notice: Notice = (status, fields, sentence) => {
-    if (this.notices.has(status)) return;
-    this.notices.add(status);
-    this.options.log.warn(fields, sentence);
-  };
 
   /** What still runs is ended now, and nothing is started any more: such deletes are the next bridge's to deliver again. */
   abandon(): void {
@@ -189,14 +184,18 @@ export class Service {
   }
 
   get facts(): ServiceFacts {
-    const bytes = this.journal?.opened?.bytes;
+    const { built, configured, journal } = this;
+    const name = configured?.runtime.name;
     return {
       remembered: this.ledger.size,
-      journalBytes: bytes === 0 ? undefined : bytes,
-      plugins: pluginTypesOf(this.confFile),
-      notices: [...(this.refusing ? ["its configuration is wrong: creates fail"] : []), ...this.notices],
+      journalBytes: journal?.opened?.bytes || undefined,
+      plugins: built === undefined ? [] : typesOf(built.confFile),
+      notices: [
+        ...(this.refusing ? ["its configuration is wrong: creates fail"] : []),
+        ...(name === podless ? [`${name} has no pods and sends CreateContainer only`] : []),
+      ],
       breakerOf: (plugin) => this.breakers.stateOf(plugin),
-      statesOf: (plugin) => (this.config === undefined ? [] : statesOf(this.config, plugin)),
+      statesOf: (plugin) => (built === undefined ? [] : statesOf(built.config, plugin)),
     };
   }
 
@@ -244,10 +243,8 @@ export class Service {
   private configFor(request: ConfigureRequest): Config | Error {
     if (this.fault !== undefined) return new BridgeError("CONFIG", this.fault);
     try {
-      return mergeConfig(
-        this.options.flags,
-        this.file ?? parseConfig(request.config, "the text that Configure brought"),
-      );
+      const file = this.file ?? parseConfig(request.config, "the text that Configure brought");
+      return mergeConfig(this.options.flags, file);
     } catch (error) {
       return error instanceof Error ? error : new Error(errorText(error));
     }
@@ -258,18 +255,19 @@ export class Service {
     const { cgroups, findPeer, log } = this.options;
     // Anew: a reload may have come before its turn.
     const config = this.configFor(request);
-    // It may be so for a moment only, and there is no other Configure: each view tells anew.
-    const sayNoCapture = (error: unknown) =>
-      log.error({ error: errorText(error) }, "plugins that need a captured cgroup view fail while none can be made");
     await new Promise((nextTurn) => setImmediate(nextTurn));
     try {
       const peer = await findPeer(runtime);
       this.configured = { request, runtime, peer, native: await readNativeFacts(runtime.name, peer) };
       if (config instanceof Error) throw config;
-      if (wantsCapture(config)) void requireCapture(cgroups, log).catch(sayNoCapture);
-      await this.attachJournal(config, runtime);
-      this.bridge = this.buildBridge(this.configured, config);
-      if (dockers.has(runtime.name)) noticePodless(this.notice, runtime);
+      await this.build(this.configured, config);
+      if (runtime.name === podless) {
+        const fields = { runtime: runtime.name, runtimeVersion: runtime.version };
+        log.warn(
+          fields,
+          "the runtime has no pods: plugins run in phase create alone, and fail where they need a cgroup",
+        );
+      }
       if (mayCapture(config)) void cgroups.warm();
       if (runtime.socketPath !== undefined) return;
       clearTimeout(this.reconcileTimer);
@@ -280,6 +278,13 @@ export class Service {
       this.bridge = createRefusingBridge(errorText(error), this.ledger);
       this.refusing = true;
     }
+  }
+
+  private async build(configured: Configured, config: Config): Promise<Bridge> {
+    await this.attachJournal(config, configured.runtime);
+    this.bridge = this.createBridge(configured, config);
+    this.refusing = false;
+    return this.bridge;
   }
 
   /** One journal for each runtime: it stays open over connections. */
@@ -293,54 +298,33 @@ export class Service {
     this.journal = { key, opened };
   }
 
-  private buildBridge(configured: Configured, config: Config): Bridge {
-    const { runtime } = configured;
-    const { log, host, environment, spawner, onRun, afterChain } = this.options;
+  private createBridge({ runtime, peer, native }: Configured, config: Config): Bridge {
+    const { log, host, environment, spawner, cgroups, onRun, afterChain } = this.options;
+    const { background, breakers, ledger, observers, processes, serial } = this;
     const crio = runtime.name === "cri-o";
     const alias = crio && config.annotations.alias === "auto";
     const confFile = createConfFile(config.confFile, config.permissions);
-    this.config = config;
-    this.confFile = confFile;
-    this.refusing = false;
+    this.built = { config, confFile };
     this.options.onConfig?.(config);
     log.conceal(
       [config, ...Object.values(config.plugins)].map(({ environment: own }) => ({ conf: JSON.stringify(own?.set) })),
     );
+    const runChain = createRunChain({
+      ...{ config, runtime, cgroups, environment, spawner, breakers, observers, log, onRun },
+      // A conf.json that cannot be read lists no plugins for the moment.
+      afterChain: () => afterChain?.(() => typesOf(confFile) ?? []),
+    });
     return createBridge({
-      config,
-      host,
-      confFile,
-      specs: createSpecSource(host, { ...config.annotations, crio, alias }, log),
-      runChain: createRunChain({
-        config,
-        runtime,
-        cgroups: this.options.cgroups,
-        afterChain: () => afterChain?.(() => typesOf(confFile)),
-        environment,
-        spawner,
-        breakers: this.breakers,
-        observers: this.observers,
-        log,
-        onRun,
-      }),
-      ledger: this.ledger,
-      notice: this.notice,
-      processes: this.processes,
-      background: this.background,
-      servesSandbox: createSandboxRule(config, runtime, configured, log),
-      serial: this.serial,
-      log,
+      ...{ config, host, confFile, runChain, ledger, processes, background, serial, log },
+      specOf: createSpecSource(host, { ...config.annotations, crio, alias }, log),
+      servesSandbox: createSandboxRule(config, runtime, { peer, native }, log),
     });
   }
 }
 
-function typesOf(confFile: ConfFile): string[] {
-  try {
-    return confFile.read().plugins.map(({ type }) => type);
-  } catch {
-    // A conf.json that cannot be read lists no plugins for the moment.
-    return [];
-  }
+/** Undefined when it cannot be read. */
+function typesOf(confFile: ConfFile): string[] | undefined {
+  return attempt(() => confFile.read().plugins.map(({ type }) => type));
 }
 
 /**
@@ -348,6 +332,7 @@ function typesOf(confFile: ConfFile): string[] {
  * failure the runtime cannot be told is held until the configuration is mended.
  */
 export function createRefusingBridge(reason: string, ledger = new Ledger()): Bridge {
+  const spec: Spec = { resources: null, namespaces: {}, cgroupsPath: "", annotations: {} };
   return {
     // Those of teardown too: once the file is mended, what is created then gets its delete.
     configure: () => usualEvents,
@@ -356,8 +341,8 @@ export function createRefusingBridge(reason: string, ledger = new Ledger()): Bri
     async handle({ name, pod }, { runtime }) {
       if (name !== "RunPodSandbox" && name !== "StartContainer") return noRequest;
       if (!mayFail(name, runtime)) {
-        ledger.record({ ...aboutOf(podTarget(pod), { specOf: () => noSpec }), served: true });
-        ledger.refuse(pod.id);
+        ledger.record({ ...aboutOf(podTarget(pod), () => spec), served: true });
+        ledger.setRefused(pod.id, true);
         // No plugin has seen its create.
         ledger.skipDelete(pod.id);
       }
@@ -365,13 +350,3 @@ export function createRefusingBridge(reason: string, ledger = new Ledger()): Bri
     },
   };
 }
-
-function pluginTypesOf(confFile: ConfFile | undefined): readonly string[] | undefined {
-  try {
-    return confFile === undefined ? [] : confFile.read().plugins.map(({ type }) => type);
-  } catch {
-    return undefined;
-  }
-}
-
-const noSpec: Spec = { resources: null, namespaces: {}, cgroupsPath: "", annotations: {} };

@@ -29,14 +29,14 @@ export interface JournalKey {
 }
 
 /** What is left of a journal, and of its file. */
-export interface Recovery extends Pick<ReadLines, "soundBytes" | "damage"> {
+interface Recovery extends Pick<ReadLines, "soundBytes" | "damage"> {
   /** None of them is `deleting`: a delete that had begun and whose end was not written is to be run again. */
   readonly entries: readonly LedgerEntry[];
   /** Sound lines that say nothing to this version, as those of a later one: a rewrite drops them. */
   readonly passedOver: number;
 }
 
-/** The first line. A journal of another version is refused: this one would read it wrongly, or drop what it does not know. */
+/** The first line. */
 export function formatHeader({ runtime, socket }: JournalKey): string {
   return formatLine(recordText.format({ type: "header", version, runtime, socket }));
 }
@@ -82,6 +82,7 @@ export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
   return { entries: [...found.values()], passedOver, soundBytes, damage };
 }
 
+/** A journal of another version is refused: this one would read it wrongly, or drop what it does not know. */
 function checkHeader(header: RecordText | undefined, key: JournalKey): void {
   const { type, version: stated = 0, runtime = "", socket = "" } = header ?? {};
   if (type !== "header") throw new BridgeError("STATE", "the journal does not begin with its header");
@@ -96,7 +97,7 @@ export function formatLine(record: string): string {
 }
 
 /** What is left of a journal's lines. */
-export interface ReadLines {
+interface ReadLines {
   /** The records of all sound lines, in order. */
   readonly records: readonly string[];
   /** How many bytes come before the first damage. */
@@ -127,7 +128,7 @@ export function readLines(bytes: Uint8Array): ReadLines {
   return { records, soundBytes, damage };
 }
 
-export const lineEnd = 0x0a;
+const lineEnd = 0x0a;
 const checksumLength = 8;
 
 function readLine(line: Uint8Array): string | undefined {
@@ -149,10 +150,10 @@ function parseRecord(body: string): RecordText | undefined {
 /** A spec without resources has none here. */
 type SpecText = Omit<Spec, "resources"> & { readonly resources?: LinuxResources };
 
-type Named = Pick<Created, "id" | "sandboxID" | "pid" | "pod" | "container" | "adopted">;
+type Same = Pick<Created, "id" | "sandboxID" | "pid" | "pod" | "container" | "adopted">;
 
 /** A record; what is 0, empty or false is absent. */
-interface RecordText extends Partial<JournalKey>, Partial<Named>, Partial<Omit<ProcessIdentity, "startTime">> {
+interface RecordText extends Partial<JournalKey & Same & Omit<ProcessIdentity, "startTime">> {
   readonly type: string;
   readonly version?: number;
   readonly kind?: string;

@@ -101,7 +101,7 @@ describe("the lock of a state directory", () => {
     chmodSync(folder.at("shared"), 0o777);
     expect(await lockOf("shared").tryAcquire()).toMatchObject({
       kind: "unavailable",
-      reason: expect.stringContaining("can be written by others than its owner"),
+      reason: expect.stringContaining("mode 0777 lets everybody write it"),
     });
     writeFileSync(folder.at("file"), "");
     expect(await lockOf("file/below").tryAcquire()).toMatchObject({ kind: "unavailable" });

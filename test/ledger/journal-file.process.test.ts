@@ -14,7 +14,7 @@ import { collectLog, container, entriesOf, key, statesOf, TemporaryFolder } from
 const anotherUsers: [string, (file: string) => void, string] = [
   "another user's",
   (file) => chownSync(file, 65534, 65534),
-  "is owned by user 65534",
+  "it belongs to user 65534",
 ];
 
 describe("the journal on disk", () => {
@@ -127,7 +127,7 @@ describe("the journal on disk", () => {
   it.each([
     ["no journal", (file: string) => writeFileSync(file, "hello\n"), "no line of the journal is sound"],
     ...(process.geteuid?.() === 0 ? [anotherUsers] : []),
-    ["writable for others", (file: string) => chmodSync(file, 0o666), "can be written by others than its owner"],
+    ["writable for others", (file: string) => chmodSync(file, 0o666), "mode 0666 lets everybody write it"],
   ])("is put aside when it is %s", async (_, spoil, reason) => {
     (await open()).ledger.record(container("a"));
     const file = path();
@@ -193,10 +193,9 @@ describe("the journal on disk", () => {
       {
         level: "warn",
         sentence: expect.stringMatching(/^the journal is damaged/),
-        fields: { aside: `${file}.damaged` },
+        fields: { file, read: Object.keys(left).length },
       },
     ]);
-    expect(readFileSync(`${file}.damaged`)).toEqual(spoilt);
     next.ledger.record(container("d"));
     expect(statesOf(await recovered())).toEqual({ ...left, d: "open" });
   });

@@ -77,7 +77,8 @@ describe.skipIf(noMount !== undefined)(
 
     const idsOnDisk = (name?: string) => {
       const { entries, damage } = parseJournal(readFileSync(pathOf(name)), key);
-      expect(damage).toBe("none");
+      // Half a line may be the last one.
+      expect(damage).not.toBe("middle");
       return entries.map(({ created: { id } }) => id);
     };
 

@@ -46,7 +46,7 @@ export function ledgerOf(...entries: readonly LedgerEntry[]): Ledger {
 
 /** What the next bridge would find if the ledger were written now. */
 export function entriesOf(ledger: Ledger): readonly LedgerEntry[] {
-  return parseJournal(Buffer.from(formatHeader(key) + ledger.lines().join("")), key).entries;
+  return parseJournal(Buffer.from(formatHeader(key) + [...ledger.lines()].join("")), key).entries;
 }
 
 /** The same, told in short. */

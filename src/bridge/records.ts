@@ -1,0 +1,75 @@
+import type { Created, CreateInfo } from "../ledger/ledger.js";
+import type { Target } from "../v01/to-v01.js";
+import type { BridgeParts } from "./lifecycle.js";
+import type { SpecOf } from "./spec-source.js";
+
+/** What is remembered of a pod or container, beside its create. */
+type About = Omit<Created, "phases" | "adopted" | "served" | "process" | "refused">;
+
+export function aboutOf(target: Target, specOf: SpecOf, parent?: number): About {
+  const { kind, id, sandboxID, pid, pod, container } = target;
+  return {
+    ...{ kind, id, sandboxID, pid, spec: specOf(target, parent), pod: `${pod.namespace}/${pod.name}` },
+    ...(container === undefined ? {} : { container: container.name }),
+  };
+}
+
+/** What the ledger is told of creates: at once, when the answer is on its way, or between events. */
+export class Records {
+  constructor(private readonly parts: BridgeParts) {}
+
+  /** Whether the events of a pod or container are the bridge's business. */
+  serves({ kind, pod }: Target): boolean {
+    return kind === "container" || this.parts.servesSandbox("create", pod);
+  }
+
+  /** Records a create now. */
+  record(target: Target, info: CreateInfo): Created {
+    const { background, ledger, processes, specOf } = this.parts;
+    const { identity: process, parent } = processes.identify(target) ?? {};
+    const about = { ...aboutOf(target, specOf, parent), served: this.serves(target) };
+    const created = ledger.record({ ...about, ...(process === undefined ? {} : { process }) }, info);
+    // What is created anew has an event to come.
+    background.waiting.delete(target.id);
+    // Containers that end have an event; a pause process that dies, or outlives a restart of the runtime, has none.
+    if (target.kind === "sandbox") processes.watch(created);
+    return created;
+  }
+
+  /** Records a create that no plugin runs for, for its delete, when the answer is on its way. */
+  recordAfterReply(target: Target, info: CreateInfo): void {
+    this.parts.ledger.defer(target, info);
+    setImmediate(() => this.recordPending(target.id));
+  }
+
+  recordPending(id: string): void {
+    const pending = this.parts.ledger.takePending(id);
+    if (pending !== undefined) this.record(pending.target, pending.info);
+  }
+
+  /** Records the pending creates, now; what is still listed and was running before us can wait. */
+  recordAll(listed: readonly Target[] = []): void {
+    const { ledger } = this.parts;
+    const known = new Set(listed.map(({ id }) => id));
+    for (const id of ledger.pending()) if (!ledger.awaitsAdoption(id) || !known.has(id)) this.recordPending(id);
+  }
+
+  /**
+   * Counts as created what was running before us: it gets no create, and its delete. Looking at each takes its time on a
+   * full node, so that is done between events.
+   */
+  async adoptListed(): Promise<void> {
+    for (const id of this.parts.ledger.pending()) {
+      this.recordPending(id);
+      await new Promise((nextTurn) => setImmediate(nextTurn));
+    }
+  }
+
+  /** The containers of a pod that still wait for their delete. */
+  openContainersOf(sandboxID: string): string[] {
+    const { ledger } = this.parts;
+    const containers = ledger.containersOf(sandboxID);
+    for (const id of containers) this.recordPending(id);
+    return containers.filter((id) => ledger.isOpen(id));
+  }
+}

@@ -160,10 +160,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     reconcile: () => compare(undefined)(),
     async deleteGone(id) {
       // With the connection down, the containers' ends were missed as well: they come first, as they would have.
-      const dead = records.openContainersOf(id).filter((container) => {
-        const process = ledger.get(container)?.process;
-        return process !== undefined && host.liveness(process) === "dead";
-      });
+      const dead = records.openContainersOf(id).filter((container) => records.livenessOf(container) === "dead");
       await lifecycle.deleteAll(dead, "StopContainer");
       await lifecycle.deleteAll([id], "StopPodSandbox");
     },

@@ -88,13 +88,6 @@ function settingRemedy(setting: string): string {
   return `${setting} in the bridge's configuration sets the limit`;
 }
 
-/** Names the limit of a call: the runtime's own, under its key, or a shorter deadline of the runtime's client. */
-function callRemedy(runtime: string, isClients: boolean): string {
-  if (isClients) return "the deadline of the runtime's client sets the limit (the kubelet's is runtimeRequestTimeout)";
-  const key = runtime === "cri-o" ? "nri_plugin_request_timeout" : "plugin_request_timeout";
-  return `the runtime's ${key} sets the limit`;
-}
-
 /** What a chain runs for, and the time for it. */
 export interface EventInfo {
   readonly event: EventName | "Synchronize";
@@ -113,7 +106,11 @@ export function eventInfo({ event, deadline, metadata, runtime }: CallContext, s
   const leftMs = deadline.remainingMs();
   const limitMs = Math.min(leftMs, runtime.requestTimeoutMs);
   const isClients = limitMs < runtime.requestTimeoutMs - clientsAreEarlierMs;
-  return { event, time: planCall(limitMs, callRemedy(runtime.name, isClients), settings), trace: traceOf(metadata) };
+  const key = runtime.name === "cri-o" ? "nri_plugin_request_timeout" : "plugin_request_timeout";
+  const remedy = isClients
+    ? "the deadline of the runtime's client sets the limit (the kubelet's is runtimeRequestTimeout)"
+    : `the runtime's ${key} sets the limit`;
+  return { event, time: planCall(limitMs, remedy, settings), trace: traceOf(metadata) };
 }
 
 /** The same for a delete or a create that no call waits for. */

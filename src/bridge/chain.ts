@@ -18,8 +18,8 @@ import {
   type Outcome,
   wasBegun,
 } from "../plugin/invoke.js";
-import { createFinder, type Lookup } from "../plugin/lookup.js";
-import { createExecutableChecks, type ExecutableCheck } from "../plugin/permissions.js";
+import { createFinder } from "../plugin/lookup.js";
+import { createExecutableChecks } from "../plugin/permissions.js";
 import type { Starter } from "../plugin/start.js";
 import { formatRequestBody, spliceRequest } from "../v01/request.js";
 import { formatChainError, formatResult } from "../v01/result.js";
@@ -56,12 +56,9 @@ export interface ChainEnd {
   readonly observed?: Promise<unknown>;
 }
 
+export const noChange: MergedChange = { updates: [], fields: [], conflicts: [] };
 /** Of a chain that was not run. */
-export const noChange: ChainEnd = {
-  error: undefined,
-  results: [],
-  change: { updates: [], fields: [], conflicts: [] },
-};
+export const notRun: ChainEnd = { error: undefined, results: [], change: noChange };
 
 /** One plugin run with what it was for: what the log, `replay --json` and the timeline are told. */
 export interface RunReport {
@@ -89,12 +86,21 @@ export type RunChain = (call: ChainCall) => Promise<ChainEnd>;
 
 /** Runs chains as the configuration says: time, policy, environment and breaker of each plugin, and the log. */
 export function createRunChain(options: ChainOptions): RunChain {
+  const parts = shareParts(options);
+  return (call) => new Chain(parts, call).run();
+}
+
+/** What all chains of a configuration share. */
+type ChainParts = ReturnType<typeof shareParts>;
+
+function shareParts(options: ChainOptions) {
   const { config, environment, log } = options;
-  const { pluginDirs, lookup, types } = config;
+  const { pluginDirs, lookup, types, permissions } = config;
   const settingsOf = createPluginSettings(config);
-  const parts: ChainParts = {
+  return {
     ...options,
     settingsOf,
+    permissions,
     environmentFor: remember((plugin) =>
       createEnvironment({ base: environment, pluginDirs, ...settingsOf(plugin).environment }),
     ),
@@ -103,17 +109,6 @@ export function createRunChain(options: ChainOptions): RunChain {
     find: createFinder({ pluginDirs, path: searchPath(environment.PATH, pluginDirs), lookup, types }),
     warnOnce: sayOnce((fields, sentence) => log.warn(fields, sentence)),
   };
-  return (call) => new Chain(parts, call).run();
-}
-
-/** What all chains of a configuration share. */
-interface ChainParts extends ChainOptions {
-  readonly settingsOf: (plugin: string) => PluginSettings;
-  readonly environmentFor: (plugin: string) => Readonly<Record<string, string>>;
-  readonly find: (type: string) => Lookup;
-  readonly installs: Installs;
-  readonly createCheck: () => ExecutableCheck;
-  readonly warnOnce: (fields: object, sentence: string) => void;
 }
 
 /** An observer without a `timeoutMs`, in milliseconds. */
@@ -151,7 +146,7 @@ class Chain {
     private readonly parts: ChainParts,
     private readonly call: ChainCall,
   ) {
-    const { config, log } = parts;
+    const { log } = parts;
     const { event, request, target, trace, list } = call;
     const { pod, container } = target;
     this.body = formatRequestBody(request);
@@ -160,7 +155,6 @@ class Chain {
     log.conceal(list.plugins);
     this.context = {
       ...parts,
-      permissions: config.permissions,
       permissionFaultOf: parts.createCheck(),
       onStderrLine: (plugin, line) => log.info({ ...this.fields, plugin, line }, "plugin's stderr"),
     };

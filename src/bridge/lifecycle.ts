@@ -15,7 +15,7 @@ import { type Target, toCreateRequest, toDeleteRequest, toSuperset, toUpdateRequ
 import type { ConfigList } from "../v01/types.js";
 import type { BackgroundWork } from "./background.js";
 import { backgroundInfo, type CallTime, type EventInfo, planBackground } from "./call-time.js";
-import { type ChainCall, type ChainEnd, noChange, type RunChain } from "./chain.js";
+import { type ChainCall, type ChainEnd, noChange, notRun, type RunChain } from "./chain.js";
 import { HeldSandboxes } from "./held-sandboxes.js";
 import { PluginLists } from "./plugin-lists.js";
 import { aboutOf, Records } from "./records.js";
@@ -84,7 +84,7 @@ export class Lifecycle {
     const { config, ledger, serial } = this.parts;
     return serial.run(target.id, async () => {
       // The event may be asked for on behalf of held sandboxes alone.
-      if (!hasCreatePhase(config)) return noChange.change;
+      if (!hasCreatePhase(config)) return noChange;
       const { results, change } = await this.runCreate(target, info, "create");
       ledger.keepCreateResults(target.id, results);
       return change;
@@ -104,13 +104,13 @@ export class Lifecycle {
       records.record(target, { phases });
       // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
       if (isSandbox) throw conf;
-      return noChange;
+      return notRun;
     }
     // Sandboxes have no phases: NRI v2 has one event for their create.
     const list = this.lists.takers(conf, "create", isSandbox ? bothPhases : [phase]);
     if (list.plugins.length === 0) {
       records.recordAfterReply(target, { phases });
-      return noChange;
+      return notRun;
     }
     const created = records.record(target, { phases });
     const request = toCreateRequest(list.version, "create", target, created.spec);
@@ -123,9 +123,9 @@ export class Lifecycle {
     return this.parts.serial.run(target.id, async () => {
       this.records.recordPending(target.id);
       const created = this.parts.ledger.get(target.id);
-      if (created === undefined) return noChange.change;
+      if (created === undefined) return noChange;
       const conf = this.lists.read("no plugin runs for this update");
-      if (conf instanceof BridgeError) return noChange.change;
+      if (conf instanceof BridgeError) return noChange;
       const request = toUpdateRequest(conf.version, created, target, asked);
       const list = this.lists.takers(conf, "update");
       return (await this.runOrFail({ ...info, list, request, target: created, phase: "update" }, target)).change;
@@ -139,7 +139,7 @@ export class Lifecycle {
   async delete(id: string, info: EventInfo, target?: Target): Promise<MergedChange> {
     const { background, log } = this.parts;
     // Its end has nothing for this call: the runtime holds its lock meanwhile.
-    if (this.isDeleting(id) && !info.inBackground) return noChange.change;
+    if (this.isDeleting(id) && !info.inBackground) return noChange;
     this.deleting.add(id);
     const done = this.deleteInTurn(id, info, target).finally(() => this.deleting.delete(id));
     if (info.inBackground) return done;
@@ -152,8 +152,8 @@ export class Lifecycle {
         const containers = updates.map(({ containerId }) => containerId);
         log.warn({ id, event: info.event, containers }, "updates of a late delete are dropped: its call was answered");
       };
-      done.then(ended, () => ended(noChange.change));
-      return noChange.change;
+      done.then(ended, () => ended(noChange));
+      return noChange;
     });
   }
 
@@ -169,27 +169,27 @@ export class Lifecycle {
       await this.deleteAll(this.records.openContainersOf(id), info.event);
       await Promise.all(ledger.containersOf(id).map((container) => serial.run(container, async () => {})));
       // The next bridge delivers them all.
-      if (background.stopping && this.records.openContainersOf(id).length > 0) return noChange.change;
+      if (background.stopping && this.records.openContainersOf(id).length > 0) return noChange;
     }
     return serial.run(id, () => this.deleteNow(id, info, target));
   }
 
   private async deleteNow(id: string, info: EventInfo, target?: Target): Promise<MergedChange> {
     const { background, ledger, log, processes } = this.parts;
-    if (info.inBackground && background.stopping) return noChange.change;
+    if (info.inBackground && background.stopping) return noChange;
     this.records.recordPending(id);
     processes.unwatch(id);
     const created = ledger.isOpen(id) ? ledger.get(id) : undefined;
-    if (created === undefined) return noChange.change;
+    if (created === undefined) return noChange;
     const list = this.deleteList(created, info, target);
     if (list === undefined) {
       if (background.waiting.size === 0) this.retryLater();
       background.waiting.set(id, info.event);
-      return noChange.change;
+      return noChange;
     }
     if (list.plugins.length === 0) {
       ledger.skipDelete(id);
-      return noChange.change;
+      return noChange;
     }
     ledger.takeDelete(id);
     const end = () => {
@@ -204,7 +204,7 @@ export class Lifecycle {
       if (ran.error === undefined) return ran.change;
       const { pod, container } = created;
       log.warn({ id, pod, container, event: info.event, error: ran.error }, "a delete failed; teardown goes on");
-      return noChange.change;
+      return noChange;
     } finally {
       if (observed === undefined) end();
       else void observed.then(end);
@@ -261,13 +261,12 @@ export class Lifecycle {
    * gone, unless its process says otherwise.
    */
   deleteReplaced({ id, sandboxID, container }: Target, event: EventInfo["event"]): void {
-    const { host, ledger } = this.parts;
     if (container === undefined || container.name === "") return;
-    const replaced = this.records.openContainersOf(sandboxID).filter((other) => {
-      const created = ledger.get(other);
-      if (other === id || created?.container !== container.name) return false;
-      return created.process === undefined || host.liveness(created.process) !== "alive";
-    });
+    const isReplaced = (other: string) =>
+      other !== id &&
+      this.parts.ledger.get(other)?.container === container.name &&
+      this.records.livenessOf(other) !== "alive";
+    const replaced = this.records.openContainersOf(sandboxID).filter(isReplaced);
     if (replaced.length > 0) void this.deleteAll(replaced, event);
   }
 
@@ -304,7 +303,7 @@ export class Lifecycle {
 
   private async run(call: ChainCall, target: Target | undefined): Promise<ChainEnd> {
     const { config, runChain } = this.parts;
-    if (call.list.plugins.length === 0) return noChange;
+    if (call.list.plugins.length === 0) return notRun;
     if (config.request === "strict" || target === undefined) return runChain(call);
     const { pod, container } = target;
     const nri = {

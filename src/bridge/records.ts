@@ -1,3 +1,4 @@
+import type { Liveness } from "../host/proc.js";
 import type { Created, CreateInfo } from "../ledger/ledger.js";
 import type { Target } from "../v01/to-v01.js";
 import type { BridgeParts } from "./lifecycle.js";
@@ -63,6 +64,12 @@ export class Records {
       this.recordPending(id);
       await new Promise((nextTurn) => setImmediate(nextTurn));
     }
+  }
+
+  /** Of the process that is remembered. */
+  livenessOf(id: string): Liveness {
+    const process = this.parts.ledger.get(id)?.process;
+    return process === undefined ? "unknown" : this.parts.host.liveness(process);
   }
 
   /** The containers of a pod that still wait for their delete. */

@@ -41,11 +41,11 @@ export function decideSandboxes(
   if (native === "no")
     return { served: true, reason: "the runtime runs no v0.1 plugins for this sandbox itself", unsure: false };
   const { answer, reason } = sharesConfFile();
-  // Sure only where both are: the runtime runs them, and they are the same.
   if (answer === "no") return { served: true, reason, unsure: false };
-  if (native === "yes") return { served: answer !== "yes", reason, unsure: answer !== "yes" };
-  const why = `it is not known whether the runtime runs v0.1 plugins itself; ${reason}`;
-  return { served: true, reason: why, unsure: true };
+  // Sure only where both are: the runtime runs them, and they are the same.
+  const isSure = answer === "yes" && native === "yes";
+  const doubt = native === "yes" ? "" : "it is not known whether the runtime runs v0.1 plugins itself; ";
+  return { served: !isSure, reason: doubt + reason, unsure: !isSure };
 }
 
 /**

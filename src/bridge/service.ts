@@ -19,7 +19,7 @@ import type { Starter } from "../plugin/start.js";
 import { podTarget } from "../v01/to-v01.js";
 import type { Spec } from "../v01/types.js";
 import { BackgroundWork } from "./background.js";
-import { type BreakerState, Breakers } from "./breaker.js";
+import { Breakers } from "./breaker.js";
 import { type Bridge, createBridge, usualEvents, wantedEvents } from "./bridge.js";
 import { createRunChain, type RunReport } from "./chain.js";
 import { Observers } from "./observers.js";
@@ -57,21 +57,6 @@ export interface ServiceOptions {
 }
 
 type OpenJournal = Pick<JournalFile, "bytes" | "close">;
-
-/** What the service knows at this moment, for metrics. */
-interface ServiceFacts {
-  /** Pods and containers that a create is remembered of. */
-  readonly remembered: number;
-  /** Bytes of the journal; undefined when the state is in memory only. */
-  readonly journalBytes: number | undefined;
-  /** Plugin types that conf.json lists; undefined when it cannot be read, none before the first Configure. */
-  readonly plugins: readonly string[] | undefined;
-  /** What keeps plugins from running, each in a few words. */
-  readonly notices: readonly string[];
-  breakerOf(plugin: string): BreakerState;
-  /** What a plugin may be run for. */
-  statesOf(plugin: string): readonly string[];
-}
 
 /** What a runtime said when it configured us: what a bridge is built from beside our own settings. */
 interface Configured {
@@ -183,19 +168,22 @@ export class Service {
     this.observers.close();
   }
 
-  get facts(): ServiceFacts {
+  /** What the service knows at this moment, for metrics and the status; what is not known is undefined. */
+  get facts() {
     const { built, configured, journal } = this;
     const name = configured?.runtime.name;
     return {
       remembered: this.ledger.size,
       journalBytes: journal?.opened?.bytes || undefined,
       plugins: built === undefined ? [] : typesOf(built.confFile),
+      /** What keeps plugins from running, each in a few words. */
       notices: [
         ...(this.refusing ? ["its configuration is wrong: creates fail"] : []),
         ...(name === podless ? [`${name} has no pods and sends CreateContainer only`] : []),
       ],
-      breakerOf: (plugin) => this.breakers.stateOf(plugin),
-      statesOf: (plugin) => (built === undefined ? [] : statesOf(built.config, plugin)),
+      breakerOf: (plugin: string) => this.breakers.stateOf(plugin),
+      /** What a plugin may be run for. */
+      statesOf: (plugin: string) => (built === undefined ? [] : statesOf(built.config, plugin)),
     };
   }
 
@@ -281,21 +269,18 @@ export class Service {
   }
 
   private async build(configured: Configured, config: Config): Promise<Bridge> {
-    await this.attachJournal(config, configured.runtime);
+    const { runtime } = configured;
+    // One journal for each runtime: it stays open over connections.
+    const key = JSON.stringify([runtime.name, runtime.socketPath, config.state]);
+    if (this.journal?.key !== key) {
+      await this.journal?.opened?.close();
+      // The runtime's list, if it gave one, was compared without what comes late.
+      const onLateRecovery = () => void this.bridge?.reconcile();
+      this.journal = { key, opened: await this.options.openJournal(config, runtime, this.ledger, onLateRecovery) };
+    }
     this.bridge = this.createBridge(configured, config);
     this.refusing = false;
     return this.bridge;
-  }
-
-  /** One journal for each runtime: it stays open over connections. */
-  private async attachJournal(config: Config, runtime: RuntimeInfo): Promise<void> {
-    const key = JSON.stringify([runtime.name, runtime.socketPath, config.state]);
-    if (this.journal?.key === key) return;
-    await this.journal?.opened?.close();
-    // The runtime's list, if it gave one, was compared without what comes late.
-    const onLateRecovery = () => void this.bridge?.reconcile();
-    const opened = await this.options.openJournal(config, runtime, this.ledger, onLateRecovery);
-    this.journal = { key, opened };
   }
 
   private createBridge({ runtime, peer, native }: Configured, config: Config): Bridge {

@@ -174,21 +174,4 @@ describe("deletes that no call waits for", () => {
     expect(await program.ended).toMatchObject({ code: 0 });
     expect(delivered().toSorted()).toEqual(idsOf([pod, ...containers]));
   });
-
-  it("of containers come also when their pod is removed before them", async () => {
-    const { node, hold, delivered, journal } = createNode({ runtime: soon });
-    const { plugin } = await node.connect();
-    const pod = nthPod(1);
-    const containers = [0, 1, 2, 3].map((n) => nthContainer(1, n));
-    await plugin.call("RunPodSandbox", { pod });
-    for (const container of containers) await plugin.call("StartContainer", { pod, container });
-    const gate = hold(nthContainer(1, 0).id);
-    await plugin.call("StopPodSandbox", { pod });
-    await plugin.call("RemovePodSandbox", { pod });
-    gate.open();
-    await until(() => delivered().length === 5, 10_000);
-    expect(delivered().toSorted()).toEqual(idsOf([pod, ...containers]));
-    await until(() => journal().length === 0);
-    expect(journal()).toEqual([]);
-  });
 });

@@ -169,10 +169,6 @@ describe("a chain", () => {
     ]);
   });
 
-  it("of no plugins is nothing", async () => {
-    expect(await runnerOf().play([])).toMatchObject({ results: [], runs: [], error: undefined });
-  });
-
   it("begins with the results of an earlier phase, and does not return them", async () => {
     const { directory, play } = runnerOf();
     answering(directory, "late");
@@ -272,16 +268,6 @@ describe("a breaker", () => {
     expect((await play(["p", "p"])).outcomes).toEqual(["ok", "ok"]);
   });
 
-  it("hears of a failed trial before the second run of the same chain asks", async () => {
-    const { directory, pause, play } = runnerOf({ p: { breaker, onFailure: goesOn } });
-    installNoop(directory, "p", ["answer-error no"]);
-    await play(["p"]);
-    pause();
-    expect((await play(["p", "p"])).outcomes).toEqual(["reported", "skipped"]);
-    pause();
-    expect((await play(["p", "p"])).outcomes).toEqual(["reported", "skipped"]);
-  });
-
   it.each([
     ["is not found", "not-found", undefined],
     ["may be written by everybody", "refused", 0o777],
@@ -294,13 +280,6 @@ describe("a breaker", () => {
     },
   );
 
-  it("opens for a file that the system does not execute", async () => {
-    const { directory, play } = runnerOf({ p: { breaker } });
-    installFile(directory, "p", "no program\n");
-    expect((await play(["p"])).outcomes).toEqual(["not-executable"]);
-    expect((await play(["p"])).outcomes).toEqual(["skipped"]);
-  });
-
   it("gives the trial to the next run when that of the first was not begun", async () => {
     // A plugin that is not there is looked for as long as the call allows.
     const { directory, pause, play } = runnerOf({ p: { breaker } }, { limitMs: 500 });
@@ -310,22 +289,6 @@ describe("a breaker", () => {
     rmSync(`${directory}/p`);
     expect((await play(["p"])).outcomes).toEqual(["not-found"]);
     installNoop(directory, "p", ["answer"]);
-    expect((await play(["p"])).outcomes).toEqual(["ok"]);
-  });
-
-  it("lets one run try after the pause, while others that come meanwhile do not", async () => {
-    const { directory, pause, play, breakers } = runnerOf({ p: { breaker } });
-    installNoop(directory, "p", ["answer-error no"]);
-    await play(["p"]);
-    expect((await play(["p"])).outcomes).toEqual(["skipped"]);
-    pause();
-    const outcomes = async () => (await play(["p"])).outcomes;
-    expect((await Promise.all([outcomes(), outcomes()])).flat().toSorted()).toEqual(["reported", "skipped"]);
-    expect((await play(["p"])).outcomes).toEqual(["skipped"]);
-    pause();
-    rmSync(`${directory}/p.plan`);
-    expect((await play(["p"])).outcomes).toEqual(["ok"]);
-    expect(breakers.stateOf("p")).toBe("closed");
     expect((await play(["p"])).outcomes).toEqual(["ok"]);
   });
 

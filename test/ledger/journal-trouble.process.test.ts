@@ -82,23 +82,6 @@ describe.skipIf(noMount !== undefined)(
       return entries.map(({ created: { id } }) => id);
     };
 
-    it("that is full does not lose what can still be read of a damaged journal", async () => {
-      const { ledger, journal } = await open();
-      for (const id of ["a", "b", "c"]) ledger.record(container(id));
-      await journal.close();
-      await locks.pop()?.release();
-      const bytes = readFileSync(pathOf());
-      bytes.writeUInt8(0, bytes.indexOf('"id":"a"'));
-      writeFileSync(pathOf(), bytes);
-      fill();
-      for (let start = 0; start < 2; start++) {
-        const next = await open();
-        expect(statesOf(entriesOf(next.ledger))).toEqual({ b: "open", c: "open" });
-        await next.journal.close();
-        await locks.pop()?.release();
-      }
-    });
-
     it("that is full costs nothing but the journal, which is whole again when there is room", async () => {
       const { ledger, journal } = await open();
       ledger.record(container("first"));

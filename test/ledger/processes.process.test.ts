@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -49,19 +48,6 @@ describe("the processes of pods", () => {
     await expect.poll(() => gone.length, { timeout: 5_000 }).toBe(1);
     await sleep(50);
     expect({ gone, size: host.watcher.size }).toEqual({ gone: ["pod"], size: 0 });
-  });
-
-  it("are not told of once the delete is on its way", async () => {
-    const { child, pid } = pause();
-    const own = processes();
-    own.watch(sandbox("pod", { pid, process: host.identify(pid) }));
-    own.unwatch("pod");
-    own.unwatch("pod");
-    child.kill("SIGKILL");
-    await once(child, "exit");
-    // Of one that is watched it would be told at once.
-    await sleep(100);
-    expect({ gone, size: host.watcher.size }).toEqual({ gone: [], size: 0 });
   });
 
   it("are told of at once when they ended while no bridge ran", async () => {

@@ -109,7 +109,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     const { unknown, gone, refused, left, forgotten } = reconcile(listed, ledger.all(), host.liveness, podsHaveProcess);
     for (const id of forgotten) ledger.forget(id);
     for (const created of left) if (created.kind === "sandbox") processes.watch(created);
-    if (config.synchronize !== "ignore") for (const target of unknown) ledger.defer(target, { adopted: true });
+    if (config.synchronize !== "ignore") for (const target of unknown) records.adoptLater(target);
     log.info({ [config.synchronize]: unknown.length, gone: gone.length, left: left.length }, "reconciled");
     return async () => {
       try {
@@ -128,7 +128,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     for (const target of unknown) {
       if (background.stopping) return;
       // An event that came meanwhile, such as its stop, has recorded it already.
-      if (!ledger.awaitsAdoption(target.id)) continue;
+      if (!records.awaitsAdoption(target.id)) continue;
       await lifecycle.create(target, backgroundInfo("Synchronize", config)).catch((error) => {
         log.error(
           { id: target.id, error: errorText(error) },
@@ -146,7 +146,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     if (runtime.name !== "cri-o" || kind === "sandbox" || pod.pid > 0 || event === "RemoveContainer") return;
     if (config.synchronize === "ignore" || ledger.knows(pod.id)) return;
     const target = podTarget(pod);
-    ledger.defer(target, { adopted: true });
+    records.adoptLater(target);
     const work = () => (config.synchronize === "adopt" ? records.adoptListed() : createListed([target]));
     setImmediate(() => {
       void work().catch((error) => log.error({ id: pod.id, error: errorText(error) }, "background plugin run failed"));

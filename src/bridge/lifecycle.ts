@@ -70,9 +70,8 @@ export class Lifecycle {
   }
 
   private async createNow(target: Target, info: EventInfo): Promise<void> {
-    const { ledger } = this.parts;
-    if (ledger.awaitsAdoption(target.id)) ledger.takePending(target.id);
-    this.records.recordPending(target.id);
+    if (this.records.awaitsAdoption(target.id)) this.parts.ledger.deferred.delete(target.id);
+    this.records.recordDeferred(target.id);
     await this.runCreate(target, info, "start");
   }
 
@@ -121,7 +120,7 @@ export class Lifecycle {
   /** Gives what the results make of the update. @throws BridgeError PLUGIN_FAILED: the update is to fail */
   update(target: Target, asked: LinuxResources | undefined, info: EventInfo): Promise<MergedChange> {
     return this.parts.serial.run(target.id, async () => {
-      this.records.recordPending(target.id);
+      this.records.recordDeferred(target.id);
       const created = this.parts.ledger.get(target.id);
       if (created === undefined) return noChange;
       const conf = this.lists.read("no plugin runs for this update");
@@ -177,7 +176,7 @@ export class Lifecycle {
   private async deleteNow(id: string, info: EventInfo, target?: Target): Promise<MergedChange> {
     const { background, ledger, log, processes } = this.parts;
     if (info.inBackground && background.stopping) return noChange;
-    this.records.recordPending(id);
+    this.records.recordDeferred(id);
     processes.unwatch(id);
     const created = ledger.isOpen(id) ? ledger.get(id) : undefined;
     if (created === undefined) return noChange;
@@ -280,7 +279,7 @@ export class Lifecycle {
       if (conf instanceof BridgeError) return;
       const lists = this.lists.ownTakers(conf, info.event);
       if (lists.length === 0) return;
-      this.records.recordPending(target.id);
+      this.records.recordDeferred(target.id);
       const known = ledger.get(target.id) ?? aboutOf(target, specOf);
       for (const [state, list] of lists) {
         const request = toCreateRequest(conf.version, state, { ...target, pid: known.pid }, known.spec);

@@ -39,20 +39,34 @@ export class Records {
 
   /** Records a create that no plugin runs for, for its delete, when the answer is on its way. */
   recordAfterReply(target: Target, info: CreateInfo): void {
-    this.parts.ledger.defer(target, info);
-    setImmediate(() => this.recordPending(target.id));
+    this.parts.ledger.deferred.set(target.id, { target, info });
+    setImmediate(() => this.recordDeferred(target.id));
   }
 
-  recordPending(id: string): void {
-    const pending = this.parts.ledger.takePending(id);
+  /** Records a deferred create now, if there is one. */
+  recordDeferred(id: string): void {
+    const { deferred } = this.parts.ledger;
+    const pending = deferred.get(id);
+    deferred.delete(id);
     if (pending !== undefined) this.record(pending.target, pending.info);
   }
 
-  /** Records the pending creates, now; what is still listed and was running before us can wait. */
+  /** Notes what was running before us. */
+  adoptLater(target: Target): void {
+    this.parts.ledger.deferred.set(target.id, { target, info: { adopted: true } });
+  }
+
+  /** Whether what was running before us waits to be adopted: nothing has happened to it since then. */
+  awaitsAdoption(id: string): boolean {
+    return this.parts.ledger.deferred.get(id)?.info.adopted === true;
+  }
+
+  /** Records the deferred creates, now; what is still listed and was running before us can wait. */
   recordAll(listed: readonly Target[] = []): void {
-    const { ledger } = this.parts;
     const known = new Set(listed.map(({ id }) => id));
-    for (const id of ledger.pending()) if (!ledger.awaitsAdoption(id) || !known.has(id)) this.recordPending(id);
+    for (const id of [...this.parts.ledger.deferred.keys()]) {
+      if (!this.awaitsAdoption(id) || !known.has(id)) this.recordDeferred(id);
+    }
   }
 
   /**
@@ -60,8 +74,8 @@ export class Records {
    * full node, so that is done between events.
    */
   async adoptListed(): Promise<void> {
-    for (const id of this.parts.ledger.pending()) {
-      this.recordPending(id);
+    for (const id of [...this.parts.ledger.deferred.keys()]) {
+      this.recordDeferred(id);
       await new Promise((nextTurn) => setImmediate(nextTurn));
     }
   }
@@ -76,7 +90,7 @@ export class Records {
   openContainersOf(sandboxID: string): string[] {
     const { ledger } = this.parts;
     const containers = ledger.containersOf(sandboxID);
-    for (const id of containers) this.recordPending(id);
+    for (const id of containers) this.recordDeferred(id);
     return containers.filter((id) => ledger.isOpen(id));
   }
 }

@@ -96,7 +96,8 @@ export class Service {
   /** What the latest bridge was built from that does not refuse. */
   private built: { readonly config: Config; readonly confFile: ConfFile } | undefined;
   private configured: Configured | undefined;
-  private refusing = false;
+  /** Serves instead of the bridge while the configuration is wrong. */
+  private refusing: PluginHandlers | undefined;
   private journal: { readonly key: string; readonly opened: OpenJournal | undefined } | undefined;
   private reconcileTimer: NodeJS.Timeout | undefined;
 
@@ -114,17 +115,17 @@ export class Service {
   /** The handlers for the stub. They hand on to the bridge of the moment. */
   get handlers(): PluginHandlers {
     return {
-      sparing: () => this.bridge?.sparing?.() ?? false,
+      sparing: () => this.refusing === undefined && (this.bridge?.sparing?.() ?? false),
       configure: (request, runtime) => this.configure(request, runtime),
       synchronize: async (pods, containers, call) => {
         await this.preparing;
         clearTimeout(this.reconcileTimer);
-        return (await this.bridge?.synchronize?.(pods, containers, call)) ?? [];
+        return (await (this.refusing ?? this.bridge)?.synchronize?.(pods, containers, call)) ?? [];
       },
-      synchronized: (runtime) => this.bridge?.synchronized?.(runtime),
+      synchronized: (runtime) => (this.refusing ?? this.bridge)?.synchronized?.(runtime),
       handle: async (event, call) => {
         if (this.preparing !== undefined) await this.preparing;
-        return (await this.bridge?.handle?.(event, call)) ?? noRequest;
+        return (await (this.refusing ?? this.bridge)?.handle?.(event, call)) ?? noRequest;
       },
     };
   }
@@ -149,7 +150,7 @@ export class Service {
     if (this.configured === undefined) return { eventsChanged: false };
     const { request, runtime } = this.configured;
     const first = this.journal === undefined;
-    const before = new Set(await this.bridge?.configure(request, runtime));
+    const before = new Set(await (this.refusing ?? this.bridge)?.configure(request, runtime));
     const bridge = await this.build(this.configured, config);
     const after = wantedEvents(config, runtime);
     // What the runtime listed went to a bridge that refuses: the machine says who is gone.
@@ -178,7 +179,7 @@ export class Service {
       plugins: built === undefined ? [] : typesOf(built.confFile),
       /** What keeps plugins from running, each in a few words. */
       notices: [
-        ...(this.refusing ? ["its configuration is wrong: creates fail"] : []),
+        ...(this.refusing !== undefined ? ["its configuration is wrong: creates fail"] : []),
         ...(name === podless ? [`${name} has no pods and sends CreateContainer only`] : []),
       ],
       breakerOf: (plugin: string) => this.breakers.stateOf(plugin),
@@ -263,8 +264,7 @@ export class Service {
     } catch (error) {
       // An exit here would take containerd 1.7 down with it when it launched us (PROTOCOL: launched plugins).
       log.error({ error: errorText(error) }, "the bridge's configuration is wrong: no plugin runs, creates fail");
-      this.bridge = createRefusingBridge(errorText(error), this.ledger);
-      this.refusing = true;
+      this.refusing = createRefusingBridge(errorText(error), this.ledger);
     }
   }
 
@@ -279,7 +279,7 @@ export class Service {
       this.journal = { key, opened: await this.options.openJournal(config, runtime, this.ledger, onLateRecovery) };
     }
     this.bridge = this.createBridge(configured, config);
-    this.refusing = false;
+    this.refusing = undefined;
     return this.bridge;
   }
 
@@ -316,13 +316,11 @@ function typesOf(confFile: ConfFile): string[] | undefined {
  * What serves a runtime whose configuration for us cannot be used: failing by policy, never by going away. A sandbox whose
  * failure the runtime cannot be told is held until the configuration is mended.
  */
-export function createRefusingBridge(reason: string, ledger = new Ledger()): Bridge {
+export function createRefusingBridge(reason: string, ledger = new Ledger()): PluginHandlers {
   const spec: Spec = { resources: null, namespaces: {}, cgroupsPath: "", annotations: {} };
   return {
     // Those of teardown too: once the file is mended, what is created then gets its delete.
     configure: () => usualEvents,
-    reconcile: async () => {},
-    deleteGone: async () => {},
     async handle({ name, pod }, { runtime }) {
       if (name !== "RunPodSandbox" && name !== "StartContainer") return noRequest;
       if (!mayFail(name, runtime)) {

@@ -37,12 +37,6 @@ export interface CreateInfo {
   readonly adopted?: boolean;
 }
 
-/** A create that no plugin ran for, or that the runtime listed: it is recorded when its turn comes or an event names it. */
-export interface Pending {
-  readonly target: Target;
-  readonly info: CreateInfo;
-}
-
 /**
  * `open`: the delete is owed. `rerun`: an earlier bridge began it and did not see its end, so it is delivered again.
  * `deleting`: it runs. `deleted`: it was delivered, well or not. A held sandbox passes through all of them, with `refused`.
@@ -78,9 +72,12 @@ const mostRemoved = 1_000;
  * Every change goes to the journal before anything is run for it.
  */
 export class Ledger {
+  /**
+   * By id, the creates that no plugin ran for, or that the runtime listed: they are recorded when their turn comes or an event names
+   * them, beside what is recorded of an earlier phase or life.
+   */
+  readonly deferred = new Map<string, { readonly target: Target; readonly info: CreateInfo }>();
   private readonly entries = new Map<string, Recorded>();
-  /** Beside what is recorded of an earlier phase or life. */
-  private readonly deferred = new Map<string, Pending>();
   /** The latest ids that were removed: the runtime sends a StopContainer beside all else, so that it may come after. */
   private readonly removed = new Set<string>();
   private journal: { append(line: string): void } | undefined;
@@ -100,28 +97,6 @@ export class Ledger {
   /** The lines of the shortest journal that amounts to what is recorded, each made when it is asked for. */
   *lines(): Generator<string, void, undefined> {
     for (const recorded of this.entries.values()) yield linesOf(recorded);
-  }
-
-  /** Notes a create that is to be recorded later. */
-  defer(target: Target, info: CreateInfo): void {
-    this.deferred.set(target.id, { target, info });
-  }
-
-  /** The create that is to be recorded later, which the caller does now. */
-  takePending(id: string): Pending | undefined {
-    const pending = this.deferred.get(id);
-    this.deferred.delete(id);
-    return pending;
-  }
-
-  /** Whether what was running before us waits to be adopted: nothing has happened to it since then. */
-  awaitsAdoption(id: string): boolean {
-    return this.deferred.get(id)?.info.adopted === true;
-  }
-
-  /** The ids of the creates that are to be recorded later. */
-  pending(): string[] {
-    return [...this.deferred.keys()];
   }
 
   /** Records a create before its chain runs, so that a failed one gets its delete too. */

@@ -146,11 +146,11 @@ describe("a sandbox whose create failed, which the runtime cannot be told,", () 
 describe("a create that is recorded later", () => {
   it("is not counted, written or deleted until then, and is the one entry of its id", () => {
     const { ledger, written } = writing();
-    ledger.defer(target, { adopted: true });
+    ledger.deferred.set("a", { target, info: { adopted: true } });
     expect([ledger.size, ledger.isOpen("a"), ledger.knows("a"), entriesOf(ledger)]).toEqual([0, false, true, []]);
     expect(ledger.containersOf("pod")).toEqual(["a"]);
-    expect(ledger.takePending("a")).toEqual({ target, info: { adopted: true } });
-    expect([ledger.takePending("a"), ledger.knows("a"), ledger.containersOf("pod")]).toEqual([undefined, false, []]);
+    ledger.deferred.delete("a");
+    expect([ledger.knows("a"), ledger.containersOf("pod")]).toEqual([false, []]);
     expect(written).toEqual([]);
   });
 
@@ -159,13 +159,13 @@ describe("a create that is recorded later", () => {
       "is recorded of an earlier phase",
       (ledger) => {
         ledger.record(a, { phases: ["create"] });
-        ledger.defer(target, { phases: ["start"] });
+        ledger.deferred.set("a", { target, info: { phases: ["start"] } });
       },
     ],
     [
       "comes from a journal meanwhile",
       (ledger) => {
-        ledger.defer(target, { phases: ["start"] });
+        ledger.deferred.set("a", { target, info: { phases: ["start"] } });
         ledger.adopt([{ created: { ...a, phases: ["create"] }, state: "open" }]);
       },
     ],
@@ -175,6 +175,6 @@ describe("a create that is recorded later", () => {
     expect(ledger.all()).toMatchObject([{ created: { phases: ["create"] }, state: "open" }]);
     deleteOf(ledger, "a");
     ledger.forget("a");
-    expect([ledger.pending(), ledger.containersOf("pod"), ledger.size]).toEqual([["a"], ["a"], 0]);
+    expect([[...ledger.deferred.keys()], ledger.containersOf("pod"), ledger.size]).toEqual([["a"], ["a"], 0]);
   });
 });

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, fchmodSync, ftruncateSync, realpathSync, renameSync, writeSync } from "node:fs";
+import { existsSync, fchmodSync, fstatSync, realpathSync, renameSync, writeSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { attempt, BridgeError, errorText } from "../base/errors.js";
@@ -41,7 +41,7 @@ export async function openJournal(options: JournalOptions): Promise<JournalFile>
 /** A file is written anew when it is so many times as long as what it amounted to at the last time. */
 const growth = 4;
 /** Hundreds of thousands of pods: what is longer is none of ours. */
-const maxJournalBytes = 512 * 1024 * 1024;
+const maxJournalBytes = 256 * 1024 * 1024;
 /** Characters of the lines that are made in one turn of the event loop. */
 const charactersAtOnce = 64 * 1024;
 
@@ -63,8 +63,8 @@ export class JournalFile {
   private meanwhile: string | undefined;
   /** The journal that was there has been read, or there was none. */
   private read = false;
-  /** How much of the file that was there to go on with, 0 when there is none; and what ends its last line. */
-  private there = { bytes: 0, end: "" };
+  /** What ends the last line of the file that was there. */
+  private end = "";
   /** A journal that was put aside and has been taken over now: it goes when its lines are in the file. */
   private takenOver: string | undefined;
   private opened = false;
@@ -150,13 +150,13 @@ export class JournalFile {
 
   /** Goes on with the file that is there. */
   private async resume(): Promise<void> {
-    const { bytes, end } = this.there;
     try {
       const handle = await open(this.path, "a", 0o600);
       this.useHandle(handle);
       fchmodSync(handle.fd, 0o600);
-      ftruncateSync(handle.fd, bytes);
-      this.bytes = bytes + writeAll(handle, (bytes === 0 ? formatHeader(this.options) : end) + this.meanwhile);
+      this.bytes = fstatSync(handle.fd).size;
+      const start = this.bytes === 0 ? formatHeader(this.options) : this.end;
+      this.bytes += writeAll(handle, start + this.meanwhile);
     } catch (error) {
       this.useHandle(undefined);
       this.fail(error);
@@ -186,15 +186,15 @@ export class JournalFile {
       const fault = whyUntrusted(file);
       if (fault !== null) throw new BridgeError("STATE", fault);
       const content = readRegularFile(file, maxJournalBytes);
-      const { entries, passedOver, soundBytes, damage } = parseJournal(content, this.options);
+      const { entries, passedOver, isDamaged } = parseJournal(content, this.options);
       const fields = { file, read: entries.length };
       if (file === aside) {
         this.takenOver = file;
         log.warn(fields, "a journal that was put aside can be used now: its deletes are owed");
         return entries;
       }
-      this.there = damage === "middle" ? { bytes: content.length, end: "\n" } : { bytes: soundBytes, end: "" };
-      if (damage === "middle") log.warn(fields, "the journal is damaged: what can be read of it holds");
+      this.end = content.subarray(-1).toString() === "\n" ? "" : "\n";
+      if (isDamaged) log.warn(fields, "the journal is damaged: what can be read of it holds");
       if (passedOver > 0) {
         const sentence = "lines of the journal are not known to this version: they are passed over and dropped";
         log.warn({ file, lines: passedOver }, sentence);

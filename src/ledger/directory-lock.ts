@@ -13,7 +13,7 @@ export type LockOutcome =
   | { readonly kind: "taken"; readonly holder: string }
   | { readonly kind: "unavailable"; readonly reason: string };
 
-export interface WaitOptions {
+interface WaitOptions {
   /** How long to wait for the holder to go, in milliseconds. */
   readonly waitMs?: number;
   readonly signal?: AbortSignal;

@@ -126,9 +126,8 @@ export class JournalFile {
     clearTimeout(this.retryTimer);
     await this.rewriting;
     await this.sync();
-    const { handle } = this;
+    await this.handle?.close();
     this.handle = undefined;
-    await handle?.close();
   }
 
   /** Brings file and ledger together: at the start, and when a disk may be back. */
@@ -214,7 +213,10 @@ export class JournalFile {
 
   private rewrite(): Promise<void> {
     this.rewriting ??= this.replace()
-      .then(() => this.succeed())
+      .then(() => {
+        if (!this.healthy) this.options.log.info({ file: this.path }, "the journal is written again");
+        this.problem = undefined;
+      })
       .catch((error) => this.fail(error))
       .then(() => {
         this.rewriting = undefined;
@@ -275,21 +277,13 @@ export class JournalFile {
     if (this.bytes >= this.compactAtBytes) void this.rewrite();
   }
 
-  private succeed(): void {
-    if (this.problem === undefined) return;
-    this.problem = undefined;
-    this.options.log.info({ file: this.path }, "the journal is written again");
-  }
-
   private fail(error: unknown): void {
-    const before = this.problem;
-    this.problem = errorText(error);
-    if (before === undefined) {
-      this.options.log.error(
-        { file: this.path, error: this.problem },
-        "the journal cannot be written: the bridge serves on, and a crash would lose what it remembers",
-      );
+    const text = errorText(error);
+    if (this.healthy) {
+      const sentence = "the journal cannot be written: the bridge serves on, and a crash would lose what it remembers";
+      this.options.log.error({ file: this.path, error: text }, sentence);
     }
+    this.problem = text;
     if (this.closed) return;
     this.retryTimer ??= setTimeout(() => {
       this.retryTimer = undefined;
@@ -326,9 +320,5 @@ async function writeWhole(file: FileHandle, text: string): Promise<number> {
 /** Makes a rename outlive a crash of the machine. */
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  await directory.sync().finally(() => directory.close());
 }

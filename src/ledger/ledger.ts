@@ -43,7 +43,6 @@ export interface CreateInfo {
  */
 export type State = "open" | "rerun" | "deleting" | "deleted";
 
-/** What is recorded of an id. */
 export interface LedgerEntry {
   readonly created: Created;
   readonly state: State;
@@ -61,9 +60,6 @@ interface Recorded extends LedgerEntry {
   removal?: "leaving" | "due";
 }
 
-/** More than a runtime removes while one StopContainer is on its way. */
-const mostRemoved = 1_000;
-
 /**
  * What is owed a delete. Each create that was attempted gets one and nothing else does: `takeDelete` gives the right to
  * deliver it, once in this process; what a kill cuts short is the next bridge's to deliver again. An entry stays until its pod
@@ -79,7 +75,7 @@ export class Ledger {
   readonly deferred = new Map<string, { readonly target: Target; readonly info: CreateInfo }>();
   private readonly entries = new Map<string, Recorded>();
   /** The latest ids that were removed: the runtime sends a StopContainer beside all else, so that it may come after. */
-  private readonly removed = new Set<string>();
+  private readonly removed: string[] = [];
   private journal: { append(line: string): void } | undefined;
 
   /** Writes each change to this journal from now on; without one, nothing is kept over our end. */
@@ -125,7 +121,7 @@ export class Ledger {
 
   /** Whether a create of this id was attempted or listed, or it was removed a moment ago. */
   knows(id: string): boolean {
-    return this.entries.has(id) || this.deferred.has(id) || this.removed.has(id);
+    return this.entries.has(id) || this.deferred.has(id) || this.removed.includes(id);
   }
 
   /** Whether a create was attempted and no delete delivered. */
@@ -148,7 +144,6 @@ export class Ledger {
     this.journal?.append(linesOf(recorded));
   }
 
-  /** Whether its delete runs. */
   isDeleting(id: string): boolean {
     return this.entries.get(id)?.state === "deleting";
   }
@@ -191,9 +186,8 @@ export class Ledger {
 
   /** Its pod or container is removed. One whose delete is still owed or runs is forgotten when that has ended. */
   forget(id: string): void {
-    this.removed.add(id);
-    const [oldest] = this.removed;
-    if (this.removed.size > mostRemoved && oldest !== undefined) this.removed.delete(oldest);
+    // More than a runtime removes while one StopContainer is on its way.
+    if (this.removed.push(id) > 1_000) this.removed.shift();
     const recorded = this.entries.get(id);
     if (recorded === undefined) return;
     if (owesDelete(recorded) || recorded.state === "deleting") recorded.removal = "due";
@@ -231,7 +225,6 @@ export class Ledger {
     return [...ids];
   }
 
-  /** How many are recorded. */
   get size(): number {
     return this.entries.size;
   }

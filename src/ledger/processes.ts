@@ -4,7 +4,7 @@ import type { Host } from "../host/host.js";
 import type { OwnProcess, ProcessQuery } from "../host/process-owner.js";
 import type { Created } from "./ledger.js";
 
-export interface ProcessesOptions {
+interface ProcessesOptions {
   readonly host: Host;
   /** The runtime's process, where it is known; see host/peer.ts. */
   readonly peer: () => number | undefined;

@@ -12,7 +12,7 @@ export interface Listed {
 }
 
 /** What the runtime's list and the machine say about what is recorded. */
-export interface Reconciled<T extends Listed> {
+interface Reconciled<T extends Listed> {
   /** Listed as running, and never heard of. */
   readonly unknown: readonly T[];
   /** To be deleted now: their process is gone, or their delete was begun by an earlier bridge. Containers first. */
@@ -21,7 +21,7 @@ export interface Reconciled<T extends Listed> {
   readonly refused: readonly string[];
   /** Still there, and waiting for a delete: their processes are worth watching. */
   readonly left: readonly Created[];
-  /** Deleted long since and gone from the runtime too: nothing will be asked about them again. */
+  /** Deleted long since and gone from the runtime too. */
   readonly forgotten: readonly string[];
 }
 

@@ -3,10 +3,7 @@ import type { EventInfo } from "./call-time.js";
 /** Between two tries to deliver what waits for conf.json, in milliseconds. */
 const retryMs = 5_000;
 
-/**
- * What is done that no call waits for, and how the bridge's own end concerns it. It outlives a bridge that is built anew, as at
- * a reload or a new connection.
- */
+/** What is done that no call waits for, and how the bridge's own end concerns it. It outlives a bridge that is built anew. */
 export class BackgroundWork {
   /** What the runtime's list made to do: it waits until the answer to Synchronize is sent, and live events come first. */
   afterSynchronize = async (): Promise<void> => {};

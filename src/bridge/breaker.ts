@@ -9,15 +9,12 @@ export type BreakerState = "closed" | "open" | "half-open";
 
 interface Entry {
   failures: number;
-  /** When the next run may be tried; absent while closed. */
-  tryAt?: number;
+  /** When the next run may be tried; undefined while closed. */
+  tryAt: number | undefined;
   trying: boolean;
 }
 
-/**
- * One breaker for each plugin type: a plugin that fails so often in a row is not started, and so costs no event its time,
- * until a pause has passed.
- */
+/** One for each plugin type: one that fails so often in a row is not started, and so costs no event its time, for a while. */
 export class Breakers {
   private readonly entries = new Map<string, Entry>();
 
@@ -43,11 +40,8 @@ export class Breakers {
     else {
       const failures = (this.entries.get(plugin)?.failures ?? 0) + 1;
       const open = failures >= settings.failures;
-      this.entries.set(plugin, {
-        failures,
-        trying: false,
-        ...(open ? { tryAt: this.clock() + settings.pauseMs } : {}),
-      });
+      const tryAt = open ? this.clock() + settings.pauseMs : undefined;
+      this.entries.set(plugin, { failures, trying: false, tryAt });
     }
     return this.stateOf(plugin) !== before;
   }

@@ -13,19 +13,17 @@ export class HeldSandboxes {
   /** Those whose first create has not ended, be its call answered or not. */
   private readonly creating = new Set<string>();
 
-  /** @param run what is done in a turn of the sandbox that has begun */
+  /** @param createNow and deleteNow: in a turn of the sandbox that has begun */
   constructor(
     private readonly parts: BridgeParts,
-    private readonly run: {
-      create(pod: Target, info: EventInfo): Promise<void>;
-      delete(id: string, info: EventInfo): Promise<unknown>;
-    },
+    private readonly createNow: (pod: Target, info: EventInfo) => Promise<void>,
+    private readonly deleteNow: (id: string, info: EventInfo) => Promise<unknown>,
   ) {}
 
   /** Runs the create of a sandbox, which is held where that fails. @throws BridgeError PLUGIN_FAILED, CONF_LIST: it failed */
   create(pod: Target, info: EventInfo): Promise<void> {
     this.creating.add(pod.id);
-    return this.attempt(pod, () => this.run.create(pod, info)).finally(() => this.creating.delete(pod.id));
+    return this.attempt(pod, () => this.createNow(pod, info)).finally(() => this.creating.delete(pod.id));
   }
 
   /** Whether a sandbox is held, or may come to be. */
@@ -41,9 +39,9 @@ export class HeldSandboxes {
     const done = this.attempt(pod, async () => {
       // An attempt before this one may have succeeded.
       if (!ledger.isRefused(pod.id)) return;
-      await this.deleteNow(pod.id);
+      await this.deleteIfHeld(pod.id);
       if (answerBy.expired) throw late;
-      await this.run.create(pod, info);
+      await this.createNow(pod, info);
     });
     await within(answerBy, done, () => Promise.reject(late));
   }
@@ -60,7 +58,7 @@ export class HeldSandboxes {
         } catch (error) {
           ledger.setRefused(pod.id, true);
           reject(error);
-          await this.deleteNow(pod.id);
+          await this.deleteIfHeld(pod.id);
         }
       });
       void background.track(turn);
@@ -70,13 +68,13 @@ export class HeldSandboxes {
   /** The delete of a held sandbox that an earlier bridge owed it, unless its create has succeeded meanwhile. */
   deleteOwed(id: string): Promise<void> {
     const { background, serial } = this.parts;
-    return background.track(serial.run(id, () => this.deleteNow(id)));
+    return background.track(serial.run(id, () => this.deleteIfHeld(id)));
   }
 
-  private async deleteNow(id: string): Promise<void> {
+  private async deleteIfHeld(id: string): Promise<void> {
     const { config, ledger, log } = this.parts;
     if (!ledger.isRefused(id)) return;
-    await this.run.delete(id, backgroundInfo("StopPodSandbox", config)).catch((error) => {
+    await this.deleteNow(id, backgroundInfo("StopPodSandbox", config)).catch((error) => {
       log.error({ id, error: errorText(error) }, "a delete could not be delivered");
     });
   }

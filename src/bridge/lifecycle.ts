@@ -17,7 +17,7 @@ import type { BackgroundWork } from "./background.js";
 import { backgroundInfo, type CallTime, type EventInfo, planBackground } from "./call-time.js";
 import { type ChainCall, type ChainEnd, noChange, notRun, type RunChain } from "./chain.js";
 import { HeldSandboxes } from "./held-sandboxes.js";
-import { PluginLists } from "./plugin-lists.js";
+import { noPlugins, PluginLists } from "./plugin-lists.js";
 import { aboutOf, Records } from "./records.js";
 import type { SandboxRule } from "./sandboxes.js";
 import type { SpecOf } from "./spec-source.js";
@@ -55,10 +55,8 @@ export class Lifecycle {
   private deletesRunningOn = 0;
 
   constructor(private readonly parts: BridgeParts) {
-    this.held = new HeldSandboxes(parts, {
-      create: (pod, info) => this.createNow(pod, info),
-      delete: (id, info) => this.deleteNow(id, info),
-    });
+    const deleteNow = (id: string, info: EventInfo) => this.deleteNow(id, info);
+    this.held = new HeldSandboxes(parts, (pod, info) => this.createNow(pod, info), deleteNow);
     this.records = new Records(parts);
     this.lists = new PluginLists(parts);
     if (parts.background.waiting.size > 0) this.retryLater();
@@ -99,11 +97,10 @@ export class Lifecycle {
     const conf = records.serves(target)
       ? this.lists.read(isSandbox ? "the create fails" : "no plugin runs for this create")
       : noPlugins;
-    if (conf instanceof BridgeError) {
+    // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
+    if (conf.fault !== undefined && isSandbox) {
       records.record(target, { phases });
-      // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
-      if (isSandbox) throw conf;
-      return notRun;
+      throw conf.fault;
     }
     // Sandboxes have no phases: NRI v2 has one event for their create.
     const list = this.lists.takers(conf, "create", isSandbox ? bothPhases : [phase]);
@@ -123,10 +120,8 @@ export class Lifecycle {
       this.records.recordDeferred(target.id);
       const created = this.parts.ledger.get(target.id);
       if (created === undefined) return noChange;
-      const conf = this.lists.read("no plugin runs for this update");
-      if (conf instanceof BridgeError) return noChange;
-      const request = toUpdateRequest(conf.version, created, target, asked);
-      const list = this.lists.takers(conf, "update");
+      const list = this.lists.takers(this.lists.read("no plugin runs for this update"), "update");
+      const request = toUpdateRequest(list.version, created, target, asked);
       return (await this.runOrFail({ ...info, list, request, target: created, phase: "update" }, target)).change;
     });
   }
@@ -224,7 +219,7 @@ export class Lifecycle {
     // compat: containerd 1.6 was done with a delete of an event then, which that of a held sandbox stands for.
     const canWait = inBackground === true && !created.refused;
     const conf = this.lists.read(canWait ? "this delete waits until it can be" : "no plugin runs for this delete");
-    if (conf instanceof BridgeError) return canWait ? undefined : noPlugins;
+    if (conf.fault !== undefined && canWait) return undefined;
     return this.lists.takers(conf, "delete", created.kind === "sandbox" ? bothPhases : created.phases);
   }
 
@@ -276,7 +271,6 @@ export class Lifecycle {
     const isDeleting = this.isDeleting(target.id);
     const done = serial.run(target.id, async () => {
       const conf = this.lists.read("no plugin runs for this event");
-      if (conf instanceof BridgeError) return;
       const lists = this.lists.ownTakers(conf, info.event);
       if (lists.length === 0) return;
       this.records.recordDeferred(target.id);
@@ -312,5 +306,3 @@ export class Lifecycle {
     return runChain({ ...call, request: toSuperset(call.request, target, nri) });
   }
 }
-
-const noPlugins: ConfigList = { version: "", plugins: [] };

@@ -5,6 +5,9 @@ import { bothPhases, type Phase } from "../ledger/ledger.js";
 import type { ConfigList } from "../v01/types.js";
 import type { BridgeParts } from "./lifecycle.js";
 
+type ReadList = ConfigList & { readonly fault?: BridgeError };
+export const noPlugins: ReadList = { version: "", plugins: [] };
+
 /** Which plugins of conf.json take an event, as their settings say. */
 export class PluginLists {
   private readonly settingsOf: (type: string) => PluginSettings;
@@ -13,8 +16,8 @@ export class PluginLists {
     this.settingsOf = createPluginSettings(parts.config);
   }
 
-  /** conf.json as it is now; an error is logged with what it costs. */
-  read(consequence: string): ConfigList | BridgeError {
+  /** conf.json as it is now; where it cannot be read, it has no plugins, and the log says what that costs. */
+  read(consequence: string): ReadList {
     const { confFile, log } = this.parts;
     try {
       return confFile.read();
@@ -22,7 +25,8 @@ export class PluginLists {
       const text = `unable to create nri client: ${errorText(error)}`;
       const where = error instanceof BridgeError ? error.fields : {};
       log.error({ file: confFile.path, ...where, error: text, consequence }, "conf.json cannot be read");
-      return new BridgeError("CONF_LIST", text, { file: confFile.path }, { cause: error });
+      const fault = new BridgeError("CONF_LIST", text, { file: confFile.path }, { cause: error });
+      return { ...noPlugins, fault };
     }
   }
 

@@ -28,13 +28,11 @@ export async function openStage(
 ): Promise<CgroupStage | { readonly error: string } | undefined> {
   if (cgroupSeen({ cgroup: settings.cgroup, phase: call.phase }) !== "capture") return undefined;
   const { request } = call;
-  if (settings.cgroup === "auto") {
-    const privilege = await cgroups.privilege();
-    if (!privilege.ok) {
-      const { reason, remedy } = privilege;
-      tellOnce({ reason, remedy }, "cgroup writes cannot be captured here: plugins see the node's cgroups");
-      return undefined;
-    }
+  const privilege = settings.cgroup === "auto" ? await cgroups.privilege() : undefined;
+  if (privilege?.ok === false) {
+    const { reason, remedy } = privilege;
+    tellOnce({ reason, remedy }, "cgroup writes cannot be captured here: plugins see the node's cgroups");
+    return undefined;
   }
   const { cgroupsPath, resources } = request.spec;
   const soFar = askedResources(changed(), request.id);

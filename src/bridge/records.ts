@@ -64,15 +64,12 @@ export class Records {
   /** Records the deferred creates, now; what is still listed and was running before us can wait. */
   recordAll(listed: readonly Target[] = []): void {
     const known = new Set(listed.map(({ id }) => id));
-    for (const id of [...this.parts.ledger.deferred.keys()]) {
+    for (const id of this.parts.ledger.deferred.keys()) {
       if (!this.awaitsAdoption(id) || !known.has(id)) this.recordDeferred(id);
     }
   }
 
-  /**
-   * Counts as created what was running before us: it gets no create, and its delete. Looking at each takes its time on a
-   * full node, so that is done between events.
-   */
+  /** Counts as created what was running before us: it gets no create, and its delete. That is done between events. */
   async adoptListed(): Promise<void> {
     for (const id of [...this.parts.ledger.deferred.keys()]) {
       this.recordDeferred(id);

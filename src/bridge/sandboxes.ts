@@ -16,36 +16,28 @@ export interface NativeFacts {
   readonly sandboxerOf: (handler: string) => string;
 }
 
-/** Who delivers the v0.1 requests of a pod sandbox. */
-interface SandboxDecision {
-  /** Whether the bridge does. */
-  readonly served: boolean;
-  readonly reason: string;
-  /** It was decided without knowing: worth a warning. */
-  readonly unsure: boolean;
-}
-
 /**
  * Whether the bridge serves a pod sandbox, or leaves it to a containerd that still runs v0.1 plugins itself, for
  * sandboxes only. Under both, every plugin would see each sandbox twice.
  *
  * @param native whether the runtime runs v0.1 plugins itself
  * @param sharesConfFile whether the runtime reads the file that the bridge reads
+ * @returns `unsure`: it was decided without knowing
  */
 export function decideSandboxes(
   setting: Config["sandboxes"],
   native: Answer["answer"],
   sharesConfFile: () => Answer,
-): SandboxDecision {
-  if (setting !== "auto") return { served: setting === "always", reason: `sandboxes: ${setting}`, unsure: false };
-  if (native === "no")
-    return { served: true, reason: "the runtime runs no v0.1 plugins for this sandbox itself", unsure: false };
+): { readonly served: boolean; readonly reason: string; readonly unsure: boolean } {
+  const sure = (served: boolean, reason: string) => ({ served, reason, unsure: false });
+  if (setting !== "auto") return sure(setting === "always", `sandboxes: ${setting}`);
+  if (native === "no") return sure(true, "the runtime runs no v0.1 plugins for this sandbox itself");
   const { answer, reason } = sharesConfFile();
-  if (answer === "no") return { served: true, reason, unsure: false };
-  // Sure only where both are: the runtime runs them, and they are the same.
-  const isSure = answer === "yes" && native === "yes";
+  if (answer === "no") return sure(true, reason);
+  // The runtime runs them, and they are the same.
+  if (answer === "yes" && native === "yes") return sure(false, reason);
   const doubt = native === "yes" ? "" : "it is not known whether the runtime runs v0.1 plugins itself; ";
-  return { served: !isSure, reason: doubt + reason, unsure: !isSure };
+  return { served: true, reason: doubt + reason, unsure: true };
 }
 
 /**

@@ -137,24 +137,6 @@ describe("a chain", () => {
     for (const name of names) installNoop(directory, name, ["answer"]);
   };
 
-  it("makes the text of a request once, for however many plugins", async () => {
-    const { directory, play } = runnerOf();
-    const types = ["one", "two", "three", "four"];
-    answering(directory, ...types);
-    let made = 0;
-    const spec = { resources: null, namespaces: {}, cgroupsPath: "/p", annotations: {} };
-    const request = {
-      ...{ version: "0.1", state: "create", id: "c", sandboxID: "s", pid: 7, labels: {} },
-      get spec() {
-        made += 1;
-        return spec;
-      },
-    };
-    const { runs } = await play(types, { request });
-    expect(made).toBe(1);
-    expect(runs.at(-1)?.request).toBe(`{${body},"results":[${types.slice(0, 3).map(resultOf).join(",")}]}`);
-  });
-
   it("gives each plugin its conf and the results of those before it", async () => {
     const { directory, play } = runnerOf();
     answering(directory, "one", "three");

@@ -136,13 +136,6 @@ it("a runtime that launched us and lists what it has is enough: the machine is n
 });
 
 describe("what the status says beside the connection", () => {
-  it("is nothing as long as plugins run", async () => {
-    const service = serviceOf();
-    await service.handlers.configure(request, runtime);
-    await service.handlers.synchronize?.([], [], { ...callOf("RunPodSandbox"), event: "Synchronize" });
-    expect(service.facts.notices).toEqual([]);
-  });
-
   it("is that the runtime has no pods, which the log says too", async () => {
     const log = collectLog();
     const service = serviceOf({ log });

@@ -121,15 +121,5 @@ describe.skipIf(noMount !== undefined)(
       expect(idsOnDisk()).toEqual(["a", "b"]);
       expect(levels()).toEqual(["error", "info"]);
     });
-
-    it("that is read-only and holds nothing is no reason not to start", async () => {
-      remount("ro");
-      const { ledger, journal } = await open("not/yet/there");
-      ledger.record(container("a"));
-      expect([journal.healthy, ledger.size]).toEqual([false, 1]);
-      remount("rw");
-      await isHealthy(journal);
-      expect(idsOnDisk("not/yet/there")).toEqual(["a"]);
-    });
   },
 );

@@ -88,13 +88,4 @@ describe("the processes of pods", () => {
     expect(own.identify(query)).toBeUndefined();
     expect(log.lines).toMatchObject([{ level: "warn", fields: { reason: "a pod of its own" } }]);
   });
-
-  it("are let go of all together", () => {
-    const own = processes();
-    for (const id of ["a", "b"]) own.watch(sandbox(id, { process: host.identify(pause().pid) }));
-    own.watch(sandbox("a", { process: host.identify(pause().pid) }));
-    expect(host.watcher.size).toBe(2);
-    own.close();
-    expect(host.watcher.size).toBe(0);
-  });
 });

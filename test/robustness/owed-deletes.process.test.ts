@@ -137,27 +137,6 @@ describe("deletes that no call waits for", () => {
     expect(delivered().toSorted()).toEqual(idsOf(pods));
   });
 
-  it("come after a create of our own that takes long", async () => {
-    const container = { ...nthContainer(1), pid: 1 };
-    const snapshot = () => ({ pods: [nthPod(1)], containers: [container] });
-    const node = new TestNode({ config: { synchronize: "create" }, runtime: { snapshot } });
-    const gate = node.makeGate();
-    node.install("plugin", "read", `run ${gate.wait}`, "answer");
-    node.writeConf("plugin");
-    const { plugin, program } = await node.connect();
-    await until(() => markedProcesses(node.mark).length > 0);
-    const events = ["StopContainer", "RemoveContainer"] as const;
-    const answers = events.map((event) => plugin.call(event, { pod: nthPod(1), container }));
-    await sleep(50);
-    gate.open();
-    for (const answer of answers) expect(await answer).toMatchObject({ dropped: false, response: {} });
-    await until(() => runLines(program).length === 2, 5_000);
-    expect(runLines(program)).toMatchObject([
-      { state: "create", outcome: "ok" },
-      { state: "delete", outcome: "ok" },
-    ]);
-  });
-
   it("are delivered before the end where nothing is kept for a next bridge", async () => {
     const { node, hold, run, delivered } = createNode({ config: { state: "memory" }, runtime: soon });
     const { plugin, program } = await node.connect();

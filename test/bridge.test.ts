@@ -665,9 +665,9 @@ describe("a delete that takes longer than its call", () => {
     expect(tookMs).toBeLessThan(limitMs);
     expect(chains[1]?.time.terminateAt.remainingMs()).toBeGreaterThan(9_000);
     expect(chains[1]?.time.remedy).toContain("deleteTimeoutMs");
-    expect(ledger.isDeleting(container.id)).toBe(true);
+    expect(ledger.all()).toMatchObject([{ state: "deleting" }]);
     end();
-    await expect.poll(() => ledger.isDeleting(container.id)).toBe(false);
+    await expect.poll(() => ledger.all()).toMatchObject([{ state: "deleted" }]);
   });
 
   it("keeps no later event of its container waiting, and is not delivered again", async () => {

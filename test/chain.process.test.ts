@@ -298,7 +298,7 @@ describe("what plugins ask of the real cgroup", () => {
 
 describe("observers that are too many", () => {
   it("are dropped, with a word", async () => {
-    const observers = new Observers({ running: 1, waiting: 1, owed: 1 });
+    const observers = new Observers({ running: 1, waiting: 1 });
     const { directory, play, lines } = runnerOf({ p: { async: true } }, { observers });
     installNoop(directory, "p", ["wait 0.2", "answer"]);
     for (let n = 0; n < 3; n++) expect(await play(["p"])).toMatchObject({ outcomes: [], error: undefined });

@@ -11,6 +11,8 @@ export class BackgroundWork {
   stopping = false;
   /** What still runs is ended by us: that is not how a delete ends, so the next bridge delivers it again. */
   abandoned = false;
+  /** The ids whose delete runs, waits for its turn or for those of a pod's containers. */
+  readonly deleting = new Set<string>();
   /** Deletes by id that no call waits for, and that cannot be delivered while conf.json cannot be read. */
   readonly waiting = new Map<string, EventInfo["event"]>();
   private retryTimer: NodeJS.Timeout | undefined;

@@ -218,8 +218,7 @@ class Chain {
     };
     const over = observers.run(this.call.request.id, work, { owed });
     if (over === null) log.error(this.fields, "an observer's run is dropped: too many wait already");
-    // A delete that is dropped does not end: it is the next bridge's.
-    if (over !== null || owed) this.observed.push(over ?? new Promise(() => {}));
+    else this.observed.push(over);
   }
 
   /** Asks the plugin's breaker before anything is done for a run, and tells it how the run went before the next one asks. */

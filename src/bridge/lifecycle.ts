@@ -50,7 +50,6 @@ export class Lifecycle {
   readonly held: HeldSandboxes;
   readonly records: Records;
   private readonly lists: PluginLists;
-  private readonly deleting = new Set<string>();
   /** Deletes whose call was answered before their end. */
   private deletesRunningOn = 0;
 
@@ -133,9 +132,9 @@ export class Lifecycle {
   async delete(id: string, info: EventInfo, target?: Target): Promise<MergedChange> {
     const { background, log } = this.parts;
     // Its end has nothing for this call: the runtime holds its lock meanwhile.
-    if (this.isDeleting(id) && !info.inBackground) return noChange;
-    this.deleting.add(id);
-    const done = this.deleteInTurn(id, info, target).finally(() => this.deleting.delete(id));
+    if (background.deleting.has(id) && !info.inBackground) return noChange;
+    background.deleting.add(id);
+    const done = this.deleteInTurn(id, info, target).finally(() => background.deleting.delete(id));
     if (info.inBackground) return done;
     background.trackDelete(done);
     return within(info.time.answerBy, done, () => {
@@ -149,11 +148,6 @@ export class Lifecycle {
       done.then(ended, () => ended(noChange));
       return noChange;
     });
-  }
-
-  /** Whether the delete of an id runs, waits for its turn or for those of a pod's containers. */
-  private isDeleting(id: string): boolean {
-    return this.deleting.has(id) || this.parts.ledger.isDeleting(id);
   }
 
   private async deleteInTurn(id: string, info: EventInfo, target: Target | undefined): Promise<MergedChange> {
@@ -266,9 +260,9 @@ export class Lifecycle {
 
   /** Runs the plugins that are configured for this event with a state of their own. @throws BridgeError PLUGIN_FAILED */
   async extra(target: Target, info: EventInfo): Promise<void> {
-    const { config, ledger, specOf, serial, log } = this.parts;
+    const { background, config, ledger, specOf, serial, log } = this.parts;
     if (!extraEvents(config).includes(info.event)) return;
-    const isDeleting = this.isDeleting(target.id);
+    const isDeleting = background.deleting.has(target.id);
     const done = serial.run(target.id, async () => {
       const conf = this.lists.read("no plugin runs for this event");
       const lists = this.lists.ownTakers(conf, info.event);

@@ -1,15 +1,5 @@
 import { Serial } from "../base/serial.js";
 
-/** How many runs that no call waits for may be at a time. */
-interface ObserverLimits {
-  readonly running: number;
-  readonly waiting: number;
-  /** The same for those that are owed. */
-  readonly owed: number;
-}
-
-const defaultLimits: ObserverLimits = { running: 32, waiting: 1000, owed: 10_000 };
-
 /**
  * The runs of observers (`async: true`): in order for each pod or container, side by side for different ones, and never
  * more than the limits, so that a slow observer cannot fill the node.
@@ -22,14 +12,11 @@ export class Observers {
   private readonly ready: (() => void)[] = [];
   private closed = false;
 
-  constructor(private readonly limits: ObserverLimits = defaultLimits) {}
+  constructor(private readonly limits = { running: 32, waiting: 1000 }) {}
 
-  /**
-   * Takes a run in, and settles when it has ended; null when too many wait already, and this one is dropped: of those
-   * that are owed far more may wait. A run never rejects.
-   */
+  /** Takes a run in, and settles when it has ended; null when too many wait already: it is dropped, unless it is owed. */
   run(id: string, work: () => Promise<unknown>, { owed = false } = {}): Promise<void> | null {
-    if (this.waiting >= (owed ? this.limits.owed : this.limits.waiting)) return null;
+    if (!owed && this.waiting >= this.limits.waiting) return null;
     this.waiting += 1;
     return this.serial.run(id, async () => {
       if (this.running < this.limits.running) this.running += 1;

@@ -185,7 +185,7 @@ export class JournalFile {
       const fault = whyUntrusted(file);
       if (fault !== null) throw new BridgeError("STATE", fault);
       const content = readRegularFile(file, maxJournalBytes);
-      const { entries, passedOver, isDamaged } = parseJournal(content, this.options);
+      const { entries, isDamaged } = parseJournal(content, this.options);
       const fields = { file, read: entries.length };
       if (file === aside) {
         this.takenOver = file;
@@ -194,10 +194,6 @@ export class JournalFile {
       }
       this.end = content.subarray(-1).toString() === "\n" ? "" : "\n";
       if (isDamaged) log.warn(fields, "the journal is damaged: what can be read of it holds");
-      if (passedOver > 0) {
-        const sentence = "lines of the journal are not known to this version: they are passed over and dropped";
-        log.warn({ file, lines: passedOver }, sentence);
-      }
       return entries;
     } catch (error) {
       if (file !== aside) {

@@ -32,8 +32,6 @@ export interface JournalKey {
 interface Recovery {
   /** None of them is `deleting`: a delete that had begun and whose end was not written is to be run again. */
   readonly entries: readonly LedgerEntry[];
-  /** Sound lines that say nothing to this version, as those of a later one: a rewrite drops them. */
-  readonly passedOver: number;
   /** Sound lines come after unsound ones, as a broken disk has it; a crash spoils the last one alone. */
   readonly isDamaged: boolean;
 }
@@ -54,7 +52,7 @@ export function formatStep(type: "delete-begun" | "delete-done" | "forgotten", i
 /**
  * What the bytes of a journal say: the latest of each id. The last line may have been cut short by a crash. Where a disk has
  * spoilt others, what is sound still holds: a delete may come twice then, where without all of it many would not come at all.
- * The header too may be spoilt: the name of the file says whose it is.
+ * The header too may be spoilt: the name of the file says whose it is. A sound line that this version does not know is passed over.
  *
  * @throws BridgeError STATE when no line is sound, it is of another version, or another runtime's
  */
@@ -66,13 +64,12 @@ export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
   if (first === undefined) {
     // Cut short in its header, a journal is as good as new; anything else is no journal of ours.
     const header = Buffer.from(formatHeader(key));
-    if (header.subarray(0, bytes.length).equals(bytes)) return { entries: [], passedOver: 0, isDamaged };
+    if (header.subarray(0, bytes.length).equals(bytes)) return { entries: [], isDamaged };
     throw new BridgeError("STATE", "no line of the journal is sound");
   }
   const header = parseRecord(first);
   const isHeaderSpoilt = lines[0] === undefined && header?.type !== "header";
   if (!isHeaderSpoilt) checkHeader(header, key);
-  let passedOver = 0;
   const found = new Map<string, LedgerEntry>();
   for (const body of isHeaderSpoilt ? records : rest) {
     const record = parseRecord(body);
@@ -80,10 +77,10 @@ export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
     const entry = found.get(id);
     if (record?.type === "create-begun") found.set(id, { created: toCreated(record), state: "open" });
     else if (type === "forgotten") found.delete(id);
-    else if (type !== "delete-begun" && type !== "delete-done") passedOver += 1;
-    else if (entry !== undefined) found.set(id, { ...entry, state: type === "delete-begun" ? "rerun" : "deleted" });
+    else if (entry !== undefined && type === "delete-begun") found.set(id, { ...entry, state: "rerun" });
+    else if (entry !== undefined && type === "delete-done") found.set(id, { ...entry, state: "deleted" });
   }
-  return { entries: [...found.values()], passedOver, isDamaged };
+  return { entries: [...found.values()], isDamaged };
 }
 
 /** A journal of another version is refused: this one would read it wrongly, or drop what it does not know. */

@@ -144,10 +144,6 @@ export class Ledger {
     this.journal?.append(linesOf(recorded));
   }
 
-  isDeleting(id: string): boolean {
-    return this.entries.get(id)?.state === "deleting";
-  }
-
   /** What to deliver the delete of; undefined when there was no create, its delete was taken, or it is not ours. */
   takeDelete(id: string): Created | undefined {
     const recorded = this.entries.get(id);

@@ -5,7 +5,7 @@ import { BridgeError } from "../src/base/errors.js";
 import { type Log, silentLog } from "../src/base/logger.js";
 import { Serial } from "../src/base/serial.js";
 import { BackgroundWork } from "../src/bridge/background.js";
-import { createBridge } from "../src/bridge/bridge.js";
+import { createBridge, wantedEvents } from "../src/bridge/bridge.js";
 import type { ChainCall } from "../src/bridge/chain.js";
 import { mergeConfig } from "../src/config/merge.js";
 import type { PartialConfig } from "../src/config/schema.js";
@@ -14,7 +14,7 @@ import { Ledger } from "../src/ledger/ledger.js";
 import { Processes } from "../src/ledger/processes.js";
 import { type EventName, isPodEvent, type NriEvent } from "../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";
-import type { Container, ContainerUpdate } from "../src/nri/types.js";
+import type { Container, ContainerUpdate, PodSandbox } from "../src/nri/types.js";
 import { parseVersion } from "../src/nri/versions.js";
 import type { ConfigList } from "../src/v01/types.js";
 import { entriesOf, ledgerOf } from "./ledger/support.js";
@@ -38,10 +38,8 @@ function bridgeOf(
     conf: { version: "0.1", plugins: plugins.map((type) => ({ type })) },
   };
   const host = createRecordedHost([]);
-  const notices: string[] = [];
   const background = new BackgroundWork();
   const handlers = createBridge({
-    notice: (status) => void notices.push(status),
     background,
     config: mergeConfig(config),
     host,
@@ -54,7 +52,7 @@ function bridgeOf(
         return list.conf;
       },
     },
-    specs: { specOf: () => ({ resources: null, namespaces: {}, cgroupsPath: "/c", annotations: {} }) },
+    specOf: () => ({ resources: null, namespaces: {}, cgroupsPath: "/c", annotations: {} }),
     runChain: async (call) => {
       chains.push(call);
       await during.chain(call);
@@ -71,7 +69,7 @@ function bridgeOf(
       const who = request.id === request.sandboxID ? "pod" : "ctr";
       return `${request.state} ${who} ${run.map(({ type }) => type).join("+")}`;
     });
-  return { handlers, chains, ran, failing, ledger, list, host, serves, notices, background, during, changed };
+  return { handlers, chains, ran, failing, ledger, list, host, serves, background, during, changed };
 }
 
 function contextOf(event: EventName, limitMs = 2_000): CallContext {
@@ -87,8 +85,6 @@ function contextOf(event: EventName, limitMs = 2_000): CallContext {
   };
 }
 
-const podless = "containerd has no pods and sends CreateContainer only";
-
 const { pod, container } = recordedEvents("basic-hostnet", "StartContainer");
 /** The event as it comes: nothing has a process before it is created. */
 function eventOf(name: EventName, of: Container = container): NriEvent {
@@ -99,6 +95,24 @@ function eventOf(name: EventName, of: Container = container): NriEvent {
 async function send(handlers: PluginHandlers, event: EventName, of?: Container): Promise<unknown> {
   return await handlers.handle?.(eventOf(event, of), contextOf(event));
 }
+
+async function sendAll(handlers: PluginHandlers, ...events: EventName[]): Promise<void> {
+  for (const event of events) await send(handlers, event);
+}
+
+/** The runtime lists what it has, and has its answer. */
+async function synchronize(
+  handlers: PluginHandlers,
+  pods: PodSandbox[],
+  containers: Container[] = [],
+  context = contextOf("RunPodSandbox"),
+): Promise<void> {
+  await handlers.synchronize?.(pods, containers, { ...context, event: "Synchronize" });
+  handlers.synchronized?.(context.runtime);
+}
+
+/** What is done when the answer is on its way has been done. */
+const settled = () => new Promise((resolve) => setTimeout(resolve, 10));
 
 describe("the life of a pod and its container", () => {
   it.each([
@@ -145,7 +159,7 @@ describe("the life of a pod and its container", () => {
     ["is updated, which 1.6 never told", ["StartContainer", "UpdateContainer"], ["create ctr a"]],
   ])("%s", async (_, events, expected) => {
     const { handlers, ran } = bridgeOf();
-    for (const event of events) await send(handlers, event);
+    await sendAll(handlers, ...events);
     expect(ran().toSorted()).toEqual(expected.toSorted());
   });
 
@@ -160,9 +174,7 @@ describe("the life of a pod and its container", () => {
   it("never fails a teardown, and does not try a failed delete again", async () => {
     const { handlers, ran, failing } = bridgeOf();
     failing.add("delete");
-    await send(handlers, "RunPodSandbox");
-    await send(handlers, "StopPodSandbox");
-    await send(handlers, "RemovePodSandbox");
+    await sendAll(handlers, "RunPodSandbox", "StopPodSandbox", "RemovePodSandbox");
     expect(ran()).toEqual(["create pod a", "delete pod a"]);
   });
 
@@ -189,9 +201,7 @@ describe("a conf.json that cannot be read", () => {
     const { handlers, ran, list } = bridgeOf();
     list.conf = broken;
     await expect(send(handlers, "RunPodSandbox")).rejects.toThrow("unable to create nri client: unexpected EOF");
-    await send(handlers, "StartContainer");
-    await send(handlers, "StopContainer");
-    await send(handlers, "StopPodSandbox");
+    await sendAll(handlers, "StartContainer", "StopContainer", "StopPodSandbox");
     expect(ran()).toEqual([]);
   });
 
@@ -215,7 +225,7 @@ describe("a delete that no call waits for, while conf.json cannot be read", () =
   /** A pod and its container whose processes have ended, without an event. */
   async function gone() {
     const parts = bridgeOf();
-    for (const event of ["RunPodSandbox", "StartContainer"] as const) await send(parts.handlers, event);
+    await sendAll(parts.handlers, "RunPodSandbox", "StartContainer");
     const good = parts.list.conf;
     parts.list.conf = broken;
     for (const { pid } of [container, pod]) parts.host.end(pid);
@@ -236,11 +246,11 @@ describe("a delete that no call waits for, while conf.json cannot be read", () =
   });
 
   it("is left to the next bridge when this one ends", async () => {
-    const { ran, list, good, ledger, background } = await gone();
+    const { ran, list, good, background } = await gone();
     list.conf = good;
     background.stopping = true;
     await vi.advanceTimersByTimeAsync(60_000);
-    expect([ran(), ledger.all().map(({ state }) => state)]).toEqual([created, ["open", "open"]]);
+    expect(ran()).toEqual(created);
   });
 
   it("is not delivered to what was created anew meanwhile", async () => {
@@ -252,70 +262,10 @@ describe("a delete that no call waits for, while conf.json cannot be read", () =
   });
 });
 
-describe("what keeps plugins from running without anybody's fault is told", () => {
-  const running = { ...container, state: "CONTAINER_RUNNING" } as const;
-  const stop = (handlers: PluginHandlers, stopped: Container = running) => send(handlers, "StopContainer", stopped);
-  const meet = (handlers: PluginHandlers) =>
-    handlers.synchronize?.([pod], [running], { ...contextOf("RunPodSandbox"), event: "Synchronize" });
-
-  it("a container ran whose start was never sent, as when it is restored from a checkpoint", async () => {
-    const { handlers, notices } = bridgeOf();
-    await stop(handlers);
-    expect(notices).toEqual(["a container was stopped that had no create"]);
-  });
-
-  it.each<[string, PartialConfig, (handlers: PluginHandlers) => Promise<unknown> | undefined]>([
-    ["was started", {}, (handlers) => send(handlers, "StartContainer").then(() => stop(handlers))],
-    [
-      "is stopped twice",
-      {},
-      (handlers) =>
-        send(handlers, "StartContainer")
-          .then(() => stop(handlers))
-          .then(() => stop(handlers)),
-    ],
-    ["was running before", {}, (handlers) => meet(handlers)?.then(() => stop(handlers))],
-    [
-      "was running before, which is ignored",
-      { synchronize: "ignore" },
-      (handlers) => meet(handlers)?.then(() => stop(handlers)),
-    ],
-    ["never started", {}, (handlers) => stop(handlers, { ...container, pid: 0, state: "CONTAINER_CREATED" })],
-    ["was created only", {}, (handlers) => stop(handlers, { ...container, state: "CONTAINER_CREATED" })],
-    ["is undone", {}, (handlers) => stop(handlers, { ...container, pid: 0, state: "CONTAINER_UNKNOWN" })],
-    [
-      "is stopped late: the runtime sends that beside all else",
-      {},
-      async (handlers) => {
-        for (const event of ["StartContainer", "RemoveContainer"] as const) await send(handlers, event);
-        await stop(handlers);
-      },
-    ],
-  ])("but not a container that %s", async (_, config, play) => {
-    const { handlers, notices } = bridgeOf(config);
-    await play(handlers);
-    expect(notices).toEqual([]);
-  });
-
-  it("the runtime has no pods, so it sends nothing but CreateContainer", async () => {
-    const docker = { ...pod, id: container.id };
-    const of = [docker, { ...container, podSandboxId: container.id }] as const;
-    const created = bridgeOf({ phase: "create" });
-    const event = { name: "CreateContainer", pod: of[0], container: of[1] } as const;
-    await created.handlers.handle?.(event, contextOf("CreateContainer"));
-    const listed = bridgeOf();
-    await listed.handlers.synchronize?.([of[0]], [of[1]], { ...contextOf("RunPodSandbox"), event: "Synchronize" });
-    expect([created.notices, listed.notices]).toEqual([[podless], [podless]]);
-  });
-});
-
 describe("states and events", () => {
   it("sends updates where asked for, and only to what was created", async () => {
     const { handlers, ran } = bridgeOf({ plugins: { a: { states: ["update", "delete"] } } }, ["a", "b"]);
-    await send(handlers, "UpdateContainer");
-    await send(handlers, "StartContainer");
-    await send(handlers, "UpdateContainer");
-    await send(handlers, "StopContainer");
+    await sendAll(handlers, "UpdateContainer", "StartContainer", "UpdateContainer", "StopContainer");
     expect(ran()).toEqual(["create ctr b", "update ctr a", "delete ctr a+b"]);
   });
 
@@ -324,9 +274,7 @@ describe("states and events", () => {
       plugins: { b: { events: { PostStartContainer: "postCreate", RemoveContainer: "removal" } } },
     };
     const { handlers, ran, chains } = bridgeOf(config, ["a", "b"]);
-    for (const event of ["StartContainer", "PostStartContainer", "StopContainer", "RemoveContainer"] as const) {
-      await send(handlers, event);
-    }
+    await sendAll(handlers, "StartContainer", "PostStartContainer", "StopContainer", "RemoveContainer");
     expect(chains.map(({ changesNothing = false }) => changesNothing)).toEqual([false, true, false, true]);
     expect(ran()).toEqual(["create ctr a+b", "postCreate ctr b", "delete ctr a+b", "removal ctr b"]);
   });
@@ -338,33 +286,16 @@ describe("states and events", () => {
     [{ plugins: { a: { events: { PostCreateContainer: "x" } } } }, ["PostCreateContainer"]],
     [{ phase: "create" }, ["CreateContainer"]],
     [{ plugins: { a: { phase: "create" } } }, ["CreateContainer"]],
-  ])("asks the runtime for no more events than %j needs", async (config, more) => {
-    const { handlers } = bridgeOf(config);
+  ])("asks the runtime for no more events than %j needs", (settings, more) => {
     const { runtime } = contextOf("RunPodSandbox");
-    const wantedOf = (version: string) =>
-      handlers.configure(
-        {
-          config: "",
-          runtimeName: "containerd",
-          runtimeVersion: "v1.7.24",
-          registrationTimeout: 0n,
-          requestTimeout: 0n,
-          NRIVersion: "",
-        },
-        { ...runtime, version },
-      );
-    const always = [
-      "RunPodSandbox",
-      "StartContainer",
-      "StopContainer",
-      "StopPodSandbox",
-      "RemoveContainer",
-      "RemovePodSandbox",
+    const wantedOf = (version: string) => new Set(wantedEvents(mergeConfig(settings), { ...runtime, version }));
+    const always: EventName[] = [
+      ...(["RunPodSandbox", "StartContainer", "StopContainer"] as const),
+      ...(["StopPodSandbox", "RemoveContainer", "RemovePodSandbox"] as const),
     ];
-    expect([...(await wantedOf("v1.7.24"))].toSorted()).toEqual([...always, ...more].toSorted());
+    expect(wantedOf("v1.7.24")).toEqual(new Set([...always, ...more]));
     // Where a sandbox's failure cannot be told, the creation of its containers is what fails.
-    const held = new Set([...always, ...more, "CreateContainer"]);
-    expect(new Set(await wantedOf("2.1.9"))).toEqual(held);
+    expect(wantedOf("2.1.9")).toEqual(new Set([...always, ...more, "CreateContainer"]));
   });
 });
 
@@ -482,9 +413,7 @@ describe("a pod sandbox that containerd 2.1 must not be told no", () => {
     await refused(bridge);
     await background.idle();
     const next = connected(journal[0] ?? ledgerOf(...entriesOf(ledger)));
-    const context = call("RunPodSandbox");
-    await next.handlers.synchronize?.([pod], [], { ...context, event: "Synchronize" });
-    next.handlers.synchronized?.(context.runtime);
+    await synchronize(next.handlers, [pod], [], call("RunPodSandbox"));
     await next.background.idle();
     expect(next.ran()).toEqual(owed);
     next.failing.add("create");
@@ -495,109 +424,73 @@ describe("a pod sandbox that containerd 2.1 must not be told no", () => {
 });
 
 describe("what is running at the first contact", () => {
-  async function meet(mode: "adopt" | "create" | "ignore") {
-    const bridge = bridgeOf({ synchronize: mode });
-    const context = { ...contextOf("RunPodSandbox"), event: "Synchronize" as const };
-    await bridge.handlers.synchronize?.([pod], [container], context);
-    bridge.handlers.synchronized?.(context.runtime);
+  it.each<["adopt" | "create" | "ignore", string[]]>([
+    ["adopt", ["delete ctr a", "delete pod a"]],
+    // After the answer.
+    ["create", ["create ctr a", "create pod a", "delete ctr a", "delete pod a"]],
+    ["ignore", []],
+  ])("has its creates and deletes with synchronize: %s", async (mode, expected) => {
+    const { handlers, ran } = bridgeOf({ synchronize: mode });
+    await synchronize(handlers, [pod], [container]);
     await new Promise((wait) => setImmediate(wait));
-    await send(bridge.handlers, "StopContainer");
-    await send(bridge.handlers, "StopPodSandbox");
-    return bridge.ran();
-  }
+    await sendAll(handlers, "StopContainer", "StopPodSandbox");
+    expect(ran().toSorted()).toEqual(expected);
+  });
 
   it("is looked at between events, so that no event waits for a full node", async () => {
     const { handlers, ran, ledger } = bridgeOf();
-    const context = { ...contextOf("RunPodSandbox"), event: "Synchronize" as const };
     const others = Array.from({ length: 200 }, (_, n) => ({ ...pod, id: `other-${n}` }));
-    await handlers.synchronize?.(others, [], context);
-    handlers.synchronized?.(context.runtime);
+    await synchronize(handlers, others);
     await send(handlers, "RunPodSandbox");
     expect(ran()).toEqual(["create pod a"]);
     expect(ledger.size).toBeLessThan(20);
     await expect.poll(() => ledger.size).toBe(201);
   });
 
-  it("is adopted: no create, and its delete", async () => {
-    expect(await meet("adopt")).toEqual(["delete ctr a", "delete pod a"]);
-  });
-
   it.each(["adopt", "create"] as const)(
     "gets its delete alone when it ends before its turn comes (%s)",
     async (mode) => {
       const { handlers, ran } = bridgeOf({ synchronize: mode });
-      const context = { ...contextOf("RunPodSandbox"), event: "Synchronize" as const };
-      await handlers.synchronize?.([pod], [container], context);
-      for (const event of ["StopContainer", "RemoveContainer", "StopPodSandbox", "RemovePodSandbox"] as const) {
-        await send(handlers, event);
-      }
-      handlers.synchronized?.(context.runtime);
-      await new Promise((wait) => setTimeout(wait, 10));
+      const { runtime } = contextOf("RunPodSandbox");
+      await handlers.synchronize?.([pod], [container], { ...contextOf("RunPodSandbox"), event: "Synchronize" });
+      await sendAll(handlers, "StopContainer", "RemoveContainer", "StopPodSandbox", "RemovePodSandbox");
+      handlers.synchronized?.(runtime);
+      await settled();
       expect(ran()).toEqual(["delete ctr a", "delete pod a"]);
     },
   );
 
-  it("is created after the answer, where that is asked for", async () => {
-    expect((await meet("create")).toSorted()).toEqual(["create ctr a", "create pod a", "delete ctr a", "delete pod a"]);
-  });
-
-  it("is forgotten, where that is asked for", async () => {
-    expect(await meet("ignore")).toEqual([]);
-  });
-
-  it("and what is gone since then gets its delete, once", async () => {
+  it("and what is gone since then gets its delete, once, and what runs on keeps it for later", async () => {
     const { handlers, ran, host } = bridgeOf();
-    await send(handlers, "RunPodSandbox");
-    await send(handlers, "StartContainer");
-    host.end(pod.pid);
+    await sendAll(handlers, "RunPodSandbox", "StartContainer");
     host.end(container.pid);
-    const context = { ...contextOf("RunPodSandbox"), event: "Synchronize" as const };
-    await handlers.synchronize?.([], [], context);
-    handlers.synchronized?.(context.runtime);
-    await new Promise((wait) => setTimeout(wait, 10));
+    await synchronize(handlers, []);
+    await settled();
     await send(handlers, "StopContainer");
+    expect(ran()).toEqual(["create pod a", "create ctr a", "delete ctr a"]);
+    await send(handlers, "StopPodSandbox");
     expect(ran()).toEqual(["create pod a", "create ctr a", "delete ctr a", "delete pod a"]);
   });
 });
 
-describe("what the runtime does not list, but runs on", () => {
-  it("keeps its delete for later", async () => {
-    const { handlers, ran } = bridgeOf();
-    await send(handlers, "RunPodSandbox");
-    const context = { ...contextOf("RunPodSandbox"), event: "Synchronize" as const };
-    await handlers.synchronize?.([], [], context);
-    handlers.synchronized?.(context.runtime);
-    await new Promise((wait) => setTimeout(wait, 10));
-    expect(ran()).toEqual(["create pod a"]);
-    await send(handlers, "StopPodSandbox");
-    expect(ran()).toEqual(["create pod a", "delete pod a"]);
-  });
-});
-
-describe("what the runtime removed, but left running", () => {
-  it("gets no second delete when it is listed again", async () => {
-    const { handlers, ran, failing, ledger, host } = bridgeOf();
-    failing.add("create");
-    await send(handlers, "RunPodSandbox").catch(() => {});
-    for (const event of ["StopPodSandbox", "RemovePodSandbox"] as const) await send(handlers, event);
-    const context = { ...contextOf("RunPodSandbox"), event: "Synchronize" as const };
-    await handlers.synchronize?.([pod], [], context);
-    handlers.synchronized?.(context.runtime);
-    await new Promise((wait) => setTimeout(wait, 10));
-    host.end(pod.pid);
-    for (const event of ["StopPodSandbox", "RemovePodSandbox"] as const) await send(handlers, event);
-    expect(ran()).toEqual(["create pod a", "delete pod a"]);
-    expect(ledger.size).toBe(0);
-  });
+it("what the runtime removed, but left running, gets no second delete when it is listed again", async () => {
+  const { handlers, ran, failing, ledger, host } = bridgeOf();
+  failing.add("create");
+  await send(handlers, "RunPodSandbox").catch(() => {});
+  await sendAll(handlers, "StopPodSandbox", "RemovePodSandbox");
+  await synchronize(handlers, [pod]);
+  await settled();
+  host.end(pod.pid);
+  await sendAll(handlers, "StopPodSandbox", "RemovePodSandbox");
+  expect(ran()).toEqual(["create pod a", "delete pod a"]);
+  expect(ledger.size).toBe(0);
 });
 
 describe("a pod whose sandbox the runtime serves itself", () => {
   it("gets no request for its sandbox, and its containers get theirs", async () => {
     const { handlers, ran, serves } = bridgeOf();
     serves.sandboxes = false;
-    for (const event of ["RunPodSandbox", "StartContainer", "StopContainer", "StopPodSandbox"] as const) {
-      await send(handlers, event);
-    }
+    await sendAll(handlers, "RunPodSandbox", "StartContainer", "StopContainer", "StopPodSandbox");
     expect(ran()).toEqual(["create ctr a", "delete ctr a"]);
   });
 
@@ -614,7 +507,7 @@ describe("a pod whose sandbox the runtime serves itself", () => {
     await send(handlers, "RunPodSandbox");
     serves.deletes = false;
     host.end(pod.pid);
-    for (const event of ["StopPodSandbox", "RemovePodSandbox"] as const) await send(handlers, event);
+    await sendAll(handlers, "StopPodSandbox", "RemovePodSandbox");
     expect(ran()).toEqual(["create pod a"]);
     expect(ledger.size).toBe(0);
   });
@@ -626,18 +519,10 @@ describe("plugins of the create phase", () => {
 
   it("are run before the container exists, without a pid; the others with its process, and with their results", async () => {
     const { handlers, ran, chains } = bridgeOf(config, names);
-    for (const event of ["CreateContainer", "StartContainer", "StopContainer"] as const) await send(handlers, event);
+    await sendAll(handlers, "CreateContainer", "StartContainer", "StopContainer");
     expect(ran()).toEqual(["create ctr early", "create ctr late", "delete ctr late+early"]);
     expect(chains.map(({ request }) => request.pid)).toEqual([0, container.pid, container.pid]);
-    expect(chains[1]?.earlierResults.map(({ plugin }) => plugin)).toEqual(["early"]);
-  });
-
-  it("get their delete, and they alone, when the container never starts", async () => {
-    const { handlers, ran, chains } = bridgeOf(config, names);
-    await send(handlers, "CreateContainer");
-    await send(handlers, "StopContainer");
-    expect(ran()).toEqual(["create ctr early", "delete ctr early"]);
-    expect(chains[1]?.request.pid).toBe(0);
+    expect(chains[1]?.earlierResults?.map(({ plugin }) => plugin)).toEqual(["early"]);
   });
 
   it.each<[string, EventName[], string[]]>([
@@ -647,9 +532,12 @@ describe("plugins of the create phase", () => {
       ["create ctr early", "delete ctr early", "create ctr late", "delete ctr late"],
     ],
     ["its creation was missed", ["StartContainer", "StopContainer"], ["create ctr late", "delete ctr late"]],
+    ["it never starts", ["CreateContainer", "StopContainer"], ["create ctr early", "delete ctr early"]],
+    ["its pod is stopped first", ["CreateContainer", "StopPodSandbox"], ["create ctr early", "delete ctr early"]],
+    ["a sandbox has no phases", ["RunPodSandbox"], ["create pod late+early"]],
   ])("have their creates and deletes, and those of phase start theirs, each once: %s", async (_, events, expected) => {
     const { handlers, ran } = bridgeOf(config, names);
-    for (const event of events) await send(handlers, event);
+    await sendAll(handlers, ...events);
     expect(ran()).toEqual(expected);
   });
 
@@ -666,22 +554,8 @@ describe("plugins of the create phase", () => {
     failing.add("create");
     const failed = handlers.handle?.(eventOf("CreateContainer"), crioContext("CreateContainer"));
     await expect(failed).rejects.toThrow("nri invoke: plugin: a: boom");
-    await new Promise((wait) => setTimeout(wait, 10));
+    await settled();
     expect(ran()).toEqual(["create ctr early", "delete ctr early"]);
-  });
-
-  it("get it when the pod stops, if nothing else closed it", async () => {
-    const { handlers, ran } = bridgeOf(config, names);
-    await send(handlers, "CreateContainer");
-    await send(handlers, "StopPodSandbox");
-    await new Promise((wait) => setTimeout(wait, 10));
-    expect(ran()).toEqual(["create ctr early", "delete ctr early"]);
-  });
-
-  it("run at RunPodSandbox for a sandbox, which has no phases", async () => {
-    const { handlers, ran } = bridgeOf(config, names);
-    await send(handlers, "RunPodSandbox");
-    expect(ran()).toEqual(["create pod late+early"]);
   });
 });
 
@@ -709,7 +583,7 @@ describe("a container of CRI-O that runc refuses has its delete with the next cr
       await handlers.handle?.(eventOf("StartContainer", of), context("StartContainer"));
       if (ended) host.end(first.pid);
     }
-    await new Promise((wait) => setTimeout(wait, 10));
+    await settled();
     const delivered = chains.filter(({ request }) => request.state === "delete");
     expect(delivered.map(({ request }) => `delete ${request.id}`)).toEqual(deletes);
   });
@@ -731,9 +605,7 @@ describe("a pod of CRI-O without an infra container, whose create was before us,
 
   async function play(config: PartialConfig, listed: Container, ...events: EventName[]): Promise<string[]> {
     const { handlers, ran, background } = bridgeOf(config);
-    const context = crioContext("RunPodSandbox");
-    await handlers.synchronize?.([processless], [listed], { ...context, event: "Synchronize" });
-    handlers.synchronized?.(context.runtime);
+    await synchronize(handlers, [processless], [listed], crioContext("RunPodSandbox"));
     await background.idle();
     for (const name of events) {
       const event = isPodEvent(name) ? { name, pod: processless } : { name, pod: processless, container };
@@ -793,9 +665,9 @@ describe("a delete that takes longer than its call", () => {
     expect(tookMs).toBeLessThan(limitMs);
     expect(chains[1]?.time.terminateAt.remainingMs()).toBeGreaterThan(9_000);
     expect(chains[1]?.time.remedy).toContain("deleteTimeoutMs");
-    expect(ledger.isDeleting(container.id)).toBe(true);
+    expect(ledger.all()).toMatchObject([{ state: "deleting" }]);
     end();
-    await expect.poll(() => ledger.isDeleting(container.id)).toBe(false);
+    await expect.poll(() => ledger.all()).toMatchObject([{ state: "deleted" }]);
   });
 
   it("keeps no later event of its container waiting, and is not delivered again", async () => {
@@ -821,7 +693,7 @@ describe("a delete that takes longer than its call", () => {
 
   it("and of a container comes before its pod's, whatever runs longer", async () => {
     const { handlers, ran, during } = bridgeOf();
-    for (const event of ["RunPodSandbox", "StartContainer"] as const) await send(handlers, event);
+    await sendAll(handlers, "RunPodSandbox", "StartContainer");
     await send(handlers, "StartContainer", { ...container, id: "open" });
     const ends: (() => void)[] = [];
     during.chain = () => new Promise((resolve) => ends.push(resolve));

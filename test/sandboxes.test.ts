@@ -38,7 +38,7 @@ describe("the sandboxes of", () => {
   ] as const)("%s", (_, setting, runtime, facts, shares, served, unsure) => {
     const sharesConfFile = () => ({ answer: shares, reason: "looked" });
     const native = runsPlugins(runtime, facts, "");
-    expect(decideSandboxes({ setting, native, sharesConfFile })).toMatchObject({ served, unsure });
+    expect(decideSandboxes(setting, native, sharesConfFile)).toMatchObject({ served, unsure });
   });
 });
 

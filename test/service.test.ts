@@ -95,23 +95,6 @@ describe("a Configure is answered from the configuration alone", () => {
     expect(order).toEqual(["answered", "looks for the runtime", "opens the journal"]);
   });
 
-  it("and a machine that makes no captured views at the moment costs the plugins alone that need them", async () => {
-    const empty = join(folder, "empty.json");
-    writeFileSync(empty, '{"version":"0.1","plugins":[]}');
-    const log = collectLog();
-    const refused = async () => ({ ok: false, reason: "no more namespaces", remedy: "none" }) as const;
-    const { handlers } = serviceOf({
-      flags: { confFile: empty, permissions: "trust", sandboxes: "always", plugins: { labels: { cgroup: "capture" } } },
-      cgroups: { ...createRecordedCgroups(), privilege: refused },
-      log,
-    });
-    await handlers.configure(request, runtime);
-    await handlers.handle?.({ name: "RunPodSandbox", pod: pod() }, callOf("RunPodSandbox"));
-    expect(log.lines.filter(({ level }) => level === "error")).toMatchObject([
-      { fields: { error: expect.stringContaining("no more namespaces") } },
-    ]);
-  });
-
   it("and what the runtime asks next waits for the rest, in its order", async () => {
     let open = () => {};
     const opened = new Promise<void>((resolve) => {
@@ -153,23 +136,13 @@ it("a runtime that launched us and lists what it has is enough: the machine is n
 });
 
 describe("what the status says beside the connection", () => {
-  it("is nothing as long as plugins run", async () => {
-    const service = serviceOf();
-    await service.handlers.configure(request, runtime);
-    await service.handlers.synchronize?.([], [], { ...callOf("RunPodSandbox"), event: "Synchronize" });
-    expect(service.facts.notices).toEqual([]);
-  });
-
-  it("is that the runtime has no pods, once in the log", async () => {
+  it("is that the runtime has no pods, which the log says too", async () => {
     const log = collectLog();
     const service = serviceOf({ log });
-    for (let times = 0; times < 2; times++) {
-      const docker = { ...runtime, name: "docker", version: "29.1.0" };
-      await service.handlers.configure({ ...request, runtimeName: "docker" }, docker);
-      await service.handlers.synchronize?.([], [], { ...callOf("RunPodSandbox"), event: "Synchronize" });
-    }
-    const notice = "docker has no pods and sends CreateContainer only";
-    expect(service.facts.notices).toEqual([notice]);
+    const docker = { ...runtime, name: "docker", version: "29.1.0" };
+    await service.handlers.configure({ ...request, runtimeName: "docker" }, docker);
+    await service.handlers.synchronize?.([], [], { ...callOf("RunPodSandbox"), event: "Synchronize" });
+    expect(service.facts.notices).toEqual(["docker has no pods and sends CreateContainer only"]);
     expect(log.lines.filter(({ level }) => level === "warn")).toHaveLength(1);
   });
 

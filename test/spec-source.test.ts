@@ -23,9 +23,9 @@ function collectLines() {
 describe("where a spec comes from", () => {
   it("is the bundle where it is the event's, and the log says so once", () => {
     const { lines, log } = collectLines();
-    const specs = createSpecSource(createRecordedHost([{ path: bundle, bytes: readFileSync(bundle) }]), rules, log);
-    expect(specs.specOf(target).annotations).not.toHaveProperty([mark]);
-    specs.specOf(target);
+    const specOf = createSpecSource(createRecordedHost([{ path: bundle, bytes: readFileSync(bundle) }]), rules, log);
+    expect(specOf(target).annotations).not.toHaveProperty([mark]);
+    specOf(target);
     expect(lines).toEqual([expect.stringMatching(/^specs come from the OCI bundle .*ctr\.json/)]);
   });
 
@@ -35,19 +35,19 @@ describe("where a spec comes from", () => {
     ["it is no JSON", [{ path: "broken", bytes: Buffer.from('{"linux":') }]],
   ])("is the event where %s, and the log says once why", (_, bundles) => {
     const { lines, log } = collectLines();
-    const specs = createSpecSource(createRecordedHost(bundles), rules, log);
-    expect(specs.specOf(target)).toMatchObject({
+    const specOf = createSpecSource(createRecordedHost(bundles), rules, log);
+    expect(specOf(target)).toMatchObject({
       cgroupsPath: container.linux?.cgroupsPath,
       annotations: { [mark]: "1" },
     });
-    specs.specOf(target);
+    specOf(target);
     expect(lines).toEqual([expect.stringMatching(/^specs come from the event: .*"reasons":\["/)]);
   });
 
   it("is the event, without a word, before the container exists", () => {
     const { lines, log } = collectLines();
-    const specs = createSpecSource(createRecordedHost([{ path: bundle, bytes: readFileSync(bundle) }]), rules, log);
-    expect(specs.specOf({ ...target, pid: 0 }).annotations).toHaveProperty([mark]);
+    const specOf = createSpecSource(createRecordedHost([{ path: bundle, bytes: readFileSync(bundle) }]), rules, log);
+    expect(specOf({ ...target, pid: 0 }).annotations).toHaveProperty([mark]);
     expect(lines).toEqual([]);
   });
 });

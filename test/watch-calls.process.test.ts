@@ -48,17 +48,6 @@ describe("handlers that are watched", () => {
     expect(watchHandlers(inner({}), [{}], silentLog).sparing?.()).toBe(false);
   });
 
-  it("fail as they do, and the watcher is told what the runtime is", async () => {
-    const { told, watcher } = createWatcher();
-    const failing = async () => {
-      throw new Error("nri invoke: plugin: p: no");
-    };
-    const handlers = watchHandlers(inner({ handle: failing }), [watcher], silentLog);
-    await expect(handlers.handle?.(event, callOf())).rejects.toThrow("nri invoke: plugin: p: no");
-    const error = { code: "UNKNOWN", message: "nri invoke: plugin: p: no" };
-    expect(told).toEqual(["StartContainer", ["StartContainer", { update: [] }, error]]);
-  });
-
   it.each([
     ["a pod sandbox fails", () => Promise.reject(new Error("no"))],
     ["its time runs out", () => new Promise<never>(() => {})],

@@ -52,7 +52,7 @@ export function alarm(deadline: Deadline, ring: () => void): () => void {
 }
 
 /** The work's outcome, or `late()` where the deadline passes first; what the work comes to then is dropped. */
-export async function within<T>(deadline: Deadline, work: Promise<T>, late: () => T): Promise<T> {
+export async function within<T>(deadline: Deadline, work: Promise<T>, late: () => T | Promise<T>): Promise<T> {
   let cancel = () => {};
   const passed = new Promise<T>((resolve) => {
     cancel = alarm(deadline, () => resolve(late()));

@@ -7,7 +7,6 @@ import {
   parseAdjustment,
 } from "../adjust/from-v01.js";
 import type { Cgroups } from "../cgroup/cgroups.js";
-import type { CapturedChanges } from "../cgroup/diff.js";
 import type { PluginSettings } from "../config/merge.js";
 import type { RuntimeInfo } from "../nri/handlers.js";
 import { parseVersion } from "../nri/versions.js";
@@ -32,7 +31,11 @@ export function readChange(call: ChainCall, run: InvokeOutcome, context: ChangeC
   const { runtime, cgroupVersion, stage, bytesTaken, rename, annotate } = context;
   const captured = call.request.state === "delete" ? undefined : stage?.collect();
   const [fault] = captured?.errors ?? [];
-  if (fault !== undefined) return { ok: false, error: formatFault(fault) };
+  if (fault !== undefined) {
+    const { file, value, text } = fault;
+    const shown = value === undefined ? "" : ` ${JSON.stringify(value)}`;
+    return { ok: false, error: `what it wrote to ${file} cannot be used:${shown} ${text}` };
+  }
   // NRI v2 has no adjustments of sandboxes, and a plugin may print the same for every request: only its writes count.
   const isSandbox = call.target.kind === "sandbox";
   if (isSandbox && captured === undefined) return undefined;
@@ -60,11 +63,6 @@ export function readChange(call: ChainCall, run: InvokeOutcome, context: ChangeC
   return { ok: true, change: { ...parsed.change, notes: [...parsed.change.notes, ...warnings] } };
 }
 
-function formatFault({ file, value, text }: CapturedChanges["errors"][number]): string {
-  const shown = value === undefined ? "" : ` ${JSON.stringify(value)}`;
-  return `what it wrote to ${file} cannot be used:${shown} ${text}`;
-}
-
 /** What became of the changes of a container's own cgroup in phase start. */
 export interface AppliedOwn {
   /** What stands, with nothing of the plugins that are left out. */
@@ -85,22 +83,22 @@ export function applyOwn(
   cgroups: Cgroups,
   counts: (plugin: string) => boolean,
 ): AppliedOwn {
-  const { pid, id } = call.request;
-  const merge = (some: readonly Change[]) => mergeChanges(some, { phase: call.phase, containerId: id });
+  const { request, phase } = call;
+  const merge = (some: readonly Change[]) => mergeChanges(some, { phase, containerId: request.id });
   const apply = ({ own }: MergedChange) =>
-    own === undefined ? null : cgroups.apply(own, { ...call.request.spec, pid });
+    own === undefined ? null : cgroups.apply(own, { ...request.spec, pid: request.pid });
+  const namesOf = (some: readonly Change[]) => some.map(({ plugin }) => plugin);
+  const textOf = (why: string) => `the changes of the cgroup ${request.spec.cgroupsPath} cannot be applied: ${why}`;
   const whole = merge(changes);
   const fault = apply(whole);
   if (fault === null) return { change: whole };
   const kept = changes.filter(({ own, plugin }) => own === undefined || counts(plugin));
   const rest = merge(kept);
   const restFault = kept.length === changes.length ? fault : apply(rest);
-  const textOf = (why: string) =>
-    `the changes of the cgroup ${call.request.spec.cgroupsPath} cannot be applied: ${why}`;
   if (restFault !== null) {
-    const plugins = kept.filter(({ own }) => own !== undefined).map(({ plugin }) => plugin);
-    return { change: merge([]), error: `plugin: ${plugins.join(", ")}: ${textOf(restFault)}` };
+    const askers = namesOf(kept.filter(({ own }) => own !== undefined));
+    return { change: merge([]), error: `plugin: ${askers.join(", ")}: ${textOf(restFault)}` };
   }
-  const plugins = changes.filter((change) => !kept.includes(change)).map(({ plugin }) => plugin);
+  const plugins = namesOf(changes.filter((change) => !kept.includes(change)));
   return { change: rest, leftOut: { plugins, error: textOf(fault) } };
 }

@@ -1,13 +1,9 @@
-import type { Created } from "../ledger/ledger.js";
 import type { EventInfo } from "./call-time.js";
 
 /** Between two tries to deliver what waits for conf.json, in milliseconds. */
 const retryMs = 5_000;
 
-/**
- * What is done that no call waits for, and how the bridge's own end concerns it. It outlives a bridge that is built anew, as at
- * a reload or a new connection.
- */
+/** What is done that no call waits for, and how the bridge's own end concerns it. It outlives a bridge that is built anew. */
 export class BackgroundWork {
   /** What the runtime's list made to do: it waits until the answer to Synchronize is sent, and live events come first. */
   afterSynchronize = async (): Promise<void> => {};
@@ -15,25 +11,25 @@ export class BackgroundWork {
   stopping = false;
   /** What still runs is ended by us: that is not how a delete ends, so the next bridge delivers it again. */
   abandoned = false;
+  /** The ids whose delete runs, waits for its turn or for those of a pod's containers. */
+  readonly deleting = new Set<string>();
   /** Deletes by id that no call waits for, and that cannot be delivered while conf.json cannot be read. */
-  readonly waiting = new Map<string, { readonly created: Created; readonly event: EventInfo["event"] }>();
+  readonly waiting = new Map<string, EventInfo["event"]>();
   private retryTimer: NodeJS.Timeout | undefined;
-  private readonly works = new Set<Promise<void>>();
+  private readonly works = new Set<Promise<unknown>>();
   private readonly deletes = new Set<Promise<unknown>>();
 
   /** Takes note of work of many steps, and gives it back. */
-  track(work: Promise<void>): Promise<void> {
-    this.works.add(work);
-    const ended = () => void this.works.delete(work);
+  track<T>(work: Promise<T>, works = this.works): Promise<T> {
+    works.add(work);
+    const ended = () => void works.delete(work);
     work.then(ended, ended);
     return work;
   }
 
   /** Takes note of a delete that a call of the runtime brought: it may run on past the answer. */
-  trackDelete(done: Promise<unknown>): void {
-    this.deletes.add(done);
-    const ended = () => void this.deletes.delete(done);
-    done.then(ended, ended);
+  trackDelete<T>(done: Promise<T>): Promise<T> {
+    return this.track(done, this.deletes);
   }
 
   /** Resolves when the deletes that calls brought so far have ended, each in its own time. */

@@ -1,34 +1,27 @@
 import { type Clock, monotonicClock } from "../base/deadline.js";
+import type { PluginSettings } from "../config/merge.js";
 
-/** When a plugin that keeps failing is left alone for a while. */
-export interface BreakerSettings {
-  /** So many failures in a row open the breaker. */
-  readonly failures: number;
-  /** So long it stays open, in milliseconds; then one run is tried. */
-  readonly pauseMs: number;
-}
+/** When a plugin that keeps failing is left alone for a while; null: never. */
+type BreakerSettings = PluginSettings["breaker"];
 
 /** `closed`: it runs; `open`: it does not; `half-open`: one run is being tried. */
 export type BreakerState = "closed" | "open" | "half-open";
 
 interface Entry {
   failures: number;
-  /** When the next run may be tried; absent while closed. */
-  tryAt?: number;
+  /** When the next run may be tried; undefined while closed. */
+  tryAt: number | undefined;
   trying: boolean;
 }
 
-/**
- * One breaker for each plugin type: a plugin that fails so often in a row is not started, and so costs no event its time,
- * until a pause has passed.
- */
+/** One for each plugin type: one that fails so often in a row is not started, and so costs no event its time, for a while. */
 export class Breakers {
   private readonly entries = new Map<string, Entry>();
 
   constructor(private readonly clock: Clock = monotonicClock) {}
 
   /** Why the plugin is not to run now; null when it may. Whoever was admitted has to say how it went: `record` or `release`. */
-  refusal(plugin: string, settings: BreakerSettings | null): string | null {
+  refusal(plugin: string, settings: BreakerSettings): string | null {
     const entry = this.entries.get(plugin);
     if (settings === null || entry?.tryAt === undefined) return null;
     const leftMs = entry.tryAt - this.clock();
@@ -41,17 +34,14 @@ export class Breakers {
   }
 
   /** Tells how a run of the plugin went; true when this changed the breaker's state. */
-  record(plugin: string, failed: boolean, settings: BreakerSettings | null): boolean {
+  record(plugin: string, failed: boolean, settings: BreakerSettings): boolean {
     const before = this.stateOf(plugin);
     if (settings === null || !failed) this.entries.delete(plugin);
     else {
       const failures = (this.entries.get(plugin)?.failures ?? 0) + 1;
       const open = failures >= settings.failures;
-      this.entries.set(plugin, {
-        failures,
-        trying: false,
-        ...(open ? { tryAt: this.clock() + settings.pauseMs } : {}),
-      });
+      const tryAt = open ? this.clock() + settings.pauseMs : undefined;
+      this.entries.set(plugin, { failures, trying: false, tryAt });
     }
     return this.stateOf(plugin) !== before;
   }

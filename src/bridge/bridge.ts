@@ -1,16 +1,17 @@
+import type { MergedChange } from "../adjust/from-v01.js";
 import { errorText } from "../base/errors.js";
 import { extraEvents, hasCreatePhase, wantedStates } from "../config/merge.js";
 import type { Config } from "../config/schema.js";
 import { reconcile } from "../ledger/reconcile.js";
-import { type EventName, type EventResponse, isEventName, noRequest } from "../nri/events.js";
+import { type EventName, isEventName, noRequest } from "../nri/events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "../nri/handlers.js";
 import type { Container, LinuxResources, PodSandbox } from "../nri/types.js";
 import { mayFail } from "../nri/versions.js";
 import { containerTarget, podTarget, type Target, targetOf } from "../v01/to-v01.js";
-import { backgroundInfo, eventInfo } from "./call-time.js";
-import { type BridgeParts, Lifecycle, type Notice } from "./lifecycle.js";
+import { backgroundInfo, type EventInfo, eventInfo } from "./call-time.js";
+import { type BridgeParts, Lifecycle } from "./lifecycle.js";
 
-/** The handlers of NRI's calls, and what the bridge does without one. */
+/** The handlers of NRI's calls, and what the bridge does without a call. */
 export interface Bridge extends PluginHandlers {
   /** For a runtime that never synchronises (containerd 1.7, of a plugin that it launched): asks the machine what is gone. */
   reconcile(): Promise<void>;
@@ -31,67 +32,51 @@ export interface Bridge extends PluginHandlers {
  *   Post*, Remove*, UpdatePod*      -> a state of a plugin's own, where `events` gives it one
  */
 export function createBridge(parts: BridgeParts): Bridge {
-  const { background, config, host, ledger, notice, processes, log } = parts;
+  const { background, config, host, ledger, processes, log } = parts;
   const lifecycle = new Lifecycle(parts);
-  const { held } = lifecycle;
+  const { held, records } = lifecycle;
 
-  const create: Handler = async (target, call) => {
-    if (call.runtime.name === "cri-o") lifecycle.deleteReplaced(target, call.event);
-    const info = eventInfo(call, config);
-    const isHeld = target.kind === "container" && held.holds(target.sandboxID);
-    if (isHeld) await held.createAgain(podTarget(target.pod), info);
-    if (mayFail(call.event, call.runtime)) await lifecycle.create(target, info);
-    else await held.create(target, info);
-    return noRequest;
-  };
+  const createPod: Handler = (target, info, { runtime }) =>
+    mayFail(info.event, runtime) ? lifecycle.create(target, info) : held.create(target, info);
 
-  const createBefore: Handler = async (target, call) => {
-    if (target.id === target.sandboxID) noticePodless(notice, call.runtime);
-    if (call.runtime.name === "cri-o") lifecycle.deleteReplaced(target, call.event);
-    const info = eventInfo(call, config);
+  /** Does a create of a container after the end of the one that it replaces, and after that of its pod where that is held. */
+  async function inTurn<T>(target: Target, info: EventInfo, call: CallContext, create: () => Promise<T>): Promise<T> {
+    if (call.runtime.name === "cri-o") lifecycle.deleteReplaced(target, info.event);
     if (held.holds(target.sandboxID)) await held.createAgain(podTarget(target.pod), info);
+    return create();
+  }
+
+  const create: Handler = (target, info, call) => inTurn(target, info, call, () => lifecycle.create(target, info));
+
+  const createBefore: Handler = async (target, info, call) => {
     try {
-      const { adjust, updates } = await lifecycle.createBefore(target, info);
-      return { ...(adjust === undefined ? {} : { adjust }), update: updates };
+      return await inTurn(target, info, call, () => lifecycle.createBefore(target, info));
     } catch (error) {
       // compat: CRI-O sends no event for a container that our own answer fails (its undo comes after success only).
-      if (call.runtime.name === "cri-o") setImmediate(() => void lifecycle.deleteAll([target.id], call.event));
+      if (call.runtime.name === "cri-o") setImmediate(() => void lifecycle.deleteAll([target.id], info.event));
       throw error;
     }
   };
 
-  const update: Handler = async (target, call, asked) => {
-    const { updates } = await lifecycle.update(target, asked, eventInfo(call, config));
-    return { update: updates };
-  };
+  const stop: Handler = (target, info) => lifecycle.delete(target.id, info, target);
 
-  const stop: Handler = async (target, call) => {
-    noticeStopWithoutCreate(target);
-    const { updates } = await lifecycle.delete(target.id, eventInfo(call, config), target);
-    return { update: updates };
-  };
-
-  const remove: Handler = async (target, call) => {
-    await stop(target, call);
+  const remove: Handler = async (target, info, call) => {
+    await stop(target, info, call);
     try {
-      return await extra(target, call);
+      await lifecycle.extra(target, info);
     } finally {
-      ledger.noteRemoved(target.id);
       if (target.kind === "sandbox") for (const id of ledger.containersOf(target.id)) forget(id);
       forget(target.id);
     }
   };
 
-  const extra: Handler = async (target, call) => {
-    await lifecycle.extra(target, eventInfo(call, config));
-    return noRequest;
-  };
+  const extra: Handler = (target, info) => lifecycle.extra(target, info);
 
   const handlers = {
-    RunPodSandbox: create,
+    RunPodSandbox: createPod,
     CreateContainer: createBefore,
     StartContainer: create,
-    UpdateContainer: update,
+    UpdateContainer: (target, info, _, asked) => lifecycle.update(target, asked, info),
     StopContainer: stop,
     StopPodSandbox: stop,
     RemoveContainer: remove,
@@ -102,24 +87,6 @@ export function createBridge(parts: BridgeParts): Bridge {
     UpdatePodSandbox: extra,
     PostUpdatePodSandbox: extra,
   } as const satisfies Record<EventName, Handler>;
-
-  /**
-   * compat: containerd sends no StartContainer for a container that is restored from a checkpoint, and neither does CRI-O; both
-   * send StopContainer, as they do for one that never started.
-   */
-  function noticeStopWithoutCreate({ id, pod, container }: Target): void {
-    if (container === undefined) return;
-    const { name, pid, state } = container;
-    if (pid === 0 || state === "CONTAINER_CREATED" || state === "CONTAINER_UNKNOWN") return;
-    if (ledger.knows(id)) return;
-    // With `synchronize: ignore` such containers are expected.
-    if (config.synchronize === "ignore") return;
-    notice(
-      "a container was stopped that had no create",
-      { id, pod: `${pod.namespace}/${pod.name}`, container: name },
-      "a container was stopped whose start the runtime did not tell, so no plugin ran for it: restored from a checkpoint, or started while the bridge was not synchronized",
-    );
-  }
 
   /**
    * compat: containerd 2.1 says that it removed a sandbox whose create failed, leaves its pause process running, and lists
@@ -137,28 +104,31 @@ export function createBridge(parts: BridgeParts): Bridge {
    * never rejects.
    */
   function compare(listed: readonly Target[] | undefined, runtime?: RuntimeInfo): () => Promise<void> {
-    lifecycle.recordAll(listed);
+    records.recordAll(listed);
     const podsHaveProcess = runtime?.name !== "cri-o";
     const { unknown, gone, refused, left, forgotten } = reconcile(listed, ledger.all(), host.liveness, podsHaveProcess);
     for (const id of forgotten) ledger.forget(id);
     for (const created of left) if (created.kind === "sandbox") processes.watch(created);
-    if (config.synchronize !== "ignore") for (const target of unknown) ledger.defer(target, { adopted: true });
+    if (config.synchronize !== "ignore") for (const target of unknown) records.adoptLater(target);
     log.info({ [config.synchronize]: unknown.length, gone: gone.length, left: left.length }, "reconciled");
-    const work = async () => {
-      // Before the deletes, which may take their time: what is not recorded yet is lost if we are killed.
-      if (config.synchronize === "adopt") await lifecycle.adoptListed();
-      for (const id of refused) await held.deleteOwed(id);
-      await lifecycle.deleteAll(gone, "Synchronize");
-      if (config.synchronize === "create") await createListed(unknown);
+    return async () => {
+      try {
+        // Before the deletes, which may take their time: what is not recorded yet is lost if we are killed.
+        if (config.synchronize === "adopt") await records.adoptListed();
+        for (const id of refused) await held.deleteOwed(id);
+        await lifecycle.deleteAll(gone, "Synchronize");
+        if (config.synchronize === "create") await createListed(unknown);
+      } catch (error) {
+        log.error({ error: errorText(error) }, "reconciling failed");
+      }
     };
-    return () => work().catch((error) => log.error({ error: errorText(error) }, "reconciling failed"));
   }
 
   async function createListed(unknown: readonly Target[]): Promise<void> {
     for (const target of unknown) {
       if (background.stopping) return;
       // An event that came meanwhile, such as its stop, has recorded it already.
-      if (!ledger.awaitsAdoption(target.id)) continue;
+      if (!records.awaitsAdoption(target.id)) continue;
       await lifecycle.create(target, backgroundInfo("Synchronize", config)).catch((error) => {
         log.error(
           { id: target.id, error: errorText(error) },
@@ -176,8 +146,8 @@ export function createBridge(parts: BridgeParts): Bridge {
     if (runtime.name !== "cri-o" || kind === "sandbox" || pod.pid > 0 || event === "RemoveContainer") return;
     if (config.synchronize === "ignore" || ledger.knows(pod.id)) return;
     const target = podTarget(pod);
-    ledger.defer(target, { adopted: true });
-    const work = () => (config.synchronize === "adopt" ? lifecycle.adoptListed() : createListed([target]));
+    records.adoptLater(target);
+    const work = () => (config.synchronize === "adopt" ? records.adoptListed() : createListed([target]));
     setImmediate(() => {
       void work().catch((error) => log.error({ id: pod.id, error: errorText(error) }, "background plugin run failed"));
     });
@@ -190,43 +160,34 @@ export function createBridge(parts: BridgeParts): Bridge {
     reconcile: () => compare(undefined)(),
     async deleteGone(id) {
       // With the connection down, the containers' ends were missed as well: they come first, as they would have.
-      const dead = lifecycle.openContainersOf(id).filter((container) => {
-        const process = ledger.get(container)?.process;
-        return process !== undefined && host.liveness(process) === "dead";
-      });
+      const dead = records.openContainersOf(id).filter((container) => records.livenessOf(container) === "dead");
       await lifecycle.deleteAll(dead, "StopContainer");
       await lifecycle.deleteAll([id], "StopPodSandbox");
     },
 
     async synchronize(pods, containers, { runtime }) {
-      if (containers.some(({ id, podSandboxId }) => id === podSandboxId)) noticePodless(notice, runtime);
       background.afterSynchronize = compare(targetsOf(pods, containers), runtime);
       return [];
     },
     synchronized: () => void background.afterSynchronize(),
 
-    handle(event, call) {
+    async handle(event, call) {
       const target = targetOf(event);
       takeOverPodOf(target, call);
-      return handlers[event.name](target, call, event.linuxResources);
+      const change = await handlers[event.name](target, eventInfo(call, config), call, event.linuxResources);
+      if (change === undefined) return noRequest;
+      return { ...(change.adjust === undefined ? {} : { adjust: change.adjust }), update: change.updates };
     },
   };
 }
 
-/** What an event does. @param asked the resources that an UpdateContainer asks for */
-type Handler = (target: Target, call: CallContext, asked?: LinuxResources) => Promise<EventResponse>;
-
-/**
- * compat: dockerd has no pods: it calls each container its own pod, and sends CreateContainer and Synchronize only (moby
- * daemon/internal/nri). Without a cgroupsPath, too: a plugin that is to see a cgroup fails.
- */
-export function noticePodless(notice: Notice, { name, version }: RuntimeInfo): void {
-  notice(
-    `${name} has no pods and sends CreateContainer only`,
-    { runtime: name, runtimeVersion: version },
-    "the runtime has no pods and sends CreateContainer only: plugins run in phase create alone, and fail there where they need a cgroup",
-  );
-}
+/** What an event does, and changes. @param asked the resources that an UpdateContainer asks for */
+type Handler = (
+  target: Target,
+  info: EventInfo,
+  call: CallContext,
+  asked?: LinuxResources,
+) => Promise<MergedChange> | Promise<void>;
 
 /** What a bridge asks for, however it is configured. */
 export const usualEvents: readonly EventName[] = [

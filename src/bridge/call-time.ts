@@ -1,35 +1,30 @@
 import { type Clock, Deadline, monotonicClock } from "../base/deadline.js";
+import type { Config } from "../config/schema.js";
 import type { EventName } from "../nri/events.js";
 import type { CallContext } from "../nri/handlers.js";
 import { type TraceContext, traceOf } from "../observe/trace.js";
 
-export interface TimeSettings {
-  /** Kept back for the answer: at least this, at least a tenth of the call's time, at most a quarter of it. */
-  readonly replyMarginMs: number;
-  /** Between SIGTERM and SIGKILL of a plugin's group. */
-  readonly killAfterMs: number;
-}
+type TimeSettings = Pick<Config, "replyMarginMs" | "killAfterMs">;
 
-/** The time of one plugin run. */
-export interface PluginTime {
-  /** SIGTERM to the plugin's group. */
+/** The time of one call of the runtime, made when it arrives. Every wait on the way of its answer takes it. */
+export interface CallTime {
+  /** SIGTERM to a plugin's group. */
   readonly terminateAt: Deadline;
   /** SIGKILL to it. */
   readonly killAt: Deadline;
+  /** All that is done for the answer has ended. */
+  readonly answerBy: Deadline;
   /** The answer by policy leaves, whatever still runs. */
   readonly giveUpAt: Deadline;
-  /** What the plugin may use from now on, in milliseconds. */
+  /** What a plugin may use from now on, in milliseconds. */
   readonly limitMs: number;
   /** What set that limit, and so what an operator changes to give the plugin more. */
   readonly remedy: string;
   readonly killAfterMs: number;
 }
 
-/** The time of one call of the runtime, made when it arrives. Every wait on the way of its answer takes it. */
-export interface CallTime extends PluginTime {
-  /** All that is done for the answer has ended. */
-  readonly answerBy: Deadline;
-}
+/** The time of one plugin run. */
+export type PluginTime = Omit<CallTime, "answerBy">;
 
 /** The answer is on its way at least this long before the runtime gives up, in milliseconds. */
 const giveUpMs = 50;
@@ -44,8 +39,8 @@ export function planCall(
   settings: TimeSettings,
   clock: Clock = monotonicClock,
 ): CallTime {
-  const tenth = Math.max(settings.replyMarginMs, limitMs / 10);
-  const marginMs = limitMs === Infinity ? 0 : Math.min(tenth, limitMs / 4);
+  // At least replyMarginMs, at least a tenth of the call's time, at most a quarter of it.
+  const marginMs = limitMs === Infinity ? 0 : Math.min(Math.max(settings.replyMarginMs, limitMs / 10), limitMs / 4);
   const killMs = limitMs - marginMs;
   // A call of some hundred milliseconds leaves a plugin at least half of its time.
   const killAfterMs = Math.min(settings.killAfterMs, killMs / 2);
@@ -66,7 +61,7 @@ export function planCall(
 export function planBackground(
   timeoutMs: number,
   setting: "timeoutMs" | "deleteTimeoutMs",
-  { killAfterMs }: Pick<TimeSettings, "killAfterMs">,
+  { killAfterMs }: Pick<Config, "killAfterMs">,
   clock: Clock = monotonicClock,
 ): CallTime {
   const killAt = Deadline.after(timeoutMs + killAfterMs, clock);
@@ -93,13 +88,6 @@ function settingRemedy(setting: string): string {
   return `${setting} in the bridge's configuration sets the limit`;
 }
 
-/** Names the limit of a call: the runtime's own, under its key, or a shorter deadline of the runtime's client. */
-function callRemedy(runtime: string, isClients: boolean): string {
-  if (isClients) return "the deadline of the runtime's client sets the limit (the kubelet's is runtimeRequestTimeout)";
-  const key = runtime === "cri-o" ? "nri_plugin_request_timeout" : "plugin_request_timeout";
-  return `the runtime's ${key} sets the limit`;
-}
-
 /** What a chain runs for, and the time for it. */
 export interface EventInfo {
   readonly event: EventName | "Synchronize";
@@ -118,13 +106,17 @@ export function eventInfo({ event, deadline, metadata, runtime }: CallContext, s
   const leftMs = deadline.remainingMs();
   const limitMs = Math.min(leftMs, runtime.requestTimeoutMs);
   const isClients = limitMs < runtime.requestTimeoutMs - clientsAreEarlierMs;
-  return { event, time: planCall(limitMs, callRemedy(runtime.name, isClients), settings), trace: traceOf(metadata) };
+  const key = runtime.name === "cri-o" ? "nri_plugin_request_timeout" : "plugin_request_timeout";
+  const remedy = isClients
+    ? "the deadline of the runtime's client sets the limit (the kubelet's is runtimeRequestTimeout)"
+    : `the runtime's ${key} sets the limit`;
+  return { event, time: planCall(limitMs, remedy, settings), trace: traceOf(metadata) };
 }
 
 /** The same for a delete or a create that no call waits for. */
 export function backgroundInfo(
   event: EventInfo["event"],
-  config: TimeSettings & { deleteTimeoutMs: number },
+  config: Pick<Config, "killAfterMs" | "deleteTimeoutMs">,
 ): EventInfo {
   return { event, time: planBackground(config.deleteTimeoutMs, "deleteTimeoutMs", config), inBackground: true };
 }

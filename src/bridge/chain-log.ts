@@ -1,24 +1,27 @@
 import type { Log } from "../base/logger.js";
 import type { InvokeOutcome } from "../plugin/invoke.js";
+import type { AppliedOwn } from "./accept.js";
 
-/** What one chain came to, for the one line of the log that people read; the sentence beside it is "chain ran". */
-export function chainSummary(chain: EndedChain) {
-  const { event, pod, container, id, state, runs, error, durationMs } = chain;
-  const plugins = runs.map(({ plugin, outcome, durationMs: ms }) => ({ plugin, outcome, ms: toTenths(ms) }));
-  const about = { event, pod, ...(container === undefined ? {} : { container }), id, state };
-  return { ...about, plugins, answer: error ?? "ok", totalMs: toTenths(durationMs) };
-}
-
+/** What one chain came to. */
 interface EndedChain {
-  readonly event: string;
-  readonly state: string;
-  readonly id: string;
-  readonly pod: string;
-  readonly container?: string | undefined;
   readonly runs: readonly Pick<InvokeOutcome, "plugin" | "outcome" | "durationMs">[];
   /** The failure that is the call's answer, where there is one. */
   readonly error: string | undefined;
   readonly durationMs: number;
+}
+
+/** The one line for a chain that people read, and what has become of its changes. */
+export function logChain(log: Log, fields: object, chain: EndedChain, { change, leftOut }: AppliedOwn): void {
+  if (leftOut !== undefined) log.warn({ ...fields, ...leftOut }, "changes that cannot be applied are left out");
+  if (chain.runs.length > 0) log.info({ ...fields, ...chainSummary(chain) }, "chain ran");
+  for (const conflict of change.conflicts) {
+    log.warn({ ...fields, ...conflict }, "two plugins set one field of the container: the last one wins");
+  }
+}
+
+export function chainSummary({ runs, error, durationMs }: EndedChain) {
+  const plugins = runs.map(({ plugin, outcome, durationMs: ms }) => ({ plugin, outcome, ms: toTenths(ms) }));
+  return { plugins, answer: error ?? "ok", totalMs: toTenths(durationMs) };
 }
 
 function toTenths(ms: number): number {
@@ -27,16 +30,9 @@ function toTenths(ms: number): number {
 
 /** One line for a run. */
 export function logRun(log: Log, fields: object, run: InvokeOutcome, adjusted: readonly string[]): void {
-  const { plugin, path, outcome, durationMs, exitCode, signal, error, hint, shadowed, survivors } = run;
-  const about = {
-    ...fields,
-    plugin,
-    path,
-    outcome,
-    durationMs: Math.round(durationMs * 1000) / 1000,
-    exitCode,
-    signal,
-  };
+  const { plugin, path, outcome, exitCode, signal, error, hint, shadowed, survivors } = run;
+  const durationMs = Math.round(run.durationMs * 1000) / 1000;
+  const about = { ...fields, plugin, path, outcome, durationMs, exitCode, signal };
   if (shadowed.length > 0) log.warn({ plugin, path, shadowed }, "another executable has this plugin's name");
   if (survivors.length > 0) log.info({ ...about, survivors }, "a plugin left processes running");
   // The keys alone: a value may be a secret. A runtime that refuses a field in conflict with another NRI plugin names the
@@ -45,7 +41,7 @@ export function logRun(log: Log, fields: object, run: InvokeOutcome, adjusted: r
   else log.warn({ ...about, error: shorten(error), ...(hint === null ? {} : { hint }) }, "plugin failed");
 }
 
-/** More of an error is nobody's reading, and a ttRPC status holds no more: a plugin may say four megabytes. */
+/** A ttRPC status holds no more: a plugin may say four megabytes. */
 const maxErrorLength = 8192;
 
 export function shorten(error: string): string {

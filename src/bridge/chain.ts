@@ -15,18 +15,19 @@ import {
   type InvokeOutcome,
   invokePlugin,
   notInvoked,
+  type Outcome,
   wasBegun,
 } from "../plugin/invoke.js";
-import { createFinder, type Lookup } from "../plugin/lookup.js";
-import { createExecutableChecks, type ExecutableCheck } from "../plugin/permissions.js";
+import { createFinder } from "../plugin/lookup.js";
+import { createExecutableChecks } from "../plugin/permissions.js";
 import type { Starter } from "../plugin/start.js";
 import { formatRequestBody, spliceRequest } from "../v01/request.js";
 import { formatChainError, formatResult } from "../v01/result.js";
 import type { ConfigList, Plugin, Request, Result } from "../v01/types.js";
-import { type AppliedOwn, applyOwn, readChange } from "./accept.js";
+import { applyOwn, readChange } from "./accept.js";
 import type { Breakers } from "./breaker.js";
 import { type EventInfo, type PluginTime, planBackground, planPlugin } from "./call-time.js";
-import { chainSummary, logRun, shorten } from "./chain-log.js";
+import { logChain, logRun, shorten } from "./chain-log.js";
 import type { Observers } from "./observers.js";
 import { type CgroupStage, openStage } from "./plugin-stage.js";
 
@@ -40,7 +41,7 @@ export interface ChainCall extends EventInfo {
   /** What plugins answer is not looked at for changes: v0.1 knows no such state. */
   readonly changesNothing?: true;
   /** What the plugins of an earlier phase answered. */
-  readonly earlierResults: readonly Result[];
+  readonly earlierResults?: readonly Result[];
 }
 
 /** What running a chain came to. */
@@ -55,12 +56,9 @@ export interface ChainEnd {
   readonly observed?: Promise<unknown>;
 }
 
+export const noChange: MergedChange = { updates: [], fields: [], conflicts: [] };
 /** Of a chain that was not run. */
-export const noChange: ChainEnd = {
-  error: undefined,
-  results: [],
-  change: { updates: [], fields: [], conflicts: [] },
-};
+export const notRun: ChainEnd = { error: undefined, results: [], change: noChange };
 
 /** One plugin run with what it was for: what the log, `replay --json` and the timeline are told. */
 export interface RunReport {
@@ -88,12 +86,21 @@ export type RunChain = (call: ChainCall) => Promise<ChainEnd>;
 
 /** Runs chains as the configuration says: time, policy, environment and breaker of each plugin, and the log. */
 export function createRunChain(options: ChainOptions): RunChain {
+  const parts = shareParts(options);
+  return (call) => new Chain(parts, call).run();
+}
+
+/** What all chains of a configuration share. */
+type ChainParts = ReturnType<typeof shareParts>;
+
+function shareParts(options: ChainOptions) {
   const { config, environment, log } = options;
-  const { pluginDirs, lookup, types } = config;
+  const { pluginDirs, lookup, types, permissions } = config;
   const settingsOf = createPluginSettings(config);
-  const parts: ChainParts = {
+  return {
     ...options,
     settingsOf,
+    permissions,
     environmentFor: remember((plugin) =>
       createEnvironment({ base: environment, pluginDirs, ...settingsOf(plugin).environment }),
     ),
@@ -102,21 +109,16 @@ export function createRunChain(options: ChainOptions): RunChain {
     find: createFinder({ pluginDirs, path: searchPath(environment.PATH, pluginDirs), lookup, types }),
     warnOnce: sayOnce((fields, sentence) => log.warn(fields, sentence)),
   };
-  return (call) => new Chain(parts, call).run();
-}
-
-/** What all chains of a configuration share. */
-interface ChainParts extends ChainOptions {
-  readonly settingsOf: (plugin: string) => PluginSettings;
-  readonly environmentFor: (plugin: string) => Readonly<Record<string, string>>;
-  readonly find: (type: string) => Lookup;
-  readonly installs: Installs;
-  readonly createCheck: () => ExecutableCheck;
-  readonly warnOnce: (fields: object, sentence: string) => void;
 }
 
 /** An observer without a `timeoutMs`, in milliseconds. */
 const observerTimeoutMs = 10_000;
+
+/** A plugin whose turn has come. */
+interface Turn extends Plugin {
+  readonly settings: PluginSettings;
+  readonly request: string;
+}
 
 /** What trying one plugin came to. */
 interface Attempt {
@@ -134,7 +136,7 @@ class Chain {
   private readonly results: Result[] = [];
   private readonly changes: Change[] = [];
   /** Every plugin that was tried, in order; observers are not among them. */
-  private readonly runs: { readonly run: InvokeOutcome; readonly adjusted: readonly string[] }[] = [];
+  private readonly attempts: Attempt[] = [];
   private readonly observed: Promise<void>[] = [];
   /** What each line of the log says of the chain. */
   private readonly fields: object;
@@ -144,48 +146,52 @@ class Chain {
     private readonly parts: ChainParts,
     private readonly call: ChainCall,
   ) {
-    const { config, spawner, find, installs, environmentFor, log } = parts;
-    this.body = formatRequestBody(call.request);
-    this.shown = call.earlierResults.map(formatResult);
-    this.fields = { ...aboutOf(call), ...traceFields(call.trace) };
-    log.conceal(call.list.plugins);
+    const { log } = parts;
+    const { event, request, target, trace, list } = call;
+    const { pod, container } = target;
+    this.body = formatRequestBody(request);
+    this.shown = (call.earlierResults ?? []).map(formatResult);
+    this.fields = { event, state: request.state, id: request.id, pod, container, ...traceFields(trace) };
+    log.conceal(list.plugins);
     this.context = {
-      spawner,
-      find,
-      installs,
-      environmentFor,
-      permissions: config.permissions,
+      ...parts,
       permissionFaultOf: parts.createCheck(),
       onStderrLine: (plugin, line) => log.info({ ...this.fields, plugin, line }, "plugin's stderr"),
     };
   }
 
   async run(): Promise<ChainEnd> {
-    const { cgroups, afterChain, settingsOf } = this.parts;
+    const { cgroups, afterChain, settingsOf, log } = this.parts;
     const failure = await this.runPlugins();
-    for (const { run, adjusted } of this.runs) this.report(run, adjusted);
+    for (const attempt of this.attempts) this.report(attempt);
     const counts = (plugin: string) => this.onFailure(settingsOf(plugin)) === "fail";
     const applied = applyOwn(failure === null ? this.changes : [], this.call, cgroups, counts);
-    const error = failure === null ? applied.error : shorten(failure.text);
-    this.logEnd(applied, error);
-    later(afterChain);
+    const error = failure === null ? applied.error : shorten(failure);
+    const durationMs = monotonicClock() - this.startedAt;
+    const runs = this.attempts.map(({ run }) => run);
+    // The runtime does not wait for what is said of a chain.
+    setImmediate(() => logChain(log, this.fields, { runs, error, durationMs }, applied));
+    setImmediate(afterChain);
     const end = { error, results: this.results, change: applied.change };
     return this.observed.length === 0 ? end : { ...end, observed: Promise.all(this.observed) };
   }
 
   /** Gives the failure that is the call's answer. The first failure ends the chain, unless its policy says otherwise. */
-  private async runPlugins(): Promise<{ readonly plugin: string; readonly text: string } | null> {
+  private async runPlugins(): Promise<string | null> {
+    const { giveUpAt, remedy } = this.call.time;
     for (const plugin of this.call.list.plugins) {
       const settings = this.parts.settingsOf(plugin.type);
-      const text = spliceRequest(this.body, plugin.conf, this.shown);
+      const turn = { ...plugin, settings, request: spliceRequest(this.body, plugin.conf, this.shown) };
       if (settings.async) {
-        this.observe(plugin, settings, text);
+        this.observe(turn);
         continue;
       }
-      const attempt = this.admit(plugin, settings, text, () => this.place(plugin, settings, text));
+      const trying = this.admit(turn, () => this.place(turn));
       // What cannot be ended may go on; what it comes to then is dropped.
-      const { run, change } = await within(this.call.time.giveUpAt, attempt, () => this.notEnded(plugin.type, text));
-      this.runs.push({ run, adjusted: change?.fields ?? [] });
+      const late = () => this.notInvoked(turn, "timed-out", `did not end in time, and cannot be ended (${remedy})`);
+      const attempt = await within(giveUpAt, trying, late);
+      const { run, change } = attempt;
+      this.attempts.push(attempt);
       if (change !== undefined) this.changes.push(change);
       if (run.result !== undefined) {
         this.results.push(run.result);
@@ -193,34 +199,34 @@ class Chain {
       }
       const onFailure = this.onFailure(settings);
       if (run.error === null || onFailure === "continue") continue;
-      return onFailure === "fail" ? { plugin: plugin.type, text: formatChainError(plugin.type, run.error) } : null;
+      return onFailure === "fail" ? formatChainError(plugin.type, run.error) : null;
     }
     return null;
   }
 
-  /** The chain goes on without its answer, and later plugins see no result of it. It may begin after the chain has ended. */
-  private observe(plugin: Plugin, settings: PluginSettings, text: string): void {
+  /** The chain goes on without its answer, and later plugins see no result of it. It begins when the answer is on its way. */
+  private observe(turn: Turn): void {
     const { config, observers, log } = this.parts;
-    const time = planBackground(settings.timeoutMs ?? observerTimeoutMs, "timeoutMs", config);
     const owed = this.call.request.state === "delete";
-    const start = () =>
-      this.admit(plugin, settings, text, async () => ({ run: await this.invoke(plugin, settings, text, time) }));
-    const over = observers.run(this.call.request.id, async () => this.report((await start()).run, []), { owed });
+    const begin = async () => {
+      const timeoutMs = turn.settings.timeoutMs ?? observerTimeoutMs;
+      return { run: await this.invoke(turn, planBackground(timeoutMs, "timeoutMs", config)) };
+    };
+    const work = async () => {
+      await new Promise((nextTurn) => setImmediate(nextTurn));
+      this.report(await this.admit(turn, begin));
+    };
+    const over = observers.run(this.call.request.id, work, { owed });
     if (over === null) log.error(this.fields, "an observer's run is dropped: too many wait already");
-    // A delete that is dropped does not end: it is the next bridge's.
-    if (over !== null || owed) this.observed.push(over ?? new Promise(() => {}));
+    else this.observed.push(over);
   }
 
   /** Asks the plugin's breaker before anything is done for a run, and tells it how the run went before the next one asks. */
-  private async admit(
-    { type }: Plugin,
-    settings: PluginSettings,
-    text: string,
-    begin: () => Promise<Attempt>,
-  ): Promise<Attempt> {
+  private async admit(turn: Turn, begin: () => Promise<Attempt>): Promise<Attempt> {
     const { breakers, log } = this.parts;
+    const { type, settings } = turn;
     const refusal = breakers.refusal(type, settings.breaker);
-    if (refusal !== null) return this.notInvoked(type, text, "skipped", refusal);
+    if (refusal !== null) return this.notInvoked(turn, "skipped", refusal);
     let attempt: Attempt | undefined;
     try {
       attempt = await begin();
@@ -234,36 +240,30 @@ class Chain {
   }
 
   /** Runs a plugin in its captured view or on the node, and reads its result while that place is still there. */
-  private async place(plugin: Plugin, settings: PluginSettings, text: string): Promise<Attempt> {
-    const stage = await this.openStage(settings);
-    if (stage !== undefined && "error" in stage) return this.notInvoked(plugin.type, text, "refused", stage.error);
-    const shown = stage === undefined ? text : spliceRequest(formatRequestBody(stage.request), plugin.conf, this.shown);
+  private async place(turn: Turn): Promise<Attempt> {
+    const { cgroups, warnOnce } = this.parts;
+    const { call } = this;
+    const { terminateAt, remedy } = call.time;
+    const changed = () => mergeChanges(this.changes, { phase: call.phase, containerId: call.request.id });
+    const opening = openStage(call, turn.settings, changed, cgroups, warnOnce);
+    // As long as the plugin could run.
+    const stage = await within(terminateAt, opening, () => {
+      void opening.then((late) => late !== undefined && "close" in late && late.close());
+      return { error: `not run: its cgroup view was not ready in time (${remedy})` };
+    });
+    if (stage !== undefined && "error" in stage) return this.notInvoked(turn, "refused", stage.error);
+    const request =
+      stage === undefined ? turn.request : spliceRequest(formatRequestBody(stage.request), turn.conf, this.shown);
     try {
-      const run = await this.invoke(plugin, settings, shown, planPlugin(this.call.time, settings.timeoutMs), stage);
-      return this.accept(run, settings, stage);
+      const run = await this.invoke({ ...turn, request }, planPlugin(call.time, turn.settings.timeoutMs), stage);
+      return this.accept(run, turn.settings, stage);
     } finally {
       stage?.close();
     }
   }
 
-  /** Waits for the plugin's captured view, where it has one, as long as the plugin could run. */
-  private openStage(settings: PluginSettings): ReturnType<typeof openStage> {
-    const { cgroups, warnOnce } = this.parts;
-    const { terminateAt, remedy } = this.call.time;
-    const opening = openStage(this.call, settings, () => this.merged(), cgroups, warnOnce);
-    return within(terminateAt, opening, () => {
-      void opening.then((stage) => stage !== undefined && "close" in stage && stage.close());
-      return { error: `not run: its cgroup view was not ready in time (${remedy})` };
-    });
-  }
-
-  private invoke(
-    { type, conf }: Plugin,
-    { limits, exitStatus, killChildren, startAhead }: PluginSettings,
-    request: string,
-    time: PluginTime,
-    stage?: CgroupStage,
-  ): Promise<InvokeOutcome> {
+  private invoke({ type, conf, settings, request }: Turn, time: PluginTime, stage?: CgroupStage) {
+    const { limits, exitStatus, killChildren, startAhead } = settings;
     const { stdoutBytes, stderrLinesPerRun: stderrLines } = limits;
     const policy = { exitStatus, killChildren, startAhead, limits: { stdoutBytes, stderrLines } };
     const { state } = this.call.request;
@@ -277,23 +277,19 @@ class Chain {
       ...{ runtime, cgroupVersion: cgroups.version, stage, ...results },
       bytesTaken: this.changes.reduce((sum, { bytes }) => sum + bytes, 0),
     });
-    if (read === undefined || read.ok) {
-      for (const { level, text } of read?.change.notes ?? []) {
-        log[level]({ ...this.fields, plugin: run.plugin, note: text }, "a result asks for what has no effect");
-      }
-      return read === undefined ? { run } : { run, change: read.change };
+    if (read === undefined) return { run };
+    if (!read.ok) {
+      const { result: _refused, ...rest } = run;
+      return { run: { ...rest, outcome: "bad-output", error: read.error } };
     }
-    const { result: _refused, ...rest } = run;
-    return { run: { ...rest, outcome: "bad-output", error: read.error } };
+    for (const { level, text } of read.change.notes) {
+      log[level]({ ...this.fields, plugin: run.plugin, note: text }, "a result asks for what has no effect");
+    }
+    return { run, change: read.change };
   }
 
-  private notInvoked(plugin: string, request: string, outcome: "refused" | "skipped", error: string): Attempt {
-    return { run: notInvoked({ plugin, state: this.call.request.state, request }, outcome, error) };
-  }
-
-  private notEnded(plugin: string, request: string): Attempt {
-    const error = `did not end in time, and cannot be ended (${this.call.time.remedy})`;
-    return { run: notInvoked({ plugin, state: this.call.request.state, request }, "timed-out", error) };
+  private notInvoked({ type, request }: Turn, outcome: Outcome, error: string): Attempt {
+    return { run: notInvoked({ plugin: type, state: this.call.request.state, request }, outcome, error) };
   }
 
   private onFailure({ onFailure }: PluginSettings): "fail" | "ignore" | "continue" {
@@ -301,38 +297,10 @@ class Chain {
     return state === "delete" ? onFailure.delete : state === "update" ? onFailure.update : onFailure.create;
   }
 
-  private merged(): MergedChange {
-    return mergeChanges(this.changes, { phase: this.call.phase, containerId: this.call.request.id });
-  }
-
-  private report(run: InvokeOutcome, adjusted: readonly string[]): void {
+  private report({ run, change }: Attempt): void {
     const { log, onRun } = this.parts;
-    later(() => logRun(log, this.fields, run, adjusted));
+    const adjusted = change?.fields ?? [];
+    setImmediate(() => logRun(log, this.fields, run, adjusted));
     onRun?.({ call: this.call, run, adjusted });
   }
-
-  private logEnd({ change, leftOut }: AppliedOwn, error: string | undefined): void {
-    const { log } = this.parts;
-    if (leftOut !== undefined) log.warn({ ...this.fields, ...leftOut }, "changes that cannot be applied are left out");
-    if (this.runs.length > 0) {
-      const durationMs = monotonicClock() - this.startedAt;
-      const runs = this.runs.map(({ run }) => run);
-      later(() => {
-        const summary = chainSummary({ ...aboutOf(this.call), runs, error, durationMs });
-        log.info({ ...summary, ...traceFields(this.call.trace) }, "chain ran");
-      });
-    }
-    for (const conflict of change.conflicts) {
-      log.warn({ ...this.fields, ...conflict }, "two plugins set one field of the container: the last one wins");
-    }
-  }
-}
-
-function aboutOf({ event, request: { state, id }, target: { pod, container } }: ChainCall) {
-  return { event, state, id, pod, container };
-}
-
-/** When the answer is on its way: the runtime does not wait for what is said of a chain. */
-function later(work: () => void): void {
-  setImmediate(work);
 }

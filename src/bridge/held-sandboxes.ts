@@ -4,12 +4,6 @@ import type { Target } from "../v01/to-v01.js";
 import { backgroundInfo, type EventInfo } from "./call-time.js";
 import type { BridgeParts } from "./lifecycle.js";
 
-/** What of the lifecycle runs in a turn of the sandbox that is held already. */
-interface InTurn {
-  create(pod: Target, info: EventInfo): Promise<void>;
-  delete(id: string, info: EventInfo): Promise<void>;
-}
-
 /**
  * Sandboxes where the runtime must not be told that their create failed; see mayFail. One that is refused has its delete at
  * once, as it would have followed, and is held: its create runs again before anything is done for a container of it, and that
@@ -19,18 +13,17 @@ export class HeldSandboxes {
   /** Those whose first create has not ended, be its call answered or not. */
   private readonly creating = new Set<string>();
 
+  /** @param createNow and deleteNow: in a turn of the sandbox that has begun */
   constructor(
     private readonly parts: BridgeParts,
-    private readonly run: InTurn,
+    private readonly createNow: (pod: Target, info: EventInfo) => Promise<void>,
+    private readonly deleteNow: (id: string, info: EventInfo) => Promise<unknown>,
   ) {}
 
-  /**
-   * The create of a sandbox where the runtime cannot be told that it failed: the sandbox is held then, and has its delete at
-   * once. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create failed
-   */
+  /** Runs the create of a sandbox, which is held where that fails. @throws BridgeError PLUGIN_FAILED, CONF_LIST: it failed */
   create(pod: Target, info: EventInfo): Promise<void> {
     this.creating.add(pod.id);
-    return this.attempt(pod, () => this.run.create(pod, info)).finally(() => this.creating.delete(pod.id));
+    return this.attempt(pod, () => this.createNow(pod, info)).finally(() => this.creating.delete(pod.id));
   }
 
   /** Whether a sandbox is held, or may come to be. */
@@ -46,16 +39,11 @@ export class HeldSandboxes {
     const done = this.attempt(pod, async () => {
       // An attempt before this one may have succeeded.
       if (!ledger.isRefused(pod.id)) return;
-      await this.deleteNow(pod.id);
+      await this.deleteIfHeld(pod.id);
       if (answerBy.expired) throw late;
-      await this.run.create(pod, info);
+      await this.createNow(pod, info);
     });
-    const outcome = await within<BridgeError | undefined>(
-      answerBy,
-      done.then(() => undefined),
-      () => late,
-    );
-    if (outcome !== undefined) throw outcome;
+    await within(answerBy, done, () => Promise.reject(late));
   }
 
   /** One turn has the create and, where that fails, its delete, so that the next create comes after; no answer waits for it. */
@@ -65,12 +53,12 @@ export class HeldSandboxes {
       const turn = serial.run(pod.id, async () => {
         try {
           await create();
-          ledger.accept(pod.id);
+          ledger.setRefused(pod.id, false);
           resolve();
         } catch (error) {
-          ledger.refuse(pod.id);
+          ledger.setRefused(pod.id, true);
           reject(error);
-          await this.deleteNow(pod.id);
+          await this.deleteIfHeld(pod.id);
         }
       });
       void background.track(turn);
@@ -80,13 +68,13 @@ export class HeldSandboxes {
   /** The delete of a held sandbox that an earlier bridge owed it, unless its create has succeeded meanwhile. */
   deleteOwed(id: string): Promise<void> {
     const { background, serial } = this.parts;
-    return background.track(serial.run(id, () => this.deleteNow(id)));
+    return background.track(serial.run(id, () => this.deleteIfHeld(id)));
   }
 
-  private async deleteNow(id: string): Promise<void> {
+  private async deleteIfHeld(id: string): Promise<void> {
     const { config, ledger, log } = this.parts;
     if (!ledger.isRefused(id)) return;
-    await this.run.delete(id, backgroundInfo("StopPodSandbox", config)).catch((error) => {
+    await this.deleteNow(id, backgroundInfo("StopPodSandbox", config)).catch((error) => {
       log.error({ id, error: errorText(error) }, "a delete could not be delivered");
     });
   }

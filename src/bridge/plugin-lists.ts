@@ -1,27 +1,23 @@
 import { BridgeError, errorText } from "../base/errors.js";
-import type { Log } from "../base/logger.js";
 import { createPluginSettings, type PluginSettings } from "../config/merge.js";
-import type { Config, StateName } from "../config/schema.js";
+import type { StateName } from "../config/schema.js";
 import { bothPhases, type Phase } from "../ledger/ledger.js";
-import type { ConfFile } from "../plugin/conf-file.js";
 import type { ConfigList } from "../v01/types.js";
+import type { BridgeParts } from "./lifecycle.js";
 
-export interface PluginListsParts {
-  readonly config: Config;
-  readonly confFile: ConfFile;
-  readonly log: Log;
-}
+type ReadList = ConfigList & { readonly fault?: BridgeError };
+export const noPlugins: ReadList = { version: "", plugins: [] };
 
 /** Which plugins of conf.json take an event, as their settings say. */
 export class PluginLists {
   private readonly settingsOf: (type: string) => PluginSettings;
 
-  constructor(private readonly parts: PluginListsParts) {
+  constructor(private readonly parts: Pick<BridgeParts, "config" | "confFile" | "log">) {
     this.settingsOf = createPluginSettings(parts.config);
   }
 
-  /** conf.json as it is now; an error is logged with what it costs. */
-  read(consequence: string): ConfigList | BridgeError {
+  /** conf.json as it is now; where it cannot be read, it has no plugins, and the log says what that costs. */
+  read(consequence: string): ReadList {
     const { confFile, log } = this.parts;
     try {
       return confFile.read();
@@ -29,7 +25,8 @@ export class PluginLists {
       const text = `unable to create nri client: ${errorText(error)}`;
       const where = error instanceof BridgeError ? error.fields : {};
       log.error({ file: confFile.path, ...where, error: text, consequence }, "conf.json cannot be read");
-      return new BridgeError("CONF_LIST", text, { file: confFile.path }, { cause: error });
+      const fault = new BridgeError("CONF_LIST", text, { file: confFile.path }, { cause: error });
+      return { ...noPlugins, fault };
     }
   }
 
@@ -46,14 +43,7 @@ export class PluginLists {
   ownTakers(list: ConfigList, event: string): [state: string, list: ConfigList][] {
     const stateOf = (type: string) => this.settingsOf(type).events[event];
     const states = new Set(list.plugins.flatMap(({ type }) => stateOf(type) ?? []));
-    return [...states].map((state) => [
-      state,
-      { ...list, plugins: list.plugins.filter(({ type }) => stateOf(type) === state) },
-    ]);
-  }
-
-  /** Whether nothing that a plugin of the list does can change the answer. */
-  allAsync({ plugins }: ConfigList): boolean {
-    return plugins.every(({ type }) => this.settingsOf(type).async);
+    const takersOf = (state: string) => list.plugins.filter(({ type }) => stateOf(type) === state);
+    return [...states].map((state) => [state, { ...list, plugins: takersOf(state) }]);
   }
 }

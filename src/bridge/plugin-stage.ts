@@ -4,7 +4,6 @@ import type { Cgroups } from "../cgroup/cgroups.js";
 import { cgroupRoot } from "../cgroup/controllers.js";
 import type { CapturedChanges } from "../cgroup/diff.js";
 import { withoutUnset } from "../cgroup/real-resources.js";
-import type { View } from "../cgroup/view.js";
 import { cgroupSeen, type PluginSettings } from "../config/merge.js";
 import type { Stage } from "../plugin/invoke.js";
 import { layOver } from "../v01/resources.js";
@@ -17,18 +16,8 @@ export interface CgroupStage extends Stage {
 }
 
 /**
- * Whether a plugin sees a captured view. `auto`: only before the container exists, since there is no cgroup then; a plugin
- * that knows cgroup v2 must see the real thing.
- */
-function isCaptured(settings: PluginSettings, call: ChainCall): boolean {
-  return cgroupSeen({ cgroup: settings.cgroup, phase: call.phase }) === "capture";
-}
-
-/**
- * Opens the view for one run of a chain, with what the plugins before it asked for already in it.
- *
- * In `auto` a machine that can make no views runs the plugin as it is, and it is said once; in `capture` that is the plugin's
- * failure.
+ * Opens the view for one run of a chain, where the plugin sees one, with what the plugins before it asked for already in it. In
+ * `auto` a machine that can make no views runs the plugin as it is, and it is said once; in `capture` that is the plugin's failure.
  */
 export async function openStage(
   call: ChainCall,
@@ -37,15 +26,13 @@ export async function openStage(
   cgroups: Cgroups,
   tellOnce: (fields: object, sentence: string) => void,
 ): Promise<CgroupStage | { readonly error: string } | undefined> {
-  if (!isCaptured(settings, call)) return undefined;
+  if (cgroupSeen({ cgroup: settings.cgroup, phase: call.phase }) !== "capture") return undefined;
   const { request } = call;
-  if (settings.cgroup === "auto") {
-    const privilege = await cgroups.privilege();
-    if (!privilege.ok) {
-      const { reason, remedy } = privilege;
-      tellOnce({ reason, remedy }, "cgroup writes cannot be captured here: plugins see the node's cgroups");
-      return undefined;
-    }
+  const privilege = settings.cgroup === "auto" ? await cgroups.privilege() : undefined;
+  if (privilege?.ok === false) {
+    const { reason, remedy } = privilege;
+    tellOnce({ reason, remedy }, "cgroup writes cannot be captured here: plugins see the node's cgroups");
+    return undefined;
   }
   const { cgroupsPath, resources } = request.spec;
   const soFar = askedResources(changed(), request.id);
@@ -61,20 +48,18 @@ export async function openStage(
       // A process that the spawner keeps ahead is in no view, or would be in that of another run; it waits for those outside.
       command: (command) => ({ ...view.command(command), startAhead: undefined }),
       startError: (stderr) => view.startError(stderr),
-      collect: () => collectFrom(view),
+      collect() {
+        try {
+          return view.collect();
+        } catch (error) {
+          // It cannot be read back for whatever the plugin made of it: that is the plugin's failure, not the call's.
+          const fault = { file: cgroupRoot, text: `the view cannot be read: ${errorText(error)}` };
+          return { resources: {}, errors: [fault], warnings: [] };
+        }
+      },
       close: () => view.close(),
     };
   } catch (error) {
     return { error: `its cgroup view cannot be made: ${errorText(error)}` };
-  }
-}
-
-/** What cannot be read back for whatever a plugin made of its view is the plugin's failure, not the call's. */
-function collectFrom(view: View): CapturedChanges {
-  try {
-    return view.collect();
-  } catch (error) {
-    const fault = { file: cgroupRoot, text: `the view cannot be read: ${errorText(error)}` };
-    return { resources: {}, errors: [fault], warnings: [] };
   }
 }

@@ -16,40 +16,28 @@ export interface NativeFacts {
   readonly sandboxerOf: (handler: string) => string;
 }
 
-/** Who delivers the v0.1 requests of a pod sandbox. */
-export interface SandboxDecision {
-  /** Whether the bridge does. */
-  readonly served: boolean;
-  readonly reason: string;
-  /** It was decided without knowing: worth a warning. */
-  readonly unsure: boolean;
-}
-
-export interface SandboxFacts {
-  readonly setting: "auto" | "always" | "never";
-  /** Whether the runtime runs v0.1 plugins itself. */
-  readonly native: Answer["answer"];
-  /** Whether the runtime reads the file that the bridge reads. */
-  readonly sharesConfFile: () => Answer;
-}
-
 /**
  * Whether the bridge serves a pod sandbox, or leaves it to a containerd that still runs v0.1 plugins itself, for
  * sandboxes only. Under both, every plugin would see each sandbox twice.
+ *
+ * @param native whether the runtime runs v0.1 plugins itself
+ * @param sharesConfFile whether the runtime reads the file that the bridge reads
+ * @returns `unsure`: it was decided without knowing
  */
-export function decideSandboxes({ setting, native, sharesConfFile }: SandboxFacts): SandboxDecision {
-  if (setting !== "auto") return { served: setting === "always", reason: `sandboxes: ${setting}`, unsure: false };
-  if (native === "no")
-    return { served: true, reason: "the runtime runs no v0.1 plugins for this sandbox itself", unsure: false };
+export function decideSandboxes(
+  setting: Config["sandboxes"],
+  native: Answer["answer"],
+  sharesConfFile: () => Answer,
+): { readonly served: boolean; readonly reason: string; readonly unsure: boolean } {
+  const sure = (served: boolean, reason: string) => ({ served, reason, unsure: false });
+  if (setting !== "auto") return sure(setting === "always", `sandboxes: ${setting}`);
+  if (native === "no") return sure(true, "the runtime runs no v0.1 plugins for this sandbox itself");
   const { answer, reason } = sharesConfFile();
-  // Sure only where both are: the runtime runs them, and they are the same.
-  if (answer === "no") return { served: true, reason, unsure: false };
-  if (answer === "yes" && native === "yes") return { served: false, reason, unsure: false };
-  return {
-    served: true,
-    reason: native === "yes" ? reason : `it is not known whether the runtime runs v0.1 plugins itself; ${reason}`,
-    unsure: true,
-  };
+  if (answer === "no") return sure(true, reason);
+  // The runtime runs them, and they are the same.
+  if (answer === "yes" && native === "yes") return sure(false, reason);
+  const doubt = native === "yes" ? "" : "it is not known whether the runtime runs v0.1 plugins itself; ";
+  return { served: true, reason: doubt + reason, unsure: true };
 }
 
 /**
@@ -83,8 +71,6 @@ export function runsPlugins(
   return major === "1" ? "no" : "unknown";
 }
 
-const usualSandboxer = () => "podsandbox";
-
 /**
  * Looks at a runtime's process and at the configuration that it was started with. Its program is read while the bridge
  * serves: until that is done the version decides.
@@ -95,7 +81,7 @@ export async function readNativeFacts(
   procRoot = "/proc",
 ): Promise<NativeFacts> {
   if (name !== "containerd" || peer === undefined) {
-    return { v01Client: "unknown", sandboxedCri: undefined, sandboxerOf: usualSandboxer };
+    return { v01Client: "unknown", sandboxedCri: undefined, sandboxerOf: () => "podsandbox" };
   }
   const { readRuntimeToml, readSandboxers } = await import("../host/runtime-toml.js");
   const files = new NodeFiles(`${procRoot}/${peer}/root`);
@@ -125,11 +111,11 @@ export function createSandboxRule(
 ): SandboxRule {
   const told = new Map<string, boolean>();
   return (event, { runtimeHandler }) => {
-    const { served, reason, unsure } = decideSandboxes({
-      setting: config.sandboxes,
-      native: runsPlugins(runtime, native, runtimeHandler),
-      sharesConfFile: () => sharesConfFile(peer, config.confFile),
-    });
+    const { served, reason, unsure } = decideSandboxes(
+      config.sandboxes,
+      runsPlugins(runtime, native, runtimeHandler),
+      () => sharesConfFile(peer, config.confFile),
+    );
     if (told.get(runtimeHandler) !== served) {
       told.set(runtimeHandler, served);
       const fields = { served, reason, ...(runtimeHandler === "" ? {} : { runtimeHandler }) };

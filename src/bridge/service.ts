@@ -1,4 +1,4 @@
-import { BridgeError, errorText } from "../base/errors.js";
+import { attempt, BridgeError, errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
 import { Serial } from "../base/serial.js";
 import { type Cgroups, requireCapture } from "../cgroup/cgroups.js";
@@ -19,11 +19,11 @@ import type { Starter } from "../plugin/start.js";
 import { podTarget } from "../v01/to-v01.js";
 import type { Spec } from "../v01/types.js";
 import { BackgroundWork } from "./background.js";
-import { type BreakerState, Breakers } from "./breaker.js";
-import { type Bridge, createBridge, noticePodless, usualEvents, wantedEvents } from "./bridge.js";
+import { Breakers } from "./breaker.js";
+import { type Bridge, createBridge, usualEvents, wantedEvents } from "./bridge.js";
 import { createRunChain, type RunReport } from "./chain.js";
-import { aboutOf, type Notice } from "./lifecycle.js";
 import { Observers } from "./observers.js";
+import { aboutOf } from "./records.js";
 import { createSandboxRule, type NativeFacts, readNativeFacts } from "./sandboxes.js";
 import { createSpecSource } from "./spec-source.js";
 
@@ -47,7 +47,7 @@ export interface ServiceOptions {
     runtime: RuntimeInfo,
     ledger: Ledger,
     onLateRecovery: () => void,
-  ) => Promise<Pick<JournalFile, "bytes" | "close"> | undefined>;
+  ) => Promise<OpenJournal | undefined>;
   /** The runtime's process; undefined when it cannot be told. */
   readonly findPeer: (runtime: RuntimeInfo) => Promise<number | undefined>;
   readonly log: Log;
@@ -56,20 +56,7 @@ export interface ServiceOptions {
   readonly onConfig?: (config: Config) => void;
 }
 
-/** What the service knows at this moment, for metrics. */
-export interface ServiceFacts {
-  /** Pods and containers that a create is remembered of. */
-  readonly remembered: number;
-  /** Bytes of the journal; undefined when the state is in memory only. */
-  readonly journalBytes: number | undefined;
-  /** Plugin types that conf.json lists; undefined when it cannot be read, none before the first Configure. */
-  readonly plugins: readonly string[] | undefined;
-  /** What keeps plugins from running, each in a few words. */
-  readonly notices: readonly string[];
-  breakerOf(plugin: string): BreakerState;
-  /** What a plugin may be run for. */
-  statesOf(plugin: string): readonly string[];
-}
+type OpenJournal = Pick<JournalFile, "bytes" | "close">;
 
 /** What a runtime said when it configured us: what a bridge is built from beside our own settings. */
 interface Configured {
@@ -79,8 +66,11 @@ interface Configured {
   readonly native: NativeFacts;
 }
 
-/** What dockerd calls itself, and may come to. */
-const dockers: ReadonlySet<string> = new Set(["docker", "dockerd"]);
+/**
+ * compat: dockerd has no pods: it calls each container its own pod, and sends CreateContainer and Synchronize only (moby
+ * daemon/internal/nri). Without a cgroupsPath, too: a plugin that is to see a cgroup fails.
+ */
+const podless = "docker";
 
 /** A runtime that launched us and has not synchronised by then never does: containerd 1.7. */
 const reconcileAfterMs = 3_000;
@@ -103,15 +93,13 @@ export class Service {
   private preparing: Promise<void> | undefined;
   private file: PartialConfig | undefined;
   private fault: string | undefined;
-  private config: Config | undefined;
+  /** What the latest bridge was built from that does not refuse. */
+  private built: { readonly config: Config; readonly confFile: ConfFile } | undefined;
   private configured: Configured | undefined;
-  private refusing = false;
-  private readonly notices = new Set<string>();
-  private journal:
-    | { readonly key: string; readonly opened: Pick<JournalFile, "bytes" | "close"> | undefined }
-    | undefined;
+  /** Serves instead of the bridge while the configuration is wrong. */
+  private refusing: PluginHandlers | undefined;
+  private journal: { readonly key: string; readonly opened: OpenJournal | undefined } | undefined;
   private reconcileTimer: NodeJS.Timeout | undefined;
-  private confFile: ConfFile | undefined;
 
   constructor(private readonly options: ServiceOptions) {
     this.file = options.file;
@@ -127,17 +115,17 @@ export class Service {
   /** The handlers for the stub. They hand on to the bridge of the moment. */
   get handlers(): PluginHandlers {
     return {
-      sparing: () => this.bridge?.sparing?.() ?? false,
+      sparing: () => this.refusing === undefined && (this.bridge?.sparing?.() ?? false),
       configure: (request, runtime) => this.configure(request, runtime),
       synchronize: async (pods, containers, call) => {
         await this.preparing;
         clearTimeout(this.reconcileTimer);
-        return (await this.bridge?.synchronize?.(pods, containers, call)) ?? [];
+        return (await (this.refusing ?? this.bridge)?.synchronize?.(pods, containers, call)) ?? [];
       },
-      synchronized: (runtime) => this.bridge?.synchronized?.(runtime),
+      synchronized: (runtime) => (this.refusing ?? this.bridge)?.synchronized?.(runtime),
       handle: async (event, call) => {
         if (this.preparing !== undefined) await this.preparing;
-        return (await this.bridge?.handle?.(event, call)) ?? noRequest;
+        return (await (this.refusing ?? this.bridge)?.handle?.(event, call)) ?? noRequest;
       },
     };
   }
@@ -153,7 +141,7 @@ export class Service {
   private async reloadNow(file: PartialConfig): Promise<{ readonly eventsChanged: boolean }> {
     const config = mergeConfig(this.options.flags, file);
     if (wantsCapture(config)) await requireCapture(this.options.cgroups, this.options.log);
-    if (this.config !== undefined && JSON.stringify(this.config.state) !== JSON.stringify(config.state)) {
+    if (this.built !== undefined && JSON.stringify(this.built.config.state) !== JSON.stringify(config.state)) {
       // What is remembered is in one journal, and another instance may hold the other one.
       throw new BridgeError("CONFIG", "state and state.directory cannot change while the bridge runs: restart it");
     }
@@ -162,25 +150,18 @@ export class Service {
     if (this.configured === undefined) return { eventsChanged: false };
     const { request, runtime } = this.configured;
     const first = this.journal === undefined;
-    const before = new Set(await this.bridge?.configure(request, runtime));
-    await this.attachJournal(config, runtime);
-    this.bridge = this.buildBridge(this.configured, config);
-    const after = new Set(await this.bridge.configure(request, runtime));
-    // What the runtime listed went to nobody: the machine says who is gone.
-    if (first) void this.bridge.reconcile();
-    return { eventsChanged: before.size !== after.size || [...after].some((event) => !before.has(event)) };
+    const before = new Set(await (this.refusing ?? this.bridge)?.configure(request, runtime));
+    const bridge = await this.build(this.configured, config);
+    const after = wantedEvents(config, runtime);
+    // What the runtime listed went to a bridge that refuses: the machine says who is gone.
+    if (first) void bridge.reconcile();
+    return { eventsChanged: before.size !== after.length || after.some((event) => !before.has(event)) };
   }
 
   /** The end is near: deletes that no call waits for are left to the next bridge, where there is a journal to tell it. */
   stopping(): void {
-    this.background.stopping = this.config?.state !== "memory";
+    this.background.stopping = this.built !== undefined && this.built.config.state !== "memory";
   }
-
-  private readonly notice: Notice = (status, fields, sentence) => {
-    if (this.notices.has(status)) return;
-    this.notices.add(status);
-    this.options.log.warn(fields, sentence);
-  };
 
   /** What still runs is ended now, and nothing is started any more: such deletes are the next bridge's to deliver again. */
   abandon(): void {
@@ -188,15 +169,22 @@ export class Service {
     this.observers.close();
   }
 
-  get facts(): ServiceFacts {
-    const bytes = this.journal?.opened?.bytes;
+  /** What the service knows at this moment, for metrics and the status; what is not known is undefined. */
+  get facts() {
+    const { built, configured, journal } = this;
+    const name = configured?.runtime.name;
     return {
       remembered: this.ledger.size,
-      journalBytes: bytes === 0 ? undefined : bytes,
-      plugins: pluginTypesOf(this.confFile),
-      notices: [...(this.refusing ? ["its configuration is wrong: creates fail"] : []), ...this.notices],
-      breakerOf: (plugin) => this.breakers.stateOf(plugin),
-      statesOf: (plugin) => (this.config === undefined ? [] : statesOf(this.config, plugin)),
+      journalBytes: journal?.opened?.bytes || undefined,
+      plugins: built === undefined ? [] : typesOf(built.confFile),
+      /** What keeps plugins from running, each in a few words. */
+      notices: [
+        ...(this.refusing !== undefined ? ["its configuration is wrong: creates fail"] : []),
+        ...(name === podless ? [`${name} has no pods and sends CreateContainer only`] : []),
+      ],
+      breakerOf: (plugin: string) => this.breakers.stateOf(plugin),
+      /** What a plugin may be run for. */
+      statesOf: (plugin: string) => (built === undefined ? [] : statesOf(built.config, plugin)),
     };
   }
 
@@ -244,10 +232,8 @@ export class Service {
   private configFor(request: ConfigureRequest): Config | Error {
     if (this.fault !== undefined) return new BridgeError("CONFIG", this.fault);
     try {
-      return mergeConfig(
-        this.options.flags,
-        this.file ?? parseConfig(request.config, "the text that Configure brought"),
-      );
+      const file = this.file ?? parseConfig(request.config, "the text that Configure brought");
+      return mergeConfig(this.options.flags, file);
     } catch (error) {
       return error instanceof Error ? error : new Error(errorText(error));
     }
@@ -258,18 +244,19 @@ export class Service {
     const { cgroups, findPeer, log } = this.options;
     // Anew: a reload may have come before its turn.
     const config = this.configFor(request);
-    // It may be so for a moment only, and there is no other Configure: each view tells anew.
-    const sayNoCapture = (error: unknown) =>
-      log.error({ error: errorText(error) }, "plugins that need a captured cgroup view fail while none can be made");
     await new Promise((nextTurn) => setImmediate(nextTurn));
     try {
       const peer = await findPeer(runtime);
       this.configured = { request, runtime, peer, native: await readNativeFacts(runtime.name, peer) };
       if (config instanceof Error) throw config;
-      if (wantsCapture(config)) void requireCapture(cgroups, log).catch(sayNoCapture);
-      await this.attachJournal(config, runtime);
-      this.bridge = this.buildBridge(this.configured, config);
-      if (dockers.has(runtime.name)) noticePodless(this.notice, runtime);
+      await this.build(this.configured, config);
+      if (runtime.name === podless) {
+        const fields = { runtime: runtime.name, runtimeVersion: runtime.version };
+        log.warn(
+          fields,
+          "the runtime has no pods: plugins run in phase create alone, and fail where they need a cgroup",
+        );
+      }
       if (mayCapture(config)) void cgroups.warm();
       if (runtime.socketPath !== undefined) return;
       clearTimeout(this.reconcileTimer);
@@ -277,87 +264,68 @@ export class Service {
     } catch (error) {
       // An exit here would take containerd 1.7 down with it when it launched us (PROTOCOL: launched plugins).
       log.error({ error: errorText(error) }, "the bridge's configuration is wrong: no plugin runs, creates fail");
-      this.bridge = createRefusingBridge(errorText(error), this.ledger);
-      this.refusing = true;
+      this.refusing = createRefusingBridge(errorText(error), this.ledger);
     }
   }
 
-  /** One journal for each runtime: it stays open over connections. */
-  private async attachJournal(config: Config, runtime: RuntimeInfo): Promise<void> {
+  private async build(configured: Configured, config: Config): Promise<Bridge> {
+    const { runtime } = configured;
+    // One journal for each runtime: it stays open over connections.
     const key = JSON.stringify([runtime.name, runtime.socketPath, config.state]);
-    if (this.journal?.key === key) return;
-    await this.journal?.opened?.close();
-    // The runtime's list, if it gave one, was compared without what comes late.
-    const onLateRecovery = () => void this.bridge?.reconcile();
-    const opened = await this.options.openJournal(config, runtime, this.ledger, onLateRecovery);
-    this.journal = { key, opened };
+    if (this.journal?.key !== key) {
+      await this.journal?.opened?.close();
+      // The runtime's list, if it gave one, was compared without what comes late.
+      const onLateRecovery = () => void this.bridge?.reconcile();
+      this.journal = { key, opened: await this.options.openJournal(config, runtime, this.ledger, onLateRecovery) };
+    }
+    this.bridge = this.createBridge(configured, config);
+    this.refusing = undefined;
+    return this.bridge;
   }
 
-  private buildBridge(configured: Configured, config: Config): Bridge {
-    const { runtime } = configured;
-    const { log, host, environment, spawner, onRun, afterChain } = this.options;
+  private createBridge({ runtime, peer, native }: Configured, config: Config): Bridge {
+    const { log, host, environment, spawner, cgroups, onRun, afterChain } = this.options;
+    const { background, breakers, ledger, observers, processes, serial } = this;
     const crio = runtime.name === "cri-o";
     const alias = crio && config.annotations.alias === "auto";
     const confFile = createConfFile(config.confFile, config.permissions);
-    this.config = config;
-    this.confFile = confFile;
-    this.refusing = false;
+    this.built = { config, confFile };
     this.options.onConfig?.(config);
     log.conceal(
       [config, ...Object.values(config.plugins)].map(({ environment: own }) => ({ conf: JSON.stringify(own?.set) })),
     );
+    const runChain = createRunChain({
+      ...{ config, runtime, cgroups, environment, spawner, breakers, observers, log, onRun },
+      // A conf.json that cannot be read lists no plugins for the moment.
+      afterChain: () => afterChain?.(() => typesOf(confFile) ?? []),
+    });
     return createBridge({
-      config,
-      host,
-      confFile,
-      specs: createSpecSource(host, { ...config.annotations, crio, alias }, log),
-      runChain: createRunChain({
-        config,
-        runtime,
-        cgroups: this.options.cgroups,
-        afterChain: () => afterChain?.(() => typesOf(confFile)),
-        environment,
-        spawner,
-        breakers: this.breakers,
-        observers: this.observers,
-        log,
-        onRun,
-      }),
-      ledger: this.ledger,
-      notice: this.notice,
-      processes: this.processes,
-      background: this.background,
-      servesSandbox: createSandboxRule(config, runtime, configured, log),
-      serial: this.serial,
-      log,
+      ...{ config, host, confFile, runChain, ledger, processes, background, serial, log },
+      specOf: createSpecSource(host, { ...config.annotations, crio, alias }, log),
+      servesSandbox: createSandboxRule(config, runtime, { peer, native }, log),
     });
   }
 }
 
-function typesOf(confFile: ConfFile): string[] {
-  try {
-    return confFile.read().plugins.map(({ type }) => type);
-  } catch {
-    // A conf.json that cannot be read lists no plugins for the moment.
-    return [];
-  }
+/** Undefined when it cannot be read. */
+function typesOf(confFile: ConfFile): string[] | undefined {
+  return attempt(() => confFile.read().plugins.map(({ type }) => type));
 }
 
 /**
  * What serves a runtime whose configuration for us cannot be used: failing by policy, never by going away. A sandbox whose
  * failure the runtime cannot be told is held until the configuration is mended.
  */
-export function createRefusingBridge(reason: string, ledger = new Ledger()): Bridge {
+export function createRefusingBridge(reason: string, ledger = new Ledger()): PluginHandlers {
+  const spec: Spec = { resources: null, namespaces: {}, cgroupsPath: "", annotations: {} };
   return {
     // Those of teardown too: once the file is mended, what is created then gets its delete.
     configure: () => usualEvents,
-    reconcile: async () => {},
-    deleteGone: async () => {},
     async handle({ name, pod }, { runtime }) {
       if (name !== "RunPodSandbox" && name !== "StartContainer") return noRequest;
       if (!mayFail(name, runtime)) {
-        ledger.record({ ...aboutOf(podTarget(pod), { specOf: () => noSpec }), served: true });
-        ledger.refuse(pod.id);
+        ledger.record({ ...aboutOf(podTarget(pod), () => spec), served: true });
+        ledger.setRefused(pod.id, true);
         // No plugin has seen its create.
         ledger.skipDelete(pod.id);
       }
@@ -365,13 +333,3 @@ export function createRefusingBridge(reason: string, ledger = new Ledger()): Bri
     },
   };
 }
-
-function pluginTypesOf(confFile: ConfFile | undefined): readonly string[] | undefined {
-  try {
-    return confFile === undefined ? [] : confFile.read().plugins.map(({ type }) => type);
-  } catch {
-    return undefined;
-  }
-}
-
-const noSpec: Spec = { resources: null, namespaces: {}, cgroupsPath: "", annotations: {} };

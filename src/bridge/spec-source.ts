@@ -7,17 +7,14 @@ import { parseBundle } from "../v01/bundle.js";
 import { type Target, toSpec } from "../v01/to-v01.js";
 import type { Spec } from "../v01/types.js";
 
-/** Where the spec of a request comes from. */
-export interface SpecSource {
-  /** @param parent of the target's process, where it is known already */
-  specOf(target: Target, parent?: number): Spec;
-}
+/** The spec of a request. @param parent of the target's process, where it is known already */
+export type SpecOf = (target: Target, parent?: number) => Spec;
 
 /**
  * The OCI bundle where it can be read, since that is what containerd 1.6 told its plugins, else the event. The log says
  * once for each which of the two is in use, and why.
  */
-export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): SpecSource {
+export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): SpecOf {
   const infoOnce = sayOnce((fields, sentence) => log.info(fields, sentence));
   const warnOnce = sayOnce((fields, sentence) => log.warn(fields, sentence));
 
@@ -48,5 +45,5 @@ export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): 
     return undefined;
   }
 
-  return { specOf: (target, parent) => toSpec(target, findBundle(target, parent), rules) };
+  return (target, parent) => toSpec(target, findBundle(target, parent), rules);
 }

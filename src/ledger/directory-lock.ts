@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { linkSync, readdirSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
@@ -12,7 +13,7 @@ export type LockOutcome =
   | { readonly kind: "taken"; readonly holder: string }
   | { readonly kind: "unavailable"; readonly reason: string };
 
-export interface WaitOptions {
+interface WaitOptions {
   /** How long to wait for the holder to go, in milliseconds. */
   readonly waitMs?: number;
   readonly signal?: AbortSignal;
@@ -144,21 +145,16 @@ function highest(directory: string): number {
   return Math.max(0, ...readdirSync(directory).map(numberOf));
 }
 
-function listen(path: string): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    // Who asks is told who we are, for its log.
-    const server = createServer((socket: Socket) => {
-      socket.on("error", () => {});
-      socket.end(`process ${process.pid}`);
-    });
-    server.once("error", reject);
-    server.listen(path, () => {
-      server.off("error", reject);
-      server.on("error", () => {});
-      server.unref();
-      resolve(server);
-    });
+async function listen(path: string): Promise<Server> {
+  // Who asks is told who we are, for its log.
+  const server = createServer((socket: Socket) => {
+    socket.on("error", () => {});
+    socket.end(`process ${process.pid}`);
   });
+  server.listen(path);
+  await once(server, "listening");
+  server.on("error", () => {});
+  return server.unref();
 }
 
 function close(server: Server): Promise<void> {

@@ -1,20 +1,13 @@
-import { existsSync, fchmodSync, ftruncateSync, renameSync, writeSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, fchmodSync, fstatSync, realpathSync, renameSync, writeSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
-import { dirname } from "node:path";
-import { BridgeError, errorText } from "../base/errors.js";
+import { basename, dirname, join } from "node:path";
+import { attempt, BridgeError, errorText } from "../base/errors.js";
 import { readRegularFile } from "../base/files.js";
 import type { Log } from "../base/logger.js";
-import {
-  asideOf,
-  canonicalSocket,
-  copyAside,
-  journalPath,
-  prepareDirectory,
-  setAside,
-  whyUntrusted,
-} from "./directory.js";
+import { prepareDirectory, whyUntrusted } from "./directory.js";
 import type { DirectoryLock } from "./directory-lock.js";
-import { formatHeader, type JournalKey, lineEnd, parseJournal, type Recovery } from "./journal.js";
+import { formatHeader, type JournalKey, parseJournal } from "./journal.js";
 import type { Ledger, LedgerEntry } from "./ledger.js";
 
 export interface JournalOptions extends JournalKey {
@@ -25,7 +18,7 @@ export interface JournalOptions extends JournalKey {
   readonly log: Log;
   /** Called when the journal could not be read or locked at first, and the ledger has now taken over what is in it. */
   readonly onLateRecovery?: () => void;
-  /** Called once, when the directory is ours alone. */
+  /** Called when the directory is ours alone. */
   readonly onLocked?: () => void;
   /** Between a write and its way to the disk, in milliseconds: crashes of the machine cost that much. */
   readonly syncDelayMs?: number;
@@ -48,9 +41,9 @@ export async function openJournal(options: JournalOptions): Promise<JournalFile>
 /** A file is written anew when it is so many times as long as what it amounted to at the last time. */
 const growth = 4;
 /** Hundreds of thousands of pods: what is longer is none of ours. */
-const maxJournalBytes = 512 * 1024 * 1024;
-/** One that was put aside is read beside it, while a runtime waits. */
-const maxAsideBytes = 64 * 1024 * 1024;
+const maxJournalBytes = 256 * 1024 * 1024;
+/** Characters of the lines that are made in one turn of the event loop. */
+const charactersAtOnce = 64 * 1024;
 
 /**
  * The journal of one runtime on the disk: lines are appended to it, and now and then it is written anew. Appending is one
@@ -63,13 +56,15 @@ export class JournalFile {
   /** Bytes of the file. */
   bytes = 0;
   private readonly path: string;
+  /** Where a journal is put that cannot be used. */
+  private readonly aside: string;
   private handle: FileHandle | undefined;
   /** What was appended while the file is being opened or written anew, for the new one. */
   private meanwhile: string | undefined;
   /** The journal that was there has been read, or there was none. */
   private read = false;
-  /** How much of the file that was there to go on with, 0 when there is none; and what ends its last line. */
-  private there = { bytes: 0, end: "" };
+  /** What ends the last line of the file that was there. */
+  private end = "";
   /** A journal that was put aside and has been taken over now: it goes when its lines are in the file. */
   private takenOver: string | undefined;
   private opened = false;
@@ -82,13 +77,14 @@ export class JournalFile {
 
   constructor(private readonly options: JournalOptions) {
     this.path = journalPath(options.directory, options);
+    this.aside = `${this.path}.refused`;
   }
 
   /** A runtime waits meanwhile: nothing here waits for a disk to be done with writing. */
   async open(): Promise<void> {
     const { ledger } = this.options;
     // The ledger may know more than the file.
-    this.meanwhile = ledger.lines().join("");
+    this.meanwhile = [...ledger.lines()].join("");
     ledger.attach(this);
     await this.restore(() => this.resume());
     this.opened = true;
@@ -106,7 +102,8 @@ export class JournalFile {
     try {
       if (this.handle !== undefined) this.bytes += writeAll(this.handle, line);
     } catch (error) {
-      this.cutBack();
+      // Half a line may be there: its checksum tells.
+      this.useHandle(undefined);
       this.fail(error);
     }
     this.syncTimer ??= setTimeout(() => void this.sync(), this.options.syncDelayMs ?? 500).unref();
@@ -129,20 +126,19 @@ export class JournalFile {
     clearTimeout(this.retryTimer);
     await this.rewriting;
     await this.sync();
-    const { handle } = this;
+    await this.handle?.close();
     this.handle = undefined;
-    await handle?.close();
   }
 
   /** Brings file and ledger together: at the start, and when a disk may be back. */
   private async restore(write = () => this.rewrite()): Promise<void> {
-    const { directory, lock } = this.options;
+    const { directory, lock, onLocked } = this.options;
     const outcome = await lock.tryAcquire();
     if (this.closed) return;
     if (outcome.kind === "taken") return this.fail(new Error(`${outcome.holder} has locked ${directory}`));
     try {
       prepareDirectory(directory);
-      if (outcome.kind === "held" && !this.read) this.options.onLocked?.();
+      if (outcome.kind === "held") onLocked?.();
       this.readOnce();
     } catch (error) {
       return this.fail(error);
@@ -153,152 +149,113 @@ export class JournalFile {
 
   /** Goes on with the file that is there. */
   private async resume(): Promise<void> {
-    const { bytes, end } = this.there;
-    let handle: FileHandle | undefined;
     try {
-      handle = await open(this.path, "a", 0o600);
+      const handle = await open(this.path, "a", 0o600);
+      this.useHandle(handle);
       fchmodSync(handle.fd, 0o600);
-      ftruncateSync(handle.fd, bytes);
-      this.bytes = bytes + writeAll(handle, bytes === 0 ? this.parts().join("") : end + this.meanwhile);
-      this.handle = handle;
+      this.bytes = fstatSync(handle.fd).size;
+      const start = this.bytes === 0 ? formatHeader(this.options) : this.end;
+      this.bytes += writeAll(handle, start + this.meanwhile);
     } catch (error) {
-      await handle?.close();
+      this.useHandle(undefined);
       this.fail(error);
     }
   }
 
   private readOnce(): void {
     if (this.read) return;
-    const aside = this.readAside();
-    // What the journal says of an id is later.
-    const isNew = [this.readJournal(), aside].map((entries) => this.options.ledger.adopt(entries));
+    // What the journal says of an id is later than what one says that was put aside.
+    const entries = [this.aside, this.path].flatMap((file) => this.readTrusted(file));
     this.read = true;
-    if (this.opened && isNew.includes(true)) this.options.onLateRecovery?.();
+    if (this.options.ledger.adopt(entries) && this.opened) this.options.onLateRecovery?.();
   }
 
   /**
-   * What a journal holds that was put aside, where it can be used now: its owner and mode were set right, or it is of the
-   * version that this bridge has again. What has ended in the meantime may get a second delete, where without it all that
-   * ended unseen would get none.
+   * What a journal holds. One that cannot be used is put aside, in the place of an earlier one, and nothing of it is believed. Each
+   * start reads it: its owner and mode may have been set right, or it is of the version that this bridge has again. What has
+   * ended in the meantime may get a second delete then, where without it all that ended unseen would get none.
+   *
+   * @throws the system's error when it cannot be read
    */
-  private readAside(): readonly LedgerEntry[] {
+  private readTrusted(file: string): readonly LedgerEntry[] {
+    const { aside } = this;
     const { log } = this.options;
-    const file = asideOf(this.path);
+    if (!existsSync(file)) return [];
     try {
-      const read = this.readTrusted(file, maxAsideBytes);
-      if (read === undefined) return [];
-      const { entries } = read;
-      this.takenOver = file;
-      log.warn({ file, read: entries.length }, "a journal that was put aside can be used now: its deletes are owed");
-      return entries;
-    } catch (error) {
-      const fields = { file, reason: errorText(error) };
-      log.warn(fields, "a journal that was put aside cannot be used: the deletes that it owes are not delivered");
-      return [];
-    }
-  }
-
-  /** What the file holds; one that cannot be used is put aside, and nothing of it is believed. */
-  private readJournal(): readonly LedgerEntry[] {
-    const { path } = this;
-    const { log } = this.options;
-    try {
-      const read = this.readTrusted(path, maxJournalBytes);
-      if (read === undefined) return [];
-      const { bytes, entries, passedOver, soundBytes, damage } = read;
-      if (damage === "middle") this.tellOfDamage(entries.length);
-      if (passedOver > 0) {
-        const fields = { file: path, lines: passedOver };
-        log.warn(fields, "lines of the journal are not known to this version: they are passed over and dropped");
+      const fault = whyUntrusted(file);
+      if (fault !== null) throw new BridgeError("STATE", fault);
+      const content = readRegularFile(file, maxJournalBytes);
+      const { entries, isDamaged } = parseJournal(content, this.options);
+      const fields = { file, read: entries.length };
+      if (file === aside) {
+        this.takenOver = file;
+        log.warn(fields, "a journal that was put aside can be used now: its deletes are owed");
+        return entries;
       }
-      const spoilt = damage === "middle" && bytes.at(-1) !== lineEnd;
-      this.there = { bytes: damage === "middle" ? bytes.length : soundBytes, end: spoilt ? "\n" : "" };
+      this.end = content.subarray(-1).toString() === "\n" ? "" : "\n";
+      if (isDamaged) log.warn(fields, "the journal is damaged: what can be read of it holds");
       return entries;
     } catch (error) {
-      if (!(error instanceof BridgeError)) throw error;
-      const fields = { file: path, reason: errorText(error), aside: setAside(path) };
-      this.takenOver = undefined;
+      if (file !== aside) {
+        if (!(error instanceof BridgeError)) throw error;
+        renameSync(file, aside);
+        this.takenOver = undefined;
+      }
+      const fields = { file, reason: errorText(error), aside };
       log.warn(fields, "the journal cannot be used and was put aside: the deletes that it owes are not delivered");
       return [];
     }
   }
 
-  /**
-   * Undefined when there is no such file.
-   * @throws BridgeError STATE when it cannot be used; the system's error when it cannot be read
-   */
-  private readTrusted(path: string, mostBytes: number): (Recovery & { readonly bytes: Buffer }) | undefined {
-    const fault = whyUntrusted(path);
-    if (fault !== undefined) throw new BridgeError("STATE", fault);
-    if (!existsSync(path)) return undefined;
-    const bytes = readRegularFile(path, mostBytes);
-    return { bytes, ...parseJournal(bytes, this.options) };
-  }
-
-  /** The file stays until a new one is whole: its lines are all that there is. */
-  private tellOfDamage(read: number): void {
-    const fields = { file: this.path, read, aside: copyAside(this.path) };
-    this.options.log.warn(fields, "the journal is damaged: what can be read of it holds, and a copy was put aside");
-  }
-
-  private parts(): string[] {
-    return [formatHeader(this.options), ...this.options.ledger.lines()];
-  }
-
   private rewrite(): Promise<void> {
-    this.rewriting ??= this.rewriteNow();
+    this.rewriting ??= this.replace()
+      .then(() => {
+        if (!this.healthy) this.options.log.info({ file: this.path }, "the journal is written again");
+        this.problem = undefined;
+      })
+      .catch((error) => this.fail(error))
+      .then(() => {
+        this.rewriting = undefined;
+        // Much may have been written in the meantime.
+        if (this.healthy && !this.closed) this.compactIfLong();
+      });
     return this.rewriting;
-  }
-
-  private async rewriteNow(): Promise<void> {
-    try {
-      const bytes = await this.replace(this.parts());
-      this.compactAtBytes = Math.max(this.options.compactFromBytes ?? 256 * 1024, bytes * growth);
-      if (this.takenOver !== undefined) await rm(this.takenOver, { force: true });
-      this.takenOver = undefined;
-      this.succeed();
-    } catch (error) {
-      this.fail(error);
-    }
-    this.rewriting = undefined;
-    // Much may have been written in the meantime.
-    if (this.healthy && !this.closed) this.compactIfLong();
   }
 
   /**
    * Puts a new file in the place of the old one, whole or not at all: whatever happens meanwhile, one of the two is
-   * there. What is appended in the meantime is in both.
+   * there. What is appended in the meantime is in both, and the last word of an id holds: it may be later than its lines here.
    *
-   * @param parts what the file amounts to at the moment of the call
-   * @returns the bytes of the new file
    * @throws the system's error; the old file is as it was
    */
-  private async replace(parts: readonly string[]): Promise<number> {
+  private async replace(): Promise<void> {
     const path = `${this.path}.new`;
-    this.meanwhile = "";
     let fresh: FileHandle | undefined;
     try {
       await rm(path, { force: true });
       fresh = await open(path, "wx", 0o600);
-      let written = 0;
-      for (let first = 0; first < parts.length; first += partsAtOnce) {
-        written += await writeWhole(fresh, parts.slice(first, first + partsAtOnce).join(""));
+      this.meanwhile = "";
+      let bytes = 0;
+      let text = formatHeader(this.options);
+      for (const lines of this.options.ledger.lines()) {
+        text += lines;
+        if (text.length < charactersAtOnce) continue;
+        bytes += await writeWhole(fresh, text);
+        text = "";
       }
-      for (let look = 1; look <= looks; look++) {
-        await fresh.datasync();
-        const rest = this.takeMeanwhile();
-        if (rest === "") break;
-        // Under events without a pause there is always a rest: the last one's way to the disk is that of any line.
-        if (look < looks) written += await writeWhole(fresh, rest);
-        else written += writeAll(fresh, rest);
-      }
-      // Nothing was appended since the last look, and nothing can be until this turn of the event loop ends.
+      bytes += await writeWhole(fresh, text);
+      await fresh.datasync();
+      // From here on nothing can be appended until this turn of the event loop ends.
+      bytes += writeAll(fresh, this.meanwhile);
       renameSync(path, this.path);
-      this.replaceBy(fresh, written);
+      this.useHandle(fresh);
       fresh = undefined;
+      this.bytes = bytes;
+      this.compactAtBytes = Math.max(this.options.compactFromBytes ?? 256 * 1024, bytes * growth);
       await this.handle?.datasync();
       await syncDirectory(dirname(this.path));
-      return written;
+      if (this.takenOver !== undefined) await rm(this.takenOver, { force: true });
+      this.takenOver = undefined;
     } finally {
       this.meanwhile = undefined;
       await fresh?.close();
@@ -306,52 +263,23 @@ export class JournalFile {
     }
   }
 
-  private takeMeanwhile(): string {
-    const lines = this.meanwhile ?? "";
-    this.meanwhile = "";
-    return lines;
-  }
-
-  private replaceBy(fresh: FileHandle, bytes: number): void {
-    const old = this.handle;
-    this.handle = fresh;
-    this.bytes = bytes;
-    // Its name is gone and its bytes are in the new file: how closing it ends is of no interest.
-    old?.close().catch(() => {});
-  }
-
-  /** Takes back half a line, so that a restart finds the file sound; where that fails too, its checksum tells. */
-  private cutBack(): void {
-    const { handle } = this;
-    this.handle = undefined;
-    if (handle === undefined) return;
-    try {
-      ftruncateSync(handle.fd, this.bytes);
-    } catch {
-      // The disk takes nothing at all.
-    }
-    handle.close().catch(() => {});
+  /** From now on this is the file, if there is one. How closing the one before ends is of no interest. */
+  private useHandle(handle: FileHandle | undefined): void {
+    this.handle?.close().catch(() => {});
+    this.handle = handle;
   }
 
   private compactIfLong(): void {
     if (this.bytes >= this.compactAtBytes) void this.rewrite();
   }
 
-  private succeed(): void {
-    if (this.problem === undefined) return;
-    this.problem = undefined;
-    this.options.log.info({ file: this.path }, "the journal is written again");
-  }
-
   private fail(error: unknown): void {
-    const before = this.problem;
-    this.problem = errorText(error);
-    if (before === undefined) {
-      this.options.log.error(
-        { file: this.path, error: this.problem },
-        "the journal cannot be written: the bridge serves on, and a crash would lose what it remembers",
-      );
+    const text = errorText(error);
+    if (this.healthy) {
+      const sentence = "the journal cannot be written: the bridge serves on, and a crash would lose what it remembers";
+      this.options.log.error({ file: this.path, error: text }, sentence);
     }
+    this.problem = text;
     if (this.closed) return;
     this.retryTimer ??= setTimeout(() => {
       this.retryTimer = undefined;
@@ -360,11 +288,16 @@ export class JournalFile {
   }
 }
 
-/** So often what was appended meanwhile is waited for until it is on the disk. */
-const looks = 4;
+/** The journal's path: readable as far as it goes, and another one for each runtime and socket. */
+function journalPath(directory: string, { runtime, socket }: JournalKey): string {
+  const digest = createHash("sha256").update(`${runtime}\0${socket}`).digest("hex").slice(0, 16);
+  return join(directory, `${runtime.replace(/[^A-Za-z0-9_-]/g, "_").slice(0, 40)}-${digest}.journal`);
+}
 
-/** So many pieces are joined in one turn of the event loop: some hundred kilobytes. */
-const partsAtOnce = 256;
+/** A socket's path without the links on the way to it, as `/var/run` is one: two names of one socket are one key. */
+function canonicalSocket(path: string): string {
+  return attempt(() => join(realpathSync(dirname(path)), basename(path))) ?? path;
+}
 
 /** At once. @returns the bytes that were written */
 function writeAll({ fd }: FileHandle, text: string): number {
@@ -383,9 +316,5 @@ async function writeWhole(file: FileHandle, text: string): Promise<number> {
 /** Makes a rename outlive a crash of the machine. */
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  await directory.sync().finally(() => directory.close());
 }

@@ -37,15 +37,15 @@ export interface JournalKey {
   readonly socket: string;
 }
 
-/** What is left of a journal, and of its file. */
-export interface Recovery extends Pick<ReadLines, "soundBytes" | "damage"> {
+/** What is left of a journal. */
+interface Recovery {
   /** None of them is `deleting`: a delete that had begun and whose end was not written is to be run again. */
   readonly entries: readonly LedgerEntry[];
-  /** Sound lines that say nothing to this version, as those of a later one: a rewrite drops them. */
-  readonly passedOver: number;
+  /** Sound lines come after unsound ones, as a broken disk has it; a crash spoils the last one alone. */
+  readonly isDamaged: boolean;
 }
 
-/** The first line. A journal of another version is refused: this one would read it wrongly, or drop what it does not know. */
+/** The first line. */
 export function formatHeader({ runtime, socket }: JournalKey): string {
   return formatLine(recordText.format({ type: "header", version, runtime, socket }));
 }
@@ -61,23 +61,24 @@ export function formatStep(type: "delete-begun" | "delete-done" | "forgotten", i
 /**
  * What the bytes of a journal say: the latest of each id. The last line may have been cut short by a crash. Where a disk has
  * spoilt others, what is sound still holds: a delete may come twice then, where without all of it many would not come at all.
- * The header too may be spoilt: the name of the file says whose it is.
+ * The header too may be spoilt: the name of the file says whose it is. A sound line that this version does not know is passed over.
  *
  * @throws BridgeError STATE when no line is sound, it is of another version, or another runtime's
  */
 export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
-  const { records, soundBytes, damage } = readLines(bytes);
+  const lines = readLines(bytes);
+  const records = lines.filter((record) => record !== undefined);
+  const isDamaged = lines.slice(0, records.length).includes(undefined);
   const [first, ...rest] = records;
   if (first === undefined) {
     // Cut short in its header, a journal is as good as new; anything else is no journal of ours.
     const header = Buffer.from(formatHeader(key));
-    if (header.subarray(0, bytes.length).equals(bytes)) return { entries: [], passedOver: 0, soundBytes, damage };
+    if (header.subarray(0, bytes.length).equals(bytes)) return { entries: [], isDamaged };
     throw new BridgeError("STATE", "no line of the journal is sound");
   }
   const header = parseRecord(first);
-  const isHeaderSpoilt = soundBytes === 0 && header?.type !== "header";
+  const isHeaderSpoilt = lines[0] === undefined && header?.type !== "header";
   if (!isHeaderSpoilt) checkHeader(header, key);
-  let passedOver = 0;
   const found = new Map<string, LedgerEntry>();
   for (const body of isHeaderSpoilt ? records : rest) {
     const record = parseRecord(body);
@@ -85,12 +86,13 @@ export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
     const entry = found.get(id);
     if (record?.type === "create-begun") found.set(id, { created: toCreated(record), state: "open" });
     else if (type === "forgotten") found.delete(id);
-    else if (type !== "delete-begun" && type !== "delete-done") passedOver += 1;
-    else if (entry !== undefined) found.set(id, { ...entry, state: type === "delete-begun" ? "rerun" : "deleted" });
+    else if (entry !== undefined && type === "delete-begun") found.set(id, { ...entry, state: "rerun" });
+    else if (entry !== undefined && type === "delete-done") found.set(id, { ...entry, state: "deleted" });
   }
-  return { entries: [...found.values()], passedOver, soundBytes, damage };
+  return { entries: [...found.values()], isDamaged };
 }
 
+/** A journal of another version is refused: this one would read it wrongly, or drop what it does not know. */
 function checkHeader(header: RecordText | undefined, key: JournalKey): void {
   const { type, version: stated = 0, runtime = "", socket = "" } = header ?? {};
   if (type !== "header") throw new BridgeError("STATE", "the journal does not begin with its header");
@@ -104,46 +106,20 @@ export function formatLine(record: string): string {
   return `${checksum(record)} ${record}\n`;
 }
 
-/** What is left of a journal's lines. */
-export interface ReadLines {
-  /** The records of all sound lines, in order. */
-  readonly records: readonly string[];
-  /** How many bytes come before the first damage. */
-  readonly soundBytes: number;
-  /**
-   * `tail`: the last write was cut short, which a crash does. `middle`: sound lines come after unsound ones, which
-   * only a broken disk does.
-   */
-  readonly damage: "none" | "tail" | "middle";
+/** The records of a journal's lines, in order; undefined for each line that is not sound. */
+export function readLines(bytes: Uint8Array): (string | undefined)[] {
+  const lines = Buffer.from(bytes).toString("utf8").split("\n");
+  // Behind the last line end there is nothing, or what was cut short.
+  const rest = lines.pop();
+  return [...lines.map(readLine), ...(rest === "" ? [] : [undefined])];
 }
 
-export function readLines(bytes: Uint8Array): ReadLines {
-  const records: string[] = [];
-  let damage: ReadLines["damage"] = "none";
-  let soundBytes = 0;
-  for (let start = 0; start < bytes.length; ) {
-    const end = bytes.indexOf(lineEnd, start);
-    const record = end < 0 ? undefined : readLine(bytes.subarray(start, end));
-    start = end < 0 ? bytes.length : end + 1;
-    if (record === undefined) {
-      if (damage === "none") damage = "tail";
-      continue;
-    }
-    records.push(record);
-    if (damage === "none") soundBytes = start;
-    else damage = "middle";
-  }
-  return { records, soundBytes, damage };
+function readLine(line: string): string | undefined {
+  const record = line.slice(checksumLength + 1);
+  return line === `${checksum(record)} ${record}` ? record : undefined;
 }
 
-export const lineEnd = 0x0a;
 const checksumLength = 8;
-
-function readLine(line: Uint8Array): string | undefined {
-  const text = Buffer.from(line.buffer, line.byteOffset, line.byteLength).toString("utf8");
-  const record = text.slice(checksumLength + 1);
-  return text === `${checksum(record)} ${record}` ? record : undefined;
-}
 
 function checksum(record: string): string {
   return crc32(record).toString(16).padStart(checksumLength, "0");
@@ -158,10 +134,10 @@ function parseRecord(body: string): RecordText | undefined {
 /** A spec without resources has none here. */
 type SpecText = Omit<Spec, "resources"> & { readonly resources?: LinuxResources };
 
-type Named = Pick<Created, "id" | "sandboxID" | "pid" | "pod" | "container" | "adopted">;
+type Same = Pick<Created, "id" | "sandboxID" | "pid" | "pod" | "container" | "adopted">;
 
 /** A record; what is 0, empty or false is absent. */
-interface RecordText extends Partial<JournalKey>, Partial<Named>, Partial<Omit<ProcessIdentity, "startTime">> {
+interface RecordText extends Partial<JournalKey & Same & Omit<ProcessIdentity, "startTime">> {
   readonly type: string;
   readonly version?: number;
   readonly kind?: string;

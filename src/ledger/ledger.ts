@@ -37,19 +37,12 @@ export interface CreateInfo {
   readonly adopted?: boolean;
 }
 
-/** A create that no plugin ran for, or that the runtime listed: it is recorded when its turn comes or an event names it. */
-export interface Pending {
-  readonly target: Target;
-  readonly info: CreateInfo;
-}
-
 /**
  * `open`: the delete is owed. `rerun`: an earlier bridge began it and did not see its end, so it is delivered again.
  * `deleting`: it runs. `deleted`: it was delivered, well or not. A held sandbox passes through all of them, with `refused`.
  */
 export type State = "open" | "rerun" | "deleting" | "deleted";
 
-/** What is recorded of an id. */
 export interface LedgerEntry {
   readonly created: Created;
   readonly state: State;
@@ -65,19 +58,7 @@ interface Recorded extends LedgerEntry {
    * entry goes with the end of the delete.
    */
   removal?: "leaving" | "due";
-  /** The journal's lines for it, kept as text: a rewrite of the file costs nothing but the writing. */
-  createLine?: string | undefined;
-  stepLine?: string | undefined;
 }
-
-/** An id has one entry; a pending create stands beside what is recorded of an earlier phase or life. */
-interface Entry {
-  pending: Pending | undefined;
-  recorded: Recorded | undefined;
-}
-
-/** More than a runtime removes while one StopContainer is on its way. */
-const mostRemoved = 1_000;
 
 /**
  * What is owed a delete. Each create that was attempted gets one and nothing else does: `takeDelete` gives the right to
@@ -87,17 +68,15 @@ const mostRemoved = 1_000;
  * Every change goes to the journal before anything is run for it.
  */
 export class Ledger {
-  /** What is recorded is in the order of its creates. */
-  private readonly entries = new Map<string, Entry>();
-  /** The ids of each pod's containers: an event is not to look at all pods of the node. */
-  private readonly containerIds = new Map<string, Set<string>>();
+  /**
+   * By id, the creates that no plugin ran for, or that the runtime listed: they are recorded when their turn comes or an event names
+   * them, beside what is recorded of an earlier phase or life.
+   */
+  readonly deferred = new Map<string, { readonly target: Target; readonly info: CreateInfo }>();
+  private readonly entries = new Map<string, Recorded>();
   /** The latest ids that were removed: the runtime sends a StopContainer beside all else, so that it may come after. */
-  private readonly removed = new Set<string>();
+  private readonly removed: string[] = [];
   private journal: { append(line: string): void } | undefined;
-  private recordedCount = 0;
-
-  /** @param most beyond so many the oldest whose delete was delivered is forgotten; far more than a node has */
-  constructor(private readonly most = 50_000) {}
 
   /** Writes each change to this journal from now on; without one, nothing is kept over our end. */
   attach(journal: { append(line: string): void }): void {
@@ -106,47 +85,20 @@ export class Ledger {
 
   /** Takes over what an earlier bridge left; what is recorded here already stays. Gives whether there was anything new. */
   adopt(entries: readonly LedgerEntry[]): boolean {
-    const unknown = entries.filter(({ created }) => this.recorded(created.id) === undefined);
-    for (const { created, state } of unknown) this.put({ created, state, createResults: [] });
+    const unknown = entries.filter(({ created }) => !this.entries.has(created.id));
+    for (const { created, state } of unknown) this.entries.set(created.id, { created, state, createResults: [] });
     return unknown.length > 0;
   }
 
-  /** The lines of the shortest journal that amounts to what is recorded, in pieces: a full node's are too many for one. */
-  lines(): string[] {
-    return [...this.entries.values()].flatMap(({ recorded }) => (recorded === undefined ? [] : linesOf(recorded)));
-  }
-
-  /** Notes a create that is to be recorded later. */
-  defer(target: Target, info: CreateInfo): void {
-    const { id, sandboxID, kind } = target;
-    this.entries.set(id, { pending: { target, info }, recorded: this.recorded(id) });
-    if (kind === "container") this.list(sandboxID, id);
-  }
-
-  /** The create that is to be recorded later, which the caller does now. */
-  takePending(id: string): Pending | undefined {
-    const entry = this.entries.get(id);
-    const pending = entry?.pending;
-    if (entry === undefined || pending === undefined) return undefined;
-    entry.pending = undefined;
-    if (entry.recorded === undefined) this.unlist(id, pending.target.sandboxID);
-    return pending;
-  }
-
-  /** Whether what was running before us waits to be adopted: nothing has happened to it since then. */
-  awaitsAdoption(id: string): boolean {
-    return this.entries.get(id)?.pending?.info.adopted === true;
-  }
-
-  /** The ids of the creates that are to be recorded later. */
-  pending(): string[] {
-    return [...this.entries].flatMap(([id, { pending }]) => (pending === undefined ? [] : [id]));
+  /** The lines of the shortest journal that amounts to what is recorded, each made when it is asked for. */
+  *lines(): Generator<string, void, undefined> {
+    for (const recorded of this.entries.values()) yield linesOf(recorded);
   }
 
   /** Records a create before its chain runs, so that a failed one gets its delete too. */
   record(create: Omit<Created, "phases" | "adopted" | "refused">, info: CreateInfo = {}): Created {
     const { phases = ["start"], adopted = false } = info;
-    const before = this.recorded(create.id);
+    const before = this.entries.get(create.id);
     // A create after the delete begins a new life.
     const same = before !== undefined && isWaiting(before) ? before : undefined;
     const process = create.process ?? (same?.created.pid === create.pid ? same.created.process : undefined);
@@ -158,34 +110,24 @@ export class Ledger {
       ...(before?.created.refused ? { refused: true } : {}),
     };
     const recorded: Recorded = { created, state: "open", createResults: same?.createResults ?? [] };
-    this.put(recorded);
-    this.journal?.append(createLineOf(recorded));
+    this.entries.set(create.id, recorded);
+    this.journal?.append(linesOf(recorded));
     return created;
   }
 
   get(id: string): Created | undefined {
-    return this.recorded(id)?.created;
+    return this.entries.get(id)?.created;
   }
 
   /** Whether a create of this id was attempted or listed, or it was removed a moment ago. */
   knows(id: string): boolean {
-    return this.entries.has(id) || this.removed.has(id);
+    return this.entries.has(id) || this.deferred.has(id) || this.removed.includes(id);
   }
 
   /** Whether a create was attempted and no delete delivered. */
   isOpen(id: string): boolean {
-    const recorded = this.recorded(id);
+    const recorded = this.entries.get(id);
     return recorded !== undefined && owesDelete(recorded);
-  }
-
-  /** Its create failed, and the runtime cannot be told. Its delete is owed at once. */
-  refuse(id: string): void {
-    this.noteRefused(id, true);
-  }
-
-  /** A create of it has succeeded. */
-  accept(id: string): void {
-    this.noteRefused(id, false);
   }
 
   /** Whether it is a held sandbox. */
@@ -193,52 +135,46 @@ export class Ledger {
     return this.get(id)?.refused === true;
   }
 
-  private noteRefused(id: string, refused: boolean): void {
-    const recorded = this.recorded(id);
+  /** A create of it has failed, and the runtime cannot be told: its delete is owed at once. Or one has succeeded. */
+  setRefused(id: string, refused: boolean): void {
+    const recorded = this.entries.get(id);
     if (recorded === undefined || this.isRefused(id) === refused) return;
     const { refused: _, ...created } = recorded.created;
     recorded.created = refused ? { ...created, refused } : created;
-    recorded.createLine = undefined;
-    for (const line of linesOf(recorded)) this.journal?.append(line);
-  }
-
-  /** Whether its delete runs. */
-  isDeleting(id: string): boolean {
-    return this.recorded(id)?.state === "deleting";
+    this.journal?.append(linesOf(recorded));
   }
 
   /** What to deliver the delete of; undefined when there was no create, its delete was taken, or it is not ours. */
   takeDelete(id: string): Created | undefined {
-    const recorded = this.recorded(id);
+    const recorded = this.entries.get(id);
     if (recorded === undefined || !owesDelete(recorded)) return undefined;
     const begun = recorded.state === "rerun";
     recorded.state = "deleting";
-    if (!begun) this.writeStep(recorded);
+    if (!begun) this.journal?.append(stepLine(recorded));
     return recorded.created;
   }
 
-  /** The delete has nobody to be delivered to. */
+  /** No plugin takes the delete. */
   skipDelete(id: string): void {
-    const recorded = this.recorded(id);
+    const recorded = this.entries.get(id);
     if (recorded !== undefined && owesDelete(recorded)) this.settle(recorded);
   }
 
   /** The delete that was taken has been delivered, well or not: it never runs again. */
   endDelete(id: string): void {
-    const recorded = this.recorded(id);
+    const recorded = this.entries.get(id);
     if (recorded?.state === "deleting") this.settle(recorded);
   }
 
-  /** The runtime has removed it: events that were on their way may still name it. */
-  noteRemoved(id: string): void {
-    this.removed.add(id);
-    const [oldest] = this.removed;
-    if (this.removed.size > mostRemoved && oldest !== undefined) this.removed.delete(oldest);
+  private settle(recorded: Recorded): void {
+    recorded.state = "deleted";
+    this.journal?.append(stepLine(recorded));
+    if (recorded.removal === "due") this.drop(recorded.created.id);
   }
 
   /** It is removed and its process still runs. Gives whether that is new: a removal may be tried again and again. */
   noteLeaving(id: string): boolean {
-    const recorded = this.recorded(id);
+    const recorded = this.entries.get(id);
     if (recorded === undefined || recorded.removal !== undefined) return false;
     recorded.removal = "leaving";
     return true;
@@ -246,87 +182,47 @@ export class Ledger {
 
   /** Its pod or container is removed. One whose delete is still owed or runs is forgotten when that has ended. */
   forget(id: string): void {
-    const recorded = this.recorded(id);
+    // More than a runtime removes while one StopContainer is on its way.
+    if (this.removed.push(id) > 1_000) this.removed.shift();
+    const recorded = this.entries.get(id);
     if (recorded === undefined) return;
     if (owesDelete(recorded) || recorded.state === "deleting") recorded.removal = "due";
-    else this.drop(recorded.created);
+    else this.drop(id);
+  }
+
+  private drop(id: string): void {
+    this.entries.delete(id);
+    this.journal?.append(formatStep("forgotten", id));
   }
 
   /** What the plugins of the create phase answered: the start phase's requests show it. Kept in memory only. */
   createResultsOf(id: string): readonly Result[] {
-    return this.recorded(id)?.createResults ?? [];
+    return this.entries.get(id)?.createResults ?? [];
   }
 
   keepCreateResults(id: string, results: readonly Result[]): void {
-    const recorded = this.recorded(id);
+    const recorded = this.entries.get(id);
     if (recorded !== undefined) recorded.createResults = results;
   }
 
   /** All that is recorded, in the order of the creates. */
   all(): LedgerEntry[] {
-    return [...this.entries.values()].flatMap(({ recorded }) => recorded ?? []);
+    return [...this.entries.values()];
   }
 
   /** The ids of a pod's containers, recorded or pending. */
   containersOf(sandboxID: string): string[] {
-    return [...(this.containerIds.get(sandboxID) ?? [])];
+    const ids = new Set<string>();
+    const look = (of: Pick<Created, "id" | "kind" | "sandboxID">) => {
+      if (of.sandboxID === sandboxID && of.kind === "container") ids.add(of.id);
+    };
+    for (const { created } of this.entries.values()) look(created);
+    for (const { target } of this.deferred.values()) look(target);
+    return [...ids];
   }
 
-  /** How many are recorded. */
   get size(): number {
-    return this.recordedCount;
-  }
-
-  private recorded(id: string): Recorded | undefined {
-    return this.entries.get(id)?.recorded;
-  }
-
-  private settle(recorded: Recorded): void {
-    recorded.state = "deleted";
-    this.writeStep(recorded);
-    if (recorded.removal === "due") this.drop(recorded.created);
-  }
-
-  private writeStep(recorded: Recorded): void {
-    recorded.stepLine = undefined;
-    this.journal?.append(stepLineOf(recorded));
-  }
-
-  private put(recorded: Recorded): void {
-    const { id, sandboxID, kind } = recorded.created;
-    const before = this.entries.get(id);
-    if (before?.recorded === undefined) this.recordedCount++;
-    this.containerIds.get(sandboxID)?.delete(id);
-    this.entries.set(id, { pending: before?.pending, recorded });
-    if (kind === "container") this.list(sandboxID, id);
-    if (this.recordedCount > this.most) this.forgetOldest();
-  }
-
-  private forgetOldest(): void {
-    for (const { recorded } of this.entries.values()) {
-      if (recorded?.state !== "deleted") continue;
-      this.drop(recorded.created);
-      return;
-    }
-  }
-
-  private drop({ id, sandboxID }: Created): void {
-    this.recordedCount--;
-    const entry = this.entries.get(id);
-    if (entry?.pending === undefined) this.unlist(id, sandboxID);
-    else entry.recorded = undefined;
-    this.journal?.append(formatStep("forgotten", id));
-  }
-
-  private list(sandboxID: string, id: string): void {
-    const ids = this.containerIds.get(sandboxID) ?? new Set();
-    this.containerIds.set(sandboxID, ids.add(id));
-  }
-
-  private unlist(id: string, sandboxID: string): void {
-    this.entries.delete(id);
-    const ids = this.containerIds.get(sandboxID);
-    if (ids?.delete(id) && ids.size === 0) this.containerIds.delete(sandboxID);
+    return this.entries.size;
   }
 }
 
@@ -339,17 +235,10 @@ export function owesDelete(entry: LedgerEntry): boolean {
   return isWaiting(entry) && entry.created.served;
 }
 
-function linesOf(recorded: Recorded): string[] {
-  return recorded.state === "open" ? [createLineOf(recorded)] : [createLineOf(recorded), stepLineOf(recorded)];
+function linesOf(entry: LedgerEntry): string {
+  return formatCreate(entry.created) + (entry.state === "open" ? "" : stepLine(entry));
 }
 
-function createLineOf(recorded: Recorded): string {
-  recorded.createLine ??= formatCreate(recorded.created);
-  return recorded.createLine;
-}
-
-function stepLineOf(recorded: Recorded): string {
-  const { state, created } = recorded;
-  recorded.stepLine ??= formatStep(state === "deleted" ? "delete-done" : "delete-begun", created.id);
-  return recorded.stepLine;
+function stepLine({ state, created }: LedgerEntry): string {
+  return formatStep(state === "deleted" ? "delete-done" : "delete-begun", created.id);
 }

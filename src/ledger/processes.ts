@@ -1,9 +1,9 @@
 import type { Log } from "../base/logger.js";
+import { sayOnce } from "../base/once.js";
 import type { Host, OwnProcess, ProcessQuery } from "../host/host.js";
-import type { Answer } from "../host/proc.js";
 import type { Created } from "./ledger.js";
 
-export interface ProcessesOptions {
+interface ProcessesOptions {
   readonly host: Host;
   /** The runtime's process, where it is known; see host/peer.ts. */
   readonly peer: () => number | undefined;
@@ -21,31 +21,32 @@ export interface ProcessesOptions {
  */
 export class Processes {
   private readonly watched = new Map<string, () => void>();
-  private readonly told = new Set<string>();
-  /** The runtime's process, where it is known, whose pids were found to mean the same here. */
-  private sharing: { readonly peer: number | undefined } | undefined;
+  private readonly warnOnce: (fields: object, sentence: string) => void;
+  /** The runtime's pids were found to mean the same here: a process stays in its pid namespace. */
+  private sharesPids = false;
 
-  constructor(private readonly options: ProcessesOptions) {}
+  constructor(private readonly options: ProcessesOptions) {
+    this.warnOnce = sayOnce((fields, sentence) => options.log.warn(fields, sentence));
+  }
 
   /** The process of a pod or container, to be remembered with its create; undefined when it cannot be told for sure. */
   identify(query: ProcessQuery): OwnProcess | undefined {
     if (query.pid <= 0) return undefined;
     const { host, peer } = this.options;
-    const { answer, reason } = this.sharesPidNamespace(query.pid);
-    if (answer !== "yes") {
-      this.tellOnce(
-        { reason },
-        "the bridge is not in the runtime's pid namespace: a pod whose processes die is deleted only when the runtime says so",
-      );
+    const shares = this.sharesPids ? undefined : host.sharesPidNamespace(peer(), query.pid);
+    if (shares !== undefined && shares.answer !== "yes") {
+      const sentence =
+        "the bridge is not in the runtime's pid namespace: a pod whose processes die is deleted only when the runtime says so";
+      this.warnOnce({ reason: shares.reason }, sentence);
       return undefined;
     }
     const claim = host.claim(query);
     if (claim.confirmed) {
-      this.sharing = { peer: peer() };
+      this.sharesPids = true;
       return claim;
     }
     const { id, pid } = query;
-    this.tellOnce({ id, pid, reason: claim.reason }, "a process cannot be told to be its pod's, so it is not watched");
+    this.warnOnce({ id, pid, reason: claim.reason }, "a process cannot be told to be its pod's, so it is not watched");
     return undefined;
   }
 
@@ -73,24 +74,5 @@ export class Processes {
 
   close(): void {
     for (const id of [...this.watched.keys()]) this.unwatch(id);
-  }
-
-  /** A process stays in its pid namespace, so it is asked until the first process of a runtime is confirmed. */
-  private sharesPidNamespace(named: number): Answer {
-    const { host, peer } = this.options;
-    const runtime = peer();
-    if (this.sharing !== undefined && runtime === this.sharing.peer) return { answer: "yes", reason: "" };
-    return host.sharesPidNamespace(runtime, named);
-  }
-
-  /** How many are watched. */
-  get size(): number {
-    return this.watched.size;
-  }
-
-  private tellOnce(fields: object, sentence: string): void {
-    if (this.told.has(sentence)) return;
-    this.told.add(sentence);
-    this.options.log.warn(fields, sentence);
   }
 }

@@ -12,7 +12,7 @@ export interface Listed {
 }
 
 /** What the runtime's list and the machine say about what is recorded. */
-export interface Reconciled<T extends Listed> {
+interface Reconciled<T extends Listed> {
   /** Listed as running, and never heard of. */
   readonly unknown: readonly T[];
   /** To be deleted now: their process is gone, or their delete was begun by an earlier bridge. Containers first. */
@@ -21,12 +21,9 @@ export interface Reconciled<T extends Listed> {
   readonly refused: readonly string[];
   /** Still there, and waiting for a delete: their processes are worth watching. */
   readonly left: readonly Created[];
-  /** Deleted long since and gone from the runtime too: nothing will be asked about them again. */
+  /** Deleted long since and gone from the runtime too. */
   readonly forgotten: readonly string[];
 }
-
-/** Whether the process of an identity still runs. */
-export type LivenessOf = (identity: ProcessIdentity) => Liveness;
 
 /**
  * Compares what create was attempted for with the runtime's list after a registration, and with the machine.
@@ -38,32 +35,36 @@ export type LivenessOf = (identity: ProcessIdentity) => Liveness;
 export function reconcile<T extends Listed>(
   listed: readonly T[] | undefined,
   recorded: readonly LedgerEntry[],
-  livenessOf: LivenessOf = () => "unknown",
+  livenessOf: (identity: ProcessIdentity) => Liveness = () => "unknown",
   podsHaveProcess = true,
 ): Reconciled<T> {
   const byId = listed === undefined ? undefined : new Map(listed.map((entry) => [entry.id, entry]));
   const alive = ({ process }: Created) => (process === undefined ? "unknown" : livenessOf(process));
-  const isGone = ({ state, created }: LedgerEntry) =>
-    state === "rerun" ||
-    (byId === undefined ? alive(created) === "dead" : saysGone(byId.get(created.id), created, alive));
-  const owed = recorded.filter(owesDelete);
-  const open = owed
-    .filter(({ created }) => !created.refused)
-    .map((entry) => ({ created: entry.created, over: isGone(entry) }))
-    .toSorted((a, b) => Number(a.created.kind === "sandbox") - Number(b.created.kind === "sandbox"));
-  const isSettled = ({ state, created }: LedgerEntry) => state === "deleted" || !created.served;
+  const isGone = (created: Created) =>
+    byId === undefined ? alive(created) === "dead" : saysGone(byId.get(created.id), created, alive);
   const isPast = (created: Created) =>
     byId === undefined ? alive(created) === "dead" : !byId.has(created.id) && alive(created) !== "alive";
+  const gone: Created[] = [];
+  const left: Created[] = [];
+  const refused: string[] = [];
+  const forgotten: string[] = [];
+  for (const entry of recorded) {
+    const { created, state } = entry;
+    if (owesDelete(entry)) {
+      if (created.refused) refused.push(created.id);
+      else (state === "rerun" || isGone(created) ? gone : left).push(created);
+    } else if ((state === "deleted" || !created.served) && isPast(created)) forgotten.push(created.id);
+  }
   const ofRunning = new Set(listed?.flatMap(({ sandboxID, container }) => (isRunning(container) ? [sandboxID] : [])));
   const runs = ({ id, pid, container }: T) =>
     pid > 0 || (!podsHaveProcess && container === undefined && ofRunning.has(id));
   const known = new Set(recorded.map(({ created }) => created.id));
   return {
     unknown: (listed ?? []).filter((entry) => runs(entry) && !known.has(entry.id)),
-    gone: open.flatMap(({ created, over }) => (over ? [created.id] : [])),
-    refused: owed.flatMap(({ created }) => (created.refused ? [created.id] : [])),
-    left: open.flatMap(({ created, over }) => (over ? [] : [created])),
-    forgotten: recorded.flatMap((entry) => (isSettled(entry) && isPast(entry.created) ? [entry.created.id] : [])),
+    gone: gone.toSorted((a, b) => Number(a.kind === "sandbox") - Number(b.kind === "sandbox")).map(({ id }) => id),
+    refused,
+    left,
+    forgotten,
   };
 }
 

@@ -1,18 +1,11 @@
 import { closeSync, constants, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { errorText } from "../base/errors.js";
+import { attempt, errorText } from "../base/errors.js";
 import { readRegularFile } from "../base/files.js";
 import type { Log } from "../base/logger.js";
 import type { Host } from "../host/host.js";
 import type { ProcessIdentity } from "../host/proc.js";
 import { whyUntrusted } from "./directory.js";
-
-export interface RunningOptions {
-  readonly host: Pick<Host, "identify" | "liveness">;
-  /** Ends a process and its group. */
-  readonly end: (pid: number) => void;
-  readonly log: Log;
-}
 
 /** Bytes of a line with its end: a line of another length would move those after it. */
 const lineBytes = 160;
@@ -29,14 +22,21 @@ export class RunningPlugins {
   private readonly lines: (ProcessIdentity | undefined)[] = [];
   private file: { readonly path: string; readonly fd: number } | undefined;
 
-  constructor(private readonly options: RunningOptions) {}
+  constructor(
+    private readonly options: {
+      readonly host: Pick<Host, "identify" | "liveness">;
+      /** Ends a process and its group. */
+      readonly end: (pid: number) => void;
+      readonly log: Log;
+    },
+  ) {}
 
   /** Ends what an earlier bridge left, and keeps the file in this directory from now on. The directory is ours alone. */
   open(directory: string): void {
     if (this.file !== undefined) return;
     const path = join(directory, "running");
     try {
-      if (whyUntrusted(path) === undefined) this.endLeft(path);
+      if (whyUntrusted(path) === null) this.endLeft(path);
       rmSync(path, { force: true });
       this.file = { path, fd: openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600) };
       for (const index of this.lines.keys()) this.write(index);
@@ -67,14 +67,12 @@ export class RunningPlugins {
 
   private endLeft(path: string): void {
     const { host, end, log } = this.options;
-    for (const identity of readIdentities(path)) {
+    const text = attempt(() => readRegularFile(path).toString("latin1")) ?? "";
+    for (const identity of text.split("\n").flatMap(parseIdentity)) {
       if (host.liveness(identity) !== "alive") continue;
       log.warn({ process: identity.pid }, "a plugin that an earlier bridge left running is ended");
-      try {
-        end(identity.pid);
-      } catch {
-        // It has ended meanwhile.
-      }
+      // It may have ended meanwhile.
+      attempt(() => end(identity.pid));
     }
   }
 
@@ -82,23 +80,13 @@ export class RunningPlugins {
     if (this.file === undefined) return;
     const { pid, startTime, bootId, pidNamespace } = this.lines[index] ?? {};
     const text = startTime === undefined ? "" : [pid, startTime, bootId, pidNamespace].join(" ");
-    try {
-      writeSync(this.file.fd, `${text.padEnd(lineBytes - 1)}\n`, index * lineBytes);
-    } catch {
-      // A full disk: the journal says so.
-    }
+    const { fd } = this.file;
+    // A full disk: the journal says so.
+    attempt(() => writeSync(fd, `${text.padEnd(lineBytes - 1)}\n`, index * lineBytes));
   }
 }
 
-function readIdentities(path: string): ProcessIdentity[] {
-  let text: string;
-  try {
-    text = readRegularFile(path).toString("latin1");
-  } catch {
-    return [];
-  }
-  return text.split("\n").flatMap((line) => {
-    const [, pid, startTime, bootId = "", pidNamespace = ""] = /^(\d+) (\d+) (\S*) (\S*) *$/.exec(line) ?? [];
-    return startTime === undefined ? [] : [{ pid: Number(pid), startTime, bootId, pidNamespace }];
-  });
+function parseIdentity(line: string): ProcessIdentity[] {
+  const [, pid, startTime, bootId = "", pidNamespace = ""] = /^(\d+) (\d+) (\S*) (\S*) *$/.exec(line) ?? [];
+  return startTime === undefined ? [] : [{ pid: Number(pid), startTime, bootId, pidNamespace }];
 }

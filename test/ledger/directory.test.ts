@@ -1,25 +1,9 @@
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { prepareDirectory } from "../../src/ledger/directory.js";
 import { TemporaryFolder } from "./support.js";
-
-it.each([
-  ["is shared with others keeps its mode", ["somebody.txt"], 0o755],
-  ["is empty is made private", [], 0o700],
-  [
-    "has only files of ours is made private",
-    ["running", "lock.1.2", "containerd-0123456789abcdef.journal", "x.journal.refused", "x.journal.damaged"],
-    0o700,
-  ],
-])("a state directory that %s", (_, names, mode) => {
-  const folder = temporaryFolder();
-  chmodSync(folder.path, 0o755);
-  for (const name of names) writeFileSync(folder.at(name), "");
-  prepareDirectory(folder.path);
-  expect(statSync(folder.path).mode & 0o777).toBe(mode);
-});
 
 it("a state directory below one that others can write is refused, and so is a link of theirs to it", () => {
   const parent = mkdtempSync(join(realpathSync(tmpdir()), "nri-state-directory-"));

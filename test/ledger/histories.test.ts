@@ -13,7 +13,7 @@ class Disk {
   start(): Ledger {
     const ledger = new Ledger();
     ledger.adopt(parseJournal(this.bytes, key).entries);
-    this.bytes = Buffer.from(formatHeader(key) + ledger.lines().join(""));
+    this.bytes = Buffer.from(formatHeader(key) + [...ledger.lines()].join(""));
     ledger.attach(this);
     return ledger;
   }
@@ -68,12 +68,12 @@ describe("whatever happens, and whenever the bridge is killed", () => {
           }
           if (step.kind === "create") {
             ledger.record(container(step.id));
-            ledger.accept(step.id);
+            ledger.setRefused(step.id, false);
             owed.add(step.id);
             held.delete(step.id);
           } else if (step.kind === "create that fails, of which the runtime is not told") {
             ledger.record(container(step.id));
-            ledger.refuse(step.id);
+            ledger.setRefused(step.id, true);
             owed.add(step.id);
             held.add(step.id);
           } else if (step.kind === "delete") {

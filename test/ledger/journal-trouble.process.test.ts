@@ -76,27 +76,11 @@ describe.skipIf(noMount !== undefined)(
       join(disk, name, readdirSync(join(disk, name)).find((entry) => entry.endsWith(".journal")) ?? "");
 
     const idsOnDisk = (name?: string) => {
-      const { entries, damage } = parseJournal(readFileSync(pathOf(name)), key);
-      expect(damage).toBe("none");
+      const { entries, isDamaged } = parseJournal(readFileSync(pathOf(name)), key);
+      // Half a line may be the last one.
+      expect(isDamaged).toBe(false);
       return entries.map(({ created: { id } }) => id);
     };
-
-    it("that is full does not lose what can still be read of a damaged journal", async () => {
-      const { ledger, journal } = await open();
-      for (const id of ["a", "b", "c"]) ledger.record(container(id));
-      await journal.close();
-      await locks.pop()?.release();
-      const bytes = readFileSync(pathOf());
-      bytes.writeUInt8(0, bytes.indexOf('"id":"a"'));
-      writeFileSync(pathOf(), bytes);
-      fill();
-      for (let start = 0; start < 2; start++) {
-        const next = await open();
-        expect(statesOf(entriesOf(next.ledger))).toEqual({ b: "open", c: "open" });
-        await next.journal.close();
-        await locks.pop()?.release();
-      }
-    });
 
     it("that is full costs nothing but the journal, which is whole again when there is room", async () => {
       const { ledger, journal } = await open();
@@ -136,16 +120,6 @@ describe.skipIf(noMount !== undefined)(
       await isHealthy(next.journal);
       expect(idsOnDisk()).toEqual(["a", "b"]);
       expect(levels()).toEqual(["error", "info"]);
-    });
-
-    it("that is read-only and holds nothing is no reason not to start", async () => {
-      remount("ro");
-      const { ledger, journal } = await open("not/yet/there");
-      ledger.record(container("a"));
-      expect([journal.healthy, ledger.size]).toEqual([false, 1]);
-      remount("rw");
-      await isHealthy(journal);
-      expect(idsOnDisk("not/yet/there")).toEqual(["a"]);
     });
   },
 );

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -45,24 +44,10 @@ describe("the processes of pods", () => {
     const process = own.identify({ id: "pod", pid, cgroupsPath })?.identity;
     expect(process).toMatchObject({ pid });
     own.watch(sandbox("pod", { pid, ...(process === undefined ? {} : { process }) }));
-    expect(own.size).toBe(1);
     child.kill("SIGKILL");
     await expect.poll(() => gone.length, { timeout: 5_000 }).toBe(1);
     await sleep(50);
-    expect({ gone, size: own.size }).toEqual({ gone: ["pod"], size: 0 });
-  });
-
-  it("are not told of once the delete is on its way", async () => {
-    const { child, pid } = pause();
-    const own = processes();
-    own.watch(sandbox("pod", { pid, process: host.identify(pid) }));
-    own.unwatch("pod");
-    own.unwatch("pod");
-    child.kill("SIGKILL");
-    await once(child, "exit");
-    // Of one that is watched it would be told at once.
-    await sleep(100);
-    expect({ gone, size: own.size }).toEqual({ gone: [], size: 0 });
+    expect({ gone, size: host.watcher.size }).toEqual({ gone: ["pod"], size: 0 });
   });
 
   it("are told of at once when they ended while no bridge ran", async () => {
@@ -82,7 +67,7 @@ describe("the processes of pods", () => {
     own.watch(sandbox("b", { pid, process, served: false }));
     const { process: _, ...unknown } = sandbox("c", { pid });
     own.watch(unknown);
-    expect(own.size).toBe(0);
+    expect(host.watcher.size).toBe(0);
   });
 
   it("are believed to be a pod's only where their cgroup or bundle says so, with one warning", () => {
@@ -102,14 +87,5 @@ describe("the processes of pods", () => {
     expect(own.identify(query)).toBeUndefined();
     expect(own.identify(query)).toBeUndefined();
     expect(log.lines).toMatchObject([{ level: "warn", fields: { reason: "a pod of its own" } }]);
-  });
-
-  it("are let go of all together", () => {
-    const own = processes();
-    for (const id of ["a", "b"]) own.watch(sandbox(id, { process: host.identify(pause().pid) }));
-    own.watch(sandbox("a", { process: host.identify(pause().pid) }));
-    expect([own.size, host.watcher.size]).toEqual([2, 2]);
-    own.close();
-    expect([own.size, host.watcher.size]).toEqual([0, 0]);
   });
 });

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Liveness } from "../../src/host/proc.js";
 import type { LedgerEntry } from "../../src/ledger/ledger.js";
@@ -96,33 +95,5 @@ describe("the runtime's list", () => {
   it("has containers go before their sandboxes", () => {
     const recorded = [{ created: sandbox("pod"), state: "open" }, open] as const;
     expect(reconcile([], recorded, () => "dead").gone).toEqual(["a", "pod"]);
-  });
-
-  it("says one thing of each, and nothing twice", () => {
-    const state = fc.constantFrom<LedgerEntry["state"]>("open", "rerun", "deleting", "deleted");
-    const listing = fc.option(
-      fc.uniqueArray(fc.record({ id: fc.constantFrom("a", "b", "c", "d"), pid: fc.constantFrom(0, 10) }), {
-        selector: ({ id }) => id,
-      }),
-      { nil: undefined },
-    );
-    fc.assert(
-      fc.property(
-        fc.uniqueArray(fc.tuple(fc.constantFrom("a", "b", "c"), state, fc.boolean()), { selector: ([id]) => id }),
-        listing,
-        fc.constantFrom<Liveness>("alive", "dead", "unknown"),
-        (entries, listed, liveness) => {
-          const recorded = entries.map(([id, at, served]) => ({ created: container(id, { served }), state: at }));
-          const { unknown, gone, left, forgotten } = reconcile(listed, recorded, () => liveness);
-          const all = [...ids(unknown), ...gone, ...ids(left), ...forgotten];
-          expect(new Set(all).size).toBe(all.length);
-          for (const [id, at, served] of entries) {
-            const owed = (at === "open" || at === "rerun") && served;
-            expect(gone.includes(id) || ids(left).includes(id)).toBe(owed);
-            if (owed && at === "rerun") expect(gone).toContain(id);
-          }
-        },
-      ),
-    );
   });
 });

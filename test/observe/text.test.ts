@@ -82,11 +82,6 @@ describe("the log as text", () => {
 describe("the summary of a chain", () => {
   it("names the event, the pod, each plugin with its outcome and time, the answer and the whole time", () => {
     const summary = chainSummary({
-      event: "StartContainer",
-      state: "create",
-      id: "c1",
-      pod: "default/pod1",
-      container: "app",
       runs: [
         { plugin: "clearcfs", outcome: "ok", durationMs: 1.26 },
         { plugin: "labels", outcome: "timed-out", durationMs: 1700.04 },
@@ -94,7 +89,8 @@ describe("the summary of a chain", () => {
       error: "nri invoke: plugin: labels: did not end",
       durationMs: 1702.5,
     });
-    const text = formatTextLine(line(summary, "info", "chain ran"), plain);
+    const about = { event: "StartContainer", state: "create", id: "c1", pod: "default/pod1", container: "app" };
+    const text = formatTextLine(line({ ...about, ...summary }, "info", "chain ran"), plain);
     expect(text).toBe(
       `${time} INFO  chain ran event=StartContainer pod=default/pod1 container=app state=create ` +
         'plugins=clearcfs:ok:1.3,labels:timed-out:1700 answer="nri invoke: plugin: labels: did not end" id=c1 totalMs=1702.5',

@@ -1,6 +1,4 @@
-import { createServer } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
 import { children, until } from "../plugin/processes.js";
 import { runLines } from "./support/log-lines.js";
@@ -35,19 +33,6 @@ it("a runtime that restarts in the middle of a chain is found at its new socket,
   expect(await until(() => markedProcesses(node.mark).length === 0)).toBe(true);
   expect({ zombies: zombiesOf(pid), children: children(pid) }).toEqual({ zombies: [], children: [] });
   expect(program.child.exitCode).toBeNull();
-});
-
-it("a runtime that never answers the registration is waited for, and meanwhile SIGTERM works", async () => {
-  const node = new TestNode();
-  let connections = 0;
-  const silent = createServer(() => void connections++).listen(node.socketPath);
-  onTestFinished(() => void silent.close());
-  const program = node.start();
-  await until(() => connections === 1);
-  await sleep(300);
-  program.child.kill("SIGTERM");
-  expect((await program.ended).code).toBe(0);
-  expect(connections).toBe(1);
 });
 
 it("a Synchronize that is answered too late leaves a zombie on NRI < 0.12: the bridge notices, and registers anew", async () => {

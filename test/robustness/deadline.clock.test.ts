@@ -3,7 +3,7 @@ import { expectAnswerInTime, misbehaviours, shareHurriedNode } from "./support/m
 
 const shared = shareHurriedNode();
 
-// Chains of 1 and of 10, and a machine whose processors are all in use: deadline.slow.test.ts.
+// A machine whose processors are all in use: deadline.slow.test.ts.
 it.each(misbehaviours.map((misbehaviour) => [misbehaviour.title, misbehaviour] as const))(
   "a call of 400 ms is answered in time when each of 3 plugins %s",
   (_, misbehaviour) => expectAnswerInTime(shared(), misbehaviour, 3),

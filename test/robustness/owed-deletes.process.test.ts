@@ -137,27 +137,6 @@ describe("deletes that no call waits for", () => {
     expect(delivered().toSorted()).toEqual(idsOf(pods));
   });
 
-  it("come after a create of our own that takes long", async () => {
-    const container = { ...nthContainer(1), pid: 1 };
-    const snapshot = () => ({ pods: [nthPod(1)], containers: [container] });
-    const node = new TestNode({ config: { synchronize: "create" }, runtime: { snapshot } });
-    const gate = node.makeGate();
-    node.install("plugin", "read", `run ${gate.wait}`, "answer");
-    node.writeConf("plugin");
-    const { plugin, program } = await node.connect();
-    await until(() => markedProcesses(node.mark).length > 0);
-    const events = ["StopContainer", "RemoveContainer"] as const;
-    const answers = events.map((event) => plugin.call(event, { pod: nthPod(1), container }));
-    await sleep(50);
-    gate.open();
-    for (const answer of answers) expect(await answer).toMatchObject({ dropped: false, response: {} });
-    await until(() => runLines(program).length === 2, 5_000);
-    expect(runLines(program)).toMatchObject([
-      { state: "create", outcome: "ok" },
-      { state: "delete", outcome: "ok" },
-    ]);
-  });
-
   it("are delivered before the end where nothing is kept for a next bridge", async () => {
     const { node, hold, run, delivered } = createNode({ config: { state: "memory" }, runtime: soon });
     const { plugin, program } = await node.connect();
@@ -173,22 +152,5 @@ describe("deletes that no call waits for", () => {
     gate.open();
     expect(await program.ended).toMatchObject({ code: 0 });
     expect(delivered().toSorted()).toEqual(idsOf([pod, ...containers]));
-  });
-
-  it("of containers come also when their pod is removed before them", async () => {
-    const { node, hold, delivered, journal } = createNode({ runtime: soon });
-    const { plugin } = await node.connect();
-    const pod = nthPod(1);
-    const containers = [0, 1, 2, 3].map((n) => nthContainer(1, n));
-    await plugin.call("RunPodSandbox", { pod });
-    for (const container of containers) await plugin.call("StartContainer", { pod, container });
-    const gate = hold(nthContainer(1, 0).id);
-    await plugin.call("StopPodSandbox", { pod });
-    await plugin.call("RemovePodSandbox", { pod });
-    gate.open();
-    await until(() => delivered().length === 5, 10_000);
-    expect(delivered().toSorted()).toEqual(idsOf([pod, ...containers]));
-    await until(() => journal().length === 0);
-    expect(journal()).toEqual([]);
   });
 });

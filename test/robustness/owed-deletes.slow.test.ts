@@ -36,27 +36,6 @@ describe("deletes of observers", () => {
     await until(() => new Set(delivered()).size === count, 15_000);
     expect([...new Set(delivered())].toSorted()).toEqual(idsOf(pods));
   });
-
-  it("that cannot end before we do come again with the next bridge", async () => {
-    const { node, hold, delivered, journal } = createNode(observer);
-    const { plugin, program } = await node.connect();
-    const pods = podsTo(36);
-    for (const pod of pods) await plugin.call("RunPodSandbox", { pod });
-    await until(() => runLines(program).length === 36, 10_000);
-    // Two end, the others hang.
-    for (const { id } of pods.slice(2)) hold(id);
-    for (const pod of pods) await plugin.call("StopPodSandbox", { pod });
-    await until(() => delivered().length === 2);
-    const askedAt = performance.now();
-    program.child.kill("SIGTERM");
-    expect(await program.ended).toMatchObject({ code: 0 });
-    // They have three seconds, once, and each of them alone would have ten.
-    expect(performance.now() - askedAt).toBeLessThan(8_000);
-    const of = (wanted: string) => journal().filter(({ stage }) => stage === wanted);
-    expect(idsOf(of("deleted"))).toEqual(idsOf(pods.slice(0, 2)));
-    expect(of("rerun")).toHaveLength(34);
-    expect(delivered()).toHaveLength(2);
-  });
 });
 
 it("a delete that takes longer than its call, and than the end waits for other work, is finished all the same", async () => {

@@ -1,11 +1,10 @@
 import { once } from "node:events";
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
 import { until } from "../plugin/processes.js";
-import { makeFifo } from "../support/places.js";
 import { logLines } from "./support/log-lines.js";
 import { markedProcesses } from "./support/processes.js";
 import { nextPod } from "./support/subjects.js";
@@ -22,30 +21,6 @@ it("SIGHUP takes no other place for the state: the last good configuration stays
   expect(logLines(program).at(-1)).toMatchObject({ error: expect.stringMatching(/state.*cannot change.*restart/) });
   expect(await plugin.call("RunPodSandbox", { pod: nextPod() })).toMatchObject({ error: { code: "UNKNOWN" } });
   expect(existsSync(join(node.folder, "elsewhere"))).toBe(false);
-});
-
-it("FIFOs in the places of its files keep no call waiting, and no signal", async () => {
-  const node = new TestNode({ limitMs: 20_000 });
-  node.writeConf("plugin");
-  const { plugin, program } = await node.connect();
-  const replace = (path: string, mode: number) => {
-    rmSync(path, { force: true });
-    makeFifo(path);
-    chmodSync(path, mode);
-  };
-  replace(join(node.bin, "plugin"), 0o755);
-  expect(await plugin.call("RunPodSandbox", { pod: nextPod() })).toMatchObject({
-    error: { message: expect.stringContaining("fork/exec") },
-  });
-  replace(node.confFile, 0o644);
-  expect(await plugin.call("RunPodSandbox", { pod: nextPod() })).toMatchObject({
-    error: { message: expect.stringContaining(`read ${node.confFile}: not a regular file`) },
-  });
-  replace(node.configFile, 0o644);
-  program.child.kill("SIGHUP");
-  await program.stderrMatches(/the last good one stays/);
-  program.child.kill("SIGTERM");
-  expect((await program.ended).code).toBe(0);
 });
 
 it("a launched bridge whose file was wrong serves, and delivers what an earlier one owed, when the file is mended and it gets SIGHUP", async () => {

@@ -3,7 +3,6 @@ import { expect, it, onTestFinished } from "vitest";
 import { readJournalsIn } from "../e2e/testbed/bridge-state.js";
 import { until } from "../plugin/processes.js";
 import { PodHost } from "../soak/pod-host.js";
-import { openDescriptors } from "./support/processes.js";
 import { nextPod } from "./support/subjects.js";
 import { shareNode } from "./support/test-node.js";
 
@@ -40,17 +39,4 @@ it.each([
   const left = () => readJournalsIn(join(node.folder, "state"));
   await until(() => left().length === 0);
   expect(left().map(({ stage }) => stage)).toEqual([]);
-});
-
-it("a removal that is tried again and again watches the process once", async () => {
-  const { node, plugin, pid } = shared();
-  node.install("plugin", "read", "answer");
-  node.writeConf("plugin");
-  const { pod } = await startPod();
-  await plugin.call("RunPodSandbox", { pod });
-  await plugin.call("StopPodSandbox", { pod });
-  await plugin.call("RemovePodSandbox", { pod });
-  const before = openDescriptors(pid);
-  for (let again = 0; again < 30; again++) await plugin.call("RemovePodSandbox", { pod });
-  expect(openDescriptors(pid)).toBeLessThan(before + 5);
 });

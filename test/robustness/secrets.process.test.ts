@@ -1,43 +1,13 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { lifeOf, nextNumber, nextPod } from "./support/subjects.js";
-import { type SharedNode, shareNode } from "./support/test-node.js";
-
-/** What a plugin's environment is on a node, by name. */
-async function environmentOfPlugin({ node, plugin }: SharedNode): Promise<Record<string, string>> {
-  const seen = join(node.folder, "environment");
-  node.installScript("plugin", `#!/bin/sh\ntr '\\0' '\\n' </proc/$$/environ >'${seen}'\n`);
-  node.writeConf("plugin");
-  await plugin.call("RunPodSandbox", { pod: nextPod() });
-  const lines = readFileSync(seen, "utf8").trim().split("\n");
-  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
-}
-
-const own = {
-  KEPT: "kept",
-  DROPPED: "dropped",
-  NRI_PLUGIN_NAME: "never",
-  NRI_PLUGIN_IDX: "42",
-  NRI_PLUGIN_OTHER: "never",
-  NOTIFY_SOCKET: "/nowhere",
-};
+import { shareNode } from "./support/test-node.js";
 
 const secret = "s3cr3t-0f-th3-n0d3";
 const passing = shareNode({
   // Each line that there is at any level.
   config: { log: { level: "trace" }, onFailure: { create: "continue" }, timeoutMs: 300 },
   environment: { set: { TOKEN: `${secret}-set` } },
-  own: { ...own, OWN_TOKEN: `${secret}-own` },
-});
-
-describe("the environment of a plugin", () => {
-  it("is the bridge's own, without what NRI v2 and the service manager tell the bridge", async () => {
-    // NRI_PLUGIN_SOCKET would make the program one that a runtime has launched.
-    const environment = await environmentOfPlugin(passing());
-    expect(environment).toMatchObject({ KEPT: "kept", DROPPED: "dropped" });
-    expect(Object.keys(environment).filter((name) => /^NRI_PLUGIN_|^NOTIFY_SOCKET$/.test(name))).toEqual([]);
-  });
+  own: { OWN_TOKEN: `${secret}-own` },
 });
 
 it("secrets of conf and environment never reach the log", async () => {

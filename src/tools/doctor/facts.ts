@@ -1,4 +1,4 @@
-import { decideSandboxes, runsPlugins, type SandboxDecision, v01ClientText } from "../../bridge/sandboxes.js";
+import { decideSandboxes, runsPlugins, v01ClientText } from "../../bridge/sandboxes.js";
 import { checkPrivilege } from "../../cgroup/privilege.js";
 import type { PartialConfig } from "../../config/schema.js";
 import { NodeFiles } from "../../host/node-files.js";
@@ -37,7 +37,7 @@ export interface Facts {
   /** The runtime that NRI is wanted of: the one that listens on the socket, else one that runs, else one on the disk. */
   readonly runtime: RuntimeFacts | undefined;
   /** Whether `sandboxes: auto` serves the pods of the default runtime handler. */
-  readonly sandboxes: SandboxDecision;
+  readonly sandboxes: ReturnType<typeof decideSandboxes>;
   readonly socket: SocketFacts;
   /** The controllers decide. `hybrid`: some in v1, and a v2 tree beside them. */
   readonly cgroup: "v1" | "hybrid" | "v2" | "unknown";
@@ -139,7 +139,7 @@ async function decideFor(
           "",
         );
   const shares = sharesConfFile(pid, files.locate(confFile), procRoot);
-  const decision = decideSandboxes({ setting: "auto", native, sharesConfFile: () => shares });
+  const decision = decideSandboxes("auto", native, () => shares);
   return { ...decision, reason: files.rename(decision.reason) };
 }
 

@@ -18,7 +18,6 @@ import {
   wasBegun,
 } from "../plugin/invoke.js";
 import { createFinder, type Lookup } from "../plugin/lookup.js";
-import { createExecutableChecks, type ExecutableCheck } from "../plugin/permissions.js";
 import type { Starter } from "../plugin/start.js";
 import { formatRequestBody, spliceRequest } from "../v01/request.js";
 import { formatChainError, formatResult } from "../v01/result.js";
@@ -98,8 +97,9 @@ export function createRunChain(options: ChainOptions): RunChain {
       createEnvironment({ base: environment, pluginDirs, ...settingsOf(plugin).environment }),
     ),
     installs: new Installs(),
-    createCheck: createExecutableChecks(),
-    find: createFinder({ pluginDirs, path: searchPath(environment.PATH, pluginDirs), lookup, types }),
+    find: createFinder({ pluginDirs, path: searchPath(environment.PATH, pluginDirs), lookup, types }, (fields) =>
+      log.warn(fields, "another executable has this plugin's name"),
+    ),
     warnOnce: sayOnce((fields, sentence) => log.warn(fields, sentence)),
   };
   return (call) => new Chain(parts, call).run();
@@ -111,7 +111,6 @@ interface ChainParts extends ChainOptions {
   readonly environmentFor: (plugin: string) => Readonly<Record<string, string>>;
   readonly find: (type: string) => Lookup;
   readonly installs: Installs;
-  readonly createCheck: () => ExecutableCheck;
   readonly warnOnce: (fields: object, sentence: string) => void;
 }
 
@@ -155,7 +154,6 @@ class Chain {
       installs,
       environmentFor,
       permissions: config.permissions,
-      permissionFaultOf: parts.createCheck(),
       onStderrLine: (plugin, line) => log.info({ ...this.fields, plugin, line }, "plugin's stderr"),
     };
   }

@@ -1,4 +1,4 @@
-import { metricPrefix, metricTable } from "../../src/observe/metrics-registry.js";
+import { metricPrefix, metricTable } from "../../src/observe/metrics.js";
 import type { Line, Panel } from "./chart.js";
 import { gauge, labelValues, quantileOf, rate, type Scrape } from "./series.js";
 
@@ -20,15 +20,9 @@ export function panelsOf(scrapes: readonly Scrape[]): readonly Panel[] {
     { title: "Failed runs a second, by reason", unit: "/s", kind: "bars", lines: failures(scrapes) },
     { title: "How long a run takes: median and 99th percentile", unit: "s", kind: "lines", lines: latencies(scrapes) },
     { title: "How long an answer takes: 99th percentile", unit: "s", kind: "lines", lines: answers(scrapes) },
+    { title: "Events a second", unit: "/s", kind: "lines", lines: events(scrapes) },
     {
-      title: "Event loop lag",
-      unit: "s",
-      kind: "lines",
-      // Not nodejs_eventloop_lag_p99_seconds: Node counts the 100 ms between its own looks as lag.
-      lines: [{ name: "worst of 10 s", colour: "#d9822b", values: gauge(scrapes, nameOf("eventLoopLag")) }],
-    },
-    {
-      title: "Remembered pods and containers; journal",
+      title: "Remembered pods and containers",
       unit: "",
       kind: "areas",
       lines: [{ name: "remembered", colour: "#8c4fc4", values: gauge(scrapes, nameOf("remembered")) }],
@@ -75,6 +69,14 @@ function latencies(scrapes: readonly Scrape[]): Line[] {
       values: quantileOf(scrapes, quantile, name, { plugin, state: "create" }),
     })),
   );
+}
+
+/** Of those that run plugins. */
+function events(scrapes: readonly Scrape[]): Line[] {
+  const name = nameOf("calls");
+  return Array.from(withPlugins, ([operation, colour]) => {
+    return { name: operation, colour, values: rate(scrapes, name, { operation }) };
+  });
 }
 
 /** Those that run plugins have lines of their own; the others share one, that of the slowest. */

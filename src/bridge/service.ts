@@ -2,7 +2,7 @@ import { BridgeError, errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
 import { Serial } from "../base/serial.js";
 import { type Cgroups, requireCapture } from "../cgroup/cgroups.js";
-import { mayCapture, mergeConfig, statesOf, wantsCapture } from "../config/merge.js";
+import { mayCapture, mergeConfig, wantsCapture } from "../config/merge.js";
 import { parseConfig } from "../config/parse.js";
 import type { Config, PartialConfig } from "../config/schema.js";
 import type { Host } from "../host/host.js";
@@ -60,15 +60,11 @@ export interface ServiceOptions {
 export interface ServiceFacts {
   /** Pods and containers that a create is remembered of. */
   readonly remembered: number;
-  /** Bytes of the journal; undefined when the state is in memory only. */
-  readonly journalBytes: number | undefined;
   /** Plugin types that conf.json lists; undefined when it cannot be read, none before the first Configure. */
   readonly plugins: readonly string[] | undefined;
   /** What keeps plugins from running, each in a few words. */
   readonly notices: readonly string[];
   breakerOf(plugin: string): BreakerState;
-  /** What a plugin may be run for. */
-  statesOf(plugin: string): readonly string[];
 }
 
 /** What a runtime said when it configured us: what a bridge is built from beside our own settings. */
@@ -189,14 +185,11 @@ export class Service {
   }
 
   get facts(): ServiceFacts {
-    const bytes = this.journal?.opened?.bytes;
     return {
       remembered: this.ledger.size,
-      journalBytes: bytes === 0 ? undefined : bytes,
       plugins: pluginTypesOf(this.confFile),
       notices: [...(this.refusing ? ["its configuration is wrong: creates fail"] : []), ...this.notices],
       breakerOf: (plugin) => this.breakers.stateOf(plugin),
-      statesOf: (plugin) => (this.config === undefined ? [] : statesOf(this.config, plugin)),
     };
   }
 

@@ -72,12 +72,6 @@ export function createPluginSettings(config: Config): (type: string) => PluginSe
   return remember((type) => pluginSettings(config, type));
 }
 
-/** What a plugin may be run for: its states, and those that events of its own give it. */
-export function statesOf(config: Config, type: string): readonly string[] {
-  const { states, events } = pluginSettings(config, type);
-  return [...new Set([...states, ...Object.values(events).filter((state) => state !== undefined)])];
-}
-
 /** Every state that some plugin may be run for. */
 export function wantedStates(config: Config): readonly StateName[] {
   return [config.states, ...Object.values(config.plugins).map((plugin) => plugin.states ?? [])].flat();

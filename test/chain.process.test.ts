@@ -42,10 +42,10 @@ function runnerOf(
         started.push(command);
         return stuck.has(command.argv0) ? new Promise(() => {}) : portable.start(command);
       },
+      refusalOf: (command) => portable.refusalOf(command),
       close: () => portable.close(),
     },
     log,
-    { proofMs: 30 },
   );
   onTestFinished(() => spawner.close());
   const time = { now: 0 };

@@ -176,7 +176,7 @@ it("a reload while what was running before is still looked at loses nothing of i
   const requests: unknown[] = [];
   const ended: RunResult = {
     ...{ pid: 1, started: true, exitCode: 0, signal: null, stdout: Buffer.from("{}") },
-    ...{ timedOut: false, killed: false, outputTooLarge: false, survivors: [] },
+    ...{ timedOut: false, killed: false, outputTooLarge: false, leftGroup: null },
   };
   const service = serviceOf({
     flags: { confFile: join(own, "conf.json"), pluginDirs: [own], permissions: "trust" },

@@ -30,11 +30,10 @@ function toTenths(ms: number): number {
 
 /** One line for a run. */
 export function logRun(log: Log, fields: object, run: InvokeOutcome, adjusted: readonly string[]): void {
-  const { plugin, path, outcome, exitCode, signal, error, hint, shadowed, survivors } = run;
+  const { plugin, path, outcome, exitCode, signal, error, hint, leftGroup } = run;
   const durationMs = Math.round(run.durationMs * 1000) / 1000;
   const about = { ...fields, plugin, path, outcome, durationMs, exitCode, signal };
-  if (shadowed.length > 0) log.warn({ plugin, path, shadowed }, "another executable has this plugin's name");
-  if (survivors.length > 0) log.info({ ...about, survivors }, "a plugin left processes running");
+  if (leftGroup !== null) log.info({ ...about, processGroup: leftGroup }, "a plugin left processes running");
   // The keys alone: a value may be a secret. A runtime that refuses a field in conflict with another NRI plugin names the
   // field and the bridge; this line has the legacy plugin.
   if (error === null) log.info({ ...about, ...(adjusted.length > 0 ? { adjusts: adjusted } : {}) }, "plugin ran");

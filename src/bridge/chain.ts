@@ -19,7 +19,6 @@ import {
   wasBegun,
 } from "../plugin/invoke.js";
 import { createFinder } from "../plugin/lookup.js";
-import { createExecutableChecks } from "../plugin/permissions.js";
 import type { Starter } from "../plugin/start.js";
 import { formatRequestBody, spliceRequest } from "../v01/request.js";
 import { formatChainError, formatResult } from "../v01/result.js";
@@ -105,8 +104,9 @@ function shareParts(options: ChainOptions) {
       createEnvironment({ base: environment, pluginDirs, ...settingsOf(plugin).environment }),
     ),
     installs: new Installs(),
-    createCheck: createExecutableChecks(),
-    find: createFinder({ pluginDirs, path: searchPath(environment.PATH, pluginDirs), lookup, types }),
+    find: createFinder({ pluginDirs, path: searchPath(environment.PATH, pluginDirs), lookup, types }, (fields) =>
+      log.warn(fields, "another executable has this plugin's name"),
+    ),
     warnOnce: sayOnce((fields, sentence) => log.warn(fields, sentence)),
   };
 }
@@ -155,7 +155,6 @@ class Chain {
     log.conceal(list.plugins);
     this.context = {
       ...parts,
-      permissionFaultOf: parts.createCheck(),
       onStderrLine: (plugin, line) => log.info({ ...this.fields, plugin, line }, "plugin's stderr"),
     };
   }

@@ -7,12 +7,16 @@ import { withoutUnset } from "../cgroup/real-resources.js";
 import { cgroupSeen, type PluginSettings } from "../config/merge.js";
 import type { Stage } from "../plugin/invoke.js";
 import { layOver } from "../v01/resources.js";
+import type { Request } from "../v01/types.js";
 import type { ChainCall } from "./chain.js";
 
 /** A plugin's captured cgroup view, for one run. */
 export interface CgroupStage extends Stage {
+  /** The request as it is true there. */
+  readonly request: Request;
   /** What the plugin wrote. */
   collect(): CapturedChanges;
+  close(): void;
 }
 
 /**

@@ -2,7 +2,7 @@ import { attempt, BridgeError, errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
 import { Serial } from "../base/serial.js";
 import { type Cgroups, requireCapture } from "../cgroup/cgroups.js";
-import { mayCapture, mergeConfig, statesOf, wantsCapture } from "../config/merge.js";
+import { mayCapture, mergeConfig, wantsCapture } from "../config/merge.js";
 import { parseConfig } from "../config/parse.js";
 import type { Config, PartialConfig } from "../config/schema.js";
 import type { Host } from "../host/host.js";
@@ -169,13 +169,13 @@ export class Service {
     this.observers.close();
   }
 
-  /** What the service knows at this moment, for metrics and the status; what is not known is undefined. */
+  /** What the service knows at this moment, for metrics and the status. */
   get facts() {
-    const { built, configured, journal } = this;
+    const { built, configured } = this;
     const name = configured?.runtime.name;
     return {
       remembered: this.ledger.size,
-      journalBytes: journal?.opened?.bytes || undefined,
+      /** Plugin types that conf.json lists; undefined when it cannot be read, none before the first Configure. */
       plugins: built === undefined ? [] : typesOf(built.confFile),
       /** What keeps plugins from running, each in a few words. */
       notices: [
@@ -183,8 +183,6 @@ export class Service {
         ...(name === podless ? [`${name} has no pods and sends CreateContainer only`] : []),
       ],
       breakerOf: (plugin: string) => this.breakers.stateOf(plugin),
-      /** What a plugin may be run for. */
-      statesOf: (plugin: string) => (built === undefined ? [] : statesOf(built.config, plugin)),
     };
   }
 

@@ -10,7 +10,7 @@ import { createProcessWatcher } from "../host/process-watcher.js";
 import { DirectoryLock } from "../ledger/directory-lock.js";
 import { openJournal } from "../ledger/journal-file.js";
 import { RunningPlugins } from "../ledger/running.js";
-import type { RunningProcess } from "../plugin/spawner.js";
+import type { Spawned } from "../plugin/spawner.js";
 import { createStarter } from "../plugin/start.js";
 import { StartAhead } from "../plugin/start-ahead.js";
 
@@ -49,7 +49,7 @@ export function createNode(mode: "external" | "launched", log: Log, ending: Abor
 
   const host = createNodeHost("/proc", createProcessWatcher(attempt(openNative)));
   const running = new RunningPlugins({ host, end: (pid) => process.kill(-pid, "SIGKILL"), log });
-  const onStart = ({ pid, exited }: RunningProcess) => {
+  const onStart = ({ pid, exited }: Pick<Spawned, "pid" | "exited">) => {
     const ended = running.began(pid);
     // No answer waits for it: a process that has ended is nobody's to end.
     void exited.then(() => setImmediate(ended));

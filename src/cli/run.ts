@@ -85,9 +85,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
       notices,
       plugins: () => service.facts.plugins,
       breakerOf: (plugin) => service.facts.breakerOf(plugin),
-      statesOf: (plugin) => service.facts.statesOf(plugin),
       remembered: () => service.facts.remembered,
-      journalBytes: () => service.facts.journalBytes,
     },
   });
   const recorder = record && createNodeRecorder(record.settings, "run", config.confFile, log, record.onCase);
@@ -112,7 +110,6 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
     },
     onRun: ({ call, run, adjusted }) => {
       metrics.pluginRan(run);
-      metrics.pluginAdjusted({ plugin: run.plugin, state: run.state, fields: adjusted });
       recorder?.ran({ call, run, adjusted });
     },
   });

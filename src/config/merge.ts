@@ -53,12 +53,6 @@ export function createPluginSettings(config: Config): (type: string) => PluginSe
   return remember((type) => pluginSettings(config, type));
 }
 
-/** What a plugin may be run for: its states, and those that events of its own give it. */
-export function statesOf(config: Config, type: string): readonly string[] {
-  const { states, events } = pluginSettings(config, type);
-  return [...new Set([...states, ...Object.values(events).filter((state) => state !== undefined)])];
-}
-
 /** The global settings, and those of each plugin. */
 function scopesOf(config: Config) {
   return [config, ...Object.values(config.plugins)];

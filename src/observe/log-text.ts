@@ -3,63 +3,40 @@ import { attempt } from "../base/errors.js";
 import type { LogDestination } from "./log.js";
 import { severityOf } from "./log-destination.js";
 
-interface TextOptions {
-  /** For a terminal. */
-  readonly colours: boolean;
-  /** For a stream that the journal reads: it has the time already, and takes `<n>` at the start for the severity. */
-  readonly forJournal: boolean;
-}
-
-/** A log for people: each JSON line becomes `time LEVEL sentence key=value…`, on one line whatever a plugin printed. */
-export function createTextDestination(to: LogDestination, options: TextOptions): LogDestination {
+/**
+ * A log for people: each JSON line becomes `time LEVEL sentence key=value…`, on one line whatever a plugin printed.
+ *
+ * @param forJournal for a stream that the journal reads: it has the time already, and takes `<n>` at the start for the severity
+ */
+export function createTextDestination(to: LogDestination, forJournal: boolean): LogDestination {
   return {
-    write: (line) => to.write(`${formatTextLine(line.trimEnd(), options)}\n`),
+    write: (line) => to.write(`${formatTextLine(line.trimEnd(), forJournal)}\n`),
     close: () => to.close?.(),
   };
 }
 
-/** How the log looks best on standard error as it is here. */
-export function textOptionsFor(environment: Readonly<Record<string, string | undefined>>, isTerminal: boolean) {
-  return { colours: isTerminal && !environment.NO_COLOR, forJournal: isJournal(environment.JOURNAL_STREAM) };
-}
-
-/** systemd sets JOURNAL_STREAM to the device and inode of the stream it made; a redirected one is another. */
-function isJournal(stream: string | undefined): boolean {
+/** Whether the journal reads standard error: systemd sets JOURNAL_STREAM to the device and inode of the stream it made. */
+export function isJournalOnStderr(stream: string | undefined): boolean {
   const stats = attempt(() => fstatSync(2));
   return stats !== undefined && stream === `${stats.dev}:${stats.ino}`;
 }
 
 /** What stands first, in this order; the rest follows as the code gave it. */
-const leading: readonly string[] = [
-  "event",
-  "pod",
-  "container",
-  "state",
-  "plugin",
-  "plugins",
-  "outcome",
-  "answer",
-  "line",
-  "error",
-];
-
-const levelColours: Readonly<Record<string, number>> = { error: 31, fatal: 31, warn: 33, info: 32 };
+const leading = "event pod container state plugin plugins outcome answer line error".split(" ");
 
 /** One line of the log as text. What is no JSON object stays as it is. */
-export function formatTextLine(line: string, { colours, forJournal }: TextOptions): string {
+export function formatTextLine(line: string, forJournal: boolean): string {
   const entry = parseObject(line);
   if (entry === undefined) return line;
   const { level: named, time, msg, pid, ...rest } = entry;
   const level = typeof named === "string" ? named : "info";
-  const paint = (code: number, text: string) => (colours ? `\u001b[${code}m${text}\u001b[0m` : text);
   const fields: [string, unknown][] = leading.flatMap((key) => (Object.hasOwn(rest, key) ? [[key, rest[key]]] : []));
   fields.push(...Object.entries(rest).filter(([key]) => !leading.includes(key)));
   // The log's own pid says nothing; a container's does.
   if (pid !== process.pid) fields.push(["pid", pid]);
   const shown = fields.filter(([, value]) => value !== null && value !== undefined);
-  const label = paint(levelColours[level] ?? 2, level.toUpperCase().padEnd(5));
-  const start = forJournal ? `<${severityOf(level)}>` : `${typeof time === "string" ? time : ""} ${label} `;
-  const pairs = shown.map(([key, value]) => ` ${paint(2, `${formatText(key)}=`)}${formatValue(value)}`);
+  const start = forJournal ? `<${severityOf(level)}>` : `${time ?? ""} ${level.toUpperCase().padEnd(5)} `;
+  const pairs = shown.map(([key, value]) => ` ${formatText(key)}=${formatValue(value)}`);
   return `${start}${typeof msg === "string" ? escapeControls(msg) : ""}${pairs.join("")}`;
 }
 
@@ -73,11 +50,9 @@ function formatValue(value: unknown): string {
   if (typeof value === "string") return formatText(value);
   if (typeof value !== "object" || value === null) return String(value);
   if (!Array.isArray(value)) return escapeControls(JSON.stringify(value));
-  return value.map((element) => (isFlat(element) ? formatFlat(element) : formatValue(element))).join(",");
-}
-
-function formatFlat(element: object): string {
-  return Object.values(element).map(formatValue).join(":");
+  const formatElement = (element: unknown) =>
+    isFlat(element) ? Object.values(element).map(formatValue).join(":") : formatValue(element);
+  return value.map(formatElement).join(",");
 }
 
 function isFlat(value: unknown): value is object {

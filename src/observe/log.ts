@@ -2,14 +2,12 @@ import pino from "pino";
 import { fileFault } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
 import { openLogDestination } from "./log-destination.js";
-import { createTextDestination, textOptionsFor } from "./log-text.js";
+import { createTextDestination, isJournalOnStderr } from "./log-text.js";
 import { LogFunnel } from "./secrets.js";
 
 /** Where finished lines go. */
 export interface LogDestination {
   write(line: string): void;
-  /** Several at once, where that costs less than one by one. */
-  writeAll?(lines: readonly string[]): void;
   /** Lets go of what it holds; nothing is written to it any more. */
   close?(): void;
 }
@@ -33,7 +31,7 @@ export function createLog(level: string, destination: LogDestination, funnel = n
     },
     destination,
   );
-  return Object.assign(logger, { conceal: (confs: Parameters<Log["conceal"]>[0]) => funnel.conceal(confs) });
+  return Object.assign(logger, { conceal: funnel.conceal.bind(funnel) });
 }
 
 /**
@@ -43,9 +41,7 @@ export function createLog(level: string, destination: LogDestination, funnel = n
 export function afterTurn(to: LogDestination): LogDestination {
   const lines: string[] = [];
   const writeAll = () => {
-    const all = lines.splice(0);
-    if (to.writeAll !== undefined) to.writeAll(all);
-    else for (const line of all) to.write(line);
+    for (const line of lines.splice(0)) to.write(line);
   };
   process.on("exit", writeAll);
   return {
@@ -135,9 +131,7 @@ function openDestination(settings: LogSettings, environment: Environment, open: 
     opened = open(output);
   }
   if (format === "json") return { destination: afterTurn(opened), fault };
-  const isTerminal = !output.startsWith("/") && process.stderr.isTTY === true;
-  const onStderr = textOptionsFor(environment, isTerminal);
   // A file has no journal that would add the time.
-  const options = output.startsWith("/") ? { ...onStderr, forJournal: false } : onStderr;
-  return { destination: afterTurn(createTextDestination(opened, options)), fault };
+  const forJournal = !output.startsWith("/") && isJournalOnStderr(environment.JOURNAL_STREAM);
+  return { destination: afterTurn(createTextDestination(opened, forJournal)), fault };
 }

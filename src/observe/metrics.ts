@@ -1,23 +1,101 @@
-import { type Clock, monotonicClock } from "../base/deadline.js";
+import type { Counter, Gauge } from "prom-client";
 import { errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
 import type { RuntimeInfo } from "../nri/handlers.js";
 import { synchronizes } from "../nri/versions.js";
-import type { CallWatcher } from "../nri/watch-calls.js";
-import {
-  createMetricsRegistry,
-  type MetricsRegistry,
-  type MetricsSources,
-  type PluginChange,
-  type PluginRun,
-} from "./metrics-registry.js";
-import {
-  formatMetricsAddress,
-  type MetricsAddress,
-  type MetricsServer,
-  parseMetricsAddress,
-  serveMetrics,
-} from "./metrics-server.js";
+import type { CallAnswer, CallWatcher } from "../nri/watch-calls.js";
+import { type MetricsServer, serveMetrics } from "./metrics-server.js";
+
+/** What a metric is: its name without the prefix, its labels, and what it tells. */
+export interface MetricFacts {
+  readonly name: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+/** Beside containerd's own `containerd_nri_`: the rest of a name says the same thing where both have it. */
+export const metricPrefix = "nri_v01_bridge_";
+
+/**
+ * Every metric of the bridge; docs/metrics.md and the dashboard are tested against this table.
+ *
+ * compat: containerd 2.3 (internal/nri/metrics.go) has plugin_invocations_total{plugin,operation,status,error},
+ * plugin_latency_seconds{plugin,operation} and active_plugins. Here `plugin` is a legacy plugin and its operation is the v0.1
+ * `state`; `operation` is the NRI event, as containerd says it.
+ */
+export const metricTable = {
+  pluginInvocations: metric(
+    "counter",
+    "plugin_invocations_total{plugin,state,status,error}",
+    "Runs of legacy plugins; error says why one failed: timed_out, bad_output, reported and so on",
+  ),
+  pluginLatency: metric(
+    "histogram",
+    "plugin_latency_seconds{plugin,state}",
+    "Time from the start of a legacy plugin to its end",
+  ),
+  pluginBreaker: metric(
+    "gauge",
+    "plugin_breaker_open{plugin}",
+    "1 while a plugin is left alone because it kept failing, or is on trial after that",
+  ),
+  activePlugins: metric("gauge", "active_plugins", "Legacy plugins that conf.json lists now"),
+  confReadable: metric(
+    "gauge",
+    "conf_readable",
+    "1 while conf.json can be read, or there is none; at 0 the creates of pods fail",
+  ),
+  calls: metric("counter", "calls_total{operation,status,error}", "Events of the runtime that were answered"),
+  callLatency: metric("histogram", "call_latency_seconds{operation}", "Time from a runtime's event to its answer"),
+  ready: metric(
+    "gauge",
+    "ready",
+    "1 while events are delivered: registered and, where the runtime does that, synchronized",
+  ),
+  reconnects: metric("counter", "reconnects_total", "Registrations after the first one"),
+  remembered: metric("gauge", "remembered", "Pods and containers that the bridge remembers a create of"),
+  buildInfo: metric("gauge", "build_info{version,node}", "1 for the version of the bridge and of Node"),
+} satisfies Record<string, MetricFacts>;
+
+type MetricKey = keyof typeof metricTable;
+
+/** @param form name and labels, as in `build_info{version,node}` */
+function metric(type: MetricFacts["type"], form: string, help: string): MetricFacts {
+  const [name = "", labels] = form.split(/[{}]/);
+  return { name, type, labels: labels?.split(",") ?? [], help };
+}
+
+/**
+ * Upper bounds in seconds: from a plugin that is one `jq` to the 2 s that an NRI v2 runtime waits, and to the 10 s of what
+ * it does not wait for.
+ */
+const latencyBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 1.5, 2, 5, 10] as const;
+
+/** What is asked for each scrape and probe; nothing of it is kept. */
+export interface MetricsSources {
+  /** The runtime has registered and configured us, and is still there. */
+  registered(): boolean;
+  /** It has synchronized us too. */
+  synchronized(): boolean;
+  /** What keeps plugins from running beside that, each in a few words. */
+  notices(): readonly string[];
+  /** Plugin types that conf.json lists; undefined when it cannot be read. */
+  plugins(): readonly string[] | undefined;
+  breakerOf(plugin: string): string;
+  /** Pods and containers that a create is remembered of. */
+  remembered(): number;
+}
+
+/** One run of a legacy plugin. */
+interface PluginRun {
+  readonly plugin: string;
+  /** create, delete, update, or a state of the plugin's own. */
+  readonly state: string;
+  /** `ok`, or why it failed. */
+  readonly outcome: string;
+  readonly durationMs: number;
+}
 
 interface MetricsOptions {
   readonly sources: MetricsSources;
@@ -27,18 +105,16 @@ interface MetricsOptions {
   readonly retryMs?: number;
 }
 
-const defaultRetryMs = 3_000;
-
 /**
- * Metrics and health, off until `listen` is given an address: until then nothing is loaded, counted or timed. A listener
- * that fails costs the metrics, never an event.
+ * Metrics and health, off until `listen` is given an address: until then nothing is loaded or counted. A listener that fails
+ * costs the metrics, never an event.
  */
 export class Metrics {
-  private registry: MetricsRegistry | undefined;
-  private heart: Heart | undefined;
+  private registry: Awaited<ReturnType<typeof createRegistry>> | undefined;
   private server: MetricsServer | undefined;
   private wanted: string | null = null;
   private connection: Connection | undefined;
+  private registrations = 0;
   private changing: Promise<void> = Promise.resolve();
   private retry: NodeJS.Timeout | undefined;
   /** The log has said that the wanted address cannot be served. */
@@ -56,25 +132,16 @@ export class Metrics {
   readonly watcher: CallWatcher = {
     configured: (runtime) => {
       this.connection = { runtime, hadEvent: false };
-      this.registry?.configured(runtime);
+      this.registrations += 1;
     },
     began: () => {
       if (this.connection?.hadEvent === false) this.connection = { ...this.connection, hadEvent: true };
-      this.registry?.eventCame(Date.now());
     },
     ended: (event, _call, answer) => this.registry?.callAnswered(event.name, answer),
   };
 
   pluginRan(run: PluginRun): void {
     this.registry?.pluginRan(run);
-  }
-
-  pluginAdjusted(change: PluginChange): void {
-    this.registry?.pluginAdjusted(change);
-  }
-
-  private readiness() {
-    return readinessOf(this.options.sources, this.connection);
   }
 
   private async change(text: string | null): Promise<void> {
@@ -85,13 +152,13 @@ export class Metrics {
     await this.server?.close();
     this.server = undefined;
     if (text === null) return;
-    const { log, retryMs = defaultRetryMs } = this.options;
+    const { log, retryMs = 3_000 } = this.options;
     try {
-      this.server = await this.serve(parseMetricsAddress(text));
+      this.server = await this.serve(text);
       this.told = false;
-      log.info({ address: formatMetricsAddress(this.server.address) }, "metrics are served");
+      log.info({ address: text }, "metrics are served");
     } catch (error) {
-      this.retry = setTimeout(() => void this.listenAgain(text), retryMs).unref();
+      this.retry = setTimeout(() => void this.listen(text), retryMs).unref();
       if (this.told) return;
       this.told = true;
       log.error(
@@ -101,35 +168,92 @@ export class Metrics {
     }
   }
 
-  private listenAgain(text: string): Promise<void> {
-    this.changing = this.changing.then(() => (this.wanted === text ? this.change(text) : undefined));
-    return this.changing;
-  }
-
-  private async serve(address: MetricsAddress): Promise<MetricsServer> {
-    const registry = await this.start();
-    return serveMetrics(address, {
-      metrics: async () => ({ contentType: registry.contentType, text: await registry.text() }),
-      healthz: () => healthOf(this.heart?.lagMs() ?? 0),
-      readyz: () => this.readiness(),
-    });
-  }
-
-  private async start(): Promise<MetricsRegistry> {
+  private async serve(text: string): Promise<MetricsServer> {
     const { sources, version } = this.options;
-    if (this.registry !== undefined) return this.registry;
-    this.heart ??= startHeart();
-    const { heart } = this;
-    this.registry = await createMetricsRegistry({
+    const readiness = () => readinessOf(sources, this.connection);
+    this.registry ??= await createRegistry(
       sources,
       version,
-      isReady: () => this.readiness().ok,
-      lagMs: () => heart.lagMs(),
-    });
-    // In launched mode the address comes with Configure, which the registry then has missed.
-    if (this.connection !== undefined) this.registry.configured(this.connection.runtime);
-    return this.registry;
+      () => readiness().ok,
+      () => this.registrations,
+    );
+    const { registry } = this;
+    return serveMetrics(text, { metrics: () => registry.page(), readyz: readiness });
   }
+}
+
+/** Loads the Prometheus client, which a bridge without metrics never does, and makes the metrics of the table. */
+async function createRegistry(
+  sources: MetricsSources,
+  version: string,
+  isReady: () => boolean,
+  registrations: () => number,
+) {
+  const client = await import("prom-client");
+  const registry = new client.Registry();
+  // 100 ms: the default would wake the process a hundred times a second.
+  client.collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
+
+  const about = (key: MetricKey) => {
+    const { name, help, labels } = metricTable[key];
+    return { name: `${metricPrefix}${name}`, help, labelNames: [...labels], registers: [registry] };
+  };
+  const counter = (key: MetricKey, collect = (_its: Counter) => {}): Counter =>
+    new client.Counter({
+      ...about(key),
+      collect() {
+        collect(this);
+      },
+    });
+  const gauge = (key: MetricKey, collect = (_its: Gauge) => {}): Gauge =>
+    new client.Gauge({
+      ...about(key),
+      collect() {
+        collect(this);
+      },
+    });
+  const histogram = (key: MetricKey) => new client.Histogram({ ...about(key), buckets: [...latencyBuckets] });
+
+  // increase() sees nothing of a series that begins with its first miss: what conf.json lists is at 0 before.
+  const invocations = counter("pluginInvocations", (its) => {
+    for (const plugin of sources.plugins() ?? []) {
+      for (const state of ["create", "delete"]) its.inc({ plugin, state, status: "error", error: "timed_out" }, 0);
+    }
+  });
+  const latency = histogram("pluginLatency");
+  const calls = counter("calls");
+  const callLatency = histogram("callLatency");
+  gauge("buildInfo").set({ version, node: process.version }, 1);
+  gauge("ready", (its) => its.set(isReady() ? 1 : 0));
+  gauge("remembered", (its) => its.set(sources.remembered()));
+  gauge("confReadable", (its) => its.set(sources.plugins() === undefined ? 0 : 1));
+  gauge("activePlugins", (its) => its.set(sources.plugins()?.length ?? 0));
+  gauge("pluginBreaker", (its) => {
+    its.reset();
+    for (const plugin of sources.plugins() ?? []) its.set({ plugin }, sources.breakerOf(plugin) === "closed" ? 0 : 1);
+  });
+  counter("reconnects", (its) => {
+    its.reset();
+    its.inc(Math.max(0, registrations() - 1));
+  });
+  return {
+    /** The exposition, with what is asked of the sources at this moment. */
+    page: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    pluginRan({ plugin, state, outcome, durationMs }: PluginRun) {
+      const labels = { plugin, state };
+      invocations.inc({ ...labels, ...statusOf(outcome === "ok" ? undefined : outcome) });
+      latency.observe(labels, durationMs / 1000);
+    },
+    callAnswered(operation: string, { error, durationMs }: Pick<CallAnswer, "error" | "durationMs">) {
+      calls.inc({ operation, ...statusOf(error?.code) });
+      callLatency.observe({ operation }, durationMs / 1000);
+    },
+  };
+}
+
+/** compat: containerd's metrics write label values in snake case. */
+function statusOf(error: string | undefined) {
+  return { status: error === undefined ? "success" : "error", error: error?.toLowerCase().replaceAll("-", "_") ?? "" };
 }
 
 /** An answer to a probe: 200 when there is no reason against it. */
@@ -138,17 +262,8 @@ export interface Health {
   readonly text: string;
 }
 
-/** The event loop may be held up so long before the bridge counts as dead: longer than any call of a runtime lasts. */
-const maxLagMs = 5_000;
-
-/** Whether the process does its work: a probe that fails here is mended by a restart. */
-export function healthOf(lagMs: number): Health {
-  const lag = `event loop: late by ${Math.round(lagMs)} ms at most in the last 10 s`;
-  return lagMs <= maxLagMs ? { ok: true, text: `ok; ${lag}` } : { ok: false, text: `not ok; ${lag}` };
-}
-
 /** What was seen on the present connection. */
-export interface Connection {
+interface Connection {
   readonly runtime: RuntimeInfo;
   /** An event has come: whatever was said before, events are delivered. */
   readonly hadEvent: boolean;
@@ -159,7 +274,7 @@ type Sources = Pick<MetricsSources, "registered" | "synchronized" | "notices">;
 /** Whether events are delivered: registered, and synchronized where the runtime does that; and what keeps plugins from running. */
 export function readinessOf(sources: Sources, connection: Connection | undefined): Health {
   const { ok, text } = deliveryOf(sources, connection);
-  return { ok, text: [text, ...(sources.notices?.() ?? [])].join("; ") };
+  return { ok, text: [text, ...sources.notices()].join("; ") };
 }
 
 /**
@@ -174,36 +289,4 @@ function deliveryOf(sources: Sources, connection: Connection | undefined): Healt
     return { ok: true, text: `ready; registered with ${runtime.name} ${runtime.version}, which did not synchronize` };
   }
   return { ok: false, text: "registered, not yet synchronized with the runtime" };
-}
-
-const beatMs = 500;
-const windowMs = 10_000;
-
-/** Tells how long the event loop was held up, by a timer that comes late then. */
-interface Heart {
-  /** The longest that it was late in the last 10 seconds, in milliseconds; what it is late right now counts. */
-  lagMs(): number;
-  stop(): void;
-}
-
-export function startHeart(clock: Clock = monotonicClock): Heart {
-  let expected = clock() + beatMs;
-  let worst = { lag: 0, at: clock() };
-  const note = () => {
-    const now = clock();
-    const lag = Math.max(0, now - expected);
-    if (lag >= worst.lag || now - worst.at > windowMs) worst = { lag, at: now };
-    return now;
-  };
-  const timer = setInterval(() => {
-    expected = note() + beatMs;
-  }, beatMs);
-  timer.unref();
-  return {
-    lagMs() {
-      note();
-      return worst.lag;
-    },
-    stop: () => clearInterval(timer),
-  };
 }

@@ -1,4 +1,5 @@
 import { attempt } from "../base/errors.js";
+import type { Log } from "../base/logger.js";
 import { formatString } from "../v01/gojson/format.js";
 import { quoteText } from "../v01/gojson/quote.js";
 
@@ -8,10 +9,8 @@ const shortestNamed = 6;
 /** A word, or a path: what a conf is full of, and a log needs; a secret only under a name that says so. */
 const plainValue = /^(?:[a-z][a-z_-]*|\/[\w./-]*|true|false)$/i;
 
-/** A part of conf.json that may hold secrets. */
-interface Conf {
-  readonly conf?: string | undefined;
-}
+/** Parts of conf.json that may hold secrets. */
+type Confs = Parameters<Log["conceal"]>[0];
 
 /** What the bridge's own words are in a line of the log: never a plugin's. */
 const ownFields: ReadonlySet<string> = new Set(
@@ -26,15 +25,15 @@ const ownFields: ReadonlySet<string> = new Set(
  */
 export class LogFunnel {
   private known = new KnownSecrets();
-  private readonly seen = new WeakSet<Conf>();
-  private readonly waiting: Conf[] = [];
+  private readonly seen = new WeakSet<object>();
+  private readonly waiting: string[] = [];
 
   /** From now on no line says what these hold. */
-  conceal(confs: readonly Conf[]): void {
+  conceal(confs: Confs): void {
     for (const conf of confs) {
       if (conf.conf === undefined || this.seen.has(conf)) continue;
       this.seen.add(conf);
-      this.waiting.push(conf);
+      this.waiting.push(conf.conf);
     }
   }
 
@@ -61,15 +60,12 @@ export class LogFunnel {
   }
 
   private learnWaiting(): void {
-    for (const { conf } of this.waiting.splice(0)) {
+    for (const conf of this.waiting.splice(0)) {
       // A conf whose secrets change again and again: the oldest are given up.
       if (this.known.full) this.known = new KnownSecrets();
       // Go's JSON is more lenient than ours in nothing that a compacted conf still has.
-      if (conf !== undefined)
-        learn(
-          this.known,
-          attempt((): unknown => JSON.parse(conf)),
-        );
+      const parsed = attempt((): unknown => JSON.parse(conf));
+      learn(this.known, parsed);
     }
   }
 }
@@ -159,15 +155,13 @@ function beginningAt(text: string, whole: string): number {
 }
 
 /** Words that say of a name that its value is nobody's business. */
-const secretWords: ReadonlySet<string> = new Set([
-  ..."password passwd pwd pass passphrase passcode secret secrets token tokens key keys apikey credential credentials".split(
-    " ",
-  ),
-  ..."cred creds auth authorization authentication bearer cookie cookies private cert certificate certs dsn pin salt".split(
-    " ",
-  ),
-  ..."signature jwt oauth pem session webhook connectionstring".split(" "),
-]);
+const secretWords: ReadonlySet<string> = new Set(
+  [
+    "password passwd pwd pass passphrase passcode secret secrets token tokens key keys apikey credential credentials",
+    "cred creds auth authorization authentication bearer cookie cookies private cert certificate certs dsn pin salt",
+    "signature jwt oauth pem session webhook connectionstring",
+  ].flatMap((words) => words.split(" ")),
+);
 
 /** Parts of names that are written without a break: `dbpassword`, `accesstoken`. */
 const secretParts = /passw(or)?d|passphrase|secret|token|credential|apikey|accesskey|privatekey/;

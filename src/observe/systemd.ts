@@ -1,7 +1,8 @@
-import { spawn } from "node:child_process";
-import { closeSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { type Clock, monotonicClock } from "../base/deadline.js";
-import { errorText } from "../base/errors.js";
+import { attempt, errorText } from "../base/errors.js";
+import { closing } from "../base/files.js";
 import type { Log } from "../base/logger.js";
 import { sayOnce } from "../base/once.js";
 import { type Native, NativeError, openNative } from "../host/native.js";
@@ -12,12 +13,6 @@ export interface Condition {
   readonly ready: boolean;
   /** One line for `systemctl status`. */
   readonly text: string;
-}
-
-interface Announcer {
-  /** We were asked to end, and do. */
-  stopping(): void;
-  close(): void;
 }
 
 interface AnnouncerOptions {
@@ -41,63 +36,54 @@ const againMs = 1_000;
  * Tells the service manager that we are up, what we are at, and that the event loop turns: the watchdog's beats come from
  * it, so a bridge that hangs is restarted.
  */
-export function startAnnouncer(options: AnnouncerOptions): Announcer {
+export function startAnnouncer(options: AnnouncerOptions) {
   const { settings, look, log, clock = monotonicClock, lookEachMs = 250 } = options;
   // Once: a beat that fails comes again and again, and the manager will say what it makes of it.
-  const warn = sayOnce((fields, sentence) => log.warn(fields, sentence));
-  const onError = (error: unknown) => warn({ error: errorText(error) }, "the service manager cannot be notified");
-  const send = options.send ?? createNotificationSender(onError);
-
-  /** The last assignment of each variable that has reached the manager. */
-  const told = new Map<string, string>();
+  const warn = sayOnce(log.warn.bind(log));
+  const send = options.send ?? createNotificationSender();
   const startedAt = clock();
   const beatEachMs = settings.watchdogMs === undefined ? Infinity : settings.watchdogMs / 3;
   let beatAt = startedAt;
   let notBefore = startedAt;
+  /** What has reached the manager. */
+  let told = "";
   let ready = false;
   let ending = false;
   let sending = false;
-  const turn = () => {
+  const turn = async () => {
     const now = clock();
     if (sending || now < notBefore) return;
     const condition = look();
     ready ||= condition.ready || now - startedAt >= readyAtLatestMs;
-    const wanted = [
-      ...(ending ? ["STOPPING=1"] : ready ? ["READY=1"] : []),
-      `STATUS=${statusLine(ending ? "finishing what runs" : condition.text)}`,
-    ];
-    const assignments = wanted.filter((assignment) => told.get(variableOf(assignment)) !== assignment);
-    if (now - beatAt >= beatEachMs) assignments.push("WATCHDOG=1");
-    if (assignments.length > 0) void tell(assignments, now);
-  };
-  // What does not reach the manager stays due: without READY=1 it would end us when its patience is over.
-  const tell = async (assignments: readonly string[], now: number) => {
+    const state = ending ? ["STOPPING=1"] : ready ? ["READY=1"] : [];
+    const assignments = [...state, `STATUS=${statusLine(ending ? "finishing what runs" : condition.text)}`];
+    const wanted = assignments.join();
+    if (wanted === told && now - beatAt < beatEachMs) return;
     sending = true;
-    const reached = await send(settings.socket, assignments);
-    sending = false;
-    if (!reached) {
+    try {
+      await send(settings.socket, [...assignments, "WATCHDOG=1"]);
+      told = wanted;
+      beatAt = now;
+    } catch (error) {
+      warn({ error: errorText(error) }, "the service manager cannot be notified");
+      // It stays due: without READY=1 the manager would end us when its patience is over.
       notBefore = clock() + Math.min(againMs, beatEachMs);
-      return;
     }
-    for (const assignment of assignments) told.set(variableOf(assignment), assignment);
-    if (assignments.includes("WATCHDOG=1")) beatAt = now;
+    sending = false;
     // It came up meanwhile, and there may be no other turn.
-    if (ending) turn();
+    if (ending) void turn();
   };
-  turn();
+  void turn();
   const timer = setInterval(turn, Math.min(lookEachMs, beatEachMs)).unref();
   return {
+    /** We were asked to end, and do. */
     stopping() {
       ending = true;
       notBefore = clock();
-      turn();
+      void turn();
     },
     close: () => clearInterval(timer),
   };
-}
-
-function variableOf(assignment: string): string {
-  return assignment.slice(0, assignment.indexOf("="));
 }
 
 const longestStatus = 200;
@@ -118,8 +104,6 @@ interface NotifySettings {
   readonly watchdogMs: number | undefined;
 }
 
-const variables = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] as const;
-
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Reads the variables that a service manager set for us; undefined when none did. @param pid our own */
@@ -134,63 +118,29 @@ export function readNotifySettings(environment: Environment, pid: number): Notif
 
 /** The environment without those variables: they are for us, and plugins get what we have. */
 export function withoutNotifySettings(environment: Environment): Environment {
-  const rest = { ...environment };
-  for (const name of variables) delete rest[name];
+  const { NOTIFY_SOCKET: _, WATCHDOG_USEC: __, WATCHDOG_PID: ___, ...rest } = environment;
   return rest;
 }
 
-/**
- * Sends assignments such as `READY=1` to the service manager, and gives whether it has them now. Why not is told, never
- * thrown.
- */
-type SendNotification = (socket: string, assignments: readonly string[]) => Promise<boolean>;
+/** Sends assignments such as `READY=1` to the service manager: when it returns, that has them. @throws why it has not */
+type SendNotification = (socket: string, assignments: readonly string[]) => void | Promise<void>;
+
+/** By the FFI library where there is one, else by systemd's own program. */
+export function createNotificationSender(open: typeof openNative = openNative): SendNotification {
+  const native = attempt(open);
+  return native === undefined ? sendByProgram : createDatagramSender(native);
+}
 
 /** systemd-notify ends when the manager has read what it sent, and does not give up where the queue is full. */
 const programMs = 5_000;
 
-/** By the FFI library where there is one, else by systemd's own program. */
-export function createNotificationSender(
-  onError: (error: unknown) => void,
-  open: typeof openNative = openNative,
-): SendNotification {
-  let send: (socket: string, assignments: readonly string[]) => void | Promise<void> = sendByProgram;
-  try {
-    const sendDatagram = createDatagramSender(open());
-    send = (socket, assignments) => sendDatagram(socket, assignments.join("\n"));
-  } catch {
-    // No FFI here.
-  }
-  return async (socket, assignments) => {
-    try {
-      await send(socket, assignments);
-      return true;
-    } catch (error) {
-      onError(error);
-      return false;
-    }
-  };
-}
-
 /**
  * One process for each notification: few enough, at most one in some seconds. It speaks for its parent (as root, by
  * SCM_CREDENTIALS), so that NotifyAccess=main lets it through.
- * @throws what spawn throws at once, such as E2BIG
  */
-function sendByProgram(socket: string, assignments: readonly string[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn("systemd-notify", assignments, {
-      stdio: "ignore",
-      env: { NOTIFY_SOCKET: socket, PATH: process.env.PATH ?? "/usr/bin:/bin" },
-      timeout: programMs,
-      killSignal: "SIGKILL",
-    });
-    child.on("error", reject);
-    child.on("exit", (code) => {
-      if (code === 0) resolve();
-      else reject(new Error(`systemd-notify ended with ${code ?? "a signal"}`));
-    });
-    child.unref();
-  });
+async function sendByProgram(socket: string, assignments: readonly string[]): Promise<void> {
+  const env = { NOTIFY_SOCKET: socket, PATH: process.env.PATH ?? "/usr/bin:/bin" };
+  await promisify(execFile)("systemd-notify", assignments, { env, timeout: programMs, killSignal: "SIGKILL" });
 }
 
 /** The same numbers on x86, ARM and RISC-V. */
@@ -202,27 +152,25 @@ const msgDontwait = 0x40;
 /** sun_path of struct sockaddr_un. */
 const pathBytes = 108;
 
-/** Sends one datagram to a unix socket, at once or not at all; @throws NativeError, or Error when there is no such address. */
-type SendDatagram = (address: string, payload: string) => void;
-
-/** Datagrams to unix sockets, which Node has no way to send. An address that begins with `@` is an abstract one. */
-function createDatagramSender({ koffi, libc }: Native): SendDatagram {
+/**
+ * Datagrams to unix sockets, which Node has no way to send: at once, or not at all. An address that begins with `@` is an abstract
+ * one. The sender throws NativeError, or Error when there is no such address.
+ */
+function createDatagramSender({ koffi, libc }: Native): SendNotification {
   const library = koffi.load(null);
   const openSocket = library.func("int socket(int domain, int type, int protocol)");
   const sendTo = library.func(
     "int64_t sendto(int socket, void *data, size_t size, int flags, void *address, uint32_t addressSize)",
   );
-  return (address, payload) => {
+  return (address, lines) => {
     const name = encodeAddress(address);
-    const data = Buffer.from(payload);
+    const data = Buffer.from(lines.join("\n"));
     const descriptor = Number(openSocket(afUnix, sockDgramCloexec, 0));
     if (descriptor < 0) throw new NativeError("socket", libc.lastError());
-    try {
+    closing(descriptor, () => {
       const sent = Number(sendTo(descriptor, data, data.length, msgNosignal | msgDontwait, name, name.length));
       if (sent < 0) throw new NativeError("sendto", libc.lastError());
-    } finally {
-      closeSync(descriptor);
-    }
+    });
   };
 }
 

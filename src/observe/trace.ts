@@ -11,7 +11,9 @@ const traceparentFormat = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]
  * as if it were not there.
  */
 export function traceOf(metadata: readonly (readonly [key: string, value: string])[]): TraceContext | undefined {
-  const [traceparent, second] = valuesOf(metadata, "traceparent");
+  // ttRPC's keys are lower case by custom, not by rule.
+  const values = metadata.flatMap(([key, value]) => (key.toLowerCase() === "traceparent" ? [value.trim()] : []));
+  const [traceparent, second] = values;
   // The specification: a header that is there more than once is as none.
   if (traceparent === undefined || second !== undefined || traceparent.length > 512) return undefined;
   const [, version, traceId = "", spanId = "", rest] = traceparentFormat.exec(traceparent) ?? [];
@@ -27,9 +29,4 @@ export function traceFields(trace: TraceContext | undefined): {
   readonly span_id?: string;
 } {
   return trace === undefined ? {} : { trace_id: trace.traceId, span_id: trace.spanId };
-}
-
-/** ttRPC's keys are lower case by custom, not by rule. */
-function valuesOf(metadata: readonly (readonly [string, string])[], name: string): string[] {
-  return metadata.flatMap(([key, value]) => (key.toLowerCase() === name ? [value.trim()] : []));
 }

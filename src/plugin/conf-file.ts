@@ -47,19 +47,9 @@ function stampOf(path: string): string | undefined {
   } catch (error) {
     // ENOENT alone: Node 22 and later take ENOTDIR for a missing file too where they are told not to throw.
     if (errorCode(error) === "ENOENT") return undefined;
-    throw new BridgeError("CONF_LIST", goText(error, path), { file: path });
+    throw unreadable(path, error);
   }
 }
-
-/** compat: v0.1's client opened the file and read it, and Go says what failed: `read /etc/nri/conf.json: is a directory`. */
-function goText(error: unknown, path: string): string {
-  const code = errorCode(error);
-  if (!/^E[A-Z0-9]+$/.test(code)) return errorText(error);
-  return formatFileError(ofReading.has(code) ? "read" : "open", path, code);
-}
-
-/** What is found out behind open(2). */
-const ofReading: ReadonlySet<string> = new Set(["EFBIG", "EFTYPE", "EIO", "EISDIR"]);
 
 /** What is wrong with the text is as lasting as the text. @throws BridgeError CONF_LIST when it cannot be read at this moment */
 function readList(path: string): ConfigList | BridgeError {
@@ -67,7 +57,7 @@ function readList(path: string): ConfigList | BridgeError {
   try {
     bytes = readRegularFile(path);
   } catch (error) {
-    throw new BridgeError("CONF_LIST", goText(error, path), { file: path });
+    throw unreadable(path, error);
   }
   try {
     return parseConfigList(bytes);
@@ -75,4 +65,15 @@ function readList(path: string): ConfigList | BridgeError {
     const fields = error instanceof BridgeError ? error.fields : {};
     return new BridgeError("CONF_LIST", errorText(error), { ...fields, file: path });
   }
+}
+
+/** What is found out behind open(2). */
+const ofReading: ReadonlySet<string> = new Set(["EFBIG", "EFTYPE", "EIO", "EISDIR"]);
+
+/** compat: v0.1's client opened the file and read it, and Go says what failed: `read /etc/nri/conf.json: is a directory`. */
+function unreadable(path: string, error: unknown): BridgeError {
+  const code = errorCode(error);
+  return new BridgeError("CONF_LIST", formatFileError(ofReading.has(code) ? "read" : "open", path, code), {
+    file: path,
+  });
 }

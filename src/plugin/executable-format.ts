@@ -1,6 +1,6 @@
-import { closeSync, readdirSync, readFileSync, readSync } from "node:fs";
-import { join } from "node:path";
-import { openRegularFile } from "../base/files.js";
+import { readdirSync, readSync } from "node:fs";
+import { attempt } from "../base/errors.js";
+import { closing, openRegularFile } from "../base/files.js";
 
 /** As much as the kernel looks at (BINPRM_BUF_SIZE). */
 const headBytes = 256;
@@ -30,23 +30,16 @@ export function hasUnknownFormat(path: string): boolean {
   const head = readHead(path);
   // What we cannot read, the kernel judges.
   if (head === null) return false;
-  if (parseShebang(head) !== null || isOwnElf(head)) return false;
-  return !isRegistered(path, head);
+  return parseShebang(head) === null && !isExecutableElf(head);
 }
 
 /** As much of a file as the kernel looks at to execute it; null when we cannot read it. */
 export function readHead(path: string): Buffer | null {
-  try {
-    const { descriptor } = openRegularFile(path);
-    try {
-      const head = Buffer.alloc(headBytes);
-      return head.subarray(0, readSync(descriptor, head, 0, headBytes, 0));
-    } finally {
-      closeSync(descriptor);
-    }
-  } catch {
-    return null;
-  }
+  const head = Buffer.alloc(headBytes);
+  const size = attempt(() =>
+    closing(openRegularFile(path).descriptor, (descriptor) => readSync(descriptor, head, 0, headBytes, 0)),
+  );
+  return size === undefined ? null : head.subarray(0, size);
 }
 
 /** What the first line of a script names. */
@@ -63,34 +56,13 @@ export function parseShebang(head: Buffer): Shebang | null {
   return interpreter === undefined ? null : { interpreter, argument };
 }
 
-function isOwnElf(head: Buffer): boolean {
+function isExecutableElf(head: Buffer): boolean {
   if (head.length < minElfBytes || !head.subarray(0, 4).equals(elfMagic)) return false;
-  const known = elfMachines[process.arch];
-  if (known === undefined) return true;
-  const littleEndian = head[5] === 1;
-  return known.includes(littleEndian ? head.readUInt16LE(18) : head.readUInt16BE(18));
+  const machine = head[5] === 1 ? head.readUInt16LE(18) : head.readUInt16BE(18);
+  return elfMachines[process.arch]?.includes(machine) !== false || hasBinfmtEntries();
 }
 
-/** Whether binfmt_misc has an interpreter for it, such as qemu for a foreign machine's ELF. */
-function isRegistered(path: string, head: Buffer): boolean {
-  try {
-    if (!readFileSync(join(binfmtDirectory, "status"), "latin1").startsWith("enabled")) return false;
-    return readdirSync(binfmtDirectory)
-      .filter((name) => name !== "register" && name !== "status")
-      .some((name) => matchesEntry(readFileSync(join(binfmtDirectory, name), "latin1"), path, head));
-  } catch {
-    return false;
-  }
-}
-
-/** An entry as the kernel shows it: `enabled`, `offset 0`, `magic 7f454c46…`, `mask ff…` or `extension .x`. */
-function matchesEntry(entry: string, path: string, head: Buffer): boolean {
-  if (!entry.startsWith("enabled")) return false;
-  const field = (name: string): string | undefined => new RegExp(`^${name} (\\S+)$`, "m").exec(entry)?.[1];
-  const extension = field("extension");
-  if (extension !== undefined) return path.endsWith(extension);
-  const magic = Buffer.from(field("magic") ?? "", "hex");
-  const mask = Buffer.from(field("mask") ?? "", "hex");
-  const offset = Number(field("offset") ?? 0);
-  return magic.every((byte, i) => byte === ((head[offset + i] ?? 0) & (mask[i] ?? 0xff)));
+/** Whether binfmt_misc has interpreters, such as qemu for a foreign machine's ELF: then the kernel judges. */
+function hasBinfmtEntries(): boolean {
+  return attempt(() => readdirSync(binfmtDirectory).some((name) => name !== "register" && name !== "status")) ?? false;
 }

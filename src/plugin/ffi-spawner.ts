@@ -1,25 +1,22 @@
 import { closeSync } from "node:fs";
 import { constants } from "node:os";
-import { errorText } from "../base/errors.js";
+import { attempt } from "../base/errors.js";
 import { EventPoll } from "../host/event-poll.js";
-import type { Native } from "../host/native.js";
-import { errorCode } from "./go-errors.js";
-import { closeInheritedDescriptors, startingOpenFilesLimit } from "./inherited.js";
+import { errnoName, type Libc, type Native, sizes } from "../host/native.js";
+import { closeInheritedDescriptors, type OpenFilesLimit, startingOpenFilesLimit } from "./inherited.js";
 import { closePolledPipes, openPolledPipes, type PolledParts, type PolledPipes } from "./pipes.js";
-import { type OpenFilesLimit, PosixSpawn } from "./posix-spawn.js";
 import type { Command, Exit, Spawned, Spawner, StartFault, StdioEnds } from "./spawner.js";
 
 /** As much as a pipe holds. */
 const scratchBytes = 1 << 16;
+const rlimitNofile = 7;
 
 /**
- * The fast spawner: posix_spawn(3) through an FFI library. Nothing of it grows with our memory, and nothing of it waits:
- * the ends of processes and their output come to the event loop by descriptors.
+ * The fast spawner: posix_spawn(3) through an FFI library. The C library shares our memory with the child until it executes, so
+ * the cost does not grow with it, and what execve answers comes back; it blocks the caller until then. Nothing else waits: the
+ * ends of processes and their output come to the event loop by descriptors.
  *
- * Processes lead a group of their own, as those of the portable spawner do: a terminal's signals are for us, and we end the
- * group.
- *
- * @param openFiles what plugins get; undefined for what we have ourselves
+ * @param openFiles the limit that plugins get; undefined for ours
  * @throws Error when the system gives no epoll descriptor
  */
 export function createFfiSpawner(
@@ -28,50 +25,52 @@ export function createFfiSpawner(
 ): Spawner {
   // Where the C library can, each child closes what it is not to have.
   if (libc.addCloseFrom === undefined) closeInheritedDescriptors();
-  const parts = {
-    libc,
-    events: new EventPoll(koffi, libc),
-    scratch: Buffer.alloc(scratchBytes),
-    status: new Int32Array(1),
-  };
-  return new FfiSpawner(new PosixSpawn(libc, openFiles), parts);
+  return new FfiSpawner({ libc, events: new EventPoll(koffi, libc), scratch: Buffer.alloc(scratchBytes) }, openFiles);
 }
 
-/** Starts processes by posix_spawn(3), each on new pipes. */
 class FfiSpawner implements Spawner {
   readonly name = "ffi";
-  /** The pipes of the next process, made while the one before it runs: that time is nobody's. */
+  private readonly attributes: Buffer;
+  private readonly childLimit: BigUint64Array | undefined;
+  /** The pipes of the next process, made while the one before it runs: no call waits for that. */
   private spare: PolledPipes | undefined;
   private refill: NodeJS.Immediate | undefined;
 
   constructor(
-    private readonly posix: PosixSpawn,
     private readonly parts: PolledParts,
-  ) {}
+    openFiles: OpenFilesLimit | undefined,
+  ) {
+    this.attributes = createAttributes(parts.libc);
+    this.childLimit = openFiles && BigUint64Array.of(openFiles.soft, openFiles.hard);
+  }
 
-  spawn(command: Command): Spawned | StartFault {
-    let pipes: PolledPipes;
-    try {
-      pipes = this.takePipes();
-    } catch (thrown) {
-      const code = errorCode(thrown);
-      return { code, detail: `no pipes for its stdio: ${code}` };
-    }
-    const { ends, pluginEnds } = pipes;
-    let pid: number | StartFault;
-    try {
-      pid = this.posix.spawn(command, pluginEnds);
-    } catch (thrown) {
-      pid = { code: errorCode(thrown), detail: `posix_spawn: ${errorText(thrown)}` };
-    }
-    if (typeof pid !== "number") {
+  async spawn(command: Command): Promise<Spawned | StartFault> {
+    const { libc } = this.parts;
+    const argv = [command.argv0, ...command.args];
+    const envp = Object.entries(command.env).map(([name, value]) => `${name}=${value}`);
+    // C would end a text at its first zero byte; Node refuses such a one.
+    if ([command.path, command.cwd, ...argv, ...envp].some((text) => text.includes("\0"))) return { code: "EINVAL" };
+    const pipes = this.spare ?? openPolledPipes(this.parts);
+    this.spare = undefined;
+    const pid = new Int32Array(1);
+    const errno = withActions(libc, command.cwd, pipes.pluginEnds, (actions) =>
+      libc.spawn(pid, command.path, actions, this.attributes, [...argv, null], [...envp, null]),
+    );
+    if (errno !== 0) {
       closePolledPipes(pipes);
-      return pid;
+      return { code: errnoName(errno) };
     }
+    const [child = 0] = pid;
+    // Node raised our own limit, which the child has until now.
+    if (this.childLimit !== undefined) libc.prlimit(child, rlimitNofile, this.childLimit, null);
     // While we hold them, the end of the data is not seen.
-    for (const descriptor of pluginEnds) closeSync(descriptor);
-    this.refill ??= setImmediate(() => this.makeSpare());
-    return new FfiProcess(pid, ends, this.parts);
+    for (const descriptor of pipes.pluginEnds) closeSync(descriptor);
+    this.refill ??= setImmediate(() => {
+      this.refill = undefined;
+      // What is wrong is said when the next process needs them.
+      this.spare ??= attempt(() => openPolledPipes(this.parts));
+    });
+    return new FfiProcess(child, pipes.ends, this.parts);
   }
 
   close(): void {
@@ -80,25 +79,50 @@ class FfiSpawner implements Spawner {
     this.spare = undefined;
     this.parts.events.close();
   }
+}
 
-  private takePipes(): PolledPipes {
-    const { spare } = this;
-    this.spare = undefined;
-    return spare ?? openPolledPipes(this.parts);
-  }
+/** The same numbers in glibc and musl. */
+const flags = { setGroup: 0x02, setDefaultSignals: 0x04, setSignalMask: 0x08 } as const;
 
-  private makeSpare(): void {
-    this.refill = undefined;
-    try {
-      this.spare ??= openPolledPipes(this.parts);
-    } catch {
-      // The next process that needs them says what is wrong.
+/**
+ * The child leads a process group of its own, which we end, in our session: with a session of its own (POSIX_SPAWN_SETSID) it
+ * would be an autogroup of its own to the scheduler, and on a busy machine be started in twice the time. It has default signals
+ * (Node ignores SIGPIPE) and an empty mask.
+ */
+function createAttributes(libc: Libc): Buffer {
+  const attributes = Buffer.alloc(sizes.spawnAttributes);
+  libc.initAttributes(attributes);
+  // The group's number is 0 in fresh attributes: the child's own pid.
+  libc.setAttributeFlags(attributes, flags.setDefaultSignals | flags.setSignalMask | flags.setGroup);
+  // Not by sigfillset(3), which leaves out the C library's own two: posix_spawn has those ignored, unless they are set.
+  libc.setDefaultSignals(attributes, Buffer.alloc(sizes.signalSet, 0xff));
+  libc.setSignalMask(attributes, Buffer.alloc(sizes.signalSet));
+  return attributes;
+}
+
+/**
+ * Calls back with what the child does before it executes: it takes the descriptors as 0, 1 and 2, closes all others, and goes to
+ * its directory. Without one of them (ENOMEM) it would run in our directory, on our stdio.
+ *
+ * @returns errno, or 0
+ */
+function withActions(libc: Libc, cwd: string, stdio: readonly number[], spawn: (actions: Buffer) => number): number {
+  const actions = Buffer.alloc(sizes.fileActions);
+  const unready = libc.initActions(actions);
+  if (unready !== 0) return unready;
+  try {
+    for (const [target, descriptor] of stdio.entries()) {
+      const errno = libc.addDup2(actions, descriptor, target);
+      if (errno !== 0) return errno;
     }
+    return libc.addCloseFrom?.(actions, 3) || libc.addChdir(actions, cwd) || spawn(actions);
+  } finally {
+    libc.destroyActions(actions);
   }
 }
 
 const noHang = 1;
-/** How often to look for the end of a process that the system gave no pidfd for: descriptors are used up. */
+/** How often to look for the end of a process that the system does not watch for us. */
 const reapIntervalMs = 10;
 
 /** A child of ours that libuv does not know: we hear of its end by a pidfd, and reap it, and no other. */
@@ -114,12 +138,18 @@ class FfiProcess implements Spawned {
   ) {
     this.keepAlive(true);
     this.exited = new Promise((resolve) => {
-      const stop = this.watch(() => {
+      const pidfd = parts.libc.pidfdOpen(pid);
+      const look = () => {
         if (!this.hasEnded() || this.exit === undefined) return;
-        stop();
+        clearInterval(timer);
+        unwatch?.();
+        if (pidfd >= 0) closeSync(pidfd);
         this.keepAlive(false);
         resolve(this.exit);
-      });
+      };
+      const unwatch = pidfd < 0 ? undefined : parts.events.watch(pidfd, look);
+      // The system has no memory for it. What keeps the event loop alive is keepAlive's.
+      const timer = unwatch === undefined ? setInterval(look, reapIntervalMs).unref() : undefined;
     });
   }
 
@@ -135,54 +165,32 @@ class FfiProcess implements Spawned {
     return this.exit !== undefined;
   }
 
-  /** As ProcessGroup says it, without the exception that Node makes of the usual answer: it costs more than the call. */
-  groupIsAlive(): boolean {
+  signalGroup(signal: NodeJS.Signals | 0): boolean {
     const { libc } = this.parts;
     // EPERM: members that have become another user.
-    return libc.kill(-this.pid, 0) === 0 || libc.lastError() === "EPERM";
-  }
-
-  /** Calls back when it has ended, and perhaps before. */
-  private watch(onChange: () => void): () => void {
-    const pidfd = this.parts.libc.pidfdOpen(this.pid);
-    const unwatch = pidfd < 0 ? undefined : this.parts.events.watch(pidfd, onChange);
-    // What keeps the event loop alive is keepAlive's.
-    const timer = unwatch === undefined ? setInterval(onChange, reapIntervalMs).unref() : undefined;
-    return () => {
-      clearInterval(timer);
-      unwatch?.();
-      if (pidfd >= 0) closeSync(pidfd);
-    };
+    const number = signal === 0 ? 0 : constants.signals[signal];
+    return libc.kill(-this.pid, number) === 0 || libc.lastError() === "EPERM";
   }
 
   /** undefined while it runs. */
   private reap(): Exit | undefined {
-    const { libc, status } = this.parts;
-    const result = libc.waitpid(this.pid, status, noHang);
+    const status = new Int32Array(1);
+    const result = this.parts.libc.waitpid(this.pid, status, noHang);
     if (result === 0) return undefined;
-    // ECHILD: somebody else has reaped it, and how it ended is not to be known.
+    // ECHILD: another library has reaped it, and how it ended is not to be known.
     return result === this.pid ? parseExitStatus(status[0] ?? 0) : { exitCode: null, signal: null };
   }
 }
 
 const signalBits = 0x7f;
+const signalNames = Object.keys(constants.signals).filter((name): name is NodeJS.Signals => name in constants.signals);
 
 /** The status that waitpid(2) gives, as Node has it: an exit code or the name of a signal. */
 function parseExitStatus(status: number): Exit {
   const signal = status & signalBits;
   if (signal === 0) return { exitCode: (status >> 8) & 0xff, signal: null };
-  const name = signalNames.get(signal);
+  // Of two names for one number (SIGABRT, SIGIOT) the one that Node puts first.
+  const name = signalNames.find((each) => constants.signals[each] === signal);
   // A real-time signal has no name; its end is told as shells tell it.
   return name === undefined ? { exitCode: 128 + signal, signal: null } : { exitCode: null, signal: name };
-}
-
-/** Of two names for one number (SIGABRT, SIGIOT) the one that Node puts first. */
-const signalNames = new Map(
-  Object.entries(constants.signals)
-    .flatMap(([name, number]): [number, NodeJS.Signals][] => (isSignal(name) ? [[number, name]] : []))
-    .reverse(),
-);
-
-function isSignal(name: string): name is NodeJS.Signals {
-  return Object.hasOwn(constants.signals, name);
 }

@@ -1,3 +1,5 @@
+import { errnoOf } from "../base/errors.js";
+
 /**
  * The texts that Go prints for the system's error codes.
  *
@@ -39,8 +41,6 @@ export function formatFileError(operation: string, path: string, code: string): 
 
 /** The system's error code of something thrown, such as `ENOENT`; `EIO` when it has none. */
 export function errorCode(thrown: unknown): string {
-  if (thrown instanceof Error && "code" in thrown && typeof thrown.code === "string") {
-    return thrown.code === "ERR_INVALID_ARG_VALUE" ? "EINVAL" : thrown.code;
-  }
-  return "EIO";
+  const code = errnoOf(thrown);
+  return code === "ERR_INVALID_ARG_VALUE" ? "EINVAL" : code || "EIO";
 }

@@ -1,17 +1,22 @@
 import { closeSync, readdirSync, readFileSync } from "node:fs";
+import { attempt } from "../base/errors.js";
 
-import type { OpenFilesLimit } from "./posix-spawn.js";
+/** The limit of open files that a process is to have: RLIMIT_NOFILE. */
+export interface OpenFilesLimit {
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
 
-/** systemd's defaults (DefaultLimitNOFILE, with Debian's patch), the kernel's own: the hard limit of who asked for none. */
+/** The hard limit of a service that asks for none: systemd's defaults (DefaultLimitNOFILE, with Debian's patch), the kernel's. */
 const defaultHardLimits: readonly bigint[] = [524_288n, 1_048_576n, 4_096n];
 const defaultSoftLimit = 1_024n;
 
 /**
  * The limit of open files that a plugin is to have: the one that we were started with. undefined: the one that we have.
  *
- * Node raises its own soft limit to the hard one when it starts, and tells nobody what it was. Who started us and has our
- * hard limit most likely handed us the soft one, too. Who manages services (systemd) has other limits for itself: there a
- * well-known hard limit comes with the well-known soft one, and any other was set together with it (LimitNOFILE=65536).
+ * Node raises its own soft limit to the hard one when it starts, and does not tell what it was. A parent with our hard limit most
+ * likely handed us the soft one, too. A service manager (systemd) has other limits for itself: there a well-known hard limit
+ * comes with the well-known soft one, and any other was set together with it (LimitNOFILE=65536).
  */
 export function startingOpenFilesLimit(procRoot = "/proc", parent = process.ppid): OpenFilesLimit | undefined {
   const own = readLimit(`${procRoot}/self/limits`);
@@ -21,18 +26,8 @@ export function startingOpenFilesLimit(procRoot = "/proc", parent = process.ppid
   return defaultHardLimits.includes(own.hard) ? { soft: defaultSoftLimit, hard: own.hard } : undefined;
 }
 
-/** So many descriptors we may have ourselves. */
-export function ownOpenFiles(procRoot = "/proc"): number {
-  return Number(readLimit(`${procRoot}/self/limits`)?.soft ?? defaultSoftLimit);
-}
-
 function readLimit(path: string): OpenFilesLimit | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path, "latin1");
-  } catch {
-    return undefined;
-  }
+  const text = attempt(() => readFileSync(path, "latin1")) ?? "";
   const [, soft, hard] = /^Max open files +(\d+) +(\d+) /m.exec(text) ?? [];
   return soft === undefined || hard === undefined ? undefined : { soft: BigInt(soft), hard: BigInt(hard) };
 }
@@ -40,26 +35,17 @@ function readLimit(path: string): OpenFilesLimit | undefined {
 const closeOnExec = 0o2000000;
 
 /**
- * Closes the descriptors that we were started with and that nobody here knows, so that no plugin inherits them.
+ * Closes the descriptors that we were started with and that are not meant for us, so that no plugin inherits them.
  *
- * Node opens everything close-on-exec, and at its start marks what it inherits, but only up to the first gap from 16 on.
- * A descriptor without the mark is thus such a stray one. One that the runtime hands us on purpose is low, and marked.
+ * Node opens everything close-on-exec, and at its start marks what it inherits, but only up to the first gap from 16 on: a
+ * descriptor without the mark is such a one. One that the runtime hands us on purpose is low, and marked.
  */
-export function closeInheritedDescriptors(): number[] {
-  const strays = readdirSync("/proc/self/fdinfo")
-    .map(Number)
-    .filter((descriptor) => descriptor > 2 && survivesExec(descriptor));
-  for (const descriptor of strays) closeSync(descriptor);
-  return strays;
-}
-
-function survivesExec(descriptor: number): boolean {
-  try {
-    const info = readFileSync(`/proc/self/fdinfo/${descriptor}`, "latin1");
+export function closeInheritedDescriptors(): void {
+  for (const descriptor of readdirSync("/proc/self/fdinfo").map(Number)) {
+    // The one that listed the directory is not there any more.
+    const info = attempt(() => readFileSync(`/proc/self/fdinfo/${descriptor}`, "latin1")) ?? "";
     const flags = /^flags:\s*([0-7]+)$/m.exec(info)?.[1];
-    return flags !== undefined && (Number.parseInt(flags, 8) & closeOnExec) === 0;
-  } catch {
-    // The one that listed the directory.
-    return false;
+    const survivesExec = flags !== undefined && (Number.parseInt(flags, 8) & closeOnExec) === 0;
+    if (descriptor > 2 && survivesExec) closeSync(descriptor);
   }
 }

@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Clock, monotonicClock } from "../base/deadline.js";
+import { monotonicClock } from "../base/deadline.js";
 import type { PluginTime } from "../bridge/call-time.js";
 import { decodeUtf8, encodeUtf8 } from "../v01/gojson/utf8.js";
 import { formatPluginError, hasTooManyValues, mostResultValues, parseResult } from "../v01/result.js";
-import type { Request, Result, State } from "../v01/types.js";
+import type { Result, State } from "../v01/types.js";
 import { hasUnknownFormat } from "./executable-format.js";
 import { formatStartError } from "./go-errors.js";
 import type { Lookup } from "./lookup.js";
-import type { ExecutableCheck } from "./permissions.js";
 import type { StartFault } from "./spawner.js";
 import { notStarted, type RunOptions, type RunResult, type StartCommand, type Starter, startAndGive } from "./start.js";
 
@@ -50,11 +49,11 @@ export interface InvokeOutcome {
   readonly error: string | null;
   /** What to do about the failure, where the error cannot say it. */
   readonly hint: string | null;
-  /** Executables of the same name that another lookup order would have run. */
-  readonly shadowed: readonly string[];
-  /** Processes that it left running, as far as they are known. */
-  readonly survivors: readonly number[];
+  /** The number of its process group, where it left members of it running. */
+  readonly leftGroup: number | null;
   readonly result?: Result;
+  /** Why its process was not started. */
+  readonly startError?: StartFault | undefined;
   readonly durationMs: number;
 }
 
@@ -66,8 +65,6 @@ export interface InvokeContext {
   readonly installs: Installs;
   /** `trust`: do not look at who can write a plugin. */
   readonly permissions: "strict" | "trust";
-  /** Why a plugin's file is not to be trusted; findExecutableFault when not given. */
-  readonly permissionFaultOf?: ExecutableCheck | undefined;
   readonly environmentFor: (plugin: string) => Readonly<Record<string, string>>;
   /** Each line on a plugin's stderr, when it comes. */
   readonly onStderrLine?: (plugin: string, line: string) => void;
@@ -85,8 +82,6 @@ export interface InvokePolicy {
 
 /** Where one plugin runs, when that is not plainly the node: a private view of the cgroups. */
 export interface Stage {
-  /** The request as it is true there. */
-  readonly request: Request;
   /** The same command, inside. */
   command(command: StartCommand): StartCommand;
   /**
@@ -94,8 +89,6 @@ export interface Stage {
    * lines there.
    */
   startError(stderr: readonly string[]): StartFault | undefined;
-  /** Lets go of it. */
-  close(): void;
 }
 
 export interface Invocation {
@@ -107,7 +100,7 @@ export interface Invocation {
   readonly time: PluginTime;
   readonly policy: InvokePolicy;
   /** Where it runs, when not plainly on the node. */
-  readonly stage?: Pick<Stage, "command" | "startError"> | undefined;
+  readonly stage?: Stage | undefined;
 }
 
 /** An installer has put a plugin in place by then: as long as a delete's own time. */
@@ -126,57 +119,47 @@ export class Installs {
   private readonly found = new Set<string>();
   private readonly failingSince = new Map<string, number>();
 
-  constructor(
-    private readonly withinMs = installMs,
-    private readonly clock: Clock = monotonicClock,
-  ) {}
+  constructor(private readonly withinMs = installMs) {}
 
   /** Told of each try of a plugin: whether another one may go well soon. */
-  mayPass(plugin: string, lookup: Lookup, startError: StartFault | undefined): boolean {
-    if (lookup.ok) this.found.add(plugin);
-    const isInstalls = lookup.ok
+  mayPass({ plugin, path, outcome, startError }: InvokeOutcome): boolean {
+    const isFound = path !== "";
+    if (isFound) this.found.add(plugin);
+    const isInstalls = isFound
       ? startError?.code === "ETXTBSY" || startError?.code === "ENOENT"
-      : lookup.reason !== "refused" && this.found.has(plugin);
+      : outcome !== "refused" && this.found.has(plugin);
     if (!isInstalls) {
       this.failingSince.delete(plugin);
       return false;
     }
-    const since = this.failingSince.get(plugin) ?? this.clock();
+    const now = monotonicClock();
+    const since = this.failingSince.get(plugin) ?? now;
     this.failingSince.set(plugin, since);
-    return this.clock() - since < this.withinMs;
+    return now - since < this.withinMs;
   }
 }
 
 /** Runs `<plugin> invoke` with the request on its stdin. A failure is a value. */
 export async function invokePlugin(invocation: Invocation, context: InvokeContext): Promise<InvokeOutcome> {
-  const { plugin, time } = invocation;
-  let tried = await tryPlugin(invocation, context);
+  const { terminateAt } = invocation.time;
+  let outcome = await tryPlugin(invocation, context);
   let pauseMs = firstPauseMs;
-  while (context.installs.mayPass(plugin, tried.lookup, tried.startError) && time.terminateAt.remainingMs() > pauseMs) {
+  while (context.installs.mayPass(outcome) && terminateAt.remainingMs() > pauseMs) {
     await sleep(pauseMs);
     pauseMs = Math.min(2 * pauseMs, longestPauseMs);
-    // What the chain knows of the files is of before.
-    tried = await tryPlugin(invocation, { ...context, permissionFaultOf: undefined });
+    outcome = await tryPlugin(invocation, context);
   }
-  return tried.outcome;
+  return outcome;
 }
 
-interface Try {
-  readonly outcome: InvokeOutcome;
-  readonly lookup: Lookup;
-  readonly startError?: StartFault | undefined;
-}
-
-async function tryPlugin(invocation: Invocation, context: InvokeContext): Promise<Try> {
-  const { plugin, time, policy, stage } = invocation;
+async function tryPlugin(invocation: Invocation, context: InvokeContext): Promise<InvokeOutcome> {
+  const { plugin, state, request, conf, time, policy } = invocation;
   const lookup = context.find(plugin);
-  if (!lookup.ok) {
-    return { lookup, outcome: notInvoked(invocation, lookup.reason, lookup.error, { hint: lookup.hint }) };
-  }
-  const { path, shadowed } = lookup;
+  if (!lookup.ok) return notInvoked(invocation, lookup.reason, lookup.error, { hint: lookup.hint });
+  const { path } = lookup;
   if (time.terminateAt.expired) {
     const error = "not run: no time was left of the call's deadline";
-    return { lookup, outcome: notInvoked(invocation, "skipped", error, { path, hint: time.remedy }) };
+    return notInvoked(invocation, "skipped", error, { path, hint: time.remedy });
   }
   const stderr: string[] = [];
   const command: StartCommand = {
@@ -187,9 +170,8 @@ async function tryPlugin(invocation: Invocation, context: InvokeContext): Promis
     env: context.environmentFor(plugin),
     cwd: "/",
     guarded: context.permissions === "strict" ? path : null,
-    permissionFaultOf: context.permissionFaultOf,
     startAhead: policy.startAhead,
-    ...(invocation.conf === undefined ? {} : { conf: invocation.conf }),
+    conf,
   };
   const options: RunOptions = {
     terminateAt: time.terminateAt,
@@ -202,21 +184,22 @@ async function tryPlugin(invocation: Invocation, context: InvokeContext): Promis
     killChildren: policy.killChildren,
   };
   const startedAt = monotonicClock();
-  const runOnce = (at: StartCommand) => startAndGive(context.spawner, at, encodeUtf8(invocation.request), options);
-  const run = await (stage === undefined ? runOnce(command) : runOn(stage, command, stderr, runOnce));
-  const outcome = {
-    ...{ plugin, path, state: invocation.state, request: invocation.request, shadowed, stderr },
-    ...{ exitCode: run.exitCode, signal: run.signal, survivors: run.survivors },
-    ...{ stdout: decodeUtf8(run.stdout), stdoutBytes: run.stdout },
+  const runOnce = (at: StartCommand) => startAndGive(context.spawner, at, encodeUtf8(request), options);
+  const run = await (invocation.stage === undefined
+    ? runOnce(command)
+    : runOn(invocation.stage, command, stderr, runOnce));
+  const { exitCode, signal, leftGroup, startError, stdout } = run;
+  return {
+    ...{ plugin, path, state, request, stderr, exitCode, signal, leftGroup, startError },
+    ...{ stdout: decodeUtf8(stdout), stdoutBytes: stdout },
     ...judge(invocation, path, run),
     durationMs: monotonicClock() - startedAt,
   };
-  return { lookup, outcome, startError: run.startError };
 }
 
 /** On a stage the wrapper is what is started: what a start says of the plugin's own file is found out here. */
 async function runOn(
-  stage: Pick<Stage, "command" | "startError">,
+  stage: Stage,
   command: StartCommand,
   stderr: readonly string[],
   runOnce: (command: StartCommand) => Promise<RunResult>,
@@ -244,7 +227,7 @@ export function notInvoked(
   return {
     ...{ plugin, path: "", state, request, outcome, error, hint: null },
     ...{ exitCode: null, signal: null, stdout: "", stdoutBytes: new Uint8Array(), stderr: [] },
-    ...{ shadowed: [], survivors: [], durationMs: 0 },
+    ...{ leftGroup: null, durationMs: 0 },
     ...more,
   };
 }

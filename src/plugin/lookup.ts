@@ -1,7 +1,6 @@
 import { type Stats, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 
-import { type Clock, monotonicClock } from "../base/deadline.js";
 import { quoteText } from "../v01/gojson/quote.js";
 import { errorCode, formatStartError } from "./go-errors.js";
 
@@ -40,45 +39,30 @@ export function findPlugin(type: string, options: LookupOptions): Lookup {
   // compat: os/exec refuses an empty name with its own text.
   if (type === "") return notFound("exec: no command");
   if (type.includes("/")) return findByPath(type, options);
-  const found: Executable[] = [];
+  const order = searchOrder(options);
   let hint: string | null = null;
-  for (const directory of searchOrder(options)) {
+  for (const [index, directory] of order.entries()) {
     const path = join(directory, type);
-    const seen = statExecutable(path, options.locate);
-    if (seen.executable) found.push({ path, stats: seen.stats });
-    else if (seen.present) hint ??= `${path} is no executable file (directory, or no execute bit)`;
+    const found = statExecutable(path, options);
+    if (typeof found === "object") return foundIn(order.slice(index + 1), type, path, found, options);
+    if (found === "EACCES") hint ??= `${path} is no executable file (directory, or no execute bit)`;
   }
-  const [first, ...others] = found;
-  if (first !== undefined) return { ok: true, path: first.path, shadowed: differingPaths(first, others) };
   const where = options.types === "any" ? "$PATH" : options.pluginDirs.join(":");
   return { ...notFound(`exec: ${quoteText(type)}: executable file not found in ${where}`), hint };
 }
 
-/** So long it is not looked at anew what a plugin's name hides, in milliseconds: it is but a warning. */
-const shadowsForMs = 10_000;
-
-/** findPlugin for one event after the other: where nothing has changed, one stat for each directory up to the plugin's. */
-export function createFinder(options: LookupOptions, clock: Clock = monotonicClock): (type: string) => Lookup {
-  const order = searchOrder(options);
-  const known = new Map<string, { readonly lookup: Lookup & { readonly ok: true }; readonly until: number }>();
+/** findPlugin for one event after the other. @param onShadowed told once of a path that hides others of its name */
+export function createFinder(options: LookupOptions, onShadowed = (_: object) => {}): (type: string) => Lookup {
+  const told = new Map<string, string>();
   return (type) => {
-    const before = known.get(type);
-    if (before !== undefined && clock() < before.until && firstOnPath(type, order) === before.lookup.path) {
-      return before.lookup;
-    }
     const lookup = findPlugin(type, options);
-    if (!lookup.ok || type.includes("/")) known.delete(type);
-    else known.set(type, { lookup, until: clock() + shadowsForMs });
+    if (lookup.ok && told.get(type) !== lookup.path) {
+      const { path, shadowed } = lookup;
+      told.set(type, path);
+      if (shadowed.length > 0) onShadowed({ plugin: type, path, shadowed });
+    }
     return lookup;
   };
-}
-
-function firstOnPath(type: string, directories: readonly string[]): string | undefined {
-  for (const directory of directories) {
-    const path = join(directory, type);
-    if (statExecutable(path).executable) return path;
-  }
-  return undefined;
 }
 
 /** compat: os/exec takes a name with a slash as a path, relative to the working directory, and never looks at PATH. */
@@ -92,40 +76,41 @@ function findByPath(type: string, options: LookupOptions): Lookup {
     };
   }
   const path = isAbsolute(type) ? type : `/${type}`;
-  const seen = statExecutable(path, options.locate);
-  if (seen.executable) return { ok: true, path, shadowed: [] };
+  const found = statExecutable(path, options);
+  if (typeof found === "object") return { ok: true, path, shadowed: [] };
   return {
     ok: false,
-    reason: seen.code === "EACCES" ? "not-executable" : "not-found",
+    reason: found === "EACCES" ? "not-executable" : "not-found",
     // compat: filepath.Base("/") is "/", so this one type is looked up as a name.
-    error: type === "/" ? `exec: ${quoteText(type)}: permission denied` : formatStartError(type, seen.code),
+    error: type === "/" ? `exec: ${quoteText(type)}: permission denied` : formatStartError(type, found),
     hint: null,
   };
 }
 
-interface Executable {
-  readonly path: string;
-  readonly stats: Stats;
+/** A plugin that was found, and what else of its name lies in the directories behind it: looked for when it is asked for. */
+function foundIn(behind: readonly string[], type: string, path: string, stats: Stats, options: LookupOptions): Lookup {
+  const isAnother = (found: Stats | string) =>
+    typeof found === "object" && (found.dev !== stats.dev || found.ino !== stats.ino);
+  return {
+    ok: true,
+    path,
+    get shadowed() {
+      return behind.map((directory) => join(directory, type)).filter((at) => isAnother(statExecutable(at, options)));
+    },
+  };
 }
 
-type Seen =
-  | { readonly executable: true; readonly stats: Stats }
-  | {
-      readonly executable: false;
-      /** What execve would answer. */
-      readonly code: string;
-      /** Something of that name is there. */
-      readonly present: boolean;
-    };
-
-/** compat: os/exec asks for no directory and any of the three execute bits, whoever we are. */
-function statExecutable(path: string, locate = (own: string) => own): Seen {
+/**
+ * What is at a path, or what execve would answer.
+ *
+ * compat: os/exec asks for no directory and any of the three execute bits, whoever we are.
+ */
+function statExecutable(path: string, { locate = (own) => own }: LookupOptions): Stats | string {
   try {
     const stats = statSync(locate(path));
-    if (stats.isDirectory() || (stats.mode & 0o111) === 0) return { executable: false, code: "EACCES", present: true };
-    return { executable: true, stats };
+    return stats.isDirectory() || (stats.mode & 0o111) === 0 ? "EACCES" : stats;
   } catch (thrown) {
-    return { executable: false, code: errorCode(thrown), present: false };
+    return errorCode(thrown);
   }
 }
 
@@ -135,12 +120,6 @@ function searchOrder(options: LookupOptions): string[] {
   const order =
     options.lookup === "path-first" ? [...onPath, ...options.pluginDirs] : [...options.pluginDirs, ...onPath];
   return [...new Set(order)];
-}
-
-function differingPaths(first: Executable, others: readonly Executable[]): string[] {
-  return others
-    .filter(({ stats }) => stats.dev !== first.stats.dev || stats.ino !== first.stats.ino)
-    .map(({ path }) => path);
 }
 
 function notFound(error: string): Lookup & { readonly ok: false } {

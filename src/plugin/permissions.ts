@@ -2,43 +2,19 @@ import { isAbsolute, join } from "node:path";
 import { PermissionWalk, type Way } from "../base/permissions.js";
 import { parseShebang, readHead, type Shebang } from "./executable-format.js";
 
-/** Why a file must not be executed in an environment with this PATH; null when nobody but root and we can change what then runs. */
-export type ExecutableCheck = (path: string, searchPath: string) => string | null;
-
 /** execve(2) follows no more interpreters. */
 const maxInterpreters = 5;
 /** As many scripts that env finds lead to env again. */
 const maxFound = 5;
-/** The files whose first lines are remembered. */
-const maxFirstLines = 256;
-
-type FirstLines = Map<string, Shebang | null>;
-
 /**
- * Checks for one chain of plugins after the other: within one, each file is looked at once, and what a file's first line says is
- * remembered while the file is the same.
+ * Why a file must not be executed in an environment with this PATH; null when root alone, or we, can change what then runs: the
+ * file, the interpreter that its first line names, that one's own, and so on, and what `#!/usr/bin/env NAME` finds. Each
+ * directory of PATH before the hit is looked at, too, since a program of that name could be put there.
  */
-export function createExecutableChecks(): () => ExecutableCheck {
-  const firstLines: FirstLines = new Map();
-  return () => {
-    const walk = new PermissionWalk();
-    return (path, searchPath) => findExecutableFault(path, searchPath, walk, firstLines);
-  };
-}
-
-/**
- * Looks at the file, at the interpreter that its first line names, at that one's own, and so on, and at what `#!/usr/bin/env NAME`
- * finds: each directory of PATH before the hit, too, since a program of that name could be put there.
- */
-export function findExecutableFault(
-  path: string,
-  searchPath: string,
-  walk = new PermissionWalk(),
-  firstLines: FirstLines = new Map(),
-): string | null {
+export function findExecutableFault(path: string, searchPath: string, walk = new PermissionWalk()): string | null {
   const fault = walk.faultOf(path);
   if (fault !== null) return fault;
-  const inner = new Interpreters(searchPath, walk, firstLines).faultOf(path, walk.wayTo(path), 0);
+  const inner = new Interpreters(searchPath, walk).faultOf(path, walk.wayTo(path), 0);
   return inner === null ? null : `${inner} (the first line of ${path} leads there)`;
 }
 
@@ -48,7 +24,6 @@ class Interpreters {
   constructor(
     private readonly searchPath: string,
     private readonly walk: PermissionWalk,
-    private readonly firstLines: FirstLines,
   ) {}
 
   /** Of what executing a file leads to; the file itself is good. What is missing the system tells in its own words. */
@@ -90,13 +65,8 @@ class Interpreters {
 
   private firstLineOf({ at, stats }: Way): Shebang | null {
     if (stats === undefined || !stats.isFile() || (stats.mode & 0o111) === 0) return null;
-    const key = `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeMs}:${stats.ctimeMs}`;
-    const known = this.firstLines.get(key);
-    if (known !== undefined) return known;
-    const line = parseShebang(readHead(this.walk.here(at)) ?? Buffer.alloc(0));
-    if (this.firstLines.size >= maxFirstLines) this.firstLines.clear();
-    this.firstLines.set(key, line);
-    return line;
+    const head = readHead(this.walk.here(at));
+    return head === null ? null : parseShebang(head);
   }
 }
 

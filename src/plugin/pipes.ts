@@ -57,34 +57,33 @@ function openPipe(libc: Libc, opened: number[]): { readonly read: number; readon
 
 /** Our end of a plugin's stdin. Takes over a descriptor that does not block. */
 export class RequestWriter implements RequestEnd {
-  private descriptor: number | null;
-  private socket: Socket | null = null;
+  private socket: Socket | undefined;
 
-  constructor(descriptor: number) {
-    this.descriptor = descriptor;
-  }
+  constructor(private descriptor: number | null) {}
 
   /**
-   * Writes what the pipe takes at once: mostly all of it, and then the end is closed already. A pipe that nobody reads
-   * takes 64 KiB; the rest goes when the plugin reads, or never.
-   *
-   * @returns false when nobody can read it any more, and nobody has seen a byte of it
-   * @throws the system's error, when there is another one
+   * Writes what the pipe takes at once: mostly all of it, and then the end is closed already. A pipe that is not read takes
+   * 64 KiB; the rest goes when the plugin reads, or never.
    */
   send(request: Uint8Array): boolean {
     const { descriptor } = this;
     if (descriptor === null) return false;
-    const { written, isRead } = writeSome(descriptor, request);
-    if (!isRead && written === 0) return false;
-    if (!isRead || written === request.length) {
-      this.close();
+    let written = 0;
+    try {
+      while (written < request.length) written += writeSync(descriptor, request, written);
+    } catch (thrown) {
+      if (errorCode(thrown) === "EPIPE") {
+        if (written > 0) this.close();
+        return written > 0;
+      }
+      this.descriptor = null;
+      this.socket = new Socket({ fd: descriptor, readable: false, writable: true });
+      // A plugin need not read its request.
+      this.socket.on("error", () => {});
+      this.socket.end(request.subarray(written));
       return true;
     }
-    this.descriptor = null;
-    this.socket = new Socket({ fd: descriptor, readable: false, writable: true });
-    // A plugin need not read its request.
-    this.socket.on("error", () => {});
-    this.socket.end(request.subarray(written));
+    this.close();
     return true;
   }
 
@@ -92,34 +91,14 @@ export class RequestWriter implements RequestEnd {
     if (this.descriptor !== null) closeSync(this.descriptor);
     this.descriptor = null;
     this.socket?.destroy();
-    this.socket = null;
   }
 }
 
-/** How many bytes the pipe took, and whether it still has a reader. */
-function writeSome(descriptor: number, bytes: Uint8Array): { readonly written: number; readonly isRead: boolean } {
-  let written = 0;
-  while (written < bytes.length) {
-    try {
-      written += writeSync(descriptor, bytes, written);
-    } catch (thrown) {
-      const code = errorCode(thrown);
-      if (code === "EAGAIN") break;
-      if (code === "EPIPE") return { written, isRead: false };
-      throw thrown;
-    }
-  }
-  return { written, isRead: true };
-}
-
-/** More than any pipe holds (/proc/sys/fs/pipe-max-size): who fills it faster than we read is not waited for. */
+/** More than any pipe holds (/proc/sys/fs/pipe-max-size): one that fills it faster than we read is not waited for. */
 const maxDrainBytes = 1 << 20;
 
-/** Most plugins have ended by then; one that fills a pipe sooner waits so long. */
+/** Most plugins have ended by then; one that fills a pipe sooner waits for that. */
 const watchAfterMs = 1;
-
-/** How often to look into a pipe that the system does not watch for us: it has no memory, or too many are watched. */
-const pollIntervalMs = 10;
 
 /** What all processes of a spawner share. */
 export interface PolledParts {
@@ -127,8 +106,6 @@ export interface PolledParts {
   readonly events: EventPoll;
   /** Read into, and copied out of. */
   readonly scratch: Buffer;
-  /** Where waitpid puts how a process ended. */
-  readonly status: Int32Array;
 }
 
 /** Our end of a plugin's stdout or stderr, without a stream around it. Takes over a descriptor that does not block. */
@@ -177,15 +154,10 @@ class PolledOutput implements OutputEnd {
     this.onEnd();
   }
 
+  /** Where the system has no memory for a watch, it is read at its process's end. */
   private watch(): void {
     clearTimeout(this.timer);
-    if (this.open) this.stopWatching ??= this.parts.events.watch(this.descriptor, () => this.readSome()) ?? this.poll();
-  }
-
-  /** Keeps no event loop alive: the process does, as long as somebody waits for it. */
-  private poll(): () => void {
-    const timer = setInterval(() => void this.finish(), pollIntervalMs).unref();
-    return () => clearInterval(timer);
+    if (this.open) this.stopWatching ??= this.parts.events.watch(this.descriptor, () => this.readSome());
   }
 
   /** Hands on a chunk, or closes at the end of the data. null when there is nothing now. */

@@ -1,12 +1,12 @@
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { Socket } from "node:net";
-import { finished, type Readable, type Writable } from "node:stream";
-
+import { finished, type Readable } from "node:stream";
 import { hasEnded, readProcessStat } from "../host/proc.js";
 import { hasUnknownFormat } from "./executable-format.js";
 import { errorCode } from "./go-errors.js";
 import { closeInheritedDescriptors } from "./inherited.js";
-import { ProcessGroup } from "./process-group.js";
 import type { Command, Exit, OutputEnd, RequestEnd, Spawned, Spawner, StartFault } from "./spawner.js";
 
 /** How long after the end of a process its output is read, while another process holds the other end. */
@@ -15,73 +15,28 @@ const drainMs = 10;
 const descriptorsPerStart = 8;
 
 /**
- * The spawner that needs nothing but Node: execa, which is loaded when it is needed first. Each start copies the page tables of
- * the whole bridge (fork), so it costs more the more memory we hold. Node's pipes are socket pairs: a process cannot open
- * /dev/stdin, /dev/stdout or /dev/stderr by name (ENXIO).
+ * The spawner that needs nothing but Node. Each start copies the page tables of the whole bridge (fork), so it costs more the more
+ * memory we hold. Node's pipes are socket pairs: a process cannot open /dev/stdin, /dev/stdout or /dev/stderr by name (ENXIO).
  */
 export function createPortableSpawner(): Spawner {
   closeInheritedDescriptors();
-  return {
-    name: "portable",
-    async spawn(command) {
-      try {
-        return await spawn(command);
-      } catch (thrown) {
-        return { code: errorCode(thrown) };
-      }
-    },
-    close() {},
-  };
+  return { name: "portable", spawn: spawnPortably, close() {} };
 }
 
-/** @throws what keeps it from being tried: no descriptors, an argument that execa does not take */
-async function spawn(command: Command): Promise<Spawned | StartFault> {
-  if (hasUnknownFormat(command.path)) return { code: "ENOEXEC" };
-  const { execa } = await import("execa");
+async function spawnPortably({ path, argv0, args, env, cwd }: Command): Promise<Spawned | StartFault> {
+  if (hasUnknownFormat(path)) return { code: "ENOEXEC" };
   checkDescriptors();
-  const child = execa(command.path, [...command.args], {
-    argv0: command.argv0,
-    cwd: command.cwd,
-    env: command.env,
-    extendEnv: false,
-    // A group of its own, which we end. Node knows setsid(2) alone for that (`detached`), and no setpgid(2), neither for a child
-    // to be nor for one that runs; a program between us that knows it costs more than the scheduler's autogroup does.
-    detached: true,
-    reject: false,
-    // Limits, output and the end of a group are ours.
-    cleanup: false,
-    buffer: false,
-  });
-  const { pid } = child;
-  if (pid === undefined) {
-    // execa rejects nothing here: what went wrong is in the result.
-    const { cause } = await child;
-    return { code: errorCode(cause) };
+  // `detached`: a group of its own, which we end. Node knows setsid(2) alone for that, and no setpgid(2), neither for a child to be
+  // nor for one that runs; a program between us that knows it costs more than the scheduler's autogroup does.
+  const child = spawn(path, args, { argv0, env, cwd, detached: true, stdio: "pipe" });
+  if (child.pid === undefined) {
+    const [error] = await once(child, "error");
+    return { code: errorCode(error) };
   }
-  const exited = new Promise<Exit>((resolve) => {
-    child.once("exit", (exitCode, signal) => resolve({ exitCode, signal }));
-  });
-  const [stdout, stderr] = [new StreamOutput(child.stdout), new StreamOutput(child.stderr)];
-  return {
-    pid,
-    exited,
-    stdio: { stdin: toRequestEnd(child.stdin), stdout, stderr },
-    keepAlive(alive) {
-      if (alive) child.ref();
-      else child.unref();
-      stdout.keepAlive(alive);
-      stderr.keepAlive(alive);
-    },
-    // Until Node has heard of its end and reaped it.
-    hasEnded() {
-      const stat = readProcessStat(pid, "/proc");
-      return typeof stat === "string" || hasEnded(stat);
-    },
-    groupIsAlive: () => new ProcessGroup(pid).isAlive(),
-  };
+  return new PortableProcess(child.pid, child);
 }
 
-/** compat: execa 9 loses a child that Node has no descriptors for, and the `error` event of that child ends our process. */
+/** compat: Node 20 leaks pipes of a child that it has too few descriptors for. @throws the system's error */
 function checkDescriptors(): void {
   const opened: number[] = [];
   try {
@@ -91,15 +46,52 @@ function checkDescriptors(): void {
   }
 }
 
-/** Our end of a process's stdin, as a stream of Node's. */
-function toRequestEnd(stdin: Writable): RequestEnd {
-  // A plugin need not read its request.
-  stdin.on("error", () => {});
-  return {
-    // Node writes what it can at once: an error of this moment is there already.
-    send: (request) => stdin.writable && stdin.end(request).errored === null,
-    close: () => void stdin.destroy(),
-  };
+class PortableProcess implements Spawned {
+  readonly exited: Promise<Exit>;
+  readonly stdio: { readonly stdin: RequestEnd; readonly stdout: StreamOutput; readonly stderr: StreamOutput };
+
+  constructor(
+    readonly pid: number,
+    private readonly child: ChildProcessWithoutNullStreams,
+  ) {
+    const { stdin, stdout, stderr } = child;
+    // A plugin need not read its request.
+    stdin.on("error", () => {});
+    this.stdio = {
+      stdin: {
+        // Node writes what it can at once: an error of this moment is there already.
+        send: (request) => stdin.writable && stdin.end(request).errored === null,
+        close: () => void stdin.destroy(),
+      },
+      stdout: new StreamOutput(stdout),
+      stderr: new StreamOutput(stderr),
+    };
+    this.exited = new Promise((resolve) => {
+      child.once("exit", (exitCode, signal) => resolve({ exitCode, signal }));
+    });
+  }
+
+  keepAlive(alive: boolean): void {
+    if (alive) this.child.ref();
+    else this.child.unref();
+    this.stdio.stdout.keepAlive(alive);
+    this.stdio.stderr.keepAlive(alive);
+  }
+
+  /** Until Node has heard of its end and reaped it. */
+  hasEnded(): boolean {
+    const stat = readProcessStat(this.pid, "/proc");
+    return typeof stat === "string" || hasEnded(stat);
+  }
+
+  signalGroup(signal: NodeJS.Signals | 0): boolean {
+    try {
+      return process.kill(-this.pid, signal);
+    } catch (thrown) {
+      // EPERM: members that have become another user.
+      return errorCode(thrown) === "EPERM";
+    }
+  }
 }
 
 /** Our end of a process's stdout or stderr, as a stream of Node's. */

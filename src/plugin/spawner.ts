@@ -27,10 +27,12 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-export interface RunningProcess {
-  readonly pid: number;
-  /** Never rejects. */
-  readonly exited: Promise<Exit>;
+/** Our end of a process's stdin. */
+export interface RequestEnd {
+  /** Puts the request into the pipe, and ends it there. false: its reader is gone, and has seen nothing of it. */
+  send(request: Uint8Array): boolean;
+  /** Lets go of what of the request has not been read. */
+  close(): void;
 }
 
 /** Our end of a process's stdout or stderr. */
@@ -47,14 +49,6 @@ export interface OutputEnd {
   close(): void;
 }
 
-/** Our end of a process's stdin. */
-export interface RequestEnd {
-  /** Puts the request into the pipe, and ends it there. false: its reader is gone. */
-  send(request: Uint8Array): boolean;
-  /** Lets go of what of the request has not been read. */
-  close(): void;
-}
-
 /** Our ends of a process's pipes. */
 export interface StdioEnds {
   readonly stdin: RequestEnd;
@@ -66,24 +60,29 @@ export function closeEnds({ stdin, stdout, stderr }: StdioEnds): void {
   for (const end of [stdin, stdout, stderr]) end.close();
 }
 
-/** A process with its pipes, from its start until their other ends are closed. */
-export interface Spawned extends RunningProcess {
+/** A started process, the leader of a group of its own, until its pipes are closed. */
+export interface Spawned {
+  readonly pid: number;
   readonly stdio: StdioEnds;
+  /** Never rejects. */
+  readonly exited: Promise<Exit>;
   /** Whether it keeps the event loop alive, as it does from its start. */
   keepAlive(alive: boolean): void;
   /** Whether it has ended, asked of the system at this moment. */
   hasEnded(): boolean;
-  /** Whether its group has members, when it has ended. */
-  groupIsAlive(): boolean;
+  /**
+   * Sends its group a signal; 0 is none. The group's number stays taken while it has members, and when it has none, no other has
+   * got it within the turn in which the leader was reaped.
+   *
+   * @returns whether the group has members, zombies too
+   */
+  signalGroup(signal: NodeJS.Signals | 0): boolean;
 }
 
-/**
- * A way of making processes: with pipes on 0, 1 and 2 and no other descriptor, in a process group of their own. What becomes of
- * them then is the same for all ways.
- */
+/** A way of making processes: with pipes on 0, 1 and 2 and no other descriptor. What is done with them is the same for all ways. */
 export interface Spawner {
   readonly name: string;
-  /** Never rejects. */
-  spawn(command: Command): Spawned | StartFault | Promise<Spawned | StartFault>;
+  /** @throws what keeps it from being tried: no descriptors, a text that the library does not take */
+  spawn(command: Command): Promise<Spawned | StartFault>;
   close(): void;
 }

@@ -1,8 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { ProcessGroup } from "../../src/plugin/process-group.js";
-import { until } from "../plugin/processes.js";
+import { statOf, until } from "../plugin/processes.js";
 import { runCommandLine } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
 import { startProgram } from "../support/program.js";
@@ -33,7 +32,11 @@ function hangingPlugin() {
     temporary,
     hasStarted: () => pids().length > 0,
     // What has ended may stay a zombie for as long as its new parent likes.
-    isGone: () => pids().every((pid) => new ProcessGroup(pid).members().length === 0),
+    isGone: () =>
+      readdirSync("/proc").every((pid) => {
+        const stat = statOf(Number(pid));
+        return stat === null || stat.state === "Z" || !pids().includes(stat.group);
+      }),
   };
 }
 

@@ -149,7 +149,7 @@ describe.skipIf(skipped !== "")(`the image's root, with the DaemonSet's capabili
         expect((await runtime.call(method, Buffer.from(payloadBase64, "base64"))).error, method).toBe("");
       }
       for (const [path, text] of [
-        ["healthz", "ok;"],
+        ["healthz", "ok"],
         ["readyz", "ready;"],
         ["metrics", "nri_v01_bridge"],
       ] as const) {

@@ -159,7 +159,7 @@ export const targets: readonly Target[] = [
     examples: examples.requests,
     codes: [],
     read(bytes) {
-      const line = formatTextLine(Buffer.from(bytes).toString("utf8"), { colours: false, forJournal: false });
+      const line = formatTextLine(Buffer.from(bytes).toString("utf8"), false);
       if (bytes[0] === 0x7b) JSON.stringify(line);
     },
   },

@@ -3,8 +3,7 @@ import { join, resolve } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import { silentLog } from "../../src/base/logger.js";
-import { Metrics } from "../../src/observe/metrics.js";
-import { type MetricFacts, metricPrefix, metricTable } from "../../src/observe/metrics-registry.js";
+import { type MetricFacts, Metrics, metricPrefix, metricTable } from "../../src/observe/metrics.js";
 import { makeFolder } from "../support/places.js";
 import { getPage } from "./scrape.js";
 
@@ -27,10 +26,10 @@ async function exportedNames(): Promise<ReadonlySet<string>> {
   const sources = {
     registered: () => true,
     synchronized: () => true,
+    notices: () => [],
     plugins: () => ["p"],
-    breakerOf: () => "closed" as const,
+    breakerOf: () => "closed",
     remembered: () => 0,
-    journalBytes: () => 1,
   };
   const metrics = new Metrics({ sources, version: "1", log: silentLog });
   onTestFinished(() => metrics.listen(null));
@@ -52,7 +51,7 @@ function metricNames(expr: string): string[] {
 describe("the dashboard", () => {
   it("asks for nothing but metrics that there are", async () => {
     const exported = await exportedNames();
-    expect(targets.length).toBeGreaterThan(20);
+    expect(targets.length).toBeGreaterThan(15);
     for (const { title, expr } of targets) {
       expect(metricNames(expr).length, title).toBeGreaterThan(0);
       for (const name of metricNames(expr)) expect(exported, `${title}: ${name}`).toContain(name);
@@ -100,5 +99,14 @@ describe("docs/metrics.md", () => {
     const known = new Set(table.map(({ name }) => metricPrefix + name));
     const [, alerts = ""] = text.split("## Alerts");
     for (const name of metricNames(alerts)) expect(known).toContain(name);
+  });
+
+  it("shows a picture of panels that the dashboard has", () => {
+    const svg = readFileSync(join(docs, "metrics.svg"), "utf8");
+    const titles = Array.from(svg.matchAll(/<text [^>]*class="t">([^<]*)</g), ([, title]) => title);
+    expect(titles.length).toBeGreaterThanOrEqual(4);
+    expect(dashboard.panels.map(({ title }) => title)).toEqual(expect.arrayContaining(titles));
+    expect(svg).not.toContain("NaN");
+    expect(text).toMatch(/!\[[^\]]+\]\(metrics\.svg\)/);
   });
 });

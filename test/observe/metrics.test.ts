@@ -3,9 +3,8 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { Metrics } from "../../src/observe/metrics.js";
-import type { MetricsSources } from "../../src/observe/metrics-registry.js";
-import { metricPrefix, metricTable } from "../../src/observe/metrics-registry.js";
+import type { RuntimeInfo } from "../../src/nri/handlers.js";
+import { Metrics, metricPrefix, metricTable, readinessOf } from "../../src/observe/metrics.js";
 import { collectLog } from "../support/collect-log.js";
 import { makeFolder } from "../support/places.js";
 import { getPage, samplesOf } from "./scrape.js";
@@ -20,26 +19,33 @@ beforeEach(() => {
   plugins = ["clearcfs", "labels"];
 });
 
-function createMetrics(over: Partial<MetricsSources> = {}): Metrics {
-  const sources: MetricsSources = {
+const external: RuntimeInfo = {
+  name: "containerd",
+  version: "v1.7.24",
+  nri: { major: 0, minor: 6, patch: 1, preRelease: false, source: "inferred" },
+  requestTimeoutMs: 2000,
+  socketPath: "/var/run/nri/nri.sock",
+};
+
+function createMetrics(): Metrics {
+  const sources = {
     registered: () => true,
     synchronized: () => true,
+    notices: () => [],
     plugins: () => plugins,
-    breakerOf: (plugin) => (plugin === "labels" ? "half-open" : "closed"),
+    breakerOf: (plugin: string) => (plugin === "labels" ? "half-open" : "closed"),
     remembered: () => 3,
-    journalBytes: () => undefined,
-    ...over,
   };
   const metrics = new Metrics({ sources, version: "1.2.3", log, retryMs: 10 });
   onTestFinished(() => metrics.listen(null));
   return metrics;
 }
 
-async function serve(over: Partial<MetricsSources> = {}) {
+async function serve() {
   const socketPath = join(folder, "metrics.sock");
-  const metrics = createMetrics(over);
+  const metrics = createMetrics();
   await metrics.listen(`unix:${socketPath}`);
-  const get = (path: string, method?: string) => getPage({ socketPath }, path, method);
+  const get = (path: string) => getPage({ socketPath }, path);
   const sample = async (name: string) => samplesOf((await get("/metrics")).text).get(metricPrefix + name);
   return { metrics, socketPath, get, sample };
 }
@@ -58,56 +64,30 @@ describe("/metrics", () => {
     }
   });
 
-  it("counts the runs of each plugin by state and outcome, with their time and missed deadlines", async () => {
+  it("counts the runs of each plugin by state and outcome, with their time; missed deadlines are at 0 before the first", async () => {
     const { metrics, sample } = await serve();
+    const misses = (plugin: string, state: string) =>
+      sample(`plugin_invocations_total{plugin="${plugin}",state="${state}",status="error",error="timed_out"}`);
+    expect(await misses("clearcfs", "create")).toBe(0);
+    expect(await misses("labels", "delete")).toBe(0);
+    expect(await misses("later", "create")).toBeUndefined();
     metrics.pluginRan({ plugin: "clearcfs", state: "create", outcome: "ok", durationMs: 1.5 });
     metrics.pluginRan({ plugin: "clearcfs", state: "create", outcome: "timed-out", durationMs: 1700 });
     const labels = 'plugin="clearcfs",state="create"';
     expect(await sample(`plugin_invocations_total{${labels},status="success",error=""}`)).toBe(1);
-    expect(await sample(`plugin_invocations_total{${labels},status="error",error="timed_out"}`)).toBe(1);
-    expect(await sample(`plugin_deadline_misses_total{${labels}}`)).toBe(1);
+    expect(await misses("clearcfs", "create")).toBe(1);
     expect(await sample(`plugin_latency_seconds_bucket{le="0.002",${labels}}`)).toBe(1);
     expect(await sample(`plugin_latency_seconds_bucket{le="1.5",${labels}}`)).toBe(1);
     expect(await sample(`plugin_latency_seconds_bucket{le="2",${labels}}`)).toBe(2);
     expect(await sample(`plugin_latency_seconds_sum{${labels}}`)).toBeCloseTo(1.7015);
   });
 
-  it("has missed deadlines at 0 before the first one, of the plugins that conf.json lists now", async () => {
-    const statesOf = (plugin: string) => (plugin === "labels" ? ["create", "update"] : ["create", "delete"]);
-    const { metrics, sample } = await serve({ statesOf });
-    const misses = (plugin: string, state: string) =>
-      sample(`plugin_deadline_misses_total{plugin="${plugin}",state="${state}"}`);
-    expect(await misses("labels", "update")).toBe(0);
-    expect(await misses("clearcfs", "delete")).toBe(0);
-    expect(await misses("clearcfs", "update")).toBeUndefined();
-    plugins = ["clearcfs", "labels", "later"];
-    expect(await misses("later", "create")).toBe(0);
-    metrics.pluginRan({ plugin: "later", state: "create", outcome: "timed-out", durationMs: 1700 });
-    metrics.pluginRan({ plugin: "later", state: "own", outcome: "ok", durationMs: 1 });
-    plugins = ["clearcfs"];
-    expect(await misses("later", "create")).toBe(1);
-    expect(await misses("later", "own")).toBe(0);
-  });
-
-  it("counts what plugins asked to change, by field", async () => {
-    const { metrics, sample } = await serve();
-    metrics.pluginAdjusted({
-      plugin: "cpus",
-      state: "create",
-      fields: ["env.A", "env.B", "cpu.cpus", "update.c1.cpu.shares"],
-    });
-    const labels = 'plugin="cpus",state="create"';
-    expect(await sample(`plugin_adjustments_total{${labels},type="env"}`)).toBe(2);
-    expect(await sample(`plugin_adjustments_total{${labels},type="cpu.cpus"}`)).toBe(1);
-    expect(await sample(`plugin_adjustments_total{${labels},type="update"}`)).toBe(1);
-  });
-
   it("shows each plugin's breaker, of the plugins that conf.json lists now", async () => {
     const { get } = await serve();
-    const breaker = `${metricPrefix}plugin_breaker_state`;
+    const breaker = `${metricPrefix}plugin_breaker_open`;
     const before = samplesOf((await get("/metrics")).text);
-    expect(before.get(`${breaker}{plugin="labels",breaker="half_open"}`)).toBe(1);
-    expect(before.get(`${breaker}{plugin="labels",breaker="closed"}`)).toBe(0);
+    expect(before.get(`${breaker}{plugin="labels"}`)).toBe(1);
+    expect(before.get(`${breaker}{plugin="clearcfs"}`)).toBe(0);
     expect(before.get(`${metricPrefix}active_plugins`)).toBe(2);
     plugins = ["clearcfs"];
     const after = (await get("/metrics")).text;
@@ -122,39 +102,49 @@ describe("/metrics", () => {
     expect(await sample("conf_readable")).toBe(0);
   });
 
-  it("keeps the number of series bounded, whatever conf.json lists over time", async () => {
-    const { metrics, get } = await serve();
-    for (let at = 0; at < 500; at++) {
-      metrics.pluginRan({ plugin: `p${at}`, state: `s${at}`, outcome: "ok", durationMs: 1 });
-      metrics.pluginAdjusted({ plugin: `p${at}`, state: "create", fields: [`f${at}`] });
-    }
-    plugins = Array.from({ length: 500 }, (_, at) => `p${at}`);
-    const series = [...samplesOf((await get("/metrics")).text).keys()].filter((key) => key.startsWith(metricPrefix));
-    // For each plugin in a state: a histogram, misses and how its run went.
-    expect(series.length).toBeLessThan(193 * 19 + 501 + 64 * 3 + 50);
-    expect(series.some((key) => key.includes('plugin="_other"'))).toBe(true);
-  });
-
-  it("leaves the journal's size out where there is none, and tells it where there is", async () => {
-    const { get } = await serve();
-    expect((await get("/metrics")).text).not.toMatch(/^nri_v01_bridge_journal_size_bytes/m);
-    const journalled = createMetrics({ journalBytes: () => 4096 });
-    const socketPath = join(folder, "other.sock");
-    await journalled.listen(`unix:${socketPath}`);
-    const { text } = await getPage({ socketPath }, "/metrics");
-    expect(samplesOf(text).get(`${metricPrefix}journal_size_bytes`)).toBe(4096);
-  });
-
-  it("counts registrations after the first as reconnects, and names the runtime of the moment", async () => {
+  it("counts registrations after the first as reconnects", async () => {
     const { metrics, sample } = await serve();
-    const nri = { major: 0, minor: 12, patch: 1, preRelease: false, source: "stated" } as const;
-    const runtime = { name: "containerd", nri, requestTimeoutMs: 2000, socketPath: "/x" };
-    metrics.watcher.configured?.({ ...runtime, version: "v2.2.0" });
-    expect(await sample("reconnects_total")).toBe(0);
-    metrics.watcher.configured?.({ ...runtime, version: "v2.3.0" });
-    expect(await sample("reconnects_total")).toBe(1);
-    expect(await sample('runtime_info{runtime="containerd",version="v2.3.0",nri="0.12.1"}')).toBe(1);
-    expect(await sample('runtime_info{runtime="containerd",version="v2.2.0",nri="0.12.1"}')).toBeUndefined();
+    for (const reconnects of [0, 1]) {
+      metrics.watcher.configured?.(external);
+      expect(await sample("reconnects_total")).toBe(reconnects);
+    }
+  });
+});
+
+describe("readiness", () => {
+  const { socketPath: _, ...launched } = external;
+  it.each([
+    ["not connected", false, false, undefined, false, "not registered with the runtime"],
+    ["the connection is lost", false, false, { runtime: external, hadEvent: true }, false, "not registered"],
+    ["not yet synchronized", true, false, { runtime: external, hadEvent: false }, false, "registered, not yet sync"],
+    [
+      "synchronized",
+      true,
+      true,
+      { runtime: external, hadEvent: false },
+      true,
+      "ready; synchronized with containerd v1",
+    ],
+    [
+      "not synchronized, but events come",
+      true,
+      false,
+      { runtime: external, hadEvent: true },
+      true,
+      "ready; registered",
+    ],
+    [
+      "launched: containerd 1.7 never does",
+      true,
+      false,
+      { runtime: launched, hadEvent: false },
+      true,
+      "ready; registered",
+    ],
+  ])("%s", (_case, registered, synchronized, connection, ok, text) => {
+    const sources = { registered: () => registered, synchronized: () => synchronized, notices: () => ["a, b", "c"] };
+    const readiness = readinessOf(sources, connection);
+    expect(readiness).toEqual({ ok, text: expect.stringMatching(new RegExp(`^${text}.*; a, b; c$`)) });
   });
 });
 

@@ -3,10 +3,9 @@ import { describe, expect, it } from "vitest";
 import { chainSummary } from "../../src/bridge/chain-log.js";
 import { createLog } from "../../src/observe/log.js";
 import { withSeverity } from "../../src/observe/log-destination.js";
-import { createTextDestination, formatTextLine, textOptionsFor } from "../../src/observe/log-text.js";
+import { createTextDestination, formatTextLine } from "../../src/observe/log-text.js";
 import { anyText } from "../support/any-text.js";
 
-const plain = { colours: false, forJournal: false };
 const time = "2026-01-02T03:04:05.678Z";
 
 function line(fields: object, level = "info", msg = "plugin ran"): string {
@@ -30,41 +29,33 @@ describe("the log as text", () => {
       " event=StartContainer plugin=p error=e durationMs=2 zeta=1 alpha=2",
     ],
   ])("shows %s", (_, fields, expected) => {
-    expect(formatTextLine(line(fields), plain)).toBe(`${time} INFO  plugin ran${expected}`);
+    expect(formatTextLine(line(fields), false)).toBe(`${time} INFO  plugin ran${expected}`);
   });
 
   it("lets no plugin's output break the line or reach the terminal", () => {
-    const shown = formatTextLine(line({ line: "\u001b[2Ja\nb\u009b1m\u2028\u202e" }), plain);
+    const shown = formatTextLine(line({ line: "\u001b[2Ja\nb\u009b1m\u2028\u202e" }), false);
     expect(shown).toBe(`${time} INFO  plugin ran line="\\u001b[2Ja\\nb\\u009b1m\\u2028\\u202e"`);
   });
 
   it("is one printable line for whatever fields there are", () => {
     fc.assert(
       fc.property(fc.dictionary(anyText(), fc.jsonValue()), fc.string(), (fields, msg) => {
-        expect(formatTextLine(line(fields, "warn", msg), plain)).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
+        expect(formatTextLine(line(fields, "warn", msg), false)).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
       }),
     );
   });
 
   it("has no time where the journal reads, and the severity before it", () => {
-    expect(formatTextLine(line({ a: 1 }, "error"), { colours: false, forJournal: true })).toBe("<3>plugin ran a=1");
-  });
-
-  it("has colours for a terminal only, and none where NO_COLOR asks for that", () => {
-    expect(formatTextLine(line({}), { colours: true, forJournal: false })).toContain("\u001b[32mINFO \u001b[0m");
-    expect(textOptionsFor({}, true).colours).toBe(true);
-    expect(textOptionsFor({ NO_COLOR: "1" }, true).colours).toBe(false);
-    expect(textOptionsFor({}, false)).toEqual(plain);
-    expect(textOptionsFor({ JOURNAL_STREAM: "0:1" }, false).forJournal).toBe(false);
+    expect(formatTextLine(line({ a: 1 }, "error"), true)).toBe("<3>plugin ran a=1");
   });
 
   it("passes on what is no line of the log", () => {
-    expect(formatTextLine("no JSON", plain)).toBe("no JSON");
+    expect(formatTextLine("no JSON", false)).toBe("no JSON");
   });
 
   it("is what a logger writes through it, secrets left out", () => {
     const lines: string[] = [];
-    const log = createLog("info", createTextDestination({ write: (text) => void lines.push(text) }, plain));
+    const log = createLog("info", createTextDestination({ write: (text) => void lines.push(text) }, false));
     log.warn({ plugin: "p", conf: { password: "s3cret" } }, "plugin failed");
     expect(lines).toHaveLength(1);
     expect(lines[0]).toMatch(/^\d{4}-\S+Z WARN {2}plugin failed plugin=p conf=\[?"?\[redacted\]/);
@@ -90,7 +81,7 @@ describe("the summary of a chain", () => {
       durationMs: 1702.5,
     });
     const about = { event: "StartContainer", state: "create", id: "c1", pod: "default/pod1", container: "app" };
-    const text = formatTextLine(line({ ...about, ...summary }, "info", "chain ran"), plain);
+    const text = formatTextLine(line({ ...about, ...summary }, "info", "chain ran"), false);
     expect(text).toBe(
       `${time} INFO  chain ran event=StartContainer pod=default/pod1 container=app state=create ` +
         'plugins=clearcfs:ok:1.3,labels:timed-out:1700 answer="nri invoke: plugin: labels: did not end" id=c1 totalMs=1702.5',

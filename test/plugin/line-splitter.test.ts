@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { LineSplitter } from "../../src/plugin/run-io.js";
+import { LineSplitter } from "../../src/plugin/run.js";
 
 function split(text: string | Uint8Array, chunkBytes: number, maxLines = 100): string[] {
   const lines: string[] = [];

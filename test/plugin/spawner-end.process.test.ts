@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 
+import { Deadline } from "../../src/base/deadline.js";
+import { Supervisor } from "../../src/plugin/run.js";
 import { createDirectory, createGate, installNoop } from "./plugin-directory.js";
 import { endProcess, isAlive, until, zombies } from "./processes.js";
 import { type RunChanges, run, sh, spawnerForFile, spawners, toInput } from "./spawners.js";
@@ -43,22 +45,14 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
     expect(result).toMatchObject({ exitCode: 0, text: expect.stringContaining('"plugin":"plugin"') });
     expect(result.durationMs).toBeLessThan(promptlyMs);
     expect(isAlive(left)).toBe(true);
-    if (step !== "daemon") expect(result.survivors).toContain(left);
+    if (step !== "daemon") expect(result.leftGroup).toBe(result.pid);
   });
 
   it("killChildren ends what is left of the group", async () => {
     const plan = (file: string) => ["background 30", `run printf %s "$!" >${file}`, "answer"];
     const { result, left } = await leaving(plan, { killChildren: true });
-    expect(result).toMatchObject({ exitCode: 0, killed: false, survivors: [] });
+    expect(result).toMatchObject({ exitCode: 0, killed: false, leftGroup: null });
     expect(await until(() => !isAlive(left))).toBe(true);
-  });
-
-  it.each<[string, (file: string) => string[]]>([
-    ["a child that has left the group", (file) => ["daemon 30", `run printf %s "$!" >${file}`, "wait 30"]],
-    ["one that has lost its parent, too", (file) => [`run setsid sh -c 'sleep 30 & echo $! >${file}'`, "wait 30"]],
-  ])("names %s, when the deadline ends the plugin", async (_, plan) => {
-    const { result, left } = await leaving(plan, { terminateMs: 500 });
-    expect(result).toMatchObject({ timedOut: true, survivors: [left] });
   });
 
   it("one that does not end by itself ends at its deadline, whatever it does", async () => {
@@ -149,7 +143,7 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
     if ("code" in process) throw new Error(process.code);
     await sleep(100);
     const result = await process.give(input.stdin, input);
-    expect(result).toMatchObject({ exitCode: 0, survivors: [], timedOut: false });
+    expect(result).toMatchObject({ exitCode: 0, leftGroup: null, timedOut: false });
     expect(Buffer.from(result.stdout).toString()).toBe(text);
     expect(lines).toEqual(["late"]);
   });
@@ -185,5 +179,28 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
     expect(await sh(own, "true")).toMatchObject({ started: false, startError: { detail: "the spawner is closed" } });
     expect(await until(() => zombies().length === 0)).toBe(true);
     await own.close();
+  });
+});
+
+describe("Supervisor", () => {
+  const signals: string[] = [];
+  const signalGroup = (signal: string | number) => signals.push(String(signal)) > 0;
+
+  it("does not wait for a process that SIGKILL does not end", async () => {
+    const deadlines = { terminateAt: Deadline.after(50), killAt: Deadline.after(100) };
+    const supervisor = new Supervisor({ exited: new Promise<never>(() => {}), signalGroup }, deadlines);
+    expect(await supervisor.wait()).toEqual({ exitCode: null, signal: null });
+    expect(supervisor).toMatchObject({ timedOut: true, killed: true });
+    expect(signals.splice(0)).toEqual(["SIGTERM", "SIGCONT", "SIGKILL"]);
+  });
+
+  it("arms nothing for a deadline that never comes, and kills no process after the end", async () => {
+    const exited = Promise.resolve({ exitCode: 0, signal: null });
+    const never = { terminateAt: Deadline.after(Infinity), killAt: Deadline.after(Infinity) };
+    const supervisor = new Supervisor({ exited, signalGroup }, never);
+    expect(await supervisor.wait()).toEqual({ exitCode: 0, signal: null });
+    supervisor.kill();
+    expect(supervisor).toMatchObject({ timedOut: false, killed: false });
+    expect(signals).toEqual([]);
   });
 });

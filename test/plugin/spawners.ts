@@ -97,6 +97,11 @@ export function toInput({
   };
 }
 
+/** What of it is the command, and so the same for each run. */
+export function toCommand({ path, argv0, args, env, cwd, guarded, conf, startAhead }: RunInput): StartCommand {
+  return { path, argv0, args, env, cwd, guarded, conf, startAhead };
+}
+
 export async function run(spawner: Starter, changes: RunChanges): Promise<Run> {
   const lines: string[] = [];
   const onStderrLine = (line: string) => {
@@ -105,7 +110,7 @@ export async function run(spawner: Starter, changes: RunChanges): Promise<Run> {
   };
   const input = toInput({ ...changes, onStderrLine });
   const began = performance.now();
-  const result = await startAndGive(spawner, input, input.stdin, input);
+  const result = await startAndGive(spawner, toCommand(input), input.stdin, input);
   return { ...result, text: new TextDecoder().decode(result.stdout), lines, durationMs: performance.now() - began };
 }
 

@@ -27,28 +27,27 @@ describe.each(spawners)("a process started ahead by the $name spawner", ({ creat
       process,
       end: process.watch(),
       /** Gives it its request, and the run's result; null when it takes none. */
-      async hand(stdin = "hello\n", terminateMs = 15_000) {
+      async offer(stdin = "hello\n", terminateMs = 15_000) {
         const lines: string[] = [];
         const input = toInput({ path, terminateMs, stdin, onStderrLine: (line) => lines.push(line) });
-        const result = await process.hand(input.stdin, input);
+        const result = await process.offer(input.stdin, input);
         return result && { ...result, text: Buffer.from(result.stdout).toString(), lines };
       },
     };
   }
 
-  it("serves one run, and is no survivor", async () => {
-    const { process, hand, end } = await prepare(waiter);
-    expect(process.listens()).toBe(true);
+  it("serves one run, and leaves nothing", async () => {
+    const { process, offer, end } = await prepare(waiter);
     const { pid } = process;
-    expect(await hand()).toMatchObject({ pid, text: `${pid} hello\n`, exitCode: 0, survivors: [] });
-    expect(await end).toBe("used");
-    expect(await hand()).toBeNull();
+    expect(await offer()).toMatchObject({ pid, text: `${pid} hello\n`, exitCode: 0, leftGroup: null });
+    expect(await end).toBeNull();
+    expect(await offer()).toBeNull();
     expect(await until(() => zombies().length === 0)).toBe(true);
   });
 
   it("keeps to the limits of the run, with a request larger than a pipe", async () => {
-    const { process, hand } = await prepare("#!/bin/sh\nread -r first\necho $first >&2\nwc -c\nsleep 30\n");
-    expect(await hand(`line\n${"x".repeat(300_000)}`, 300)).toMatchObject({
+    const { process, offer } = await prepare("#!/bin/sh\nread -r first\necho $first >&2\nwc -c\nsleep 30\n");
+    expect(await offer(`line\n${"x".repeat(300_000)}`, 300)).toMatchObject({
       pid: process.pid,
       timedOut: true,
       signal: "SIGTERM",
@@ -58,32 +57,32 @@ describe.each(spawners)("a process started ahead by the $name spawner", ({ creat
   });
 
   it.each([
-    ["ends", "exit 0", "ended"],
-    ["prints", "echo early; cat", "spoke"],
-    ["prints on stderr", "echo early >&2; cat", "spoke"],
-    ["is ended by a signal", "kill -KILL $$", "killed"],
-  ])("that %s takes no request, and is gone", async (_, script, state) => {
-    const { process, hand, end } = await prepare(`#!/bin/sh\n${script}\n`);
-    expect(await end).toBe(state);
-    expect(await hand()).toBeNull();
+    ["ends", "exit 0", "it ended before it got a request"],
+    ["prints", "echo early; cat", "it printed something before it got a request"],
+    ["prints on stderr", "echo early >&2; cat", "it printed something before it got a request"],
+    ["is ended by a signal", "kill -KILL $$", null],
+  ])("that %s takes no request, and is gone", async (_, script, fault) => {
+    const { process, offer, end } = await prepare(`#!/bin/sh\n${script}\n`);
+    expect(await end).toBe(fault);
+    expect(await offer()).toBeNull();
     expect(await until(() => !isAlive(process.pid))).toBe(true);
   });
 
   it("that closes its stdin takes no request, and is ended", async () => {
-    const { process, hand, end } = await prepare("#!/bin/sh\nexec 0<&-\nsleep 60\n");
+    const { process, offer, end } = await prepare("#!/bin/sh\nexec 0<&-\nsleep 60\n");
     await until(() => !existsSync(`/proc/${process.pid}/fd/0`));
-    expect(await hand()).toBeNull();
-    expect(await end).toBe("deaf");
+    expect(await offer()).toBeNull();
+    expect(await end).toBe("it does not read its stdin");
     expect(await until(() => !isAlive(process.pid))).toBe(true);
   });
 
-  it("that somebody killed takes no request, although nobody has been told of it yet", async () => {
-    const { process, hand, end } = await prepare(waiter);
+  it("that has just been killed takes no request, although we do not know of it yet", async () => {
+    const { process, offer, end } = await prepare(waiter);
     endProcess(process.pid);
     // It is dead, and we are in the same turn.
     while (isAlive(process.pid));
-    expect(await hand()).toBeNull();
-    expect(await end).toBe("killed");
+    expect(await offer()).toBeNull();
+    expect(await end).toBeNull();
   });
 
   it("that ignores SIGTERM is ended too, and its stdin does not end before", async () => {
@@ -98,7 +97,7 @@ describe.each(spawners)("a process started ahead by the $name spawner", ({ creat
   });
 
   it("takes the place of a start in the runs of a plugin, one after the other", async () => {
-    const ahead = new StartAhead(create(), silentLog, { proofMs: 1 });
+    const ahead = new StartAhead(create(), silentLog, 1);
     onTestFinished(() => ahead.close());
     const path = installFile(createDirectory(), "plugin", waiter);
     const ours = () => children(process.pid).filter((pid) => commandLine(pid).includes(path));
@@ -125,7 +124,7 @@ describe.each(spawners)("a process started ahead by the $name spawner", ({ creat
     const program = buildProgram(
       `
         const spawner = new StartAhead(${source}, { debug() {}, info() {}, warn() {}, error() {} });
-        spawner.want({ path: ${JSON.stringify(path)}, guarded: null, argv0: "plugin", args: ["invoke"], env: {}, cwd: "/" }, 3);
+        await run(spawner, { path: ${JSON.stringify(path)}, startAhead: 3 });
         spawner.rearm();
         setInterval(() => {}, 1000);
       `,

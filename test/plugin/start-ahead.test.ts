@@ -1,77 +1,51 @@
 import { appendFileSync, chmodSync, renameSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Log } from "../../src/base/logger.js";
-import type { StartFault } from "../../src/plugin/spawner.js";
-import {
-  type RunResult,
-  refusalOf,
-  type StartCommand,
-  type Starter,
-  startAndGive,
-  type WaitEnd,
-  type WaitingProcess,
-} from "../../src/plugin/start.js";
+import { findExecutableFault } from "../../src/plugin/permissions.js";
+import { type RunResult, type StartCommand, startAndGive, type WaitingProcess } from "../../src/plugin/start.js";
 import { StartAhead } from "../../src/plugin/start-ahead.js";
 import { createDirectory, installFile } from "./plugin-directory.js";
-import { type RunChanges, toInput } from "./spawners.js";
+import { type RunChanges, toCommand, toInput } from "./spawners.js";
 
 // No process is started here, so time may be the test's: what processes do is start-ahead.process.test.ts.
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** A starter whose processes are only told of. */
-class ToldStarter implements Starter<WaitingProcess> {
-  /** In order. */
-  readonly started: ToldProcess[] = [];
-
-  async start(command: StartCommand): Promise<ToldProcess | StartFault> {
-    const refusal = refusalOf(command);
-    if (refusal !== null) return { code: "EPERM", refusal };
-    const process = new ToldProcess(100 + this.started.length);
-    this.started.push(process);
-    return process;
-  }
-
-  async close(): Promise<void> {}
-}
-
-class ToldProcess implements WaitingProcess {
-  state: WaitEnd | "new" | "waiting" = "new";
-  private settle: (end: WaitEnd) => void = () => {};
+/** A process that is only told of. */
+class ToldProcess implements Pick<WaitingProcess, keyof WaitingProcess> {
+  isWaiting = false;
+  private settle: (fault: string | null) => void = () => {};
 
   constructor(readonly pid: number) {}
 
-  leave(end: WaitEnd): void {
-    this.state = end;
-    this.settle(end);
+  /** It waits no more. */
+  leave(fault: string | null): void {
+    this.isWaiting = false;
+    this.settle(fault);
   }
 
-  watch(): Promise<WaitEnd> {
-    this.state = "waiting";
+  watch(): Promise<string | null> {
+    this.isWaiting = true;
     return new Promise((resolve) => {
       this.settle = resolve;
     });
   }
 
-  hand(): Promise<RunResult> | null {
-    return this.listens() ? this.give() : null;
+  offer(): Promise<RunResult> | null {
+    return this.isWaiting ? this.give() : null;
   }
 
   async give(): Promise<RunResult> {
-    this.leave("used");
+    this.leave(null);
     return {
-      ...{ pid: this.pid, started: true, exitCode: 0, signal: null, stdout: new Uint8Array(), survivors: [] },
+      ...{ pid: this.pid, started: true, exitCode: 0, signal: null, stdout: new Uint8Array(), leftGroup: null },
       ...{ timedOut: false, killed: false, outputTooLarge: false },
     };
   }
 
-  listens(): boolean {
-    return this.state === "waiting";
-  }
-
   async abandon(): Promise<void> {
-    if (this.state === "waiting" || this.state === "new") this.leave("killed");
+    this.leave(null);
   }
 }
 
@@ -81,22 +55,25 @@ function setUp() {
   const lines: string[] = [];
   const write = (fields: object, sentence: string) => lines.push(`${sentence} ${JSON.stringify(fields)}`);
   const log: Log = { debug() {}, info: write, warn: write, error: write, conceal() {} };
-  const told = new ToldStarter();
-  const spawner = new StartAhead(told, log, { proofMs, maxAgeMs: 300_000, renewEveryMs: 30_000 });
+  const started: ToldProcess[] = [];
+  const refusalOf = ({ guarded, env }: StartCommand) =>
+    guarded === null ? null : findExecutableFault(guarded, env.PATH ?? "");
+  const start = async (command: StartCommand) => {
+    const refusal = refusalOf(command);
+    if (refusal !== null) return { code: "EPERM", refusal };
+    const process = new ToldProcess(100 + started.length);
+    started.push(process);
+    return process;
+  };
+  const spawner = new StartAhead({ refusalOf, start, close: async () => {} }, log, proofMs);
   const path = installFile(createDirectory(), "plugin", "#!/bin/sh\n");
-  const command = toInput({ path, guarded: path, argv0: "plugin" });
-  const waiting = () => told.started.filter(({ state }) => state === "waiting");
+  const waiting = () => started.filter(({ isWaiting }) => isWaiting);
   return {
-    lines,
-    path,
-    spawner,
-    command,
-    started: told.started,
-    waiting,
+    ...{ lines, path, spawner, started, waiting },
     /** The pid of the process that serves a run; 0 when there is none. */
     async invoke(changes: Partial<RunChanges> = {}): Promise<number> {
       const input = toInput({ path, guarded: path, argv0: "plugin", startAhead: 1, ...changes });
-      return (await startAndGive(spawner, input, input.stdin, input)).pid;
+      return (await startAndGive(spawner, toCommand(input), input.stdin, input)).pid;
     },
     /** Says that the chain has answered, waits so long, and gives the pids of those that wait. */
     async rearm(ms = proofMs, types?: readonly string[]): Promise<number[]> {
@@ -127,18 +104,11 @@ describe("processes started ahead", () => {
     expect(pids).not.toContain(await invoke({ startAhead: 2 }));
   });
 
-  it("can be wanted before there was a run", async () => {
-    const { spawner, command, invoke, rearm } = setUp();
-    spawner.want(command, 1);
-    const [pid] = await rearm();
-    expect(await invoke()).toBe(pid);
-  });
-
   it("are ended by a run that wants none any more, and left alone by one besides", async () => {
     const { invoke, rearm, waiting } = setUp();
     await invoke();
     const [pid] = await rearm();
-    expect(await invoke({ startAhead: undefined, env: { TRACEPARENT: "00-1" } })).not.toBe(pid);
+    expect(await invoke({ startAhead: undefined, env: { A: "1" } })).not.toBe(pid);
     expect(await rearm()).toEqual([pid]);
     expect(await invoke()).toBe(pid);
     const [next] = await rearm();
@@ -162,14 +132,18 @@ describe("processes started ahead", () => {
     ["the arguments", () => ({ args: ["invoke", "more"] })],
     ["the environment", () => ({ env: { PATH: "/bin", NEW: "1" } })],
     ["the working directory", () => ({ cwd: "/tmp" })],
-    ["who is trusted", () => ({ guarded: null })],
+    ["whether it is trusted", () => ({ guarded: null })],
     ["where it is found", () => ({ path: installFile(createDirectory(), "plugin", "#!/bin/sh\n") })],
-  ])("are ended, not used, when %s changed", async (_, changes) => {
-    const { invoke, rearm, waiting } = setUp();
+  ])("are not used, but replaced, when %s changed", async (_, changes) => {
+    const { invoke, rearm } = setUp();
     await invoke();
     const [pid] = await rearm();
-    expect(await invoke(changes())).not.toBe(pid);
-    expect(waiting()).toEqual([]);
+    const changed = changes();
+    expect(await invoke(changed)).not.toBe(pid);
+    const [next, ...others] = await rearm();
+    expect([next, ...others]).not.toContain(pid);
+    expect(others).toEqual([]);
+    expect(await invoke(changed)).toBe(next);
   });
 
   it("are left alone by a plugin of another name", async () => {
@@ -183,34 +157,33 @@ describe("processes started ahead", () => {
   it.each([
     ["edited in place", (path: string) => appendFileSync(path, "echo new\n")],
     ["replaced", (path: string) => renameSync(installFile(createDirectory(), "next", "#!/bin/sh\n"), path)],
-  ])("are ended, not used, when the binary was %s", async (_, change) => {
-    const { invoke, rearm, path, waiting } = setUp();
+  ])("are not used, but replaced, when the binary was %s", async (_, change) => {
+    const { invoke, rearm, path } = setUp();
     await invoke();
     const [pid] = await rearm();
     change(path);
     expect(await invoke()).not.toBe(pid);
-    expect(waiting()).toEqual([]);
-    const [next] = await rearm();
-    expect(await invoke()).toBe(next);
+    const pids = await rearm();
+    expect(pids).toHaveLength(1);
+    expect(pids).not.toContain(pid);
+    expect(await invoke()).toBe(pids[0]);
   });
 
-  it.each<[string, WaitEnd, string]>([
-    ["ends", "ended", "it ended before it got a request"],
-    ["prints", "spoke", "it printed something before it got a request"],
-    ["closes its stdin", "deaf", "it does not read its stdin"],
-  ])("a plugin that %s without its request is not started ahead any more", async (_, state, why) => {
+  it("a plugin that does anything else than wait is not started ahead any more, until there is another binary", async () => {
     const { invoke, rearm, lines, path, waiting } = setUp();
     await invoke({ startAhead: 2 });
     await rearm(10);
-    waiting()[0]?.leave(state);
+    waiting()[0]?.leave("it printed something");
     await vi.advanceTimersByTimeAsync(proofMs);
     // The other is ended.
     expect(waiting()).toEqual([]);
-    expect(lines).toEqual([expect.stringMatching(/^a plugin cannot be started ahead/)]);
-    expect(lines[0]).toContain(why);
-    expect(await rearm()).toEqual([]);
-    expect(lines).toHaveLength(1);
-    installFile(join(path, ".."), "plugin", "#!/bin/sh\n# newer\n");
+    for (let n = 0; n < 2; n++) {
+      await invoke({ startAhead: 2 });
+      expect(await rearm()).toEqual([]);
+    }
+    expect(lines).toEqual([expect.stringMatching(/^a plugin cannot be started ahead .*it printed something/)]);
+    installFile(dirname(path), "plugin", "#!/bin/sh\n# newer\n");
+    await invoke({ startAhead: 2 });
     expect(await rearm()).toHaveLength(2);
   });
 
@@ -222,9 +195,9 @@ describe("processes started ahead", () => {
       await rearm(100);
     }
     // It works for 0.5 s, and ends.
-    waiting()[0]?.leave("ended");
+    waiting()[0]?.leave("it ended");
     await vi.advanceTimersByTimeAsync(1);
-    expect(lines).toEqual([expect.stringContaining("before it got a request")]);
+    expect(lines).toEqual([expect.stringContaining("it ended")]);
   });
 
   it("a binary that was seen to wait is trusted from then on, one put in its place is not", async () => {
@@ -241,66 +214,34 @@ describe("processes started ahead", () => {
     expect(await invoke()).not.toBe(third);
   });
 
-  it("one that somebody killed is not used, and comes again", async () => {
+  it("one that another process killed is not used, and comes again", async () => {
     const { invoke, rearm, lines, waiting } = setUp();
     await invoke();
     const [pid] = await rearm();
-    waiting()[0]?.leave("killed");
+    waiting()[0]?.leave(null);
     expect(await invoke()).not.toBe(pid);
     expect(await rearm()).toHaveLength(1);
     expect(lines).toEqual([]);
   });
 
-  /** Who can write a plugin's directory can have anything started as root. */
-  describe("of a plugin that others can write", () => {
-    const fault = (path: string) => `${dirname(path)}: mode 0777 lets everybody write it`;
-
-    it.each<[string, Partial<RunChanges>]>([
-      ["a run is refused", {}],
-      ["a run besides is refused", { startAhead: undefined, env: { TRACEPARENT: "00-1" } }],
-    ])("are ended when %s, and started again when it is mended; said once", async (_, changes) => {
-      const { invoke, rearm, path, lines, waiting } = setUp();
+  // Whoever can write a plugin's directory can have anything started as root.
+  it("are ended when others can write the plugin, by a run or without any, and start again when that is mended", async () => {
+    const { invoke, rearm, path, waiting, started } = setUp();
+    for (const byRun of [true, false]) {
       await invoke();
-      await rearm();
+      expect(await rearm()).toHaveLength(1);
+      const before = started.length;
       chmodSync(dirname(path), 0o777);
-      for (let n = 0; n < 2; n++) {
-        expect(await invoke(changes)).toBe(0);
-        expect(waiting()).toEqual([]);
-        expect(await rearm()).toEqual([]);
-      }
-      expect(lines).toEqual([expect.stringMatching(/^a plugin cannot be started ahead/)]);
-      expect(lines[0]).toContain(fault(path));
+      if (byRun) expect([await invoke(), await invoke()]).toEqual([0, 0]);
+      else await vi.advanceTimersByTimeAsync(30_000);
+      expect(waiting()).toEqual([]);
+      expect(await rearm(90_000)).toEqual([]);
+      expect(started).toHaveLength(before);
       chmodSync(dirname(path), 0o755);
-      const [next] = await rearm();
-      expect(await invoke()).toBe(next);
-      chmodSync(dirname(path), 0o777);
-      await invoke();
-      expect(lines.length).toBe(2);
-    });
-
-    it("are ended without any event, and none is started of what was put there", async () => {
-      const { invoke, rearm, path, lines, waiting, started } = setUp();
-      await invoke({ startAhead: 2 });
-      expect(await rearm()).toHaveLength(2);
-      chmodSync(dirname(path), 0o777);
-      await vi.advanceTimersByTimeAsync(30_000);
-      expect(waiting()).toEqual([]);
-      renameSync(installFile(createDirectory(), "next", "#!/bin/sh\n"), path);
-      await vi.advanceTimersByTimeAsync(90_000);
-      expect(started).toHaveLength(3);
-      expect(lines).toEqual([expect.stringContaining(fault(path))]);
-    });
-
-    it("are not there when the file was put there before the first look", async () => {
-      const { invoke, rearm, path, waiting, started } = setUp();
-      await invoke();
-      await rearm();
-      chmodSync(dirname(path), 0o777);
-      renameSync(installFile(createDirectory(), "next", "#!/bin/sh\n"), path);
-      await vi.advanceTimersByTimeAsync(90_000);
-      expect(waiting()).toEqual([]);
-      expect(started).toHaveLength(2);
-    });
+    }
+    await invoke();
+    const [next] = await rearm();
+    expect(await invoke()).toBe(next);
   });
 
   it("are replaced when they have waited long, by others and not more", async () => {

@@ -18,7 +18,7 @@ describe("createStarter", () => {
     const log = createLog();
     const spawner = createStarter(log);
     onTestFinished(() => spawner.close());
-    expect(spawner.name).toBe("ffi");
+    expect(spawner.spawner.name).toBe("ffi");
     expect(log.lines).toEqual([]);
   });
 
@@ -58,7 +58,7 @@ describe("createStarter", () => {
     const log = createLog();
     const spawner = createStarter(log, {}, () => openNative(load));
     onTestFinished(() => spawner.close());
-    expect(spawner.name).toBe("portable");
+    expect(spawner.spawner.name).toBe("portable");
     expect(log.lines).toEqual([expect.stringMatching(/^plugins are started in the portable way: .*\/dev\/stdin/)]);
     expect(log.lines[0]).toContain(reason);
     expect((await sh(spawner, "cat", { stdin: "request" })).text).toBe("request");

@@ -124,13 +124,13 @@ async function runOnce(input: string, { link }: ConformanceCase, options: RunCas
       environmentFor: () => createEnvironment({ base: environment, pluginDirs, pass: "all", set: {} }),
     },
   );
-  run.survivors.forEach(endProcess);
+  if (run.leftGroup !== null) endGroup(run.leftGroup);
   return run;
 }
 
-function endProcess(pid: number): void {
+function endGroup(leader: number): void {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(-leader, "SIGKILL");
   } catch {
     // It ended by itself in the meantime.
   }
@@ -148,11 +148,8 @@ function findProblems(run: InvokeOutcome, expects: ConformanceCase["expects"]): 
   if (run.signal !== null) {
     problems.push(`${run.signal} ended it${lastWords(run)}: end by exit, and put what went wrong into "error"`);
   } else if (expects === "result") problems.push(...resultProblems(run));
-  if (run.survivors.length > 0) {
-    const { length } = run.survivors;
-    problems.push(
-      `left ${length === 1 ? "a process" : `${length} processes`} running: wait for what it starts, or the bridge's killChildren: true ends it`,
-    );
+  if (run.leftGroup !== null) {
+    problems.push("left a process running: wait for what it starts, or the bridge's killChildren: true ends it");
   }
   return problems;
 }

@@ -123,7 +123,7 @@ async function decideFor(
   runtime: RuntimeFacts | undefined,
   confFile: string,
   files: NodeFiles,
-): Promise<SandboxDecision> {
+): Promise<Facts["sandboxes"]> {
   const procRoot = files.locate("/proc");
   const pid = runtime?.pid;
   const native =

@@ -91,7 +91,7 @@ function asIfWell({ argv0 }: StartCommand): RunResult {
     timedOut: false,
     killed: false,
     outputTooLarge: false,
-    survivors: [],
+    leftGroup: null,
   };
 }
 

@@ -1,0 +1,228 @@
+import { alarm } from "../base/deadline.js";
+import { closeEnds, type Exit, type Spawned, type StdioEnds } from "./spawner.js";
+import type { RunOptions, RunResult } from "./start.js";
+
+/** What comes out of one run: the captured stdout, the lines of stderr. */
+class RunOutput {
+  tooLarge = false;
+
+  private readonly lines: LineSplitter;
+  private readonly captured: Uint8Array[] = [];
+  private capturedBytes = 0;
+  private finished = false;
+
+  constructor(
+    private readonly stdio: StdioEnds,
+    private readonly options: RunOptions,
+    /** Called once, when there is more on stdout than the limit. */
+    private readonly onTooLarge: () => void,
+  ) {
+    this.lines = new LineSplitter(options.limits.stderrLines, options.onStderrLine);
+    stdio.stdout.read((chunk) => this.capture(chunk));
+    stdio.stderr.read((chunk) => this.lines.push(chunk));
+  }
+
+  /** The process has ended: takes what it left in the pipes. `held`: a child of it may still write. */
+  async finish(): Promise<"ended" | "held"> {
+    this.stdio.stdin.close();
+    const states = await Promise.all([this.stdio.stdout.finish(), this.stdio.stderr.finish()]);
+    this.finished = true;
+    this.lines.flush();
+    return states.includes("held") ? "held" : "ended";
+  }
+
+  stdout(): Uint8Array {
+    return Buffer.concat(this.captured);
+  }
+
+  /** Reads on for background children: their stdout is dropped, their stderr goes where the plugin's went. */
+  linger(onEnd: () => void): void {
+    let open = 2;
+    const onOneEnd = (): void => {
+      if (--open > 0) return;
+      this.lines.flush();
+      onEnd();
+    };
+    this.stdio.stdout.linger(onOneEnd);
+    this.stdio.stderr.linger(onOneEnd);
+  }
+
+  private capture(chunk: Uint8Array): void {
+    if (this.finished || this.tooLarge) return;
+    const room = this.options.limits.stdoutBytes - this.capturedBytes;
+    this.captured.push(chunk.subarray(0, room));
+    this.capturedBytes += chunk.length;
+    if (chunk.length <= room) return;
+    this.tooLarge = true;
+    this.onTooLarge();
+  }
+}
+
+/** A longer line is cut: a log is no place for a plugin's dump. */
+const maxLineBytes = 8192;
+const newline = 0x0a;
+const carriageReturn = 0x0d;
+
+/** A plugin's stderr as lines of text: limited in number and length, invalid UTF-8 replaced. */
+export class LineSplitter {
+  private parts: Uint8Array[] = [];
+  private partBytes = 0;
+  private lines = 0;
+
+  constructor(
+    private readonly maxLines: number,
+    private readonly onLine: (line: string) => void,
+  ) {}
+
+  push(chunk: Uint8Array): void {
+    // Once suppressed, the rest is not even looked at: a plugin that prints without end must not cost more than reading.
+    if (this.lines > this.maxLines) return;
+    let from = 0;
+    for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, from)) {
+      this.keep(chunk.subarray(from, end));
+      this.emit();
+      from = end + 1;
+    }
+    this.keep(chunk.subarray(from));
+  }
+
+  /** The end of the data, or of our patience: what has no newline yet is a line. */
+  flush(): void {
+    if (this.partBytes > 0) this.emit();
+  }
+
+  private keep(part: Uint8Array): void {
+    if (part.length === 0) return;
+    const room = maxLineBytes - this.partBytes;
+    // Copied: a chunk is the reader's, and a part may wait for long.
+    if (room > 0) this.parts.push(part.slice(0, room));
+    this.partBytes += part.length;
+  }
+
+  private emit(): void {
+    const bytes = Buffer.concat(this.parts);
+    const cut = this.partBytes - bytes.length;
+    this.parts = [];
+    this.partBytes = 0;
+    this.lines++;
+    if (this.lines > this.maxLines + 1) return;
+    if (this.lines === this.maxLines + 1) {
+      this.onLine(`… further lines of this run are suppressed (limits.stderrLinesPerRun: ${this.maxLines})`);
+      return;
+    }
+    const end = bytes.at(-1) === carriageReturn ? bytes.length - 1 : bytes.length;
+    const text = bytes.toString("utf8", 0, end);
+    this.onLine(cut > 0 ? `${text}… (${cut} bytes cut)` : text);
+  }
+}
+
+/** A process that SIGKILL does not end hangs in the kernel; neither a call's answer nor our end can wait for it. */
+const reapGraceMs = 100;
+
+/** Keeps one process to its deadlines, to its end. */
+export class Supervisor {
+  timedOut = false;
+  killed = false;
+  private ended = false;
+  private readonly cancels: (() => void)[] = [];
+  private giveUp: (exit: Exit) => void = () => {};
+
+  constructor(
+    private readonly process: Pick<Spawned, "exited" | "signalGroup">,
+    private readonly deadlines: Pick<RunOptions, "terminateAt" | "killAt">,
+    private readonly signal?: AbortSignal,
+  ) {}
+
+  /** Ends the group now. */
+  kill(): void {
+    if (this.killed || this.ended) return;
+    this.killed = true;
+    this.process.signalGroup("SIGKILL");
+    const timer = setTimeout(() => this.giveUp({ exitCode: null, signal: null }), reapGraceMs);
+    this.cancels.push(() => clearTimeout(timer));
+  }
+
+  /** Settles when the process has ended, or when it did not although it was killed. */
+  async wait(): Promise<Exit> {
+    const { signal, deadlines, process } = this;
+    const unreaped = new Promise<Exit>((resolve) => {
+      this.giveUp = resolve;
+    });
+    const onAbort = (): void => this.kill();
+    signal?.addEventListener("abort", onAbort);
+    this.cancels.push(
+      alarm(deadlines.terminateAt, () => {
+        this.timedOut = true;
+        process.signalGroup("SIGTERM");
+        // A stopped process gets its SIGTERM only when it goes on.
+        process.signalGroup("SIGCONT");
+      }),
+      alarm(deadlines.killAt, () => {
+        this.timedOut = true;
+        this.kill();
+      }),
+      () => signal?.removeEventListener("abort", onAbort),
+    );
+    if (signal?.aborted) this.kill();
+    const exit = await Promise.race([process.exited, unreaped]);
+    this.ended = true;
+    for (const cancel of this.cancels) cancel();
+    return exit;
+  }
+}
+
+/** So many runs may linger: two descriptors each, of the 1,024 that the least of systems gives. */
+const mostLingering = 128;
+
+/**
+ * Runs that have ended, while a background child of theirs still holds the pipes. We read on, since it would die of SIGPIPE
+ * when it prints; but a node whose plugins leave one behind for each container must not come to the end of our descriptors,
+ * where nothing can be started any more. Past the limit the oldest is let go of.
+ */
+export class Lingering {
+  private readonly processes = new Set<Spawned>();
+
+  constructor(private readonly onCrowded: (fields: object) => void) {}
+
+  add(process: Spawned, output: RunOutput): void {
+    process.keepAlive(false);
+    this.processes.add(process);
+    output.linger(() => this.letGo(process));
+    const [oldest] = this.processes;
+    if (this.processes.size <= mostLingering || oldest === undefined) return;
+    this.onCrowded({ pid: oldest.pid, most: mostLingering });
+    this.letGo(oldest);
+  }
+
+  close(): void {
+    for (const process of this.processes) this.letGo(process);
+  }
+
+  private letGo(process: Spawned): void {
+    this.processes.delete(process);
+    closeEnds(process.stdio);
+  }
+}
+
+/** Takes a process from the moment in which it has its request to its end. @param ending ends it, whatever time it has */
+export async function runToEnd(
+  process: Spawned,
+  options: RunOptions,
+  lingering: Lingering,
+  ending: AbortSignal | undefined,
+): Promise<RunResult> {
+  const supervisor = new Supervisor(process, options, ending);
+  const output = new RunOutput(process.stdio, options, () => supervisor.kill());
+  const exit = await supervisor.wait();
+  const { timedOut, killed } = supervisor;
+  const endRest = options.killChildren || timedOut || killed;
+  const groupLives = process.signalGroup(endRest ? "SIGKILL" : 0);
+  if ((await output.finish()) === "held") lingering.add(process, output);
+  else closeEnds(process.stdio);
+  // After SIGKILL it has zombies, and its leader alone tells whether more of it lives on.
+  const isLeft = endRest ? !process.hasEnded() : groupLives;
+  return {
+    ...{ pid: process.pid, started: true, ...exit, timedOut, killed },
+    ...{ stdout: output.stdout(), outputTooLarge: output.tooLarge, leftGroup: isLeft ? process.pid : null },
+  };
+}

@@ -1,8 +1,7 @@
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { once } from "node:events";
+import type { ChildProcess } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { Socket } from "node:net";
-import { finished, type Readable } from "node:stream";
+import { finished, type Readable, type Writable } from "node:stream";
 import { hasEnded, readProcessStat } from "../host/proc.js";
 import { hasUnknownFormat } from "./executable-format.js";
 import { errorCode } from "./go-errors.js";
@@ -15,28 +14,33 @@ const drainMs = 10;
 const descriptorsPerStart = 8;
 
 /**
- * The spawner that needs nothing but Node. Each start copies the page tables of the whole bridge (fork), so it costs more the more
- * memory we hold. Node's pipes are socket pairs: a process cannot open /dev/stdin, /dev/stdout or /dev/stderr by name (ENXIO).
+ * The spawner that needs nothing but Node: execa, which is loaded when it is needed first. Each start copies the page tables of
+ * the whole bridge (fork), so it costs more the more memory we hold. Node's pipes are socket pairs: a process cannot open /dev/stdin, /dev/stdout or /dev/stderr by name (ENXIO).
  */
 export function createPortableSpawner(): Spawner {
   closeInheritedDescriptors();
   return { name: "portable", spawn: spawnPortably, close() {} };
 }
 
+/** @throws what keeps it from being tried: no descriptors, an argument that execa does not take */
 async function spawnPortably({ path, argv0, args, env, cwd }: Command): Promise<Spawned | StartFault> {
   if (hasUnknownFormat(path)) return { code: "ENOEXEC" };
+  const { execa } = await import("execa");
   checkDescriptors();
-  // `detached`: a group of its own, which we end. Node knows setsid(2) alone for that, and no setpgid(2), neither for a child to be
-  // nor for one that runs; a program between us that knows it costs more than the scheduler's autogroup does.
-  const child = spawn(path, args, { argv0, env, cwd, detached: true, stdio: "pipe" });
-  if (child.pid === undefined) {
-    const [error] = await once(child, "error");
-    return { code: errorCode(error) };
-  }
+  const child = execa(path, [...args], {
+    ...{ argv0, cwd, env, extendEnv: false },
+    // A group of its own, which we end. Node knows setsid(2) alone for that, and no setpgid(2), neither for a child to be nor for
+    // one that runs; a program between us that knows it costs more than the scheduler's autogroup does.
+    detached: true,
+    // Limits, output and the end of a group are ours.
+    ...{ reject: false, cleanup: false, buffer: false },
+  });
+  // execa rejects nothing here: what went wrong is in the result.
+  if (child.pid === undefined) return { code: errorCode((await child).cause) };
   return new PortableProcess(child.pid, child);
 }
 
-/** compat: Node 20 leaks pipes of a child that it has too few descriptors for. @throws the system's error */
+/** compat: execa 9 loses a child that Node has no descriptors for, and the `error` event of that child ends our process. */
 function checkDescriptors(): void {
   const opened: number[] = [];
   try {
@@ -46,13 +50,20 @@ function checkDescriptors(): void {
   }
 }
 
+/** A child of execa's with pipes. */
+type Child = Pick<ChildProcess, "once" | "ref" | "unref"> & {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+};
+
 class PortableProcess implements Spawned {
   readonly exited: Promise<Exit>;
   readonly stdio: { readonly stdin: RequestEnd; readonly stdout: StreamOutput; readonly stderr: StreamOutput };
 
   constructor(
     readonly pid: number,
-    private readonly child: ChildProcessWithoutNullStreams,
+    private readonly child: Child,
   ) {
     const { stdin, stdout, stderr } = child;
     // A plugin need not read its request.

@@ -12,8 +12,9 @@ import {
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
+import type { Privilege } from "../../src/cgroup/privilege.js";
 import type { PartialConfig } from "../../src/config/schema.js";
-import { type CaptureFacts, collectFacts, type Facts, type SelfFacts } from "../../src/tools/doctor/facts.js";
+import { collectFacts, type Facts, type SelfFacts } from "../../src/tools/doctor/facts.js";
 import type { Finding } from "../../src/tools/doctor/finding.js";
 import { findAll } from "../../src/tools/doctor/report.js";
 import { makeFolder } from "../support/places.js";
@@ -29,7 +30,7 @@ export interface FindOptions {
   readonly flags?: PartialConfig;
   readonly config?: string;
   readonly self?: Partial<SelfFacts>;
-  readonly capture?: CaptureFacts;
+  readonly capture?: Privilege;
 }
 
 /** What a program of a fake node prints. It is read and not started: every look at a node would start it. */

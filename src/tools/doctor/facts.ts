@@ -1,5 +1,5 @@
 import { decideSandboxes, runsPlugins, v01ClientText } from "../../bridge/sandboxes.js";
-import { checkPrivilege } from "../../cgroup/privilege.js";
+import { checkPrivilege, type Privilege } from "../../cgroup/privilege.js";
 import type { PartialConfig } from "../../config/schema.js";
 import { NodeFiles } from "../../host/node-files.js";
 import { programHolds, sharesConfFile } from "../../host/peer.js";
@@ -41,8 +41,8 @@ export interface Facts {
   readonly socket: SocketFacts;
   /** The controllers decide. `hybrid`: some in v1, and a v2 tree beside them. */
   readonly cgroup: "v1" | "hybrid" | "v2" | "unknown";
-  /** Undefined where no plugin needs it. */
-  readonly capture: CaptureFacts | undefined;
+  /** Whether plugins can be given a cgroup view of their own here; undefined where no plugin needs it. */
+  readonly capture: Privilege | undefined;
   readonly bridge: BridgeFacts;
   readonly conf: ConfFacts;
   readonly plugins: readonly PluginFacts[];
@@ -60,11 +60,6 @@ export interface SelfFacts {
   readonly uid: number;
 }
 
-/** Whether plugins can be given a cgroup view of their own here, which takes a mount namespace. */
-export type CaptureFacts =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly reason: string; readonly remedy: string };
-
 interface CollectOptions {
   /** Where the node's file system is seen: `/`, or where it is mounted. */
   readonly root: string;
@@ -75,7 +70,7 @@ interface CollectOptions {
   readonly path: string | undefined;
   readonly self?: SelfFacts;
   readonly askVersion?: AskVersion;
-  readonly checkCapture?: () => Promise<CaptureFacts>;
+  readonly checkCapture?: () => Promise<Privilege>;
 }
 
 /** Looks at a node, and changes nothing on it. What cannot be looked at is left unknown. */

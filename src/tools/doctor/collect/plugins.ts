@@ -4,7 +4,7 @@ import { cgroupSeen, type PluginSettings, pluginSettings } from "../../../config
 import type { Config } from "../../../config/schema.js";
 import type { NodeFiles } from "../../../host/node-files.js";
 import { searchPath } from "../../../plugin/environment.js";
-import { elfMachines, parseShebang } from "../../../plugin/executable-format.js";
+import { elfMachines, parseShebang, type Shebang } from "../../../plugin/executable-format.js";
 import { findPlugin, type Lookup } from "../../../plugin/lookup.js";
 import { findExecutableFault } from "../../../plugin/permissions.js";
 import type { ConfigList } from "../../../v01/types.js";
@@ -132,7 +132,7 @@ function readBinary(files: NodeFiles, path: string, arch: string, searchPath: st
   if (bytes === undefined) return undefined;
   const text = bytes.toString("latin1");
   const v1Names = [...new Set(text.match(v1Pattern))];
-  const format = text.startsWith("\x7fELF") ? "elf" : parseShebang(bytes) === null ? "none" : "script";
+  const format = text.startsWith("\x7fELF") ? "elf" : shebangOf(bytes) === null ? "none" : "script";
   // e_machine of elf.h.
   const machine = bytes.length < 20 ? 0 : bytes[5] === 1 ? bytes.readUInt16LE(18) : bytes.readUInt16BE(18);
   return {
@@ -150,7 +150,7 @@ function readBinary(files: NodeFiles, path: string, arch: string, searchPath: st
  * env(1), its interpreter, is to find on this PATH.
  */
 export function missingIn(files: NodeFiles, bytes: Buffer, searchPath: string): string | undefined {
-  const shebang = parseShebang(bytes.subarray(0, 256));
+  const shebang = shebangOf(bytes);
   if (shebang === null) {
     // What PT_INTERP names: linkers put it behind the program headers.
     const loader = /^\x7fELF.*?(\/[\w./-]*\/ld[\w.-]*\.so(\.\d+)?)(?=\0)/s.exec(bytes.toString("latin1", 0, 4096))?.[1];
@@ -167,4 +167,9 @@ export function missingIn(files: NodeFiles, bytes: Buffer, searchPath: string): 
     ? [program]
     : searchPath.split(":").map((directory) => `${directory}/${program}`);
   return places.some((place) => files.isExecutable(place)) ? undefined : program;
+}
+
+/** Of as much as the kernel looks at. */
+function shebangOf(bytes: Buffer): Shebang | null {
+  return parseShebang(bytes.subarray(0, 256));
 }

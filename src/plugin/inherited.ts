@@ -18,18 +18,20 @@ const defaultSoftLimit = 1_024n;
  * likely handed us the soft one, too. A service manager (systemd) has other limits for itself: there a well-known hard limit
  * comes with the well-known soft one, and any other was set together with it (LimitNOFILE=65536).
  */
-export function startingOpenFilesLimit(procRoot = "/proc", parent = process.ppid): OpenFilesLimit | undefined {
-  const own = readLimit(`${procRoot}/self/limits`);
-  if (own === undefined || own.soft !== own.hard) return undefined;
-  const given = parent > 0 ? readLimit(`${procRoot}/${parent}/limits`) : undefined;
-  if (given?.hard === own.hard) return given.soft < own.hard ? given : undefined;
+export function startingOpenFilesLimit(
+  own = readOpenFilesLimit("self"),
+  parents = readOpenFilesLimit(process.ppid),
+): OpenFilesLimit | undefined {
+  if (own === null || own.soft !== own.hard) return undefined;
+  if (parents?.hard === own.hard) return parents.soft < own.hard ? parents : undefined;
   return defaultHardLimits.includes(own.hard) ? { soft: defaultSoftLimit, hard: own.hard } : undefined;
 }
 
-function readLimit(path: string): OpenFilesLimit | undefined {
-  const text = attempt(() => readFileSync(path, "latin1")) ?? "";
+/** null when it is unlimited, or cannot be read. */
+function readOpenFilesLimit(pid: number | "self"): OpenFilesLimit | null {
+  const text = attempt(() => readFileSync(`/proc/${pid}/limits`, "latin1")) ?? "";
   const [, soft, hard] = /^Max open files +(\d+) +(\d+) /m.exec(text) ?? [];
-  return soft === undefined || hard === undefined ? undefined : { soft: BigInt(soft), hard: BigInt(hard) };
+  return soft === undefined || hard === undefined ? null : { soft: BigInt(soft), hard: BigInt(hard) };
 }
 
 const closeOnExec = 0o2000000;

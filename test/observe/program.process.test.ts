@@ -56,26 +56,6 @@ describe("run with metrics.listen", () => {
       text: "not registered with the runtime\n",
     });
   });
-
-  it("refuses an address that others can reach", async () => {
-    const { node } = createNode({ metrics: { listen: "0.0.0.0:9464" } });
-    const { code, stderr } = await node.start().ended;
-    expect(code).toBe(2);
-    expect(stderr).toContain("a loopback address with a port (127.0.0.1:9464), or unix:/path");
-  });
-});
-
-describe("launched by the runtime", () => {
-  it("serves metrics where the configuration that the runtime brings says so", async () => {
-    const { node, socketPath } = createNode();
-    const listen = `metrics: {listen: "unix:${socketPath}"}`;
-    const config = `${listen}\nstate: memory\nlog: {output: stderr}\nconfFile: ${node.confFile}\n`;
-    await node.launch(await node.listen(), [], config);
-    await expect.poll(async () => (await getPage({ socketPath }, "/readyz").catch(() => undefined))?.status).toBe(200);
-    const samples = samplesOf((await getPage({ socketPath }, "/metrics")).text);
-    expect(samples.get(`${metricPrefix}ready`)).toBe(1);
-    expect(samples.get(`${metricPrefix}reconnects_total`)).toBe(0);
-  });
 });
 
 describe("run --log-format text", () => {

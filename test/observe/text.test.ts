@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { chainSummary } from "../../src/bridge/chain-log.js";
 import { createLog } from "../../src/observe/log.js";
 import { withSeverity } from "../../src/observe/log-destination.js";
 import { createTextDestination, formatTextLine } from "../../src/observe/log-text.js";
@@ -67,24 +66,5 @@ describe("the log as text", () => {
     ["<6>", "neither"],
   ])("has the severity %s for syslog when the line is %s", (severity, text) => {
     expect(withSeverity(text)).toBe(severity + text);
-  });
-});
-
-describe("the summary of a chain", () => {
-  it("names the event, the pod, each plugin with its outcome and time, the answer and the whole time", () => {
-    const summary = chainSummary({
-      runs: [
-        { plugin: "clearcfs", outcome: "ok", durationMs: 1.26 },
-        { plugin: "labels", outcome: "timed-out", durationMs: 1700.04 },
-      ],
-      error: "nri invoke: plugin: labels: did not end",
-      durationMs: 1702.5,
-    });
-    const about = { event: "StartContainer", state: "create", id: "c1", pod: "default/pod1", container: "app" };
-    const text = formatTextLine(line({ ...about, ...summary }, "info", "chain ran"), false);
-    expect(text).toBe(
-      `${time} INFO  chain ran event=StartContainer pod=default/pod1 container=app state=create ` +
-        'plugins=clearcfs:ok:1.3,labels:timed-out:1700 answer="nri invoke: plugin: labels: did not end" id=c1 totalMs=1702.5',
-    );
   });
 });

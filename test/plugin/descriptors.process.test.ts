@@ -1,6 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { openNative } from "../../src/host/native.js";
 import { startingOpenFilesLimit } from "../../src/plugin/inherited.js";
@@ -98,35 +97,18 @@ describe.each(spawners)("descriptors of the $name spawner", ({ name, source }) =
   });
 });
 
-const parent = 77;
-
-function createProc(own: string, parents?: string): string {
-  const root = createDirectory();
-  for (const [name, limit] of [
-    ["self", own],
-    [String(parent), parents],
-  ]) {
-    if (limit === undefined) continue;
-    mkdirSync(join(root, `${name}`));
-    const [soft = "", hard = ""] = limit.split(":");
-    const line = `Max open files            ${soft.padEnd(20)} ${hard.padEnd(20)} files     \n`;
-    writeFileSync(join(root, `${name}`, "limits"), `Limit  Soft Limit  Hard Limit  Units\n${line}`);
-  }
-  return root;
-}
+const limit = (soft: bigint, hard: bigint) => ({ soft, hard });
+const systemds = limit(1024n, 1073741816n);
 
 describe("the limit of open files that we were started with", () => {
   it.each([
-    ["a shell's", "4096:4096", "1024:4096", { soft: 1024n, hard: 4096n }],
-    ["a shell's own, raised", "20000:20000", "20000:20000", undefined],
-    ["systemd's default", "524288:524288", "1024:1073741816", { soft: 1024n, hard: 524288n }],
-    ["set in the unit", "65536:65536", "1024:1073741816", undefined],
-    ["unlimited parent", "1048576:1048576", "unlimited:unlimited", { soft: 1024n, hard: 1048576n }],
-    ["of an unknown parent", "524288:524288", undefined, { soft: 1024n, hard: 524288n }],
-    ["not raised by Node", "1024:4096", "1024:4096", undefined],
-  ])("%s", (_, own, parents, expected) => {
-    expect(startingOpenFilesLimit(createProc(own, parents), parent)).toEqual(expected);
-  });
+    ["a shell's", limit(4096n, 4096n), limit(1024n, 4096n), limit(1024n, 4096n)],
+    ["a shell's own, raised", limit(20000n, 20000n), limit(20000n, 20000n), undefined],
+    ["systemd's default", limit(524288n, 524288n), systemds, limit(1024n, 524288n)],
+    ["set in the unit", limit(65536n, 65536n), systemds, undefined],
+    ["of an unknown parent", limit(1048576n, 1048576n), null, limit(1024n, 1048576n)],
+    ["not raised by Node", limit(1024n, 4096n), limit(1024n, 4096n), undefined],
+  ])("%s", (_, own, parents, expected) => expect(startingOpenFilesLimit(own, parents)).toEqual(expected));
 
   it("is the plugin's, and not ours", async () => {
     const before = readFileSync("/proc/self/limits", "latin1");

@@ -1,24 +1,24 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { Libc } from "../../src/host/native.js";
-import { openNative } from "../../src/host/native.js";
-import { children, until } from "./processes.js";
+import { type Libc, openNative } from "../../src/host/native.js";
+import { children } from "./processes.js";
 import { ffiStarter, sh } from "./spawners.js";
 
 const native = openNative();
-const descriptors = () => readdirSync("/proc/self/fd").length;
-const openFiles = () => /^Max open files.*/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[0];
+const held = () => ({
+  descriptors: readdirSync("/proc/self/fd").length,
+  children: children(process.pid).length,
+});
 
 /** A spawner on the real C library, of which some calls fail. */
 async function spawnerWith(faults: Partial<Libc>) {
-  const hard = BigInt(/(\d+) +files/.exec(openFiles() ?? "")?.[1] ?? 4096);
   const libc = { ...native.libc };
-  const spawner = ffiStarter({}, { ...native, libc }, { soft: 1_024n, hard });
+  const spawner = ffiStarter({}, { ...native, libc });
   onTestFinished(() => spawner.close());
   // The pipes of the next run are there.
   await sh(spawner, "exit 0");
   await new Promise((resolve) => setTimeout(resolve, 20));
-  const before = { descriptors: descriptors(), limit: openFiles(), children: children(process.pid).length };
+  const before = held();
   Object.assign(libc, faults);
   return {
     spawner,
@@ -26,12 +26,7 @@ async function spawnerWith(faults: Partial<Libc>) {
       Object.assign(libc, native.libc);
       // Again with pipes made ahead, as before.
       expect(await sh(spawner, "exit 0")).toMatchObject({ exitCode: 0 });
-      await until(() => descriptors() === before.descriptors);
-      expect({
-        descriptors: descriptors(),
-        limit: openFiles(),
-        children: children(process.pid).length,
-      }).toEqual(before);
+      await expect.poll(held).toEqual(before);
     },
   };
 }

@@ -1,5 +1,5 @@
-import { chmodSync, closeSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { closeSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { planCall, planPlugin } from "../../src/bridge/call-time.js";
@@ -32,14 +32,9 @@ describe("invokePlugin", () => {
         plugin,
         state: "create",
         request,
-        time: planPlugin(
-          planCall(callMs, "the runtime's plugin_request_timeout sets the limit", settings),
-          timeoutMs ?? null,
-        ),
+        time: planPlugin(planCall(callMs, "plugin_request_timeout sets the limit", settings), timeoutMs ?? null),
         policy: {
-          exitStatus: "ignore",
-          limits: { stdoutBytes: 4096, stderrLines: 10 },
-          killChildren: false,
+          ...{ exitStatus: "ignore", limits: { stdoutBytes: 4096, stderrLines: 10 }, killChildren: false },
           ...policy,
         },
       },
@@ -97,13 +92,7 @@ describe("invokePlugin", () => {
     ["exits with 3, taken seriously", [resultOf(""), "exit 3"], "strict", "reported", /^exit code: 3, although/],
     ["dies by a signal, taken seriously", [resultOf(""), "kill KILL"], "strict", "reported", /^ended by SIGKILL/],
     ["reports an error", [resultOf("boom"), "exit 1"], "ignore", "reported", /^boom$/],
-    [
-      "prints nothing",
-      [],
-      "ignore",
-      "bad-output",
-      /^failed to unmarshal plugin output: unexpected end of JSON input: output: <empty>$/,
-    ],
+    ["prints nothing", [], "ignore", "bad-output", /^failed to unmarshal plugin output: .*: output: <empty>$/],
     ["prints no JSON", ["stdout hello", "exit 2"], "ignore", "bad-output", /: output: "hello\\n" exit code: 2$/],
     ["dies by a signal without a result", ["kill TERM"], "ignore", "killed", /output: <empty> exit code: -1$/],
     ["prints too much", ["flood stdout"], "ignore", "output-too-large", /^printed more than 4096 bytes on stdout/],
@@ -136,26 +125,6 @@ describe("invokePlugin", () => {
     expect(await invoke(withPlan("answer", "wait 30"), { timeoutMs: 300 })).toMatchObject({ outcome: "timed-out" });
     const obeys = withPlan("run trap 'step answer; exit 0' TERM; sleep 30 & wait");
     expect(await invoke(obeys, { timeoutMs: 300 })).toMatchObject({ outcome: "ok" });
-  });
-
-  it("does not begin without time", async () => {
-    const run = await invoke(withPlan("answer"), { callMs: 0 });
-    expect(run).toMatchObject({ outcome: "skipped", exitCode: null, durationMs: 0 });
-  });
-
-  it("says when the bridge gave it up", async () => {
-    const own = ffiStarter({ signal: AbortSignal.timeout(100) });
-    onTestFinished(() => own.close());
-    expect(await invoke(withPlan("wait 30"), { context: { spawner: own } })).toMatchObject({ outcome: "killed" });
-  });
-
-  it("refuses a plugin that others can write, unless told to trust", async () => {
-    const directory = createDirectory();
-    const path = installFile(directory, "plugin", '#!/bin/sh\necho "{}"\n', 0o777);
-    expect(await invoke(directory)).toMatchObject({ outcome: "refused", path, error: expect.stringContaining(path) });
-    expect(await invoke(directory, { context: { permissions: "trust" } })).toMatchObject({ outcome: "ok" });
-    chmodSync(path, 0o755);
-    expect(await invoke(directory)).toMatchObject({ outcome: "ok" });
   });
 
   it.each([
@@ -242,22 +211,6 @@ describe("invokePlugin", () => {
         durationMs: 0,
       });
       expect(tries()).toBe(0);
-    });
-
-    it("that puts a file there which others can write gets it refused", async () => {
-      const { path, run } = await installed();
-      rmSync(path);
-      late(() => installFile(dirname(path), "plugin", script, 0o777));
-      expect(await run()).toMatchObject({ outcome: "refused" });
-    });
-  });
-
-  it("gives argv[0] as conf.json has it, and nothing of NRI v2", async () => {
-    const run = await invoke(createDirectory(), { plugin: "nproc", context: { environmentFor: () => ({ A: "b" }) } });
-    // It takes no operand, and says so whatever files there are.
-    expect(run).toMatchObject({
-      ...{ outcome: "bad-output", exitCode: 1 },
-      stderr: [expect.stringMatching(/^nproc: .*invoke/), expect.any(String)],
     });
   });
 

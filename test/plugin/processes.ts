@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { type ProcessStat, readProcessStat } from "../../src/host/proc.js";
@@ -21,32 +21,10 @@ export async function until(condition: () => boolean, withinMs = 5_000): Promise
   return condition();
 }
 
-/** proc(5): not in every kernel. */
-const hasChildren = existsSync(`/proc/self/task/${process.pid}/children`);
-
 export function children(pid: number): number[] {
-  if (hasChildren) return tasksOf(pid).flatMap((task) => childrenOfTask(pid, task));
   return readdirSync("/proc")
     .map(Number)
     .filter((child) => child > 0 && statOf(child)?.parent === pid);
-}
-
-function tasksOf(pid: number): string[] {
-  try {
-    return readdirSync(`/proc/${pid}/task`);
-  } catch {
-    return [];
-  }
-}
-
-/** A task may end meanwhile, and its children are another's then. */
-function childrenOfTask(pid: number, task: string): number[] {
-  try {
-    const text = readFileSync(`/proc/${pid}/task/${task}/children`, "latin1").trim();
-    return text === "" ? [] : text.split(" ").map(Number);
-  } catch {
-    return [];
-  }
 }
 
 export function zombies(): number[] {

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 
 import { createDirectory, createGate, installFile, installNoop } from "./plugin-directory.js";
@@ -39,13 +38,6 @@ describe.each(spawners)("stdio of the $name spawner", ({ create, stdio }) => {
     const { text, lines } = await sh(spawner, script, { stdin: "request" });
     if (stdio === "pipe") expect(text).toBe(expected);
     else expect(lines[0]).toContain("No such device or address");
-  });
-
-  it.skipIf(!existsSync("/bin/bash"))(`bash -c reads ${stdio === "pipe" ? "no" : "the user's"} .bashrc`, async () => {
-    const home = createDirectory();
-    installFile(home, ".bashrc", "echo rc");
-    const { text } = await run(spawner, { path: "/bin/bash", args: ["-c", "echo plugin"], env: { HOME: home } });
-    expect(text).toBe(stdio === "pipe" ? "plugin\n" : "rc\nplugin\n");
   });
 
   it(`gives ${stdio}s, which block`, async () => {
@@ -93,24 +85,11 @@ describe.each(spawners)("stdio of the $name spawner", ({ create, stdio }) => {
     },
   );
 
-  it("captures a large stdout whole", async () => {
-    const { stdout } = await sh(spawner, "head -c 1000000 /dev/zero | tr '\\0' y", {
-      limits: { stdoutBytes: 1_000_000, stderrLines: 0 },
-    });
-    expect(stdout.length).toBe(1_000_000);
-    expect(stdout.every((byte) => byte === 121)).toBe(true);
-  });
-
   it("ends a plugin that prints more than the limit", async () => {
     const path = installNoop(createDirectory(), "flood", ["flood stdout"]);
     const result = await run(spawner, { path, limits: { stdoutBytes: 1000, stderrLines: 0 } });
     expect(result).toMatchObject({ outputTooLarge: true, killed: true, timedOut: false, signal: "SIGKILL" });
     expect(result.stdout.length).toBe(1000);
-  });
-
-  it("keeps to the limit when the process has ended before it is read", async () => {
-    const result = await sh(spawner, "printf 12345", { limits: { stdoutBytes: 4, stderrLines: 0 } });
-    expect(result).toMatchObject({ outputTooLarge: true, text: "1234" });
   });
 
   it("reads and drops a stderr without end", async () => {
@@ -133,7 +112,7 @@ describe.each(spawners)("stdio of the $name spawner", ({ create, stdio }) => {
     expect(lines).toEqual(["early", "late"]);
   });
 
-  it("keeps the pipes of a background child: they are not used again, and it does not die of SIGPIPE", async () => {
+  it("keeps the pipes of a background child, which does not die of SIGPIPE", async () => {
     const gate = createGate();
     const path = installFile(
       createDirectory(),
@@ -146,30 +125,8 @@ describe.each(spawners)("stdio of the $name spawner", ({ create, stdio }) => {
     onTestFinished(() => endProcess(-result.pid));
     expect(result).toMatchObject({ text: "now\n", exitCode: 0 });
     expect(result.leftGroup).toBe(result.pid);
-    for (let i = 0; i < 12; i++) expect((await sh(spawner, "cat", { stdin: `${i}` })).text).toBe(`${i}`);
     gate.open();
     expect(await until(() => lines.includes("late"))).toBe(true);
-    expect((await sh(spawner, "echo mine")).text).toBe("mine\n");
     expect(process.kill(-result.pid, 0)).toBe(true);
-  });
-
-  it("keeps a background reader of stdin apart from the next requests", async () => {
-    const gate = createGate();
-    const directory = createDirectory();
-    const thief = installFile(
-      directory,
-      "thief",
-      `#!/bin/sh\nsetsid sh -c "exec >/dev/null 2>&1; ${gate.wait}; cat >${directory}/stolen" <&0 &\nsleep 0.1\n`,
-    );
-    await run(spawner, { path: thief, stdin: "" });
-    // They have their requests, and do not read them before the other one does.
-    const begun = createDirectory();
-    const script = (n: number) => `: >${begun}/${n}; ${gate.wait}; cat`;
-    const runs = Array.from({ length: 20 }, (_, n) => sh(spawner, script(n), { stdin: "secret" }));
-    expect(await until(() => readdirSync(begun).length === 20, 10_000)).toBe(true);
-    gate.open();
-    for (const { text } of await Promise.all(runs)) expect(text).toBe("secret");
-    await until(() => existsSync(join(directory, "stolen")));
-    expect(readFileSync(join(directory, "stolen"), "utf8").trim()).toBe("");
   });
 });

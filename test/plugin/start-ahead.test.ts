@@ -85,16 +85,6 @@ function setUp() {
 }
 
 describe("processes started ahead", () => {
-  it("serve the runs after the first, each one", async () => {
-    const { invoke, rearm, waiting } = setUp();
-    await invoke();
-    expect(waiting()).toEqual([]);
-    for (let i = 0; i < 3; i++) {
-      const [next] = await rearm();
-      expect(await invoke()).toBe(next);
-    }
-  });
-
   it("are not replaced before the chain's owner says so, serve one run each, and the oldest first", async () => {
     const { invoke, rearm } = setUp();
     await invoke({ startAhead: 2 });
@@ -127,46 +117,24 @@ describe("processes started ahead", () => {
     }
   });
 
-  it.each<[string, () => Partial<RunChanges>]>([
-    ["its conf", () => ({ conf: '{"a":2}' })],
-    ["the arguments", () => ({ args: ["invoke", "more"] })],
-    ["the environment", () => ({ env: { PATH: "/bin", NEW: "1" } })],
-    ["the working directory", () => ({ cwd: "/tmp" })],
-    ["whether it is trusted", () => ({ guarded: null })],
-    ["where it is found", () => ({ path: installFile(createDirectory(), "plugin", "#!/bin/sh\n") })],
-  ])("are not used, but replaced, when %s changed", async (_, changes) => {
-    const { invoke, rearm } = setUp();
-    await invoke();
-    const [pid] = await rearm();
-    const changed = changes();
-    expect(await invoke(changed)).not.toBe(pid);
-    const [next, ...others] = await rearm();
-    expect([next, ...others]).not.toContain(pid);
-    expect(others).toEqual([]);
-    expect(await invoke(changed)).toBe(next);
-  });
-
-  it("are left alone by a plugin of another name", async () => {
-    const { invoke, rearm } = setUp();
-    await invoke();
-    const [pid] = await rearm();
-    expect(await invoke({ argv0: "other" })).not.toBe(pid);
-    expect(await invoke()).toBe(pid);
-  });
-
-  it.each([
-    ["edited in place", (path: string) => appendFileSync(path, "echo new\n")],
-    ["replaced", (path: string) => renameSync(installFile(createDirectory(), "next", "#!/bin/sh\n"), path)],
-  ])("are not used, but replaced, when the binary was %s", async (_, change) => {
+  const another = () => installFile(createDirectory(), "plugin", "#!/bin/sh\n");
+  it.each<[string, (path: string) => Partial<RunChanges> | undefined]>([
+    ["its conf is another one", () => ({ conf: '{"a":2}' })],
+    ["its environment is another one", () => ({ env: { PATH: "/bin", NEW: "1" } })],
+    ["it is trusted", () => ({ guarded: null })],
+    ["it is found elsewhere", () => ({ path: another() })],
+    ["its binary was edited in place", (path) => void appendFileSync(path, "echo new\n")],
+    ["its binary was replaced", (path) => void renameSync(another(), path)],
+  ])("are not used, but replaced, when %s", async (_, change) => {
     const { invoke, rearm, path } = setUp();
     await invoke();
     const [pid] = await rearm();
-    change(path);
-    expect(await invoke()).not.toBe(pid);
+    const changed = change(path) ?? {};
+    expect(await invoke(changed)).not.toBe(pid);
     const pids = await rearm();
     expect(pids).toHaveLength(1);
     expect(pids).not.toContain(pid);
-    expect(await invoke()).toBe(pids[0]);
+    expect(await invoke(changed)).toBe(pids[0]);
   });
 
   it("a plugin that does anything else than wait is not started ahead any more, until there is another binary", async () => {
@@ -187,19 +155,6 @@ describe("processes started ahead", () => {
     expect(await rearm()).toHaveLength(2);
   });
 
-  it("one that does not look at its stdin is never used, however soon the next request comes", async () => {
-    const { invoke, rearm, lines, waiting } = setUp();
-    for (let n = 0; n < 4; n++) {
-      const pids = waiting().map(({ pid }) => pid);
-      expect(pids).not.toContain(await invoke());
-      await rearm(100);
-    }
-    // It works for 0.5 s, and ends.
-    waiting()[0]?.leave("it ended");
-    await vi.advanceTimersByTimeAsync(1);
-    expect(lines).toEqual([expect.stringContaining("it ended")]);
-  });
-
   it("a binary that was seen to wait is trusted from then on, one put in its place is not", async () => {
     const { invoke, rearm, path } = setUp();
     await invoke();
@@ -212,16 +167,6 @@ describe("processes started ahead", () => {
     appendFileSync(path, "# another\n");
     const [third] = await rearm(1);
     expect(await invoke()).not.toBe(third);
-  });
-
-  it("one that another process killed is not used, and comes again", async () => {
-    const { invoke, rearm, lines, waiting } = setUp();
-    await invoke();
-    const [pid] = await rearm();
-    waiting()[0]?.leave(null);
-    expect(await invoke()).not.toBe(pid);
-    expect(await rearm()).toHaveLength(1);
-    expect(lines).toEqual([]);
   });
 
   // Whoever can write a plugin's directory can have anything started as root.

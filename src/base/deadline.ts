@@ -64,15 +64,7 @@ export async function within<T>(deadline: Deadline, work: Promise<T>, late: () =
   }
 }
 
-const unitsMs: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
+const unitsMs: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 /** Milliseconds of a duration as Go writes it: `2s`, `1m30s`, `500ms`; undefined for any other text. */
 export function parseDuration(text: string): number | undefined {

@@ -80,8 +80,8 @@ export class PermissionWalk {
   private follow(path: string): Way {
     try {
       return this.walk(path);
-    } catch (thrown) {
-      return { fault: unreadable(path, thrown), at: path };
+    } catch (error) {
+      return { fault: unreadable(path, error), at: path };
     }
   }
 

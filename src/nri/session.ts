@@ -14,7 +14,6 @@ import {
 } from "./codec.js";
 import {
   decodeEvent,
-  type EventName,
   encodeEventResponse,
   eventBit,
   eventMask,
@@ -64,9 +63,6 @@ export interface SessionOptions {
 
 const defaultRegistrationTimeoutMs = 60_000;
 const defaultSynchronizeWithinMs = 10_000;
-
-/** The events that begin everything: without one of them some plugins never run. */
-const creates: readonly EventName[] = ["RunPodSandbox", "StartContainer"];
 
 /**
  * One connection to the runtime, from the registration to the end: what the runtime calls, in the order of the protocol.
@@ -155,10 +151,6 @@ export class Session {
       log.info({ plugin: identity.name, index: identity.index }, "registered with the runtime");
     } catch (thrown) {
       const error = toError(thrown);
-      if (this.phase !== "registering" && error instanceof BridgeError && error.code === "CALL_TIMEOUT") {
-        log.warn({ error: error.message }, "the runtime never answered the registration, and serves us all the same");
-        return;
-      }
       this.finish(error instanceof StatusError ? { kind: "refused", error } : this.endOf(error));
     }
   }
@@ -182,7 +174,10 @@ export class Session {
         },
         "configured by the runtime",
       );
-      this.tellOfMissing(wanted, events, runtime);
+      const missing = wanted.filter((name) => (events & eventBit(name)) === 0);
+      if (missing.length > 0) {
+        log.warn({ missing }, "the runtime does not know all events: no plugin runs for the missing ones");
+      }
       if (this.phase === "registering") this.phase = "synchronizing";
       this.expectSynchronize(runtime);
       return configureResponse.encode({ events });
@@ -210,17 +205,6 @@ export class Session {
       requestTimeoutMs: Math.round(requestTimeoutMs),
       ...(this.socketPath === undefined ? {} : { socketPath: this.socketPath }),
     };
-  }
-
-  /** A bridge that is not told of creates does nothing, and looks well. */
-  private tellOfMissing(wanted: readonly EventName[], mask: number, { nri }: RuntimeInfo): void {
-    const missing = [...new Set([...wanted, ...creates])].filter((name) => (mask & eventBit(name)) === 0);
-    if (missing.length === 0) return;
-    const vital = creates.some((name) => missing.includes(name));
-    this.options.log[vital ? "error" : "warn"](
-      { missing, nri: formatVersion(nri), nriSource: nri.source },
-      "the runtime is not asked for all events: no plugin runs for the missing ones",
-    );
   }
 
   /** It may take its time, as long as a container is being stopped: that is no reason to leave. */

@@ -113,10 +113,9 @@ export class PluginStub {
       const delayMs = Math.round(absent ? backoff.retryDelayMs() : backoff.nextDelayMs(connectedMs, served));
       // A runtime that is away for hours is told of once.
       const why = absent ? end.error.message : "";
-      log[absent && why === said ? "debug" : "warn"](
-        { ...endFields(end), delayMs },
-        "no connection to the runtime, trying again later",
-      );
+      const { kind, error, ...rest } = { error: undefined, ...end };
+      const fields = { end: kind, ...rest, error: error?.message, delayMs };
+      log[absent && why === said ? "debug" : "warn"](fields, "no connection to the runtime, trying again later");
       said = why;
       // A new runtime's pods want their plugins, whatever became of the connection to the old one.
       await this.wait(delayMs, () => stampOf(path) !== stamp);
@@ -159,14 +158,6 @@ export class PluginStub {
 /** What tells a socket from the next one at its path: a runtime that starts makes a new one. Undefined where there is none. */
 function stampOf(path: string): string | undefined {
   return attempt(() => fileStamp(path));
-}
-
-function endFields(end: StubEnd): object {
-  return {
-    end: end.kind,
-    ...("phase" in end ? { phase: end.phase } : {}),
-    ...("error" in end ? { error: end.error?.message } : {}),
-  };
 }
 
 async function sleepFor(ms: number, signal: AbortSignal): Promise<void> {

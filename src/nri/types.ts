@@ -4,26 +4,7 @@ import type * as gen from "../gen/nri.js";
  * The NRI v2 API as plain values: names as in the schema (camel case), int64 and uint64 as bigint, the schema's
  * `Optional*` wrappers as the value itself or undefined, absent maps and lists as empty ones.
  */
-export type {
-  ConfigureRequest,
-  ConfigureResponse,
-  Container,
-  ContainerState,
-  Hook,
-  Hooks,
-  LinuxContainer,
-  LinuxCPU,
-  LinuxDevice,
-  LinuxDeviceCgroup,
-  LinuxMemory,
-  LinuxNamespace,
-  LinuxPodSandbox,
-  LinuxResources,
-  Mount,
-  POSIXRlimit,
-  PodSandbox,
-  SynchronizeRequest,
-} from "../gen/nri.js";
+export type * from "../gen/nri.js";
 
 export type StringMap = Record<string, string>;
 

@@ -59,9 +59,8 @@ it.each([
   expect(channel.sent.map((bytes) => decodeRequest(bytes.subarray(10)).timeoutNano)).toEqual([nano]);
 });
 
-const notFound = hex("0a 0a 08 0c 12 06 6d 65 74 68 6f 64");
 it.each([
-  ["an error status", 2, notFound, { name: "StatusError", code: 12, message: "method" }],
+  ["an error status", 2, hex("0a 05 08 0c 12 01 6d"), { name: "StatusError", code: 12, message: "m" }],
   ["a status that nobody defined", 2, hex("0a 02 08 63"), { name: "StatusError", code: 99, message: "" }],
   ["a body that is no response", 2, hex("0a 05"), { code: "PROTOCOL" }],
   ["a message that is no response", 3, none, { code: "PROTOCOL" }],

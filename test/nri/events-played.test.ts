@@ -8,8 +8,7 @@ import {
   type NriEvent,
 } from "../../src/nri/events.js";
 import type { CallContext } from "../../src/nri/handlers.js";
-import { connectPair, containerd17, containerd20, containerd23, type Pair } from "./support/nri-pair.js";
-import { on } from "./support/on.js";
+import { connectPair, containerd17, containerd20, containerd23, on, type Pair } from "./support/nri-pair.js";
 import { ctr, pod } from "./support/subjects.js";
 
 /** Handlers for every event, which note what they get. */

@@ -1,21 +1,7 @@
 import fc, { type Arbitrary } from "fast-check";
 import protobuf from "protobufjs";
 import { expect, test } from "vitest";
-import {
-  configureRequest,
-  containerRequest,
-  createContainerResponse,
-  type MessageCodec,
-  stateChangeRequest,
-  stopContainerResponse,
-  synchronizeRequest,
-  synchronizeResponse,
-  updateContainerRequest,
-  updateContainerResponse,
-  updateContainersRequest,
-  updateContainersResponse,
-  updatePodSandboxRequest,
-} from "../../src/nri/codec.js";
+import * as codecs from "../../src/nri/codec.js";
 import { messageToJson } from "../../src/nri/json.js";
 import { anyText } from "../support/any-text.js";
 import { loadSchema, messageType } from "./support/schema.js";
@@ -69,32 +55,23 @@ function anyValue(field: protobuf.Field): Arbitrary<unknown> {
   return scalars[field.type] ?? fc.constant(undefined);
 }
 
-const messages: MessageCodec<object>[] = [
-  configureRequest,
-  synchronizeRequest,
-  synchronizeResponse,
-  updatePodSandboxRequest,
-  containerRequest,
-  createContainerResponse,
-  updateContainerRequest,
-  updateContainerResponse,
-  stopContainerResponse,
-  stateChangeRequest,
-  updateContainersRequest,
-  updateContainersResponse,
-];
+/** All that there are. */
+const messages = Object.values(codecs).filter((value) => typeof value === "object" && "decode" in value);
 
 const plain = (json: unknown): unknown => JSON.parse(JSON.stringify(json));
 
-test.each(messages)("any $message that protobufjs wrote reads as it was, and writes as the same bytes", (codec) => {
-  const type = messageType(root, codec.message);
-  fc.assert(
-    fc.property(anyMessage(type), (json) => {
-      const bytes = type.encode(type.fromObject(json)).finish();
-      const message = codec.decode(bytes);
-      expect(plain(messageToJson(codec.message, message, "schema"))).toEqual(plain(json));
-      expect(Buffer.from(codec.encode(message)).equals(bytes)).toBe(true);
-    }),
-    { numRuns: 60 },
-  );
-});
+test.each(messages)(
+  "any $message that protobufjs wrote reads as it was, and writes as the same bytes",
+  (codec: codecs.MessageCodec<object>) => {
+    const type = messageType(root, codec.message);
+    fc.assert(
+      fc.property(anyMessage(type), (json) => {
+        const bytes = type.encode(type.fromObject(json)).finish();
+        const message = codec.decode(bytes);
+        expect(plain(messageToJson(codec.message, message, "schema"))).toEqual(plain(json));
+        expect(Buffer.from(codec.encode(message)).equals(bytes)).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  },
+);

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import { BridgeError } from "../../src/base/errors.js";
 import { encodeRequest, type TtrpcRequest } from "../../src/nri/ttrpc/envelope.js";
@@ -77,7 +76,6 @@ describe("the ttRPC server", () => {
     ["an unknown service", "other", "echo", 12, "service other"],
     ["a service named as an object's own", "__proto__", "echo", 12, "service __proto__"],
     ["an unknown method", "svc", "Nothing", 12, "method Nothing"],
-    ["a method named toString", "svc", "toString", 12, "method toString"],
     ["a handler's StatusError", "svc", "refuse", 5, "no such pod"],
     ["a handler's error", "svc", "fail", 2, "nri v0.1: plugin: konfine: boom"],
     ["a handler's fault", "svc", "crash", 2, "a fault"],
@@ -144,16 +142,6 @@ describe("the ttRPC server", () => {
     channel.receive(echo(2051));
     await settled();
     expect(channel.responses().map(({ streamId }) => streamId)).toEqual([2049, 3, 1, 2051]);
-  });
-
-  it("never does anything but answer on garbage", () => {
-    fc.assert(
-      fc.property(fc.array(fc.uint8Array({ maxLength: 100 }), { maxLength: 10 }), (chunks) => {
-        const { channel, onInternalError } = serve();
-        channel.receive(...chunks);
-        expect(onInternalError).not.toHaveBeenCalled();
-      }),
-    );
   });
 });
 

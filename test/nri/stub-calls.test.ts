@@ -5,8 +5,7 @@ import { encodeEvent } from "../../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../../src/nri/handlers.js";
 import { Code } from "../../src/nri/ttrpc/status.js";
 import { concat, hex } from "../support/bytes.js";
-import { allEvents } from "./support/nri-pair.js";
-import { type Listener, on } from "./support/on.js";
+import { allEvents, type Listener, on } from "./support/nri-pair.js";
 import { puppetStub, type Received } from "./support/puppet-runtime.js";
 import { ctr, pod } from "./support/subjects.js";
 

@@ -8,12 +8,12 @@ import {
   connectPair,
   containerd20,
   containerd23,
+  on,
   socketPath,
   soon,
   startRuntime,
   startStub,
 } from "./support/nri-pair.js";
-import { on } from "./support/on.js";
 import { listenPuppet, type PuppetConnection, puppetStub } from "./support/puppet-runtime.js";
 import { ctr, pod } from "./support/subjects.js";
 

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { Deadline } from "../../../src/base/deadline.js";
 import { silentLog } from "../../../src/base/logger.js";
-import { eventNames } from "../../../src/nri/events.js";
-import type { PluginHandlers } from "../../../src/nri/handlers.js";
+import { type EventName, type EventResponse, eventNames, type NriEvent, noRequest } from "../../../src/nri/events.js";
+import type { CallContext, PluginHandlers } from "../../../src/nri/handlers.js";
 import { PluginStub, type StubEnd, type StubOptions } from "../../../src/nri/stub.js";
 import { createRuntime, type Runtime, type RuntimeOptions } from "../../../src/tools/runtime/runtime.js";
 import type { RuntimePlugin } from "../../../src/tools/runtime/runtime-plugin.js";
@@ -26,6 +26,13 @@ export async function startRuntime(path: string, options: Partial<RuntimeOptions
 }
 
 export const allEvents: PluginHandlers = { configure: () => eventNames };
+
+export type Listener = (event: NriEvent, call: CallContext) => Promise<Partial<EventResponse> | undefined>;
+
+/** Handlers that take these events; the answer to all others asks for nothing. */
+export function on(listeners: Partial<Record<EventName, Listener>>): Pick<PluginHandlers, "handle"> {
+  return { handle: async (event, call) => ({ ...noRequest, ...(await listeners[event.name]?.(event, call)) }) };
+}
 
 /** A stub that runs; closed at the test's end. */
 export function startStub(

@@ -12,13 +12,11 @@ import {
 import type { ConfigureRequest } from "../../../src/nri/types.js";
 import { ConnId, encodeMuxFrames } from "../../../src/nri/wire/mux-frame.js";
 import { encodeTtrpcFrame, MessageType } from "../../../src/nri/wire/ttrpc-frame.js";
-import { MessageReader } from "./message-reader.js";
+import { MessageReader, type WireMessage } from "./message-reader.js";
 import { socketPath, startStub } from "./nri-pair.js";
 
 /** A message that the plugin sent. */
-export interface Received {
-  readonly connId: number;
-  readonly streamId: number;
+export interface Received extends Pick<WireMessage, "connId" | "streamId"> {
   readonly request?: TtrpcRequest;
   readonly response?: TtrpcResponse;
 }

@@ -319,18 +319,11 @@ describe("the log", () => {
     mode: "verbosely",
   };
 
-  it.each([
-    [
-      "its request on stderr and as its output",
-      `request=$(cat); printf '%s\\n' "$request" >&2; printf '%sx' "$request"`,
-      "bad-output",
-    ],
-    ["a secret as its error", `printf '{"error":"no %s in /etc/p.conf, verbosely"}' ${secrets[0]}`, "reported"],
-  ])("masks what a plugin prints of its conf: %s; the answer is 1.6's", async (_, command, outcome) => {
+  it("masks what a plugin prints of its conf, on stderr and as its output; the answer is 1.6's", async () => {
     const { directory, play, lines } = runnerOf();
-    installFile(directory, "p", `#!/bin/sh\n${command}\n`);
+    installFile(directory, "p", `#!/bin/sh\nr=$(cat); printf '%s\\n' "$r" >&2; printf '%sx' "$r"\n`);
     const { outcomes, error } = await play([{ type: "p", conf }]);
-    expect(outcomes).toEqual([outcome]);
+    expect(outcomes).toEqual(["bad-output"]);
     expect(error).toContain(secrets[0]);
     expect(lines.filter((line) => /"msg":"(plugin failed|chain ran)"/.test(line))).toHaveLength(2);
     for (const line of lines) {

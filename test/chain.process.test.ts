@@ -62,6 +62,7 @@ function runnerOf(
     },
     warm: () => Promise.resolve(),
     apply(changes) {
+      if (changes.pids !== undefined) return "not today";
       applied.push(changes);
       return null;
     },
@@ -293,6 +294,20 @@ describe("what plugins ask of the real cgroup", () => {
     expect(applied).toEqual([{ cpu: { shares: 512n } }]);
     expect((await play(["asks", "fails"])).error).toBe("plugin: fails: no");
     expect(applied).toHaveLength(1);
+  });
+
+  it("is left out whole where the kernel refuses it and the plugin's failure is not to count", async () => {
+    const { directory, play, applied, lines } = runnerOf({ lenient: { onFailure: { create: "ignore" } } });
+    installFile(directory, "asks", `#!/bin/sh\ncat >/dev/null\necho '{"metadata":{"adjust.cpu.shares":"512"}}'\n`);
+    for (const name of ["lenient", "strict"]) {
+      installFile(directory, name, `#!/bin/sh\ncat >/dev/null\necho '{"metadata":{"adjust.pids.limit":"9"}}'\n`);
+    }
+    expect((await play(["lenient", "asks"])).error).toBeUndefined();
+    expect(applied).toEqual([{ cpu: { shares: 512n } }]);
+    expect(lines.find((line) => line.includes("left out"))).toContain('"plugins":["lenient"]');
+    expect((await play(["lenient", "strict", "asks"])).error).toBe(
+      "plugin: strict, asks: the changes of the cgroup /p cannot be applied: not today",
+    );
   });
 });
 

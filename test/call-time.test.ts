@@ -38,14 +38,6 @@ describe("the time of a call", () => {
     expect(times(planCall(Infinity, limit, settings))).toEqual([Infinity, Infinity, Infinity]);
   });
 
-  it("passes with the clock", () => {
-    let now = 0;
-    const time = planCall(2000, limit, settings, () => now);
-    now = 1750;
-    expect(times(time)).toEqual([0, 50, 200]);
-    expect(time.terminateAt.expired).toBe(true);
-  });
-
   it.each<[string, number, number, string, string]>([
     ["the runtime's timeout", 2_000, 2_000, "containerd", "the runtime's plugin_request_timeout sets the limit"],
     ["CRI-O's, by its key", 2_000, 2_000, "cri-o", "the runtime's nri_plugin_request_timeout sets the limit"],

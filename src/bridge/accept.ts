@@ -85,20 +85,13 @@ export function applyOwn(
 ): AppliedOwn {
   const { request, phase } = call;
   const merge = (some: readonly Change[]) => mergeChanges(some, { phase, containerId: request.id });
-  const apply = ({ own }: MergedChange) =>
-    own === undefined ? null : cgroups.apply(own, { ...request.spec, pid: request.pid });
-  const namesOf = (some: readonly Change[]) => some.map(({ plugin }) => plugin);
-  const textOf = (why: string) => `the changes of the cgroup ${request.spec.cgroupsPath} cannot be applied: ${why}`;
-  const whole = merge(changes);
-  const fault = apply(whole);
-  if (fault === null) return { change: whole };
+  const change = merge(changes);
+  const fault = change.own === undefined ? null : cgroups.apply(change.own, { ...request.spec, pid: request.pid });
+  if (fault === null) return { change };
+  const error = `the changes of the cgroup ${request.spec.cgroupsPath} cannot be applied: ${fault}`;
+  const askers = changes.flatMap(({ own, plugin }) => (own === undefined ? [] : [plugin]));
+  const plugins = askers.filter((plugin) => !counts(plugin));
+  if (plugins.length === 0) return { change: merge([]), error: `plugin: ${askers.join(", ")}: ${error}` };
   const kept = changes.filter(({ own, plugin }) => own === undefined || counts(plugin));
-  const rest = merge(kept);
-  const restFault = kept.length === changes.length ? fault : apply(rest);
-  if (restFault !== null) {
-    const askers = namesOf(kept.filter(({ own }) => own !== undefined));
-    return { change: merge([]), error: `plugin: ${askers.join(", ")}: ${textOf(restFault)}` };
-  }
-  const plugins = namesOf(changes.filter((change) => !kept.includes(change)));
-  return { change: rest, leftOut: { plugins, error: textOf(fault) } };
+  return { ...applyOwn(kept, call, cgroups, counts), leftOut: { plugins, error } };
 }

@@ -11,30 +11,19 @@ export class BackgroundWork {
   stopping = false;
   /** What still runs is ended by us: that is not how a delete ends, so the next bridge delivers it again. */
   abandoned = false;
-  /** The ids whose delete runs, waits for its turn or for those of a pod's containers. */
-  readonly deleting = new Set<string>();
+  /** By id, the deletes that run, wait for their turn or for those of a pod's containers; they may run on past their call's answer. */
+  readonly deleting = new Map<string, Promise<unknown>>();
   /** Deletes by id that no call waits for, and that cannot be delivered while conf.json cannot be read. */
   readonly waiting = new Map<string, EventInfo["event"]>();
   private retryTimer: NodeJS.Timeout | undefined;
-  private readonly works = new Set<Promise<unknown>>();
-  private readonly deletes = new Set<Promise<unknown>>();
+  private readonly works = new Set<Promise<void>>();
 
   /** Takes note of work of many steps, and gives it back. */
-  track<T>(work: Promise<T>, works = this.works): Promise<T> {
-    works.add(work);
-    const ended = () => void works.delete(work);
+  track(work: Promise<void>): Promise<void> {
+    this.works.add(work);
+    const ended = () => void this.works.delete(work);
     work.then(ended, ended);
     return work;
-  }
-
-  /** Takes note of a delete that a call of the runtime brought: it may run on past the answer. */
-  trackDelete<T>(done: Promise<T>): Promise<T> {
-    return this.track(done, this.deletes);
-  }
-
-  /** Resolves when the deletes that calls brought so far have ended, each in its own time. */
-  async deletesEnded(): Promise<void> {
-    await Promise.allSettled(this.deletes);
   }
 
   /** Does this in a while, and nothing else that was to be done then: it is of the bridge that was built last. */

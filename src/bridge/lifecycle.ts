@@ -133,10 +133,9 @@ export class Lifecycle {
     const { background, log } = this.parts;
     // Its end has nothing for this call: the runtime holds its lock meanwhile.
     if (background.deleting.has(id) && !info.inBackground) return noChange;
-    background.deleting.add(id);
     const done = this.deleteInTurn(id, info, target).finally(() => background.deleting.delete(id));
+    background.deleting.set(id, done);
     if (info.inBackground) return done;
-    background.trackDelete(done);
     return within(info.time.answerBy, done, () => {
       this.deletesRunningOn += 1;
       const ended = ({ updates }: MergedChange) => {
@@ -163,10 +162,9 @@ export class Lifecycle {
   }
 
   private async deleteNow(id: string, info: EventInfo, target?: Target): Promise<MergedChange> {
-    const { background, ledger, log, processes } = this.parts;
+    const { background, ledger, log } = this.parts;
     if (info.inBackground && background.stopping) return noChange;
     this.records.recordDeferred(id);
-    processes.unwatch(id);
     const created = ledger.isOpen(id) ? ledger.get(id) : undefined;
     if (created === undefined) return noChange;
     const list = this.deleteList(created, info, target);

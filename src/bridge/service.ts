@@ -186,9 +186,9 @@ export class Service {
     };
   }
 
-  /** Resolves when the deletes that calls brought have ended. */
-  deletesEnded(): Promise<void> {
-    return this.background.deletesEnded();
+  /** Resolves when the deletes that run have ended, each in its own time. */
+  async deletesEnded(): Promise<void> {
+    await Promise.allSettled(this.background.deleting.values());
   }
 
   /** Resolves when no plugin runs any more. */

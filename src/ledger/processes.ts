@@ -55,9 +55,8 @@ export class Processes {
    * from here, as in another pid namespace than at its create, is not watched.
    */
   watch({ id, process, served }: Created): void {
-    if (process === undefined || !served) return;
+    if (process === undefined || !served || this.watched.has(id)) return;
     const { host, onGone } = this.options;
-    this.unwatch(id);
     if (host.liveness(process) === "unknown") return;
     const stop = host.watcher.watch(process, () => {
       this.watched.delete(id);
@@ -66,13 +65,8 @@ export class Processes {
     this.watched.set(id, stop);
   }
 
-  /** Stops watching: the delete is on its way. */
-  unwatch(id: string): void {
-    this.watched.get(id)?.();
-    this.watched.delete(id);
-  }
-
   close(): void {
-    for (const id of [...this.watched.keys()]) this.unwatch(id);
+    for (const stop of this.watched.values()) stop();
+    this.watched.clear();
   }
 }

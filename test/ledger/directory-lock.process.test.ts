@@ -1,26 +1,26 @@
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DirectoryLock } from "../../src/ledger/directory-lock.js";
+import { makeFolder } from "../support/places.js";
 import { buildProgram, type Running, runProgram } from "./programs/program.js";
-import { TemporaryFolder } from "./support.js";
 
 describe("the lock of a state directory", () => {
-  let folder: TemporaryFolder;
+  let folder: string;
   let locks: DirectoryLock[];
   const running: Running[] = [];
   beforeEach(() => {
-    folder = new TemporaryFolder();
+    folder = makeFolder();
     locks = [];
   });
   afterEach(async () => {
     for (const { child } of running.splice(0)) child.kill("SIGKILL");
     for (const lock of locks) await lock.release();
-    folder.remove();
   });
 
   function lockOf(name = "locked"): DirectoryLock {
-    const lock = new DirectoryLock(folder.at(name));
+    const lock = new DirectoryLock(join(folder, name));
     locks.push(lock);
     return lock;
   }
@@ -48,7 +48,7 @@ describe("the lock of a state directory", () => {
       await lock.tryAcquire();
       await lock.release();
     }
-    expect(readdirSync(folder.at("locked")).length).toBeLessThan(12);
+    expect(readdirSync(join(folder, "locked")).length).toBeLessThan(12);
   });
 
   it("is waited for so long, or until told to stop", async () => {
@@ -63,10 +63,10 @@ describe("the lock of a state directory", () => {
   });
 
   it("passes on when its holder is killed, and when it ends well, but not when it is stopped", async () => {
-    const program = buildProgram("holder", folder.path);
-    const holder = run(program, folder.at("locked"));
+    const program = buildProgram("holder", folder);
+    const holder = run(program, join(folder, "locked"));
     await holder.line("held");
-    const second = run(program, folder.at("locked"));
+    const second = run(program, join(folder, "locked"));
     expect(await second.line("waits")).toBe(`waits for process ${holder.child.pid}`);
     holder.child.kill("SIGKILL");
     await second.line("held");
@@ -83,8 +83,8 @@ describe("the lock of a state directory", () => {
   });
 
   it("is never two's, whoever contends for it and dies with it", async () => {
-    const program = buildProgram("contender", folder.path);
-    const contenders = Array.from({ length: 4 }, () => run(program, folder.path, "15"));
+    const program = buildProgram("contender", folder);
+    const contenders = Array.from({ length: 4 }, () => run(program, folder, "15"));
     await Promise.all(contenders.map(({ ended }) => ended));
     const lines = contenders.flatMap((contender) => contender.lines);
     expect(lines.filter((line) => line !== "alone")).toEqual([]);
@@ -92,13 +92,13 @@ describe("the lock of a state directory", () => {
   });
 
   it("cannot be had where others may write, or no directory can be", async () => {
-    mkdirSync(folder.at("shared"));
-    chmodSync(folder.at("shared"), 0o777);
+    mkdirSync(join(folder, "shared"));
+    chmodSync(join(folder, "shared"), 0o777);
     expect(await lockOf("shared").tryAcquire()).toMatchObject({
       kind: "unavailable",
       reason: expect.stringContaining("mode 0777 lets everybody write it"),
     });
-    writeFileSync(folder.at("file"), "");
+    writeFileSync(join(folder, "file"), "");
     expect(await lockOf("file/below").tryAcquire()).toMatchObject({ kind: "unavailable" });
   });
 });

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { prepareDirectory } from "../../src/ledger/directory.js";
-import { TemporaryFolder } from "./support.js";
+import { makeFolder } from "../support/places.js";
 
 it("a state directory below one that others can write is refused, and so is a link of theirs to it", () => {
   const parent = mkdtempSync(join(realpathSync(tmpdir()), "nri-state-directory-"));
@@ -18,13 +18,7 @@ it("a state directory below one that others can write is refused, and so is a li
 });
 
 it("a state directory that is not there is made, private", () => {
-  const state = temporaryFolder().at("a/state");
+  const state = join(makeFolder(), "a/state");
   prepareDirectory(state);
   expect(statSync(state).mode & 0o777).toBe(0o700);
 });
-
-function temporaryFolder(): TemporaryFolder {
-  const folder = new TemporaryFolder();
-  onTestFinished(() => folder.remove());
-  return folder;
-}

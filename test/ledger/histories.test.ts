@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { formatHeader, parseJournal } from "../../src/ledger/journal.js";
 import { Ledger } from "../../src/ledger/ledger.js";
 import { reconcile } from "../../src/ledger/reconcile.js";
-import { container, entriesOf, key, statesOf } from "./support.js";
+import { container, key } from "./support.js";
 
 /** A journal on a disk of our own, which crashes leave as they find it. */
 class Disk {
@@ -20,11 +20,6 @@ class Disk {
 
   append(line: string): void {
     this.bytes = Buffer.concat([this.bytes, Buffer.from(line)]);
-  }
-
-  /** The machine loses power: what was not yet on the disk is lost, to any byte. */
-  cut(keep: number): void {
-    this.bytes = this.bytes.subarray(0, Math.floor(this.bytes.length * keep));
   }
 
   /** We are killed in the middle of a write(2) of a record. */
@@ -97,32 +92,4 @@ describe("whatever happens, and whenever the bridge is killed", () => {
       { numRuns: 500 },
     );
   });
-
-  it("a lost end of the journal costs what was in it, and nothing before", () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.tuple(id, fc.boolean()), { maxLength: 20 }),
-        fc.double({ min: 0, max: 1, noNaN: true }),
-        (steps, keep) => {
-          const disk = new Disk();
-          const states = [snapshot(disk.start())];
-          const live = disk.start();
-          for (const [which, create] of steps) {
-            if (create) {
-              live.record(container(which));
-            } else {
-              live.takeDelete(which);
-              states.push(snapshot(live));
-              live.endDelete(which);
-            }
-            states.push(snapshot(live));
-          }
-          disk.cut(keep);
-          expect(states).toContainEqual(snapshot(disk.start()));
-        },
-      ),
-    );
-  });
 });
-
-const snapshot = (ledger: Ledger) => statesOf(entriesOf(ledger));

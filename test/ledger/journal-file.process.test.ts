@@ -6,9 +6,10 @@ import { DirectoryLock } from "../../src/ledger/directory-lock.js";
 import { formatLine, parseJournal } from "../../src/ledger/journal.js";
 import { type JournalFile, type JournalOptions, openJournal } from "../../src/ledger/journal-file.js";
 import { Ledger, type LedgerEntry } from "../../src/ledger/ledger.js";
+import { makeFolder } from "../support/places.js";
 import { operate } from "./programs/operations.js";
 import { buildProgram, runProgram } from "./programs/program.js";
-import { collectLog, container, entriesOf, key, statesOf, TemporaryFolder } from "./support.js";
+import { collectLog, container, entriesOf, key, statesOf } from "./support.js";
 
 /** Only root can give a file away. */
 const anotherUsers: [string, (file: string) => void, string] = [
@@ -18,12 +19,12 @@ const anotherUsers: [string, (file: string) => void, string] = [
 ];
 
 describe("the journal on disk", () => {
-  let folder: TemporaryFolder;
+  let folder: string;
   let log: ReturnType<typeof collectLog>;
   let journals: JournalFile[];
   let locks: DirectoryLock[];
   beforeEach(() => {
-    folder = new TemporaryFolder();
+    folder = makeFolder();
     log = collectLog();
     journals = [];
     locks = [];
@@ -31,11 +32,10 @@ describe("the journal on disk", () => {
   afterEach(async () => {
     for (const journal of journals) await journal.close();
     for (const lock of locks) await lock.release();
-    folder.remove();
   });
 
   async function open(more: Partial<JournalOptions> = {}) {
-    const directory = folder.at("state");
+    const directory = join(folder, "state");
     const lock = locks[0] ?? new DirectoryLock(directory);
     locks = [lock];
     const { ledger = new Ledger() } = more;
@@ -48,8 +48,8 @@ describe("the journal on disk", () => {
   /** What the next bridge finds. */
   const recovered = async (more: Partial<JournalOptions> = {}) => entriesOf((await open(more)).ledger);
 
-  const files = () => readdirSync(folder.at("state")).filter((name) => name.includes(".journal"));
-  const path = () => join(folder.at("state"), files()[0] ?? "");
+  const files = () => readdirSync(join(folder, "state")).filter((name) => name.includes(".journal"));
+  const path = () => join(join(folder, "state"), files()[0] ?? "");
   const onDisk = () => parseJournal(readFileSync(path()), key).entries;
 
   it("gives back what was begun, and what of it was ended", async () => {
@@ -73,7 +73,7 @@ describe("the journal on disk", () => {
   it("is ours alone, in a directory that is ours alone", async () => {
     (await open()).ledger.record(container("a"));
     expect(statSync(path()).mode & 0o777).toBe(0o600);
-    expect(statSync(folder.at("state")).mode & 0o777).toBe(0o700);
+    expect(statSync(join(folder, "state")).mode & 0o777).toBe(0o700);
     expect(files()).toEqual([expect.stringMatching(/^containerd-[0-9a-f]{16}\.journal$/)]);
   });
 
@@ -187,7 +187,7 @@ describe("the journal on disk", () => {
   });
 
   it("is not touched while another instance has the lock, and is taken over when that one is gone", async () => {
-    const other = new DirectoryLock(folder.at("state"));
+    const other = new DirectoryLock(join(folder, "state"));
     await other.tryAcquire();
     const theirs = await open({ lock: other });
     for (const id of ["a", "b"]) theirs.ledger.record(container(id));
@@ -208,9 +208,9 @@ describe("the journal on disk", () => {
   });
 
   it("holds all that a killed bridge has written, also when it was being written anew", async () => {
-    const program = buildProgram("writer", folder.path);
+    const program = buildProgram("writer", folder);
     const rounds = [0, 1, 2, 3].map(async (round) => {
-      const directory = folder.at(`killed-${round}`);
+      const directory = join(folder, `killed-${round}`);
       const writer = runProgram(program, [directory]);
       await writer.line("1");
       await sleep(10 + Math.random() * 150);

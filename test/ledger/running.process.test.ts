@@ -1,23 +1,23 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { silentLog } from "../../src/base/logger.js";
 import { createNodeHost } from "../../src/host/host.js";
 import { RunningPlugins } from "../../src/ledger/running.js";
-import { TemporaryFolder } from "./support.js";
+import { makeFolder } from "../support/places.js";
 
 const host = createNodeHost();
-let folder: TemporaryFolder;
+let folder: string;
 let path: string;
 const children: ChildProcess[] = [];
 beforeEach(() => {
-  folder = new TemporaryFolder();
-  path = folder.at("running");
+  folder = makeFolder();
+  path = join(folder, "running");
 });
 afterEach(() => {
   for (const child of children.splice(0)) child.kill("SIGKILL");
-  folder.remove();
 });
 
 /** A bridge's list; `ended` holds what it ended when it was opened, each of which ends by itself at that moment. */
@@ -28,7 +28,7 @@ function openList() {
     throw new Error("kill ESRCH");
   };
   const list = new RunningPlugins({ host, end, log: silentLog });
-  list.open(folder.path);
+  list.open(folder);
   return { list, ended };
 }
 
@@ -62,7 +62,7 @@ describe("the plugins that a killed bridge left running", () => {
     const early = new RunningPlugins({ host, end: () => {}, log: silentLog });
     const pid = await startPlugin();
     early.began(pid);
-    early.open(folder.path);
+    early.open(folder);
     expect(openList().ended).toEqual([pid]);
   });
 });

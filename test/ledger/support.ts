@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
 import { formatHeader, parseJournal } from "../../src/ledger/journal.js";
 import { type Created, Ledger, type LedgerEntry } from "../../src/ledger/ledger.js";
@@ -52,18 +49,6 @@ export function entriesOf(ledger: Ledger): readonly LedgerEntry[] {
 /** The same, told in short. */
 export function statesOf(entries: readonly LedgerEntry[]): Record<string, string> {
   return Object.fromEntries(entries.map(({ created: { id }, state }) => [id, state]));
-}
-
-export class TemporaryFolder {
-  readonly path = mkdtempSync(join(tmpdir(), "state-"));
-
-  at(name: string): string {
-    return join(this.path, name);
-  }
-
-  remove(): void {
-    rmSync(this.path, { recursive: true, force: true });
-  }
 }
 
 const text = fc.string({ unit: "grapheme", maxLength: 8 });

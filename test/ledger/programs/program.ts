@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { buildSync } from "esbuild";
 
 /** Makes a program of this folder something that node runs. */
@@ -23,31 +24,21 @@ export interface Running {
 export function runProgram(path: string, args: readonly string[]): Running {
   const child = spawn(process.execPath, [path, ...args], { stdio: ["pipe", "pipe", "inherit"] });
   const lines: string[] = [];
-  let waiting: (() => void)[] = [];
-  const wake = () => {
-    for (const check of waiting.splice(0)) check();
-  };
-  if (child.stdout !== null) {
-    createInterface(child.stdout).on("line", (line) => {
-      lines.push(line);
-      wake();
-    });
-  }
+  if (child.stdout !== null) createInterface(child.stdout).on("line", (line) => void lines.push(line));
+  let over = false;
   const ended = new Promise<void>((resolve) => {
     child.on("close", () => {
-      wake();
+      over = true;
       resolve();
     });
   });
-  const line = (prefix: string) =>
-    new Promise<string>((resolve, reject) => {
-      const check = () => {
-        const found = lines.find((candidate) => candidate.startsWith(prefix));
-        if (found !== undefined) resolve(found);
-        else if (child.exitCode !== null || child.signalCode !== null) reject(new Error(`it ended without ${prefix}`));
-        else waiting = [...waiting, check];
-      };
-      check();
-    });
+  async function line(prefix: string): Promise<string> {
+    for (;;) {
+      const found = lines.find((candidate) => candidate.startsWith(prefix));
+      if (found !== undefined) return found;
+      if (over) throw new Error(`it ended without ${prefix}`);
+      await sleep(5);
+    }
+  }
   return { child, lines, line, ended };
 }

@@ -32,8 +32,8 @@ export interface ConfEntry {
 export interface TestNodeOptions {
   /** The bridge's configuration file, but for paths and for `environment`. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** Variables that plugins get, and those of the bridge that are passed on to them. */
-  readonly environment?: { readonly pass?: readonly string[]; readonly set?: Readonly<Record<string, string>> };
+  /** Variables that plugins get. */
+  readonly environment?: { readonly set: Readonly<Record<string, string>> };
   /** Variables that the bridge itself gets. */
   readonly own?: Readonly<Record<string, string>>;
   readonly runtime?: Partial<RuntimeOptions>;
@@ -108,14 +108,14 @@ export class TestNode {
 
   /** The bridge's own configuration; JSON is YAML. */
   writeConfig(config: Readonly<Record<string, unknown>>): void {
-    const { pass, set } = this.options.environment ?? {};
+    const { set } = this.options.environment ?? {};
     const whole = {
       socketPath: this.socketPath,
       confFile: this.confFile,
       pluginDirs: [this.bin],
       state: { directory: join(this.folder, "state") },
       ...config,
-      environment: { ...(pass === undefined ? {} : { pass }), set: { ...set, [markName]: this.mark } },
+      environment: { set: { ...set, [markName]: this.mark } },
     };
     // Whatever the umask: what others can write is refused.
     writeFileSync(this.configFile, JSON.stringify(whole), { mode: 0o644 });

@@ -3,7 +3,6 @@ import { existsSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-
 import type { RegisteredPlugin } from "../bench/accept.js";
 import { startBridge } from "../bench/built-bridge.js";
 import { ContainerLife } from "../bench/container-life.js";

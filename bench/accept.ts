@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";
-
 import { pluginService } from "../src/nri/codec.js";
 import type { ContainerEvent } from "../src/nri/events.js";
 import { type EventName, encodeEvent, events } from "../src/nri/events.js";

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-
 import { Containers } from "./containers.js";
 import { noAdapter } from "./go-adapter.js";
 import { measureEvents, measurePython, medianMs, names } from "./latency.js";

@@ -1,6 +1,5 @@
 import { copyFile, mkdir, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-
 import { Daemon } from "../test/e2e/testbed/daemon.js";
 import { adapterConfFile, startGoAdapter } from "../test/e2e/testbed/go-adapter.js";
 import type { RuntimeName, Testbed } from "../test/e2e/testbed/packages.js";

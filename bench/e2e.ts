@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-
 import { isBridgeBuilt } from "../test/e2e/testbed/bridge.js";
 import { createRandom } from "../test/e2e/testbed/chaos-random.js";
 import { removeLeftovers } from "../test/e2e/testbed/leftovers.js";

@@ -1,7 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
-
 import type { Candidate } from "./measure.js";
 
 /** The folder of the programs that are compiled here, from the project's. */

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, openSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-
 import { RegisteredPlugin } from "./accept.js";
 import { formatConf } from "./built-bridge.js";
 import { ContainerLife } from "./container-life.js";

@@ -1,7 +1,6 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-
 import type { RegisteredPlugin } from "./accept.js";
 import { BridgeProcess, startBridge } from "./built-bridge.js";
 import { ContainerLife } from "./container-life.js";

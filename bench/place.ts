@@ -1,7 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-
 import { compile, installTiny, sources } from "./floor.js";
 
 /** Where the bridges of a benchmark live: a directory of its own, with a copy of the built program. */

@@ -1,6 +1,5 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-
 import { startBridge } from "./built-bridge.js";
 import { ContainerLife } from "./container-life.js";
 import { Containers } from "./containers.js";

@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release, totalmem } from "node:os";
-
 import { percentile, type Samples } from "./measure.js";
 
 /** A row of the table: what was measured against what it should be. */
@@ -39,7 +38,7 @@ export function padColumns(rows: readonly (readonly string[])[]): string[][] {
 
 export interface Report {
   readonly title: string;
-  /** The file that was measured, such as that of the FFI library. */
+  /** The file that was measured. */
   readonly artefact: string;
   readonly rows: ReturnType<typeof toRows>;
 }

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-
 import { Deadline } from "../src/base/deadline.js";
 import { synchronizeRequest } from "../src/nri/codec.js";
 import type { ContainerEvent } from "../src/nri/events.js";

@@ -6,7 +6,8 @@ import { ServiceAccount } from "kubernetes-models/v1/ServiceAccount";
 import { afterAll, describe, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { z } from "zod";
-import { has, readSettings, root, run } from "./support.js";
+import { runCommandLine } from "../support/command-line.js";
+import { has, root, run } from "./support.js";
 
 const kustomize = join(root, "deploy/kustomize");
 const overlays = readdirSync(join(kustomize, "overlays"));
@@ -51,6 +52,16 @@ async function findFaults(objects: readonly unknown[], name: string): Promise<st
   const options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--types", "", "--ignoreConfig"];
   const { stdout } = await run(join(root, "node_modules/.bin/tsc"), [...options, file]);
   return stdout.split("\n").filter((line) => line.includes("error"));
+}
+
+/** What `check` makes of a configuration, by key. */
+async function readSettings(yaml: string): Promise<ReadonlyMap<string, unknown>> {
+  const file = join(folder, "config.yaml");
+  writeFileSync(file, yaml);
+  const { stdout, stderr } = await runCommandLine(["check", "--json", "--config", file]);
+  expect(stdout, stderr).not.toBe("");
+  const settings: readonly { readonly key: string; readonly value: unknown }[] = JSON.parse(stdout).settings;
+  return new Map(settings.map(({ key, value }) => [key, value]));
 }
 
 describe.skipIf(renderer === undefined)("the DaemonSet for", () => {

@@ -29,13 +29,8 @@ describe.skipIf(!prepared.ok || !existsSync(executable))("launched mode, install
       const started = await Daemon.start(prepared.testbed, runtime, {
         async install(installing) {
           await installPlugins(installing);
-          const plugins = installing.path("/opt/nri/plugins");
-          const installed = await run("sh", [
-            join(root, "deploy/launched/install.sh"),
-            "--directory",
-            plugins,
-            ...what,
-          ]);
+          const where = ["--directory", installing.path("/opt/nri/plugins")];
+          const installed = await run("sh", [join(root, "deploy/launched/install.sh"), ...where, ...what]);
           expect(installed).toMatchObject({ code: 0, stderr: "" });
           // The runtime hands this on as the plugin's configuration.
           const config = `confFile: ${bridgeConfFile}\nlog: {level: debug}\nstate: memory\n`;

@@ -1,9 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { execa } from "execa";
-import { runCommandLine } from "../support/command-line.js";
 
 export const root = resolve(import.meta.dirname, "../..");
 export const bundle = join(root, "dist/nri-v01-bridge.mjs");
@@ -41,21 +39,6 @@ export async function run(program: string, args: readonly string[], options: Run
 export async function librariesOf(program: string): Promise<string[]> {
   const { stdout } = await run("ldd", [program]);
   return [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, library = ""]) => library);
-}
-
-/** What `check` makes of a configuration, by key. @throws Error that says what is wrong with it */
-export async function readSettings(yaml: string): Promise<ReadonlyMap<string, unknown>> {
-  const folder = mkdtempSync(join(tmpdir(), "bridge-settings-"));
-  try {
-    const file = join(folder, "config.yaml");
-    writeFileSync(file, yaml);
-    const { stdout, stderr } = await runCommandLine(["check", "--json", "--config", file]);
-    if (stdout === "") throw new Error(stderr);
-    const settings: readonly { readonly key: string; readonly value: unknown }[] = JSON.parse(stdout).settings;
-    return new Map(settings.map(({ key, value }) => [key, value]));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 }
 
 /** Whether a command does what it should here: what a test needs of the machine. */

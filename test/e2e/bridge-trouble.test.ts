@@ -23,7 +23,6 @@ const slow = (seconds: number) => ({ recorder: `[ "$state-$who" = create-contain
 describe.runIf(prepared.ok && isBridgeBuilt())("the bridge in trouble", () => {
   test("a plugin that takes longer than the runtime waits fails its container, and not the next one", async () => {
     await withTargets(targets, {}, async ({ daemon, confFile }) => {
-      let startMs = Number.NaN;
       const { runs, failedCalls } = await playScenario(
         {
           ...{ ...whole, name: "too-slow", behaviour: slow(4) },
@@ -31,18 +30,16 @@ describe.runIf(prepared.ok && isBridgeBuilt())("the bridge in trouble", () => {
           async run(life) {
             const pod = await life.runPod({ number: 73 });
             const container = await life.create(pod);
-            const begin = performance.now();
             await life.start(container);
-            startMs = performance.now() - begin;
             await life.end(pod, container);
           },
         },
         daemon,
         confFile,
       );
-      expect(failedCalls.map(({ method }) => method)).toEqual(["StartContainer"]);
-      expect(failedCalls[0]?.details).toContain("plugin: recorder: ");
-      expect(startMs).toBeLessThan(2_500);
+      // The bridge's words: a runtime that had waited in vain would have dropped it, and started the container.
+      const error = { method: "StartContainer", details: expect.stringContaining("plugin: recorder: ") };
+      expect(failedCalls).toMatchObject([error]);
       expect(statesOf(runs)).toEqual(["create pod1", "delete ctr1", "delete pod1"]);
 
       const next = await playScenario({ ...whole, name: "after-too-slow" }, daemon, confFile);

@@ -13,12 +13,8 @@ const lanes = 8;
 /** An event is followed by a mood of some plugin now and then. */
 const eventsPerMood = 25;
 
-const updated: LinuxResources = {
-  cpu: { shares: 512n, cpus: "", mems: "" },
-  hugepageLimits: [],
-  unified: {},
-  devices: [],
-};
+const cpu = { shares: 512n, cpus: "", mems: "" };
+const updated: LinuxResources = { cpu, hugepageLimits: [], unified: {}, devices: [] };
 
 const recorded = recordedEvents("basic-podnet", "StartContainer");
 
@@ -53,12 +49,10 @@ export class PodPlayer {
 
   constructor(
     private readonly plugin: RuntimePlugin,
-    private readonly options: {
-      readonly bundles: string;
-      readonly random: Random;
-      readonly callMs: number;
-      readonly putMood: () => void;
-    },
+    private readonly random: Random,
+    private readonly bundles: string,
+    private readonly callMs: number,
+    private readonly putMood: () => void,
   ) {}
 
   get events(): number {
@@ -74,7 +68,7 @@ export class PodPlayer {
   }
 
   async #livePod(n: number): Promise<void> {
-    const { random, bundles } = this.options;
+    const { random, bundles } = this;
     const host = await PodHost.start(bundles, nthPod(n).id);
     try {
       const pod = { ...nthPod(n), pid: host.pid };
@@ -106,7 +100,7 @@ export class PodPlayer {
 
   /** Gives the container when nobody stopped it before its pod. */
   async #liveContainer(host: PodHost, pod: PodSandbox, plain: Container): Promise<Container | undefined> {
-    const { random } = this.options;
+    const { random } = this;
     host.addContainerBundle(plain.id);
     this.attempted.created++;
     const unstarted = { pod, container: { ...plain, pid: 0 } };
@@ -132,7 +126,7 @@ export class PodPlayer {
 
   /** Runtimes tell of a stop before, or after, the process has ended. */
   async #inEitherOrder(tell: () => Promise<unknown>, end: () => void): Promise<void> {
-    const first = this.options.random.next() < 0.5;
+    const first = this.random.next() < 0.5;
     if (first) end();
     await tell();
     if (!first) end();
@@ -144,9 +138,9 @@ export class PodPlayer {
     if (method === undefined) throw new Error(`the bridge has not asked for ${name}`);
     this.counts[name] = (this.counts[name] ?? 0) + 1;
     this.durations.push(durationMs);
-    if (this.events % eventsPerMood === 0) this.options.putMood();
+    if (this.events % eventsPerMood === 0) this.putMood();
     if (dropped) throw new Error(`${name} was not answered: ${error?.message}`);
-    if (durationMs >= this.options.callMs) this.faults.push(`${name} was answered after ${durationMs} ms`);
+    if (durationMs >= this.callMs) this.faults.push(`${name} was answered after ${durationMs} ms`);
     if (error === undefined) return true;
     this.refused++;
     const mayFail = /^(Run|Create|Start|Update)/.test(name);

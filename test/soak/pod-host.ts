@@ -12,10 +12,9 @@ const recorded = resolve(import.meta.dirname, "../../fixtures/cases/basic-podnet
  * parent of the pause process and of the containers'.
  */
 export class PodHost {
-  readonly #created: string[] = [];
-
   private constructor(
     private readonly bundles: string,
+    private readonly created: string[],
     private readonly shim: ChildProcess,
     private readonly lines: Interface,
     /** The pause process's. */
@@ -24,18 +23,16 @@ export class PodHost {
 
   /** @param bundles a directory for those of all pods */
   static async start(bundles: string, podId: string): Promise<PodHost> {
-    addBundle(bundles, podId, "pod");
+    const bundle = makeBundle(bundles, podId, "pod");
     // dash reaps what has ended when it reads the next line, as a shim does sooner or later.
     const shim = spawn("/bin/sh", ["-c", "while sleep 100000 & echo $!; read -r _; do :; done"], {
-      cwd: join(bundles, podId),
+      cwd: bundle,
       stdio: ["pipe", "pipe", "ignore"],
       detached: true,
     });
     const lines = createInterface(shim.stdout);
     const [pid] = await once(lines, "line");
-    const host = new PodHost(bundles, shim, lines, Number(pid));
-    host.#created.push(podId);
-    return host;
+    return new PodHost(bundles, [bundle], shim, lines, Number(pid));
   }
 
   /** Starts the process of a container; gives its pid. */
@@ -47,8 +44,7 @@ export class PodHost {
   }
 
   addContainerBundle(id: string): void {
-    addBundle(this.bundles, id, "ctr");
-    this.#created.push(id);
+    this.created.push(makeBundle(this.bundles, id, "ctr"));
   }
 
   /** Ends all of it. */
@@ -56,12 +52,13 @@ export class PodHost {
     const ended = once(this.shim, "exit");
     endProcess(-(this.shim.pid ?? 0));
     await ended;
-    for (const id of this.#created) rmSync(join(this.bundles, id), { recursive: true });
+    for (const bundle of this.created) rmSync(bundle, { recursive: true });
   }
 }
 
-function addBundle(bundles: string, id: string, kind: "pod" | "ctr"): void {
+function makeBundle(bundles: string, id: string, kind: "pod" | "ctr"): string {
   const directory = join(bundles, id);
   mkdirSync(directory, { recursive: true });
   symlinkSync(join(recorded, `${kind}.json`), join(directory, "config.json"));
+  return directory;
 }

@@ -5,8 +5,7 @@ import { percentile } from "../../bench/measure.js";
 import { readJournalsIn } from "../e2e/testbed/bridge-state.js";
 import { chooseSeed, createRandom } from "../e2e/testbed/chaos-random.js";
 import { pidfdsOf } from "../e2e/testbed/chaos-remains.js";
-import type { NotedRun } from "../e2e/testbed/chaos-verdict.js";
-import { judge } from "../e2e/testbed/chaos-verdict.js";
+import { judge, type NotedRun } from "../e2e/testbed/chaos-verdict.js";
 import { children, until } from "../plugin/processes.js";
 import { logLines } from "../robustness/support/log-lines.js";
 import { markedProcesses, memoryOf, openDescriptors, zombiesOf } from "../robustness/support/processes.js";
@@ -35,10 +34,10 @@ test(`${events} events with plugins of every mood: each create has its delete, a
   const { plugin, program, pid } = await node.connect();
   const stateDirectory = join(node.folder, "state");
   const bundles = join(node.folder, "bundles");
-  const player = new PodPlayer(plugin, { bundles, random, callMs, putMood: () => moody.putMood() });
+  const player = new PodPlayer(plugin, random, bundles, callMs, () => moody.putMood());
 
   const began = performance.now();
-  const looks: Look[] = [];
+  const looks: ReturnType<typeof lookAt>[] = [];
   for (const share of [0.05, 0.25, 0.5, 0.75, 1]) {
     await player.playUntil(events * share);
     // Observers are done, what plugins left has ended, and those that wait for a request are there again.
@@ -56,20 +55,17 @@ test(`${events} events with plugins of every mood: each create has its delete, a
   const create = verdict(noted.get("witness-create"), sandboxes + created);
   const runs = Object.fromEntries(plugins.map((name) => [name, noted.get(name)?.length]));
   const ms = (share: number) => Number(percentile(player.durations, share).toFixed(1));
+  const report = {
+    events: player.counts,
+    answers: { refused: player.refused, "pause processes lost": player.orphaned },
+    ...{ "deliveries in phase start": start, "deliveries in phase create": create },
+    ...{ "plugin runs": runs, moods: moody.put },
+    "answered after (ms)": { p50: ms(50), p95: ms(95), p99: ms(99), max: ms(100), limit: callMs },
+    looks,
+  };
+  const title = `soak, seed ${seed}: ${player.events} events in ${Math.round(seconds)} s`;
   console.log(
-    `soak, seed ${seed}: ${player.events} events in ${Math.round(seconds)} s\n` +
-      [
-        ["events", player.counts],
-        ["answers", { refused: player.refused, "pause processes lost": player.orphaned }],
-        ["deliveries in phase start", start],
-        ["deliveries in phase create", create],
-        ["plugin runs", runs],
-        ["moods", moody.put],
-        ["answered after (ms)", { p50: ms(50), p95: ms(95), p99: ms(99), max: ms(100), limit: callMs }],
-        ...looks.map((look) => [`after ${look.events}`, { ...look, events: undefined }] as const),
-      ]
-        .map(([what, value]) => `  ${what}: ${JSON.stringify(value)}`)
-        .join("\n"),
+    [title, ...Object.entries(report).map(([what, value]) => `  ${what}: ${JSON.stringify(value)}`)].join("\n"),
   );
 
   expect(player.faults).toEqual([]);
@@ -101,37 +97,23 @@ test(`${events} events with plugins of every mood: each create has its delete, a
   expect(markedProcesses(node.mark)).toEqual([]);
   expect(readdirSync(node.temporary)).toEqual([]);
   expect(readdirSync(bundles)).toEqual([]);
-  expect(
-    readdirSync(stateDirectory).filter((name) => !/^(containerd-[0-9a-f]{16}\.journal|lock\.\d+)$/.test(name)),
-  ).toEqual([]);
+  for (const name of readdirSync(stateDirectory))
+    expect(name).toMatch(/^(containerd-[0-9a-f]{16}\.journal|lock\.\d+)$/);
   expect(readJournalsIn(stateDirectory)).toEqual([]);
 });
 
-interface Look {
-  readonly events: number;
-  readonly rssMb: number;
-  readonly descriptors: number;
-  readonly pidfds: number;
-  /** Processes of the bridge's own, and those that wait for a request. */
-  readonly children: number;
-  readonly journalBytes: number;
-  readonly mounts: number;
-}
-
-function lookAt(pid: number, events: number, stateDirectory: string): Look {
+function lookAt(pid: number, events: number, stateDirectory: string) {
+  const journals = readdirSync(stateDirectory).filter((name) => name.endsWith(".journal"));
   return {
     events,
     rssMb: Math.round(memoryOf(pid, "VmRSS")),
     descriptors: openDescriptors(pid),
     pidfds: pidfdsOf(`/proc/${pid}/fd`),
+    /** Processes of the bridge's own, and those that wait for a request. */
     children: children(pid).length,
-    journalBytes: journalsOf(stateDirectory).reduce((sum, path) => sum + statSync(path).size, 0),
+    journalBytes: journals.reduce((sum, name) => sum + statSync(join(stateDirectory, name)).size, 0),
     mounts: readFileSync(`/proc/${pid}/mounts`, "utf8").split("\n").length,
   };
-}
-
-function journalsOf(directory: string): string[] {
-  return readdirSync(directory).flatMap((name) => (name.endsWith(".journal") ? [join(directory, name)] : []));
 }
 
 function verdict(witnessed: readonly NotedRun[] = [], attempted: number) {

@@ -1,12 +1,8 @@
 import { runCommandLine as runVerb } from "../../src/cli/program.js";
 
-export interface CommandLineEnd {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+export type CommandLineEnd = Awaited<ReturnType<typeof runCommandLine>>;
 
-export interface CommandLineOptions {
+interface CommandLineOptions {
   /** The tests' own environment when not given. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Aborted when nobody reads stdout any more; never when not given. */
@@ -20,7 +16,7 @@ export interface CommandLineOptions {
 export async function runCommandLine(
   args: readonly string[],
   { environment = process.env, readerGone = new AbortController().signal }: CommandLineOptions = {},
-): Promise<CommandLineEnd> {
+) {
   let stdout = "";
   let stderr = "";
   const code = await runVerb({

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
+import protobuf from "protobufjs";
 
 /** The channels of an NRI connection. */
 const pluginService = 1;
@@ -22,8 +23,8 @@ export interface HandMadeRuntime {
 }
 
 /**
- * As much of a runtime's side of NRI as it takes to try a program from the outside: mux, ttRPC and protobuf written by hand,
- * so that nothing of `src` vouches for itself.
+ * As much of a runtime's side of NRI as it takes to try a program from the outside: mux, ttRPC and messages written by hand, so
+ * that nothing of `src` vouches for itself.
  *
  * @param options.refusal why a registration is refused; absent: it is not
  * @param options.version of the containerd that it says it is
@@ -50,8 +51,7 @@ export async function listenByHand(
       if (registered.length === 0) await new Promise<void>((resolve) => (arrived = resolve));
       await registered.shift();
       // Configure: runtime_name, runtime_version; both timeouts in milliseconds.
-      const timeouts = Buffer.concat([varintField(4, 5_000), varintField(5, 2_000)]);
-      await call("Configure", Buffer.concat([bytesField(2, "containerd"), bytesField(3, version), timeouts]));
+      await call("Configure", encode([2, "containerd"], [3, version], [4, 5_000], [5, 2_000]));
       await call("Synchronize", Buffer.alloc(0));
     },
     call,
@@ -95,9 +95,9 @@ class Peer {
     if (this.socket.closed) return { payload: Buffer.alloc(0), error: "the connection is closed" };
     const stream = this.nextStream;
     this.nextStream += 2;
-    const timeoutNano = varintField(4, 2_000_000_000);
-    const request = [bytesField(1, "nri.pkg.api.v1alpha1.Plugin"), bytesField(2, method), bytesField(3, payload)];
-    this.send(pluginService, stream, requestType, Buffer.concat([...request, timeoutNano]));
+    const timeoutNano = 2_000_000_000;
+    const request = encode([1, "nri.pkg.api.v1alpha1.Plugin"], [2, method], [3, payload], [4, timeoutNano]);
+    this.send(pluginService, stream, requestType, request);
     return new Promise((resolve) => this.calls.set(stream, resolve));
   }
 
@@ -115,8 +115,8 @@ class Peer {
   private take(channel: number, stream: number, message: Buffer): void {
     if (channel === runtimeService) {
       // RegisterPlugin, or updates that the plugin asks for: nothing is to be said but yes or no.
-      const status = Buffer.concat([varintField(1, 2), bytesField(2, this.refusal ?? "")]);
-      this.send(channel, stream, responseType, this.refusal === undefined ? Buffer.alloc(0) : bytesField(1, status));
+      const refused = this.refusal === undefined ? Buffer.alloc(0) : encode([1, encode([1, 2], [2, this.refusal])]);
+      this.send(channel, stream, responseType, refused);
       this.wasRegistered();
     } else {
       const { 1: status, 2: payload = Buffer.alloc(0) } = fieldsOf(message);
@@ -137,40 +137,23 @@ class Peer {
   }
 }
 
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  for (let left = value; ; left = Math.floor(left / 128)) {
-    if (left < 128) return Buffer.from([...bytes, left]);
-    bytes.push((left % 128) + 128);
+/** A protobuf message of these fields: numbers as varints, texts and bytes with their length. */
+function encode(...fields: readonly (readonly [field: number, value: number | string | Uint8Array])[]): Buffer {
+  const writer = protobuf.Writer.create();
+  for (const [field, value] of fields) {
+    if (typeof value === "number") writer.uint32(field * 8).uint64(value);
+    else writer.uint32(field * 8 + 2).bytes(Buffer.from(value));
   }
-}
-
-function varintField(field: number, value: number): Buffer {
-  return Buffer.concat([varint(field * 8), varint(value)]);
-}
-
-function bytesField(field: number, value: string | Uint8Array): Buffer {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([varint(field * 8 + 2), varint(bytes.length), bytes]);
+  return Buffer.from(writer.finish());
 }
 
 /** The fields of a message that hold bytes, by number; varints are passed over. */
 function fieldsOf(message: Buffer): Record<number, Buffer | undefined> {
   const fields: Record<number, Buffer | undefined> = {};
-  let at = 0;
-  const readVarint = () => {
-    for (let value = 0, scale = 1; ; scale *= 128) {
-      const byte = message[at++] ?? 0;
-      value += (byte % 128) * scale;
-      if (byte < 128) return value;
-    }
-  };
-  while (at < message.length) {
-    const tag = readVarint();
-    const value = readVarint();
-    if (tag % 8 !== 2) continue;
-    fields[Math.floor(tag / 8)] = message.subarray(at, at + value);
-    at += value;
+  for (const reader = protobuf.Reader.create(message); reader.pos < reader.len; ) {
+    const tag = reader.uint32();
+    if (tag % 8 === 2) fields[Math.floor(tag / 8)] = Buffer.from(reader.bytes());
+    else reader.skipType(tag % 8);
   }
   return fields;
 }

@@ -53,14 +53,6 @@ export function normaliseRequests(requests: readonly Buffer[]): NormalisedReques
   }));
 }
 
-interface Head {
-  readonly state: string;
-  readonly id: string;
-  readonly sandboxID: string;
-  readonly pid: string;
-  readonly podName: string;
-}
-
 /** Gives a value its role; a second value for one role is another one, and is to be seen as such. */
 function nameValue(names: Map<string, string>, value: string, role: string): void {
   if (value === "" || names.has(value)) return;
@@ -69,25 +61,8 @@ function nameValue(names: Map<string, string>, value: string, role: string): voi
 }
 
 /** What the roles are told by; all empty for a request of 0 bytes, which belongs to a plugin that did not read. */
-function readHead(request: Buffer): Head {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(request.toString("utf8"));
-  } catch {
-    parsed = {};
-  }
-  const fields = fieldsOf(parsed);
-  const annotations = fieldsOf(fieldsOf(fields.get("spec")).get("annotations"));
-  const text = (key: string) => String(fields.get(key) ?? "");
-  return {
-    state: text("state"),
-    id: text("id"),
-    sandboxID: text("sandboxID"),
-    pid: text("pid"),
-    podName: String(annotations.get("io.kubernetes.cri.sandbox-name") ?? ""),
-  };
-}
-
-function fieldsOf(value: unknown): Map<string, unknown> {
-  return new Map(typeof value === "object" && value !== null ? Object.entries(value) : []);
+function readHead(request: Buffer): Record<"state" | "id" | "sandboxID" | "pid" | "podName", string> {
+  const { state = "", id = "", sandboxID = "", pid = "", spec } = JSON.parse(request.toString() || "{}");
+  const podName = spec?.annotations?.["io.kubernetes.cri.sandbox-name"] ?? "";
+  return { state, id, sandboxID, pid: String(pid), podName };
 }

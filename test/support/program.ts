@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** The built program: what a user runs. */
 export const program = resolve(import.meta.dirname, "../../dist/nri-v01-bridge.mjs");
 
-export interface ProgramEnd {
+interface ProgramEnd {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
@@ -12,21 +13,10 @@ export interface ProgramEnd {
 }
 
 /** The program while it runs. */
-export interface RunningProgram {
-  readonly child: ChildProcess;
-  readonly ended: Promise<ProgramEnd>;
-  /** What it has printed on stderr so far. */
-  stderrSoFar(): string;
-  /** Resolves when stderr has matched; rejects when the program ends first. */
-  stderrMatches(pattern: RegExp): Promise<void>;
-}
+export type RunningProgram = ReturnType<typeof startProgram>;
 
 /** Starts the built program. It is killed when it lives longer than the limit. */
-export function startProgram(
-  args: readonly string[],
-  env: NodeJS.ProcessEnv = process.env,
-  limitMs = 15_000,
-): RunningProgram {
+export function startProgram(args: readonly string[], env: NodeJS.ProcessEnv = process.env, limitMs = 15_000) {
   const child = spawn(process.execPath, [program, ...args], {
     env,
     stdio: ["ignore", "pipe", "pipe"],
@@ -47,21 +37,19 @@ export function startProgram(
   return {
     child,
     ended,
+    /** What it has printed on stderr so far. */
     stderrSoFar: () => stderr,
-    async stderrMatches(pattern) {
-      let over = false;
-      void ended.then(() => {
-        over = true;
-      });
+    /** Resolves when stderr has matched; rejects when the program ends first. */
+    async stderrMatches(pattern: RegExp) {
       while (!pattern.test(stderr)) {
-        if (over) throw new Error(`ended without ${pattern}: ${stderr.slice(-4000)}`);
-        await new Promise((wait) => setTimeout(wait, 10));
+        if (child.stderr.closed) throw new Error(`ended without ${pattern}: ${stderr.slice(-4000)}`);
+        await sleep(10);
       }
     },
   };
 }
 
 /** Runs the built program to its end. */
-export function runProgram(args: readonly string[], env?: NodeJS.ProcessEnv): Promise<ProgramEnd> {
+export function runProgram(args: readonly string[], env?: NodeJS.ProcessEnv) {
   return startProgram(args, env).ended;
 }

@@ -1,34 +1,22 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
-/** One plugin run of a recorded scenario of containerd 1.6.20. */
-export interface Run {
-  readonly caseName: string;
-  readonly file: string;
-  readonly plugin: string;
-  readonly state: string;
-  readonly who: string;
-  /** Empty for a plugin that did not read its stdin. */
-  readonly request: Buffer;
-  readonly stdout: Buffer;
-}
-
-export interface Case {
-  readonly name: string;
+/** case.json, as far as tests look at it. */
+interface CaseFile {
   readonly title: string;
   /** Where the requests and the events were recorded. */
   readonly source: { readonly expected: string; readonly events: string };
   /** The plugin runs in order; `request` names a file, whose bytes are in `runs`. */
   readonly invocations: readonly { readonly plugin: string; readonly state: string; readonly who: string }[];
-  /** Whether events of this very scenario were recorded; the others play those of another one. */
-  readonly ownEvents: boolean;
-  /** The CRI calls of the scenario, by method. */
-  readonly calls: readonly string[];
-  /** conf.json, and what it was replaced by while the scenario ran. */
-  readonly confs: readonly Buffer[];
-  readonly runs: readonly Run[];
-  readonly errors: readonly { readonly method: string; readonly code: string; readonly details: string }[];
+  readonly criCalls: readonly {
+    readonly method: string;
+    readonly error?: { readonly codeName: string; readonly details: string };
+  }[];
 }
+
+/** A recorded scenario of containerd 1.6.20, and one plugin run of it. */
+export type Case = ReturnType<typeof readCase>;
+export type Run = ReturnType<typeof readRun>;
 
 export const casesDirectory = join(import.meta.dirname, "../../fixtures/cases");
 
@@ -40,41 +28,34 @@ export function readCases(): readonly Case[] {
   return cases;
 }
 
-function readCase(name: string): Case {
+function readCase(name: string) {
   const dir = join(casesDirectory, name);
-  const { title, source, invocations, criCalls } = JSON.parse(readFileSync(join(dir, "case.json"), "utf8"));
-  const errors: { method: string; code: string; details: string }[] = [];
-  for (const { method, error } of criCalls) {
-    if (error !== undefined) errors.push({ method, code: error.codeName, details: error.details });
-  }
+  const file: CaseFile = JSON.parse(readFileSync(join(dir, "case.json"), "utf8"));
+  const { title, source, invocations, criCalls } = file;
   return {
-    name,
-    title,
-    source,
-    invocations,
+    ...{ name, title, source, invocations },
+    /** Whether events of this very scenario were recorded; the others play those of another one. */
     ownEvents: existsSync(join(dir, "events.jsonl")),
-    calls: criCalls.map((call: { readonly method: string }) => call.method),
+    /** The CRI calls of the scenario, by method. */
+    calls: criCalls.map((call) => call.method),
+    /** conf.json, and what it was replaced by while the scenario ran. */
     confs: listIfThere(dir, ".json")
-      .filter((file) => basename(file).startsWith("conf"))
-      .map((file) => readFileSync(file)),
-    runs: listIfThere(join(dir, "expected/runs"), ".request.json").map((file) => readRun(name, file)),
-    errors,
+      .filter((path) => basename(path).startsWith("conf"))
+      .map((path) => readFileSync(path)),
+    runs: listIfThere(join(dir, "expected/runs"), ".request.json").map((path) => readRun(name, path)),
+    errors: criCalls.flatMap(({ method, error }) =>
+      error === undefined ? [] : [{ method, code: error.codeName, details: error.details }],
+    ),
   };
 }
 
-function readRun(caseName: string, path: string): Run {
+function readRun(caseName: string, path: string) {
   const stem = path.slice(0, -".request.json".length);
   const [, plugin = "", state = "", who = ""] = /^\d+-(.+)-(\w+)-(\w+)$/.exec(basename(stem)) ?? [];
-  const stdout = `${stem}.stdout`;
-  return {
-    caseName,
-    file: basename(path),
-    plugin,
-    state,
-    who,
-    request: readFileSync(path),
-    stdout: existsSync(stdout) ? readStdout(stdout) : Buffer.alloc(0),
-  };
+  const stdout = existsSync(`${stem}.stdout`) ? readStdout(`${stem}.stdout`) : Buffer.alloc(0);
+  /** Empty for a plugin that did not read its stdin. */
+  const request = readFileSync(path);
+  return { caseName, file: basename(path), plugin, state, who, request, stdout };
 }
 
 // The recorder of out-invalid-utf8 kept its U+FFFD encoded twice; the requests after it show the bytes that it printed.

@@ -5,14 +5,6 @@ import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 export type RawJson = string & { readonly rawJson: unique symbol };
 
 /**
- * Marks a text as one that {@link compact} wrote. The one cast of the JSON code: a brand has no run-time form, and
- * nothing but `compact` calls this.
- */
-function brandRawJson(text: string): RawJson {
-  return text as RawJson;
-}
-
-/**
  * The value in `[start, end)` as Go writes a json.RawMessage: white space between tokens removed; `<` `>` `&` U+2028
  * and U+2029 escaped; number spellings, escapes, key order and duplicate keys kept. The value must have been scanned.
  *
@@ -20,7 +12,8 @@ function brandRawJson(text: string): RawJson {
  */
 export function compact(bytes: Uint8Array, start: number, end: number): RawJson {
   const text = decodeUtf8(withoutSpace(bytes, start, end));
-  return brandRawJson(needsEscape.test(text) ? text.replace(escapable, escapeCharacter) : text);
+  // The one cast of the JSON code: a brand has no run-time form.
+  return text.replace(/[<>&\u2028\u2029]/g, escapeCharacter) as RawJson;
 }
 
 /** A text that JSON.stringify wrote, in the same form. */
@@ -28,9 +21,6 @@ export function toRawJson(text: string): RawJson {
   const bytes = encodeUtf8(text);
   return compact(bytes, 0, bytes.length);
 }
-
-const needsEscape = /[<>&\u2028\u2029]/;
-const escapable = /[<>&\u2028\u2029]/g;
 
 // These characters stand only inside strings: a scanned value has none of them between its tokens.
 function escapeCharacter(character: string): string {

@@ -66,17 +66,12 @@ export class PodLife {
     await this.removePod(pod);
   }
 
-  /** Waits until a container's process has ended by itself. */
-  async waitForExit(container: string): Promise<void> {
-    const { cri } = this.daemon;
-    const ended = async () => ((await cri.containerStatus(container)).state === "CONTAINER_EXITED" ? true : undefined);
-    await waitFor("the container's end", 10_000, ended);
-  }
-
   /** Kills a container's process from outside, as the kernel's out-of-memory killer would. */
   async kill(container: string): Promise<void> {
-    await this.#killProcess((await this.daemon.cri.containerStatus(container)).pid);
-    await this.waitForExit(container);
+    const { cri } = this.daemon;
+    await this.#killProcess((await cri.containerStatus(container)).pid);
+    const ended = async () => ((await cri.containerStatus(container)).state === "CONTAINER_EXITED" ? true : undefined);
+    await waitFor("the container's end", 10_000, ended);
   }
 
   /** Kills a sandbox's pause process from outside. */

@@ -100,18 +100,6 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     ...plain,
-    name: "self-exit",
-    title: "a container that ends by itself",
-    async run(life) {
-      const pod = await life.runPod({ number: 31 });
-      const container = await life.runContainer(pod, { command: ["sh", "-c", "sleep 0.7; exit 3"] });
-      await life.waitForExit(container);
-      await life.waitForRuns(3);
-      await life.end(pod, container);
-    },
-  },
-  {
-    ...plain,
     name: "kill-process",
     title: "the container's process is killed from outside",
     async run(life) {

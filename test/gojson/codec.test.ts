@@ -9,9 +9,9 @@ describe("a map that stands many times", () => {
   it("costs its entries once, as in Go", () => {
     const entries = Array.from({ length: 20_000 }, (_, n) => `"k${n}":"v"`).join(",");
     const text = encodeUtf8(`{"labels":{${entries}}${',"labels":{}'.repeat(1000)},"labels":{"last":"v"}}`);
-    const before = performance.now();
+    const before = process.cpuUsage();
     const decoded = decodeDocument(text, outer);
-    expect(performance.now() - before).toBeLessThan(1000);
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(1000);
     expect(decoded.ok && Object.keys(decoded.value.labels)).toHaveLength(20_001);
   });
 

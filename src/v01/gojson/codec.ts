@@ -168,8 +168,9 @@ export function struct<T extends object>(goType: string, fields: Fields<T>): Cod
 }
 
 function setField<T extends object, K extends keyof T>(target: T, key: K, value: T[K]): void {
-  if (value === undefined) Reflect.deleteProperty(target, key);
-  else target[key] = value;
+  if (value !== undefined) target[key] = value;
+  // Only where there is one: V8 makes a hash table of what a property was deleted from.
+  else if (target[key] !== undefined) Reflect.deleteProperty(target, key);
 }
 
 // compat: encoding/json foldFunc: letter case is ignored, and the Kelvin sign and the long s are a k and an s.

@@ -4,9 +4,9 @@ import type { Config } from "../config/schema.js";
 import { reconcile } from "../ledger/reconcile.js";
 import { type EventName, type EventResponse, isEventName, noRequest } from "../nri/events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "../nri/handlers.js";
-import type { Container, LinuxResources, PodSandbox } from "../nri/types.js";
+import type { Container, PodSandbox } from "../nri/types.js";
 import { mayFail } from "../nri/versions.js";
-import { containerTarget, podTarget, type Target, targetOf } from "../v01/to-v01.js";
+import { containerTarget, type PodResources, podTarget, type Target, targetOf } from "../v01/to-v01.js";
 import { backgroundInfo, eventInfo } from "./call-time.js";
 import { type BridgeParts, Lifecycle, type Notice } from "./lifecycle.js";
 
@@ -28,7 +28,7 @@ export interface Bridge extends PluginHandlers {
  *   UpdateContainer                 -> update    where `states` asks for it; a failure fails the call
  *   StopContainer, StopPodSandbox   -> delete    never fails the call: nothing blocks teardown
  *   Remove*                         -> delete    when none was delivered yet
- *   Post*, Remove*, UpdatePod*      -> a state of a plugin's own, where `events` gives it one
+ *   Post*, Remove*, UpdatePod*      -> a state of a plugin's own, where `events` gives it one; a failure fails UpdatePodSandbox
  */
 export function createBridge(parts: BridgeParts): Bridge {
   const { background, config, host, ledger, notice, processes, log } = parts;
@@ -61,7 +61,7 @@ export function createBridge(parts: BridgeParts): Bridge {
   };
 
   const update: Handler = async (target, call, asked) => {
-    const { updates } = await lifecycle.update(target, asked, eventInfo(call, config));
+    const { updates } = await lifecycle.update(target, asked.linuxResources, eventInfo(call, config));
     return { update: updates };
   };
 
@@ -72,9 +72,9 @@ export function createBridge(parts: BridgeParts): Bridge {
   };
 
   const remove: Handler = async (target, call) => {
-    await stop(target, call);
+    await stop(target, call, {});
     try {
-      return await extra(target, call);
+      return await extra(target, call, {});
     } finally {
       ledger.noteRemoved(target.id);
       if (target.kind === "sandbox") for (const id of ledger.containersOf(target.id)) forget(id);
@@ -82,8 +82,8 @@ export function createBridge(parts: BridgeParts): Bridge {
     }
   };
 
-  const extra: Handler = async (target, call) => {
-    await lifecycle.extra(target, eventInfo(call, config));
+  const extra: Handler = async (target, call, asked) => {
+    await lifecycle.extra(target, eventInfo(call, config), asked);
     return noRequest;
   };
 
@@ -208,13 +208,13 @@ export function createBridge(parts: BridgeParts): Bridge {
     handle(event, call) {
       const target = targetOf(event);
       takeOverPodOf(target, call);
-      return handlers[event.name](target, call, event.linuxResources);
+      return handlers[event.name](target, call, event);
     },
   };
 }
 
-/** What an event does. @param asked the resources that an UpdateContainer asks for */
-type Handler = (target: Target, call: CallContext, asked?: LinuxResources) => Promise<EventResponse>;
+/** What an event does. @param asked the resources that an UpdateContainer or UpdatePodSandbox asks for */
+type Handler = (target: Target, call: CallContext, asked: PodResources) => Promise<EventResponse>;
 
 /**
  * compat: dockerd has no pods: it calls each container its own pod, and sends CreateContainer and Synchronize only (moby

@@ -109,14 +109,16 @@ function describeIssue(issue: core.$ZodIssue, root: unknown, locate: Locate): re
     return issue.keys.map((key) => {
       const path = [...issue.path, key];
       const fault = `${locate(path, true)}: unknown key "${excerpt(path.join("."))}"`;
-      return [fault, nearestHint(key, knownKeys(issue.path), "")].filter(Boolean).join("; ");
+      const { keys, isRecord } = knownKeys(issue.path);
+      const hint = isRecord ? `expected ${keys.join(" or ")}` : nearestHint(key, keys, "");
+      return [fault, hint].filter(Boolean).join("; ");
     });
   }
   return [`${locate(issue.path, issue.code === "invalid_key")}: ${describeFault(issue, root)}`];
 }
 
-/** The keys that the schema knows at a place. */
-function knownKeys(path: readonly PropertyKey[]): readonly string[] {
+/** The keys that the schema knows at a place: of a mapping, or of a record whose keys are listed. */
+function knownKeys(path: readonly PropertyKey[]): { readonly keys: readonly string[]; readonly isRecord: boolean } {
   let schema: unknown = partialConfigSchema;
   for (const key of path) {
     schema = unwrap(schema);
@@ -124,7 +126,9 @@ function knownKeys(path: readonly PropertyKey[]): readonly string[] {
     schema = shape === undefined ? property(property(schema, "def"), "valueType") : property(shape, key);
   }
   const shape = property(unwrap(schema), "shape");
-  return typeof shape === "object" && shape !== null ? Object.keys(shape) : [];
+  const names = shape ?? valueAt(unwrap(schema), ["def", "keyType", "def", "entries"]);
+  const keys = typeof names === "object" && names !== null ? Object.keys(names) : [];
+  return { keys, isRecord: shape === undefined };
 }
 
 function unwrap(schema: unknown): unknown {

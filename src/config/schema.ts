@@ -230,7 +230,7 @@ export const configSchema = z.strictObject({
           ),
           events: means(
             z.partialRecord(z.enum(extraEvents), z.string().check(z.minLength(1))),
-            "further events that the plugin is run for, with the state that it is then given",
+            `further events that the plugin is run for, with the state that it is then given: ${extraEvents.join(", ")}. An error of UpdatePodSandbox blocks the in-place resize`,
           ),
         }),
       ),

@@ -10,7 +10,7 @@ import {
 import { toRawJson } from "./gojson/raw.js";
 import { toOciResources, toPresentResources, toUpdateResources } from "./oci.js";
 import type { LinuxResources } from "./resources.js";
-import type { Request, Spec, State } from "./types.js";
+import type { Request, RequestSpec, Spec, State } from "./types.js";
 
 /** What of a pod's or container's OCI config.json stands in a v0.1 spec. */
 export interface BundleSpec {
@@ -173,6 +173,24 @@ export function toUpdateRequest(
     pid: created.pid,
     spec: { ...created.spec, resources: toUpdateResources(present, asked) },
     labels: criLabels(pod.labels),
+  };
+}
+
+/** What an UpdatePodSandbox asks for: the resources of all containers of the pod together, and the pod's overhead. */
+export interface PodResources {
+  readonly linuxResources?: nri.LinuxResources;
+  readonly overheadLinuxResources?: nri.LinuxResources;
+}
+
+/**
+ * The spec of a pod sandbox with the resources that are asked for it: none of those that its own container has, since the
+ * kubelet means the pod. Without any it stays as it is.
+ */
+export function toResizedSpec(spec: Spec, { linuxResources, overheadLinuxResources }: PodResources): RequestSpec {
+  return {
+    ...spec,
+    ...(linuxResources === undefined ? {} : { resources: toUpdateResources(null, linuxResources) }),
+    ...(overheadLinuxResources === undefined ? {} : { overhead: toUpdateResources(null, overheadLinuxResources) }),
   };
 }
 

@@ -41,6 +41,11 @@ describe("the bridge's configuration", () => {
       'bridge.yaml:3:5: unknown key "plugins.clearcfs.timeotMs"; did you mean "timeoutMs"?',
     ],
     [
+      "an event that takes no state",
+      "plugins: {a: {events: {UpdatePodSandbo: x}}}",
+      'bridge.yaml:1:24: unknown key "plugins.a.events.UpdatePodSandbo"; expected PostCreateContainer or PostStartContainer or PostUpdateContainer or RemoveContainer or RemovePodSandbox or UpdatePodSandbox or PostUpdatePodSandbox',
+    ],
+    [
       "text for a number",
       "limits:\n  stdoutBytes: abc\n",
       'bridge.yaml:2:16: "limits.stdoutBytes" is "abc", expected a number',

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { makeDirectory } from "../base/files.js";
 import { builtInPlugins, builtInScenarios } from "../gen/built-in.js";
 import { decodeEvent } from "../nri/events.js";
-import { makeCgroupFiles, readFileTree } from "../tools/conformance/file-tree.js";
+import { changedFiles, makeCgroupFiles } from "../tools/conformance/cgroup-files.js";
 import { type Case, readCase, readFile, withConf } from "../tools/replay/case.js";
 import { addConfigFlags, configLayers, pluginFlags } from "./config.js";
 import { type CliIo, exitCodes, withPlugins } from "./io.js";
@@ -32,8 +32,7 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
         const recorded = inDialect(readCase(scenario), options);
         const { name, title, runtime, events } = recorded;
         const cgroups = join(scratch, "cgroup", String(number));
-        makeCgroups(cgroups, recorded);
-        const before = readFileTree(cgroups);
+        const files = makeCgroups(cgroups, recorded);
         const { confFile } = flags;
         const conf = confFile === undefined ? simulatedConf(cgroups) : readFile(confFile, "--conf");
         print(`${palette.bold(title)}\n`);
@@ -44,11 +43,9 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
           file,
           onReport: printer(io, options),
         });
-        const after = readFileTree(cgroups);
-        for (const [path, value] of before) {
-          const [was, is] = [value.trim(), after.get(path)?.trim() ?? "gone"];
-          const what = palette.bold(basename(path));
-          if (was !== is) print(`\n${what} of the container: ${was} before, ${palette.good(is)} after\n`);
+        for (const { name, was, is } of changedFiles(cgroups, files)) {
+          const what = palette.bold(basename(name));
+          print(`\n${what} of the container: ${was} before, ${palette.good(is)} after\n`);
         }
         print("\n");
       }
@@ -58,14 +55,15 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
 }
 
 /** A plugin that writes to its container's cgroup does it there, so that it can be seen and nothing else is touched. */
-function makeCgroups(root: string, { events }: Case): void {
-  for (const { method, payload } of events) {
+function makeCgroups(root: string, { events }: Case) {
+  const files = events.flatMap(({ method, payload }) => {
     const event = decodeEvent(method, payload);
-    if (event?.name !== "StartContainer") continue;
+    if (event?.name !== "StartContainer") return [];
     const { linux } = event.container;
     // The kernel's default, which is no limit, where the container has none.
-    makeCgroupFiles(root, linux?.cgroupsPath ?? "", linux?.resources?.cpu?.quota ?? -1n);
-  }
+    return [...makeCgroupFiles(root, linux?.cgroupsPath ?? "", linux?.resources?.cpu?.quota ?? -1n)];
+  });
+  return new Map(files);
 }
 
 /** The sample plugins, told where the simulated cgroups are. */

@@ -8,8 +8,8 @@ import { readCases } from "../support/recorded-cases.js";
 const recordings = new Map(readCases().map((recorded) => [recorded.name, recorded.runs]));
 const requestsOf = (name: string) => (recordings.get(name) ?? []).map(({ request }) => request.toString());
 const text = (request: Request) => spliceRequest(formatRequestBody(request), undefined, []);
-const cases = createCases(2070, undefined);
-const inputOf = (name: string) => cases.find((candidate) => candidate.name === name)?.inputs[0] ?? "";
+const cases = createCases(2070, undefined, "start");
+const inputOf = (name: string) => cases.find((candidate) => candidate.name === name)?.runs[0]?.input ?? "";
 /** From here on a request says nothing of ids, pids and names. */
 const partOf = (request = "", key = "") => new RegExp(`"${key}":(.*?),"(?:version|namespaces)"`).exec(request)?.[1];
 
@@ -52,24 +52,17 @@ describe("the cases of the verb", () => {
     for (const { title, source } of cases) expect([title, source]).not.toContain("");
   });
 
-  it("are requests that can be read, but for those that say that they cannot", () => {
-    for (const { name, inputs, expects } of cases) {
-      for (const input of inputs) {
-        if (expects === "result")
-          expect([name, Object.keys(JSON.parse(input))]).toEqual([
-            name,
-            expect.arrayContaining(["state", "id", "spec"]),
-          ]);
-        else expect(() => JSON.parse(input)).toThrow();
-      }
-    }
-  });
-
-  it("cover every state for sandbox and container, and a request of 1 MB", () => {
-    const seen = cases.flatMap(({ inputs, expects }) =>
-      expects === "end"
-        ? []
-        : inputs.map((input) => JSON.parse(input)).map(({ state, id, sandboxID }) => `${state} ${id === sandboxID}`),
+  it("are requests that can be read, but for those that say that they cannot; each state for sandbox and container", () => {
+    const seen = cases.flatMap(({ name, runs, expects }) =>
+      runs.flatMap(({ input }) => {
+        if (expects === "end") {
+          expect(() => JSON.parse(input)).toThrow();
+          return [];
+        }
+        const { state, id, sandboxID, spec } = JSON.parse(input);
+        expect([name, spec]).toEqual([name, expect.objectContaining({})]);
+        return `${state} ${id === sandboxID}`;
+      }),
     );
     for (const state of ["create", "delete", "update"])
       expect(seen).toEqual(expect.arrayContaining([`${state} true`, `${state} false`]));
@@ -77,19 +70,21 @@ describe("the cases of the verb", () => {
   });
 
   it("have the plugin's own conf, but for those that try another one or none", () => {
-    const without = createCases(7, toRawJson('{"own":1}'))
+    const without = createCases(7, toRawJson('{"own":1}'), "start")
       .filter(
-        ({ expects, inputs }) =>
-          expects === "result" && !inputs.every((input) => input.startsWith('{"conf":{"own":1},')),
+        ({ expects, runs }) => expects !== "end" && !runs.every(({ input }) => input.startsWith('{"conf":{"own":1},')),
       )
       .map(({ name }) => name);
     expect(without).toEqual(cases.map(({ name }) => name).filter((name) => name.startsWith("conf-")));
     expect(inputOf("conf-absent")).not.toContain('"conf"');
   });
 
-  it("name a process that cannot exist, unless one is given", () => {
-    for (const { inputs } of createCases(7, undefined)) {
-      for (const input of inputs) expect(input.match(/"pid":\d+|\/proc\/\d+/g) ?? []).not.toContain("2070");
-    }
+  it("name the process that is given, and in phase create none for a container", () => {
+    const pids = (phase: "start" | "create") =>
+      createCases(7, undefined, phase).flatMap(({ runs }) =>
+        runs.flatMap(({ input }) => input.match(/"pid":\d+/g) ?? []),
+      );
+    expect(new Set(pids("start"))).toEqual(new Set(['"pid":7']));
+    expect(pids("create")).toEqual(['"pid":7', '"pid":7', '"pid":7']);
   });
 });

@@ -10,12 +10,13 @@ export interface ConformanceCase {
   readonly title: string;
   /** The recording behind it, or what it is derived from. */
   readonly source: string;
-  /** The texts on the plugin's stdin, one for each run. */
-  readonly inputs: readonly string[];
-  /** `result`: each run is to answer a v0.1 result; `end`: it is only to end well, since no request can be read. */
-  readonly expects: "result" | "end";
-  /** That its requests name. */
-  readonly cgroupsPath: string;
+  /** The runs, each with the text on the plugin's stdin. */
+  readonly runs: readonly { readonly request: Request; readonly input: string }[];
+  /**
+   * `result`: each run is to answer a result that the bridge accepts; `answer`: it may refuse what no runtime sends; `end`: it is
+   * only to end well, since no request can be read.
+   */
+  readonly expects: "result" | "answer" | "end";
   /** All runs at once. */
   readonly sideBySide?: boolean;
   /** The plugin is run through a symbolic link of this name. */
@@ -32,10 +33,12 @@ const largeBytes = 1 << 20;
  * The whole set, in the order in which it is run.
  * @param pid the process that the requests name
  * @param conf the plugin's own configuration
+ * @param phase in which a container's create is sent
  */
-export function createCases(pid: number, conf: RawJson | undefined): ConformanceCase[] {
+export function createCases(pid: number, conf: RawJson | undefined, phase: "start" | "create"): ConformanceCase[] {
   const sandbox = recordedSandbox(pid);
-  const container = recordedContainer(pid);
+  // Before a container exists it has no process.
+  const container = { ...recordedContainer(pid), pid: phase === "create" ? 0 : pid };
   const send = (request: Request) => spliceRequest(formatRequestBody(request), conf, []);
   const spec = (change: Partial<Spec>): Request => ({ ...container, spec: { ...container.spec, ...change } });
   const annotated = (annotations: Spec["annotations"]) =>
@@ -50,13 +53,17 @@ export function createCases(pid: number, conf: RawJson | undefined): Conformance
     name,
     title,
     source,
-    inputs: [send(request)],
+    runs: [{ request, input: send(request) }],
     expects: "result",
-    cgroupsPath: request.spec.cgroupsPath,
     ...besides,
   });
   const plain = send(container);
   const body = formatRequestBody(container);
+  const input = (text: string, expects: ConformanceCase["expects"] = "result") => ({
+    runs: [{ request: container, input: text }],
+    expects,
+  });
+  const each = (...requests: readonly Request[]) => requests.map((request) => ({ request, input: send(request) }));
 
   return [
     one("create-sandbox", "a pod sandbox is created", basic, sandbox),
@@ -65,14 +72,23 @@ export function createCases(pid: number, conf: RawJson | undefined): Conformance
     one("delete-sandbox", "a pod sandbox is deleted: no labels", basic, deleteOf(sandbox)),
     one("update-container", "a container's resources are updated", updateSource, { ...container, state: "update" }),
     one("update-sandbox", "a pod sandbox's resources are updated", updateSource, { ...sandbox, state: "update" }),
-    one("unknown-state", "a state that v0.1 does not name", derived, { ...container, state: "postCreate" }),
+    one(
+      "unknown-state",
+      "a state that v0.1 does not name",
+      derived,
+      { ...container, state: "postCreate" },
+      { expects: "answer" },
+    ),
     one("no-pid", "a delete of a container that never had a process", derived, deleteOf({ ...container, pid: 0 })),
     one("resources-null", "resources are null", derived, spec({ resources: null })),
     one("resources-empty", "resources are an empty object", derived, spec({ resources: {} })),
-    one("bare", "neither labels nor annotations, namespaces or a cgroup path", derived, {
-      ...spec({ namespaces: {}, annotations: {}, cgroupsPath: "" }),
-      labels: {},
-    }),
+    one(
+      "bare",
+      "neither labels nor annotations, namespaces or a cgroup path",
+      derived,
+      { ...spec({ namespaces: {}, annotations: {}, cgroupsPath: "" }), labels: {} },
+      { expects: "answer" },
+    ),
     one(
       "big-numbers",
       "integers beyond 2^53 and below 0",
@@ -105,32 +121,37 @@ export function createCases(pid: number, conf: RawJson | undefined): Conformance
       derived,
       annotated({ "qos.class": "ls" }),
     ),
-    one("unknown-keys", "keys that v0.1 does not know", derived, container, { inputs: [withUnknownKeys(plain)] }),
+    one("unknown-keys", "keys that v0.1 does not know", derived, container, input(withUnknownKeys(plain))),
     ...confs.map(([name, title, text]) =>
-      one(name, title, confSource, container, {
-        inputs: [spliceRequest(body, text === undefined ? undefined : toRawJson(text), [])],
-      }),
+      one(
+        name,
+        title,
+        confSource,
+        container,
+        input(spliceRequest(body, text === undefined ? undefined : toRawJson(text), []), "answer"),
+      ),
     ),
     one(
       "results",
       "what earlier plugins of the chain answered",
       "results recorded: chained, result-shapes",
       container,
-      {
-        inputs: [spliceRequest(body, conf, earlierResults.map(formatResult))],
-      },
+      input(spliceRequest(body, conf, earlierResults.map(formatResult))),
     ),
     one("large-request", "a request of 1 MB, most of it annotations", derived, annotated(largeAnnotations())),
-    one("stdin-empty", "stdin is closed before a byte came", derived, container, { inputs: [""], expects: "end" }),
-    one("stdin-cut", "stdin is closed in the middle of the request", derived, container, {
-      inputs: [plain.slice(0, plain.length / 2)],
-      expects: "end",
-    }),
+    one("stdin-empty", "stdin is closed before a byte came", derived, container, input("", "end")),
+    one(
+      "stdin-cut",
+      "stdin is closed in the middle of the request",
+      derived,
+      container,
+      input(plain.slice(0, plain.length / 2), "end"),
+    ),
     one("repeated", "create three times, then delete twice", "a runtime or a bridge that starts again", container, {
-      inputs: [plain, plain, plain, send(deleteOf(container)), send(deleteOf(container))],
+      runs: each(container, container, container, deleteOf(container), deleteOf(container)),
     }),
     one("side-by-side", "four containers at once", "containerd 1.6 ran them side by side", container, {
-      inputs: ["a", "b", "c", "d"].map((first) => send({ ...container, id: first + container.id.slice(1) })),
+      runs: each(...["a", "b", "c", "d"].map((first) => ({ ...container, id: first + container.id.slice(1) }))),
       sideBySide: true,
     }),
     one("symlink", "run through a symbolic link of another name", "recorded: type-symlink", container, {
@@ -163,7 +184,7 @@ const allResources: LinuxResources = {
 
 const confSource = "recorded with a conf: conf-bytes, conf-null, conf-string; the others derived";
 
-/** A conf of each JSON type. A plugin may refuse one that it cannot use: by a result with an error. */
+/** A conf of each JSON type. A plugin may refuse one that it cannot use. */
 const confs: readonly (readonly [name: string, title: string, text: string | undefined])[] = [
   ["conf-absent", "no conf", undefined],
   ["conf-null", "conf is null", "null"],

@@ -9,18 +9,16 @@ import { type Case, readCase, readFile, withConf } from "../tools/replay/case.js
 import { addConfigFlags, configLayers, pluginFlags } from "./config.js";
 import { type CliIo, exitCodes, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
-import { dialectOption, inDialect, paletteOf, play, printer } from "./replay.js";
+import { play, printer } from "./replay.js";
 
 export function addSimulateCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
     .command("simulate")
     .description("show the bridge at work: recorded pods, an embedded runtime, the sample plugins as real processes")
     .option("--scenario <folder>", "play this case instead of the built-in ones")
-    .option("--json", "one JSON line for each plugin run and each answer")
-    .addOption(dialectOption());
+    .option("--json", "one JSON line for each plugin run and each answer");
   addConfigFlags(command, [...pluginFlags, "log-level"]).action(async (options: Record<string, unknown>) => {
     const { flags, file } = configLayers(options);
-    const palette = paletteOf(io);
     const print = (text: string) => {
       if (options.json !== true) io.stdout(text);
     };
@@ -29,14 +27,13 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
       const scenarios = typeof options.scenario === "string" ? [options.scenario] : writeScenarios(scratch);
       const pluginDirs = flags.pluginDirs ?? [writePlugins(scratch)];
       for (const [number, scenario] of scenarios.entries()) {
-        const recorded = inDialect(readCase(scenario), options);
+        const recorded = readCase(scenario);
         const { name, title, runtime, events } = recorded;
         const cgroups = join(scratch, "cgroup", String(number));
         const files = makeCgroups(cgroups, recorded);
         const { confFile } = flags;
         const conf = confFile === undefined ? simulatedConf(cgroups) : readFile(confFile, "--conf");
-        print(`${palette.bold(title)}\n`);
-        print(palette.dim(`${name}: ${events.length} recorded events of ${runtime.name} ${runtime.version}\n`));
+        print(`${title}\n${name}: ${events.length} recorded events of ${runtime.name} ${runtime.version}\n`);
         await play(io, workplace, {
           played: withConf(recorded, confFile ?? "conf.json", conf),
           flags: { states: ["create", "update", "delete"], ...flags, pluginDirs },
@@ -44,8 +41,7 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
           onReport: printer(io, options),
         });
         for (const { name, was, is } of changedFiles(cgroups, files)) {
-          const what = palette.bold(basename(name));
-          print(`\n${what} of the container: ${was} before, ${palette.good(is)} after\n`);
+          print(`\n${basename(name)} of the container: ${was} before, ${is} after\n`);
         }
         print("\n");
       }
@@ -73,22 +69,18 @@ function simulatedConf(cgroupRoot: string): Uint8Array {
 }
 
 function writePlugins(folder: string): string {
-  const directory = join(folder, "bin");
-  makeDirectory(directory);
-  for (const [name, text] of Object.entries(builtInPlugins)) {
-    writeFileSync(join(directory, name), text, { mode: 0o755 });
-  }
-  return directory;
+  return writeFiles(join(folder, "bin"), builtInPlugins, 0o755);
 }
 
 /** Writes the built-in scenarios to disk, where a case is read from, and gives their folders. */
 function writeScenarios(folder: string): string[] {
-  return Object.entries(builtInScenarios).map(([name, files]) => {
-    const target = join(folder, "scenarios", name);
-    for (const [file, text] of Object.entries(files)) {
-      makeDirectory(dirname(join(target, file)));
-      writeFileSync(join(target, file), text);
-    }
-    return target;
-  });
+  return Object.entries(builtInScenarios).map(([name, files]) => writeFiles(join(folder, "scenarios", name), files));
+}
+
+function writeFiles(folder: string, files: Readonly<Record<string, string>>, mode = 0o644): string {
+  for (const [name, text] of Object.entries(files)) {
+    makeDirectory(dirname(join(folder, name)));
+    writeFileSync(join(folder, name), text, { mode });
+  }
+  return folder;
 }

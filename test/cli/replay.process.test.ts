@@ -29,26 +29,6 @@ describe("simulate", () => {
     expect(stdout).toContain("cpu.cfs_quota_us of the container: 50000 before, gone after");
     expect(code).toBe(0);
   });
-
-  it("plays a recorded case in either dialect", async () => {
-    const played = await Promise.all(
-      ["state-change", "dedicated"].map((dialect) =>
-        runCommandLine(["simulate", "--json", "--scenario", `${fixtures}/cases/basic-hostnet`, "--dialect", dialect]),
-      ),
-    );
-    const [old = [], dedicated = []] = played.map(({ stdout }) =>
-      jsonLines(stdout).flatMap((line) => (line.type === "answer" ? [line.event] : [])),
-    );
-    expect(old).toEqual([
-      "RunPodSandbox",
-      "StartContainer",
-      "StopContainer",
-      "RemoveContainer",
-      "StopPodSandbox",
-      "RemovePodSandbox",
-    ]);
-    expect(dedicated).toEqual(old);
-  });
 });
 
 describe("simulate, of a scenario that names a path of its own for the container's cgroup", () => {
@@ -77,7 +57,7 @@ describe("simulate, of a scenario that names a path of its own for the container
 
   it("names what cannot be made", async () => {
     const { code, stderr } = await runCommandLine(["simulate", "--scenario", scenario(`/${"x".repeat(300)}`)]);
-    expect(stderr).toMatch(/^nri-v01-bridge: \S+x: the name is too long \(ENAMETOOLONG\)\n$/);
+    expect(stderr).toMatch(/^nri-v01-bridge: \S+x\/cpu.cfs_quota_us: the name is too long \(ENAMETOOLONG\)\n$/);
     expect(code).toBe(2);
   });
 });
@@ -147,6 +127,27 @@ describe("replay --json", () => {
     });
     expect(strict[2]).not.toHaveProperty("labels");
     expect(deleted).toHaveProperty("labels.app", "demo");
+  });
+});
+
+describe("the timeline of a replay", () => {
+  it("shows what the runtime is asked for, and what is refused", async () => {
+    const folder = makeFolder();
+    const config = join(folder, "bridge.yaml");
+    writeFileSync(config, "plugins: {recorder: {phase: create, cgroup: host}}\n");
+    const play = async (metadata: object) => {
+      writeFileSync(join(folder, "recorder"), `#!/bin/sh\necho '${JSON.stringify({ metadata })}'\n`, { mode: 0o755 });
+      const args = ["replay", `${fixtures}/cases/basic-hostnet`, "--bin-dir", folder, "--config", config];
+      return (await runCommandLine(args)).stdout;
+    };
+    const asks = await play({ "adjust.env.A": "b", "adjust.update.other.cpu.shares": "7" });
+    expect(asks).toContain("    asks    env.A, update.other.cpu.shares\n");
+    expect(asks).toContain('    adjust  {"env":[{"key":"A","value":"b"}]}\n');
+    expect(asks).toContain('    update  {"containerId":"other","ignoreFailure":true,');
+    const refused = await play({ "adjust.cpu.quota": "abc" });
+    expect(refused).toContain(
+      '    error   the result of "recorder" cannot be applied: adjust.cpu.quota "abc": expected',
+    );
   });
 });
 

@@ -22,19 +22,19 @@ describe("the events of a pod that runs", () => {
     ["as its file says", '[plugins."io.containerd.nri.v1.nri"]\n  plugin_request_timeout = "60s"\n', 60_000_000_000n],
     ["or by default", "version = 2\n", 2_000_000_000n],
   ])("have the time that its runtime gives them, %s", (_, config, timeoutNano) => {
-    const { played } = readLive("pod", id, nodeWith(config).root);
+    const { played } = readLive(id, nodeWith(config).root);
     expect(played.events.map((event) => event.timeoutNano)).toEqual([timeoutNano, timeoutNano]);
   });
 });
 
 it("an id that is the beginning of two is refused, and both are named", () => {
   const node = nodeWith("version = 2\n").write("/run/bundles/0123/config.json", "{}");
-  expect(() => readLive("pod", "0123", node.root)).toThrow(/^0123 is the beginning of (\S+) and (\S+)$/);
+  expect(() => readLive("0123", node.root)).toThrow(/^0123 is the beginning of (\S+) and (\S+)$/);
 });
 
 it("a bundle that is no JSON is named", () => {
   const node = nodeWith("version = 2\n").write("/run/bundles/ffff/config.json", "garbage");
-  expect(() => readLive("container", "ffff", node.root)).toThrow(/^\/run\/bundles\/ffff\/config\.json: /);
+  expect(() => readLive("ffff", node.root)).toThrow(/^\/run\/bundles\/ffff\/config\.json: /);
 });
 
 // CRI-O's default (recordings/crio-1.37.0-dev/no-infra-container): the bundle of such a pod lies beside those of its containers.
@@ -52,9 +52,9 @@ it("a pod of CRI-O without an infra container is found beside its containers, wi
   bundleOf("deadbeef", "container");
   bundleOf("feedstopped", "container");
   node.process(300, "/usr/bin/conmon").link("/proc/300/cwd", `${containers}/deadbeef/userdata`);
-  expect(readLive("pod", "feed", node.root)).toMatchObject({
+  expect(readLive("feed", node.root)).toMatchObject({
     played: { bundles: [{ path: `${containers}/feedc0de/userdata/config.json` }] },
     unknown: expect.arrayContaining([expect.stringContaining("the pid: ")]),
   });
-  expect(() => readLive("pod", "feedstopped", node.root)).toThrow("no running pod feedstopped");
+  expect(() => readLive("feedstopped", node.root)).toThrow("no running pod or container feedstopped");
 });

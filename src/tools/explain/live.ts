@@ -26,7 +26,7 @@ const usualTimeoutMs = 2_000;
  * delete as they would come.
  * @throws BridgeError USAGE when there is none, or several, of this id
  */
-export function readLive(kind: "pod" | "container", id: string, root = "/"): Given {
+export function readLive(id: string, root = "/"): Given {
   const files = new NodeFiles(root);
   const processes = listProcesses(files);
   const found = findBundles(files, processes, id);
@@ -34,17 +34,13 @@ export function readLive(kind: "pod" | "container", id: string, root = "/"): Giv
   if (one === undefined) {
     throw new BridgeError(
       "USAGE",
-      `no running ${kind} ${id} is in sight: looked at the working directories of containerd's shims and of conmon below ${files.locate("/proc")}; it needs root and the host's pid namespace`,
+      `no running pod or container ${id} is in sight: looked at the working directories of containerd's shims and of conmon below ${files.locate("/proc")}; it needs root and the host's pid namespace`,
     );
   }
   if (found.length > 1) {
     throw new BridgeError("USAGE", `${id} is the beginning of ${found.map((bundle) => bundle.id).join(" and ")}`);
   }
-  const facts = factsOf(one);
-  if (facts.kind !== kind) {
-    throw new BridgeError("USAGE", `${one.id} is a ${facts.kind}: give it as --${facts.kind}`);
-  }
-  return toGiven(one, facts, requestTimeoutMs(files, processes));
+  return toGiven(one, factsOf(one), requestTimeoutMs(files, processes));
 }
 
 /** The time that the node's runtime gives a plugin, as its file says; the version, which would have to be asked for, changes nothing. */
@@ -170,6 +166,5 @@ function toGiven(
       ...(pid === 0 ? ["the pid: the runtime has written none beside the bundle"] : []),
       "resources that were changed since the create: the bundle is not written again",
     ],
-    live: true,
   };
 }

@@ -27,46 +27,41 @@ interface ExplainOptions extends Pick<PlayOptions, "played" | "flags" | "file" |
 }
 
 /**
- * Takes the events through the whole bridge, as a runtime would, and gives what it makes of those that are asked about.
- * Plugins are not run: each is taken to have answered that all is well, as they mostly do.
+ * Takes the events through the whole bridge, as a runtime would, and gives what it makes of those that are asked about and of
+ * those before them. Other plugins are not run: each is taken to have answered that all is well, as they mostly do.
  */
 export async function explain(options: ExplainOptions): Promise<readonly Explained[]> {
-  const { played, wanted, spawner, flags, file, environment, interrupted } = options;
-  const explained = new Map<number, Explained>();
-  const last = played.events.findLast(({ index }) => wanted.has(index))?.index ?? 0;
-  const events = played.events.filter(({ index }) => index <= last);
-  for (const { index, method, payload } of events) {
-    const event = wanted.has(index) ? decodeEvent(method, payload) : undefined;
-    if (event !== undefined) explained.set(index, { index, event, runs: [], answer: undefined });
-  }
+  const { played, wanted, spawner, ...about } = options;
+  const last = Math.max(...wanted);
+  const explained = played.events.flatMap(({ index, method, payload }): Explained[] => {
+    const event = index <= last ? decodeEvent(method, payload) : undefined;
+    return event === undefined ? [] : [{ index, event, runs: [], answer: undefined }];
+  });
   let current: Explained | undefined;
+  const isRun = () => spawner !== undefined && current !== undefined && wanted.has(current.index);
   const recorded = createRecordedCgroups();
   await playCase({
-    flags,
-    file,
-    environment,
-    interrupted,
-    played: { ...played, events },
+    ...about,
+    played: { ...played, events: played.events.filter(({ index }) => index <= last) },
     spawner: {
       start: async (command) =>
-        spawner !== undefined && current !== undefined
+        spawner !== undefined && isRun()
           ? spawner.start(command)
           : { pid: 0, give: async () => asIfWell(command), abandon: async () => {} },
       close: async () => {},
     },
     cgroups: {
       ...recorded,
-      openView: async (of) =>
-        spawner !== undefined && current !== undefined ? await recorded.openView(of) : emptyView(of),
+      openView: async (of) => (isRun() ? await recorded.openView(of) : emptyView(of)),
     },
     log: silentLog,
     onReport: (report) => {
-      if (report.type === "event") current = explained.get(report.recorded.index);
+      if (report.type === "event") current = explained.find(({ index }) => index === report.recorded.index);
       else if (report.type === "run") current?.runs.push(report);
       else if (current !== undefined) current.answer = report;
     },
   });
-  return [...explained.values()];
+  return explained;
 }
 
 /** A captured view that nothing is run in: the request names the path that a real one would have. */

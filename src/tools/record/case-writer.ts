@@ -89,7 +89,7 @@ export class CaseWriter {
 
   /** A plugin ran: its request and what it printed byte for byte, and the line that `replay --json` would print. */
   run(report: RunReport): void {
-    const { call, run } = report;
+    const { call, run, adjusted } = report;
     if (this.truncated) return;
     const { redactor } = this;
     const who = call.target.kind;
@@ -109,7 +109,7 @@ export class CaseWriter {
       stderr: run.stderr.map((line) => redactor.output(line)),
       error: run.error === null ? null : redactor.output(run.error),
     };
-    this.put("expected/lines.jsonl", `${JSON.stringify(runLine({ call, run: told }))}\n`);
+    this.put("expected/lines.jsonl", `${JSON.stringify(runLine({ call, run: told, adjusted }))}\n`);
     this.describe();
   }
 

@@ -42,7 +42,7 @@ export async function acceptPlugin(
   if (socket === undefined) throw new Error("unreachable");
   const nri = inferNriVersion(runtime.name, runtime.version);
   if (nri === undefined) throw new Error("the NRI version of containerd 1.7.24 is known");
-  const link = new RuntimeLink(new SocketTrunk(socket), { identity: undefined, updateContainers: () => [] });
+  const link = new RuntimeLink(new SocketTrunk(socket));
   await link.registered(10_000);
   await configurePlugin(link, { ...runtime, nri }, "");
   await synchronizePlugin(link, { pods: [], containers: [] }, runtime.requestTimeoutMs);

@@ -18,9 +18,7 @@ export const startNames = {
 export async function measureStart(place: Place, rounds: number): Promise<Samples[]> {
   const files = new BridgeProcess(place, { name: "start", plugins: ["tiny"] });
   let onLink: (link: RuntimeLink) => void = () => {};
-  const listener = await listenTrunks(files.socketPath, (trunk) =>
-    onLink(new RuntimeLink(trunk, { identity: undefined, updateContainers: () => [] })),
-  );
+  const listener = await listenTrunks(files.socketPath, (trunk) => onLink(new RuntimeLink(trunk)));
   const node: Candidate = {
     name: startNames.node,
     async run() {

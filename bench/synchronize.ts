@@ -32,7 +32,7 @@ export async function measureSynchronize(place: Place, recorded: ContainerEvent,
   while (trunks.length === 0) await sleep(1);
   const [trunk] = trunks;
   if (trunk === undefined) throw new Error("unreachable");
-  const link = new RuntimeLink(trunk, { identity: undefined, updateContainers: () => [] });
+  const link = new RuntimeLink(trunk);
   await link.registered(10_000);
   const nri = inferNriVersion("containerd", "1.7.24");
   if (nri === undefined) throw new Error("the NRI version of containerd 1.7.24 is known");

@@ -42,11 +42,6 @@ export const registerPluginRequest = codec(
   gen.readRegisterPluginRequest,
   gen.writeRegisterPluginRequest,
 );
-export const updateContainersRequest = codec(
-  "UpdateContainersRequest",
-  gen.readUpdateContainersRequest,
-  gen.writeUpdateContainersRequest,
-);
 
 /** What the runtime sends to the plugin. */
 export const configureRequest = codec("ConfigureRequest", gen.readConfigureRequest, gen.writeConfigureRequest);
@@ -94,11 +89,6 @@ export const stopContainerResponse = codec(
   "StopContainerResponse",
   gen.readStopContainerResponse,
   gen.writeStopContainerResponse,
-);
-export const updateContainersResponse = codec(
-  "UpdateContainersResponse",
-  gen.readUpdateContainersResponse,
-  gen.writeUpdateContainersResponse,
 );
 
 /** A pod sandbox and a container by themselves, for what is kept in files. */

@@ -296,7 +296,7 @@ describe("run, launched by the runtime", () => {
     const pipe = join(folder, "own.yaml");
     execFileSync("mkfifo", [pipe]);
     const { trunk } = await start(`run --config '${pipe}'`);
-    const link = new RuntimeLink(trunk, { identity, updateContainers: () => [] });
+    const link = new RuntimeLink(trunk, identity);
     expect((await link.registered(5_000)).identity).toEqual(identity);
     link.close();
   });

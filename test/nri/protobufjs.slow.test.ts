@@ -13,8 +13,6 @@ import {
   synchronizeResponse,
   updateContainerRequest,
   updateContainerResponse,
-  updateContainersRequest,
-  updateContainersResponse,
   updatePodSandboxRequest,
 } from "../../src/nri/codec.js";
 import { messageToJson } from "../../src/nri/json.js";
@@ -81,8 +79,6 @@ const messages: [MessageName, MessageCodec<object>][] = [
   ["UpdateContainerResponse", updateContainerResponse],
   ["StopContainerResponse", stopContainerResponse],
   ["StateChangeEvent", stateChangeRequest],
-  ["UpdateContainersRequest", updateContainersRequest],
-  ["UpdateContainersResponse", updateContainersResponse],
 ];
 
 const plain = (json: unknown): unknown => JSON.parse(JSON.stringify(json));

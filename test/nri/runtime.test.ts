@@ -1,11 +1,5 @@
 import { describe, expect, test } from "vitest";
-import {
-  configureRequest,
-  configureResponse,
-  synchronizeRequest,
-  synchronizeResponse,
-  updateContainersRequest,
-} from "../../src/nri/codec.js";
+import { configureRequest, configureResponse, synchronizeRequest, synchronizeResponse } from "../../src/nri/codec.js";
 import { Code, StatusError } from "../../src/nri/ttrpc/status.js";
 import { createRuntime } from "../../src/tools/runtime/runtime.js";
 import {
@@ -175,45 +169,7 @@ describe("what a plugin's answer costs", () => {
   });
 });
 
-describe("a plugin that knows StateChange only", () => {
-  test("gets the event once more as StateChange, and from then on every event so", async () => {
-    // One own call it does know; after the fallback that is not tried any more.
-    const methods = { CreateContainer: nothing, StartContainer: nothing };
-    const { accepting, puppet } = await registered(containerd23, methods);
-    const plugin = await accepting;
-    for (const name of ["StartContainer", "RunPodSandbox", "StartContainer", "CreateContainer"] as const) {
-      expect(await plugin.call(name, subject)).toMatchObject({ dropped: false, response: { update: [] } });
-    }
-    expect(puppet.called.slice(2)).toEqual(["StartContainer", "StateChange", "StateChange", "CreateContainer"]);
-  });
-
-  test("but the calls that always had a name of their own are errors then", async () => {
-    const { accepting } = await registered(containerd23);
-    const outcome = await (await accepting).call("CreateContainer", subject);
-    expect(outcome).toMatchObject({ error: { code: "UNIMPLEMENTED" }, dropped: false });
-  });
-
-  test("is not asked again when StateChange fails", async () => {
-    const { accepting, puppet } = await registered(containerd23, {
-      StateChange: () => {
-        throw new StatusError(Code.Unimplemented, "method StateChange");
-      },
-    });
-    const outcome = await (await accepting).call("StartContainer", subject);
-    expect(outcome).toMatchObject({ error: { code: "UNIMPLEMENTED" } });
-    expect(puppet.called.filter((name) => name === "StateChange")).toHaveLength(1);
-  });
-});
-
 describe("the runtime", () => {
-  test("carries out updates that a plugin asks for, and says which failed", async () => {
-    const { accepting, puppet } = await registered({ ...containerd20, updateContainers: (update) => update.slice(1) });
-    await accepting;
-    const request = updateContainersRequest.encode({ update: [{ containerId: "c1" }, { containerId: "c2" }] });
-    const failed = Buffer.from(await puppet.call("UpdateContainers", request)).toString("hex");
-    expect(failed).toBe("0a040a026332");
-  });
-
   test("closes with a plugin that it has forgotten", async () => {
     const Synchronize = () => Promise.reject(new StatusError(Code.Unknown, "no"));
     const { runtime, accepting, puppet } = await registered(containerd20, { Synchronize });

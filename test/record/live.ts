@@ -13,7 +13,8 @@ import { createStarter } from "../../src/plugin/start.js";
 import { defaultRecorderLimits, Recorder, type RecorderOptions } from "../../src/tools/record/recorder.js";
 import { type Case, type RecordedEvent, readCase } from "../../src/tools/replay/case.js";
 import { type PlayReport, playCase } from "../../src/tools/replay/play.js";
-import { createRuntime, type Snapshot } from "../../src/tools/runtime/runtime.js";
+import { createRuntime } from "../../src/tools/runtime/runtime.js";
+import type { Snapshot } from "../../src/tools/runtime/runtime-plugin.js";
 import { makeFolder } from "../support/places.js";
 
 const root = resolve(import.meta.dirname, "../..");

@@ -14,8 +14,8 @@ import { synchronizeRequest } from "../../nri/codec.js";
 import { decodeEvent, decodeEventResponse, type EventResponse, type NriEvent } from "../../nri/events.js";
 import { PluginStub } from "../../nri/stub.js";
 import type { Starter } from "../../plugin/start.js";
-import { createRuntime, type Snapshot } from "../runtime/runtime.js";
-import type { RawOutcome, RuntimePlugin } from "../runtime/runtime-plugin.js";
+import { createRuntime } from "../runtime/runtime.js";
+import type { RawOutcome, RuntimePlugin, Snapshot } from "../runtime/runtime-plugin.js";
 import type { Case, RecordedEvent } from "./case.js";
 
 /** What the bridge answered to an event. */

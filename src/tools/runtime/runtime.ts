@@ -1,15 +1,14 @@
 import { createServer } from "node:net";
 import { alarm, type Deadline } from "../../base/deadline.js";
 import { BridgeError } from "../../base/errors.js";
-import { type Log, silentLog } from "../../base/logger.js";
-import type { Container, ContainerUpdate, PodSandbox } from "../../nri/types.js";
+import { silentLog } from "../../base/logger.js";
 import { hasFeature, inferNriVersion, parseVersion, type Version } from "../../nri/versions.js";
 import { checkPath } from "../../nri/wire/socket.js";
 import { SocketTrunk } from "../../nri/wire/socket-trunk.js";
 import type { Trunk } from "../../nri/wire/trunk.js";
 import { connectPlugin, type PluginOrigin, type RuntimeFacts, type RuntimePlugin } from "./runtime-plugin.js";
 
-export interface RuntimeOptions {
+export interface RuntimeOptions extends Partial<Omit<RuntimeFacts, "nri" | "ownCalls">> {
   /** The socket that plugins connect to. */
   readonly socketPath: string;
   /** What the runtime calls itself: "containerd", "cri-o". */
@@ -22,34 +21,35 @@ export interface RuntimeOptions {
    * as its NRI version does.
    */
   readonly dialect?: Dialect;
-  /** Milliseconds that a plugin has for an answer, and to register. */
-  readonly requestTimeoutMs?: number;
-  readonly registrationTimeoutMs?: number;
-  /** What is there already when a plugin synchronizes. */
-  readonly snapshot?: () => Snapshot;
-  /** Pods, and containers, in one Synchronize message at most; else as many as fit into 4 MiB. */
-  readonly synchronizeSize?: number;
-  /** Carries out updates that a plugin asks for outside of any event; gives those that failed. */
-  readonly updateContainers?: (update: readonly ContainerUpdate[]) => readonly ContainerUpdate[];
-  readonly log?: Log;
 }
 
 export type Dialect = "state-change" | "dedicated";
-
-export interface Snapshot {
-  readonly pods: readonly PodSandbox[];
-  readonly containers: readonly Container[];
-}
 
 /**
  * The runtime side of NRI, as containerd and CRI-O have it: for simulations, replays and tests of plugins.
  * @throws BridgeError CONNECT_FAILED when the socket cannot be listened on, USAGE when the NRI version is not known
  */
-export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
-  const facts = runtimeFacts(options);
+export async function createRuntime({ socketPath, nriVersion, dialect, ...about }: RuntimeOptions): Promise<Runtime> {
+  const nri = nriOf(about.name, about.version, nriVersion);
   const waiting = new TrunkQueue();
-  const listener = await listenTrunks(options.socketPath, (trunk) => waiting.put(trunk));
+  const listener = await listenTrunks(socketPath, (trunk) => waiting.put(trunk));
+  const facts = {
+    nri,
+    ownCalls: dialect === undefined ? hasFeature(nri, "ownCalls") : dialect === "dedicated",
+    requestTimeoutMs: 2000,
+    registrationTimeoutMs: 5000,
+    snapshot: () => ({ pods: [], containers: [] }),
+    synchronizeSize: Number.POSITIVE_INFINITY,
+    log: silentLog,
+    ...about,
+  };
   return new Runtime(facts, listener, waiting);
+}
+
+function nriOf(name: string, version: string, stated: string | undefined): Version {
+  const known = stated === undefined ? inferNriVersion(name, version) : parseVersion(stated);
+  if (known !== undefined) return known;
+  throw new BridgeError("USAGE", `the NRI version of ${name} ${version} is not known: state one`);
 }
 
 /** A runtime that listens for plugins. */
@@ -71,7 +71,7 @@ export class Runtime {
     return await this.connect(await this.waiting.take(deadline), { kind: "external" });
   }
 
-  /** As accept, for a plugin at the other end of a trunk; see launch. */
+  /** As accept, for a plugin at the other end of a trunk: one that the runtime launched. */
   async connect(trunk: Trunk, origin: PluginOrigin): Promise<RuntimePlugin> {
     this.trunks.add(trunk);
     trunk.onClose(() => this.trunks.delete(trunk));
@@ -121,31 +121,8 @@ class TrunkQueue {
   }
 }
 
-function runtimeFacts(options: RuntimeOptions): RuntimeFacts {
-  const nri = nriVersion(options);
-  return {
-    name: options.name,
-    version: options.version,
-    nri,
-    ownCalls: options.dialect === undefined ? hasFeature(nri, "ownCalls") : options.dialect === "dedicated",
-    requestTimeoutMs: options.requestTimeoutMs ?? 2000,
-    registrationTimeoutMs: options.registrationTimeoutMs ?? 5000,
-    snapshot: options.snapshot ?? (() => ({ pods: [], containers: [] })),
-    synchronizeSize: options.synchronizeSize,
-    updateContainers: options.updateContainers ?? (() => []),
-    log: options.log ?? silentLog,
-  };
-}
-
-function nriVersion({ name, version, nriVersion: stated }: RuntimeOptions): Version {
-  const known = stated === undefined ? inferNriVersion(name, version) : parseVersion(stated);
-  if (known !== undefined) return known;
-  const text = `the NRI version of ${name} ${version} is not known${stated === undefined ? "" : ` (${stated})`}: state one`;
-  throw new BridgeError("USAGE", text);
-}
-
 /** A unix socket that takes connections, as the runtime's does; closing it leaves the accepted trunks alone. */
-export interface Listener {
+interface Listener {
   close(): Promise<void>;
 }
 

@@ -104,7 +104,7 @@ function toKebab(path: string): string {
 }
 
 /** A path that is there: the empty one would be the working directory. */
-function parseFileName(text: string): string {
+export function parseFileName(text: string): string {
   if (text === "") throw new InvalidArgumentError("a path is expected, and this is empty.");
   return text;
 }

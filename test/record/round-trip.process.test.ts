@@ -114,14 +114,14 @@ describe("an observer", () => {
     const { cases, recorder } = await recordLive({
       played,
       events: [...played.events, ...other.events],
-      recorder: { limits: { pods: 1, bytes: 1 << 20 } },
+      recorder: { pods: 1 },
     });
     expect(cases).toHaveLength(1);
     await recorder.done;
   });
 
   it("records the pods that are wanted", async () => {
-    const { cases } = await recordLive({ played, recorder: { wants: () => false } });
+    const { cases } = await recordLive({ played, recorder: { pod: ["other/*"] } });
     expect(cases).toEqual([]);
   });
 
@@ -129,7 +129,7 @@ describe("an observer", () => {
     const bytes = 20_000;
     const { cases, out } = await recordLive({
       played,
-      recorder: { limits: { pods: 1, bytes } },
+      recorder: { pods: 1, bytes },
     });
     const { folder, truncated } = only(cases);
     expect(truncated).toBe(true);

@@ -5,7 +5,7 @@ import { readRegularFile } from "../base/files.js";
 import { findConfigPermissionFault } from "../base/permissions.js";
 import { mergeConfig } from "../config/merge.js";
 import { parseConfig, parseConfigValue } from "../config/parse.js";
-import { type Config, configPaths, type PartialConfig } from "../config/schema.js";
+import type { Config, PartialConfig } from "../config/schema.js";
 import { launchedSocket } from "../nri/identity.js";
 import { type ConfigFile, findConfigFile } from "../tools/doctor/collect/bridge.js";
 
@@ -90,17 +90,6 @@ export function readFlags(options: Readonly<Record<string, unknown>>): PartialCo
     else nested[first] = { ...nested[first], [second]: value };
   }
   return parseConfigValue({ ...values, ...nested }, "command line");
-}
-
-/** For the error of an unknown flag that has the name of a key: where that key is set. "" for any other error. */
-export function keyHint(error: string): string {
-  const [, flag] = /unknown option '--(?:no-)?([a-z-]+)/.exec(error) ?? [];
-  const key = configPaths.find((path) => toKebab(path) === flag);
-  return key === undefined ? "" : `(${key} is a key of the configuration file, see --config)\n`;
-}
-
-function toKebab(path: string): string {
-  return path.replaceAll(".", "-").replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 /** A path that is there: the empty one would be the working directory. */

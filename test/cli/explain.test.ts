@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { runCommandLine } from "../support/command-line.js";
@@ -59,18 +59,6 @@ describe("explain of a case", () => {
     expect(Object.keys(first.sources)).toEqual(Object.keys(JSON.parse(first.request)));
     expect(second.sources.results).toContain("as if each had answered that all is well");
     expect(JSON.parse(second.request).results).toEqual([{ plugin: "recorder", version: "0.1", error: "" }]);
-  });
-
-  it("says what only the bundle has, since NRI v2 lost it", async () => {
-    const [from, to] = [join(basic, "bundles/ctr.json"), join(folder, "bundles/ctr.json")];
-    const bundle = JSON.parse(readFileSync(from, "utf8"));
-    bundle.linux.resources.blockIO = { weight: 500 };
-    mkdirSync(join(folder, "bundles"));
-    writeFileSync(to, JSON.stringify(bundle));
-    for (const name of ["events.jsonl", "conf.json"]) copyFileSync(join(basic, name), join(folder, name));
-    const { events } = await explain(`${folder}:4`);
-    expect(events).toMatchObject([{ event: "StartContainer", bundle: to, lost: ["spec.resources.blockIO.weight"] }]);
-    expect(JSON.parse(events[0].plugins[0].request).spec.resources.blockIO).toEqual({ weight: 500 });
   });
 
   it("takes a delete's spec from what was remembered, and says so", async () => {

@@ -1,8 +1,14 @@
+import { BridgeError } from "../../base/errors.js";
+import { builtInScenarios } from "../../gen/built-in.js";
+import { decodeEvent } from "../../nri/events.js";
+import { findBundle } from "../../v01/bundle.js";
 import { toRawJson } from "../../v01/gojson/raw.js";
 import { formatRequestBody, spliceRequest } from "../../v01/request.js";
 import type { LinuxResources } from "../../v01/resources.js";
 import { formatResult } from "../../v01/result.js";
+import { targetOf, toCreateRequest, toSpec } from "../../v01/to-v01.js";
 import type { RawJson, Request, Result, Spec } from "../../v01/types.js";
+import { parseEvents } from "../replay/case.js";
 
 /** One thing that a legacy plugin has to cope with. */
 export interface ConformanceCase {
@@ -23,8 +29,8 @@ export interface ConformanceCase {
   readonly link?: string;
 }
 
-const basic = "recorded on containerd 1.6.20: basic-hostnet";
-const derived = "derived from basic-hostnet";
+const basic = "recorded on containerd 1.7.24: resources-cpu";
+const derived = "derived from resources-cpu";
 
 /** As much as a pod's annotations may hold under Kubernetes is 256 KiB; a plugin that takes four times that has room. */
 const largeBytes = 1 << 20;
@@ -36,9 +42,10 @@ const largeBytes = 1 << 20;
  * @param phase in which a container's create is sent
  */
 export function createCases(pid: number, conf: RawJson | undefined, phase: "start" | "create"): ConformanceCase[] {
-  const sandbox = recordedSandbox(pid);
+  const [sandbox, running] = recordedCreates(pid);
+  if (sandbox === undefined || running === undefined) throw new BridgeError("INTERNAL", "the scenario has no creates");
   // Before a container exists it has no process.
-  const container = { ...recordedContainer(pid), pid: phase === "create" ? 0 : pid };
+  const container = phase === "create" ? { ...running, pid: 0 } : running;
   const send = (request: Request) => spliceRequest(formatRequestBody(request), conf, []);
   const spec = (change: Partial<Spec>): Request => ({ ...container, spec: { ...container.spec, ...change } });
   const annotated = (annotations: Spec["annotations"]) =>
@@ -221,80 +228,25 @@ function largeAnnotations(): Record<string, string> {
   );
 }
 
-// What containerd 1.6.20 sent for a pod with the host's network and one container (fixtures/cases/basic-hostnet), field
-// by field. Only the pids are given from outside: the recorded ones may be other processes' on this machine.
-
-const sandboxID = "bf74e778a3d1a243637769963e3a6139a752089d72ea7b0f75f9f42bbce4c0ca";
-const containerID = "3c28e4255f1c9f5b98c056e485b0b2aa76687cb74bca0cbc7750bc38a2a82e0b";
-const podUid = "00000000-0000-4000-8000-000000000001";
-const cgroupParent = `/kubepods/besteffort/pod${podUid}`;
-
-const labels = {
-  app: "demo",
-  "io.kubernetes.pod.name": "pod1",
-  "io.kubernetes.pod.namespace": "default",
-  "io.kubernetes.pod.uid": podUid,
-} as const;
-
-const podAnnotations = {
-  "io.kubernetes.cri.sandbox-id": sandboxID,
-  "io.kubernetes.cri.sandbox-name": "pod1",
-  "io.kubernetes.cri.sandbox-namespace": "default",
-  "io.kubernetes.cri.sandbox-uid": podUid,
-} as const;
-
-/** The create of the sandbox. */
-export function recordedSandbox(pid: number): Request {
-  return {
-    version: "0.1",
-    state: "create",
-    id: sandboxID,
-    sandboxID,
-    pid,
-    spec: {
-      resources: { devices: [{ allow: false, access: "rwm" }], cpu: { shares: 2n } },
-      namespaces: { ipc: "", mount: "", pid: "" },
-      cgroupsPath: `${cgroupParent}/${sandboxID}`,
-      annotations: {
-        ...podAnnotations,
-        "io.kubernetes.cri.container-type": "sandbox",
-        "io.kubernetes.cri.sandbox-log-directory": `/var/lib/recorded/run/1.6/tb-logs/1979/${podUid}`,
-      },
-    },
-    labels,
-  };
-}
-
-/** The create of the container. */
-export function recordedContainer(pid: number, sandboxPid: number = pid): Request {
-  return {
-    version: "0.1",
-    state: "create",
-    id: containerID,
-    sandboxID,
-    pid,
-    spec: {
-      resources: { devices: [{ allow: false, access: "rwm" }], memory: {}, cpu: { shares: 2n } },
-      namespaces: {
-        ipc: `/proc/${sandboxPid}/ns/ipc`,
-        mount: "",
-        network: `/proc/${sandboxPid}/ns/net`,
-        pid: "",
-        uts: `/proc/${sandboxPid}/ns/uts`,
-      },
-      cgroupsPath: `${cgroupParent}/${containerID}`,
-      annotations: {
-        ...podAnnotations,
-        "io.kubernetes.cri.container-name": "ctr",
-        "io.kubernetes.cri.container-type": "container",
-        "io.kubernetes.cri.image-name": "localhost/busybox:test",
-      },
-    },
-    labels,
-  };
+/** The creates of a recorded pod and its container, as the bridge makes them of the built-in scenario. */
+function recordedCreates(pid: number): Request[] {
+  const { "events.jsonl": events = "", ...files } = builtInScenarios["clear-cfs"] ?? {};
+  const bundles = Object.entries(files).map(([path, text]) => ({ path, bytes: Buffer.from(text) }));
+  const rules = { oci: [], podToContainer: false, crio: false, alias: false };
+  return parseEvents(events, "clear-cfs").flatMap(({ method, payload }) => {
+    const event = decodeEvent(method, payload);
+    if (event?.name !== "RunPodSandbox" && event?.name !== "StartContainer") return [];
+    const target = { ...targetOf(event), pid };
+    const { namespaces, annotations, ...spec } = toSpec(target, findBundle(bundles, target.cgroupsPath)?.bundle, rules);
+    // The recorded pids may be other processes' on this machine.
+    const paths = Object.entries(namespaces).map(([type, path]) => [type, path.replace(/\d+/, String(pid))]);
+    const { "qos.class": _, ...plain } = annotations;
+    const own = { ...spec, namespaces: Object.fromEntries(paths), annotations: plain };
+    return toCreateRequest("0.1", "create", target, own);
+  });
 }
 
 /** The delete that followed a create: without labels, else the same. */
-export function deleteOf(create: Request): Request {
+function deleteOf(create: Request): Request {
   return { ...create, state: "delete", labels: {} };
 }

@@ -6,7 +6,7 @@ import { encodeEvent } from "../../nri/events.js";
 import { type Bundle, parseBundle } from "../../v01/bundle.js";
 import { listProcesses, type ProcessFacts } from "../doctor/collect/processes.js";
 import { findRuntime } from "../doctor/collect/runtime.js";
-import { type Given, givenOf } from "./given.js";
+import { type Given, givenOf } from "./play.js";
 
 /** The bundle of a pod or container that runs. */
 interface LiveBundle {

@@ -134,7 +134,7 @@ async function sendEvents(
     if (outcome.dropped) {
       throw new BridgeError(
         "CALL_TIMEOUT",
-        `the bridge did not answer ${event.name} within ${Math.round(Number(timeoutNano) / 1e6)} ms, and a runtime would have dropped it`,
+        `the bridge did not answer ${event.name} within ${Math.round(Number(timeoutNano) / 1e6)} ms, and a runtime would have dropped it: this machine is too slow or too busy`,
       );
     }
     if (outcome.error !== undefined) undo.failed(event);

@@ -1,5 +1,6 @@
+import { EventEmitter, once } from "node:events";
 import { createServer } from "node:net";
-import { alarm, type Deadline } from "../../base/deadline.js";
+import { type Deadline, within } from "../../base/deadline.js";
 import { BridgeError } from "../../base/errors.js";
 import { silentLog } from "../../base/logger.js";
 import { hasFeature, inferNriVersion, parseVersion, type Version } from "../../nri/versions.js";
@@ -31,8 +32,6 @@ export type Dialect = "state-change" | "dedicated";
  */
 export async function createRuntime({ socketPath, nriVersion, dialect, ...about }: RuntimeOptions): Promise<Runtime> {
   const nri = nriOf(about.name, about.version, nriVersion);
-  const waiting = new TrunkQueue();
-  const listener = await listenTrunks(socketPath, (trunk) => waiting.put(trunk));
   const facts = {
     nri,
     ownCalls: dialect === undefined ? hasFeature(nri, "ownCalls") : dialect === "dedicated",
@@ -43,7 +42,9 @@ export async function createRuntime({ socketPath, nriVersion, dialect, ...about 
     log: silentLog,
     ...about,
   };
-  return new Runtime(facts, listener, waiting);
+  const runtime = new Runtime(facts);
+  await runtime.listen(socketPath);
+  return runtime;
 }
 
 function nriOf(name: string, version: string, stated: string | undefined): Version {
@@ -56,68 +57,54 @@ function nriOf(name: string, version: string, stated: string | undefined): Versi
 export class Runtime {
   /** Those of plugins that did not synchronize too, which nobody else remembers. */
   private readonly trunks = new Set<Trunk>();
+  /** Connections that are not taken yet; a runtime takes its plugins one after another. */
+  private readonly waiting: Trunk[] = [];
+  private readonly arrivals = new EventEmitter();
+  private listener: Listener | undefined;
+  private closed = false;
 
-  constructor(
-    readonly facts: RuntimeFacts,
-    private readonly listener: Listener,
-    private readonly waiting: TrunkQueue,
-  ) {}
+  constructor(readonly facts: RuntimeFacts) {}
+
+  async listen(socketPath: string): Promise<void> {
+    this.listener = await listenTrunks(socketPath, (trunk) => {
+      this.keep(trunk);
+      this.waiting.push(trunk);
+      this.arrivals.emit("trunk");
+    });
+  }
 
   /**
    * Takes the next plugin that connects, and registers, configures and synchronizes it.
    * @throws BridgeError when none comes in time, or it does not follow the protocol
    */
   async accept(deadline: Deadline): Promise<RuntimePlugin> {
-    return await this.connect(await this.waiting.take(deadline), { kind: "external" });
+    for (;;) {
+      const trunk = this.waiting.shift();
+      if (trunk !== undefined) return await this.connect(trunk, { kind: "external" });
+      if (this.closed) throw new BridgeError("CONNECTION_CLOSED", "the runtime is closed");
+      if (deadline.expired) throw new BridgeError("CALL_TIMEOUT", "no plugin connected in time");
+      await within(deadline, once(this.arrivals, "trunk"), () => undefined);
+    }
   }
 
   /** As accept, for a plugin at the other end of a trunk: one that the runtime launched. */
   async connect(trunk: Trunk, origin: PluginOrigin): Promise<RuntimePlugin> {
-    this.trunks.add(trunk);
-    trunk.onClose(() => this.trunks.delete(trunk));
+    this.keep(trunk);
     return await connectPlugin(trunk, origin, this.facts);
   }
 
   /** Stops as a runtime does: no word to the plugins, the connections just end. */
   async close(): Promise<void> {
-    for (const trunk of this.trunks) trunk.close();
-    this.waiting.close();
-    await this.listener.close();
-  }
-}
-
-/** Connections that nobody has taken yet; a runtime takes its plugins one after another. */
-class TrunkQueue {
-  private readonly trunks: Trunk[] = [];
-  private wake = () => {};
-  private closed = false;
-
-  put(trunk: Trunk): void {
-    if (this.closed) trunk.close();
-    else this.trunks.push(trunk);
-    this.wake();
-  }
-
-  async take(deadline: Deadline): Promise<Trunk> {
-    for (;;) {
-      const trunk = this.trunks.shift();
-      if (trunk !== undefined) return trunk;
-      if (this.closed) throw new BridgeError("CONNECTION_CLOSED", "the runtime is closed");
-      if (deadline.expired) throw new BridgeError("CALL_TIMEOUT", "no plugin connected in time");
-      await new Promise<void>((resolve) => {
-        const cancel = alarm(deadline, resolve);
-        this.wake = () => {
-          cancel();
-          resolve();
-        };
-      });
-    }
-  }
-
-  close(): void {
     this.closed = true;
-    for (const trunk of this.trunks.splice(0)) trunk.close();
-    this.wake();
+    for (const trunk of this.trunks) trunk.close();
+    this.arrivals.emit("trunk");
+    await this.listener?.close();
+  }
+
+  private keep(trunk: Trunk): void {
+    this.trunks.add(trunk);
+    trunk.onClose(() => this.trunks.delete(trunk));
+    if (this.closed) trunk.close();
   }
 }
 

@@ -5,7 +5,7 @@ import { describeEvent, formatEvent } from "../tools/explain/describe.js";
 import { readLive } from "../tools/explain/live.js";
 import { explain, type Given, readGiven, withNodeConf, withoutFailures } from "../tools/explain/play.js";
 import { addConfigFlags, pluginFlags, readSettings } from "./config.js";
-import { type CliIo, exitCodes, untilInterrupted } from "./io.js";
+import { type CliIo, exitCodes, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
 
 export function addExplainCommand(program: Command, io: CliIo, done: Done): void {
@@ -26,7 +26,7 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
       file: file === undefined ? undefined : withoutFailures(file),
       environment: io.environment,
     };
-    const explained = await untilInterrupted(io, (interrupted) => explain({ ...about, interrupted }));
+    const explained = await withPlugins(io, ({ interrupted }) => explain({ ...about, interrupted }));
     const described = explained.flatMap((one) =>
       given.wanted.has(one.index) ? [describeEvent(one, given, config)] : [],
     );

@@ -98,18 +98,14 @@ export function createProgram(io: CliIo, done: Done): Command {
       "\nExit codes: 0 done; 1 the thing looked at has faults; 2 usage or configuration; 3 cannot connect (--once);\n" +
         "4 the runtime refused the registration; 5 the connection was lost (launched, --once); 70 a fault of our own.",
     );
-  addRunCommand(program, io, done);
-  addSimulateCommand(program, io, done);
-  addRecordCommand(program, io, done);
-  addReplayCommand(program, io, done);
-  addConformanceCommand(program, io, done);
-  addDoctorCommand(program, io, done);
-  addCheckCommand(program, io, done);
-  addExplainCommand(program, io, done);
-  addExecCommand(program, io, done);
-  addVersionCommand(program, io);
+  for (const addCommand of commands) addCommand(program, io, done);
   return program;
 }
+
+const commands = [
+  ...[addRunCommand, addSimulateCommand, addRecordCommand, addReplayCommand, addConformanceCommand],
+  ...[addDoctorCommand, addCheckCommand, addExplainCommand, addExecCommand, addVersionCommand],
+];
 
 function addVersionCommand(program: Command, io: CliIo): void {
   program

@@ -81,13 +81,14 @@ export function readCase(folder: string): Case {
     throw new BridgeError("USAGE", `${folder}: ${what}; a case is a folder with events.jsonl`);
   }
   const description = join(folder, "case.json");
-  const about = parseFile(description, caseSchema) ?? {};
+  const about = parseJson(readIfThere(description)?.toString("utf8") ?? "{}", caseSchema, description);
   const from = about.eventsFrom === undefined ? folder : join(folder, "..", about.eventsFrom);
+  const events = join(from, "events.jsonl");
   const confs = about.confs ?? [{ fromEvent: 1, file: "conf.json" }];
   return {
     name,
     title: about.title ?? name,
-    events: readEvents(join(from, "events.jsonl")),
+    events: parseEvents(readFile(events).toString("utf8"), events),
     confs: confs.map(({ fromEvent, file }) => {
       const path = join(folder, file);
       return { fromEvent, file: path, text: readIfThere(path) };
@@ -109,17 +110,25 @@ function readRuntime(stated: Case["runtime"] = usualRuntime, file: string): Case
   throw new BridgeError("USAGE", `${file}: ${what}: state it as "nri" of "runtime"`);
 }
 
-function readEvents(file: string): RecordedEvent[] {
-  const text = readIfThere(file)?.toString("utf8");
-  if (text === undefined)
-    throw new BridgeError("USAGE", `${file}: no such file; a case holds its events there, one a line`);
-  return parseEvents(text, file);
-}
-
-/** Reads events, one a line. @throws BridgeError USAGE that names the line */
+/** Reads events.jsonl, whose events stand one a line. @throws BridgeError USAGE that names the line */
 export function parseEvents(text: string, file: string): RecordedEvent[] {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
-  return lines.map((line, at) => parseEvent(line, at + 1, `${file}:${at + 1}`));
+  return lines.map((line, at) => {
+    const where = `${file}:${at + 1}`;
+    const { method, timeoutNano, metadata, payloadBase64 } = parseJson(line, eventSchema, where);
+    const payload = Buffer.from(payloadBase64, "base64");
+    try {
+      if (method === "Synchronize") synchronizeRequest.decode(payload);
+      else decodeEvent(method, payload);
+    } catch (error) {
+      throw new BridgeError(
+        "USAGE",
+        `${where}: the event's payload is no ${method} request of NRI: ${errorText(error)}`,
+      );
+    }
+    const pairs = (metadata ?? []).map(({ key, value }) => [key, value] as const);
+    return { index: at + 1, method, timeoutNano: BigInt(timeoutNano), metadata: pairs, payload };
+  });
 }
 
 /** The case with this conf.json in place of its own. */
@@ -138,29 +147,6 @@ export function readConfList(text: Uint8Array, file: string): ConfigList {
   }
 }
 
-/** Reads one line of events.jsonl. @throws BridgeError USAGE that names the place */
-export function parseEvent(line: string, index: number, where: string): RecordedEvent {
-  const event = parseJson(line, eventSchema, where);
-  const payload = Buffer.from(event.payloadBase64, "base64");
-  requireRequest(event.method, payload, where);
-  return {
-    index,
-    method: event.method,
-    timeoutNano: BigInt(event.timeoutNano),
-    metadata: (event.metadata ?? []).map(({ key, value }) => [key, value]),
-    payload,
-  };
-}
-
-function requireRequest(method: string, payload: Uint8Array, where: string): void {
-  try {
-    if (method === "Synchronize") synchronizeRequest.decode(payload);
-    else decodeEvent(method, payload);
-  } catch (error) {
-    throw new BridgeError("USAGE", `${where}: the event's payload is no ${method} request of NRI: ${errorText(error)}`);
-  }
-}
-
 function readBundles(folder: string): Case["bundles"] {
   const inside = join(folder, "bundles");
   const names = listIfThere(inside);
@@ -169,11 +155,6 @@ function readBundles(folder: string): Case["bundles"] {
     (listIfThere(folder) ?? []).filter((name) => /^bundle-.*\.json$/.test(name)).map((name) => join(folder, name));
   // One that was read after an update serves too: an update does not rewrite the bundle.
   return files.map((path) => ({ path, bytes: readFile(path) }));
-}
-
-function parseFile<T>(file: string, schema: z.ZodMiniType<T>): T | undefined {
-  const text = readIfThere(file)?.toString("utf8");
-  return text === undefined ? undefined : parseJson(text, schema, file);
 }
 
 /** @throws BridgeError USAGE that names the place, and what was expected */

@@ -53,7 +53,7 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
     makeOutFolder(options.out, "--out");
     const recording = { settings: options, onCase, durationMs: options.duration };
     const code = options.run
-      ? await run(io, { ...readRunLayers(io.environment, options), once: true, record: recording })
+      ? await run(io, { ...readRunLayers(io, options), once: true, record: recording })
       : await observe(io, options, recording);
     done(code === exitCodes.done && fault !== null ? exitCodes.faults : code);
   });

@@ -40,7 +40,7 @@ export function addRunCommand(program: Command, io: CliIo, done: Done): void {
     if (record !== undefined && launchedSocket(io.environment) === undefined) {
       makeOutFolder(record.settings.out, "--record");
     }
-    const layers = readRunLayers(io.environment, options);
+    const layers = readRunLayers(io, options);
     done(await run(io, { ...layers, once: options.once === true, record }));
   });
 }

@@ -11,7 +11,6 @@ import { Installs, type InvokeOutcome, invokePlugin, type Outcome } from "../../
 import { createFinder } from "../../plugin/lookup.js";
 import type { Starter } from "../../plugin/start.js";
 import { quoteText } from "../../v01/gojson/quote.js";
-import { parseResult } from "../../v01/result.js";
 import type { Request } from "../../v01/types.js";
 import type { ConformanceCase } from "./cases.js";
 import { changedFiles, makeCgroupFiles } from "./cgroup-files.js";
@@ -48,9 +47,9 @@ interface RunCaseOptions {
 
 /** How long a run may take, in milliseconds: what an NRI v2 runtime allows for a whole chain. */
 const limitMs = 2_000;
-const killAfterMs = 100;
-/** The longest result on stdout. */
-const stdoutBytes = 4 * 1024 * 1024;
+
+/** As the bridge is configured where nothing else is said. */
+const usual = mergeConfig();
 
 /** Results are judged as under the newest runtime: what an older one lacks, its own node tells. */
 const runtime = {
@@ -109,7 +108,7 @@ function changeOf(run: InvokeOutcome, request: Request, created: "start" | "crea
   const phase = phases[request.state];
   if (phase === undefined) return undefined;
   return readChange({ request, phase, target: { kind, pod: "" } }, run, {
-    ...mergeConfig().results,
+    ...usual.results,
     ...{ runtime, cgroupVersion: "unknown", stage: undefined, bytesTaken: 0 },
   });
 }
@@ -141,8 +140,8 @@ async function runOnce(
       plugin: basename(plugin),
       state,
       request,
-      time: planBackground(limitMs, "timeoutMs", { killAfterMs }),
-      policy: { exitStatus: "ignore", killChildren: false, limits: { stdoutBytes, stderrLines: 200 } },
+      time: planBackground(limitMs, "timeoutMs", usual),
+      policy: { exitStatus: "strict", killChildren: false, limits: { ...usual.limits, stderrLines: 200 } },
     },
     {
       spawner,
@@ -165,83 +164,57 @@ function endProcess(pid: number): void {
   }
 }
 
-/** How much of a plugin's words is told again. */
-const excerptLength = 80;
-const errorLength = 240;
+/** What a case bears: a plugin may refuse what no runtime sends, and cannot answer what is no request. */
+const borne = {
+  result: [],
+  answer: ["reported"],
+  end: ["reported", "bad-output"],
+} as const satisfies Record<ConformanceCase["expects"], readonly Outcome[]>;
+
+/** What to do about a failure, where the bridge does not say it. */
+const remedies: Partial<Record<Outcome, string>> = {
+  reported: "where it only misses its settings, a live process or its cgroup, give them: --conf, --pid, --cgroup-conf",
+  "bad-output": 'print one JSON object, {"plugin":"<name>","version":"0.1","error":""} at least; logs go to stderr',
+  "timed-out":
+    "a runtime gives all plugins of a call so long together: be quicker, or raise its plugin_request_timeout",
+  killed: 'end by exit, and put what went wrong into "error"',
+};
+
+/** Whether its failure is the call's, by the usual policy: then no such container starts. Nothing holds up a delete. */
+function isProblem({ run, state }: Judged, expects: ConformanceCase["expects"]): boolean {
+  const { outcome } = run;
+  if (outcome === "ok" || (outcome === "reported" && state === "delete")) return false;
+  return !borne[expects].some((bearable) => bearable === outcome);
+}
 
 /** What is wrong with a run, each with what to do about it. */
-function findProblems({ run, state, change }: Judged, expects: ConformanceCase["expects"]): string[] {
-  const stopped = notEnded[run.outcome]?.(run);
-  if (stopped !== undefined) return [stopped];
+function findProblems(judged: Judged, expects: ConformanceCase["expects"]): string[] {
+  const { run, state, change } = judged;
   const problems: string[] = [];
-  if (run.signal !== null) {
-    problems.push(`${run.signal} ended it${lastWords(run)}: end by exit, and put what went wrong into "error"`);
-  } else if (expects !== "end") problems.push(...resultProblems(run));
-  if (change?.ok === false) problems.push(change.error);
-  if (run.outcome === "reported" && failsTheCall(state, expects)) {
-    problems.push(
-      `fails the ${state} with the error ${quoteText(excerpt(run.error ?? "", errorLength))}: where it only misses its settings, a live process or its cgroup, give them by --conf, --pid and --cgroup-conf`,
-    );
+  if (isProblem(judged, expects)) {
+    const remedy = remedies[run.outcome] ?? run.hint ?? undefined;
+    const error = `the ${state} fails: ${excerpt(run.error ?? "", 400)}${lastWords(run)}`;
+    problems.push(remedy === undefined ? error : `${error}: ${remedy}`);
   }
+  if (change?.ok === false) problems.push(change.error);
   if (run.survivors.length > 0) {
-    const { length } = run.survivors;
-    problems.push(
-      `left ${length === 1 ? "a process" : `${length} processes`} running: wait for what it starts, or the bridge's killChildren: true ends it`,
-    );
+    problems.push("left processes running: wait for what it starts, or the bridge's killChildren: true ends it");
   }
   return problems;
 }
 
-/** Whether an error that a plugin reports is the call's answer, by the usual policy: then no such container starts. */
-function failsTheCall(state: string, expects: ConformanceCase["expects"]): boolean {
-  return expects === "result" && state !== "delete";
-}
-
 /** What a run said that harms nothing: an error where no container waits for it, and keys that the bridge passes over. */
-function findNotes({ run, state, change }: Judged, expects: ConformanceCase["expects"]): string[] {
+function findNotes(judged: Judged, expects: ConformanceCase["expects"]): string[] {
+  const { run, change } = judged;
   const passed = change?.ok === true ? change.change.notes.map(({ text }) => text) : [];
-  if (run.outcome !== "reported" || failsTheCall(state, expects)) return passed;
-  return [`reports the error ${quoteText(excerpt(run.error ?? "", errorLength))}`, ...passed];
-}
-
-/** The runs that did not come to an end of their own, or never began. */
-const notEnded: Partial<Record<Outcome, (run: InvokeOutcome) => string>> = {
-  "not-found": (run) => cannotBeRun(run),
-  "not-executable": (run) => cannotBeRun(run),
-  refused: (run) => cannotBeRun(run),
-  skipped: (run) => cannotBeRun(run),
-  "timed-out": (run) =>
-    `did not end within ${limitMs} ms${lastWords(run)}: a runtime gives all plugins of a call together so long; be quicker, or raise its plugin_request_timeout`,
-  "output-too-large": () =>
-    `printed more than ${stdoutBytes} bytes on stdout: print the result alone, or raise the bridge's limits.stdoutBytes`,
-};
-
-function cannotBeRun({ error, hint, path }: InvokeOutcome): string {
-  return `cannot be run: ${error ?? path}: ${hint ?? "let it be an executable file: chmod 0755"}`;
-}
-
-function resultProblems(run: InvokeOutcome): string[] {
-  const parsed = parseResult(run.stdoutBytes);
-  if (parsed.ok) {
-    if (run.exitCode === 0 || parsed.result.error !== "") return [];
-    return [
-      `exit status ${run.exitCode} with a result that has no error: containerd 1.6 ignored the status, exitStatus: strict does not; exit 0, or say in "error" what went wrong`,
-    ];
-  }
-  if (run.stdout.trim() === "") {
-    return [
-      `printed nothing on stdout${lastWords(run)}: print {"plugin":"<name>","version":"0.1","error":""} also when there is nothing to do`,
-    ];
-  }
-  return [
-    `stdout is no v0.1 result, ${parsed.reason}: ${quoteText(excerpt(run.stdout, excerptLength))}${lastWords(run)}: print the one JSON object and nothing else; logs go to stderr`,
-  ];
+  const reports = run.outcome === "reported" && !isProblem(judged, expects);
+  return reports ? [`reports the error ${quoteText(excerpt(run.error ?? ""))}`, ...passed] : passed;
 }
 
 /** The last line on stderr, where a program that fails says why. */
 function lastWords({ stderr }: InvokeOutcome): string {
   const line = stderr.findLast((text) => text.trim() !== "");
-  return line === undefined ? "" : ` (its stderr ends with ${quoteText(excerpt(line.trim(), excerptLength))})`;
+  return line === undefined ? "" : ` (its stderr ends with ${quoteText(excerpt(line.trim(), 80))})`;
 }
 
 /** A case as a row for people, with what is wrong below it. */

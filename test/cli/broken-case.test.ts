@@ -34,15 +34,6 @@ describe("a broken conf.json", () => {
     ["with an entry that is null", '{"plugins": [null]}', ": plugins[0] is null: write"],
   ] as const;
 
-  it.each(broken)("%s, given to exec", async (_, text, message) => {
-    const conf = join(folder, "bad.json");
-    writeFileSync(conf, text);
-    expectRefusal(
-      await runCommandLine(["exec", "recorder", `${played}:4`, "--conf", conf, ...own]),
-      `${conf}${message}`,
-    );
-  });
-
   it.each(broken)("%s, of exec's case", async (_, text, message) => {
     writeFileSync(join(played, "conf.json"), text);
     expectRefusal(await runCommandLine(["exec", "recorder", `${played}:4`, ...own]), `${played}/conf.json${message}`);
@@ -77,8 +68,6 @@ describe("a case that cannot be read", () => {
 
   it.each([
     ["replay", "events.jsonl"],
-    ["replay", "conf.json"],
-    ["explain", "events.jsonl"],
     ["explain", "conf.json"],
   ])("%s: %s is a folder", async (verb, name) => {
     inPlace(join(played, name));
@@ -88,10 +77,9 @@ describe("a case that cannot be read", () => {
     );
   });
 
-  it.each(["replay", "explain", "exec"])("%s: --conf is a folder", async (verb) => {
-    const args = verb === "exec" ? ["recorder", `${played}:1`] : [played];
+  it.each(["replay", "explain"])("%s: --conf is a folder", async (verb) => {
     expectRefusal(
-      await runCommandLine([verb, ...args, "--conf", played, ...own]),
+      await runCommandLine([verb, played, "--conf", played, ...own]),
       `${played}: it is a folder, and a file is expected (EISDIR)`,
     );
   });
@@ -138,10 +126,7 @@ describe.runIf(process.geteuid?.() === 0)("a case that another user may not read
 
   it.each([
     ["replay", "events.jsonl"],
-    ["explain", "events.jsonl"],
     ["explain", "bundles"],
-    ["replay", "bundles"],
-    ["explain", ""],
     ["replay", ""],
   ])("%s: CASE/%s", async (verb, name) => {
     const path = join(played, name);

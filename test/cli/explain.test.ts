@@ -1,9 +1,30 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
-import { runCommandLine } from "../support/command-line.js";
+import { jsonLines, runCommandLine } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
-import { basic, cases, explain, noFile, plugins } from "./explain.js";
+
+const cases = resolve(import.meta.dirname, "../../fixtures/cases");
+const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
+const basic = join(cases, "basic-hostnet");
+
+/** No file of settings, lest it be that of a bridge which runs on this machine. */
+const noFile = ["--config", "/dev/null"];
+
+/** The verb with --json, read. */
+async function explain(...args: string[]) {
+  const { code, stdout, stderr } = await runCommandLine([
+    "explain",
+    "--json",
+    ...(args.includes("--config") ? [] : noFile),
+    "--bin-dir",
+    plugins,
+    "--permissions",
+    "trust",
+    ...args,
+  ]);
+  return { code, stderr, events: jsonLines(stdout) };
+}
 
 let folder: string;
 beforeEach(() => {
@@ -73,6 +94,20 @@ describe("explain of a case", () => {
     const { events } = await explain(`${cases}/chained:1`, "--config", config, "--bin-dir", "/nonexistent");
     expect(events[0].plugins[0].policy).toMatchObject({ onFailure: "ignore", timeoutMs: 70 });
     expect(events[0].plugins).toHaveLength(3);
+  });
+});
+
+describe("explain of a create phase", () => {
+  it("shows the request with the path of the captured view, and makes none", async () => {
+    const config = join(folder, "bridge.yaml");
+    writeFileSync(config, "plugins: {recorder: {phase: create, cgroup: capture}}\n");
+    const { events } = await explain(`${basic}:2`, "--config", config);
+    expect(events).toMatchObject([
+      { event: "CreateContainer", plugins: [{ outcome: "would run", cgroup: { view: "capture" }, error: null }] },
+    ]);
+    const { request, cgroup } = events[0].plugins[0];
+    expect(JSON.parse(request).spec.cgroupsPath).toBe(cgroup.directory);
+    expect(JSON.parse(request)).not.toHaveProperty("pid");
   });
 });
 

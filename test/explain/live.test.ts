@@ -1,4 +1,5 @@
 import { describe, expect, it, onTestFinished } from "vitest";
+import { decodeEvent } from "../../src/nri/events.js";
 import { readLive } from "../../src/tools/explain/live.js";
 import { FakeNode } from "../doctor/fake-node.js";
 
@@ -8,7 +9,11 @@ const id = "0123456789abcdef";
 function nodeWith(config: string): FakeNode {
   const node = new FakeNode();
   onTestFinished(() => node.close());
-  const annotations = { "io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": id };
+  const annotations = {
+    "io.kubernetes.cri.container-type": "sandbox",
+    "io.kubernetes.cri.sandbox-id": id,
+    "io.kubernetes.cri.sandbox-name": "pod1",
+  };
   return node
     .process(100, "/usr/bin/containerd", ["--config", "/etc/own.toml"])
     .write("/etc/own.toml", config)
@@ -18,6 +23,25 @@ function nodeWith(config: string): FakeNode {
 }
 
 describe("the events of a pod that runs", () => {
+  it("are its create and its delete, with what its bundle says of it, and of a container", () => {
+    const node = nodeWith("version = 2\n").write(`/run/bundles/${id}/init.pid`, "4242");
+    const { played, unknown } = readLive(id.slice(0, 6), node.root);
+    const [create, end] = played.events.map(({ method, payload }) => decodeEvent(method, payload));
+    expect([create, end]).toMatchObject([
+      { name: "RunPodSandbox", pod: { id, pid: 4242, name: "pod1", linux: { cgroupsPath: `/k8s/${id}` } } },
+      { name: "StopPodSandbox" },
+    ]);
+    expect(played.bundles.map(({ path }) => path)).toEqual([`/run/bundles/${id}/config.json`]);
+    expect(unknown[0]).toContain("the pod's own labels");
+    const annotations = { "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": id };
+    node.write("/run/bundles/c0ffee/config.json", JSON.stringify({ annotations, linux: {} }));
+    const [started] = readLive("c0ffee", node.root).played.events;
+    expect(decodeEvent(started?.method ?? "", started?.payload ?? new Uint8Array())).toMatchObject({
+      name: "StartContainer",
+      container: { id: "c0ffee", podSandboxId: id },
+    });
+  });
+
   it.each([
     ["as its file says", '[plugins."io.containerd.nri.v1.nri"]\n  plugin_request_timeout = "60s"\n', 60_000_000_000n],
     ["or by default", "version = 2\n", 2_000_000_000n],

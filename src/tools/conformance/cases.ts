@@ -14,8 +14,6 @@ import { parseEvents } from "../replay/case.js";
 export interface ConformanceCase {
   readonly name: string;
   readonly title: string;
-  /** The recording behind it, or what it is derived from. */
-  readonly source: string;
   /** The runs, each with the text on the plugin's stdin. */
   readonly runs: readonly { readonly request: Request; readonly input: string }[];
   /**
@@ -28,9 +26,6 @@ export interface ConformanceCase {
   /** The plugin is run through a symbolic link of this name. */
   readonly link?: string;
 }
-
-const basic = "recorded on containerd 1.7.24: resources-cpu";
-const derived = "derived from resources-cpu";
 
 /** As much as a pod's annotations may hold under Kubernetes is 256 KiB; a plugin that takes four times that has room. */
 const largeBytes = 1 << 20;
@@ -50,124 +45,76 @@ export function createCases(pid: number, conf: RawJson | undefined, phase: "star
   const spec = (change: Partial<Spec>): Request => ({ ...container, spec: { ...container.spec, ...change } });
   const annotated = (annotations: Spec["annotations"]) =>
     spec({ annotations: { ...container.spec.annotations, ...annotations } });
+  const each = (...requests: readonly Request[]) => requests.map((request) => ({ request, input: send(request) }));
   const one = (
     name: string,
     title: string,
-    source: string,
     request: Request,
     besides: Partial<ConformanceCase> = {},
-  ): ConformanceCase => ({
-    name,
-    title,
-    source,
-    runs: [{ request, input: send(request) }],
-    expects: "result",
-    ...besides,
-  });
+  ): ConformanceCase => ({ name, title, runs: each(request), expects: "result", ...besides });
+  const raw = (name: string, title: string, input: string, expects: ConformanceCase["expects"] = "result") =>
+    one(name, title, container, { runs: [{ request: container, input }], expects });
   const plain = send(container);
   const body = formatRequestBody(container);
-  const input = (text: string, expects: ConformanceCase["expects"] = "result") => ({
-    runs: [{ request: container, input: text }],
-    expects,
-  });
-  const each = (...requests: readonly Request[]) => requests.map((request) => ({ request, input: send(request) }));
+  const refusable = { expects: "answer" } as const;
 
   return [
-    one("create-sandbox", "a pod sandbox is created", basic, sandbox),
-    one("create-container", "a container is created", basic, container),
-    one("delete-container", "a container is deleted: no labels", basic, deleteOf(container)),
-    one("delete-sandbox", "a pod sandbox is deleted: no labels", basic, deleteOf(sandbox)),
-    one("update-container", "a container's resources are updated", updateSource, { ...container, state: "update" }),
-    one("update-sandbox", "a pod sandbox's resources are updated", updateSource, { ...sandbox, state: "update" }),
-    one(
-      "unknown-state",
-      "a state that v0.1 does not name",
-      derived,
-      { ...container, state: "postCreate" },
-      { expects: "answer" },
-    ),
-    one("no-pid", "a delete of a container that never had a process", derived, deleteOf({ ...container, pid: 0 })),
-    one("resources-null", "resources are null", derived, spec({ resources: null })),
-    one("resources-empty", "resources are an empty object", derived, spec({ resources: {} })),
+    one("create-sandbox", "a pod sandbox is created", sandbox),
+    one("create-container", "a container is created", container),
+    one("delete-container", "a container is deleted: no labels", deleteOf(container)),
+    one("delete-sandbox", "a pod sandbox is deleted: no labels", deleteOf(sandbox)),
+    // The bridge sends them where `states` asks for it.
+    one("update-container", "a container's resources are updated", { ...container, state: "update" }),
+    one("update-sandbox", "a pod sandbox's resources are updated", { ...sandbox, state: "update" }),
+    one("unknown-state", "a state that v0.1 does not name", { ...container, state: "postCreate" }, refusable),
+    one("no-pid", "a delete of a container that never had a process", deleteOf({ ...container, pid: 0 })),
+    one("resources-null", "resources are null", spec({ resources: null })),
+    one("resources-empty", "resources are an empty object", spec({ resources: {} })),
     one(
       "bare",
       "neither labels nor annotations, namespaces or a cgroup path",
-      derived,
       { ...spec({ namespaces: {}, annotations: {}, cgroupsPath: "" }), labels: {} },
-      { expects: "answer" },
+      refusable,
     ),
-    one(
-      "big-numbers",
-      "integers beyond 2^53 and below 0",
-      "values recorded: resources-unlimited-quota",
-      spec({ resources: bigNumbers }),
-    ),
-    one(
-      "all-resources",
-      "every kind of resource",
-      "values recorded: resources-hugepages; the rest derived",
-      spec({ resources: allResources }),
-    ),
+    one("big-numbers", "integers beyond 2^53 and below 0", spec({ resources: bigNumbers })),
+    one("all-resources", "every kind of resource", spec({ resources: allResources })),
     one(
       "escapes",
       "<, > and &, quotes and U+2028, which Go escapes",
-      "recorded: annotations-passed",
       annotated({ both: "ctr", "x<y": '&\u2028"', path: "C:\\x\u0008\u000c\n\t" }),
     ),
-    one("unicode", "text beyond ASCII, and beyond U+FFFF, in labels and annotations", derived, {
+    one("unicode", "text beyond ASCII, and beyond U+FFFF, in labels and annotations", {
       ...annotated({ "example.com/é": "grüße 世界 😀" }),
       labels: { ...container.labels, schlüssel: "вес" },
     }),
-    one("odd-keys", "labels with names that JavaScript and shells stumble over", derived, {
+    one("odd-keys", "labels with names that JavaScript and shells stumble over", {
       ...container,
       labels: { ["__proto__"]: "x", constructor: "y", "a b": "$(id) `id`", "": "empty", 'quote"d': "'" },
     }),
-    one(
-      "qos-class",
-      'the annotation qos.class is "ls", as clearcfs reads it',
-      derived,
-      annotated({ "qos.class": "ls" }),
-    ),
-    one("unknown-keys", "keys that v0.1 does not know", derived, container, input(withUnknownKeys(plain))),
-    ...confs.map(([name, title, text]) =>
-      one(
-        name,
-        title,
-        confSource,
-        container,
-        input(spliceRequest(body, text === undefined ? undefined : toRawJson(text), []), "answer"),
-      ),
-    ),
-    one(
+    one("qos-class", 'the annotation qos.class is "ls", as clearcfs reads it', annotated({ "qos.class": "ls" })),
+    raw("unknown-keys", "keys that v0.1 does not know", withUnknownKeys(plain)),
+    ...confs.map(([name, title, text]) => {
+      return raw(name, title, spliceRequest(body, text === undefined ? undefined : toRawJson(text), []), "answer");
+    }),
+    raw(
       "results",
       "what earlier plugins of the chain answered",
-      "results recorded: chained, result-shapes",
-      container,
-      input(spliceRequest(body, conf, earlierResults.map(formatResult))),
+      spliceRequest(body, conf, earlierResults.map(formatResult)),
     ),
-    one("large-request", "a request of 1 MB, most of it annotations", derived, annotated(largeAnnotations())),
-    one("stdin-empty", "stdin is closed before a byte came", derived, container, input("", "end")),
-    one(
-      "stdin-cut",
-      "stdin is closed in the middle of the request",
-      derived,
-      container,
-      input(plain.slice(0, plain.length / 2), "end"),
-    ),
-    one("repeated", "create three times, then delete twice", "a runtime or a bridge that starts again", container, {
+    one("large-request", "a request of 1 MB, most of it annotations", annotated(largeAnnotations())),
+    raw("stdin-empty", "stdin is closed before a byte came", "", "end"),
+    raw("stdin-cut", "stdin is closed in the middle of the request", plain.slice(0, plain.length / 2), "end"),
+    one("repeated", "create three times, then delete twice", container, {
       runs: each(container, container, container, deleteOf(container), deleteOf(container)),
     }),
-    one("side-by-side", "four containers at once", "containerd 1.6 ran them side by side", container, {
+    // containerd 1.6 ran them side by side.
+    one("side-by-side", "four containers at once", container, {
       runs: each(...["a", "b", "c", "d"].map((first) => ({ ...container, id: first + container.id.slice(1) }))),
       sideBySide: true,
     }),
-    one("symlink", "run through a symbolic link of another name", "recorded: type-symlink", container, {
-      link: "linked",
-    }),
+    one("symlink", "run through a symbolic link of another name", container, { link: "linked" }),
   ];
 }
-
-const updateSource = `${derived}: the bridge sends it where \`states\` asks for it`;
 
 const bigNumbers: LinuxResources = {
   memory: { limit: 9_007_199_254_740_993n, swap: 9_007_199_254_740_993n },
@@ -188,8 +135,6 @@ const allResources: LinuxResources = {
   ],
   unified: { "memory.high": "max" },
 };
-
-const confSource = "recorded with a conf: conf-bytes, conf-null, conf-string; the others derived";
 
 /** A conf of each JSON type. A plugin may refuse one that it cannot use. */
 const confs: readonly (readonly [name: string, title: string, text: string | undefined])[] = [

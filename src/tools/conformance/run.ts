@@ -19,7 +19,6 @@ import { changedFiles, makeCgroupFiles } from "./cgroup-files.js";
 export interface CaseReport {
   readonly name: string;
   readonly title: string;
-  readonly source: string;
   readonly ok: boolean;
   /** What is wrong and what to do about it, with the names of plugin and case. */
   readonly problem: string | null;
@@ -61,7 +60,7 @@ const runtime = {
 
 /** Runs a legacy plugin through a case, with no runtime around it, and judges its results as the bridge does. */
 export async function runCase(tried: ConformanceCase, options: RunCaseOptions): Promise<CaseReport> {
-  const { name, title, source, runs: inputs, sideBySide = false } = tried;
+  const { name, title, runs: inputs, sideBySide = false } = tried;
   const { cgroups, plugin } = options;
   const [{ request } = {}] = inputs;
   const files = cgroups === undefined ? undefined : makeCgroupFiles(cgroups, request?.spec.cgroupsPath ?? "");
@@ -80,7 +79,6 @@ export async function runCase(tried: ConformanceCase, options: RunCaseOptions): 
   return {
     name,
     title,
-    source,
     ok: problems.length === 0,
     problem: problems.length === 0 ? null : `${basename(plugin)}, ${name}: ${problems.join("; ")}`,
     note: notes.length === 0 ? null : notes.join("; "),

@@ -51,10 +51,10 @@ function describeRun({ call, run }: RunReport, bundle: string | null, config: Co
   };
 }
 
+/** Where a path is below the cgroup mount: systemd's `slice:prefix:name` is no path. */
 function cgroupOf(path: string) {
-  if (path === "") return { path, directory: null, problem: null };
   try {
-    return { path, directory: resolveCgroupsPath(path), problem: null };
+    return { path, directory: path === "" ? null : resolveCgroupsPath(path), problem: null };
   } catch (error) {
     return { path, directory: null, problem: errorText(error) };
   }

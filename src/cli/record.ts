@@ -88,11 +88,10 @@ async function observe(io: CliIo, options: Options, { settings, onCase, duration
   }
 }
 
-function formatCase({ pod, folder, events, complete, truncated, fault }: RecordedCase, json: boolean): string {
-  if (json) return `${JSON.stringify({ type: "case", pod, folder, events, complete, truncated, fault })}\n`;
+function formatCase({ pod, folder, events, complete, fault }: RecordedCase, json: boolean): string {
+  if (json) return `${JSON.stringify({ type: "case", pod, folder, events, complete, fault })}\n`;
   if (fault !== null) return `${pod}: not written to its end: ${fault}\n`;
-  const extent = `${complete ? "to its end" : "not to its end"}${truncated ? ", cut: it is too large" : ""}`;
-  return `${pod}: ${events} events, ${extent}: ${folder}\n`;
+  return `${pod}: ${events} events, ${complete ? "" : "not "}to its end: ${folder}\n`;
 }
 
 function parseTime(text: string): number {

@@ -23,8 +23,8 @@ describe("a bridge that records", () => {
     async (name) => {
       const played = fixture(name);
       const live = await recordLive({ played, pluginDirs: [samplePlugins] });
-      const { folder, complete, truncated } = only(live.cases);
-      expect({ complete, truncated }).toEqual({ complete: true, truncated: false });
+      const { folder, complete, fault } = only(live.cases);
+      expect({ complete, fault }).toEqual({ complete: true, fault: null });
       const replayed = await replayFolder(folder);
       expect(requestsOf(replayed)).toEqual(live.runs.map(({ run }) => run.request));
       const errors = replayed.flatMap((report) => (report.type === "answer" ? [report.outcome.error] : []));
@@ -125,17 +125,16 @@ describe("an observer", () => {
     expect(cases).toEqual([]);
   });
 
-  it("stops at so many bytes, and the case says that it was cut", async () => {
+  it("stops at so many bytes, and says so", async () => {
     const bytes = 20_000;
     const { cases, out } = await recordLive({
       played,
       recorder: { pods: 1, bytes },
     });
-    const { folder, truncated } = only(cases);
-    expect(truncated).toBe(true);
+    const { folder, fault } = only(cases);
+    expect(fault).toContain("20000 bytes at most");
     const written = [...filesIn(out)].filter(([name]) => !name.endsWith("case.json"));
     expect(written.reduce((sum, [, content]) => sum + content.length, 0)).toBeLessThanOrEqual(bytes);
-    expect(aboutCase(folder)).toMatchObject({ truncated: true });
     // What there is of it still plays.
     await replayFolder(folder);
   });

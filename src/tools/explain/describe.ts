@@ -1,17 +1,12 @@
-import { errorText } from "../../base/errors.js";
 import type { RunReport } from "../../bridge/chain.js";
-import { resolveCgroupsPath } from "../../cgroup/container-cgroup.js";
-import { cgroupSeen, pluginSettings } from "../../config/merge.js";
-import type { Config } from "../../config/schema.js";
 import { findBundle } from "../../v01/bundle.js";
 import type { Explained, Given } from "./play.js";
 
 type EventExplanation = ReturnType<typeof describeEvent>;
 type PluginExplanation = EventExplanation["plugins"][number];
 
-/** An event with its plugins' requests, their policy and where each field comes from, as `explain --json` has it. */
-export function describeEvent(explained: Explained, given: Given, config: Config) {
-  const { event, index, runs, answer } = explained;
+/** An event with its plugins' requests and where each field comes from, as `explain --json` has it. */
+export function describeEvent({ event, index, runs, answer }: Explained, given: Given) {
   const cgroupsPath = runs[0]?.call.request.spec.cgroupsPath;
   const match = cgroupsPath === undefined ? undefined : findBundle(given.played.bundles, cgroupsPath);
   const bundle = match?.path ?? null;
@@ -26,38 +21,16 @@ export function describeEvent(explained: Explained, given: Given, config: Config
     container: container?.name ?? null,
     /** What the bridge would answer when it is no OK, though each plugin did well: its conf.json cannot be read, say. */
     error: answer?.outcome.error ?? null,
-    plugins: runs.map((run) => describeRun(run, bundle, config, given.confName)),
+    plugins: runs.map((run) => describeRun(run, bundle, given.confName)),
     bundle,
     unknown: given.unknown,
   } as const;
 }
 
-function describeRun({ call, run }: RunReport, bundle: string | null, config: Config, confName: string) {
-  const settings = pluginSettings(config, run.plugin);
-  const { phase, onFailure, timeoutMs, exitStatus, killChildren, async, breaker, limits } = settings;
-  const failure =
-    run.state === "delete" ? onFailure.delete : run.state === "update" ? onFailure.update : onFailure.create;
-  return {
-    plugin: run.plugin,
-    path: run.path,
-    state: run.state,
-    outcome: run.outcome === "ok" ? "would run" : run.outcome,
-    error: run.error,
-    hint: run.hint,
-    request: run.request,
-    policy: { phase, onFailure: failure, timeoutMs, exitStatus, killChildren, async, breaker, limits },
-    cgroup: { ...cgroupOf(call.request.spec.cgroupsPath), view: cgroupSeen(settings) },
-    sources: sourcesOf(run.request, run.state, bundle, confName),
-  };
-}
-
-/** Where a path is below the cgroup mount: systemd's `slice:prefix:name` is no path. */
-function cgroupOf(path: string) {
-  try {
-    return { path, directory: path === "" ? null : resolveCgroupsPath(path), problem: null };
-  } catch (error) {
-    return { path, directory: null, problem: errorText(error) };
-  }
+function describeRun({ run }: RunReport, bundle: string | null, confName: string) {
+  const { plugin, path, state, outcome, error, hint, request } = run;
+  const sources = sourcesOf(request, state, bundle, confName);
+  return { plugin, path, state, outcome: outcome === "ok" ? "would run" : outcome, error, hint, request, sources };
 }
 
 /** Each field of a request with where it comes from, in the request's order. */
@@ -96,19 +69,12 @@ export function formatEvent(explanation: EventExplanation): string {
   return `${lines.join("\n")}\n`;
 }
 
-function formatPlugin(one: PluginExplanation): readonly string[] {
-  const { path, directory, view, problem } = one.cgroup;
-  const settings = Object.entries(one.policy).map(
-    ([key, value]) => `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`,
-  );
-  const shown = path === "" ? "none" : `${path}${directory === null || directory === path ? "" : ` = ${directory}`}`;
+function formatPlugin({ plugin, path, state, outcome, error, hint, request, sources }: PluginExplanation) {
   return [
-    `  ${one.plugin} ${one.state}: ${one.outcome}${one.path === "" ? "" : `, ${one.path}`}`,
-    ...(one.error === null ? [] : [`    error    ${one.error}`]),
-    ...(one.hint === null ? [] : [`    hint     ${one.hint}`]),
-    `    request  ${one.request}`,
-    `    policy   ${settings.join(", ")}`,
-    `    cgroup   ${shown}, ${view}${problem === null ? "" : `; ${problem}`}`,
-    ...Object.entries(one.sources).map(([key, from], at) => `    ${at === 0 ? "from  " : "      "}   ${key}: ${from}`),
+    `  ${plugin} ${state}: ${outcome}${path === "" ? "" : `, ${path}`}`,
+    ...(error === null ? [] : [`    error    ${error}`]),
+    ...(hint === null ? [] : [`    hint     ${hint}`]),
+    `    request  ${request}`,
+    ...Object.entries(sources).map(([key, from], at) => `    ${at === 0 ? "from  " : "      "}   ${key}: ${from}`),
   ];
 }

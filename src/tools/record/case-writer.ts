@@ -25,8 +25,6 @@ export class CaseWriter {
   eventCount = 0;
   /** The pod was removed: nothing more is to come. */
   complete = false;
-  /** Something was left out, because of a limit. */
-  truncated = false;
   private dialect: "state-change" | "dedicated";
   private lastConf: Uint8Array | null | undefined;
   private readonly confs: { readonly fromEvent: number; readonly file: string }[] = [];
@@ -66,7 +64,7 @@ export class CaseWriter {
       body: requestToJson(call.method, payload),
       atMs: Date.now() - this.facts.startedAt.getTime(),
     });
-    if (!this.put("events.jsonl", `${line}\n`)) return;
+    this.put("events.jsonl", `${line}\n`);
     this.eventCount += 1;
     if (this.eventCount === 1) this.describe();
   }
@@ -82,7 +80,6 @@ export class CaseWriter {
 
   /** A plugin ran: its request and what it printed byte for byte, and the line that `replay --json` would print. */
   run({ call, run, adjusted }: RunReport): void {
-    if (this.truncated) return;
     const { redactor } = this;
     const { plugin, state } = run;
     const who = call.target.kind;
@@ -119,7 +116,7 @@ export class CaseWriter {
 
   private about(): object {
     const { pod, runtime, recordedBy, startedAt } = this.facts;
-    const { complete, truncated, redactor, confs, invocations, dialect } = this;
+    const { complete, redactor, confs, invocations, dialect } = this;
     const of = `${runtime.name} ${runtime.version}`;
     return {
       title: `pod ${pod} on ${of}${complete ? "" : ", not to its end"}`,
@@ -130,20 +127,13 @@ export class CaseWriter {
       runtime: { name: runtime.name, version: runtime.version, nri: formatVersion(runtime.nri), dialect },
       redacted: redactor.redacts,
       complete,
-      truncated,
       confs,
       invocations,
     };
   }
 
-  /** Adds to a file, as far as there is room. */
-  private put(file: string, content: Uint8Array | string): boolean {
-    if (!this.truncated && this.files.append(join(this.folder, file), Buffer.from(content))) return true;
-    if (!this.truncated) {
-      this.truncated = true;
-      this.describe();
-    }
-    return false;
+  private put(file: string, content: Uint8Array | string): void {
+    this.files.append(join(this.folder, file), Buffer.from(content));
   }
 }
 
@@ -165,23 +155,24 @@ function toFileName(name: string): string {
 export class FileQueue {
   private tail: Promise<void> = Promise.resolve();
   private readonly rewriting = new Set<string>();
-  private fault: unknown;
+  private hasFault = false;
+  private written = 0;
 
   /**
-   * @param left so many bytes may be appended to all files together
-   * @param onFault told once: the disk is full, or the folder cannot be written
+   * @param limit so many bytes may be appended to all files together
+   * @param onFault told once: there is no room, the disk is full, or the folder cannot be written
    */
   constructor(
-    private left: number,
+    private readonly limit: number,
     private readonly onFault: (error: unknown) => void,
   ) {}
 
-  /** Appends these bytes; false where there is no room for them. */
-  append(path: string, bytes: Uint8Array): boolean {
-    if (this.fault !== undefined || bytes.length > this.left) return false;
-    this.left -= bytes.length;
-    this.add(path, () => appendFile(path, bytes, { mode: 0o600 }));
-    return true;
+  append(path: string, bytes: Uint8Array): void {
+    this.add(path, async () => {
+      this.written += bytes.length;
+      if (this.written > this.limit) throw new Error(`a recording takes ${this.limit} bytes at most`);
+      await appendFile(path, bytes, { mode: 0o600 });
+    });
   }
 
   /** Puts a file in the place of the one before, whole, with the content of the moment when its turn comes. */
@@ -202,12 +193,12 @@ export class FileQueue {
 
   private add(path: string, work: () => Promise<unknown>): void {
     this.tail = this.tail.then(async () => {
-      if (this.fault !== undefined) return;
+      if (this.hasFault) return;
       try {
         makeDirectory(dirname(path), 0o700);
         await work();
       } catch (error) {
-        this.fault = error;
+        this.hasFault = true;
         this.onFault(error);
       }
     });

@@ -50,8 +50,6 @@ export interface RecordedCase {
   readonly pod: string;
   readonly events: number;
   readonly complete: boolean;
-  /** There was no room for all of it. */
-  readonly truncated: boolean;
   /** Why it could not be written to its end; null where it was. */
   readonly fault: string | null;
 }
@@ -142,9 +140,8 @@ export class Recorder {
     this.telling.push(this.files.flush().then(() => onCase(this.summaryOf(writer))));
   }
 
-  private summaryOf({ folder, facts: { pod }, eventCount, complete, truncated }: CaseWriter): RecordedCase {
-    const { fault } = this;
-    return { folder, pod, events: eventCount, complete, truncated: truncated && fault === null, fault };
+  private summaryOf({ folder, facts: { pod }, eventCount: events, complete }: CaseWriter): RecordedCase {
+    return { folder, pod, events, complete, fault: this.fault };
   }
 
   private later(work: () => void): void {

@@ -35,8 +35,8 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
         io.stderr(`nri-v01-bridge: the ${given.confName} does not list ${type}: it is given no conf\n`);
       }
       const about = { flags: { ...flags, permissions: config.permissions }, file, environment: io.environment };
-      const explained = await withPlugins(io, ({ spawner, interrupted }) =>
-        explain({ ...about, played, wanted: new Set([index]), interrupted, spawner }),
+      const explained = await withPlugins(io, (workplace) =>
+        explain({ ...about, ...workplace, played, wanted: new Set([index]) }),
       );
       // One that cannot be run fails the create of the pod before it, and a runtime never comes as far as this event.
       const { runs, answer } =

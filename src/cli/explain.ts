@@ -26,7 +26,7 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
       file: file === undefined ? undefined : withoutFailures(file),
       environment: io.environment,
     };
-    const explained = await withPlugins(io, ({ interrupted }) => explain({ ...about, interrupted }));
+    const explained = await withPlugins(io, ({ interrupted, scratch }) => explain({ ...about, interrupted, scratch }));
     const described = explained.flatMap((one) => (given.wanted.has(one.index) ? [describeEvent(one, given)] : []));
     if (described.length === 0)
       throw new BridgeError("USAGE", `${given.played.name}: no v0.1 plugin is ever run for such a call of the runtime`);

@@ -93,11 +93,11 @@ function compare(
 /** Plays a case for a verb. */
 export function play(
   io: CliIo,
-  { spawner, interrupted }: Workplace,
+  workplace: Workplace,
   given: Pick<PlayOptions, "played" | "flags" | "file" | "onReport">,
 ): Promise<void> {
   const log = createLog(given.flags.log?.level ?? "silent", { write: (line) => io.stderr(line) });
-  return playCase({ ...given, spawner, interrupted, environment: io.environment, log });
+  return playCase({ ...given, ...workplace, environment: io.environment, log });
 }
 
 /** Prints each report as it comes: as a JSON line with --json, else for people. */

@@ -135,6 +135,8 @@ export async function replayFolder(
       file: undefined,
       environment: { PATH: process.env.PATH },
       spawner,
+      interrupted: new AbortController().signal,
+      scratch: makeFolder(),
       log: silentLog,
       onReport: (report) => reports.push(report),
     });

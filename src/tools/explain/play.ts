@@ -56,10 +56,10 @@ export interface Explained {
   answer: Answer | undefined;
 }
 
-interface ExplainOptions extends Pick<PlayOptions, "played" | "flags" | "file" | "environment"> {
+interface ExplainOptions
+  extends Pick<PlayOptions, "played" | "flags" | "file" | "environment" | "interrupted" | "scratch"> {
   /** The indexes of the events that are asked about. */
   readonly wanted: ReadonlySet<number>;
-  readonly interrupted: AbortSignal;
   /** Runs the plugins of the events that are asked about; undefined: nothing is run. */
   readonly spawner?: Starter;
 }

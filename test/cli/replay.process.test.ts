@@ -54,12 +54,6 @@ describe("simulate, of a scenario that names a path of its own for the container
     expect(code).toBe(0);
     expect(readdirSync(outside)).toEqual([]);
   });
-
-  it("names what cannot be made", async () => {
-    const { code, stderr } = await runCommandLine(["simulate", "--scenario", scenario(`/${"x".repeat(300)}`)]);
-    expect(stderr).toMatch(/^nri-v01-bridge: \S+x\/cpu.cfs_quota_us: the name is too long \(ENAMETOOLONG\)\n$/);
-    expect(code).toBe(2);
-  });
 });
 
 describe("replay --json", () => {
@@ -100,11 +94,8 @@ describe("replay --json", () => {
       "request",
       expect.stringMatching(/^\{"conf":\{"first":1\},"version":"0\.1","state":"create"/),
     );
-  });
-
-  it("undoes a failed create as a runtime does: its delete, and nothing else of that pod", async () => {
-    const { stdout } = await runCommandLine(["replay", `${fixtures}/cases/chained`, "--json", "--bin-dir", plugins]);
-    const events = jsonLines(stdout).flatMap((line) => (line.type === "answer" ? [line.event] : []));
+    // A failed create is undone as a runtime does it: its delete, and nothing else of that pod.
+    const events = lines.flatMap((line) => (line.type === "answer" ? [line.event] : []));
     expect(events).toEqual(["RunPodSandbox", "StopPodSandbox", "RemovePodSandbox"]);
   });
 

@@ -1,42 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { createCases } from "../../src/tools/conformance/cases.js";
 import { toRawJson } from "../../src/v01/gojson/raw.js";
-import { readCases } from "../support/recorded-cases.js";
 
-const recordings = new Map(readCases().map((recorded) => [recorded.name, recorded.runs]));
-const requestsOf = (name: string) => (recordings.get(name) ?? []).map(({ request }) => request.toString());
 const cases = createCases(2070, undefined, "start");
 const inputOf = (name: string) => cases.find((candidate) => candidate.name === name)?.runs[0]?.input ?? "";
-/** From here on a request says nothing of ids, pids and names. */
-const partOf = (request = "", key = "") => new RegExp(`"${key}":(.*?),"(?:version|namespaces)"`).exec(request)?.[1];
-
-describe("the embedded requests", () => {
-  it.each([
-    ["conf-odd", "conf-bytes", "conf"],
-    ["conf-null", "conf-null", "conf"],
-    ["conf-string", "conf-string", "conf"],
-  ])("%s holds the conf that was recorded in %s", (name, recorded) => {
-    const conf = partOf(requestsOf(recorded)[1], "conf");
-    expect(conf).toBeDefined();
-    expect(partOf(inputOf(name), "conf")).toBe(conf);
-  });
-
-  it("hold the numbers, texts and results that were recorded", () => {
-    const numbers = partOf(requestsOf("resources-unlimited-quota")[1], "resources") ?? "";
-    const [memory = "", cpu = ""] = [/"memory":{[^}]*}/, /"cpu":{[^}]*}/].map((part) => part.exec(numbers)?.[0]);
-    expect(inputOf("big-numbers")).toContain(`${memory},${cpu}`);
-    for (const key of ["both", "x\\u003cy"]) {
-      const annotation = new RegExp(`"${key.replace("\\", "\\\\")}":"(?:[^"\\\\]|\\\\.)*"`);
-      expect(inputOf("escapes")).toContain(annotation.exec(requestsOf("annotations-passed")[1] ?? "")?.[0]);
-    }
-    const firstResult = /"results":\[(\{.*?\}\})/.exec(requestsOf("chained")[5] ?? "")?.[1];
-    expect(inputOf("results")).toContain(`"results":[${firstResult}`);
-    // The two odd answers of result-shapes, as the third plugin saw them.
-    const [, odd] = /"results":\[(.*)\]\}$/.exec(requestsOf("result-shapes")[5] ?? "") ?? [];
-    expect(inputOf("results")).toContain(odd);
-  });
-});
-
 describe("the cases of the verb", () => {
   it("have names of their own", () => {
     expect(new Set(cases.map(({ name }) => name)).size).toBe(cases.length);

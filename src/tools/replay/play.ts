@@ -140,7 +140,7 @@ async function sendEvents(
 }
 
 /** Puts the conf.json in place that holds from this event on, by a rename as installers do it; or none, where the case says so. */
-function placeConf(confFile: string, index: number, { confs }: Case): void {
+export function placeConf(confFile: string, index: number, { confs }: Pick<Case, "confs">): void {
   const conf = confs.find(({ fromEvent }) => fromEvent === index);
   if (conf?.text !== undefined) {
     writeFileSync(`${confFile}.new`, conf.text, { mode: 0o600 });

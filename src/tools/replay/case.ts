@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import * as z from "zod/mini";
-import { BridgeError, errnoOf, errorText, fileFault } from "../../base/errors.js";
+import { BridgeError, errorText, fileFault } from "../../base/errors.js";
 import { readRegularFile } from "../../base/files.js";
 import { describeFault } from "../../config/parse.js";
 import { synchronizeRequest } from "../../nri/codec.js";
@@ -9,7 +9,6 @@ import { decodeEvent } from "../../nri/events.js";
 import { inferNriVersion, parseVersion } from "../../nri/versions.js";
 import { parseConfigList } from "../../v01/config-list.js";
 import type { ConfigList } from "../../v01/types.js";
-import type { Dialect } from "../runtime/runtime.js";
 
 /** One recorded NRI call. */
 export interface RecordedEvent {
@@ -22,43 +21,35 @@ export interface RecordedEvent {
   readonly payload: Uint8Array;
 }
 
-/** A conf.json and the event from which it holds; undefined where there was no file. */
-interface RecordedConf {
-  readonly fromEvent: number;
-  /** Where it was read. */
-  readonly file: string;
-  readonly text: Uint8Array | undefined;
-}
-
 /** A scenario that can be played: what the runtime sent, with the configuration and the bundles of the time. */
 export interface Case {
   readonly name: string;
   readonly title: string;
   readonly events: readonly RecordedEvent[];
-  readonly confs: readonly RecordedConf[];
+  /** Each conf.json, where it was read, and the event from which it holds; without a text where there was no file. */
+  readonly confs: readonly {
+    readonly fromEvent: number;
+    readonly file: string;
+    readonly text: Uint8Array | undefined;
+  }[];
   readonly bundles: readonly { readonly path: string; readonly bytes: Uint8Array }[];
-  readonly runtime: {
-    readonly name: string;
-    readonly version: string;
-    /** The NRI version, where name and version do not tell it. */
-    readonly nri?: string | undefined;
-    /** How the events are sent. */
-    readonly dialect: Dialect;
-  };
+  readonly runtime: z.infer<typeof runtimeSchema>;
 }
+
+const runtimeSchema = z.object({
+  name: z.string(),
+  version: z.string(),
+  /** The NRI version, where name and version do not tell it. */
+  nri: z.optional(z.string()),
+  /** How the events are sent. */
+  dialect: z.enum(["state-change", "dedicated"]),
+});
 
 const caseSchema = z.object({
   title: z.optional(z.string()),
   eventsFrom: z.optional(z.string()),
   confs: z.optional(z.array(z.object({ fromEvent: z.int().check(z.minimum(1)), file: z.string() }))),
-  runtime: z.optional(
-    z.object({
-      name: z.string(),
-      version: z.string(),
-      nri: z.optional(z.string()),
-      dialect: z.enum(["state-change", "dedicated"]),
-    }),
-  ),
+  runtime: z.optional(runtimeSchema),
 });
 
 const eventSchema = z.object({
@@ -192,17 +183,10 @@ export function listIfThere(path: string): readonly string[] | undefined {
   return kindOf(path) === undefined ? undefined : orUsage(path, () => readdirSync(path).sort());
 }
 
-/** Whether there is something at a path; what cannot be looked at is no `undefined`. @throws BridgeError USAGE */
+/** Whether there is something at a path. @throws BridgeError USAGE where it cannot be looked at */
 export function kindOf(path: string): "folder" | "file" | undefined {
-  const missing = ["ENOENT", "ENOTDIR"];
-  return orUsage(path, () => {
-    try {
-      return statSync(path).isDirectory() ? "folder" : "file";
-    } catch (error) {
-      if (missing.includes(errnoOf(error))) return undefined;
-      throw error;
-    }
-  });
+  const stats = orUsage(path, () => statSync(path, { throwIfNoEntry: false }));
+  return stats && (stats.isDirectory() ? "folder" : "file");
 }
 
 function orUsage<T>(path: string, read: () => T): T {

@@ -38,19 +38,7 @@ export function addReplayCommand(program: Command, io: CliIo, done: Done): void 
     const expected = options.compare === true ? readExpected(folder) : undefined;
     const { confFile } = flags;
     const played = confFile === undefined ? recorded : withConf(recorded, confFile, readFile(confFile, "--conf"));
-    const print = printer(io, options);
-    const reports: PlayReport[] = [];
-    await withPlugins(io, (workplace) =>
-      play(io, workplace, {
-        played,
-        flags,
-        file,
-        onReport: (report) => {
-          reports.push(report);
-          if (expected === undefined) print(report);
-        },
-      }),
-    );
+    const reports = await withPlugins(io, (workplace) => play(io, workplace, { played, flags, file }, options));
     const json = options.json === true;
     const well = expected === undefined ? summarize(io, reports, json) : compare(io, expected, reports, json);
     done(well ? exitCodes.done : exitCodes.faults);
@@ -90,22 +78,23 @@ function compare(
   return differences.length === 0;
 }
 
-/** Plays a case for a verb. */
-export function play(
+/** Plays a case for a verb, and prints each report as it comes: as a JSON line with --json, else for people. */
+export async function play(
   io: CliIo,
   workplace: Workplace,
-  given: Pick<PlayOptions, "played" | "flags" | "file" | "onReport">,
-): Promise<void> {
+  given: Pick<PlayOptions, "played" | "flags" | "file">,
+  { json, compare }: Options,
+): Promise<readonly PlayReport[]> {
   const log = createLog(given.flags.log?.level ?? "silent", { write: (line) => io.stderr(line) });
-  return playCase({ ...given, ...workplace, environment: io.environment, log });
-}
-
-/** Prints each report as it comes: as a JSON line with --json, else for people. */
-export function printer(io: CliIo, { json }: Options): (report: PlayReport) => void {
   const width = process.stdout.columns ?? 160;
-  return (report) => {
-    if (json !== true) return io.stdout(toTimeline(report, width));
+  const reports: PlayReport[] = [];
+  const onReport = (report: PlayReport) => {
+    reports.push(report);
     const line = toLine(report);
-    if (line !== undefined) io.stdout(`${JSON.stringify(line)}\n`);
+    if (compare === true) return;
+    if (json !== true) io.stdout(toTimeline(report, width));
+    else if (line !== undefined) io.stdout(`${JSON.stringify(line)}\n`);
   };
+  await playCase({ ...given, ...workplace, environment: io.environment, log, onReport });
+  return reports;
 }

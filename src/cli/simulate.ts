@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import { makeDirectory } from "../base/files.js";
+import type { PartialConfig } from "../config/schema.js";
 import { builtInPlugins, builtInScenarios } from "../gen/built-in.js";
 import { decodeEvent } from "../nri/events.js";
 import { changedFiles, makeCgroupFiles } from "../tools/conformance/cgroup-files.js";
@@ -9,7 +10,7 @@ import { type Case, readCase, readFile, withConf } from "../tools/replay/case.js
 import { addConfigFlags, configLayers, pluginFlags } from "./config.js";
 import { type CliIo, exitCodes, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
-import { play, printer } from "./replay.js";
+import { play } from "./replay.js";
 
 export function addSimulateCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
@@ -34,12 +35,9 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
         const { confFile } = flags;
         const conf = confFile === undefined ? simulatedConf(cgroups) : readFile(confFile, "--conf");
         print(`${title}\n${name}: ${events.length} recorded events of ${runtime.name} ${runtime.version}\n`);
-        await play(io, workplace, {
-          played: withConf(recorded, confFile ?? "conf.json", conf),
-          flags: { states: ["create", "update", "delete"], ...flags, pluginDirs },
-          file,
-          onReport: printer(io, options),
-        });
+        const played = withConf(recorded, confFile ?? "conf.json", conf);
+        const settings: PartialConfig = { states: ["create", "update", "delete"], ...flags, pluginDirs };
+        await play(io, workplace, { played, flags: settings, file }, options);
         for (const { name, was, is } of changedFiles(cgroups, files)) {
           print(`\n${basename(name)} of the container: ${was} before, ${is} after\n`);
         }

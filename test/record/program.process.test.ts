@@ -49,12 +49,7 @@ function start(...args: string[]) {
 }
 
 const bridgeFlags = () => [
-  "--bin-dir",
-  samplePlugins,
-  "--permissions",
-  "trust",
-  "--state-directory",
-  join(folder, "state"),
+  ...["--bin-dir", samplePlugins, "--permissions", "trust", "--state-directory", join(folder, "state")],
 ];
 
 async function sendAll(runtime: Runtime) {

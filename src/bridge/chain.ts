@@ -68,6 +68,8 @@ export interface RunReport {
   readonly run: InvokeOutcome;
   /** The adjust keys of what the plugin's result asked to change. */
   readonly adjusted: readonly string[];
+  /** What it asked for without effect. */
+  readonly notes: Change["notes"];
 }
 
 export interface ChainOptions {
@@ -134,7 +136,7 @@ class Chain {
   private readonly results: Result[] = [];
   private readonly changes: Change[] = [];
   /** Every plugin that was tried, in order; observers are not among them. */
-  private readonly runs: { readonly run: InvokeOutcome; readonly adjusted: readonly string[] }[] = [];
+  private readonly runs: Attempt[] = [];
   private readonly observed: Promise<void>[] = [];
   /** What each line of the log says of the chain. */
   private readonly fields: object;
@@ -163,7 +165,7 @@ class Chain {
   async run(): Promise<ChainEnd> {
     const { cgroups, afterChain, settingsOf } = this.parts;
     const failure = await this.runPlugins();
-    for (const { run, adjusted } of this.runs) this.report(run, adjusted);
+    for (const attempt of this.runs) this.report(attempt);
     const counts = (plugin: string) => this.onFailure(settingsOf(plugin)) === "fail";
     const applied = applyOwn(failure === null ? this.changes : [], this.call, cgroups, counts);
     const error = failure === null ? applied.error : shorten(failure.text);
@@ -184,8 +186,9 @@ class Chain {
       }
       const attempt = this.admit(plugin, settings, text, () => this.place(plugin, settings, text));
       // What cannot be ended may go on; what it comes to then is dropped.
-      const { run, change } = await within(this.call.time.giveUpAt, attempt, () => this.notEnded(plugin.type, text));
-      this.runs.push({ run, adjusted: change?.fields ?? [] });
+      const tried = await within(this.call.time.giveUpAt, attempt, () => this.notEnded(plugin.type, text));
+      const { run, change } = tried;
+      this.runs.push(tried);
       if (change !== undefined) this.changes.push(change);
       if (run.result !== undefined) {
         this.results.push(run.result);
@@ -205,7 +208,7 @@ class Chain {
     const owed = this.call.request.state === "delete";
     const start = () =>
       this.admit(plugin, settings, text, async () => ({ run: await this.invoke(plugin, settings, text, time) }));
-    const over = observers.run(this.call.request.id, async () => this.report((await start()).run, []), { owed });
+    const over = observers.run(this.call.request.id, async () => this.report({ run: (await start()).run }), { owed });
     if (over === null) log.error(this.fields, "an observer's run is dropped: too many wait already");
     // A delete that is dropped does not end: it is the next bridge's.
     if (over !== null || owed) this.observed.push(over ?? new Promise(() => {}));
@@ -305,10 +308,11 @@ class Chain {
     return mergeChanges(this.changes, { phase: this.call.phase, containerId: this.call.request.id });
   }
 
-  private report(run: InvokeOutcome, adjusted: readonly string[]): void {
+  private report({ run, change }: Attempt): void {
     const { log, onRun } = this.parts;
+    const adjusted = change?.fields ?? [];
     later(() => logRun(log, this.fields, run, adjusted));
-    onRun?.({ call: this.call, run, adjusted });
+    onRun?.({ call: this.call, run, adjusted, notes: change?.notes ?? [] });
   }
 
   private logEnd({ change, leftOut }: AppliedOwn, error: string | undefined): void {

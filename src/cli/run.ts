@@ -112,10 +112,11 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
       log.use(settled.log);
       void metrics.listen(settled.metrics.listen);
     },
-    onRun: ({ call, run, adjusted }) => {
+    onRun: (report) => {
+      const { run, adjusted } = report;
       metrics.pluginRan(run);
       metrics.pluginAdjusted({ plugin: run.plugin, state: run.state, fields: adjusted });
-      recorder?.ran({ call, run, adjusted });
+      recorder?.ran(report);
     },
   });
   const handlers = watchHandlers(service.handlers, watchers, log);

@@ -135,6 +135,8 @@ describe("the timeline of a replay", () => {
     expect(asks).toContain("    asks    env.A, update.other.cpu.shares\n");
     expect(asks).toContain('    adjust  {"env":[{"key":"A","value":"b"}]}\n');
     expect(asks).toContain('    update  {"containerId":"other","ignoreFailure":true,');
+    // The same at the container's delete.
+    expect(asks).toContain("    no use  adjust.env.A: takes effect in phase create, not in delete\n");
     const refused = await play({ "adjust.cpu.quota": "abc" });
     expect(refused).toContain(
       '    error   the result of "recorder" cannot be applied: adjust.cpu.quota "abc": expected',

@@ -79,7 +79,8 @@ export class CaseWriter {
   }
 
   /** A plugin ran: its request and what it printed byte for byte, and the line that `replay --json` would print. */
-  run({ call, run, adjusted }: RunReport): void {
+  run(report: RunReport): void {
+    const { call, run } = report;
     const { redactor } = this;
     const { plugin, state } = run;
     const who = call.target.kind;
@@ -94,7 +95,7 @@ export class CaseWriter {
     this.invocations.push({ plugin, state, who, request: `${name}.request.json` });
     this.put(`expected/runs/${name}.request.json`, request);
     this.put(`expected/runs/${name}.stdout`, stdoutBytes);
-    this.put("expected/lines.jsonl", `${JSON.stringify(runLine({ call, run: told, adjusted }))}\n`);
+    this.put("expected/lines.jsonl", `${JSON.stringify(runLine({ ...report, run: told }))}\n`);
     this.describe();
   }
 

@@ -75,7 +75,7 @@ export function toTimeline(report: PlayReport, width: number): string {
   return report.type === "run" ? formatRun(report, width) : formatAnswer(report, width);
 }
 
-function formatRun({ run, adjusted }: RunReport, width: number): string {
+function formatRun({ run, adjusted, notes }: RunReport, width: number): string {
   const { plugin, path, state, outcome, durationMs, exitCode } = run;
   const end = styleText(outcome === "ok" ? "green" : "red", outcome);
   const about = styleText("dim", `${durationMs.toFixed(1)} ms, ${path || "no executable"}`);
@@ -86,6 +86,7 @@ function formatRun({ run, adjusted }: RunReport, width: number): string {
     ...(run.stdout === "" ? [] : [formatPart("result", run.stdout.trimEnd(), width)]),
     ...(exitCode === 0 || exitCode === null ? [] : [formatPart("exit", String(exitCode), width)]),
     ...(adjusted.length === 0 ? [] : [formatPart("asks", adjusted.join(", "), width)]),
+    ...notes.map(({ text }) => formatPart("no use", text)),
     ...(run.error === null ? [] : [formatPart("error", run.error)]),
     ...(run.hint === null ? [] : [formatPart("hint", run.hint)]),
   ];

@@ -210,15 +210,6 @@ describe("a plugin with a fault", () => {
     expect([code, cases]).toMatchObject([1, [{ ok: false, problem: expect.stringMatching(said) }]]);
   });
 
-  it("that knows itself by one name only is found through a link", async () => {
-    const plugin = folder.placeFile("known", '#!/bin/sh\ncat >/dev/null\ncase $0 in */known) echo "{}" ;; esac\n');
-    const { cases } = await conformanceJson("--plugin", plugin, "--case", "symlink", "--case", "create-sandbox");
-    expect(cases).toMatchObject([
-      { name: "create-sandbox", ok: true },
-      { name: "symlink", ok: false, problem: expect.stringContaining("known, symlink: the create fails") },
-    ]);
-  });
-
   it("leaves nothing behind here: what it left running is ended", async () => {
     const plugin = folder.placePlugin("parent", ["read", 'run sleep 30 & echo $! >"$0.child"', "answer"]);
     await conformance("--plugin", plugin, "--case", "create-sandbox");

@@ -23,8 +23,6 @@ export interface ConformanceCase {
   readonly expects: "result" | "answer" | "end";
   /** All runs at once. */
   readonly sideBySide?: boolean;
-  /** The plugin is run through a symbolic link of this name. */
-  readonly link?: string;
 }
 
 /** As much as a pod's annotations may hold under Kubernetes is 256 KiB; a plugin that takes four times that has room. */
@@ -112,7 +110,6 @@ export function createCases(pid: number, conf: RawJson | undefined, phase: "star
       runs: each(...["a", "b", "c", "d"].map((first) => ({ ...container, id: first + container.id.slice(1) }))),
       sideBySide: true,
     }),
-    one("symlink", "run through a symbolic link of another name", container, { link: "linked" }),
   ];
 }
 

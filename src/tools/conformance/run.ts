@@ -1,5 +1,4 @@
-import { mkdtempSync, symlinkSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import type { ParsedAdjustment, Phase } from "../../adjust/from-v01.js";
 import { excerpt } from "../../base/errors.js";
 import { readChange } from "../../bridge/accept.js";
@@ -38,8 +37,6 @@ interface RunCaseOptions {
   readonly phase: "start" | "create";
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly spawner: Starter;
-  /** A folder for what a case needs. */
-  readonly scratch: string;
   /** Where the cgroups of each case are made, anew so that it shows what it changed. */
   readonly cgroups: string | undefined;
 }
@@ -66,7 +63,7 @@ export async function runCase(tried: ConformanceCase, options: RunCaseOptions): 
   const files = cgroups === undefined ? undefined : makeCgroupFiles(cgroups, request?.spec.cgroupsPath ?? "");
   const startedAt = performance.now();
   const runOne = async ({ request, input }: (typeof inputs)[number]) => {
-    const run = await runOnce(input, request.state, tried, options);
+    const run = await runOnce(input, request.state, options);
     return { run, change: changeOf(run, request, options.phase), state: request.state };
   };
   const runs: Judged[] = [];
@@ -123,15 +120,8 @@ function numbered(runs: readonly Judged[], say: (run: Judged) => readonly string
 async function runOnce(
   request: string,
   state: string,
-  { link }: ConformanceCase,
-  { environment, spawner, scratch, ...options }: RunCaseOptions,
+  { environment, spawner, plugin }: RunCaseOptions,
 ): Promise<InvokeOutcome> {
-  let { plugin } = options;
-  if (link !== undefined) {
-    const linked = join(mkdtempSync(join(scratch, "link-")), link);
-    symlinkSync(plugin, linked);
-    plugin = linked;
-  }
   const pluginDirs = [dirname(plugin)];
   const run = await invokePlugin(
     {

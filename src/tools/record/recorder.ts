@@ -54,9 +54,6 @@ export interface RecordedCase {
   readonly fault: string | null;
 }
 
-/** Notes that wait to be taken down; more than this means that we cannot keep up, and the rest is let go. */
-const mostWaiting = 10_000;
-
 /**
  * Writes what a runtime sends, and what plugins made of it, as one replayable case for each pod. It watches only: what it
  * has to read and write is done after the call has gone on its way, and a fault of its own ends the recording alone.
@@ -145,7 +142,7 @@ export class Recorder {
   }
 
   private later(work: () => void): void {
-    if (this.closed || this.waiting.length >= mostWaiting) return;
+    if (this.closed) return;
     this.waiting.push(work);
     if (this.waiting.length === 1) setImmediate(() => this.takeDown());
   }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { jsonLines, runCommandLine } from "../support/command-line.js";
@@ -32,21 +32,6 @@ beforeEach(() => {
 });
 
 describe("explain of a case", () => {
-  it("shows the requests that containerd 1.6 sent, with the ids and pids of the events", async () => {
-    const { events } = await explain(basic);
-    const requests = events.flatMap((event) =>
-      event.plugins.map((plugin: { request: string }) => JSON.parse(plugin.request)),
-    );
-    const expected = readdirSync(join(basic, "expected/runs"))
-      .filter((name) => name.endsWith(".request.json"))
-      .sort()
-      .map((name) => JSON.parse(readFileSync(join(basic, "expected/runs", name), "utf8")));
-    expect(requests.map(({ state }) => state)).toEqual(expected.map(({ state }) => state));
-    expect(requests.map(({ conf, version, spec }) => ({ conf, version, resources: spec.resources }))).toEqual(
-      expected.map(({ conf, version, spec }) => ({ conf, version, resources: spec.resources })),
-    );
-  });
-
   it("shows one event, its plugins to the end of the chain, and the sources of their requests", async () => {
     const { code, events } = await explain(`${cases}/chained:1`);
     expect(code).toBe(0);

@@ -94,31 +94,4 @@ describe("the command line", () => {
     expect(stderr).not.toMatch(/[^\P{C}\n]/u);
     expect(code).toBe(2);
   });
-
-  it.each([
-    ["events.jsonl is no JSON", { "events.jsonl": "nonsense\n" }, "events.jsonl:1: "],
-    [
-      "an event lacks its payload",
-      { "events.jsonl": '{"method":"StateChange","timeoutNano":"1"}\n' },
-      'events.jsonl:1: "payloadBase64" is missing, expected text',
-    ],
-    ["there are no events", {}, "events.jsonl: no such file"],
-    [
-      "case.json is of another form",
-      { "case.json": '{"confs": 1}', "events.jsonl": "" },
-      'case.json: "confs" is 1, expected a list',
-    ],
-    [
-      "an event's payload is no base64",
-      { "events.jsonl": '{"method":"StateChange","timeoutNano":"1","payloadBase64":"?"}\n' },
-      'events.jsonl:1: "payloadBase64" is "?", expected base64',
-    ],
-    ["an event is no object", { "events.jsonl": "[]" }, "events.jsonl:1: the document is a list, expected a mapping"],
-  ])("refuses a case where %s", async (name, files, message) => {
-    const target = mkdtempSync(join(folder, `${name.replaceAll(" ", "-")}-`));
-    for (const [file, text] of Object.entries(files)) writeFileSync(join(target, file), text);
-    const { code, stderr } = await runCommandLine(["replay", target]);
-    expect(stderr).toContain(message);
-    expect(code).toBe(2);
-  });
 });

@@ -27,23 +27,15 @@ function secretCase() {
   const annotations = { "example.com/credentials": secrets.annotation };
   const events = played.events.map((event) => {
     if (event.method !== "StateChange") return event;
-    const request = stateChangeRequest.decode(event.payload);
-    const { pod, container } = request;
-    const payload = stateChangeRequest.encode({
-      ...request,
-      ...(pod ? { pod: { ...pod, annotations: { ...pod.annotations, ...annotations } } } : {}),
-      ...(container
-        ? {
-            container: {
-              ...container,
-              annotations: { ...container.annotations, ...annotations },
-              env: [...container.env, `DATABASE_URL=${secrets.env}`],
-              args: [...container.args, secrets.args],
-            },
-          }
-        : {}),
-    });
-    return { ...event, payload };
+    const { pod, container, ...request } = stateChangeRequest.decode(event.payload);
+    if (pod !== undefined) Object.assign(pod.annotations, annotations);
+    if (container !== undefined) {
+      Object.assign(container.annotations, annotations);
+      container.env.push(`DATABASE_URL=${secrets.env}`);
+      container.args.push(secrets.args);
+    }
+    const about = { ...request, ...(pod && { pod }), ...(container && { container }) };
+    return { ...event, payload: stateChangeRequest.encode(about) };
   });
   const bundles = played.bundles.map(({ path, bytes }) => {
     const bundle = JSON.parse(Buffer.from(bytes).toString());

@@ -17,11 +17,6 @@ import { configurePlugin, RuntimeLink, synchronizePlugin } from "../src/tools/ru
 
 const runtime = { name: "containerd", version: "1.7.24", requestTimeoutMs: 2000, registrationTimeoutMs: 5000 } as const;
 
-/** The runtime's end of a plugin's connection, as the program itself has it. */
-function linkTo(trunk: Trunk): RuntimeLink {
-  return new RuntimeLink(trunk, { identity: undefined, updateContainers: () => [] });
-}
-
 /** Starts a plugin that connects to a socket, and gives the connection, and when it was started. */
 export async function acceptLink(socketPath: string, start: () => ChildProcess) {
   let connect: (trunk: Trunk) => void = () => {};
@@ -31,7 +26,7 @@ export async function acceptLink(socketPath: string, start: () => ChildProcess) 
   const listener = await listenTrunks(socketPath, (trunk) => connect(trunk));
   const startedAt = performance.now();
   const child = start();
-  const link = linkTo(await connected);
+  const link = new RuntimeLink(await connected);
   const end = async () => {
     await endProgram(child);
     link.close();
@@ -81,7 +76,7 @@ export class RegisteredPlugin {
     try {
       const [socket]: Socket[] = await connected;
       if (socket === undefined) throw new Error("unreachable");
-      const link = linkTo(new SocketTrunk(socket));
+      const link = new RuntimeLink(new SocketTrunk(socket));
       await configure(link);
       await synchronizePlugin(link, { pods: [], containers: [] }, runtime.requestTimeoutMs);
       return new RegisteredPlugin(child, server, socket, driver);

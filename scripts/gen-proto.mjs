@@ -29,8 +29,6 @@ const roots = [
   "UpdateContainerResponse",
   "StopContainerResponse",
   "StateChangeEvent",
-  "UpdateContainersRequest",
-  "UpdateContainersResponse",
   // For what is kept in files.
   "PodSandbox",
   "Container",

@@ -30,6 +30,10 @@ const rows = configPaths.map((path) => {
   const values = words.length > 0 ? ` (${words.map((word) => `\`${word}\``).join(", ")})` : "";
   return `| \`${path}\` | \`${cell(JSON.stringify(byDefault))}\` | ${cell(property.description)}${values} |`;
 });
+const ofPlugin = Object.entries(schema.properties.plugins.additionalProperties.properties);
+for (const [name, { description }] of ofPlugin) {
+  if (!Object.hasOwn(schema.properties, name)) rows.push(`| \`plugins.<type>.${name}\` | | ${cell(description)} |`);
+}
 const table = ["| key | default | meaning |", "|---|---|---|", ...rows].join("\n");
 
 const [begin, end] = ["<!-- keys: made by npm run gen -->", "<!-- end of keys -->"];

@@ -12,7 +12,7 @@ import type { PartialConfig } from "../src/config/schema.js";
 import { createRecordedHost } from "../src/host/host.js";
 import { Ledger } from "../src/ledger/ledger.js";
 import { Processes } from "../src/ledger/processes.js";
-import { type EventName, isPodEvent, type NriEvent } from "../src/nri/events.js";
+import { decodeEvent, type EventName, encodeEvent, isPodEvent, type NriEvent } from "../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";
 import type { Container, ContainerUpdate, PodSandbox } from "../src/nri/types.js";
 import { parseVersion } from "../src/nri/versions.js";
@@ -277,6 +277,25 @@ describe("states and events", () => {
     await sendAll(handlers, "StartContainer", "PostStartContainer", "StopContainer", "RemoveContainer");
     expect(chains.map(({ changesNothing = false }) => changesNothing)).toEqual([false, true, false, true]);
     expect(ran()).toEqual(["create ctr a+b", "postCreate ctr b", "delete ctr a+b", "removal ctr b"]);
+  });
+
+  it("gives a plugin the resources that a resize asks for, as they are on the wire, and its failure blocks the resize", async () => {
+    const { handlers, chains, failing } = bridgeOf({ plugins: { a: { events: { UpdatePodSandbox: "update" } } } });
+    const none = { hugepageLimits: [], unified: {}, devices: [] };
+    const { pod } = eventOf("RunPodSandbox");
+    const resize = { pod, linuxResources: { ...none, cpu: { quota: 5000n, cpus: "", mems: "" } } };
+    const sent = encodeEvent("UpdatePodSandbox", { ...resize, overheadLinuxResources: none }, "own");
+    const event = decodeEvent(sent.method, sent.payload, true);
+    if (event === undefined) throw new Error("an event was encoded");
+    await handlers.handle?.(event, contextOf("UpdatePodSandbox"));
+    expect(chains[0]?.request).toMatchObject({
+      state: "update",
+      spec: { resources: { cpu: { quota: 5000n } }, overhead: {} },
+    });
+    failing.add("update");
+    await expect(handlers.handle?.(event, contextOf("UpdatePodSandbox"))).rejects.toThrow(
+      "nri invoke: plugin: a: boom",
+    );
   });
 
   it.each<[PartialConfig, EventName[]]>([

@@ -26,7 +26,11 @@ export interface ChangeContext extends Pick<PluginSettings["results"], "rename" 
 }
 
 /** What a run asks to change, or why that cannot be; undefined when nothing is to be read from it. */
-export function readChange(call: ChainCall, run: InvokeOutcome, context: ChangeContext): ParsedAdjustment | undefined {
+export function readChange(
+  call: Pick<ChainCall, "changesNothing" | "phase" | "request" | "target">,
+  run: InvokeOutcome,
+  context: ChangeContext,
+): ParsedAdjustment | undefined {
   if (call.changesNothing || run.result === undefined) return undefined;
   const { runtime, cgroupVersion, stage, bytesTaken, rename, annotate } = context;
   const captured = call.request.state === "delete" ? undefined : stage?.collect();

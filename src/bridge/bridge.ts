@@ -5,9 +5,9 @@ import type { Config } from "../config/schema.js";
 import { reconcile } from "../ledger/reconcile.js";
 import { type EventName, isEventName, noRequest } from "../nri/events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "../nri/handlers.js";
-import type { Container, LinuxResources, PodSandbox } from "../nri/types.js";
+import type { Container, PodSandbox } from "../nri/types.js";
 import { mayFail } from "../nri/versions.js";
-import { containerTarget, podTarget, type Target, targetOf } from "../v01/to-v01.js";
+import { containerTarget, type PodResources, podTarget, type Target, targetOf } from "../v01/to-v01.js";
 import { backgroundInfo, type EventInfo, eventInfo } from "./call-time.js";
 import { type BridgeParts, Lifecycle } from "./lifecycle.js";
 
@@ -29,7 +29,7 @@ export interface Bridge extends PluginHandlers {
  *   UpdateContainer                 -> update    where `states` asks for it; a failure fails the call
  *   StopContainer, StopPodSandbox   -> delete    never fails the call: nothing blocks teardown
  *   Remove*                         -> delete    when none was delivered yet
- *   Post*, Remove*, UpdatePod*      -> a state of a plugin's own, where `events` gives it one
+ *   Post*, Remove*, UpdatePod*      -> a state of a plugin's own, where `events` gives it one; a failure fails UpdatePodSandbox
  */
 export function createBridge(parts: BridgeParts): Bridge {
   const { background, config, host, ledger, processes, log } = parts;
@@ -61,22 +61,22 @@ export function createBridge(parts: BridgeParts): Bridge {
   const stop: Handler = (target, info) => lifecycle.delete(target.id, info, target);
 
   const remove: Handler = async (target, info, call) => {
-    await stop(target, info, call);
+    await stop(target, info, call, {});
     try {
-      await lifecycle.extra(target, info);
+      await lifecycle.extra(target, info, {});
     } finally {
       if (target.kind === "sandbox") for (const id of ledger.containersOf(target.id)) forget(id);
       forget(target.id);
     }
   };
 
-  const extra: Handler = (target, info) => lifecycle.extra(target, info);
+  const extra: Handler = (target, info, _, asked) => lifecycle.extra(target, info, asked);
 
   const handlers = {
     RunPodSandbox: createPod,
     CreateContainer: createBefore,
     StartContainer: create,
-    UpdateContainer: (target, info, _, asked) => lifecycle.update(target, asked, info),
+    UpdateContainer: (target, info, _, asked) => lifecycle.update(target, asked.linuxResources, info),
     StopContainer: stop,
     StopPodSandbox: stop,
     RemoveContainer: remove,
@@ -174,19 +174,19 @@ export function createBridge(parts: BridgeParts): Bridge {
     async handle(event, call) {
       const target = targetOf(event);
       takeOverPodOf(target, call);
-      const change = await handlers[event.name](target, eventInfo(call, config), call, event.linuxResources);
+      const change = await handlers[event.name](target, eventInfo(call, config), call, event);
       if (change === undefined) return noRequest;
       return { ...(change.adjust === undefined ? {} : { adjust: change.adjust }), update: change.updates };
     },
   };
 }
 
-/** What an event does, and changes. @param asked the resources that an UpdateContainer asks for */
+/** What an event does, and changes. @param asked the resources that an UpdateContainer or UpdatePodSandbox asks for */
 type Handler = (
   target: Target,
   info: EventInfo,
   call: CallContext,
-  asked?: LinuxResources,
+  asked: PodResources,
 ) => Promise<MergedChange> | Promise<void>;
 
 /** What a bridge asks for, however it is configured. */

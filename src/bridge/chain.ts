@@ -65,6 +65,8 @@ export interface RunReport {
   readonly run: InvokeOutcome;
   /** The adjust keys of what the plugin's result asked to change. */
   readonly adjusted: readonly string[];
+  /** What it asked for without effect. */
+  readonly notes: Change["notes"];
 }
 
 export interface ChainOptions {
@@ -300,6 +302,6 @@ class Chain {
     const { log, onRun } = this.parts;
     const adjusted = change?.fields ?? [];
     setImmediate(() => logRun(log, this.fields, run, adjusted));
-    onRun?.({ call: this.call, run, adjusted });
+    onRun?.({ call: this.call, run, adjusted, notes: change?.notes ?? [] });
   }
 }

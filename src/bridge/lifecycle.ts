@@ -11,7 +11,15 @@ import type { Processes } from "../ledger/processes.js";
 import { messageToJson } from "../nri/json.js";
 import type { LinuxResources } from "../nri/types.js";
 import type { ConfFile } from "../plugin/conf-file.js";
-import { type Target, toCreateRequest, toDeleteRequest, toSuperset, toUpdateRequest } from "../v01/to-v01.js";
+import {
+  type PodResources,
+  type Target,
+  toCreateRequest,
+  toDeleteRequest,
+  toResizedSpec,
+  toSuperset,
+  toUpdateRequest,
+} from "../v01/to-v01.js";
 import type { ConfigList } from "../v01/types.js";
 import type { BackgroundWork } from "./background.js";
 import { backgroundInfo, type CallTime, type EventInfo, planBackground } from "./call-time.js";
@@ -256,8 +264,12 @@ export class Lifecycle {
     if (replaced.length > 0) void this.deleteAll(replaced, event);
   }
 
-  /** Runs the plugins that are configured for this event with a state of their own. @throws BridgeError PLUGIN_FAILED */
-  async extra(target: Target, info: EventInfo): Promise<void> {
+  /**
+   * Runs the plugins that are configured for this event with a state of their own.
+   * @param asked the resources that an UpdatePodSandbox asks for
+   * @throws BridgeError PLUGIN_FAILED
+   */
+  async extra(target: Target, info: EventInfo, asked: PodResources): Promise<void> {
     const { background, config, ledger, specOf, serial, log } = this.parts;
     if (!extraEvents(config).includes(info.event)) return;
     const isDeleting = background.deleting.has(target.id);
@@ -267,8 +279,9 @@ export class Lifecycle {
       if (lists.length === 0) return;
       this.records.recordDeferred(target.id);
       const known = ledger.get(target.id) ?? aboutOf(target, specOf);
+      const spec = toResizedSpec(known.spec, asked);
       for (const [state, list] of lists) {
-        const request = toCreateRequest(conf.version, state, { ...target, pid: known.pid }, known.spec);
+        const request = toCreateRequest(conf.version, state, { ...target, pid: known.pid }, spec);
         const call = { ...info, list, request, target: known, phase: "delete", changesNothing: true } as const;
         await this.runOrFail(call, target);
       }

@@ -5,56 +5,38 @@ import { readRegularFile } from "../base/files.js";
 import { findConfigPermissionFault } from "../base/permissions.js";
 import { mergeConfig } from "../config/merge.js";
 import { parseConfig, parseConfigValue } from "../config/parse.js";
-import { type Config, configPaths, type PartialConfig } from "../config/schema.js";
+import type { Config, PartialConfig } from "../config/schema.js";
 import { launchedSocket } from "../nri/identity.js";
 import { type ConfigFile, findConfigFile } from "../tools/doctor/collect/bridge.js";
+import type { CliIo } from "./io.js";
 
-interface SettingFlag {
-  /** The key of the configuration that it sets. */
-  readonly key: string;
-  readonly placeholder: string;
-  readonly description: string;
-  readonly read?: (text: string, before: unknown) => unknown;
-}
+/** The key of the configuration that a flag sets, its placeholder and description, and how its text is read. */
+type SettingFlag = readonly [
+  key: string,
+  placeholder: string,
+  description: string,
+  read?: (text: string, before: unknown) => unknown,
+];
 
 /** The settings that have a flag; all others are in the configuration file alone. The schema says which values are right. */
 const settingFlags = {
-  socket: { key: "socketPath", placeholder: "path", description: "the runtime's NRI socket", read: parsePath },
-  conf: {
-    key: "confFile",
-    placeholder: "file",
-    description: "the v0.1 configuration that lists the legacy plugins",
-    read: parsePath,
-  },
-  "bin-dir": {
-    key: "pluginDirs",
-    placeholder: "directory",
-    description: "where legacy plugins are looked for; may be given again",
-    read: parseDirectory,
-  },
-  permissions: {
-    key: "permissions",
-    placeholder: "strict|trust",
-    description: "`strict`: refuse files that others than root, or the bridge's user, can write; `trust`: no check",
-  },
-  idx: {
-    key: "pluginIdx",
-    placeholder: "NN",
-    description: "the index to register under: the order among NRI plugins",
-  },
-  name: { key: "pluginName", placeholder: "name", description: "the name to register under" },
-  "state-directory": {
-    key: "state.directory",
-    placeholder: "directory",
-    description: "where the journal is kept; locked by one instance",
-    read: parsePath,
-  },
-  "log-level": {
-    key: "log.level",
-    placeholder: "level",
-    description: "the least level that is written: trace, debug, info, warn, error, fatal or silent",
-  },
-  "log-format": { key: "log.format", placeholder: "json|text", description: "`text`: for people, one line each" },
+  socket: ["socketPath", "path", "the runtime's NRI socket", parsePath],
+  conf: ["confFile", "file", "the v0.1 configuration that lists the legacy plugins", parsePath],
+  "bin-dir": ["pluginDirs", "directory", "where legacy plugins are looked for; may be given again", parseDirectory],
+  permissions: [
+    "permissions",
+    "strict|trust",
+    "`strict`: refuse files that others than root, or the bridge's user, can write; `trust`: no check",
+  ],
+  idx: ["pluginIdx", "NN", "the index to register under: the order among NRI plugins"],
+  name: ["pluginName", "name", "the name to register under"],
+  "state-directory": ["state.directory", "directory", "where the journal is kept; locked by one instance", parsePath],
+  "log-level": [
+    "log.level",
+    "level",
+    "the least level that is written: trace, debug, info, warn, error, fatal or silent",
+  ],
+  "log-format": ["log.format", "json|text", "`text`: for people, one line each"],
 } as const satisfies Record<string, SettingFlag>;
 
 type SettingFlagName = keyof typeof settingFlags;
@@ -65,7 +47,7 @@ export const pluginFlags = ["conf", "bin-dir", "permissions"] as const satisfies
 /** Adds `--config` and these flags, or all of them. */
 export function addConfigFlags(command: Command, names?: readonly SettingFlagName[]): Command {
   command.option("--config <file>", "the bridge's own configuration (YAML)", parseFileName);
-  for (const [name, { placeholder, description, read }] of Object.entries<SettingFlag>(settingFlags)) {
+  for (const [name, [, placeholder, description, read]] of Object.entries<SettingFlag>(settingFlags)) {
     if (names !== undefined && !names.some((wanted) => wanted === name)) continue;
     const option = new Option(`--${name} <${placeholder}>`, description);
     command.addOption(read === undefined ? option : option.argParser(read));
@@ -82,7 +64,7 @@ export function givenConfig({ config }: Readonly<Record<string, unknown>>): stri
 export function readFlags(options: Readonly<Record<string, unknown>>): PartialConfig {
   const values: Record<string, unknown> = {};
   const nested: Record<string, Record<string, unknown>> = {};
-  for (const [name, { key }] of Object.entries(settingFlags)) {
+  for (const [name, [key]] of Object.entries(settingFlags)) {
     const value = options[name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())];
     if (value === undefined) continue;
     const [first = "", second] = key.split(".");
@@ -92,19 +74,8 @@ export function readFlags(options: Readonly<Record<string, unknown>>): PartialCo
   return parseConfigValue({ ...values, ...nested }, "command line");
 }
 
-/** For the error of an unknown flag that has the name of a key: where that key is set. "" for any other error. */
-export function keyHint(error: string): string {
-  const [, flag] = /unknown option '--(?:no-)?([a-z-]+)/.exec(error) ?? [];
-  const key = configPaths.find((path) => toKebab(path) === flag);
-  return key === undefined ? "" : `(${key} is a key of the configuration file, see --config)\n`;
-}
-
-function toKebab(path: string): string {
-  return path.replaceAll(".", "-").replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
-
 /** A path that is there: the empty one would be the working directory. */
-function parseFileName(text: string): string {
+export function parseFileName(text: string): string {
   if (text === "") throw new InvalidArgumentError("a path is expected, and this is empty.");
   return text;
 }
@@ -149,10 +120,7 @@ export interface RunLayers extends Layers {
  * with them is for the service to say, and to refuse creates with.
  * @throws BridgeError CONFIG
  */
-export function readRunLayers(
-  environment: Readonly<Record<string, string | undefined>>,
-  options: Readonly<Record<string, unknown>>,
-): RunLayers {
+export function readRunLayers({ environment }: CliIo, options: Readonly<Record<string, unknown>>): RunLayers {
   const configFile = givenConfig(options);
   const reread = configFile === undefined ? undefined : () => readOwnConfigFile(configFile, readFlags(options));
   let flags: PartialConfig = {};
@@ -204,16 +172,13 @@ export interface Settings extends Layers {
 export async function readSettings(options: Readonly<Record<string, unknown>>): Promise<Settings> {
   const flags = readFlags(options);
   const source = await findConfigFile(givenConfig(options), flags);
-  const file = source && readSource(source, flags);
-  return { flags, file, source, config: mergeConfig(flags, file ?? {}) };
-}
-
-function readSource({ file, from, origin }: ConfigFile, flags: PartialConfig): PartialConfig {
-  if (from === "flag") return readConfigFile(file);
   try {
-    return readOwnConfigFile(file, flags);
+    const file =
+      source && (source.from === "flag" ? readConfigFile(source.file) : readOwnConfigFile(source.file, flags));
+    return { flags, file, source, config: mergeConfig(flags, file ?? {}) };
   } catch (error) {
+    if (source?.from === "flag") throw error;
     const remedy = "--config FILE takes another one, --config /dev/null none";
-    throw new BridgeError("CONFIG", `${errorText(error)}\n(${origin}; ${remedy})`);
+    throw new BridgeError("CONFIG", `${errorText(error)}\n(${source?.origin}; ${remedy})`);
   }
 }

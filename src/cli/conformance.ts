@@ -1,11 +1,11 @@
 import { basename, join, resolve } from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { BridgeError } from "../base/errors.js";
 import { nearestHint } from "../base/nearest.js";
 import { searchPath } from "../plugin/environment.js";
 import { findExecutableFault } from "../plugin/permissions.js";
 import { type ConformanceCase, createCases } from "../tools/conformance/cases.js";
-import { type CaseReport, formatRow, formatSummary, runCases } from "../tools/conformance/run.js";
+import { type CaseReport, formatRow, runCase } from "../tools/conformance/run.js";
 import { kindOf, readConfList, readFile } from "../tools/replay/case.js";
 import { toRawJson } from "../v01/gojson/raw.js";
 import type { RawJson } from "../v01/types.js";
@@ -13,14 +13,14 @@ import { type CliIo, exitCodes, type Workplace, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
 
 /** Above the highest pid that Linux gives (PID_MAX_LIMIT, 2^22): a plugin that acts on it meets no process. */
-const noProcess = 4_194_305;
+const noPid = 4_194_305;
 
 interface Options {
   readonly plugin: string;
+  readonly phase: "start" | "create";
   readonly conf?: string;
   readonly pid: number;
   readonly case?: readonly string[];
-  readonly watch?: string;
   readonly cgroupConf?: string;
   readonly json?: boolean;
 }
@@ -28,64 +28,56 @@ interface Options {
 export function addConformanceCommand(program: Command, io: CliIo, done: Done): void {
   program
     .command("conformance")
-    .description("try a legacy plugin with every kind of request: does it answer, in time, and leave nothing behind")
-    .requiredOption("--plugin <path>", "the executable")
-    .option("--conf <file>", "a conf.json: the plugin gets the conf that stands there for its type")
-    .option(
-      "--pid <pid>",
-      "a process for the requests to name; without it they name none that exists",
-      parsePid,
-      noProcess,
+    .description(
+      "try a plugin with every kind of request: is its answer one that the bridge accepts, in time, and alone",
     )
-    .option("--case <name>", "only this case; may be given again", (name: string, before: string[] = []) => [
-      ...before,
-      name,
-    ])
-    .option("--watch <dir>", "tell which files below this directory the plugin changes")
+    .requiredOption("--plugin <path>", "the executable")
+    .addOption(
+      new Option("--phase <phase>", "when its container creates run, which says what its results may ask for")
+        .choices(["start", "create"])
+        .default("start"),
+    )
+    .option("--conf <file>", "a conf.json: the plugin gets the conf that stands there for its type")
+    .option("--pid <pid>", "a process for the requests to name; without it they name none that exists", parsePid, noPid)
+    .option("--case <name...>", "only this case")
     .option(
       "--cgroup-conf <key>",
-      "make scratch cgroups, tell the plugin their root by this key of its conf, and watch them",
+      "make scratch cgroups, tell the plugin their root by this key of its conf, and tell what it changes there",
     )
     .option("--json", "one JSON object")
     .action(async (options: Options) => {
       const reports = await withPlugins(io, (workplace) => tryPlugin(options, io, workplace));
+      const well = reports.filter(({ ok }) => ok).length;
       if (options.json) io.stdout(`${JSON.stringify({ plugin: resolve(options.plugin), cases: reports })}\n`);
-      else io.stdout(formatSummary(reports));
-      done(reports.every(({ ok }) => ok) ? exitCodes.done : exitCodes.faults);
+      else io.stdout(`\n${well} of ${reports.length} cases are well.\n`);
+      done(well === reports.length ? exitCodes.done : exitCodes.faults);
     });
 }
 
 /** Tries the plugin in the cases that are asked for. */
 async function tryPlugin(options: Options, io: CliIo, workplace: Workplace): Promise<CaseReport[]> {
+  const { phase, pid, cgroupConf, json } = options;
   const plugin = resolve(options.plugin);
   if (kindOf(plugin) !== "file") {
     throw new BridgeError("USAGE", `--plugin: ${plugin} is no file; name the plugin's executable`);
   }
   const fault = findExecutableFault(plugin, searchPath(io.environment.PATH, []));
   if (fault !== null) io.stderr(`nri-v01-bridge: on a node this plugin would be refused: ${fault}\n`);
-  const { pid, cgroupConf, watch } = options;
-  if (watch !== undefined && kindOf(watch) !== "folder") {
-    throw new BridgeError("USAGE", `--watch: ${watch}: no such folder`);
+  const scratch = join(workplace.scratch, "cgroups");
+  const own = options.conf === undefined ? undefined : confOf(options.conf, basename(plugin));
+  const conf = cgroupConf === undefined ? own : withConfKey(own, cgroupConf, scratch);
+  const cases = chooseCases(createCases(pid, conf, phase), options.case);
+  const width = Math.max(...cases.map(({ name }) => name.length));
+  const cgroups = cgroupConf === undefined ? undefined : scratch;
+  const about = { ...workplace, plugin, phase, environment: io.environment, cgroups };
+  const reports: CaseReport[] = [];
+  for (const tried of cases) {
+    const report = await runCase(tried, about);
+    workplace.interrupted.throwIfAborted();
+    reports.push(report);
+    if (!json) io.stdout(formatRow(report, width));
   }
-  const cgroups = join(workplace.scratch, "cgroups");
-  const conf =
-    options.conf === undefined ? undefined : confOf(readFile(options.conf, "--conf"), options.conf, basename(plugin));
-  const cases = chooseCases(
-    createCases(pid, cgroupConf === undefined ? conf : withConfKey(conf, cgroupConf, cgroups)),
-    options.case,
-  );
-  const width = cases.reduce((most, { name }) => Math.max(most, name.length), 0);
-  return await runCases({
-    ...workplace,
-    plugin,
-    cases,
-    environment: io.environment,
-    watched: watch === undefined ? [] : [resolve(watch)],
-    cgroups: cgroupConf === undefined ? undefined : cgroups,
-    onReport: (report) => {
-      if (!options.json) io.stdout(formatRow(report, width));
-    },
-  });
+  return reports;
 }
 
 function chooseCases(
@@ -110,8 +102,8 @@ function parsePid(text: string): number {
  * The conf that a conf.json has for a plugin: of the entry with its name, or of the only entry.
  * @throws BridgeError USAGE that names the file
  */
-function confOf(text: Uint8Array, file: string, plugin: string): RawJson | undefined {
-  const { plugins } = readConfList(text, `--conf: ${file}`);
+function confOf(file: string, plugin: string): RawJson | undefined {
+  const { plugins } = readConfList(readFile(file, "--conf"), `--conf: ${file}`);
   const named = plugins.find(({ type }) => type === plugin || type.endsWith(`/${plugin}`));
   const entry = named ?? (plugins.length === 1 ? plugins[0] : undefined);
   if (entry !== undefined) return entry.conf;

@@ -2,11 +2,10 @@ import type { Command } from "commander";
 import { BridgeError } from "../base/errors.js";
 import { formatConfigFile } from "../tools/doctor/collect/bridge.js";
 import { describeEvent, formatEvent } from "../tools/explain/describe.js";
-import { type Given, readGiven, withNodeConf } from "../tools/explain/given.js";
 import { readLive } from "../tools/explain/live.js";
-import { explain, withoutFailures } from "../tools/explain/play.js";
+import { explain, type Given, readGiven, withNodeConf, withoutFailures } from "../tools/explain/play.js";
 import { addConfigFlags, pluginFlags, readSettings } from "./config.js";
-import { type CliIo, exitCodes, untilInterrupted } from "./io.js";
+import { type CliIo, exitCodes, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
 
 export function addExplainCommand(program: Command, io: CliIo, done: Done): void {
@@ -27,11 +26,11 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
       file: file === undefined ? undefined : withoutFailures(file),
       environment: io.environment,
     };
-    const explained = await untilInterrupted(io, (interrupted) => explain({ ...about, interrupted }));
-    if (explained.length === 0)
+    const explained = await withPlugins(io, ({ interrupted, scratch }) => explain({ ...about, interrupted, scratch }));
+    const described = explained.flatMap((one) => (given.wanted.has(one.index) ? [describeEvent(one, given)] : []));
+    if (described.length === 0)
       throw new BridgeError("USAGE", `${given.played.name}: no v0.1 plugin is ever run for such a call of the runtime`);
     if (options.json !== true) io.stdout(formatConfigFile(source));
-    const described = explained.map((one) => describeEvent(one, given, config));
     for (const about of described) {
       const line = { ...about, configuration: source?.file ?? null };
       io.stdout(options.json === true ? `${JSON.stringify(line)}\n` : `\n${formatEvent(about)}`);
@@ -43,7 +42,7 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
 /** The argument and options that name an event: of a recording, or of what runs here. */
 export function addEventSource(command: Command): Command {
   return command
-    .argument("[event]", "an event as record writes it, a file of events, or a case folder; with :N its N-th event")
+    .argument("[event]", "a case folder as record writes it; FOLDER:N for its N-th event")
     .option("--pod <id>", "the create and delete of a pod that runs here, from its bundle")
     .option("--container <id>", "the same for a container");
 }
@@ -53,7 +52,6 @@ export function eventSource(event: string | undefined, options: Readonly<Record<
   const { pod, container } = options;
   const sources = [event, pod, container].filter((source) => typeof source === "string");
   if (sources.length !== 1) throw new BridgeError("USAGE", "give one of EVENT, --pod ID and --container ID");
-  if (typeof pod === "string") return readLive("pod", pod);
-  if (typeof container === "string") return readLive("container", container);
-  return readGiven(event ?? "");
+  const live = pod ?? container;
+  return typeof live === "string" ? readLive(live) : readGiven(event ?? "");
 }

@@ -1,9 +1,8 @@
 import { Command, CommanderError } from "commander";
-import { BridgeError, errorText } from "../base/errors.js";
+import { BridgeError, type ErrorCode, errorText } from "../base/errors.js";
 import { nearestHint } from "../base/nearest.js";
 import { version } from "../base/version.js";
 import { addCheckCommand } from "./check.js";
-import { keyHint } from "./config.js";
 import { addConformanceCommand } from "./conformance.js";
 import { addDoctorCommand } from "./doctor.js";
 import { addExecCommand } from "./exec.js";
@@ -47,21 +46,22 @@ async function runVerb(io: CliIo): Promise<ExitCode> {
   return code;
 }
 
+/** What is thrown for a fault that is not ours. */
+const faultCodes: Partial<Record<ErrorCode, ExitCode>> = {
+  CONFIG: exitCodes.usage,
+  USAGE: exitCodes.usage,
+  CALL_TIMEOUT: exitCodes.faults,
+  CONNECT_FAILED: exitCodes.cannotConnect,
+};
+
 /** Says what was thrown, where commander has not, and gives its exit code. */
 function tellFault(io: CliIo, error: unknown): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-  if (error instanceof BridgeError && (error.code === "CONFIG" || error.code === "USAGE")) {
-    io.stderr(`nri-v01-bridge: ${printable(error.message)}\n`);
-    return exitCodes.usage;
-  }
   if (error instanceof BridgeError && error.code === "INTERRUPTED") return interruptedCode(error);
-  if (error instanceof BridgeError && error.code === "CALL_TIMEOUT") {
-    io.stderr(`nri-v01-bridge: ${printable(error.message)}: this machine is too slow or too busy\n`);
-    return exitCodes.faults;
-  }
-  if (error instanceof BridgeError && error.code === "CONNECT_FAILED") {
+  const code = error instanceof BridgeError ? faultCodes[error.code] : undefined;
+  if (error instanceof BridgeError && code !== undefined) {
     io.stderr(`nri-v01-bridge: ${printable(error.message)}\n`);
-    return exitCodes.cannotConnect;
+    return code;
   }
   const stack = error instanceof Error && error.stack !== undefined ? error.stack : errorText(error);
   io.stderr(`nri-v01-bridge: a fault of its own, please report it: ${stack}\n`);
@@ -91,7 +91,6 @@ export function createProgram(io: CliIo, done: Done): Command {
     .configureOutput({
       writeOut: (text) => io.stdout(text),
       writeErr: (text) => io.stderr(text),
-      outputError: (text, write) => write(`${text}${keyHint(text)}`),
     })
     .showHelpAfterError("(add --help for what is possible)")
     .addHelpText(
@@ -99,18 +98,14 @@ export function createProgram(io: CliIo, done: Done): Command {
       "\nExit codes: 0 done; 1 the thing looked at has faults; 2 usage or configuration; 3 cannot connect (--once);\n" +
         "4 the runtime refused the registration; 5 the connection was lost (launched, --once); 70 a fault of our own.",
     );
-  addRunCommand(program, io, done);
-  addSimulateCommand(program, io, done);
-  addRecordCommand(program, io, done);
-  addReplayCommand(program, io, done);
-  addConformanceCommand(program, io, done);
-  addDoctorCommand(program, io, done);
-  addCheckCommand(program, io, done);
-  addExplainCommand(program, io, done);
-  addExecCommand(program, io, done);
-  addVersionCommand(program, io);
+  for (const addCommand of commands) addCommand(program, io, done);
   return program;
 }
+
+const commands = [
+  ...[addRunCommand, addSimulateCommand, addRecordCommand, addReplayCommand, addConformanceCommand],
+  ...[addDoctorCommand, addCheckCommand, addExplainCommand, addExecCommand, addVersionCommand],
+];
 
 function addVersionCommand(program: Command, io: CliIo): void {
   program

@@ -1,31 +1,27 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { maxTimerMs, parseDuration } from "../base/deadline.js";
 import { mergeConfig } from "../config/merge.js";
-import type { PartialConfig } from "../config/schema.js";
 import { eventsOfMask, knownMask } from "../nri/events.js";
 import type { PluginHandlers } from "../nri/handlers.js";
 import { PluginStub } from "../nri/stub.js";
 import { watchHandlers } from "../nri/watch-calls.js";
 import { openLog } from "../observe/log.js";
 import {
-  createNodeRecorder,
-  defaultRecorderLimits,
   makeOutFolder,
   type RecordedCase,
-  type RecordFlags,
+  Recorder,
   type RecordSettings,
-  recordSettings,
+  usualPods,
 } from "../tools/record/recorder.js";
-import { addConfigFlags, configLayers, readRunLayers } from "./config.js";
+import { addConfigFlags, configLayers, parseFileName, readRunLayers } from "./config.js";
 import { type CliIo, type ExitCode, exitCodes, logEnd, onSignals } from "./io.js";
 import type { Done } from "./program.js";
-import { run } from "./run.js";
+import { type Recording, run } from "./run.js";
 
 /** Before the bridge, whose refusals of an event the recorder would not see behind it. */
 const identity = { name: "v01-recorder", index: "09" };
 
-interface Options extends RecordFlags, Readonly<Record<string, unknown>> {
-  readonly out: string;
+interface Options extends RecordSettings, Readonly<Record<string, unknown>> {
   readonly duration?: number;
   readonly run?: boolean;
   readonly json?: boolean;
@@ -35,14 +31,11 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
   const command = program
     .command("record")
     .description("write what the runtime of this node sends as replayable cases, one for each pod; runs no plugins")
-    .requiredOption("--out <folder>", "where the cases are written")
+    .requiredOption("--out <folder>", "where the cases are written", parseFileName)
     .option("--duration <time>", "end after so long (90s, 5m, 1h); else with the last pod, or by Ctrl-C", parseTime)
-    .addOption(
-      new Option("--run", "be the bridge meanwhile: run the plugins, and record what they are sent and answer"),
-    )
-    .option("--pods <number>", "record so many pods at most", parseCount, defaultRecorderLimits.pods)
+    .option("--run", "be the bridge meanwhile: run the plugins, and record what they are sent and answer")
+    .option("--pods <number>", "record so many pods at most", parseCount, usualPods)
     .option("--pod <namespace/name...>", "record these pods only; a * at the end stands for any rest")
-    .option("--max-bytes <number>", "write so many bytes at most", parseCount, defaultRecorderLimits.bytes)
     .option("--keep-annotation <name...>", "annotations that are no secret, as a plugin may need; * as for --pod")
     .option("--no-redact", "write environment, annotations, arguments and conf as they are, with their secrets")
     .option("--json", "one JSON line for each recorded pod")
@@ -51,36 +44,28 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
       "\nExit codes: 0 done; 1 the recording could not be written to its end; 2 it cannot be written at all; else as run.",
     );
   addConfigFlags(command).action(async (options: Options) => {
-    const settings = recordSettings(options.out, options);
-    const { duration: durationMs, json = false } = options;
+    const { json = false } = options;
     let fault: string | null = null;
     const onCase = (recorded: RecordedCase) => {
       fault ??= recorded.fault;
       io.stdout(formatCase(recorded, json));
     };
-    const end = (code: ExitCode) => done(code === exitCodes.done && fault !== null ? exitCodes.faults : code);
-    makeOutFolder(settings, "--out");
-    if (options.run) {
-      const layers = readRunLayers(io.environment, options);
-      end(await run(io, { ...layers, once: true, record: { settings, onCase, durationMs } }));
-    } else end(await observe(io, { ...configLayers(options), settings, durationMs, onCase }));
+    makeOutFolder(options.out, "--out");
+    const recording = { settings: options, onCase, durationMs: options.duration };
+    const code = options.run
+      ? await run(io, { ...readRunLayers(io, options), once: true, record: recording })
+      : await observe(io, options, recording);
+    done(code === exitCodes.done && fault !== null ? exitCodes.faults : code);
   });
 }
 
-interface Observation {
-  readonly flags: PartialConfig;
-  readonly file: PartialConfig | undefined;
-  readonly settings: RecordSettings;
-  readonly durationMs: number | undefined;
-  readonly onCase: (recorded: RecordedCase) => void;
-}
-
 /** Registers beside whatever else runs on the node, answers every event at once with nothing, and writes it down. */
-async function observe(io: CliIo, { flags, file, settings, durationMs, onCase }: Observation): Promise<ExitCode> {
+async function observe(io: CliIo, options: Options, { settings, onCase, durationMs }: Recording): Promise<ExitCode> {
+  const { flags, file } = configLayers(options);
   const config = mergeConfig(flags, file ?? {});
   const { level = "warn", format = "text", output = "stderr" } = { ...file?.log, ...flags.log };
   const log = openLog({ level, format, output }, io.environment);
-  const recorder = createNodeRecorder(settings, "record", config.confFile, log, onCase);
+  const recorder = new Recorder({ ...settings, recordedBy: "record", confFile: config.confFile, log, onCase });
   const handlers: PluginHandlers = { configure: (_, { nri }) => eventsOfMask(knownMask(nri)) };
   const stub = new PluginStub({
     identity: { name: flags.pluginName ?? identity.name, index: flags.pluginIdx ?? identity.index },
@@ -103,11 +88,10 @@ async function observe(io: CliIo, { flags, file, settings, durationMs, onCase }:
   }
 }
 
-function formatCase({ pod, folder, events, complete, truncated, fault }: RecordedCase, json: boolean): string {
-  if (json) return `${JSON.stringify({ type: "case", pod, folder, events, complete, truncated, fault })}\n`;
+function formatCase({ pod, folder, events, complete, fault }: RecordedCase, json: boolean): string {
+  if (json) return `${JSON.stringify({ type: "case", pod, folder, events, complete, fault })}\n`;
   if (fault !== null) return `${pod}: not written to its end: ${fault}\n`;
-  const extent = `${complete ? "to its end" : "not to its end"}${truncated ? ", cut by --max-bytes" : ""}`;
-  return `${pod}: ${events} events, ${extent}: ${folder}\n`;
+  return `${pod}: ${events} events, ${complete ? "" : "not "}to its end: ${folder}\n`;
 }
 
 function parseTime(text: string): number {

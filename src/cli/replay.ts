@@ -1,21 +1,17 @@
 import { type Command, Option } from "commander";
 import { createLog } from "../observe/log.js";
-import { type Case, readCase, readFile, withConf } from "../tools/replay/case.js";
+import { readCase, readFile, withConf } from "../tools/replay/case.js";
 import { type PlayOptions, type PlayReport, playCase } from "../tools/replay/play.js";
-import {
-  compareLines,
-  createPalette,
-  formatDifference,
-  type Palette,
-  readExpected,
-  toLine,
-  toTimeline,
-} from "../tools/replay/report.js";
+import { compareLines, formatDifference, readExpected, toLine, toTimeline } from "../tools/replay/report.js";
 import { addConfigFlags, configLayers, pluginFlags } from "./config.js";
 import { type CliIo, exitCodes, type Workplace, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
 
 type Options = Readonly<Record<string, unknown>>;
+
+interface ReplayOptions extends Options {
+  readonly dialect?: "state-change" | "dedicated";
+}
 
 export function addReplayCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
@@ -24,31 +20,25 @@ export function addReplayCommand(program: Command, io: CliIo, done: Done): void 
     .argument("<folder>", "a case: events.jsonl, and case.json, conf.json, bundles/ where present")
     .option("--json", "one JSON line for each plugin run and each answer")
     .option("--compare", "show only what differs from what `record --run` wrote: requests, results and answers")
-    .addOption(dialectOption())
+    .addOption(
+      new Option(
+        "--dialect <dialect>",
+        "send events by StateChange (NRI < 0.12), or by calls of their own (as recorded when not given)",
+      ).choices(["state-change", "dedicated"]),
+    )
     .addHelpText(
       "after",
       "\nExit codes: 0 done; 1 a plugin failed or the bridge answered an error, with --compare: something differs." +
         "\nThe settings are those of now, from flags and --config: a recording holds none.",
     );
-  addConfigFlags(command, [...pluginFlags, "log-level"]).action(async (folder: string, options: Options) => {
+  addConfigFlags(command, [...pluginFlags, "log-level"]).action(async (folder: string, options: ReplayOptions) => {
     const { flags, file } = configLayers(options);
-    const recorded = inDialect(readCase(folder), options);
+    const read = readCase(folder);
+    const recorded = { ...read, runtime: { ...read.runtime, ...(options.dialect && { dialect: options.dialect }) } };
     const expected = options.compare === true ? readExpected(folder) : undefined;
     const { confFile } = flags;
     const played = confFile === undefined ? recorded : withConf(recorded, confFile, readFile(confFile, "--conf"));
-    const print = printer(io, options);
-    const reports: PlayReport[] = [];
-    await withPlugins(io, (workplace) =>
-      play(io, workplace, {
-        played,
-        flags,
-        file,
-        onReport: (report) => {
-          reports.push(report);
-          if (expected === undefined) print(report);
-        },
-      }),
-    );
+    const reports = await withPlugins(io, (workplace) => play(io, workplace, { played, flags, file }, options));
     const json = options.json === true;
     const well = expected === undefined ? summarize(io, reports, json) : compare(io, expected, reports, json);
     done(well ? exitCodes.done : exitCodes.faults);
@@ -88,41 +78,23 @@ function compare(
   return differences.length === 0;
 }
 
-/** Plays a case for a verb. */
-export function play(
+/** Plays a case for a verb, and prints each report as it comes: as a JSON line with --json, else for people. */
+export async function play(
   io: CliIo,
-  { spawner, interrupted }: Workplace,
-  given: Pick<PlayOptions, "played" | "flags" | "file" | "onReport">,
-): Promise<void> {
+  workplace: Workplace,
+  given: Pick<PlayOptions, "played" | "flags" | "file">,
+  { json, compare }: Options,
+): Promise<readonly PlayReport[]> {
   const log = createLog(given.flags.log?.level ?? "silent", { write: (line) => io.stderr(line) });
-  return playCase({ ...given, spawner, interrupted, environment: io.environment, log });
-}
-
-/** Colours where people look at the output, and they want some. */
-export function paletteOf({ environment }: CliIo): Palette {
-  return createPalette(process.stdout.isTTY && environment.NO_COLOR === undefined);
-}
-
-/** Prints each report as it comes: as a JSON line with --json, else for people. */
-export function printer(io: CliIo, { json }: Options): (report: PlayReport) => void {
-  const palette = paletteOf(io);
   const width = process.stdout.columns ?? 160;
-  return (report) => {
-    if (json !== true) return io.stdout(toTimeline(report, palette, width));
+  const reports: PlayReport[] = [];
+  const onReport = (report: PlayReport) => {
+    reports.push(report);
     const line = toLine(report);
-    if (line !== undefined) io.stdout(`${JSON.stringify(line)}\n`);
+    if (compare === true) return;
+    if (json !== true) io.stdout(toTimeline(report, width));
+    else if (line !== undefined) io.stdout(`${JSON.stringify(line)}\n`);
   };
-}
-
-export function dialectOption(): Option {
-  return new Option(
-    "--dialect <dialect>",
-    "send events by StateChange (NRI < 0.12), or by calls of their own (as recorded when not given)",
-  ).choices(["state-change", "dedicated"]);
-}
-
-/** The case with its events sent as --dialect says. */
-export function inDialect(played: Case, { dialect }: Options): Case {
-  if (dialect !== "state-change" && dialect !== "dedicated") return played;
-  return { ...played, runtime: { ...played.runtime, dialect } };
+  await playCase({ ...given, ...workplace, environment: io.environment, log, onReport });
+  return reports;
 }

@@ -13,9 +13,8 @@ import { CallsInFlight, watchHandlers } from "../nri/watch-calls.js";
 import { createNodeLog } from "../observe/log.js";
 import { Metrics } from "../observe/metrics.js";
 import { type Condition, readNotifySettings, startAnnouncer, withoutNotifySettings } from "../observe/systemd.js";
-import type { RecordedCase } from "../tools/record/recorder.js";
-import { createNodeRecorder, makeOutFolder, type RecordSettings, recordSettings } from "../tools/record/recorder.js";
-import { addConfigFlags, type RunLayers, readRunLayers } from "./config.js";
+import { makeOutFolder, type RecordedCase, Recorder, type RecordSettings } from "../tools/record/recorder.js";
+import { addConfigFlags, parseFileName, type RunLayers, readRunLayers } from "./config.js";
 import { type CliIo, type ExitCode, exitCodes, logEnd, onSignals } from "./io.js";
 import { type Launched, registerFirst } from "./launched.js";
 import { createNode, type Node } from "./node.js";
@@ -34,24 +33,25 @@ export function addRunCommand(program: Command, io: CliIo, done: Done): void {
     .option(
       "--record <folder>",
       "write what happens as replayable cases, one for each pod, without secrets; record --run can more",
+      parseFileName,
     );
   addConfigFlags(command).action(async (options: Record<string, unknown>) => {
-    const record = typeof options.record === "string" ? { settings: recordSettings(options.record) } : undefined;
+    const record = typeof options.record === "string" ? { settings: { out: options.record } } : undefined;
     if (record !== undefined && launchedSocket(io.environment) === undefined) {
-      makeOutFolder(record.settings, "--record");
+      makeOutFolder(record.settings.out, "--record");
     }
-    const layers = readRunLayers(io.environment, options);
+    const layers = readRunLayers(io, options);
     done(await run(io, { ...layers, once: options.once === true, record }));
   });
 }
 
 interface RunOptions extends RunLayers {
   readonly once: boolean;
-  readonly record?: RunRecord | undefined;
+  readonly record?: Recording | undefined;
 }
 
 /** A recording beside the run. */
-interface RunRecord {
+export interface Recording {
   readonly settings: RecordSettings;
   /** Told of each recorded pod; then the run ends with the recording, after so long or with the last pod. */
   readonly onCase?: (recorded: RecordedCase) => void;
@@ -88,7 +88,9 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
       remembered: () => service.facts.remembered,
     },
   });
-  const recorder = record && createNodeRecorder(record.settings, "run", config.confFile, log, record.onCase);
+  const { confFile } = config;
+  const recorder =
+    record && new Recorder({ ...record.settings, recordedBy: "run", confFile, log, onCase: record.onCase });
   const calls = new CallsInFlight();
   const watchers = [
     ...(io.tuneEngine === undefined ? [] : [io.tuneEngine()]),
@@ -108,9 +110,9 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
       log.use(settled.log);
       void metrics.listen(settled.metrics.listen);
     },
-    onRun: ({ call, run, adjusted }) => {
-      metrics.pluginRan(run);
-      recorder?.ran({ call, run, adjusted });
+    onRun: (report) => {
+      metrics.pluginRan(report.run);
+      recorder?.ran(report);
     },
   });
   const handlers = watchHandlers(service.handlers, watchers, log);

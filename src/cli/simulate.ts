@@ -2,25 +2,24 @@ import { writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import { makeDirectory } from "../base/files.js";
+import type { PartialConfig } from "../config/schema.js";
 import { builtInPlugins, builtInScenarios } from "../gen/built-in.js";
 import { decodeEvent } from "../nri/events.js";
-import { makeCgroupFiles, readFileTree } from "../tools/conformance/file-tree.js";
+import { changedFiles, makeCgroupFiles } from "../tools/conformance/cgroup-files.js";
 import { type Case, readCase, readFile, withConf } from "../tools/replay/case.js";
 import { addConfigFlags, configLayers, pluginFlags } from "./config.js";
 import { type CliIo, exitCodes, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
-import { dialectOption, inDialect, paletteOf, play, printer } from "./replay.js";
+import { play } from "./replay.js";
 
 export function addSimulateCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
     .command("simulate")
     .description("show the bridge at work: recorded pods, an embedded runtime, the sample plugins as real processes")
     .option("--scenario <folder>", "play this case instead of the built-in ones")
-    .option("--json", "one JSON line for each plugin run and each answer")
-    .addOption(dialectOption());
+    .option("--json", "one JSON line for each plugin run and each answer");
   addConfigFlags(command, [...pluginFlags, "log-level"]).action(async (options: Record<string, unknown>) => {
     const { flags, file } = configLayers(options);
-    const palette = paletteOf(io);
     const print = (text: string) => {
       if (options.json !== true) io.stdout(text);
     };
@@ -29,26 +28,18 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
       const scenarios = typeof options.scenario === "string" ? [options.scenario] : writeScenarios(scratch);
       const pluginDirs = flags.pluginDirs ?? [writePlugins(scratch)];
       for (const [number, scenario] of scenarios.entries()) {
-        const recorded = inDialect(readCase(scenario), options);
+        const recorded = readCase(scenario);
         const { name, title, runtime, events } = recorded;
         const cgroups = join(scratch, "cgroup", String(number));
-        makeCgroups(cgroups, recorded);
-        const before = readFileTree(cgroups);
+        const files = makeCgroups(cgroups, recorded);
         const { confFile } = flags;
         const conf = confFile === undefined ? simulatedConf(cgroups) : readFile(confFile, "--conf");
-        print(`${palette.bold(title)}\n`);
-        print(palette.dim(`${name}: ${events.length} recorded events of ${runtime.name} ${runtime.version}\n`));
-        await play(io, workplace, {
-          played: withConf(recorded, confFile ?? "conf.json", conf),
-          flags: { states: ["create", "update", "delete"], ...flags, pluginDirs },
-          file,
-          onReport: printer(io, options),
-        });
-        const after = readFileTree(cgroups);
-        for (const [path, value] of before) {
-          const [was, is] = [value.trim(), after.get(path)?.trim() ?? "gone"];
-          const what = palette.bold(basename(path));
-          if (was !== is) print(`\n${what} of the container: ${was} before, ${palette.good(is)} after\n`);
+        print(`${title}\n${name}: ${events.length} recorded events of ${runtime.name} ${runtime.version}\n`);
+        const played = withConf(recorded, confFile ?? "conf.json", conf);
+        const settings: PartialConfig = { states: ["create", "update", "delete"], ...flags, pluginDirs };
+        await play(io, workplace, { played, flags: settings, file }, options);
+        for (const { name, was, is } of changedFiles(cgroups, files)) {
+          print(`\n${basename(name)} of the container: ${was} before, ${is} after\n`);
         }
         print("\n");
       }
@@ -58,14 +49,15 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
 }
 
 /** A plugin that writes to its container's cgroup does it there, so that it can be seen and nothing else is touched. */
-function makeCgroups(root: string, { events }: Case): void {
-  for (const { method, payload } of events) {
+function makeCgroups(root: string, { events }: Case) {
+  const files = events.flatMap(({ method, payload }) => {
     const event = decodeEvent(method, payload);
-    if (event?.name !== "StartContainer") continue;
+    if (event?.name !== "StartContainer") return [];
     const { linux } = event.container;
     // The kernel's default, which is no limit, where the container has none.
-    makeCgroupFiles(root, linux?.cgroupsPath ?? "", linux?.resources?.cpu?.quota ?? -1n);
-  }
+    return [...makeCgroupFiles(root, linux?.cgroupsPath ?? "", linux?.resources?.cpu?.quota ?? -1n)];
+  });
+  return new Map(files);
 }
 
 /** The sample plugins, told where the simulated cgroups are. */
@@ -75,22 +67,18 @@ function simulatedConf(cgroupRoot: string): Uint8Array {
 }
 
 function writePlugins(folder: string): string {
-  const directory = join(folder, "bin");
-  makeDirectory(directory);
-  for (const [name, text] of Object.entries(builtInPlugins)) {
-    writeFileSync(join(directory, name), text, { mode: 0o755 });
-  }
-  return directory;
+  return writeFiles(join(folder, "bin"), builtInPlugins, 0o755);
 }
 
 /** Writes the built-in scenarios to disk, where a case is read from, and gives their folders. */
 function writeScenarios(folder: string): string[] {
-  return Object.entries(builtInScenarios).map(([name, files]) => {
-    const target = join(folder, "scenarios", name);
-    for (const [file, text] of Object.entries(files)) {
-      makeDirectory(dirname(join(target, file)));
-      writeFileSync(join(target, file), text);
-    }
-    return target;
-  });
+  return Object.entries(builtInScenarios).map(([name, files]) => writeFiles(join(folder, "scenarios", name), files));
+}
+
+function writeFiles(folder: string, files: Readonly<Record<string, string>>, mode = 0o644): string {
+  for (const [name, text] of Object.entries(files)) {
+    makeDirectory(dirname(join(folder, name)));
+    writeFileSync(join(folder, name), text, { mode });
+  }
+  return folder;
 }

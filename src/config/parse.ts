@@ -3,7 +3,7 @@ import type { core } from "zod/mini";
 import { BridgeError, errorText, excerpt } from "../base/errors.js";
 import { nearestHint } from "../base/nearest.js";
 import { pluginSettings } from "./merge.js";
-import { defaultConfig, type PartialConfig, partialConfigSchema } from "./schema.js";
+import { defaultConfig, extraEvents, type PartialConfig, partialConfigSchema } from "./schema.js";
 
 /** A configuration text that was read. */
 export interface ParsedConfig {
@@ -102,15 +102,20 @@ function describeIssue(issue: core.$ZodIssue, root: unknown, locate: Locate): re
     return issue.keys.map((key) => {
       const path = [...issue.path, key];
       const fault = `${locate(path, true)}: unknown key "${excerpt(path.join("."))}"`;
-      return [fault, nearestHint(key, knownKeys(issue.path), "")].filter(Boolean).join("; ");
+      const { keys, only } = knownKeys(issue.path);
+      const hint = only ? `expected ${keys.join(" or ")}` : nearestHint(key, keys, "");
+      return [fault, hint].filter(Boolean).join("; ");
     });
   }
   return [`${locate(issue.path, issue.code === "invalid_key")}: ${describeFault(issue, root)}`];
 }
 
-function knownKeys(path: readonly PropertyKey[]): readonly string[] {
-  const [root, at] = path[0] === "plugins" ? [pluginSettings(defaultConfig, ""), path.slice(2)] : [defaultConfig, path];
-  return Object.keys(Object(valueAt(root, at)));
+/** The keys that there are at a place; `only`: it takes these alone, and a nearest one means nothing. */
+function knownKeys(path: readonly PropertyKey[]): { readonly keys: readonly string[]; readonly only: boolean } {
+  const ofPlugin = path[0] === "plugins";
+  if (ofPlugin && path[2] === "events") return { keys: extraEvents.options, only: true };
+  const [root, at] = ofPlugin ? [pluginSettings(defaultConfig, ""), path.slice(2)] : [defaultConfig, path];
+  return { keys: Object.keys(Object(valueAt(root, at))), only: false };
 }
 
 /** What stands at a path; undefined where nothing does. */

@@ -54,7 +54,7 @@ const environment = mapping({
 });
 
 /** The events that can be given a state of their own; the others have theirs. */
-const extraEvents = z.enum([
+export const extraEvents = z.enum([
   "PostCreateContainer",
   "PostStartContainer",
   "PostUpdateContainer",
@@ -204,7 +204,7 @@ export const configSchema = z.strictObject({
         ),
         events: means(
           z.partialRecord(extraEvents, z.string().check(z.minLength(1))),
-          "further events that the plugin is run for, with the state that it is then given",
+          `further events that the plugin is run for, with the state that it is then given: ${extraEvents.options.join(", ")}. An error of UpdatePodSandbox blocks the in-place resize`,
         ),
       }),
     ),

@@ -2049,60 +2049,6 @@ export function writeUpdateContainerResponse(w: Writer, m: UpdateContainerRespon
 }
 export const UpdateContainerResponse = { message: "UpdateContainerResponse", read: readUpdateContainerResponse, write: writeUpdateContainerResponse } as const;
 
-export interface UpdateContainersRequest {
-  update: ContainerUpdate[];
-  evict: ContainerEviction[];
-}
-export interface UpdateContainersRequestInit {
-  readonly update?: readonly ContainerUpdateInit[] | undefined;
-  readonly evict?: readonly ContainerEvictionInit[] | undefined;
-}
-function emptyUpdateContainersRequest(): UpdateContainersRequest {
-  return { update: [], evict: [] };
-}
-export function readUpdateContainersRequest(r: Reader, end: number, m: UpdateContainersRequest = emptyUpdateContainersRequest()): UpdateContainersRequest {
-  while (r.pos < end) {
-    const tag = r.tag();
-    switch (tag) {
-      case 10: m.update.push(readContainerUpdate(r, r.enter())); break;
-      case 18: m.evict.push(readContainerEviction(r, r.enter())); break;
-      default: r.skipType(tag & 7, undefined, tag >>> 3);
-    }
-  }
-  r.leave(end);
-  return m;
-}
-export function writeUpdateContainersRequest(w: Writer, m: UpdateContainersRequestInit): void {
-  if (m.update) for (const v of m.update) { w.open(10); writeContainerUpdate(w, v); w.close(); }
-  if (m.evict) for (const v of m.evict) { w.open(18); writeContainerEviction(w, v); w.close(); }
-}
-export const UpdateContainersRequest = { message: "UpdateContainersRequest", read: readUpdateContainersRequest, write: writeUpdateContainersRequest } as const;
-
-export interface UpdateContainersResponse {
-  failed: ContainerUpdate[];
-}
-export interface UpdateContainersResponseInit {
-  readonly failed?: readonly ContainerUpdateInit[] | undefined;
-}
-function emptyUpdateContainersResponse(): UpdateContainersResponse {
-  return { failed: [] };
-}
-export function readUpdateContainersResponse(r: Reader, end: number, m: UpdateContainersResponse = emptyUpdateContainersResponse()): UpdateContainersResponse {
-  while (r.pos < end) {
-    const tag = r.tag();
-    switch (tag) {
-      case 10: m.failed.push(readContainerUpdate(r, r.enter())); break;
-      default: r.skipType(tag & 7, undefined, tag >>> 3);
-    }
-  }
-  r.leave(end);
-  return m;
-}
-export function writeUpdateContainersResponse(w: Writer, m: UpdateContainersResponseInit): void {
-  if (m.failed) for (const v of m.failed) { w.open(10); writeContainerUpdate(w, v); w.close(); }
-}
-export const UpdateContainersResponse = { message: "UpdateContainersResponse", read: readUpdateContainersResponse, write: writeUpdateContainersResponse } as const;
-
 export interface UpdatePodSandboxRequest {
   pod?: PodSandbox;
   overheadLinuxResources?: LinuxResources;
@@ -2219,8 +2165,6 @@ export const shapes = {
   SynchronizeResponse: { update: ["update", "list", "ContainerUpdate"], more: ["more", "one", "plain"] },
   UpdateContainerRequest: { pod: ["pod", "one", "PodSandbox"], container: ["container", "one", "Container"], linuxResources: ["linux_resources", "one", "LinuxResources"] },
   UpdateContainerResponse: { update: ["update", "list", "ContainerUpdate"], evict: ["evict", "list", "ContainerEviction"] },
-  UpdateContainersRequest: { update: ["update", "list", "ContainerUpdate"], evict: ["evict", "list", "ContainerEviction"] },
-  UpdateContainersResponse: { failed: ["failed", "list", "ContainerUpdate"] },
   UpdatePodSandboxRequest: { pod: ["pod", "one", "PodSandbox"], overheadLinuxResources: ["overhead_linux_resources", "one", "LinuxResources"], linuxResources: ["linux_resources", "one", "LinuxResources"] },
   User: { uid: ["uid", "one", "plain"], gid: ["gid", "one", "plain"], additionalGids: ["additional_gids", "list", "plain"] },
 } as const;

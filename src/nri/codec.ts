@@ -5,7 +5,6 @@ export type { MessageCodec, MessageName } from "./wire/protobuf.js";
 
 /** What the plugin sends to the runtime. */
 export const registerPluginRequest = codec(gen.RegisterPluginRequest);
-export const updateContainersRequest = codec(gen.UpdateContainersRequest);
 
 /** What the runtime sends to the plugin. */
 export const configureRequest = codec(gen.ConfigureRequest);
@@ -26,7 +25,6 @@ export const synchronizeResponse = codec(gen.SynchronizeResponse);
 export const createContainerResponse = codec(gen.CreateContainerResponse);
 export const updateContainerResponse = codec(gen.UpdateContainerResponse);
 export const stopContainerResponse = codec(gen.StopContainerResponse);
-export const updateContainersResponse = codec(gen.UpdateContainersResponse);
 
 /** A pod sandbox and a container by themselves, for what is kept in files. */
 export const podSandbox = codec(gen.PodSandbox);

@@ -1,6 +1,6 @@
 import { formatString, formatStringMap } from "./gojson/format.js";
 import { linuxResources } from "./resources.js";
-import type { RawJson, Request, Spec } from "./types.js";
+import type { RawJson, Request, RequestSpec } from "./types.js";
 
 /**
  * The part of a request that all plugins of a chain share, from `"version"` to `"labels"`, without braces. Key order,
@@ -27,9 +27,10 @@ export function spliceRequest(body: string, conf: RawJson | undefined, results: 
   return `{${before}${body}${after}}`;
 }
 
-function formatSpec(spec: Spec): string {
-  const { resources, namespaces, cgroupsPath, annotations } = spec;
+function formatSpec(spec: RequestSpec): string {
+  const { resources, overhead, namespaces, cgroupsPath, annotations } = spec;
   let text = `{"resources":${resources === null ? "null" : linuxResources.format(resources)}`;
+  if (overhead) text += `,"overhead":${linuxResources.format(overhead)}`;
   if (!isEmpty(namespaces)) text += `,"namespaces":${formatStringMap(namespaces)}`;
   if (cgroupsPath !== "") text += `,"cgroupsPath":${formatString(cgroupsPath)}`;
   if (!isEmpty(annotations)) text += `,"annotations":${formatStringMap(annotations)}`;

@@ -2,7 +2,7 @@ import type * as nri from "../nri/types.js";
 import { type AnnotationRules, toOciAnnotations } from "./annotations.js";
 import { toRawJson } from "./gojson/raw.js";
 import { toOciResources, toPresentResources, toUpdateResources } from "./oci.js";
-import type { Request, Spec, State } from "./types.js";
+import type { Request, RequestSpec, Spec, State } from "./types.js";
 
 /** A pod sandbox or container as the bridge speaks of it: what both kinds of event have in common. */
 export interface Target {
@@ -119,6 +119,24 @@ export function toUpdateRequest(
   const present = toPresentResources(created.spec.resources, container?.linux?.resources);
   const spec = { ...created.spec, resources: toUpdateResources(present, asked) };
   return toRequest(version, "update", created, spec, criLabels(pod.labels));
+}
+
+/** What an UpdatePodSandbox asks for: the resources of all containers of the pod together, and the pod's overhead. */
+export interface PodResources {
+  readonly linuxResources?: nri.LinuxResources;
+  readonly overheadLinuxResources?: nri.LinuxResources;
+}
+
+/**
+ * The spec of a pod sandbox with the resources that are asked for it: none of those that its own container has, since the
+ * kubelet means the pod. Without any it stays as it is.
+ */
+export function toResizedSpec(spec: Spec, { linuxResources, overheadLinuxResources }: PodResources): RequestSpec {
+  return {
+    ...spec,
+    ...(linuxResources === undefined ? {} : { resources: toUpdateResources(null, linuxResources) }),
+    ...(overheadLinuxResources === undefined ? {} : { overhead: toUpdateResources(null, overheadLinuxResources) }),
+  };
 }
 
 /**

@@ -30,6 +30,12 @@ export interface Spec {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
+/** The spec of a request. */
+export interface RequestSpec extends Spec {
+  /** Not of v0.1: of a pod sandbox whose resources are to change. */
+  readonly overhead?: LinuxResources | null;
+}
+
 /** What a legacy plugin gets, but for what is its own (`conf`) and what the chain adds (`results`). */
 export interface Request {
   readonly version: string;
@@ -39,7 +45,7 @@ export interface Request {
   readonly sandboxID: string;
   /** 0 when there is no process yet: left out of the text. */
   readonly pid: number;
-  readonly spec: Spec;
+  readonly spec: RequestSpec;
   readonly labels: Readonly<Record<string, string>>;
   /** Not of v0.1: what `request: superset` adds. */
   readonly nri?: RawJson;

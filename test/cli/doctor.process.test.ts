@@ -69,15 +69,4 @@ describe("doctor", () => {
     expect(code).toBe(2);
     expect(stdout).toContain(`error  bridge-config-fault  ${node.root}/bridge.yaml:1:1`);
   });
-
-  it.each([
-    ["a file as root", ["--root", "/etc/passwd"], "--root: /etc/passwd is no directory"],
-    ["a root that is not there", ["--root", "/nonexistent"], "--root: there is no /nonexistent"],
-    ["an argument", ["more"], "too many arguments"],
-    ["a wrong value", ["--permissions", "x"], '"permissions" is "x", expected strict or trust'],
-  ])("refuses %s with exit code 2", async (_, args, message) => {
-    const { code, stderr } = await runCommandLine(["doctor", ...args]);
-    expect(stderr).toContain(message);
-    expect(code).toBe(2);
-  });
 });

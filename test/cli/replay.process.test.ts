@@ -29,26 +29,6 @@ describe("simulate", () => {
     expect(stdout).toContain("cpu.cfs_quota_us of the container: 50000 before, gone after");
     expect(code).toBe(0);
   });
-
-  it("plays a recorded case in either dialect", async () => {
-    const played = await Promise.all(
-      ["state-change", "dedicated"].map((dialect) =>
-        runCommandLine(["simulate", "--json", "--scenario", `${fixtures}/cases/basic-hostnet`, "--dialect", dialect]),
-      ),
-    );
-    const [old = [], dedicated = []] = played.map(({ stdout }) =>
-      jsonLines(stdout).flatMap((line) => (line.type === "answer" ? [line.event] : [])),
-    );
-    expect(old).toEqual([
-      "RunPodSandbox",
-      "StartContainer",
-      "StopContainer",
-      "RemoveContainer",
-      "StopPodSandbox",
-      "RemovePodSandbox",
-    ]);
-    expect(dedicated).toEqual(old);
-  });
 });
 
 describe("simulate, of a scenario that names a path of its own for the container's cgroup", () => {
@@ -73,12 +53,6 @@ describe("simulate, of a scenario that names a path of its own for the container
     const { code } = await runCommandLine(["simulate", "--scenario", scenario(`${"/..".repeat(20)}${outside}`)]);
     expect(code).toBe(0);
     expect(readdirSync(outside)).toEqual([]);
-  });
-
-  it("names what cannot be made", async () => {
-    const { code, stderr } = await runCommandLine(["simulate", "--scenario", scenario(`/${"x".repeat(300)}`)]);
-    expect(stderr).toMatch(/^nri-v01-bridge: \S+x: the name is too long \(ENAMETOOLONG\)\n$/);
-    expect(code).toBe(2);
   });
 });
 
@@ -120,11 +94,8 @@ describe("replay --json", () => {
       "request",
       expect.stringMatching(/^\{"conf":\{"first":1\},"version":"0\.1","state":"create"/),
     );
-  });
-
-  it("undoes a failed create as a runtime does: its delete, and nothing else of that pod", async () => {
-    const { stdout } = await runCommandLine(["replay", `${fixtures}/cases/chained`, "--json", "--bin-dir", plugins]);
-    const events = jsonLines(stdout).flatMap((line) => (line.type === "answer" ? [line.event] : []));
+    // A failed create is undone as a runtime does it: its delete, and nothing else of that pod.
+    const events = lines.flatMap((line) => (line.type === "answer" ? [line.event] : []));
     expect(events).toEqual(["RunPodSandbox", "StopPodSandbox", "RemovePodSandbox"]);
   });
 
@@ -147,6 +118,29 @@ describe("replay --json", () => {
     });
     expect(strict[2]).not.toHaveProperty("labels");
     expect(deleted).toHaveProperty("labels.app", "demo");
+  });
+});
+
+describe("the timeline of a replay", () => {
+  it("shows what the runtime is asked for, and what is refused", async () => {
+    const folder = makeFolder();
+    const config = join(folder, "bridge.yaml");
+    writeFileSync(config, "plugins: {recorder: {phase: create, cgroup: host}}\n");
+    const play = async (metadata: object) => {
+      writeFileSync(join(folder, "recorder"), `#!/bin/sh\necho '${JSON.stringify({ metadata })}'\n`, { mode: 0o755 });
+      const args = ["replay", `${fixtures}/cases/basic-hostnet`, "--bin-dir", folder, "--config", config];
+      return (await runCommandLine(args)).stdout;
+    };
+    const asks = await play({ "adjust.env.A": "b", "adjust.update.other.cpu.shares": "7" });
+    expect(asks).toContain("    asks    env.A, update.other.cpu.shares\n");
+    expect(asks).toContain('    adjust  {"env":[{"key":"A","value":"b"}]}\n');
+    expect(asks).toContain('    update  {"containerId":"other","ignoreFailure":true,');
+    // The same at the container's delete.
+    expect(asks).toContain("    no use  adjust.env.A: takes effect in phase create, not in delete\n");
+    const refused = await play({ "adjust.cpu.quota": "abc" });
+    expect(refused).toContain(
+      '    error   the result of "recorder" cannot be applied: adjust.cpu.quota "abc": expected',
+    );
   });
 });
 

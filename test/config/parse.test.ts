@@ -34,6 +34,10 @@ describe("the bridge's configuration", () => {
     ["plugins:\n  a:\n    timeotMs: 4\n", '3:5: unknown key "plugins.a.timeotMs"; did you mean "timeoutMs"?'],
     ["plugins: {a: {limits: {x: 5}}}", '1:24: unknown key "plugins.a.limits.x"'],
     ["plugins: {a: {limits: {stdoutBites: 5}}}", '1:24: unknown key "plugins.a.limits.stdoutBites"; did you mean "std'],
+    [
+      "plugins: {a: {events: {UpdatePodSandbo: x}}}",
+      '1:24: unknown key "plugins.a.events.UpdatePodSandbo"; expected PostCreateContainer or PostStartContainer or PostUpdateContainer or RemoveContainer or RemovePodSandbox or UpdatePodSandbox or PostUpdatePodSandbox',
+    ],
     ["limits:\n  stdoutBytes: abc\n", '2:16: "limits.stdoutBytes" is "abc", expected a number'],
     ["pluginIdx: 10", '1:12: "pluginIdx" is 10, expected text (in quotes where it looks like a number)'],
     ['pluginIdx: "1"', '1:12: "pluginIdx" is "1", expected two digits in quotes, such as "10"'],

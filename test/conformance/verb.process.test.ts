@@ -45,7 +45,9 @@ describe("a good plugin", () => {
   it.each(["clearcfs", "labels", "logger", "noop", "recorder"])(
     "%s of the samples is well in all cases",
     async (name) => {
-      const { code, plugin, cases } = await conformanceJson("--plugin", join(samples, name));
+      // clearcfs fails a create whose cgroup it does not find.
+      const more = name === "clearcfs" ? ["--cgroup-conf", "cgroupRoot"] : [];
+      const { code, plugin, cases } = await conformanceJson("--plugin", join(samples, name), ...more);
       expect(cases.filter(({ ok }: { ok: boolean }) => !ok)).toEqual([]);
       expect(cases.length).toBeGreaterThan(30);
       expect([code, plugin]).toEqual([0, join(samples, name)]);
@@ -55,25 +57,36 @@ describe("a good plugin", () => {
           title: expect.any(String),
           ok: true,
           problem: null,
-          changed: null,
         });
       }
     },
   );
 
-  it("is told in a table, with what could not be observed", async () => {
+  it("is told in a table", async () => {
     const { code, stdout, stderr } = await conformance("--plugin", join(samples, "noop"), "--case", "create-sandbox");
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(/^ok {4}create-sandbox +a pod sandbox is created {2}\([\d.]+ ms\)$/m);
     expect(stdout).toContain("1 of 1 cases are well.");
-    expect(stdout).toContain("not observed");
   });
 
-  it("may report an error: that is an answer, and is noted", async () => {
+  it("may report an error where no container waits for its answer, and for what no runtime sends: that is noted", async () => {
     const plugin = folder.placePlugin("refuser", ["read", "answer-error no such cgroup", "exit 1"]);
-    const { code, cases } = await conformanceJson("--plugin", plugin, "--case", "create-container");
+    const cases = ["delete-container", "unknown-state", "conf-string"];
+    const { code, cases: reports } = await conformanceJson(
+      "--plugin",
+      plugin,
+      ...cases.flatMap((name) => ["--case", name]),
+    );
     expect(code).toBe(0);
-    expect(cases).toMatchObject([{ ok: true, problem: null, note: 'reports the error "no such cgroup"' }]);
+    for (const { problem, note } of reports)
+      expect([problem, note]).toEqual([null, 'reports the error "no such cgroup"']);
+  });
+
+  it("may ask for what the bridge takes, which is told", async () => {
+    const plugin = folder.placePlugin("asker", ["read", 'stdout {"metadata":{"adjust.cpu.shares":"512"}}']);
+    const args = ["--plugin", plugin, "--case", "create-container", "--phase"];
+    expect((await conformanceJson(...args, "create")).cases).toMatchObject([{ ok: true, asked: ["cpu.shares"] }]);
+    expect((await conformance(...args, "start")).stdout).toContain("\n      asks for cpu.shares\n");
   });
 
   it("need not read its stdin", async () => {
@@ -98,15 +111,6 @@ describe("what a plugin writes", () => {
       },
     ]);
   });
-
-  it("is seen below a watched directory", async () => {
-    const watched = makeFolder();
-    writeFileSync(join(watched, "gone"), "1");
-    const writes = `run echo x >'${watched}/new'; rm -f '${watched}/gone'`;
-    const plugin = folder.placePlugin("writer", ["read", writes, "answer"]);
-    const { cases } = await conformanceJson("--plugin", plugin, "--watch", watched, "--case", "create-sandbox");
-    expect(cases).toMatchObject([{ ok: true, changed: ["gone: removed", "new: new"] }]);
-  });
 });
 
 describe("the command line", () => {
@@ -122,136 +126,88 @@ describe("the command line", () => {
     expect(request).toContain('"pid":77,');
   });
 
+  const noop = ["--plugin", join(samples, "noop")];
   it.each([
     ["no plugin is named", [], /--plugin/],
     ["the plugin is not there", ["--plugin", "/no/such"], /--plugin: \/no\/such is no file/],
-    [
-      "the case is not known",
-      ["--plugin", join(samples, "noop"), "--case", "create-sandbx"],
-      /did you mean "create-sandbox"/,
-    ],
-    ["conf.json is not there", ["--plugin", join(samples, "noop"), "--conf", "/no/such"], /--conf: .*no such file/],
-    [
-      "the watched directory is not there",
-      ["--plugin", join(samples, "noop"), "--watch", "/no/such"],
-      /--watch: .*no such folder/,
-    ],
-    ["the pid is no number", ["--plugin", join(samples, "noop"), "--pid", "x"], /--pid/],
+    ["the case is not known", [...noop, "--case", "create-sandbx"], /did you mean "create-sandbox"/],
+    ["conf.json is not there", [...noop, "--conf", "/no/such"], /--conf: .*no such file/],
+    ["conf.json has no entry for it", [...noop, "--conf", "two.json"], /no entry of "plugins" has the type "noop"/],
+    ["its conf takes no key", [...noop, "--conf", "text.json", "--cgroup-conf", "x"], /only an object takes the key/],
+    ["the phase is none", [...noop, "--phase", "late"], /--phase/],
+    ["the pid is no number", [...noop, "--pid", "x"], /--pid/],
   ])("says 2 when %s", async (_, args, said) => {
-    const { code, stderr } = await conformance(...args);
+    folder.placeFile("two.json", '{"plugins":[{"type":"a"},{"type":"b"}]}');
+    folder.placeFile("text.json", '{"plugins":[{"type":"noop","conf":"x"}]}');
+    const { code, stderr } = await conformance(
+      ...args.map((arg) => (arg.endsWith(".json") ? join(folder.path, arg) : arg)),
+    );
     expect([code, stderr]).toEqual([2, expect.stringMatching(said)]);
-  });
-
-  it("says 2 when conf.json has no entry for the plugin, and when its conf takes no key", async () => {
-    const two = folder.placeFile("two.json", '{"plugins":[{"type":"a"},{"type":"b"}]}');
-    const text = folder.placeFile("text.json", '{"plugins":[{"type":"noop","conf":"x"}]}');
-    const noop = join(samples, "noop");
-    expect(await conformance("--plugin", noop, "--conf", two)).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining('no entry of "plugins" has the type "noop"'),
-    });
-    expect(await conformance("--plugin", noop, "--conf", text, "--cgroup-conf", "root")).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining("only an object takes the key"),
-    });
   });
 });
 
-/** What is wrong, what the plugin does, the case that shows it, and what is said: the fault and its remedy. */
-const faults: readonly (readonly [string, readonly string[], string, RegExp])[] = [
+/** What is wrong, what the plugin does, what is said, the fault and its remedy, and the case that shows it. */
+type Fault = [what: string, plan: readonly string[], said: RegExp, name?: string];
+
+const faults: Fault[] = [
+  ["a log line before it", ["read", "stdout log line", "answer"], /: invalid character 'l'.*logs go to stderr/],
+  ["two results", ["read", "answer", "answer"], /after top-level value.*print one JSON object/],
+  ["nothing on stdout", ["read", "stderr no jq"], /\(its stderr ends with "no jq"\): print one/, "delete-container"],
+  ["an exit status", ["read", "answer", "exit 3"], /exit code: 3, although its output reports no error/],
+  ["a death by signal", ["read", "kill SEGV"], /fails: .*: end by exit/],
+  ["a hang", ["read", "wait 30"], /did not end within 2000 ms.*plugin_request_timeout/],
+  ["a flood", ["read", "flood stdout"], /printed more than 4194304 bytes on stdout.*limits\.stdoutBytes/],
+  ["a child in its group", ["read", "quiet 30", "answer"], /left processes running.*killChildren/],
+  ["a child with stdout", ["read", "background 30", "answer"], /left processes running.*killChildren/],
+  ["a wrong extension", ["read", 'stdout {"adjust":1}'], /"faulty" cannot be applied: "adjust" must be an object/],
+  ["an error", ["read", "answer-error no such cgroup"], /the create fails: no such cgroup: .*--cgroup-conf/],
   [
-    "a log line before the result",
-    ["read", "stdout log line", "answer"],
-    "create-sandbox",
-    /stdout is no v0\.1 result, invalid character 'l' looking for beginning of value: "log line\\n.*logs go to stderr/,
+    "an ask of another phase",
+    ask("env.A"),
+    /adjust\.env\.A "abc": takes effect in phase create, .*set `phase: create`/,
   ],
-  [
-    "two results",
-    ["read", "answer", "answer"],
-    "delete-sandbox",
-    /after top-level value.*the one JSON object and nothing else/,
-  ],
-  ["an array", ["read", "stdout []"], "update-container", /cannot unmarshal array.*the one JSON object/],
-  [
-    "nothing on stdout",
-    ["read", "stderr no jq here"],
-    "delete-container",
-    /printed nothing on stdout \(its stderr ends with "no jq here"\): print \{"plugin"/,
-  ],
-  [
-    "an exit status",
-    ["read", "answer", "exit 3"],
-    "create-sandbox",
-    /exit status 3 with a result that has no error.*exit 0, or/,
-  ],
-  ["a death by signal", ["read", "answer", "kill SEGV"], "create-sandbox", /SIGSEGV ended it: end by exit/],
-  ["a hang", ["read", "wait 30"], "create-sandbox", /did not end within 2000 ms.*plugin_request_timeout/],
-  [
-    "a flood",
-    ["read", "flood stdout"],
-    "create-sandbox",
-    /printed more than 4194304 bytes on stdout.*limits\.stdoutBytes/,
-  ],
-  ["a child in its group", ["read", "quiet 30", "answer"], "create-sandbox", /left a process running.*killChildren/],
-  [
-    "a child that holds stdout",
-    ["read", "background 30", "answer"],
-    "create-sandbox",
-    /left a process running.*killChildren/,
-  ],
-  [
-    "an extension of the wrong type",
-    ["read", 'stdout {"adjust":1}'],
-    "create-sandbox",
-    /"adjust" must be an object.*correct its value/,
-  ],
-  [
-    "an argument list that is too long",
-    ['run request=$(cat); /bin/true "$request" && printf "{}"'],
-    "large-request",
-    /printed nothing on stdout \(its stderr ends with .*Argument list.*\)/,
-  ],
-  ["a crash without a request", ['run [ -n "$(cat)" ] || kill -SEGV $$', "answer"], "stdin-empty", /SIGSEGV ended it/],
+  ["an ask of no value", ask("cpu.quota"), /adjust\.cpu\.quota "abc": expected -1 for no limit/, "update-container"],
+  ["too long an argument list", ['run r=$(cat); /bin/true "$r" && printf "{}"'], /Argument list/, "large-request"],
+  ["a crash without a request", ['run [ -n "$(cat)" ] || kill -SEGV $$', "answer"], /: end by exit/, "stdin-empty"],
   [
     "one life only",
     ["read", 'run [ -e "$0.ran" ] && exit 1; : >"$0.ran"', "answer"],
+    /run 2 of 5 the create/,
     "repeated",
-    /run 2 of 5 printed nothing/,
   ],
   [
     "a lock that is taken",
     ["read", 'run mkdir "$0.lock" || exit 1', "wait 0.3", 'run rmdir "$0.lock"', "answer"],
+    /run \d of 4 the create fails: .*lock/,
     "side-by-side",
-    /run \d of 4 printed nothing.*lock/,
   ],
 ];
 
+function ask(key: string): readonly string[] {
+  return ["read", `stdout {"metadata":{"adjust.${key}":"abc"}}`];
+}
+
 describe("a plugin with a fault", () => {
-  it.each(faults)("%s: is named with case and remedy", async (_, plan, name, said) => {
+  it.each<Fault>(faults)("%s: is named with case and remedy", async (_, plan, said, name = "create-container") => {
     const plugin = folder.placePlugin("faulty", plan);
     const { code, cases } = await conformanceJson("--plugin", plugin, "--case", name);
-    expect(code).toBe(1);
-    expect(cases).toMatchObject([{ name, ok: false, problem: expect.stringMatching(said) }]);
+    expect([code, cases]).toMatchObject([1, [{ name, ok: false, problem: expect.stringMatching(said) }]]);
     expect(cases[0].problem).toMatch(new RegExp(`^faulty, ${name}: `));
   });
 
   it.each([
-    ["no execute bit", "#!/bin/sh\n", 0o644, /cannot be run: .*no execute bit/],
-    ["no first line", "echo {}\n", 0o755, /cannot be run: .*exec format error: a script needs a first line/],
-    ["an interpreter that is not there", "#!/no/such\n", 0o755, /cannot be run: .*the interpreter in its first line/],
+    ["no execute bit", "#!/bin/sh\n", 0o644, /no execute bit/],
+    ["no first line", "echo {}\n", 0o755, /exec format error: a script needs a first line/],
+    [
+      "an interpreter that is not there",
+      "#!/no/such\n",
+      0o755,
+      /: the file is there: the interpreter in its first line/,
+    ],
   ])("%s: is named with case and remedy", async (_, text, mode, said) => {
     const plugin = folder.placeFile("faulty", text, mode);
     const { code, cases } = await conformanceJson("--plugin", plugin, "--case", "create-sandbox");
     expect([code, cases]).toMatchObject([1, [{ ok: false, problem: expect.stringMatching(said) }]]);
-  });
-
-  it("that knows itself by one name only is found through a link", async () => {
-    const plugin = folder.placeFile("known", '#!/bin/sh\ncat >/dev/null\ncase $0 in */known) echo "{}" ;; esac\n');
-    const { cases } = await conformanceJson("--plugin", plugin, "--case", "symlink", "--case", "create-sandbox");
-    expect(cases).toMatchObject([
-      { name: "create-sandbox", ok: true },
-      { name: "symlink", ok: false, problem: expect.stringContaining("known, symlink: printed nothing") },
-    ]);
   });
 
   it("leaves nothing behind here: what it left running is ended", async () => {

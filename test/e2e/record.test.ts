@@ -35,7 +35,7 @@ describe.runIf(prepared.ok && isBridgeBuilt()).each(["v17", "v2"] as const)(
       const [name = ""] = readdirSync(cases);
       const folder = join(cases, name);
       const about = JSON.parse(readFileSync(join(folder, "case.json"), "utf8"));
-      expect(about).toMatchObject({ redacted: true, complete: true, truncated: false });
+      expect(about).toMatchObject({ redacted: true, complete: true });
       expect(about.invocations).toHaveLength(scenario.runs);
       // Found through /proc, as the bridge finds them.
       expect(readdirSync(join(folder, "bundles"))).toHaveLength(2);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { decodeEvent } from "../../src/nri/events.js";
 import { readLive } from "../../src/tools/explain/live.js";
 import { FakeNode } from "../doctor/fake-node.js";
 
@@ -7,7 +8,11 @@ const id = "0123456789abcdef";
 /** A node on which a pod runs, with this containerd. */
 function nodeWith(config: string): FakeNode {
   const node = new FakeNode();
-  const annotations = { "io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": id };
+  const annotations = {
+    "io.kubernetes.cri.container-type": "sandbox",
+    "io.kubernetes.cri.sandbox-id": id,
+    "io.kubernetes.cri.sandbox-name": "pod1",
+  };
   return node
     .process(100, "/usr/bin/containerd", ["--config", "/etc/own.toml"])
     .write("/etc/own.toml", config)
@@ -17,23 +22,42 @@ function nodeWith(config: string): FakeNode {
 }
 
 describe("the events of a pod that runs", () => {
+  it("are its create and its delete, with what its bundle says of it, and of a container", () => {
+    const node = nodeWith("version = 2\n").write(`/run/bundles/${id}/init.pid`, "4242");
+    const { played, unknown } = readLive(id.slice(0, 6), node.root);
+    const [create, end] = played.events.map(({ method, payload }) => decodeEvent(method, payload));
+    expect([create, end]).toMatchObject([
+      { name: "RunPodSandbox", pod: { id, pid: 4242, name: "pod1", linux: { cgroupsPath: `/k8s/${id}` } } },
+      { name: "StopPodSandbox" },
+    ]);
+    expect(played.bundles.map(({ path }) => path)).toEqual([`/run/bundles/${id}/config.json`]);
+    expect(unknown[0]).toContain("the pod's own labels");
+    const annotations = { "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": id };
+    node.write("/run/bundles/c0ffee/config.json", JSON.stringify({ annotations, linux: {} }));
+    const [started] = readLive("c0ffee", node.root).played.events;
+    expect(decodeEvent(started?.method ?? "", started?.payload ?? new Uint8Array())).toMatchObject({
+      name: "StartContainer",
+      container: { id: "c0ffee", podSandboxId: id },
+    });
+  });
+
   it.each([
     ["as its file says", '[plugins."io.containerd.nri.v1.nri"]\n  plugin_request_timeout = "60s"\n', 60_000_000_000n],
     ["or by default", "version = 2\n", 2_000_000_000n],
   ])("have the time that its runtime gives them, %s", (_, config, timeoutNano) => {
-    const { played } = readLive("pod", id, nodeWith(config).root);
+    const { played } = readLive(id, nodeWith(config).root);
     expect(played.events.map((event) => event.timeoutNano)).toEqual([timeoutNano, timeoutNano]);
   });
 });
 
 it("an id that is the beginning of two is refused, and both are named", () => {
   const node = nodeWith("version = 2\n").write("/run/bundles/0123/config.json", "{}");
-  expect(() => readLive("pod", "0123", node.root)).toThrow(/^0123 is the beginning of (\S+) and (\S+)$/);
+  expect(() => readLive("0123", node.root)).toThrow(/^0123 is the beginning of (\S+) and (\S+)$/);
 });
 
 it("a bundle that is no JSON is named", () => {
   const node = nodeWith("version = 2\n").write("/run/bundles/ffff/config.json", "garbage");
-  expect(() => readLive("container", "ffff", node.root)).toThrow(/^\/run\/bundles\/ffff\/config\.json: /);
+  expect(() => readLive("ffff", node.root)).toThrow(/^\/run\/bundles\/ffff\/config\.json: /);
 });
 
 // CRI-O's default (recordings/crio-1.37.0-dev/no-infra-container): the bundle of such a pod lies beside those of its containers.
@@ -51,9 +75,9 @@ it("a pod of CRI-O without an infra container is found beside its containers, wi
   bundleOf("deadbeef", "container");
   bundleOf("feedstopped", "container");
   node.process(300, "/usr/bin/conmon").link("/proc/300/cwd", `${containers}/deadbeef/userdata`);
-  expect(readLive("pod", "feed", node.root)).toMatchObject({
+  expect(readLive("feed", node.root)).toMatchObject({
     played: { bundles: [{ path: `${containers}/feedc0de/userdata/config.json` }] },
     unknown: expect.arrayContaining([expect.stringContaining("the pid: ")]),
   });
-  expect(() => readLive("pod", "feedstopped", node.root)).toThrow("no running pod feedstopped");
+  expect(() => readLive("feedstopped", node.root)).toThrow("no running pod or container feedstopped");
 });

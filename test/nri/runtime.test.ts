@@ -1,11 +1,5 @@
 import { describe, expect, test } from "vitest";
-import {
-  configureRequest,
-  configureResponse,
-  synchronizeRequest,
-  synchronizeResponse,
-  updateContainersRequest,
-} from "../../src/nri/codec.js";
+import { configureRequest, configureResponse, synchronizeRequest, synchronizeResponse } from "../../src/nri/codec.js";
 import { Code, StatusError } from "../../src/nri/ttrpc/status.js";
 import { createRuntime } from "../../src/tools/runtime/runtime.js";
 import {
@@ -166,11 +160,12 @@ describe("a plugin that knows StateChange only", () => {
 });
 
 describe("the runtime", () => {
-  test("carries out updates that a plugin asks for, and says which failed", async () => {
-    const { accepting, puppet } = await registered({ ...containerd20, updateContainers: (update) => update.slice(1) });
-    await accepting;
-    const request = updateContainersRequest.encode({ update: [{ containerId: "c1" }, { containerId: "c2" }] });
-    expect(Buffer.from(await puppet.call("UpdateContainers", request)).toString("hex")).toBe("0a040a026332");
+  test("closes with a plugin that it has forgotten", async () => {
+    const Synchronize = () => Promise.reject(new StatusError(Code.Unknown, "no"));
+    const { runtime, accepting, puppet } = await registered(containerd20, { Synchronize });
+    await expect(accepting).rejects.toThrow("no");
+    await runtime.close();
+    await puppet.closed;
   });
 
   test("does not start without a known NRI version", async () => {

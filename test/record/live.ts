@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { onTestFinished } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
@@ -7,13 +7,16 @@ import type { RunReport } from "../../src/bridge/chain.js";
 import { Service } from "../../src/bridge/service.js";
 import { createRecordedCgroups } from "../../src/cgroup/cgroups.js";
 import { createRecordedHost } from "../../src/host/host.js";
+import { eventsOfMask, knownMask } from "../../src/nri/events.js";
+import type { PluginHandlers } from "../../src/nri/handlers.js";
 import { PluginStub } from "../../src/nri/stub.js";
 import { watchHandlers } from "../../src/nri/watch-calls.js";
 import { createStarter } from "../../src/plugin/start.js";
-import { defaultRecorderLimits, Recorder, type RecorderOptions } from "../../src/tools/record/recorder.js";
+import { Recorder, type RecorderOptions } from "../../src/tools/record/recorder.js";
 import { type Case, type RecordedEvent, readCase } from "../../src/tools/replay/case.js";
-import { type PlayReport, playCase } from "../../src/tools/replay/play.js";
-import { createRuntime, type Snapshot } from "../../src/tools/runtime/runtime.js";
+import { type PlayReport, placeConf, playCase } from "../../src/tools/replay/play.js";
+import { createRuntime } from "../../src/tools/runtime/runtime.js";
+import type { Snapshot } from "../../src/tools/runtime/runtime-plugin.js";
 import { makeFolder } from "../support/places.js";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -29,6 +32,9 @@ export function filesIn(folder: string): ReadonlyMap<string, Buffer> {
   const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   return new Map(files.map((file) => [file.slice(folder.length + 1), readFileSync(file)]));
 }
+
+/** Asks for every event, and answers with nothing. */
+const observer: PluginHandlers = { configure: (_, { nri }) => eventsOfMask(knownMask(nri)) };
 
 export interface LiveOptions {
   readonly played: Pick<Case, "runtime" | "bundles" | "confs" | "events">;
@@ -58,9 +64,7 @@ export async function recordLive({ played, pluginDirs, snapshot, recorder: over 
   const host = createRecordedHost(played.bundles);
   const out = join(folder, "cases");
   const recordedBy = pluginDirs === undefined ? "record" : "run";
-  const limits = defaultRecorderLimits;
-  const about = { out, confFile, host, recordedBy, redact: false, limits, version: "1.2.3", log: silentLog } as const;
-  const recorder = new Recorder({ ...about, ...over });
+  const recorder = new Recorder({ out, confFile, host, recordedBy, redact: false, log: silentLog, ...over });
   const runs: RunReport[] = [];
   const spawner = createStarter(silentLog);
   onTestFinished(() => spawner.close());
@@ -79,7 +83,7 @@ export async function recordLive({ played, pluginDirs, snapshot, recorder: over 
       recorder.ran(report);
     },
   });
-  const inner = pluginDirs === undefined ? { configure: () => allEvents } : service.handlers;
+  const inner = pluginDirs === undefined ? observer : service.handlers;
   const stub = new PluginStub({
     identity: { name: "v01-recorder", index: "09" },
     socket: { kind: "path", path: socketPath },
@@ -91,14 +95,7 @@ export async function recordLive({ played, pluginDirs, snapshot, recorder: over 
   const plugin = await runtime.accept(Deadline.after(10_000));
   const answers = [];
   for (const { index, method, payload, timeoutNano, metadata } of events) {
-    const conf = played.confs.find(({ fromEvent }) => fromEvent === index);
-    if (conf !== undefined) {
-      rmSync(confFile, { force: true });
-      if (conf.text !== undefined) {
-        writeFileSync(`${confFile}.new`, conf.text);
-        renameSync(`${confFile}.new`, confFile);
-      }
-    }
+    placeConf(confFile, index, played);
     answers.push(await plugin.raw(method, payload, { timeoutNano, metadata }));
   }
   await service.idle();
@@ -107,20 +104,6 @@ export async function recordLive({ played, pluginDirs, snapshot, recorder: over 
   const cases = await recorder.close();
   return { out, cases, runs, answers, plugin, recorder };
 }
-
-const allEvents = [
-  "RunPodSandbox",
-  "StopPodSandbox",
-  "RemovePodSandbox",
-  "CreateContainer",
-  "PostCreateContainer",
-  "StartContainer",
-  "PostStartContainer",
-  "UpdateContainer",
-  "PostUpdateContainer",
-  "StopContainer",
-  "RemoveContainer",
-] as const;
 
 /** Plays a recorded folder and gives what the bridge did with it. */
 export async function replayFolder(
@@ -136,6 +119,8 @@ export async function replayFolder(
       file: undefined,
       environment: { PATH: process.env.PATH },
       spawner,
+      interrupted: new AbortController().signal,
+      scratch: makeFolder(),
       log: silentLog,
       onReport: (report) => reports.push(report),
     });

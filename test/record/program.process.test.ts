@@ -49,12 +49,7 @@ function start(...args: string[]) {
 }
 
 const bridgeFlags = () => [
-  "--bin-dir",
-  samplePlugins,
-  "--permissions",
-  "trust",
-  "--state-directory",
-  join(folder, "state"),
+  ...["--bin-dir", samplePlugins, "--permissions", "trust", "--state-directory", join(folder, "state")],
 ];
 
 async function sendAll(runtime: Runtime) {
@@ -102,11 +97,6 @@ describe("record", () => {
     expect(stdout).toMatch(/^default\/pod1: 1 events, not to its end: /);
   });
 
-  it("ends with 2 for a wrong time", async () => {
-    const wrong = await record("--out", out, "--duration", "soon");
-    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("90s, 5m or 1h") });
-  });
-
   it.each([
     ["is a file", "conf.json", "it is a file; name a folder"],
     ["is below a file", "conf.json/cases", "a part of its path is no folder (ENOTDIR)"],
@@ -117,20 +107,17 @@ describe("record", () => {
     expect(code).toBe(2);
   });
 
-  it.each([[[]], [["--run"]]])(
-    "ends with 1 and the reason when the folder is taken away meanwhile %s",
-    async (more) => {
-      const runtime = await listen();
-      const ended = record("--out", out, "--pods", "1", ...more, ...(more.length > 0 ? bridgeFlags() : []));
-      const plugin = await runtime.accept(Deadline.after(10_000));
-      rmSync(out, { recursive: true });
-      writeFileSync(out, "");
-      for (const { method, payload, timeoutNano } of basic.events) await plugin.raw(method, payload, { timeoutNano });
-      const { code, stdout } = await ended;
-      expect(stdout).toMatch(/^default\/pod1: not written to its end: E/);
-      expect(code).toBe(1);
-    },
-  );
+  it("ends with 1 and the reason when the folder is taken away meanwhile, with --run too", async () => {
+    const runtime = await listen();
+    const ended = record("--out", out, "--pods", "1", "--run", ...bridgeFlags());
+    const plugin = await runtime.accept(Deadline.after(10_000));
+    rmSync(out, { recursive: true });
+    writeFileSync(out, "");
+    for (const { method, payload, timeoutNano } of basic.events) await plugin.raw(method, payload, { timeoutNano });
+    const { code, stdout } = await ended;
+    expect(stdout).toMatch(/^default\/pod1: not written to its end: E/);
+    expect(code).toBe(1);
+  });
 
   it("--run is the bridge meanwhile, and records what plugins were sent", async () => {
     const runtime = await listen();
@@ -193,11 +180,6 @@ describe("replay --compare", () => {
     expect(text.stdout).toMatch(
       /^StopContainer \S{13}, labels delete: error\n {2}recorded {2}null\n {2}replayed {2}no$/m,
     );
-
-    // A create that fails: the rest of the pod is in the recording alone.
-    const gone = await replay("--bin-dir", join(folder, "none"));
-    expect(gone.stdout).toMatch(/^StartContainer \S{13}, labels create: run in the recording alone$/m);
-    expect(gone.code).toBe(1);
   });
 });
 
@@ -210,13 +192,6 @@ describe("run --record", () => {
     running.child.kill("SIGTERM");
     expect((await running.ended).code).toBe(0);
     const [name = ""] = readdirSync(out);
-    const expected = readdirSync(join(out, name, "expected/runs")).filter((file) => file.endsWith(".request.json"));
-    expect(expected).toEqual([
-      "01-labels-create-sandbox.request.json",
-      "02-labels-create-container.request.json",
-      "03-labels-delete-container.request.json",
-      "04-labels-delete-sandbox.request.json",
-    ]);
     expect(readCase(join(out, name)).title).toBe("pod default/pod1 on containerd v1.7.24");
     expect(await replayed()).toHaveLength(4);
   });

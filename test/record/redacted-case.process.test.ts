@@ -27,23 +27,15 @@ function secretCase() {
   const annotations = { "example.com/credentials": secrets.annotation };
   const events = played.events.map((event) => {
     if (event.method !== "StateChange") return event;
-    const request = stateChangeRequest.decode(event.payload);
-    const { pod, container } = request;
-    const payload = stateChangeRequest.encode({
-      ...request,
-      ...(pod ? { pod: { ...pod, annotations: { ...pod.annotations, ...annotations } } } : {}),
-      ...(container
-        ? {
-            container: {
-              ...container,
-              annotations: { ...container.annotations, ...annotations },
-              env: [...container.env, `DATABASE_URL=${secrets.env}`],
-              args: [...container.args, secrets.args],
-            },
-          }
-        : {}),
-    });
-    return { ...event, payload };
+    const { pod, container, ...request } = stateChangeRequest.decode(event.payload);
+    if (pod !== undefined) Object.assign(pod.annotations, annotations);
+    if (container !== undefined) {
+      Object.assign(container.annotations, annotations);
+      container.env.push(`DATABASE_URL=${secrets.env}`);
+      container.args.push(secrets.args);
+    }
+    const about = { ...request, ...(pod && { pod }), ...(container && { container }) };
+    return { ...event, payload: stateChangeRequest.encode(about) };
   });
   const bundles = played.bundles.map(({ path, bytes }) => {
     const bundle = JSON.parse(Buffer.from(bytes).toString());
@@ -99,13 +91,6 @@ it("no secret survives anywhere in a redacted recording, and its replay sends th
   });
 });
 
-it("everything is there with --no-redact", async () => {
-  const played = secretCase();
-  const live = await recordLive({ played, pluginDirs: [pluginFolder()] });
-  const all = [...filesIn(live.out)].map(([name, bytes]) => readable(name, bytes)).join();
-  for (const secret of Object.values(secrets)) expect(all).toContain(secret);
-});
-
 /** A file's text with the payloads in it. */
 function readable(name: string, bytes: Buffer): string {
   const text = bytes.toString();
@@ -115,14 +100,3 @@ function readable(name: string, bytes: Buffer): string {
   );
   return text + Buffer.concat(payloads).toString("latin1");
 }
-
-it("no secret of conf.json survives in the error that a plugin reports", async () => {
-  const folder = makeFolder();
-  const error = `login with ${secrets.conf} refused`;
-  writeFileSync(join(folder, "blabber"), `#!/bin/sh\ncat >/dev/null\necho '{"error":"${error}"}'\n`);
-  chmodSync(join(folder, "blabber"), 0o755);
-  const played = secretCase();
-  const live = await recordLive({ played, pluginDirs: [folder], recorder: { redact: true } });
-  expect(live.runs.map(({ run }) => run.error).join()).toContain(error);
-  for (const [name, bytes] of filesIn(live.out)) expect(bytes.toString(), name).not.toContain(secrets.conf);
-});

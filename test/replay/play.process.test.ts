@@ -33,6 +33,8 @@ function playFirst(
       }),
       close: async () => {},
     },
+    interrupted: new AbortController().signal,
+    scratch: createDirectory(),
     log: silentLog,
     onReport: () => {},
   });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
-import type { Snapshot } from "../../src/tools/runtime/runtime.js";
+import type { Snapshot } from "../../src/tools/runtime/runtime-plugin.js";
 import { statOf, until } from "../plugin/processes.js";
 import type { RunningProgram } from "../support/program.js";
 import { logLines } from "./support/log-lines.js";
@@ -21,7 +21,7 @@ describe("the bridge's memory", () => {
     const snapshot = () => snapshots.shift() ?? empty;
     const node = new TestNode({
       // A test that shares its processors needs long for so long a message, on both ends.
-      runtime: { version: "v2.0.5", requestTimeoutMs: 10_000, snapshot },
+      runtime: { version: "v2.0.5", requestTimeoutMs: 10_000, snapshot, synchronizeSize: 2_000 },
       // Node takes memory before it tidies up; three nodes as full as this do not fit, and would end the program.
       own: { NODE_OPTIONS: "--max-old-space-size=160" },
     });

@@ -1,11 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type * as nri from "../../src/nri/types.js";
 import type { AnnotationRules } from "../../src/v01/annotations.js";
+import { formatRequestBody } from "../../src/v01/request.js";
 import {
   containerTarget,
   podTarget,
   toCreateRequest,
   toDeleteRequest,
+  toResizedSpec,
   toSpec,
   toUpdateRequest,
 } from "../../src/v01/to-v01.js";
@@ -101,6 +103,21 @@ describe("a request", () => {
     const expected = { version: "0.1", state: "delete", ...created, spec: withNow, labels: {} };
     expect(toDeleteRequest("0.1", created, now)).toEqual(expected);
     expect(toDeleteRequest("0.1", created, undefined).spec).toEqual(spec);
+  });
+
+  it("of a pod's resize has the resources and the overhead that are asked for, and nothing of its own container's", () => {
+    const none = { hugepageLimits: [], unified: {}, devices: [] };
+    const asked = {
+      linuxResources: { ...none, cpu: { shares: 512n, quota: 0n, cpus: "", mems: "" } },
+      overheadLinuxResources: { ...none, memory: { limit: 7n } },
+    };
+    const resized = toResizedSpec(spec, asked);
+    expect(resized).toEqual({ ...spec, resources: { cpu: { shares: 512n } }, overhead: { memory: { limit: 7n } } });
+    const request = toCreateRequest("0.1", "update", target, resized);
+    expect(formatRequestBody(request)).toContain(
+      '{"resources":{"cpu":{"shares":512}},"overhead":{"memory":{"limit":7}},',
+    );
+    expect(toResizedSpec(spec, {})).toEqual(spec);
   });
 
   // containerd keeps each update in the container's spec (internal/cri/server/container_update_resources.go), and its events

@@ -1,29 +1,29 @@
+import { BridgeError } from "../../base/errors.js";
+import { builtInScenarios } from "../../gen/built-in.js";
+import { decodeEvent } from "../../nri/events.js";
+import { findBundle } from "../../v01/bundle.js";
 import { toRawJson } from "../../v01/gojson/raw.js";
 import { formatRequestBody, spliceRequest } from "../../v01/request.js";
 import type { LinuxResources } from "../../v01/resources.js";
 import { formatResult } from "../../v01/result.js";
+import { targetOf, toCreateRequest, toSpec } from "../../v01/to-v01.js";
 import type { RawJson, Request, Result, Spec } from "../../v01/types.js";
+import { parseEvents } from "../replay/case.js";
 
 /** One thing that a legacy plugin has to cope with. */
 export interface ConformanceCase {
   readonly name: string;
   readonly title: string;
-  /** The recording behind it, or what it is derived from. */
-  readonly source: string;
-  /** The texts on the plugin's stdin, one for each run. */
-  readonly inputs: readonly string[];
-  /** `result`: each run is to answer a v0.1 result; `end`: it is only to end well, since no request can be read. */
-  readonly expects: "result" | "end";
-  /** That its requests name. */
-  readonly cgroupsPath: string;
+  /** The runs, each with the text on the plugin's stdin. */
+  readonly runs: readonly { readonly request: Request; readonly input: string }[];
+  /**
+   * `result`: each run is to answer a result that the bridge accepts; `answer`: it may refuse what no runtime sends; `end`: it is
+   * only to end well, since no request can be read.
+   */
+  readonly expects: "result" | "answer" | "end";
   /** All runs at once. */
   readonly sideBySide?: boolean;
-  /** The plugin is run through a symbolic link of this name. */
-  readonly link?: string;
 }
-
-const basic = "recorded on containerd 1.6.20: basic-hostnet";
-const derived = "derived from basic-hostnet";
 
 /** As much as a pod's annotations may hold under Kubernetes is 256 KiB; a plugin that takes four times that has room. */
 const largeBytes = 1 << 20;
@@ -32,114 +32,86 @@ const largeBytes = 1 << 20;
  * The whole set, in the order in which it is run.
  * @param pid the process that the requests name
  * @param conf the plugin's own configuration
+ * @param phase in which a container's create is sent
  */
-export function createCases(pid: number, conf: RawJson | undefined): ConformanceCase[] {
-  const sandbox = recordedSandbox(pid);
-  const container = recordedContainer(pid);
+export function createCases(pid: number, conf: RawJson | undefined, phase: "start" | "create"): ConformanceCase[] {
+  const [sandbox, running] = recordedCreates(pid);
+  if (sandbox === undefined || running === undefined) throw new BridgeError("INTERNAL", "the scenario has no creates");
+  // Before a container exists it has no process.
+  const container = phase === "create" ? { ...running, pid: 0 } : running;
   const send = (request: Request) => spliceRequest(formatRequestBody(request), conf, []);
   const spec = (change: Partial<Spec>): Request => ({ ...container, spec: { ...container.spec, ...change } });
   const annotated = (annotations: Spec["annotations"]) =>
     spec({ annotations: { ...container.spec.annotations, ...annotations } });
+  const each = (...requests: readonly Request[]) => requests.map((request) => ({ request, input: send(request) }));
   const one = (
     name: string,
     title: string,
-    source: string,
     request: Request,
     besides: Partial<ConformanceCase> = {},
-  ): ConformanceCase => ({
-    name,
-    title,
-    source,
-    inputs: [send(request)],
-    expects: "result",
-    cgroupsPath: request.spec.cgroupsPath,
-    ...besides,
-  });
+  ): ConformanceCase => ({ name, title, runs: each(request), expects: "result", ...besides });
+  const raw = (name: string, title: string, input: string, expects: ConformanceCase["expects"] = "result") =>
+    one(name, title, container, { runs: [{ request: container, input }], expects });
   const plain = send(container);
   const body = formatRequestBody(container);
+  const refusable = { expects: "answer" } as const;
 
   return [
-    one("create-sandbox", "a pod sandbox is created", basic, sandbox),
-    one("create-container", "a container is created", basic, container),
-    one("delete-container", "a container is deleted: no labels", basic, deleteOf(container)),
-    one("delete-sandbox", "a pod sandbox is deleted: no labels", basic, deleteOf(sandbox)),
-    one("update-container", "a container's resources are updated", updateSource, { ...container, state: "update" }),
-    one("update-sandbox", "a pod sandbox's resources are updated", updateSource, { ...sandbox, state: "update" }),
-    one("unknown-state", "a state that v0.1 does not name", derived, { ...container, state: "postCreate" }),
-    one("no-pid", "a delete of a container that never had a process", derived, deleteOf({ ...container, pid: 0 })),
-    one("resources-null", "resources are null", derived, spec({ resources: null })),
-    one("resources-empty", "resources are an empty object", derived, spec({ resources: {} })),
-    one("bare", "neither labels nor annotations, namespaces or a cgroup path", derived, {
-      ...spec({ namespaces: {}, annotations: {}, cgroupsPath: "" }),
-      labels: {},
-    }),
+    one("create-sandbox", "a pod sandbox is created", sandbox),
+    one("create-container", "a container is created", container),
+    one("delete-container", "a container is deleted: no labels", deleteOf(container)),
+    one("delete-sandbox", "a pod sandbox is deleted: no labels", deleteOf(sandbox)),
+    // The bridge sends them where `states` asks for it.
+    one("update-container", "a container's resources are updated", { ...container, state: "update" }),
+    one("update-sandbox", "a pod sandbox's resources are updated", { ...sandbox, state: "update" }),
+    one("unknown-state", "a state that v0.1 does not name", { ...container, state: "postCreate" }, refusable),
+    one("no-pid", "a delete of a container that never had a process", deleteOf({ ...container, pid: 0 })),
+    one("resources-null", "resources are null", spec({ resources: null })),
+    one("resources-empty", "resources are an empty object", spec({ resources: {} })),
     one(
-      "big-numbers",
-      "integers beyond 2^53 and below 0",
-      "values recorded: resources-unlimited-quota",
-      spec({ resources: bigNumbers }),
+      "bare",
+      "neither labels nor annotations, namespaces or a cgroup path",
+      { ...spec({ namespaces: {}, annotations: {}, cgroupsPath: "" }), labels: {} },
+      refusable,
     ),
-    one(
-      "all-resources",
-      "every kind of resource",
-      "values recorded: resources-hugepages; the rest derived",
-      spec({ resources: allResources }),
-    ),
+    one("big-numbers", "integers beyond 2^53 and below 0", spec({ resources: bigNumbers })),
+    one("all-resources", "every kind of resource", spec({ resources: allResources })),
     one(
       "escapes",
       "<, > and &, quotes and U+2028, which Go escapes",
-      "recorded: annotations-passed",
       annotated({ both: "ctr", "x<y": '&\u2028"', path: "C:\\x\u0008\u000c\n\t" }),
     ),
-    one("unicode", "text beyond ASCII, and beyond U+FFFF, in labels and annotations", derived, {
+    one("unicode", "text beyond ASCII, and beyond U+FFFF, in labels and annotations", {
       ...annotated({ "example.com/é": "grüße 世界 😀" }),
       labels: { ...container.labels, schlüssel: "вес" },
     }),
-    one("odd-keys", "labels with names that JavaScript and shells stumble over", derived, {
+    one("odd-keys", "labels with names that JavaScript and shells stumble over", {
       ...container,
       labels: { ["__proto__"]: "x", constructor: "y", "a b": "$(id) `id`", "": "empty", 'quote"d': "'" },
     }),
-    one(
-      "qos-class",
-      'the annotation qos.class is "ls", as clearcfs reads it',
-      derived,
-      annotated({ "qos.class": "ls" }),
-    ),
-    one("unknown-keys", "keys that v0.1 does not know", derived, container, { inputs: [withUnknownKeys(plain)] }),
-    ...confs.map(([name, title, text]) =>
-      one(name, title, confSource, container, {
-        inputs: [spliceRequest(body, text === undefined ? undefined : toRawJson(text), [])],
-      }),
-    ),
-    one(
+    one("qos-class", 'the annotation qos.class is "ls", as clearcfs reads it', annotated({ "qos.class": "ls" })),
+    raw("unknown-keys", "keys that v0.1 does not know", withUnknownKeys(plain)),
+    ...confs.map(([name, title, text]) => {
+      return raw(name, title, spliceRequest(body, text === undefined ? undefined : toRawJson(text), []), "answer");
+    }),
+    raw(
       "results",
       "what earlier plugins of the chain answered",
-      "results recorded: chained, result-shapes",
-      container,
-      {
-        inputs: [spliceRequest(body, conf, earlierResults.map(formatResult))],
-      },
+      spliceRequest(body, conf, earlierResults.map(formatResult)),
     ),
-    one("large-request", "a request of 1 MB, most of it annotations", derived, annotated(largeAnnotations())),
-    one("stdin-empty", "stdin is closed before a byte came", derived, container, { inputs: [""], expects: "end" }),
-    one("stdin-cut", "stdin is closed in the middle of the request", derived, container, {
-      inputs: [plain.slice(0, plain.length / 2)],
-      expects: "end",
+    one("large-request", "a request of 1 MB, most of it annotations", annotated(largeAnnotations())),
+    raw("stdin-empty", "stdin is closed before a byte came", "", "end"),
+    raw("stdin-cut", "stdin is closed in the middle of the request", plain.slice(0, plain.length / 2), "end"),
+    one("repeated", "create three times, then delete twice", container, {
+      runs: each(container, container, container, deleteOf(container), deleteOf(container)),
     }),
-    one("repeated", "create three times, then delete twice", "a runtime or a bridge that starts again", container, {
-      inputs: [plain, plain, plain, send(deleteOf(container)), send(deleteOf(container))],
-    }),
-    one("side-by-side", "four containers at once", "containerd 1.6 ran them side by side", container, {
-      inputs: ["a", "b", "c", "d"].map((first) => send({ ...container, id: first + container.id.slice(1) })),
+    // containerd 1.6 ran them side by side.
+    one("side-by-side", "four containers at once", container, {
+      runs: each(...["a", "b", "c", "d"].map((first) => ({ ...container, id: first + container.id.slice(1) }))),
       sideBySide: true,
-    }),
-    one("symlink", "run through a symbolic link of another name", "recorded: type-symlink", container, {
-      link: "linked",
     }),
   ];
 }
-
-const updateSource = `${derived}: the bridge sends it where \`states\` asks for it`;
 
 const bigNumbers: LinuxResources = {
   memory: { limit: 9_007_199_254_740_993n, swap: 9_007_199_254_740_993n },
@@ -161,9 +133,7 @@ const allResources: LinuxResources = {
   unified: { "memory.high": "max" },
 };
 
-const confSource = "recorded with a conf: conf-bytes, conf-null, conf-string; the others derived";
-
-/** A conf of each JSON type. A plugin may refuse one that it cannot use: by a result with an error. */
+/** A conf of each JSON type. A plugin may refuse one that it cannot use. */
 const confs: readonly (readonly [name: string, title: string, text: string | undefined])[] = [
   ["conf-absent", "no conf", undefined],
   ["conf-null", "conf is null", "null"],
@@ -200,80 +170,25 @@ function largeAnnotations(): Record<string, string> {
   );
 }
 
-// What containerd 1.6.20 sent for a pod with the host's network and one container (fixtures/cases/basic-hostnet), field
-// by field. Only the pids are given from outside: the recorded ones may be other processes' on this machine.
-
-const sandboxID = "bf74e778a3d1a243637769963e3a6139a752089d72ea7b0f75f9f42bbce4c0ca";
-const containerID = "3c28e4255f1c9f5b98c056e485b0b2aa76687cb74bca0cbc7750bc38a2a82e0b";
-const podUid = "00000000-0000-4000-8000-000000000001";
-const cgroupParent = `/kubepods/besteffort/pod${podUid}`;
-
-const labels = {
-  app: "demo",
-  "io.kubernetes.pod.name": "pod1",
-  "io.kubernetes.pod.namespace": "default",
-  "io.kubernetes.pod.uid": podUid,
-} as const;
-
-const podAnnotations = {
-  "io.kubernetes.cri.sandbox-id": sandboxID,
-  "io.kubernetes.cri.sandbox-name": "pod1",
-  "io.kubernetes.cri.sandbox-namespace": "default",
-  "io.kubernetes.cri.sandbox-uid": podUid,
-} as const;
-
-/** The create of the sandbox. */
-export function recordedSandbox(pid: number): Request {
-  return {
-    version: "0.1",
-    state: "create",
-    id: sandboxID,
-    sandboxID,
-    pid,
-    spec: {
-      resources: { devices: [{ allow: false, access: "rwm" }], cpu: { shares: 2n } },
-      namespaces: { ipc: "", mount: "", pid: "" },
-      cgroupsPath: `${cgroupParent}/${sandboxID}`,
-      annotations: {
-        ...podAnnotations,
-        "io.kubernetes.cri.container-type": "sandbox",
-        "io.kubernetes.cri.sandbox-log-directory": `/var/lib/recorded/run/1.6/tb-logs/1979/${podUid}`,
-      },
-    },
-    labels,
-  };
-}
-
-/** The create of the container. */
-export function recordedContainer(pid: number, sandboxPid: number = pid): Request {
-  return {
-    version: "0.1",
-    state: "create",
-    id: containerID,
-    sandboxID,
-    pid,
-    spec: {
-      resources: { devices: [{ allow: false, access: "rwm" }], memory: {}, cpu: { shares: 2n } },
-      namespaces: {
-        ipc: `/proc/${sandboxPid}/ns/ipc`,
-        mount: "",
-        network: `/proc/${sandboxPid}/ns/net`,
-        pid: "",
-        uts: `/proc/${sandboxPid}/ns/uts`,
-      },
-      cgroupsPath: `${cgroupParent}/${containerID}`,
-      annotations: {
-        ...podAnnotations,
-        "io.kubernetes.cri.container-name": "ctr",
-        "io.kubernetes.cri.container-type": "container",
-        "io.kubernetes.cri.image-name": "localhost/busybox:test",
-      },
-    },
-    labels,
-  };
+/** The creates of a recorded pod and its container, as the bridge makes them of the built-in scenario. */
+function recordedCreates(pid: number): Request[] {
+  const { "events.jsonl": events = "", ...files } = builtInScenarios["clear-cfs"] ?? {};
+  const bundles = Object.entries(files).map(([path, text]) => ({ path, bytes: Buffer.from(text) }));
+  const rules = { pod: [], container: [], crio: false, alias: false };
+  return parseEvents(events, "clear-cfs").flatMap(({ method, payload }) => {
+    const event = decodeEvent(method, payload);
+    if (event?.name !== "RunPodSandbox" && event?.name !== "StartContainer") return [];
+    const target = { ...targetOf(event), pid };
+    const { namespaces, annotations, ...spec } = toSpec(target, findBundle(bundles, target.cgroupsPath)?.bundle, rules);
+    // The recorded pids may be other processes' on this machine.
+    const paths = Object.entries(namespaces).map(([type, path]) => [type, path.replace(/\d+/, String(pid))]);
+    const { "qos.class": _, ...plain } = annotations;
+    const own = { ...spec, namespaces: Object.fromEntries(paths), annotations: plain };
+    return toCreateRequest("0.1", "create", target, own);
+  });
 }
 
 /** The delete that followed a create: without labels, else the same. */
-export function deleteOf(create: Request): Request {
+function deleteOf(create: Request): Request {
   return { ...create, state: "delete", labels: {} };
 }

@@ -1,119 +1,135 @@
-import { mkdtempSync, symlinkSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
+import type { ParsedAdjustment, Phase } from "../../adjust/from-v01.js";
 import { excerpt } from "../../base/errors.js";
+import { readChange } from "../../bridge/accept.js";
 import { planBackground } from "../../bridge/call-time.js";
+import { mergeConfig } from "../../config/merge.js";
+import { nriVersionOf } from "../../nri/versions.js";
 import { createEnvironment } from "../../plugin/environment.js";
 import { Installs, type InvokeOutcome, invokePlugin, type Outcome } from "../../plugin/invoke.js";
 import { createFinder } from "../../plugin/lookup.js";
 import type { Starter } from "../../plugin/start.js";
 import { quoteText } from "../../v01/gojson/quote.js";
-import { parseResult } from "../../v01/result.js";
-import { parseResultExtensions } from "../../v01/result-extensions.js";
+import type { Request } from "../../v01/types.js";
 import type { ConformanceCase } from "./cases.js";
-import { compareTrees, makeCgroupFiles, readFileTree } from "./file-tree.js";
+import { changedFiles, makeCgroupFiles } from "./cgroup-files.js";
 
 /** What became of a case. */
 export interface CaseReport {
   readonly name: string;
   readonly title: string;
-  readonly source: string;
   readonly ok: boolean;
   /** What is wrong and what to do about it, with the names of plugin and case. */
   readonly problem: string | null;
   /** What the plugin said without being wrong. */
   readonly note: string | null;
-  /** The files that the plugin changed where it was watched; null where it was not. */
+  /** The adjust keys of what its results ask for. */
+  readonly asked: readonly string[];
+  /** The files of its scratch cgroup that the plugin changed; null where it had none. */
   readonly changed: readonly string[] | null;
   readonly durationMs: number;
 }
 
-interface RunCasesOptions {
+interface RunCaseOptions {
   /** The executable, absolute. */
   readonly plugin: string;
-  readonly cases: readonly ConformanceCase[];
+  /** In which a container's create is judged. */
+  readonly phase: "start" | "create";
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly spawner: Starter;
-  /** Ends the cases with its reason, as soon as the plugin that runs has ended. */
-  readonly interrupted: AbortSignal;
-  /** A folder for what a case needs. */
-  readonly scratch: string;
-  /** Directories whose files are compared before and after each case. */
-  readonly watched: readonly string[];
-  /** Where the cgroups of each case are made, anew so that it shows what it changed; they are watched too. */
+  /** Where the cgroups of each case are made, anew so that it shows what it changed. */
   readonly cgroups: string | undefined;
-  readonly onReport: (report: CaseReport) => void;
 }
 
 /** How long a run may take, in milliseconds: what an NRI v2 runtime allows for a whole chain. */
 const limitMs = 2_000;
-const killAfterMs = 100;
-/** The longest result on stdout. */
-const stdoutBytes = 4 * 1024 * 1024;
 
-/** Runs a legacy plugin through the cases, one after the other, with no runtime and no bridge around it. */
-export async function runCases(options: RunCasesOptions): Promise<CaseReport[]> {
-  const reports: CaseReport[] = [];
-  for (const conformanceCase of options.cases) {
-    const report = await runCase(conformanceCase, options);
-    options.interrupted.throwIfAborted();
-    reports.push(report);
-    options.onReport(report);
-  }
-  return reports;
-}
+/** As the bridge is configured where nothing else is said. */
+const usual = mergeConfig();
 
-async function runCase(conformanceCase: ConformanceCase, options: RunCasesOptions): Promise<CaseReport> {
-  const { name, title, source, inputs, expects, sideBySide = false } = conformanceCase;
-  const { cgroups } = options;
-  const watched = [...options.watched, ...(cgroups === undefined ? [] : [cgroups])];
-  if (cgroups !== undefined) makeCgroupFiles(cgroups, conformanceCase.cgroupsPath);
-  const before = watched.map((root) => readFileTree(root));
+/** Results are judged as under the newest runtime: what an older one lacks, its own node tells. */
+const runtime = {
+  name: "containerd",
+  version: "v2.4.0",
+  nri: nriVersionOf({ runtimeName: "containerd", runtimeVersion: "v2.4.0", requestTimeout: 1n, NRIVersion: "" }),
+  requestTimeoutMs: limitMs,
+} as const;
+
+/** Runs a legacy plugin through a case, with no runtime around it, and judges its results as the bridge does. */
+export async function runCase(tried: ConformanceCase, options: RunCaseOptions): Promise<CaseReport> {
+  const { name, title, runs: inputs, sideBySide = false } = tried;
+  const { cgroups, plugin } = options;
+  const [{ request } = {}] = inputs;
+  const files = cgroups === undefined ? undefined : makeCgroupFiles(cgroups, request?.spec.cgroupsPath ?? "");
   const startedAt = performance.now();
-  const runs: InvokeOutcome[] = [];
-  if (sideBySide) runs.push(...(await Promise.all(inputs.map((input) => runOnce(input, conformanceCase, options)))));
-  else for (const input of inputs) runs.push(await runOnce(input, conformanceCase, options));
+  const runOne = async ({ request, input }: (typeof inputs)[number]) => {
+    const run = await runOnce(input, request.state, options);
+    return { run, change: changeOf(run, request, options.phase), state: request.state };
+  };
+  const runs: Judged[] = [];
+  if (sideBySide) runs.push(...(await Promise.all(inputs.map(runOne))));
+  else for (const input of inputs) runs.push(await runOne(input));
   const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
-
-  const problems = numbered(runs, (run) => findProblems(run, expects));
-  const notes = numbered(runs, (run) => findNote(run) ?? []);
-  const changed = watched.flatMap((root, index) => compareTrees(before[index] ?? new Map(), readFileTree(root)));
+  const problems = numbered(runs, (run) => findProblems(run, tried.expects));
+  const notes = numbered(runs, (run) => findNotes(run, tried.expects));
+  const changed = files && changedFiles(cgroups ?? "", files).map(({ name, was, is }) => `${name}: ${was} -> ${is}`);
   return {
     name,
     title,
-    source,
     ok: problems.length === 0,
-    problem: problems.length === 0 ? null : `${basename(options.plugin)}, ${name}: ${problems.join("; ")}`,
+    problem: problems.length === 0 ? null : `${basename(plugin)}, ${name}: ${problems.join("; ")}`,
     note: notes.length === 0 ? null : notes.join("; "),
-    changed: watched.length === 0 ? null : changed,
+    asked: [...new Set(runs.flatMap(({ change }) => (change?.ok === true ? change.change.fields : [])))],
+    changed: changed ?? null,
     durationMs,
   };
 }
 
+/** A run with what the bridge makes of its result. */
+interface Judged {
+  readonly run: InvokeOutcome;
+  readonly state: string;
+  readonly change: ParsedAdjustment | undefined;
+}
+
+/** What the bridge would take from a run's result, by its usual settings. */
+function changeOf(run: InvokeOutcome, request: Request, created: "start" | "create"): ParsedAdjustment | undefined {
+  const kind = request.id === request.sandboxID ? "sandbox" : "container";
+  const phases: Readonly<Record<string, Phase>> = {
+    create: kind === "sandbox" ? "start" : created,
+    update: "update",
+    delete: "delete",
+  };
+  const phase = phases[request.state];
+  if (phase === undefined) return undefined;
+  return readChange({ request, phase, target: { kind, pod: "" } }, run, {
+    ...usual.results,
+    ...{ runtime, cgroupVersion: "unknown", stage: undefined, bytesTaken: 0 },
+  });
+}
+
 /** What is said of the runs, each thing once, with the number of the first run where there are several. */
-function numbered(runs: readonly InvokeOutcome[], say: (run: InvokeOutcome) => string | readonly string[]): string[] {
+function numbered(runs: readonly Judged[], say: (run: Judged) => readonly string[]): string[] {
   const first = new Map<string, number>();
   for (const [index, run] of runs.entries()) {
-    for (const text of [say(run)].flat()) if (!first.has(text)) first.set(text, index + 1);
+    for (const text of say(run)) if (!first.has(text)) first.set(text, index + 1);
   }
   return [...first].map(([text, number]) => (runs.length === 1 ? text : `run ${number} of ${runs.length} ${text}`));
 }
 
-async function runOnce(input: string, { link }: ConformanceCase, options: RunCasesOptions): Promise<InvokeOutcome> {
-  const { environment, spawner, scratch } = options;
-  let { plugin } = options;
-  if (link !== undefined) {
-    const linked = join(mkdtempSync(join(scratch, "link-")), link);
-    symlinkSync(plugin, linked);
-    plugin = linked;
-  }
+async function runOnce(
+  request: string,
+  state: string,
+  { environment, spawner, plugin }: RunCaseOptions,
+): Promise<InvokeOutcome> {
   const pluginDirs = [dirname(plugin)];
   const run = await invokePlugin(
     {
       plugin: basename(plugin),
-      state: "create",
-      request: input,
-      time: planBackground(limitMs, "timeoutMs", { killAfterMs }),
-      policy: { exitStatus: "ignore", killChildren: false, limits: { stdoutBytes, stderrLines: 200 } },
+      state,
+      request,
+      time: planBackground(limitMs, "timeoutMs", usual),
+      policy: { exitStatus: "strict", killChildren: false, limits: { ...usual.limits, stderrLines: 200 } },
     },
     {
       spawner,
@@ -136,100 +152,66 @@ function endGroup(leader: number): void {
   }
 }
 
-/** How much of a plugin's words is told again. */
-const excerptLength = 80;
-const noteLength = 240;
+/** What a case bears: a plugin may refuse what no runtime sends, and cannot answer what is no request. */
+const borne = {
+  result: [],
+  answer: ["reported"],
+  end: ["reported", "bad-output"],
+} as const satisfies Record<ConformanceCase["expects"], readonly Outcome[]>;
+
+/** What to do about a failure, where the bridge does not say it. */
+const remedies: Partial<Record<Outcome, string>> = {
+  reported: "where it only misses its settings, a live process or its cgroup, give them: --conf, --pid, --cgroup-conf",
+  "bad-output": 'print one JSON object, {"plugin":"<name>","version":"0.1","error":""} at least; logs go to stderr',
+  "timed-out":
+    "a runtime gives all plugins of a call so long together: be quicker, or raise its plugin_request_timeout",
+  killed: 'end by exit, and put what went wrong into "error"',
+};
+
+/** Whether its failure is the call's, by the usual policy: then no such container starts. Nothing holds up a delete. */
+function isProblem({ run, state }: Judged, expects: ConformanceCase["expects"]): boolean {
+  const { outcome } = run;
+  if (outcome === "ok" || (outcome === "reported" && state === "delete")) return false;
+  return !borne[expects].some((bearable) => bearable === outcome);
+}
 
 /** What is wrong with a run, each with what to do about it. */
-function findProblems(run: InvokeOutcome, expects: ConformanceCase["expects"]): string[] {
-  const stopped = notEnded[run.outcome]?.(run);
-  if (stopped !== undefined) return [stopped];
+function findProblems(judged: Judged, expects: ConformanceCase["expects"]): string[] {
+  const { run, state, change } = judged;
   const problems: string[] = [];
-  if (run.signal !== null) {
-    problems.push(`${run.signal} ended it${lastWords(run)}: end by exit, and put what went wrong into "error"`);
-  } else if (expects === "result") problems.push(...resultProblems(run));
+  if (isProblem(judged, expects)) {
+    const remedy = remedies[run.outcome] ?? run.hint ?? undefined;
+    const error = `the ${state} fails: ${excerpt(run.error ?? "", 400)}${lastWords(run)}`;
+    problems.push(remedy === undefined ? error : `${error}: ${remedy}`);
+  }
+  if (change?.ok === false) problems.push(change.error);
   if (run.leftGroup !== null) {
     problems.push("left a process running: wait for what it starts, or the bridge's killChildren: true ends it");
   }
   return problems;
 }
 
-/** What a run reported itself: no fault of the plugin's, which may need a real container. */
-function findNote(run: InvokeOutcome): string | undefined {
-  return run.outcome === "reported"
-    ? `reports the error ${quoteText(excerpt(run.error ?? "", noteLength))}`
-    : undefined;
-}
-
-/** The runs that did not come to an end of their own, or never began. */
-const notEnded: Partial<Record<Outcome, (run: InvokeOutcome) => string>> = {
-  "not-found": (run) => cannotBeRun(run),
-  "not-executable": (run) => cannotBeRun(run),
-  refused: (run) => cannotBeRun(run),
-  skipped: (run) => cannotBeRun(run),
-  "timed-out": (run) =>
-    `did not end within ${limitMs} ms${lastWords(run)}: a runtime gives all plugins of a call together so long; be quicker, or raise its plugin_request_timeout`,
-  "output-too-large": () =>
-    `printed more than ${stdoutBytes} bytes on stdout: print the result alone, or raise the bridge's limits.stdoutBytes`,
-};
-
-function cannotBeRun({ error, hint, path }: InvokeOutcome): string {
-  return `cannot be run: ${error ?? path}: ${hint ?? "let it be an executable file: chmod 0755"}`;
-}
-
-function resultProblems(run: InvokeOutcome): string[] {
-  const parsed = parseResult(run.stdoutBytes);
-  if (!parsed.ok) {
-    if (run.stdout.trim() === "") {
-      return [
-        `printed nothing on stdout${lastWords(run)}: print {"plugin":"<name>","version":"0.1","error":""} also when there is nothing to do`,
-      ];
-    }
-    return [
-      `stdout is no v0.1 result, ${parsed.reason}: ${quoteText(excerpt(run.stdout, excerptLength))}${lastWords(run)}: print the one JSON object and nothing else; logs go to stderr`,
-    ];
-  }
-  const problems = parseResultExtensions(run.stdoutBytes).problems.map(
-    (problem) => `${problem}: the bridge ignores it; remove the key or correct its value`,
-  );
-  if (run.exitCode !== 0 && parsed.result.error === "") {
-    problems.push(
-      `exit status ${run.exitCode} with a result that has no error: containerd 1.6 ignored the status, exitStatus: strict does not; exit 0, or say in "error" what went wrong`,
-    );
-  }
-  return problems;
+/** What a run said that harms nothing: an error where no container waits for it, and keys that the bridge passes over. */
+function findNotes(judged: Judged, expects: ConformanceCase["expects"]): string[] {
+  const { run, change } = judged;
+  const passed = change?.ok === true ? change.change.notes.map(({ text }) => text) : [];
+  const reports = run.outcome === "reported" && !isProblem(judged, expects);
+  return reports ? [`reports the error ${quoteText(excerpt(run.error ?? ""))}`, ...passed] : passed;
 }
 
 /** The last line on stderr, where a program that fails says why. */
 function lastWords({ stderr }: InvokeOutcome): string {
   const line = stderr.findLast((text) => text.trim() !== "");
-  return line === undefined ? "" : ` (its stderr ends with ${quoteText(excerpt(line.trim(), excerptLength))})`;
+  return line === undefined ? "" : ` (its stderr ends with ${quoteText(excerpt(line.trim(), 80))})`;
 }
 
 /** A case as a row for people, with what is wrong below it. */
 export function formatRow(report: CaseReport, nameWidth: number): string {
-  const { ok, name, title, problem, note, changed, durationMs } = report;
+  const { ok, name, title, problem, note, asked, changed, durationMs } = report;
   const lines = [`${ok ? "ok  " : "FAIL"}  ${name.padEnd(nameWidth)}  ${title}  (${durationMs} ms)`];
   if (problem !== null) lines.push(`      ${problem}`);
   if (note !== null) lines.push(`      note: ${note}`);
+  if (asked.length > 0) lines.push(`      asks for ${asked.join(", ")}`);
   for (const file of changed ?? []) lines.push(`      wrote ${file}`);
-  return `${lines.join("\n")}\n`;
-}
-
-/** The last lines: how many are well, and what could not be seen. */
-export function formatSummary(reports: readonly CaseReport[]): string {
-  const well = reports.filter(({ ok }) => ok).length;
-  const lines = [`\n${well} of ${reports.length} cases are well.`];
-  if (reports.some(({ note }) => note !== null)) {
-    lines.push(
-      "A reported error is a good answer, and a create that is answered so does not start. Where the plugin only misses",
-      "its settings or a live process, give them: --conf, --pid, --cgroup-conf.",
-    );
-  }
-  if (reports.every(({ changed }) => changed === null)) {
-    lines.push(
-      "What the plugin wrote: not observed. --watch compares a directory, --cgroup-conf gives it cgroups to write to.",
-    );
-  }
   return `${lines.join("\n")}\n`;
 }

@@ -1,25 +1,15 @@
-import { errorText } from "../../base/errors.js";
 import type { RunReport } from "../../bridge/chain.js";
-import { resolveCgroupsPath } from "../../cgroup/container-cgroup.js";
-import { cgroupSeen, pluginSettings } from "../../config/merge.js";
-import type { Config } from "../../config/schema.js";
 import { findBundle } from "../../v01/bundle.js";
-import { formatRequestBody } from "../../v01/request.js";
-import { targetOf, toSpec } from "../../v01/to-v01.js";
-import type { Request, Spec } from "../../v01/types.js";
-import type { Case } from "../replay/case.js";
-import type { Given } from "./given.js";
-import type { Explained } from "./play.js";
+import type { Explained, Given } from "./play.js";
 
 type EventExplanation = ReturnType<typeof describeEvent>;
 type PluginExplanation = EventExplanation["plugins"][number];
 
-/** An event with its plugins' requests, their policy and where each field comes from, as `explain --json` has it. */
-export function describeEvent(explained: Explained, given: Given, config: Config) {
-  const { event, index, runs, answer } = explained;
-  const [first] = runs;
-  const origin =
-    first === undefined ? { bundle: null, lost: [] } : originOf(explained, first.call.request, given.played);
+/** An event with its plugins' requests and where each field comes from, as `explain --json` has it. */
+export function describeEvent({ event, index, runs, answer }: Explained, given: Given) {
+  const cgroupsPath = runs[0]?.call.request.spec.cgroupsPath;
+  const match = cgroupsPath === undefined ? undefined : findBundle(given.played.bundles, cgroupsPath);
+  const bundle = match?.path ?? null;
   const container = "container" in event ? event.container : undefined;
   return {
     type: "explain",
@@ -31,80 +21,16 @@ export function describeEvent(explained: Explained, given: Given, config: Config
     container: container?.name ?? null,
     /** What the bridge would answer when it is no OK, though each plugin did well: its conf.json cannot be read, say. */
     error: answer?.outcome.error ?? null,
-    plugins: runs.map((run) => describeRun(run, origin.bundle, config, given.confName)),
-    bundle: origin.bundle,
-    /** What the event of NRI v2 lacks; with a bundle it is there all the same. */
-    lost: origin.lost,
+    plugins: runs.map((run) => describeRun(run, bundle, given.confName)),
+    bundle,
     unknown: given.unknown,
   } as const;
 }
 
-function describeRun({ call, run }: RunReport, bundle: string | null, config: Config, confName: string) {
-  const settings = pluginSettings(config, run.plugin);
-  const { phase, onFailure, timeoutMs, exitStatus, killChildren, async, breaker, limits } = settings;
-  const failure =
-    run.state === "delete" ? onFailure.delete : run.state === "update" ? onFailure.update : onFailure.create;
-  return {
-    plugin: run.plugin,
-    path: run.path,
-    state: run.state,
-    outcome: run.outcome === "ok" ? "would run" : run.outcome,
-    error: run.error,
-    hint: run.hint,
-    request: run.request,
-    policy: { phase, onFailure: failure, timeoutMs, exitStatus, killChildren, async, breaker, limits },
-    cgroup: { ...cgroupOf(call.request.spec.cgroupsPath), view: cgroupSeen(settings) },
-    sources: sourcesOf(run.request, run.state, bundle, confName),
-  };
-}
-
-function cgroupOf(path: string) {
-  if (path === "") return { path, directory: null, problem: null };
-  try {
-    return { path, directory: resolveCgroupsPath(path), problem: null };
-  } catch (error) {
-    return { path, directory: null, problem: errorText(error) };
-  }
-}
-
-/** What cannot come from an event: NRI has no field for it. */
-const lostWithoutBundle = [
-  "spec.resources.blockIO, network and rdma: NRI v2 has no such fields",
-  "spec.annotations: an event holds CRI's and OCI's together, and which is which is told by their names",
-] as const;
-
-/**
- * Where the spec of an event's request comes from: the path of the bundle, or null when the event had to do; and the paths in
- * the request that NRI v2's event lacks or has otherwise.
- *
- * @param request the request of the event's first plugin
- */
-function originOf({ event }: Explained, request: Request, played: Case) {
-  const match = findBundle(played.bundles, request.spec.cgroupsPath);
-  if (match === undefined) return { bundle: null, lost: lostWithoutBundle };
-  // A delete's event has no spec to speak of: what it has of its own is shown by its request.
-  if (request.state === "delete") return { bundle: match.path, lost: [] };
-  const target = targetOf(event);
-  const rules = { pod: [], container: [], crio: played.runtime.name === "cri-o", alias: false };
-  const ofEvent = leaves(toSpec(target, undefined, rules));
-  const ofBundle = leaves(toSpec(target, match.bundle, rules));
-  return {
-    bundle: match.path,
-    lost: [...ofBundle].flatMap(([path, text]) => (ofEvent.get(path) === text ? [] : path)),
-  };
-}
-
-/** Every leaf of a spec, as a request has it, by its path. */
-function leaves(spec: Spec): ReadonlyMap<string, string> {
-  const found = new Map<string, string>();
-  const visit = (value: unknown, path: string) => {
-    const inner = typeof value === "object" && value !== null ? Object.entries(value) : [];
-    for (const [key, element] of inner) visit(element, `${path}.${key}`);
-    if (inner.length === 0) found.set(path, JSON.stringify(value));
-  };
-  const body = formatRequestBody({ version: "", state: "", id: "", sandboxID: "", pid: 0, spec, labels: {} });
-  visit(Reflect.get(JSON.parse(`{${body}}`), "spec"), "spec");
-  return found;
+function describeRun({ run }: RunReport, bundle: string | null, confName: string) {
+  const { plugin, path, state, outcome, error, hint, request } = run;
+  const sources = sourcesOf(request, state, bundle, confName);
+  return { plugin, path, state, outcome: outcome === "ok" ? "would run" : outcome, error, hint, request, sources };
 }
 
 /** Each field of a request with where it comes from, in the request's order. */
@@ -130,7 +56,7 @@ function sourcesOf(request: string, state: string, bundle: string | null, confNa
 
 /** The same for people. */
 export function formatEvent(explanation: EventExplanation): string {
-  const { index, event, id, pod, container, error, plugins, bundle, lost, unknown } = explanation;
+  const { index, event, id, pod, container, error, plugins, bundle, unknown } = explanation;
   const who = container === null ? `pod ${pod}` : `container ${container} of ${pod}`;
   const lines = [`event ${index}: ${event}, ${who}, ${id.slice(0, 13)}`];
   if (error !== null) lines.push(`  the bridge answers ${error.code}: ${error.message}`);
@@ -138,25 +64,17 @@ export function formatEvent(explanation: EventExplanation): string {
   for (const plugin of plugins) lines.push(...formatPlugin(plugin));
   if (plugins.length > 0) {
     lines.push(bundle === null ? "  spec from the event: no bundle is known" : `  spec from ${bundle}`);
-    for (const line of lost) lines.push(bundle === null ? `  lost: ${line}` : `  only in the bundle: ${line}`);
   }
   for (const line of unknown) lines.push(`  not known: ${line}`);
   return `${lines.join("\n")}\n`;
 }
 
-function formatPlugin(one: PluginExplanation): readonly string[] {
-  const { path, directory, view, problem } = one.cgroup;
-  const settings = Object.entries(one.policy).map(
-    ([key, value]) => `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`,
-  );
-  const shown = path === "" ? "none" : `${path}${directory === null || directory === path ? "" : ` = ${directory}`}`;
+function formatPlugin({ plugin, path, state, outcome, error, hint, request, sources }: PluginExplanation) {
   return [
-    `  ${one.plugin} ${one.state}: ${one.outcome}${one.path === "" ? "" : `, ${one.path}`}`,
-    ...(one.error === null ? [] : [`    error    ${one.error}`]),
-    ...(one.hint === null ? [] : [`    hint     ${one.hint}`]),
-    `    request  ${one.request}`,
-    `    policy   ${settings.join(", ")}`,
-    `    cgroup   ${shown}, ${view}${problem === null ? "" : `; ${problem}`}`,
-    ...Object.entries(one.sources).map(([key, from], at) => `    ${at === 0 ? "from  " : "      "}   ${key}: ${from}`),
+    `  ${plugin} ${state}: ${outcome}${path === "" ? "" : `, ${path}`}`,
+    ...(error === null ? [] : [`    error    ${error}`]),
+    ...(hint === null ? [] : [`    hint     ${hint}`]),
+    `    request  ${request}`,
+    ...Object.entries(sources).map(([key, from], at) => `    ${at === 0 ? "from  " : "      "}   ${key}: ${from}`),
   ];
 }

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { BridgeError, errorText } from "../../base/errors.js";
+import { attempt, BridgeError, errorText } from "../../base/errors.js";
 import { NodeFiles } from "../../host/node-files.js";
 import { listProcesses, type Process } from "../../host/proc.js";
 import { container as containerCodec, podSandbox } from "../../nri/codec.js";
@@ -7,7 +7,7 @@ import { encodeEvent } from "../../nri/events.js";
 import { parseBundle } from "../../v01/bundle.js";
 import type { Spec } from "../../v01/types.js";
 import { findRuntime } from "../doctor/collect/runtime.js";
-import { type Given, givenOf } from "./given.js";
+import { type Given, givenOf } from "./play.js";
 
 /** The bundle of a pod or container that runs. */
 interface LiveBundle {
@@ -27,31 +27,25 @@ const usualTimeoutMs = 2_000;
  * delete as they would come.
  * @throws BridgeError USAGE when there is none, or several, of this id
  */
-export function readLive(kind: "pod" | "container", id: string, root = "/"): Given {
+export function readLive(id: string, root = "/"): Given {
   const files = new NodeFiles(root);
   const processes = listProcesses(files.locate("/proc"));
-  const found = findBundles(files, processes, id);
-  const [one] = found;
+  const [one, ...more] = findBundles(files, processes, id);
   if (one === undefined) {
     throw new BridgeError(
       "USAGE",
-      `no running ${kind} ${id} is in sight: looked at the working directories of containerd's shims and of conmon below ${files.locate("/proc")}; it needs root and the host's pid namespace`,
+      `no running pod or container ${id} is in sight: looked at the working directories of containerd's shims and of conmon below ${files.locate("/proc")}; it needs root and the host's pid namespace`,
     );
   }
-  if (found.length > 1) {
-    throw new BridgeError("USAGE", `${id} is the beginning of ${found.map((bundle) => bundle.id).join(" and ")}`);
+  if (more.length > 0) {
+    throw new BridgeError(
+      "USAGE",
+      `${id} is the beginning of ${[one, ...more].map((found) => found.id).join(" and ")}`,
+    );
   }
-  const facts = factsOf(one);
-  if (facts.kind !== kind) {
-    throw new BridgeError("USAGE", `${one.id} is a ${facts.kind}: give it as --${facts.kind}`);
-  }
-  return toGiven(one, facts, requestTimeoutMs(files, processes));
-}
-
-/** The time that the node's runtime gives a plugin, as its file says; the version, which would have to be asked for, changes nothing. */
-function requestTimeoutMs(files: NodeFiles, processes: readonly Process[]): number {
+  // The time that the node's runtime gives a plugin, as its file says; its version, which would have to be asked for, changes nothing.
   const runtime = findRuntime({ files, processes, peer: undefined, askVersion: () => "" });
-  return runtime?.config.nri.requestTimeoutMs ?? usualTimeoutMs;
+  return toGiven(one, runtime?.config.nri.requestTimeoutMs ?? usualTimeoutMs);
 }
 
 function findBundles(files: NodeFiles, processes: readonly Process[], wanted: string): readonly LiveBundle[] {
@@ -62,9 +56,8 @@ function findBundles(files: NodeFiles, processes: readonly Process[], wanted: st
     if (bytes === undefined) return;
     // containerd's shim for runc writes init.pid, conmon pidfile.
     const pids = ["init.pid", "pidfile"].map((name) => Number(files.readText(`${directory}/${name}`)));
-    const pid = pids.find((number) => number > 0) ?? 0;
     const path = `${shown}/config.json`;
-    found.set(id, { id, path, bytes, bundle: readBundle(path, bytes), pid });
+    found.set(id, { id, path, bytes, bundle: readBundle(path, bytes), pid: pids.find((number) => number > 0) ?? 0 });
   };
   for (const { pid, command } of processes) {
     const cwd = files.link(`/proc/${pid}/cwd`);
@@ -73,10 +66,11 @@ function findBundles(files: NodeFiles, processes: readonly Process[], wanted: st
     const inside = `/proc/${pid}/cwd`;
     // conmon works in <id>/userdata; containerd's shim in the pod's bundle, beside which the containers' lie.
     if (command === "conmon") {
-      add(idOf(cwd), inside, cwd);
+      add(cwd.split("/").findLast((part) => part !== "userdata") ?? "", inside, cwd);
       // A pod without an infra container has a bundle beside those of its containers, and no conmon.
-      const pod = crioPodOf(files.readBytes(`${inside}/config.json`));
-      if (pod !== "") add(pod, `${inside}/../../${pod}/userdata`, `${dirname(dirname(cwd))}/${pod}/userdata`);
+      const bundle = attempt(() => parseBundle(files.readBytes(`${inside}/config.json`) ?? new Uint8Array()));
+      const pod = bundle?.annotations["io.kubernetes.cri-o.SandboxID"];
+      if (pod) add(pod, `${inside}/../../${pod}/userdata`, `${dirname(dirname(cwd))}/${pod}/userdata`);
     }
     if (!command.startsWith("containerd-shim")) continue;
     for (const name of files.list(`${inside}/..`)) add(name, `${inside}/../${name}`, `${dirname(cwd)}/${name}`);
@@ -92,78 +86,44 @@ function readBundle(path: string, bytes: Uint8Array): Spec {
   }
 }
 
-/** The id of a container's pod, as its bundle says; "" where it does not. */
-function crioPodOf(bundle: Uint8Array | undefined): string {
-  try {
-    return parseBundle(bundle ?? new Uint8Array()).annotations["io.kubernetes.cri-o.SandboxID"] ?? "";
-  } catch {
-    // It is told where it is the one that is asked for.
-    return "";
-  }
-}
-
-function idOf(cwd: string): string {
-  return cwd.split("/").findLast((part) => part !== "userdata") ?? "";
-}
-
-/** What the annotations of a bundle say of whose it is: containerd's names, else CRI-O's. */
-function factsOf({ id, bundle: { annotations } }: LiveBundle) {
-  const first = (...names: string[]) => names.map((name) => annotations[name]).find((value) => value !== undefined);
+/** The annotations of a bundle say whose it is: by containerd's names, else by CRI-O's. */
+function toGiven({ id, path, bytes, bundle, pid }: LiveBundle, timeoutMs: number): Given {
+  const { cgroupsPath, annotations } = bundle;
+  const first = (...names: string[]) => names.flatMap((name) => annotations[name] ?? [])[0];
   const type = first("io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType");
-  return {
-    crio: annotations["io.kubernetes.cri-o.ContainerType"] !== undefined,
-    kind: type === "sandbox" ? ("pod" as const) : ("container" as const),
-    sandboxId: first("io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID") ?? id,
-    podName: first("io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name") ?? "",
-    namespace: first("io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace") ?? "",
-    uid: first("io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid") ?? "",
-    containerName: first("io.kubernetes.cri.container-name", "io.kubernetes.container.name") ?? "",
-  };
-}
-
-function toGiven(
-  { id, path, bytes, bundle, pid }: LiveBundle,
-  facts: ReturnType<typeof factsOf>,
-  timeoutMs: number,
-): Given {
-  const sandbox = facts.kind === "pod";
-  const annotations = { ...bundle.annotations };
-  const { cgroupsPath } = bundle;
+  const isSandbox = type === "sandbox";
+  const podSandboxId = first("io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID") ?? id;
+  const name = first("io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name") ?? "";
+  const namespace = first("io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace") ?? "";
+  const uid = first("io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid") ?? "";
   const pod = {
     ...podSandbox.decode(new Uint8Array()),
-    id: sandbox ? id : facts.sandboxId,
-    name: facts.podName,
-    namespace: facts.namespace,
-    uid: facts.uid,
+    ...{ name, namespace, uid, id: isSandbox ? id : podSandboxId, pid: isSandbox ? pid : 0 },
     labels: {
-      "io.kubernetes.pod.name": facts.podName,
-      "io.kubernetes.pod.namespace": facts.namespace,
-      "io.kubernetes.pod.uid": facts.uid,
+      "io.kubernetes.pod.name": name,
+      "io.kubernetes.pod.namespace": namespace,
+      "io.kubernetes.pod.uid": uid,
     },
-    annotations: sandbox ? annotations : {},
-    linux: { cgroupParent: "", cgroupsPath: sandbox ? cgroupsPath : "", namespaces: [] },
-    pid: sandbox ? pid : 0,
+    annotations: isSandbox ? { ...annotations } : {},
+    linux: { cgroupParent: "", cgroupsPath: isSandbox ? cgroupsPath : "", namespaces: [] },
   };
   const container = {
     ...containerCodec.decode(new Uint8Array()),
-    id,
-    podSandboxId: facts.sandboxId,
-    name: facts.containerName,
-    annotations,
+    ...{ id, podSandboxId, pid, annotations: { ...annotations } },
+    name: first("io.kubernetes.cri.container-name", "io.kubernetes.container.name") ?? "",
     linux: { namespaces: [], devices: [], cgroupsPath, sysctl: {}, netDevices: {} },
-    pid,
   };
   const timeoutNano = BigInt(Math.round(timeoutMs)) * 1_000_000n;
-  const names = sandbox
+  const names = isSandbox
     ? (["RunPodSandbox", "StopPodSandbox"] as const)
     : (["StartContainer", "StopContainer"] as const);
-  const events = names.map((name, at) => {
-    const request = encodeEvent(name, sandbox ? { pod } : { pod, container }, "own");
+  const events = names.map((event, at) => {
+    const request = encodeEvent(event, isSandbox ? { pod } : { pod, container }, "own");
     return { index: at + 1, ...request, timeoutNano, metadata: [] };
   });
-  const runtime = facts.crio
-    ? ({ name: "cri-o", version: "1.37.0", dialect: "dedicated" } as const)
-    : ({ name: "containerd", version: "v2.3.4", dialect: "dedicated" } as const);
+  const isCrio = annotations["io.kubernetes.cri-o.ContainerType"] !== undefined;
+  const about = isCrio ? { name: "cri-o", version: "1.37.0" } : { name: "containerd", version: "v2.3.4" };
+  const runtime = { ...about, dialect: "dedicated" } as const;
   return {
     ...givenOf({ name: id, title: path, events, confs: [], bundles: [{ path, bytes }], runtime }),
     unknown: [
@@ -171,6 +131,5 @@ function toGiven(
       ...(pid === 0 ? ["the pid: the runtime has written none beside the bundle"] : []),
       "resources that were changed since the create: the bundle is not written again",
     ],
-    live: true,
   };
 }

@@ -1,3 +1,4 @@
+import { BridgeError } from "../../base/errors.js";
 import { silentLog } from "../../base/logger.js";
 import type { RunReport } from "../../bridge/chain.js";
 import { type CgroupOf, type Cgroups, createRecordedCgroups } from "../../cgroup/cgroups.js";
@@ -6,8 +7,45 @@ import type { PartialConfig } from "../../config/schema.js";
 import { decodeEvent, type NriEvent } from "../../nri/events.js";
 import type { RunResult, StartCommand, Starter } from "../../plugin/start.js";
 import { formatString } from "../../v01/gojson/format.js";
-import { type Case, readConfList, withConf } from "../replay/case.js";
+import { type Case, kindOf, readCase, readConfList, readFile, readIfThere, withConf } from "../replay/case.js";
 import { type Answer, type PlayOptions, playCase } from "../replay/play.js";
+
+/** Events to explain, with everything that came before them. */
+export interface Given {
+  readonly played: Case;
+  /** The indexes of the events that are asked about. */
+  readonly wanted: ReadonlySet<number>;
+  /** What its conf.json is called. */
+  readonly confName: string;
+  /** What is not known, and what was assumed in its place. */
+  readonly unknown: readonly string[];
+}
+
+/** A case folder, or `FOLDER:N` for its N-th event. @throws BridgeError USAGE */
+export function readGiven(argument: string): Given {
+  const [, folder = argument, number] = kindOf(argument) !== undefined ? [] : (/^(.*):(\d+)$/.exec(argument) ?? []);
+  const given = givenOf(readCase(folder));
+  if (number === undefined) return given;
+  const index = Number(number);
+  if (given.wanted.has(index)) return { ...given, wanted: new Set([index]) };
+  throw new BridgeError("USAGE", `${argument}: there are ${given.wanted.size} events, 1 is the first`);
+}
+
+/** All events of a case. */
+export function givenOf(played: Case): Given {
+  const wanted = new Set(played.events.map(({ index }) => index));
+  return { played, wanted, confName: `conf.json of ${played.name}`, unknown: [] };
+}
+
+/**
+ * A case has a conf.json of its own; everything else runs with the node's, or that of --conf.
+ * @throws BridgeError USAGE that names the file
+ */
+export function withNodeConf(given: Given, flags: PartialConfig, confFile: string): Given {
+  if (flags.confFile === undefined && given.played.confs.length > 0) return given;
+  const text = flags.confFile === undefined ? readIfThere(confFile) : readFile(confFile);
+  return { ...given, played: withConf(given.played, confFile, text), confName: confFile };
+}
 
 /** One event with the plugin runs that it leads to. */
 export interface Explained {
@@ -18,55 +56,50 @@ export interface Explained {
   answer: Answer | undefined;
 }
 
-interface ExplainOptions extends Pick<PlayOptions, "played" | "flags" | "file" | "environment"> {
+interface ExplainOptions
+  extends Pick<PlayOptions, "played" | "flags" | "file" | "environment" | "interrupted" | "scratch"> {
   /** The indexes of the events that are asked about. */
   readonly wanted: ReadonlySet<number>;
-  readonly interrupted: AbortSignal;
   /** Runs the plugins of the events that are asked about; undefined: nothing is run. */
   readonly spawner?: Starter;
 }
 
 /**
- * Takes the events through the whole bridge, as a runtime would, and gives what it makes of those that are asked about.
- * Plugins are not run: each is taken to have answered that all is well, as they mostly do.
+ * Takes the events through the whole bridge, as a runtime would, and gives what it makes of those that are asked about and of
+ * those before them. Other plugins are not run: each is taken to have answered that all is well, as they mostly do.
  */
 export async function explain(options: ExplainOptions): Promise<readonly Explained[]> {
-  const { played, wanted, spawner, flags, file, environment, interrupted } = options;
-  const explained = new Map<number, Explained>();
-  const last = played.events.findLast(({ index }) => wanted.has(index))?.index ?? 0;
-  const events = played.events.filter(({ index }) => index <= last);
-  for (const { index, method, payload } of events) {
-    const event = wanted.has(index) ? decodeEvent(method, payload) : undefined;
-    if (event !== undefined) explained.set(index, { index, event, runs: [], answer: undefined });
-  }
+  const { played, wanted, spawner, ...about } = options;
+  const last = Math.max(...wanted);
+  const explained = played.events.flatMap(({ index, method, payload }): Explained[] => {
+    const event = index <= last ? decodeEvent(method, payload) : undefined;
+    return event === undefined ? [] : [{ index, event, runs: [], answer: undefined }];
+  });
   let current: Explained | undefined;
+  const isRun = () => spawner !== undefined && current !== undefined && wanted.has(current.index);
   const recorded = createRecordedCgroups();
   await playCase({
-    flags,
-    file,
-    environment,
-    interrupted,
-    played: { ...played, events },
+    ...about,
+    played: { ...played, events: played.events.filter(({ index }) => index <= last) },
     spawner: {
       start: async (command) =>
-        spawner !== undefined && current !== undefined
+        spawner !== undefined && isRun()
           ? spawner.start(command)
           : { pid: 0, give: async () => asIfWell(command), abandon: async () => {} },
       close: async () => {},
     },
     cgroups: {
       ...recorded,
-      openView: async (of) =>
-        spawner !== undefined && current !== undefined ? await recorded.openView(of) : emptyView(of),
+      openView: async (of) => (isRun() ? await recorded.openView(of) : emptyView(of)),
     },
     log: silentLog,
     onReport: (report) => {
-      if (report.type === "event") current = explained.get(report.recorded.index);
+      if (report.type === "event") current = explained.find(({ index }) => index === report.recorded.index);
       else if (report.type === "run") current?.runs.push(report);
       else if (current !== undefined) current.answer = report;
     },
   });
-  return [...explained.values()];
+  return explained;
 }
 
 /** A captured view that nothing is run in: the request names the path that a real one would have. */

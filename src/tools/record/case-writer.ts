@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { appendFile, rename, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { makeDirectory } from "../../base/files.js";
+import { version } from "../../base/version.js";
 import type { RunReport } from "../../bridge/chain.js";
 import type { NriEvent } from "../../nri/events.js";
 import type { CallContext, RuntimeInfo } from "../../nri/handlers.js";
@@ -14,48 +16,37 @@ import type { Redactor } from "./redactor.js";
 interface CaseFacts {
   readonly pod: string;
   readonly runtime: RuntimeInfo;
-  /** `record`: plugins were not run by us; `run`: they were. */
   readonly recordedBy: "record" | "run";
-  readonly version: string;
   readonly startedAt: Date;
-}
-
-interface Invocation {
-  readonly plugin: string;
-  readonly state: string;
-  readonly who: "sandbox" | "container";
-  readonly request: string;
 }
 
 /** One pod's case folder, in the format of fixtures/README.md, while it is being written. */
 export class CaseWriter {
-  private events = 0;
-  private dialect: "state-change" | "dedicated";
-  private readonly confs: { readonly fromEvent: number; readonly file: string }[] = [];
-  private readonly invocations: Invocation[] = [];
-  private readonly bundles = new Set<string>();
+  eventCount = 0;
   /** The pod was removed: nothing more is to come. */
   complete = false;
-  /** Something was left out, because of a limit. */
-  truncated = false;
+  private dialect: "state-change" | "dedicated";
+  private lastConf: Uint8Array | null | undefined;
+  private readonly confs: { readonly fromEvent: number; readonly file: string }[] = [];
+  private readonly invocations: object[] = [];
+  private readonly bundles = new Set<string>();
 
   constructor(
     readonly folder: string,
-    private readonly facts: CaseFacts,
+    readonly facts: CaseFacts,
     private readonly files: FileQueue,
     readonly redactor: Redactor,
   ) {
     this.dialect = hasFeature(facts.runtime.nri, "ownCalls") ? "dedicated" : "state-change";
   }
 
-  get eventCount(): number {
-    return this.events;
-  }
-
   /** The conf.json that holds from the next event on; null: there is none. */
   conf(bytes: Uint8Array | null): void {
+    const { lastConf } = this;
+    if (bytes === null || !lastConf ? bytes === lastConf : Buffer.compare(bytes, lastConf) === 0) return;
+    this.lastConf = bytes;
     const file = this.confs.length === 0 ? "conf.json" : `conf-${this.confs.length + 1}.json`;
-    this.confs.push({ fromEvent: this.events + 1, file });
+    this.confs.push({ fromEvent: this.eventCount + 1, file });
     // Where there is no file, the replay finds none either.
     if (bytes !== null) this.put(file, this.redactor.conf(bytes));
     this.describe();
@@ -73,9 +64,9 @@ export class CaseWriter {
       body: requestToJson(call.method, payload),
       atMs: Date.now() - this.facts.startedAt.getTime(),
     });
-    if (!this.put("events.jsonl", `${line}\n`)) return;
-    this.events += 1;
-    if (this.events === 1) this.describe();
+    this.put("events.jsonl", `${line}\n`);
+    this.eventCount += 1;
+    if (this.eventCount === 1) this.describe();
   }
 
   hasBundle(name: string): boolean {
@@ -90,26 +81,21 @@ export class CaseWriter {
   /** A plugin ran: its request and what it printed byte for byte, and the line that `replay --json` would print. */
   run(report: RunReport): void {
     const { call, run } = report;
-    if (this.truncated) return;
     const { redactor } = this;
+    const { plugin, state } = run;
     const who = call.target.kind;
     const number = String(this.invocations.length + 1).padStart(2, "0");
-    const name = `${number}-${toFileName(run.plugin)}-${toFileName(run.state)}-${who}`;
+    const name = `${number}-${toFileName(plugin)}-${toFileName(state)}-${who}`;
     const request = redactor.request(run.request);
     const stdout = redactor.output(run.stdout);
-    this.invocations.push({ plugin: run.plugin, state: run.state, who, request: `${name}.request.json` });
     const stdoutBytes = redactor.redacts ? Buffer.from(stdout) : run.stdoutBytes;
+    const stderr = run.stderr.map((line) => redactor.output(line));
+    const error = run.error === null ? null : redactor.output(run.error);
+    const told = { ...run, request, stdout, stdoutBytes, stderr, error };
+    this.invocations.push({ plugin, state, who, request: `${name}.request.json` });
     this.put(`expected/runs/${name}.request.json`, request);
     this.put(`expected/runs/${name}.stdout`, stdoutBytes);
-    const told = {
-      ...run,
-      request,
-      stdout,
-      stdoutBytes,
-      stderr: run.stderr.map((line) => redactor.output(line)),
-      error: run.error === null ? null : redactor.output(run.error),
-    };
-    this.put("expected/lines.jsonl", `${JSON.stringify(runLine({ call, run: told }))}\n`);
+    this.put("expected/lines.jsonl", `${JSON.stringify(runLine({ ...report, run: told }))}\n`);
     this.describe();
   }
 
@@ -130,8 +116,8 @@ export class CaseWriter {
   }
 
   private about(): object {
-    const { pod, runtime, recordedBy, version, startedAt } = this.facts;
-    const { complete, truncated, redactor, confs, invocations, dialect } = this;
+    const { pod, runtime, recordedBy, startedAt } = this.facts;
+    const { complete, redactor, confs, invocations, dialect } = this;
     const of = `${runtime.name} ${runtime.version}`;
     return {
       title: `pod ${pod} on ${of}${complete ? "" : ", not to its end"}`,
@@ -142,67 +128,52 @@ export class CaseWriter {
       runtime: { name: runtime.name, version: runtime.version, nri: formatVersion(runtime.nri), dialect },
       redacted: redactor.redacts,
       complete,
-      truncated,
       confs,
       invocations,
     };
   }
 
-  /** Adds to a file, as far as there is room. */
-  private put(file: string, content: Uint8Array | string): boolean {
-    const bytes = Buffer.from(content);
-    if (!this.truncated && this.files.take(bytes.length)) {
-      this.files.append(join(this.folder, file), bytes);
-      return true;
-    }
-    if (!this.truncated) {
-      this.truncated = true;
-      this.describe();
-    }
-    return false;
+  private put(file: string, content: Uint8Array | string): void {
+    this.files.append(join(this.folder, file), Buffer.from(content));
   }
+}
+
+/** A folder for a case, below another one; an earlier recording of the same pod stays as it is. */
+export function freeFolder(out: string, name: string): string {
+  const folder = resolve(out, toFileName(name));
+  let free = folder;
+  for (let number = 2; existsSync(free); number++) free = `${folder}-${number}`;
+  return free;
 }
 
 /** A name that can stand in a path: names of plugins and pods are others' choice. */
-export function toFileName(name: string): string {
-  return (
-    name
-      .replace(/[^A-Za-z0-9._-]+/g, "_")
-      .replace(/^\.+/, "_")
-      .slice(0, 100) || "_"
-  );
+function toFileName(name: string): string {
+  const plain = name.replace(/[^A-Za-z0-9._-]+/g, "_").replace(/^\.+/, "_");
+  return plain.slice(0, 100) || "_";
 }
 
-/**
- * Writes files one after another, so that no event waits for a disk. What is asked for past the limit is not
- * written, and after the first fault nothing is.
- */
+/** Writes files one after another, so that no event waits for a disk. After the first fault nothing is written. */
 export class FileQueue {
   private tail: Promise<void> = Promise.resolve();
   private readonly rewriting = new Set<string>();
-  private left: number;
-  private fault: unknown;
+  private hasFault = false;
+  private written = 0;
 
   /**
-   * @param limitBytes of all files together
-   * @param onFault told once: the disk is full, or the folder cannot be written
+   * @param limit so many bytes may be appended to all files together
+   * @param onFault told once: there is no room, the disk is full, or the folder cannot be written
    */
   constructor(
-    limitBytes: number,
+    private readonly limit: number,
     private readonly onFault: (error: unknown) => void,
-  ) {
-    this.left = limitBytes;
-  }
-
-  /** Takes these bytes from the limit; false where less is left. */
-  take(bytes: number): boolean {
-    if (this.fault !== undefined || bytes > this.left) return false;
-    this.left -= bytes;
-    return true;
-  }
+  ) {}
 
   append(path: string, bytes: Uint8Array): void {
-    this.add(path, () => appendFile(path, bytes, { mode: 0o600 }));
+    this.add(path, async () => {
+      this.written += bytes.length;
+      if (this.written > this.limit) throw new Error(`a recording takes ${this.limit} bytes at most`);
+      await appendFile(path, bytes, { mode: 0o600 });
+    });
   }
 
   /** Puts a file in the place of the one before, whole, with the content of the moment when its turn comes. */
@@ -223,12 +194,12 @@ export class FileQueue {
 
   private add(path: string, work: () => Promise<unknown>): void {
     this.tail = this.tail.then(async () => {
-      if (this.fault !== undefined) return;
+      if (this.hasFault) return;
       try {
         makeDirectory(dirname(path), 0o700);
         await work();
       } catch (error) {
-        this.fault = error;
+        this.hasFault = true;
         this.onFault(error);
       }
     });

@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import * as z from "zod/mini";
-import { BridgeError, errnoOf, errorText, fileFault } from "../../base/errors.js";
+import { BridgeError, errorText, fileFault } from "../../base/errors.js";
 import { readRegularFile } from "../../base/files.js";
 import { describeFault } from "../../config/parse.js";
 import { synchronizeRequest } from "../../nri/codec.js";
@@ -9,7 +9,6 @@ import { decodeEvent } from "../../nri/events.js";
 import { inferNriVersion, parseVersion } from "../../nri/versions.js";
 import { parseConfigList } from "../../v01/config-list.js";
 import type { ConfigList } from "../../v01/types.js";
-import type { Dialect } from "../runtime/runtime.js";
 
 /** One recorded NRI call. */
 export interface RecordedEvent {
@@ -22,43 +21,35 @@ export interface RecordedEvent {
   readonly payload: Uint8Array;
 }
 
-/** A conf.json and the event from which it holds; undefined where there was no file. */
-interface RecordedConf {
-  readonly fromEvent: number;
-  /** Where it was read. */
-  readonly file: string;
-  readonly text: Uint8Array | undefined;
-}
-
 /** A scenario that can be played: what the runtime sent, with the configuration and the bundles of the time. */
 export interface Case {
   readonly name: string;
   readonly title: string;
   readonly events: readonly RecordedEvent[];
-  readonly confs: readonly RecordedConf[];
+  /** Each conf.json, where it was read, and the event from which it holds; without a text where there was no file. */
+  readonly confs: readonly {
+    readonly fromEvent: number;
+    readonly file: string;
+    readonly text: Uint8Array | undefined;
+  }[];
   readonly bundles: readonly { readonly path: string; readonly bytes: Uint8Array }[];
-  readonly runtime: {
-    readonly name: string;
-    readonly version: string;
-    /** The NRI version, where name and version do not tell it. */
-    readonly nri?: string | undefined;
-    /** How the events are sent. */
-    readonly dialect: Dialect;
-  };
+  readonly runtime: z.infer<typeof runtimeSchema>;
 }
+
+const runtimeSchema = z.object({
+  name: z.string(),
+  version: z.string(),
+  /** The NRI version, where name and version do not tell it. */
+  nri: z.optional(z.string()),
+  /** How the events are sent. */
+  dialect: z.enum(["state-change", "dedicated"]),
+});
 
 const caseSchema = z.object({
   title: z.optional(z.string()),
   eventsFrom: z.optional(z.string()),
   confs: z.optional(z.array(z.object({ fromEvent: z.int().check(z.minimum(1)), file: z.string() }))),
-  runtime: z.optional(
-    z.object({
-      name: z.string(),
-      version: z.string(),
-      nri: z.optional(z.string()),
-      dialect: z.enum(["state-change", "dedicated"]),
-    }),
-  ),
+  runtime: z.optional(runtimeSchema),
 });
 
 const eventSchema = z.object({
@@ -81,13 +72,14 @@ export function readCase(folder: string): Case {
     throw new BridgeError("USAGE", `${folder}: ${what}; a case is a folder with events.jsonl`);
   }
   const description = join(folder, "case.json");
-  const about = parseFile(description, caseSchema) ?? {};
+  const about = parseJson(readIfThere(description)?.toString("utf8") ?? "{}", caseSchema, description);
   const from = about.eventsFrom === undefined ? folder : join(folder, "..", about.eventsFrom);
+  const events = join(from, "events.jsonl");
   const confs = about.confs ?? [{ fromEvent: 1, file: "conf.json" }];
   return {
     name,
     title: about.title ?? name,
-    events: readEvents(join(from, "events.jsonl")),
+    events: parseEvents(readFile(events).toString("utf8"), events),
     confs: confs.map(({ fromEvent, file }) => {
       const path = join(folder, file);
       return { fromEvent, file: path, text: readIfThere(path) };
@@ -109,17 +101,25 @@ function readRuntime(stated: Case["runtime"] = usualRuntime, file: string): Case
   throw new BridgeError("USAGE", `${file}: ${what}: state it as "nri" of "runtime"`);
 }
 
-function readEvents(file: string): RecordedEvent[] {
-  const text = readIfThere(file)?.toString("utf8");
-  if (text === undefined)
-    throw new BridgeError("USAGE", `${file}: no such file; a case holds its events there, one a line`);
-  return parseEvents(text, file);
-}
-
-/** Reads events, one a line. @throws BridgeError USAGE that names the line */
+/** Reads events.jsonl, whose events stand one a line. @throws BridgeError USAGE that names the line */
 export function parseEvents(text: string, file: string): RecordedEvent[] {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
-  return lines.map((line, at) => parseEvent(line, at + 1, `${file}:${at + 1}`));
+  return lines.map((line, at) => {
+    const where = `${file}:${at + 1}`;
+    const { method, timeoutNano, metadata, payloadBase64 } = parseJson(line, eventSchema, where);
+    const payload = Buffer.from(payloadBase64, "base64");
+    try {
+      if (method === "Synchronize") synchronizeRequest.decode(payload);
+      else decodeEvent(method, payload);
+    } catch (error) {
+      throw new BridgeError(
+        "USAGE",
+        `${where}: the event's payload is no ${method} request of NRI: ${errorText(error)}`,
+      );
+    }
+    const pairs = (metadata ?? []).map(({ key, value }) => [key, value] as const);
+    return { index: at + 1, method, timeoutNano: BigInt(timeoutNano), metadata: pairs, payload };
+  });
 }
 
 /** The case with this conf.json in place of its own. */
@@ -138,29 +138,6 @@ export function readConfList(text: Uint8Array, file: string): ConfigList {
   }
 }
 
-/** Reads one line of events.jsonl. @throws BridgeError USAGE that names the place */
-export function parseEvent(line: string, index: number, where: string): RecordedEvent {
-  const event = parseJson(line, eventSchema, where);
-  const payload = Buffer.from(event.payloadBase64, "base64");
-  requireRequest(event.method, payload, where);
-  return {
-    index,
-    method: event.method,
-    timeoutNano: BigInt(event.timeoutNano),
-    metadata: (event.metadata ?? []).map(({ key, value }) => [key, value]),
-    payload,
-  };
-}
-
-function requireRequest(method: string, payload: Uint8Array, where: string): void {
-  try {
-    if (method === "Synchronize") synchronizeRequest.decode(payload);
-    else decodeEvent(method, payload);
-  } catch (error) {
-    throw new BridgeError("USAGE", `${where}: the event's payload is no ${method} request of NRI: ${errorText(error)}`);
-  }
-}
-
 function readBundles(folder: string): Case["bundles"] {
   const inside = join(folder, "bundles");
   const names = listIfThere(inside);
@@ -169,11 +146,6 @@ function readBundles(folder: string): Case["bundles"] {
     (listIfThere(folder) ?? []).filter((name) => /^bundle-.*\.json$/.test(name)).map((name) => join(folder, name));
   // One that was read after an update serves too: an update does not rewrite the bundle.
   return files.map((path) => ({ path, bytes: readFile(path) }));
-}
-
-function parseFile<T>(file: string, schema: z.ZodMiniType<T>): T | undefined {
-  const text = readIfThere(file)?.toString("utf8");
-  return text === undefined ? undefined : parseJson(text, schema, file);
 }
 
 /** @throws BridgeError USAGE that names the place, and what was expected */
@@ -211,17 +183,10 @@ export function listIfThere(path: string): readonly string[] | undefined {
   return kindOf(path) === undefined ? undefined : orUsage(path, () => readdirSync(path).sort());
 }
 
-/** Whether there is something at a path; what cannot be looked at is no `undefined`. @throws BridgeError USAGE */
+/** Whether there is something at a path. @throws BridgeError USAGE where it cannot be looked at */
 export function kindOf(path: string): "folder" | "file" | undefined {
-  const missing = ["ENOENT", "ENOTDIR"];
-  return orUsage(path, () => {
-    try {
-      return statSync(path).isDirectory() ? "folder" : "file";
-    } catch (error) {
-      if (missing.includes(errnoOf(error))) return undefined;
-      throw error;
-    }
-  });
+  const stats = orUsage(path, () => statSync(path, { throwIfNoEntry: false }));
+  return stats && (stats.isDirectory() ? "folder" : "file");
 }
 
 function orUsage<T>(path: string, read: () => T): T {

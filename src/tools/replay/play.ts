@@ -1,5 +1,4 @@
 import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Deadline } from "../../base/deadline.js";
 import { BridgeError } from "../../base/errors.js";
@@ -14,8 +13,8 @@ import { synchronizeRequest } from "../../nri/codec.js";
 import { decodeEvent, decodeEventResponse, type EventResponse, type NriEvent } from "../../nri/events.js";
 import { PluginStub } from "../../nri/stub.js";
 import type { Starter } from "../../plugin/start.js";
-import { createRuntime, type Snapshot } from "../runtime/runtime.js";
-import type { RawOutcome, RuntimePlugin } from "../runtime/runtime-plugin.js";
+import { createRuntime } from "../runtime/runtime.js";
+import type { RawOutcome, RuntimePlugin, Snapshot } from "../runtime/runtime-plugin.js";
 import type { Case, RecordedEvent } from "./case.js";
 
 /** What the bridge answered to an event. */
@@ -41,7 +40,9 @@ export interface PlayOptions {
   readonly cgroups?: Cgroups;
   readonly log: Log;
   /** Ends the play with its reason, as soon as the plugins that run have ended. */
-  readonly interrupted?: AbortSignal;
+  readonly interrupted: AbortSignal;
+  /** A folder for what is played, which the caller removes. */
+  readonly scratch: string;
   readonly onReport: (report: PlayReport) => void;
 }
 
@@ -60,43 +61,39 @@ export async function playCase(options: PlayOptions): Promise<void> {
     const fault = text !== undefined && existsSync(file) ? findConfigPermissionFault(resolve(file)) : null;
     if (fault !== null) throw new BridgeError("USAGE", fault);
   }
-  const folder = mkdtempSync(join(tmpdir(), "nri-v01-bridge-"));
+  const folder = mkdtempSync(join(options.scratch, "play-"));
+  const socketPath = join(folder, "nri.sock");
+  const confFile = join(folder, "conf.json");
+  const { name, version, nri, dialect } = played.runtime;
+  const requestTimeoutMs = recordedTimeoutMs(played.events);
+  const about = { socketPath, name, version, dialect, snapshot: () => presentAtFirst(played), log };
+  const runtime = await createRuntime({ ...about, nriVersion: nri, requestTimeoutMs });
+  const host = createRecordedHost(played.bundles);
+  const service = new Service({
+    ...options,
+    // The files of a replay belong to the user who replays: no node is at stake.
+    flags: { ...flags, socketPath, confFile, permissions: flags.permissions ?? "trust", sandboxes: "always" },
+    host,
+    cgroups: options.cgroups ?? createRecordedCgroups(),
+    openJournal: async () => undefined,
+    findPeer: async () => undefined,
+    onRun: (report) => onReport({ type: "run", ...report }),
+  });
+  const identity = { name: "v01-bridge", index: "10" };
+  const socket = { kind: "path", path: socketPath } as const;
+  const stub = new PluginStub({ identity, socket, handlers: service.handlers, log, reconnect: false });
+  const ended = stub.run();
   try {
-    const socketPath = join(folder, "nri.sock");
-    const confFile = join(folder, "conf.json");
-    const { name, version, nri, dialect } = played.runtime;
-    const requestTimeoutMs = recordedTimeoutMs(played.events);
-    const about = { socketPath, name, version, dialect, snapshot: () => presentAtFirst(played), log };
-    const runtime = await createRuntime({ ...about, nriVersion: nri, requestTimeoutMs });
-    const host = createRecordedHost(played.bundles);
-    const service = new Service({
-      ...options,
-      // The files of a replay belong to the user who replays: no node is at stake.
-      flags: { ...flags, socketPath, confFile, permissions: flags.permissions ?? "trust", sandboxes: "always" },
-      host,
-      cgroups: options.cgroups ?? createRecordedCgroups(),
-      openJournal: async () => undefined,
-      findPeer: async () => undefined,
-      onRun: (report) => onReport({ type: "run", ...report }),
-    });
-    const identity = { name: "v01-bridge", index: "10" };
-    const socket = { kind: "path", path: socketPath } as const;
-    const stub = new PluginStub({ identity, socket, handlers: service.handlers, log, reconnect: false });
-    const ended = stub.run();
-    try {
-      const plugin = await runtime.accept(Deadline.after(acceptMs));
-      await sendEvents(plugin, confFile, host, options);
-      await service.idle();
-      // The log is told of a chain when its answer is on its way: of the last one, too.
-      await new Promise((nextTurn) => setImmediate(nextTurn));
-    } finally {
-      stub.close();
-      await ended;
-      await service.close();
-      await runtime.close();
-    }
+    const plugin = await runtime.accept(Deadline.after(acceptMs));
+    await sendEvents(plugin, confFile, host, options);
+    await service.idle();
+    // The log is told of a chain when its answer is on its way: of the last one, too.
+    await new Promise((nextTurn) => setImmediate(nextTurn));
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    stub.close();
+    await ended;
+    await service.close();
+    await runtime.close();
   }
 }
 
@@ -117,7 +114,7 @@ async function sendEvents(
   const { played, onReport, interrupted } = options;
   const undo = new Undo();
   for (const recorded of played.events) {
-    interrupted?.throwIfAborted();
+    interrupted.throwIfAborted();
     placeConf(confFile, recorded.index, played);
     const event = decodeEvent(recorded.method, recorded.payload);
     if (event === undefined || undo.skips(event) || !plugin.subscribedTo(event.name)) continue;
@@ -134,16 +131,16 @@ async function sendEvents(
     if (outcome.dropped) {
       throw new BridgeError(
         "CALL_TIMEOUT",
-        `the bridge did not answer ${event.name} within ${Math.round(Number(timeoutNano) / 1e6)} ms, and a runtime would have dropped it`,
+        `the bridge did not answer ${event.name} within ${Math.round(Number(timeoutNano) / 1e6)} ms, and a runtime would have dropped it: this machine is too slow or too busy`,
       );
     }
     if (outcome.error !== undefined) undo.failed(event);
   }
-  interrupted?.throwIfAborted();
+  interrupted.throwIfAborted();
 }
 
 /** Puts the conf.json in place that holds from this event on, by a rename as installers do it; or none, where the case says so. */
-function placeConf(confFile: string, index: number, { confs }: Case): void {
+export function placeConf(confFile: string, index: number, { confs }: Pick<Case, "confs">): void {
   const conf = confs.find(({ fromEvent }) => fromEvent === index);
   if (conf?.text !== undefined) {
     writeFileSync(`${confFile}.new`, conf.text, { mode: 0o600 });

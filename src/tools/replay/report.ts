@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { styleText } from "node:util";
 import * as z from "zod/mini";
-import { BridgeError } from "../../base/errors.js";
+import { BridgeError, excerpt } from "../../base/errors.js";
 import type { RunReport } from "../../bridge/chain.js";
 import type { NriEvent } from "../../nri/events.js";
 import { responseToJson } from "../../nri/json.js";
@@ -16,7 +16,7 @@ export function toLine(report: PlayReport): ReportLine | undefined {
 
 type ReportLine = ReturnType<typeof runLine> | ReturnType<typeof answerLine>;
 
-export function runLine({ call, run }: Pick<RunReport, "call" | "run">) {
+export function runLine({ call, run, adjusted }: RunReport) {
   const { request } = call;
   const utf8 = Buffer.from(run.stdout, "utf8").equals(run.stdoutBytes);
   return {
@@ -36,6 +36,7 @@ export function runLine({ call, run }: Pick<RunReport, "call" | "run">) {
     stderr: run.stderr,
     outcome: run.outcome,
     error: run.error,
+    asked: adjusted,
     durationMs: toMilliseconds(run.durationMs),
   } as const;
 }
@@ -60,57 +61,60 @@ function toMilliseconds(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }
 
-/** Terminal colours; none where the output is no terminal. */
-export interface Palette {
-  readonly dim: (text: string) => string;
-  readonly bold: (text: string) => string;
-  readonly good: (text: string) => string;
-  readonly bad: (text: string) => string;
-}
-
-export function createPalette(colours: boolean): Palette {
-  const style = (name: "dim" | "bold" | "green" | "red") => (text: string) => (colours ? styleText(name, text) : text);
-  return { dim: style("dim"), bold: style("bold"), good: style("green"), bad: style("red") };
-}
-
-/** A report as people read it: the event, what each plugin was asked and said, and the answer to the runtime. */
-export function toTimeline(report: PlayReport, { dim, bold, good, bad }: Palette, width: number): string {
+/**
+ * A report as people read it: the event, what each plugin was sent, said and asked for, and the answer to the runtime. In
+ * colours where stdout is a terminal.
+ * @param width so many letters of a line are shown at most
+ */
+export function toTimeline(report: PlayReport, width: number): string {
   if (report.type === "event") {
     const { recorded, event } = report;
-    const dialect = recorded.method === event.name ? "" : dim(` (by ${recorded.method})`);
-    return `\n${bold(event.name)} ${subjectOf(event)}${dialect}\n`;
+    const dialect = recorded.method === event.name ? "" : styleText("dim", ` (by ${recorded.method})`);
+    return `\n${styleText("bold", event.name)} ${subjectOf(event)}${dialect}\n`;
   }
-  if (report.type === "run") {
-    const { run } = report;
-    const end = run.outcome === "ok" ? good("ok") : bad(run.outcome);
-    const lines = [
-      `  ${bold(run.plugin)} ${run.state}  ${end} ${dim(`${run.durationMs.toFixed(1)} ms, ${run.path || "no executable"}`)}`,
-      `    ${dim("request")} ${shorten(run.request, width - 12)}`,
-      ...run.stderr.map((line) => `    ${dim("stderr ")} ${shorten(line, width - 12)}`),
-      ...(run.stdout === "" ? [] : [`    ${dim("result ")} ${shorten(run.stdout.trimEnd(), width - 12)}`]),
-      ...(run.error === null ? [] : [`    ${bad("error  ")} ${run.error}`]),
-    ];
-    return `${lines.join("\n")}\n`;
-  }
-  const { outcome, response } = report;
-  const answer = outcome.error === undefined ? good("OK") : bad(`${outcome.error.code}: ${outcome.error.message}`);
-  const updates = response?.update.length ? `, ${response.update.length} container updates` : "";
-  return `  ${dim("answer")} ${answer}${updates} ${dim(`after ${outcome.durationMs.toFixed(1)} ms`)}\n`;
+  return report.type === "run" ? formatRun(report, width) : formatAnswer(report, width);
+}
+
+function formatRun({ run, adjusted, notes }: RunReport, width: number): string {
+  const { plugin, path, state, outcome, durationMs, exitCode } = run;
+  const end = styleText(outcome === "ok" ? "green" : "red", outcome);
+  const about = styleText("dim", `${durationMs.toFixed(1)} ms, ${path || "no executable"}`);
+  const lines = [
+    `  ${styleText("bold", plugin)} ${state}  ${end} ${about}\n`,
+    formatPart("request", run.request, width),
+    ...run.stderr.map((line) => formatPart("stderr", line, width)),
+    ...(run.stdout === "" ? [] : [formatPart("result", run.stdout.trimEnd(), width)]),
+    ...(exitCode === 0 || exitCode === null ? [] : [formatPart("exit", String(exitCode), width)]),
+    ...(adjusted.length === 0 ? [] : [formatPart("asks", adjusted.join(", "), width)]),
+    ...notes.map(({ text }) => formatPart("no use", text)),
+    ...(run.error === null ? [] : [formatPart("error", run.error)]),
+    ...(run.hint === null ? [] : [formatPart("hint", run.hint)]),
+  ];
+  return lines.join("");
+}
+
+/** With what the runtime is asked for: its adjustment of the container, and each update of another one. */
+function formatAnswer({ outcome: { error, durationMs }, response }: Answer, width: number): string {
+  const answer = error === undefined ? styleText("green", "OK") : styleText("red", `${error.code}: ${error.message}`);
+  const asked = Object.entries(response === undefined ? {} : responseToJson(response)).flatMap(([key, value]) =>
+    [value].flat().map((one) => formatPart(key, JSON.stringify(one), width)),
+  );
+  return `  answer ${answer} ${styleText("dim", `after ${durationMs.toFixed(1)} ms`)}\n${asked.join("")}`;
+}
+
+/** One line, cut to a width, with the middle left out: both ends of a request say something. */
+function formatPart(name: string, text: string, width = Number.POSITIVE_INFINITY): string {
+  const line = text.replaceAll("\n", "\\n");
+  const room = Math.max(width - 12, 40);
+  const tail = Math.floor(room / 3);
+  const shown = line.length <= room ? line : `${line.slice(0, room - tail - 3)}...${line.slice(-tail)}`;
+  return `    ${styleText("dim", name.padEnd(7))} ${shown}\n`;
 }
 
 function subjectOf(event: NriEvent): string {
   const pod = `${event.pod.namespace}/${event.pod.name}`;
   if (!("container" in event)) return `pod ${pod}, pid ${event.pod.pid}`;
   return `container ${event.container.name} of ${pod}, pid ${event.container.pid}`;
-}
-
-/** One line, cut to a width, with the middle left out: both ends of a request say something. */
-function shorten(text: string, width: number): string {
-  const line = text.replaceAll("\n", "\\n");
-  const room = Math.max(width, 40);
-  if (line.length <= room) return line;
-  const tail = Math.floor(room / 3);
-  return `${line.slice(0, room - tail - 3)}...${line.slice(-tail)}`;
 }
 
 /** A line of expected/lines.jsonl, which is one of `replay --json`. */
@@ -147,35 +151,22 @@ const compared = {
 export function readExpected(folder: string): readonly ComparedLine[] {
   const file = join(folder, "expected/lines.jsonl");
   const text = readIfThere(file)?.toString("utf8");
-  const lines = (text ?? "").split("\n").flatMap((line, at) => {
-    if (line.trim() === "") return [];
-    const where = `${file}:${at + 1}`;
-    const parsed = parseJson(line, lineSchema, where);
-    if (!isDeeper(parsed, mostLevels)) return [parsed];
-    throw new BridgeError("USAGE", `${where}: it is nested more than ${mostLevels} levels deep`);
-  });
+  const lines = (text ?? "")
+    .split("\n")
+    .flatMap((line, at) => (line.trim() === "" ? [] : [parseJson(line, lineSchema, `${file}:${at + 1}`)]));
   if (lines.some(({ type }) => type === "run")) return lines;
   const what = text === undefined ? "no such file" : "it holds no plugin's run";
   throw new BridgeError("USAGE", `${file}: ${what}: there is nothing to compare with; record --run writes it`);
 }
 
-/** More than any answer of NRI has. Values are compared and printed by JSON.stringify, which calls itself for each level. */
-const mostLevels = 100;
-
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
-}
-
-/** What differs in a replay; both as lines of `--json`. */
+/** Compares what was recorded with a replay, in the order of the recording, and then what the replay has besides. */
 export function compareLines(
   recorded: readonly ComparedLine[],
   replayed: readonly ReportLine[],
 ): readonly Difference[] {
-  const [left, right] = [byPlace(recorded), byPlace(replayed.map((line) => lineSchema.parse(line)))];
-  return [...new Set([...left.keys(), ...right.keys()])].flatMap((place) =>
-    compareLine(left.get(place), right.get(place)),
-  );
+  const [then, now] = [byPlace(recorded), byPlace(replayed.map((line) => lineSchema.parse(line)))];
+  const places = new Set([...then.keys(), ...now.keys()]);
+  return [...places].flatMap((place) => compareLine(then.get(place), now.get(place)));
 }
 
 /** By what a line is about and its number among those: events of two containers may come in another order. */
@@ -207,27 +198,17 @@ function compareLine(recorded: ComparedLine | undefined, replayed: ComparedLine 
   });
 }
 
-/** As much of two long texts as shows where they part. */
-const shownLetters = 160;
-const lettersBefore = 40;
-
-/** A difference for people. */
+/** A difference for people; of two long texts as much as shows where they part. */
 export function formatDifference({ event, id, plugin, state, field, recorded, replayed }: Difference): string {
-  const who = `${event} ${id.slice(0, 13)}${plugin === null ? "" : `, ${plugin} ${state}`}`;
-  if (field === "run" || field === "answer") {
-    return `${who}: ${field} in the ${recorded === null ? "replay" : "recording"} alone\n`;
-  }
-  const [left = "", right = ""] = [recorded, replayed].map((value) =>
-    typeof value === "string" ? value : JSON.stringify(value),
-  );
+  const who = `${event} ${id.slice(0, 13)}${plugin === null ? "" : `, ${plugin} ${state}`}: ${field}`;
+  if (field === "run" || field === "answer")
+    return `${who} in the ${recorded === null ? "replay" : "recording"} alone\n`;
+  const [left = "", right = ""] = [recorded, replayed].map((value) => {
+    return typeof value === "string" ? value.replaceAll("\n", "\\n") : JSON.stringify(value);
+  });
   let same = 0;
   while (same < left.length && left[same] === right[same]) same++;
-  return `${who}: ${field}\n  recorded  ${around(left, same)}\n  replayed  ${around(right, same)}\n`;
-}
-
-function around(text: string, at: number): string {
-  const from = text.length <= shownLetters ? 0 : Math.max(0, at - lettersBefore);
-  const shown = text.slice(from, from + shownLetters);
-  const line = `${from > 0 ? "…" : ""}${shown}${from + shownLetters < text.length ? "…" : ""}`;
-  return JSON.stringify(line).slice(1, -1).replaceAll('\\"', '"');
+  const from = Math.max(0, same - 40);
+  const [then, now] = [left, right].map((text) => `${from > 0 ? "…" : ""}${excerpt(text.slice(from), 160)}`);
+  return `${who}\n  recorded  ${then}\n  replayed  ${now}\n`;
 }

@@ -1,7 +1,6 @@
 import { alarm, Deadline, monotonicClock } from "../../base/deadline.js";
 import { BridgeError, errorText } from "../../base/errors.js";
 import type { Log } from "../../base/logger.js";
-import type { RegisterPluginRequest } from "../../gen/nri.js";
 import {
   configureRequest,
   configureResponse,
@@ -11,8 +10,6 @@ import {
   runtimeService,
   synchronizeRequest,
   synchronizeResponse,
-  updateContainersRequest,
-  updateContainersResponse,
 } from "../../nri/codec.js";
 import {
   decodeEventResponse,
@@ -35,14 +32,29 @@ import { Mux } from "../../nri/wire/mux.js";
 import { ConnId } from "../../nri/wire/mux-frame.js";
 import type { Trunk } from "../../nri/wire/trunk.js";
 
+/** What a runtime tells a plugin of itself. */
+interface RuntimeIntroduction {
+  readonly name: string;
+  readonly version: string;
+  readonly nri: Version;
+  /** Milliseconds that a plugin has for an answer, and to register. */
+  readonly requestTimeoutMs: number;
+  readonly registrationTimeoutMs: number;
+}
+
+/** What is there already when a plugin synchronizes. */
+export interface Snapshot {
+  readonly pods: readonly PodSandbox[];
+  readonly containers: readonly Container[];
+}
+
 /** Everything about a runtime that its dealings with a plugin depend on. */
 export interface RuntimeFacts extends RuntimeIntroduction {
-  /** Whether events have calls of their own, with StateChange for plugins that lack them. */
+  /** Whether events have calls of their own, or come by StateChange. */
   readonly ownCalls: boolean;
-  snapshot(): { readonly pods: readonly PodSandbox[]; readonly containers: readonly Container[] };
-  /** Pods, and containers, in one Synchronize message at most; else as many as fit. */
-  readonly synchronizeSize?: number | undefined;
-  updateContainers(update: readonly ContainerUpdate[]): readonly ContainerUpdate[];
+  snapshot(): Snapshot;
+  /** Pods, and containers, in one Synchronize message at most. */
+  readonly synchronizeSize: number;
   readonly log: Log;
 }
 
@@ -75,47 +87,33 @@ interface EventOutcome extends RawOutcome {
  */
 export async function connectPlugin(trunk: Trunk, origin: PluginOrigin, facts: RuntimeFacts): Promise<RuntimePlugin> {
   const { identity, config } = origin.kind === "launched" ? origin : { identity: undefined, config: "" };
-  const link = new RuntimeLink(trunk, { identity, updateContainers: facts.updateContainers });
-  const registered = await link.registered(facts.registrationTimeoutMs);
-  facts.log.info({ ...registered.identity, nri: registered.nriVersion }, "a plugin registered");
-  const mask = await closeOnError(link, configurePlugin(link, facts, config));
-  const synchronized = synchronizePlugin(link, facts.snapshot(), facts.requestTimeoutMs, facts.synchronizeSize);
+  const link = new RuntimeLink(trunk, identity);
   // compat: NRI < 0.12 forgets a plugin that did not synchronize, and leaves its connection open (containerd#13901).
-  const closes = hasFeature(facts.nri, "closesUnsynchronized");
-  const updates = await (closes ? closeOnError(link, synchronized) : synchronized);
-  return new RuntimePlugin(link, registered, mask, updates, facts);
-}
-
-async function closeOnError<T>(link: RuntimeLink, step: Promise<T>): Promise<T> {
+  let closes = true;
   try {
-    return await step;
+    const registered = await link.registered(facts.registrationTimeoutMs);
+    facts.log.info({ ...registered.identity, nri: registered.nriVersion }, "a plugin registered");
+    const mask = await configurePlugin(link, facts, config);
+    closes = hasFeature(facts.nri, "closesUnsynchronized");
+    const updates = await synchronizePlugin(link, facts.snapshot(), facts.requestTimeoutMs, facts.synchronizeSize);
+    return new RuntimePlugin(link, registered.identity, mask, updates, facts);
   } catch (error) {
-    link.close();
+    if (closes) link.close();
     throw error;
   }
 }
 
 /** A plugin as the runtime sees it, from its synchronization to its end. */
 export class RuntimePlugin {
-  readonly identity: PluginIdentity;
-  /** What it says of its own NRI; "" from plugins before 0.12. */
-  readonly nriVersion: string;
-  /** Switched off for good by the first event whose own call the plugin does not know. */
-  private ownCalls: boolean;
-
   constructor(
     private readonly link: RuntimeLink,
-    { identity, nriVersion }: RegisteredPlugin,
+    readonly identity: PluginIdentity,
     /** The events that it gets, as a mask. */
     readonly mask: number,
     /** What it asked for when it synchronized. */
     readonly synchronizeUpdates: readonly ContainerUpdate[],
     private readonly facts: RuntimeFacts,
-  ) {
-    this.identity = identity;
-    this.nriVersion = nriVersion;
-    this.ownCalls = facts.ownCalls;
-  }
+  ) {}
 
   get events(): EventName[] {
     return eventsOfMask(this.mask);
@@ -147,15 +145,11 @@ export class RuntimePlugin {
     if (!this.subscribedTo(name) && !options.evenUnsubscribed) {
       return { dropped: false, durationMs: 0, response: { update: [] } };
     }
-    const own = this.ownCalls || events[name].call === "own";
-    const outcome = await this.send(name, subject, own ? "own" : "StateChange");
-    if (outcome.error?.code !== "UNIMPLEMENTED" || !own || events[name].call === "own") return outcome;
-    this.facts.log.warn(
-      { ...this.identity, event: name },
-      "the plugin knows events by StateChange only, which is deprecated",
-    );
-    this.ownCalls = false;
-    return await this.send(name, subject, "StateChange");
+    const own = this.facts.ownCalls || events[name].call === "own";
+    const { method, payload } = encodeEvent(name, subject, own ? "own" : "StateChange");
+    const outcome = await this.raw(method, payload);
+    if (outcome.payload === undefined) return { ...outcome, method };
+    return { ...outcome, method, response: decodeEventResponse(method, outcome.payload) };
   }
 
   /** Sends a call as it was recorded. The time is in nanoseconds; the runtime's own when it is not given. */
@@ -165,36 +159,22 @@ export class RuntimePlugin {
     options: { timeoutNano?: bigint; metadata?: readonly (readonly [key: string, value: string])[] } = {},
   ): Promise<RawOutcome> {
     const { timeoutNano = BigInt(this.facts.requestTimeoutMs) * 1_000_000n, metadata = [] } = options;
-    const deadline = timeoutNano === 0n ? Number.POSITIVE_INFINITY : Number(timeoutNano) / 1e6;
+    const deadline = Deadline.after(timeoutNano === 0n ? Number.POSITIVE_INFINITY : Number(timeoutNano) / 1e6);
     const startedAt = monotonicClock();
-    const outcome = await this.attempt(method, payload, Deadline.after(deadline), metadata);
-    return { ...outcome, durationMs: monotonicClock() - startedAt };
-  }
-
-  private async send(name: EventName, subject: EventSubject, call: "own" | "StateChange"): Promise<EventOutcome> {
-    const { method, payload } = encodeEvent(name, subject, call);
-    const outcome = await this.raw(method, payload);
-    if (outcome.payload === undefined) return { ...outcome, method };
-    return { ...outcome, method, response: decodeEventResponse(method, outcome.payload) };
-  }
-
-  private async attempt(
-    method: string,
-    payload: Uint8Array,
-    deadline: Deadline,
-    metadata: readonly (readonly [key: string, value: string])[],
-  ): Promise<Omit<RawOutcome, "durationMs">> {
+    const outcome = (more: Pick<RawOutcome, "payload" | "error">, dropped = false) => {
+      return { ...more, dropped, durationMs: monotonicClock() - startedAt };
+    };
     try {
-      return { payload: await this.link.call(method, payload, { deadline, metadata }), dropped: false };
+      return outcome({ payload: await this.link.call(method, payload, { deadline, metadata }) });
     } catch (thrown) {
-      if (thrown instanceof StatusError) return { error: toCallError(thrown), dropped: false };
+      if (thrown instanceof StatusError) return outcome({ error: toCallError(thrown) });
       // compat: the plugin is closed, and the event counts as a success (adaptation's isFatalError).
       this.facts.log.error(
         { ...this.identity, method, error: errorText(thrown) },
         "closing the plugin, it did not answer",
       );
       this.close();
-      return { error: toCallError(thrown), dropped: true };
+      return outcome({ error: toCallError(thrown) }, true);
     }
   }
 }
@@ -202,12 +182,6 @@ export class RuntimePlugin {
 interface RawCallOptions {
   readonly deadline: Deadline;
   readonly metadata?: readonly (readonly [key: string, value: string])[];
-}
-
-interface RuntimeLinkOptions {
-  /** Of a plugin that the runtime launched, whose own word does not count. */
-  readonly identity: PluginIdentity | undefined;
-  updateContainers(update: readonly ContainerUpdate[]): readonly ContainerUpdate[];
 }
 
 /** The runtime's end of one plugin's connection: it calls the Plugin service, and serves the Runtime service. */
@@ -218,9 +192,10 @@ export class RuntimeLink {
   private readonly registration: Promise<Registration>;
   private register: (outcome: Registration) => void = () => {};
 
+  /** @param identity of a plugin that the runtime launched, whose own word does not count */
   constructor(
     trunk: Trunk,
-    private readonly options: RuntimeLinkOptions,
+    private readonly identity?: PluginIdentity,
   ) {
     this.registration = new Promise((resolve) => {
       this.register = resolve;
@@ -228,10 +203,7 @@ export class RuntimeLink {
     this.mux = new Mux(trunk);
     this.client = new TtrpcClient(this.mux.open(ConnId.plugin));
     new TtrpcServer(this.mux.open(ConnId.runtime), {
-      [runtimeService]: {
-        RegisterPlugin: ({ payload }) => this.registerPlugin(registerPluginRequest.decode(payload)),
-        UpdateContainers: ({ payload }) => this.updateContainers(updateContainersRequest.decode(payload).update),
-      },
+      [runtimeService]: { RegisterPlugin: ({ payload }) => this.registerPlugin(payload) },
     });
     this.ended = new Promise((resolve) => this.mux.onClose(resolve));
     void this.ended.then((error) => this.register({ refusal: error?.message ?? "the plugin closed the connection" }));
@@ -265,24 +237,25 @@ export class RuntimeLink {
     throw new BridgeError("REGISTRATION_REFUSED", outcome.refusal);
   }
 
-  private registerPlugin(request: RegisterPluginRequest): Uint8Array {
-    const identity = this.options.identity ?? { name: request.pluginName, index: request.pluginIdx };
+  private registerPlugin(payload: Uint8Array): Uint8Array {
+    const { pluginName, pluginIdx, NRIVersion } = registerPluginRequest.decode(payload);
+    const identity = this.identity ?? { name: pluginName, index: pluginIdx };
     const fault = faultOf(identity);
     if (fault === undefined) {
-      this.register({ identity, nriVersion: request.NRIVersion });
+      this.register({ identity, nriVersion: NRIVersion });
       return emptyResponse;
     }
     // After the answer: the plugin is to read why.
     setImmediate(() => this.register({ refusal: fault }));
     throw new StatusError(Code.Unknown, fault);
   }
-
-  private updateContainers(update: readonly ContainerUpdate[]): Uint8Array {
-    return updateContainersResponse.encode({ failed: [...this.options.updateContainers(update)] });
-  }
 }
 
-type RegisteredPlugin = Pick<RuntimePlugin, "identity" | "nriVersion">;
+interface RegisteredPlugin {
+  readonly identity: PluginIdentity;
+  /** What it says of its own NRI; "" from plugins before 0.12. */
+  readonly nriVersion: string;
+}
 
 type Registration = RegisteredPlugin | { readonly refusal: string };
 
@@ -291,20 +264,8 @@ function faultOf({ name, index }: PluginIdentity): string | undefined {
   return isPluginIndex(index) ? undefined : `invalid plugin index: ${JSON.stringify(index)}`;
 }
 
-/** What a runtime tells a plugin of itself. */
-interface RuntimeIntroduction {
-  readonly name: string;
-  readonly version: string;
-  readonly nri: Version;
-  readonly requestTimeoutMs: number;
-  readonly registrationTimeoutMs: number;
-}
-
 /** The bit of event 14, VALIDATE_CONTAINER_ADJUSTMENT, which came with the pod updates. */
 const validateBit = 1 << 13;
-
-/** The fewest pods and containers that a runtime puts into a message of a split Synchronize. */
-const fewestPerMessage = 8;
 
 /**
  * Configures a plugin as a runtime of this NRI version does; gives the mask of the events that it wants.
@@ -334,45 +295,30 @@ export async function configurePlugin(
 }
 
 /**
- * Tells a plugin what is there already, in one message, or in several when one is too long (or `perMessage` says so):
- * all within one request timeout. Gives the updates that it asks for.
+ * Tells a plugin what is there already, in one message, or in several of at most so many pods and containers: all within one
+ * request timeout. Gives the updates that it asks for.
  * @throws BridgeError PROTOCOL for a plugin that does not know split messages, and whatever the calls throw
  */
 export async function synchronizePlugin(
   link: RuntimeLink,
-  snapshot: { readonly pods: readonly PodSandbox[]; readonly containers: readonly Container[] },
+  { pods, containers }: Snapshot,
   timeoutMs: number,
   perMessage = Number.POSITIVE_INFINITY,
 ): Promise<ContainerUpdate[]> {
   const deadline = Deadline.after(timeoutMs);
-  const [pods, containers] = [[...snapshot.pods], [...snapshot.containers]];
-  let size = perMessage;
-  for (;;) {
-    const more = pods.length > size || containers.length > size;
-    const chunk = { pods: pods.slice(0, size), containers: containers.slice(0, size), more };
-    const answer = await trySynchronize(link, synchronizeRequest.encode(chunk), deadline);
-    if (answer === "too long") {
-      const count = chunk.pods.length + chunk.containers.length;
-      if (count <= fewestPerMessage)
-        throw new BridgeError("PROTOCOL", "a single pod or container is too long to be sent");
-      size = Math.max(fewestPerMessage / 2, Math.floor(Math.max(chunk.pods.length, chunk.containers.length) / 2));
-      continue;
-    }
+  for (let from = 0; ; from += perMessage) {
+    const to = from + perMessage;
+    const more = pods.length > to || containers.length > to;
+    const request = synchronizeRequest.encode({
+      pods: pods.slice(from, to),
+      containers: containers.slice(from, to),
+      more,
+    });
+    const answer = synchronizeResponse.decode(await link.call("Synchronize", request, { deadline }));
     if (!more) return answer.update;
     if (answer.update.length > 0 || !answer.more) {
       link.close();
       throw new BridgeError("PROTOCOL", "plugin does not handle split sync requests");
     }
-    pods.splice(0, size);
-    containers.splice(0, size);
-  }
-}
-
-async function trySynchronize(link: RuntimeLink, payload: Uint8Array, deadline: Deadline) {
-  try {
-    return synchronizeResponse.decode(await link.call("Synchronize", payload, { deadline }));
-  } catch (error) {
-    if (error instanceof StatusError && error.code === Code.ResourceExhausted) return "too long";
-    throw error;
   }
 }

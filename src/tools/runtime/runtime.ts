@@ -1,14 +1,14 @@
+import { EventEmitter, once } from "node:events";
 import { createServer } from "node:net";
-import { alarm, type Deadline } from "../../base/deadline.js";
+import { type Deadline, within } from "../../base/deadline.js";
 import { BridgeError } from "../../base/errors.js";
-import { type Log, silentLog } from "../../base/logger.js";
-import type { Container, ContainerUpdate, PodSandbox } from "../../nri/types.js";
+import { silentLog } from "../../base/logger.js";
 import { hasFeature, inferNriVersion, parseVersion, type Version } from "../../nri/versions.js";
 import { checkPath, SocketTrunk } from "../../nri/wire/socket.js";
 import type { Trunk } from "../../nri/wire/trunk.js";
 import { connectPlugin, type PluginOrigin, type RuntimeFacts, type RuntimePlugin } from "./runtime-plugin.js";
 
-export interface RuntimeOptions {
+export interface RuntimeOptions extends Partial<Omit<RuntimeFacts, "nri" | "ownCalls">> {
   /** The socket that plugins connect to. */
   readonly socketPath: string;
   /** What the runtime calls itself: "containerd", "cri-o". */
@@ -21,130 +21,94 @@ export interface RuntimeOptions {
    * as its NRI version does.
    */
   readonly dialect?: Dialect;
-  /** Milliseconds that a plugin has for an answer, and to register. */
-  readonly requestTimeoutMs?: number;
-  readonly registrationTimeoutMs?: number;
-  /** What is there already when a plugin synchronizes. */
-  readonly snapshot?: () => Snapshot;
-  /** Pods, and containers, in one Synchronize message at most; else as many as fit into 4 MiB. */
-  readonly synchronizeSize?: number;
-  /** Carries out updates that a plugin asks for outside of any event; gives those that failed. */
-  readonly updateContainers?: (update: readonly ContainerUpdate[]) => readonly ContainerUpdate[];
-  readonly log?: Log;
 }
 
 export type Dialect = "state-change" | "dedicated";
-
-export interface Snapshot {
-  readonly pods: readonly PodSandbox[];
-  readonly containers: readonly Container[];
-}
 
 /**
  * The runtime side of NRI, as containerd and CRI-O have it: for simulations, replays and tests of plugins.
  * @throws BridgeError CONNECT_FAILED when the socket cannot be listened on, USAGE when the NRI version is not known
  */
-export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
-  const facts = runtimeFacts(options);
-  const waiting = new TrunkQueue();
-  const listener = await listenTrunks(options.socketPath, (trunk) => waiting.put(trunk));
-  return new Runtime(facts, listener, waiting);
+export async function createRuntime({ socketPath, nriVersion, dialect, ...about }: RuntimeOptions): Promise<Runtime> {
+  const nri = nriOf(about.name, about.version, nriVersion);
+  const facts = {
+    nri,
+    ownCalls: dialect === undefined ? hasFeature(nri, "ownCalls") : dialect === "dedicated",
+    requestTimeoutMs: 2000,
+    registrationTimeoutMs: 5000,
+    snapshot: () => ({ pods: [], containers: [] }),
+    synchronizeSize: Number.POSITIVE_INFINITY,
+    log: silentLog,
+    ...about,
+  };
+  const runtime = new Runtime(facts);
+  await runtime.listen(socketPath);
+  return runtime;
+}
+
+function nriOf(name: string, version: string, stated: string | undefined): Version {
+  const known = stated === undefined ? inferNriVersion(name, version) : parseVersion(stated);
+  if (known !== undefined) return known;
+  throw new BridgeError("USAGE", `the NRI version of ${name} ${version} is not known: state one`);
 }
 
 /** A runtime that listens for plugins. */
 export class Runtime {
   /** Those of plugins that did not synchronize too, which nobody else remembers. */
   private readonly trunks = new Set<Trunk>();
+  /** Connections that are not taken yet; a runtime takes its plugins one after another. */
+  private readonly waiting: Trunk[] = [];
+  private readonly arrivals = new EventEmitter();
+  private listener: Listener | undefined;
+  private closed = false;
 
-  constructor(
-    readonly facts: RuntimeFacts,
-    private readonly listener: Listener,
-    private readonly waiting: TrunkQueue,
-  ) {}
+  constructor(readonly facts: RuntimeFacts) {}
+
+  async listen(socketPath: string): Promise<void> {
+    this.listener = await listenTrunks(socketPath, (trunk) => {
+      this.keep(trunk);
+      this.waiting.push(trunk);
+      this.arrivals.emit("trunk");
+    });
+  }
 
   /**
    * Takes the next plugin that connects, and registers, configures and synchronizes it.
    * @throws BridgeError when none comes in time, or it does not follow the protocol
    */
   async accept(deadline: Deadline): Promise<RuntimePlugin> {
-    return await this.connect(await this.waiting.take(deadline), { kind: "external" });
+    for (;;) {
+      const trunk = this.waiting.shift();
+      if (trunk !== undefined) return await this.connect(trunk, { kind: "external" });
+      if (this.closed) throw new BridgeError("CONNECTION_CLOSED", "the runtime is closed");
+      if (deadline.expired) throw new BridgeError("CALL_TIMEOUT", "no plugin connected in time");
+      await within(deadline, once(this.arrivals, "trunk"), () => undefined);
+    }
   }
 
-  /** As accept, for a plugin at the other end of a trunk; see launch. */
+  /** As accept, for a plugin at the other end of a trunk: one that the runtime launched. */
   async connect(trunk: Trunk, origin: PluginOrigin): Promise<RuntimePlugin> {
-    this.trunks.add(trunk);
-    trunk.onClose(() => this.trunks.delete(trunk));
+    this.keep(trunk);
     return await connectPlugin(trunk, origin, this.facts);
   }
 
   /** Stops as a runtime does: no word to the plugins, the connections just end. */
   async close(): Promise<void> {
-    for (const trunk of this.trunks) trunk.close();
-    this.waiting.close();
-    await this.listener.close();
-  }
-}
-
-/** Connections that nobody has taken yet; a runtime takes its plugins one after another. */
-class TrunkQueue {
-  private readonly trunks: Trunk[] = [];
-  private wake = () => {};
-  private closed = false;
-
-  put(trunk: Trunk): void {
-    if (this.closed) trunk.close();
-    else this.trunks.push(trunk);
-    this.wake();
-  }
-
-  async take(deadline: Deadline): Promise<Trunk> {
-    for (;;) {
-      const trunk = this.trunks.shift();
-      if (trunk !== undefined) return trunk;
-      if (this.closed) throw new BridgeError("CONNECTION_CLOSED", "the runtime is closed");
-      if (deadline.expired) throw new BridgeError("CALL_TIMEOUT", "no plugin connected in time");
-      await new Promise<void>((resolve) => {
-        const cancel = alarm(deadline, resolve);
-        this.wake = () => {
-          cancel();
-          resolve();
-        };
-      });
-    }
-  }
-
-  close(): void {
     this.closed = true;
-    for (const trunk of this.trunks.splice(0)) trunk.close();
-    this.wake();
+    for (const trunk of this.trunks) trunk.close();
+    this.arrivals.emit("trunk");
+    await this.listener?.close();
   }
-}
 
-function runtimeFacts(options: RuntimeOptions): RuntimeFacts {
-  const nri = nriVersion(options);
-  return {
-    name: options.name,
-    version: options.version,
-    nri,
-    ownCalls: options.dialect === undefined ? hasFeature(nri, "ownCalls") : options.dialect === "dedicated",
-    requestTimeoutMs: options.requestTimeoutMs ?? 2000,
-    registrationTimeoutMs: options.registrationTimeoutMs ?? 5000,
-    snapshot: options.snapshot ?? (() => ({ pods: [], containers: [] })),
-    synchronizeSize: options.synchronizeSize,
-    updateContainers: options.updateContainers ?? (() => []),
-    log: options.log ?? silentLog,
-  };
-}
-
-function nriVersion({ name, version, nriVersion: stated }: RuntimeOptions): Version {
-  const known = stated === undefined ? inferNriVersion(name, version) : parseVersion(stated);
-  if (known !== undefined) return known;
-  const text = `the NRI version of ${name} ${version} is not known${stated === undefined ? "" : ` (${stated})`}: state one`;
-  throw new BridgeError("USAGE", text);
+  private keep(trunk: Trunk): void {
+    this.trunks.add(trunk);
+    trunk.onClose(() => this.trunks.delete(trunk));
+    if (this.closed) trunk.close();
+  }
 }
 
 /** A unix socket that takes connections, as the runtime's does; closing it leaves the accepted trunks alone. */
-export interface Listener {
+interface Listener {
   close(): Promise<void>;
 }
 

@@ -135,30 +135,6 @@ describe("what a plugin's answer costs", () => {
   });
 });
 
-describe("a plugin that knows StateChange only", () => {
-  test("gets the event once more as StateChange, and from then on every event so", async () => {
-    // One own call it does know; after the fallback that is not tried any more.
-    const methods = { CreateContainer: nothing, StartContainer: nothing };
-    const { accepting, puppet } = await registered(containerd23, methods);
-    const plugin = await accepting;
-    for (const name of ["StartContainer", "RunPodSandbox", "StartContainer", "CreateContainer"] as const) {
-      expect(await plugin.call(name, subject)).toMatchObject({ dropped: false, response: { update: [] } });
-    }
-    expect(puppet.called.slice(2)).toEqual(["StartContainer", "StateChange", "StateChange", "CreateContainer"]);
-  });
-
-  test.each([
-    ["CreateContainer", 0],
-    ["StartContainer", 1],
-  ] as const)("but %s, unknown for good, is an error after %i StateChanges", async (name, times) => {
-    const StateChange = () => Promise.reject(new StatusError(Code.Unimplemented, "method StateChange"));
-    const { accepting, puppet } = await registered(containerd23, { StateChange });
-    const error = { code: "UNIMPLEMENTED" };
-    expect(await (await accepting).call(name, subject)).toMatchObject({ error, dropped: false });
-    expect(puppet.called.filter((called) => called === "StateChange")).toHaveLength(times);
-  });
-});
-
 describe("the runtime", () => {
   test("closes with a plugin that it has forgotten", async () => {
     const Synchronize = () => Promise.reject(new StatusError(Code.Unknown, "no"));

@@ -186,7 +186,7 @@ function findProblems(judged: Judged, expects: ConformanceCase["expects"]): stri
   }
   if (change?.ok === false) problems.push(change.error);
   if (run.leftGroup !== null) {
-    problems.push("left a process running: wait for what it starts, or the bridge's killChildren: true ends it");
+    problems.push("left processes running: wait for what it starts, or the bridge's killChildren: true ends it");
   }
   return problems;
 }

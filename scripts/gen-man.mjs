@@ -92,6 +92,6 @@ const lines = [
     ["/etc/nri/conf.d/10-v01-bridge.conf", "the bridge's configuration where the runtime launches it"],
   ].flatMap(([file, what]) => [".TP", `.I ${text(file)}`, text(what)]),
   ".SH SEE ALSO",
-  "README.md, MIGRATION.md, RESULTS.md and json.md of the package; containerd(8), crictl(1)",
+  "README.md, CONFIG.md, MIGRATION.md, PLUGINS.md, RESULTS.md and json.md of the package; containerd(8), crictl(1)",
 ];
 writeOrCheck("docs/man/nri-v01-bridge.1", `${lines.join("\n")}\n`);

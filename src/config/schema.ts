@@ -1,10 +1,10 @@
 import type { core } from "zod/mini";
 import * as z from "zod/mini";
 
-// The bridge's own settings, key by key: the strict reader, the table of keys in the README and the types come from this schema.
+// The bridge's own settings, key by key: the strict reader, the table of keys in docs/CONFIG.md and the types come from this schema.
 // By zod's mini form: the whole library costs 20 ms of the start.
 
-/** A value with what it means, as the README says it. */
+/** A value with what it means, as docs/CONFIG.md says it. */
 function means<T extends z.ZodMiniType>(schema: T, description: string): T {
   return schema.check(z.describe(description));
 }

@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { runCommandLine } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
 
-const readme = readFileSync(resolve(import.meta.dirname, "../../README.md"), "utf8");
+const page = readFileSync(resolve(import.meta.dirname, "../../docs/CONFIG.md"), "utf8");
 const folder = makeFolder(afterAll);
 
 /** Written by hand: each key of the configuration with its default, and other values that it takes. */
@@ -105,15 +105,15 @@ function configurations(): ReadonlyMap<string, unknown>[] {
 }
 
 describe("the keys of the configuration", () => {
-  const rows = [...readme.matchAll(/^\| `([a-zA-Z.]+)` \| `(.*?)` \| (.*) \|$/gm)];
+  const rows = [...page.matchAll(/^\| `([a-zA-Z.]+)` \| `(.*?)` \| (.*) \|$/gm)];
 
-  it("are those of README.md's table, with its defaults", () => {
+  it("are those of docs/CONFIG.md's table, with its defaults", () => {
     expect(rows.map(([, key, byDefault = ""]) => [key, JSON.parse(byDefault)])).toEqual(
       keys.map(([key, byDefault]) => [key, byDefault]),
     );
   });
 
-  it("take the words of README.md's table and no other", async () => {
+  it("take the words of docs/CONFIG.md's table and no other", async () => {
     const choices = rows.flatMap(([, key = "", , meaning = ""]) => {
       const [, listed] = /\(((?:`[^`]+`(?:, )?)+)\)$/.exec(meaning) ?? [];
       const words = [...(listed ?? "").matchAll(/`([^`]+)`/g)].map(([, word = ""]) => word);
@@ -155,8 +155,8 @@ describe("the settings of a plugin", () => {
   const conf = join(folder, "one.json");
   writeFileSync(conf, '{"plugins": [{"type": "one"}]}');
 
-  it("are those that README.md names", () => {
-    const [, sentence = ""] = /^`plugins` takes, per plugin type: (.*?)\.$/ms.exec(readme) ?? [];
+  it("are those that docs/CONFIG.md names", () => {
+    const [, sentence = ""] = /^`plugins` takes, per plugin type: (.*?)\.$/ms.exec(page) ?? [];
     expect([...sentence.matchAll(/`(\w+)`/g)].map(([, key]) => key)).toEqual(Object.keys(ofPlugin));
   });
 

@@ -23,7 +23,7 @@ export const configurationRows: Table = [
     when: ({ bridge }) => bridge.faults,
     what: ({ text }) => `the bridge's configuration is wrong: ${text}`,
     why: "as a service the bridge does not start; launched by the runtime it fails every create",
-    fix: "correct the place; the README lists every key",
+    fix: "correct the place; docs/CONFIG.md lists every key",
   }),
   row({
     id: "bridge-config-permissions",

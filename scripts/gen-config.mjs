@@ -1,4 +1,4 @@
-// Writes the keys of the configuration, from the schema, into the table of README.md.
+// Writes the keys of the configuration, from the schema, into the table of docs/CONFIG.md.
 // With --check it writes nothing and fails when the table is not up to date.
 import { readFileSync } from "node:fs";
 import { build } from "esbuild";
@@ -37,7 +37,7 @@ for (const [name, { description }] of ofPlugin) {
 const table = ["| key | default | meaning |", "|---|---|---|", ...rows].join("\n");
 
 const [begin, end] = ["<!-- keys: made by npm run gen -->", "<!-- end of keys -->"];
-const text = readFileSync(new URL("README.md", root), "utf8");
+const text = readFileSync(new URL("docs/CONFIG.md", root), "utf8");
 const [from, to] = [text.indexOf(begin), text.indexOf(end)];
-if (from < 0 || to < from) throw new Error(`README.md lacks the lines ${begin} and ${end}`);
-writeOrCheck("README.md", `${text.slice(0, from)}${begin}\n${table}\n${text.slice(to)}`);
+if (from < 0 || to < from) throw new Error(`docs/CONFIG.md lacks the lines ${begin} and ${end}`);
+writeOrCheck("docs/CONFIG.md", `${text.slice(0, from)}${begin}\n${table}\n${text.slice(to)}`);

@@ -63,7 +63,7 @@ function describePlugin(plugin: PluginFacts, findings: readonly Finding[]) {
 
 function format(
   { bridge, conf }: Facts,
-  settings: readonly Setting[],
+  settings: ReturnType<typeof listSettings>,
   plugins: readonly PluginLine[],
   findings: readonly Finding[],
 ): string {
@@ -91,17 +91,8 @@ function formatPlugin({ index, type, path, shadowed, faults, ...settings }: Plug
   ];
 }
 
-/** A key of the configuration with its value, and which layer it came from. */
-interface Setting {
-  readonly key: string;
-  readonly value: unknown;
-  readonly from: "flag" | "file" | "default";
-  /** `file:line` of a value from a file. */
-  readonly where: string | null;
-}
-
 /** Every key but `plugins`, with its merged value and where that came from. Values of the environment are not shown. */
-function listSettings(flags: PartialConfig, { config, settings, file, lineOf }: BridgeFacts): readonly Setting[] {
+function listSettings(flags: PartialConfig, { config, settings, file, lineOf }: BridgeFacts) {
   return configPaths
     .filter((path) => path !== "plugins")
     .map((path) => {

@@ -5,9 +5,9 @@ import { readRegularFile } from "../base/files.js";
 import { findConfigPermissionFault } from "../base/permissions.js";
 import { mergeConfig } from "../config/merge.js";
 import { parseConfig, parseConfigValue } from "../config/parse.js";
-import type { Config, PartialConfig } from "../config/schema.js";
+import type { PartialConfig } from "../config/schema.js";
 import { launchedSocket } from "../nri/identity.js";
-import { type ConfigFile, findConfigFile } from "../tools/doctor/collect/bridge.js";
+import { findConfigFile } from "../tools/doctor/collect/bridge.js";
 import type { CliIo } from "./io.js";
 
 /** The key of the configuration that a flag sets, its placeholder and description, and how its text is read. */
@@ -159,17 +159,11 @@ function readOwnConfigFile(file: string, { permissions = "strict" }: PartialConf
   throw new BridgeError("CONFIG", `the configuration is refused: ${fault} (as a flag: --permissions trust)`);
 }
 
-/** The settings that a verb works with, and where those of the file came from. */
-export interface Settings extends Layers {
-  readonly config: Config;
-  readonly source: ConfigFile | undefined;
-}
-
 /**
- * The flags, and the file of --config or else that of the node's bridge.
+ * The flags, and the file of --config or else that of the node's bridge, with what they come to and where the file was found.
  * @throws BridgeError CONFIG that names the file, and what to do about it
  */
-export async function readSettings(options: Readonly<Record<string, unknown>>): Promise<Settings> {
+export async function readSettings(options: Readonly<Record<string, unknown>>) {
   const flags = readFlags(options);
   const source = await findConfigFile(givenConfig(options), flags);
   try {

@@ -14,21 +14,8 @@ import type { Request } from "../../v01/types.js";
 import type { ConformanceCase } from "./cases.js";
 import { changedFiles, makeCgroupFiles } from "./cgroup-files.js";
 
-/** What became of a case. */
-export interface CaseReport {
-  readonly name: string;
-  readonly title: string;
-  readonly ok: boolean;
-  /** What is wrong and what to do about it, with the names of plugin and case. */
-  readonly problem: string | null;
-  /** What the plugin said without being wrong. */
-  readonly note: string | null;
-  /** The adjust keys of what its results ask for. */
-  readonly asked: readonly string[];
-  /** The files of its scratch cgroup that the plugin changed; null where it had none. */
-  readonly changed: readonly string[] | null;
-  readonly durationMs: number;
-}
+/** What became of a case, as `conformance --json` has it. */
+export type CaseReport = Awaited<ReturnType<typeof runCase>>;
 
 interface RunCaseOptions {
   /** The executable, absolute. */
@@ -56,7 +43,7 @@ const runtime = {
 } as const;
 
 /** Runs a legacy plugin through a case, with no runtime around it, and judges its results as the bridge does. */
-export async function runCase(tried: ConformanceCase, options: RunCaseOptions): Promise<CaseReport> {
+export async function runCase(tried: ConformanceCase, options: RunCaseOptions) {
   const { name, title, runs: inputs, sideBySide = false } = tried;
   const { cgroups, plugin } = options;
   const [{ request } = {}] = inputs;
@@ -77,9 +64,13 @@ export async function runCase(tried: ConformanceCase, options: RunCaseOptions): 
     name,
     title,
     ok: problems.length === 0,
+    /** What is wrong and what to do about it, with the names of plugin and case. */
     problem: problems.length === 0 ? null : `${basename(plugin)}, ${name}: ${problems.join("; ")}`,
+    /** What the plugin said without being wrong. */
     note: notes.length === 0 ? null : notes.join("; "),
+    /** The adjust keys of what its results ask for. */
     asked: [...new Set(runs.flatMap(({ change }) => (change?.ok === true ? change.change.fields : [])))],
+    /** The files of its scratch cgroup that the plugin changed; null where it had none. */
     changed: changed ?? null,
     durationMs,
   };

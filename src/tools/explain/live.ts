@@ -9,15 +9,8 @@ import type { Spec } from "../../v01/types.js";
 import { findRuntime } from "../doctor/collect/runtime.js";
 import { type Given, givenOf } from "./play.js";
 
-/** The bundle of a pod or container that runs. */
-interface LiveBundle {
-  readonly id: string;
-  readonly path: string;
-  readonly bytes: Uint8Array;
-  readonly bundle: Spec;
-  /** Of its process; 0 when the runtime has not written it down. */
-  readonly pid: number;
-}
+/** The bundle of a pod or container that runs, with its process; 0 when the runtime has not written it down. */
+type LiveBundle = ReturnType<typeof findBundles>[number];
 
 /** As much as the default of a runtime gives. */
 const usualTimeoutMs = 2_000;
@@ -48,16 +41,16 @@ export function readLive(id: string, root = "/"): Given {
   return toGiven(one, runtime?.config.nri.requestTimeoutMs ?? usualTimeoutMs);
 }
 
-function findBundles(files: NodeFiles, processes: readonly Process[], wanted: string): readonly LiveBundle[] {
-  const found = new Map<string, LiveBundle>();
+function findBundles(files: NodeFiles, processes: readonly Process[], wanted: string) {
+  const found: { id: string; path: string; bytes: Uint8Array; bundle: Spec; pid: number }[] = [];
   const add = (id: string, directory: string, shown: string) => {
-    if (!id.startsWith(wanted) || found.has(id)) return;
+    if (!id.startsWith(wanted) || found.some((known) => known.id === id)) return;
     const bytes = files.readBytes(`${directory}/config.json`);
     if (bytes === undefined) return;
     // containerd's shim for runc writes init.pid, conmon pidfile.
     const pids = ["init.pid", "pidfile"].map((name) => Number(files.readText(`${directory}/${name}`)));
     const path = `${shown}/config.json`;
-    found.set(id, { id, path, bytes, bundle: readBundle(path, bytes), pid: pids.find((number) => number > 0) ?? 0 });
+    found.push({ id, path, bytes, bundle: readBundle(path, bytes), pid: pids.find((number) => number > 0) ?? 0 });
   };
   for (const { pid, command } of processes) {
     const cwd = files.link(`/proc/${pid}/cwd`);
@@ -75,7 +68,7 @@ function findBundles(files: NodeFiles, processes: readonly Process[], wanted: st
     if (!command.startsWith("containerd-shim")) continue;
     for (const name of files.list(`${inside}/..`)) add(name, `${inside}/../${name}`, `${dirname(cwd)}/${name}`);
   }
-  return [...found.values()];
+  return found;
 }
 
 function readBundle(path: string, bytes: Uint8Array): Spec {

@@ -128,19 +128,6 @@ const lineSchema = z.looseObject({
   state: z.optional(z.string()),
 });
 
-/** Where a replay differs from what was recorded, as `replay --compare --json` has it. */
-interface Difference {
-  readonly type: "difference";
-  readonly event: string;
-  readonly id: string;
-  readonly plugin: string | null;
-  readonly state: string | null;
-  /** `run` or `answer`: the whole line is in one of the two alone, and null in the other. */
-  readonly field: string;
-  readonly recorded: unknown;
-  readonly replayed: unknown;
-}
-
 /** What has to be the same; times, paths and stderr are of the machine and the moment. */
 const compared = {
   run: ["phase", "request", "stdout", "stdoutBase64", "exitCode", "signal", "outcome", "error"],
@@ -160,10 +147,7 @@ export function readExpected(folder: string): readonly ComparedLine[] {
 }
 
 /** Compares what was recorded with a replay, in the order of the recording, and then what the replay has besides. */
-export function compareLines(
-  recorded: readonly ComparedLine[],
-  replayed: readonly ReportLine[],
-): readonly Difference[] {
+export function compareLines(recorded: readonly ComparedLine[], replayed: readonly ReportLine[]) {
   const [then, now] = [byPlace(recorded), byPlace(replayed.map((line) => lineSchema.parse(line)))];
   const places = new Set([...then.keys(), ...now.keys()]);
   return [...places].flatMap((place) => compareLine(then.get(place), now.get(place)));
@@ -182,19 +166,24 @@ function byPlace(lines: readonly ComparedLine[]): ReadonlyMap<string, ComparedLi
   );
 }
 
-function compareLine(recorded: ComparedLine | undefined, replayed: ComparedLine | undefined): readonly Difference[] {
+/** Where a replay differs from what was recorded, as `replay --compare --json` has it. */
+type Difference = ReturnType<typeof compareLines>[number];
+
+function compareLine(recorded: ComparedLine | undefined, replayed: ComparedLine | undefined) {
   const line = recorded ?? replayed;
   if (line === undefined) return [];
   const { type, event, id, plugin = null, state = null } = line;
-  const about = { type: "difference", event, id, plugin, state } as const;
+  const difference = (field: string, then: unknown, now: unknown) =>
+    ({ type: "difference", event, id, plugin, state, field, recorded: then, replayed: now }) as const;
   if (recorded === undefined || replayed === undefined) {
     // An event that nothing is run for may be asked for or not, as the settings of the day are.
     if (type === "answer" && line.error === null && JSON.stringify(line.response) === "{}") return [];
-    return [{ ...about, field: type, recorded: recorded ?? null, replayed: replayed ?? null }];
+    // The whole line is in one of the two alone.
+    return [difference(type, recorded ?? null, replayed ?? null)];
   }
   return compared[type].flatMap((field) => {
     const [then, now]: readonly unknown[] = [recorded[field] ?? null, replayed[field] ?? null];
-    return JSON.stringify(then) === JSON.stringify(now) ? [] : [{ ...about, field, recorded: then, replayed: now }];
+    return JSON.stringify(then) === JSON.stringify(now) ? [] : [difference(field, then, now)];
   });
 }
 

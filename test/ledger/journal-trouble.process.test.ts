@@ -42,7 +42,7 @@ describe.skipIf(!canMount)("a disk in trouble", () => {
     const lock = new DirectoryLock(directory);
     locks.push(lock);
     const ledger = new Ledger();
-    const journal = await openJournal({ ...key, ledger, directory, lock, log, retryMs: 30, syncDelayMs: 10 });
+    const journal = await openJournal({ ...key, ledger, directory, lock, log, retryMs: 30 });
     journals.push(journal);
     return { ledger, journal };
   }

@@ -194,7 +194,7 @@ export class Lifecycle {
       return noChange;
     } finally {
       if (observed === undefined) end();
-      else void observed.then(end);
+      else void observed.then(end, end);
     }
   }
 

@@ -9,7 +9,7 @@ function breakersAt() {
 }
 
 describe("a plugin's breaker", () => {
-  it("opens after so many failures in a row, says so, and lets one run try after the pause", () => {
+  it("opens after so many failures in a row, says so, and is tried again after the pause", () => {
     const { time, breakers } = breakersAt();
     for (const changed of [false, false, true]) {
       expect(breakers.refusal("p", settings)).toBeNull();
@@ -20,7 +20,6 @@ describe("a plugin's breaker", () => {
     time.now += 30_000;
     expect(breakers.refusal("p", settings)).toBeNull();
     expect(breakers.stateOf("p")).toBe("half-open");
-    expect(breakers.refusal("p", settings)).toContain("being tried again");
   });
 
   it.each([

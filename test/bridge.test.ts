@@ -456,6 +456,16 @@ describe("what is running at the first contact", () => {
     expect(ran().toSorted()).toEqual(expected);
   });
 
+  it("has its create and delete of phase start alone with synchronize: create", async () => {
+    const plugins = { early: { phase: "create" } } as const;
+    const { handlers, ran, background } = bridgeOf({ synchronize: "create", plugins }, ["late", "early"]);
+    await synchronize(handlers, [pod], [container]);
+    await settled();
+    await send(handlers, "StopContainer");
+    expect(ran()).toEqual(["create pod late+early", "create ctr late", "delete ctr late"]);
+    await background.idle();
+  });
+
   it("is looked at between events, so that no event waits for a full node", async () => {
     const { handlers, ran, ledger } = bridgeOf();
     const others = Array.from({ length: 200 }, (_, n) => ({ ...pod, id: `other-${n}` }));

@@ -263,18 +263,6 @@ describe("a breaker", () => {
     },
   );
 
-  it("gives the trial to the next run when that of the first was not begun", async () => {
-    // A plugin that is not there is looked for as long as the call allows.
-    const { directory, pause, play } = runnerOf({ p: { breaker } }, { limitMs: 500 });
-    installNoop(directory, "p", ["answer-error no"]);
-    await play(["p"]);
-    pause();
-    rmSync(`${directory}/p`);
-    expect((await play(["p"])).outcomes).toEqual(["not-found"]);
-    installNoop(directory, "p", ["answer"]);
-    expect((await play(["p"])).outcomes).toEqual(["ok"]);
-  });
-
   it("is asked before a view is made", async () => {
     const { directory, play, views, breakers } = runnerOf({ p: { breaker, cgroup: "capture" } });
     installNoop(directory, "p", ["answer"]);

@@ -228,16 +228,12 @@ class Chain {
     const { type, settings } = turn;
     const refusal = breakers.refusal(type, settings.breaker);
     if (refusal !== null) return this.notInvoked(turn, "skipped", refusal);
-    let attempt: Attempt | undefined;
-    try {
-      attempt = await begin();
-      return attempt;
-    } finally {
-      if (attempt === undefined || !wasBegun(attempt.run)) breakers.release(type);
-      else if (breakers.record(type, attempt.run.error !== null, settings.breaker)) {
-        log.warn({ plugin: type, breaker: breakers.stateOf(type) }, "a plugin's breaker changed");
-      }
+    const attempt = await begin();
+    const { run } = attempt;
+    if (wasBegun(run) && breakers.record(type, run.error !== null, settings.breaker)) {
+      log.warn({ plugin: type, breaker: breakers.stateOf(type) }, "a plugin's breaker changed");
     }
+    return attempt;
   }
 
   /** Runs a plugin in its captured view or on the node, and reads its result while that place is still there. */

@@ -75,6 +75,7 @@ export class Lifecycle {
   }
 
   private async createNow(target: Target, info: EventInfo): Promise<void> {
+    // It is created now, and so not adopted.
     if (this.records.awaitsAdoption(target.id)) this.parts.ledger.deferred.delete(target.id);
     this.records.recordDeferred(target.id);
     await this.runCreate(target, info, "start");
@@ -201,7 +202,7 @@ export class Lifecycle {
       return noChange;
     } finally {
       if (observed === undefined) end();
-      else void observed.then(end);
+      else void observed.then(end, end);
     }
   }
 
@@ -257,10 +258,8 @@ export class Lifecycle {
   deleteReplaced({ id, sandboxID, container }: Target, event: EventInfo["event"]): void {
     if (container === undefined || container.name === "") return;
     const isReplaced = (other: string) =>
-      other !== id &&
-      this.parts.ledger.get(other)?.container === container.name &&
-      this.records.livenessOf(other) !== "alive";
-    const replaced = this.records.openContainersOf(sandboxID).filter(isReplaced);
+      this.parts.ledger.get(other)?.container === container.name && this.records.livenessOf(other) !== "alive";
+    const replaced = this.records.openContainersOf(sandboxID, id).filter(isReplaced);
     if (replaced.length > 0) void this.deleteAll(replaced, event);
   }
 

@@ -84,9 +84,9 @@ export class Records {
   }
 
   /** The containers of a pod that still wait for their delete. */
-  openContainersOf(sandboxID: string): string[] {
+  openContainersOf(sandboxID: string, except?: string): string[] {
     const { ledger } = this.parts;
-    const containers = ledger.containersOf(sandboxID);
+    const containers = ledger.containersOf(sandboxID).filter((id) => id !== except);
     for (const id of containers) this.recordDeferred(id);
     return containers.filter((id) => ledger.isOpen(id));
   }

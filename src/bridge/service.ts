@@ -160,7 +160,7 @@ export class Service {
 
   /** The end is near: deletes that no call waits for are left to the next bridge, where there is a journal to tell it. */
   stopping(): void {
-    this.background.stopping = this.built !== undefined && this.built.config.state !== "memory";
+    this.background.stopping = this.built?.config.state !== "memory";
   }
 
   /** What still runs is ended now, and nothing is started any more: such deletes are the next bridge's to deliver again. */

@@ -20,8 +20,6 @@ export interface JournalOptions extends JournalKey {
   readonly onLateRecovery?: () => void;
   /** Called when the directory is ours alone. */
   readonly onLocked?: () => void;
-  /** Between a write and its way to the disk, in milliseconds: crashes of the machine cost that much. */
-  readonly syncDelayMs?: number;
   /** Between two tries to write again after a failure, in milliseconds. */
   readonly retryMs?: number;
   /** A file below this is never written anew, in bytes. */
@@ -47,8 +45,8 @@ const charactersAtOnce = 64 * 1024;
 
 /**
  * The journal of one runtime on the disk: lines are appended to it, and now and then it is written anew. Appending is one
- * write(2) into the page cache, which outlives us, also when we are killed; `sync` makes it outlive the machine. No call fails
- * or waits: what a disk does not take is the journal's trouble, never an event's.
+ * write(2) into the page cache, which outlives us, also when we are killed; a crash of the machine, which ends all containers,
+ * costs what the kernel has not written yet. No call fails or waits: what a disk does not take is never an event's trouble.
  */
 export class JournalFile {
   /** Why what happens now would not be there after a crash; undefined when it would. */
@@ -70,8 +68,6 @@ export class JournalFile {
   private opened = false;
   private closed = false;
   private rewriting: Promise<void> | undefined;
-  private syncing: Promise<void> | undefined;
-  private syncTimer: NodeJS.Timeout | undefined;
   private retryTimer: NodeJS.Timeout | undefined;
   private compactAtBytes = 0;
 
@@ -106,26 +102,13 @@ export class JournalFile {
       this.useHandle(undefined);
       this.fail(error);
     }
-    this.syncTimer ??= setTimeout(() => void this.sync(), this.options.syncDelayMs ?? 500).unref();
     if (this.opened && this.healthy) this.compactIfLong();
-  }
-
-  /** Resolves when all that was written before outlives a crash of the machine. Never rejects. */
-  async sync(): Promise<void> {
-    clearTimeout(this.syncTimer);
-    this.syncTimer = undefined;
-    // One at a time: what was written while one runs needs another.
-    while (this.syncing !== undefined) await this.syncing;
-    this.syncing = this.handle?.datasync().catch((error) => this.fail(error));
-    await this.syncing;
-    this.syncing = undefined;
   }
 
   async close(): Promise<void> {
     this.closed = true;
     clearTimeout(this.retryTimer);
     await this.rewriting;
-    await this.sync();
     await this.handle?.close();
     this.handle = undefined;
   }
@@ -252,8 +235,6 @@ export class JournalFile {
       fresh = undefined;
       this.bytes = bytes;
       this.compactAtBytes = Math.max(this.options.compactFromBytes ?? 256 * 1024, bytes * growth);
-      await this.handle?.datasync();
-      await syncDirectory(dirname(this.path));
       if (this.takenOver !== undefined) await rm(this.takenOver, { force: true });
       this.takenOver = undefined;
     } finally {
@@ -311,10 +292,4 @@ async function writeWhole(file: FileHandle, text: string): Promise<number> {
   const { bytesWritten } = await file.write(text);
   if (bytesWritten < Buffer.byteLength(text)) throw new Error("the disk is full");
   return bytesWritten;
-}
-
-/** Makes a rename outlive a crash of the machine. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  await directory.sync().finally(() => directory.close());
 }

@@ -11,7 +11,7 @@ const [, , directory = ""] = process.argv;
 const lock = new DirectoryLock(directory);
 await lock.acquire();
 const ledger = new Ledger();
-await openJournal({ ...key, ledger, directory, lock, log: collectLog(), syncDelayMs: 5, compactFromBytes: 4096 });
+await openJournal({ ...key, ledger, directory, lock, log: collectLog(), compactFromBytes: 4096 });
 for (let n = 0; ; n++) {
   operate(ledger, n);
   writeSync(1, `${n + 1}\n`);

@@ -42,9 +42,10 @@ async function play(
     readonly path?: string;
     readonly pid?: number;
     readonly resources?: LinuxResources;
+    readonly lostWrites?: "warn";
   },
 ): Promise<Played> {
-  const { state = "create", path = "/kubepods/pod1/c1", pid = 0, resources = {}, ...more } = given;
+  const { state = "create", path = "/kubepods/pod1/c1", pid = 0, resources = {}, lostWrites = "fail", ...more } = given;
   const directory = createDirectory();
   const said: string[] = [];
   const warnings: string[] = [];
@@ -73,6 +74,7 @@ async function play(
   const runChain = createRunChain({
     config: mergeConfig({
       pluginDirs: [directory],
+      lostWrites,
       plugins: Object.fromEntries(
         Object.entries(plugins).map(([name, { host }]) => [name, { cgroup: host ? "host" : "capture" }]),
       ),
@@ -119,8 +121,12 @@ const show = (files: string) =>
   `cd /sys/fs/cgroup; for f in ${files}; do echo $f=$(cat "\${f%%/*}$path/\${f#*/}") >&2; done`;
 
 /** A container's real cgroup with a process in it, on cgroup v1; undefined, with the test skipped, where none can be made. */
-function realCgroup(context: TestContext, files: Readonly<Record<string, string>>) {
-  const path = `/nri-v01-bridge-test-${process.pid}`;
+function realCgroup(
+  context: TestContext,
+  files: Readonly<Record<string, string>>,
+  path = `/nri-v01-bridge-test-${process.pid}`,
+) {
+  const below = path.startsWith("/") ? path : `/${path}`;
   const names = [...new Set(Object.keys(files).map((name) => name.split(".")[0] ?? ""))];
   const found = names.flatMap((name): (readonly [string, CgroupMount])[] => {
     const mount = mounts.v1.get(name);
@@ -135,11 +141,11 @@ function realCgroup(context: TestContext, files: Readonly<Record<string, string>
     await ended;
     for (const directory of made) rmdirSync(directory);
   });
-  const fileOf = (file: string) => `${mounts.v1.get(file.split(".")[0] ?? "")?.point}${path}/${file}`;
+  const fileOf = (file: string) => `${mounts.v1.get(file.split(".")[0] ?? "")?.point}${below}/${file}`;
   try {
     for (const [, { point }] of found) {
-      mkdirSync(point + path);
-      made.push(point + path);
+      mkdirSync(point + below);
+      made.push(point + below);
     }
     for (const [file, value] of Object.entries(files)) writeFileSync(fileOf(file), value);
     for (const directory of made) writeFileSync(`${directory}/cgroup.procs`, String(inside.pid));
@@ -209,6 +215,57 @@ describe.skipIf(!privilege.ok)("a captured plugin of a running container", () =>
     expect(end.error).toBeUndefined();
     expect(said).toEqual([`b: ${file}=0`]);
     expect(read("memory.soft_limit_in_bytes")).toBe("0");
+  });
+});
+
+describe.skipIf(!privilege.ok)("what a captured plugin writes that no field has", () => {
+  const freeze = { a: { script: 'echo FROZEN >"/sys/fs/cgroup/freezer$path/freezer.state"' } };
+  const text =
+    /freezer\/kubepods\/pod1\/c1\/freezer.state has no effect: "FROZEN" .*: set `|leave it out, or set `lostWrites: warn`/;
+  const warned = [expect.stringMatching(/freezer.state has no effect:.*FROZEN/)];
+  const pod = { target: { kind: "sandbox", pod: "ns/pod" }, event: "RunPodSandbox" } as const;
+
+  it("is an error at the create of a container, and a warning by lostWrites: warn", async () => {
+    const { end } = await play(freeze, { phase: "create" });
+    expect(end.error).toMatch(text);
+    const warn = await play(freeze, { phase: "create", lostWrites: "warn" });
+    expect([warn.end.error, warn.warnings]).toEqual([undefined, warned]);
+  });
+
+  it("is a warning at the create of a sandbox, and at a delete, whatever it is", async () => {
+    expect((await play(freeze, { ...pod, phase: "create" })).warnings).toEqual(warned);
+    const all = {
+      a: { script: `${freeze.a.script}; echo 5 >${quota}; echo 20000 >${quota.replace("quota", "period")}` },
+    };
+    const { end, warnings } = await play(all, { state: "delete", phase: "delete", event: "StopContainer" });
+    expect(end).toMatchObject({ error: undefined, change: { updates: [], fields: [] } });
+    expect(warnings.map((warning) => /(\w+\.\w+) has no effect/.exec(warning)?.[1])).toEqual(
+      expect.arrayContaining(["freezer.state", "cpu.cfs_quota_us", "cpu.cfs_period_us"]),
+    );
+  });
+
+  it("is written to the real files of cgroup v1 in phase start", async (context) => {
+    const files = { "cpu.cfs_quota_us": "50000", "devices.deny": "c 1:9 rwm", "pids.max": "50" };
+    const { path, pid, read } = realCgroup(context, files);
+    const rules = `cd "/sys/fs/cgroup/devices$path"; echo a >devices.deny; echo c 1:3 rwm >devices.allow; echo c 1:5 r >devices.allow`;
+    const burst = quota.replace("quota", "burst");
+    const a = { script: `${rules}; echo 2000 >${burst}; echo 60000 >${quota}` };
+    const { end } = await play({ a }, { path, pid });
+    expect([end.error, end.change.fields]).toEqual([undefined, ["cpu.quota"]]);
+    expect(read("cpu.cfs_quota_us")).toBe("60000");
+    expect(read("cpu.cfs_burst_us")).toBe("2000");
+    expect(read("devices.list")).toBe("c 1:3 rwm\nc 1:5 r");
+  });
+
+  it("is found where runc's cgroupfs driver takes systemd's form as it stands", async (context) => {
+    const name = `nri-test.slice:cri-containerd:${process.pid}`;
+    const { path, pid, read } = realCgroup(context, { "cpu.cfs_quota_us": "50000" }, name);
+    const { end, said } = await play(
+      { b: { script: `${show("cpu/cpu.cfs_quota_us")}; echo 30000 >${quota}` } },
+      { path, pid },
+    );
+    expect([end.error, said]).toEqual([undefined, ["b: cpu/cpu.cfs_quota_us=50000"]]);
+    expect(read("cpu.cfs_quota_us")).toBe("30000");
   });
 });
 

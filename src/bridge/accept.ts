@@ -18,6 +18,7 @@ import type { CgroupStage } from "./plugin-stage.js";
 
 /** What a result's changes depend on beside the result. */
 export interface ChangeContext extends Pick<PluginSettings["results"], "rename" | "annotate"> {
+  readonly lostWrites: PluginSettings["lostWrites"];
   readonly runtime: RuntimeInfo;
   readonly cgroupVersion: Cgroups["version"];
   /** The plugin's captured view; its writes are changes too. */
@@ -30,11 +31,18 @@ export interface ChangeContext extends Pick<PluginSettings["results"], "rename" 
 export function readChange(call: ChainCall, run: InvokeOutcome, context: ChangeContext): ParsedAdjustment | undefined {
   if (call.changesNothing || run.result === undefined) return undefined;
   const { runtime, cgroupVersion, stage, bytesTaken, rename, annotate } = context;
-  const captured = call.request.state === "delete" ? undefined : stage?.collect();
-  const [fault] = captured?.errors ?? [];
-  if (fault !== undefined) return { ok: false, error: formatFault(fault) };
+  const captured = stage?.collect();
   // NRI v2 has no adjustments of sandboxes, and a plugin may print the same for every request: only its writes count.
   const isSandbox = call.target.kind === "sandbox";
+  const isDelete = call.request.state === "delete";
+  const lostWrites = isSandbox || isDelete ? "warn" : context.lostWrites;
+  const { resources, files = [], errors = [], lost = [] } = captured ?? {};
+  const [fault] = isDelete ? [] : errors;
+  if (fault !== undefined) return { ok: false, error: formatFault(fault) };
+  const [first] = lostWrites === "fail" ? lost : [];
+  if (first !== undefined) {
+    return { ok: false, error: `${formatFault(first)}, or set \`lostWrites: warn\` to go on without it` };
+  }
   if (isSandbox && captured === undefined) return undefined;
   const parsed = parseAdjustment(
     isSandbox ? { metadata: {} } : run.result,
@@ -49,20 +57,21 @@ export function readChange(call: ChainCall, run: InvokeOutcome, context: ChangeC
       ...(stage === undefined ? {} : { shownCgroupsPath: stage.request.spec.cgroupsPath }),
       rename,
       annotate,
+      lostWrites,
       bytesLeft: answerBytes - bytesTaken,
     },
-    captured?.resources,
+    resources,
   );
   if (!parsed.ok) return parsed;
-  const warnings = (captured?.warnings ?? []).map(
-    ({ file, text }) => ({ level: "warn", text: `${file}: ${text}` }) as const,
-  );
-  return { ok: true, change: { ...parsed.change, notes: [...parsed.change.notes, ...warnings] } };
+  const warnings = [...errors, ...lost].map((note) => ({ level: "warn", text: formatFault(note) }) as const);
+  const { change } = parsed;
+  const fields = [...change.fields, ...files.map(({ file }) => file)];
+  return { ok: true, change: { ...change, fields, files, notes: [...change.notes, ...warnings] } };
 }
 
 function formatFault({ file, value, text }: CapturedChanges["errors"][number]): string {
   const shown = value === undefined ? "" : ` ${JSON.stringify(value)}`;
-  return `what it wrote to ${file} cannot be used:${shown} ${text}`;
+  return `what it wrote to ${file} has no effect:${shown} ${text}`;
 }
 
 /** What became of the changes of a container's own cgroup in phase start. */
@@ -86,19 +95,26 @@ export function applyOwn(
   counts: (plugin: string) => boolean,
 ): AppliedOwn {
   const { pid, id } = call.request;
+  const isOwn = ({ own, files = [] }: Change) => own !== undefined || files.length > 0;
   const merge = (some: readonly Change[]) => mergeChanges(some, { phase: call.phase, containerId: id });
-  const apply = ({ own }: MergedChange) =>
-    own === undefined ? null : cgroups.apply(own, { ...call.request.spec, pid });
+  const apply = (some: readonly Change[], { own = {} }: MergedChange) =>
+    some.some(isOwn)
+      ? cgroups.apply(
+          own,
+          some.flatMap(({ files = [] }) => files),
+          { ...call.request.spec, pid },
+        )
+      : null;
   const whole = merge(changes);
-  const fault = apply(whole);
+  const fault = apply(changes, whole);
   if (fault === null) return { change: whole };
-  const kept = changes.filter(({ own, plugin }) => own === undefined || counts(plugin));
+  const kept = changes.filter((change) => !isOwn(change) || counts(change.plugin));
   const rest = merge(kept);
-  const restFault = kept.length === changes.length ? fault : apply(rest);
+  const restFault = kept.length === changes.length ? fault : apply(kept, rest);
   const textOf = (why: string) =>
     `the changes of the cgroup ${call.request.spec.cgroupsPath} cannot be applied: ${why}`;
   if (restFault !== null) {
-    const plugins = kept.filter(({ own }) => own !== undefined).map(({ plugin }) => plugin);
+    const plugins = kept.filter(isOwn).map(({ plugin }) => plugin);
     return { change: merge([]), error: `plugin: ${plugins.join(", ")}: ${textOf(restFault)}` };
   }
   const plugins = changes.filter((change) => !kept.includes(change)).map(({ plugin }) => plugin);

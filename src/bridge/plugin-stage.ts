@@ -1,9 +1,8 @@
 import { askedResources, type MergedChange } from "../adjust/from-v01.js";
 import { errorText } from "../base/errors.js";
-import type { Cgroups } from "../cgroup/cgroups.js";
+import { type Cgroups, withoutUnset } from "../cgroup/cgroups.js";
 import { cgroupRoot } from "../cgroup/controllers.js";
 import type { CapturedChanges } from "../cgroup/diff.js";
-import { withoutUnset } from "../cgroup/real-resources.js";
 import type { View } from "../cgroup/view.js";
 import { cgroupSeen, type PluginSettings } from "../config/merge.js";
 import type { Stage } from "../plugin/invoke.js";
@@ -55,7 +54,13 @@ export async function openStage(
   // These come when the cgroup is gone or going: the view is as the request says.
   const isGoing = request.state === "delete" || call.event.startsWith("Remove");
   try {
-    const view = await cgroups.openView({ cgroupsPath, resources, pid: isGoing ? 0 : request.pid, asked });
+    const view = await cgroups.openView({
+      cgroupsPath,
+      resources,
+      pid: isGoing ? 0 : request.pid,
+      asked,
+      phase: call.phase,
+    });
     return {
       request: { ...request, spec: { ...request.spec, cgroupsPath: view.cgroupsPath } },
       // A process that the spawner keeps ahead is in no view, or would be in that of another run; it waits for those outside.
@@ -75,6 +80,6 @@ function collectFrom(view: View): CapturedChanges {
     return view.collect();
   } catch (error) {
     const fault = { file: cgroupRoot, text: `the view cannot be read: ${errorText(error)}` };
-    return { resources: {}, errors: [fault], warnings: [] };
+    return { resources: {}, files: [], errors: [fault], lost: [] };
   }
 }

@@ -1,14 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { type Clock, monotonicClock } from "../base/deadline.js";
-import { BridgeError, errorText } from "../base/errors.js";
+import { attempt, BridgeError, errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
 import type { LinuxResources } from "../v01/resources.js";
 import { layOver } from "../v01/resources.js";
-import { applyChanges } from "./apply.js";
-import { type CgroupMounts, ContainerCgroup, parseCgroupMounts } from "./container-cgroup.js";
+import { type CgroupMounts, type CgroupWrite, ContainerCgroup, parseCgroupMounts } from "./container-cgroup.js";
+import type { Place } from "./fields.js";
 import { type Machine, readMachine } from "./machine.js";
 import type { Privilege } from "./privilege.js";
-import { readResources, withoutUnset } from "./real-resources.js";
+import { applyChanges, readResources, readV1Files } from "./real-cgroup.js";
 import type { View, Views } from "./view.js";
 
 /** A pod's or container's cgroup, as its request names it. */
@@ -21,6 +21,9 @@ export interface CgroupOf {
 
 /** A cgroup to make a view of. */
 interface ViewOf extends CgroupOf {
+  readonly phase: Place["phase"];
+  /** Of the machine that a recording comes from. */
+  readonly version?: "unknown";
   /** What it is to have besides, whatever it has now: what the chain has asked for so far, and what an update asks for. */
   readonly asked: LinuxResources;
 }
@@ -38,8 +41,10 @@ export interface Cgroups {
   openView(of: ViewOf): Promise<View>;
   /** Makes the first view ahead, so that no event waits for it. Never rejects. */
   warm(): Promise<void>;
-  /** Applies changes to the real cgroup, whole or not at all; gives why that cannot be, or null. */
-  apply(changes: LinuxResources, of: CgroupOf): string | null;
+  /**
+   * Applies changes, and texts for files of cgroup v1, to the real cgroup, whole or not at all; gives why that cannot be, or null.
+   */
+  apply(changes: LinuxResources, files: readonly CgroupWrite[], of: CgroupOf): string | null;
   close(): Promise<void>;
 }
 
@@ -111,27 +116,32 @@ export function createNodeCgroups({
     return trial;
   }
 
+  function withCgroup<T>({ cgroupsPath, pid }: CgroupOf, use: (cgroup: ContainerCgroup) => T): T {
+    const procCgroup = pid > 0 ? attempt(() => readFileSync(`/proc/${pid}/cgroup`, "utf8")) : undefined;
+    const cgroup = new ContainerCgroup(theMounts(), cgroupsPath, procCgroup);
+    try {
+      return use(cgroup);
+    } finally {
+      cgroup.close();
+    }
+  }
+
+  const version: 1 | 2 = existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1;
+
   return {
-    version: existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1,
+    version,
     privilege: thePrivilege,
-    async openView({ cgroupsPath, resources, pid, asked }) {
-      const spec = withoutUnset(resources ?? {});
-      let present = spec;
-      if (pid > 0) {
-        const cgroup = new ContainerCgroup(theMounts(), cgroupsPath);
-        try {
-          present = readResources(cgroup, spec, theMachine());
-        } finally {
-          cgroup.close();
-        }
-      }
+    async openView(of) {
+      const { cgroupsPath, pid, phase, asked } = of;
+      const spec = withoutUnset(of.resources ?? {});
+      const present = pid > 0 ? withCgroup(of, (cgroup) => readResources(cgroup, spec, theMachine())) : spec;
+      const files =
+        pid > 0 && phase === "start" ? withCgroup(of, (cgroup) => readV1Files(cgroup, theMachine())) : undefined;
       const found = await thePrivilege();
       if (!found.ok) throw new BridgeError("CGROUP_VIEW", `${found.reason}: ${found.remedy}`);
-      const view = await (await theViews()).open({
-        cgroupsPath,
-        resources: layOver(present, asked),
-        pid,
-      });
+      const resources = layOver(present, asked);
+      const place = { phase, version: of.version ?? version };
+      const view = await (await theViews()).open({ cgroupsPath, resources, pid, files, place });
       remember({ ok: true });
       return view;
     },
@@ -140,14 +150,10 @@ export function createNodeCgroups({
       // The end may have come meanwhile: nothing would close what is made then.
       if (ok && !closed) await (await theViews()).warm();
     },
-    apply(changes, { cgroupsPath, resources }) {
+    apply(changes, files, of) {
       try {
-        const errors = applyChanges(changes, {
-          mounts: theMounts(),
-          machine: theMachine(),
-          cgroupsPath,
-          specShares: resources?.cpu?.shares,
-        });
+        const options = { machine: theMachine(), specShares: of.resources?.cpu?.shares };
+        const errors = withCgroup(of, (cgroup) => applyChanges(changes, files, cgroup, options));
         return errors.length === 0 ? null : errors.join("; ");
       } catch (error) {
         return errorText(error);
@@ -169,7 +175,31 @@ export function createRecordedCgroups(): Cgroups {
   return {
     ...node,
     version: "unknown",
-    openView: (of) => node.openView({ ...of, pid: 0 }),
+    openView: (of) => node.openView({ ...of, pid: 0, version: "unknown" }),
     apply: () => null,
   };
+}
+
+/**
+ * What a spec asks of a cgroup.
+ *
+ * compat: runc takes 0 in these fields of a spec as unset. What a plugin asks for is another thing: a 0 of its own is meant.
+ */
+export function withoutUnset({ cpu, memory, ...rest }: LinuxResources): LinuxResources {
+  return {
+    ...rest,
+    ...(cpu === undefined ? {} : { cpu: withoutZeros(cpu) }),
+    ...(memory === undefined ? {} : { memory: { ...withoutZeros(memory), ...swappinessOf(memory) } }),
+  };
+}
+
+/** The one of them that is set by 0 too. */
+function swappinessOf({ swappiness }: NonNullable<LinuxResources["memory"]>) {
+  return swappiness === undefined ? {} : { swappiness };
+}
+
+function withoutZeros<T extends object>(values: T): Partial<T> {
+  const set: Partial<T> = {};
+  for (const key in values) if (values[key] !== 0n) set[key] = values[key];
+  return set;
 }

@@ -5,18 +5,36 @@ import { parseMountinfo } from "../host/proc.js";
 
 const maxBytes = 64 * 1024;
 
+/** A text for one file of a container's real cgroup. */
+export interface CgroupWrite {
+  readonly controller: string;
+  readonly file: string;
+  readonly value: string;
+  /** It counts from 0 again: there is nothing to undo. */
+  readonly resets?: boolean;
+}
+
 /** A container's real cgroup: its directory in each hierarchy that is asked for, v1 where that is mounted, else v2. */
 export class ContainerCgroup {
-  readonly path: string;
-  /** Descriptors by mount point. */
-  private readonly opened = new Map<string, number | undefined>();
+  /** The paths that it may have, the likeliest first. */
+  private readonly paths: readonly string[];
+  /** By mount point; undefined where it is not in that hierarchy, as on a hybrid host. */
+  private readonly opened = new Map<string, { readonly path: string; readonly directory: number } | undefined>();
 
-  /** @throws BridgeError ADJUSTMENT for a cgroupsPath that names no cgroup */
+  /**
+   * @param procCgroup the text of /proc/<pid>/cgroup of the container's process, where there is one
+   * @throws BridgeError ADJUSTMENT for a cgroupsPath that names no cgroup
+   */
   constructor(
     private readonly mounts: CgroupMounts,
     cgroupsPath: string,
+    procCgroup = "",
   ) {
-    this.path = resolveCgroupsPath(cgroupsPath);
+    this.paths = [...new Set([resolveCgroupsPath(cgroupsPath), ...literalPaths(cgroupsPath, procCgroup)])];
+  }
+
+  get path(): string {
+    return this.paths.join(" or ");
   }
 
   /** The version that a controller is on; undefined where no cgroup file system is mounted for it. */
@@ -24,25 +42,21 @@ export class ContainerCgroup {
     return (this.mounts.v1.get(controller) ?? this.mounts.v2)?.version;
   }
 
-  /** A file's text without its last newline; undefined where the file, or the whole cgroup, is not there. */
+  /** A file's text without its last newline, "" of one that can only be written; undefined where it, or the cgroup, is not there. */
   read(controller: string, file: string): string | undefined {
-    const directory = this.directory(controller);
+    const directory = this.open(controller)?.directory;
     if (directory === undefined) return undefined;
-    let opened: number;
     try {
-      opened = openFile(directory, file, constants.O_RDONLY);
+      return closing(openFile(directory, file, constants.O_RDONLY), (descriptor) => {
+        const buffer = Buffer.allocUnsafe(maxBytes);
+        return buffer.toString("latin1", 0, readSync(descriptor, buffer, 0, maxBytes, 0)).replace(/\n$/, "");
+      });
     } catch (thrown) {
-      if (errnoOf(thrown) === "ENOENT") return undefined;
+      const code = errnoOf(thrown);
+      if (code === "ENOENT") return undefined;
+      if (code === "EINVAL") return "";
       throw thrown;
     }
-    return closing(opened, (descriptor) => {
-      const buffer = Buffer.alloc(maxBytes);
-      return buffer.toString("latin1", 0, readSync(descriptor, buffer, 0, maxBytes, 0)).replace(/\n$/, "");
-    });
-  }
-
-  exists(controller: string, file: string): boolean {
-    return this.read(controller, file) !== undefined;
   }
 
   /**
@@ -50,8 +64,8 @@ export class ContainerCgroup {
    *
    * compat: opencontainers/cgroups WriteFileByLine. A file with a line for each device takes one of them in a write.
    */
-  write(controller: string, file: string, value: string): void {
-    const directory = this.directory(controller);
+  write({ controller, file, value }: CgroupWrite): void {
+    const directory = this.open(controller)?.directory;
     if (directory === undefined) throw new BridgeError("ADJUSTMENT", "the cgroup does not exist");
     closing(openFile(directory, file, constants.O_WRONLY | constants.O_TRUNC), (descriptor) => {
       for (const line of value.split(/(?<=\n)/)) writeSync(descriptor, line);
@@ -60,19 +74,25 @@ export class ContainerCgroup {
 
   /** A file's name for messages. */
   nameOf(controller: string, file: string): string {
-    return `${this.mountOf(controller).point}${this.path}/${file}`;
+    return `${this.mountOf(controller).point}${this.open(controller)?.path ?? this.paths[0]}/${file}`;
   }
 
   close(): void {
-    for (const directory of this.opened.values()) if (directory !== undefined) closeSync(directory);
+    for (const found of this.opened.values()) if (found !== undefined) closeSync(found.directory);
     this.opened.clear();
   }
 
-  /** undefined where the container has no cgroup in that hierarchy, as on a hybrid host. */
-  private directory(controller: string): number | undefined {
+  private open(controller: string): { readonly path: string; readonly directory: number } | undefined {
     const mount = this.mountOf(controller);
-    if (!this.opened.has(mount.point)) this.opened.set(mount.point, openCgroup(mount, this.path));
-    return this.opened.get(mount.point);
+    if (this.opened.has(mount.point)) return this.opened.get(mount.point);
+    for (const path of this.paths) {
+      const directory = openCgroup(mount, path);
+      if (directory === undefined) continue;
+      this.opened.set(mount.point, { path, directory });
+      return { path, directory };
+    }
+    this.opened.set(mount.point, undefined);
+    return undefined;
   }
 
   private mountOf(controller: string): CgroupMount {
@@ -181,6 +201,17 @@ export function resolveCgroupsPath(cgroupsPath: string): string {
   const unit = name.endsWith(".slice") ? name : `${prefix}-${name}.scope`;
   if (name === "" || unit.includes("/")) throw badPath(cgroupsPath, "its unit name is empty or holds a slash");
   return checkPath(cgroupsPath, `${expandSlice(cgroupsPath, slice === "" ? "system.slice" : slice)}/${unit}`);
+}
+
+/**
+ * compat: runc's cgroupfs driver takes systemd's form as it stands, and what has no leading slash lies below its own cgroup
+ * (opencontainers/cgroups fs/paths.go), which the container's process tells.
+ */
+function literalPaths(cgroupsPath: string, procCgroup: string): string[] {
+  if (cgroupsPath.startsWith("/")) return [];
+  const literal = checkPath(cgroupsPath, `/${cgroupsPath}`);
+  const own = procCgroup.split("\n").map((line) => line.split(":").slice(2).join(":"));
+  return [literal, ...own.filter((path) => path.endsWith(literal))];
 }
 
 /** systemd.slice(5): `a-b.slice` lies in `a.slice`, and `-.slice` is the root. */

@@ -1,11 +1,19 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, constants, futimesSync, lstatSync, openSync, readFileSync, symlinkSync } from "node:fs";
+import { closeSync, constants, lstatSync, openSync, readFileSync, symlinkSync } from "node:fs";
 import { Deadline, within } from "../base/deadline.js";
 import { BridgeError, errorText } from "../base/errors.js";
 import { parseMountinfo } from "../host/proc.js";
 import { cgroupRoot, hierarchies } from "./controllers.js";
 import { findTool, killGroup, toolEnvironment } from "./privilege.js";
-import { seededPatterns, type TreeFile, templateOf, treeDirectories, untouchedTime } from "./tree.js";
+import {
+  ownFiles,
+  ruleFiles,
+  seededPatterns,
+  type TreeFile,
+  templateOf,
+  treeDirectories,
+  untouchedTime,
+} from "./tree.js";
 
 /** Views are made, and ended, when the run that took one has had its time: both take some of ours. */
 const tidyAfterMs = 50;
@@ -115,7 +123,7 @@ const keeperScript = [
   "umask 022",
   `mount -n -t tmpfs -o "$1" tmpfs ${cgroupRoot} && cd ${cgroupRoot} || exit 1`,
   "shift",
-  `mkdir -p ${treeDirectories.join(" ")}`,
+  `mkdir -p ${treeDirectories.join(" ")} && mkfifo ${ruleFiles.join(" ")} || exit 1`,
   'while [ $# -gt 1 ]; do printf %s "$2" >"$1" || exit 1; shift 2; done',
   `touch -d @${untouchedTime} ${seededPatterns.join(" ")} || exit 1`,
   "echo ready",
@@ -129,8 +137,10 @@ export interface Keeper {
   readonly root: number;
   /** Of the container's directory in each hierarchy, wherever it is moved to. */
   readonly directories: ReadonlyMap<string, number>;
-  /** Of each file, by the path that it was made with: what it is asked by its path takes three times as long. */
-  readonly files: ReadonlyMap<string, number>;
+  /** Of the FIFOs, by the path that they were made with: a write waits for a reader. */
+  readonly rules: ReadonlyMap<string, number>;
+  /** Of ownFiles.start, which a plugin could put something else in the place of. */
+  readonly start: number;
   /** The number of the newest file that is ours: tmpfs counts up. */
   readonly lastInode: number;
   /** Whether the process still runs, and sees what the machine has mounted now. */
@@ -175,7 +185,7 @@ async function startKeeper(files: readonly TreeFile[]): Promise<Keeper> {
   };
   try {
     const pid = await readyPid(child);
-    const tree = openTree(`/proc/${pid}/root${cgroupRoot}`, files);
+    const tree = openTree(`/proc/${pid}/root${cgroupRoot}`);
     // A view in reserve is no reason for us to live on.
     child.unref();
     for (const stream of [child.stdin, child.stdout, child.stderr])
@@ -185,7 +195,7 @@ async function startKeeper(files: readonly TreeFile[]): Promise<Keeper> {
       ...tree,
       serves: (now) => alive && (now === mountinfo || followsMachine(mountinfo)),
       close: async () => {
-        closeAll([tree.root, ...tree.directories.values(), ...tree.files.values()]);
+        closeAll([tree.root, tree.start, ...tree.directories.values(), ...tree.rules.values()]);
         child.ref();
         await close();
       },
@@ -199,15 +209,12 @@ async function startKeeper(files: readonly TreeFile[]): Promise<Keeper> {
 
 /**
  * Opens what a view is filled and read by. The links among the hierarchies are made here, last of all: a shell would start a
- * program for each. Then a change of its entries tells by a directory's mtime.
+ * program for each.
  */
-function openTree(
-  path: string,
-  files: readonly TreeFile[],
-): Pick<Keeper, "root" | "directories" | "files" | "lastInode"> {
+function openTree(path: string): Pick<Keeper, "root" | "directories" | "rules" | "start" | "lastInode"> {
   const opened: number[] = [];
   const open = (name: string, flags: number): number => {
-    const descriptor = openSync(name, flags | constants.O_NOFOLLOW);
+    const descriptor = openSync(name, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     opened.push(descriptor);
     return descriptor;
   };
@@ -221,13 +228,13 @@ function openTree(
         lastInode = lstatSync(`${tree}/${link}`).ino;
       }
     }
-    const directories = hierarchies.map(({ directory }): [string, number] => {
-      const descriptor = open(`${tree}/${templateOf(directory)}`, constants.O_RDONLY | constants.O_DIRECTORY);
-      futimesSync(descriptor, untouchedTime, untouchedTime);
-      return [directory, descriptor];
-    });
-    const descriptors = files.map(({ path }): [string, number] => [path, open(`${tree}/${path}`, constants.O_RDWR)]);
-    return { root, directories: new Map(directories), files: new Map(descriptors), lastInode };
+    const directories = hierarchies.map(({ directory }): [string, number] => [
+      directory,
+      open(`${tree}/${templateOf(directory)}`, constants.O_RDONLY | constants.O_DIRECTORY),
+    ]);
+    const rules = ruleFiles.map((rule): [string, number] => [rule, open(`${tree}/${rule}`, constants.O_RDWR)]);
+    const start = open(`${tree}/${ownFiles.start}`, constants.O_RDWR);
+    return { root, directories: new Map(directories), rules: new Map(rules), start, lastInode };
   } catch (thrown) {
     closeAll(opened);
     throw thrown;

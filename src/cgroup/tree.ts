@@ -2,20 +2,20 @@ import { ftruncateSync, futimesSync, mkdirSync, openSync, renameSync, writeSync 
 import { closing } from "../base/files.js";
 import { type Mount, parseMountinfo } from "../host/proc.js";
 import type { LinuxResources } from "../v01/resources.js";
-import { type ControllerName, cgroupRoot, commonFiles, hierarchies, plainFiles, processFiles } from "./controllers.js";
-import { type FieldFile, fieldFiles } from "./fields.js";
+import { cgroupRoot, hierarchies } from "./controllers.js";
+import { type FieldFile, fieldFiles, lineFiles, type PlainFile, plainFiles } from "./fields.js";
 import { type Machine, machineLists } from "./machine.js";
 
 /** One file of the container's cgroup, as a view begins with it. */
 export interface SeedFile {
   /** The hierarchy's directory below /sys/fs/cgroup. */
   readonly directory: string;
-  /** Whose file it is; undefined for the files of every cgroup. */
-  readonly controller: ControllerName | undefined;
-  readonly file: string;
+  readonly file: FieldFile | PlainFile;
   readonly content: string;
-  /** The field that a write to it sets, and the field's value now. */
-  readonly field?: { readonly file: FieldFile; readonly value: string };
+  /** The field's value now, where the file has one. */
+  readonly value?: string;
+  /** The container's real cgroup has it. */
+  readonly isReal: boolean;
 }
 
 interface SeedOptions {
@@ -24,51 +24,42 @@ interface SeedOptions {
   readonly resources: LinuxResources;
   /** The container's process; 0 before there is one. */
   readonly pid?: number;
+  /** As readV1Files gives them. */
+  readonly files?: ReadonlyMap<string, string> | undefined;
 }
 
 /**
  * The files of a container's directory in each v1 hierarchy.
  *
- * One thing is not as the kernel prints it: a number is followed by a second newline, which readers strip with the first.
+ * One thing is not as the kernel prints it: a single line is followed by a second newline, which readers strip with the first.
  * It tells a program that opens the file without truncating it and writes `50000` over `100000` (a kernel file takes that as
  * 50000) from a shell that writes `500000`: only the first leaves two newlines. opencontainers/cgroups writes that way.
  */
-export function seedFiles({ machine, resources, pid = 0 }: SeedOptions): SeedFile[] {
-  const fields = fieldFiles(machine);
-  const processes = pid > 0 ? `${pid}\n` : "";
-  return hierarchies.flatMap(({ directory, controllers }) => {
-    const common = [...processFiles.map((file) => [file, processes] as const), ...Object.entries(commonFiles)];
-    return [
-      ...common.map(([file, content]) => ({ directory, controller: undefined, file, content })),
-      ...controllers.flatMap((controller) => [
-        ...Object.entries({ ...plainFiles[controller], ...hugetlbUsage(controller, machine) }).map(
-          ([file, content]) => ({ directory, controller, file, content }),
-        ),
-        ...fields
-          .filter((field) => field.controller === controller)
-          .map((field) => seedField(directory, field, resources)),
-      ]),
-    ];
-  });
+export function seedFiles({ machine, resources, pid = 0, files }: SeedOptions): SeedFile[] {
+  const fields = [...fieldFiles(machine), ...lineFiles];
+  return hierarchies.flatMap(({ directory, controllers }) => [
+    ...plainFiles(controllers, machine).map((file) => {
+      const real = files?.get(`${file.controller}/${file.file}`);
+      const isProcesses = pid > 0 && (file.file === "cgroup.procs" || file.file === "tasks");
+      const content = isProcesses ? `${pid}\n` : (real ?? file.content);
+      const isWritten = file.kind === "setting" || file.kind === "reset";
+      return { directory, file, content: isWritten ? padded(content) : content, isReal: real !== undefined };
+    }),
+    ...fields
+      .filter(({ controller }) => controllers.includes(controller))
+      .map((file) => {
+        const real = files?.get(`${file.controller}/${file.file}`);
+        const asked = real?.trim() || file.current(resources);
+        // A spec may hold what the kernel would refuse or round: the runtime's problem, not the plugin's.
+        const parsed = asked === undefined ? undefined : file.parse(asked);
+        const value = parsed?.ok ? parsed.value : file.unset;
+        return { directory, file, content: padded(file.print(value)), value, isReal: real !== undefined };
+      }),
+  ]);
 }
 
-function seedField(directory: string, file: FieldFile, resources: LinuxResources): SeedFile {
-  const asked = file.current(resources);
-  // A spec may hold what the kernel would refuse or round: the runtime's problem, not the plugin's.
-  const parsed = asked === undefined ? undefined : file.parse(asked);
-  const value = parsed?.ok ? parsed.value : file.unset;
-  const printed = file.print(value);
-  const isSingleLine = printed.indexOf("\n") === printed.length - 1;
-  const content = isSingleLine ? `${printed}\n` : printed;
-  return { directory, controller: file.controller, file: file.file, content, field: { file, value } };
-}
-
-function hugetlbUsage(controller: ControllerName, machine: Machine): Record<string, string> {
-  if (controller !== "hugetlb") return {};
-  const names = machine.hugepages.flatMap(({ name }) =>
-    ["usage_in_bytes", "max_usage_in_bytes", "failcnt"].map((file) => `hugetlb.${name}.${file}`),
-  );
-  return Object.fromEntries(names.map((file) => [file, "0\n"]));
+function padded(content: string): string {
+  return content !== "" && content.indexOf("\n") === content.length - 1 ? `${content}\n` : content;
 }
 
 /**
@@ -93,10 +84,6 @@ function parentPaths(cgroupsPath: string): string[] {
 export const ownDirectory = ".view";
 /** Where the container's directories wait for their path to be known. */
 const templateDirectory = `${ownDirectory}/template`;
-/** Where the directories above a cpuset's wait, with the files that those have. */
-const parentsDirectory = `${ownDirectory}/parents`;
-/** So deep lie the containers of kubelets; what lies deeper is made when it is needed. */
-const readyParents = 5;
 
 /** Seconds since 1970: the mtime of a file that nobody has written to. */
 export const untouchedTime = 1;
@@ -120,39 +107,39 @@ export interface TreeFile {
 }
 
 /** The directories of a view that waits for its container. */
-export const treeDirectories: readonly string[] = [
-  ...hierarchies.flatMap(({ directory }) => [directory, templateOf(directory)]),
-  ...Array.from({ length: readyParents }, (_, level) => `${parentsDirectory}/${level}`),
-];
+export const treeDirectories: readonly string[] = hierarchies.flatMap(({ directory }) => [
+  directory,
+  templateOf(directory),
+]);
 
 /** The files that are seeded in them, as a shell's patterns. */
-export const seededPatterns = [`${templateDirectory}/*/*`, `${parentsDirectory}/*/*`, "cpuset/*"] as const;
+export const seededPatterns = [`${templateDirectory}/*/*`, "cpuset/*"] as const;
+
+/**
+ * Of these all writes count, and each would take the place of the one before it in a file: `echo >` twice is two rules. They are
+ * FIFOs, which nothing can be read from in the kernel either.
+ */
+export const ruleFiles: readonly string[] = ["devices.allow", "devices.deny"].map(
+  (file) => `${templateOf("devices")}/${file}`,
+);
 
 /**
  * The files of a view that waits for its container. Our own are all there from the start: writing them takes no inode, and
  * what lies over a process's own /proc files can be put there before it is known what it will say.
  */
 export function treeFiles(template: readonly SeedFile[], machine: Machine): TreeFile[] {
-  const parents = ["cpuset", ...treeDirectories.filter((path) => path.startsWith(parentsDirectory))];
   return [
-    ...template.map((seed) => ({ path: templateFileOf(seed), content: seed.content })),
-    ...parents.flatMap((path) =>
-      parentFiles(machine).map(({ file, content }) => ({ path: `${path}/${file}`, content })),
-    ),
+    ...template.map(({ directory, file, content }) => ({ path: `${templateOf(directory)}/${file.file}`, content })),
+    ...parentFiles(machine).map(({ file, content }) => ({ path: `cpuset/${file}`, content })),
     { path: ownFiles.start, content: notEntered },
     { path: ownFiles.cgroup, content: formatProcCgroup() },
     ...[ownFiles.containerCgroup, ownFiles.mountinfo, ownFiles.fstab].map((path) => ({ path, content: "" })),
-  ];
+  ].filter(({ path }) => !ruleFiles.includes(path));
 }
 
 /** Where a hierarchy's directory for the container waits. */
 export function templateOf(directory: string): string {
   return `${templateDirectory}/${directory}`;
-}
-
-/** Where a seeded file waits: it has its descriptor by that name, wherever it is moved to. */
-export function templateFileOf({ directory, file }: Pick<SeedFile, "directory" | "file">): string {
-  return `${templateOf(directory)}/${file}`;
 }
 
 /**
@@ -161,29 +148,24 @@ export function templateFileOf({ directory, file }: Pick<SeedFile, "directory" |
  */
 export function placeTree(root: string, cgroupsPath: string, machine: Machine): string[] {
   const parents = parentPaths(cgroupsPath);
+  const shared = parentFiles(machine);
   for (const { directory } of hierarchies) {
-    for (const [level, parent] of parents.entries()) {
+    for (const parent of parents) {
       const path = `${root}/${directory}${parent}`;
-      if (directory !== "cpuset") mkdirSync(path);
-      else if (level < readyParents) renameSync(`${root}/${parentsDirectory}/${level}`, path);
-      else makeParent(path, machine);
+      mkdirSync(path);
+      if (directory === "cpuset") for (const { file, content } of shared) seed(`${path}/${file}`, "wx", content);
     }
     renameSync(`${root}/${templateOf(directory)}`, `${root}/${directory}${cgroupsPath}`);
   }
-  return ["", ...parents].flatMap((parent) => parentFiles(machine).map(({ file }) => `cpuset${parent}/${file}`));
-}
-
-function makeParent(path: string, machine: Machine): void {
-  mkdirSync(path);
-  for (const { file, content } of parentFiles(machine)) {
-    closing(openSync(`${path}/${file}`, "wx", 0o644), (descriptor) => writeSeed(descriptor, content));
-  }
+  return ["", ...parents].flatMap((parent) => shared.map(({ file }) => `cpuset${parent}/${file}`));
 }
 
 /** Writes a file as one that nobody has written to. */
-export function writeSeed(descriptor: number, content: string): void {
-  rewrite(descriptor, content);
-  futimesSync(descriptor, untouchedTime, untouchedTime);
+export function seed(path: string, flags: "wx" | "r+", content: string): void {
+  closing(openSync(path, flags, 0o644), (descriptor) => {
+    rewrite(descriptor, content);
+    futimesSync(descriptor, untouchedTime, untouchedTime);
+  });
 }
 
 /** Replaces a file's content. */

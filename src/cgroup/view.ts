@@ -32,6 +32,7 @@ import type { LinuxResources } from "../v01/resources.js";
 import { resolveCgroupsPath } from "./container-cgroup.js";
 import { cgroupRoot } from "./controllers.js";
 import { type CapturedChanges, collectChanges } from "./diff.js";
+import type { Place } from "./fields.js";
 import { type Keeper, Reserves } from "./keeper.js";
 import type { Machine } from "./machine.js";
 import { findTool, namingShell, toolEnvironment } from "./privilege.js";
@@ -44,10 +45,9 @@ import {
   placeTree,
   rewrite,
   type SeedFile,
+  seed,
   seedFiles,
-  templateFileOf,
   treeFiles,
-  writeSeed,
 } from "./tree.js";
 
 interface ViewRequest {
@@ -57,6 +57,9 @@ interface ViewRequest {
   readonly resources: LinuxResources;
   /** The container's process; 0 before there is one. */
   readonly pid?: number;
+  /** What the files of its real cgroup v1 say that are no field of a runtime's. */
+  readonly files?: ReadonlyMap<string, string> | undefined;
+  readonly place: Place;
 }
 
 export interface View {
@@ -117,38 +120,35 @@ export class Views {
 function openView(
   machine: Machine,
   template: readonly SeedFile[],
-  { cgroupsPath, resources, pid = 0 }: ViewRequest,
+  { cgroupsPath, resources, pid = 0, files, place }: ViewRequest,
   keeper: Keeper,
   mountinfo: string,
   leave: () => void,
 ): View {
+  const { start, directories, rules, lastInode } = keeper;
   const root = `/proc/self/fd/${keeper.root}`;
-  const fileOf = (path: string): number => {
-    const descriptor = keeper.files.get(path);
-    if (descriptor === undefined) throw new BridgeError("INTERNAL", `no file ${path} is seeded`);
-    return descriptor;
-  };
-  const seed = seedFiles({ machine, resources, pid });
+  const seeds = seedFiles({ machine, resources, pid, files });
   const parents = placeTree(root, cgroupsPath, machine);
-  for (const [index, { directory, file, content }] of seed.entries()) {
-    if (template[index]?.content !== content) writeSeed(fileOf(templateFileOf({ directory, file })), content);
+  for (const [index, { directory, file, content }] of seeds.entries()) {
+    if (template[index]?.content !== content)
+      seed(`/proc/self/fd/${directories.get(directory)}/${file.file}`, "r+", content);
   }
-  if (pid > 0) rewrite(fileOf(ownFiles.containerCgroup), formatProcCgroup(cgroupsPath));
-  rewrite(fileOf(ownFiles.mountinfo), formatMountinfo(mountinfo));
-  const { directories, files, lastInode } = keeper;
+  if (pid > 0) seed(`${root}/${ownFiles.containerCgroup}`, "r+", formatProcCgroup(cgroupsPath));
+  seed(`${root}/${ownFiles.mountinfo}`, "r+", formatMountinfo(mountinfo));
   const freeInodes = statfsSync(root).ffree;
   return {
     cgroupsPath,
     command: (options) => {
-      rewrite(fileOf(ownFiles.start), notEntered);
+      rewrite(start, notEntered);
       return { ...options, ...enterView(options, keeper.pid, pid) };
     },
     startError: (stderr) => {
-      const said = readSmall(fileOf(ownFiles.start)).trim();
+      const said = readSmall(start).trim();
       if (said === notEntered) return { code: "EPERM", detail: "its captured cgroup view could not be entered" };
       return Number(said) > 0 ? { code: execError(said, stderr.slice(-2)) } : undefined;
     },
-    collect: () => collectChanges({ root, cgroupsPath, directories, files, seed, parents, freeInodes, lastInode }),
+    collect: () =>
+      collectChanges({ place, root, cgroupsPath, directories, rules, seed: seeds, parents, freeInodes, lastInode }),
     close: leave,
   };
 }

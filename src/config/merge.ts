@@ -30,6 +30,7 @@ export interface PluginSettings
     Config,
     | "phase"
     | "cgroup"
+    | "lostWrites"
     | "results"
     | "states"
     | "onFailure"
@@ -52,6 +53,7 @@ export function pluginSettings(config: Config, type: string): PluginSettings {
   return {
     phase: own?.phase ?? config.phase,
     cgroup: own?.cgroup ?? config.cgroup,
+    lostWrites: own?.lostWrites ?? config.lostWrites,
     results: layered(config.results, own?.results),
     states: own?.states ?? config.states,
     onFailure: layered(config.onFailure, own?.onFailure),

@@ -14,13 +14,33 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { applyChanges, undoingText } from "../../src/cgroup/apply.js";
-import { ContainerCgroup, parseCgroupMounts } from "../../src/cgroup/container-cgroup.js";
-import { readMachine } from "../../src/cgroup/machine.js";
-import { readResources } from "../../src/cgroup/real-resources.js";
+import {
+  type CgroupMounts,
+  type CgroupWrite,
+  ContainerCgroup,
+  parseCgroupMounts,
+} from "../../src/cgroup/container-cgroup.js";
+import { type Machine, readMachine } from "../../src/cgroup/machine.js";
+import { applyChanges as applyTo, readResources, undoingText } from "../../src/cgroup/real-cgroup.js";
 import type { LinuxResources } from "../../src/v01/resources.js";
 import { makeFolder } from "../support/places.js";
 import { machine } from "./support.js";
+
+interface Given {
+  readonly mounts: CgroupMounts;
+  readonly cgroupsPath: string;
+  readonly machine: Machine;
+  readonly specShares?: bigint;
+}
+
+function applyChanges(changes: LinuxResources, given: Given, files: readonly CgroupWrite[] = []): readonly string[] {
+  const cgroup = new ContainerCgroup(given.mounts, given.cgroupsPath);
+  try {
+    return applyTo(changes, files, cgroup, given);
+  } finally {
+    cgroup.close();
+  }
+}
 
 const v2Files: Readonly<Record<string, string>> = {
   "cpu.weight": "39\n",
@@ -253,7 +273,7 @@ describe("this machine's cgroups", () => {
     const before = readResources(cgroup, {}, own);
     expect(before).toMatchObject(changes);
     // Less swap than memory is refused by the kernel; pids.max was written before and is put back.
-    const swap = cgroup.exists("memory", "memory.memsw.limit_in_bytes");
+    const swap = cgroup.read("memory", "memory.memsw.limit_in_bytes") !== undefined;
     const refused = applyChanges(
       swap ? { pids: { limit: 3n }, memory: { swap: 4096n } } : { pids: { limit: 3n }, cpu: { cpus: "0-9999" } },
       options,
@@ -294,19 +314,32 @@ describe("this machine's cgroups", () => {
     expect([text("cpu.cfs_quota_us"), text("cpu.cfs_period_us")]).toEqual(["100000", "200000"]);
   });
 
-  it("take several lines one by one", (context) => {
-    const point = mounts.v1.get("devices")?.point;
-    if (point === undefined) return context.skip("no cgroup v1 here");
+  it("take texts for files in their order, each line alone, and have their rules and lines back", (context) => {
+    const [devices, cpuset] = ["devices", "cpuset"].map((controller) => mounts.v1.get(controller)?.point ?? "");
     try {
-      make(point);
-      writeFileSync(`${point}${name}/devices.deny`, "a");
+      for (const point of [devices, cpuset]) make(point ?? "");
+      writeFileSync(`${devices}${name}/devices.deny`, "c 1:9 rwm");
     } catch {
-      return context.skip("no cgroup can be made here (needs root)");
+      return context.skip("no cgroup v1 can be made here (needs root)");
     }
-    const cgroup = new ContainerCgroup(mounts, name);
-    cgroup.write("devices", "devices.allow", "c 1:3 rwm\nc 1:5 r");
-    expect(cgroup.read("devices", "devices.list")).toBe("c 1:3 rwm\nc 1:5 r");
-    cgroup.close();
+    const options = { machine: own, mounts, cgroupsPath: name };
+    const list = () => readFileSync(`${devices}${name}/devices.list`, "utf8");
+    const before = list();
+    const files = [
+      { controller: "devices", file: "devices.deny", value: "a" },
+      { controller: "devices", file: "devices.allow", value: "c 1:3 rwm\nc 1:5 r" },
+    ];
+    const fault = [expect.stringMatching(/cpuset\.cpus cannot be set to "0-9999": E(INVAL|RANGE)/)];
+    expect(applyChanges({ cpu: { cpus: "0-9999" } }, options, files)).toEqual(fault);
+    expect(list()).toBe(before);
+    expect(applyChanges({}, options, files)).toEqual([]);
+    expect(list()).toBe("c 1:3 rwm\nc 1:5 r\n");
+    expect(
+      applyChanges({ cpu: { cpus: "0-9999" } }, options, [
+        { controller: "devices", file: "devices.deny", value: "c 1:5 r" },
+      ]),
+    ).toEqual(fault);
+    expect(list()).toBe("c 1:3 rwm\nc 1:5 r\n");
   });
 
   it("take changes on v2, with what controllers it has", (context) => {

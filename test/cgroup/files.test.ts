@@ -1,19 +1,20 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { withoutUnset } from "../../src/cgroup/cgroups.js";
 import { parseCgroupMounts, resolveCgroupsPath } from "../../src/cgroup/container-cgroup.js";
 import { hierarchies } from "../../src/cgroup/controllers.js";
 import { readWritten } from "../../src/cgroup/diff.js";
 import { fieldFiles } from "../../src/cgroup/fields.js";
 import { formatList, isWithin, parseList, parseSigned, parseSize, parseUnsigned } from "../../src/cgroup/machine.js";
-import { findWeightForm, toShares, toWeight, withoutUnset } from "../../src/cgroup/real-resources.js";
 import { formatMountinfo, formatProcCgroup, seedFiles } from "../../src/cgroup/tree.js";
+import { findWeightForm, toShares, toWeight } from "../../src/cgroup/weight.js";
 import type { LinuxResources } from "../../src/v01/resources.js";
 import { machine } from "./support.js";
 
 function contents(resources: LinuxResources, pid?: number): Record<string, string> {
   const files = seedFiles({ machine, resources, ...(pid === undefined ? {} : { pid }) });
-  return Object.fromEntries(files.map(({ directory, file, content }) => [`${directory}/${file}`, content]));
+  return Object.fromEntries(files.map(({ directory, file, content }) => [`${directory}/${file.file}`, content]));
 }
 
 /** Numbers are followed by one newline more than the kernel's. */
@@ -40,7 +41,7 @@ describe("the files of a new cgroup", () => {
       "hugetlb/hugetlb.2MB.limit_in_bytes": number("9223372036852678656"),
       "hugetlb/hugetlb.1GB.limit_in_bytes": number("9223372035781033984"),
       "pids/pids.max": number("max"),
-      "freezer/freezer.state": "THAWED\n",
+      "freezer/freezer.state": number("THAWED"),
       "devices/devices.list": "a *:* rwm\n",
       "pids/cgroup.procs": "",
       "systemd/tasks": "",
@@ -258,7 +259,7 @@ describe("what was written", () => {
   });
 
   it("is the whole text of a file that was put in the seed's place", () => {
-    expect(readWritten(seed, "200000\n\n", true)).toEqual(["200000"]);
+    expect(readWritten(seed, "200000\n\n", { replaced: true })).toEqual(["200000"]);
   });
 
   it("is among the answers whatever way it was written", () => {

@@ -21,16 +21,16 @@ export interface CgroupOf {
 
 /** A cgroup to make a view of. */
 interface ViewOf extends CgroupOf {
+  /** What it is to have besides, whatever it has now: what the chain has asked for so far, and what an update asks for. */
+  readonly asked: LinuxResources;
   readonly phase: Place["phase"];
   /** Of the machine that a recording comes from. */
   readonly version?: "unknown";
-  /** What it is to have besides, whatever it has now: what the chain has asked for so far, and what an update asks for. */
-  readonly asked: LinuxResources;
 }
 
 /** What the bridge does with cgroups: captured views of them, and changes of the real ones. */
 export interface Cgroups {
-  readonly version: 1 | 2 | "unknown";
+  readonly version: Place["version"];
   /** Whether captured views can be made here. Never rejects. */
   privilege(): Promise<Privilege>;
   /**
@@ -41,9 +41,7 @@ export interface Cgroups {
   openView(of: ViewOf): Promise<View>;
   /** Makes the first view ahead, so that no event waits for it. Never rejects. */
   warm(): Promise<void>;
-  /**
-   * Applies changes, and texts for files of cgroup v1, to the real cgroup, whole or not at all; gives why that cannot be, or null.
-   */
+  /** Applies changes, and texts for files of cgroup v1, to the real cgroup, whole or not at all; gives why that cannot be. */
   apply(changes: LinuxResources, files: readonly CgroupWrite[], of: CgroupOf): string | null;
   close(): Promise<void>;
 }
@@ -54,17 +52,13 @@ export interface Cgroups {
  */
 export async function requireCapture(cgroups: Cgroups, log: Log): Promise<void> {
   const privilege = await cgroups.privilege();
-  if (privilege.ok) {
-    const { unproven } = privilege;
-    if (unproven === undefined) return;
-    log.warn(
-      { reason: unproven },
-      "whether cgroup writes can be captured is not known yet: the first plugin's view will tell",
-    );
-    return;
+  if (!privilege.ok) {
+    const { reason, remedy } = privilege;
+    throw new BridgeError("CONFIG", `cgroup: capture is configured, and ${reason}: ${remedy}`);
   }
-  const { reason, remedy } = privilege;
-  throw new BridgeError("CONFIG", `cgroup: capture is configured, and ${reason}: ${remedy}`);
+  const { unproven: reason } = privilege;
+  const sentence = "whether cgroup writes can be captured is not known yet: the first plugin's view will tell";
+  if (reason !== undefined) log.warn({ reason }, sentence);
 }
 
 /**
@@ -87,33 +81,21 @@ export function createNodeCgroups({
 } = {}): Cgroups {
   let mounts: CgroupMounts | undefined;
   let machine: Machine | undefined;
-  let known: { readonly privilege: Privilege; readonly until: number } | undefined;
-  let trial: Promise<Privilege> | undefined;
+  let known: { readonly privilege: Promise<Privilege>; until: number } | undefined;
   let views: Promise<Views> | undefined;
   let closed = false;
   const theMounts = () => (mounts ??= parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8")));
   const theMachine = () => (machine ??= readMachine());
   const theViews = () => (views ??= import("./view.js").then(({ Views }) => new Views(theMachine())));
 
-  function remember(privilege: Privilege): void {
-    const proven = privilege.ok && privilege.unproven === undefined;
-    known = { privilege, until: proven ? Infinity : clock() + askAgainMs };
-  }
-
-  async function askOnce(): Promise<Privilege> {
-    try {
-      const privilege = await check();
-      remember(privilege);
-      return privilege;
-    } finally {
-      trial = undefined;
-    }
-  }
-
   function thePrivilege(): Promise<Privilege> {
-    if (known !== undefined && clock() < known.until) return Promise.resolve(known.privilege);
-    trial ??= askOnce();
-    return trial;
+    if (known !== undefined && clock() < known.until) return known.privilege;
+    const asked = { privilege: check(), until: Infinity };
+    known = asked;
+    void asked.privilege.then(({ ok, ...rest }) => {
+      if (!ok || "unproven" in rest) asked.until = clock() + askAgainMs;
+    });
+    return asked.privilege;
   }
 
   function withCgroup<T>({ cgroupsPath, pid }: CgroupOf, use: (cgroup: ContainerCgroup) => T): T {
@@ -142,7 +124,7 @@ export function createNodeCgroups({
       const resources = layOver(present, asked);
       const place = { phase, version: of.version ?? version };
       const view = await (await theViews()).open({ cgroupsPath, resources, pid, files, place });
-      remember({ ok: true });
+      known = { privilege: Promise.resolve({ ok: true }), until: Infinity };
       return view;
     },
     async warm() {
@@ -189,17 +171,13 @@ export function withoutUnset({ cpu, memory, ...rest }: LinuxResources): LinuxRes
   return {
     ...rest,
     ...(cpu === undefined ? {} : { cpu: withoutZeros(cpu) }),
-    ...(memory === undefined ? {} : { memory: { ...withoutZeros(memory), ...swappinessOf(memory) } }),
+    ...(memory === undefined ? {} : { memory: withoutZeros(memory) }),
   };
 }
 
-/** The one of them that is set by 0 too. */
-function swappinessOf({ swappiness }: NonNullable<LinuxResources["memory"]>) {
-  return swappiness === undefined ? {} : { swappiness };
-}
-
+/** swappiness is set by 0 too. */
 function withoutZeros<T extends object>(values: T): Partial<T> {
   const set: Partial<T> = {};
-  for (const key in values) if (values[key] !== 0n) set[key] = values[key];
+  for (const key in values) if (values[key] !== 0n || key === "swappiness") set[key] = values[key];
   return set;
 }

@@ -5,25 +5,19 @@ import type { LinuxResources } from "../v01/resources.js";
 import type { CgroupWrite } from "./container-cgroup.js";
 import { cgroupRoot, hierarchies } from "./controllers.js";
 import { fateOf, type Place } from "./fields.js";
+import type { Keeper } from "./keeper.js";
 import { ownDirectory, ruleFiles, type SeedFile, templateOf, untouchedTime } from "./tree.js";
 
 interface CaptureInput {
   readonly place: Place;
-  /** The view's /sys/fs/cgroup, by a path that is safe to use from outside. */
-  readonly root: string;
+  readonly tree: Pick<Keeper, "root" | "directories" | "rules" | "lastInode">;
   /** The container's path below each hierarchy. */
   readonly cgroupsPath: string;
-  /** An open descriptor of the container's directory in each hierarchy: no link that a plugin makes leads away from it. */
-  readonly directories: ReadonlyMap<string, number>;
-  /** Open descriptors of the FIFOs, by the path that they were made with. */
-  readonly rules: ReadonlyMap<string, number>;
   readonly seed: readonly SeedFile[];
-  /** Files of cgroups above the container's, below `root`. */
+  /** Files of cgroups above the container's, below the view's root. */
   readonly parents: readonly string[];
   /** Inodes that were free before the plugin ran. */
   readonly freeInodes: number;
-  /** The number of the newest file from before the plugin ran: tmpfs counts up. */
-  readonly lastInode: number;
 }
 
 /** What a plugin did in its view: only what differs from the seed. */
@@ -60,7 +54,9 @@ const maxRuleBytes = 64 * 1024;
 
 /** Compares a view with its seed: one lstat for each file, and one statfs that tells whether anything is new. */
 export function collectChanges(input: CaptureInput): CapturedChanges {
-  const { root, cgroupsPath, directories, seed, place, parents } = input;
+  const { tree, cgroupsPath, seed, place, parents } = input;
+  const { directories, lastInode } = tree;
+  const root = `/proc/self/fd/${tree.root}`;
   const resources: LinuxResources = {};
   const files: CgroupWrite[] = [];
   const errors: CaptureNote[] = [];
@@ -105,8 +101,8 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
     lost.push({ file: `${cgroupRoot}/${path}`, text: `written or removed; ${onlyOwn}` });
   }
   const { ffree, bavail } = statfsSync(root);
-  const moved = touched.some(({ stats }) => stats === undefined || stats.ino > input.lastInode);
-  if (moved || ffree !== input.freeInodes) lost.push(...findStrangers(input));
+  const moved = touched.some(({ stats }) => stats === undefined || stats.ino > lastInode);
+  if (moved || ffree !== input.freeInodes) lost.push(...findStrangers(root, input));
   if (bavail === 0 || ffree === 0) errors.push({ file: cgroupRoot, text: fullText });
   return { resources, files, errors, lost };
 }
@@ -134,14 +130,14 @@ function readChange(input: CaptureInput, one: SeedFile, path: string, stats: Sta
     return { error: `it holds ${stats.size} bytes, more than a kernel file takes: write the value alone` };
   let content: string;
   try {
-    const rule = stats.isFIFO() ? input.rules.get(ruleFile(one) ?? "") : undefined;
+    const rule = stats.isFIFO() ? input.tree.rules.get(ruleFile(one) ?? "") : undefined;
     content = rule === undefined ? readPlain(path) : readSome(rule, maxRuleBytes);
   } catch (thrown) {
     return { error: `it cannot be read: ${errorText(thrown)}` };
   }
   const byLine = !("kind" in one.file) ? one.file.byLine === true : !/^.*\n\n$/.test(one.content);
   // Another file that was put in the seeded one's place, as sed -i does, mixes with nothing.
-  const texts = readWritten(one.content, content, { replaced: stats.ino > input.lastInode, byLine });
+  const texts = readWritten(one.content, content, { replaced: stats.ino > input.tree.lastInode, byLine });
   return judge(one, texts);
 }
 
@@ -191,7 +187,7 @@ const maxNotes = 10;
 const maxShown = 64;
 
 /** Looks for what was not there before the plugin ran, in the whole tree. The view's number of inodes bounds the work. */
-function findStrangers({ root, cgroupsPath, seed, parents }: CaptureInput): CaptureNote[] {
+function findStrangers(root: string, { cgroupsPath, seed, parents }: CaptureInput): CaptureNote[] {
   const known = new Set(parents);
   for (const { directory, file } of seed) known.add(`${directory}${cgroupsPath}/${file.file}`);
   for (const { directory, links } of hierarchies) {

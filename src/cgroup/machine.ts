@@ -7,32 +7,20 @@ export interface Machine {
   readonly cpus: IndexRanges;
   /** Online memory nodes. */
   readonly mems: IndexRanges;
-  readonly pageSize: bigint;
   /** By the kernel's names for them, such as `2MB`. */
-  readonly hugepages: readonly Hugepage[];
+  readonly hugepages: readonly { readonly name: string; readonly bytes: bigint }[];
 }
-
-export interface Hugepage {
-  readonly name: string;
-  readonly bytes: bigint;
-}
-
-const defaultPageSize = 4096n;
-/** AT_PAGESZ of getauxval(3). */
-const pageSizeTag = 6n;
 
 /** Reads what this machine has. What cannot be read is as on a machine of one processor and one node. */
 export function readMachine(): Machine {
-  const hugepages = listNames("/sys/kernel/mm/hugepages")
-    .map((name) => /^hugepages-(\d+)kB$/.exec(name)?.[1])
-    .filter((size) => size !== undefined)
+  const hugepages = (attempt(() => readdirSync("/sys/kernel/mm/hugepages")) ?? [])
+    .flatMap((name) => /^hugepages-(\d+)kB$/.exec(name)?.[1] ?? [])
     .map((size) => BigInt(size) * 1024n)
     .sort((a, b) => (a < b ? -1 : 1))
     .map((bytes) => ({ name: formatHugepage(bytes), bytes }));
   return {
     cpus: readList("/sys/devices/system/cpu/online"),
     mems: readList("/sys/devices/system/node/online"),
-    pageSize: readPageSize(),
     hugepages,
   };
 }
@@ -43,34 +31,9 @@ function formatHugepage(bytes: bigint): string {
   return bytes >= 1n << 20n ? `${bytes >> 20n}MB` : `${bytes >> 10n}KB`;
 }
 
-/** The machine's lists as text, for messages and for cpuset files. */
-export function machineLists(machine: Machine): { readonly cpus: string; readonly mems: string } {
-  return { cpus: formatList(machine.cpus), mems: formatList(machine.mems) };
-}
-
 function readList(path: string): IndexRanges {
-  const ranges = parseList(readText(path).trim(), []);
+  const ranges = parseList(attempt(() => readFileSync(path, "utf8").trim()) ?? "", []);
   return ranges === undefined || ranges.length === 0 ? [[0, 0]] : ranges;
-}
-
-function readPageSize(): bigint {
-  try {
-    const words = readFileSync("/proc/self/auxv");
-    for (let at = 0; at + 16 <= words.length; at += 16) {
-      if (words.readBigUInt64LE(at) === pageSizeTag) return words.readBigUInt64LE(at + 8);
-    }
-  } catch {
-    // Only rounding depends on it.
-  }
-  return defaultPageSize;
-}
-
-function readText(path: string): string {
-  return attempt(() => readFileSync(path, "utf8")) ?? "";
-}
-
-function listNames(path: string): string[] {
-  return attempt(() => readdirSync(path)) ?? [];
 }
 
 /** What was written to a cgroup file, in one spelling: decimal numbers, `-1` for no limit, lists as the kernel prints them. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants, readFileSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { Deadline, within } from "../base/deadline.js";
-import { attempt, errnoOf, errorText } from "../base/errors.js";
+import { attempt, errorText } from "../base/errors.js";
 import { cgroupRoot } from "./controllers.js";
 
 /** Whether captured views can be made here. */
@@ -18,12 +18,6 @@ export type Privilege =
       readonly remedy: string;
     };
 
-/** Bits of CapEff in /proc/<pid>/status, from linux/capability.h: setns into a mount namespace needs both. */
-const capabilities = { CAP_SYS_CHROOT: 18n, CAP_SYS_ADMIN: 21n } as const;
-
-/** What is said by a machine that is short of something, such as of namespaces (user.max_mnt_namespaces), and forbids nothing. */
-const shortages = /No space left on device|Cannot allocate memory|Resource temporarily unavailable|Cannot fork/;
-
 interface PrivilegeOptions {
   /** Where the system's programs are. */
   readonly path?: string;
@@ -31,121 +25,81 @@ interface PrivilegeOptions {
   readonly withinMs?: number;
 }
 
+/** What a machine says that forbids it. All else may pass, such as a shortage of namespaces (user.max_mnt_namespaces). */
+const denials = /not permitted|denied|EPERM|EACCES|ENOENT/i;
+
 /**
- * Looks whether the bridge may make mount namespaces, and then makes one, because seccomp, AppArmor and SELinux forbid what
- * capabilities allow. Some 10 ms; leaves nothing.
+ * Makes a mount namespace: seccomp, AppArmor and SELinux forbid what capabilities allow. Some 10 ms; leaves nothing. Never
+ * rejects.
  */
 export async function checkPrivilege(options: PrivilegeOptions = {}): Promise<Privilege> {
   const { path = systemPath, withinMs = 500 } = options;
-  const missing = missingCapabilities();
-  if (missing.length > 0) {
-    return denied(
-      `the bridge lacks ${missing.join(" and ")}`,
-      "run it as root on the node, or with privileged: true in a pod",
-    );
-  }
+  const denied = (reason: string, why: string) =>
+    ({ ok: false, reason, remedy: `${why}; or set cgroup: host` }) as const;
   const unshare = findTool("unshare", path);
   if (unshare === undefined || ["mount", "nsenter"].some((tool) => findTool(tool, path) === undefined)) {
     return denied("unshare, mount or nsenter of util-linux is not installed", "install util-linux");
   }
-  // What a view does: a namespace, a tmpfs over the cgroup root, a file bound over one of the process's own in /proc, and a
-  // program started by another name.
+  // What a view does: a namespace that is entered, a tmpfs over the cgroup root, a file bound over one of the process's own in
+  // /proc, and a program started by another name.
   const trial = [
     `mount -n -t tmpfs -o size=64k,mode=755 tmpfs ${cgroupRoot}`,
     `: >${cgroupRoot}/mountinfo`,
     `mount -n --bind ${cgroupRoot}/mountinfo /proc/$$/mountinfo`,
-    "exec -a view /bin/sh -c :",
+    "exec -a view nsenter --mount=/proc/self/ns/mnt /bin/sh -c :",
   ].join(" && ");
-  const args = ["--mount", "--propagation", "slave", "--", ...namingShell(), "-c", trial];
-  const { said, transient } = await tryOut(unshare, args, withinMs);
+  const said = await tryOut(unshare, [...newNamespace, ...namingShell(), "-c", trial], withinMs);
   if (said === undefined) return { ok: true };
-  if (transient) return { ok: true, unproven: `the trial of unshare: ${said}` };
+  if (!denials.test(said)) return { ok: true, unproven: `the trial of unshare: ${said}` };
   return denied(
-    `no mount namespace with a file system of its own can be made: ${said}`,
-    "in a pod, set privileged: true, or a seccomp and AppArmor profile that allows unshare and mount",
+    `no mount namespace with a file system of its own can be made (CAP_SYS_ADMIN, CAP_SYS_CHROOT): ${said}`,
+    "run the bridge as root; in a pod, set privileged: true, or a seccomp and AppArmor profile that allows unshare and mount",
   );
 }
 
-function denied(reason: string, why: string): Privilege {
-  return { ok: false, reason, remedy: `${why}; or set cgroup: host` };
-}
-
-function missingCapabilities(): string[] {
-  const status = attempt(() => readFileSync("/proc/self/status", "latin1"));
-  // Without /proc the trial tells.
-  if (status === undefined) return [];
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
-  return Object.entries(capabilities)
-    .filter(([, bit]) => ((effective >> bit) & 1n) === 0n)
-    .map(([name]) => name);
-}
-
-/** What a machine has again later. */
-const transientCodes: readonly string[] = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"];
-
-interface Trial {
-  /** Why it did not succeed. */
-  readonly said?: string;
-  /** That says nothing of the machine, but that it is busy or short of something. */
-  readonly transient?: boolean;
-}
-
-/** Runs a program of the system, and ends it when it takes longer, with all that it has started. Never rejects. */
-async function tryOut(path: string, args: readonly string[], withinMs: number): Promise<Trial> {
+/** Runs a program of the system, and ends it when it takes longer, with all that it has started. Gives why it did not succeed. */
+async function tryOut(path: string, args: readonly string[], withinMs: number): Promise<string | undefined> {
   try {
-    const child = spawn(path, [...args], {
-      cwd: "/",
-      env: toolEnvironment,
-      stdio: ["ignore", "ignore", "pipe"],
-      // A group of its own, to end.
-      detached: true,
-    });
+    const child = spawn(path, args, { ...ofTool, stdio: ["ignore", "ignore", "pipe"] });
     let stderr = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-    const ended = new Promise<Trial>((resolve, reject) => {
-      child.once("error", reject);
-      child.once("close", (status, signal) => {
-        const said = stderr.trim() || `it ended with ${status}`;
-        if (status === 0) resolve({});
-        else if (status === null) resolve({ said: `it was ended by ${signal}`, transient: true });
-        else resolve({ said, transient: shortages.test(said) });
-      });
+    const ended = new Promise<string | undefined>((resolve) => {
+      child.once("error", (error) => resolve(errorText(error)));
+      child.once("close", (status, signal) =>
+        resolve(status === 0 ? undefined : stderr.trim() || `it ended with ${signal ?? status}`),
+      );
     });
-    return await within<Trial>(Deadline.after(withinMs), ended, () => {
+    return await within(Deadline.after(withinMs), ended, () => {
       killGroup(child);
       child.stderr.destroy();
-      return { said: `it did not end within ${withinMs} ms`, transient: true };
+      return `it did not end within ${withinMs} ms`;
     });
   } catch (thrown) {
-    return { said: errorText(thrown), transient: transientCodes.includes(errnoOf(thrown)) };
+    return errorText(thrown);
   }
 }
 
 /** Where a system keeps its own programs: never the PATH of plugins, which leads to what plugins install. */
-const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** The environment of the programs that a view is made with. */
-export const toolEnvironment: Readonly<Record<string, string>> = { PATH: systemPath, LC_ALL: "C" };
+/** How the programs run that a view is made with: with no secret, and not in our terminal's group, whose interrupts are for us. */
+export const ofTool = { cwd: "/", env: { PATH: systemPath, LC_ALL: "C" }, detached: true } as const;
+
+/** Of unshare. Slave: what the machine mounts later is seen here, and what it unmounts is not kept busy by us. */
+export const newNamespace = ["--mount", "--propagation", "slave", "--"] as const;
 
 /** Finds a program of the system. */
 export function findTool(name: string, path = systemPath): string | undefined {
+  const isExecutable = (file: string) => attempt(() => accessSync(file, constants.X_OK) ?? true) ?? false;
   return path
     .split(":")
     .map((directory) => `${directory}/${name}`)
     .find(isExecutable);
 }
 
-function isExecutable(path: string): boolean {
-  return attempt(() => accessSync(path, constants.X_OK) ?? true) ?? false;
-}
-
 /** Ends a child that leads a group, with the group. Once it has ended, its number may be another's. */
 export function killGroup({ pid, exitCode, signalCode }: ChildProcess): void {
-  try {
-    if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, "SIGKILL");
-  } catch {
-    // The group has ended.
-  }
+  if (pid !== undefined && exitCode === null && signalCode === null) attempt(() => process.kill(-pid, "SIGKILL"));
 }
 
 /** A shell that can name what it becomes, with what it needs to read no file and no function from its environment. */

@@ -2,8 +2,10 @@ import { BridgeError } from "../base/errors.js";
 import type { LinuxResources } from "../v01/resources.js";
 import { type CgroupWrite, type ContainerCgroup, writeFault } from "./container-cgroup.js";
 import { hierarchies } from "./controllers.js";
-import { type Converted, type FieldFile, fieldFiles, lineFiles, plainFiles } from "./fields.js";
+import { type Converted, type FieldFile, fieldFiles } from "./fields.js";
+import { lineFiles } from "./line-files.js";
 import type { Machine } from "./machine.js";
+import { plainFiles } from "./plain-files.js";
 
 /**
  * What a container's real cgroup says, v1 or v2, over what its spec says: the seed of a view in phase start.

@@ -3,8 +3,10 @@ import { closing } from "../base/files.js";
 import { type Mount, parseMountinfo } from "../host/proc.js";
 import type { LinuxResources } from "../v01/resources.js";
 import { cgroupRoot, hierarchies } from "./controllers.js";
-import { type FieldFile, fieldFiles, lineFiles, type PlainFile, plainFiles } from "./fields.js";
-import { type Machine, machineLists } from "./machine.js";
+import { type FieldFile, fieldFiles, type PlainFile } from "./fields.js";
+import { lineFiles } from "./line-files.js";
+import { formatList, type Machine } from "./machine.js";
+import { plainFiles } from "./plain-files.js";
 
 /** One file of the container's cgroup, as a view begins with it. */
 export interface SeedFile {
@@ -66,18 +68,11 @@ function padded(content: string): string {
  * The two files that a cpuset's parents have as well: containerd/cgroups copies them down the path when it updates a cgroup,
  * and makes them where they are empty (cgroup1/cpuset.go).
  */
-function parentFiles(machine: Machine): { readonly file: string; readonly content: string }[] {
-  const lists = machineLists(machine);
+function parentFiles({ cpus, mems }: Machine): readonly TreeFile[] {
   return [
-    { file: "cpuset.cpus", content: `${lists.cpus}\n` },
-    { file: "cpuset.mems", content: `${lists.mems}\n` },
+    { path: "cpuset.cpus", content: `${formatList(cpus)}\n` },
+    { path: "cpuset.mems", content: `${formatList(mems)}\n` },
   ];
-}
-
-/** The cgroups above a container's, from the top and without the root: `/a` and `/a/b` of `/a/b/c`. */
-function parentPaths(cgroupsPath: string): string[] {
-  const names = cgroupsPath.split("/").slice(1, -1);
-  return names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`);
 }
 
 /** What a view keeps for itself, below its cgroupRoot. */
@@ -130,7 +125,7 @@ export const ruleFiles: readonly string[] = ["devices.allow", "devices.deny"].ma
 export function treeFiles(template: readonly SeedFile[], machine: Machine): TreeFile[] {
   return [
     ...template.map(({ directory, file, content }) => ({ path: `${templateOf(directory)}/${file.file}`, content })),
-    ...parentFiles(machine).map(({ file, content }) => ({ path: `cpuset/${file}`, content })),
+    ...parentFiles(machine).map(({ path, content }) => ({ path: `cpuset/${path}`, content })),
     { path: ownFiles.start, content: notEntered },
     { path: ownFiles.cgroup, content: formatProcCgroup() },
     ...[ownFiles.containerCgroup, ownFiles.mountinfo, ownFiles.fstab].map((path) => ({ path, content: "" })),
@@ -147,17 +142,18 @@ export function templateOf(directory: string): string {
  * safe to use from outside. Gives the files of cgroups above the container's, below `root`.
  */
 export function placeTree(root: string, cgroupsPath: string, machine: Machine): string[] {
-  const parents = parentPaths(cgroupsPath);
+  const names = cgroupsPath.split("/").slice(1, -1);
+  const parents = names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`);
   const shared = parentFiles(machine);
   for (const { directory } of hierarchies) {
     for (const parent of parents) {
-      const path = `${root}/${directory}${parent}`;
-      mkdirSync(path);
-      if (directory === "cpuset") for (const { file, content } of shared) seed(`${path}/${file}`, "wx", content);
+      const above = `${root}/${directory}${parent}`;
+      mkdirSync(above);
+      if (directory === "cpuset") for (const { path, content } of shared) seed(`${above}/${path}`, "wx", content);
     }
     renameSync(`${root}/${templateOf(directory)}`, `${root}/${directory}${cgroupsPath}`);
   }
-  return ["", ...parents].flatMap((parent) => shared.map(({ file }) => `cpuset${parent}/${file}`));
+  return ["", ...parents].flatMap((parent) => shared.map(({ path }) => `cpuset${parent}/${path}`));
 }
 
 /** Writes a file as one that nobody has written to. */

@@ -1,26 +1,16 @@
 /**
  * A captured cgroup view: one run of a plugin in a mount namespace where /sys/fs/cgroup is a cgroup v1 tree of plain files.
  *
- * What is done when:
- *
  *     ahead      keeper: unshare --mount, a tmpfs of limited size on /sys/fs/cgroup, the files of a new cgroup as a
  *                template, then it waits for the end of its stdin           (some 10 ms)
  *     open()     template moved to the container's path, the values that are not the defaults, the text of mountinfo
- *     command()  the plugin's command in one that enters: nsenter, then a shell that binds the texts over
- *                /proc/<own pid>/{mountinfo,cgroup} and becomes the plugin by exec
- *     collect()  one fstat for each file; what has another mtime than the seed's is read
- *     close()    some time later the keeper ends, and the namespace with it, or with the last background process in it
+ *     command()  nsenter, then a shell that binds the texts over /proc/<own pid>/{mountinfo,cgroup} and becomes the plugin by exec:
+ *                the binds need the plugin's pid, which exec keeps
+ *     collect()  one lstat for each file; what has another mtime than the seed's, which is long ago, is read
+ *     close()    the keeper ends, and the namespace with it, or with the last background process in it
  *
- * Why so:
- * - The tree is made ahead. The binds over /proc/<own pid> cannot be: they need the pid of the plugin, which exec keeps.
- * - Nothing is ever mounted on the machine. The keeper's stdin is a pipe that only the bridge holds, so the bridge's death,
- *   kill -9 too, ends it; no file lies anywhere else than on that tmpfs.
- * - The bridge reads the tree through a descriptor of its root. That keeps the file system when all processes of the view
- *   have gone, so a result can be read after the plugin's end without a race.
- * - Propagation is `slave`, not `private`: a view in reserve sees what the machine mounts meanwhile, and does not keep busy
- *   what the machine unmounts. Where the root mount is private, a reserve is thrown away when the mounts have changed.
- * - The template's files have an mtime long ago. A write sets it, however short it is after the seeding: clocks of file
- *   systems tick in milliseconds.
+ * Nothing is ever mounted on the machine. The keeper's stdin is a pipe that only the bridge holds, so the bridge's death, kill -9
+ * too, ends it. The bridge reads the tree through a descriptor of its root, after the plugin's end.
  *
  * No text of a plugin, an event or conf.json is read by a shell: the scripts are constant, and all that varies is a positional
  * parameter or the content of a file.
@@ -35,7 +25,7 @@ import { type CapturedChanges, collectChanges } from "./diff.js";
 import type { Place } from "./fields.js";
 import { type Keeper, Reserves } from "./keeper.js";
 import type { Machine } from "./machine.js";
-import { findTool, namingShell, toolEnvironment } from "./privilege.js";
+import { findTool, namingShell, systemPath } from "./privilege.js";
 import {
   formatMountinfo,
   formatProcCgroup,
@@ -125,7 +115,7 @@ function openView(
   mountinfo: string,
   leave: () => void,
 ): View {
-  const { start, directories, rules, lastInode } = keeper;
+  const { start, directories } = keeper;
   const root = `/proc/self/fd/${keeper.root}`;
   const seeds = seedFiles({ machine, resources, pid, files });
   const parents = placeTree(root, cgroupsPath, machine);
@@ -147,8 +137,7 @@ function openView(
       if (said === notEntered) return { code: "EPERM", detail: "its captured cgroup view could not be entered" };
       return Number(said) > 0 ? { code: execError(said, stderr.slice(-2)) } : undefined;
     },
-    collect: () =>
-      collectChanges({ place, root, cgroupsPath, directories, rules, seed: seeds, parents, freeInodes, lastInode }),
+    collect: () => collectChanges({ place, tree: keeper, cgroupsPath, seed: seeds, parents, freeInodes }),
     close: leave,
   };
 }
@@ -185,7 +174,7 @@ const view = `${cgroupRoot}/${ownDirectory}`;
 const enterScript = [
   `{ echo "${view}/mountinfo /proc/$$/mountinfo none bind 0 0"; echo "${view}/cgroup /proc/$$/cgroup none bind 0 0"; } >${view}/fstab`,
   `if [ -e "/proc/$2/cgroup" ]; then echo "${view}/container-cgroup /proc/$2/cgroup none bind,nofail 0 0" >>${view}/fstab; fi`,
-  `PATH=${toolEnvironment.PATH} "$1" -n -a -T ${view}/fstab || exit 125`,
+  `PATH=${systemPath} "$1" -n -a -T ${view}/fstab || exit 125`,
   `: >${view}/start || exit 125`,
   `trap 'echo $? >${view}/start' EXIT`,
   '[ -z "$BASH_VERSION" ] || shopt -s execfail',

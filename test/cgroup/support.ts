@@ -1,10 +1,9 @@
 import type { Machine } from "../../src/cgroup/machine.js";
 
-/** Sixteen processors, two memory nodes, 4 KiB pages, two sizes of huge pages. */
+/** Sixteen processors, two memory nodes, two sizes of huge pages. */
 export const machine: Machine = {
   cpus: [[0, 15]],
   mems: [[0, 1]],
-  pageSize: 4096n,
   hugepages: [
     { name: "2MB", bytes: 1n << 21n },
     { name: "1GB", bytes: 1n << 30n },

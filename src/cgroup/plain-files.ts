@@ -1,0 +1,94 @@
+import type { ControllerName } from "./controllers.js";
+import type { Kind, PlainFile } from "./fields.js";
+import type { Machine } from "./machine.js";
+
+// The files of cgroup v1 without a field in LinuxResources: they are in a view so that a plugin finds them, and so that a write to
+// one is noticed. Listed from a cgroup v1 of Linux 6.18 and, for what that kernel leaves out (blkio.weight, cpu.uclamp, net_cls,
+// net_prio, rdma, misc), from Documentation/admin-guide/cgroup-v1 and the kernel's cftypes.
+
+type Files = { readonly [K in Kind]?: Readonly<Record<string, string>> };
+
+const zeros = (...files: readonly string[]) => Object.fromEntries(files.map((file) => [file, "0\n"]));
+
+const counters = ["memory", "memory.memsw", "memory.kmem", "memory.kmem.tcp"];
+const memoryStat = ["cache", "rss", "rss_huge", "shmem", "mapped_file", "dirty", "writeback", "swap"]
+  .concat(["pgpgin", "pgpgout", "pgfault", "pgmajfault"])
+  .concat(["inactive_anon", "active_anon", "inactive_file", "active_file", "unevictable"])
+  .map((key) => `${key} 0\ntotal_${key} 0\n`)
+  .join("");
+
+/** In the directory of every cgroup; the processes are the container's. */
+const everyCgroup: Files = {
+  process: { "cgroup.procs": "", tasks: "" },
+  setting: zeros("cgroup.clone_children", "notify_on_release"),
+};
+
+const files: { readonly [C in ControllerName]?: Files } = {
+  cpu: {
+    setting: { ...zeros("cpu.cfs_burst_us", "cpu.idle"), "cpu.uclamp.min": "0.00\n", "cpu.uclamp.max": "max\n" },
+    read: { "cpu.stat": "nr_periods 0\nnr_throttled 0\nthrottled_time 0\n" },
+  },
+  cpuacct: {
+    reset: zeros("cpuacct.usage"),
+    read: { "cpuacct.stat": "user 0\nsystem 0\n", "cpuacct.usage_percpu": "0 \n" },
+  },
+  cpuset: {
+    setting: {
+      ...zeros("cpuset.cpu_exclusive", "cpuset.mem_exclusive", "cpuset.mem_hardwall", "cpuset.memory_migrate"),
+      ...zeros("cpuset.memory_spread_page", "cpuset.memory_spread_slab"),
+      "cpuset.sched_load_balance": "1\n",
+      "cpuset.sched_relax_domain_level": "-1\n",
+    },
+    read: zeros("cpuset.memory_pressure"),
+  },
+  memory: {
+    setting: zeros("memory.move_charge_at_immigrate"),
+    reset: {
+      ...zeros(...counters.flatMap((prefix) => [`${prefix}.failcnt`, `${prefix}.max_usage_in_bytes`])),
+      "memory.force_empty": "",
+    },
+    process: { "cgroup.event_control": "" },
+    read: {
+      ...zeros(...counters.map((prefix) => `${prefix}.usage_in_bytes`)),
+      "memory.stat": memoryStat,
+      "memory.pressure_level": "",
+    },
+  },
+  devices: { read: { "devices.list": "a *:* rwm\n" } },
+  freezer: {
+    setting: { "freezer.state": "THAWED\n" },
+    read: zeros("freezer.self_freezing", "freezer.parent_freezing"),
+  },
+  blkio: {
+    setting: { "blkio.leaf_weight": "500\n", "blkio.leaf_weight_device": "", "blkio.prio.class": "no-change\n" },
+    reset: { "blkio.reset_stats": "" },
+    read: { "blkio.throttle.io_service_bytes": "Total 0\n", "blkio.throttle.io_serviced": "Total 0\n" },
+  },
+  pids: { read: { "pids.current": "0\n", "pids.events": "max 0\n" } },
+  net_cls: { setting: zeros("net_cls.classid") },
+  net_prio: { setting: { "net_prio.ifpriomap": "" }, read: { "net_prio.prioidx": "1\n" } },
+  rdma: { setting: { "rdma.max": "" } },
+  misc: { setting: { "misc.max": "" } },
+};
+
+function hugetlb({ hugepages }: Machine): Files {
+  const sizes = hugepages.map(({ name }) => `hugetlb.${name}`);
+  const both = sizes.flatMap((prefix) => [prefix, `${prefix}.rsvd`]);
+  return {
+    setting: Object.fromEntries(sizes.map((prefix) => [`${prefix}.rsvd.limit_in_bytes`, `${2n ** 63n - 4096n}\n`])),
+    reset: zeros(...both.flatMap((prefix) => [`${prefix}.failcnt`, `${prefix}.max_usage_in_bytes`])),
+    read: zeros(...both.map((prefix) => `${prefix}.usage_in_bytes`)),
+  };
+}
+
+const kinds = ["setting", "reset", "process", "read"] as const satisfies readonly Kind[];
+
+/** Of a cgroup in the hierarchy of these controllers. */
+export function plainFiles(controllers: readonly [ControllerName, ...ControllerName[]], machine: Machine): PlainFile[] {
+  const own = controllers.map((name) => [name, name === "hugetlb" ? hugetlb(machine) : (files[name] ?? {})] as const);
+  return [[controllers[0], everyCgroup] as const, ...own].flatMap(([controller, some]) =>
+    kinds.flatMap((kind) =>
+      Object.entries(some[kind] ?? {}).map(([file, content]) => ({ controller, file, kind, content })),
+    ),
+  );
+}

@@ -7,7 +7,6 @@ import {
   parseAdjustment,
 } from "../adjust/from-v01.js";
 import type { Cgroups } from "../cgroup/cgroups.js";
-import type { CapturedChanges } from "../cgroup/diff.js";
 import type { PluginSettings } from "../config/merge.js";
 import type { RuntimeInfo } from "../nri/handlers.js";
 import { parseVersion } from "../nri/versions.js";
@@ -38,11 +37,9 @@ export function readChange(call: ChainCall, run: InvokeOutcome, context: ChangeC
   const lostWrites = isSandbox || isDelete ? "warn" : context.lostWrites;
   const { resources, files = [], errors = [], lost = [] } = captured ?? {};
   const [fault] = isDelete ? [] : errors;
-  if (fault !== undefined) return { ok: false, error: formatFault(fault) };
+  if (fault !== undefined) return { ok: false, error: fault };
   const [first] = lostWrites === "fail" ? lost : [];
-  if (first !== undefined) {
-    return { ok: false, error: `${formatFault(first)}, or set \`lostWrites: warn\` to go on without it` };
-  }
+  if (first !== undefined) return { ok: false, error: `${first}, or set \`lostWrites: warn\` to go on without it` };
   if (isSandbox && captured === undefined) return undefined;
   const parsed = parseAdjustment(
     isSandbox ? { metadata: {} } : run.result,
@@ -63,15 +60,10 @@ export function readChange(call: ChainCall, run: InvokeOutcome, context: ChangeC
     resources,
   );
   if (!parsed.ok) return parsed;
-  const warnings = [...errors, ...lost].map((note) => ({ level: "warn", text: formatFault(note) }) as const);
+  const warnings = [...errors, ...lost].map((text) => ({ level: "warn", text }) as const);
   const { change } = parsed;
   const fields = [...change.fields, ...files.map(({ file }) => file)];
   return { ok: true, change: { ...change, fields, files, notes: [...change.notes, ...warnings] } };
-}
-
-function formatFault({ file, value, text }: CapturedChanges["errors"][number]): string {
-  const shown = value === undefined ? "" : ` ${JSON.stringify(value)}`;
-  return `what it wrote to ${file} has no effect:${shown} ${text}`;
 }
 
 /** What became of the changes of a container's own cgroup in phase start. */

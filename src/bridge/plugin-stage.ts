@@ -1,7 +1,6 @@
 import { askedResources, type MergedChange } from "../adjust/from-v01.js";
 import { errorText } from "../base/errors.js";
 import { type Cgroups, withoutUnset } from "../cgroup/cgroups.js";
-import { cgroupRoot } from "../cgroup/controllers.js";
 import type { CapturedChanges } from "../cgroup/diff.js";
 import type { View } from "../cgroup/view.js";
 import { cgroupSeen, type PluginSettings } from "../config/merge.js";
@@ -79,7 +78,6 @@ function collectFrom(view: View): CapturedChanges {
   try {
     return view.collect();
   } catch (error) {
-    const fault = { file: cgroupRoot, text: `the view cannot be read: ${errorText(error)}` };
-    return { resources: {}, files: [], errors: [fault], lost: [] };
+    return { resources: {}, files: [], errors: [`its cgroup view cannot be read: ${errorText(error)}`], lost: [] };
   }
 }

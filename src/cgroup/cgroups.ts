@@ -134,8 +134,8 @@ export function createNodeCgroups({
     },
     apply(changes, files, of) {
       try {
-        const options = { machine: theMachine(), specShares: of.resources?.cpu?.shares };
-        const errors = withCgroup(of, (cgroup) => applyChanges(changes, files, cgroup, options));
+        const shares = of.resources?.cpu?.shares;
+        const errors = withCgroup(of, (cgroup) => applyChanges(changes, files, cgroup, theMachine(), shares));
         return errors.length === 0 ? null : errors.join("; ");
       } catch (error) {
         return errorText(error);

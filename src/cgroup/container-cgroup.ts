@@ -39,7 +39,7 @@ export class ContainerCgroup {
 
   /** The version that a controller is on; undefined where no cgroup file system is mounted for it. */
   versionOf(controller: string): 1 | 2 | undefined {
-    return (this.mounts.v1.get(controller) ?? this.mounts.v2)?.version;
+    return this.mountOf(controller)?.version;
   }
 
   /** A file's text without its last newline, "" of one that can only be written; undefined where it, or the cgroup, is not there. */
@@ -60,21 +60,26 @@ export class ContainerCgroup {
   }
 
   /**
-   * Writes a value, each of its lines at once, as the kernel wants it. Throws what the system says.
+   * Writes a value, each of its lines at once, as the kernel wants it; gives why that cannot be, or null.
    *
    * compat: opencontainers/cgroups WriteFileByLine. A file with a line for each device takes one of them in a write.
    */
-  write({ controller, file, value }: CgroupWrite): void {
-    const directory = this.open(controller)?.directory;
-    if (directory === undefined) throw new BridgeError("ADJUSTMENT", "the cgroup does not exist");
-    closing(openFile(directory, file, constants.O_WRONLY | constants.O_TRUNC), (descriptor) => {
-      for (const line of value.split(/(?<=\n)/)) writeSync(descriptor, line);
-    });
+  write({ controller, file, value }: CgroupWrite): string | null {
+    const directory = this.open(controller)?.directory ?? -1;
+    try {
+      closing(openFile(directory, file, constants.O_WRONLY | constants.O_TRUNC), (descriptor) => {
+        for (const line of value.split(/(?<=\n)/)) writeSync(descriptor, line);
+      });
+      return null;
+    } catch (thrown) {
+      const code = errnoOf(thrown) || errorText(thrown);
+      return `${this.nameOf(controller, file)} cannot be set to ${JSON.stringify(value)}: ${code}${hints[code] ?? ""}`;
+    }
   }
 
   /** A file's name for messages. */
   nameOf(controller: string, file: string): string {
-    return `${this.mountOf(controller).point}${this.open(controller)?.path ?? this.paths[0]}/${file}`;
+    return `${this.mountOf(controller)?.point}${this.open(controller)?.path ?? this.paths[0]}/${file}`;
   }
 
   close(): void {
@@ -82,36 +87,27 @@ export class ContainerCgroup {
     this.opened.clear();
   }
 
+  /** @throws BridgeError ADJUSTMENT */
   private open(controller: string): { readonly path: string; readonly directory: number } | undefined {
     const mount = this.mountOf(controller);
-    if (this.opened.has(mount.point)) return this.opened.get(mount.point);
+    if (mount === undefined || this.opened.has(mount.point)) return this.opened.get(mount?.point ?? "");
+    let found: { readonly path: string; readonly directory: number } | undefined;
     for (const path of this.paths) {
-      const directory = openCgroup(mount, path);
-      if (directory === undefined) continue;
-      this.opened.set(mount.point, { path, directory });
-      return { path, directory };
+      const directory = found === undefined ? openCgroup(mount, path) : undefined;
+      if (directory !== undefined) found = { path, directory };
     }
-    this.opened.set(mount.point, undefined);
-    return undefined;
+    this.opened.set(mount.point, found);
+    return found;
   }
 
-  private mountOf(controller: string): CgroupMount {
-    const mount = this.mounts.v1.get(controller) ?? this.mounts.v2;
-    if (mount !== undefined) return mount;
-    throw new BridgeError("ADJUSTMENT", `no cgroup file system is mounted for the controller ${controller}`);
+  private mountOf(controller: string): CgroupMount | undefined {
+    return this.mounts.v1.get(controller) ?? this.mounts.v2;
   }
 }
 
 function openFile(directory: number, file: string, flags: number): number {
   if (file.includes("/")) throw new BridgeError("ADJUSTMENT", `${JSON.stringify(file)} is no name of a cgroup file`);
   return openSync(`/proc/self/fd/${directory}/${file}`, flags | constants.O_NOFOLLOW);
-}
-
-/** What the system said, with the file's name instead of the path that we used. */
-export function writeFault(name: string, value: string, thrown: unknown): string {
-  const code = errnoOf(thrown) || errorText(thrown);
-  const hint = hints[code] ?? "";
-  return `${name} cannot be set to ${JSON.stringify(value)}: ${code}${hint}`;
 }
 
 const hints: Readonly<Record<string, string>> = {
@@ -155,15 +151,17 @@ export function parseCgroupMounts(mountinfo: string): CgroupMounts {
  * reached; undefined when it does not exist. `path`: as resolveCgroupsPath answers.
  * @throws BridgeError ADJUSTMENT
  */
-function openCgroup(mount: CgroupMount, path: string): number | undefined {
-  const inside = belowRoot(mount, path);
-  const name = `${mount.point}${inside}`;
+function openCgroup({ root, point }: CgroupMount, path: string): number | undefined {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY;
   let descriptor: number | undefined;
   try {
-    descriptor = openSync(mount.point, flags);
-    for (const part of inside.split("/").filter((text) => text !== "")) {
-      if (part === "." || part === "..") throw new Error(`it holds ${part}`);
+    if (root !== "/" && !path.startsWith(`${root}/`))
+      throw new Error(`it is not below ${root}, which is all that is mounted`);
+    descriptor = openSync(point, flags);
+    for (const part of path
+      .slice(root === "/" ? 0 : root.length)
+      .split("/")
+      .filter((text) => text !== "")) {
       const next = openSync(`/proc/self/fd/${descriptor}/${part}`, flags | constants.O_NOFOLLOW);
       closeSync(descriptor);
       descriptor = next;
@@ -172,16 +170,9 @@ function openCgroup(mount: CgroupMount, path: string): number | undefined {
   } catch (thrown) {
     if (descriptor !== undefined) closeSync(descriptor);
     if (errnoOf(thrown) === "ENOENT") return undefined;
-    throw new BridgeError("ADJUSTMENT", `the cgroup ${name} cannot be opened: ${errorText(thrown)}`, { cgroup: name });
+    const text = `the cgroup ${path} cannot be opened below ${point}: ${errorText(thrown)}`;
+    throw new BridgeError("ADJUSTMENT", text, { cgroup: path });
   }
-}
-
-function belowRoot({ root, point }: CgroupMount, path: string): string {
-  if (root === "/") return path;
-  if (path.startsWith(`${root}/`)) return path.slice(root.length);
-  throw new BridgeError("ADJUSTMENT", `the cgroup ${path} is not below ${root}, which is all that ${point} shows`, {
-    cgroup: path,
-  });
 }
 
 /**
@@ -194,13 +185,11 @@ function belowRoot({ root, point }: CgroupMount, path: string): string {
  */
 export function resolveCgroupsPath(cgroupsPath: string): string {
   const parts = cgroupsPath.startsWith("/") ? [] : cgroupsPath.split(":");
-  const [slice, prefix, name] = parts;
-  if (parts.length !== 3 || slice === undefined || prefix === undefined || name === undefined) {
-    return checkPath(cgroupsPath, `/${cgroupsPath}`);
-  }
+  const [slice, prefix, name = ""] = parts;
+  if (parts.length !== 3) return checkPath(cgroupsPath, `/${cgroupsPath}`);
   const unit = name.endsWith(".slice") ? name : `${prefix}-${name}.scope`;
   if (name === "" || unit.includes("/")) throw badPath(cgroupsPath, "its unit name is empty or holds a slash");
-  return checkPath(cgroupsPath, `${expandSlice(cgroupsPath, slice === "" ? "system.slice" : slice)}/${unit}`);
+  return checkPath(cgroupsPath, `${expandSlice(cgroupsPath, slice || "system.slice")}/${unit}`);
 }
 
 /**
@@ -231,7 +220,6 @@ function checkPath(cgroupsPath: string, path: string): string {
 }
 
 function badPath(cgroupsPath: string, why: string): BridgeError {
-  return new BridgeError("ADJUSTMENT", `cgroupsPath ${JSON.stringify(cgroupsPath)} cannot be used: ${why}`, {
-    cgroupsPath,
-  });
+  const text = `cgroupsPath ${JSON.stringify(cgroupsPath)} cannot be used: ${why}`;
+  return new BridgeError("ADJUSTMENT", text, { cgroupsPath });
 }

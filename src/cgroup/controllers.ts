@@ -23,23 +23,13 @@ const mounted = [
 /** A cgroup v1 controller, or systemd's hierarchy, which has none. */
 export type ControllerName = (typeof mounted)[number][number];
 
-/** One mounted v1 hierarchy. */
-interface Hierarchy {
-  /** Its directory below /sys/fs/cgroup. */
-  readonly directory: string;
-  readonly controllers: readonly [ControllerName, ...ControllerName[]];
+export const hierarchies = mounted.map((names) => {
+  /** Below cgroupRoot. */
+  const directory = names.join(",");
+  const controllers: readonly [ControllerName, ...ControllerName[]] = names;
   /** What /proc/<pid>/cgroup and the mount options call it. */
-  readonly option: string;
+  const option = directory === "systemd" ? "name=systemd" : directory;
   /** Links beside the directory that lead to it. */
-  readonly links: readonly string[];
-}
-
-export const hierarchies: readonly Hierarchy[] = mounted.map((controllers) => {
-  const directory = controllers.join(",");
-  return {
-    directory,
-    controllers,
-    option: directory === "systemd" ? "name=systemd" : directory,
-    links: controllers.length > 1 ? controllers : [],
-  };
+  const links: readonly ControllerName[] = names.length > 1 ? names : [];
+  return { directory, controllers, option, links };
 });

@@ -6,7 +6,7 @@ import type { CgroupWrite } from "./container-cgroup.js";
 import { cgroupRoot, hierarchies } from "./controllers.js";
 import { fateOf, type Place } from "./fields.js";
 import type { Keeper } from "./keeper.js";
-import { ownDirectory, ruleFiles, type SeedFile, templateOf, untouchedTime } from "./tree.js";
+import { ownDirectory, type SeedFile, untouchedTime } from "./tree.js";
 
 interface CaptureInput {
   readonly place: Place;
@@ -26,20 +26,14 @@ export interface CapturedChanges {
   readonly resources: LinuxResources;
   /** What goes to files of the container's real cgroup v1, in the order of writing. */
   readonly files: readonly CgroupWrite[];
-  /** What no kernel would have taken. */
-  readonly errors: readonly CaptureNote[];
-  /** What nothing carries, and why. */
-  readonly lost: readonly CaptureNote[];
+  /** What no kernel would have taken: sentences. */
+  readonly errors: readonly string[];
+  /** What nothing carries, and why: sentences. */
+  readonly lost: readonly string[];
 }
 
-/** Something that a plugin did in its view and that is more than a value. */
-interface CaptureNote {
-  /** As the plugin saw it, such as /sys/fs/cgroup/cpu/kubepods/x/cpu.shares. */
-  readonly file: string;
-  /** What was written, cut where it is long. */
-  readonly value?: string | undefined;
-  readonly text: string;
-}
+/** A sentence about a file, by its path below the view's cgroupRoot. */
+const noEffect = (path: string, text: string) => `what it wrote to ${cgroupRoot}${path} has no effect: ${text}`;
 
 const onlyOwn = "only the container's own files are captured: write to those, or set `cgroup: host`";
 const fullText =
@@ -55,113 +49,80 @@ const maxRuleBytes = 64 * 1024;
 /** Compares a view with its seed: one lstat for each file, and one statfs that tells whether anything is new. */
 export function collectChanges(input: CaptureInput): CapturedChanges {
   const { tree, cgroupsPath, seed, place, parents } = input;
-  const { directories, lastInode } = tree;
   const root = `/proc/self/fd/${tree.root}`;
   const resources: LinuxResources = {};
   const files: CgroupWrite[] = [];
-  const errors: CaptureNote[] = [];
-  const lost: CaptureNote[] = [];
-  const removed = [...directories].flatMap(([directory, descriptor]) =>
-    fstatSync(descriptor).nlink > 0 ? [] : [directory],
-  );
-  for (const directory of removed) {
-    // The kernel would have refused that, and what the plugin wrote there went with it.
-    const text = "the plugin removed the container's directory: leave it there, or set `cgroup: host`";
-    errors.push({ file: `${cgroupRoot}/${directory}${cgroupsPath}`, text });
-  }
+  const errors: string[] = [];
+  const lost: string[] = [];
   const touched = seed.flatMap((one) => {
-    if (removed.includes(one.directory)) return [];
-    const path = `/proc/self/fd/${directories.get(one.directory)}/${one.file.file}`;
+    const path = `/proc/self/fd/${tree.directories.get(one.directory)}/${one.file.file}`;
     const stats = lstatSync(path, { throwIfNoEntry: false });
-    return stats?.mtimeMs === untouchedMs && !isOther(stats, one) ? [] : [{ one, path, stats }];
+    return stats?.isFile() && stats.mtimeMs === untouchedMs ? [] : [{ ...one, path, stats, at: stats?.mtimeMs ?? 0 }];
   });
   // Rules to allow and to deny: the file that was written last has the last word.
-  for (const { one, path, stats } of touched.sort((a, b) => (a.stats?.mtimeMs ?? 0) - (b.stats?.mtimeMs ?? 0))) {
-    const { controller, file } = one.file;
-    const found = readChange(input, one, path, stats);
-    if (found === undefined) continue;
-    const note = (text: string): CaptureNote => ({
-      file: `${cgroupRoot}/${controller}${cgroupsPath}/${file}`,
-      value: found.shown === undefined ? undefined : excerpt(found.shown.trim(), maxShown),
-      text,
-    });
-    if ("error" in found) {
-      errors.push(note(found.error));
-      continue;
+  for (const one of touched.sort((a, b) => a.at - b.at)) {
+    const { controller, file, kind } = one.file;
+    const path = `/${controller}${cgroupsPath}/${file}`;
+    try {
+      const value = readChange(one, tree);
+      const fate = value === undefined ? "none" : fateOf(one.file, place, one.isReal);
+      if (value === undefined || fate === "none") continue;
+      if (fate === "resources") one.file.assign(resources, value);
+      else if (fate === "file") files.push({ controller, file, value, resets: kind === "reset" });
+      else lost.push(noEffect(path, `${quote(value)}: ${fate.lost}`));
+    } catch (thrown) {
+      errors.push(noEffect(path, errorText(thrown)));
     }
-    const { value } = found;
-    const fate = fateOf(one.file, place, one.isReal);
-    if (typeof fate === "object") lost.push(note(fate.lost));
-    else if (fate === "resources" && !("kind" in one.file)) one.file.assign(resources, value);
-    else if (fate === "file")
-      files.push({ controller, file, value, resets: "kind" in one.file && one.file.kind === "reset" });
   }
   for (const path of parents) {
     if (attempt(() => lstatSync(`${root}/${path}`).mtimeMs) === untouchedMs) continue;
-    lost.push({ file: `${cgroupRoot}/${path}`, text: `written or removed; ${onlyOwn}` });
+    lost.push(noEffect(`/${path}`, `written or removed; ${onlyOwn}`));
   }
   const { ffree, bavail } = statfsSync(root);
-  const moved = touched.some(({ stats }) => stats === undefined || stats.ino > lastInode);
+  const moved = touched.some(({ stats }) => stats === undefined || stats.ino > tree.lastInode);
   if (moved || ffree !== input.freeInodes) lost.push(...findStrangers(root, input));
-  if (bavail === 0 || ffree === 0) errors.push({ file: cgroupRoot, text: fullText });
+  if (bavail === 0 || ffree === 0) errors.push(noEffect("", fullText));
   return { resources, files, errors, lost };
 }
 
-/** The FIFO that it is, below the view's root. */
-function ruleFile({ directory, file }: SeedFile): string | undefined {
-  return ruleFiles.find((path) => path === `${templateOf(directory)}/${file.file}`);
+interface Touched extends SeedFile {
+  readonly path: string;
+  readonly stats: Stats | undefined;
 }
 
-/** Neither a file, nor the FIFO that was there. */
-function isOther(stats: Stats, one: SeedFile): boolean {
-  return !stats.isFile() && !(stats.isFIFO() && ruleFile(one) !== undefined);
-}
-
-type Found = { readonly shown?: string } & ({ readonly value: string } | { readonly error: string });
-
-/** What was written to a seeded file, as a value where it has a field; undefined where that is what it had. */
-function readChange(input: CaptureInput, one: SeedFile, path: string, stats: Stats | undefined): Found | undefined {
-  if (stats === undefined) return { error: "the plugin removed it: leave it there, or set `cgroup: host`" };
-  if (isOther(stats, one)) {
-    const error = `the plugin put ${kindOf(stats)} in its place, which is not followed: write the value to the file itself`;
-    return { error };
+/** The lines that a file got, as a value; undefined where that is what it had. @throws what a kernel would have refused */
+function readChange({ file, value: before, content, path, stats }: Touched, tree: CaptureInput["tree"]) {
+  if (stats === undefined)
+    throw new Error("the plugin removed it, or the container's directory: leave it there, or set `cgroup: host`");
+  const rule = stats.isFIFO() ? tree.rules.get(file.file) : undefined;
+  if (rule === undefined && !stats.isFile()) {
+    const what = kindOf(stats);
+    throw new Error(`the plugin put ${what} in its place, which is not followed: write the value to the file itself`);
   }
   if (stats.size > maxContentBytes)
-    return { error: `it holds ${stats.size} bytes, more than a kernel file takes: write the value alone` };
-  let content: string;
-  try {
-    const rule = stats.isFIFO() ? input.tree.rules.get(ruleFile(one) ?? "") : undefined;
-    content = rule === undefined ? readPlain(path) : readSome(rule, maxRuleBytes);
-  } catch (thrown) {
-    return { error: `it cannot be read: ${errorText(thrown)}` };
-  }
-  const byLine = !("kind" in one.file) ? one.file.byLine === true : !/^.*\n\n$/.test(one.content);
+    throw new Error(`it holds ${stats.size} bytes, more than a kernel file takes: write the value alone`);
+  if (stats.mtimeMs === untouchedMs) return undefined;
+  const written = rule === undefined ? readPlain(path) : readSome(rule, maxRuleBytes);
   // Another file that was put in the seeded one's place, as sed -i does, mixes with nothing.
-  const texts = readWritten(one.content, content, { replaced: stats.ino > input.tree.lastInode, byLine });
-  return judge(one, texts);
-}
-
-function judge({ file, content, value: before }: SeedFile, texts: readonly string[]): Found | undefined {
-  const parsed = texts.map((text) => ("kind" in file ? ({ ok: true, value: text } as const) : file.parse(text)));
+  const how = { replaced: stats.ino > tree.lastInode, byLine: file.byLine };
+  const texts = readWritten(content, written, how);
+  const parsed = texts.map((text) => file.parse(text));
   const values = [...new Set(parsed.flatMap((one) => (one.ok ? [one.value] : [])))];
   const [value] = values;
-  const shown = texts.at(-1);
-  if (shown === undefined) return undefined;
-  const quoted = JSON.stringify(excerpt(shown, maxShown));
-  if (value === undefined) {
-    const [reason] = parsed.flatMap((one) => (one.ok ? [] : [one.reason]));
-    return { error: `${quoted} ${reason}`, shown };
-  }
+  const [reason] = parsed.flatMap((one) => (one.ok ? [] : [one.reason]));
+  if (value === undefined && reason !== undefined) throw new Error(`${quote(texts.at(-1) ?? "")} ${reason}`);
   if (values.length > 1) {
-    const over = JSON.stringify(excerpt(content.trim(), maxShown));
-    const text = `written over ${over} without truncating the file; it can be any of ${values.join(", ")}`;
-    return { error: `${text}: write a newline after the value, or truncate`, shown };
+    const text = `written over ${quote(content.trim())} without truncating the file; it can be any of ${values.join(", ")}`;
+    throw new Error(`${text}: write a newline after the value, or truncate`);
   }
-  const lines = (before ?? content).trim().split("\n");
-  const changed = value.split("\n").filter((line) => !lines.includes(line));
-  return value === (before ?? content.trim()) || changed.length === 0
-    ? undefined
-    : { value: changed.join("\n"), shown };
+  const lines = before.split("\n");
+  const changed = value?.split("\n").filter((line) => !lines.includes(line)) ?? [];
+  return changed.length === 0 ? undefined : changed.join("\n");
+}
+
+/** A text of a plugin's, short enough for a message. */
+function quote(text: string): string {
+  return JSON.stringify(excerpt(text, 64));
 }
 
 /** Never follows a link and never waits, whatever a background process puts there meanwhile. */
@@ -183,27 +144,20 @@ function kindOf(stats: Stats): string {
   return stats.isDirectory() ? "a directory" : "a special file";
 }
 
-const maxNotes = 10;
-const maxShown = 64;
-
 /** Looks for what was not there before the plugin ran, in the whole tree. The view's number of inodes bounds the work. */
-function findStrangers(root: string, { cgroupsPath, seed, parents }: CaptureInput): CaptureNote[] {
-  const known = new Set(parents);
-  for (const { directory, file } of seed) known.add(`${directory}${cgroupsPath}/${file.file}`);
+function findStrangers(root: string, { cgroupsPath, seed, parents }: CaptureInput): string[] {
+  const known = new Set([...parents, ...seed.map(({ directory, file }) => `${directory}${cgroupsPath}/${file.file}`)]);
   for (const { directory, links } of hierarchies) {
     for (const link of links) known.add(link);
     const names = `${directory}${cgroupsPath}`.split("/");
     for (const index of names.keys()) known.add(names.slice(0, index + 1).join("/"));
   }
   const made = readdirSync(root, { withFileTypes: true, recursive: true })
-    .map((entry) => ({ entry, path: `${entry.parentPath}/${entry.name}`.slice(root.length + 1) }))
-    .filter(({ path }) => !known.has(path) && path.split("/")[0] !== ownDirectory);
-  const notes = made.slice(0, maxNotes).map(({ entry, path }) => {
-    const what = entry.isDirectory() ? "directory" : "file";
-    return { file: `${cgroupRoot}/${path}`, text: `the plugin made this ${what}; ${onlyOwn}` };
-  });
-  const rest = made.length - notes.length;
-  return rest > 0 ? [...notes, { file: cgroupRoot, text: `the plugin made ${rest} more files there` }] : notes;
+    .map((entry) => `${entry.parentPath}/${entry.name}`.slice(root.length))
+    .filter((path) => !known.has(path.slice(1)) && path.split("/")[1] !== ownDirectory);
+  const [first] = made;
+  const rest = made.length > 1 ? ` and ${made.length - 1} more` : "";
+  return first === undefined ? [] : [noEffect(first, `the plugin made it${rest}; ${onlyOwn}`)];
 }
 
 /**
@@ -221,7 +175,7 @@ function findStrangers(root: string, { cgroupsPath, seed, parents }: CaptureInpu
 export function readWritten(
   seed: string,
   content: string,
-  { replaced = false, byLine = false }: { readonly replaced?: boolean; readonly byLine?: boolean } = {},
+  { replaced = false, byLine = false }: { readonly replaced?: boolean; readonly byLine?: boolean | undefined } = {},
 ): readonly string[] {
   if (!replaced && seed !== "" && content.length > seed.length && content.startsWith(seed)) {
     return lastWrite(content.slice(seed.length), byLine);

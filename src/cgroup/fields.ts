@@ -28,15 +28,25 @@ interface OnV2 {
   set(value: string, read: ReadText, changes: LinuxResources, specShares: bigint | undefined): Converted;
 }
 
-/** Where a write can take effect: in phase start in the container's cgroup, else by what NRI hands on. */
+/** What a write does, and where it can take effect: in phase start in the container's cgroup, else by what NRI hands on. */
 export interface Carried {
+  readonly kind:
+    | "field"
+    /** Sets what no field of LinuxResources holds. */
+    | "setting"
+    /** Sets a counter to 0, or drops pages: a new cgroup has none. */
+    | "reset"
+    /** Names a process or a descriptor of one. */
+    | "process"
+    /** The kernel refuses it. */
+    | "read";
   readonly phases: readonly Phase[];
   /** The one cgroup version that has it. */
   readonly only?: 1 | 2;
 }
 
-/** A file of a cgroup v1 with a field in LinuxResources. Values between text and field have one spelling: see Parsed. */
-export interface FieldFile extends Carried {
+/** A file of a cgroup v1. Values between text and field have one spelling: see Parsed. */
+export interface V1File extends Carried {
   readonly controller: ControllerName;
   readonly file: string;
   /** The field, as a plugin's author would look for it. */
@@ -52,25 +62,7 @@ export interface FieldFile extends Carried {
   print(value: string): string;
   readonly v2?: OnV2;
   /** A write sets one line of it: a device's, a rule. The value is all of them. */
-  readonly byLine?: true;
-}
-
-/** What a write to a file without a field does. */
-export type Kind =
-  | "setting"
-  /** Sets a counter to 0, or drops pages: a new cgroup has none. */
-  | "reset"
-  /** Names a process or a descriptor of one. */
-  | "process"
-  /** The kernel refuses it. */
-  | "read";
-
-export interface PlainFile {
-  readonly controller: ControllerName;
-  readonly file: string;
-  readonly kind: Kind;
-  /** What the kernel prints in a new cgroup. */
-  readonly content: string;
+  readonly byLine?: boolean;
 }
 
 /** Where a view's writes go. */
@@ -83,34 +75,32 @@ export interface Place {
 export type Fate = "resources" | "file" | "none" | { readonly lost: string };
 
 /** `isReal`: the container's real cgroup has this file of v1. */
-export function fateOf(file: FieldFile | PlainFile, { phase, version }: Place, isReal: boolean): Fate {
+export function fateOf({ kind, phases, only }: Carried, { phase, version }: Place, isReal: boolean): Fate {
   const lost = (why: string, remedy: string): Fate => ({ lost: `${why}: ${remedy}` });
-  const { kind, phases, only }: Partial<PlainFile & FieldFile> = file;
   if (kind === "read") return lost("the kernel lets nobody write it", "leave it out");
   if (kind === "process") return lost("processes are the runtime's", "leave it out, or set `cgroup: host`");
   const isHere = version === "unknown" || only === undefined || only === version;
-  if (isHere && phases?.includes(phase)) return "resources";
+  if (isHere && phases.includes(phase)) return "resources";
   // A recording has no cgroups: there a write to the real one is as good as made.
   if (phase === "start" && (isReal || version === "unknown")) return "file";
   if (kind === "reset") return "none";
   if (phase === "delete") return lost("the container ends", "write it at the create");
-  if (phase === "create" && (version === 1 || (isHere && phases?.includes("start"))))
+  if (phase === "create" && (version === 1 || (isHere && phases.includes("start"))))
     return lost("NRI does not carry it", "set `phase: start`, where it is written to the container's cgroup");
   if (!isHere || kind === "setting") return lost("neither NRI nor this cgroup has such a setting", "leave it out");
-  const remedy = phase === "start" ? "set `phase: create`" : "leave it out";
-  return lost(`it cannot be changed in phase ${phase}`, remedy);
+  return lost(`it cannot be changed in phase ${phase}`, phase === "start" ? "set `phase: create`" : "leave it out");
 }
 
-const everywhere = { phases: ["create", "start", "update"] } as const satisfies Carried;
-const realTime = { phases: ["create", "start"], only: 1 } as const satisfies Carried;
+const everywhere = { kind: "field", phases: ["create", "start", "update"] } as const satisfies Carried;
+const realTime = { kind: "field", phases: ["create", "start"], only: 1 } as const satisfies Carried;
 /** NRI's generator (0.2 to 0.12) drops them in silence. */
-const startOnly = { phases: ["start"] } as const satisfies Carried;
-const startOnV1 = { phases: ["start"], only: 1 } as const satisfies Carried;
+const startOnly = { kind: "field", phases: ["start"] } as const satisfies Carried;
+const startOnV1 = { kind: "field", phases: ["start"], only: 1 } as const satisfies Carried;
 
 // Formats, ranges and defaults: the kernel's Documentation/admin-guide/cgroup-v1, kernel/sched/core.c, mm/memcontrol-v1.c,
 // mm/page_counter.c, kernel/cgroup/pids.c and a cgroup v1 of Linux 6.18.
 
-const line = (value: string): string => `${value}\n`;
+export const line = (value: string): string => (value === "" ? "" : `${value}\n`);
 
 function integer(read: (text: string) => bigint | undefined, least: bigint, most: bigint, expected: string) {
   return (text: string): Parsed => {
@@ -135,9 +125,9 @@ function limitFile(file: string): OnV2 {
 }
 
 type CpuNumber = "shares" | "quota" | "period" | "realtimeRuntime" | "realtimePeriod";
-type FieldRest = Carried & Pick<FieldFile, "unset" | "parse"> & Partial<Pick<FieldFile, "print" | "v2">>;
+type FieldRest = Carried & Pick<V1File, "unset" | "parse"> & Partial<Pick<V1File, "print" | "v2">>;
 
-function cpu(file: string, name: CpuNumber, rest: FieldRest): FieldFile {
+function cpu(file: string, name: CpuNumber, rest: FieldRest): V1File {
   return {
     controller: "cpu",
     file: `cpu.${file}`,
@@ -151,7 +141,7 @@ function cpu(file: string, name: CpuNumber, rest: FieldRest): FieldFile {
   };
 }
 
-const cpuFiles: readonly FieldFile[] = [
+const cpuFiles: readonly V1File[] = [
   cpu("shares", "shares", {
     ...everywhere,
     unset: "1024",
@@ -223,7 +213,7 @@ function cpuMax(read: ReadText): readonly (string | undefined)[] {
   return read("cpu.max")?.split(" ") ?? [];
 }
 
-function cpuset(name: "cpus" | "mems", online: IndexRanges): FieldFile {
+function cpuset(name: "cpus" | "mems", online: IndexRanges): V1File {
   const all = formatList(online);
   return {
     ...everywhere,
@@ -265,11 +255,11 @@ const byteLimit = {
   unset: "-1",
   parse: (text) => parseLimit(text, unlimited, -1n),
   print: (value) => line(`${value === "-1" ? unlimited : (BigInt(value) / pageSize) * pageSize}`),
-} as const satisfies Partial<FieldFile>;
+} as const satisfies Partial<V1File>;
 
 type MemoryNumber = "limit" | "reservation" | "swap" | "kernel" | "kernelTCP" | "swappiness";
 
-function memory(file: string, name: MemoryNumber, rest: FieldRest): FieldFile {
+function memory(file: string, name: MemoryNumber, rest: FieldRest): V1File {
   return {
     controller: "memory",
     file: `memory.${file}`,
@@ -283,7 +273,7 @@ function memory(file: string, name: MemoryNumber, rest: FieldRest): FieldFile {
   };
 }
 
-function memoryFlag(file: string, name: "disableOOMKiller" | "useHierarchy", unset: "0" | "1", v2: string): FieldFile {
+function memoryFlag(file: string, name: "disableOOMKiller" | "useHierarchy", unset: "0" | "1", v2: string): V1File {
   return {
     ...startOnV1,
     controller: "memory",
@@ -303,7 +293,7 @@ function memoryFlag(file: string, name: "disableOOMKiller" | "useHierarchy", uns
   };
 }
 
-const memoryFiles: readonly FieldFile[] = [
+const memoryFiles: readonly V1File[] = [
   memory("limit_in_bytes", "limit", { ...everywhere, ...byteLimit, v2: limitFile("memory.max") }),
   memory("soft_limit_in_bytes", "reservation", {
     ...startOnly,
@@ -344,7 +334,8 @@ function swapMax(asked: string, read: ReadText, changes: LinuxResources): Conver
   return { file, value: swap === "-1" ? "max" : swap };
 }
 
-const pidsFile: FieldFile = {
+const pidsFile: V1File = {
+  kind: "field",
   phases: ["create", "start"],
   controller: "pids",
   file: "pids.max",
@@ -363,7 +354,7 @@ const pidsFile: FieldFile = {
   v2: limitFile("pids.max"),
 };
 
-function hugetlb({ name, bytes }: Machine["hugepages"][number]): FieldFile {
+function hugetlb({ name, bytes }: Machine["hugepages"][number]): V1File {
   // The field is unsigned, and has no -1: no limit is the largest one there is, in whole pages.
   const largest = (unlimited / bytes) * bytes;
   return {
@@ -384,7 +375,7 @@ function hugetlb({ name, bytes }: Machine["hugepages"][number]): FieldFile {
 }
 
 /** The files whose fields a real cgroup holds too, as a machine's cgroups have them. */
-export function fieldFiles({ cpus, mems, hugepages }: Machine): readonly FieldFile[] {
+export function fieldFiles({ cpus, mems, hugepages }: Machine): readonly V1File[] {
   const sets = [cpuset("cpus", cpus), cpuset("mems", mems)];
   return [...cpuFiles, ...sets, ...memoryFiles, pidsFile, ...hugepages.map(hugetlb)];
 }

@@ -1,12 +1,13 @@
 import { spawn } from "node:child_process";
-import { closeSync, constants, lstatSync, openSync, readFileSync, symlinkSync } from "node:fs";
+import { accessSync, closeSync, constants, lstatSync, openSync, readFileSync, symlinkSync } from "node:fs";
 import { Socket } from "node:net";
+import { basename } from "node:path";
 import { Deadline, within } from "../base/deadline.js";
-import { BridgeError, errorText } from "../base/errors.js";
+import { attempt, BridgeError, errorText } from "../base/errors.js";
 import { parseMountinfo } from "../host/proc.js";
 import { cgroupRoot, hierarchies } from "./controllers.js";
-import { findTool, killGroup, newNamespace, ofTool } from "./privilege.js";
 import {
+  ownDirectory,
   ownFiles,
   ruleFiles,
   seededPatterns,
@@ -93,18 +94,38 @@ const tmpfsOptions = `size=${4 << 20},nr_inodes=2048,mode=755,nosuid,nodev,noexe
 const readyTimeoutMs = 5_000;
 
 /**
- * Mounts the tmpfs, writes the tree and waits for the end of its stdin. Positional parameters: a name and a content for each file.
- * Its mounts are in a namespace of its own and go with the last process there.
+ * Mounts the tmpfs, writes the tree and waits for the end of its stdin. Positional parameters: a name and a content for each file;
+ * without any it is a trial of all that a run does. Its mounts are in a namespace of its own and go with the last process there.
  */
 const keeperScript = [
   "umask 022",
   `mount -n -t tmpfs -o ${tmpfsOptions} tmpfs ${cgroupRoot} && cd ${cgroupRoot} || exit 1`,
   `mkdir -p ${treeDirectories.join(" ")} && mkfifo ${ruleFiles.join(" ")} || exit 1`,
+  `if [ $# -eq 0 ]; then : >${ownDirectory}/trial && mount -n --bind ${ownDirectory}/trial /proc/$$/mountinfo || exit 1`,
+  "(exec -a view nsenter --mount=/proc/self/ns/mnt true) || exit 1; fi",
   'while [ $# -gt 1 ]; do printf %s "$2" >"$1" || exit 1; shift 2; done',
   `touch -d @${untouchedTime} ${seededPatterns.join(" ")} || exit 1`,
   "echo ready",
   "read -r _",
 ].join("\n");
+
+/** Where a system keeps its own programs: never the PATH of plugins, which leads to what plugins install. */
+export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Finds a program of the system. */
+export function findTool(name: string, path = systemPath): string | undefined {
+  const isExecutable = (file: string) => attempt(() => accessSync(file, constants.X_OK) ?? true) ?? false;
+  return path
+    .split(":")
+    .map((directory) => `${directory}/${name}`)
+    .find(isExecutable);
+}
+
+/** A shell that can name what it becomes, with what it needs to read no file and no function from its environment. */
+export function namingShell(): readonly [path: string, ...args: string[]] {
+  const bash = findTool("bash");
+  return bash === undefined ? ["/bin/sh"] : [bash, "--norc", "-p"];
+}
 
 /** What a view is filled and read by. */
 interface Tree {
@@ -112,7 +133,7 @@ interface Tree {
   readonly root: number;
   /** Of the container's directory in each hierarchy, wherever it is moved to. */
   readonly directories: ReadonlyMap<string, number>;
-  /** Of the FIFOs, by the path that they were made with: a write waits for a reader. */
+  /** Of the FIFOs, by their names: a write waits for a reader. */
   readonly rules: ReadonlyMap<string, number>;
   /** Of ownFiles.start, which a plugin could put something else in the place of. */
   readonly start: number;
@@ -133,11 +154,22 @@ export interface Keeper extends Tree {
  * Makes a namespace with a tree of these files.
  * @throws BridgeError CGROUP_VIEW with what unshare, mount or the shell said
  */
-async function startKeeper(files: readonly TreeFile[]): Promise<Keeper> {
+export async function startKeeper(
+  files: readonly TreeFile[],
+  path = systemPath,
+  timeoutMs = readyTimeoutMs,
+): Promise<Keeper> {
   const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
   const named = files.flatMap(({ path, content }) => [path, content]);
-  const args = [...newNamespace, "/bin/sh", "-c", keeperScript, "sh", ...named];
-  const child = spawn(findTool("unshare") ?? "unshare", args, { ...ofTool, stdio: ["pipe", "pipe", "pipe"] });
+  // Slave: what the machine mounts later is seen here, and what it unmounts is not kept busy by us.
+  const inside = ["--mount", "--propagation", "slave", "--", ...namingShell(), "-c", keeperScript, "sh", ...named];
+  const child = spawn(findTool("unshare", path) ?? "unshare", inside, {
+    cwd: "/",
+    env: { PATH: systemPath, LC_ALL: "C" },
+    stdio: ["pipe", "pipe", "pipe"],
+    // Not in our terminal's group: an interrupt is for us, and we still need the tree then.
+    detached: true,
+  });
   let complaint = "";
   child.stdin.on("error", () => {});
   child.stderr.on("data", (chunk: Buffer) => (complaint += chunk.toString("utf8")));
@@ -146,6 +178,7 @@ async function startKeeper(files: readonly TreeFile[]): Promise<Keeper> {
     child.once("error", (error) => resolve(errorText(error)));
     child.once("close", (code, signal) => resolve(complaint.trim() || `unshare ended with ${signal ?? code}`));
   });
+  const isAlive = () => child.exitCode === null && child.signalCode === null;
   const opened: number[] = [];
   const close = async (): Promise<void> => {
     for (const descriptor of opened.splice(0)) closeSync(descriptor);
@@ -156,8 +189,8 @@ async function startKeeper(files: readonly TreeFile[]): Promise<Keeper> {
     await ended;
   };
   try {
-    const late = () => `not ready within ${readyTimeoutMs} ms`;
-    const pid = await within<string | number>(Deadline.after(readyTimeoutMs), Promise.race([ready, ended]), late);
+    const late = () => `not ready within ${timeoutMs} ms`;
+    const pid = await within<string | number>(Deadline.after(timeoutMs), Promise.race([ready, ended]), late);
     if (typeof pid === "string") throw new Error(pid);
     const tree = openTree(`/proc/${pid}/root${cgroupRoot}`, opened);
     // A view in reserve is no reason for us to live on.
@@ -166,12 +199,12 @@ async function startKeeper(files: readonly TreeFile[]): Promise<Keeper> {
     return {
       pid,
       ...tree,
-      serves: (now) =>
-        child.exitCode === null && child.signalCode === null && (now === mountinfo || followsMachine(mountinfo)),
+      serves: (now) => isAlive() && (now === mountinfo || followsMachine(mountinfo)),
       close,
     };
   } catch (thrown) {
-    killGroup(child);
+    // Once it has ended, its number may be another's.
+    if (child.pid !== undefined && isAlive()) process.kill(-child.pid, "SIGKILL");
     await close();
     throw new BridgeError("CGROUP_VIEW", `no captured cgroup view can be made: ${errorText(thrown)}`);
   }
@@ -195,8 +228,8 @@ function openTree(path: string, opened: number[]): Tree {
     directories: new Map(
       hierarchies.map(({ directory }) => [directory, open(`${tree}/${templateOf(directory)}`, directoryFlags)]),
     ),
-    rules: new Map(ruleFiles.map((rule) => [rule, open(`${tree}/${rule}`, constants.O_RDWR)])),
-    start: open(`${tree}/${ownFiles.start}`, constants.O_RDWR),
+    rules: new Map(ruleFiles.map((path) => [basename(path), open(`${tree}/${path}`, constants.O_RDWR)])),
+    start: open(`${tree}/${ownFiles.start}`, constants.O_RDWR | constants.O_CREAT),
     lastInode: lstatSync(`${tree}/${hierarchies.findLast(({ links }) => links.length > 0)?.links.at(-1)}`).ino,
   };
 }

@@ -1,5 +1,5 @@
 import type { LinuxResources } from "../v01/resources.js";
-import type { Carried, FieldFile } from "./fields.js";
+import { type Carried, line, type V1File } from "./fields.js";
 import { accept, type Parsed, parseUnsigned, refuse } from "./machine.js";
 import { toBlkioWeight, toIoWeight } from "./weight.js";
 
@@ -11,8 +11,9 @@ function parseLines(text: string, expected: string, read: (line: string) => stri
   return lines.includes(undefined) ? refuse(expected) : accept(lines.join("\n"));
 }
 
-function rules(allow: boolean): FieldFile {
+function rules(allow: boolean): V1File {
   return {
+    kind: "field",
     // Since NRI 0.10: see adjust.
     phases: ["create"],
     controller: "devices",
@@ -49,7 +50,7 @@ function linesOf(text = ""): Map<string, string> {
   );
 }
 
-const onV2 = { phases: ["create", "start", "update"], only: 2 } as const satisfies Carried;
+const onV2 = { kind: "field", phases: ["create", "start", "update"], only: 2 } as const satisfies Carried;
 
 /**
  * A v1 file whose lines are part of those of a v2 file, which `unified` carries.
@@ -61,8 +62,8 @@ function ioFile(
   v2: "io.max" | "io.weight",
   get: (rest: string) => string | undefined,
   set: (before: string, value: string) => string,
-  parse: FieldFile["parse"],
-): FieldFile {
+  parse: V1File["parse"],
+): V1File {
   return {
     ...onV2,
     controller: "blkio",
@@ -73,20 +74,20 @@ function ioFile(
     current: ({ unified }) => {
       const values = [...linesOf(unified?.[v2])].map(([device, rest]) => [device, get(rest)] as const);
       const lines = values.filter(([device, value]) => device !== "default" && value !== undefined);
-      return lines.length === 0 ? undefined : lines.map((line) => line.join(" ")).join("\n");
+      return lines.length === 0 ? undefined : lines.map((parts) => parts.join(" ")).join("\n");
     },
     assign: (resources, value) => {
       const lines = linesOf(resources.unified?.[v2]);
       for (const [device, one] of linesOf(value)) lines.set(device, set(lines.get(device) ?? "", one));
-      const text = [...lines].map((line) => line.join(" ")).join("\n");
+      const text = [...lines].map((parts) => parts.join(" ")).join("\n");
       resources.unified = { ...resources.unified, [v2]: text };
     },
     parse,
-    print: (value) => (value === "" ? "" : `${value}\n`),
+    print: line,
   };
 }
 
-function throttle(name: string): FieldFile {
+function throttle(name: string): V1File {
   const key = name.replace("read_", "r").replace("write_", "w");
   return ioFile(
     `blkio.throttle.${name}_device`,
@@ -101,7 +102,7 @@ function throttle(name: string): FieldFile {
 }
 
 /** The weight of a cgroup, and the one with lines for devices. */
-function weights(file: string, least: bigint, unset: string): readonly FieldFile[] {
+function weights(file: string, least: bigint, unset: string): readonly V1File[] {
   const expected = `from ${least} to 1000`;
   const isWeight = (text: string) => {
     const weight = parseUnsigned(text);
@@ -134,7 +135,7 @@ function weights(file: string, least: bigint, unset: string): readonly FieldFile
   ];
 }
 
-export const lineFiles: readonly FieldFile[] = [
+export const lineFiles: readonly V1File[] = [
   rules(false),
   rules(true),
   ...["read_bps", "write_bps", "read_iops", "write_iops"].map(throttle),

@@ -1,11 +1,10 @@
 import { BridgeError } from "../base/errors.js";
 import type { LinuxResources } from "../v01/resources.js";
-import { type CgroupWrite, type ContainerCgroup, writeFault } from "./container-cgroup.js";
+import type { CgroupWrite, ContainerCgroup } from "./container-cgroup.js";
 import { hierarchies } from "./controllers.js";
-import { type Converted, type FieldFile, fieldFiles } from "./fields.js";
-import { lineFiles } from "./line-files.js";
+import { type Converted, fateOf, fieldFiles, type V1File } from "./fields.js";
 import type { Machine } from "./machine.js";
-import { plainFiles } from "./plain-files.js";
+import { v1Files } from "./v1-files.js";
 
 /**
  * What a container's real cgroup says, v1 or v2, over what its spec says: the seed of a view in phase start.
@@ -28,7 +27,7 @@ export function readResources(cgroup: ContainerCgroup, spec: LinuxResources, mac
   return resources;
 }
 
-function readField(cgroup: ContainerCgroup, field: FieldFile, resources: LinuxResources): string | undefined {
+function readField(cgroup: ContainerCgroup, field: V1File, resources: LinuxResources): string | undefined {
   const { controller, file, v2 } = field;
   const version = cgroup.versionOf(controller);
   const text =
@@ -43,24 +42,17 @@ function readField(cgroup: ContainerCgroup, field: FieldFile, resources: LinuxRe
   return known.ok ? known.value : undefined;
 }
 
-/** By the path below a view's root: what the files of a real cgroup v1 say that can be written and are no field of a runtime's. */
+/** By `<controller>/<file>`: what the files of a real cgroup v1 say that are written as they are in phase start. */
 export function readV1Files(cgroup: ContainerCgroup, machine: Machine): ReadonlyMap<string, string> {
-  const files = hierarchies.flatMap(({ controllers }) => [
-    ...plainFiles(controllers, machine).filter(({ kind }) => kind === "setting" || kind === "reset"),
-    ...lineFiles.filter(({ controller }) => controllers.includes(controller)),
-  ]);
+  const files = hierarchies.flatMap(({ controllers }) => v1Files(controllers, machine));
   return new Map(
-    files.flatMap(({ controller, file }): [string, string][] => {
-      const text = cgroup.versionOf(controller) === 1 ? cgroup.read(controller, file) : undefined;
-      return text === undefined ? [] : [[`${controller}/${file}`, text === "" ? "" : `${text}\n`]];
+    files.flatMap((v1File): [string, string][] => {
+      const { controller, file } = v1File;
+      const isWritten = fateOf(v1File, { phase: "start", version: 1 }, true) === "file";
+      const text = isWritten && cgroup.versionOf(controller) === 1 ? cgroup.read(controller, file) : undefined;
+      return text === undefined ? [] : [[`${controller}/${file}`, text.trim()]];
     }),
   );
-}
-
-interface ApplyOptions {
-  readonly machine: Machine;
-  /** cpu.shares of the container's spec: with its present weight it tells by which form its runtime converts. */
-  readonly specShares?: bigint | undefined;
 }
 
 /**
@@ -68,13 +60,15 @@ interface ApplyOptions {
  * what cannot be had, with the file and the value: then nothing was changed, or it was changed back. systemd may write its own
  * values again when the unit changes later.
  * @param files texts for files of cgroup v1, in this order
+ * @param specShares cpu.shares of the container's spec: with its present weight it tells by which form its runtime converts
  * @throws BridgeError ADJUSTMENT when the cgroup cannot be opened
  */
 export function applyChanges(
   changes: LinuxResources,
   files: readonly CgroupWrite[],
   cgroup: ContainerCgroup,
-  options: ApplyOptions,
+  machine: Machine,
+  specShares?: bigint,
 ): readonly string[] {
   const writes: CgroupWrite[] = [];
   const impossible: string[] = [];
@@ -84,60 +78,46 @@ export function applyChanges(
       impossible.push(`${field}: ${cgroup.nameOf(controller, converted.file)} does not exist`);
     else if (converted !== undefined) writes.push({ controller, ...converted });
   };
-  for (const field of fieldFiles(options.machine)) {
-    const asked = field.current(changes);
-    if (asked !== undefined) add(field.field, field.controller, convert(field, asked, changes, cgroup, options));
+  for (const { controller, file, field, v2, current } of fieldFiles(machine)) {
+    const asked = current(changes);
+    const version = cgroup.versionOf(controller);
+    const read = (name: string) => cgroup.read(controller, name);
+    if (asked === undefined) continue;
+    if (version === undefined) add(field, controller, `no cgroup file system has ${controller}`);
+    else if (version === 1)
+      add(field, controller, { file, value: file === "pids.max" && asked === "-1" ? "max" : asked });
+    else add(field, controller, v2 ? v2.set(asked, read, changes, specShares) : `cgroup v2 has no file for ${file}`);
   }
   for (const [file, value] of Object.entries(changes.unified ?? {})) {
     const [controller = ""] = file.split(".");
     const there = cgroup.versionOf(controller) === 2 && !file.includes("/");
     add(`unified.${file}`, controller, there ? { file, value } : "is for cgroup v2, which has no such file here");
   }
-  for (const key of ["devices", "blockIO", "network", "rdma"] as const) {
-    if (changes[key] !== undefined) impossible.push(`${key}: cannot be changed once the container exists`);
-  }
   for (const { pageSize } of changes.hugepageLimits ?? []) {
-    if (options.machine.hugepages.every(({ name }) => name !== pageSize)) {
-      impossible.push(`hugepageLimits.${pageSize}: the machine has no pages of this size`);
-    }
+    if (machine.hugepages.some(({ name }) => name === pageSize)) continue;
+    impossible.push(`hugepageLimits.${pageSize}: the machine has no pages of this size`);
   }
   return impossible.length > 0 ? impossible : commitWrites([...writes, ...files], cgroup);
 }
 
-function convert(
-  { controller, file, v2 }: FieldFile,
-  asked: string,
-  changes: LinuxResources,
-  cgroup: ContainerCgroup,
-  { specShares }: ApplyOptions,
-): Converted {
-  const version = cgroup.versionOf(controller);
-  if (version === undefined) return `no cgroup file system has ${controller}`;
-  if (version === 1) return { file, value: file === "pids.max" && asked === "-1" ? "max" : asked };
-  if (v2 === undefined) return `cgroup v2 has no file for ${file}`;
-  return v2.set(asked, (name) => cgroup.read(controller, name), changes, specShares);
-}
-
 function commitWrites(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): readonly string[] {
-  const before = writes
-    .filter(({ resets }) => !resets)
-    .map((write) => ({ ...write, text: presentText(cgroup, write) }));
+  const settings = writes.filter(({ resets }) => !resets);
+  const before = settings.map((write) => ({ ...write, text: presentText(cgroup, write) }));
   const faults = writeAll(writes, cgroup);
-  return faults.length === 0 ? [] : [...faults, ...undo(before, cgroup).map((fault) => `not undone: ${fault}`)];
-}
-
-/** Writes what was there before, the last change first; gives what cannot be had again. */
-function undo(before: readonly (CgroupWrite & { readonly text: string })[], cgroup: ContainerCgroup): string[] {
-  const isChanged = (write: (typeof before)[number]) => presentText(cgroup, write) !== write.text;
-  const changed = before.filter(isChanged).reverse();
-  const faults = writeAll(changed.flatMap(undoing), cgroup);
-  if (faults.length > 0) return faults;
+  if (faults.length === 0) return [];
+  // The last change first.
+  const changed = before.filter((write) => presentText(cgroup, write) !== write.text).reverse();
+  const undone = writeAll(changed.flatMap(undoing), cgroup);
+  if (undone.length > 0) return [...faults, ...undone.map((fault) => `not undone: ${fault}`)];
   // A file may keep a line of its own for each device, or round.
-  return changed.filter(isChanged).map(({ text, ...write }) => {
-    const now = presentText(cgroup, write);
-    const name = cgroup.nameOf(write.controller, write.file);
-    return `${name} is ${JSON.stringify(now)} now, and was ${JSON.stringify(text)}`;
-  });
+  const left = changed.map((write) => ({ ...write, now: presentText(cgroup, write) }));
+  const rest = left
+    .filter(({ now, text }) => now !== text)
+    .map(({ controller, file, now, text }) => {
+      const name = cgroup.nameOf(controller, file);
+      return `not undone: ${name} is ${JSON.stringify(now)} now, and was ${JSON.stringify(text)}`;
+    });
+  return [...faults, ...rest];
 }
 
 function undoing({ text, ...write }: CgroupWrite & { readonly text: string }): CgroupWrite[] {
@@ -153,19 +133,12 @@ function undoing({ text, ...write }: CgroupWrite & { readonly text: string }): C
  * parent's. What it refuses is tried again while other writes still succeed, and so the order does not matter.
  */
 function writeAll(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): string[] {
-  let pending = writes;
-  for (;;) {
-    const refused: { write: CgroupWrite; fault: string }[] = [];
-    for (const write of pending) {
-      try {
-        cgroup.write(write);
-      } catch (thrown) {
-        refused.push({ write, fault: writeFault(cgroup.nameOf(write.controller, write.file), write.value, thrown) });
-      }
-    }
-    if (refused.length === 0 || refused.length === pending.length) return refused.map(({ fault }) => fault);
-    pending = refused.map(({ write }) => write);
-  }
+  const refused = writes.map((write) => ({ write, fault: cgroup.write(write) })).filter(({ fault }) => fault !== null);
+  if (refused.length === 0 || refused.length === writes.length) return refused.map(({ fault }) => `${fault}`);
+  return writeAll(
+    refused.map(({ write }) => write),
+    cgroup,
+  );
 }
 
 /** What a file holds that can be written to it; of device rules, which cannot be read, their list. */

@@ -3,19 +3,17 @@ import { closing } from "../base/files.js";
 import { type Mount, parseMountinfo } from "../host/proc.js";
 import type { LinuxResources } from "../v01/resources.js";
 import { cgroupRoot, hierarchies } from "./controllers.js";
-import { type FieldFile, fieldFiles, type PlainFile } from "./fields.js";
-import { lineFiles } from "./line-files.js";
+import type { V1File } from "./fields.js";
 import { formatList, type Machine } from "./machine.js";
-import { plainFiles } from "./plain-files.js";
+import { v1Files } from "./v1-files.js";
 
 /** One file of the container's cgroup, as a view begins with it. */
 export interface SeedFile {
   /** The hierarchy's directory below /sys/fs/cgroup. */
   readonly directory: string;
-  readonly file: FieldFile | PlainFile;
+  readonly file: V1File;
+  readonly value: string;
   readonly content: string;
-  /** The field's value now, where the file has one. */
-  readonly value?: string;
   /** The container's real cgroup has it. */
   readonly isReal: boolean;
 }
@@ -38,30 +36,26 @@ interface SeedOptions {
  * 50000) from a shell that writes `500000`: only the first leaves two newlines. opencontainers/cgroups writes that way.
  */
 export function seedFiles({ machine, resources, pid = 0, files }: SeedOptions): SeedFile[] {
-  const fields = [...fieldFiles(machine), ...lineFiles];
-  return hierarchies.flatMap(({ directory, controllers }) => [
-    ...plainFiles(controllers, machine).map((file) => {
+  return hierarchies.flatMap(({ directory, controllers }) =>
+    v1Files(controllers, machine).map((file) => {
       const real = files?.get(`${file.controller}/${file.file}`);
-      const isProcesses = pid > 0 && (file.file === "cgroup.procs" || file.file === "tasks");
-      const content = isProcesses ? `${pid}\n` : (real ?? file.content);
-      const isWritten = file.kind === "setting" || file.kind === "reset";
-      return { directory, file, content: isWritten ? padded(content) : content, isReal: real !== undefined };
+      const asked = real || file.current(resources);
+      // A spec may hold what the kernel would refuse or round: the runtime's problem, not the plugin's.
+      const parsed = asked === undefined ? undefined : file.parse(asked);
+      const isProcess = pid > 0 && (file.file === "cgroup.procs" || file.file === "tasks");
+      const value = isProcess ? `${pid}` : parsed?.ok ? parsed.value : file.unset;
+      const content = file.print(value);
+      const isOneLine = content.indexOf("\n") === content.length - 1 && content !== "";
+      const isRead = isProcess || file.kind === "read";
+      return {
+        directory,
+        file,
+        value,
+        content: isOneLine && !isRead ? `${content}\n` : content,
+        isReal: real !== undefined,
+      };
     }),
-    ...fields
-      .filter(({ controller }) => controllers.includes(controller))
-      .map((file) => {
-        const real = files?.get(`${file.controller}/${file.file}`);
-        const asked = real?.trim() || file.current(resources);
-        // A spec may hold what the kernel would refuse or round: the runtime's problem, not the plugin's.
-        const parsed = asked === undefined ? undefined : file.parse(asked);
-        const value = parsed?.ok ? parsed.value : file.unset;
-        return { directory, file, content: padded(file.print(value)), value, isReal: real !== undefined };
-      }),
-  ]);
-}
-
-function padded(content: string): string {
-  return content !== "" && content.indexOf("\n") === content.length - 1 ? `${content}\n` : content;
+  );
 }
 
 /**

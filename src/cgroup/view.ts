@@ -18,14 +18,14 @@
 
 import { readFileSync, readSync, statfsSync } from "node:fs";
 import { BridgeError, errorText } from "../base/errors.js";
+import type { StartCommand } from "../plugin/start.js";
 import type { LinuxResources } from "../v01/resources.js";
 import { resolveCgroupsPath } from "./container-cgroup.js";
 import { cgroupRoot } from "./controllers.js";
 import { type CapturedChanges, collectChanges } from "./diff.js";
 import type { Place } from "./fields.js";
-import { type Keeper, Reserves } from "./keeper.js";
+import { findTool, type Keeper, namingShell, Reserves, systemPath } from "./keeper.js";
 import type { Machine } from "./machine.js";
-import { findTool, namingShell, systemPath } from "./privilege.js";
 import {
   formatMountinfo,
   formatProcCgroup,
@@ -47,10 +47,13 @@ interface ViewRequest {
   readonly resources: LinuxResources;
   /** The container's process; 0 before there is one. */
   readonly pid?: number;
-  /** What the files of its real cgroup v1 say that are no field of a runtime's. */
+  /** As readV1Files gives them. */
   readonly files?: ReadonlyMap<string, string> | undefined;
   readonly place: Place;
 }
+
+/** A process to start. */
+type Command = Pick<StartCommand, "path" | "argv0" | "args" | "env">;
 
 export interface View {
   /** The path of the container's cgroup in the view, for the plugin's request. */
@@ -58,13 +61,13 @@ export interface View {
   /** The same run inside the view. ENOEXEC has to be looked for before: what is executed now is the wrapper. */
   command<Options extends Command>(options: Options): Options;
   /**
-   * After a run: why the plugin was not executed, as SpawnResult has it; undefined when it was. For a run that was ended by
-   * its deadline it says EPERM where the wrapper had not come so far. `stderr`: its lines there, which end with the shell's words.
+   * After a run: why the plugin was not executed; undefined when it was. For a run that was ended by its deadline it says EPERM
+   * where the wrapper had not come so far. `stderr`: its lines there, which end with the shell's words.
    */
   startError(stderr: readonly string[]): { readonly code: string; readonly detail?: string } | undefined;
   /** What the plugin has written. */
   collect(): CapturedChanges;
-  /** Lets go of the view, which is nobody's then; it goes away soon after. */
+  /** Lets go of the view. */
   close(): void;
 }
 
@@ -88,79 +91,50 @@ export class Views {
     const cgroupsPath = resolveCgroupsPath(request.cgroupsPath);
     const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
     const keeper = await this.reserves.take(mountinfo);
-    let left = false;
-    const leave = (): void => {
-      if (!left) this.reserves.leave(keeper);
-      left = true;
-    };
     try {
-      return openView(this.machine, this.template, { ...request, cgroupsPath }, keeper, mountinfo, leave);
+      return this.fill({ ...request, cgroupsPath }, keeper, mountinfo);
     } catch (thrown) {
-      leave();
+      this.reserves.leave(keeper);
       throw new BridgeError("CGROUP_VIEW", `the captured cgroup view cannot be filled: ${errorText(thrown)}`);
     }
   }
 
-  /** Lets go of the reserve, and of what was let go of. Open views go on. */
+  /** Lets go of the reserve. Open views go on. */
   close(): Promise<void> {
     return this.reserves.close();
   }
-}
 
-function openView(
-  machine: Machine,
-  template: readonly SeedFile[],
-  { cgroupsPath, resources, pid = 0, files, place }: ViewRequest,
-  keeper: Keeper,
-  mountinfo: string,
-  leave: () => void,
-): View {
-  const { start, directories } = keeper;
-  const root = `/proc/self/fd/${keeper.root}`;
-  const seeds = seedFiles({ machine, resources, pid, files });
-  const parents = placeTree(root, cgroupsPath, machine);
-  for (const [index, { directory, file, content }] of seeds.entries()) {
-    if (template[index]?.content !== content)
-      seed(`/proc/self/fd/${directories.get(directory)}/${file.file}`, "r+", content);
+  private fill({ cgroupsPath, pid = 0, place, ...rest }: ViewRequest, keeper: Keeper, mountinfo: string): View {
+    const { start, directories } = keeper;
+    const root = `/proc/self/fd/${keeper.root}`;
+    const seeds = seedFiles({ machine: this.machine, pid, ...rest });
+    const parents = placeTree(root, cgroupsPath, this.machine);
+    for (const [index, { directory, file, content }] of seeds.entries()) {
+      if (this.template[index]?.content !== content)
+        seed(`/proc/self/fd/${directories.get(directory)}/${file.file}`, "r+", content);
+    }
+    if (pid > 0) seed(`${root}/${ownFiles.containerCgroup}`, "r+", formatProcCgroup(cgroupsPath));
+    seed(`${root}/${ownFiles.mountinfo}`, "r+", formatMountinfo(mountinfo));
+    const freeInodes = statfsSync(root).ffree;
+    return {
+      cgroupsPath,
+      command: (options) => {
+        rewrite(start, notEntered);
+        return { ...options, ...enterView(options, keeper.pid, pid) };
+      },
+      startError: (stderr) => {
+        const buffer = Buffer.alloc(notEntered.length);
+        const said = buffer.toString("latin1", 0, readSync(start, buffer, 0, buffer.length, 0)).trim();
+        if (said === notEntered) return { code: "EPERM", detail: "its captured cgroup view could not be entered" };
+        if (!(Number(said) > 0)) return undefined;
+        // POSIX: 127 not found, 126 not executable.
+        const isBusy = stderr.slice(-2).some((line) => /text file busy$/i.test(line));
+        return { code: said === "127" ? "ENOENT" : isBusy ? "ETXTBSY" : "EACCES" };
+      },
+      collect: () => collectChanges({ place, tree: keeper, cgroupsPath, seed: seeds, parents, freeInodes }),
+      close: () => this.reserves.leave(keeper),
+    };
   }
-  if (pid > 0) seed(`${root}/${ownFiles.containerCgroup}`, "r+", formatProcCgroup(cgroupsPath));
-  seed(`${root}/${ownFiles.mountinfo}`, "r+", formatMountinfo(mountinfo));
-  const freeInodes = statfsSync(root).ffree;
-  return {
-    cgroupsPath,
-    command: (options) => {
-      rewrite(start, notEntered);
-      return { ...options, ...enterView(options, keeper.pid, pid) };
-    },
-    startError: (stderr) => {
-      const said = readSmall(start).trim();
-      if (said === notEntered) return { code: "EPERM", detail: "its captured cgroup view could not be entered" };
-      return Number(said) > 0 ? { code: execError(said, stderr.slice(-2)) } : undefined;
-    },
-    collect: () => collectChanges({ place, tree: keeper, cgroupsPath, seed: seeds, parents, freeInodes }),
-    close: leave,
-  };
-}
-
-/** What a shell's exec failed with: by its status (POSIX: 127 not found, 126 not executable), and its words. */
-function execError(status: string, said: readonly string[]): string {
-  if (status === "127") return "ENOENT";
-  return said.some((line) => /text file busy$/i.test(line)) ? "ETXTBSY" : "EACCES";
-}
-
-/** Our file of a few bytes; what a plugin made of it is cut. */
-function readSmall(descriptor: number): string {
-  const buffer = Buffer.alloc(64);
-  return buffer.toString("latin1", 0, readSync(descriptor, buffer, 0, buffer.length, 0));
-}
-
-/** A process to start, as plugin/spawner's SpawnOptions have it. */
-export interface Command {
-  /** The executable, absolute. */
-  readonly path: string;
-  readonly argv0: string;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
 }
 
 const view = `${cgroupRoot}/${ownDirectory}`;
@@ -193,21 +167,11 @@ const shellVariables = ["PWD", "OLDPWD", "SHLVL", "_"] as const;
  */
 function enterView({ path, argv0, args, env }: Command, keeper: number, pid: number): Command {
   const unset = shellVariables.filter((name) => !(name in env)).join(" ");
-  const script = [
-    "-c",
-    enterScript,
-    "sh",
-    findTool("mount") ?? "mount",
-    pid > 0 ? `${pid}` : "",
-    unset,
-    argv0,
-    path,
-    ...args,
-  ];
+  const given = [findTool("mount") ?? "mount", pid > 0 ? `${pid}` : "", unset, argv0, path, ...args];
   return {
     path: findTool("nsenter") ?? "/usr/bin/nsenter",
     argv0: "nsenter",
-    args: [`--mount=/proc/${keeper}/ns/mnt`, "--", ...namingShell(), ...script],
+    args: [`--mount=/proc/${keeper}/ns/mnt`, "--", ...namingShell(), "-c", enterScript, "sh", ...given],
     env,
   };
 }

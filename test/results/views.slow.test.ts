@@ -36,7 +36,7 @@ const bad: readonly [what: string, script: string, parts: readonly string[]][] =
   [
     "deletes its cgroup directory",
     `rm -r ${cpu}`,
-    ["/sys/fs/cgroup/cpu", "removed the container's directory", "`cgroup: host`"],
+    ["/sys/fs/cgroup/cpu", "removed it, or the container's directory", "`cgroup: host`"],
   ],
   [
     "puts a link out of the tree in a file's place",
@@ -46,7 +46,7 @@ const bad: readonly [what: string, script: string, parts: readonly string[]][] =
   [
     "puts a link out of the tree in a directory's place",
     "rm -r /sys/fs/cgroup/cpu/kubepods; mkdir -p OUT/$path; ln -s OUT /sys/fs/cgroup/cpu/kubepods",
-    ["/sys/fs/cgroup/cpu", "removed the container's directory"],
+    ["/sys/fs/cgroup/cpu", "removed it, or the container's directory"],
   ],
   [
     "writes 100 MB to a value",

@@ -1,11 +1,13 @@
 import type { ControllerName } from "./controllers.js";
-import type { Kind, PlainFile } from "./fields.js";
-import type { Machine } from "./machine.js";
+import { type Carried, fieldFiles, line, type V1File } from "./fields.js";
+import { lineFiles } from "./line-files.js";
+import { accept, type Machine } from "./machine.js";
 
 // The files of cgroup v1 without a field in LinuxResources: they are in a view so that a plugin finds them, and so that a write to
 // one is noticed. Listed from a cgroup v1 of Linux 6.18 and, for what that kernel leaves out (blkio.weight, cpu.uclamp, net_cls,
 // net_prio, rdma, misc), from Documentation/admin-guide/cgroup-v1 and the kernel's cftypes.
 
+type Kind = Carried["kind"];
 type Files = { readonly [K in Kind]?: Readonly<Record<string, string>> };
 
 const zeros = (...files: readonly string[]) => Object.fromEntries(files.map((file) => [file, "0\n"]));
@@ -83,12 +85,27 @@ function hugetlb({ hugepages }: Machine): Files {
 
 const kinds = ["setting", "reset", "process", "read"] as const satisfies readonly Kind[];
 
-/** Of a cgroup in the hierarchy of these controllers. */
-export function plainFiles(controllers: readonly [ControllerName, ...ControllerName[]], machine: Machine): PlainFile[] {
+function plainFile(controller: ControllerName, kind: Kind, file: string, content: string): V1File {
+  return {
+    ...{ controller, file, kind, field: "", phases: [], unset: content.trimEnd() },
+    current: () => undefined,
+    assign: () => {},
+    parse: accept,
+    print: line,
+    byLine: content.indexOf("\n") !== content.length - 1,
+  };
+}
+
+/** All files of a cgroup in the hierarchy of these controllers. */
+export function v1Files(controllers: readonly [ControllerName, ...ControllerName[]], machine: Machine): V1File[] {
   const own = controllers.map((name) => [name, name === "hugetlb" ? hugetlb(machine) : (files[name] ?? {})] as const);
-  return [[controllers[0], everyCgroup] as const, ...own].flatMap(([controller, some]) =>
+  const plain = [[controllers[0], everyCgroup] as const, ...own].flatMap(([controller, some]) =>
     kinds.flatMap((kind) =>
-      Object.entries(some[kind] ?? {}).map(([file, content]) => ({ controller, file, kind, content })),
+      Object.entries(some[kind] ?? {}).map(([file, content]) => plainFile(controller, kind, file, content)),
     ),
   );
+  return [
+    ...plain,
+    ...[...fieldFiles(machine), ...lineFiles].filter(({ controller }) => controllers.includes(controller)),
+  ];
 }

@@ -152,7 +152,7 @@ export class Service {
 
   private async reloadNow(file: PartialConfig): Promise<{ readonly eventsChanged: boolean }> {
     const config = mergeConfig(this.options.flags, file);
-    if (wantsCapture(config)) await requireCapture(this.options.cgroups, this.options.log);
+    if (wantsCapture(config)) await requireCapture(this.options.cgroups);
     if (this.config !== undefined && JSON.stringify(this.config.state) !== JSON.stringify(config.state)) {
       // What is remembered is in one journal, and another instance may hold the other one.
       throw new BridgeError("CONFIG", "state and state.directory cannot change while the bridge runs: restart it");
@@ -266,7 +266,7 @@ export class Service {
       const peer = await findPeer(runtime);
       this.configured = { request, runtime, peer, native: await readNativeFacts(runtime.name, peer) };
       if (config instanceof Error) throw config;
-      if (wantsCapture(config)) void requireCapture(cgroups, log).catch(sayNoCapture);
+      if (wantsCapture(config)) void requireCapture(cgroups).catch(sayNoCapture);
       await this.attachJournal(config, runtime);
       this.bridge = this.buildBridge(this.configured, config);
       if (dockers.has(runtime.name)) noticePodless(this.notice, runtime);

@@ -1,14 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
-import { type Clock, monotonicClock } from "../base/deadline.js";
+import { monotonicClock } from "../base/deadline.js";
 import { attempt, BridgeError, errorText } from "../base/errors.js";
-import type { Log } from "../base/logger.js";
 import type { LinuxResources } from "../v01/resources.js";
-import { layOver } from "../v01/resources.js";
 import { type CgroupMounts, type CgroupWrite, ContainerCgroup, parseCgroupMounts } from "./container-cgroup.js";
 import type { Place } from "./fields.js";
 import { type Machine, readMachine } from "./machine.js";
 import type { Privilege } from "./privilege.js";
-import { applyChanges, readResources, readV1Files } from "./real-cgroup.js";
+import { applyChanges, readFiles } from "./real-cgroup.js";
 import type { View, Views } from "./view.js";
 
 /** A pod's or container's cgroup, as its request names it. */
@@ -24,8 +22,6 @@ interface ViewOf extends CgroupOf {
   /** What it is to have besides, whatever it has now: what the chain has asked for so far, and what an update asks for. */
   readonly asked: LinuxResources;
   readonly phase: Place["phase"];
-  /** Of the machine that a recording comes from. */
-  readonly version?: "unknown";
 }
 
 /** What the bridge does with cgroups: captured views of them, and changes of the real ones. */
@@ -46,39 +42,33 @@ export interface Cgroups {
   close(): Promise<void>;
 }
 
-/**
- * Checks that captured views can be made; says so in the log when that cannot be told now.
- * @throws BridgeError CONFIG with what is missing and the remedy
- */
-export async function requireCapture(cgroups: Cgroups, log: Log): Promise<void> {
+/** @throws BridgeError CONFIG, where captured views cannot be made, with what is missing and the remedy */
+export async function requireCapture(cgroups: Cgroups): Promise<void> {
   const privilege = await cgroups.privilege();
   if (!privilege.ok) {
     const { reason, remedy } = privilege;
     throw new BridgeError("CONFIG", `cgroup: capture is configured, and ${reason}: ${remedy}`);
   }
-  const { unproven: reason } = privilege;
-  const sentence = "whether cgroup writes can be captured is not known yet: the first plugin's view will tell";
-  if (reason !== undefined) log.warn({ reason }, sentence);
+}
+
+/** Only success is remembered for good: a refusal may pass, such as one for a limit of namespaces. */
+const askAgainMs = 2_000;
+
+interface NodeParts {
+  readonly check: () => Promise<Privilege>;
+  readonly clock: () => number;
+  readonly version: Place["version"];
 }
 
 /**
- * Only success is remembered for good: a refusal may pass, such as one for a limit of namespaces. The trial is repeated no sooner than
- * this after it.
- */
-const askAgainMs = 2_000;
-
-/**
  * The cgroups of this machine. What costs something is done when it is first needed.
- *
  * @param check asks the machine whether views can be made
  */
 export function createNodeCgroups({
   check = async () => (await import("./privilege.js")).checkPrivilege(),
   clock = monotonicClock,
-}: {
-  check?: () => Promise<Privilege>;
-  clock?: Clock;
-} = {}): Cgroups {
+  version = existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1,
+}: Partial<NodeParts> = {}): Cgroups {
   let mounts: CgroupMounts | undefined;
   let machine: Machine | undefined;
   let known: { readonly privilege: Promise<Privilege>; until: number } | undefined;
@@ -108,22 +98,16 @@ export function createNodeCgroups({
     }
   }
 
-  const version: 1 | 2 = existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1;
-
   return {
     version,
     privilege: thePrivilege,
     async openView(of) {
       const { cgroupsPath, pid, phase, asked } = of;
       const spec = withoutUnset(of.resources ?? {});
-      const present = pid > 0 ? withCgroup(of, (cgroup) => readResources(cgroup, spec, theMachine())) : spec;
-      const files =
-        pid > 0 && phase === "start" ? withCgroup(of, (cgroup) => readV1Files(cgroup, theMachine())) : undefined;
+      const files = pid > 0 ? withCgroup(of, (cgroup) => readFiles(cgroup, spec, theMachine())) : new Map();
       const found = await thePrivilege();
       if (!found.ok) throw new BridgeError("CGROUP_VIEW", `${found.reason}: ${found.remedy}`);
-      const resources = layOver(present, asked);
-      const place = { phase, version: of.version ?? version };
-      const view = await (await theViews()).open({ cgroupsPath, resources, pid, files, place });
+      const view = await (await theViews()).open({ cgroupsPath, spec, files, asked, pid, place: { phase, version } });
       known = { privilege: Promise.resolve({ ok: true }), until: Infinity };
       return view;
     },
@@ -153,13 +137,8 @@ export function createNodeCgroups({
  * applied is not.
  */
 export function createRecordedCgroups(): Cgroups {
-  const node = createNodeCgroups();
-  return {
-    ...node,
-    version: "unknown",
-    openView: (of) => node.openView({ ...of, pid: 0, version: "unknown" }),
-    apply: () => null,
-  };
+  const node = createNodeCgroups({ version: "unknown" });
+  return { ...node, openView: (of) => node.openView({ ...of, pid: 0 }), apply: () => null };
 }
 
 /**

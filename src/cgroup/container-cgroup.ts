@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { BridgeError, errnoOf, errorText } from "../base/errors.js";
 import { closing } from "../base/files.js";
-import { parseMountinfo } from "../host/proc.js";
+import { type Mount, parseMountinfo } from "../host/proc.js";
 
 const maxBytes = 64 * 1024;
 
@@ -10,8 +10,11 @@ export interface CgroupWrite {
   readonly controller: string;
   readonly file: string;
   readonly value: string;
-  /** It counts from 0 again: there is nothing to undo. */
-  readonly resets?: boolean;
+}
+
+interface Opened {
+  readonly path: string;
+  readonly directory: number;
 }
 
 /** A container's real cgroup: its directory in each hierarchy that is asked for, v1 where that is mounted, else v2. */
@@ -19,7 +22,7 @@ export class ContainerCgroup {
   /** The paths that it may have, the likeliest first. */
   private readonly paths: readonly string[];
   /** By mount point; undefined where it is not in that hierarchy, as on a hybrid host. */
-  private readonly opened = new Map<string, { readonly path: string; readonly directory: number } | undefined>();
+  private readonly opened = new Map<string, Opened | undefined>();
 
   /**
    * @param procCgroup the text of /proc/<pid>/cgroup of the container's process, where there is one
@@ -88,14 +91,11 @@ export class ContainerCgroup {
   }
 
   /** @throws BridgeError ADJUSTMENT */
-  private open(controller: string): { readonly path: string; readonly directory: number } | undefined {
+  private open(controller: string): Opened | undefined {
     const mount = this.mountOf(controller);
     if (mount === undefined || this.opened.has(mount.point)) return this.opened.get(mount?.point ?? "");
-    let found: { readonly path: string; readonly directory: number } | undefined;
-    for (const path of this.paths) {
-      const directory = found === undefined ? openCgroup(mount, path) : undefined;
-      if (directory !== undefined) found = { path, directory };
-    }
+    let found: Opened | undefined;
+    for (const path of this.paths) found ??= openCgroup(mount, path);
     this.opened.set(mount.point, found);
     return found;
   }
@@ -115,21 +115,15 @@ const hints: Readonly<Record<string, string>> = {
   EBUSY: " (the container already uses more)",
   EROFS: " (the cgroup file system is mounted read-only here)",
   EACCES: " (the bridge may not write it)",
-  EPERM: " (the bridge may not write it)",
 };
 
-/** A mounted cgroup file system. */
-export interface CgroupMount {
+/** A mounted cgroup file system. `root`: which of its directories is mounted there: `/`, or another one in a container. */
+export interface CgroupMount extends Pick<Mount, "point" | "root"> {
   readonly version: 1 | 2;
-  /** Where it is mounted. */
-  readonly point: string;
-  /** Which of its directories is mounted there: `/`, or another one in a container. */
-  readonly root: string;
 }
 
-/** The machine's cgroup mounts. On a hybrid host some controllers are on v1, and what is left is on v2. */
+/** The machine's cgroup mounts: v1 by the controller. On a hybrid host some are on v1, and what is left is on v2. */
 export interface CgroupMounts {
-  /** By controller. */
   readonly v1: ReadonlyMap<string, CgroupMount>;
   readonly v2: CgroupMount | undefined;
 }
@@ -151,7 +145,7 @@ export function parseCgroupMounts(mountinfo: string): CgroupMounts {
  * reached; undefined when it does not exist. `path`: as resolveCgroupsPath answers.
  * @throws BridgeError ADJUSTMENT
  */
-function openCgroup({ root, point }: CgroupMount, path: string): number | undefined {
+function openCgroup({ root, point }: CgroupMount, path: string): Opened | undefined {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY;
   let descriptor: number | undefined;
   try {
@@ -166,7 +160,7 @@ function openCgroup({ root, point }: CgroupMount, path: string): number | undefi
       closeSync(descriptor);
       descriptor = next;
     }
-    return descriptor;
+    return { path, directory: descriptor };
   } catch (thrown) {
     if (descriptor !== undefined) closeSync(descriptor);
     if (errnoOf(thrown) === "ENOENT") return undefined;

@@ -61,14 +61,14 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
   });
   // Rules to allow and to deny: the file that was written last has the last word.
   for (const one of touched.sort((a, b) => a.at - b.at)) {
-    const { controller, file, kind } = one.file;
+    const { controller, file } = one.file;
     const path = `/${controller}${cgroupsPath}/${file}`;
     try {
       const value = readChange(one, tree);
       const fate = value === undefined ? "none" : fateOf(one.file, place, one.isReal);
       if (value === undefined || fate === "none") continue;
       if (fate === "resources") one.file.assign(resources, value);
-      else if (fate === "file") files.push({ controller, file, value, resets: kind === "reset" });
+      else if (fate === "file") files.push({ controller, file, value });
       else lost.push(noEffect(path, `${quote(value)}: ${fate.lost}`));
     } catch (thrown) {
       errors.push(noEffect(path, errorText(thrown)));
@@ -96,8 +96,9 @@ function readChange({ file, value: before, content, path, stats }: Touched, tree
     throw new Error("the plugin removed it, or the container's directory: leave it there, or set `cgroup: host`");
   const rule = stats.isFIFO() ? tree.rules.get(file.file) : undefined;
   if (rule === undefined && !stats.isFile()) {
-    const what = kindOf(stats);
-    throw new Error(`the plugin put ${what} in its place, which is not followed: write the value to the file itself`);
+    throw new Error(
+      "the plugin put something else in its place, which is not followed: write the value to the file itself",
+    );
   }
   if (stats.size > maxContentBytes)
     throw new Error(`it holds ${stats.size} bytes, more than a kernel file takes: write the value alone`);
@@ -129,7 +130,7 @@ function quote(text: string): string {
 function readPlain(path: string): string {
   return closing(openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK), (descriptor) => {
     const stats = fstatSync(descriptor);
-    if (!stats.isFile()) throw new Error(`it is ${kindOf(stats)}`);
+    if (!stats.isFile()) throw new Error("it is no file");
     return readSome(descriptor, maxContentBytes);
   });
 }
@@ -137,11 +138,6 @@ function readPlain(path: string): string {
 function readSome(descriptor: number, bytes: number): string {
   const buffer = Buffer.alloc(bytes);
   return buffer.toString("utf8", 0, readSync(descriptor, buffer));
-}
-
-function kindOf(stats: Stats): string {
-  if (stats.isSymbolicLink()) return "a symbolic link";
-  return stats.isDirectory() ? "a directory" : "a special file";
 }
 
 /** Looks for what was not there before the plugin ran, in the whole tree. The view's number of inodes bounds the work. */

@@ -4,8 +4,7 @@ import type { ControllerName } from "./controllers.js";
 import {
   accept,
   formatList,
-  type IndexRanges,
-  isWithin,
+  type Indexes,
   type Machine,
   type Parsed,
   parseList,
@@ -213,7 +212,7 @@ function cpuMax(read: ReadText): readonly (string | undefined)[] {
   return read("cpu.max")?.split(" ") ?? [];
 }
 
-function cpuset(name: "cpus" | "mems", online: IndexRanges): V1File {
+function cpuset(name: "cpus" | "mems", online: Indexes): V1File {
   const all = formatList(online);
   return {
     ...everywhere,
@@ -223,20 +222,18 @@ function cpuset(name: "cpus" | "mems", online: IndexRanges): V1File {
     // A runtime fills a new cpuset from its parent's, which in the end is the machine's.
     unset: all,
     // An empty text in a spec means unset, as in runc.
-    current: (resources) => {
-      const list = resources.cpu?.[name] || undefined;
-      const parsed = list === undefined ? undefined : parseList(list, online);
-      return parsed === undefined ? list : formatList(parsed);
-    },
+    current: (resources) => resources.cpu?.[name] || undefined,
     assign: (resources, value) => {
       resources.cpu = { ...resources.cpu, [name]: value };
     },
     parse: (text) => {
-      const list = parseList(text, online);
-      if (list === undefined) return refuse("is no list such as 0-3,8");
-      return isWithin(list, online) ? accept(formatList(list)) : refuse(`is not within ${all}, what is online`);
+      const list = parseList(text, online.at(-1) ?? 0);
+      const isOnline = list?.every((index) => online.includes(index));
+      return list && isOnline
+        ? accept(formatList(list))
+        : refuse(`is no list such as 0-3,8 within ${all}, what is online`);
     },
-    print: line,
+    print: (value) => `${value}\n`,
     v2: {
       get: (read) => read(`cpuset.${name}`) || read(`cpuset.${name}.effective`),
       set: (value) => ({ file: `cpuset.${name}`, value }),
@@ -273,7 +270,7 @@ function memory(file: string, name: MemoryNumber, rest: FieldRest): V1File {
   };
 }
 
-function memoryFlag(file: string, name: "disableOOMKiller" | "useHierarchy", unset: "0" | "1", v2: string): V1File {
+function memoryFlag(file: string, name: "disableOOMKiller" | "useHierarchy", unset: string): V1File {
   return {
     ...startOnV1,
     controller: "memory",
@@ -289,7 +286,6 @@ function memoryFlag(file: string, name: "disableOOMKiller" | "useHierarchy", uns
     },
     parse: integer(parseUnsigned, 0n, 1n, "is neither 0 nor 1"),
     print: name === "useHierarchy" ? line : (value) => `oom_kill_disable ${value}\nunder_oom 0\noom_kill 0\n`,
-    v2: { get: () => undefined, set: (value) => (value === unset ? undefined : v2) },
   };
 }
 
@@ -309,8 +305,8 @@ const memoryFiles: readonly V1File[] = [
     unset: "60",
     parse: integer(parseUnsigned, 0n, 200n, "is not from 0 to 200"),
   }),
-  memoryFlag("oom_control", "disableOOMKiller", "0", "cgroup v2 cannot switch the OOM killer off"),
-  memoryFlag("use_hierarchy", "useHierarchy", "1", "cgroup v2 is always hierarchical"),
+  memoryFlag("oom_control", "disableOOMKiller", "0"),
+  memoryFlag("use_hierarchy", "useHierarchy", "1"),
 ];
 
 /** Memory and swap together, as v1 counts. */

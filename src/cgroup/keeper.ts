@@ -1,10 +1,9 @@
 import { spawn } from "node:child_process";
-import { accessSync, closeSync, constants, lstatSync, openSync, readFileSync, symlinkSync } from "node:fs";
+import { accessSync, closeSync, constants, lstatSync, openSync, symlinkSync } from "node:fs";
 import { Socket } from "node:net";
 import { basename } from "node:path";
 import { Deadline, within } from "../base/deadline.js";
 import { attempt, BridgeError, errorText } from "../base/errors.js";
-import { parseMountinfo } from "../host/proc.js";
 import { cgroupRoot, hierarchies } from "./controllers.js";
 import {
   ownDirectory,
@@ -28,12 +27,11 @@ export class Reserves {
   private readonly ending = new Set<Promise<void>>();
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
+  /** How many are to wait. */
+  private count = 1;
 
-  /** `files`: of each view; `count`: how many are to wait. */
-  constructor(
-    private readonly files: readonly TreeFile[],
-    private count: number,
-  ) {}
+  /** `files`: of each view. */
+  constructor(private readonly files: readonly TreeFile[]) {}
 
   /** Makes what is missing. Never rejects. */
   async fill(): Promise<void> {
@@ -45,10 +43,10 @@ export class Reserves {
   }
 
   /**
-   * An empty view. `mountinfo`: what the machine has mounted now.
+   * An empty view.
    * @throws BridgeError CGROUP_VIEW when there is none and none can be made
    */
-  async take(mountinfo: string): Promise<Keeper> {
+  async take(): Promise<Keeper> {
     if (this.closed) throw new BridgeError("CGROUP_VIEW", "captured cgroup views are closed");
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
@@ -57,7 +55,7 @@ export class Reserves {
     if (this.waiting.length === 0 && this.count < maxCount) this.count++;
     for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
       const keeper = await next;
-      if (keeper?.serves(mountinfo)) return keeper;
+      if (keeper?.isAlive()) return keeper;
       if (keeper !== undefined) this.leave(keeper);
     }
     return await startKeeper(this.files);
@@ -79,13 +77,6 @@ export class Reserves {
     }
     await Promise.all(this.ending);
   }
-}
-
-/** Whether new mounts reach a namespace made before: the root mount is shared, or a slave itself. */
-function followsMachine(mountinfo: string): boolean {
-  return parseMountinfo(mountinfo).some(
-    ({ point, optional }) => point === "/" && optional.some((field) => /^(shared|master):/.test(field)),
-  );
 }
 
 /** More than the tree and a plugin's honest writes need; a plugin that fills it hurts itself alone. */
@@ -144,8 +135,7 @@ interface Tree {
 /** A process that holds a mount namespace with an empty view in it, until it is let go or the bridge dies. */
 export interface Keeper extends Tree {
   readonly pid: number;
-  /** Whether the process still runs, and sees what the machine has mounted now. */
-  serves(mountinfo: string): boolean;
+  isAlive(): boolean;
   /** Lets go. Background processes in the view keep it as long as they live. */
   close(): Promise<void>;
 }
@@ -159,7 +149,6 @@ export async function startKeeper(
   path = systemPath,
   timeoutMs = readyTimeoutMs,
 ): Promise<Keeper> {
-  const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
   const named = files.flatMap(({ path, content }) => [path, content]);
   // Slave: what the machine mounts later is seen here, and what it unmounts is not kept busy by us.
   const inside = ["--mount", "--propagation", "slave", "--", ...namingShell(), "-c", keeperScript, "sh", ...named];
@@ -196,12 +185,7 @@ export async function startKeeper(
     // A view in reserve is no reason for us to live on.
     child.unref();
     for (const stream of child.stdio) if (stream instanceof Socket) stream.unref();
-    return {
-      pid,
-      ...tree,
-      serves: (now) => isAlive() && (now === mountinfo || followsMachine(mountinfo)),
-      close,
-    };
+    return { pid, ...tree, isAlive, close };
   } catch (thrown) {
     // Once it has ended, its number may be another's.
     if (child.pid !== undefined && isAlive()) process.kill(-child.pid, "SIGKILL");

@@ -1,4 +1,3 @@
-import type { LinuxResources } from "../v01/resources.js";
 import { type Carried, line, type V1File } from "./fields.js";
 import { accept, type Parsed, parseUnsigned, refuse } from "./machine.js";
 import { toBlkioWeight, toIoWeight } from "./weight.js";
@@ -44,10 +43,7 @@ function rules(allow: boolean): V1File {
 
 /** By the device, or `default`. */
 function linesOf(text = ""): Map<string, string> {
-  const lines = text.split("\n").map((line) => /^(\S+) (.*)$/.exec(line));
-  return new Map(
-    lines.flatMap((parts): [string, string][] => (parts === null ? [] : [[parts[1] ?? "", parts[2] ?? ""]])),
-  );
+  return new Map([...text.matchAll(/^(\S+) (.*)$/gm)].map(([, device = "", rest = ""]) => [device, rest]));
 }
 
 const onV2 = { kind: "field", phases: ["create", "start", "update"], only: 2 } as const satisfies Carried;
@@ -101,38 +97,36 @@ function throttle(name: string): V1File {
   );
 }
 
-/** The weight of a cgroup, and the one with lines for devices. */
+/** The weight of a cgroup, in v2 the line `default`, and the file with lines for devices. */
 function weights(file: string, least: bigint, unset: string): readonly V1File[] {
-  const expected = `from ${least} to 1000`;
-  const isWeight = (text: string) => {
-    const weight = parseUnsigned(text);
-    return weight !== undefined && weight >= least && weight <= 1000n;
-  };
   const isUnset = (text: string) => text === "0" || text === "default";
+  const isWeight = (text: string) => {
+    const weight = parseUnsigned(text) ?? 0n;
+    return weight >= least && weight <= 1000n;
+  };
+  const expected = `from ${least} to 1000`;
   const get = (weight: string) => (/^[1-9]\d*$/.test(weight) ? `${toBlkioWeight(BigInt(weight))}` : undefined);
   const set = (_: string, weight: string) => (isUnset(weight) ? "default" : `${toIoWeight(BigInt(weight))}`);
   const byDevice = ioFile(`${file}_device`, "io.weight", get, set, (text) =>
-    parseLines(text, `is no line such as 8:0 300, ${expected}`, (line) => {
-      const [, weight = ""] = /^(?:default|\d+:\d+) (\d+|default)$/.exec(line) ?? [];
-      return isUnset(weight) || isWeight(weight) ? line : undefined;
+    parseLines(text, `is no line such as 8:0 300, ${expected}`, (one) => {
+      const [, weight = ""] = /^(?:default|\d+:\d+) (\d+|default)$/.exec(one) ?? [];
+      return isUnset(weight) || isWeight(weight) ? one : undefined;
     }),
   );
-  const { byLine: _, ...whole } = byDevice;
-  return [
-    byDevice,
-    {
-      ...whole,
-      file,
-      unset,
-      current: ({ unified }: LinuxResources) => {
-        const weight = linesOf(unified?.["io.weight"]).get("default") ?? "100";
-        // What a new cgroup has is no weight that was asked for.
-        return weight === "100" ? undefined : get(weight);
-      },
-      assign: (resources, value) => byDevice.assign(resources, `default ${value}`),
-      parse: (text) => (isWeight(text) ? accept(text) : refuse(`is not ${expected}`)),
+  const whole: V1File = {
+    ...byDevice,
+    file,
+    unset,
+    byLine: false,
+    current: ({ unified }) => {
+      const weight = linesOf(unified?.["io.weight"]).get("default") ?? "100";
+      // What a new cgroup has is no weight that was asked for.
+      return weight === "100" ? undefined : get(weight);
     },
-  ];
+    assign: (resources, value) => byDevice.assign(resources, `default ${value}`),
+    parse: (text) => (isWeight(text) ? accept(text) : refuse(`is not ${expected}`)),
+  };
+  return [whole, byDevice];
 }
 
 export const lineFiles: readonly V1File[] = [

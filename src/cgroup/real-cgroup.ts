@@ -2,57 +2,33 @@ import { BridgeError } from "../base/errors.js";
 import type { LinuxResources } from "../v01/resources.js";
 import type { CgroupWrite, ContainerCgroup } from "./container-cgroup.js";
 import { hierarchies } from "./controllers.js";
-import { type Converted, fateOf, fieldFiles, type V1File } from "./fields.js";
+import { type Converted, fieldFiles } from "./fields.js";
 import type { Machine } from "./machine.js";
 import { v1Files } from "./v1-files.js";
 
 /**
- * What a container's real cgroup says, v1 or v2, over what its spec says: the seed of a view in phase start.
+ * What a container's real cgroup says, v1 or v2, by `<controller>/<file>` of v1: the seed of a view in phase start.
  * @throws BridgeError ADJUSTMENT when the cgroup cannot be opened, or is in no hierarchy
  */
-export function readResources(cgroup: ContainerCgroup, spec: LinuxResources, machine: Machine): LinuxResources {
-  const resources: LinuxResources = { ...spec };
-  let found = false;
-  for (const field of fieldFiles(machine)) {
-    const value = readField(cgroup, field, resources);
-    if (value === undefined) continue;
-    found = true;
-    field.assign(resources, value);
-  }
-  if (!found) throw new BridgeError("ADJUSTMENT", `no hierarchy here has the cgroup ${cgroup.path}`);
-  for (const file of cgroup.versionOf("io") === 2 ? ["io.max", "io.weight"] : []) {
-    const text = cgroup.read("io", file);
-    if (text !== undefined) resources.unified = { ...resources.unified, [file]: text };
-  }
-  return resources;
-}
-
-function readField(cgroup: ContainerCgroup, field: V1File, resources: LinuxResources): string | undefined {
-  const { controller, file, v2 } = field;
-  const version = cgroup.versionOf(controller);
-  const text =
-    version === 2
-      ? v2?.get((name) => cgroup.read(controller, name), resources)
-      : version && cgroup.read(controller, file);
-  if (text === undefined) return undefined;
-  // memory.oom_control has keys; everything else is one value.
-  const value = /^oom_kill_disable (\d)$/m.exec(text)?.[1] ?? text.trim();
-  const parsed = field.parse(value);
-  const known = !parsed.ok && value === "max" ? field.parse("-1") : parsed;
-  return known.ok ? known.value : undefined;
-}
-
-/** By `<controller>/<file>`: what the files of a real cgroup v1 say that are written as they are in phase start. */
-export function readV1Files(cgroup: ContainerCgroup, machine: Machine): ReadonlyMap<string, string> {
+export function readFiles(
+  cgroup: ContainerCgroup,
+  spec: LinuxResources,
+  machine: Machine,
+): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  const ofIo = ["io.max", "io.weight"].map((file) => [file, cgroup.read("io", file) ?? ""]);
   const files = hierarchies.flatMap(({ controllers }) => v1Files(controllers, machine));
-  return new Map(
-    files.flatMap((v1File): [string, string][] => {
-      const { controller, file } = v1File;
-      const isWritten = fateOf(v1File, { phase: "start", version: 1 }, true) === "file";
-      const text = isWritten && cgroup.versionOf(controller) === 1 ? cgroup.read(controller, file) : undefined;
-      return text === undefined ? [] : [[`${controller}/${file}`, text.trim()]];
-    }),
-  );
+  for (const { controller, file, kind, v2, current } of files) {
+    if (kind === "process" || kind === "read") continue;
+    const version = cgroup.versionOf(controller);
+    const read = (name: string) => cgroup.read(controller, name);
+    const text = version === 1 ? read(file) : (v2?.get(read, spec) ?? current({ unified: Object.fromEntries(ofIo) }));
+    // memory.oom_control has keys.
+    if (text !== undefined)
+      found.set(`${controller}/${file}`, /^oom_kill_disable (\d)$/m.exec(text)?.[1] ?? text.trim());
+  }
+  if (found.size === 0) throw new BridgeError("ADJUSTMENT", `no hierarchy here has the cgroup ${cgroup.path}`);
+  return found;
 }
 
 /**
@@ -101,23 +77,13 @@ export function applyChanges(
 }
 
 function commitWrites(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): readonly string[] {
-  const settings = writes.filter(({ resets }) => !resets);
-  const before = settings.map((write) => ({ ...write, text: presentText(cgroup, write) }));
+  const before = writes.map((write) => ({ ...write, text: presentText(cgroup, write) }));
   const faults = writeAll(writes, cgroup);
   if (faults.length === 0) return [];
   // The last change first.
   const changed = before.filter((write) => presentText(cgroup, write) !== write.text).reverse();
-  const undone = writeAll(changed.flatMap(undoing), cgroup);
-  if (undone.length > 0) return [...faults, ...undone.map((fault) => `not undone: ${fault}`)];
-  // A file may keep a line of its own for each device, or round.
-  const left = changed.map((write) => ({ ...write, now: presentText(cgroup, write) }));
-  const rest = left
-    .filter(({ now, text }) => now !== text)
-    .map(({ controller, file, now, text }) => {
-      const name = cgroup.nameOf(controller, file);
-      return `not undone: ${name} is ${JSON.stringify(now)} now, and was ${JSON.stringify(text)}`;
-    });
-  return [...faults, ...rest];
+  const left = writeAll(changed.flatMap(undoing), cgroup);
+  return [...faults, ...left.map((fault) => `not undone: ${fault}`)];
 }
 
 function undoing({ text, ...write }: CgroupWrite & { readonly text: string }): CgroupWrite[] {
@@ -135,10 +101,8 @@ function undoing({ text, ...write }: CgroupWrite & { readonly text: string }): C
 function writeAll(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): string[] {
   const refused = writes.map((write) => ({ write, fault: cgroup.write(write) })).filter(({ fault }) => fault !== null);
   if (refused.length === 0 || refused.length === writes.length) return refused.map(({ fault }) => `${fault}`);
-  return writeAll(
-    refused.map(({ write }) => write),
-    cgroup,
-  );
+  const again = refused.map(({ write }) => write);
+  return writeAll(again, cgroup);
 }
 
 /** What a file holds that can be written to it; of device rules, which cannot be read, their list. */
@@ -163,10 +127,9 @@ export function undoingText(file: string, former: string, written: string): stri
   const unset = unsetLines.find(([name]) => name.test(file))?.[1];
   // A write of no bytes is none; a cpuset is emptied by a newline.
   if (unset === undefined) return former === "" ? "\n" : former;
-  const devicesOf = (text: string) => text.split("\n").flatMap((line) => /^\s*(\d+:\d+)(?=\s)/.exec(line)?.[1] ?? []);
-  const known = new Set(devicesOf(former));
-  const added = [...new Set(devicesOf(written))].filter((device) => !known.has(device));
-  return [...former.split("\n").filter((line) => line !== ""), ...added.map((device) => `${device} ${unset}`)].join(
-    "\n",
-  );
+  const devicesOf = (text: string) => [...text.matchAll(/^\s*(\d+:\d+)(?=\s)/gm)].map(([, device]) => device);
+  const added = new Set(devicesOf(written));
+  for (const device of devicesOf(former)) added.delete(device);
+  const lines = former.split("\n").filter((line) => line !== "");
+  return [...lines, ...[...added].map((device) => `${device} ${unset}`)].join("\n");
 }

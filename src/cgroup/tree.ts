@@ -18,14 +18,16 @@ export interface SeedFile {
   readonly isReal: boolean;
 }
 
-interface SeedOptions {
+export interface SeedOptions {
   readonly machine: Machine;
-  /** What the container has: in phase create its spec, in phase start what its real cgroup says. */
-  readonly resources: LinuxResources;
+  /** What the spec of the container says. */
+  readonly spec?: LinuxResources;
+  /** What its real cgroup says, as readFiles gives it. */
+  readonly files?: ReadonlyMap<string, string>;
+  /** What it is to have whatever it has now. */
+  readonly asked?: LinuxResources;
   /** The container's process; 0 before there is one. */
   readonly pid?: number;
-  /** As readV1Files gives them. */
-  readonly files?: ReadonlyMap<string, string> | undefined;
 }
 
 /**
@@ -35,13 +37,15 @@ interface SeedOptions {
  * It tells a program that opens the file without truncating it and writes `50000` over `100000` (a kernel file takes that as
  * 50000) from a shell that writes `500000`: only the first leaves two newlines. opencontainers/cgroups writes that way.
  */
-export function seedFiles({ machine, resources, pid = 0, files }: SeedOptions): SeedFile[] {
+export function seedFiles({ machine, spec = {}, files, asked = {}, pid = 0 }: SeedOptions): SeedFile[] {
   return hierarchies.flatMap(({ directory, controllers }) =>
     v1Files(controllers, machine).map((file) => {
       const real = files?.get(`${file.controller}/${file.file}`);
-      const asked = real || file.current(resources);
+      const said = file.current(asked) ?? (real || file.current(spec));
       // A spec may hold what the kernel would refuse or round: the runtime's problem, not the plugin's.
-      const parsed = asked === undefined ? undefined : file.parse(asked);
+      const read = said === undefined ? undefined : file.parse(said);
+      // Of v2, and of a v1 file that has no limit.
+      const parsed = said === "max" && !read?.ok ? file.parse("-1") : read;
       const isProcess = pid > 0 && (file.file === "cgroup.procs" || file.file === "tasks");
       const value = isProcess ? `${pid}` : parsed?.ok ? parsed.value : file.unset;
       const content = file.print(value);

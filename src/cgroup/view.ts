@@ -19,7 +19,6 @@
 import { readFileSync, readSync, statfsSync } from "node:fs";
 import { BridgeError, errorText } from "../base/errors.js";
 import type { StartCommand } from "../plugin/start.js";
-import type { LinuxResources } from "../v01/resources.js";
 import { resolveCgroupsPath } from "./container-cgroup.js";
 import { cgroupRoot } from "./controllers.js";
 import { type CapturedChanges, collectChanges } from "./diff.js";
@@ -35,20 +34,15 @@ import {
   placeTree,
   rewrite,
   type SeedFile,
+  type SeedOptions,
   seed,
   seedFiles,
   treeFiles,
 } from "./tree.js";
 
-interface ViewRequest {
+interface ViewRequest extends Omit<SeedOptions, "machine"> {
   /** The container's, as the event has it: a path, or systemd's `slice:prefix:name`. */
   readonly cgroupsPath: string;
-  /** What the container has so far: with what earlier plugins of the chain asked for, as they would have written it. */
-  readonly resources: LinuxResources;
-  /** The container's process; 0 before there is one. */
-  readonly pid?: number;
-  /** As readV1Files gives them. */
-  readonly files?: ReadonlyMap<string, string> | undefined;
   readonly place: Place;
 }
 
@@ -77,8 +71,8 @@ export class Views {
   private readonly reserves: Reserves;
 
   constructor(private readonly machine: Machine) {
-    this.template = seedFiles({ machine, resources: {} });
-    this.reserves = new Reserves(treeFiles(this.template, machine), 1);
+    this.template = seedFiles({ machine });
+    this.reserves = new Reserves(treeFiles(this.template, machine));
   }
 
   /** Makes the reserve, so that the first run need not wait. Never rejects. */
@@ -89,10 +83,9 @@ export class Views {
   /** @throws BridgeError ADJUSTMENT for a cgroupsPath that cannot be used, CGROUP_VIEW when no view can be made */
   async open(request: ViewRequest): Promise<View> {
     const cgroupsPath = resolveCgroupsPath(request.cgroupsPath);
-    const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
-    const keeper = await this.reserves.take(mountinfo);
+    const keeper = await this.reserves.take();
     try {
-      return this.fill({ ...request, cgroupsPath }, keeper, mountinfo);
+      return this.fill({ ...request, cgroupsPath }, keeper);
     } catch (thrown) {
       this.reserves.leave(keeper);
       throw new BridgeError("CGROUP_VIEW", `the captured cgroup view cannot be filled: ${errorText(thrown)}`);
@@ -104,7 +97,7 @@ export class Views {
     return this.reserves.close();
   }
 
-  private fill({ cgroupsPath, pid = 0, place, ...rest }: ViewRequest, keeper: Keeper, mountinfo: string): View {
+  private fill({ cgroupsPath, pid = 0, place, ...rest }: ViewRequest, keeper: Keeper): View {
     const { start, directories } = keeper;
     const root = `/proc/self/fd/${keeper.root}`;
     const seeds = seedFiles({ machine: this.machine, pid, ...rest });
@@ -114,7 +107,7 @@ export class Views {
         seed(`/proc/self/fd/${directories.get(directory)}/${file.file}`, "r+", content);
     }
     if (pid > 0) seed(`${root}/${ownFiles.containerCgroup}`, "r+", formatProcCgroup(cgroupsPath));
-    seed(`${root}/${ownFiles.mountinfo}`, "r+", formatMountinfo(mountinfo));
+    seed(`${root}/${ownFiles.mountinfo}`, "r+", formatMountinfo(readFileSync("/proc/self/mountinfo", "utf8")));
     const freeInodes = statfsSync(root).ffree;
     return {
       cgroupsPath,

@@ -21,7 +21,7 @@ import {
   parseCgroupMounts,
 } from "../../src/cgroup/container-cgroup.js";
 import { type Machine, readMachine } from "../../src/cgroup/machine.js";
-import { applyChanges as applyTo, readResources, undoingText } from "../../src/cgroup/real-cgroup.js";
+import { applyChanges as applyTo, readFiles, undoingText } from "../../src/cgroup/real-cgroup.js";
 import type { LinuxResources } from "../../src/v01/resources.js";
 import { makeFolder } from "../support/places.js";
 import { machine } from "./support.js";
@@ -90,7 +90,6 @@ describe("a container's cgroup on v2", () => {
       { "memory.max": "5242880", "memory.swap.max": "0" },
     ],
     ["no swap limit", { memory: { swap: -1n } }, { "memory.swap.max": "max" }],
-    ["what v2 does anyway", { memory: { useHierarchy: true, disableOOMKiller: false } }, {}],
     ["pids", { pids: { limit: 10n } }, { "pids.max": "10" }],
     ["huge pages", { hugepageLimits: [{ pageSize: "2MB", limit: 1n << 21n }] }, { "hugetlb.2MB.max": "2097152" }],
     ["unified", { unified: { "memory.oom.group": "1" } }, { "memory.oom.group": "1" }],
@@ -160,17 +159,6 @@ describe("a container's cgroup on v2", () => {
       }
     }));
 
-  it("says what it is left with where a file does not go back", () =>
-    whileBusy(async () => {
-      // A plain file keeps the line that a kernel takes away.
-      writeFileSync(join(root, path, "io.max"), "");
-      const unset = "8:0 rbps=max wbps=max riops=max wiops=max";
-      expect(apply({ pids: { limit: 5n }, unified: { "io.max": "8:0 rbps=1\n" } })).toEqual([
-        expect.stringContaining("ETXTBSY"),
-        `not undone: ${join(root, path, "io.max")} is "${unset}" now, and was ""`,
-      ]);
-    }));
-
   it("gets a weight by the form that the present one has", () => {
     writeFileSync(join(root, path, "cpu.weight"), "100\n");
     expect(apply({ cpu: { shares: 2000n } }, 1024n)).toEqual([]);
@@ -179,7 +167,7 @@ describe("a container's cgroup on v2", () => {
 
   it.each<[LinuxResources, string]>([
     [{ memory: { swappiness: 10n } }, "memory.swappiness: cgroup v2 has no file for memory.swappiness"],
-    [{ memory: { disableOOMKiller: true } }, "memory.disableOOMKiller: cgroup v2 cannot switch the OOM killer off"],
+    [{ memory: { disableOOMKiller: true } }, "memory.disableOOMKiller: cgroup v2 has no file for memory.oom_control"],
     [{ memory: { swap: 4096n } }, "memory.swap: 4096 is less than the memory limit 1073741824, which it includes"],
     [{ cpu: { realtimeRuntime: 1n } }, "cpu.realtimeRuntime: cgroup v2 has no file for cpu.rt_runtime_us"],
     [
@@ -210,14 +198,26 @@ describe("a container's cgroup on v2", () => {
   it("is read as v1 would show it", () => {
     writeFileSync(join(root, path, "memory.swap.max"), "1048576\n");
     writeFileSync(join(root, path, "cpu.max"), "25000 50000\n");
+    writeFileSync(join(root, path, "io.max"), "8:0 rbps=max wbps=7 riops=max wiops=max\n");
+    writeFileSync(join(root, path, "io.weight"), "default 910\n8:16 50\n");
     const cgroup = new ContainerCgroup(mounts(), cgroupsPath);
-    expect(readResources(cgroup, { cpu: { shares: 1024n }, memory: { swappiness: 5n } }, machine)).toEqual({
-      cpu: { shares: 1024n, quota: 25_000n, period: 50_000n, cpus: "0-15", mems: "0" },
-      memory: { limit: 1n << 30n, swap: (1n << 30n) + (1n << 20n), swappiness: 5n },
-      pids: { limit: -1n },
-      hugepageLimits: [{ pageSize: "2MB", limit: 2n ** 63n - 2n ** 21n }],
+    expect(Object.fromEntries(readFiles(cgroup, { cpu: { shares: 1024n } }, machine))).toEqual({
+      "cpu/cpu.shares": "1024",
+      "cpu/cpu.cfs_quota_us": "25000",
+      "cpu/cpu.cfs_period_us": "50000",
+      "cpuset/cpuset.cpus": "0-15",
+      "cpuset/cpuset.mems": "0",
+      "memory/memory.limit_in_bytes": "1073741824",
+      "memory/memory.memsw.limit_in_bytes": `${(1n << 30n) + (1n << 20n)}`,
+      "pids/pids.max": "max",
+      "hugetlb/hugetlb.2MB.limit_in_bytes": "max",
+      "blkio/blkio.throttle.write_bps_device": "8:0 7",
+      "blkio/blkio.weight": "100",
+      "blkio/blkio.weight_device": "8:16 15",
+      "blkio/blkio.bfq.weight": "100",
+      "blkio/blkio.bfq.weight_device": "8:16 15",
     });
-    expect(readResources(cgroup, {}, machine).cpu?.shares).toBe(295n);
+    expect(readFiles(cgroup, {}, machine).get("cpu/cpu.shares")).toBe("295");
     cgroup.close();
   });
 });
@@ -269,8 +269,16 @@ describe("this machine's cgroups", () => {
     const applied = applyChanges(changes, options);
     expect(applied).toEqual([]);
     const cgroup = new ContainerCgroup(mounts, name);
-    const before = readResources(cgroup, {}, own);
-    expect(before).toMatchObject(changes);
+    const before = readFiles(cgroup, {}, own);
+    expect(Object.fromEntries(before)).toMatchObject({
+      "cpu/cpu.shares": "512",
+      "cpu/cpu.cfs_quota_us": "5000",
+      "cpuset/cpuset.cpus": "0",
+      "memory/memory.limit_in_bytes": `${64 << 20}`,
+      "memory/memory.oom_control": "1",
+      "pids/pids.max": "12",
+      "memory/memory.force_empty": "",
+    });
     // Less swap than memory is refused by the kernel; pids.max was written before and is put back.
     const swap = cgroup.read("memory", "memory.memsw.limit_in_bytes") !== undefined;
     const refused = applyChanges(
@@ -278,7 +286,7 @@ describe("this machine's cgroups", () => {
       options,
     );
     expect(refused).toEqual([expect.stringMatching(/cannot be set to .*: EINVAL/)]);
-    expect(readResources(cgroup, {}, own)).toEqual(before);
+    expect(readFiles(cgroup, {}, own)).toEqual(before);
     const fits = applyChanges({ memory: { limit: 128n << 20n, swap: 128n << 20n }, pids: { limit: -1n } }, options);
     expect(fits.length === 0).toBe(swap);
     cgroup.close();

@@ -86,7 +86,7 @@ const rows = table
 const places: readonly Place[] = (["create", "start"] as const).flatMap((phase) =>
   ([1, 2] as const).map((version) => ({ phase, version })),
 );
-const files = new Map(seedFiles({ machine, resources: {} }).map(({ file }) => [file.file, file]));
+const files = new Map(seedFiles({ machine }).map(({ file }) => [file.file, file]));
 const fateIn = (name: string, place: Place, isReal: boolean) => {
   const file = files.get(name);
   return file === undefined ? undefined : fateOf(file, place, isReal);

@@ -41,7 +41,7 @@ const bad: readonly [what: string, script: string, parts: readonly string[]][] =
   [
     "puts a link out of the tree in a file's place",
     `ln -sf OUT/cpu.shares ${cpu}/cpu.shares`,
-    ["/cpu.shares", "a symbolic link in its place", "write the value to the file itself"],
+    ["/cpu.shares", "something else in its place", "write the value to the file itself"],
   ],
   [
     "puts a link out of the tree in a directory's place",

@@ -8,7 +8,7 @@ import type { ChainCall } from "../src/bridge/chain.js";
 import { createRunChain } from "../src/bridge/chain.js";
 import { Observers } from "../src/bridge/observers.js";
 import { createNodeCgroups, createRecordedCgroups } from "../src/cgroup/cgroups.js";
-import { type CgroupMount, parseCgroupMounts } from "../src/cgroup/container-cgroup.js";
+import { parseCgroupMounts } from "../src/cgroup/container-cgroup.js";
 import { checkPrivilege } from "../src/cgroup/privilege.js";
 import { mergeConfig } from "../src/config/merge.js";
 import { parseConfigList } from "../src/v01/config-list.js";
@@ -128,11 +128,7 @@ function realCgroup(
 ) {
   const below = path.startsWith("/") ? path : `/${path}`;
   const names = [...new Set(Object.keys(files).map((name) => name.split(".")[0] ?? ""))];
-  const found = names.flatMap((name): (readonly [string, CgroupMount])[] => {
-    const mount = mounts.v1.get(name);
-    return mount === undefined ? [] : [[name, mount]];
-  });
-  if (found.length < names.length) return context.skip("no cgroup v1 here");
+  const points = names.map((name) => `${mounts.v1.get(name)?.point}${below}`);
   const inside = spawn("sleep", ["60"]);
   const made: string[] = [];
   onTestFinished(async () => {
@@ -143,14 +139,14 @@ function realCgroup(
   });
   const fileOf = (file: string) => `${mounts.v1.get(file.split(".")[0] ?? "")?.point}${below}/${file}`;
   try {
-    for (const [, { point }] of found) {
-      mkdirSync(point + below);
-      made.push(point + below);
+    for (const point of points) {
+      mkdirSync(point);
+      made.push(point);
     }
     for (const [file, value] of Object.entries(files)) writeFileSync(fileOf(file), value);
     for (const directory of made) writeFileSync(`${directory}/cgroup.procs`, String(inside.pid));
   } catch {
-    return context.skip("no cgroup can be made here (needs root)");
+    return context.skip("no cgroup v1 here, or none can be made (needs root)");
   }
   return { path, pid: inside.pid ?? 0, read: (file: string) => readFileSync(fileOf(file), "utf8").trim() };
 }
@@ -204,24 +200,12 @@ describe.skipIf(!privilege.ok)("a captured plugin of a running container", () =>
     expect(read("cpu.cfs_quota_us")).toBe("50000");
     expect(warnings).toEqual([expect.stringMatching(/the last one wins.*"first":"a","last":"b"/)]);
   });
-
-  it("that starts can ask for a limit of 0, and the next one sees it", async (context) => {
-    const { path, pid, read } = realCgroup(context, { "memory.soft_limit_in_bytes": "1048576" });
-    const file = "memory/memory.soft_limit_in_bytes";
-    const { end, said } = await play(
-      { a: { script: `echo 0 >"/sys/fs/cgroup/memory$path/memory.soft_limit_in_bytes"` }, b: { script: show(file) } },
-      { path, pid, resources: {} },
-    );
-    expect(end.error).toBeUndefined();
-    expect(said).toEqual([`b: ${file}=0`]);
-    expect(read("memory.soft_limit_in_bytes")).toBe("0");
-  });
 });
 
 describe.skipIf(!privilege.ok)("what a captured plugin writes that no field has", () => {
   const freeze = { a: { script: 'echo FROZEN >"/sys/fs/cgroup/freezer$path/freezer.state"' } };
   const text =
-    /freezer\/kubepods\/pod1\/c1\/freezer.state has no effect: "FROZEN" .*: set `|leave it out, or set `lostWrites: warn`/;
+    /freezer\/kubepods\/pod1\/c1\/freezer.state has no effect: "FROZEN": .*: leave it out, or set `lostWrites: warn`/;
   const warned = [expect.stringMatching(/freezer.state has no effect:.*FROZEN/)];
   const pod = { target: { kind: "sandbox", pod: "ns/pod" }, event: "RunPodSandbox" } as const;
 
@@ -270,21 +254,6 @@ describe.skipIf(!privilege.ok)("what a captured plugin writes that no field has"
 });
 
 describe.skipIf(!privilege.ok)("a captured plugin before the container exists", () => {
-  const resources: LinuxResources = {
-    cpu: { shares: 1024n, cpus: "0", mems: "0" },
-    unified: { "memory.high": "max" },
-  };
-
-  it("still sees the spec's other values when an earlier plugin asked for one", async () => {
-    const all = "cpu/cpu.shares cpuset/cpuset.cpus cpu/cpu.cfs_quota_us";
-    const { end, said } = await play(
-      { a: { metadata: { "adjust.cpu.shares": "512" } }, b: { script: show(all) } },
-      { phase: "create", resources: { ...resources, cpu: { ...resources.cpu, quota: 20_000n } } },
-    );
-    expect(end.error).toBeUndefined();
-    expect(said).toEqual(["b: cpu/cpu.shares=512", "b: cpuset/cpuset.cpus=0", "b: cpu/cpu.cfs_quota_us=20000"]);
-  });
-
   it("that prints the path it was shown asks for no change of it", async () => {
     const path = "kubepods-pod1.slice:cri-containerd:abc";
     const { end, warnings } = await play(
@@ -322,11 +291,5 @@ describe("a plugin that prints the same for every state", () => {
     expect({ error: end.error, warnings }).toEqual({ error: undefined, warnings: [] });
     expect(said).toEqual(["q: ran", "last: ran"]);
     expect(end.change).toMatchObject({ updates: [], fields: [] });
-  });
-
-  it("still fails the create in a phase where it asks in vain", async () => {
-    const { end, said } = await play(plugins, { phase: "start" });
-    expect(end.error).toContain('adjust.env.A "1": takes effect in phase create, not in start');
-    expect(said).toEqual([]);
   });
 });

@@ -86,14 +86,8 @@ describe("whether views can be made", () => {
   it.skipIf(!mayUnshare)("is known from the first view that was made", async () => {
     const node = nodeWith(...Array.from({ length: 9 }, () => unproven));
     onTestFinished(() => node.cgroups.close());
-    const view = await node.cgroups.openView({
-      cgroupsPath: "/kubepods/c1",
-      resources: {},
-      pid: 0,
-      asked: {},
-      phase: "create",
-    });
-    view.close();
+    const container = { cgroupsPath: "/kubepods/c1", resources: {}, pid: 0, asked: {}, phase: "create" } as const;
+    (await node.cgroups.openView(container)).close();
     node.now = 1e9;
     expect(await node.cgroups.privilege()).toEqual(proven);
     expect(node.trials).toBe(1);

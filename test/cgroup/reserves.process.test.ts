@@ -1,7 +1,5 @@
 import { spawn } from "node:child_process";
 import { existsSync, readlinkSync } from "node:fs";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { Reserves } from "../../src/cgroup/keeper.js";
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
@@ -89,32 +87,3 @@ function keepers(): number[] {
     }
   });
 }
-
-it("views that have ended leave nothing on the heap", async () => {
-  setFlagsFromString("--expose-gc");
-  const collect: () => void = runInNewContext("gc");
-  const reserves = new Reserves(files);
-  await reserves.close();
-  const keeper = {
-    pid: 0,
-    root: -1,
-    directories: new Map<string, number>(),
-    rules: new Map<string, number>(),
-    start: -1,
-    lastInode: 0,
-    isAlive: () => true,
-    close: async () => {},
-  };
-  const heapAfter = async (views: number) => {
-    for (let n = 0; n < views; n++) {
-      reserves.leave({ ...keeper });
-      if (n % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
-    }
-    await reserves.close();
-    collect();
-    return process.memoryUsage().heapUsed;
-  };
-  await heapAfter(5_000);
-  const before = await heapAfter(5_000);
-  expect((await heapAfter(30_000)) - before).toBeLessThan(1_000_000);
-});

@@ -24,14 +24,13 @@ interface ViewOf extends CgroupOf {
   readonly phase: Place["phase"];
 }
 
-/** What the bridge does with cgroups: captured views of them, and changes of the real ones. */
+/** Captured views of cgroups, and changes of the real ones. */
 export interface Cgroups {
   readonly version: Place["version"];
   /** Whether captured views can be made here. Never rejects. */
   privilege(): Promise<Privilege>;
   /**
-   * Opens a private view, seeded with what the cgroup has, by its own files where it exists, else by the request; and with
-   * what is asked for over it.
+   * Opens a private view with what the cgroup has, by its own files where it exists, else by the request, and what is asked for.
    * @throws BridgeError CGROUP_VIEW, ADJUSTMENT
    */
   openView(of: ViewOf): Promise<View>;
@@ -55,15 +54,13 @@ export async function requireCapture(cgroups: Cgroups): Promise<void> {
 const askAgainMs = 2_000;
 
 interface NodeParts {
+  /** Whether views can be made. */
   readonly check: () => Promise<Privilege>;
   readonly clock: () => number;
   readonly version: Place["version"];
 }
 
-/**
- * The cgroups of this machine. What costs something is done when it is first needed.
- * @param check asks the machine whether views can be made
- */
+/** The cgroups of this machine. What costs something is done when it is first needed. */
 export function createNodeCgroups({
   check = async () => (await import("./privilege.js")).checkPrivilege(),
   clock = monotonicClock,
@@ -132,10 +129,7 @@ export function createNodeCgroups({
   };
 }
 
-/**
- * The cgroups of a recording: there are none. Views are made where that can be, since they touch nothing; what would be
- * applied is not.
- */
+/** The cgroups of a recording: there are none. Views touch nothing, and are made; what would be applied is not. */
 export function createRecordedCgroups(): Cgroups {
   const node = createNodeCgroups({ version: "unknown" });
   return { ...node, openView: (of) => node.openView({ ...of, pid: 0 }), apply: () => null };

@@ -20,7 +20,7 @@ interface Opened {
 /** A container's real cgroup: its directory in each hierarchy that is asked for, v1 where that is mounted, else v2. */
 export class ContainerCgroup {
   /** The paths that it may have, the likeliest first. */
-  private readonly paths: readonly string[];
+  readonly paths: readonly string[];
   /** By mount point; undefined where it is not in that hierarchy, as on a hybrid host. */
   private readonly opened = new Map<string, Opened | undefined>();
 
@@ -34,10 +34,6 @@ export class ContainerCgroup {
     procCgroup = "",
   ) {
     this.paths = [...new Set([resolveCgroupsPath(cgroupsPath), ...literalPaths(cgroupsPath, procCgroup)])];
-  }
-
-  get path(): string {
-    return this.paths.join(" or ");
   }
 
   /** The version that a controller is on; undefined where no cgroup file system is mounted for it. */
@@ -140,11 +136,7 @@ export function parseCgroupMounts(mountinfo: string): CgroupMounts {
   return { v1, v2 };
 }
 
-/**
- * Opens the directory of a cgroup below its mount, name by name and never through a link, so that nothing outside the mount is
- * reached; undefined when it does not exist. `path`: as resolveCgroupsPath answers.
- * @throws BridgeError ADJUSTMENT
- */
+/** Opens a cgroup's directory, name by name and never through a link; undefined when there is none. @throws BridgeError ADJUSTMENT */
 function openCgroup({ root, point }: CgroupMount, path: string): Opened | undefined {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY;
   let descriptor: number | undefined;
@@ -152,10 +144,8 @@ function openCgroup({ root, point }: CgroupMount, path: string): Opened | undefi
     if (root !== "/" && !path.startsWith(`${root}/`))
       throw new Error(`it is not below ${root}, which is all that is mounted`);
     descriptor = openSync(point, flags);
-    for (const part of path
-      .slice(root === "/" ? 0 : root.length)
-      .split("/")
-      .filter((text) => text !== "")) {
+    const inside = root === "/" ? path : path.slice(root.length);
+    for (const part of inside.split("/").slice(1)) {
       const next = openSync(`/proc/self/fd/${descriptor}/${part}`, flags | constants.O_NOFOLLOW);
       closeSync(descriptor);
       descriptor = next;
@@ -173,8 +163,7 @@ function openCgroup({ root, point }: CgroupMount, path: string): Opened | undefi
  * The directory below a cgroup mount that a cgroupsPath means, with a leading slash.
  *
  * compat: a path without a leading slash and with two colons is systemd's `slice:prefix:name`, as runc reads it
- * (libcontainer/specconv): the unit is `prefix-name.scope`, or `name` itself where that is a slice, and an empty slice is
- * system.slice.
+ * (libcontainer/specconv): the unit is `prefix-name.scope`, or `name` itself where that is a slice.
  * @throws BridgeError ADJUSTMENT for a path that names no cgroup, or one outside the mount
  */
 export function resolveCgroupsPath(cgroupsPath: string): string {
@@ -207,9 +196,8 @@ function expandSlice(cgroupsPath: string, slice: string): string {
 
 function checkPath(cgroupsPath: string, path: string): string {
   const names = path.split("/").filter((name) => name !== "" && name !== ".");
-  if (names.length === 0) throw badPath(cgroupsPath, "it names no cgroup");
-  if (names.includes("..")) throw badPath(cgroupsPath, "it leads out with ..");
-  if (/[\0\n]/.test(path)) throw badPath(cgroupsPath, "it holds a character that no path of a cgroup can");
+  if (names.length === 0 || names.includes("..") || /[\0\n]/.test(path))
+    throw badPath(cgroupsPath, "it names no cgroup, leads out with .. or holds a NUL or a line break");
   return `/${names.join("/")}`;
 }
 

@@ -1,16 +1,16 @@
-import { constants, fstatSync, lstatSync, openSync, readdirSync, readSync, type Stats, statfsSync } from "node:fs";
+import { constants, lstatSync, openSync, readdirSync, readSync, type Stats, statfsSync } from "node:fs";
 import { attempt, errorText, excerpt } from "../base/errors.js";
 import { closing } from "../base/files.js";
 import type { LinuxResources } from "../v01/resources.js";
 import type { CgroupWrite } from "./container-cgroup.js";
-import { cgroupRoot, hierarchies } from "./controllers.js";
 import { fateOf, type Place } from "./fields.js";
 import type { Keeper } from "./keeper.js";
 import { ownDirectory, type SeedFile, untouchedTime } from "./tree.js";
+import { cgroupRoot, hierarchies } from "./v1-files.js";
 
 interface CaptureInput {
   readonly place: Place;
-  readonly tree: Pick<Keeper, "root" | "directories" | "rules" | "lastInode">;
+  readonly tree: Keeper;
   /** The container's path below each hierarchy. */
   readonly cgroupsPath: string;
   readonly seed: readonly SeedFile[];
@@ -32,7 +32,6 @@ export interface CapturedChanges {
   readonly lost: readonly string[];
 }
 
-/** A sentence about a file, by its path below the view's cgroupRoot. */
 const noEffect = (path: string, text: string) => `what it wrote to ${cgroupRoot}${path} has no effect: ${text}`;
 
 const onlyOwn = "only the container's own files are captured: write to those, or set `cgroup: host`";
@@ -40,10 +39,8 @@ const fullText =
   "the view is full, and what the plugin wrote last may be missing: write nothing but values there, or set `cgroup: host`";
 
 const untouchedMs = untouchedTime * 1000;
-
-/** No kernel file takes more at once (kernfs: a page). */
+/** No kernel file takes more at once (kernfs: a page), and a FIFO holds as much as that of rules (pipe(7)). */
 const maxContentBytes = 4096;
-/** pipe(7): a FIFO holds so much. */
 const maxRuleBytes = 64 * 1024;
 
 /** Compares a view with its seed: one lstat for each file, and one statfs that tells whether anything is new. */
@@ -62,7 +59,8 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
   // Rules to allow and to deny: the file that was written last has the last word.
   for (const one of touched.sort((a, b) => a.at - b.at)) {
     const { controller, file } = one.file;
-    const path = `/${controller}${cgroupsPath}/${file}`;
+    // Of a directory it is said once.
+    const path = `/${controller}${cgroupsPath}${one.stats === undefined ? "" : `/${file}`}`;
     try {
       const value = readChange(one, tree);
       const fate = value === undefined ? "none" : fateOf(one.file, place, one.isReal);
@@ -82,31 +80,26 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
   const moved = touched.some(({ stats }) => stats === undefined || stats.ino > tree.lastInode);
   if (moved || ffree !== input.freeInodes) lost.push(...findStrangers(root, input));
   if (bavail === 0 || ffree === 0) errors.push(noEffect("", fullText));
-  return { resources, files, errors, lost };
+  return { resources, files, errors: [...new Set(errors)], lost };
 }
 
-interface Touched extends SeedFile {
-  readonly path: string;
-  readonly stats: Stats | undefined;
-}
+type Touched = SeedFile & { readonly path: string; readonly stats: Stats | undefined };
 
 /** The lines that a file got, as a value; undefined where that is what it had. @throws what a kernel would have refused */
-function readChange({ file, value: before, content, path, stats }: Touched, tree: CaptureInput["tree"]) {
+function readChange({ file, value: before, content, path, stats }: Touched, tree: Keeper) {
   if (stats === undefined)
-    throw new Error("the plugin removed it, or the container's directory: leave it there, or set `cgroup: host`");
+    throw new Error("the plugin removed files there, or all of it: leave them there, or set `cgroup: host`");
   const rule = stats.isFIFO() ? tree.rules.get(file.file) : undefined;
-  if (rule === undefined && !stats.isFile()) {
-    throw new Error(
-      "the plugin put something else in its place, which is not followed: write the value to the file itself",
-    );
-  }
+  if (rule === undefined && !stats.isFile())
+    throw new Error("the plugin put in its place what is no file: write the value to the file itself");
   if (stats.size > maxContentBytes)
     throw new Error(`it holds ${stats.size} bytes, more than a kernel file takes: write the value alone`);
   if (stats.mtimeMs === untouchedMs) return undefined;
-  const written = rule === undefined ? readPlain(path) : readSome(rule, maxRuleBytes);
+  // Never follows a link and never waits, whatever a background process puts there meanwhile.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const written = rule === undefined ? closing(openSync(path, flags), readOpen) : readOpen(rule);
   // Another file that was put in the seeded one's place, as sed -i does, mixes with nothing.
-  const how = { replaced: stats.ino > tree.lastInode, byLine: file.byLine };
-  const texts = readWritten(content, written, how);
+  const texts = readWritten(content, written, { replaced: stats.ino > tree.lastInode, byLine: file.byLine });
   const parsed = texts.map((text) => file.parse(text));
   const values = [...new Set(parsed.flatMap((one) => (one.ok ? [one.value] : [])))];
   const [value] = values;
@@ -121,26 +114,14 @@ function readChange({ file, value: before, content, path, stats }: Touched, tree
   return changed.length === 0 ? undefined : changed.join("\n");
 }
 
-/** A text of a plugin's, short enough for a message. */
-function quote(text: string): string {
-  return JSON.stringify(excerpt(text, 64));
-}
+const quote = (text: string) => JSON.stringify(excerpt(text, 64));
 
-/** Never follows a link and never waits, whatever a background process puts there meanwhile. */
-function readPlain(path: string): string {
-  return closing(openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK), (descriptor) => {
-    const stats = fstatSync(descriptor);
-    if (!stats.isFile()) throw new Error("it is no file");
-    return readSome(descriptor, maxContentBytes);
-  });
-}
-
-function readSome(descriptor: number, bytes: number): string {
-  const buffer = Buffer.alloc(bytes);
+function readOpen(descriptor: number): string {
+  const buffer = Buffer.alloc(maxRuleBytes);
   return buffer.toString("utf8", 0, readSync(descriptor, buffer));
 }
 
-/** Looks for what was not there before the plugin ran, in the whole tree. The view's number of inodes bounds the work. */
+/** Looks for what was not there before the plugin ran. The view's number of inodes bounds the work. */
 function findStrangers(root: string, { cgroupsPath, seed, parents }: CaptureInput): string[] {
   const known = new Set([...parents, ...seed.map(({ directory, file }) => `${directory}${cgroupsPath}/${file.file}`)]);
   for (const { directory, links } of hierarchies) {
@@ -157,13 +138,11 @@ function findStrangers(root: string, { cgroupsPath, seed, parents }: CaptureInpu
 }
 
 /**
- * Finds the last write in a plain file that stands for a kernel's, white space around it removed: no text when nothing, or nothing
- * but white space, was written; nearly always there is one. A kernel file takes each write for itself, wherever the
- * file was truncated or not; in a plain file the writes and the text before them mix.
+ * Finds the last write in a plain file that stands for a kernel's, white space around it removed. A kernel file takes each write for
+ * itself; in a plain file the writes and the text before them mix.
  *
- * - Truncated (`>`, Go's WriteFile, fopen "w"): the content is what was written; of several lines the last one counts, or all of them
- *   where a write sets a line of the file.
- * - Appended (`>>`): what stands after the seed; the same of several lines.
+ * - Truncated (`>`, Go's WriteFile): of several lines the last one counts, or all where a write sets a line of the file.
+ * - Appended (`>>`): the same of what stands after the seed.
  * - Written over without truncating (opencontainers/cgroups, open(O_WRONLY) in C): the text, then the seed's tail. The second
  *   newline of a seeded number tells it from the first case. Where the text ended cannot always be told: `50000` over
  *   `100000` leaves `500000`, as does `5000`. Then all that it can have been are answered.

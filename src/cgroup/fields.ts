@@ -1,6 +1,5 @@
 import type { Phase } from "../adjust/types.js";
 import type { LinuxResources } from "../v01/resources.js";
-import type { ControllerName } from "./controllers.js";
 import {
   accept,
   formatList,
@@ -13,6 +12,7 @@ import {
   parseUnsigned,
   refuse,
 } from "./machine.js";
+import type { ControllerName } from "./v1-files.js";
 import { findWeightForm, toShares, toWeight } from "./weight.js";
 
 /** The text of a file of a container's real cgroup; undefined where it is not there. */
@@ -29,16 +29,11 @@ interface OnV2 {
 
 /** What a write does, and where it can take effect: in phase start in the container's cgroup, else by what NRI hands on. */
 export interface Carried {
-  readonly kind:
-    | "field"
-    /** Sets what no field of LinuxResources holds. */
-    | "setting"
-    /** Sets a counter to 0, or drops pages: a new cgroup has none. */
-    | "reset"
-    /** Names a process or a descriptor of one. */
-    | "process"
-    /** The kernel refuses it. */
-    | "read";
+  /**
+   * `field`, of LinuxResources, or another `setting`; `reset`: a counter, of which a new cgroup has none; `process`: it names one,
+   * or its descriptor; `read`: the kernel refuses it.
+   */
+  readonly kind: "field" | "setting" | "reset" | "process" | "read";
   readonly phases: readonly Phase[];
   /** The one cgroup version that has it. */
   readonly only?: 1 | 2;
@@ -70,7 +65,7 @@ export interface Place {
   readonly version: 1 | 2 | "unknown";
 }
 
-/** What becomes of a write: a change of resources, a text for the file of the real cgroup, nothing, or why it is lost. */
+/** What becomes of a write: a change of resources, a text for the real file, nothing, or why it is lost. */
 export type Fate = "resources" | "file" | "none" | { readonly lost: string };
 
 /** `isReal`: the container's real cgroup has this file of v1. */
@@ -123,85 +118,107 @@ function limitFile(file: string): OnV2 {
   return { get: (read) => read(file), set: (value) => ({ file, value: value === "-1" ? "max" : value }) };
 }
 
-type CpuNumber = "shares" | "quota" | "period" | "realtimeRuntime" | "realtimePeriod";
-type FieldRest = Carried & Pick<V1File, "unset" | "parse"> & Partial<Pick<V1File, "print" | "v2">>;
+/** A field of LinuxResources, as a plugin's author would look for it. */
+type Field = Pick<V1File, "field" | "current" | "assign">;
 
-function cpu(file: string, name: CpuNumber, rest: FieldRest): V1File {
+function cpuNumber(name: "shares" | "quota" | "period" | "realtimeRuntime" | "realtimePeriod"): Field {
   return {
-    controller: "cpu",
-    file: `cpu.${file}`,
     field: `cpu.${name}`,
-    current: (resources) => resources.cpu?.[name]?.toString(),
+    current: ({ cpu }) => cpu?.[name]?.toString(),
     assign: (resources, value) => {
       resources.cpu = { ...resources.cpu, [name]: BigInt(value) };
     },
-    print: line,
-    ...rest,
   };
 }
 
-const cpuFiles: readonly V1File[] = [
-  cpu("shares", "shares", {
-    ...everywhere,
-    unset: "1024",
-    parse: (text) => {
-      const shares = parseUnsigned(text);
-      if (shares === undefined) return refuse("is no unsigned number");
-      // The kernel cuts them and says nothing.
-      return accept(shares < 2n ? 2n : shares > 262_144n ? 262_144n : shares);
+function cpuList(name: "cpus" | "mems"): Field {
+  return {
+    field: `cpu.${name}`,
+    // An empty text in a spec means unset, as in runc.
+    current: ({ cpu }) => cpu?.[name] || undefined,
+    assign: (resources, value) => {
+      resources.cpu = { ...resources.cpu, [name]: value };
     },
-    v2: {
-      // compat: a v2 weight stands for many shares. While the spec's shares still make the present weight, they are the answer.
-      get: (read, spec) => {
-        const weight = presentWeight(read);
-        const shares = spec.cpu?.shares;
-        if (weight === undefined) return undefined;
-        const isSpecs = shares !== undefined && findWeightForm(shares, weight) !== undefined;
-        return `${isSpecs ? shares : toShares(weight, "quadratic")}`;
-      },
-      // Where neither form or both make the present weight, the newer one.
-      set: (value, read, _, specShares) => {
-        const present = presentWeight(read);
-        const form = specShares !== undefined && present !== undefined && findWeightForm(specShares, present);
-        return { file: "cpu.weight", value: `${toWeight(BigInt(value), form || "quadratic")}` };
-      },
+  };
+}
+
+function memoryNumber(name: "limit" | "reservation" | "swap" | "kernel" | "kernelTCP" | "swappiness"): Field {
+  return {
+    field: `memory.${name}`,
+    current: ({ memory }) => memory?.[name]?.toString(),
+    assign: (resources, value) => {
+      resources.memory = { ...resources.memory, [name]: BigInt(value) };
     },
-  }),
-  cpu("cfs_quota_us", "quota", {
-    ...everywhere,
-    unset: "-1",
-    parse: orNone(integer(parseSigned, 1000n, most, "is neither -1 for none nor 1000 microseconds or more")),
-    v2: {
-      get: (read) => cpuMax(read)[0],
-      set: (value, read, changes) => {
-        const [, present = "100000"] = cpuMax(read);
-        const quota = value.startsWith("-") ? "max" : value;
-        return { file: "cpu.max", value: `${quota} ${changes.cpu?.period || present}` };
-      },
+  };
+}
+
+function memoryFlag(name: "disableOOMKiller" | "useHierarchy"): Field {
+  return {
+    field: `memory.${name}`,
+    current: ({ memory }) => (memory?.[name] === undefined ? undefined : `${Number(memory[name])}`),
+    assign: (resources, value) => {
+      resources.memory = { ...resources.memory, [name]: value === "1" };
     },
-  }),
-  cpu("cfs_period_us", "period", {
-    ...everywhere,
-    unset: "100000",
-    parse: integer(parseUnsigned, 1000n, 1_000_000n, "is not from 1000 to 1000000 microseconds"),
-    v2: {
-      get: (read) => cpuMax(read)[1],
-      // Quota and period are one file; the quota's turn writes both.
-      set: (value, read, changes) =>
-        changes.cpu?.quota ? undefined : { file: "cpu.max", value: `${cpuMax(read)[0] ?? "max"} ${value}` },
+  };
+}
+
+const pidsLimit: Field = {
+  field: "pids.limit",
+  current: ({ pids }) => (pids === undefined ? undefined : pids.limit > 0n ? `${pids.limit}` : "-1"),
+  assign: (resources, value) => {
+    resources.pids = { limit: BigInt(value) };
+  },
+};
+
+function hugepageLimit(name: string): Field {
+  return {
+    field: `hugepageLimits.${name}`,
+    current: ({ hugepageLimits }) => hugepageLimits?.find(({ pageSize }) => pageSize === name)?.limit.toString(),
+    assign: (resources, value) => {
+      const others = (resources.hugepageLimits ?? []).filter(({ pageSize }) => pageSize !== name);
+      resources.hugepageLimits = [...others, { pageSize: name, limit: BigInt(value) }];
     },
-  }),
-  cpu("rt_runtime_us", "realtimeRuntime", {
-    ...realTime,
-    unset: "0",
-    parse: orNone(integer(parseSigned, 0n, most, "is no number")),
-  }),
-  cpu("rt_period_us", "realtimePeriod", {
-    ...realTime,
-    unset: "1000000",
-    parse: integer(parseUnsigned, 1n, most, "is no number above 0"),
-  }),
-];
+  };
+}
+
+function parseShares(text: string): Parsed {
+  const shares = parseUnsigned(text);
+  if (shares === undefined) return refuse("is no unsigned number");
+  // The kernel cuts them and says nothing.
+  return accept(shares < 2n ? 2n : shares > 262_144n ? 262_144n : shares);
+}
+
+const weightFile: OnV2 = {
+  // compat: a v2 weight stands for many shares. While the spec's shares still make the present weight, they are the answer.
+  get: (read, spec) => {
+    const weight = presentWeight(read);
+    const shares = spec.cpu?.shares;
+    if (weight === undefined) return undefined;
+    const isSpecs = shares !== undefined && findWeightForm(shares, weight) !== undefined;
+    return `${isSpecs ? shares : toShares(weight, "quadratic")}`;
+  },
+  // Where neither form or both make the present weight, the newer one.
+  set: (value, read, _, specShares) => {
+    const present = presentWeight(read);
+    const form = specShares !== undefined && present !== undefined && findWeightForm(specShares, present);
+    return { file: "cpu.weight", value: `${toWeight(BigInt(value), form || "quadratic")}` };
+  },
+};
+
+// On v2 quota and period are one file. The quota's turn writes both.
+const quotaFile: OnV2 = {
+  get: (read) => cpuMax(read)[0],
+  set: (value, read, changes) => {
+    const [, present = "100000"] = cpuMax(read);
+    const quota = value.startsWith("-") ? "max" : value;
+    return { file: "cpu.max", value: `${quota} ${changes.cpu?.period || present}` };
+  },
+};
+const periodFile: OnV2 = {
+  get: (read) => cpuMax(read)[1],
+  set: (value, read, changes) =>
+    changes.cpu?.quota ? undefined : { file: "cpu.max", value: `${cpuMax(read)[0] ?? "max"} ${value}` },
+};
 
 function presentWeight(read: ReadText): bigint | undefined {
   const text = read("cpu.weight") ?? "";
@@ -212,35 +229,6 @@ function cpuMax(read: ReadText): readonly (string | undefined)[] {
   return read("cpu.max")?.split(" ") ?? [];
 }
 
-function cpuset(name: "cpus" | "mems", online: Indexes): V1File {
-  const all = formatList(online);
-  return {
-    ...everywhere,
-    controller: "cpuset",
-    file: `cpuset.${name}`,
-    field: `cpu.${name}`,
-    // A runtime fills a new cpuset from its parent's, which in the end is the machine's.
-    unset: all,
-    // An empty text in a spec means unset, as in runc.
-    current: (resources) => resources.cpu?.[name] || undefined,
-    assign: (resources, value) => {
-      resources.cpu = { ...resources.cpu, [name]: value };
-    },
-    parse: (text) => {
-      const list = parseList(text, online.at(-1) ?? 0);
-      const isOnline = list?.every((index) => online.includes(index));
-      return list && isOnline
-        ? accept(formatList(list))
-        : refuse(`is no list such as 0-3,8 within ${all}, what is online`);
-    },
-    print: (value) => `${value}\n`,
-    v2: {
-      get: (read) => read(`cpuset.${name}`) || read(`cpuset.${name}.effective`),
-      set: (value) => ({ file: `cpuset.${name}`, value }),
-    },
-  };
-}
-
 /** compat: page_counter_memparse takes -1 as the one negative number, and anything beyond the limit as the limit. */
 function parseLimit(text: string, largest: bigint, none: bigint): Parsed {
   const size = text === "-1" ? largest : parseSize(text);
@@ -248,66 +236,11 @@ function parseLimit(text: string, largest: bigint, none: bigint): Parsed {
   return accept(size >= largest ? none : size);
 }
 
-const byteLimit = {
-  unset: "-1",
-  parse: (text) => parseLimit(text, unlimited, -1n),
-  print: (value) => line(`${value === "-1" ? unlimited : (BigInt(value) / pageSize) * pageSize}`),
-} as const satisfies Partial<V1File>;
-
-type MemoryNumber = "limit" | "reservation" | "swap" | "kernel" | "kernelTCP" | "swappiness";
-
-function memory(file: string, name: MemoryNumber, rest: FieldRest): V1File {
-  return {
-    controller: "memory",
-    file: `memory.${file}`,
-    field: `memory.${name}`,
-    current: (resources) => resources.memory?.[name]?.toString(),
-    assign: (resources, value) => {
-      resources.memory = { ...resources.memory, [name]: BigInt(value) };
-    },
-    print: line,
-    ...rest,
-  };
-}
-
-function memoryFlag(file: string, name: "disableOOMKiller" | "useHierarchy", unset: string): V1File {
-  return {
-    ...startOnV1,
-    controller: "memory",
-    file: `memory.${file}`,
-    field: `memory.${name}`,
-    unset,
-    current: (resources) => {
-      const flag = resources.memory?.[name];
-      return flag === undefined ? undefined : `${Number(flag)}`;
-    },
-    assign: (resources, value) => {
-      resources.memory = { ...resources.memory, [name]: value === "1" };
-    },
-    parse: integer(parseUnsigned, 0n, 1n, "is neither 0 nor 1"),
-    print: name === "useHierarchy" ? line : (value) => `oom_kill_disable ${value}\nunder_oom 0\noom_kill 0\n`,
-  };
-}
-
-const memoryFiles: readonly V1File[] = [
-  memory("limit_in_bytes", "limit", { ...everywhere, ...byteLimit, v2: limitFile("memory.max") }),
-  memory("soft_limit_in_bytes", "reservation", {
-    ...startOnly,
-    ...byteLimit,
-    // A memory.low of 0 protects nothing: no reservation was made.
-    v2: { ...limitFile("memory.low"), get: (read) => (read("memory.low") === "0" ? undefined : read("memory.low")) },
-  }),
-  memory("memsw.limit_in_bytes", "swap", { ...startOnly, ...byteLimit, v2: { get: swapLimit, set: swapMax } }),
-  memory("kmem.limit_in_bytes", "kernel", { ...startOnV1, ...byteLimit }),
-  memory("kmem.tcp.limit_in_bytes", "kernelTCP", { ...startOnV1, ...byteLimit }),
-  memory("swappiness", "swappiness", {
-    ...startOnV1,
-    unset: "60",
-    parse: integer(parseUnsigned, 0n, 200n, "is not from 0 to 200"),
-  }),
-  memoryFlag("oom_control", "disableOOMKiller", "0"),
-  memoryFlag("use_hierarchy", "useHierarchy", "1"),
-];
+// A memory.low of 0 protects nothing: no reservation was made.
+const low: OnV2 = {
+  ...limitFile("memory.low"),
+  get: (read) => (read("memory.low") === "0" ? undefined : read("memory.low")),
+};
 
 /** Memory and swap together, as v1 counts. */
 function swapLimit(read: ReadText): string | undefined {
@@ -330,48 +263,94 @@ function swapMax(asked: string, read: ReadText, changes: LinuxResources): Conver
   return { file, value: swap === "-1" ? "max" : swap };
 }
 
-const pidsFile: V1File = {
-  kind: "field",
-  phases: ["create", "start"],
-  controller: "pids",
-  file: "pids.max",
-  field: "pids.limit",
-  unset: "-1",
-  current: ({ pids }) => (pids === undefined ? undefined : pids.limit > 0n ? `${pids.limit}` : "-1"),
-  assign: (resources, value) => {
-    resources.pids = { limit: BigInt(value) };
-  },
-  // PIDS_MAX is PID_MAX_LIMIT + 1, which is 4194305 on 64 bits.
-  parse: (text) =>
-    text === "max"
-      ? accept(-1n)
-      : integer(parseSigned, 0n, 4_194_304n, "is neither max nor a number from 0 to 4194304")(text),
-  print: (value) => line(value === "-1" ? "max" : value),
-  v2: limitFile("pids.max"),
-};
+function file(
+  controller: ControllerName,
+  name: string,
+  field: Field,
+  carried: Carried,
+  unset: string,
+  parse: V1File["parse"],
+  more: Partial<Pick<V1File, "print" | "v2">> = {},
+): V1File {
+  return { controller, file: `${controller}.${name}`, print: line, ...field, ...carried, unset, parse, ...more };
+}
+
+// PIDS_MAX is PID_MAX_LIMIT + 1, which is 4194305 on 64 bits.
+const parsePidsNumber = integer(parseSigned, 0n, 4_194_304n, "is neither max nor a number from 0 to 4194304");
+const parsePids = (text: string) => (text === "max" ? accept(-1n) : parsePidsNumber(text));
+
+const parseQuota = orNone(integer(parseSigned, 1000n, most, "is neither -1 for none nor 1000 microseconds or more"));
+const parsePeriod = integer(parseUnsigned, 1000n, 1_000_000n, "is not from 1000 to 1000000 microseconds");
+const parseRuntime = orNone(integer(parseSigned, 0n, most, "is no number"));
+const parseFlag = integer(parseUnsigned, 0n, 1n, "is neither 0 nor 1");
+const printOom = (value: string) => `oom_kill_disable ${value}\nunder_oom 0\noom_kill 0\n`;
+
+function memoryLimit(name: string, field: Field, carried: Carried, more: Pick<V1File, "v2"> = {}): V1File {
+  const print = (value: string) => line(`${value === "-1" ? unlimited : (BigInt(value) / pageSize) * pageSize}`);
+  return file("memory", name, field, carried, "-1", (text) => parseLimit(text, unlimited, -1n), { print, ...more });
+}
+
+const files: readonly V1File[] = [
+  file("cpu", "shares", cpuNumber("shares"), everywhere, "1024", parseShares, { v2: weightFile }),
+  file("cpu", "cfs_quota_us", cpuNumber("quota"), everywhere, "-1", parseQuota, { v2: quotaFile }),
+  file("cpu", "cfs_period_us", cpuNumber("period"), everywhere, "100000", parsePeriod, { v2: periodFile }),
+  file("cpu", "rt_runtime_us", cpuNumber("realtimeRuntime"), realTime, "0", parseRuntime),
+  file(
+    "cpu",
+    "rt_period_us",
+    cpuNumber("realtimePeriod"),
+    realTime,
+    "1000000",
+    integer(parseUnsigned, 1n, most, "is 0"),
+  ),
+  memoryLimit("limit_in_bytes", memoryNumber("limit"), everywhere, { v2: limitFile("memory.max") }),
+  memoryLimit("soft_limit_in_bytes", memoryNumber("reservation"), startOnly, { v2: low }),
+  memoryLimit("memsw.limit_in_bytes", memoryNumber("swap"), startOnly, { v2: { get: swapLimit, set: swapMax } }),
+  memoryLimit("kmem.limit_in_bytes", memoryNumber("kernel"), startOnV1),
+  memoryLimit("kmem.tcp.limit_in_bytes", memoryNumber("kernelTCP"), startOnV1),
+  file(
+    "memory",
+    "swappiness",
+    memoryNumber("swappiness"),
+    startOnV1,
+    "60",
+    integer(parseUnsigned, 0n, 200n, "is over 200"),
+  ),
+  file("memory", "oom_control", memoryFlag("disableOOMKiller"), startOnV1, "0", parseFlag, { print: printOom }),
+  file("memory", "use_hierarchy", memoryFlag("useHierarchy"), startOnV1, "1", parseFlag),
+  file("pids", "max", pidsLimit, { kind: "field", phases: ["create", "start"] }, "-1", parsePids, {
+    print: (value) => line(value === "-1" ? "max" : value),
+    v2: limitFile("pids.max"),
+  }),
+];
+
+function cpuset(name: "cpus" | "mems", online: Indexes): V1File {
+  const all = formatList(online);
+  const parse = (text: string): Parsed => {
+    const list = parseList(text, online.at(-1) ?? 0);
+    const isOnline = list?.every((index) => online.includes(index));
+    return list && isOnline
+      ? accept(formatList(list))
+      : refuse(`is no list such as 0-3,8 within ${all}, what is online`);
+  };
+  const v2: OnV2 = {
+    get: (read) => read(`cpuset.${name}`) || read(`cpuset.${name}.effective`),
+    set: (value) => ({ file: `cpuset.${name}`, value }),
+  };
+  // A runtime fills a new cpuset from its parent's, which in the end is the machine's.
+  return file("cpuset", name, cpuList(name), everywhere, all, parse, { print: (value) => `${value}\n`, v2 });
+}
 
 function hugetlb({ name, bytes }: Machine["hugepages"][number]): V1File {
   // The field is unsigned, and has no -1: no limit is the largest one there is, in whole pages.
   const largest = (unlimited / bytes) * bytes;
-  return {
-    ...everywhere,
-    controller: "hugetlb",
-    file: `hugetlb.${name}.limit_in_bytes`,
-    field: `hugepageLimits.${name}`,
-    unset: `${largest}`,
-    current: ({ hugepageLimits }) => hugepageLimits?.find(({ pageSize }) => pageSize === name)?.limit.toString(),
-    assign: (resources, value) => {
-      const others = (resources.hugepageLimits ?? []).filter(({ pageSize }) => pageSize !== name);
-      resources.hugepageLimits = [...others, { pageSize: name, limit: BigInt(value) }];
-    },
-    parse: (text) => parseLimit(text, largest, largest),
-    print: (value) => line(`${(BigInt(value) / bytes) * bytes}`),
-    v2: limitFile(`hugetlb.${name}.max`),
-  };
+  const parse = (text: string) => parseLimit(text, largest, largest);
+  const print = (value: string) => line(`${(BigInt(value) / bytes) * bytes}`);
+  const more = { print, v2: limitFile(`hugetlb.${name}.max`) };
+  return file("hugetlb", `${name}.limit_in_bytes`, hugepageLimit(name), everywhere, `${largest}`, parse, more);
 }
 
 /** The files whose fields a real cgroup holds too, as a machine's cgroups have them. */
 export function fieldFiles({ cpus, mems, hugepages }: Machine): readonly V1File[] {
-  const sets = [cpuset("cpus", cpus), cpuset("mems", mems)];
-  return [...cpuFiles, ...sets, ...memoryFiles, pidsFile, ...hugepages.map(hugetlb)];
+  return [...files, cpuset("cpus", cpus), cpuset("mems", mems), ...hugepages.map(hugetlb)];
 }

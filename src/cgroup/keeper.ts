@@ -4,7 +4,6 @@ import { Socket } from "node:net";
 import { basename } from "node:path";
 import { Deadline, within } from "../base/deadline.js";
 import { attempt, BridgeError, errorText } from "../base/errors.js";
-import { cgroupRoot, hierarchies } from "./controllers.js";
 import {
   ownDirectory,
   ownFiles,
@@ -15,10 +14,10 @@ import {
   treeDirectories,
   untouchedTime,
 } from "./tree.js";
+import { cgroupRoot, hierarchies } from "./v1-files.js";
 
-/** Views are made when the run that took one has had its time: to start a process takes some of ours. */
+/** Views are made when the run that took one has had its time. */
 const fillAfterMs = 50;
-/** More are not made ahead, however fast the runs follow each other. */
 const maxCount = 4;
 
 /** Empty views, made ahead. When a run finds none, there is one more from then on. */
@@ -27,10 +26,8 @@ export class Reserves {
   private readonly ending = new Set<Promise<void>>();
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
-  /** How many are to wait. */
   private count = 1;
 
-  /** `files`: of each view. */
   constructor(private readonly files: readonly TreeFile[]) {}
 
   /** Makes what is missing. Never rejects. */
@@ -42,10 +39,7 @@ export class Reserves {
     await Promise.all(this.waiting);
   }
 
-  /**
-   * An empty view.
-   * @throws BridgeError CGROUP_VIEW when there is none and none can be made
-   */
+  /** An empty view. @throws BridgeError CGROUP_VIEW when there is none and none can be made */
   async take(): Promise<Keeper> {
     if (this.closed) throw new BridgeError("CGROUP_VIEW", "captured cgroup views are closed");
     this.timer ??= setTimeout(() => {
@@ -61,7 +55,6 @@ export class Reserves {
     return await startKeeper(this.files);
   }
 
-  /** Gives a view up. */
   leave(keeper: Keeper): void {
     const end: Promise<void> = keeper.close().finally(() => this.ending.delete(end));
     this.ending.add(end);
@@ -79,10 +72,8 @@ export class Reserves {
   }
 }
 
-/** More than the tree and a plugin's honest writes need; a plugin that fills it hurts itself alone. */
+/** More than the tree and a plugin's honest writes need. */
 const tmpfsOptions = `size=${4 << 20},nr_inodes=2048,mode=755,nosuid,nodev,noexec`;
-
-const readyTimeoutMs = 5_000;
 
 /**
  * Mounts the tmpfs, writes the tree and waits for the end of its stdin. Positional parameters: a name and a content for each file;
@@ -91,11 +82,11 @@ const readyTimeoutMs = 5_000;
 const keeperScript = [
   "umask 022",
   `mount -n -t tmpfs -o ${tmpfsOptions} tmpfs ${cgroupRoot} && cd ${cgroupRoot} || exit 1`,
-  `mkdir -p ${treeDirectories.join(" ")} && mkfifo ${ruleFiles.join(" ")} || exit 1`,
+  `mkdir -p ${treeDirectories} && mkfifo ${ruleFiles.join(" ")} || exit 1`,
   `if [ $# -eq 0 ]; then : >${ownDirectory}/trial && mount -n --bind ${ownDirectory}/trial /proc/$$/mountinfo || exit 1`,
   "(exec -a view nsenter --mount=/proc/self/ns/mnt true) || exit 1; fi",
   'while [ $# -gt 1 ]; do printf %s "$2" >"$1" || exit 1; shift 2; done',
-  `touch -d @${untouchedTime} ${seededPatterns.join(" ")} || exit 1`,
+  `touch -d @${untouchedTime} ${seededPatterns} || exit 1`,
   "echo ready",
   "read -r _",
 ].join("\n");
@@ -118,15 +109,15 @@ export function namingShell(): readonly [path: string, ...args: string[]] {
   return bash === undefined ? ["/bin/sh"] : [bash, "--norc", "-p"];
 }
 
-/** What a view is filled and read by. */
+/** Descriptors that a view is filled and read by: no link that a plugin makes leads away from them. */
 interface Tree {
-  /** A descriptor of the view's cgroupRoot: with it the tree can be read when every process of the view has gone. */
+  /** The view's cgroupRoot: with it the tree can be read when every process of the view has gone. */
   readonly root: number;
-  /** Of the container's directory in each hierarchy, wherever it is moved to. */
+  /** The container's directory in each hierarchy, wherever it is moved to. */
   readonly directories: ReadonlyMap<string, number>;
-  /** Of the FIFOs, by their names: a write waits for a reader. */
+  /** The FIFOs, by their names: a write waits for a reader. */
   readonly rules: ReadonlyMap<string, number>;
-  /** Of ownFiles.start, which a plugin could put something else in the place of. */
+  /** ownFiles.start. */
   readonly start: number;
   /** The number of the newest file that is ours: tmpfs counts up. */
   readonly lastInode: number;
@@ -140,15 +131,8 @@ export interface Keeper extends Tree {
   close(): Promise<void>;
 }
 
-/**
- * Makes a namespace with a tree of these files.
- * @throws BridgeError CGROUP_VIEW with what unshare, mount or the shell said
- */
-export async function startKeeper(
-  files: readonly TreeFile[],
-  path = systemPath,
-  timeoutMs = readyTimeoutMs,
-): Promise<Keeper> {
+/** Makes a namespace with a tree of these files. @throws BridgeError CGROUP_VIEW with what unshare, mount or the shell said */
+export async function startKeeper(files: readonly TreeFile[], path = systemPath, timeoutMs = 5_000): Promise<Keeper> {
   const named = files.flatMap(({ path, content }) => [path, content]);
   // Slave: what the machine mounts later is seen here, and what it unmounts is not kept busy by us.
   const inside = ["--mount", "--propagation", "slave", "--", ...namingShell(), "-c", keeperScript, "sh", ...named];

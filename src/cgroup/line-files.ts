@@ -2,8 +2,7 @@ import { type Carried, line, type V1File } from "./fields.js";
 import { accept, type Parsed, parseUnsigned, refuse } from "./machine.js";
 import { toBlkioWeight, toIoWeight } from "./weight.js";
 
-// The files of cgroup v1 that take a rule, or a line for a device, and whose fields a real cgroup v2 does not hold by itself.
-// Formats: security/device_cgroup.c, block/blk-throttle.c, block/bfq-cgroup.c.
+// The files of cgroup v1 that take a rule, or a line for a device: security/device_cgroup.c, block/blk-throttle.c, bfq-cgroup.c.
 
 function parseLines(text: string, expected: string, read: (line: string) => string | undefined): Parsed {
   const lines = text.split("\n").map((line) => read(line.trim().replace(/\s+/g, " ")));

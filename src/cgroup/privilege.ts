@@ -1,19 +1,10 @@
 import { errorText } from "../base/errors.js";
 import { findTool, startKeeper, systemPath } from "./keeper.js";
 
-/** Whether captured views can be made here. */
+/** Whether captured views can be made here. `unproven`: why the trial came to no end; then a view tells. */
 export type Privilege =
-  | {
-      readonly ok: true;
-      /** Why the trial came to no end; then a view tells. */
-      readonly unproven?: string;
-    }
-  | {
-      readonly ok: false;
-      /** What is missing, for people. */
-      readonly reason: string;
-      readonly remedy: string;
-    };
+  | { readonly ok: true; readonly unproven?: string }
+  | { readonly ok: false; readonly reason: string; readonly remedy: string };
 
 /** What a machine says that forbids it. All else may pass, such as a shortage of namespaces (user.max_mnt_namespaces). */
 const denials = /not permitted|denied|EPERM|EACCES|ENOENT|not found/i;

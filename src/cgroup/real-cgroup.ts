@@ -1,20 +1,15 @@
 import { BridgeError } from "../base/errors.js";
 import type { LinuxResources } from "../v01/resources.js";
 import type { CgroupWrite, ContainerCgroup } from "./container-cgroup.js";
-import { hierarchies } from "./controllers.js";
 import { type Converted, fieldFiles } from "./fields.js";
 import type { Machine } from "./machine.js";
-import { v1Files } from "./v1-files.js";
+import { hierarchies, v1Files } from "./v1-files.js";
 
 /**
  * What a container's real cgroup says, v1 or v2, by `<controller>/<file>` of v1: the seed of a view in phase start.
  * @throws BridgeError ADJUSTMENT when the cgroup cannot be opened, or is in no hierarchy
  */
-export function readFiles(
-  cgroup: ContainerCgroup,
-  spec: LinuxResources,
-  machine: Machine,
-): ReadonlyMap<string, string> {
+export function readFiles(cgroup: ContainerCgroup, spec: LinuxResources, machine: Machine): Map<string, string> {
   const found = new Map<string, string>();
   const ofIo = ["io.max", "io.weight"].map((file) => [file, cgroup.read("io", file) ?? ""]);
   const files = hierarchies.flatMap(({ controllers }) => v1Files(controllers, machine));
@@ -27,14 +22,14 @@ export function readFiles(
     if (text !== undefined)
       found.set(`${controller}/${file}`, /^oom_kill_disable (\d)$/m.exec(text)?.[1] ?? text.trim());
   }
-  if (found.size === 0) throw new BridgeError("ADJUSTMENT", `no hierarchy here has the cgroup ${cgroup.path}`);
+  if (found.size === 0)
+    throw new BridgeError("ADJUSTMENT", `no hierarchy here has the cgroup ${cgroup.paths.join(" or ")}`);
   return found;
 }
 
 /**
  * Applies changes to a container's real cgroup, whole or not at all, v1 by v1's own names, v2 converted as runc converts. Gives
- * what cannot be had, with the file and the value: then nothing was changed, or it was changed back. systemd may write its own
- * values again when the unit changes later.
+ * what cannot be had, with the file and the value: then nothing was changed, or it was changed back.
  * @param files texts for files of cgroup v1, in this order
  * @param specShares cpu.shares of the container's spec: with its present weight it tells by which form its runtime converts
  * @throws BridgeError ADJUSTMENT when the cgroup cannot be opened
@@ -69,10 +64,9 @@ export function applyChanges(
     const there = cgroup.versionOf(controller) === 2 && !file.includes("/");
     add(`unified.${file}`, controller, there ? { file, value } : "is for cgroup v2, which has no such file here");
   }
-  for (const { pageSize } of changes.hugepageLimits ?? []) {
-    if (machine.hugepages.some(({ name }) => name === pageSize)) continue;
-    impossible.push(`hugepageLimits.${pageSize}: the machine has no pages of this size`);
-  }
+  const isHere = (size: string) => machine.hugepages.some(({ name }) => name === size);
+  for (const { pageSize } of changes.hugepageLimits ?? [])
+    if (!isHere(pageSize)) impossible.push(`hugepageLimits.${pageSize}: the machine has no pages of this size`);
   return impossible.length > 0 ? impossible : commitWrites([...writes, ...files], cgroup);
 }
 

@@ -1,15 +1,13 @@
 import { ftruncateSync, futimesSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
 import { closing } from "../base/files.js";
-import { type Mount, parseMountinfo } from "../host/proc.js";
+import { parseMountinfo } from "../host/proc.js";
 import type { LinuxResources } from "../v01/resources.js";
-import { cgroupRoot, hierarchies } from "./controllers.js";
 import type { V1File } from "./fields.js";
 import { formatList, type Machine } from "./machine.js";
-import { v1Files } from "./v1-files.js";
+import { cgroupRoot, hierarchies, v1Files } from "./v1-files.js";
 
-/** One file of the container's cgroup, as a view begins with it. */
+/** One file of the container's cgroup, as a view begins with it. `directory`: the hierarchy's, below cgroupRoot. */
 export interface SeedFile {
-  /** The hierarchy's directory below /sys/fs/cgroup. */
   readonly directory: string;
   readonly file: V1File;
   readonly value: string;
@@ -33,31 +31,23 @@ export interface SeedOptions {
 /**
  * The files of a container's directory in each v1 hierarchy.
  *
- * One thing is not as the kernel prints it: a single line is followed by a second newline, which readers strip with the first.
- * It tells a program that opens the file without truncating it and writes `50000` over `100000` (a kernel file takes that as
- * 50000) from a shell that writes `500000`: only the first leaves two newlines. opencontainers/cgroups writes that way.
+ * Not as the kernel prints it, a single line is followed by a second newline, which readers strip with the first. It tells a program
+ * that writes `50000` over `100000` without truncating the file, as opencontainers/cgroups does, from a shell that writes `500000`.
  */
 export function seedFiles({ machine, spec = {}, files, asked = {}, pid = 0 }: SeedOptions): SeedFile[] {
   return hierarchies.flatMap(({ directory, controllers }) =>
     v1Files(controllers, machine).map((file) => {
       const real = files?.get(`${file.controller}/${file.file}`);
       const said = file.current(asked) ?? (real || file.current(spec));
-      // A spec may hold what the kernel would refuse or round: the runtime's problem, not the plugin's.
       const read = said === undefined ? undefined : file.parse(said);
-      // Of v2, and of a v1 file that has no limit.
+      // A limit of cgroup v2. What a spec has that the kernel would refuse is the runtime's problem.
       const parsed = said === "max" && !read?.ok ? file.parse("-1") : read;
       const isProcess = pid > 0 && (file.file === "cgroup.procs" || file.file === "tasks");
       const value = isProcess ? `${pid}` : parsed?.ok ? parsed.value : file.unset;
-      const content = file.print(value);
-      const isOneLine = content.indexOf("\n") === content.length - 1 && content !== "";
-      const isRead = isProcess || file.kind === "read";
-      return {
-        directory,
-        file,
-        value,
-        content: isOneLine && !isRead ? `${content}\n` : content,
-        isReal: real !== undefined,
-      };
+      const printed = file.print(value);
+      const isPadded = /^.+\n$/.test(printed) && !isProcess && file.kind !== "read";
+      const content = isPadded ? `${printed}\n` : printed;
+      return { directory, file, value, content, isReal: real !== undefined };
     }),
   );
 }
@@ -81,7 +71,7 @@ const templateDirectory = `${ownDirectory}/template`;
 /** Seconds since 1970: the mtime of a file that nobody has written to. */
 export const untouchedTime = 1;
 
-/** Stands in the view until the wrapper is about to execute the plugin; then it is emptied, or holds the status of a failed exec. */
+/** Stands in ownFiles.start until the plugin is about to be executed; then that is empty, or the status of a failed exec. */
 export const notEntered = "not entered";
 
 /** The files by which the ways in, and the texts over /proc, come into a view. */
@@ -99,27 +89,14 @@ export interface TreeFile {
   readonly content: string;
 }
 
-/** The directories of a view that waits for its container. */
-export const treeDirectories: readonly string[] = hierarchies.flatMap(({ directory }) => [
-  directory,
-  templateOf(directory),
-]);
+/** The directories of a view that waits for its container, and the files that are seeded in them, as a shell's words. */
+export const treeDirectories = hierarchies.map(({ directory }) => `${directory} ${templateOf(directory)}`).join(" ");
+export const seededPatterns = `${templateDirectory}/*/* cpuset/*`;
 
-/** The files that are seeded in them, as a shell's patterns. */
-export const seededPatterns = [`${templateDirectory}/*/*`, "cpuset/*"] as const;
+/** FIFOs: of rules all writes count, and in a file each would take the place of the one before it. */
+export const ruleFiles = ["devices.allow", "devices.deny"].map((file) => `${templateOf("devices")}/${file}`);
 
-/**
- * Of these all writes count, and each would take the place of the one before it in a file: `echo >` twice is two rules. They are
- * FIFOs, which nothing can be read from in the kernel either.
- */
-export const ruleFiles: readonly string[] = ["devices.allow", "devices.deny"].map(
-  (file) => `${templateOf("devices")}/${file}`,
-);
-
-/**
- * The files of a view that waits for its container. Our own are all there from the start: writing them takes no inode, and
- * what lies over a process's own /proc files can be put there before it is known what it will say.
- */
+/** The files of a view that waits for its container. Our own are all there from the start: writing them takes no inode. */
 export function treeFiles(template: readonly SeedFile[], machine: Machine): TreeFile[] {
   return [
     ...template.map(({ directory, file, content }) => ({ path: `${templateOf(directory)}/${file.file}`, content })),
@@ -135,10 +112,7 @@ export function templateOf(directory: string): string {
   return `${templateDirectory}/${directory}`;
 }
 
-/**
- * Moves the container's directories to their place, with what lies above them. `root`: the view's cgroupRoot, by a path that is
- * safe to use from outside. Gives the files of cgroups above the container's, below `root`.
- */
+/** Moves the container's directories to their place below the view's `root`. Gives the files of cgroups above the container's. */
 export function placeTree(root: string, cgroupsPath: string, machine: Machine): string[] {
   const names = cgroupsPath.split("/").slice(1, -1);
   const parents = names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`);
@@ -169,14 +143,12 @@ export function rewrite(descriptor: number, content: string): void {
 }
 
 /**
- * What /proc/<pid>/mountinfo says in a view: the machine's own mounts, with the cgroup mounts of a v1 node instead of
- * whatever it has.
- *
- * containerd/cgroups takes the parent of the first mount of type `cgroup` as its root, and refuses a line of fewer than ten
- * fields (cgroup1/utils.go and v1.go); with this text it finds cgroupRoot.
+ * What /proc/<pid>/mountinfo says in a view: the machine's own mounts, with the cgroup mounts of a v1 node. containerd/cgroups takes
+ * the parent of the first mount of type `cgroup` as its root, and refuses a line of fewer than ten fields (cgroup1/utils.go, v1.go).
  */
 export function formatMountinfo(machine: string): string {
-  const kept = parseMountinfo(machine).filter((mount) => !isReplaced(mount));
+  const isInside = (point: string) => `${point}/`.startsWith(`${cgroupRoot}/`);
+  const kept = parseMountinfo(machine).filter(({ point, type }) => !isInside(point) && !/^cgroup2?$/.test(type));
   const first = kept.reduce((max, { id }) => Math.max(max, id), 0) + 1;
   const sys = kept.find(({ point }) => point === "/sys")?.id ?? kept[0]?.id ?? 1;
   const own = [
@@ -188,10 +160,6 @@ export function formatMountinfo(machine: string): string {
     }),
   ];
   return `${[...kept.map(({ line }) => line), ...own].join("\n")}\n`;
-}
-
-function isReplaced({ point, type }: Mount): boolean {
-  return point === cgroupRoot || point.startsWith(`${cgroupRoot}/`) || type === "cgroup" || type === "cgroup2";
 }
 
 /** What /proc/<pid>/cgroup says in a view of a process in this cgroup; a plugin's own is in the root. */

@@ -1,11 +1,42 @@
-import type { ControllerName } from "./controllers.js";
 import { type Carried, fieldFiles, line, type V1File } from "./fields.js";
 import { lineFiles } from "./line-files.js";
 import { accept, type Machine } from "./machine.js";
 
-// The files of cgroup v1 without a field in LinuxResources: they are in a view so that a plugin finds them, and so that a write to
-// one is noticed. Listed from a cgroup v1 of Linux 6.18 and, for what that kernel leaves out (blkio.weight, cpu.uclamp, net_cls,
-// net_prio, rdma, misc), from Documentation/admin-guide/cgroup-v1 and the kernel's cftypes.
+export const cgroupRoot = "/sys/fs/cgroup";
+
+/** The hierarchies of a node with cgroup v1, as systemd mounted them. */
+const mounted = [
+  ["systemd"],
+  ["cpu", "cpuacct"],
+  ["cpuset"],
+  ["memory"],
+  ["devices"],
+  ["freezer"],
+  ["blkio"],
+  ["pids"],
+  ["hugetlb"],
+  ["net_cls", "net_prio"],
+  ["perf_event"],
+  ["rdma"],
+  ["misc"],
+] as const;
+
+/** A cgroup v1 controller, or systemd's hierarchy, which has none. */
+export type ControllerName = (typeof mounted)[number][number];
+
+export const hierarchies = mounted.map((names) => {
+  /** Below cgroupRoot. */
+  const directory = names.join(",");
+  const controllers: readonly [ControllerName, ...ControllerName[]] = names;
+  /** What /proc/<pid>/cgroup and the mount options call it. */
+  const option = directory === "systemd" ? "name=systemd" : directory;
+  /** Links beside the directory that lead to it. */
+  const links: readonly ControllerName[] = names.length > 1 ? names : [];
+  return { directory, controllers, option, links };
+});
+
+// The files without a field in LinuxResources: from a cgroup v1 of Linux 6.18 and, for what that kernel leaves out (blkio.weight,
+// cpu.uclamp, net_cls, net_prio, rdma, misc), from Documentation/admin-guide/cgroup-v1 and the kernel's cftypes.
 
 type Kind = Carried["kind"];
 type Files = { readonly [K in Kind]?: Readonly<Record<string, string>> };
@@ -13,11 +44,9 @@ type Files = { readonly [K in Kind]?: Readonly<Record<string, string>> };
 const zeros = (...files: readonly string[]) => Object.fromEntries(files.map((file) => [file, "0\n"]));
 
 const counters = ["memory", "memory.memsw", "memory.kmem", "memory.kmem.tcp"];
-const memoryStat = ["cache", "rss", "rss_huge", "shmem", "mapped_file", "dirty", "writeback", "swap"]
-  .concat(["pgpgin", "pgpgout", "pgfault", "pgmajfault"])
-  .concat(["inactive_anon", "active_anon", "inactive_file", "active_file", "unevictable"])
-  .map((key) => `${key} 0\ntotal_${key} 0\n`)
-  .join("");
+const memoryStat = "cache rss rss_huge shmem mapped_file dirty writeback swap pgpgin pgpgout pgfault pgmajfault"
+  .concat(" inactive_anon active_anon inactive_file active_file unevictable")
+  .replace(/(\w+) ?/g, "$1 0\ntotal_$1 0\n");
 
 /** In the directory of every cgroup; the processes are the container's. */
 const everyCgroup: Files = {

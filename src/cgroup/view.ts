@@ -1,26 +1,20 @@
 /**
  * A captured cgroup view: one run of a plugin in a mount namespace where /sys/fs/cgroup is a cgroup v1 tree of plain files.
  *
- *     ahead      keeper: unshare --mount, a tmpfs of limited size on /sys/fs/cgroup, the files of a new cgroup as a
- *                template, then it waits for the end of its stdin           (some 10 ms)
+ *     ahead      keeper: unshare --mount, a tmpfs on /sys/fs/cgroup, the files of a new cgroup as a template; some 10 ms
  *     open()     template moved to the container's path, the values that are not the defaults, the text of mountinfo
- *     command()  nsenter, then a shell that binds the texts over /proc/<own pid>/{mountinfo,cgroup} and becomes the plugin by exec:
- *                the binds need the plugin's pid, which exec keeps
+ *     command()  nsenter, then a shell that binds the texts over /proc/<own pid>/... and becomes the plugin by exec
  *     collect()  one lstat for each file; what has another mtime than the seed's, which is long ago, is read
  *     close()    the keeper ends, and the namespace with it, or with the last background process in it
  *
- * Nothing is ever mounted on the machine. The keeper's stdin is a pipe that only the bridge holds, so the bridge's death, kill -9
- * too, ends it. The bridge reads the tree through a descriptor of its root, after the plugin's end.
- *
- * No text of a plugin, an event or conf.json is read by a shell: the scripts are constant, and all that varies is a positional
- * parameter or the content of a file.
+ * The keeper's stdin is a pipe that only the bridge holds, so the bridge's death, kill -9 too, ends it. No text of a plugin, an event
+ * or conf.json is read by a shell: all that varies is a positional parameter or the content of a file.
  */
 
 import { readFileSync, readSync, statfsSync } from "node:fs";
 import { BridgeError, errorText } from "../base/errors.js";
 import type { StartCommand } from "../plugin/start.js";
 import { resolveCgroupsPath } from "./container-cgroup.js";
-import { cgroupRoot } from "./controllers.js";
 import { type CapturedChanges, collectChanges } from "./diff.js";
 import type { Place } from "./fields.js";
 import { findTool, type Keeper, namingShell, Reserves, systemPath } from "./keeper.js";
@@ -39,6 +33,7 @@ import {
   seedFiles,
   treeFiles,
 } from "./tree.js";
+import { cgroupRoot } from "./v1-files.js";
 
 interface ViewRequest extends Omit<SeedOptions, "machine"> {
   /** The container's, as the event has it: a path, or systemd's `slice:prefix:name`. */
@@ -75,7 +70,7 @@ export class Views {
     this.reserves = new Reserves(treeFiles(this.template, machine));
   }
 
-  /** Makes the reserve, so that the first run need not wait. Never rejects. */
+  /** Makes the reserve. Never rejects. */
   warm(): Promise<void> {
     return this.reserves.fill();
   }
@@ -154,10 +149,7 @@ const enterScript = [
 /** Variables that a shell exports although it was not given them. bash's SHLVL comes back at its exec. */
 const shellVariables = ["PWD", "OLDPWD", "SHLVL", "_"] as const;
 
-/**
- * The same command in a view: nsenter enters the namespace, and a shell puts the view's texts over its own files in /proc and
- * becomes the plugin. `keeper`: the pid that holds the namespace; `pid`: the container's, whose /proc/<pid>/cgroup is shown too.
- */
+/** `keeper`: the pid that holds the namespace; `pid`: the container's, whose /proc/<pid>/cgroup is shown too. */
 function enterView({ path, argv0, args, env }: Command, keeper: number, pid: number): Command {
   const unset = shellVariables.filter((name) => !(name in env)).join(" ");
   const given = [findTool("mount") ?? "mount", pid > 0 ? `${pid}` : "", unset, argv0, path, ...args];

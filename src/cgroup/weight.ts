@@ -1,9 +1,8 @@
-/** How a runtime made a cgroup v2 weight of shares. */
-export type WeightForm =
-  /** runc before 1.3.2 or so and crun before 1.23: 2..262144 onto 1..10000 along a line; 1024 becomes 39. */
-  | "linear"
-  /** opencontainers/cgroups since v0.0.3: a curve through 1, 100 and 10000, so that 1024 becomes 100. */
-  | "quadratic";
+/**
+ * How a runtime made a cgroup v2 weight of shares: along a line from 2..262144 to 1..10000 (runc before 1.3.2 or so, crun before
+ * 1.23), where 1024 becomes 39; or on a curve through 1, 100 and 10000 (opencontainers/cgroups since v0.0.3), where it becomes 100.
+ */
+export type WeightForm = "linear" | "quadratic";
 
 const minShares = 2n;
 const maxShares = 262_144n;

@@ -36,17 +36,17 @@ const bad: readonly [what: string, script: string, parts: readonly string[]][] =
   [
     "deletes its cgroup directory",
     `rm -r ${cpu}`,
-    ["/sys/fs/cgroup/cpu", "removed it, or the container's directory", "`cgroup: host`"],
+    ["/sys/fs/cgroup/cpu", "removed files there, or all of it", "`cgroup: host`"],
   ],
   [
     "puts a link out of the tree in a file's place",
     `ln -sf OUT/cpu.shares ${cpu}/cpu.shares`,
-    ["/cpu.shares", "something else in its place", "write the value to the file itself"],
+    ["/cpu.shares", "in its place what is no file", "write the value to the file itself"],
   ],
   [
     "puts a link out of the tree in a directory's place",
     "rm -r /sys/fs/cgroup/cpu/kubepods; mkdir -p OUT/$path; ln -s OUT /sys/fs/cgroup/cpu/kubepods",
-    ["/sys/fs/cgroup/cpu", "removed it, or the container's directory"],
+    ["/sys/fs/cgroup/cpu", "removed files there, or all of it"],
   ],
   [
     "writes 100 MB to a value",

@@ -50,22 +50,19 @@ export async function requireCapture(cgroups: Cgroups): Promise<void> {
   }
 }
 
-/** Only success is remembered for good: a refusal may pass, such as one for a limit of namespaces. */
+/** Only success is remembered for good. */
 const askAgainMs = 2_000;
 
-interface NodeParts {
-  /** Whether views can be made. */
-  readonly check: () => Promise<Privilege>;
-  readonly clock: () => number;
-  readonly version: Place["version"];
+function nodeVersion(): Place["version"] {
+  return existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1;
 }
 
 /** The cgroups of this machine. What costs something is done when it is first needed. */
 export function createNodeCgroups({
-  check = async () => (await import("./privilege.js")).checkPrivilege(),
+  check = async (): Promise<Privilege> => (await import("./privilege.js")).checkPrivilege(),
   clock = monotonicClock,
-  version = existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1,
-}: Partial<NodeParts> = {}): Cgroups {
+  version = nodeVersion(),
+} = {}): Cgroups {
   let mounts: CgroupMounts | undefined;
   let machine: Machine | undefined;
   let known: { readonly privilege: Promise<Privilege>; until: number } | undefined;

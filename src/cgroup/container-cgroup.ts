@@ -6,16 +6,9 @@ import { type Mount, parseMountinfo } from "../host/proc.js";
 const maxBytes = 64 * 1024;
 
 /** A text for one file of a container's real cgroup. */
-export interface CgroupWrite {
-  readonly controller: string;
-  readonly file: string;
-  readonly value: string;
-}
+export type CgroupWrite = Readonly<Record<"controller" | "file" | "value", string>>;
 
-interface Opened {
-  readonly path: string;
-  readonly directory: number;
-}
+type Opened = Readonly<{ path: string; directory: number }>;
 
 /** A container's real cgroup: its directory in each hierarchy that is asked for, v1 where that is mounted, else v2. */
 export class ContainerCgroup {
@@ -24,10 +17,7 @@ export class ContainerCgroup {
   /** By mount point; undefined where it is not in that hierarchy, as on a hybrid host. */
   private readonly opened = new Map<string, Opened | undefined>();
 
-  /**
-   * @param procCgroup the text of /proc/<pid>/cgroup of the container's process, where there is one
-   * @throws BridgeError ADJUSTMENT for a cgroupsPath that names no cgroup
-   */
+  /** `procCgroup`: the text of /proc/<pid>/cgroup of its process. @throws BridgeError ADJUSTMENT for a path of no cgroup */
   constructor(
     private readonly mounts: CgroupMounts,
     cgroupsPath: string,

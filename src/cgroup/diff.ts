@@ -35,8 +35,8 @@ export interface CapturedChanges {
 const noEffect = (path: string, text: string) => `what it wrote to ${cgroupRoot}${path} has no effect: ${text}`;
 
 const onlyOwn = "only the container's own files are captured: write to those, or set `cgroup: host`";
-const fullText =
-  "the view is full, and what the plugin wrote last may be missing: write nothing but values there, or set `cgroup: host`";
+const full =
+  "the view is full, and the last writes may be missing: write nothing but values there, or set `cgroup: host`";
 
 const untouchedMs = untouchedTime * 1000;
 /** No kernel file takes more at once (kernfs: a page), and a FIFO holds as much as that of rules (pipe(7)). */
@@ -79,7 +79,7 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
   const { ffree, bavail } = statfsSync(root);
   const moved = touched.some(({ stats }) => stats === undefined || stats.ino > tree.lastInode);
   if (moved || ffree !== input.freeInodes) lost.push(...findStrangers(root, input));
-  if (bavail === 0 || ffree === 0) errors.push(noEffect("", fullText));
+  if (bavail === 0 || ffree === 0) errors.push(noEffect("", full));
   return { resources, files, errors: [...new Set(errors)], lost };
 }
 

@@ -43,8 +43,8 @@ export interface Carried {
 export interface V1File extends Carried {
   readonly controller: ControllerName;
   readonly file: string;
-  /** The field, as a plugin's author would look for it. */
-  readonly field: string;
+  /** As a plugin's author would look for it. */
+  readonly field?: string;
   /** The value of a new cgroup. */
   readonly unset: string;
   /** What resources say of it; undefined when they do not. A 0 counts: see withoutUnset. */
@@ -96,7 +96,7 @@ const startOnV1 = { kind: "field", phases: ["start"], only: 1 } as const satisfi
 
 export const line = (value: string): string => (value === "" ? "" : `${value}\n`);
 
-function integer(read: (text: string) => bigint | undefined, least: bigint, most: bigint, expected: string) {
+export function integer(read: (text: string) => bigint | undefined, least: bigint, most: bigint, expected: string) {
   return (text: string): Parsed => {
     const value = read(text);
     return value === undefined || value < least || value > most ? refuse(expected) : accept(value);
@@ -118,7 +118,7 @@ function limitFile(file: string): OnV2 {
   return { get: (read) => read(file), set: (value) => ({ file, value: value === "-1" ? "max" : value }) };
 }
 
-/** A field of LinuxResources, as a plugin's author would look for it. */
+/** A field of LinuxResources. */
 type Field = Pick<V1File, "field" | "current" | "assign">;
 
 function cpuNumber(name: "shares" | "quota" | "period" | "realtimeRuntime" | "realtimePeriod"): Field {
@@ -192,10 +192,9 @@ const weightFile: OnV2 = {
   // compat: a v2 weight stands for many shares. While the spec's shares still make the present weight, they are the answer.
   get: (read, spec) => {
     const weight = presentWeight(read);
-    const shares = spec.cpu?.shares;
     if (weight === undefined) return undefined;
-    const isSpecs = shares !== undefined && findWeightForm(shares, weight) !== undefined;
-    return `${isSpecs ? shares : toShares(weight, "quadratic")}`;
+    const isOf = (shares: bigint) => findWeightForm(shares, weight) !== undefined;
+    return `${spec.cpu?.shares && isOf(spec.cpu.shares) ? spec.cpu.shares : toShares(weight, "quadratic")}`;
   },
   // Where neither form or both make the present weight, the newer one.
   set: (value, read, _, specShares) => {

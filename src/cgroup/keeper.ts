@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
-import { accessSync, closeSync, constants, lstatSync, openSync, symlinkSync } from "node:fs";
+import { closeSync, constants, existsSync, lstatSync, openSync, symlinkSync } from "node:fs";
 import { Socket } from "node:net";
 import { basename } from "node:path";
 import { Deadline, within } from "../base/deadline.js";
-import { attempt, BridgeError, errorText } from "../base/errors.js";
+import { BridgeError, errorText } from "../base/errors.js";
 import {
   ownDirectory,
   ownFiles,
@@ -64,10 +64,7 @@ export class Reserves {
   async close(): Promise<void> {
     this.closed = true;
     clearTimeout(this.timer);
-    for (const made of this.waiting.splice(0)) {
-      const keeper = await made;
-      if (keeper !== undefined) this.leave(keeper);
-    }
+    for (const keeper of await Promise.all(this.waiting.splice(0))) if (keeper !== undefined) this.leave(keeper);
     await Promise.all(this.ending);
   }
 }
@@ -96,11 +93,8 @@ export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 
 /** Finds a program of the system. */
 export function findTool(name: string, path = systemPath): string | undefined {
-  const isExecutable = (file: string) => attempt(() => accessSync(file, constants.X_OK) ?? true) ?? false;
-  return path
-    .split(":")
-    .map((directory) => `${directory}/${name}`)
-    .find(isExecutable);
+  const files = path.split(":").map((directory) => `${directory}/${name}`);
+  return files.find(existsSync);
 }
 
 /** A shell that can name what it becomes, with what it needs to read no file and no function from its environment. */

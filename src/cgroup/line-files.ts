@@ -1,4 +1,4 @@
-import { type Carried, line, type V1File } from "./fields.js";
+import { type Carried, integer, line, type V1File } from "./fields.js";
 import { accept, type Parsed, parseUnsigned, refuse } from "./machine.js";
 import { toBlkioWeight, toIoWeight } from "./weight.js";
 
@@ -16,7 +16,6 @@ function rules(allow: boolean): V1File {
     phases: ["create"],
     controller: "devices",
     file: allow ? "devices.allow" : "devices.deny",
-    field: "devices",
     byLine: true,
     unset: "",
     current: () => undefined,
@@ -63,7 +62,6 @@ function ioFile(
     ...onV2,
     controller: "blkio",
     file,
-    field: `unified.${v2}`,
     byLine: true,
     unset: "",
     current: ({ unified }) => {
@@ -99,17 +97,14 @@ function throttle(name: string): V1File {
 /** The weight of a cgroup, in v2 the line `default`, and the file with lines for devices. */
 function weights(file: string, least: bigint, unset: string): readonly V1File[] {
   const isUnset = (text: string) => text === "0" || text === "default";
-  const isWeight = (text: string) => {
-    const weight = parseUnsigned(text) ?? 0n;
-    return weight >= least && weight <= 1000n;
-  };
   const expected = `from ${least} to 1000`;
+  const parse = integer(parseUnsigned, least, 1000n, `is not ${expected}`);
   const get = (weight: string) => (/^[1-9]\d*$/.test(weight) ? `${toBlkioWeight(BigInt(weight))}` : undefined);
   const set = (_: string, weight: string) => (isUnset(weight) ? "default" : `${toIoWeight(BigInt(weight))}`);
   const byDevice = ioFile(`${file}_device`, "io.weight", get, set, (text) =>
     parseLines(text, `is no line such as 8:0 300, ${expected}`, (one) => {
       const [, weight = ""] = /^(?:default|\d+:\d+) (\d+|default)$/.exec(one) ?? [];
-      return isUnset(weight) || isWeight(weight) ? one : undefined;
+      return isUnset(weight) || parse(weight).ok ? one : undefined;
     }),
   );
   const whole: V1File = {
@@ -123,7 +118,7 @@ function weights(file: string, least: bigint, unset: string): readonly V1File[] 
       return weight === "100" ? undefined : get(weight);
     },
     assign: (resources, value) => byDevice.assign(resources, `default ${value}`),
-    parse: (text) => (isWeight(text) ? accept(text) : refuse(`is not ${expected}`)),
+    parse,
   };
   return [whole, byDevice];
 }

@@ -43,7 +43,7 @@ export function applyChanges(
 ): readonly string[] {
   const writes: CgroupWrite[] = [];
   const impossible: string[] = [];
-  const add = (field: string, controller: string, converted: Converted): void => {
+  const add = (field: string | undefined, controller: string, converted: Converted): void => {
     if (typeof converted === "string") impossible.push(`${field}: ${converted}`);
     else if (converted !== undefined && cgroup.read(controller, converted.file) === undefined)
       impossible.push(`${field}: ${cgroup.nameOf(controller, converted.file)} does not exist`);
@@ -88,10 +88,7 @@ function undoing({ text, ...write }: CgroupWrite & { readonly text: string }): C
   ];
 }
 
-/**
- * The kernel checks some values against others: a quota against the period, memory against memory+swap, both against the
- * parent's. What it refuses is tried again while other writes still succeed, and so the order does not matter.
- */
+/** The kernel checks values against others, such as a quota against the period: what it refuses is tried again after the others. */
 function writeAll(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): string[] {
   const refused = writes.map((write) => ({ write, fault: cgroup.write(write) })).filter(({ fault }) => fault !== null);
   if (refused.length === 0 || refused.length === writes.length) return refused.map(({ fault }) => `${fault}`);
@@ -105,10 +102,7 @@ function presentText(cgroup: ContainerCgroup, { controller, file }: CgroupWrite)
   return file === "memory.oom_control" ? (/^oom_kill_disable (\d)/m.exec(text)?.[1] ?? "0") : text;
 }
 
-/**
- * What a line is set to that a device has none of by itself: the file shows the devices that were set alone, and to write its
- * former text again removes no line (Documentation/admin-guide/cgroup-v2.rst, block/blk-throttle.c, blk-iolatency.c).
- */
+/** How a device's line is removed: a file's former text does not do that (cgroup-v2.rst, block/blk-throttle.c, blk-iolatency.c). */
 const unsetLines: readonly (readonly [file: RegExp, line: string])[] = [
   [/^io\.max$/, "rbps=max wbps=max riops=max wiops=max"],
   [/^io\.latency$/, "target=0"],

@@ -18,9 +18,8 @@ export interface SeedFile {
 
 export interface SeedOptions {
   readonly machine: Machine;
-  /** What the spec of the container says. */
   readonly spec?: LinuxResources;
-  /** What its real cgroup says, as readFiles gives it. */
+  /** What the real cgroup says, as readFiles gives it: over the spec. */
   readonly files?: ReadonlyMap<string, string>;
   /** What it is to have whatever it has now. */
   readonly asked?: LinuxResources;
@@ -52,10 +51,7 @@ export function seedFiles({ machine, spec = {}, files, asked = {}, pid = 0 }: Se
   );
 }
 
-/**
- * The two files that a cpuset's parents have as well: containerd/cgroups copies them down the path when it updates a cgroup,
- * and makes them where they are empty (cgroup1/cpuset.go).
- */
+/** A cpuset's parents have these as well: containerd/cgroups copies them down the path of an update (cgroup1/cpuset.go). */
 function parentFiles({ cpus, mems }: Machine): readonly TreeFile[] {
   return [
     { path: "cpuset.cpus", content: `${formatList(cpus)}\n` },
@@ -84,10 +80,7 @@ export const ownFiles = {
 } as const;
 
 /** A file of a view, below its cgroupRoot. */
-export interface TreeFile {
-  readonly path: string;
-  readonly content: string;
-}
+export type TreeFile = Readonly<Record<"path" | "content", string>>;
 
 /** The directories of a view that waits for its container, and the files that are seeded in them, as a shell's words. */
 export const treeDirectories = hierarchies.map(({ directory }) => `${directory} ${templateOf(directory)}`).join(" ");
@@ -136,7 +129,6 @@ export function seed(path: string, flags: "wx" | "r+", content: string): void {
   });
 }
 
-/** Replaces a file's content. */
 export function rewrite(descriptor: number, content: string): void {
   ftruncateSync(descriptor);
   writeSync(descriptor, content, 0);

@@ -6,19 +6,8 @@ export const cgroupRoot = "/sys/fs/cgroup";
 
 /** The hierarchies of a node with cgroup v1, as systemd mounted them. */
 const mounted = [
-  ["systemd"],
-  ["cpu", "cpuacct"],
-  ["cpuset"],
-  ["memory"],
-  ["devices"],
-  ["freezer"],
-  ["blkio"],
-  ["pids"],
-  ["hugetlb"],
-  ["net_cls", "net_prio"],
-  ["perf_event"],
-  ["rdma"],
-  ["misc"],
+  ...([["systemd"], ["cpu", "cpuacct"], ["cpuset"], ["memory"], ["devices"], ["freezer"], ["blkio"]] as const),
+  ...([["pids"], ["hugetlb"], ["net_cls", "net_prio"], ["perf_event"], ["rdma"], ["misc"]] as const),
 ] as const;
 
 /** A cgroup v1 controller, or systemd's hierarchy, which has none. */
@@ -44,9 +33,11 @@ type Files = { readonly [K in Kind]?: Readonly<Record<string, string>> };
 const zeros = (...files: readonly string[]) => Object.fromEntries(files.map((file) => [file, "0\n"]));
 
 const counters = ["memory", "memory.memsw", "memory.kmem", "memory.kmem.tcp"];
-const memoryStat = "cache rss rss_huge shmem mapped_file dirty writeback swap pgpgin pgpgout pgfault pgmajfault"
-  .concat(" inactive_anon active_anon inactive_file active_file unevictable")
-  .replace(/(\w+) ?/g, "$1 0\ntotal_$1 0\n");
+const memoryKeys = "cache rss rss_huge shmem mapped_file dirty writeback swap pgpgin pgpgout pgfault pgmajfault";
+const memoryStat = `${memoryKeys} inactive_anon active_anon inactive_file active_file unevictable`
+  .split(" ")
+  .map((key) => `${key} 0\ntotal_${key} 0\n`)
+  .join("");
 
 /** In the directory of every cgroup; the processes are the container's. */
 const everyCgroup: Files = {
@@ -116,7 +107,7 @@ const kinds = ["setting", "reset", "process", "read"] as const satisfies readonl
 
 function plainFile(controller: ControllerName, kind: Kind, file: string, content: string): V1File {
   return {
-    ...{ controller, file, kind, field: "", phases: [], unset: content.trimEnd() },
+    ...{ controller, file, kind, phases: [], unset: content.trimEnd() },
     current: () => undefined,
     assign: () => {},
     parse: accept,

@@ -8,7 +8,7 @@ const minShares = 2n;
 const maxShares = 262_144n;
 const maxWeight = 10_000n;
 
-/** cpu.weight for cpu.shares. Formulas: ConvertCPUSharesToCgroupV2Value of opencontainers/cgroups. */
+/** Formulas: ConvertCPUSharesToCgroupV2Value of opencontainers/cgroups. */
 export function toWeight(shares: bigint, form: WeightForm): bigint {
   const kept = shares < minShares ? minShares : shares > maxShares ? maxShares : shares;
   if (form === "linear") return 1n + ((kept - minShares) * 9999n) / (maxShares - minShares);
@@ -30,10 +30,7 @@ export function toShares(weight: bigint, form: WeightForm): bigint {
   return low;
 }
 
-/**
- * The form that a container's runtime used: the one that makes its present weight of the shares in its spec. Undefined where
- * both fit, as for 2 shares, or neither does.
- */
+/** The form that makes this weight of these shares; undefined where both do, as for 2 shares, or neither does. */
 export function findWeightForm(shares: bigint, weight: bigint): WeightForm | undefined {
   const linear = toWeight(shares, "linear") === weight;
   const quadratic = toWeight(shares, "quadratic") === weight;

@@ -1,7 +1,6 @@
-import { mkdirSync, readFileSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, type TestContext } from "vitest";
-import { attempt } from "../../src/base/errors.js";
+import { beforeEach, describe, expect, it } from "vitest";
 import {
   type CgroupMounts,
   type CgroupWrite,
@@ -12,19 +11,18 @@ import { type Machine, readMachine } from "../../src/cgroup/machine.js";
 import { applyChanges as applyTo, readFiles, undoingText } from "../../src/cgroup/real-cgroup.js";
 import type { LinuxResources } from "../../src/v01/resources.js";
 import { makeFolder } from "../support/places.js";
-import { machine } from "./support.js";
+import { machine, makeCgroup, mounts, testCgroup } from "./support.js";
 
 interface Given {
   readonly mounts: CgroupMounts;
   readonly cgroupsPath: string;
   readonly machine: Machine;
-  readonly specShares?: bigint;
 }
 
-function applyChanges(changes: LinuxResources, given: Given, files: readonly CgroupWrite[] = []): readonly string[] {
+function applyChanges(changes: LinuxResources, given: Given, files: readonly CgroupWrite[] = [], specShares?: bigint) {
   const cgroup = new ContainerCgroup(given.mounts, given.cgroupsPath);
   try {
-    return applyTo(changes, files, cgroup, given.machine, given.specShares);
+    return applyTo(changes, files, cgroup, given.machine, specShares);
   } finally {
     cgroup.close();
   }
@@ -48,15 +46,10 @@ describe("a container's cgroup on v2", () => {
   let root = "";
   const cgroupsPath = "kubepods-pod1.slice:cri-containerd:abc";
   const path = "kubepods.slice/kubepods-pod1.slice/cri-containerd-abc.scope";
-  const mounts = () => parseCgroupMounts(`30 21 0:26 / ${root} rw - cgroup2 cgroup2 rw`);
+  const ofRoot = () => parseCgroupMounts(`30 21 0:26 / ${root} rw - cgroup2 cgroup2 rw`);
   const file = (name: string): string => readFileSync(join(root, path, name), "utf8");
   const apply = (changes: LinuxResources, specShares?: bigint) =>
-    applyChanges(changes, {
-      machine,
-      mounts: mounts(),
-      cgroupsPath,
-      ...(specShares === undefined ? {} : { specShares }),
-    });
+    applyChanges(changes, { machine, mounts: ofRoot(), cgroupsPath }, [], specShares);
 
   beforeEach(() => {
     root = makeFolder();
@@ -83,8 +76,7 @@ describe("a container's cgroup on v2", () => {
     ["huge pages", { hugepageLimits: [{ pageSize: "2MB", limit: 1n << 21n }] }, { "hugetlb.2MB.max": "2097152" }],
     ["unified", { unified: { "memory.oom.group": "1" } }, { "memory.oom.group": "1" }],
   ])("gets %s", (_, changes, expected) => {
-    const applied = apply(changes, 1024n);
-    expect(applied).toEqual([]);
+    expect(apply(changes, 1024n)).toEqual([]);
     for (const [name, text] of Object.entries(v2Files))
       expect([name, file(name).trim()]).toEqual([name, expected[name] ?? text.trim()]);
   });
@@ -122,7 +114,7 @@ describe("a container's cgroup on v2", () => {
     writeFileSync(join(outside, "pids.max"), "max\n");
     symlinkSync(outside, join(root, "link"));
     for (const bad of ["/link", "/link/x", "/../x"]) {
-      expect(() => applyChanges({ pids: { limit: 1n } }, { machine, mounts: mounts(), cgroupsPath: bad })).toThrow(
+      expect(() => applyChanges({ pids: { limit: 1n } }, { machine, mounts: ofRoot(), cgroupsPath: bad })).toThrow(
         /cannot be (opened|used)/,
       );
     }
@@ -137,7 +129,7 @@ describe("a container's cgroup on v2", () => {
     writeFileSync(join(root, path, "cpu.max"), "25000 50000\n");
     writeFileSync(join(root, path, "io.max"), "8:0 rbps=max wbps=7 riops=max wiops=max\n");
     writeFileSync(join(root, path, "io.weight"), "default 910\n8:16 50\n");
-    const cgroup = new ContainerCgroup(mounts(), cgroupsPath);
+    const cgroup = new ContainerCgroup(ofRoot(), cgroupsPath);
     expect(Object.fromEntries(readFiles(cgroup, { cpu: { shares: 1024n } }, machine))).toEqual({
       "cpu/cpu.shares": "1024",
       "cpu/cpu.cfs_quota_us": "25000",
@@ -178,38 +170,18 @@ describe("what undoes a write", () => {
 });
 
 describe("this machine's cgroups", () => {
-  const mounts = parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));
   const own = readMachine();
-  const name = `/nri-v01-bridge-test-${process.pid}`;
-  const made: string[] = [];
-  afterEach(() => {
-    for (const path of made.splice(0)) rmdirSync(path);
-  });
-
-  /** Makes a cgroup where controllers are on cgroup v1, and skips the test where none can be made. */
-  function make(context: TestContext, controllers: readonly string[], path = name): string[] {
-    return controllers.map((controller) => {
-      const directory = `${mounts.v1.get(controller)?.point}${path}`;
-      try {
-        mkdirSync(directory);
-      } catch {
-        return context.skip("no cgroup v1 here, or none can be made (needs root)");
-      }
-      made.unshift(directory);
-      return directory;
-    });
-  }
 
   it("take changes on v1, whole or not at all", (context) => {
-    make(context, ["cpu", "memory", "pids", "cpuset"]);
-    const options = { machine: own, mounts, cgroupsPath: name };
+    makeCgroup(context, ["cpu", "memory", "pids", "cpuset"]);
+    const options = { machine: own, mounts, cgroupsPath: testCgroup };
     const changes: LinuxResources = {
       cpu: { shares: 512n, quota: 5_000n, period: 10_000n, cpus: "0", mems: "0" },
       memory: { limit: 64n << 20n, reservation: 32n << 20n, swappiness: 10n, disableOOMKiller: true },
       pids: { limit: 12n },
     };
     expect(applyChanges(changes, options)).toEqual([]);
-    const cgroup = new ContainerCgroup(mounts, name);
+    const cgroup = new ContainerCgroup(mounts, testCgroup);
     const before = readFiles(cgroup, {}, own);
     expect(Object.fromEntries(before)).toMatchObject({
       "cpu/cpu.shares": "512",
@@ -234,8 +206,8 @@ describe("this machine's cgroups", () => {
   });
 
   it("take values that the kernel checks against others in whichever order they go, and are undone so", (context) => {
-    const cgroupsPath = `${name}/child`;
-    const [parent, child] = [name, cgroupsPath].map((path) => make(context, ["cpu", "cpuset"], path)[0]);
+    const cgroupsPath = `${testCgroup}/child`;
+    const [parent, child] = [testCgroup, cgroupsPath].map((path) => makeCgroup(context, ["cpu", "cpuset"], path)[0]);
     const text = (file: string) => readFileSync(`${child}/${file}`, "utf8").trim();
     for (const path of [parent, child]) writeFileSync(`${path}/cpu.cfs_quota_us`, "50000");
     // The parent has half a processor: a quota of 100000 is too much for it until the period is longer.
@@ -250,9 +222,9 @@ describe("this machine's cgroups", () => {
   });
 
   it("take texts for files in their order, each line alone, and have their rules and lines back", (context) => {
-    const [devices] = make(context, ["devices", "cpuset"]);
+    const [devices] = makeCgroup(context, ["devices", "cpuset"]);
     writeFileSync(`${devices}/devices.deny`, "c 1:9 rwm");
-    const options = { machine: own, mounts, cgroupsPath: name };
+    const options = { machine: own, mounts, cgroupsPath: testCgroup };
     const list = () => readFileSync(`${devices}/devices.list`, "utf8");
     const before = list();
     const files = [
@@ -267,24 +239,5 @@ describe("this machine's cgroups", () => {
     const denied = [{ controller: "devices", file: "devices.deny", value: "c 1:5 r" }];
     expect(applyChanges({ cpu: { cpus: "0-9999" } }, options, denied)).toEqual(fault);
     expect(list()).toBe("c 1:3 rwm\nc 1:5 r\n");
-  });
-
-  it("take changes on v2, with what controllers it has", (context) => {
-    const { v2: { point } = { point: "" } } = mounts;
-    const [page] = own.hugepages;
-    const control = join(point, "cgroup.subtree_control");
-    const enabled = attempt(() => readFileSync(control, "utf8")) ?? "";
-    try {
-      writeFileSync(control, "+hugetlb");
-      mkdirSync(point + name);
-      made.push(point + name);
-    } catch {
-      return context.skip("cgroup v2 has no controller that a test can use");
-    }
-    if (!enabled.includes("hugetlb")) onTestFinished(() => writeFileSync(control, "-hugetlb"));
-    if (page === undefined) return context.skip("no huge pages here");
-    const hugepageLimits = [{ pageSize: page.name, limit: page.bytes * 3n }];
-    expect(applyChanges({ hugepageLimits }, { machine: own, mounts, cgroupsPath: name })).toEqual([]);
-    expect(readFileSync(`${point}${name}/hugetlb.${page.name}.max`, "utf8")).toBe(`${page.bytes * 3n}\n`);
   });
 });

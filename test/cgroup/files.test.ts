@@ -6,14 +6,13 @@ import { readWritten } from "../../src/cgroup/diff.js";
 import { fieldFiles } from "../../src/cgroup/fields.js";
 import { lineFiles } from "../../src/cgroup/line-files.js";
 import { formatList, parseList, parseSigned, parseSize, parseUnsigned } from "../../src/cgroup/machine.js";
-import { formatMountinfo, formatProcCgroup, seedFiles } from "../../src/cgroup/tree.js";
+import { formatMountinfo, formatProcCgroup, type SeedOptions, seedFiles } from "../../src/cgroup/tree.js";
 import { findWeightForm, toBlkioWeight, toIoWeight, toShares, toWeight } from "../../src/cgroup/weight.js";
 import type { LinuxResources } from "../../src/v01/resources.js";
 import { machine } from "./support.js";
 
-function contents(resources: LinuxResources, pid?: number): Record<string, string> {
-  const files = seedFiles({ machine, spec: resources, ...(pid === undefined ? {} : { pid }) });
-  return Object.fromEntries(files.map(({ file, content }) => [file.file, content]));
+function contents(spec: LinuxResources, more: Partial<SeedOptions> = {}): Record<string, string> {
+  return Object.fromEntries(seedFiles({ machine, spec, ...more }).map(({ file, content }) => [file.file, content]));
 }
 
 /** Numbers are followed by one newline more than the kernel's. */
@@ -40,28 +39,28 @@ describe("the files of a new cgroup", () => {
     });
   });
 
-  it("hold the spec's values, and the container's process in each hierarchy", () => {
-    const seeded = contents(
-      {
-        cpu: { shares: 2n, quota: 20_000n, period: 50_000n, cpus: "3,1-2", mems: "0", realtimeRuntime: 9n },
-        memory: { limit: 1_000_000n, swap: -1n, swappiness: 0n, disableOOMKiller: true },
-        pids: { limit: 0n },
-        hugepageLimits: [{ pageSize: "2MB", limit: 3n << 20n }],
-      },
-      42,
-    );
-    expect(seeded).toMatchObject({
-      "cpu.cfs_quota_us": number("20000"),
-      "cpuset.cpus": number("1-3"),
+  it("hold what is asked for over what the real cgroup says, and that over the spec", () => {
+    const files = new Map([
+      ["cpu/cpu.cfs_quota_us", "7000"],
+      ["net_cls/net_cls.classid", "5"],
+    ]);
+    const spec: LinuxResources = {
+      cpu: { shares: 3n, quota: 5000n, cpus: "3,1-2" },
+      memory: { limit: 1_000_000n, swap: -1n, swappiness: 0n, disableOOMKiller: true },
+      pids: { limit: 0n },
+      hugepageLimits: [{ pageSize: "2MB", limit: 3n << 20n }],
+    };
+    const asked = { cpu: { quota: 9000n }, memory: { reservation: 0n } };
+    expect(contents(spec, { files, asked, pid: 42 })).toMatchObject({
+      ...{ "cpu.shares": number("3"), "cpu.cfs_quota_us": number("9000"), "net_cls.classid": number("5") },
+      ...{ "cpuset.cpus": number("1-3"), "pids.max": number("max"), "memory.swappiness": number("0") },
       // The kernel counts in pages.
-      "memory.limit_in_bytes": number("999424"),
-      "memory.memsw.limit_in_bytes": number("9223372036854771712"),
-      "memory.swappiness": number("0"),
+      ...{ "memory.limit_in_bytes": number("999424"), "hugetlb.2MB.limit_in_bytes": number("2097152") },
+      ...{ "memory.soft_limit_in_bytes": number("0"), "cgroup.procs": "42\n" },
       "memory.oom_control": "oom_kill_disable 1\nunder_oom 0\noom_kill 0\n",
-      "hugetlb.2MB.limit_in_bytes": number("2097152"),
-      "pids.max": number("max"),
-      "cgroup.procs": "42\n",
     });
+    const real = seedFiles({ machine, spec, files }).filter(({ isReal }) => isReal);
+    expect(real.map(({ file }) => file.file)).toEqual(["cpu.cfs_quota_us", "net_cls.classid"]);
   });
 
   it("take a 0 that runc takes as unset for unset", () => {
@@ -69,62 +68,28 @@ describe("the files of a new cgroup", () => {
     expect(contents(withoutUnset(zeros))).toEqual(contents({}));
     expect(withoutUnset({ memory: { swappiness: 0n, limit: 1n } })).toEqual({ memory: { swappiness: 0n, limit: 1n } });
   });
-
-  it("hold what is asked for over what the real cgroup says, and that over the spec", () => {
-    const files = new Map([
-      ["cpu/cpu.cfs_quota_us", "7000"],
-      ["pids/pids.max", "max"],
-      ["net_cls/net_cls.classid", "5"],
-    ]);
-    const spec = { cpu: { shares: 3n, quota: 5000n }, pids: { limit: 9n } };
-    const asked = { cpu: { quota: 9000n }, memory: { reservation: 0n } };
-    const seeds = seedFiles({ machine, spec, files, asked }).map(({ file, content, isReal }) => [
-      file.file,
-      [content, isReal],
-    ]);
-    expect(Object.fromEntries(seeds)).toMatchObject({
-      "cpu.shares": [number("3"), false],
-      "cpu.cfs_quota_us": [number("9000"), true],
-      "pids.max": [number("max"), true],
-      "net_cls.classid": [number("5"), true],
-      "memory.soft_limit_in_bytes": [number("0"), false],
-    });
-  });
 });
 
 describe("fields", () => {
   const field = (name: string) => fieldFiles(machine).find(({ file }) => file === name);
-  it.each([
-    ["cpu.shares", "1", "2"],
-    ["cpu.shares", "0x400", "1024"],
-    ["cpu.shares", "999999", "262144"],
-    ["cpu.shares", "-1", undefined],
-    ["cpu.cfs_quota_us", "-1000", "-1"],
-    ["cpu.cfs_quota_us", "0", undefined],
-    ["cpu.cfs_quota_us", "max", undefined],
-    ["cpu.cfs_period_us", "999", undefined],
-    ["cpu.cfs_period_us", "1000000", "1000000"],
-    ["cpu.rt_runtime_us", "-5", "-1"],
-    ["cpu.rt_period_us", "0", undefined],
-    ["cpuset.cpus", "0-3,8", "0-3,8"],
-    ["cpuset.cpus", "0-16", undefined],
-    ["cpuset.mems", "", ""],
-    ["memory.limit_in_bytes", "512M", "536870912"],
-    ["memory.limit_in_bytes", "-1", "-1"],
-    ["memory.limit_in_bytes", "-2", undefined],
-    ["memory.limit_in_bytes", "9223372036854771712", "-1"],
-    ["memory.limit_in_bytes", "max", undefined],
-    ["memory.swappiness", "201", undefined],
-    ["memory.oom_control", "1", "1"],
-    ["memory.oom_control", "2", undefined],
-    ["hugetlb.2MB.limit_in_bytes", "-1", "9223372036852678656"],
-    ["hugetlb.2MB.limit_in_bytes", "1G", "1073741824"],
-    ["pids.max", "max", "-1"],
-    ["pids.max", "-1", undefined],
-    ["pids.max", "4194305", undefined],
-  ])("%s takes %j as %j", (name, text, value) => {
-    const parsed = field(name)?.parse(text);
-    expect(parsed?.ok ? parsed.value : undefined).toBe(value);
+  it.each<[string, Readonly<Record<string, string | undefined>>]>([
+    ["cpu.shares", { "1": "2", "0x400": "1024", "999999": "262144", "-1": undefined }],
+    ["cpu.cfs_quota_us", { "-1000": "-1", "0": undefined, max: undefined }],
+    ["cpu.cfs_period_us", { "999": undefined, "1000000": "1000000" }],
+    ["cpu.rt_runtime_us", { "-5": "-1" }],
+    ["cpu.rt_period_us", { "0": undefined }],
+    ["cpuset.cpus", { "0-3,8": "0-3,8", "0-16": undefined }],
+    ["cpuset.mems", { "": "" }],
+    ["memory.limit_in_bytes", { "512M": "536870912", "-1": "-1", "-2": undefined, "9223372036854771712": "-1" }],
+    ["memory.swappiness", { "201": undefined }],
+    ["memory.oom_control", { "1": "1", "2": undefined }],
+    ["hugetlb.2MB.limit_in_bytes", { "-1": "9223372036852678656", "1G": "1073741824", max: undefined }],
+    ["pids.max", { max: "-1", "-1": undefined, "4194305": undefined }],
+  ])("%s takes %o", (name, texts) => {
+    for (const [text, value] of Object.entries(texts)) {
+      const parsed = field(name)?.parse(text);
+      expect([text, parsed?.ok ? parsed.value : undefined]).toEqual([text, value]);
+    }
   });
 
   it("carry every value into LinuxResources and back", () => {
@@ -205,26 +170,15 @@ describe("numbers as the kernel reads them", () => {
   });
 });
 
-describe("lists as the kernel reads them", () => {
-  it.each([
-    ["0-3,8", "0-3,8"],
-    ["3,1,2", "1-3"],
-    ["0-2,2-5", "0-5"],
-    ["", ""],
-    ["0-7:1/2", "0,2,4,6"],
-    ["all", "0-15"],
-    ["8-N", "8-15"],
-    ["N", "15"],
-    [" 1 , 2", "1-2"],
-    ["3-1", undefined],
-    ["a", undefined],
-    ["-1", undefined],
-    ["0-4000000000", undefined],
-    ["0-7:3/2", undefined],
-  ])("%j is %j", (text, value) => {
+it("lists are read as the kernel reads them", () => {
+  const lists = { "0-3,8": "0-3,8", "3,1,2": "1-3", "0-2,2-5": "0-5", "": "", "0-7:1/2": "0,2,4,6", "8-N": "8-15" };
+  const read = (text: string) => {
     const list = parseList(text, 15);
-    expect(list && formatList(list)).toBe(value);
-  });
+    return [text, list && formatList(list)];
+  };
+  for (const [text, list] of Object.entries({ ...lists, all: "0-15", N: "15", " 1 , 2": "1-2" }))
+    expect(read(text)).toEqual([text, list]);
+  for (const text of ["3-1", "a", "-1", "0-4000000000", "0-7:3/2"]) expect(read(text)).toEqual([text, undefined]);
 });
 
 const seed = "100000\n\n";
@@ -245,11 +199,8 @@ describe("what was written", () => {
     expect(readWritten(seed, content)).toEqual(texts);
   });
 
-  it.each(["", "\n", " \n\n"])("is nothing in %j", (content) => {
-    expect(readWritten(seed, content)).toEqual([]);
-  });
-
-  it("is the whole text of a file that was put in the seed's place", () => {
+  it("is nothing in white space, and the whole text of a file that was put in the seed's place", () => {
+    for (const content of ["", "\n", " \n\n"]) expect(readWritten(seed, content)).toEqual([]);
     expect(readWritten(seed, "200000\n\n", { replaced: true })).toEqual(["200000"]);
   });
 
@@ -303,15 +254,12 @@ describe("the mountinfo of a view", () => {
 });
 
 describe("a cgroupsPath", () => {
+  const pod = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice";
   it.each([
     ["/kubepods/burstable/pod1/abc", "/kubepods/burstable/pod1/abc"],
     ["kubepods//abc/", "/kubepods/abc"],
     ["/a:b:c", "/a:b:c"],
-    [
-      "kubepods-burstable-pod1.slice:cri-containerd:abc",
-      "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-abc.scope",
-    ],
-    ["system.slice:crio:abc", "/system.slice/crio-abc.scope"],
+    ["kubepods-burstable-pod1.slice:cri-containerd:abc", `${pod}/cri-containerd-abc.scope`],
     [":docker:abc", "/system.slice/docker-abc.scope"],
     ["-.slice:x:abc", "/x-abc.scope"],
     ["a.slice:x:b.slice", "/a.slice/b.slice"],
@@ -341,10 +289,8 @@ describe("a weight", () => {
   });
 
   it("tells by which form it was made", () => {
-    expect(findWeightForm(1024n, 39n)).toBe("linear");
-    expect(findWeightForm(1024n, 100n)).toBe("quadratic");
-    expect(findWeightForm(1024n, 500n)).toBeUndefined();
-    expect(findWeightForm(2n, 1n)).toBeUndefined();
+    const forms = [39n, 100n, 500n].map((weight) => findWeightForm(1024n, weight));
+    expect([...forms, findWeightForm(2n, 1n)]).toEqual(["linear", "quadratic", undefined, undefined]);
   });
 
   // ConvertBlkIOToIOWeightValue of opencontainers/cgroups.

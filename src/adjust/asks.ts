@@ -1,6 +1,6 @@
 import { quoteText } from "../v01/gojson/quote.js";
 import { checkEffect, type ResolvedKey, resolveKey } from "./keys.js";
-import { bad, type Fault, map, type Parsed } from "./parsed.js";
+import { bad, type Fault, good, map, type Parsed } from "./parsed.js";
 import type { OnFault } from "./tree-reader.js";
 import type { AdjustmentContext, Note, Setting, Write } from "./types.js";
 
@@ -14,6 +14,8 @@ export interface Ask {
   readonly value: string;
   /** What it writes, where the value is no text for the key; else the key's own parser reads `value`. */
   readonly write?: Parsed<Write>;
+  /** What the key means, where it is none of the table's. */
+  readonly resolved?: ResolvedKey;
   /** What to do where the key cannot take effect. Absent: it is an error of the plugin. */
   readonly whenIdle?: "skip" | "warn";
 }
@@ -50,7 +52,7 @@ export class Asks {
   add(ask: Ask): void {
     if (this.faults.length >= mostFaults) return;
     const { label, key, value } = ask;
-    const resolved = resolveKey(key);
+    const resolved = ask.resolved === undefined ? resolveKey(key) : good(ask.resolved);
     if (!resolved.ok) {
       this.fault(label, value, resolved);
       return;

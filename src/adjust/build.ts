@@ -51,10 +51,11 @@ function resourcesOf(settings: readonly Setting[]): Partial<LinuxResources> | un
     written = true;
   }
   if (!written) return undefined;
-  const { hugepageLimits, unified, devices: _, ...rest } = draft;
+  const { hugepageLimits, unified, devices, ...rest } = draft;
   return {
     ...rest,
     ...(hugepageLimits.length === 0 ? {} : { hugepageLimits }),
+    ...(devices.length === 0 ? {} : { devices }),
     ...(Object.keys(unified).length === 0 ? {} : { unified }),
   };
 }

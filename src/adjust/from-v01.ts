@@ -48,7 +48,7 @@ export function parseAdjustment(
     if (key.startsWith(adjustPrefix)) asks.add({ label: key, key: key.slice(adjustPrefix.length), value });
   }
   if (extensions.adjust !== undefined) readAdjustObject(extensions.adjust, asks);
-  readCaptured(captured, asks);
+  readCaptured(captured, context.lostWrites, asks);
   readRenamed(metadata, context, asks);
   if (context.annotate) {
     for (const [key, value] of metadata) {

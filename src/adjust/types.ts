@@ -1,3 +1,4 @@
+import type { CgroupWrite } from "../cgroup/container-cgroup.js";
 import type { ContainerAdjustment, ContainerUpdate, LinuxResources } from "../nri/types.js";
 import type { NriVersion, Version } from "../nri/versions.js";
 import type * as oci from "../v01/resources.js";
@@ -22,6 +23,8 @@ export interface AdjustmentContext {
   readonly rename: Readonly<Record<string, string>>;
   /** `results.annotate`: all metadata become annotations too. */
   readonly annotate: boolean;
+  /** `lostWrites`, as it holds for this event. */
+  readonly lostWrites?: "fail" | "warn";
   /** What the answer can still hold: `answerBytes` less the `bytes` of the chain's changes so far. */
   readonly bytesLeft?: number;
 }
@@ -53,6 +56,8 @@ export interface Change {
   readonly updates: readonly ContainerUpdate[];
   /** What is to be written to the container's real cgroup before it starts (phase start). */
   readonly own?: oci.LinuxResources;
+  /** What a captured plugin wrote to files of the real cgroup v1 that no field has (phase start). */
+  readonly files?: readonly CgroupWrite[];
   /** The fields that it sets: adjust keys without their prefix. */
   readonly fields: readonly string[];
   /** About what it takes of the answer. */

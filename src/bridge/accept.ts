@@ -17,6 +17,7 @@ import type { CgroupStage } from "./plugin-stage.js";
 
 /** What a result's changes depend on beside the result. */
 export interface ChangeContext extends Pick<PluginSettings["results"], "rename" | "annotate"> {
+  readonly lostWrites: PluginSettings["lostWrites"];
   readonly runtime: RuntimeInfo;
   readonly cgroupVersion: Cgroups["version"];
   /** The plugin's captured view; its writes are changes too. */
@@ -33,15 +34,16 @@ export function readChange(
 ): ParsedAdjustment | undefined {
   if (call.changesNothing || run.result === undefined) return undefined;
   const { runtime, cgroupVersion, stage, bytesTaken, rename, annotate } = context;
-  const captured = call.request.state === "delete" ? undefined : stage?.collect();
-  const [fault] = captured?.errors ?? [];
-  if (fault !== undefined) {
-    const { file, value, text } = fault;
-    const shown = value === undefined ? "" : ` ${JSON.stringify(value)}`;
-    return { ok: false, error: `what it wrote to ${file} cannot be used:${shown} ${text}` };
-  }
+  const captured = stage?.collect();
   // NRI v2 has no adjustments of sandboxes, and a plugin may print the same for every request: only its writes count.
   const isSandbox = call.target.kind === "sandbox";
+  const isDelete = call.request.state === "delete";
+  const lostWrites = isSandbox || isDelete ? "warn" : context.lostWrites;
+  const { resources, files = [], errors = [], lost = [] } = captured ?? {};
+  const [fault] = isDelete ? [] : errors;
+  if (fault !== undefined) return { ok: false, error: fault };
+  const [first] = lostWrites === "fail" ? lost : [];
+  if (first !== undefined) return { ok: false, error: `${first}, or set \`lostWrites: warn\` to go on without it` };
   if (isSandbox && captured === undefined) return undefined;
   const parsed = parseAdjustment(
     isSandbox ? { metadata: {} } : run.result,
@@ -56,15 +58,16 @@ export function readChange(
       ...(stage === undefined ? {} : { shownCgroupsPath: stage.request.spec.cgroupsPath }),
       rename,
       annotate,
+      lostWrites,
       bytesLeft: answerBytes - bytesTaken,
     },
-    captured?.resources,
+    resources,
   );
   if (!parsed.ok) return parsed;
-  const warnings = (captured?.warnings ?? []).map(
-    ({ file, text }) => ({ level: "warn", text: `${file}: ${text}` }) as const,
-  );
-  return { ok: true, change: { ...parsed.change, notes: [...parsed.change.notes, ...warnings] } };
+  const warnings = [...errors, ...lost].map((text) => ({ level: "warn", text }) as const);
+  const { change } = parsed;
+  const fields = [...change.fields, ...files.map(({ file }) => file)];
+  return { ok: true, change: { ...change, fields, files, notes: [...change.notes, ...warnings] } };
 }
 
 /** What became of the changes of a container's own cgroup in phase start. */
@@ -90,12 +93,16 @@ export function applyOwn(
   const { request, phase } = call;
   const merge = (some: readonly Change[]) => mergeChanges(some, { phase, containerId: request.id });
   const change = merge(changes);
-  const fault = change.own === undefined ? null : cgroups.apply(change.own, { ...request.spec, pid: request.pid });
+  const isOwn = ({ own, files = [] }: Change) => own !== undefined || files.length > 0;
+  const askers = changes.filter(isOwn);
+  const files = askers.flatMap((asker) => asker.files ?? []);
+  const cgroup = { ...request.spec, pid: request.pid };
+  const fault = askers.length === 0 ? null : cgroups.apply(change.own ?? {}, files, cgroup);
   if (fault === null) return { change };
   const error = `the changes of the cgroup ${request.spec.cgroupsPath} cannot be applied: ${fault}`;
-  const askers = changes.flatMap(({ own, plugin }) => (own === undefined ? [] : [plugin]));
-  const plugins = askers.filter((plugin) => !counts(plugin));
-  if (plugins.length === 0) return { change: merge([]), error: `plugin: ${askers.join(", ")}: ${error}` };
-  const kept = changes.filter(({ own, plugin }) => own === undefined || counts(plugin));
+  const names = askers.map(({ plugin }) => plugin);
+  const plugins = names.filter((plugin) => !counts(plugin));
+  if (plugins.length === 0) return { change: merge([]), error: `plugin: ${names.join(", ")}: ${error}` };
+  const kept = changes.filter((each) => !isOwn(each) || counts(each.plugin));
   return { ...applyOwn(kept, call, cgroups, counts), leftOut: { plugins, error } };
 }

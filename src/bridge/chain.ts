@@ -268,10 +268,10 @@ class Chain {
   }
 
   /** Reads what the result asks to change; a run whose result cannot be accepted has failed. */
-  private accept(run: InvokeOutcome, { results }: PluginSettings, stage: CgroupStage | undefined): Attempt {
+  private accept(run: InvokeOutcome, { results, lostWrites }: PluginSettings, stage: CgroupStage | undefined): Attempt {
     const { runtime, cgroups, log } = this.parts;
     const read = readChange(this.call, run, {
-      ...{ runtime, cgroupVersion: cgroups.version, stage, ...results },
+      ...{ runtime, cgroupVersion: cgroups.version, stage, lostWrites, ...results },
       bytesTaken: this.changes.reduce((sum, { bytes }) => sum + bytes, 0),
     });
     if (read === undefined) return { run };

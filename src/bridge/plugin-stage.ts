@@ -1,9 +1,7 @@
 import { askedResources, type MergedChange } from "../adjust/from-v01.js";
 import { errorText } from "../base/errors.js";
-import type { Cgroups } from "../cgroup/cgroups.js";
-import { cgroupRoot } from "../cgroup/controllers.js";
+import { type Cgroups, withoutUnset } from "../cgroup/cgroups.js";
 import type { CapturedChanges } from "../cgroup/diff.js";
-import { withoutUnset } from "../cgroup/real-resources.js";
 import { cgroupSeen, type PluginSettings } from "../config/merge.js";
 import type { Stage } from "../plugin/invoke.js";
 import { layOver } from "../v01/resources.js";
@@ -46,7 +44,13 @@ export async function openStage(
   // These come when the cgroup is gone or going: the view is as the request says.
   const isGoing = request.state === "delete" || call.event.startsWith("Remove");
   try {
-    const view = await cgroups.openView({ cgroupsPath, resources, pid: isGoing ? 0 : request.pid, asked });
+    const view = await cgroups.openView({
+      cgroupsPath,
+      resources,
+      pid: isGoing ? 0 : request.pid,
+      asked,
+      phase: call.phase,
+    });
     return {
       request: { ...request, spec: { ...request.spec, cgroupsPath: view.cgroupsPath } },
       // A process that the spawner keeps ahead is in no view, or would be in that of another run; it waits for those outside.
@@ -57,8 +61,8 @@ export async function openStage(
           return view.collect();
         } catch (error) {
           // It cannot be read back for whatever the plugin made of it: that is the plugin's failure, not the call's.
-          const fault = { file: cgroupRoot, text: `the view cannot be read: ${errorText(error)}` };
-          return { resources: {}, errors: [fault], warnings: [] };
+          const errors = [`its cgroup view cannot be read: ${errorText(error)}`];
+          return { resources: {}, files: [], errors, lost: [] };
         }
       },
       close: () => view.close(),

@@ -140,7 +140,7 @@ export class Service {
 
   private async reloadNow(file: PartialConfig): Promise<{ readonly eventsChanged: boolean }> {
     const config = mergeConfig(this.options.flags, file);
-    if (wantsCapture(config)) await requireCapture(this.options.cgroups, this.options.log);
+    if (wantsCapture(config)) await requireCapture(this.options.cgroups);
     if (this.built !== undefined && JSON.stringify(this.built.config.state) !== JSON.stringify(config.state)) {
       // What is remembered is in one journal, and another instance may hold the other one.
       throw new BridgeError("CONFIG", "state and state.directory cannot change while the bridge runs: restart it");

@@ -1,14 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
-import { type Clock, monotonicClock } from "../base/deadline.js";
-import { BridgeError, errorText } from "../base/errors.js";
-import type { Log } from "../base/logger.js";
+import { monotonicClock } from "../base/deadline.js";
+import { attempt, BridgeError, errorText } from "../base/errors.js";
 import type { LinuxResources } from "../v01/resources.js";
-import { layOver } from "../v01/resources.js";
-import { applyChanges } from "./apply.js";
-import { type CgroupMounts, ContainerCgroup, parseCgroupMounts } from "./container-cgroup.js";
+import { type CgroupMounts, type CgroupWrite, ContainerCgroup, parseCgroupMounts } from "./container-cgroup.js";
+import type { Place } from "./fields.js";
 import { type Machine, readMachine } from "./machine.js";
 import type { Privilege } from "./privilege.js";
-import { readResources, withoutUnset } from "./real-resources.js";
+import { applyChanges, readFiles } from "./real-cgroup.js";
 import type { View, Views } from "./view.js";
 
 /** A pod's or container's cgroup, as its request names it. */
@@ -23,116 +21,88 @@ export interface CgroupOf {
 interface ViewOf extends CgroupOf {
   /** What it is to have besides, whatever it has now: what the chain has asked for so far, and what an update asks for. */
   readonly asked: LinuxResources;
+  readonly phase: Place["phase"];
 }
 
-/** What the bridge does with cgroups: captured views of them, and changes of the real ones. */
+/** Captured views of cgroups, and changes of the real ones. */
 export interface Cgroups {
-  readonly version: 1 | 2 | "unknown";
+  readonly version: Place["version"];
   /** Whether captured views can be made here. Never rejects. */
   privilege(): Promise<Privilege>;
   /**
-   * Opens a private view, seeded with what the cgroup has, by its own files where it exists, else by the request; and with
-   * what is asked for over it.
+   * Opens a private view with what the cgroup has, by its own files where it exists, else by the request, and what is asked for.
    * @throws BridgeError CGROUP_VIEW, ADJUSTMENT
    */
   openView(of: ViewOf): Promise<View>;
   /** Makes the first view ahead, so that no event waits for it. Never rejects. */
   warm(): Promise<void>;
-  /** Applies changes to the real cgroup, whole or not at all; gives why that cannot be, or null. */
-  apply(changes: LinuxResources, of: CgroupOf): string | null;
+  /** Applies changes, and texts for files of cgroup v1, to the real cgroup, whole or not at all; gives why that cannot be. */
+  apply(changes: LinuxResources, files: readonly CgroupWrite[], of: CgroupOf): string | null;
   close(): Promise<void>;
 }
 
-/**
- * Checks that captured views can be made; says so in the log when that cannot be told now.
- * @throws BridgeError CONFIG with what is missing and the remedy
- */
-export async function requireCapture(cgroups: Cgroups, log: Log): Promise<void> {
+/** @throws BridgeError CONFIG, where captured views cannot be made, with what is missing and the remedy */
+export async function requireCapture(cgroups: Cgroups): Promise<void> {
   const privilege = await cgroups.privilege();
-  if (privilege.ok) {
-    const { unproven } = privilege;
-    if (unproven === undefined) return;
-    log.warn(
-      { reason: unproven },
-      "whether cgroup writes can be captured is not known yet: the first plugin's view will tell",
-    );
-    return;
+  if (!privilege.ok) {
+    const { reason, remedy } = privilege;
+    throw new BridgeError("CONFIG", `cgroup: capture is configured, and ${reason}: ${remedy}`);
   }
-  const { reason, remedy } = privilege;
-  throw new BridgeError("CONFIG", `cgroup: capture is configured, and ${reason}: ${remedy}`);
 }
 
-/**
- * Only success is remembered for good: a refusal may pass, such as one for a limit of namespaces. The trial is repeated no sooner than
- * this after it.
- */
+/** Only success is remembered for good. */
 const askAgainMs = 2_000;
 
-/**
- * The cgroups of this machine. What costs something is done when it is first needed.
- *
- * @param check asks the machine whether views can be made
- */
+function nodeVersion(): Place["version"] {
+  return existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1;
+}
+
+/** The cgroups of this machine. What costs something is done when it is first needed. */
 export function createNodeCgroups({
-  check = async () => (await import("./privilege.js")).checkPrivilege(),
+  check = async (): Promise<Privilege> => (await import("./privilege.js")).checkPrivilege(),
   clock = monotonicClock,
-}: {
-  check?: () => Promise<Privilege>;
-  clock?: Clock;
+  version = nodeVersion(),
 } = {}): Cgroups {
   let mounts: CgroupMounts | undefined;
   let machine: Machine | undefined;
-  let known: { readonly privilege: Privilege; readonly until: number } | undefined;
-  let trial: Promise<Privilege> | undefined;
+  let known: { readonly privilege: Promise<Privilege>; until: number } | undefined;
   let views: Promise<Views> | undefined;
   let closed = false;
   const theMounts = () => (mounts ??= parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8")));
   const theMachine = () => (machine ??= readMachine());
   const theViews = () => (views ??= import("./view.js").then(({ Views }) => new Views(theMachine())));
 
-  function remember(privilege: Privilege): void {
-    const proven = privilege.ok && privilege.unproven === undefined;
-    known = { privilege, until: proven ? Infinity : clock() + askAgainMs };
+  function thePrivilege(): Promise<Privilege> {
+    if (known !== undefined && clock() < known.until) return known.privilege;
+    const asked = { privilege: check(), until: Infinity };
+    known = asked;
+    void asked.privilege.then(({ ok, ...rest }) => {
+      if (!ok || "unproven" in rest) asked.until = clock() + askAgainMs;
+    });
+    return asked.privilege;
   }
 
-  async function askOnce(): Promise<Privilege> {
+  function withCgroup<T>({ cgroupsPath, pid }: CgroupOf, use: (cgroup: ContainerCgroup) => T): T {
+    const procCgroup = pid > 0 ? attempt(() => readFileSync(`/proc/${pid}/cgroup`, "utf8")) : undefined;
+    const cgroup = new ContainerCgroup(theMounts(), cgroupsPath, procCgroup);
     try {
-      const privilege = await check();
-      remember(privilege);
-      return privilege;
+      return use(cgroup);
     } finally {
-      trial = undefined;
+      cgroup.close();
     }
   }
 
-  function thePrivilege(): Promise<Privilege> {
-    if (known !== undefined && clock() < known.until) return Promise.resolve(known.privilege);
-    trial ??= askOnce();
-    return trial;
-  }
-
   return {
-    version: existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1,
+    version,
     privilege: thePrivilege,
-    async openView({ cgroupsPath, resources, pid, asked }) {
-      const spec = withoutUnset(resources ?? {});
-      let present = spec;
-      if (pid > 0) {
-        const cgroup = new ContainerCgroup(theMounts(), cgroupsPath);
-        try {
-          present = readResources(cgroup, spec, theMachine());
-        } finally {
-          cgroup.close();
-        }
-      }
+    async openView(of) {
+      const { cgroupsPath, pid, phase, asked } = of;
+      const spec = withoutUnset(of.resources ?? {});
+      const files = pid > 0 ? withCgroup(of, (cgroup) => readFiles(cgroup, spec, theMachine())) : new Map();
       const found = await thePrivilege();
       if (!found.ok) throw new BridgeError("CGROUP_VIEW", `${found.reason}: ${found.remedy}`);
-      const view = await (await theViews()).open({
-        cgroupsPath,
-        resources: layOver(present, asked),
-        pid,
-      });
-      remember({ ok: true });
+      const view = await (await theViews()).open({ cgroupsPath, spec, files, asked, pid, place: { phase, version } });
+      known = { privilege: Promise.resolve({ ok: true }), until: Infinity };
       return view;
     },
     async warm() {
@@ -140,14 +110,10 @@ export function createNodeCgroups({
       // The end may have come meanwhile: nothing would close what is made then.
       if (ok && !closed) await (await theViews()).warm();
     },
-    apply(changes, { cgroupsPath, resources }) {
+    apply(changes, files, of) {
       try {
-        const errors = applyChanges(changes, {
-          mounts: theMounts(),
-          machine: theMachine(),
-          cgroupsPath,
-          specShares: resources?.cpu?.shares,
-        });
+        const shares = of.resources?.cpu?.shares;
+        const errors = withCgroup(of, (cgroup) => applyChanges(changes, files, cgroup, theMachine(), shares));
         return errors.length === 0 ? null : errors.join("; ");
       } catch (error) {
         return errorText(error);
@@ -160,16 +126,28 @@ export function createNodeCgroups({
   };
 }
 
-/**
- * The cgroups of a recording: there are none. Views are made where that can be, since they touch nothing; what would be
- * applied is not.
- */
+/** The cgroups of a recording: there are none. Views touch nothing, and are made; what would be applied is not. */
 export function createRecordedCgroups(): Cgroups {
-  const node = createNodeCgroups();
+  const node = createNodeCgroups({ version: "unknown" });
+  return { ...node, openView: (of) => node.openView({ ...of, pid: 0 }), apply: () => null };
+}
+
+/**
+ * What a spec asks of a cgroup.
+ *
+ * compat: runc takes 0 in these fields of a spec as unset. What a plugin asks for is another thing: a 0 of its own is meant.
+ */
+export function withoutUnset({ cpu, memory, ...rest }: LinuxResources): LinuxResources {
   return {
-    ...node,
-    version: "unknown",
-    openView: (of) => node.openView({ ...of, pid: 0 }),
-    apply: () => null,
+    ...rest,
+    ...(cpu === undefined ? {} : { cpu: withoutZeros(cpu) }),
+    ...(memory === undefined ? {} : { memory: withoutZeros(memory) }),
   };
+}
+
+/** swappiness is set by 0 too. */
+function withoutZeros<T extends object>(values: T): Partial<T> {
+  const set: Partial<T> = {};
+  for (const key in values) if (values[key] !== 0n || key === "swappiness") set[key] = values[key];
+  return set;
 }

@@ -1,84 +1,93 @@
 import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { BridgeError, errnoOf, errorText } from "../base/errors.js";
 import { closing } from "../base/files.js";
-import { parseMountinfo } from "../host/proc.js";
+import { type Mount, parseMountinfo } from "../host/proc.js";
 
 const maxBytes = 64 * 1024;
 
+/** A text for one file of a container's real cgroup. */
+export type CgroupWrite = Readonly<Record<"controller" | "file" | "value", string>>;
+
+type Opened = Readonly<{ path: string; directory: number }>;
+
 /** A container's real cgroup: its directory in each hierarchy that is asked for, v1 where that is mounted, else v2. */
 export class ContainerCgroup {
-  readonly path: string;
-  /** Descriptors by mount point. */
-  private readonly opened = new Map<string, number | undefined>();
+  /** The paths that it may have, the likeliest first. */
+  readonly paths: readonly string[];
+  /** By mount point; undefined where it is not in that hierarchy, as on a hybrid host. */
+  private readonly opened = new Map<string, Opened | undefined>();
 
-  /** @throws BridgeError ADJUSTMENT for a cgroupsPath that names no cgroup */
+  /** `procCgroup`: the text of /proc/<pid>/cgroup of its process. @throws BridgeError ADJUSTMENT for a path of no cgroup */
   constructor(
     private readonly mounts: CgroupMounts,
     cgroupsPath: string,
+    procCgroup = "",
   ) {
-    this.path = resolveCgroupsPath(cgroupsPath);
+    this.paths = [...new Set([resolveCgroupsPath(cgroupsPath), ...literalPaths(cgroupsPath, procCgroup)])];
   }
 
   /** The version that a controller is on; undefined where no cgroup file system is mounted for it. */
   versionOf(controller: string): 1 | 2 | undefined {
-    return (this.mounts.v1.get(controller) ?? this.mounts.v2)?.version;
+    return this.mountOf(controller)?.version;
   }
 
-  /** A file's text without its last newline; undefined where the file, or the whole cgroup, is not there. */
+  /** A file's text without its last newline, "" of one that can only be written; undefined where it, or the cgroup, is not there. */
   read(controller: string, file: string): string | undefined {
-    const directory = this.directory(controller);
+    const directory = this.open(controller)?.directory;
     if (directory === undefined) return undefined;
-    let opened: number;
     try {
-      opened = openFile(directory, file, constants.O_RDONLY);
+      return closing(openFile(directory, file, constants.O_RDONLY), (descriptor) => {
+        const buffer = Buffer.allocUnsafe(maxBytes);
+        return buffer.toString("latin1", 0, readSync(descriptor, buffer, 0, maxBytes, 0)).replace(/\n$/, "");
+      });
     } catch (thrown) {
-      if (errnoOf(thrown) === "ENOENT") return undefined;
+      const code = errnoOf(thrown);
+      if (code === "ENOENT") return undefined;
+      if (code === "EINVAL") return "";
       throw thrown;
     }
-    return closing(opened, (descriptor) => {
-      const buffer = Buffer.alloc(maxBytes);
-      return buffer.toString("latin1", 0, readSync(descriptor, buffer, 0, maxBytes, 0)).replace(/\n$/, "");
-    });
-  }
-
-  exists(controller: string, file: string): boolean {
-    return this.read(controller, file) !== undefined;
   }
 
   /**
-   * Writes a value, each of its lines at once, as the kernel wants it. Throws what the system says.
+   * Writes a value, each of its lines at once, as the kernel wants it; gives why that cannot be, or null.
    *
    * compat: opencontainers/cgroups WriteFileByLine. A file with a line for each device takes one of them in a write.
    */
-  write(controller: string, file: string, value: string): void {
-    const directory = this.directory(controller);
-    if (directory === undefined) throw new BridgeError("ADJUSTMENT", "the cgroup does not exist");
-    closing(openFile(directory, file, constants.O_WRONLY | constants.O_TRUNC), (descriptor) => {
-      for (const line of value.split(/(?<=\n)/)) writeSync(descriptor, line);
-    });
+  write({ controller, file, value }: CgroupWrite): string | null {
+    const directory = this.open(controller)?.directory ?? -1;
+    try {
+      closing(openFile(directory, file, constants.O_WRONLY | constants.O_TRUNC), (descriptor) => {
+        for (const line of value.split(/(?<=\n)/)) writeSync(descriptor, line);
+      });
+      return null;
+    } catch (thrown) {
+      const code = errnoOf(thrown) || errorText(thrown);
+      return `${this.nameOf(controller, file)} cannot be set to ${JSON.stringify(value)}: ${code}${hints[code] ?? ""}`;
+    }
   }
 
   /** A file's name for messages. */
   nameOf(controller: string, file: string): string {
-    return `${this.mountOf(controller).point}${this.path}/${file}`;
+    return `${this.mountOf(controller)?.point}${this.open(controller)?.path ?? this.paths[0]}/${file}`;
   }
 
   close(): void {
-    for (const directory of this.opened.values()) if (directory !== undefined) closeSync(directory);
+    for (const found of this.opened.values()) if (found !== undefined) closeSync(found.directory);
     this.opened.clear();
   }
 
-  /** undefined where the container has no cgroup in that hierarchy, as on a hybrid host. */
-  private directory(controller: string): number | undefined {
+  /** @throws BridgeError ADJUSTMENT */
+  private open(controller: string): Opened | undefined {
     const mount = this.mountOf(controller);
-    if (!this.opened.has(mount.point)) this.opened.set(mount.point, openCgroup(mount, this.path));
-    return this.opened.get(mount.point);
+    if (mount === undefined || this.opened.has(mount.point)) return this.opened.get(mount?.point ?? "");
+    let found: Opened | undefined;
+    for (const path of this.paths) found ??= openCgroup(mount, path);
+    this.opened.set(mount.point, found);
+    return found;
   }
 
-  private mountOf(controller: string): CgroupMount {
-    const mount = this.mounts.v1.get(controller) ?? this.mounts.v2;
-    if (mount !== undefined) return mount;
-    throw new BridgeError("ADJUSTMENT", `no cgroup file system is mounted for the controller ${controller}`);
+  private mountOf(controller: string): CgroupMount | undefined {
+    return this.mounts.v1.get(controller) ?? this.mounts.v2;
   }
 }
 
@@ -87,33 +96,20 @@ function openFile(directory: number, file: string, flags: number): number {
   return openSync(`/proc/self/fd/${directory}/${file}`, flags | constants.O_NOFOLLOW);
 }
 
-/** What the system said, with the file's name instead of the path that we used. */
-export function writeFault(name: string, value: string, thrown: unknown): string {
-  const code = errnoOf(thrown) || errorText(thrown);
-  const hint = hints[code] ?? "";
-  return `${name} cannot be set to ${JSON.stringify(value)}: ${code}${hint}`;
-}
-
 const hints: Readonly<Record<string, string>> = {
   EINVAL: " (the kernel does not take this value here)",
   EBUSY: " (the container already uses more)",
   EROFS: " (the cgroup file system is mounted read-only here)",
   EACCES: " (the bridge may not write it)",
-  EPERM: " (the bridge may not write it)",
 };
 
-/** A mounted cgroup file system. */
-export interface CgroupMount {
+/** A mounted cgroup file system. `root`: which of its directories is mounted there: `/`, or another one in a container. */
+export interface CgroupMount extends Pick<Mount, "point" | "root"> {
   readonly version: 1 | 2;
-  /** Where it is mounted. */
-  readonly point: string;
-  /** Which of its directories is mounted there: `/`, or another one in a container. */
-  readonly root: string;
 }
 
-/** The machine's cgroup mounts. On a hybrid host some controllers are on v1, and what is left is on v2. */
+/** The machine's cgroup mounts: v1 by the controller. On a hybrid host some are on v1, and what is left is on v2. */
 export interface CgroupMounts {
-  /** By controller. */
   readonly v1: ReadonlyMap<string, CgroupMount>;
   readonly v2: CgroupMount | undefined;
 }
@@ -130,57 +126,54 @@ export function parseCgroupMounts(mountinfo: string): CgroupMounts {
   return { v1, v2 };
 }
 
-/**
- * Opens the directory of a cgroup below its mount, name by name and never through a link, so that nothing outside the mount is
- * reached; undefined when it does not exist. `path`: as resolveCgroupsPath answers.
- * @throws BridgeError ADJUSTMENT
- */
-function openCgroup(mount: CgroupMount, path: string): number | undefined {
-  const inside = belowRoot(mount, path);
-  const name = `${mount.point}${inside}`;
+/** Opens a cgroup's directory, name by name and never through a link; undefined when there is none. @throws BridgeError ADJUSTMENT */
+function openCgroup({ root, point }: CgroupMount, path: string): Opened | undefined {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY;
   let descriptor: number | undefined;
   try {
-    descriptor = openSync(mount.point, flags);
-    for (const part of inside.split("/").filter((text) => text !== "")) {
-      if (part === "." || part === "..") throw new Error(`it holds ${part}`);
+    if (root !== "/" && !path.startsWith(`${root}/`))
+      throw new Error(`it is not below ${root}, which is all that is mounted`);
+    descriptor = openSync(point, flags);
+    const inside = root === "/" ? path : path.slice(root.length);
+    for (const part of inside.split("/").slice(1)) {
       const next = openSync(`/proc/self/fd/${descriptor}/${part}`, flags | constants.O_NOFOLLOW);
       closeSync(descriptor);
       descriptor = next;
     }
-    return descriptor;
+    return { path, directory: descriptor };
   } catch (thrown) {
     if (descriptor !== undefined) closeSync(descriptor);
     if (errnoOf(thrown) === "ENOENT") return undefined;
-    throw new BridgeError("ADJUSTMENT", `the cgroup ${name} cannot be opened: ${errorText(thrown)}`, { cgroup: name });
+    const text = `the cgroup ${path} cannot be opened below ${point}: ${errorText(thrown)}`;
+    throw new BridgeError("ADJUSTMENT", text, { cgroup: path });
   }
-}
-
-function belowRoot({ root, point }: CgroupMount, path: string): string {
-  if (root === "/") return path;
-  if (path.startsWith(`${root}/`)) return path.slice(root.length);
-  throw new BridgeError("ADJUSTMENT", `the cgroup ${path} is not below ${root}, which is all that ${point} shows`, {
-    cgroup: path,
-  });
 }
 
 /**
  * The directory below a cgroup mount that a cgroupsPath means, with a leading slash.
  *
  * compat: a path without a leading slash and with two colons is systemd's `slice:prefix:name`, as runc reads it
- * (libcontainer/specconv): the unit is `prefix-name.scope`, or `name` itself where that is a slice, and an empty slice is
- * system.slice.
+ * (libcontainer/specconv): the unit is `prefix-name.scope`, or `name` itself where that is a slice.
  * @throws BridgeError ADJUSTMENT for a path that names no cgroup, or one outside the mount
  */
 export function resolveCgroupsPath(cgroupsPath: string): string {
   const parts = cgroupsPath.startsWith("/") ? [] : cgroupsPath.split(":");
-  const [slice, prefix, name] = parts;
-  if (parts.length !== 3 || slice === undefined || prefix === undefined || name === undefined) {
-    return checkPath(cgroupsPath, `/${cgroupsPath}`);
-  }
+  const [slice, prefix, name = ""] = parts;
+  if (parts.length !== 3) return checkPath(cgroupsPath, `/${cgroupsPath}`);
   const unit = name.endsWith(".slice") ? name : `${prefix}-${name}.scope`;
   if (name === "" || unit.includes("/")) throw badPath(cgroupsPath, "its unit name is empty or holds a slash");
-  return checkPath(cgroupsPath, `${expandSlice(cgroupsPath, slice === "" ? "system.slice" : slice)}/${unit}`);
+  return checkPath(cgroupsPath, `${expandSlice(cgroupsPath, slice || "system.slice")}/${unit}`);
+}
+
+/**
+ * compat: runc's cgroupfs driver takes systemd's form as it stands, and what has no leading slash lies below its own cgroup
+ * (opencontainers/cgroups fs/paths.go), which the container's process tells.
+ */
+function literalPaths(cgroupsPath: string, procCgroup: string): string[] {
+  if (cgroupsPath.startsWith("/")) return [];
+  const literal = checkPath(cgroupsPath, `/${cgroupsPath}`);
+  const own = procCgroup.split("\n").map((line) => line.split(":").slice(2).join(":"));
+  return [literal, ...own.filter((path) => path.endsWith(literal))];
 }
 
 /** systemd.slice(5): `a-b.slice` lies in `a.slice`, and `-.slice` is the root. */
@@ -193,14 +186,12 @@ function expandSlice(cgroupsPath: string, slice: string): string {
 
 function checkPath(cgroupsPath: string, path: string): string {
   const names = path.split("/").filter((name) => name !== "" && name !== ".");
-  if (names.length === 0) throw badPath(cgroupsPath, "it names no cgroup");
-  if (names.includes("..")) throw badPath(cgroupsPath, "it leads out with ..");
-  if (/[\0\n]/.test(path)) throw badPath(cgroupsPath, "it holds a character that no path of a cgroup can");
+  if (names.length === 0 || names.includes("..") || /[\0\n]/.test(path))
+    throw badPath(cgroupsPath, "it names no cgroup, leads out with .. or holds a NUL or a line break");
   return `/${names.join("/")}`;
 }
 
 function badPath(cgroupsPath: string, why: string): BridgeError {
-  return new BridgeError("ADJUSTMENT", `cgroupsPath ${JSON.stringify(cgroupsPath)} cannot be used: ${why}`, {
-    cgroupsPath,
-  });
+  const text = `cgroupsPath ${JSON.stringify(cgroupsPath)} cannot be used: ${why}`;
+  return new BridgeError("ADJUSTMENT", text, { cgroupsPath });
 }

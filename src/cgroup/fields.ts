@@ -1,13 +1,10 @@
+import type { Phase } from "../adjust/types.js";
 import type { LinuxResources } from "../v01/resources.js";
-import type { ControllerName } from "./controllers.js";
 import {
   accept,
   formatList,
-  type Hugepage,
-  type IndexRanges,
-  isWithin,
+  type Indexes,
   type Machine,
-  machineLists,
   type Parsed,
   parseList,
   parseSigned,
@@ -15,17 +12,39 @@ import {
   parseUnsigned,
   refuse,
 } from "./machine.js";
+import type { ControllerName } from "./v1-files.js";
+import { findWeightForm, toShares, toWeight } from "./weight.js";
 
-/**
- * A cgroup v1 file that has a field in LinuxResources. Values between text and field have one spelling: see Parsed.
- * Formats, ranges and defaults: the kernel's Documentation/admin-guide/cgroup-v1, kernel/sched/core.c, mm/memcontrol-v1.c,
- * mm/page_counter.c, kernel/cgroup/pids.c and a cgroup v1 of Linux 6.18.
- */
-export interface FieldFile {
+/** The text of a file of a container's real cgroup; undefined where it is not there. */
+export type ReadText = (file: string) => string | undefined;
+
+/** A write to a file of cgroup v2, or why there is none; undefined where v2 does it anyway. */
+export type Converted = { readonly file: string; readonly value: string } | string | undefined;
+
+/** The files of cgroup v2 that hold a field, read and written as runc does it. */
+interface OnV2 {
+  get(read: ReadText, spec: LinuxResources): string | undefined;
+  set(value: string, read: ReadText, changes: LinuxResources, specShares: bigint | undefined): Converted;
+}
+
+/** What a write does, and where it can take effect: in phase start in the container's cgroup, else by what NRI hands on. */
+export interface Carried {
+  /**
+   * `field`, of LinuxResources, or another `setting`; `reset`: a counter, of which a new cgroup has none; `process`: it names one,
+   * or its descriptor; `read`: the kernel refuses it.
+   */
+  readonly kind: "field" | "setting" | "reset" | "process" | "read";
+  readonly phases: readonly Phase[];
+  /** The one cgroup version that has it. */
+  readonly only?: 1 | 2;
+}
+
+/** A file of a cgroup v1. Values between text and field have one spelling: see Parsed. */
+export interface V1File extends Carried {
   readonly controller: ControllerName;
   readonly file: string;
-  /** The field, as a plugin's author would look for it. */
-  readonly field: string;
+  /** As a plugin's author would look for it. */
+  readonly field?: string;
   /** The value of a new cgroup. */
   readonly unset: string;
   /** What resources say of it; undefined when they do not. A 0 counts: see withoutUnset. */
@@ -35,200 +54,302 @@ export interface FieldFile {
   parse(text: string): Parsed;
   /** As the kernel prints it, with its newline. */
   print(value: string): string;
+  readonly v2?: OnV2;
+  /** A write sets one line of it: a device's, a rule. The value is all of them. */
+  readonly byLine?: boolean;
 }
 
-const line = (value: string): string => `${value}\n`;
-
-/** No machine's kernel has another limit than this one's: 64 bits, in pages. */
-function unlimitedPages(pageSize: bigint): bigint {
-  return ((2n ** 63n - 1n) / pageSize) * pageSize;
+/** Where a view's writes go. */
+export interface Place {
+  readonly phase: Phase;
+  readonly version: 1 | 2 | "unknown";
 }
 
-/** The files with a field that a machine's cgroups have. */
-export function fieldFiles(machine: Machine): readonly FieldFile[] {
-  return [...cpuFiles(), ...cpusetFiles(machine), ...memoryFiles(machine.pageSize), pidsFile, ...hugetlbFiles(machine)];
+/** What becomes of a write: a change of resources, a text for the real file, nothing, or why it is lost. */
+export type Fate = "resources" | "file" | "none" | { readonly lost: string };
+
+/** `isReal`: the container's real cgroup has this file of v1. */
+export function fateOf({ kind, phases, only }: Carried, { phase, version }: Place, isReal: boolean): Fate {
+  const lost = (why: string, remedy: string): Fate => ({ lost: `${why}: ${remedy}` });
+  if (kind === "read") return lost("the kernel lets nobody write it", "leave it out");
+  if (kind === "process") return lost("processes are the runtime's", "leave it out, or set `cgroup: host`");
+  const isHere = version === "unknown" || only === undefined || only === version;
+  if (isHere && phases.includes(phase)) return "resources";
+  // A recording has no cgroups: there a write to the real one is as good as made.
+  if (phase === "start" && (isReal || version === "unknown")) return "file";
+  if (kind === "reset") return "none";
+  if (phase === "delete") return lost("the container ends", "write it at the create");
+  if (phase === "create" && (version === 1 || (isHere && phases.includes("start"))))
+    return lost("NRI does not carry it", "set `phase: start`, where it is written to the container's cgroup");
+  if (!isHere || kind === "setting") return lost("neither NRI nor this cgroup has such a setting", "leave it out");
+  return lost(`it cannot be changed in phase ${phase}`, phase === "start" ? "set `phase: create`" : "leave it out");
 }
 
-function cpuFiles(): FieldFile[] {
-  const key = (
-    file: string,
-    name: "shares" | "quota" | "period" | "realtimeRuntime" | "realtimePeriod",
-    unset: string,
-    parse: (text: string) => Parsed,
-  ): FieldFile => ({
-    controller: "cpu",
-    file,
+const everywhere = { kind: "field", phases: ["create", "start", "update"] } as const satisfies Carried;
+const realTime = { kind: "field", phases: ["create", "start"], only: 1 } as const satisfies Carried;
+/** NRI's generator (0.2 to 0.12) drops them in silence. */
+const startOnly = { kind: "field", phases: ["start"] } as const satisfies Carried;
+const startOnV1 = { kind: "field", phases: ["start"], only: 1 } as const satisfies Carried;
+
+// Formats, ranges and defaults: the kernel's Documentation/admin-guide/cgroup-v1, kernel/sched/core.c, mm/memcontrol-v1.c,
+// mm/page_counter.c, kernel/cgroup/pids.c and a cgroup v1 of Linux 6.18.
+
+export const line = (value: string): string => (value === "" ? "" : `${value}\n`);
+
+export function integer(read: (text: string) => bigint | undefined, least: bigint, most: bigint, expected: string) {
+  return (text: string): Parsed => {
+    const value = read(text);
+    return value === undefined || value < least || value > most ? refuse(expected) : accept(value);
+  };
+}
+
+/** The same, and all that is negative for -1, which is none. */
+function orNone(parse: (text: string) => Parsed) {
+  return (text: string): Parsed => ((parseSigned(text) ?? 0n) < 0n ? accept(-1n) : parse(text));
+}
+
+const most = 2n ** 64n - 1n;
+const pageSize = 4096n;
+/** No kernel has another limit: 64 bits, in pages. */
+const unlimited = ((2n ** 63n - 1n) / pageSize) * pageSize;
+
+/** A limit that v2 has in one file, with `max` for none. */
+function limitFile(file: string): OnV2 {
+  return { get: (read) => read(file), set: (value) => ({ file, value: value === "-1" ? "max" : value }) };
+}
+
+/** A field of LinuxResources. */
+type Field = Pick<V1File, "field" | "current" | "assign">;
+
+function cpuNumber(name: "shares" | "quota" | "period" | "realtimeRuntime" | "realtimePeriod"): Field {
+  return {
     field: `cpu.${name}`,
-    unset,
     current: ({ cpu }) => cpu?.[name]?.toString(),
     assign: (resources, value) => {
       resources.cpu = { ...resources.cpu, [name]: BigInt(value) };
     },
-    parse,
-    print: line,
-  });
-  return [
-    // The kernel cuts shares to 2..262144 and says nothing.
-    key("cpu.shares", "shares", "1024", (text) => {
-      const shares = parseUnsigned(text);
-      if (shares === undefined) return refuse("is no unsigned number");
-      return accept(shares < 2n ? 2n : shares > 262_144n ? 262_144n : shares);
-    }),
-    key("cpu.cfs_quota_us", "quota", "-1", (text) => {
-      const quota = parseSigned(text);
-      if (quota === undefined) return refuse("is no number");
-      if (quota < 0n) return accept(-1n);
-      return quota < 1000n ? refuse("is less than 1000 microseconds, and not -1 for none") : accept(quota);
-    }),
-    key("cpu.cfs_period_us", "period", "100000", (text) => {
-      const period = parseUnsigned(text);
-      if (period === undefined) return refuse("is no unsigned number");
-      return period < 1000n || period > 1_000_000n
-        ? refuse("is not from 1000 to 1000000 microseconds")
-        : accept(period);
-    }),
-    key("cpu.rt_runtime_us", "realtimeRuntime", "0", (text) => {
-      const runtime = parseSigned(text);
-      return runtime === undefined ? refuse("is no number") : accept(runtime < 0n ? -1n : runtime);
-    }),
-    key("cpu.rt_period_us", "realtimePeriod", "1000000", (text) => {
-      const period = parseUnsigned(text);
-      return period === undefined || period === 0n ? refuse("is no number above 0") : accept(period);
-    }),
-  ];
+  };
 }
 
-function cpusetFiles(machine: Machine): FieldFile[] {
-  const lists = machineLists(machine);
-  const key = (name: "cpus" | "mems", online: IndexRanges): FieldFile => ({
-    controller: "cpuset",
-    file: `cpuset.${name}`,
+function cpuList(name: "cpus" | "mems"): Field {
+  return {
     field: `cpu.${name}`,
-    // A runtime fills a new cpuset from its parent's, which in the end is the machine's.
-    unset: lists[name],
     // An empty text in a spec means unset, as in runc.
-    current: ({ cpu }) => normalizeList(cpu?.[name], online),
+    current: ({ cpu }) => cpu?.[name] || undefined,
     assign: (resources, value) => {
       resources.cpu = { ...resources.cpu, [name]: value };
     },
-    parse: (text) => {
-      const list = parseList(text, online);
-      if (list === undefined) return refuse("is no list such as 0-3,8");
-      return isWithin(list, online) ? accept(formatList(list)) : refuse(`is not within ${lists[name]}, what is online`);
-    },
-    print: line,
-  });
-  return [key("cpus", machine.cpus), key("mems", machine.mems)];
+  };
 }
 
-function normalizeList(text: string | undefined, online: IndexRanges): string | undefined {
-  if (text === undefined || text === "") return undefined;
-  const list = parseList(text, online);
-  return list === undefined ? text : formatList(list);
-}
-
-function memoryFiles(pageSize: bigint): FieldFile[] {
-  const unlimited = unlimitedPages(pageSize);
-  const limit = (file: string, name: "limit" | "reservation" | "swap" | "kernel" | "kernelTCP"): FieldFile => ({
-    controller: "memory",
-    file: `memory.${file}`,
+function memoryNumber(name: "limit" | "reservation" | "swap" | "kernel" | "kernelTCP" | "swappiness"): Field {
+  return {
     field: `memory.${name}`,
-    unset: "-1",
     current: ({ memory }) => memory?.[name]?.toString(),
     assign: (resources, value) => {
       resources.memory = { ...resources.memory, [name]: BigInt(value) };
     },
-    parse: (text) => parseLimit(text, unlimited, -1n),
-    print: (value) => line(value === "-1" ? `${unlimited}` : `${(BigInt(value) / pageSize) * pageSize}`),
-  });
-  const flag = (file: string, name: "disableOOMKiller" | "useHierarchy", unset: string): FieldFile => ({
-    controller: "memory",
-    file: `memory.${file}`,
+  };
+}
+
+function memoryFlag(name: "disableOOMKiller" | "useHierarchy"): Field {
+  return {
     field: `memory.${name}`,
-    unset,
-    current: ({ memory }) => (memory?.[name] === undefined ? undefined : memory[name] ? "1" : "0"),
+    current: ({ memory }) => (memory?.[name] === undefined ? undefined : `${Number(memory[name])}`),
     assign: (resources, value) => {
       resources.memory = { ...resources.memory, [name]: value === "1" };
     },
-    parse: (text) => {
-      const value = parseUnsigned(text);
-      return value === 0n || value === 1n ? accept(value) : refuse("is neither 0 nor 1");
-    },
-    print: line,
-  });
-  return [
-    limit("limit_in_bytes", "limit"),
-    limit("soft_limit_in_bytes", "reservation"),
-    limit("memsw.limit_in_bytes", "swap"),
-    limit("kmem.limit_in_bytes", "kernel"),
-    limit("kmem.tcp.limit_in_bytes", "kernelTCP"),
-    {
-      controller: "memory",
-      file: "memory.swappiness",
-      field: "memory.swappiness",
-      unset: "60",
-      current: ({ memory }) => memory?.swappiness?.toString(),
-      assign: (resources, value) => {
-        resources.memory = { ...resources.memory, swappiness: BigInt(value) };
-      },
-      parse: (text) => {
-        const value = parseUnsigned(text);
-        return value === undefined || value > 200n ? refuse("is not from 0 to 200") : accept(value);
-      },
-      print: line,
-    },
-    {
-      ...flag("oom_control", "disableOOMKiller", "0"),
-      print: (value) => `oom_kill_disable ${value}\nunder_oom 0\noom_kill 0\n`,
-    },
-    flag("use_hierarchy", "useHierarchy", "1"),
-  ];
+  };
 }
 
-const pidsFile: FieldFile = {
-  controller: "pids",
-  file: "pids.max",
+const pidsLimit: Field = {
   field: "pids.limit",
-  unset: "-1",
   current: ({ pids }) => (pids === undefined ? undefined : pids.limit > 0n ? `${pids.limit}` : "-1"),
   assign: (resources, value) => {
     resources.pids = { limit: BigInt(value) };
   },
-  parse: (text) => {
-    if (text === "max") return accept(-1n);
-    const limit = parseSigned(text);
-    // PIDS_MAX is PID_MAX_LIMIT + 1, which is 4194305 on 64 bits.
-    return limit === undefined || limit < 0n || limit > 4_194_304n
-      ? refuse("is neither max nor a number from 0 to 4194304")
-      : accept(limit);
-  },
-  print: (value) => line(value === "-1" ? "max" : value),
 };
 
-function hugetlbFiles(machine: Machine): FieldFile[] {
-  return machine.hugepages.map(({ name, bytes }: Hugepage): FieldFile => {
-    // The field is unsigned, and has no -1: no limit is the largest one there is, in whole pages.
-    const unlimited = (unlimitedPages(machine.pageSize) / bytes) * bytes;
-    return {
-      controller: "hugetlb",
-      file: `hugetlb.${name}.limit_in_bytes`,
-      field: `hugepageLimits.${name}`,
-      unset: `${unlimited}`,
-      current: ({ hugepageLimits }) => hugepageLimits?.find(({ pageSize }) => pageSize === name)?.limit.toString(),
-      assign: (resources, value) => {
-        const others = (resources.hugepageLimits ?? []).filter(({ pageSize }) => pageSize !== name);
-        resources.hugepageLimits = [...others, { pageSize: name, limit: BigInt(value) }];
-      },
-      parse: (text) => parseLimit(text, unlimited, unlimited),
-      print: (value) => line(`${(BigInt(value) / bytes) * bytes}`),
-    };
-  });
+function hugepageLimit(name: string): Field {
+  return {
+    field: `hugepageLimits.${name}`,
+    current: ({ hugepageLimits }) => hugepageLimits?.find(({ pageSize }) => pageSize === name)?.limit.toString(),
+    assign: (resources, value) => {
+      const others = (resources.hugepageLimits ?? []).filter(({ pageSize }) => pageSize !== name);
+      resources.hugepageLimits = [...others, { pageSize: name, limit: BigInt(value) }];
+    },
+  };
+}
+
+function parseShares(text: string): Parsed {
+  const shares = parseUnsigned(text);
+  if (shares === undefined) return refuse("is no unsigned number");
+  // The kernel cuts them and says nothing.
+  return accept(shares < 2n ? 2n : shares > 262_144n ? 262_144n : shares);
+}
+
+const weightFile: OnV2 = {
+  // compat: a v2 weight stands for many shares. While the spec's shares still make the present weight, they are the answer.
+  get: (read, spec) => {
+    const weight = presentWeight(read);
+    if (weight === undefined) return undefined;
+    const isOf = (shares: bigint) => findWeightForm(shares, weight) !== undefined;
+    return `${spec.cpu?.shares && isOf(spec.cpu.shares) ? spec.cpu.shares : toShares(weight, "quadratic")}`;
+  },
+  // Where neither form or both make the present weight, the newer one.
+  set: (value, read, _, specShares) => {
+    const present = presentWeight(read);
+    const form = specShares !== undefined && present !== undefined && findWeightForm(specShares, present);
+    return { file: "cpu.weight", value: `${toWeight(BigInt(value), form || "quadratic")}` };
+  },
+};
+
+// On v2 quota and period are one file. The quota's turn writes both.
+const quotaFile: OnV2 = {
+  get: (read) => cpuMax(read)[0],
+  set: (value, read, changes) => {
+    const [, present = "100000"] = cpuMax(read);
+    const quota = value.startsWith("-") ? "max" : value;
+    return { file: "cpu.max", value: `${quota} ${changes.cpu?.period || present}` };
+  },
+};
+const periodFile: OnV2 = {
+  get: (read) => cpuMax(read)[1],
+  set: (value, read, changes) =>
+    changes.cpu?.quota ? undefined : { file: "cpu.max", value: `${cpuMax(read)[0] ?? "max"} ${value}` },
+};
+
+function presentWeight(read: ReadText): bigint | undefined {
+  const text = read("cpu.weight") ?? "";
+  return /^[1-9]\d*$/.test(text) ? BigInt(text) : undefined;
+}
+
+function cpuMax(read: ReadText): readonly (string | undefined)[] {
+  return read("cpu.max")?.split(" ") ?? [];
 }
 
 /** compat: page_counter_memparse takes -1 as the one negative number, and anything beyond the limit as the limit. */
-function parseLimit(text: string, unlimited: bigint, none: bigint): Parsed {
-  if (text === "-1") return accept(none);
-  const bytes = parseSize(text);
-  if (bytes === undefined) return refuse("is no size such as 512M, and not -1 for none");
-  return accept(bytes >= unlimited ? none : bytes);
+function parseLimit(text: string, largest: bigint, none: bigint): Parsed {
+  const size = text === "-1" ? largest : parseSize(text);
+  if (size === undefined) return refuse("is no size such as 512M, and not -1 for none");
+  return accept(size >= largest ? none : size);
+}
+
+// A memory.low of 0 protects nothing: no reservation was made.
+const low: OnV2 = {
+  ...limitFile("memory.low"),
+  get: (read) => (read("memory.low") === "0" ? undefined : read("memory.low")),
+};
+
+/** Memory and swap together, as v1 counts. */
+function swapLimit(read: ReadText): string | undefined {
+  const [present, swap] = [read("memory.max"), read("memory.swap.max")];
+  if (present === undefined || swap === undefined) return undefined;
+  return present === "max" || swap === "max" ? "max" : `${BigInt(present) + BigInt(swap)}`;
+}
+
+/** compat: runc writes memory+swap minus memory, because v2 counts swap alone; -1 stays no limit. */
+function swapMax(asked: string, read: ReadText, changes: LinuxResources): Converted {
+  const present = read("memory.max");
+  const limit = changes.memory?.limit?.toString() ?? present ?? "max";
+  const file = "memory.swap.max";
+  const isFree = asked !== "-1" && (limit === "-1" || limit === "max");
+  const swap = asked === "-1" || isFree ? asked : `${BigInt(asked) - BigInt(limit)}`;
+  if (asked !== "-1" && swap.startsWith("-"))
+    return `${asked} is less than the memory limit ${limit}, which it includes`;
+  // compat: without swap accounting there is no such file, and runc takes no swap, or all there is, for done (fs2/memory.go).
+  if ((swap === "-1" || swap === "0") && present !== undefined && read(file) === undefined) return undefined;
+  return { file, value: swap === "-1" ? "max" : swap };
+}
+
+function file(
+  controller: ControllerName,
+  name: string,
+  field: Field,
+  carried: Carried,
+  unset: string,
+  parse: V1File["parse"],
+  more: Partial<Pick<V1File, "print" | "v2">> = {},
+): V1File {
+  return { controller, file: `${controller}.${name}`, print: line, ...field, ...carried, unset, parse, ...more };
+}
+
+// PIDS_MAX is PID_MAX_LIMIT + 1, which is 4194305 on 64 bits.
+const parsePidsNumber = integer(parseSigned, 0n, 4_194_304n, "is neither max nor a number from 0 to 4194304");
+const parsePids = (text: string) => (text === "max" ? accept(-1n) : parsePidsNumber(text));
+
+const parseQuota = orNone(integer(parseSigned, 1000n, most, "is neither -1 for none nor 1000 microseconds or more"));
+const parsePeriod = integer(parseUnsigned, 1000n, 1_000_000n, "is not from 1000 to 1000000 microseconds");
+const parseRuntime = orNone(integer(parseSigned, 0n, most, "is no number"));
+const parseFlag = integer(parseUnsigned, 0n, 1n, "is neither 0 nor 1");
+const printOom = (value: string) => `oom_kill_disable ${value}\nunder_oom 0\noom_kill 0\n`;
+
+function memoryLimit(name: string, field: Field, carried: Carried, more: Pick<V1File, "v2"> = {}): V1File {
+  const print = (value: string) => line(`${value === "-1" ? unlimited : (BigInt(value) / pageSize) * pageSize}`);
+  return file("memory", name, field, carried, "-1", (text) => parseLimit(text, unlimited, -1n), { print, ...more });
+}
+
+const files: readonly V1File[] = [
+  file("cpu", "shares", cpuNumber("shares"), everywhere, "1024", parseShares, { v2: weightFile }),
+  file("cpu", "cfs_quota_us", cpuNumber("quota"), everywhere, "-1", parseQuota, { v2: quotaFile }),
+  file("cpu", "cfs_period_us", cpuNumber("period"), everywhere, "100000", parsePeriod, { v2: periodFile }),
+  file("cpu", "rt_runtime_us", cpuNumber("realtimeRuntime"), realTime, "0", parseRuntime),
+  file(
+    "cpu",
+    "rt_period_us",
+    cpuNumber("realtimePeriod"),
+    realTime,
+    "1000000",
+    integer(parseUnsigned, 1n, most, "is 0"),
+  ),
+  memoryLimit("limit_in_bytes", memoryNumber("limit"), everywhere, { v2: limitFile("memory.max") }),
+  memoryLimit("soft_limit_in_bytes", memoryNumber("reservation"), startOnly, { v2: low }),
+  memoryLimit("memsw.limit_in_bytes", memoryNumber("swap"), startOnly, { v2: { get: swapLimit, set: swapMax } }),
+  memoryLimit("kmem.limit_in_bytes", memoryNumber("kernel"), startOnV1),
+  memoryLimit("kmem.tcp.limit_in_bytes", memoryNumber("kernelTCP"), startOnV1),
+  file(
+    "memory",
+    "swappiness",
+    memoryNumber("swappiness"),
+    startOnV1,
+    "60",
+    integer(parseUnsigned, 0n, 200n, "is over 200"),
+  ),
+  file("memory", "oom_control", memoryFlag("disableOOMKiller"), startOnV1, "0", parseFlag, { print: printOom }),
+  file("memory", "use_hierarchy", memoryFlag("useHierarchy"), startOnV1, "1", parseFlag),
+  file("pids", "max", pidsLimit, { kind: "field", phases: ["create", "start"] }, "-1", parsePids, {
+    print: (value) => line(value === "-1" ? "max" : value),
+    v2: limitFile("pids.max"),
+  }),
+];
+
+function cpuset(name: "cpus" | "mems", online: Indexes): V1File {
+  const all = formatList(online);
+  const parse = (text: string): Parsed => {
+    const list = parseList(text, online.at(-1) ?? 0);
+    const isOnline = list?.every((index) => online.includes(index));
+    return list && isOnline
+      ? accept(formatList(list))
+      : refuse(`is no list such as 0-3,8 within ${all}, what is online`);
+  };
+  const v2: OnV2 = {
+    get: (read) => read(`cpuset.${name}`) || read(`cpuset.${name}.effective`),
+    set: (value) => ({ file: `cpuset.${name}`, value }),
+  };
+  // A runtime fills a new cpuset from its parent's, which in the end is the machine's.
+  return file("cpuset", name, cpuList(name), everywhere, all, parse, { print: (value) => `${value}\n`, v2 });
+}
+
+function hugetlb({ name, bytes }: Machine["hugepages"][number]): V1File {
+  // The field is unsigned, and has no -1: no limit is the largest one there is, in whole pages.
+  const largest = (unlimited / bytes) * bytes;
+  const parse = (text: string) => parseLimit(text, largest, largest);
+  const print = (value: string) => line(`${(BigInt(value) / bytes) * bytes}`);
+  const more = { print, v2: limitFile(`hugetlb.${name}.max`) };
+  return file("hugetlb", `${name}.limit_in_bytes`, hugepageLimit(name), everywhere, `${largest}`, parse, more);
+}
+
+/** The files whose fields a real cgroup holds too, as a machine's cgroups have them. */
+export function fieldFiles({ cpus, mems, hugepages }: Machine): readonly V1File[] {
+  return [...files, cpuset("cpus", cpus), cpuset("mems", mems), ...hugepages.map(hugetlb)];
 }

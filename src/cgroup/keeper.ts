@@ -1,265 +1,197 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, constants, futimesSync, lstatSync, openSync, readFileSync, symlinkSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { closeSync, constants, existsSync, lstatSync, openSync, symlinkSync } from "node:fs";
+import { Socket } from "node:net";
+import { basename } from "node:path";
 import { Deadline, within } from "../base/deadline.js";
 import { BridgeError, errorText } from "../base/errors.js";
-import { parseMountinfo } from "../host/proc.js";
-import { cgroupRoot, hierarchies } from "./controllers.js";
-import { findTool, killGroup, toolEnvironment } from "./privilege.js";
-import { seededPatterns, type TreeFile, templateOf, treeDirectories, untouchedTime } from "./tree.js";
+import {
+  ownDirectory,
+  ownFiles,
+  ruleFiles,
+  seededPatterns,
+  type TreeFile,
+  templateOf,
+  treeDirectories,
+  untouchedTime,
+} from "./tree.js";
+import { cgroupRoot, hierarchies } from "./v1-files.js";
 
-/** Views are made, and ended, when the run that took one has had its time: both take some of ours. */
-const tidyAfterMs = 50;
-/** More are not made ahead, however fast the runs follow each other. */
+/** Views are made when the run that took one has had its time. */
+const fillAfterMs = 50;
 const maxCount = 4;
 
-/** Empty views, made ahead. When a run has had to wait for one, there is one more from then on. */
+/** Empty views, made ahead. When a run finds none, there is one more from then on. */
 export class Reserves {
-  private readonly waiting: { readonly made: Promise<Keeper>; ready: boolean }[] = [];
-  private readonly left = new Set<Keeper>();
+  private readonly waiting: Promise<Keeper | undefined>[] = [];
+  private readonly ending = new Set<Promise<void>>();
   private timer: NodeJS.Timeout | undefined;
-  private ending: Promise<undefined> = Promise.resolve(undefined);
   private closed = false;
+  private count = 1;
 
-  /** `files`: of each view; `count`: how many are to wait. */
-  constructor(
-    private readonly files: readonly TreeFile[],
-    private count: number,
-  ) {}
+  constructor(private readonly files: readonly TreeFile[]) {}
 
   /** Makes what is missing. Never rejects. */
   async fill(): Promise<void> {
-    while (!this.closed && this.waiting.length < this.count) this.waiting.push(this.begin());
-    await Promise.allSettled(this.waiting.map(({ made }) => made));
+    while (!this.closed && this.waiting.length < this.count) {
+      // The run that takes it sees that there is none.
+      this.waiting.push(startKeeper(this.files).catch(() => undefined));
+    }
+    await Promise.all(this.waiting);
   }
 
-  /**
-   * An empty view. `mountinfo`: what the machine has mounted now.
-   * @throws BridgeError CGROUP_VIEW when there is none and none can be made
-   */
-  async take(mountinfo: string): Promise<Keeper> {
+  /** An empty view. @throws BridgeError CGROUP_VIEW when there is none and none can be made */
+  async take(): Promise<Keeper> {
     if (this.closed) throw new BridgeError("CGROUP_VIEW", "captured cgroup views are closed");
-    this.tidySoon();
-    if (!this.waiting[0]?.ready && this.count < maxCount) this.count++;
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      void this.fill();
+    }, fillAfterMs).unref();
+    if (this.waiting.length === 0 && this.count < maxCount) this.count++;
     for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
-      const keeper = await next.made.catch(() => undefined);
-      if (keeper?.serves(mountinfo)) return keeper;
+      const keeper = await next;
+      if (keeper?.isAlive()) return keeper;
       if (keeper !== undefined) this.leave(keeper);
     }
     return await startKeeper(this.files);
   }
 
-  /** Gives a view up. It is ended when there is time for that. */
   leave(keeper: Keeper): void {
-    this.left.add(keeper);
-    if (this.closed) this.endLeft();
-    else this.tidySoon();
+    const end: Promise<void> = keeper.close().finally(() => this.ending.delete(end));
+    this.ending.add(end);
   }
 
-  /** Ends all that nobody uses; settles when that is gone. */
+  /** Ends all that waits; settles when that, and what was given up, is gone. */
   async close(): Promise<void> {
     this.closed = true;
     clearTimeout(this.timer);
-    for (const { made } of this.waiting.splice(0)) {
-      const keeper = await made.catch(() => undefined);
-      if (keeper !== undefined) this.left.add(keeper);
-    }
-    this.endLeft();
-    await this.ending;
-  }
-
-  private tidySoon(): void {
-    this.timer ??= setTimeout(() => {
-      this.timer = undefined;
-      this.endLeft();
-      void this.fill();
-    }, tidyAfterMs).unref();
-  }
-
-  private endLeft(): void {
-    const ends = [...this.left].map((keeper) => keeper.close());
-    this.left.clear();
-    // Without the results: each holds those before it.
-    this.ending = Promise.all([this.ending, ...ends]).then(() => undefined);
-  }
-
-  private begin(): (typeof this.waiting)[number] {
-    const waiting = { made: startKeeper(this.files), ready: false };
-    waiting.made.then(
-      () => {
-        waiting.ready = true;
-      },
-      // Whoever takes it sees that there is none.
-      () => {},
-    );
-    return waiting;
+    for (const keeper of await Promise.all(this.waiting.splice(0))) if (keeper !== undefined) this.leave(keeper);
+    await Promise.all(this.ending);
   }
 }
 
-/** Whether new mounts reach a namespace made before: the root mount is shared, or a slave itself. */
-function followsMachine(mountinfo: string): boolean {
-  return parseMountinfo(mountinfo).some(
-    ({ point, optional }) => point === "/" && optional.some((field) => /^(shared|master):/.test(field)),
-  );
-}
-
-/** More than the tree and a plugin's honest writes need; a plugin that fills it hurts itself alone. */
-const treeLimits = { bytes: 4 << 20, inodes: 2048 } as const;
-
-const readyTimeoutMs = 5_000;
+/** More than the tree and a plugin's honest writes need. */
+const tmpfsOptions = `size=${4 << 20},nr_inodes=2048,mode=755,nosuid,nodev,noexec`;
 
 /**
- * Mounts the tmpfs, writes the tree and waits for the end of its stdin. Positional parameters: the mount options, then a
- * name and a content for each file. Its mounts are in a namespace of its own and go with the last process there.
+ * Mounts the tmpfs, writes the tree and waits for the end of its stdin. Positional parameters: a name and a content for each file;
+ * without any it is a trial of all that a run does. Its mounts are in a namespace of its own and go with the last process there.
  */
 const keeperScript = [
   "umask 022",
-  `mount -n -t tmpfs -o "$1" tmpfs ${cgroupRoot} && cd ${cgroupRoot} || exit 1`,
-  "shift",
-  `mkdir -p ${treeDirectories.join(" ")}`,
+  `mount -n -t tmpfs -o ${tmpfsOptions} tmpfs ${cgroupRoot} && cd ${cgroupRoot} || exit 1`,
+  `mkdir -p ${treeDirectories} && mkfifo ${ruleFiles.join(" ")} || exit 1`,
+  `if [ $# -eq 0 ]; then : >${ownDirectory}/trial && mount -n --bind ${ownDirectory}/trial /proc/$$/mountinfo || exit 1`,
+  "(exec -a view nsenter --mount=/proc/self/ns/mnt true) || exit 1; fi",
   'while [ $# -gt 1 ]; do printf %s "$2" >"$1" || exit 1; shift 2; done',
-  `touch -d @${untouchedTime} ${seededPatterns.join(" ")} || exit 1`,
+  `touch -d @${untouchedTime} ${seededPatterns} || exit 1`,
   "echo ready",
   "read -r _",
 ].join("\n");
 
-/** A process that holds a mount namespace with an empty view in it, until it is let go or the bridge dies. */
-export interface Keeper {
-  readonly pid: number;
-  /** A descriptor of the view's cgroupRoot: with it the tree can be read when every process of the view has gone. */
+/** Where a system keeps its own programs: never the PATH of plugins, which leads to what plugins install. */
+export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Finds a program of the system. */
+export function findTool(name: string, path = systemPath): string | undefined {
+  const files = path.split(":").map((directory) => `${directory}/${name}`);
+  return files.find(existsSync);
+}
+
+/** A shell that can name what it becomes, with what it needs to read no file and no function from its environment. */
+export function namingShell(): readonly [path: string, ...args: string[]] {
+  const bash = findTool("bash");
+  return bash === undefined ? ["/bin/sh"] : [bash, "--norc", "-p"];
+}
+
+/** Descriptors that a view is filled and read by: no link that a plugin makes leads away from them. */
+interface Tree {
+  /** The view's cgroupRoot: with it the tree can be read when every process of the view has gone. */
   readonly root: number;
-  /** Of the container's directory in each hierarchy, wherever it is moved to. */
+  /** The container's directory in each hierarchy, wherever it is moved to. */
   readonly directories: ReadonlyMap<string, number>;
-  /** Of each file, by the path that it was made with: what it is asked by its path takes three times as long. */
-  readonly files: ReadonlyMap<string, number>;
+  /** The FIFOs, by their names: a write waits for a reader. */
+  readonly rules: ReadonlyMap<string, number>;
+  /** ownFiles.start. */
+  readonly start: number;
   /** The number of the newest file that is ours: tmpfs counts up. */
   readonly lastInode: number;
-  /** Whether the process still runs, and sees what the machine has mounted now. */
-  serves(mountinfo: string): boolean;
+}
+
+/** A process that holds a mount namespace with an empty view in it, until it is let go or the bridge dies. */
+export interface Keeper extends Tree {
+  readonly pid: number;
+  isAlive(): boolean;
   /** Lets go. Background processes in the view keep it as long as they live. */
   close(): Promise<void>;
 }
 
-/**
- * Makes a namespace with a tree of these files.
- * @throws BridgeError CGROUP_VIEW with what unshare, mount or the shell said
- */
-async function startKeeper(files: readonly TreeFile[]): Promise<Keeper> {
-  const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
-  const unshare = findTool("unshare") ?? "unshare";
-  const { bytes, inodes } = treeLimits;
-  const options = `size=${bytes},nr_inodes=${inodes},mode=755,nosuid,nodev,noexec`;
+/** Makes a namespace with a tree of these files. @throws BridgeError CGROUP_VIEW with what unshare, mount or the shell said */
+export async function startKeeper(files: readonly TreeFile[], path = systemPath, timeoutMs = 5_000): Promise<Keeper> {
   const named = files.flatMap(({ path, content }) => [path, content]);
   // Slave: what the machine mounts later is seen here, and what it unmounts is not kept busy by us.
-  const arguments_ = ["--mount", "--propagation", "slave", "--", "/bin/sh", "-c", keeperScript, "sh"];
-  const child = spawn(unshare, [...arguments_, options, ...named], {
+  const inside = ["--mount", "--propagation", "slave", "--", ...namingShell(), "-c", keeperScript, "sh", ...named];
+  const child = spawn(findTool("unshare", path) ?? "unshare", inside, {
     cwd: "/",
-    env: toolEnvironment,
+    env: { PATH: systemPath, LC_ALL: "C" },
     stdio: ["pipe", "pipe", "pipe"],
     // Not in our terminal's group: an interrupt is for us, and we still need the tree then.
     detached: true,
   });
-  let alive = true;
-  const ended = new Promise<void>((resolve) => {
-    const end = (): void => {
-      alive = false;
-      resolve();
-    };
-    child.once("exit", end);
-    child.once("error", end);
+  let complaint = "";
+  child.stdin.on("error", () => {});
+  child.stderr.on("data", (chunk: Buffer) => (complaint += chunk.toString("utf8")));
+  const ready = new Promise<number>((resolve) => child.stdout.once("data", () => resolve(child.pid ?? 0)));
+  const ended = new Promise<string>((resolve) => {
+    child.once("error", (error) => resolve(errorText(error)));
+    child.once("close", (code, signal) => resolve(complaint.trim() || `unshare ended with ${signal ?? code}`));
   });
+  const isAlive = () => child.exitCode === null && child.signalCode === null;
+  const opened: number[] = [];
   const close = async (): Promise<void> => {
-    child.stdin?.destroy();
+    for (const descriptor of opened.splice(0)) closeSync(descriptor);
+    child.ref();
+    child.stdin.destroy();
+    child.stdout.destroy();
+    child.stderr.destroy();
     await ended;
-    child.stdout?.destroy();
-    child.stderr?.destroy();
   };
   try {
-    const pid = await readyPid(child);
-    const tree = openTree(`/proc/${pid}/root${cgroupRoot}`, files);
+    const late = () => `not ready within ${timeoutMs} ms`;
+    const pid = await within<string | number>(Deadline.after(timeoutMs), Promise.race([ready, ended]), late);
+    if (typeof pid === "string") throw new Error(pid);
+    const tree = openTree(`/proc/${pid}/root${cgroupRoot}`, opened);
     // A view in reserve is no reason for us to live on.
     child.unref();
-    for (const stream of [child.stdin, child.stdout, child.stderr])
-      if (stream && "unref" in stream) unrefStream(stream);
-    return {
-      pid,
-      ...tree,
-      serves: (now) => alive && (now === mountinfo || followsMachine(mountinfo)),
-      close: async () => {
-        closeAll([tree.root, ...tree.directories.values(), ...tree.files.values()]);
-        child.ref();
-        await close();
-      },
-    };
+    for (const stream of child.stdio) if (stream instanceof Socket) stream.unref();
+    return { pid, ...tree, isAlive, close };
   } catch (thrown) {
-    killGroup(child);
+    // Once it has ended, its number may be another's.
+    if (child.pid !== undefined && isAlive()) process.kill(-child.pid, "SIGKILL");
     await close();
     throw new BridgeError("CGROUP_VIEW", `no captured cgroup view can be made: ${errorText(thrown)}`);
   }
 }
 
-/**
- * Opens what a view is filled and read by. The links among the hierarchies are made here, last of all: a shell would start a
- * program for each. Then a change of its entries tells by a directory's mtime.
- */
-function openTree(
-  path: string,
-  files: readonly TreeFile[],
-): Pick<Keeper, "root" | "directories" | "files" | "lastInode"> {
-  const opened: number[] = [];
+/** `opened`: for the descriptors. The links among the hierarchies are made here: a shell would start a program for each. */
+function openTree(path: string, opened: number[]): Tree {
   const open = (name: string, flags: number): number => {
-    const descriptor = openSync(name, flags | constants.O_NOFOLLOW);
+    const descriptor = openSync(name, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     opened.push(descriptor);
     return descriptor;
   };
-  try {
-    const root = open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-    const tree = `/proc/self/fd/${root}`;
-    let lastInode = 0;
-    for (const { directory, links } of hierarchies) {
-      for (const link of links) {
-        symlinkSync(directory, `${tree}/${link}`);
-        lastInode = lstatSync(`${tree}/${link}`).ino;
-      }
-    }
-    const directories = hierarchies.map(({ directory }): [string, number] => {
-      const descriptor = open(`${tree}/${templateOf(directory)}`, constants.O_RDONLY | constants.O_DIRECTORY);
-      futimesSync(descriptor, untouchedTime, untouchedTime);
-      return [directory, descriptor];
-    });
-    const descriptors = files.map(({ path }): [string, number] => [path, open(`${tree}/${path}`, constants.O_RDWR)]);
-    return { root, directories: new Map(directories), files: new Map(descriptors), lastInode };
-  } catch (thrown) {
-    closeAll(opened);
-    throw thrown;
+  const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY;
+  const root = open(path, directoryFlags);
+  const tree = `/proc/self/fd/${root}`;
+  for (const { directory, links } of hierarchies) {
+    for (const link of links) symlinkSync(directory, `${tree}/${link}`);
   }
-}
-
-function closeAll(descriptors: readonly number[]): void {
-  for (const descriptor of descriptors) closeSync(descriptor);
-}
-
-function unrefStream(stream: { unref?: unknown }): void {
-  if (typeof stream.unref === "function") stream.unref();
-}
-
-async function readyPid(child: ChildProcess): Promise<number> {
-  const ready = new Promise<number>((resolve, reject) => {
-    let said = "";
-    let complaint = "";
-    child.stdin?.on("error", () => {});
-    child.stdout?.on("data", (chunk: Buffer) => {
-      said += chunk.toString("latin1");
-      if (said === "ready\n" && child.pid !== undefined) resolve(child.pid);
-    });
-    child.stderr?.on("data", (chunk: Buffer) => {
-      complaint += chunk.toString("utf8");
-    });
-    child.once("error", reject);
-    child.once("close", (code, signal) =>
-      reject(new Error(complaint.trim() || `unshare ended with ${signal ?? code}`)),
-    );
-  });
-  const pid = await within<number | undefined>(Deadline.after(readyTimeoutMs), ready, () => undefined);
-  if (pid === undefined) throw new Error(`not ready within ${readyTimeoutMs} ms`);
-  return pid;
+  return {
+    root,
+    directories: new Map(
+      hierarchies.map(({ directory }) => [directory, open(`${tree}/${templateOf(directory)}`, directoryFlags)]),
+    ),
+    rules: new Map(ruleFiles.map((path) => [basename(path), open(`${tree}/${path}`, constants.O_RDWR)])),
+    start: open(`${tree}/${ownFiles.start}`, constants.O_RDWR | constants.O_CREAT),
+    lastInode: lstatSync(`${tree}/${hierarchies.findLast(({ links }) => links.length > 0)?.links.at(-1)}`).ino,
+  };
 }

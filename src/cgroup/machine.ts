@@ -4,35 +4,23 @@ import { attempt } from "../base/errors.js";
 /** What a cgroup's files show of the machine they are on. */
 export interface Machine {
   /** Online processors. */
-  readonly cpus: IndexRanges;
+  readonly cpus: Indexes;
   /** Online memory nodes. */
-  readonly mems: IndexRanges;
-  readonly pageSize: bigint;
+  readonly mems: Indexes;
   /** By the kernel's names for them, such as `2MB`. */
-  readonly hugepages: readonly Hugepage[];
+  readonly hugepages: readonly { readonly name: string; readonly bytes: bigint }[];
 }
-
-export interface Hugepage {
-  readonly name: string;
-  readonly bytes: bigint;
-}
-
-const defaultPageSize = 4096n;
-/** AT_PAGESZ of getauxval(3). */
-const pageSizeTag = 6n;
 
 /** Reads what this machine has. What cannot be read is as on a machine of one processor and one node. */
 export function readMachine(): Machine {
-  const hugepages = listNames("/sys/kernel/mm/hugepages")
-    .map((name) => /^hugepages-(\d+)kB$/.exec(name)?.[1])
-    .filter((size) => size !== undefined)
+  const hugepages = (attempt(() => readdirSync("/sys/kernel/mm/hugepages")) ?? [])
+    .flatMap((name) => /^hugepages-(\d+)kB$/.exec(name)?.[1] ?? [])
     .map((size) => BigInt(size) * 1024n)
     .sort((a, b) => (a < b ? -1 : 1))
     .map((bytes) => ({ name: formatHugepage(bytes), bytes }));
   return {
     cpus: readList("/sys/devices/system/cpu/online"),
     mems: readList("/sys/devices/system/node/online"),
-    pageSize: readPageSize(),
     hugepages,
   };
 }
@@ -43,42 +31,14 @@ function formatHugepage(bytes: bigint): string {
   return bytes >= 1n << 20n ? `${bytes >> 20n}MB` : `${bytes >> 10n}KB`;
 }
 
-/** The machine's lists as text, for messages and for cpuset files. */
-export function machineLists(machine: Machine): { readonly cpus: string; readonly mems: string } {
-  return { cpus: formatList(machine.cpus), mems: formatList(machine.mems) };
-}
-
-function readList(path: string): IndexRanges {
-  const ranges = parseList(readText(path).trim(), []);
-  return ranges === undefined || ranges.length === 0 ? [[0, 0]] : ranges;
-}
-
-function readPageSize(): bigint {
-  try {
-    const words = readFileSync("/proc/self/auxv");
-    for (let at = 0; at + 16 <= words.length; at += 16) {
-      if (words.readBigUInt64LE(at) === pageSizeTag) return words.readBigUInt64LE(at + 8);
-    }
-  } catch {
-    // Only rounding depends on it.
-  }
-  return defaultPageSize;
-}
-
-function readText(path: string): string {
-  return attempt(() => readFileSync(path, "utf8")) ?? "";
-}
-
-function listNames(path: string): string[] {
-  return attempt(() => readdirSync(path)) ?? [];
+/** No machine has more than 65536. */
+function readList(path: string): Indexes {
+  const list = parseList(attempt(() => readFileSync(path, "utf8").trim()) ?? "", 65_535) ?? [];
+  return list.length === 0 ? [0] : list;
 }
 
 /** What was written to a cgroup file, in one spelling: decimal numbers, `-1` for no limit, lists as the kernel prints them. */
 export type Parsed = { readonly ok: true; readonly value: string } | { readonly ok: false; readonly reason: string };
-
-const maxUnsigned = 2n ** 64n - 1n;
-const maxSigned = 2n ** 63n - 1n;
-const suffixes = "KMGTPE";
 
 export function accept(value: bigint | string): Parsed {
   return { ok: true, value: String(value) };
@@ -88,20 +48,30 @@ export function refuse(reason: string): Parsed {
   return { ok: false, reason };
 }
 
+const maxUnsigned = 2n ** 64n - 1n;
+const maxSigned = 2n ** 63n - 1n;
+const digits = "(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)";
+const unsigned = new RegExp(`^\\+?${digits}$`);
+const size = new RegExp(`^${digits}([KMGTPE]?)$`, "i");
+
+/** Octal after a leading 0, as C has it. */
+function toBigInt(text: string): bigint {
+  return BigInt(/^0\d/.test(text) ? `0o${text}` : text);
+}
+
 /** An unsigned number as kstrtoull reads it with base 0: decimal, 0x hex, octal after a leading 0; no suffix. */
 export function parseUnsigned(text: string): bigint | undefined {
-  const digits = /^\+?(0[xX][0-9a-fA-F]+|[0-9]+)$/.exec(text)?.[1];
-  const number = digits === undefined ? undefined : parseDigits(digits);
+  const [, found] = unsigned.exec(text) ?? [];
+  const number = found === undefined ? undefined : toBigInt(found);
   return number !== undefined && number <= maxUnsigned ? number : undefined;
 }
 
 /** A signed number, as kstrtoll reads it. */
 export function parseSigned(text: string): bigint | undefined {
-  const negative = text.startsWith("-");
-  const number = parseUnsigned(negative ? text.slice(1).replace(/^\+/, "x") : text);
-  if (number === undefined) return undefined;
-  if (negative) return number <= maxSigned + 1n ? -number : undefined;
-  return number <= maxSigned ? number : undefined;
+  const isNegative = /^-[^+]/.test(text);
+  const number = parseUnsigned(isNegative ? text.slice(1) : text);
+  if (number === undefined || number > maxSigned + (isNegative ? 1n : 0n)) return undefined;
+  return isNegative ? -number : number;
 }
 
 /**
@@ -109,68 +79,39 @@ export function parseSigned(text: string): bigint | undefined {
  * Unlike the kernel, which wraps around, a size of more than 64 bits is refused.
  */
 export function parseSize(text: string): bigint | undefined {
-  const parts = /^(0[xX][0-9a-fA-F]+|[0-9]+)([KMGTPEkmgtpe]?)$/.exec(text);
-  const number = parts?.[1] === undefined ? undefined : parseDigits(parts[1]);
-  if (number === undefined) return undefined;
-  const suffix = parts?.[2] ?? "";
-  const bytes = suffix === "" ? number : number << BigInt(10 * (suffixes.indexOf(suffix.toUpperCase()) + 1));
+  const [, found, suffix = ""] = size.exec(text) ?? [];
+  if (found === undefined) return undefined;
+  const bytes = toBigInt(found) << BigInt(10 * " KMGTPE".indexOf(suffix.toUpperCase() || " "));
   return bytes <= maxUnsigned ? bytes : undefined;
 }
 
-function parseDigits(digits: string): bigint | undefined {
-  if (/^0[xX]/.test(digits)) return BigInt(digits);
-  if (!/^0[0-9]/.test(digits)) return BigInt(digits);
-  return /^[0-7]+$/.test(digits) ? BigInt(`0o${digits}`) : undefined;
-}
-
-/** Inclusive ranges of cpus or memory nodes, sorted and merged. */
-export type IndexRanges = readonly (readonly [number, number])[];
-
-/** No machine has more; it keeps `0-4000000000` from being work. */
-const maxIndex = 65_535;
+/** Cpus or memory nodes, in order. */
+export type Indexes = readonly number[];
 
 /**
  * A list of cpus or memory nodes as the kernel's bitmap_parselist reads it: `0-3,8`, `0-15:2/4` (2 of every 4), `all`, and
- * `N` for the last one of the machine's.
+ * `N` for the last one of the machine's. Nothing lies behind that.
  */
-export function parseList(text: string, machine: IndexRanges): IndexRanges | undefined {
-  if (text === "") return [];
-  const last = machine.at(-1)?.[1] ?? 0;
-  const found: (readonly [number, number])[] = [];
-  for (const part of text.split(",")) {
-    const item = part.trim();
-    if (item === "") continue;
+export function parseList(text: string, last: number): Indexes | undefined {
+  const found = new Set<number>();
+  for (const item of text.split(",").map((part) => part.trim())) {
     const parts = /^(?:(all)|(\d{1,9}|N)(?:-(\d{1,9}|N))?)(?::(\d{1,9})\/(\d{1,9}))?$/.exec(item);
+    if (item === "") continue;
     if (parts === null) return undefined;
-    const [, all, first = "0", to = all === undefined ? first : "N", used, group] = parts;
-    const [begin, end] = [first, to].map((index) => (index === "N" ? last : Number(index)));
-    if (begin === undefined || end === undefined || begin > end || end > maxIndex) return undefined;
-    if (used === undefined || group === undefined) {
-      found.push([begin, end]);
-      continue;
-    }
+    const [, all, first = "0", to = all === undefined ? first : "N", used = "1", group = "1"] = parts;
+    const [begin = 0, end = 0] = [first, to].map((index) => (index === "N" ? last : Number(index)));
     const [take, step] = [Number(used), Number(group)];
-    if (take === 0 || take > step) return undefined;
-    for (let at = begin; at <= end; at += step) found.push([at, Math.min(at + take - 1, end)]);
+    if (begin > end || end > last || take === 0 || take > step) return undefined;
+    for (let index = begin; index <= end; index++) if ((index - begin) % step < take) found.add(index);
   }
-  return merge(found);
+  return [...found].sort((a, b) => a - b);
 }
 
-export function formatList(ranges: IndexRanges): string {
-  return ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(",");
-}
-
-/** Whether every index of `inner` is in `outer`. */
-export function isWithin(inner: IndexRanges, outer: IndexRanges): boolean {
-  return inner.every(([first, last]) => outer.some(([from, to]) => from <= first && last <= to));
-}
-
-function merge(ranges: readonly (readonly [number, number])[]): IndexRanges {
-  const merged: [number, number][] = [];
-  for (const [first, last] of [...ranges].sort((a, b) => a[0] - b[0])) {
-    const before = merged.at(-1);
-    if (before !== undefined && first <= before[1] + 1) before[1] = Math.max(before[1], last);
-    else merged.push([first, last]);
-  }
-  return merged;
+export function formatList(indexes: Indexes): string {
+  const all = new Set(indexes);
+  const ends = indexes.filter((index) => !all.has(index + 1));
+  return indexes
+    .filter((index) => !all.has(index - 1))
+    .map((first, at) => (first === ends[at] ? `${first}` : `${first}-${ends[at]}`))
+    .join(",");
 }

@@ -1,40 +1,24 @@
 /**
  * A captured cgroup view: one run of a plugin in a mount namespace where /sys/fs/cgroup is a cgroup v1 tree of plain files.
  *
- * What is done when:
- *
- *     ahead      keeper: unshare --mount, a tmpfs of limited size on /sys/fs/cgroup, the files of a new cgroup as a
- *                template, then it waits for the end of its stdin           (some 10 ms)
+ *     ahead      keeper: unshare --mount, a tmpfs on /sys/fs/cgroup, the files of a new cgroup as a template; some 10 ms
  *     open()     template moved to the container's path, the values that are not the defaults, the text of mountinfo
- *     command()  the plugin's command in one that enters: nsenter, then a shell that binds the texts over
- *                /proc/<own pid>/{mountinfo,cgroup} and becomes the plugin by exec
- *     collect()  one fstat for each file; what has another mtime than the seed's is read
- *     close()    some time later the keeper ends, and the namespace with it, or with the last background process in it
+ *     command()  nsenter, then a shell that binds the texts over /proc/<own pid>/... and becomes the plugin by exec
+ *     collect()  one lstat for each file; what has another mtime than the seed's, which is long ago, is read
+ *     close()    the keeper ends, and the namespace with it, or with the last background process in it
  *
- * Why so:
- * - The tree is made ahead. The binds over /proc/<own pid> cannot be: they need the pid of the plugin, which exec keeps.
- * - Nothing is ever mounted on the machine. The keeper's stdin is a pipe that only the bridge holds, so the bridge's death,
- *   kill -9 too, ends it; no file lies anywhere else than on that tmpfs.
- * - The bridge reads the tree through a descriptor of its root. That keeps the file system when all processes of the view
- *   have gone, so a result can be read after the plugin's end without a race.
- * - Propagation is `slave`, not `private`: a view in reserve sees what the machine mounts meanwhile, and does not keep busy
- *   what the machine unmounts. Where the root mount is private, a reserve is thrown away when the mounts have changed.
- * - The template's files have an mtime long ago. A write sets it, however short it is after the seeding: clocks of file
- *   systems tick in milliseconds.
- *
- * No text of a plugin, an event or conf.json is read by a shell: the scripts are constant, and all that varies is a positional
- * parameter or the content of a file.
+ * The keeper's stdin is a pipe that only the bridge holds, so the bridge's death, kill -9 too, ends it. No text of a plugin, an event
+ * or conf.json is read by a shell: all that varies is a positional parameter or the content of a file.
  */
 
 import { readFileSync, readSync, statfsSync } from "node:fs";
 import { BridgeError, errorText } from "../base/errors.js";
-import type { LinuxResources } from "../v01/resources.js";
+import type { StartCommand } from "../plugin/start.js";
 import { resolveCgroupsPath } from "./container-cgroup.js";
-import { cgroupRoot } from "./controllers.js";
 import { type CapturedChanges, collectChanges } from "./diff.js";
-import { type Keeper, Reserves } from "./keeper.js";
+import type { Place } from "./fields.js";
+import { findTool, type Keeper, namingShell, Reserves, systemPath } from "./keeper.js";
 import type { Machine } from "./machine.js";
-import { findTool, namingShell, toolEnvironment } from "./privilege.js";
 import {
   formatMountinfo,
   formatProcCgroup,
@@ -44,20 +28,21 @@ import {
   placeTree,
   rewrite,
   type SeedFile,
+  type SeedOptions,
+  seed,
   seedFiles,
-  templateFileOf,
   treeFiles,
-  writeSeed,
 } from "./tree.js";
+import { cgroupRoot } from "./v1-files.js";
 
-interface ViewRequest {
+interface ViewRequest extends Omit<SeedOptions, "machine"> {
   /** The container's, as the event has it: a path, or systemd's `slice:prefix:name`. */
   readonly cgroupsPath: string;
-  /** What the container has so far: with what earlier plugins of the chain asked for, as they would have written it. */
-  readonly resources: LinuxResources;
-  /** The container's process; 0 before there is one. */
-  readonly pid?: number;
+  readonly place: Place;
 }
+
+/** A process to start. */
+type Command = Pick<StartCommand, "path" | "argv0" | "args" | "env">;
 
 export interface View {
   /** The path of the container's cgroup in the view, for the plugin's request. */
@@ -65,13 +50,13 @@ export interface View {
   /** The same run inside the view. ENOEXEC has to be looked for before: what is executed now is the wrapper. */
   command<Options extends Command>(options: Options): Options;
   /**
-   * After a run: why the plugin was not executed, as SpawnResult has it; undefined when it was. For a run that was ended by
-   * its deadline it says EPERM where the wrapper had not come so far. `stderr`: its lines there, which end with the shell's words.
+   * After a run: why the plugin was not executed; undefined when it was. For a run that was ended by its deadline it says EPERM
+   * where the wrapper had not come so far. `stderr`: its lines there, which end with the shell's words.
    */
   startError(stderr: readonly string[]): { readonly code: string; readonly detail?: string } | undefined;
   /** What the plugin has written. */
   collect(): CapturedChanges;
-  /** Lets go of the view, which is nobody's then; it goes away soon after. */
+  /** Lets go of the view. */
   close(): void;
 }
 
@@ -81,11 +66,11 @@ export class Views {
   private readonly reserves: Reserves;
 
   constructor(private readonly machine: Machine) {
-    this.template = seedFiles({ machine, resources: {} });
-    this.reserves = new Reserves(treeFiles(this.template, machine), 1);
+    this.template = seedFiles({ machine });
+    this.reserves = new Reserves(treeFiles(this.template, machine));
   }
 
-  /** Makes the reserve, so that the first run need not wait. Never rejects. */
+  /** Makes the reserve. Never rejects. */
   warm(): Promise<void> {
     return this.reserves.fill();
   }
@@ -93,85 +78,51 @@ export class Views {
   /** @throws BridgeError ADJUSTMENT for a cgroupsPath that cannot be used, CGROUP_VIEW when no view can be made */
   async open(request: ViewRequest): Promise<View> {
     const cgroupsPath = resolveCgroupsPath(request.cgroupsPath);
-    const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
-    const keeper = await this.reserves.take(mountinfo);
-    let left = false;
-    const leave = (): void => {
-      if (!left) this.reserves.leave(keeper);
-      left = true;
-    };
+    const keeper = await this.reserves.take();
     try {
-      return openView(this.machine, this.template, { ...request, cgroupsPath }, keeper, mountinfo, leave);
+      return this.fill({ ...request, cgroupsPath }, keeper);
     } catch (thrown) {
-      leave();
+      this.reserves.leave(keeper);
       throw new BridgeError("CGROUP_VIEW", `the captured cgroup view cannot be filled: ${errorText(thrown)}`);
     }
   }
 
-  /** Lets go of the reserve, and of what was let go of. Open views go on. */
+  /** Lets go of the reserve. Open views go on. */
   close(): Promise<void> {
     return this.reserves.close();
   }
-}
 
-function openView(
-  machine: Machine,
-  template: readonly SeedFile[],
-  { cgroupsPath, resources, pid = 0 }: ViewRequest,
-  keeper: Keeper,
-  mountinfo: string,
-  leave: () => void,
-): View {
-  const root = `/proc/self/fd/${keeper.root}`;
-  const fileOf = (path: string): number => {
-    const descriptor = keeper.files.get(path);
-    if (descriptor === undefined) throw new BridgeError("INTERNAL", `no file ${path} is seeded`);
-    return descriptor;
-  };
-  const seed = seedFiles({ machine, resources, pid });
-  const parents = placeTree(root, cgroupsPath, machine);
-  for (const [index, { directory, file, content }] of seed.entries()) {
-    if (template[index]?.content !== content) writeSeed(fileOf(templateFileOf({ directory, file })), content);
+  private fill({ cgroupsPath, pid = 0, place, ...rest }: ViewRequest, keeper: Keeper): View {
+    const { start, directories } = keeper;
+    const root = `/proc/self/fd/${keeper.root}`;
+    const seeds = seedFiles({ machine: this.machine, pid, ...rest });
+    const parents = placeTree(root, cgroupsPath, this.machine);
+    for (const [index, { directory, file, content }] of seeds.entries()) {
+      if (this.template[index]?.content !== content)
+        seed(`/proc/self/fd/${directories.get(directory)}/${file.file}`, "r+", content);
+    }
+    if (pid > 0) seed(`${root}/${ownFiles.containerCgroup}`, "r+", formatProcCgroup(cgroupsPath));
+    seed(`${root}/${ownFiles.mountinfo}`, "r+", formatMountinfo(readFileSync("/proc/self/mountinfo", "utf8")));
+    const freeInodes = statfsSync(root).ffree;
+    return {
+      cgroupsPath,
+      command: (options) => {
+        rewrite(start, notEntered);
+        return { ...options, ...enterView(options, keeper.pid, pid) };
+      },
+      startError: (stderr) => {
+        const buffer = Buffer.alloc(notEntered.length);
+        const said = buffer.toString("latin1", 0, readSync(start, buffer, 0, buffer.length, 0)).trim();
+        if (said === notEntered) return { code: "EPERM", detail: "its captured cgroup view could not be entered" };
+        if (!(Number(said) > 0)) return undefined;
+        // POSIX: 127 not found, 126 not executable.
+        const isBusy = stderr.slice(-2).some((line) => /text file busy$/i.test(line));
+        return { code: said === "127" ? "ENOENT" : isBusy ? "ETXTBSY" : "EACCES" };
+      },
+      collect: () => collectChanges({ place, tree: keeper, cgroupsPath, seed: seeds, parents, freeInodes }),
+      close: () => this.reserves.leave(keeper),
+    };
   }
-  if (pid > 0) rewrite(fileOf(ownFiles.containerCgroup), formatProcCgroup(cgroupsPath));
-  rewrite(fileOf(ownFiles.mountinfo), formatMountinfo(mountinfo));
-  const { directories, files, lastInode } = keeper;
-  const freeInodes = statfsSync(root).ffree;
-  return {
-    cgroupsPath,
-    command: (options) => {
-      rewrite(fileOf(ownFiles.start), notEntered);
-      return { ...options, ...enterView(options, keeper.pid, pid) };
-    },
-    startError: (stderr) => {
-      const said = readSmall(fileOf(ownFiles.start)).trim();
-      if (said === notEntered) return { code: "EPERM", detail: "its captured cgroup view could not be entered" };
-      return Number(said) > 0 ? { code: execError(said, stderr.slice(-2)) } : undefined;
-    },
-    collect: () => collectChanges({ root, cgroupsPath, directories, files, seed, parents, freeInodes, lastInode }),
-    close: leave,
-  };
-}
-
-/** What a shell's exec failed with: by its status (POSIX: 127 not found, 126 not executable), and its words. */
-function execError(status: string, said: readonly string[]): string {
-  if (status === "127") return "ENOENT";
-  return said.some((line) => /text file busy$/i.test(line)) ? "ETXTBSY" : "EACCES";
-}
-
-/** Our file of a few bytes; what a plugin made of it is cut. */
-function readSmall(descriptor: number): string {
-  const buffer = Buffer.alloc(64);
-  return buffer.toString("latin1", 0, readSync(descriptor, buffer, 0, buffer.length, 0));
-}
-
-/** A process to start, as plugin/spawner's SpawnOptions have it. */
-export interface Command {
-  /** The executable, absolute. */
-  readonly path: string;
-  readonly argv0: string;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
 }
 
 const view = `${cgroupRoot}/${ownDirectory}`;
@@ -185,7 +136,7 @@ const view = `${cgroupRoot}/${ownDirectory}`;
 const enterScript = [
   `{ echo "${view}/mountinfo /proc/$$/mountinfo none bind 0 0"; echo "${view}/cgroup /proc/$$/cgroup none bind 0 0"; } >${view}/fstab`,
   `if [ -e "/proc/$2/cgroup" ]; then echo "${view}/container-cgroup /proc/$2/cgroup none bind,nofail 0 0" >>${view}/fstab; fi`,
-  `PATH=${toolEnvironment.PATH} "$1" -n -a -T ${view}/fstab || exit 125`,
+  `PATH=${systemPath} "$1" -n -a -T ${view}/fstab || exit 125`,
   `: >${view}/start || exit 125`,
   `trap 'echo $? >${view}/start' EXIT`,
   '[ -z "$BASH_VERSION" ] || shopt -s execfail',
@@ -198,27 +149,14 @@ const enterScript = [
 /** Variables that a shell exports although it was not given them. bash's SHLVL comes back at its exec. */
 const shellVariables = ["PWD", "OLDPWD", "SHLVL", "_"] as const;
 
-/**
- * The same command in a view: nsenter enters the namespace, and a shell puts the view's texts over its own files in /proc and
- * becomes the plugin. `keeper`: the pid that holds the namespace; `pid`: the container's, whose /proc/<pid>/cgroup is shown too.
- */
+/** `keeper`: the pid that holds the namespace; `pid`: the container's, whose /proc/<pid>/cgroup is shown too. */
 function enterView({ path, argv0, args, env }: Command, keeper: number, pid: number): Command {
   const unset = shellVariables.filter((name) => !(name in env)).join(" ");
-  const script = [
-    "-c",
-    enterScript,
-    "sh",
-    findTool("mount") ?? "mount",
-    pid > 0 ? `${pid}` : "",
-    unset,
-    argv0,
-    path,
-    ...args,
-  ];
+  const given = [findTool("mount") ?? "mount", pid > 0 ? `${pid}` : "", unset, argv0, path, ...args];
   return {
     path: findTool("nsenter") ?? "/usr/bin/nsenter",
     argv0: "nsenter",
-    args: [`--mount=/proc/${keeper}/ns/mnt`, "--", ...namingShell(), ...script],
+    args: [`--mount=/proc/${keeper}/ns/mnt`, "--", ...namingShell(), "-c", enterScript, "sh", ...given],
     env,
   };
 }

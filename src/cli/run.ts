@@ -175,7 +175,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   });
   try {
     launched?.serve(handlers);
-    if (launched === undefined && wantsCapture(config)) await requireCapture(node.cgroups, log);
+    if (launched === undefined && wantsCapture(config)) await requireCapture(node.cgroups);
     if (record?.onCase !== undefined) await requireState(node, config);
     await metrics.listen(config.metrics.listen);
     // Another instance may have this state: two that are registered would run every plugin twice.

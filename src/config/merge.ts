@@ -32,11 +32,11 @@ export type PluginSettings = Pick<Config, keyof Config & keyof Config["plugins"]
 
 /** What holds for a plugin type: its own settings over the global ones. */
 export function pluginSettings(config: Config, type: string): PluginSettings {
-  const { phase, cgroup, states, timeoutMs, exitStatus, killChildren } = config;
+  const { phase, cgroup, lostWrites, states, timeoutMs, exitStatus, killChildren } = config;
   const own = Object.hasOwn(config.plugins, type) ? config.plugins[type] : undefined;
   const { onFailure, limits, environment, results, ...scalars } = own ?? {};
   const base = {
-    ...{ phase, cgroup, states, timeoutMs, exitStatus, killChildren },
+    ...{ phase, cgroup, lostWrites, states, timeoutMs, exitStatus, killChildren },
     ...{ async: false, startAhead: 0, breaker: null, events: {} },
   };
   return {

@@ -82,6 +82,10 @@ const perPlugin = {
     z.enum(["auto", "host", "capture"]),
     "what a plugin sees of cgroups: `host`, the node's; `capture`, a private cgroup v1 tree whose changes become the container's; `auto`, capture in phase create, host else",
   ),
+  lostWrites: means(
+    z.enum(["fail", "warn"]),
+    "what a write in a captured view costs that changes a value and that nothing can carry: `fail`, the plugin failed; `warn`, a line in the log, as for a sandbox's create and a delete",
+  ),
   results: means(results, "how a result asks for changes of the container; see docs/RESULTS.md"),
   states: means(z.array(stateName).check(z.minLength(1)), "the states a plugin is run for; 1.6 never sent `update`"),
   onFailure: means(onFailure, "what a failure of a plugin costs"),
@@ -240,6 +244,7 @@ export const defaultConfig: Config = {
   annotations: { pod: [], container: [], alias: "auto" },
   phase: "start",
   cgroup: "auto",
+  lostWrites: "fail",
   results: { annotate: false, rename: {} },
   states: ["create", "delete"],
   exitStatus: "ignore",

@@ -77,8 +77,20 @@ describe("captured cgroup writes", () => {
     );
   });
 
-  it("that only cgroup v1 has are left out of v2 with a warning", () => {
-    const context = contextOf({ phase: "start", cgroupVersion: 2 });
+  it("of device rules become rules, each for itself, where NRI has them", () => {
+    const rules = [
+      { allow: false, type: "a", access: "rwm" },
+      { allow: true, type: "c", major: 1n, access: "r" },
+    ];
+    expect(changeOf({}, contextOf(), { devices: rules }).adjust?.linux?.resources).toEqual({ devices: rules });
+    const nri = { ...contextOf().nri, minor: 9 };
+    expect(errorOf({}, contextOf({ nri }), { devices: rules })).toContain(
+      'cgroup write of devices.deny "a *:* rwm": needs NRI 0.10',
+    );
+  });
+
+  it("that this runtime does not carry are left out with a warning by lostWrites: warn", () => {
+    const context = contextOf({ phase: "start", cgroupVersion: 2, lostWrites: "warn" });
     const change = changeOf({}, context, { memory: { swappiness: 5n, limit: 7n } });
     expect(change.own).toEqual({ memory: { limit: 7n } });
     expect(change.notes).toEqual([

@@ -1,12 +1,32 @@
+import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
+import { onTestFinished, type TestContext } from "vitest";
+import { parseCgroupMounts } from "../../src/cgroup/container-cgroup.js";
 import type { Machine } from "../../src/cgroup/machine.js";
 
-/** Sixteen processors, two memory nodes, 4 KiB pages, two sizes of huge pages. */
+/** Sixteen processors, two memory nodes, two sizes of huge pages. */
 export const machine: Machine = {
-  cpus: [[0, 15]],
-  mems: [[0, 1]],
-  pageSize: 4096n,
+  cpus: Array.from({ length: 16 }, (_, index) => index),
+  mems: [0, 1],
   hugepages: [
     { name: "2MB", bytes: 1n << 21n },
     { name: "1GB", bytes: 1n << 30n },
   ],
 };
+
+/** This machine's. */
+export const mounts = parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));
+export const testCgroup = `/nri-v01-bridge-test-${process.pid}`;
+
+/** Makes a cgroup where controllers are on cgroup v1, for the test, which is skipped where none can be made. */
+export function makeCgroup(context: TestContext, controllers: readonly string[], path = testCgroup): string[] {
+  return controllers.map((controller) => {
+    const directory = `${mounts.v1.get(controller)?.point}${path}`;
+    try {
+      mkdirSync(directory);
+    } catch {
+      return context.skip("no cgroup v1 here, or none can be made (needs root)");
+    }
+    onTestFinished(() => rmdirSync(directory));
+    return directory;
+  });
+}

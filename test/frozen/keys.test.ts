@@ -25,6 +25,7 @@ const keys: readonly (readonly [key: string, byDefault: unknown, ...others: unkn
   ["annotations.alias", "auto", "never"],
   ["phase", "start", "create"],
   ["cgroup", "auto", "host", "capture"],
+  ["lostWrites", "fail", "warn"],
   ["results.annotate", false, true],
   ["results.rename", {}, { shares: "cpu.shares" }],
   ["states", ["create", "delete"], ["create", "update", "delete"]],
@@ -54,6 +55,7 @@ const keys: readonly (readonly [key: string, byDefault: unknown, ...others: unkn
 const ofPlugin = {
   phase: "create",
   cgroup: "host",
+  lostWrites: "warn",
   results: { annotate: true, rename: { shares: "cpu.shares" } },
   states: ["create"],
   events: { RemovePodSandbox: "removal" },

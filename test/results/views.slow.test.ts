@@ -36,17 +36,17 @@ const bad: readonly [what: string, script: string, parts: readonly string[]][] =
   [
     "deletes its cgroup directory",
     `rm -r ${cpu}`,
-    ["/sys/fs/cgroup/cpu", "removed the container's directory", "`cgroup: host`"],
+    ["/sys/fs/cgroup/cpu", "removed files there, or all of it", "`cgroup: host`"],
   ],
   [
     "puts a link out of the tree in a file's place",
     `ln -sf OUT/cpu.shares ${cpu}/cpu.shares`,
-    ["/cpu.shares", "a symbolic link in its place", "write the value to the file itself"],
+    ["/cpu.shares", "in its place what is no file", "write the value to the file itself"],
   ],
   [
     "puts a link out of the tree in a directory's place",
     "rm -r /sys/fs/cgroup/cpu/kubepods; mkdir -p OUT/$path; ln -s OUT /sys/fs/cgroup/cpu/kubepods",
-    ["/sys/fs/cgroup/cpu", "removed the container's directory"],
+    ["/sys/fs/cgroup/cpu", "removed files there, or all of it"],
   ],
   [
     "writes 100 MB to a value",
@@ -84,14 +84,17 @@ describe.skipIf(!privilege.ok)("a plugin in a captured view that", () => {
   });
 
   it.each([
-    ["writes a file that no field carries", 'echo 300 >"/sys/fs/cgroup/blkio$path/blkio.weight"', "/blkio.weight"],
+    ["writes a file that nothing carries", 'echo 5 >"/sys/fs/cgroup/net_cls$path/net_cls.classid"', "/net_cls.classid"],
     ["makes a file of its own", `: >${cpu}/mine`, "/mine"],
     ["puts a file in the place of its parents", `mv ${cpuset}/kubepods ${cpuset}/x; : >${cpuset}/kubepods`, "/x"],
     ["puts a loop of links there", `mv ${cpuset}/kubepods ${cpuset}/x; ln -s kubepods ${cpuset}/kubepods`, "/x"],
-    ["empties a file", `: >${cpu}/cpu.shares`, "/cpu.shares"],
-  ])("%s is warned of in the log, and the rest of its result counts", async (_, script, file) => {
+  ])("%s is refused, or warned of in the log where the rest of its result is to count", async (_, script, file) => {
     bench.onCreate("odd", {}, `${script}; echo -1 >${cpu}/cpu.cfs_quota_us`);
-    const played = await bench.play({ plugins: ["odd"], ...atCreate });
+    const refused = await bench.play({ plugins: ["odd"], ...atCreate });
+    expect(refused.fault("odd")).toMatch(
+      /^.*what it wrote to \/sys\/fs\/cgroup\/.*set `lostWrites: warn` to go on without it/,
+    );
+    const played = await bench.play({ plugins: ["odd"], ...atCreate, config: `${atCreate.config}lostWrites: warn\n` });
     expect(played.answer("CreateContainer")).toEqual({
       response: { adjust: { linux: { resources: { cpu: { quota: { value: "-1" } } } } } },
       error: null,

@@ -95,6 +95,7 @@ function changeOf(run: InvokeOutcome, request: Request, created: "start" | "crea
   if (phase === undefined) return undefined;
   return readChange({ request, phase, target: { kind, pod: "" } }, run, {
     ...usual.results,
+    lostWrites: usual.lostWrites,
     ...{ runtime, cgroupVersion: "unknown", stage: undefined, bytesTaken: 0 },
   });
 }

@@ -108,7 +108,7 @@ function emptyView({ cgroupsPath }: CgroupOf): Awaited<ReturnType<Cgroups["openV
     cgroupsPath: resolveCgroupsPath(cgroupsPath),
     command: (command) => command,
     startError: () => undefined,
-    collect: () => ({ resources: {}, errors: [], warnings: [] }),
+    collect: () => ({ resources: {}, files: [], errors: [], lost: [] }),
     close: () => {},
   };
 }

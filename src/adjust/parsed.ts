@@ -25,11 +25,6 @@ export function idle(reason: string, remedy?: string): Fault {
   return remedy === undefined ? { ok: false, reason } : { ok: false, reason, remedy };
 }
 
-/** What follows from a value that was read. */
-export function map<T, U>(parsed: Parsed<T>, next: (value: T) => U): Parsed<U> {
-  return parsed.ok ? good(next(parsed.value)) : parsed;
-}
-
 /** Longer than any name that is known; comparing takes the time of both lengths. */
 const longestName = 100;
 

@@ -51,8 +51,8 @@ export function createBridge(parts: BridgeParts): Bridge {
     const info = eventInfo(call, config);
     if (held.holds(target.sandboxID)) await held.createAgain(podTarget(target.pod), info);
     try {
-      const { adjust, updates } = await lifecycle.createBefore(target, info);
-      return { ...(adjust === undefined ? {} : { adjust }), update: updates };
+      const { adjust, updates, evict } = await lifecycle.createBefore(target, info);
+      return { ...(adjust === undefined ? {} : { adjust }), update: updates, evict };
     } catch (error) {
       // compat: CRI-O sends no event for a container that our own answer fails (its undo comes after success only).
       if (call.runtime.name === "cri-o") setImmediate(() => void lifecycle.deleteAll([target.id], call.event));
@@ -61,8 +61,8 @@ export function createBridge(parts: BridgeParts): Bridge {
   };
 
   const update: Handler = async (target, call, asked) => {
-    const { updates } = await lifecycle.update(target, asked, eventInfo(call, config));
-    return { update: updates };
+    const { updates, evict } = await lifecycle.update(target, asked, eventInfo(call, config));
+    return { update: updates, evict };
   };
 
   const stop: Handler = async (target, call) => {

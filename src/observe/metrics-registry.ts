@@ -152,7 +152,7 @@ function mapLabels(labels: Labels, change: (value: string) => string): Labels {
 
 /** Adjust keys that are a family, with a name of the plugin's choice behind the first dot. */
 const families: ReadonlySet<string> = new Set([
-  ..."annotation env mount device rlimit hook cdi sysctl hugepage unified update".split(" "),
+  ..."annotation env mount device rlimit hook cdi sysctl hugepage unified namespace netDevice evict update".split(" "),
 ]);
 
 /**

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { knownKeys, type Phase } from "../../src/adjust/from-v01.js";
-import { changeOf, contextOf, errorOf, parseAnswer } from "./adjustment-support.js";
+import { type Field, pathTo, settable } from "../../src/adjust/fields.js";
+import type { Phase } from "../../src/adjust/from-v01.js";
+import { changeOf, contextOf, errorOf, knownKeys, parseAnswer } from "./adjustment-support.js";
 
 const document = readFileSync(resolve(import.meta.dirname, "../../docs/RESULTS.md"), "utf8");
 
@@ -23,7 +24,7 @@ function metadataOf(example: string): Record<string, string> {
 
 describe("docs/RESULTS.md", () => {
   it("has a row for each key, and no other", () => {
-    expect(rows.map(({ key }) => key)).toEqual(knownKeys());
+    expect(rows.map(({ key }) => key).toSorted()).toEqual([...knownKeys()].toSorted());
   });
 
   describe.each(rows)("$key", ({ key, example, phases: listed, needs }) => {
@@ -65,12 +66,27 @@ describe("docs/RESULTS.md", () => {
     });
   });
 
-  it("shows an object that sets what the keys set", () => {
-    const [, text = ""] = /## As one object[\s\S]*?```json\n([\s\S]*?)```/.exec(document) ?? [];
-    const families = (fields: readonly string[]) => new Set(fields.map((field) => field.split(".")[0]));
-    const byObject = changeOf({ adjust: JSON.parse(text) }).fields;
-    const byKeys = changeOf({ metadata: metadataOfRows() }).fields;
-    expect(families(byObject)).toEqual(families(byKeys));
+  it("shows messages that set all that can be set at a create", () => {
+    const [, text = ""] = /## NRI's own messages[\s\S]*?```json\n([\s\S]*?)```/.exec(document) ?? [];
+    const { fields } = changeOf(JSON.parse(text));
+    const isShown = (key = "") => fields.some((field) => field === key || field.startsWith(`${key}.`));
+    const created = settable.filter(({ rule }) => rule.gate?.phases.includes("create"));
+    const missing = created.map(({ rule }) => rule.key).filter((key) => !isShown(key));
+    expect(missing.filter((key) => !/^hook|realtime|evict|rdt.remove/.test(key ?? ""))).toEqual([]);
+    expect(fields).toContain("update.ffc0ffee.cpu.shares");
+  });
+
+  it("has a row for each field, with its phases and the NRI that brought it", () => {
+    const path = ({ message, name }: Field) =>
+      ["adjust", ...pathTo(message, false).slice(1), name].join(".").replace(/^adjust\.(evict$)?/, "$1");
+    const expected = settable.map((field) => {
+      const { phases: listed = [], since } = field.rule.gate ?? {};
+      return [path(field), listed.join(", "), since];
+    });
+    const found = [...document.matchAll(/^\| `([\w.]+)` +\| ([\w, ]+?) +\| (?:NRI (0\.\d+))? +\| (?:[12]\.|enc)/gm)];
+    // Since 0.2 is since ever.
+    const told = found.map(([, field, listed, since]) => [field, listed, since === "0.2" ? undefined : since]);
+    expect(told.toSorted()).toEqual(expected.toSorted());
   });
 
   it("shows error texts as they are", () => {
@@ -81,9 +97,3 @@ describe("docs/RESULTS.md", () => {
     ]);
   });
 });
-
-/** The examples of all keys that take effect in phase create. */
-function metadataOfRows(): Record<string, string> {
-  const created = rows.filter(({ phases: listed, needs }) => listed.includes("create") && needs !== "cgroup v1");
-  return Object.assign({}, ...created.map(({ example }) => metadataOf(example)));
-}

@@ -64,12 +64,13 @@ describe("the phase", () => {
     expect(change.notes).toEqual([{ level: "warn", text: `adjust.${key}: ${says}` }]);
   });
 
-  it("delete: the fields of an adjust object are warnings too, and of many most are told by their number", () => {
-    const annotations = Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`a${n}`, "x"]));
-    const { fields, notes } = changeOf({ adjust: { annotations } }, contextOf({ phase: "delete" }));
+  it("delete: the fields of adjust are warnings too, and of many most are told by their number", () => {
+    const metadata = Object.fromEntries(Array.from({ length: 29 }, (_, n) => [`adjust.annotation.a${n}`, "x"]));
+    const answer = { metadata, adjust: { annotations: { a: "b" } } };
+    const { fields, notes } = changeOf(answer, contextOf({ phase: "delete" }));
     expect(fields).toEqual([]);
     expect(notes).toHaveLength(21);
-    expect(notes.at(0)?.text).toContain("annotations.a0: takes effect in phase create");
+    expect(notes.at(0)?.text).toContain("adjust.annotation.a0: takes effect in phase create");
     expect(notes.at(-1)).toEqual({ level: "warn", text: "the same goes for 10 more" });
   });
 });

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { knownKeys, type Phase } from "../../src/adjust/from-v01.js";
+import type { Phase } from "../../src/adjust/from-v01.js";
 import { createContainerResponse, updateContainerResponse } from "../../src/nri/codec.js";
 import { anyText } from "../support/any-text.js";
-import { contextOf, otherId, parseAnswer } from "./adjustment-support.js";
+import { contextOf, knownKeys, otherId, parseAnswer } from "./adjustment-support.js";
 
 const phase: fc.Arbitrary<Phase> = fc.constantFrom("create", "start", "update", "delete");
 
@@ -87,10 +87,10 @@ describe("a result, as a property", () => {
     );
   });
 
-  it("takes any JSON as adjust object without throwing", () => {
+  it("takes any JSON as NRI's messages without throwing", () => {
     fc.assert(
-      fc.property(fc.json({ maxDepth: 6 }), phase, (adjustText, at) => {
-        expect(parseAnswer({ adjustText }, contextOf({ phase: at }))).toHaveProperty("ok");
+      fc.property(fc.json({ maxDepth: 6 }), phase, fc.constantFrom("adjust", "update", "evict"), (json, at, key) => {
+        expect(parseAnswer({ text: `"${key}":${json}` }, contextOf({ phase: at }))).toHaveProperty("ok");
       }),
       { numRuns: 1000 },
     );

@@ -63,7 +63,7 @@ describe("captured cgroup writes", () => {
       unified: { "memory.high": "max" },
     };
     expect(changeOf({}, contextOf(), captured).adjust?.linux?.resources).toEqual({
-      cpu: { quota: -1n, cpus: "0-1", mems: "" },
+      cpu: { quota: -1n, cpus: "0-1" },
       memory: { limit: 1024n },
       pids: { limit: 5n },
       hugepageLimits: [{ pageSize: "2MB", limit: 0n }],
@@ -139,7 +139,7 @@ describe("results.annotate", () => {
 describe("sizes", () => {
   it("refuses an annotation of 1 MB", () => {
     expect(errorOf({ metadata: { "adjust.annotation.a": "x".repeat(1_000_000) } })).toContain(
-      "at most 262144 bytes together, Kubernetes' own limit",
+      "bytes of annotations: expected at most 262144, Kubernetes' own limit",
     );
   });
 

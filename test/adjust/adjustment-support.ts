@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { byKey, type Field, updatable } from "../../src/adjust/fields.js";
 import {
   type AdjustmentContext,
   type Change,
@@ -37,27 +38,42 @@ export function contextOf(over: Partial<AdjustmentContext> & { readonly nriVersi
 export interface Answer {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly adjust?: unknown;
-  /** In place of `adjust`: JSON that no value of JavaScript can say. */
-  readonly adjustText?: string;
+  readonly update?: unknown;
+  readonly evict?: unknown;
+  /** More keys of the result, as JSON that no value of JavaScript can say. */
+  readonly text?: string;
   readonly cgroupsPath?: unknown;
 }
 
-/** Reads an answer as it comes from a plugin's stdout. */
+/** An answer as it comes from a plugin's stdout. */
+export function stdoutOf({ metadata = {}, text, ...extensions }: Answer): Uint8Array {
+  const known = JSON.stringify({ plugin: "konfine", metadata, ...extensions });
+  return new TextEncoder().encode(text === undefined ? known : `${known.slice(0, -1)},${text}}`);
+}
+
 export function parseAnswer(
-  { metadata = {}, adjustText, ...extensions }: Answer,
+  answer: Answer,
   context: AdjustmentContext = contextOf(),
   captured?: LinuxResources,
 ): ParsedAdjustment {
-  const known = JSON.stringify({ plugin: context.plugin, metadata, ...extensions });
-  const text = adjustText === undefined ? known : `${known.slice(0, -1)},"adjust":${adjustText}}`;
-  const stdout = new TextEncoder().encode(text);
-  return parseAdjustment({ metadata }, parseResultExtensions(stdout), context, captured);
+  const { metadata = {} } = answer;
+  return parseAdjustment({ metadata }, parseResultExtensions(stdoutOf(answer)), context, captured);
 }
 
 export function changeOf(answer: Answer, context?: AdjustmentContext, captured?: LinuxResources): Change {
   const parsed = parseAnswer(answer, context, captured);
   if (!parsed.ok) expect.fail(parsed.error);
   return parsed.change;
+}
+
+/** The keys as the documentation writes them: `annotation.<key>`, `cpu.shares`, `update.<containerID>.cpu.shares`. */
+export function knownKeys(): readonly string[] {
+  const keysOf = (fields: Iterable<Field>) =>
+    [...fields].map(({ rule: { key, placeholder } }) =>
+      placeholder === undefined ? `${key}` : `${key}.${placeholder}`,
+    );
+  const all = keysOf(byKey.values()).map((key) => key.replace(/^hook\..*/, "hook.<stage>"));
+  return [...new Set(all), ...keysOf(updatable).map((key) => `update.<containerID>.${key}`)];
 }
 
 export function errorOf(answer: Answer, context?: AdjustmentContext, captured?: LinuxResources): string {

@@ -9,7 +9,7 @@ const bad: readonly [what: string, body: object, parts: readonly string[]][] = [
     ['adjust.cpu.quota "abc"', "expected -1 for no limit, or an integer from 1000"],
   ],
   [
-    "an adjust object of wrong types",
+    "messages of wrong types",
     { adjust: { annotations: ["a"], env: "A=1", linux: { resources: { cpu: { quota: "5", shares: 1.5 } } } } },
     ["adjust", "annotations", "env", "quota", "shares", "expected "],
   ],

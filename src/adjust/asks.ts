@@ -62,10 +62,12 @@ export class Asks {
   /**
    * Sets a field, or one entry of its map, or one element of its list.
    * @param name of the entry or element, with a removal's `-`
+   * @param text the value, where it is not its JSON
    */
-  set(field: Field, plain: Plain, value: Value, name = "", shown = value.shown): void {
+  set(field: Field, plain: Plain, value: Value, name = "", text?: string): void {
     const { rule, message } = field;
     const { container } = value.place;
+    const shown = text ?? (typeof plain === "object" ? value.shown : String(plain));
     // A view under systemd's driver shows the real path in place of `slice:prefix:name`: runc takes only that one.
     if (rule.key === "cgroupsPath" && shown === this.context.shownCgroupsPath) {
       this.note("debug", `${value.label} is the path that the plugin was shown: no change`);

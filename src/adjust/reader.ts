@@ -85,7 +85,7 @@ export function readElement(field: Field, value: Value, names = new Set<string>(
   else if (names.has(bare)) value.fault(bad(`each ${by} once`));
   names.add(bare);
   // Of a limit of huge pages the number, as its metadata key has it.
-  const shown = by === "pageSize" ? String(message.limit ?? 0n) : value.shown;
+  const shown = by === "pageSize" ? String(message.limit ?? 0n) : undefined;
   value.asks.set(field, message, value, name, shown);
 }
 

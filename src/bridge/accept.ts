@@ -17,7 +17,7 @@ import type { ChainCall } from "./chain.js";
 import type { CgroupStage } from "./plugin-stage.js";
 
 /** What a result's changes depend on beside the result. */
-export interface ChangeContext extends Pick<PluginSettings["results"], "rename" | "annotate"> {
+export interface ChangeContext extends Readonly<PluginSettings["results"]> {
   readonly runtime: RuntimeInfo;
   readonly cgroupVersion: Cgroups["version"];
   /** The plugin's captured view; its writes are changes too. */
@@ -29,7 +29,7 @@ export interface ChangeContext extends Pick<PluginSettings["results"], "rename" 
 /** What a run asks to change, or why that cannot be; undefined when nothing is to be read from it. */
 export function readChange(call: ChainCall, run: InvokeOutcome, context: ChangeContext): ParsedAdjustment | undefined {
   if (call.changesNothing || run.result === undefined) return undefined;
-  const { runtime, cgroupVersion, stage, bytesTaken, rename, annotate } = context;
+  const { runtime, cgroupVersion, stage, bytesTaken, rename, annotate, keep } = context;
   const captured = call.request.state === "delete" ? undefined : stage?.collect();
   const [fault] = captured?.errors ?? [];
   if (fault !== undefined) return { ok: false, error: formatFault(fault) };
@@ -49,6 +49,7 @@ export function readChange(call: ChainCall, run: InvokeOutcome, context: ChangeC
       ...(stage === undefined ? {} : { shownCgroupsPath: stage.request.spec.cgroupsPath }),
       rename,
       annotate,
+      keep,
       bytesLeft: answerBytes - bytesTaken,
     },
     captured?.resources,
@@ -86,7 +87,8 @@ export function applyOwn(
   counts: (plugin: string) => boolean,
 ): AppliedOwn {
   const { pid, id } = call.request;
-  const merge = (some: readonly Change[]) => mergeChanges(some, { phase: call.phase, containerId: id });
+  const merge = (some: readonly Change[]) =>
+    mergeChanges(some, { phase: call.phase, containerId: id, kept: call.kept });
   const apply = ({ own }: MergedChange) =>
     own === undefined ? null : cgroups.apply(own, { ...call.request.spec, pid });
   const whole = merge(changes);

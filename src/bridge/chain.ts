@@ -41,6 +41,8 @@ export interface ChainCall extends EventInfo {
   readonly changesNothing?: true;
   /** What the plugins of an earlier phase answered. */
   readonly earlierResults: readonly Result[];
+  /** Of an update: what plugins set at the create, and asked to keep. */
+  readonly kept?: Created["kept"];
 }
 
 /** What running a chain came to. */
@@ -302,7 +304,8 @@ class Chain {
   }
 
   private merged(): MergedChange {
-    return mergeChanges(this.changes, { phase: this.call.phase, containerId: this.call.request.id });
+    const { phase, request, kept } = this.call;
+    return mergeChanges(this.changes, { phase, containerId: request.id, kept });
   }
 
   private report(run: InvokeOutcome, adjusted: readonly string[]): void {

@@ -2,7 +2,7 @@ import type { MergedChange } from "../adjust/from-v01.js";
 import { within } from "../base/deadline.js";
 import { BridgeError, errorText } from "../base/errors.js";
 import type { Serial } from "../base/serial.js";
-import { extraEvents, hasCreatePhase } from "../config/merge.js";
+import { extraEvents, hasCreatePhase, keepsResources } from "../config/merge.js";
 import type { Host } from "../host/host.js";
 import { bothPhases, type Created, type CreateInfo, type Ledger, type Phase } from "../ledger/ledger.js";
 import type { Processes } from "../ledger/processes.js";
@@ -101,10 +101,12 @@ export class Lifecycle {
     // Sandboxes have no phases: NRI v2 has one event for their create.
     const list = this.lists.takers(conf, "create", target.kind === "sandbox" ? bothPhases : [phase]);
     if (list.plugins.length === 0) return this.recordAfterReply(target, { phases });
-    const attempt = (created: Created) => {
+    const attempt = async (created: Created) => {
       const request = toCreateRequest(list.version, "create", target, created.spec);
       const earlierResults = phase === "start" ? this.parts.ledger.createResultsOf(target.id) : [];
-      return this.runOrFail({ ...info, list, request, target: created, phase, earlierResults }, target);
+      const end = await this.runOrFail({ ...info, list, request, target: created, phase, earlierResults }, target);
+      this.parts.ledger.keep(target.id, end.change.kept);
+      return end;
     };
     if (!this.lists.allAsync(list)) return attempt(this.record(target, { phases }));
     this.parts.ledger.defer(target, { phases });
@@ -201,10 +203,10 @@ export class Lifecycle {
       const created = this.parts.ledger.get(target.id);
       if (created === undefined) return noChange.change;
       const conf = this.lists.read("no plugin runs for this update");
-      if (conf instanceof BridgeError) return noChange.change;
-      const request = toUpdateRequest(conf.version, created, target, asked);
-      const list = this.lists.takers(conf, "update");
-      const call = { ...info, list, request, target: created, phase: "update", earlierResults: [] } as const;
+      const list = conf instanceof BridgeError ? noPlugins : this.lists.takers(conf, "update");
+      const request = toUpdateRequest(list.version, created, target, asked);
+      const kept = keepsResources(this.parts.config) ? created.kept : undefined;
+      const call = { ...info, list, request, target: created, phase: "update", earlierResults: [], kept } as const;
       return (await this.runOrFail(call, target)).change;
     });
   }
@@ -401,7 +403,7 @@ export class Lifecycle {
 
   private async run(call: ChainCall, target: Target | undefined): ReturnType<RunChain> {
     const { config, runChain } = this.parts;
-    if (call.list.plugins.length === 0) return noChange;
+    if (call.list.plugins.length === 0 && call.kept === undefined) return noChange;
     if (config.request === "strict" || target === undefined) return runChain(call);
     const { pod, container } = target;
     const nri = {

@@ -68,6 +68,10 @@ const results = z.strictObject({
     z.record(z.string(), z.string()),
     "metadata key to adjust key (without the prefix), for plugins that nobody will change",
   ),
+  keep: means(
+    z.boolean(),
+    "answers the resources that a plugin set at a create to each later update, so that no other change undoes them, a wanted resize included",
+  ),
 });
 
 /** What can be set for one plugin type, over the global value. */
@@ -278,7 +282,7 @@ export const defaultConfig: Config = {
   annotations: { oci: [], podToContainer: false, alias: "auto" },
   phase: "start",
   cgroup: "auto",
-  results: { annotate: false, rename: {} },
+  results: { annotate: false, rename: {}, keep: false },
   states: ["create", "delete"],
   exitStatus: "ignore",
   onFailure: { create: "fail", update: "fail", delete: "ignore" },

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { mergeChanges, type Phase } from "../../src/adjust/from-v01.js";
 
-import { changeOf, contextOf, otherId, ownId } from "./adjustment-support.js";
+import { changeOf, contextOf, otherId, ownId, version } from "./adjustment-support.js";
 
 function changes(phase: Phase, ...answers: readonly [plugin: string, metadata: Record<string, string>][]) {
   return answers.map(([plugin, keys]) => {
@@ -104,6 +104,53 @@ describe("the changes of a chain", () => {
     const merged = merge("start", ["a", { "memory.swap": "2" }], ["b", { "memory.swap": "3", "cpu.cpus": "0" }]);
     expect(merged.own).toEqual({ memory: { swap: 3n }, cpu: { cpus: "0" } });
     expect(merged).not.toHaveProperty("adjust");
+  });
+});
+
+describe("what results.keep keeps", () => {
+  const asked = {
+    ...{
+      "cpu.quota": "-1",
+      "cpu.cpus": "0-1",
+      "memory.limit": "4096",
+      "hugepage.2MB": "0",
+      "unified.cpu.weight": "50",
+    },
+    ...{ "pids.limit": "5", "env.A": "1", blockioClass: "x", [`update.${otherId}.cpu.shares`]: "9" },
+  };
+  const metadata = Object.fromEntries(Object.entries(asked).map(([key, value]) => [`adjust.${key}`, value]));
+  const keptIn = (context: Parameters<typeof contextOf>[0]) =>
+    mergeChanges([changeOf({ metadata }, contextOf(context))], { phase: "create", containerId: ownId }).kept;
+
+  it("are the resources that an update can carry, in the order of the chain", () => {
+    const kept = {
+      ...{ "cpu.quota": "-1", "cpu.cpus": "0-1", "memory.limit": "4096", "hugepage.2MB": "0" },
+      "unified.cpu.weight": "50",
+    };
+    expect(keptIn({ keep: true })).toEqual(kept);
+    expect(keptIn({})).toBeUndefined();
+    const runtime = { name: "cri-o", version: version("1.35.0") };
+    expect(Object.keys(keptIn({ keep: true, runtime }) ?? {})).toEqual(["cpu.quota", "cpu.cpus", "memory.limit"]);
+    const messages = {
+      linux: { resources: { hugepageLimits: [{ pageSize: "2MB" }], cpu: { quota: { value: 5000 } } } },
+    };
+    const change = changeOf({ adjust: messages }, contextOf({ keep: true }));
+    expect(mergeChanges([change], { phase: "create", containerId: ownId }).kept).toEqual({
+      ...{ "hugepage.2MB": "0", "cpu.quota": "5000" },
+    });
+  });
+
+  it("is answered to an update, and what a plugin answers to that wins without a conflict", () => {
+    const kept = { "cpu.quota": "-1", "cpu.shares": "5", "unified.cpu.weight": "50", "gone.in.a.later.version": "1" };
+    const own = changeOf({ metadata: { "adjust.cpu.shares": "7" } }, contextOf({ phase: "update" }));
+    const { updates, conflicts } = mergeChanges([own], { phase: "update", containerId: ownId, kept });
+    expect(updates).toEqual([
+      {
+        containerId: ownId,
+        linux: { resources: { cpu: { quota: -1n, shares: 7n }, unified: { "cpu.weight": "50" } } },
+      },
+    ]);
+    expect(conflicts).toEqual([]);
   });
 });
 

@@ -27,6 +27,7 @@ const keys: readonly (readonly [key: string, byDefault: unknown, ...others: unkn
   ["cgroup", "auto", "host", "capture"],
   ["results.annotate", false, true],
   ["results.rename", {}, { shares: "cpu.shares" }],
+  ["results.keep", false, true],
   ["states", ["create", "delete"], ["create", "update", "delete"]],
   ["exitStatus", "ignore", "strict"],
   ["onFailure.create", "fail", "ignore", "continue"],
@@ -54,7 +55,7 @@ const keys: readonly (readonly [key: string, byDefault: unknown, ...others: unkn
 const ofPlugin = {
   phase: "create",
   cgroup: "host",
-  results: { annotate: true, rename: { shares: "cpu.shares" } },
+  results: { annotate: true, rename: { shares: "cpu.shares" }, keep: true },
   states: ["create"],
   events: { RemovePodSandbox: "removal" },
   onFailure: { create: "ignore", update: "continue", delete: "continue" },

@@ -177,4 +177,16 @@ describe("a chain across both phases", () => {
       error: null,
     });
   });
+
+  it("results.keep answers an update with the resources that were set at the create, and with nothing else", async () => {
+    bench.asks("kept", { "adjust.cpu.shares": "64", "adjust.pids.limit": "99", "adjust.env.A": "1" });
+    bench.asks("free", { "adjust.cpu.quota": "7000" });
+    const config = "phase: create\ncgroup: host\nplugins: {kept: {results: {keep: true}}}\n";
+    const { response, error } = (await bench.play({ plugins: ["kept", "free"], config, scenario: "update" })).answer(
+      "UpdateContainer",
+    );
+    expect(error).toBeNull();
+    expect(response.update).toMatchObject([{ linux: { resources: { cpu: { shares: { value: "64" } } } } }]);
+    expect(JSON.stringify(response)).not.toMatch(/quota|pids|env/);
+  });
 });

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type Field, pathTo, settable } from "../../src/adjust/fields.js";
 import type { Phase } from "../../src/adjust/from-v01.js";
+import { adjustedFields, writtenFields } from "../e2e/testbed/adjusted-fields.js";
 import { changeOf, contextOf, errorOf, knownKeys, parseAnswer } from "./adjustment-support.js";
 
 const document = readFileSync(resolve(import.meta.dirname, "../../docs/RESULTS.md"), "utf8");
@@ -87,6 +88,19 @@ describe("docs/RESULTS.md", () => {
     // Since 0.2 is since ever.
     const told = found.map(([, field, listed, since]) => [field, listed, since === "0.2" ? undefined : since]);
     expect(told.toSorted()).toEqual(expected.toSorted());
+  });
+
+  it("names those as seen that a test with real runtimes looks for", () => {
+    const target = { runtime: "v2", daemon: { uidPart: "", logRoot: "" } };
+    const created = adjustedFields(target).map(({ path, since }) => [
+      path,
+      since === undefined ? "1.7.24, 2.1.9" : "2.1.9",
+    ]);
+    const written = writtenFields.map(([path]) => [`linux.resources.${path}`, "1.7.24, 2.1.9"]);
+    const seen = [...document.matchAll(/^\| `([\w.]+)` +\|[^|]+\|[^|]+\| ((?:1\.7\.24, )?2\.1\.9) +\|/gm)];
+    // A plugin in phase start has what one in phase create has of the older runtime not yet.
+    const expected = new Map([...created, ...written].map(([path = "", runtimes]) => [path, runtimes]));
+    expect(new Map(seen.map(([, path = "", runtimes]) => [path, runtimes]))).toEqual(expected);
   });
 
   it("shows error texts as they are", () => {

@@ -12,10 +12,8 @@ export interface Event {
   readonly phase: Phase;
   readonly containerId: string;
   /** What plugins set at the create, to be answered to its updates: adjust keys and their values. */
-  readonly kept?: Kept | undefined;
+  readonly kept?: Readonly<Record<string, string>> | undefined;
 }
-
-export type Kept = Readonly<Record<string, string>>;
 
 /**
  * Builds the answer of a phase: in phase create an adjustment, in phase start what the real cgroup gets, in phase update
@@ -62,22 +60,14 @@ function toWritten(asked: ContainerUpdate): oci.LinuxResources {
   return { ...rest, cpu: { ...numbers, ...(cpus ? { cpus } : {}), ...(mems ? { mems } : {}) } };
 }
 
-/** One field that two plugins of a chain set differently: the last one has it. */
-export interface Conflict {
-  readonly field: string;
-  /** The first plugin that set it. */
-  readonly first: string;
-  /** The plugin whose value stands. */
-  readonly last: string;
-}
+/** One field that two plugins of a chain set differently: the first that set it, and the last one, which has it. */
+export type Conflict = { readonly field: string; readonly first: string; readonly last: string };
 
 /** A chain's changes as one. */
 export interface MergedChange extends Built {
   readonly fields: readonly string[];
-  /** Fields that two plugins set differently. */
   readonly conflicts: readonly Conflict[];
-  /** What is to be answered to later updates; absent: nothing. */
-  readonly kept?: Kept;
+  readonly kept?: Event["kept"];
 }
 
 /**
@@ -86,7 +76,7 @@ export interface MergedChange extends Built {
  * (pkg/adaptation/result.go).
  */
 export function mergeChanges(changes: readonly Pick<Change, "plugin" | "settings">[], event: Event): MergedChange {
-  const merged = new Map(keptSettings(event).map((setting) => [setting.field, setting]));
+  const merged = new Map(keptSettings(event));
   const owners = new Map<string, { readonly first: string; readonly last: string; readonly isDisputed: boolean }>();
   for (const { plugin, settings } of changes) {
     for (const setting of settings) {
@@ -111,10 +101,10 @@ export function mergeChanges(changes: readonly Pick<Change, "plugin" | "settings
 }
 
 /** What was kept, as settings of an update. It was looked at when it was set. */
-function keptSettings({ kept = {}, containerId }: Event): readonly Setting[] {
+function keptSettings({ kept = {}, containerId }: Event): ReadonlyMap<string, Setting> {
   const nri = { major: 0, minor: 0, patch: 0, preRelease: false, source: "guessed" } as const;
-  const where = { plugin: "", phase: "update", nri, cgroupVersion: "unknown", containerId } as const;
-  const asks = new Asks({ ...where, rename: {}, annotate: false });
+  const where = { nri, cgroupVersion: "unknown", containerId, rename: {}, annotate: false } as const;
+  const asks = new Asks({ plugin: "", phase: "update", ...where });
   for (const [key, text] of Object.entries(kept)) readKey(key, { label: key, text }, asks);
   return asks.settings;
 }

@@ -1,14 +1,15 @@
-import type { Message, Plain } from "../nri/json.js";
+import { excerpt } from "../base/errors.js";
+import { fieldsOf, type Message, type Plain } from "../nri/json.js";
 import { quoteText } from "../v01/gojson/quote.js";
-import { type Field, pathTo, type Rule, updatable } from "./fields.js";
+import { type Field, findField, pathTo, type Rule, updatable } from "./fields.js";
 import { checkGate, isRead, isSince, tooOld } from "./gates.js";
-import { bad, type Fault, good, idle, type Parsed } from "./parsed.js";
-import type { AdjustmentContext, Note, Phase, Setting } from "./types.js";
-import type { Value } from "./value.js";
+import { describeTree, type JsonTree, showTree } from "./json-tree.js";
+import { bad, type Fault, good, idle, type Parsed, suggest } from "./parsed.js";
+import type { AdjustmentContext, Note, Setting } from "./types.js";
 
 /** Which of a result's sources a value is from. */
 export interface Place {
-  /** Where it stands, for people: `adjust`, `adjust.cpu.shares`. */
+  /** Where it stands, for people: `adjust.cpu.shares`. */
   readonly label: string;
   /** The text that says it, where it is no JSON. */
   readonly text?: string;
@@ -21,49 +22,45 @@ export interface Place {
 /** After so many faults the rest is not read: the result is void already, and more says nothing new. */
 export const mostFaults = 5;
 
-/** So many notes tell what there is to be told. */
+/** So many notes tell what there is to be told: a plugin may print more keys than anybody reads. */
 const mostNotes = 20;
+
+/** Why the container of the event is not updated as another one (NRI pkg/adaptation/result.go getContainerUpdate, at every tag). */
+const ownUpdates = {
+  create: "NRI refuses the update of the container that is being created",
+  update: "this is the container that is updated itself",
+  delete: "this is the container that stops",
+};
 
 /** Collects what a result asks for, in reading order, and what is wrong with it. */
 export class Asks {
   readonly faults: string[] = [];
-  readonly #settings = new Map<string, Setting>();
-  readonly #notes: Note[] = [];
+  readonly notes: Note[] = [];
+  /** By the field: the later of two settings of one wins. */
+  readonly settings = new Map<string, Setting>();
 
   constructor(readonly context: AdjustmentContext) {}
 
-  /** The later of two settings of one field wins. */
-  get settings(): readonly Setting[] {
-    return [...this.#settings.values()];
-  }
-
-  /** What is to be said of it, most of it: a plugin may print more keys than anybody reads. */
-  get notes(): readonly Note[] {
-    const rest = this.#notes.length - mostNotes;
-    if (rest <= 0) return this.#notes;
-    return [...this.#notes.slice(0, mostNotes), { level: "warn", text: `the same goes for ${rest} more` }];
+  get isFull(): boolean {
+    return this.faults.length >= mostFaults;
   }
 
   note(level: Note["level"], text: string): void {
-    this.#notes.push({ level, text });
+    if (this.notes.length < mostNotes) this.notes.push({ level, text });
   }
 
   fault({ at, label, place: { text }, shown }: Value, { reason, remedy }: Fault): void {
-    if (this.faults.length >= mostFaults) return;
+    if (this.isFull) return;
     const within = text === undefined || at === "" ? "" : `${at.replace(/^(\[0\])?\./, "")}: `;
     const end = remedy === undefined ? "" : `; ${remedy}`;
-    this.faults.push(`${label} ${quoteText(excerpt(text ?? shown))}: ${within}${reason}${end}`);
+    this.faults.push(`${label} ${quoteText(excerpt(text ?? shown, 64))}: ${within}${reason}${end}`);
   }
 
   add(setting: Setting): void {
-    if (this.faults.length < mostFaults) this.#settings.set(setting.field, setting);
+    if (!this.isFull) this.settings.set(setting.field, setting);
   }
 
-  /**
-   * Sets a field, or one entry of its map, or one element of its list.
-   * @param name of the entry or element, with a removal's `-`
-   * @param text the value, where it is not its JSON
-   */
+  /** Sets a field, or one entry of its map, or one element of its list. @param name of that, with a removal's `-` */
   set(field: Field, plain: Plain, value: Value, name = "", text?: string): void {
     const { rule, message } = field;
     const { container } = value.place;
@@ -96,17 +93,15 @@ export class Asks {
   /** Whether a field has an effect in this phase, runtime and host; else it is said why, with the remedy. */
   takesEffect({ rule }: Field, value: Value): boolean {
     const effect = this.#effectOf(rule, value.place);
-    if (effect.ok) {
-      if (rule.lost === undefined) return true;
-      if (isRead(this.context)) this.fault(value, idle(...rule.lost));
-      else this.note("warn", `${value.label}: ${rule.lost[0]}; it is sent, since the NRI of this runtime is later`);
-      return true;
-    }
     // A plugin may print the same for every state: in a delete an error would end the chain, and those behind would lose theirs.
     const whenIdle = value.place.whenIdle ?? (this.context.phase === "delete" ? "warn" : undefined);
-    if (whenIdle === undefined) this.fault(value, effect);
-    else if (whenIdle === "warn") this.note("warn", `${value.label}: ${effect.reason}`);
-    return false;
+    if (!effect.ok && whenIdle === undefined) this.fault(value, effect);
+    else if (!effect.ok && whenIdle === "warn") this.note("warn", `${value.label}: ${effect.reason}`);
+    else if (effect.ok && rule.lost !== undefined) {
+      if (isRead(this.context)) this.fault(value, idle(...rule.lost));
+      else this.note("warn", `${value.label}: ${rule.lost[0]}; it is sent, since the NRI of this runtime is later`);
+    }
+    return effect.ok;
   }
 
   #effectOf({ gate, key }: Rule, { container }: Place): Parsed<true> {
@@ -121,14 +116,14 @@ export class Asks {
       const reason = "takes effect in phase create, update or delete: the answer to a start holds no updates";
       return idle(reason, "set `phase: create` for this plugin");
     }
-    if (container === containerId) return ownUpdate(phase);
+    if (container === containerId) return idle(ownUpdates[phase], "use the key without update.<containerID>.");
     // The fields of an update are those of NRI 0.2; cgroup v2's files need a host that has them all the same.
     return checkGate({ phases: [phase], ...(gate.cgroup === undefined ? {} : { cgroup: gate.cgroup }) }, this.context);
   }
 
   /** What is wrong with a name that begins with `-`. @param rest what stands beside the name, which is nothing */
   removalFault({ removal = {} }: Rule, rest: string): Fault | undefined {
-    if (removal.lost !== undefined) return idle(removal.lost, removal.remedy);
+    if (removal.lost !== undefined) return idle(...removal.lost);
     if (removal.since && !isSince(this.context, removal.since)) return tooOld(removal.since, this.context);
     return rest === "" ? undefined : bad("an empty text, since the - removes");
   }
@@ -143,12 +138,11 @@ function within(message: Message, field: string): Message {
 }
 
 function put(message: Message, { name: field, shape, rule }: Field, name: string, value: Plain): void {
+  // Without a prototype, so that a key like `__proto__` is a key like any other.
+  if (shape === "map") message[field] ??= Object.create(null);
   const found = message[field];
-  if (shape === "map") {
-    // Without a prototype, so that a key like `__proto__` is a key like any other.
-    if (found === undefined) message[field] = Object.create(null);
-    within(message, field)[name] = value;
-  } else if (Array.isArray(found) && (rule.by !== undefined || rule.adds)) found.push(...[value].flat());
+  if (shape === "map") within(message, field)[name] = value;
+  else if (Array.isArray(found) && (rule.by !== undefined || rule.adds)) found.push(...[value].flat());
   else message[field] = rule.by === undefined ? value : [value];
 }
 
@@ -156,16 +150,58 @@ export function isRemoval({ removal }: Rule, name: string): boolean {
   return removal !== undefined && name.startsWith("-");
 }
 
-/** NRI pkg/adaptation/result.go getContainerUpdate, at every tag: such an update fails the creation. */
-function ownUpdate(phase: Phase): Fault {
-  if (phase === "delete") return idle("this is the container that stops", "leave it out");
-  const remedy = "use the key without update.<containerID>.";
-  return phase === "create"
-    ? idle("NRI refuses the update of the container that is being created", remedy)
-    : idle("this is the container that is updated itself", remedy);
-}
+/** A JSON value of one of a result's sources, and where it stands. */
+export class Value {
+  /** @param at the path to it, below its place: `.linux.devices[0]` */
+  constructor(
+    readonly tree: JsonTree,
+    readonly place: Place,
+    readonly asks: Asks,
+    readonly at = "",
+  ) {}
 
-/** What of a value an error text shows. */
-function excerpt(value: string): string {
-  return value.length <= 64 ? value : `${value.slice(0, 64)}…`;
+  get label(): string {
+    return this.place.text === undefined ? `${this.place.label}${this.at}`.replace(/^\./, "") : this.place.label;
+  }
+
+  get shown(): string {
+    return showTree(this.tree);
+  }
+
+  fault(fault: Fault | undefined): void {
+    if (fault !== undefined) this.asks.fault(this, fault);
+  }
+
+  within(tree: JsonTree, step: string): Value {
+    return new Value(tree, this.place, this.asks, `${this.at}${step}`);
+  }
+
+  items(): Value[] {
+    if (this.tree.kind === "array") return this.tree.items.map((item, index) => this.within(item, `[${index}]`));
+    this.fault(bad(`a list, not ${describeTree(this.tree)}`));
+    return [];
+  }
+
+  entries(): [name: string, value: Value][] {
+    if (this.tree.kind === "object")
+      return this.tree.entries.map(([name, tree]) => [name, this.within(tree, `.${name}`)]);
+    this.fault(bad(`an object, not ${describeTree(this.tree)}`));
+    return [];
+  }
+
+  /** The fields of a message, by protobuf's JSON names or the schema's own; null is as good as absent. */
+  fields(message: string): Map<string, [field: Field, value: Value]> {
+    const found = new Map<string, [Field, Value]>();
+    for (const [name, value] of this.entries()) {
+      const field = findField(message, name);
+      if (field === undefined) {
+        const known = Object.keys(fieldsOf(message));
+        value.fault(bad(`one of ${known.join(", ")}`, suggest(name, known, "leave it out")));
+      } else if (value.tree.kind !== "null") {
+        if (found.has(field.name)) value.fault(bad("each key once"));
+        found.set(field.name, [field, value]);
+      }
+    }
+    return found;
+  }
 }

@@ -15,12 +15,9 @@ export interface IntegerRange {
 /** What the integers of protobuf can hold. */
 export const int64: IntegerRange = { min: -(2n ** 63n), max: 2n ** 63n - 1n };
 export const uint64: IntegerRange = { min: 0n, max: 2n ** 64n - 1n };
-export const integers: Readonly<Record<string, IntegerRange>> = {
-  int32: { min: -(2n ** 31n), max: 2n ** 31n - 1n },
-  uint32: { min: 0n, max: 2n ** 32n - 1n },
-  int64,
-  uint64,
-};
+const int32: IntegerRange = { min: -(2n ** 31n), max: 2n ** 31n - 1n };
+const uint32: IntegerRange = { min: 0n, max: 2n ** 32n - 1n };
+export const integers: Readonly<Record<string, IntegerRange>> = { int32, uint32, int64, uint64 };
 
 /** A decimal integer, spelled as JSON spells one: no plus, no leading zero, no fraction, no exponent, no white space. */
 export function parseInteger(text: string, { min, max, unlimited }: IntegerRange): bigint | undefined {
@@ -33,16 +30,10 @@ export function describeRange({ min, max, unit = "", unlimited }: IntegerRange):
   return `${unlimited ? "-1 for no limit, or " : ""}an integer from ${min} to ${max}${unit}`;
 }
 
-/** A path of the kernel: PATH_MAX counts the closing NUL. */
+/** A path of the kernel (PATH_MAX counts the closing NUL), and what one write to a file of the kernel can hold: a page. */
 const maxPathBytes = 4095;
 /** One argument or variable of execve: MAX_ARG_STRLEN is 32 pages and counts the closing NUL. */
 export const maxArgumentBytes = 131_071;
-/** What one write to a file of sysfs, procfs or a cgroup can hold: a page. */
-const maxWriteBytes = 4095;
-
-export function byteLength(text: string): number {
-  return Buffer.byteLength(text);
-}
 
 /** A text of a form. @param remedy absent: correct the value */
 export function matches(pattern: RegExp, expected: string, remedy?: string): Check {
@@ -53,7 +44,7 @@ export function matches(pattern: RegExp, expected: string, remedy?: string): Che
 export function fits(maxBytes: number, what = "a text"): Check {
   return (text) => {
     if (text.includes("\0")) return bad(`${what} without NUL characters`);
-    return byteLength(text) > maxBytes ? bad(`${what} of at most ${maxBytes} bytes`) : undefined;
+    return Buffer.byteLength(text) > maxBytes ? bad(`${what} of at most ${maxBytes} bytes`) : undefined;
   };
 }
 
@@ -61,8 +52,9 @@ export function oneOf(names: readonly string[], what: string): Check {
   return (text) => (names.includes(text) ? undefined : bad(what, suggest(text, names, "fix the name")));
 }
 
+export const annotationKey = matches(/./s, "the key of an annotation", "fix the key");
 export const argument = fits(maxArgumentBytes);
-export const sysctlValue = fits(maxWriteBytes);
+export const sysctlValue = fits(maxPathBytes);
 export const pathText = fits(maxPathBytes, "a path");
 
 export function absolutePath(what: string): Check {
@@ -73,15 +65,11 @@ export function absolutePath(what: string): Check {
 export const unifiedText: Check = (text) =>
   text !== "" && text.split("\n").every((line) => sysctlValue(line) === undefined)
     ? undefined
-    : bad(`text of lines of at most ${maxWriteBytes} bytes`);
+    : bad(`text of lines of at most ${maxPathBytes} bytes`);
 
 /**
- * A list of CPUs or memory nodes as the kernel writes it: `0-3,8`.
- *
- * The kernel reads more than it writes (lib/bitmap.c bitmap_parselist: white space for commas, empty parts, `N`, `all`,
- * `0-7:2/4`), but under systemd's cgroup driver runc reads the list itself and knows none of that
- * (opencontainers/cgroups systemd/cpuset.go RangeToBits).
- *
+ * A list of CPUs or memory nodes as the kernel writes it: `0-3,8`. The kernel reads more (lib/bitmap.c bitmap_parselist), but
+ * under systemd's cgroup driver runc reads it too, and knows none of that (opencontainers/cgroups systemd/cpuset.go RangeToBits).
  * @param count how many the kernel can have at all: a number at or past it is a mistake on any host
  */
 function kernelList(count: number): Check {
@@ -113,7 +101,5 @@ export const pageSize = matches(
 );
 
 /** The resources of setrlimit(2), as OCI names them. */
-export const rlimitTypes: readonly string[] =
-  "AS CORE CPU DATA FSIZE LOCKS MEMLOCK MSGQUEUE NICE NOFILE NPROC RSS RTPRIO RTTIME SIGPENDING STACK"
-    .split(" ")
-    .map((name) => `RLIMIT_${name}`);
+const rlimits = "AS CORE CPU DATA FSIZE LOCKS MEMLOCK MSGQUEUE NICE NOFILE NPROC RSS RTPRIO RTTIME SIGPENDING STACK";
+export const rlimitTypes: readonly string[] = rlimits.split(" ").map((name) => `RLIMIT_${name}`);

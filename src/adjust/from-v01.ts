@@ -1,13 +1,12 @@
 import type * as oci from "../v01/resources.js";
-import { messageKeys, type ResultExtensions } from "../v01/result-extensions.js";
+import type { ResultExtensions } from "../v01/result-extensions.js";
 import type { Result } from "../v01/types.js";
 import { buildAnswer } from "./answer.js";
 import { Asks, mostFaults, type Place } from "./asks.js";
-import { byteLength } from "./checks.js";
 import { byKey } from "./fields.js";
 import { adjustPrefix, readKey } from "./keys.js";
-import { readDocument } from "./reader.js";
-import type { AdjustmentContext, ParsedAdjustment, Setting } from "./types.js";
+import { readMessages } from "./reader.js";
+import type { AdjustmentContext, ParsedAdjustment } from "./types.js";
 
 export { askedResources, type Conflict, type MergedChange, mergeChanges } from "./answer.js";
 export type { AdjustmentContext, Change, Note, ParsedAdjustment, Phase, Setting } from "./types.js";
@@ -15,8 +14,8 @@ export type { AdjustmentContext, Change, Note, ParsedAdjustment, Phase, Setting 
 /** What one answer may hold of changes, in bytes. A ttRPC message is 4 MiB at most (ttrpc channel.go). */
 export const answerBytes = 3 * 1024 * 1024;
 
-/** k8s.io/apimachinery pkg/api/validation/objectmeta.go: all annotations of an object together. */
-const maxAnnotationBytes = 256 * 1024;
+/** What a setting costs beside its texts: tags, lengths, and numbers that a text of few letters names. */
+const settingBytes = 64;
 
 /**
  * What a result asks for, or why it asks in vain: one wrong value, or one field that cannot take effect here, and nothing of
@@ -41,7 +40,8 @@ export function parseAdjustment(
   for (const [key, text] of texts) {
     if (key.startsWith(adjustPrefix)) read(key.slice(adjustPrefix.length), text, key);
   }
-  for (const key of messageKeys) readDocument(key, extensions[key], asks);
+  const { adjust, update, evict } = extensions;
+  readMessages({ adjust, update, evict }, asks);
   readCaptured(captured, read);
   for (const [key, text] of texts) {
     const target = Object.hasOwn(rename, key) ? rename[key] : undefined;
@@ -56,8 +56,14 @@ export function parseAdjustment(
     read(`annotation.v01.${plugin}/${key}`, text, `results.annotate of ${key}`, whenIdle);
   }
 
-  const { faults, settings, notes } = asks;
-  const bytes = faults.length > 0 ? 0 : sizeOf(settings, context, faults);
+  const { faults, notes } = asks;
+  const settings = [...asks.settings.values()];
+  let bytes = 0;
+  for (const { field, value } of settings) bytes += Buffer.byteLength(field) + Buffer.byteLength(value) + settingBytes;
+  const { bytesLeft = answerBytes } = context;
+  if (bytes > bytesLeft) {
+    faults.push(`a change of ${bytes} bytes: the answer to the runtime has room for ${Math.max(bytesLeft, 0)} more`);
+  }
   if (faults.length > 0) {
     const rest = faults.length < mostFaults ? "" : "; the rest was not read";
     return { ok: false, error: `the result of "${plugin}" cannot be applied: ${faults.join("; ")}${rest}` };
@@ -79,7 +85,9 @@ function readCgroupsPath({ cgroupsPath, problems }: ResultExtensions, asks: Asks
 
 /** Asks for what a plugin wrote into its captured cgroup, read back as the kernel reads it. */
 function readCaptured(captured: oci.LinuxResources, read: ReadText): void {
-  const { cpu, memory, pids, hugepageLimits = [], unified } = captured;
+  const { cpu, memory, pids, hugepageLimits = [], unified, devices } = captured;
+  const rules = devices?.map((rule) => ({ ...rule, major: rule.major?.toString(), minor: rule.minor?.toString() }));
+  if (rules !== undefined) read("deviceRules", JSON.stringify(rules), "cgroup write of devices");
   const hugepage = Object.fromEntries(hugepageLimits.map(({ pageSize, limit }) => [pageSize, limit]));
   for (const [group, values] of Object.entries({ cpu, memory, pids, hugepage, unified })) {
     for (const [name, value] of Object.entries(values ?? {})) {
@@ -89,28 +97,4 @@ function readCaptured(captured: oci.LinuxResources, read: ReadText): void {
       read(key, String(value), `cgroup write of ${key}`, whenIdle);
     }
   }
-}
-
-/** What a setting costs beside its texts: tags, lengths, and numbers that a text of few letters names. */
-const settingBytes = 64;
-
-function sizeOf(
-  settings: readonly Setting[],
-  { bytesLeft = answerBytes }: AdjustmentContext,
-  faults: string[],
-): number {
-  let bytes = 0;
-  let annotationBytes = 0;
-  for (const { field, value } of settings) {
-    const size = byteLength(field) + byteLength(value);
-    bytes += size + settingBytes;
-    if (field.startsWith("annotation.")) annotationBytes += size - "annotation.".length;
-  }
-  if (annotationBytes > maxAnnotationBytes) {
-    const limit = `expected at most ${maxAnnotationBytes}, Kubernetes' own limit for annotations`;
-    faults.push(`${annotationBytes} bytes of annotations: ${limit}`);
-  }
-  const room = `the answer to the runtime has room for ${Math.max(bytesLeft, 0)} more`;
-  if (bytes > bytesLeft) faults.push(`a change of ${bytes} bytes: ${room}`);
-  return bytes;
 }

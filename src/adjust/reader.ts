@@ -1,26 +1,22 @@
 import { enumNames, type Message, type Plain } from "../nri/json.js";
-import { type Asks, isRemoval, type Place } from "./asks.js";
+import { type Asks, isRemoval, Value } from "./asks.js";
 import { describeRange, int64, integers, parseInteger } from "./checks.js";
-import { checkTogether, type Field, findField, type Rule, requiredOf } from "./fields.js";
+import { type Field, type Rule, together } from "./fields.js";
 import { describeTree, type JsonTree, parseJsonTree } from "./json-tree.js";
 import { bad, good, type Parsed, suggest } from "./parsed.js";
-import { Value } from "./value.js";
 
 // NRI's messages in protobuf's JSON mapping, read strictly: an unknown name, a wrong type, a value that its place cannot take and a
 // field that would have no effect are faults. A zero, empty or null value is as good as absent, but in a wrapper.
 
-/** Reads one of the keys at a result's top level that hold NRI's own messages. */
-export function readDocument(key: "adjust" | "update" | "evict", text: string | undefined, asks: Asks): void {
-  if (text === undefined) return;
-  const parsed = parseJsonTree(text, "NRI's own messages");
-  const value = new Value(parsed.ok ? parsed.value : { kind: "string", text }, { label: key }, asks);
-  if (!parsed.ok) value.fault(parsed);
-  else if (key === "adjust") readGroup("ContainerAdjustment", value);
-  else if (key === "update") for (const item of value.items()) readUpdate(item);
-  else {
-    const field = findField("CreateContainerResponse", key);
-    if (field !== undefined) readField(field, value);
-  }
+/** Reads what a result has at its top level of NRI's own messages: the fields of the answer to CreateContainer. */
+export function readMessages(texts: Readonly<Record<string, string | undefined>>, asks: Asks): void {
+  const entries = Object.entries(texts).flatMap(([key, text]): [string, JsonTree][] => {
+    const parsed = parseJsonTree(text ?? "null", "NRI's own messages");
+    if (parsed.ok) return [[key, parsed.value]];
+    new Value({ kind: "string", text: text ?? "" }, { label: key }, asks).fault(parsed);
+    return [];
+  });
+  readGroup("CreateContainerResponse", new Value({ kind: "object", entries }, { label: "" }, asks));
 }
 
 function readUpdate(value: Value): void {
@@ -32,23 +28,23 @@ function readUpdate(value: Value): void {
     return;
   }
   const [, linux] = fields.get("linux") ?? [];
-  const place: Place = { ...value.place, container };
-  if (linux !== undefined) readGroup("LinuxContainerUpdate", new Value(linux.tree, place, value.asks, linux.at));
-  const [field, ignoreFailure] = fields.get("ignoreFailure") ?? [];
-  if (field === undefined || ignoreFailure === undefined) return;
-  const ignores = readWhole(field, ignoreFailure);
-  const write = (update: Message) => {
-    update.ignoreFailure = ignores;
-  };
-  value.asks.add({ field: `update.${container}.ignoreFailure`, value: "", container, write });
+  if (linux !== undefined) {
+    readGroup("LinuxContainerUpdate", new Value(linux.tree, { ...linux.place, container }, linux.asks, linux.at));
+  }
+  const [field, flag] = fields.get("ignoreFailure") ?? [];
+  if (field === undefined || flag === undefined) return;
+  const ignoreFailure = readWhole(field, flag);
+  const write = (update: Message) => void Object.assign(update, { ignoreFailure });
+  value.asks.add({ field: `update.${container}.ignoreFailure`, value: flag.shown, container, write });
 }
 
 /** Reads a message whose fields are set by themselves, or are groups of such. */
 function readGroup(message: string, value: Value): void {
   for (const [field, inner] of value.fields(message).values()) {
     if (isAbsent(field, inner)) continue;
-    if (field.rule.gate === undefined) readGroup(field.type, inner);
-    else readField(field, inner);
+    if (field.rule.gate !== undefined) readField(field, inner);
+    else if (field.shape === "one") readGroup(field.type, inner);
+    else for (const item of inner.items()) readUpdate(item);
   }
 }
 
@@ -56,23 +52,24 @@ function readGroup(message: string, value: Value): void {
 export function readField(field: Field, value: Value): void {
   if (!value.asks.takesEffect(field, value)) return;
   const names = new Set<string>();
-  if (field.shape === "map") for (const [name, inner] of value.entries()) readEntry(field, name, inner);
+  if (field.shape === "map") for (const [name, inner] of value.entries()) readEntry(field, name, inner, names);
   else if (field.rule.by !== undefined) for (const item of value.items()) readElement(field, item, names);
   else value.asks.set(field, readWhole(field, value), value);
 }
 
-/** Reads an entry of a map that is set by itself. */
-export function readEntry(field: Field, name: string, value: Value): void {
+/** Reads an entry of a map that is set by itself. @param names those that stand before it there */
+export function readEntry(field: Field, name: string, value: Value, names?: Set<string>): void {
   const { rule, kind } = field;
   const removes = isRemoval(rule, name);
   if (removes) value.fault(value.asks.removalFault(rule, value.tree.kind === "string" ? value.tree.text : ""));
-  value.fault(rule.names?.(removes ? name.slice(1) : name));
-  const nothing = kind === "message" ? {} : "";
-  value.asks.set(field, removes ? nothing : readOne(field, value), value, name);
+  value.fault(names?.has(name) ? bad("each key once") : rule.names?.(removes ? name.slice(1) : name));
+  names?.add(name);
+  const empty = kind === "message" ? {} : "";
+  value.asks.set(field, removes ? empty : readOne(field, value), value, name);
 }
 
 /** Reads an element of a list that is set by itself. @param names those that stand before it there */
-export function readElement(field: Field, value: Value, names = new Set<string>()): void {
+export function readElement(field: Field, value: Value, names?: Set<string>): void {
   const { rule, type } = field;
   const { by = "" } = rule;
   const message = readMessage(type, value, rule);
@@ -82,22 +79,21 @@ export function readElement(field: Field, value: Value, names = new Set<string>(
   const bare = removes ? name.slice(1) : name;
   if (removes) value.fault(value.asks.removalFault(rule, ""));
   if (bare === "") value.fault(bad(`an object with a ${by}`));
-  else if (names.has(bare)) value.fault(bad(`each ${by} once`));
-  names.add(bare);
-  // Of a limit of huge pages the number, as its metadata key has it.
-  const shown = by === "pageSize" ? String(message.limit ?? 0n) : undefined;
-  value.asks.set(field, message, value, name, shown);
+  else if (names?.has(bare)) value.fault(bad(`each ${by} once`));
+  names?.add(bare);
+  // Of a limit of huge pages the number, as its metadata key has it, and of a variable its text.
+  const texts: Readonly<Record<string, Plain>> = { pageSize: message.limit ?? 0n, key: message.value ?? "" };
+  value.asks.set(field, message, value, name, texts[by]?.toString());
 }
-
-/** In place of a value that is wrong: the result is void. */
-const refused = "?";
 
 /** Reads the whole value of a field. */
 function readWhole(field: Field, value: Value): Plain {
   const { shape, kind, rule } = field;
   if (shape === "list") {
     const elements = value.items().map((item) => readOne(field, item));
-    if (rule.first !== undefined) value.fault(rule.first(String(elements[0] ?? "")));
+    // An empty first one is NRI's own sign (adaptation/result.go adjustArgs), not a program.
+    if (rule.key === "args" && !elements[0])
+      value.fault(bad("a list of texts with the program first, not an empty one"));
     return elements;
   }
   if (kind !== "wrapper") return readOne(field, value);
@@ -114,10 +110,11 @@ function readWhole(field: Field, value: Value): Plain {
 /** Reads one value: a field's own, or an element's. */
 function readOne({ kind, type, rule }: Field, value: Value): Plain {
   if (kind === "message") return readMessage(type, value);
-  const read = kind === "enum" ? readEnum(type, value.tree) : readScalar(type, rule, value.tree);
+  const read = kind === "enum" ? readEnum(enumNames(type), value.tree) : readScalar(type, rule, value.tree);
   if (read.ok) return read.value;
   value.fault(read);
-  return refused;
+  // In place of what is wrong: the result is void.
+  return "?";
 }
 
 /** @param list what is known of the list of such messages, if each is set by itself */
@@ -130,22 +127,13 @@ function readMessage(message: string, value: Value, list: Rule = {}): Message {
     if (field.name === list.by && tree.kind === "string" && isRemoval(list, tree.text)) {
       removes = true;
       // A removal's - is no part of the name.
-      const bare = readWhole(
-        field,
-        new Value({ ...tree, text: tree.text.slice(1) }, inner.place, inner.asks, inner.at),
-      );
-      read[field.name] = `-${bare}`;
+      const bare = inner.within({ ...tree, text: tree.text.slice(1) }, "");
+      read[field.name] = `-${readWhole(field, bare)}`;
     } else read[field.name] = readWhole(field, inner);
   }
   if (removes || value.tree.kind !== "object") return read;
-  const missing = requiredOf(message).find((name) => isEmpty(read[name]));
-  if (missing !== undefined) value.within({ kind: "null" }, `.${missing}`).fault(bad("a value"));
-  else value.fault(checkTogether(message, read));
+  value.fault(together[message]?.(read));
   return read;
-}
-
-function isEmpty(value: Plain | undefined): boolean {
-  return value === undefined || value === "" || (Array.isArray(value) && value.length === 0);
 }
 
 /** Whether a field of a message is as good as absent: proto3 does not tell its zero from that. */
@@ -160,11 +148,9 @@ function zeroOf(type: string): Plain {
   return zeros[type] ?? 0n;
 }
 
-function readEnum(type: string, tree: JsonTree): Parsed<string> {
-  const names = enumNames(type);
-  if (tree.kind === "string" && names.includes(tree.text)) return good(tree.text);
-  const remedy = tree.kind === "string" ? suggest(tree.text, names, "use one of them") : "write its name";
-  return bad(`one of ${names.join(", ")}`, remedy);
+function readEnum(names: readonly string[], tree: JsonTree): Parsed<string> {
+  const text = tree.kind === "string" ? tree.text : "";
+  return names.includes(text) ? good(text) : bad(`one of ${names.join(", ")}`, suggest(text, names, "write its name"));
 }
 
 function readScalar(type: string, { range = integers[type] ?? int64, check }: Rule, tree: JsonTree): Parsed<Plain> {

@@ -13,21 +13,16 @@ export const number: TextForm = (_, text) => good({ kind: "number", text });
 export const bool: TextForm = (_, text) =>
   text === "true" || text === "false" ? good({ kind: "bool", value: text === "true" }) : bad("true or false");
 
-/** An object of texts, lists of texts, and numbers. */
-export function object(values: Readonly<Record<string, string | readonly string[] | JsonTree>>): Parsed<JsonTree> {
-  const toTree = (text: string) => ({ kind: "string", text }) as const;
-  const entries = Object.entries(values).map(([key, value]): [string, JsonTree] => {
-    if (typeof value === "string") return [key, toTree(value)];
-    return [key, "kind" in value ? value : { kind: "array", items: value.map(toTree) }];
-  });
-  return good({ kind: "object", entries });
+type Part = string | bigint | readonly string[];
+
+export function object(parts: Readonly<Record<string, Part>>): Parsed<JsonTree> {
+  return good({ kind: "object", entries: Object.entries(parts).map(([key, part]) => [key, toTree(part)]) });
 }
 
-function digits(text: string): JsonTree {
-  return { kind: "number", text };
+function toTree(part: Part): JsonTree {
+  if (typeof part === "string") return { kind: "string", text: part };
+  return typeof part === "bigint" ? { kind: "number", text: `${part}` } : { kind: "array", items: part.map(toTree) };
 }
-
-export const hugepageText: TextForm = (pageSize, limit) => object({ pageSize, limit: digits(limit) });
 
 /** `source,type,option...`, as /proc/mounts would say it with commas. A comma in a source needs the `adjust` object. */
 export function mountText(destination: string, text: string): Parsed<JsonTree> {
@@ -44,26 +39,25 @@ export function deviceText(path: string, text: string): Parsed<JsonTree> {
   const match = /^([a-z]):(\d{1,10}):(\d{1,10})(?::([0-7]{1,5})(?::(\d{1,10})(?::(\d{1,10}))?)?)?$/.exec(text);
   if (match === null) return bad(deviceForm);
   const [, type = "", major = "", minor = "", mode, uid, gid] = match;
-  const decimal = (literal: string) => digits(String(BigInt(literal)));
   return object({
-    ...{ path, type, major: decimal(major), minor: decimal(minor) },
-    ...(mode === undefined ? {} : { fileMode: decimal(`0o${mode}`) }),
-    ...(uid === undefined ? {} : { uid: decimal(uid) }),
-    ...(gid === undefined ? {} : { gid: decimal(gid) }),
+    ...{ path, type, major: BigInt(major), minor: BigInt(minor) },
+    ...(mode === undefined ? {} : { fileMode: BigInt(`0o${mode}`) }),
+    ...(uid === undefined ? {} : { uid: BigInt(uid) }),
+    ...(gid === undefined ? {} : { gid: BigInt(gid) }),
   });
 }
 
 /** `soft:hard`, each a number or `unlimited`. */
 export function rlimitText(type: string, text: string): Parsed<JsonTree> {
-  const limits = text.split(":").map((limit) => (limit === "unlimited" ? String(uint64.max) : limit));
-  const [soft = "", hard = ""] = limits;
-  if (limits.length === 2 && limits.every((limit) => parseInteger(limit, uint64) !== undefined)) {
-    return object({ type, soft: digits(soft), hard: digits(hard) });
-  }
+  const limits = text.split(":").map((limit) => (limit === "unlimited" ? uint64.max : parseInteger(limit, uint64)));
+  const [soft, hard] = limits;
+  if (limits.length === 2 && soft !== undefined && hard !== undefined) return object({ type, soft, hard });
   return bad("soft:hard, each an integer from 0 to 18446744073709551615 or unlimited: such as 1024:unlimited");
 }
 
-export const argsText: TextForm = (_, text) => parseJsonTree(text, "a JSON list of texts");
+export function json(what: string): TextForm {
+  return (_, text) => parseJsonTree(text, what);
+}
 
 /** One OCI hook as JSON: `{"path": "/bin/x", "args": [...], "env": ["A=1"], "timeout": 2}`. */
 export const hookText: TextForm = (_, text) => {

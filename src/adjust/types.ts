@@ -8,22 +8,18 @@ export type Phase = "create" | "start" | "update" | "delete";
 
 /** What decides whether a field of a result can take effect. */
 export interface AdjustmentContext {
-  /** The plugin's type, as conf.json names it. */
   readonly plugin: string;
   readonly phase: Phase;
   readonly nri: NriVersion;
   /** Absent: what only some runtimes apply is let through. */
   readonly runtime?: { readonly name: string; readonly version: Version | undefined };
   readonly cgroupVersion: 1 | 2 | "unknown";
-  /** The container of the event. */
   readonly containerId: string;
   /** The path that the plugin was shown in place of the container's own, in a captured view. */
   readonly shownCgroupsPath?: string;
-  /** `results.rename`: metadata key to adjust key, without its prefix. */
+  /** The `results` of the plugin's settings. */
   readonly rename: Readonly<Record<string, string>>;
-  /** `results.annotate`: all metadata become annotations too. */
   readonly annotate: boolean;
-  /** `results.keep`: later updates get the resources again. */
   readonly keep?: boolean;
   /** What the answer can still hold: `answerBytes` less the `bytes` of the chain's changes so far. */
   readonly bytesLeft?: number;
@@ -33,23 +29,19 @@ export interface AdjustmentContext {
 export interface Setting {
   /** The adjust key without its prefix and without a removal's `-`; NRI's own name where there is no key. */
   readonly field: string;
-  /** For logs, and to tell whether two plugins ask for the same. */
   readonly value: string;
-  /** Another container, which it updates. */
+  /** Another container, which is updated. */
   readonly container?: string | undefined;
   /** The settings of several plugins add up, as hooks do; else the last one has the field. */
   readonly adds?: boolean | undefined;
   /** Later updates get it again. */
   readonly kept?: boolean;
   /** Into a CreateContainerResponse; that of another container into its ContainerUpdate. */
-  readonly write: Write;
+  readonly write: (message: Message) => void;
 }
-
-export type Write = (message: Message) => void;
 
 /** What settings come to, in the places where the answer or the cgroup takes them. */
 export interface Built {
-  /** For the answer to CreateContainer. */
   readonly adjust?: ContainerAdjustment;
   /** Of other containers, and in phase update of the container itself. */
   readonly updates: readonly ContainerUpdate[];
@@ -61,22 +53,17 @@ export interface Built {
 /** What a result asks for, whole. */
 export interface Change extends Built {
   readonly plugin: string;
-  /** The fields that it sets. */
   readonly fields: readonly string[];
   /** About what it takes of the answer. */
   readonly bytes: number;
   /** What was left out, for the log: never a field that the plugin asked for itself. */
   readonly notes: readonly Note[];
-  /** For `mergeChanges`. */
   readonly settings: readonly Setting[];
 }
 
-export interface Note {
-  readonly level: "debug" | "warn";
-  readonly text: string;
-}
+export type Note = { readonly level: "debug" | "warn"; readonly text: string };
 
-/** A change, or why there is none: one bad value takes the whole result with it. */
+/** One bad value takes the whole result with it. */
 export type ParsedAdjustment =
   | { readonly ok: true; readonly change: Change }
   | { readonly ok: false; readonly error: string };

@@ -23,9 +23,6 @@ const forms = {
   cgroupsPath: ['"', "a string"],
 } as const;
 
-/** The keys that hold NRI's own messages, in the order in which they are read. */
-export const messageKeys = ["adjust", "update", "evict"] as const;
-
 type Texts = { -readonly [Key in keyof typeof forms]?: RawJson };
 
 const texts: Codec<Texts> = struct<Texts>("v1.Result", () => ({}), {
@@ -44,7 +41,7 @@ export function parseResultExtensions(stdout: Uint8Array): ResultExtensions {
   if (!decoded.ok) return { problems: [] };
   const found: Texts = {};
   const problems: string[] = [];
-  for (const key of [...messageKeys, "cgroupsPath"] as const) {
+  for (const key of ["adjust", "update", "evict", "cgroupsPath"] as const) {
     const text = decoded.value[key];
     const [start, kind] = forms[key];
     if (text === undefined || text === "null") continue;

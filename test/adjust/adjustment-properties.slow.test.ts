@@ -16,30 +16,26 @@ const key = fc.oneof(
           fc.constantFrom("x", "-x", "/x", "-/x", "2MB", "memory.high", "prestart", "RLIMIT_CPU", "a.b/c=d"),
           fc.string(),
         )
-        .map((name) => `adjust.${known.replace("<containerID>", otherId).replace(/<\w+>/, () => name)}`),
+        .map((name) => `adjust.${known.replace("update.<name>", `update.${otherId}`).replace("<name>", () => name)}`),
     ),
   fc.string().map((name) => `adjust.${name}`),
   fc.string(),
 );
 
-const value = fc.oneof(
-  fc.constantFrom(
-    "",
-    "0",
-    "-1",
-    "5",
-    "5000",
-    "true",
-    "0-3",
-    "unlimited:unlimited",
-    "c:1:2",
-    "t,tmpfs",
-    '["x"]',
-    '{"path":"/x"}',
-  ),
-  fc.bigInt().map(String),
-  anyText(),
-);
+const texts = [
+  "",
+  "0",
+  "-1",
+  "5000",
+  "true",
+  "0-3",
+  "unlimited:unlimited",
+  "c:1:2",
+  "t,tmpfs",
+  '["x"]',
+  '{"path":"/x"}',
+];
+const value = fc.oneof(fc.constantFrom(...texts), fc.bigInt().map(String), anyText());
 
 const context = fc
   .record({

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { byKey, type Field, updatable } from "../../src/adjust/fields.js";
+import { byKey, type Field, isFamily, updatable } from "../../src/adjust/fields.js";
 import {
   type AdjustmentContext,
   type Change,
@@ -66,14 +66,11 @@ export function changeOf(answer: Answer, context?: AdjustmentContext, captured?:
   return parsed.change;
 }
 
-/** The keys as the documentation writes them: `annotation.<key>`, `cpu.shares`, `update.<containerID>.cpu.shares`. */
+/** The keys as the documentation writes them, each name as `<name>`: `env.<name>`, `update.<name>.cpu.shares`. */
 export function knownKeys(): readonly string[] {
-  const keysOf = (fields: Iterable<Field>) =>
-    [...fields].map(({ rule: { key, placeholder } }) =>
-      placeholder === undefined ? `${key}` : `${key}.${placeholder}`,
-    );
-  const all = keysOf(byKey.values()).map((key) => key.replace(/^hook\..*/, "hook.<stage>"));
-  return [...new Set(all), ...keysOf(updatable).map((key) => `update.<containerID>.${key}`)];
+  const keyOf = (field: Field) => (isFamily(field) ? `${field.rule.key}.<name>` : `${field.rule.key}`);
+  const all = [...byKey.values()].map((field) => keyOf(field).replace(/^hook\..*/, "hook.<name>"));
+  return [...new Set(all), ...updatable.map((field) => `update.<name>.${keyOf(field)}`)];
 }
 
 export function errorOf(answer: Answer, context?: AdjustmentContext, captured?: LinuxResources): string {

@@ -1,26 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { mergeChanges, type Phase } from "../../src/adjust/from-v01.js";
-
 import { changeOf, contextOf, otherId, ownId, version } from "./adjustment-support.js";
 
-function changes(phase: Phase, ...answers: readonly [plugin: string, metadata: Record<string, string>][]) {
-  return answers.map(([plugin, keys]) => {
+function merge(phase: Phase, ...answers: readonly [plugin: string, metadata: Record<string, string>][]) {
+  const changes = answers.map(([plugin, keys]) => {
     const metadata = Object.fromEntries(Object.entries(keys).map(([key, value]) => [`adjust.${key}`, value]));
     return changeOf({ metadata }, contextOf({ plugin, phase }));
   });
-}
-
-function merge(phase: Phase, ...answers: Parameters<typeof changes>[1][]) {
-  return mergeChanges(changes(phase, ...answers), { phase, containerId: ownId });
+  return mergeChanges(changes, { phase, containerId: ownId });
 }
 
 describe("the changes of a chain", () => {
   it("are nothing when no plugin asks for anything", () => {
-    expect(mergeChanges([], { phase: "create", containerId: ownId })).toEqual({
-      updates: [],
-      fields: [],
-      conflicts: [],
-    });
     expect(merge("create", ["a", {}], ["b", {}])).toEqual({ updates: [], fields: [], conflicts: [] });
   });
 

@@ -1,40 +1,27 @@
 import { describe, expect, it } from "vitest";
-import { answerBytes } from "../../src/adjust/from-v01.js";
+import { answerBytes, type Change } from "../../src/adjust/from-v01.js";
 import { changeOf, contextOf, errorOf } from "./adjustment-support.js";
 
 describe("the sources of a change", () => {
-  const layers = [
-    { cgroupsPath: "/1" },
-    { metadata: { "adjust.cgroupsPath": "/2", "adjust.cpu.shares": "2", "adjust.annotation.v01.konfine/a": "2" } },
-    { adjust: { linux: { cgroupsPath: "/3", resources: { cpu: { shares: 3 } } } } },
-  ];
+  const adjust = {
+    linux: { resources: { cpu: { shares: 3 } } },
+    hooks: { prestart: [{ path: "/b" }, { path: "/c" }] },
+  };
+  const metadata = { "adjust.cgroupsPath": "/2", "adjust.cpu.shares": "2", "adjust.hook.prestart": '{"path":"/a"}' };
+  const twice = { "adjust.annotation.v01.konfine/a": "2", a: "7" };
 
-  it("are read in the contract's order: the later one wins", () => {
-    expect(changeOf({ ...layers[0] }).adjust?.linux?.cgroupsPath).toBe("/1");
-    expect(changeOf({ ...layers[0], ...layers[1] }).adjust?.linux?.cgroupsPath).toBe("/2");
-    expect(changeOf({ ...layers[0], ...layers[1], ...layers[2] }).adjust?.linux?.cgroupsPath).toBe("/3");
+  it("are read in the contract's order: the later one wins, for a whole stage of hooks too", () => {
     const captured = { cpu: { shares: 4n } };
-    expect(changeOf({ ...layers[2] }, contextOf(), captured).adjust?.linux?.resources?.cpu?.shares).toBe(4n);
-    const rename = { width: "cpu.shares" };
-    const metadata = { width: "5" };
-    expect(changeOf({ metadata }, contextOf({ rename }), captured).adjust?.linux?.resources?.cpu?.shares).toBe(5n);
-    const twice = { a: "7", ...layers[1]?.metadata };
-    expect(changeOf({ metadata: twice }, contextOf({ annotate: true })).adjust?.annotations?.["v01.konfine/a"]).toBe(
-      "7",
-    );
-  });
-
-  it("set each field once", () => {
-    const { fields } = changeOf({ ...layers[0], ...layers[1], ...layers[2] });
-    expect(fields).toEqual(["cgroupsPath", "cpu.shares", "annotation.v01.konfine/a"]);
-  });
-
-  it("replace a whole stage of hooks, not one hook of it", () => {
-    const { adjust } = changeOf({
-      metadata: { "adjust.hook.prestart": '{"path":"/a"}' },
-      adjust: { hooks: { prestart: [{ path: "/b" }, { path: "/c" }] } },
-    });
-    expect(adjust?.hooks?.prestart?.map(({ path }) => path)).toEqual(["/b", "/c"]);
+    const shares = (change: Change) => change.adjust?.linux?.resources?.cpu?.shares;
+    expect(changeOf({ cgroupsPath: "/1", metadata }).adjust?.linux?.cgroupsPath).toBe("/2");
+    const both = changeOf({ metadata, adjust });
+    expect([shares(both), both.adjust?.hooks?.prestart]).toEqual([3n, adjust.hooks.prestart]);
+    expect(both.fields).toEqual(["cgroupsPath", "cpu.shares", "hook.prestart"]);
+    expect(shares(changeOf({ adjust }, contextOf(), captured))).toBe(4n);
+    const rename = contextOf({ rename: { width: "cpu.shares" } });
+    expect(shares(changeOf({ metadata: { width: "5" } }, rename, captured))).toBe(5n);
+    const annotated = changeOf({ metadata: twice }, contextOf({ annotate: true }));
+    expect(annotated.adjust?.annotations?.["v01.konfine/a"]).toBe("7");
   });
 });
 
@@ -92,11 +79,8 @@ describe("results.rename", () => {
   const rename = { cpuset: "cpu.cpus", tag: "annotation.tag", absent: "cpu.mems" };
   const metadata = { cpuset: "0-1", tag: "x", other: "y" };
 
-  it("gives a metadata key its meaning", () => {
+  it("gives a metadata key its meaning, and leaves out what an update or a delete cannot hold", () => {
     expect(changeOf({ metadata }, contextOf({ rename })).fields).toEqual(["cpu.cpus", "annotation.tag"]);
-  });
-
-  it("leaves out what an update or a delete cannot hold", () => {
     expect(changeOf({ metadata }, contextOf({ rename, phase: "update" })).fields).toEqual(["cpu.cpus"]);
     expect(changeOf({ metadata }, contextOf({ rename, phase: "delete" })).fields).toEqual([]);
   });

@@ -177,15 +177,10 @@ describe("a field that only NRI's messages have", () => {
 
 /** One key with its value, and what it writes to the real cgroup in phase start. */
 const written: readonly [key: string, value: string, own: LinuxResources, cgroup?: 1 | 2][] = [
-  ["cpu.quota", "-1", { cpu: { quota: -1n } }],
   ["cpu.cpus", "0-3", { cpu: { cpus: "0-3" } }],
   ["cpu.realtimeRuntime", "-1", { cpu: { realtimeRuntime: -1n } }, 1],
-  ["memory.limit", "1048576", { memory: { limit: 1_048_576n } }],
   ["memory.reservation", "0", { memory: { reservation: 0n } }],
-  ["memory.swap", "-1", { memory: { swap: -1n } }],
-  ["memory.kernel", "1", { memory: { kernel: 1n } }, 1],
   ["memory.kernelTCP", "1", { memory: { kernelTCP: 1n } }, 1],
-  ["memory.swappiness", "100", { memory: { swappiness: 100n } }, 1],
   ["memory.disableOOMKiller", "true", { memory: { disableOOMKiller: true } }, 1],
   ["memory.useHierarchy", "false", { memory: { useHierarchy: false } }, 1],
   ["pids.limit", "10", { pids: { limit: 10n } }],

@@ -103,7 +103,7 @@ function kindOf(typeName, resolved) {
   }
   if (resolved instanceof protobuf.Enum) {
     const { name } = resolved;
-    return { kind: "enum", name, type: name, init: name, wire: 0, zeroName: resolved.valuesById[0] };
+    return { kind: "enum", name, type: name, init: name, wire: 0 };
   }
   if (isWrapper(resolved)) {
     const [inner] = resolved.fieldsArray;
@@ -111,6 +111,7 @@ function kindOf(typeName, resolved) {
     return {
       kind: "wrapper",
       name: resolved.name,
+      inner: inner.type,
       type: value,
       init: inner.repeated ? `readonly ${value}` : value,
       wire: 2,
@@ -322,19 +323,27 @@ function messageCode(type) {
   ];
 }
 
-// For printing messages as JSON: the field's name in the schema, and what holds its value.
+// For messages as JSON: the field's name and number in the schema, and what holds its value.
 function shapeText(field) {
-  const inner = field.kind === "message" ? field.name : field.kind === "wrapper" ? "wrapper" : "plain";
-  const zero = field.kind === "enum" ? `, "${field.zeroName}"` : "";
-  return `${field.key}: ["${field.proto}", "${field.shape}", "${inner}"${zero}]`;
+  const shape = field.kind === "wrapper" && field.type.endsWith("[]") ? "wrapped list" : field.shape;
+  const type = field.kind === "wrapper" ? field.inner : field.name;
+  return `${field.key}: ["${field.proto}", ${field.id}, "${shape}", "${field.kind}", "${type}"]`;
 }
 
 function shapesCode(messages) {
   return [
-    "// For printing: each field's name in the schema; one, list or map; a message's name, wrapper or plain; an enum's zero.",
+    "// For JSON: each field's name and number in the schema; whether it is one value, a list, a map, or a list in a wrapper; what",
+    "// a value is, and the scalar in it, the enum or the message.",
     "export const shapes = {",
     ...messages.map((type) => `  ${type.name}: { ${byId(type).map(shapeText).join(", ")} },`),
     "} as const;",
+  ];
+}
+
+function enumsCode(enums) {
+  return [
+    "// The names of each enum's values, by their numbers.",
+    `export const enums = { ${enums.map(({ name }) => `${name}: ${name}Names`).join(", ")} } as const;`,
   ];
 }
 
@@ -364,6 +373,7 @@ function generate() {
     ...[...maps.values()].map(entryCode),
     ...messages.map(messageCode),
     shapesCode(messages),
+    enumsCode(enums),
   ];
   return `${blocks.map((lines) => lines.join("\n")).join("\n\n")}\n`;
 }

@@ -19,7 +19,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   "nri/ttrpc": ["base", "gen", "nri/wire"],
   nri: ["base", "gen", "nri/wire", "nri/ttrpc"],
   observe: ["base", "host", "nri", "v01/gojson"],
-  adjust: ["base", "v01", "v01/gojson"],
+  adjust: ["base", "nri", "v01", "v01/gojson"],
   plugin: ["base", "host", "v01", "v01/gojson"],
   cgroup: ["base", "host", "v01"],
   ledger: ["base", "v01", "v01/gojson"],

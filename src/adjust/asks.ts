@@ -1,113 +1,207 @@
+import { excerpt } from "../base/errors.js";
+import { fieldsOf, type Message, type Plain } from "../nri/json.js";
 import { quoteText } from "../v01/gojson/quote.js";
-import { checkEffect, type ResolvedKey, resolveKey } from "./keys.js";
-import { bad, type Fault, good, map, type Parsed } from "./parsed.js";
-import type { OnFault } from "./tree-reader.js";
-import type { AdjustmentContext, Note, Setting, Write } from "./types.js";
+import { type Field, findField, pathTo, type Rule, updatable } from "./fields.js";
+import { checkGate, isRead, isSince, tooOld } from "./gates.js";
+import { describeTree, type JsonTree, showTree } from "./json-tree.js";
+import { bad, type Fault, good, idle, type Parsed, suggest } from "./parsed.js";
+import type { AdjustmentContext, Note, Setting } from "./types.js";
 
-/** One thing that a result asks for, from whichever of its sources. */
-export interface Ask {
-  /** Where it stands, for people: `adjust.cpu.shares`, `adjust object linux.resources.cpu.shares`. */
+/** Which of a result's sources a value is from. */
+export interface Place {
+  /** Where it stands, for people: `adjust.cpu.shares`. */
   readonly label: string;
-  /** The adjust key without its prefix. */
-  readonly key: string;
-  /** The value as it stands there. */
-  readonly value: string;
-  /** What it writes, where the value is no text for the key; else the key's own parser reads `value`. */
-  readonly write?: Parsed<Write>;
-  /** What the key means, where it is none of the table's. */
-  readonly resolved?: ResolvedKey;
-  /** What to do where the key cannot take effect. Absent: it is an error of the plugin. */
-  readonly whenIdle?: "skip" | "warn";
+  /** The text that says it, where it is no JSON. */
+  readonly text?: string;
+  /** Another container, which it updates. */
+  readonly container?: string;
+  /** What to do where it cannot take effect. Absent: it is an error of the plugin. */
+  readonly whenIdle?: "skip" | "warn" | undefined;
 }
 
 /** After so many faults the rest is not read: the result is void already, and more says nothing new. */
 export const mostFaults = 5;
 
-/** So many notes tell what there is to be told. */
+/** So many notes tell what there is to be told: a plugin may print more keys than anybody reads. */
 const mostNotes = 20;
 
-/** Collects what a result asks for, in reading order. */
+/** Why the container of the event is not updated as another one (NRI pkg/adaptation/result.go getContainerUpdate, at every tag). */
+const ownUpdates = {
+  create: "NRI refuses the update of the container that is being created",
+  update: "this is the container that is updated itself",
+  delete: "this is the container that stops",
+};
+
+/** Collects what a result asks for, in reading order, and what is wrong with it. */
 export class Asks {
-  readonly #settings = new Map<string, Setting>();
-  readonly #notes: Note[] = [];
   readonly faults: string[] = [];
+  readonly notes: Note[] = [];
+  /** By the field: the later of two settings of one wins. */
+  readonly settings = new Map<string, Setting>();
 
-  /** For the readers of objects. */
-  readonly onFault: OnFault = (path, shown, fault) => this.fault(path, shown, fault);
+  constructor(readonly context: AdjustmentContext) {}
 
-  constructor(private readonly context: AdjustmentContext) {}
-
-  /** The later of two asks for one field wins. */
-  get settings(): readonly Setting[] {
-    return [...this.#settings.values()];
-  }
-
-  /** What is to be said of it, most of it: a plugin may print more keys than anybody reads. */
-  get notes(): readonly Note[] {
-    const rest = this.#notes.length - mostNotes;
-    if (rest <= 0) return this.#notes;
-    return [...this.#notes.slice(0, mostNotes), { level: "warn", text: `the same goes for ${rest} more` }];
-  }
-
-  add(ask: Ask): void {
-    if (this.faults.length >= mostFaults) return;
-    const { label, key, value } = ask;
-    const resolved = ask.resolved === undefined ? resolveKey(key) : good(ask.resolved);
-    if (!resolved.ok) {
-      this.fault(label, value, resolved);
-      return;
-    }
-    if (this.#isEcho(resolved.value, value)) {
-      this.note("debug", `${label} is the path that the plugin was shown: no change`);
-      return;
-    }
-    const effect = checkEffect(resolved.value, this.context);
-    if (!effect.ok) {
-      const whenIdle = ask.whenIdle ?? this.#whenIdle;
-      if (whenIdle === undefined) this.fault(label, value, effect);
-      else if (whenIdle === "warn") this.note("warn", `${label}: ${effect.reason}`);
-      return;
-    }
-    const setting = toSetting(ask, resolved.value);
-    if (setting.ok) this.#settings.set(setting.value.field, setting.value);
-    else this.fault(label, value, setting);
+  get isFull(): boolean {
+    return this.faults.length >= mostFaults;
   }
 
   note(level: Note["level"], text: string): void {
-    this.#notes.push({ level, text });
+    if (this.notes.length < mostNotes) this.notes.push({ level, text });
   }
 
-  /**
-   * A plugin may print the same for every state. In a delete an error would end the chain, and the plugins behind it would
-   * lose theirs.
-   */
-  get #whenIdle(): Ask["whenIdle"] {
-    return this.context.phase === "delete" ? "warn" : undefined;
-  }
-
-  /** A view under systemd's driver shows the real path in place of `slice:prefix:name`: runc takes only that one. */
-  #isEcho({ field }: ResolvedKey, value: string): boolean {
-    return field === "cgroupsPath" && value === this.context.shownCgroupsPath;
-  }
-
-  fault(label: string, value: string, { reason, remedy }: Fault): void {
-    if (this.faults.length >= mostFaults) return;
+  fault({ at, label, place: { text }, shown }: Value, { reason, remedy }: Fault): void {
+    if (this.isFull) return;
+    const within = text === undefined || at === "" ? "" : `${at.replace(/^(\[0\])?\./, "")}: `;
     const end = remedy === undefined ? "" : `; ${remedy}`;
-    this.faults.push(`${label} ${quoteText(excerpt(value))}: ${reason}${end}`);
+    this.faults.push(`${label} ${quoteText(excerpt(text ?? shown, 64))}: ${within}${reason}${end}`);
+  }
+
+  add(setting: Setting): void {
+    if (!this.isFull) this.settings.set(setting.field, setting);
+  }
+
+  /** Sets a field, or one entry of its map, or one element of its list. @param name of that, with a removal's `-` */
+  set(field: Field, plain: Plain, value: Value, name = "", text?: string): void {
+    const { rule, message } = field;
+    const { container } = value.place;
+    const shown = text ?? (typeof plain === "object" ? value.shown : String(plain));
+    // A view under systemd's driver shows the real path in place of `slice:prefix:name`: runc takes only that one.
+    if (rule.key === "cgroupsPath" && shown === this.context.shownCgroupsPath) {
+      this.note("debug", `${value.label} is the path that the plugin was shown: no change`);
+      return;
+    }
+    const removes = isRemoval(rule, name);
+    const key = name === "" ? `${rule.key}` : `${rule.key}.${removes ? name.slice(1) : name}`;
+    const isOthers = container !== undefined;
+    const path = pathTo(message, isOthers);
+    this.add({
+      field: isOthers ? `update.${container}.${key}` : key,
+      value: removes ? "-" : shown,
+      container,
+      adds: rule.adds,
+      kept: !isOthers && this.#isKept(rule),
+      write: (root) => put(path.reduce(within, root), field, name, plain),
+    });
+  }
+
+  #isKept({ gate }: Rule): boolean {
+    const { keep, phase } = this.context;
+    if (!keep || gate === undefined || phase === "update" || phase === "delete") return false;
+    return checkGate(gate, { ...this.context, phase: "update" }).ok;
+  }
+
+  /** Whether a field has an effect in this phase, runtime and host; else it is said why, with the remedy. */
+  takesEffect({ rule }: Field, value: Value): boolean {
+    const effect = this.#effectOf(rule, value.place);
+    // A plugin may print the same for every state: in a delete an error would end the chain, and those behind would lose theirs.
+    const whenIdle = value.place.whenIdle ?? (this.context.phase === "delete" ? "warn" : undefined);
+    if (!effect.ok && whenIdle === undefined) this.fault(value, effect);
+    else if (!effect.ok && whenIdle === "warn") this.note("warn", `${value.label}: ${effect.reason}`);
+    else if (effect.ok && rule.lost !== undefined) {
+      if (isRead(this.context)) this.fault(value, idle(...rule.lost));
+      else this.note("warn", `${value.label}: ${rule.lost[0]}; it is sent, since the NRI of this runtime is later`);
+    }
+    return effect.ok;
+  }
+
+  #effectOf({ gate, key }: Rule, { container }: Place): Parsed<true> {
+    if (gate === undefined) return good(true);
+    if (container === undefined) return checkGate(gate, this.context);
+    const { phase, containerId } = this.context;
+    if (!gate.phases.includes("update")) {
+      const keys = updatable.map(({ rule }) => rule.key).join(", ");
+      return bad(`a key that an update of another container can hold: ${keys}; runtimes drop ${key}`, "leave it out");
+    }
+    if (phase === "start") {
+      const reason = "takes effect in phase create, update or delete: the answer to a start holds no updates";
+      return idle(reason, "set `phase: create` for this plugin");
+    }
+    if (container === containerId) return idle(ownUpdates[phase], "use the key without update.<containerID>.");
+    // The fields of an update are those of NRI 0.2; cgroup v2's files need a host that has them all the same.
+    return checkGate({ phases: [phase], ...(gate.cgroup === undefined ? {} : { cgroup: gate.cgroup }) }, this.context);
+  }
+
+  /** What is wrong with a name that begins with `-`. @param rest what stands beside the name, which is nothing */
+  removalFault({ removal = {} }: Rule, rest: string): Fault | undefined {
+    if (removal.lost !== undefined) return idle(...removal.lost);
+    if (removal.since && !isSince(this.context, removal.since)) return tooOld(removal.since, this.context);
+    return rest === "" ? undefined : bad("an empty text, since the - removes");
   }
 }
 
-function toSetting(ask: Ask, { spec, field, name, removes, container }: ResolvedKey): Parsed<Setting> {
-  if (removes && ask.write === undefined && ask.value !== "") return bad("an empty text, since the - removes");
-  return map(ask.write ?? spec.parse(name, ask.value, removes), (write) => ({
-    field,
-    value: removes ? "-" : ask.value,
-    write,
-    ...(container === undefined ? {} : { container }),
-  }));
+/** The message in a field of another one, made where it is not there. */
+function within(message: Message, field: string): Message {
+  const found = message[field] ?? {};
+  if (typeof found !== "object" || Array.isArray(found)) throw new Error(`${field} is no message`);
+  message[field] = found;
+  return found;
 }
 
-/** What of a value an error text shows. */
-function excerpt(value: string): string {
-  return value.length <= 64 ? value : `${value.slice(0, 64)}…`;
+function put(message: Message, { name: field, shape, rule }: Field, name: string, value: Plain): void {
+  // Without a prototype, so that a key like `__proto__` is a key like any other.
+  if (shape === "map") message[field] ??= Object.create(null);
+  const found = message[field];
+  if (shape === "map") within(message, field)[name] = value;
+  else if (Array.isArray(found) && (rule.by !== undefined || rule.adds)) found.push(...[value].flat());
+  else message[field] = rule.by === undefined ? value : [value];
+}
+
+export function isRemoval({ removal }: Rule, name: string): boolean {
+  return removal !== undefined && name.startsWith("-");
+}
+
+/** A JSON value of one of a result's sources, and where it stands. */
+export class Value {
+  /** @param at the path to it, below its place: `.linux.devices[0]` */
+  constructor(
+    readonly tree: JsonTree,
+    readonly place: Place,
+    readonly asks: Asks,
+    readonly at = "",
+  ) {}
+
+  get label(): string {
+    return this.place.text === undefined ? `${this.place.label}${this.at}`.replace(/^\./, "") : this.place.label;
+  }
+
+  get shown(): string {
+    return showTree(this.tree);
+  }
+
+  fault(fault: Fault | undefined): void {
+    if (fault !== undefined) this.asks.fault(this, fault);
+  }
+
+  within(tree: JsonTree, step: string): Value {
+    return new Value(tree, this.place, this.asks, `${this.at}${step}`);
+  }
+
+  items(): Value[] {
+    if (this.tree.kind === "array") return this.tree.items.map((item, index) => this.within(item, `[${index}]`));
+    this.fault(bad(`a list, not ${describeTree(this.tree)}`));
+    return [];
+  }
+
+  entries(): [name: string, value: Value][] {
+    if (this.tree.kind === "object")
+      return this.tree.entries.map(([name, tree]) => [name, this.within(tree, `.${name}`)]);
+    this.fault(bad(`an object, not ${describeTree(this.tree)}`));
+    return [];
+  }
+
+  /** The fields of a message, by protobuf's JSON names or the schema's own; null is as good as absent. */
+  fields(message: string): Map<string, [field: Field, value: Value]> {
+    const found = new Map<string, [Field, Value]>();
+    for (const [name, value] of this.entries()) {
+      const field = findField(message, name);
+      if (field === undefined) {
+        const known = Object.keys(fieldsOf(message));
+        value.fault(bad(`one of ${known.join(", ")}`, suggest(name, known, "leave it out")));
+      } else if (value.tree.kind !== "null") {
+        if (found.has(field.name)) value.fault(bad("each key once"));
+        found.set(field.name, [field, value]);
+      }
+    }
+    return found;
+  }
 }

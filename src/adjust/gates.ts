@@ -1,8 +1,8 @@
-import type { Version } from "../nri/versions.js";
+import { formatVersion, isAtLeast, runtimesWith } from "../nri/versions.js";
 import { type Fault, good, idle, type Parsed } from "./parsed.js";
 import type { AdjustmentContext, Phase } from "./types.js";
 
-/** Where a key takes effect. What is not said here holds everywhere. */
+/** Where a field takes effect. What is not said here holds everywhere. */
 export interface Gate {
   readonly phases: readonly Phase[];
   /** The first NRI version whose adjustments hold the field; an update or a written cgroup does not need it. */
@@ -10,75 +10,50 @@ export interface Gate {
   readonly cgroup?: 1 | 2;
   /** A runtime that drops the field in silence: gives the versions that do not, as text, or undefined when it is fine. */
   readonly runtime?: (context: AdjustmentContext) => string | undefined;
-  /** Why the field has no effect in phase create, when it has none. */
-  readonly notInCreate?: string;
 }
 
-export type Release = keyof typeof releases;
+/** An NRI release that brought fields. */
+export type Release = "0.3" | "0.4" | "0.7" | "0.10" | "0.11" | "0.12";
 
-/** NRI releases that brought fields, and the first runtimes with them (see nri/versions.ts). */
-const releases = {
-  "0.3": { parts: [0, 3, 0], runtimes: "containerd 1.7.0 or CRI-O 1.26.2" },
-  "0.4": { parts: [0, 4, 0], runtimes: "containerd 1.7.7 or CRI-O 1.29" },
-  "0.7": { parts: [0, 7, 0], runtimes: "containerd 1.7.26 or CRI-O 1.32" },
-  "0.10": { parts: [0, 10, 0], runtimes: "containerd 2.2.0 or CRI-O 1.34" },
-  "0.11": { parts: [0, 11, 0], runtimes: "containerd 2.2.1 or CRI-O 1.35" },
-} as const satisfies Record<string, { readonly parts: Parts; readonly runtimes: string }>;
-
-export type Parts = readonly [major: number, minor: number, patch: number];
-
-/** Says why a key cannot take effect here, with the remedy. */
+/** Says why a field cannot take effect here, with the remedy. */
 export function checkGate(gate: Gate, context: AdjustmentContext): Parsed<true> {
   const { phase, cgroupVersion } = context;
   if (!gate.phases.includes(phase)) return wrongPhase(gate, phase);
-  if (phase === "create" && gate.since !== undefined && !isSince(context.nri, gate.since)) {
-    return tooOld(gate.since, context);
-  }
+  if (phase === "create" && gate.since && !isSince(context, gate.since)) return tooOld(gate.since, context);
   const runtimes = gate.runtime?.(context);
-  if (runtimes !== undefined) return idle(`${runtimeText(context)} drops it in silence`, `needs ${runtimes}`);
+  if (runtimes !== undefined) {
+    const { name = "this runtime", version } = context.runtime ?? {};
+    return idle(`${name} ${version && formatVersion(version)} drops it in silence`, `needs ${runtimes}`);
+  }
   if (gate.cgroup !== undefined && cgroupVersion !== "unknown" && cgroupVersion !== gate.cgroup) {
-    const remedy =
-      gate.cgroup === 1
-        ? "cgroup v2 has no such setting: leave it out"
-        : "use the cpu., memory., pids. and hugepage. keys";
-    return idle(`takes effect on hosts with cgroup v${gate.cgroup}, and this one has v${cgroupVersion}`, remedy);
+    const reason = `takes effect on hosts with cgroup v${gate.cgroup}, and this one has v${cgroupVersion}`;
+    const remedies = { 1: "cgroup v2 has no such setting: leave it out", 2: "use the cpu., memory. and pids. keys" };
+    return idle(reason, remedies[gate.cgroup]);
   }
   return good(true);
 }
 
 export function tooOld(since: Release, { nri }: AdjustmentContext): Fault {
-  const reason = `needs NRI ${since}, and this runtime speaks ${nri.major}.${nri.minor}.${nri.patch}`;
-  return idle(reason, `update the runtime to ${releases[since].runtimes}, or later`);
+  const reason = `needs NRI ${since}, and this runtime speaks ${formatVersion(nri)}`;
+  return idle(reason, `update the runtime to ${runtimesWith(`${since}.0`)}, or later`);
 }
 
-function wrongPhase(gate: Gate, phase: Phase): Fault {
-  const reason = `takes effect in phase ${gate.phases.join(" or ")}, not in ${phase}`;
-  switch (phase) {
-    case "start":
-      return idle(`${reason}: the container exists already`, "set `phase: create` for this plugin");
-    case "create":
-      return idle(`${reason}, ${gate.notInCreate ?? ""}`, "set `phase: start` for this plugin");
-    case "update":
-      return idle(reason, "ask for it when the container is created");
-    case "delete":
-      return idle(reason, "leave it out of the answer to a delete, where only update.<containerID> keys take effect");
-  }
+function wrongPhase({ phases }: Gate, phase: Phase): Fault {
+  const reason = `takes effect in phase ${phases.join(" or ")}, not in ${phase}`;
+  if (phase === "start") return idle(`${reason}: the container exists already`, "set `phase: create` for this plugin");
+  const lost = "where NRI's OCI generator drops it in silence (0.2 to 0.12)";
+  if (phase === "create") return idle(`${reason}, ${lost}`, "set `phase: start` for this plugin");
+  if (phase === "update") return idle(reason, "ask for it when the container is created");
+  return idle(reason, "leave it out of the answer to a delete, where only updates of other containers take effect");
 }
 
-export function isSince(version: Version, release: Release): boolean {
-  return isAtLeast(version, releases[release].parts);
+export function isSince({ nri }: AdjustmentContext, release: Release): boolean {
+  return isAtLeast(nri, `${release}.0`);
 }
 
-/** A version before the release of its number counts as older than that. */
-export function isAtLeast(version: Version, [major, minor, patch]: Parts): boolean {
-  const order = version.major - major || version.minor - minor || version.patch - patch;
-  return order > 0 || (order === 0 && !version.preRelease);
-}
-
-function runtimeText({ runtime }: AdjustmentContext): string {
-  const version = runtime?.version;
-  if (runtime === undefined || version === undefined) return "this runtime";
-  return `${runtime.name} ${version.major}.${version.minor}.${version.patch}`;
+/** Whether NRI is one whose sources were read for what it loses: 0.2 to 0.12.2. A later one may have been mended. */
+export function isRead({ nri }: AdjustmentContext): boolean {
+  return !isAtLeast(nri, "0.13.0");
 }
 
 /**
@@ -88,22 +63,20 @@ function runtimeText({ runtime }: AdjustmentContext): string {
 export function cdiInjection({ runtime }: AdjustmentContext): string | undefined {
   const version = runtime?.version;
   if (version === undefined) return undefined;
-  if (runtime?.name === "containerd") {
-    const injects = isAtLeast(version, version.major < 2 ? [1, 7, 30] : [2, 1, 0]);
-    return injects ? undefined : "containerd 1.7.30 or later of 1.7, or 2.1 or later";
-  }
-  if (runtime?.name === "cri-o") return isAtLeast(version, [1, 34, 0]) ? undefined : "CRI-O 1.34 or later";
-  return undefined;
+  const since = { containerd: version.major < 2 ? "1.7.30" : "2.1.0", "cri-o": "1.34.0" };
+  const isOld = Object.entries(since).some(([name, first]) => runtime?.name === name && !isAtLeast(version, first));
+  return isOld ? "containerd 1.7.30 of 1.7, containerd 2.1 or CRI-O 1.34, or later" : undefined;
 }
 
-/** CRI-O leaves these out of a container's own update (server/container_update_resources.go: v1.26.0 to v1.37). */
-export function hugepageUpdate({ runtime, phase }: AdjustmentContext): string | undefined {
-  return phase === "update" && runtime?.name === "cri-o" ? "containerd, or phase create on CRI-O" : undefined;
-}
-
-/** The same of unified files: CRI-O applies them in an update since 1.36.0. */
-export function unifiedUpdate({ runtime, phase }: AdjustmentContext): string | undefined {
-  const version = runtime?.version;
-  if (phase !== "update" || runtime?.name !== "cri-o" || version === undefined) return undefined;
-  return isAtLeast(version, [1, 36, 0]) ? undefined : "containerd, or CRI-O 1.36 or later";
+/**
+ * CRI-O leaves fields out of a container's own update: huge pages, and unified files before 1.36.0
+ * (server/container_update_resources.go: v1.26.0 to v1.37).
+ */
+export function criOUpdate(since?: string): NonNullable<Gate["runtime"]> {
+  return ({ runtime, phase }) => {
+    if (phase !== "update" || runtime?.name !== "cri-o") return undefined;
+    if (since === undefined) return "containerd, or phase create on CRI-O";
+    const isApplied = runtime.version === undefined || isAtLeast(runtime.version, since);
+    return isApplied ? undefined : `containerd, or CRI-O ${since} or later`;
+  };
 }

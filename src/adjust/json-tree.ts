@@ -1,6 +1,8 @@
 import { Decoder } from "../v01/gojson/decoder.js";
+import { formatString } from "../v01/gojson/format.js";
 import { scanDocument } from "../v01/gojson/scanner.js";
 import { encodeUtf8 } from "../v01/gojson/utf8.js";
+import { bad, good, type Parsed } from "./parsed.js";
 
 /** A JSON value as it was written: numbers as text, the keys of an object in order, double ones too. */
 export type JsonTree =
@@ -10,78 +12,59 @@ export type JsonTree =
   | { readonly kind: "bool"; readonly value: boolean }
   | { readonly kind: "null" };
 
-/** Deeper than any shape that is read here; what it guards is the stack. */
+/** Deeper than any message that is read here; what it guards is the stack. */
 const maxDepth = 16;
 
-/** Reads a text that holds one JSON value; a reason in the words of Go's encoding/json when it does not. */
-export function parseJsonTree(
-  text: string,
-): { readonly ok: true; readonly tree: JsonTree } | { readonly ok: false; readonly reason: string } {
+/** Reads a text that holds one JSON value. @param what it is to be; the reason is in the words of Go's encoding/json */
+export function parseJsonTree(text: string, what: string): Parsed<JsonTree> {
   const bytes = encodeUtf8(text);
   const scan = scanDocument(bytes);
-  if (!scan.ok) return { ok: false, reason: scan.reason };
+  if (!scan.ok) return bad(`${what} (${scan.reason})`);
   const tree = readTree(new Decoder(bytes, scan.start), maxDepth);
-  return tree === undefined ? { ok: false, reason: `values in more than ${maxDepth} others` } : { ok: true, tree };
+  return tree === undefined ? bad(`${what} (values in more than ${maxDepth} others)`) : good(tree);
 }
 
+/** Undefined, with the value passed over, where something in it lies too deep. */
 function readTree(decoder: Decoder, depth: number): JsonTree | undefined {
   const kind = decoder.peek();
-  switch (kind) {
-    case "object":
-    case "array":
-      return depth === 0 ? undefined : readContainer(decoder, kind, depth - 1);
-    case "string":
-      return { kind, text: decoder.readString() };
-    case "number":
-      return { kind, text: decoder.readNumber() };
-    case "bool":
-      return { kind, value: decoder.readBool() };
-    case "null":
-      decoder.skip();
-      return { kind };
+  if (kind === "string") return { kind, text: decoder.readString() };
+  if (kind === "number") return { kind, text: decoder.readNumber() };
+  if (kind === "bool") return { kind, value: decoder.readBool() };
+  if (kind === "null" || depth === 0) {
+    decoder.skip();
+    return kind === "null" ? { kind } : undefined;
   }
+  const entries: [key: string, value: JsonTree][] = [];
+  let isDeep = false;
+  const read = (key: string) => {
+    const value = readTree(decoder, depth - 1);
+    if (value === undefined) isDeep = true;
+    else entries.push([key, value]);
+  };
+  if (kind === "object") decoder.readObject(read);
+  else decoder.readArray(() => read(""));
+  if (isDeep) return undefined;
+  return kind === "object" ? { kind, entries } : { kind, items: entries.map(([, item]) => item) };
 }
 
-function readContainer(decoder: Decoder, kind: "object" | "array", depth: number): JsonTree | undefined {
-  const keys: string[] = [];
-  const values: JsonTree[] = [];
-  let deep = false;
-  const read = () => {
-    if (depth === 0 && (decoder.peek() === "object" || decoder.peek() === "array")) {
-      decoder.skip();
-      deep = true;
-      return;
-    }
-    const value = readTree(decoder, depth);
-    if (value === undefined) deep = true;
-    else values.push(value);
-  };
-  if (kind === "array") decoder.readArray(read);
-  else {
-    decoder.readObject((key) => {
-      keys.push(key);
-      read();
-    });
-  }
-  if (deep) return undefined;
-  if (kind === "array") return { kind, items: values };
-  return { kind, entries: values.map((value, at) => [keys[at] ?? "", value] as const) };
-}
+const kindNames = { object: "an object", array: "a list", string: "a text", number: "a number", bool: "true or false" };
 
 /** What a value is, for people. */
-export function describeTree(tree: JsonTree): string {
-  switch (tree.kind) {
-    case "object":
-      return "an object";
-    case "array":
-      return "a list";
-    case "string":
-      return "a text";
-    case "number":
-      return "a number";
-    case "bool":
-      return "true or false";
-    case "null":
-      return "null";
+export function describeTree({ kind }: JsonTree): string {
+  return kind === "null" ? kind : kindNames[kind];
+}
+
+/** A value as error texts and logs show it: a text as it is, anything else as JSON. */
+export function showTree(tree: JsonTree): string {
+  return tree.kind === "string" ? tree.text : toJson(tree);
+}
+
+function toJson(tree: JsonTree): string {
+  if (tree.kind === "object") {
+    return `{${tree.entries.map(([key, value]) => `${formatString(key)}:${toJson(value)}`).join(",")}}`;
   }
+  if (tree.kind === "array") return `[${tree.items.map(toJson).join(",")}]`;
+  if (tree.kind === "string") return formatString(tree.text);
+  if (tree.kind === "number") return tree.text;
+  return tree.kind === "bool" ? String(tree.value) : tree.kind;
 }

@@ -25,16 +25,8 @@ export function idle(reason: string, remedy?: string): Fault {
   return remedy === undefined ? { ok: false, reason } : { ok: false, reason, remedy };
 }
 
-/** What follows from a value that was read. */
-export function map<T, U>(parsed: Parsed<T>, next: (value: T) => U): Parsed<U> {
-  return parsed.ok ? good(next(parsed.value)) : parsed;
-}
-
-/** Longer than any name that is known; comparing takes the time of both lengths. */
-const longestName = 100;
-
-/** The remedy for an unknown name: the nearest known one, if there is one. */
+/** The remedy for an unknown name: the nearest known one. A long one is none, and comparing takes the time of both lengths. */
 export function suggest(name: string, known: readonly string[], otherwise: string): string {
-  const nearest = name.length > longestName ? undefined : nearestName(name, known);
+  const nearest = name.length > 100 ? undefined : nearestName(name, known);
   return nearest === undefined ? otherwise : `did you mean ${nearest}?`;
 }

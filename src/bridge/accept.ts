@@ -16,7 +16,7 @@ import type { ChainCall } from "./chain.js";
 import type { CgroupStage } from "./plugin-stage.js";
 
 /** What a result's changes depend on beside the result. */
-export interface ChangeContext extends Pick<PluginSettings["results"], "rename" | "annotate"> {
+export interface ChangeContext extends Readonly<PluginSettings["results"]> {
   readonly lostWrites: PluginSettings["lostWrites"];
   readonly runtime: RuntimeInfo;
   readonly cgroupVersion: Cgroups["version"];
@@ -33,7 +33,7 @@ export function readChange(
   context: ChangeContext,
 ): ParsedAdjustment | undefined {
   if (call.changesNothing || run.result === undefined) return undefined;
-  const { runtime, cgroupVersion, stage, bytesTaken, rename, annotate } = context;
+  const { runtime, cgroupVersion, stage, bytesTaken, rename, annotate, keep } = context;
   const captured = stage?.collect();
   // NRI v2 has no adjustments of sandboxes, and a plugin may print the same for every request: only its writes count.
   const isSandbox = call.target.kind === "sandbox";
@@ -59,6 +59,7 @@ export function readChange(
       rename,
       annotate,
       lostWrites,
+      keep,
       bytesLeft: answerBytes - bytesTaken,
     },
     resources,
@@ -90,8 +91,8 @@ export function applyOwn(
   cgroups: Cgroups,
   counts: (plugin: string) => boolean,
 ): AppliedOwn {
-  const { request, phase } = call;
-  const merge = (some: readonly Change[]) => mergeChanges(some, { phase, containerId: request.id });
+  const { request, phase, kept: earlier } = call;
+  const merge = (some: readonly Change[]) => mergeChanges(some, { phase, containerId: request.id, kept: earlier });
   const change = merge(changes);
   const isOwn = ({ own, files = [] }: Change) => own !== undefined || files.length > 0;
   const askers = changes.filter(isOwn);

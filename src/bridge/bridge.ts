@@ -1,6 +1,6 @@
 import type { MergedChange } from "../adjust/from-v01.js";
 import { errorText } from "../base/errors.js";
-import { extraEvents, hasCreatePhase, wantedStates } from "../config/merge.js";
+import { extraEvents, hasCreatePhase, keepsResources, wantedStates } from "../config/merge.js";
 import type { Config } from "../config/schema.js";
 import { reconcile } from "../ledger/reconcile.js";
 import { type EventName, isEventName, noRequest } from "../nri/events.js";
@@ -176,7 +176,8 @@ export function createBridge(parts: BridgeParts): Bridge {
       takeOverPodOf(target, call);
       const change = await handlers[event.name](target, eventInfo(call, config), call, event);
       if (change === undefined) return noRequest;
-      return { ...(change.adjust === undefined ? {} : { adjust: change.adjust }), update: change.updates };
+      const { adjust, updates, evict } = change;
+      return { ...(adjust === undefined ? {} : { adjust }), update: updates, evict };
     },
   };
 }
@@ -202,7 +203,7 @@ export const usualEvents: readonly EventName[] = [
 /** The events that the bridge needs: each one that it asks for costs every pod of the node a round trip. */
 export function wantedEvents(config: Config, runtime: RuntimeInfo): EventName[] {
   const wanted = [...usualEvents];
-  if (wantedStates(config).includes("update")) wanted.push("UpdateContainer");
+  if (wantedStates(config).includes("update") || keepsResources(config)) wanted.push("UpdateContainer");
   // A sandbox that is held there is created again with each of its containers.
   if (hasCreatePhase(config) || !mayFail("RunPodSandbox", runtime)) wanted.push("CreateContainer");
   return [...wanted, ...extraEvents(config).filter(isEventName)];

@@ -41,6 +41,8 @@ export interface ChainCall extends EventInfo {
   readonly changesNothing?: true;
   /** What the plugins of an earlier phase answered. */
   readonly earlierResults?: readonly Result[];
+  /** Of an update: what plugins set at the create, and asked to keep. */
+  readonly kept?: Created["kept"];
 }
 
 /** What running a chain came to. */

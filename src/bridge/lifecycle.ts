@@ -3,7 +3,7 @@ import { within } from "../base/deadline.js";
 import { attempt, BridgeError, errorText } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
 import type { Serial } from "../base/serial.js";
-import { extraEvents, hasCreatePhase } from "../config/merge.js";
+import { extraEvents, hasCreatePhase, keepsResources } from "../config/merge.js";
 import type { Config } from "../config/schema.js";
 import type { Host } from "../host/host.js";
 import { bothPhases, type Created, type Ledger, type Phase } from "../ledger/ledger.js";
@@ -119,7 +119,9 @@ export class Lifecycle {
     const created = records.record(target, { phases });
     const request = toCreateRequest(list.version, "create", target, created.spec);
     const earlierResults = phase === "start" ? ledger.createResultsOf(target.id) : [];
-    return this.runOrFail({ ...info, list, request, target: created, phase, earlierResults }, target);
+    const end = await this.runOrFail({ ...info, list, request, target: created, phase, earlierResults }, target);
+    ledger.keep(target.id, end.change.kept);
+    return end;
   }
 
   /** Gives what the results make of the update. @throws BridgeError PLUGIN_FAILED: the update is to fail */
@@ -130,7 +132,8 @@ export class Lifecycle {
       if (created === undefined) return noChange;
       const list = this.lists.takers(this.lists.read("no plugin runs for this update"), "update");
       const request = toUpdateRequest(list.version, created, target, asked);
-      return (await this.runOrFail({ ...info, list, request, target: created, phase: "update" }, target)).change;
+      const kept = keepsResources(this.parts.config) ? created.kept : undefined;
+      return (await this.runOrFail({ ...info, list, request, target: created, phase: "update", kept }, target)).change;
     });
   }
 
@@ -300,7 +303,7 @@ export class Lifecycle {
 
   private async run(call: ChainCall, target: Target | undefined): Promise<ChainEnd> {
     const { config, runChain } = this.parts;
-    if (call.list.plugins.length === 0) return notRun;
+    if (call.list.plugins.length === 0 && call.kept === undefined) return notRun;
     if (config.request === "strict" || target === undefined) return runChain(call);
     const { pod, container } = target;
     const nri = {

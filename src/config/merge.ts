@@ -73,6 +73,11 @@ export function extraEvents(config: Config): readonly string[] {
   return Object.values(config.plugins).flatMap(({ events }) => Object.keys(events ?? {}));
 }
 
+/** Whether updates get what some plugin set at a create. */
+export function keepsResources(config: Config): boolean {
+  return [config, ...Object.values(config.plugins)].some(({ results }) => results?.keep);
+}
+
 /** Which cgroups a plugin sees. `auto`: none of the container's is there to be seen before the container exists. */
 export function cgroupSeen({ cgroup, phase }: Pick<Config, "cgroup"> & { readonly phase: string }): "host" | "capture" {
   if (cgroup !== "auto") return cgroup;

@@ -70,6 +70,10 @@ const results = mapping({
     z.record(z.string(), z.string()),
     "metadata key to adjust key without prefix, for plugins that stay as they are",
   ),
+  keep: means(
+    z.boolean(),
+    "answers the resources that a plugin set at a create to each later update, so that no other change undoes them, a wanted resize included",
+  ),
 });
 
 /** What can be set for one plugin type, over the global value. */
@@ -245,7 +249,7 @@ export const defaultConfig: Config = {
   phase: "start",
   cgroup: "auto",
   lostWrites: "fail",
-  results: { annotate: false, rename: {} },
+  results: { annotate: false, rename: {}, keep: false },
   states: ["create", "delete"],
   exitStatus: "ignore",
   onFailure: { create: "fail", update: "fail", delete: "ignore" },

@@ -145,6 +145,7 @@ interface RecordText extends Partial<JournalKey & Same & Omit<ProcessIdentity, "
   readonly phases?: string[];
   readonly unserved?: boolean;
   readonly refused?: boolean;
+  readonly kept?: Record<string, string>;
   readonly spec?: SpecText;
 }
 
@@ -178,15 +179,17 @@ const recordText: Codec<RecordText> = struct("state.Record", {
   adopted: omitempty(bool),
   unserved: omitempty(bool),
   refused: omitempty(bool),
+  kept: omitempty(map(string())),
   spec: pointer(specText),
 });
 
-function toText({ phases, served, spec, process, ...same }: Created): Omit<RecordText, "type"> {
+function toText({ phases, served, spec, process, kept, ...same }: Created): Omit<RecordText, "type"> {
   const { resources, ...rest } = spec;
   return {
     ...same,
     phases: [...phases],
     unserved: !served,
+    kept: { ...kept },
     spec: resources === null ? rest : { ...rest, resources },
     ...(process === undefined ? {} : { bootId: process.bootId, pidNamespace: process.pidNamespace }),
     ...(process?.startTime === undefined ? {} : { startTime: process.startTime }),
@@ -210,5 +213,6 @@ function toCreated(record: RecordText): Created {
     ...(container === undefined ? {} : { container }),
     ...(identified ? { process: { pid, startTime, bootId, pidNamespace } } : {}),
     ...(record.refused ? { refused: true } : {}),
+    ...(record.kept === undefined ? {} : { kept: record.kept }),
   };
 }

@@ -24,6 +24,8 @@ export interface Created {
   readonly process?: ProcessIdentity;
   /** A sandbox whose create failed, which the runtime cannot be told: it is held until a create of it succeeds. */
   readonly refused?: true;
+  /** The resources that plugins set at its create, for the answers to its updates: adjust keys and their values. */
+  readonly kept?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Where creates run: `create` at CreateContainer, `start` at StartContainer and RunPodSandbox. */
@@ -108,6 +110,7 @@ export class Ledger {
       adopted,
       ...(process === undefined ? {} : { process }),
       ...(before?.created.refused ? { refused: true } : {}),
+      kept: same?.created.kept,
     };
     const recorded: Recorded = { created, state: "open", createResults: same?.createResults ?? [] };
     this.entries.set(create.id, recorded);
@@ -203,6 +206,14 @@ export class Ledger {
   keepCreateResults(id: string, results: readonly Result[]): void {
     const recorded = this.entries.get(id);
     if (recorded !== undefined) recorded.createResults = results;
+  }
+
+  /** Adds to what is answered to its updates. */
+  keep(id: string, kept: Created["kept"]): void {
+    const recorded = this.entries.get(id);
+    if (recorded === undefined || kept === undefined) return;
+    recorded.created = { ...recorded.created, kept: { ...recorded.created.kept, ...kept } };
+    this.journal?.append(linesOf(recorded));
   }
 
   /** All that is recorded, in the order of the creates. */

@@ -13,7 +13,14 @@ import {
   updateContainerResponse,
   updatePodSandboxRequest,
 } from "./codec.js";
-import type { Container, ContainerAdjustment, ContainerUpdate, LinuxResources, PodSandbox } from "./types.js";
+import type {
+  Container,
+  ContainerAdjustment,
+  ContainerEviction,
+  ContainerUpdate,
+  LinuxResources,
+  PodSandbox,
+} from "./types.js";
 import { isAtLeast, type Version } from "./versions.js";
 
 interface EventFacts {
@@ -89,6 +96,8 @@ type EventRequest = Omit<gen.UpdatePodSandboxRequest, "pod"> & gen.CreateContain
 export interface EventResponse {
   readonly adjust?: ContainerAdjustment;
   readonly update: readonly ContainerUpdate[];
+  /** To CreateContainer and UpdateContainer alone. */
+  readonly evict?: readonly ContainerEviction[] | undefined;
 }
 
 /** The answer of a plugin that asks for nothing. */

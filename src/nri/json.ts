@@ -1,4 +1,5 @@
-import { shapes } from "../gen/nri.js";
+import type * as gen from "../gen/nri.js";
+import { enums, shapes } from "../gen/nri.js";
 import {
   configureRequest,
   type MessageCodec,
@@ -13,19 +14,70 @@ export type Json = string | number | boolean | null | Json[] | { [key: string]: 
 /** protobuf's own JSON names (cgroupsPath), or the schema's (cgroups_path) as the recordings have them. */
 type JsonNames = "json" | "schema";
 
-type Shape = readonly [
+/** A field of a message, as the generated table has it. */
+export type Shape = readonly [
   schemaName: string,
-  shape: "one" | "list" | "map",
-  inner: MessageName | "wrapper" | "plain",
-  zeroOfEnum?: string,
+  number: number,
+  shape: "one" | "list" | "map" | "wrapped list",
+  kind: "scalar" | "enum" | "wrapper" | "message",
+  type: string,
 ];
+
+export const messageNames: readonly string[] = Object.keys(shapes);
+
+/** The fields of a message, by their JSON names; of none for what is no message. */
+export function fieldsOf(message: string): Readonly<Record<string, Shape>> {
+  return isMessageName(message) ? shapes[message] : {};
+}
+
+/** The names of an enum's values, by their numbers. */
+export function enumNames(type: string): readonly string[] {
+  const all: Readonly<Record<string, readonly string[]>> = enums;
+  return all[type] ?? [];
+}
+
+/** A message as tables make it: what is absent is not set. */
+export interface Message {
+  [field: string]: Plain;
+}
+
+export type Plain = string | number | bigint | boolean | Plain[] | Message;
+
+/** Whether a value is what the schema says of a message, so that it can be encoded. */
+export function isMessage(name: "CreateContainerResponse", value: unknown): value is gen.CreateContainerResponseInit {
+  return fits("message", name, value);
+}
+
+const scalarTypes: Readonly<Record<string, string>> = {
+  string: "string",
+  bool: "boolean",
+  int32: "number",
+  uint32: "number",
+};
+
+function fits(kind: Shape[3], type: string, value: unknown): boolean {
+  if (kind === "enum") return enumNames(type).some((name) => name === value);
+  if (kind !== "message") return typeof value === (scalarTypes[type] ?? "bigint");
+  if (!isObject(value)) return false;
+  const fields = fieldsOf(type);
+  return Object.entries(value).every(([name, inner]) => {
+    const [, , shape, of = "scalar", inside = ""] = fields[name] ?? [];
+    if (shape === "one") return fits(of, inside, inner);
+    if (shape === "map") return isObject(inner) && Object.values(inner).every((one) => fits(of, inside, one));
+    return Array.isArray(inner) && inner.every((one) => fits(of, inside, one));
+  });
+}
+
+function isMessageName(text: string): text is MessageName {
+  return Object.hasOwn(shapes, text);
+}
 
 /**
  * A message in protobuf's JSON form: 64-bit integers as text, enum values by name, what has its default left out, and
  * an `Optional*` value as `{"value": ...}`.
  */
 export function messageToJson(name: MessageName, message: object, names: JsonNames = "json"): { [key: string]: Json } {
-  const fields: Record<string, Shape> = shapes[name];
+  const fields = fieldsOf(name);
   const json: { [key: string]: Json } = {};
   for (const [key, value] of Object.entries(message)) {
     const shape = fields[key];
@@ -59,17 +111,18 @@ const requests: Readonly<Record<string, MessageCodec<object>>> = {
   ...Object.fromEntries(eventNames.map((name) => [name, events[name].request])),
 };
 
-function fieldToJson([, shape, inner]: Shape, value: unknown, names: JsonNames): Json {
-  if (shape === "list" && Array.isArray(value)) return value.map((element) => valueToJson(inner, element, names));
-  if (shape !== "map" || !isObject(value)) return valueToJson(inner, value, names);
+function fieldToJson([, , shape, kind, type]: Shape, value: unknown, names: JsonNames): Json {
+  const toJson = (element: unknown) => valueToJson(kind, type, element, names);
+  if (shape === "list" && Array.isArray(value)) return value.map(toJson);
+  if (shape !== "map" || !isObject(value)) return toJson(value);
   // Of a label named __proto__ this makes a key.
-  return Object.fromEntries(Object.entries(value).map(([key, element]) => [key, valueToJson(inner, element, names)]));
+  return Object.fromEntries(Object.entries(value).map(([key, element]) => [key, toJson(element)]));
 }
 
-function valueToJson(inner: Shape[2], value: unknown, names: JsonNames): Json {
-  if (inner === "wrapper") return isZero(value) ? {} : { value: plainToJson(value) };
-  if (inner === "plain") return plainToJson(value);
-  return isObject(value) ? messageToJson(inner, value, names) : null;
+function valueToJson(kind: Shape[3], type: string, value: unknown, names: JsonNames): Json {
+  if (kind === "wrapper") return isZero(value) ? {} : { value: plainToJson(value) };
+  if (kind !== "message") return plainToJson(value);
+  return isObject(value) && isMessageName(type) ? messageToJson(type, value, names) : null;
 }
 
 function plainToJson(value: unknown): Json {
@@ -79,9 +132,10 @@ function plainToJson(value: unknown): Json {
 }
 
 /** Whether proto3 leaves the field out: a message and an `Optional*` value never, once they are there. */
-function isDefault(value: unknown, [, shape, inner, zeroOfEnum]: Shape): boolean {
+function isDefault(value: unknown, [, , shape, kind, type]: Shape): boolean {
   if (value === undefined) return true;
-  if (shape === "one") return inner === "plain" && (isZero(value) || value === zeroOfEnum);
+  if (shape === "one") return kind === "enum" ? value === enumNames(type)[0] : kind === "scalar" && isZero(value);
+  if (shape === "wrapped list") return false;
   return isObject(value) && Object.keys(value).length === 0;
 }
 

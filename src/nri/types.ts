@@ -1,5 +1,3 @@
-import type * as gen from "../gen/nri.js";
-
 /**
  * The NRI v2 API as plain values: names as in the schema (camel case), int64 and uint64 as bigint, the schema's
  * `Optional*` wrappers as the value itself or undefined, absent maps and lists as empty ones.
@@ -9,15 +7,8 @@ export type * from "../gen/nri.js";
 export type StringMap = Record<string, string>;
 
 /** What a plugin asks for: what is absent is not asked for. */
-export type ContainerAdjustment = Partial<Omit<gen.ContainerAdjustment, "linux" | "hooks">> & {
-  linux?: LinuxContainerAdjustment;
-  hooks?: Partial<gen.Hooks>;
-};
-export type LinuxContainerAdjustment = Partial<Omit<gen.LinuxContainerAdjustment, "resources">> & {
-  resources?: Partial<gen.LinuxResources>;
-};
-export interface ContainerUpdate {
-  containerId: string;
-  linux?: { resources?: Partial<gen.LinuxResources> };
-  ignoreFailure?: boolean;
-}
+export type {
+  ContainerAdjustmentInit as ContainerAdjustment,
+  ContainerEvictionInit as ContainerEviction,
+  ContainerUpdateInit as ContainerUpdate,
+} from "../gen/nri.js";

@@ -152,6 +152,13 @@ export function inferNriVersion(runtimeName: string, runtimeVersion: string): Ve
   return entry === undefined ? undefined : parseRelease(entry[1]);
 }
 
+/** The first runtimes with an NRI version: `containerd 2.2.0 or cri-o 1.34.0`. */
+export function runtimesWith(nri: string): string {
+  return Object.entries(nriByRuntime)
+    .map(([name, versions]) => `${name} ${versions.find(([, of]) => isAtLeast(parseRelease(of), nri))?.[0]}`)
+    .join(" or ");
+}
+
 function parseRelease(text: string): Version {
   return parseVersion(text) ?? { major: 0, minor: 0, patch: 0, preRelease: false };
 }

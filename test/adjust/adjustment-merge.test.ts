@@ -1,27 +1,17 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { mergeChanges, type Phase } from "../../src/adjust/from-v01.js";
-import { overlay, own } from "../../src/adjust/merge.js";
-import { changeOf, contextOf, otherId, ownId } from "./adjustment-support.js";
+import { changeOf, contextOf, otherId, ownId, version } from "./adjustment-support.js";
 
-function changes(phase: Phase, ...answers: readonly [plugin: string, metadata: Record<string, string>][]) {
-  return answers.map(([plugin, keys]) => {
+function merge(phase: Phase, ...answers: readonly [plugin: string, metadata: Record<string, string>][]) {
+  const changes = answers.map(([plugin, keys]) => {
     const metadata = Object.fromEntries(Object.entries(keys).map(([key, value]) => [`adjust.${key}`, value]));
     return changeOf({ metadata }, contextOf({ plugin, phase }));
   });
-}
-
-function merge(phase: Phase, ...answers: Parameters<typeof changes>[1][]) {
-  return mergeChanges(changes(phase, ...answers), { phase, containerId: ownId });
+  return mergeChanges(changes, { phase, containerId: ownId });
 }
 
 describe("the changes of a chain", () => {
   it("are nothing when no plugin asks for anything", () => {
-    expect(mergeChanges([], { phase: "create", containerId: ownId })).toEqual({
-      updates: [],
-      fields: [],
-      conflicts: [],
-    });
     expect(merge("create", ["a", {}], ["b", {}])).toEqual({ updates: [], fields: [], conflicts: [] });
   });
 
@@ -29,32 +19,22 @@ describe("the changes of a chain", () => {
     const merged = merge("create", ["a", { "cpu.shares": "2" }], ["b", { "cpu.quota": "1000", "env.A": "1" }]);
     expect(merged.adjust).toEqual({
       env: [{ key: "A", value: "1" }],
-      linux: { resources: { cpu: { shares: 2n, quota: 1000n, cpus: "", mems: "" } } },
+      linux: { resources: { cpu: { shares: 2n, quota: 1000n } } },
     });
     expect(merged.conflicts).toEqual([]);
     expect(merged.fields).toEqual(["cpu.shares", "cpu.quota", "env.A"]);
   });
 
-  it("are the last one's where two set one field, and the conflict has both names", () => {
-    const merged = merge("create", ["a", { "cpu.shares": "2" }], ["b", { "cpu.shares": "3" }]);
-    expect(merged.adjust?.linux?.resources?.cpu?.shares).toBe(3n);
-    expect(merged.conflicts).toEqual([{ field: "cpu.shares", first: "a", last: "b" }]);
-  });
-
-  it("name the first and the last of three", () => {
+  it("are the last one's where several set one field, and the conflict names the first and the last", () => {
     const merged = merge("create", ["a", { "env.A": "1" }], ["b", { "env.A": "2" }], ["c", { "env.A": "3" }]);
     expect(merged.adjust?.env).toEqual([{ key: "A", value: "3" }]);
     expect(merged.conflicts).toEqual([{ field: "env.A", first: "a", last: "c" }]);
   });
 
-  it("do not conflict where two ask for the same", () => {
+  it("do not conflict where two ask for the same, or one plugin runs twice", () => {
     expect(merge("create", ["a", { "env.A": "1" }], ["b", { "env.A": "1" }]).conflicts).toEqual([]);
-  });
-
-  it("do not conflict where one plugin runs twice", () => {
     const merged = merge("create", ["a", { "env.A": "1" }], ["a", { "env.A": "2" }]);
-    expect(merged.conflicts).toEqual([]);
-    expect(merged.adjust?.env).toEqual([{ key: "A", value: "2" }]);
+    expect([merged.conflicts, merged.adjust?.env]).toEqual([[], [{ key: "A", value: "2" }]]);
   });
 
   it("take a removal and a value for the same field", () => {
@@ -87,10 +67,10 @@ describe("the changes of a chain", () => {
     expect(merged.updates).toEqual([
       {
         containerId: otherId,
-        linux: { resources: { cpu: { shares: 3n, quota: 1000n, cpus: "", mems: "" } } },
+        linux: { resources: { cpu: { shares: 3n, quota: 1000n } } },
         ignoreFailure: true,
       },
-      { containerId: "dead", linux: { resources: { cpu: { shares: 4n, cpus: "", mems: "" } } }, ignoreFailure: true },
+      { containerId: "dead", linux: { resources: { cpu: { shares: 4n } } }, ignoreFailure: true },
     ]);
     expect(merged.conflicts).toEqual([{ field: `${key}.shares`, first: "a", last: "b" }]);
   });
@@ -107,50 +87,49 @@ describe("the changes of a chain", () => {
   });
 });
 
-/** Few fields and values, so that they meet often. */
-const keys: fc.Arbitrary<Record<string, string>> = fc
-  .dictionary(
-    fc.constantFrom("cpu.shares", "env.A", "annotation.x", "hook.prestart", `update.${otherId}.cpu.shares`),
-    fc.constantFrom("2", "3"),
-  )
-  .map((entries) =>
-    Object.fromEntries(
-      Object.entries(entries).map(([key, value]) => [key, key.startsWith("hook") ? `{"path":"/${value}"}` : value]),
-    ),
-  );
-const answer = fc.tuple(fc.constantFrom("a", "b", "c"), keys);
+describe("what results.keep keeps", () => {
+  const asked = {
+    ...{
+      "cpu.quota": "-1",
+      "cpu.cpus": "0-1",
+      "memory.limit": "4096",
+      "hugepage.2MB": "0",
+      "unified.cpu.weight": "50",
+    },
+    ...{ "pids.limit": "5", "env.A": "1", blockioClass: "x", [`update.${otherId}.cpu.shares`]: "9" },
+  };
+  const metadata = Object.fromEntries(Object.entries(asked).map(([key, value]) => [`adjust.${key}`, value]));
+  const keptIn = (context: Parameters<typeof contextOf>[0]) =>
+    mergeChanges([changeOf({ metadata }, contextOf(context))], { phase: "create", containerId: ownId }).kept;
 
-describe("merging, as a property", () => {
-  it("does not depend on how the chain is cut", () => {
-    fc.assert(
-      fc.property(
-        fc.array(answer, { maxLength: 3 }),
-        fc.array(answer, { maxLength: 3 }),
-        fc.array(answer, { maxLength: 3 }),
-        (...parts) => {
-          const [a = [], b = [], c = []] = parts.map((part) =>
-            changes("create", ...part).flatMap(({ plugin, settings }) => own(plugin, settings)),
-          );
-          const left = overlay(overlay(a, b), c);
-          const right = overlay(a, overlay(b, c));
-          expect(left).toEqual(right);
-        },
-      ),
-    );
+  it("are the resources that an update can carry, in the order of the chain", () => {
+    const kept = {
+      ...{ "cpu.quota": "-1", "cpu.cpus": "0-1", "memory.limit": "4096", "hugepage.2MB": "0" },
+      "unified.cpu.weight": "50",
+    };
+    expect(keptIn({ keep: true })).toEqual(kept);
+    expect(keptIn({})).toBeUndefined();
+    const runtime = { name: "cri-o", version: version("1.35.0") };
+    expect(Object.keys(keptIn({ keep: true, runtime }) ?? {})).toEqual(["cpu.quota", "cpu.cpus", "memory.limit"]);
+    const messages = {
+      linux: { resources: { hugepageLimits: [{ pageSize: "2MB" }], cpu: { quota: { value: 5000 } } } },
+    };
+    const change = changeOf({ adjust: messages }, contextOf({ keep: true }));
+    expect(mergeChanges([change], { phase: "create", containerId: ownId }).kept).toEqual({
+      ...{ "hugepage.2MB": "0", "cpu.quota": "5000" },
+    });
   });
 
-  it("gives each field the value of the last plugin that set it", () => {
-    fc.assert(
-      fc.property(fc.array(answer, { maxLength: 5 }), (answers) => {
-        const { adjust } = merge("create", ...answers);
-        const last = (key: string) => answers.findLast(([, asked]) => Object.hasOwn(asked, key))?.[1][key];
-        expect(adjust?.env?.[0]?.value).toBe(last("env.A"));
-        expect(adjust?.annotations?.x).toBe(last("annotation.x"));
-        expect(adjust?.linux?.resources?.cpu?.shares?.toString()).toBe(last("cpu.shares"));
-        expect(adjust?.hooks?.prestart?.length ?? 0).toBe(
-          answers.filter(([, asked]) => "hook.prestart" in asked).length,
-        );
-      }),
-    );
+  it("is answered to an update, and what a plugin answers to that wins without a conflict", () => {
+    const kept = { "cpu.quota": "-1", "cpu.shares": "5", "unified.cpu.weight": "50", "gone.in.a.later.version": "1" };
+    const own = changeOf({ metadata: { "adjust.cpu.shares": "7" } }, contextOf({ phase: "update" }));
+    const { updates, conflicts } = mergeChanges([own], { phase: "update", containerId: ownId, kept });
+    expect(updates).toEqual([
+      {
+        containerId: ownId,
+        linux: { resources: { cpu: { quota: -1n, shares: 7n }, unified: { "cpu.weight": "50" } } },
+      },
+    ]);
+    expect(conflicts).toEqual([]);
   });
 });

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { knownKeys, type Phase } from "../../src/adjust/from-v01.js";
+import type { Phase } from "../../src/adjust/from-v01.js";
 import { createContainerResponse, updateContainerResponse } from "../../src/nri/codec.js";
 import { anyText } from "../support/any-text.js";
-import { contextOf, otherId, parseAnswer } from "./adjustment-support.js";
+import { contextOf, knownKeys, otherId, parseAnswer } from "./adjustment-support.js";
 
 const phase: fc.Arbitrary<Phase> = fc.constantFrom("create", "start", "update", "delete");
 
@@ -16,30 +16,14 @@ const key = fc.oneof(
           fc.constantFrom("x", "-x", "/x", "-/x", "2MB", "memory.high", "prestart", "RLIMIT_CPU", "a.b/c=d"),
           fc.string(),
         )
-        .map((name) => `adjust.${known.replace("<containerID>", otherId).replace(/<\w+>/, () => name)}`),
+        .map((name) => `adjust.${known.replace("update.<name>", `update.${otherId}`).replace("<name>", () => name)}`),
     ),
   fc.string().map((name) => `adjust.${name}`),
   fc.string(),
 );
 
-const value = fc.oneof(
-  fc.constantFrom(
-    "",
-    "0",
-    "-1",
-    "5",
-    "5000",
-    "true",
-    "0-3",
-    "unlimited:unlimited",
-    "c:1:2",
-    "t,tmpfs",
-    '["x"]',
-    '{"path":"/x"}',
-  ),
-  fc.bigInt().map(String),
-  anyText(),
-);
+const texts = '"" 0 -1 5000 true 0-3 unlimited:unlimited c:1:2 t,tmpfs ["x"] {"path":"/x"}'.split(" ");
+const value = fc.oneof(fc.constantFrom("", ...texts), fc.bigInt().map(String), anyText());
 
 const context = fc
   .record({
@@ -72,25 +56,10 @@ describe("a result, as a property", () => {
     );
   });
 
-  it("is whole or absent: it is a change exactly when each of its keys alone is one", () => {
+  it("takes any JSON as NRI's messages without throwing", () => {
     fc.assert(
-      fc.property(metadata, phase, (answer, at) => {
-        const where = contextOf({ phase: at });
-        const alone = Object.entries(answer).map(([name, text]) => parseAnswer({ metadata: { [name]: text } }, where));
-        const together = parseAnswer({ metadata: answer }, where);
-        expect(together.ok).toBe(alone.every(({ ok }) => ok));
-        if (!together.ok) return;
-        const fields = alone.flatMap((parsed) => (parsed.ok ? parsed.change.fields : []));
-        expect([...together.change.fields].sort()).toEqual([...new Set(fields)].sort());
-      }),
-      { numRuns: 1000 },
-    );
-  });
-
-  it("takes any JSON as adjust object without throwing", () => {
-    fc.assert(
-      fc.property(fc.json({ maxDepth: 6 }), phase, (adjustText, at) => {
-        expect(parseAnswer({ adjustText }, contextOf({ phase: at }))).toHaveProperty("ok");
+      fc.property(fc.json({ maxDepth: 6 }), phase, fc.constantFrom("adjust", "update", "evict"), (json, at, key) => {
+        expect(parseAnswer({ text: `"${key}":${json}` }, contextOf({ phase: at }))).toHaveProperty("ok");
       }),
       { numRuns: 1000 },
     );

@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { byKey, type Field, isFamily, updatable } from "../../src/adjust/fields.js";
 import {
   type AdjustmentContext,
   type Change,
@@ -37,27 +38,39 @@ export function contextOf(over: Partial<AdjustmentContext> & { readonly nriVersi
 export interface Answer {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly adjust?: unknown;
-  /** In place of `adjust`: JSON that no value of JavaScript can say. */
-  readonly adjustText?: string;
+  readonly update?: unknown;
+  readonly evict?: unknown;
+  /** More keys of the result, as JSON that no value of JavaScript can say. */
+  readonly text?: string;
   readonly cgroupsPath?: unknown;
 }
 
-/** Reads an answer as it comes from a plugin's stdout. */
+/** An answer as it comes from a plugin's stdout. */
+export function stdoutOf({ metadata = {}, text, ...extensions }: Answer): Uint8Array {
+  const known = JSON.stringify({ plugin: "konfine", metadata, ...extensions });
+  return new TextEncoder().encode(text === undefined ? known : `${known.slice(0, -1)},${text}}`);
+}
+
 export function parseAnswer(
-  { metadata = {}, adjustText, ...extensions }: Answer,
+  answer: Answer,
   context: AdjustmentContext = contextOf(),
   captured?: LinuxResources,
 ): ParsedAdjustment {
-  const known = JSON.stringify({ plugin: context.plugin, metadata, ...extensions });
-  const text = adjustText === undefined ? known : `${known.slice(0, -1)},"adjust":${adjustText}}`;
-  const stdout = new TextEncoder().encode(text);
-  return parseAdjustment({ metadata }, parseResultExtensions(stdout), context, captured);
+  const { metadata = {} } = answer;
+  return parseAdjustment({ metadata }, parseResultExtensions(stdoutOf(answer)), context, captured);
 }
 
 export function changeOf(answer: Answer, context?: AdjustmentContext, captured?: LinuxResources): Change {
   const parsed = parseAnswer(answer, context, captured);
   if (!parsed.ok) expect.fail(parsed.error);
   return parsed.change;
+}
+
+/** The keys as the documentation writes them, each name as `<name>`: `env.<name>`, `update.<name>.cpu.shares`. */
+export function knownKeys(): readonly string[] {
+  const keyOf = (field: Field) => (isFamily(field) ? `${field.rule.key}.<name>` : `${field.rule.key}`);
+  const all = [...byKey.values()].map((field) => keyOf(field).replace(/^hook\..*/, "hook.<name>"));
+  return [...new Set(all), ...updatable.map((field) => `update.<name>.${keyOf(field)}`)];
 }
 
 export function errorOf(answer: Answer, context?: AdjustmentContext, captured?: LinuxResources): string {

@@ -1,6 +1,7 @@
+import { mkdir, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-
 import { AdjustedNode, adjustedConfig, clearers, installAdjusting } from "./testbed/adjusted.js";
+import { adjustedFields, setIn, writtenFields } from "./testbed/adjusted-fields.js";
 import { isBridgeBuilt } from "./testbed/bridge.js";
 import { waitFor } from "./testbed/command.js";
 import { passHandler } from "./testbed/containerd-config.js";
@@ -63,7 +64,7 @@ describe.runIf(possible).each(targets)("results change containers on $runtime, b
     noFailure();
   });
 
-  test("an annotation, a variable and a mount by metadata are in the OCI spec and in the container", async () => {
+  test("metadata keys are in the OCI spec and in the container", async () => {
     await node.use("asker");
     await node.answer("asker", "create", {
       metadata: {
@@ -83,34 +84,54 @@ describe.runIf(possible).each(targets)("results change containers on $runtime, b
       source: `${target.daemon.logRoot}`,
       options: ["rbind", "ro"],
     });
-    // The start is answered before the container's own program has taken the place of runc's.
-    await expect
-      .poll(async () => (await node.proc(container, "environ")).split("\0"), patience)
-      .toContain("ZONE=east = west");
-    expect(await node.proc(container, "mountinfo")).toMatch(/ \/mnt\/logs ro[, ]/);
   });
 
-  test("an adjust object changes the spec, the real cgroup and runs a hook", async () => {
-    const touched = `${target.daemon.directory}/hook-ran`;
+  test("each field of NRI's adjustment that this runtime applies is in the container", async () => {
+    const fields = adjustedFields(target).filter(({ since = "v17" }) => since === "v17" || target.runtime === since);
+    const adjust: Record<string, unknown> = {};
+    for (const { path, value } of fields) setIn(adjust, path.split("."), value);
+    await writeCdiSpec(target);
     await node.use("asker");
-    await node.answer("asker", "create", {
-      adjust: {
-        annotations: { "example.com/by": "object" },
-        env: { BY: "object" },
-        hooks: { createRuntime: [{ path: "/usr/bin/touch", args: ["touch", touched] }] },
-        linux: { resources: { cpu: { shares: 300, cpus: "0" }, memory: { limit: 67_108_864 } } },
-      },
-    });
+    await node.answer("asker", "create", { adjust });
+    const pod = await runPod();
+    const annotations = { "example.com/gone": "x" };
+    const container = await node.life.runContainer(pod, { resources: limited, annotations });
+    noFailure();
+    // The start is answered before the container's own program has taken the place of runc's.
+    await expect.poll(async () => (await node.proc(container, "environ")).split("\0"), patience).toContain("BY=nri");
+    for (const { path, seen, expected } of fields) {
+      expect(await seen(node, container), path).toEqual(expected);
+    }
+    await node.life.end(pod, container);
+    noFailure();
+  });
+
+  test("each field that phase start writes is in the real cgroup", async () => {
+    const resources: Record<string, unknown> = {};
+    for (const [path, value] of writtenFields) setIn(resources, path.split("."), value);
+    await node.use("late");
+    await node.answer("late", "create", { adjust: { linux: { resources } } });
     const container = await node.life.runContainer(await runPod(), { resources: limited });
     noFailure();
-    expect(node.spec(container).annotations["example.com/by"]).toBe("object");
-    await expect.poll(async () => (await node.proc(container, "environ")).split("\0"), patience).toContain("BY=object");
-    expect(await node.cgroup(container, "cpu.shares")).toBe("300");
-    expect(await node.cgroup(container, "cpu.cfs_quota_us")).toBe("50000");
-    expect(await node.cgroup(container, "cpuset.cpus")).toBe("0");
-    expect(await node.cgroup(container, "memory.limit_in_bytes")).toBe("67108864");
-    expect((await target.daemon.namespace.run("/bin/rm", [touched])).code).toBe(0);
+    for (const [path, , file, written] of writtenFields) expect(await node.cgroup(container, file), path).toBe(written);
   });
+
+  test.each(["keeper", "late-keeper"] as const)(
+    "results.keep: an update by CRI leaves the quota of %s",
+    async (name) => {
+      await node.use(name);
+      await node.answer(name, "create", { adjust: { linux: { resources: { cpu: { quota: 20_000 } } } } });
+      const container = await node.life.runContainer(await runPod(), { resources: limited });
+      expect(await node.cgroup(container, "cpu.cfs_quota_us")).toBe("20000");
+      await node.life.update(container, { cpu_shares: 600 });
+      expect(await node.cgroup(container, "cpu.shares")).toBe("600");
+      expect(await node.cgroup(container, "cpu.cfs_quota_us")).toBe("20000");
+      await node.life.update(container, { cpu_shares: 700, cpu_quota: 30_000, cpu_period: 100_000 });
+      noFailure();
+      expect(await node.cgroup(container, "cpu.shares")).toBe("700");
+      expect(await node.cgroup(container, "cpu.cfs_quota_us")).toBe("20000");
+    },
+  );
 
   test("cgroupsPath of the v0.1 README's output form decides where the cgroup is", async () => {
     const path = `/kubepods/besteffort/${target.daemon.uidPart}moved`;
@@ -148,15 +169,6 @@ describe.runIf(possible).each(targets)("results change containers on $runtime, b
     });
     expect(await node.cgroup(container, "cpu.shares")).toBe("700");
     expect(await node.cgroup(container, "cpu.cfs_quota_us")).toBe("30000");
-  });
-
-  test("keys of phase start are in the real cgroup before the process runs", async () => {
-    await node.use("late");
-    await node.answer("late", "create", { metadata: { "adjust.cpu.quota": "40000", "adjust.memory.swappiness": "7" } });
-    const container = await node.life.runContainer(await runPod(), { resources: limited });
-    noFailure();
-    expect(await node.cgroup(container, "cpu.cfs_quota_us")).toBe("40000");
-    expect(await node.cgroup(container, "memory.swappiness")).toBe("7");
   });
 
   test("what the kernel refuses in phase start fails the start, and names plugin, file and value", async () => {
@@ -224,3 +236,11 @@ describe.runIf(possible).each(targets)("results change containers on $runtime, b
     expect(node.spec(alone).annotations["example.com/zone"]).toBe("ours");
   });
 });
+
+/** A CDI device that is a variable of the environment. */
+async function writeCdiSpec({ daemon }: RunningTarget): Promise<void> {
+  await mkdir(daemon.path("/etc/cdi"), { recursive: true });
+  const devices = [{ name: "one", containerEdits: { env: ["CDI=one"] } }];
+  const spec = { cdiVersion: "0.6.0", kind: "example.com/dev", devices };
+  await writeFile(daemon.path("/etc/cdi/example.json"), JSON.stringify(spec));
+}

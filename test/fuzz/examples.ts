@@ -68,9 +68,11 @@ export const eventFiles: readonly Uint8Array[] = filesOfCases((file) => file.end
 const results = [
   '{"plugin":"p","version":"0.1","error":"","metadata":{"a":"b","adjust.env.A":"x"}}',
   '{"plugin":"p","version":"0.1","error":"no","metadata":null}',
-  '{"PLUGIN":"x","Error":"y","error":"z","cgroupsPath":"/a/b","adjust":{"resources":{"cpu":{"shares":2}}}}',
-  '{"metadata":{"adjust.resources.memory.limit":"1048576","adjust.mount.0":"/a:/b:ro,bind","adjust.annotation.x":"y"}}',
-  '{"adjust":{"env":{"A":"b"},"annotations":{"a":"b"},"mounts":[{"source":"/a","destination":"/b","type":"bind"}]}}',
+  '{"PLUGIN":"x","Error":"y","error":"z","cgroupsPath":"/a/b","adjust":{"linux":{"resources":{"cpu":{"shares":{"value":"2"}}}}}}',
+  '{"metadata":{"adjust.memory.limit":"1048576","adjust.mount./b":"/a,bind,bind","adjust.annotation.x":"y"}}',
+  '{"adjust":{"env":[{"key":"A"}],"mounts":[{"source":"/a","destination":"/b","type":"bind","options":["bind"]}]}}',
+  '{"adjust":{"linux":{"ioPriority":{"class":"IOPRIO_CLASS_RT","priority":4},"netDevices":{"-eth0":{}},"rdt":{"schemata":["a"]}}}}',
+  '{"update":[{"containerId":"c","linux":{"resources":{"memory":{"limit":-1}}},"ignoreFailure":false}],"evict":[{"containerId":"c"}]}',
 ];
 export const outputs: readonly Uint8Array[] = [
   ...results.map((text) => Buffer.from(text)),

@@ -56,6 +56,21 @@ describe("the ledger", () => {
     expect(ledger.createResultsOf("a")).toEqual([]);
   });
 
+  it("keeps what updates are answered, over the start and the bridge's end, and not into a next life", () => {
+    const { ledger, written } = writing();
+    ledger.record({ ...a, pid: 0 }, { phases: ["create"] });
+    ledger.keep("a", { "cpu.quota": "-1" });
+    ledger.keep("a", undefined);
+    ledger.keep("b", { "cpu.quota": "5" });
+    expect(written).toEqual(["create-begun a", "create-begun a"]);
+    ledger.record(a, { phases: ["start"] });
+    ledger.keep("a", { "cpu.shares": "9" });
+    const next = ledgerOf(...entriesOf(ledger));
+    expect(next.get("a")?.kept).toEqual({ "cpu.quota": "-1", "cpu.shares": "9" });
+    deleteOf(next, "a");
+    expect(next.record(a).kept).toBeUndefined();
+  });
+
   it("counts what was adopted as created in both phases", () => {
     expect(new Ledger().record(a, { adopted: true })).toMatchObject({ adopted: true, phases: ["create", "start"] });
   });

@@ -1,24 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bench } from "./support.js";
 
-/** Results that cannot be applied, one of each kind (test/adjust has them all), and the parts of the error that people need. */
-const bad: readonly [what: string, body: object, parts: readonly string[]][] = [
-  [
-    "a wrong value",
-    { metadata: { "adjust.cpu.quota": "abc" } },
-    ['adjust.cpu.quota "abc"', "expected -1 for no limit, or an integer from 1000"],
-  ],
-  [
-    "an adjust object of wrong types",
-    { adjust: { annotations: ["a"], env: "A=1", linux: { resources: { cpu: { quota: "5", shares: 1.5 } } } } },
-    ["adjust", "annotations", "env", "quota", "shares", "expected "],
-  ],
-  [
-    "an update of the container itself",
-    { metadata: { "adjust.update.OWN.cpu.shares": "5" } },
-    ["adjust.update.", "NRI refuses", "use the key without update.<containerID>."],
-  ],
-];
+/** A result that cannot be applied (test/adjust has all kinds), and the parts of the error that people need. */
+const wrong = {
+  metadata: { "adjust.env.HALF": "1" },
+  adjust: { annotations: ["a"], linux: { resources: { cpu: { quota: "abc", shares: 1.5 } } } },
+};
+const parts = ["adjust.annotations", 'quota "abc": expected -1 for no limit, or an integer from 1000', "cpu.shares"];
 
 let bench: Bench;
 
@@ -29,9 +17,8 @@ beforeAll(() => {
 afterAll(() => bench.remove());
 
 describe("a result that cannot be applied", () => {
-  it.each(bad)("%s fails the create with the reason, and nothing is applied", async (_, body, parts) => {
-    const text = JSON.stringify(body).replace("OWN", bench.container);
-    bench.onCreate("wrong", JSON.parse(text));
+  it("fails the create with the reason, and nothing is applied", async () => {
+    bench.onCreate("wrong", wrong);
     bench.asks("fine", { "adjust.env.FINE": "1" });
     const config = "phase: create\ncgroup: host\n";
     const played = await bench.play({ plugins: ["fine", "wrong"], config, only: ["CreateContainer"] });
@@ -43,46 +30,22 @@ describe("a result that cannot be applied", () => {
     expect(played.code).toBe(1);
   });
 
-  it.each(bad)("%s is whole or absent: onFailure continue keeps what the others ask for", async (_, body) => {
-    const half = { metadata: { "adjust.env.HALF": "1" } };
-    const text = JSON.stringify({ ...half, ...body }).replace("OWN", bench.container);
-    const parsed: { metadata?: object } = JSON.parse(text);
-    bench.onCreate("wrong", { ...parsed, metadata: { ...half.metadata, ...parsed.metadata } });
-    bench.asks("before", { "adjust.env.BEFORE": "1" });
-    bench.asks("after", { "adjust.env.AFTER": "1" });
+  it.each([
+    ["continue", ["BEFORE", "AFTER"]],
+    ["ignore", ["BEFORE"]],
+  ])("is whole or absent: onFailure %s keeps what the others ask for", async (onFailure, kept) => {
+    bench.onCreate("wrong", wrong);
+    for (const name of ["before", "after"]) bench.asks(name, { [`adjust.env.${name.toUpperCase()}`]: "1" });
     const played = await bench.play({
       plugins: ["before", "wrong", "after"],
-      config: "phase: create\ncgroup: host\nonFailure: {create: continue}\n",
+      config: `phase: create\ncgroup: host\nonFailure: {create: ${onFailure}}\n`,
       only: ["CreateContainer"],
     });
-    expect(played.answer("CreateContainer")).toEqual({
-      response: {
-        adjust: {
-          env: [
-            { key: "BEFORE", value: "1" },
-            { key: "AFTER", value: "1" },
-          ],
-        },
-      },
-      error: null,
-    });
+    const response = { adjust: { env: kept.map((key) => ({ key, value: "1" })) } };
+    expect(played.answer("CreateContainer")).toEqual({ response, error: null });
     expect(played.warnings().join()).toContain("cannot be applied");
-    expect(JSON.parse(played.run("after")?.request ?? "{}").results).toMatchObject([{ plugin: "before" }]);
-  });
-});
-
-describe("onFailure with a result that cannot be applied", () => {
-  it("ignore ends the chain, and what the plugins before asked for stands", async () => {
-    bench.asks("before", { "adjust.env.BEFORE": "1" });
-    bench.asks("wrong", { "adjust.env.HALF": "1", "adjust.cpu.quota": "abc" });
-    bench.asks("after", { "adjust.env.AFTER": "1" });
-    const config = "phase: create\ncgroup: host\nplugins: {wrong: {onFailure: {create: ignore}}}\n";
-    const played = await bench.play({ plugins: ["before", "wrong", "after"], config });
-    expect(played.answer("CreateContainer")).toEqual({
-      response: { adjust: { env: [{ key: "BEFORE", value: "1" }] } },
-      error: null,
-    });
-    expect(played.run("after")).toBeUndefined();
+    const { results } = JSON.parse(played.run("after")?.request ?? "{}");
+    expect(results).toEqual(onFailure === "ignore" ? undefined : [expect.objectContaining({ plugin: "before" })]);
   });
 });
 
@@ -152,29 +115,19 @@ describe("a chain across both phases", () => {
     expect(of("StopContainer").map((text) => text.split(" ")[0])).toEqual(["s1", "c1", "s2", "c2"]);
   });
 
-  it("rename and annotate make changes of a plugin that asks for none", async () => {
-    bench.asks("old", { "cpu-shares": "64", note: "n" });
-    const config =
-      "phase: create\ncgroup: host\nplugins: {old: {results: {annotate: true, rename: {cpu-shares: cpu.shares}}}}\n";
-    expect((await bench.play({ plugins: ["old"], config })).answer("CreateContainer").response).toEqual({
-      adjust: {
-        annotations: { "v01.old/cpu-shares": "64", "v01.old/note": "n" },
-        linux: { resources: { cpu: { shares: { value: "64" } } } },
-      },
+  it("results.keep answers an update with the resources that were set at the create, and with nothing else", async () => {
+    bench.asks("kept", { "adjust.cpu.shares": "64", "adjust.pids.limit": "99", "adjust.env.A": "1" });
+    bench.asks("old", { "cpu-quota": "7000", "adjust.memory.limit": "4096" });
+    const results = "{kept: {results: {keep: true}}, old: {results: {annotate: true, rename: {cpu-quota: cpu.quota}}}}";
+    const config = `phase: create\ncgroup: host\nplugins: ${results}\n`;
+    const played = await bench.play({ plugins: ["kept", "old"], config, scenario: "update" });
+    expect(played.answer("CreateContainer").response.adjust).toMatchObject({
+      annotations: { "v01.old/cpu-quota": "7000" },
+      linux: { resources: { cpu: { shares: { value: "64" }, quota: { value: "7000" } } } },
     });
-  });
-
-  it("an update's answer holds what the result changes of the resources asked for", async () => {
-    const answer = '{"plugin":"u","version":"0.1","error":"","metadata":{"adjust.cpu.shares":"999"}}';
-    bench.script(
-      "u",
-      `case $(cat) in *'"state":"update"'*) echo '${answer}' ;; *) echo '{"plugin":"u","version":"0.1","error":""}' ;; esac`,
-    );
-    const config = "states: [create, update, delete]\n";
-    const played = await bench.play({ plugins: ["u"], config, scenario: "update" });
-    expect(played.answer("UpdateContainer")).toMatchObject({
-      response: { update: [{ linux: { resources: { cpu: { shares: { value: "999" } } } } }] },
-      error: null,
-    });
+    const { response, error } = played.answer("UpdateContainer");
+    expect(error).toBeNull();
+    expect(response.update).toMatchObject([{ linux: { resources: { cpu: { shares: { value: "64" } } } } }]);
+    expect(JSON.stringify(response)).not.toMatch(/quota|pids|env/);
   });
 });

@@ -12,22 +12,10 @@ afterAll(() => bench.remove());
 describe("pin, the sample that asks by metadata", () => {
   const play = (conf: unknown, config: string) => bench.play({ plugins: [{ type: "pin", conf }], config });
 
-  it.each([
-    [{ cpus: "0-3,8" }, { cpus: "0-3,8" }],
-    [
-      { cpus: "0", mems: "0" },
-      { cpus: "0", mems: "0" },
-    ],
-    [
-      { mems: "1", cpus: "2" },
-      { cpus: "2", mems: "1" },
-    ],
-  ])("%j pins the container when it is created", async (conf, cpu) => {
-    const played = await play(conf, "plugins: {pin: {phase: create}}");
-    expect(played.answer("CreateContainer")).toEqual({
-      response: { adjust: { linux: { resources: { cpu } } } },
-      error: null,
-    });
+  it.each([{ cpus: "0-3,8" }, { mems: "1", cpus: "2" }])("%j pins the container when it is created", async (cpu) => {
+    const played = await play(cpu, "plugins: {pin: {phase: create}}");
+    const response = { adjust: { linux: { resources: { cpu } } } };
+    expect(played.answer("CreateContainer")).toEqual({ response, error: null });
     expect(played.lines.filter(({ type, outcome }) => type === "run" && outcome !== "ok")).toEqual([]);
   });
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, type Stats, statSync } from "node:fs";
 import { chmod, copyFile, mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,7 +25,7 @@ export const clearers = [
 ] as const;
 
 /** Plugins that answer what a test tells them to. */
-export const askers = ["asker", "late", "lenient"] as const;
+export const askers = ["asker", "late", "lenient", "keeper", "late-keeper"] as const;
 
 /** The bridge's configuration: one for all tests, since a plugin's type tells its settings. */
 export const adjustedConfig = `
@@ -37,6 +37,8 @@ ${clearers.map(({ name, settings }) => `  ${name}: ${settings}`).join("\n")}
   asker: {phase: create}
   late: {phase: start}
   lenient: {phase: start, onFailure: {create: continue}}
+  keeper: {phase: create, states: [create, delete], results: {keep: true}}
+  late-keeper: {phase: start, states: [create, delete], results: {keep: true}}
 `;
 
 /** Puts the plugins of these tests into a daemon's /opt/nri/bin. */
@@ -101,10 +103,13 @@ export class AdjustedNode {
     return JSON.parse(readFileSync(join(this.daemon.directory, bundle), "utf8"));
   }
 
-  /** A file of the container's process in /proc. */
-  async proc(container: string, file: string): Promise<string> {
+  /** A file of the container's process in /proc: its text, or what a look at it gives. */
+  async proc(container: string, file: string): Promise<string>;
+  async proc<T>(container: string, file: string, look: (stats: Stats) => T): Promise<T>;
+  async proc<T>(container: string, file: string, look?: (stats: Stats) => T): Promise<T | string> {
     const { pid } = await this.daemon.cri.containerStatus(container);
-    return readFileSync(this.daemon.path(`/proc/${pid}/${file}`), "utf8");
+    const path = this.daemon.path(`/proc/${pid}/${file}`);
+    return look === undefined ? readFileSync(path, "utf8") : look(statSync(path));
   }
 
   /** The path of the cgroup v1 that the container's process is in. */
@@ -126,6 +131,7 @@ export interface OciSpec {
   readonly annotations: Readonly<Record<string, string>>;
   readonly process: { readonly env: readonly string[] };
   readonly mounts: readonly { readonly destination: string }[];
+  readonly hooks: Readonly<Record<string, unknown>>;
   readonly linux: {
     readonly cgroupsPath: string;
     readonly resources: { readonly cpu: Readonly<Record<string, unknown>> };

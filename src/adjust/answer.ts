@@ -1,0 +1,110 @@
+import { createContainerResponse } from "../nri/codec.js";
+import { isMessage, type Message } from "../nri/json.js";
+import type { ContainerUpdate } from "../nri/types.js";
+import { toOciResources } from "../v01/oci.js";
+import type * as oci from "../v01/resources.js";
+import { Asks } from "./asks.js";
+import { readKey } from "./keys.js";
+import type { Built, Change, Phase, Setting } from "./types.js";
+
+/** What an answer is for. */
+export interface Event {
+  readonly phase: Phase;
+  readonly containerId: string;
+  /** What plugins set at the create, to be answered to its updates: adjust keys and their values. */
+  readonly kept?: Readonly<Record<string, string>> | undefined;
+}
+
+/**
+ * Builds the answer of a phase: in phase create an adjustment, in phase start what the real cgroup gets, in phase update
+ * an update of the container itself; updates of other containers ride along, and may fail without a harm unless the plugin
+ * says otherwise.
+ */
+export function buildAnswer(settings: Iterable<Setting>, { phase, containerId }: Event): Built {
+  const response: Message = {};
+  const others = new Map<string, Message>();
+  for (const { container, write } of settings) {
+    if (container === undefined) write(response);
+    else {
+      const update = others.get(container) ?? { containerId: container, ignoreFailure: true };
+      others.set(container, update);
+      write(update);
+    }
+  }
+  const update = [...others.values()].filter(({ linux }) => linux !== undefined);
+  const whole: unknown = { ...response, update };
+  if (!isMessage("CreateContainerResponse", whole)) throw new Error("an answer that is not as the schema has it");
+  const { adjust, update: updates = [], ...rest } = whole;
+  const resources = adjust?.linux?.resources;
+  if (phase === "create") return { ...rest, updates, ...(adjust === undefined ? {} : { adjust }) };
+  if (resources === undefined) return { ...rest, updates };
+  if (phase === "start") return { ...rest, updates, own: toWritten({ containerId, linux: { resources } }) };
+  // Last, as the runtime itself has it in what it hands on.
+  return { ...rest, updates: [...updates, { containerId, linux: { resources } }] };
+}
+
+/** What an answer asks of the container's own resources, in whichever of its places, as OCI has them. */
+export function askedResources({ adjust, updates, own }: Built, containerId: string): oci.LinuxResources {
+  const { linux } = adjust ?? updates.find((update) => update.containerId === containerId) ?? {};
+  const { resources } = linux ?? {};
+  return own ?? (resources === undefined ? {} : toWritten({ containerId, linux: { resources } }));
+}
+
+/** OCI's form of an update's resources, in which an absent list of CPUs is no key at all. */
+function toWritten(asked: ContainerUpdate): oci.LinuxResources {
+  // Read back, absent lists and maps are empty ones.
+  const [update] = createContainerResponse.decode(createContainerResponse.encode({ update: [asked] })).update;
+  const { cpu, ...rest } = toOciResources(update?.linux?.resources) ?? {};
+  if (cpu === undefined) return rest;
+  const { cpus, mems, ...numbers } = cpu;
+  return { ...rest, cpu: { ...numbers, ...(cpus ? { cpus } : {}), ...(mems ? { mems } : {}) } };
+}
+
+/** One field that two plugins of a chain set differently: the first that set it, and the last one, which has it. */
+export type Conflict = { readonly field: string; readonly first: string; readonly last: string };
+
+/** A chain's changes as one. */
+export interface MergedChange extends Built {
+  readonly fields: readonly string[];
+  readonly conflicts: readonly Conflict[];
+  readonly kept?: Event["kept"];
+}
+
+/**
+ * Merges the changes of a chain, in its order: for one field the last one wins, and any of them over what was kept. Hooks and
+ * device rules add up instead: none takes another's place, in OCI's lists as in NRI's collection of several plugins' answers
+ * (pkg/adaptation/result.go).
+ */
+export function mergeChanges(changes: readonly Pick<Change, "plugin" | "settings">[], event: Event): MergedChange {
+  const merged = new Map(keptSettings(event));
+  const owners = new Map<string, { readonly first: string; readonly last: string; readonly isDisputed: boolean }>();
+  for (const { plugin, settings } of changes) {
+    for (const setting of settings) {
+      const { field, value, adds } = setting;
+      const { first = plugin, isDisputed = false } = owners.get(field) ?? {};
+      const differs = owners.has(field) && merged.get(field)?.value !== value;
+      if (!adds) owners.set(field, { first, last: plugin, isDisputed: isDisputed || differs });
+      merged.set(adds ? `${field} ${merged.size}` : field, setting);
+    }
+  }
+  const conflicts = [...owners].flatMap(([field, { first, last, isDisputed }]) =>
+    isDisputed && first !== last ? [{ field, first, last }] : [],
+  );
+  const settings = [...merged.values()];
+  const kept = settings.flatMap((setting) => (setting.kept ? [[setting.field, setting.value]] : []));
+  return {
+    ...buildAnswer(settings, event),
+    fields: [...new Set(settings.map(({ field }) => field))],
+    conflicts,
+    ...(kept.length === 0 ? {} : { kept: Object.fromEntries(kept) }),
+  };
+}
+
+/** What was kept, as settings of an update. It was looked at when it was set. */
+function keptSettings({ kept = {}, containerId }: Event): ReadonlyMap<string, Setting> {
+  const nri = { major: 0, minor: 0, patch: 0, preRelease: false, source: "guessed" } as const;
+  const where = { nri, cgroupVersion: "unknown", containerId, rename: {}, annotate: false } as const;
+  const asks = new Asks({ plugin: "", phase: "update", ...where });
+  for (const [key, text] of Object.entries(kept)) readKey(key, { label: key, text }, asks);
+  return asks.settings;
+}

@@ -1,0 +1,170 @@
+import { enumNames, type Message, type Plain } from "../nri/json.js";
+import { type Asks, isRemoval, Value } from "./asks.js";
+import { describeRange, int64, integers, parseInteger } from "./checks.js";
+import { type Field, type Rule, together } from "./fields.js";
+import { describeTree, type JsonTree, parseJsonTree } from "./json-tree.js";
+import { bad, good, type Parsed, suggest } from "./parsed.js";
+
+// NRI's messages in protobuf's JSON mapping, read strictly: an unknown name, a wrong type, a value that its place cannot take and a
+// field that would have no effect are faults. A zero, empty or null value is as good as absent, but in a wrapper.
+
+/** Reads what a result has at its top level of NRI's own messages: the fields of the answer to CreateContainer. */
+export function readMessages(texts: Readonly<Record<string, string | undefined>>, asks: Asks): void {
+  const entries = Object.entries(texts).flatMap(([key, text]): [string, JsonTree][] => {
+    const parsed = parseJsonTree(text ?? "null", "NRI's own messages");
+    if (parsed.ok) return [[key, parsed.value]];
+    new Value({ kind: "string", text: text ?? "" }, { label: key }, asks).fault(parsed);
+    return [];
+  });
+  readGroup("CreateContainerResponse", new Value({ kind: "object", entries }, { label: "" }, asks));
+}
+
+function readUpdate(value: Value): void {
+  const fields = value.fields("ContainerUpdate");
+  const id = fields.get("containerId")?.[1].tree;
+  const container = id?.kind === "string" ? id.text : "";
+  if (!/^[\w-]+$/.test(container)) {
+    value.fault(bad("an update with the containerId of a container"));
+    return;
+  }
+  const [, linux] = fields.get("linux") ?? [];
+  if (linux !== undefined) {
+    readGroup("LinuxContainerUpdate", new Value(linux.tree, { ...linux.place, container }, linux.asks, linux.at));
+  }
+  const [field, flag] = fields.get("ignoreFailure") ?? [];
+  if (field === undefined || flag === undefined) return;
+  const ignoreFailure = readWhole(field, flag);
+  const write = (update: Message) => void Object.assign(update, { ignoreFailure });
+  value.asks.add({ field: `update.${container}.ignoreFailure`, value: flag.shown, container, write });
+}
+
+/** Reads a message whose fields are set by themselves, or are groups of such. */
+function readGroup(message: string, value: Value): void {
+  for (const [field, inner] of value.fields(message).values()) {
+    if (isAbsent(field, inner)) continue;
+    if (field.rule.gate !== undefined) readField(field, inner);
+    else if (field.shape === "one") readGroup(field.type, inner);
+    else for (const item of inner.items()) readUpdate(item);
+  }
+}
+
+/** Reads a field that is set by itself, or by its entries. */
+export function readField(field: Field, value: Value): void {
+  if (!value.asks.takesEffect(field, value)) return;
+  const names = new Set<string>();
+  if (field.shape === "map") for (const [name, inner] of value.entries()) readEntry(field, name, inner, names);
+  else if (field.rule.by !== undefined) for (const item of value.items()) readElement(field, item, names);
+  else value.asks.set(field, readWhole(field, value), value);
+}
+
+/** Reads an entry of a map that is set by itself. @param names those that stand before it there */
+export function readEntry(field: Field, name: string, value: Value, names?: Set<string>): void {
+  const { rule, kind } = field;
+  const removes = isRemoval(rule, name);
+  if (removes) value.fault(value.asks.removalFault(rule, value.tree.kind === "string" ? value.tree.text : ""));
+  value.fault(names?.has(name) ? bad("each key once") : rule.names?.(removes ? name.slice(1) : name));
+  names?.add(name);
+  const empty = kind === "message" ? {} : "";
+  value.asks.set(field, removes ? empty : readOne(field, value), value, name);
+}
+
+/** Reads an element of a list that is set by itself. @param names those that stand before it there */
+export function readElement(field: Field, value: Value, names?: Set<string>): void {
+  const { rule, type } = field;
+  const { by = "" } = rule;
+  const message = readMessage(type, value, rule);
+  if (value.tree.kind !== "object") return;
+  const name = String(message[by] ?? "");
+  const removes = isRemoval(rule, name);
+  const bare = removes ? name.slice(1) : name;
+  if (removes) value.fault(value.asks.removalFault(rule, ""));
+  if (bare === "") value.fault(bad(`an object with a ${by}`));
+  else if (names?.has(bare)) value.fault(bad(`each ${by} once`));
+  names?.add(bare);
+  // Of a limit of huge pages the number, as its metadata key has it, and of a variable its text.
+  const texts: Readonly<Record<string, Plain>> = { pageSize: message.limit ?? 0n, key: message.value ?? "" };
+  value.asks.set(field, message, value, name, texts[by]?.toString());
+}
+
+/** Reads the whole value of a field. */
+function readWhole(field: Field, value: Value): Plain {
+  const { shape, kind, rule } = field;
+  if (shape === "list") {
+    const elements = value.items().map((item) => readOne(field, item));
+    // An empty first one is NRI's own sign (adaptation/result.go adjustArgs), not a program.
+    if (rule.key === "args" && !elements[0])
+      value.fault(bad("a list of texts with the program first, not an empty one"));
+    return elements;
+  }
+  if (kind !== "wrapper") return readOne(field, value);
+  // Plain values stand also where NRI wraps them; `{}` is the zero that is there.
+  const isWrapped = value.tree.kind === "object";
+  const [inner, more] = isWrapped ? value.entries().map(([, of]) => of) : [value];
+  const plain = { ...field, kind: "scalar", shape: shape === "wrapped list" ? "list" : "one" } as const;
+  if (inner === undefined) return plain.shape === "list" ? [] : zeroOf(field.type);
+  const wrong = isWrapped && !inner.at.endsWith(".value") ? inner : more;
+  wrong?.fault(bad("value alone"));
+  return readWhole(plain, inner);
+}
+
+/** Reads one value: a field's own, or an element's. */
+function readOne({ kind, type, rule }: Field, value: Value): Plain {
+  if (kind === "message") return readMessage(type, value);
+  const read = kind === "enum" ? readEnum(enumNames(type), value.tree) : readScalar(type, rule, value.tree);
+  if (read.ok) return read.value;
+  value.fault(read);
+  // In place of what is wrong: the result is void.
+  return "?";
+}
+
+/** @param list what is known of the list of such messages, if each is set by itself */
+function readMessage(message: string, value: Value, list: Rule = {}): Message {
+  const read: Message = {};
+  let removes = false;
+  for (const [field, inner] of value.fields(message).values()) {
+    const { tree } = inner;
+    if (field.rule.lost !== undefined && !isAbsent(field, inner)) value.asks.takesEffect(field, inner);
+    if (field.name === list.by && tree.kind === "string" && isRemoval(list, tree.text)) {
+      removes = true;
+      // A removal's - is no part of the name.
+      const bare = inner.within({ ...tree, text: tree.text.slice(1) }, "");
+      read[field.name] = `-${readWhole(field, bare)}`;
+    } else read[field.name] = readWhole(field, inner);
+  }
+  if (removes || value.tree.kind !== "object") return read;
+  value.fault(together[message]?.(read));
+  return read;
+}
+
+/** Whether a field of a message is as good as absent: proto3 does not tell its zero from that. */
+function isAbsent({ shape, kind, type }: Field, { tree, shown }: Value): boolean {
+  if (shape === "list") return tree.kind === "array" && tree.items.length === 0;
+  if (shape === "map") return tree.kind === "object" && tree.entries.length === 0;
+  return kind === "scalar" && shown === String(zeroOf(type));
+}
+
+function zeroOf(type: string): Plain {
+  const zeros: Readonly<Record<string, Plain>> = { string: "", bool: false, int32: 0, uint32: 0 };
+  return zeros[type] ?? 0n;
+}
+
+function readEnum(names: readonly string[], tree: JsonTree): Parsed<string> {
+  const text = tree.kind === "string" ? tree.text : "";
+  return names.includes(text) ? good(text) : bad(`one of ${names.join(", ")}`, suggest(text, names, "write its name"));
+}
+
+function readScalar(type: string, { range = integers[type] ?? int64, check }: Rule, tree: JsonTree): Parsed<Plain> {
+  const otherwise = `, not ${describeTree(tree)}`;
+  if (type === "bool")
+    return tree.kind === "bool" ? good(tree.value) : bad(`true or false, without quotes${otherwise}`);
+  if (type === "string") {
+    if (tree.kind !== "string") return bad(`a text in quotes${otherwise}`);
+    return check?.(tree.text) ?? good(tree.text);
+  }
+  // protobuf's JSON has 64-bit integers as texts.
+  const is64 = type.endsWith("64");
+  const isDigits = tree.kind === "number" || (tree.kind === "string" && is64);
+  const value = isDigits ? parseInteger(tree.text, range) : undefined;
+  if (value === undefined) return bad(`${describeRange(range)}${isDigits ? "" : otherwise}`);
+  return good(is64 ? value : Number(value));
+}

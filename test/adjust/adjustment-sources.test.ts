@@ -69,8 +69,8 @@ describe("captured cgroup writes", () => {
     ];
     expect(changeOf({}, contextOf(), { devices: rules }).adjust?.linux?.resources).toEqual({ devices: rules });
     const nri = { ...contextOf().nri, minor: 9 };
-    expect(errorOf({}, contextOf({ nri }), { devices: rules })).toContain(
-      'cgroup write of devices.deny "a *:* rwm": needs NRI 0.10',
+    expect(errorOf({}, contextOf({ nri }), { devices: rules })).toMatch(
+      /cgroup write of devices ".*": needs NRI 0\.10/,
     );
   });
 

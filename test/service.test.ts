@@ -71,6 +71,21 @@ function serviceOf(options: Partial<ServiceOptions> = {}) {
 }
 
 // containerd 1.7 ends when a plugin that it launched does not answer Configure within the 2 s of a request.
+it("says at Configure that no captured view can be made, where one is configured", async () => {
+  const log = collectLog();
+  const refused = { ok: false, reason: "the bridge lacks CAP_SYS_ADMIN", remedy: "run it as root" } as const;
+  const cgroups = { ...createRecordedCgroups(), privilege: async () => refused };
+  const service = serviceOf({
+    cgroups,
+    log,
+    flags: { confFile, permissions: "trust", cgroup: "capture", state: "memory" },
+  });
+  onTestFinished(() => service.close());
+  service.handlers.configure(request, runtime);
+  const said = { level: "error", fields: { error: expect.stringContaining("CAP_SYS_ADMIN: run it as root") } };
+  await vi.waitFor(() => expect(log.lines).toContainEqual(expect.objectContaining(said)));
+});
+
 describe("a Configure is answered from the configuration alone", () => {
   it("before anything is read: a disk that hangs would take us with it", async () => {
     const order: string[] = [];

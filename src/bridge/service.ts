@@ -242,11 +242,15 @@ export class Service {
     const { cgroups, findPeer, log } = this.options;
     // Anew: a reload may have come before its turn.
     const config = this.configFor(request);
+    // It may be so for a moment only, and there is no other Configure: each view tells anew.
+    const sayNoCapture = (error: unknown) =>
+      log.error({ error: errorText(error) }, "plugins that need a captured cgroup view fail while none can be made");
     await new Promise((nextTurn) => setImmediate(nextTurn));
     try {
       const peer = await findPeer(runtime);
       this.configured = { request, runtime, peer, native: await readNativeFacts(runtime.name, peer) };
       if (config instanceof Error) throw config;
+      if (wantsCapture(config)) void requireCapture(cgroups).catch(sayNoCapture);
       await this.build(this.configured, config);
       if (runtime.name === podless) {
         const fields = { runtime: runtime.name, runtimeVersion: runtime.version };

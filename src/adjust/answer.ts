@@ -3,7 +3,7 @@ import { isMessage, type Message } from "../nri/json.js";
 import type { ContainerUpdate } from "../nri/types.js";
 import { toOciResources } from "../v01/oci.js";
 import type * as oci from "../v01/resources.js";
-import { Asks } from "./asks.js";
+import { Asks, write } from "./asks.js";
 import { readKey } from "./keys.js";
 import type { Built, Change, Phase, Setting } from "./types.js";
 
@@ -23,13 +23,12 @@ export interface Event {
 export function buildAnswer(settings: Iterable<Setting>, { phase, containerId }: Event): Built {
   const response: Message = {};
   const others = new Map<string, Message>();
-  for (const { container, write } of settings) {
-    if (container === undefined) write(response);
-    else {
-      const update = others.get(container) ?? { containerId: container, ignoreFailure: true };
-      others.set(container, update);
-      write(update);
-    }
+  for (const setting of settings) {
+    const { container } = setting;
+    const root =
+      container === undefined ? response : (others.get(container) ?? { containerId: container, ignoreFailure: true });
+    if (container !== undefined) others.set(container, root);
+    write(setting, root);
   }
   const update = [...others.values()].filter(({ linux }) => linux !== undefined);
   const whole: unknown = { ...response, update };
@@ -80,7 +79,8 @@ export function mergeChanges(changes: readonly Pick<Change, "plugin" | "settings
   const owners = new Map<string, { readonly first: string; readonly last: string; readonly isDisputed: boolean }>();
   for (const { plugin, settings } of changes) {
     for (const setting of settings) {
-      const { field, value, adds } = setting;
+      const { field, value, of } = setting;
+      const { adds } = of.rule;
       const { first = plugin, isDisputed = false } = owners.get(field) ?? {};
       const differs = owners.has(field) && merged.get(field)?.value !== value;
       if (!adds) owners.set(field, { first, last: plugin, isDisputed: isDisputed || differs });

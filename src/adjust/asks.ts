@@ -41,47 +41,36 @@ export class Asks {
 
   constructor(readonly context: AdjustmentContext) {}
 
-  get isFull(): boolean {
-    return this.faults.length >= mostFaults;
-  }
-
   note(level: Note["level"], text: string): void {
     if (this.notes.length < mostNotes) this.notes.push({ level, text });
   }
 
   fault({ at, label, place: { text }, shown }: Value, { reason, remedy }: Fault): void {
-    if (this.isFull) return;
+    if (this.faults.length >= mostFaults) return;
     const within = text === undefined || at === "" ? "" : `${at.replace(/^(\[0\])?\./, "")}: `;
     const end = remedy === undefined ? "" : `; ${remedy}`;
     this.faults.push(`${label} ${quoteText(excerpt(text ?? shown, 64))}: ${within}${reason}${end}`);
   }
 
   add(setting: Setting): void {
-    if (!this.isFull) this.settings.set(setting.field, setting);
+    if (this.faults.length < mostFaults) this.settings.set(setting.field, setting);
   }
 
   /** Sets a field, or one entry of its map, or one element of its list. @param name of that, with a removal's `-` */
-  set(field: Field, plain: Plain, value: Value, name = "", text?: string): void {
-    const { rule, message } = field;
-    const { container } = value.place;
-    const shown = text ?? (typeof plain === "object" ? value.shown : String(plain));
+  set(of: Field, plain: Plain, from: Value, name = "", text?: string): void {
+    const { rule } = of;
+    const { container } = from.place;
+    const shown = text ?? (typeof plain === "object" ? from.shown : String(plain));
     // A view under systemd's driver shows the real path in place of `slice:prefix:name`: runc takes only that one.
     if (rule.key === "cgroupsPath" && shown === this.context.shownCgroupsPath) {
-      this.note("debug", `${value.label} is the path that the plugin was shown: no change`);
+      this.note("debug", `${from.label} is the path that the plugin was shown: no change`);
       return;
     }
     const removes = isRemoval(rule, name);
     const key = name === "" ? `${rule.key}` : `${rule.key}.${removes ? name.slice(1) : name}`;
-    const isOthers = container !== undefined;
-    const path = pathTo(message, isOthers);
-    this.add({
-      field: isOthers ? `update.${container}.${key}` : key,
-      value: removes ? "-" : shown,
-      container,
-      adds: rule.adds,
-      kept: !isOthers && this.#isKept(rule),
-      write: (root) => put(path.reduce(within, root), field, name, plain),
-    });
+    const field = container === undefined ? key : `update.${container}.${key}`;
+    const kept = container === undefined && this.#isKept(rule);
+    this.add({ field, value: removes ? "-" : shown, container, kept, of, name, plain });
   }
 
   #isKept({ gate }: Rule): boolean {
@@ -137,13 +126,19 @@ function within(message: Message, field: string): Message {
   return found;
 }
 
-function put(message: Message, { name: field, shape, rule }: Field, name: string, value: Plain): void {
+/** Writes a setting into the answer, or that of another container into its update. */
+export function write(
+  { of: { message, name: field, shape, rule }, container, name, plain }: Setting,
+  root: Message,
+): void {
+  const inner = pathTo(message, container !== undefined).reduce(within, root);
   // Without a prototype, so that a key like `__proto__` is a key like any other.
-  if (shape === "map") message[field] ??= Object.create(null);
-  const found = message[field];
-  if (shape === "map") within(message, field)[name] = value;
-  else if (Array.isArray(found) && (rule.by !== undefined || rule.adds)) found.push(...[value].flat());
-  else message[field] = rule.by === undefined ? value : [value];
+  if (shape === "map") inner[field] ??= Object.create(null);
+  const found = inner[field];
+  const adds = rule.by !== undefined || rule.adds;
+  if (shape === "map") within(inner, field)[name] = plain;
+  else if (Array.isArray(found) && adds) found.push(...[plain].flat());
+  else inner[field] = adds ? [plain].flat() : plain;
 }
 
 export function isRemoval({ removal }: Rule, name: string): boolean {
@@ -190,16 +185,16 @@ export class Value {
   }
 
   /** The fields of a message, by protobuf's JSON names or the schema's own; null is as good as absent. */
-  fields(message: string): Map<string, [field: Field, value: Value]> {
-    const found = new Map<string, [Field, Value]>();
+  fields(message: string): [field: Field, value: Value][] {
+    const found: [Field, Value][] = [];
     for (const [name, value] of this.entries()) {
       const field = findField(message, name);
       if (field === undefined) {
         const known = Object.keys(fieldsOf(message));
         value.fault(bad(`one of ${known.join(", ")}`, suggest(name, known, "leave it out")));
       } else if (value.tree.kind !== "null") {
-        if (found.has(field.name)) value.fault(bad("each key once"));
-        found.set(field.name, [field, value]);
+        if (found.some(([other]) => other === field)) value.fault(bad("each key once"));
+        found.push([field, value]);
       }
     }
     return found;

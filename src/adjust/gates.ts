@@ -68,10 +68,8 @@ export function cdiInjection({ runtime }: AdjustmentContext): string | undefined
   return isOld ? "containerd 1.7.30 of 1.7, containerd 2.1 or CRI-O 1.34, or later" : undefined;
 }
 
-/**
- * CRI-O leaves fields out of a container's own update: huge pages, and unified files before 1.36.0
- * (server/container_update_resources.go: v1.26.0 to v1.37).
- */
+// CRI-O leaves fields out of a container's own update: huge pages, and unified files before 1.36.0
+// (server/container_update_resources.go: v1.26.0 to v1.37).
 export function criOUpdate(since?: string): NonNullable<Gate["runtime"]> {
   return ({ runtime, phase }) => {
     if (phase !== "update" || runtime?.name !== "cri-o") return undefined;

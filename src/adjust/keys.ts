@@ -1,6 +1,6 @@
-import { type Asks, isRemoval, type Place, Value } from "./asks.js";
+import { type Asks, isRemoval, mostFaults, type Place, Value } from "./asks.js";
 import { byKey, type Field, isFamily, textForm } from "./fields.js";
-import { bad, type Fault, good, type Parsed, suggest } from "./parsed.js";
+import { bad, type Fault, suggest } from "./parsed.js";
 import { readElement, readEntry, readField } from "./reader.js";
 import { string } from "./text-forms.js";
 
@@ -11,43 +11,44 @@ const updatePrefix = "update.";
 /** Reads the value of an adjust key, without its prefix, as the field that it stands for. */
 export function readKey(key: string, place: Place & { readonly text: string }, asks: Asks): void {
   const { text } = place;
-  if (asks.isFull) return;
+  if (asks.faults.length >= mostFaults) return;
   const resolved = resolveKey(key);
   if (!resolved.ok) {
     new Value({ kind: "string", text }, place, asks).fault(resolved);
     return;
   }
-  const { field, name, container } = resolved.value;
-  const { rule } = field;
+  const { field, name, container } = resolved;
   const at = container === undefined ? place : { ...place, container };
   const tree = (textForm(field) ?? string)(name, text);
   const value = new Value(tree.ok ? tree.value : { kind: "string", text }, at, asks);
   if (!isFamily(field) && tree.ok) readField(field, value);
   // What has no effect is not looked at, so that nothing fails in a delete.
   else if (!asks.takesEffect(field, value)) return;
-  else if (isRemoval(rule, name) && text !== "") value.fault(asks.removalFault(rule, text));
+  else if (isRemoval(field.rule, name) && text !== "") value.fault(asks.removalFault(field.rule, text));
   else if (!tree.ok) value.fault(tree);
   else if (field.shape === "map") readEntry(field, name, value);
   else readElement(field, value);
 }
 
 /** An adjust key taken apart: `name` is what came after it and a dot, with a removal's `-`. */
-type ResolvedKey = { readonly field: Field; readonly name: string; readonly container?: string };
+type ResolvedKey = { readonly ok: true; readonly field: Field; readonly name: string; readonly container?: string };
 
 /** Finds what an adjust key means; else the nearest known one. */
-function resolveKey(key: string): Parsed<ResolvedKey> {
-  if (key.startsWith(updatePrefix)) {
-    const [container = "", ...rest] = key.slice(updatePrefix.length).split(".");
-    // Ids of containers are hexadecimal in the CRI; none holds a dot.
-    if (!/^[\w-]+$/.test(container)) return bad("update.<containerID>.<key>", "fix the key");
-    const plain = resolveKey(rest.join("."));
-    return plain.ok ? good({ ...plain.value, container }) : plain;
-  }
+function resolveKey(key: string): ResolvedKey | Fault {
+  if (!key.startsWith(updatePrefix)) return resolvePlain(key);
+  const [container = "", ...rest] = key.slice(updatePrefix.length).split(".");
+  // Ids of containers are hexadecimal in the CRI; none holds a dot.
+  if (!/^[\w-]+$/.test(container)) return bad("update.<containerID>.<key>", "fix the key");
+  const plain = resolvePlain(rest.join("."));
+  return plain.ok ? { ...plain, container } : plain;
+}
+
+function resolvePlain(key: string): ResolvedKey | Fault {
   const dot = key.indexOf(".");
   const family = byKey.get(key.slice(0, Math.max(dot, 0)));
-  if (family !== undefined && isFamily(family)) return good({ field: family, name: key.slice(dot + 1) });
+  if (family !== undefined && isFamily(family)) return { ok: true, field: family, name: key.slice(dot + 1) };
   const field = byKey.get(key);
-  return field === undefined || isFamily(field) ? unknownKey(key) : good({ field, name: "" });
+  return field === undefined || isFamily(field) ? unknownKey(key) : { ok: true, field, name: "" };
 }
 
 function unknownKey(key: string): Fault {

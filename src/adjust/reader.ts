@@ -3,7 +3,7 @@ import { type Asks, isRemoval, Value } from "./asks.js";
 import { describeRange, int64, integers, parseInteger } from "./checks.js";
 import { type Field, type Rule, together } from "./fields.js";
 import { describeTree, type JsonTree, parseJsonTree } from "./json-tree.js";
-import { bad, good, type Parsed, suggest } from "./parsed.js";
+import { bad, suggest } from "./parsed.js";
 
 // NRI's messages in protobuf's JSON mapping, read strictly: an unknown name, a wrong type, a value that its place cannot take and a
 // field that would have no effect are faults. A zero, empty or null value is as good as absent, but in a wrapper.
@@ -20,7 +20,7 @@ export function readMessages(texts: Readonly<Record<string, string | undefined>>
 }
 
 function readUpdate(value: Value): void {
-  const fields = value.fields("ContainerUpdate");
+  const fields = new Map(value.fields("ContainerUpdate").map((entry) => [entry[0].name, entry]));
   const id = fields.get("containerId")?.[1].tree;
   const container = id?.kind === "string" ? id.text : "";
   if (!/^[\w-]+$/.test(container)) {
@@ -31,16 +31,15 @@ function readUpdate(value: Value): void {
   if (linux !== undefined) {
     readGroup("LinuxContainerUpdate", new Value(linux.tree, { ...linux.place, container }, linux.asks, linux.at));
   }
-  const [field, flag] = fields.get("ignoreFailure") ?? [];
-  if (field === undefined || flag === undefined) return;
-  const ignoreFailure = readWhole(field, flag);
-  const write = (update: Message) => void Object.assign(update, { ignoreFailure });
-  value.asks.add({ field: `update.${container}.ignoreFailure`, value: flag.shown, container, write });
+  const [of, flag] = fields.get("ignoreFailure") ?? [];
+  if (of === undefined || flag === undefined) return;
+  const setting = { of, name: "", plain: readWhole(of, flag), container };
+  value.asks.add({ ...setting, field: `update.${container}.ignoreFailure`, value: flag.shown });
 }
 
 /** Reads a message whose fields are set by themselves, or are groups of such. */
 function readGroup(message: string, value: Value): void {
-  for (const [field, inner] of value.fields(message).values()) {
+  for (const [field, inner] of value.fields(message)) {
     if (isAbsent(field, inner)) continue;
     if (field.rule.gate !== undefined) readField(field, inner);
     else if (field.shape === "one") readGroup(field.type, inner);
@@ -81,9 +80,11 @@ export function readElement(field: Field, value: Value, names?: Set<string>): vo
   if (bare === "") value.fault(bad(`an object with a ${by}`));
   else if (names?.has(bare)) value.fault(bad(`each ${by} once`));
   names?.add(bare);
+  let shown: string | undefined;
   // Of a limit of huge pages the number, as its metadata key has it, and of a variable its text.
-  const texts: Readonly<Record<string, Plain>> = { pageSize: message.limit ?? 0n, key: message.value ?? "" };
-  value.asks.set(field, message, value, name, texts[by]?.toString());
+  if (by === "pageSize") shown = String(message.limit ?? 0n);
+  else if (by === "key") shown = String(message.value ?? "");
+  value.asks.set(field, message, value, name, shown);
 }
 
 /** Reads the whole value of a field. */
@@ -92,8 +93,7 @@ function readWhole(field: Field, value: Value): Plain {
   if (shape === "list") {
     const elements = value.items().map((item) => readOne(field, item));
     // An empty first one is NRI's own sign (adaptation/result.go adjustArgs), not a program.
-    if (rule.key === "args" && !elements[0])
-      value.fault(bad("a list of texts with the program first, not an empty one"));
+    if (rule.key === "args" && !elements[0]) value.fault(bad("a list of texts with the program first, not empty"));
     return elements;
   }
   if (kind !== "wrapper") return readOne(field, value);
@@ -110,18 +110,14 @@ function readWhole(field: Field, value: Value): Plain {
 /** Reads one value: a field's own, or an element's. */
 function readOne({ kind, type, rule }: Field, value: Value): Plain {
   if (kind === "message") return readMessage(type, value);
-  const read = kind === "enum" ? readEnum(enumNames(type), value.tree) : readScalar(type, rule, value.tree);
-  if (read.ok) return read.value;
-  value.fault(read);
-  // In place of what is wrong: the result is void.
-  return "?";
+  return kind === "enum" ? readEnum(enumNames(type), value) : readScalar(type, rule, value);
 }
 
 /** @param list what is known of the list of such messages, if each is set by itself */
 function readMessage(message: string, value: Value, list: Rule = {}): Message {
   const read: Message = {};
   let removes = false;
-  for (const [field, inner] of value.fields(message).values()) {
+  for (const [field, inner] of value.fields(message)) {
     const { tree } = inner;
     if (field.rule.lost !== undefined && !isAbsent(field, inner)) value.asks.takesEffect(field, inner);
     if (field.name === list.by && tree.kind === "string" && isRemoval(list, tree.text)) {
@@ -131,8 +127,7 @@ function readMessage(message: string, value: Value, list: Rule = {}): Message {
       read[field.name] = `-${readWhole(field, bare)}`;
     } else read[field.name] = readWhole(field, inner);
   }
-  if (removes || value.tree.kind !== "object") return read;
-  value.fault(together[message]?.(read));
+  if (!removes && value.tree.kind === "object") value.fault(together[message]?.(read));
   return read;
 }
 
@@ -148,23 +143,32 @@ function zeroOf(type: string): Plain {
   return zeros[type] ?? 0n;
 }
 
-function readEnum(names: readonly string[], tree: JsonTree): Parsed<string> {
-  const text = tree.kind === "string" ? tree.text : "";
-  return names.includes(text) ? good(text) : bad(`one of ${names.join(", ")}`, suggest(text, names, "write its name"));
+/** Gives what stands in place of a wrong value: the result is void. */
+function refuse(value: Value, expected: string, remedy?: string): Plain {
+  value.fault(bad(expected, remedy));
+  return "?";
 }
 
-function readScalar(type: string, { range = integers[type] ?? int64, check }: Rule, tree: JsonTree): Parsed<Plain> {
-  const otherwise = `, not ${describeTree(tree)}`;
-  if (type === "bool")
-    return tree.kind === "bool" ? good(tree.value) : bad(`true or false, without quotes${otherwise}`);
+function readEnum(names: readonly string[], value: Value): Plain {
+  const text = value.tree.kind === "string" ? value.tree.text : "";
+  if (names.includes(text)) return text;
+  return refuse(value, `one of ${names.join(", ")}`, suggest(text, names, "write its name"));
+}
+
+function readScalar(type: string, { range = integers[type] ?? int64, check }: Rule, value: Value): Plain {
+  const { tree } = value;
+  const otherwise = () => `, not ${describeTree(tree)}`;
+  if (type === "bool") return tree.kind === "bool" ? tree.value : refuse(value, `true or false${otherwise()}`);
   if (type === "string") {
-    if (tree.kind !== "string") return bad(`a text in quotes${otherwise}`);
-    return check?.(tree.text) ?? good(tree.text);
+    if (tree.kind !== "string") return refuse(value, `a text in quotes${otherwise()}`);
+    const fault = check?.(tree.text);
+    value.fault(fault);
+    return fault === undefined ? tree.text : "?";
   }
   // protobuf's JSON has 64-bit integers as texts.
   const is64 = type.endsWith("64");
   const isDigits = tree.kind === "number" || (tree.kind === "string" && is64);
-  const value = isDigits ? parseInteger(tree.text, range) : undefined;
-  if (value === undefined) return bad(`${describeRange(range)}${isDigits ? "" : otherwise}`);
-  return good(is64 ? value : Number(value));
+  const integer = isDigits ? parseInteger(tree.text, range) : undefined;
+  if (integer === undefined) return refuse(value, `${describeRange(range)}${isDigits ? "" : otherwise()}`);
+  return is64 ? integer : Number(integer);
 }

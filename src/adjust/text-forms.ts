@@ -16,7 +16,9 @@ export const bool: TextForm = (_, text) =>
 type Part = string | bigint | readonly string[];
 
 export function object(parts: Readonly<Record<string, Part>>): Parsed<JsonTree> {
-  return good({ kind: "object", entries: Object.entries(parts).map(([key, part]) => [key, toTree(part)]) });
+  const entries: [string, JsonTree][] = [];
+  for (const [key, part] of Object.entries(parts)) entries.push([key, toTree(part)]);
+  return good({ kind: "object", entries });
 }
 
 function toTree(part: Part): JsonTree {

@@ -1,8 +1,9 @@
 import type { CgroupWrite } from "../cgroup/container-cgroup.js";
-import type { Message } from "../nri/json.js";
+import type { Plain } from "../nri/json.js";
 import type { ContainerAdjustment, ContainerEviction, ContainerUpdate } from "../nri/types.js";
 import type { NriVersion, Version } from "../nri/versions.js";
 import type * as oci from "../v01/resources.js";
+import type { Field } from "./fields.js";
 
 /** When a plugin ran, as far as it decides what its result can change. */
 export type Phase = "create" | "start" | "update" | "delete";
@@ -35,12 +36,11 @@ export interface Setting {
   readonly value: string;
   /** Another container, which is updated. */
   readonly container?: string | undefined;
-  /** The settings of several plugins add up, as hooks do; else the last one has the field. */
-  readonly adds?: boolean | undefined;
-  /** Later updates get it again. */
   readonly kept?: boolean;
-  /** Into a CreateContainerResponse; that of another container into its ContainerUpdate. */
-  readonly write: (message: Message) => void;
+  /** What is set: a field, or its entry or element of a name, which may have a removal's `-`. */
+  readonly of: Field;
+  readonly name: string;
+  readonly plain: Plain;
 }
 
 /** What settings come to, in the places where the answer or the cgroup takes them. */

@@ -76,6 +76,7 @@ const wrong: readonly [key: string, values: readonly string[], says: string, con
   ["annotaion.a", ["x"], "did you mean annotation.a?"],
   ["memory", ["1"], "expected a key that begins with one of annotation. mount. env."],
   ["", ["1"], "expected a key that begins with one of"],
+  [`update.${otherId}.update.a.cpu.shares`, ["2"], "expected a key that begins with one of"],
   ["update..cpu.shares", ["2"], "expected update.<containerID>.<key>"],
   [`update.${otherId}.cpu.share`, ["2"], "did you mean cpu.shares?"],
   [`update.${otherId}.pids.limit`, ["2"], "a key that an update of another container can hold: cpu.shares, cpu.quota"],

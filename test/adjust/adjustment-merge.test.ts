@@ -45,16 +45,17 @@ describe("the changes of a chain", () => {
     expect(back.adjust?.mounts).toEqual([{ destination: "/x", source: "t", type: "tmpfs", options: [] }]);
   });
 
-  it("hold the hooks of all", () => {
-    const merged = merge(
-      "create",
-      ["a", { "hook.prestart": '{"path":"/a"}' }],
-      ["b", { "hook.prestart": '{"path":"/b"}', "hook.poststop": '{"path":"/c"}' }],
-    );
-    expect(merged.adjust?.hooks?.prestart?.map(({ path }) => path)).toEqual(["/a", "/b"]);
-    expect(merged.adjust?.hooks?.poststop).toHaveLength(1);
-    expect(merged.conflicts).toEqual([]);
-    expect(merged.fields).toEqual(["hook.prestart", "hook.poststop"]);
+  it("hold the hooks of all, each time that they are merged", () => {
+    const hooks = (plugin: string, ...stages: readonly string[]) => {
+      const metadata = Object.fromEntries(stages.map((stage) => [`adjust.hook.${stage}`, `{"path":"/${plugin}"}`]));
+      return changeOf({ metadata }, contextOf({ plugin }));
+    };
+    const changes = [hooks("a", "prestart"), hooks("b", "prestart", "poststop")];
+    for (let time = 0; time < 2; time++) {
+      const { adjust, conflicts, fields } = mergeChanges(changes, { phase: "create", containerId: ownId });
+      expect(adjust?.hooks).toEqual({ prestart: [{ path: "/a" }, { path: "/b" }], poststop: [{ path: "/b" }] });
+      expect([conflicts, fields]).toEqual([[], ["hook.prestart", "hook.poststop"]]);
+    }
   });
 
   it("put the updates of one container together", () => {

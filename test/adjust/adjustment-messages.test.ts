@@ -71,11 +71,7 @@ const wrong: readonly [answer: Answer, says: string | readonly string[], context
   [linuxOf({ memory: { limit: true } }), "not true or false"],
   [linuxOf({ memory: { kernelTCP: 1 } }), "did you mean kernelTcp?"],
   [linuxOf({ memory: { swap: 5 } }), "takes effect in phase start, not in create"],
-  [
-    linuxOf({ memory: { disableOomKiller: 1 } }),
-    "expected true or false, without quotes, not a number",
-    contextOf({ phase: "start" }),
-  ],
+  [linuxOf({ memory: { disableOomKiller: 1 } }), "expected true or false, not a number", contextOf({ phase: "start" })],
   [linuxOf({ hugepageLimits: [{ pageSize: "2M", limit: 1 }] }), "a page size as the kernel names it"],
   [linuxOf({ devices: [{ allow: true, access: "rwm" }] }), "needs NRI 0.10", old],
   [{ update: [{ containerId: 5, linux: {} }] }, "an update with the containerId of a container"],

@@ -1,11 +1,11 @@
-import { constants, lstatSync, openSync, readdirSync, readSync, type Stats, statfsSync } from "node:fs";
+import { constants, fstatSync, lstatSync, openSync, readdirSync, readSync, type Stats, statfsSync } from "node:fs";
 import { attempt, errorText, excerpt } from "../base/errors.js";
 import { closing } from "../base/files.js";
 import type { LinuxResources } from "../v01/resources.js";
 import type { CgroupWrite } from "./container-cgroup.js";
 import { fateOf, type Place } from "./fields.js";
 import type { Keeper } from "./keeper.js";
-import { ownDirectory, type SeedFile, untouchedTime } from "./tree.js";
+import { ownDirectory, ruleFiles, type SeedFile, templateFile, untouchedTime } from "./tree.js";
 import { cgroupRoot, hierarchies } from "./v1-files.js";
 
 interface CaptureInput {
@@ -43,7 +43,7 @@ const untouchedMs = untouchedTime * 1000;
 const maxContentBytes = 4096;
 const maxRuleBytes = 64 * 1024;
 
-/** Compares a view with its seed: one lstat for each file, and one statfs that tells whether anything is new. */
+/** Compares a view with its seed: one fstat for each file, and one statfs that tells whether anything is new. */
 export function collectChanges(input: CaptureInput): CapturedChanges {
   const { tree, cgroupsPath, seed, place, parents } = input;
   const root = `/proc/self/fd/${tree.root}`;
@@ -51,10 +51,16 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
   const files: CgroupWrite[] = [];
   const errors: string[] = [];
   const lost: string[] = [];
+  const isUntouched = (descriptor: number) => fstatSync(descriptor).mtimeMs === untouchedMs;
+  // As long as nothing came or went in its directory, what we have open is what is there.
+  const sameDirectories = new Set(
+    [...tree.directories.keys()].filter((name) => isUntouched(tree.directories.get(name) ?? -1)),
+  );
   const touched = seed.flatMap((one) => {
+    if (sameDirectories.has(one.directory) && isUntouched(tree.files.get(templateFile(one)) ?? -1)) return [];
     const path = `/proc/self/fd/${tree.directories.get(one.directory)}/${one.file.file}`;
     const stats = lstatSync(path, { throwIfNoEntry: false });
-    return stats?.isFile() && stats.mtimeMs === untouchedMs ? [] : [{ ...one, path, stats, at: stats?.mtimeMs ?? 0 }];
+    return [{ ...one, path, stats, at: stats?.mtimeMs ?? 0 }];
   });
   // Rules to allow and to deny: the file that was written last has the last word.
   for (const one of touched.sort((a, b) => a.at - b.at)) {
@@ -72,10 +78,8 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
       errors.push(noEffect(path, errorText(thrown)));
     }
   }
-  for (const path of parents) {
-    if (attempt(() => lstatSync(`${root}/${path}`).mtimeMs) === untouchedMs) continue;
-    lost.push(noEffect(`/${path}`, `written or removed; ${onlyOwn}`));
-  }
+  if (parents.some((path) => attempt(() => lstatSync(`${root}/${path}`).mtimeMs) !== untouchedMs))
+    lost.push(noEffect("/cpuset", `a file above the container's was written or removed; ${onlyOwn}`));
   const { ffree, bavail } = statfsSync(root);
   const moved = touched.some(({ stats }) => stats === undefined || stats.ino > tree.lastInode);
   if (moved || ffree !== input.freeInodes) lost.push(...findStrangers(root, input));
@@ -86,10 +90,12 @@ export function collectChanges(input: CaptureInput): CapturedChanges {
 type Touched = SeedFile & { readonly path: string; readonly stats: Stats | undefined };
 
 /** The lines that a file got, as a value; undefined where that is what it had. @throws what a kernel would have refused */
-function readChange({ file, value: before, content, path, stats }: Touched, tree: Keeper) {
+function readChange(one: Touched, tree: Keeper): string | undefined {
+  const { file, value: before, content, path, stats } = one;
   if (stats === undefined)
     throw new Error("the plugin removed files there, or all of it: leave them there, or set `cgroup: host`");
-  const rule = stats.isFIFO() ? tree.rules.get(file.file) : undefined;
+  const name = templateFile(one);
+  const rule = stats.isFIFO() && ruleFiles.includes(name) ? tree.files.get(name) : undefined;
   if (rule === undefined && !stats.isFile())
     throw new Error("the plugin put in its place what is no file: write the value to the file itself");
   if (stats.size > maxContentBytes)

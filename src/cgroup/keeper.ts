@@ -1,12 +1,10 @@
 import { spawn } from "node:child_process";
-import { closeSync, constants, existsSync, lstatSync, openSync, symlinkSync } from "node:fs";
+import { closeSync, constants, existsSync, futimesSync, lstatSync, openSync, symlinkSync } from "node:fs";
 import { Socket } from "node:net";
-import { basename } from "node:path";
 import { Deadline, within } from "../base/deadline.js";
 import { BridgeError, errorText } from "../base/errors.js";
 import {
   ownDirectory,
-  ownFiles,
   ruleFiles,
   seededPatterns,
   type TreeFile,
@@ -109,10 +107,8 @@ interface Tree {
   readonly root: number;
   /** The container's directory in each hierarchy, wherever it is moved to. */
   readonly directories: ReadonlyMap<string, number>;
-  /** The FIFOs, by their names: a write waits for a reader. */
-  readonly rules: ReadonlyMap<string, number>;
-  /** ownFiles.start. */
-  readonly start: number;
+  /** Files, and FIFOs, where a write waits for a reader; by the path that they were made with. */
+  readonly files: ReadonlyMap<string, number>;
   /** The number of the newest file that is ours: tmpfs counts up. */
   readonly lastInode: number;
 }
@@ -127,9 +123,9 @@ export interface Keeper extends Tree {
 
 /** Makes a namespace with a tree of these files. @throws BridgeError CGROUP_VIEW with what unshare, mount or the shell said */
 export async function startKeeper(files: readonly TreeFile[], path = systemPath, timeoutMs = 5_000): Promise<Keeper> {
-  const named = files.flatMap(({ path, content }) => [path, content]);
+  const contents = files.flatMap(({ path, content }) => [path, content]);
   // Slave: what the machine mounts later is seen here, and what it unmounts is not kept busy by us.
-  const inside = ["--mount", "--propagation", "slave", "--", ...namingShell(), "-c", keeperScript, "sh", ...named];
+  const inside = ["--mount", "--propagation", "slave", "--", ...namingShell(), "-c", keeperScript, "sh", ...contents];
   const child = spawn(findTool("unshare", path) ?? "unshare", inside, {
     cwd: "/",
     env: { PATH: systemPath, LC_ALL: "C" },
@@ -159,7 +155,8 @@ export async function startKeeper(files: readonly TreeFile[], path = systemPath,
     const late = () => `not ready within ${timeoutMs} ms`;
     const pid = await within<string | number>(Deadline.after(timeoutMs), Promise.race([ready, ended]), late);
     if (typeof pid === "string") throw new Error(pid);
-    const tree = openTree(`/proc/${pid}/root${cgroupRoot}`, opened);
+    const named = files.length === 0 ? [] : [...files.map(({ path }) => path), ...ruleFiles];
+    const tree = openTree(`/proc/${pid}/root${cgroupRoot}`, named, opened);
     // A view in reserve is no reason for us to live on.
     child.unref();
     for (const stream of child.stdio) if (stream instanceof Socket) stream.unref();
@@ -173,7 +170,7 @@ export async function startKeeper(files: readonly TreeFile[], path = systemPath,
 }
 
 /** `opened`: for the descriptors. The links among the hierarchies are made here: a shell would start a program for each. */
-function openTree(path: string, opened: number[]): Tree {
+function openTree(path: string, names: readonly string[], opened: number[]): Tree {
   const open = (name: string, flags: number): number => {
     const descriptor = openSync(name, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     opened.push(descriptor);
@@ -185,13 +182,12 @@ function openTree(path: string, opened: number[]): Tree {
   for (const { directory, links } of hierarchies) {
     for (const link of links) symlinkSync(directory, `${tree}/${link}`);
   }
-  return {
-    root,
-    directories: new Map(
-      hierarchies.map(({ directory }) => [directory, open(`${tree}/${templateOf(directory)}`, directoryFlags)]),
-    ),
-    rules: new Map(ruleFiles.map((path) => [basename(path), open(`${tree}/${path}`, constants.O_RDWR)])),
-    start: open(`${tree}/${ownFiles.start}`, constants.O_RDWR | constants.O_CREAT),
-    lastInode: lstatSync(`${tree}/${hierarchies.findLast(({ links }) => links.length > 0)?.links.at(-1)}`).ino,
-  };
+  const directories = hierarchies.map(({ directory }): [string, number] => {
+    const descriptor = open(`${tree}/${templateOf(directory)}`, directoryFlags);
+    futimesSync(descriptor, untouchedTime, untouchedTime);
+    return [directory, descriptor];
+  });
+  const files = names.map((name): [string, number] => [name, open(`${tree}/${name}`, constants.O_RDWR)]);
+  const lastInode = lstatSync(`${tree}/${hierarchies.findLast(({ links }) => links.length > 0)?.links.at(-1)}`).ino;
+  return { root, directories: new Map(directories), files: new Map(files), lastInode };
 }

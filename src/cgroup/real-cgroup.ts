@@ -3,7 +3,7 @@ import type { LinuxResources } from "../v01/resources.js";
 import type { CgroupWrite, ContainerCgroup } from "./container-cgroup.js";
 import { type Converted, fieldFiles } from "./fields.js";
 import type { Machine } from "./machine.js";
-import { hierarchies, v1Files } from "./v1-files.js";
+import { v1Files } from "./v1-files.js";
 
 /**
  * What a container's real cgroup says, v1 or v2, by `<controller>/<file>` of v1: the seed of a view in phase start.
@@ -12,8 +12,7 @@ import { hierarchies, v1Files } from "./v1-files.js";
 export function readFiles(cgroup: ContainerCgroup, spec: LinuxResources, machine: Machine): Map<string, string> {
   const found = new Map<string, string>();
   const ofIo = ["io.max", "io.weight"].map((file) => [file, cgroup.read("io", file) ?? ""]);
-  const files = hierarchies.flatMap(({ controllers }) => v1Files(controllers, machine));
-  for (const { controller, file, kind, v2, current } of files) {
+  for (const { controller, file, kind, v2, current } of v1Files(machine).map((one) => one.file)) {
     if (kind === "process" || kind === "read") continue;
     const version = cgroup.versionOf(controller);
     const read = (name: string) => cgroup.read(controller, name);

@@ -1,5 +1,4 @@
-import { ftruncateSync, futimesSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
-import { closing } from "../base/files.js";
+import { ftruncateSync, futimesSync, linkSync, mkdirSync, renameSync, writeSync } from "node:fs";
 import { parseMountinfo } from "../host/proc.js";
 import type { LinuxResources } from "../v01/resources.js";
 import type { V1File } from "./fields.js";
@@ -33,22 +32,20 @@ export interface SeedOptions {
  * Not as the kernel prints it, a single line is followed by a second newline, which readers strip with the first. It tells a program
  * that writes `50000` over `100000` without truncating the file, as opencontainers/cgroups does, from a shell that writes `500000`.
  */
-export function seedFiles({ machine, spec = {}, files, asked = {}, pid = 0 }: SeedOptions): SeedFile[] {
-  return hierarchies.flatMap(({ directory, controllers }) =>
-    v1Files(controllers, machine).map((file) => {
-      const real = files?.get(`${file.controller}/${file.file}`);
-      const said = file.current(asked) ?? (real || file.current(spec));
-      const read = said === undefined ? undefined : file.parse(said);
-      // A limit of cgroup v2. What a spec has that the kernel would refuse is the runtime's problem.
-      const parsed = said === "max" && !read?.ok ? file.parse("-1") : read;
-      const isProcess = pid > 0 && (file.file === "cgroup.procs" || file.file === "tasks");
-      const value = isProcess ? `${pid}` : parsed?.ok ? parsed.value : file.unset;
-      const printed = file.print(value);
-      const isPadded = /^.+\n$/.test(printed) && !isProcess && file.kind !== "read";
-      const content = isPadded ? `${printed}\n` : printed;
-      return { directory, file, value, content, isReal: real !== undefined };
-    }),
-  );
+export function seedFiles(options: SeedOptions, known = v1Files(options.machine)): SeedFile[] {
+  const { spec = {}, files, asked = {}, pid = 0 } = options;
+  return known.map(({ directory, file }) => {
+    const real = files?.get(`${file.controller}/${file.file}`);
+    const said = file.current(asked) ?? (real || file.current(spec));
+    const read = said === undefined ? undefined : file.parse(said);
+    // A limit of cgroup v2. What a spec has that the kernel would refuse is the runtime's problem.
+    const parsed = said === "max" && !read?.ok ? file.parse("-1") : read;
+    const isProcess = pid > 0 && (file.file === "cgroup.procs" || file.file === "tasks");
+    const value = isProcess ? `${pid}` : parsed?.ok ? parsed.value : file.unset;
+    const printed = file.print(value);
+    const isPadded = /^.+\n$/.test(printed) && !isProcess && file.kind !== "read";
+    return { directory, file, value, content: isPadded ? `${printed}\n` : printed, isReal: real !== undefined };
+  });
 }
 
 /** A cpuset's parents have these as well: containerd/cgroups copies them down the path of an update (cgroup1/cpuset.go). */
@@ -86,13 +83,23 @@ export type TreeFile = Readonly<Record<"path" | "content", string>>;
 export const treeDirectories = hierarchies.map(({ directory }) => `${directory} ${templateOf(directory)}`).join(" ");
 export const seededPatterns = `${templateDirectory}/*/* cpuset/*`;
 
+/** Where a hierarchy's directory for the container waits. */
+export function templateOf(directory: string): string {
+  return `${templateDirectory}/${directory}`;
+}
+
+/** Where one of its files waits: it has its descriptor by that name, wherever it is moved to. */
+export function templateFile({ directory, file }: Pick<SeedFile, "directory" | "file">): string {
+  return `${templateOf(directory)}/${file.file}`;
+}
+
 /** FIFOs: of rules all writes count, and in a file each would take the place of the one before it. */
 export const ruleFiles = ["devices.allow", "devices.deny"].map((file) => `${templateOf("devices")}/${file}`);
 
 /** The files of a view that waits for its container. Our own are all there from the start: writing them takes no inode. */
 export function treeFiles(template: readonly SeedFile[], machine: Machine): TreeFile[] {
   return [
-    ...template.map(({ directory, file, content }) => ({ path: `${templateOf(directory)}/${file.file}`, content })),
+    ...template.map((one) => ({ path: templateFile(one), content: one.content })),
     ...parentFiles(machine).map(({ path, content }) => ({ path: `cpuset/${path}`, content })),
     { path: ownFiles.start, content: notEntered },
     { path: ownFiles.cgroup, content: formatProcCgroup() },
@@ -100,33 +107,26 @@ export function treeFiles(template: readonly SeedFile[], machine: Machine): Tree
   ].filter(({ path }) => !ruleFiles.includes(path));
 }
 
-/** Where a hierarchy's directory for the container waits. */
-export function templateOf(directory: string): string {
-  return `${templateDirectory}/${directory}`;
-}
-
 /** Moves the container's directories to their place below the view's `root`. Gives the files of cgroups above the container's. */
 export function placeTree(root: string, cgroupsPath: string, machine: Machine): string[] {
   const names = cgroupsPath.split("/").slice(1, -1);
   const parents = names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`);
-  const shared = parentFiles(machine);
+  const shared = parentFiles(machine).map(({ path }) => path);
   for (const { directory } of hierarchies) {
     for (const parent of parents) {
       const above = `${root}/${directory}${parent}`;
       mkdirSync(above);
-      if (directory === "cpuset") for (const { path, content } of shared) seed(`${above}/${path}`, "wx", content);
+      if (directory === "cpuset") for (const path of shared) linkSync(`${root}/cpuset/${path}`, `${above}/${path}`);
     }
     renameSync(`${root}/${templateOf(directory)}`, `${root}/${directory}${cgroupsPath}`);
   }
-  return ["", ...parents].flatMap((parent) => shared.map(({ path }) => `cpuset${parent}/${path}`));
+  return ["", ...parents].flatMap((parent) => shared.map((path) => `cpuset${parent}/${path}`));
 }
 
 /** Writes a file as one that nobody has written to. */
-export function seed(path: string, flags: "wx" | "r+", content: string): void {
-  closing(openSync(path, flags, 0o644), (descriptor) => {
-    rewrite(descriptor, content);
-    futimesSync(descriptor, untouchedTime, untouchedTime);
-  });
+export function seed(descriptor: number, content: string): void {
+  rewrite(descriptor, content);
+  futimesSync(descriptor, untouchedTime, untouchedTime);
 }
 
 export function rewrite(descriptor: number, content: string): void {

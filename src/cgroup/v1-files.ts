@@ -116,16 +116,16 @@ function plainFile(controller: ControllerName, kind: Kind, file: string, content
   };
 }
 
-/** All files of a cgroup in the hierarchy of these controllers. */
-export function v1Files(controllers: readonly [ControllerName, ...ControllerName[]], machine: Machine): V1File[] {
-  const own = controllers.map((name) => [name, name === "hugetlb" ? hugetlb(machine) : (files[name] ?? {})] as const);
-  const plain = [[controllers[0], everyCgroup] as const, ...own].flatMap(([controller, some]) =>
+/** All files of a cgroup, with the directory of their hierarchy. */
+export function v1Files(machine: Machine): readonly { readonly directory: string; readonly file: V1File }[] {
+  const fields = [...fieldFiles(machine), ...lineFiles];
+  const ofKinds = (controller: ControllerName, some: Files = {}) =>
     kinds.flatMap((kind) =>
       Object.entries(some[kind] ?? {}).map(([file, content]) => plainFile(controller, kind, file, content)),
-    ),
-  );
-  return [
-    ...plain,
-    ...[...fieldFiles(machine), ...lineFiles].filter(({ controller }) => controllers.includes(controller)),
-  ];
+    );
+  return hierarchies.flatMap(({ directory, controllers }) => {
+    const own = controllers.flatMap((name) => ofKinds(name, name === "hugetlb" ? hugetlb(machine) : files[name]));
+    const withField = fields.filter(({ controller }) => controllers.includes(controller));
+    return [...ofKinds(controllers[0], everyCgroup), ...own, ...withField].map((file) => ({ directory, file }));
+  });
 }

@@ -31,6 +31,7 @@ import {
   type SeedOptions,
   seed,
   seedFiles,
+  templateFile,
   treeFiles,
 } from "./tree.js";
 import { cgroupRoot } from "./v1-files.js";
@@ -93,16 +94,15 @@ export class Views {
   }
 
   private fill({ cgroupsPath, pid = 0, place, ...rest }: ViewRequest, keeper: Keeper): View {
-    const { start, directories } = keeper;
+    const fileOf = (path: string) => keeper.files.get(path) ?? -1;
+    const start = fileOf(ownFiles.start);
     const root = `/proc/self/fd/${keeper.root}`;
-    const seeds = seedFiles({ machine: this.machine, pid, ...rest });
+    const seeds = seedFiles({ machine: this.machine, pid, ...rest }, this.template);
     const parents = placeTree(root, cgroupsPath, this.machine);
-    for (const [index, { directory, file, content }] of seeds.entries()) {
-      if (this.template[index]?.content !== content)
-        seed(`/proc/self/fd/${directories.get(directory)}/${file.file}`, "r+", content);
-    }
-    if (pid > 0) seed(`${root}/${ownFiles.containerCgroup}`, "r+", formatProcCgroup(cgroupsPath));
-    seed(`${root}/${ownFiles.mountinfo}`, "r+", formatMountinfo(readFileSync("/proc/self/mountinfo", "utf8")));
+    for (const [index, one] of seeds.entries())
+      if (this.template[index]?.content !== one.content) seed(fileOf(templateFile(one)), one.content);
+    if (pid > 0) seed(fileOf(ownFiles.containerCgroup), formatProcCgroup(cgroupsPath));
+    seed(fileOf(ownFiles.mountinfo), formatMountinfo(readFileSync("/proc/self/mountinfo", "utf8")));
     const freeInodes = statfsSync(root).ffree;
     return {
       cgroupsPath,

@@ -103,7 +103,7 @@ function readChange(one: Touched, tree: Keeper): string | undefined {
   if (stats.mtimeMs === untouchedMs) return undefined;
   // Never follows a link and never waits, whatever a background process puts there meanwhile.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const written = rule === undefined ? closing(openSync(path, flags), readOpen) : readOpen(rule);
+  const written = rule === undefined ? closing(openSync(path, flags), readOpen) : (attempt(() => readOpen(rule)) ?? "");
   // Another file that was put in the seeded one's place, as sed -i does, mixes with nothing.
   const texts = readWritten(content, written, { replaced: stats.ino > tree.lastInode, byLine: file.byLine });
   const parsed = texts.map((text) => file.parse(text));

@@ -313,6 +313,8 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
       `cd /sys/fs/cgroup/devices${path}; echo b 8:0 r >devices.allow; sleep 0.02; echo b 8:0 rwm >devices.deny`,
     );
     expect(last.resources.devices?.map(({ allow }) => allow)).toEqual([true, false]);
+    const none = await changesOf(`touch /sys/fs/cgroup/devices${path}/devices.allow`);
+    expect([none.errors, none.lost]).toEqual([[], []]);
   });
 
   it("leaves nothing when the bridge is killed", async () => {

@@ -316,7 +316,6 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
     const none = await changesOf(`touch /sys/fs/cgroup/devices${path}/devices.allow`);
     expect([none.errors, none.lost]).toEqual([[], []]);
   });
-  });
 
   it("leaves nothing when the bridge is killed", async () => {
     // A bridge of its own: with a view in reserve and an open one.

@@ -77,15 +77,19 @@ export class Ledger {
   /** The latest ids that were removed: the runtime sends a StopContainer beside all else, so that it may come after. */
   private readonly removed: string[] = [];
   private journal: { append(line: string): void } | undefined;
+  /** Ids that were dropped while the journal has not been read: what it says of them is past. */
+  private dropped: Set<string> | undefined;
 
   /** Writes each change to this journal from now on; without one, nothing is kept over our end. */
   attach(journal: { append(line: string): void }): void {
     this.journal = journal;
+    this.dropped = new Set();
   }
 
   /** Takes over what an earlier bridge left; what is recorded here already stays. Gives whether there was anything new. */
   adopt(entries: readonly LedgerEntry[]): boolean {
-    const unknown = entries.filter(({ created }) => !this.entries.has(created.id));
+    const unknown = entries.filter(({ created: { id } }) => !this.entries.has(id) && !this.dropped?.has(id));
+    this.dropped = undefined;
     for (const { created, state } of unknown) this.entries.set(created.id, { created, state, createResults: [] });
     return unknown.length > 0;
   }
@@ -192,6 +196,7 @@ export class Ledger {
 
   private drop(id: string): void {
     this.entries.delete(id);
+    this.dropped?.add(id);
     this.journal?.append(formatStep("forgotten", id));
   }
 

@@ -100,6 +100,16 @@ describe("the ledger", () => {
     expect(statesOf(entriesOf(ledger))).toEqual({ a: "deleted", b: "rerun" });
   });
 
+  it("does not bring back what was deleted and removed before an earlier bridge's journal came", () => {
+    const { ledger } = writing();
+    ledger.record(a);
+    deleteOf(ledger, "a");
+    for (const id of ["a", "b"]) ledger.forget(id);
+    ledger.adopt([a, container("b")].map((created) => ({ created, state: "open" })));
+    // The delete of the other was not delivered here.
+    expect(statesOf(entriesOf(ledger))).toEqual({ b: "open" });
+  });
+
   it("forgets what is removed with the end of its delete, and what still runs when its process has ended", () => {
     const ledger = new Ledger();
     for (const id of ["a", "b"]) ledger.record(container(id));

@@ -381,6 +381,25 @@ describe("a pod sandbox that containerd 2.1 must not be told no", () => {
     expect(ran()).toEqual(attempts(1));
   });
 
+  it.each<EventName>(["StopPodSandbox", "RemovePodSandbox"])(
+    "keeps no later %s waiting while its delete runs",
+    async (event) => {
+      const bridge = connected();
+      const { sent, ran, during, host } = bridge;
+      let end = () => {};
+      during.chain = ({ request }) =>
+        request.state === "delete" ? new Promise<void>((resolve) => (end = resolve)) : undefined;
+      await refused(bridge);
+      host.end(pod.pid);
+      const began = performance.now();
+      await sent(event, 400);
+      expect(performance.now() - began).toBeLessThan(100);
+      end();
+      await bridge.background.idle();
+      expect(ran()).toEqual(attempts(1));
+    },
+  );
+
   it("is held when conf.json cannot be read, and no plugin has seen it", async () => {
     const { sent, ran, list } = connected();
     const good = list.conf;

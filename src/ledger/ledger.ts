@@ -134,6 +134,11 @@ export class Ledger {
     return recorded !== undefined && owesDelete(recorded);
   }
 
+  /** Whether its delete runs. */
+  isDeleting(id: string): boolean {
+    return this.entries.get(id)?.state === "deleting";
+  }
+
   /** Whether it is a held sandbox. */
   isRefused(id: string): boolean {
     return this.get(id)?.refused === true;

@@ -69,6 +69,22 @@ describe("the ledger", () => {
     expect(ledger.containersOf("pod")).toEqual(["a"]);
   });
 
+  it("looks at no other pod for the containers of one", () => {
+    const other = container("b");
+    let looks = 0;
+    const get = () => {
+      looks += 1;
+      return "elsewhere";
+    };
+    Object.defineProperty(other, "sandboxID", { get });
+    const ledger = ledgerOf({ created: other, state: "deleted" }, { created: a, state: "deleted" });
+    const before = looks;
+    expect([ledger.containersOf("pod"), looks]).toEqual([["a"], before]);
+    expect(ledger.containersOf("elsewhere")).toEqual(["b"]);
+    ledger.forget("b");
+    expect(ledger.containersOf("elsewhere")).toEqual([]);
+  });
+
   it("writes each change once, before it is acted on", () => {
     const { ledger, written } = writing();
     ledger.record(a);

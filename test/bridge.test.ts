@@ -303,18 +303,20 @@ describe("states and events", () => {
     [{ states: ["create", "update", "delete"] }, ["UpdateContainer"]],
     [{ plugins: { a: { states: ["update"] } } }, ["UpdateContainer"]],
     [{ plugins: { a: { events: { PostCreateContainer: "x" } } } }, ["PostCreateContainer"]],
+    // One that is asked for twice would make each reload register anew.
+    [{ plugins: { a: { events: { RemoveContainer: "x" } } } }, []],
     [{ phase: "create" }, ["CreateContainer"]],
     [{ plugins: { a: { phase: "create" } } }, ["CreateContainer"]],
   ])("asks the runtime for no more events than %j needs", (settings, more) => {
     const { runtime } = contextOf("RunPodSandbox");
-    const wantedOf = (version: string) => new Set(wantedEvents(mergeConfig(settings), { ...runtime, version }));
+    const wantedOf = (version: string) => wantedEvents(mergeConfig(settings), { ...runtime, version }).toSorted();
     const always: EventName[] = [
       ...(["RunPodSandbox", "StartContainer", "StopContainer"] as const),
       ...(["StopPodSandbox", "RemoveContainer", "RemovePodSandbox"] as const),
     ];
-    expect(wantedOf("v1.7.24")).toEqual(new Set([...always, ...more]));
+    expect(wantedOf("v1.7.24")).toEqual([...always, ...more].toSorted());
     // Where a sandbox's failure cannot be told, the creation of its containers is what fails.
-    expect(wantedOf("2.1.9")).toEqual(new Set([...always, ...more, "CreateContainer"]));
+    expect(wantedOf("2.1.9")).toEqual([...new Set([...always, ...more, "CreateContainer"])].toSorted());
   });
 });
 
@@ -397,6 +399,25 @@ describe("a pod sandbox that containerd 2.1 must not be told no", () => {
     await background.idle();
     expect(ran()).toEqual(attempts(1));
   });
+
+  it.each<EventName>(["StopPodSandbox", "RemovePodSandbox"])(
+    "keeps no later %s waiting while its delete runs",
+    async (event) => {
+      const bridge = connected();
+      const { sent, ran, during, host } = bridge;
+      let end = () => {};
+      during.chain = ({ request }) =>
+        request.state === "delete" ? new Promise<void>((resolve) => (end = resolve)) : undefined;
+      await refused(bridge);
+      host.end(pod.pid);
+      const began = performance.now();
+      await sent(event, 400);
+      expect(performance.now() - began).toBeLessThan(100);
+      end();
+      await bridge.background.idle();
+      expect(ran()).toEqual(attempts(1));
+    },
+  );
 
   it("is held when conf.json cannot be read, and no plugin has seen it", async () => {
     const { sent, ran, list } = connected();

@@ -206,7 +206,7 @@ export function wantedEvents(config: Config, runtime: RuntimeInfo): EventName[] 
   if (wantedStates(config).includes("update") || keepsResources(config)) wanted.push("UpdateContainer");
   // A sandbox that is held there is created again with each of its containers.
   if (hasCreatePhase(config) || !mayFail("RunPodSandbox", runtime)) wanted.push("CreateContainer");
-  return [...wanted, ...extraEvents(config).filter(isEventName)];
+  return [...new Set([...wanted, ...extraEvents(config).filter(isEventName)])];
 }
 
 /** The runtime's list as targets. A container whose pod is not in it cannot be spoken of in a v0.1 request. */

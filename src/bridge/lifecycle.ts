@@ -144,7 +144,7 @@ export class Lifecycle {
   async delete(id: string, info: EventInfo, target?: Target): Promise<MergedChange> {
     const { background, log } = this.parts;
     // Its end has nothing for this call: the runtime holds its lock meanwhile.
-    if (background.deleting.has(id) && !info.inBackground) return noChange;
+    if (this.isDeleting(id) && !info.inBackground) return noChange;
     const done = this.deleteInTurn(id, info, target).finally(() => background.deleting.delete(id));
     background.deleting.set(id, done);
     if (info.inBackground) return done;
@@ -159,6 +159,11 @@ export class Lifecycle {
       done.then(ended, () => ended(noChange));
       return noChange;
     });
+  }
+
+  /** Whether the delete of an id runs, also that of a held sandbox, or waits for its turn. */
+  private isDeleting(id: string): boolean {
+    return this.parts.background.deleting.has(id) || this.parts.ledger.isDeleting(id);
   }
 
   private async deleteInTurn(id: string, info: EventInfo, target: Target | undefined): Promise<MergedChange> {
@@ -272,9 +277,9 @@ export class Lifecycle {
    * @throws BridgeError PLUGIN_FAILED
    */
   async extra(target: Target, info: EventInfo, asked: PodResources): Promise<void> {
-    const { background, config, ledger, specOf, serial, log } = this.parts;
+    const { config, ledger, specOf, serial, log } = this.parts;
     if (!extraEvents(config).includes(info.event)) return;
-    const isDeleting = background.deleting.has(target.id);
+    const isDeleting = this.isDeleting(target.id);
     const done = serial.run(target.id, async () => {
       const conf = this.lists.read("no plugin runs for this event");
       const lists = this.lists.ownTakers(conf, info.event);

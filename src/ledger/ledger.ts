@@ -76,19 +76,25 @@ export class Ledger {
    */
   readonly deferred = new Map<string, { readonly target: Target; readonly info: CreateInfo }>();
   private readonly entries = new Map<string, Recorded>();
+  /** Those of each pod's containers: an event is not to look at all pods of the node. */
+  private readonly containerIds = new Map<string, Set<string>>();
   /** The latest ids that were removed: the runtime sends a StopContainer beside all else, so that it may come after. */
   private readonly removed: string[] = [];
   private journal: { append(line: string): void } | undefined;
+  /** Ids that were dropped while the journal has not been read: what it says of them is past. */
+  private dropped: Set<string> | undefined;
 
   /** Writes each change to this journal from now on; without one, nothing is kept over our end. */
   attach(journal: { append(line: string): void }): void {
     this.journal = journal;
+    this.dropped = new Set();
   }
 
   /** Takes over what an earlier bridge left; what is recorded here already stays. Gives whether there was anything new. */
   adopt(entries: readonly LedgerEntry[]): boolean {
-    const unknown = entries.filter(({ created }) => !this.entries.has(created.id));
-    for (const { created, state } of unknown) this.entries.set(created.id, { created, state, createResults: [] });
+    const unknown = entries.filter(({ created: { id } }) => !this.entries.has(id) && !this.dropped?.has(id));
+    this.dropped = undefined;
+    for (const { created, state } of unknown) this.put({ created, state, createResults: [] });
     return unknown.length > 0;
   }
 
@@ -113,9 +119,17 @@ export class Ledger {
       kept: same?.created.kept,
     };
     const recorded: Recorded = { created, state: "open", createResults: same?.createResults ?? [] };
-    this.entries.set(create.id, recorded);
+    this.put(recorded);
     this.journal?.append(linesOf(recorded));
     return created;
+  }
+
+  private put(recorded: Recorded): void {
+    const { kind, id, sandboxID } = recorded.created;
+    this.entries.set(id, recorded);
+    if (kind === "sandbox") return;
+    const ids = this.containerIds.get(sandboxID) ?? new Set();
+    this.containerIds.set(sandboxID, ids.add(id));
   }
 
   get(id: string): Created | undefined {
@@ -131,6 +145,11 @@ export class Ledger {
   isOpen(id: string): boolean {
     const recorded = this.entries.get(id);
     return recorded !== undefined && owesDelete(recorded);
+  }
+
+  /** Whether its delete runs. */
+  isDeleting(id: string): boolean {
+    return this.entries.get(id)?.state === "deleting";
   }
 
   /** Whether it is a held sandbox. */
@@ -172,7 +191,7 @@ export class Ledger {
   private settle(recorded: Recorded): void {
     recorded.state = "deleted";
     this.journal?.append(stepLine(recorded));
-    if (recorded.removal === "due") this.drop(recorded.created.id);
+    if (recorded.removal === "due") this.drop(recorded.created);
   }
 
   /** It is removed and its process still runs. Gives whether that is new: a removal may be tried again and again. */
@@ -190,11 +209,14 @@ export class Ledger {
     const recorded = this.entries.get(id);
     if (recorded === undefined) return;
     if (owesDelete(recorded) || recorded.state === "deleting") recorded.removal = "due";
-    else this.drop(id);
+    else this.drop(recorded.created);
   }
 
-  private drop(id: string): void {
+  private drop({ id, sandboxID }: Created): void {
     this.entries.delete(id);
+    const ids = this.containerIds.get(sandboxID);
+    if (ids?.delete(id) && ids.size === 0) this.containerIds.delete(sandboxID);
+    this.dropped?.add(id);
     this.journal?.append(formatStep("forgotten", id));
   }
 
@@ -223,12 +245,10 @@ export class Ledger {
 
   /** The ids of a pod's containers, recorded or pending. */
   containersOf(sandboxID: string): string[] {
-    const ids = new Set<string>();
-    const look = (of: Pick<Created, "id" | "kind" | "sandboxID">) => {
-      if (of.sandboxID === sandboxID && of.kind === "container") ids.add(of.id);
-    };
-    for (const { created } of this.entries.values()) look(created);
-    for (const { target } of this.deferred.values()) look(target);
+    const ids = new Set(this.containerIds.get(sandboxID));
+    for (const { target } of this.deferred.values()) {
+      if (target.sandboxID === sandboxID && target.kind === "container") ids.add(target.id);
+    }
     return [...ids];
   }
 

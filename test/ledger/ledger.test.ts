@@ -84,6 +84,22 @@ describe("the ledger", () => {
     expect(ledger.containersOf("pod")).toEqual(["a"]);
   });
 
+  it("looks at no other pod for the containers of one", () => {
+    const other = container("b");
+    let looks = 0;
+    const get = () => {
+      looks += 1;
+      return "elsewhere";
+    };
+    Object.defineProperty(other, "sandboxID", { get });
+    const ledger = ledgerOf({ created: other, state: "deleted" }, { created: a, state: "deleted" });
+    const before = looks;
+    expect([ledger.containersOf("pod"), looks]).toEqual([["a"], before]);
+    expect(ledger.containersOf("elsewhere")).toEqual(["b"]);
+    ledger.forget("b");
+    expect(ledger.containersOf("elsewhere")).toEqual([]);
+  });
+
   it("writes each change once, before it is acted on", () => {
     const { ledger, written } = writing();
     ledger.record(a);
@@ -113,6 +129,16 @@ describe("the ledger", () => {
     expect(ledger.adopt([{ created: a, state: "open" }])).toBe(false);
     expect(ledger.adopt([{ created: container("b"), state: "rerun" }])).toBe(true);
     expect(statesOf(entriesOf(ledger))).toEqual({ a: "deleted", b: "rerun" });
+  });
+
+  it("does not bring back what was deleted and removed before an earlier bridge's journal came", () => {
+    const { ledger } = writing();
+    ledger.record(a);
+    deleteOf(ledger, "a");
+    for (const id of ["a", "b"]) ledger.forget(id);
+    ledger.adopt([a, container("b")].map((created) => ({ created, state: "open" })));
+    // The delete of the other was not delivered here.
+    expect(statesOf(entriesOf(ledger))).toEqual({ b: "open" });
   });
 
   it("forgets what is removed with the end of its delete, and what still runs when its process has ended", () => {

@@ -5,7 +5,7 @@ import { nearestHint } from "../base/nearest.js";
 import { searchPath } from "../plugin/environment.js";
 import { findExecutableFault } from "../plugin/permissions.js";
 import { type ConformanceCase, createCases } from "../tools/conformance/cases.js";
-import { type CaseReport, formatRow, runCase } from "../tools/conformance/run.js";
+import { type CaseReport, formatRow, runCase, usualTimeoutMs } from "../tools/conformance/run.js";
 import { kindOf, readConfList, readFile } from "../tools/replay/case.js";
 import { toRawJson } from "../v01/gojson/raw.js";
 import type { RawJson } from "../v01/types.js";
@@ -20,6 +20,7 @@ interface Options {
   readonly phase: "start" | "create";
   readonly conf?: string;
   readonly pid: number;
+  readonly timeoutMs: number;
   readonly case?: readonly string[];
   readonly cgroupConf?: string;
   readonly json?: boolean;
@@ -38,7 +39,13 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
         .default("start"),
     )
     .option("--conf <file>", "a conf.json: the plugin gets the conf that stands there for its type")
-    .option("--pid <pid>", "a process for the requests to name; without it they name none that exists", parsePid, noPid)
+    .option(
+      "--pid <pid>",
+      "a process for the requests to name; without it they name none that exists",
+      parseNumber,
+      noPid,
+    )
+    .option("--timeout-ms <ms>", "how long each run may take, as a runtime's own limit", parseNumber, usualTimeoutMs)
     .option("--case <name...>", "only this case")
     .option(
       "--cgroup-conf <key>",
@@ -56,7 +63,7 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
 
 /** Tries the plugin in the cases that are asked for. */
 async function tryPlugin(options: Options, io: CliIo, workplace: Workplace): Promise<CaseReport[]> {
-  const { phase, pid, cgroupConf, json } = options;
+  const { phase, pid, timeoutMs, cgroupConf, json } = options;
   const plugin = resolve(options.plugin);
   if (kindOf(plugin) !== "file") {
     throw new BridgeError("USAGE", `--plugin: ${plugin} is no file; name the plugin's executable`);
@@ -69,7 +76,7 @@ async function tryPlugin(options: Options, io: CliIo, workplace: Workplace): Pro
   const cases = chooseCases(createCases(pid, conf, phase), options.case);
   const width = Math.max(...cases.map(({ name }) => name.length));
   const cgroups = cgroupConf === undefined ? undefined : scratch;
-  const about = { ...workplace, plugin, phase, environment: io.environment, cgroups };
+  const about = { ...workplace, plugin, phase, timeoutMs, environment: io.environment, cgroups };
   const reports: CaseReport[] = [];
   for (const tried of cases) {
     const report = await runCase(tried, about);
@@ -93,8 +100,8 @@ function chooseCases(
   return names === undefined ? all : all.filter(({ name }) => names.includes(name));
 }
 
-function parsePid(text: string): number {
-  if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError("the number of a process is expected.");
+function parseNumber(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("a number is expected, from 1 to 999999999.");
   return Number(text);
 }
 

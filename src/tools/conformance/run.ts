@@ -24,12 +24,14 @@ interface RunCaseOptions {
   readonly phase: "start" | "create";
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly spawner: Starter;
+  /** How long each run may take. */
+  readonly timeoutMs: number;
   /** Where the cgroups of each case are made, anew so that it shows what it changed. */
   readonly cgroups: string | undefined;
 }
 
-/** How long a run may take, in milliseconds: what an NRI v2 runtime allows for a whole chain. */
-const limitMs = 2_000;
+/** How long a run may take where nothing else is said, in milliseconds: what an NRI v2 runtime allows for a whole chain. */
+export const usualTimeoutMs = 2_000;
 
 /** As the bridge is configured where nothing else is said. */
 const usual = mergeConfig();
@@ -39,7 +41,7 @@ const runtime = {
   name: "containerd",
   version: "v2.4.0",
   nri: nriVersionOf({ runtimeName: "containerd", runtimeVersion: "v2.4.0", requestTimeout: 1n, NRIVersion: "" }),
-  requestTimeoutMs: limitMs,
+  requestTimeoutMs: usualTimeoutMs,
 } as const;
 
 /** Runs a legacy plugin through a case, with no runtime around it, and judges its results as the bridge does. */
@@ -112,7 +114,7 @@ function numbered(runs: readonly Judged[], say: (run: Judged) => readonly string
 async function runOnce(
   request: string,
   state: string,
-  { environment, spawner, plugin }: RunCaseOptions,
+  { environment, spawner, plugin, timeoutMs }: RunCaseOptions,
 ): Promise<InvokeOutcome> {
   const pluginDirs = [dirname(plugin)];
   const run = await invokePlugin(
@@ -120,7 +122,7 @@ async function runOnce(
       plugin: basename(plugin),
       state,
       request,
-      time: planBackground(limitMs, "timeoutMs", usual),
+      time: planBackground(timeoutMs, "timeoutMs", usual),
       policy: { exitStatus: "strict", killChildren: false, limits: { ...usual.limits, stderrLines: 200 } },
     },
     {

@@ -171,6 +171,28 @@ describe("the life of a pod and its container", () => {
     expect(ran()).toEqual(["create ctr a", "delete ctr a"]);
   });
 
+  it("has its delete after the end of the create that runs", async () => {
+    const { handlers, ran, during } = bridgeOf();
+    let end = () => {};
+    during.chain = () => new Promise((resolve) => (end = resolve));
+    const started = send(handlers, "StartContainer");
+    const stopped = send(handlers, "StopContainer");
+    during.chain = () => {};
+    await settled();
+    expect(ran()).toEqual(["create ctr a"]);
+    end();
+    await Promise.all([started, stopped]);
+    expect(ran()).toEqual(["create ctr a", "delete ctr a"]);
+  });
+
+  it("is left to the next bridge by one that ends while a container of it is open", async () => {
+    const { handlers, ran, background } = bridgeOf();
+    await sendAll(handlers, "RunPodSandbox", "StartContainer");
+    background.stopping = true;
+    await send(handlers, "StopPodSandbox");
+    expect(ran()).toEqual(["create pod a", "create ctr a"]);
+  });
+
   it("never fails a teardown, and does not try a failed delete again", async () => {
     const { handlers, ran, failing } = bridgeOf();
     failing.add("delete");
@@ -536,6 +558,13 @@ it("what the runtime removed, but left running, gets no second delete when it is
   expect(ledger.size).toBe(0);
 });
 
+it("what was running before us and is not yet adopted has its deletes when its pod stops: the container's first", async () => {
+  const { handlers, ran } = bridgeOf();
+  await handlers.synchronize?.([pod], [container], { ...contextOf("RunPodSandbox"), event: "Synchronize" });
+  await send(handlers, "StopPodSandbox");
+  expect(ran()).toEqual(["delete ctr a", "delete pod a"]);
+});
+
 describe("a pod whose sandbox the runtime serves itself", () => {
   it("gets no request for its sandbox, and its containers get theirs", async () => {
     const { handlers, ran, serves } = bridgeOf();
@@ -752,6 +781,9 @@ describe("a delete that takes longer than its call", () => {
     await handlers.handle?.(eventOf("StopPodSandbox"), contextOf("StopPodSandbox", limitMs));
     await send(handlers, "RemovePodSandbox");
     expect(performance.now() - began).toBeLessThan(limitMs);
+    ends.pop()?.();
+    await settled();
+    expect(ran()).not.toContain("delete pod a");
     const endAll = () => {
       for (const end of ends.splice(0)) end();
       return ran().length;

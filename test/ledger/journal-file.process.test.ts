@@ -70,6 +70,23 @@ describe("the journal on disk", () => {
     expect(journal.healthy).toBe(true);
   });
 
+  it("is another one for another runtime or socket", async () => {
+    (await open()).ledger.record(container("a"));
+    expect(await recovered({ runtime: "cri-o" })).toEqual([]);
+    expect(await recovered({ socket: "/run/other.sock" })).toEqual([]);
+    expect(await recovered()).toHaveLength(1);
+    expect(log.lines).toEqual([]);
+  });
+
+  it("goes on in a line of its own behind half a line, which a kill left", async () => {
+    (await open()).ledger.record(container("a"));
+    writeFileSync(path(), "12345678 {", { flag: "a" });
+    const { ledger } = await open();
+    ledger.record(container("b"));
+    // It is written anew from the next turn on.
+    expect(statesOf(onDisk())).toEqual({ a: "open", b: "open" });
+  });
+
   it("is ours alone, in a directory that is ours alone", async () => {
     (await open()).ledger.record(container("a"));
     expect(statSync(path()).mode & 0o777).toBe(0o600);

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, renameSync, symlinkSync } from "node:fs";
+import { chmodSync, chownSync, lchownSync, mkdirSync, renameSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { findConfigPermissionFault, findPermissionFault } from "../../src/base/permissions.js";
@@ -152,6 +152,12 @@ describe("findPermissionFault", () => {
     chownSync(path, 0, 0);
     chownSync(dirname(path), 12345, 0);
     expect(findPermissionFault(path)).toContain(`${dirname(path)}: it belongs to user 12345`);
+    chownSync(dirname(path), 0, 0);
+    // In a directory with the sticky bit, that user may put another in its place.
+    const link = `${dirname(dirname(path))}/link`;
+    symlinkSync(path, link);
+    lchownSync(link, 12345, 0);
+    expect(findPermissionFault(link)).toContain(`${link}: the link belongs to user 12345`);
   });
 });
 

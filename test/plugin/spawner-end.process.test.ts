@@ -7,7 +7,7 @@ import { Deadline } from "../../src/base/deadline.js";
 import { Supervisor } from "../../src/plugin/run.js";
 import { createDirectory, installNoop } from "./plugin-directory.js";
 import { endProcess, isAlive, until, zombies } from "./processes.js";
-import { type RunChanges, run, sh, spawnerForFile, spawners, toInput } from "./spawners.js";
+import { type RunChanges, run, sh, spawnerForFile, spawners, toCommand, toInput } from "./spawners.js";
 
 // A loaded machine keeps these; a fault is half a minute away from them.
 const promptlyMs = 5_000;
@@ -107,6 +107,18 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
     expect(await sh(own, "true")).toMatchObject({ started: false });
     expect(result).toMatchObject({ signal: "SIGKILL", killed: true, timedOut: false });
     expect(result.durationMs).toBeLessThan(promptlyMs);
+  });
+
+  it("an abort between its start and its request ends it, too", async () => {
+    const controller = new AbortController();
+    const own = create({ signal: controller.signal });
+    onTestFinished(() => own.close());
+    const input = toInput({ path: "/bin/sh", args: ["-c", "trap '' TERM; sleep 30"] });
+    const started = await own.start(toCommand(input));
+    controller.abort();
+    expect("give" in started && (await started.give(input.stdin, input))).toMatchObject({
+      ...{ killed: true, timedOut: false },
+    });
   });
 
   it("leaves no zombie", async () => {

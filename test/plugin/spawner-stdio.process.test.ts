@@ -2,12 +2,17 @@ import { createHash } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-
+import { openNative } from "../../src/host/native.js";
+import { RequestWriter } from "../../src/plugin/pipes.js";
 import { createDirectory, createGate, installFile, installNoop } from "./plugin-directory.js";
 import { endProcess, until } from "./processes.js";
 import { run, sh, spawnerForFile, spawners } from "./spawners.js";
 
-describe.each(spawners)("stdio of the $name spawner", ({ create, stdio }) => {
+const setDescriptorFlags = 2;
+const closeOnExec = 0o2000000;
+const nonBlocking = 0o4000;
+
+describe.each(spawners)("stdio of the $name spawner", ({ name, create, stdio }) => {
   const spawner = spawnerForFile(create);
 
   it.each([
@@ -54,6 +59,9 @@ describe.each(spawners)("stdio of the $name spawner", ({ create, stdio }) => {
   it("gives no other descriptor, whatever is open here", async () => {
     const server = createServer().listen(0);
     const files = Array.from({ length: 40 }, () => openSync("/dev/null", "r+"));
+    // One that a library opened and did not mark: the child itself closes it, where its C library can.
+    const { libc } = openNative();
+    if (name === "ffi" && libc.addCloseFrom !== undefined) libc.fcntl(files[20] ?? -1, setDescriptorFlags, 0);
     onTestFinished(() => {
       server.close();
       for (const file of files) closeSync(file);
@@ -129,4 +137,25 @@ describe.each(spawners)("stdio of the $name spawner", ({ create, stdio }) => {
     expect(await until(() => lines.includes("late"))).toBe(true);
     expect(process.kill(-result.pid, 0)).toBe(true);
   });
+});
+
+it.each([
+  ["before it is written has taken nothing", 1, false],
+  ["when a part of it is written may have seen it", 2, true],
+])("a reader that closes the pipe of a request %s", (_, write, sent) => {
+  const pair = new Int32Array(2);
+  openNative().libc.pipe2(pair, closeOnExec | nonBlocking);
+  const [reader = -1, writer = -1] = pair;
+  let looks = 0;
+  // Its length, which is more than a pipe takes, is looked at before each write.
+  const request = Object.defineProperty(Buffer.alloc(1 << 20), "length", {
+    get: () => {
+      if (++looks === write) closeSync(reader);
+      return 1 << 20;
+    },
+  });
+  const end = new RequestWriter(writer);
+  expect(end.send(request)).toBe(sent);
+  end.close();
+  expect(looks).toBe(write);
 });

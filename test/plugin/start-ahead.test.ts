@@ -58,7 +58,9 @@ function setUp() {
   const started: ToldProcess[] = [];
   const refusalOf = ({ guarded, env }: StartCommand) =>
     guarded === null ? null : findExecutableFault(guarded, env.PATH ?? "");
+  const held = { until: Promise.resolve() };
   const start = async (command: StartCommand) => {
+    await held.until;
     const refusal = refusalOf(command);
     if (refusal !== null) return { code: "EPERM", refusal };
     const process = new ToldProcess(100 + started.length);
@@ -69,7 +71,7 @@ function setUp() {
   const path = installFile(createDirectory(), "plugin", "#!/bin/sh\n");
   const waiting = () => started.filter(({ isWaiting }) => isWaiting);
   return {
-    ...{ lines, path, spawner, started, waiting },
+    ...{ lines, path, spawner, started, waiting, held },
     /** The pid of the process that serves a run; 0 when there is none. */
     async invoke(changes: Partial<RunChanges> = {}): Promise<number> {
       const input = toInput({ path, guarded: path, argv0: "plugin", startAhead: 1, ...changes });
@@ -210,5 +212,19 @@ describe("processes started ahead", () => {
     expect(await rearm()).toHaveLength(1);
     await spawner.close();
     expect(waiting()).toEqual([]);
+  });
+
+  it("are ended as soon as they are there when conf.json has lost their plugin meanwhile", async () => {
+    const { invoke, rearm, started, held } = setUp();
+    await invoke();
+    let go = () => {};
+    held.until = new Promise((resolve) => {
+      go = resolve;
+    });
+    await rearm(10);
+    await rearm(10, ["another"]);
+    go();
+    expect(await rearm()).toEqual([]);
+    expect(started).toHaveLength(2);
   });
 });

@@ -243,7 +243,8 @@ class Chain {
     const { cgroups, warnOnce } = this.parts;
     const { call } = this;
     const { terminateAt, remedy } = call.time;
-    const changed = () => mergeChanges(this.changes, { phase: call.phase, containerId: call.request.id });
+    const { phase, kept } = call;
+    const changed = () => mergeChanges(this.changes, { phase, containerId: call.request.id, kept });
     const opening = openStage(call, turn.settings, changed, cgroups, warnOnce);
     // As long as the plugin could run.
     const stage = await within(terminateAt, opening, () => {

@@ -61,7 +61,6 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
     });
 }
 
-/** Tries the plugin in the cases that are asked for. */
 async function tryPlugin(options: Options, io: CliIo, workplace: Workplace): Promise<CaseReport[]> {
   const { phase, pid, timeoutMs, cgroupConf, json } = options;
   const plugin = resolve(options.plugin);
@@ -105,10 +104,7 @@ function parseNumber(text: string): number {
   return Number(text);
 }
 
-/**
- * The conf that a conf.json has for a plugin: of the entry with its name, or of the only entry.
- * @throws BridgeError USAGE that names the file
- */
+/** The conf of the entry with the plugin's name, or of the only entry. @throws BridgeError USAGE that names the file */
 function confOf(file: string, plugin: string): RawJson | undefined {
   const { plugins } = readConfList(readFile(file, "--conf"), `--conf: ${file}`);
   const named = plugins.find(({ type }) => type === plugin || type.endsWith(`/${plugin}`));
@@ -117,10 +113,7 @@ function confOf(file: string, plugin: string): RawJson | undefined {
   throw new BridgeError("USAGE", `--conf: ${file}: no entry of "plugins" has the type "${plugin}"`);
 }
 
-/**
- * A conf with one more key, which wins over one of its name (the last duplicate does).
- * @throws BridgeError USAGE when the conf is no object
- */
+/** A conf with one more key, which wins over an earlier one. @throws BridgeError USAGE when the conf is no object */
 function withConfKey(conf: RawJson | undefined, key: string, value: string): RawJson {
   const before = conf ?? "{}";
   if (!before.startsWith("{")) {

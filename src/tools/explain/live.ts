@@ -16,8 +16,7 @@ type LiveBundle = ReturnType<typeof findBundles>[number];
 const usualTimeoutMs = 2_000;
 
 /**
- * The events of a pod or container that runs, made from its bundle and without a call to the daemon: its create and its
- * delete as they would come.
+ * Makes the create and the delete of a pod or container that runs from its bundle, without a call to the daemon.
  * @throws BridgeError USAGE when there is none, or several, of this id
  */
 export function readLive(id: string, root = "/"): Given {

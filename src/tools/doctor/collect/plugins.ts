@@ -20,19 +20,16 @@ export interface PluginFacts {
   readonly path: string;
   /** Why what stands in its place is no program. */
   readonly obstacle: string | undefined;
-  /** What containerd 1.6 would have run: PATH first. */
   readonly pathFirst: string | undefined;
   readonly permissionFault: string | null;
   /** Undefined when it is not found or cannot be read. */
   readonly binary: BinaryFacts | undefined;
 }
 
-/** What a look into an executable tells. */
 interface BinaryFacts {
   readonly format: "elf" | "script" | "none";
   /** An ELF file that the kernel of this machine does not run. */
   readonly foreign: boolean;
-  /** What it needs and is not there. */
   readonly missing: string | undefined;
   /** Names of cgroup v1's files that stand in it. */
   readonly v1Names: readonly string[];
@@ -48,11 +45,9 @@ interface PluginSearch {
   readonly arch: string;
   /** The PATH of the bridge. */
   readonly path: string | undefined;
-  /** The PATH that containerd 1.6 was started with; undefined when not known. */
   readonly runtimePath: string | undefined;
 }
 
-/** What there is to say of each plugin of conf.json, in order. */
 export function readPlugins(list: ConfigList, search: PluginSearch): readonly PluginFacts[] {
   return list.plugins.map(({ type }, index) => readPlugin(type, index, search));
 }
@@ -145,10 +140,7 @@ function readBinary(files: NodeFiles, path: string, arch: string, searchPath: st
   };
 }
 
-/**
- * What an executable needs to start and is not there: an ELF's dynamic loader, a script's interpreter, or the program that
- * env(1), its interpreter, is to find on this PATH.
- */
+/** What an executable lacks to start: an ELF's loader, a script's interpreter, or the program that env(1) looks for on this PATH. */
 export function missingIn(files: NodeFiles, bytes: Buffer, searchPath: string): string | undefined {
   const shebang = shebangOf(bytes);
   if (shebang === null) {

@@ -5,7 +5,8 @@ import { nearestHint } from "../base/nearest.js";
 import { searchPath } from "../plugin/environment.js";
 import { findExecutableFault } from "../plugin/permissions.js";
 import { type ConformanceCase, createCases } from "../tools/conformance/cases.js";
-import { type CaseReport, formatRow, runCase, usualTimeoutMs } from "../tools/conformance/run.js";
+import { type CaseReport, formatRow, runCase } from "../tools/conformance/run.js";
+import { nriDefaults } from "../tools/doctor/collect/runtime-config.js";
 import { kindOf, readConfList, readFile } from "../tools/replay/case.js";
 import { toRawJson } from "../v01/gojson/raw.js";
 import type { RawJson } from "../v01/types.js";
@@ -45,7 +46,12 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
       parseNumber,
       noPid,
     )
-    .option("--timeout-ms <ms>", "how long each run may take, as a runtime's own limit", parseNumber, usualTimeoutMs)
+    .option(
+      "--timeout-ms <ms>",
+      "how long each run may take, as a runtime's own limit",
+      parseNumber,
+      nriDefaults.requestTimeoutMs,
+    )
     .option("--case <name...>", "only this case")
     .option(
       "--cgroup-conf <key>",

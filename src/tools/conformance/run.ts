@@ -11,6 +11,7 @@ import { createFinder } from "../../plugin/lookup.js";
 import type { Starter } from "../../plugin/start.js";
 import { quoteText } from "../../v01/gojson/quote.js";
 import type { Request } from "../../v01/types.js";
+import { nriDefaults } from "../doctor/collect/runtime-config.js";
 import type { ConformanceCase } from "./cases.js";
 import { changedFiles, makeCgroupFiles } from "./cgroup-files.js";
 
@@ -27,9 +28,6 @@ interface RunCaseOptions {
   readonly cgroups: string | undefined;
 }
 
-/** How long a run may take where nothing else is said, in milliseconds: what an NRI v2 runtime allows for a whole chain. */
-export const usualTimeoutMs = 2_000;
-
 /** As the bridge is configured where nothing else is said. */
 const usual = mergeConfig();
 
@@ -38,7 +36,7 @@ const runtime = {
   name: "containerd",
   version: "v2.4.0",
   nri: nriVersionOf({ runtimeName: "containerd", runtimeVersion: "v2.4.0", requestTimeout: 1n, NRIVersion: "" }),
-  requestTimeoutMs: usualTimeoutMs,
+  requestTimeoutMs: nriDefaults.requestTimeoutMs,
 } as const;
 
 /** Runs a legacy plugin through a case, with no runtime around it, and judges its results as the bridge does. */

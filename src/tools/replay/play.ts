@@ -13,6 +13,7 @@ import { synchronizeRequest } from "../../nri/codec.js";
 import { decodeEvent, decodeEventResponse, type EventResponse, type NriEvent } from "../../nri/events.js";
 import { PluginStub } from "../../nri/stub.js";
 import type { Starter } from "../../plugin/start.js";
+import { nriDefaults } from "../doctor/collect/runtime-config.js";
 import { createRuntime } from "../runtime/runtime.js";
 import type { RawOutcome, RuntimePlugin, Snapshot } from "../runtime/runtime-plugin.js";
 import type { Case, RecordedEvent } from "./case.js";
@@ -93,12 +94,10 @@ export async function playCase(options: PlayOptions): Promise<void> {
   }
 }
 
-/** A runtime's default, and the least that registering takes. */
-const usualTimeoutMs = 2_000;
-
 /** What the recorded runtime gave its plugins, as far as it was more than usual: each call states its own time besides. */
 function recordedTimeoutMs(events: readonly RecordedEvent[]): number {
-  return events.reduce((most, { timeoutNano }) => Math.max(most, Math.ceil(Number(timeoutNano) / 1e6)), usualTimeoutMs);
+  const timeoutsMs = events.map(({ timeoutNano }) => Math.ceil(Number(timeoutNano) / 1e6));
+  return timeoutsMs.reduce((most, ms) => Math.max(most, ms), nriDefaults.requestTimeoutMs);
 }
 
 async function sendEvents(

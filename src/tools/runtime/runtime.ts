@@ -6,6 +6,7 @@ import { silentLog } from "../../base/logger.js";
 import { hasFeature, inferNriVersion, parseVersion, type Version } from "../../nri/versions.js";
 import { checkPath, SocketTrunk } from "../../nri/wire/socket.js";
 import type { Trunk } from "../../nri/wire/trunk.js";
+import { nriDefaults } from "../doctor/collect/runtime-config.js";
 import { connectPlugin, type PluginOrigin, type RuntimeFacts, type RuntimePlugin } from "./runtime-plugin.js";
 
 export interface RuntimeOptions extends Partial<Omit<RuntimeFacts, "nri" | "ownCalls">> {
@@ -30,7 +31,7 @@ export async function createRuntime({ socketPath, nriVersion, dialect, ...about 
   const facts = {
     nri,
     ownCalls: dialect === undefined ? hasFeature(nri, "ownCalls") : dialect === "dedicated",
-    requestTimeoutMs: 2000,
+    requestTimeoutMs: nriDefaults.requestTimeoutMs,
     registrationTimeoutMs: 5000,
     snapshot: () => ({ pods: [], containers: [] }),
     synchronizeSize: Number.POSITIVE_INFINITY,

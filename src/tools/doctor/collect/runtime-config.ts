@@ -33,6 +33,7 @@ export interface NriSettings {
 /** NRI's section in containerd from version 2 of the file on. */
 export const nriSection = "io.containerd.nri.v1.nri";
 
+/** Of both runtimes. */
 export const nriDefaults = {
   socketPath: "/var/run/nri/nri.sock",
   pluginPath: "/opt/nri/plugins",

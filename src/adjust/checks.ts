@@ -6,6 +6,7 @@ export type Check = (text: string) => Fault | undefined;
 export interface IntegerRange {
   readonly min: bigint;
   readonly max: bigint;
+  /** What the number counts: ", microseconds". */
   readonly unit?: string;
   /** -1 stands for "no limit", outside the range. */
   readonly unlimited?: true;

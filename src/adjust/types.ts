@@ -31,6 +31,7 @@ export interface Setting {
   /** The adjust key without its prefix and without a removal's `-`; NRI's own name where there is no key. */
   readonly field: string;
   readonly value: string;
+  /** Another container, which is updated. */
   readonly container?: string | undefined;
   readonly kept?: boolean;
   /** What is set: a field, or its entry or element of a name, which may have a removal's `-`. */

@@ -52,6 +52,7 @@ export interface V1File extends Carried {
   /** As the kernel prints it, with its newline. */
   print(value: string): string;
   readonly v2?: OnV2;
+  /** A write sets one line of it: a device's, a rule. The value is all of them. */
   readonly byLine?: boolean;
 }
 

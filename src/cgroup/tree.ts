@@ -22,6 +22,7 @@ export interface SeedOptions {
   readonly files?: ReadonlyMap<string, string>;
   /** What it is to have whatever it has now. */
   readonly asked?: LinuxResources;
+  /** The container's process; 0 before there is one. */
   readonly pid?: number;
 }
 

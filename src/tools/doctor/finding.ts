@@ -30,6 +30,7 @@ interface Given<S> {
   readonly what: Of<S, string>;
   readonly why: Of<S, string>;
   readonly fix: Of<S, string>;
+  /** Its own `where` or `path`, or itself, unless this says another place. */
   readonly where?: Of<S, string>;
 }
 

@@ -13,6 +13,7 @@ import { type Answer, type PlayOptions, playCase } from "../replay/play.js";
 /** Events to explain, with everything that came before them. */
 export interface Given {
   readonly played: Case;
+  /** The indexes of the events that are asked about. */
   readonly wanted: ReadonlySet<number>;
   readonly confName: string;
   /** What is not known, and what was assumed in its place. */

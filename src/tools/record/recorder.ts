@@ -24,6 +24,7 @@ export interface RecordSettings {
   readonly keepAnnotation?: readonly string[];
   /** Which pods, as namespace/name, with a * likewise; all when not given. */
   readonly pod?: readonly string[];
+  /** How many at most. */
   readonly pods?: number;
 }
 
@@ -32,6 +33,7 @@ export interface RecorderOptions extends RecordSettings {
   readonly host?: Pick<Host, "readBundles">;
   /** `record`: plugins were not run by us; `run`: they were. */
   readonly recordedBy: "record" | "run";
+  /** Of all files together, at most. */
   readonly bytes?: number;
   readonly log: Log;
   /** Told when a pod came to its end, or the recording did; else the log is. */

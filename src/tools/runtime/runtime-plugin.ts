@@ -65,6 +65,7 @@ export interface RawOutcome {
   /** The encoded answer; absent when there is an error. */
   readonly payload?: Uint8Array;
   readonly error?: CallError;
+  /** No answer came in time, or the connection broke: the runtime has dropped the plugin, and goes on as after success. */
   readonly dropped: boolean;
   readonly durationMs: number;
 }

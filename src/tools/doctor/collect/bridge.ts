@@ -22,7 +22,9 @@ export const unitsFile = "/etc/nri-v01-bridge/config.yaml";
 export interface ConfigFile {
   /** As the node names it: below `root`, unless it is that of --config. */
   readonly file: string;
+  /** --config, the command line of a bridge that runs, a launched bridge's directory, the usual place. */
   readonly from: "flag" | "running" | "launched" | "usual";
+  /** The same in words; "" for --config. */
   readonly origin: string;
   /** Where the node's file system is mounted; `/` for --config, wherever that is. */
   readonly root: string;
@@ -131,6 +133,7 @@ export interface ConfFacts {
   readonly exists: boolean;
   readonly list: ConfigList | undefined;
   readonly fault: ConfigFault | undefined;
+  /** Why it cannot be opened or read, as errno's name. */
   readonly refusal: string | undefined;
   readonly blank: boolean;
   /** What v0.1 clients pass over: keys that they do not know, and what stands after the first JSON value. */

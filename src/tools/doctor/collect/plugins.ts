@@ -20,6 +20,7 @@ export interface PluginFacts {
   readonly path: string;
   /** Why what stands in its place is no program. */
   readonly obstacle: string | undefined;
+  /** What containerd 1.6 would have run: PATH first. */
   readonly pathFirst: string | undefined;
   readonly permissionFault: string | null;
   /** Undefined when it is not found or cannot be read. */
@@ -45,6 +46,7 @@ interface PluginSearch {
   readonly arch: string;
   /** The PATH of the bridge. */
   readonly path: string | undefined;
+  /** The PATH that containerd 1.6 was started with; undefined when not known. */
   readonly runtimePath: string | undefined;
 }
 

@@ -92,6 +92,7 @@ export function askVersion(file: string): string {
 export interface SocketFacts {
   readonly path: string;
   readonly kind: "missing" | "socket" | "other";
+  /** Whether some process listens on a socket of this name; undefined when that cannot be seen. */
   readonly listening: boolean | undefined;
   /** The file itself is a mount point: a bind mount, which a restart of the runtime leaves behind. */
   readonly mounted: boolean;

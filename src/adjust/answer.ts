@@ -7,7 +7,6 @@ import { Asks, write } from "./asks.js";
 import { readKey } from "./keys.js";
 import type { Built, Change, Phase, Setting } from "./types.js";
 
-/** What an answer is for. */
 export interface Event {
   readonly phase: Phase;
   readonly containerId: string;
@@ -16,9 +15,8 @@ export interface Event {
 }
 
 /**
- * Builds the answer of a phase: in phase create an adjustment, in phase start what the real cgroup gets, in phase update
- * an update of the container itself; updates of other containers ride along, and may fail without a harm unless the plugin
- * says otherwise.
+ * Builds the answer: an adjustment at a create, the writes to the real cgroup at a start, else updates. An update of another
+ * container may fail without harm, unless the plugin says otherwise.
  */
 export function buildAnswer(settings: Iterable<Setting>, { phase, containerId }: Event): Built {
   const response: Message = {};
@@ -62,7 +60,6 @@ function toWritten(asked: ContainerUpdate): oci.LinuxResources {
 /** One field that two plugins of a chain set differently: the first that set it, and the last one, which has it. */
 export type Conflict = { readonly field: string; readonly first: string; readonly last: string };
 
-/** A chain's changes as one. */
 export interface MergedChange extends Built {
   readonly fields: readonly string[];
   readonly conflicts: readonly Conflict[];
@@ -70,9 +67,8 @@ export interface MergedChange extends Built {
 }
 
 /**
- * Merges the changes of a chain, in its order: for one field the last one wins, and any of them over what was kept. Hooks and
- * device rules add up instead: none takes another's place, in OCI's lists as in NRI's collection of several plugins' answers
- * (pkg/adaptation/result.go).
+ * Merges the changes of a chain: the last one of a field wins, over what was kept too. Hooks and device rules add up, as in
+ * NRI's collection of several plugins' answers (pkg/adaptation/result.go).
  */
 export function mergeChanges(changes: readonly Pick<Change, "plugin" | "settings">[], event: Event): MergedChange {
   const merged = new Map(keptSettings(event));

@@ -7,7 +7,6 @@ import { describeTree, type JsonTree, showTree } from "./json-tree.js";
 import { bad, type Fault, good, idle, type Parsed, suggest } from "./parsed.js";
 import type { AdjustmentContext, Note, Setting } from "./types.js";
 
-/** Which of a result's sources a value is from. */
 export interface Place {
   /** Where it stands, for people: `adjust.cpu.shares`. */
   readonly label: string;
@@ -32,7 +31,6 @@ const ownUpdates = {
   delete: "this is the container that stops",
 };
 
-/** Collects what a result asks for, in reading order, and what is wrong with it. */
 export class Asks {
   readonly faults: string[] = [];
   readonly notes: Note[] = [];

@@ -68,9 +68,8 @@ export const unifiedText: Check = (text) =>
     : bad(`text of lines of at most ${maxPathBytes} bytes`);
 
 /**
- * A list of CPUs or memory nodes as the kernel writes it: `0-3,8`. The kernel reads more (lib/bitmap.c bitmap_parselist), but
- * under systemd's cgroup driver runc reads it too, and knows none of that (opencontainers/cgroups systemd/cpuset.go RangeToBits).
- * @param count how many the kernel can have at all: a number at or past it is a mistake on any host
+ * A list of CPUs or memory nodes, `0-3,8`: the part of the kernel's form (lib/bitmap.c) that runc also knows under systemd's
+ * driver (opencontainers/cgroups systemd/cpuset.go RangeToBits). @param count how many a kernel can have
  */
 function kernelList(count: number): Check {
   const fault = bad(`a list as the kernel writes it, such as 0-3,8, of numbers below ${count}`);
@@ -90,10 +89,7 @@ function kernelList(count: number): Check {
 export const cpus = kernelList(8192);
 export const nodes = kernelList(1024);
 
-/**
- * A page size as the kernel names it, in its files too: by the largest unit that it reaches (mm/hugetlb_cgroup.c mem_fmt). Under
- * another name a runtime finds no file, and the container fails.
- */
+/** A page size as the kernel names its files (mm/hugetlb_cgroup.c mem_fmt): a runtime finds no file by another name. */
 export const pageSize = matches(
   /^(?:[1248]|16|32|64|128|256|512)[KMG]B$/,
   "a page size as the kernel names it: 64KB, 2MB, 1GB",

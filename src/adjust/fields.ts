@@ -5,20 +5,17 @@ import { cdiInjection, criOUpdate, type Gate, type Release } from "./gates.js";
 import { bad, type Fault } from "./parsed.js";
 import * as form from "./text-forms.js";
 
-// What the schema does not say of NRI's fields: where a runtime applies them, and what their values have to be. Read in NRI's
-// collection of answers (pkg/adaptation/result.go) and OCI generator (pkg/runtime-tools/generate/generate.go), every tag from
-// v0.2.0 to v0.12.2, and in the runtimes' way back from NRI to CRI for updates (NRI pkg/api/resources.go ToCRI up to v0.9.0, then
-// containerd internal/cri/nri/nri_api_linux.go and CRI-O server/nri-api.go, toCRIResources: shares, period, quota, cpus, mems,
-// the memory limit, huge pages and unified, nothing else).
+// Where a runtime applies a field, and what its value has to be. Read in NRI v0.2.0 to v0.12.2 (pkg/adaptation/result.go,
+// pkg/runtime-tools/generate/generate.go) and where runtimes turn NRI's updates into CRI's: NRI pkg/api/resources.go ToCRI up to
+// v0.9.0, containerd internal/cri/nri/nri_api_linux.go, CRI-O server/nri-api.go. They take shares, period, quota, cpus, mems, the
+// memory limit, huge pages and unified, nothing else.
 
 /** Why NRI 0.2 to 0.12 takes something and does nothing with it, and what to do. */
 type Loss = readonly [why: string, remedy: string];
 
-/** What is known of a field beside the schema. */
 export interface Rule {
   /** Of a field that is set by itself: its name, which is the metadata key too where there is one. */
   readonly key?: string;
-  /** Where it takes effect. */
   readonly gate?: Gate;
   /** What a metadata key's text says. Absent: a scalar says it as it is, and for all else there is no such key. */
   readonly text?: form.TextForm;
@@ -208,7 +205,6 @@ export const together: Readonly<Record<string, (value: Message) => Fault | undef
     soft > hard ? bad("a soft limit that is not above the hard one") : undefined,
 };
 
-/** A field of a message: what the schema says of it, and what is known beside. */
 export interface Field {
   readonly message: string;
   readonly name: string;
@@ -235,7 +231,6 @@ export function findField(message: string, name: string): Field | undefined {
   return tables.get(message)?.get(name);
 }
 
-/** The fields that are set by themselves. */
 export const settable = messageNames.flatMap((message) =>
   [...new Set(tableOf(message).values())].filter(({ rule }) => rule.gate !== undefined),
 );

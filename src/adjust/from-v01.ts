@@ -17,11 +17,8 @@ export const answerBytes = 3 * 1024 * 1024;
 const settingBytes = 64;
 
 /**
- * What a result asks for, or why it asks in vain: one wrong value, or one field that cannot take effect here, and nothing of
- * the result is done. The sources are read in this order, a later one wins over an earlier one for the same field:
- * `cgroupsPath` at the top level, metadata `adjust.*`, NRI's own `adjust`, `update` and `evict`, captured cgroup writes,
- * `results.rename`, `results.annotate`.
- *
+ * What a result asks for, whole or not at all. A later source wins for the same field: top-level `cgroupsPath`, metadata `adjust.*`,
+ * NRI's own `adjust`, `update` and `evict`, captured cgroup writes, `results.rename`, `results.annotate`.
  * The error names the plugin, each field with its value, what was expected and the remedy.
  */
 export function parseAdjustment(
@@ -82,10 +79,7 @@ function readCgroupsPath({ cgroupsPath, problems }: ResultExtensions, asks: Asks
   else asks.note("debug", `cgroupsPath is ignored in phase ${phase}; only phase create can set it`);
 }
 
-/**
- * Asks for what a plugin wrote into its captured cgroup, read back as the kernel reads it. What this runtime does not carry is a
- * lost write.
- */
+/** Asks for what a plugin wrote into its captured cgroup. What this runtime does not carry is a lost write. */
 function readCaptured(captured: oci.LinuxResources, read: ReadText, lostWrites?: "fail" | "warn"): void {
   const { cpu, memory, pids, hugepageLimits = [], unified, devices } = captured;
   const rules = devices?.map((rule) => ({ ...rule, major: rule.major?.toString(), minor: rule.minor?.toString() }));

@@ -12,10 +12,8 @@ export interface Gate {
   readonly runtime?: (context: AdjustmentContext) => string | undefined;
 }
 
-/** An NRI release that brought fields. */
 export type Release = "0.3" | "0.4" | "0.7" | "0.10" | "0.11" | "0.12";
 
-/** Says why a field cannot take effect here, with the remedy. */
 export function checkGate(gate: Gate, context: AdjustmentContext): Parsed<true> {
   const { phase, cgroupVersion } = context;
   if (!gate.phases.includes(phase)) return wrongPhase(gate, phase);
@@ -57,8 +55,8 @@ export function isRead({ nri }: AdjustmentContext): boolean {
 }
 
 /**
- * CDI devices reach the container only where the runtime gives NRI's generator an injector: containerd since 1.7.30
- * (pkg/cri/nri/nri_api_linux.go) and 2.1.0 (internal/cri/nri), none of 2.0; CRI-O since 1.34.0 (server/nri-api.go).
+ * CDI devices need a runtime that gives NRI's generator an injector: containerd from 1.7.30 (pkg/cri/nri/nri_api_linux.go) and
+ * 2.1.0 (internal/cri/nri), none of 2.0; CRI-O from 1.34.0 (server/nri-api.go).
  */
 export function cdiInjection({ runtime }: AdjustmentContext): string | undefined {
   const version = runtime?.version;

@@ -49,7 +49,6 @@ function readTree(decoder: Decoder, depth: number): JsonTree | undefined {
 
 const kindNames = { object: "an object", array: "a list", string: "a text", number: "a number", bool: "true or false" };
 
-/** What a value is, for people. */
 export function describeTree({ kind }: JsonTree): string {
   return kind === "null" ? kind : kindNames[kind];
 }

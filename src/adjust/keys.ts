@@ -4,11 +4,9 @@ import { bad, type Fault, suggest } from "./parsed.js";
 import { readElement, readEntry, readField } from "./reader.js";
 import { string } from "./text-forms.js";
 
-/** Metadata keys that begin so ask for a change. */
 export const adjustPrefix = "adjust.";
 const updatePrefix = "update.";
 
-/** Reads the value of an adjust key, without its prefix, as the field that it stands for. */
 export function readKey(key: string, place: Place & { readonly text: string }, asks: Asks): void {
   const { text } = place;
   if (asks.faults.length >= mostFaults) return;

@@ -1,6 +1,5 @@
 import { nearestName } from "../base/nearest.js";
 
-/** What should have stood in a place, and what to do about it. */
 export interface Fault {
   readonly ok: false;
   /** What is wrong with a value, in words that stand behind it. */
@@ -15,7 +14,6 @@ export function good<T>(value: T): Parsed<T> {
   return { ok: true, value };
 }
 
-/** The value is not what was expected. */
 export function bad(expected: string, remedy?: string): Fault {
   return idle(`expected ${expected}`, remedy);
 }

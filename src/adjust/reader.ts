@@ -47,7 +47,6 @@ function readGroup(message: string, value: Value): void {
   }
 }
 
-/** Reads a field that is set by itself, or by its entries. */
 export function readField(field: Field, value: Value): void {
   if (!value.asks.takesEffect(field, value)) return;
   const names = new Set<string>();
@@ -87,7 +86,6 @@ export function readElement(field: Field, value: Value, names?: Set<string>): vo
   value.asks.set(field, message, value, name, shown);
 }
 
-/** Reads the whole value of a field. */
 function readWhole(field: Field, value: Value): Plain {
   const { shape, kind, rule } = field;
   if (shape === "list") {
@@ -107,7 +105,6 @@ function readWhole(field: Field, value: Value): Plain {
   return readWhole(plain, inner);
 }
 
-/** Reads one value: a field's own, or an element's. */
 function readOne({ kind, type, rule }: Field, value: Value): Plain {
   if (kind === "message") return readMessage(type, value);
   return kind === "enum" ? readEnum(enumNames(type), value) : readScalar(type, rule, value);

@@ -2,10 +2,7 @@ import { parseInteger, uint64 } from "./checks.js";
 import { type JsonTree, parseJsonTree } from "./json-tree.js";
 import { bad, good, type Parsed } from "./parsed.js";
 
-/**
- * How the text of a metadata key says a field's value, as the same JSON that `adjust` would hold.
- * @param name what came after the key, with a removal's `-`
- */
+/** The `adjust` JSON for a metadata key's text. @param name what came after the key, with a removal's `-` */
 export type TextForm = (name: string, text: string) => Parsed<JsonTree>;
 
 export const string: TextForm = (_, text) => good({ kind: "string", text });

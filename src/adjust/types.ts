@@ -5,10 +5,8 @@ import type { NriVersion, Version } from "../nri/versions.js";
 import type * as oci from "../v01/resources.js";
 import type { Field } from "./fields.js";
 
-/** When a plugin ran, as far as it decides what its result can change. */
 export type Phase = "create" | "start" | "update" | "delete";
 
-/** What decides whether a field of a result can take effect. */
 export interface AdjustmentContext {
   readonly plugin: string;
   readonly phase: Phase;
@@ -29,7 +27,6 @@ export interface AdjustmentContext {
   readonly bytesLeft?: number;
 }
 
-/** One field that a result sets. */
 export interface Setting {
   /** The adjust key without its prefix and without a removal's `-`; NRI's own name where there is no key. */
   readonly field: string;
@@ -53,7 +50,6 @@ export interface Built {
   readonly own?: oci.LinuxResources;
 }
 
-/** What a result asks for, whole. */
 export interface Change extends Built {
   readonly plugin: string;
   /** What a captured plugin wrote to files of the real cgroup v1 that no field has (phase start). */

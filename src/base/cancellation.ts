@@ -1,7 +1,4 @@
-/**
- * Says that nobody waits for something any more, and why. As an AbortSignal, but that each of those costs as much as
- * decoding an event does.
- */
+/** Says that an answer is no longer wanted, and why. An AbortSignal costs as much as decoding an event. */
 export class Cancellation {
   cancelled = false;
   reason: unknown;

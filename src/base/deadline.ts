@@ -1,7 +1,6 @@
 /** Milliseconds on a clock that never goes back. */
 export type Clock = () => number;
 
-/** The machine's monotonic clock. */
 export const monotonicClock: Clock = () => performance.now();
 
 /** A point in time by which something has to be done. */

@@ -6,8 +6,7 @@ import { attempt, errnoOf } from "./errors.js";
 const usualLimit = 16 * 1024 * 1024;
 
 /**
- * Reads a file whose place anybody may have put something else in: a FIFO, a device or a terminal would keep the one thread
- * that we have. The null device is an empty file.
+ * Reads a regular file: a FIFO, a device or a terminal in its place would block our one thread. The null device is an empty file.
  * @throws the system's error; EFTYPE for what is no file, EFBIG past the limit
  */
 export function readRegularFile(path: string, limitBytes = usualLimit): Buffer {
@@ -18,7 +17,6 @@ export function readRegularFile(path: string, limitBytes = usualLimit): Buffer {
   });
 }
 
-/** Uses a descriptor, and closes it. */
 export function closing<T>(descriptor: number, use: (descriptor: number) => T): T {
   try {
     return use(descriptor);
@@ -62,8 +60,7 @@ function systemError(code: string, what: string, path: string): Error {
 }
 
 /**
- * Makes a directory and the parents that it lacks. mkdir's own `recursive` never returns on Node 20 where the system says
- * ENOENT below a directory that is there, as it does in /proc.
+ * Makes a directory with its parents. mkdir's `recursive` never returns on Node 20 where the system says ENOENT, as in /proc.
  * @throws the system's error
  */
 export function makeDirectory(path: string, mode?: number): void {

@@ -1,6 +1,4 @@
-/**
- * The logger that the rest of the code is given: pino's call shape, a constant sentence with its fields before it.
- */
+/** The logger, in pino's call shape: a constant sentence with its fields before it. */
 export interface Log {
   debug(fields: object, sentence: string): void;
   info(fields: object, sentence: string): void;
@@ -10,5 +8,4 @@ export interface Log {
   conceal(confs: readonly { readonly conf?: string | undefined }[]): void;
 }
 
-/** A logger that writes nothing. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, conceal() {} };

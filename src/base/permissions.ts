@@ -2,7 +2,6 @@ import { accessSync, constants, lstatSync, readlinkSync, type Stats, statfsSync 
 import { dirname } from "node:path";
 import { errnoOf, errorText } from "./errors.js";
 
-/** As many links as Linux follows in one path. */
 const maxLinks = 40;
 /** The type that statfs(2) gives for procfs. */
 const procfsType = 0x9fa0;
@@ -13,15 +12,13 @@ export interface WalkOptions {
   /** Where the paths' root is, as a node's in a container, without a slash at its end: links stay below it. */
   readonly below?: string;
   /**
-   * A directory that others can write is good where it is the volume of a Kubernetes ConfigMap, mounted read-only: the kubelet
-   * makes it with mode 0777, in a directory that root alone may enter, and writes through `..data` alone.
+   * Accepts a directory that others can write where it is a Kubernetes ConfigMap mounted read-only: the kubelet makes it with mode 0777
+   * in a directory that only root enters, and writes through `..data` alone.
    */
   readonly configMaps?: boolean;
-  /** What to do about a file that others can change. */
   readonly remedy?: string;
 }
 
-/** Where a path leads. */
 export interface Way {
   /** Who besides root and us can change it, and what to do; null when none can. */
   readonly fault: string | null;
@@ -34,12 +31,9 @@ export interface Way {
 }
 
 /**
- * Looks at who can change files: at each of them, and at every directory and link on the way to it. A walk is for files that are
- * looked at shortly after one another, as those of one chain of plugins: each is looked at once. Who could change it in between
- * could have done so before.
- *
- * A directory that everybody can write counts as safe only with the sticky bit, and never as the file's own directory, or as the
- * one that a missing file would be in.
+ * Looks at who can change files: at each of them, and at every directory and link on the way. One walk is for one chain of plugins,
+ * and looks at each once. A directory that everybody can write is safe only with the sticky bit, and never as the file's own
+ * directory, or as the one of a missing file.
  */
 export class PermissionWalk {
   private readonly seen = new Map<string, Stats>();

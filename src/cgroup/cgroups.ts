@@ -9,7 +9,6 @@ import type { Privilege } from "./privilege.js";
 import { applyChanges, readFiles } from "./real-cgroup.js";
 import type { View, Views } from "./view.js";
 
-/** A pod's or container's cgroup, as its request names it. */
 export interface CgroupOf {
   readonly cgroupsPath: string;
   readonly resources: LinuxResources | null;
@@ -17,22 +16,17 @@ export interface CgroupOf {
   readonly pid: number;
 }
 
-/** A cgroup to make a view of. */
 interface ViewOf extends CgroupOf {
   /** What it is to have besides, whatever it has now: what the chain has asked for so far, and what an update asks for. */
   readonly asked: LinuxResources;
   readonly phase: Place["phase"];
 }
 
-/** Captured views of cgroups, and changes of the real ones. */
 export interface Cgroups {
   readonly version: Place["version"];
-  /** Whether captured views can be made here. Never rejects. */
+  /** Never rejects. */
   privilege(): Promise<Privilege>;
-  /**
-   * Opens a private view with what the cgroup has, by its own files where it exists, else by the request, and what is asked for.
-   * @throws BridgeError CGROUP_VIEW, ADJUSTMENT
-   */
+  /** A private view of the cgroup, by its files or else the request, with `asked` over it. @throws BridgeError CGROUP_VIEW, ADJUSTMENT */
   openView(of: ViewOf): Promise<View>;
   /** Makes the first view ahead, so that no event waits for it. Never rejects. */
   warm(): Promise<void>;
@@ -132,11 +126,7 @@ export function createRecordedCgroups(): Cgroups {
   return { ...node, openView: (of) => node.openView({ ...of, pid: 0 }), apply: () => null };
 }
 
-/**
- * What a spec asks of a cgroup.
- *
- * compat: runc takes 0 in these fields of a spec as unset. What a plugin asks for is another thing: a 0 of its own is meant.
- */
+/** compat: runc takes 0 in these fields of a spec as unset. A plugin's own 0 is meant. */
 export function withoutUnset({ cpu, memory, ...rest }: LinuxResources): LinuxResources {
   return {
     ...rest,

@@ -5,7 +5,6 @@ import { type Mount, parseMountinfo } from "../host/proc.js";
 
 const maxBytes = 64 * 1024;
 
-/** A text for one file of a container's real cgroup. */
 export type CgroupWrite = Readonly<Record<"controller" | "file" | "value", string>>;
 
 type Opened = Readonly<{ path: string; directory: number }>;
@@ -49,8 +48,7 @@ export class ContainerCgroup {
   }
 
   /**
-   * Writes a value, each of its lines at once, as the kernel wants it; gives why that cannot be, or null.
-   *
+   * Writes a value, each of its lines at once; gives why that cannot be, or null.
    * compat: opencontainers/cgroups WriteFileByLine. A file with a line for each device takes one of them in a write.
    */
   write({ controller, file, value }: CgroupWrite): string | null {
@@ -66,7 +64,6 @@ export class ContainerCgroup {
     }
   }
 
-  /** A file's name for messages. */
   nameOf(controller: string, file: string): string {
     return `${this.mountOf(controller)?.point}${this.open(controller)?.path ?? this.paths[0]}/${file}`;
   }
@@ -151,9 +148,7 @@ function openCgroup({ root, point }: CgroupMount, path: string): Opened | undefi
 
 /**
  * The directory below a cgroup mount that a cgroupsPath means, with a leading slash.
- *
- * compat: a path without a leading slash and with two colons is systemd's `slice:prefix:name`, as runc reads it
- * (libcontainer/specconv): the unit is `prefix-name.scope`, or `name` itself where that is a slice.
+ * compat: `slice:prefix:name` is systemd's unit `prefix-name.scope`, or `name` where that is a slice (runc libcontainer/specconv).
  * @throws BridgeError ADJUSTMENT for a path that names no cgroup, or one outside the mount
  */
 export function resolveCgroupsPath(cgroupsPath: string): string {
@@ -166,8 +161,8 @@ export function resolveCgroupsPath(cgroupsPath: string): string {
 }
 
 /**
- * compat: runc's cgroupfs driver takes systemd's form as it stands, and what has no leading slash lies below its own cgroup
- * (opencontainers/cgroups fs/paths.go), which the container's process tells.
+ * compat: runc's cgroupfs driver takes systemd's form literally, and a path without a leading slash below its own cgroup
+ * (opencontainers/cgroups fs/paths.go).
  */
 function literalPaths(cgroupsPath: string, procCgroup: string): string[] {
   if (cgroupsPath.startsWith("/")) return [];

@@ -11,16 +11,13 @@ import { cgroupRoot, hierarchies } from "./v1-files.js";
 interface CaptureInput {
   readonly place: Place;
   readonly tree: Keeper;
-  /** The container's path below each hierarchy. */
   readonly cgroupsPath: string;
   readonly seed: readonly SeedFile[];
   /** Files of cgroups above the container's, below the view's root. */
   readonly parents: readonly string[];
-  /** Inodes that were free before the plugin ran. */
   readonly freeInodes: number;
 }
 
-/** What a plugin did in its view: only what differs from the seed. */
 export interface CapturedChanges {
   /** What NRI, or the bridge in phase start, can carry. */
   readonly resources: LinuxResources;
@@ -144,14 +141,11 @@ function findStrangers(root: string, { cgroupsPath, seed, parents }: CaptureInpu
 }
 
 /**
- * Finds the last write in a plain file that stands for a kernel's, white space around it removed. A kernel file takes each write for
- * itself; in a plain file the writes and the text before them mix.
- *
- * - Truncated (`>`, Go's WriteFile): of several lines the last one counts, or all where a write sets a line of the file.
+ * Finds the last write in a plain file that stands for a kernel's, without the white space around it.
+ * - Truncated (`>`, Go's WriteFile): the last line, or all where a write sets a line of the file.
  * - Appended (`>>`): the same of what stands after the seed.
- * - Written over without truncating (opencontainers/cgroups, open(O_WRONLY) in C): the text, then the seed's tail. The second
- *   newline of a seeded number tells it from the first case. Where the text ended cannot always be told: `50000` over
- *   `100000` leaves `500000`, as does `5000`. Then all that it can have been are answered.
+ * - Written over (opencontainers/cgroups, open(O_WRONLY) in C): the text, then the seed's tail; the second newline of a seeded
+ *   number tells it from the first case. Where `50000` and `5000` over `100000` leave the same, all that it can be are answered.
  */
 export function readWritten(
   seed: string,

@@ -29,10 +29,7 @@ interface OnV2 {
 
 /** What a write does, and where it can take effect: in phase start in the container's cgroup, else by what NRI hands on. */
 export interface Carried {
-  /**
-   * `field`, of LinuxResources, or another `setting`; `reset`: a counter, of which a new cgroup has none; `process`: it names one,
-   * or its descriptor; `read`: the kernel refuses it.
-   */
+  /** `field` of LinuxResources; `setting`, another one; `reset`, a counter; `process`, takes a pid or its descriptor; `read`, read-only. */
   readonly kind: "field" | "setting" | "reset" | "process" | "read";
   readonly phases: readonly Phase[];
   /** The one cgroup version that has it. */
@@ -118,7 +115,6 @@ function limitFile(file: string): OnV2 {
   return { get: (read) => read(file), set: (value) => ({ file, value: value === "-1" ? "max" : value }) };
 }
 
-/** A field of LinuxResources. */
 type Field = Pick<V1File, "field" | "current" | "assign">;
 
 function cpuNumber(name: "shares" | "quota" | "period" | "realtimeRuntime" | "realtimePeriod"): Field {

@@ -28,7 +28,7 @@ export class Reserves {
 
   constructor(private readonly files: readonly TreeFile[]) {}
 
-  /** Makes what is missing. Never rejects. */
+  /** Never rejects. */
   async fill(): Promise<void> {
     while (!this.closed && this.waiting.length < this.count) {
       // The run that takes it sees that there is none.
@@ -72,7 +72,7 @@ const tmpfsOptions = `size=${4 << 20},nr_inodes=2048,mode=755,nosuid,nodev,noexe
 
 /**
  * Mounts the tmpfs, writes the tree and waits for the end of its stdin. Positional parameters: a name and a content for each file;
- * without any it is a trial of all that a run does. Its mounts are in a namespace of its own and go with the last process there.
+ * without any it only tries. The mounts go with the last process of their namespace.
  */
 const keeperScript = [
   "umask 022",
@@ -89,7 +89,6 @@ const keeperScript = [
 /** Where a system keeps its own programs: never the PATH of plugins, which leads to what plugins install. */
 export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** Finds a program of the system. */
 export function findTool(name: string, path = systemPath): string | undefined {
   const files = path.split(":").map((directory) => `${directory}/${name}`);
   return files.find(existsSync);

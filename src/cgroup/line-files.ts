@@ -48,8 +48,7 @@ const onV2 = { kind: "field", phases: ["create", "start", "update"], only: 2 } a
 
 /**
  * A v1 file whose lines are part of those of a v2 file, which `unified` carries.
- * @param get the v1 value of what a line of the v2 file says behind the device
- * @param set what it says there with a v1 value
+ * @param get the v1 value of a v2 line behind its device @param set the v2 line behind its device, with a v1 value
  */
 function ioFile(
   file: string,

@@ -1,11 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { attempt } from "../base/errors.js";
 
-/** What a cgroup's files show of the machine they are on. */
 export interface Machine {
-  /** Online processors. */
   readonly cpus: Indexes;
-  /** Online memory nodes. */
   readonly mems: Indexes;
   /** By the kernel's names for them, such as `2MB`. */
   readonly hugepages: readonly { readonly name: string; readonly bytes: bigint }[];
@@ -74,10 +71,7 @@ export function parseSigned(text: string): bigint | undefined {
   return isNegative ? -number : number;
 }
 
-/**
- * A size as memparse reads it: a number with at most one of K M G T P E, in either case, each 1024 times the one before.
- * Unlike the kernel, which wraps around, a size of more than 64 bits is refused.
- */
+/** A size as memparse reads it: a number with one of K M G T P E at most. Past 64 bits the kernel wraps around, and we refuse. */
 export function parseSize(text: string): bigint | undefined {
   const [, found, suffix = ""] = size.exec(text) ?? [];
   if (found === undefined) return undefined;
@@ -85,13 +79,9 @@ export function parseSize(text: string): bigint | undefined {
   return bytes <= maxUnsigned ? bytes : undefined;
 }
 
-/** Cpus or memory nodes, in order. */
 export type Indexes = readonly number[];
 
-/**
- * A list of cpus or memory nodes as the kernel's bitmap_parselist reads it: `0-3,8`, `0-15:2/4` (2 of every 4), `all`, and
- * `N` for the last one of the machine's. Nothing lies behind that.
- */
+/** A list as the kernel's bitmap_parselist reads it: `0-3,8`, `0-15:2/4` (2 of every 4), `all`, `N` for the last one. */
 export function parseList(text: string, last: number): Indexes | undefined {
   const found = new Set<number>();
   for (const item of text.split(",").map((part) => part.trim())) {

@@ -10,9 +10,9 @@ export type Privilege =
 const denials = /not permitted|denied|EPERM|EACCES|ENOENT|not found/i;
 
 /**
- * Makes an empty view: seccomp, AppArmor and SELinux forbid what capabilities allow. Some 10 ms; leaves nothing. Never rejects.
- * @param path where the system's programs are
- * @param withinMs a call of the runtime may wait for the trial; a machine that takes longer is busy, and forbids nothing
+ * Makes an empty view, since seccomp, AppArmor and SELinux can forbid what capabilities allow. It takes some 10 ms, leaves nothing
+ * and never rejects.
+ * @param withinMs a call of the runtime may wait for it; a machine that takes longer is busy, and forbids nothing
  */
 export async function checkPrivilege({ path = systemPath, withinMs = 500 } = {}): Promise<Privilege> {
   const denied = (reason: string, why: string) =>

@@ -5,10 +5,7 @@ import { type Converted, fieldFiles } from "./fields.js";
 import type { Machine } from "./machine.js";
 import { v1Files } from "./v1-files.js";
 
-/**
- * What a container's real cgroup says, v1 or v2, by `<controller>/<file>` of v1: the seed of a view in phase start.
- * @throws BridgeError ADJUSTMENT when the cgroup cannot be opened, or is in no hierarchy
- */
+/** What a real cgroup says, by v1's `<controller>/<file>`. @throws BridgeError ADJUSTMENT when it cannot be opened, or is nowhere */
 export function readFiles(cgroup: ContainerCgroup, spec: LinuxResources, machine: Machine): Map<string, string> {
   const found = new Map<string, string>();
   const ofIo = ["io.max", "io.weight"].map((file) => [file, cgroup.read("io", file) ?? ""]);
@@ -27,10 +24,8 @@ export function readFiles(cgroup: ContainerCgroup, spec: LinuxResources, machine
 }
 
 /**
- * Applies changes to a container's real cgroup, whole or not at all, v1 by v1's own names, v2 converted as runc converts. Gives
- * what cannot be had, with the file and the value: then nothing was changed, or it was changed back.
- * @param files texts for files of cgroup v1, in this order
- * @param specShares cpu.shares of the container's spec: with its present weight it tells by which form its runtime converts
+ * Applies changes to a real cgroup, whole or not at all; v2 is converted as runc does it. Gives what cannot be had, by file and value.
+ * @param specShares cpu.shares of the spec: with the present weight it tells how the runtime converts
  * @throws BridgeError ADJUSTMENT when the cgroup cannot be opened
  */
 export function applyChanges(

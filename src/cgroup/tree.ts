@@ -27,10 +27,8 @@ export interface SeedOptions {
 }
 
 /**
- * The files of a container's directory in each v1 hierarchy.
- *
- * Not as the kernel prints it, a single line is followed by a second newline, which readers strip with the first. It tells a program
- * that writes `50000` over `100000` without truncating the file, as opencontainers/cgroups does, from a shell that writes `500000`.
+ * The files of a container's directory in each v1 hierarchy. A single line has a second newline, which readers strip: it tells
+ * `50000` over `100000` without truncating, as opencontainers/cgroups writes, from a shell that writes `500000`.
  */
 export function seedFiles(options: SeedOptions, known = v1Files(options.machine)): SeedFile[] {
   const { spec = {}, files, asked = {}, pid = 0 } = options;
@@ -76,7 +74,6 @@ export const ownFiles = {
   fstab: `${ownDirectory}/fstab`,
 } as const;
 
-/** A file of a view, below its cgroupRoot. */
 export type TreeFile = Readonly<Record<"path" | "content", string>>;
 
 /** The directories of a view that waits for its container, and the files that are seeded in them, as a shell's words. */
@@ -123,7 +120,6 @@ export function placeTree(root: string, cgroupsPath: string, machine: Machine): 
   return ["", ...parents].flatMap((parent) => shared.map((path) => `cpuset${parent}/${path}`));
 }
 
-/** Writes a file as one that nobody has written to. */
 export function seed(descriptor: number, content: string): void {
   rewrite(descriptor, content);
   futimesSync(descriptor, untouchedTime, untouchedTime);
@@ -135,8 +131,8 @@ export function rewrite(descriptor: number, content: string): void {
 }
 
 /**
- * What /proc/<pid>/mountinfo says in a view: the machine's own mounts, with the cgroup mounts of a v1 node. containerd/cgroups takes
- * the parent of the first mount of type `cgroup` as its root, and refuses a line of fewer than ten fields (cgroup1/utils.go, v1.go).
+ * The text of /proc/<pid>/mountinfo in a view: the machine's mounts with those of a v1 node. containerd/cgroups takes the parent of
+ * the first mount of type `cgroup` as its root, and refuses a line of fewer than ten fields (cgroup1/utils.go, v1.go).
  */
 export function formatMountinfo(machine: string): string {
   const isInside = (point: string) => `${point}/`.startsWith(`${cgroupRoot}/`);

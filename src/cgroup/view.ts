@@ -42,7 +42,6 @@ interface ViewRequest extends Omit<SeedOptions, "machine"> {
   readonly place: Place;
 }
 
-/** A process to start. */
 type Command = Pick<StartCommand, "path" | "argv0" | "args" | "env">;
 
 export interface View {
@@ -50,18 +49,12 @@ export interface View {
   readonly cgroupsPath: string;
   /** The same run inside the view. ENOEXEC has to be looked for before: what is executed now is the wrapper. */
   command<Options extends Command>(options: Options): Options;
-  /**
-   * After a run: why the plugin was not executed; undefined when it was. For a run that was ended by its deadline it says EPERM
-   * where the wrapper had not come so far. `stderr`: its lines there, which end with the shell's words.
-   */
+  /** Why the plugin was not executed; undefined when it was. `stderr`: its lines, which end with the shell's words. */
   startError(stderr: readonly string[]): { readonly code: string; readonly detail?: string } | undefined;
-  /** What the plugin has written. */
   collect(): CapturedChanges;
-  /** Lets go of the view. */
   close(): void;
 }
 
-/** Makes views, some of them ahead. */
 export class Views {
   private readonly template: readonly SeedFile[];
   private readonly reserves: Reserves;
@@ -71,7 +64,7 @@ export class Views {
     this.reserves = new Reserves(treeFiles(this.template, machine));
   }
 
-  /** Makes the reserve. Never rejects. */
+  /** Never rejects. */
   warm(): Promise<void> {
     return this.reserves.fill();
   }
@@ -128,10 +121,9 @@ export class Views {
 const view = `${cgroupRoot}/${ownDirectory}`;
 
 /**
- * nsenter has entered the namespace. mount runs once for all, reading its table from the view. $$ is the plugin's pid, because
- * exec keeps it. An exec that fails leaves its status in the view: bash goes on after it, other shells run the trap and end.
- *
- * Positional parameters: mount, the container's pid or nothing, the variables that the plugin was not given, argv[0], path, arguments.
+ * mount runs once for all texts, by a table in the view. exec keeps $$, the plugin's pid. A failed exec leaves its status in the
+ * view: bash goes on after it, other shells run the trap and end.
+ * Positional parameters: mount, the container's pid or nothing, variables that the plugin was not given, argv[0], path, arguments.
  */
 const enterScript = [
   `{ echo "${view}/mountinfo /proc/$$/mountinfo none bind 0 0"; echo "${view}/cgroup /proc/$$/cgroup none bind 0 0"; } >${view}/fstab`,

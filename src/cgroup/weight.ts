@@ -40,7 +40,6 @@ export function findWeightForm(shares: bigint, weight: bigint): WeightForm | und
 // compat: opencontainers/cgroups ConvertBlkIOToIOWeightValue lays 10..1000 onto 1..10000. BFQ's own weights begin at 1.
 const minBlkio = 10n;
 
-/** io.weight for blkio.weight. */
 export function toIoWeight(blkio: bigint): bigint {
   return blkio < minBlkio ? 1n : 1n + ((blkio - minBlkio) * 9999n) / 990n;
 }

@@ -55,7 +55,6 @@ export function addConfigFlags(command: Command, names?: readonly SettingFlagNam
   return command;
 }
 
-/** The value of --config. */
 export function givenConfig({ config }: Readonly<Record<string, unknown>>): string | undefined {
   return typeof config === "string" ? config : undefined;
 }
@@ -93,7 +92,6 @@ function parseDirectory(text: string, before: unknown): unknown {
   return [before ?? [], resolve(parseFileName(text))].flat();
 }
 
-/** What the command line and a file of the configuration say. */
 interface Layers {
   readonly flags: PartialConfig;
   readonly file: PartialConfig | undefined;
@@ -107,7 +105,6 @@ export function configLayers(options: Readonly<Record<string, unknown>>): Layers
 
 /** The same for a bridge. */
 export interface RunLayers extends Layers {
-  /** The file of --config. */
   readonly configFile: string | undefined;
   /** Why they cannot be used, where that is no reason to end. */
   readonly fault?: string;
@@ -116,8 +113,7 @@ export interface RunLayers extends Layers {
 }
 
 /**
- * Reads the layers. An exit before the registration takes containerd 1.7 down with it when it launched us: then what is wrong
- * with them is for the service to say, and to refuse creates with.
+ * Reads the layers. containerd 1.7 ends with a plugin that it launched and that ends unregistered: then the fault is kept instead.
  * @throws BridgeError CONFIG
  */
 export function readRunLayers({ environment }: CliIo, options: Readonly<Record<string, unknown>>): RunLayers {
@@ -148,7 +144,6 @@ export function readConfigFile(file: string): PartialConfig {
 }
 
 /**
- * Reads the configuration that a bridge is to run with.
  * @param permissions the flag's: a file that others can write cannot vouch for itself
  * @throws BridgeError CONFIG that names the file; also when others than root, or we, can change it
  */
@@ -159,10 +154,7 @@ function readOwnConfigFile(file: string, { permissions = "strict" }: PartialConf
   throw new BridgeError("CONFIG", `the configuration is refused: ${fault} (as a flag: --permissions trust)`);
 }
 
-/**
- * The flags, and the file of --config or else that of the node's bridge, with what they come to and where the file was found.
- * @throws BridgeError CONFIG that names the file, and what to do about it
- */
+/** The flags and the file of --config, or of the node's bridge. @throws BridgeError CONFIG that names the file, and the remedy */
 export async function readSettings(options: Readonly<Record<string, unknown>>) {
   const flags = readFlags(options);
   const source = await findConfigFile(givenConfig(options), flags);

@@ -5,7 +5,8 @@ import { nearestHint } from "../base/nearest.js";
 import { searchPath } from "../plugin/environment.js";
 import { findExecutableFault } from "../plugin/permissions.js";
 import { type ConformanceCase, createCases } from "../tools/conformance/cases.js";
-import { type CaseReport, formatRow, runCase, usualTimeoutMs } from "../tools/conformance/run.js";
+import { type CaseReport, formatRow, runCase } from "../tools/conformance/run.js";
+import { nriDefaults } from "../tools/doctor/collect/runtime-config.js";
 import { kindOf, readConfList, readFile } from "../tools/replay/case.js";
 import { toRawJson } from "../v01/gojson/raw.js";
 import type { RawJson } from "../v01/types.js";
@@ -45,7 +46,12 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
       parseNumber,
       noPid,
     )
-    .option("--timeout-ms <ms>", "how long each run may take, as a runtime's own limit", parseNumber, usualTimeoutMs)
+    .option(
+      "--timeout-ms <ms>",
+      "how long each run may take, as a runtime's own limit",
+      parseNumber,
+      nriDefaults.requestTimeoutMs,
+    )
     .option("--case <name...>", "only this case")
     .option(
       "--cgroup-conf <key>",
@@ -61,7 +67,6 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
     });
 }
 
-/** Tries the plugin in the cases that are asked for. */
 async function tryPlugin(options: Options, io: CliIo, workplace: Workplace): Promise<CaseReport[]> {
   const { phase, pid, timeoutMs, cgroupConf, json } = options;
   const plugin = resolve(options.plugin);
@@ -105,10 +110,7 @@ function parseNumber(text: string): number {
   return Number(text);
 }
 
-/**
- * The conf that a conf.json has for a plugin: of the entry with its name, or of the only entry.
- * @throws BridgeError USAGE that names the file
- */
+/** The conf of the entry with the plugin's name, or of the only entry. @throws BridgeError USAGE that names the file */
 function confOf(file: string, plugin: string): RawJson | undefined {
   const { plugins } = readConfList(readFile(file, "--conf"), `--conf: ${file}`);
   const named = plugins.find(({ type }) => type === plugin || type.endsWith(`/${plugin}`));
@@ -117,10 +119,7 @@ function confOf(file: string, plugin: string): RawJson | undefined {
   throw new BridgeError("USAGE", `--conf: ${file}: no entry of "plugins" has the type "${plugin}"`);
 }
 
-/**
- * A conf with one more key, which wins over one of its name (the last duplicate does).
- * @throws BridgeError USAGE when the conf is no object
- */
+/** A conf with one more key, which wins over an earlier one. @throws BridgeError USAGE when the conf is no object */
 function withConfKey(conf: RawJson | undefined, key: string, value: string): RawJson {
   const before = conf ?? "{}";
   if (!before.startsWith("{")) {

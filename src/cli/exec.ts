@@ -59,12 +59,7 @@ function fail(message: string): never {
   throw new BridgeError("USAGE", message);
 }
 
-/**
- * A name that no conf.json has and no program either is a mistyped one.
- * @param types those that conf.json lists
- * @param path the PATH of the bridge
- * @throws BridgeError USAGE that names the nearest one
- */
+/** A name that neither conf.json nor a program has is mistyped. @throws BridgeError USAGE that names the nearest one */
 function requirePlugin(type: string, types: readonly string[], config: Config, path: string | undefined): void {
   const { pluginDirs } = config;
   if (types.includes(type) || findPlugin(type, { ...config, path: searchPath(path, pluginDirs) }).ok) return;

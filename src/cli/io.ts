@@ -10,7 +10,6 @@ import type { Launched } from "./launched.js";
 
 /** What a verb may use of the process; a test gives its own. */
 export interface CliIo {
-  /** What follows the program's name. */
   readonly args: readonly string[];
   /** The name of our own file: `NN-name` where a runtime launched it. */
   readonly fileName: string;
@@ -25,10 +24,8 @@ export interface CliIo {
   readonly launched?: Launched | undefined;
 }
 
-/** The exit codes of all verbs. */
 export const exitCodes = {
   done: 0,
-  /** The thing looked at has faults. */
   faults: 1,
   usage: 2,
   cannotConnect: 3,
@@ -84,7 +81,6 @@ export function interruptedCode({ message }: BridgeError): ExitCode {
   return Object.entries(signalCodes).find(([signal]) => signal === message)?.[1] ?? exitCodes.done;
 }
 
-/** What a verb has that runs plugins. */
 export interface Workplace {
   /** Starts plugins as the bridge on a node does; an interruption ends those that run. */
   readonly spawner: Starter;
@@ -94,10 +90,7 @@ export interface Workplace {
   readonly scratch: string;
 }
 
-/**
- * Does the work of a verb that makes temporary files or runs plugins: none of either is left, whatever interrupts it. A second
- * signal ends the process as ever.
- */
+/** Work with plugins and temporary files: none is left, whatever interrupts it. A second signal ends the process as ever. */
 export async function withPlugins<Value>(io: CliIo, work: (workplace: Workplace) => Promise<Value>): Promise<Value> {
   const controller = new AbortController();
   const { signal: interrupted } = controller;

@@ -15,11 +15,9 @@ export interface Launched {
 }
 
 /**
- * Registers with the runtime that launched us; undefined when none did. When it resolves, the registration is on its way.
- *
- * compat: containerd 1.7 ends when a plugin that it launched ends before it is configured, or has not registered after 5 s,
- * which on a busy node are short. So this comes before all that can fail, wait or take its time: the command line, files, the
- * log's sockets, libraries.
+ * Registers with the runtime that launched us; undefined when none did.
+ * compat: containerd 1.7 ends when a plugin that it launched ends before it is configured, or has not registered after 5 s. So this
+ * comes before all that can fail or wait: the command line, files, the log's sockets, libraries.
  * @throws BridgeError USAGE when NRI_PLUGIN_SOCKET is no descriptor
  */
 export async function registerFirst(

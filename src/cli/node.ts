@@ -14,14 +14,12 @@ import type { Spawned } from "../plugin/spawner.js";
 import { createStarter } from "../plugin/start.js";
 import { StartAhead } from "../plugin/start-ahead.js";
 
-/** What the service uses of this machine. */
 export interface Node
   extends Pick<ServiceOptions, "openJournal" | "findPeer" | "cgroups" | "host" | "spawner" | "afterChain"> {
   /** Waits until no other instance has the state directory; says so in the log when there is one. */
   waitForState(config: Config, signal: AbortSignal): Promise<void>;
   /** Takes the state directory without waiting; gives the other instance that has it. */
   takeState(config: Config): Promise<string | undefined>;
-  /** Gives the state directory back. */
   release(): Promise<void>;
 }
 
@@ -31,12 +29,7 @@ const launchedWaitMs = 1_000;
 /** What the runtime asks after Configure waits for it: what the runtime's process would tell is not worth the connection. */
 const findPeerMs = 700;
 
-/**
- * The real machine.
- *
- * @param mode whether the runtime launched us: then we are registered, and must not keep it waiting
- * @param ending ends the plugins that run
- */
+/** @param mode a runtime that launched us must not wait @param ending ends the plugins that run */
 export function createNode(mode: "external" | "launched", log: Log, ending: AbortSignal): Node {
   const locks = new Map<string, DirectoryLock>();
   const lockOf = (directory: string) => {

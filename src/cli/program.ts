@@ -14,7 +14,6 @@ import { addReplayCommand } from "./replay.js";
 import { addRunCommand, refuseCreates } from "./run.js";
 import { addSimulateCommand } from "./simulate.js";
 
-/** Tells the exit code of the verb that ran. */
 export type Done = (code: ExitCode) => void;
 
 /** Runs a command line to its end and gives the exit code; throws nothing. */

@@ -58,7 +58,6 @@ function scopesOf(config: Config) {
   return [config, ...Object.values(config.plugins)];
 }
 
-/** Every state that some plugin may be run for. */
 export function wantedStates(config: Config): readonly StateName[] {
   return scopesOf(config).flatMap(({ states }) => states ?? []);
 }
@@ -68,7 +67,6 @@ export function hasCreatePhase(config: Config): boolean {
   return scopesOf(config).some(({ phase }) => phase === "create");
 }
 
-/** The events that some plugin is run for besides those of its states. */
 export function extraEvents(config: Config): readonly string[] {
   return Object.values(config.plugins).flatMap(({ events }) => Object.keys(events ?? {}));
 }
@@ -95,7 +93,6 @@ export function mayCapture(config: Config): boolean {
   return [config, ...types].some((settings) => cgroupSeen(settings) === "capture");
 }
 
-/** A copy of the base with what the layer defines over it. */
 function layered<T extends object>(base: T, layer: { readonly [K in keyof T]?: T[K] | undefined } | undefined): T {
   const merged = { ...base };
   for (const key in layer) {

@@ -5,7 +5,6 @@ import { nearestHint } from "../base/nearest.js";
 import { pluginSettings } from "./merge.js";
 import { defaultConfig, extraEvents, type PartialConfig, partialConfigSchema } from "./schema.js";
 
-/** A configuration text that was read. */
 export interface ParsedConfig {
   readonly settings: PartialConfig;
   /** The line of a key, or of the nearest one around it that is there; undefined when there is neither. */
@@ -18,10 +17,7 @@ export function parseConfig(text: string, source: string): PartialConfig {
 }
 
 /**
- * Reads a configuration text, strictly: an unknown key or a wrong type is an error that names source, line, column, what
- * was expected and, for a key, the nearest known one.
- *
- * @param source the file, or where else the text came from, as the message shall name it
+ * Reads a configuration text: an unknown key or a wrong type is an error with source, line, column, and what was expected.
  * @throws BridgeError CONFIG, with every fault in its message
  */
 export function parseConfigLines(text: string, source: string): ParsedConfig {
@@ -51,10 +47,7 @@ export function parseConfigLines(text: string, source: string): ParsedConfig {
 
 const maxDepth = 100; // A configuration has six levels.
 
-/**
- * A YAML text that is nested too deep is not parsed: parsing calls itself for each level, and where the stack runs out within a regular
- * expression, V8 ends the process and not the call. The step before it keeps a stack of its own.
- */
+/** The parser calls itself for each level; where the stack runs out within a regular expression, V8 ends the process. */
 function refuseTooDeep(text: string, source: string): void {
   const lines = new LineCounter();
   lines.addNewLine(0);

@@ -9,11 +9,7 @@ const batch = 64; // Told of in one turn; the rest in the next.
 const dataOffset = process.arch === "x64" || process.arch === "ia32" ? 4 : 8;
 const eventBytes = dataOffset + 8;
 
-/**
- * Watches many descriptors at once, of kinds that Node does not watch: pidfds, and pipes without a stream around them.
- * One epoll descriptor of our own holds them all, and the event loop watches that one, so that a watch costs one system
- * call and no object of Node's.
- */
+/** Watches descriptors that Node does not: pidfds, bare pipes. One epoll descriptor holds all; a watch costs one system call. */
 export class EventPoll {
   private readonly epoll: number;
   private readonly handle: PollHandle;
@@ -37,8 +33,8 @@ export class EventPoll {
   }
 
   /**
-   * Calls back in each turn in which the descriptor is readable or hung up, until the function that it returns is
-   * called; that has to be before the descriptor is closed. undefined when the system does not watch it.
+   * Calls back in each turn in which the descriptor is readable or hung up, until the returned function is called, which has to be
+   * before the descriptor is closed. undefined when the system does not watch it.
    */
   watch(descriptor: number, onReady: () => void): (() => void) | undefined {
     if (this.closed) return undefined;

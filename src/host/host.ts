@@ -11,7 +11,6 @@ import {
 } from "./proc.js";
 import { createProcessWatcher, type ProcessWatcher } from "./process-watcher.js";
 
-/** The pod sandbox or container whose process a pid is said to be. */
 export interface ProcessQuery {
   readonly id: string;
   /** 0 when there is none. */
@@ -20,7 +19,6 @@ export interface ProcessQuery {
   readonly cgroupsPath: string;
 }
 
-/** A process that is the pod's or container's for sure. */
 export interface OwnProcess {
   readonly identity: ProcessIdentity;
   readonly parent: number;
@@ -33,12 +31,8 @@ type ProcessClaim =
 type Bundle = { readonly path: string; readonly bytes: Uint8Array };
 type BundleAnswer = ({ readonly found: true } & Bundle) | { readonly found: false; readonly reason: string };
 
-/** The seam to the node: everything that asks the machine about processes. */
 export interface Host {
-  /**
-   * The bundle of a pod or container; the caller still has to check that its cgroupsPath is the event's.
-   * @param parent of the process, where it is known already
-   */
+  /** The caller has to check that the bundle's cgroupsPath is the event's. @param parent of the process, where it is known */
   readBundles(query: Pick<ProcessQuery, "id" | "pid">, parent?: number): Iterable<BundleAnswer>;
   /** The process that has this pid now, whichever it is. */
   identify(pid: number): ProcessIdentity;
@@ -46,9 +40,8 @@ export interface Host {
   claim(query: ProcessQuery): ProcessClaim;
   liveness(identity: ProcessIdentity): Liveness;
   /**
-   * Whether the pids that the runtime names are ours: whether both are in one pid namespace.
    * @param peer the runtime's own process where it is known
-   * @param named a pid of an event that is still on its way, so that its process runs; 0 when there is none
+   * @param named a pid of an event on its way, so that its process runs; 0 when there is none
    */
   sharesPidNamespace(peer: number | undefined, named: number): Answer;
   readonly watcher: ProcessWatcher;
@@ -65,9 +58,8 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
     watcher,
 
     /**
-     * Through the process's parent, with no configuration: containerd's shim works in the pod's bundle, beside which the
-     * containers' bundles lie, and CRI-O's conmon in the container's own. The link is followed in the parent's own mount namespace,
-     * so this works from a container that shares the host's pid namespace.
+     * Through the process's parent: containerd's shim works in the pod's bundle, beside which the containers' lie, CRI-O's conmon in the
+     * container's. The link is followed in the parent's mount namespace: it works from a container with the host's pid namespace.
      */
     *readBundles({ id, pid }, known = 0) {
       if (pid <= 0) return yield { found: false, reason: noProcess };
@@ -144,10 +136,7 @@ function pathNames(path: string, id: string): boolean {
 /** A recording. `end` says that it has come to the end of a process: its Stop event. */
 export type RecordedHost = Host & { readonly end: (pid: number) => void };
 
-/**
- * The node of a recording: its bundles are all there is to ask about, and no pid of it is looked up on this machine. A process
- * lives from when it is named until the recording says that it ended.
- */
+/** A recording's node: no pid is looked up on this machine. A process lives from when it is named until the recording says that it ended. */
 export function createRecordedHost(bundles: readonly Bundle[]): RecordedHost {
   const found: readonly BundleAnswer[] = bundles.map((bundle) => ({ found: true, ...bundle }));
   const none = (reason: string): readonly BundleAnswer[] => [{ found: false, reason }];

@@ -11,11 +11,7 @@ export interface Native {
   readonly libc: Libc;
 }
 
-/**
- * Opens the C library through the FFI library, and checks that processes can be watched by it.
- * @throws Error when that does not work here: no library for this machine, an old C library, a kernel before 5.3, a
- * seccomp filter that forbids pidfds
- */
+/** @throws Error without a library for this machine, with an old C library, a kernel before 5.3, or seccomp against pidfds */
 export function openNative(load: () => Koffi = loadKoffi): Native {
   // Where numbers and layouts of the C library are as they stand here.
   if (process.platform !== "linux" || !["x64", "arm64", "riscv64"].includes(process.arch)) {
@@ -76,7 +72,6 @@ function openLibc(koffi: Koffi) {
   };
 }
 
-/** A call of the C library that failed. */
 export class NativeError extends Error {
   constructor(
     call: string,
@@ -115,10 +110,7 @@ export interface Koffi {
   };
 }
 
-/**
- * The native file of koffi that the single executable carries, the one beside the bundle, or the optional dependency of the npm package.
- * @throws Error when there is none, or none for this machine
- */
+/** koffi's native file: the single executable's, beside the bundle, or npm's. @throws Error without one for this machine */
 export function loadKoffi(base: string = import.meta.url): Koffi {
   const require = createRequire(base);
   const beside = fileURLToPath(new URL("./koffi.node", base));

@@ -7,10 +7,7 @@ import { readLink } from "./proc.js";
 const maxLinks = 40; // As Linux follows in one path.
 const maxBytes = 256 * 1024 * 1024; // Plugins are read whole, and none is so large.
 
-/**
- * A node's files, seen below a root: the machine's own `/`, a node's root mounted into a container, or a made-up one.
- * Links are followed as they are on the node: an absolute target stays below the root.
- */
+/** A node's files below a root, `/` or another one: the absolute target of a link stays below it. */
 export class NodeFiles {
   constructor(readonly root: string) {}
 

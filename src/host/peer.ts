@@ -11,11 +11,9 @@ type PeerAnswer = { readonly found: true; readonly pid: number } | { readonly fo
 const likely = ["containerd", "crio", "k3s-server", "k3s"];
 
 /**
- * Finds the process that owns the runtime's socket: SO_PEERCRED cannot be asked for from here, /proc can. Needs root, the
- * runtime's pid namespace, and the runtime's network namespace or its host's first process.
- * Nothing is found by name alone: the path that the socket was bound to has to be, in the mount namespace of its owner,
- * the very file that we connect to.
- * @param withinMs when it gives up: what follows Configure waits for it, and a node may have tens of thousands of processes
+ * Finds the process of the runtime's socket in /proc, as Node cannot ask for SO_PEERCRED. Needs root, the runtime's pid namespace,
+ * and its network namespace or that of the host's first process. The socket's path in its owner's mount namespace has to be the
+ * file that we connect to. @param withinMs when it gives up: what follows Configure waits for it
  */
 export async function findPeer(socketPath: string, procRoot = "/proc", withinMs = Infinity): Promise<PeerAnswer> {
   const ours = fileIdentity(socketPath);
@@ -51,10 +49,7 @@ export function listeningSockets(name: string, procRoot: string): ReadonlyMap<st
   return found;
 }
 
-/**
- * Whether a text stands in the program that a process runs; `unknown` when that cannot be read. In pieces, with events between
- * them: it is no work for the way of a call.
- */
+/** Whether a process's program holds a text; `unknown` when that cannot be read. In pieces, with events between them. */
 export async function programHolds(pid: number, text: string, procRoot = "/proc"): Promise<Answer["answer"]> {
   const wanted = Buffer.from(text);
   // The end of the piece before, where the text may begin.
@@ -77,10 +72,8 @@ export async function programHolds(pid: number, text: string, procRoot = "/proc"
 const nativeConfFile = "/etc/nri/conf.json";
 
 /**
- * Whether the runtime's own /etc/nri/conf.json is the file that the bridge reads: the same device and inode, seen through
- * the runtime's root; or, where neither has one yet, the same place for it. Asked anew for each pod, at its create and at
- * its delete, since installers put new files in place.
- * @param peer the runtime's process; undefined when it is not known
+ * Whether the runtime's /etc/nri/conf.json is the bridge's: one device and inode, or the same place where neither exists. Asked at
+ * each pod's create and delete, since installers put new files in place. @param peer undefined: the runtime is not known
  */
 export function sharesConfFile(peer: number | undefined, confFile: string, procRoot = "/proc"): Answer {
   if (peer === undefined) return { answer: "unknown", reason: "the runtime's process is not known" };

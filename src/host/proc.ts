@@ -18,7 +18,6 @@ export function readLink(path: string): string | undefined {
   return attempt(() => readlinkSync(path));
 }
 
-/** What /proc/<pid>/stat says of a process. */
 export interface ProcessStat {
   /** One letter; Z and X are processes that have ended. */
   readonly state: string;
@@ -53,7 +52,6 @@ export function hasEnded({ state }: Pick<ProcessStat, "state">): boolean {
   return ["Z", "X", "x"].includes(state);
 }
 
-/** One process, told from every other that has had or will have its pid. */
 export interface ProcessIdentity {
   /** 0 when there is none, or the runtime did not say. */
   readonly pid: number;
@@ -144,7 +142,6 @@ export interface Mount {
   readonly id: number;
   /** Which directory of the file system is mounted there. */
   readonly root: string;
-  /** Where it is mounted. */
   readonly point: string;
   /** How it propagates: `shared:7`, `master:3`. */
   readonly optional: readonly string[];

@@ -3,12 +3,10 @@ import { EventPoll } from "./event-poll.js";
 import type { Native } from "./native.js";
 import { livenessHere, type ProcessIdentity } from "./proc.js";
 
-/** Tells when processes end. */
 export interface ProcessWatcher {
   /**
-   * Calls `onExit` once, never from within this call, when the process has ended; at once when it is gone already, or
-   * its pid is another process's by now. A process that cannot be told from others (no start time) is not watched.
-   * @returns stops watching; may be called at any time, and again
+   * Calls `onExit` once, never within this call, when the process has ended or its pid is another's. Without a start time it is not
+   * watched. @returns stops watching; may be called again
    */
   watch(identity: ProcessIdentity, onExit: () => void): () => void;
   readonly size: number;
@@ -16,10 +14,8 @@ export interface ProcessWatcher {
 }
 
 /**
- * Watches processes by pidfds, all in one epoll descriptor: nothing is done until one of them ends, and then it is told in the same
- * turn of the loop. A pidfd stays with its process, whichever has the pid later. Without FFI, or where descriptors are used up, by a
- * look at each process twice a second, in one timer that does not keep the bridge alive.
- * @param intervalMs between two looks at a process without a pidfd
+ * Watches pidfds in one epoll descriptor: an end is told in the same turn of the loop, and a pidfd stays with its process. Without FFI
+ * or descriptors one timer, which does not keep the bridge alive, looks at each process every `intervalMs`.
  * @throws Error when the system gives no epoll descriptor
  */
 export function createProcessWatcher(native?: Native, procRoot = "/proc", intervalMs = 500): ProcessWatcher {

@@ -4,7 +4,6 @@ import { errorText } from "../base/errors.js";
 import type { NodeFiles } from "./node-files.js";
 import { flagOf } from "./proc.js";
 
-/** Something that is wrong in a file. */
 export interface ConfigFault {
   readonly where: string;
   readonly text: string;
@@ -13,7 +12,6 @@ export interface ConfigFault {
 export type RuntimeName = "containerd" | "cri-o";
 type TomlTable = Readonly<Record<string, unknown>>;
 
-/** A runtime's configuration as it reads it. */
 export interface RuntimeToml {
   /** The main file, whether it is there or not. */
   readonly path: string;
@@ -71,10 +69,7 @@ function importsOf(files: NodeFiles, parent: string, imports: readonly string[])
   });
 }
 
-/**
- * Gives the name of the controller that makes the sandboxes of a runtime handler of containerd 2.x: `podsandbox`, where its
- * configuration names no other. The handler "" is the default one.
- */
+/** The sandbox controller of a runtime handler of containerd 2.x, `podsandbox` by default. The handler "" is the default one. */
 export function readSandboxers({ read }: RuntimeToml): (handler: string) => string {
   const sandboxers = new Map<string, string>();
   let defaultHandler = "runc";

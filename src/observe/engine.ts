@@ -10,17 +10,14 @@ interface Tuning {
 }
 
 /**
- * Sets V8 up for what the bridge does. To be called once; the flags are read whenever they matter, so that no command line
- * has to have them. A V8 that nobody measured is left as it is.
+ * Sets V8's flags, once. A V8 that was not measured is left as it is.
  *
- * Optimized soon: V8 11 compiles a function well when so many bytes of its code have run, which are 132 KB by itself and much
- * for a page. Few events come to a node: the first thousands would run in code that takes twice the time. Later ones count
- * calls, have no such flag, and take as little by themselves: with fewer calls they spend more on compiling than it saves.
+ * V8 11 compiles a function well after 132 KB of its code have run: the first thousands of events would take twice the time.
+ * Later versions count calls, and have no such flag.
  *
- * A young generation, in which everything is allocated first, of two halves of 1 MB, which by themselves grow to twice
- * 16 MB: then every event touches memory that no cache of the processor holds, and the process is 15 to 30 MB larger. A
- * Synchronize of a full node allocates much that stays, for which a small one takes twice the time: from the registration to
- * the first event it may grow, and V8 takes it back when little is allocated.
+ * The young generation stays at two halves of 1 MB: by itself it grows to twice 16 MB, no cache of the processor holds it, and the
+ * process is 15 to 30 MB larger. A Synchronize of a full node takes twice the time in a small one: it may grow from the registration
+ * to the first event.
  */
 export function tuneEngine(v8 = process.versions.v8, setFlag = setFlagsFromString): Tuning {
   const major = Number.parseInt(v8, 10);

@@ -9,8 +9,7 @@ const journalSocket = "/run/systemd/journal/stdout";
 const usualFile = "/var/lib/nri-v01-bridge/bridge.log";
 
 /**
- * Chooses where the log goes. `auto` is standard error, unless that is /dev/null, as it is for a plugin that the runtime
- * launched: then the journal, else a file of limited size, so that a node never runs the bridge blind.
+ * `auto` is standard error; where that is /dev/null, as in launched mode, the journal, else a file of limited size.
  * @throws the system's error for a path that cannot be written to
  */
 export function openLogDestination(output: string): LogDestination {
@@ -75,10 +74,8 @@ const identifier = "nri-v01-bridge";
 const mostWaiting = 1000;
 
 /**
- * The journal, by its stream socket, which takes plain lines after a header of seven (systemd's stdout protocol:
- * identifier, unit, priority, level prefix, forward to syslog, kmsg, console). With level prefix on, `<n>` before a line
- * is its severity.
- *
+ * The journal by its stream socket, which takes lines after a header of seven (systemd's stdout protocol: identifier, unit, priority,
+ * level prefix, forward to syslog, kmsg, console). With level prefix on, `<n>` before a line is its severity.
  * @param fallback opened when the journal cannot be reached, or goes away; it gets the lines that the journal did not
  */
 export function openJournal(socketPath: string, fallback: () => LogDestination): LogDestination {

@@ -4,9 +4,8 @@ import type { LogDestination } from "./log.js";
 import { severityOf } from "./log-destination.js";
 
 /**
- * A log for people: each JSON line becomes `time LEVEL sentence key=value…`, on one line whatever a plugin printed.
- *
- * @param forJournal for a stream that the journal reads: it has the time already, and takes `<n>` at the start for the severity
+ * A log for people: `time LEVEL sentence key=value…`, on one line whatever a plugin printed.
+ * @param forJournal for a stream that the journal reads: without the time, with `<n>` at the start for the severity
  */
 export function createTextDestination(to: LogDestination, forJournal: boolean): LogDestination {
   return {

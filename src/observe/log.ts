@@ -5,17 +5,13 @@ import { openLogDestination } from "./log-destination.js";
 import { createTextDestination, isJournalOnStderr } from "./log-text.js";
 import { LogFunnel } from "./secrets.js";
 
-/** Where finished lines go. */
 export interface LogDestination {
   write(line: string): void;
   /** Lets go of what it holds; nothing is written to it any more. */
   close?(): void;
 }
 
-/**
- * What never reaches a log: the conf of a plugin may hold secrets, and so may its environment. Request texts are not
- * logged at all.
- */
+/** The conf and the environment of a plugin may hold secrets. Request texts are not logged at all. */
 const secretPaths = ["conf", "env", "environment", "*.conf", "*.env", "*.environment", "plugins[*].conf"];
 
 /** A logger of JSON lines. @param level the least level that is written @param funnel what each line goes through */
@@ -34,10 +30,7 @@ export function createLog(level: string, destination: LogDestination, funnel = n
   return Object.assign(logger, { conceal: funnel.conceal.bind(funnel) });
 }
 
-/**
- * Lines are formatted and written when what is at hand is done: no answer to the runtime waits for its log. They go out
- * before the event loop turns to what comes next, and at an exit; only a kill -9 in the midst of an event costs its lines.
- */
+/** No answer to the runtime waits for its log: lines are written at the end of the turn, and at an exit. kill -9 may lose them. */
 export function afterTurn(to: LogDestination): LogDestination {
   const lines: string[] = [];
   const writeAll = () => {
@@ -56,7 +49,6 @@ export function afterTurn(to: LogDestination): LogDestination {
   };
 }
 
-/** The settings under `log`. */
 interface LogSettings {
   readonly level: string;
   readonly format: "json" | "text";

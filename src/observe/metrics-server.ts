@@ -19,10 +19,8 @@ export interface MetricsServer {
 }
 
 /**
- * Serves /metrics, /healthz and /readyz at `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464` or `unix:/path`. The configuration
- * takes no other address: what plugins run on a node, and how well, is for that node, and the listener asks for no password.
- *
- * @throws the system's error when the address cannot be listened on
+ * Serves /metrics, /healthz and /readyz at `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464` or `unix:/path`, and nowhere else: the
+ * listener asks for no password. @throws the system's error when the address cannot be listened on
  */
 export async function serveMetrics(
   address: string,

@@ -66,16 +66,10 @@ function metric(type: MetricFacts["type"], form: string, help: string): MetricFa
   return { name, type, labels: labels?.split(",") ?? [], help };
 }
 
-/**
- * Upper bounds in seconds: from a plugin that is one `jq` to the 2 s that an NRI v2 runtime waits, and to the 10 s of what
- * it does not wait for.
- */
+/** Upper bounds in seconds: a plugin that is one `jq`, the 2 s of an NRI v2 runtime, and the 10 s that it does not wait for. */
 const latencyBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 1.5, 2, 5, 10] as const;
 
-/**
- * At most this many plugins in a state have time series of their own, whatever installers write into conf.json over time: a page
- * of them all is written within 50 ms, in which no event is answered. The others share one.
- */
+/** Plugins and states with time series of their own; the others share one. No event is answered in the 50 ms of such a page. */
 const mostSeries = 192;
 const mostListed = 64;
 const otherLabel = "_other";
@@ -96,7 +90,6 @@ export interface MetricsSources {
   remembered(): number;
 }
 
-/** One run of a legacy plugin. */
 interface PluginRun {
   readonly plugin: string;
   /** create, delete, update, or a state of the plugin's own. */
@@ -114,10 +107,7 @@ interface MetricsOptions {
   readonly retryMs?: number;
 }
 
-/**
- * Metrics and health, off until `listen` is given an address: until then nothing is loaded or counted. A listener that fails
- * costs the metrics, never an event.
- */
+/** Metrics and health: without an address nothing is loaded or counted. A listener that fails costs the metrics, never an event. */
 export class Metrics {
   private registry: Awaited<ReturnType<typeof createRegistry>> | undefined;
   private server: MetricsServer | undefined;
@@ -279,7 +269,6 @@ function statusOf(error: string | undefined) {
   return { status: error === undefined ? "success" : "error", error: error?.toLowerCase().replaceAll("-", "_") ?? "" };
 }
 
-/** An answer to a probe: 200 when there is no reason against it. */
 export interface Health {
   readonly ok: boolean;
   readonly text: string;
@@ -300,10 +289,7 @@ export function readinessOf(sources: Sources, connection: Connection | undefined
   return { ok, text: [text, ...sources.notices()].join("; ") };
 }
 
-/**
- * compat: containerd before 1.7.26 starts the plugins that it launches before it knows any pod, and does not synchronize
- * them (nri adaptation.startPlugins): such a plugin is registered and that is all.
- */
+/** compat: containerd before 1.7.26 does not synchronize the plugins that it launches (nri adaptation.startPlugins). */
 function deliveryOf(sources: Sources, connection: Connection | undefined): Health {
   if (!sources.registered() || connection === undefined) return { ok: false, text: "not registered with the runtime" };
   const { runtime, hadEvent } = connection;

@@ -9,7 +9,6 @@ const shortestNamed = 6;
 /** A word, or a path: what a conf is full of, and a log needs; a secret only under a name that says so. */
 const plainValue = /^(?:[a-z][a-z_-]*|\/[\w./-]*|true|false)$/i;
 
-/** Parts of conf.json that may hold secrets. */
 type Confs = Parameters<Log["conceal"]>[0];
 
 /** What the bridge's own words are in a line of the log: never a plugin's. */
@@ -18,10 +17,8 @@ const ownFields: ReadonlySet<string> = new Set(
 );
 
 /**
- * The funnel that each line of the log goes through: it masks what the confs of plugins hold, and what looks like a secret,
- * wherever a line has it. It never throws: words that cannot be looked at are masked.
- *
- * Confs are looked at when there is a line to write: a chain whose plugins have nothing to say costs nothing.
+ * Masks in each line of the log what plugins' confs hold, and what looks like a secret. Never throws: what cannot be looked at is
+ * masked. Confs are looked at when there is a line to write.
  */
 export class LogFunnel {
   private known = new KnownSecrets();
@@ -37,7 +34,6 @@ export class LogFunnel {
     }
   }
 
-  /** The fields of a line, as they may be written. */
   mask(fields: object): object {
     return Object.fromEntries(
       Object.entries(fields).map(([name, value]) => [name, ownFields.has(name) ? value : this.maskValue(value)]),
@@ -180,10 +176,7 @@ export function mask(secret: string): string {
   return "x".repeat(Buffer.byteLength(secret));
 }
 
-/**
- * Secrets that are known by their shape wherever they stand; the group is what to mask. What somebody else writes is looked
- * at with them, so none may look at a long text anew from each of its letters.
- */
+/** Secrets by their shape; the group is what to mask. Others write these texts: no pattern may start anew at each letter. */
 const shapes: readonly RegExp[] = [
   // name=value, --name=value, "name: value"
   /((?:passw(?:or)?d|passphrase|secret|token|credential|api[-_]?key|access[-_]?key|private[-_]?key)[\w.-]{0,100}["']?\s{0,10}[=:]\s{0,10}["']?)([^\s"',;&]+)/gi,
@@ -204,7 +197,6 @@ export function secretsWithin(text: string): string[] {
   return shapes.flatMap((shape) => [...text.matchAll(shape)].map((match) => match[2] ?? ""));
 }
 
-/** Masks what looks like a secret within a text. */
 export function maskShapes(text: string): string {
   let masked = text;
   for (const shape of shapes)

@@ -7,7 +7,6 @@ import type { Log } from "../base/logger.js";
 import { sayOnce } from "../base/once.js";
 import { type Native, NativeError, openNative } from "../host/native.js";
 
-/** What the service manager is told, looked at again and again. */
 export interface Condition {
   /** Events are delivered: what is ordered after us, such as the kubelet, may start pods. */
   readonly ready: boolean;
@@ -24,18 +23,12 @@ interface AnnouncerOptions {
   readonly lookEachMs?: number;
 }
 
-/**
- * We count as started then even without a runtime: a runtime that does not come must not hold up the boot, and our start must not
- * fail and be tried again for it.
- */
+/** READY=1 is sent by then without a runtime too: it must not hold up the boot, nor fail our start. */
 const readyAtLatestMs = 20_000;
 /** After one that failed; each is a process where there is no FFI. */
 const againMs = 1_000;
 
-/**
- * Tells the service manager that we are up, what we are at, and that the event loop turns: the watchdog's beats come from
- * it, so a bridge that hangs is restarted.
- */
+/** Notifies the service manager. The watchdog's beats come from the event loop, so that a bridge that hangs is restarted. */
 export function startAnnouncer(options: AnnouncerOptions) {
   const { settings, look, log, clock = monotonicClock, lookEachMs = 250 } = options;
   // Once: a beat that fails comes again and again, and the manager will say what it makes of it.
@@ -134,10 +127,7 @@ export function createNotificationSender(open: typeof openNative = openNative): 
 /** systemd-notify ends when the manager has read what it sent, and does not give up where the queue is full. */
 const programMs = 5_000;
 
-/**
- * One process for each notification: few enough, at most one in some seconds. It speaks for its parent (as root, by
- * SCM_CREDENTIALS), so that NotifyAccess=main lets it through.
- */
+/** One process for each notification. It speaks for its parent (as root, by SCM_CREDENTIALS), so that NotifyAccess=main is enough. */
 async function sendByProgram(socket: string, assignments: readonly string[]): Promise<void> {
   const env = { NOTIFY_SOCKET: socket, PATH: process.env.PATH ?? "/usr/bin:/bin" };
   await promisify(execFile)("systemd-notify", assignments, { env, timeout: programMs, killSignal: "SIGKILL" });
@@ -152,10 +142,7 @@ const msgDontwait = 0x40;
 /** sun_path of struct sockaddr_un. */
 const pathBytes = 108;
 
-/**
- * Datagrams to unix sockets, which Node has no way to send: at once, or not at all. An address that begins with `@` is an abstract
- * one. The sender throws NativeError, or Error when there is no such address.
- */
+/** Datagrams to unix sockets, which Node cannot send; `@` begins an abstract address. @throws NativeError, or Error for a long one */
 function createDatagramSender({ koffi, libc }: Native): SendNotification {
   const library = koffi.load(null);
   const openSocket = library.func("int socket(int domain, int type, int protocol)");

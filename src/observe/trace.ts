@@ -6,10 +6,7 @@ export interface TraceContext {
 
 // https://www.w3.org/TR/trace-context-2/#traceparent-header-field-values
 const traceparentFormat = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/;
-/**
- * The trace context in a call's ttRPC metadata, where containerd (2.2 on) and CRI-O put it. What is not well formed is
- * as if it were not there.
- */
+/** The trace context in a call's ttRPC metadata, from containerd (2.2 on) and CRI-O. A malformed one is as none. */
 export function traceOf(metadata: readonly (readonly [key: string, value: string])[]): TraceContext | undefined {
   // ttRPC's keys are lower case by custom, not by rule.
   const values = metadata.flatMap(([key, value]) => (key.toLowerCase() === "traceparent" ? [value.trim()] : []));

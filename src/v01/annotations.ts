@@ -1,7 +1,6 @@
 import type { StringMap } from "../nri/types.js";
 import type { Target } from "./to-v01.js";
 
-/** What decides which annotations a legacy plugin sees. */
 export interface AnnotationRules {
   /** Patterns of the runtime's `pod_annotations`, as Go's path.Match reads them: a pod's annotations that it and its containers show. */
   readonly pod: readonly string[];
@@ -16,10 +15,7 @@ export interface AnnotationRules {
 /** compat: containerd 1.6 had no such annotation; 2.x writes it. */
 const newerThanV16 = "io.kubernetes.cri.podsandbox.image-name";
 
-/**
- * The OCI annotations that a legacy plugin sees: those of the bundle where there is one, else told from the union of CRI
- * and OCI annotations that the event holds.
- */
+/** The OCI annotations that a legacy plugin sees: the bundle's, else told from the event's CRI and OCI annotations. */
 export function toOciAnnotations(
   target: Target,
   ofBundle: Readonly<StringMap> | undefined,
@@ -49,16 +45,10 @@ function matching({ annotations }: Annotated, patterns: readonly string[]): Read
   return filterKeys(annotations, (key) => compiled.some((pattern) => pattern.test(key)));
 }
 
-/**
- * Where CRI-O keeps the image that the container's spec named, which containerd calls image-name (cri-o
- * internal/annotations/annotations.go: UserRequestedImage; its ImageName may be another name of the same image).
- */
+/** The image of the spec, containerd's image-name (cri-o internal/annotations/annotations.go UserRequestedImage). */
 const crioImage = "io.kubernetes.cri-o.Image";
 
-/**
- * containerd's annotations for what CRI-O says elsewhere. Its pod events hold the CRI annotations alone, and its
- * SandboxName is a composed one, so the facts come from the event's own fields (cri-o server/nri-api.go).
- */
+/** CRI-O's pod events hold CRI annotations alone, and a composed SandboxName: the event's fields say it (cri-o server/nri-api.go). */
 function containerdNames({ kind, sandboxID, pod, container }: Target, image: string | undefined): StringMap {
   return {
     "io.kubernetes.cri.container-type": kind,
@@ -81,8 +71,8 @@ const range = `${bound}(?:-${bound})?`;
 const term = String.raw`\*|\?|\[(?:\^|(?!\^))(?:${range})+\]|\\.|[^[\\*?]`;
 
 /**
- * Compiles a pattern as Go's path.Match reads it: `*` and `?` match no slash, `[a-c]` and `[^a-c]` are classes, which do
- * match one, and `\` takes the next character as it is. A malformed pattern matches nothing.
+ * Compiles a pattern as Go's path.Match reads it: `*` and `?` match no slash, a class may match one, `\` quotes. A malformed
+ * pattern matches nothing.
  */
 export function compilePathPattern(pattern: string): RegExp {
   if (!new RegExp(`^(?:${term})*$`, "su").test(pattern)) return /(?!)/;

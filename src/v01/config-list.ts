@@ -5,9 +5,7 @@ import type { ConfigList } from "./types.js";
 
 /**
  * Reads conf.json as containerd 1.6 did: keys in any letter case, unknown keys and text after the value ignored.
- *
- * Throws CONF_LIST; the message is that of Go's encoding/json, word for word, and the fields `line` and `column` (both
- * from 1) say where the fault is.
+ * @throws BridgeError CONF_LIST in the words of Go's encoding/json, with the fields `line` and `column`, both from 1
  */
 export function parseConfigList(bytes: Uint8Array): ConfigList {
   const decoded = decodeFirstValue(bytes, configList);

@@ -1,10 +1,7 @@
 import type * as nri from "../nri/types.js";
 import { type LinuxResources, layOver } from "./resources.js";
 
-/**
- * The OCI LinuxResources that NRI v2's resources were made from. Whether `memory` and `cpu` are there is kept, since
- * NRI keeps it too; `blockIO`, `network` and `rdma` have no place in NRI and stay absent.
- */
+/** NRI's resources as OCI has them. Whether `memory` and `cpu` are there is kept; NRI has no `blockIO`, `network` and `rdma`. */
 export function toOciResources(resources: nri.LinuxResources | undefined): LinuxResources | null {
   if (resources === undefined) return null;
   const { devices, memory, cpu, pids, hugepageLimits, unified } = resources;
@@ -25,10 +22,7 @@ export function toOciResources(resources: nri.LinuxResources | undefined): Linux
   };
 }
 
-/**
- * The resources after the create: as a later event has them, since an update may have changed them meanwhile, with what NRI
- * cannot carry from the memory of the create.
- */
+/** The resources after the create: as a later event has them, with what NRI cannot carry from the create. */
 export function toPresentResources(
   remembered: LinuxResources | null,
   event: nri.LinuxResources | undefined,

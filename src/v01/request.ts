@@ -2,10 +2,7 @@ import { formatString, formatStringMap } from "./gojson/format.js";
 import { linuxResources } from "./resources.js";
 import type { RawJson, Request, RequestSpec } from "./types.js";
 
-/**
- * The part of a request that all plugins of a chain share, from `"version"` to `"labels"`, without braces. Key order,
- * escapes and what is left out are those of containerd 1.6.
- */
+/** The part of a request from `"version"` to `"labels"`, without braces, with key order and escapes of containerd 1.6. */
 export function formatRequestBody(request: Request): string {
   const { version, state, id, sandboxID, pid, spec, labels } = request;
   let text = `"version":${formatString(version)},"state":${formatString(state)},"id":${formatString(id)}`;
@@ -17,10 +14,7 @@ export function formatRequestBody(request: Request): string {
   return text;
 }
 
-/**
- * The request of one plugin: `body` with the plugin's own `conf` before it and, after it, what the plugins before it in
- * the chain answered (texts of formatResult).
- */
+/** A plugin's request: its own `conf` before `body`, and after it what the plugins before it answered (texts of formatResult). */
 export function spliceRequest(body: string, conf: RawJson | undefined, results: readonly string[]): string {
   const before = conf === undefined ? "" : `"conf":${conf},`;
   const after = results.length === 0 ? "" : `,"results":[${results.join(",")}]`;

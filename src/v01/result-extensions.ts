@@ -24,10 +24,7 @@ const forms = {
 
 const texts = struct("v1.Result", { adjust: raw, update: raw, evict: raw, cgroupsPath: raw });
 
-/**
- * Reads the extensions of a result. They never make a result invalid: what cannot be used is reported, and an output
- * that is no JSON object has none.
- */
+/** They never make a result invalid: what cannot be used is reported, and an output that is no JSON object has none. */
 export function parseResultExtensions(stdout: Uint8Array): ResultExtensions {
   const decoded = decodeDocument(stdout, texts);
   if (!decoded.ok) return { problems: [] };

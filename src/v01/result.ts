@@ -3,24 +3,20 @@ import { byteOf, closingQuote } from "./gojson/literals.js";
 import { quote } from "./gojson/quote.js";
 import type { Result } from "./types.js";
 
-/** What a plugin answered, or why its output is no result. */
 export type ParsedResult =
   | { readonly ok: true; readonly result: Result }
   | { readonly ok: false; readonly reason: string };
 
 /**
- * Reads a plugin's whole stdout as containerd 1.6 did: keys in any letter case, unknown keys dropped, `null` and `{}`
- * fine, anything around the one value an error. `reason` is the error of Go's encoding/json, word for word.
+ * Reads a plugin's whole stdout as containerd 1.6 did: keys in any letter case, unknown keys dropped, `null` and `{}` fine.
+ * `reason` is the error of Go's encoding/json, word for word.
  */
 export function parseResult(stdout: Uint8Array): ParsedResult {
   const decoded = decodeDocument(stdout, result);
   return decoded.ok ? { ok: true, result: decoded.value } : { ok: false, reason: decoded.reason };
 }
 
-/**
- * What a result may hold, in JSON values: so many are read within 50 ms, and nothing else is done meanwhile. 1.6 had no limit;
- * results have a handful.
- */
+/** JSON values of a result: so many are read within 50 ms, and nothing else meanwhile. 1.6 had no limit. */
 export const mostResultValues = 20_000;
 
 /** Whether a plugin's stdout has more values than a result may have. It looks at brackets and commas alone. */
@@ -43,8 +39,7 @@ export function formatResult(answer: Result): string {
 }
 
 /**
- * Why a plugin's run gave no result, in containerd 1.6's words. `exitCode` is -1 for a death by signal.
- *
+ * Why a plugin gave no result, in 1.6's words. `exitCode` is -1 for a death by signal.
  * compat: NRI v0.1.0 client.go invokePlugin: the exit code is told only when it is not 0.
  */
 export function formatPluginError(reason: string, stdout: Uint8Array, exitCode: number): string {

@@ -16,7 +16,6 @@ export interface Target {
   readonly container: nri.Container | undefined;
 }
 
-/** The pod or container that an event is of. */
 export function targetOf(event: { readonly pod: nri.PodSandbox; readonly container?: nri.Container }): Target {
   return event.container === undefined ? podTarget(event.pod) : containerTarget(event.pod, event.container);
 }
@@ -43,10 +42,7 @@ function toTarget(pod: nri.PodSandbox, container: nri.Container | undefined): Ta
   };
 }
 
-/**
- * The OCI subset that a legacy plugin sees at a create: from the bundle where there is one, since that is what
- * containerd 1.6 read, else told from the event.
- */
+/** The spec of a create: from the bundle, which containerd 1.6 read, else told from the event. */
 export function toSpec(target: Target, bundle: Spec | undefined, rules: AnnotationRules): Spec {
   const { resources, namespaces, cgroupsPath } = bundle ?? fromEvent(target);
   return {
@@ -76,12 +72,10 @@ const containerdLabels: ReadonlySet<string> = new Set([
   "selinux_label",
 ]);
 
-/** The pod's labels as the CRI has them. */
 function criLabels(labels: Readonly<nri.StringMap>): nri.StringMap {
   return Object.fromEntries(Object.entries(labels).filter(([key]) => !containerdLabels.has(key)));
 }
 
-/** What the requests after a create say of it again. */
 type Created = Pick<Request, "id" | "sandboxID" | "pid" | "spec">;
 
 function toRequest(
@@ -106,9 +100,8 @@ export function toDeleteRequest(version: string, created: Created, event: nri.Li
 }
 
 /**
- * The request of an update: what was created, with the resources that were asked for over those that it has by now. The
- * runtimes keep each update in the container's spec, which `event` shows (containerd updateContainerSpec, CRI-O
- * UpdateContainerLinuxResources).
+ * The request of an update: the create's, with the asked resources over the present ones. The runtimes keep each update in the
+ * spec, which `event` shows (containerd updateContainerSpec, CRI-O UpdateContainerLinuxResources).
  */
 export function toUpdateRequest(
   version: string,
@@ -127,10 +120,7 @@ export interface PodResources {
   readonly overheadLinuxResources?: nri.LinuxResources;
 }
 
-/**
- * The spec of a pod sandbox with the resources that are asked for it: none of those that its own container has, since the
- * kubelet means the pod. Without any it stays as it is.
- */
+/** A pod's spec with the resources that are asked for it; not those of its own container, since the kubelet means the pod. */
 export function toResizedSpec(spec: Spec, { linuxResources, overheadLinuxResources }: PodResources): RequestSpec {
   return {
     ...spec,
@@ -140,9 +130,7 @@ export function toResizedSpec(spec: Spec, { linuxResources, overheadLinuxResourc
 }
 
 /**
- * The request with all that NRI v2 says and containerd 1.6 did not: every label, every annotation of the event, on a
- * delete too, and the event's pod and container whole under `nri`, which a v0.1 client passes over as an unknown key.
- *
+ * The request with what 1.6 did not say: all labels and annotations, on a delete too, and `nri`, an unknown key to v0.1 clients.
  * @param nri the pod and container in protobuf's JSON form
  */
 export function toSuperset(request: Request, { pod, container }: Target, nri: object): Request {

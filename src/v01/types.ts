@@ -3,13 +3,9 @@ import type { LinuxResources } from "./resources.js";
 
 export type { RawJson };
 
-/**
- * The state of a v0.1 request. containerd 1.6 sent create and delete; the type's other values come from the v0.1
- * client. A patched runtime's own states are any other text.
- */
+/** containerd 1.6 sent create and delete; the others come from the v0.1 client. A patched runtime's states are any other text. */
 export type State = "create" | "delete" | "update" | "pause" | "resume" | (string & {});
 
-/** One entry of conf.json's `plugins`. */
 export interface Plugin {
   readonly type: string;
   readonly conf?: RawJson;
@@ -21,7 +17,6 @@ export interface ConfigList {
   readonly plugins: readonly Plugin[];
 }
 
-/** The subset of the OCI spec that a legacy plugin sees. */
 export interface Spec {
   readonly resources: LinuxResources | null;
   /** OCI namespace type to path; the path of a new namespace is "". */
@@ -30,7 +25,6 @@ export interface Spec {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** The spec of a request. */
 export interface RequestSpec extends Spec {
   /** Not of v0.1: of a pod sandbox whose resources are to change. */
   readonly overhead?: LinuxResources | null;

@@ -10,30 +10,20 @@ import { targetOf, toCreateRequest, toSpec } from "../../v01/to-v01.js";
 import type { RawJson, Request, Result, Spec } from "../../v01/types.js";
 import { parseEvents } from "../replay/case.js";
 
-/** One thing that a legacy plugin has to cope with. */
 export interface ConformanceCase {
   readonly name: string;
   readonly title: string;
   /** The runs, each with the text on the plugin's stdin. */
   readonly runs: readonly { readonly request: Request; readonly input: string }[];
-  /**
-   * `result`: each run is to answer a result that the bridge accepts; `answer`: it may refuse what no runtime sends; `end`: it is
-   * only to end well, since no request can be read.
-   */
+  /** `result`: each run has to answer a good result; `answer`: it may refuse; `end`: it only has to end well. */
   readonly expects: "result" | "answer" | "end";
-  /** All runs at once. */
   readonly sideBySide?: boolean;
 }
 
 /** As much as a pod's annotations may hold under Kubernetes is 256 KiB; a plugin that takes four times that has room. */
 const largeBytes = 1 << 20;
 
-/**
- * The whole set, in the order in which it is run.
- * @param pid the process that the requests name
- * @param conf the plugin's own configuration
- * @param phase in which a container's create is sent
- */
+/** All cases in their order. @param pid that the requests name @param phase in which a container's create is sent */
 export function createCases(pid: number, conf: RawJson | undefined, phase: "start" | "create"): ConformanceCase[] {
   const [sandbox, running] = recordedCreates(pid);
   if (sandbox === undefined || running === undefined) throw new BridgeError("INTERNAL", "the scenario has no creates");

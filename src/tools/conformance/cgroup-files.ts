@@ -7,9 +7,8 @@ import { makeDirectory, readRegularFile } from "../../base/files.js";
 type CgroupFiles = ReadonlyMap<string, string>;
 
 /**
- * Makes plain files where a plugin with cgroup v1 in mind looks for those of a pod or container.
- * @param cgroupsPath of a recording, which may be any text: files are made for what stays below the root
- * @throws BridgeError USAGE that names what cannot be made
+ * Makes plain files where a plugin for cgroup v1 looks for those of a pod or container.
+ * @param cgroupsPath of a recording, which may be any text @throws BridgeError USAGE that names what cannot be made
  */
 export function makeCgroupFiles(root: string, cgroupsPath: string, quota = 50_000n): CgroupFiles {
   if (cgroupsPath.split("/").includes("..")) return new Map();

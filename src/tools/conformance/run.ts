@@ -11,27 +11,22 @@ import { createFinder } from "../../plugin/lookup.js";
 import type { Starter } from "../../plugin/start.js";
 import { quoteText } from "../../v01/gojson/quote.js";
 import type { Request } from "../../v01/types.js";
+import { nriDefaults } from "../doctor/collect/runtime-config.js";
 import type { ConformanceCase } from "./cases.js";
 import { changedFiles, makeCgroupFiles } from "./cgroup-files.js";
 
-/** What became of a case, as `conformance --json` has it. */
 export type CaseReport = Awaited<ReturnType<typeof runCase>>;
 
 interface RunCaseOptions {
-  /** The executable, absolute. */
   readonly plugin: string;
   /** In which a container's create is judged. */
   readonly phase: "start" | "create";
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly spawner: Starter;
-  /** How long each run may take. */
   readonly timeoutMs: number;
   /** Where the cgroups of each case are made, anew so that it shows what it changed. */
   readonly cgroups: string | undefined;
 }
-
-/** How long a run may take where nothing else is said, in milliseconds: what an NRI v2 runtime allows for a whole chain. */
-export const usualTimeoutMs = 2_000;
 
 /** As the bridge is configured where nothing else is said. */
 const usual = mergeConfig();
@@ -41,7 +36,7 @@ const runtime = {
   name: "containerd",
   version: "v2.4.0",
   nri: nriVersionOf({ runtimeName: "containerd", runtimeVersion: "v2.4.0", requestTimeout: 1n, NRIVersion: "" }),
-  requestTimeoutMs: usualTimeoutMs,
+  requestTimeoutMs: nriDefaults.requestTimeoutMs,
 } as const;
 
 /** Runs a legacy plugin through a case, with no runtime around it, and judges its results as the bridge does. */
@@ -68,7 +63,6 @@ export async function runCase(tried: ConformanceCase, options: RunCaseOptions) {
     ok: problems.length === 0,
     /** What is wrong and what to do about it, with the names of plugin and case. */
     problem: problems.length === 0 ? null : `${basename(plugin)}, ${name}: ${problems.join("; ")}`,
-    /** What the plugin said without being wrong. */
     note: notes.length === 0 ? null : notes.join("; "),
     /** The adjust keys of what its results ask for. */
     asked: [...new Set(runs.flatMap(({ change }) => (change?.ok === true ? change.change.fields : [])))],
@@ -78,7 +72,6 @@ export async function runCase(tried: ConformanceCase, options: RunCaseOptions) {
   };
 }
 
-/** A run with what the bridge makes of its result. */
 interface Judged {
   readonly run: InvokeOutcome;
   readonly state: string;

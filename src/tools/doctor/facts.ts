@@ -31,7 +31,6 @@ import {
 
 /** All that the findings are made from: one look at a node. Paths are the node's own, without the root prefix. */
 export interface Facts {
-  /** Where the node's file system is seen. */
   readonly root: string;
   readonly self: SelfFacts;
   /** The runtime that NRI is wanted of: the one that listens on the socket, else one that runs, else one on the disk. */
@@ -52,7 +51,6 @@ export interface Facts {
   readonly state: StateFacts;
 }
 
-/** We ourselves. */
 export interface SelfFacts {
   readonly nodeVersion: string;
   /** As Node names it: x64, arm64. */
@@ -64,7 +62,6 @@ interface CollectOptions {
   /** Where the node's file system is seen: `/`, or where it is mounted. */
   readonly root: string;
   readonly flags: PartialConfig;
-  /** The value of --config. */
   readonly given: string | undefined;
   /** The PATH of the bridge. */
   readonly path: string | undefined;

@@ -3,7 +3,6 @@ import type { Facts } from "./facts.js";
 /** How much a finding matters: an error keeps plugins from running, a warning may, an info is worth knowing. */
 type Severity = "error" | "warning" | "info";
 
-/** One thing that doctor has to say. */
 export interface Finding {
   /** Stable, for machines. */
   readonly id: string;
@@ -12,10 +11,7 @@ export interface Finding {
   readonly what: string;
   /** Why it matters to plugins. */
   readonly why: string;
-  /**
-   * What to do: for a setting the file and line, what belongs there, and the unit to reload; a command where one mends it that
-   * can do no harm (chmod, chown, mv, systemctl). Followed to the letter it makes nothing worse.
-   */
+  /** What to do: file, line and value of a setting, and the unit to reload; a command only where it can do no harm (chmod, mv). */
   readonly fix: string;
   /** `file:line`, `file:line:column` or a path. */
   readonly where: string;
@@ -26,7 +22,6 @@ export type Verb = "doctor" | "migrate" | "check";
 
 type Of<S, T> = T | ((subject: S, facts: Facts) => T);
 
-/** A finding as a row of a table. */
 interface Given<S> {
   readonly id: string;
   /** What it is about: one thing, several, or none. */
@@ -92,7 +87,6 @@ export function evaluate(table: Table, facts: Facts, verb: Verb): readonly Findi
   return found.toSorted((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
 }
 
-/** How many of each. */
 export function countFindings(findings: readonly Finding[]): Readonly<Record<Severity, number>> {
   const count = (severity: Severity) => findings.filter((finding) => finding.severity === severity).length;
   return { error: count("error"), warning: count("warning"), info: count("info") };

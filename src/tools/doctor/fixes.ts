@@ -10,11 +10,7 @@ export function restart(runtime: Pick<RuntimeFacts, "name"> | undefined): string
   return runtime === undefined ? "restart the runtime" : `systemctl restart ${services[runtime.name]}`;
 }
 
-/**
- * What to write where in a runtime's configuration, and what makes it count. Words, and never a command: the file may be another
- * program's, and its form is for people to see.
- * @param place a path or `file:line`; several with ` and `
- */
+/** What to write into a runtime's configuration. No command: another program may own the file. @param place a path or `file:line` */
 export function editRuntime(runtime: RuntimeFacts, place: string, edit: string): string {
   const files = place.split(" and ").map((one) => one.replace(/:\d+$/, ""));
   const generated = files.some((file) => runtime.config.generated.includes(file));
@@ -35,11 +31,8 @@ export function setNri(runtime: RuntimeFacts, setting: keyof NriSettings["at"], 
   return editRuntime(runtime, at ?? config.nriAt ?? config.path, edit);
 }
 
-/**
- * How a key of the bridge's configuration is set: the file, the line where the key or what it belongs to stands already, and
- * what makes it count. A bridge that the runtime launches gets its configuration from the runtime alone.
- * @param yaml the value as YAML writes it, in one line
- */
+/** How a key of the bridge's configuration is set. A bridge that the runtime launches gets it from the runtime alone.
+ * @param yaml the value as YAML writes it, in one line */
 export function setBridge(
   { bridge, launched, runtime }: Facts,
   path: readonly string[],
@@ -56,7 +49,6 @@ export function setBridge(
   return `in ${bridge.file ?? newFile}${line === undefined ? "" : `:${line}`} set ${first}: ${value}; then ${counts}`;
 }
 
-/** A text as one word of a shell. */
 export function shellWord(text: string): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
@@ -64,9 +56,8 @@ export function shellWord(text: string): string {
 const safePlace = "a directory that root alone can write";
 
 /**
- * What mends a fault that base/permissions or plugin/permissions finds, which begins with the path that is at fault: the file itself,
- * a directory on the way to it, or what a link on that way or its first line leads to. A command only where it takes nothing from
- * others: a home is its user's, and /tmp has to stay open to everybody.
+ * What mends a fault of base/permissions or plugin/permissions, whose text begins with the path.
+ * A command only where it takes nothing from others: a home is its user's, and /tmp stays open to everybody.
  */
 export function guardFile(file: string, fault: string): string {
   const [, path = file, rest = ""] = /^(\/.*?): (.*)$/s.exec(fault) ?? [];

@@ -14,7 +14,6 @@ export function findAll(facts: Facts, verb: Verb): readonly Finding[] {
   return evaluate(table, facts, verb);
 }
 
-/** The node in short, as `doctor --json` has it. */
 export function describeNode({ root, runtime, cgroup, socket, self, conf, plugins, launched, bridge }: Facts) {
   const nri = runtime === undefined ? undefined : inferNriVersion(runtime.name, runtime.version);
   return {

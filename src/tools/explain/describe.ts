@@ -54,7 +54,6 @@ function sourcesOf(request: string, state: string, bundle: string | null, confNa
   return Object.fromEntries(keys.map((key) => [key, known[key] ?? "unknown"]));
 }
 
-/** The same for people. */
 export function formatEvent(explanation: EventExplanation): string {
   const { index, event, id, pod, container, error, plugins, bundle, unknown } = explanation;
   const who = container === null ? `pod ${pod}` : `container ${container} of ${pod}`;

@@ -7,17 +7,14 @@ import { encodeEvent } from "../../nri/events.js";
 import { parseBundle } from "../../v01/bundle.js";
 import type { Spec } from "../../v01/types.js";
 import { findRuntime } from "../doctor/collect/runtime.js";
+import { nriDefaults } from "../doctor/collect/runtime-config.js";
 import { type Given, givenOf } from "./play.js";
 
 /** The bundle of a pod or container that runs, with its process; 0 when the runtime has not written it down. */
 type LiveBundle = ReturnType<typeof findBundles>[number];
 
-/** As much as the default of a runtime gives. */
-const usualTimeoutMs = 2_000;
-
 /**
- * The events of a pod or container that runs, made from its bundle and without a call to the daemon: its create and its
- * delete as they would come.
+ * Makes the create and the delete of a pod or container that runs from its bundle, without a call to the daemon.
  * @throws BridgeError USAGE when there is none, or several, of this id
  */
 export function readLive(id: string, root = "/"): Given {
@@ -38,7 +35,7 @@ export function readLive(id: string, root = "/"): Given {
   }
   // The time that the node's runtime gives a plugin, as its file says; its version, which would have to be asked for, changes nothing.
   const runtime = findRuntime({ files, processes, peer: undefined, askVersion: () => "" });
-  return toGiven(one, runtime?.config.nri.requestTimeoutMs ?? usualTimeoutMs);
+  return toGiven(one, runtime?.config.nri.requestTimeoutMs ?? nriDefaults.requestTimeoutMs);
 }
 
 function findBundles(files: NodeFiles, processes: readonly Process[], wanted: string) {

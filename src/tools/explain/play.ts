@@ -15,7 +15,6 @@ export interface Given {
   readonly played: Case;
   /** The indexes of the events that are asked about. */
   readonly wanted: ReadonlySet<number>;
-  /** What its conf.json is called. */
   readonly confName: string;
   /** What is not known, and what was assumed in its place. */
   readonly unknown: readonly string[];
@@ -31,16 +30,12 @@ export function readGiven(argument: string): Given {
   throw new BridgeError("USAGE", `${argument}: there are ${given.wanted.size} events, 1 is the first`);
 }
 
-/** All events of a case. */
 export function givenOf(played: Case): Given {
   const wanted = new Set(played.events.map(({ index }) => index));
   return { played, wanted, confName: `conf.json of ${played.name}`, unknown: [] };
 }
 
-/**
- * A case has a conf.json of its own; everything else runs with the node's, or that of --conf.
- * @throws BridgeError USAGE that names the file
- */
+/** A case has its own conf.json; all else runs with the node's, or that of --conf. @throws BridgeError USAGE that names the file */
 export function withNodeConf(given: Given, flags: PartialConfig, confFile: string): Given {
   if (flags.confFile === undefined && given.played.confs.length > 0) return given;
   const text = flags.confFile === undefined ? readIfThere(confFile) : readFile(confFile);
@@ -58,16 +53,12 @@ export interface Explained {
 
 interface ExplainOptions
   extends Pick<PlayOptions, "played" | "flags" | "file" | "environment" | "interrupted" | "scratch"> {
-  /** The indexes of the events that are asked about. */
   readonly wanted: ReadonlySet<number>;
   /** Runs the plugins of the events that are asked about; undefined: nothing is run. */
   readonly spawner?: Starter;
 }
 
-/**
- * Takes the events through the whole bridge, as a runtime would, and gives what it makes of those that are asked about and of
- * those before them. Other plugins are not run: each is taken to have answered that all is well, as they mostly do.
- */
+/** Takes all events up to the last wanted one through the bridge. A plugin that is not run counts as one that answered well. */
 export async function explain(options: ExplainOptions): Promise<readonly Explained[]> {
   const { played, wanted, spawner, ...about } = options;
   const last = Math.max(...wanted);
@@ -142,10 +133,7 @@ export function withoutFailures(layer: PartialConfig): PartialConfig {
 }
 
 /**
- * A case whose conf.json files hold this plugin alone, without a `conf` where they do not list it: the others are not run, and
- * it sees no results of theirs. A case without such a file gets one.
- *
- * @returns also the types that the files list
+ * A case whose conf.json files hold this plugin alone, so that the others do not run; also gives the types that they list.
  * @throws BridgeError USAGE that names the file, and where in it the fault is
  */
 export function caseWithOnly(played: Case, type: string): { readonly played: Case; readonly types: readonly string[] } {

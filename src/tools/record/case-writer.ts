@@ -12,7 +12,6 @@ import type { CallAnswer } from "../../nri/watch-calls.js";
 import { answerLine, runLine } from "../replay/report.js";
 import type { Redactor } from "./redactor.js";
 
-/** What a case says of itself, beside what is in it. */
 interface CaseFacts {
   readonly pod: string;
   readonly runtime: RuntimeInfo;
@@ -99,7 +98,6 @@ export class CaseWriter {
     this.describe();
   }
 
-  /** What the runtime was answered. */
   answer(event: NriEvent, { response, error, durationMs }: CallAnswer): void {
     const line = answerLine({ event, outcome: { durationMs, ...(error === undefined ? {} : { error }) }, response });
     this.put("expected/lines.jsonl", `${this.redactor.output(JSON.stringify(line))}\n`);
@@ -159,10 +157,7 @@ export class FileQueue {
   private hasFault = false;
   private written = 0;
 
-  /**
-   * @param limit so many bytes may be appended to all files together
-   * @param onFault told once: there is no room, the disk is full, or the folder cannot be written
-   */
+  /** @param limit bytes of all files together @param onFault told once: no room, a full disk, or a folder that cannot be written */
   constructor(
     private readonly limit: number,
     private readonly onFault: (error: unknown) => void,
@@ -187,7 +182,6 @@ export class FileQueue {
     });
   }
 
-  /** Resolves when everything so far is written. */
   async flush(): Promise<void> {
     await this.tail;
   }

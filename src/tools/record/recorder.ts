@@ -16,7 +16,6 @@ import { kindOf } from "../replay/case.js";
 import { CaseWriter, FileQueue, freeFolder } from "./case-writer.js";
 import { createRedactor, openRedactor } from "./redactor.js";
 
-/** What the command line says of a recording. */
 export interface RecordSettings {
   /** The folder of the cases; one folder for each pod is made in it. */
   readonly out: string;
@@ -44,7 +43,6 @@ export interface RecorderOptions extends RecordSettings {
 export const usualPods = 10;
 const usualBytes = 64 * 1024 * 1024;
 
-/** What was recorded of one pod. */
 export interface RecordedCase {
   readonly folder: string;
   readonly pod: string;
@@ -54,10 +52,7 @@ export interface RecordedCase {
   readonly fault: string | null;
 }
 
-/**
- * Writes what a runtime sends, and what plugins made of it, as one replayable case for each pod. It watches only: what it
- * has to read and write is done after the call has gone on its way, and a fault of its own ends the recording alone.
- */
+/** Writes one replayable case for each pod. It reads and writes after the call has gone on; its own fault ends the recording alone. */
 export class Recorder {
   /** Resolves when as many pods as are wanted came to their end. */
   readonly done: Promise<void>;
@@ -112,7 +107,6 @@ export class Recorder {
       }),
   };
 
-  /** A plugin ran for one of the pods. */
   ran(report: RunReport): void {
     this.later(() => this.cases.get(report.call.request.sandboxID)?.run(report));
   }
@@ -215,10 +209,7 @@ export function readConf(path: string): Uint8Array | null {
   return attempt(() => readRegularFile(path)) ?? null;
 }
 
-/**
- * Makes the folder of a recording, so that nothing is recorded for a day and then cannot be written.
- * @throws BridgeError USAGE that says why it cannot be used
- */
+/** Makes the folder before the recording begins. @throws BridgeError USAGE that says why it cannot be used */
 export function makeOutFolder(folder: string, flag: string): void {
   const out = resolve(folder);
   try {

@@ -4,7 +4,6 @@ import { quotedEnd, unquote } from "../../v01/gojson/decoder.js";
 import { byteOf, isSpace, scanLiteral } from "../../v01/gojson/literals.js";
 import { scanFirstValue } from "../../v01/gojson/scanner.js";
 
-/** What is written to a case goes through one of these. */
 export interface Redactor {
   readonly redacts: boolean;
   /** A call's request. Undefined when it cannot be made safe. */
@@ -12,9 +11,7 @@ export interface Redactor {
   metadata(metadata: Metadata): Metadata;
   /** conf.json, whatever is in it. */
   conf(bytes: Uint8Array): Uint8Array;
-  /** The config.json of a bundle. */
   bundle(bytes: Uint8Array): Uint8Array;
-  /** The request of a legacy plugin. */
   request(text: string): string;
   /** What a plugin printed, or we say of it: JSON or not. */
   output(text: string): string;
@@ -24,7 +21,6 @@ export interface Redactor {
 
 type Metadata = readonly (readonly [key: string, value: string])[];
 
-/** Writes everything as it is. */
 export const openRedactor: Redactor = {
   redacts: false,
   payload: (_method, payload) => payload,
@@ -43,14 +39,10 @@ const shortestNamed = 3;
 const plainMetadata: ReadonlySet<string> = new Set(["containerd-namespace-ttrpc", "traceparent", "tracestate"]);
 
 /**
- * Masks secrets with as many bytes: values of environment variables, annotations but those under io.kubernetes., arguments
- * after the program's name, and values of conf.json whose key looks secret. What was masked once is masked in what
- * plugins print as well.
- *
- * Requests, events, bundles and conf.json are masked by place and shape alone, so that all of them stay of one piece:
- * a replay of the masked case sends the masked requests.
- *
- * @param keepAnnotation which annotations stay besides, since a plugin may go by them
+ * Masks secrets with as many bytes: values of variables, annotations but those under io.kubernetes., arguments after the program's
+ * name, and values of conf.json whose key looks secret. What was masked once is masked in what plugins print too.
+ * Place and shape alone decide in requests, events, bundles and conf.json, so that a replay sends the masked requests.
+ * @param keepAnnotation which annotations stay: a plugin may go by them
  */
 export function createRedactor(keepAnnotation: (key: string) => boolean = () => false): Redactor {
   const known = new KnownSecrets();
@@ -141,12 +133,7 @@ function maskNumber(text: string): string {
   return text.replace(/\d/g, "1");
 }
 
-/**
- * A call's request with other texts in it, encoded anew. Fields that our schema does not know are lost, which is right
- * here: they may hold a secret.
- *
- * @returns undefined for a method whose request is not known
- */
+/** A call's request with other texts; undefined for an unknown method. Unknown fields are lost: they may hold a secret. */
 function rewritePayload(
   method: string,
   payload: Uint8Array,
@@ -175,14 +162,11 @@ interface JsonRewriter {
   /** Whether a key says that everything below it is a secret; asked once for each key. */
   isSecret(key: string): boolean;
   text(path: Path, value: string, isSecret: boolean): string;
-  /** A number as it is written. */
   number(path: Path, value: string, isSecret: boolean): string;
 }
 
 /**
- * Rewrites single strings and numbers of a JSON text; everything else keeps its bytes: white space, the spelling of numbers,
- * duplicate keys, their order.
- *
+ * Rewrites strings and numbers of a JSON text; everything else keeps its bytes.
  * @returns the text and where its first value ends; undefined when there is no whole value
  */
 export function rewriteJson(

@@ -10,7 +10,6 @@ import { inferNriVersion, parseVersion } from "../../nri/versions.js";
 import { parseConfigList } from "../../v01/config-list.js";
 import type { ConfigList } from "../../v01/types.js";
 
-/** One recorded NRI call. */
 export interface RecordedEvent {
   /** 1 is the first of the recording. */
   readonly index: number;
@@ -41,7 +40,6 @@ const runtimeSchema = z.object({
   version: z.string(),
   /** The NRI version, where name and version do not tell it. */
   nri: z.optional(z.string()),
-  /** How the events are sent. */
   dialect: z.enum(["state-change", "dedicated"]),
 });
 
@@ -60,8 +58,7 @@ const eventSchema = z.object({
 });
 
 /**
- * Reads a folder in the case format (case.json, events.jsonl, conf.json, bundles/), or a recording as it is
- * (events.jsonl, bundle-*.json).
+ * Reads a case (case.json, events.jsonl, conf.json, bundles/), or a recording as it is (events.jsonl, bundle-*.json).
  * @throws BridgeError USAGE that names the file and the line
  */
 export function readCase(folder: string): Case {
@@ -122,7 +119,6 @@ export function parseEvents(text: string, file: string): RecordedEvent[] {
   });
 }
 
-/** The case with this conf.json in place of its own. */
 export function withConf(played: Case, file: string, text: Uint8Array | undefined): Case {
   return { ...played, confs: [{ fromEvent: 1, file, text }] };
 }
@@ -165,10 +161,7 @@ export function parseJson<T>(text: string, schema: z.ZodMiniType<T>, where: stri
 /** Events are read as one text, and no text is longer. */
 const maxBytes = 512 * 1024 * 1024;
 
-/**
- * @param flag which named the path
- * @throws BridgeError USAGE that names the path, and why it cannot be read
- */
+/** @param flag which named the path @throws BridgeError USAGE that names the path, and why it cannot be read */
 export function readFile(path: string, flag?: string): Buffer {
   return orUsage(flag === undefined ? path : `${flag}: ${path}`, () => readRegularFile(path, maxBytes));
 }

@@ -13,18 +13,17 @@ import { synchronizeRequest } from "../../nri/codec.js";
 import { decodeEvent, decodeEventResponse, type EventResponse, type NriEvent } from "../../nri/events.js";
 import { PluginStub } from "../../nri/stub.js";
 import type { Starter } from "../../plugin/start.js";
+import { nriDefaults } from "../doctor/collect/runtime-config.js";
 import { createRuntime } from "../runtime/runtime.js";
 import type { RawOutcome, RuntimePlugin, Snapshot } from "../runtime/runtime-plugin.js";
 import type { Case, RecordedEvent } from "./case.js";
 
-/** What the bridge answered to an event. */
 export interface Answer {
   readonly event: NriEvent;
   readonly outcome: RawOutcome;
   readonly response: EventResponse | undefined;
 }
 
-/** What happened while a case was played, in order. */
 export type PlayReport =
   | { readonly type: "event"; readonly recorded: RecordedEvent; readonly event: NriEvent }
   | ({ readonly type: "run" } & RunReport)
@@ -46,12 +45,10 @@ export interface PlayOptions {
   readonly onReport: (report: PlayReport) => void;
 }
 
-/** How long the bridge may take to register with the embedded runtime. */
 const acceptMs = 10_000;
 
 /**
- * Plays a recorded case: an embedded runtime on a real socket sends its events, the bridge registers there and runs the
- * legacy plugins as processes. Only they can change anything on this machine.
+ * Plays a recorded case: an embedded runtime on a real socket sends its events to the bridge, which runs the plugins.
  * @throws BridgeError when the case does not fit the protocol, or the configuration is wrong
  */
 export async function playCase(options: PlayOptions): Promise<void> {
@@ -97,12 +94,10 @@ export async function playCase(options: PlayOptions): Promise<void> {
   }
 }
 
-/** A runtime's default, and the least that registering takes. */
-const usualTimeoutMs = 2_000;
-
 /** What the recorded runtime gave its plugins, as far as it was more than usual: each call states its own time besides. */
 function recordedTimeoutMs(events: readonly RecordedEvent[]): number {
-  return events.reduce((most, { timeoutNano }) => Math.max(most, Math.ceil(Number(timeoutNano) / 1e6)), usualTimeoutMs);
+  const timeoutsMs = events.map(({ timeoutNano }) => Math.ceil(Number(timeoutNano) / 1e6));
+  return timeoutsMs.reduce((most, ms) => Math.max(most, ms), nriDefaults.requestTimeoutMs);
 }
 
 async function sendEvents(
@@ -156,15 +151,13 @@ function presentAtFirst({ events: [first] }: Case): Snapshot {
 }
 
 /**
- * What containerd does when a plugin fails an event: a failed RunPodSandbox is undone by StopPodSandbox and
- * RemovePodSandbox, a failed CreateContainer or StartContainer by StopContainer and RemoveContainer, and nothing else of
- * that pod or container happens. Other failures it only logs.
+ * What containerd does after a failure: StopPodSandbox and RemovePodSandbox undo a failed RunPodSandbox, StopContainer and
+ * RemoveContainer a failed CreateContainer or StartContainer. It only logs other failures.
  */
 class Undo {
   private readonly pods = new Set<string>();
   private readonly containers = new Set<string>();
 
-  /** The answer to this event was an error. */
   failed(event: NriEvent): void {
     if (event.name === "RunPodSandbox") this.pods.add(event.pod.id);
     if (event.name === "CreateContainer" || event.name === "StartContainer") this.containers.add(event.container.id);

@@ -61,11 +61,7 @@ function toMilliseconds(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }
 
-/**
- * A report as people read it: the event, what each plugin was sent, said and asked for, and the answer to the runtime. In
- * colours where stdout is a terminal.
- * @param width so many letters of a line are shown at most
- */
+/** A report for people, in colours where stdout is a terminal. @param width the most letters of a line */
 export function toTimeline(report: PlayReport, width: number): string {
   if (report.type === "event") {
     const { recorded, event } = report;
@@ -117,7 +113,6 @@ function subjectOf(event: NriEvent): string {
   return `container ${event.container.name} of ${pod}, pid ${event.container.pid}`;
 }
 
-/** A line of expected/lines.jsonl, which is one of `replay --json`. */
 type ComparedLine = z.infer<typeof lineSchema>;
 
 const lineSchema = z.looseObject({

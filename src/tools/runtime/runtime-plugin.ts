@@ -32,7 +32,6 @@ import { Mux } from "../../nri/wire/mux.js";
 import { ConnId } from "../../nri/wire/mux-frame.js";
 import type { Trunk } from "../../nri/wire/trunk.js";
 
-/** What a runtime tells a plugin of itself. */
 interface RuntimeIntroduction {
   readonly name: string;
   readonly version: string;
@@ -42,7 +41,6 @@ interface RuntimeIntroduction {
   readonly registrationTimeoutMs: number;
 }
 
-/** What is there already when a plugin synchronizes. */
 export interface Snapshot {
   readonly pods: readonly PodSandbox[];
   readonly containers: readonly Container[];
@@ -63,7 +61,6 @@ export type PluginOrigin =
   | { readonly kind: "external" }
   | { readonly kind: "launched"; readonly identity: PluginIdentity; readonly config: string };
 
-/** What a call brought. */
 export interface RawOutcome {
   /** The encoded answer; absent when there is an error. */
   readonly payload?: Uint8Array;
@@ -74,7 +71,6 @@ export interface RawOutcome {
 }
 
 interface EventOutcome extends RawOutcome {
-  /** What the plugin asks for; absent when there is an error. */
   readonly response?: EventResponse;
   /** The call that brought the event; absent when the plugin has not subscribed to it, and none was made. */
   readonly method?: string;
@@ -82,8 +78,7 @@ interface EventOutcome extends RawOutcome {
 
 /**
  * Registers, configures and synchronizes the plugin at the other end of a trunk.
- * @throws BridgeError REGISTRATION_REFUSED, PROTOCOL and what calls throw; the connection is closed then, but for a plugin
- *   that did not synchronize with NRI < 0.12: its connection stays, and is forgotten
+ * @throws BridgeError REGISTRATION_REFUSED, PROTOCOL and what calls throw
  */
 export async function connectPlugin(trunk: Trunk, origin: PluginOrigin, facts: RuntimeFacts): Promise<RuntimePlugin> {
   const { identity, config } = origin.kind === "launched" ? origin : { identity: undefined, config: "" };
@@ -103,14 +98,12 @@ export async function connectPlugin(trunk: Trunk, origin: PluginOrigin, facts: R
   }
 }
 
-/** A plugin as the runtime sees it, from its synchronization to its end. */
 export class RuntimePlugin {
   constructor(
     private readonly link: RuntimeLink,
     readonly identity: PluginIdentity,
     /** The events that it gets, as a mask. */
     readonly mask: number,
-    /** What it asked for when it synchronized. */
     readonly synchronizeUpdates: readonly ContainerUpdate[],
     private readonly facts: RuntimeFacts,
   ) {}
@@ -222,10 +215,7 @@ export class RuntimeLink {
     return this.client.call(pluginService, method, payload, options);
   }
 
-  /**
-   * Waits for the plugin to register.
-   * @throws BridgeError REGISTRATION_REFUSED when it does not, or not rightly; the connection is closed then
-   */
+  /** @throws BridgeError REGISTRATION_REFUSED when the plugin does not register, or not rightly; the connection is closed then */
   async registered(timeoutMs: number): Promise<RegisteredPlugin> {
     const cancel = alarm(Deadline.after(timeoutMs), () =>
       this.register({ refusal: `the plugin did not register within ${timeoutMs} ms` }),
@@ -267,10 +257,7 @@ function faultOf({ name, index }: PluginIdentity): string | undefined {
 /** The bit of event 14, VALIDATE_CONTAINER_ADJUSTMENT, which came with the pod updates. */
 const validateBit = 1 << 13;
 
-/**
- * Configures a plugin as a runtime of this NRI version does; gives the mask of the events that it wants.
- * @throws BridgeError PROTOCOL for an event that the runtime does not know, and whatever the call throws
- */
+/** Configures a plugin; gives the mask of its events. @throws BridgeError PROTOCOL for an unknown event, and what the call throws */
 export async function configurePlugin(
   link: RuntimeLink,
   runtime: RuntimeIntroduction,
@@ -295,9 +282,8 @@ export async function configurePlugin(
 }
 
 /**
- * Tells a plugin what is there already, in one message, or in several of at most so many pods and containers: all within one
- * request timeout. Gives the updates that it asks for.
- * @throws BridgeError PROTOCOL for a plugin that does not know split messages, and whatever the calls throw
+ * Synchronizes a plugin within one request timeout, in messages of at most `synchronizeSize`; gives the updates that it asks for.
+ * @throws BridgeError PROTOCOL for a plugin that does not know split messages, and what the calls throw
  */
 export async function synchronizePlugin(
   link: RuntimeLink,

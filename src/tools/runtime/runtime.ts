@@ -6,27 +6,24 @@ import { silentLog } from "../../base/logger.js";
 import { hasFeature, inferNriVersion, parseVersion, type Version } from "../../nri/versions.js";
 import { checkPath, SocketTrunk } from "../../nri/wire/socket.js";
 import type { Trunk } from "../../nri/wire/trunk.js";
+import { nriDefaults } from "../doctor/collect/runtime-config.js";
 import { connectPlugin, type PluginOrigin, type RuntimeFacts, type RuntimePlugin } from "./runtime-plugin.js";
 
 export interface RuntimeOptions extends Partial<Omit<RuntimeFacts, "nri" | "ownCalls">> {
-  /** The socket that plugins connect to. */
   readonly socketPath: string;
   /** What the runtime calls itself: "containerd", "cri-o". */
   readonly name: string;
   readonly version: string;
   /** The NRI version that it is built with; else the one that its name and version tell. */
   readonly nriVersion?: string | undefined;
-  /**
-   * How it sends events: "state-change" as NRI < 0.12 (containerd up to 2.2), "dedicated" as NRI >= 0.12 (2.3 on); else
-   * as its NRI version does.
-   */
+  /** "state-change" as NRI < 0.12 (containerd up to 2.2), "dedicated" as NRI >= 0.12; absent: as the NRI version does. */
   readonly dialect?: Dialect;
 }
 
 export type Dialect = "state-change" | "dedicated";
 
 /**
- * The runtime side of NRI, as containerd and CRI-O have it: for simulations, replays and tests of plugins.
+ * The runtime side of NRI, for simulations, replays and tests of plugins.
  * @throws BridgeError CONNECT_FAILED when the socket cannot be listened on, USAGE when the NRI version is not known
  */
 export async function createRuntime({ socketPath, nriVersion, dialect, ...about }: RuntimeOptions): Promise<Runtime> {
@@ -34,7 +31,7 @@ export async function createRuntime({ socketPath, nriVersion, dialect, ...about 
   const facts = {
     nri,
     ownCalls: dialect === undefined ? hasFeature(nri, "ownCalls") : dialect === "dedicated",
-    requestTimeoutMs: 2000,
+    requestTimeoutMs: nriDefaults.requestTimeoutMs,
     registrationTimeoutMs: 5000,
     snapshot: () => ({ pods: [], containers: [] }),
     synchronizeSize: Number.POSITIVE_INFINITY,
@@ -52,7 +49,6 @@ function nriOf(name: string, version: string, stated: string | undefined): Versi
   throw new BridgeError("USAGE", `the NRI version of ${name} ${version} is not known: state one`);
 }
 
-/** A runtime that listens for plugins. */
 export class Runtime {
   /** Those of plugins that did not synchronize too, which nobody else remembers. */
   private readonly trunks = new Set<Trunk>();
@@ -72,10 +68,7 @@ export class Runtime {
     });
   }
 
-  /**
-   * Takes the next plugin that connects, and registers, configures and synchronizes it.
-   * @throws BridgeError when none comes in time, or it does not follow the protocol
-   */
+  /** Takes the next plugin that connects. @throws BridgeError when none comes in time, or it does not follow the protocol */
   async accept(deadline: Deadline): Promise<RuntimePlugin> {
     for (;;) {
       const trunk = this.waiting.shift();
@@ -112,10 +105,7 @@ interface Listener {
   close(): Promise<void>;
 }
 
-/**
- * Listens on a unix socket.
- * @throws BridgeError CONNECT_FAILED when the path cannot be listened on
- */
+/** @throws BridgeError CONNECT_FAILED when the path cannot be listened on */
 export async function listenTrunks(path: string, onTrunk: (trunk: Trunk) => void): Promise<Listener> {
   checkPath(path);
   const server = createServer((socket) => onTrunk(new SocketTrunk(socket)));

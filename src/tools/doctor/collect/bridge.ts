@@ -19,7 +19,6 @@ import { adaptersAmong, findRuntime, findSocketPeer, isTrusted, readLaunched } f
 /** The configuration file of the shipped systemd unit. */
 export const unitsFile = "/etc/nri-v01-bridge/config.yaml";
 
-/** A configuration file of the bridge, and how it was found. */
 export interface ConfigFile {
   /** As the node names it: below `root`, unless it is that of --config. */
   readonly file: string;
@@ -32,9 +31,7 @@ export interface ConfigFile {
 }
 
 /**
- * The configuration file to look at: that of --config, else the one that a running bridge was started with, else the one that
- * a launched bridge gets, else that of the shipped unit; undefined where there is none.
- *
+ * Finds the configuration file: that of --config, of a bridge that runs, of a launched bridge, or of the shipped unit.
  * @param given the value of --config; `/dev/null` is a file without settings
  */
 export async function findConfigFile(
@@ -90,7 +87,6 @@ export interface BridgeFacts extends ParsedConfig, Partial<Pick<ConfigFile, "fil
   readonly permissionFault: string | null;
 }
 
-/** The bridge's settings as it would run with them, and what is wrong with its file. */
 export function readBridge(flags: PartialConfig, source: ConfigFile | undefined): BridgeFacts {
   const none = { settings: {}, lineOf: () => undefined, faults: [], permissionFault: null, config: mergeConfig(flags) };
   if (source === undefined) return none;
@@ -135,12 +131,10 @@ export function readState(files: NodeFiles, { state }: Config): StateFacts {
 export interface ConfFacts {
   readonly path: string;
   readonly exists: boolean;
-  /** Undefined when it cannot be read. */
   readonly list: ConfigList | undefined;
   readonly fault: ConfigFault | undefined;
   /** Why it cannot be opened or read, as errno's name. */
   readonly refusal: string | undefined;
-  /** It is empty, or white space. */
   readonly blank: boolean;
   /** What v0.1 clients pass over: keys that they do not know, and what stands after the first JSON value. */
   readonly ignored: readonly Ignored[];
@@ -153,7 +147,6 @@ interface Ignored extends ConfigFault {
   readonly known: readonly string[];
 }
 
-/** conf.json as the bridge reads it, and what v0.1 clients pass over in silence. */
 export function readConf(files: NodeFiles, path: string): ConfFacts {
   const exists = files.mayExist(path);
   const refusal = exists ? files.refusal(path) : undefined;

@@ -27,12 +27,10 @@ export interface PluginFacts {
   readonly binary: BinaryFacts | undefined;
 }
 
-/** What a look into an executable tells. */
 interface BinaryFacts {
   readonly format: "elf" | "script" | "none";
   /** An ELF file that the kernel of this machine does not run. */
   readonly foreign: boolean;
-  /** What it needs and is not there. */
   readonly missing: string | undefined;
   /** Names of cgroup v1's files that stand in it. */
   readonly v1Names: readonly string[];
@@ -52,7 +50,6 @@ interface PluginSearch {
   readonly runtimePath: string | undefined;
 }
 
-/** What there is to say of each plugin of conf.json, in order. */
 export function readPlugins(list: ConfigList, search: PluginSearch): readonly PluginFacts[] {
   return list.plugins.map(({ type }, index) => readPlugin(type, index, search));
 }
@@ -145,10 +142,7 @@ function readBinary(files: NodeFiles, path: string, arch: string, searchPath: st
   };
 }
 
-/**
- * What an executable needs to start and is not there: an ELF's dynamic loader, a script's interpreter, or the program that
- * env(1), its interpreter, is to find on this PATH.
- */
+/** What an executable lacks to start: an ELF's loader, a script's interpreter, or the program that env(1) looks for on this PATH. */
 export function missingIn(files: NodeFiles, bytes: Buffer, searchPath: string): string | undefined {
   const shebang = shebangOf(bytes);
   if (shebang === null) {

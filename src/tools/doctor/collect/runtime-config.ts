@@ -18,7 +18,6 @@ export interface RuntimeConfig extends RuntimeToml {
   readonly nri: NriSettings;
 }
 
-/** The runtime's effective NRI settings. */
 export interface NriSettings {
   readonly enabled: boolean;
   /** Whether plugins may connect from outside. */
@@ -34,7 +33,7 @@ export interface NriSettings {
 /** NRI's section in containerd from version 2 of the file on. */
 export const nriSection = "io.containerd.nri.v1.nri";
 
-/** What both runtimes have by default. */
+/** Of both runtimes. */
 export const nriDefaults = {
   socketPath: "/var/run/nri/nri.sock",
   pluginPath: "/opt/nri/plugins",
@@ -42,7 +41,6 @@ export const nriDefaults = {
   requestTimeoutMs: 2000,
 } as const;
 
-/** How each runtime calls its NRI settings. */
 export const nriKeys = {
   enabled: { containerd: "disable", "cri-o": "enable_nri" },
   connections: { containerd: "disable_connections", "cri-o": "nri_disable_connections" },
@@ -130,10 +128,7 @@ function nriSettings(values: Values, runtime: RuntimeName, isOnByDefault: boolea
   };
 }
 
-/**
- * `file:line` of a section, or of a key in it; of the section where the key has no line of its own, and the file alone where
- * neither has. For people to look at: nothing is decided by it.
- */
+/** `file:line` of a key, else of its section, else the file alone. */
 function placeOf(path: string, text: string, section: string | undefined, key?: string): string {
   const lines = text.split("\n");
   const isHeader = (line: string) => /^\s*\[/.test(line);

@@ -40,7 +40,6 @@ interface RuntimeSearch {
   readonly askVersion: AskVersion;
 }
 
-/** Finds the node's runtime: the process at the socket, else one that runs, else one on the disk. */
 export function findRuntime(search: RuntimeSearch): RuntimeFacts | undefined {
   const { files, processes, peer } = search;
   const running = processes.flatMap((process) => {
@@ -143,7 +142,6 @@ export interface LaunchedFacts {
   /** Whether its name is NN-name. */
   readonly named: boolean;
   readonly executable: boolean;
-  /** It starts a bridge. */
   readonly bridge: boolean;
   /** It starts the Go adapter for v0.1 plugins. */
   readonly adapter: boolean;
@@ -158,7 +156,6 @@ const pathless = "/bin:/usr/bin";
 /** As much of a file as tells what it starts. */
 const headBytes = 64 * 1024;
 
-/** The files in the directory of plugins that the runtime launches. */
 export function readLaunched(
   files: NodeFiles,
   nri: Pick<NriSettings, "pluginPath" | "pluginConfigPath"> = nriDefaults,

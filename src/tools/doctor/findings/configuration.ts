@@ -227,7 +227,6 @@ export const configurationRows: Table = [
   }),
 ];
 
-/** The plugins of conf.json of which this is true. One that is listed twice is one file. */
 function plugins(holds: (plugin: PluginFacts) => unknown): (facts: Facts) => readonly PluginFacts[] {
   return ({ plugins: all }) =>
     all.filter((plugin) => all.find(({ type }) => type === plugin.type) === plugin && holds(plugin));

@@ -6,7 +6,6 @@ import { mayRefuse, nameOf, speaksNri2, switchNriOn } from "./runtime.js";
 
 const row = rowOf("doctor", "migrate");
 
-/** What runs the plugins for pod sandboxes, and what the bridge needs of the node. */
 export const nodeRows: Table = [
   row({
     id: "sandbox-failure-untold",

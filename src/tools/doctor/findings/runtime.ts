@@ -251,7 +251,6 @@ export function speaksNri2({ name, version }: RuntimeFacts): boolean | undefined
   return parseVersion(version) === undefined ? undefined : inferNriVersion(name, version) !== undefined;
 }
 
-/** The runtime as people name it. */
 export function nameOf({ name, version }: RuntimeFacts): string {
   return version === "" ? name : `${name} ${version}`;
 }
@@ -261,7 +260,6 @@ export function mayRefuse({ settings }: Facts["plugins"][number]): boolean {
   return settings.states.includes("create") && settings.onFailure.create === "fail" && !settings.async;
 }
 
-/** How NRI is switched on. */
 export function switchNriOn(runtime: RuntimeFacts): string {
   return setNri(runtime, "enabled", runtime.name === "cri-o" ? "true" : "false");
 }
@@ -273,7 +271,6 @@ function mayTakeNri2({ runtime }: Facts): boolean {
 
 type Holds = (runtime: RuntimeFacts, facts: Facts) => boolean;
 
-/** The runtime, where this is true of it. */
 function runtimes(holds: Holds) {
   return (facts: Facts) => facts.runtime !== undefined && holds(facts.runtime, facts) && facts.runtime;
 }

@@ -780,7 +780,8 @@ describe("a delete that takes longer than its call", () => {
     const began = performance.now();
     await handlers.handle?.(eventOf("StopPodSandbox"), contextOf("StopPodSandbox", limitMs));
     await send(handlers, "RemovePodSandbox");
-    expect(performance.now() - began).toBeLessThan(limitMs);
+    // Two answers; one that waited for the deletes would take the 2 s of its call.
+    expect(performance.now() - began).toBeLessThan(1_000);
     ends.pop()?.();
     await settled();
     expect(ran()).not.toContain("delete pod a");

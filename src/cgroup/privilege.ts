@@ -17,8 +17,8 @@ const denials = /not permitted|denied|EPERM|EACCES|ENOENT|not found/i;
 export async function checkPrivilege({ path = systemPath, withinMs = 500 } = {}): Promise<Privilege> {
   const denied = (reason: string, why: string) =>
     ({ ok: false, reason, remedy: `${why}; or set cgroup: host` }) as const;
-  if (["unshare", "mount", "nsenter"].some((tool) => findTool(tool, path) === undefined)) {
-    return denied("unshare, mount or nsenter of util-linux is not installed", "install util-linux");
+  if (["unshare", "mount", "nsenter", "mkfifo"].some((tool) => findTool(tool, path) === undefined)) {
+    return denied("unshare, mount, nsenter or mkfifo is not installed", "install util-linux and coreutils");
   }
   try {
     await (await startKeeper([], path, withinMs)).close();

@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { has, librariesOf, root, run } from "./support.js";
 
 /** What Debian's slim image has of what the bridge, its views and shell plugins use. */
-const shellTools = "sh cat cp mv rm mkdir chown readlink basename sleep grep awk sed touch chmod ls";
+const shellTools = "sh cat cp mv rm mkdir mkfifo chown readlink basename sleep grep awk sed touch chmod ls";
 const viewTools = "unshare mount umount nsenter bash setpriv";
 
 /** One line of a Dockerfile, continued lines joined: `COPY --from=build a b/`. */

@@ -1,6 +1,6 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { stateChangeRequest } from "../../src/nri/codec.js";
 import { jsonLines, runCommandLine } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
@@ -141,27 +141,5 @@ describe("the timeline of a replay", () => {
     expect(refused).toContain(
       '    error   the result of "recorder" cannot be applied: adjust.cpu.quota "abc": expected',
     );
-  });
-});
-
-describe("replay's exit code", () => {
-  let folder: string;
-  beforeEach(() => {
-    folder = makeFolder();
-    cpSync(`${fixtures}/cases/basic-hostnet`, folder, { recursive: true });
-  });
-
-  it.each([
-    ["conf.json is broken", '{"plugins": [', "\n0 plugin runs, 0 failed; 3 answers, 1 of them errors\n"],
-    [
-      "a plugin is not found",
-      '{"plugins": [{"type": "none"}]}',
-      "\n2 plugin runs, 2 failed; 3 answers, 1 of them errors\n",
-    ],
-  ])("is 1 when %s", async (_, conf, summary) => {
-    writeFileSync(join(folder, "conf.json"), conf);
-    const { code, stdout } = await runCommandLine(["replay", folder, "--bin-dir", plugins]);
-    expect(stdout).toContain(summary);
-    expect(code).toBe(1);
   });
 });

@@ -136,14 +136,6 @@ describe("what a plugin's answer costs", () => {
 });
 
 describe("the runtime", () => {
-  test("closes with a plugin that it has forgotten", async () => {
-    const Synchronize = () => Promise.reject(new StatusError(Code.Unknown, "no"));
-    const { runtime, accepting, puppet } = await registered(containerd20, { Synchronize });
-    await expect(accepting).rejects.toThrow("no");
-    await runtime.close();
-    await puppet.closed;
-  });
-
   test("does not start without a known NRI version", async () => {
     const unknown = createRuntime({ socketPath: socketPath(), name: "dockerd", version: "29" });
     await expect(unknown).rejects.toMatchObject({ code: "USAGE" });

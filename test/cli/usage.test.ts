@@ -1,12 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { version } from "../../src/base/version.js";
 import { runCommandLine } from "../support/command-line.js";
+import { makeFolder } from "../support/places.js";
 
-const folder = mkdtempSync(join(tmpdir(), "bridge-usage-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = makeFolder(afterAll);
 
 describe("the command line", () => {
   it("gives run a dozen flags: every other setting is in the configuration file", async () => {

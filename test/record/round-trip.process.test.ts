@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { decodeEvent } from "../../src/nri/events.js";
 import { readCase } from "../../src/tools/replay/case.js";
+import { recordedEvents } from "../support/recorded-events.js";
 import { filesIn, fixture, recordLive, replayFolder, requestsOf, samplePlugins } from "./live.js";
 
 function only<T>(values: readonly T[]): T {
@@ -87,9 +88,7 @@ describe("an observer", () => {
 
   it("begins the case of a pod that was there before with what the runtime said of it, so that its delete replays", async () => {
     const events = played.events.map(({ method, payload }) => decodeEvent(method, payload));
-    const started = events.find((event) => event?.name === "StartContainer");
-    if (started?.name !== "StartContainer") throw new Error("the case starts a container");
-    const { pod, container } = started;
+    const { pod, container } = recordedEvents("basic-hostnet", "StartContainer");
     const rest = played.events.filter((_, at) => /^(Stop|Remove)/.test(events[at]?.name ?? ""));
     const conf = played.confs[0]?.text;
     const confs = rest[0] === undefined ? [] : [{ fromEvent: rest[0].index, file: "conf.json", text: conf }];

@@ -67,12 +67,6 @@ test("an event that nobody asked for is not sent, unless the test insists", asyn
   expect(deliveries).toMatchObject([{ event: { name: "StopContainer" } }]);
 });
 
-test("a plugin that wants nothing, or nothing that the runtime knows, gets the rarest event and answers it", async () => {
-  const { plugin } = await connectPair({ configure: () => ["UpdatePodSandbox"] }, containerd17);
-  expect(plugin.events).toEqual(["RemovePodSandbox"]);
-  expect(await plugin.call("RemovePodSandbox", { pod: pod() })).toMatchObject({ dropped: false, response: {} });
-});
-
 describe("answers of any size come through: the runtime's reader wants a first frame of at most 4096 bytes", () => {
   const answering = (bytes: number): Promise<Pair> =>
     connectPair(on({ CreateContainer: async () => ({ adjust: { annotations: { a: "x".repeat(bytes) } } }) }));

@@ -9,7 +9,7 @@ import { createRuntime, type Runtime } from "../../src/tools/runtime/runtime.js"
 import { jsonLines, runCommandLine } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
 import { startProgram } from "../support/program.js";
-import { fixture, samplePlugins } from "./live.js";
+import { fixture, replayFolder, requestsOf, samplePlugins } from "./live.js";
 
 const basic = fixture("basic-hostnet");
 let folder: string;
@@ -61,12 +61,7 @@ async function sendAll(runtime: Runtime) {
 }
 
 /** The requests that `replay --json` of the recorded case sends. */
-async function replayed(): Promise<readonly string[]> {
-  const [name = ""] = readdirSync(out);
-  const { code, stdout } = await runCommandLine(["replay", join(out, name), "--json", "--bin-dir", samplePlugins]);
-  expect(code).toBe(0);
-  return jsonLines(stdout).flatMap((line) => (line.type === "run" ? [line.request] : []));
-}
+const replayed = async () => requestsOf(await replayFolder(join(out, readdirSync(out)[0] ?? "")));
 
 describe("record", () => {
   it("observes every event beside the bridge, ends with the last pod, and its case replays", async () => {

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import type { ContainerEvent } from "../src/nri/events.js";
-import { decodeEvent } from "../src/nri/events.js";
+import { recordedEvents } from "../test/support/recorded-events.js";
 
 /** The recorded case whose events are played. */
 const fixture = resolve("fixtures/cases/basic-podnet");
@@ -35,7 +35,7 @@ export class Containers {
   static async open(directory: string): Promise<Containers> {
     const bundles = join(directory, "bundles");
     for (const id of ["pod", "shared"]) mkdirSync(join(bundles, id), { recursive: true });
-    const { pod, container } = recordedStart();
+    const { pod, container } = recordedEvents("basic-podnet", "StartContainer");
     const recordedPath = container.linux?.cgroupsPath ?? "";
     const cgroupsPath = ownCgroup() ?? recordedPath;
     for (const [name, id] of Object.entries({ pod: "pod", ctr: "shared" })) {
@@ -87,13 +87,4 @@ export class Containers {
 function ownCgroup(): string | undefined {
   const lines = readFileSync("/proc/self/cgroup", "utf8").trim().split("\n");
   return lines.map((line) => line.split(":").slice(2).join(":")).find((path) => path !== "/" && path !== "");
-}
-
-function recordedStart(): ContainerEvent {
-  for (const line of readFileSync(join(fixture, "events.jsonl"), "utf8").trim().split("\n")) {
-    const { method, payloadBase64 }: { method: string; payloadBase64: string } = JSON.parse(line);
-    const event = decodeEvent(method, Buffer.from(payloadBase64, "base64"));
-    if (event?.name === "StartContainer") return event;
-  }
-  throw new Error(`${fixture} holds no StartContainer`);
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { expect, it } from "vitest";
-import { runCommandLine } from "./support/command-line.js";
+import { jsonLines, runCommandLine } from "./support/command-line.js";
 
 const folder = resolve(import.meta.dirname, "../fixtures/crio/systemd-pod");
 const plugins = resolve(import.meta.dirname, "../legacy-plugins");
@@ -13,9 +13,5 @@ it("a pod of CRI-O is told to plugins as its bundles say, with containerd's name
   expect(expected).toHaveLength(4);
   const { code, stdout, stderr } = await runCommandLine(["replay", folder, "--json", "--bin-dir", plugins]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  const lines = stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line));
-  expect(lines.flatMap(({ type, request }) => (type === "run" ? [request] : []))).toEqual(expected);
+  expect(jsonLines(stdout).flatMap(({ type, request }) => (type === "run" ? [request] : []))).toEqual(expected);
 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import {
   createSandboxRule,
   decideSandboxes,
@@ -47,7 +47,6 @@ describe("a containerd 2.x", () => {
   beforeEach(() => {
     proc = new FakeProc();
   });
-  afterEach(() => proc.remove());
 
   const version3 = `version = 3
 imports = ["conf.d/*.toml"]

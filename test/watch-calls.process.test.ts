@@ -2,17 +2,13 @@ import { describe, expect, it } from "vitest";
 import { Cancellation } from "../src/base/cancellation.js";
 import { Deadline } from "../src/base/deadline.js";
 import { type Log, silentLog } from "../src/base/logger.js";
-import { decodeEvent, type EventResponse, noRequest } from "../src/nri/events.js";
+import { type EventResponse, noRequest } from "../src/nri/events.js";
 import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";
 import { Code, StatusError } from "../src/nri/ttrpc/status.js";
 import { type CallWatcher, watchHandlers } from "../src/nri/watch-calls.js";
-import { fixture } from "./record/live.js";
+import { recordedEvents } from "./support/recorded-events.js";
 
-const started = fixture("basic-hostnet")
-  .events.map(({ method, payload }) => decodeEvent(method, payload))
-  .find((event) => event?.name === "StartContainer");
-if (started?.name !== "StartContainer") throw new Error("the case starts a container");
-const event = started;
+const event = recordedEvents("basic-hostnet", "StartContainer");
 
 function callOf(cancellation = new Cancellation()): CallContext {
   const nri = { major: 0, minor: 6, patch: 1, preRelease: false, source: "inferred" } as const;

@@ -12,11 +12,6 @@ describe("the NRI version", () => {
     const nri = { ...version("0.11.0-rc.1"), source: "stated" } as const;
     expect(errorOf({ metadata: { "adjust.sysctl.a.b": "1" } }, contextOf({ nri }))).toContain("needs NRI 0.11");
   });
-
-  it("does not matter to what is written into the real cgroup", () => {
-    const context = contextOf({ phase: "start", nriVersion: "0.2.0" });
-    expect(parseAnswer({ metadata: { "adjust.pids.limit": "5", "adjust.cpu.shares": "5" } }, context).ok).toBe(true);
-  });
 });
 
 const remedies: readonly [AdjustmentContext["phase"], key: string, says: string][] = [

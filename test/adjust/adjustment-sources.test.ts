@@ -62,18 +62,6 @@ describe("captured cgroup writes", () => {
     );
   });
 
-  it("of device rules become rules, each for itself, where NRI has them", () => {
-    const rules = [
-      { allow: false, type: "a", access: "rwm" },
-      { allow: true, type: "c", major: 1n, access: "r" },
-    ];
-    expect(changeOf({}, contextOf(), { devices: rules }).adjust?.linux?.resources).toEqual({ devices: rules });
-    const nri = { ...contextOf().nri, minor: 9 };
-    expect(errorOf({}, contextOf({ nri }), { devices: rules })).toMatch(
-      /cgroup write of devices ".*": needs NRI 0\.10/,
-    );
-  });
-
   it("that this runtime does not carry are left out with a warning by lostWrites: warn", () => {
     const context = contextOf({ phase: "start", cgroupVersion: 2, lostWrites: "warn" });
     const change = changeOf({}, context, { memory: { swappiness: 5n, limit: 7n } });

@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
-import { existsSync, readlinkSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { Reserves } from "../../src/cgroup/keeper.js";
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
 import { seedFiles, treeFiles } from "../../src/cgroup/tree.js";
-import { children, isAlive, until } from "../plugin/processes.js";
-import { machine } from "./support.js";
+import { isAlive, until } from "../plugin/processes.js";
+import { keepersOf, machine } from "./support.js";
 
 const files = treeFiles(seedFiles({ machine }), machine);
 
@@ -75,15 +75,7 @@ describe.skipIf(!(await checkPrivilege()).ok)("views in reserve", () => {
   });
 });
 
-/** The processes that hold views: this one's children in mount namespaces of their own. */
+/** The processes that hold views of this test. */
 function keepers(): number[] {
-  const own = readlinkSync("/proc/self/ns/mnt");
-  return children(process.pid).filter((pid) => {
-    if (others.has(pid)) return false;
-    try {
-      return readlinkSync(`/proc/${pid}/ns/mnt`) !== own;
-    } catch {
-      return false;
-    }
-  });
+  return keepersOf(process.pid).filter((pid) => !others.has(pid));
 }

@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
+import { mkdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
 import { onTestFinished, type TestContext } from "vitest";
 import { parseCgroupMounts } from "../../src/cgroup/container-cgroup.js";
 import type { Machine } from "../../src/cgroup/machine.js";
+import { children, isAlive } from "../plugin/processes.js";
 
 /** Sixteen processors, two memory nodes, two sizes of huge pages. */
 export const machine: Machine = {
@@ -29,4 +30,19 @@ export function makeCgroup(context: TestContext, controllers: readonly string[],
     onTestFinished(() => rmdirSync(directory));
     return directory;
   });
+}
+
+/** The processes that wait in the views of a bridge: its children in mount namespaces of their own. */
+export function keepersOf(bridge: number): number[] {
+  const own = namespaceOf(bridge);
+  return children(bridge).filter((pid) => isAlive(pid) && ![own, ""].includes(namespaceOf(pid)));
+}
+
+/** The mount namespace of a process; "" when it has ended. */
+export function namespaceOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return "";
+  }
 }

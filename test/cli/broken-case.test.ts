@@ -87,11 +87,6 @@ describe("a case that cannot be read", () => {
     expectRefusal(ended, `${played}/${name}: it is a folder, and a file is expected (EISDIR)`);
   });
 
-  it("names a file in the place of a folder", async () => {
-    const ended = await runCommandLine(["replay", join(played, "conf.json")]);
-    expectRefusal(ended, "conf.json: it is a file; a case is a folder");
-  });
-
   it("explain takes the event's spec where a bundle is no JSON, as the bridge does", async () => {
     writeFileSync(join(played, "bundles/ctr.json"), "garbage");
     const { code, stdout } = await runCommandLine(["explain", `${played}:4`, "--json", ...own]);

@@ -1,21 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
+import { makeFolder } from "../support/places.js";
 import { runProgram } from "../support/program.js";
 
 const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
 const basic = resolve(import.meta.dirname, "../../fixtures/cases/basic-hostnet");
 const own = ["--config", "/dev/null", "--bin-dir", plugins];
 
-let folder: string;
-let conf: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "bridge-built-"));
-  conf = join(folder, "conf.json");
-  writeFileSync(conf, '{"plugins": [{"type": "labels"}]}');
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = makeFolder(afterAll);
+const conf = join(folder, "conf.json");
+writeFileSync(conf, '{"plugins": [{"type": "labels"}]}');
 
 /** All else about the verbs is tested in process; that they are in the bundle, and end with their code, is tested here. */
 describe("the built program, with one command line for each verb", () => {

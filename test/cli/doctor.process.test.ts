@@ -8,8 +8,6 @@ beforeEach(async () => {
   node = await healthyNode();
 });
 
-/** Findings about this machine, which is none of the node's. */
-const ours = new Set(["not-root"]);
 const doctor = (...args: string[]) => runCommandLine(["doctor", "--root", node.root, ...args]);
 
 describe("doctor", () => {
@@ -30,29 +28,6 @@ describe("doctor", () => {
     expect(stdout).toContain("error  plugin-writable  /opt/nri/bin/labels\n");
     expect(stdout).toContain("  fix  chmod go-w /opt/nri/bin/labels\n");
     expect(stdout.indexOf("plugin-writable")).toBeLessThan(stdout.indexOf("plugin-shadowed"));
-  });
-
-  it("prints one JSON object for machines", async () => {
-    node.write("/etc/containerd/config.toml", "version = 2\n");
-    const { code, stdout } = await doctor("--json");
-    const { version, node: about, findings } = JSON.parse(stdout);
-    expect(version).toBe(1);
-    expect(about).toMatchObject({
-      runtime: { name: "containerd", version: "1.7.24", nri: "0.6.1", dialect: "state-change", nriEnabled: false },
-      cgroup: "v1",
-      conf: { path: "/etc/nri/conf.json", plugins: ["labels"] },
-    });
-    expect(findings.filter(({ id }: { id: string }) => !ours.has(id))).toEqual([
-      {
-        id: "nri-disabled",
-        severity: "error",
-        what: expect.any(String),
-        why: expect.any(String),
-        fix: expect.stringContaining("disable = false"),
-        where: "/etc/containerd/config.toml",
-      },
-    ]);
-    expect(code).toBe(2);
   });
 
   it("says with --migrate what an upgrade changes for a plugin", async () => {

@@ -1,6 +1,5 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:net";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
@@ -8,7 +7,6 @@ import { readCase } from "../../src/tools/replay/case.js";
 import { createRuntime, type Runtime } from "../../src/tools/runtime/runtime.js";
 import { RuntimeLink, type RuntimePlugin } from "../../src/tools/runtime/runtime-plugin.js";
 import { launch } from "../nri/support/launch.js";
-import { runCommandLine } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
 import { program, startProgram } from "../support/program.js";
 
@@ -42,14 +40,6 @@ const node = () => [
   ...["--state-directory", join(folder, "state")],
 ];
 
-/** What ends by itself, in this process; its log. */
-async function once() {
-  const config = join(folder, "once.yaml");
-  writeFileSync(config, `log: {output: ${folder}/log}\n`);
-  const { code } = await runCommandLine(["run", "--once", "--config", config, ...node()]);
-  return { code, log: readFileSync(join(folder, "log"), "utf8") };
-}
-
 function start(...args: string[]) {
   const running = startProgram(["run", ...node(), ...args]);
   closing.push(() => running.child.kill("SIGKILL"));
@@ -69,6 +59,8 @@ describe("run, connected to a runtime's socket", () => {
     const running = start();
     const plugin = await runtime.accept(Deadline.after(10_000));
     expect(plugin.identity).toEqual({ name: "v01-bridge", index: "10" });
+    // The events of a v0.1 plugin and no others: no pod pays for more.
+    expect(plugin.mask).toBe(0x627);
     for (const { method, payload, timeoutNano } of basic.events) {
       const outcome = await plugin.raw(method, payload, { timeoutNano });
       expect(outcome).toMatchObject({ dropped: false });
@@ -81,32 +73,11 @@ describe("run, connected to a runtime's socket", () => {
     expect(runs.map((line) => JSON.parse(line).state)).toEqual(["create", "create", "delete", "delete"]);
   });
 
-  it("asks for the events of a v0.1 plugin and no others, so that no pod pays for more", async () => {
-    const runtime = await listen();
-    start();
-    const plugin = await runtime.accept(Deadline.after(10_000));
-    expect(plugin.mask).toBe(0x627);
-  });
-
-  it("waits for a runtime that is not there yet, but with --once ends with 3", async () => {
-    const { code, log } = await once();
-    expect(code).toBe(3);
-    expect(log).toContain("no such socket; is NRI enabled in the runtime");
+  it("waits for a runtime that is not there yet", async () => {
     const patient = start();
     await patient.stderrMatches(/trying again later/);
     patient.child.kill("SIGTERM");
     expect((await patient.ended).code).toBe(0);
-  });
-
-  it.each([
-    ["speaks garbage", Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")],
-    ["sends an oversized frame", Buffer.from("00000001ffffffff", "hex")],
-  ])("ends with 5 and a reason, with --once, when the runtime %s", async (_, bytes) => {
-    const server = await rawServer((socket) => socket.write(bytes));
-    const { code, log } = await once();
-    expect(code).toBe(5);
-    expect(log).toContain('"end":"lost"');
-    server.close();
   });
 });
 
@@ -241,9 +212,3 @@ describe("run, launched by the runtime", () => {
     expect(readFileSync(own, "utf8")).toMatch(/^\S+ INFO +chain ran /m);
   });
 });
-
-function rawServer(onConnection: Parameters<typeof createServer>[1] & object): Promise<Server> {
-  const server = createServer(onConnection);
-  closing.push(() => server.close());
-  return new Promise((ready) => server.listen(socketPath, () => ready(server)));
-}

@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeDocument, string } from "../../src/v01/gojson/codec.js";
 import { formatString, formatStringMap } from "../../src/v01/gojson/format.js";
-import { quoteByte } from "../../src/v01/gojson/quote.js";
 import { compact } from "../../src/v01/gojson/raw.js";
 import { scanDocument } from "../../src/v01/gojson/scanner.js";
 import { decodeUtf8, encodeUtf8, positionOf } from "../../src/v01/gojson/utf8.js";
@@ -79,31 +78,7 @@ describe("decodeUtf8", () => {
     );
     expect(decodeUtf8(encodeUtf8("\ufeff{}"))).toBe("\ufeff{}");
   });
-
-  // unicode/utf8 DecodeRune: one U+FFFD for each byte that begins no sequence.
-  it.each([
-    ["ff", 1],
-    ["c080", 2],
-    ["e282", 2],
-    ["eda080", 3],
-    ["f09f98", 3],
-    ["f4908080", 4],
-    ["f09f9880", 0],
-  ])("reads %s with %i replacements", (hex, count) => {
-    expect(decodeUtf8(Buffer.from(hex, "hex")).split("\ufffd").length - 1).toBe(count);
-  });
 });
-
-// encoding/json scanner.go, quoteChar
-it.each([
-  [0x27, "'\\''"],
-  [0x22, "'\"'"],
-  [0x5c, "'\\\\'"],
-  [0x0a, "'\\n'"],
-  [0x00, "'\\x00'"],
-  [0x80, "'\\u0080'"],
-  [0xef, "'ï'"],
-])("quoteByte names %i as %s", (byte, name) => expect(quoteByte(byte)).toBe(name));
 
 it.each([
   ["abc", 0, 1, 1],

@@ -59,21 +59,6 @@ describe("EventPoll", () => {
     expect(told).toBe(3);
   });
 
-  it("one that stops another in the same turn is obeyed", async () => {
-    const events = createEvents();
-    const pipes = [createPipe(), createPipe()];
-    let told = 0;
-    const stops = pipes.map(({ read }) =>
-      events.watch(read, () => {
-        told++;
-        for (const stop of stops) stop?.();
-      }),
-    );
-    for (const { write } of pipes) writeSync(write, "x");
-    await sleep(30);
-    expect(told).toBe(1);
-  });
-
   it("does not watch what cannot be watched", () => {
     expect(createEvents().watch(9_999, () => {})).toBeUndefined();
   });

@@ -1,6 +1,6 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { makeFolder } from "../support/places.js";
 
 interface FakeProcess {
   readonly pid: number;
@@ -13,9 +13,9 @@ interface FakeProcess {
   readonly pidNamespace?: string;
 }
 
-/** A folder that looks like /proc, for what this machine has not. */
+/** A folder that looks like /proc, for what this machine has not; it goes with the test. */
 export class FakeProc {
-  readonly root = mkdtempSync(join(tmpdir(), "proc-"));
+  readonly root = makeFolder();
 
   constructor(pidNamespace = "pid:[1]", bootId = "boot-1") {
     this.write("sys/kernel/random/boot_id", `${bootId}\n`);
@@ -38,10 +38,6 @@ export class FakeProc {
   link(path: string, target: string): void {
     mkdirSync(dirname(join(this.root, path)), { recursive: true });
     symlinkSync(target, join(this.root, path));
-  }
-
-  remove(): void {
-    rmSync(this.root, { recursive: true, force: true });
   }
 }
 

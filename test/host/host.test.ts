@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { createNodeHost, createRecordedHost } from "../../src/host/host.js";
 import { readProcessStat } from "../../src/host/proc.js";
 import { FakeProc } from "./fake-proc.js";
@@ -11,7 +11,6 @@ const slice = "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod
 let proc: FakeProc;
 beforeEach(() => {
   proc = new FakeProc("pid:[1]", "boot-1");
-  onTestFinished(() => proc.remove());
 });
 const host = () => createNodeHost(proc.root);
 

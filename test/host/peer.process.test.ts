@@ -14,7 +14,6 @@ let proc: FakeProc;
 beforeEach(() => {
   folder = makeFolder();
   proc = new FakeProc();
-  onTestFinished(() => proc.remove());
 });
 
 describe("the runtime's process", () => {

@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
+import { makeFolder } from "../support/places.js";
 
 /** The plugin of docs/PLUGINS.md in each language that needs no compiler, on a request of containerd 1.6.20. */
 const page = readFileSync("docs/PLUGINS.md", "utf8");
@@ -11,11 +11,7 @@ const request = readFileSync(
   "utf8",
 );
 
-let directory: string;
-beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), "written-plugins-"));
-});
-afterAll(() => rmSync(directory, { recursive: true }));
+const directory = makeFolder(afterAll);
 
 describe.each(["python", "sh"])("the plugin of docs/PLUGINS.md in %s", (language) => {
   function answer(input: string): unknown {

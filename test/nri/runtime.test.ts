@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { configureRequest, configureResponse, synchronizeRequest, synchronizeResponse } from "../../src/nri/codec.js";
 import { Code, StatusError } from "../../src/nri/ttrpc/status.js";
-import { createRuntime } from "../../src/tools/runtime/runtime.js";
 import {
   connectPair,
   containerd17,
@@ -136,19 +135,6 @@ describe("what a plugin's answer costs", () => {
 });
 
 describe("the runtime", () => {
-  test("closes with a plugin that it has forgotten", async () => {
-    const Synchronize = () => Promise.reject(new StatusError(Code.Unknown, "no"));
-    const { runtime, accepting, puppet } = await registered(containerd20, { Synchronize });
-    await expect(accepting).rejects.toThrow("no");
-    await runtime.close();
-    await puppet.closed;
-  });
-
-  test("does not start without a known NRI version", async () => {
-    const unknown = createRuntime({ socketPath: socketPath(), name: "dockerd", version: "29" });
-    await expect(unknown).rejects.toMatchObject({ code: "USAGE" });
-  });
-
   test.each([
     ["state-change", "StateChange"],
     ["dedicated", "StartContainer"],

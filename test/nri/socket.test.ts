@@ -1,6 +1,5 @@
 import { writeFile } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
-import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { adoptTrunk, connectTrunk, SocketReader, SocketTrunk } from "../../src/nri/wire/socket.js";
 import type { Trunk } from "../../src/nri/wire/trunk.js";
@@ -71,11 +70,6 @@ describe("connectTrunk", () => {
 it.each([9999, -1])("adoptTrunk refuses file descriptor %i, which is no open socket", (fd) => {
   const message = expect.stringMatching(`^cannot connect to file descriptor ${fd}: it is no open socket: `);
   expect(() => adoptTrunk(fd)).toThrow(expect.objectContaining({ code: "CONNECT_FAILED", message }));
-});
-
-it("listenTrunks fails for a directory that does not exist", async () => {
-  const path = join(socketPath(), "nri.sock");
-  await expect(listenTrunks(path, () => {})).rejects.toMatchObject({ code: "CONNECT_FAILED" });
 });
 
 describe("a socket as a trunk", () => {

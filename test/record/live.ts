@@ -14,9 +14,10 @@ import { watchHandlers } from "../../src/nri/watch-calls.js";
 import { createStarter } from "../../src/plugin/start.js";
 import { Recorder, type RecorderOptions } from "../../src/tools/record/recorder.js";
 import { type Case, type RecordedEvent, readCase } from "../../src/tools/replay/case.js";
-import { type PlayReport, placeConf, playCase } from "../../src/tools/replay/play.js";
+import { placeConf } from "../../src/tools/replay/play.js";
 import { createRuntime } from "../../src/tools/runtime/runtime.js";
 import type { Snapshot } from "../../src/tools/runtime/runtime-plugin.js";
+import { jsonLines, runCommandLine } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -105,31 +106,12 @@ export async function recordLive({ played, pluginDirs, snapshot, recorder: over 
   return { out, cases, runs, answers, plugin, recorder };
 }
 
-/** Plays a recorded folder and gives what the bridge did with it. */
-export async function replayFolder(
-  folder: string,
-  pluginDirs: readonly string[] = [samplePlugins],
-): Promise<readonly PlayReport[]> {
-  const spawner = createStarter(silentLog);
-  const reports: PlayReport[] = [];
-  try {
-    await playCase({
-      played: readCase(folder),
-      flags: { pluginDirs: [...pluginDirs] },
-      file: undefined,
-      environment: { PATH: process.env.PATH },
-      spawner,
-      interrupted: new AbortController().signal,
-      scratch: makeFolder(),
-      log: silentLog,
-      onReport: (report) => reports.push(report),
-    });
-  } finally {
-    await spawner.close();
-  }
-  return reports;
+/** The lines of `replay --json` of a recorded folder. */
+export async function replayFolder(folder: string, pluginDirs: readonly string[] = [samplePlugins]) {
+  const dirs = pluginDirs.flatMap((directory) => ["--bin-dir", directory]);
+  return jsonLines((await runCommandLine(["replay", folder, "--json", ...dirs])).stdout);
 }
 
-export function requestsOf(reports: readonly PlayReport[]): readonly string[] {
-  return reports.flatMap((report) => (report.type === "run" ? [report.run.request] : []));
+export function requestsOf(lines: Awaited<ReturnType<typeof replayFolder>>): readonly string[] {
+  return lines.flatMap(({ type, request }) => (type === "run" ? [request] : []));
 }

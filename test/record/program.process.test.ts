@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
@@ -9,7 +9,7 @@ import { createRuntime, type Runtime } from "../../src/tools/runtime/runtime.js"
 import { jsonLines, runCommandLine } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
 import { startProgram } from "../support/program.js";
-import { fixture, samplePlugins } from "./live.js";
+import { fixture, replayFolder, requestsOf, samplePlugins } from "./live.js";
 
 const basic = fixture("basic-hostnet");
 let folder: string;
@@ -61,12 +61,7 @@ async function sendAll(runtime: Runtime) {
 }
 
 /** The requests that `replay --json` of the recorded case sends. */
-async function replayed(): Promise<readonly string[]> {
-  const [name = ""] = readdirSync(out);
-  const { code, stdout } = await runCommandLine(["replay", join(out, name), "--json", "--bin-dir", samplePlugins]);
-  expect(code).toBe(0);
-  return jsonLines(stdout).flatMap((line) => (line.type === "run" ? [line.request] : []));
-}
+const replayed = async () => requestsOf(await replayFolder(join(out, readdirSync(out)[0] ?? "")));
 
 describe("record", () => {
   it("observes every event beside the bridge, ends with the last pod, and its case replays", async () => {
@@ -105,18 +100,6 @@ describe("record", () => {
     const { code, stderr } = await record("--out", path);
     expect(stderr).toContain(`nri-v01-bridge: --out: ${path}: ${message}`);
     expect(code).toBe(2);
-  });
-
-  it("ends with 1 and the reason when the folder is taken away meanwhile, with --run too", async () => {
-    const runtime = await listen();
-    const ended = record("--out", out, "--pods", "1", "--run", ...bridgeFlags());
-    const plugin = await runtime.accept(Deadline.after(10_000));
-    rmSync(out, { recursive: true });
-    writeFileSync(out, "");
-    for (const { method, payload, timeoutNano } of basic.events) await plugin.raw(method, payload, { timeoutNano });
-    const { code, stdout } = await ended;
-    expect(stdout).toMatch(/^default\/pod1: not written to its end: E/);
-    expect(code).toBe(1);
   });
 
   it("--run is the bridge meanwhile, and records what plugins were sent", async () => {

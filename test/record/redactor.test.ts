@@ -4,14 +4,9 @@ import { stateChangeRequest } from "../../src/nri/codec.js";
 import { decodeEvent, encodeEvent } from "../../src/nri/events.js";
 import { isSecretName, maskShapes } from "../../src/observe/secrets.js";
 import { createRedactor, maskBrokenJson, rewriteJson } from "../../src/tools/record/redactor.js";
-import { fixture } from "./live.js";
+import { recordedEvents } from "../support/recorded-events.js";
 
-const played = fixture("basic-hostnet");
-const started = played.events
-  .map(({ method, payload }) => decodeEvent(method, payload))
-  .find((event) => event?.name === "StartContainer");
-if (started?.name !== "StartContainer") throw new Error("the case starts a container");
-const { pod, container } = started;
+const { pod, container } = recordedEvents("basic-hostnet", "StartContainer");
 
 const json = (value: unknown) => Buffer.from(JSON.stringify(value));
 const text = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString();

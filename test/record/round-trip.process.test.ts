@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { decodeEvent } from "../../src/nri/events.js";
 import { readCase } from "../../src/tools/replay/case.js";
+import { recordedEvents } from "../support/recorded-events.js";
 import { filesIn, fixture, recordLive, replayFolder, requestsOf, samplePlugins } from "./live.js";
 
 function only<T>(values: readonly T[]): T {
@@ -27,14 +28,13 @@ describe("a bridge that records", () => {
       expect({ complete, fault }).toEqual({ complete: true, fault: null });
       const replayed = await replayFolder(folder);
       expect(requestsOf(replayed)).toEqual(live.runs.map(({ run }) => run.request));
-      const errors = replayed.flatMap((report) => (report.type === "answer" ? [report.outcome.error] : []));
+      const answers = replayed.filter(({ type }) => type === "answer");
       const recordedErrors = live.answers.flatMap(({ error }, at) => {
         const { method = "", payload = new Uint8Array() } = played.events[at] ?? {};
         const event = decodeEvent(method, payload);
-        const sent = replayed.some((report) => report.type === "event" && report.event.name === event?.name);
-        return sent ? [error] : [];
+        return answers.some((answer) => answer.event === event?.name) ? [error ?? null] : [];
       });
-      expect(errors).toEqual(recordedErrors);
+      expect(answers.map(({ error }) => error)).toEqual(recordedErrors);
     },
   );
 
@@ -87,9 +87,7 @@ describe("an observer", () => {
 
   it("begins the case of a pod that was there before with what the runtime said of it, so that its delete replays", async () => {
     const events = played.events.map(({ method, payload }) => decodeEvent(method, payload));
-    const started = events.find((event) => event?.name === "StartContainer");
-    if (started?.name !== "StartContainer") throw new Error("the case starts a container");
-    const { pod, container } = started;
+    const { pod, container } = recordedEvents("basic-hostnet", "StartContainer");
     const rest = played.events.filter((_, at) => /^(Stop|Remove)/.test(events[at]?.name ?? ""));
     const conf = played.confs[0]?.text;
     const confs = rest[0] === undefined ? [] : [{ fromEvent: rest[0].index, file: "conf.json", text: conf }];

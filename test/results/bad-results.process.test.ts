@@ -76,20 +76,6 @@ describe("two plugins of one chain on one field", () => {
   });
 });
 
-describe("a plugin that prints the same for every request", () => {
-  it("asks in vain in a delete and in an event of its own: neither fails, and no other plugin loses its delete", async () => {
-    const answer = '{"plugin":"same","version":"0.1","error":"","metadata":{"adjust.cpu.shares":"512"}}';
-    bench.script("same", `cat >/dev/null; echo '${answer}'`);
-    bench.onCreate("behind", {});
-    const config = "cgroup: host\nphase: create\nplugins: {same: {events: {RemoveContainer: removal}}}\n";
-    const played = await bench.play({ plugins: ["same", "behind"], config });
-    expect(played.run("behind", "StopContainer")?.state).toBe("delete");
-    expect(played.run("same", "RemoveContainer")?.state).toBe("removal");
-    for (const event of ["StopContainer", "RemoveContainer"]) expect(played.answer(event).error).toBeNull();
-    expect(played.warnings()).toContainEqual(expect.stringContaining("adjust.cpu.shares: takes effect in phase"));
-  });
-});
-
 describe("a chain across both phases", () => {
   it("results of the create phase stand in the requests of the start phase, each phase in the order of conf.json", async () => {
     bench.onCreate("s1", { metadata: { by: "s1" } });

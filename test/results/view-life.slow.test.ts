@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
@@ -7,6 +7,7 @@ import { decodeEventResponse } from "../../src/nri/events.js";
 import { readCase } from "../../src/tools/replay/case.js";
 import { createRuntime } from "../../src/tools/runtime/runtime.js";
 import type { RuntimePlugin } from "../../src/tools/runtime/runtime-plugin.js";
+import { keepersOf, namespaceOf } from "../cgroup/support.js";
 import { children, isAlive, until } from "../plugin/processes.js";
 import { startProgram } from "../support/program.js";
 import { Bench, cgroupMounts } from "./support.js";
@@ -108,12 +109,6 @@ describe.skipIf(!(await checkPrivilege()).ok)("captured views of a running bridg
   );
 });
 
-/** The processes that wait in the views of a bridge: its children in mount namespaces of their own. */
-function keepersOf(bridge: number): number[] {
-  const own = namespaceOf(bridge);
-  return children(bridge).filter((pid) => isAlive(pid) && ![own, ""].includes(namespaceOf(pid)));
-}
-
 /** Whether a view can be taken: the links among the hierarchies are made last of all. */
 function isMade(keeper: number): boolean {
   return lstatSync(`/proc/${keeper}/root/sys/fs/cgroup/net_prio`, { throwIfNoEntry: false }) !== undefined;
@@ -122,14 +117,6 @@ function isMade(keeper: number): boolean {
 function inNamespace(namespace: string): number[] {
   const all = readdirSync("/proc").map(Number);
   return all.filter((pid) => pid > 0 && namespaceOf(pid) === namespace && isAlive(pid));
-}
-
-function namespaceOf(pid: number): string {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/mnt`);
-  } catch {
-    return "";
-  }
 }
 
 /** @throws Error when it does not come to hold */

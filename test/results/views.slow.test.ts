@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkPrivilege } from "../../src/cgroup/privilege.js";
@@ -13,41 +13,16 @@ const cpuset = "/sys/fs/cgroup/cpuset";
 const atCreate = { config: "phase: create\n", only: ["CreateContainer"] } as const;
 
 let bench: Bench;
-let outside: string;
 
 beforeAll(() => {
   bench = new Bench();
-  outside = join(bench.folder, "outside");
-  mkdirSync(outside);
-  for (const file of ["cpu.shares", "cpu.cfs_quota_us"]) writeFileSync(join(outside, file), "777\n");
 });
 
 afterAll(() => bench.remove());
 
-/** What a plugin does in its view that cannot be had; OUT is a directory out of the tree. */
+/** What a plugin does in its view that cannot be had. */
 const bad: readonly [what: string, script: string, parts: readonly string[]][] = [
   ["writes a quota of letters", `echo abc >${cpu}/cpu.cfs_quota_us`, ["/cpu.cfs_quota_us", '"abc"']],
-  ["writes an open range of CPUs", `echo 0- >"${cpuset}$path/cpuset.cpus"`, ["/cpuset.cpus", '"0-"']],
-  [
-    "writes over a value in a way that leaves it open what was written",
-    `printf 9 1<>${cpu}/cpu.shares`,
-    ["/cpu.shares", "without truncating the file", "write a newline after the value, or truncate"],
-  ],
-  [
-    "deletes its cgroup directory",
-    `rm -r ${cpu}`,
-    ["/sys/fs/cgroup/cpu", "removed files there, or all of it", "`cgroup: host`"],
-  ],
-  [
-    "puts a link out of the tree in a file's place",
-    `ln -sf OUT/cpu.shares ${cpu}/cpu.shares`,
-    ["/cpu.shares", "in its place what is no file", "write the value to the file itself"],
-  ],
-  [
-    "puts a link out of the tree in a directory's place",
-    "rm -r /sys/fs/cgroup/cpu/kubepods; mkdir -p OUT/$path; ln -s OUT /sys/fs/cgroup/cpu/kubepods",
-    ["/sys/fs/cgroup/cpu", "removed files there, or all of it"],
-  ],
   [
     "writes 100 MB to a value",
     `dd if=/dev/zero of=${cpu}/cpu.shares bs=1M count=100 2>/dev/null`,
@@ -66,9 +41,9 @@ const bad: readonly [what: string, script: string, parts: readonly string[]][] =
 ];
 
 describe.skipIf(!privilege.ok)("a plugin in a captured view that", () => {
-  it.each(bad)("%s has all of its result refused, and nothing outside is touched", async (_, script, parts) => {
+  it.each(bad)("%s has all of its result refused", async (_, script, parts) => {
     const before = cgroupMounts();
-    bench.onCreate("wrong", { metadata: { "adjust.env.HALF": "1" } }, script.replaceAll("OUT", outside));
+    bench.onCreate("wrong", { metadata: { "adjust.env.HALF": "1" } }, script);
     bench.asks("fine", { "adjust.env.FINE": "1" });
     const config = "phase: create\nonFailure: {create: continue}\n";
     const played = await bench.play({ plugins: ["wrong", "fine"], config, only: ["CreateContainer"] });
@@ -77,15 +52,10 @@ describe.skipIf(!privilege.ok)("a plugin in a captured view that", () => {
       error: null,
     });
     for (const part of ["what it wrote to ", ...parts]) expect(played.fault("wrong")).toContain(part);
-    for (const file of ["cpu.shares", "cpu.cfs_quota_us"]) {
-      expect(readFileSync(join(outside, file), "utf8")).toBe("777\n");
-    }
     expect(cgroupMounts()).toEqual(before);
   });
 
   it.each([
-    ["writes a file that nothing carries", 'echo 5 >"/sys/fs/cgroup/net_cls$path/net_cls.classid"', "/net_cls.classid"],
-    ["makes a file of its own", `: >${cpu}/mine`, "/mine"],
     ["puts a file in the place of its parents", `mv ${cpuset}/kubepods ${cpuset}/x; : >${cpuset}/kubepods`, "/x"],
     ["puts a loop of links there", `mv ${cpuset}/kubepods ${cpuset}/x; ln -s kubepods ${cpuset}/kubepods`, "/x"],
   ])("%s is refused, or warned of in the log where the rest of its result is to count", async (_, script, file) => {
@@ -100,32 +70,6 @@ describe.skipIf(!privilege.ok)("a plugin in a captured view that", () => {
       error: null,
     });
     expect(played.warnings().join("\n")).toContain(file);
-  });
-
-  it("is written in Python has its writes, in the kernel's spellings, in the answer", async () => {
-    const text = `#!/usr/bin/env python3
-import json, os, sys
-request = json.load(sys.stdin)
-if request["state"] == "create" and request["id"] != request["sandboxID"]:
-    path = request["spec"]["cgroupsPath"]
-    with open("/sys/fs/cgroup/cpu" + path + "/cpu.cfs_quota_us") as f:
-        assert int(f.read()) == 50000
-    for file, value in ("cpu/cpu.cfs_quota_us", "20000"), ("memory/memory.limit_in_bytes", "512M"):
-        controller, name = file.split("/")
-        with open("/sys/fs/cgroup/" + controller + path + "/" + name, "w") as f:
-            f.write(value)
-    fd = os.open("/sys/fs/cgroup/cpu" + path + "/cpu.shares", os.O_WRONLY)
-    os.write(fd, b"9\\n")
-    os.close(fd)
-json.dump({"plugin": "lang", "version": "0.1", "error": ""}, sys.stdout)
-`;
-    bench.script("lang", text);
-    const played = await bench.play({ plugins: ["lang"], ...atCreate });
-    const resources = {
-      cpu: { quota: { value: "20000" }, shares: { value: "9" } },
-      memory: { limit: { value: "536870912" } },
-    };
-    expect(played.answer("CreateContainer")).toEqual({ response: { adjust: { linux: { resources } } }, error: null });
   });
 
   it("is asked of a sandbox has its writes judged as those of a container", async () => {

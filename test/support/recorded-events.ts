@@ -4,7 +4,7 @@ import { readCase } from "../../src/tools/replay/case.js";
 
 /** What a recorded case says in its first event of a name. */
 export function recordedEvents(name: string, wanted: ContainerEventName): ContainerEvent {
-  for (const { method, payload } of readCase(resolve(import.meta.dirname, "../../fixtures/cases", name)).events) {
+  for (const { method, payload } of readCase(resolve("fixtures/cases", name)).events) {
     const event = decodeEvent(method, payload);
     if (event?.name === wanted && "container" in event) return event;
   }

@@ -17,15 +17,6 @@ describe("parseBundle", () => {
     });
   });
 
-  it.each(["{}", "null", '{"linux":null}', '{"linux":{}}'])("takes %s as a bundle without anything", (text) => {
-    expect(parseBundle(Buffer.from(text))).toEqual({
-      resources: null,
-      namespaces: {},
-      cgroupsPath: "",
-      annotations: {},
-    });
-  });
-
   it.each([
     [
       '{\n "linux": []}',

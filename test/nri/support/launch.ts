@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { BridgeError } from "../../../src/base/errors.js";
+import { Socket } from "node:net";
 import type { PluginIdentity } from "../../../src/nri/identity.js";
 import { SocketTrunk } from "../../../src/nri/wire/socket.js";
 import type { Trunk } from "../../../src/nri/wire/trunk.js";
@@ -14,7 +14,6 @@ export interface LaunchedPlugin {
  * Starts a plugin as the runtime does: no arguments, three variables in the environment and nothing else, one end of a
  * socket pair as descriptor 3, and /dev/null for the rest.
  * @param stderr where its stderr goes; a runtime takes it nowhere, a test wants to read it
- * @throws BridgeError CONNECT_FAILED when it cannot be started
  */
 export async function launch(
   path: string,
@@ -28,17 +27,9 @@ export async function launch(
   });
   await new Promise<void>((resolve, reject) => {
     child.once("spawn", resolve);
-    child.once("error", (error) =>
-      reject(new BridgeError("CONNECT_FAILED", `cannot start ${path}: ${error.message}`, { path }, { cause: error })),
-    );
+    child.once("error", reject);
   });
   const socket = child.stdio[3];
-  if (!isSocket(socket)) throw new BridgeError("INTERNAL", "the child process has no socket as descriptor 3");
+  if (!(socket instanceof Socket)) throw new Error("the child process has no socket as descriptor 3");
   return { child, trunk: new SocketTrunk(socket) };
-}
-
-type Socket = ConstructorParameters<typeof SocketTrunk>[0];
-
-function isSocket(stream: unknown): stream is Socket {
-  return typeof stream === "object" && stream !== null && "destroySoon" in stream && "readableEnded" in stream;
 }

@@ -13,7 +13,7 @@ describe("checkPrivilege", () => {
   async function trial(script: string, withinMs: number): Promise<Privilege> {
     const path = createDirectory();
     installFile(path, "unshare", script.startsWith("#!") ? script : `#!/bin/sh\n${script}\n`);
-    for (const tool of ["mount", "nsenter"]) installFile(path, tool, "");
+    for (const tool of ["mount", "nsenter", "mkfifo"]) installFile(path, tool, "");
     return checkPrivilege({ path, withinMs });
   }
 

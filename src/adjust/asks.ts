@@ -21,7 +21,7 @@ export interface Place {
 /** After so many faults the rest is not read: the result is void already, and more says nothing new. */
 export const mostFaults = 5;
 
-/** So many notes tell what there is to be told: a plugin may print more keys than anybody reads. */
+/** A plugin may print any number of keys that have no effect: the log gets this many notes, and one that says that there are more. */
 const mostNotes = 20;
 
 /** Why the container of the event is not updated as another one (NRI pkg/adaptation/result.go getContainerUpdate, at every tag). */
@@ -41,6 +41,7 @@ export class Asks {
 
   note(level: Note["level"], text: string): void {
     if (this.notes.length < mostNotes) this.notes.push({ level, text });
+    else if (this.notes.length === mostNotes) this.notes.push({ level: "warn", text: "further notes are left out" });
   }
 
   fault({ at, label, place: { text }, shown }: Value, { reason, remedy }: Fault): void {

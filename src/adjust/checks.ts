@@ -40,7 +40,7 @@ export function matches(pattern: RegExp, expected: string, remedy?: string): Che
   return (text) => (pattern.test(text) ? undefined : bad(expected, remedy));
 }
 
-/** A text that a C string of at most so many bytes can hold. */
+/** A text of at most this many bytes without NUL, which a C string can hold. */
 export function fits(maxBytes: number, what = "a text"): Check {
   return (text) => {
     if (text.includes("\0")) return bad(`${what} without NUL characters`);

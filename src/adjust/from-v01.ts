@@ -42,7 +42,7 @@ export function parseAdjustment(
   for (const [key, text] of texts) {
     const target = Object.hasOwn(rename, key) ? rename[key] : undefined;
     if (target === undefined) continue;
-    // A plugin that nobody will change prints the same in every state, so its deletes and updates ask for what they can.
+    // An old plugin prints the same in every state: in a delete and an update the renamed keys count that can take effect there.
     const whenIdle = phase === "update" || phase === "delete" ? "skip" : undefined;
     read(target, text, `${key} (results.rename to ${target})`, whenIdle);
   }

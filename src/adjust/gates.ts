@@ -21,7 +21,8 @@ export function checkGate(gate: Gate, context: AdjustmentContext): Parsed<true> 
   const runtimes = gate.runtime?.(context);
   if (runtimes !== undefined) {
     const { name = "this runtime", version } = context.runtime ?? {};
-    return idle(`${name} ${version && formatVersion(version)} drops it in silence`, `needs ${runtimes}`);
+    const where = version === undefined ? name : `${name} ${formatVersion(version)}`;
+    return idle(`${where} drops it in silence`, `needs ${runtimes}`);
   }
   if (gate.cgroup !== undefined && cgroupVersion !== "unknown" && cgroupVersion !== gate.cgroup) {
     const reason = `takes effect on hosts with cgroup v${gate.cgroup}, and this one has v${cgroupVersion}`;

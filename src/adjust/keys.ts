@@ -20,7 +20,7 @@ export function readKey(key: string, place: Place & { readonly text: string }, a
   const tree = (textForm(field) ?? string)(name, text);
   const value = new Value(tree.ok ? tree.value : { kind: "string", text }, at, asks);
   if (!isFamily(field) && tree.ok) readField(field, value);
-  // What has no effect is not looked at, so that nothing fails in a delete.
+  // A value without effect is not read: it must not fail a delete.
   else if (!asks.takesEffect(field, value)) return;
   else if (isRemoval(field.rule, name) && text !== "") value.fault(asks.removalFault(field.rule, text));
   else if (!tree.ok) value.fault(tree);

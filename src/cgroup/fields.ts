@@ -68,7 +68,7 @@ export type Fate = "resources" | "file" | "none" | { readonly lost: string };
 /** `isReal`: the container's real cgroup has this file of v1. */
 export function fateOf({ kind, phases, only }: Carried, { phase, version }: Place, isReal: boolean): Fate {
   const lost = (why: string, remedy: string): Fate => ({ lost: `${why}: ${remedy}` });
-  if (kind === "read") return lost("the kernel lets nobody write it", "leave it out");
+  if (kind === "read") return lost("the file is read-only", "leave it out");
   if (kind === "process") return lost("processes are the runtime's", "leave it out, or set `cgroup: host`");
   const isHere = version === "unknown" || only === undefined || only === version;
   if (isHere && phases.includes(phase)) return "resources";

@@ -36,7 +36,8 @@ describe("the phase", () => {
     const answer = { metadata, adjust: { annotations: { a: "b" } } };
     const { fields, notes } = changeOf(answer, contextOf({ phase: "delete" }));
     expect(fields).toEqual([`update.${otherId}.cpu.shares`]);
-    expect(notes).toHaveLength(20);
+    expect(notes).toHaveLength(21);
+    expect(notes[20]).toEqual({ level: "warn", text: "further notes are left out" });
     expect(notes[0]).toEqual({ level: "warn", text: `adjust.${key}: ${says}` });
   });
 });
@@ -79,6 +80,12 @@ describe("the runtime", () => {
     const parsed = parseAnswer({ metadata: { [`adjust.${key}`]: key.startsWith("cdi") ? "" : "1" } }, context);
     expect(parsed.ok).toBe(ok);
     if (!parsed.ok) expect(parsed.error).toContain(`${name} ${text} drops it in silence; needs `);
+  });
+
+  it("of unknown version is named alone where it drops a field", () => {
+    const context = contextOf({ phase: "update", runtime: { name: "cri-o", version: undefined } });
+    const error = errorOf({ metadata: { "adjust.hugepage.2MB": "1" } }, context);
+    expect(error).toContain(": cri-o drops it in silence; needs containerd");
   });
 
   it("of unknown version is given the benefit of the doubt", () => {

@@ -1,6 +1,7 @@
 import { accessSync, constants, lstatSync, readlinkSync, type Stats, statfsSync } from "node:fs";
 import { dirname } from "node:path";
-import { errnoOf, errorText } from "./errors.js";
+import { monotonicClock } from "./deadline.js";
+import { attempt, errnoOf, errorText } from "./errors.js";
 
 const maxLinks = 40;
 /** The type that statfs(2) gives for procfs. */
@@ -37,6 +38,7 @@ export interface Way {
  */
 export class PermissionWalk {
   private readonly seen = new Map<string, Stats>();
+  private readonly missing = new Set<string>();
   private readonly ways = new Map<string, Way>();
   /** By the number of a file system's device. */
   private readonly procfs = new Map<number, boolean>();
@@ -71,6 +73,19 @@ export class PermissionWalk {
     return `${this.options.below}${path === "/" ? "/." : path}`;
   }
 
+  /** Whether all that it looked at is as it was: then it would find the same again. */
+  get holds(): boolean {
+    const now = (at: string) => lstatSync(this.here(at), { throwIfNoEntry: false });
+    const isHere = ([at, before]: [string, Stats]) => isSame(before, now(at));
+    return attempt(() => [...this.seen].every(isHere) && ![...this.missing].some(now)) ?? false;
+  }
+
+  /** Whether no file was written so shortly before that another write would leave its times as they are. */
+  get isSettled(): boolean {
+    const latest = Date.now() - settledMs;
+    return [...this.seen.values()].every((stats) => stats.isDirectory() || stats.ctimeMs < latest);
+  }
+
   private follow(path: string): Way {
     try {
       return this.walk(path);
@@ -100,6 +115,7 @@ export class PermissionWalk {
         found = this.look(next);
       } catch (missing) {
         if (errnoOf(missing) !== "ENOENT" && errnoOf(missing) !== "ENOTDIR") throw missing;
+        this.missing.add(next);
         return { at, missing, fault: this.writableFault(at, here) };
       }
       if (!found.isSymbolicLink()) {
@@ -167,6 +183,39 @@ export class PermissionWalk {
   }
 }
 
+/** What others put into a directory that root alone can write is no matter; what is executed from it has a stamp of its own. */
+function isSame(a: Stats, b: Stats | undefined): boolean {
+  if (b === undefined) return false;
+  const inode = a.dev === b.dev && a.ino === b.ino && a.mode === b.mode && a.uid === b.uid && a.gid === b.gid;
+  return inode && (a.isDirectory() || (a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs));
+}
+
+/** A file system's clock may stand still for as long. */
+const settledMs = 20;
+/** What a walk does not look at, such as a mount that is made read-only, counts after this time. */
+const believedMs = 10_000;
+
+/** Walks that found no fault, each believed for a while, as long as all that it looked at is as it was. */
+export class PassedWalks {
+  private readonly passed = new Map<string, { readonly walk: PermissionWalk; readonly until: number }>();
+
+  constructor(
+    private readonly options: WalkOptions = {},
+    private readonly clock = monotonicClock,
+  ) {}
+
+  /** What `look` finds, which takes nothing but a walk and what the key says. */
+  faultOf(key: string, look: (walk: PermissionWalk) => string | null): string | null {
+    const before = this.passed.get(key);
+    if (before !== undefined && this.clock() < before.until && before.walk.holds) return null;
+    this.passed.delete(key);
+    const walk = new PermissionWalk(this.options);
+    const fault = look(walk);
+    if (fault === null && walk.isSettled) this.passed.set(key, { walk, until: this.clock() + believedMs });
+    return fault;
+  }
+}
+
 /** Why a file is not to be trusted: users besides root and us can change it. `null` when none can. */
 export function findPermissionFault(path: string, options: WalkOptions = {}): string | null {
   return new PermissionWalk(options).faultOf(path);
@@ -174,8 +223,14 @@ export function findPermissionFault(path: string, options: WalkOptions = {}): st
 
 /** The same of conf.json and the bridge's own configuration, which name what runs and what it gets. */
 export function findConfigPermissionFault(path: string, options: WalkOptions = {}): string | null {
-  if (path === "/dev/null") return null; // Whatever is written to it, nothing is read from it.
-  return findPermissionFault(path, { ...options, configMaps: true });
+  return createConfigCheck(options)(path);
+}
+
+/** findConfigPermissionFault for one event after the other. */
+export function createConfigCheck(options: WalkOptions = {}): (path: string) => string | null {
+  const walks = new PassedWalks({ ...options, configMaps: true });
+  // Whatever is written to the null device, nothing is read from it.
+  return (path) => (path === "/dev/null" ? null : walks.faultOf(path, (walk) => walk.faultOf(path)));
 }
 
 function unreadable(path: string, error: unknown): string {

@@ -1,6 +1,6 @@
 import { BridgeError, errorText } from "../base/errors.js";
 import { fileStamp, readRegularFile } from "../base/files.js";
-import { findConfigPermissionFault } from "../base/permissions.js";
+import { createConfigCheck } from "../base/permissions.js";
 import { parseConfigList } from "../v01/config-list.js";
 import type { ConfigList } from "../v01/types.js";
 import { errorCode, formatFileError } from "./go-errors.js";
@@ -25,13 +25,14 @@ const missing: ConfigList = { version: "0.1", plugins: [] };
  * each time, since a directory's mode changes nothing of the file
  */
 export function createConfFile(path: string, permissions: "strict" | "trust" = "trust"): ConfFile {
+  const findFault = permissions === "strict" ? createConfigCheck() : () => null;
   let known: { readonly stamp: string; readonly list: ConfigList | BridgeError } | undefined;
   return {
     path,
     read() {
       const stamp = stampOf(path);
       if (stamp === undefined) return missing;
-      const fault = permissions === "strict" ? findConfigPermissionFault(path) : null;
+      const fault = findFault(path);
       if (fault !== null) throw new BridgeError("CONF_LIST", fault, { file: path });
       if (known?.stamp !== stamp) known = { stamp, list: readList(path) };
       if (known.list instanceof BridgeError) throw known.list;

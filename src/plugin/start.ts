@@ -4,6 +4,7 @@ import { Deadline } from "../base/deadline.js";
 import { errorText } from "../base/errors.js";
 import { type Log, silentLog } from "../base/logger.js";
 import { sayOnce } from "../base/once.js";
+import { PassedWalks } from "../base/permissions.js";
 import { type Native, openNative } from "../host/native.js";
 import { createFfiSpawner } from "./ffi-spawner.js";
 import { errorCode } from "./go-errors.js";
@@ -130,6 +131,7 @@ export class ProcessStarter implements Starter<WaitingProcess> {
   /** Started, and without a request. */
   private readonly waiting = new Set<Started>();
   private readonly lingering: Lingering;
+  private readonly passedWalks = new PassedWalks();
   private closed = false;
 
   constructor(
@@ -148,7 +150,11 @@ export class ProcessStarter implements Starter<WaitingProcess> {
 
   /** Who besides root can change what a command executes, for it not to be started; null when that is root alone. */
   refusalOf({ guarded, env }: StartCommand): string | null {
-    return guarded === null ? null : findExecutableFault(guarded, env.PATH ?? defaultPath);
+    const searchPath = env.PATH ?? defaultPath;
+    if (guarded === null) return null;
+    return this.passedWalks.faultOf(`${guarded}\0${searchPath}`, (walk) =>
+      findExecutableFault(guarded, searchPath, walk),
+    );
   }
 
   async close(): Promise<void> {

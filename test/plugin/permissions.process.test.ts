@@ -1,8 +1,26 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync, lchownSync, mkdirSync, renameSync, symlinkSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  lchownSync,
+  mkdirSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { findConfigPermissionFault, findPermissionFault } from "../../src/base/permissions.js";
+import {
+  findConfigPermissionFault,
+  findPermissionFault,
+  PassedWalks,
+  type PermissionWalk,
+} from "../../src/base/permissions.js";
 import { findExecutableFault } from "../../src/plugin/permissions.js";
 import { createDirectory, installFile } from "./plugin-directory.js";
 
@@ -158,6 +176,92 @@ describe("findPermissionFault", () => {
     symlinkSync(path, link);
     lchownSync(link, 12345, 0);
     expect(findPermissionFault(link)).toContain(`${link}: the link belongs to user 12345`);
+  });
+});
+
+describe("a walk that found no fault", () => {
+  async function setUp() {
+    const files = { "p/plugin": env("tool"), "first/": "", "second/tool": "#!DIR/i/inter\n", "i/inter": sh };
+    const { place, searchPath } = createPlaces(files);
+    symlinkSync("p", place("link"));
+    // A link's own times do not change.
+    await sleep(40);
+    let nowMs = 0;
+    let looks = 0;
+    const walks = new PassedWalks({}, () => nowMs);
+    const plugin = place("link/plugin");
+    const check = () => {
+      const before = looks;
+      const look = (walk: PermissionWalk) => {
+        looks += 1;
+        return findExecutableFault(plugin, searchPath, walk);
+      };
+      return { fault: walks.faultOf(plugin, look), walked: looks > before };
+    };
+    expect(check()).toEqual({ fault: null, walked: true });
+    return { place, check, wait: (ms: number) => (nowMs += ms) };
+  }
+
+  it("is believed for 10 s, whatever else happens in the directories", async () => {
+    const { place, check, wait } = await setUp();
+    installFile(place("p"), "another", sh);
+    wait(9_999);
+    expect(check()).toEqual({ fault: null, walked: false });
+    wait(1);
+    expect(check().walked).toBe(true);
+  });
+
+  const rename = (path: string, text: string) => {
+    installFile(dirname(path), "new", text);
+    renameSync(join(dirname(path), "new"), path);
+  };
+
+  it.each<[string, (place: (name: string) => string) => void]>([
+    ["the plugin is edited in place", (place) => appendFileSync(place("p/plugin"), "x")],
+    [
+      "an edit of the same length keeps the time",
+      (place) => {
+        const { mtime } = statSync(place("p/plugin"));
+        writeFileSync(place("p/plugin"), env("tooL"));
+        utimesSync(place("p/plugin"), mtime, mtime);
+      },
+    ],
+    ["another file takes the plugin's name", (place) => rename(place("p/plugin"), env("tool"))],
+    ["another file takes the name of what env finds", (place) => rename(place("second/tool"), sh)],
+    ["env finds one in an earlier directory", (place) => installFile(place("first"), "tool", sh)],
+    ["the interpreter is another file", (place) => rename(place("i/inter"), sh)],
+    [
+      "the link leads elsewhere",
+      (place) => {
+        mkdirSync(place("q"));
+        copyFileSync(place("p/plugin"), place("q/plugin"));
+        symlinkSync("q", place("new"));
+        renameSync(place("new"), place("link"));
+      },
+    ],
+  ])("is not believed when %s", async (_, change) => {
+    const { place, check } = await setUp();
+    change(place);
+    expect(check()).toEqual({ fault: null, walked: true });
+  });
+
+  it.each(["p/plugin", "p", "second/tool", "first", "i", "i/inter", "."])(
+    "does not hide that others can write %s",
+    async (bad) => {
+      const { place, check } = await setUp();
+      chmodSync(place(bad), 0o757);
+      expect(check().fault).toContain(`${place(bad)}: mode 0757 lets everybody write it`);
+    },
+  );
+
+  it("is not believed of a file that was written a moment ago, which could be so again", async () => {
+    const { place, check } = await setUp();
+    appendFileSync(place("i/inter"), "x");
+    expect(check().walked).toBe(true);
+    expect(check().walked).toBe(true);
+    await sleep(40);
+    expect(check().walked).toBe(true);
+    expect(check().walked).toBe(false);
   });
 });
 

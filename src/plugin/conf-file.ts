@@ -1,3 +1,4 @@
+import { type Clock, Deadline, monotonicClock } from "../base/deadline.js";
 import { BridgeError, errorText } from "../base/errors.js";
 import { fileStamp, readRegularFile } from "../base/files.js";
 import { findConfigPermissionFault } from "../base/permissions.js";
@@ -18,22 +19,34 @@ export interface ConfFile {
 /** compat: NRI v0.1's client ran no plugins, and said version 0.1, where there was no file. */
 const missing: ConfigList = { version: "0.1", plugins: [] };
 
+/** For how long the directories above an unchanged conf.json are taken to have the modes that they had, in milliseconds. */
+const trustedMs = 1_000;
+
 /**
  * conf.json on disk. containerd 1.6 read it for every event; here an unchanged file costs one stat.
  *
- * @param permissions `strict`: it says what runs as root, so nobody but root, or we, may be able to change it; looked at
- * each time, since a directory's mode changes nothing of the file
+ * @param permissions `strict`: it says what runs as root, so nobody but root, or we, may be able to change it; looked at when
+ * it has changed, and again after a while: what a directory's mode allows is seen when another file takes its place
  */
-export function createConfFile(path: string, permissions: "strict" | "trust" = "trust"): ConfFile {
-  let known: { readonly stamp: string; readonly list: ConfigList | BridgeError } | undefined;
+export function createConfFile(
+  path: string,
+  permissions: "strict" | "trust" = "trust",
+  clock: Clock = monotonicClock,
+): ConfFile {
+  let known:
+    | { readonly stamp: string; readonly list: ConfigList | BridgeError; readonly trusted: Deadline }
+    | undefined;
   return {
     path,
     read() {
       const stamp = stampOf(path);
       if (stamp === undefined) return missing;
-      const fault = permissions === "strict" ? findConfigPermissionFault(path) : null;
-      if (fault !== null) throw new BridgeError("CONF_LIST", fault, { file: path });
-      if (known?.stamp !== stamp) known = { stamp, list: readList(path) };
+      if (known?.stamp !== stamp || known.trusted.expired) {
+        const fault = permissions === "strict" ? findConfigPermissionFault(path) : null;
+        if (fault !== null) throw new BridgeError("CONF_LIST", fault, { file: path });
+        const list = known?.stamp === stamp ? known.list : readList(path);
+        known = { stamp, list, trusted: Deadline.after(trustedMs, clock) };
+      }
       if (known.list instanceof BridgeError) throw known.list;
       return known.list;
     },

@@ -61,6 +61,24 @@ describe("conf.json", () => {
     expect(() => createConfFile(path).read()).toThrow(expect.objectContaining({ message: text(path) }));
   });
 
+  it("is refused when its directory has been open to others for a second, and at once when another file is there", () => {
+    const { path } = setUp();
+    let now = 0;
+    const conf = createConfFile(path, "strict", () => now);
+    expect(conf.read().plugins).toHaveLength(1);
+    chmodSync(dirname(path), 0o777);
+    now = 999;
+    expect(conf.read().plugins).toHaveLength(1);
+    now = 1_000;
+    expect(() => conf.read()).toThrow("lets everybody write it");
+    chmodSync(dirname(path), 0o755);
+    expect(conf.read().plugins).toHaveLength(1);
+    chmodSync(dirname(path), 0o777);
+    writeFileSync(`${path}.new`, textOf("b"), { mode: 0o644 });
+    renameSync(`${path}.new`, path);
+    expect(() => conf.read()).toThrow("lets everybody write it");
+  });
+
   it("is an error as long as it is one, and an empty list when it is gone", () => {
     const { path, conf } = setUp();
     writeFileSync(path, "{");

@@ -723,6 +723,46 @@ describe("a pod of CRI-O without an infra container, whose create was before us,
   });
 });
 
+describe("an event", () => {
+  it.each<[string, EventName, PartialConfig, readonly string[], boolean]>([
+    ["asks for nothing without plugins", "StartContainer", {}, [], true],
+    ["asks for something with one", "StartContainer", {}, ["a"], false],
+    ["asks for what was kept, without plugins too", "UpdateContainer", { results: { keep: true } }, [], false],
+    ["asks for nothing where nothing is kept", "UpdateContainer", {}, [], true],
+  ])("%s: %s", (_, event, config, plugins, expected) => {
+    expect(bridgeOf(config, plugins).handlers.asksNothing?.(event)).toBe(expected);
+  });
+
+  it("waits for what runs, and is refused with a conf.json that cannot be read", async () => {
+    const { handlers, list, during } = bridgeOf();
+    let end = () => {};
+    during.chain = () => new Promise((resolve) => (end = resolve));
+    const started = send(handlers, "StartContainer");
+    list.conf = { version: "0.1", plugins: [] };
+    expect(handlers.asksNothing?.("StopContainer")).toBe(false);
+    end();
+    await started;
+    await settled();
+    expect(handlers.asksNothing?.("StopContainer")).toBe(true);
+    list.conf = new BridgeError("CONF_LIST", "unreadable");
+    expect(handlers.asksNothing?.("RunPodSandbox")).toBe(false);
+  });
+
+  it("that was answered runs no plugin that was configured meanwhile, and is recorded for its delete", async () => {
+    const { handlers, ran, ledger } = bridgeOf();
+    const answered = (name: EventName) => handlers.handle?.(eventOf(name), { ...contextOf(name), answeredInMs: 0.1 });
+    await answered("RunPodSandbox");
+    await answered("StartContainer");
+    await settled();
+    expect(ledger.all()).toMatchObject([{ state: "open" }, { state: "open" }]);
+    await answered("StopContainer");
+    expect(ledger.all()).toMatchObject([{ state: "open" }, { state: "deleted" }]);
+    expect(ran()).toEqual([]);
+    await sendAll(handlers, "StopContainer", "StopPodSandbox");
+    expect(ran()).toEqual(["delete pod a"]);
+  });
+});
+
 describe("a delete that takes longer than its call", () => {
   const limitMs = 200;
   /** A container whose delete ends when the test says so; the call has 200 ms. */

@@ -76,6 +76,14 @@ describe("handlers that are watched", () => {
     expect(told).toEqual(["StartContainer", ["StartContainer", { update: [] }, error]]);
   });
 
+  it("tell how long the answer took of an event that was answered before it was handled", async () => {
+    const took: number[] = [];
+    const watcher: CallWatcher = { ended: (_event, _call, { durationMs }) => took.push(durationMs) };
+    const handlers = watchHandlers(inner({}), [watcher], silentLog);
+    await handlers.handle?.(event, { ...callOf(), answeredInMs: -1 });
+    expect(took).toEqual([-1]);
+  });
+
   it("do not mind a watcher that throws", async () => {
     const lines: object[] = [];
     const log: Log = { ...silentLog, error: (fields) => void lines.push(fields) };

@@ -2,6 +2,10 @@
 export class Serial {
   private readonly tails = new Map<string, Promise<void>>();
 
+  get busy(): boolean {
+    return this.tails.size > 0;
+  }
+
   run<T>(id: string, work: () => Promise<T>): Promise<T> {
     const before = this.tails.get(id);
     let settle = () => {};

@@ -157,6 +157,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     configure: (_, runtime) => wantedEvents(config, runtime),
     // A superset request has everything.
     sparing: () => config.request === "strict",
+    asksNothing: (event) => lifecycle.asksNothing(event),
     reconcile: () => compare(undefined)(),
     async deleteGone(id) {
       // With the connection down, the containers' ends were missed as well: they come first, as they would have.

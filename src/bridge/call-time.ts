@@ -94,6 +94,8 @@ export interface EventInfo {
   readonly time: CallTime;
   /** No call of the runtime waits for it. */
   readonly inBackground?: boolean;
+  /** The call was answered before it was read: no plugin runs for it. */
+  readonly answered?: boolean;
   /** Where the runtime's call stands in a distributed trace. */
   readonly trace?: TraceContext | undefined;
 }
@@ -102,7 +104,8 @@ export interface EventInfo {
 const clientsAreEarlierMs = 20;
 
 /** An event with its time, which begins now: to be asked for when the call arrives. */
-export function eventInfo({ event, deadline, metadata, runtime }: CallContext, settings: TimeSettings): EventInfo {
+export function eventInfo(call: CallContext, settings: TimeSettings): EventInfo {
+  const { event, deadline, metadata, runtime } = call;
   const leftMs = deadline.remainingMs();
   const limitMs = Math.min(leftMs, runtime.requestTimeoutMs);
   const isClients = limitMs < runtime.requestTimeoutMs - clientsAreEarlierMs;
@@ -110,7 +113,12 @@ export function eventInfo({ event, deadline, metadata, runtime }: CallContext, s
   const remedy = isClients
     ? "the deadline of the runtime's client sets the limit (the kubelet's is runtimeRequestTimeout)"
     : `the runtime's ${key} sets the limit`;
-  return { event, time: planCall(limitMs, remedy, settings), trace: traceOf(metadata) };
+  return {
+    event,
+    time: planCall(limitMs, remedy, settings),
+    trace: traceOf(metadata),
+    answered: call.answeredInMs !== undefined,
+  };
 }
 
 /** The same for a delete or a create that no call waits for. */

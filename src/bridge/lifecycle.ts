@@ -69,6 +69,14 @@ export class Lifecycle {
     if (parts.background.waiting.size > 0) this.retryLater();
   }
 
+  /** Whether there is no plugin for an event, and nothing runs that it would wait for. */
+  asksNothing(event: EventInfo["event"]): boolean {
+    const { background, config, confFile, serial } = this.parts;
+    if (serial.busy || background.deleting.size > 0) return false;
+    if (event === "UpdateContainer" && keepsResources(config)) return false;
+    return attempt(() => confFile.read())?.plugins.length === 0;
+  }
+
   /** Records the create, then runs it. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create is to fail */
   create(target: Target, info: EventInfo): Promise<void> {
     return this.parts.serial.run(target.id, () => this.createNow(target, info));
@@ -103,7 +111,7 @@ export class Lifecycle {
     // Where no plugin is of phase create, all have theirs at the start: one that a reload gives that phase still gets its delete.
     const phases = phase === "start" && !hasCreatePhase(config) ? bothPhases : [phase];
     const conf = records.serves(target)
-      ? this.lists.read(isSandbox ? "the create fails" : "no plugin runs for this create")
+      ? this.lists.read(isSandbox ? "the create fails" : "no plugin runs for this create", info)
       : noPlugins;
     // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
     if (conf.fault !== undefined && isSandbox) {
@@ -130,7 +138,7 @@ export class Lifecycle {
       this.records.recordDeferred(target.id);
       const created = this.parts.ledger.get(target.id);
       if (created === undefined) return noChange;
-      const list = this.lists.takers(this.lists.read("no plugin runs for this update"), "update");
+      const list = this.lists.takers(this.lists.read("no plugin runs for this update", info), "update");
       const request = toUpdateRequest(list.version, created, target, asked);
       const kept = keepsResources(this.parts.config) ? created.kept : undefined;
       return (await this.runOrFail({ ...info, list, request, target: created, phase: "update", kept }, target)).change;
@@ -222,12 +230,15 @@ export class Lifecycle {
   }
 
   /** The plugins that a delete is delivered to; undefined for one that can wait until conf.json can be read. */
-  private deleteList(created: Created, { inBackground }: EventInfo, target?: Target): ConfigList | undefined {
+  private deleteList(created: Created, info: EventInfo, target?: Target): ConfigList | undefined {
     // An installer may have made conf.json one file of both since the create.
     if (target?.kind === "sandbox" && !this.parts.servesSandbox("delete", target.pod)) return noPlugins;
     // compat: containerd 1.6 was done with a delete of an event then, which that of a held sandbox stands for.
-    const canWait = inBackground === true && !created.refused;
-    const conf = this.lists.read(canWait ? "this delete waits until it can be" : "no plugin runs for this delete");
+    const canWait = info.inBackground === true && !created.refused;
+    const conf = this.lists.read(
+      canWait ? "this delete waits until it can be" : "no plugin runs for this delete",
+      info,
+    );
     if (conf.fault !== undefined && canWait) return undefined;
     return this.lists.takers(conf, "delete", created.kind === "sandbox" ? bothPhases : created.phases);
   }
@@ -281,7 +292,7 @@ export class Lifecycle {
     if (!extraEvents(config).includes(info.event)) return;
     const isDeleting = this.isDeleting(target.id);
     const done = serial.run(target.id, async () => {
-      const conf = this.lists.read("no plugin runs for this event");
+      const conf = this.lists.read("no plugin runs for this event", info);
       const lists = this.lists.ownTakers(conf, info.event);
       if (lists.length === 0) return;
       this.records.recordDeferred(target.id);

@@ -3,6 +3,7 @@ import { createPluginSettings, type PluginSettings } from "../config/merge.js";
 import type { StateName } from "../config/schema.js";
 import { bothPhases, type Phase } from "../ledger/ledger.js";
 import type { ConfigList } from "../v01/types.js";
+import type { EventInfo } from "./call-time.js";
 import type { BridgeParts } from "./lifecycle.js";
 
 type ReadList = ConfigList & { readonly fault?: BridgeError };
@@ -16,9 +17,13 @@ export class PluginLists {
     this.settingsOf = createPluginSettings(parts.config);
   }
 
-  /** conf.json as it is now; where it cannot be read, it has no plugins, and the log says what that costs. */
-  read(consequence: string): ReadList {
+  /**
+   * conf.json as it is now; where it cannot be read, it has no plugins, and the log says what that costs. An event that is
+   * answered was found to have none.
+   */
+  read(consequence: string, { answered }: Pick<EventInfo, "answered">): ReadList {
     const { confFile, log } = this.parts;
+    if (answered) return noPlugins;
     try {
       return confFile.read();
     } catch (error) {

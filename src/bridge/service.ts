@@ -122,6 +122,8 @@ export class Service {
         clearTimeout(this.reconcileTimer);
         return (await (this.refusing ?? this.bridge)?.synchronize?.(pods, containers, call)) ?? [];
       },
+      asksNothing: (event) =>
+        this.preparing === undefined && this.refusing === undefined && (this.bridge?.asksNothing?.(event) ?? false),
       synchronized: (runtime) => (this.refusing ?? this.bridge)?.synchronized?.(runtime),
       handle: async (event, call) => {
         if (this.preparing !== undefined) await this.preparing;

@@ -119,6 +119,14 @@ export function decodeEvent(method: string, payload: Uint8Array, sparing = false
   return name === undefined ? undefined : eventOf(name, request);
 }
 
+/** The event that a call brings, by its first bytes alone; undefined where the whole has to be read for that. */
+export function peekEvent(method: string, payload: Uint8Array): EventName | undefined {
+  if (isEventName(method)) return method;
+  // Go writes the fields of a message in their order: the event, a small number, is the first one of a StateChange.
+  if (method !== "StateChange" || payload[0] !== 0x08) return undefined;
+  return eventNames.find((name) => events[name].number === payload[1]);
+}
+
 /** Writes the call that brings an event: the event's own, or StateChange. */
 export function encodeEvent(name: EventName, subject: EventSubject, call: "own" | "StateChange") {
   if (call === "own") return { method: name, payload: events[name].request.encode(subject) };

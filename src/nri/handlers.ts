@@ -22,6 +22,8 @@ export interface RuntimeInfo {
 export interface CallContext extends Omit<Call, "service"> {
   readonly event: EventName | "Synchronize";
   readonly runtime: RuntimeInfo;
+  /** It was answered with nothing before it was read (see asksNothing), after so many milliseconds. */
+  readonly answeredInMs?: number;
 }
 
 /** What a plugin does. */
@@ -38,6 +40,11 @@ export interface PluginHandlers {
   ): Promise<readonly ContainerUpdate[]>;
   /** The answer to Synchronize is sent: from now on events come. */
   synchronized?(runtime: RuntimeInfo): void;
+  /**
+   * Whether an event is answered with nothing, whatever it says, and nothing that runs has to end before. The answer leaves
+   * before the event is read then, and `handle` takes it afterwards, with `answeredInMs`.
+   */
+  asksNothing?(event: EventName): boolean;
   /** Takes an event. An error is the call's answer, which fails most of what a runtime does. */
   handle?(event: NriEvent, call: CallContext): Promise<EventResponse>;
 }

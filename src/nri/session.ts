@@ -1,4 +1,4 @@
-import { alarm, Deadline } from "../base/deadline.js";
+import { alarm, Deadline, monotonicClock } from "../base/deadline.js";
 import { BridgeError, errorText, toError } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
 import { answerInTime, StallWatch } from "./answer-in-time.js";
@@ -20,8 +20,9 @@ import {
   eventNames,
   eventsOfMask,
   type NriEvent,
+  peekEvent,
 } from "./events.js";
-import type { PluginHandlers, RuntimeInfo } from "./handlers.js";
+import type { CallContext, PluginHandlers, RuntimeInfo } from "./handlers.js";
 import type { PluginIdentity } from "./identity.js";
 import { TtrpcClient } from "./ttrpc/client.js";
 import { type Call, type MethodHandler, TtrpcServer } from "./ttrpc/server.js";
@@ -83,6 +84,8 @@ export class Session {
   private shutdownCalled = false;
   /** Whether the latest event was answered before the runtime gave up on us, which costs the connection. */
   private lastInTime = false;
+  /** What reads the events that were answered before. */
+  private readonly answered: (() => void)[] = [];
   private overdueTimer: NodeJS.Timeout | undefined;
   private overdue = false;
 
@@ -280,9 +283,38 @@ export class Session {
     if (this.phase === "synchronizing" && !unknown) setImmediate(() => this.leaveUnsynchronized(toError(error)));
   }
 
-  private async deliver(received: Call): Promise<Uint8Array> {
+  private deliver(received: Call): Uint8Array | Promise<Uint8Array> {
     const runtime = this.configuredRuntime();
+    const startedAt = monotonicClock();
     const call = this.stallWatch.since(received);
+    const name = peekEvent(call.method, call.payload);
+    if (name === undefined || !this.options.handlers.asksNothing?.(name)) {
+      this.readAnswered();
+      return this.handle(call, runtime);
+    }
+    const answeredInMs = monotonicClock() - startedAt;
+    this.answered.push(() => void this.handleAnswered({ ...call, event: name, runtime, answeredInMs }));
+    setImmediate(() => this.readAnswered());
+    return emptyResponse;
+  }
+
+  /** The events whose answers are on their way, in the order in which they came, and before any that comes after them. */
+  private readAnswered(): void {
+    for (const read of this.answered.splice(0)) read();
+  }
+
+  private async handleAnswered(call: CallContext): Promise<void> {
+    const { handlers, log } = this.options;
+    this.lastInTime = !call.deadline.expired;
+    try {
+      const event = decodeEvent(call.method, call.payload, this.sparing);
+      if (event !== undefined) await handlers.handle?.(event, call);
+    } catch (error) {
+      log.error({ method: call.method, error: errorText(error) }, "a handler failed");
+    }
+  }
+
+  private async handle(call: Call, runtime: RuntimeInfo): Promise<Uint8Array> {
     let event: NriEvent | undefined;
     try {
       const decoded = decodeEvent(call.method, call.payload, this.sparing);

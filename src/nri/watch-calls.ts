@@ -80,7 +80,7 @@ export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatc
       const answered = (response: EventResponse, error?: CallError) => {
         if (told) return;
         told = true;
-        const durationMs = monotonicClock() - startedAt;
+        const durationMs = call.answeredInMs ?? monotonicClock() - startedAt;
         tell((watcher) => watcher.ended?.(event, call, { response, error, durationMs }));
       };
       const failed = (thrown: unknown) =>

@@ -1,6 +1,30 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type EventName, eventMask, eventNames, eventsOfMask } from "../../src/nri/events.js";
+import { container, podSandbox } from "../../src/nri/codec.js";
+import {
+  decodeEvent,
+  type EventName,
+  encodeEvent,
+  eventMask,
+  eventNames,
+  eventsOfMask,
+  peekEvent,
+} from "../../src/nri/events.js";
+
+test("what an event's first bytes say is the event that is read", () => {
+  const subject = { pod: podSandbox.decode(new Uint8Array()), container: container.decode(new Uint8Array()) };
+  for (const name of eventNames) {
+    for (const call of ["own", "StateChange"] as const) {
+      const { method, payload } = encodeEvent(name, subject, call);
+      expect(peekEvent(method, payload)).toBe(name);
+      expect(decodeEvent(method, payload)?.name).toBe(name);
+    }
+  }
+  for (const bytes of [[], [8], [8, 14], [8, 0x81, 0x01], [18, 0, 8, 1]]) {
+    expect(peekEvent("StateChange", Uint8Array.from(bytes))).toBeUndefined();
+  }
+  expect(peekEvent("Synchronize", Uint8Array.of(8, 1))).toBeUndefined();
+});
 
 const version = (minor: number, patch = 0) => ({ major: 0, minor, patch, preRelease: false });
 

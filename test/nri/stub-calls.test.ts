@@ -144,6 +144,41 @@ test("an answer is given before the runtime gives up, and the handler is told; w
   expect([answered.streamId, next.streamId]).toEqual([5, 7]);
 });
 
+describe("an event that asks for nothing", () => {
+  const asksNothing = (event: string) => event !== "StopContainer";
+
+  test("is answered before it is handled, and handled before an event that comes after it", async () => {
+    const order: string[] = [];
+    const { connection } = await ready({
+      asksNothing: (event) => order.push(`asked ${event}`) > 0 && asksNothing(event),
+      handle: async ({ name }, { answeredInMs }) => {
+        order.push(`${name} ${answeredInMs === undefined ? "waits" : "is answered"}`);
+        return answeredInMs === undefined ? { update: [] } : never();
+      },
+    });
+    const stop = encodeEvent("StopContainer", subject, "own").payload;
+    const sandboxCall = connection.call("StateChange", sandbox);
+    const calls = [
+      sandboxCall,
+      connection.call("StartContainer", startContainer),
+      connection.call("StopContainer", stop),
+    ];
+    for (const answer of await Promise.all(calls)) expect(statusOf(answer)).toBe(Code.OK);
+    const handled = (event: string) => order.indexOf(`${event} is answered`);
+    expect(handled("RunPodSandbox")).toBeGreaterThan(order.indexOf("asked RunPodSandbox"));
+    expect(handled("StartContainer")).toBeGreaterThan(handled("RunPodSandbox"));
+    expect(order.indexOf("StopContainer waits")).toBeGreaterThan(handled("StartContainer"));
+  });
+
+  test("is in the log when it cannot be read, or its handler fails", async () => {
+    const { connection, lines } = await ready({ asksNothing, handle: bug });
+    expect(statusOf(await connection.call("StateChange", unreadable))).toBe(Code.OK);
+    expect(statusOf(await connection.call("StartContainer", startContainer))).toBe(Code.OK);
+    const errors = ["a message that cannot be read", "a fault of our own"].map((text) => expect.stringContaining(text));
+    await expect.poll(() => lines).toMatchObject(errors.map((error) => ({ error })));
+  });
+});
+
 test("a handler sees the call as it came: its time, its metadata, its bytes, its runtime", async () => {
   const contexts: CallContext[] = [];
   const { connection } = await ready(on({ StartContainer: async (_event, context) => void contexts.push(context) }));

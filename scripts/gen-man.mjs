@@ -31,13 +31,13 @@ const text = (plain) =>
     .replace(/^([.'])/gm, "\\&$1");
 const optionLines = ({ flags, description }) => [".TP", `.B ${text(flags)}`, text(description)];
 
-/** What addHelpText was given, in lines: commander has it in the printed help alone. */
+/** What addHelpText was given, in paragraphs: commander has it in the printed help alone. */
 const notesOf = (verb) => {
   const printed = [];
   verb.configureOutput({ writeOut: (written) => printed.push(written) });
   verb.outputHelp();
   const notes = printed.join("").slice(verb.helpInformation().length);
-  return notes.split("\n").filter((line) => line !== "");
+  return notes.split("\n\n").map((note) => note.replaceAll("\n", " ").trim());
 };
 
 const verbLines = (verb) => [
@@ -69,12 +69,12 @@ const lines = [
   ".SH EXIT STATUS",
   ...[
     ["0", "done"],
-    ["1", "the thing looked at has faults"],
-    ["2", "usage or configuration"],
+    ["1", "problems found"],
+    ["2", "wrong usage or configuration"],
     ["3", "the runtime cannot be reached (--once)"],
     ["4", "the runtime refused the registration"],
     ["5", "the connection was lost (launched by the runtime, or --once)"],
-    ["70", "a fault of the bridge's own"],
+    ["70", "internal error, please report it"],
     ["129, 130, 143", "SIGHUP, SIGINT or SIGTERM ended simulate, replay, explain, exec or conformance"],
   ].flatMap(([code, what]) => [".TP", `.B ${code}`, text(what)]),
   ".SH ENVIRONMENT",

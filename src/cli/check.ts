@@ -14,12 +14,8 @@ import type { Done } from "./program.js";
 export function addCheckCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
     .command("check")
-    .description("show the merged configuration and each plugin of conf.json, resolved as it would run; runs nothing")
-    .option("--json", "as one JSON object")
-    .addHelpText(
-      "after",
-      "\nExit codes: 0 as it should be; 1 plugins or conf.json have faults; 2 the configuration is wrong.",
-    );
+    .description("show the configuration in force and what would run for each plugin of conf.json; run nothing")
+    .option("--json", "print one JSON object");
   addConfigFlags(command, ["socket", ...pluginFlags]).action(async (options: Record<string, unknown>) => {
     const flags = readFlags(options);
     const facts = await collectFacts({ root: "/", flags, given: givenConfig(options), path: io.environment.PATH });

@@ -20,23 +20,23 @@ type SettingFlag = readonly [
 
 /** The settings that have a flag; all others are in the configuration file alone. The schema says which values are right. */
 const settingFlags = {
-  socket: ["socketPath", "path", "the runtime's NRI socket", parsePath],
-  conf: ["confFile", "file", "the v0.1 configuration that lists the legacy plugins", parsePath],
-  "bin-dir": ["pluginDirs", "directory", "where legacy plugins are looked for; may be given again", parseDirectory],
+  socket: ["socketPath", "path", "use this NRI socket of the runtime", parsePath],
+  conf: ["confFile", "file", "take the list of v0.1 plugins from this conf.json", parsePath],
+  "bin-dir": ["pluginDirs", "directory", "look for v0.1 plugins here; repeat it for more directories", parseDirectory],
   permissions: [
     "permissions",
     "strict|trust",
-    "`strict`: refuse files that others than root, or the bridge's user, can write; `trust`: no check",
+    "`strict`: refuse files that anyone but root (or the bridge's user) can write; `trust`: no check",
   ],
-  idx: ["pluginIdx", "NN", "the index to register under: the order among NRI plugins"],
-  name: ["pluginName", "name", "the name to register under"],
-  "state-directory": ["state.directory", "directory", "where the journal is kept; locked by one instance", parsePath],
+  idx: ["pluginIdx", "NN", "register with this index, which orders NRI plugins"],
+  name: ["pluginName", "name", "register under this name"],
+  "state-directory": ["state.directory", "directory", "keep the journal here; one instance locks it", parsePath],
   "log-level": [
     "log.level",
     "level",
-    "the least level that is written: trace, debug, info, warn, error, fatal or silent",
+    "write this level and those above: trace, debug, info, warn, error, fatal or silent",
   ],
-  "log-format": ["log.format", "json|text", "`text`: for people, one line each"],
+  "log-format": ["log.format", "json|text", "write JSON lines, or text for people"],
 } as const satisfies Record<string, SettingFlag>;
 
 type SettingFlagName = keyof typeof settingFlags;
@@ -46,7 +46,8 @@ export const pluginFlags = ["conf", "bin-dir", "permissions"] as const satisfies
 
 /** Adds `--config` and these flags, or all of them. */
 export function addConfigFlags(command: Command, names?: readonly SettingFlagName[]): Command {
-  command.option("--config <file>", "the bridge's own configuration (YAML)", parseFileName);
+  command.optionsGroup("Options of several commands:");
+  command.option("--config <file>", "read the bridge's own settings from this YAML file", parseFileName);
   for (const [name, [, placeholder, description, read]] of Object.entries<SettingFlag>(settingFlags)) {
     if (names !== undefined && !names.some((wanted) => wanted === name)) continue;
     const option = new Option(`--${name} <${placeholder}>`, description);
@@ -154,10 +155,15 @@ function readOwnConfigFile(file: string, { permissions = "strict" }: PartialConf
   throw new BridgeError("CONFIG", `the configuration is refused: ${fault} (as a flag: --permissions trust)`);
 }
 
-/** The flags and the file of --config, or of the node's bridge. @throws BridgeError CONFIG that names the file, and the remedy */
+/**
+ * The flags and the file of --config; for what runs here (--pod, --container), without --config, the node's bridge's.
+ * @throws BridgeError CONFIG that names the file, and the remedy
+ */
 export async function readSettings(options: Readonly<Record<string, unknown>>) {
   const flags = readFlags(options);
-  const source = await findConfigFile(givenConfig(options), flags);
+  const given = givenConfig(options);
+  const recorded = options.pod === undefined && options.container === undefined;
+  const source = given === undefined && recorded ? undefined : await findConfigFile(given, flags);
   try {
     const file =
       source && (source.from === "flag" ? readConfigFile(source.file) : readOwnConfigFile(source.file, flags));

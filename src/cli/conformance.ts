@@ -15,6 +15,7 @@ import type { Done } from "./program.js";
 
 /** Above the highest pid that Linux gives (PID_MAX_LIMIT, 2^22): a plugin that acts on it meets no process. */
 const noPid = 4_194_305;
+const timeoutMs = nriDefaults.requestTimeoutMs;
 
 interface Options {
   readonly plugin: string;
@@ -30,34 +31,22 @@ interface Options {
 export function addConformanceCommand(program: Command, io: CliIo, done: Done): void {
   program
     .command("conformance")
-    .description(
-      "try a plugin with every kind of request: is its answer one that the bridge accepts, in time, and alone",
-    )
-    .requiredOption("--plugin <path>", "the executable")
+    .description("send a plugin every kind of request, and judge its answers: valid, in time, no process left")
+    .requiredOption("--plugin <path>", "try this executable")
     .addOption(
-      new Option("--phase <phase>", "when its container creates run, which says what its results may ask for")
+      new Option("--phase <phase>", "judge what a container's create asks for as in this phase")
         .choices(["start", "create"])
         .default("start"),
     )
-    .option("--conf <file>", "a conf.json: the plugin gets the conf that stands there for its type")
-    .option(
-      "--pid <pid>",
-      "a process for the requests to name; without it they name none that exists",
-      parseNumber,
-      noPid,
-    )
-    .option(
-      "--timeout-ms <ms>",
-      "how long each run may take, as a runtime's own limit",
-      parseNumber,
-      nriDefaults.requestTimeoutMs,
-    )
-    .option("--case <name...>", "only this case")
+    .option("--conf <file>", "give the plugin the conf that this conf.json has for its type")
+    .option("--pid <pid>", "name this process in the requests; the default names none that exists", parseNumber, noPid)
+    .option("--timeout-ms <ms>", "end each run after this time, as a runtime does", parseNumber, timeoutMs)
+    .option("--case <name...>", "run only these cases")
     .option(
       "--cgroup-conf <key>",
-      "make scratch cgroups, tell the plugin their root by this key of its conf, and tell what it changes there",
+      "make scratch cgroups, name their root in this key of the plugin's conf, and print what it changes there",
     )
-    .option("--json", "one JSON object")
+    .option("--json", "print one JSON object")
     .action(async (options: Options) => {
       const reports = await withPlugins(io, (workplace) => tryPlugin(options, io, workplace));
       const well = reports.filter(({ ok }) => ok).length;

@@ -12,11 +12,10 @@ import type { Done } from "./program.js";
 export function addDoctorCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
     .command("doctor")
-    .description("look for everything that makes v0.1 plugins silently not run on this node; changes nothing")
-    .option("--migrate", "say what an upgrade from containerd 1.6 will change for each plugin, too")
-    .option("--json", "as one JSON object")
-    .option("--root <directory>", "where the node's file system is mounted", "/")
-    .addHelpText("after", "\nExit codes: 0 nothing worse than notes; 1 warnings; 2 errors.");
+    .description("find what keeps v0.1 plugins from running on this node; change nothing")
+    .option("--migrate", "also say what an upgrade from containerd 1.6 changes for each plugin")
+    .option("--json", "print one JSON object")
+    .option("--root <directory>", "look at the node whose file system is mounted here", "/");
   addConfigFlags(command, ["socket", ...pluginFlags]).action(async (options: Record<string, unknown>) => {
     const root = resolve(typeof options.root === "string" ? options.root : "/");
     requireDirectory(root);

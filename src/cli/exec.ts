@@ -16,10 +16,9 @@ import type { Done } from "./program.js";
 export function addExecCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
     .command("exec")
-    .description("run one plugin, as a real process, on the request of an event, and show what the bridge would answer")
-    .argument("<type>", "the plugin, as conf.json names it")
-    .option("--json", "one JSON line for the run and one for the answer")
-    .addHelpText("after", "\nExit codes: 0 the plugin did well; 1 it failed, or cannot be run.");
+    .description("run one plugin on the request of an event, and show what the bridge would answer")
+    .argument("<type>", "the plugin's type in conf.json")
+    .option("--json", "print one JSON line for the run and one for the answer");
   addEventSource(command);
   addConfigFlags(command, pluginFlags).action(
     async (type: string, event: string | undefined, options: Record<string, unknown>) => {

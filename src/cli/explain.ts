@@ -11,11 +11,8 @@ import type { Done } from "./program.js";
 export function addExplainCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
     .command("explain")
-    .description(
-      "show the exact request of each plugin for an event, and where each part of it comes from; runs nothing",
-    )
-    .option("--json", "one JSON line for each event")
-    .addHelpText("after", "\nExit codes: 0 done; 1 the bridge would answer an event with an error.");
+    .description("show the exact request of each plugin for an event, and the source of each part; run nothing")
+    .option("--json", "print one JSON line for each event");
   addEventSource(command);
   addConfigFlags(command, pluginFlags).action(async (event: string | undefined, options: Record<string, unknown>) => {
     const { flags, file, source, config } = await readSettings(options);
@@ -42,9 +39,9 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
 /** The argument and options that name an event: of a recording, or of what runs here. */
 export function addEventSource(command: Command): Command {
   return command
-    .argument("[event]", "a case folder as record writes it; FOLDER:N for its N-th event")
-    .option("--pod <id>", "the create and delete of a pod that runs here, from its bundle")
-    .option("--container <id>", "the same for a container");
+    .argument("[event]", "a case folder that `record` wrote, or FOLDER:N for its event N")
+    .option("--pod <id>", "take the create and delete of this running pod, from its bundle")
+    .option("--container <id>", "take those of this running container");
 }
 
 /** @throws BridgeError USAGE when not exactly one is named, or it cannot be read */

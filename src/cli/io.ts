@@ -32,7 +32,7 @@ export const exitCodes = {
   refused: 4,
   /** In launched mode, or with --once. */
   connectionLost: 5,
-  /** A fault of our own. */
+  /** An error of the bridge itself. */
   internal: 70,
   /** As a shell has it for a process that SIGHUP, SIGINT or SIGTERM ended. */
   hungUp: 129,

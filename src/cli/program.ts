@@ -7,6 +7,7 @@ import { addConformanceCommand } from "./conformance.js";
 import { addDoctorCommand } from "./doctor.js";
 import { addExecCommand } from "./exec.js";
 import { addExplainCommand } from "./explain.js";
+import { addHelpNotes, columns } from "./help.js";
 import { type CliIo, type ExitCode, exitCodes, interruptedCode } from "./io.js";
 import { type Launched, registerFirst } from "./launched.js";
 import { addRecordCommand } from "./record.js";
@@ -63,7 +64,7 @@ function tellFault(io: CliIo, error: unknown): ExitCode {
     return code;
   }
   const stack = error instanceof Error && error.stack !== undefined ? error.stack : errorText(error);
-  io.stderr(`nri-v01-bridge: a fault of its own, please report it: ${stack}\n`);
+  io.stderr(`nri-v01-bridge: internal error, please report it: ${stack}\n`);
   return exitCodes.internal;
 }
 
@@ -90,14 +91,12 @@ export function createProgram(io: CliIo, done: Done): Command {
     .configureOutput({
       writeOut: (text) => io.stdout(text),
       writeErr: (text) => io.stderr(text),
+      getOutHelpWidth: () => columns,
+      getErrHelpWidth: () => columns,
     })
-    .showHelpAfterError("(add --help for what is possible)")
-    .addHelpText(
-      "after",
-      "\nExit codes: 0 done; 1 the thing looked at has faults; 2 usage or configuration; 3 cannot connect (--once);\n" +
-        "4 the runtime refused the registration; 5 the connection was lost (launched, --once); 70 a fault of our own.",
-    );
+    .showHelpAfterError("(--help lists what is possible)");
   for (const addCommand of commands) addCommand(program, io, done);
+  for (const command of [program, ...program.commands]) addHelpNotes(command);
   return program;
 }
 
@@ -109,8 +108,8 @@ const commands = [
 function addVersionCommand(program: Command, io: CliIo): void {
   program
     .command("version")
-    .description("print the version of the bridge and of Node")
-    .option("--json", "as one JSON object")
+    .description("print the versions of the bridge and of Node")
+    .option("--json", "print one JSON object")
     .action((options: { json?: boolean }) => {
       const node = process.version;
       io.stdout(options.json ? `${JSON.stringify({ version, node })}\n` : `nri-v01-bridge ${version} (Node ${node})\n`);

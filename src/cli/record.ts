@@ -30,19 +30,15 @@ interface Options extends RecordSettings, Readonly<Record<string, unknown>> {
 export function addRecordCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
     .command("record")
-    .description("write what the runtime of this node sends as replayable cases, one for each pod; runs no plugins")
-    .requiredOption("--out <folder>", "where the cases are written", parseFileName)
-    .option("--duration <time>", "end after so long (90s, 5m, 1h); else with the last pod, or by Ctrl-C", parseTime)
-    .option("--run", "be the bridge meanwhile: run the plugins, and record what they are sent and answer")
-    .option("--pods <number>", "record so many pods at most", parseCount, usualPods)
-    .option("--pod <namespace/name...>", "record these pods only; a * at the end stands for any rest")
-    .option("--keep-annotation <name...>", "annotations that are no secret, as a plugin may need; * as for --pod")
-    .option("--no-redact", "write environment, annotations, arguments and conf as they are, with their secrets")
-    .option("--json", "one JSON line for each recorded pod")
-    .addHelpText(
-      "after",
-      "\nExit codes: 0 done; 1 the recording could not be written to its end; 2 it cannot be written at all; else as run.",
-    );
+    .description("write what this node's runtime sends as replayable cases, one for each pod; run no plugins")
+    .requiredOption("--out <folder>", "write the cases into this folder", parseFileName)
+    .option("--duration <time>", "stop after this time (90s, 5m, 1h), else after the last pod or on Ctrl-C", parseTime)
+    .option("--run", "also run the plugins and record their requests and results (replaces the running bridge)")
+    .option("--pods <number>", "record at most this many pods", parseCount, usualPods)
+    .option("--pod <namespace/name...>", "record only these pods; a * at the end matches any rest")
+    .option("--keep-annotation <name...>", "do not mask these annotations; * as for --pod")
+    .option("--no-redact", "do not mask secrets in environment, annotations, arguments and conf")
+    .option("--json", "print one JSON line for each recorded pod");
   addConfigFlags(command).action(async (options: Options) => {
     const { json = false } = options;
     let fault: string | null = null;

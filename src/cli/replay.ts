@@ -16,20 +16,15 @@ interface ReplayOptions extends Options {
 export function addReplayCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
     .command("replay")
-    .description("play a recorded case through the bridge and the legacy plugins, with an embedded runtime")
-    .argument("<folder>", "a case: events.jsonl, and case.json, conf.json, bundles/ where present")
-    .option("--json", "one JSON line for each plugin run and each answer")
-    .option("--compare", "show only what differs from what `record --run` wrote: requests, results and answers")
+    .description("play a recorded case through the bridge and its plugins, with an embedded runtime")
+    .argument("<folder>", "the case: events.jsonl, and case.json, conf.json, bundles/ where present")
+    .option("--json", "print one JSON line for each plugin run and each answer")
+    .option("--compare", "print only what differs from what `record --run` wrote: requests, results and answers")
     .addOption(
       new Option(
         "--dialect <dialect>",
         "send events by StateChange (NRI < 0.12), or by calls of their own (as recorded when not given)",
       ).choices(["state-change", "dedicated"]),
-    )
-    .addHelpText(
-      "after",
-      "\nExit codes: 0 done; 1 a plugin failed or the bridge answered an error, with --compare: something differs." +
-        "\nThe settings are those of now, from flags and --config: a recording holds none.",
     );
   addConfigFlags(command, [...pluginFlags, "log-level"]).action(async (folder: string, options: ReplayOptions) => {
     const { flags, file } = configLayers(options);
@@ -84,15 +79,15 @@ export async function play(
   workplace: Workplace,
   given: Pick<PlayOptions, "played" | "flags" | "file">,
   { json, compare }: Options,
+  format = (report: PlayReport) => toTimeline(report, process.stdout.columns ?? 160),
 ): Promise<readonly PlayReport[]> {
   const log = createLog(given.flags.log?.level ?? "silent", { write: (line) => io.stderr(line) });
-  const width = process.stdout.columns ?? 160;
   const reports: PlayReport[] = [];
   const onReport = (report: PlayReport) => {
     reports.push(report);
     const line = toLine(report);
     if (compare === true) return;
-    if (json !== true) io.stdout(toTimeline(report, width));
+    if (json !== true) io.stdout(format(report));
     else if (line !== undefined) io.stdout(`${JSON.stringify(line)}\n`);
   };
   await playCase({ ...given, ...workplace, environment: io.environment, log, onReport });

@@ -28,11 +28,11 @@ const longestFinishMs = 25_000;
 export function addRunCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
     .command("run", { isDefault: true })
-    .description("connect to the runtime and run legacy plugins until the end")
-    .option("--once", "end when the runtime cannot be reached or the connection is lost, instead of trying again")
+    .description("connect to the runtime and run v0.1 plugins until stopped")
+    .option("--once", "end when the runtime cannot be reached or the connection is lost; do not try again")
     .option(
       "--record <folder>",
-      "write what happens as replayable cases, one for each pod, without secrets; record --run can more",
+      "write each pod's events as a replayable case, secrets masked; `record --run` has more options",
       parseFileName,
     );
   addConfigFlags(command).action(async (options: Record<string, unknown>) => {

@@ -1,13 +1,16 @@
 import { writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { styleText } from "node:util";
 import type { Command } from "commander";
 import { makeDirectory } from "../base/files.js";
-import type { PartialConfig } from "../config/schema.js";
-import { builtInPlugins, builtInScenarios } from "../gen/built-in.js";
+import { builtInPlugins, demoPod } from "../gen/built-in.js";
 import { decodeEvent } from "../nri/events.js";
 import { changedFiles, makeCgroupFiles } from "../tools/conformance/cgroup-files.js";
 import { type Case, readCase, readFile, withConf } from "../tools/replay/case.js";
+import type { PlayReport } from "../tools/replay/play.js";
+import { toTimeline } from "../tools/replay/report.js";
 import { addConfigFlags, configLayers, pluginFlags } from "./config.js";
+import { columns } from "./help.js";
 import { type CliIo, exitCodes, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
 import { play } from "./replay.js";
@@ -15,9 +18,9 @@ import { play } from "./replay.js";
 export function addSimulateCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
     .command("simulate")
-    .description("show the bridge at work: recorded pods, an embedded runtime, the sample plugins as real processes")
-    .option("--scenario <folder>", "play this case instead of the built-in ones")
-    .option("--json", "one JSON line for each plugin run and each answer");
+    .description("show the bridge at work on one pod: an embedded runtime, a real socket, sample plugins as processes")
+    .option("--scenario <folder>", "play this recorded case instead of the built-in pod")
+    .option("--json", "print one JSON line for each plugin run and each answer");
   addConfigFlags(command, [...pluginFlags, "log-level"]).action(async (options: Record<string, unknown>) => {
     const { flags, file } = configLayers(options);
     const print = (text: string) => {
@@ -25,27 +28,57 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
     };
     await withPlugins(io, async (workplace) => {
       const { scratch } = workplace;
-      const scenarios = typeof options.scenario === "string" ? [options.scenario] : writeScenarios(scratch);
-      const pluginDirs = flags.pluginDirs ?? [writePlugins(scratch)];
-      for (const [number, scenario] of scenarios.entries()) {
-        const recorded = readCase(scenario);
-        const { name, title, runtime, events } = recorded;
-        const cgroups = join(scratch, "cgroup", String(number));
-        const files = makeCgroups(cgroups, recorded);
-        const { confFile } = flags;
-        const conf = confFile === undefined ? simulatedConf(cgroups) : readFile(confFile, "--conf");
-        print(`${title}\n${name}: ${events.length} recorded events of ${runtime.name} ${runtime.version}\n`);
-        const played = withConf(recorded, confFile ?? "conf.json", conf);
-        const settings: PartialConfig = { states: ["create", "update", "delete"], ...flags, pluginDirs };
-        await play(io, workplace, { played, flags: settings, file }, options);
-        for (const { name, was, is } of changedFiles(cgroups, files)) {
-          print(`\n${basename(name)} of the container: ${was} before, ${is} after\n`);
-        }
-        print("\n");
-      }
+      const given = typeof options.scenario === "string" ? options.scenario : undefined;
+      const recorded = readCase(given ?? writeFiles(join(scratch, "demo"), demoPod));
+      const pluginDirs = flags.pluginDirs ?? [writeFiles(join(scratch, "bin"), builtInPlugins, 0o755)];
+      const cgroups = join(scratch, "cgroup");
+      const story = createStory(cgroups, makeCgroups(cgroups, recorded));
+      const { confFile } = flags;
+      const conf = confFile === undefined ? simulatedConf(cgroups) : readFile(confFile, "--conf");
+      const played = withConf(recorded, confFile ?? "conf.json", conf);
+      const { name, version } = recorded.runtime;
+      print(`${recorded.title}, as ${name} ${version} reported it.\n`);
+      print("The runtime is embedded; its NRI socket and the plugins' processes are real.\n");
+      print("A row is a plugin's request and its outcome; the answer goes to the runtime.\n");
+      await play(io, workplace, { played, flags: { ...flags, pluginDirs }, file }, options, story);
+      print(given === undefined ? shown : "");
     });
     done(exitCodes.done);
   });
+}
+
+const shown = `
+Shown: requests as containerd 1.6 sent them, a plugin that changed a container,
+one that refused a container, which then does not start, and a delete for each
+create. Next:
+  npx nri-v01-bridge simulate --json           see each whole request and result
+  npx nri-v01-bridge conformance --plugin FILE try a plugin of your own
+  npx nri-v01-bridge doctor                    on a node: why plugins do not run
+`;
+
+/** The lines for people of one report after another. An event for which no plugin runs has none. */
+function createStory(cgroups: string, files: ReturnType<typeof makeCgroups>) {
+  let event = "";
+  return (report: PlayReport): string => {
+    if (report.type === "event") {
+      event = toTimeline(report, columns);
+      return "";
+    }
+    if (report.type === "run") {
+      const { plugin, state, outcome, error } = report.run;
+      const { id, pid } = report.call.request;
+      const request = `${styleText("bold", plugin.padEnd(9))} ${state}  id ${id.slice(0, 12)}  pid ${pid || "none"}`;
+      const above = event;
+      event = "";
+      return `${above}  ${request}  ${error === null ? styleText("green", outcome) : styleText("red", error)}\n`;
+    }
+    if (event !== "") return "";
+    const changed = changedFiles(cgroups, files).map(({ name, was, is }) => {
+      files.set(name, is);
+      return `  ${basename(name)} of the container: ${was} before, ${styleText("yellow", is)} after\n`;
+    });
+    return `${changed.join("")}${toTimeline(report, columns)}`;
+  };
 }
 
 /** A plugin that writes to its container's cgroup does it there, so that it can be seen and nothing else is touched. */
@@ -62,17 +95,8 @@ function makeCgroups(root: string, { events }: Case) {
 
 /** The sample plugins, told where the simulated cgroups are. */
 function simulatedConf(cgroupRoot: string): Uint8Array {
-  const plugins = [{ type: "clearcfs", conf: { cgroupRoot } }, { type: "labels" }];
+  const plugins = [{ type: "clearcfs", conf: { cgroupRoot } }, { type: "no-latest" }];
   return Buffer.from(JSON.stringify({ version: "0.1", plugins }));
-}
-
-function writePlugins(folder: string): string {
-  return writeFiles(join(folder, "bin"), builtInPlugins, 0o755);
-}
-
-/** Writes the built-in scenarios to disk, where a case is read from, and gives their folders. */
-function writeScenarios(folder: string): string[] {
-  return Object.entries(builtInScenarios).map(([name, files]) => writeFiles(join(folder, "scenarios", name), files));
 }
 
 function writeFiles(folder: string, files: Readonly<Record<string, string>>, mode = 0o644): string {

@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -17,15 +18,7 @@ function plugin(name: string, body: string): void {
   writeFileSync(join(folder, name), text, { mode: 0o755 });
 }
 
-/** Without a file of its own, lest it be that of a bridge which runs on this machine. */
-const exec = (...args: string[]) =>
-  runCommandLine([
-    "exec",
-    "--bin-dir",
-    folder,
-    ...(args.includes("--config") ? [] : ["--config", "/dev/null"]),
-    ...args,
-  ]);
+const exec = (...args: string[]) => runCommandLine(["exec", "--bin-dir", folder, ...args]);
 const requests = () => jsonLines(readFileSync(join(folder, "requests"), "utf8"));
 
 describe("exec", () => {
@@ -100,6 +93,24 @@ describe("exec", () => {
     expect(stderr).toMatch(/^nri-v01-bridge: recoder: conf\.json does not list it, .*; did you mean "recorder"\?\n$/);
     expect(code).toBe(2);
   });
+
+  it.each(["exec recorder", "explain"])(
+    "%s of a recorded case takes no setting of a bridge that runs here",
+    async (verb) => {
+      plugin("recorder", "echo '{}'");
+      const [config, bridge] = ["bridge.yaml", "nri-v01-bridge.mjs"].map((name) => join(folder, name));
+      writeFileSync(config ?? "", "timeoutMs: 1\n");
+      writeFileSync(bridge ?? "", "setTimeout(() => {}, 20_000);\n");
+      const running = spawn(process.execPath, [bridge ?? "", "--config", config ?? ""], { stdio: "ignore" });
+      try {
+        const { stdout } = await runCommandLine([...verb.split(" "), `${chained}:1`, "--json", "--bin-dir", folder]);
+        for (const line of jsonLines(stdout)) expect(line).toMatchObject({ configuration: null });
+        expect(jsonLines(stdout)).not.toEqual([]);
+      } finally {
+        running.kill();
+      }
+    },
+  );
 
   it("runs a plugin for an event of its own, with its state", async () => {
     plugin("recorder", "echo '{}'");

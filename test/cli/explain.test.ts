@@ -8,15 +8,11 @@ const cases = resolve(import.meta.dirname, "../../fixtures/cases");
 const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
 const basic = join(cases, "basic-hostnet");
 
-/** No file of settings, lest it be that of a bridge which runs on this machine. */
-const noFile = ["--config", "/dev/null"];
-
 /** The verb with --json, read. */
 async function explain(...args: string[]) {
   const { code, stdout, stderr } = await runCommandLine([
     "explain",
     "--json",
-    ...(args.includes("--config") ? [] : noFile),
     "--bin-dir",
     plugins,
     "--permissions",
@@ -95,7 +91,6 @@ describe("explain, for people", () => {
   it("prints each plugin's request and where its parts come from", async () => {
     const { code, stdout } = await runCommandLine([
       "explain",
-      ...noFile,
       `${basic}:1`,
       "--bin-dir",
       plugins,
@@ -119,7 +114,7 @@ describe("explain, for people", () => {
     ["an event past the end", [`${basic}:99`], "there are 9 events, 1 is the first"],
     ["a pod that is not there", ["--pod", "fffffffffff"], "no running pod or container fffffffffff is in sight"],
   ])("refuses %s with exit code 2", async (_, args, message) => {
-    const { code, stderr } = await runCommandLine(["explain", ...noFile, ...args]);
+    const { code, stderr } = await runCommandLine(["explain", ...args]);
     expect(stderr).toContain(message);
     expect(stderr).not.toMatch(/\n\s+at /);
     expect(code).toBe(2);
@@ -127,7 +122,7 @@ describe("explain, for people", () => {
 
   it("refuses a case whose calls are no events", async () => {
     writeFileSync(join(folder, "events.jsonl"), '{"method":"Configure","timeoutNano":"2000000000","payloadBase64":""}');
-    const none = await runCommandLine(["explain", ...noFile, folder]);
+    const none = await runCommandLine(["explain", folder]);
     expect(none.stderr).toContain("no v0.1 plugin is ever run for such a call");
     expect(none.code).toBe(2);
   });

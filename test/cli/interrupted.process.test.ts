@@ -45,7 +45,7 @@ type Hanging = ReturnType<typeof hangingPlugin>;
 const verbs: Readonly<Record<string, (hanging: Hanging) => readonly string[]>> = {
   simulate: ({ played, settings }) => ["--scenario", played, "--conf", join(played, "conf.json"), ...settings],
   replay: ({ played, settings }) => [played, ...settings],
-  exec: ({ played, settings }) => ["plugin", `${played}:1`, "--config", "/dev/null", ...settings],
+  exec: ({ played, settings }) => ["plugin", `${played}:1`, ...settings],
   conformance: ({ plugin }) => ["--plugin", plugin, "--cgroup-conf", "root"],
 };
 

@@ -12,8 +12,23 @@ describe("the command line", () => {
     const { stdout } = await runCommandLine(["run", "--help"]);
     const flags = [...stdout.matchAll(/^ +(?:-h, )?--([a-z-]+)/gm)].map(([, flag]) => flag);
     expect(flags.join(" ")).toBe(
-      "once record config socket conf bin-dir permissions idx name state-directory log-level log-format help",
+      "once record help config socket conf bin-dir permissions idx name state-directory log-level log-format",
     );
+  });
+
+  it("has a help of 80 columns for each command, with an example of flags that it takes, its own flags first", async () => {
+    const { stdout: all } = await runCommandLine(["--help"]);
+    const verbs = [...all.matchAll(/^ {2}([a-z]+) /gm)].flatMap(([, verb = ""]) => (verb === "help" ? [] : [verb]));
+    expect(verbs).toHaveLength(10);
+    for (const verb of verbs) {
+      const { stdout } = await runCommandLine([verb, "--help"]);
+      expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
+      const [, example = ""] = /^Example: nri-v01-bridge (.*)$/m.exec(stdout) ?? [];
+      expect(example.split(" ")[0]).toBe(verb);
+      for (const flag of example.match(/--[a-z-]+/g) ?? []) expect(stdout).toMatch(new RegExp(`^ +${flag} `, "m"));
+      const shared = stdout.indexOf("--config <file>");
+      expect(shared < 0 || stdout.indexOf("-h, --help") < shared).toBe(true);
+    }
   });
 
   it("prints its version for people and machines", async () => {

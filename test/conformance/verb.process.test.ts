@@ -42,7 +42,7 @@ beforeEach(() => {
 });
 
 describe("a good plugin", () => {
-  it.each(["clearcfs", "labels", "logger", "noop", "recorder"])(
+  it.each(["clearcfs", "labels", "no-latest", "noop", "recorder", "request-log"])(
     "%s of the samples is well in all cases",
     async (name) => {
       // clearcfs fails a create whose cgroup it does not find.

@@ -37,6 +37,7 @@ describe("the npm package", () => {
       "dist/nri-v01-bridge.mjs",
       "docs/man/nri-v01-bridge.1",
       ...below("deploy"),
+      ...below("legacy-plugins"),
       ...readdirSync(join(root, "docs")).flatMap((name) => (/\.(md|json|svg)$/.test(name) ? [`docs/${name}`] : [])),
     ].sort();
     expect(paths).toEqual(wanted);

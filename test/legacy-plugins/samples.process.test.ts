@@ -47,22 +47,22 @@ it("labels tells what each recorded request has", () => {
   }
 });
 
-describe("logger", () => {
-  const done = '{"plugin":"logger","version":"0.1","error":""}\n';
+describe("request-log", () => {
+  const done = '{"plugin":"request-log","version":"0.1","error":""}\n';
 
   it("appends requests to the file of its conf", () => {
     const path = join(makeFolder(), "a <log>.txt");
     const text = `{"conf":{"path":${JSON.stringify(path).replace("<", "\\u003c")}},"version":"0.1","state":"create"}`;
-    for (let i = 0; i < 2; i++) expect(invoke(join(pluginsDir, "logger"), text).stdout).toBe(done);
+    for (let i = 0; i < 2; i++) expect(invoke(join(pluginsDir, "request-log"), text).stdout).toBe(done);
     expect(readFileSync(path, "utf8")).toBe(`${text}\n${text}\n`);
   });
 
   it("reports a file that it cannot write, and logs nothing without a conf", () => {
     const text = '{"conf":{"path":"/no/such/dir/log"},"version":"0.1"}';
-    expect(JSON.parse(invoke(join(pluginsDir, "logger"), text).stdout).error).toMatch(
+    expect(JSON.parse(invoke(join(pluginsDir, "request-log"), text).stdout).error).toMatch(
       /^\/no\/such\/dir\/log: No such file/,
     );
-    expect(invoke(join(pluginsDir, "logger"), '{"version":"0.1"}').stdout).toBe(done);
+    expect(invoke(join(pluginsDir, "request-log"), '{"version":"0.1"}').stdout).toBe(done);
   });
 });
 

@@ -106,7 +106,7 @@ describe("a chain across both phases", () => {
     bench.asks("old", { "cpu-quota": "7000", "adjust.memory.limit": "4096" });
     const results = "{kept: {results: {keep: true}}, old: {results: {annotate: true, rename: {cpu-quota: cpu.quota}}}}";
     const config = `phase: create\ncgroup: host\nplugins: ${results}\n`;
-    const played = await bench.play({ plugins: ["kept", "old"], config, scenario: "update" });
+    const played = await bench.play({ plugins: ["kept", "old"], config, scenario: "cases/update" });
     expect(played.answer("CreateContainer").response.adjust).toMatchObject({
       annotations: { "v01.old/cpu-quota": "7000" },
       linux: { resources: { cpu: { shares: { value: "64" }, quota: { value: "7000" } } } },

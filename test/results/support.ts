@@ -49,7 +49,7 @@ export interface Play {
   /** The bridge's configuration, as YAML (or JSON, which is YAML too). */
   readonly config?: string;
   /** The recorded events: clear-cfs creates a container with a quota, update also changes it. */
-  readonly scenario?: "clear-cfs" | "update";
+  readonly scenario?: "scenarios/clear-cfs" | "cases/update";
   /** Another cgroupsPath of the container, without bundles to tell the recorded one. */
   readonly cgroupsPath?: string;
   /** Only the events of these names, where the others cost more than they show; without bundles too. */
@@ -102,10 +102,10 @@ export class Bench {
 
   /** Plays the events; rejects nothing. */
   async play(play: Play): Promise<Played> {
-    const { plugins, config = "{}", scenario = "clear-cfs", cgroupsPath, only, by } = play;
+    const { plugins, config = "{}", scenario = "scenarios/clear-cfs", cgroupsPath, only, by } = play;
     const folder = join(this.folder, `play-${this.#plays++}`, "case");
     mkdirSync(folder, { recursive: true });
-    const recorded = join(fixtures, "scenarios", scenario);
+    const recorded = join(fixtures, scenario);
     const asRecorded = cgroupsPath === undefined && only === undefined;
     const eventsFrom = asRecorded ? relative(dirname(folder), recorded) : "case";
     if (!asRecorded) writeFileSync(join(folder, "events.jsonl"), eventsOf(recorded, play));

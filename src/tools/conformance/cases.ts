@@ -1,5 +1,5 @@
 import { BridgeError } from "../../base/errors.js";
-import { builtInScenarios } from "../../gen/built-in.js";
+import { demoPod } from "../../gen/built-in.js";
 import { decodeEvent } from "../../nri/events.js";
 import { findBundle } from "../../v01/bundle.js";
 import { toRawJson } from "../../v01/gojson/raw.js";
@@ -160,12 +160,12 @@ function largeAnnotations(): Record<string, string> {
   );
 }
 
-/** The creates of a recorded pod and its container, as the bridge makes them of the built-in scenario. */
+/** The creates of the demo's pod and its containers, as the bridge makes them of its events. */
 function recordedCreates(pid: number): Request[] {
-  const { "events.jsonl": events = "", ...files } = builtInScenarios["clear-cfs"] ?? {};
+  const { "events.jsonl": events = "", ...files } = demoPod;
   const bundles = Object.entries(files).map(([path, text]) => ({ path, bytes: Buffer.from(text) }));
   const rules = { pod: [], container: [], crio: false, alias: false };
-  return parseEvents(events, "clear-cfs").flatMap(({ method, payload }) => {
+  return parseEvents(events, "events.jsonl").flatMap(({ method, payload }) => {
     const event = decodeEvent(method, payload);
     if (event?.name !== "RunPodSandbox" && event?.name !== "StartContainer") return [];
     const target = { ...targetOf(event), pid };

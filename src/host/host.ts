@@ -1,7 +1,9 @@
 import { errorText } from "../base/errors.js";
-import { readRegularFile } from "../base/files.js";
+import { fileIdentity, readRegularFile } from "../base/files.js";
 import {
   type Answer,
+  argumentsOf,
+  flagOf,
   type Liveness,
   livenessHere,
   type ProcessIdentity,
@@ -57,22 +59,22 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
   return {
     watcher,
 
-    /**
-     * Through the process's parent: containerd's shim works in the pod's bundle, beside which the containers' lie, CRI-O's conmon in the
-     * container's. The link is followed in the parent's mount namespace: it works from a container with the host's pid namespace.
-     */
     *readBundles({ id, pid }, known = 0) {
       if (pid <= 0) return yield { found: false, reason: noProcess };
       const stat = known > 1 ? { parent: known } : readProcessStat(pid, procRoot);
       if (typeof stat === "string") return yield { found: false, reason: `the stat of process ${pid} is ${stat}` };
       const reason = `process ${pid} has no parent that keeps its bundle (not our pid namespace?)`;
-      if (stat.parent <= 1) return yield { found: false, reason };
-      const cwd = `${procRoot}/${stat.parent}/cwd`;
-      for (const path of [`${cwd}/../${id}/config.json`, `${cwd}/config.json`]) {
-        try {
-          yield { found: true, path, bytes: readRegularFile(path) };
-        } catch (error) {
-          yield { found: false, reason: errorText(error) };
+      if (stat.parent <= 1) yield { found: false, reason };
+      // The pod's bundle has its containers' beside it: as containerd lays them out, and as CRI-O does.
+      const places = [`../${id}/config.json`, "config.json", `../../${id}/userdata/config.json`];
+      for (const folder of bundleFolders(pid, stat.parent, procRoot)) {
+        for (const place of places) {
+          const path = `${folder}/${place}`;
+          try {
+            yield { found: true, path, bytes: readRegularFile(path) };
+          } catch (error) {
+            yield { found: false, reason: errorText(error) };
+          }
         }
       }
     },
@@ -89,9 +91,9 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
       if (typeof stat === "string") return { confirmed: false, reason: `there is no process ${pid} here` };
       const { startTime, parent } = stat;
       const cgroups = readText(`${procRoot}/${pid}/cgroup`) ?? "";
-      // The parent is the shim or conmon.
-      const worksInBundle = () => parent > 1 && pathNames(readLink(`${procRoot}/${parent}/cwd`) ?? "", id);
-      const reason = `neither the cgroup of process ${pid} nor the bundle of its parent names ${id}`;
+      const worksInBundle = () =>
+        [...bundleFolders(pid, parent, procRoot)].some((folder) => pathNames(readLink(folder) ?? folder, id));
+      const reason = `neither the cgroup of process ${pid} nor a bundle that it or its parent works in names ${id}`;
       if (!cgroupsName(cgroups, id, cgroupsPath) && !worksInBundle()) return { confirmed: false, reason };
       return { confirmed: true, identity: { pid, startTime, bootId, pidNamespace }, parent };
     },
@@ -112,6 +114,23 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
       return { answer: isOurs ? "yes" : "no", reason: `${process} is ${isOurs ? "" : "not "}in our pid namespace` };
     },
   };
+}
+
+/**
+ * Where the bundle of a process may lie, or that of its pod; the likeliest first. The links are followed in the mount namespace of
+ * their process: it works from a container with the host's pid namespace. Nothing that a container can choose is among them.
+ */
+function* bundleFolders(pid: number, parent: number, procRoot: string): Iterable<string> {
+  if (parent > 1) {
+    // containerd's shim works in the pod's bundle, as does CRI-O's with runtime_type "vm"; conmon works in the container's.
+    yield `${procRoot}/${parent}/cwd`;
+    // conmon-rs works where CRI-O does, and is told the pod's directory (conmon-rs pkg/client/client.go toArgs).
+    const told = flagOf(argumentsOf(parent, procRoot), "--runtime-dir");
+    if (told?.startsWith("/")) yield `${procRoot}/${parent}/root${told}`;
+  }
+  // Kata's runtime-rs names its shim as the process, which works in the pod's bundle (runtime-rs shim_start.rs and sandbox.rs).
+  const root = fileIdentity(`${procRoot}/${pid}/root/`);
+  if (root !== undefined && root === fileIdentity(`${procRoot}/1/root/`)) yield `${procRoot}/${pid}/cwd`;
 }
 
 /** Whether the text of /proc/<pid>/cgroup, of cgroup v1, v2 or both, names a pod or container. */

@@ -28,6 +28,13 @@ export interface ProcessStat {
 }
 
 const statBytes = 1024; // The command may be 64 bytes long (kernel workers), and there are 50 numbers after it.
+const argumentBytes = 64 * 1024; // A process may have megabytes of them.
+
+/** The first bytes of a file. @throws the system's error */
+function readStart(path: string, limit: number): Buffer {
+  const buffer = Buffer.allocUnsafe(limit);
+  return closing(openSync(path, "r"), (file) => buffer.subarray(0, readSync(file, buffer, 0, limit, 0)));
+}
 
 /** The command in parentheses may hold anything. Behind it are fields 3, the state, 4, the parent, 5, the group, and 22 (proc(5)). */
 const statPattern = /^.*\) ([A-Za-z]) (\d+) (\d+)(?: \S+){16} (\d+)/s;
@@ -35,10 +42,9 @@ const statPattern = /^.*\) ([A-Za-z]) (\d+) (\d+)(?: \S+){16} (\d+)/s;
 /** The stat of a process; `missing` when there is no such process, `unreadable` when that cannot be told. */
 export function readProcessStat(pid: number, procRoot: string): ProcessStat | "missing" | "unreadable" {
   if (!Number.isSafeInteger(pid) || pid <= 0) return "missing";
-  const buffer = Buffer.allocUnsafe(statBytes);
   try {
-    const size = closing(openSync(`${procRoot}/${pid}/stat`, "r"), (file) => readSync(file, buffer, 0, statBytes, 0));
-    const [, state, parent, group, startTime] = statPattern.exec(buffer.toString("latin1", 0, size)) ?? [];
+    const text = readStart(`${procRoot}/${pid}/stat`, statBytes).toString("latin1");
+    const [, state, parent, group, startTime] = statPattern.exec(text) ?? [];
     if (state === undefined || startTime === undefined) return "unreadable";
     return { state, parent: Number(parent), group: Number(group), startTime };
   } catch (error) {
@@ -80,7 +86,8 @@ export function commandOf(pid: number, procRoot: string): string | undefined {
 
 /** The arguments that a process was started with, its name first, without empty ones. */
 export function argumentsOf(pid: number, procRoot: string): readonly string[] {
-  return (readText(`${procRoot}/${pid}/cmdline`) ?? "").split("\0").filter((argument) => argument !== "");
+  const text = attempt(() => readStart(`${procRoot}/${pid}/cmdline`, argumentBytes).toString("utf8")) ?? "";
+  return text.split("\0").filter((argument) => argument !== "");
 }
 
 /** The variables that a process was started with; undefined when they cannot be read. */

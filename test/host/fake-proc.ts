@@ -10,6 +10,8 @@ interface FakeProcess {
   readonly startTime?: string;
   readonly cgroup?: string;
   readonly cwd?: string;
+  readonly root?: string;
+  readonly args?: readonly string[];
   readonly pidNamespace?: string;
 }
 
@@ -27,6 +29,8 @@ export class FakeProc {
     this.write(`${pid}/stat`, statLine(pid, command, state, parent, startTime));
     if (more.cgroup !== undefined) this.write(`${pid}/cgroup`, more.cgroup);
     if (more.cwd !== undefined) this.link(`${pid}/cwd`, more.cwd);
+    if (more.root !== undefined) this.link(`${pid}/root`, more.root);
+    if (more.args !== undefined) this.write(`${pid}/cmdline`, `${more.args.join("\0")}\0`);
     if (more.pidNamespace !== undefined) this.link(`${pid}/ns/pid`, more.pidNamespace);
   }
 

@@ -1,6 +1,9 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { createNodeHost, createRecordedHost } from "../../src/host/host.js";
-import { readProcessStat } from "../../src/host/proc.js";
+import { argumentsOf, readProcessStat } from "../../src/host/proc.js";
+import { makeFolder } from "../support/places.js";
 import { FakeProc } from "./fake-proc.js";
 
 const id = "0c4f8fd1e2b7a7";
@@ -89,6 +92,89 @@ describe("a process is claimed for a pod", () => {
     const identity = { pid: 10, startTime: "77", bootId: "boot-1", pidNamespace: "pid:[1]" };
     expect(host().claim(query)).toEqual({ confirmed: true, identity, parent: 1 });
     expect(host().identify(10)).toEqual(identity);
+  });
+});
+
+describe("bundles are looked for", () => {
+  const [pod, ctr] = ["pod0", "ctr0"];
+  const containerd = `run/containerd/io.containerd.runtime.v2.task/k8s.io`;
+  const crio = "run/containers/storage/overlay-containers";
+  const stored = "var/lib/containers/storage/overlay-containers";
+  let node: string;
+  beforeEach(() => {
+    node = makeFolder();
+    const bundles = [
+      ...[pod, ctr].flatMap((id) => [`${containerd}/${id}`, `${crio}/${id}/userdata`, `${stored}/${id}/userdata`]),
+      ...["app", "overlay/app"],
+    ];
+    for (const bundle of bundles) {
+      mkdirSync(join(node, bundle), { recursive: true });
+      writeFileSync(join(node, bundle, "config.json"), bundle);
+    }
+    proc.add({ pid: 1, command: "systemd", parent: 0, root: node, cwd: node, args: ["/sbin/init"] });
+  });
+
+  /** The bundles that are found for a pod or container, each of which says where it lies. */
+  const foundFor = (id: string, pid: number) =>
+    [...host().readBundles({ id, pid })].flatMap((answer) =>
+      answer.found ? [Buffer.from(answer.bytes).toString()] : [],
+    );
+
+  it("beside containerd's shim and its pod's bundle (containerd core/runtime/v2/bundle.go)", () => {
+    proc.add({ pid: 9, command: "containerd-shim", root: node, cwd: join(node, containerd, pod) });
+    proc.add({ pid: 10, parent: 9, root: join(node, "overlay"), cwd: join(node, "overlay/app") });
+    expect(foundFor(pod, 10)[0]).toBe(`${containerd}/${pod}`);
+    expect(foundFor(ctr, 10)).toEqual([`${containerd}/${ctr}`, `${containerd}/${pod}`]);
+  });
+
+  it("where conmon works, in the container's (cri-o internal/oci/runtime_oci.go)", () => {
+    proc.add({ pid: 9, command: "conmon", root: node, cwd: join(node, crio, ctr, "userdata") });
+    proc.add({ pid: 10, parent: 9, root: join(node, "overlay"), cwd: join(node, "overlay/app") });
+    expect(foundFor(ctr, 10)[0]).toBe(`${crio}/${ctr}/userdata`);
+  });
+
+  /** The shim is the pod's and each container's process, and init adopts it (kata 3.32 runtime-rs shim_start.rs, sandbox.rs). */
+  it("where Kata's runtime-rs works itself, whose parent is init", () => {
+    proc.add({ pid: 10, command: "containerd-shim-kata-v2", root: node, cwd: join(node, containerd, pod) });
+    expect(foundFor(pod, 10)[0]).toBe(`${containerd}/${pod}`);
+    expect(foundFor(ctr, 10)[0]).toBe(`${containerd}/${ctr}`);
+    expect(host().claim({ id: pod, pid: 10, cgroupsPath: "" })).toMatchObject({ confirmed: true, parent: 1 });
+    // The process is the pod's, and outlives the container.
+    expect(host().claim({ id: ctr, pid: 10, cgroupsPath: "" })).toMatchObject({ confirmed: false });
+  });
+
+  /** It starts the shim in the pod's RunDir (cri-o internal/oci/runtime_vm.go startRuntimeDaemon). */
+  it.each([
+    ["the shim's child", 9],
+    ["the shim", 1],
+  ])("two folders up with CRI-O's runtime_type vm, where the process is %s", (_, parent) => {
+    const cwd = join(node, crio, pod, "userdata");
+    if (parent === 9) proc.add({ pid: 9, command: "containerd-shim", root: node, cwd });
+    proc.add({ pid: 10, command: "qemu", parent, root: node, cwd: parent === 9 ? node : cwd });
+    expect(foundFor(pod, 10)[0]).toBe(`${crio}/${pod}/userdata`);
+    expect(foundFor(ctr, 10)).toContain(`${crio}/${ctr}/userdata`);
+  });
+
+  /** conmon-rs is started in CRI-O's folder, told the pod's (cri-o runtime_pod.go ServerRunDir, conmon-rs pkg/client/client.go). */
+  it("in the --runtime-dir of conmon-rs, and beside it", () => {
+    // What a link in /proc says: from its root, which is another in a container.
+    const args = ["/usr/bin/conmonrs", "--runtime", "/usr/bin/runc", "--runtime-dir", `/${stored}/${pod}/userdata`];
+    proc.add({ pid: 9, command: "conmonrs", root: node, cwd: node, args });
+    proc.add({ pid: 10, parent: 9, root: join(node, "overlay"), cwd: join(node, "overlay/app") });
+    expect(foundFor(pod, 10)).toContain(`${stored}/${pod}/userdata`);
+    expect(foundFor(ctr, 10)).toContain(`${stored}/${ctr}/userdata`);
+    expect(host().claim({ id: pod, pid: 10, cgroupsPath: "" })).toMatchObject({ confirmed: true });
+  });
+
+  it("never where a container works, which writes there what it likes: its root is not init's", () => {
+    proc.add({ pid: 10, root: join(node, "overlay"), cwd: join(node, "overlay/app") });
+    expect(foundFor(ctr, 10)).toEqual([]);
+    expect([...host().readBundles({ id: ctr, pid: 10 })]).toMatchObject([{ found: false }]);
+  });
+
+  it("with a bounded read of a command line that has no end", () => {
+    proc.add({ pid: 9, args: ["x".repeat(10 << 20)] });
+    expect(argumentsOf(9, proc.root)[0]?.length).toBe(64 << 10);
   });
 });
 

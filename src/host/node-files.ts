@@ -94,6 +94,14 @@ export class NodeFiles {
     return attempt(() => readdirSync(this.locate(path)).sort()) ?? [];
   }
 
+  /** The files below a directory in the order of their names, as Go's filepath.Walk: a link to a directory is not entered. */
+  walk(directory: string): string[] {
+    return this.list(directory).flatMap((name) => {
+      const path = join(directory, name);
+      return this.link(path) === undefined && this.stat(path)?.isDirectory() === true ? this.walk(path) : [path];
+    });
+  }
+
   /** What a link says, not followed. */
   link(path: string): string | undefined {
     return readLink(join(this.root, path));

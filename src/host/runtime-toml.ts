@@ -10,7 +10,7 @@ export interface ConfigFault {
 }
 
 export type RuntimeName = "containerd" | "cri-o";
-type TomlTable = Readonly<Record<string, unknown>>;
+export type TomlTable = Readonly<Record<string, unknown>>;
 
 export interface RuntimeToml {
   /** The main file, whether it is there or not. */
@@ -21,18 +21,24 @@ export interface RuntimeToml {
   readonly faults: readonly ConfigFault[];
 }
 
-/** Reads the files of a runtime that was started with these arguments. */
-export function readRuntimeToml(files: NodeFiles, runtime: RuntimeName, args: readonly string[]): RuntimeToml {
+/** Reads the files of a runtime that was started with these arguments and variables. */
+export function readRuntimeToml(
+  files: NodeFiles,
+  runtime: RuntimeName,
+  args: readonly string[],
+  environment?: ReadonlyMap<string, string>,
+): RuntimeToml {
   const read: RuntimeToml["read"][number][] = [];
   const faults: ConfigFault[] = [];
   const usual = runtime === "containerd" ? "/etc/containerd/config.toml" : "/etc/crio/crio.conf";
-  const path = flagOf(args, "--config", "-c") ?? usual;
+  // compat: CRI-O's flags win over its variables (internal/criocli/criocli.go, getCrioFlags).
+  const variable = (name: string) => (runtime === "cri-o" && environment?.get(name)) || undefined;
+  const path = flagOf(args, "--config", "-c") ?? variable("CONTAINER_CONFIG") ?? usual;
   // It grows with what the files import.
   const paths = new Set([path]);
   if (runtime === "cri-o") {
-    // Its drop-ins, as crio.conf.d(5) says.
-    const directory = flagOf(args, "--config-dir", "-d") ?? "/etc/crio/crio.conf.d";
-    for (const name of files.list(directory)) paths.add(join(directory, name));
+    const directory = flagOf(args, "--config-dir", "-d") ?? variable("CONTAINER_CONFIG_DIR") ?? "/etc/crio/crio.conf.d";
+    for (const file of files.walk(directory)) paths.add(file);
     if (files.refusal(directory) === "EACCES") faults.push({ where: directory, text: "it cannot be read (EACCES)" });
   }
   for (const next of paths) {

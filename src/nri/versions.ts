@@ -53,6 +53,8 @@ const features = {
   synchronizesLaunched: "0.7.0",
   /** UpdatePodSandbox and PostUpdatePodSandbox. */
   podUpdates: "0.10.0",
+  /** The default validator, which can require plugins. */
+  validates: "0.10.0",
   /** Every event has a call of its own, with StateChange for plugins that lack it. */
   ownCalls: "0.12.0",
   /** A plugin that failed to synchronize is disconnected; before, it stayed connected and got no events. */

@@ -135,12 +135,29 @@ export class FakeNode {
   }
 }
 
+/** The plugins that are required, below NRI's section: older runtimes pass over it. */
+export const requiringToml = `[plugins."io.containerd.nri.v1.nri".default_validator]
+  enable = true
+  required_plugins = ["v01-bridge"]
+  tolerate_missing_plugins_annotation = "tolerate-missing-plugins.nri-v01-bridge"
+`;
+
+/** The same of CRI-O. */
+export const requiringCrio = requiringToml
+  .replace(/^.*$/m, "[crio.nri.default_validator]")
+  .replace("enable", "nri_enable_default_validator")
+  .replace("required", "nri_validator_required")
+  .replace("  tolerate", "  nri_validator_tolerate");
+
 /** containerd 1.7 with NRI switched on, one plugin, nothing to complain about. */
 export async function healthyNode(): Promise<FakeNode> {
   const node = new FakeNode();
   runContainerd(node, "1.7.24");
   node
-    .write("/etc/containerd/config.toml", 'version = 2\n\n[plugins."io.containerd.nri.v1.nri"]\n  disable = false\n')
+    .write(
+      "/etc/containerd/config.toml",
+      `version = 2\n\n[plugins."io.containerd.nri.v1.nri"]\n  disable = false\n${requiringToml}`,
+    )
     .write("/proc/self/mountinfo", cgroupV1)
     .write("/etc/nri/conf.json", '{"version": "0.1", "plugins": [{"type": "labels"}]}\n')
     .write("/opt/nri/bin/labels", '#!/bin/sh\necho "{}"\n', 0o755)
@@ -159,13 +176,19 @@ export function runContainerd(node: FakeNode, version: string, environment: read
 }
 
 /** CRI-O in the place of containerd. */
-export function runCrio(node: FakeNode, version: string): FakeNode {
+export function runCrio(
+  node: FakeNode,
+  version: string,
+  args: readonly string[] = [],
+  environment: readonly string[] = [],
+): FakeNode {
   return node
     .remove("/proc/100")
     .remove("/usr/bin/containerd")
     .remove("/etc/containerd")
+    .write("/etc/crio/crio.conf.d/90-required.conf", requiringCrio)
     .program("/usr/bin/crio", `crio version ${version}`)
-    .process(100, "/usr/bin/crio", [], ["PATH=/usr/bin:/bin"]);
+    .process(100, "/usr/bin/crio", args, ["PATH=/usr/bin:/bin", ...environment]);
 }
 
 /** A runtime whose root is another: it reads no conf.json of ours. */

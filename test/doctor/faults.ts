@@ -1,4 +1,14 @@
-import { cgroupV1, cgroupV2, type FakeNode, type FindOptions, ownRoot, runContainerd, runCrio } from "./fake-node.js";
+import {
+  cgroupV1,
+  cgroupV2,
+  type FakeNode,
+  type FindOptions,
+  ownRoot,
+  requiringCrio,
+  requiringToml,
+  runContainerd,
+  runCrio,
+} from "./fake-node.js";
 
 /** A fault of a node that was healthy before. */
 export interface Fault {
@@ -49,7 +59,7 @@ function wrote(path: string, text: string, mended: string, says: Says = {}): Fau
   return { make: (node) => node.write(path, text), mend: (node) => node.write(path, mended), ...says };
 }
 
-const on = nriToml("disable = false");
+const on = nriToml("disable = false", requiringToml);
 const nri = "io.containerd.nri.v1.nri";
 const socket = "/run/nri/nri.sock";
 const plugins = "/opt/nri/plugins";
@@ -69,6 +79,19 @@ function off(text: string, fixSays: string, make: (node: FakeNode) => FakeNode =
     make: (node) => make(node).write(configToml, text),
   };
 }
+
+/** CRI-O that is started in a way that is at fault. */
+function crioStarted(...args: string[]): Fault {
+  const start = (node: FakeNode, ...its: string[]) => runCrio(node, "1.31.0", its);
+  return { make: (node) => start(node, ...args), options: ignoring, mend: (node) => start(node) };
+}
+
+/** A config.toml of containerd 2.2 whose validator is at fault. */
+const validator = (text: string, says?: Says): Fault => ({
+  ...toml(text, on, says),
+  make: (node) => two(node).write(configToml, text),
+});
+const crioRequired = "/etc/crio/crio.conf.d/90-required.conf";
 
 /** The same of a file of CRI-O. */
 function crio(file: string, line: string, version: string, key: string): Fault {
@@ -148,7 +171,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     },
   ],
   "runtime-config-fault": [
-    toml(`${on}[broken\n`, on, { where: `${configToml}:4:8` }),
+    toml(`${on}[broken\n`, on, { where: `${configToml}:9:8` }),
     toml(`imports = ["nri.toml"]\n${on}`, on, { where: "/etc/containerd/nri.toml" }),
     {
       make: (node) => runCrio(node, "1.31.0").write("/etc/crio/crio.conf", "[crio.nri\n"),
@@ -156,17 +179,45 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       mend: (node) => node.write("/etc/crio/crio.conf", "[crio.nri]\n"),
     },
   ],
-  "containerd-config-unversioned": [
+  "nri-settings-ignored": [
+    // 1.7 takes a file without a version for one of version 1.
     toml(`${nriHeader}\n  disable = false\n`, on, {
-      where: `${configToml}:1`,
-      fixSays: `in ${configToml}:1 write [plugins.nri] for ${nriHeader}, its name in version 1; where all names in the file are long, version = 2`,
+      where: `${configToml}:2`,
+      says: `NRI's settings under ${nriHeader} have disable: containerd 1.7.24 reads them under [plugins.nri]`,
+      fixSays: `in ${configToml}:2 move disable to [plugins.nri]; where all names in the file are long, version = 2`,
     }),
     // compat: measured: with version = 2 over it 1.7.24 does not start ("invalid plugin key URI \"cri\"").
     toml(
       `[plugins.cri]\n  sandbox_image = "pause"\n${nriHeader}\n  disable = false\n`,
       '[plugins.cri]\n  sandbox_image = "pause"\n[plugins.nri]\n  disable = false\n',
-      { fixSays: `in ${configToml}:3 write [plugins.nri] for ${nriHeader}, its name in version 1` },
+      { fixSays: `in ${configToml}:4 move disable to [plugins.nri]` },
     ),
+    toml(nriToml("disabled = false"), on, {
+      where: `${configToml}:3`,
+      says: "have disabled: no such key",
+      fixSays: `in ${configToml}:3 write disable for disabled; then systemctl restart containerd`,
+    }),
+    toml(nriToml("disable = false", 'plugin_request_timeouts = "5s"'), on, { where: `${configToml}:4` }),
+    // Without quotes it is a table in a table; with another kind of plugin it is no plugin at all.
+    ...["[plugins.io.containerd.nri.v1.nri]", '[plugins."io.containerd.grpc.v1.nri"]', "[nri]"].map((header) =>
+      toml(`${on}${header}\n  disable = false\n  plugin_request_timeout = "5s"\n`, on, {
+        says: `NRI's settings under ${header} have disable, plugin_request_timeout: containerd 1.7.24 reads them under`,
+        fixSays: `move disable, plugin_request_timeout to ${nriHeader}`,
+      }),
+    ),
+    toml(`${on}[plugins."io.containerd.grpc.v1.cri"]\n  disable_connections = true\n`, on, {
+      where: `${configToml}:10`,
+      fixSays: `move disable_connections to ${nriHeader}`,
+    }),
+    toml(nriToml("disable = false", 'required_plugins = ["v01-bridge"]'), on, {
+      fixSays: `move required_plugins to [plugins."io.containerd.nri.v1.nri".default_validator]`,
+    }),
+    {
+      make: (node) => runCrio(node, "1.29.1").write("/etc/crio/crio.conf", "[crio]\nenable_nri = true\n"),
+      options: ignoring,
+      mend: (node) => node.write("/etc/crio/crio.conf", "[crio.nri]\nenable_nri = true\n"),
+      says: "cri-o 1.29.1 reads them under [crio.nri]",
+    },
   ],
   "nri-disabled": [
     {
@@ -202,6 +253,21 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       fixSays: "in /etc/crio/crio.conf.d/99-nri.conf set enable_nri = true under [crio.nri]",
     },
     crio("crio.conf.d/20.conf", "enable_nri = false", "1.31.0", "enable_nri = true"),
+    crio("crio.conf.d/10/20.conf", "enable_nri = false", "1.31.0", "enable_nri = true"),
+    {
+      ...crioStarted(),
+      make: (node) =>
+        runCrio(node, "1.31.0", ["--config-dir", "/srv/crio.d"], ["CONTAINER_CONFIG=/srv/crio.conf"])
+          .write("/srv/crio.conf", "[crio.nri]\nenable_nri = false\n")
+          .write("/srv/crio.d/1.conf", requiringCrio),
+      where: "/srv/crio.conf:2",
+    },
+    {
+      // A flag wins over the files.
+      ...crioStarted("--enable-nri=false"),
+      where: "the command line of crio",
+      fixSays: "in the command line of crio set --enable-nri=true; then systemctl restart crio",
+    },
     {
       // Each of the files that list it.
       make: (node) =>
@@ -216,6 +282,49 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       `in ${configToml}:1 take "cri" and "io.containerd.grpc.v1.cri" out of disabled_plugins`,
     ),
   ],
+  "required-plugins-unset": [
+    validator(nriToml("disable = false"), {
+      where: configToml,
+      fixSays: `in ${configToml}:2 set enable = true, required_plugins = ["v01-bridge"], tolerate_missing_plugins_annotation = "tolerate-missing-plugins.nri-v01-bridge" under [plugins."${nri}".default_validator]; then systemctl restart containerd`,
+    }),
+    validator(on.replace("enable = true", "enable = false")),
+    {
+      make: (node) => runCrio(node, "1.34.1").remove(crioRequired),
+      options: ignoring,
+      mend: (node) => node.write(crioRequired, requiringCrio),
+      fixSays: "set nri_enable_default_validator = true, nri_validator_required_plugins = [",
+    },
+  ],
+  "required-plugins-unknown": [
+    validator(on.replace("v01-bridge", "nri-v01-bridge"), {
+      where: `${configToml}:6`,
+      says: "requires the plugin nri-v01-bridge, and the bridge's name is v01-bridge",
+      fixSays: `in ${configToml}:6 set required_plugins = ["v01-bridge"] under`,
+    }),
+    validator(on.replace('"v01-bridge"', '"v01-bridge", "policy"'), { says: "requires the plugin policy" }),
+    {
+      ...validator(on),
+      options: { config: "pluginName: v010-adapter\n" },
+      mend: (node) => node.write("/etc/bridge.yaml", "pluginName: v01-bridge\n"),
+    },
+    {
+      make: (node) => runCrio(node, "1.34.1", ["--nri-validator-required-plugins=policy,v01-brigde"]),
+      options: ignoring,
+      mend: (node) => runCrio(node, "1.34.1"),
+      fixSays:
+        "in the command line of crio set --nri-validator-required-plugins=policy,v01-bridge; then systemctl restart crio",
+    },
+  ],
+  "required-plugins-not-tolerated": [
+    validator(on.replace(/^ *tolerate.*$/m, ""), { fixSays: 'set tolerate_missing_plugins_annotation = "tolerate' }),
+  ],
+  "adjustments-refused": [
+    {
+      ...validator(on.replace(/$/, "  reject_sysctl_adjustment = true\n")),
+      options: { config: "phase: create\n" },
+      says: "refuses what plugins ask for: sysctl",
+    },
+  ],
   "nri-connections-disabled": [
     off(
       nriToml("disable = false", "disable_connections = true"),
@@ -228,6 +337,10 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       where: `${configToml}:4`,
       fixSays: `in ${configToml}:4 set plugin_request_timeout = "2s" under ${nriHeader}`,
     }),
+    {
+      ...crioStarted("--nri-plugin-request-timeout", "600ms"),
+      fixSays: "in the command line of crio set --nri-plugin-request-timeout=2s",
+    },
   ],
   "crio-starts-all-the-same": [
     {
@@ -249,6 +362,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       mend: { options: { flags: { socketPath: socket } } },
       fixSays: "config.yaml set socketPath: /var/run/nri/nri.sock; then systemctl restart nri-v01-bridge",
     },
+    { ...crioStarted("--nri-listen=/run/crio/nri.sock"), says: "cri-o listens on /run/crio/nri.sock" },
   ],
   "socket-missing": [
     { make: (node) => node.remove(socket), mend: (node) => node.listen() },
@@ -564,7 +678,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       make: (node) =>
         runContainerd(node, "2.2.7").write(
           configToml,
-          'version = 3\n[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]\nsandboxer = "shim"\n',
+          `version = 3\n${requiringToml}[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]\nsandboxer = "shim"\n`,
         ),
       ...never,
       mend: auto,

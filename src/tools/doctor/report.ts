@@ -5,9 +5,10 @@ import { countFindings, evaluate, type Finding, type Table, type Verb } from "./
 import { configurationRows } from "./findings/configuration.js";
 import { migrateRows, nodeRows } from "./findings/node.js";
 import { runtimeRows } from "./findings/runtime.js";
+import { validatorRows } from "./findings/validators.js";
 
 /** Every finding that there is. A new one is one row of one of these. */
-export const table: Table = [...runtimeRows, ...configurationRows, ...nodeRows, ...migrateRows];
+export const table: Table = [...runtimeRows, ...validatorRows, ...configurationRows, ...nodeRows, ...migrateRows];
 
 /** Everything that there is to say of a node for a verb, the worst first. */
 export function findAll(facts: Facts, verb: Verb): readonly Finding[] {

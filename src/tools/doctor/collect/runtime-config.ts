@@ -1,6 +1,15 @@
 import { parseDuration } from "../../../base/deadline.js";
+import { nearestName } from "../../../base/nearest.js";
 import type { NodeFiles } from "../../../host/node-files.js";
-import { type RuntimeName, type RuntimeToml, readRuntimeToml, tableAt, textsOf } from "../../../host/runtime-toml.js";
+import { flagOf } from "../../../host/proc.js";
+import {
+  type RuntimeName,
+  type RuntimeToml,
+  readRuntimeToml,
+  type TomlTable,
+  tableAt,
+  textsOf,
+} from "../../../host/runtime-toml.js";
 import { isAtLeast, type Version } from "../../../nri/versions.js";
 
 /** A runtime's own configuration, as far as NRI goes. */
@@ -11,11 +20,24 @@ export interface RuntimeConfig extends RuntimeToml {
   /** What NRI's section is called there, and where it stands. */
   readonly nriSection: string;
   readonly nriAt: string | undefined;
-  /** Where the section stands that containerd 1.7 ignores: the file's version has another name for it. */
-  readonly ignoredAt: string | undefined;
+  readonly ignored: readonly Ignored[];
   /** What containerd's `disabled_plugins` hold, and where the list stands. */
   readonly disabledPlugins: readonly { readonly name: string; readonly where: string }[];
   readonly nri: NriSettings;
+}
+
+/** Keys of one table that are meant for NRI, and that the runtime passes over. */
+interface Ignored {
+  readonly keys: readonly string[];
+  readonly where: string;
+  /** The table's header. */
+  readonly table: string;
+  /** The header of the table that they belong into. */
+  readonly belongs: string;
+  /** The key that is meant by the first of them. */
+  readonly meant: string | undefined;
+  /** NRI would be switched by one of them. */
+  readonly switches: boolean;
 }
 
 export interface NriSettings {
@@ -26,8 +48,19 @@ export interface NriSettings {
   readonly pluginPath: string;
   readonly pluginConfigPath: string;
   readonly requestTimeoutMs: number;
+  /** What NRI's default validator asks of each creation of a container. */
+  readonly validator: Validator;
   /** Where a setting stands; undefined when it is the default. */
-  readonly at: Readonly<Record<"enabled" | "connections" | "requestTimeout", string | undefined>>;
+  readonly at: Readonly<Record<"enabled" | "connections" | "requestTimeout" | "validator", string | undefined>>;
+}
+
+interface Validator {
+  readonly enabled: boolean;
+  readonly requiredPlugins: readonly string[];
+  /** Whether there is an annotation with which a pod does without them. */
+  readonly isTolerated: boolean;
+  /** Adjustments that it refuses: `oci_hook`, `sysctl`. */
+  readonly rejects: readonly string[];
 }
 
 /** NRI's section in containerd from version 2 of the file on. */
@@ -47,20 +80,45 @@ export const nriKeys = {
   socketPath: { containerd: "socket_path", "cri-o": "nri_listen" },
   pluginPath: { containerd: "plugin_path", "cri-o": "nri_plugin_dir" },
   pluginConfigPath: { containerd: "plugin_config_path", "cri-o": "nri_plugin_config_dir" },
+  registrationTimeout: { containerd: "plugin_registration_timeout", "cri-o": "nri_plugin_registration_timeout" },
   requestTimeout: { containerd: "plugin_request_timeout", "cri-o": "nri_plugin_request_timeout" },
+  validator: { containerd: "default_validator", "cri-o": "default_validator" },
 } as const;
 
-/** The values of NRI's section, each with where it stands. */
+/** The adjustments that NRI's default validator can refuse (plugins/default-validator/default-validator.go). */
+const refusable = "oci_hook namespace sysctl runtime_default_seccomp unconfined_seccomp custom_seccomp".split(" ");
+
+/** A key of NRI's section `default_validator`, as each runtime spells it (CRI-O's internal/config/nri/nri.go). */
+export function validatorKey(runtime: RuntimeName, key: string): string {
+  if (runtime === "containerd") return key;
+  return key === "enable" ? "nri_enable_default_validator" : `nri_validator_${key}`;
+}
+
+function validatorKeys(runtime: RuntimeName): readonly string[] {
+  const rejects = refusable.map((name) => `reject_${name}_adjustment`);
+  const keys = ["enable", "required_plugins", "tolerate_missing_plugins_annotation", ...rejects];
+  return keys.map((key) => validatorKey(runtime, key));
+}
+
+function sectionKeys(runtime: RuntimeName): readonly string[] {
+  return Object.values(nriKeys).map((key) => key[runtime]);
+}
+
+/** Where a setting stands that a flag of CRI-O's gives. */
+export const commandLine = "the command line of crio";
+
+/** The values of NRI's section and of its `default_validator`, each with where it stands. */
 type Values = Map<string, { readonly value: unknown; readonly where: string }>;
 
-/** Reads the configuration of a runtime that was started with these arguments, as one of this version does. */
+/** Reads the configuration of a runtime that was started with these arguments and variables, as one of this version does. */
 export function readRuntimeConfig(
   files: NodeFiles,
   runtime: RuntimeName,
-  args: readonly string[],
   version: Version | undefined,
+  args: readonly string[],
+  environment: ReadonlyMap<string, string> | undefined,
 ): RuntimeConfig {
-  const toml = readRuntimeToml(files, runtime, args);
+  const toml = readRuntimeToml(files, runtime, args, environment);
   const { path, read } = toml;
   const exists = files.mayExist(path);
   // One that does not tell its version is taken for the newest.
@@ -72,31 +130,91 @@ export function readRuntimeConfig(
   const parent = runtime === "cri-o" ? "crio" : "plugins";
   const values: Values = new Map();
   let nriAt: string | undefined;
-  let ignoredAt: string | undefined;
   for (const { path: file, text, table } of read) {
     const above = tableAt(table, parent);
-    if (isUnversioned && Object.hasOwn(above, nriSection)) ignoredAt ??= placeOf(file, text, nriSection);
     if (!Object.hasOwn(above, section)) continue;
     // compat: measured with `containerd config dump`: 1.7.24 takes the last file's section whole, 2.1.9 key by key.
     if (isOld) values.clear();
     nriAt = placeOf(file, text, section);
-    for (const [key, value] of Object.entries(tableAt(above, section))) {
-      values.set(key, { value, where: placeOf(file, text, section, key) });
+    for (const [name, settings] of [
+      [section, tableAt(above, section)],
+      ["default_validator", tableAt(above, section, "default_validator")],
+    ] as const) {
+      for (const [key, value] of Object.entries(settings)) {
+        values.set(key, { value, where: placeOf(file, text, name, key) });
+      }
     }
   }
+  if (runtime === "cri-o") for (const [key, value] of flagsOf(args)) values.set(key, { value, where: commandLine });
   return {
     ...toml,
     exists,
     generated: read.filter(({ text }) => isGenerated(text)).map((file) => file.path),
     nriSection: runtime === "cri-o" ? "crio.nri" : section,
     nriAt,
-    ignoredAt,
+    ignored: read.flatMap((file) => ignoredIn(file, [parent, section], runtime)),
     disabledPlugins: read.flatMap(({ path: file, text, table }) => {
       const where = placeOf(file, text, undefined, "disabled_plugins");
       return textsOf(table.disabled_plugins).map((name) => ({ name, where }));
     }),
     nri: nriSettings(values, runtime, isOnByDefault(runtime, version)),
   };
+}
+
+/** compat: each key of CRI-O's is a flag too, which wins over its files (internal/criocli/criocli.go, mergeNRIConfig). */
+function flagsOf(args: readonly string[]): readonly (readonly [string, unknown])[] {
+  return [...sectionKeys("cri-o"), ...validatorKeys("cri-o")].flatMap((key) => {
+    const flag = `--${key.replaceAll("_", "-")}`;
+    const given = args.find((arg) => arg === flag || arg.startsWith(`${flag}=`));
+    if (given === undefined) return [];
+    const text = flagOf(args, flag) ?? "";
+    const isBoolean = /enable|disable|reject/.test(key);
+    const value = isBoolean ? !/=(0|f|false)$/i.test(given) : key.endsWith("_plugins") ? text.split(",") : text;
+    return [[key, value] as const];
+  });
+}
+
+/** The last part of a table's name that is meant to be NRI's: of another version of the file, of a wrong id, without quotes. */
+const likeSection = /^(.*\.)?nri(\.v1)?$/;
+
+/** Keys that are not NRI's alone: the last one is containerd's own, too. */
+const common = ["disable", "enable", "socket_path", "required_plugins"];
+
+/** @param section NRI's, as the keys that lead to it */
+function ignoredIn(
+  { path: file, text, table: root }: RuntimeToml["read"][number],
+  section: readonly string[],
+  runtime: RuntimeName,
+): readonly Ignored[] {
+  const [ours, theirs] = [sectionKeys(runtime), validatorKeys(runtime)] as const;
+  const [own, validator] = [headerOf(section), headerOf([...section, "default_validator"])] as const;
+  const all = [...ours, ...theirs];
+  const search = (above: TomlTable, path: readonly string[]): readonly Ignored[] => {
+    const table = headerOf(path);
+    const known = table === own ? ours : table === validator ? theirs : undefined;
+    const isIgnored = (key: string) => {
+      // One that resembles none may be a newer NRI's.
+      if (known !== undefined) return !known.includes(key) && nearestName(key, all) !== undefined;
+      if (likeSection.test(path.at(-1) ?? "")) return Object.keys(tableAt(above, key)).length === 0;
+      return all.includes(key) && !common.includes(key);
+    };
+    const keys = Object.keys(above).filter(isIgnored);
+    const found = (known === undefined ? [keys] : keys.map((key) => [key])).flatMap((group) => {
+      const [first] = group;
+      if (first === undefined) return [];
+      const meant = nearestName(first, known === theirs ? [...theirs, ...ours] : all);
+      const belongs = theirs.includes(meant ?? "") ? validator : own;
+      const switches = group.some((key) => nearestName(key, ours) === nriKeys.enabled[runtime]);
+      return [{ keys: group, where: placeOf(file, text, path.at(-1), first), table, belongs, meant, switches }];
+    });
+    return [...found, ...Object.keys(above).flatMap((key) => search(tableAt(above, key), [...path, key]))];
+  };
+  return search(root, []);
+}
+
+/** As TOML writes it. */
+function headerOf(path: readonly string[]): string {
+  return `[${path.map((name) => (/^[\w-]+$/.test(name) ? name : `"${name}"`)).join(".")}]`;
 }
 
 /** compat: pkg/nri/config.go of containerd 1.7 has Disable: true, internal/nri/config.go of 2.x false; CRI-O has it on from 1.30. */
@@ -116,6 +234,7 @@ function nriSettings(values: Values, runtime: RuntimeName, isOnByDefault: boolea
     return typeof value === "string" && value !== "" ? value : nriDefaults[setting];
   };
   const [enabled, connections, requestTimeout] = [found("enabled"), found("connections"), found("requestTimeout")];
+  const ofValidator = (key: string) => values.get(validatorKey(runtime, key));
   return {
     enabled: typeof enabled?.value === "boolean" ? enabled.value === (runtime === "cri-o") : isOnByDefault,
     connections: connections?.value !== true,
@@ -124,7 +243,18 @@ function nriSettings(values: Values, runtime: RuntimeName, isOnByDefault: boolea
     pluginConfigPath: pathOf("pluginConfigPath"),
     // Zero means the default there.
     requestTimeoutMs: durationMs(requestTimeout?.value) || nriDefaults.requestTimeoutMs,
-    at: { enabled: enabled?.where, connections: connections?.where, requestTimeout: requestTimeout?.where },
+    validator: {
+      enabled: ofValidator("enable")?.value === true,
+      requiredPlugins: textsOf(ofValidator("required_plugins")?.value),
+      isTolerated: Boolean(ofValidator("tolerate_missing_plugins_annotation")?.value),
+      rejects: refusable.filter((name) => ofValidator(`reject_${name}_adjustment`)?.value === true),
+    },
+    at: {
+      enabled: enabled?.where,
+      connections: connections?.where,
+      requestTimeout: requestTimeout?.where,
+      validator: (ofValidator("required_plugins") ?? ofValidator("enable"))?.where,
+    },
   };
 }
 

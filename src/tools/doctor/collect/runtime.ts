@@ -75,14 +75,9 @@ function describe(
   const isSafe = running !== undefined || (files.isExecutable(path) && permissionFaultOf(files, path) === null);
   const said = isSafe ? attempt(() => askVersion(running ?? files.locate(path))) : undefined;
   const version = pattern.exec(said ?? "")?.[1] ?? "";
-  return {
-    name,
-    version,
-    path,
-    pid: process?.pid,
-    environment: process && environmentOf(process.pid, procRoot),
-    config: readRuntimeConfig(files, name, process?.args ?? [], parseVersion(version)),
-  };
+  const environment = process && environmentOf(process.pid, procRoot);
+  const config = readRuntimeConfig(files, name, parseVersion(version), process?.args ?? [], environment);
+  return { name, version, path, pid: process?.pid, environment, config };
 }
 
 export function askVersion(file: string): string {

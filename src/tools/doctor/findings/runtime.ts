@@ -63,22 +63,26 @@ export const runtimeRows: Table = [
     fix: ({ text }, { runtime }) =>
       text.includes("EACCES") ? "sudo nri-v01-bridge doctor" : `correct the file, then ${restart(runtime)}`,
   }),
-  [
-    row({
-      id: "containerd-config-unversioned",
-      severity: "error",
-      when: readable(({ config }) => config.ignoredAt !== undefined),
-      what: (runtime) => `config.toml has no version = 2, so ${nameOf(runtime)} ignores [plugins."${nriSection}"]`,
-      why: "NRI stays switched off whatever the section says: no plugin runs, and nothing says so",
+  row({
+    id: "nri-settings-ignored",
+    when: (facts) => mayTakeNri2(facts) && facts.runtime?.config.ignored,
+    severity: ({ switches }, { runtime }) => (switches && runtime?.config.nri.enabled === false ? "error" : "warning"),
+    what: ({ keys, table, belongs }, { runtime }) => {
+      const place =
+        table === belongs ? "no such key" : `${runtime?.name} ${runtime?.version} reads them under ${belongs}`;
+      return `NRI's settings under ${table} have ${keys.join(", ")}: ${place}`;
+    },
+    why: "it has no effect, and nothing says so: NRI stays as it is without it",
+    fix: ({ keys, table, belongs, meant, where }, { runtime }) => {
+      if (runtime === undefined) return "";
+      const replaced = meant === undefined ? `take ${keys[0]} out` : `write ${meant} for ${keys[0]}`;
       // compat: measured on 1.7.24: with `version = 2` it does not start over `[plugins.cri]` or a short name in disabled_plugins.
-      fix: (runtime) =>
-        editRuntime(
-          runtime,
-          runtime.config.ignoredAt ?? "",
-          `write [plugins.nri] for [plugins."${nriSection}"], its name in version 1; where all names in the file are long, version = 2 as its first line does as well`,
-        ),
-      where: ({ config }) => config.ignoredAt ?? config.path,
-    }),
+      const or = "; where all names in the file are long, version = 2 as its first line does as well";
+      const moved = `move ${keys.join(", ")} to ${belongs}${belongs === "[plugins.nri]" ? or : ""}`;
+      return editRuntime(runtime, where, table === belongs ? replaced : moved);
+    },
+  }),
+  [
     row({
       id: "nri-disabled",
       severity: "error",
@@ -94,7 +98,7 @@ export const runtimeRows: Table = [
     row({
       id: "nri-disabled",
       severity: "error",
-      when: readable(({ config }) => !config.nri.enabled),
+      when: readable(({ config: { nri, ignored } }) => !nri.enabled && !ignored.some(({ switches }) => switches)),
       what: (runtime) =>
         `NRI is switched off in ${nameOf(runtime)}${runtime.config.nri.at.enabled === undefined ? ", which is its default" : ""}`,
       why: "there is no socket, no plugin runs, and nothing says so",
@@ -294,7 +298,7 @@ function sockets(holds: Holds) {
 }
 
 /** What of `disabled_plugins` NRI needs. */
-function disabled({ config }: RuntimeFacts): RuntimeFacts["config"]["disabledPlugins"] {
+export function disabled({ config }: RuntimeFacts): RuntimeFacts["config"]["disabledPlugins"] {
   const needed: readonly string[] = [nriSection, "nri", "io.containerd.grpc.v1.cri", "cri"];
   return config.disabledPlugins.filter(({ name }) => needed.includes(name));
 }

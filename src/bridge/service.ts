@@ -92,6 +92,8 @@ export class Service {
   /** The bridge of the latest Configure is being built; undefined when it is there. */
   private preparing: Promise<void> | undefined;
   private file: PartialConfig | undefined;
+  /** What Configure brought, where there is no file. */
+  private text: PartialConfig | undefined;
   private fault: string | undefined;
   /** What the latest bridge was built from that does not refuse. */
   private built: { readonly config: Config; readonly confFile: ConfFile } | undefined;
@@ -171,6 +173,11 @@ export class Service {
     this.observers.close();
   }
 
+  /** What the file in force says: the last good one. */
+  get settings(): PartialConfig {
+    return this.file ?? this.text ?? {};
+  }
+
   /** What the service knows at this moment, for metrics and the status. */
   get facts() {
     const { built, configured } = this;
@@ -232,8 +239,8 @@ export class Service {
   private configFor(request: ConfigureRequest): Config | Error {
     if (this.fault !== undefined) return new BridgeError("CONFIG", this.fault);
     try {
-      const file = this.file ?? parseConfig(request.config, "the text that Configure brought");
-      return mergeConfig(this.options.flags, file);
+      this.text = this.file ?? parseConfig(request.config, "the text that Configure brought");
+      return mergeConfig(this.options.flags, this.text);
     } catch (error) {
       return error instanceof Error ? error : new Error(errorText(error));
     }

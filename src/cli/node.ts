@@ -20,6 +20,8 @@ export interface Node
   waitForState(config: Config, signal: AbortSignal): Promise<void>;
   /** Takes the state directory without waiting; gives the other instance that has it. */
   takeState(config: Config): Promise<string | undefined>;
+  /** The state directory that is ours alone at this moment. */
+  readonly stateDirectory: string | undefined;
   release(): Promise<void>;
 }
 
@@ -63,6 +65,9 @@ export function createNode(mode: "external" | "launched", log: Log, ending: Abor
       if (state === "memory") return undefined;
       const outcome = await lockOf(state.directory).tryAcquire();
       return outcome.kind === "taken" ? outcome.holder : undefined;
+    },
+    get stateDirectory() {
+      return [...locks].find(([, lock]) => lock.held)?.[0];
     },
     async openJournal({ state }, runtime, ledger, onLateRecovery) {
       if (state === "memory") return undefined;

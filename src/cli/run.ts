@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { Deadline, within } from "../base/deadline.js";
 import { BridgeError, errorText } from "../base/errors.js";
@@ -12,7 +13,14 @@ import { PluginStub } from "../nri/stub.js";
 import { CallsInFlight, watchHandlers } from "../nri/watch-calls.js";
 import { createNodeLog } from "../observe/log.js";
 import { Metrics } from "../observe/metrics.js";
-import { type Condition, readNotifySettings, startAnnouncer, withoutNotifySettings } from "../observe/systemd.js";
+import { digestOf, keepStatus, type Status, toldToEnd } from "../observe/status.js";
+import {
+  type Condition,
+  readNotifySettings,
+  startAnnouncer,
+  statusLine,
+  withoutNotifySettings,
+} from "../observe/systemd.js";
 import { makeOutFolder, type RecordedCase, Recorder, type RecordSettings } from "../tools/record/recorder.js";
 import { addConfigFlags, parseFileName, type RunLayers, readRunLayers } from "./config.js";
 import { type CliIo, type ExitCode, exitCodes, logEnd, onSignals } from "./io.js";
@@ -92,9 +100,14 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   const recorder =
     record && new Recorder({ ...record.settings, recordedBy: "run", confFile, log, onCase: record.onCase });
   const calls = new CallsInFlight();
+  let lastEvent: number | undefined;
+  const onEvent = () => {
+    lastEvent = Date.now();
+  };
   const watchers = [
     ...(io.tuneEngine === undefined ? [] : [io.tuneEngine()]),
     calls.watcher,
+    { began: onEvent },
     metrics.watcher,
     ...(recorder === undefined ? [] : [recorder.watcher]),
   ];
@@ -122,6 +135,28 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   const notify = readNotifySettings(io.environment, process.pid);
   const announcer =
     notify && startAnnouncer({ settings: notify, look: () => conditionOf(stub, config.socketPath, notices()), log });
+  let registered: string | null = null;
+  let end: Status["end"] = null;
+  const ended = (text: string) => {
+    end ??= { at: new Date().toISOString(), text: statusLine(text) };
+  };
+  const status = keepStatus({
+    directory: () => node.stateDirectory,
+    look() {
+      const { runtime, ready } = stub;
+      registered = ready ? (registered ?? new Date().toISOString()) : null;
+      const { lastFailure } = log;
+      return {
+        ...{ version, pid: process.pid, mode, plugin: `${identity.index}-${identity.name}`, registered, end },
+        runtime: runtime ? { name: statusLine(runtime.name), version: statusLine(runtime.version) } : null,
+        socket: launched ? null : config.socketPath,
+        configuration: { file: configFile ? resolve(configFile) : null, digest: digestOf(service.settings) },
+        lastEvent: lastEvent === undefined ? null : new Date(lastEvent).toISOString(),
+        lastFailure: lastFailure && { ...lastFailure, text: statusLine(lastFailure.text) },
+      };
+    },
+    log,
+  });
   const stopping = new AbortController();
   const patienceMs = () => Math.min(Math.max(finishMs, stub.runtime?.requestTimeoutMs ?? 0), longestFinishMs);
   /** What has been asked for is answered; what then still runs, an observer that hangs, is ended. */
@@ -143,6 +178,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   };
   const stop = (signal: string) => {
     log.info({ signal }, "stopping: what runs is finished first");
+    ended(`${toldToEnd} ${signal}`);
     announcer?.stopping();
     stopping.abort();
     void finishRuns().then(() => stub.close());
@@ -181,15 +217,20 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
     // Another instance may have this state: two that are registered would run every plugin twice.
     if (launched === undefined) await node.waitForState(config, stopping.signal);
     if (stopping.signal.aborted) return exitCodes.done;
-    const code = logEnd(log, await (launched?.ended ?? stub.run()));
+    const reason = await (launched?.ended ?? stub.run());
+    ended(reason.kind);
+    const code = logEnd(log, reason);
     // What a lost connection left running has its own deadlines.
     await finishRuns();
     return code;
+  } catch (error) {
+    ended(errorText(error));
+    throw error;
   } finally {
     announcer?.close();
     stopListening();
     await withinMs(finishMs, Promise.all([metrics.listen(null), recorder?.close()]));
-    await withinMs(finishMs, Promise.all([spawner.close(), service.close()]));
+    await withinMs(finishMs, Promise.all([spawner.close(), service.close(), status.close()]));
     await withinMs(finishMs, node.release());
   }
 }

@@ -61,6 +61,8 @@ export interface NodeLog extends Log {
   use(settings: LogSettings): void;
   /** It has been told. */
   readonly inUse: boolean;
+  /** The latest line of an error, and of a warning that carries one, whatever `log.level` is. */
+  readonly lastFailure: { readonly at: string; readonly text: string } | null;
 }
 
 type Level = "debug" | "info" | "warn" | "error";
@@ -76,12 +78,24 @@ export function createNodeLog(environment: Environment, open = openLogDestinatio
   };
   let close = () => {};
   let used = "";
+  let failure: { readonly at: number; readonly fields: object; readonly sentence: string } | undefined;
   return {
     debug: (fields, sentence) => current.debug(fields, sentence),
     info: (fields, sentence) => current.info(fields, sentence),
-    warn: (fields, sentence) => current.warn(fields, sentence),
-    error: (fields, sentence) => current.error(fields, sentence),
+    warn(fields, sentence) {
+      if ("error" in fields && fields.error !== undefined) failure = { at: Date.now(), fields, sentence };
+      current.warn(fields, sentence);
+    },
+    error(fields, sentence) {
+      failure = { at: Date.now(), fields, sentence };
+      current.error(fields, sentence);
+    },
     conceal: (confs) => funnel.conceal(confs),
+    get lastFailure() {
+      if (failure === undefined) return null;
+      const { error } = { error: "", ...funnel.mask(failure.fields) };
+      return { at: new Date(failure.at).toISOString(), text: [failure.sentence, error || []].flat().join(": ") };
+    },
     get inUse() {
       return used !== "";
     },

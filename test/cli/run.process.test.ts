@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Deadline } from "../../src/base/deadline.js";
+import { digestOf, readStatus, type Status } from "../../src/observe/status.js";
 import { readCase } from "../../src/tools/replay/case.js";
 import { createRuntime, type Runtime } from "../../src/tools/runtime/runtime.js";
 import { RuntimeLink, type RuntimePlugin } from "../../src/tools/runtime/runtime-plugin.js";
@@ -78,6 +79,55 @@ describe("run, connected to a runtime's socket", () => {
     await patient.stderrMatches(/trying again later/);
     patient.child.kill("SIGTERM");
     expect((await patient.ended).code).toBe(0);
+  });
+});
+
+describe("run's status.json", () => {
+  const path = () => join(folder, "state/status.json");
+  const read = (): Status | undefined => readStatus(path());
+
+  it("says where the bridge is from its start to its end, for the owner alone, and not each event", async () => {
+    const config = join(folder, "bridge.yaml");
+    writeFileSync(config, "timeoutMs: 500 # a comment\n");
+    const running = start("--config", config);
+    await expect.poll(read, { timeout: 10_000 }).toMatchObject({
+      ...{ pid: running.child.pid, mode: "external", plugin: "10-v01-bridge", socket: socketPath },
+      ...{ runtime: null, registered: null, lastEvent: null, end: null },
+      configuration: { file: config, digest: digestOf({ timeoutMs: 500 }) },
+      lastFailure: { text: expect.stringMatching(/^no connection to the runtime, trying again later: .*ENOENT/) },
+    });
+    expect(statSync(path()).mode & 0o777).toBe(0o600);
+    const plugin = await (await listen()).accept(Deadline.after(10_000));
+    const registered = { runtime: { name: "containerd", version: "v1.7.24" }, registered: expect.stringMatching(/Z$/) };
+    await expect.poll(read, { timeout: 5_000 }).toMatchObject({ ...registered, lastEvent: null });
+    await runPod(plugin);
+    await expect.poll(() => read()?.lastEvent, { timeout: 5_000 }).toMatch(/Z$/);
+    writeFileSync(config, "timeoutMs: 600\n");
+    running.child.kill("SIGHUP");
+    const reloaded = { configuration: { file: config, digest: digestOf({ timeoutMs: 600 }) } };
+    await expect.poll(read, { timeout: 5_000 }).toMatchObject({ ...registered, ...reloaded });
+    running.child.kill("SIGTERM");
+    await running.ended;
+    expect(read()).toMatchObject({ end: { text: "told to end: SIGTERM" }, starts: [expect.any(String)] });
+  });
+
+  it("counts the starts that follow a failure, and costs nothing where it cannot be written", async () => {
+    mkdirSync(join(folder, "state"), { mode: 0o700 });
+    mkdirSync(`${path()}.new`);
+    const runtime = await listen();
+    const killed = start();
+    await runtime.accept(Deadline.after(10_000));
+    await killed.stderrMatches(/the status cannot be written/);
+    killed.child.kill("SIGKILL");
+    await killed.ended;
+    rmdirSync(`${path()}.new`);
+    for (const starts of [1, 2]) {
+      const running = start("--once");
+      await runtime.accept(Deadline.after(10_000));
+      await expect.poll(() => read()?.starts.length, { timeout: 5_000 }).toBe(starts);
+      running.child.kill("SIGKILL");
+      await running.ended;
+    }
   });
 });
 

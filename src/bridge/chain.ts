@@ -118,6 +118,9 @@ function shareParts(options: ChainOptions) {
 /** An observer without a `timeoutMs`, in milliseconds. */
 const observerTimeoutMs = 10_000;
 
+/** Most plugins end sooner. */
+const pollMs = 5;
+
 /** A plugin whose turn has come. */
 interface Turn extends Plugin {
   readonly settings: PluginSettings;
@@ -265,7 +268,11 @@ class Chain {
   private invoke({ type, conf, settings, request }: Turn, time: PluginTime, stage?: CgroupStage) {
     const { limits, exitStatus, killChildren, startAhead } = settings;
     const { stdoutBytes, stderrLinesPerRun: stderrLines } = limits;
-    const policy = { exitStatus, killChildren, startAhead, limits: { stdoutBytes, stderrLines } };
+    const { inBackground } = this.call;
+    const policy = {
+      ...{ exitStatus, killChildren, startAhead, limits: { stdoutBytes, stderrLines } },
+      pollMs: settings.async || inBackground ? undefined : pollMs,
+    };
     const { state } = this.call.request;
     return invokePlugin({ plugin: type, state, request, conf, time, policy, stage }, this.context);
   }

@@ -44,11 +44,7 @@ export function createNode(mode: "external" | "launched", log: Log, ending: Abor
 
   const host = createNodeHost("/proc", createProcessWatcher(attempt(openNative)));
   const running = new RunningPlugins({ host, end: (pid) => process.kill(-pid, "SIGKILL"), log });
-  const onStart = ({ pid, exited }: Pick<Spawned, "pid" | "exited">) => {
-    const ended = running.began(pid);
-    // No answer waits for it: a process that has ended is nobody's to end.
-    void exited.then(() => setImmediate(ended));
-  };
+  const onStart = ({ pid, exited }: Pick<Spawned, "pid" | "exited">) => running.began(pid, exited);
   const spawner = new StartAhead(createStarter(log, { onStart, signal: ending }), log);
   return {
     spawner,

@@ -49,6 +49,7 @@ function openLibc(koffi: Koffi) {
     epollCreate: bind("int epoll_create1(int flags)"),
     epollControl: bind("int epoll_ctl(int epoll, int operation, int descriptor, void *event)"),
     epollWait: bind("int epoll_wait(int epoll, void *events, int size, int timeout)"),
+    poll: bind("int poll(void *descriptors, unsigned long count, int timeout)"),
     waitpid: bind("int waitpid(int pid, void *status, int options)"),
     kill: bind("int kill(int pid, int signal)"),
     prlimit: bind("int prlimit(int pid, int resource, void *wanted, void *old)"),

@@ -7,6 +7,8 @@ import type { Host } from "../host/host.js";
 import type { ProcessIdentity } from "../host/proc.js";
 import { whyUntrusted } from "./directory.js";
 
+/** Most plugins have ended by then: there is nothing of them for the next bridge to end. */
+const noteAfterMs = 5;
 /** Bytes of a line with its end: a line of another length would move those after it. */
 const lineBytes = 160;
 
@@ -45,16 +47,21 @@ export class RunningPlugins {
     }
   }
 
-  /** Notes a process that was started; the returned function notes its end. */
-  began(pid: number): () => void {
-    const free = this.lines.indexOf(undefined);
-    const index = free < 0 ? this.lines.length : free;
-    this.lines[index] = this.options.host.identify(pid);
-    this.write(index);
-    return () => {
-      this.lines[index] = undefined;
+  /** Notes a process that was started, until it has ended. */
+  began(pid: number, exited: Promise<unknown>): void {
+    const timer = setTimeout(() => {
+      const free = this.lines.indexOf(undefined);
+      const index = free < 0 ? this.lines.length : free;
+      this.lines[index] = this.options.host.identify(pid);
       this.write(index);
-    };
+      const ended = () => {
+        this.lines[index] = undefined;
+        this.write(index);
+      };
+      // No answer waits for it: a process that has ended is nobody's to end.
+      void exited.then(() => setImmediate(ended));
+    }, noteAfterMs);
+    void exited.then(() => clearTimeout(timer));
   }
 
   /** Removes the file: what runs now ends by itself or in time. */

@@ -5,7 +5,7 @@ import { EventPoll } from "../host/event-poll.js";
 import { errnoName, type Libc, type Native, sizes } from "../host/native.js";
 import { closeInheritedDescriptors, type OpenFilesLimit, startingOpenFilesLimit } from "./inherited.js";
 import { closePolledPipes, openPolledPipes, type PolledParts, type PolledPipes } from "./pipes.js";
-import type { Command, Exit, Spawned, Spawner, StartFault, StdioEnds } from "./spawner.js";
+import type { Command, Exit, Spawned, Spawner, StartFault } from "./spawner.js";
 
 /** As much as a pipe holds. */
 const scratchBytes = 1 << 16;
@@ -122,6 +122,8 @@ function withActions(libc: Libc, cwd: string, stdio: readonly number[], spawn: (
 }
 
 const noHang = 1;
+/** In the lower half of `struct pollfd`'s last four bytes are the events that are asked for, in the upper those that came. */
+const pollIn = 1;
 /** How often to look for the end of a process that the system does not watch for us. */
 const reapIntervalMs = 10;
 
@@ -130,27 +132,60 @@ class FfiProcess implements Spawned {
   readonly exited: Promise<Exit>;
   private exit: Exit | undefined;
   private alive = false;
+  /** Negative where the system has no memory for it, and when it is closed. */
+  private pidfd: number;
+  private settle: (exit: Exit) => void = () => {};
+  private stopWatching: (() => void) | undefined;
 
   constructor(
     readonly pid: number,
-    readonly stdio: StdioEnds,
+    readonly stdio: PolledPipes["ends"],
     private readonly parts: PolledParts,
   ) {
     this.keepAlive(true);
+    this.pidfd = parts.libc.pidfdOpen(pid);
     this.exited = new Promise((resolve) => {
-      const pidfd = parts.libc.pidfdOpen(pid);
-      const look = () => {
-        if (!this.hasEnded() || this.exit === undefined) return;
-        clearInterval(timer);
-        unwatch?.();
-        if (pidfd >= 0) closeSync(pidfd);
-        this.keepAlive(false);
-        resolve(this.exit);
-      };
-      const unwatch = pidfd < 0 ? undefined : parts.events.watch(pidfd, look);
-      // The system has no memory for it. What keeps the event loop alive is keepAlive's.
-      const timer = unwatch === undefined ? setInterval(look, reapIntervalMs).unref() : undefined;
+      this.settle = resolve;
     });
+    // One that is waited for in this turn needs no watch.
+    setImmediate(() => this.watch());
+  }
+
+  pollEnd(ms: number): Exit | undefined {
+    const { stdout } = this.stdio;
+    const until = performance.now() + ms;
+    for (let leftMs = ms; leftMs > 0 && this.pidfd >= 0; leftMs = until - performance.now()) {
+      const polled = Int32Array.of(this.pidfd, pollIn, stdout.openDescriptor, pollIn);
+      if (this.parts.libc.poll(polled, 2, Math.ceil(leftMs)) <= 0) break;
+      const [, ended = 0, , printed = 0] = polled;
+      // Both have the events that came in their upper half. It may wait for a full pipe to be read.
+      if (printed > pollIn) stdout.readSome();
+      if (ended > pollIn) this.look();
+    }
+    return this.exit;
+  }
+
+  private watch(): void {
+    const look = () => this.look();
+    if (this.exit !== undefined) {
+      look();
+      return;
+    }
+    this.stopWatching = this.pidfd < 0 ? undefined : this.parts.events.watch(this.pidfd, look);
+    if (this.stopWatching !== undefined) return;
+    // The system has no memory for it. What keeps the event loop alive is keepAlive's.
+    const timer = setInterval(look, reapIntervalMs).unref();
+    this.stopWatching = () => clearInterval(timer);
+  }
+
+  private look(): void {
+    if (!this.hasEnded() || this.exit === undefined) return;
+    this.stopWatching?.();
+    this.stopWatching = undefined;
+    if (this.pidfd >= 0) closeSync(this.pidfd);
+    this.pidfd = -1;
+    this.keepAlive(false);
+    this.settle(this.exit);
   }
 
   keepAlive(alive: boolean): void {

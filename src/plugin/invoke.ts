@@ -76,6 +76,7 @@ export interface InvokePolicy {
   readonly exitStatus: "ignore" | "strict";
   readonly limits: RunOptions["limits"];
   readonly killChildren: boolean;
+  readonly pollMs?: RunOptions["pollMs"];
   /** So many processes of it wait for their requests, where the spawner starts ahead; undefined as StartCommand has it. */
   readonly startAhead?: number | undefined;
 }
@@ -177,6 +178,7 @@ async function tryPlugin(invocation: Invocation, context: InvokeContext): Promis
     terminateAt: time.terminateAt,
     killAt: time.killAt,
     limits: policy.limits,
+    pollMs: policy.pollMs,
     onStderrLine: (line) => {
       stderr.push(line);
       context.onStderrLine?.(plugin, line);

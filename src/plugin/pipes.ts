@@ -10,7 +10,7 @@ const nonBlocking = 0o4000;
 const setStatusFlags = 4;
 
 export interface PolledPipes {
-  readonly ends: StdioEnds;
+  readonly ends: StdioEnds & { readonly stdout: PolledOutput };
   /** The plugin's stdin, stdout and stderr, which block. To be closed when it has them. */
   readonly pluginEnds: readonly [number, number, number];
 }
@@ -109,7 +109,7 @@ export interface PolledParts {
 }
 
 /** Our end of a plugin's stdout or stderr, without a stream around it. Takes over a descriptor that does not block. */
-class PolledOutput implements OutputEnd {
+export class PolledOutput implements OutputEnd {
   private onChunk: (chunk: Uint8Array) => void = () => {};
   private onEnd: () => void = () => {};
   private stopWatching: (() => void) | undefined;
@@ -120,6 +120,11 @@ class PolledOutput implements OutputEnd {
     private readonly descriptor: number,
     private readonly parts: PolledParts,
   ) {}
+
+  /** For poll(2), which takes a negative one for none. */
+  get openDescriptor(): number {
+    return this.open ? this.descriptor : -1;
+  }
 
   /** Looks a moment later only: the output of most plugins is then taken from the pipe at their end, without a watch. */
   read(onChunk: (chunk: Uint8Array) => void): void {
@@ -161,7 +166,7 @@ class PolledOutput implements OutputEnd {
   }
 
   /** Hands on a chunk, or closes at the end of the data. null when there is nothing now. */
-  private readSome(): number | null {
+  readSome(): number | null {
     const { libc, scratch } = this.parts;
     if (!this.open) return 0;
     const size = libc.read(this.descriptor, scratch, scratch.length);

@@ -89,6 +89,8 @@ class PortableProcess implements Spawned {
     this.stdio.stderr.keepAlive(alive);
   }
 
+  pollEnd(): undefined {}
+
   /** Until Node has heard of its end and reaped it. */
   hasEnded(): boolean {
     const stat = readProcessStat(this.pid, "/proc");

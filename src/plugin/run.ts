@@ -128,8 +128,8 @@ export class Supervisor {
   private giveUp: (exit: Exit) => void = () => {};
 
   constructor(
-    private readonly process: Pick<Spawned, "exited" | "signalGroup">,
-    private readonly deadlines: Pick<RunOptions, "terminateAt" | "killAt">,
+    private readonly process: Pick<Spawned, "exited" | "signalGroup" | "pollEnd">,
+    private readonly deadlines: Pick<RunOptions, "terminateAt" | "killAt" | "pollMs">,
     private readonly signal?: AbortSignal,
   ) {}
 
@@ -144,6 +144,14 @@ export class Supervisor {
 
   /** Settles when the process has ended, or when it did not although it was killed. */
   async wait(): Promise<Exit> {
+    const { terminateAt, pollMs = 0 } = this.deadlines;
+    const exit = this.process.pollEnd(Math.min(pollMs, terminateAt.remainingMs())) ?? (await this.watch());
+    this.ended = true;
+    for (const cancel of this.cancels) cancel();
+    return exit;
+  }
+
+  private watch(): Promise<Exit> {
     const { signal, deadlines, process } = this;
     const unreaped = new Promise<Exit>((resolve) => {
       this.giveUp = resolve;
@@ -164,10 +172,7 @@ export class Supervisor {
       () => signal?.removeEventListener("abort", onAbort),
     );
     if (signal?.aborted) this.kill();
-    const exit = await Promise.race([process.exited, unreaped]);
-    this.ended = true;
-    for (const cancel of this.cancels) cancel();
-    return exit;
+    return Promise.race([process.exited, unreaped]);
   }
 }
 

@@ -68,6 +68,11 @@ export interface Spawned {
   readonly exited: Promise<Exit>;
   /** Whether it keeps the event loop alive, as it does from its start. */
   keepAlive(alive: boolean): void;
+  /**
+   * Waits for its end for so many milliseconds, where a spawner can, and takes what it prints meanwhile. Nothing else is done in
+   * this time: it is for a process that ends sooner than the event loop would tell of it.
+   */
+  pollEnd(ms: number): Exit | undefined;
   /** Whether it has ended, asked of the system at this moment. */
   hasEnded(): boolean;
   /**

@@ -38,6 +38,8 @@ export interface RunOptions {
     /** More lines on stderr are counted, not handed on. */
     readonly stderrLines: number;
   };
+  /** How long its end is waited for before anything else is done; undefined where no call waits for it. */
+  readonly pollMs?: number | undefined;
   /** Called for each line on stderr, also for those of background children after the run. */
   readonly onStderrLine: (line: string) => void;
   /** End what is left of the process group after a normal end. */

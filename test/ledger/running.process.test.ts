@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { silentLog } from "../../src/base/logger.js";
 import { createNodeHost } from "../../src/host/host.js";
@@ -29,7 +30,22 @@ function openList() {
   };
   const list = new RunningPlugins({ host, end, log: silentLog });
   list.open(folder);
-  return { list, ended };
+  /** Notes a process as the bridge's starter does; gives what tells its end. */
+  const note = async (pid: number, waitMs = 20) => {
+    let end = () => {};
+    list.began(
+      pid,
+      new Promise<void>((resolve) => {
+        end = resolve;
+      }),
+    );
+    await sleep(waitMs);
+    return async () => {
+      end();
+      await sleep(2);
+    };
+  };
+  return { list, ended, note };
 }
 
 async function startPlugin(): Promise<number> {
@@ -41,18 +57,18 @@ async function startPlugin(): Promise<number> {
 
 describe("the plugins that a killed bridge left running", () => {
   it("are ended by the next one, all of them, and nothing else is", async () => {
-    const { list } = openList();
+    const { note } = openList();
     const [left, done, alsoLeft] = [await startPlugin(), await startPlugin(), await startPlugin()];
-    list.began(left);
-    const end = list.began(done);
-    list.began(alsoLeft);
-    end();
+    await note(left);
+    const end = await note(done);
+    await note(alsoLeft);
+    await end();
     expect(openList().ended).toEqual([left, alsoLeft]);
   });
 
   it("are left alone when their pid is another process's by now", async () => {
-    const { list } = openList();
-    list.began(await startPlugin());
+    const { note } = openList();
+    await note(await startPlugin());
     const { startTime = "" } = host.identify(children[0]?.pid ?? 0);
     writeFileSync(path, readFileSync(path, "utf8").replace(` ${startTime} `, ` ${BigInt(startTime) - 1n} `));
     expect(openList().ended).toEqual([]);
@@ -61,7 +77,8 @@ describe("the plugins that a killed bridge left running", () => {
   it("are known although they began before the directory was ours", async () => {
     const early = new RunningPlugins({ host, end: () => {}, log: silentLog });
     const pid = await startPlugin();
-    early.began(pid);
+    early.began(pid, new Promise(() => {}));
+    await sleep(20);
     early.open(folder);
     expect(openList().ended).toEqual([pid]);
   });
@@ -69,15 +86,23 @@ describe("the plugins that a killed bridge left running", () => {
 
 describe("the list of running plugins", () => {
   it("is as long as the most that ever ran at once, and goes with the bridge", async () => {
-    const { list } = openList();
-    for (let run = 0; run < 100; run++) {
-      const ends = [list.began(process.pid), list.began(process.pid)];
-      for (const end of ends) end();
+    const { list, note } = openList();
+    for (let run = 0; run < 5; run++) {
+      const ends = [await note(process.pid), await note(process.pid)];
+      for (const end of ends) await end();
     }
     expect(statSync(path).size).toBe(2 * 160);
     expect(readFileSync(path, "utf8").trim()).toBe("");
     list.close();
     expect(existsSync(path)).toBe(false);
+  });
+
+  it("is not written for a process that ends at once", async () => {
+    const { note } = openList();
+    const end = await note(process.pid, 0);
+    await end();
+    await sleep(20);
+    expect(statSync(path).size).toBe(0);
   });
 
   it.each([
@@ -90,8 +115,8 @@ describe("the list of running plugins", () => {
   });
 
   it("is not believed when others can write it", async () => {
-    const { list } = openList();
-    list.began(await startPlugin());
+    const { note } = openList();
+    await note(await startPlugin());
     const text = readFileSync(path, "utf8");
     rmSync(path);
     writeFileSync(path, text);

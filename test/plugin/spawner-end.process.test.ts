@@ -7,7 +7,7 @@ import { Deadline } from "../../src/base/deadline.js";
 import { Supervisor } from "../../src/plugin/run.js";
 import { createDirectory, installNoop } from "./plugin-directory.js";
 import { endProcess, isAlive, until, zombies } from "./processes.js";
-import { type RunChanges, run, sh, spawnerForFile, spawners, toCommand, toInput } from "./spawners.js";
+import { ffiStarter, type RunChanges, run, sh, spawnerForFile, spawners, toCommand, toInput } from "./spawners.js";
 
 // A loaded machine keeps these; a fault is half a minute away from them.
 const promptlyMs = 5_000;
@@ -180,13 +180,35 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
   });
 });
 
+describe("a run whose end is waited for before anything else is done", () => {
+  const spawner = spawnerForFile(ffiStarter);
+
+  it("has its stdout read meanwhile: it may fill a pipe", async () => {
+    const { text, durationMs } = await sh(spawner, "head -c 300000 /dev/zero", { pollMs: 3_000 });
+    expect(text).toHaveLength(300_000);
+    expect(durationMs).toBeLessThan(2_000);
+  });
+
+  it.each([
+    ["its deadline", { pollMs: 3_000, terminateMs: 50 }, { timedOut: true }],
+    ["that time", { pollMs: 50 }, { timedOut: false, exitCode: 0 }],
+  ])("is waited for up to %s at most", async (_, times, outcome) => {
+    const began = performance.now();
+    const running = sh(spawner, "sleep 0.5", times);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(performance.now() - began).toBeLessThan(400);
+    expect(await running).toMatchObject(outcome);
+  });
+});
+
 describe("Supervisor", () => {
   const signals: string[] = [];
   const signalGroup = (signal: string | number) => signals.push(String(signal)) > 0;
 
   it("does not wait for a process that SIGKILL does not end", async () => {
     const deadlines = { terminateAt: Deadline.after(50), killAt: Deadline.after(100) };
-    const supervisor = new Supervisor({ exited: new Promise<never>(() => {}), signalGroup }, deadlines);
+    const process = { exited: new Promise<never>(() => {}), pollEnd: () => undefined, signalGroup };
+    const supervisor = new Supervisor(process, deadlines);
     expect(await supervisor.wait()).toEqual({ exitCode: null, signal: null });
     expect(supervisor).toMatchObject({ timedOut: true, killed: true });
     expect(signals.splice(0)).toEqual(["SIGTERM", "SIGCONT", "SIGKILL"]);

@@ -92,6 +92,7 @@ export function toInput({
     limits: { stdoutBytes: 1 << 20, stderrLines: 100 },
     onStderrLine: () => {},
     killChildren: false,
+    pollMs: 5,
     ...rest,
     stdin: typeof stdin === "string" ? new TextEncoder().encode(stdin) : stdin,
   };

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { compile, installTiny, sources } from "./floor.js";
@@ -9,9 +9,8 @@ export type Place = ReturnType<typeof installProgram>;
 /** Copies what was built, since a build meanwhile is not to change what is measured, and makes the tiny plugin. */
 export function installProgram() {
   const directory = mkdtempSync(join(tmpdir(), "nri-bench-"));
-  for (const file of ["nri-v01-bridge.mjs", "koffi.node"]) {
-    const built = resolve("dist", file);
-    if (existsSync(built)) copyFileSync(built, join(directory, file));
+  for (const file of readdirSync("dist").filter((name) => /\.(mjs|node)$/.test(name))) {
+    copyFileSync(resolve("dist", file), join(directory, file));
   }
   const binDir = join(directory, "bin");
   mkdirSync(binDir);

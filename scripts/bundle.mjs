@@ -5,10 +5,14 @@ import { build } from "esbuild";
 const root = new URL("..", import.meta.url);
 export const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8"));
 
-/** Bundles src/main.ts into one script. @returns esbuild's metafile: which files of which packages went in */
-export async function bundle({ outfile, format, banner, define = {} }) {
+/**
+ * Bundles a file of src, or main.ts, into one script.
+ * @param apart modules that stay outside, with the file beside the script that has each
+ * @returns esbuild's metafile: which files of which packages went in
+ */
+export async function bundle({ entry = "src/main.ts", outfile, format, banner, define = {}, apart = {} }) {
   const { metafile } = await build({
-    entryPoints: [new URL("src/main.ts", root).pathname],
+    entryPoints: [new URL(entry, root).pathname],
     outfile,
     bundle: true,
     platform: "node",
@@ -21,6 +25,13 @@ export async function bundle({ outfile, format, banner, define = {} }) {
     metafile: true,
     define: { BRIDGE_VERSION: JSON.stringify(version), ...define },
     banner: { js: banner },
+    plugins: [
+      {
+        name: "apart",
+        setup: ({ onResolve }) =>
+          onResolve({ filter: /./ }, ({ path }) => (path in apart ? { path: apart[path], external: true } : undefined)),
+      },
+    ],
     logLevel: "warning",
   });
   return metafile;

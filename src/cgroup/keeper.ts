@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { closeSync, constants, existsSync, futimesSync, lstatSync, openSync, symlinkSync } from "node:fs";
 import { Socket } from "node:net";
 import { Deadline, within } from "../base/deadline.js";
@@ -125,6 +124,7 @@ export async function startKeeper(files: readonly TreeFile[], path = systemPath,
   const contents = files.flatMap(({ path, content }) => [path, content]);
   // Slave: what the machine mounts later is seen here, and what it unmounts is not kept busy by us.
   const inside = ["--mount", "--propagation", "slave", "--", ...namingShell(), "-c", keeperScript, "sh", ...contents];
+  const { spawn } = await import("node:child_process");
   const child = spawn(findTool("unshare", path) ?? "unshare", inside, {
     cwd: "/",
     env: { PATH: systemPath, LC_ALL: "C" },

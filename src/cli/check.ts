@@ -7,9 +7,9 @@ import type { PluginFacts } from "../tools/doctor/collect/plugins.js";
 import { collectFacts, type Facts } from "../tools/doctor/facts.js";
 import { countFindings, type Finding } from "../tools/doctor/finding.js";
 import { findAll, formatFinding } from "../tools/doctor/report.js";
+import type { Done } from "./command-line.js";
 import { addConfigFlags, givenConfig, pluginFlags, readFlags } from "./config.js";
 import { type CliIo, exitCodes } from "./io.js";
-import type { Done } from "./program.js";
 
 export function addCheckCommand(program: Command, io: CliIo, done: Done): void {
   const command = program

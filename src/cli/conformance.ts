@@ -10,8 +10,8 @@ import { nriDefaults } from "../tools/doctor/collect/runtime-config.js";
 import { kindOf, readConfList, readFile } from "../tools/replay/case.js";
 import { toRawJson } from "../v01/gojson/raw.js";
 import type { RawJson } from "../v01/types.js";
+import type { Done } from "./command-line.js";
 import { type CliIo, exitCodes, type Workplace, withPlugins } from "./io.js";
-import type { Done } from "./program.js";
 
 /** Above the highest pid that Linux gives (PID_MAX_LIMIT, 2^22): a plugin that acts on it meets no process. */
 const noPid = 4_194_305;

@@ -5,9 +5,9 @@ import { collectFacts } from "../tools/doctor/facts.js";
 import { countFindings, type Finding } from "../tools/doctor/finding.js";
 import { describeNode, findAll, formatFindings } from "../tools/doctor/report.js";
 import { kindOf } from "../tools/replay/case.js";
+import type { Done } from "./command-line.js";
 import { addConfigFlags, givenConfig, pluginFlags, readFlags } from "./config.js";
 import { type CliIo, type ExitCode, exitCodes } from "./io.js";
-import type { Done } from "./program.js";
 
 export function addDoctorCommand(program: Command, io: CliIo, done: Done): void {
   const command = program

@@ -8,10 +8,10 @@ import { formatConfigFile } from "../tools/doctor/collect/bridge.js";
 import { caseWithOnly, explain, withNodeConf } from "../tools/explain/play.js";
 import type { PlayReport } from "../tools/replay/play.js";
 import { toLine, toTimeline } from "../tools/replay/report.js";
+import type { Done } from "./command-line.js";
 import { addConfigFlags, pluginFlags, readSettings } from "./config.js";
 import { addEventSource, eventSource } from "./explain.js";
 import { type CliIo, exitCodes, withPlugins } from "./io.js";
-import type { Done } from "./program.js";
 
 export function addExecCommand(program: Command, io: CliIo, done: Done): void {
   const command = program

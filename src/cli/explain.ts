@@ -4,9 +4,9 @@ import { formatConfigFile } from "../tools/doctor/collect/bridge.js";
 import { describeEvent, formatEvent } from "../tools/explain/describe.js";
 import { readLive } from "../tools/explain/live.js";
 import { explain, type Given, readGiven, withNodeConf, withoutFailures } from "../tools/explain/play.js";
+import type { Done } from "./command-line.js";
 import { addConfigFlags, pluginFlags, readSettings } from "./config.js";
 import { type CliIo, exitCodes, withPlugins } from "./io.js";
-import type { Done } from "./program.js";
 
 export function addExplainCommand(program: Command, io: CliIo, done: Done): void {
   const command = program

@@ -1,109 +1,31 @@
-import { Command, CommanderError } from "commander";
-import { BridgeError, type ErrorCode, errorText } from "../base/errors.js";
-import { nearestHint } from "../base/nearest.js";
+import type { Command } from "commander";
 import { version } from "../base/version.js";
 import { addCheckCommand } from "./check.js";
+import { createProgramOf, type Done, runVerbOf } from "./command-line.js";
 import { addConformanceCommand } from "./conformance.js";
 import { addDoctorCommand } from "./doctor.js";
 import { addExecCommand } from "./exec.js";
 import { addExplainCommand } from "./explain.js";
-import { addHelpNotes, columns } from "./help.js";
-import { type CliIo, type ExitCode, exitCodes, interruptedCode } from "./io.js";
-import { type Launched, registerFirst } from "./launched.js";
+import type { CliIo, ExitCode } from "./io.js";
 import { addRecordCommand } from "./record.js";
 import { addReplayCommand } from "./replay.js";
-import { addRunCommand, refuseCreates } from "./run.js";
+import { addRunCommand } from "./run.js";
 import { addSimulateCommand } from "./simulate.js";
-
-export type Done = (code: ExitCode) => void;
-
-/** Runs a command line to its end and gives the exit code; throws nothing. */
-export async function runCommandLine(io: CliIo): Promise<ExitCode> {
-  let launched: Launched | undefined;
-  try {
-    if (isRun(io.args)) launched = await registerFirst(io.environment);
-    return await runVerb({ ...io, launched });
-  } catch (error) {
-    if (launched !== undefined) return refuseCreates(launched, errorText(error));
-    return tellFault(io, error);
-  }
-}
-
-/** Whether the arguments are for `run`, whatever else is wrong with them. */
-function isRun([first = "run"]: readonly string[]): boolean {
-  return first === "run" || first.startsWith("-");
-}
-
-async function runVerb(io: CliIo): Promise<ExitCode> {
-  let code: ExitCode = exitCodes.done;
-  const program = createProgram(io, (done) => {
-    code = done;
-  });
-  const [first, second] = io.args;
-  const verbs = [...program.commands.map((command) => command.name()), "help"];
-  for (const verb of first === "help" ? [second] : [first]) requireVerb(verb, verbs);
-  await program.parseAsync(io.args, { from: "user" });
-  return code;
-}
-
-/** What is thrown for a fault that is not ours. */
-const faultCodes: Partial<Record<ErrorCode, ExitCode>> = {
-  CONFIG: exitCodes.usage,
-  USAGE: exitCodes.usage,
-  CALL_TIMEOUT: exitCodes.faults,
-  CONNECT_FAILED: exitCodes.cannotConnect,
-};
-
-/** Says what was thrown, where commander has not, and gives its exit code. */
-function tellFault(io: CliIo, error: unknown): ExitCode {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-  if (error instanceof BridgeError && error.code === "INTERRUPTED") return interruptedCode(error);
-  const code = error instanceof BridgeError ? faultCodes[error.code] : undefined;
-  if (error instanceof BridgeError && code !== undefined) {
-    io.stderr(`nri-v01-bridge: ${printable(error.message)}\n`);
-    return code;
-  }
-  const stack = error instanceof Error && error.stack !== undefined ? error.stack : errorText(error);
-  io.stderr(`nri-v01-bridge: internal error, please report it: ${stack}\n`);
-  return exitCodes.internal;
-}
-
-/** @throws BridgeError USAGE that names the nearest verb */
-function requireVerb(name: string | undefined, verbs: readonly string[]): void {
-  if (name === undefined || name.startsWith("-") || verbs.includes(name)) return;
-  const hint = nearestHint(name, verbs, `one of ${verbs.join(", ")} is expected`);
-  throw new BridgeError("USAGE", `unknown command "${name}"; ${hint}`);
-}
-
-/** A message as a terminal may see it: what it repeats of a file may hold anything. */
-function printable(message: string): string {
-  return message.replace(/[^\P{C}\n]|\p{Zl}|\p{Zp}/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
-}
-
-/** The command line; the man page is made from it. */
-export function createProgram(io: CliIo, done: Done): Command {
-  const program = new Command("nri-v01-bridge")
-    .description(
-      "Runs NRI v0.1 plugins under containerd 1.7, 2.x and CRI-O, which speak NRI v2 only. Without a command: run.",
-    )
-    .version(version, "-V, --version")
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => io.stdout(text),
-      writeErr: (text) => io.stderr(text),
-      getOutHelpWidth: () => columns,
-      getErrHelpWidth: () => columns,
-    })
-    .showHelpAfterError("(--help lists what is possible)");
-  for (const addCommand of commands) addCommand(program, io, done);
-  for (const command of [program, ...program.commands]) addHelpNotes(command);
-  return program;
-}
 
 const commands = [
   ...[addRunCommand, addSimulateCommand, addRecordCommand, addReplayCommand, addConformanceCommand],
   ...[addDoctorCommand, addCheckCommand, addExplainCommand, addExecCommand, addVersionCommand],
 ];
+
+/** Runs a command line to its end and gives the exit code; throws nothing. */
+export function runCommandLine(io: CliIo): Promise<ExitCode> {
+  return runVerbOf(commands, io);
+}
+
+/** The command line; the man page is made from it. */
+export function createProgram(io: CliIo, done: Done): Command {
+  return createProgramOf(commands, io, done);
+}
 
 function addVersionCommand(program: Command, io: CliIo): void {
   program

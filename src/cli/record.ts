@@ -13,9 +13,9 @@ import {
   type RecordSettings,
   usualPods,
 } from "../tools/record/recorder.js";
+import type { Done } from "./command-line.js";
 import { addConfigFlags, configLayers, parseFileName, readRunLayers } from "./config.js";
 import { type CliIo, type ExitCode, exitCodes, logEnd, onSignals } from "./io.js";
-import type { Done } from "./program.js";
 import { type Recording, run } from "./run.js";
 
 /** Before the bridge, whose refusals of an event the recorder would not see behind it. */

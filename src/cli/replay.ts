@@ -3,9 +3,9 @@ import { createLog } from "../observe/log.js";
 import { readCase, readFile, withConf } from "../tools/replay/case.js";
 import { type PlayOptions, type PlayReport, playCase } from "../tools/replay/play.js";
 import { compareLines, formatDifference, readExpected, toLine, toTimeline } from "../tools/replay/report.js";
+import type { Done } from "./command-line.js";
 import { addConfigFlags, configLayers, pluginFlags } from "./config.js";
 import { type CliIo, exitCodes, type Workplace, withPlugins } from "./io.js";
-import type { Done } from "./program.js";
 
 type Options = Readonly<Record<string, unknown>>;
 

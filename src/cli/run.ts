@@ -22,11 +22,11 @@ import {
   withoutNotifySettings,
 } from "../observe/systemd.js";
 import { makeOutFolder, type RecordedCase, Recorder, type RecordSettings } from "../tools/record/recorder.js";
+import type { Done } from "./command-line.js";
 import { addConfigFlags, parseFileName, type RunLayers, readRunLayers } from "./config.js";
 import { type CliIo, type ExitCode, exitCodes, logEnd, onSignals } from "./io.js";
 import { type Launched, registerFirst } from "./launched.js";
 import { createNode, type Node } from "./node.js";
-import type { Done } from "./program.js";
 
 /** How long the end waits for what runs, in milliseconds; longer only where the runtime's calls may last longer. */
 const finishMs = 3_000;

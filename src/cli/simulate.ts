@@ -9,10 +9,10 @@ import { changedFiles, makeCgroupFiles } from "../tools/conformance/cgroup-files
 import { type Case, readCase, readFile, withConf } from "../tools/replay/case.js";
 import type { PlayReport } from "../tools/replay/play.js";
 import { toTimeline } from "../tools/replay/report.js";
+import type { Done } from "./command-line.js";
 import { addConfigFlags, configLayers, pluginFlags } from "./config.js";
 import { columns } from "./help.js";
 import { type CliIo, exitCodes, withPlugins } from "./io.js";
-import type { Done } from "./program.js";
 import { play } from "./replay.js";
 
 export function addSimulateCommand(program: Command, io: CliIo, done: Done): void {

@@ -7,6 +7,8 @@ import { errnoOf } from "../base/errors.js";
 import { makeDirectory } from "../base/files.js";
 import type { Health } from "./metrics.js";
 
+export * as client from "prom-client";
+
 /** What is served, asked for each request. */
 interface MetricsPages {
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;

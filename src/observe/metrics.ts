@@ -4,7 +4,7 @@ import type { Log } from "../base/logger.js";
 import type { RuntimeInfo } from "../nri/handlers.js";
 import { synchronizes } from "../nri/versions.js";
 import type { CallAnswer, CallWatcher } from "../nri/watch-calls.js";
-import { type MetricsServer, serveMetrics } from "./metrics-server.js";
+import type { MetricsServer } from "./metrics-server.js";
 
 /** What a metric is: its name without the prefix, its labels, and what it tells. */
 export interface MetricFacts {
@@ -177,6 +177,7 @@ export class Metrics {
       () => this.registrations,
     );
     const { registry } = this;
+    const { serveMetrics } = await import("./metrics-server.js");
     return serveMetrics(text, { metrics: () => registry.page(), readyz: readiness });
   }
 }
@@ -188,7 +189,7 @@ async function createRegistry(
   isReady: () => boolean,
   registrations: () => number,
 ) {
-  const client = await import("prom-client");
+  const { client } = await import("./metrics-server.js");
   const registry = new client.Registry();
   // 100 ms: the default would wake the process a hundred times a second.
   client.collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });

@@ -1,4 +1,3 @@
-import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { type Clock, monotonicClock } from "../base/deadline.js";
 import { attempt, errorText } from "../base/errors.js";
@@ -130,6 +129,7 @@ const programMs = 5_000;
 /** One process for each notification. It speaks for its parent (as root, by SCM_CREDENTIALS), so that NotifyAccess=main is enough. */
 async function sendByProgram(socket: string, assignments: readonly string[]): Promise<void> {
   const env = { NOTIFY_SOCKET: socket, PATH: process.env.PATH ?? "/usr/bin:/bin" };
+  const { execFile } = await import("node:child_process");
   await promisify(execFile)("systemd-notify", assignments, { env, timeout: programMs, killSignal: "SIGKILL" });
 }
 

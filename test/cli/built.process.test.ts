@@ -1,8 +1,8 @@
-import { writeFileSync } from "node:fs";
+import { copyFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { makeFolder } from "../support/places.js";
-import { runProgram } from "../support/program.js";
+import { program, runProgram } from "../support/program.js";
 
 const plugins = resolve(import.meta.dirname, "../../legacy-plugins");
 const basic = resolve(import.meta.dirname, "../../fixtures/cases/basic-hostnet");
@@ -35,5 +35,15 @@ describe("the built program, with one command line for each verb", () => {
     const text = end.stdout + end.stderr;
     expect(text).toMatch(says);
     expect(end.code).toBe(code);
+  });
+
+  it("`run` is in a file of its own, which is read without those of the other verbs", async () => {
+    const alone = join(makeFolder(afterAll), "nri-v01-bridge.mjs");
+    copyFileSync(program, alone);
+    const missing = ["--once", "--socket", "/nonexistent/nri.sock", "--state-directory", join(folder, "alone")];
+    const { code, stderr } = await runProgram(missing, process.env, alone);
+    expect(stderr).toContain("is NRI enabled in the runtime");
+    expect(code).toBe(3);
+    expect((await runProgram(["--help"], process.env, alone)).stderr).toContain("tools.mjs");
   });
 });

@@ -34,7 +34,7 @@ describe("the npm package", () => {
       "SECURITY.md",
       "package.json",
       "dist/THIRD_PARTY_LICENSES.txt",
-      "dist/nri-v01-bridge.mjs",
+      ...["execa", "metrics", "nri-v01-bridge", "tools"].map((name) => `dist/${name}.mjs`),
       "docs/man/nri-v01-bridge.1",
       ...below("deploy"),
       ...below("legacy-plugins"),

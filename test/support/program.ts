@@ -16,8 +16,13 @@ interface ProgramEnd {
 export type RunningProgram = ReturnType<typeof startProgram>;
 
 /** Starts the built program. It is killed when it lives longer than the limit. */
-export function startProgram(args: readonly string[], env: NodeJS.ProcessEnv = process.env, limitMs = 15_000) {
-  const child = spawn(process.execPath, [program, ...args], {
+export function startProgram(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+  limitMs = 15_000,
+  file = program,
+) {
+  const child = spawn(process.execPath, [file, ...args], {
     env,
     stdio: ["ignore", "pipe", "pipe"],
     timeout: limitMs,
@@ -50,6 +55,6 @@ export function startProgram(args: readonly string[], env: NodeJS.ProcessEnv = p
 }
 
 /** Runs the built program to its end. */
-export function runProgram(args: readonly string[], env?: NodeJS.ProcessEnv) {
-  return startProgram(args, env).ended;
+export function runProgram(args: readonly string[], env?: NodeJS.ProcessEnv, file?: string) {
+  return startProgram(args, env, undefined, file).ended;
 }

@@ -80,6 +80,11 @@ export function parseFileName(text: string): string {
   return text;
 }
 
+export function parseNumber(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("a number is expected, from 1 to 999999999.");
+  return Number(text);
+}
+
 /** Absolute: on a command line it is relative to where it is typed. An address of a socket may be given as Go programs write it. */
 function parsePath(text: string): string {
   const path = text.replace(/^unix:(\/\/)?/, "");

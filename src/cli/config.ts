@@ -161,7 +161,8 @@ function readOwnConfigFile(file: string, { permissions = "strict" }: PartialConf
 }
 
 /**
- * The flags and the file of --config; for what runs here (--pod, --container), without --config, the node's bridge's.
+ * The flags and the file of --config. For what runs here (--pod, --container) the file is else that of the node's bridge, and
+ * its permissions hold; a recorded case is played with the files of the user who plays it, as by `replay`.
  * @throws BridgeError CONFIG that names the file, and the remedy
  */
 export async function readSettings(options: Readonly<Record<string, unknown>>) {
@@ -172,7 +173,8 @@ export async function readSettings(options: Readonly<Record<string, unknown>>) {
   try {
     const file =
       source && (source.from === "flag" ? readConfigFile(source.file) : readOwnConfigFile(source.file, flags));
-    return { flags, file, source, config: mergeConfig(flags, file ?? {}) };
+    const config = mergeConfig(flags, file ?? {});
+    return { flags: recorded ? flags : { ...flags, permissions: config.permissions }, file, source, config };
   } catch (error) {
     if (source?.from === "flag") throw error;
     const remedy = "--config FILE takes another one, --config /dev/null none";

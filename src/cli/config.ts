@@ -80,6 +80,11 @@ export function parseFileName(text: string): string {
   return text;
 }
 
+export function parseNumber(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("a number is expected, from 1 to 999999999.");
+  return Number(text);
+}
+
 /** Absolute: on a command line it is relative to where it is typed. An address of a socket may be given as Go programs write it. */
 function parsePath(text: string): string {
   const path = text.replace(/^unix:(\/\/)?/, "");
@@ -156,7 +161,8 @@ function readOwnConfigFile(file: string, { permissions = "strict" }: PartialConf
 }
 
 /**
- * The flags and the file of --config; for what runs here (--pod, --container), without --config, the node's bridge's.
+ * The flags and the file of --config. For what runs here (--pod, --container) the file is else that of the node's bridge, and
+ * its permissions hold; a recorded case is played with the files of the user who plays it, as by `replay`.
  * @throws BridgeError CONFIG that names the file, and the remedy
  */
 export async function readSettings(options: Readonly<Record<string, unknown>>) {
@@ -167,7 +173,8 @@ export async function readSettings(options: Readonly<Record<string, unknown>>) {
   try {
     const file =
       source && (source.from === "flag" ? readConfigFile(source.file) : readOwnConfigFile(source.file, flags));
-    return { flags, file, source, config: mergeConfig(flags, file ?? {}) };
+    const config = mergeConfig(flags, file ?? {});
+    return { flags: recorded ? flags : { ...flags, permissions: config.permissions }, file, source, config };
   } catch (error) {
     if (source?.from === "flag") throw error;
     const remedy = "--config FILE takes another one, --config /dev/null none";

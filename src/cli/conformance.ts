@@ -1,5 +1,5 @@
 import { basename, join, resolve } from "node:path";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { BridgeError } from "../base/errors.js";
 import { nearestHint } from "../base/nearest.js";
 import { searchPath } from "../plugin/environment.js";
@@ -11,6 +11,7 @@ import { kindOf, readConfList, readFile } from "../tools/replay/case.js";
 import { toRawJson } from "../v01/gojson/raw.js";
 import type { RawJson } from "../v01/types.js";
 import type { Done } from "./command-line.js";
+import { parseNumber } from "./config.js";
 import { type CliIo, exitCodes, type Workplace, withPlugins } from "./io.js";
 
 /** Above the highest pid that Linux gives (PID_MAX_LIMIT, 2^22): a plugin that acts on it meets no process. */
@@ -51,7 +52,7 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
       const reports = await withPlugins(io, (workplace) => tryPlugin(options, io, workplace));
       const well = reports.filter(({ ok }) => ok).length;
       if (options.json) io.stdout(`${JSON.stringify({ plugin: resolve(options.plugin), cases: reports })}\n`);
-      else io.stdout(`\n${well} of ${reports.length} cases are well.\n`);
+      else io.stdout(`\n${well} of ${reports.length} cases passed.\n`);
       done(well === reports.length ? exitCodes.done : exitCodes.faults);
     });
 }
@@ -92,11 +93,6 @@ function chooseCases(
     throw new BridgeError("USAGE", `--case: there is no case "${name}"; ${hint}`);
   }
   return names === undefined ? all : all.filter(({ name }) => names.includes(name));
-}
-
-function parseNumber(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("a number is expected, from 1 to 999999999.");
-  return Number(text);
 }
 
 /** The conf of the entry with the plugin's name, or of the only entry. @throws BridgeError USAGE that names the file */

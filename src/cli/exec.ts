@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { BridgeError } from "../base/errors.js";
 import { nearestHint } from "../base/nearest.js";
@@ -17,11 +18,12 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
     .command("exec")
     .description("run one plugin on the request of an event, and show what the bridge would answer")
-    .argument("<type>", "the plugin's type in conf.json")
+    .argument("<type>", "the plugin's type in conf.json, or its file")
     .option("--json", "print one JSON line for the run and one for the answer");
   addEventSource(command);
   addConfigFlags(command, pluginFlags).action(
-    async (type: string, event: string | undefined, options: Record<string, unknown>) => {
+    async (named: string, event: string | undefined, options: Record<string, unknown>) => {
+      const type = named.includes("/") ? resolve(named) : named;
       const { flags, file, source, config } = await readSettings(options);
       const given = withNodeConf(eventSource(event, options), flags, config.confFile);
       const [index = 0, ...more] = given.wanted;
@@ -33,7 +35,7 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
       if (!types.includes(type)) {
         io.stderr(`nri-v01-bridge: the ${given.confName} does not list ${type}: it is given no conf\n`);
       }
-      const about = { flags: { ...flags, permissions: config.permissions }, file, environment: io.environment };
+      const about = { flags, file, environment: io.environment };
       const explained = await withPlugins(io, (workplace) =>
         explain({ ...about, ...workplace, played, wanted: new Set([index]) }),
       );

@@ -19,7 +19,7 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
     const given = withNodeConf(eventSource(event, options), flags, config.confFile);
     const about = {
       ...given,
-      flags: withoutFailures({ ...flags, permissions: config.permissions }),
+      flags: withoutFailures(flags),
       file: file === undefined ? undefined : withoutFailures(file),
       environment: io.environment,
     };
@@ -48,7 +48,8 @@ export function addEventSource(command: Command): Command {
 export function eventSource(event: string | undefined, options: Readonly<Record<string, unknown>>): Given {
   const { pod, container } = options;
   const sources = [event, pod, container].filter((source) => typeof source === "string");
-  if (sources.length !== 1) throw new BridgeError("USAGE", "give one of EVENT, --pod ID and --container ID");
+  if (sources.length !== 1)
+    throw new BridgeError("USAGE", "name one event: a case folder as FOLDER:N, --pod ID or --container ID");
   const live = pod ?? container;
   return typeof live === "string" ? readLive(live) : readGiven(event ?? "");
 }

@@ -14,7 +14,7 @@ import {
   usualPods,
 } from "../tools/record/recorder.js";
 import type { Done } from "./command-line.js";
-import { addConfigFlags, configLayers, parseFileName, readRunLayers } from "./config.js";
+import { addConfigFlags, configLayers, parseFileName, parseNumber, readRunLayers } from "./config.js";
 import { type CliIo, type ExitCode, exitCodes, logEnd, onSignals } from "./io.js";
 import { type Recording, run } from "./run.js";
 
@@ -34,7 +34,7 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
     .requiredOption("--out <folder>", "write the cases into this folder", parseFileName)
     .option("--duration <time>", "stop after this time (90s, 5m, 1h), else after the last pod or on Ctrl-C", parseTime)
     .option("--run", "also run the plugins and record their requests and results (replaces the running bridge)")
-    .option("--pods <number>", "record at most this many pods", parseCount, usualPods)
+    .option("--pods <number>", "record at most this many pods", parseNumber, usualPods)
     .option("--pod <namespace/name...>", "record only these pods; a * at the end matches any rest")
     .option("--keep-annotation <name...>", "do not mask these annotations; * as for --pod")
     .option("--no-redact", "do not mask secrets in environment, annotations, arguments and conf")
@@ -94,11 +94,4 @@ function parseTime(text: string): number {
   const ms = parseDuration(text) ?? 0;
   if (ms < 1 || ms > maxTimerMs) throw new InvalidArgumentError("a time such as 90s, 5m or 1h is expected.");
   return ms;
-}
-
-function parseCount(text: string): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 1)
-    throw new InvalidArgumentError("a whole number above 0 is expected.");
-  return number;
 }

@@ -23,9 +23,7 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
     .option("--json", "print one JSON line for each plugin run and each answer");
   addConfigFlags(command, [...pluginFlags, "log-level"]).action(async (options: Record<string, unknown>) => {
     const { flags, file } = configLayers(options);
-    const print = (text: string) => {
-      if (options.json !== true) io.stdout(text);
-    };
+    const print = options.json === true ? () => {} : io.stdout;
     await withPlugins(io, async (workplace) => {
       const { scratch } = workplace;
       const given = typeof options.scenario === "string" ? options.scenario : undefined;
@@ -37,9 +35,7 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
       const conf = confFile === undefined ? simulatedConf(cgroups) : readFile(confFile, "--conf");
       const played = withConf(recorded, confFile ?? "conf.json", conf);
       const { name, version } = recorded.runtime;
-      print(`${recorded.title}, as ${name} ${version} reported it.\n`);
-      print("The runtime is embedded; its NRI socket and the plugins' processes are real.\n");
-      print("A row is a plugin's request and its outcome; the answer goes to the runtime.\n");
+      print(`${recorded.title}, as ${name} ${version} reported it.\n${about}`);
       await play(io, workplace, { played, flags: { ...flags, pluginDirs }, file }, options, story);
       print(given === undefined ? shown : "");
     });
@@ -47,6 +43,9 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
   });
 }
 
+const about = `The runtime is embedded; its NRI socket and the plugins' processes are real.
+A row is a plugin's request and its outcome; the answer goes to the runtime.
+`;
 const shown = `
 Shown: requests as containerd 1.6 sent them, a plugin that changed a container,
 one that refused a container, which then does not start, and a delete for each

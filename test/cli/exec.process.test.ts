@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { jsonLines, runCommandLine } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
@@ -54,6 +54,14 @@ describe("exec", () => {
     expect(stdout).toContain("    exit    3\n");
     expect(stdout).toContain("  answer UNKNOWN: nri invoke: plugin: recorder: no after");
     expect(code).toBe(1);
+  });
+
+  it("runs a file that is named by its path, whoever can write its directory: no node is at stake", async () => {
+    plugin("mine", "echo '{}'");
+    chmodSync(folder, 0o777);
+    expect(await exec(relative("", join(folder, "mine")), `${chained}:1`)).toMatchObject({ code: 0 });
+    const strict = await exec(join(folder, "mine"), `${chained}:1`, "--permissions", "strict");
+    expect([strict.code, strict.stdout]).toEqual([1, expect.stringContaining("refused to run")]);
   });
 
   it("asks which event when there are several, and says where the plugin is not run for it", async () => {

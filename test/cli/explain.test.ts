@@ -10,15 +10,7 @@ const basic = join(cases, "basic-hostnet");
 
 /** The verb with --json, read. */
 async function explain(...args: string[]) {
-  const { code, stdout, stderr } = await runCommandLine([
-    "explain",
-    "--json",
-    "--bin-dir",
-    plugins,
-    "--permissions",
-    "trust",
-    ...args,
-  ]);
+  const { code, stdout, stderr } = await runCommandLine(["explain", "--json", "--bin-dir", plugins, ...args]);
   return { code, stderr, events: jsonLines(stdout) };
 }
 
@@ -89,14 +81,7 @@ describe("explain of a create phase", () => {
 
 describe("explain, for people", () => {
   it("prints each plugin's request and where its parts come from", async () => {
-    const { code, stdout } = await runCommandLine([
-      "explain",
-      `${basic}:1`,
-      "--bin-dir",
-      plugins,
-      "--permissions",
-      "trust",
-    ]);
+    const { code, stdout } = await runCommandLine(["explain", `${basic}:1`, "--bin-dir", plugins]);
     expect(code).toBe(0);
     expect(stdout).toContain("event 1: RunPodSandbox, pod default/pod1, 7bd8527eebd31\n");
     expect(stdout).toContain(
@@ -107,8 +92,8 @@ describe("explain, for people", () => {
   });
 
   it.each([
-    ["nothing", [], "give one of EVENT, --pod ID and --container ID"],
-    ["two things", [basic, "--pod", "x"], "give one of EVENT, --pod ID and --container ID"],
+    ["nothing", [], "name one event: a case folder as FOLDER:N, --pod ID or --container ID"],
+    ["two things", [basic, "--pod", "x"], "name one event: a case folder as FOLDER:N, --pod ID or --container ID"],
     ["a missing folder", ["/nonexistent"], "/nonexistent: no such folder"],
     ["a file", [resolve("package.json")], "package.json: it is a file; a case is a folder"],
     ["an event past the end", [`${basic}:99`], "there are 9 events, 1 is the first"],

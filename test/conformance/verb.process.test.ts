@@ -73,7 +73,7 @@ describe("a good plugin", () => {
     const { code, stdout, stderr } = await conformance("--plugin", join(samples, "noop"), "--case", "create-sandbox");
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(/^ok {4}create-sandbox +a pod sandbox is created {2}\([\d.]+ ms\)$/m);
-    expect(stdout).toContain("1 of 1 cases are well.");
+    expect(stdout).toContain("1 of 1 cases passed.");
   });
 
   it("may report an error where no container waits for its answer, and for what no runtime sends: that is noted", async () => {
@@ -161,8 +161,14 @@ const faults: Fault[] = [
   ["a log line before it", ["read", "stdout log line", "answer"], /: invalid character 'l'.*logs go to stderr/],
   ["two results", ["read", "answer", "answer"], /after top-level value.*print one JSON object/],
   ["nothing on stdout", ["read", "stderr no jq"], /\(its stderr ends with "no jq"\): print one/, "delete-container"],
+  ["an end", ["read", "stderr no jq", "exit 5"], /fails: ended with status 5 and printed nothing \(.*"no jq"\): print/],
+  [
+    "an end after text",
+    ["read", "stdout x", "exit 5"],
+    /fails: ended with status 5: failed to unmarshal .*: print one/,
+  ],
   ["an exit status", ["read", "answer", "exit 3"], /exit code: 3, although its output reports no error/],
-  ["a death by signal", ["read", "kill SEGV"], /fails: .*: end by exit/],
+  ["a death by signal", ["read", "kill SEGV"], /fails: ended by SIGSEGV and printed nothing: end by exit/],
   ["a hang", ["read", "wait 30"], /did not end within 2000 ms.*plugin_request_timeout/],
   ["a flood", ["read", "flood stdout"], /printed more than 4194304 bytes on stdout.*limits\.stdoutBytes/],
   ["a child in its group", ["read", "quiet 30", "answer"], /left processes running.*killChildren/],

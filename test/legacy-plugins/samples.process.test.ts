@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { makeFolder } from "../support/places.js";
@@ -45,6 +45,28 @@ it("labels tells what each recorded request has", () => {
     const answer = { plugin: "labels", version, error: "", metadata };
     expect(JSON.parse(invoke(join(pluginsDir, "labels"), run.request).stdout), run.file).toEqual(answer);
   }
+});
+
+it("no sample has the name of a program in PATH, which containerd 1.6 would run in its place", () => {
+  const names = readdirSync(pluginsDir).filter((name) => !name.includes("."));
+  expect(names).toContain("request-log");
+  const places = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+  expect(names.filter((name) => places.some((place) => existsSync(join(place, name))))).toEqual([]);
+});
+
+it.each([
+  ["localhost/busybox:latest", "tag is latest"],
+  ["registry:5000/busybox", "no tag"],
+  ["registry:5000/busybox:1.36", ""],
+  ["busybox@sha256:00", ""],
+])("no-latest answers %s with %j, at a create alone", (image, error) => {
+  const annotations = { "io.kubernetes.cri.image-name": image };
+  const labels = { "io.kubernetes.cri.image-name": "of-a-user:1" };
+  const answers = ["create", "delete"].map((state) => {
+    const request = JSON.stringify({ version: "0.1", state, spec: { annotations }, labels });
+    return JSON.parse(invoke(join(pluginsDir, "no-latest"), request).stdout).error;
+  });
+  expect(answers).toEqual([error, ""]);
 });
 
 describe("request-log", () => {

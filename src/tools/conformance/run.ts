@@ -151,7 +151,7 @@ const remedies: Partial<Record<Outcome, string>> = {
   reported: "where it only misses its settings, a live process or its cgroup, give them: --conf, --pid, --cgroup-conf",
   "bad-output": 'print one JSON object, {"plugin":"<name>","version":"0.1","error":""} at least; logs go to stderr',
   "timed-out":
-    "a runtime gives all plugins of a call so long together: be quicker, or raise its plugin_request_timeout",
+    "a runtime gives this time to all plugins of a call together: be quicker, or raise its plugin_request_timeout",
   killed: 'end by exit, and put what went wrong into "error"',
 };
 
@@ -168,7 +168,7 @@ function findProblems(judged: Judged, expects: ConformanceCase["expects"]): stri
   const problems: string[] = [];
   if (isProblem(judged, expects)) {
     const remedy = remedies[run.outcome] ?? run.hint ?? undefined;
-    const error = `the ${state} fails: ${excerpt(run.error ?? "", 400)}${lastWords(run)}`;
+    const error = `the ${state} fails: ${howItEnded(run)}${lastWords(run)}`;
     problems.push(remedy === undefined ? error : `${error}: ${remedy}`);
   }
   if (change?.ok === false) problems.push(change.error);
@@ -184,6 +184,14 @@ function findNotes(judged: Judged, expects: ConformanceCase["expects"]): string[
   const passed = change?.ok === true ? change.change.notes.map(({ text }) => text) : [];
   const reports = run.outcome === "reported" && !isProblem(judged, expects);
   return reports ? [`reports the error ${quoteText(excerpt(run.error ?? ""))}`, ...passed] : passed;
+}
+
+/** Its end first, which is the cause where it printed nothing or no JSON; else the error that the bridge has for it. */
+function howItEnded({ outcome, exitCode, signal, stdout, error }: InvokeOutcome): string {
+  const text = excerpt(error ?? "", 400);
+  const status = exitCode === null ? `ended by ${signal}` : `ended with status ${exitCode}`;
+  if ((outcome !== "bad-output" && outcome !== "killed") || exitCode === 0) return text;
+  return stdout === "" ? `${status} and printed nothing` : `${status}: ${text}`;
 }
 
 /** The last line on stderr, where a program that fails says why. */

@@ -129,15 +129,9 @@ export class RuntimePlugin {
     return (this.mask & eventBit(name)) !== 0;
   }
 
-  /** Sends an event as the runtime's dialect has it; to a plugin that has not subscribed to it only when asked to. */
-  async call(
-    name: EventName,
-    subject: EventSubject,
-    options: { evenUnsubscribed?: boolean } = {},
-  ): Promise<EventOutcome> {
-    if (!this.subscribedTo(name) && !options.evenUnsubscribed) {
-      return { dropped: false, durationMs: 0, response: { update: [] } };
-    }
+  /** Sends an event that the plugin has subscribed to, as the runtime's dialect has it. */
+  async call(name: EventName, subject: EventSubject): Promise<EventOutcome> {
+    if (!this.subscribedTo(name)) return { dropped: false, durationMs: 0, response: { update: [] } };
     const own = this.facts.ownCalls || events[name].call === "own";
     const { method, payload } = encodeEvent(name, subject, own ? "own" : "StateChange");
     const outcome = await this.raw(method, payload);

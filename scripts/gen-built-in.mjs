@@ -15,15 +15,28 @@ const filesBelow = (folder) =>
       return statSync(path).isDirectory() ? filesBelow(path) : [path];
     });
 
-const scenarios = {};
-for (const path of filesBelow(join(root, "fixtures/scenarios"))) {
-  const [name, ...rest] = relative(join(root, "fixtures/scenarios"), path).split("/");
-  scenarios[name] = { ...scenarios[name], [rest.join("/")]: readFileSync(path, "utf8") };
-}
+/** The texts of a case's files; of an event what is played, not the `body` that people read. */
+const caseBelow = (folder) =>
+  Object.fromEntries(
+    filesBelow(folder)
+      .map((path) => [relative(folder, path), readFileSync(path, "utf8")])
+      .filter(([name]) => !name.startsWith("expected/"))
+      .map(([name, text]) => [name, name === "events.jsonl" ? text.replace(/^.+$/gm, withoutBody) : text]),
+  );
+
+const withoutBody = (line) => {
+  const { body: _, ...event } = JSON.parse(line);
+  return JSON.stringify(event);
+};
+
+const folders = { "clear-cfs": "scenarios/clear-cfs", update: "scenarios/update", crio: "crio/no-infra-container" };
+const scenarios = Object.fromEntries(
+  Object.entries(folders).map(([name, folder]) => [name, caseBelow(join(root, "fixtures", folder))]),
+);
 const programs = Object.fromEntries(
   plugins.map((name) => [name, readFileSync(join(root, "legacy-plugins", name), "utf8")]),
 );
-const text = `// Made by scripts/gen-built-in.mjs from fixtures/scenarios and legacy-plugins; do not edit.
+const text = `// Made by scripts/gen-built-in.mjs from fixtures and legacy-plugins; do not edit.
 
 /** File name to content, by scenario. */
 export const builtInScenarios: Readonly<Record<string, Readonly<Record<string, string>>>> = ${JSON.stringify(scenarios, null, 1)};

@@ -6,17 +6,19 @@ import type { PartialConfig } from "../config/schema.js";
 import { builtInPlugins, builtInScenarios } from "../gen/built-in.js";
 import { decodeEvent } from "../nri/events.js";
 import { changedFiles, makeCgroupFiles } from "../tools/conformance/cgroup-files.js";
+import { asSentBy, parseRuntime } from "../tools/replay/as-runtime.js";
 import { type Case, readCase, readFile, withConf } from "../tools/replay/case.js";
 import { addConfigFlags, configLayers, pluginFlags } from "./config.js";
 import { type CliIo, exitCodes, withPlugins } from "./io.js";
 import type { Done } from "./program.js";
-import { play } from "./replay.js";
+import { play, runtimeOption } from "./replay.js";
 
 export function addSimulateCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
     .command("simulate")
     .description("show the bridge at work: recorded pods, an embedded runtime, the sample plugins as real processes")
     .option("--scenario <folder>", "play this case instead of the built-in ones")
+    .option(...runtimeOption)
     .option("--json", "one JSON line for each plugin run and each answer");
   addConfigFlags(command, [...pluginFlags, "log-level"]).action(async (options: Record<string, unknown>) => {
     const { flags, file } = configLayers(options);
@@ -25,16 +27,23 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
     };
     await withPlugins(io, async (workplace) => {
       const { scratch } = workplace;
-      const scenarios = typeof options.scenario === "string" ? [options.scenario] : writeScenarios(scratch);
+      const runtime = typeof options.runtime === "string" ? parseRuntime(options.runtime) : undefined;
+      const own = typeof options.scenario === "string" ? readCase(options.scenario) : undefined;
+      const builtIn = own === undefined ? writeScenarios(scratch).map(readCase) : [];
+      const { name: ofRuntime } = runtime ?? { name: "containerd" };
+      const cases = own === undefined ? builtIn.filter((each) => each.runtime.name === ofRuntime) : [own];
       const pluginDirs = flags.pluginDirs ?? [writePlugins(scratch)];
-      for (const [number, scenario] of scenarios.entries()) {
-        const recorded = readCase(scenario);
-        const { name, title, runtime, events } = recorded;
+      for (const [number, read] of cases.entries()) {
+        const recorded = runtime === undefined ? read : asSentBy(read, runtime);
+        const { name, title, events } = recorded;
         const cgroups = join(scratch, "cgroup", String(number));
         const files = makeCgroups(cgroups, recorded);
         const { confFile } = flags;
         const conf = confFile === undefined ? simulatedConf(cgroups) : readFile(confFile, "--conf");
-        print(`${title}\n${name}: ${events.length} recorded events of ${runtime.name} ${runtime.version}\n`);
+        const sentAs = runtime === undefined ? "" : `, sent as ${runtime.name} ${runtime.version}`;
+        print(
+          `${title}\n${name}: ${events.length} recorded events of ${read.runtime.name} ${read.runtime.version}${sentAs}\n`,
+        );
         const played = withConf(recorded, confFile ?? "conf.json", conf);
         const settings: PartialConfig = { states: ["create", "update", "delete"], ...flags, pluginDirs };
         await play(io, workplace, { played, flags: settings, file }, options);

@@ -70,6 +70,8 @@ export function hasFeature(nri: Version, feature: keyof typeof features): boolea
 const habits = {
   /** A pod has the label oci_runtime_type, and with SELinux selinux_label (containerd nri/nri_api_linux.go nriPodSandbox). */
   labelsPods: { containerd: "2.3.0" },
+  /** A pod has the annotation podsandbox.image-name (containerd annotations/annotations.go). */
+  namesPauseImages: { containerd: "2.0.0" },
   /** A pod that has stopped still has its cgroup, namespaces, resources and OCI annotations (the same place; CRI-O nri-api.go). */
   keepsStoppedPods: { containerd: "2.1.0", "cri-o": "1.26.0" },
   /** UpdatePodSandbox is sent: containerd 2.2 has an NRI that knows it, and does not (CRI-O sandbox_update_resources.go). */

@@ -28,6 +28,8 @@ describe("a case of containerd 1.7.24, as another version sends it", () => {
     const events = decoded(sent);
     for (const { pod } of events) expect(pod.labels).toEqual({ ...first?.pod.labels, ...own });
     expect(events[0]?.pod.pid).toBeGreaterThan(0);
+    const image = "io.kubernetes.cri.podsandbox.image-name";
+    expect(Object.hasOwn(events[0]?.pod.annotations ?? {}, image)).toBe(!runtime.startsWith("containerd-1"));
     const stopped = events.filter(({ name }) => name === "StopPodSandbox" || name === "RemovePodSandbox");
     expect(stopped).toHaveLength(2);
     for (const { pod } of stopped) {

@@ -35,17 +35,21 @@ export function asSentBy(recorded: Case, runtime: Case["runtime"]): Case {
 
 type Runtime = Case["runtime"];
 
-function podAs({ name, pod }: NriEvent, running: Map<string, PodSandbox>, from: Runtime, to: Runtime): PodSandbox {
+const pauseImage = "io.kubernetes.cri.podsandbox.image-name";
+
+function podAs(event: NriEvent, running: Map<string, PodSandbox>, from: Runtime, to: Runtime): PodSandbox {
+  const hasStopped = event.name === "StopPodSandbox" || event.name === "RemovePodSandbox";
+  if (!hasStopped) running.set(event.pod.id, event.pod);
+  const [keeps, kept] = [does(to, "keepsStoppedPods"), does(from, "keepsStoppedPods")];
+  const pod = hasStopped && keeps && !kept ? { ...(running.get(event.pod.id) ?? event.pod), pid: 0 } : event.pod;
   const { oci_runtime_type = "io.containerd.runc.v2", selinux_label, ...others } = pod.labels;
-  const ofRuntime: StringMap = selinux_label === undefined ? { oci_runtime_type } : { oci_runtime_type, selinux_label };
-  const labels = does(to, "labelsPods") ? { ...others, ...ofRuntime } : others;
-  const hasStopped = name === "StopPodSandbox" || name === "RemovePodSandbox";
-  if (!hasStopped) running.set(pod.id, pod);
-  const keeps = does(to, "keepsStoppedPods");
-  if (!hasStopped || keeps === does(from, "keepsStoppedPods")) return { ...pod, labels };
-  if (keeps) return { ...(running.get(pod.id) ?? pod), labels, pid: 0 };
-  const annotations = Object.entries(pod.annotations).filter(([key]) => !key.startsWith("io.kubernetes.cri."));
-  const { cgroupParent = "" } = pod.linux ?? {};
-  const linux = { cgroupParent, cgroupsPath: "", namespaces: [] };
-  return { ...pod, labels, annotations: Object.fromEntries(annotations), linux };
+  const own: StringMap = selinux_label === undefined ? { oci_runtime_type } : { oci_runtime_type, selinux_label };
+  const labels = does(to, "labelsPods") ? { ...others, ...own } : others;
+  if (hasStopped && !keeps) {
+    const ofPod = Object.entries(pod.annotations).filter(([key]) => !key.startsWith("io.kubernetes.cri."));
+    const linux = { cgroupParent: pod.linux?.cgroupParent ?? "", cgroupsPath: "", namespaces: [] };
+    return { ...pod, labels, annotations: Object.fromEntries(ofPod), linux };
+  }
+  const { [pauseImage]: image = "registry.k8s.io/pause:3.10", ...rest } = pod.annotations;
+  return { ...pod, labels, annotations: does(to, "namesPauseImages") ? { ...rest, [pauseImage]: image } : rest };
 }

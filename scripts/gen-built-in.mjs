@@ -15,15 +15,31 @@ const filesBelow = (folder) =>
       return statSync(path).isDirectory() ? filesBelow(path) : [path];
     });
 
-const demo = join(root, "fixtures/scenarios/demo");
-const files = Object.fromEntries(filesBelow(demo).map((path) => [relative(demo, path), readFileSync(path, "utf8")]));
+/** The texts of a case's files; of an event what is played, not the `body` that people read. */
+const caseBelow = (folder) =>
+  Object.fromEntries(
+    filesBelow(folder)
+      .map((path) => [relative(folder, path), readFileSync(path, "utf8")])
+      .filter(([name]) => !name.startsWith("expected/"))
+      .map(([name, text]) => [name, name === "events.jsonl" ? text.replace(/^.+$/gm, withoutBody) : text]),
+  );
+
+const withoutBody = (line) => {
+  const { body: _, ...event } = JSON.parse(line);
+  return JSON.stringify(event);
+};
+
+const folders = { containerd: "scenarios/demo", "cri-o": "crio/no-infra-container" };
+const pods = Object.fromEntries(
+  Object.entries(folders).map(([name, folder]) => [name, caseBelow(join(root, "fixtures", folder))]),
+);
 const programs = Object.fromEntries(
   plugins.map((name) => [name, readFileSync(join(root, "legacy-plugins", name), "utf8")]),
 );
-const text = `// Made by scripts/gen-built-in.mjs from fixtures/scenarios/demo and legacy-plugins; do not edit.
+const text = `// Made by scripts/gen-built-in.mjs from fixtures and legacy-plugins; do not edit.
 
-/** The files of the pod that \`simulate\` plays, by their path in its folder. */
-export const demoPod: Readonly<Record<string, string>> = ${JSON.stringify(files, null, 1)};
+/** The pod of each runtime that \`simulate\` plays: its files, by their path in its folder. */
+export const demoPods: Readonly<Record<string, Readonly<Record<string, string>>>> = ${JSON.stringify(pods, null, 1)};
 
 /** The text of the sample plugins, by name. */
 export const builtInPlugins: Readonly<Record<string, string>> = ${JSON.stringify(programs, null, 1)};

@@ -1,5 +1,6 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { createLog } from "../observe/log.js";
+import { asSentBy, parseRuntime } from "../tools/replay/as-runtime.js";
 import { readCase, readFile, withConf } from "../tools/replay/case.js";
 import { type PlayOptions, type PlayReport, playCase } from "../tools/replay/play.js";
 import { compareLines, formatDifference, readExpected, toLine, toTimeline } from "../tools/replay/report.js";
@@ -9,9 +10,10 @@ import { type CliIo, exitCodes, type Workplace, withPlugins } from "./io.js";
 
 type Options = Readonly<Record<string, unknown>>;
 
-interface ReplayOptions extends Options {
-  readonly dialect?: "state-change" | "dedicated";
-}
+export const runtimeOption = [
+  "--runtime <name-version>",
+  "send events as this runtime does: containerd-2.3.4, cri-o-1.37.0",
+] as const;
 
 export function addReplayCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
@@ -20,16 +22,11 @@ export function addReplayCommand(program: Command, io: CliIo, done: Done): void 
     .argument("<folder>", "the case: events.jsonl, and case.json, conf.json, bundles/ where present")
     .option("--json", "print one JSON line for each plugin run and each answer")
     .option("--compare", "print only what differs from what `record --run` wrote: requests, results and answers")
-    .addOption(
-      new Option(
-        "--dialect <dialect>",
-        "send events by StateChange (NRI < 0.12), or by calls of their own (as recorded when not given)",
-      ).choices(["state-change", "dedicated"]),
-    );
-  addConfigFlags(command, [...pluginFlags, "log-level"]).action(async (folder: string, options: ReplayOptions) => {
+    .option(...runtimeOption);
+  addConfigFlags(command, [...pluginFlags, "log-level"]).action(async (folder: string, options: Options) => {
     const { flags, file } = configLayers(options);
     const read = readCase(folder);
-    const recorded = { ...read, runtime: { ...read.runtime, ...(options.dialect && { dialect: options.dialect }) } };
+    const recorded = typeof options.runtime === "string" ? asSentBy(read, parseRuntime(options.runtime)) : read;
     const expected = options.compare === true ? readExpected(folder) : undefined;
     const { confFile } = flags;
     const played = confFile === undefined ? recorded : withConf(recorded, confFile, readFile(confFile, "--conf"));

@@ -3,9 +3,10 @@ import { basename, dirname, join } from "node:path";
 import { styleText } from "node:util";
 import type { Command } from "commander";
 import { makeDirectory } from "../base/files.js";
-import { builtInPlugins, demoPod } from "../gen/built-in.js";
+import { builtInPlugins, demoPods } from "../gen/built-in.js";
 import { decodeEvent } from "../nri/events.js";
 import { changedFiles, makeCgroupFiles } from "../tools/conformance/cgroup-files.js";
+import { asSentBy, parseRuntime } from "../tools/replay/as-runtime.js";
 import { type Case, readCase, readFile, withConf } from "../tools/replay/case.js";
 import type { PlayReport } from "../tools/replay/play.js";
 import { toTimeline } from "../tools/replay/report.js";
@@ -13,13 +14,14 @@ import type { Done } from "./command-line.js";
 import { addConfigFlags, configLayers, pluginFlags } from "./config.js";
 import { columns } from "./help.js";
 import { type CliIo, exitCodes, withPlugins } from "./io.js";
-import { play } from "./replay.js";
+import { play, runtimeOption } from "./replay.js";
 
 export function addSimulateCommand(program: Command, io: CliIo, done: Done): void {
   const command = program
     .command("simulate")
     .description("show the bridge at work on one pod: an embedded runtime, a real socket, sample plugins as processes")
     .option("--scenario <folder>", "play this recorded case instead of the built-in pod")
+    .option(...runtimeOption)
     .option("--json", "print one JSON line for each plugin run and each answer");
   addConfigFlags(command, [...pluginFlags, "log-level"]).action(async (options: Record<string, unknown>) => {
     const { flags, file } = configLayers(options);
@@ -27,7 +29,10 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
     await withPlugins(io, async (workplace) => {
       const { scratch } = workplace;
       const given = typeof options.scenario === "string" ? options.scenario : undefined;
-      const recorded = readCase(given ?? writeFiles(join(scratch, "demo"), demoPod));
+      const runtime = typeof options.runtime === "string" ? parseRuntime(options.runtime) : undefined;
+      const builtIn = demoPods[runtime?.name ?? "containerd"] ?? {};
+      const read = readCase(given ?? writeFiles(join(scratch, "demo"), builtIn));
+      const recorded = runtime === undefined ? read : asSentBy(read, runtime);
       const pluginDirs = flags.pluginDirs ?? [writeFiles(join(scratch, "bin"), builtInPlugins, 0o755)];
       const cgroups = join(scratch, "cgroup");
       const story = createStory(cgroups, makeCgroups(cgroups, recorded));
@@ -35,9 +40,9 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
       const conf = confFile === undefined ? simulatedConf(cgroups) : readFile(confFile, "--conf");
       const played = withConf(recorded, confFile ?? "conf.json", conf);
       const { name, version } = recorded.runtime;
-      print(`${recorded.title}, as ${name} ${version} reported it.\n${about}`);
+      print(`${recorded.title}, as ${name} ${version} reports it.\n${about}`);
       await play(io, workplace, { played, flags: { ...flags, pluginDirs }, file }, options, story);
-      print(given === undefined ? shown : "");
+      print(given === undefined && recorded.runtime.name === "containerd" ? shown : "");
     });
     done(exitCodes.done);
   });

@@ -66,6 +66,37 @@ export function hasFeature(nri: Version, feature: keyof typeof features): boolea
 }
 
 /**
+ * What runtimes do from a version of their own on, whichever NRI they speak; a runtime that is not named never does. From
+ * containerd's internal/cri and CRI-O's server.
+ */
+const habits = {
+  /** A pod has the label oci_runtime_type, and with SELinux selinux_label (containerd nri/nri_api_linux.go nriPodSandbox). */
+  labelsPods: { containerd: "2.3.0" },
+  /** A pod has the annotation podsandbox.image-name (containerd annotations/annotations.go). */
+  namesPauseImages: { containerd: "2.0.0" },
+  /** A pod that has stopped still has its cgroup, namespaces, resources and OCI annotations (the same place; CRI-O nri-api.go). */
+  keepsStoppedPods: { containerd: "2.1.0", "cri-o": "1.26.0" },
+  /** UpdatePodSandbox is sent: containerd 2.2 has an NRI that knows it, and does not (CRI-O sandbox_update_resources.go). */
+  updatesPods: { containerd: "2.3.0", "cri-o": "1.33.0" },
+  /** A refused CreateContainer is followed by its StopContainer and RemoveContainer (containerd UndoCreateContainer). */
+  undoesCreates: { containerd: "1.7.0" },
+  /** A refused StartContainer does not start; CRI-O logs the error (container_start.go). */
+  refusesStarts: { containerd: "1.7.0" },
+  /** StopPodSandbox comes again, and for a killed pause process; CRI-O takes that pod as stopped (server.go handleExit). */
+  stopsAgain: { containerd: "1.7.0" },
+} as const;
+
+/** Whether a runtime does something; one whose version cannot be told does as the newest. */
+export function does(
+  runtime: { readonly name: string; readonly version: string },
+  habit: keyof typeof habits,
+): boolean {
+  const since = new Map<string, string>(Object.entries(habits[habit])).get(runtime.name);
+  const version = parseVersion(runtime.version);
+  return since !== undefined && (version === undefined || isAtLeast({ ...version, preRelease: false }, since));
+}
+
+/**
  * The containerd versions, each from the first on and before the second, that keep the name of a pod sandbox whose
  * RunPodSandbox an NRI plugin refused. After a second refusal of one pod they do not start again: `failed to reserve sandbox
  * name` (containerd issues 13355 and 13609; PR 13399 mends it in 2.2.6 and 2.3.3, there is no 2.0 or 2.1 with it).

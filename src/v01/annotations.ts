@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import type { StringMap } from "../nri/types.js";
 import type { Target } from "./to-v01.js";
 
@@ -28,7 +29,7 @@ export function toOciAnnotations(
     ...(container === undefined ? {} : matching(container, rules.container)),
   };
   const annotations = filterKeys({ ...passed, ...own }, (key) => key !== newerThanV16);
-  return rules.alias ? { ...containerdNames(target, annotations[crioImage]), ...annotations } : annotations;
+  return rules.alias ? { ...containerdNames(target, annotations), ...annotations } : annotations;
 }
 
 type Annotated = Pick<Target["pod"], "annotations">;
@@ -45,11 +46,10 @@ function matching({ annotations }: Annotated, patterns: readonly string[]): Read
   return filterKeys(annotations, (key) => compiled.some((pattern) => pattern.test(key)));
 }
 
-/** The image of the spec, containerd's image-name (cri-o internal/annotations/annotations.go UserRequestedImage). */
-const crioImage = "io.kubernetes.cri-o.Image";
-
 /** CRI-O's pod events hold CRI annotations alone, and a composed SandboxName: the event's fields say it (cri-o server/nri-api.go). */
-function containerdNames({ kind, sandboxID, pod, container }: Target, image: string | undefined): StringMap {
+function containerdNames({ kind, sandboxID, pod, container }: Target, crio: Readonly<StringMap>): StringMap {
+  // cri-o internal/annotations/annotations.go: UserRequestedImage, the image of the spec, and LogPath.
+  const { "io.kubernetes.cri-o.Image": image, "io.kubernetes.cri-o.LogPath": logPath } = crio;
   return {
     "io.kubernetes.cri.container-type": kind,
     "io.kubernetes.cri.sandbox-id": sandboxID,
@@ -58,6 +58,8 @@ function containerdNames({ kind, sandboxID, pod, container }: Target, image: str
     "io.kubernetes.cri.sandbox-uid": pod.uid,
     ...(container && { "io.kubernetes.cri.container-name": container.name }),
     ...(container && image !== undefined && { "io.kubernetes.cri.image-name": image }),
+    // The log of a pod lies in its log directory, <id>.log (cri-o server/sandbox_run_linux.go); containers had no such annotation.
+    ...(!container && logPath !== undefined && { "io.kubernetes.cri.sandbox-log-directory": dirname(logPath) }),
   };
 }
 

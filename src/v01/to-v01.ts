@@ -67,7 +67,7 @@ function withoutUserNamespace(namespaces: Readonly<Record<string, string>>): Rec
 /** compat: containerd adds these labels to the CRI ones for itself; the v0.1 requests of 1.6 held the CRI labels only. */
 const containerdLabels: ReadonlySet<string> = new Set([
   "io.cri-containerd.kind",
-  // From 2.3.0 on (internal/cri/server/podsandbox/sandbox_run.go), the second with an empty value where there is no SELinux.
+  // From 2.3.0 on (internal/cri/server/podsandbox/sandbox_run.go), the second with SELinux alone: no empty label is stored.
   "oci_runtime_type",
   "selinux_label",
 ]);

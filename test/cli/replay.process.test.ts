@@ -25,6 +25,17 @@ describe("simulate", () => {
     expect(of("delete").toSorted()).toEqual(of("create").toSorted());
   });
 
+  it.each([
+    ["containerd-2.3.4", "sent as containerd 2.3.4", "RunPodSandbox pod .*, pid \\d+\n"],
+    ["cri-o-1.36.0", "recorded events of cri-o 1.37.0, sent as cri-o 1.36.0", "RunPodSandbox pod .*by StateChange"],
+  ])("--runtime %s", async (runtime, title, event) => {
+    const { code, stdout, stderr } = await runCommandLine(["simulate", "--runtime", runtime]);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toContain(title);
+    expect(stdout).toMatch(new RegExp(event));
+    expect(stdout).toMatch(/labels delete\s+ok/);
+  });
+
   it("shows what a plugin removed: the cgroup, or all of them", async () => {
     const folder = makeFolder();
     const remove = `#!/bin/sh\nroot=$(sed -n 's/.*"cgroupRoot":"\\([^"]*\\)".*/\\1/p')\nrm -rf "$root"\necho '{}'\n`;

@@ -17,6 +17,8 @@ const missing = await findMissingNeeds();
 const seed = chooseSeed();
 const pods = Number(process.env.NRI_E2E_CHAOS_PODS ?? 200);
 const parallel = 9;
+/** The runtime's limit for a call, in milliseconds: its default. */
+const callMs = 2_000;
 
 describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chaos", () => {
   test.concurrent.for(["v17", "v2"] as const)(
@@ -52,15 +54,18 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
           (await verdictNow()).faults.length === 0 ? true : undefined,
         ).catch(() => undefined);
         const { faults, ...figures } = await verdictNow();
-        const chains = bridge.linesThatSay("chain ran").map(({ totalMs }) => Number(totalMs));
+        const chains = bridge.linesThatSay("chain ran");
+        const chainMs = chains.map(({ totalMs }) => Number(totalMs));
+        const late = lateIn(chains);
         const report = {
           deliveries: figures,
+          "late, and held": late,
           kubelet: { failed: kubelet.failed.length, retries: kubelet.retries, strays },
           outages: story.outages.map(({ why, fromMs, untilMs }) => `${why}: ${untilMs - fromMs} ms`),
           kills: story.kills.map(({ deleting, owed }) => `${deleting.length} deletes of ${owed.length} open`),
           mischief: plugins.done,
           "plugin runs": (await plugins.noted()).length,
-          "chains (ms)": { count: chains.length, ...percentiles(chains) },
+          "chains (ms)": { count: chains.length, ...percentiles(chainMs) },
           "StartContainer (ms)": percentiles(kubelet.startMs),
         };
         const title = `chaos on containerd ${daemon.runtime.version}, seed ${seed}: ${pods} pods in ${seconds} s`;
@@ -69,6 +74,10 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
         );
         expect(faults.map((fault) => [fault, ...storyOf(bridge, fault)].join("\n"))).toEqual([]);
         expect(figures.creates).toBeGreaterThan(pods / 2);
+        // The story holds what it is about.
+        expect(late.deletesRunOn).toBeGreaterThan(0);
+        expect(late.sandboxesRefused).toBeGreaterThan(0);
+        if (!goesOnWhenRefused(target)) expect(late.heldCreatedAgain).toBe(0);
         const failures = kubelet.failed.map(({ details }) => details);
         const collisions = failures.filter((details) => snapshotCollision.test(details));
         expect(collisions.length).toBeLessThanOrEqual(story.containerdRestarts);
@@ -106,6 +115,19 @@ function listingsOf(bridge: Bridge): Listing[] {
     const fromMs = configured.findLast((ms) => ms <= untilMs);
     return fromMs === undefined ? [] : [{ fromMs, untilMs }];
   });
+}
+
+/** What took longer than the call has, and sandboxes whose create failed; where the runtime is not told, they are held. */
+function lateIn(chains: readonly LogLine[]) {
+  const of = (state: string) => chains.filter((chain) => chain.state === state);
+  const refused = of("create").filter(({ event, answer }) => event === "RunPodSandbox" && answer !== "ok");
+  const again = of("create").filter(({ event, container }) => event !== "RunPodSandbox" && container === undefined);
+  return {
+    createsOutOfTime: of("create").filter(({ plugins }) => JSON.stringify(plugins).includes("timed-out")).length,
+    deletesRunOn: of("delete").filter(({ totalMs }) => Number(totalMs) > callMs).length,
+    sandboxesRefused: refused.length,
+    heldCreatedAgain: again.length,
+  };
 }
 
 /** What the bridge's log says of the id that a fault is about, and what happened to all at once. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EventName, EventSubject } from "../../src/nri/events.js";
 import type { Container, LinuxResources, PodSandbox } from "../../src/nri/types.js";
+import type { EventOrder } from "../../src/tools/runtime/event-order.js";
 import type { RuntimePlugin } from "../../src/tools/runtime/runtime-plugin.js";
 import type { Random } from "../e2e/testbed/chaos-random.js";
 import { endProcess } from "../plugin/processes.js";
@@ -49,6 +50,7 @@ export class PodPlayer {
 
   constructor(
     private readonly plugin: RuntimePlugin,
+    private readonly order: EventOrder,
     private readonly random: Random,
     private readonly bundles: string,
     private readonly callMs: number,
@@ -68,7 +70,7 @@ export class PodPlayer {
   }
 
   async #livePod(n: number): Promise<void> {
-    const { random, bundles } = this;
+    const { random, bundles, order } = this;
     const host = await PodHost.start(bundles, nthPod(n).id);
     try {
       const pod = { ...nthPod(n), pid: host.pid };
@@ -81,12 +83,14 @@ export class PodPlayer {
           // Its delete comes without an event, or with the one that may come at the same moment.
           this.orphaned++;
           endProcess(host.pid);
+          order.ended(pod.id);
           await sleep(random.between(0, 40));
         }
         await this.#inEitherOrder(
           () => this.#send("StopPodSandbox", { pod }),
           () => endProcess(host.pid),
         );
+        order.ended(pod.id);
         for (const container of left) await this.#send("RemoveContainer", { pod, container });
       }
       endProcess(host.pid);
@@ -132,8 +136,10 @@ export class PodPlayer {
     if (!first) end();
   }
 
-  /** Whether the answer is a success. */
+  /** Sends what the runtime sends; gives whether it goes on with the pod or container. */
   async #send(name: EventName, subject: EventSubject): Promise<boolean> {
+    const event = { name, ...subject };
+    if (!this.order.sends(event)) return false;
     const { dropped, error, durationMs, method } = await this.plugin.call(name, subject);
     if (method === undefined) throw new Error(`the bridge has not asked for ${name}`);
     this.counts[name] = (this.counts[name] ?? 0) + 1;
@@ -145,7 +151,8 @@ export class PodPlayer {
     this.refused++;
     const mayFail = /^(Run|Create|Start|Update)/.test(name);
     if (!mayFail || !pluginSaidNo.test(error.message)) this.faults.push(`${name}: ${error.code}: ${error.message}`);
-    return false;
+    this.order.failed(event);
+    return this.order.sends(event);
   }
 }
 

@@ -53,7 +53,10 @@ it("annotations of a bundle are its own, but for what 1.6 never wrote", () => {
 describe("containerd's names on CRI-O", () => {
   const crio = { ...rules, crio: true, alias: true };
   const subject = pod({ name: "pod", namespace: "default", uid: "u1" });
-  const image = { "io.kubernetes.cri-o.Image": "busybox" };
+  const image = {
+    "io.kubernetes.cri-o.Image": "busybox",
+    "io.kubernetes.cri-o.LogPath": "/var/log/pods/default_pod_u1/p1.log",
+  };
 
   it("are added for a container", () => {
     const target = containerTarget(subject, ctr({ name: "ctr", annotations: image }));
@@ -72,7 +75,10 @@ describe("containerd's names on CRI-O", () => {
   it("are added for a sandbox without those of a container, and replace nothing", () => {
     const given = { ...image, "io.kubernetes.cri.sandbox-id": "kept" };
     const aliased = toOciAnnotations(podTarget({ ...subject, annotations: given }), undefined, crio);
-    expect(aliased).toMatchObject(given);
+    expect(aliased).toMatchObject({
+      ...given,
+      "io.kubernetes.cri.sandbox-log-directory": "/var/log/pods/default_pod_u1",
+    });
     expect(aliased).not.toHaveProperty(["io.kubernetes.cri.image-name"]);
     expect(aliased).not.toHaveProperty(["io.kubernetes.cri.container-name"]);
   });

@@ -1,5 +1,5 @@
 import { BridgeError } from "../../base/errors.js";
-import { demoPod } from "../../gen/built-in.js";
+import { demoPods } from "../../gen/built-in.js";
 import { decodeEvent } from "../../nri/events.js";
 import { findBundle } from "../../v01/bundle.js";
 import { toRawJson } from "../../v01/gojson/raw.js";
@@ -162,7 +162,7 @@ function largeAnnotations(): Record<string, string> {
 
 /** The creates of the demo's pod and its containers, as the bridge makes them of its events. */
 function recordedCreates(pid: number): Request[] {
-  const { "events.jsonl": events = "", ...files } = demoPod;
+  const { "events.jsonl": events = "", ...files } = demoPods.containerd ?? {};
   const bundles = Object.entries(files).map(([path, text]) => ({ path, bytes: Buffer.from(text) }));
   const rules = { pod: [], container: [], crio: false, alias: false };
   return parseEvents(events, "events.jsonl").flatMap(({ method, payload }) => {

@@ -14,6 +14,7 @@ import { decodeEvent, decodeEventResponse, type EventResponse, type NriEvent } f
 import { PluginStub } from "../../nri/stub.js";
 import type { Starter } from "../../plugin/start.js";
 import { nriDefaults } from "../doctor/collect/runtime-config.js";
+import { EventOrder } from "../runtime/event-order.js";
 import { createRuntime } from "../runtime/runtime.js";
 import type { RawOutcome, RuntimePlugin, Snapshot } from "../runtime/runtime-plugin.js";
 import type { Case, RecordedEvent } from "./case.js";
@@ -107,20 +108,20 @@ async function sendEvents(
   options: PlayOptions,
 ): Promise<void> {
   const { played, onReport, interrupted } = options;
-  const undo = new Undo();
+  const order = new EventOrder(played.runtime);
   for (const recorded of played.events) {
     interrupted.throwIfAborted();
     placeConf(confFile, recorded.index, played);
     const event = decodeEvent(recorded.method, recorded.payload);
-    if (event === undefined || undo.skips(event) || !plugin.subscribedTo(event.name)) continue;
+    if (event === undefined || !order.sends(event) || !plugin.subscribedTo(event.name)) continue;
     if (event.name === "StopContainer") host.end(event.container.pid);
-    if (event.name === "StopPodSandbox") host.end(event.pod.pid);
+    if (event.name === "StopPodSandbox") {
+      host.end(event.pod.pid);
+      order.ended(event.pod.id);
+    }
     onReport({ type: "event", recorded, event });
     const { metadata, method, payload, timeoutNano } = recorded;
-    const outcome =
-      played.runtime.dialect === "dedicated" && method === "StateChange"
-        ? await plugin.call(event.name, event)
-        : await plugin.raw(method, payload, { timeoutNano, metadata });
+    const outcome = await plugin.raw(method, payload, { timeoutNano, metadata });
     const response = outcome.payload === undefined ? undefined : decodeEventResponse(event.name, outcome.payload);
     onReport({ type: "answer", event, outcome, response });
     if (outcome.dropped) {
@@ -129,7 +130,7 @@ async function sendEvents(
         `the bridge did not answer ${event.name} within ${Math.round(Number(timeoutNano) / 1e6)} ms, and a runtime would have dropped it: this machine is too slow or too busy`,
       );
     }
-    if (outcome.error !== undefined) undo.failed(event);
+    if (outcome.error !== undefined) order.failed(event);
   }
   interrupted.throwIfAborted();
 }
@@ -148,25 +149,4 @@ function presentAtFirst({ events: [first] }: Case): Snapshot {
   if (first?.method !== "Synchronize") return { pods: [], containers: [] };
   const { pods, containers } = synchronizeRequest.decode(first.payload);
   return { pods, containers };
-}
-
-/**
- * What containerd does after a failure: StopPodSandbox and RemovePodSandbox undo a failed RunPodSandbox, StopContainer and
- * RemoveContainer a failed CreateContainer or StartContainer. It only logs other failures.
- */
-class Undo {
-  private readonly pods = new Set<string>();
-  private readonly containers = new Set<string>();
-
-  failed(event: NriEvent): void {
-    if (event.name === "RunPodSandbox") this.pods.add(event.pod.id);
-    if (event.name === "CreateContainer" || event.name === "StartContainer") this.containers.add(event.container.id);
-  }
-
-  /** Whether a runtime would not have sent the event, which belongs to something that was undone; the undo itself is sent. */
-  skips(event: NriEvent): boolean {
-    if (!("container" in event)) return this.pods.has(event.pod.id) && !/^(Stop|Remove)PodSandbox$/.test(event.name);
-    if (this.pods.has(event.pod.id)) return true;
-    return this.containers.has(event.container.id) && !/^(Stop|Remove)Container$/.test(event.name);
-  }
 }

@@ -73,6 +73,9 @@ export class ChaosPlugins {
   readonly #mischief: Readonly<Record<(typeof kinds)[number], () => Promise<void>>> = {
     slow: () => this.#setMood(`sleep ${this.random.between(30, 600)}`),
     deaf: () => this.#setMood("deaf 5000"),
+    // Longer than the call has: the delete is answered, and its chain runs on.
+    linger: () => this.#setMood(`sleep ${this.random.between(2_200, 5_000)}`, "mood-delete"),
+    refuse: () => this.#setMood("fail", "mood-create"),
     fail: () => this.#setMood("fail"),
     garbage: () => this.#setMood("garbage"),
     kill: () => this.#strike("SIGKILL"),
@@ -162,6 +165,6 @@ export class ChaosPlugins {
 
 /** What is done, by its weight: some cost the node two seconds each. */
 const kinds = [
-  ...(["slow", "slow", "slow", "fail", "garbage", "kill", "kill", "stop", "deaf"] as const),
+  ...(["slow", "slow", "slow", "fail", "garbage", "kill", "kill", "stop", "deaf", "linger", "refuse"] as const),
   ...(["conf", "conf", "replace", "replace", "overwrite"] as const),
 ] as const;

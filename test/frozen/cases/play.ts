@@ -11,7 +11,8 @@ const recordedBinDir = "/opt/nri/bin";
 
 export interface PlayedOptions {
   /** As recorded when not given. */
-  readonly dialect?: "state-change" | "dedicated";
+  /** Sent as this one does, NAME-VERSION. */
+  readonly runtime?: string;
   /** The bridge sees the events only. */
   readonly withoutBundles?: boolean;
   /** How long the plugins of the cases `sleep3` take. */
@@ -82,9 +83,9 @@ interface Line {
 }
 
 async function replay(folder: string, binDir: string, options: PlayedOptions): Promise<Line[]> {
-  const { dialect, conf, config } = options;
+  const { runtime, conf, config } = options;
   const args = ["replay", folder, "--json", "--bin-dir", binDir];
-  if (dialect !== undefined) args.push("--dialect", dialect);
+  if (runtime !== undefined) args.push("--runtime", runtime);
   if (config !== undefined) {
     const file = join(folder, "bridge.yaml");
     writeFileSync(file, config);

@@ -3,10 +3,10 @@ import { errorText } from "../base/errors.js";
 import { extraEvents, hasCreatePhase, keepsResources, wantedStates } from "../config/merge.js";
 import type { Config } from "../config/schema.js";
 import { reconcile } from "../ledger/reconcile.js";
-import { type EventName, isEventName, noRequest } from "../nri/events.js";
+import { type EventName, events, isEventName, noRequest } from "../nri/events.js";
 import type { CallContext, PluginHandlers, RuntimeInfo } from "../nri/handlers.js";
 import type { Container, PodSandbox } from "../nri/types.js";
-import { mayFail } from "../nri/versions.js";
+import { isAtLeast, mayFail, runtimesWith, type Version } from "../nri/versions.js";
 import { containerTarget, type PodResources, podTarget, type Target, targetOf } from "../v01/to-v01.js";
 import { backgroundInfo, type EventInfo, eventInfo } from "./call-time.js";
 import { type BridgeParts, Lifecycle } from "./lifecycle.js";
@@ -208,6 +208,16 @@ export function wantedEvents(config: Config, runtime: RuntimeInfo): EventName[] 
   // A sandbox that is held there is created again with each of its containers.
   if (hasCreatePhase(config) || !mayFail("RunPodSandbox", runtime)) wanted.push("CreateContainer");
   return [...new Set([...wanted, ...extraEvents(config).filter(isEventName)])];
+}
+
+/** The events that plugins are to be run for and that a runtime of this NRI version does not have. */
+export function missingEvents({ plugins }: Config, nri: Version) {
+  return Object.entries(plugins).flatMap(([plugin, { events: wanted = {} }]) =>
+    Object.keys(wanted).flatMap((event) => {
+      if (!isEventName(event) || isAtLeast(nri, events[event].since)) return [];
+      return [{ plugin, event, remedy: `update the runtime to ${runtimesWith(events[event].since)}, or later` }];
+    }),
+  );
 }
 
 /** The runtime's list as targets. A container whose pod is not in it cannot be spoken of in a v0.1 request. */

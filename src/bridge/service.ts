@@ -20,7 +20,7 @@ import { podTarget } from "../v01/to-v01.js";
 import type { Spec } from "../v01/types.js";
 import { BackgroundWork } from "./background.js";
 import { Breakers } from "./breaker.js";
-import { type Bridge, createBridge, usualEvents, wantedEvents } from "./bridge.js";
+import { type Bridge, createBridge, missingEvents, usualEvents, wantedEvents } from "./bridge.js";
 import { createRunChain, type RunReport } from "./chain.js";
 import { Observers } from "./observers.js";
 import { aboutOf } from "./records.js";
@@ -288,6 +288,10 @@ export class Service {
       // The runtime's list, if it gave one, was compared without what comes late.
       const onLateRecovery = () => void this.bridge?.reconcile();
       this.journal = { key, opened: await this.options.openJournal(config, runtime, this.ledger, onLateRecovery) };
+    }
+    for (const missing of missingEvents(config, runtime.nri)) {
+      const fields = { ...missing, runtime: runtime.name, runtimeVersion: runtime.version };
+      this.options.log.warn(fields, "the runtime does not have an event of `events`: the plugin is not run for it");
     }
     this.bridge = this.createBridge(configured, config);
     this.refusing = undefined;

@@ -47,6 +47,8 @@ const nriByRuntime: Readonly<Record<string, readonly (readonly [since: string, n
 
 /** What a runtime of some NRI version does; each a rule of the protocol that changed. */
 const features = {
+  /** A descriptor of a plugin that it launches is closed once (NRI pull request 66, containerd issue 8860). */
+  closesOnce: "0.6.0",
   /** Configure tells the runtime's timeouts, and Synchronize may come in several messages. */
   splitSynchronize: "0.7.0",
   /** Plugins that the runtime launched are synchronized too (adaptation.startPlugins). */

@@ -3,10 +3,11 @@ import { join, resolve } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { NodeFiles } from "../../src/host/node-files.js";
+import { digestOf } from "../../src/observe/status.js";
 import { findConfigFile } from "../../src/tools/doctor/collect/bridge.js";
 import { guardFile } from "../../src/tools/doctor/fixes.js";
-import { cgroupV2, type FakeNode, healthyNode, ownRoot, runContainerd } from "./fake-node.js";
-import { clearcfs, configToml, confJson, elf, labels, launched, listed, nriToml } from "./faults.js";
+import { bridgePid, cgroupV2, type FakeNode, healthyNode, ownRoot, runContainerd } from "./fake-node.js";
+import { clearcfs, configToml, confJson, labels, launched, listed, nriToml } from "./faults.js";
 
 let node: FakeNode;
 beforeEach(async () => {
@@ -43,7 +44,7 @@ describe("what depends on each other", () => {
 
   it("a launched bridge needs no socket, and has its configuration from the runtime's directory", async () => {
     ownRoot(runContainerd(node, "2.2.7"))
-      .write(launched, elf(62), 0o755)
+      .launched({ configuration: { file: null, digest: digestOf({ confFile: "/etc/legacy.json" }) } })
       .remove("/run/nri/nri.sock")
       .write("/etc/nri/conf.d/10-v01-bridge.conf", "confFile: /etc/legacy.json\n")
       .move(confJson, "/etc/legacy.json");
@@ -54,7 +55,7 @@ describe("what depends on each other", () => {
   });
 
   it("an executable of ours stays switched off that cannot start, or where a bridge runs as a service", async () => {
-    node.write(launched, "#!/usr/bin/env node\n");
+    node.write(launched, "#!/usr/bin/env node\n").remove(`/proc/${bridgePid}`);
     expect(await node.ids()).toEqual(["launched-cannot-start"]);
     node.process(200, "/usr/local/bin/nri-v01-bridge", ["run"]);
     expect(await node.ids()).toEqual([]);
@@ -70,6 +71,17 @@ describe("what depends on each other", () => {
     expect(guardFile(labels, fault("/opt/nri/bin"))).toBe(
       `chown root /opt/nri/bin && chmod go-w /opt/nri/bin ${labels}`,
     );
+  });
+
+  it.runIf(asRoot)("a wrong owner of a whole directory is named, and mended, in one round", async () => {
+    for (const path of ["/opt/nri", "/opt/nri/bin", labels]) chownSync(join(node.root, path), 1000, 1000);
+    const [finding, ...more] = await node.find();
+    expect([finding?.id, more]).toEqual(["plugin-writable", []]);
+    expect(finding?.fix).toBe(
+      `chown root /opt/nri /opt/nri/bin ${labels} && chmod go-w /opt/nri /opt/nri/bin ${labels}`,
+    );
+    if (finding !== undefined) node.apply(finding);
+    expect(await node.find()).toEqual([]);
   });
 
   it("--migrate is no error on containerd 1.6, though its runtime is too old", async () => {
@@ -143,24 +155,26 @@ describe("fixes of the bridge's configuration", () => {
     ["one without the key", "lookup: path-first\n", unit],
     ["one with the mapping that it belongs to", "lookup: path-first\nplugins:\n  other: {}\n", `${unit}:2`],
     ["one with settings of the plugin", "plugins:\n  labels:\n    async: false\n", `${unit}:2`],
-    ["one with another value", "plugins: {labels: {\n  cgroup: host}}\n", `${unit}:2`],
+    ["one with another value", "plugins: {\n  labels: {cgroup: host}}\n", `${unit}:2`],
   ])("name file and line, key and value, and the unit to reload: %s", async (_, text, place) => {
     if (text !== undefined) node.write(unit, text);
     const fix = await fixOf(capture);
-    expect(fix).toMatch(`in ${place} set plugins: {labels: {cgroup: capture}}; then systemctl reload nri-v01-bridge`);
+    expect(fix).toMatch(
+      `in ${place} set plugins: {labels: {phase: create, cgroup: capture}}; then systemctl reload nri-v01-bridge`,
+    );
     const value = /set (.*?); then/.exec(fix)?.[1] ?? "";
-    expect(parse(value)).toEqual({ plugins: { labels: { cgroup: "capture" } } });
+    expect(parse(value)).toEqual({ plugins: { labels: { phase: "create", cgroup: "capture" } } });
   });
 
   it("quote a plugin's name that YAML would take for something else", async () => {
     node.write(confJson, listed("1.0")).remove(labels).write("/opt/nri/bin/1.0", clearcfs, 0o755);
-    expect(await fixOf(capture)).toContain('set plugins: {"1.0": {cgroup: capture}};');
+    expect(await fixOf(capture)).toContain('set plugins: {"1.0": {phase: create, cgroup: capture}};');
   });
 
   it("go to the file that a launched bridge reads, which it gets from the runtime alone", async () => {
     node.write(launched, "#!/bin/sh\nexec /usr/bin/env /opt/nri-v01-bridge\n", 0o755);
     const place = "/etc/nri/conf.d/10-v01-bridge.conf";
-    const fixed = `in ${place} set plugins: {labels: {cgroup: capture}}; then systemctl restart containerd`;
+    const fixed = `in ${place} set plugins: {labels: {phase: create, cgroup: capture}}; then systemctl restart containerd`;
     expect(await fixOf(capture)).toContain(fixed);
     node.write(place, "plugins: {}\n");
     expect(await fixOf(capture)).toContain(fixed.replace(place, `${place}:1`));
@@ -175,7 +189,9 @@ describe("the configuration file of a node's bridge", () => {
     expect(await find()).toBeUndefined();
     node.write(unit, "");
     expect(await find()).toEqual({ file: unit, from: "usual", origin: "the usual place", root: node.root });
-    node.write(conf, "").write(launched, "", 0o755);
+    node.write(launched, "", 0o755);
+    expect(await find()).toBeUndefined();
+    node.write(conf, "");
     expect(await find()).toMatchObject({ file: conf, from: "launched" });
     node
       .process(41, "/usr/bin/node", ["/usr/bin/other", "--config", "/not/this"])

@@ -14,9 +14,11 @@ import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { Privilege } from "../../src/cgroup/privilege.js";
 import type { PartialConfig } from "../../src/config/schema.js";
+import { digestOf, type Status } from "../../src/observe/status.js";
 import { collectFacts, type Facts, type SelfFacts } from "../../src/tools/doctor/facts.js";
 import type { Finding } from "../../src/tools/doctor/finding.js";
 import { findAll } from "../../src/tools/doctor/report.js";
+import { statLine } from "../host/fake-proc.js";
 import { makeFolder } from "../support/places.js";
 
 const rootMount = "20 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw";
@@ -32,6 +34,17 @@ export interface FindOptions {
   readonly self?: Partial<SelfFacts>;
   readonly capture?: Privilege;
 }
+
+export const bridgePid = 300;
+export const launchedFile = "/opt/nri/plugins/10-v01-bridge";
+const elfHead = "\x7fELF";
+const past = "2026-01-02T03:04:05.678Z";
+
+const registered: Status = {
+  ...{ version: "1.0.0", pid: bridgePid, mode: "external", plugin: "10-v01-bridge", registered: past, lastEvent: past },
+  ...{ runtime: { name: "containerd", version: "1.7.24" }, socket: "/var/run/nri/nri.sock", starts: [past] },
+  ...{ configuration: { file: null, digest: digestOf({}) }, lastFailure: null, end: null },
+};
 
 /** What a program of a fake node prints. It is read and not started: every look at a node would start it. */
 function printedBy(file: string): string {
@@ -87,8 +100,43 @@ export class FakeNode {
     const name = exe.slice(exe.lastIndexOf("/") + 1);
     this.write(`/proc/${pid}/comm`, `${name}\n`);
     this.write(`/proc/${pid}/cmdline`, `${[exe, ...args].join("\0")}\0`);
+    this.state(pid, "S", "ep_poll");
     this.write(`/proc/${pid}/environ`, environment.map((entry) => `${entry}\0`).join(""));
     return this.link(`/proc/${pid}/exe`, exe).link(`/proc/${pid}/root`, this.root);
+  }
+
+  /** The bridge that containerd launched, in the place of the one that runs as a service. */
+  launched(status: Partial<Status> = {}): this {
+    return this.write(launchedFile, elfHead, 0o755)
+      .process(bridgePid, launchedFile)
+      .status({ mode: "launched", socket: null, ...status });
+  }
+
+  /** What a runtime that is gone left in the place of its socket. */
+  async leaveSocket(path = "/run/nri/nri.sock"): Promise<this> {
+    const server = createServer();
+    await new Promise<void>((ready) => server.listen(this.place("/run/left.sock"), ready));
+    this.remove(path).move("/run/left.sock", path);
+    server.close();
+    return this;
+  }
+
+  /** @param wchan the function of the kernel that it waits in */
+  state(pid: number, state: string, wchan: string): this {
+    return this.write(`/proc/${pid}/stat`, statLine(pid, "node", state, 1, "100")).write(`/proc/${pid}/wchan`, wchan);
+  }
+
+  /** The bridge that runs as a service, and what it says of itself. */
+  bridge(status: Partial<Status> = {}, args: readonly string[] = []): this {
+    const unit = "0::/system.slice/nri-v01-bridge.service\n";
+    return this.process(bridgePid, "/usr/bin/node", ["/usr/local/bin/nri-v01-bridge", "run", ...args])
+      .write(`/proc/${bridgePid}/cgroup`, unit)
+      .status(status);
+  }
+
+  status(status: Partial<Status>): this {
+    const text = JSON.stringify({ ...registered, ...status });
+    return this.write("/var/lib/nri-v01-bridge/status.json", text, 0o600).chmod("/var/lib/nri-v01-bridge", 0o700);
   }
 
   /** The runtime's socket, and the table in which the kernel lists it. */
@@ -115,6 +163,7 @@ export class FakeNode {
       self: { nodeVersion: "20.19.0", arch: "x64", uid: 0, ...self },
       checkCapture: async () => capture,
       askVersion: printedBy,
+      lookEachMs: 1,
     });
   }
 
@@ -165,7 +214,8 @@ export async function healthyNode(): Promise<FakeNode> {
     .program("/usr/bin/env", "")
     .write("/var/lib/.keep", "")
     .write("/usr/local/bin/.keep", "")
-    .link("/var/run", "/run");
+    .link("/var/run", "/run")
+    .bridge();
   return node.listen();
 }
 

@@ -11,7 +11,7 @@ const ways = Object.entries(faults).flatMap(([id, list]) =>
 
 /** Commands that write into files, remove or start something: none of them is advice. */
 const harmful =
-  /(^|[;&|`$(:] ?|\b(then|or|first) )(sed|jq|printf|echo|cat|tee|rm|cp|ln|mkdir|mount -o|kill|time|sh|containerd config default)\b|nri-v01-bridge (run(?! --help)|exec|record|simulate)\b|[^-]>|NAME|PROGRAM|&& systemctl/;
+  /(^|[;&|`$(:] ?|\b(then|or|first) )(sed|jq|printf|echo|cat|tee|rm|cp|ln|mkdir|mount -o|kill(?! -CONT)|time|sh|containerd config default)\b|nri-v01-bridge (run(?! --help)|exec|record|simulate)\b|[^-]>|NAME|PROGRAM|&& systemctl/;
 
 /** Says that whoever follows a fix to the letter makes nothing worse, and that its command is one that a shell takes. */
 function expectHarmless({ fix }: Finding): void {

@@ -46,7 +46,7 @@ export class FakeProc {
 }
 
 /** A line of /proc/<pid>/stat with all its 52 fields. */
-function statLine(pid: number, command: string, state: string, parent: number, startTime: string): string {
+export function statLine(pid: number, command: string, state: string, parent: number, startTime: string): string {
   const between = Array.from({ length: 17 }, (_, index) => String(index));
   const after = Array.from({ length: 30 }, () => "0");
   return `${[pid, `(${command})`, state, parent, ...between, startTime, ...after].join(" ")}\n`;

@@ -15,12 +15,11 @@ import {
   type StateFacts,
 } from "./collect/bridge.js";
 import { type PluginFacts, readPlugins, type Unlisted, unlistedPlugins } from "./collect/plugins.js";
+import { type Adapter, adaptersAmong, type ProcessFacts, readProcess } from "./collect/process.js";
 import {
-  type Adapter,
   type AskVersion,
-  adaptersAmong,
   askVersion,
-  findRuntime,
+  findRuntimes,
   findSocketPeer,
   type LaunchedFacts,
   type RuntimeFacts,
@@ -35,6 +34,8 @@ export interface Facts {
   readonly self: SelfFacts;
   /** The runtime that NRI is wanted of: the one that listens on the socket, else one that runs, else one on the disk. */
   readonly runtime: RuntimeFacts | undefined;
+  /** Others that run beside it, with the node's root. */
+  readonly others: readonly RuntimeFacts[];
   /** Whether `sandboxes: auto` serves the pods of the default runtime handler. */
   readonly sandboxes: ReturnType<typeof decideSandboxes>;
   readonly socket: SocketFacts;
@@ -43,12 +44,15 @@ export interface Facts {
   /** Whether plugins can be given a cgroup view of their own here; undefined where no plugin needs it. */
   readonly capture: Privilege | undefined;
   readonly bridge: BridgeFacts;
+  readonly process: ProcessFacts;
   readonly conf: ConfFacts;
   readonly plugins: readonly PluginFacts[];
   readonly unlisted: readonly Unlisted[];
   readonly launched: readonly LaunchedFacts[];
   readonly adapters: readonly Adapter[];
   readonly state: StateFacts;
+  /** What lets others than root change a file or directory. */
+  readonly wrongIn: (path: string) => "owner" | "mode" | undefined;
 }
 
 export interface SelfFacts {
@@ -68,6 +72,8 @@ interface CollectOptions {
   readonly self?: SelfFacts;
   readonly askVersion?: AskVersion;
   readonly checkCapture?: () => Promise<Privilege>;
+  /** Between two looks at a process that seems to hang. */
+  readonly lookEachMs?: number;
 }
 
 /** Looks at a node, and changes nothing on it. What cannot be looked at is left unknown. */
@@ -84,30 +90,44 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
 
   const bridge = readBridge(flags, await findConfigFile(given, flags, files, processes));
   const { config } = bridge;
-  const peer = await findSocketPeer(files, config.socketPath);
-  const runtime = findRuntime({ files, processes, peer, askVersion: options.askVersion ?? askVersion });
+  const directory = config.state === "memory" ? undefined : config.state.directory;
+  const ofBridge = await readProcess(files, processes, directory, options.lookEachMs);
+  // Of one that runs what it says, which a flag of its own may have set.
+  const connectsTo = ofBridge.pid === undefined ? undefined : ofBridge.status?.socket;
+  const socketPath = flags.socketPath ?? connectsTo ?? config.socketPath;
+  const peer = await findSocketPeer(files, socketPath);
+  const search = { files, processes, peer, askVersion: options.askVersion ?? askVersion };
+  const [runtime, ...others] = findRuntimes(search);
   const conf = readConf(files, config.confFile);
   const runtimePath = runtime?.environment?.get("PATH");
-  const search = { files, config, arch: self.arch, path: options.path, runtimePath };
-  const plugins = conf.list === undefined ? [] : readPlugins(conf.list, search);
+  const lookup = { files, config, arch: self.arch, path: options.path, runtimePath };
+  const plugins = conf.list === undefined ? [] : readPlugins(conf.list, lookup);
   // Of one that would need it, too: a view that cannot be made is no advice.
   const captures = plugins.some(({ cgroup, binary }) => cgroup === "capture" || (binary?.v1Names.length ?? 0) > 0);
   return {
     root,
     self,
-    runtime,
+    ...{ runtime, others },
     sandboxes: await decideFor(runtime, config.confFile, files),
-    socket: readSocket(files, config.socketPath, mounts, runtime),
+    socket: await readSocket(files, socketPath, mounts, runtime),
     cgroup: cgroupVersionOf(mounts),
     // A trial: a mount namespace is made and left at once.
     capture: captures ? await (options.checkCapture ?? checkPrivilege)() : undefined,
     bridge,
+    process: ofBridge,
     conf,
     plugins,
     unlisted: conf.list === undefined ? [] : unlistedPlugins(conf.list, files, config),
     launched: readLaunched(files, runtime?.config.nri),
     adapters: adaptersAmong(processes),
     state: readState(files, config),
+    wrongIn(path) {
+      const stats = files.stat(path);
+      if (stats === undefined || stats.uid === 0 || stats.uid === process.geteuid?.()) {
+        return ((stats?.mode ?? 0) & 0o022) === 0 ? undefined : "mode";
+      }
+      return "owner";
+    },
   };
 }
 

@@ -1,4 +1,6 @@
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
+import { flagOf } from "../../host/proc.js";
+import { textsOf } from "../../host/runtime-toml.js";
 import { unitsFile } from "./collect/bridge.js";
 import type { RuntimeFacts } from "./collect/runtime.js";
 import { commandLine, nriKeys, validatorKey } from "./collect/runtime-config.js";
@@ -6,14 +8,48 @@ import type { Facts } from "./facts.js";
 
 const services = { containerd: "containerd", "cri-o": "crio" } as const satisfies Record<RuntimeFacts["name"], string>;
 
-export function restart(runtime: Pick<RuntimeFacts, "name"> | undefined): string {
-  return runtime === undefined ? "restart the runtime" : `systemctl restart ${services[runtime.name]}`;
+export function restart(runtime: RuntimeFacts | undefined): string {
+  if (runtime === undefined) return "restart the runtime";
+  const { name, pid, unit } = runtime;
+  if (unit === "") return `restart ${name} (process ${pid}, which no systemd unit has)`;
+  return `systemctl restart ${unit ?? services[name]}`;
+}
+
+/** The bridge that the runtime launches from a file that is executable, as far as its place says. */
+export function launchedBridge({ launched }: Facts): Facts["launched"][number] | undefined {
+  return launched.find(({ bridge, executable, named }) => bridge && executable && named);
+}
+
+/** How the bridge reads its configuration anew, or all anew. A launched one gets both from the runtime. */
+export function again(facts: Facts, how: "reload" | "restart"): string {
+  const { pid, unit, args } = facts.process;
+  const isLaunched = launchedBridge(facts) !== undefined;
+  if (!isLaunched && (pid === undefined || unit !== "")) return `systemctl ${how} ${unit ?? "nri-v01-bridge"}`;
+  if (how === "reload" && flagOf(args, "--config") !== undefined) return `send SIGHUP to process ${pid}, the bridge`;
+  if (isLaunched) return restart(facts.runtime);
+  return `restart the bridge (process ${pid}, which no systemd unit has: its pod, or what started it)`;
+}
+
+/** compat: k3s and RKE2 write config.toml anew at each start, from a template, and import drop-ins where they are recent. */
+const rancher = /^(\/.*\/(?:k3s|rke2)\/agent\/etc\/containerd\/config)\.toml$/;
+
+/** What another program makes a generated file from; undefined where that is not known. */
+function sourceOf({ read }: RuntimeFacts["config"], file: string): string | undefined {
+  const [, stem] = rancher.exec(file) ?? [];
+  const table = read.find(({ path }) => path === file)?.table;
+  if (stem === undefined) return undefined;
+  const imported = textsOf(table?.imports).find((pattern) => pattern.startsWith(stem) && pattern.endsWith("/*.toml"));
+  if (imported !== undefined) return imported.replace("*.toml", "99-nri.toml");
+  return `${stem}${table?.version === 3 ? "-v3" : ""}.toml.tmpl, below {{ template "base" . }} where that is a new file,`;
 }
 
 /** What to write into a runtime's configuration. No command: another program may own the file. @param place a path or `file:line` */
 export function editRuntime(runtime: RuntimeFacts, place: string, edit: string): string {
   const files = place.split(" and ").map((one) => one.replace(/:\d+$/, ""));
-  const generated = files.some((file) => runtime.config.generated.includes(file));
+  const generated = files.find((file) => runtime.config.generated.includes(file));
+  const source = generated && sourceOf(runtime.config, generated);
+  if (source !== undefined)
+    return `in ${source} ${edit} (${generated} is made anew at each start); then ${restart(runtime)}`;
   const warning = generated ? " (this file is generated, as it says itself: change what it is made from)" : "";
   return `in ${place} ${edit}${warning}; then ${restart(runtime)}`;
 }
@@ -60,19 +96,26 @@ function setUnder(
 /** How a key of the bridge's configuration is set. A bridge that the runtime launches gets it from the runtime alone.
  * @param yaml the value as YAML writes it, in one line */
 export function setBridge(
-  { bridge, launched, runtime }: Facts,
+  facts: Facts,
   path: readonly string[],
   yaml: string,
   how: "reload" | "restart" = "reload",
 ): string {
+  const { bridge, launched, runtime } = facts;
   const ours = launched.find((file) => file.bridge && (bridge.file === undefined || file.configFile === bridge.file));
   const isLaunched = ours !== undefined && runtime !== undefined;
   const newFile = isLaunched ? `${runtime.config.nri.pluginConfigPath}/${basename(ours.path)}.conf` : unitsFile;
   const line = bridge.lineOf(path);
   const [first = "", ...inner] = path.map((key) => (/^[A-Za-z_][\w.-]*$/.test(key) ? key : JSON.stringify(key)));
   const value = inner.reduceRight((within, key) => `{${key}: ${within}}`, yaml);
-  const counts = isLaunched ? restart(runtime) : `systemctl ${how} nri-v01-bridge`;
+  const counts = isLaunched ? restart(runtime) : again(facts, how);
   return `in ${bridge.file ?? newFile}${line === undefined ? "" : `:${line}`} set ${first}: ${value}; then ${counts}`;
+}
+
+/** The one answer for a plugin that writes cgroup v1 files on a node with v2; README.md and docs/MIGRATION.md say it in these words. */
+export function captureInCreate(facts: Facts, type: string): string {
+  const set = setBridge(facts, ["plugins", type], "{phase: create, cgroup: capture}");
+  return `${set} (it then runs before the container exists, without a pid, in a cgroup v1 view of its own, and what it writes there becomes the container's resources, which no daemon-reload undoes)`;
 }
 
 export function shellWord(text: string): string {
@@ -84,11 +127,11 @@ const safePlace = "a directory that root alone can write";
 /**
  * What mends a fault of base/permissions or plugin/permissions, whose text begins with the path.
  * A command only where it takes nothing from others: a home is its user's, and /tmp stays open to everybody.
+ * @param wrongIn of each directory on the way: all that is wrong there is mended at once
  */
-export function guardFile(file: string, fault: string): string {
+export function guardFile(file: string, fault: string, wrongIn: Facts["wrongIn"] = () => undefined): string {
   const [, path = file, rest = ""] = /^(\/.*?): (.*)$/s.exec(fault) ?? [];
-  const word = shellWord(path);
-  if (rest.startsWith("the link belongs to")) return `chown -h root ${word}`;
+  if (rest.startsWith("the link belongs to")) return `chown -h root ${shellWord(path)}`;
   if (rest.startsWith("a proc file system")) return `name ${file} by a path that does not lead through ${path}`;
   if (rest.startsWith("it gives env ")) return `name the interpreter by its path in the first line of ${path}`;
   const isAbove = file.startsWith(path === "/" ? "/" : `${path}/`);
@@ -99,7 +142,16 @@ export function guardFile(file: string, fault: string): string {
   if (!isFirstLines && !isAbove && path !== file) {
     return `a link on the way to ${file} leads to ${path}: put what it leads to into ${safePlace}, and let the link lead there`;
   }
-  const both = isAbove ? `${word} ${shellWord(file)}` : word;
-  if (rest.startsWith("it belongs to")) return `chown root ${word} && chmod go-w ${both}`;
-  return rest.startsWith("mode ") ? `chmod go-w ${both}` : `let root alone own and write ${path}`;
+  const below = isAbove ? wayFrom(path, file) : [];
+  const words = (paths: readonly string[]) => [path, ...paths].map(shellWord).join(" ");
+  const owned = below.filter((place) => wrongIn(place) === "owner");
+  const open = `chmod go-w ${words(below.filter((place) => place === file || wrongIn(place) !== undefined))}`;
+  if (rest.startsWith("it belongs to")) return `chown root ${words(owned)} && ${open}`;
+  if (!rest.startsWith("mode ")) return `let root alone own and write ${path}`;
+  return owned.length === 0 ? open : `chown root ${owned.map(shellWord).join(" ")} && ${open}`;
+}
+
+/** Each path below the first one, on the way to the second. */
+function wayFrom(above: string, file: string): readonly string[] {
+  return file === above ? [] : [...wayFrom(above, dirname(file)), file];
 }

@@ -2,20 +2,28 @@ import { formatVersion, hasFeature, inferNriVersion } from "../../nri/versions.j
 import { formatConfigFile } from "./collect/bridge.js";
 import type { Facts } from "./facts.js";
 import { countFindings, evaluate, type Finding, type Table, type Verb } from "./finding.js";
+import { bridgeRows } from "./findings/bridge.js";
 import { configurationRows } from "./findings/configuration.js";
 import { migrateRows, nodeRows } from "./findings/node.js";
 import { runtimeRows } from "./findings/runtime.js";
 import { validatorRows } from "./findings/validators.js";
 
 /** Every finding that there is. A new one is one row of one of these. */
-export const table: Table = [...runtimeRows, ...validatorRows, ...configurationRows, ...nodeRows, ...migrateRows];
+export const table: Table = [
+  ...runtimeRows,
+  ...validatorRows,
+  ...bridgeRows,
+  ...configurationRows,
+  ...nodeRows,
+  ...migrateRows,
+];
 
 /** Everything that there is to say of a node for a verb, the worst first. */
 export function findAll(facts: Facts, verb: Verb): readonly Finding[] {
   return evaluate(table, facts, verb);
 }
 
-export function describeNode({ root, runtime, cgroup, socket, self, conf, plugins, launched, bridge }: Facts) {
+export function describeNode({ root, runtime, cgroup, socket, self, conf, plugins, launched, bridge, process }: Facts) {
   const nri = runtime === undefined ? undefined : inferNriVersion(runtime.name, runtime.version);
   return {
     root,
@@ -40,6 +48,8 @@ export function describeNode({ root, runtime, cgroup, socket, self, conf, plugin
       mode: launched.some(({ bridge, executable }) => bridge && executable) ? "launched" : "external",
       node: self.nodeVersion,
       config: bridge.file ?? null,
+      pid: process.pid ?? null,
+      state: process.state,
     },
     conf: { path: conf.path, plugins: plugins.map(({ type }) => type) },
   };

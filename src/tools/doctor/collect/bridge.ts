@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { BridgeError, errorText, fileFault } from "../../../base/errors.js";
 import { readRegularFile } from "../../../base/files.js";
-import { findConfigPermissionFault, findPermissionFault } from "../../../base/permissions.js";
+import { findConfigPermissionFault, findPermissionFault, PermissionWalk } from "../../../base/permissions.js";
 import { mergeConfig } from "../../../config/merge.js";
 import { type ParsedConfig, parseConfigLines } from "../../../config/parse.js";
 import type { Config, PartialConfig } from "../../../config/schema.js";
@@ -15,7 +15,8 @@ import { byteOf } from "../../../v01/gojson/literals.js";
 import { scanFirstValue, skipSpace } from "../../../v01/gojson/scanner.js";
 import { positionOf } from "../../../v01/gojson/utf8.js";
 import type { ConfigList } from "../../../v01/types.js";
-import { adaptersAmong, findRuntime, findSocketPeer, isTrusted, readLaunched } from "./runtime.js";
+import { adaptersAmong } from "./process.js";
+import { findRuntime, findSocketPeer, isTrusted, readLaunched } from "./runtime.js";
 
 /** The configuration file of the shipped systemd unit. */
 export const unitsFile = "/etc/nri-v01-bridge/config.yaml";
@@ -48,11 +49,13 @@ export async function findConfigFile(
   // Where its plugins are does not depend on the version: nothing is started to ask for it.
   const peer = await findSocketPeer(files, mergeConfig(flags).socketPath);
   const runtime = findRuntime({ files, processes, peer, askVersion: () => "" });
-  const launched = readLaunched(files, runtime?.config.nri).find((one) => one.bridge && one.configFile !== undefined);
-  if (launched?.configFile !== undefined) {
-    const origin = "the file of the bridge that the runtime launches";
-    return { file: launched.configFile, from: "launched", origin, root };
+  const launched = readLaunched(files, runtime?.config.nri).filter(({ bridge }) => bridge);
+  const [file] = launched.flatMap(({ configFile }) => configFile ?? []);
+  if (file !== undefined) {
+    return { file, from: "launched", origin: "the file of the bridge that the runtime launches", root };
   }
+  // It reads what the runtime has for it, and that is nothing.
+  if (launched.some(({ executable }) => executable)) return undefined;
   if (files.stat(unitsFile) === undefined) return undefined;
   return { file: unitsFile, from: "usual", origin: "the usual place", root };
 }
@@ -118,15 +121,19 @@ export interface StateFacts {
   /** Undefined for `state: memory`. */
   readonly directory: string | undefined;
   readonly writable: boolean;
+  /** Why others than root can put files there; null when they cannot. */
+  readonly fault: string | null;
 }
 
 /** Whether the bridge can keep its journal. A directory that is not there yet is made, if its parent lets us. */
 export function readState(files: NodeFiles, { state }: Config): StateFacts {
-  if (state === "memory") return { directory: undefined, writable: true };
+  if (state === "memory") return { directory: undefined, writable: true, fault: null };
   let existing = state.directory;
   while (existing !== "/" && files.stat(existing) === undefined) existing = dirname(existing);
   const writable = files.stat(existing)?.isDirectory() === true && files.isWritable(existing);
-  return { directory: state.directory, writable };
+  const remedy = "root must own it, and nobody else may have write permission";
+  const fault = new PermissionWalk({ remedy, below: files.below }).directoryFault(state.directory);
+  return { directory: state.directory, writable, fault: fault && files.rename(fault) };
 }
 
 export interface ConfFacts {

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
+import { connect } from "node:net";
 import { basename, join } from "node:path";
-import { attempt } from "../../../base/errors.js";
+import { attempt, errnoOf } from "../../../base/errors.js";
 import type { NodeFiles } from "../../../host/node-files.js";
 import { findPeer, listeningSockets } from "../../../host/peer.js";
 import { environmentOf, type Mount, type Process } from "../../../host/proc.js";
@@ -8,6 +9,7 @@ import { isPluginIndex } from "../../../nri/identity.js";
 import { parseVersion } from "../../../nri/versions.js";
 import { permissionFaultOf } from "./bridge.js";
 import { missingIn } from "./plugins.js";
+import { unitOf } from "./process.js";
 import { type NriSettings, nriDefaults, type RuntimeConfig, readRuntimeConfig } from "./runtime-config.js";
 
 export interface RuntimeFacts {
@@ -16,6 +18,8 @@ export interface RuntimeFacts {
   readonly version: string;
   readonly path: string;
   readonly pid: number | undefined;
+  /** As unitOf has it. */
+  readonly unit: string | undefined;
   /** The variables that it was started with; undefined when not known. */
   readonly environment: ReadonlyMap<string, string> | undefined;
   readonly config: RuntimeConfig;
@@ -41,6 +45,11 @@ interface RuntimeSearch {
 }
 
 export function findRuntime(search: RuntimeSearch): RuntimeFacts | undefined {
+  return findRuntimes(search)[0];
+}
+
+/** The runtime that NRI is wanted of, and after it the others that run with the node's root. */
+export function findRuntimes(search: RuntimeSearch): readonly RuntimeFacts[] {
   const { files, processes, peer } = search;
   const running = processes.flatMap((process) => {
     const kind = known.find(({ command }) => process.command === command || basename(process.exe) === command);
@@ -50,12 +59,15 @@ export function findRuntime(search: RuntimeSearch): RuntimeFacts | undefined {
   // A node may hold containers with runtimes of their own: theirs is another root.
   const ours = running.find(({ process }) => files.sharesRoot(process.pid));
   const chosen = running.find(({ process }) => process.pid === peer) ?? ours ?? running[0];
-  if (chosen !== undefined) return describe(search, chosen.kind, chosen.process, chosen.process.exe);
+  if (chosen !== undefined) {
+    const others = running.filter((one) => one !== chosen && files.sharesRoot(one.process.pid));
+    return [chosen, ...others].map(({ kind, process }) => describe(search, kind, process, process.exe));
+  }
   for (const kind of known) {
     const path = binDirs.map((directory) => `${directory}/${kind.command}`).find((file) => files.isExecutable(file));
-    if (path !== undefined) return describe(search, kind, undefined, path);
+    if (path !== undefined) return [describe(search, kind, undefined, path)];
   }
-  return undefined;
+  return [];
 }
 
 /** Whether a process is root's or ours: any user can give one any name. */
@@ -77,7 +89,8 @@ function describe(
   const version = pattern.exec(said ?? "")?.[1] ?? "";
   const environment = process && environmentOf(process.pid, procRoot);
   const config = readRuntimeConfig(files, name, parseVersion(version), process?.args ?? [], environment);
-  return { name, version, path, pid: process?.pid, environment, config };
+  const unit = process && unitOf(process.pid, procRoot);
+  return { name, version, path, pid: process?.pid, unit, environment, config };
 }
 
 export function askVersion(file: string): string {
@@ -93,6 +106,8 @@ export interface SocketFacts {
   readonly mounted: boolean;
   /** It is not the runtime's own socket, as far as both can be seen. */
   readonly stale: boolean;
+  /** Nothing listens, as connect(2) says; not asked where a process of the runtime is in sight. */
+  readonly refuses: boolean;
 }
 
 /** The process that listens on the runtime's socket; undefined when that cannot be seen. */
@@ -101,13 +116,13 @@ export async function findSocketPeer(files: NodeFiles, socketPath: string): Prom
   return answer.found ? answer.pid : undefined;
 }
 
-/** Looks at the socket without connecting: a plugin that connects and goes costs the runtime a warning. */
-export function readSocket(
+/** Looks at the socket without connecting where /proc can tell: a plugin that connects and goes costs the runtime a warning. */
+export async function readSocket(
   files: NodeFiles,
   path: string,
   mounts: readonly Mount[],
   runtime: RuntimeFacts | undefined,
-): SocketFacts {
+): Promise<SocketFacts> {
   const stats = files.stat(path);
   const seesTable = ["self", "1"].some((process) => files.readText(`/proc/${process}/net/unix`) !== undefined);
   const own = files.identity(path);
@@ -123,7 +138,16 @@ export function readSocket(
     listening: seesTable ? listeningSockets(basename(path), files.locate("/proc")).size > 0 : undefined,
     mounted: mounts.some(({ point }) => withoutVar(point) === withoutVar(path)),
     stale: own !== undefined && identity !== undefined && own !== identity,
+    refuses: stats?.isSocket() === true && runtime?.pid === undefined && (await refuses(files.locate(path))),
   };
+}
+
+function refuses(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => socket.destroy());
+    socket.on("error", (error) => resolve(errnoOf(error) === "ECONNREFUSED"));
+    socket.on("close", () => resolve(false));
+  });
 }
 
 /** /var/run is /run on every distribution of today. */
@@ -176,27 +200,5 @@ export function readLaunched(
           .find((config) => files.stat(config) !== undefined),
       },
     ];
-  });
-}
-
-/** Another NRI v2 process that runs v0.1 plugins. */
-export interface Adapter {
-  readonly pid: number;
-  readonly name: "nri-v01-bridge" | "v010-adapter";
-}
-
-/** The bridges among these processes but for ourselves, and containerd's Go adapters. */
-export function adaptersAmong(processes: readonly Process[]): readonly Adapter[] {
-  return processes.flatMap(({ pid, args, exe }): readonly Adapter[] => {
-    if (pid === process.pid) return [];
-    // As `node --v8-pool-size=1 nri-v01-bridge.mjs`, the launcher's and the image's form: flags come before the program.
-    const program = args.findIndex((arg, at) => at > 0 && !arg.startsWith("-"));
-    const names = [exe, args[0] ?? "", args[program] ?? ""].map((name) => basename(name));
-    if (names.some((name) => name.includes("v010-adapter"))) return [{ pid, name: "v010-adapter" }];
-    const at = [0, program].find((place) =>
-      /^(nri-v01-bridge(\.mjs)?|\d\d-v01-bridge)$/.test(basename(args[place] ?? "")),
-    );
-    const verb = at === undefined ? "none" : (args[at + 1] ?? "run");
-    return verb === "run" || verb.startsWith("-") ? [{ pid, name: "nri-v01-bridge" }] : [];
   });
 }

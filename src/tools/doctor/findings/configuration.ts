@@ -1,9 +1,10 @@
 import { basename, join } from "node:path";
 import { nearestName } from "../../../base/nearest.js";
+import { usesSystemd } from "../../../host/runtime-toml.js";
 import type { PluginFacts, Unlisted } from "../collect/plugins.js";
 import type { Facts } from "../facts.js";
 import { rowOf, type Table } from "../finding.js";
-import { guardFile, setBridge, shellWord } from "../fixes.js";
+import { captureInCreate, guardFile, setBridge, shellWord } from "../fixes.js";
 
 const row = rowOf("doctor", "migrate", "check");
 const rowOfNode = rowOf("doctor", "migrate");
@@ -31,7 +32,7 @@ export const configurationRows: Table = [
     when: ({ bridge }): string | undefined => bridge.permissionFault ?? undefined,
     what: (fault) => fault,
     why: "a user who can write it says where plugins are; with --config the bridge refuses it, unless --permissions trust is given",
-    fix: (fault, { bridge }) => guardFile(bridge.file ?? "", fault),
+    fix: (fault, { bridge, wrongIn }) => guardFile(bridge.file ?? "", fault, wrongIn),
     where: (_, { bridge }) => bridge.file ?? "",
   }),
   row({
@@ -55,7 +56,7 @@ export const configurationRows: Table = [
     severity: (_, facts) => (isStrict(facts) ? "error" : "warning"),
     what: (fault) => fault,
     why: "a user who can write it says what runs as root; with permissions: strict the bridge refuses it",
-    fix: (fault, { conf }) => guardFile(conf.path, fault),
+    fix: (fault, { conf, wrongIn }) => guardFile(conf.path, fault, wrongIn),
     where: (_, { conf }) => conf.path,
   }),
   row({
@@ -158,7 +159,7 @@ export const configurationRows: Table = [
     what: ({ type, permissionFault }) => `${type}: ${permissionFault}`,
     why: (_, facts) =>
       `a user who can write it is root on this node${isStrict(facts) ? `, and the bridge refuses it: ${runFails}` : ""}`,
-    fix: ({ path, permissionFault }) => guardFile(path, permissionFault ?? ""),
+    fix: ({ path, permissionFault }, { wrongIn }) => guardFile(path, permissionFault ?? "", wrongIn),
   }),
   row({
     id: "plugin-shadowed",
@@ -207,8 +208,24 @@ export const configurationRows: Table = [
       const { capture } = facts;
       // Where no view can be made, each create of the plugin would fail with it.
       const first = capture?.ok === false ? `first ${capture.remedy.replace(/; or set cgroup: host$/, "")}; then ` : "";
-      return `${first}${setBridge(facts, ["plugins", type, "cgroup"], "capture")} (the plugin gets its own v1 view, and what it writes is applied; with phase: create it lasts)`;
+      return `${first}${captureInCreate(facts, type)}`;
     },
+  }),
+  rowOfNode({
+    id: "phase-start-undone",
+    severity: "warning",
+    when: ({ plugins, cgroup, runtime }) =>
+      cgroup === "v2" &&
+      runtime !== undefined &&
+      usesSystemd(runtime.config, runtime.name) &&
+      plugins.filter(
+        ({ settings, cgroup: seen }) =>
+          settings.phase === "start" && seen === "capture" && settings.states.includes("create"),
+      ),
+    what: ({ type }) => `${type} writes cgroups in phase start, and systemd keeps the cgroups of this node`,
+    why: "each systemctl daemon-reload, which every package upgrade does, undoes what was written",
+    fix: ({ type }, facts) => captureInCreate(facts, type),
+    where: (_, { bridge }) => bridge.file ?? bridge.config.confFile,
   }),
   rowOfNode({
     id: "capture-impossible",

@@ -1,7 +1,7 @@
 import { mayFail, refusedSandboxFault } from "../../../nri/versions.js";
 import type { Facts } from "../facts.js";
 import { rowOf, type Table } from "../finding.js";
-import { setBridge } from "../fixes.js";
+import { captureInCreate, guardFile, setBridge } from "../fixes.js";
 import { mayRefuse, nameOf, speaksNri2, switchNriOn } from "./runtime.js";
 
 const row = rowOf("doctor", "migrate");
@@ -63,6 +63,14 @@ export const nodeRows: Table = [
     fix: (directory) =>
       `make ${directory} a directory that is the bridge's alone (root's, mode 0700); in a container mount it from the host`,
   }),
+  row({
+    id: "state-unsafe",
+    severity: "error",
+    when: ({ state }) => state.fault !== null && state.directory,
+    what: (_, { state }) => `the state directory is not safe: ${state.fault}`,
+    why: "the bridge keeps no journal there: after a crash a plugin may miss a delete; a user who writes it says which deletes are owed",
+    fix: (directory, { state, wrongIn }) => guardFile(directory, state.fault ?? "", wrongIn),
+  }),
 ];
 
 /** The runtime, where there are plugins whose requests of pod sandboxes it may bring, and this is true of it. */
@@ -86,7 +94,7 @@ export const migrateRows: Table = [
       cgroup !== "v2" && plugins.filter((plugin) => plugin.cgroup !== "capture" && plugin.binary?.v1Only),
     what: ({ type, binary }) => `${type} writes to cgroup v1 (${binary?.v1Names.slice(0, 3).join(", ")})`,
     why: "on a new node with cgroup v2 the files are not there: it fails, or does nothing and says all is well",
-    fix: ({ type }, facts) => `on the new node ${setBridge(facts, ["plugins", type, "cgroup"], "capture")}`,
+    fix: ({ type }, facts) => `on the new node ${captureInCreate(facts, type)}`,
   }),
   migrateRow({
     id: "migrate-lookup",

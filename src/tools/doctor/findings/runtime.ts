@@ -1,11 +1,12 @@
 import { dirname } from "node:path";
 import { planCall } from "../../../bridge/call-time.js";
+import { flagOf } from "../../../host/proc.js";
 import { inferNriVersion, parseVersion } from "../../../nri/versions.js";
 import { type RuntimeFacts, withoutVar } from "../collect/runtime.js";
 import { nriSection } from "../collect/runtime-config.js";
 import type { Facts } from "../facts.js";
 import { rowOf, type Table } from "../finding.js";
-import { editRuntime, restart, setBridge, setNri, shellWord } from "../fixes.js";
+import { again, editRuntime, restart, setBridge, setNri, shellWord } from "../fixes.js";
 
 const row = rowOf("doctor", "migrate");
 
@@ -40,7 +41,7 @@ export const runtimeRows: Table = [
   row({
     id: "runtime-out-of-sight",
     severity: "warning",
-    when: runtimes(({ pid }, { socket }) => pid === undefined && socket.kind === "socket"),
+    when: runtimes(({ pid }, { socket }) => pid === undefined && socket.kind === "socket" && !socket.refuses),
     what: ({ name }) => `the NRI socket is here, and no process of ${name} is in sight`,
     why: "without the runtime's pid namespace OCI bundles cannot be read (specs come from events and lose fields), and ended pods are not noticed",
     fix: "in the DaemonSet set hostPID: true; in a container runtime --pid=host",
@@ -49,10 +50,27 @@ export const runtimeRows: Table = [
   row({
     id: "runtime-stopped",
     severity: "warning",
-    when: runtimes(({ pid }, { socket }) => pid === undefined && socket.kind !== "socket"),
-    what: (runtime) => `${nameOf(runtime)} is installed and does not run`,
+    when: runtimes(({ pid }, { socket }) => pid === undefined && (socket.kind !== "socket" || socket.refuses)),
+    what: (runtime, { socket }) =>
+      `${nameOf(runtime)} is installed and does not run${socket.refuses ? `: ${socket.path} is what it left, and refuses connections` : ""}`,
     why: "there are no events, and its files alone say what it would do",
     fix: (runtime) => `if it is this node's runtime: ${restart(runtime)}`,
+  }),
+  row({
+    // compat: NRI removes what is at its socket's path and listens anew: the first one has no socket any more.
+    id: "runtime-twice",
+    severity: "warning",
+    when: ({ others, runtime, socket }) =>
+      runtime && others.filter(({ config }) => socket.listening !== true || sharesSocket(config, runtime.config)),
+    what: (other, { runtime }) =>
+      `two runtimes run here, ${[runtime, other].map((one) => one && `${nameOf(one)} (process ${one.pid}${one.unit ? `, ${one.unit}` : ""})`).join(" and ")}`,
+    why: (other, { runtime }) =>
+      runtime && sharesSocket(other.config, runtime.config)
+        ? `NRI of both wants ${runtime.config.nri.socketPath}: the one that started last has it, and the pods of the other have no plugins`
+        : "neither listens on the NRI socket, and these findings are about the first one",
+    fix: (other) =>
+      `leave NRI on in the one that the kubelet uses (--container-runtime-endpoint); where that is the first, ${setNri(other, "enabled", other.name === "cri-o" ? "false" : "true")}`,
+    where: ({ config }) => config.path,
   }),
   row({
     id: "runtime-config-fault",
@@ -150,7 +168,16 @@ export const runtimeRows: Table = [
       what: ({ name, config }, { socket }) =>
         `the bridge connects to ${socket.path}, and ${name} listens on ${config.nri.socketPath}`,
       why: "the bridge waits for ever, and no plugin runs",
-      fix: ({ config }, facts) => setBridge(facts, ["socketPath"], config.nri.socketPath, "restart"),
+      fix: ({ config }, facts) => {
+        const { bridge, process, socket } = facts;
+        const wanted = config.nri.socketPath;
+        if (process.status?.socket === socket.path && flagOf(process.args, "--socket") !== undefined) {
+          return `give the bridge --socket ${wanted} on its command line; then ${again(facts, "restart")}`;
+        }
+        // It was started before its file was changed.
+        if (withoutVar(bridge.config.socketPath) === withoutVar(wanted)) return again(facts, "restart");
+        return setBridge(facts, ["socketPath"], wanted, "restart");
+      },
       where: ({ config }, { bridge }) => bridge.file ?? config.path,
     }),
     row({
@@ -269,7 +296,7 @@ export function switchNriOn(runtime: RuntimeFacts): string {
 }
 
 /** Whether there is a runtime that is not too old for NRI v2. */
-function mayTakeNri2({ runtime }: Facts): boolean {
+export function mayTakeNri2({ runtime }: Facts): boolean {
   return runtime !== undefined && speaksNri2(runtime) !== false;
 }
 
@@ -287,7 +314,7 @@ function readable(holds: Holds) {
 }
 
 /** The same, where a bridge that runs as a service is to reach the socket. A launched one is given its connection. */
-function sockets(holds: Holds) {
+export function sockets(holds: Holds) {
   return runtimes((runtime, facts) => {
     const { enabled, connections } = runtime.config.nri;
     const isLaunched = facts.launched.some(({ bridge, executable }) => bridge && executable);
@@ -295,6 +322,15 @@ function sockets(holds: Holds) {
       runtime.pid !== undefined && mayTakeNri2(facts) && enabled && connections && !isLaunched && holds(runtime, facts)
     );
   });
+}
+
+/** Whether two runtimes have NRI on, with one socket. */
+function sharesSocket(...configs: readonly RuntimeFacts["config"][]): boolean {
+  const paths = configs.flatMap(({ nri, disabledPlugins }) => {
+    const isOff = disabledPlugins.some(({ name }) => name === nriSection);
+    return nri.enabled && nri.connections && !isOff ? [withoutVar(nri.socketPath)] : [];
+  });
+  return paths.length === 2 && paths[0] === paths[1];
 }
 
 /** What of `disabled_plugins` NRI needs. */

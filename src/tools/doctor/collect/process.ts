@@ -1,0 +1,99 @@
+import { basename } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { NodeFiles } from "../../../host/node-files.js";
+import { hasEnded, type Process, readProcessStat, readText } from "../../../host/proc.js";
+import { readStatus, type Status, statusFile } from "../../../observe/status.js";
+import { isTrusted } from "./runtime.js";
+
+/** Another NRI v2 process that runs v0.1 plugins. */
+export interface Adapter {
+  readonly pid: number;
+  readonly name: "nri-v01-bridge" | "v010-adapter";
+}
+
+/** The bridges among these processes but for ourselves, and containerd's Go adapters. */
+export function adaptersAmong(processes: readonly Process[]): readonly Adapter[] {
+  return processes.flatMap(({ pid, args, exe }): readonly Adapter[] => {
+    if (pid === process.pid) return [];
+    // As `node --v8-pool-size=1 nri-v01-bridge.mjs`, the launcher's and the image's form: flags come before the program.
+    const program = args.findIndex((arg, at) => at > 0 && !arg.startsWith("-"));
+    const names = [exe, args[0] ?? "", args[program] ?? ""].map((name) => basename(name));
+    if (names.some((name) => name.includes("v010-adapter"))) return [{ pid, name: "v010-adapter" }];
+    const at = [0, program].find((place) =>
+      /^(nri-v01-bridge(\.mjs)?|\d\d-v01-bridge)$/.test(basename(args[place] ?? "")),
+    );
+    const verb = at === undefined ? "none" : (args[at + 1] ?? "run");
+    return verb === "run" || verb.startsWith("-") ? [{ pid, name: "nri-v01-bridge" }] : [];
+  });
+}
+
+/** A service, and not a container that one runs below its own cgroup. */
+const servicePattern = /\/([^/\n]+)\.service(?:\/(?!.*(?:kubepods|\.scope|docker\/)).*)?$/m;
+
+/** The systemd service that a process is in, without `.service`; "" when it is in none, undefined when that cannot be told. */
+export function unitOf(pid: number, procRoot: string): string | undefined {
+  const cgroups = readText(`${procRoot}/${pid}/cgroup`);
+  return cgroups && (servicePattern.exec(cgroups)?.[1] ?? "");
+}
+
+/** The bridge of the node as its process and its own file show it. */
+export interface ProcessFacts {
+  readonly pid: number | undefined;
+  readonly unit: string | undefined;
+  readonly args: readonly string[];
+  /** `stuck`: its event loop has not waited for events for two seconds. */
+  readonly state: "absent" | "stopped" | "frozen" | "stuck" | "runs";
+  /** What it says of itself, or the one that ran last; undefined when that is another bridge's, or cannot be read. */
+  readonly status: Status | undefined;
+  /** The file, where there is none that could be read and is not: no bridge has run with this state directory. */
+  readonly neverRan: boolean;
+}
+
+/** @param directory the state directory; undefined for `state: memory` */
+export async function readProcess(
+  files: NodeFiles,
+  processes: readonly Process[],
+  directory: string | undefined,
+  lookEachMs = 100,
+): Promise<ProcessFacts> {
+  const procRoot = files.locate("/proc");
+  const path = `${directory}/${statusFile}`;
+  const found = directory === undefined ? undefined : readStatus(files.locate(path));
+  const pids = adaptersAmong(processes).flatMap(({ pid, name }) => (name === "nri-v01-bridge" ? [pid] : []));
+  const bridges = processes.filter((process) => pids.includes(process.pid) && isTrusted(process));
+  const own = bridges.find(({ pid }) => ownPidOf(pid, procRoot) === found?.pid);
+  const bridge = own ?? bridges[0];
+  return {
+    pid: bridge?.pid,
+    unit: bridge && unitOf(bridge.pid, procRoot),
+    args: bridge?.args ?? [],
+    state: bridge === undefined ? "absent" : await stateOf(bridge.pid, procRoot, lookEachMs),
+    status: bridge === own ? found : undefined,
+    neverRan: directory !== undefined && files.refusal(path) === "ENOENT",
+  };
+}
+
+/** Its number in its own pid namespace, which is what a process in a container knows. */
+function ownPidOf(pid: number, procRoot: string): number {
+  const [, inner] = /^NSpid:.*?(\d+)$/m.exec(readText(`${procRoot}/${pid}/status`) ?? "") ?? [];
+  return Number(inner ?? pid);
+}
+
+const looks = 20;
+
+/** Whether a process of an event loop waits in epoll_wait(2) now and then. One look is enough where all is well. */
+async function stateOf(pid: number, procRoot: string, lookEachMs: number): Promise<ProcessFacts["state"]> {
+  for (let look = 1; look <= looks; look++) {
+    const stat = readProcessStat(pid, procRoot);
+    if (stat === "unreadable") return "runs";
+    if (stat === "missing" || hasEnded(stat)) return "absent";
+    // T: by a signal; t: by a debugger.
+    if (/t/i.test(stat.state)) return "stopped";
+    // The function of the kernel that it waits in; 0, or nothing, where the kernel does not tell.
+    const place = readText(`${procRoot}/${pid}/wchan`) ?? "";
+    if (/freez|refrigerator/.test(place)) return "frozen";
+    if (/ep_?poll/.test(place) || (stat.state === "S" && /^0?$/.test(place))) return "runs";
+    if (look < looks) await sleep(lookEachMs);
+  }
+  return "stuck";
+}

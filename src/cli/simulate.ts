@@ -39,10 +39,12 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
       const { confFile } = flags;
       const conf = confFile === undefined ? simulatedConf(cgroups) : readFile(confFile, "--conf");
       const played = withConf(recorded, confFile ?? "conf.json", conf);
-      const { name, version } = recorded.runtime;
-      print(`${recorded.title}, as ${name} ${version} reports it.\n${about}`);
+      const { name, version } = read.runtime;
+      const sent = runtime === undefined ? "" : `, sent as ${runtime.version} does`;
+      print(`${recorded.title}, as ${name} ${version} reported it${sent}.
+${about}`);
       await play(io, workplace, { played, flags: { ...flags, pluginDirs }, file }, options, story);
-      print(given === undefined && recorded.runtime.name === "containerd" ? shown : "");
+      print(given === undefined && name === "containerd" ? shown : "");
     });
     done(exitCodes.done);
   });

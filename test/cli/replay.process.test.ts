@@ -26,14 +26,14 @@ describe("simulate", () => {
   });
 
   it.each([
-    ["containerd-2.3.4", "sent as containerd 2.3.4", "RunPodSandbox pod .*, pid \\d+\n"],
-    ["cri-o-1.36.0", "recorded events of cri-o 1.37.0, sent as cri-o 1.36.0", "RunPodSandbox pod .*by StateChange"],
+    ["containerd-2.3.4", "as containerd v1.7.24 reported it, sent as 2.3.4 does", "RunPodSandbox pod .*, pid \\d+\n"],
+    ["cri-o-1.36.0", "as cri-o 1.37.0 reported it, sent as 1.36.0 does", "RunPodSandbox pod .*by StateChange"],
   ])("--runtime %s", async (runtime, title, event) => {
     const { code, stdout, stderr } = await runCommandLine(["simulate", "--runtime", runtime]);
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toContain(title);
     expect(stdout).toMatch(new RegExp(event));
-    expect(stdout).toMatch(/labels delete\s+ok/);
+    expect(stdout).toMatch(/no-latest delete .* ok/);
   });
 
   it("shows what a plugin removed: the cgroup, or all of them", async () => {

@@ -8,7 +8,7 @@ import type { RunningTarget } from "./target.js";
 
 /** A time in which the runtime had no bridge. */
 export interface Outage {
-  readonly why: "bridge killed" | "containerd restarted";
+  readonly why: "bridge killed" | "containerd restarted" | "bridge dropped";
   readonly fromMs: number;
   untilMs: number;
 }

@@ -76,8 +76,10 @@ const habits = {
   labelsPods: { containerd: "2.3.0" },
   /** A pod has the annotation podsandbox.image-name (containerd annotations/annotations.go). */
   namesPauseImages: { containerd: "2.0.0" },
-  /** A pod that has stopped still has its cgroup, namespaces, resources and OCI annotations (the same place; CRI-O nri-api.go). */
+  /** A pod still has its cgroup, namespaces, resources and OCI annotations at its StopPodSandbox (the same place; CRI-O nri-api.go). */
   keepsStoppedPods: { containerd: "2.1.0", "cri-o": "1.26.0" },
+  /** And at its RemovePodSandbox (containerd sandbox_remove.go: the sandbox leaves its store after that). */
+  keepsRemovedPods: { containerd: "2.3.0", "cri-o": "1.26.0" },
   /** UpdatePodSandbox is sent: containerd 2.2 has an NRI that knows it, and does not (CRI-O sandbox_update_resources.go). */
   updatesPods: { containerd: "2.3.0", "cri-o": "1.33.0" },
   /** A refused CreateContainer is followed by its StopContainer and RemoveContainer (containerd UndoCreateContainer). */

@@ -14,13 +14,13 @@ const decoded = ({ events }: typeof recorded): NriEvent[] =>
 describe("a case of containerd 1.7.24, as another version sends it", () => {
   const ownLabel = { oci_runtime_type: "io.containerd.runc.v2" };
   it.each([
-    ["containerd-1.7.28", "StateChange", {}, ""],
-    ["containerd-2.0.5", "StateChange", {}, ""],
-    ["containerd-2.1.9", "StateChange", {}, "the pod's"],
-    ["containerd-2.2.7", "StateChange", {}, "the pod's"],
-    ["containerd-2.3.4", "RunPodSandbox", ownLabel, "the pod's"],
-    ["containerd-v2.4.0", "RunPodSandbox", ownLabel, "the pod's"],
-  ])("%s: by %s, with the labels %j, and a stopped pod with the cgroup %j", (runtime, method, own, cgroupsPath) => {
+    ["containerd-1.7.28", "StateChange", {}, []],
+    ["containerd-2.0.5", "StateChange", {}, []],
+    ["containerd-2.1.9", "StateChange", {}, ["StopPodSandbox"]],
+    ["containerd-2.2.7", "StateChange", {}, ["StopPodSandbox"]],
+    ["containerd-2.3.4", "RunPodSandbox", ownLabel, ["StopPodSandbox", "RemovePodSandbox"]],
+    ["containerd-v2.4.0", "RunPodSandbox", ownLabel, ["StopPodSandbox", "RemovePodSandbox"]],
+  ])("%s: by %s, with the labels %j, and the pod's cgroup at %j", (runtime, method, own, keeps) => {
     const sent = as(runtime);
     expect(sent.events.map(({ index }) => index)).toEqual(recorded.events.map(({ index }) => index));
     expect(sent.events[0]?.method).toBe(method);
@@ -32,10 +32,11 @@ describe("a case of containerd 1.7.24, as another version sends it", () => {
     expect(Object.hasOwn(events[0]?.pod.annotations ?? {}, image)).toBe(!runtime.startsWith("containerd-1"));
     const stopped = events.filter(({ name }) => name === "StopPodSandbox" || name === "RemovePodSandbox");
     expect(stopped).toHaveLength(2);
-    for (const { pod } of stopped) {
+    for (const { name, pod } of stopped) {
+      const isKept = keeps.includes(name);
       expect(pod.pid).toBe(0);
-      expect(pod.linux?.cgroupsPath).toBe(cgroupsPath === "" ? "" : first?.pod.linux?.cgroupsPath);
-      expect(Object.hasOwn(pod.annotations, "io.kubernetes.cri.sandbox-id")).toBe(cgroupsPath !== "");
+      expect(pod.linux?.cgroupsPath).toBe(isKept ? first?.pod.linux?.cgroupsPath : "");
+      expect(Object.hasOwn(pod.annotations, "io.kubernetes.cri.sandbox-id")).toBe(isKept);
     }
   });
 

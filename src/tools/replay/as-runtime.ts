@@ -1,5 +1,5 @@
 import { BridgeError } from "../../base/errors.js";
-import { decodeEvent, type EventName, encodeEvent, events, type NriEvent } from "../../nri/events.js";
+import { decodeEvent, encodeEvent, events, type NriEvent } from "../../nri/events.js";
 import type { PodSandbox, StringMap } from "../../nri/types.js";
 import { does, hasFeature, inferNriVersion } from "../../nri/versions.js";
 import type { Case } from "./case.js";
@@ -36,18 +36,14 @@ export function asSentBy(recorded: Case, runtime: Case["runtime"]): Case {
 type Runtime = Case["runtime"];
 
 /** Whether a runtime still has a pod at its end. */
-const keepings = new Map<EventName, "keepsStoppedPods" | "keepsRemovedPods">([
-  ["StopPodSandbox", "keepsStoppedPods"],
-  ["RemovePodSandbox", "keepsRemovedPods"],
-]);
+const keeping = { StopPodSandbox: "keepsStoppedPods", RemovePodSandbox: "keepsRemovedPods" } as const;
 
 const pauseImage = "io.kubernetes.cri.podsandbox.image-name";
 
 function podAs(event: NriEvent, running: Map<string, PodSandbox>, from: Runtime, to: Runtime): PodSandbox {
-  const keeping = keepings.get(event.name);
-  const hasStopped = keeping !== undefined;
+  const hasStopped = event.name === "StopPodSandbox" || event.name === "RemovePodSandbox";
+  const [keeps, kept] = [to, from].map((runtime) => !hasStopped || does(runtime, keeping[event.name]));
   if (!hasStopped) running.set(event.pod.id, event.pod);
-  const [keeps, kept] = [to, from].map((runtime) => !hasStopped || does(runtime, keeping));
   const pod = hasStopped && keeps && !kept ? { ...(running.get(event.pod.id) ?? event.pod), pid: 0 } : event.pod;
   const { oci_runtime_type = "io.containerd.runc.v2", selinux_label, ...others } = pod.labels;
   const own: StringMap = selinux_label === undefined ? { oci_runtime_type } : { oci_runtime_type, selinux_label };

@@ -34,13 +34,14 @@ export class HeldSandboxes {
   /** Runs the create of a held sandbox again, before anything is done for a container of it. @throws as `create` does */
   async createAgain(pod: Target, info: EventInfo): Promise<void> {
     const { ledger } = this.parts;
-    const { answerBy, remedy } = info.time;
+    const { answerBy, terminateAt, remedy } = info.time;
     const late = new BridgeError("PLUGIN_FAILED", `nri invoke: the pod sandbox was not created in time (${remedy})`);
     const done = this.attempt(pod, async () => {
       // An attempt before this one may have succeeded.
       if (!ledger.isRefused(pod.id)) return;
       await this.deleteIfHeld(pod.id);
-      if (answerBy.expired) throw late;
+      // No plugin is started after that: the delete of such an attempt would be one more than plugins saw creates.
+      if (terminateAt.expired) throw late;
       await this.createNow(pod, info);
     });
     await within(answerBy, done, () => Promise.reject(late));

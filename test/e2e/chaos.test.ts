@@ -48,6 +48,9 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
             outages: [...story.outages, ...drops],
             kills: story.kills,
             listings: listingsOf(bridge),
+            cutShort: bridge
+              .linesThatSay("plugin failed")
+              .flatMap(({ plugin, state, id }) => (plugin === "witness" && state === "create" ? [String(id)] : [])),
             holdsSandboxes: goesOnWhenRefused(target),
           });
         // Deletes that no call waits for come when the processes have ended.
@@ -98,6 +101,8 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
         expect(strayProcesses(daemon)).toEqual([]);
         expect(listMounts(daemon)).toEqual(mounts);
         expect(strayFiles(daemon)).toEqual([]);
+        const noPidfds = () => (pidfdsOf(daemon.path(`/proc/${bridge.process?.pid}/fd`)) === 0 ? true : undefined);
+        await waitFor("the last pidfds", 5_000, noPidfds).catch(() => undefined);
         expect(pidfdsOf(daemon.path(`/proc/${bridge.process?.pid}/fd`))).toBe(0);
 
         await bridge.stop("SIGTERM");

@@ -26,6 +26,8 @@ export interface Evidence {
   readonly kills: readonly Killed[];
   /** When the runtime listed for the bridge what runs: somewhere in between. */
   readonly listings: readonly Listing[];
+  /** Whose create ended the witness before it may have noted it: its time was over. */
+  readonly cutShort?: readonly string[];
   /** Sandboxes that are refused are held: each attempt has a create and its delete. */
   readonly holdsSandboxes?: boolean;
 }
@@ -45,7 +47,8 @@ const marginMs = 50;
  * Whether each create that was attempted has its delete, exactly one, and nothing else has: `faults` says in words what must
  * not be.
  */
-export function judge({ witnessed, lives, outages, kills, listings, holdsSandboxes = false }: Evidence) {
+export function judge(evidence: Evidence) {
+  const { witnessed, lives, outages, kills, listings, cutShort = [], holdsSandboxes = false } = evidence;
   const statesOf = new Map<string, string[]>();
   for (const { id, state } of witnessed) statesOf.set(id, [...(statesOf.get(id) ?? []), state]);
   const owed = new Set(kills.flatMap((kill) => kill.owed));
@@ -63,7 +66,8 @@ export function judge({ witnessed, lives, outages, kills, listings, holdsSandbox
     const life = known.get(id);
     // An attempt that a kill cut short has a delete, and maybe no create that the witness could note.
     const mayRepeat = kills.filter(({ deleting, owed }) => (holdsSandboxes ? owed : deleting).includes(id)).length;
-    const attempts = holdsSandboxes ? Math.max(1, creates) : 1;
+    const unnoted = cutShort.filter((each) => each === id).length;
+    const attempts = holdsSandboxes ? Math.max(1, creates + unnoted) : 1;
     const say = (what: string) => faults.push(`${id}: ${creates} creates, ${deletes} deletes: ${what}`);
     figures.creates += creates;
     figures.deletes += deletes;

@@ -107,7 +107,7 @@ test.each(runtimes)(
     expect(readdirSync(node.temporary)).toEqual([]);
     expect(readdirSync(bundles)).toEqual([]);
     for (const name of readdirSync(stateDirectory))
-      expect(name).toMatch(/^((containerd|cri-o)-[0-9a-f]{16}\.journal|lock\.\d+)$/);
+      expect(name).toMatch(/^((containerd|cri-o)-[0-9a-f]{16}\.journal|lock\.\d+|status\.json)$/);
     expect(readJournalsIn(stateDirectory)).toEqual([]);
   },
 );

@@ -64,7 +64,9 @@ export function strayFiles(daemon: Daemon): string[] {
 /** What does not belong into the state directory, by name, and what the journal still owes a delete. */
 export function strayState(daemon: Daemon): string[] {
   const directory = daemon.path(stateDirectory);
-  const names = readdirSync(directory).filter((name) => !/^(containerd-[0-9a-f]{16}\.journal|lock\.\d+)$/.test(name));
+  const names = readdirSync(directory).filter(
+    (name) => !/^(containerd-[0-9a-f]{16}\.journal|lock\.\d+|status\.json)$/.test(name),
+  );
   const owed = readJournalsIn(directory).filter(({ stage }) => stage !== "deleted");
   return [...names, ...owed.map(({ remembered, stage }) => `${stage}: ${remembered.kind} ${remembered.id}`)];
 }

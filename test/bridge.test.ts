@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Cancellation } from "../src/base/cancellation.js";
 import { Deadline } from "../src/base/deadline.js";
@@ -7,6 +9,7 @@ import { Serial } from "../src/base/serial.js";
 import { BackgroundWork } from "../src/bridge/background.js";
 import { createBridge, wantedEvents } from "../src/bridge/bridge.js";
 import type { ChainCall } from "../src/bridge/chain.js";
+import type { SpecOf } from "../src/bridge/spec-source.js";
 import { mergeConfig } from "../src/config/merge.js";
 import type { PartialConfig } from "../src/config/schema.js";
 import { createRecordedHost } from "../src/host/host.js";
@@ -16,6 +19,7 @@ import { decodeEvent, type EventName, encodeEvent, isPodEvent, type NriEvent } f
 import type { CallContext, PluginHandlers } from "../src/nri/handlers.js";
 import type { Container, ContainerUpdate, PodSandbox } from "../src/nri/types.js";
 import { parseVersion } from "../src/nri/versions.js";
+import { toSpec } from "../src/v01/to-v01.js";
 import type { ConfigList } from "../src/v01/types.js";
 import { entriesOf, ledgerOf } from "./ledger/support.js";
 import { recordedEvents } from "./support/recorded-events.js";
@@ -28,6 +32,7 @@ function bridgeOf(
   plugins: readonly string[] = ["a"],
   log: Log = silentLog,
   ledger = new Ledger(),
+  specOf: SpecOf = () => ({ resources: null, namespaces: {}, cgroupsPath: "/c", annotations: {} }),
 ) {
   const chains: ChainCall[] = [];
   const failing = new Set<string>();
@@ -52,7 +57,7 @@ function bridgeOf(
         return list.conf;
       },
     },
-    specOf: () => ({ resources: null, namespaces: {}, cgroupsPath: "/c", annotations: {} }),
+    specOf,
     runChain: async (call) => {
       chains.push(call);
       await during.chain(call);
@@ -109,6 +114,13 @@ async function synchronize(
 ): Promise<void> {
   await handlers.synchronize?.(pods, containers, { ...context, event: "Synchronize" });
   handlers.synchronized?.(context.runtime);
+}
+
+function heapInUse(): number {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage: unknown = runInNewContext("gc");
+  if (typeof collectGarbage === "function") collectGarbage();
+  return process.memoryUsage().heapUsed;
 }
 
 /** What is done when the answer is on its way has been done. */
@@ -728,6 +740,21 @@ describe("a pod of CRI-O without an infra container, whose create was before us,
   ])("%s", async (_, config, listed, events, expected) => {
     expect(await play(config, listed, ...events)).toEqual(expected);
   });
+});
+
+it("remembers each of 5,000 containers that ran before it in less than 4 KB", async () => {
+  const rules = { pod: [], container: [], crio: false, alias: false };
+  const { handlers, ledger } = bridgeOf({}, [], silentLog, new Ledger(), (target) => toSpec(target, undefined, rules));
+  const { payload } = encodeEvent("StartContainer", { pod, container }, "own");
+  const listed = (n: number): Container[] => {
+    const event = decodeEvent("StartContainer", payload);
+    return event === undefined || !("container" in event) ? [] : [{ ...event.container, id: `${n}`.padStart(64, "0") }];
+  };
+  const before = heapInUse();
+  await synchronize(handlers, [pod], Array.from({ length: 5_000 }, (_, n) => n).flatMap(listed));
+  await expect.poll(() => ledger.size, { timeout: 20_000 }).toBe(5_001);
+  await settled();
+  expect((heapInUse() - before) / 1024 / ledger.size).toBeLessThan(4);
 });
 
 describe("an event", () => {

@@ -6,7 +6,7 @@ const retryMs = 5_000;
 /** What is done that no call waits for, and how the bridge's own end concerns it. It outlives a bridge that is built anew. */
 export class BackgroundWork {
   /** What the runtime's list made to do: it waits until the answer to Synchronize is sent, and live events come first. */
-  afterSynchronize = async (): Promise<void> => {};
+  afterSynchronize: (() => Promise<void>) | undefined;
   /** We are asked to end: deletes that no call waits for are left to the next bridge. */
   stopping = false;
   /** What still runs is ended by us: that is not how a delete ends, so the next bridge delivers it again. */

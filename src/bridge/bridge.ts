@@ -170,7 +170,12 @@ export function createBridge(parts: BridgeParts): Bridge {
       background.afterSynchronize = compare(targetsOf(pods, containers), runtime);
       return [];
     },
-    synchronized: () => void background.afterSynchronize(),
+    synchronized() {
+      const work = background.afterSynchronize;
+      // It holds the runtime's whole list.
+      background.afterSynchronize = undefined;
+      void work?.();
+    },
 
     async handle(event, call) {
       const target = targetOf(event);

@@ -49,23 +49,31 @@ export function listeningSockets(name: string, procRoot: string): ReadonlyMap<st
   return found;
 }
 
+const pieceBytes = 256 * 1024;
+
 /** Whether a process's program holds a text; `unknown` when that cannot be read. In pieces, with events between them. */
 export async function programHolds(pid: number, text: string, procRoot = "/proc"): Promise<Answer["answer"]> {
   const wanted = Buffer.from(text);
-  // The end of the piece before, where the text may begin.
-  let kept: Buffer | undefined;
+  // One for all pieces: of new ones the allocator would keep up to 40 MB.
+  const buffer = Buffer.alloc(pieceBytes);
+  const file = await open(`${procRoot}/${pid}/exe`).catch(() => undefined);
   try {
-    const file = await open(`${procRoot}/${pid}/exe`);
-    for await (const piece of file.createReadStream({ highWaterMark: 1 << 20 })) {
-      if (kept === undefined && piece.toString("latin1", 0, 4) !== "\x7fELF") return "unknown";
-      const seen: Buffer = Buffer.concat([kept ?? Buffer.alloc(0), piece]);
-      if (seen.includes(wanted)) return "yes";
-      kept = seen.subarray(Math.max(0, seen.length - wanted.length + 1));
+    // `kept`: the end of the piece before, where the text may begin.
+    for (let kept = 0, first = true; file !== undefined; first = false) {
+      const { bytesRead } = await file.read(buffer, kept, buffer.length - kept);
+      if (bytesRead === 0) return "no";
+      if (first && buffer.toString("latin1", 0, 4) !== "\x7fELF") break;
+      const end = kept + bytesRead;
+      if (buffer.subarray(0, end).includes(wanted)) return "yes";
+      kept = Math.min(end, wanted.length - 1);
+      buffer.copyWithin(0, end - kept, end);
     }
-    return "no";
   } catch {
-    return "unknown"; // Another user's, or it has ended.
+    // Another user's, or it has ended.
+  } finally {
+    await file?.close();
   }
+  return "unknown";
 }
 
 /** compat: containerd 1.6 to 2.x read v0.1's configuration from here and nowhere else. */

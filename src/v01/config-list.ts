@@ -23,3 +23,29 @@ const configList = struct("v1.ConfigList", {
   version: string(),
   plugins: slice(pointer(struct("v1.Plugin", { type: string(), conf: raw }))),
 });
+
+/** What Go's words for a fault of a hand-written file mean; the first that fits. */
+const meanings = [
+  [/'ï' looking for beginning of value$/, "it begins with a byte order mark (EF BB BF), which editors do not show"],
+  [/'[ÿþ]' looking for beginning of value$/, "it is UTF-16, and JSON is UTF-8"],
+  [/'\]' looking for beginning of value$|'}' looking for beginning of object/, "the comma before it is one too many"],
+  [/'\/' looking for beginning of /, "JSON has no comments"],
+  [/'(\\'|â)' looking for beginning of |object key string$/, "keys and texts stand in double quotes"],
+  [/ looking for beginning of value$/, "a value is expected there"],
+  [/ after (object key:value pair|array element)$/, "a comma is missing before it"],
+  [/ after object key$/, "a colon is missing before it"],
+  [/^(unexpected )?EOF$/, "it ends before its last brace"],
+] as const;
+
+const wanted = { string: "text in quotes", "[]*v1.Plugin": "list", "v1.Plugin": "object", "v1.ConfigList": "object" };
+
+/** The same for people: `"version" is a number, and a text in quotes is expected`; undefined where Go's words say it. */
+export function explainConfFault(reason: string): string | undefined {
+  const unmarshal = /^json: cannot unmarshal (\S+) into Go (?:struct field \w+\.(\S+)|value) of type (\S+)$/;
+  const [, kind, key, type = ""] = unmarshal.exec(reason) ?? [];
+  const [, expected] = Object.entries(wanted).find(([name]) => name === type) ?? [];
+  if (kind === undefined || expected === undefined) return meanings.find(([pattern]) => pattern.test(reason))?.[1];
+  const what = key === undefined ? "the file" : type === "v1.Plugin" ? `an entry of "${key}"` : `"${key}"`;
+  const [is, a] = [kind, expected].map((noun) => `${/^[aeiou]/.test(noun) ? "an" : "a"} ${noun}`);
+  return `${what} is ${is}, and ${a} is expected`;
+}

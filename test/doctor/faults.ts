@@ -322,7 +322,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     {
       ...validator(on.replace(/$/, "  reject_sysctl_adjustment = true\n")),
       options: { config: "phase: create\n" },
-      says: "refuses what plugins ask for: sysctl",
+      says: "refuses adjustments of sysctl",
     },
   ],
   "nri-connections-disabled": [
@@ -475,8 +475,15 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     },
   ],
   "conf-fault": [
-    conf('{"version": "0.1",\n "plugins": {}}', { where: `${confJson}:2:13` }),
-    conf(`\ufeff${listed("labels")}`, { where: `${confJson}:1:1` }),
+    conf('{"version": "0.1",\n "plugins": {}}', {
+      where: `${confJson}:2:13`,
+      says: '"plugins" is an object, and a list is expected (containerd 1.6: json: cannot unmarshal object into',
+    }),
+    conf(`\ufeff${listed("labels")}`, {
+      where: `${confJson}:1:1`,
+      says: "it begins with a byte order mark (EF BB BF), which editors do not show (containerd 1.6: invalid character 'ï'",
+      fixSays: "save /etc/nri/conf.json as UTF-8 without a byte order mark",
+    }),
     empty(" \n", {
       says: "it is empty",
       fixSays: 'until then {"version": "0.1", "plugins": []} in /etc/nri/conf.json lets pods start without any',

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BridgeError } from "../../src/base/errors.js";
-import { parseConfigList } from "../../src/v01/config-list.js";
+import { explainConfFault, parseConfigList } from "../../src/v01/config-list.js";
 import { encodeUtf8 } from "../../src/v01/gojson/utf8.js";
 import { readCases } from "../support/recorded-cases.js";
 
@@ -58,6 +58,38 @@ describe("a conf.json that containerd 1.6 took", () => {
 
   it.each(["{}", "null", '{"plugins":[]}', " {} }"])("%s holds no plugins", (text) => {
     expect(parseConfigList(encodeUtf8(text))).toEqual({ version: "", plugins: [] });
+  });
+});
+
+describe("a fault for people", () => {
+  it.each([
+    ['{"plugins": [{"type": "a"},]}', "the comma before it is one too many"],
+    ['{"plugins": [{"type": "a",}]}', "the comma before it is one too many"],
+    ['{"plugins": [{"type": "a", "conf": }]}', "a value is expected there"],
+    ['{"plugins": [{"type": "a"} {"type": "b"}]}', "a comma is missing before it"],
+    ['{"plugins": [{"type": "a" "conf": {}}]}', "a comma is missing before it"],
+    ['{"plugins" []}', "a colon is missing before it"],
+    ['{"plugins": [{"type": "a"}]', "it ends before its last brace"],
+    ["// plugins\n{}", "JSON has no comments"],
+    ["{'plugins': []}", "keys and texts stand in double quotes"],
+    ['{"plugins": [{"type": “a”}]}', "keys and texts stand in double quotes"],
+    ["{plugins: []}", "keys and texts stand in double quotes"],
+    ["\ufeff{}", "it begins with a byte order mark (EF BB BF), which editors do not show"],
+    ["[]", "the file is an array, and an object is expected"],
+    ['{"version": 0.1}', '"version" is a number, and a text in quotes is expected'],
+    ['{"plugins": {"type": "a"}}', '"plugins" is an object, and a list is expected'],
+    ['{"plugins": ["a"]}', 'an entry of "plugins" is a string, and an object is expected'],
+    ['{"plugins": [{"type": ["a"]}]}', '"plugins.type" is an array, and a text in quotes is expected'],
+    ['{"plugins": [{"type": "\\x"}]}', undefined],
+  ])("%s", (text, expected) => {
+    let reason = "";
+    try {
+      parseConfigList(encodeUtf8(text));
+    } catch (error) {
+      reason = error instanceof Error ? error.message : "";
+    }
+    expect(reason).not.toBe("");
+    expect(explainConfFault(reason)).toBe(expected);
   });
 });
 

@@ -9,6 +9,7 @@ import { NodeFiles } from "../../../host/node-files.js";
 import { flagOf, listProcesses, type Process, readLink } from "../../../host/proc.js";
 import type { ConfigFault } from "../../../host/runtime-toml.js";
 import { createConfFile } from "../../../plugin/conf-file.js";
+import { explainConfFault } from "../../../v01/config-list.js";
 import { Decoder } from "../../../v01/gojson/decoder.js";
 import { byteOf } from "../../../v01/gojson/literals.js";
 import { scanFirstValue, skipSpace } from "../../../v01/gojson/scanner.js";
@@ -165,7 +166,10 @@ export function readConf(files: NodeFiles, path: string): ConfFacts {
     const entry = typeof index === "number" ? entriesOf(bytes)[index] : undefined;
     const found = entry === undefined ? path : placeIn(path, bytes, entry);
     const where = typeof line === "number" ? `${path}:${line}:${column}` : found;
-    return { ...about, list: undefined, fault: { where, text: files.rename(errorText(error)) } };
+    const reason = files.rename(errorText(error));
+    const meaning = explainConfFault(reason);
+    const text = meaning === undefined ? reason : `${meaning} (containerd 1.6: ${reason})`;
+    return { ...about, list: undefined, fault: { where, text } };
   }
 }
 

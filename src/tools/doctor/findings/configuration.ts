@@ -64,7 +64,8 @@ export const configurationRows: Table = [
     when: ({ conf }) => conf.fault,
     what: ({ text }, { conf }) => `${conf.path} cannot be used${conf.blank ? ", it is empty" : ""}: ${text}`,
     why: "every pod sandbox fails to start, as under containerd 1.6; containers start without their plugins",
-    fix: ({ where }, { conf: { path, refusal, blank } }) => {
+    fix: ({ where, text }, { conf: { path, refusal, blank } }) => {
+      if (text.includes("byte order mark")) return `save ${path} as UTF-8 without a byte order mark`;
       if (refusal === "EACCES") return "sudo nri-v01-bridge doctor";
       if (refusal === "EISDIR")
         return `mv -n ${shellWord(path)} ${shellWord(`${path}.directory`)} # then put the file that lists the plugins in its place`;

@@ -150,6 +150,22 @@ describe("what the status says beside the connection", () => {
     expect(log.lines.filter(({ level }) => level === "warn")).toHaveLength(1);
   });
 
+  it("is how many started without plugins, until they end: those that are listed and were not on file", async () => {
+    const service = serviceOf();
+    const call = { ...callOf("RunPodSandbox"), event: "Synchronize" } as const;
+    const [seen, missed] = [1, 2].map((n) => ({ pod: nthPod(n), container: { ...nthContainer(n), pid: 1 } }));
+    if (seen === undefined || missed === undefined) throw new Error("no pods");
+    await service.handlers.configure(request, runtime);
+    await service.handlers.handle?.({ ...seen, name: "StartContainer" }, callOf("StartContainer"));
+    await service.handlers.synchronize?.([seen.pod, missed.pod], [seen.container, missed.container], call);
+    service.handlers.synchronized?.(runtime);
+    const told = ["pods and containers that started without plugins: 1"];
+    await expect.poll(() => service.facts.notices).toEqual(told);
+    expect(service.facts.withoutPlugins).toBe(1);
+    await service.handlers.handle?.({ ...missed, name: "StopContainer" }, callOf("StopContainer"));
+    expect(service.facts).toMatchObject({ notices: [], withoutPlugins: 0 });
+  });
+
   it("is that its configuration is wrong, until it is mended", async () => {
     const service = serviceOf({ file: undefined });
     await service.handlers.configure({ ...request, config: "confFle: /x" }, runtime);

@@ -182,13 +182,16 @@ export class Service {
   get facts() {
     const { built, configured } = this;
     const name = configured?.runtime.name;
+    const { size, adopted } = this.ledger;
     return {
-      remembered: this.ledger.size,
+      remembered: size,
+      withoutPlugins: adopted,
       /** Plugin types that conf.json lists; undefined when it cannot be read, none before the first Configure. */
       plugins: built === undefined ? [] : typesOf(built.confFile),
       /** What keeps plugins from running, each in a few words. */
       notices: [
         ...(this.refusing !== undefined ? ["its configuration is wrong: creates fail"] : []),
+        ...(adopted > 0 ? [`pods and containers that started without plugins: ${adopted}`] : []),
         ...(name === podless ? [`${name} has no pods and sends CreateContainer only`] : []),
       ],
       breakerOf: (plugin: string) => this.breakers.stateOf(plugin),

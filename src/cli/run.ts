@@ -94,6 +94,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
       plugins: () => service.facts.plugins,
       breakerOf: (plugin) => service.facts.breakerOf(plugin),
       remembered: () => service.facts.remembered,
+      withoutPlugins: () => service.facts.withoutPlugins,
     },
   });
   const { confFile } = config;

@@ -255,6 +255,11 @@ export class Ledger {
   get size(): number {
     return this.entries.size;
   }
+
+  /** How many that are there ran before us, so that no plugin had their create. */
+  get adopted(): number {
+    return this.all().filter((entry) => entry.created.adopted && entry.created.served && owesDelete(entry)).length;
+  }
 }
 
 function isWaiting({ state }: LedgerEntry): boolean {

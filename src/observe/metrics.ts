@@ -55,6 +55,11 @@ export const metricTable = {
   ),
   reconnects: metric("counter", "reconnects_total", "Registrations after the first one"),
   remembered: metric("gauge", "remembered", "Pods and containers that the bridge remembers a create of"),
+  withoutPlugins: metric(
+    "gauge",
+    "started_without_plugins",
+    "Pods and containers that run and started while the bridge was away: no plugin had their create",
+  ),
   buildInfo: metric("gauge", "build_info{version,node}", "1 for the version of the bridge and of Node"),
 } satisfies Record<string, MetricFacts>;
 
@@ -88,6 +93,8 @@ export interface MetricsSources {
   breakerOf(plugin: string): string;
   /** Pods and containers that a create is remembered of. */
   remembered(): number;
+  /** Those that run and started while the bridge was away. */
+  withoutPlugins(): number;
 }
 
 interface PluginRun {
@@ -237,6 +244,7 @@ async function createRegistry(
   gauge("buildInfo").set({ version, node: process.version }, 1);
   gauge("ready", (its) => its.set(isReady() ? 1 : 0));
   gauge("remembered", (its) => its.set(sources.remembered()));
+  gauge("withoutPlugins", (its) => its.set(sources.withoutPlugins()));
   gauge("confReadable", (its) => its.set(sources.plugins() === undefined ? 0 : 1));
   gauge("activePlugins", (its) => its.set(sources.plugins()?.length ?? 0));
   gauge("pluginBreaker", (its) => {

@@ -632,6 +632,33 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       fixSays: "take it out of /etc/nri/conf.json, if it does not speak v0.1 as well",
     },
   ],
+  "plugin-needs-conf": [
+    {
+      make: (node) =>
+        node
+          .write("/opt/nri/bin/gadget-nrigadget", script, 0o755)
+          .write(confJson, listed("labels", "gadget-nrigadget")),
+      mend: (node) =>
+        node.write(confJson, '{"plugins": [{"type": "labels"}, {"type": "gadget-nrigadget", "conf": {}}]}'),
+      says: 'gadget-nrigadget has no "conf" in /etc/nri/conf.json',
+      fixSays: '{"type": "gadget-nrigadget", "conf": {"socketFile": "/run/gadgettracermanager.socket"}}',
+    },
+  ],
+  "plugin-needs-events": [
+    {
+      make: (node) =>
+        node
+          .write("/opt/nri/bin/rootfs-persister", script, 0o755)
+          .write(confJson, '{"plugins": [{"type": "labels"}, {"type": "rootfs-persister", "conf": {"pid": 7}}]}'),
+      mend: (node) =>
+        node.write(
+          "/etc/bridge.yaml",
+          "plugins: {rootfs-persister: {events: {PostCreateContainer: postCreate, RemoveContainer: removal}}}\n",
+        ),
+      fixSays:
+        "set plugins: {rootfs-persister: {events: {PostCreateContainer: postCreate, RemoveContainer: removal}}}; then",
+    },
+  ],
   "plugin-not-listed": [
     {
       make: (node) => node.write(other, script, 0o755),

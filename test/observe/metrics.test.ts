@@ -35,6 +35,7 @@ function createMetrics(): Metrics {
     plugins: () => plugins,
     breakerOf: (plugin: string) => (plugin === "labels" ? "half-open" : "closed"),
     remembered: () => 3,
+    withoutPlugins: () => 2,
   };
   const metrics = new Metrics({ sources, version: "1.2.3", log, retryMs: 10 });
   onTestFinished(() => metrics.listen(null));

@@ -187,6 +187,26 @@ export const configurationRows: Table = [
       `${"type" in plugin ? `take it out of ${conf.path}, if it does not speak v0.1 as well` : `leave it out of ${conf.path}`}; a plugin of NRI v2 runs as a service, or from ${runtime?.config.nri.pluginPath ?? "/opt/nri/plugins"}`,
   }),
   row({
+    id: "plugin-needs-conf",
+    ...cannotRun,
+    when: (facts) => knownIn(facts).filter(({ index }) => facts.conf.list?.plugins[index]?.conf === undefined),
+    what: ({ type }, { conf }) => `${type} has no "conf" in ${conf.path}, and reads it at each of its runs`,
+    fix: ({ type, known }, { conf }) =>
+      `in ${conf.path} write {"type": ${JSON.stringify(type)}, "conf": ${known.conf}}, with its own values (docs/MIGRATION.md)`,
+  }),
+  row({
+    id: "plugin-needs-events",
+    severity: "warning",
+    when: (facts) =>
+      knownIn(facts).filter(({ known, settings }) =>
+        known.states.some((state) => !Object.values(settings.events).includes(state)),
+      ),
+    what: ({ type, known }) => `${type} acts on ${known.states.join(" and ")} alone, and is run for create and delete`,
+    why: "it does nothing, and says that all is well",
+    fix: ({ type, known }, facts) => setBridge(facts, ["plugins", type, "events"], known.events),
+    where: (_, { bridge, conf }) => bridge.file ?? conf.path,
+  }),
+  row({
     id: "plugin-not-listed",
     severity: "info",
     when: ({ unlisted }) => unlisted.filter(({ speaksNri2 }) => !speaksNri2),
@@ -231,6 +251,26 @@ export const configurationRows: Table = [
 function plugins(holds: (plugin: PluginFacts) => unknown): (facts: Facts) => readonly PluginFacts[] {
   return ({ plugins: all }) =>
     all.filter((plugin) => all.find(({ type }) => type === plugin.type) === plugin && holds(plugin));
+}
+
+/**
+ * What plugins need that docs/MIGRATION.md knows: Inspektor Gadget's gadget-container/hooks/nri (main.go and conf.json), whose installer
+ * leaves the conf out of a conf.json that exists; nydus-snapshotter's cmd/rootfs-persister, whose installer names its own pid.
+ */
+const knownPlugins = [
+  { name: /^(.*-)?nrigadget$/, conf: '{"socketFile": "/run/gadgettracermanager.socket"}', states: [], events: "" },
+  {
+    name: /^rootfs-persister$/,
+    conf: '{"pid": 1234}',
+    states: ["postCreate", "removal"],
+    events: "{PostCreateContainer: postCreate, RemoveContainer: removal}",
+  },
+] as const;
+
+function knownIn(facts: Facts) {
+  return plugins(() => true)(facts).flatMap((plugin) =>
+    knownPlugins.filter(({ name }) => name.test(basename(plugin.type))).map((known) => ({ ...plugin, known })),
+  );
 }
 
 function lookupError({ type, index, lookup }: PluginFacts): string {

@@ -1,10 +1,14 @@
 import { basename } from "node:path";
 import { runCommandLine } from "./cli/program.js";
 import { tuneEngine } from "./observe/engine.js";
+import { isJournalOnStderr } from "./observe/log-destination.js";
 
 // Whoever reads what we print may stop reading (`| head`): what has files or processes of its own ends, all else is short.
 const readerGone = new AbortController();
 process.stdout.on("error", () => readerGone.abort());
+
+// Why we end is an error for the journal: `<3>` before each line (sd-daemon(3)).
+const mark = isJournalOnStderr(process.env.JOURNAL_STREAM) ? "<3>" : "";
 
 // The only place that ends the process: everything below gives back an exit code, and throws nothing. Without a top-level
 // await, which the single executable's script cannot have.
@@ -15,7 +19,7 @@ void runCommandLine({
   tuneEngine,
   readerGone: readerGone.signal,
   stdout: (text) => process.stdout.write(text),
-  stderr: (text) => process.stderr.write(text),
+  stderr: (text) => process.stderr.write(text.replace(/^(?=.)/gm, mark)),
 }).then((code) => {
   // Sockets of a log or of a runtime that does not answer must not keep us.
   process.exit(code);

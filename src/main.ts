@@ -2,11 +2,14 @@ import { basename } from "node:path";
 import { isRun, runVerbOf } from "./cli/command-line.js";
 import { addRunCommand } from "./cli/run.js";
 import { tuneEngine } from "./observe/engine.js";
+import { isJournalOnStderr } from "./observe/log-destination.js";
 
 // Whoever reads what we print may stop reading (`| head`): what has files or processes of its own ends, all else is short.
 const readerGone = new AbortController();
 process.stdout.on("error", () => readerGone.abort());
 
+// Why we end is an error for the journal: `<3>` before each line (sd-daemon(3)).
+const mark = isJournalOnStderr(process.env.JOURNAL_STREAM) ? "<3>" : "";
 const args = process.argv.slice(2);
 const io = {
   args,
@@ -15,7 +18,7 @@ const io = {
   tuneEngine,
   readerGone: readerGone.signal,
   stdout: (text: string) => process.stdout.write(text),
-  stderr: (text: string) => process.stderr.write(text),
+  stderr: (text: string) => process.stderr.write(text.replace(/^(?=.)/gm, mark)),
 };
 
 /** A bridge is one file, and read in half the time: all other verbs, and the help, are in a file beside it. */

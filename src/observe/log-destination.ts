@@ -109,13 +109,17 @@ export function openJournal(socketPath: string, fallback: () => LogDestination):
 /** syslog's severities for pino's level labels (RFC 5424, 6.2.1). */
 const severities = new Map(Object.entries({ fatal: 2, error: 3, warn: 4, info: 6, debug: 7, trace: 7 }));
 
-/** The severity of a level; info's for one that is not known. */
-export function severityOf(level: string): number {
-  return severities.get(level) ?? 6;
+/**
+ * As the journal reads a line, and syslog's `logger --prio-prefix`: behind `<n>`, its severity; info's for one without a level.
+ * @param line of JSON or of text @param shown what is written of it
+ */
+export function withSeverity(line: string, shown = line): string {
+  const [, json, text] = /"level":"([a-z]+)"|^\S* ([A-Z]+) /.exec(line) ?? [];
+  return `<${severities.get(json ?? text?.toLowerCase() ?? "info") ?? 6}>${shown}`;
 }
 
-/** A line as the journal and syslog's `logger --prio-prefix` read it, from a line of JSON or of text. */
-export function withSeverity(line: string): string {
-  const [, json, text] = /"level":"([a-z]+)"|^\S* ([A-Z]+) /.exec(line) ?? [];
-  return `<${severityOf(json ?? text?.toLowerCase() ?? "info")}>${line}`;
+/** Whether the journal reads standard error: systemd sets JOURNAL_STREAM to the device and inode of the stream it made. */
+export function isJournalOnStderr(stream: string | undefined): boolean {
+  const stats = attempt(() => fstatSync(2));
+  return stats !== undefined && stream === `${stats.dev}:${stats.ino}`;
 }

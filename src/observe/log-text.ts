@@ -1,29 +1,12 @@
-import { fstatSync } from "node:fs";
 import { attempt } from "../base/errors.js";
-import type { LogDestination } from "./log.js";
-import { severityOf } from "./log-destination.js";
-
-/**
- * A log for people: `time LEVEL sentence key=value…`, on one line whatever a plugin printed.
- * @param forJournal for a stream that the journal reads: without the time, with `<n>` at the start for the severity
- */
-export function createTextDestination(to: LogDestination, forJournal: boolean): LogDestination {
-  return {
-    write: (line) => to.write(`${formatTextLine(line.trimEnd(), forJournal)}\n`),
-    close: () => to.close?.(),
-  };
-}
-
-/** Whether the journal reads standard error: systemd sets JOURNAL_STREAM to the device and inode of the stream it made. */
-export function isJournalOnStderr(stream: string | undefined): boolean {
-  const stats = attempt(() => fstatSync(2));
-  return stats !== undefined && stream === `${stats.dev}:${stats.ino}`;
-}
 
 /** What stands first, in this order; the rest follows as the code gave it. */
 const leading = "event pod container state plugin plugins outcome answer line error".split(" ");
 
-/** One line of the log as text. What is no JSON object stays as it is. */
+/**
+ * One line of the log for people: `time LEVEL sentence key=value…`, whatever a plugin printed. What is no JSON object stays as it is.
+ * @param forJournal without time and level, which the journal has
+ */
 export function formatTextLine(line: string, forJournal: boolean): string {
   const entry = parseObject(line);
   if (entry === undefined) return line;
@@ -34,7 +17,7 @@ export function formatTextLine(line: string, forJournal: boolean): string {
   // The log's own pid says nothing; a container's does.
   if (pid !== process.pid) fields.push(["pid", pid]);
   const shown = fields.filter(([, value]) => value !== null && value !== undefined);
-  const start = forJournal ? `<${severityOf(level)}>` : `${time ?? ""} ${level.toUpperCase().padEnd(5)} `;
+  const start = forJournal ? "" : `${time ?? ""} ${level.toUpperCase().padEnd(5)} `;
   const pairs = shown.map(([key, value]) => ` ${formatText(key)}=${formatValue(value)}`);
   return `${start}${typeof msg === "string" ? escapeControls(msg) : ""}${pairs.join("")}`;
 }

@@ -1,8 +1,8 @@
 import pino from "pino";
 import { fileFault } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
-import { openLogDestination } from "./log-destination.js";
-import { createTextDestination, isJournalOnStderr } from "./log-text.js";
+import { isJournalOnStderr, openLogDestination, withSeverity } from "./log-destination.js";
+import { formatTextLine } from "./log-text.js";
 import { LogFunnel } from "./secrets.js";
 
 export interface LogDestination {
@@ -136,8 +136,9 @@ function openDestination(settings: LogSettings, environment: Environment, open: 
     output = "auto";
     opened = open(output);
   }
-  if (format === "json") return { destination: afterTurn(opened), fault };
   // A file has no journal that would add the time.
   const forJournal = !output.startsWith("/") && isJournalOnStderr(environment.JOURNAL_STREAM);
-  return { destination: afterTurn(createTextDestination(opened, forJournal)), fault };
+  const looks = (line: string) => (format === "json" ? line : `${formatTextLine(line.trimEnd(), forJournal)}\n`);
+  const write = (line: string) => opened.write(forJournal ? withSeverity(line, looks(line)) : looks(line));
+  return { destination: afterTurn({ write, close: () => opened.close?.() }), fault };
 }

@@ -1,5 +1,7 @@
+import { spawnSync } from "node:child_process";
 import {
   closeSync,
+  fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -15,6 +17,7 @@ import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { afterTurn, createLog, createNodeLog, type LogDestination } from "../../src/observe/log.js";
 import { openJournal, openLogDestination, openLogFile } from "../../src/observe/log-destination.js";
 import { makeFolder } from "../support/places.js";
+import { program } from "../support/program.js";
 
 const folder = makeFolder(afterAll);
 
@@ -149,6 +152,44 @@ describe("the journal", () => {
     for (const msg of ["second", "third"]) journal.write(`{"level":"info","msg":"${msg}"}\n`);
     await expect.poll(() => instead.all.length === 2, patience).toBe(true);
     expect(instead.all.join("")).toMatch(/"second".*\n.*"third"/);
+  });
+});
+
+describe("standard error that is the journal", () => {
+  // As systemd says it: the device and inode of the stream.
+  const { dev, ino } = fstatSync(2);
+
+  it.each([
+    [
+      "json",
+      `${dev}:${ino}`,
+      /^<6>\{"level":"info".*\n<4>\{"level":"warn".*\n<3>\{"level":"error".*\n<7>\{"level":"debug".*\n$/,
+    ],
+    ["text", `${dev}:${ino}`, /^<6>one\n<4>two\n<3>three\n<7>four\n$/],
+    ["json", `${dev}:${ino + 1}`, /^\{"level":"info".*\n\{/],
+  ] as const)("has the severity before each line: %s %s", async (format, stream, expected) => {
+    const to = lines();
+    const log = createNodeLog({ JOURNAL_STREAM: stream }, () => to);
+    log.use({ level: "debug", format, output: "auto" });
+    log.info({}, "one");
+    log.warn({}, "two");
+    log.error({}, "three");
+    log.debug({}, "four");
+    await new Promise((turn) => setImmediate(turn));
+    expect(to.all.join("")).toMatch(expected);
+  });
+
+  it("tells an error that ends the program as one", () => {
+    const path = join(folder, "journal-of-an-end");
+    const stderr = openSync(path, "w");
+    const its = statSync(path);
+    const env = { ...process.env, JOURNAL_STREAM: `${its.dev}:${its.ino}` };
+    spawnSync(process.execPath, [program, "run", "--config", "/nowhere.yaml"], {
+      stdio: ["ignore", "ignore", stderr],
+      env,
+    });
+    closeSync(stderr);
+    expect(readFileSync(path, "utf8")).toMatch(/^<3>nri-v01-bridge: .*nowhere.*\n$/);
   });
 });
 

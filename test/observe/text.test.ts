@@ -43,8 +43,8 @@ describe("the log as text", () => {
     );
   });
 
-  it("has no time where the journal reads, and the severity before it", () => {
-    expect(formatTextLine(line({ a: 1 }, "error"), true)).toBe("<3>plugin ran a=1");
+  it("has neither time nor level where the journal reads", () => {
+    expect(formatTextLine(line({ a: 1 }, "error"), true)).toBe("plugin ran a=1");
   });
 
   it("passes on what is no line of the log", () => {

@@ -20,48 +20,13 @@ export interface RuntimeConfig extends RuntimeToml {
   /** What NRI's section is called there, and where it stands. */
   readonly nriSection: string;
   readonly nriAt: string | undefined;
-  readonly ignored: readonly Ignored[];
+  readonly ignored: ReturnType<typeof ignoredIn>;
   /** What containerd's `disabled_plugins` hold, and where the list stands. */
   readonly disabledPlugins: readonly { readonly name: string; readonly where: string }[];
   readonly nri: NriSettings;
 }
 
-/** Keys of one table that are meant for NRI, and that the runtime passes over. */
-interface Ignored {
-  readonly keys: readonly string[];
-  readonly where: string;
-  /** The table's header. */
-  readonly table: string;
-  /** The header of the table that they belong into. */
-  readonly belongs: string;
-  /** The key that is meant by the first of them. */
-  readonly meant: string | undefined;
-  /** NRI would be switched by one of them. */
-  readonly switches: boolean;
-}
-
-export interface NriSettings {
-  readonly enabled: boolean;
-  /** Whether plugins may connect from outside. */
-  readonly connections: boolean;
-  readonly socketPath: string;
-  readonly pluginPath: string;
-  readonly pluginConfigPath: string;
-  readonly requestTimeoutMs: number;
-  /** What NRI's default validator asks of each creation of a container. */
-  readonly validator: Validator;
-  /** Where a setting stands; undefined when it is the default. */
-  readonly at: Readonly<Record<"enabled" | "connections" | "requestTimeout" | "validator", string | undefined>>;
-}
-
-interface Validator {
-  readonly enabled: boolean;
-  readonly requiredPlugins: readonly string[];
-  /** Whether there is an annotation with which a pod does without them. */
-  readonly isTolerated: boolean;
-  /** Adjustments that it refuses: `oci_hook`, `sysctl`. */
-  readonly rejects: readonly string[];
-}
+export type NriSettings = ReturnType<typeof nriSettings>;
 
 /** NRI's section in containerd from version 2 of the file on. */
 export const nriSection = "io.containerd.nri.v1.nri";
@@ -100,10 +65,6 @@ function validatorKeys(runtime: RuntimeName): readonly string[] {
   return keys.map((key) => validatorKey(runtime, key));
 }
 
-function sectionKeys(runtime: RuntimeName): readonly string[] {
-  return Object.values(nriKeys).map((key) => key[runtime]);
-}
-
 /** Where a setting stands that a flag of CRI-O's gives. */
 export const commandLine = "the command line of crio";
 
@@ -136,12 +97,9 @@ export function readRuntimeConfig(
     // compat: measured with `containerd config dump`: 1.7.24 takes the last file's section whole, 2.1.9 key by key.
     if (isOld) values.clear();
     nriAt = placeOf(file, text, section);
-    for (const [name, settings] of [
-      [section, tableAt(above, section)],
-      ["default_validator", tableAt(above, section, "default_validator")],
-    ] as const) {
-      for (const [key, value] of Object.entries(settings)) {
-        values.set(key, { value, where: placeOf(file, text, name, key) });
+    for (const names of [[section], [section, "default_validator"]]) {
+      for (const [key, value] of Object.entries(tableAt(above, ...names))) {
+        values.set(key, { value, where: placeOf(file, text, names.at(-1), key) });
       }
     }
   }
@@ -163,7 +121,7 @@ export function readRuntimeConfig(
 
 /** compat: each key of CRI-O's is a flag too, which wins over its files (internal/criocli/criocli.go, mergeNRIConfig). */
 function flagsOf(args: readonly string[]): readonly (readonly [string, unknown])[] {
-  return [...sectionKeys("cri-o"), ...validatorKeys("cri-o")].flatMap((key) => {
+  return [...Object.values(nriKeys).map((key) => key["cri-o"]), ...validatorKeys("cri-o")].flatMap((key) => {
     const flag = `--${key.replaceAll("_", "-")}`;
     const given = args.find((arg) => arg === flag || arg.startsWith(`${flag}=`));
     if (given === undefined) return [];
@@ -180,36 +138,42 @@ const likeSection = /^(.*\.)?nri(\.v1)?$/;
 /** Keys that are not NRI's alone: the last one is containerd's own, too. */
 const common = ["disable", "enable", "socket_path", "required_plugins"];
 
-/** @param section NRI's, as the keys that lead to it */
+/** Keys that are meant for NRI and have no effect where they stand. @param section NRI's, as the keys that lead to it */
 function ignoredIn(
   { path: file, text, table: root }: RuntimeToml["read"][number],
   section: readonly string[],
   runtime: RuntimeName,
-): readonly Ignored[] {
-  const [ours, theirs] = [sectionKeys(runtime), validatorKeys(runtime)] as const;
+) {
+  const [ours, theirs] = [Object.values(nriKeys).map((key) => key[runtime]), validatorKeys(runtime)] as const;
   const [own, validator] = [headerOf(section), headerOf([...section, "default_validator"])] as const;
   const all = [...ours, ...theirs];
-  const search = (above: TomlTable, path: readonly string[]): readonly Ignored[] => {
+  return tablesIn(root).flatMap(([path, above]) => {
     const table = headerOf(path);
     const known = table === own ? ours : table === validator ? theirs : undefined;
-    const isIgnored = (key: string) => {
+    const keys = Object.keys(above).filter((key) => {
       // One that resembles none may be a newer NRI's.
       if (known !== undefined) return !known.includes(key) && nearestName(key, all) !== undefined;
       if (likeSection.test(path.at(-1) ?? "")) return Object.keys(tableAt(above, key)).length === 0;
       return all.includes(key) && !common.includes(key);
-    };
-    const keys = Object.keys(above).filter(isIgnored);
-    const found = (known === undefined ? [keys] : keys.map((key) => [key])).flatMap((group) => {
-      const [first] = group;
-      if (first === undefined) return [];
+    });
+    // A table in a wrong place is one fault.
+    const groups = known === undefined && keys.length > 0 ? [keys] : keys.map((key) => [key]);
+    return groups.map((group) => {
+      const [first = ""] = group;
       const meant = nearestName(first, known === theirs ? [...theirs, ...ours] : all);
       const belongs = theirs.includes(meant ?? "") ? validator : own;
       const switches = group.some((key) => nearestName(key, ours) === nriKeys.enabled[runtime]);
-      return [{ keys: group, where: placeOf(file, text, path.at(-1), first), table, belongs, meant, switches }];
+      return { keys: group, table, where: placeOf(file, text, path.at(-1), first), meant, belongs, switches };
     });
-    return [...found, ...Object.keys(above).flatMap((key) => search(tableAt(above, key), [...path, key]))];
-  };
-  return search(root, []);
+  });
+}
+
+/** Every table of a file, and the keys that lead to it. */
+function tablesIn(
+  table: TomlTable,
+  path: readonly string[] = [],
+): readonly (readonly [readonly string[], TomlTable])[] {
+  return [[path, table], ...Object.keys(table).flatMap((key) => tablesIn(tableAt(table, key), [...path, key]))];
 }
 
 /** As TOML writes it. */
@@ -227,7 +191,7 @@ function isGenerated(text: string): boolean {
   return head.some((line) => /^\s*#.*\b(generated|do not edit|managed by)\b/i.test(line));
 }
 
-function nriSettings(values: Values, runtime: RuntimeName, isOnByDefault: boolean): NriSettings {
+function nriSettings(values: Values, runtime: RuntimeName, isOnByDefault: boolean) {
   const found = (setting: keyof typeof nriKeys) => values.get(nriKeys[setting][runtime]);
   const pathOf = (setting: "socketPath" | "pluginPath" | "pluginConfigPath") => {
     const value = found(setting)?.value;
@@ -237,18 +201,22 @@ function nriSettings(values: Values, runtime: RuntimeName, isOnByDefault: boolea
   const ofValidator = (key: string) => values.get(validatorKey(runtime, key));
   return {
     enabled: typeof enabled?.value === "boolean" ? enabled.value === (runtime === "cri-o") : isOnByDefault,
+    /** Whether plugins may connect from outside. */
     connections: connections?.value !== true,
     socketPath: pathOf("socketPath"),
     pluginPath: pathOf("pluginPath"),
     pluginConfigPath: pathOf("pluginConfigPath"),
     // Zero means the default there.
     requestTimeoutMs: durationMs(requestTimeout?.value) || nriDefaults.requestTimeoutMs,
+    /** What NRI's default validator asks of each creation of a container. */
     validator: {
       enabled: ofValidator("enable")?.value === true,
       requiredPlugins: textsOf(ofValidator("required_plugins")?.value),
+      /** Whether there is an annotation with which a pod does without them. */
       isTolerated: Boolean(ofValidator("tolerate_missing_plugins_annotation")?.value),
       rejects: refusable.filter((name) => ofValidator(`reject_${name}_adjustment`)?.value === true),
     },
+    /** Where a setting stands; undefined when it is the default. */
     at: {
       enabled: enabled?.where,
       connections: connections?.where,

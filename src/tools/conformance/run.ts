@@ -148,7 +148,7 @@ const borne = {
 
 /** What to do about a failure, where the bridge does not say it. */
 const remedies: Partial<Record<Outcome, string>> = {
-  reported: "where it only misses its settings, a live process or its cgroup, give them: --conf, --pid, --cgroup-conf",
+  reported: "if it needs its settings, a live process or its cgroup: --conf, --pid, --cgroup-conf",
   "bad-output": 'print one JSON object, {"plugin":"<name>","version":"0.1","error":""} at least; logs go to stderr',
   "timed-out":
     "a runtime gives this time to all plugins of a call together: be quicker, or raise its plugin_request_timeout",
@@ -173,7 +173,7 @@ function findProblems(judged: Judged, expects: ConformanceCase["expects"]): stri
   }
   if (change?.ok === false) problems.push(change.error);
   if (run.leftGroup !== null) {
-    problems.push("left processes running: wait for what it starts, or the bridge's killChildren: true ends it");
+    problems.push("left processes running: wait for them, or set killChildren: true, with which the bridge ends them");
   }
   return problems;
 }

@@ -19,7 +19,7 @@ export function describeEvent({ event, index, runs, answer }: Explained, given: 
     sandboxId: event.pod.id,
     pod: `${event.pod.namespace}/${event.pod.name}`,
     container: container?.name ?? null,
-    /** What the bridge would answer when it is no OK, though each plugin did well: its conf.json cannot be read, say. */
+    /** The answer of the bridge when it is no OK, though each plugin did well: its conf.json cannot be read, say. */
     error: answer?.outcome.error ?? null,
     plugins: runs.map((run) => describeRun(run, bundle, given.confName)),
     bundle,

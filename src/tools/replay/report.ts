@@ -123,13 +123,13 @@ const lineSchema = z.looseObject({
   state: z.optional(z.string()),
 });
 
-/** What has to be the same; times, paths and stderr are of the machine and the moment. */
+/** The fields that are compared; times, paths and stderr are of the machine and the moment. */
 const compared = {
   run: ["phase", "request", "stdout", "stdoutBase64", "exitCode", "signal", "outcome", "error"],
   answer: ["response", "error"],
 } as const satisfies Record<ComparedLine["type"], readonly string[]>;
 
-/** What `record --run` wrote of a case's runs and answers. @throws BridgeError USAGE where there is nothing to compare with */
+/** The runs and answers of a case, as `record --run` wrote them. @throws BridgeError USAGE where there is nothing to compare with */
 export function readExpected(folder: string): readonly ComparedLine[] {
   const file = join(folder, "expected/lines.jsonl");
   const text = readIfThere(file)?.toString("utf8");

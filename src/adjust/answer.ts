@@ -10,7 +10,7 @@ import type { Built, Change, Phase, Setting } from "./types.js";
 export interface Event {
   readonly phase: Phase;
   readonly containerId: string;
-  /** What plugins set at the create, to be answered to its updates: adjust keys and their values. */
+  /** Settings of plugins at the create, answered to its updates too: adjust keys and their values. */
   readonly kept?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -40,7 +40,7 @@ export function buildAnswer(settings: Iterable<Setting>, { phase, containerId }:
   return { ...rest, updates: [...updates, { containerId, linux: { resources } }] };
 }
 
-/** What an answer asks of the container's own resources, in whichever of its places, as OCI has them. */
+/** The container's own resources that an answer asks for, from each of its places, as OCI has them. */
 export function askedResources({ adjust, updates, own }: Built, containerId: string): oci.LinuxResources {
   const { linux } = adjust ?? updates.find((update) => update.containerId === containerId) ?? {};
   const { resources } = linux ?? {};
@@ -96,7 +96,7 @@ export function mergeChanges(changes: readonly Pick<Change, "plugin" | "settings
   };
 }
 
-/** What was kept, as settings of an update. It was looked at when it was set. */
+/** The kept settings, for an update. They were checked when they were set. */
 function keptSettings({ kept = {}, containerId }: Event): ReadonlyMap<string, Setting> {
   const nri = { major: 0, minor: 0, patch: 0, preRelease: false, source: "guessed" } as const;
   const where = { nri, cgroupVersion: "unknown", containerId, rename: {}, annotate: false } as const;

@@ -14,11 +14,11 @@ export interface Place {
   readonly text?: string;
   /** Another container, which it updates. */
   readonly container?: string;
-  /** What to do where it cannot take effect. Absent: it is an error of the plugin. */
+  /** The remedy where it cannot take effect. Absent: it is an error of the plugin. */
   readonly whenIdle?: "skip" | "warn" | undefined;
 }
 
-/** After so many faults the rest is not read: the result is void already, and more says nothing new. */
+/** After this many faults the rest is not read: the result is void already. */
 export const mostFaults = 5;
 
 /** A plugin may print any number of keys that have no effect: the log gets this many notes, and one that says that there are more. */
@@ -109,7 +109,7 @@ export class Asks {
     return checkGate({ phases: [phase], ...(gate.cgroup === undefined ? {} : { cgroup: gate.cgroup }) }, this.context);
   }
 
-  /** What is wrong with a name that begins with `-`. @param rest what stands beside the name, which is nothing */
+  /** The fault of a name that begins with `-`. @param rest the text beside the name, which must be empty */
   removalFault({ removal = {} }: Rule, rest: string): Fault | undefined {
     if (removal.lost !== undefined) return idle(...removal.lost);
     if (removal.since && !isSince(this.context, removal.since)) return tooOld(removal.since, this.context);

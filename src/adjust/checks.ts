@@ -1,18 +1,18 @@
 import { bad, type Fault, suggest } from "./parsed.js";
 
-/** What is wrong with a text; undefined where it is fine. */
+/** The fault of a text; undefined where it is fine. */
 export type Check = (text: string) => Fault | undefined;
 
 export interface IntegerRange {
   readonly min: bigint;
   readonly max: bigint;
-  /** What the number counts: ", microseconds". */
+  /** The unit of the number: ", microseconds". */
   readonly unit?: string;
   /** -1 stands for "no limit", outside the range. */
   readonly unlimited?: true;
 }
 
-/** What the integers of protobuf can hold. */
+/** The ranges of protobuf's integers. */
 export const int64: IntegerRange = { min: -(2n ** 63n), max: 2n ** 63n - 1n };
 export const uint64: IntegerRange = { min: 0n, max: 2n ** 64n - 1n };
 const int32: IntegerRange = { min: -(2n ** 31n), max: 2n ** 31n - 1n };

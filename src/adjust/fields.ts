@@ -17,11 +17,11 @@ export interface Rule {
   /** Of a field that is set by itself: its name, which is the metadata key too where there is one. */
   readonly key?: string;
   readonly gate?: Gate;
-  /** What a metadata key's text says. Absent: a scalar says it as it is, and for all else there is no such key. */
+  /** Reads the text of a metadata key. Absent: a scalar is read as it is, and no other field has such a key. */
   readonly text?: form.TextForm;
   /** Each element of the list is set by itself, under the name in this field of it. */
   readonly by?: string;
-  /** What several plugins ask for adds up. */
+  /** The values of several plugins add up. */
   readonly adds?: true;
   /** Whether, and since when, a `-` before a name removes. Absent: it does not. */
   readonly removal?: { readonly since?: Release; readonly lost?: Loss };
@@ -188,7 +188,7 @@ const rules: Readonly<Record<string, Rule>> = {
   "ContainerEviction.containerId": { check: matches(/^[\w-]+$/, "the id of a container") },
 };
 
-/** What the fields of one message have to be together. */
+/** The conditions that the fields of one message fulfil together. */
 export const together: Readonly<Record<string, (value: Message) => Fault | undefined>> = {
   KeyValue: ({ key = "", value = "" }) => {
     if (!String(value).includes("\0") && check.argument(`${key}=${value}`) === undefined) return undefined;

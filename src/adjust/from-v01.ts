@@ -10,14 +10,14 @@ import type { AdjustmentContext, ParsedAdjustment } from "./types.js";
 export { askedResources, type Conflict, type MergedChange, mergeChanges } from "./answer.js";
 export type { AdjustmentContext, Change, Note, ParsedAdjustment, Phase, Setting } from "./types.js";
 
-/** What one answer may hold of changes, in bytes. A ttRPC message is 4 MiB at most (ttrpc channel.go). */
+/** The most bytes of changes in one answer. A ttRPC message is 4 MiB at most (ttrpc channel.go). */
 export const answerBytes = 3 * 1024 * 1024;
 
-/** What a setting costs beside its texts: tags, lengths, and numbers that a text of few letters names. */
+/** The bytes of a setting beside its texts: tags, lengths, and numbers that a short text names. */
 const settingBytes = 64;
 
 /**
- * What a result asks for, whole or not at all. A later source wins for the same field: top-level `cgroupsPath`, metadata `adjust.*`,
+ * Reads the changes of a result, whole or not at all. A later source wins for the same field: top-level `cgroupsPath`, metadata `adjust.*`,
  * NRI's own `adjust`, `update` and `evict`, captured cgroup writes, `results.rename`, `results.annotate`.
  * The error names the plugin, each field with its value, what was expected and the remedy.
  */
@@ -79,7 +79,7 @@ function readCgroupsPath({ cgroupsPath, problems }: ResultExtensions, asks: Asks
   else asks.note("debug", `cgroupsPath is ignored in phase ${phase}; only phase create can set it`);
 }
 
-/** Asks for what a plugin wrote into its captured cgroup. What this runtime does not carry is a lost write. */
+/** Asks for what a plugin wrote into its captured cgroup. A write that this runtime does not carry is lost. */
 function readCaptured(captured: oci.LinuxResources, read: ReadText, lostWrites?: "fail" | "warn"): void {
   const { cpu, memory, pids, hugepageLimits = [], unified, devices } = captured;
   const rules = devices?.map((rule) => ({ ...rule, major: rule.major?.toString(), minor: rule.minor?.toString() }));

@@ -2,7 +2,7 @@ import { formatVersion, isAtLeast, runtimesWith } from "../nri/versions.js";
 import { type Fault, good, idle, type Parsed } from "./parsed.js";
 import type { AdjustmentContext, Phase } from "./types.js";
 
-/** Where a field takes effect. What is not said here holds everywhere. */
+/** Where a field takes effect. A field that is not listed here takes effect everywhere. */
 export interface Gate {
   readonly phases: readonly Phase[];
   /** The first NRI version whose adjustments hold the field; an update or a written cgroup does not need it. */

@@ -2,7 +2,7 @@ import { nearestName } from "../base/nearest.js";
 
 export interface Fault {
   readonly ok: false;
-  /** What is wrong with a value, in words that stand behind it. */
+  /** The fault of a value, in words that follow it. */
   readonly reason: string;
   readonly remedy?: string;
 }

@@ -23,7 +23,7 @@ export interface AdjustmentContext {
   readonly keep?: boolean;
   /** `lostWrites`, as it holds for this event. */
   readonly lostWrites?: "fail" | "warn";
-  /** What the answer can still hold: `answerBytes` less the `bytes` of the chain's changes so far. */
+  /** The bytes that the answer has left: `answerBytes` less the `bytes` of the chain's changes so far. */
   readonly bytesLeft?: number;
 }
 
@@ -34,30 +34,30 @@ export interface Setting {
   /** Another container, which is updated. */
   readonly container?: string | undefined;
   readonly kept?: boolean;
-  /** What is set: a field, or its entry or element of a name, which may have a removal's `-`. */
+  /** The field that is set, or its entry or element of a name, which may have a removal's `-`. */
   readonly of: Field;
   readonly name: string;
   readonly plain: Plain;
 }
 
-/** What settings come to, in the places where the answer or the cgroup takes them. */
+/** The settings, in the places where the answer or the cgroup takes them. */
 export interface Built {
   readonly adjust?: ContainerAdjustment;
   /** Of other containers, and in phase update of the container itself. */
   readonly updates: readonly ContainerUpdate[];
   readonly evict?: readonly ContainerEviction[] | undefined;
-  /** What is to be written to the container's real cgroup before it starts (phase start). */
+  /** Writes to the container's real cgroup before it starts (phase start). */
   readonly own?: oci.LinuxResources;
 }
 
 export interface Change extends Built {
   readonly plugin: string;
-  /** What a captured plugin wrote to files of the real cgroup v1 that no field has (phase start). */
+  /** Writes of a captured plugin to files of the real cgroup v1 that no field has (phase start). */
   readonly files?: readonly CgroupWrite[];
   readonly fields: readonly string[];
   /** About what it takes of the answer. */
   readonly bytes: number;
-  /** What was left out, for the log: never a field that the plugin asked for itself. */
+  /** Changes that were left out, for the log: never a field that the plugin asked for itself. */
   readonly notes: readonly Note[];
   readonly settings: readonly Setting[];
 }

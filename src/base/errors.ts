@@ -49,7 +49,7 @@ export function excerpt(text: string, most = 200): string {
   return text.length <= most ? text : `${text.slice(0, most)}…`;
 }
 
-/** What a look gives; undefined where it throws, and why does not matter. */
+/** The result of a call; undefined where it throws and the reason does not matter. */
 export function attempt<T>(look: () => T): T | undefined {
   try {
     return look();
@@ -58,7 +58,7 @@ export function attempt<T>(look: () => T): T | undefined {
   }
 }
 
-/** What an error of the file system means to who named the path. */
+/** An error of the file system in words for the user who named the path. */
 const meanings: Readonly<Record<string, string>> = {
   ENOENT: "no such file or folder",
   ENOTDIR: "a part of its path is no folder",

@@ -38,7 +38,7 @@ export function openRegularFile(path: string): { readonly descriptor: number; re
   }
 }
 
-/** What changes when a file does, by an edit in place as well as by a rename. @throws the system's error */
+/** A stamp that changes when the file does, by an edit in place or by a rename. @throws the system's error */
 export function fileStamp(path: string): string {
   const { dev, ino, mtimeNs, ctimeNs, size } = statSync(path, { bigint: true });
   return `${dev}:${ino}:${mtimeNs}:${ctimeNs}:${size}`;

@@ -8,7 +8,7 @@ const maxLinks = 40;
 const procfsType = 0x9fa0;
 
 export interface WalkOptions {
-  /** Who may change files besides root. */
+  /** The user who may change files besides root. */
   readonly ownUid?: number;
   /** Where the paths' root is, as a node's in a container, without a slash at its end: links stay below it. */
   readonly below?: string;
@@ -21,7 +21,7 @@ export interface WalkOptions {
 }
 
 export interface Way {
-  /** Who besides root and us can change it, and what to do; null when none can. */
+  /** The fault where others than root and we can change it, with the remedy; null when none can. */
   readonly fault: string | null;
   /** Its end, links resolved; below that which is not there, the directory that is. */
   readonly at: string;
@@ -33,7 +33,7 @@ export interface Way {
 
 /**
  * Looks at who can change files: at each of them, and at every directory and link on the way. One walk is for one chain of plugins,
- * and looks at each once. A directory that everybody can write is safe only with the sticky bit, and never as the file's own
+ * and looks at each once. A directory that any user can write is safe only with the sticky bit, and never as the file's own
  * directory, or as the one of a missing file.
  */
 export class PermissionWalk {
@@ -45,7 +45,7 @@ export class PermissionWalk {
   private readonly options: Required<WalkOptions>;
 
   constructor(options: WalkOptions = {}) {
-    const remedy = "root must own it, and nobody else may have write permission; or set permissions: trust";
+    const remedy = "root must own it, and no other user may have write permission; or set permissions: trust";
     this.options = { ownUid: process.geteuid?.() ?? 0, below: "", configMaps: false, remedy, ...options };
   }
 
@@ -143,7 +143,7 @@ export class PermissionWalk {
     return stats;
   }
 
-  /** What is below it is another process's view: a path there is judged by directories that are not the file's. */
+  /** Paths below it are another process's view: a path there is judged by directories that are not the file's. */
   private isProcfs(at: string, { dev }: Stats): boolean {
     const known = this.procfs.get(dev) ?? statfsSync(this.here(at)).type === procfsType;
     this.procfs.set(dev, known);
@@ -164,7 +164,7 @@ export class PermissionWalk {
   private writableFault(path: string, stats: Stats): string | null {
     if ((stats.mode & 0o022) === 0) return null;
     if (this.options.configMaps && stats.isDirectory() && this.isConfigMap(path)) return null;
-    const who = (stats.mode & 0o002) !== 0 ? "everybody" : `group ${stats.gid}`;
+    const who = (stats.mode & 0o002) !== 0 ? "any user" : `group ${stats.gid}`;
     return `${path}: mode ${(stats.mode & 0o7777).toString(8).padStart(4, "0")} lets ${who} write it; ${this.options.remedy}`;
   }
 
@@ -183,7 +183,7 @@ export class PermissionWalk {
   }
 }
 
-/** What others put into a directory that root alone can write is no matter; what is executed from it has a stamp of its own. */
+/** New files in a directory that only root can write do not matter; a file that is executed from it has a stamp of its own. */
 function isSame(a: Stats, b: Stats | undefined): boolean {
   if (b === undefined) return false;
   const inode = a.dev === b.dev && a.ino === b.ino && a.mode === b.mode && a.uid === b.uid && a.gid === b.gid;
@@ -192,7 +192,7 @@ function isSame(a: Stats, b: Stats | undefined): boolean {
 
 /** A file system's clock may stand still for as long. */
 const settledMs = 20;
-/** What a walk does not look at, such as a mount that is made read-only, counts after this time. */
+/** Changes that a walk does not see, such as a mount that is made read-only, count after this time. */
 const believedMs = 10_000;
 
 /** Walks that found no fault, each believed for a while, as long as all that it looked at is as it was. */
@@ -204,7 +204,7 @@ export class PassedWalks {
     private readonly clock = monotonicClock,
   ) {}
 
-  /** What `look` finds, which takes nothing but a walk and what the key says. */
+  /** The result of `look`, which depends on nothing but the walk and the key. */
   faultOf(key: string, look: (walk: PermissionWalk) => string | null): string | null {
     const before = this.passed.get(key);
     if (before !== undefined && this.clock() < before.until && before.walk.holds) return null;

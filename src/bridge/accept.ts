@@ -15,18 +15,18 @@ import { parseResultExtensions } from "../v01/result-extensions.js";
 import type { ChainCall } from "./chain.js";
 import type { CgroupStage } from "./plugin-stage.js";
 
-/** What a result's changes depend on beside the result. */
+/** The inputs beside the result that its changes depend on. */
 export interface ChangeContext extends Readonly<PluginSettings["results"]> {
   readonly lostWrites: PluginSettings["lostWrites"];
   readonly runtime: RuntimeInfo;
   readonly cgroupVersion: Cgroups["version"];
   /** The plugin's captured view; its writes are changes too. */
   readonly stage: CgroupStage | undefined;
-  /** What the plugins before it have used of the answer to the runtime. */
+  /** The bytes of the answer that the plugins before it have used. */
   readonly bytesTaken: number;
 }
 
-/** What a run asks to change, or why that cannot be; undefined when nothing is to be read from it. */
+/** The changes that a run asks for, or their fault; undefined when nothing is to be read from it. */
 export function readChange(
   call: Pick<ChainCall, "changesNothing" | "phase" | "request" | "target">,
   run: InvokeOutcome,
@@ -71,18 +71,18 @@ export function readChange(
   return { ok: true, change: { ...change, fields, files, notes: [...change.notes, ...warnings] } };
 }
 
-/** What became of the changes of a container's own cgroup in phase start. */
+/** The outcome of the changes of a container's own cgroup in phase start. */
 export interface AppliedOwn {
-  /** What stands, with nothing of the plugins that are left out. */
+  /** The changes that stand, without those of plugins that are left out. */
   readonly change: MergedChange;
   /** Why the create is to fail. */
   readonly error?: string;
-  /** What was left out by the policy of its plugins, and why. */
+  /** The changes that the policy of their plugins left out, with the reasons. */
   readonly leftOut?: { readonly plugins: readonly string[]; readonly error: string };
 }
 
 /**
- * Writes the changes of a chain to the real cgroup, before the answer. What the kernel refuses is a failure of the plugins
+ * Writes the changes of a chain to the real cgroup, before the answer. A change that the kernel refuses is a failure of the plugins
  * that asked: those whose failure is not to count are left out whole, and the others' changes are tried without them.
  */
 export function applyOwn(

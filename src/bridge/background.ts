@@ -3,13 +3,13 @@ import type { EventInfo } from "./call-time.js";
 /** Between two tries to deliver what waits for conf.json, in milliseconds. */
 const retryMs = 5_000;
 
-/** What is done that no call waits for, and how the bridge's own end concerns it. It outlives a bridge that is built anew. */
+/** Work that no call waits for, and how the end of the bridge ends it. It outlives a bridge that is built anew. */
 export class BackgroundWork {
-  /** What the runtime's list made to do: it waits until the answer to Synchronize is sent, and live events come first. */
+  /** The work that the runtime's list made: it waits until the answer to Synchronize is sent, and live events come first. */
   afterSynchronize: (() => Promise<void>) | undefined;
   /** We are asked to end: deletes that no call waits for are left to the next bridge. */
   stopping = false;
-  /** What still runs is ended by us: that is not how a delete ends, so the next bridge delivers it again. */
+  /** The bridge ends the runs that are left: a delete is not done by that, and the next bridge delivers it again. */
   abandoned = false;
   /** By id, the deletes that run, wait for their turn or for those of a pod's containers; they may run on past their call's answer. */
   readonly deleting = new Map<string, Promise<unknown>>();

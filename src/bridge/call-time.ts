@@ -16,9 +16,9 @@ export interface CallTime {
   readonly answerBy: Deadline;
   /** The answer by policy leaves, whatever still runs. */
   readonly giveUpAt: Deadline;
-  /** What a plugin may use from now on, in milliseconds. */
+  /** The time that a plugin has from now on, in milliseconds. */
   readonly limitMs: number;
-  /** What set that limit, and so what an operator changes to give the plugin more. */
+  /** The setting that made this limit, which an operator changes to give the plugin more. */
   readonly remedy: string;
   readonly killAfterMs: number;
 }
@@ -88,7 +88,7 @@ function settingRemedy(setting: string): string {
   return `${setting} in the bridge's configuration sets the limit`;
 }
 
-/** What a chain runs for, and the time for it. */
+/** The cause of a chain, and its time. */
 export interface EventInfo {
   readonly event: EventName | "Synchronize";
   readonly time: CallTime;

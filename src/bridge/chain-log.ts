@@ -2,7 +2,7 @@ import type { Log } from "../base/logger.js";
 import type { InvokeOutcome } from "../plugin/invoke.js";
 import type { AppliedOwn } from "./accept.js";
 
-/** What one chain came to. */
+/** The outcome of one chain. */
 interface EndedChain {
   readonly runs: readonly Pick<InvokeOutcome, "plugin" | "outcome" | "durationMs">[];
   /** The failure that is the call's answer, where there is one. */

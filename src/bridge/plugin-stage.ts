@@ -12,7 +12,7 @@ import type { ChainCall } from "./chain.js";
 export interface CgroupStage extends Stage {
   /** The request as it is true there. */
   readonly request: Request;
-  /** What the plugin wrote. */
+  /** The writes of the plugin. */
   collect(): CapturedChanges;
   close(): void;
 }

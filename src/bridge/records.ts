@@ -4,7 +4,7 @@ import type { Target } from "../v01/to-v01.js";
 import type { BridgeParts } from "./lifecycle.js";
 import type { SpecOf } from "./spec-source.js";
 
-/** What is remembered of a pod or container, beside its create. */
+/** Facts about a pod or container that are recorded beside its create. */
 type About = Omit<Created, "phases" | "adopted" | "served" | "process" | "refused">;
 
 export function aboutOf(target: Target, specOf: SpecOf, parent?: number): About {
@@ -15,7 +15,7 @@ export function aboutOf(target: Target, specOf: SpecOf, parent?: number): About 
   };
 }
 
-/** What the ledger is told of creates: at once, when the answer is on its way, or between events. */
+/** Records creates in the ledger: at once, when the answer is on its way, or between events. */
 export class Records {
   constructor(private readonly parts: BridgeParts) {}
 
@@ -30,7 +30,7 @@ export class Records {
     const { identity: process, parent } = processes.identify(target) ?? {};
     const about = { ...aboutOf(target, specOf, parent), served: this.serves(target) };
     const created = ledger.record({ ...about, ...(process === undefined ? {} : { process }) }, info);
-    // What is created anew has an event to come.
+    // A pod or container that is created anew has an event to come.
     background.waiting.delete(target.id);
     // Containers that end have an event; a pause process that dies, or outlives a restart of the runtime, has none.
     if (target.kind === "sandbox") processes.watch(created);

@@ -6,7 +6,7 @@ import { type Answer, argumentsOf, environmentOf } from "../host/proc.js";
 import type { RuntimeInfo } from "../nri/handlers.js";
 import type { PodSandbox } from "../nri/types.js";
 
-/** What is known of a runtime's running v0.1 plugins itself. */
+/** Whether a runtime runs v0.1 plugins itself, as far as it is known. */
 export interface NativeFacts {
   /** Whether the v0.1 client is in its program. */
   readonly v01Client: Answer["answer"];
@@ -41,7 +41,7 @@ export function decideSandboxes(
 }
 
 /**
- * What stands in a Go program that calls the v0.1 client, stripped or not: Go's table of functions has its name.
+ * A text in each Go program that calls the v0.1 client, stripped or not: Go's table of functions has its name.
  *
  * compat: so it is in containerd 1.6.20, 1.7.24 and 2.1.9, once or twice.
  */

@@ -17,7 +17,7 @@ export interface CgroupOf {
 }
 
 interface ViewOf extends CgroupOf {
-  /** What it is to have besides, whatever it has now: what the chain has asked for so far, and what an update asks for. */
+  /** Resources that replace those it has now: of the chain so far, and of an update. */
   readonly asked: LinuxResources;
   readonly phase: Place["phase"];
 }
@@ -51,7 +51,7 @@ function nodeVersion(): Place["version"] {
   return existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1;
 }
 
-/** The cgroups of this machine. What costs something is done when it is first needed. */
+/** The cgroups of this machine. Costly work is done when it is first needed. */
 export function createNodeCgroups({
   check = async (): Promise<Privilege> => (await import("./privilege.js")).checkPrivilege(),
   clock = monotonicClock,

@@ -19,13 +19,13 @@ interface CaptureInput {
 }
 
 export interface CapturedChanges {
-  /** What NRI, or the bridge in phase start, can carry. */
+  /** Writes that NRI, or the bridge in phase start, can carry. */
   readonly resources: LinuxResources;
-  /** What goes to files of the container's real cgroup v1, in the order of writing. */
+  /** Writes to files of the container's real cgroup v1, in the order of writing. */
   readonly files: readonly CgroupWrite[];
-  /** What no kernel would have taken: sentences. */
+  /** Writes that no kernel would have taken: sentences. */
   readonly errors: readonly string[];
-  /** What nothing carries, and why: sentences. */
+  /** Writes that nothing carries, with the reasons: sentences. */
   readonly lost: readonly string[];
 }
 

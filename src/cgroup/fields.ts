@@ -27,7 +27,7 @@ interface OnV2 {
   set(value: string, read: ReadText, changes: LinuxResources, specShares: bigint | undefined): Converted;
 }
 
-/** What a write does, and where it can take effect: in phase start in the container's cgroup, else by what NRI hands on. */
+/** The effect of a write, and where it can take effect: in phase start in the container's cgroup, else by what NRI hands on. */
 export interface Carried {
   /** `field` of LinuxResources; `setting`, another one; `reset`, a counter; `process`, takes a pid or its descriptor; `read`, read-only. */
   readonly kind: "field" | "setting" | "reset" | "process" | "read";
@@ -44,7 +44,7 @@ export interface V1File extends Carried {
   readonly field?: string;
   /** The value of a new cgroup. */
   readonly unset: string;
-  /** What resources say of it; undefined when they do not. A 0 counts: see withoutUnset. */
+  /** Its value in resources; undefined when they have none. A 0 counts: see withoutUnset. */
   current(resources: LinuxResources): string | undefined;
   assign(resources: LinuxResources, value: string): void;
   /** Reads one write, white space around it removed, as the kernel does. */
@@ -62,7 +62,7 @@ export interface Place {
   readonly version: 1 | 2 | "unknown";
 }
 
-/** What becomes of a write: a change of resources, a text for the real file, nothing, or why it is lost. */
+/** The outcome of a write: a change of resources, a text for the real file, nothing, or why it is lost. */
 export type Fate = "resources" | "file" | "none" | { readonly lost: string };
 
 /** `isReal`: the container's real cgroup has this file of v1. */

@@ -113,7 +113,7 @@ function weights(file: string, least: bigint, unset: string): readonly V1File[] 
     byLine: false,
     current: ({ unified }) => {
       const weight = linesOf(unified?.["io.weight"]).get("default") ?? "100";
-      // What a new cgroup has is no weight that was asked for.
+      // The weight of a new cgroup was not asked for.
       return weight === "100" ? undefined : get(weight);
     },
     assign: (resources, value) => byDevice.assign(resources, `default ${value}`),

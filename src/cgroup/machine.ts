@@ -8,7 +8,7 @@ export interface Machine {
   readonly hugepages: readonly { readonly name: string; readonly bytes: bigint }[];
 }
 
-/** Reads what this machine has. What cannot be read is as on a machine of one processor and one node. */
+/** Reads what this machine has. Unreadable values are those of a machine of one processor and one node. */
 export function readMachine(): Machine {
   const hugepages = (attempt(() => readdirSync("/sys/kernel/mm/hugepages")) ?? [])
     .flatMap((name) => /^hugepages-(\d+)kB$/.exec(name)?.[1] ?? [])
@@ -34,7 +34,7 @@ function readList(path: string): Indexes {
   return list.length === 0 ? [0] : list;
 }
 
-/** What was written to a cgroup file, in one spelling: decimal numbers, `-1` for no limit, lists as the kernel prints them. */
+/** A text that was written to a cgroup file, in one spelling: decimal numbers, `-1` for no limit, lists as the kernel prints them. */
 export type Parsed = { readonly ok: true; readonly value: string } | { readonly ok: false; readonly reason: string };
 
 export function accept(value: bigint | string): Parsed {

@@ -6,7 +6,7 @@ export type Privilege =
   | { readonly ok: true; readonly unproven?: string }
   | { readonly ok: false; readonly reason: string; readonly remedy: string };
 
-/** What a machine says that forbids it. All else may pass, such as a shortage of namespaces (user.max_mnt_namespaces). */
+/** Errors of a machine that forbids it. All others may be temporary, such as a shortage of namespaces (user.max_mnt_namespaces). */
 const denials = /not permitted|denied|EPERM|EACCES|ENOENT|not found/i;
 
 /**

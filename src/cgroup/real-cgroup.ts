@@ -5,7 +5,7 @@ import { type Converted, fieldFiles } from "./fields.js";
 import type { Machine } from "./machine.js";
 import { v1Files } from "./v1-files.js";
 
-/** What a real cgroup says, by v1's `<controller>/<file>`. @throws BridgeError ADJUSTMENT when it cannot be opened, or is nowhere */
+/** The values of a real cgroup, by v1's `<controller>/<file>`. @throws BridgeError ADJUSTMENT when it cannot be opened, or is nowhere */
 export function readFiles(cgroup: ContainerCgroup, spec: LinuxResources, machine: Machine): Map<string, string> {
   const found = new Map<string, string>();
   const ofIo = ["io.max", "io.weight"].map((file) => [file, cgroup.read("io", file) ?? ""]);
@@ -90,7 +90,7 @@ function writeAll(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): stri
   return writeAll(again, cgroup);
 }
 
-/** What a file holds that can be written to it; of device rules, which cannot be read, their list. */
+/** The text of a file in the form that can be written to it; for device rules, which cannot be read, their list. */
 function presentText(cgroup: ContainerCgroup, { controller, file }: CgroupWrite): string {
   const text = cgroup.read(controller, controller === "devices" ? "devices.list" : file) ?? "";
   return file === "memory.oom_control" ? (/^oom_kill_disable (\d)/m.exec(text)?.[1] ?? "0") : text;
@@ -104,7 +104,7 @@ const unsetLines: readonly (readonly [file: RegExp, line: string])[] = [
   [/^blkio\..*_device$/, "0"],
 ];
 
-/** What to write to a file to have its former text again, after another one was written. */
+/** The text that restores a file after another one was written. */
 export function undoingText(file: string, former: string, written: string): string {
   const unset = unsetLines.find(([name]) => name.test(file))?.[1];
   // A write of no bytes is none; a cpuset is emptied by a newline.

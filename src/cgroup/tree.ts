@@ -18,9 +18,9 @@ export interface SeedFile {
 export interface SeedOptions {
   readonly machine: Machine;
   readonly spec?: LinuxResources;
-  /** What the real cgroup says, as readFiles gives it: over the spec. */
+  /** The values of the real cgroup, as readFiles gives them: over the spec. */
   readonly files?: ReadonlyMap<string, string>;
-  /** What it is to have whatever it has now. */
+  /** Values that replace those it has now. */
   readonly asked?: LinuxResources;
   /** The container's process; 0 before there is one. */
   readonly pid?: number;
@@ -36,7 +36,7 @@ export function seedFiles(options: SeedOptions, known = v1Files(options.machine)
     const real = files?.get(`${file.controller}/${file.file}`);
     const said = file.current(asked) ?? (real || file.current(spec));
     const read = said === undefined ? undefined : file.parse(said);
-    // A limit of cgroup v2. What a spec has that the kernel would refuse is the runtime's problem.
+    // A limit of cgroup v2. A value of the spec that the kernel would refuse is the runtime's problem.
     const parsed = said === "max" && !read?.ok ? file.parse("-1") : read;
     const isProcess = pid > 0 && (file.file === "cgroup.procs" || file.file === "tasks");
     const value = isProcess ? `${pid}` : parsed?.ok ? parsed.value : file.unset;
@@ -54,12 +54,12 @@ function parentFiles({ cpus, mems }: Machine): readonly TreeFile[] {
   ];
 }
 
-/** What a view keeps for itself, below its cgroupRoot. */
+/** The view's own files, below its cgroupRoot. */
 export const ownDirectory = ".view";
 /** Where the container's directories wait for their path to be known. */
 const templateDirectory = `${ownDirectory}/template`;
 
-/** Seconds since 1970: the mtime of a file that nobody has written to. */
+/** Seconds since 1970: the mtime of a file that was not written to. */
 export const untouchedTime = 1;
 
 /** Stands in ownFiles.start until the plugin is about to be executed; then that is empty, or the status of a failed exec. */
@@ -150,7 +150,7 @@ export function formatMountinfo(machine: string): string {
   return `${[...kept.map(({ line }) => line), ...own].join("\n")}\n`;
 }
 
-/** What /proc/<pid>/cgroup says in a view of a process in this cgroup; a plugin's own is in the root. */
+/** The text of /proc/<pid>/cgroup in a view of a process in this cgroup; a plugin's own is in the root. */
 export function formatProcCgroup(path = "/"): string {
   return hierarchies
     .map(({ option }, index) => `${index + 1}:${option}:${path}\n`)

@@ -17,7 +17,7 @@ export const hierarchies = mounted.map((names) => {
   /** Below cgroupRoot. */
   const directory = names.join(",");
   const controllers: readonly [ControllerName, ...ControllerName[]] = names;
-  /** What /proc/<pid>/cgroup and the mount options call it. */
+  /** Its name in /proc/<pid>/cgroup and the mount options. */
   const option = directory === "systemd" ? "name=systemd" : directory;
   /** Links beside the directory that lead to it. */
   const links: readonly ControllerName[] = names.length > 1 ? names : [];

@@ -33,7 +33,7 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
       const { played, types } = caseWithOnly(given.played, type);
       requirePlugin(type, types, config, io.environment.PATH);
       if (!types.includes(type)) {
-        io.stderr(`nri-v01-bridge: the ${given.confName} does not list ${type}: it is given no conf\n`);
+        io.stderr(`nri-v01-bridge: the ${given.confName} does not list ${type}: it gets no conf\n`);
       }
       const about = { flags, file, environment: io.environment };
       const explained = await withPlugins(io, (workplace) =>
@@ -43,7 +43,7 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
       const { runs, answer } =
         explained.find((one) => one.index === index && one.runs.length > 0) ??
         explained.find((one) => one.runs.some(({ run }) => run.error !== null)) ??
-        fail(`${type} is not run for this event; the configuration says for which states it is`);
+        fail(`${type} does not run for this event: states, phase and events of the configuration decide`);
       const reports: PlayReport[] = runs.map((report) => ({ type: "run", ...report }));
       if (answer !== undefined) reports.push({ type: "answer", ...answer });
       if (options.json !== true) io.stdout(formatConfigFile(source));

@@ -8,7 +8,7 @@ import type { CallWatcher } from "../nri/watch-calls.js";
 import { createStarter, type Starter } from "../plugin/start.js";
 import type { Launched } from "./launched.js";
 
-/** What a verb may use of the process; a test gives its own. */
+/** The parts of the process that a verb may use; a test gives its own. */
 export interface CliIo {
   readonly args: readonly string[];
   /** The name of our own file: `NN-name` where a runtime launched it. */

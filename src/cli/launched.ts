@@ -49,7 +49,7 @@ export async function registerFirst(
   };
 }
 
-/** What the runtime calls us, which is what counts with it: a name that does not fit is no reason to end. */
+/** Our name with the runtime, the only one that it looks at: a name that does not fit is no reason to end. */
 function identityOf({ NRI_PLUGIN_NAME: name = "", NRI_PLUGIN_IDX: index = "" }: Record<string, string | undefined>) {
   return { name: isPluginName(name) ? name : "v01-bridge", index: isPluginIndex(index) ? index : "10" };
 }

@@ -86,8 +86,8 @@ async function observe(io: CliIo, options: Options, { settings, onCase, duration
 
 function formatCase({ pod, folder, events, complete, fault }: RecordedCase, json: boolean): string {
   if (json) return `${JSON.stringify({ type: "case", pod, folder, events, complete, fault })}\n`;
-  if (fault !== null) return `${pod}: not written to its end: ${fault}\n`;
-  return `${pod}: ${events} events, ${complete ? "" : "not "}to its end: ${folder}\n`;
+  if (fault !== null) return `${pod}: incomplete: ${fault}\n`;
+  return `${pod}: ${events} events, ${complete ? "complete" : "incomplete"}: ${folder}\n`;
 }
 
 function parseTime(text: string): number {

@@ -41,8 +41,7 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
       const played = withConf(recorded, confFile ?? "conf.json", conf);
       const { name, version } = read.runtime;
       const sent = runtime === undefined ? "" : `, sent as ${runtime.version} does`;
-      print(`${recorded.title}, as ${name} ${version} reported it${sent}.
-${about}`);
+      print(`${recorded.title}, recorded on ${name} ${version}${sent}.\n${about}`);
       await play(io, workplace, { played, flags: { ...flags, pluginDirs }, file }, options, story);
       print(given === undefined && name === "containerd" ? shown : "");
     });

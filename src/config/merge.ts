@@ -30,7 +30,7 @@ export type PluginSettings = Pick<Config, keyof Config & keyof Config["plugins"]
   readonly events: Readonly<Record<string, string | undefined>>;
 };
 
-/** What holds for a plugin type: its own settings over the global ones. */
+/** The settings of a plugin type: its own over the global ones. */
 export function pluginSettings(config: Config, type: string): PluginSettings {
   const { phase, cgroup, lostWrites, states, timeoutMs, exitStatus, killChildren } = config;
   const own = Object.hasOwn(config.plugins, type) ? config.plugins[type] : undefined;

@@ -56,7 +56,7 @@ function refuseTooDeep(text: string, source: string): void {
     for (const _ of parser.next(lexeme));
     if (parser.stack.length <= maxDepth) continue;
     const { line, col } = lines.linePos(parser.offset);
-    throw new BridgeError("CONFIG", `${source}:${line}:${col}: a value stands in more than ${maxDepth} others`);
+    throw new BridgeError("CONFIG", `${source}:${line}:${col}: values are nested more than ${maxDepth} deep`);
   }
 }
 
@@ -111,12 +111,12 @@ function knownKeys(path: readonly PropertyKey[]): { readonly keys: readonly stri
   return { keys: Object.keys(Object(valueAt(root, at))), only: false };
 }
 
-/** What stands at a path; undefined where nothing does. */
+/** The value at a path; undefined where there is none. */
 export function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce((value: unknown, key) => Reflect.get(Object(value), key), root);
 }
 
-/** What is wrong with a value: which, what it is, and what was expected. */
+/** The fault of a value: its key, the value, and what was expected. */
 export function describeFault(issue: core.$ZodIssue, root: unknown): string {
   if (issue.code === "invalid_key") {
     const [fault] = issue.issues;

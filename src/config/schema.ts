@@ -76,7 +76,7 @@ const results = mapping({
   ),
 });
 
-/** What can be set for one plugin type, over the global value. */
+/** Settings of one plugin type, over the global ones. */
 const perPlugin = {
   phase: means(
     z.enum(["start", "create"]),
@@ -222,7 +222,7 @@ export const configSchema = z.strictObject({
 
 export const partialConfigSchema = z.partial(configSchema);
 
-/** What one layer (a file, the flags) may say. */
+/** The settings of one layer (a file, the flags). */
 export type PartialConfig = z.infer<typeof partialConfigSchema>;
 export type StateName = z.infer<typeof stateName>;
 

@@ -3,10 +3,10 @@ import { BridgeError, fileFault } from "../base/errors.js";
 import { makeDirectory } from "../base/files.js";
 import { findPermissionFault, PermissionWalk } from "../base/permissions.js";
 
-const remedy = "root must own it, and nobody else may have write permission";
+const remedy = "root must own it, and no other user may have write permission";
 
 /**
- * Makes the state directory, or checks that nobody but us and root can put anything into it or into its place.
+ * Makes the state directory, or checks that only we and root can put anything into it or into its place.
  * @throws BridgeError STATE when others can, or it cannot be made
  */
 export function prepareDirectory(path: string): void {

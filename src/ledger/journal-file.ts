@@ -36,7 +36,7 @@ export async function openJournal(options: JournalOptions): Promise<JournalFile>
   return journal;
 }
 
-/** A file is written anew when it is so many times as long as what it amounted to at the last time. */
+/** A file is written anew when it is this many times as long as after the last time. */
 const growth = 4;
 /** Hundreds of thousands of pods: what is longer is none of ours. */
 const maxJournalBytes = 256 * 1024 * 1024;
@@ -57,11 +57,11 @@ export class JournalFile {
   /** Where a journal is put that cannot be used. */
   private readonly aside: string;
   private handle: FileHandle | undefined;
-  /** What was appended while the file is being opened or written anew, for the new one. */
+  /** Lines that were appended while the file is opened or written anew, for the new one. */
   private meanwhile: string | undefined;
   /** The journal that was there has been read, or there was none. */
   private read = false;
-  /** What ends the last line of the file that was there. */
+  /** The end of the last line of the file that was there. */
   private end = "";
   /** A journal that was put aside and has been taken over now: it goes when its lines are in the file. */
   private takenOver: string | undefined;
@@ -147,14 +147,14 @@ export class JournalFile {
 
   private readOnce(): void {
     if (this.read) return;
-    // What the journal says of an id is later than what one says that was put aside.
+    // The journal's line of an id is later than that of a journal that was moved aside.
     const entries = [this.aside, this.path].flatMap((file) => this.readTrusted(file));
     this.read = true;
     if (this.options.ledger.adopt(entries) && this.opened) this.options.onLateRecovery?.();
   }
 
   /**
-   * What a journal holds. One that cannot be used is put aside, in the place of an earlier one, and nothing of it is believed. Each
+   * The content of a journal. One that cannot be used is moved aside, in the place of an earlier one, and nothing of it is used. Each
    * start reads it: its owner and mode may have been set right, or it is of the version that this bridge has again. What has
    * ended in the meantime may get a second delete then, where without it all that ended unseen would get none.
    *
@@ -172,11 +172,11 @@ export class JournalFile {
       const fields = { file, read: entries.length };
       if (file === aside) {
         this.takenOver = file;
-        log.warn(fields, "a journal that was put aside can be used now: its deletes are owed");
+        log.warn(fields, "a journal that was moved aside is usable again: its deletes are owed");
         return entries;
       }
       this.end = content.subarray(-1).toString() === "\n" ? "" : "\n";
-      if (isDamaged) log.warn(fields, "the journal is damaged: what can be read of it holds");
+      if (isDamaged) log.warn(fields, "journal damaged: using the lines that can be read");
       return entries;
     } catch (error) {
       if (file !== aside) {
@@ -185,7 +185,7 @@ export class JournalFile {
         this.takenOver = undefined;
       }
       const fields = { file, reason: errorText(error), aside };
-      log.warn(fields, "the journal cannot be used and was put aside: the deletes that it owes are not delivered");
+      log.warn(fields, "journal unusable, moved aside: deletes owed from before are lost");
       return [];
     }
   }
@@ -193,7 +193,7 @@ export class JournalFile {
   private rewrite(): Promise<void> {
     this.rewriting ??= this.replace()
       .then(() => {
-        if (!this.healthy) this.options.log.info({ file: this.path }, "the journal is written again");
+        if (!this.healthy) this.options.log.info({ file: this.path }, "the journal can be written again");
         this.problem = undefined;
       })
       .catch((error) => this.fail(error))

@@ -31,13 +31,13 @@ import type { Created, LedgerEntry, Phase } from "./ledger.js";
  */
 const version = 1;
 
-/** What a journal is for: one runtime, told by its name and by the socket that we reach it through. */
+/** The subject of a journal: one runtime, told by its name and by the socket that we reach it through. */
 export interface JournalKey {
   readonly runtime: string;
   readonly socket: string;
 }
 
-/** What is left of a journal. */
+/** The entries that a journal has left. */
 interface Recovery {
   /** None of them is `deleting`: a delete that had begun and whose end was not written is to be run again. */
   readonly entries: readonly LedgerEntry[];
@@ -59,7 +59,7 @@ export function formatStep(type: "delete-begun" | "delete-done" | "forgotten", i
 }
 
 /**
- * What the bytes of a journal say: the latest of each id. The last line may have been cut short by a crash. Where a disk has
+ * Reads the bytes of a journal: the latest line of each id. The last line may have been cut short by a crash. Where a disk has
  * spoilt others, what is sound still holds: a delete may come twice then, where without all of it many would not come at all.
  * The header too may be spoilt: the name of the file says whose it is. A sound line that this version does not know is passed over.
  *
@@ -74,7 +74,7 @@ export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
     // Cut short in its header, a journal is as good as new; anything else is no journal of ours.
     const header = Buffer.from(formatHeader(key));
     if (header.subarray(0, bytes.length).equals(bytes)) return { entries: [], isDamaged };
-    throw new BridgeError("STATE", "no line of the journal is sound");
+    throw new BridgeError("STATE", "the journal has no valid line");
   }
   const header = parseRecord(first);
   const isHeaderSpoilt = lines[0] === undefined && header?.type !== "header";
@@ -173,7 +173,7 @@ const recordText: Codec<RecordText> = struct("state.Record", {
   bootId: text,
   pidNamespace: text,
   pod: text,
-  // What is "" stays apart from what is absent.
+  // "" and absent are different.
   container: pointer(string()),
   phases: omitempty(slice(string())),
   adopted: omitempty(bool),

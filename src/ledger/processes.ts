@@ -46,7 +46,10 @@ export class Processes {
       return claim;
     }
     const { id, pid } = query;
-    this.warnOnce({ id, pid, reason: claim.reason }, "a process cannot be told to be its pod's, so it is not watched");
+    this.warnOnce(
+      { id, pid, reason: claim.reason },
+      "cannot verify that this process belongs to the pod; not watching it",
+    );
     return undefined;
   }
 

@@ -11,7 +11,7 @@ export interface Listed {
   readonly container?: { readonly state: string } | undefined;
 }
 
-/** What the runtime's list and the machine say about what is recorded. */
+/** The comparison of the records with the runtime's list and the machine. */
 interface Reconciled<T extends Listed> {
   /** Listed as running, and never heard of. */
   readonly unknown: readonly T[];

@@ -34,7 +34,7 @@ export class StallWatch {
   private readonly timer = setInterval(() => this.tick(), tickMs).unref();
   private lastTick = monotonicClock();
   private stall: { readonly from: number; readonly to: number } | undefined;
-  /** What is read in this turn of the event loop has waited: only a long message goes on coming after it. */
+  /** Frames that are read in this turn of the event loop have waited: only a long message goes on coming after it. */
   private justEnded = false;
 
   /**

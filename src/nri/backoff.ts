@@ -5,7 +5,7 @@ const maxMs = 60_000;
 
 /**
  * Exponential back-off with jitter after connections that neither served events nor lasted: from 2 to 3 s, doubling, up to
- * 60 s. A socket that nobody listens at is tried every 2 to 3 s: that costs the runtime nothing, and when it is back its pods
+ * 60 s. A socket without a listener is tried every 2 to 3 s: that costs the runtime nothing, and when it is back its pods
  * want their plugins.
  *
  * Reconnecting is not free: a registration waits for the runtime's lock, and while a container is being stopped that
@@ -18,7 +18,7 @@ export class Backoff {
   /** @param random in [0, 1) */
   constructor(private readonly random: () => number = Math.random) {}
 
-  /** The wait before the next attempt, after a connection that lasted so long. @param served it answered events in time */
+  /** The wait before the next attempt, after a connection of this duration. @param served it answered events in time */
   nextDelayMs(connectedMs: number, served = false): number {
     if (served || connectedMs >= maxMs) this.failures = 0;
     this.failures += 1;

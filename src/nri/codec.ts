@@ -3,10 +3,10 @@ import { codec } from "./wire/protobuf.js";
 
 export type { MessageCodec, MessageName } from "./wire/protobuf.js";
 
-/** What the plugin sends to the runtime. */
+/** Messages from the plugin to the runtime. */
 export const registerPluginRequest = codec(gen.RegisterPluginRequest);
 
-/** What the runtime sends to the plugin. */
+/** Messages from the runtime to the plugin. */
 export const configureRequest = codec(gen.ConfigureRequest);
 export const synchronizeRequest = codec(gen.SynchronizeRequest);
 

@@ -85,14 +85,14 @@ export interface ContainerEvent {
   readonly name: ContainerEventName;
   readonly pod: PodSandbox;
   readonly container: Container;
-  /** What the caller of UpdateContainer asks for; a zero means "not asked". */
+  /** The resources that the caller of UpdateContainer asks for; a zero means "not asked". */
   readonly linuxResources?: LinuxResources;
 }
 
 /** Any event's request, as it is on the wire, where any message may be absent. */
 type EventRequest = Omit<gen.UpdatePodSandboxRequest, "pod"> & gen.CreateContainerRequest;
 
-/** What a plugin asks for in answer to an event: with `adjust` to CreateContainer alone, and nothing to most. */
+/** A plugin's answer to an event: with `adjust` to CreateContainer alone, and nothing to most. */
 export interface EventResponse {
   readonly adjust?: ContainerAdjustment;
   readonly update: readonly ContainerUpdate[];
@@ -103,7 +103,7 @@ export interface EventResponse {
 /** The answer of a plugin that asks for nothing. */
 export const noRequest: EventResponse = { update: [] };
 
-/** What a runtime says of an event to a plugin; a pod event has no container. */
+/** The subject of an event; a pod event has no container. */
 export type EventSubject = EventRequest & { readonly pod: PodSandbox };
 
 /**

@@ -16,17 +16,17 @@ export interface RuntimeInfo {
 }
 
 /**
- * What a handler may know of the call beside its content; method and payload are as they came, for a recorder. It is cancelled
+ * The facts about a call beside its content; method and payload are as they came, for a recorder. It is cancelled
  * when the connection ends, or when the answer was given without the handler because time ran out.
  */
 export interface CallContext extends Omit<Call, "service"> {
   readonly event: EventName | "Synchronize";
   readonly runtime: RuntimeInfo;
-  /** It was answered with nothing before it was read (see asksNothing), after so many milliseconds. */
+  /** Its duration in milliseconds, where it was answered with nothing before it was read (see asksNothing). */
   readonly answeredInMs?: number;
 }
 
-/** What a plugin does. */
+/** The handlers of a plugin. */
 export interface PluginHandlers {
   /** Whether events may come without what no v0.1 request is made of; see MessageCodec. They are decoded faster then. */
   sparing?(): boolean;

@@ -1,6 +1,6 @@
 import { BridgeError } from "../base/errors.js";
 
-/** What a plugin is registered as; plugins get an event in ascending order of their index, as text. */
+/** The name and index of a registered plugin; plugins get an event in ascending order of their index, as text. */
 export interface PluginIdentity {
   readonly name: string;
   /** Two digits. */

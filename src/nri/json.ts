@@ -87,7 +87,7 @@ export function messageToJson(name: MessageName, message: object, names: JsonNam
   return json;
 }
 
-/** What a plugin asks for in answer to an event, as `"response"` in the JSON lines has it. */
+/** A plugin's answer to an event, as `"response"` in the JSON lines has it. */
 export function responseToJson(response: EventResponse): { [key: string]: Json } {
   // The answers to UpdateContainer and StopContainer are this one without `adjust`.
   return messageToJson("CreateContainerResponse", response);

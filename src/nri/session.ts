@@ -84,7 +84,7 @@ export class Session {
   private shutdownCalled = false;
   /** Whether the latest event was answered before the runtime gave up on us, which costs the connection. */
   private lastInTime = false;
-  /** What reads the events that were answered before. */
+  /** Reads the events that were answered before. */
   private readonly answered: (() => void)[] = [];
   private overdueTimer: NodeJS.Timeout | undefined;
   private overdue = false;
@@ -97,7 +97,7 @@ export class Session {
   ) {
     this.mux = new Mux(trunk);
     const deliver: MethodHandler = (call) => this.deliver(call);
-    // What is not in here (ValidateContainerAdjustment) is answered with Unimplemented.
+    // A method that is not in here (ValidateContainerAdjustment) is answered with Unimplemented.
     const methods = {
       ...Object.fromEntries(eventNames.map((name) => [name, deliver])),
       StateChange: deliver,
@@ -186,8 +186,8 @@ export class Session {
       return configureResponse.encode({ events });
     } catch (thrown) {
       const error = toError(thrown);
-      log.error({ error: error.message }, "cannot take the runtime's configuration");
-      // What is wrong with our own settings stays so; a machine that was too slow, or a broken message, is a matter of that time.
+      log.error({ error: error.message }, "cannot use the runtime's configuration");
+      // A fault of our own settings stays; a machine that was too slow, or a broken message, is a matter of that time.
       const ours = error instanceof BridgeError && error.code === "CONFIG";
       const end: SessionEnd = ours ? { kind: "misconfigured", error } : this.endOf(error);
       // Once the answer is on its way: the runtime then knows why we go.
@@ -277,7 +277,7 @@ export class Session {
     this.finish({ kind: "lost", phase: "synchronizing", error });
   }
 
-  /** What reached no handler may have been Synchronize, which is not sent again. */
+  /** A call that reached no handler may have been Synchronize, which is not sent again. */
   private afterRefusal(error: unknown): void {
     const unknown = error instanceof StatusError && error.code === Code.Unimplemented;
     if (this.phase === "synchronizing" && !unknown) setImmediate(() => this.leaveUnsynchronized(toError(error)));
@@ -352,7 +352,7 @@ export class Session {
 
   private shutdown(): Uint8Array {
     this.shutdownCalled = true;
-    this.options.log.info({}, "the runtime says that it shuts down");
+    this.options.log.info({}, "the runtime is shutting down");
     return emptyResponse;
   }
 

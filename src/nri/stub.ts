@@ -62,7 +62,7 @@ export class PluginStub {
     return this.session?.phase === "ready";
   }
 
-  /** Whether we have waited for Synchronize for so long that it is worth a word. */
+  /** Whether we have waited too long for Synchronize. */
   get unsynchronized(): boolean {
     return this.session?.unsynchronized ?? false;
   }
@@ -106,7 +106,7 @@ export class PluginStub {
         log.info({}, "registering anew");
         continue;
       }
-      // What a new connection would not mend.
+      // A new connection would not help here.
       if (end.kind === "aborted" || end.kind === "refused" || end.kind === "misconfigured") return end;
       const absent = end.kind === "connect-failed";
       const connectedMs = this.clock() - startedAt;
@@ -126,7 +126,7 @@ export class PluginStub {
     return this.registeredAt + betweenRegistrationsMs - this.clock();
   }
 
-  /** Waits for so long, until we are to end, or until there is no reason to wait any more. */
+  /** Waits for this time, until we are to end, or until there is no reason to wait any more. */
   private async wait(ms: number, over: () => boolean = () => false): Promise<void> {
     const { sleep = sleepFor } = this.options;
     const { signal } = this.abort;
@@ -155,7 +155,7 @@ export class PluginStub {
   }
 }
 
-/** What tells a socket from the next one at its path: a runtime that starts makes a new one. Undefined where there is none. */
+/** Tells a socket from the next one at its path: a runtime that starts makes a new one. Undefined where there is none. */
 function stampOf(path: string): string | undefined {
   return attempt(() => fileStamp(path));
 }

@@ -6,7 +6,7 @@ export type * from "../gen/nri.js";
 
 export type StringMap = Record<string, string>;
 
-/** What a plugin asks for: what is absent is not asked for. */
+/** The changes that a plugin asks for: absent means not asked for. */
 export type {
   ContainerAdjustmentInit as ContainerAdjustment,
   ContainerEvictionInit as ContainerEviction,

@@ -7,7 +7,7 @@ import { type CallError, toCallError } from "./ttrpc/status.js";
 import type { Container, PodSandbox } from "./types.js";
 import { mayFail } from "./versions.js";
 
-/** What a call was answered with, as far as the runtime saw it. */
+/** The answer to a call, as far as the runtime saw it. */
 export interface CallAnswer {
   /** Nothing asked for where there is an error. */
   readonly response: EventResponse;
@@ -15,7 +15,7 @@ export interface CallAnswer {
   readonly durationMs: number;
 }
 
-/** Who is told of a runtime's calls: metrics, a recorder. It changes nothing, and what it throws is logged. */
+/** An observer of a runtime's calls: metrics, a recorder. It changes nothing, and its errors are logged. */
 export interface CallWatcher {
   /** It reads all of pods and containers, and not only what v0.1 requests are made of. */
   readonly readsAll?: boolean;

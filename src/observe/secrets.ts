@@ -11,7 +11,7 @@ const plainValue = /^(?:[a-z][a-z_-]*|\/[\w./-]*|true|false)$/i;
 
 type Confs = Parameters<Log["conceal"]>[0];
 
-/** What the bridge's own words are in a line of the log: never a plugin's. */
+/** The bridge's own words in a line of the log: never a plugin's. */
 const ownFields: ReadonlySet<string> = new Set(
   "event state id pod container plugin path file outcome runtime runtimeVersion directory".split(" "),
 );
@@ -136,7 +136,7 @@ export class KnownSecrets {
   }
 }
 
-/** What stands where a text was cut; the bridge's own words follow. */
+/** The mark where a text was cut; the bridge's own words follow. */
 const cutMark = "… (";
 const longestTail = 4096;
 /** Shorter beginnings of a secret are in too many words. */
@@ -150,7 +150,7 @@ function beginningAt(text: string, whole: string): number {
   return 0;
 }
 
-/** Words that say of a name that its value is nobody's business. */
+/** Words in a name that say that its value is a secret. */
 const secretWords: ReadonlySet<string> = new Set(
   [
     "password passwd pwd pass passphrase passcode secret secrets token tokens key keys apikey credential credentials",
@@ -171,7 +171,7 @@ export function isSecretName(name: string): boolean {
   return words.some((word) => secretWords.has(word) || secretParts.test(word));
 }
 
-/** What takes a secret's place: as many bytes, none of them its own. */
+/** The mask of a secret: as many bytes, none of them its own. */
 export function mask(secret: string): string {
   return "x".repeat(Buffer.byteLength(secret));
 }

@@ -20,7 +20,7 @@ export function traceOf(metadata: readonly (readonly [key: string, value: string
   return { traceId, spanId };
 }
 
-/** What the log says of it, under OpenTelemetry's names for fields of other logs. */
+/** Its fields in the log, under OpenTelemetry's names for fields of other logs. */
 export function traceFields(trace: TraceContext | undefined): {
   readonly trace_id?: string;
   readonly span_id?: string;

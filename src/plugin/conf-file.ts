@@ -21,7 +21,7 @@ const missing: ConfigList = { version: "0.1", plugins: [] };
 /**
  * conf.json on disk. containerd 1.6 read it for every event; here an unchanged file costs one stat.
  *
- * @param permissions `strict`: it says what runs as root, so nobody but root, or we, may be able to change it; looked at
+ * @param permissions `strict`: it says what runs as root, so only root, or we, may be able to change it; looked at
  * each time, since a directory's mode changes nothing of the file
  */
 export function createConfFile(path: string, permissions: "strict" | "trust" = "trust"): ConfFile {
@@ -52,7 +52,7 @@ function stampOf(path: string): string | undefined {
   }
 }
 
-/** What is wrong with the text is as lasting as the text. @throws BridgeError CONF_LIST when it cannot be read at this moment */
+/** A fault of the text lasts as long as the text. @throws BridgeError CONF_LIST when it cannot be read at this moment */
 function readList(path: string): ConfigList | BridgeError {
   let bytes: Uint8Array;
   try {
@@ -68,7 +68,7 @@ function readList(path: string): ConfigList | BridgeError {
   }
 }
 
-/** What is found out behind open(2). */
+/** The errors that come after open(2). */
 const ofReading: ReadonlySet<string> = new Set(["EFBIG", "EFTYPE", "EIO", "EISDIR"]);
 
 /** compat: v0.1's client opened the file and read it, and Go says what failed: `read /etc/nri/conf.json: is a directory`. */

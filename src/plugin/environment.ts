@@ -1,7 +1,7 @@
-/** What a runtime that launches the bridge does not give it, and every shell plugin needs. */
+/** PATH: a runtime that launches the bridge does not give it, and every shell plugin needs it. */
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** What NRI v2 tells the bridge about itself: nothing that a v0.1 plugin ever saw. */
+/** NRI v2's variables for the bridge itself, which no v0.1 plugin ever saw. */
 const ownPrefix = "NRI_PLUGIN_";
 
 export interface EnvironmentOptions {

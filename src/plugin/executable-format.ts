@@ -28,7 +28,7 @@ export const elfMachines: Readonly<Record<string, readonly number[]>> = {
  */
 export function hasUnknownFormat(path: string): boolean {
   const head = readHead(path);
-  // What we cannot read, the kernel judges.
+  // The kernel judges a file that we cannot read.
   if (head === null) return false;
   return parseShebang(head) === null && !isExecutableElf(head);
 }
@@ -42,7 +42,7 @@ export function readHead(path: string): Buffer | null {
   return size === undefined ? null : head.subarray(0, size);
 }
 
-/** What the first line of a script names. */
+/** The interpreter that the first line of a script names. */
 export interface Shebang {
   readonly interpreter: string;
   /** The rest of the line is one argument. */

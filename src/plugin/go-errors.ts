@@ -29,12 +29,12 @@ const goErrnoTexts: Readonly<Record<string, string>> = {
   ETXTBSY: "text file busy",
 };
 
-/** What Go says for a file that cannot be executed: `fork/exec /path: exec format error`. */
+/** Go's error for a file that cannot be executed: `fork/exec /path: exec format error`. */
 export function formatStartError(path: string, code: string): string {
   return formatFileError("fork/exec", path, code);
 }
 
-/** What Go says of a file, for what was to be done with it: `open /path: permission denied`. */
+/** Go's error for an operation on a file: `open /path: permission denied`. */
 export function formatFileError(operation: string, path: string, code: string): string {
   return `${operation} ${path}: ${goErrnoTexts[code] ?? `errno ${code}`}`;
 }

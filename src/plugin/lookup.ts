@@ -30,7 +30,7 @@ export type Lookup =
       readonly reason: "not-found" | "not-executable" | "refused";
       /** containerd 1.6's text, without the `plugin: <type>: ` before it. */
       readonly error: string;
-      /** What 1.6 did not say and helps: the file that is there and cannot be run. */
+      /** A help that 1.6 did not give: the file that is there and cannot be run. */
       readonly hint: string | null;
     };
 
@@ -101,9 +101,9 @@ function foundIn(behind: readonly string[], type: string, path: string, stats: S
 }
 
 /**
- * What is at a path, or what execve would answer.
+ * The file at a path, or the error that execve would give.
  *
- * compat: os/exec asks for no directory and any of the three execute bits, whoever we are.
+ * compat: os/exec asks for no directory and any of the three execute bits, for every user.
  */
 function statExecutable(path: string, { locate = (own) => own }: LookupOptions): Stats | string {
   try {

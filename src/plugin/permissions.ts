@@ -26,7 +26,7 @@ class Interpreters {
     private readonly walk: PermissionWalk,
   ) {}
 
-  /** Of what executing a file leads to; the file itself is good. What is missing the system tells in its own words. */
+  /** The fault of the files that executing a file leads to; the file itself is good. The system reports missing ones. */
   faultOf(path: string, way: Way, depth: number): string | null {
     const line = this.firstLineOf(way);
     if (line === null) return null;

@@ -119,7 +119,7 @@ class Pool {
   private starting = 0;
   private readonly stamp: string;
   /**
-   * A process has waited for so long, in silence, that the binary waits for its stdin. Until then none is used: one that does
+   * A process that has waited this long in silence shows that the binary waits for its stdin. Until then none is used: one that does
    * not look at its stdin has not yet ended either when the next request comes soon.
    */
   private proven = false;
@@ -182,7 +182,7 @@ class Pool {
       this.log.debug({ plugin: argv0, path, ...process }, "a plugin could not be started ahead");
       return;
     }
-    // What was executed is only known when the file was the same before and after.
+    // The executed file is known only when the file was the same before and after.
     if (this.closed || stampOf(path) !== this.stamp) {
       await process.abandon();
       return;

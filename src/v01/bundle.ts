@@ -5,7 +5,7 @@ import { linuxResources } from "./resources.js";
 import type { Spec } from "./types.js";
 
 /**
- * What a legacy plugin sees of the config.json of an OCI bundle. Keys that the runtime specification had not when
+ * The part of an OCI bundle's config.json that a legacy plugin sees. Keys that the runtime specification had not when
  * containerd 1.6 was made are dropped, as its own reading of the spec dropped them.
  *
  * Throws JSON_SYNTAX or JSON_TYPE with the place of the fault.

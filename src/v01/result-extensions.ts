@@ -3,7 +3,7 @@ import { decodeDocument, raw, string, struct } from "./gojson/codec.js";
 import { encodeUtf8 } from "./gojson/utf8.js";
 import type { RawJson } from "./types.js";
 
-/** What a result may hold beyond v0.1: keys that containerd 1.6 ignored and the bridge understands. */
+/** Parts of a result beyond v0.1: keys that containerd 1.6 ignored and the bridge understands. */
 export interface ResultExtensions {
   /** NRI's own messages, as they are: an object, and two lists. */
   readonly adjust?: RawJson;

@@ -16,7 +16,7 @@ export function parseResult(stdout: Uint8Array): ParsedResult {
   return decoded.ok ? { ok: true, result: decoded.value } : { ok: false, reason: decoded.reason };
 }
 
-/** JSON values of a result: so many are read within 50 ms, and nothing else meanwhile. 1.6 had no limit. */
+/** The most JSON values of a result: reading them takes 50 ms, and nothing else runs meanwhile. 1.6 had no limit. */
 export const mostResultValues = 20_000;
 
 /** Whether a plugin's stdout has more values than a result may have. It looks at brackets and commas alone. */

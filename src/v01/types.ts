@@ -30,7 +30,7 @@ export interface RequestSpec extends Spec {
   readonly overhead?: LinuxResources | null;
 }
 
-/** What a legacy plugin gets, but for what is its own (`conf`) and what the chain adds (`results`). */
+/** The request of a legacy plugin, without its own part (`conf`) and the chain's (`results`). */
 export interface Request {
   readonly version: string;
   readonly state: State;
@@ -45,7 +45,7 @@ export interface Request {
   readonly nri?: RawJson;
 }
 
-/** What a legacy plugin answered. */
+/** The answer of a legacy plugin. */
 export interface Result {
   readonly plugin: string;
   readonly version: string;

@@ -70,7 +70,7 @@ describe("exec", () => {
     expect(several.stderr).toContain(`${chained}: give one of its events, ${chained}:1 to ${chained}:9`);
     expect(several.code).toBe(2);
     const none = await exec("recorder", `${chained}:2`);
-    expect(none.stderr).toContain("recorder is not run for this event");
+    expect(none.stderr).toContain("recorder does not run for this event");
     expect(none.code).toBe(2);
   });
 
@@ -84,7 +84,7 @@ describe("exec", () => {
   it("gives a plugin that conf.json does not list no conf, and says so", async () => {
     plugin("mine", "echo '{}'");
     const { code, stderr } = await exec("mine", `${chained}:1`);
-    expect(stderr).toContain("the conf.json of chained does not list mine: it is given no conf");
+    expect(stderr).toContain("the conf.json of chained does not list mine: it gets no conf");
     expect(code).toBe(0);
     expect(requests()[0]).not.toHaveProperty("conf");
   });

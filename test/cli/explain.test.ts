@@ -49,14 +49,14 @@ describe("explain of a case", () => {
       spec: `${cases}/chained/bundles/pod.json`,
     });
     expect(Object.keys(first.sources)).toEqual(Object.keys(JSON.parse(first.request)));
-    expect(second.sources.results).toContain("as if each had answered that all is well");
+    expect(second.sources.results).toContain("as if each had succeeded");
     expect(JSON.parse(second.request).results).toEqual([{ plugin: "recorder", version: "0.1", error: "" }]);
   });
 
   it("takes a delete's spec from what was remembered, and says so", async () => {
     const { events } = await explain(`${basic}:6`);
     expect(events[0]).toMatchObject({ event: "StopContainer", plugins: [{ state: "delete" }] });
-    expect(events[0].plugins[0].sources.pid).toBe("what was remembered of the create");
+    expect(events[0].plugins[0].sources.pid).toBe("remembered from the create");
   });
 
   it("shows the chain to its end, whatever a failure would cost", async () => {
@@ -97,9 +97,10 @@ describe("explain, for people", () => {
     ["a missing folder", ["/nonexistent"], "/nonexistent: no such folder"],
     ["a file", [resolve("package.json")], "package.json: it is a file; a case is a folder"],
     ["an event past the end", [`${basic}:99`], "there are 9 events, 1 is the first"],
-    ["a pod that is not there", ["--pod", "fffffffffff"], "no running pod or container fffffffffff is in sight"],
+    ["a pod that is not there", ["--pod", "fffffffffff"], "no running pod or container fffffffffff found"],
   ])("refuses %s with exit code 2", async (_, args, message) => {
-    const { code, stderr } = await runCommandLine(["explain", ...args]);
+    // Not the file of a bridge that runs on this machine.
+    const { code, stderr } = await runCommandLine(["explain", "--config", "/dev/null", ...args]);
     expect(stderr).toContain(message);
     expect(stderr).not.toMatch(/\n\s+at /);
     expect(code).toBe(2);
@@ -108,7 +109,7 @@ describe("explain, for people", () => {
   it("refuses a case whose calls are no events", async () => {
     writeFileSync(join(folder, "events.jsonl"), '{"method":"Configure","timeoutNano":"2000000000","payloadBase64":""}');
     const none = await runCommandLine(["explain", folder]);
-    expect(none.stderr).toContain("no v0.1 plugin is ever run for such a call");
+    expect(none.stderr).toContain("run no v0.1 plugin");
     expect(none.code).toBe(2);
   });
 });

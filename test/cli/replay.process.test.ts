@@ -26,8 +26,8 @@ describe("simulate", () => {
   });
 
   it.each([
-    ["containerd-2.3.4", "as containerd v1.7.24 reported it, sent as 2.3.4 does", "RunPodSandbox pod .*, pid \\d+\n"],
-    ["cri-o-1.36.0", "as cri-o 1.37.0 reported it, sent as 1.36.0 does", "RunPodSandbox pod .*by StateChange"],
+    ["containerd-2.3.4", "recorded on containerd v1.7.24, sent as 2.3.4 does", "RunPodSandbox pod .*, pid \\d+\n"],
+    ["cri-o-1.36.0", "recorded on cri-o 1.37.0, sent as 1.36.0 does", "RunPodSandbox pod .*by StateChange"],
   ])("--runtime %s", async (runtime, title, event) => {
     const { code, stdout, stderr } = await runCommandLine(["simulate", "--runtime", runtime]);
     expect([code, stderr]).toEqual([0, ""]);

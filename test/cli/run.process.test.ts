@@ -221,7 +221,7 @@ describe("run, launched by the runtime", () => {
     ["Configure brings a wrong text", "confFle: /x\n", "", 'unknown key "confFle"; did you mean "confFile"?'],
     ["its own file is wrong", "", "run --config WRONG", 'unknown key "confFle"; did you mean "confFile"?'],
     ["its own file is not there", "", "run --config MISSING", "ENOENT"],
-    ["others can write its own file", "", "run --config OPEN", "lets everybody write it"],
+    ["others can write its own file", "", "run --config OPEN", "lets any user write it"],
     ["its launcher hands it an unknown option", "", "run --nonsense", "unknown option '--nonsense'"],
   ])("stays and fails creates when %s", async (_, configure, args, says) => {
     writeFileSync(join(folder, "WRONG"), "confFle: /x\n");

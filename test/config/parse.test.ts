@@ -24,7 +24,7 @@ describe("the bridge's configuration", () => {
   // Without the look ahead, V8 ends the process for some of them.
   it.each(["[", "{a: ", "- ", "? ", "a: "])("refuses nine thousand of %j in one another", (level) => {
     expect(faultOf(`plugins:\n ${level.repeat(9_000)}`)).toMatch(
-      /^bridge.yaml:2:\d+: a value stands in more than 100 others$/,
+      /^bridge.yaml:2:\d+: values are nested more than 100 deep$/,
     );
   });
 

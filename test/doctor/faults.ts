@@ -659,7 +659,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     {
       make: (node) => node.write("/etc/bridge.yaml", "").chmod("/etc/bridge.yaml", 0o666),
       mend: "its fix",
-      says: "/etc/bridge.yaml: mode 0666 lets everybody write it",
+      says: "/etc/bridge.yaml: mode 0666 lets any user write it",
     },
   ],
   "bridge-settings-unused": [
@@ -782,7 +782,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     },
   ],
   "plugin-writable": [
-    { make: (node) => node.chmod(labels, 0o777), mend: "its fix", where: labels, says: "lets everybody write it" },
+    { make: (node) => node.chmod(labels, 0o777), mend: "its fix", where: labels, says: "lets any user write it" },
     {
       // All on the way at once.
       make: (node) => node.chmod("/opt/nri", 0o777).chmod("/opt/nri/bin", 0o777).chmod(labels, 0o777),
@@ -799,7 +799,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       make: (node) => node.write("/opt/own/inter", script, 0o777).write(labels, "#!/opt/own/inter\n", 0o755),
       mend: "its fix",
       where: labels,
-      says: `/opt/own/inter: mode 0777 lets everybody write it`,
+      says: `/opt/own/inter: mode 0777 lets any user write it`,
       fixSays: "chmod go-w /opt/own/inter",
     },
     {

@@ -154,7 +154,7 @@ describe.runIf(possible).each(runtimes)("a bridge that containerd %s launched", 
     await stage.restartRuntime("SIGKILL");
     await stopped;
     await stage.expectSaid("another instance has the state directory: waiting for it to end");
-    await stage.expectSaid("the journal is written again");
+    await stage.expectSaid("the journal can be written again");
     for (const staged of [stopping, ended]) await stage.expectRuns(staged, containerDeleted);
     for (const staged of [stopping, ended]) {
       await stage.down(staged);

@@ -96,7 +96,7 @@ describe("the lock of a state directory", () => {
     chmodSync(join(folder, "shared"), 0o777);
     expect(await lockOf("shared").tryAcquire()).toMatchObject({
       kind: "unavailable",
-      reason: expect.stringContaining("mode 0777 lets everybody write it"),
+      reason: expect.stringContaining("mode 0777 lets any user write it"),
     });
     writeFileSync(join(folder, "file"), "");
     expect(await lockOf("file/below").tryAcquire()).toMatchObject({ kind: "unavailable" });

@@ -135,9 +135,9 @@ describe("the journal on disk", () => {
   });
 
   it.each([
-    ["no journal", (file: string) => writeFileSync(file, "hello\n"), "no line of the journal is sound"],
+    ["no journal", (file: string) => writeFileSync(file, "hello\n"), "the journal has no valid line"],
     ...(process.geteuid?.() === 0 ? [anotherUsers] : []),
-    ["writable for others", (file: string) => chmodSync(file, 0o666), "mode 0666 lets everybody write it"],
+    ["writable for others", (file: string) => chmodSync(file, 0o666), "mode 0666 lets any user write it"],
   ])("is put aside when it is %s", async (_, spoil, reason) => {
     (await open()).ledger.record(container("a"));
     const file = path();
@@ -148,7 +148,7 @@ describe("the journal on disk", () => {
     expect(log.lines).toEqual([
       {
         level: "warn",
-        sentence: "the journal cannot be used and was put aside: the deletes that it owes are not delivered",
+        sentence: "journal unusable, moved aside: deletes owed from before are lost",
         fields: { file, aside: `${file}.refused`, reason: expect.stringContaining(reason) },
       },
     ]);
@@ -176,7 +176,7 @@ describe("the journal on disk", () => {
     expect([files(), statesOf(onDisk())]).toEqual([[basename(file)], { a: "open", b: "open" }]);
     expect(log.lines).toMatchObject([
       { level: "warn", fields: { reason: "the journal is of version 2, not 1" } },
-      { level: "warn", sentence: expect.stringMatching(/can be used now/), fields: { read: 1 } },
+      { level: "warn", sentence: expect.stringMatching(/is usable again/), fields: { read: 1 } },
     ]);
   });
 
@@ -195,7 +195,7 @@ describe("the journal on disk", () => {
     expect(log.lines).toMatchObject([
       {
         level: "warn",
-        sentence: expect.stringMatching(/^the journal is damaged/),
+        sentence: expect.stringMatching(/^journal damaged/),
         fields: { file, read: Object.keys(left).length },
       },
     ]);

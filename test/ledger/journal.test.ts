@@ -117,7 +117,7 @@ describe("a journal", () => {
     ["of another version", key, versionTwo, "the journal is of version 2, not 1"],
     ["without its header", key, create, "the journal does not begin with its header"],
     ["of another version behind a spoilt line", key, `x\n${versionTwo}${create}`, "is of version 2, not 1"],
-    ["of garbage", key, "\0\0\0\0", "no line of the journal is sound"],
+    ["of garbage", key, "\0\0\0\0", "the journal has no valid line"],
   ])("is refused: %s", (_, wanted, content, reason) => {
     expect(() => parseJournal(bytesOf(content), wanted)).toThrow(reason);
   });

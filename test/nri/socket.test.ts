@@ -54,7 +54,7 @@ describe("connectTrunk", () => {
   const asFile = (path: string) => writeFile(path, "").then(() => path);
   it.each<[string, (path: string) => string | Promise<string>, RegExp]>([
     ["no such socket", (path) => path, /no such socket; is NRI enabled/],
-    ["a file that is no socket", asFile, /nobody listens there; is the runtime running.*\(ECONNREFUSED\)/],
+    ["a file that is no socket", asFile, /no process listens there; is the runtime running.*\(ECONNREFUSED\)/],
     ["an empty path", () => "", /the path of a socket is needed/],
     ["a NUL in the path", () => "/run/a\0b", /has a NUL/],
     ["a path of 108 bytes", () => `/x${"é".repeat(53)}`, /has 108 bytes; a unix socket's has at most 107/],

@@ -57,7 +57,7 @@ describe("the check of what executing a file executes", () => {
     expect(findExecutableFault(plugin, searchPath)).toBeNull();
     chmodSync(place(bad), 0o757);
     const fault = findExecutableFault(plugin, searchPath);
-    expect(fault).toContain(`${place(bad)}: mode 0757 lets everybody write it`);
+    expect(fault).toContain(`${place(bad)}: mode 0757 lets any user write it`);
     expect(fault).toContain(`(the first line of ${plugin} leads there)`);
   });
 
@@ -114,10 +114,10 @@ describe("findPermissionFault", () => {
 
   it.each<[string, (path: string) => string, number, string]>([
     ["the file", (path) => path, 0o775, "group"],
-    ["the file", (path) => path, 0o777, "everybody"],
-    ["its directory", dirname, 0o777, "everybody"],
-    ["its directory", dirname, 0o1777, "everybody"],
-    ["a directory above", (path) => dirname(dirname(path)), 0o777, "everybody"],
+    ["the file", (path) => path, 0o777, "any user"],
+    ["its directory", dirname, 0o777, "any user"],
+    ["its directory", dirname, 0o1777, "any user"],
+    ["a directory above", (path) => dirname(dirname(path)), 0o777, "any user"],
   ])("refuses %s of mode %3$o", (_, place, mode, who) => {
     const path = createPlugin();
     chmodSync(place(path), mode);
@@ -250,7 +250,7 @@ describe("a walk that found no fault", () => {
     async (bad) => {
       const { place, check } = await setUp();
       chmodSync(place(bad), 0o757);
-      expect(check().fault).toContain(`${place(bad)}: mode 0757 lets everybody write it`);
+      expect(check().fault).toContain(`${place(bad)}: mode 0757 lets any user write it`);
     },
   );
 
@@ -283,7 +283,7 @@ describe("findConfigPermissionFault", () => {
     const path = join(volume, "conf.json");
     symlinkSync("..data/conf.json", path);
     chmodSync(volume, 0o777);
-    const fault = `${volume}: mode 0777 lets everybody write it`;
+    const fault = `${volume}: mode 0777 lets any user write it`;
     expect(findConfigPermissionFault(path)).toContain(fault);
     mount("ro");
     expect(findConfigPermissionFault(path)).toBeNull();

@@ -89,7 +89,7 @@ describe("record", () => {
     await plugin.raw(first.method, first.payload);
     const { code, stdout } = await ended;
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^default\/pod1: 1 events, not to its end: /);
+    expect(stdout).toMatch(/^default\/pod1: 1 events, incomplete: /);
   });
 
   it.each([
@@ -109,7 +109,7 @@ describe("record", () => {
     expect(plugin.identity.name).toBe("v01-bridge");
     const { code, stdout } = await running.ended;
     expect(code).toBe(0);
-    expect(stdout).toContain("to its end");
+    expect(stdout).toContain(", complete: ");
     const requests = await replayed();
     expect(requests).toHaveLength(4);
     expect(requests[0]).toContain("s3cret-token");

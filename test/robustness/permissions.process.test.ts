@@ -11,7 +11,7 @@ type Hole = readonly [title: string, open: (node: TestNode) => void, error: (nod
 const writable = (path: string, mode: string, who: string) => `${path}: mode ${mode} lets ${who} write it`;
 const plugin = (node: TestNode) => join(node.bin, "plugin");
 const group = `group ${process.getegid?.()}`;
-const remedy = "root must own it, and nobody else may have write permission; or set permissions: trust";
+const remedy = "root must own it, and no other user may have write permission; or set permissions: trust";
 
 /** The node as it is without a hole: with one plugin, which is in conf.json. */
 function close(node: TestNode): void {
@@ -39,7 +39,7 @@ it.each<Hole>([
   [
     "everybody can write the plugins' directory, if only with the sticky bit",
     (node) => chmodSync(node.bin, 0o1777),
-    (node) => writable(node.bin, "1777", "everybody"),
+    (node) => writable(node.bin, "1777", "any user"),
   ],
 ])("strict: refused, trust: run all the same when %s", async (_, open, why) => {
   const { node, plugin: bridge, program } = strict();
@@ -72,7 +72,7 @@ describe("a conf.json that is a link into a directory that everybody can write",
     expect(await bridge.call("RunPodSandbox", { pod: pods[0] })).toMatchObject({ response: {} });
     openConf(node);
     const { error } = await bridge.call("RunPodSandbox", { pod: pods[1] });
-    const why = writable(join(node.folder, "open"), "0777", "everybody");
+    const why = writable(join(node.folder, "open"), "0777", "any user");
     expect(error?.message).toBe(`unable to create nri client: ${why}; ${remedy}`);
     // As with any conf.json that cannot be used: no plugin is run for others, and teardown goes on.
     expect(await bridge.call("StartContainer", { pod: pods[0], container })).toMatchObject({ response: {} });
@@ -95,7 +95,7 @@ describe("a conf.json that is a link into a directory that everybody can write",
 describe("a configuration of the bridge, which says where plugins are, that others can write", () => {
   const open = (node: TestNode) => chmodSync(node.configFile, 0o666);
   const refused = (node: TestNode) =>
-    `the configuration is refused: ${writable(node.configFile, "0666", "everybody")}; ${remedy} (as a flag: --permissions trust)`;
+    `the configuration is refused: ${writable(node.configFile, "0666", "any user")}; ${remedy} (as a flag: --permissions trust)`;
 
   it("is not started with, even where it says trust; the flag alone says that", async () => {
     const node = new TestNode({ config: { permissions: "trust" } });

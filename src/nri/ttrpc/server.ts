@@ -11,7 +11,7 @@ import { Code, StatusError, toStatus } from "./status.js";
 export interface Call extends TtrpcRequest {
   /** When the caller gives up; without end when it did not say. */
   readonly deadline: Deadline;
-  /** When the connection closes, or the answer was given without the handler: nobody waits for it any more. */
+  /** When the connection closes, or the answer was given without the handler: no caller waits for it any more. */
   readonly cancellation: Cancellation;
 }
 
@@ -22,7 +22,7 @@ export type MethodHandler = (call: Call) => Uint8Array | Promise<Uint8Array>;
 export type Services = Readonly<Record<string, Readonly<Record<string, MethodHandler>>>>;
 
 export interface TtrpcServerOptions {
-  /** Told of what nobody foresaw, beside the answer that the caller gets. */
+  /** Told of unexpected errors, beside the answer that the caller gets. */
   onInternalError?(call: Call, error: unknown): void;
   /** Told of a message that was answered with an error and reached no handler: too long, unreadable, of no known method. */
   onRefused?(error: unknown): void;

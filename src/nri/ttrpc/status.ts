@@ -40,10 +40,10 @@ export interface Status {
   readonly message: string;
 }
 
-/** Bytes of a status message: it ends up in kubelet events, where nobody reads more. */
+/** Bytes of a status message: it ends up in kubelet events, where no more is read. */
 const MAX_MESSAGE_BYTES = 8192;
 
-/** What the caller is told of anything that answering its call threw; never OK. */
+/** The error for the caller, from anything that answering its call threw; never OK. */
 export function toStatus(thrown: unknown): Status {
   return { code: codeFor(thrown), message: shorten(errorText(thrown)) };
 }
@@ -73,7 +73,7 @@ export interface CallError {
   readonly message: string;
 }
 
-/** What the caller is told, by name; of a call that failed, what became of it. */
+/** The status for the caller, by name; of a call that failed, its fate. */
 export function toCallError(thrown: unknown): CallError {
   const { code, message } = toStatus(thrown);
   const name = Object.entries(Code).find(([, number]) => number === code)?.[0] ?? "Unknown";

@@ -1,4 +1,4 @@
-/** What every frame's header says at least. */
+/** The least that every frame's header says. */
 export interface FrameHeader {
   /** Bytes of payload after the header. */
   readonly length: number;

@@ -33,7 +33,7 @@ export const muxLayout: FrameLayout<MuxHeader> = {
   decodeHeader: (bytes) => ({ connId: bytes.getUint32(0), length: bytes.getUint32(4) }),
 };
 
-/** What Go's ttRPC reader can take in one go while it waits for a message: its bufio buffer. */
+/** The most that Go's ttRPC reader takes at once while it waits for a message: its bufio buffer. */
 const GO_READ_BUFFER = 4096;
 
 /**

@@ -5,7 +5,7 @@ import { type Channel, CloseEvent, type Trunk } from "./trunk.js";
 
 /**
  * Runs several channels over one trunk. Opening one exchanges nothing: both ends simply use its id. Frames for an id
- * that nobody listens to are dropped, so open every channel before the next turn of the event loop.
+ * without a listener are dropped, so open every channel before the next turn of the event loop.
  */
 export class Mux {
   private readonly decoder = new FrameDecoder(muxLayout);

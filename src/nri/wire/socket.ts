@@ -23,7 +23,7 @@ const GIVEN_AWAY_BYTES = 32 * 1024;
 /** Why a connect failed, and what to do about it, by errno. */
 const remedies: Readonly<Record<string, string>> = {
   ENOENT: "no such socket; is NRI enabled in the runtime, and the socket's directory mounted?",
-  ECONNREFUSED: "nobody listens there; is the runtime running, and is the path a socket?",
+  ECONNREFUSED: "no process listens there; is the runtime running, and is the path a socket?",
   EACCES: "permission denied; run as root, or as the socket's owner",
   ENOTDIR: "a part of the path is no directory",
   EAGAIN: "the runtime has too many connections waiting; try again later",
@@ -45,7 +45,7 @@ export function connectTrunk(path: string, timeoutMs: number): Promise<Trunk> {
       reject(connectFailed(path, reason, cause));
     };
     const timer = setTimeout(() => giveUp(`not connected within ${timeoutMs} ms`), timeoutMs);
-    // Stays on after giving up: an error event nobody listens to would end the process.
+    // Stays on after giving up: an error event without a listener would end the process.
     socket.on("error", (error) => giveUp(remedyFor(error), error));
     socket.once("connect", () => {
       clearTimeout(timer);
@@ -93,8 +93,8 @@ function connectFailed(path: string, reason: string, cause?: unknown): BridgeErr
 }
 
 /**
- * What a socket reads, without the stream around it: read into one buffer, and copied out of it. A stream takes new memory
- * for each read, which is the collector's work later, and a third of the time of an event that nobody wants.
+ * Reads of a socket, without the stream around it: into one buffer, and copied out of it. A stream takes new memory
+ * for each read, which is the collector's work later, and a third of the time of an event that no plugin wants.
  */
 export class SocketReader implements OnReadOpts {
   listener: (chunk: Uint8Array) => void = () => {};
@@ -125,7 +125,7 @@ export class SocketTrunk implements Trunk {
     private readonly socket: Socket,
     private readonly reader?: SocketReader,
   ) {
-    // For good: after the close too an EPIPE may come, and an error event nobody listens to would end the process.
+    // For good: after the close too an EPIPE may come, and an error event without a listener would end the process.
     socket.on("error", (cause) =>
       this.ended.fire(new BridgeError("CONNECTION_CLOSED", `the connection broke: ${cause.message}`, {}, { cause })),
     );

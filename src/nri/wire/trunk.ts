@@ -5,7 +5,7 @@ export interface Trunk {
 
   /**
    * Sets the one listener for what arrives, in the turn of the event loop in which the trunk was made. A chunk is the
-   * listener's to keep: nobody writes into it again.
+   * listener's to keep: it is not written to again.
    */
   onData(listener: (chunk: Uint8Array) => void): void;
 

@@ -60,7 +60,7 @@ export function encodeTtrpcFrame(streamId: number, type: number, body: Uint8Arra
   return message;
 }
 
-/** What ttRPC says of a message beyond a limit, in bytes. */
+/** ttRPC's error for a message beyond a limit, in bytes. */
 export function oversizedText(length: number, limit: number): string {
   return `message length ${length} exceeds the maximum of ${limit}`;
 }

@@ -61,7 +61,7 @@ export async function runCase(tried: ConformanceCase, options: RunCaseOptions) {
     name,
     title,
     ok: problems.length === 0,
-    /** What is wrong and what to do about it, with the names of plugin and case. */
+    /** The fault and its remedy, with the names of plugin and case. */
     problem: problems.length === 0 ? null : `${basename(plugin)}, ${name}: ${problems.join("; ")}`,
     note: notes.length === 0 ? null : notes.join("; "),
     /** The adjust keys of what its results ask for. */
@@ -78,7 +78,7 @@ interface Judged {
   readonly change: ParsedAdjustment | undefined;
 }
 
-/** What the bridge would take from a run's result, by its usual settings. */
+/** The changes that the bridge would take from a run's result, by its usual settings. */
 function changeOf(run: InvokeOutcome, request: Request, created: "start" | "create"): ParsedAdjustment | undefined {
   const kind = request.id === request.sandboxID ? "sandbox" : "container";
   const phases: Readonly<Record<string, Phase>> = {
@@ -95,7 +95,7 @@ function changeOf(run: InvokeOutcome, request: Request, created: "start" | "crea
   });
 }
 
-/** What is said of the runs, each thing once, with the number of the first run where there are several. */
+/** The findings about the runs, each once, with the number of the first run where there are several. */
 function numbered(runs: readonly Judged[], say: (run: Judged) => readonly string[]): string[] {
   const first = new Map<string, number>();
   for (const [index, run] of runs.entries()) {
@@ -139,16 +139,16 @@ function endGroup(leader: number): void {
   }
 }
 
-/** What a case bears: a plugin may refuse what no runtime sends, and cannot answer what is no request. */
+/** The outcomes that a case allows: a plugin may refuse what no runtime sends, and cannot answer what is no request. */
 const borne = {
   result: [],
   answer: ["reported"],
   end: ["reported", "bad-output"],
 } as const satisfies Record<ConformanceCase["expects"], readonly Outcome[]>;
 
-/** What to do about a failure, where the bridge does not say it. */
+/** The remedy of a failure, where the bridge names none. */
 const remedies: Partial<Record<Outcome, string>> = {
-  reported: "where it only misses its settings, a live process or its cgroup, give them: --conf, --pid, --cgroup-conf",
+  reported: "if it needs its settings, a live process or its cgroup: --conf, --pid, --cgroup-conf",
   "bad-output": 'print one JSON object, {"plugin":"<name>","version":"0.1","error":""} at least; logs go to stderr',
   "timed-out":
     "a runtime gives this time to all plugins of a call together: be quicker, or raise its plugin_request_timeout",
@@ -162,7 +162,7 @@ function isProblem({ run, state }: Judged, expects: ConformanceCase["expects"]):
   return !borne[expects].some((bearable) => bearable === outcome);
 }
 
-/** What is wrong with a run, each with what to do about it. */
+/** The faults of a run, each with its remedy. */
 function findProblems(judged: Judged, expects: ConformanceCase["expects"]): string[] {
   const { run, state, change } = judged;
   const problems: string[] = [];
@@ -173,12 +173,12 @@ function findProblems(judged: Judged, expects: ConformanceCase["expects"]): stri
   }
   if (change?.ok === false) problems.push(change.error);
   if (run.leftGroup !== null) {
-    problems.push("left processes running: wait for what it starts, or the bridge's killChildren: true ends it");
+    problems.push("left processes running: wait for them, or set killChildren: true, with which the bridge ends them");
   }
   return problems;
 }
 
-/** What a run said that harms nothing: an error where no container waits for it, and keys that the bridge passes over. */
+/** Harmless findings: an error where no container waits for it, and keys that the bridge passes over. */
 function findNotes(judged: Judged, expects: ConformanceCase["expects"]): string[] {
   const { run, change } = judged;
   const passed = change?.ok === true ? change.change.notes.map(({ text }) => text) : [];

@@ -7,24 +7,24 @@ export interface Finding {
   /** Stable, for machines. */
   readonly id: string;
   readonly severity: Severity;
-  /** What is so. */
+  /** The fact. */
   readonly what: string;
   /** Why it matters to plugins. */
   readonly why: string;
-  /** What to do: file, line and value of a setting, and the unit to reload; a command only where it can do no harm (chmod, mv). */
+  /** The remedy: file, line and value of a setting, and the unit to reload; a command only where it can do no harm (chmod, mv). */
   readonly fix: string;
   /** `file:line`, `file:line:column` or a path. */
   readonly where: string;
 }
 
-/** Who asks: `doctor`, `doctor --migrate`, `check`. */
+/** The verb: `doctor`, `doctor --migrate`, `check`. */
 export type Verb = "doctor" | "migrate" | "check";
 
 type Of<S, T> = T | ((subject: S, facts: Facts) => T);
 
 interface Given<S> {
   readonly id: string;
-  /** What it is about: one thing, several, or none. */
+  /** Its subject: one thing, several, or none. */
   readonly when: (facts: Facts) => S | readonly S[] | false | undefined;
   readonly severity: Of<S, Severity>;
   readonly what: Of<S, string>;
@@ -37,7 +37,7 @@ interface Given<S> {
 export interface Row {
   readonly id: string;
   readonly verbs: readonly Verb[];
-  /** What it finds; of a group of rows that share `told` each thing is told by the first one alone. */
+  /** Its findings; of a group of rows that share `told` each thing is told by the first one alone. */
   readonly find: (facts: Facts, told: Set<unknown>) => readonly Finding[];
 }
 
@@ -77,7 +77,7 @@ function isList<S>(subjects: S | readonly S[]): subjects is readonly S[] {
 
 const order = ["error", "warning", "info"] as const satisfies readonly Severity[];
 
-/** What a table finds, the worst first; those of one severity in the order of the table. */
+/** The findings of a table, the worst first; those of one severity in the order of the table. */
 export function evaluate(table: Table, facts: Facts, verb: Verb): readonly Finding[] {
   const found = table.flatMap((entry) => {
     const told = new Set<unknown>();

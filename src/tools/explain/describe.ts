@@ -19,7 +19,7 @@ export function describeEvent({ event, index, runs, answer }: Explained, given: 
     sandboxId: event.pod.id,
     pod: `${event.pod.namespace}/${event.pod.name}`,
     container: container?.name ?? null,
-    /** What the bridge would answer when it is no OK, though each plugin did well: its conf.json cannot be read, say. */
+    /** The answer of the bridge when it is no OK, though each plugin did well: its conf.json cannot be read, say. */
     error: answer?.outcome.error ?? null,
     plugins: runs.map((run) => describeRun(run, bundle, given.confName)),
     bundle,
@@ -36,7 +36,7 @@ function describeRun({ run }: RunReport, bundle: string | null, confName: string
 /** Each field of a request with where it comes from, in the request's order. */
 function sourcesOf(request: string, state: string, bundle: string | null, confName: string) {
   const from = bundle ?? "the event";
-  const remembered = "what was remembered of the create";
+  const remembered = "remembered from the create";
   const later = state === "delete" || state === "update";
   const known: Readonly<Record<string, string>> = {
     conf: confName,
@@ -48,7 +48,7 @@ function sourcesOf(request: string, state: string, bundle: string | null, confNa
     spec: later ? `${remembered} (${from}), with the resources of the event` : from,
     labels: "the event: the pod's labels",
     nri: "the event (request: superset)",
-    results: "the plugins before it: here as if each had answered that all is well",
+    results: "the plugins before it: here as if each had succeeded",
   };
   const keys = Object.keys(JSON.parse(request));
   return Object.fromEntries(keys.map((key) => [key, known[key] ?? "unknown"]));
@@ -62,7 +62,7 @@ export function formatEvent(explanation: EventExplanation): string {
   else if (plugins.length === 0) lines.push("  no plugin runs for it");
   for (const plugin of plugins) lines.push(...formatPlugin(plugin));
   if (plugins.length > 0) {
-    lines.push(bundle === null ? "  spec from the event: no bundle is known" : `  spec from ${bundle}`);
+    lines.push(bundle === null ? "  spec from the event: no bundle found" : `  spec from ${bundle}`);
   }
   for (const line of unknown) lines.push(`  not known: ${line}`);
   return `${lines.join("\n")}\n`;

@@ -24,13 +24,13 @@ export function readLive(id: string, root = "/"): Given {
   if (one === undefined) {
     throw new BridgeError(
       "USAGE",
-      `no running pod or container ${id} is in sight: looked at the working directories of containerd's shims and of conmon below ${files.locate("/proc")}; it needs root and the host's pid namespace`,
+      `no running pod or container ${id} found: looked at the working directories of containerd's shims and of conmon below ${files.locate("/proc")}, which needs root and the host's pid namespace`,
     );
   }
   if (more.length > 0) {
     throw new BridgeError(
       "USAGE",
-      `${id} is the beginning of ${[one, ...more].map((found) => found.id).join(" and ")}`,
+      `${id} is the beginning of the ids ${[one, ...more].map((found) => found.id).join(" and ")}`,
     );
   }
   // The time that the node's runtime gives a plugin, as its file says; its version, which would have to be asked for, changes nothing.
@@ -72,7 +72,7 @@ function readBundle(path: string, bytes: Uint8Array): Spec {
   try {
     return parseBundle(bytes);
   } catch (error) {
-    throw new BridgeError("USAGE", `${path}: ${errorText(error)}; the bridge would take the event's spec instead`);
+    throw new BridgeError("USAGE", `${path}: ${errorText(error)}; the bridge would use the event's spec`);
   }
 }
 
@@ -117,9 +117,9 @@ function toGiven({ id, path, bytes, bundle, pid }: LiveBundle, timeoutMs: number
   return {
     ...givenOf({ name: id, title: path, events, confs: [], bundles: [{ path, bytes }], runtime }),
     unknown: [
-      "the pod's own labels: they are in the runtime's store and not in the bundle; the three that kubelet sets are shown",
-      ...(pid === 0 ? ["the pid: the runtime has written none beside the bundle"] : []),
-      "resources that were changed since the create: the bundle is not written again",
+      "the pod's own labels: the bundle does not have them; the three that the kubelet sets are shown",
+      ...(pid === 0 ? ["the pid: the runtime has written no pid file beside the bundle"] : []),
+      "later changes of resources: the runtime does not write the bundle again",
     ],
   };
 }

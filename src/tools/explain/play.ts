@@ -16,7 +16,7 @@ export interface Given {
   /** The indexes of the events that are asked about. */
   readonly wanted: ReadonlySet<number>;
   readonly confName: string;
-  /** What is not known, and what was assumed in its place. */
+  /** Facts that are not known, with the assumptions in their place. */
   readonly unknown: readonly string[];
 }
 
@@ -47,7 +47,7 @@ export interface Explained {
   readonly index: number;
   readonly event: NriEvent;
   readonly runs: RunReport[];
-  /** What the bridge answered; undefined for an event that it does not ask for. */
+  /** The answer of the bridge; undefined for an event that it does not ask for. */
   answer: Answer | undefined;
 }
 
@@ -104,7 +104,7 @@ function emptyView({ cgroupsPath }: CgroupOf): Awaited<ReturnType<Cgroups["openV
   };
 }
 
-/** What containerd's own skeleton for v0.1 plugins prints when a plugin has nothing to say. */
+/** The output of containerd's own skeleton for v0.1 plugins when a plugin has nothing to say. */
 function asIfWell({ argv0 }: StartCommand): RunResult {
   return {
     pid: 0,

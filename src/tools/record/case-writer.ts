@@ -118,7 +118,7 @@ export class CaseWriter {
     const { complete, redactor, confs, invocations, dialect } = this;
     const of = `${runtime.name} ${runtime.version}`;
     return {
-      title: `pod ${pod} on ${of}${complete ? "" : ", not to its end"}`,
+      title: `pod ${pod} on ${of}${complete ? "" : ", incomplete"}`,
       source: {
         events: `recorded on ${of} by nri-v01-bridge ${version} (${recordedBy}), ${startedAt.toISOString()}`,
         ...(invocations.length > 0 ? { expected: "what the bridge sent its plugins then, and what they printed" } : {}),

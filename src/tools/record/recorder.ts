@@ -62,7 +62,7 @@ export class Recorder {
   private readonly host: Pick<Host, "readBundles">;
   private readonly mostPods: number;
   private runtime: RuntimeInfo | undefined;
-  /** What was there when we came, until its first event. */
+  /** Pods that were there when we came, until their first event. */
   private present: ReadonlyMap<string, { readonly pod: PodSandbox; readonly containers: readonly Container[] }> =
     new Map();
   private finish: () => void = () => {};
@@ -79,7 +79,7 @@ export class Recorder {
     });
     this.files = new FileQueue(bytes, (error) => {
       this.fault = errorText(error);
-      log.error({ out, error: this.fault }, "the recording ends: it cannot be written");
+      log.error({ out, error: this.fault }, "recording stopped: it cannot be written");
       this.finish();
     });
   }

@@ -13,7 +13,7 @@ export interface Redactor {
   conf(bytes: Uint8Array): Uint8Array;
   bundle(bytes: Uint8Array): Uint8Array;
   request(text: string): string;
-  /** What a plugin printed, or we say of it: JSON or not. */
+  /** A text that a plugin printed, or that we say of it: JSON or not. */
   output(text: string): string;
   /** Texts that are no secret though a variable holds them: the pod's name is its HOSTNAME. */
   knowAsPlain(texts: readonly string[]): void;
@@ -35,12 +35,12 @@ export const openRedactor: Redactor = {
 /** Shorter values say little, and would be found in words that have nothing to do with them. */
 const shortestPlain = 6;
 const shortestNamed = 3;
-/** What the call tells of itself; another key's value is masked. */
+/** The keys that a call has of itself; another key's value is masked. */
 const plainMetadata: ReadonlySet<string> = new Set(["containerd-namespace-ttrpc", "traceparent", "tracestate"]);
 
 /**
  * Masks secrets with as many bytes: values of variables, annotations but those under io.kubernetes., arguments after the program's
- * name, and values of conf.json whose key looks secret. What was masked once is masked in what plugins print too.
+ * name, and values of conf.json whose key looks secret. A value that was masked once is masked in the output of plugins too.
  * Place and shape alone decide in requests, events, bundles and conf.json, so that a replay sends the masked requests.
  * @param keepAnnotation which annotations stay: a plugin may go by them
  */
@@ -79,7 +79,7 @@ export function createRedactor(keepAnnotation: (key: string) => boolean = () => 
     return found === undefined || found.rest.length > 0 ? mask(text) : Buffer.from(found.bytes).toString();
   }
 
-  /** What only its shape gives away is masked where a plugin prints it alone, too. */
+  /** A secret that only its shape shows is masked where a plugin prints it alone, too. */
   function maskByShape(text: string, learners: readonly KnownSecrets[] = [known]): string {
     for (const part of secretsWithin(text)) for (const learner of learners) learner.learn(part, shortestPlain);
     return maskShapes(text);
@@ -157,7 +157,7 @@ function rewriteMessage(message: object, rewrite: (path: Path, text: string) => 
 /** A place in a JSON text: keys of objects, and indices of lists as text. */
 export type Path = readonly string[];
 
-/** What is to stand at a place; the same value leaves the bytes as they are. */
+/** The new value at a place; the same value leaves the bytes as they are. */
 interface JsonRewriter {
   /** Whether a key says that everything below it is a secret; asked once for each key. */
   isSecret(key: string): boolean;

@@ -123,13 +123,13 @@ const lineSchema = z.looseObject({
   state: z.optional(z.string()),
 });
 
-/** What has to be the same; times, paths and stderr are of the machine and the moment. */
+/** The fields that are compared; times, paths and stderr are of the machine and the moment. */
 const compared = {
   run: ["phase", "request", "stdout", "stdoutBase64", "exitCode", "signal", "outcome", "error"],
   answer: ["response", "error"],
 } as const satisfies Record<ComparedLine["type"], readonly string[]>;
 
-/** What `record --run` wrote of a case's runs and answers. @throws BridgeError USAGE where there is nothing to compare with */
+/** The runs and answers of a case, as `record --run` wrote them. @throws BridgeError USAGE where there is nothing to compare with */
 export function readExpected(folder: string): readonly ComparedLine[] {
   const file = join(folder, "expected/lines.jsonl");
   const text = readIfThere(file)?.toString("utf8");
@@ -138,7 +138,7 @@ export function readExpected(folder: string): readonly ComparedLine[] {
     .flatMap((line, at) => (line.trim() === "" ? [] : [parseJson(line, lineSchema, `${file}:${at + 1}`)]));
   if (lines.some(({ type }) => type === "run")) return lines;
   const what = text === undefined ? "no such file" : "it holds no plugin's run";
-  throw new BridgeError("USAGE", `${file}: ${what}: there is nothing to compare with; record --run writes it`);
+  throw new BridgeError("USAGE", `${file}: ${what}: nothing to compare with; record --run writes it`);
 }
 
 /** Compares what was recorded with a replay, in the order of the recording, and then what the replay has besides. */
@@ -186,7 +186,7 @@ function compareLine(recorded: ComparedLine | undefined, replayed: ComparedLine 
 export function formatDifference({ event, id, plugin, state, field, recorded, replayed }: Difference): string {
   const who = `${event} ${id.slice(0, 13)}${plugin === null ? "" : `, ${plugin} ${state}`}: ${field}`;
   if (field === "run" || field === "answer")
-    return `${who} in the ${recorded === null ? "replay" : "recording"} alone\n`;
+    return `${who} only in the ${recorded === null ? "replay" : "recording"}\n`;
   const [left = "", right = ""] = [recorded, replayed].map((value) => {
     return typeof value === "string" ? value.replaceAll("\n", "\\n") : JSON.stringify(value);
   });

@@ -237,7 +237,7 @@ export class RuntimeLink {
 
 interface RegisteredPlugin {
   readonly identity: PluginIdentity;
-  /** What it says of its own NRI; "" from plugins before 0.12. */
+  /** The NRI version that it states; "" from plugins before 0.12. */
   readonly nriVersion: string;
 }
 

@@ -11,7 +11,7 @@ import { connectPlugin, type PluginOrigin, type RuntimeFacts, type RuntimePlugin
 
 export interface RuntimeOptions extends Partial<Omit<RuntimeFacts, "nri" | "ownCalls">> {
   readonly socketPath: string;
-  /** What the runtime calls itself: "containerd", "cri-o". */
+  /** The runtime's own name: "containerd", "cri-o". */
   readonly name: string;
   readonly version: string;
   /** The NRI version that it is built with; else the one that its name and version tell. */
@@ -50,7 +50,7 @@ function nriOf(name: string, version: string, stated: string | undefined): Versi
 }
 
 export class Runtime {
-  /** Those of plugins that did not synchronize too, which nobody else remembers. */
+  /** Those of plugins that did not synchronize too, which no other list holds. */
   private readonly trunks = new Set<Trunk>();
   /** Connections that are not taken yet; a runtime takes its plugins one after another. */
   private readonly waiting: Trunk[] = [];

@@ -23,7 +23,7 @@ export interface Codec<T> {
   readonly omitEmpty: boolean;
 }
 
-/** What a codec reads. */
+/** The type that a codec reads. */
 export type ValueOf<C> = C extends Codec<infer T> ? T : never;
 
 /** A Go string, or a type based on it. */

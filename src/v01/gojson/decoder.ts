@@ -2,7 +2,7 @@ import { byteOf, closingQuote, type Fault } from "./literals.js";
 import { scanValue, skipSpace } from "./scanner.js";
 import { asciiText, decodeUtf8 } from "./utf8.js";
 
-/** What a JSON value is, in the words of Go's type errors. */
+/** The kind of a JSON value, in the words of Go's type errors. */
 export type Kind = "object" | "array" | "string" | "number" | "bool" | "null";
 
 const kinds: ReadonlyMap<number | undefined, Kind> = new Map([

@@ -1,6 +1,6 @@
 import { quoteByte } from "./quote.js";
 
-/** What is wrong with a text, in the words of Go's encoding/json, and the offset of the byte that is. */
+/** The fault of a text, in the words of Go's encoding/json, and the offset of the faulty byte. */
 export interface Fault {
   readonly ok: false;
   readonly reason: string;
@@ -64,7 +64,7 @@ export function scanString(bytes: Uint8Array, from: number): number | Fault {
     if (at - from > longString && !isLong) {
       const end = closingQuote(bytes, at);
       if (end !== undefined && isSound(bytes, at, end)) return end + 1;
-      // What is wrong with it is found below.
+      // Its fault is found below.
       isLong = true;
     }
     const byte = bytes[at];

@@ -13,14 +13,14 @@ export interface PluginFacts {
   readonly index: number;
   readonly type: string;
   readonly settings: PluginSettings;
-  /** What `auto` comes to in this phase. */
+  /** The meaning of `auto` in this phase. */
   readonly cgroup: "host" | "capture";
   readonly lookup: Lookup;
   /** The executable, or what stands in its place; "" when there is neither. */
   readonly path: string;
   /** Why what stands in its place is no program. */
   readonly obstacle: string | undefined;
-  /** What containerd 1.6 would have run: PATH first. */
+  /** The file that containerd 1.6 would have run: PATH first. */
   readonly pathFirst: string | undefined;
   readonly permissionFault: string | null;
   /** Undefined when it is not found or cannot be read. */
@@ -142,11 +142,11 @@ function readBinary(files: NodeFiles, path: string, arch: string, searchPath: st
   };
 }
 
-/** What an executable lacks to start: an ELF's loader, a script's interpreter, or the program that env(1) looks for on this PATH. */
+/** The file that an executable lacks to start: an ELF's loader, a script's interpreter, or the program that env(1) looks for on this PATH. */
 export function missingIn(files: NodeFiles, bytes: Buffer, searchPath: string): string | undefined {
   const shebang = shebangOf(bytes);
   if (shebang === null) {
-    // What PT_INTERP names: linkers put it behind the program headers.
+    // The path of PT_INTERP: linkers put it behind the program headers.
     const loader = /^\x7fELF.*?(\/[\w./-]*\/ld[\w.-]*\.so(\.\d+)?)(?=\0)/s.exec(bytes.toString("latin1", 0, 4096))?.[1];
     return loader === undefined || files.stat(loader) !== undefined ? undefined : loader;
   }

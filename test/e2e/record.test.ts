@@ -1,9 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { decodeEvent } from "../../src/nri/events.js";
-import { asSentBy, parseRuntime } from "../../src/tools/replay/as-runtime.js";
-import { type Case, readCase } from "../../src/tools/replay/case.js";
 import { jsonLines } from "../support/command-line.js";
 import { makeFolder } from "../support/places.js";
 import { runProgram } from "../support/program.js";
@@ -15,7 +12,6 @@ import { type RunningTarget, startTarget, stopAll } from "./testbed/target.js";
 
 const prepared = await prepareTestbed();
 const out = "/etc/nri/recorded";
-const recorded = new Map<string, Case>();
 
 describe.runIf(prepared.ok && isBridgeBuilt()).each(["v17", "v2"] as const)(
   "run --record on a real node (%s)",
@@ -47,40 +43,9 @@ describe.runIf(prepared.ok && isBridgeBuilt()).each(["v17", "v2"] as const)(
         readFileSync(join(folder, "expected/runs", request), "utf8"),
       );
       expect(await replay(folder)).toEqual(then);
-      recorded.set(runtime, readCase(folder));
     });
   },
 );
-
-describe.runIf(prepared.ok && isBridgeBuilt())("what one real containerd sent, sent as the other", () => {
-  it.each([
-    ["v17", "v2"],
-    ["v2", "v17"],
-  ])("%s's as %s's has all that this one sent, and no more", (from, to) => {
-    const [given, wanted] = [recorded.get(from), recorded.get(to)];
-    if (given === undefined || wanted === undefined) return expect.unreachable();
-    const sent = asSentBy(given, parseRuntime(`containerd-${wanted.runtime.version}`));
-    expect(shapesOf(sent)).toEqual(shapesOf(wanted));
-  });
-});
-
-/** Each event of a case with what it says of its pod, but for what differs between two runs of a scenario. */
-function shapesOf({ events }: Case) {
-  return events.flatMap(({ method, payload }) => {
-    const { name, pod } = decodeEvent(method, payload) ?? expect.unreachable();
-    // The bridge asks for it where it holds sandboxes.
-    if (name === "CreateContainer") return [];
-    const { cgroupsPath = "", namespaces = [], resources } = pod.linux ?? {};
-    const of = { pid: pod.pid > 0, cgroup: cgroupsPath !== "", namespaces: namespaces.length, resources: !!resources };
-    return {
-      method,
-      name,
-      ...of,
-      labels: Object.keys(pod.labels).sort(),
-      annotations: Object.keys(pod.annotations).sort(),
-    };
-  });
-}
 
 /** The requests of a replay with a plugin that agrees with everything. */
 async function replay(folder: string): Promise<readonly string[]> {

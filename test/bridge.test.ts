@@ -58,7 +58,8 @@ function bridgeOf(
       },
     },
     specOf,
-    runChain: async (call) => {
+    runChain: async (pending) => {
+      const call = { ...pending, ...pending.make() };
       chains.push(call);
       await during.chain(call);
       const error = failing.has(call.request.state) ? "plugin: a: boom" : undefined;

@@ -37,7 +37,8 @@ async function play(
     readonly lostWrites?: "warn";
   },
 ) {
-  const { state = "create", path = "/kubepods/pod1/c1", pid = 0, resources = {}, lostWrites = "fail", ...more } = given;
+  const { state = "create", path = "/kubepods/pod1/c1", pid = 0, resources = {}, lostWrites = "fail", ...rest } = given;
+  const { target = { kind: "container", pod: "ns/pod", container: "ctr" }, ...more } = rest;
   const directory = createDirectory();
   const said: string[] = [];
   const warnings: string[] = [];
@@ -91,18 +92,19 @@ async function play(
     event: "StartContainer",
     time: planCall(10_000, "a limit", { replyMarginMs: 200, killAfterMs: 100 }),
     list: parseConfigList(Buffer.from(JSON.stringify(list))),
-    request: {
-      version: "0.1",
-      state,
-      id: "c1",
-      sandboxID: "p1",
-      pid,
-      spec: { resources, namespaces: {}, cgroupsPath: path, annotations: {} },
-      labels: {},
-    },
-    target: { kind: "container", pod: "ns/pod", container: "ctr" },
+    make: () => ({
+      request: {
+        version: "0.1",
+        state,
+        id: "c1",
+        sandboxID: "p1",
+        pid,
+        spec: { resources, namespaces: {}, cgroupsPath: path, annotations: {} },
+        labels: {},
+      },
+      target,
+    }),
     phase: "start",
-    earlierResults: [],
     ...more,
   });
   return { end, said, warnings };

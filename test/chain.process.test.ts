@@ -1,10 +1,10 @@
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { BridgeError } from "../src/base/errors.js";
+import { attempt, BridgeError } from "../src/base/errors.js";
 import { Breakers } from "../src/bridge/breaker.js";
 import { planCall } from "../src/bridge/call-time.js";
-import type { ChainCall } from "../src/bridge/chain.js";
+import type { ChainCall, PendingChain } from "../src/bridge/chain.js";
 import { createRunChain, type RunReport } from "../src/bridge/chain.js";
 import { Observers } from "../src/bridge/observers.js";
 import type { Cgroups } from "../src/cgroup/cgroups.js";
@@ -12,21 +12,23 @@ import { mergeConfig } from "../src/config/merge.js";
 import type { PartialConfig } from "../src/config/schema.js";
 import { parseVersion } from "../src/nri/versions.js";
 import { createLog } from "../src/observe/log.js";
+import { EarlyStarts } from "../src/plugin/early-starts.js";
 import type { StartCommand } from "../src/plugin/start.js";
 import { StartAhead } from "../src/plugin/start-ahead.js";
 import { parseConfigList } from "../src/v01/config-list.js";
 import { createDirectory, installFile, installNoop } from "./plugin/plugin-directory.js";
 import { children, processesWith, until } from "./plugin/processes.js";
-import { portableStarter } from "./plugin/spawners.js";
+import { ffiStarter, portableStarter } from "./plugin/spawners.js";
 
 const nri = { ...parseVersion("v0.6.1"), major: 0, minor: 6, patch: 1, preRelease: false, source: "stated" } as const;
 const pauseMs = 30_000;
+const breaker = { failures: 1, pauseMs };
 const goesOn = { create: "continue" } as const;
 
 /** Chains of real plugins, run as a configuration says; views cannot be made, and it is counted how often they are asked for. */
 function runnerOf(
   plugins: NonNullable<PartialConfig["plugins"]> = {},
-  { observers = new Observers(), limitMs = 10_000 } = {},
+  { observers = new Observers(), limitMs = 10_000, starter = portableStarter() } = {},
 ) {
   const directory = createDirectory();
   const lines: string[] = [];
@@ -35,18 +37,18 @@ function runnerOf(
   const started: StartCommand[] = [];
   const applied: object[] = [];
   const log = createLog("debug", { write: (line) => void lines.push(line) });
-  const portable = portableStarter();
-  const spawner = new StartAhead(
+  const ahead = new StartAhead(
     {
       start(command) {
         started.push(command);
-        return stuck.has(command.argv0) ? new Promise(() => {}) : portable.start(command);
+        return stuck.has(command.argv0) ? new Promise(() => {}) : starter.start(command);
       },
-      refusalOf: (command) => portable.refusalOf(command),
-      close: () => portable.close(),
+      refusalOf: (command) => starter.refusalOf(command),
+      close: () => starter.close(),
     },
     log,
   );
+  const spawner = new EarlyStarts(ahead);
   onTestFinished(() => spawner.close());
   const time = { now: 0 };
   const breakers = new Breakers(() => time.now);
@@ -83,13 +85,15 @@ function runnerOf(
     },
     afterChain: () => {
       order.push("rearm");
-      spawner.rearm();
+      ahead.rearm();
     },
   });
   const spec = { resources: null, namespaces: {}, cgroupsPath: "/p", annotations: {} };
-  const request = { version: "0.1", state: "create", id: "c", sandboxID: "s", pid: 7, spec, labels: {} };
+  const created = { version: "0.1", state: "create", id: "c", sandboxID: "s", pid: 7, spec, labels: {} };
+  const made = { request: created, target: { kind: "container", pod: "ns/pod", container: "ctr" } } as const;
   return {
     directory,
+    made,
     lines,
     order,
     started,
@@ -102,24 +106,25 @@ function runnerOf(
       time.now += pauseMs;
     },
     /** Outcomes of a chain of these, and its answer when it is an error. */
-    async play(types: readonly (string | object)[], changes: Partial<ChainCall> = {}) {
+    async play(
+      types: readonly (string | object)[],
+      { earlierResults = [], request = created, ...changes }: Partial<ChainCall & PendingChain> = {},
+    ) {
       const entries = types.map((type) => (typeof type === "string" ? { type } : type));
       const list = parseConfigList(Buffer.from(JSON.stringify({ version: "0.1", plugins: entries })));
-      const call: ChainCall = {
+      const call: PendingChain = {
         event: "StartContainer",
         time: planCall(limitMs, "a limit", { replyMarginMs: 200, killAfterMs: 100 }),
         list,
-        request,
-        target: { kind: "container", pod: "ns/pod", container: "ctr" },
         phase: "start",
-        earlierResults: [],
+        make: () => ({ ...made, request, earlierResults }),
         ...changes,
       };
       const { error, results } = await runChain(call);
       order.push("answer");
       // What is said when the answer is on its way.
       await sleep(5);
-      const runs = reports.flatMap((report) => (report.call === call ? [report.run] : []));
+      const runs = reports.flatMap((report) => (report.call.list === list ? [report.run] : []));
       return {
         runs,
         outcomes: runs.map(({ outcome }) => outcome),
@@ -236,7 +241,53 @@ describe("the time of a call holds, and the answer is by policy", () => {
   });
 });
 
-const breaker = { failures: 1, pauseMs };
+describe("the first plugin of a chain", () => {
+  function setUp(plugins: NonNullable<PartialConfig["plugins"]> = {}) {
+    const runner = runnerOf(plugins, { starter: ffiStarter() });
+    const log = `${runner.directory}/log`;
+    const noted = () => attempt(() => readFileSync(log, "utf8").trim().split("\n")) ?? [];
+    const text = `trap '' TERM; echo starts >>${log}; read -r x; echo "has \${x:-nothing}" >>${log}; echo '{}'`;
+    installFile(runner.directory, "p", `#!/bin/sh\n${text}\n`);
+    /** Holds our one thread until the plugin is there again; gives whether it was in this time. */
+    const isThere = (withinMs: number) => {
+      const until = performance.now() + withinMs;
+      while (noted().length < 3 && performance.now() < until)
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+      return noted().length === 3;
+    };
+    return { ...runner, noted, isThere };
+  }
+
+  it("is started before its request and the record of its create are made, and killed where they are not", async () => {
+    const { play, noted, isThere } = setUp();
+    await play(["p"]);
+    const make = () => {
+      expect(isThere(5_000)).toBe(true);
+      throw new Error("not recorded");
+    };
+    await expect(play(["p"], { make })).rejects.toThrow("not recorded");
+    expect(await until(() => children(process.pid).length === 0)).toBe(true);
+    expect(noted()).toEqual(["starts", expect.stringMatching(/^has {/), "starts"]);
+  });
+
+  it.each<[string, NonNullable<PartialConfig["plugins"]>, Partial<ChainCall>]>([
+    ["an observer", { p: { async: true } }, {}],
+    ["one in a captured view", { p: { cgroup: "auto" } }, { phase: "create" }],
+    ["one whose breaker is open", { p: { breaker } }, {}],
+  ])("is not started so where it is %s", async (_, plugins, changes) => {
+    const { play, noted, breakers, isThere, made } = setUp(plugins);
+    await play(["p"]);
+    expect(await until(() => noted().length === 2)).toBe(true);
+    if (plugins.p?.breaker) breakers.record("p", true, breaker);
+    let early: boolean | undefined;
+    const make = () => {
+      early = isThere(100);
+      return made;
+    };
+    await play(["p"], { ...changes, make });
+    expect(early).toBe(false);
+  });
+});
 
 describe("a breaker", () => {
   it("of a plugin that is twice in conf.json is not stuck in its trial", async () => {

@@ -27,6 +27,7 @@ import { applyOwn, readChange } from "./accept.js";
 import type { Breakers } from "./breaker.js";
 import { type EventInfo, type PluginTime, planBackground, planPlugin } from "./call-time.js";
 import { logChain, logRun, shorten } from "./chain-log.js";
+import { EarlyPlugin, policyOf } from "./early-plugin.js";
 import type { Observers } from "./observers.js";
 import { type CgroupStage, openStage } from "./plugin-stage.js";
 
@@ -44,6 +45,11 @@ export interface ChainCall extends EventInfo {
   /** Of an update: what plugins set at the create, and asked to keep. */
   readonly kept?: Created["kept"];
 }
+
+/** What of a chain is made while its first plugin is being started. */
+type Made = Pick<ChainCall, "request" | "target" | "earlierResults">;
+/** One whose request is still to be made: what `make` records of it is there before the first plugin has the request. */
+export type PendingChain = Omit<ChainCall, keyof Made> & { readonly make: () => Made };
 
 /** What running a chain came to. */
 export interface ChainEnd {
@@ -85,12 +91,20 @@ export interface ChainOptions {
 }
 
 /** Runs the plugins of a chain one by one. */
-export type RunChain = (call: ChainCall) => Promise<ChainEnd>;
+export type RunChain = (pending: PendingChain) => Promise<ChainEnd>;
 
 /** Runs chains as the configuration says: time, policy, environment and breaker of each plugin, and the log. */
 export function createRunChain(options: ChainOptions): RunChain {
   const parts = shareParts(options);
-  return (call) => new Chain(parts, call).run();
+  return async (pending) => {
+    const early = new EarlyPlugin(parts, pending);
+    try {
+      early.begin(0);
+      return await new Chain(parts, { ...pending, ...pending.make() }, early).run();
+    } finally {
+      early.abandon();
+    }
+  };
 }
 
 /** What all chains of a configuration share. */
@@ -123,6 +137,8 @@ const pollMs = 5;
 
 /** A plugin whose turn has come. */
 interface Turn extends Plugin {
+  /** In the chain's list. */
+  readonly index: number;
   readonly settings: PluginSettings;
   readonly request: string;
 }
@@ -152,6 +168,7 @@ class Chain {
   constructor(
     private readonly parts: ChainParts,
     private readonly call: ChainCall,
+    private readonly early: EarlyPlugin,
   ) {
     const { log } = parts;
     const { event, request, target, trace, list } = call;
@@ -185,9 +202,9 @@ class Chain {
   /** Gives the failure that is the call's answer. The first failure ends the chain, unless its policy says otherwise. */
   private async runPlugins(): Promise<string | null> {
     const { giveUpAt, remedy } = this.call.time;
-    for (const plugin of this.call.list.plugins) {
+    for (const [index, plugin] of this.call.list.plugins.entries()) {
       const settings = this.parts.settingsOf(plugin.type);
-      const turn = { ...plugin, settings, request: spliceRequest(this.body, plugin.conf, this.shown) };
+      const turn = { ...plugin, index, settings, request: spliceRequest(this.body, plugin.conf, this.shown) };
       if (settings.async) {
         this.observe(turn);
         continue;
@@ -265,16 +282,13 @@ class Chain {
     }
   }
 
-  private invoke({ type, conf, settings, request }: Turn, time: PluginTime, stage?: CgroupStage) {
-    const { limits, exitStatus, killChildren, startAhead } = settings;
-    const { stdoutBytes, stderrLinesPerRun: stderrLines } = limits;
-    const { inBackground } = this.call;
-    const policy = {
-      ...{ exitStatus, killChildren, startAhead, limits: { stdoutBytes, stderrLines } },
-      pollMs: settings.async || inBackground ? undefined : pollMs,
-    };
+  private invoke({ type, conf, index, settings, request }: Turn, time: PluginTime, stage?: CgroupStage) {
+    const isWaitedFor = !settings.async && !this.call.inBackground;
+    const policy = { ...policyOf(settings), ...(isWaitedFor ? { pollMs } : {}) };
+    const early = this.early.take(index);
+    const onGiven = () => settings.async || this.early.begin(index + 1);
     const { state } = this.call.request;
-    return invokePlugin({ plugin: type, state, request, conf, time, policy, stage }, this.context);
+    return invokePlugin({ plugin: type, state, request, conf, time, policy, stage, early, onGiven }, this.context);
   }
 
   /** Reads what the result asks to change; a run whose result cannot be accepted has failed. */

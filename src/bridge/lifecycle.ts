@@ -23,7 +23,7 @@ import {
 import type { ConfigList } from "../v01/types.js";
 import type { BackgroundWork } from "./background.js";
 import { backgroundInfo, type CallTime, type EventInfo, planBackground } from "./call-time.js";
-import { type ChainCall, type ChainEnd, noChange, notRun, type RunChain } from "./chain.js";
+import { type ChainEnd, noChange, notRun, type PendingChain, type RunChain } from "./chain.js";
 import { HeldSandboxes } from "./held-sandboxes.js";
 import { noPlugins, PluginLists } from "./plugin-lists.js";
 import { aboutOf, Records } from "./records.js";
@@ -124,10 +124,13 @@ export class Lifecycle {
       records.recordAfterReply(target, { phases });
       return notRun;
     }
-    const created = records.record(target, { phases });
-    const request = toCreateRequest(list.version, "create", target, created.spec);
-    const earlierResults = phase === "start" ? ledger.createResultsOf(target.id) : [];
-    const end = await this.runOrFail({ ...info, list, request, target: created, phase, earlierResults }, target);
+    const make = () => {
+      const created = records.record(target, { phases });
+      const request = toCreateRequest(list.version, "create", target, created.spec);
+      const earlierResults = phase === "start" ? ledger.createResultsOf(target.id) : [];
+      return { request, target: created, earlierResults };
+    };
+    const end = await this.runOrFail({ ...info, list, phase, make }, target);
     ledger.keep(target.id, end.change.kept);
     return end;
   }
@@ -139,9 +142,9 @@ export class Lifecycle {
       const created = this.parts.ledger.get(target.id);
       if (created === undefined) return noChange;
       const list = this.lists.takers(this.lists.read("no plugin runs for this update", info), "update");
-      const request = toUpdateRequest(list.version, created, target, asked);
+      const make = () => ({ request: toUpdateRequest(list.version, created, target, asked), target: created });
       const kept = keepsResources(this.parts.config) ? created.kept : undefined;
-      return (await this.runOrFail({ ...info, list, request, target: created, phase: "update", kept }, target)).change;
+      return (await this.runOrFail({ ...info, list, phase: "update", kept, make }, target)).change;
     });
   }
 
@@ -202,12 +205,15 @@ export class Lifecycle {
       ledger.skipDelete(id);
       return noChange;
     }
-    ledger.takeDelete(id);
+    const make = () => {
+      ledger.takeDelete(id);
+      const request = toDeleteRequest(list.version, created, target?.container?.linux?.resources);
+      return { request, target: created };
+    };
     const end = () => {
       if (!background.abandoned) ledger.endDelete(id);
     };
-    const request = toDeleteRequest(list.version, created, target?.container?.linux?.resources);
-    const call = { ...info, time: this.deleteTime(info), list, request, target: created, phase: "delete" } as const;
+    const call = { ...info, time: this.deleteTime(info), list, phase: "delete", make } as const;
     let observed: Promise<unknown> | undefined;
     try {
       const ran = await this.run(call, target);
@@ -300,7 +306,8 @@ export class Lifecycle {
       const spec = toResizedSpec(known.spec, asked);
       for (const [state, list] of lists) {
         const request = toCreateRequest(conf.version, state, { ...target, pid: known.pid }, spec);
-        const call = { ...info, list, request, target: known, phase: "delete", changesNothing: true } as const;
+        const make = () => ({ request, target: known });
+        const call = { ...info, list, phase: "delete", changesNothing: true, make } as const;
         await this.runOrFail(call, target);
       }
     });
@@ -311,13 +318,13 @@ export class Lifecycle {
     else await within(info.time.answerBy, done, () => void done.catch(failed));
   }
 
-  private async runOrFail(call: ChainCall, target: Target): Promise<ChainEnd> {
+  private async runOrFail(call: PendingChain, target: Target): Promise<ChainEnd> {
     const end = await this.run(call, target);
     if (end.error !== undefined) throw new BridgeError("PLUGIN_FAILED", `nri invoke: ${end.error}`);
     return end;
   }
 
-  private async run(call: ChainCall, target: Target | undefined): Promise<ChainEnd> {
+  private async run(call: PendingChain, target: Target | undefined): Promise<ChainEnd> {
     const { config, runChain } = this.parts;
     if (call.list.plugins.length === 0 && call.kept === undefined) return notRun;
     if (config.request === "strict" || target === undefined) return runChain(call);
@@ -326,6 +333,10 @@ export class Lifecycle {
       pod: messageToJson("PodSandbox", pod),
       ...(container === undefined ? {} : { container: messageToJson("Container", container) }),
     };
-    return runChain({ ...call, request: toSuperset(call.request, target, nri) });
+    const make = () => {
+      const made = call.make();
+      return { ...made, request: toSuperset(made.request, target, nri) };
+    };
+    return runChain({ ...call, make });
   }
 }

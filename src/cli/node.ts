@@ -10,6 +10,7 @@ import { createProcessWatcher } from "../host/process-watcher.js";
 import { DirectoryLock } from "../ledger/directory-lock.js";
 import { openJournal } from "../ledger/journal-file.js";
 import { RunningPlugins } from "../ledger/running.js";
+import { EarlyStarts } from "../plugin/early-starts.js";
 import type { Spawned } from "../plugin/spawner.js";
 import { createStarter } from "../plugin/start.js";
 import { StartAhead } from "../plugin/start-ahead.js";
@@ -45,10 +46,10 @@ export function createNode(mode: "external" | "launched", log: Log, ending: Abor
   const host = createNodeHost("/proc", createProcessWatcher(attempt(openNative)));
   const running = new RunningPlugins({ host, end: (pid) => process.kill(-pid, "SIGKILL"), log });
   const onStart = ({ pid, exited }: Pick<Spawned, "pid" | "exited">) => running.began(pid, exited);
-  const spawner = new StartAhead(createStarter(log, { onStart, signal: ending }), log);
+  const startAhead = new StartAhead(createStarter(log, { onStart, signal: ending }), log);
   return {
-    spawner,
-    afterChain: (types) => spawner.rearm(types),
+    spawner: new EarlyStarts(startAhead),
+    afterChain: (types) => startAhead.rearm(types),
     cgroups: createNodeCgroups(),
     host,
     async waitForState({ state }, signal) {

@@ -33,6 +33,9 @@ type Argument = number | string | null | NodeJS.ArrayBufferView | readonly (stri
 /** The functions of the C library that Node has no way to, as C declares them; errors are return values. */
 export type Libc = ReturnType<typeof openLibc>;
 
+const posixSpawn =
+  "int posix_spawn(void *pid, const char *path, void *actions, void *attributes, const char **argv, const char **envp)";
+
 /** Binds the C library that Node itself runs with. @throws Error when it lacks a function: glibc before 2.29, musl before 1.1.24 */
 function openLibc(koffi: Koffi) {
   const library = koffi.load(null);
@@ -41,6 +44,7 @@ function openLibc(koffi: Koffi) {
     // Everything that we call gives an int, or a long that is small.
     return (...args: readonly Argument[]) => Number(native(...args));
   };
+  const spawn = library.func(posixSpawn);
   const syscall = bind("long syscall(long number, long pid, long flags)");
   return {
     pipe2: bind("int pipe2(void *descriptors, int flags)"),
@@ -53,9 +57,12 @@ function openLibc(koffi: Koffi) {
     waitpid: bind("int waitpid(int pid, void *status, int options)"),
     kill: bind("int kill(int pid, int signal)"),
     prlimit: bind("int prlimit(int pid, int resource, void *wanted, void *old)"),
-    spawn: bind(
-      "int posix_spawn(void *pid, const char *path, void *actions, void *attributes, const char **argv, const char **envp)",
-    ),
+    spawn: bind(posixSpawn),
+    /** In a thread of libuv's pool; what it is given has to stay until it answers. */
+    spawnOnPool: (...args: readonly Argument[]) =>
+      new Promise<number>((resolve, reject) => {
+        spawn.async(...args, (error, errno) => (error === null ? resolve(Number(errno)) : reject(error)));
+      }),
     initAttributes: bind("int posix_spawnattr_init(void *attributes)"),
     setAttributeFlags: bind("int posix_spawnattr_setflags(void *attributes, short flags)"),
     setDefaultSignals: bind("int posix_spawnattr_setsigdefault(void *attributes, void *set)"),
@@ -101,9 +108,14 @@ export interface PollHandle {
   close(): void;
 }
 
+interface NativeFunction {
+  (...args: readonly unknown[]): unknown;
+  async(...args: readonly [...unknown[], (error: Error | null, result: unknown) => void]): void;
+}
+
 /** What we use of koffi, the FFI library. */
 export interface Koffi {
-  load(path: null): { func(declaration: string): (...args: readonly unknown[]) => unknown };
+  load(path: null): { func(declaration: string): NativeFunction };
   errno(): number;
   readonly node: {
     /** compat: koffi calls back outside of Node's callback scope: promises that it settles are not acted upon by it. */

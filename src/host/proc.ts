@@ -96,6 +96,19 @@ export function environmentOf(pid: number, procRoot: string): ReadonlyMap<string
   return entries && new Map(entries.map((entry) => [entry.replace(/=.*/s, ""), entry.slice(entry.indexOf("=") + 1)]));
 }
 
+/** read(2) and readv(2) of 64-bit machines, by their numbers. */
+const readCalls = process.arch === "x64" ? ["0", "19"] : ["63", "65"];
+
+/** The descriptors on which threads of a process wait in read(2); none when that cannot be seen. */
+export function blockedReads(pid: number, procRoot: string): readonly number[] {
+  const tasks = attempt(() => readdirSync(`${procRoot}/${pid}/task`)) ?? [];
+  return tasks.flatMap((task) => {
+    // `0 0x3 0x7ffd...`: the call's number and its arguments; `running` where there is none.
+    const [call = "", descriptor] = readText(`${procRoot}/${pid}/task/${task}/syscall`)?.split(" ") ?? [];
+    return readCalls.includes(call) ? Number(descriptor) : [];
+  });
+}
+
 /** The inodes of a process's sockets; none when its descriptors cannot be seen. */
 export function socketsOf(pid: number, procRoot: string): readonly string[] {
   const names = attempt(() => readdirSync(`${procRoot}/${pid}/fd`)) ?? [];

@@ -13,8 +13,9 @@ const rlimitNofile = 7;
 
 /**
  * The fast spawner: posix_spawn(3) through an FFI library. The C library shares our memory with the child until it executes, so
- * the cost does not grow with it, and what execve answers comes back; it blocks the caller until then. Nothing else waits: the
- * ends of processes and their output come to the event loop by descriptors.
+ * the cost does not grow with it, and what execve answers comes back; it blocks the caller until then, or a thread of libuv's
+ * pool where the caller has other work. Nothing else waits: the ends of processes and their output come to the event loop by
+ * descriptors.
  *
  * @param openFiles the limit that plugins get; undefined for ours
  * @throws Error when the system gives no epoll descriptor
@@ -53,8 +54,9 @@ class FfiSpawner implements Spawner {
     const pipes = this.spare ?? openPolledPipes(this.parts);
     this.spare = undefined;
     const pid = new Int32Array(1);
-    const errno = withActions(libc, command.cwd, pipes.pluginEnds, (actions) =>
-      libc.spawn(pid, command.path, actions, this.attributes, [...argv, null], [...envp, null]),
+    const spawn = command.offThread ? libc.spawnOnPool : libc.spawn;
+    const errno = await withActions(libc, command.cwd, pipes.pluginEnds, (actions) =>
+      spawn(pid, command.path, actions, this.attributes, [...argv, null], [...envp, null]),
     );
     if (errno !== 0) {
       closePolledPipes(pipes);
@@ -106,7 +108,12 @@ function createAttributes(libc: Libc): Buffer {
  *
  * @returns errno, or 0
  */
-function withActions(libc: Libc, cwd: string, stdio: readonly number[], spawn: (actions: Buffer) => number): number {
+async function withActions(
+  libc: Libc,
+  cwd: string,
+  stdio: readonly number[],
+  spawn: (actions: Buffer) => number | Promise<number>,
+): Promise<number> {
   const actions = Buffer.alloc(sizes.fileActions);
   const unready = libc.initActions(actions);
   if (unready !== 0) return unready;
@@ -115,7 +122,7 @@ function withActions(libc: Libc, cwd: string, stdio: readonly number[], spawn: (
       const errno = libc.addDup2(actions, descriptor, target);
       if (errno !== 0) return errno;
     }
-    return libc.addCloseFrom?.(actions, 3) || libc.addChdir(actions, cwd) || spawn(actions);
+    return libc.addCloseFrom?.(actions, 3) || libc.addChdir(actions, cwd) || (await spawn(actions));
   } finally {
     libc.destroyActions(actions);
   }

@@ -4,6 +4,7 @@ import type { PluginTime } from "../bridge/call-time.js";
 import { decodeUtf8, encodeUtf8 } from "../v01/gojson/utf8.js";
 import { formatPluginError, hasTooManyValues, mostResultValues, parseResult } from "../v01/result.js";
 import type { Result, State } from "../v01/types.js";
+import type { EarlyStart } from "./early-starts.js";
 import { hasUnknownFormat } from "./executable-format.js";
 import { formatStartError } from "./go-errors.js";
 import type { Lookup } from "./lookup.js";
@@ -102,6 +103,10 @@ export interface Invocation {
   readonly policy: InvokePolicy;
   /** Where it runs, when not plainly on the node. */
   readonly stage?: Stage | undefined;
+  /** Its process, where that was started before the request was there. */
+  readonly early?: EarlyStart | undefined;
+  /** Called when it has its request. */
+  readonly onGiven?: () => void;
 }
 
 /** An installer has put a plugin in place by then: as long as a delete's own time. */
@@ -154,7 +159,7 @@ export async function invokePlugin(invocation: Invocation, context: InvokeContex
 }
 
 async function tryPlugin(invocation: Invocation, context: InvokeContext): Promise<InvokeOutcome> {
-  const { plugin, state, request, conf, time, policy } = invocation;
+  const { plugin, state, request, time, policy } = invocation;
   const lookup = context.find(plugin);
   if (!lookup.ok) return notInvoked(invocation, lookup.reason, lookup.error, { hint: lookup.hint });
   const { path } = lookup;
@@ -163,7 +168,37 @@ async function tryPlugin(invocation: Invocation, context: InvokeContext): Promis
     return notInvoked(invocation, "skipped", error, { path, hint: time.remedy });
   }
   const stderr: string[] = [];
-  const command: StartCommand = {
+  const command = commandOf(invocation, path, context);
+  const options: RunOptions = {
+    terminateAt: time.terminateAt,
+    killAt: time.killAt,
+    limits: policy.limits,
+    pollMs: policy.pollMs,
+    onGiven: invocation.onGiven,
+    onStderrLine: (line) => {
+      stderr.push(line);
+      context.onStderrLine?.(plugin, line);
+    },
+    killChildren: policy.killChildren,
+  };
+  const startedAt = monotonicClock();
+  const { stage, early } = invocation;
+  const start = async (at: StartCommand) => (await early?.take(at, time.terminateAt)) ?? context.spawner.start(at);
+  const runOnce = (at: StartCommand) => startAndGive({ start }, at, encodeUtf8(request), options);
+  const run = await (stage === undefined ? runOnce(command) : runOn(stage, command, stderr, runOnce));
+  const { exitCode, signal, leftGroup, startError, stdout } = run;
+  return {
+    ...{ plugin, path, state, request, stderr, exitCode, signal, leftGroup, startError },
+    ...{ stdout: decodeUtf8(stdout), stdoutBytes: stdout },
+    ...judge(invocation, path, run),
+    durationMs: monotonicClock() - startedAt,
+  };
+}
+
+type WhatToStart = Pick<Invocation, "plugin" | "conf" | "policy">;
+
+function commandOf({ plugin, conf, policy }: WhatToStart, path: string, context: InvokeContext): StartCommand {
+  return {
     path,
     // compat: argv[0] is the name in conf.json; there are plugins that behave by it.
     argv0: plugin,
@@ -174,29 +209,13 @@ async function tryPlugin(invocation: Invocation, context: InvokeContext): Promis
     startAhead: policy.startAhead,
     conf,
   };
-  const options: RunOptions = {
-    terminateAt: time.terminateAt,
-    killAt: time.killAt,
-    limits: policy.limits,
-    pollMs: policy.pollMs,
-    onStderrLine: (line) => {
-      stderr.push(line);
-      context.onStderrLine?.(plugin, line);
-    },
-    killChildren: policy.killChildren,
-  };
-  const startedAt = monotonicClock();
-  const runOnce = (at: StartCommand) => startAndGive(context.spawner, at, encodeUtf8(request), options);
-  const run = await (invocation.stage === undefined
-    ? runOnce(command)
-    : runOn(invocation.stage, command, stderr, runOnce));
-  const { exitCode, signal, leftGroup, startError, stdout } = run;
-  return {
-    ...{ plugin, path, state, request, stderr, exitCode, signal, leftGroup, startError },
-    ...{ stdout: decodeUtf8(stdout), stdoutBytes: stdout },
-    ...judge(invocation, path, run),
-    durationMs: monotonicClock() - startedAt,
-  };
+}
+
+/** Starts a plugin before its request is there, where that can be done. */
+export function startEarly(what: WhatToStart, context: InvokeContext, offThread: boolean): EarlyStart | undefined {
+  const lookup = context.find(what.plugin);
+  if (!lookup.ok) return undefined;
+  return context.spawner.startEarly?.({ ...commandOf(what, lookup.path, context), offThread });
 }
 
 /** On a stage the wrapper is what is started: what a start says of the plugin's own file is found out here. */

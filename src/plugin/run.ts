@@ -218,6 +218,7 @@ export async function runToEnd(
 ): Promise<RunResult> {
   const supervisor = new Supervisor(process, options, ending);
   const output = new RunOutput(process.stdio, options, () => supervisor.kill());
+  options.onGiven?.();
   const exit = await supervisor.wait();
   const { timedOut, killed } = supervisor;
   const endRest = options.killChildren || timedOut || killed;

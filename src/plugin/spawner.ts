@@ -9,6 +9,8 @@ export interface Command {
   /** The whole environment: nothing is added. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** Start it from another thread, where the way can: ours has work to do meanwhile. */
+  readonly offThread?: boolean;
 }
 
 /** Why a process was not started. */

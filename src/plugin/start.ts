@@ -6,6 +6,7 @@ import { type Log, silentLog } from "../base/logger.js";
 import { sayOnce } from "../base/once.js";
 import { PassedWalks } from "../base/permissions.js";
 import { type Native, openNative } from "../host/native.js";
+import type { EarlyStart } from "./early-starts.js";
 import { createFfiSpawner } from "./ffi-spawner.js";
 import { errorCode } from "./go-errors.js";
 import { findExecutableFault } from "./permissions.js";
@@ -38,6 +39,8 @@ export interface RunOptions {
     /** More lines on stderr are counted, not handed on. */
     readonly stderrLines: number;
   };
+  /** Called when it has its request. */
+  readonly onGiven?: (() => void) | undefined;
   /** How long its end is waited for before anything else is done; undefined where no call waits for it. */
   readonly pollMs?: number | undefined;
   /** Called for each line on stderr, also for those of background children after the run. */
@@ -76,13 +79,15 @@ export interface Started {
 export interface Starter<Process extends Started = Started> {
   /** Checks who can change the command's file, and starts it. Never rejects. */
   start(command: StartCommand): Promise<Process | StartFault>;
+  /** Starts it before its request is there, where that can be done. */
+  startEarly?(command: StartCommand): EarlyStart | undefined;
   /** Gives up what is held between runs, waiting processes too. Runs that go on end first. */
   close(): Promise<void>;
 }
 
 /** Starts a process for a request that is there. */
 export async function startAndGive(
-  starter: Starter,
+  starter: Pick<Starter, "start">,
   command: StartCommand,
   request: Uint8Array,
   options: RunOptions,

@@ -10,6 +10,7 @@ const imports = `
   import { createFfiSpawner } from "./plugin/ffi-spawner.js";
   import { createPortableSpawner } from "./plugin/portable-spawner.js";
   import { ProcessStarter, startAndGive } from "./plugin/start.js";
+  import { EarlyStarts } from "./plugin/early-starts.js";
   import { StartAhead } from "./plugin/start-ahead.js";
   import { Deadline } from "./base/deadline.js";
   const options = {};

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { attempt } from "../../src/base/errors.js";
 import { type ProcessStat, readProcessStat } from "../../src/host/proc.js";
 
 export function statOf(pid: number): ProcessStat | null {
@@ -51,4 +52,8 @@ export function endProcess(pid: number): void {
   } catch {
     // Gone already.
   }
+}
+
+export function commandLine(pid: number): string {
+  return attempt(() => readFileSync(`/proc/${pid}/cmdline`, "latin1")) ?? "";
 }

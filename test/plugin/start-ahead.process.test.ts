@@ -1,15 +1,14 @@
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 
-import { attempt } from "../../src/base/errors.js";
 import { silentLog } from "../../src/base/logger.js";
 import { StartAhead } from "../../src/plugin/start-ahead.js";
 import { buildProgram } from "./build-program.js";
 import { createDirectory, installFile } from "./plugin-directory.js";
-import { children, endProcess, isAlive, until, zombies } from "./processes.js";
+import { children, commandLine, endProcess, isAlive, until, zombies } from "./processes.js";
 import { run, spawnerForFile, spawners, toInput } from "./spawners.js";
 
 /** Says its pid when it has read its request. */
@@ -129,7 +128,3 @@ describe.each(spawners)("a process started ahead by the $name spawner", ({ creat
     expect(await until(() => !waiting.some(isAlive))).toBe(true);
   });
 });
-
-function commandLine(pid: number): string {
-  return attempt(() => readFileSync(`/proc/${pid}/cmdline`, "latin1")) ?? "";
-}

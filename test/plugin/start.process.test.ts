@@ -26,7 +26,9 @@ describe("createStarter", () => {
       "a filter forbids pidfds",
       () =>
         withFunctions((declaration) =>
-          declaration.includes("syscall(") ? () => -1 : koffi.load(null).func(declaration),
+          declaration.includes("syscall(")
+            ? Object.assign(() => -1, { async() {} })
+            : koffi.load(null).func(declaration),
         ),
       "pidfd_open: EPERM",
     ],

@@ -1,0 +1,109 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Deadline, within } from "../base/deadline.js";
+import { attempt } from "../base/errors.js";
+import { fileStamp } from "../base/files.js";
+import { blockedReads, readLink } from "../host/proc.js";
+import type { StartFault } from "./spawner.js";
+import type { StartCommand, Started, Starter } from "./start.js";
+
+/** A plugin that has just been started comes to its read by then. */
+const proofMs = 50;
+/** A machine may be busy, and an interpreter's files not in memory yet. */
+const mostProofs = 3;
+/** A process is there long before that, or the thread that starts it waits for something else. */
+const startMs = 500;
+/** Of a run's time, at most this is waited for either. */
+const share = 0.1;
+
+/**
+ * A starter that also starts plugins while their requests are made: what a process does before it reads its stdin then costs the
+ * call nothing. It is for those alone that are known to wait for their request first, since one that is not needed is killed.
+ */
+export class EarlyStarts implements Starter {
+  /** By argv[0]: the file, and in how many runs it did not come to its read in time; null when it did. */
+  private readonly known = new Map<string, { readonly file: string; readonly failed: number | null }>();
+
+  /** One at a time: the threads in which processes are started may all wait for a disk. */
+  private starting = false;
+
+  constructor(private readonly starter: Starter) {}
+
+  startEarly(command: StartCommand): EarlyStart | undefined {
+    const { file, failed } = this.known.get(command.argv0) ?? {};
+    if (this.starting || failed !== null || command.startAhead !== 0 || fileOf(command) !== file) return undefined;
+    this.starting = true;
+    const starting = this.starter.start(command).finally(() => {
+      this.starting = false;
+    });
+    return new EarlyStart(command, file, starting);
+  }
+
+  /** The request of a new file is held until its process waits for it, to know that. */
+  async start(command: StartCommand): Promise<Started | StartFault> {
+    const file = fileOf(command);
+    const before = this.known.get(command.argv0);
+    const failed = before?.file === file ? before.failed : 0;
+    const started = await this.starter.start(command);
+    if (command.startAhead !== 0 || failed === null || failed >= mostProofs || "code" in started) return started;
+    const { pid } = started;
+    return {
+      pid,
+      abandon: () => started.abandon(),
+      give: async (request, options) => {
+        const until = atMost(proofMs, options.terminateAt);
+        const isProven = (await waitsForStdin(pid, until)) && fileOf(command) === file;
+        this.known.set(command.argv0, { file, failed: isProven ? null : failed + 1 });
+        return started.give(request, options);
+      },
+    };
+  }
+
+  close(): Promise<void> {
+    return this.starter.close();
+  }
+}
+
+/** A process that waits for a request which is still being made. */
+export class EarlyStart {
+  private over = false;
+
+  constructor(
+    private readonly command: StartCommand,
+    private readonly file: string,
+    private readonly starting: Promise<Started | StartFault>,
+  ) {}
+
+  /** It, for its command and the file that it was; null when a process is to be started with the request. */
+  async take(command: StartCommand, terminateAt: Deadline): Promise<Started | null> {
+    // What was executed is only known when the file was the same before and after.
+    if (this.over || command.path !== this.command.path || fileOf(command) !== this.file) return null;
+    const started = await within(atMost(startMs, terminateAt), this.starting, () => null);
+    if (started === null || "code" in started) return null;
+    this.over = true;
+    return started;
+  }
+
+  /** Ends it without a request, where it was not taken. */
+  abandon(): void {
+    if (this.over) return;
+    this.over = true;
+    void this.starting.then((started) => ("code" in started ? undefined : started.abandon()));
+  }
+}
+
+function atMost(ms: number, terminateAt: Deadline): Deadline {
+  return terminateAt.within(Math.min(ms, terminateAt.remainingMs() * share));
+}
+
+function fileOf({ path }: StartCommand): string {
+  return `${path} ${attempt(() => fileStamp(path))}`;
+}
+
+/** Whether a process comes to a read of the stdin that it was given, which has no name. */
+async function waitsForStdin(pid: number, until: Deadline): Promise<boolean> {
+  while (!blockedReads(pid, "/proc").includes(0)) {
+    if (until.expired) return false;
+    await sleep(1);
+  }
+  return /^(pipe|socket):/.test(readLink(`/proc/${pid}/fd/0`) ?? "");
+}

@@ -13,6 +13,7 @@ import { createProcessWatcher, type ProcessWatcher } from "./process-watcher.js"
 
 export interface ProcessQuery {
   readonly id: string;
+  readonly sandboxID: string;
   /** 0 when there is none. */
   readonly pid: number;
   /** As the event has it, in the form of cgroupfs or of systemd; "" when it does not say. */
@@ -82,17 +83,17 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
       return { pid, startTime: typeof stat === "string" ? undefined : stat.startTime, bootId, pidNamespace };
     },
 
-    claim({ id, pid, cgroupsPath }) {
+    claim({ id, sandboxID, pid, cgroupsPath }) {
       if (pid <= 0) return { confirmed: false, reason: noProcess };
       // Before its cgroup: should the pid change hands meanwhile, the identity is that of a process which has ended.
       const stat = readProcessStat(pid, procRoot);
       if (typeof stat === "string") return { confirmed: false, reason: `there is no process ${pid} here` };
       const { startTime, parent } = stat;
-      const cgroups = readText(`${procRoot}/${pid}/cgroup`) ?? "";
-      // The parent is the shim or conmon.
-      const worksInBundle = () => parent > 1 && pathNames(readLink(`${procRoot}/${parent}/cwd`) ?? "", id);
+      // The parent is the pod's shim, or the container's conmon. A link costs a third of reading a file.
+      const bundle = parent > 1 ? (readLink(`${procRoot}/${parent}/cwd`) ?? "") : "";
+      const isNamed = () => cgroupsName(readText(`${procRoot}/${pid}/cgroup`) ?? "", id, cgroupsPath);
       const reason = `neither the cgroup of process ${pid} nor the bundle of its parent names ${id}`;
-      if (!cgroupsName(cgroups, id, cgroupsPath) && !worksInBundle()) return { confirmed: false, reason };
+      if (!pathNames(bundle, id) && !pathNames(bundle, sandboxID) && !isNamed()) return { confirmed: false, reason };
       return { confirmed: true, identity: { pid, startTime, bootId, pidNamespace }, parent };
     },
 

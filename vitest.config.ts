@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 /** Which tests a project takes, by the end of their files' names: `x.test.ts` is pure, `x.process.test.ts` starts processes. */
 const others = ["process", "clock", "slow"] as const;
 const named = (kind: (typeof others)[number]) => [`test/**/*.${kind}.test.ts`];
-const aside = ["test/e2e/**", "test/soak/**"];
+const aside = ["test/e2e/**", "test/soak/**", "test/node/**"];
 
 /** The same for all: what differs between the machines of those who run the tests. */
 const setupFiles = ["test/support/setup.ts"];
@@ -63,6 +63,16 @@ export default defineConfig({
           globalSetup: ["test/e2e/global-setup.ts"],
           ...{ pool: "forks", testTimeout: 120_000, hookTimeout: 120_000, retry, fileParallelism: false },
           sequence: { groupOrder: 4 },
+        },
+      },
+      {
+        // A whole node in an emulator: one file at a time, minutes instead of seconds, and once more where it did not do.
+        test: {
+          name: "node",
+          include: ["test/node/**/*.test.ts"],
+          globalSetup: ["test/node/setup.ts"],
+          ...{ pool: "forks", testTimeout: 1_800_000, hookTimeout: 1_800_000, retry: 1, fileParallelism: false },
+          sequence: { groupOrder: 5 },
         },
       },
     ],

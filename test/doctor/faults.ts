@@ -574,7 +574,12 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       mend: (node) => node.state(bridgePid, "S", "0"),
       fixSays: "systemctl restart nri-v01-bridge",
     },
-    { make: (node) => node.state(bridgePid, "S", "pipe_read"), mend: (node) => node.state(bridgePid, "S", "ep_poll") },
+    ...["ep_poll", "do_epoll_wait"].map(
+      (place): Fault => ({
+        make: (node) => node.state(bridgePid, "S", "pipe_read"),
+        mend: (node) => node.state(bridgePid, "S", place),
+      }),
+    ),
   ],
   "bridge-not-registered": [
     {

@@ -30,7 +30,10 @@ const schema = new protobuf.Root().loadSync(schemaFile, { keepCase: true });
 export class Cri {
   readonly #client: Client;
 
-  constructor(socket: string) {
+  constructor(
+    socket: string,
+    private readonly deadlineMs = 60_000,
+  ) {
     this.#client = new Client(`unix://${socket}`, credentials.createInsecure(), {
       // A daemon that was restarted is to be found again soon.
       "grpc.initial_reconnect_backoff_ms": 50,
@@ -85,7 +88,7 @@ export class Cri {
         (bytes: Buffer): Record<string, unknown> =>
           responseType.toObject(responseType.decode(bytes), { defaults: true, enums: String, longs: String }),
         request,
-        { deadline: Date.now() + 60_000 },
+        { deadline: Date.now() + this.deadlineMs },
         (error: ServiceError | null, value?: Record<string, unknown>) =>
           error === null ? resolve(value ?? {}) : reject(new CriError(method, status[error.code], error.details)),
       );

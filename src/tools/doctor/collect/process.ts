@@ -92,7 +92,8 @@ async function stateOf(pid: number, procRoot: string, lookEachMs: number): Promi
     // The function of the kernel that it waits in; 0, or nothing, where the kernel does not tell.
     const place = readText(`${procRoot}/${pid}/wchan`) ?? "";
     if (/freez|refrigerator/.test(place)) return "frozen";
-    if (/ep_?poll/.test(place) || (stat.state === "S" && /^0?$/.test(place))) return "runs";
+    // ep_poll, and do_epoll_wait on Linux 7.2.
+    if (/ep_poll|epoll/.test(place) || (stat.state === "S" && /^0?$/.test(place))) return "runs";
     if (look < looks) await sleep(lookEachMs);
   }
   return "stuck";

@@ -100,7 +100,7 @@ function listSettings(flags: PartialConfig, { config, settings, file, lineOf }: 
     });
 }
 
-/** What is given to plugins by their environment may be a secret. */
+/** Values that plugins get in their environment may be secrets. */
 function hidden(path: string, value: unknown): unknown {
   if (path !== "environment.set" || typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.keys(value).map((name) => [name, "(set)"]));

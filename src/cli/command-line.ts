@@ -39,7 +39,7 @@ async function runVerb(commands: readonly AddCommand[], io: CliIo): Promise<Exit
   return code;
 }
 
-/** What is thrown for a fault that is not ours. */
+/** The exit codes of errors that are not ours. */
 const faultCodes: Partial<Record<ErrorCode, ExitCode>> = {
   CONFIG: exitCodes.usage,
   USAGE: exitCodes.usage,

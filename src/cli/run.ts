@@ -61,7 +61,7 @@ interface RunOptions extends RunLayers {
 /** A recording beside the run. */
 export interface Recording {
   readonly settings: RecordSettings;
-  /** Told of each recorded pod; then the run ends with the recording, after so long or with the last pod. */
+  /** Told of each recorded pod; then the run ends with the recording, after its duration or with the last pod. */
   readonly onCase?: (recorded: RecordedCase) => void;
   readonly durationMs?: number | undefined;
 }
@@ -160,12 +160,12 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   });
   const stopping = new AbortController();
   const patienceMs = () => Math.min(Math.max(finishMs, stub.runtime?.requestTimeoutMs ?? 0), longestFinishMs);
-  /** What has been asked for is answered; what then still runs, an observer that hangs, is ended. */
+  /** Calls are answered first; a run that is left, an observer that hangs, is ended then. */
   const finishRunsOnce = async () => {
     service.stopping();
     const patience = patienceMs();
     await withinMs(patience, Promise.all([service.idle(), calls.answered()]));
-    // What is cut short is delivered once more by the next bridge.
+    // The next bridge delivers again what is cut short.
     await withinMs(longestFinishMs - patience, service.deletesEnded());
     service.abandon();
     ending.abort();
@@ -221,7 +221,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
     const reason = await (launched?.ended ?? stub.run());
     ended(reason.kind);
     const code = logEnd(log, reason);
-    // What a lost connection left running has its own deadlines.
+    // Runs that a lost connection left have their own deadlines.
     await finishRuns();
     return code;
   } catch (error) {
@@ -252,7 +252,7 @@ async function requireState(node: Node, config: Config): Promise<void> {
   throw new BridgeError("USAGE", `${what}: stop it first, or record beside it, without --run`);
 }
 
-/** What we register as: what was configured, else the environment, else the defaults. */
+/** Our name and index: configured, else from the environment, else the defaults. */
 function identityOf(io: CliIo, flags: PartialConfig, file: PartialConfig | undefined): PluginIdentity {
   const defaults = mergeConfig();
   const named = /^[0-9]{2}-./.test(io.fileName);
@@ -264,7 +264,7 @@ function identityOf(io: CliIo, flags: PartialConfig, file: PartialConfig | undef
   });
 }
 
-/** What a service manager shows of us. */
+/** Our condition as a service manager shows it. */
 export function conditionOf(
   { ready, runtime }: Pick<PluginStub, "ready" | "runtime">,
   socketPath: string,

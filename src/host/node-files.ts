@@ -16,7 +16,7 @@ export class NodeFiles {
     return this.root === "/" ? "" : this.root;
   }
 
-  /** Where a node's path is found from here. What is not there is given as it would be. */
+  /** Where a node's path is found from here. A missing file has the path that it would have. */
   locate(path: string): string {
     if (this.root === "/") return path;
     const pending = path.split("/");
@@ -102,7 +102,7 @@ export class NodeFiles {
     });
   }
 
-  /** What a link says, not followed. */
+  /** The target of a link, not followed. */
   link(path: string): string | undefined {
     return readLink(join(this.root, path));
   }

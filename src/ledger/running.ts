@@ -58,7 +58,7 @@ export class RunningPlugins {
         this.lines[index] = undefined;
         this.write(index);
       };
-      // No answer waits for it: a process that has ended is nobody's to end.
+      // No answer waits for it: a process that has ended need not be ended.
       void exited.then(() => setImmediate(ended));
     }, noteAfterMs);
     void exited.then(() => clearTimeout(timer));

@@ -9,7 +9,7 @@ import type { Health } from "./metrics.js";
 
 export * as client from "prom-client";
 
-/** What is served, asked for each request. */
+/** The served texts, made for each request. */
 interface MetricsPages {
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   readyz(): Health;

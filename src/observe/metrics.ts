@@ -6,7 +6,7 @@ import { synchronizes } from "../nri/versions.js";
 import type { CallAnswer, CallWatcher } from "../nri/watch-calls.js";
 import type { MetricsServer } from "./metrics-server.js";
 
-/** What a metric is: its name without the prefix, its labels, and what it tells. */
+/** A metric: its name without the prefix, its labels, and its meaning. */
 export interface MetricFacts {
   readonly name: string;
   readonly type: "counter" | "gauge" | "histogram";
@@ -80,13 +80,13 @@ const mostListed = 64;
 const otherLabel = "_other";
 const longestLabel = 100;
 
-/** What is asked for each scrape and probe; nothing of it is kept. */
+/** Sources that are asked for each scrape and probe; no value is kept. */
 export interface MetricsSources {
   /** The runtime has registered and configured us, and is still there. */
   registered(): boolean;
   /** It has synchronized us too. */
   synchronized(): boolean;
-  /** What keeps plugins from running beside that, each in a few words. */
+  /** Other reasons why plugins do not run, each in a few words. */
   notices(): readonly string[];
   /** Plugin types that conf.json lists; undefined when it cannot be read. */
   plugins(): readonly string[] | undefined;
@@ -283,7 +283,7 @@ export interface Health {
   readonly text: string;
 }
 
-/** What was seen on the present connection. */
+/** Facts about the present connection. */
 interface Connection {
   readonly runtime: RuntimeInfo;
   /** An event has come: whatever was said before, events are delivered. */

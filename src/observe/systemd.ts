@@ -37,7 +37,7 @@ export function startAnnouncer(options: AnnouncerOptions) {
   const beatEachMs = settings.watchdogMs === undefined ? Infinity : settings.watchdogMs / 3;
   let beatAt = startedAt;
   let notBefore = startedAt;
-  /** What has reached the manager. */
+  /** The state that has reached the manager. */
   let told = "";
   let ready = false;
   let ending = false;
@@ -88,11 +88,11 @@ export function statusLine(text: string): string {
   return [...line].slice(0, longestStatus).join("").toWellFormed();
 }
 
-/** What a service manager asks of a service that it starts with Type=notify: sd_notify(3), sd_watchdog_enabled(3). */
+/** The requests of a service manager to a service of Type=notify: sd_notify(3), sd_watchdog_enabled(3). */
 interface NotifySettings {
   /** A path, or `@name` for an abstract socket. */
   readonly socket: string;
-  /** The service counts as dead when it says nothing for so long, in milliseconds; undefined: it need not. */
+  /** The service counts as dead when it says nothing for this time, in milliseconds; undefined: it need not. */
   readonly watchdogMs: number | undefined;
 }
 

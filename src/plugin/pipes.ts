@@ -100,7 +100,7 @@ const maxDrainBytes = 1 << 20;
 /** Most plugins have ended by then; one that fills a pipe sooner waits for that. */
 const watchAfterMs = 1;
 
-/** What all processes of a spawner share. */
+/** Shared by all processes of a spawner. */
 export interface PolledParts {
   readonly libc: Libc;
   readonly events: EventPoll;

@@ -121,7 +121,7 @@ class StreamOutput implements OutputEnd {
 
   finish(): Promise<"ended" | "held"> {
     return new Promise((resolve) => {
-      // What lies in the pipe is read between the two, however late we are.
+      // The pipe is read between the two, however late we are.
       const timer = setTimeout(() => setImmediate(() => resolve("held")), drainMs);
       this.linger(() => {
         clearTimeout(timer);

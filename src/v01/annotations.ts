@@ -34,7 +34,7 @@ export function toOciAnnotations(
 
 type Annotated = Pick<Target["pod"], "annotations">;
 
-/** What the runtime itself says in an event's annotations; on CRI-O all of them. */
+/** The runtime's own annotations of an event; on CRI-O all of them. */
 function runtimeAnnotations({ annotations }: Annotated, { crio }: AnnotationRules): Readonly<StringMap> {
   return crio ? annotations : filterKeys(annotations, (key) => key.startsWith("io.kubernetes.cri."));
 }

@@ -24,7 +24,7 @@ const configList = struct("v1.ConfigList", {
   plugins: slice(pointer(struct("v1.Plugin", { type: string(), conf: raw }))),
 });
 
-/** What Go's words for a fault of a hand-written file mean; the first that fits. */
+/** Plain words for Go's errors about a hand-written file; the first that fits. */
 const meanings = [
   [/'ï' looking for beginning of value$/, "it begins with a byte order mark (EF BB BF), which editors do not show"],
   [/'[ÿþ]' looking for beginning of value$/, "it is UTF-16, and JSON is UTF-8"],

@@ -114,7 +114,7 @@ export function toUpdateRequest(
   return toRequest(version, "update", created, spec, criLabels(pod.labels));
 }
 
-/** What an UpdatePodSandbox asks for: the resources of all containers of the pod together, and the pod's overhead. */
+/** The request of an UpdatePodSandbox: the resources of all containers of the pod together, and the pod's overhead. */
 export interface PodResources {
   readonly linuxResources?: nri.LinuxResources;
   readonly overheadLinuxResources?: nri.LinuxResources;

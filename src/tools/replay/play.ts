@@ -54,7 +54,7 @@ const acceptMs = 10_000;
  */
 export async function playCase(options: PlayOptions): Promise<void> {
   const { played, flags, log, onReport } = options;
-  // What is played is a copy, which we own.
+  // The files that are played are copies, which we own.
   for (const { file, text } of flags.permissions === "strict" ? played.confs : []) {
     const fault = text !== undefined && existsSync(file) ? findConfigPermissionFault(resolve(file)) : null;
     if (fault !== null) throw new BridgeError("USAGE", fault);
@@ -95,7 +95,7 @@ export async function playCase(options: PlayOptions): Promise<void> {
   }
 }
 
-/** What the recorded runtime gave its plugins, as far as it was more than usual: each call states its own time besides. */
+/** The time that the recorded runtime gave its plugins, where it was more than usual: each call states its own time besides. */
 function recordedTimeoutMs(events: readonly RecordedEvent[]): number {
   const timeoutsMs = events.map(({ timeoutNano }) => Math.ceil(Number(timeoutNano) / 1e6));
   return timeoutsMs.reduce((most, ms) => Math.max(most, ms), nriDefaults.requestTimeoutMs);
@@ -144,7 +144,7 @@ export function placeConf(confFile: string, index: number, { confs }: Pick<Case,
   } else if (conf !== undefined) rmSync(confFile, { force: true });
 }
 
-/** What was there when the case began: what its runtime said, where the case begins with a Synchronize call. */
+/** The pods and containers when the case began, from its runtime, where the case begins with a Synchronize call. */
 function presentAtFirst({ events: [first] }: Case): Snapshot {
   if (first?.method !== "Synchronize") return { pods: [], containers: [] };
   const { pods, containers } = synchronizeRequest.decode(first.payload);

@@ -17,11 +17,11 @@ export interface RuntimeConfig extends RuntimeToml {
   readonly exists: boolean;
   /** Files that say of themselves that another program makes them. */
   readonly generated: readonly string[];
-  /** What NRI's section is called there, and where it stands. */
+  /** The name of NRI's section there, and its place. */
   readonly nriSection: string;
   readonly nriAt: string | undefined;
   readonly ignored: ReturnType<typeof ignoredIn>;
-  /** What containerd's `disabled_plugins` hold, and where the list stands. */
+  /** The entries of containerd's `disabled_plugins`, and the place of the list. */
   readonly disabledPlugins: readonly { readonly name: string; readonly where: string }[];
   readonly nri: NriSettings;
 }
@@ -208,7 +208,7 @@ function nriSettings(values: Values, runtime: RuntimeName, isOnByDefault: boolea
     pluginConfigPath: pathOf("pluginConfigPath"),
     // Zero means the default there.
     requestTimeoutMs: durationMs(requestTimeout?.value) || nriDefaults.requestTimeoutMs,
-    /** What NRI's default validator asks of each creation of a container. */
+    /** The demands of NRI's default validator on each creation of a container. */
     validator: {
       enabled: ofValidator("enable")?.value === true,
       requiredPlugins: textsOf(ofValidator("required_plugins")?.value),

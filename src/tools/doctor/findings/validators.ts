@@ -68,7 +68,7 @@ function validators(holds: (subject: Subject, facts: Facts) => boolean) {
   };
 }
 
-/** What the validator says of the plugins here; undefined where the runtime has none, or no NRI. */
+/** The validator's verdict on the plugins here; undefined where the runtime has none, or no NRI. */
 function subjectOf({ runtime, bridge, launched, plugins }: Facts) {
   const nri = runtime && inferNriVersion(runtime.name, runtime.version);
   if (runtime === undefined || nri === undefined || !hasFeature(nri, "validates")) return undefined;

@@ -45,6 +45,36 @@ describe("a case of containerd 1.7.24, as another version sends it", () => {
   });
 });
 
+describe("what one real containerd sent, sent as the other", () => {
+  const older = recorded;
+  const newer = readCase(`${fixtures}/containerd-2.1.9/basic-hostnet`);
+  /** Each event with what it says of its pod, but for what differs between two runs of a scenario. */
+  const shapesOf = ({ events }: typeof recorded, names: ReadonlySet<string>) =>
+    events.flatMap(({ method, payload }) => {
+      const { name, pod } = decodeEvent(method, payload) ?? expect.unreachable();
+      if (!names.has(name)) return [];
+      const { cgroupsPath = "", namespaces = [], resources } = pod.linux ?? {};
+      const linux = {
+        cgroup: cgroupsPath !== "",
+        namespaces: namespaces.map(({ type }) => type),
+        resources: !!resources,
+      };
+      const keys = { labels: Object.keys(pod.labels).sort(), annotations: Object.keys(pod.annotations).sort() };
+      return [{ method, name, pid: pod.pid > 0, ...linux, ...keys }];
+    });
+
+  it.each([
+    ["1.7.24's as 2.1.9's", older, newer, "containerd-2.1.9"],
+    ["2.1.9's as 1.7.24's", newer, older, "containerd-1.7.24"],
+  ])("%s has all that this one sent, and no more", (_, given, wanted, runtime) => {
+    // The bridge that recorded it had not asked for all events.
+    const names = new Set(decoded(newer).map(({ name }) => name));
+    const shapes = shapesOf(wanted, names);
+    expect(shapes.length).toBeGreaterThan(5);
+    expect(shapesOf(asSentBy(given, parseRuntime(runtime)), names)).toEqual(shapes);
+  });
+});
+
 it("a case of CRI-O as an earlier CRI-O sends it has other calls, and nothing else", () => {
   const crio = readCase(`${fixtures}/crio/with-infra-container`);
   const sent = asSentBy(crio, parseRuntime("cri-o-1.36.0"));

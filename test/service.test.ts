@@ -70,6 +70,21 @@ function serviceOf(options: Partial<ServiceOptions> = {}) {
   });
 }
 
+it("says at Configure that the runtime does not have an event that a plugin is to be run for", async () => {
+  const log = collectLog();
+  const plugins = { labels: { events: { UpdatePodSandbox: "update", PostStartContainer: "started" } } };
+  const service = serviceOf({ flags: { confFile, plugins }, log });
+  await service.handlers.configure(request, runtime);
+  await service.handlers.synchronize?.([], [], callOf("RunPodSandbox"));
+  const told = log.lines.filter(({ sentence }) => sentence.startsWith("the runtime does not have an event"));
+  expect(told.map(({ fields }) => fields)).toEqual([
+    {
+      ...{ plugin: "labels", event: "UpdatePodSandbox", runtime: "containerd", runtimeVersion: "1.7.24" },
+      remedy: "update the runtime to containerd 2.2.0 or cri-o 1.34.0, or later",
+    },
+  ]);
+});
+
 // containerd 1.7 ends when a plugin that it launched does not answer Configure within the 2 s of a request.
 it("says at Configure that no captured view can be made, where one is configured", async () => {
   const log = collectLog();

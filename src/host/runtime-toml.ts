@@ -75,43 +75,28 @@ function importsOf(files: NodeFiles, parent: string, imports: readonly string[])
   });
 }
 
-/** Where each version of containerd's file has CRI's runtime handlers. */
-const criSections = ["cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime"];
-
-/** The tables of containerd's runtime handlers, and of CRI around them. */
-function handlersOf({ read }: RuntimeToml) {
-  return read.flatMap(({ table }) =>
-    criSections.map((section) => {
-      const containerd = tableAt(table, "plugins", section, "containerd");
-      const names = Object.keys(tableAt(containerd, "runtimes"));
-      return { containerd, handlers: names.map((name) => [name, tableAt(containerd, "runtimes", name)] as const) };
-    }),
-  );
-}
-
 /** The sandbox controller of a runtime handler of containerd 2.x, `podsandbox` by default. The handler "" is the default one. */
-export function readSandboxers(toml: RuntimeToml): (handler: string) => string {
+export function readSandboxers({ read }: RuntimeToml): (handler: string) => string {
   const sandboxers = new Map<string, string>();
   let defaultHandler = "runc";
-  for (const { containerd, handlers } of handlersOf(toml)) {
-    defaultHandler = textAt(containerd, "default_runtime_name") ?? defaultHandler;
-    for (const [name, handler] of handlers) {
-      const sandboxer = textAt(handler, "sandboxer");
-      if (sandboxer !== undefined) sandboxers.set(name, sandboxer);
+  for (const { table } of read) {
+    // Where each version of containerd's file has CRI's runtime handlers.
+    for (const section of ["cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime"]) {
+      const containerd = tableAt(table, "plugins", section, "containerd");
+      defaultHandler = textAt(containerd, "default_runtime_name") ?? defaultHandler;
+      for (const handler of Object.keys(tableAt(containerd, "runtimes"))) {
+        const sandboxer = textAt(tableAt(containerd, "runtimes", handler), "sandboxer");
+        if (sandboxer !== undefined) sandboxers.set(handler, sandboxer);
+      }
     }
   }
   return (handler) => sandboxers.get(handler || defaultHandler) ?? "podsandbox";
 }
 
 /** Whether systemd makes the cgroups of containers. */
-export function usesSystemd(toml: RuntimeToml, runtime: RuntimeName): boolean {
-  if (runtime === "containerd") {
-    return handlersOf(toml).some(({ handlers }) =>
-      handlers.some(([, h]) => tableAt(h, "options").SystemdCgroup === true),
-    );
-  }
-  const managers = toml.read.map(({ table }) => textAt(tableAt(table, "crio", "runtime"), "cgroup_manager"));
-  return (managers.findLast((manager) => manager !== undefined) ?? "systemd") === "systemd";
+export function usesSystemd({ read }: RuntimeToml, runtime: RuntimeName): boolean {
+  const says = (line: RegExp) => read.some(({ text }) => line.test(text));
+  return runtime === "containerd" ? says(/^\s*SystemdCgroup *= *true/m) : !says(/^\s*cgroup_manager *= *"cgroupfs"/m);
 }
 
 function textAt(table: TomlTable, key: string): string | undefined {

@@ -163,8 +163,8 @@ function close(server: Server): Promise<void> {
   });
 }
 
-/** Whether somebody listens. A holder that is too busy to answer is alive all the same. */
-function probe(path: string): Promise<{ readonly alive: boolean; readonly holder: string }> {
+/** Whether a process listens on a socket. One that is too busy to answer is alive all the same. */
+export function probe(path: string): Promise<{ readonly alive: boolean; readonly holder: string }> {
   return new Promise((resolve) => {
     let holder = "";
     const socket = connect(path);

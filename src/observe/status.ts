@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod/mini";
-import { type Clock, monotonicClock } from "../base/deadline.js";
 import { attempt, errorText } from "../base/errors.js";
 import { readRegularFile } from "../base/files.js";
 import type { Log } from "../base/logger.js";
@@ -48,8 +47,6 @@ interface StatusOptions {
   readonly directory: () => string | undefined;
   readonly look: () => Omit<Status, "starts">;
   readonly log: Log;
-  readonly clock?: Clock;
-  readonly lookEachMs?: number;
 }
 
 /** How the text of an end begins that is no failure. */
@@ -58,10 +55,15 @@ export const toldToEnd = "told to end:";
 /** Events and failures alone make it written no more often. */
 const coarseMs = 60_000;
 /** As many starts tell a loop. */
-const keptStarts = 4;
+export const keptStarts = 4;
 
-/** Keeps the status in the state directory: written on a change, replaced whole. No event waits for it, and no failure of it costs more than a line. */
-export function keepStatus({ directory, look, log, clock = monotonicClock, lookEachMs = 500 }: StatusOptions) {
+const lookEachMs = 500;
+
+/**
+ * Keeps the status in the state directory: written on a change, replaced whole. No event waits for it, and no failure of it costs
+ * more than a line.
+ */
+export function keepStatus({ directory, look, log }: StatusOptions) {
   const warn = sayOnce(log.warn.bind(log));
   const startedAt = new Date().toISOString();
   let starts: readonly string[] | undefined;
@@ -81,8 +83,8 @@ export function keepStatus({ directory, look, log, clock = monotonicClock, lookE
     const status: Status = { ...look(), starts: [...starts] };
     const text = `${JSON.stringify(status)}\n`;
     const key = JSON.stringify({ ...status, lastEvent: status.lastEvent !== null, lastFailure: null });
-    if (text === written || (key === writtenKey && clock() - writtenAt < coarseMs)) return;
-    [written, writtenKey, writtenAt] = [text, key, clock()];
+    if (text === written || (key === writtenKey && performance.now() - writtenAt < coarseMs)) return;
+    [written, writtenKey, writtenAt] = [text, key, performance.now()];
     try {
       await writeFile(`${path}.new`, text, { mode: 0o600 });
       await rename(`${path}.new`, path);

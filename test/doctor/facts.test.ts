@@ -28,7 +28,12 @@ it("docs/MIGRATION.md's steps for clearcfs on cgroup v2 come to an end: nothing 
     .remove(labels)
     .write("/opt/nri/bin/clearcfs", clearcfs, 0o755)
     .write("/proc/self/mountinfo", cgroupV2);
-  expect(await node.ids()).toEqual(["plugin-cgroup-v1-only"]);
+  const [found, ...more] = await node.find();
+  expect([found?.id, more]).toEqual(["plugin-cgroup-v1-only", []]);
+  // One answer, in the same words.
+  const [, words = "no words"] = /\(it (then runs .*)\)$/.exec(found?.fix ?? "") ?? [];
+  const readme = readFileSync(resolve(import.meta.dirname, "../../README.md"), "utf8");
+  for (const text of [guide, readme]) expect(text.replaceAll(/\s+/g, " ")).toContain(words);
   node.write(unit, /### clearcfs.*?```yaml\n(.*?)```/s.exec(guide)?.[1] ?? "");
   expect(await node.find()).toEqual([]);
 });
@@ -69,7 +74,7 @@ describe("what depends on each other", () => {
     );
     expect(guardFile(labels, fault("/home/ann"))).toMatch(/^a link on the way to /);
     expect(guardFile(labels, fault("/opt/nri/bin"))).toBe(
-      `chown root /opt/nri/bin && chmod go-w /opt/nri/bin ${labels}`,
+      `chown root /opt/nri/bin ${labels} && chmod go-w /opt/nri/bin ${labels}`,
     );
   });
 

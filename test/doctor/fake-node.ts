@@ -100,7 +100,7 @@ export class FakeNode {
     const name = exe.slice(exe.lastIndexOf("/") + 1);
     this.write(`/proc/${pid}/comm`, `${name}\n`);
     this.write(`/proc/${pid}/cmdline`, `${[exe, ...args].join("\0")}\0`);
-    this.state(pid, "S", "ep_poll");
+    this.state(pid, "S", "do_epoll_wait");
     this.write(`/proc/${pid}/environ`, environment.map((entry) => `${entry}\0`).join(""));
     return this.link(`/proc/${pid}/exe`, exe).link(`/proc/${pid}/root`, this.root);
   }

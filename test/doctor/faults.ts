@@ -215,7 +215,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
           .write("/run/docker/containerd.toml", on),
       mend: (node) => node.write("/run/docker/containerd.toml", nriToml("disable = true")),
       where: "/run/docker/containerd.toml",
-      says: "containerd 1.7.24 (process 100) and containerd 1.7.24 (process 150, docker)",
+      says: "containerd 1.7.24 (process 100), containerd 1.7.24 (process 150, docker)",
       fixSays: `in /run/docker/containerd.toml:3 set disable = true under ${nriHeader}; then systemctl restart docker`,
     },
   ],
@@ -517,7 +517,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     {
       make: (node) => node.remove(bridge).remove("/var/lib/nri-v01-bridge"),
       mend: (node) => node.bridge(),
-      says: "no bridge runs on this node, and none has run",
+      says: "no bridge runs on this node, and nothing says that one ran",
       fixSays: "systemctl enable --now nri-v01-bridge #",
     },
     {
@@ -532,27 +532,22 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       mend: (node) => node.bridge(),
       says: `(process ${bridgePid}) was killed or crashed; its last failure, at ${at}: ${failed.text}`,
     },
-  ],
-  "bridge-start-loop": [
     {
       make: (node) => node.remove(bridge).status({ starts, end: { at, text: "refused" }, lastFailure: failed }),
       mend: (node) => node.bridge(),
       says: `4 times since ${starts[0]}; its last failure, at ${at}: ${failed.text}`,
     },
-    { make: (node) => node.status({ starts, registered: null }), mend: (node) => node.status({ starts }) },
-  ],
-  "bridge-dropped": [
     {
       make: (node) =>
         two(node)
           .launched({ end: { at, text: "lost" } })
           .remove(bridge),
       mend: (node) => node.launched(),
-      says: `containerd launches the bridge, and it does not run: the bridge ended at ${at}: lost`,
+      says: `the bridge ended at ${at}: lost`,
       fixSays: "systemctl restart containerd",
     },
   ],
-  "bridge-stopped": [
+  "bridge-halted": [
     {
       make: (node) => node.state(bridgePid, "T", "do_signal_stop"),
       mend: (node) => node.bridge(),
@@ -567,8 +562,6 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
         fixSays: "systemctl thaw nri-v01-bridge",
       }),
     ),
-  ],
-  "bridge-stuck": [
     {
       make: (node) => node.state(bridgePid, "R", "0"),
       mend: (node) => node.state(bridgePid, "S", "0"),
@@ -582,6 +575,11 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     ),
   ],
   "bridge-not-registered": [
+    {
+      make: (node) => node.status({ starts, registered: null }),
+      mend: (node) => node.status({ starts }),
+      says: `; it is started again and again, 4 times since ${starts[0]}`,
+    },
     {
       make: (node) => node.status({ registered: null, lastFailure: failed }),
       mend: (node) => node.status({ registered: null, starts: [ago(1)] }),
@@ -943,19 +941,17 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     },
   ],
   "not-root": [{ options: { self: { uid: 1000 } }, mend: { options: {} } }],
-  "state-not-writable": [
-    {
-      make: (node) => node.remove("/var/lib/nri-v01-bridge").write("/var/lib/nri-v01-bridge", "a file"),
-      mend: { options: { config: "state: memory\n" } },
-      fixSays: "make /var/lib/nri-v01-bridge a directory that is the bridge's alone",
-    },
-  ],
-  "state-unsafe": [
+  "state-unusable": [
     {
       make: (node) => node.chmod("/var/lib/nri-v01-bridge", 0o777),
       mend: "its fix",
       where: "/var/lib/nri-v01-bridge",
       fixSays: "chmod go-w /var/lib/nri-v01-bridge",
+    },
+    {
+      make: (node) => node.remove("/var/lib/nri-v01-bridge").write("/var/lib/nri-v01-bridge", "a file"),
+      mend: { options: { config: "state: memory\n" } },
+      fixSays: "make /var/lib/nri-v01-bridge a directory that is the bridge's alone",
     },
   ],
   "migrate-cgroup-v1": [

@@ -216,6 +216,19 @@ describe("where the log goes", () => {
     expect(text(auto)).toMatch(/^[^\n]*"first"[^\n]*\n[^\n]*"second"[^\n]*\n$/);
   });
 
+  it("keeps the latest failure for the status, whatever is written, without secrets", () => {
+    const { log } = nodeLog("failures");
+    log.use({ ...settings, level: "silent" });
+    expect(log.lastFailure).toBeNull();
+    log.conceal([{ conf: '{"token": "s3cr3t-w0rd"}' }]);
+    log.warn({ error: "it said s3cr3t-w0rd" }, "plugin failed");
+    log.warn({}, "no failure");
+    log.info({ error: "no failure either" }, "stopped");
+    expect(log.lastFailure).toEqual({ at: expect.stringMatching(/Z$/), text: "plugin failed: it said xxxxxxxxxxx" });
+    log.error({}, "the end");
+    expect(log.lastFailure).toMatchObject({ text: "the end" });
+  });
+
   it("changes with the settings, and the old place says where it goes on", async () => {
     const { auto, log } = nodeLog("moved-to");
     const file = join(folder, "configured.log");

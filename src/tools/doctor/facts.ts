@@ -51,8 +51,6 @@ export interface Facts {
   readonly launched: readonly LaunchedFacts[];
   readonly adapters: readonly Adapter[];
   readonly state: StateFacts;
-  /** What lets others than root change a file or directory. */
-  readonly wrongIn: (path: string) => "owner" | "mode" | undefined;
 }
 
 export interface SelfFacts {
@@ -121,13 +119,6 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
     launched: readLaunched(files, runtime?.config.nri),
     adapters: adaptersAmong(processes),
     state: readState(files, config),
-    wrongIn(path) {
-      const stats = files.stat(path);
-      if (stats === undefined || stats.uid === 0 || stats.uid === process.geteuid?.()) {
-        return ((stats?.mode ?? 0) & 0o022) === 0 ? undefined : "mode";
-      }
-      return "owner";
-    },
   };
 }
 

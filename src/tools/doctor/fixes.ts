@@ -34,24 +34,24 @@ export function again(facts: Facts, how: "reload" | "restart"): string {
 const rancher = /^(\/.*\/(?:k3s|rke2)\/agent\/etc\/containerd\/config)\.toml$/;
 
 /** What another program makes a generated file from; undefined where that is not known. */
-function sourceOf({ read }: RuntimeFacts["config"], file: string): string | undefined {
+function sourceOf({ read }: RuntimeFacts["config"], file = ""): string | undefined {
   const [, stem] = rancher.exec(file) ?? [];
-  const table = read.find(({ path }) => path === file)?.table;
-  if (stem === undefined) return undefined;
-  const imported = textsOf(table?.imports).find((pattern) => pattern.startsWith(stem) && pattern.endsWith("/*.toml"));
+  const { imports, version } = { imports: [], version: 2, ...read.find(({ path }) => path === file)?.table };
+  const imported = textsOf(imports).find((pattern) => pattern.startsWith(`${stem}`) && pattern.endsWith("/*.toml"));
   if (imported !== undefined) return imported.replace("*.toml", "99-nri.toml");
-  return `${stem}${table?.version === 3 ? "-v3" : ""}.toml.tmpl, below {{ template "base" . }} where that is a new file,`;
+  const end = `${version === 3 ? "-v3" : ""}.toml.tmpl, below {{ template "base" . }} where that is a new file,`;
+  return stem && `${stem}${end}`;
 }
 
 /** What to write into a runtime's configuration. No command: another program may own the file. @param place a path or `file:line` */
 export function editRuntime(runtime: RuntimeFacts, place: string, edit: string): string {
   const files = place.split(" and ").map((one) => one.replace(/:\d+$/, ""));
   const generated = files.find((file) => runtime.config.generated.includes(file));
-  const source = generated && sourceOf(runtime.config, generated);
-  if (source !== undefined)
-    return `in ${source} ${edit} (${generated} is made anew at each start); then ${restart(runtime)}`;
-  const warning = generated ? " (this file is generated, as it says itself: change what it is made from)" : "";
-  return `in ${place} ${edit}${warning}; then ${restart(runtime)}`;
+  const source = sourceOf(runtime.config, generated);
+  const why = source
+    ? `${generated} is made anew at each start`
+    : "this file is generated, as it says itself: change what it is made from";
+  return `in ${source ?? place} ${edit}${generated ? ` (${why})` : ""}; then ${restart(runtime)}`;
 }
 
 /** How one of the runtime's NRI settings is set. @param value as TOML writes it */
@@ -101,15 +101,14 @@ export function setBridge(
   yaml: string,
   how: "reload" | "restart" = "reload",
 ): string {
-  const { bridge, launched, runtime } = facts;
-  const ours = launched.find((file) => file.bridge && (bridge.file === undefined || file.configFile === bridge.file));
-  const isLaunched = ours !== undefined && runtime !== undefined;
-  const newFile = isLaunched ? `${runtime.config.nri.pluginConfigPath}/${basename(ours.path)}.conf` : unitsFile;
+  const { bridge, runtime } = facts;
+  const ours = launchedBridge(facts);
+  const newFile = ours && runtime ? `${runtime.config.nri.pluginConfigPath}/${basename(ours.path)}.conf` : unitsFile;
   const line = bridge.lineOf(path);
   const [first = "", ...inner] = path.map((key) => (/^[A-Za-z_][\w.-]*$/.test(key) ? key : JSON.stringify(key)));
   const value = inner.reduceRight((within, key) => `{${key}: ${within}}`, yaml);
-  const counts = isLaunched ? restart(runtime) : again(facts, how);
-  return `in ${bridge.file ?? newFile}${line === undefined ? "" : `:${line}`} set ${first}: ${value}; then ${counts}`;
+  const place = `${bridge.file ?? newFile}${line === undefined ? "" : `:${line}`}`;
+  return `in ${place} set ${first}: ${value}; then ${again(facts, how)}`;
 }
 
 /** The one answer for a plugin that writes cgroup v1 files on a node with v2; README.md and docs/MIGRATION.md say it in these words. */
@@ -127,9 +126,8 @@ const safePlace = "a directory that root alone can write";
 /**
  * What mends a fault of base/permissions or plugin/permissions, whose text begins with the path.
  * A command only where it takes nothing from others: a home is its user's, and /tmp stays open to everybody.
- * @param wrongIn of each directory on the way: all that is wrong there is mended at once
  */
-export function guardFile(file: string, fault: string, wrongIn: Facts["wrongIn"] = () => undefined): string {
+export function guardFile(file: string, fault: string): string {
   const [, path = file, rest = ""] = /^(\/.*?): (.*)$/s.exec(fault) ?? [];
   if (rest.startsWith("the link belongs to")) return `chown -h root ${shellWord(path)}`;
   if (rest.startsWith("a proc file system")) return `name ${file} by a path that does not lead through ${path}`;
@@ -142,16 +140,13 @@ export function guardFile(file: string, fault: string, wrongIn: Facts["wrongIn"]
   if (!isFirstLines && !isAbove && path !== file) {
     return `a link on the way to ${file} leads to ${path}: put what it leads to into ${safePlace}, and let the link lead there`;
   }
-  const below = isAbove ? wayFrom(path, file) : [];
-  const words = (paths: readonly string[]) => [path, ...paths].map(shellWord).join(" ");
-  const owned = below.filter((place) => wrongIn(place) === "owner");
-  const open = `chmod go-w ${words(below.filter((place) => place === file || wrongIn(place) !== undefined))}`;
-  if (rest.startsWith("it belongs to")) return `chown root ${words(owned)} && ${open}`;
-  if (!rest.startsWith("mode ")) return `let root alone own and write ${path}`;
-  return owned.length === 0 ? open : `chown root ${owned.map(shellWord).join(" ")} && ${open}`;
+  // What is well there stays as it is.
+  const all = (isAbove ? wayTo(file, path) : [path]).map(shellWord).join(" ");
+  if (rest.startsWith("it belongs to")) return `chown root ${all} && chmod go-w ${all}`;
+  return rest.startsWith("mode ") ? `chmod go-w ${all}` : `let root alone own and write ${path}`;
 }
 
-/** Each path below the first one, on the way to the second. */
-function wayFrom(above: string, file: string): readonly string[] {
-  return file === above ? [] : [...wayFrom(above, dirname(file)), file];
+/** A path above a file, and each below it on the way there. */
+function wayTo(file: string, above: string): readonly string[] {
+  return file === above ? [file] : [...wayTo(dirname(file), above), file];
 }

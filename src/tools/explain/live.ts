@@ -6,7 +6,7 @@ import { container as containerCodec, podSandbox } from "../../nri/codec.js";
 import { encodeEvent } from "../../nri/events.js";
 import { parseBundle } from "../../v01/bundle.js";
 import type { Spec } from "../../v01/types.js";
-import { findRuntime } from "../doctor/collect/runtime.js";
+import { findRuntimes } from "../doctor/collect/runtime.js";
 import { nriDefaults } from "../doctor/collect/runtime-config.js";
 import { type Given, givenOf } from "./play.js";
 
@@ -34,7 +34,7 @@ export function readLive(id: string, root = "/"): Given {
     );
   }
   // The time that the node's runtime gives a plugin, as its file says; its version, which would have to be asked for, changes nothing.
-  const runtime = findRuntime({ files, processes, peer: undefined, askVersion: () => "" });
+  const [runtime] = findRuntimes({ files, processes, peer: undefined, askVersion: () => "" });
   return toGiven(one, runtime?.config.nri.requestTimeoutMs ?? nriDefaults.requestTimeoutMs);
 }
 

@@ -109,6 +109,8 @@ async function startInside(
     },
     async kill(signal) {
       await run("/bin/kill", ["-s", signal.replace("SIG", ""), String(pid)]);
+      // nsenter stops itself with the command that it waits for.
+      if (signal === "SIGCONT") child.kill(signal);
     },
   };
 }

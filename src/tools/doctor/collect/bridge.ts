@@ -15,8 +15,8 @@ import { byteOf } from "../../../v01/gojson/literals.js";
 import { scanFirstValue, skipSpace } from "../../../v01/gojson/scanner.js";
 import { positionOf } from "../../../v01/gojson/utf8.js";
 import type { ConfigList } from "../../../v01/types.js";
-import { adaptersAmong } from "./process.js";
-import { findRuntime, findSocketPeer, isTrusted, readLaunched } from "./runtime.js";
+import { bridgesAmong } from "./process.js";
+import { findRuntimes, findSocketPeer, readLaunched } from "./runtime.js";
 
 /** The configuration file of the shipped systemd unit. */
 export const unitsFile = "/etc/nri-v01-bridge/config.yaml";
@@ -48,7 +48,7 @@ export async function findConfigFile(
   if (running !== undefined) return running;
   // Where its plugins are does not depend on the version: nothing is started to ask for it.
   const peer = await findSocketPeer(files, mergeConfig(flags).socketPath);
-  const runtime = findRuntime({ files, processes, peer, askVersion: () => "" });
+  const [runtime] = findRuntimes({ files, processes, peer, askVersion: () => "" });
   const launched = readLaunched(files, runtime?.config.nri).filter(({ bridge }) => bridge);
   const [file] = launched.flatMap(({ configFile }) => configFile ?? []);
   if (file !== undefined) {
@@ -62,12 +62,9 @@ export async function findConfigFile(
 
 /** Of the first bridge whose command line names one. */
 function ofRunning(files: NodeFiles, processes: readonly Process[]): ConfigFile | undefined {
-  const bridges = adaptersAmong(processes).filter(({ name }) => name === "nri-v01-bridge");
-  for (const process of processes) {
-    const { pid, args } = process;
-    // Any user can give a process any name, in a container too: theirs must not say what root is to run.
-    if (!bridges.some((bridge) => bridge.pid === pid) || !isTrusted(process) || files.sharesRoot(pid) === false)
-      continue;
+  for (const { pid, args } of bridgesAmong(processes)) {
+    // A container's must not say what root is to run.
+    if (files.sharesRoot(pid) === false) continue;
     const file = flagOf(args, "--config");
     const cwd = readLink(`${files.locate("/proc")}/${pid}/cwd`);
     if (file !== undefined && (file.startsWith("/") || cwd !== undefined)) {
@@ -121,19 +118,20 @@ export interface StateFacts {
   /** Undefined for `state: memory`. */
   readonly directory: string | undefined;
   readonly writable: boolean;
-  /** Why others than root can put files there; null when they cannot. */
+  /** Why the bridge does not use it, as where others than root can put files there; null when it does. */
   readonly fault: string | null;
 }
 
 /** Whether the bridge can keep its journal. A directory that is not there yet is made, if its parent lets us. */
 export function readState(files: NodeFiles, { state }: Config): StateFacts {
   if (state === "memory") return { directory: undefined, writable: true, fault: null };
-  let existing = state.directory;
+  const { directory } = state;
+  let existing = directory;
   while (existing !== "/" && files.stat(existing) === undefined) existing = dirname(existing);
   const writable = files.stat(existing)?.isDirectory() === true && files.isWritable(existing);
   const remedy = "root must own it, and nobody else may have write permission";
-  const fault = new PermissionWalk({ remedy, below: files.below }).directoryFault(state.directory);
-  return { directory: state.directory, writable, fault: fault && files.rename(fault) };
+  const fault = new PermissionWalk({ remedy, below: files.below }).directoryFault(directory);
+  return { directory, writable, fault: writable ? fault && files.rename(fault) : `${directory} cannot be written` };
 }
 
 export interface ConfFacts {

@@ -1,4 +1,4 @@
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { NodeFiles } from "../../../host/node-files.js";
 import { hasEnded, type Process, readProcessStat, readText } from "../../../host/proc.js";
@@ -27,6 +27,12 @@ export function adaptersAmong(processes: readonly Process[]): readonly Adapter[]
   });
 }
 
+/** The bridges that are root's or ours. */
+export function bridgesAmong(processes: readonly Process[]): readonly Process[] {
+  const bridges = adaptersAmong(processes).filter(({ name }) => name === "nri-v01-bridge");
+  return processes.filter((process) => isTrusted(process) && bridges.some(({ pid }) => pid === process.pid));
+}
+
 /** A service, and not a container that one runs below its own cgroup. */
 const servicePattern = /\/([^/\n]+)\.service(?:\/(?!.*(?:kubepods|\.scope|docker\/)).*)?$/m;
 
@@ -45,8 +51,6 @@ export interface ProcessFacts {
   readonly state: "absent" | "stopped" | "frozen" | "stuck" | "runs";
   /** What it says of itself, or the one that ran last; undefined when that is another bridge's, or cannot be read. */
   readonly status: Status | undefined;
-  /** The file, where there is none that could be read and is not: no bridge has run with this state directory. */
-  readonly neverRan: boolean;
 }
 
 /** @param directory the state directory; undefined for `state: memory` */
@@ -57,10 +61,8 @@ export async function readProcess(
   lookEachMs = 100,
 ): Promise<ProcessFacts> {
   const procRoot = files.locate("/proc");
-  const path = `${directory}/${statusFile}`;
-  const found = directory === undefined ? undefined : readStatus(files.locate(path));
-  const pids = adaptersAmong(processes).flatMap(({ pid, name }) => (name === "nri-v01-bridge" ? [pid] : []));
-  const bridges = processes.filter((process) => pids.includes(process.pid) && isTrusted(process));
+  const found = directory === undefined ? undefined : readStatus(files.locate(join(directory, statusFile)));
+  const bridges = bridgesAmong(processes);
   const own = bridges.find(({ pid }) => ownPidOf(pid, procRoot) === found?.pid);
   const bridge = own ?? bridges[0];
   return {
@@ -69,7 +71,6 @@ export async function readProcess(
     args: bridge?.args ?? [],
     state: bridge === undefined ? "absent" : await stateOf(bridge.pid, procRoot, lookEachMs),
     status: bridge === own ? found : undefined,
-    neverRan: directory !== undefined && files.refusal(path) === "ENOENT",
   };
 }
 
@@ -92,8 +93,8 @@ async function stateOf(pid: number, procRoot: string, lookEachMs: number): Promi
     // The function of the kernel that it waits in; 0, or nothing, where the kernel does not tell.
     const place = readText(`${procRoot}/${pid}/wchan`) ?? "";
     if (/freez|refrigerator/.test(place)) return "frozen";
-    // ep_poll, and do_epoll_wait on Linux 7.2.
-    if (/ep_poll|epoll/.test(place) || (stat.state === "S" && /^0?$/.test(place))) return "runs";
+    // ep_poll, or do_epoll_wait, as the kernel was compiled.
+    if (/epoll|ep_poll/.test(place) || (stat.state === "S" && /^0?$/.test(place))) return "runs";
     if (look < looks) await sleep(lookEachMs);
   }
   return "stuck";

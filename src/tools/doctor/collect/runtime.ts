@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { connect } from "node:net";
 import { basename, join } from "node:path";
-import { attempt, errnoOf } from "../../../base/errors.js";
+import { attempt } from "../../../base/errors.js";
 import type { NodeFiles } from "../../../host/node-files.js";
 import { findPeer, listeningSockets } from "../../../host/peer.js";
 import { environmentOf, type Mount, type Process } from "../../../host/proc.js";
+import { probe } from "../../../ledger/directory-lock.js";
 import { isPluginIndex } from "../../../nri/identity.js";
 import { parseVersion } from "../../../nri/versions.js";
 import { permissionFaultOf } from "./bridge.js";
@@ -44,10 +44,6 @@ interface RuntimeSearch {
   readonly askVersion: AskVersion;
 }
 
-export function findRuntime(search: RuntimeSearch): RuntimeFacts | undefined {
-  return findRuntimes(search)[0];
-}
-
 /** The runtime that NRI is wanted of, and after it the others that run with the node's root. */
 export function findRuntimes(search: RuntimeSearch): readonly RuntimeFacts[] {
   const { files, processes, peer } = search;
@@ -70,7 +66,7 @@ export function findRuntimes(search: RuntimeSearch): readonly RuntimeFacts[] {
   return [];
 }
 
-/** Whether a process is root's or ours: any user can give one any name. */
+/** Whether a process is root's or ours: any user can give one any name, in a container too. */
 export function isTrusted({ uid }: Process): boolean {
   return uid === 0 || uid === process.geteuid?.();
 }
@@ -138,16 +134,8 @@ export async function readSocket(
     listening: seesTable ? listeningSockets(basename(path), files.locate("/proc")).size > 0 : undefined,
     mounted: mounts.some(({ point }) => withoutVar(point) === withoutVar(path)),
     stale: own !== undefined && identity !== undefined && own !== identity,
-    refuses: stats?.isSocket() === true && runtime?.pid === undefined && (await refuses(files.locate(path))),
+    refuses: stats?.isSocket() === true && runtime?.pid === undefined && !(await probe(files.locate(path))).alive,
   };
-}
-
-function refuses(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path, () => socket.destroy());
-    socket.on("error", (error) => resolve(errnoOf(error) === "ECONNREFUSED"));
-    socket.on("close", () => resolve(false));
-  });
 }
 
 /** /var/run is /run on every distribution of today. */

@@ -32,7 +32,7 @@ export const configurationRows: Table = [
     when: ({ bridge }): string | undefined => bridge.permissionFault ?? undefined,
     what: (fault) => fault,
     why: "a user who can write it says where plugins are; with --config the bridge refuses it, unless --permissions trust is given",
-    fix: (fault, { bridge, wrongIn }) => guardFile(bridge.file ?? "", fault, wrongIn),
+    fix: (fault, { bridge }) => guardFile(bridge.file ?? "", fault),
     where: (_, { bridge }) => bridge.file ?? "",
   }),
   row({
@@ -56,7 +56,7 @@ export const configurationRows: Table = [
     severity: (_, facts) => (isStrict(facts) ? "error" : "warning"),
     what: (fault) => fault,
     why: "a user who can write it says what runs as root; with permissions: strict the bridge refuses it",
-    fix: (fault, { conf, wrongIn }) => guardFile(conf.path, fault, wrongIn),
+    fix: (fault, { conf }) => guardFile(conf.path, fault),
     where: (_, { conf }) => conf.path,
   }),
   row({
@@ -159,7 +159,7 @@ export const configurationRows: Table = [
     what: ({ type, permissionFault }) => `${type}: ${permissionFault}`,
     why: (_, facts) =>
       `a user who can write it is root on this node${isStrict(facts) ? `, and the bridge refuses it: ${runFails}` : ""}`,
-    fix: ({ path, permissionFault }, { wrongIn }) => guardFile(path, permissionFault ?? "", wrongIn),
+    fix: ({ path, permissionFault }) => guardFile(path, permissionFault ?? ""),
   }),
   row({
     id: "plugin-shadowed",

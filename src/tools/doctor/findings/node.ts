@@ -55,21 +55,15 @@ export const nodeRows: Table = [
     where: "",
   }),
   row({
-    id: "state-not-writable",
-    severity: "error",
-    when: ({ state }) => !state.writable && state.directory,
-    what: (directory) => `${directory} cannot be written`,
-    why: "the journal cannot be kept: after a crash a plugin may miss a delete",
-    fix: (directory) =>
-      `make ${directory} a directory that is the bridge's alone (root's, mode 0700); in a container mount it from the host`,
-  }),
-  row({
-    id: "state-unsafe",
+    id: "state-unusable",
     severity: "error",
     when: ({ state }) => state.fault !== null && state.directory,
-    what: (_, { state }) => `the state directory is not safe: ${state.fault}`,
-    why: "the bridge keeps no journal there: after a crash a plugin may miss a delete; a user who writes it says which deletes are owed",
-    fix: (directory, { state, wrongIn }) => guardFile(directory, state.fault ?? "", wrongIn),
+    what: (_, { state }) => `the bridge does not use its state directory: ${state.fault}`,
+    why: "the journal cannot be kept: after a crash a plugin may miss a delete",
+    fix: (directory, { state }) =>
+      state.writable
+        ? guardFile(directory, state.fault ?? "")
+        : `make ${directory} a directory that is the bridge's alone (root's, mode 0700); in a container mount it from the host`,
   }),
 ];
 

@@ -57,17 +57,16 @@ export const runtimeRows: Table = [
     fix: (runtime) => `if it is this node's runtime: ${restart(runtime)}`,
   }),
   row({
-    // compat: NRI removes what is at its socket's path and listens anew: the first one has no socket any more.
+    // compat: NRI removes what is at its socket's path and listens anew: the one before has no socket any more.
     id: "runtime-twice",
     severity: "warning",
-    when: ({ others, runtime, socket }) =>
-      runtime && others.filter(({ config }) => socket.listening !== true || sharesSocket(config, runtime.config)),
-    what: (other, { runtime }) =>
-      `two runtimes run here, ${[runtime, other].map((one) => one && `${nameOf(one)} (process ${one.pid}${one.unit ? `, ${one.unit}` : ""})`).join(" and ")}`,
-    why: (other, { runtime }) =>
-      runtime && sharesSocket(other.config, runtime.config)
-        ? `NRI of both wants ${runtime.config.nri.socketPath}: the one that started last has it, and the pods of the other have no plugins`
-        : "neither listens on the NRI socket, and these findings are about the first one",
+    when: ({ others, runtime }) =>
+      others.filter(({ config: { nri, disabledPlugins } }) => {
+        const isSame = withoutVar(nri.socketPath) === withoutVar(runtime?.config.nri.socketPath ?? "");
+        return isSame && nri.enabled && !disabledPlugins.some(({ name }) => name === nriSection);
+      }),
+    what: (other, { runtime }) => `two runtimes with one NRI socket run here: ${placeOf(runtime)}, ${placeOf(other)}`,
+    why: "the one that started last has the socket, and pods of the other have no plugins",
     fix: (other) =>
       `leave NRI on in the one that the kubelet uses (--container-runtime-endpoint); where that is the first, ${setNri(other, "enabled", other.name === "cri-o" ? "false" : "true")}`,
     where: ({ config }) => config.path,
@@ -283,8 +282,8 @@ export function speaksNri2({ name, version }: RuntimeFacts): boolean | undefined
   return parseVersion(version) === undefined ? undefined : inferNriVersion(name, version) !== undefined;
 }
 
-export function nameOf({ name, version }: RuntimeFacts): string {
-  return version === "" ? name : `${name} ${version}`;
+export function nameOf({ name, version }: Partial<RuntimeFacts> = {}): string {
+  return version ? `${name} ${version}` : `${name}`;
 }
 
 /** Whether a plugin's create can fail a call of the runtime. */
@@ -325,13 +324,8 @@ export function sockets(holds: Holds) {
   });
 }
 
-/** Whether two runtimes have NRI on, with one socket. */
-function sharesSocket(...configs: readonly RuntimeFacts["config"][]): boolean {
-  const paths = configs.flatMap(({ nri, disabledPlugins }) => {
-    const isOff = disabledPlugins.some(({ name }) => name === nriSection);
-    return nri.enabled && nri.connections && !isOff ? [withoutVar(nri.socketPath)] : [];
-  });
-  return paths.length === 2 && paths[0] === paths[1];
+function placeOf(runtime: RuntimeFacts | undefined): string {
+  return `${nameOf(runtime)} (process ${runtime?.pid}${runtime?.unit ? `, ${runtime.unit}` : ""})`;
 }
 
 /** What of `disabled_plugins` NRI needs. */

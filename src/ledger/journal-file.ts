@@ -59,6 +59,8 @@ export class JournalFile {
   private handle: FileHandle | undefined;
   /** Lines that were appended while the file is opened or written anew, for the new one. */
   private meanwhile: string | undefined;
+  /** What is appended with the next line. */
+  private late = "";
   /** The journal that was there has been read, or there was none. */
   private read = false;
   /** The end of the last line of the file that was there. */
@@ -92,8 +94,14 @@ export class JournalFile {
     return this.problem === undefined;
   }
 
-  append(line: string): void {
-    if (this.closed) return;
+  append(line: string, isLate = false): void {
+    if (isLate && this.late === "") setImmediate(() => this.append(""));
+    const lines = this.late + line;
+    this.late = isLate ? lines : "";
+    if (!isLate && !this.closed && lines !== "") this.write(lines);
+  }
+
+  private write(line: string): void {
     if (this.meanwhile !== undefined) this.meanwhile += line;
     try {
       if (this.handle !== undefined) this.bytes += writeAll(this.handle, line);
@@ -106,6 +114,7 @@ export class JournalFile {
   }
 
   async close(): Promise<void> {
+    this.append("");
     this.closed = true;
     clearTimeout(this.retryTimer);
     await this.rewriting;

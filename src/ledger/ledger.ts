@@ -50,6 +50,11 @@ export interface LedgerEntry {
   readonly state: State;
 }
 
+interface Journal {
+  /** @param isLate it need not be on file before an answer leaves: the worst that a kill makes of it is a second delete */
+  append(line: string, isLate?: boolean): void;
+}
+
 interface Recorded extends LedgerEntry {
   created: Created;
   state: State;
@@ -80,12 +85,12 @@ export class Ledger {
   private readonly containerIds = new Map<string, Set<string>>();
   /** The latest ids that were removed: the runtime sends a StopContainer beside all else, so that it may come after. */
   private readonly removed: string[] = [];
-  private journal: { append(line: string): void } | undefined;
+  private journal: Journal | undefined;
   /** Ids that were dropped while the journal has not been read: what it says of them is past. */
   private dropped: Set<string> | undefined;
 
   /** Writes each change to this journal from now on; without one, nothing is kept over our end. */
-  attach(journal: { append(line: string): void }): void {
+  attach(journal: Journal): void {
     this.journal = journal;
     this.dropped = new Set();
   }
@@ -190,7 +195,7 @@ export class Ledger {
 
   private settle(recorded: Recorded): void {
     recorded.state = "deleted";
-    this.journal?.append(stepLine(recorded));
+    this.journal?.append(stepLine(recorded), true);
     if (recorded.removal === "due") this.drop(recorded.created);
   }
 
@@ -217,7 +222,7 @@ export class Ledger {
     const ids = this.containerIds.get(sandboxID);
     if (ids?.delete(id) && ids.size === 0) this.containerIds.delete(sandboxID);
     this.dropped?.add(id);
-    this.journal?.append(formatStep("forgotten", id));
+    this.journal?.append(formatStep("forgotten", id), true);
   }
 
   /** What the plugins of the create phase answered: the start phase's requests show it. Kept in memory only. */

@@ -58,6 +58,7 @@ describe("the journal on disk", () => {
     for (const id of ["b", "c", "d"]) ledger.takeDelete(id);
     for (const id of ["c", "d"]) ledger.endDelete(id);
     ledger.forget("d");
+    await new Promise((nextTurn) => setImmediate(nextTurn));
     // Not closed: a bridge that is killed closes nothing.
     const expected: LedgerEntry[] = [
       { created: container("a"), state: "open" },
@@ -201,6 +202,28 @@ describe("the journal on disk", () => {
     ]);
     next.ledger.record(container("d"));
     expect(statesOf(await recovered())).toEqual({ ...left, d: "open" });
+  });
+
+  it("has an end of a delete after what is done with it, before any later line, and when it is closed", async () => {
+    const { ledger, journal } = await open();
+    for (const id of ["a", "b"]) {
+      ledger.record(container(id));
+      ledger.takeDelete(id);
+    }
+    const states: unknown[] = [];
+    const look = () => states.push(statesOf(onDisk()));
+    ledger.endDelete("a");
+    look();
+    ledger.record(container("c"));
+    look();
+    ledger.endDelete("b");
+    await journal.close();
+    look();
+    expect(states).toEqual([
+      { a: "rerun", b: "rerun" },
+      { a: "deleted", b: "rerun", c: "open" },
+      { a: "deleted", b: "deleted", c: "open" },
+    ]);
   });
 
   it("is not touched while another instance has the lock, and is taken over when that one is gone", async () => {

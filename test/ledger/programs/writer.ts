@@ -14,6 +14,7 @@ const ledger = new Ledger();
 await openJournal({ ...key, ledger, directory, lock, log: collectLog(), compactFromBytes: 4096 });
 for (let n = 0; ; n++) {
   operate(ledger, n);
-  writeSync(1, `${n + 1}\n`);
+  // What may be late is written then.
   await nextTurn();
+  writeSync(1, `${n + 1}\n`);
 }

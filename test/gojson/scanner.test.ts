@@ -33,7 +33,7 @@ describe("scanDocument", () => {
         offset: length,
       });
     }
-    expect(scanDocument(bytes)).toEqual({ ok: true, start: 0, end: bytes.length - 1 });
+    expect(scanDocument(bytes)).toMatchObject({ ok: true, start: 0, end: bytes.length - 1 });
   });
 
   // encoding/json scanner.go, maxNestingDepth: 10000 containers are fine, one more is not.

@@ -139,7 +139,10 @@ export function struct<T extends object>(goType: string, fields: Fields<T>): Cod
   const structName = goType.slice(goType.indexOf(".") + 1);
   const keys: Extract<keyof T, string>[] = [];
   for (const key in fields) keys.push(key);
+  // Most keys are spelled as they are here.
+  const byKey = new Map(keys.map((key) => [String(key), key]));
   const byFoldedKey = new Map(keys.map((key) => [foldKey(key), key]));
+  const written = keys.map((key) => ({ key, codec: fields[key], before: `"${key}":` }));
   return composite<T>({
     kind: "object",
     goType,
@@ -150,7 +153,7 @@ export function struct<T extends object>(goType: string, fields: Fields<T>): Cod
     },
     readValue: (decoder, value) => {
       decoder.readObject((text) => {
-        const key = byFoldedKey.get(foldKey(text));
+        const key = byKey.get(text) ?? byFoldedKey.get(foldKey(text));
         if (key === undefined) decoder.skip();
         else {
           decoder.inField(structName, key, () => setField(value, key, fields[key].read(decoder, value[key])));
@@ -160,8 +163,12 @@ export function struct<T extends object>(goType: string, fields: Fields<T>): Cod
     },
     canBeNil: false,
     format: (value) => {
-      const written = keys.filter((key) => !(fields[key].omitEmpty && fields[key].isEmpty(value[key])));
-      return `{${written.map((key) => `"${key}":${fields[key].format(value[key])}`).join(",")}}`;
+      let text = "";
+      for (const { key, codec, before } of written) {
+        if (codec.omitEmpty && codec.isEmpty(value[key])) continue;
+        text += `${text === "" ? "" : ","}${before}${codec.format(value[key])}`;
+      }
+      return `{${text}}`;
     },
     isEmpty: () => false,
   });
@@ -246,7 +253,7 @@ export function decodeFirstValue<T>(bytes: Uint8Array, codec: Codec<T>): Decoded
 
 function decode<T>(bytes: Uint8Array, scan: Extent | Fault, codec: Codec<T>): Decoded<T> {
   if (!scan.ok) return { ...scan, code: "JSON_SYNTAX" };
-  const decoder = new Decoder(bytes, scan.start);
+  const decoder = new Decoder(bytes, scan.start, scan.ends);
   const value = codec.read(decoder, codec.zero());
   return decoder.typeFault === undefined ? { ok: true, value } : { ...decoder.typeFault, code: "JSON_TYPE" };
 }

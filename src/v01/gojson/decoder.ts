@@ -1,5 +1,5 @@
 import { byteOf, closingQuote, type Fault } from "./literals.js";
-import { scanValue, skipSpace } from "./scanner.js";
+import { type Extent, scanValue, skipSpace } from "./scanner.js";
 import { asciiText, decodeUtf8 } from "./utf8.js";
 
 /** The kind of a JSON value, in the words of Go's type errors. */
@@ -23,14 +23,16 @@ export class Decoder {
   typeFault: Fault | undefined;
   #at: number;
   readonly #bytes: Uint8Array;
+  readonly #ends: Extent["ends"] | undefined;
   /** The struct that is being filled, and the keys that lead to where we are. */
   #struct = "";
   readonly #path: string[] = [];
 
   /** `bytes` must hold a value at `at` that a scan has accepted. */
-  constructor(bytes: Uint8Array, at: number) {
+  constructor(bytes: Uint8Array, at: number, ends?: Extent["ends"]) {
     this.#bytes = bytes;
     this.#at = at;
+    this.#ends = ends;
   }
 
   peek(): Kind {
@@ -105,7 +107,9 @@ export class Decoder {
   }
 
   skip(): void {
-    const value = scanValue(this.#bytes, this.#at);
+    this.#skipSpace();
+    const known = this.#ends?.get(this.#at);
+    const value = known === undefined ? scanValue(this.#bytes, this.#at) : { ok: true, end: known };
     this.#at = value.ok ? value.end : this.#bytes.length;
   }
 

@@ -5,7 +5,12 @@ export interface Extent {
   readonly ok: true;
   readonly start: number;
   readonly end: number;
+  /** By the offset at which they begin, where the objects and arrays of the outermost levels end: to pass over them. */
+  readonly ends: ReadonlyMap<number, number>;
 }
+
+/** What is as deep is passed over by this: `linux.seccomp` is most of a bundle. */
+const passedOver = 2;
 
 /**
  * Checks that bytes are exactly one JSON value, as Go's json.Unmarshal does; the reason is its error text.
@@ -44,6 +49,8 @@ const maxDepth = 10_000; // encoding/json maxNestingDepth
 /** Scans one value without recursion: `open` holds the closing bytes of the containers that it is within. */
 export function scanValue(bytes: Uint8Array, from: number): Extent | Fault {
   const open: number[] = [];
+  const begun: number[] = [];
+  const ends = new Map<number, number>();
   const start = skipSpace(bytes, from);
   let at = start;
   for (;;) {
@@ -53,6 +60,7 @@ export function scanValue(bytes: Uint8Array, from: number): Extent | Fault {
     if (first === undefined) return cut(bytes);
     if (first === byteOf.openBrace || first === byteOf.openBracket) {
       const close = first === byteOf.openBrace ? byteOf.closeBrace : byteOf.closeBracket;
+      begun.push(at);
       if (open.push(close) > maxDepth) return fault(bytes, at, "exceeded max depth");
       at = skipSpace(bytes, at + 1);
       if (bytes[at] !== close) {
@@ -71,7 +79,7 @@ export function scanValue(bytes: Uint8Array, from: number): Extent | Fault {
     // After a value: close what ends here, until another value follows.
     for (;;) {
       const close = open.at(-1);
-      if (close === undefined) return { ok: true, start, end: at };
+      if (close === undefined) return { ok: true, start, end: at, ends };
       at = skipSpace(bytes, at);
       const next = bytes[at];
       if (next === undefined) return cut(bytes);
@@ -87,6 +95,8 @@ export function scanValue(bytes: Uint8Array, from: number): Extent | Fault {
       }
       open.pop();
       at++;
+      const from = begun.pop();
+      if (open.length <= passedOver && from !== undefined) ends.set(from, at);
     }
   }
 }

@@ -51,7 +51,8 @@ describe("a process of", () => {
 });
 
 describe("a process is claimed for a pod", () => {
-  const query = { id, pid: 10, cgroupsPath: "" };
+  const sandboxID = "9".repeat(64);
+  const query = { id, sandboxID, pid: 10, cgroupsPath: "" };
 
   it.each([
     ["cgroupfs, v1", v1(`/kubepods/besteffort/podab-c/${id}`), "", true],
@@ -77,6 +78,7 @@ describe("a process is claimed for a pod", () => {
 
   it.each([
     ["the shim", `/run/containerd/io.containerd.runtime.v2.task/k8s.io/${id}`, true],
+    ["its pod's shim", `/run/containerd/io.containerd.runtime.v2.task/k8s.io/${sandboxID}`, true],
     ["conmon", `/run/containers/storage/overlay-containers/${id}/userdata`, true],
     ["another pod's shim", "/run/containerd/io.containerd.runtime.v2.task/k8s.io/ffff", false],
   ])("by the bundle that %s works in", (_, cwd, expected) => {
@@ -196,7 +198,7 @@ describe("the runtime's pid namespace", () => {
 
 it("a recording's processes live until it says that they ended, whatever runs on this machine", () => {
   const recording = createRecordedHost([]);
-  const query = { id: "pod", pid: process.pid, cgroupsPath: "" };
+  const query = { id: "pod", sandboxID: "pod", pid: process.pid, cgroupsPath: "" };
   const claim = recording.claim(query);
   if (!claim.confirmed) expect.unreachable();
   expect(recording.liveness(claim.identity)).toBe("alive");

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { alarm, monotonicClock } from "../base/deadline.js";
 import { attempt } from "../base/errors.js";
+import { readRegularFile } from "../base/files.js";
 import type { Call } from "./ttrpc/server.js";
 import { Code, StatusError } from "./ttrpc/status.js";
 
@@ -37,18 +37,14 @@ const idleAfterMs = 10_000;
  * Between the rare looks of an idle bridge the kernel tells how long it had no processor. A stop shorter than that is not seen.
  */
 export class StallWatch {
-  private timer: NodeJS.Timeout | undefined;
   private everyMs = tickMs;
+  private timer = this.arm();
   private lastTick = monotonicClock();
   private lastCall = this.lastTick;
   private withoutProcessorMs = 0;
   private stall: { readonly from: number; readonly to: number } | undefined;
   /** Frames that are read in this turn of the event loop have waited: only a long message goes on coming after it. */
   private justEnded = false;
-
-  constructor() {
-    this.rearm();
-  }
 
   /**
    * The runtime's time runs since it sent the message, and ours since we read it: the call with what is really left.
@@ -69,10 +65,8 @@ export class StallWatch {
   private waitedMs(inParts: boolean): number {
     const now = monotonicClock();
     if (now - this.lastTick > this.everyMs + tickMs) return now - this.lastTick;
-    if (this.everyMs !== tickMs) {
-      const waitedMs = withoutProcessorMs() - this.withoutProcessorMs;
-      if (waitedMs > tickMs) return waitedMs;
-    }
+    const waitedMs = this.everyMs === tickMs ? 0 : withoutProcessorMs() - this.withoutProcessorMs;
+    if (waitedMs > tickMs) return waitedMs;
     // Timers ring before sockets are read.
     if (this.stall === undefined || !(inParts ? now - this.stall.to < tickMs : this.justEnded)) return 0;
     return now - this.stall.from;
@@ -91,17 +85,17 @@ export class StallWatch {
     this.lastTick = now;
     this.everyMs = now - this.lastCall < idleAfterMs ? tickMs : idleTickMs;
     if (this.everyMs !== tickMs) this.withoutProcessorMs = withoutProcessorMs();
-    this.rearm();
+    clearTimeout(this.timer);
+    this.timer = this.arm();
   }
 
-  private rearm(): void {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.tick(), this.everyMs).unref();
+  private arm(): NodeJS.Timeout {
+    return setTimeout(() => this.tick(), this.everyMs).unref();
   }
 }
 
 /** How long our main thread has waited for a processor since it began, in milliseconds; 0 where the kernel does not count it. */
 function withoutProcessorMs(): number {
-  const text = attempt(() => readFileSync("/proc/self/schedstat", "latin1"));
+  const text = attempt(() => readRegularFile("/proc/self/schedstat").toString());
   return Number(text?.split(" ")[1] ?? 0) / 1e6;
 }

@@ -68,13 +68,10 @@ export function startAnnouncer(options: AnnouncerOptions) {
     if (ending) void turn();
   };
   let timer: NodeJS.Timeout | undefined;
-  const rearm = () => {
-    const looksMs = told.startsWith("READY=1") ? lookEachMs * calmness : lookEachMs;
-    timer = setTimeout(turnAgain, Math.min(looksMs, beatEachMs)).unref();
-  };
   const turnAgain = () => {
     void turn();
-    rearm();
+    const looksMs = told.startsWith("READY=1") ? lookEachMs * calmness : lookEachMs;
+    timer = setTimeout(turnAgain, Math.min(looksMs, beatEachMs)).unref();
   };
   turnAgain();
   return {

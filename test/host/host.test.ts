@@ -140,9 +140,12 @@ describe("bundles are looked for", () => {
     proc.add({ pid: 10, command: "containerd-shim-kata-v2", root: node, cwd: join(node, containerd, pod) });
     expect(foundFor(pod, 10)[0]).toBe(`${containerd}/${pod}`);
     expect(foundFor(ctr, 10)[0]).toBe(`${containerd}/${ctr}`);
-    expect(host().claim({ id: pod, pid: 10, cgroupsPath: "" })).toMatchObject({ confirmed: true, parent: 1 });
+    expect(host().claim({ id: pod, sandboxID: pod, pid: 10, cgroupsPath: "" })).toMatchObject({
+      confirmed: true,
+      parent: 1,
+    });
     // The process is the pod's, and outlives the container.
-    expect(host().claim({ id: ctr, pid: 10, cgroupsPath: "" })).toMatchObject({ confirmed: false });
+    expect(host().claim({ id: ctr, sandboxID: pod, pid: 10, cgroupsPath: "" })).toMatchObject({ confirmed: false });
   });
 
   /** It starts the shim in the pod's RunDir (cri-o internal/oci/runtime_vm.go startRuntimeDaemon). */
@@ -165,7 +168,7 @@ describe("bundles are looked for", () => {
     proc.add({ pid: 10, parent: 9, root: join(node, "overlay"), cwd: join(node, "overlay/app") });
     expect(foundFor(pod, 10)).toContain(`${stored}/${pod}/userdata`);
     expect(foundFor(ctr, 10)).toContain(`${stored}/${ctr}/userdata`);
-    expect(host().claim({ id: pod, pid: 10, cgroupsPath: "" })).toMatchObject({ confirmed: true });
+    expect(host().claim({ id: pod, sandboxID: pod, pid: 10, cgroupsPath: "" })).toMatchObject({ confirmed: true });
   });
 
   it("never where a container works, which writes there what it likes: its root is not init's", () => {

@@ -96,7 +96,7 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
       const worksInBundle = () =>
         [...bundleFolders(pid, parent, procRoot)].some((folder) => pathNames(readLink(folder) ?? folder, id));
       const isNamed =
-        pathNames(parents, sandboxID) ||
+        [id, sandboxID].some((each) => pathNames(parents, each)) ||
         cgroupsName(readText(`${procRoot}/${pid}/cgroup`) ?? "", id, cgroupsPath) ||
         worksInBundle();
       const reason = `neither the cgroup of process ${pid} nor a bundle that it or its parent works in names ${id}`;

@@ -264,6 +264,10 @@ export class Service {
       if (config instanceof Error) throw config;
       if (wantsCapture(config)) void requireCapture(cgroups).catch(sayNoCapture);
       await this.build(this.configured, config);
+      for (const missing of missingEvents(config, runtime.nri)) {
+        const fields = { ...missing, runtime: runtime.name, runtimeVersion: runtime.version };
+        log.warn(fields, "the runtime does not have an event of `events`: the plugin is not run for it");
+      }
       if (runtime.name === podless) {
         const fields = { runtime: runtime.name, runtimeVersion: runtime.version };
         log.warn(
@@ -291,10 +295,6 @@ export class Service {
       // The runtime's list, if it gave one, was compared without what comes late.
       const onLateRecovery = () => void this.bridge?.reconcile();
       this.journal = { key, opened: await this.options.openJournal(config, runtime, this.ledger, onLateRecovery) };
-    }
-    for (const missing of missingEvents(config, runtime.nri)) {
-      const fields = { ...missing, runtime: runtime.name, runtimeVersion: runtime.version };
-      this.options.log.warn(fields, "the runtime does not have an event of `events`: the plugin is not run for it");
     }
     this.bridge = this.createBridge(configured, config);
     this.refusing = undefined;

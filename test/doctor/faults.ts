@@ -554,7 +554,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       says: "stopped by a signal",
       fixSays: `kill -CONT ${bridgePid}`,
     },
-    ...[["D", "__refrigerator"] as const, ["S", "do_freezer_trap"] as const].map(
+    ...[["D", "__refrigerator"] as const, ["S", "do_freezer_trap"] as const, ["S", "get_signal"] as const].map(
       ([state, wchan]): Fault => ({
         make: (node) => node.state(bridgePid, state, wchan),
         mend: (node) => node.bridge(),

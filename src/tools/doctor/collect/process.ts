@@ -92,7 +92,8 @@ async function stateOf(pid: number, procRoot: string, lookEachMs: number): Promi
     if (/t/i.test(stat.state)) return "stopped";
     // The function of the kernel that it waits in; 0, or nothing, where the kernel does not tell.
     const place = readText(`${procRoot}/${pid}/wchan`) ?? "";
-    if (/freez|refrigerator/.test(place)) return "frozen";
+    // __refrigerator in cgroup v1; in v2 do_freezer_trap, or get_signal around it, where a stopped one has state T.
+    if (/freez|refrigerator|get_signal/.test(place)) return "frozen";
     // ep_poll, or do_epoll_wait, as the kernel was compiled.
     if (/epoll|ep_poll/.test(place) || (stat.state === "S" && /^0?$/.test(place))) return "runs";
     if (look < looks) await sleep(lookEachMs);

@@ -45,7 +45,7 @@ export const bridgeRows: Table = [
         if (launchedBridge(facts))
           return `${restart(facts.runtime)} # it launches its plugins then, and not again when they end or it drops them`;
         if (status === undefined)
-          return "systemctl enable --now nri-v01-bridge # where it is not installed: README.md, Run";
+          return "systemctl enable --now nri-v01-bridge # where it is not installed: README.md, Deploy";
         return "systemctl start nri-v01-bridge # journalctl -u nri-v01-bridge says more; as a DaemonSet: its pod";
       },
     }),

@@ -4,7 +4,7 @@ import { addRunCommand } from "./cli/run.js";
 import { tuneEngine } from "./observe/engine.js";
 import { isJournalOnStderr } from "./observe/log-destination.js";
 
-// Whoever reads what we print may stop reading (`| head`): what has files or processes of its own ends, all else is short.
+// The reader of stdout may stop reading (`| head`): verbs with files or processes of their own end then, all others are short.
 const readerGone = new AbortController();
 process.stdout.on("error", () => readerGone.abort());
 

@@ -188,7 +188,7 @@ export function createBridge(parts: BridgeParts): Bridge {
   };
 }
 
-/** What an event does, and changes. @param asked the resources that an UpdateContainer or UpdatePodSandbox asks for */
+/** An event's handler, and what it may change. @param asked the resources that an UpdateContainer or UpdatePodSandbox asks for */
 type Handler = (
   target: Target,
   info: EventInfo,
@@ -196,7 +196,7 @@ type Handler = (
   asked: PodResources,
 ) => Promise<MergedChange> | Promise<void>;
 
-/** What a bridge asks for, however it is configured. */
+/** The events that a bridge asks for, however it is configured. */
 export const usualEvents: readonly EventName[] = [
   "RunPodSandbox",
   "StartContainer",

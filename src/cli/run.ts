@@ -178,7 +178,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
     return finishing;
   };
   const stop = (signal: string) => {
-    log.info({ signal }, "stopping: what runs is finished first");
+    log.info({ signal }, "stopping: waiting for running plugins");
     ended(`${toldToEnd} ${signal}`);
     announcer?.stopping();
     stopping.abort();

@@ -45,7 +45,7 @@ const nriByRuntime: Readonly<Record<string, readonly (readonly [since: string, n
   ],
 };
 
-/** What a runtime of some NRI version does; each a rule of the protocol that changed. */
+/** The behaviour of runtimes by NRI version; each a rule of the protocol that changed. */
 const features = {
   /** A descriptor of a plugin that it launches is closed once (NRI pull request 66, containerd issue 8860). */
   closesOnce: "0.6.0",
@@ -68,7 +68,7 @@ export function hasFeature(nri: Version, feature: keyof typeof features): boolea
 }
 
 /**
- * What runtimes do from a version of their own on, whichever NRI they speak; a runtime that is not named never does. From
+ * The behaviour of runtimes from a version of their own on, whichever NRI they speak; a runtime that is not named never does. From
  * containerd's internal/cri and CRI-O's server.
  */
 const habits = {
@@ -120,7 +120,7 @@ export const refusedSandboxFault = {
 export function mayFail(event: string, runtime: { readonly name: string; readonly version: string }): boolean {
   if (event !== "RunPodSandbox" || runtime.name !== "containerd") return true;
   const version = parseVersion(runtime.version);
-  // What does not say that it is older may be any.
+  // A build that does not say that it is older may be any.
   if (version === undefined) return /^v?[01](\.|$)/.test(runtime.version.trim());
   // A pre-release has the faults of its release.
   const release = { ...version, preRelease: false };
@@ -171,7 +171,7 @@ export function nriVersionOf(configure: {
   readonly requestTimeout: bigint;
   readonly NRIVersion: string;
 }): NriVersion {
-  // What a build does not know, it states as 0.0.0-unknown or (devel); and the field is there from 0.12 on only.
+  // A build that does not know its version states 0.0.0-unknown or (devel); and the field is there from 0.12 on only.
   const least = configure.NRIVersion !== "" ? "0.12.0" : configure.requestTimeout > 0n ? "0.7.0" : "0.2.0";
   const stated = parseVersion(configure.NRIVersion);
   if (stated !== undefined && isAtLeast(stated, least)) return { ...stated, source: "stated" };

@@ -1,6 +1,6 @@
 import { attempt } from "../base/errors.js";
 
-/** What stands first, in this order; the rest follows as the code gave it. */
+/** The fields that stand first, in this order; the rest follows as the code gave it. */
 const leading = "event pod container state plugin plugins outcome answer line error".split(" ");
 
 /**
@@ -47,7 +47,7 @@ function formatText(text: string): string {
   return /^[\p{L}\p{N}_./@+:%*()~-]+$/u.test(text) ? text : escapeControls(JSON.stringify(text));
 }
 
-/** What would move a terminal's cursor, or break the line: JSON leaves the C1 controls, line separators and bidi marks. */
+/** Characters that would move a terminal's cursor, or break the line: JSON leaves the C1 controls, line separators and bidi marks. */
 function escapeControls(text: string): string {
   return text.replace(
     /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,

@@ -24,7 +24,7 @@ it("SIGTERM finishes the delete that runs, tells the journal, and ends with 0: t
   await until(() => markedProcesses(node.mark).length > 0);
   expect(stagesIn(node)).toEqual({ [stopped.id]: "rerun", [running.id]: "open" });
   program.child.kill("SIGTERM");
-  await program.stderrMatches(/stopping: what runs is finished first/);
+  await program.stderrMatches(/stopping: waiting for running plugins/);
   gate.open();
   expect(await answer).toMatchObject({ dropped: false, response: { update: [] } });
   expect((await program.ended).code).toBe(0);

@@ -33,7 +33,7 @@ export const metricTable = {
   pluginLatency: metric(
     "histogram",
     "plugin_latency_seconds{plugin,state}",
-    "Time from the start of a legacy plugin to its end",
+    "Time of a legacy plugin that its call waits for, to its end",
   ),
   pluginBreaker: metric(
     "gauge",

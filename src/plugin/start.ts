@@ -139,6 +139,8 @@ export class ProcessStarter implements Starter<WaitingProcess> {
   private readonly waiting = new Set<Started>();
   private readonly lingering: Lingering;
   private readonly passedWalks = new PassedWalks();
+  /** Processes with a request. */
+  private running = 0;
   private closed = false;
 
   constructor(
@@ -184,11 +186,22 @@ export class ProcessStarter implements Starter<WaitingProcess> {
     this.options.onStart?.(spawned);
     const process = new WaitingProcess(
       spawned,
-      (options) => this.track(runToEnd(spawned, options, this.lingering, this.options.signal)),
+      (options) => this.track(this.run(spawned, options)),
       () => this.waiting.delete(process),
     );
     this.waiting.add(process);
     return process;
+  }
+
+  private async run(spawned: Spawned, options: RunOptions): Promise<RunResult> {
+    // Other runs have calls that wait, too.
+    const pollMs = this.running === 0 ? options.pollMs : 0;
+    this.running += 1;
+    try {
+      return await runToEnd(spawned, { ...options, pollMs }, this.lingering, this.options.signal);
+    } finally {
+      this.running -= 1;
+    }
   }
 
   private track<Value>(work: Promise<Value>): Promise<Value> {

@@ -189,6 +189,16 @@ describe("a run whose end is waited for before anything else is done", () => {
     expect(durationMs).toBeLessThan(2_000);
   });
 
+  it("is one that runs alone: while others run, all are waited for by the event loop", async () => {
+    const other = sh(spawner, "sleep 0.5");
+    await sleep(20);
+    const began = performance.now();
+    const running = sh(spawner, "sleep 0.5", { pollMs: 3_000 });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(performance.now() - began).toBeLessThan(400);
+    expect(await Promise.all([other, running])).toMatchObject([{ exitCode: 0 }, { exitCode: 0 }]);
+  });
+
   it.each([
     ["its deadline", { pollMs: 3_000, terminateMs: 50 }, { timedOut: true }],
     ["that time", { pollMs: 50 }, { timedOut: false, exitCode: 0 }],

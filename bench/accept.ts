@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pluginService } from "../src/nri/codec.js";
 import type { ContainerEvent } from "../src/nri/events.js";
 import { type EventName, encodeEvent, events } from "../src/nri/events.js";
@@ -111,6 +112,27 @@ export class RegisteredPlugin {
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
   }
 
+  /** What its threads have run on a CPU, in microseconds; its plugins not. */
+  cpu(): number {
+    const tasks = `/proc/${this.child.pid}/task`;
+    const ran = readdirSync(tasks).map((task) =>
+      Number(readFileSync(`${tasks}/${task}/schedstat`, "utf8").split(" ")[0]),
+    );
+    return ran.reduce((sum, ns) => sum + ns, 0) / 1000;
+  }
+
+  /** How often a second its threads wake with nothing to do. */
+  async wakesPerSecond(seconds = 10): Promise<number> {
+    const tasks = `/proc/${this.child.pid}/task`;
+    const wakes = () => {
+      const all = readdirSync(tasks).map((task) => readFileSync(`${tasks}/${task}/status`, "utf8"));
+      return all.reduce((sum, text) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)?.[1]), 0);
+    };
+    const before = wakes();
+    await sleep(seconds * 1000);
+    return (wakes() - before) / seconds;
+  }
+
   async close(): Promise<void> {
     await endProgram(this.child);
     this.driver.stdin?.end();
@@ -119,7 +141,7 @@ export class RegisteredPlugin {
   }
 }
 
-async function endProgram(child: ChildProcess): Promise<void> {
+export async function endProgram(child: ChildProcess): Promise<void> {
   const ended = once(child, "exit");
   child.kill("SIGTERM");
   await ended;

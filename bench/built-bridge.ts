@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RegisteredPlugin } from "./accept.js";
-import type { Place } from "./place.js";
+import type { Artefact, Place } from "./place.js";
 
 export interface BridgeSettings {
   readonly name: string;
@@ -11,6 +11,8 @@ export interface BridgeSettings {
   readonly plugins: readonly string[];
   /** Settings of the bridge beside those of its place. */
   readonly config?: object;
+  /** What is started; the bundle on this Node when not given. */
+  readonly artefact?: Artefact;
   /** Flags of Node, such as those of its profiler. */
   readonly nodeFlags?: readonly string[];
   /** Measures it from inside; with so much memory, and with the delays of its event loop. */
@@ -56,8 +58,10 @@ export class BridgeProcess {
   start(): ChildProcess {
     const { probe, nodeFlags = [] } = this.settings;
     const preload = probe === undefined ? [] : ["--import", this.place.probe];
-    const program = [this.place.program, "run", "--config", this.path("bridge.yaml")];
-    return spawn(process.execPath, [...nodeFlags, ...preload, ...program], {
+    const { artefact = this.place.artefacts[0] } = this.settings;
+    const program = artefact?.program === undefined ? [] : [artefact.program];
+    const args = [...nodeFlags, ...preload, ...program, "run", "--config", this.path("bridge.yaml")];
+    return spawn(artefact?.node ?? process.execPath, args, {
       stdio: ["ignore", "ignore", openSync(this.path("log"), "a")],
       env: {
         PATH: "/usr/bin:/bin",

@@ -36,6 +36,10 @@ export class ContainerLife implements Candidate {
     this.phase = "new";
   }
 
+  cpu(): number {
+    return this.plugin.cpu();
+  }
+
   /** The two events of one container, one after the other, and its removal. */
   async whole(): Promise<void> {
     for (let event = 0; event < 2; event++) {

@@ -41,8 +41,8 @@ export function startBareAdapter(adapter: string, socketPath: string): ChildProc
   return spawn(adapter, adapterFlags(socketPath), { stdio: "ignore", env: { PATH: "/usr/bin:/bin" } });
 }
 
-/** The Go adapter, registered with the runtime that we are, with these plugins in its conf.json. */
-export function startGoAdapter(adapter: string, place: Place, name: string, plugins: readonly string[]) {
+/** The Go adapter with these plugins in its conf.json: where it will connect to, and how it is started. */
+export function prepareGoAdapter(adapter: string, place: Place, name: string, plugins: readonly string[]) {
   const home = join(place.directory, name);
   mkdirSync(join(home, "layers"), { recursive: true });
   const [confFile, socketPath, log] = [join(home, "conf.json"), join(home, "nri.sock"), join(home, "log")];
@@ -54,6 +54,12 @@ export function startGoAdapter(adapter: string, place: Place, name: string, plug
       stdio: ["ignore", "ignore", openSync(log, "a")],
       env: { PATH: "/usr/bin:/bin" },
     });
+  return { socketPath, log, start };
+}
+
+/** The same, registered with the runtime that we are. */
+export function startGoAdapter(adapter: string, place: Place, name: string, plugins: readonly string[]) {
+  const { socketPath, log, start } = prepareGoAdapter(adapter, place, name, plugins);
   return RegisteredPlugin.accept(socketPath, place.driver, log, start);
 }
 

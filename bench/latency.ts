@@ -1,14 +1,16 @@
+import { spawn } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RegisteredPlugin } from "./accept.js";
 import { BridgeProcess, startBridge } from "./built-bridge.js";
 import { ContainerLife } from "./container-life.js";
-import type { Containers } from "./containers.js";
+import { Containers } from "./containers.js";
 import { startFloor, startSpawnFloor } from "./floor.js";
 import { openPeers } from "./go-adapter.js";
 import { type Candidate, interleave, percentile, type Samples } from "./measure.js";
-import type { Place } from "./place.js";
+import type { Artefact, Place } from "./place.js";
 
 export const names = {
   raw: "raw round trip, C to C",
@@ -17,6 +19,8 @@ export const names = {
   async: "event, one async plugin",
   one: "event, one tiny plugin",
   three: "event, three tiny plugins",
+  seccomp: "event, one tiny plugin, a seccomp profile in the bundle",
+  portable: "event, one tiny plugin, without koffi.node",
   heap60: "event, one tiny plugin, probed",
   heap450: "event, one tiny plugin, 450 MB of heap",
   create: "create, one tiny plugin",
@@ -32,6 +36,29 @@ export const names = {
 
 const tiny3 = ["tiny", "tiny", "tiny"] as const;
 
+/** What is measured against the Go adapter, by its plugins. */
+export const versusGo: Readonly<Record<string, readonly string[]>> = {
+  ...{ [names.none]: [], [names.one]: ["tiny"], [names.three]: tiny3 },
+  ...{ [names.goNone]: [], [names.goOne]: ["tiny"], [names.goThree]: tiny3 },
+};
+
+/** Beside events 1 ms apart on a quiet machine: as on a node between two pods, and when all of its CPUs are taken. */
+const paces = [
+  { gapMs: 20, busy: false, share: 0.3 },
+  { gapMs: 50, busy: false, share: 0.12 },
+  { gapMs: 1, busy: true, share: 0.4 },
+  { gapMs: 20, busy: true, share: 0.2 },
+  { gapMs: 50, busy: true, share: 0.12 },
+] as const;
+
+export const titleOf = (gapMs: number, busy: boolean) => `Events ${gapMs} ms apart${busy ? ", busy CPUs" : ""}`;
+
+/** Takes every CPU of the machine, at the priority of all others. @returns what ends that */
+function takeCpus(): () => void {
+  const loops = cpus().map(() => spawn("/bin/sh", ["-c", "while :; do :; done"], { stdio: "ignore" }));
+  return () => void loops.map((loop) => loop.kill("SIGKILL"));
+}
+
 /**
  * Events of no, one and three plugins beside their floors, all in one run; and how long the bridge's main thread is blocked
  * by a run, and by the whole event with it, in milliseconds.
@@ -45,19 +72,20 @@ export async function measureEvents(place: Place, containers: Containers, rounds
     startSpawnFloor(names.spawn, place.directory, join(place.binDir, "tiny")),
   ];
   const started: RegisteredPlugin[] = [];
-  const start = async (plugins: readonly string[], config: object, ballastMb?: number) => {
+  const start = async (plugins: readonly string[], config: object, ballastMb?: number, artefact?: Artefact) => {
     const probe = ballastMb === undefined ? {} : { probe: { ballastMb } };
-    const files = new BridgeProcess(place, { name: `b${started.length}`, plugins, config, ...probe });
+    const settings = { name: `b${started.length}`, plugins, config, ...probe, ...(artefact && { artefact }) };
+    const files = new BridgeProcess(place, settings);
     const bridge = await files.accept();
     started.push(bridge);
     return { files, bridge };
   };
-  const lifeOf = (name: string, bridge: RegisteredPlugin) => {
+  const lifeOf = (name: string, bridge: RegisteredPlugin, its = containers) => {
     const inPhaseCreate = name === names.create || name === names.captured;
     const first = inPhaseCreate ? "CreateContainer" : "StartContainer";
     // What happens after the answer is not the next sample's to bear: an observer's run, a new view in reserve.
     const settle = () => (name === names.async ? sleep(5) : inPhaseCreate ? sleep(100) : Promise.resolve());
-    return new ContainerLife(name, bridge, containers, { first, settle });
+    return new ContainerLife(name, bridge, its, { first, settle });
   };
   const open = async (name: string, plugins: readonly string[], config = {}) =>
     lifeOf(name, (await start(plugins, config)).bridge);
@@ -77,9 +105,21 @@ export async function measureEvents(place: Place, containers: Containers, rounds
   const probed = await start(["tiny"], {}, 0);
   const heavy = await start(["tiny"], {}, 450);
   candidates.push(lifeOf(names.heap60, probed.bridge), lifeOf(names.heap450, heavy.bridge));
+  const profiled = await Containers.open(place.directory, true);
+  candidates.push(lifeOf(names.seccomp, (await start(["tiny"], {})).bridge, profiled));
+  candidates.push(lifeOf(names.portable, (await start(["tiny"], {}, undefined, place.portable)).bridge));
   const lives = candidates.filter((candidate) => candidate instanceof ContainerLife);
-  await Promise.all(lives.map((life) => warmUp(life)));
+  // The portable starter takes several times as long.
+  await Promise.all(lives.map((life) => warmUp(life, life.name === names.portable ? 300 : undefined)));
   const samples = await interleave(candidates, { rounds, warmUp: 100, pauseMs: 2, burst: 10, gapMs: 1 });
+  const paced: { readonly title: string; readonly samples: Samples[] }[] = [];
+  const compared = candidates.filter(({ name }) => name === names.spawn || Object.hasOwn(versusGo, name));
+  for (const { gapMs, busy, share } of paces) {
+    const free = busy ? takeCpus() : () => {};
+    const options = { rounds: Math.ceil(rounds * share), warmUp: 10, pauseMs: gapMs, burst: 10, gapMs };
+    paced.push({ title: titleOf(gapMs, busy), samples: await interleave(compared, options) });
+    free();
+  }
   if (root) {
     const create = (cgroup: string) => ({ plugins: { tiny: { phase: "create", cgroup } } });
     const creates = [
@@ -96,12 +136,13 @@ export async function measureEvents(place: Place, containers: Containers, rounds
   const blocked = { event, run: event - (await blockedBy(plain)) };
   await Promise.all([...started, ...peers.adapters].map((one) => one.close()));
   for (const floor of floors) floor.close();
-  return { samples, blocked };
+  profiled.close();
+  return { samples, paced, blocked };
 }
 
 /** A bridge runs for weeks: what is measured is what the compiler has made of it by then. */
-async function warmUp(life: ContainerLife): Promise<void> {
-  for (let i = 0; i < 1_500; i++) await life.whole();
+async function warmUp(life: ContainerLife, lives = 1_500): Promise<void> {
+  for (let i = 0; i < lives; i++) await life.whole();
 }
 
 /** How long the main thread is busy with an event, in milliseconds, posix_spawn's wait for the child included. */

@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** One thing to measure, beside others in the same run. */
@@ -8,6 +7,8 @@ export interface Candidate {
   run(): Promise<number | undefined>;
   /** What has to happen before the next time, off the clock. */
   settle?(): Promise<void>;
+  /** The CPU time of its process so far, in microseconds. */
+  cpu?(): number;
 }
 
 /** Samples of one candidate, in microseconds. */
@@ -16,8 +17,8 @@ export interface Samples {
   readonly times: number[];
   /** Those of them that came first after a pause: processes and caches have gone cold. */
   readonly first: number[];
-  /** How long the main thread was busy meanwhile. */
-  readonly busy: number[];
+  /** The CPU time of its process for each, what happens off the clock included; NaN where that is not known. */
+  cpu: number;
 }
 
 export interface Rounds {
@@ -36,27 +37,31 @@ export interface Rounds {
 /** Measures all candidates in turn, again and again: what disturbs the machine disturbs them alike. */
 export async function interleave(candidates: readonly Candidate[], options: Rounds): Promise<Samples[]> {
   const { rounds, warmUp, pauseMs, burst = 1, gapMs = 0, random = () => 0 } = options;
-  const samples = candidates.map(({ name }): Samples => ({ name, times: [], first: [], busy: [] }));
-  for (let round = -warmUp; round < rounds; round += burst) {
-    const order = candidates.map((candidate, i) => ({ candidate, i, at: random() })).sort((a, b) => a.at - b.at);
-    for (const { candidate, i } of order) {
-      await sleep(pauseMs);
-      for (let turn = 0; turn < burst; turn++) {
-        if (turn > 0 && gapMs > 0) await sleep(gapMs);
-        const before = performance.eventLoopUtilization();
-        const began = performance.now();
-        const own = await candidate.run();
-        const took = own ?? (performance.now() - began) * 1000;
-        const busy = performance.eventLoopUtilization(before).active * 1000;
-        await candidate.settle?.();
-        if (round < 0) continue;
-        samples[i]?.times.push(took);
-        samples[i]?.busy.push(busy);
-        if (turn === 0) samples[i]?.first.push(took);
+  const turns = async (count: number): Promise<Samples[]> => {
+    const samples = candidates.map(({ name }): Samples => ({ name, times: [], first: [], cpu: Number.NaN }));
+    const before = candidates.map((candidate) => candidate.cpu?.() ?? Number.NaN);
+    for (let round = 0; round < count; round += burst) {
+      const order = candidates.map((candidate, i) => ({ candidate, i, at: random() })).sort((a, b) => a.at - b.at);
+      for (const { candidate, i } of order) {
+        await sleep(pauseMs);
+        for (let turn = 0; turn < burst; turn++) {
+          if (turn > 0 && gapMs > 0) await sleep(gapMs);
+          const began = performance.now();
+          const own = await candidate.run();
+          const took = own ?? (performance.now() - began) * 1000;
+          await candidate.settle?.();
+          samples[i]?.times.push(took);
+          if (turn === 0) samples[i]?.first.push(took);
+        }
       }
     }
-  }
-  return samples;
+    for (const [i, one] of samples.entries()) {
+      one.cpu = ((candidates[i]?.cpu?.() ?? Number.NaN) - (before[i] ?? Number.NaN)) / one.times.length;
+    }
+    return samples;
+  };
+  await turns(warmUp);
+  return turns(rounds);
 }
 
 /** The value that so many of a hundred do not exceed. */

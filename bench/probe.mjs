@@ -25,8 +25,13 @@ process.on("SIGUSR2", () => {
   delay?.reset();
   // Twice: what finalizers let go of is gone with the second. It would itself block the loop that is watched.
   for (let i = 0; i < 2 && delay === undefined; i++) gc();
-  const { heapUsed } = process.memoryUsage();
-  const text = JSON.stringify({ activeMs: active, loopBlockedMs, heapUsed, ballast: ballast.length });
+  const { heapUsed, external } = process.memoryUsage();
+  const text = JSON.stringify({
+    activeMs: active,
+    loopBlockedMs,
+    heapUsed: heapUsed + external,
+    ballast: ballast.length,
+  });
   writeFileSync(`${file}.new`, text);
   renameSync(`${file}.new`, file);
 });

@@ -6,7 +6,7 @@ import { percentile, type Samples } from "./measure.js";
 export interface Goal {
   readonly what: string;
   readonly value: number;
-  readonly unit: "x" | "ms" | "MB";
+  readonly unit: "x" | "ms" | "us" | "MB" | "KB" | "/s";
   /** The value has to stay below. */
   readonly below: number;
   /** How the value came about. */
@@ -20,7 +20,7 @@ export type Skipped = Pick<Goal, "what"> & { readonly reason: string };
 export function formatGoals(goals: readonly Goal[], skipped: readonly Skipped[]): string {
   const rows = goals.map(({ what, value, unit, below, note }) => {
     const gap = unit === "x" ? "" : " ";
-    const digits = unit === "MB" ? 1 : 2;
+    const digits = unit === "x" || unit === "ms" ? 2 : unit === "us" ? 0 : 1;
     const measured = value.toFixed(unit === "ms" && value >= 10 ? 0 : digits);
     return [what, `< ${below}${gap}${unit}`, `${measured}${gap}${unit}`, value < below ? "yes" : "**no**", note];
   });
@@ -46,7 +46,7 @@ export interface Report {
 /** One line for each: microseconds, and how often the floor's they are, by the medians; null for the floor itself. */
 export function toRows(samples: readonly Samples[], floor: string) {
   const base = percentile(samples.find(({ name }) => name === floor)?.times ?? [], 50);
-  return samples.map(({ name, times, first, busy }) => ({
+  return samples.map(({ name, times, first, cpu }) => ({
     name,
     p50: percentile(times, 50),
     p90: percentile(times, 90),
@@ -54,8 +54,8 @@ export function toRows(samples: readonly Samples[], floor: string) {
     ratio: name === floor ? null : percentile(times, 50) / base,
     /** The median of those that came first after a pause. */
     first: percentile(first, 50),
-    /** The measuring side's main thread, at the median. */
-    busy: percentile(busy, 50),
+    /** The CPU time of its process for one. */
+    cpu,
     samples: times.length,
   }));
 }
@@ -63,10 +63,10 @@ export function toRows(samples: readonly Samples[], floor: string) {
 /** A table for people. */
 export function formatTable({ title, artefact, rows }: Report): string {
   const width = Math.max(...rows.map(({ name }) => name.length));
-  const header = `${"".padEnd(width)}     p50     p90     p99   x floor   first p50   our thread`;
-  const lines = rows.map(({ name, p50, p90, p99, ratio, first, busy }) => {
+  const header = `${"".padEnd(width)}     p50     p90     p99   x floor   first p50       cpu`;
+  const lines = rows.map(({ name, p50, p90, p99, ratio, first, cpu }) => {
     const times = [p50, p90, p99].map((time) => time.toFixed(0).padStart(7)).join(" ");
-    return `${name.padEnd(width)} ${times} ${(ratio?.toFixed(2) ?? "").padStart(9)} ${first.toFixed(0).padStart(11)} ${busy.toFixed(0).padStart(12)}`;
+    return `${name.padEnd(width)} ${times} ${(ratio?.toFixed(2) ?? "").padStart(9)} ${first.toFixed(0).padStart(11)} ${(Number.isNaN(cpu) ? "" : cpu.toFixed(0)).padStart(9)}`.trimEnd();
   });
   return [`${title} (microseconds; ${artefact})`, header, ...lines].join("\n");
 }

@@ -15,12 +15,18 @@ export const startNames = {
 
 /** How long the built program takes until it has registered, beside what Node takes for nothing. */
 export async function measureStart(place: Place, rounds: number): Promise<Samples[]> {
-  const files = new BridgeProcess(place, { name: "start", plugins: ["tiny"] });
+  const [first, ...others] = place.artefacts.map((artefact) => {
+    return {
+      artefact,
+      files: new BridgeProcess(place, { name: `start-${artefact.name}`, plugins: ["tiny"], artefact }),
+    };
+  });
+  if (first === undefined) throw new Error("unreachable");
   let end = async () => {};
-  const registering = (name: string, start: () => ChildProcess): Candidate => ({
+  const registering = (name: string, start: () => ChildProcess, { socketPath } = first.files): Candidate => ({
     name,
     async run() {
-      const accepted = await acceptLink(files.socketPath, start);
+      const accepted = await acceptLink(socketPath, start);
       await accepted.link.registered(10_000);
       end = accepted.end;
       return (performance.now() - accepted.startedAt) * 1000;
@@ -37,8 +43,13 @@ export async function measureStart(place: Place, rounds: number): Promise<Sample
   const adapter = findGoAdapter();
   const candidates = [
     node,
-    registering(startNames.bridge, () => files.start()),
-    ...(adapter === undefined ? [] : [registering(startNames.go, () => startBareAdapter(adapter, files.socketPath))]),
+    registering(startNames.bridge, () => first.files.start()),
+    ...others.map(({ artefact, files }) =>
+      registering(`${startNames.bridge}, ${artefact.name}`, () => files.start(), files),
+    ),
+    ...(adapter === undefined
+      ? []
+      : [registering(startNames.go, () => startBareAdapter(adapter, first.files.socketPath))]),
   ];
   return await interleave(candidates, { rounds, warmUp: 1, pauseMs: 20 });
 }

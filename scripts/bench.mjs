@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import { findNode, newestLts } from "./nodes.mjs";
 
 const [name = "bridge", ...args] = process.argv.slice(2);
 const root = new URL("..", import.meta.url);
@@ -29,4 +30,7 @@ await build({
   plugins: [modulesStay],
   logLevel: "warning",
 });
-process.exit(spawnSync(process.execPath, [outfile, ...args], { cwd: root, stdio: "inherit" }).status ?? 1);
+// The memory of the bundle is that of its Node.
+const isLts = process.version.startsWith(`v${newestLts}.`);
+const env = { ...process.env, ...(name === "bridge" && !isLts && { NRI_BENCH_NODE: findNode(newestLts) }) };
+process.exit(spawnSync(process.execPath, [outfile, ...args], { cwd: root, env, stdio: "inherit" }).status ?? 1);

@@ -38,7 +38,7 @@ describe("the npm package", () => {
       "docs/man/nri-v01-bridge.1",
       ...below("deploy"),
       ...below("legacy-plugins"),
-      ...readdirSync(join(root, "docs")).flatMap((name) => (/\.(md|json|svg)$/.test(name) ? [`docs/${name}`] : [])),
+      ...readdirSync(join(root, "docs")).flatMap((name) => (/\.(md|json)$/.test(name) ? [`docs/${name}`] : [])),
     ].sort();
     expect(paths).toEqual(wanted);
     expect(size).toBeLessThan(1_000_000);

@@ -42,3 +42,13 @@ test.each(["10.2.154", "15.0.1"])("no flag of V8 %s is set, which was not measur
   watcher.configured?.();
   expect(set).toEqual([]);
 });
+
+test("V8 of Node 20 is told to keep both generations small from the start, but while a Synchronize is read", () => {
+  const set: string[] = [];
+  const watcher = tuneEngine("11.3.244.8", (flag) => set.push(flag));
+  const small = ["--semi-space-growth-factor=1", "--heap-growing-percent=50"];
+  expect(set).toEqual(["--interrupt-budget=2000", ...small]);
+  watcher.configured?.();
+  watcher.began?.();
+  expect(set.slice(3)).toEqual(["--semi-space-growth-factor=2", "--heap-growing-percent=0", ...small]);
+});

@@ -16,8 +16,9 @@ interface Tuning {
  * Later versions count calls, and have no such flag.
  *
  * The young generation stays at two halves of 1 MB: by itself it grows to twice 16 MB, no cache of the processor holds it, and the
- * process is 15 to 30 MB larger. A Synchronize of a full node takes twice the time in a small one: it may grow from the registration
- * to the first event.
+ * process is 15 to 30 MB larger. The old one is collected when it is half as large again, not four times: it has 11 MB, and garbage
+ * would add 30 to them. A Synchronize of a full node takes twice the time in small ones: both may grow from the registration to the
+ * first event.
  */
 export function tuneEngine(v8 = process.versions.v8, setFlag = setFlagsFromString): Tuning {
   const major = Number.parseInt(v8, 10);
@@ -28,6 +29,8 @@ export function tuneEngine(v8 = process.versions.v8, setFlag = setFlagsFromStrin
     if (grows === wanted) return;
     grows = wanted;
     setFlag(`--semi-space-growth-factor=${wanted ? 2 : 1}`);
+    setFlag(`--heap-growing-percent=${wanted ? 0 : 50}`);
   };
+  mayGrow(false);
   return { configured: () => mayGrow(true), began: () => mayGrow(false) };
 }

@@ -93,4 +93,12 @@ runtime_type = "io.containerd.runc.v2"
     const never = createSandboxRule(mergeConfig({ sandboxes: "never" }), runtime, configured, log);
     expect([never("create", { runtimeHandler: "" }), never("delete", { runtimeHandler: "" })]).toEqual([false, true]);
   });
+
+  it("leaves the bridge its sandboxes while its process is not found, and takes them when it is", () => {
+    const known: { peer: number | undefined; native: NativeFacts } = { peer: undefined, native: flag(false) };
+    const serves = createSandboxRule(mergeConfig({ sandboxes: "auto" }), containerd("v2.1.9"), known, collectLog());
+    expect(serves("create", { runtimeHandler: "" })).toBe(true);
+    known.peer = process.pid;
+    expect(serves("create", { runtimeHandler: "" })).toBe(false);
+  });
 });

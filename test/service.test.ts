@@ -105,7 +105,7 @@ describe("a Configure is answered from the configuration alone", () => {
   it("before anything is read: a disk that hangs would take us with it", async () => {
     const order: string[] = [];
     const { handlers } = serviceOf({
-      findPeer: async () => void order.push("looks for the runtime"),
+      findPeer: async (_, withinMs) => void (withinMs ?? order.push("looks for the runtime")),
       openJournal: async () => void order.push("opens the journal"),
     });
     expect(handlers.configure(request, runtime)).toEqual([...usualEvents]);
@@ -141,6 +141,13 @@ describe("a Configure is answered from the configuration alone", () => {
     const broken = "unable to create nri client: unexpected EOF";
     expect(order).toEqual(["list", `p1: ${broken}`, `p2: ${broken}`]);
   });
+});
+
+it("looks for the runtime's process again, for as long as it takes, where Configure had not the time", async () => {
+  const asked: (number | undefined)[] = [];
+  const { handlers } = serviceOf({ findPeer: async (_, withinMs) => void asked.push(withinMs) });
+  await handlers.configure(request, runtime);
+  await vi.waitFor(() => expect(asked).toEqual([undefined, Infinity]));
 });
 
 it("a runtime that launched us and lists what it has is enough: the machine is not asked besides", async () => {

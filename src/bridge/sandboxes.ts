@@ -102,19 +102,19 @@ export async function readNativeFacts(
  */
 export type SandboxRule = (event: "create" | "delete", pod: Pick<PodSandbox, "runtimeHandler">) => boolean;
 
-/** The rule of a configuration and a runtime; the log says once for each runtime handler how it is, and why. */
+/** The rule of a configuration and a runtime, of which more may be known later; the log says once for each runtime handler how it is, and why. */
 export function createSandboxRule(
   config: Pick<Config, "sandboxes" | "confFile">,
   runtime: Pick<RuntimeInfo, "name" | "version">,
-  { peer, native }: { readonly peer: number | undefined; readonly native: NativeFacts },
+  known: { readonly peer: number | undefined; readonly native: NativeFacts },
   log: Log,
 ): SandboxRule {
   const told = new Map<string, boolean>();
   return (event, { runtimeHandler }) => {
     const { served, reason, unsure } = decideSandboxes(
       config.sandboxes,
-      runsPlugins(runtime, native, runtimeHandler),
-      () => sharesConfFile(peer, config.confFile),
+      runsPlugins(runtime, known.native, runtimeHandler),
+      () => sharesConfFile(known.peer, config.confFile),
     );
     if (told.get(runtimeHandler) !== served) {
       told.set(runtimeHandler, served);

@@ -48,8 +48,8 @@ export interface ServiceOptions {
     ledger: Ledger,
     onLateRecovery: () => void,
   ) => Promise<OpenJournal | undefined>;
-  /** The runtime's process; undefined when it cannot be told. */
-  readonly findPeer: (runtime: RuntimeInfo) => Promise<number | undefined>;
+  /** The runtime's process; undefined when it cannot be told in time. @param withinMs what Configure can wait, when not given */
+  readonly findPeer: (runtime: RuntimeInfo, withinMs?: number) => Promise<number | undefined>;
   readonly log: Log;
   readonly onRun?: (report: RunReport) => void;
   /** Told of the settings that hold from now on: with each Configure and each reload. */
@@ -62,8 +62,8 @@ type OpenJournal = Pick<JournalFile, "bytes" | "close">;
 interface Configured {
   readonly request: ConfigureRequest;
   readonly runtime: RuntimeInfo;
-  readonly peer: number | undefined;
-  readonly native: NativeFacts;
+  peer: number | undefined;
+  native: NativeFacts;
 }
 
 /**
@@ -261,6 +261,10 @@ export class Service {
     try {
       const peer = await findPeer(runtime);
       this.configured = { request, runtime, peer, native: await readNativeFacts(runtime.name, peer) };
+      if (peer === undefined)
+        void this.findLater(this.configured).catch((error) =>
+          log.debug({ error: errorText(error) }, "the runtime cannot be looked at"),
+        );
       if (config instanceof Error) throw config;
       if (wantsCapture(config)) void requireCapture(cgroups).catch(sayNoCapture);
       await this.build(this.configured, config);
@@ -301,7 +305,16 @@ export class Service {
     return this.bridge;
   }
 
-  private createBridge({ runtime, peer, native }: Configured, config: Config): Bridge {
+  /** On a machine without time to spare the search of Configure is too short, and sandboxes would be served twice until the next one. */
+  private async findLater(configured: Configured): Promise<void> {
+    const peer = await this.options.findPeer(configured.runtime, Infinity);
+    if (peer === undefined) return;
+    configured.native = await readNativeFacts(configured.runtime.name, peer);
+    configured.peer = peer;
+  }
+
+  private createBridge(configured: Configured, config: Config): Bridge {
+    const { runtime } = configured;
     const { log, host, environment, spawner, cgroups, onRun, afterChain } = this.options;
     const { background, breakers, ledger, observers, processes, serial } = this;
     const crio = runtime.name === "cri-o";
@@ -320,7 +333,7 @@ export class Service {
     return createBridge({
       ...{ config, host, confFile, runChain, ledger, processes, background, serial, log },
       specOf: createSpecSource(host, { ...config.annotations, crio, alias }, log),
-      servesSandbox: createSandboxRule(config, runtime, { peer, native }, log),
+      servesSandbox: createSandboxRule(config, runtime, configured, log),
     });
   }
 }

@@ -75,9 +75,9 @@ export function createNode(mode: "external" | "launched", log: Log, ending: Abor
       const socket = runtime.socketPath ?? "launched";
       return openJournal({ runtime: runtime.name, socket, ledger, directory, lock, log, onLateRecovery, onLocked });
     },
-    async findPeer({ socketPath }) {
+    async findPeer({ socketPath }, withinMs = findPeerMs) {
       if (socketPath === undefined) return process.ppid;
-      const peer = await findPeer(socketPath, "/proc", findPeerMs);
+      const peer = await findPeer(socketPath, "/proc", withinMs);
       if (peer.found) return peer.pid;
       log.debug({ reason: peer.reason }, "the runtime's process cannot be told");
       return undefined;

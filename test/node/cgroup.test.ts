@@ -20,13 +20,12 @@ const everywhere = [
   ["cpu.shares", "512", "cpu.weight", weight512],
   ["cpu.cfs_quota_us", "25000", "cpu.max", "25000 100000"],
   ["cpuset.cpus", "1", "cpuset.cpus", "1"],
-  ["cpuset.mems", "0", "cpuset.mems", "0"],
   ["memory.limit_in_bytes", "64M", "memory.max", "67108864"],
   ["pids.max", "50", "pids.max", "50"],
   ["hugetlb.2MB.limit_in_bytes", "4M", "hugetlb.2MB.max", "4194304"],
   ["blkio.throttle.read_bps_device", "254:0 1048576", "io.max", "254:0 rbps=1048576 wbps=max riops=max wiops=max"],
   // compat: runc's conversion, 1 + (weight - 10) * 9999 / 990.
-  ["blkio.weight", "500", "io.weight", "default 4950"],
+  ["blkio.weight", "200", "io.weight", "default 1920"],
 ] as const;
 const inStart = [
   ["memory.soft_limit_in_bytes", "32M", "memory.low", "33554432"],

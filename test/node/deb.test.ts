@@ -46,7 +46,7 @@ describe("the Debian package", () => {
 
   it("removed: the service is gone, its configuration and journal stay; purged: nothing is left", async () => {
     await node.run("dpkg --remove nri-v01-bridge");
-    expect((await node.try("systemctl is-active nri-v01-bridge")).stdout).toBe("inactive\n");
+    expect((await node.try("systemctl is-active nri-v01-bridge")).stdout).toBe("inactive");
     expect(await node.run("! pgrep -x nri-v01-bridge; ls /etc/nri-v01-bridge")).toBe("config.yaml");
     await node.run("[ -d /var/lib/nri-v01-bridge ] && dpkg --purge nri-v01-bridge");
     const left =

@@ -40,7 +40,10 @@ beforeEach(bridge.empty);
 
 describe("captured writes on cgroup v2", () => {
   it("of clearcfs in phase create take the quota off, also after systemctl daemon-reload", async () => {
-    const settings = { annotations: { pod: ["qos.class"] }, plugins: { clearcfs: { phase: "create" } } };
+    const settings = {
+      annotations: { pod: ["qos.class"] },
+      plugins: { clearcfs: { phase: "create", cgroup: "capture" } },
+    };
     await bridge.configure(settings, bridge.confOf("clearcfs"));
     const container = await node.runContainer(await node.runPod({ "qos.class": "ls" }), limited);
     expect(await cgroupOf(container, ["cpu.max"])).toEqual({ "cpu.max": "max 100000" });

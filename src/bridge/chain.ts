@@ -304,7 +304,7 @@ class Chain {
       return { run: { ...rest, outcome: "bad-output", error: read.error } };
     }
     for (const { level, text } of read.change.notes) {
-      log[level]({ ...this.fields, plugin: run.plugin, note: text }, "plugin asked for a change that has no effect here");
+      log[level]({ ...this.fields, plugin: run.plugin, note: text }, "plugin asked for a change without effect here");
     }
     return { run, change: read.change };
   }

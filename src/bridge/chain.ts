@@ -36,11 +36,11 @@ export interface ChainCall extends EventInfo {
   readonly list: ConfigList;
   readonly request: Request;
   readonly target: Pick<Created, "kind" | "pod" | "container">;
-  /** What results can change here. */
+  /** It decides which changes results can ask for. */
   readonly phase: Phase;
-  /** What plugins answer is not looked at for changes: v0.1 knows no such state. */
+  /** Answers of plugins are not read for changes: v0.1 knows no such state. */
   readonly changesNothing?: true;
-  /** What the plugins of an earlier phase answered. */
+  /** The results of an earlier phase. */
   readonly earlierResults?: readonly Result[];
   /** Of an update: what plugins set at the create, and asked to keep. */
   readonly kept?: Created["kept"];
@@ -51,13 +51,13 @@ type Made = Pick<ChainCall, "request" | "target" | "earlierResults">;
 /** One whose request is still to be made: what `make` records of it is there before the first plugin has the request. */
 export type PendingChain = Omit<ChainCall, keyof Made> & { readonly make: () => Made };
 
-/** What running a chain came to. */
+/** The outcome of a chain. */
 export interface ChainEnd {
   /** The failure that ended it, where onFailure makes it count: `plugin: <type>: <why>`, as containerd 1.6 had it. */
   readonly error: string | undefined;
-  /** What the plugins answered, in order, without those that failed. */
+  /** The results of the plugins, in order, without those that failed. */
   readonly results: readonly Result[];
-  /** What the results ask the runtime to change; nothing when there is an error. */
+  /** The changes that the results ask the runtime for; none when there is an error. */
   readonly change: MergedChange;
   /** Settles when the observers among the plugins have ended too; absent when none runs on. */
   readonly observed?: Promise<unknown>;
@@ -73,7 +73,7 @@ export interface RunReport {
   readonly run: InvokeOutcome;
   /** The adjust keys of what the plugin's result asked to change. */
   readonly adjusted: readonly string[];
-  /** What it asked for without effect. */
+  /** The changes that it asked for without effect. */
   readonly notes: Change["notes"];
 }
 
@@ -107,7 +107,7 @@ export function createRunChain(options: ChainOptions): RunChain {
   };
 }
 
-/** What all chains of a configuration share. */
+/** Shared by all chains of a configuration. */
 type ChainParts = ReturnType<typeof shareParts>;
 
 function shareParts(options: ChainOptions) {
@@ -143,10 +143,10 @@ interface Turn extends Plugin {
   readonly request: string;
 }
 
-/** What trying one plugin came to. */
+/** The outcome of one plugin. */
 interface Attempt {
   readonly run: InvokeOutcome;
-  /** What its result asks to change. */
+  /** The changes that its result asks for. */
   readonly change?: Change;
 }
 
@@ -154,14 +154,14 @@ interface Attempt {
 class Chain {
   private readonly startedAt = monotonicClock();
   private readonly body: string;
-  /** What the next plugin is shown of those before it. */
+  /** The results that the next plugin is shown. */
   private readonly shown: string[];
   private readonly results: Result[] = [];
   private readonly changes: Change[] = [];
   /** Every plugin that was tried, in order; observers are not among them. */
   private readonly attempts: Attempt[] = [];
   private readonly observed: Promise<void>[] = [];
-  /** What each line of the log says of the chain. */
+  /** The fields of the chain in each line of the log. */
   private readonly fields: object;
   private readonly context: InvokeContext;
 
@@ -210,7 +210,7 @@ class Chain {
         continue;
       }
       const trying = this.admit(turn, () => this.place(turn));
-      // What cannot be ended may go on; what it comes to then is dropped.
+      // A run that cannot be ended may go on; its outcome is dropped.
       const late = () => this.notInvoked(turn, "timed-out", `did not end in time, and cannot be ended (${remedy})`);
       const attempt = await within(giveUpAt, trying, late);
       const { run, change } = attempt;
@@ -304,7 +304,7 @@ class Chain {
       return { run: { ...rest, outcome: "bad-output", error: read.error } };
     }
     for (const { level, text } of read.change.notes) {
-      log[level]({ ...this.fields, plugin: run.plugin, note: text }, "a result asks for what has no effect");
+      log[level]({ ...this.fields, plugin: run.plugin, note: text }, "plugin asked for a change without effect here");
     }
     return { run, change: read.change };
   }

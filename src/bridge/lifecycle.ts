@@ -30,7 +30,7 @@ import { aboutOf, Records } from "./records.js";
 import type { SandboxRule } from "./sandboxes.js";
 import type { SpecOf } from "./spec-source.js";
 
-/** What the bridge is built from: IO, time and the log come in here. */
+/** The parts that the bridge is built from: IO, time and the log come in here. */
 export interface BridgeParts {
   readonly config: Config;
   readonly confFile: ConfFile;

@@ -25,7 +25,7 @@ export function openNative(load: () => Koffi = loadKoffi): Native {
   return { koffi, libc };
 }
 
-/** What is left uninitialised in C is a zeroed Buffer here, larger than any libc's type. */
+/** A variable that is left uninitialised in C is a zeroed Buffer here, larger than any libc's type. */
 export const sizes = { spawnAttributes: 512, fileActions: 256, signalSet: 128 } as const;
 
 type Argument = number | string | null | NodeJS.ArrayBufferView | readonly (string | null)[];
@@ -113,7 +113,7 @@ interface NativeFunction {
   async(...args: readonly [...unknown[], (error: Error | null, result: unknown) => void]): void;
 }
 
-/** What we use of koffi, the FFI library. */
+/** The part of koffi, the FFI library, that we use. */
 export interface Koffi {
   load(path: null): { func(declaration: string): NativeFunction };
   errno(): number;

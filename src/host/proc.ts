@@ -2,7 +2,7 @@ import { openSync, readdirSync, readFileSync, readlinkSync, readSync, statSync }
 import { attempt, errnoOf } from "../base/errors.js";
 import { closing } from "../base/files.js";
 
-/** What the machine says to a question, and where it has that from. */
+/** The machine's answer to a question, and its source. */
 export interface Answer {
   readonly answer: "yes" | "no" | "unknown";
   readonly reason: string;
@@ -13,7 +13,7 @@ export function readText(path: string): string | undefined {
   return attempt(() => readFileSync(path, "utf8"));
 }
 
-/** What a link says; undefined when it is none, or cannot be read. */
+/** The target of a link; undefined when it is none, or cannot be read. */
 export function readLink(path: string): string | undefined {
   return attempt(() => readlinkSync(path));
 }

@@ -17,7 +17,7 @@ export interface RuntimeToml {
   readonly path: string;
   /** In the runtime's order: a later one wins over an earlier one. */
   readonly read: readonly { readonly path: string; readonly text: string; readonly table: TomlTable }[];
-  /** What cannot be read, and what is imported and not there. */
+  /** Files that cannot be read, or are imported and missing. */
   readonly faults: readonly ConfigFault[];
 }
 

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { errnoOf, errorText } from "../base/errors.js";
 import { prepareDirectory } from "./directory.js";
 
-/** What asking for the lock came to. `taken`: another instance has it; `unavailable`: the disk takes no lock. */
+/** The answer to asking for the lock. `taken`: another instance has it; `unavailable`: the disk takes no lock. */
 export type LockOutcome =
   | { readonly kind: "held" }
   | { readonly kind: "taken"; readonly holder: string }
@@ -99,7 +99,7 @@ export class DirectoryLock {
     const path = join(this.directory, `lock.bind.${randomBytes(6).toString("hex")}`);
     const server = await listen(path);
     try {
-      // It listens before it has its number: whoever sees the number can connect.
+      // It listens before it has its number: a process that sees the number can connect.
       linkSync(path, lockPath(this.directory, number));
     } catch (error) {
       await close(server);
@@ -146,7 +146,7 @@ function highest(directory: string): number {
 }
 
 async function listen(path: string): Promise<Server> {
-  // Who asks is told who we are, for its log.
+  // We tell the process that asks who we are, for its log.
   const server = createServer((socket: Socket) => {
     socket.on("error", () => {});
     socket.end(`process ${process.pid}`);

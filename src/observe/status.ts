@@ -27,7 +27,7 @@ const schema = z.object({
   starts: z.array(z.string()),
 });
 
-/** What doctor has to know of a bridge that it cannot ask: one that hangs, or has ended. docs/json.md describes each key. */
+/** The facts for doctor about a bridge that it cannot ask: one that hangs, or has ended. docs/json.md describes each key. */
 export type Status = z.infer<typeof schema>;
 
 const maxBytes = 64 * 1024;
@@ -37,7 +37,7 @@ export function readStatus(path: string): Status | undefined {
   return attempt(() => schema.parse(JSON.parse(readRegularFile(path, maxBytes).toString("utf8"))));
 }
 
-/** What tells one configuration from another. */
+/** Tells one configuration from another. */
 export function digestOf(settings: object): string {
   return createHash("sha256").update(JSON.stringify(settings)).digest("hex").slice(0, 16);
 }

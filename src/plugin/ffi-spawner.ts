@@ -69,7 +69,7 @@ class FfiSpawner implements Spawner {
     for (const descriptor of pipes.pluginEnds) closeSync(descriptor);
     this.refill ??= setImmediate(() => {
       this.refill = undefined;
-      // What is wrong is said when the next process needs them.
+      // The error is reported when the next process needs them.
       this.spare ??= attempt(() => openPolledPipes(this.parts));
     });
     return new FfiProcess(child, pipes.ends, this.parts);

@@ -41,14 +41,14 @@ export interface InvokeOutcome {
   readonly request: string;
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** What it printed, invalid UTF-8 replaced. */
+  /** Its stdout, invalid UTF-8 replaced. */
   readonly stdout: string;
   readonly stdoutBytes: Uint8Array;
   readonly stderr: readonly string[];
   readonly outcome: Outcome;
   /** Why it failed, in containerd 1.6's words where it had any, without the `plugin: <type>: ` before it. */
   readonly error: string | null;
-  /** What to do about the failure, where the error cannot say it. */
+  /** The remedy of the failure, where the error cannot name it. */
   readonly hint: string | null;
   /** The number of its process group, where it left members of it running. */
   readonly leftGroup: number | null;
@@ -62,7 +62,7 @@ export interface InvokeOutcome {
 export interface InvokeContext {
   readonly spawner: Starter;
   readonly find: (type: string) => Lookup;
-  /** What it knows lasts from one call to the next. */
+  /** Its knowledge lasts from one call to the next. */
   readonly installs: Installs;
   /** `trust`: do not look at who can write a plugin. */
   readonly permissions: "strict" | "trust";
@@ -71,14 +71,14 @@ export interface InvokeContext {
   readonly onStderrLine?: (plugin: string, line: string) => void;
 }
 
-/** What one plugin is allowed. */
+/** The limits of one plugin. */
 export interface InvokePolicy {
   /** `strict`: an exit status other than 0, or a signal, is a failure. */
   readonly exitStatus: "ignore" | "strict";
   readonly limits: RunOptions["limits"];
   readonly killChildren: boolean;
   readonly pollMs?: RunOptions["pollMs"];
-  /** So many processes of it wait for their requests, where the spawner starts ahead; undefined as StartCommand has it. */
+  /** The number of its processes that wait for their requests, where the spawner starts ahead; undefined as StartCommand has it. */
   readonly startAhead?: number | undefined;
 }
 
@@ -232,7 +232,7 @@ async function runOn(
   return startError === undefined ? run : { ...run, startError };
 }
 
-/** So much of an output that is no result is quoted in the error: a ttRPC status holds no more, and quoting takes time. */
+/** The length of output that is quoted in the error when it is no result: a ttRPC status holds no more, and quoting takes time. */
 const maxQuotedBytes = 8192;
 
 /**
@@ -286,7 +286,7 @@ function judge(invocation: Invocation, found: string, run: RunResult): Judgement
     const error = `did not end within ${Math.round(time.limitMs)} ms and was ended`;
     return failed("timed-out", `${error} (${time.remedy})`, time.remedy);
   }
-  if (run.killed) return failed("killed", "was ended before it answered: the bridge gave the call up", null);
+  if (run.killed) return failed("killed", "was killed before it answered: its call or the bridge ended", null);
   const exitCode = run.exitCode ?? -1;
   if (!parsed.ok) {
     const cut = run.stdout.length - maxQuotedBytes;

@@ -2,7 +2,7 @@ import { alarm } from "../base/deadline.js";
 import { closeEnds, type Exit, type Spawned, type StdioEnds } from "./spawner.js";
 import type { RunOptions, RunResult } from "./start.js";
 
-/** What comes out of one run: the captured stdout, the lines of stderr. */
+/** The output of one run: the captured stdout, the lines of stderr. */
 class RunOutput {
   tooLarge = false;
 
@@ -176,7 +176,7 @@ export class Supervisor {
   }
 }
 
-/** So many runs may linger: two descriptors each, of the 1,024 that the least of systems gives. */
+/** The most runs that may linger: two descriptors each, of the 1,024 that the least of systems gives. */
 const mostLingering = 128;
 
 /**

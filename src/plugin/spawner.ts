@@ -1,4 +1,4 @@
-/** What to execute. */
+/** The program to execute. */
 export interface Command {
   /** The executable, absolute. */
   readonly path: string;
@@ -71,7 +71,7 @@ export interface Spawned {
   /** Whether it keeps the event loop alive, as it does from its start. */
   keepAlive(alive: boolean): void;
   /**
-   * Waits for its end for so many milliseconds, where a spawner can, and takes what it prints meanwhile. Nothing else is done in
+   * Waits for its end for this many milliseconds, where a spawner can, and takes what it prints meanwhile. Nothing else is done in
    * this time: it is for a process that ends sooner than the event loop would tell of it.
    */
   pollEnd(ms: number): Exit | undefined;

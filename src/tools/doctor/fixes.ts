@@ -33,7 +33,7 @@ export function again(facts: Facts, how: "reload" | "restart"): string {
 /** compat: k3s and RKE2 write config.toml anew at each start, from a template, and import drop-ins where they are recent. */
 const rancher = /^(\/.*\/(?:k3s|rke2)\/agent\/etc\/containerd\/config)\.toml$/;
 
-/** What another program makes a generated file from; undefined where that is not known. */
+/** The source from which another program generates a file; undefined where it is not known. */
 function sourceOf({ read }: RuntimeFacts["config"], file = ""): string | undefined {
   const [, stem] = rancher.exec(file) ?? [];
   const { imports, version } = { imports: [], version: 2, ...read.find(({ path }) => path === file)?.table };
@@ -43,7 +43,7 @@ function sourceOf({ read }: RuntimeFacts["config"], file = ""): string | undefin
   return stem && `${stem}${end}`;
 }
 
-/** What to write into a runtime's configuration. No command: another program may own the file. @param place a path or `file:line` */
+/** The setting for a runtime's configuration. No command: another program may own the file. @param place a path or `file:line` */
 export function editRuntime(runtime: RuntimeFacts, place: string, edit: string): string {
   const files = place.split(" and ").map((one) => one.replace(/:\d+$/, ""));
   const generated = files.find((file) => runtime.config.generated.includes(file));
@@ -124,8 +124,8 @@ export function shellWord(text: string): string {
 const safePlace = "a directory that root alone can write";
 
 /**
- * What mends a fault of base/permissions or plugin/permissions, whose text begins with the path.
- * A command only where it takes nothing from others: a home is its user's, and /tmp stays open to everybody.
+ * The remedy of a fault of base/permissions or plugin/permissions, whose text begins with the path.
+ * A command only where it takes nothing from others: a home is its user's, and /tmp stays open to all users.
  */
 export function guardFile(file: string, fault: string): string {
   const [, path = file, rest = ""] = /^(\/.*?): (.*)$/s.exec(fault) ?? [];

@@ -129,7 +129,7 @@ export function readState(files: NodeFiles, { state }: Config): StateFacts {
   let existing = directory;
   while (existing !== "/" && files.stat(existing) === undefined) existing = dirname(existing);
   const writable = files.stat(existing)?.isDirectory() === true && files.isWritable(existing);
-  const remedy = "root must own it, and nobody else may have write permission";
+  const remedy = "root must own it, and no other user may have write permission";
   const fault = new PermissionWalk({ remedy, below: files.below }).directoryFault(directory);
   return { directory, writable, fault: writable ? fault && files.rename(fault) : `${directory} cannot be written` };
 }
@@ -142,7 +142,7 @@ export interface ConfFacts {
   /** Why it cannot be opened or read, as errno's name. */
   readonly refusal: string | undefined;
   readonly blank: boolean;
-  /** What v0.1 clients pass over: keys that they do not know, and what stands after the first JSON value. */
+  /** Parts that v0.1 clients pass over: unknown keys, and text after the first JSON value. */
   readonly ignored: readonly Ignored[];
   readonly permissionFault: string | null;
 }
@@ -190,7 +190,7 @@ function configFaultOf(files: NodeFiles, path: string): string | null {
   return fault && files.rename(fault);
 }
 
-/** What is written there and containerd 1.6 never looked at. */
+/** The parts that containerd 1.6 never looked at. */
 function ignoredIn(path: string, bytes: Uint8Array): readonly Ignored[] {
   const value = scanFirstValue(bytes);
   if (!value.ok) return [];

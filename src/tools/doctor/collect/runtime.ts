@@ -29,7 +29,7 @@ export interface RuntimeFacts {
 export type AskVersion = (file: string) => string;
 
 const known = [
-  // What `--version` prints: `containerd github.com/containerd/containerd/v2 v2.1.9 <commit>`, `crio version 1.34.1`.
+  // The output of `--version`: `containerd github.com/containerd/containerd/v2 v2.1.9 <commit>`, `crio version 1.34.1`.
   { name: "containerd", command: "containerd", version: /^containerd \S+ (\S+)/m },
   { name: "cri-o", command: "crio", version: /^crio version (\S+)/m },
 ] as const;
@@ -152,7 +152,7 @@ export interface LaunchedFacts {
   readonly bridge: boolean;
   /** It starts the Go adapter for v0.1 plugins. */
   readonly adapter: boolean;
-  /** What it needs to start and is not there, with only the system's default PATH. */
+  /** The file that it needs to start and that is missing, with only the system's default PATH. */
   readonly missing: string | undefined;
   readonly configFile: string | undefined;
 }

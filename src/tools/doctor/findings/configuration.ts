@@ -271,7 +271,7 @@ function plugins(holds: (plugin: PluginFacts) => unknown): (facts: Facts) => rea
 }
 
 /**
- * What plugins need that docs/MIGRATION.md knows: Inspektor Gadget's gadget-container/hooks/nri (main.go and conf.json), whose installer
+ * The needs of plugins that docs/MIGRATION.md knows: Inspektor Gadget's gadget-container/hooks/nri (main.go and conf.json), whose installer
  * leaves the conf out of a conf.json that exists; nydus-snapshotter's cmd/rootfs-persister, whose installer names its own pid.
  */
 const knownPlugins = [

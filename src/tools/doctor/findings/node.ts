@@ -78,7 +78,7 @@ function sandboxes(holds: (runtime: NonNullable<Facts["runtime"]>, facts: Facts)
 
 const migrateRow = rowOf("migrate");
 
-/** What an upgrade from containerd 1.6 changes: for each plugin of conf.json, and for all of them. */
+/** The changes of an upgrade from containerd 1.6: for each plugin of conf.json, and for all of them. */
 export const migrateRows: Table = [
   migrateRow({
     id: "migrate-cgroup-v1",

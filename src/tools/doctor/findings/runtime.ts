@@ -328,7 +328,7 @@ function placeOf(runtime: RuntimeFacts | undefined): string {
   return `${nameOf(runtime)} (process ${runtime?.pid}${runtime?.unit ? `, ${runtime.unit}` : ""})`;
 }
 
-/** What of `disabled_plugins` NRI needs. */
+/** The entries of `disabled_plugins` that NRI needs. */
 export function disabled({ config }: RuntimeFacts): RuntimeFacts["config"]["disabledPlugins"] {
   const needed: readonly string[] = [nriSection, "nri", "io.containerd.grpc.v1.cri", "cri"];
   return config.disabledPlugins.filter(({ name }) => needed.includes(name));

@@ -34,17 +34,17 @@ export class Containers {
 
   static async open(directory: string): Promise<Containers> {
     const bundles = join(directory, "bundles");
-    for (const id of ["pod", "shared"]) mkdirSync(join(bundles, id), { recursive: true });
     const { pod, container } = recordedEvents("basic-podnet", "StartContainer");
+    for (const id of [pod.id, "shared"]) mkdirSync(join(bundles, id), { recursive: true });
     const recordedPath = container.linux?.cgroupsPath ?? "";
     const cgroupsPath = ownCgroup() ?? recordedPath;
-    for (const [name, id] of Object.entries({ pod: "pod", ctr: "shared" })) {
+    for (const [name, id] of Object.entries({ pod: pod.id, ctr: "shared" })) {
       const config = readFileSync(join(fixture, "bundles", `${name}.json`), "utf8");
       writeFileSync(join(bundles, id, "config.json"), config.replace(recordedPath, cgroupsPath));
     }
     if (container.linux !== undefined) container.linux.cgroupsPath = cgroupsPath;
     const shim = spawn("/bin/sh", ["-c", shimScript], {
-      cwd: join(bundles, "pod"),
+      cwd: join(bundles, pod.id),
       stdio: ["pipe", "pipe", "ignore"],
       detached: true,
     });

@@ -51,7 +51,8 @@ describe("a process of", () => {
 });
 
 describe("a process is claimed for a pod", () => {
-  const query = { id, pid: 10, cgroupsPath: "" };
+  const sandboxID = "9".repeat(64);
+  const query = { id, sandboxID, pid: 10, cgroupsPath: "" };
 
   it.each([
     ["cgroupfs, v1", v1(`/kubepods/besteffort/podab-c/${id}`), "", true],
@@ -77,6 +78,7 @@ describe("a process is claimed for a pod", () => {
 
   it.each([
     ["the shim", `/run/containerd/io.containerd.runtime.v2.task/k8s.io/${id}`, true],
+    ["its pod's shim", `/run/containerd/io.containerd.runtime.v2.task/k8s.io/${sandboxID}`, true],
     ["conmon", `/run/containers/storage/overlay-containers/${id}/userdata`, true],
     ["another pod's shim", "/run/containerd/io.containerd.runtime.v2.task/k8s.io/ffff", false],
   ])("by the bundle that %s works in", (_, cwd, expected) => {
@@ -138,9 +140,12 @@ describe("bundles are looked for", () => {
     proc.add({ pid: 10, command: "containerd-shim-kata-v2", root: node, cwd: join(node, containerd, pod) });
     expect(foundFor(pod, 10)[0]).toBe(`${containerd}/${pod}`);
     expect(foundFor(ctr, 10)[0]).toBe(`${containerd}/${ctr}`);
-    expect(host().claim({ id: pod, pid: 10, cgroupsPath: "" })).toMatchObject({ confirmed: true, parent: 1 });
+    expect(host().claim({ id: pod, sandboxID: pod, pid: 10, cgroupsPath: "" })).toMatchObject({
+      confirmed: true,
+      parent: 1,
+    });
     // The process is the pod's, and outlives the container.
-    expect(host().claim({ id: ctr, pid: 10, cgroupsPath: "" })).toMatchObject({ confirmed: false });
+    expect(host().claim({ id: ctr, sandboxID: pod, pid: 10, cgroupsPath: "" })).toMatchObject({ confirmed: false });
   });
 
   /** It starts the shim in the pod's RunDir (cri-o internal/oci/runtime_vm.go startRuntimeDaemon). */
@@ -163,7 +168,7 @@ describe("bundles are looked for", () => {
     proc.add({ pid: 10, parent: 9, root: join(node, "overlay"), cwd: join(node, "overlay/app") });
     expect(foundFor(pod, 10)).toContain(`${stored}/${pod}/userdata`);
     expect(foundFor(ctr, 10)).toContain(`${stored}/${ctr}/userdata`);
-    expect(host().claim({ id: pod, pid: 10, cgroupsPath: "" })).toMatchObject({ confirmed: true });
+    expect(host().claim({ id: pod, sandboxID: pod, pid: 10, cgroupsPath: "" })).toMatchObject({ confirmed: true });
   });
 
   it("never where a container works, which writes there what it likes: its root is not init's", () => {
@@ -196,7 +201,7 @@ describe("the runtime's pid namespace", () => {
 
 it("a recording's processes live until it says that they ended, whatever runs on this machine", () => {
   const recording = createRecordedHost([]);
-  const query = { id: "pod", pid: process.pid, cgroupsPath: "" };
+  const query = { id: "pod", sandboxID: "pod", pid: process.pid, cgroupsPath: "" };
   const claim = recording.claim(query);
   if (!claim.confirmed) expect.unreachable();
   expect(recording.liveness(claim.identity)).toBe("alive");

@@ -41,7 +41,7 @@ describe("the processes of pods", () => {
   it("are told of when they end, once", async () => {
     const { child, pid, cgroupsPath } = pause();
     const own = processes(claimAll);
-    const process = own.identify({ id: "pod", pid, cgroupsPath })?.identity;
+    const process = own.identify({ id: "pod", sandboxID: "pod", pid, cgroupsPath })?.identity;
     expect(process).toMatchObject({ pid });
     own.watch(sandbox("pod", { pid, ...(process === undefined ? {} : { process }) }));
     child.kill("SIGKILL");
@@ -73,7 +73,7 @@ describe("the processes of pods", () => {
   it("are believed to be a pod's only where their cgroup or bundle says so, with one warning", () => {
     const { pid } = pause();
     const own = processes();
-    const stranger = { id: "0c4f", pid, cgroupsPath: "/kubepods/pod/0c4f" };
+    const stranger = { id: "0c4f", sandboxID: "0c40", pid, cgroupsPath: "/kubepods/pod/0c4f" };
     expect(own.identify(stranger)).toBeUndefined();
     expect(own.identify(stranger)).toBeUndefined();
     expect(own.identify({ ...stranger, pid: 0 })).toBeUndefined();
@@ -83,7 +83,7 @@ describe("the processes of pods", () => {
   it("mean nothing in another pid namespace than the runtime's, with one warning", () => {
     const { pid } = pause();
     const own = processes({ ...claimAll, sharesPidNamespace: () => ({ answer: "no", reason: "a pod of its own" }) });
-    const query = { id: "pod", pid, cgroupsPath: "" };
+    const query = { id: "pod", sandboxID: "pod", pid, cgroupsPath: "" };
     expect(own.identify(query)).toBeUndefined();
     expect(own.identify(query)).toBeUndefined();
     expect(log.lines).toMatchObject([{ level: "warn", fields: { reason: "a pod of its own" } }]);

@@ -1,4 +1,6 @@
 import { alarm, monotonicClock } from "../base/deadline.js";
+import { attempt } from "../base/errors.js";
+import { readRegularFile } from "../base/files.js";
 import type { Call } from "./ttrpc/server.js";
 import { Code, StatusError } from "./ttrpc/status.js";
 
@@ -23,16 +25,23 @@ export function answerInTime<T>(call: Call, handler: () => T | Promise<T>): Prom
   });
 }
 
-/** How often we look, in milliseconds. */
+/** How often we look while calls come, in milliseconds; and when none has come for a while: each look wakes an idle machine. */
 const tickMs = 100;
+const idleTickMs = 1_250;
+const idleAfterMs = 10_000;
 
 /**
  * Notices when the event loop did not run: the process was stopped, or got no processor. What is read right after may have
  * waited for us since, so that the time it came with was over before we saw it.
+ *
+ * Between the rare looks of an idle bridge the kernel tells how long it had no processor. A stop shorter than that is not seen.
  */
 export class StallWatch {
-  private readonly timer = setInterval(() => this.tick(), tickMs).unref();
+  private everyMs = tickMs;
+  private timer = this.arm();
   private lastTick = monotonicClock();
+  private lastCall = this.lastTick;
+  private withoutProcessorMs = 0;
   private stall: { readonly from: number; readonly to: number } | undefined;
   /** Frames that are read in this turn of the event loop have waited: only a long message goes on coming after it. */
   private justEnded = false;
@@ -43,17 +52,21 @@ export class StallWatch {
    */
   since(call: Call, inParts = false): Call {
     const waitedMs = this.waitedMs(inParts);
+    this.lastCall = monotonicClock();
+    if (this.everyMs !== tickMs) this.tick();
     return waitedMs === 0 ? call : { ...call, deadline: call.deadline.minus(waitedMs) };
   }
 
   stop(): void {
-    clearInterval(this.timer);
+    clearTimeout(this.timer);
   }
 
   /** How long a message that is read now may have waited for us at most; 0 when we were awake. */
   private waitedMs(inParts: boolean): number {
     const now = monotonicClock();
-    if (now - this.lastTick > 2 * tickMs) return now - this.lastTick;
+    if (now - this.lastTick > this.everyMs + tickMs) return now - this.lastTick;
+    const waitedMs = this.everyMs === tickMs ? 0 : withoutProcessorMs() - this.withoutProcessorMs;
+    if (waitedMs > tickMs) return waitedMs;
     // Timers ring before sockets are read.
     if (this.stall === undefined || !(inParts ? now - this.stall.to < tickMs : this.justEnded)) return 0;
     return now - this.stall.from;
@@ -61,7 +74,7 @@ export class StallWatch {
 
   private tick(): void {
     const now = monotonicClock();
-    if (now - this.lastTick > 2 * tickMs) {
+    if (now - this.lastTick > this.everyMs + tickMs) {
       this.stall = { from: this.lastTick, to: now };
       this.justEnded = true;
       // After the sockets of this turn.
@@ -70,5 +83,19 @@ export class StallWatch {
       }).unref();
     }
     this.lastTick = now;
+    this.everyMs = now - this.lastCall < idleAfterMs ? tickMs : idleTickMs;
+    if (this.everyMs !== tickMs) this.withoutProcessorMs = withoutProcessorMs();
+    clearTimeout(this.timer);
+    this.timer = this.arm();
   }
+
+  private arm(): NodeJS.Timeout {
+    return setTimeout(() => this.tick(), this.everyMs).unref();
+  }
+}
+
+/** How long our main thread has waited for a processor since it began, in milliseconds; 0 where the kernel does not count it. */
+function withoutProcessorMs(): number {
+  const text = attempt(() => readRegularFile("/proc/self/schedstat").toString());
+  return Number(text?.split(" ")[1] ?? 0) / 1e6;
 }

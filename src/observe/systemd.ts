@@ -24,6 +24,8 @@ interface AnnouncerOptions {
 
 /** READY=1 is sent by then without a runtime too: it must not hold up the boot, nor fail our start. */
 const readyAtLatestMs = 20_000;
+/** So much rarer are the looks once we are ready: each wakes an idle machine, and only the status line can change. */
+const calmness = 20;
 /** After one that failed; each is a process where there is no FFI. */
 const againMs = 1_000;
 
@@ -65,8 +67,13 @@ export function startAnnouncer(options: AnnouncerOptions) {
     // It came up meanwhile, and there may be no other turn.
     if (ending) void turn();
   };
-  void turn();
-  const timer = setInterval(turn, Math.min(lookEachMs, beatEachMs)).unref();
+  let timer: NodeJS.Timeout | undefined;
+  const turnAgain = () => {
+    void turn();
+    const looksMs = told.startsWith("READY=1") ? lookEachMs * calmness : lookEachMs;
+    timer = setTimeout(turnAgain, Math.min(looksMs, beatEachMs)).unref();
+  };
+  turnAgain();
   return {
     /** We were asked to end, and do. */
     stopping() {
@@ -74,7 +81,7 @@ export function startAnnouncer(options: AnnouncerOptions) {
       notBefore = clock();
       void turn();
     },
-    close: () => clearInterval(timer),
+    close: () => clearTimeout(timer),
   };
 }
 

@@ -17,8 +17,8 @@ interface Tuning {
  *
  * The young generation stays at two halves of 1 MB: by itself it grows to twice 16 MB, no cache of the processor holds it, and the
  * process is 15 to 30 MB larger. The old one is collected when it is half as large again, not four times: it has 11 MB, and garbage
- * would add 30 to them. A Synchronize of a full node takes twice the time in small ones: both may grow from the registration to the
- * first event.
+ * would add 30 to them. A Synchronize of a full node takes twice the time in small ones: both may grow until the first event, and after
+ * each registration until the next one.
  */
 export function tuneEngine(v8 = process.versions.v8, setFlag = setFlagsFromString): Tuning {
   const major = Number.parseInt(v8, 10);
@@ -31,6 +31,5 @@ export function tuneEngine(v8 = process.versions.v8, setFlag = setFlagsFromStrin
     setFlag(`--semi-space-growth-factor=${wanted ? 2 : 1}`);
     setFlag(`--heap-growing-percent=${wanted ? 0 : 50}`);
   };
-  mayGrow(false);
   return { configured: () => mayGrow(true), began: () => mayGrow(false) };
 }

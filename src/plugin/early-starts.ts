@@ -45,13 +45,15 @@ export class EarlyStarts implements Starter {
     const failed = before?.file === file ? before.failed : 0;
     const started = await this.starter.start(command);
     if (command.startAhead !== 0 || failed === null || failed >= mostProofs || "code" in started) return started;
-    const { pid } = started;
+    const { pid, process } = started;
     return {
       pid,
       abandon: () => started.abandon(),
       give: async (request, options) => {
         const until = atMost(proofMs, options.terminateAt);
-        const isProven = (await waitsForStdin(pid, until)) && fileOf(command) === file;
+        const ended = process?.exited.then(() => false) ?? new Promise<never>(() => {});
+        const isWaiting = await Promise.race([waitsForStdin(pid, until), ended]);
+        const isProven = isWaiting && fileOf(command) === file;
         this.known.set(command.argv0, { file, failed: isProven ? null : failed + 1 });
         return started.give(request, options);
       },
@@ -71,16 +73,25 @@ export class EarlyStart {
     private readonly command: StartCommand,
     private readonly file: string,
     private readonly starting: Promise<Started | StartFault>,
-  ) {}
+  ) {
+    // A plugin may limit its own wait, and the plugin before it may run for longer.
+    void starting.then((started) => {
+      if (!("code" in started)) void started.process?.exited.then(() => this.abandon());
+    });
+  }
 
   /** It, for its command and the file that it was; null when a process is to be started with the request. */
   async take(command: StartCommand, terminateAt: Deadline): Promise<Started | null> {
     // What was executed is only known when the file was the same before and after.
     if (this.over || command.path !== this.command.path || fileOf(command) !== this.file) return null;
     const started = await within(atMost(startMs, terminateAt), this.starting, () => null);
-    if (started === null || "code" in started) return null;
-    this.over = true;
-    return started;
+    if (this.over || started === null || "code" in started) return null;
+    if (!started.process?.hasEnded()) {
+      this.over = true;
+      return started;
+    }
+    this.abandon();
+    return null;
   }
 
   /** Ends it without a request, where it was not taken. */

@@ -57,7 +57,9 @@ const coarseMs = 60_000;
 /** As many starts tell a loop. */
 export const keptStarts = 4;
 
+/** While there is something new; at rest each look comes twice as late as the one before, since it wakes the machine. */
 const lookEachMs = 500;
+const restingLookMs = 10_000;
 
 /**
  * Keeps the status in the state directory: written on a change, replaced whole. No event waits for it, and no failure of it costs
@@ -99,11 +101,31 @@ export function keepStatus({ directory, look, log }: StatusOptions) {
     });
     return writing;
   };
-  const timer = setInterval(() => void turn(), lookEachMs).unref();
+  let everyMs = lookEachMs;
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+  const arm = () => {
+    clearTimeout(timer);
+    if (!closed) timer = setTimeout(() => void tick(), everyMs).unref();
+  };
+  const tick = async () => {
+    const before = written;
+    await turn();
+    everyMs = written === before ? Math.min(2 * everyMs, restingLookMs) : lookEachMs;
+    arm();
+  };
+  arm();
   return {
+    /** There may be something new. */
+    soon(): void {
+      if (everyMs === lookEachMs) return;
+      everyMs = lookEachMs;
+      arm();
+    },
     /** Writes how it ended, and writes no more. */
     async close(): Promise<void> {
-      clearInterval(timer);
+      closed = true;
+      clearTimeout(timer);
       await writing;
       await turn();
     },

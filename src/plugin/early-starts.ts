@@ -98,17 +98,19 @@ export class EarlyStart {
     });
   }
 
-  /** It, for its command and the file that it was; null when a process is to be started with the request. */
+  /** It, for its command and the file that it was; null when it is ended, and a process is to be started with the request. */
   async take(command: StartCommand, terminateAt: Deadline): Promise<Started | null> {
+    const started = await this.startedFor(command, terminateAt);
+    if (started === null) this.abandon();
+    else this.settle();
+    return started;
+  }
+
+  private async startedFor(command: StartCommand, terminateAt: Deadline): Promise<Started | null> {
     // What was executed is only known when the file was the same before and after.
     if (this.over || command.path !== this.command.path || fileOf(command) !== this.file) return null;
     const started = await within(atMost(startMs, terminateAt), this.starting, () => null);
-    if (this.over || started === null || "code" in started) return null;
-    if (started.process?.hasEnded()) {
-      this.abandon();
-      return null;
-    }
-    this.settle();
+    if (this.over || started === null || "code" in started || started.process?.hasEnded()) return null;
     return started;
   }
 

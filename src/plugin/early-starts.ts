@@ -24,7 +24,7 @@ const share = 0.1;
 export class EarlyStarts implements Starter {
   /**
    * By argv[0]: the file, in how many runs it did not come to its read in time, null when it did, and how many of its processes
-   * waited for too long.
+   * in a row waited for too long.
    */
   private readonly known = new Map<
     string,
@@ -45,9 +45,7 @@ export class EarlyStarts implements Starter {
     const starting = this.starter.start(command).finally(() => {
       this.starting = false;
     });
-    return new EarlyStart(command, file, starting, () => {
-      known.overdue += 1;
-    });
+    return new EarlyStart(command, file, starting, known);
   }
 
   /** The request of a new file is held until its process waits for it, to know that. */
@@ -86,10 +84,10 @@ export class EarlyStart {
     private readonly command: StartCommand,
     private readonly file: string,
     private readonly starting: Promise<Started | StartFault>,
-    onOverdue: () => void,
+    private readonly waits: { overdue: number },
   ) {
     const end = () => {
-      onOverdue();
+      waits.overdue += 1;
       this.abandon();
     };
     this.timer = setTimeout(end, mostWaitMs).unref();
@@ -102,7 +100,10 @@ export class EarlyStart {
   async take(command: StartCommand, terminateAt: Deadline): Promise<Started | null> {
     const started = await this.startedFor(command, terminateAt);
     if (started === null) this.abandon();
-    else this.settle();
+    else {
+      this.settle();
+      this.waits.overdue = 0;
+    }
     return started;
   }
 

@@ -289,6 +289,19 @@ describe("the first plugin of a chain", () => {
   });
 });
 
+describe("the next plugin of a chain", () => {
+  it("does not keep the one before it waiting for a lock that it takes before it reads its request", async () => {
+    const { directory, play } = runnerOf({}, { starter: ffiStarter() });
+    const lock = `exec 9>${directory}/lock; flock 9`;
+    installFile(directory, "p", `#!/bin/sh\nread -r x; sleep 0.2; ${lock}; echo '{}'\n`);
+    installFile(directory, "q", `#!/bin/sh\n${lock}; read -r x; echo '{}'\n`);
+    for (let n = 0; n < 4; n++) expect((await play(["p", "q"])).outcomes).toEqual(["ok", "ok"]);
+    const began = performance.now();
+    expect((await play(["p", "q"])).outcomes).toEqual(["ok", "ok"]);
+    expect(performance.now() - began).toBeLessThan(500);
+  });
+});
+
 describe("a breaker", () => {
   it("of a plugin that is twice in conf.json is not stuck in its trial", async () => {
     const { directory, pause, play } = runnerOf({ p: { breaker, onFailure: goesOn } });

@@ -84,6 +84,13 @@ describe("handlers that are watched", () => {
     expect(took).toEqual([-1]);
   });
 
+  it("tell no error of such an event: the runtime saw none", async () => {
+    const { told, watcher } = createWatcher();
+    const handlers = watchHandlers(inner({ handle: () => Promise.reject(new Error("a fault")) }), [watcher], silentLog);
+    await expect(handlers.handle?.(event, { ...callOf(), answeredInMs: 1 })).rejects.toThrow("a fault");
+    expect(told).toEqual(["StartContainer", ["StartContainer", { update: [] }, undefined]]);
+  });
+
   it("do not mind a watcher that throws", async () => {
     const lines: object[] = [];
     const log: Log = { ...silentLog, error: (fields) => void lines.push(fields) };

@@ -104,11 +104,12 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   let lastEvent: number | undefined;
   const onEvent = () => {
     lastEvent = Date.now();
+    status.soon();
   };
   const watchers = [
     ...(io.tuneEngine === undefined ? [] : [io.tuneEngine()]),
     calls.watcher,
-    { began: onEvent },
+    { began: onEvent, configured: () => status.soon() },
     metrics.watcher,
     ...(recorder === undefined ? [] : [recorder.watcher]),
   ];
@@ -122,6 +123,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
     log,
     onConfig: (settled) => {
       log.use(settled.log);
+      status.soon();
       void metrics.listen(settled.metrics.listen);
     },
     onRun: (report) => {

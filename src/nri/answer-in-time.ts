@@ -64,18 +64,28 @@ export class StallWatch {
   /** How long a message that is read now may have waited for us at most; 0 when we were awake. */
   private waitedMs(inParts: boolean): number {
     const now = monotonicClock();
-    if (now - this.lastTick > this.everyMs + tickMs) return now - this.lastTick;
-    const waitedMs = this.everyMs === tickMs ? 0 : withoutProcessorMs() - this.withoutProcessorMs;
-    if (waitedMs > tickMs) return waitedMs;
+    const awayMs = this.awayMs(now);
+    if (awayMs > 0) return awayMs;
     // Timers ring before sockets are read.
     if (this.stall === undefined || !(inParts ? now - this.stall.to < tickMs : this.justEnded)) return 0;
     return now - this.stall.from;
   }
 
+  /** How long we were away since the last look, at most; 0 when we were awake. */
+  private awayMs(now: number): number {
+    const sinceMs = now - this.lastTick;
+    const lateMs = sinceMs - this.everyMs;
+    const waitedMs = this.everyMs === tickMs ? 0 : withoutProcessorMs() - this.withoutProcessorMs;
+    // One that only waited for a processor had read before that all that came before.
+    if (lateMs > tickMs && waitedMs < lateMs - tickMs) return sinceMs;
+    return waitedMs > tickMs ? waitedMs : 0;
+  }
+
   private tick(): void {
     const now = monotonicClock();
-    if (now - this.lastTick > this.everyMs + tickMs) {
-      this.stall = { from: this.lastTick, to: now };
+    const awayMs = this.awayMs(now);
+    if (awayMs > 0) {
+      this.stall = { from: now - awayMs, to: now };
       this.justEnded = true;
       // After the sockets of this turn.
       setImmediate(() => {

@@ -83,8 +83,8 @@ export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatc
         const durationMs = call.answeredInMs ?? monotonicClock() - startedAt;
         tell((watcher) => watcher.ended?.(event, call, { response, error, durationMs }));
       };
-      const failed = (thrown: unknown) =>
-        answered(noRequest, mayFail(event.name, call.runtime) ? toCallError(thrown) : undefined);
+      const isTold = call.answeredInMs === undefined && mayFail(event.name, call.runtime);
+      const failed = (thrown: unknown) => answered(noRequest, isTold ? toCallError(thrown) : undefined);
       const stopListening = call.cancellation.listen(() => failed(call.cancellation.reason));
       tell((watcher) => watcher.began?.(event, call));
       try {

@@ -54,13 +54,12 @@ export const toldToEnd = "told to end:";
 
 /** Events and failures alone make it written no more often. */
 const coarseMs = 60_000;
-/** So many looks at the start are close to each other, and those after them so much rarer. */
-const startLooks = 20;
-const calmness = 10;
 /** As many starts tell a loop. */
 export const keptStarts = 4;
 
+/** While there is something new; at rest each look comes twice as late as the one before, since it wakes the machine. */
 const lookEachMs = 500;
+const restingLookMs = 10_000;
 
 /**
  * Keeps the status in the state directory: written on a change, replaced whole. No event waits for it, and no failure of it costs
@@ -102,20 +101,30 @@ export function keepStatus({ directory, look, log }: StatusOptions) {
     });
     return writing;
   };
-  let looks = 0;
+  let everyMs = lookEachMs;
   let timer: NodeJS.Timeout | undefined;
+  let closed = false;
   const arm = () => {
-    // Each look wakes an idle machine, and after the start little changes.
-    timer = setTimeout(again, looks++ < startLooks ? lookEachMs : lookEachMs * calmness).unref();
+    clearTimeout(timer);
+    if (!closed) timer = setTimeout(() => void tick(), everyMs).unref();
   };
-  const again = () => {
-    void turn();
+  const tick = async () => {
+    const before = written;
+    await turn();
+    everyMs = written === before ? Math.min(2 * everyMs, restingLookMs) : lookEachMs;
     arm();
   };
   arm();
   return {
+    /** There may be something new. */
+    soon(): void {
+      if (everyMs === lookEachMs) return;
+      everyMs = lookEachMs;
+      arm();
+    },
     /** Writes how it ended, and writes no more. */
     async close(): Promise<void> {
+      closed = true;
       clearTimeout(timer);
       await writing;
       await turn();

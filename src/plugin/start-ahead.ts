@@ -19,7 +19,7 @@ const renewEveryMs = 30_000;
 /** How long a new binary is watched while it waits, before one of its processes is used. */
 const defaultProofMs = 2_000;
 
-type Waiting = Pick<WaitingProcess, keyof WaitingProcess>;
+type Waiting = Omit<WaitingProcess, "process">;
 type AheadStarter = Starter<Waiting> & Pick<ProcessStarter, "refusalOf">;
 
 /**

@@ -69,6 +69,8 @@ export interface RunResult extends Exit {
 /** A process that has been started, and waits for its request. One of the two is called, once. */
 export interface Started {
   readonly pid: number;
+  /** Its end, where that may come before its request: a group is to be signalled in the turn in which its leader is reaped. */
+  readonly process?: Pick<Spawned, "exited" | "hasEnded">;
   /** Puts the request on its stdin and keeps it to the limits, to its end. Never rejects. */
   give(request: Uint8Array, options: RunOptions): Promise<RunResult>;
   /** Ends it without a request. Settles when it is gone. */
@@ -221,7 +223,7 @@ export class WaitingProcess implements Started {
   private ending: Promise<void> | undefined;
 
   constructor(
-    private readonly process: Spawned,
+    readonly process: Spawned,
     private readonly run: (options: RunOptions) => Promise<RunResult>,
     private readonly onLeft: () => void,
   ) {}

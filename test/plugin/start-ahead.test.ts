@@ -13,7 +13,7 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 /** A process that is only told of. */
-class ToldProcess implements Pick<WaitingProcess, keyof WaitingProcess> {
+class ToldProcess implements Omit<WaitingProcess, "process"> {
   isWaiting = false;
   private settle: (fault: string | null) => void = () => {};
 

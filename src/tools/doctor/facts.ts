@@ -90,8 +90,9 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
   const { config } = bridge;
   const directory = config.state === "memory" ? undefined : config.state.directory;
   const ofBridge = await readProcess(files, processes, directory, options.lookEachMs);
-  // Of one that runs what it says, which a flag of its own may have set.
-  const connectsTo = ofBridge.pid === undefined ? undefined : ofBridge.status?.socket;
+  // Of one that runs what it says, which a flag of its own may have set; a container's path is not the node's.
+  const isOfNode = ofBridge.pid !== undefined && files.sharesRoot(ofBridge.pid) !== false;
+  const connectsTo = isOfNode ? ofBridge.status?.socket : undefined;
   const socketPath = flags.socketPath ?? connectsTo ?? config.socketPath;
   const peer = await findSocketPeer(files, socketPath);
   const search = { files, processes, peer, askVersion: options.askVersion ?? askVersion };

@@ -11,19 +11,25 @@ export interface Adapter {
   readonly name: "nri-v01-bridge" | "v010-adapter";
 }
 
+/** Runs the file that its arguments name; `journalctl -fu nri-v01-bridge` does not. */
+const interpreter = /^(node(js|\d+)?|(ba|da)?sh|busybox)$/;
+
 /** The bridges among these processes but for ourselves, and containerd's Go adapters. */
 export function adaptersAmong(processes: readonly Process[]): readonly Adapter[] {
   return processes.flatMap(({ pid, args, exe }): readonly Adapter[] => {
     if (pid === process.pid) return [];
     // As `node --v8-pool-size=1 nri-v01-bridge.mjs`, the launcher's and the image's form: flags come before the program.
-    const program = args.findIndex((arg, at) => at > 0 && !arg.startsWith("-"));
+    const isInterpreter = [exe, args[0] ?? ""].some((file) => interpreter.test(basename(file)));
+    const program = isInterpreter ? args.findIndex((arg, at) => at > 0 && !arg.startsWith("-")) : -1;
     const names = [exe, args[0] ?? "", args[program] ?? ""].map((name) => basename(name));
     if (names.some((name) => name.includes("v010-adapter"))) return [{ pid, name: "v010-adapter" }];
     const at = [0, program].find((place) =>
       /^(nri-v01-bridge(\.mjs)?|\d\d-v01-bridge)$/.test(basename(args[place] ?? "")),
     );
     const verb = at === undefined ? "none" : (args[at + 1] ?? "run");
-    return verb === "run" || verb.startsWith("-") ? [{ pid, name: "nri-v01-bridge" }] : [];
+    // `record --run` is the bridge meanwhile.
+    const runs = verb === "run" || verb.startsWith("-") || (verb === "record" && args.includes("--run"));
+    return runs ? [{ pid, name: "nri-v01-bridge" }] : [];
   });
 }
 
@@ -33,8 +39,8 @@ export function bridgesAmong(processes: readonly Process[]): readonly Process[] 
   return processes.filter((process) => isTrusted(process) && bridges.some(({ pid }) => pid === process.pid));
 }
 
-/** A service, and not a container that one runs below its own cgroup. */
-const servicePattern = /\/([^/\n]+)\.service(?:\/(?!.*(?:kubepods|\.scope|docker\/)).*)?$/m;
+/** A service, and not a container that one runs below its own cgroup, nor what a user's manager runs. */
+const servicePattern = /\/(?!user@)(?<!\/user@.*)([^/\n]+)\.service(?:\/(?!.*(?:kubepods|\.scope|docker\/)).*)?$/m;
 
 /** The systemd service that a process is in, without `.service`; "" when it is in none, undefined when that cannot be told. */
 export function unitOf(pid: number, procRoot: string): string | undefined {

@@ -234,8 +234,8 @@ function placeOf(path: string, text: string, section: string | undefined, key?: 
   const header = lines.findIndex((line) => isHeader(line) && names(line));
   const start = header >= 0 ? header : lines.findIndex(names);
   const next = lines.findIndex((line, at) => at > start && isHeader(line));
-  const pattern = new RegExp(`^\\s*["']?${key}["']?\\s*=`);
-  const at = lines.findIndex((line, n) => n > start && (next < 0 || n < next) && pattern.test(line));
+  const isKey = (line: string) => /^\s*(["']?)([^"'=]*?)\1\s*=/.exec(line)?.[2] === key;
+  const at = lines.findIndex((line, n) => n > start && (next < 0 || n < next) && isKey(line));
   const line = key === undefined || at < 0 ? start : at;
   return line < 0 ? path : `${path}:${line + 1}`;
 }

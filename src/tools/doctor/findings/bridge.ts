@@ -78,7 +78,8 @@ export const bridgeRows: Table = [
       id: "bridge-config-stale",
       severity: "warning",
       when: bridges(({ pid, status }, { bridge: { faults, file, from, settings } }) => {
-        if (status === undefined || pid === undefined || faults.length > 0) return false;
+        // One at the usual place is not that of a bridge in a container, whatever its name.
+        if (status === undefined || pid === undefined || faults.length > 0 || from === "usual") return false;
         const { file: read, digest } = status.configuration;
         const isSame = read === null ? status.mode === "launched" && from === "launched" : read === file;
         return isSame && digestOf(settings) !== digest;

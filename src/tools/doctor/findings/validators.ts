@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { nearestName } from "../../../base/nearest.js";
+import { flagOf } from "../../../host/proc.js";
 import { hasFeature, inferNriVersion } from "../../../nri/versions.js";
 import type { Facts } from "../facts.js";
 import { rowOf, type Table } from "../finding.js";
@@ -69,7 +70,7 @@ function validators(holds: (subject: Subject, facts: Facts) => boolean) {
 }
 
 /** The validator's verdict on the plugins here; undefined where the runtime has none, or no NRI. */
-function subjectOf({ runtime, bridge, launched, plugins }: Facts) {
+function subjectOf({ runtime, bridge, process, launched, plugins }: Facts) {
   const nri = runtime && inferNriVersion(runtime.name, runtime.version);
   if (runtime === undefined || nri === undefined || !hasFeature(nri, "validates")) return undefined;
   const { config } = runtime;
@@ -78,7 +79,9 @@ function subjectOf({ runtime, bridge, launched, plugins }: Facts) {
   // A launched plugin's name is that of its file, without its index.
   const nameIn = (path: string) => basename(path).replace(/^\d\d-/, "");
   const own = launched.find((file) => file.bridge && file.executable);
-  const name = own === undefined ? bridge.config.pluginName : nameIn(own.path);
+  const stated = flagOf(process.args, "--name") ?? bridge.settings.pluginName;
+  // A file in a container cannot be read; what its bridge says of itself can.
+  const name = own ? nameIn(own.path) : (stated ?? process.status?.plugin.slice(3) ?? bridge.config.pluginName);
   // Others may connect.
   const unknown = names.filter((each) => each !== name && !launched.some(({ path }) => nameIn(path) === each));
   const isMeant = (each: string) => !names.includes(name) && nearestName(each, [name, usualName]) !== undefined;

@@ -2,7 +2,7 @@ import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { NodeFiles } from "../../../host/node-files.js";
 import { hasEnded, type Process, readProcessStat, readText } from "../../../host/proc.js";
-import { readStatus, type Status, statusFile } from "../../../observe/status.js";
+import { readStatus, statusFile } from "../../../observe/status.js";
 import { isTrusted } from "./runtime.js";
 
 /** Another NRI v2 process that runs v0.1 plugins. */
@@ -48,24 +48,15 @@ export function unitOf(pid: number, procRoot: string): string | undefined {
   return cgroups && (servicePattern.exec(cgroups)?.[1] ?? "");
 }
 
-/** The bridge of the node as its process and its own file show it. */
-export interface ProcessFacts {
-  readonly pid: number | undefined;
-  readonly unit: string | undefined;
-  readonly args: readonly string[];
-  /** `stuck`: its event loop has not waited for events for two seconds. */
-  readonly state: "absent" | "stopped" | "frozen" | "stuck" | "runs";
-  /** What it says of itself, or the one that ran last; undefined when that is another bridge's, or cannot be read. */
-  readonly status: Status | undefined;
-}
+export type ProcessFacts = Awaited<ReturnType<typeof readProcess>>;
 
-/** @param directory the state directory; undefined for `state: memory` */
+/** The bridge of the node as its process and its own file show it. @param directory the state directory; undefined for `state: memory` */
 export async function readProcess(
   files: NodeFiles,
   processes: readonly Process[],
   directory: string | undefined,
   lookEachMs = 100,
-): Promise<ProcessFacts> {
+) {
   const procRoot = files.locate("/proc");
   const found = directory === undefined ? undefined : readStatus(files.locate(join(directory, statusFile)));
   const bridges = bridgesAmong(processes);
@@ -76,6 +67,7 @@ export async function readProcess(
     unit: bridge && unitOf(bridge.pid, procRoot),
     args: bridge?.args ?? [],
     state: bridge === undefined ? "absent" : await stateOf(bridge.pid, procRoot, lookEachMs),
+    /** What it says of itself, or the one that ran last; undefined when that is another bridge's, or cannot be read. */
     status: bridge === own ? found : undefined,
   };
 }
@@ -88,8 +80,11 @@ function ownPidOf(pid: number, procRoot: string): number {
 
 const looks = 20;
 
+/** `stuck`: it has not waited for events for two seconds. */
+type State = "absent" | "stopped" | "frozen" | "stuck" | "runs";
+
 /** Whether a process of an event loop waits in epoll_wait(2) now and then. One look is enough where all is well. */
-async function stateOf(pid: number, procRoot: string, lookEachMs: number): Promise<ProcessFacts["state"]> {
+async function stateOf(pid: number, procRoot: string, lookEachMs: number): Promise<State> {
   for (let look = 1; look <= looks; look++) {
     const stat = readProcessStat(pid, procRoot);
     if (stat === "unreadable") return "runs";

@@ -60,6 +60,14 @@ export function rowOf(...verbs: readonly Verb[]): <S>(given: Given<S>) => Row {
   });
 }
 
+/** When a row is about this subject, where there is one, and that is true of it. */
+export function given<S>(subjectOf: (facts: Facts) => S | undefined) {
+  return (holds: (subject: S, facts: Facts) => boolean) => (facts: Facts) => {
+    const subject = subjectOf(facts);
+    return subject !== undefined && holds(subject, facts) && subject;
+  };
+}
+
 function placeOf(subject: unknown): string {
   if (typeof subject === "string") return subject;
   const place = { where: "", path: "", ...Object(subject) };

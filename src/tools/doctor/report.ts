@@ -7,6 +7,7 @@ import { configurationRows } from "./findings/configuration.js";
 import { migrateRows, nodeRows } from "./findings/node.js";
 import { runtimeRows } from "./findings/runtime.js";
 import { validatorRows } from "./findings/validators.js";
+import { launchedBridge } from "./fixes.js";
 
 /** Every finding that there is. A new one is one row of one of these. */
 export const table: Table = [
@@ -23,7 +24,8 @@ export function findAll(facts: Facts, verb: Verb): readonly Finding[] {
   return evaluate(table, facts, verb);
 }
 
-export function describeNode({ root, runtime, cgroup, socket, self, conf, plugins, launched, bridge, process }: Facts) {
+export function describeNode(facts: Facts) {
+  const { root, runtime, cgroup, socket, self, conf, plugins, bridge, process } = facts;
   const nri = runtime === undefined ? undefined : inferNriVersion(runtime.name, runtime.version);
   return {
     root,
@@ -45,7 +47,7 @@ export function describeNode({ root, runtime, cgroup, socket, self, conf, plugin
     cgroup,
     socket: { path: socket.path, kind: socket.kind, listening: socket.listening ?? null },
     bridge: {
-      mode: launched.some(({ bridge, executable }) => bridge && executable) ? "launched" : "external",
+      mode: launchedBridge(facts) ? "launched" : "external",
       node: self.nodeVersion,
       config: bridge.file ?? null,
       pid: process.pid ?? null,

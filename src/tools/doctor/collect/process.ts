@@ -5,38 +5,35 @@ import { hasEnded, type Process, readProcessStat, readText } from "../../../host
 import { readStatus, statusFile } from "../../../observe/status.js";
 import { isTrusted } from "./runtime.js";
 
-/** Another NRI v2 process that runs v0.1 plugins. */
-export interface Adapter {
-  readonly pid: number;
-  readonly name: "nri-v01-bridge" | "v010-adapter";
-}
-
 /** Runs the file that its arguments name; `journalctl -fu nri-v01-bridge` does not. */
 const interpreter = /^(node(js|\d+)?|(ba|da)?sh|busybox)$/;
 
-/** The bridges among these processes but for ourselves, and containerd's Go adapters. */
-export function adaptersAmong(processes: readonly Process[]): readonly Adapter[] {
-  return processes.flatMap(({ pid, args, exe }): readonly Adapter[] => {
-    if (pid === process.pid) return [];
-    // As `node --v8-pool-size=1 nri-v01-bridge.mjs`, the launcher's and the image's form: flags come before the program.
-    const isInterpreter = [exe, args[0] ?? ""].some((file) => interpreter.test(basename(file)));
-    const program = isInterpreter ? args.findIndex((arg, at) => at > 0 && !arg.startsWith("-")) : -1;
-    const names = [exe, args[0] ?? "", args[program] ?? ""].map((name) => basename(name));
-    if (names.some((name) => name.includes("v010-adapter"))) return [{ pid, name: "v010-adapter" }];
-    const at = [0, program].find((place) =>
-      /^(nri-v01-bridge(\.mjs)?|\d\d-v01-bridge)$/.test(basename(args[place] ?? "")),
-    );
-    const verb = at === undefined ? "none" : (args[at + 1] ?? "run");
-    // `record --run` is the bridge meanwhile.
-    const runs = verb === "run" || verb.startsWith("-") || (verb === "record" && args.includes("--run"));
-    return runs ? [{ pid, name: "nri-v01-bridge" }] : [];
-  });
+/** Which NRI v2 plugin that runs v0.1 plugins a process is, if it is one: a bridge but for ourselves, or containerd's Go adapter. */
+function adapterIn({ pid, args, exe }: Process) {
+  if (pid === process.pid) return undefined;
+  // As `node --v8-pool-size=1 nri-v01-bridge.mjs`, the launcher's and the image's form: flags come before the program.
+  const isInterpreter = [exe, args[0] ?? ""].some((file) => interpreter.test(basename(file)));
+  const program = isInterpreter ? args.findIndex((arg, at) => at > 0 && !arg.startsWith("-")) : -1;
+  const names = [exe, args[0] ?? "", args[program] ?? ""].map((name) => basename(name));
+  if (names.some((name) => name.includes("v010-adapter"))) return "v010-adapter";
+  const at = [0, program].find((place) =>
+    /^(nri-v01-bridge(\.mjs)?|\d\d-v01-bridge)$/.test(basename(args[place] ?? "")),
+  );
+  const verb = at === undefined ? "none" : (args[at + 1] ?? "run");
+  // `record --run` is the bridge meanwhile.
+  const runs = verb === "run" || verb.startsWith("-") || (verb === "record" && args.includes("--run"));
+  return runs ? "nri-v01-bridge" : undefined;
+}
+
+/** The pids of those among these processes. */
+export function adaptersAmong(processes: readonly Process[]) {
+  const pidsOf = (name: string) => processes.filter((one) => adapterIn(one) === name).map(({ pid }) => pid);
+  return { "nri-v01-bridge": pidsOf("nri-v01-bridge"), "v010-adapter": pidsOf("v010-adapter") };
 }
 
 /** The bridges that are root's or ours. */
 export function bridgesAmong(processes: readonly Process[]): readonly Process[] {
-  const bridges = adaptersAmong(processes).filter(({ name }) => name === "nri-v01-bridge");
-  return processes.filter((process) => isTrusted(process) && bridges.some(({ pid }) => pid === process.pid));
+  return processes.filter((one) => isTrusted(one) && adapterIn(one) === "nri-v01-bridge");
 }
 
 /** A service, and not a container that one runs below its own cgroup, nor what a user's manager runs. */

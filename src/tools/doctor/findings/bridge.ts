@@ -5,12 +5,15 @@ import { digestOf, keptStarts, type Status, statusFile, toldToEnd } from "../../
 import type { ProcessFacts } from "../collect/process.js";
 import { withoutVar } from "../collect/runtime.js";
 import type { Facts } from "../facts.js";
-import { rowOf, type Table } from "../finding.js";
+import { given, rowOf, type Table } from "../finding.js";
 import { again, launchedBridge, restart } from "../fixes.js";
 import { mayTakeNri2, nameOf, sockets } from "./runtime.js";
 
 const rowOfBridge = rowOf("doctor");
 const row = rowOf("doctor", "migrate");
+
+/** The bridge's process, where a runtime runs that can have plugins. */
+const bridges = given((facts) => (facts.runtime?.pid !== undefined && mayTakeNri2(facts) ? facts.process : undefined));
 
 const without = {
   severity: "error",
@@ -120,12 +123,6 @@ export const bridgeRows: Table = [
 const graceMs = 10_000;
 /** Starts within so long are a loop: kubelet's back-off reaches 5 minutes. */
 const loopMs = 15 * 60_000;
-
-/** The bridge's process, where a runtime runs that can have plugins. */
-function bridges(holds: (bridge: ProcessFacts, facts: Facts) => boolean) {
-  return (facts: Facts) =>
-    facts.runtime?.pid !== undefined && mayTakeNri2(facts) && holds(facts.process, facts) && facts.process;
-}
 
 function since(time = ""): number {
   return Date.now() - Date.parse(time);

@@ -1,10 +1,21 @@
 import { mayFail, refusedSandboxFault } from "../../../nri/versions.js";
 import type { Facts } from "../facts.js";
-import { rowOf, type Table } from "../finding.js";
+import { given, rowOf, type Table } from "../finding.js";
 import { captureInCreate, guardFile, setBridge } from "../fixes.js";
 import { mayRefuse, nameOf, speaksNri2, switchNriOn } from "./runtime.js";
 
 const row = rowOf("doctor", "migrate");
+
+/** The runtime, where there are plugins whose requests of pod sandboxes it may bring. */
+const sandboxes = given(({ runtime, plugins }) => {
+  return runtime?.pid !== undefined && plugins.length > 0 && speaksNri2(runtime) ? runtime : undefined;
+});
+
+const setToAuto = {
+  severity: "warning",
+  fix: (_: unknown, facts: Facts) => setBridge(facts, ["sandboxes"], "auto"),
+  where: (_: unknown, { bridge, conf }: Facts) => bridge.file ?? conf.path,
+} as const;
 
 export const nodeRows: Table = [
   row({
@@ -26,24 +37,20 @@ export const nodeRows: Table = [
   }),
   row({
     id: "sandboxes-unserved",
-    severity: "warning",
+    ...setToAuto,
     when: sandboxes(
       (_, { sandboxes, bridge }) => bridge.config.sandboxes === "never" && sandboxes.served && !sandboxes.unsure,
     ),
     what: (_, { sandboxes }) => `the bridge is set to sandboxes: never, and ${sandboxes.reason}`,
     why: "no plugin runs for pod sandboxes: neither their create nor their delete",
-    fix: (_, facts) => setBridge(facts, ["sandboxes"], "auto"),
-    where: (_, { bridge, conf }) => bridge.file ?? conf.path,
   }),
   row({
     id: "sandboxes-twice",
-    severity: "warning",
+    ...setToAuto,
     when: sandboxes((_, { sandboxes, bridge }) => bridge.config.sandboxes === "always" && !sandboxes.served),
     what: (runtime) =>
       `sandboxes: always, and ${nameOf(runtime)} runs the plugins of this conf.json for sandboxes itself`,
     why: "every plugin sees each pod sandbox twice",
-    fix: (_, facts) => setBridge(facts, ["sandboxes"], "auto"),
-    where: (_, { bridge, conf }) => bridge.file ?? conf.path,
   }),
   row({
     id: "not-root",
@@ -66,15 +73,6 @@ export const nodeRows: Table = [
         : `make ${directory} a directory that is the bridge's alone (root's, mode 0700); in a container mount it from the host`,
   }),
 ];
-
-/** The runtime, where there are plugins whose requests of pod sandboxes it may bring, and this is true of it. */
-function sandboxes(holds: (runtime: NonNullable<Facts["runtime"]>, facts: Facts) => boolean) {
-  return (facts: Facts) => {
-    const { runtime, plugins } = facts;
-    if (runtime?.pid === undefined || plugins.length === 0 || speaksNri2(runtime) !== true) return false;
-    return holds(runtime, facts) && runtime;
-  };
-}
 
 const migrateRow = rowOf("migrate");
 

@@ -5,10 +5,23 @@ import { inferNriVersion, parseVersion } from "../../../nri/versions.js";
 import { type RuntimeFacts, withoutVar } from "../collect/runtime.js";
 import { nriSection } from "../collect/runtime-config.js";
 import type { Facts } from "../facts.js";
-import { rowOf, type Table } from "../finding.js";
-import { again, editRuntime, restart, setBridge, setNri, shellWord } from "../fixes.js";
+import { given, rowOf, type Table } from "../finding.js";
+import { again, editRuntime, launchedBridge, restart, setBridge, setNri, shellWord } from "../fixes.js";
 
 const row = rowOf("doctor", "migrate");
+
+const runtimes = given(({ runtime }) => runtime);
+/** The runtime, where it is not too old for NRI v2 and all of its configuration can be read. */
+const readable = given((facts) => {
+  return mayTakeNri2(facts) && facts.runtime?.config.faults.length === 0 ? facts.runtime : undefined;
+});
+/** The runtime, where a bridge that runs as a service is to reach the socket. A launched one is given its connection. */
+export const sockets = given((facts) => {
+  const { runtime } = facts;
+  const { enabled, connections } = { enabled: false, connections: false, ...runtime?.config.nri };
+  const isServed = enabled && connections && !launchedBridge(facts);
+  return runtime?.pid !== undefined && mayTakeNri2(facts) && isServed ? runtime : undefined;
+});
 
 const noSocket = {
   severity: "error",
@@ -68,7 +81,7 @@ export const runtimeRows: Table = [
     what: (other, { runtime }) => `two runtimes with one NRI socket run here: ${placeOf(runtime)}, ${placeOf(other)}`,
     why: "the one that started last has the socket, and pods of the other have no plugins",
     fix: (other) =>
-      `leave NRI on in the one that the kubelet uses (--container-runtime-endpoint); where that is the first, ${setNri(other, "enabled", other.name === "cri-o" ? "false" : "true")}`,
+      `leave NRI on in the one that the kubelet uses (--container-runtime-endpoint); where that is the first, ${setNri(other, "enabled", other.name !== "cri-o")}`,
     where: ({ config }) => config.path,
   }),
   row({
@@ -129,7 +142,7 @@ export const runtimeRows: Table = [
       when: readable(({ config }, { launched }) => !config.nri.connections && !launched.some(({ bridge }) => bridge)),
       what: (runtime) => `${nameOf(runtime)} lets no plugin connect, and launches no bridge`,
       why: "the bridge that runs as a service cannot register",
-      fix: (runtime) => setNri(runtime, "connections", "false"),
+      fix: (runtime) => setNri(runtime, "connections", false),
       where: ({ config }) => config.nri.at.connections ?? config.path,
     }),
     row({
@@ -139,7 +152,7 @@ export const runtimeRows: Table = [
       what: (runtime, facts) =>
         `${nameOf(runtime)} waits ${runtime.config.nri.requestTimeoutMs} ms for an answer, so a chain of plugins has ${chainMs(facts)} ms`,
       why: "a plugin that does not end in time is ended, and its create fails",
-      fix: (runtime) => setNri(runtime, "requestTimeout", '"2s"'),
+      fix: (runtime) => setNri(runtime, "requestTimeout", "2s"),
       where: ({ config }) => config.nri.at.requestTimeout ?? config.path,
     }),
   ],
@@ -248,8 +261,8 @@ export const runtimeRows: Table = [
     severity: "warning",
     when: (facts) => {
       const file = live(facts).find(({ adapter }) => adapter)?.path;
-      const process = facts.adapters.find(({ name }) => name === "v010-adapter");
-      return mayTakeNri2(facts) && (file ?? (process && `process ${process.pid}`));
+      const [pid] = facts.adapters["v010-adapter"];
+      return mayTakeNri2(facts) && (file ?? (pid === undefined ? undefined : `process ${pid}`));
     },
     what: (adapter) => `containerd's v010-adapter runs v0.1 plugins here too (${adapter})`,
     why: (_, { conf }) => `every plugin of ${conf.path} runs twice for each event`,
@@ -261,10 +274,10 @@ export const runtimeRows: Table = [
     severity: "warning",
     when: (facts) => {
       const files = live(facts).filter(({ bridge }) => bridge);
-      const processes = facts.adapters.filter(({ name }) => name === "nri-v01-bridge");
+      const pids = facts.adapters["nri-v01-bridge"];
       // The process of a launched bridge is that bridge.
-      const twice = files.length > 1 || processes.length > Math.max(files.length, 1);
-      const names = [...files.map(({ path }) => path), ...processes.map(({ pid }) => `process ${pid}`)];
+      const twice = files.length > 1 || pids.length > Math.max(files.length, 1);
+      const names = [...files.map(({ path }) => path), ...pids.map((pid) => `process ${pid}`)];
       return mayTakeNri2(facts) && twice && { names, launched: files.length > 0 };
     },
     what: ({ names }) => `there are several bridges: ${names.join(", ")}`,
@@ -292,36 +305,12 @@ export function mayRefuse({ settings }: Facts["plugins"][number]): boolean {
 }
 
 export function switchNriOn(runtime: RuntimeFacts): string {
-  return setNri(runtime, "enabled", runtime.name === "cri-o" ? "true" : "false");
+  return setNri(runtime, "enabled", runtime.name === "cri-o");
 }
 
 /** Whether there is a runtime that is not too old for NRI v2. */
 export function mayTakeNri2({ runtime }: Facts): boolean {
   return runtime !== undefined && speaksNri2(runtime) !== false;
-}
-
-type Holds = (runtime: RuntimeFacts, facts: Facts) => boolean;
-
-function runtimes(holds: Holds) {
-  return (facts: Facts) => facts.runtime !== undefined && holds(facts.runtime, facts) && facts.runtime;
-}
-
-/** The same, where it is not too old for NRI v2 and all of its configuration can be read. */
-function readable(holds: Holds) {
-  return runtimes((runtime, facts) => {
-    return mayTakeNri2(facts) && runtime.config.faults.length === 0 && holds(runtime, facts);
-  });
-}
-
-/** The same, where a bridge that runs as a service is to reach the socket. A launched one is given its connection. */
-export function sockets(holds: Holds) {
-  return runtimes((runtime, facts) => {
-    const { enabled, connections } = runtime.config.nri;
-    const isLaunched = facts.launched.some(({ bridge, executable }) => bridge && executable);
-    return (
-      runtime.pid !== undefined && mayTakeNri2(facts) && enabled && connections && !isLaunched && holds(runtime, facts)
-    );
-  });
 }
 
 function placeOf(runtime: RuntimeFacts | undefined): string {
@@ -348,7 +337,7 @@ function chainMs({ runtime, bridge }: Facts): number {
 
 /** Our own executables among the launched ones; not one that is switched off while another bridge runs, which would run plugins twice. */
 function ownLaunched(facts: Facts): Facts["launched"] {
-  const runs = facts.adapters.some(({ name }) => name === "nri-v01-bridge");
+  const runs = facts.adapters["nri-v01-bridge"].length > 0;
   const ours = facts.launched.filter(({ bridge, named, executable }) => bridge && named && (executable || !runs));
   return mayTakeNri2(facts) ? ours : [];
 }

@@ -3,8 +3,8 @@ import { nearestName } from "../../../base/nearest.js";
 import { flagOf } from "../../../host/proc.js";
 import { hasFeature, inferNriVersion } from "../../../nri/versions.js";
 import type { Facts } from "../facts.js";
-import { rowOf, type Table } from "../finding.js";
-import { setValidator } from "../fixes.js";
+import { given, rowOf, type Table } from "../finding.js";
+import { launchedBridge, setValidator } from "../fixes.js";
 import { disabled, nameOf } from "./runtime.js";
 
 const row = rowOf("doctor");
@@ -13,6 +13,8 @@ const row = rowOf("doctor");
 const usualName = "v01-bridge";
 /** The annotation that the pods of deploy/kustomize carry. */
 const tolerate_missing_plugins_annotation = "tolerate-missing-plugins.nri-v01-bridge";
+
+const validators = given(subjectOf);
 
 /** NRI's default validator: which plugins have to be connected when a container is created, and what none may ask for. */
 export const validatorRows: Table = [
@@ -60,17 +62,9 @@ export const validatorRows: Table = [
   }),
 ];
 
-type Subject = NonNullable<ReturnType<typeof subjectOf>>;
-
-function validators(holds: (subject: Subject, facts: Facts) => boolean) {
-  return (facts: Facts) => {
-    const subject = subjectOf(facts);
-    return subject !== undefined && holds(subject, facts) && subject;
-  };
-}
-
 /** The validator's verdict on the plugins here; undefined where the runtime has none, or no NRI. */
-function subjectOf({ runtime, bridge, process, launched, plugins }: Facts) {
+function subjectOf(facts: Facts) {
+  const { runtime, bridge, process, launched, plugins } = facts;
   const nri = runtime && inferNriVersion(runtime.name, runtime.version);
   if (runtime === undefined || nri === undefined || !hasFeature(nri, "validates")) return undefined;
   const { config } = runtime;
@@ -78,7 +72,7 @@ function subjectOf({ runtime, bridge, process, launched, plugins }: Facts) {
   const { requiredPlugins: names, ...validator } = config.nri.validator;
   // A launched plugin's name is that of its file, without its index.
   const nameIn = (path: string) => basename(path).replace(/^\d\d-/, "");
-  const own = launched.find((file) => file.bridge && file.executable);
+  const own = launchedBridge(facts);
   const stated = flagOf(process.args, "--name") ?? bridge.settings.pluginName;
   // A file in a container cannot be read; what its bridge says of itself can.
   const name = own ? nameIn(own.path) : (stated ?? process.status?.plugin.slice(3) ?? bridge.config.pluginName);

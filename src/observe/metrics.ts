@@ -201,24 +201,15 @@ async function createRegistry(
   // 100 ms: the default would wake the process a hundred times a second.
   client.collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
 
-  const about = (key: MetricKey) => {
+  const about = <Its>(key: MetricKey, look: (its: Its) => void = () => {}) => {
     const { name, help, labels } = metricTable[key];
-    return { name: `${metricPrefix}${name}`, help, labelNames: [...labels], registers: [registry] };
+    function collect(this: Its) {
+      look(this);
+    }
+    return { name: `${metricPrefix}${name}`, help, labelNames: [...labels], registers: [registry], collect };
   };
-  const counter = (key: MetricKey, collect = (_its: Counter) => {}): Counter =>
-    new client.Counter({
-      ...about(key),
-      collect() {
-        collect(this);
-      },
-    });
-  const gauge = (key: MetricKey, collect = (_its: Gauge) => {}): Gauge =>
-    new client.Gauge({
-      ...about(key),
-      collect() {
-        collect(this);
-      },
-    });
+  const counter = (key: MetricKey, look?: (its: Counter) => void) => new client.Counter(about(key, look));
+  const gauge = (key: MetricKey, look?: (its: Gauge) => void) => new client.Gauge(about(key, look));
   const histogram = (key: MetricKey) => new client.Histogram({ ...about(key), buckets: [...latencyBuckets] });
 
   const known = new Set<string>();

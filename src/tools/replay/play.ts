@@ -63,7 +63,9 @@ export async function playCase(options: PlayOptions): Promise<void> {
   const socketPath = join(folder, "nri.sock");
   const confFile = join(folder, "conf.json");
   const { name, version, nri, dialect } = played.runtime;
-  const requestTimeoutMs = recordedTimeoutMs(played.events);
+  // What the recorded runtime gave its plugins, where it was more than usual: each call states its own time besides.
+  const timeoutsMs = played.events.map(({ timeoutNano }) => Math.ceil(Number(timeoutNano) / 1e6));
+  const requestTimeoutMs = timeoutsMs.reduce((most, ms) => Math.max(most, ms), nriDefaults.requestTimeoutMs);
   const about = { socketPath, name, version, dialect, snapshot: () => presentAtFirst(played), log };
   const runtime = await createRuntime({ ...about, nriVersion: nri, requestTimeoutMs });
   const host = createRecordedHost(played.bundles);
@@ -93,12 +95,6 @@ export async function playCase(options: PlayOptions): Promise<void> {
     await service.close();
     await runtime.close();
   }
-}
-
-/** The time that the recorded runtime gave its plugins, where it was more than usual: each call states its own time besides. */
-function recordedTimeoutMs(events: readonly RecordedEvent[]): number {
-  const timeoutsMs = events.map(({ timeoutNano }) => Math.ceil(Number(timeoutNano) / 1e6));
-  return timeoutsMs.reduce((most, ms) => Math.max(most, ms), nriDefaults.requestTimeoutMs);
 }
 
 async function sendEvents(

@@ -16,7 +16,6 @@ const row = rowOf("doctor", "migrate");
 const bridges = given((facts) => (facts.runtime?.pid !== undefined && mayTakeNri2(facts) ? facts.process : undefined));
 
 const without = {
-  severity: "error",
   why: "containers start without their plugins, and nothing says so",
   where: ({ status }: ProcessFacts, { state }: Facts) => (status ? `${state.directory}/${statusFile}` : ""),
 } as const;
@@ -30,8 +29,7 @@ const halted = {
 /** The bridge itself: whether it runs, is registered, and with which configuration. */
 export const bridgeRows: Table = [
   [
-    rowOfBridge({
-      id: "bridge-not-running",
+    rowOfBridge("bridge-not-running", "error", {
       ...without,
       // One that the runtime cannot launch has a finding of its own.
       when: bridges(
@@ -52,8 +50,7 @@ export const bridgeRows: Table = [
         return "systemctl start nri-v01-bridge # journalctl -u nri-v01-bridge says more; as a DaemonSet: its pod";
       },
     }),
-    rowOfBridge({
-      id: "bridge-halted",
+    rowOfBridge("bridge-halted", "error", {
       ...without,
       when: bridges(({ state }) => state in halted),
       what: ({ pid, state }) => `the bridge (process ${pid}) ${Reflect.get(halted, state)}`,
@@ -66,8 +63,7 @@ export const bridgeRows: Table = [
         return `${state === "stopped" ? `kill -CONT ${pid}` : thaw}${after}`;
       },
     }),
-    rowOfBridge({
-      id: "bridge-not-registered",
+    rowOfBridge("bridge-not-registered", "error", {
       ...without,
       when: bridges(({ pid, status }, facts) => {
         const isYoung = pid === undefined || since(status?.starts.at(-1)) < graceMs;
@@ -77,9 +73,7 @@ export const bridgeRows: Table = [
         `the bridge (process ${pid}) is not registered, though ${runtime?.name} listens on ${socket.path}${lastOf(status)}`,
       fix: (_, facts) => again(facts, "restart"),
     }),
-    rowOfBridge({
-      id: "bridge-config-stale",
-      severity: "warning",
+    rowOfBridge("bridge-config-stale", "warning", {
       when: bridges(({ pid, status }, { bridge: { faults, file, from, settings } }) => {
         // One at the usual place is not that of a bridge in a container, whatever its name.
         if (status === undefined || pid === undefined || faults.length > 0 || from === "usual") return false;
@@ -93,9 +87,7 @@ export const bridgeRows: Table = [
       where: (_, { bridge }) => bridge.file ?? "",
     }),
   ],
-  row({
-    id: "launched-closes-twice",
-    severity: "warning",
+  row("launched-closes-twice", "warning", {
     when: (facts) => {
       const nri = nriOf(facts);
       return nri !== undefined && !hasFeature(nri, "closesOnce") && launchedBridge(facts);
@@ -104,9 +96,7 @@ export const bridgeRows: Table = [
     why: "another socket of the runtime may be closed with it: kubectl exec, logs and port-forward fail until its next restart (containerd issue 8860)",
     fix: "go to containerd 1.7.14 or CRI-O 1.29.2, or later; or run the bridge as a service (deploy/systemd)",
   }),
-  row({
-    id: "event-unknown",
-    severity: "warning",
+  row("event-unknown", "warning", {
     when: (facts) => {
       const nri = nriOf(facts);
       return nri && missingEvents(facts.bridge.config, nri);

@@ -18,9 +18,7 @@ const validators = given(subjectOf);
 
 /** NRI's default validator: which plugins have to be connected when a container is created, and what none may ask for. */
 export const validatorRows: Table = [
-  row({
-    id: "required-plugins-unset",
-    severity: "info",
+  row("required-plugins-unset", "info", {
     when: validators(({ enabled, names, name, meant }, { plugins }) => {
       return plugins.length > 0 && !(enabled && (names.includes(name) || meant !== undefined));
     }),
@@ -31,8 +29,7 @@ export const validatorRows: Table = [
       return `nothing, if that is wanted; else, as MIGRATION.md says under "Never without plugins", ${setValidator(runtime, settings)}`;
     },
   }),
-  row({
-    id: "required-plugins-unknown",
+  row("required-plugins-unknown", "error", {
     severity: ({ meant }) => (meant === undefined ? "info" : "error"),
     when: validators(({ enabled, unknown }) => enabled && unknown.length > 0),
     what: ({ runtime, unknown, name }) =>
@@ -43,18 +40,14 @@ export const validatorRows: Table = [
         ? "nothing, if it is another plugin that connects; else take it out of the list"
         : setValidator(runtime, { required_plugins: wanted }),
   }),
-  row({
-    id: "required-plugins-not-tolerated",
-    severity: "warning",
+  row("required-plugins-not-tolerated", "warning", {
     when: validators(({ enabled, names, isTolerated }) => enabled && names.length > 0 && !isTolerated),
     what: ({ runtime }) =>
       `${nameOf(runtime)} requires plugins of every container, and no annotation frees a pod of that`,
     why: "while the bridge is away nothing starts that it needs or the node: its DaemonSet, static pods, the network",
     fix: ({ runtime }) => setValidator(runtime, { tolerate_missing_plugins_annotation }),
   }),
-  row({
-    id: "adjustments-refused",
-    severity: "info",
+  row("adjustments-refused", "info", {
     when: validators(({ enabled, rejects, asking }) => enabled && rejects.length > 0 && asking.length > 0),
     what: ({ runtime, rejects }) => `${nameOf(runtime)} refuses adjustments of ${rejects.join(", ")}`,
     why: "a container fails with validation error when a plugin's result asks for one",

@@ -167,22 +167,16 @@ export class Metrics {
       this.retry = setTimeout(() => void this.listen(text), retryMs).unref();
       if (this.told) return;
       this.told = true;
-      log.error(
-        { address: text, error: errorText(error), againEachMs: retryMs },
-        "metrics cannot be served: the bridge goes on without them, and tries again",
-      );
+      const fields = { address: text, error: errorText(error), againEachMs: retryMs };
+      log.error(fields, "metrics cannot be served: the bridge goes on without them, and tries again");
     }
   }
 
   private async serve(text: string): Promise<MetricsServer> {
     const { sources, version } = this.options;
     const readiness = () => readinessOf(sources, this.connection);
-    this.registry ??= await createRegistry(
-      sources,
-      version,
-      () => readiness().ok,
-      () => this.registrations,
-    );
+    const [isReady, registrations] = [() => readiness().ok, () => this.registrations] as const;
+    this.registry ??= await createRegistry(sources, version, isReady, registrations);
     const { registry } = this;
     const { serveMetrics } = await import("./metrics-server.js");
     return serveMetrics(text, { metrics: () => registry.page(), readyz: readiness });

@@ -121,10 +121,9 @@ async function sendEvents(
     const response = outcome.payload === undefined ? undefined : decodeEventResponse(event.name, outcome.payload);
     onReport({ type: "answer", event, outcome, response });
     if (outcome.dropped) {
-      throw new BridgeError(
-        "CALL_TIMEOUT",
-        `the bridge did not answer ${event.name} within ${Math.round(Number(timeoutNano) / 1e6)} ms, and a runtime would have dropped it: this machine is too slow or too busy`,
-      );
+      const fault = `the bridge did not answer ${event.name} within ${Math.round(Number(timeoutNano) / 1e6)} ms`;
+      const text = `${fault}, and a runtime would have dropped it: this machine is too slow or too busy`;
+      throw new BridgeError("CALL_TIMEOUT", text);
     }
     if (outcome.error !== undefined) order.failed(event);
   }

@@ -156,10 +156,8 @@ export class RuntimePlugin {
     } catch (thrown) {
       if (thrown instanceof StatusError) return outcome({ error: toCallError(thrown) });
       // compat: the plugin is closed, and the event counts as a success (adaptation's isFatalError).
-      this.facts.log.error(
-        { ...this.identity, method, error: errorText(thrown) },
-        "closing the plugin, it did not answer",
-      );
+      const fields = { ...this.identity, method, error: errorText(thrown) };
+      this.facts.log.error(fields, "closing the plugin, it did not answer");
       this.close();
       return outcome({ error: toCallError(thrown) }, true);
     }

@@ -128,12 +128,6 @@ export function readState(files: NodeFiles, { state }: Config) {
   return { directory, writable, fault: writable ? fault && files.rename(fault) : `${directory} cannot be written` };
 }
 
-interface Ignored extends ConfigFault {
-  /** The key that may be meant by one; "" for what is none. */
-  readonly key: string;
-  readonly known: readonly string[];
-}
-
 export function readConf(files: NodeFiles, path: string) {
   const exists = files.mayExist(path);
   const refusal = exists ? files.refusal(path) : undefined;
@@ -173,10 +167,10 @@ function configFaultOf(files: NodeFiles, path: string): string | null {
 }
 
 /** Parts that v0.1 clients pass over: unknown keys, and text after the first JSON value. */
-function ignoredIn(path: string, bytes: Uint8Array): readonly Ignored[] {
+function ignoredIn(path: string, bytes: Uint8Array) {
   const value = scanFirstValue(bytes);
   if (!value.ok) return [];
-  const unknownIn = (start: number, known: readonly string[], prefix: string): readonly Ignored[] =>
+  const unknownIn = (start: number, known: readonly string[], prefix: string) =>
     keysOf(bytes, start)
       .filter(({ text }) => !known.includes(text.toLowerCase()))
       .map(({ text, start }) => {

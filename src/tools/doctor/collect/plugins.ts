@@ -68,13 +68,8 @@ function obstacleAt(files: NodeFiles, path: string): string | undefined {
   return target === undefined || files.mayExist(path) ? undefined : `is a link to ${target}, which is not there`;
 }
 
-/** An executable in a plugin directory that conf.json does not name. */
-export interface Unlisted {
-  readonly path: string;
-  readonly speaksNri2: boolean;
-}
-
-export function unlistedPlugins(list: ConfigList, files: NodeFiles, config: Config): readonly Unlisted[] {
+/** The executables in plugin directories that conf.json does not name. */
+export function unlistedPlugins(list: ConfigList, files: NodeFiles, config: Config) {
   const types = list.plugins.map(({ type }) => type);
   // A type with a slash is a path, and may lead to a file here by another name.
   const paths = types.flatMap((type) => (type.includes("/") ? (files.identity(`/${type}`) ?? []) : []));

@@ -1,7 +1,7 @@
 import { basename, join } from "node:path";
 import { nearestName } from "../../../base/nearest.js";
 import { usesSystemd } from "../../../host/runtime-toml.js";
-import type { PluginFacts, Unlisted } from "../collect/plugins.js";
+import type { PluginFacts } from "../collect/plugins.js";
 import type { Facts } from "../facts.js";
 import { rowOf, type Table } from "../finding.js";
 import { captureInCreate, guardFile, setBridge, shellWord } from "../fixes.js";
@@ -153,7 +153,7 @@ export const configurationRows: Table = [
   }),
   row("plugin-for-nri-v2", "warning", {
     // A program that the runtime launches, or that runs as a service: asked for a v0.1 result it has none, and the pod fails.
-    when: (facts): readonly (PluginFacts | Unlisted)[] => [
+    when: (facts): readonly (PluginFacts | Facts["unlisted"][number])[] => [
       ...plugins(({ binary }) => binary?.speaksNri2)(facts),
       ...facts.unlisted.filter(({ speaksNri2 }) => speaksNri2),
     ],

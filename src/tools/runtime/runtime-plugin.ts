@@ -23,7 +23,7 @@ import {
   knownMask,
 } from "../../nri/events.js";
 import { isPluginIndex, isPluginName, type PluginIdentity } from "../../nri/identity.js";
-import { TtrpcClient } from "../../nri/ttrpc/client.js";
+import { type CallOptions, TtrpcClient } from "../../nri/ttrpc/client.js";
 import { TtrpcServer } from "../../nri/ttrpc/server.js";
 import { type CallError, Code, StatusError, toCallError } from "../../nri/ttrpc/status.js";
 import type { Container, ContainerUpdate, PodSandbox } from "../../nri/types.js";
@@ -164,11 +164,6 @@ export class RuntimePlugin {
   }
 }
 
-interface RawCallOptions {
-  readonly deadline: Deadline;
-  readonly metadata?: readonly (readonly [key: string, value: string])[];
-}
-
 /** The runtime's end of one plugin's connection: it calls the Plugin service, and serves the Runtime service. */
 export class RuntimeLink {
   readonly ended: Promise<Error | undefined>;
@@ -203,7 +198,7 @@ export class RuntimeLink {
   }
 
   /** Calls the plugin with bytes as they are; throws as TtrpcClient.call does. */
-  call(method: string, payload: Uint8Array, options: RawCallOptions): Promise<Uint8Array> {
+  call(method: string, payload: Uint8Array, options: CallOptions): Promise<Uint8Array> {
     return this.client.call(pluginService, method, payload, options);
   }
 

@@ -152,6 +152,13 @@ describe("what depends on each other", () => {
     expect((await node.remove(`/proc/${bridgePid}`).find())[0]?.id).toBe("bridge-not-running");
   });
 
+  it("an applet of busybox that names one is none", async () => {
+    node.process(201, "/bin/busybox").write("/proc/201/cmdline", "tail\0-f\0/var/log/nri-v01-bridge\0");
+    expect(await node.ids()).toEqual([]);
+    node.write("/proc/201/cmdline", "/bin/sh\0/opt/nri/plugins/10-v01-bridge\0");
+    expect(await node.ids()).toEqual(["bridge-twice"]);
+  });
+
   it("record --run is the bridge while it runs", async () => {
     node.process(bridgePid, "/usr/bin/node", ["/usr/local/bin/nri-v01-bridge", "record", "--run"]);
     expect(await node.ids()).toEqual([]);

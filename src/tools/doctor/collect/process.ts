@@ -6,7 +6,7 @@ import { readStatus, statusFile } from "../../../observe/status.js";
 import { isTrusted } from "./runtime.js";
 
 /** Runs the file that its arguments name; `journalctl -fu nri-v01-bridge` does not. */
-const interpreter = /^(node(js|\d+)?|(ba|da)?sh|busybox)$/;
+const interpreter = /^(node(js|\d+)?|(ba|da|a)?sh)$/;
 
 /** Which NRI v2 plugin that runs v0.1 plugins a process is, if it is one: a bridge but for ourselves, or containerd's Go adapter. */
 function adapterIn({ pid, args, exe }: Process) {

@@ -27,7 +27,7 @@ export function answerInTime<T>(call: Call, handler: () => T | Promise<T>): Prom
 
 /** How often we look while calls come, in milliseconds; and when none has come for a while: each look wakes an idle machine. */
 const tickMs = 100;
-const idleTickMs = 1_250;
+const idleTickMs = 1_500;
 const idleAfterMs = 10_000;
 
 /**

@@ -55,6 +55,9 @@ export const toldToEnd = "told to end:";
 
 /** Events and failures alone make it written no more often. */
 const coarseMs = 60_000;
+/** So many looks at the start are close to each other, and those after them so much rarer. */
+const startLooks = 20;
+const calmness = 10;
 /** As many starts tell a loop. */
 export const keptStarts = 4;
 
@@ -103,11 +106,21 @@ export function keepStatus({ directory, look, log }: StatusOptions) {
     });
     return writing;
   };
-  const timer = setInterval(() => void turn(), lookEachMs).unref();
+  let looks = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const arm = () => {
+    // Each look wakes an idle machine, and after the start little changes.
+    timer = setTimeout(again, looks++ < startLooks ? lookEachMs : lookEachMs * calmness).unref();
+  };
+  const again = () => {
+    void turn();
+    arm();
+  };
+  arm();
   return {
     /** Writes how it ended, and writes no more. */
     async close(): Promise<void> {
-      clearInterval(timer);
+      clearTimeout(timer);
       await writing;
       await turn();
     },

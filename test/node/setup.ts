@@ -1,5 +1,5 @@
 import type { ChildProcess } from "node:child_process";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -33,6 +33,7 @@ export async function setup(project: TestProject): Promise<void> {
   if ((await node.try("true")).code !== 0) {
     machine = node.boot();
     await node.waitForBoot();
+    await rm(join(directory, "image"), { recursive: true, force: true });
     const image = await writeImage(join(directory, "busybox"), join(directory, "image"));
     await node.run("ctr -n k8s.io images import -", await readFile(image));
   }

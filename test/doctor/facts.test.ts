@@ -152,6 +152,12 @@ describe("what depends on each other", () => {
     expect((await node.remove(`/proc/${bridgePid}`).find())[0]?.id).toBe("bridge-not-running");
   });
 
+  it("a bridge that registers anew with a runtime that was restarted is given the time", async () => {
+    node.bridge({ registered: null });
+    setTimeout(() => node.bridge(), 60);
+    expect(await node.ids()).toEqual([]);
+  });
+
   it("an applet of busybox that names one is none", async () => {
     node.process(201, "/bin/busybox").write("/proc/201/cmdline", "tail\0-f\0/var/log/nri-v01-bridge\0");
     expect(await node.ids()).toEqual([]);

@@ -55,9 +55,15 @@ export async function readProcess(
   lookEachMs = 100,
 ) {
   const procRoot = files.locate("/proc");
-  const found = directory === undefined ? undefined : readStatus(files.locate(join(directory, statusFile)));
+  const read = () => (directory === undefined ? undefined : readStatus(files.locate(join(directory, statusFile))));
   const bridges = bridgesAmong(processes);
+  let found = read();
   const own = bridges.find(({ pid }) => ownPidOf(pid, procRoot) === found?.pid);
+  // After a restart of the runtime it registers anew within seconds, and its file says so within some more.
+  for (let look = 1; own !== undefined && found?.registered === null && look <= registrationLooks; look++) {
+    await sleep(lookEachMs);
+    found = read() ?? found;
+  }
   const bridge = own ?? bridges[0];
   return {
     pid: bridge?.pid,
@@ -76,6 +82,7 @@ function ownPidOf(pid: number, procRoot: string): number {
 }
 
 const looks = 20;
+const registrationLooks = 80;
 
 /** `stuck`: it has not waited for events for two seconds. */
 type State = "absent" | "stopped" | "frozen" | "stuck" | "runs";

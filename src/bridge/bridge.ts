@@ -130,10 +130,8 @@ export function createBridge(parts: BridgeParts): Bridge {
       // An event that came meanwhile, such as its stop, has recorded it already.
       if (!records.awaitsAdoption(target.id)) continue;
       await lifecycle.create(target, backgroundInfo("Synchronize", config)).catch((error) => {
-        log.error(
-          { id: target.id, error: errorText(error) },
-          "the create of a pod or container that ran before the bridge started failed",
-        );
+        const fields = { id: target.id, error: errorText(error) };
+        log.error(fields, "the create of a pod or container that ran before the bridge started failed");
       });
     }
   }

@@ -111,11 +111,9 @@ export function createSandboxRule(
 ): SandboxRule {
   const told = new Map<string, boolean>();
   return (event, { runtimeHandler }) => {
-    const { served, reason, unsure } = decideSandboxes(
-      config.sandboxes,
-      runsPlugins(runtime, known.native, runtimeHandler),
-      () => sharesConfFile(known.peer, config.confFile),
-    );
+    const native = runsPlugins(runtime, known.native, runtimeHandler);
+    const shares = () => sharesConfFile(known.peer, config.confFile);
+    const { served, reason, unsure } = decideSandboxes(config.sandboxes, native, shares);
     if (told.get(runtimeHandler) !== served) {
       told.set(runtimeHandler, served);
       const fields = { served, reason, ...(runtimeHandler === "" ? {} : { runtimeHandler }) };

@@ -268,16 +268,14 @@ export class Service {
       if (config instanceof Error) throw config;
       if (wantsCapture(config)) void requireCapture(cgroups).catch(sayNoCapture);
       await this.build(this.configured, config);
+      const about = { runtime: runtime.name, runtimeVersion: runtime.version };
       for (const missing of missingEvents(config, runtime.nri)) {
-        const fields = { ...missing, runtime: runtime.name, runtimeVersion: runtime.version };
-        log.warn(fields, "the runtime does not have an event of `events`: the plugin is not run for it");
+        const text = "the runtime does not have an event of `events`: the plugin is not run for it";
+        log.warn({ ...missing, ...about }, text);
       }
       if (runtime.name === podless) {
-        const fields = { runtime: runtime.name, runtimeVersion: runtime.version };
-        log.warn(
-          fields,
-          "the runtime has no pods: plugins run in phase create alone, and fail where they need a cgroup",
-        );
+        const text = "the runtime has no pods: plugins run in phase create alone, and fail where they need a cgroup";
+        log.warn(about, text);
       }
       if (mayCapture(config)) void cgroups.warm();
       if (runtime.socketPath !== undefined) return;

@@ -18,16 +18,7 @@ interface CaptureInput {
   readonly freeInodes: number;
 }
 
-export interface CapturedChanges {
-  /** Writes that NRI, or the bridge in phase start, can carry. */
-  readonly resources: LinuxResources;
-  /** Writes to files of the container's real cgroup v1, in the order of writing. */
-  readonly files: readonly CgroupWrite[];
-  /** Writes that no kernel would have taken: sentences. */
-  readonly errors: readonly string[];
-  /** Writes that nothing carries, with the reasons: sentences. */
-  readonly lost: readonly string[];
-}
+export type CapturedChanges = Readonly<ReturnType<typeof collectChanges>>;
 
 const noEffect = (path: string, text: string) => `what it wrote to ${cgroupRoot}${path} has no effect: ${text}`;
 
@@ -41,11 +32,13 @@ const maxContentBytes = 4096;
 const maxRuleBytes = 64 * 1024;
 
 /** Compares a view with its seed: one fstat for each file, and one statfs that tells whether anything is new. */
-export function collectChanges(input: CaptureInput): CapturedChanges {
+export function collectChanges(input: CaptureInput) {
   const { tree, cgroupsPath, seed, place, parents } = input;
   const root = `/proc/self/fd/${tree.root}`;
+  // Writes that NRI, or the bridge in phase start, can carry, and those to files of the real cgroup v1, in their order.
   const resources: LinuxResources = {};
   const files: CgroupWrite[] = [];
+  // In sentences: writes that no kernel would have taken, and those that nothing carries, with the reasons.
   const errors: string[] = [];
   const lost: string[] = [];
   const isUntouched = (descriptor: number) => fstatSync(descriptor).mtimeMs === untouchedMs;

@@ -1,15 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { attempt } from "../base/errors.js";
 
-export interface Machine {
-  readonly cpus: Indexes;
-  readonly mems: Indexes;
-  /** By the kernel's names for them, such as `2MB`. */
-  readonly hugepages: readonly { readonly name: string; readonly bytes: bigint }[];
-}
+export type Machine = Readonly<ReturnType<typeof readMachine>>;
 
 /** Reads what this machine has. Unreadable values are those of a machine of one processor and one node. */
-export function readMachine(): Machine {
+export function readMachine() {
   const hugepages = (attempt(() => readdirSync("/sys/kernel/mm/hugepages")) ?? [])
     .flatMap((name) => /^hugepages-(\d+)kB$/.exec(name)?.[1] ?? [])
     .map((size) => BigInt(size) * 1024n)

@@ -108,10 +108,8 @@ function confOf(file: string, plugin: string): RawJson | undefined {
 function withConfKey(conf: RawJson | undefined, key: string, value: string): RawJson {
   const before = conf ?? "{}";
   if (!before.startsWith("{")) {
-    throw new BridgeError(
-      "USAGE",
-      `--cgroup-conf: the plugin's conf is ${before}, and only an object takes the key "${key}"`,
-    );
+    const fault = `the plugin's conf is ${before}, and only an object takes the key "${key}"`;
+    throw new BridgeError("USAGE", `--cgroup-conf: ${fault}`);
   }
   const inner = before.slice(1, -1);
   return toRawJson(`{${inner}${inner === "" ? "" : ","}${JSON.stringify(key)}:${JSON.stringify(value)}}`);

@@ -37,7 +37,10 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
       const cgroups = join(scratch, "cgroup");
       const story = createStory(cgroups, makeCgroups(cgroups, recorded));
       const { confFile } = flags;
-      const conf = confFile === undefined ? simulatedConf(cgroups) : readFile(confFile, "--conf");
+      // The sample plugins are told where the simulated cgroups are.
+      const plugins = [{ type: "clearcfs", conf: { cgroupRoot: cgroups } }, { type: "no-latest" }];
+      const sample = JSON.stringify({ version: "0.1", plugins });
+      const conf = confFile === undefined ? Buffer.from(sample) : readFile(confFile, "--conf");
       const played = withConf(recorded, confFile ?? "conf.json", conf);
       const { name, version } = read.runtime;
       const sent = runtime === undefined ? "" : `, sent as ${runtime.version} does`;
@@ -96,12 +99,6 @@ function makeCgroups(root: string, { events }: Case) {
     return [...makeCgroupFiles(root, linux?.cgroupsPath ?? "", linux?.resources?.cpu?.quota ?? -1n)];
   });
   return new Map(files);
-}
-
-/** The sample plugins, told where the simulated cgroups are. */
-function simulatedConf(cgroupRoot: string): Uint8Array {
-  const plugins = [{ type: "clearcfs", conf: { cgroupRoot } }, { type: "no-latest" }];
-  return Buffer.from(JSON.stringify({ version: "0.1", plugins }));
 }
 
 function writeFiles(folder: string, files: Readonly<Record<string, string>>, mode = 0o644): string {

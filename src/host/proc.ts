@@ -157,20 +157,10 @@ export function flagOf(args: readonly string[], ...flags: readonly string[]): st
 }
 
 /** A mount, as a line of /proc/<pid>/mountinfo has it (proc(5)). */
-export interface Mount {
-  readonly line: string;
-  readonly id: number;
-  /** Which directory of the file system is mounted there. */
-  readonly root: string;
-  readonly point: string;
-  /** How it propagates: `shared:7`, `master:3`. */
-  readonly optional: readonly string[];
-  readonly type: string;
-  readonly superOptions: readonly string[];
-}
+export type Mount = ReturnType<typeof parseMountinfo>[number];
 
 /** Reads the text of /proc/<pid>/mountinfo. What is no line of it is left out. */
-export function parseMountinfo(text: string): Mount[] {
+export function parseMountinfo(text: string) {
   // The kernel writes space, tab, newline and backslash in octal.
   const decode = (path = "") => path.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number(`0o${octal}`)));
   return text.split("\n").flatMap((line) => {
@@ -181,8 +171,10 @@ export function parseMountinfo(text: string): Mount[] {
     return {
       line,
       id: Number(fields[0]),
+      /** Which directory of the file system is mounted at `point`. */
       root: decode(fields[3]),
       point: decode(fields[4]),
+      /** How it propagates: `shared:7`, `master:3`. */
       optional: fields.slice(6, hyphen),
       type: fields[hyphen + 1] ?? "",
       superOptions: (fields[hyphen + 3] ?? "").split(","),

@@ -12,23 +12,18 @@ export interface ConfigFault {
 export type RuntimeName = "containerd" | "cri-o";
 export type TomlTable = Readonly<Record<string, unknown>>;
 
-export interface RuntimeToml {
-  /** The main file, whether it is there or not. */
-  readonly path: string;
-  /** In the runtime's order: a later one wins over an earlier one. */
-  readonly read: readonly { readonly path: string; readonly text: string; readonly table: TomlTable }[];
-  /** Files that cannot be read, or are imported and missing. */
-  readonly faults: readonly ConfigFault[];
-}
+export type RuntimeToml = ReturnType<typeof readRuntimeToml>;
 
-/** Reads the files of a runtime that was started with these arguments and variables. */
+/** Reads the files of a runtime that was started with these arguments and variables. Its main file has a path whether it is there or not. */
 export function readRuntimeToml(
   files: NodeFiles,
   runtime: RuntimeName,
   args: readonly string[],
   environment?: ReadonlyMap<string, string>,
-): RuntimeToml {
-  const read: RuntimeToml["read"][number][] = [];
+) {
+  // A later file wins over an earlier one.
+  const read: { readonly path: string; readonly text: string; readonly table: TomlTable }[] = [];
+  // Files that cannot be read, or are imported and missing.
   const faults: ConfigFault[] = [];
   const usual = runtime === "containerd" ? "/etc/containerd/config.toml" : "/etc/crio/crio.conf";
   // compat: CRI-O's flags win over its variables (internal/criocli/criocli.go, getCrioFlags).

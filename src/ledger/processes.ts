@@ -45,11 +45,8 @@ export class Processes {
       this.sharesPids = true;
       return claim;
     }
-    const { id, pid } = query;
-    this.warnOnce(
-      { id, pid, reason: claim.reason },
-      "cannot verify that this process belongs to the pod; not watching it",
-    );
+    const fields = { id: query.id, pid: query.pid, reason: claim.reason };
+    this.warnOnce(fields, "cannot verify that this process belongs to the pod; not watching it");
     return undefined;
   }
 

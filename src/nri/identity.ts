@@ -72,8 +72,6 @@ export function launchedSocket({ NRI_PLUGIN_SOCKET: text }: PluginEnvironment): 
   if (text === undefined || text === "") return undefined;
   const fd = Number(text);
   if (/^[0-9]{1,9}$/.test(text) && fd > 2) return fd;
-  throw new BridgeError(
-    "USAGE",
-    `NRI_PLUGIN_SOCKET is ${JSON.stringify(text)}: it must be the number of an open socket`,
-  );
+  const fault = `NRI_PLUGIN_SOCKET is ${JSON.stringify(text)}`;
+  throw new BridgeError("USAGE", `${fault}: it must be the number of an open socket`);
 }

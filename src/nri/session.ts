@@ -218,10 +218,9 @@ export class Session {
     this.overdueTimer = setTimeout(() => {
       if (this.phase !== "synchronizing") return;
       this.overdue = true;
-      log.warn(
-        { runtime: runtime.name, runtimeVersion: runtime.version },
-        `not synchronized for ${synchronizeWithinMs / 1000} s: the runtime sends no events before, and no plugin runs`,
-      );
+      const waited = `not synchronized for ${synchronizeWithinMs / 1000} s`;
+      const fields = { runtime: runtime.name, runtimeVersion: runtime.version };
+      log.warn(fields, `${waited}: the runtime sends no events before, and no plugin runs`);
     }, synchronizeWithinMs).unref();
   }
 

@@ -167,22 +167,16 @@ export class Metrics {
       this.retry = setTimeout(() => void this.listen(text), retryMs).unref();
       if (this.told) return;
       this.told = true;
-      log.error(
-        { address: text, error: errorText(error), againEachMs: retryMs },
-        "metrics cannot be served: the bridge goes on without them, and tries again",
-      );
+      const fields = { address: text, error: errorText(error), againEachMs: retryMs };
+      log.error(fields, "metrics cannot be served: the bridge goes on without them, and tries again");
     }
   }
 
   private async serve(text: string): Promise<MetricsServer> {
     const { sources, version } = this.options;
     const readiness = () => readinessOf(sources, this.connection);
-    this.registry ??= await createRegistry(
-      sources,
-      version,
-      () => readiness().ok,
-      () => this.registrations,
-    );
+    const [isReady, registrations] = [() => readiness().ok, () => this.registrations] as const;
+    this.registry ??= await createRegistry(sources, version, isReady, registrations);
     const { registry } = this;
     const { serveMetrics } = await import("./metrics-server.js");
     return serveMetrics(text, { metrics: () => registry.page(), readyz: readiness });
@@ -201,24 +195,15 @@ async function createRegistry(
   // 100 ms: the default would wake the process a hundred times a second.
   client.collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
 
-  const about = (key: MetricKey) => {
+  const about = <Its>(key: MetricKey, look: (its: Its) => void = () => {}) => {
     const { name, help, labels } = metricTable[key];
-    return { name: `${metricPrefix}${name}`, help, labelNames: [...labels], registers: [registry] };
+    function collect(this: Its) {
+      look(this);
+    }
+    return { name: `${metricPrefix}${name}`, help, labelNames: [...labels], registers: [registry], collect };
   };
-  const counter = (key: MetricKey, collect = (_its: Counter) => {}): Counter =>
-    new client.Counter({
-      ...about(key),
-      collect() {
-        collect(this);
-      },
-    });
-  const gauge = (key: MetricKey, collect = (_its: Gauge) => {}): Gauge =>
-    new client.Gauge({
-      ...about(key),
-      collect() {
-        collect(this);
-      },
-    });
+  const counter = (key: MetricKey, look?: (its: Counter) => void) => new client.Counter(about(key, look));
+  const gauge = (key: MetricKey, look?: (its: Gauge) => void) => new client.Gauge(about(key, look));
   const histogram = (key: MetricKey) => new client.Histogram({ ...about(key), buckets: [...latencyBuckets] });
 
   const known = new Set<string>();

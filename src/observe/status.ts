@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { constants } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod/mini";
@@ -61,6 +62,9 @@ export const keptStarts = 4;
 const lookEachMs = 500;
 const restingLookMs = 10_000;
 
+/** No link is followed, and a FIFO in its place holds up nothing: the end waits for the last write. */
+const safely = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
 /**
  * Keeps the status in the state directory: written on a change, replaced whole. No event waits for it, and no failure of it costs
  * more than a line.
@@ -88,7 +92,7 @@ export function keepStatus({ directory, look, log }: StatusOptions) {
     if (text === written || (key === writtenKey && performance.now() - writtenAt < coarseMs)) return;
     [written, writtenKey, writtenAt] = [text, key, performance.now()];
     try {
-      await writeFile(`${path}.new`, text, { mode: 0o600 });
+      await writeFile(`${path}.new`, text, { mode: 0o600, flag: safely });
       await rename(`${path}.new`, path);
     } catch (error) {
       written = "";

@@ -6,7 +6,7 @@ import { NodeFiles } from "../../src/host/node-files.js";
 import { digestOf } from "../../src/observe/status.js";
 import { findConfigFile } from "../../src/tools/doctor/collect/bridge.js";
 import { guardFile } from "../../src/tools/doctor/fixes.js";
-import { bridgePid, cgroupV2, type FakeNode, healthyNode, ownRoot, runContainerd } from "./fake-node.js";
+import { bridgePid, cgroupV2, type FakeNode, healthyNode, ownRoot, requiringToml, runContainerd } from "./fake-node.js";
 import { clearcfs, configToml, confJson, labels, launched, listed, nriToml } from "./faults.js";
 
 let node: FakeNode;
@@ -138,6 +138,76 @@ describe("what depends on each other", () => {
   it("a runtime that does not tell its version has the newest one's defaults", async () => {
     node.program("/usr/bin/containerd", "something else").write(configToml, "version = 2\n");
     expect(await node.ids()).toEqual([]);
+  });
+
+  it.each([
+    ["journalctl -fu", "/usr/bin/journalctl", ["-f", "-u", "nri-v01-bridge"]],
+    ["tail", "/usr/bin/tail", ["-f", "/var/log/nri-v01-bridge"]],
+    ["an editor", "/usr/bin/vim", ["/usr/local/bin/nri-v01-bridge.mjs"]],
+    ["sudo", "/usr/bin/sudo", ["nri-v01-bridge", "run"]],
+    ["tini", "/usr/bin/tini", ["--", "/opt/10-v010-adapter"]],
+  ])("a process that only names a bridge is none: %s", async (_, exe, args) => {
+    node.process(201, exe, args);
+    expect(await node.ids()).toEqual([]);
+    expect((await node.remove(`/proc/${bridgePid}`).find())[0]?.id).toBe("bridge-not-running");
+  });
+
+  it("a bridge that registers anew with a runtime that was restarted is given the time", async () => {
+    node.bridge({ registered: null });
+    setTimeout(() => node.bridge(), 60);
+    expect(await node.ids()).toEqual([]);
+  });
+
+  it("an applet of busybox that names one is none", async () => {
+    node.process(201, "/bin/busybox").write("/proc/201/cmdline", "tail\0-f\0/var/log/nri-v01-bridge\0");
+    expect(await node.ids()).toEqual([]);
+    node.write("/proc/201/cmdline", "/bin/sh\0/opt/nri/plugins/10-v01-bridge\0");
+    expect(await node.ids()).toEqual(["bridge-twice"]);
+  });
+
+  it("record --run is the bridge while it runs", async () => {
+    node.process(bridgePid, "/usr/bin/node", ["/usr/local/bin/nri-v01-bridge", "record", "--run"]);
+    expect(await node.ids()).toEqual([]);
+  });
+
+  it("a plugin that is required by the name that the bridge has on its command line is there", async () => {
+    const ours = (text: string) => text.replace('"v01-bridge"', '"our-bridge"');
+    node.write(configToml, `version = 2\n${ours(requiringToml)}`);
+    runContainerd(node, "2.2.7").bridge({ plugin: "10-our-bridge" }, ["--name", "our-bridge"]);
+    expect(await node.ids()).toEqual([]);
+    // In a pod its arguments may be a script's, and its file cannot be read.
+    node.bridge({ plugin: "10-our-bridge" });
+    expect(await node.ids()).toEqual([]);
+  });
+
+  it.runIf(asRoot)(
+    "a bridge in a container has paths of its own: neither its socket nor its file is the node's",
+    async () => {
+      const configuration = { file: unit, digest: digestOf({}) };
+      node
+        .bridge({ configuration, socket: "/host/nri.sock" }, ["--config", unit])
+        .write(unit, "timeoutMs: 500\n")
+        .write("/elsewhere/file", "")
+        .link(`/proc/${bridgePid}/root`, join(node.root, "elsewhere"));
+      expect(await node.ids()).toEqual([]);
+    },
+  );
+
+  it.each([
+    ["/system.slice/containerd.service", "containerd"],
+    ["/user.slice/user-0.slice/user@0.service/app.slice/containerd.service", ""],
+    ["/user.slice/user-0.slice/user@0.service/app.slice/run-1.scope", ""],
+  ])("the unit of a process in %s is %j", async (cgroup, expected) => {
+    node.write("/proc/100/cgroup", `0::${cgroup}\n`);
+    expect((await node.facts()).runtime?.unit).toBe(expected);
+  });
+
+  it("a key with signs that a pattern would read has a place", async () => {
+    runContainerd(node, "2.2.7").write(
+      configToml,
+      `version = 3\n[plugins.nri]\n  "disable(" = false\n${requiringToml}`,
+    );
+    expect((await node.find())[0]).toMatchObject({ id: "nri-settings-ignored", where: `${configToml}:3` });
   });
 
   it.runIf(asRoot)("what only calls itself containerd, and is not root's, is never run", async () => {

@@ -80,7 +80,7 @@ export function createCases(pid: number, conf: RawJson | undefined, phase: "star
       labels: { ["__proto__"]: "x", constructor: "y", "a b": "$(id) `id`", "": "empty", 'quote"d': "'" },
     }),
     one("qos-class", 'the annotation qos.class is "ls", as clearcfs reads it', annotated({ "qos.class": "ls" })),
-    raw("unknown-keys", "keys that v0.1 does not know", withUnknownKeys(plain)),
+    raw("unknown-keys", "keys that v0.1 does not know", `${plain.slice(0, -1)},${unknownKeys}}`),
     ...confs.map(([name, title, text]) => {
       return raw(name, title, spliceRequest(body, text === undefined ? undefined : toRawJson(text), []), "answer");
     }),
@@ -146,18 +146,12 @@ const earlierResults: readonly Result[] = [
 ];
 
 /** As `request: superset` of the bridge adds to a request, and a later version of it may. */
-function withUnknownKeys(request: string): string {
-  return `${request.slice(0, -1)},"nri":{"pod":{"name":"pod1","ips":["10.0.0.1"]}},"future":[null,{"id":"x"}]}`;
-}
+const unknownKeys = '"nri":{"pod":{"name":"pod1","ips":["10.0.0.1"]}},"future":[null,{"id":"x"}]';
 
 function largeAnnotations(): Record<string, string> {
   const value = "x".repeat(1000);
-  return Object.fromEntries(
-    Array.from({ length: largeBytes / 1024 }, (_, index) => [
-      `example.com/large-${String(index).padStart(4, "0")}`,
-      value,
-    ]),
-  );
+  const keys = Array.from({ length: largeBytes / 1024 }, (_, at) => `example.com/large-${String(at).padStart(4, "0")}`);
+  return Object.fromEntries(keys.map((key) => [key, value]));
 }
 
 /** The creates of the demo's pod and its containers, as the bridge makes them of its events. */

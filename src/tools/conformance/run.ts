@@ -1,6 +1,6 @@
 import { basename, dirname } from "node:path";
 import type { ParsedAdjustment, Phase } from "../../adjust/from-v01.js";
-import { excerpt } from "../../base/errors.js";
+import { attempt, excerpt } from "../../base/errors.js";
 import { readChange } from "../../bridge/accept.js";
 import { planBackground } from "../../bridge/call-time.js";
 import { mergeConfig } from "../../config/merge.js";
@@ -127,16 +127,10 @@ async function runOnce(
       environmentFor: () => createEnvironment({ base: environment, pluginDirs, pass: "all", set: {} }),
     },
   );
-  if (run.leftGroup !== null) endGroup(run.leftGroup);
+  const { leftGroup } = run;
+  // It may have ended by itself in the meantime.
+  if (leftGroup !== null) attempt(() => process.kill(-leftGroup, "SIGKILL"));
   return run;
-}
-
-function endGroup(leader: number): void {
-  try {
-    process.kill(-leader, "SIGKILL");
-  } catch {
-    // It ended by itself in the meantime.
-  }
 }
 
 /** The outcomes that a case allows: a plugin may refuse what no runtime sends, and cannot answer what is no request. */

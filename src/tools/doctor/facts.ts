@@ -5,53 +5,21 @@ import { NodeFiles } from "../../host/node-files.js";
 import { programHolds, sharesConfFile } from "../../host/peer.js";
 import { listProcesses, type Mount, parseMountinfo } from "../../host/proc.js";
 import { readSandboxers } from "../../host/runtime-toml.js";
-import {
-  type BridgeFacts,
-  type ConfFacts,
-  findConfigFile,
-  readBridge,
-  readConf,
-  readState,
-  type StateFacts,
-} from "./collect/bridge.js";
-import { type PluginFacts, readPlugins, type Unlisted, unlistedPlugins } from "./collect/plugins.js";
-import { type Adapter, adaptersAmong, type ProcessFacts, readProcess } from "./collect/process.js";
+import { findConfigFile, readBridge, readConf, readState } from "./collect/bridge.js";
+import { readPlugins, unlistedPlugins } from "./collect/plugins.js";
+import { adaptersAmong, readProcess } from "./collect/process.js";
 import {
   type AskVersion,
   askVersion,
   findRuntimes,
   findSocketPeer,
-  type LaunchedFacts,
   type RuntimeFacts,
   readLaunched,
   readSocket,
-  type SocketFacts,
 } from "./collect/runtime.js";
 
 /** All that the findings are made from: one look at a node. Paths are the node's own, without the root prefix. */
-export interface Facts {
-  readonly root: string;
-  readonly self: SelfFacts;
-  /** The runtime that NRI is wanted of: the one that listens on the socket, else one that runs, else one on the disk. */
-  readonly runtime: RuntimeFacts | undefined;
-  /** Others that run beside it, with the node's root. */
-  readonly others: readonly RuntimeFacts[];
-  /** Whether `sandboxes: auto` serves the pods of the default runtime handler. */
-  readonly sandboxes: ReturnType<typeof decideSandboxes>;
-  readonly socket: SocketFacts;
-  /** The controllers decide. `hybrid`: some in v1, and a v2 tree beside them. */
-  readonly cgroup: "v1" | "hybrid" | "v2" | "unknown";
-  /** Whether plugins can be given a cgroup view of their own here; undefined where no plugin needs it. */
-  readonly capture: Privilege | undefined;
-  readonly bridge: BridgeFacts;
-  readonly process: ProcessFacts;
-  readonly conf: ConfFacts;
-  readonly plugins: readonly PluginFacts[];
-  readonly unlisted: readonly Unlisted[];
-  readonly launched: readonly LaunchedFacts[];
-  readonly adapters: readonly Adapter[];
-  readonly state: StateFacts;
-}
+export type Facts = Awaited<ReturnType<typeof collectFacts>>;
 
 export interface SelfFacts {
   readonly nodeVersion: string;
@@ -75,7 +43,7 @@ interface CollectOptions {
 }
 
 /** Looks at a node, and changes nothing on it. What cannot be looked at is left unknown. */
-export async function collectFacts(options: CollectOptions): Promise<Facts> {
+export async function collectFacts(options: CollectOptions) {
   const { root, flags, given } = options;
   const { versions, arch, geteuid = () => 0 } = process;
   const self = options.self ?? { nodeVersion: versions.node, arch, uid: geteuid() };
@@ -90,8 +58,9 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
   const { config } = bridge;
   const directory = config.state === "memory" ? undefined : config.state.directory;
   const ofBridge = await readProcess(files, processes, directory, options.lookEachMs);
-  // Of one that runs what it says, which a flag of its own may have set.
-  const connectsTo = ofBridge.pid === undefined ? undefined : ofBridge.status?.socket;
+  // Of one that runs what it says, which a flag of its own may have set; a container's path is not the node's.
+  const isOfNode = ofBridge.pid !== undefined && files.sharesRoot(ofBridge.pid) !== false;
+  const connectsTo = isOfNode ? ofBridge.status?.socket : undefined;
   const socketPath = flags.socketPath ?? connectsTo ?? config.socketPath;
   const peer = await findSocketPeer(files, socketPath);
   const search = { files, processes, peer, askVersion: options.askVersion ?? askVersion };
@@ -105,11 +74,13 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
   return {
     root,
     self,
+    /** The one that NRI is wanted of, which listens on the socket, else runs, else is on the disk; and others that run beside it. */
     ...{ runtime, others },
+    /** Whether `sandboxes: auto` serves the pods of the default runtime handler. */
     sandboxes: await decideFor(runtime, config.confFile, files),
     socket: await readSocket(files, socketPath, mounts, runtime),
     cgroup: cgroupVersionOf(mounts),
-    // A trial: a mount namespace is made and left at once.
+    // Undefined where no plugin needs it. A trial: a mount namespace is made and left at once.
     capture: captures ? await (options.checkCapture ?? checkPrivilege)() : undefined,
     bridge,
     process: ofBridge,
@@ -122,11 +93,7 @@ export async function collectFacts(options: CollectOptions): Promise<Facts> {
   };
 }
 
-async function decideFor(
-  runtime: RuntimeFacts | undefined,
-  confFile: string,
-  files: NodeFiles,
-): Promise<Facts["sandboxes"]> {
+async function decideFor(runtime: RuntimeFacts | undefined, confFile: string, files: NodeFiles) {
   const procRoot = files.locate("/proc");
   const pid = runtime?.pid;
   const native =
@@ -146,8 +113,8 @@ async function decideFor(
   return { ...decision, reason: files.rename(decision.reason) };
 }
 
-/** `name=systemd` alone is no v1. */
-function cgroupVersionOf(mounts: readonly Mount[]): Facts["cgroup"] {
+/** The controllers decide: `name=systemd` alone is no v1. `hybrid`: some in v1, and a v2 tree beside them. */
+function cgroupVersionOf(mounts: readonly Mount[]) {
   const controller = /^(cpu|cpuacct|cpuset|memory|blkio|pids|devices)$/;
   const v1 = mounts.some(({ type, superOptions }) => type === "cgroup" && superOptions.some((o) => controller.test(o)));
   const v2 = mounts.some(({ type }) => type === "cgroup2");

@@ -23,10 +23,10 @@ export type Verb = "doctor" | "migrate" | "check";
 type Of<S, T> = T | ((subject: S, facts: Facts) => T);
 
 interface Given<S> {
-  readonly id: string;
   /** Its subject: one thing, several, or none. */
   readonly when: (facts: Facts) => S | readonly S[] | false | undefined;
-  readonly severity: Of<S, Severity>;
+  /** Where it depends on the subject, and is not that of the row. */
+  readonly severity?: Of<S, Severity>;
   readonly what: Of<S, string>;
   readonly why: Of<S, string>;
   readonly fix: Of<S, string>;
@@ -45,19 +45,28 @@ export interface Row {
 export type Table = readonly (Row | readonly Row[])[];
 
 /** How a row of these verbs is written. */
-export function rowOf(...verbs: readonly Verb[]): <S>(given: Given<S>) => Row {
-  return <S>({ id, when, severity, what, why, fix, where = placeOf }: Given<S>): Row => ({
+export function rowOf(...verbs: readonly Verb[]): <S>(id: string, severity: Severity, given: Given<S>) => Row {
+  return <S>(id: string, usual: Severity, given: Given<S>): Row => ({
     id,
     verbs,
     find: (facts, told) =>
-      toList(when(facts)).flatMap((subject) => {
+      toList(given.when(facts)).flatMap((subject) => {
         if (told.has(subject)) return [];
         told.add(subject);
         const text = (value: Of<S, string>) => (typeof value === "function" ? value(subject, facts) : value);
+        const { what, why, fix, severity = usual, where = placeOf } = given;
         const level = typeof severity === "function" ? severity(subject, facts) : severity;
         return [{ id, severity: level, what: text(what), why: text(why), fix: text(fix), where: text(where) }];
       }),
   });
+}
+
+/** When a row is about this subject, where there is one, and that is true of it. */
+export function given<S>(subjectOf: (facts: Facts) => S | undefined) {
+  return (holds: (subject: S, facts: Facts) => boolean) => (facts: Facts) => {
+    const subject = subjectOf(facts);
+    return subject !== undefined && holds(subject, facts) && subject;
+  };
 }
 
 function placeOf(subject: unknown): string {

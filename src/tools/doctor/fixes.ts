@@ -54,38 +54,31 @@ export function editRuntime(runtime: RuntimeFacts, place: string, edit: string):
   return `in ${source ?? place} ${edit}${generated ? ` (${why})` : ""}; then ${restart(runtime)}`;
 }
 
-/** How one of the runtime's NRI settings is set. @param value as TOML writes it */
+/** How one of the runtime's NRI settings is set. */
 export function setNri(
   runtime: RuntimeFacts,
   setting: "enabled" | "connections" | "requestTimeout",
-  value: string,
+  value: boolean | string,
 ): string {
-  const key = nriKeys[setting][runtime.name];
-  return setUnder(runtime, "", [[key, value]], runtime.config.nri.at[setting]);
+  return setUnder(runtime, "", { [nriKeys[setting][runtime.name]]: value }, runtime.config.nri.at[setting]);
 }
 
 /** The same for settings of NRI's default validator. */
 export function setValidator(runtime: RuntimeFacts, settings: Readonly<Record<string, unknown>>): string {
-  const pairs = Object.entries(settings).map(
-    ([key, value]) => [validatorKey(runtime.name, key), JSON.stringify(value)] as const,
-  );
-  return setUnder(runtime, ".default_validator", pairs, runtime.config.nri.at.validator);
+  const pairs = Object.entries(settings).map(([key, value]) => [validatorKey(runtime.name, key), value]);
+  return setUnder(runtime, ".default_validator", Object.fromEntries(pairs), runtime.config.nri.at.validator);
 }
 
 /** @param inner the end of the header, below NRI's section @param at where one is set already */
-function setUnder(
-  runtime: RuntimeFacts,
-  inner: string,
-  settings: readonly (readonly [key: string, value: string])[],
-  at: string | undefined,
-): string {
+function setUnder(runtime: RuntimeFacts, inner: string, settings: object, at: string | undefined): string {
   const { config, name } = runtime;
+  const pairs = Object.entries(settings).map(([key, value]) => [key, JSON.stringify(value)] as const);
   if (at === commandLine) {
-    const flags = settings.map(([key, value]) => `--${key.replaceAll("_", "-")}=${value.replace(/[[\]"]/g, "")}`);
+    const flags = pairs.map(([key, value]) => `--${key.replaceAll("_", "-")}=${value.replace(/[[\]"]/g, "")}`);
     return editRuntime(runtime, at, `set ${flags.join(" ")}`);
   }
   const header = name === "cri-o" ? `[crio.nri${inner}]` : `[plugins."${config.nriSection}"${inner}]`;
-  const edit = `set ${settings.map((pair) => pair.join(" = ")).join(", ")} under ${header}`;
+  const edit = `set ${pairs.map((pair) => pair.join(" = ")).join(", ")} under ${header}`;
   // A later file of the directory wins.
   if (name === "cri-o") return editRuntime(runtime, at ?? "/etc/crio/crio.conf.d/99-nri.conf", edit);
   if (!config.exists) return editRuntime(runtime, config.path, `(a new file with the first line version = 2) ${edit}`);

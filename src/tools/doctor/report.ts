@@ -1,5 +1,6 @@
 import { formatVersion, hasFeature, inferNriVersion } from "../../nri/versions.js";
 import { formatConfigFile } from "./collect/bridge.js";
+import type { RuntimeFacts } from "./collect/runtime.js";
 import type { Facts } from "./facts.js";
 import { countFindings, evaluate, type Finding, type Table, type Verb } from "./finding.js";
 import { bridgeRows } from "./findings/bridge.js";
@@ -7,6 +8,7 @@ import { configurationRows } from "./findings/configuration.js";
 import { migrateRows, nodeRows } from "./findings/node.js";
 import { runtimeRows } from "./findings/runtime.js";
 import { validatorRows } from "./findings/validators.js";
+import { launchedBridge } from "./fixes.js";
 
 /** Every finding that there is. A new one is one row of one of these. */
 export const table: Table = [
@@ -23,29 +25,13 @@ export function findAll(facts: Facts, verb: Verb): readonly Finding[] {
   return evaluate(table, facts, verb);
 }
 
-export function describeNode({ root, runtime, cgroup, socket, self, conf, plugins, launched, bridge, process }: Facts) {
-  const nri = runtime === undefined ? undefined : inferNriVersion(runtime.name, runtime.version);
+export function describeNode(facts: Facts) {
+  const { root, runtime, cgroup, socket, self, conf, plugins, bridge, process } = facts;
   return {
-    root,
-    runtime:
-      runtime === undefined
-        ? null
-        : {
-            name: runtime.name,
-            version: runtime.version,
-            pid: runtime.pid ?? null,
-            path: runtime.path,
-            config: runtime.config.path,
-            nri: nri === undefined ? null : formatVersion(nri),
-            // Which call brings an event depends on nothing but NRI's version.
-            dialect: nri === undefined ? null : hasFeature(nri, "ownCalls") ? "dedicated" : "state-change",
-            nriEnabled: nri === undefined ? false : runtime.config.nri.enabled,
-            requestTimeoutMs: runtime.config.nri.requestTimeoutMs,
-          },
-    cgroup,
+    ...{ root, runtime: runtime === undefined ? null : describeRuntime(runtime), cgroup },
     socket: { path: socket.path, kind: socket.kind, listening: socket.listening ?? null },
     bridge: {
-      mode: launched.some(({ bridge, executable }) => bridge && executable) ? "launched" : "external",
+      mode: launchedBridge(facts) ? "launched" : "external",
       node: self.nodeVersion,
       config: bridge.file ?? null,
       pid: process.pid ?? null,
@@ -53,6 +39,16 @@ export function describeNode({ root, runtime, cgroup, socket, self, conf, plugin
     },
     conf: { path: conf.path, plugins: plugins.map(({ type }) => type) },
   };
+}
+
+function describeRuntime({ name, version, pid, path, config }: RuntimeFacts) {
+  const nri = inferNriVersion(name, version);
+  const { requestTimeoutMs } = config.nri;
+  const about = { name, version, pid: pid ?? null, path, config: config.path };
+  if (nri === undefined) return { ...about, nri: null, dialect: null, nriEnabled: false, requestTimeoutMs };
+  // Which call brings an event depends on nothing but NRI's version.
+  const dialect = hasFeature(nri, "ownCalls") ? "dedicated" : "state-change";
+  return { ...about, nri: formatVersion(nri), dialect, nriEnabled: config.nri.enabled, requestTimeoutMs };
 }
 
 /** The findings for people: what, why and the command, the worst first. */

@@ -22,16 +22,13 @@ export function readLive(id: string, root = "/"): Given {
   const processes = listProcesses(files.locate("/proc"));
   const [one, ...more] = findBundles(files, processes, id);
   if (one === undefined) {
-    throw new BridgeError(
-      "USAGE",
-      `no running pod or container ${id} found: looked at the working directories of containerd's shims and of conmon below ${files.locate("/proc")}, which needs root and the host's pid namespace`,
-    );
+    const where = `the working directories of containerd's shims and of conmon below ${files.locate("/proc")}`;
+    const text = `no running pod or container ${id} found: looked at ${where}, which needs root and the host's pid namespace`;
+    throw new BridgeError("USAGE", text);
   }
   if (more.length > 0) {
-    throw new BridgeError(
-      "USAGE",
-      `${id} is the beginning of the ids ${[one, ...more].map((found) => found.id).join(" and ")}`,
-    );
+    const ids = [one, ...more].map((found) => found.id).join(" and ");
+    throw new BridgeError("USAGE", `${id} is the beginning of the ids ${ids}`);
   }
   // The time that the node's runtime gives a plugin, as its file says; its version, which would have to be asked for, changes nothing.
   const [runtime] = findRuntimes({ files, processes, peer: undefined, askVersion: () => "" });

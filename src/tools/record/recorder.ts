@@ -169,12 +169,8 @@ export class Recorder {
     const redactor = redact ? createRedactor((key) => matches(keepAnnotation, key)) : openRedactor;
     redactor.knowAsPlain([pod.name, pod.namespace, pod.uid, pod.id]);
     const folder = freeFolder(out, `${pod.namespace}_${pod.name}_${pod.id.slice(0, 12)}`);
-    const writer = new CaseWriter(
-      folder,
-      { pod: name, runtime, recordedBy, startedAt: new Date() },
-      this.files,
-      redactor,
-    );
+    const facts = { pod: name, runtime, recordedBy, startedAt: new Date() };
+    const writer = new CaseWriter(folder, facts, this.files, redactor);
     this.cases.set(pod.id, writer);
     const present = this.present.get(pod.id);
     if (present !== undefined) this.notePresent(writer, present.pod, present.containers);

@@ -109,10 +109,8 @@ export function parseEvents(text: string, file: string): RecordedEvent[] {
       if (method === "Synchronize") synchronizeRequest.decode(payload);
       else decodeEvent(method, payload);
     } catch (error) {
-      throw new BridgeError(
-        "USAGE",
-        `${where}: the event's payload is no ${method} request of NRI: ${errorText(error)}`,
-      );
+      const fault = `the event's payload is no ${method} request of NRI: ${errorText(error)}`;
+      throw new BridgeError("USAGE", `${where}: ${fault}`);
     }
     const pairs = (metadata ?? []).map(({ key, value }) => [key, value] as const);
     return { index: at + 1, method, timeoutNano: BigInt(timeoutNano), metadata: pairs, payload };

@@ -63,7 +63,9 @@ export async function playCase(options: PlayOptions): Promise<void> {
   const socketPath = join(folder, "nri.sock");
   const confFile = join(folder, "conf.json");
   const { name, version, nri, dialect } = played.runtime;
-  const requestTimeoutMs = recordedTimeoutMs(played.events);
+  // What the recorded runtime gave its plugins, where it was more than usual: each call states its own time besides.
+  const timeoutsMs = played.events.map(({ timeoutNano }) => Math.ceil(Number(timeoutNano) / 1e6));
+  const requestTimeoutMs = timeoutsMs.reduce((most, ms) => Math.max(most, ms), nriDefaults.requestTimeoutMs);
   const about = { socketPath, name, version, dialect, snapshot: () => presentAtFirst(played), log };
   const runtime = await createRuntime({ ...about, nriVersion: nri, requestTimeoutMs });
   const host = createRecordedHost(played.bundles);
@@ -95,12 +97,6 @@ export async function playCase(options: PlayOptions): Promise<void> {
   }
 }
 
-/** The time that the recorded runtime gave its plugins, where it was more than usual: each call states its own time besides. */
-function recordedTimeoutMs(events: readonly RecordedEvent[]): number {
-  const timeoutsMs = events.map(({ timeoutNano }) => Math.ceil(Number(timeoutNano) / 1e6));
-  return timeoutsMs.reduce((most, ms) => Math.max(most, ms), nriDefaults.requestTimeoutMs);
-}
-
 async function sendEvents(
   plugin: RuntimePlugin,
   confFile: string,
@@ -125,10 +121,9 @@ async function sendEvents(
     const response = outcome.payload === undefined ? undefined : decodeEventResponse(event.name, outcome.payload);
     onReport({ type: "answer", event, outcome, response });
     if (outcome.dropped) {
-      throw new BridgeError(
-        "CALL_TIMEOUT",
-        `the bridge did not answer ${event.name} within ${Math.round(Number(timeoutNano) / 1e6)} ms, and a runtime would have dropped it: this machine is too slow or too busy`,
-      );
+      const fault = `the bridge did not answer ${event.name} within ${Math.round(Number(timeoutNano) / 1e6)} ms`;
+      const text = `${fault}, and a runtime would have dropped it: this machine is too slow or too busy`;
+      throw new BridgeError("CALL_TIMEOUT", text);
     }
     if (outcome.error !== undefined) order.failed(event);
   }

@@ -23,7 +23,7 @@ import {
   knownMask,
 } from "../../nri/events.js";
 import { isPluginIndex, isPluginName, type PluginIdentity } from "../../nri/identity.js";
-import { TtrpcClient } from "../../nri/ttrpc/client.js";
+import { type CallOptions, TtrpcClient } from "../../nri/ttrpc/client.js";
 import { TtrpcServer } from "../../nri/ttrpc/server.js";
 import { type CallError, Code, StatusError, toCallError } from "../../nri/ttrpc/status.js";
 import type { Container, ContainerUpdate, PodSandbox } from "../../nri/types.js";
@@ -156,19 +156,12 @@ export class RuntimePlugin {
     } catch (thrown) {
       if (thrown instanceof StatusError) return outcome({ error: toCallError(thrown) });
       // compat: the plugin is closed, and the event counts as a success (adaptation's isFatalError).
-      this.facts.log.error(
-        { ...this.identity, method, error: errorText(thrown) },
-        "closing the plugin, it did not answer",
-      );
+      const fields = { ...this.identity, method, error: errorText(thrown) };
+      this.facts.log.error(fields, "closing the plugin, it did not answer");
       this.close();
       return outcome({ error: toCallError(thrown) }, true);
     }
   }
-}
-
-interface RawCallOptions {
-  readonly deadline: Deadline;
-  readonly metadata?: readonly (readonly [key: string, value: string])[];
 }
 
 /** The runtime's end of one plugin's connection: it calls the Plugin service, and serves the Runtime service. */
@@ -205,7 +198,7 @@ export class RuntimeLink {
   }
 
   /** Calls the plugin with bytes as they are; throws as TtrpcClient.call does. */
-  call(method: string, payload: Uint8Array, options: RawCallOptions): Promise<Uint8Array> {
+  call(method: string, payload: Uint8Array, options: CallOptions): Promise<Uint8Array> {
     return this.client.call(pluginService, method, payload, options);
   }
 

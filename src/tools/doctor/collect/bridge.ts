@@ -14,7 +14,6 @@ import { Decoder } from "../../../v01/gojson/decoder.js";
 import { byteOf } from "../../../v01/gojson/literals.js";
 import { scanFirstValue, skipSpace } from "../../../v01/gojson/scanner.js";
 import { positionOf } from "../../../v01/gojson/utf8.js";
-import type { ConfigList } from "../../../v01/types.js";
 import { bridgesAmong } from "./process.js";
 import { findRuntimes, findSocketPeer, readLaunched } from "./runtime.js";
 
@@ -114,16 +113,11 @@ export function readBridge(flags: PartialConfig, source: ConfigFile | undefined)
   }
 }
 
-export interface StateFacts {
-  /** Undefined for `state: memory`. */
-  readonly directory: string | undefined;
-  readonly writable: boolean;
-  /** Why the bridge does not use it, as where others than root can put files there; null when it does. */
-  readonly fault: string | null;
-}
-
-/** Whether the bridge can keep its journal. A directory that is not there yet is made, if its parent lets us. */
-export function readState(files: NodeFiles, { state }: Config): StateFacts {
+/**
+ * Whether the bridge can keep its journal. A directory that is not there yet is made, if its parent lets us. `fault`: why it is not
+ * used, as where others than root can put files there.
+ */
+export function readState(files: NodeFiles, { state }: Config) {
   if (state === "memory") return { directory: undefined, writable: true, fault: null };
   const { directory } = state;
   let existing = directory;
@@ -134,31 +128,13 @@ export function readState(files: NodeFiles, { state }: Config): StateFacts {
   return { directory, writable, fault: writable ? fault && files.rename(fault) : `${directory} cannot be written` };
 }
 
-export interface ConfFacts {
-  readonly path: string;
-  readonly exists: boolean;
-  readonly list: ConfigList | undefined;
-  readonly fault: ConfigFault | undefined;
-  /** Why it cannot be opened or read, as errno's name. */
-  readonly refusal: string | undefined;
-  readonly blank: boolean;
-  /** Parts that v0.1 clients pass over: unknown keys, and text after the first JSON value. */
-  readonly ignored: readonly Ignored[];
-  readonly permissionFault: string | null;
-}
-
-interface Ignored extends ConfigFault {
-  /** The key that may be meant by one; "" for what is none. */
-  readonly key: string;
-  readonly known: readonly string[];
-}
-
-export function readConf(files: NodeFiles, path: string): ConfFacts {
+export function readConf(files: NodeFiles, path: string) {
   const exists = files.mayExist(path);
   const refusal = exists ? files.refusal(path) : undefined;
   const bytes = files.readBytes(path) ?? Buffer.from("{}");
   const about = {
-    ...{ path, exists, refusal, ignored: [] },
+    // refusal: why it cannot be opened or read, as errno's name.
+    ...{ path, exists, refusal },
     blank: skipSpace(bytes, 0) === bytes.length,
     permissionFault: exists && refusal === undefined ? configFaultOf(files, path) : null,
   };
@@ -174,7 +150,7 @@ export function readConf(files: NodeFiles, path: string): ConfFacts {
     const reason = files.rename(errorText(error));
     const meaning = explainConfFault(reason);
     const text = meaning === undefined ? reason : `${meaning} (containerd 1.6: ${reason})`;
-    return { ...about, list: undefined, fault: { where, text } };
+    return { ...about, list: undefined, fault: { where, text }, ignored: [] };
   }
 }
 
@@ -190,11 +166,11 @@ function configFaultOf(files: NodeFiles, path: string): string | null {
   return fault && files.rename(fault);
 }
 
-/** The parts that containerd 1.6 never looked at. */
-function ignoredIn(path: string, bytes: Uint8Array): readonly Ignored[] {
+/** Parts that v0.1 clients pass over: unknown keys, and text after the first JSON value. */
+function ignoredIn(path: string, bytes: Uint8Array) {
   const value = scanFirstValue(bytes);
   if (!value.ok) return [];
-  const unknownIn = (start: number, known: readonly string[], prefix: string): readonly Ignored[] =>
+  const unknownIn = (start: number, known: readonly string[], prefix: string) =>
     keysOf(bytes, start)
       .filter(({ text }) => !known.includes(text.toLowerCase()))
       .map(({ text, start }) => {

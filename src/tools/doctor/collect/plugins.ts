@@ -1,44 +1,15 @@
 import { join } from "node:path";
 import { PermissionWalk } from "../../../base/permissions.js";
-import { cgroupSeen, type PluginSettings, pluginSettings } from "../../../config/merge.js";
+import { cgroupSeen, pluginSettings } from "../../../config/merge.js";
 import type { Config } from "../../../config/schema.js";
 import type { NodeFiles } from "../../../host/node-files.js";
 import { searchPath } from "../../../plugin/environment.js";
 import { elfMachines, parseShebang, type Shebang } from "../../../plugin/executable-format.js";
-import { findPlugin, type Lookup } from "../../../plugin/lookup.js";
+import { findPlugin } from "../../../plugin/lookup.js";
 import { findExecutableFault } from "../../../plugin/permissions.js";
 import type { ConfigList } from "../../../v01/types.js";
 
-export interface PluginFacts {
-  readonly index: number;
-  readonly type: string;
-  readonly settings: PluginSettings;
-  /** The meaning of `auto` in this phase. */
-  readonly cgroup: "host" | "capture";
-  readonly lookup: Lookup;
-  /** The executable, or what stands in its place; "" when there is neither. */
-  readonly path: string;
-  /** Why what stands in its place is no program. */
-  readonly obstacle: string | undefined;
-  /** The file that containerd 1.6 would have run: PATH first. */
-  readonly pathFirst: string | undefined;
-  readonly permissionFault: string | null;
-  /** Undefined when it is not found or cannot be read. */
-  readonly binary: BinaryFacts | undefined;
-}
-
-interface BinaryFacts {
-  readonly format: "elf" | "script" | "none";
-  /** An ELF file that the kernel of this machine does not run. */
-  readonly foreign: boolean;
-  readonly missing: string | undefined;
-  /** Names of cgroup v1's files that stand in it. */
-  readonly v1Names: readonly string[];
-  /** It holds such names, and none of cgroup v2. */
-  readonly v1Only: boolean;
-  /** It speaks NRI v2: a plugin of the runtime's, and none of v0.1. */
-  readonly speaksNri2: boolean;
-}
+export type PluginFacts = ReturnType<typeof readPlugin>;
 
 interface PluginSearch {
   readonly files: NodeFiles;
@@ -54,7 +25,7 @@ export function readPlugins(list: ConfigList, search: PluginSearch): readonly Pl
   return list.plugins.map(({ type }, index) => readPlugin(type, index, search));
 }
 
-function readPlugin(type: string, index: number, { files, config, arch, ...search }: PluginSearch): PluginFacts {
+function readPlugin(type: string, index: number, { files, config, arch, ...search }: PluginSearch) {
   const { pluginDirs, types } = config;
   const settings = pluginSettings(config, type);
   const path = searchPath(search.path, pluginDirs);
@@ -64,7 +35,9 @@ function readPlugin(type: string, index: number, { files, config, arch, ...searc
   const pathFirst = findPlugin(type, { pluginDirs, path: inherited, lookup: "path-first", types: "any", locate });
   const about = {
     ...{ index, type, settings, lookup },
+    /** The meaning of `auto` in this phase. */
     cgroup: cgroupSeen(settings),
+    /** The file that containerd 1.6 would have run: PATH first. */
     pathFirst: pathFirst.ok ? pathFirst.path : undefined,
   };
   if (!lookup.ok) {
@@ -72,6 +45,7 @@ function readPlugin(type: string, index: number, { files, config, arch, ...searc
     const places = type.includes("/") ? [join("/", type)] : directories.map((directory) => join(directory, type));
     const found = places.map((place) => [place, obstacleAt(files, place)] as const).find(([, obstacle]) => obstacle);
     const [place, obstacle] = (type !== "" && found) || ["", undefined];
+    // What stands in its place, and why that is no program.
     return { ...about, path: place, obstacle, permissionFault: null, binary: undefined };
   }
   const pluginsPath = settings.environment.set.PATH ?? path;
@@ -94,13 +68,8 @@ function obstacleAt(files: NodeFiles, path: string): string | undefined {
   return target === undefined || files.mayExist(path) ? undefined : `is a link to ${target}, which is not there`;
 }
 
-/** An executable in a plugin directory that conf.json does not name. */
-export interface Unlisted {
-  readonly path: string;
-  readonly speaksNri2: boolean;
-}
-
-export function unlistedPlugins(list: ConfigList, files: NodeFiles, config: Config): readonly Unlisted[] {
+/** The executables in plugin directories that conf.json does not name. */
+export function unlistedPlugins(list: ConfigList, files: NodeFiles, config: Config) {
   const types = list.plugins.map(({ type }) => type);
   // A type with a slash is a path, and may lead to a file here by another name.
   const paths = types.flatMap((type) => (type.includes("/") ? (files.identity(`/${type}`) ?? []) : []));
@@ -124,7 +93,7 @@ const v2Pattern = /cpu\.(max(?!_)|weight)|memory\.(max(?!_usage)|high)|io\.max|c
 /** NRI v2's protobuf package, in the program of each plugin that registers with a runtime. */
 const nri2Package = "nri.pkg.api.v1alpha1";
 
-function readBinary(files: NodeFiles, path: string, arch: string, searchPath: string): BinaryFacts | undefined {
+function readBinary(files: NodeFiles, path: string, arch: string, searchPath: string) {
   const bytes = files.readBytes(path);
   if (bytes === undefined) return undefined;
   const text = bytes.toString("latin1");
@@ -134,12 +103,15 @@ function readBinary(files: NodeFiles, path: string, arch: string, searchPath: st
   const machine = bytes.length < 20 ? 0 : bytes[5] === 1 ? bytes.readUInt16LE(18) : bytes.readUInt16BE(18);
   return {
     format,
+    /** The kernel of this machine does not run it. */
     foreign: format === "elf" && elfMachines[arch]?.includes(machine) === false,
     missing: missingIn(files, bytes, searchPath),
+    /** Names of cgroup v1's files that stand in it; whether it has none of v2. */
     v1Names,
     v1Only: v1Names.length > 0 && !v2Pattern.test(text),
+    /** It is a plugin of the runtime's, and none of v0.1. */
     speaksNri2: text.includes(nri2Package),
-  };
+  } as const;
 }
 
 /** The file that an executable lacks to start: an ELF's loader, a script's interpreter, or the program that env(1) looks for on this PATH. */

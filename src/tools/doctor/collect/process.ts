@@ -2,39 +2,42 @@ import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { NodeFiles } from "../../../host/node-files.js";
 import { hasEnded, type Process, readProcessStat, readText } from "../../../host/proc.js";
-import { readStatus, type Status, statusFile } from "../../../observe/status.js";
+import { readStatus, statusFile } from "../../../observe/status.js";
 import { isTrusted } from "./runtime.js";
 
-/** Another NRI v2 process that runs v0.1 plugins. */
-export interface Adapter {
-  readonly pid: number;
-  readonly name: "nri-v01-bridge" | "v010-adapter";
+/** Runs the file that its arguments name; `journalctl -fu nri-v01-bridge` does not. */
+const interpreter = /^(node(js|\d+)?|(ba|da|a)?sh)$/;
+
+/** Which NRI v2 plugin that runs v0.1 plugins a process is, if it is one: a bridge but for ourselves, or containerd's Go adapter. */
+function adapterIn({ pid, args, exe }: Process) {
+  if (pid === process.pid) return undefined;
+  // As `node --v8-pool-size=1 nri-v01-bridge.mjs`, the launcher's and the image's form: flags come before the program.
+  const isInterpreter = [exe, args[0] ?? ""].some((file) => interpreter.test(basename(file)));
+  const program = isInterpreter ? args.findIndex((arg, at) => at > 0 && !arg.startsWith("-")) : -1;
+  const names = [exe, args[0] ?? "", args[program] ?? ""].map((name) => basename(name));
+  if (names.some((name) => name.includes("v010-adapter"))) return "v010-adapter";
+  const at = [0, program].find((place) =>
+    /^(nri-v01-bridge(\.mjs)?|\d\d-v01-bridge)$/.test(basename(args[place] ?? "")),
+  );
+  const verb = at === undefined ? "none" : (args[at + 1] ?? "run");
+  // `record --run` is the bridge meanwhile.
+  const runs = verb === "run" || verb.startsWith("-") || (verb === "record" && args.includes("--run"));
+  return runs ? "nri-v01-bridge" : undefined;
 }
 
-/** The bridges among these processes but for ourselves, and containerd's Go adapters. */
-export function adaptersAmong(processes: readonly Process[]): readonly Adapter[] {
-  return processes.flatMap(({ pid, args, exe }): readonly Adapter[] => {
-    if (pid === process.pid) return [];
-    // As `node --v8-pool-size=1 nri-v01-bridge.mjs`, the launcher's and the image's form: flags come before the program.
-    const program = args.findIndex((arg, at) => at > 0 && !arg.startsWith("-"));
-    const names = [exe, args[0] ?? "", args[program] ?? ""].map((name) => basename(name));
-    if (names.some((name) => name.includes("v010-adapter"))) return [{ pid, name: "v010-adapter" }];
-    const at = [0, program].find((place) =>
-      /^(nri-v01-bridge(\.mjs)?|\d\d-v01-bridge)$/.test(basename(args[place] ?? "")),
-    );
-    const verb = at === undefined ? "none" : (args[at + 1] ?? "run");
-    return verb === "run" || verb.startsWith("-") ? [{ pid, name: "nri-v01-bridge" }] : [];
-  });
+/** The pids of those among these processes. */
+export function adaptersAmong(processes: readonly Process[]) {
+  const pidsOf = (name: string) => processes.filter((one) => adapterIn(one) === name).map(({ pid }) => pid);
+  return { "nri-v01-bridge": pidsOf("nri-v01-bridge"), "v010-adapter": pidsOf("v010-adapter") };
 }
 
 /** The bridges that are root's or ours. */
 export function bridgesAmong(processes: readonly Process[]): readonly Process[] {
-  const bridges = adaptersAmong(processes).filter(({ name }) => name === "nri-v01-bridge");
-  return processes.filter((process) => isTrusted(process) && bridges.some(({ pid }) => pid === process.pid));
+  return processes.filter((one) => isTrusted(one) && adapterIn(one) === "nri-v01-bridge");
 }
 
-/** A service, and not a container that one runs below its own cgroup. */
-const servicePattern = /\/([^/\n]+)\.service(?:\/(?!.*(?:kubepods|\.scope|docker\/)).*)?$/m;
+/** A service, and not a container that one runs below its own cgroup, nor what a user's manager runs. */
+const servicePattern = /\/(?!user@)(?<!\/user@.*)([^/\n]+)\.service(?:\/(?!.*(?:kubepods|\.scope|docker\/)).*)?$/m;
 
 /** The systemd service that a process is in, without `.service`; "" when it is in none, undefined when that cannot be told. */
 export function unitOf(pid: number, procRoot: string): string | undefined {
@@ -42,34 +45,32 @@ export function unitOf(pid: number, procRoot: string): string | undefined {
   return cgroups && (servicePattern.exec(cgroups)?.[1] ?? "");
 }
 
-/** The bridge of the node as its process and its own file show it. */
-export interface ProcessFacts {
-  readonly pid: number | undefined;
-  readonly unit: string | undefined;
-  readonly args: readonly string[];
-  /** `stuck`: its event loop has not waited for events for two seconds. */
-  readonly state: "absent" | "stopped" | "frozen" | "stuck" | "runs";
-  /** What it says of itself, or the one that ran last; undefined when that is another bridge's, or cannot be read. */
-  readonly status: Status | undefined;
-}
+export type ProcessFacts = Awaited<ReturnType<typeof readProcess>>;
 
-/** @param directory the state directory; undefined for `state: memory` */
+/** The bridge of the node as its process and its own file show it. @param directory the state directory; undefined for `state: memory` */
 export async function readProcess(
   files: NodeFiles,
   processes: readonly Process[],
   directory: string | undefined,
   lookEachMs = 100,
-): Promise<ProcessFacts> {
+) {
   const procRoot = files.locate("/proc");
-  const found = directory === undefined ? undefined : readStatus(files.locate(join(directory, statusFile)));
+  const read = () => (directory === undefined ? undefined : readStatus(files.locate(join(directory, statusFile))));
   const bridges = bridgesAmong(processes);
+  let found = read();
   const own = bridges.find(({ pid }) => ownPidOf(pid, procRoot) === found?.pid);
+  // After a restart of the runtime it registers anew within seconds, and its file says so within some more.
+  for (let look = 1; own !== undefined && found?.registered === null && look <= registrationLooks; look++) {
+    await sleep(lookEachMs);
+    found = read() ?? found;
+  }
   const bridge = own ?? bridges[0];
   return {
     pid: bridge?.pid,
     unit: bridge && unitOf(bridge.pid, procRoot),
     args: bridge?.args ?? [],
     state: bridge === undefined ? "absent" : await stateOf(bridge.pid, procRoot, lookEachMs),
+    /** What it says of itself, or the one that ran last; undefined when that is another bridge's, or cannot be read. */
     status: bridge === own ? found : undefined,
   };
 }
@@ -81,9 +82,13 @@ function ownPidOf(pid: number, procRoot: string): number {
 }
 
 const looks = 20;
+const registrationLooks = 80;
+
+/** `stuck`: it has not waited for events for two seconds. */
+type State = "absent" | "stopped" | "frozen" | "stuck" | "runs";
 
 /** Whether a process of an event loop waits in epoll_wait(2) now and then. One look is enough where all is well. */
-async function stateOf(pid: number, procRoot: string, lookEachMs: number): Promise<ProcessFacts["state"]> {
+async function stateOf(pid: number, procRoot: string, lookEachMs: number): Promise<State> {
   for (let look = 1; look <= looks; look++) {
     const stat = readProcessStat(pid, procRoot);
     if (stat === "unreadable") return "runs";

@@ -12,20 +12,6 @@ import {
 } from "../../../host/runtime-toml.js";
 import { isAtLeast, type Version } from "../../../nri/versions.js";
 
-/** A runtime's own configuration, as far as NRI goes. */
-export interface RuntimeConfig extends RuntimeToml {
-  readonly exists: boolean;
-  /** Files that say of themselves that another program makes them. */
-  readonly generated: readonly string[];
-  /** The name of NRI's section there, and its place. */
-  readonly nriSection: string;
-  readonly nriAt: string | undefined;
-  readonly ignored: ReturnType<typeof ignoredIn>;
-  /** The entries of containerd's `disabled_plugins`, and the place of the list. */
-  readonly disabledPlugins: readonly { readonly name: string; readonly where: string }[];
-  readonly nri: NriSettings;
-}
-
 export type NriSettings = ReturnType<typeof nriSettings>;
 
 /** NRI's section in containerd from version 2 of the file on. */
@@ -78,7 +64,7 @@ export function readRuntimeConfig(
   version: Version | undefined,
   args: readonly string[],
   environment: ReadonlyMap<string, string> | undefined,
-): RuntimeConfig {
+) {
   const toml = readRuntimeToml(files, runtime, args, environment);
   const { path, read } = toml;
   const exists = files.mayExist(path);
@@ -107,10 +93,13 @@ export function readRuntimeConfig(
   return {
     ...toml,
     exists,
+    /** Files that say of themselves that another program makes them. */
     generated: read.filter(({ text }) => isGenerated(text)).map((file) => file.path),
+    /** The name of NRI's section there, and its place. */
     nriSection: runtime === "cri-o" ? "crio.nri" : section,
     nriAt,
     ignored: read.flatMap((file) => ignoredIn(file, [parent, section], runtime)),
+    /** The entries of containerd's `disabled_plugins`, and the place of the list. */
     disabledPlugins: read.flatMap(({ path: file, text, table }) => {
       const where = placeOf(file, text, undefined, "disabled_plugins");
       return textsOf(table.disabled_plugins).map((name) => ({ name, where }));
@@ -234,8 +223,8 @@ function placeOf(path: string, text: string, section: string | undefined, key?: 
   const header = lines.findIndex((line) => isHeader(line) && names(line));
   const start = header >= 0 ? header : lines.findIndex(names);
   const next = lines.findIndex((line, at) => at > start && isHeader(line));
-  const pattern = new RegExp(`^\\s*["']?${key}["']?\\s*=`);
-  const at = lines.findIndex((line, n) => n > start && (next < 0 || n < next) && pattern.test(line));
+  const isKey = (line: string) => /^\s*(["']?)([^"'=]*?)\1\s*=/.exec(line)?.[2] === key;
+  const at = lines.findIndex((line, n) => n > start && (next < 0 || n < next) && isKey(line));
   const line = key === undefined || at < 0 ? start : at;
   return line < 0 ? path : `${path}:${line + 1}`;
 }

@@ -10,20 +10,10 @@ import { parseVersion } from "../../../nri/versions.js";
 import { permissionFaultOf } from "./bridge.js";
 import { missingIn } from "./plugins.js";
 import { unitOf } from "./process.js";
-import { type NriSettings, nriDefaults, type RuntimeConfig, readRuntimeConfig } from "./runtime-config.js";
+import { type NriSettings, nriDefaults, readRuntimeConfig } from "./runtime-config.js";
 
-export interface RuntimeFacts {
-  readonly name: "containerd" | "cri-o";
-  /** "" when it cannot be told. */
-  readonly version: string;
-  readonly path: string;
-  readonly pid: number | undefined;
-  /** As unitOf has it. */
-  readonly unit: string | undefined;
-  /** The variables that it was started with; undefined when not known. */
-  readonly environment: ReadonlyMap<string, string> | undefined;
-  readonly config: RuntimeConfig;
-}
+/** `version` is "" when it cannot be told, `unit` is as unitOf has it; `environment` holds the variables that it was started with. */
+export type RuntimeFacts = ReturnType<typeof describe>;
 
 /** Runs `<file> --version`, and gives what it printed. @throws Error when it cannot be run */
 export type AskVersion = (file: string) => string;
@@ -76,7 +66,7 @@ function describe(
   { name, version: pattern }: (typeof known)[number],
   process: Process | undefined,
   path: string,
-): RuntimeFacts {
+) {
   const procRoot = files.locate("/proc");
   // The running file may be gone from the disk since an upgrade; the link below /proc leads to it still.
   const running = process?.replaced === true ? `${procRoot}/${process.pid}/exe` : undefined;
@@ -93,19 +83,6 @@ export function askVersion(file: string): string {
   return execFileSync(file, ["--version"], { encoding: "utf8", timeout: 5000, stdio: ["ignore", "pipe", "ignore"] });
 }
 
-export interface SocketFacts {
-  readonly path: string;
-  readonly kind: "missing" | "socket" | "other";
-  /** Whether some process listens on a socket of this name; undefined when that cannot be seen. */
-  readonly listening: boolean | undefined;
-  /** The file itself is a mount point: a bind mount, which a restart of the runtime leaves behind. */
-  readonly mounted: boolean;
-  /** It is not the runtime's own socket, as far as both can be seen. */
-  readonly stale: boolean;
-  /** Nothing listens, as connect(2) says; not asked where a process of the runtime is in sight. */
-  readonly refuses: boolean;
-}
-
 /** The process that listens on the runtime's socket; undefined when that cannot be seen. */
 export async function findSocketPeer(files: NodeFiles, socketPath: string): Promise<number | undefined> {
   const answer = await findPeer(files.locate(socketPath), files.locate("/proc"));
@@ -118,7 +95,7 @@ export async function readSocket(
   path: string,
   mounts: readonly Mount[],
   runtime: RuntimeFacts | undefined,
-): Promise<SocketFacts> {
+) {
   const stats = files.stat(path);
   const seesTable = ["self", "1"].some((process) => files.readText(`/proc/${process}/net/unix`) !== undefined);
   const own = files.identity(path);
@@ -131,30 +108,20 @@ export async function readSocket(
   return {
     path,
     kind: stats === undefined ? "missing" : stats.isSocket() ? "socket" : "other",
+    /** Whether some process listens on a socket of this name; undefined when that cannot be seen. */
     listening: seesTable ? listeningSockets(basename(path), files.locate("/proc")).size > 0 : undefined,
+    /** The file itself is a mount point: a bind mount, which a restart of the runtime leaves behind. */
     mounted: mounts.some(({ point }) => withoutVar(point) === withoutVar(path)),
+    /** It is not the runtime's own socket, as far as both can be seen. */
     stale: own !== undefined && identity !== undefined && own !== identity,
+    /** Nothing listens, as connect(2) says; not asked where a process of the runtime is in sight. */
     refuses: stats?.isSocket() === true && runtime?.pid === undefined && !(await probe(files.locate(path))).alive,
-  };
+  } as const;
 }
 
 /** /var/run is /run on every distribution of today. */
 export function withoutVar(path: string): string {
   return path.replace(/^\/var\/run\//, "/run/");
-}
-
-/** A file in the directory of plugins that the runtime launches. */
-export interface LaunchedFacts {
-  readonly path: string;
-  /** Whether its name is NN-name. */
-  readonly named: boolean;
-  readonly executable: boolean;
-  readonly bridge: boolean;
-  /** It starts the Go adapter for v0.1 plugins. */
-  readonly adapter: boolean;
-  /** The file that it needs to start and that is missing, with only the system's default PATH. */
-  readonly missing: string | undefined;
-  readonly configFile: string | undefined;
 }
 
 /** Where execvp looks without a PATH (confstr(3), _CS_PATH): a runtime gives the plugins that it launches none. */
@@ -163,10 +130,11 @@ const pathless = "/bin:/usr/bin";
 /** As much of a file as tells what it starts. */
 const headBytes = 64 * 1024;
 
+/** The files in the directory of plugins that the runtime launches. */
 export function readLaunched(
   files: NodeFiles,
   nri: Pick<NriSettings, "pluginPath" | "pluginConfigPath"> = nriDefaults,
-): readonly LaunchedFacts[] {
+) {
   return files.list(nri.pluginPath).flatMap((file) => {
     const path = join(nri.pluginPath, file);
     if (files.stat(path)?.isDirectory() === true) return [];
@@ -177,11 +145,14 @@ export function readLaunched(
     return [
       {
         path,
+        /** Whether its name is NN-name. */
         named: index !== undefined && isPluginIndex(index),
         // compat: NRI's discoverPlugins asks lstat, for which a link is always executable.
         executable: link !== undefined || files.isExecutable(path),
         bridge: file.includes("v01-bridge") || head.includes("nri-v01-bridge"),
+        /** It starts the Go adapter for v0.1 plugins. */
         adapter: file.includes("v010-adapter"),
+        /** The file that it needs to start and that is missing, with only the system's default PATH. */
         missing: bytes === undefined ? link : missingIn(files, bytes, pathless),
         configFile: [`${file}.conf`, `${name}.conf`]
           .map((config) => join(nri.pluginConfigPath, config))

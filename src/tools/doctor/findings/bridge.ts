@@ -5,15 +5,17 @@ import { digestOf, keptStarts, type Status, statusFile, toldToEnd } from "../../
 import type { ProcessFacts } from "../collect/process.js";
 import { withoutVar } from "../collect/runtime.js";
 import type { Facts } from "../facts.js";
-import { rowOf, type Table } from "../finding.js";
+import { given, rowOf, type Table } from "../finding.js";
 import { again, launchedBridge, restart } from "../fixes.js";
 import { mayTakeNri2, nameOf, sockets } from "./runtime.js";
 
 const rowOfBridge = rowOf("doctor");
 const row = rowOf("doctor", "migrate");
 
+/** The bridge's process, where a runtime runs that can have plugins. */
+const bridges = given((facts) => (facts.runtime?.pid !== undefined && mayTakeNri2(facts) ? facts.process : undefined));
+
 const without = {
-  severity: "error",
   why: "containers start without their plugins, and nothing says so",
   where: ({ status }: ProcessFacts, { state }: Facts) => (status ? `${state.directory}/${statusFile}` : ""),
 } as const;
@@ -27,8 +29,7 @@ const halted = {
 /** The bridge itself: whether it runs, is registered, and with which configuration. */
 export const bridgeRows: Table = [
   [
-    rowOfBridge({
-      id: "bridge-not-running",
+    rowOfBridge("bridge-not-running", "error", {
       ...without,
       // One that the runtime cannot launch has a finding of its own.
       when: bridges(
@@ -49,8 +50,7 @@ export const bridgeRows: Table = [
         return "systemctl start nri-v01-bridge # journalctl -u nri-v01-bridge says more; as a DaemonSet: its pod";
       },
     }),
-    rowOfBridge({
-      id: "bridge-halted",
+    rowOfBridge("bridge-halted", "error", {
       ...without,
       when: bridges(({ state }) => state in halted),
       what: ({ pid, state }) => `the bridge (process ${pid}) ${Reflect.get(halted, state)}`,
@@ -63,8 +63,7 @@ export const bridgeRows: Table = [
         return `${state === "stopped" ? `kill -CONT ${pid}` : thaw}${after}`;
       },
     }),
-    rowOfBridge({
-      id: "bridge-not-registered",
+    rowOfBridge("bridge-not-registered", "error", {
       ...without,
       when: bridges(({ pid, status }, facts) => {
         const isYoung = pid === undefined || since(status?.starts.at(-1)) < graceMs;
@@ -74,11 +73,10 @@ export const bridgeRows: Table = [
         `the bridge (process ${pid}) is not registered, though ${runtime?.name} listens on ${socket.path}${lastOf(status)}`,
       fix: (_, facts) => again(facts, "restart"),
     }),
-    rowOfBridge({
-      id: "bridge-config-stale",
-      severity: "warning",
+    rowOfBridge("bridge-config-stale", "warning", {
       when: bridges(({ pid, status }, { bridge: { faults, file, from, settings } }) => {
-        if (status === undefined || pid === undefined || faults.length > 0) return false;
+        // One at the usual place is not that of a bridge in a container, whatever its name.
+        if (status === undefined || pid === undefined || faults.length > 0 || from === "usual") return false;
         const { file: read, digest } = status.configuration;
         const isSame = read === null ? status.mode === "launched" && from === "launched" : read === file;
         return isSame && digestOf(settings) !== digest;
@@ -89,9 +87,7 @@ export const bridgeRows: Table = [
       where: (_, { bridge }) => bridge.file ?? "",
     }),
   ],
-  row({
-    id: "launched-closes-twice",
-    severity: "warning",
+  row("launched-closes-twice", "warning", {
     when: (facts) => {
       const nri = nriOf(facts);
       return nri !== undefined && !hasFeature(nri, "closesOnce") && launchedBridge(facts);
@@ -100,9 +96,7 @@ export const bridgeRows: Table = [
     why: "another socket of the runtime may be closed with it: kubectl exec, logs and port-forward fail until its next restart (containerd issue 8860)",
     fix: "go to containerd 1.7.14 or CRI-O 1.29.2, or later; or run the bridge as a service (deploy/systemd)",
   }),
-  row({
-    id: "event-unknown",
-    severity: "warning",
+  row("event-unknown", "warning", {
     when: (facts) => {
       const nri = nriOf(facts);
       return nri && missingEvents(facts.bridge.config, nri);
@@ -119,12 +113,6 @@ export const bridgeRows: Table = [
 const graceMs = 10_000;
 /** Starts within so long are a loop: kubelet's back-off reaches 5 minutes. */
 const loopMs = 15 * 60_000;
-
-/** The bridge's process, where a runtime runs that can have plugins. */
-function bridges(holds: (bridge: ProcessFacts, facts: Facts) => boolean) {
-  return (facts: Facts) =>
-    facts.runtime?.pid !== undefined && mayTakeNri2(facts) && holds(facts.process, facts) && facts.process;
-}
 
 function since(time = ""): number {
   return Date.now() - Date.parse(time);

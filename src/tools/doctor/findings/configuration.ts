@@ -1,7 +1,7 @@
 import { basename, join } from "node:path";
 import { nearestName } from "../../../base/nearest.js";
 import { usesSystemd } from "../../../host/runtime-toml.js";
-import type { PluginFacts, Unlisted } from "../collect/plugins.js";
+import type { PluginFacts } from "../collect/plugins.js";
 import type { Facts } from "../facts.js";
 import { rowOf, type Table } from "../finding.js";
 import { captureInCreate, guardFile, setBridge, shellWord } from "../fixes.js";
@@ -11,33 +11,26 @@ const rowOfNode = rowOf("doctor", "migrate");
 
 const runFails = "its run fails, and with it every pod or container that it is run for (onFailure.create: fail)";
 const cannotRun = {
-  severity: "error",
   why: runFails,
   where: ({ path, index }: PluginFacts, { conf }: Facts) => path || `${conf.path}#/plugins/${index}`,
 } as const;
 
 /** The bridge's configuration, conf.json and its plugins: what `check` looks at, whatever the runtime. */
 export const configurationRows: Table = [
-  row({
-    id: "bridge-config-fault",
-    severity: "error",
+  row("bridge-config-fault", "error", {
     when: ({ bridge }) => bridge.faults,
     what: ({ text }) => `the bridge's configuration is wrong: ${text}`,
     why: "as a service the bridge does not start; launched by the runtime it fails every create",
     fix: "correct the place; docs/CONFIG.md lists every key",
   }),
-  row({
-    id: "bridge-config-permissions",
-    severity: "error",
+  row("bridge-config-permissions", "error", {
     when: ({ bridge }): string | undefined => bridge.permissionFault ?? undefined,
     what: (fault) => fault,
     why: "a user who can write it says where plugins are; with --config the bridge refuses it, unless --permissions trust is given",
     fix: (fault, { bridge }) => guardFile(bridge.file ?? "", fault),
     where: (_, { bridge }) => bridge.file ?? "",
   }),
-  row({
-    id: "bridge-settings-unused",
-    severity: "warning",
+  row("bridge-settings-unused", "warning", {
     when: (facts) =>
       facts.conf.list && Object.keys(facts.bridge.config.plugins).filter((type) => !listed(facts).includes(type)),
     what: (type) => `the bridge's configuration has settings for ${type}, and conf.json lists no such plugin`,
@@ -50,8 +43,7 @@ export const configurationRows: Table = [
     },
     where: (_, { bridge }) => bridge.file ?? "command line",
   }),
-  row({
-    id: "conf-permissions",
+  row("conf-permissions", "error", {
     when: ({ conf }): string | undefined => conf.permissionFault ?? undefined,
     severity: (_, facts) => (isStrict(facts) ? "error" : "warning"),
     what: (fault) => fault,
@@ -59,9 +51,7 @@ export const configurationRows: Table = [
     fix: (fault, { conf }) => guardFile(conf.path, fault),
     where: (_, { conf }) => conf.path,
   }),
-  row({
-    id: "conf-fault",
-    severity: "error",
+  row("conf-fault", "error", {
     when: ({ conf }) => conf.fault,
     what: ({ text }, { conf }) => `${conf.path} cannot be used${conf.blank ? ", it is empty" : ""}: ${text}`,
     why: "every pod sandbox fails to start, as under containerd 1.6; containers start without their plugins",
@@ -75,9 +65,7 @@ export const configurationRows: Table = [
       return `correct it at ${where}`;
     },
   }),
-  row({
-    id: "conf-ignored",
-    severity: "warning",
+  row("conf-ignored", "warning", {
     when: ({ conf }) => conf.ignored,
     what: ({ text }, { conf }) => `${conf.path} has ${text}`,
     why: "v0.1 clients read version, plugins, type and conf of the first JSON value, and ignore all else in silence",
@@ -87,10 +75,8 @@ export const configurationRows: Table = [
       return `remove it at ${where}; ${nearest === undefined ? "a plugin in it that is to run belongs into plugins" : `if "${nearest}" was meant, what it says belongs there`}`;
     },
   }),
-  row({
+  row("conf-empty", "warning", {
     // A plugin that is listed and not there fails every pod: no name is guessed.
-    id: "conf-empty",
-    severity: "warning",
     when: ({ conf }) => conf.list?.plugins.length === 0,
     what: (_, { conf }) => `${conf.path} ${conf.exists ? "lists no plugin" : "is not there"}`,
     why: "no plugin runs, and that is no error: containerd 1.6 did the same",
@@ -98,24 +84,21 @@ export const configurationRows: Table = [
     where: (_, { conf }) => conf.path,
   }),
   [
-    row({
-      id: "plugin-refused",
+    row("plugin-refused", "error", {
       ...cannotRun,
       when: plugins(({ lookup }) => !lookup.ok && lookup.reason === "refused"),
       what: lookupError,
       fix: (_, facts) =>
         `write the name of a program in ${facts.bridge.config.pluginDirs.join(" or ")}, without a path; or ${setBridge(facts, ["types"], "any")}`,
     }),
-    row({
-      id: "plugin-not-executable",
+    row("plugin-not-executable", "error", {
       ...cannotRun,
       when: plugins(({ obstacle }) => obstacle),
       what: ({ type, path, obstacle }) => `${type}: ${path} ${obstacle}`,
       fix: ({ path, obstacle }) =>
         obstacle === "is not executable" ? `chmod 0755 ${shellWord(path)}` : `install the program as ${path}`,
     }),
-    row({
-      id: "plugin-not-found",
+    row("plugin-not-found", "error", {
       ...cannotRun,
       when: plugins(({ lookup }) => !lookup.ok),
       what: lookupError,
@@ -125,22 +108,19 @@ export const configurationRows: Table = [
         return `install the program as ${place}, with mode 0755; or, where its name is misspelt, correct it in ${conf.path}`;
       },
     }),
-    row({
-      id: "plugin-no-shebang",
+    row("plugin-no-shebang", "error", {
       ...cannotRun,
       when: plugins(({ binary }) => binary?.format === "none"),
       what: ({ path }) => `${path} is neither a program nor a script with a first line such as #!/bin/sh`,
       fix: "if it is a script, its first line has to name its interpreter; else install the program anew",
     }),
-    row({
-      id: "plugin-wrong-architecture",
+    row("plugin-wrong-architecture", "error", {
       ...cannotRun,
       when: plugins(({ binary }) => binary?.foreign),
       what: ({ path }, { self }) => `${path} is a program for another machine than this, which is ${self.arch}`,
       fix: ({ path, type }, { self }) => `install the ${self.arch} build of ${type} as ${path}`,
     }),
-    row({
-      id: "plugin-needs",
+    row("plugin-needs", "error", {
       ...cannotRun,
       when: plugins(({ binary }) => binary?.missing),
       // In quotes: a line that ends with \r names an interpreter that ends with it.
@@ -152,8 +132,7 @@ export const configurationRows: Table = [
       },
     }),
   ],
-  row({
-    id: "plugin-writable",
+  row("plugin-writable", "error", {
     severity: (_, facts) => (isStrict(facts) ? "error" : "warning"),
     when: plugins(({ permissionFault }) => permissionFault),
     what: ({ type, permissionFault }) => `${type}: ${permissionFault}`,
@@ -161,9 +140,7 @@ export const configurationRows: Table = [
       `a user who can write it is root on this node${isStrict(facts) ? `, and the bridge refuses it: ${runFails}` : ""}`,
     fix: ({ path, permissionFault }) => guardFile(path, permissionFault ?? ""),
   }),
-  row({
-    id: "plugin-shadowed",
-    severity: "warning",
+  row("plugin-shadowed", "warning", {
     when: plugins(({ lookup }) => lookup.ok && lookup.shadowed.length > 0),
     what: ({ type, lookup }) => `${type} is ${lookup.ok ? [lookup.path, ...lookup.shadowed].join(" and ") : ""}`,
     why: "one of them runs, and it may not be the one that is meant",
@@ -174,10 +151,9 @@ export const configurationRows: Table = [
         : `if ${path} is meant, "type": "${path}" in ${conf.path} says so (and settings of the bridge for it)`,
     where: ({ index }, { conf }) => `${conf.path}#/plugins/${index}`,
   }),
-  row({
+  row("plugin-for-nri-v2", "warning", {
     // A program that the runtime launches, or that runs as a service: asked for a v0.1 result it has none, and the pod fails.
-    id: "plugin-for-nri-v2",
-    when: (facts): readonly (PluginFacts | Unlisted)[] => [
+    when: (facts): readonly (PluginFacts | Facts["unlisted"][number])[] => [
       ...plugins(({ binary }) => binary?.speaksNri2)(facts),
       ...facts.unlisted.filter(({ speaksNri2 }) => speaksNri2),
     ],
@@ -187,17 +163,14 @@ export const configurationRows: Table = [
     fix: (plugin, { conf, runtime }) =>
       `${"type" in plugin ? `take it out of ${conf.path}, if it does not speak v0.1 as well` : `leave it out of ${conf.path}`}; a plugin of NRI v2 runs as a service, or from ${runtime?.config.nri.pluginPath ?? "/opt/nri/plugins"}`,
   }),
-  row({
-    id: "plugin-needs-conf",
+  row("plugin-needs-conf", "error", {
     ...cannotRun,
     when: (facts) => knownIn(facts).filter(({ index }) => facts.conf.list?.plugins[index]?.conf === undefined),
     what: ({ type }, { conf }) => `${type} has no "conf" in ${conf.path}, and reads it at each of its runs`,
     fix: ({ type, known }, { conf }) =>
       `in ${conf.path} write {"type": ${JSON.stringify(type)}, "conf": ${known.conf}}, with its own values (docs/MIGRATION.md)`,
   }),
-  row({
-    id: "plugin-needs-events",
-    severity: "warning",
+  row("plugin-needs-events", "warning", {
     when: (facts) =>
       knownIn(facts).filter(({ known, settings }) =>
         known.states.some((state) => !Object.values(settings.events).includes(state)),
@@ -207,18 +180,14 @@ export const configurationRows: Table = [
     fix: ({ type, known }, facts) => setBridge(facts, ["plugins", type, "events"], known.events),
     where: (_, { bridge, conf }) => bridge.file ?? conf.path,
   }),
-  row({
-    id: "plugin-not-listed",
-    severity: "info",
+  row("plugin-not-listed", "info", {
     when: ({ unlisted }) => unlisted.filter(({ speaksNri2 }) => !speaksNri2),
     what: ({ path }) => `${path} is installed, and conf.json does not name it`,
     why: "it does not run",
     fix: ({ path }, { conf }) =>
       `nothing, unless it is a v0.1 plugin that is to run: then add {"type": ${JSON.stringify(basename(path))}} to plugins in ${conf.path}`,
   }),
-  rowOfNode({
-    id: "plugin-cgroup-v1-only",
-    severity: "warning",
+  rowOfNode("plugin-cgroup-v1-only", "warning", {
     when: ({ plugins, cgroup }) =>
       cgroup === "v2" && plugins.filter((plugin) => plugin.cgroup !== "capture" && plugin.binary?.v1Only),
     what: ({ type, binary }) =>
@@ -231,9 +200,7 @@ export const configurationRows: Table = [
       return `${first}${captureInCreate(facts, type)}`;
     },
   }),
-  rowOfNode({
-    id: "phase-start-undone",
-    severity: "warning",
+  rowOfNode("phase-start-undone", "warning", {
     when: ({ plugins, cgroup, runtime }) =>
       cgroup === "v2" &&
       runtime !== undefined &&
@@ -247,8 +214,7 @@ export const configurationRows: Table = [
     fix: ({ type }, facts) => captureInCreate(facts, type),
     where: (_, { bridge }) => bridge.file ?? bridge.config.confFile,
   }),
-  rowOfNode({
-    id: "capture-impossible",
+  rowOfNode("capture-impossible", "error", {
     when: ({ plugins, capture }) => {
       const captured = plugins.filter(({ cgroup }) => cgroup === "capture");
       return capture?.ok === false && captured.length > 0 && { captured, ...capture };

@@ -1,15 +1,23 @@
 import { mayFail, refusedSandboxFault } from "../../../nri/versions.js";
 import type { Facts } from "../facts.js";
-import { rowOf, type Table } from "../finding.js";
+import { given, rowOf, type Table } from "../finding.js";
 import { captureInCreate, guardFile, setBridge } from "../fixes.js";
 import { mayRefuse, nameOf, speaksNri2, switchNriOn } from "./runtime.js";
 
 const row = rowOf("doctor", "migrate");
 
+/** The runtime, where there are plugins whose requests of pod sandboxes it may bring. */
+const sandboxes = given(({ runtime, plugins }) => {
+  return runtime?.pid !== undefined && plugins.length > 0 && speaksNri2(runtime) ? runtime : undefined;
+});
+
+const setToAuto = {
+  fix: (_: unknown, facts: Facts) => setBridge(facts, ["sandboxes"], "auto"),
+  where: (_: unknown, { bridge, conf }: Facts) => bridge.file ?? conf.path,
+} as const;
+
 export const nodeRows: Table = [
-  row({
-    id: "sandbox-failure-untold",
-    severity: "warning",
+  row("sandbox-failure-untold", "warning", {
     when: sandboxes(
       (runtime, { sandboxes, bridge, plugins }) =>
         (bridge.config.sandboxes === "always" || (bridge.config.sandboxes === "auto" && sandboxes.served)) &&
@@ -24,39 +32,29 @@ export const nodeRows: Table = [
     why: `${refusedSandboxFault.fault}; the failure is an error in the bridge's log, and of the containers`,
     fix: refusedSandboxFault.remedy,
   }),
-  row({
-    id: "sandboxes-unserved",
-    severity: "warning",
+  row("sandboxes-unserved", "warning", {
+    ...setToAuto,
     when: sandboxes(
       (_, { sandboxes, bridge }) => bridge.config.sandboxes === "never" && sandboxes.served && !sandboxes.unsure,
     ),
     what: (_, { sandboxes }) => `the bridge is set to sandboxes: never, and ${sandboxes.reason}`,
     why: "no plugin runs for pod sandboxes: neither their create nor their delete",
-    fix: (_, facts) => setBridge(facts, ["sandboxes"], "auto"),
-    where: (_, { bridge, conf }) => bridge.file ?? conf.path,
   }),
-  row({
-    id: "sandboxes-twice",
-    severity: "warning",
+  row("sandboxes-twice", "warning", {
+    ...setToAuto,
     when: sandboxes((_, { sandboxes, bridge }) => bridge.config.sandboxes === "always" && !sandboxes.served),
     what: (runtime) =>
       `sandboxes: always, and ${nameOf(runtime)} runs the plugins of this conf.json for sandboxes itself`,
     why: "every plugin sees each pod sandbox twice",
-    fix: (_, facts) => setBridge(facts, ["sandboxes"], "auto"),
-    where: (_, { bridge, conf }) => bridge.file ?? conf.path,
   }),
-  row({
-    id: "not-root",
-    severity: "warning",
+  row("not-root", "warning", {
     when: ({ self }) => self.uid !== 0,
     what: (_, { self }) => `this is user ${self.uid}, not root`,
     why: "the socket, the runtime's process and plugins' files may be out of reach: the findings may be incomplete, and a bridge of this user does not work",
     fix: "sudo nri-v01-bridge doctor",
     where: "",
   }),
-  row({
-    id: "state-unusable",
-    severity: "error",
+  row("state-unusable", "error", {
     when: ({ state }) => state.fault !== null && state.directory,
     what: (_, { state }) => `the bridge does not use its state directory: ${state.fault}`,
     why: "the journal cannot be kept: after a crash a plugin may miss a delete",
@@ -67,22 +65,11 @@ export const nodeRows: Table = [
   }),
 ];
 
-/** The runtime, where there are plugins whose requests of pod sandboxes it may bring, and this is true of it. */
-function sandboxes(holds: (runtime: NonNullable<Facts["runtime"]>, facts: Facts) => boolean) {
-  return (facts: Facts) => {
-    const { runtime, plugins } = facts;
-    if (runtime?.pid === undefined || plugins.length === 0 || speaksNri2(runtime) !== true) return false;
-    return holds(runtime, facts) && runtime;
-  };
-}
-
 const migrateRow = rowOf("migrate");
 
 /** The changes of an upgrade from containerd 1.6: for each plugin of conf.json, and for all of them. */
 export const migrateRows: Table = [
-  migrateRow({
-    id: "migrate-cgroup-v1",
-    severity: "warning",
+  migrateRow("migrate-cgroup-v1", "warning", {
     // On a v2 node the finding of today says it.
     when: ({ plugins, cgroup }) =>
       cgroup !== "v2" && plugins.filter((plugin) => plugin.cgroup !== "capture" && plugin.binary?.v1Only),
@@ -90,18 +77,14 @@ export const migrateRows: Table = [
     why: "on a new node with cgroup v2 the files are not there: it fails, or does nothing and says all is well",
     fix: ({ type }, facts) => `on the new node ${captureInCreate(facts, type)}`,
   }),
-  migrateRow({
-    id: "migrate-lookup",
-    severity: "warning",
+  migrateRow("migrate-lookup", "warning", {
     when: ({ plugins }) => plugins.filter(({ lookup, path, pathFirst }) => lookup.ok && (pathFirst ?? path) !== path),
     what: ({ type, path, pathFirst }) => `${type} is ${pathFirst} under containerd 1.6, and will be ${path}`,
     why: "1.6 looked along PATH first and in the plugin directory last; the bridge does it the other way round",
     fix: ({ path }, facts) => `nothing, if ${path} is the plugin; else ${setBridge(facts, ["lookup"], "path-first")}`,
     where: (_, { conf }) => conf.path,
   }),
-  migrateRow({
-    id: "migrate-switch-on-nri",
-    severity: "warning",
+  migrateRow("migrate-switch-on-nri", "warning", {
     when: (facts) => facts.plugins.length > 0 && mayNeedSwitch(facts),
     what: "containerd 1.7 has NRI switched off by default; 2.x and CRI-O 1.30 have it on",
     why: "after an upgrade to 1.7 no plugin runs, and nothing says so",

@@ -5,31 +5,39 @@ import { inferNriVersion, parseVersion } from "../../../nri/versions.js";
 import { type RuntimeFacts, withoutVar } from "../collect/runtime.js";
 import { nriSection } from "../collect/runtime-config.js";
 import type { Facts } from "../facts.js";
-import { rowOf, type Table } from "../finding.js";
-import { again, editRuntime, restart, setBridge, setNri, shellWord } from "../fixes.js";
+import { given, rowOf, type Table } from "../finding.js";
+import { again, editRuntime, launchedBridge, restart, setBridge, setNri, shellWord } from "../fixes.js";
 
 const row = rowOf("doctor", "migrate");
 
+const runtimes = given(({ runtime }) => runtime);
+/** The runtime, where it is not too old for NRI v2 and all of its configuration can be read. */
+const readable = given((facts) => {
+  return mayTakeNri2(facts) && facts.runtime?.config.faults.length === 0 ? facts.runtime : undefined;
+});
+/** The runtime, where a bridge that runs as a service is to reach the socket. A launched one is given its connection. */
+export const sockets = given((facts) => {
+  const { runtime } = facts;
+  const { enabled, connections } = { enabled: false, connections: false, ...runtime?.config.nri };
+  const isServed = enabled && connections && !launchedBridge(facts);
+  return runtime?.pid !== undefined && mayTakeNri2(facts) && isServed ? runtime : undefined;
+});
+
 const noSocket = {
-  severity: "error",
   why: "the bridge cannot connect, and no plugin runs",
   where: (_: unknown, { socket }: Facts) => socket.path,
 } as const;
 
 /** The runtime, its configuration, its socket, and the plugins that it launches. */
 export const runtimeRows: Table = [
-  row({
-    id: "runtime-missing",
-    severity: "error",
+  row("runtime-missing", "error", {
     when: ({ runtime }) => runtime === undefined,
     what: "neither containerd nor CRI-O runs here or is installed",
     why: "plugins are run for the events of a runtime",
     fix: "from a container, mount the node's / and give it as --root; where there is none, install containerd 1.7 or later, or CRI-O 1.26 or later",
     where: "/",
   }),
-  rowOf("doctor")({
-    id: "runtime-too-old",
-    severity: "error",
+  rowOf("doctor")("runtime-too-old", "error", {
     when: runtimes((runtime) => speaksNri2(runtime) === false),
     what: (runtime) => `${nameOf(runtime)} does not speak NRI v2`,
     why: ({ name }) =>
@@ -38,28 +46,22 @@ export const runtimeRows: Table = [
         : "CRI-O has NRI from 1.26 on",
     fix: "nri-v01-bridge doctor --migrate # says what will change for each plugin; then upgrade the runtime",
   }),
-  row({
-    id: "runtime-out-of-sight",
-    severity: "warning",
+  row("runtime-out-of-sight", "warning", {
     when: runtimes(({ pid }, { socket }) => pid === undefined && socket.kind === "socket" && !socket.refuses),
     what: ({ name }) => `the NRI socket is here, and no process of ${name} is in sight`,
     why: "without the runtime's pid namespace OCI bundles cannot be read (specs come from events and lose fields), and ended pods are not noticed",
     fix: "in the DaemonSet set hostPID: true; in a container runtime --pid=host",
     where: "/proc",
   }),
-  row({
-    id: "runtime-stopped",
-    severity: "warning",
+  row("runtime-stopped", "warning", {
     when: runtimes(({ pid }, { socket }) => pid === undefined && (socket.kind !== "socket" || socket.refuses)),
     what: (runtime, { socket }) =>
       `${nameOf(runtime)} is installed and does not run${socket.refuses ? `: ${socket.path} is what it left, and refuses connections` : ""}`,
     why: "there are no events, and its files alone say what it would do",
     fix: (runtime) => `if it is this node's runtime: ${restart(runtime)}`,
   }),
-  row({
+  row("runtime-twice", "warning", {
     // compat: NRI removes what is at its socket's path and listens anew: the one before has no socket any more.
-    id: "runtime-twice",
-    severity: "warning",
     when: ({ others, runtime }) =>
       others.filter(({ config: { nri, disabledPlugins } }) => {
         const isSame = withoutVar(nri.socketPath) === withoutVar(runtime?.config.nri.socketPath ?? "");
@@ -68,20 +70,17 @@ export const runtimeRows: Table = [
     what: (other, { runtime }) => `two runtimes with one NRI socket run here: ${placeOf(runtime)}, ${placeOf(other)}`,
     why: "the one that started last has the socket, and pods of the other have no plugins",
     fix: (other) =>
-      `leave NRI on in the one that the kubelet uses (--container-runtime-endpoint); where that is the first, ${setNri(other, "enabled", other.name === "cri-o" ? "false" : "true")}`,
+      `leave NRI on in the one that the kubelet uses (--container-runtime-endpoint); where that is the first, ${setNri(other, "enabled", other.name !== "cri-o")}`,
     where: ({ config }) => config.path,
   }),
-  row({
-    id: "runtime-config-fault",
-    severity: "error",
+  row("runtime-config-fault", "error", {
     when: (facts) => mayTakeNri2(facts) && facts.runtime?.config.faults,
     what: ({ text }, { runtime }) => `${runtime?.name}'s configuration cannot be used: ${text}`,
     why: "nothing in it is certain, and where it is wrong the runtime does not start",
     fix: ({ text }, { runtime }) =>
       text.includes("EACCES") ? "sudo nri-v01-bridge doctor" : `correct the file, then ${restart(runtime)}`,
   }),
-  row({
-    id: "nri-settings-ignored",
+  row("nri-settings-ignored", "error", {
     when: (facts) => mayTakeNri2(facts) && facts.runtime?.config.ignored,
     severity: ({ switches }, { runtime }) => (switches && runtime?.config.nri.enabled === false ? "error" : "warning"),
     what: ({ keys, table, belongs }, { runtime }) => {
@@ -101,9 +100,7 @@ export const runtimeRows: Table = [
     },
   }),
   [
-    row({
-      id: "nri-disabled",
-      severity: "error",
+    row("nri-disabled", "error", {
       when: readable((runtime) => disabled(runtime).length > 0),
       what: (runtime) => `disabled_plugins of ${nameOf(runtime)} holds ${quoted(disabled(runtime))}`,
       why: "NRI's events come from CRI: without either no plugin runs, and nothing says so",
@@ -113,9 +110,7 @@ export const runtimeRows: Table = [
       },
       where: (runtime) => disabled(runtime)[0]?.where ?? "",
     }),
-    row({
-      id: "nri-disabled",
-      severity: "error",
+    row("nri-disabled", "error", {
       when: readable(({ config: { nri, ignored } }) => !nri.enabled && !ignored.some(({ switches }) => switches)),
       what: (runtime) =>
         `NRI is switched off in ${nameOf(runtime)}${runtime.config.nri.at.enabled === undefined ? ", which is its default" : ""}`,
@@ -123,30 +118,24 @@ export const runtimeRows: Table = [
       fix: switchNriOn,
       where: ({ config }) => config.nri.at.enabled ?? config.path,
     }),
-    row({
-      id: "nri-connections-disabled",
-      severity: "error",
+    row("nri-connections-disabled", "error", {
       when: readable(({ config }, { launched }) => !config.nri.connections && !launched.some(({ bridge }) => bridge)),
       what: (runtime) => `${nameOf(runtime)} lets no plugin connect, and launches no bridge`,
       why: "the bridge that runs as a service cannot register",
-      fix: (runtime) => setNri(runtime, "connections", "false"),
+      fix: (runtime) => setNri(runtime, "connections", false),
       where: ({ config }) => config.nri.at.connections ?? config.path,
     }),
-    row({
-      id: "request-timeout-short",
-      severity: "warning",
+    row("request-timeout-short", "warning", {
       when: readable((_, facts) => facts.plugins.length > 0 && chainMs(facts) < shortMs),
       what: (runtime, facts) =>
         `${nameOf(runtime)} waits ${runtime.config.nri.requestTimeoutMs} ms for an answer, so a chain of plugins has ${chainMs(facts)} ms`,
       why: "a plugin that does not end in time is ended, and its create fails",
-      fix: (runtime) => setNri(runtime, "requestTimeout", '"2s"'),
+      fix: (runtime) => setNri(runtime, "requestTimeout", "2s"),
       where: ({ config }) => config.nri.at.requestTimeout ?? config.path,
     }),
   ],
-  row({
+  row("crio-starts-all-the-same", "warning", {
     // compat: CRI-O takes an error of StartContainer for a warning (its server/container_start.go).
-    id: "crio-starts-all-the-same",
-    severity: "warning",
     when: ({ runtime, plugins }) => {
       const late = plugins.filter((plugin) => plugin.settings.phase === "start" && mayRefuse(plugin));
       return runtime?.name === "cri-o" && late.length > 0 && { late };
@@ -161,9 +150,7 @@ export const runtimeRows: Table = [
     where: (_, { bridge }) => bridge.file ?? bridge.config.confFile,
   }),
   [
-    row({
-      id: "socket-path-differs",
-      severity: "error",
+    row("socket-path-differs", "error", {
       when: sockets(({ config }, { socket }) => withoutVar(config.nri.socketPath) !== withoutVar(socket.path)),
       what: ({ name, config }, { socket }) =>
         `the bridge connects to ${socket.path}, and ${name} listens on ${config.nri.socketPath}`,
@@ -180,9 +167,8 @@ export const runtimeRows: Table = [
       },
       where: ({ config }, { bridge }) => bridge.file ?? config.path,
     }),
-    row({
+    row("socket-missing", "error", {
       // Docker makes a directory for a bind mount whose source is not there yet.
-      id: "socket-missing",
       ...noSocket,
       when: sockets((_, { socket }) => socket.kind !== "socket"),
       what: ({ name }, { socket }) =>
@@ -192,8 +178,7 @@ export const runtimeRows: Table = [
           ? `in a container mount the directory of the socket; on the node itself ${restart(runtime)}`
           : `mv -n ${shellWord(path)} ${shellWord(`${path}.old`)} # then ${restart(runtime)}`,
     }),
-    row({
-      id: "socket-dead",
+    row("socket-dead", "error", {
       ...noSocket,
       when: sockets((_, { socket }) => socket.stale || socket.listening === false),
       what: ({ name }, { socket }) =>
@@ -203,9 +188,7 @@ export const runtimeRows: Table = [
           ? "mount the socket's directory into the container instead of the socket, and start the container again"
           : restart(runtime),
     }),
-    row({
-      id: "socket-mounted",
-      severity: "warning",
+    row("socket-mounted", "warning", {
       when: sockets((_, { socket }) => socket.mounted),
       what: (_, { socket }) => `${socket.path} itself is mounted`,
       why: ({ name }) => `at its next restart ${name} makes a new socket, and the mount keeps the old one`,
@@ -213,27 +196,21 @@ export const runtimeRows: Table = [
       where: (_, { socket }) => socket.path,
     }),
   ],
-  row({
-    id: "launched-bad-name",
-    severity: "error",
+  row("launched-bad-name", "error", {
     when: (facts) => mayTakeNri2(facts) && facts.launched.filter(({ executable, named }) => executable && !named),
     what: ({ path }) => `${path} is executable, and its name is not NN-name`,
     why: "one such file makes the whole discovery of plugins fail: NRI does not start, and containerd 1.7 exits over it",
     fix: ({ path }, { runtime }) =>
       `${moveOut(path, runtime)}; one that is to be launched comes back as NN-name, such as 10-name`,
   }),
-  row({
-    id: "launched-not-executable",
-    severity: "error",
+  row("launched-not-executable", "error", {
     // One that cannot start is not to be launched: containerd 1.7 would exit over it.
     when: (facts) => ownLaunched(facts).filter(({ executable, missing }) => !executable && missing === undefined),
     what: ({ path }) => `${path} is not executable`,
     why: "the runtime passes over it in silence, and no plugin runs",
     fix: ({ path }, { runtime }) => `chmod 0755 ${shellWord(path)} # then ${restart(runtime)}`,
   }),
-  row({
-    id: "launched-cannot-start",
-    severity: "error",
+  row("launched-cannot-start", "error", {
     when: (facts) => ownLaunched(facts).filter(({ missing }) => missing !== undefined),
     what: ({ path, missing }) =>
       `${path} starts ${missing}, which is ${missing?.startsWith("/") ? "not there or not executable" : "neither in /usr/bin nor in /bin"}`,
@@ -243,28 +220,24 @@ export const runtimeRows: Table = [
         ? `install ${missing}`
         : `let it name ${missing} by its path; deploy/launched/install.sh --node writes it so`,
   }),
-  row({
-    id: "go-adapter-too",
-    severity: "warning",
+  row("go-adapter-too", "warning", {
     when: (facts) => {
       const file = live(facts).find(({ adapter }) => adapter)?.path;
-      const process = facts.adapters.find(({ name }) => name === "v010-adapter");
-      return mayTakeNri2(facts) && (file ?? (process && `process ${process.pid}`));
+      const [pid] = facts.adapters["v010-adapter"];
+      return mayTakeNri2(facts) && (file ?? (pid === undefined ? undefined : `process ${pid}`));
     },
     what: (adapter) => `containerd's v010-adapter runs v0.1 plugins here too (${adapter})`,
     why: (_, { conf }) => `every plugin of ${conf.path} runs twice for each event`,
     fix: (adapter, { runtime }) =>
       adapter.startsWith("/") ? moveOut(adapter, runtime) : `stop ${adapter}, and what starts it`,
   }),
-  row({
-    id: "bridge-twice",
-    severity: "warning",
+  row("bridge-twice", "warning", {
     when: (facts) => {
       const files = live(facts).filter(({ bridge }) => bridge);
-      const processes = facts.adapters.filter(({ name }) => name === "nri-v01-bridge");
+      const pids = facts.adapters["nri-v01-bridge"];
       // The process of a launched bridge is that bridge.
-      const twice = files.length > 1 || processes.length > Math.max(files.length, 1);
-      const names = [...files.map(({ path }) => path), ...processes.map(({ pid }) => `process ${pid}`)];
+      const twice = files.length > 1 || pids.length > Math.max(files.length, 1);
+      const names = [...files.map(({ path }) => path), ...pids.map((pid) => `process ${pid}`)];
       return mayTakeNri2(facts) && twice && { names, launched: files.length > 0 };
     },
     what: ({ names }) => `there are several bridges: ${names.join(", ")}`,
@@ -292,36 +265,12 @@ export function mayRefuse({ settings }: Facts["plugins"][number]): boolean {
 }
 
 export function switchNriOn(runtime: RuntimeFacts): string {
-  return setNri(runtime, "enabled", runtime.name === "cri-o" ? "true" : "false");
+  return setNri(runtime, "enabled", runtime.name === "cri-o");
 }
 
 /** Whether there is a runtime that is not too old for NRI v2. */
 export function mayTakeNri2({ runtime }: Facts): boolean {
   return runtime !== undefined && speaksNri2(runtime) !== false;
-}
-
-type Holds = (runtime: RuntimeFacts, facts: Facts) => boolean;
-
-function runtimes(holds: Holds) {
-  return (facts: Facts) => facts.runtime !== undefined && holds(facts.runtime, facts) && facts.runtime;
-}
-
-/** The same, where it is not too old for NRI v2 and all of its configuration can be read. */
-function readable(holds: Holds) {
-  return runtimes((runtime, facts) => {
-    return mayTakeNri2(facts) && runtime.config.faults.length === 0 && holds(runtime, facts);
-  });
-}
-
-/** The same, where a bridge that runs as a service is to reach the socket. A launched one is given its connection. */
-export function sockets(holds: Holds) {
-  return runtimes((runtime, facts) => {
-    const { enabled, connections } = runtime.config.nri;
-    const isLaunched = facts.launched.some(({ bridge, executable }) => bridge && executable);
-    return (
-      runtime.pid !== undefined && mayTakeNri2(facts) && enabled && connections && !isLaunched && holds(runtime, facts)
-    );
-  });
 }
 
 function placeOf(runtime: RuntimeFacts | undefined): string {
@@ -348,7 +297,7 @@ function chainMs({ runtime, bridge }: Facts): number {
 
 /** Our own executables among the launched ones; not one that is switched off while another bridge runs, which would run plugins twice. */
 function ownLaunched(facts: Facts): Facts["launched"] {
-  const runs = facts.adapters.some(({ name }) => name === "nri-v01-bridge");
+  const runs = facts.adapters["nri-v01-bridge"].length > 0;
   const ours = facts.launched.filter(({ bridge, named, executable }) => bridge && named && (executable || !runs));
   return mayTakeNri2(facts) ? ours : [];
 }

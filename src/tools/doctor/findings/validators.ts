@@ -1,9 +1,10 @@
 import { basename } from "node:path";
 import { nearestName } from "../../../base/nearest.js";
+import { flagOf } from "../../../host/proc.js";
 import { hasFeature, inferNriVersion } from "../../../nri/versions.js";
 import type { Facts } from "../facts.js";
-import { rowOf, type Table } from "../finding.js";
-import { setValidator } from "../fixes.js";
+import { given, rowOf, type Table } from "../finding.js";
+import { launchedBridge, setValidator } from "../fixes.js";
 import { disabled, nameOf } from "./runtime.js";
 
 const row = rowOf("doctor");
@@ -13,11 +14,11 @@ const usualName = "v01-bridge";
 /** The annotation that the pods of deploy/kustomize carry. */
 const tolerate_missing_plugins_annotation = "tolerate-missing-plugins.nri-v01-bridge";
 
+const validators = given(subjectOf);
+
 /** NRI's default validator: which plugins have to be connected when a container is created, and what none may ask for. */
 export const validatorRows: Table = [
-  row({
-    id: "required-plugins-unset",
-    severity: "info",
+  row("required-plugins-unset", "info", {
     when: validators(({ enabled, names, name, meant }, { plugins }) => {
       return plugins.length > 0 && !(enabled && (names.includes(name) || meant !== undefined));
     }),
@@ -28,8 +29,7 @@ export const validatorRows: Table = [
       return `nothing, if that is wanted; else, as MIGRATION.md says under "Never without plugins", ${setValidator(runtime, settings)}`;
     },
   }),
-  row({
-    id: "required-plugins-unknown",
+  row("required-plugins-unknown", "error", {
     severity: ({ meant }) => (meant === undefined ? "info" : "error"),
     when: validators(({ enabled, unknown }) => enabled && unknown.length > 0),
     what: ({ runtime, unknown, name }) =>
@@ -40,18 +40,14 @@ export const validatorRows: Table = [
         ? "nothing, if it is another plugin that connects; else take it out of the list"
         : setValidator(runtime, { required_plugins: wanted }),
   }),
-  row({
-    id: "required-plugins-not-tolerated",
-    severity: "warning",
+  row("required-plugins-not-tolerated", "warning", {
     when: validators(({ enabled, names, isTolerated }) => enabled && names.length > 0 && !isTolerated),
     what: ({ runtime }) =>
       `${nameOf(runtime)} requires plugins of every container, and no annotation frees a pod of that`,
     why: "while the bridge is away nothing starts that it needs or the node: its DaemonSet, static pods, the network",
     fix: ({ runtime }) => setValidator(runtime, { tolerate_missing_plugins_annotation }),
   }),
-  row({
-    id: "adjustments-refused",
-    severity: "info",
+  row("adjustments-refused", "info", {
     when: validators(({ enabled, rejects, asking }) => enabled && rejects.length > 0 && asking.length > 0),
     what: ({ runtime, rejects }) => `${nameOf(runtime)} refuses adjustments of ${rejects.join(", ")}`,
     why: "a container fails with validation error when a plugin's result asks for one",
@@ -59,17 +55,9 @@ export const validatorRows: Table = [
   }),
 ];
 
-type Subject = NonNullable<ReturnType<typeof subjectOf>>;
-
-function validators(holds: (subject: Subject, facts: Facts) => boolean) {
-  return (facts: Facts) => {
-    const subject = subjectOf(facts);
-    return subject !== undefined && holds(subject, facts) && subject;
-  };
-}
-
 /** The validator's verdict on the plugins here; undefined where the runtime has none, or no NRI. */
-function subjectOf({ runtime, bridge, launched, plugins }: Facts) {
+function subjectOf(facts: Facts) {
+  const { runtime, bridge, process, launched, plugins } = facts;
   const nri = runtime && inferNriVersion(runtime.name, runtime.version);
   if (runtime === undefined || nri === undefined || !hasFeature(nri, "validates")) return undefined;
   const { config } = runtime;
@@ -77,8 +65,10 @@ function subjectOf({ runtime, bridge, launched, plugins }: Facts) {
   const { requiredPlugins: names, ...validator } = config.nri.validator;
   // A launched plugin's name is that of its file, without its index.
   const nameIn = (path: string) => basename(path).replace(/^\d\d-/, "");
-  const own = launched.find((file) => file.bridge && file.executable);
-  const name = own === undefined ? bridge.config.pluginName : nameIn(own.path);
+  const own = launchedBridge(facts);
+  const stated = flagOf(process.args, "--name") ?? bridge.settings.pluginName;
+  // A file in a container cannot be read; what its bridge says of itself can.
+  const name = own ? nameIn(own.path) : (stated ?? process.status?.plugin.slice(3) ?? bridge.config.pluginName);
   // Others may connect.
   const unknown = names.filter((each) => each !== name && !launched.some(({ path }) => nameIn(path) === each));
   const isMeant = (each: string) => !names.includes(name) && nearestName(each, [name, usualName]) !== undefined;

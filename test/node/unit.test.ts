@@ -39,8 +39,8 @@ describe("doctor", () => {
 
   it.each([
     ["stopped", "systemctl stop nri-v01-bridge", "bridge-not-running", "systemctl start nri-v01-bridge"],
-    ["stopped by a signal", "systemctl kill -s STOP nri-v01-bridge", "bridge-stopped", "kill -CONT"],
-    ["frozen with its cgroup", "systemctl freeze nri-v01-bridge", "bridge-stopped", "systemctl thaw nri-v01-bridge"],
+    ["stopped by a signal", "systemctl kill -s STOP nri-v01-bridge", "bridge-halted", "kill -CONT"],
+    ["frozen with its cgroup", "systemctl freeze nri-v01-bridge", "bridge-halted", "systemctl thaw nri-v01-bridge"],
   ])("says that the bridge is %s, and what to do, which mends it", async (_, command, id, fix) => {
     await node.run(command);
     const [finding, ...others] = await bridge.findings();

@@ -71,11 +71,15 @@ export async function installUnit(): Promise<void> {
 }
 
 /** Replaces the bridge's configuration, and starts it with that. A conf.json of its own: containerd then leaves sandboxes to it. */
-export async function configure(settings: object, conf = confOf("noter")): Promise<void> {
-  const confFile = "/etc/nri-v01-bridge/conf.json";
+export async function configure(
+  settings: object,
+  conf = confOf("noter"),
+  confFile = "/etc/nri-v01-bridge/conf.json",
+): Promise<void> {
+  await node.run("rm -f /etc/nri/conf.json /etc/nri-v01-bridge/conf.json");
   await node.write(confFile, conf);
   await node.write("/etc/nri-v01-bridge/config.yaml", JSON.stringify({ confFile, ...settings }));
-  await node.run("rm -f /etc/nri/conf.json; systemctl restart nri-v01-bridge");
+  await node.run("systemctl restart nri-v01-bridge");
   await serves();
 }
 

@@ -52,6 +52,7 @@ describe("the Debian package", () => {
     const left =
       "ls -d /etc/nri-v01-bridge /var/lib/nri-v01-bridge /usr/bin/nri-v01-bridge /etc/systemd/system/*/nri-v01*";
     expect((await node.try(`${left} 2>/dev/null`)).stdout).toBe("");
-    expect(await node.run("systemctl list-unit-files -q 'nri-v01*'")).toBe("");
+    // It fails where it lists nothing.
+    expect((await node.try("systemctl list-unit-files -q 'nri-v01*'")).stdout).toBe("");
   });
 });

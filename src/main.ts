@@ -4,11 +4,12 @@ import { addRunCommand } from "./cli/run.js";
 import { tuneEngine } from "./observe/engine.js";
 import { isJournalOnStderr } from "./observe/log-destination.js";
 
-// The reader of stdout may stop reading (`| head`): verbs with files or processes of their own end then, all others are short.
+// Aborts when the reader of stdout goes away (`| head`). Verbs that hold files or processes then end; all other verbs
+// are short and ignore the signal.
 const readerGone = new AbortController();
 process.stdout.on("error", () => readerGone.abort());
 
-// Why we end is an error for the journal: `<3>` before each line (sd-daemon(3)).
+// Where stderr is the systemd journal, each line on stderr starts with `<3>`, the priority of an error (sd-daemon(3)).
 const mark = isJournalOnStderr(process.env.JOURNAL_STREAM) ? "<3>" : "";
 const args = process.argv.slice(2);
 const io = {
@@ -21,7 +22,10 @@ const io = {
   stderr: (text: string) => process.stderr.write(text.replace(/^(?=.)/gm, mark)),
 };
 
-/** A bridge is one file, and read in half the time: all other verbs, and the help, are in a file beside it. */
+/**
+ * Runs the verb of the command line. The verb `run` is in this bundle alone, so that Node reads half as much code at
+ * the bridge's start; all other verbs and the help are in a second file, tools.mjs.
+ */
 async function start() {
   if (isRun(args) && !args.some((arg) => /^-[^-]|^--(help|version)/.test(arg))) {
     return runVerbOf([addRunCommand], io);
@@ -29,9 +33,9 @@ async function start() {
   return (await import("./cli/program.js")).runCommandLine(io);
 }
 
-// The only place that ends the process: everything below gives back an exit code, and throws nothing. Without a top-level
-// await, which the single executable's script cannot have.
+// This is the only place that ends the process: every verb returns an exit code and throws nothing. There is no
+// top-level await here, because the script of the single executable cannot have one.
 void start().then((code) => {
-  // Sockets of a log or of a runtime that does not answer must not keep us.
+  // An open socket, of the log or of a runtime that does not answer, would keep Node's event loop alive without this.
   process.exit(code);
 });

@@ -1,10 +1,13 @@
-/** Says that an answer is no longer wanted, and why. An AbortSignal costs as much as decoding an event. */
+/**
+ * Tells a handler that nobody waits for its answer any more, and why. The bridge makes one for each call; an
+ * AbortSignal would cost as much as decoding the event.
+ */
 export class Cancellation {
   cancelled = false;
   reason: unknown;
   private readonly listeners = new Set<() => void>();
 
-  /** Only the first call counts. */
+  /** Calls every listener; a second call has no effect. */
   cancel(reason: unknown): void {
     if (this.cancelled) return;
     this.cancelled = true;
@@ -13,7 +16,10 @@ export class Cancellation {
     this.listeners.clear();
   }
 
-  /** Calls back once, from within `cancel`; never when that has been already. Gives what stops listening. */
+  /**
+   * `cancel` calls the listener once, before it returns. A listener that is added after `cancel` is never called.
+   * @returns a function that removes the listener
+   */
   listen(listener: () => void): () => void {
     if (!this.cancelled) this.listeners.add(listener);
     return () => void this.listeners.delete(listener);

@@ -3,14 +3,14 @@ export type Clock = () => number;
 
 export const monotonicClock: Clock = () => performance.now();
 
-/** A point in time by which something has to be done. */
+/** The point in time at which the waiting for a piece of work ends. */
 export class Deadline {
   private constructor(
     private readonly atMs: number,
     private readonly clock: Clock,
   ) {}
 
-  /** A deadline `ms` milliseconds from now; with Infinity it never passes. */
+  /** A deadline `ms` milliseconds from now; a deadline after Infinity never passes. */
   static after(ms: number, clock: Clock = monotonicClock): Deadline {
     return new Deadline(clock() + ms, clock);
   }
@@ -24,21 +24,24 @@ export class Deadline {
     return this.remainingMs() === 0;
   }
 
-  /** The same deadline, moved forward by a margin in milliseconds. */
+  /** A deadline that passes `marginMs` milliseconds earlier than this deadline. */
   minus(marginMs: number): Deadline {
     return new Deadline(this.atMs - marginMs, this.clock);
   }
 
-  /** This deadline, or one `ms` milliseconds from now where that is earlier. */
+  /** A deadline `ms` milliseconds from now, but no later than this deadline. */
   within(ms: number): Deadline {
     return new Deadline(Math.min(this.atMs, this.clock() + ms), this.clock);
   }
 }
 
-/** The longest time that a Node timer takes, in milliseconds; a longer one would ring at once. */
+/** The longest delay of a Node timer, in milliseconds; with a longer delay Node fires the timer at once. */
 export const maxTimerMs = 2 ** 31 - 1;
 
-/** Rings once, when the deadline has passed; never without one. Gives the function that cancels it. */
+/**
+ * Calls `ring` once, when the deadline has passed; never for a deadline of Infinity.
+ * @returns a function that cancels the alarm
+ */
 export function alarm(deadline: Deadline, ring: () => void): () => void {
   let timer: NodeJS.Timeout | undefined;
   const wait = () => {
@@ -50,7 +53,9 @@ export function alarm(deadline: Deadline, ring: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-/** The work's outcome, or `late()` where the deadline passes first; what the work comes to then is dropped. */
+/**
+ * The outcome of the work, or that of `late()` where the deadline passes first; the work's later outcome is ignored.
+ */
 export async function within<T>(deadline: Deadline, work: Promise<T>, late: () => T | Promise<T>): Promise<T> {
   let cancel = () => {};
   const passed = new Promise<T>((resolve) => {

@@ -1,4 +1,7 @@
-/** Every error code of the bridge. A code is stable; the message beside it names the file, key, plugin, pod and remedy. */
+/**
+ * Every error code of the bridge. Codes stay the same from version to version; an error's message names the file, key,
+ * plugin, pod and remedy.
+ */
 export type ErrorCode =
   // wire, transport, ttRPC
   | "FRAME_TOO_LARGE" // a frame's header announces more bytes than the limit
@@ -7,9 +10,9 @@ export type ErrorCode =
   | "CALL_TIMEOUT" // the peer did not answer a call in time
   | "CONNECT_FAILED"
   | "REGISTRATION_REFUSED"
-  // JSON as Go reads it
+  // JSON, read by the rules of Go's encoding/json
   | "JSON_SYNTAX"
-  | "JSON_TYPE" // a JSON value has a type that its key does not take
+  | "JSON_TYPE" // a JSON value has a type that its key does not allow
   // configuration and usage
   | "CONFIG" // the bridge's configuration is wrong
   | "USAGE" // the command line is wrong
@@ -19,7 +22,7 @@ export type ErrorCode =
   | "ADJUSTMENT" // a result asks for a change that cannot be made
   | "CGROUP_VIEW" // a captured cgroup view cannot be made
   | "STATE" // the journal cannot be used
-  | "INTERRUPTED" // a signal, or a reader that is gone, ended a verb
+  | "INTERRUPTED" // a signal ended a verb, or the reader of its stdout has gone away
   | "INTERNAL"; // a fault of the bridge itself
 
 /** The one error class: a code for machines, a message for people, fields for the log. */
@@ -35,7 +38,7 @@ export class BridgeError extends Error {
   }
 }
 
-/** The text of anything thrown, without a stack. */
+/** The message of a thrown value, without its stack. */
 export function errorText(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
@@ -44,12 +47,15 @@ export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(errorText(thrown));
 }
 
-/** As much of a text of others as a message repeats: the file may be none that was meant to be read. */
+/**
+ * The start of a text that the bridge did not write, short enough to quote in a message. The user may have named a
+ * wrong file, whose whole content does not belong into the log.
+ */
 export function excerpt(text: string, most = 200): string {
   return text.length <= most ? text : `${text.slice(0, most)}…`;
 }
 
-/** The result of a call; undefined where it throws and the reason does not matter. */
+/** The result of `look`; undefined when `look` throws, for callers to whom the reason does not matter. */
 export function attempt<T>(look: () => T): T | undefined {
   try {
     return look();
@@ -58,7 +64,7 @@ export function attempt<T>(look: () => T): T | undefined {
   }
 }
 
-/** An error of the file system in words for the user who named the path. */
+/** What an errno of the file system means, for the user who named the path. */
 const meanings: Readonly<Record<string, string>> = {
   ENOENT: "no such file or folder",
   ENOTDIR: "a part of its path is no folder",
@@ -79,7 +85,7 @@ export function fileFault(error: unknown): string {
   return meaning === undefined ? errorText(error) : `${meaning} (${code})`;
 }
 
-/** The code of a system error, ENOENT say; "" of anything else. */
+/** The code of a system error, such as ENOENT; "" for any other thrown value. */
 export function errnoOf(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }

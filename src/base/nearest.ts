@@ -1,4 +1,7 @@
-/** The known name that a mistyped one most likely meant: at most a third of its letters differ. */
+/**
+ * The known name that is closest to a mistyped name. Undefined when more than a third of the name's letters, and more
+ * than two, differ from every known name.
+ */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const distance = (candidate: string) => editDistance(name.toLowerCase(), candidate.toLowerCase());
   const [nearest] = known.toSorted((a, b) => distance(a) - distance(b));
@@ -6,13 +9,13 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return nearest !== undefined && distance(nearest) <= limit ? nearest : undefined;
 }
 
-/** `did you mean "x"?` for a mistyped name; another hint where none is near. */
+/** `did you mean "x"?` for a mistyped name, or the text `otherwise` when no known name is close to the mistyped one. */
 export function nearestHint(name: string, known: readonly string[], otherwise: string): string {
   const nearest = nearestName(name, known);
   return nearest === undefined ? otherwise : `did you mean "${nearest}"?`;
 }
 
-/** Letters to insert, delete or replace to get from one text to the other (Levenshtein). */
+/** The Levenshtein distance: how many letters one has to insert, delete or replace to turn one text into the other. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let i = 1; i <= a.length; i++) {

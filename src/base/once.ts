@@ -1,4 +1,4 @@
-/** The answer for each key, asked for once. */
+/** Wraps `ask` so that the wrapper calls it once for each key, and returns the remembered answer from then on. */
 export function remember<T>(ask: (key: string) => T): (key: string) => T {
   const known = new Map<string, T>();
   return (key) => {
@@ -8,7 +8,7 @@ export function remember<T>(ask: (key: string) => T): (key: string) => T {
   };
 }
 
-/** Says each sentence once. */
+/** Wraps a log method so that each sentence is logged only the first time, whatever its fields. */
 export function sayOnce(say: (fields: object, sentence: string) => void): (fields: object, sentence: string) => void {
   const said = new Set<string>();
   return (fields, sentence) => {

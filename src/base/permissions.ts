@@ -8,39 +8,46 @@ const maxLinks = 40;
 const procfsType = 0x9fa0;
 
 export interface WalkOptions {
-  /** The user who may change files besides root. */
+  /** The one user besides root whose right to change files is accepted; by default the bridge's own user. */
   readonly ownUid?: number;
-  /** Where the paths' root is, as a node's in a container, without a slash at its end: links stay below it. */
+  /**
+   * The directory that stands for `/` in the paths, such as the node's root mounted into the bridge's container;
+   * without a slash at its end. Absolute link targets are resolved below this directory.
+   */
   readonly below?: string;
   /**
-   * Accepts a directory that others can write where it is a Kubernetes ConfigMap mounted read-only: the kubelet makes it with mode 0777
-   * in a directory that only root enters, and writes through `..data` alone.
+   * Accepts a directory that other users can write, if the directory is a Kubernetes ConfigMap mounted read-only. The
+   * kubelet gives such a directory mode 0777, inside a directory that only root can enter, and changes the directory's
+   * files only by replacing the link `..data`.
    */
   readonly configMaps?: boolean;
   readonly remedy?: string;
 }
 
+/** What a walk found on the way to one path. */
 export interface Way {
-  /** The fault where others than root and we can change it, with the remedy; null when none can. */
+  /** Why users besides root and the bridge's own user can change the path, with the remedy; null when they cannot. */
   readonly fault: string | null;
-  /** Its end, links resolved; below that which is not there, the directory that is. */
+  /** The path with all links resolved; for a missing file, the deepest directory on the way that exists. */
   readonly at: string;
-  /** Of the file at its end; undefined when there is none, or it was not looked at. */
+  /**
+   * The stats of the file at the path; undefined when the file is missing, or the walk stopped at a fault before it.
+   */
   readonly stats?: Stats | undefined;
-  /** The system's error where there is none. */
+  /** The system's error (ENOENT, ENOTDIR) when the file is missing; undefined otherwise. */
   readonly missing?: unknown;
 }
 
 /**
- * Looks at who can change files: at each of them, and at every directory and link on the way. One walk is for one chain of plugins,
- * and looks at each once. A directory that any user can write is safe only with the sticky bit, and never as the file's own
- * directory, or as the one of a missing file.
+ * Finds out which users can change files: by the permissions of each file and of every directory and link on the way to
+ * it. One walk serves one chain of plugins, and stats each path once. A directory that any user can write is safe only
+ * with the sticky bit, and never as the directory that holds the file or that a missing file would be created in.
  */
 export class PermissionWalk {
   private readonly seen = new Map<string, Stats>();
   private readonly missing = new Set<string>();
   private readonly ways = new Map<string, Way>();
-  /** By the number of a file system's device. */
+  /** Whether a file system is procfs, by its device number. */
   private readonly procfs = new Map<number, boolean>();
   private readonly options: Required<WalkOptions>;
 
@@ -49,13 +56,16 @@ export class PermissionWalk {
     this.options = { ownUid: process.geteuid?.() ?? 0, below: "", configMaps: false, remedy, ...options };
   }
 
-  /** Why a file cannot be trusted; null when only root and our own user can change it. */
+  /** Why a file cannot be trusted, also when it is missing; null when only root and `ownUid` can change the file. */
   faultOf(path: string): string | null {
     const { fault, missing } = this.wayTo(path);
     return fault ?? (missing === undefined ? null : unreadable(path, missing));
   }
 
-  /** Why files may appear in a directory that others put there; null as well where it is not there and cannot be made. */
+  /**
+   * Why users besides root and `ownUid` can put files into a directory; null when they cannot, also for a missing
+   * directory that they cannot create.
+   */
   directoryFault(path: string): string | null {
     const { fault, at, stats } = this.wayTo(path);
     return fault ?? (stats?.isDirectory() ? this.writableFault(at, stats) : null);
@@ -67,20 +77,23 @@ export class PermissionWalk {
     return way;
   }
 
-  /** Where a path that has no links is found from here. */
+  /** The path under which this process opens a path without links: `below` followed by the path. */
   here(path: string): string {
-    // A root such as /proc/1/root is a link that only the kernel can follow, and does with a name behind it.
+    // A root such as /proc/1/root is a link that only the kernel can follow; lstat follows it if a name comes after it.
     return `${this.options.below}${path === "/" ? "/." : path}`;
   }
 
-  /** Whether all that it looked at is as it was: then it would find the same again. */
+  /** Whether every path that the walk looked at is unchanged, so that a new walk would give the same result. */
   get holds(): boolean {
     const now = (at: string) => lstatSync(this.here(at), { throwIfNoEntry: false });
     const isHere = ([at, before]: [string, Stats]) => isSame(before, now(at));
     return attempt(() => [...this.seen].every(isHere) && ![...this.missing].some(now)) ?? false;
   }
 
-  /** Whether no file was written so shortly before that another write would leave its times as they are. */
+  /**
+   * Whether the last write to every file is longer ago than the resolution of file times. A file written a moment ago
+   * could be written again without a change of its times.
+   */
   get isSettled(): boolean {
     const latest = Date.now() - settledMs;
     return [...this.seen.values()].every((stats) => stats.isDirectory() || stats.ctimeMs < latest);
@@ -94,7 +107,7 @@ export class PermissionWalk {
     }
   }
 
-  /** @throws the system's error where it is another one than that there is no such file */
+  /** @throws the system's error of lstat, readlink or statfs, except ENOENT and ENOTDIR, which make `missing` */
   private walk(path: string): Way {
     const pending = path.split("/").filter((name) => name !== "");
     let at = "/";
@@ -143,7 +156,10 @@ export class PermissionWalk {
     return stats;
   }
 
-  /** Paths below it are another process's view: a path there is judged by directories that are not the file's. */
+  /**
+   * Whether a path is on procfs. Links of procfs such as /proc/<pid>/root lead to the files of another process, past
+   * the directories that the walk has to judge.
+   */
   private isProcfs(at: string, { dev }: Stats): boolean {
     const known = this.procfs.get(dev) ?? statfsSync(this.here(at)).type === procfsType;
     this.procfs.set(dev, known);
@@ -183,19 +199,27 @@ export class PermissionWalk {
   }
 }
 
-/** New files in a directory that only root can write do not matter; a file that is executed from it has a stamp of its own. */
+/**
+ * Whether a file is unchanged. The times of a directory are not compared: only trusted users can add files to a
+ * directory that passed the walk, and every file that the walk looked at is compared by itself.
+ */
 function isSame(a: Stats, b: Stats | undefined): boolean {
   if (b === undefined) return false;
   const inode = a.dev === b.dev && a.ino === b.ino && a.mode === b.mode && a.uid === b.uid && a.gid === b.gid;
   return inode && (a.isDirectory() || (a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs));
 }
 
-/** A file system's clock may stand still for as long. */
+/**
+ * Milliseconds. Two writes within this time may leave a file with the same times, as its file system's clock is coarse.
+ */
 const settledMs = 20;
-/** Changes that a walk does not see, such as a mount that is made read-only, count after this time. */
+/**
+ * Milliseconds that PassedWalks reuses a walk's result. After this time the bridge also notices changes that `holds`
+ * cannot see, such as a remount.
+ */
 const believedMs = 10_000;
 
-/** Walks that found no fault, each believed for a while, as long as all that it looked at is as it was. */
+/** Reuses a walk that found no fault for `believedMs`, as long as every path that the walk looked at is unchanged. */
 export class PassedWalks {
   private readonly passed = new Map<string, { readonly walk: PermissionWalk; readonly until: number }>();
 
@@ -204,7 +228,10 @@ export class PassedWalks {
     private readonly clock = monotonicClock,
   ) {}
 
-  /** The result of `look`, which depends on nothing but the walk and the key. */
+  /**
+   * The result of `look`, which may depend only on the walk and the key; null without a call of `look` while an earlier
+   * walk is reused.
+   */
   faultOf(key: string, look: (walk: PermissionWalk) => string | null): string | null {
     const before = this.passed.get(key);
     if (before !== undefined && this.clock() < before.until && before.walk.holds) return null;
@@ -216,20 +243,23 @@ export class PassedWalks {
   }
 }
 
-/** Why a file is not to be trusted: users besides root and us can change it. `null` when none can. */
+/** Why a file cannot be trusted: users besides root and the bridge's own user can change it. Null when they cannot. */
 export function findPermissionFault(path: string, options: WalkOptions = {}): string | null {
   return new PermissionWalk(options).faultOf(path);
 }
 
-/** The same of conf.json and the bridge's own configuration, which name what runs and what it gets. */
+/**
+ * Why conf.json or the bridge's configuration cannot be trusted; null when it can. The two files decide which programs
+ * the bridge runs, and with which input.
+ */
 export function findConfigPermissionFault(path: string, options: WalkOptions = {}): string | null {
   return createConfigCheck(options)(path);
 }
 
-/** findConfigPermissionFault for one event after the other. */
+/** A findConfigPermissionFault for many events: it reuses the results of earlier walks (PassedWalks). */
 export function createConfigCheck(options: WalkOptions = {}): (path: string) => string | null {
   const walks = new PassedWalks({ ...options, configMaps: true });
-  // Whatever is written to the null device, nothing is read from it.
+  // Any user can write to the null device, but a read from it gives nothing.
   return (path) => (path === "/dev/null" ? null : walks.faultOf(path, (walk) => walk.faultOf(path)));
 }
 

@@ -1,4 +1,6 @@
-/** Runs work on one id after the other, and work on different ids side by side. */
+/**
+ * Runs the work for one id in the order in which it was given, one piece at a time; work for different ids overlaps.
+ */
 export class Serial {
   private readonly tails = new Map<string, Promise<void>>();
 
@@ -9,7 +11,7 @@ export class Serial {
   run<T>(id: string, work: () => Promise<T>): Promise<T> {
     const before = this.tails.get(id);
     let settle = () => {};
-    // There before the work begins: what that asks for in turn comes after it.
+    // The tail is set before the work begins, so that work which `work` itself gives for this id runs after it.
     const tail = new Promise<void>((resolve) => {
       settle = resolve;
     });
@@ -23,7 +25,7 @@ export class Serial {
     return done;
   }
 
-  /** Resolves when all work that was given so far has ended. */
+  /** Resolves when all work that was given before this call has ended. */
   async idle(): Promise<void> {
     await Promise.allSettled(this.tails.values());
   }

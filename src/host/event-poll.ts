@@ -4,12 +4,15 @@ import { type Koffi, type Libc, NativeError, type PollHandle } from "./native.js
 const epollCloseOnExec = 0o2000000;
 const operations = { add: 1, delete: 2 } as const;
 const readable = 1;
-const batch = 64; // Told of in one turn; the rest in the next.
-/** struct epoll_event: u32 events, u64 data; packed where a 32-bit program can run on the same kernel (x86). */
+const batch = 64; // The most events that one turn of the event loop handles; the next turn handles the rest.
+/** The offset of `data` in struct epoll_event: u32 events, u64 data. The kernel packs the struct on x86. */
 const dataOffset = process.arch === "x64" || process.arch === "ia32" ? 4 : 8;
 const eventBytes = dataOffset + 8;
 
-/** Watches descriptors that Node does not: pidfds, bare pipes. One epoll descriptor holds all; a watch costs one system call. */
+/**
+ * Watches descriptors that Node's own classes cannot watch: pidfds, and pipes without a stream. One epoll descriptor
+ * holds them all, so that a watch costs one system call.
+ */
 export class EventPoll {
   private readonly epoll: number;
   private readonly handle: PollHandle;
@@ -21,7 +24,7 @@ export class EventPoll {
   private scheduled = false;
   private closed = false;
 
-  /** @throws Error when the system gives no epoll descriptor */
+  /** @throws NativeError when epoll_create1 fails */
   constructor(
     koffi: Koffi,
     private readonly libc: Libc,
@@ -33,12 +36,14 @@ export class EventPoll {
   }
 
   /**
-   * Calls back in each turn in which the descriptor is readable or hung up, until the returned function is called, which has to be
-   * before the descriptor is closed. undefined when the system does not watch it.
+   * Calls `onReady` in each turn of the event loop in which the descriptor is readable or hung up.
+   * @returns a function that ends the watch, to be called before the descriptor is closed; undefined when the kernel
+   *   refuses to watch the descriptor, or `close` was called
    */
   watch(descriptor: number, onReady: () => void): (() => void) | undefined {
     if (this.closed) return undefined;
-    // Not the descriptor itself, which may be another's already when an event of this batch is told.
+    // epoll's data is a token and not the descriptor's number: a listener may close the descriptor, and another file
+    // may get the number, before a later event of the same batch is handled.
     const token = ++this.lastToken;
     this.event.writeUInt32LE(readable, 0);
     this.event.writeBigUInt64LE(BigInt(token), dataOffset);
@@ -50,7 +55,7 @@ export class EventPoll {
     };
   }
 
-  /** Keeps the event loop alive until as many calls of `letGo`. */
+  /** Keeps Node's event loop alive until `letGo` has been called as many times as `hold`. */
   hold(): void {
     if (this.holds++ === 0 && !this.closed) this.handle.ref();
   }
@@ -67,7 +72,10 @@ export class EventPoll {
     closeSync(this.epoll);
   }
 
-  /** Into a callback of Node's own, still in this turn of the loop: only after such a one promises go on. */
+  /**
+   * Dispatches from a callback of Node, in this turn of the event loop: koffi's callback runs outside of Node's
+   * callback scope, so promises that it settles would not continue.
+   */
   private schedule(): void {
     if (this.scheduled || this.closed) return;
     this.scheduled = true;

@@ -13,12 +13,13 @@ import {
 } from "./proc.js";
 import { createProcessWatcher, type ProcessWatcher } from "./process-watcher.js";
 
+/** What an event says of a pod or container and its process. */
 export interface ProcessQuery {
   readonly id: string;
   readonly sandboxID: string;
-  /** 0 when there is none. */
+  /** The process of the pod or container; 0 when the event names none. */
   readonly pid: number;
-  /** As the event has it, in the form of cgroupfs or of systemd; "" when it does not say. */
+  /** The event's cgroupsPath, in the form of cgroupfs or of systemd; "" when the event has none. */
   readonly cgroupsPath: string;
 }
 
@@ -35,16 +36,21 @@ type Bundle = { readonly path: string; readonly bytes: Uint8Array };
 type BundleAnswer = ({ readonly found: true } & Bundle) | { readonly found: false; readonly reason: string };
 
 export interface Host {
-  /** The caller has to check that the bundle's cgroupsPath is the event's. @param parent of the process, where it is known */
+  /**
+   * Reads the OCI config.json at each place where the bundle of a pod or container may be. The caller must check that
+   * the cgroupsPath of a found bundle is the event's.
+   * @param parent the pid of the process's parent, if it is known already
+   */
   readBundles(query: Pick<ProcessQuery, "id" | "pid">, parent?: number): Iterable<BundleAnswer>;
-  /** The process that has this pid now, whichever it is. */
+  /** The process that has this pid now, even if it is another one than the event meant. */
   identify(pid: number): ProcessIdentity;
-  /** The same, but only if it is the pod's or container's own. */
+  /** Identifies the event's process, and confirms that the process belongs to the event's pod or container. */
   claim(query: ProcessQuery): ProcessClaim;
   liveness(identity: ProcessIdentity): Liveness;
   /**
-   * @param peer the runtime's own process where it is known
-   * @param named a pid of an event on its way, so that its process runs; 0 when there is none
+   * Whether the bridge and the runtime are in one pid namespace.
+   * @param peer the pid of the runtime, if it is known
+   * @param named a pid that the current event names, whose process therefore runs; 0 when the event names none
    */
   sharesPidNamespace(peer: number | undefined, named: number): Answer;
   readonly watcher: ProcessWatcher;
@@ -52,9 +58,9 @@ export interface Host {
 
 const noProcess = "the event names no process";
 
-/** The machine that we run on. */
+/** The machine that the bridge runs on. */
 export function createNodeHost(procRoot = "/proc", watcher = createProcessWatcher(undefined, procRoot)): Host {
-  // Neither changes while we run.
+  // The bridge's boot and pid namespace stay the same for its whole life.
   const bootId = readText(`${procRoot}/sys/kernel/random/boot_id`)?.trim() ?? "";
   const pidNamespace = readLink(`${procRoot}/self/ns/pid`) ?? "";
   return {
@@ -66,7 +72,7 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
       if (typeof stat === "string") return yield { found: false, reason: `the stat of process ${pid} is ${stat}` };
       const reason = `process ${pid} has no parent that keeps its bundle (not our pid namespace?)`;
       if (stat.parent <= 1) yield { found: false, reason };
-      // The pod's bundle has its containers' beside it: as containerd lays them out, and as CRI-O does.
+      // The container's bundle is near its pod's bundle: first place containerd's layout, third place CRI-O's.
       const places = [`../${id}/config.json`, "config.json", `../../${id}/userdata/config.json`];
       for (const folder of bundleFolders(pid, stat.parent, procRoot)) {
         for (const place of places) {
@@ -87,11 +93,13 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
 
     claim({ id, sandboxID, pid, cgroupsPath }) {
       if (pid <= 0) return { confirmed: false, reason: noProcess };
-      // Before its cgroup: should the pid change hands meanwhile, the identity is that of a process which has ended.
+      // The start time is read before the cgroup: if another process gets the pid in between, the identity is that of
+      // the ended process, and not of the new one.
       const stat = readProcessStat(pid, procRoot);
       if (typeof stat === "string") return { confirmed: false, reason: `there is no process ${pid} here` };
       const { startTime, parent } = stat;
-      // The parent's directory first: a link costs a third of reading a file. A shim's is the pod's, for each of its containers.
+      // The parent's working directory comes first, because reading a link costs a third of reading a file. A shim
+      // works in the pod's bundle, also for the pod's containers.
       const parents = parent > 1 ? (readLink(`${procRoot}/${parent}/cwd`) ?? "") : "";
       const worksInBundle = () =>
         [...bundleFolders(pid, parent, procRoot)].some((folder) => pathNames(readLink(folder) ?? folder, id));
@@ -106,7 +114,7 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
 
     liveness(identity) {
       if (identity.bootId !== "" && bootId !== "" && identity.bootId !== bootId) return "dead";
-      // A bridge that is deployed anew may find itself in a pid namespace of its own, where old pids mean nothing.
+      // A newly deployed bridge may run in another pid namespace, in which pids from before mean nothing.
       return identity.pidNamespace === pidNamespace ? livenessHere(identity, procRoot) : "unknown";
     },
 
@@ -123,45 +131,55 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
 }
 
 /**
- * Where the bundle of a process may lie, or that of its pod; the likeliest first. The links are followed in the mount namespace of
- * their process: it works from a container with the host's pid namespace. Nothing that a container can choose is among them.
+ * The directories that may be the bundle of a process or of its pod, the likeliest first. The kernel follows these
+ * links in the mount namespace of the link's process, so they also work for a bridge in a container with the host's pid
+ * namespace. A container cannot choose any of these directories.
  */
 function* bundleFolders(pid: number, parent: number, procRoot: string): Iterable<string> {
   if (parent > 1) {
-    // containerd's shim works in the pod's bundle, as does CRI-O's with runtime_type "vm"; conmon works in the container's.
+    // The working directory of containerd's shim, and of CRI-O's shim with runtime_type "vm", is the pod's bundle; that
+    // of conmon is the container's bundle.
     yield `${procRoot}/${parent}/cwd`;
-    // conmon-rs works where CRI-O does, and is told the pod's directory (conmon-rs pkg/client/client.go toArgs).
+    // conmon-rs has CRI-O's working directory, but an argument with the pod's directory (conmon-rs pkg/client/client.go
+    // toArgs).
     const told = flagOf(argumentsOf(parent, procRoot), "--runtime-dir");
     if (told?.startsWith("/")) yield `${procRoot}/${parent}/root${told}`;
   }
-  // Kata's runtime-rs names its shim as the process, which works in the pod's bundle (runtime-rs shim_start.rs and sandbox.rs).
+  // With Kata's runtime-rs the event's process is the shim, which works in the pod's bundle (runtime-rs shim_start.rs
+  // and sandbox.rs).
   const root = fileIdentity(`${procRoot}/${pid}/root/`);
   if (root !== undefined && root === fileIdentity(`${procRoot}/1/root/`)) yield `${procRoot}/${pid}/cwd`;
 }
 
 /** Whether the text of /proc/<pid>/cgroup, of cgroup v1, v2 or both, names a pod or container. */
 function cgroupsName(cgroups: string, id: string, cgroupsPath: string): boolean {
-  // systemd's form is slice:prefix:name, which becomes the unit prefix-name.scope.
+  // systemd's form of cgroupsPath is slice:prefix:name, for which the runtime makes the unit prefix-name.scope.
   const [, prefix, name] = cgroupsPath.split(":");
   const scope = name?.endsWith(".slice") ? name : `${prefix ? `${prefix}-` : ""}${name}.scope`;
   const wanted = name ? scope : cgroupsPath.replace(/^\/+|\/+$/g, "");
   return cgroups.split("\n").some((line) => {
-    // `hierarchy:controllers:path`; a path may hold colons.
+    // A line is `hierarchy:controllers:path`; the path may contain colons.
     const path = line.split(":").slice(2).join(":");
     return pathNames(path, id) || (wanted !== "" && `${path}/`.includes(`/${wanted}/`));
   });
 }
 
-/** Whether a part of a path is this id, bare or in a systemd unit such as `cri-containerd-<id>.scope`. */
+/** Whether a part of a path is this id, alone or in the name of a systemd unit such as `cri-containerd-<id>.scope`. */
 function pathNames(path: string, id: string): boolean {
   const isId = (part: string) => part === id || part.endsWith(`-${id}.scope`) || part.endsWith(`:${id}`);
   return id !== "" && path.split("/").some(isId);
 }
 
-/** A recording. `end` says that it has come to the end of a process: its Stop event. */
+/**
+ * The host of a recording. The replay calls `end` when it reaches a process's Stop event: the process then counts as
+ * dead.
+ */
 export type RecordedHost = Host & { readonly end: (pid: number) => void };
 
-/** A recording's node: no pid is looked up on this machine. A process lives from when it is named until the recording says that it ended. */
+/**
+ * The host of a recording. It looks up no pid on this machine: a process counts as alive until `end` is called with its
+ * pid.
+ */
 export function createRecordedHost(bundles: readonly Bundle[]): RecordedHost {
   const found: readonly BundleAnswer[] = bundles.map((bundle) => ({ found: true, ...bundle }));
   const none = (reason: string): readonly BundleAnswer[] => [{ found: false, reason }];
@@ -169,7 +187,7 @@ export function createRecordedHost(bundles: readonly Bundle[]): RecordedHost {
   const ended = new Set<number>();
   return {
     readBundles({ pid }) {
-      // As on a node: before there is a process, there is nothing to find a bundle by.
+      // As on a node, a bundle cannot be found before the pod or container has a process.
       if (pid <= 0) return none(noProcess);
       return found.length > 0 ? found : none("the recording holds no bundle");
     },

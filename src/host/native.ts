@@ -11,9 +11,13 @@ export interface Native {
   readonly libc: Libc;
 }
 
-/** @throws Error without a library for this machine, with an old C library, a kernel before 5.3, or seccomp against pidfds */
+/**
+ * Loads koffi and binds the C library, and checks that pidfds work.
+ * @throws Error when koffi has no library for this machine, the C library is too old (see openLibc), the kernel is
+ *   older than 5.3, or a seccomp profile forbids pidfd_open
+ */
 export function openNative(load: () => Koffi = loadKoffi): Native {
-  // Where numbers and layouts of the C library are as they stand here.
+  // The constants and struct layouts in this file hold for these architectures only.
   if (process.platform !== "linux" || !["x64", "arm64", "riscv64"].includes(process.arch)) {
     throw new Error(`not for ${process.platform} on ${process.arch}`);
   }
@@ -25,23 +29,28 @@ export function openNative(load: () => Koffi = loadKoffi): Native {
   return { koffi, libc };
 }
 
-/** A variable that is left uninitialised in C is a zeroed Buffer here, larger than any libc's type. */
+/** Sizes of the zeroed Buffers that stand for C variables, in bytes; larger than the type is in any C library. */
 export const sizes = { spawnAttributes: 512, fileActions: 256, signalSet: 128 } as const;
 
 type Argument = number | string | null | NodeJS.ArrayBufferView | readonly (string | null)[];
 
-/** The functions of the C library that Node has no way to, as C declares them; errors are return values. */
+/**
+ * Functions of the C library that Node does not offer, with C's arguments. They return errors, and do not throw them.
+ */
 export type Libc = ReturnType<typeof openLibc>;
 
 const posixSpawn =
   "int posix_spawn(void *pid, const char *path, void *actions, void *attributes, const char **argv, const char **envp)";
 
-/** Binds the C library that Node itself runs with. @throws Error when it lacks a function: glibc before 2.29, musl before 1.1.24 */
+/**
+ * Binds functions of the C library that the Node process has loaded.
+ * @throws Error when the C library lacks one of them: glibc before 2.29, musl before 1.1.24
+ */
 function openLibc(koffi: Koffi) {
   const library = koffi.load(null);
   const bind = (declaration: string) => {
     const native = library.func(declaration);
-    // Everything that we call gives an int, or a long that is small.
+    // Every function that is bound here returns an int, or a long with a small value.
     return (...args: readonly Argument[]) => Number(native(...args));
   };
   const spawn = library.func(posixSpawn);
@@ -58,7 +67,7 @@ function openLibc(koffi: Koffi) {
     kill: bind("int kill(int pid, int signal)"),
     prlimit: bind("int prlimit(int pid, int resource, void *wanted, void *old)"),
     spawn: bind(posixSpawn),
-    /** In a thread of libuv's pool; what it is given has to stay until it answers. */
+    /** posix_spawn in a thread of libuv's pool. The caller must keep the arguments alive until the promise settles. */
     spawnOnPool: (...args: readonly Argument[]) =>
       new Promise<number>((resolve, reject) => {
         spawn.async(...args, (error, errno) => (error === null ? resolve(Number(errno)) : reject(error)));
@@ -71,11 +80,14 @@ function openLibc(koffi: Koffi) {
     destroyActions: bind("int posix_spawn_file_actions_destroy(void *actions)"),
     addDup2: bind("int posix_spawn_file_actions_adddup2(void *actions, int from, int to)"),
     addChdir: bind("int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)"),
-    /** glibc from 2.34 on; musl has none. */
+    /** Undefined with musl, and with glibc before 2.34. */
     addCloseFrom: attempt(() => bind("int posix_spawn_file_actions_addclosefrom_np(void *actions, int from)")),
-    /** A descriptor that gets readable when the process ends; -1 on an error. 434 on every architecture. */
+    /**
+     * pidfd_open(2), whose number is 434 on every architecture: a descriptor that becomes readable when the process
+     * ends; -1 on an error.
+     */
     pidfdOpen: (pid: number) => syscall(434, pid, 0),
-    /** The system's name for what went wrong in the call before, such as `EAGAIN`. */
+    /** The name of the errno that the last call set, such as `EAGAIN`. */
     lastError: () => errnoName(koffi.errno()),
   };
 }
@@ -89,19 +101,19 @@ export class NativeError extends Error {
   }
 }
 
-/** Such as `ENOENT` for 2; `E<number>` for what Node does not know. */
+/** The name of an errno, such as `ENOENT` for 2; `E<number>` for an errno that Node does not know. */
 export function errnoName(errno: number): string {
   return errnoNames.get(errno) ?? `E${errno}`;
 }
 
-/** Node's names; of two for one number (EAGAIN, EWOULDBLOCK) the one that comes first, as errno(3) has it. */
+/** Node's names by number. Of two names for one number (EAGAIN, EWOULDBLOCK) the first counts, as in errno(3). */
 const errnoNames = new Map(
   Object.entries(constants.errno)
     .reverse()
     .map(([name, number]) => [number, name] as const),
 );
 
-/** A descriptor that the event loop watches. After `close` it must not be touched: koffi does not check. */
+/** A watch of a descriptor by Node's event loop. Call no method after `close`: koffi does not check for this. */
 export interface PollHandle {
   ref(): void;
   unref(): void;
@@ -113,30 +125,39 @@ interface NativeFunction {
   async(...args: readonly [...unknown[], (error: Error | null, result: unknown) => void]): void;
 }
 
-/** The part of koffi, the FFI library, that we use. */
+/** The part of koffi, the FFI library, that the bridge uses. */
 export interface Koffi {
   load(path: null): { func(declaration: string): NativeFunction };
   errno(): number;
   readonly node: {
-    /** compat: koffi calls back outside of Node's callback scope: promises that it settles are not acted upon by it. */
+    /**
+     * compat: koffi calls `onReady` outside of Node's callback scope: promises settled in `onReady` do not continue
+     * then.
+     */
     poll(descriptor: number, events: { readonly readable: boolean }, onReady: () => void): PollHandle;
   };
 }
 
-/** koffi's native file: the single executable's, beside the bundle, or npm's. @throws Error without one for this machine */
+/**
+ * Loads koffi's native file: from the single executable, else from the bundle's directory, else from the npm package.
+ * @throws Error when none of them has a file for this machine
+ */
 export function loadKoffi(base: string = import.meta.url): Koffi {
   const require = createRequire(base);
   const beside = fileURLToPath(new URL("./koffi.node", base));
   return isSea() ? loadEmbedded(require) : require(existsSync(beside) ? beside : "koffi");
 }
 
-/** From the single executable, through a file that only we can get at: the system loads libraries from files alone. */
+/**
+ * Loads the native file in the single executable. Because the system loads libraries only from files, it is first
+ * written to a temporary file that only the bridge's user can reach.
+ */
 function loadEmbedded(require: NodeJS.Require): Koffi {
   const bytes = new Uint8Array(getAsset("koffi.node"));
   let reason: unknown;
-  // Any of these can be mounted noexec or read-only.
+  // There are three places, because each can be mounted noexec or read-only.
   for (const place of [tmpdir(), "/var/lib/nri-v01-bridge", "/dev/shm"]) {
-    let folder: string | undefined; // Of mode 0700.
+    let folder: string | undefined; // mkdtemp makes the directory with mode 0700.
     try {
       folder = mkdtempSync(join(place, "nri-v01-bridge-native-"));
       const file = join(folder, "koffi.node");

@@ -4,19 +4,22 @@ import { attempt, errnoOf } from "../base/errors.js";
 import { fileIdentity, openRegularFile, readRegularFile } from "../base/files.js";
 import { readLink } from "./proc.js";
 
-const maxLinks = 40; // As Linux follows in one path.
-const maxBytes = 256 * 1024 * 1024; // Plugins are read whole, and none is so large.
+const maxLinks = 40; // Linux follows at most this many links in one path.
+const maxBytes = 256 * 1024 * 1024; // Files of plugins are read as a whole, and are smaller than this.
 
-/** A node's files below a root, `/` or another one: the absolute target of a link stays below it. */
+/**
+ * Reads the files of a node whose root directory is `root`: `/`, or the directory where the node's root is mounted. An
+ * absolute link target is resolved below `root`.
+ */
 export class NodeFiles {
   constructor(readonly root: string) {}
 
-  /** The root as what stands before a path. */
+  /** The prefix that turns a path of the node into a path of this process; "" when the root is `/`. */
   get below(): string {
     return this.root === "/" ? "" : this.root;
   }
 
-  /** Where a node's path is found from here. A missing file has the path that it would have. */
+  /** The path under which this process finds a file of the node, with links resolved. The file may be missing. */
   locate(path: string): string {
     if (this.root === "/") return path;
     const pending = path.split("/");
@@ -36,7 +39,7 @@ export class NodeFiles {
     return join(this.root, ...at);
   }
 
-  /** The node's names in a text that holds paths of ours. */
+  /** Replaces the paths below `root` in a text, such as an error message, by the node's paths. */
   rename(text: string): string {
     return text.replaceAll(`${this.below}/`, "/");
   }
@@ -49,7 +52,9 @@ export class NodeFiles {
     return this.readBytes(path)?.toString("utf8");
   }
 
-  /** Why a file cannot be read, as errno's name: ENOENT, EACCES, EISDIR; undefined when it can. */
+  /**
+   * The errno name of why a file cannot be read, such as ENOENT, EACCES or EISDIR; undefined when the file can be read.
+   */
   refusal(path: string): string | undefined {
     try {
       const { descriptor, stats } = openRegularFile(this.locate(path));
@@ -60,7 +65,7 @@ export class NodeFiles {
     }
   }
 
-  /** There is something of this name, or it cannot be told that there is not. */
+  /** Whether the path exists, or may exist, as when it cannot be read. */
   mayExist(path: string): boolean {
     return !["ENOENT", "ENOTDIR"].includes(this.refusal(path) ?? "");
   }
@@ -69,17 +74,22 @@ export class NodeFiles {
     return attempt(() => statSync(this.locate(path)));
   }
 
-  /** Device and inode; undefined when there is no such file, or it cannot be seen. */
+  /** The device and inode of a file; undefined when the file is missing, or stat(2) fails. */
   identity(path: string): string | undefined {
     return fileIdentity(this.locate(path));
   }
 
-  /** The same, with every link followed by the kernel: those of /proc lead to files, whatever they say. */
+  /**
+   * The device and inode of a file, with every link followed by the kernel. Links in /proc, such as /proc/<pid>/root,
+   * lead to a file even if their text is not its path.
+   */
   identityByKernel(path: string): string | undefined {
     return fileIdentity(join(this.root, path));
   }
 
-  /** Whether a process sees the node's files under the names that we see them under; undefined where only root can tell. */
+  /**
+   * Whether a process has the node's root directory as its root; undefined when only root may read that of the process.
+   */
   sharesRoot(pid: number): boolean | undefined {
     const root = this.identityByKernel(`/proc/${pid}/root`);
     return root === undefined && process.geteuid?.() !== 0 ? undefined : root === this.identity("/");
@@ -89,12 +99,15 @@ export class NodeFiles {
     return attempt(() => accessSync(this.locate(path), constants.W_OK) ?? true) ?? false;
   }
 
-  /** The names in a directory, sorted; none when it is not there. */
+  /** The names in a directory, sorted; empty when the directory is missing or cannot be read. */
   list(path: string): string[] {
     return attempt(() => readdirSync(this.locate(path)).sort()) ?? [];
   }
 
-  /** The files below a directory in the order of their names, as Go's filepath.Walk: a link to a directory is not entered. */
+  /**
+   * The files below a directory, in the order of Go's filepath.Walk: sorted by name, without entering links to
+   * directories.
+   */
   walk(directory: string): string[] {
     return this.list(directory).flatMap((name) => {
       const path = join(directory, name);
@@ -102,12 +115,12 @@ export class NodeFiles {
     });
   }
 
-  /** The target of a link, not followed. */
+  /** The target that a link has as its text; undefined when the path is no link, or cannot be read. */
   link(path: string): string | undefined {
     return readLink(join(this.root, path));
   }
 
-  /** Whether execve would not refuse it for its mode. */
+  /** Whether the path is a regular file with an execute permission for anyone, so that root can execute it. */
   isExecutable(path: string): boolean {
     const stats = this.stat(path);
     return stats?.isFile() === true && (stats.mode & 0o111) !== 0;

@@ -7,13 +7,19 @@ import { type Answer, commandOf, listPids, readText, socketsOf } from "./proc.js
 
 type PeerAnswer = { readonly found: true; readonly pid: number } | { readonly found: false; readonly reason: string };
 
-/** These are asked first: on a node with thousands of processes that is most of the work saved. */
+/**
+ * The names of the processes that findPeer examines first, which saves most of the work on a node with thousands of
+ * processes.
+ */
 const likely = ["containerd", "crio", "k3s-server", "k3s"];
 
 /**
- * Finds the process of the runtime's socket in /proc, as Node cannot ask for SO_PEERCRED. Needs root, the runtime's pid namespace,
- * and its network namespace or that of the host's first process. The socket's path in its owner's mount namespace has to be the
- * file that we connect to. @param withinMs when it gives up: what follows Configure waits for it
+ * Finds the process that listens on the runtime's socket. The search uses /proc, because Node cannot read SO_PEERCRED.
+ * The bridge has to run as root in the runtime's pid namespace, and the socket has to be of the bridge's network
+ * namespace or of that of process 1. A process counts only if the socket's path, in the mount namespace of the process,
+ * is the file that the bridge connects to.
+ * @param withinMs the most time that the search may take, in milliseconds, as the work after Configure waits for its
+ *   end
  */
 export async function findPeer(socketPath: string, procRoot = "/proc", withinMs = Infinity): Promise<PeerAnswer> {
   const ours = fileIdentity(socketPath);
@@ -25,7 +31,7 @@ export async function findPeer(socketPath: string, procRoot = "/proc", withinMs 
   for (const inTurn of [true, false]) {
     for (const [index, pid] of pids.entries()) {
       if (until.expired) return { found: false, reason: `the time was too short to look who listens on ${socketPath}` };
-      // Events come between: a process has thousands of descriptors, too.
+      // Lets the bridge handle events between the processes, each of which may have thousands of descriptors.
       if (index % 16 === 15) await nextTurn();
       if (likely.includes(commandOf(pid, procRoot) ?? "") !== inTurn) continue;
       const paths = socketsOf(pid, procRoot).flatMap((inode) => bound.get(inode) ?? []);
@@ -35,13 +41,14 @@ export async function findPeer(socketPath: string, procRoot = "/proc", withinMs 
   return { found: false, reason: `no process in sight listens on ${socketPath}` };
 }
 
-/** Inode to path of the listening sockets whose path ends so. */
+/** The listening sockets whose path has this file name: from the socket's inode to its path. */
 export function listeningSockets(name: string, procRoot: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
-  // A socket is listed in the network namespace that it was made in: ours, or the host's.
+  // The kernel lists a socket in the network namespace in which it was made: here the bridge's, and that of process 1.
   for (const process of ["self", "1"]) {
     for (const line of (readText(`${procRoot}/${process}/net/unix`) ?? "").split("\n")) {
-      // Num RefCount Protocol Flags Type St Inode Path; 00010000 is __SO_ACCEPTCON: it listens.
+      // The columns are Num RefCount Protocol Flags Type St Inode Path; the flag 00010000 (__SO_ACCEPTCON) means
+      // listening.
       const [, inode, path] = /^\S+ \S+ \S+ 00010000 \S+ \S+ +(\d+) (\/.*)$/.exec(line) ?? [];
       if (inode !== undefined && path !== undefined && basename(path) === name) found.set(inode, path);
     }
@@ -51,14 +58,17 @@ export function listeningSockets(name: string, procRoot: string): ReadonlyMap<st
 
 const pieceBytes = 256 * 1024;
 
-/** Whether a process's program holds a text; `unknown` when that cannot be read. In pieces, with events between them. */
+/**
+ * Whether the executable file of a process contains a text; `unknown` when the file cannot be read or is no ELF file.
+ * Reads the file in pieces, so that the bridge handles events between the pieces.
+ */
 export async function programHolds(pid: number, text: string, procRoot = "/proc"): Promise<Answer["answer"]> {
   const wanted = Buffer.from(text);
-  // One for all pieces: of new ones the allocator would keep up to 40 MB.
+  // All pieces use one buffer: with a new buffer for each the allocator would keep up to 40 MB.
   const buffer = Buffer.alloc(pieceBytes);
   const file = await open(`${procRoot}/${pid}/exe`).catch(() => undefined);
   try {
-    // `kept`: the end of the piece before, where the text may begin.
+    // `kept` bytes from the end of the last piece stay in the buffer, because the text may begin in them.
     for (let kept = 0, first = true; file !== undefined; first = false) {
       const { bytesRead } = await file.read(buffer, kept, buffer.length - kept);
       if (bytesRead === 0) return "no";
@@ -69,29 +79,32 @@ export async function programHolds(pid: number, text: string, procRoot = "/proc"
       buffer.copyWithin(0, end - kept, end);
     }
   } catch {
-    // Another user's, or it has ended.
+    // The process belongs to another user, or has ended.
   } finally {
     await file?.close();
   }
   return "unknown";
 }
 
-/** compat: containerd 1.6 to 2.x read v0.1's configuration from here and nowhere else. */
+/** compat: containerd 1.6 to 2.x read the configuration of NRI v0.1 only from this file. */
 const nativeConfFile = "/etc/nri/conf.json";
 
 /**
- * Whether the runtime's /etc/nri/conf.json is the bridge's: one device and inode, or the same place where neither exists. Asked at
- * each pod's create and delete, since installers put new files in place. @param peer undefined: the runtime is not known
+ * Whether the runtime's /etc/nri/conf.json is the file that the bridge reads: both have the same device and inode, or
+ * both are missing at the same place. The bridge checks this at each pod's create and delete, because installers
+ * replace the file.
+ * @param peer the runtime's pid; undefined when it is not known
  */
 export function sharesConfFile(peer: number | undefined, confFile: string, procRoot = "/proc"): Answer {
   if (peer === undefined) return { answer: "unknown", reason: "the runtime's process is not known" };
   const root = `${procRoot}/${peer}/root`;
-  // Without its root nothing can be said; a missing file below it is an answer.
+  // If the root of the process cannot be read, the answer is unknown; a missing file below a readable root is an
+  // answer.
   if (fileIdentity(`${root}/.`) === undefined) {
     return { answer: "unknown", reason: `the root of process ${peer} cannot be seen` };
   }
   const theirs = `${root}${nativeConfFile}`;
-  // A rename between two looks makes one file two: it is looked again before no is said.
+  // A rename between the two stats makes the same file look like two, so the comparison is repeated before a "no".
   if ([1, 2, 3].some(() => placeOf(confFile) === placeOf(theirs))) {
     const reason = `${nativeConfFile} of process ${peer} is ${confFile}`;
     return { answer: "yes", reason: fileIdentity(theirs) ? reason : `${reason}, which is not there yet` };
@@ -102,7 +115,10 @@ export function sharesConfFile(peer: number | undefined, confFile: string, procR
   return { answer: "no", reason };
 }
 
-/** A file's device and inode; of a missing one those of the nearest directory that is there, and the names below it. */
+/**
+ * The device and inode of a file; for a missing file those of the nearest existing directory, and the names below that
+ * directory.
+ */
 function placeOf(path: string): string {
   const identity = fileIdentity(path);
   return identity ?? `${path === "/" ? "" : placeOf(dirname(path))}/${basename(path)}`;

@@ -2,24 +2,24 @@ import { openSync, readdirSync, readFileSync, readlinkSync, readSync, statSync }
 import { attempt, errnoOf } from "../base/errors.js";
 import { closing } from "../base/files.js";
 
-/** The machine's answer to a question, and its source. */
+/** The answer to a question about the machine, and the fact that it rests on. */
 export interface Answer {
   readonly answer: "yes" | "no" | "unknown";
   readonly reason: string;
 }
 
-/** The text of a file of /proc; undefined when it cannot be read. */
+/** The text of a file of /proc; undefined when the file cannot be read. */
 export function readText(path: string): string | undefined {
   return attempt(() => readFileSync(path, "utf8"));
 }
 
-/** The target of a link; undefined when it is none, or cannot be read. */
+/** The target of a link; undefined when the path is no link, or cannot be read. */
 export function readLink(path: string): string | undefined {
   return attempt(() => readlinkSync(path));
 }
 
 export interface ProcessStat {
-  /** One letter; Z and X are processes that have ended. */
+  /** The letter of the process's state, as in proc(5); Z and X are processes that have ended. */
   readonly state: string;
   readonly parent: number;
   readonly group: number;
@@ -27,19 +27,24 @@ export interface ProcessStat {
   readonly startTime: string;
 }
 
-const statBytes = 1024; // The command may be 64 bytes long (kernel workers), and there are 50 numbers after it.
-const argumentBytes = 64 * 1024; // A process may have megabytes of them.
+const statBytes = 1024; // Enough for a command of 64 bytes (kernel workers) and the 50 numbers after it.
+const argumentBytes = 64 * 1024; // The bridge reads no more of a process's arguments, which may be megabytes.
 
-/** The first bytes of a file. @throws the system's error */
+/** The first bytes of a file, at most `limit`. @throws the system's error when the file cannot be opened or read */
 function readStart(path: string, limit: number): Buffer {
   const buffer = Buffer.allocUnsafe(limit);
   return closing(openSync(path, "r"), (file) => buffer.subarray(0, readSync(file, buffer, 0, limit, 0)));
 }
 
-/** The command in parentheses may hold anything. Behind it are fields 3, the state, 4, the parent, 5, the group, and 22 (proc(5)). */
+/**
+ * Matches /proc/<pid>/stat (proc(5)). The command in parentheses may contain any character. After it the pattern
+ * captures fields 3 (state), 4 (parent), 5 (process group) and 22 (start time).
+ */
 const statPattern = /^.*\) ([A-Za-z]) (\d+) (\d+)(?: \S+){16} (\d+)/s;
 
-/** The stat of a process; `missing` when there is no such process, `unreadable` when that cannot be told. */
+/**
+ * The stat of a process; `missing` when no process has this pid, `unreadable` when /proc does not show whether one has.
+ */
 export function readProcessStat(pid: number, procRoot: string): ProcessStat | "missing" | "unreadable" {
   if (!Number.isSafeInteger(pid) || pid <= 0) return "missing";
   try {
@@ -48,30 +53,36 @@ export function readProcessStat(pid: number, procRoot: string): ProcessStat | "m
     if (state === undefined || startTime === undefined) return "unreadable";
     return { state, parent: Number(parent), group: Number(group), startTime };
   } catch (error) {
-    // ESRCH: it ended between open(2) and read(2).
+    // The error is ESRCH when the process ended between open(2) and read(2).
     return ["ENOENT", "ESRCH"].includes(errnoOf(error)) ? "missing" : "unreadable";
   }
 }
 
-/** A zombie runs no more: what is left of it is its exit status. */
+/** Whether a process has ended. A zombie counts as ended: the kernel keeps only its exit status. */
 export function hasEnded({ state }: Pick<ProcessStat, "state">): boolean {
   return ["Z", "X", "x"].includes(state);
 }
 
 export interface ProcessIdentity {
-  /** 0 when there is none, or the runtime did not say. */
+  /** 0 when there is no process, or the runtime did not name its pid. */
   readonly pid: number;
-  /** As /proc/<pid>/stat has it; undefined when it could not be read. */
+  /** The start time from /proc/<pid>/stat (see ProcessStat); undefined when the file could not be read. */
   readonly startTime: string | undefined;
-  /** The boot that the process belongs to; "" when the machine does not tell. */
+  /** The boot_id of the machine's boot in which the process runs; "" when the boot_id could not be read. */
   readonly bootId: string;
-  /** The pid namespace in which the pid was looked up, `pid:[4026531836]`: in another one it is another process's. */
+  /**
+   * The pid namespace that the pid belongs to, such as `pid:[4026531836]`: in another one the pid means another
+   * process.
+   */
   readonly pidNamespace: string;
 }
 
 export type Liveness = "alive" | "dead" | "unknown";
 
-/** Whether a process of this boot and pid namespace runs. A pid alone proves nothing: it may be another process's by now. */
+/**
+ * Whether a process of this boot and pid namespace runs. The start time is compared, because another process may have
+ * got the pid by now; without a start time the answer is "unknown".
+ */
 export function livenessHere({ pid, startTime }: ProcessIdentity, procRoot: string): Liveness {
   if (pid <= 0 || startTime === undefined) return "unknown";
   const stat = readProcessStat(pid, procRoot);
@@ -84,32 +95,32 @@ export function commandOf(pid: number, procRoot: string): string | undefined {
   return readText(`${procRoot}/${pid}/comm`)?.trim();
 }
 
-/** The arguments that a process was started with, its name first, without empty ones. */
+/** The arguments that a process was started with, the program's name first; empty arguments are left out. */
 export function argumentsOf(pid: number, procRoot: string): readonly string[] {
   const text = attempt(() => readStart(`${procRoot}/${pid}/cmdline`, argumentBytes).toString("utf8")) ?? "";
   return text.split("\0").filter((argument) => argument !== "");
 }
 
-/** The variables that a process was started with; undefined when they cannot be read. */
+/** The environment variables that a process was started with; undefined when /proc does not show them to the bridge. */
 export function environmentOf(pid: number, procRoot: string): ReadonlyMap<string, string> | undefined {
   const entries = readText(`${procRoot}/${pid}/environ`)?.split("\0");
   return entries && new Map(entries.map((entry) => [entry.replace(/=.*/s, ""), entry.slice(entry.indexOf("=") + 1)]));
 }
 
-/** read(2) and readv(2) of 64-bit machines, by their numbers. */
+/** The system call numbers of read(2) and readv(2) on the 64-bit machines that the bridge runs on. */
 const readCalls = process.arch === "x64" ? ["0", "19"] : ["63", "65"];
 
-/** The descriptors on which threads of a process wait in read(2); none when that cannot be seen. */
+/** The descriptors on which threads of a process wait in read(2); empty when /proc does not show the threads' calls. */
 export function blockedReads(pid: number, procRoot: string): readonly number[] {
   const tasks = attempt(() => readdirSync(`${procRoot}/${pid}/task`)) ?? [];
   return tasks.flatMap((task) => {
-    // `0 0x3 0x7ffd...`: the call's number and its arguments; `running` where there is none.
+    // The file holds the call's number and arguments, `0 0x3 0x7ffd...`, or `running` for a thread that is in no call.
     const [call = "", descriptor] = readText(`${procRoot}/${pid}/task/${task}/syscall`)?.split(" ") ?? [];
     return readCalls.includes(call) ? Number(descriptor) : [];
   });
 }
 
-/** The inodes of a process's sockets; none when its descriptors cannot be seen. */
+/** The inodes of a process's sockets; empty when the bridge cannot read the process's descriptors. */
 export function socketsOf(pid: number, procRoot: string): readonly string[] {
   const names = attempt(() => readdirSync(`${procRoot}/${pid}/fd`)) ?? [];
   const links = names.map((name) => readLink(`${procRoot}/${pid}/fd/${name}`) ?? "");
@@ -121,25 +132,26 @@ export function listPids(procRoot: string): readonly number[] {
   return names.filter((name) => /^\d+$/.test(name)).map(Number);
 }
 
-/** A process as /proc shows it. */
+/** A process, as described by /proc. */
 export interface Process {
   readonly pid: number;
   readonly command: string;
   readonly args: readonly string[];
-  /** Its executable as its own mount namespace names it. */
+  /** The path of the process's executable in the mount namespace of the process. */
   readonly exe: string;
-  /** The executable was replaced or removed since it was started. */
+  /** Whether the executable has been replaced or removed since the process started. */
   readonly replaced: boolean;
   readonly uid: number;
 }
 
-/** Every process that can be seen and runs a program, by pid. */
+/** Every process that /proc shows, except kernel threads and ended processes, in ascending order of pids. */
 export function listProcesses(procRoot: string): readonly Process[] {
   const pids = listPids(procRoot).toSorted((a, b) => a - b);
   return pids.flatMap((pid) => {
     const command = commandOf(pid, procRoot);
     const args = argumentsOf(pid, procRoot);
-    // Another user's link cannot be read; what has no arguments either has ended, or is the kernel's.
+    // The link `exe` of another user's process cannot be read, so the first argument stands for it. A process without
+    // arguments has ended, or is a kernel thread.
     const link = readLink(`${procRoot}/${pid}/exe`) ?? args[0];
     if (command === undefined || link === undefined) return [];
     const uid = attempt(() => statSync(`${procRoot}/${pid}`).uid) ?? -1;
@@ -148,7 +160,7 @@ export function listProcesses(procRoot: string): readonly Process[] {
   });
 }
 
-/** The value of `--flag value`, `--flag=value` or their short form. */
+/** The value of the first of these flags in the arguments: `--flag value`, `--flag=value` or the flag's short form. */
 export function flagOf(args: readonly string[], ...flags: readonly string[]): string | undefined {
   const at = args.findIndex((arg) => flags.includes(arg.replace(/=.*/s, "")));
   const arg = args[at];
@@ -156,25 +168,25 @@ export function flagOf(args: readonly string[], ...flags: readonly string[]): st
   return arg.includes("=") ? arg.slice(arg.indexOf("=") + 1) : args[at + 1];
 }
 
-/** A mount, as a line of /proc/<pid>/mountinfo has it (proc(5)). */
+/** A mount, as described by a line of /proc/<pid>/mountinfo (proc(5)). */
 export type Mount = ReturnType<typeof parseMountinfo>[number];
 
-/** Reads the text of /proc/<pid>/mountinfo. What is no line of it is left out. */
+/** Parses the text of /proc/<pid>/mountinfo. Lines of another format are left out. */
 export function parseMountinfo(text: string) {
-  // The kernel writes space, tab, newline and backslash in octal.
+  // The kernel writes a space, tab, newline or backslash in a path as a backslash and three octal digits.
   const decode = (path = "") => path.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number(`0o${octal}`)));
   return text.split("\n").flatMap((line) => {
-    // Six fields, optional ones up to a hyphen, then type, source and the file system's options.
+    // A line has six fields, optional fields up to a hyphen, then the type, the source and the file system's options.
     const fields = line.split(" ");
     const hyphen = fields.indexOf("-", 6);
     if (hyphen < 0) return [];
     return {
       line,
       id: Number(fields[0]),
-      /** Which directory of the file system is mounted at `point`. */
+      /** The directory of the file system that is mounted at `point`. */
       root: decode(fields[3]),
       point: decode(fields[4]),
-      /** How it propagates: `shared:7`, `master:3`. */
+      /** The optional fields, which state the propagation of mounts: `shared:7`, `master:3`. */
       optional: fields.slice(6, hyphen),
       type: fields[hyphen + 1] ?? "",
       superOptions: (fields[hyphen + 3] ?? "").split(","),

@@ -5,8 +5,9 @@ import { livenessHere, type ProcessIdentity } from "./proc.js";
 
 export interface ProcessWatcher {
   /**
-   * Calls `onExit` once, never within this call, when the process has ended or its pid is another's. Without a start time it is not
-   * watched. @returns stops watching; may be called again
+   * Calls `onExit` once, never within this call, when the process has ended, also if another process already has its
+   * pid. A process without a pid or start time is not watched.
+   * @returns a function that stops watching; more calls of it do nothing
    */
   watch(identity: ProcessIdentity, onExit: () => void): () => void;
   readonly size: number;
@@ -14,9 +15,10 @@ export interface ProcessWatcher {
 }
 
 /**
- * Watches pidfds in one epoll descriptor: an end is told in the same turn of the loop, and a pidfd stays with its process. Without FFI
- * or descriptors one timer, which does not keep the bridge alive, looks at each process every `intervalMs`.
- * @throws Error when the system gives no epoll descriptor
+ * Watches processes by pidfds in one epoll descriptor: the watcher notices an exit at once, and a pidfd never refers to
+ * another process. Without `native`, or when a pidfd cannot be watched, a timer checks the process in /proc every
+ * `intervalMs` milliseconds; the timer does not keep the bridge alive.
+ * @throws NativeError when epoll_create1 fails
  */
 export function createProcessWatcher(native?: Native, procRoot = "/proc", intervalMs = 500): ProcessWatcher {
   const events = native && new EventPoll(native.koffi, native.libc);
@@ -27,7 +29,7 @@ export function createProcessWatcher(native?: Native, procRoot = "/proc", interv
   function watchPidfd(identity: ProcessIdentity, onExit: () => void): (() => void) | undefined {
     const pidfd = native?.libc.pidfdOpen(identity.pid) ?? -1;
     if (pidfd < 0) return undefined;
-    // Looked at after the pidfd was opened: if it is the process now, the pidfd is its.
+    // The check comes after the open: if the process still lives now, the pidfd refers to this process.
     const unwatch = livenessHere(identity, procRoot) === "alive" ? events?.watch(pidfd, onExit) : undefined;
     const close = () => {
       unwatch?.();
@@ -42,7 +44,8 @@ export function createProcessWatcher(native?: Native, procRoot = "/proc", interv
     polled.set(onExit, identity);
     timer ??= setInterval(() => {
       for (const [exited, one] of [...polled]) {
-        // A callback may have stopped others of this round. One that cannot be read has not ended, and is looked at again.
+        // A callback of this round may have ended other watches. A process that cannot be read is not taken as ended;
+        // the next round checks the process again.
         if (polled.has(exited) && livenessHere(one, procRoot) === "dead") exited();
       }
     }, intervalMs).unref();

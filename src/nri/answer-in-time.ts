@@ -4,13 +4,17 @@ import { readRegularFile } from "../base/files.js";
 import type { Call } from "./ttrpc/server.js";
 import { Code, StatusError } from "./ttrpc/status.js";
 
-/** Milliseconds kept for the way back of an answer that has to be in time; at most a quarter of the call's time. */
+/**
+ * How long before a call's deadline the bridge answers in place of the handler, in milliseconds, so that the answer
+ * reaches the runtime in time; at most a quarter of the call's remaining time.
+ */
 const marginMs = 50;
 
 /**
- * Runs a call's handler and answers in its place with DeadlineExceeded, shortly before the runtime gives up: an error
- * that comes in time costs one event, no answer costs the plugin its connection without a word. What the handler still
- * gives then is dropped; the call's cancellation tells it, as it does when the connection ends.
+ * Runs the handler of a call. If the handler has not ended shortly before the runtime gives up, the promise rejects
+ * with DeadlineExceeded instead: an error in time fails one event, but a missing answer makes the runtime close the
+ * connection without a message. The handler's later result is dropped, and the call's `cancellation` notifies the
+ * handler.
  */
 export function answerInTime<T>(call: Call, handler: () => T | Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -25,16 +29,22 @@ export function answerInTime<T>(call: Call, handler: () => T | Promise<T>): Prom
   });
 }
 
-/** How often we look while calls come, in milliseconds; and when none has come for a while: each look wakes an idle machine. */
+/** How often StallWatch checks the event loop while calls come, in milliseconds. */
 const tickMs = 100;
+/**
+ * How often StallWatch checks when no call has come for `idleAfterMs`, in milliseconds: each check wakes an idle
+ * machine.
+ */
 const idleTickMs = 1_500;
 const idleAfterMs = 10_000;
 
 /**
- * Notices when the event loop did not run: the process was stopped, or got no processor. What is read right after may have
- * waited for us since, so that the time it came with was over before we saw it.
+ * Notices when the bridge's event loop did not run, because the bridge was stopped or got no CPU time. A call that the
+ * bridge reads right after such a stall may have waited in the socket all the time, so that less of the runtime's
+ * timeout remains than the call states, or nothing.
  *
- * Between the rare looks of an idle bridge the kernel tells how long it had no processor. A stop shorter than that is not seen.
+ * While the bridge is idle and checks rarely, the kernel's count shows how long the bridge waited for a CPU. A stop
+ * (SIGSTOP) shorter than the time between two checks is then not noticed.
  */
 export class StallWatch {
   private everyMs = tickMs;
@@ -43,12 +53,17 @@ export class StallWatch {
   private lastCall = this.lastTick;
   private withoutProcessorMs = 0;
   private stall: { readonly from: number; readonly to: number } | undefined;
-  /** Frames that are read in this turn of the event loop have waited: only a long message goes on coming after it. */
+  /**
+   * Whether a stall ended in this turn of the event loop. Frames read in this turn have waited in the socket; in later
+   * turns only the rest of a long message has.
+   */
   private justEnded = false;
 
   /**
-   * The runtime's time runs since it sent the message, and ours since we read it: the call with what is really left.
-   * @param inParts it is long, and its first part may have come some turns of the event loop before
+   * The call with its deadline moved to the time when the runtime gives up. The runtime's timeout runs from when it
+   * sent the call, but the bridge's deadline from when the bridge read it.
+   * @param inParts whether the call's message is long, so that its first part may have come some turns of the event
+   *   loop ago
    */
   since(call: Call, inParts = false): Call {
     const waitedMs = this.waitedMs(inParts);
@@ -61,22 +76,22 @@ export class StallWatch {
     clearTimeout(this.timer);
   }
 
-  /** How long a message that is read now may have waited for us at most; 0 when we were awake. */
+  /** The longest time that a message read now may have waited in the socket, in milliseconds; 0 without a stall. */
   private waitedMs(inParts: boolean): number {
     const now = monotonicClock();
     const awayMs = this.awayMs(now);
     if (awayMs > 0) return awayMs;
-    // Timers ring before sockets are read.
+    // Node runs timers before it reads sockets, so the tick may have noticed the stall already.
     if (this.stall === undefined || !(inParts ? now - this.stall.to < tickMs : this.justEnded)) return 0;
     return now - this.stall.from;
   }
 
-  /** How long we were away since the last look, at most; 0 when we were awake. */
+  /** The longest time that the event loop may have stalled since the last tick, in milliseconds; 0 without a stall. */
   private awayMs(now: number): number {
     const sinceMs = now - this.lastTick;
     const lateMs = sinceMs - this.everyMs;
     const waitedMs = this.everyMs === tickMs ? 0 : withoutProcessorMs() - this.withoutProcessorMs;
-    // One that only waited for a processor had read before that all that came before.
+    // If the bridge only waited for a CPU, it had read all earlier calls before that wait, so only the wait counts.
     if (lateMs > tickMs && waitedMs < lateMs - tickMs) return sinceMs;
     return waitedMs > tickMs ? waitedMs : 0;
   }
@@ -87,7 +102,7 @@ export class StallWatch {
     if (awayMs > 0) {
       this.stall = { from: now - awayMs, to: now };
       this.justEnded = true;
-      // After the sockets of this turn.
+      // setImmediate runs after the sockets of this turn have been read.
       setImmediate(() => {
         this.justEnded = false;
       }).unref();
@@ -104,7 +119,10 @@ export class StallWatch {
   }
 }
 
-/** How long our main thread has waited for a processor since it began, in milliseconds; 0 where the kernel does not count it. */
+/**
+ * How long the bridge's main thread has waited for a CPU since its start, in milliseconds; 0 where the kernel does not
+ * count this time.
+ */
 function withoutProcessorMs(): number {
   const text = attempt(() => readRegularFile("/proc/self/schedstat").toString());
   return Number(text?.split(" ")[1] ?? 0) / 1e6;

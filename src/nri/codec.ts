@@ -10,27 +10,27 @@ export const registerPluginRequest = codec(gen.RegisterPluginRequest);
 export const configureRequest = codec(gen.ConfigureRequest);
 export const synchronizeRequest = codec(gen.SynchronizeRequest);
 
-/** Run-, PostUpdate-, Stop- and RemovePodSandbox. */
+/** The request of Run-, PostUpdate-, Stop- and RemovePodSandbox: the four messages have the same fields. */
 export const podRequest = codec(gen.RunPodSandboxRequest);
 export const updatePodSandboxRequest = codec(gen.UpdatePodSandboxRequest);
 
-/** Create-, PostCreate-, Start-, PostStart-, PostUpdate-, Stop- and RemoveContainer. */
+/** The request of Create-, PostCreate-, Start-, PostStart-, PostUpdate-, Stop- and RemoveContainer, likewise. */
 export const containerRequest = codec(gen.CreateContainerRequest);
 export const updateContainerRequest = codec(gen.UpdateContainerRequest);
 export const stateChangeRequest = codec(gen.StateChangeEvent);
 
-/** The answers. */
+/** The plugin's answers to the runtime. */
 export const configureResponse = codec(gen.ConfigureResponse);
 export const synchronizeResponse = codec(gen.SynchronizeResponse);
 export const createContainerResponse = codec(gen.CreateContainerResponse);
 export const updateContainerResponse = codec(gen.UpdateContainerResponse);
 export const stopContainerResponse = codec(gen.StopContainerResponse);
 
-/** A pod sandbox and a container by themselves, for what is kept in files. */
+/** A pod sandbox and a container without a request around them, for the files that the bridge keeps. */
 export const podSandbox = codec(gen.PodSandbox);
 export const container = codec(gen.Container);
 
-/** The answer without content, of every call not named above. */
+/** The empty answer, for every call without an answer codec above. */
 export const emptyResponse: Uint8Array = new Uint8Array(0);
 
 /** The two services of NRI, as the wire names them. */

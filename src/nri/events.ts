@@ -24,16 +24,16 @@ import type {
 import { isAtLeast, type Version } from "./versions.js";
 
 interface EventFacts {
-  /** Its number in the schema; its bit in a mask is `1 << (number - 1)`. */
+  /** The event's number in the schema; the event's bit in a mask is `1 << (number - 1)`. */
   readonly number: number;
   readonly subject: "pod" | "container";
-  /** The first NRI version that knows it. */
+  /** The first NRI version that has the event. */
   readonly since: string;
-  /** How a runtime before NRI 0.12 sends it: by the call of its own name, or by StateChange. */
+  /** How a runtime before NRI 0.12 sends the event: by the call with the event's name, or by StateChange. */
   readonly call: "own" | "StateChange";
-  /** Of the call of its own name. */
+  /** The codec for the request of the call with the event's name. */
   readonly request: MessageCodec<EventRequest>;
-  /** Undefined where the answer has no content. */
+  /** The codec for the answer; undefined where the answer is empty. */
   readonly response: MessageCodec<EventResponse> | undefined;
 }
 
@@ -41,7 +41,7 @@ const usual = { since: "0.2.0", call: "StateChange", response: undefined } as co
 const ofPod = { ...usual, subject: "pod", request: podRequest } as const;
 const ofContainer = { ...usual, subject: "container", request: containerRequest } as const;
 
-/** The lifecycle events, each named as the call that has carried it since NRI 0.12. */
+/** The lifecycle events. Each has the name of the call by which runtimes send it since NRI 0.12. */
 export const events = {
   RunPodSandbox: { ...ofPod, number: 1 },
   StopPodSandbox: { ...ofPod, number: 2 },
@@ -60,7 +60,8 @@ export const events = {
   UpdatePodSandbox: { ...ofPod, number: 12, since: "0.10.0", call: "own", request: updatePodSandboxRequest },
   PostUpdatePodSandbox: { ...ofPod, number: 13, since: "0.10.0" },
 } as const satisfies Record<string, EventFacts>;
-// Event 14, VALIDATE_CONTAINER_ADJUSTMENT, is a question and not of the lifecycle: the bridge does not subscribe to it.
+// Event 14, VALIDATE_CONTAINER_ADJUSTMENT, is no lifecycle event: the runtime asks plugins to judge the adjustments of
+// other plugins. The bridge does not subscribe to it.
 
 export type EventName = keyof typeof events;
 
@@ -70,13 +71,13 @@ export type PodEventName = {
 
 export type ContainerEventName = Exclude<EventName, PodEventName>;
 
-/** A lifecycle event with its subject, whichever call brought it. */
+/** A lifecycle event with its pod or container, whether it came by the call with its name or by StateChange. */
 export type NriEvent = PodEvent | ContainerEvent;
 
 export interface PodEvent {
   readonly name: PodEventName;
   readonly pod: PodSandbox;
-  /** Of UpdatePodSandbox alone. */
+  /** Like `linuxResources`, present in UpdatePodSandbox only. */
   readonly overheadLinuxResources?: LinuxResources;
   readonly linuxResources?: LinuxResources;
 }
@@ -89,26 +90,28 @@ export interface ContainerEvent {
   readonly linuxResources?: LinuxResources;
 }
 
-/** Any event's request, as it is on the wire, where any message may be absent. */
+/** The fields of the requests of all events. On the wire any field that is a message may be absent. */
 type EventRequest = Omit<gen.UpdatePodSandboxRequest, "pod"> & gen.CreateContainerRequest;
 
-/** A plugin's answer to an event: with `adjust` to CreateContainer alone, and nothing to most. */
+/**
+ * A plugin's answer to an event. Only the answer to CreateContainer has `adjust`; the answers to most events are empty.
+ */
 export interface EventResponse {
   readonly adjust?: ContainerAdjustment;
   readonly update: readonly ContainerUpdate[];
-  /** To CreateContainer and UpdateContainer alone. */
+  /** In the answers to CreateContainer and UpdateContainer only. */
   readonly evict?: readonly ContainerEviction[] | undefined;
 }
 
-/** The answer of a plugin that asks for nothing. */
+/** The answer of a plugin that asks for no change. */
 export const noRequest: EventResponse = { update: [] };
 
-/** The subject of an event; a pod event has no container. */
+/** The fields from which encodeEvent writes an event; a pod event has no container. */
 export type EventSubject = EventRequest & { readonly pod: PodSandbox };
 
 /**
- * Reads a call that brings an event. Undefined when the method brings none (Configure, Synchronize, Shutdown, unknown
- * ones), and for a StateChange with an event that this table does not have. `sparing`: see MessageCodec.
+ * Decodes the event of a call. Undefined when the method carries no event (Configure, Synchronize, Shutdown, unknown
+ * methods), and for a StateChange with an event that is not in `events`. `sparing`: see MessageCodec.
  * @throws BridgeError PROTOCOL when the payload cannot be decoded
  */
 export function decodeEvent(method: string, payload: Uint8Array, sparing = false): NriEvent | undefined {
@@ -119,15 +122,16 @@ export function decodeEvent(method: string, payload: Uint8Array, sparing = false
   return name === undefined ? undefined : eventOf(name, request);
 }
 
-/** The event that a call brings, by its first bytes alone; undefined where the whole has to be read for that. */
+/** The name of a call's event, read from the method and the first two bytes; undefined where those do not show it. */
 export function peekEvent(method: string, payload: Uint8Array): EventName | undefined {
   if (isEventName(method)) return method;
-  // Go writes the fields of a message in their order: the event, a small number, is the first one of a StateChange.
+  // Go encodes the fields of a message in order: a StateChange starts with field 1, the event, which is a one-byte
+  // number.
   if (method !== "StateChange" || payload[0] !== 0x08) return undefined;
   return eventNames.find((name) => events[name].number === payload[1]);
 }
 
-/** Writes the call that brings an event: the event's own, or StateChange. */
+/** Encodes an event as the call with the event's name ("own"), or as StateChange. */
 export function encodeEvent(name: EventName, subject: EventSubject, call: "own" | "StateChange") {
   if (call === "own") return { method: name, payload: events[name].request.encode(subject) };
   const event = gen.EventNames[events[name].number];
@@ -135,7 +139,7 @@ export function encodeEvent(name: EventName, subject: EventSubject, call: "own" 
   return { method: call, payload: stateChangeRequest.encode({ event, pod: subject.pod, container }) };
 }
 
-/** The answer to an event's call, or to StateChange, which has no content. */
+/** Decodes the answer to a call that carries an event. The answer to StateChange is always empty. */
 export function decodeEventResponse(method: string, payload: Uint8Array): EventResponse {
   const response = isEventName(method) ? events[method].response : undefined;
   return response?.decode(payload) ?? { update: [] };
@@ -146,7 +150,7 @@ export function encodeEventResponse(name: EventName, response: EventResponse): U
   return codec?.encode(response) ?? emptyResponse;
 }
 
-/** An absent message is an empty one, as in Go. */
+/** Builds the event of a request. An absent pod or container becomes an empty one, as in Go. */
 function eventOf(name: EventName, request: EventRequest): NriEvent {
   const { pod = podSandbox.decode(nothing), container, ...rest } = request;
   if (isPodEvent(name)) return { name, pod, ...rest };
@@ -163,23 +167,24 @@ export function isEventName(text: string): text is EventName {
   return Object.hasOwn(events, text);
 }
 
-/** Every event, by rising number. */
+/** The names of all events, in ascending order of their numbers. */
 export const eventNames: readonly EventName[] = Object.keys(events).filter(isEventName);
 
 export function eventBit(name: EventName): number {
   return 1 << (events[name].number - 1);
 }
 
-/** The events of a mask, by rising number. */
+/** The events whose bits a mask has, in ascending order of their numbers. */
 export function eventsOfMask(mask: number): EventName[] {
   return eventNames.filter((name) => (mask & eventBit(name)) !== 0);
 }
 
 /**
- * The mask that subscribes to those of the events that a runtime of this NRI version knows.
+ * The mask that subscribes to those of the wanted events that a runtime of this NRI version knows.
  *
- * A bit unknown to the runtime ends the connection, and 0 subscribes to everything, to being a validator too. So a
- * plugin that wants nothing gets RemovePodSandbox: the rarest event, and one whose answer changes nothing.
+ * A runtime closes the connection for a bit that it does not know, and takes 0 as a subscription to everything,
+ * including the validation of adjustments. So a plugin that wants no event subscribes to RemovePodSandbox: the rarest
+ * event, and its answer changes nothing.
  */
 export function eventMask(wanted: Iterable<EventName>, nri: Version): number {
   let mask = 0;
@@ -187,7 +192,7 @@ export function eventMask(wanted: Iterable<EventName>, nri: Version): number {
   return mask === 0 ? eventBit("RemovePodSandbox") : mask;
 }
 
-/** The mask of every event that a runtime of this NRI version knows, event 14 left out. */
+/** The mask of every event that a runtime of this NRI version knows, except event 14. */
 export function knownMask(nri: Version): number {
   return eventMask(eventNames, nri);
 }

@@ -3,48 +3,53 @@ import type { Call } from "./ttrpc/server.js";
 import type { ConfigureRequest, Container, ContainerUpdate, PodSandbox } from "./types.js";
 import type { NriVersion } from "./versions.js";
 
-/** The runtime that we are connected to, as its Configure request tells. */
+/** The runtime that the bridge is connected to, as described by the runtime's Configure request. */
 export interface RuntimeInfo {
-  /** "containerd", "cri-o"; whatever it calls itself. */
+  /** The name that the runtime gives itself: "containerd", "cri-o" or any other text. */
   readonly name: string;
   readonly version: string;
   readonly nri: NriVersion;
-  /** How long it waits for an answer, in milliseconds; Infinity when it never said. */
+  /** How long the runtime waits for an answer, in milliseconds; Infinity when the runtime stated no timeout. */
   readonly requestTimeoutMs: number;
-  /** Absent when the runtime launched us. */
+  /** The path of the runtime's NRI socket; absent when the runtime launched the bridge. */
   readonly socketPath?: string;
 }
 
 /**
- * The facts about a call beside its content; method and payload are as they came, for a recorder. It is cancelled
- * when the connection ends, or when the answer was given without the handler because time ran out.
+ * The facts about a call besides its decoded content. `method` and `payload` are the received ones, for a recorder. The
+ * bridge cancels `cancellation` when the connection ends, or when it answers without the handler as time runs out.
  */
 export interface CallContext extends Omit<Call, "service"> {
   readonly event: EventName | "Synchronize";
   readonly runtime: RuntimeInfo;
-  /** Its duration in milliseconds, where it was answered with nothing before it was read (see asksNothing). */
+  /**
+   * How long the call took, in milliseconds, if the bridge sent an empty answer before it decoded the event (see
+   * asksNothing); absent for every other call.
+   */
   readonly answeredInMs?: number;
 }
 
-/** The handlers of a plugin. */
+/** The handlers of an NRI plugin for the calls of the runtime. */
 export interface PluginHandlers {
-  /** Whether events may come without what no v0.1 request is made of; see MessageCodec. They are decoded faster then. */
+  /** Whether the decoder may leave out the fields that v0.1 requests do not use, to be faster; see MessageCodec. */
   sparing?(): boolean;
-  /** Gives the events that the plugin wants of this runtime; those that it does not know are left out. */
+  /** Returns the events to subscribe to. Events that this runtime does not know are not subscribed to. */
   configure(request: ConfigureRequest, runtime: RuntimeInfo): Iterable<EventName> | Promise<Iterable<EventName>>;
-  /** All pods and containers of the runtime, once after each registration; a container may belong to no pod. */
+  /** Receives all pods and containers of the runtime, once per registration; a container's pod may be missing. */
   synchronize?(
     pods: readonly PodSandbox[],
     containers: readonly Container[],
     context: CallContext,
   ): Promise<readonly ContainerUpdate[]>;
-  /** The answer to Synchronize is sent: from now on events come. */
+  /** Called when the answer to Synchronize has been sent. From now on the runtime sends events. */
   synchronized?(runtime: RuntimeInfo): void;
   /**
-   * Whether an event is answered with nothing, whatever it says, and nothing that runs has to end before. The answer leaves
-   * before the event is read then, and `handle` takes it afterwards, with `answeredInMs`.
+   * Whether the answer to this event is empty, whatever the event contains, and need not wait for running work. The
+   * bridge then sends the answer before it decodes the event, and calls `handle` afterwards, with `answeredInMs` set.
    */
   asksNothing?(event: EventName): boolean;
-  /** Takes an event. An error is the call's answer, which fails most of what a runtime does. */
+  /**
+   * Handles an event. An error becomes the answer to the call; for most events the runtime's operation then fails.
+   */
   handle?(event: NriEvent, call: CallContext): Promise<EventResponse>;
 }

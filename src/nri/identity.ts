@@ -1,13 +1,16 @@
 import { BridgeError } from "../base/errors.js";
 
-/** The name and index of a registered plugin; plugins get an event in ascending order of their index, as text. */
+/**
+ * The name and index under which an NRI plugin registers. The runtime sends an event to its plugins in ascending order
+ * of their indexes, compared as text.
+ */
 export interface PluginIdentity {
   readonly name: string;
-  /** Two digits. */
+  /** Two digits, such as "10". */
   readonly index: string;
 }
 
-/** The environment of a plugin that the runtime launched, as NRI defines it. */
+/** The environment variables that NRI defines for a plugin that the runtime launches. */
 type PluginEnvironment = Readonly<
   Partial<Record<"NRI_PLUGIN_NAME" | "NRI_PLUGIN_IDX" | "NRI_PLUGIN_SOCKET", string | undefined>>
 >;
@@ -17,14 +20,17 @@ export interface IdentitySources {
   readonly name?: string | undefined;
   readonly index?: string | undefined;
   readonly environment: PluginEnvironment;
-  /** The name of our own executable, without its folder: `NN-name` when the runtime launched it. */
+  /**
+   * The file name of the bridge's executable, without its directory: `NN-name` when the runtime launched the bridge.
+   */
   readonly fileName: string;
 }
 
 /**
- * The plugin's identity: what was asked for, else the environment, else the own file name `NN-name`; name and index each
- * on its own. A wrong value is never passed over for a later source.
- * @throws BridgeError USAGE, naming the source of a wrong or missing value
+ * The bridge's identity as an NRI plugin. Name and index each come from the first source that has a value: the options,
+ * the environment, the file name `NN-name`. A wrong value is an error, and does not make the next source count.
+ * @throws BridgeError USAGE when the name or the index is wrong or missing; the message names the source of a wrong
+ *   value
  */
 export function resolveIdentity({ name, index, environment, fileName }: IdentitySources): PluginIdentity {
   const [, ownIndex, ownName] = /^([0-9]{2})-(.+)$/s.exec(fileName) ?? [];
@@ -55,7 +61,7 @@ const rules = {
   index: { fits: isPluginIndex, variable: "NRI_PLUGIN_IDX", rule: "two digits", example: "10" },
 } as const;
 
-/** compat: NRI >= 0.12 takes these names only; older runtimes take any that is not empty. */
+/** compat: NRI >= 0.12 accepts only such names; older runtimes accept any name that is not empty. */
 export function isPluginName(text: string): boolean {
   return /^[A-Za-z0-9_.+-]+$/.test(text);
 }
@@ -65,8 +71,8 @@ export function isPluginIndex(text: string): boolean {
 }
 
 /**
- * The descriptor of the socket to the runtime that launched us; undefined when none did.
- * @throws BridgeError USAGE when the value is no descriptor
+ * The descriptor of the socket to the runtime that launched the bridge; undefined when no runtime launched the bridge.
+ * @throws BridgeError USAGE when NRI_PLUGIN_SOCKET is set, but is no number of a descriptor above 2
  */
 export function launchedSocket({ NRI_PLUGIN_SOCKET: text }: PluginEnvironment): number | undefined {
   if (text === undefined || text === "") return undefined;

@@ -11,10 +11,13 @@ import { type EventResponse, eventNames, events } from "./events.js";
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
-/** protobuf's own JSON names (cgroupsPath), or the schema's (cgroups_path) as the recordings have them. */
+/**
+ * Which field names the JSON has: protobuf's JSON names (cgroupsPath), or the schema's, as in recordings
+ * (cgroups_path).
+ */
 type JsonNames = "json" | "schema";
 
-/** A field of a message, as the generated table has it. */
+/** A field of a message, as an entry of the generated table `shapes`. */
 export type Shape = readonly [
   schemaName: string,
   number: number,
@@ -25,25 +28,25 @@ export type Shape = readonly [
 
 export const messageNames: readonly string[] = Object.keys(shapes);
 
-/** The fields of a message, by their JSON names; of none for what is no message. */
+/** The fields of a message, by their JSON names; an empty object when the schema has no message of this name. */
 export function fieldsOf(message: string): Readonly<Record<string, Shape>> {
   return isMessageName(message) ? shapes[message] : {};
 }
 
-/** The names of an enum's values, by their numbers. */
+/** The names of an enum's values, indexed by the values' numbers; empty for an unknown enum. */
 export function enumNames(type: string): readonly string[] {
   const all: Readonly<Record<string, readonly string[]>> = enums;
   return all[type] ?? [];
 }
 
-/** A message as tables make it: what is absent is not set. */
+/** A message as code builds it from the tables of the schema: an absent field is not set. */
 export interface Message {
   [field: string]: Plain;
 }
 
 export type Plain = string | number | bigint | boolean | Plain[] | Message;
 
-/** Whether a value is what the schema says of a message, so that it can be encoded. */
+/** Whether a value has only the fields and types that the schema gives the message, so that it can be encoded. */
 export function isMessage(name: "CreateContainerResponse", value: unknown): value is gen.CreateContainerResponseInit {
   return fits("message", name, value);
 }
@@ -73,8 +76,8 @@ function isMessageName(text: string): text is MessageName {
 }
 
 /**
- * A message in protobuf's JSON form: 64-bit integers as text, enum values by name, what has its default left out, and
- * an `Optional*` value as `{"value": ...}`.
+ * A message in protobuf's JSON form: 64-bit integers are strings, enum values are names, a field with its default value
+ * is left out, and an `Optional*` value is `{"value": ...}`.
  */
 export function messageToJson(name: MessageName, message: object, names: JsonNames = "json"): { [key: string]: Json } {
   const fields = fieldsOf(name);
@@ -87,19 +90,21 @@ export function messageToJson(name: MessageName, message: object, names: JsonNam
   return json;
 }
 
-/** A plugin's answer to an event, as `"response"` in the JSON lines has it. */
+/** A plugin's answer to an event, as the value of `"response"` in the JSON lines. */
 export function responseToJson(response: EventResponse): { [key: string]: Json } {
-  // The answers to UpdateContainer and StopContainer are this one without `adjust`.
+  // CreateContainerResponse has all fields of UpdateContainerResponse and StopContainerResponse, and `adjust`.
   return messageToJson("CreateContainerResponse", response);
 }
 
-/** A recorded call's request, as `"body"` in events.jsonl has it; undefined for a method without one. */
+/**
+ * The request of a recorded call, as the value of `"body"` in events.jsonl; undefined for a method without a request.
+ */
 export function requestToJson(method: string, payload: Uint8Array): { [key: string]: Json } | undefined {
   const request = requestCodecOf(method);
   return request && messageToJson(request.message, request.decode(payload), "schema");
 }
 
-/** The codec of a call's request; undefined for a method without one. */
+/** The codec of a call's request; undefined for a method without a request. */
 export function requestCodecOf(method: string): MessageCodec<object> | undefined {
   return Object.hasOwn(requests, method) ? requests[method] : undefined;
 }
@@ -115,7 +120,7 @@ function fieldToJson([, , shape, kind, type]: Shape, value: unknown, names: Json
   const toJson = (element: unknown) => valueToJson(kind, type, element, names);
   if (shape === "list" && Array.isArray(value)) return value.map(toJson);
   if (shape !== "map" || !isObject(value)) return toJson(value);
-  // Of a label named __proto__ this makes a key.
+  // Object.fromEntries makes an ordinary key even of a label named __proto__.
   return Object.fromEntries(Object.entries(value).map(([key, element]) => [key, toJson(element)]));
 }
 
@@ -131,7 +136,9 @@ function plainToJson(value: unknown): Json {
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null;
 }
 
-/** Whether proto3 leaves the field out: a message and an `Optional*` value never, once they are there. */
+/**
+ * Whether proto3 leaves a field with this value out. A message or an `Optional*` value that is set is never left out.
+ */
 function isDefault(value: unknown, [, , shape, kind, type]: Shape): boolean {
   if (value === undefined) return true;
   if (shape === "one") return kind === "enum" ? value === enumNames(type)[0] : kind === "scalar" && isZero(value);

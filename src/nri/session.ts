@@ -33,20 +33,23 @@ import { Mux } from "./wire/mux.js";
 import { ConnId } from "./wire/mux-frame.js";
 import type { Trunk } from "./wire/trunk.js";
 
-/** How far a connection has come; events are delivered when it is ready. */
+/** How far a connection has come. Events come in the phase "ready". */
 type Phase = "registering" | "synchronizing" | "ready";
 
 /** How a connection to the runtime ended. */
 export type SessionEnd =
-  /** The runtime said that it shuts down, then went. */
+  /** The runtime sent Shutdown, and the connection ended after that. */
   | { readonly kind: "shutdown" }
   /** The runtime answered the registration with an error. */
   | { readonly kind: "refused"; readonly error: Error }
-  /** Our own settings are wrong (CONFIG). */
+  /** The bridge's settings are wrong (CONFIG). */
   | { readonly kind: "misconfigured"; readonly error: Error }
-  /** It went away, broke the protocol, or forgot us; error is absent for a plain end of the stream. */
+  /**
+   * The runtime went away, broke the protocol, or did not configure or synchronize the bridge in time. `error` is
+   * absent when the runtime closed the socket in order.
+   */
   | { readonly kind: "lost"; readonly phase: Phase; readonly error?: Error }
-  /** We closed it. */
+  /** The bridge closed the connection. */
   | { readonly kind: "aborted" };
 
 export interface SessionOptions {
@@ -54,11 +57,12 @@ export interface SessionOptions {
   readonly handlers: PluginHandlers;
   readonly log: Log;
   /**
-   * Milliseconds until registered and configured. Longer than the runtime's own 5 s: it takes its plugins one after another,
-   * and hangs up when it is done with us.
+   * How long the runtime may take to register and configure the bridge, in milliseconds. The default is longer than the
+   * 5 s that a runtime gives each plugin: the runtime registers its plugins one after the other, and closes the
+   * connection itself when it gives up on the bridge.
    */
   readonly registrationTimeoutMs?: number;
-  /** When a Synchronize that has not come is told of, in milliseconds after Configure. */
+  /** How long after Configure the bridge logs a warning that Synchronize has not come, in milliseconds. */
   readonly synchronizeWithinMs?: number;
 }
 
@@ -66,13 +70,14 @@ const defaultRegistrationTimeoutMs = 60_000;
 const defaultSynchronizeWithinMs = 10_000;
 
 /**
- * One connection to the runtime, from the registration to the end: what the runtime calls, in the order of the protocol.
+ * One connection to the runtime, from the registration to the end. The methods stand in the
+ * order in which the runtime calls them.
  *
- * The runtime may call Configure before it answers RegisterPlugin, so our service is up before we register.
+ * The runtime may call Configure before it answers RegisterPlugin. So the bridge's service is up before it registers.
  */
 export class Session {
   phase: Phase = "registering";
-  /** Once it has configured us. */
+  /** The runtime at the other end; undefined until its Configure has come. */
   runtime: RuntimeInfo | undefined;
   readonly ended: Promise<SessionEnd>;
   private readonly mux: Mux;
@@ -82,14 +87,14 @@ export class Session {
   private containers: Container[] = [];
   private end: SessionEnd | undefined;
   private shutdownCalled = false;
-  /** Whether the latest event was answered before the runtime gave up on us, which costs the connection. */
+  /** Whether the latest event was answered in time. A runtime whose wait runs out closes the connection. */
   private lastInTime = false;
-  /** Reads the events that were answered before. */
+  /** For each event that was answered before it was decoded, a function that decodes and handles the event. */
   private readonly answered: (() => void)[] = [];
   private overdueTimer: NodeJS.Timeout | undefined;
   private overdue = false;
 
-  /** @param socketPath absent when the runtime launched us */
+  /** @param socketPath absent when the runtime launched the bridge */
   constructor(
     trunk: Trunk,
     private readonly options: SessionOptions,
@@ -97,7 +102,7 @@ export class Session {
   ) {
     this.mux = new Mux(trunk);
     const deliver: MethodHandler = (call) => this.deliver(call);
-    // A method that is not in here (ValidateContainerAdjustment) is answered with Unimplemented.
+    // The server answers any other method, such as ValidateContainerAdjustment, with Unimplemented.
     const methods = {
       ...Object.fromEntries(eventNames.map((name) => [name, deliver])),
       StateChange: deliver,
@@ -131,17 +136,19 @@ export class Session {
     void this.register(client, deadline);
   }
 
-  /** Whether Synchronize should have come by now: until it does, no event comes. */
+  /** Whether Synchronize is overdue. The runtime sends no events before Synchronize. */
   get unsynchronized(): boolean {
     return this.overdue && this.phase === "synchronizing";
   }
 
-  /** Whether the connection was of use, and did not end because we were too slow. */
+  /**
+   * Whether the bridge answered its latest event in time, or the runtime sent Shutdown. The back-off then starts anew.
+   */
   get served(): boolean {
     return this.lastInTime || this.shutdownCalled;
   }
 
-  /** Ends the connection; what has been answered is still sent. */
+  /** Closes the connection, after the answers that are already queued have been sent. */
   close(): void {
     this.finish({ kind: "aborted" });
   }
@@ -187,10 +194,10 @@ export class Session {
     } catch (thrown) {
       const error = toError(thrown);
       log.error({ error: error.message }, "cannot use the runtime's configuration");
-      // A fault of our own settings stays; a machine that was too slow, or a broken message, is a matter of that time.
+      // Wrong settings of the bridge would fail again on a new connection; a slow machine or a broken message may not.
       const ours = error instanceof BridgeError && error.code === "CONFIG";
       const end: SessionEnd = ours ? { kind: "misconfigured", error } : this.endOf(error);
-      // Once the answer is on its way: the runtime then knows why we go.
+      // The connection closes after the error has been sent, so that the runtime knows why the bridge leaves.
       setImmediate(() => this.finish(end));
       throw error;
     } finally {
@@ -199,7 +206,8 @@ export class Session {
   }
 
   private runtimeOf(request: ConfigureRequest, call: Call): RuntimeInfo {
-    // Before NRI 0.7 the timeout is told by nothing but the call's own.
+    // Before NRI 0.7 Configure has no timeouts; only the timeout of the Configure call itself shows how long calls may
+    // take.
     const requestTimeoutMs = request.requestTimeout > 0n ? Number(request.requestTimeout) : call.deadline.remainingMs();
     return {
       name: request.runtimeName,
@@ -210,7 +218,10 @@ export class Session {
     };
   }
 
-  /** It may take its time, as long as a container is being stopped: that is no reason to leave. */
+  /**
+   * Logs a warning when Synchronize is late. The bridge stays connected, because the runtime may only be waiting for a
+   * container to stop before it sends Synchronize.
+   */
   private expectSynchronize(runtime: RuntimeInfo): void {
     if (this.phase !== "synchronizing" || !synchronizes(runtime)) return;
     const { log, synchronizeWithinMs = defaultSynchronizeWithinMs } = this.options;
@@ -224,7 +235,7 @@ export class Session {
     }, synchronizeWithinMs).unref();
   }
 
-  /** Pods and containers may come in several messages; each but the last is answered with "more", and nothing else. */
+  /** The runtime may send pods and containers in several messages. The answer to each but the last is only `more`. */
   private async synchronize(call: Call): Promise<Uint8Array> {
     const { deadline } = this.stallWatch.since(call, true);
     try {
@@ -276,7 +287,10 @@ export class Session {
     this.finish({ kind: "lost", phase: "synchronizing", error });
   }
 
-  /** A call that reached no handler may have been Synchronize, which is not sent again. */
+  /**
+   * Leaves the runtime when, while Synchronize is due, the server refused a message that reached no handler: the
+   * message may have been Synchronize, which the runtime does not send again.
+   */
   private afterRefusal(error: unknown): void {
     const unknown = error instanceof StatusError && error.code === Code.Unimplemented;
     if (this.phase === "synchronizing" && !unknown) setImmediate(() => this.leaveUnsynchronized(toError(error)));
@@ -297,7 +311,7 @@ export class Session {
     return emptyResponse;
   }
 
-  /** The events whose answers are on their way, in the order in which they came, and before any that comes after them. */
+  /** Decodes and handles the events that were answered unread, in their order of arrival and before any later event. */
   private readAnswered(): void {
     for (const read of this.answered.splice(0)) read();
   }
@@ -317,7 +331,7 @@ export class Session {
     let event: NriEvent | undefined;
     try {
       const decoded = decodeEvent(call.method, call.payload, this.sparing);
-      // A StateChange with an event of a later NRI: nothing that we subscribed to, and no reason to fail anything.
+      // A StateChange with an event of a later NRI: the bridge did not subscribe to it, and the answer is no error.
       if (decoded === undefined) return emptyResponse;
       event = decoded;
       const response = await answerInTime(call, () =>
@@ -325,7 +339,7 @@ export class Session {
       );
       return response === undefined ? emptyResponse : encodeEventResponse(decoded.name, response);
     } catch (error) {
-      // A StateChange that cannot be read may be of any event.
+      // A StateChange that cannot be decoded may be any event, also the one for which an error can harm the runtime.
       const name = event?.name ?? (call.method === "StateChange" ? "RunPodSandbox" : call.method);
       if (mayFail(name, runtime)) throw error;
       this.tellUnanswered(error, event?.pod, runtime);
@@ -335,7 +349,7 @@ export class Session {
     }
   }
 
-  /** The failure of a sandbox that the runtime cannot be told: it is in the log, and nowhere else. */
+  /** Logs the failure of a pod sandbox that the bridge must not report to this runtime (see mayFail). */
   private tellUnanswered(error: unknown, pod: PodSandbox | undefined, { name, version }: RuntimeInfo): void {
     this.options.log.error(
       {

@@ -8,7 +8,10 @@ import { Session, type SessionEnd, type SessionOptions } from "./session.js";
 import { adoptTrunk, connectTrunk } from "./wire/socket.js";
 import type { Trunk } from "./wire/trunk.js";
 
-/** Where the runtime is: at a socket that we connect to, or behind a socket that it gave us when it launched us. */
+/**
+ * How the bridge reaches the runtime: by the path of a socket to connect to, or by the descriptor of a connected socket
+ * that the bridge inherited from the runtime, which launched it.
+ */
 export type RuntimeSocket =
   | { readonly kind: "path"; readonly path: string }
   | { readonly kind: "fd"; readonly fd: number };
@@ -18,28 +21,30 @@ export type StubEnd = SessionEnd | { readonly kind: "connect-failed"; readonly e
 
 export interface StubOptions extends SessionOptions {
   readonly socket: RuntimeSocket;
-  /** Whether to connect again when the connection to a path fails or is lost; never for a launched plugin. */
+  /**
+   * Whether to connect again when the connection to a path fails or is lost; without effect for a socket of kind "fd".
+   */
   readonly reconnect: boolean;
-  /** For the back-off, in [0, 1). */
+  /** The random number for the jitter of the back-off, in [0, 1). */
   readonly random?: () => number;
   readonly clock?: Clock;
-  /** Waits; ends at once when the signal aborts. */
+  /** Resolves after `ms` milliseconds, or as soon as the signal aborts. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 const connectTimeoutMs = 5_000;
 
 /**
- * The least between two registrations, in milliseconds: each waits for a lock of the runtime, and all that happens to
- * containers waits with it.
+ * The shortest time between two registrations, in milliseconds. Each registration waits for a lock of the runtime, and
+ * the runtime's container operations wait meanwhile.
  */
 const betweenRegistrationsMs = 2_000;
-/** How often a wait looks whether there is a new runtime, in milliseconds. */
+/** How often a wait checks whether it can end early, as when a runtime has made a new socket, in milliseconds. */
 const lookEachMs = 250;
 
 /**
- * A plugin of the runtime, for as long as there is one: connects, registers, hands events to the handlers, and connects
- * anew when the connection is lost. A socket's path is looked up each time, since a runtime that restarts makes a new one.
+ * The bridge as an NRI plugin of the runtime: connects, registers, hands events to the handlers, and connects again
+ * when the connection is lost. Each connect opens the socket by its path, since a restarted runtime makes a new socket.
  */
 export class PluginStub {
   private readonly abort = new AbortController();
@@ -52,30 +57,31 @@ export class PluginStub {
     this.clock = options.clock ?? monotonicClock;
   }
 
-  /** The runtime that we are connected to, once it has configured us. */
+  /** The runtime at the other end; undefined without a connection, and before the runtime has sent Configure. */
   get runtime(): RuntimeInfo | undefined {
     return this.session?.runtime;
   }
 
-  /** Whether events are delivered: registered, configured and synchronized. */
+  /** Whether the bridge is registered, configured and synchronized, so that the runtime sends events. */
   get ready(): boolean {
     return this.session?.phase === "ready";
   }
 
-  /** Whether we have waited too long for Synchronize. */
+  /** Whether the runtime's Synchronize is overdue (`synchronizeWithinMs` after Configure). */
   get unsynchronized(): boolean {
     return this.session?.unsynchronized ?? false;
   }
 
-  /** Runs to the end and tells which it was; throws nothing. To be called once. */
+  /** Runs until the stub stops for good, and returns why. Throws nothing. Call this only once. */
   async run(): Promise<StubEnd> {
     const { socket, reconnect } = this.options;
     return socket.kind === "path" && reconnect ? await this.runForEver(socket.path) : (await this.runOnce()).end;
   }
 
   /**
-   * Registers anew as soon as that may be, for another event mask; until then events come as before. Only where the runtime
-   * did not launch us: it would not again.
+   * Closes the connection and registers again, to subscribe to other events, no sooner than `betweenRegistrationsMs`
+   * after the last registration; events of the old subscription come until then. Not for a bridge that the runtime
+   * launched, as the runtime would not launch it again.
    */
   reregister(): void {
     const { session } = this;
@@ -86,7 +92,7 @@ export class PluginStub {
     });
   }
 
-  /** Ends the run: { kind: "aborted" }. */
+  /** Ends `run`, which then returns { kind: "aborted" }. */
   close(): void {
     this.abort.abort();
     this.session?.close();
@@ -106,18 +112,18 @@ export class PluginStub {
         log.info({}, "registering anew");
         continue;
       }
-      // A new connection would not help here.
+      // After these ends a new connection would end in the same way.
       if (end.kind === "aborted" || end.kind === "refused" || end.kind === "misconfigured") return end;
       const absent = end.kind === "connect-failed";
       const connectedMs = this.clock() - startedAt;
       const delayMs = Math.round(absent ? backoff.retryDelayMs() : backoff.nextDelayMs(connectedMs, served));
-      // A runtime that is away for hours is told of once.
+      // The first failed connect is a warning; further ones with the same reason are logged at debug level only.
       const why = absent ? end.error.message : "";
       const { kind, error, ...rest } = { error: undefined, ...end };
       const fields = { end: kind, ...rest, error: error?.message, delayMs };
       log[absent && why === said ? "debug" : "warn"](fields, "no connection to the runtime, trying again later");
       said = why;
-      // A new runtime's pods want their plugins, whatever became of the connection to the old one.
+      // A new socket ends the wait: the pods of the new runtime need their plugins, however the old connection ended.
       await this.wait(delayMs, () => stampOf(path) !== stamp);
     }
   }
@@ -126,7 +132,7 @@ export class PluginStub {
     return this.registeredAt + betweenRegistrationsMs - this.clock();
   }
 
-  /** Waits for this time, until we are to end, or until there is no reason to wait any more. */
+  /** Waits for `ms` milliseconds; less when `close` is called, or when `over` returns true. */
   private async wait(ms: number, over: () => boolean = () => false): Promise<void> {
     const { sleep = sleepFor } = this.options;
     const { signal } = this.abort;
@@ -155,7 +161,7 @@ export class PluginStub {
   }
 }
 
-/** Tells a socket from the next one at its path: a runtime that starts makes a new one. Undefined where there is none. */
+/** A text that changes when a starting runtime makes a new socket at the path. Undefined where there is no socket. */
 function stampOf(path: string): string | undefined {
   return attempt(() => fileStamp(path));
 }

@@ -1,12 +1,12 @@
 /**
- * The NRI v2 API as plain values: names as in the schema (camel case), int64 and uint64 as bigint, the schema's
- * `Optional*` wrappers as the value itself or undefined, absent maps and lists as empty ones.
+ * The NRI v2 API as plain values. Fields have the schema's names in camel case; int64 and uint64 are bigint; an
+ * `Optional*` wrapper of the schema is its value or undefined; an absent map or list is an empty one.
  */
 export type * from "../gen/nri.js";
 
 export type StringMap = Record<string, string>;
 
-/** The changes that a plugin asks for: absent means not asked for. */
+/** The changes that a plugin asks for. The plugin does not ask to change a field that is absent. */
 export type {
   ContainerAdjustmentInit as ContainerAdjustment,
   ContainerEvictionInit as ContainerEviction,

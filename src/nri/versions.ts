@@ -1,23 +1,23 @@
-/** A released version, or one before a release: 2.4.0-beta.0, or Go's 0.9.1-0.20250219030224-e597e7849f24. */
+/** A version of a release or of a pre-release: 2.4.0-beta.0, or Go's 0.9.1-0.20250219030224-e597e7849f24. */
 export interface Version {
   readonly major: number;
   readonly minor: number;
   readonly patch: number;
-  /** True for what comes before the release of that number. */
+  /** Whether this is a version before the release with these three numbers. */
   readonly preRelease: boolean;
 }
 
-/** The NRI version that a runtime speaks, and how we know. */
+/** The NRI version that a runtime speaks, and how the bridge knows: see nriVersionOf. */
 export interface NriVersion extends Version {
   readonly source: "stated" | "inferred" | "guessed";
 }
 
-/** The version of the NRI API that we are written against; told to runtimes that ask. */
+/** The version of the NRI API that the bridge implements, as the bridge states it in RegisterPlugin. */
 export const ownNriVersion = "v0.12.2";
 
 /**
- * From which version of a runtime on it speaks which version of NRI; from containerd's and CRI-O's go.mod files.
- * From NRI 0.12 on a runtime says so itself, if it was built with the version known.
+ * Which NRI version a runtime speaks, from which version of the runtime on; taken from containerd's and CRI-O's go.mod
+ * files. From NRI 0.12 on a runtime states its NRI version itself, unless its build does not know that version.
  */
 const nriByRuntime: Readonly<Record<string, readonly (readonly [since: string, nri: string])[]>> = {
   containerd: [
@@ -45,21 +45,26 @@ const nriByRuntime: Readonly<Record<string, readonly (readonly [since: string, n
   ],
 };
 
-/** The behaviour of runtimes by NRI version; each a rule of the protocol that changed. */
+/** The NRI version from which on a rule of the protocol holds. */
 const features = {
-  /** A descriptor of a plugin that it launches is closed once (NRI pull request 66, containerd issue 8860). */
+  /**
+   * The runtime closes the socket descriptor of a plugin that it launched only once; older runtimes close it twice (NRI
+   * pull request 66, containerd issue 8860).
+   */
   closesOnce: "0.6.0",
-  /** Configure tells the runtime's timeouts, and Synchronize may come in several messages. */
+  /** Configure states the runtime's timeouts, and the runtime may split Synchronize into several messages. */
   splitSynchronize: "0.7.0",
-  /** Plugins that the runtime launched are synchronized too (adaptation.startPlugins). */
+  /** The runtime sends Synchronize to plugins that it launched, too (adaptation.startPlugins). */
   synchronizesLaunched: "0.7.0",
-  /** UpdatePodSandbox and PostUpdatePodSandbox. */
+  /** NRI has the events UpdatePodSandbox and PostUpdatePodSandbox. */
   podUpdates: "0.10.0",
-  /** The default validator, which can require plugins. */
+  /** NRI has the default validator, which can require plugins. */
   validates: "0.10.0",
-  /** Every event has a call of its own, with StateChange for plugins that lack it. */
+  /** The runtime sends every event by a call of its own; by StateChange only to plugins that do not know that call. */
   ownCalls: "0.12.0",
-  /** A plugin that failed to synchronize is disconnected; before, it stayed connected and got no events. */
+  /**
+   * The runtime disconnects a plugin that failed to synchronize; older runtimes keep the connection and send no events.
+   */
   closesUnsynchronized: "0.12.0",
 } as const;
 
@@ -68,29 +73,50 @@ export function hasFeature(nri: Version, feature: keyof typeof features): boolea
 }
 
 /**
- * The behaviour of runtimes from a version of their own on, whichever NRI they speak; a runtime that is not named never does. From
- * containerd's internal/cri and CRI-O's server.
+ * The version of each runtime from which on the runtime shows a behaviour, whichever NRI version it speaks. A runtime
+ * that is not in an entry never shows the behaviour. Taken from containerd's internal/cri and CRI-O's server.
  */
 const habits = {
-  /** A pod has the label oci_runtime_type, and with SELinux selinux_label (containerd nri/nri_api_linux.go nriPodSandbox). */
+  /**
+   * A pod has the label oci_runtime_type, and with SELinux selinux_label (containerd nri/nri_api_linux.go
+   * nriPodSandbox).
+   */
   labelsPods: { containerd: "2.3.0" },
   /** A pod has the annotation podsandbox.image-name (containerd annotations/annotations.go). */
   namesPauseImages: { containerd: "2.0.0" },
-  /** A pod still has its cgroup, namespaces, resources and OCI annotations at its StopPodSandbox (the same place; CRI-O nri-api.go). */
+  /**
+   * The pod of StopPodSandbox still has its cgroup, namespaces, resources and OCI annotations (containerd
+   * nri/nri_api_linux.go nriPodSandbox; CRI-O nri-api.go).
+   */
   keepsStoppedPods: { containerd: "2.1.0", "cri-o": "1.26.0" },
-  /** And at its RemovePodSandbox (containerd sandbox_remove.go: the sandbox leaves its store after that). */
+  /**
+   * The pod of RemovePodSandbox still has them, too (containerd sandbox_remove.go: containerd removes the sandbox from
+   * its store after the event).
+   */
   keepsRemovedPods: { containerd: "2.3.0", "cri-o": "1.26.0" },
-  /** UpdatePodSandbox is sent: containerd 2.2 has an NRI that knows it, and does not (CRI-O sandbox_update_resources.go). */
+  /**
+   * The runtime sends UpdatePodSandbox. containerd 2.2 does not, although its NRI version has the event (CRI-O
+   * sandbox_update_resources.go).
+   */
   updatesPods: { containerd: "2.3.0", "cri-o": "1.33.0" },
-  /** A refused CreateContainer is followed by its StopContainer and RemoveContainer (containerd UndoCreateContainer). */
+  /**
+   * After a plugin refused CreateContainer, the runtime sends StopContainer and RemoveContainer for that container
+   * (containerd UndoCreateContainer).
+   */
   undoesCreates: { containerd: "1.7.0" },
-  /** A refused StartContainer does not start; CRI-O logs the error (container_start.go). */
+  /**
+   * The runtime does not start a container whose StartContainer a plugin refused; CRI-O logs the error and starts the
+   * container (container_start.go).
+   */
   refusesStarts: { containerd: "1.7.0" },
-  /** StopPodSandbox comes again, and for a killed pause process; CRI-O takes that pod as stopped (server.go handleExit). */
+  /**
+   * The runtime may send StopPodSandbox more than once for a pod, also after its pause process was killed; CRI-O takes
+   * such a pod as stopped (server.go handleExit).
+   */
   stopsAgain: { containerd: "1.7.0" },
 } as const;
 
-/** Whether a runtime does something; one whose version cannot be told does as the newest. */
+/** Whether a runtime shows a behaviour. A runtime with a version that cannot be parsed counts as the newest one. */
 export function does(
   runtime: { readonly name: string; readonly version: string },
   habit: keyof typeof habits,
@@ -101,26 +127,27 @@ export function does(
 }
 
 /**
- * The containerd versions, each from the first on and before the second, that keep the name of a pod sandbox whose
- * RunPodSandbox an NRI plugin refused. After a second refusal of one pod they do not start again: `failed to reserve sandbox
- * name` (containerd issues 13355 and 13609; PR 13399 mends it in 2.2.6 and 2.3.3, there is no 2.0 or 2.1 with it).
+ * The faulty containerd versions, as ranges from the first version to before the second. They keep the name of a pod
+ * sandbox whose RunPodSandbox an NRI plugin refused. After a second refusal of one pod such a containerd does not start
+ * again: `failed to reserve sandbox name` (containerd issues 13355 and 13609; PR 13399 fixes it in 2.2.6 and 2.3.3, and
+ * no 2.0 or 2.1 has the fix).
  */
 const keepRefusedSandboxes = [
   ["2.0.0", "2.2.6"],
   ["2.3.0", "2.3.3"],
 ] as const;
 
-/** The same for the log and for doctor. */
+/** The fault of `keepRefusedSandboxes` and its remedy, in words for the log and for the verb `doctor`. */
 export const refusedSandboxFault = {
   fault: "containerd issue 13609: after a pod's sandbox was refused twice, this containerd does not start again",
   remedy: "go to containerd 2.2.6 or 2.3.3, or later",
 } as const;
 
-/** Whether a runtime can be answered with an error for an event, without harm to itself. */
+/** Whether the bridge may answer an event of this runtime with an error without harm to the runtime. */
 export function mayFail(event: string, runtime: { readonly name: string; readonly version: string }): boolean {
   if (event !== "RunPodSandbox" || runtime.name !== "containerd") return true;
   const version = parseVersion(runtime.version);
-  // A build that does not say that it is older may be any.
+  // A version that cannot be parsed may be a faulty one, unless its text starts with major version 0 or 1.
   if (version === undefined) return /^v?[01](\.|$)/.test(runtime.version.trim());
   // A pre-release has the faults of its release.
   const release = { ...version, preRelease: false };
@@ -128,14 +155,14 @@ export function mayFail(event: string, runtime: { readonly name: string; readonl
 }
 
 /**
- * Whether a runtime sends Synchronize, and no event before.
- * @param socketPath absent when it launched us
+ * Whether a runtime sends Synchronize, and sends no event before it.
+ * @param socketPath absent when the runtime launched the bridge
  */
 export function synchronizes({ nri, socketPath }: { readonly nri: Version; readonly socketPath?: string }): boolean {
   return socketPath !== undefined || hasFeature(nri, "synchronizesLaunched");
 }
 
-/** Whether a version is that of a release, or later. */
+/** Whether a version is the version of this release, or a later version. */
 export function isAtLeast({ major, minor, patch, preRelease }: Version, release: string): boolean {
   const least = parseRelease(release);
   return (major - least.major || minor - least.minor || patch - least.patch || -Number(preRelease)) >= 0;
@@ -147,8 +174,9 @@ export function formatVersion({ major, minor, patch, preRelease }: Version): str
 
 /**
  * Reads a version as runtimes print it: an optional "v", three numbers (the third may be missing), and what a
- * distribution adds (2.2.1-0ubuntu1~24.04.2), which is no pre-release. Undefined when there is no number to read, and for
- * 0.0.0: builds that do not know their version say so (NRI's "0.0.0-unknown", Go's v0.0.0-<time>-<commit>).
+ * distribution adds (2.2.1-0ubuntu1~24.04.2), which is no pre-release. Undefined when the text does not start with a
+ * version, and for 0.0.0, with which builds say that they do not know their version (NRI's "0.0.0-unknown", Go's
+ * v0.0.0-<time>-<commit>).
  */
 export function parseVersion(text: string): Version | undefined {
   const match = /^v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(.*)$/s.exec(text.trim());
@@ -161,9 +189,10 @@ export function parseVersion(text: string): Version | undefined {
 }
 
 /**
- * The NRI version of a runtime: the one that it states, else the one that its name and version tell, else the oldest
- * that its Configure request could be of. Never too new a guess: an event that the runtime does not know would cost the
- * registration. Never older than its Configure request either: it would be asked for too few events.
+ * The NRI version of a runtime: "stated" in its Configure request, else "inferred" from its name and version, else
+ * "guessed" as the oldest version with the fields of its Configure request. A guess must not be too new, because the
+ * runtime ends the registration of a plugin that subscribes to an event unknown to the runtime. A version older than
+ * the fields of the Configure request is not used, because the bridge would then subscribe to too few events.
  */
 export function nriVersionOf(configure: {
   readonly runtimeName: string;
@@ -171,7 +200,7 @@ export function nriVersionOf(configure: {
   readonly requestTimeout: bigint;
   readonly NRIVersion: string;
 }): NriVersion {
-  // A build that does not know its version states 0.0.0-unknown or (devel); and the field is there from 0.12 on only.
+  // Only NRI >= 0.12 has the field NRIVersion; a build that does not know its version states 0.0.0-unknown or (devel).
   const least = configure.NRIVersion !== "" ? "0.12.0" : configure.requestTimeout > 0n ? "0.7.0" : "0.2.0";
   const stated = parseVersion(configure.NRIVersion);
   if (stated !== undefined && isAtLeast(stated, least)) return { ...stated, source: "stated" };
@@ -180,7 +209,10 @@ export function nriVersionOf(configure: {
   return { ...parseRelease(least), source: "guessed" };
 }
 
-/** The NRI version that a runtime of this name and version was released with. */
+/**
+ * The NRI version that a runtime of this name and version was released with; undefined for a runtime other than
+ * containerd and CRI-O, a version that cannot be parsed, and a version before the first one in the table.
+ */
 export function inferNriVersion(runtimeName: string, runtimeVersion: string): Version | undefined {
   const table = Object.hasOwn(nriByRuntime, runtimeName) ? nriByRuntime[runtimeName] : undefined;
   const version = parseVersion(runtimeVersion);
@@ -189,7 +221,7 @@ export function inferNriVersion(runtimeName: string, runtimeVersion: string): Ve
   return entry === undefined ? undefined : parseRelease(entry[1]);
 }
 
-/** The first runtimes with an NRI version: `containerd 2.2.0 or cri-o 1.34.0`. */
+/** The first version of each runtime that has an NRI version or a later one: `containerd 2.2.0 or cri-o 1.34.0`. */
 export function runtimesWith(nri: string): string {
   return Object.entries(nriByRuntime)
     .map(([name, versions]) => `${name} ${versions.find(([, of]) => isAtLeast(parseRelease(of), nri))?.[0]}`)

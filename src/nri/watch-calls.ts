@@ -7,27 +7,31 @@ import { type CallError, toCallError } from "./ttrpc/status.js";
 import type { Container, PodSandbox } from "./types.js";
 import { mayFail } from "./versions.js";
 
-/** The answer to a call, as far as the runtime saw it. */
+/** The answer that the runtime received to a call. */
 export interface CallAnswer {
-  /** Nothing asked for where there is an error. */
+  /** An empty response when the handler failed or ran out of time. */
   readonly response: EventResponse;
+  /** Undefined for a success, and for a failure that the bridge answered without an error (see mayFail). */
   readonly error: CallError | undefined;
   readonly durationMs: number;
 }
 
-/** An observer of a runtime's calls: metrics, a recorder. It changes nothing, and its errors are logged. */
+/**
+ * An observer of the runtime's calls, such as the metrics or a recorder. It cannot change an answer; its errors are
+ * logged.
+ */
 export interface CallWatcher {
-  /** It reads all of pods and containers, and not only what v0.1 requests are made of. */
+  /** Whether the observer needs every field of pods and containers, not only the fields that v0.1 requests use. */
   readonly readsAll?: boolean;
-  /** The runtime configured us: after each registration. */
+  /** Called for each Configure of the runtime, which follows each registration. */
   configured?(runtime: RuntimeInfo): void;
   synchronizing?(pods: readonly PodSandbox[], containers: readonly Container[], call: CallContext): void;
   began?(event: NriEvent, call: CallContext): void;
-  /** Once for each event that began: the handler came to its end, or the answer went out without it. */
+  /** Called once for each event that `began` was called with: when the handler ends, or when its time has run out. */
   ended?(event: NriEvent, call: CallContext, answer: CallAnswer): void;
 }
 
-/** The calls that wait for their answer: a connection is not to be closed under them. */
+/** Counts the calls that wait for their answer, so that the bridge can close the connection after the last answer. */
 export class CallsInFlight {
   private count = 0;
   private listeners: (() => void)[] = [];
@@ -39,18 +43,18 @@ export class CallsInFlight {
     ended: () => {
       this.count -= 1;
       if (this.count > 0) return;
-      // The answer is written when the handler's promise has settled: after this turn.
+      // The server writes the answer when the handler's promise has settled, which is before the next setImmediate.
       for (const listener of this.listeners.splice(0)) setImmediate(listener);
     },
   };
 
-  /** Resolves when no call waits: the answers are on their way. */
+  /** Resolves when every call has been answered and the answers have been handed to the socket. */
   answered(): Promise<void> {
     return this.count === 0 ? Promise.resolve() : new Promise((resolve) => this.listeners.push(resolve));
   }
 }
 
-/** Handlers that do what the given ones do, with the watchers told of each call. */
+/** Wraps handlers so that the watchers observe each call. */
 export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatcher[], log: Log): PluginHandlers {
   const tell = (telling: (watcher: CallWatcher) => void) => {
     for (const watcher of watchers) {
@@ -76,7 +80,7 @@ export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatc
     async handle(event, call) {
       const startedAt = monotonicClock();
       let told = false;
-      /** The handler's end, or the end of the call's time, whichever comes first. */
+      /** Tells the watchers of the handler's end or of the end of the call's time, whichever comes first. */
       const answered = (response: EventResponse, error?: CallError) => {
         if (told) return;
         told = true;

@@ -14,7 +14,7 @@ import { decodeResponse, encodeRequest, type Metadata } from "./envelope.js";
 import { Code, StatusError } from "./status.js";
 
 export interface CallOptions {
-  /** Travels with the request as the time that remains; a call past it is given up. */
+  /** When the client gives the call up. The request states the remaining time. */
   readonly deadline: Deadline;
   readonly metadata?: Metadata;
 }
@@ -38,16 +38,17 @@ export class TtrpcClient {
       for (const call of this.pending.values()) call.reject(this.closed);
     });
     channel.onData((chunk) => {
-      // A response that no one waits for any more is late, or was never asked for.
+      // A response without a pending call came too late, or belongs to no call; it is dropped.
       for (const frame of this.decoder.push(chunk)) this.pending.get(frame.header.streamId)?.resolve(frame);
     });
   }
 
   /**
-   * Calls a method with its encoded request and gives its encoded response.
-   * @throws StatusError when the peer answers with an error status, and ResourceExhausted when the request is longer
-   *   than 4 MiB (nothing is sent then); BridgeError CALL_TIMEOUT past the deadline, CONNECTION_CLOSED when the
-   *   connection ends first, PROTOCOL when the answer is none.
+   * Calls a method with its encoded request, and returns its encoded response.
+   * @throws StatusError when the peer answers with an error status; StatusError ResourceExhausted when the request is
+   *   longer than 4 MiB (nothing is sent then), or the response is longer than 16 MiB; BridgeError CALL_TIMEOUT when no
+   *   response came by the deadline, CONNECTION_CLOSED when the connection ends first, PROTOCOL when the peer's message
+   *   on the call's stream is not a response
    */
   async call(
     service: string,
@@ -80,13 +81,16 @@ export class TtrpcClient {
   }
 }
 
-/** The time left as a request's timeout_nano; 0, which stands for none, when there is no end. */
+/**
+ * The remaining time as a request's timeout_nano. For a deadline of Infinity this is 0, with which ttRPC has no
+ * timeout.
+ */
 function toTimeoutNano(deadline: Deadline): bigint {
   const nanos = deadline.remainingMs() * 1e6;
   return nanos === Number.POSITIVE_INFINITY ? 0n : BigInt(Math.max(1, Math.round(nanos)));
 }
 
-/** The payload of a response that is a success; throws what the call is to fail with otherwise. */
+/** The payload of a successful response. @throws the error that `call` documents when the response is not a success */
 function payloadOf(frame: Frame<TtrpcHeader>): Uint8Array {
   const { length, type } = frame.header;
   if (frame.kind === "oversized") {

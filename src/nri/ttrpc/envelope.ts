@@ -2,15 +2,15 @@ import * as gen from "../../gen/nri.js";
 import { codec } from "../wire/protobuf.js";
 import type { Status } from "./status.js";
 
-/** The body of a request message: which method is called, with what, and how long the caller waits. */
+/** The body of a request message. */
 export interface TtrpcRequest {
   readonly service: string;
   readonly method: string;
-  /** The method's own request, encoded; decoded it is a view of the body. */
+  /** The encoded request of the method. decodeRequest returns a view of the body. */
   readonly payload: Uint8Array;
-  /** Nanoseconds that the caller still waits at the time of sending; 0 when it waits for ever. */
+  /** How long the caller waits after it has sent the request, in nanoseconds; 0 when the caller waits for ever. */
   readonly timeoutNano: bigint;
-  /** OpenTelemetry's trace context, from runtimes that trace; a key may come more than once. */
+  /** OpenTelemetry's trace context, sent by runtimes that trace; a key may occur more than once. */
   readonly metadata: Metadata;
 }
 
@@ -20,7 +20,7 @@ export type Metadata = readonly (readonly [key: string, value: string])[];
 export interface TtrpcResponse {
   /** Absent for success. */
   readonly status?: Status;
-  /** The method's own response, encoded; decoded it is a view of the body. */
+  /** The encoded response of the method. decodeResponse returns a view of the body. */
   readonly payload: Uint8Array;
 }
 
@@ -30,11 +30,11 @@ export function encodeRequest({ metadata, ...fields }: TtrpcRequest): Uint8Array
   return request.encode({ ...fields, metadata: metadata.map(([key, value]) => ({ key, value })) });
 }
 
-/** @throws BridgeError PROTOCOL when the body is no request. */
+/** @throws BridgeError PROTOCOL when the body is not an encoded request */
 export function decodeRequest(body: Uint8Array): TtrpcRequest {
   const { service, method, payload, timeoutNano, metadata } = request.decode(body);
   return { service, method, payload, timeoutNano, metadata: metadata.map(({ key, value }) => [key, value]) };
 }
 
-/** decodeResponse throws BridgeError PROTOCOL when the body is no response. */
+/** decodeResponse throws BridgeError PROTOCOL when the body is not an encoded response. */
 export const { encode: encodeResponse, decode: decodeResponse } = codec<TtrpcResponse, TtrpcResponse>(gen.Response);

@@ -7,28 +7,33 @@ import { encodeTtrpcFrame, MessageType, oversizedText, type TtrpcHeader, ttrpcLa
 import { decodeRequest, encodeResponse, type TtrpcRequest, type TtrpcResponse } from "./envelope.js";
 import { Code, StatusError, toStatus } from "./status.js";
 
-/** A request as a method's handler sees it. */
+/** A request as the method's handler receives it. */
 export interface Call extends TtrpcRequest {
-  /** When the caller gives up; without end when it did not say. */
+  /** When the caller gives up; a deadline of Infinity when the request states no timeout. */
   readonly deadline: Deadline;
-  /** When the connection closes, or the answer was given without the handler: no caller waits for it any more. */
+  /**
+   * Cancelled when the connection closes, or the answer was sent without the handler: then no caller waits any more.
+   */
   readonly cancellation: Cancellation;
 }
 
-/** Answers a call with the encoded response; throws a StatusError for that status, anything else for Unknown. */
+/**
+ * Answers a call with the encoded response. When the handler throws, the caller gets the status of a StatusError, the
+ * status that toStatus gives to some BridgeErrors, and Unknown for any other error.
+ */
 export type MethodHandler = (call: Call) => Uint8Array | Promise<Uint8Array>;
 
-/** The handlers by service and method, as the wire names them. */
+/** The handlers, by the names of service and method that a request has. */
 export type Services = Readonly<Record<string, Readonly<Record<string, MethodHandler>>>>;
 
 export interface TtrpcServerOptions {
-  /** Told of unexpected errors, beside the answer that the caller gets. */
+  /** Called when a handler throws an unexpected error; the caller gets an error status, too. */
   onInternalError?(call: Call, error: unknown): void;
-  /** Told of a message that was answered with an error and reached no handler: too long, unreadable, of no known method. */
+  /** Called when the server refused a message before a handler got it: too long, unreadable, of an unknown method. */
   onRefused?(error: unknown): void;
 }
 
-/** Calls answered at the same time; one more is refused with ResourceExhausted. */
+/** The most calls that the server handles at the same time; it refuses further calls with ResourceExhausted. */
 const MAX_IN_FLIGHT = 1024;
 
 /** The answering side of a ttRPC connection: the plugin's on conn 1, the runtime's on conn 2. */
@@ -65,8 +70,10 @@ export class TtrpcServer {
   }
 
   /**
-   * Takes one message; what it throws is the answer on the message's stream, and the connection stays up.
-   * compat: the checks and their order are those of Go's server.
+   * Accepts one message, and starts the handler of a request. `receive` sends an error thrown here as the answer on the
+   * message's stream, and the connection stays up.
+   * compat: Go's ttRPC server has the same checks in the same order.
+   * @throws StatusError or BridgeError PROTOCOL when the message is not a request that a handler can take
    */
   private accept(frame: Frame<TtrpcHeader>): void {
     const { streamId, type, length } = frame.header;
@@ -79,7 +86,7 @@ export class TtrpcServer {
     if (type === MessageType.data) {
       throw new StatusError(Code.InvalidArgument, `stream ${streamId} is not active: no call streams here`);
     }
-    // Anything else is of a later ttRPC.
+    // The server ignores any other type, which is one of a later version of ttRPC.
     if (type !== MessageType.request) return;
     if (streamId <= this.lastStreamId) {
       throw new StatusError(Code.InvalidArgument, `stream id ${streamId} cannot be re-used, ids must increase`);
@@ -119,17 +126,20 @@ export class TtrpcServer {
   }
 }
 
-/** The deadline that a request's timeout_nano sets from now; one below 0 has passed already. */
+/** The deadline of a request that came now, from its timeout_nano. With a timeout below 0 it has already passed. */
 function toDeadline(timeoutNano: bigint): Deadline {
   return Deadline.after(timeoutNano === 0n ? Number.POSITIVE_INFINITY : Number(timeoutNano) / 1e6);
 }
 
-/** An answer that a handler gives on purpose, unlike a fault of the code. */
+/** Whether a handler threw this error on purpose, as its answer; any other error is a fault of the bridge's code. */
 function foreseen(error: unknown): boolean {
   return error instanceof StatusError || (error instanceof BridgeError && error.code !== "INTERNAL");
 }
 
-/** Only a table's own keys are names: a service called "__proto__" is as unknown as any other. */
+/**
+ * Looks only at own keys, so that a service or method called "__proto__" is unknown.
+ * @throws StatusError Unimplemented when the service or the method is unknown
+ */
 function findHandler(services: Services, { service, method }: TtrpcRequest): MethodHandler {
   const methods = Object.hasOwn(services, service) ? services[service] : undefined;
   if (methods === undefined) throw new StatusError(Code.Unimplemented, `service ${service}`);

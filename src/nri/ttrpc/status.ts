@@ -21,11 +21,11 @@ export const Code = {
   Unauthenticated: 16,
 } as const satisfies Record<string, number>;
 
-/** A call's answer that is an error status: thrown by a handler it is sent, received by a client it is thrown. */
+/** An error status as the answer to a call. The server sends the error that a handler throws; the client throws it. */
 export class StatusError extends Error {
   override readonly name = "StatusError";
   constructor(
-    /** A Code, or a number that a later peer made up. */
+    /** A Code, or a number that a newer peer defines. */
     readonly code: number,
     message: string,
   ) {
@@ -33,17 +33,20 @@ export class StatusError extends Error {
   }
 }
 
-/** A google.rpc.Status; its details are not used by NRI. */
+/** A google.rpc.Status without its `details`, which NRI does not use. */
 export interface Status {
-  /** A Code, or a number that a later peer made up. */
+  /** A Code, or a number that a newer peer defines. */
   readonly code: number;
   readonly message: string;
 }
 
-/** Bytes of a status message: it ends up in kubelet events, where no more is read. */
+/**
+ * The longest status message that the bridge sends, in bytes: the message ends up in kubelet events, which show no
+ * more.
+ */
 const MAX_MESSAGE_BYTES = 8192;
 
-/** The error for the caller, from anything that answering its call threw; never OK. */
+/** The status that the caller gets for an error of a handler or of the server; never OK. */
 export function toStatus(thrown: unknown): Status {
   return { code: codeFor(thrown), message: shorten(errorText(thrown)) };
 }
@@ -60,20 +63,23 @@ const codes: Partial<Record<ErrorCode, number>> = {
   CONNECTION_CLOSED: Code.Unavailable,
 };
 
-/** Cuts between characters, and makes a lone surrogate U+FFFD: Go refuses a message whose strings are no UTF-8. */
+/**
+ * Cuts a text after a whole character to at most MAX_MESSAGE_BYTES, and replaces each lone surrogate by U+FFFD: Go
+ * refuses a message whose strings are not UTF-8.
+ */
 function shorten(text: string): string {
   const bytes = new Uint8Array(MAX_MESSAGE_BYTES);
   const { written } = new TextEncoder().encodeInto(text, bytes);
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, written));
 }
 
-/** An error as JSON lines have it: the status code's name, and the text. */
+/** The error of a call in the JSON lines: the name of the status code, and the message. */
 export interface CallError {
   readonly code: string;
   readonly message: string;
 }
 
-/** The status for the caller, by name; of a call that failed, its fate. */
+/** The status that the caller gets for a thrown error, with the name of its code, such as `DEADLINE_EXCEEDED`. */
 export function toCallError(thrown: unknown): CallError {
   const { code, message } = toStatus(thrown);
   const name = Object.entries(Code).find(([, number]) => number === code)?.[0] ?? "Unknown";

@@ -1,37 +1,40 @@
-/** The least that every frame's header says. */
+/** What the header of every frame layout contains. */
 export interface FrameHeader {
   /** Bytes of payload after the header. */
   readonly length: number;
 }
 
-/** How a layer frames its bytes: a header of fixed size that announces the payload's length. */
+/** The frame format of a protocol: a header of fixed size, which states the payload's length, and the payload. */
 export interface FrameLayout<Header extends FrameHeader> {
   readonly headerLength: number;
-  /** Payloads announced longer than this are passed over, and no memory is taken for them. */
+  /** In bytes. The decoder skips longer payloads, and allocates no memory for them. */
   readonly maxPayloadLength: number;
-  /** Reads a header out of exactly headerLength bytes; every pattern of bits is one. */
+  /** Reads a header from exactly headerLength bytes. Must not throw: any bytes are a valid header. */
   decodeHeader(bytes: DataView): Header;
 }
 
-/** A frame as the decoder found it; an oversized one is told by its header, as soon as that is read. */
+/**
+ * A frame that the decoder found. The decoder returns an oversized frame as soon as its header has come, without
+ * payload.
+ */
 export type Frame<Header extends FrameHeader> =
   | { readonly kind: "whole"; readonly header: Header; readonly payload: Uint8Array }
   | { readonly kind: "oversized"; readonly header: Header };
 
 /**
- * The one reassembler of length-prefixed frames, for the mux and for ttRPC. Takes a byte stream cut anywhere and gives
- * the same frames for every cutting. It never throws: what an oversized frame costs is the caller's decision.
+ * Reassembles length-prefixed frames, for the mux and for ttRPC. The frames do not depend on where the byte stream is
+ * cut into chunks. The decoder never throws; the caller decides what to do about an oversized frame.
  *
- * Each byte is copied at most once, so the work is linear however small the chunks are; a payload that lies whole in
- * one chunk is a view of that chunk.
+ * The decoder copies each byte at most once, so its work is linear however small the chunks are. A payload that lies in
+ * one chunk as a whole is a view of that chunk.
  */
 export class FrameDecoder<Header extends FrameHeader> {
   private readonly head: Uint8Array;
-  /** Of the frame whose payload comes now; undefined while a header is read. */
+  /** The header of the frame whose payload is coming; undefined while the decoder reads a header. */
   private header: Header | undefined;
-  /** Undefined until its first byte comes, and for one that is passed over. */
+  /** The payload that is coming; undefined until its first byte has come, and for an oversized payload. */
   private payload: Uint8Array | undefined;
-  /** How many bytes of the header, or of the payload, have come. */
+  /** How many bytes of the current header, or of the current payload, have come. */
   private filled = 0;
 
   constructor(private readonly layout: FrameLayout<Header>) {
@@ -47,7 +50,7 @@ export class FrameDecoder<Header extends FrameHeader> {
     return frames;
   }
 
-  /** Takes what is wanted next from the front of the bytes; returns how many it took, at least one. */
+  /** Takes bytes of the current header or payload from the front of `bytes`; returns how many, at least one. */
   private consume(bytes: Uint8Array, frames: Frame<Header>[]): number {
     const { header } = this;
     if (header === undefined) {
@@ -66,7 +69,7 @@ export class FrameDecoder<Header extends FrameHeader> {
     return taken;
   }
 
-  /** Decides, now that the header is whole, what becomes of the payload. */
+  /** Called when a header is complete: prepares for the payload, or finishes a frame without payload. */
   private begin(frames: Frame<Header>[]): void {
     const header = this.layout.decodeHeader(new DataView(this.head.buffer));
     this.header = header;
@@ -85,7 +88,7 @@ export class FrameDecoder<Header extends FrameHeader> {
   }
 }
 
-/** Copies as much as fits into target from the given offset; returns how much that was. */
+/** Copies as many bytes as fit into `target` from `offset` on; returns how many were copied. */
 function fill(target: Uint8Array, offset: number, bytes: Uint8Array): number {
   const count = Math.min(target.length - offset, bytes.length);
   target.set(count === bytes.length ? bytes : bytes.subarray(0, count), offset);

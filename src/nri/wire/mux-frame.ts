@@ -9,7 +9,7 @@ import type { FrameHeader, FrameLayout } from "./frame-decoder.js";
  *   +----------+----------+----------~~
  */
 
-/** The connections that NRI runs over one trunk; nothing is exchanged to open them. */
+/** The ids of the two connections that NRI runs over one trunk. Both ends use them without opening them first. */
 export const ConnId = {
   /** The Plugin service: the runtime calls, the plugin answers. */
   plugin: 1,
@@ -24,8 +24,8 @@ export interface MuxHeader extends FrameHeader {
 const HEADER_LENGTH = 8;
 
 /**
- * How the mux frames its bytes. The limit is what a runtime before NRI 0.7 may send (16 MiB) plus a ttRPC header; Go's
- * own reader has none and takes whatever memory the header asks for.
+ * The frame format of the mux. The limit is the longest message that a runtime before NRI 0.7 may send (16 MiB) plus a
+ * ttRPC header. NRI's own reader in Go has no limit, and allocates as much memory as the header asks for.
  */
 export const muxLayout: FrameLayout<MuxHeader> = {
   headerLength: HEADER_LENGTH,
@@ -33,17 +33,17 @@ export const muxLayout: FrameLayout<MuxHeader> = {
   decodeHeader: (bytes) => ({ connId: bytes.getUint32(0), length: bytes.getUint32(4) }),
 };
 
-/** The most that Go's ttRPC reader takes at once while it waits for a message: its bufio buffer. */
+/** The size of the bufio buffer through which Go's ttRPC reads the start of a message, in bytes. */
 const GO_READ_BUFFER = 4096;
 
 /**
- * One ttRPC message as mux frames: headers and payloads in turn, the payloads being views of the message.
+ * One ttRPC message as mux frames: an array of alternating headers and payloads. The payloads are views of the message.
  *
- * compat: the mux connection's Read (nri pkg/net/multiplex) returns exactly one frame and fails with ENOMEM when the
- * reader's buffer is smaller; ttRPC reads a message's start through a buffer of 4096 bytes and its rest straight into the
- * message. So the first frame carries up to 4096 bytes and the next one all the rest; many small frames would overflow
- * the runtime's queue of 256, and a frame is never empty. The rest is never longer than NRI >= 0.7 takes, 4 MiB + 10: no
- * message is (MAX_SENT_BODY).
+ * compat: the mux connection's Read (nri pkg/net/multiplex) returns exactly one frame, and fails with ENOMEM when the
+ * caller's buffer is smaller than the frame. Go's ttRPC reads the start of a message through a buffer of 4096 bytes,
+ * and the rest straight into the message. So the first frame carries up to 4096 bytes, and a second frame carries the
+ * rest; many small frames would overflow the runtime's queue of 256 frames. A frame is never empty. NRI >= 0.7 accepts
+ * frames of up to 4 MiB + 10; no message is longer than that (MAX_SENT_BODY).
  */
 export function encodeMuxFrames(connId: number, message: Uint8Array): Uint8Array[] {
   const start = message.subarray(0, GO_READ_BUFFER);

@@ -4,8 +4,8 @@ import { encodeMuxFrames, muxLayout } from "./mux-frame.js";
 import { type Channel, CloseEvent, type Trunk } from "./trunk.js";
 
 /**
- * Runs several channels over one trunk. Opening one exchanges nothing: both ends simply use its id. Frames for an id
- * without a listener are dropped, so open every channel before the next turn of the event loop.
+ * Runs several channels over one trunk. Opening a channel sends nothing: both ends simply use the channel's id. The mux
+ * drops frames for an id without a listener, so open every channel before the next turn of the event loop.
  */
 export class Mux {
   private readonly decoder = new FrameDecoder(muxLayout);
@@ -31,12 +31,12 @@ export class Mux {
     return this.ended.fired;
   }
 
-  /** Called once, never from within another call of the mux; error is absent for an orderly end. */
+  /** The mux calls `listener` once, never from within another call of the mux; `error` is absent for an orderly end. */
   onClose(listener: (error?: Error) => void): void {
     this.ended.listen(listener);
   }
 
-  /** Ends the trunk and every channel; what is queued is still sent unless an error is given. */
+  /** Closes the trunk and every channel. Messages that are queued are still sent, unless `error` is given. */
   close(error?: Error): void {
     if (this.closed) return;
     this.ended.fire(error);

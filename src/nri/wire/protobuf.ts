@@ -4,16 +4,19 @@ import type { shapes } from "../../gen/nri.js";
 
 export type MessageName = keyof typeof shapes;
 
-/** One message of a schema, from bytes to plain values and back. Undecodable bytes throw PROTOCOL. */
+/** Decodes and encodes one message type of the schema. */
 export interface MessageCodec<Read, Written = Read> {
-  /** In the schema. */
+  /** The name of the message type in the schema. */
   readonly message: MessageName;
-  /** `sparing`: passes over what no v0.1 request is made of, such as args, env and mounts; they are empty then. */
+  /**
+   * @param sparing leaves the fields empty that v0.1 requests do not use, such as args, env and mounts
+   * @throws BridgeError PROTOCOL when the bytes are not an encoding of the message
+   */
   decode(bytes: Uint8Array, sparing?: boolean): Read;
   encode(message: Written): Uint8Array;
 }
 
-/** The codec of a message, by its generated reader and writer. */
+/** Makes the codec of a message from its generated reader and writer. */
 export function codec<Read, Written>({
   message,
   read,
@@ -41,7 +44,9 @@ export function codec<Read, Written>({
   };
 }
 
-/** protobufjs' reader as the generated readers in src/gen drive it: 64-bit integers as bigint. */
+/**
+ * protobufjs' reader with the methods that the generated readers in src/gen call: it returns 64-bit integers as bigint.
+ */
 export class ProtobufReader extends protobuf.Reader {
   constructor(
     bytes: Uint8Array,
@@ -50,19 +55,19 @@ export class ProtobufReader extends protobuf.Reader {
     super(bytes);
   }
 
-  /** Reads a length and gives the offset at which what it announces ends. */
+  /** Reads the length prefix of a field, and returns the offset at which the field ends. */
   enter(): number {
     const end = this.size() + this.pos;
     if (end > this.len) throw new Error("a length runs past the end");
     return end;
   }
 
-  /** Ends a message that was to end at an offset. */
+  /** Checks that a message ended at the offset that `enter` returned for it. */
   leave(end: number): void {
     if (this.pos !== end) throw new Error("a field runs past the end of its message");
   }
 
-  /** Refuses one value more in a list that has its most. */
+  /** Throws before a value is added to a list that already has `most` values. */
   limit(length: number, most: number): void {
     if (length === most) throw new Error(`a list has more than ${most} values`);
   }
@@ -75,7 +80,10 @@ export class ProtobufReader extends protobuf.Reader {
     return this.small() ?? BigInt(String(this.int64()));
   }
 
-  /** A number of at most four bytes, which most are, without protobufjs' object for 64 bits; undefined for any other. */
+  /**
+   * Reads a varint of at most four bytes without protobufjs' object for 64-bit numbers: most numbers are that short.
+   * Undefined, and nothing is read, when the varint is longer.
+   */
   private small(): bigint | undefined {
     const { buf, pos } = this;
     for (let at = pos; at < pos + 4; at++) {
@@ -86,8 +94,8 @@ export class ProtobufReader extends protobuf.Reader {
 }
 
 /**
- * protobufjs' writer as the generated writers in src/gen drive it: 64-bit integers from bigint. A number that its field
- * cannot hold is an error (INTERNAL), never another number.
+ * protobufjs' writer with the methods that the generated writers in src/gen call: it takes 64-bit integers as bigint.
+ * Instead of cutting a number that is out of the range of its field's type, it throws BridgeError INTERNAL.
  */
 export class ProtobufWriter {
   private readonly writer = protobuf.Writer.create();
@@ -120,7 +128,7 @@ export class ProtobufWriter {
   }
 
   string(tag: number, value: string): void {
-    // A lone surrogate has no UTF-8 form, and Go refuses a message with one.
+    // A lone surrogate has no UTF-8 form, and Go refuses a message whose strings are not valid UTF-8.
     this.writer.uint32(tag).string(value.toWellFormed());
   }
 
@@ -128,22 +136,24 @@ export class ProtobufWriter {
     this.writer.uint32(tag).bytes(value);
   }
 
-  /** An element of a packed list of uint32. */
+  /** Writes an element of a packed list of uint32. */
   packedUint32(value: number): void {
     this.writer.uint32(checkUint32(value));
   }
 
-  /** An element of a packed list of enum values; a negative number takes ten bytes. */
+  /** Writes an element of a packed list of enum values; a negative number takes ten bytes. */
   packedInt32(value: number): void {
     this.writer.int32(value);
   }
 
-  /** Starts a field whose length is not known yet; what comes until `close` is its content. */
+  /**
+   * Starts a field whose length is not known yet. Everything written until the matching `close` is the field's content.
+   */
   open(tag: number): void {
     this.writer.uint32(tag).fork();
   }
 
-  /** Ends the field that `open` started last, and puts its length before it. */
+  /** Ends the field that `open` started last, and writes the field's length before its content. */
   close(): void {
     this.writer.ldelim();
   }

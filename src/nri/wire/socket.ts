@@ -2,25 +2,28 @@ import { connect, Socket as NetSocket, type OnReadOpts, type Socket, type Socket
 import { BridgeError, errnoOf, errorText } from "../../base/errors.js";
 import { CloseEvent, type Trunk } from "./trunk.js";
 
-/** The longest path of a unix socket in bytes: sun_path with its closing NUL is 108. */
+/** The longest path of a unix socket, in bytes: sun_path has 108 bytes with the NUL at its end. */
 const MAX_PATH_BYTES = 107;
 
-/** Bytes that may wait for a peer that does not read; eight of the longest messages. */
+/** The most bytes that may wait for a peer that does not read: eight messages of the greatest length. */
 const MAX_QUEUED_BYTES = 32 * 1024 * 1024;
 
-/** Up to here the parts of a message are joined by copying. */
+/** The parts of a message of up to this many bytes are copied into one buffer before the write. */
 const JOINED_BYTES = 4096;
 
-/** How long an orderly close waits for the peer to take what is queued, in milliseconds. */
+/** How long an orderly close waits for the peer to read the queued messages, in milliseconds. */
 const LINGER_MS = 1000;
 
-/** More than a unix socket of Linux holds: a long message comes in few reads. */
+/**
+ * The size of the read buffer. It is larger than a unix socket's buffer in Linux, so that a long message needs few
+ * reads.
+ */
 const READ_BYTES = 256 * 1024;
 
-/** From here on a read's memory is given away instead of copied. */
+/** After a read of at least this many bytes the listener gets the read buffer itself, and not a copy of its bytes. */
 const GIVEN_AWAY_BYTES = 32 * 1024;
 
-/** Why a connect failed, and what to do about it, by errno. */
+/** By errno, why a connect failed, and what the user can do about it. */
 const remedies: Readonly<Record<string, string>> = {
   ENOENT: "no such socket; is NRI enabled in the runtime, and the socket's directory mounted?",
   ECONNREFUSED: "no process listens there; is the runtime running, and is the path a socket?",
@@ -32,7 +35,8 @@ const remedies: Readonly<Record<string, string>> = {
 /**
  * Connects to the runtime's unix socket.
  * @param timeoutMs how long to try, in milliseconds
- * @throws BridgeError CONNECT_FAILED, naming the path and the remedy
+ * @throws BridgeError CONNECT_FAILED when the path cannot be one of a socket, the connect fails, or it takes too long;
+ *   the message names the path and the remedy
  */
 export function connectTrunk(path: string, timeoutMs: number): Promise<Trunk> {
   return new Promise((resolve, reject) => {
@@ -45,7 +49,7 @@ export function connectTrunk(path: string, timeoutMs: number): Promise<Trunk> {
       reject(connectFailed(path, reason, cause));
     };
     const timer = setTimeout(() => giveUp(`not connected within ${timeoutMs} ms`), timeoutMs);
-    // Stays on after giving up: an error event without a listener would end the process.
+    // The listener stays after `giveUp`: an error event without a listener would end the bridge.
     socket.on("error", (error) => giveUp(remedyFor(error), error));
     socket.once("connect", () => {
       clearTimeout(timer);
@@ -56,12 +60,13 @@ export function connectTrunk(path: string, timeoutMs: number): Promise<Trunk> {
 }
 
 /**
- * Takes over a connected socket that was inherited, as a plugin that the runtime launched does with NRI_PLUGIN_SOCKET.
- * @throws BridgeError CONNECT_FAILED when the descriptor is no socket
+ * Takes over a connected socket that this process inherited: NRI_PLUGIN_SOCKET is the socket's descriptor when the
+ * runtime launched the bridge.
+ * @throws BridgeError CONNECT_FAILED when the descriptor is no open socket
  */
 export function adoptTrunk(fd: number): Trunk {
   const onread = new SocketReader();
-  // Node's types know `onread` for connections only; sockets of a descriptor take it as well.
+  // Node's types have `onread` only for `connect`; the constructor of a socket accepts the option, too.
   const options: SocketConstructorOpts & { readonly onread: OnReadOpts } = {
     ...{ fd, onread },
     ...{ readable: true, writable: true },
@@ -73,7 +78,10 @@ export function adoptTrunk(fd: number): Trunk {
   }
 }
 
-/** @throws BridgeError CONNECT_FAILED for a path that the kernel, or libuv by cutting it, would take for another. */
+/**
+ * @throws BridgeError CONNECT_FAILED for an empty path, a path with a NUL, and a path that is too long: the kernel, or
+ *   libuv, which cuts the path, would connect to another one.
+ */
 export function checkPath(path: string): void {
   const length = Buffer.byteLength(path);
   if (length === 0) throw connectFailed("(empty)", "the path of a socket is needed");
@@ -93,14 +101,15 @@ function connectFailed(path: string, reason: string, cause?: unknown): BridgeErr
 }
 
 /**
- * Reads of a socket, without the stream around it: into one buffer, and copied out of it. A stream takes new memory
- * for each read, which is the collector's work later, and a third of the time of an event that no plugin wants.
+ * Reads a socket without Node's stream: into one buffer, out of which short reads are copied. A stream would allocate
+ * memory for each read; the allocation and its later garbage collection take a third of the time of an event that no
+ * plugin wants.
  */
 export class SocketReader implements OnReadOpts {
   listener: (chunk: Uint8Array) => void = () => {};
   private memory: Uint8Array | undefined;
 
-  /** Where the next read goes. */
+  /** Returns the memory into which Node reads next. */
   readonly buffer = (): Uint8Array => {
     this.memory ??= new Uint8Array(READ_BYTES);
     return this.memory;
@@ -116,20 +125,21 @@ export class SocketReader implements OnReadOpts {
   };
 }
 
-/** A connected unix socket as a trunk. Owns the socket from here on. */
+/** A connected unix socket as a trunk. The trunk owns the socket, and closes it. */
 export class SocketTrunk implements Trunk {
   private readonly ended = new CloseEvent();
 
-  /** @param reader the one that the socket was made with; a server's sockets have none */
+  /** @param reader the socket's `onread` option; absent for the sockets of a server, which have none */
   constructor(
     private readonly socket: Socket,
     private readonly reader?: SocketReader,
   ) {
-    // For good: after the close too an EPIPE may come, and an error event without a listener would end the process.
+    // This listener is never removed: an EPIPE may come after the close, and without a listener it would end the
+    // bridge.
     socket.on("error", (cause) =>
       this.ended.fire(new BridgeError("CONNECTION_CLOSED", `the connection broke: ${cause.message}`, {}, { cause })),
     );
-    // The end of what the peer sends is the end of the connection; nothing is written to it any more.
+    // When the peer has closed its sending side, the connection ends for both sides.
     socket.on("end", () => this.close());
     socket.on("close", () => this.ended.fire());
   }
@@ -143,12 +153,12 @@ export class SocketTrunk implements Trunk {
       this.close(new BridgeError("CONNECTION_CLOSED", text, { waiting }));
       return;
     }
-    // One write(2) of a short message costs less than gathering its parts.
+    // For a short message one write(2) after a copy costs less than a writev(2) of the parts.
     if (length <= JOINED_BYTES) {
       this.socket.write(Buffer.concat(parts, length));
       return;
     }
-    // Corked, the parts go out in one writev(2), and none of them is copied.
+    // Node sends the parts of a corked socket by one writev(2), without copying them.
     this.socket.cork();
     for (const part of parts) this.socket.write(part);
     this.socket.uncork();

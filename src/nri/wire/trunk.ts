@@ -1,33 +1,40 @@
 /** The one byte stream under the mux: a connected unix socket. */
 export interface Trunk {
-  /** Queues these parts in order, nothing between them, without copying them. After the close it does nothing. */
+  /**
+   * Queues the parts to be sent one directly after the other. Does not copy long parts. Does nothing after the close.
+   */
   write(parts: readonly Uint8Array[]): void;
 
   /**
-   * Sets the one listener for what arrives, in the turn of the event loop in which the trunk was made. A chunk is the
-   * listener's to keep: it is not written to again.
+   * Sets the only listener for received bytes. Call this in the turn of the event loop in which the trunk was made. The
+   * listener may keep a chunk, as the trunk does not write to the chunk's memory again.
    */
   onData(listener: (chunk: Uint8Array) => void): void;
 
-  /** Called once, never from within another call of this trunk; error is absent for an orderly end. */
+  /**
+   * The trunk calls `listener` once, never from within another call of the trunk; `error` is absent for an orderly end.
+   */
   onClose(listener: (error?: Error) => void): void;
 
-  /** Sends what is queued, then ends; with an error it ends at once. */
+  /** Closes the trunk when the queued messages have been sent; at once when `error` is given. */
   close(error?: Error): void;
 }
 
 /**
- * One of the mux's two connections, as ttRPC sees it: what arrives comes in chunks whose borders mean nothing, what is sent
- * goes message by message. There is no close of a channel alone: the mux has no close frame, and the peer would wait for ever.
+ * One of the mux's two connections, as ttRPC uses it. Received bytes come in chunks whose borders mean nothing; `send`
+ * takes whole messages. A channel cannot be closed alone: the mux has no close frame, so the peer would wait for ever.
  */
 export interface Channel extends Pick<Trunk, "onData" | "onClose"> {
-  /** Queues one whole ttRPC message, and keeps the array: do not write into it afterwards. After the close it does nothing. */
+  /**
+   * Queues one whole ttRPC message. The channel keeps the array: do not write into it afterwards. Does nothing after
+   * the close.
+   */
   send(message: Uint8Array): void;
 }
 
 /**
- * The one time that a connection ends: told once to everyone who asked, before or after. In a task of its own, so that a close
- * inside `send` does not call back into the sender.
+ * The end of a connection. Every listener is called once, whether it was added before or after the end. Listeners run
+ * asynchronously, so that a close inside `send` does not call back into the sender.
  */
 export class CloseEvent {
   fired = false;
@@ -40,7 +47,7 @@ export class CloseEvent {
     void this.told.then(listener);
   }
 
-  /** Only the first call counts. */
+  /** Calls the listeners; a second call has no effect. */
   fire(error?: Error): void {
     this.fired = true;
     this.tell(error);

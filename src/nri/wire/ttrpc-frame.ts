@@ -13,25 +13,25 @@ import type { FrameHeader, FrameLayout } from "./frame-decoder.js";
 export const MessageType = {
   request: 1,
   response: 2,
-  /** Of a streaming call; NRI has none. */
+  /** A message of a streaming call. NRI has no streaming calls. */
   data: 3,
 } as const satisfies Record<string, number>;
 
 export interface TtrpcHeader extends FrameHeader {
-  /** Odd, chosen by the client, rising by 2 from 1. */
+  /** The id of the call. The client counts up by 2 from 1, so that its ids are odd. */
   readonly streamId: number;
-  /** A MessageType, or what a later ttRPC made up. */
+  /** A MessageType, or a number that a later version of ttRPC defines. */
   readonly type: number;
 }
 
 const HEADER_LENGTH = 10;
 
-/** The longest body that ttRPC lets anyone send. */
+/** The longest body that ttRPC allows to send, in bytes. */
 export const MAX_SENT_BODY = 4 * 1024 * 1024;
 
 /**
- * How ttRPC frames its messages. We take longer bodies than we may send: a runtime before NRI 0.7 sends a Synchronize
- * of more than 4 MiB, on which the Go stub dies (containerd/nri#102).
+ * The frame format of ttRPC. The bridge accepts longer bodies than it may send, because a runtime before NRI 0.7 can
+ * send a Synchronize of more than 4 MiB, on which NRI's Go stub dies (containerd/nri#102).
  */
 export const ttrpcLayout: FrameLayout<TtrpcHeader> = {
   headerLength: HEADER_LENGTH,
@@ -44,7 +44,7 @@ export const ttrpcLayout: FrameLayout<TtrpcHeader> = {
 };
 
 /**
- * One ttRPC message of a unary call, header and body.
+ * Encodes one ttRPC message of a unary call: header and body.
  * @throws BridgeError FRAME_TOO_LARGE for a body of more than 4 MiB.
  */
 export function encodeTtrpcFrame(streamId: number, type: number, body: Uint8Array): Uint8Array {
@@ -60,7 +60,7 @@ export function encodeTtrpcFrame(streamId: number, type: number, body: Uint8Arra
   return message;
 }
 
-/** ttRPC's error for a message beyond a limit, in bytes. */
+/** The text of ttRPC's error for a message that is longer than the limit; both numbers are bytes. */
 export function oversizedText(length: number, limit: number): string {
   return `message length ${length} exceeds the maximum of ${limit}`;
 }

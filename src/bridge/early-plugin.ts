@@ -39,8 +39,8 @@ export class EarlyPlugin {
     const isSeen = cgroupSeen({ cgroup: settings.cgroup, phase }) === "capture";
     if (isSeen || breakers.stateOf(plugin.type) !== "closed") return;
     const what = { plugin: plugin.type, conf: plugin.conf, policy: policyOf(settings) };
-    // Only the first plugin's request is still to be made; during a plugin's run, the main thread has nothing else to
-    // do.
+    // The first plugin starts off the main thread, which makes that plugin's request meanwhile. While a plugin runs, the
+    // main thread has nothing else to do, so the later ones start on it.
     this.started = { index, process: startEarly(what, this.parts, from === 0) };
   }
 

@@ -25,16 +25,18 @@ export interface Bridge extends PluginHandlers {
 }
 
 /**
- * The bridge: each lifecycle event of NRI v2 becomes a v0.1 request and runs the chain of conf.json, and a failure costs
- * what it cost under containerd 1.6.
+ * Creates the bridge: from each lifecycle event of NRI v2, it makes a v0.1 request and runs the plugins of conf.json with
+ * it. A plugin's failure has the effect that it had under containerd 1.6.
  *
- *   RunPodSandbox, StartContainer   -> create    a failure fails the call; where mayFail says no, the sandbox is held instead
- *   CreateContainer                 -> create    of a held sandbox again, then of plugins in phase create: their results
- *                                                change the container
- *   UpdateContainer                 -> update    where `states` asks for it; a failure fails the call
- *   StopContainer, StopPodSandbox   -> delete    never fails the call: nothing blocks teardown
- *   Remove*                         -> delete    when none was delivered yet
- *   Post*, Remove*, UpdatePod*      -> a state of a plugin's own, where `events` gives it one; a failure fails UpdatePodSandbox
+ *   RunPodSandbox, StartContainer   -> create    a failure fails the call; where mayFail says no, the bridge holds the
+ *                                                sandbox instead
+ *   CreateContainer                 -> create    of a held sandbox again, then of the plugins in phase create, whose
+ *                                                results change the container
+ *   UpdateContainer                 -> update    where a `states` setting asks for it; a failure fails the call
+ *   StopContainer, StopPodSandbox   -> delete    never fails the call, so that no plugin blocks teardown
+ *   Remove*                         -> delete    when the bridge has delivered none yet
+ *   Post*, Remove*, UpdatePod*      -> the state that a plugin's `events` setting names for the event; a failure fails
+ *                                                UpdatePodSandbox
  */
 export function createBridge(parts: BridgeParts): Bridge {
   const { background, config, host, ledger, processes, log } = parts;
@@ -201,8 +203,8 @@ export function createBridge(parts: BridgeParts): Bridge {
 }
 
 /**
- * Handles one event and returns the changes to answer. @param asked the resources that an UpdateContainer or
- * UpdatePodSandbox asks for
+ * Handles one event and returns the changes to answer.
+ * @param asked the resources that an UpdateContainer or UpdatePodSandbox asks for
  */
 type Handler = (
   target: Target,

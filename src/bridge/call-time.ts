@@ -28,7 +28,7 @@ export interface CallTime {
   readonly killAfterMs: number;
 }
 
-/** The time of one plugin run. */
+/** The deadlines of one plugin run. */
 export type PluginTime = Omit<CallTime, "answerBy">;
 
 /** The answer leaves at least this long before the runtime gives up, in milliseconds. */

@@ -141,7 +141,7 @@ function shareParts(options: ChainOptions) {
 /** The time limit of an observer whose settings have no `timeoutMs`, in milliseconds. */
 const observerTimeoutMs = 10_000;
 
-/** The bridge polls for a plugin's end this long before it waits for an event, in milliseconds; most plugins end sooner. */
+/** The bridge polls for a plugin's end this long, in milliseconds, before it waits for an event: most end sooner. */
 const pollMs = 5;
 
 /** A plugin whose turn in the chain has come, with its request. */

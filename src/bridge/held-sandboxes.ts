@@ -14,7 +14,7 @@ export class HeldSandboxes {
   /** The sandboxes whose first create still runs, whether the bridge has answered the runtime's call or not. */
   private readonly creating = new Set<string>();
 
-  /** @param createNow,deleteNow run a create and a delete within a turn of the sandbox that has already begun */
+  /** `createNow` and `deleteNow` run a create and a delete; the caller must be in the sandbox's turn of `serial`. */
   constructor(
     private readonly parts: BridgeParts,
     private readonly createNow: (pod: Target, info: EventInfo) => Promise<void>,
@@ -22,8 +22,8 @@ export class HeldSandboxes {
   ) {}
 
   /**
-   * Runs the create of a sandbox, and holds the sandbox when the create fails. @throws BridgeError PLUGIN_FAILED or
-   * CONF_LIST when the create fails
+   * Runs the create of a sandbox, and holds the sandbox when the create fails.
+   * @throws BridgeError PLUGIN_FAILED or CONF_LIST when the create fails
    */
   create(pod: Target, info: EventInfo): Promise<void> {
     this.creating.add(pod.id);
@@ -36,8 +36,8 @@ export class HeldSandboxes {
   }
 
   /**
-   * Runs the create of a held sandbox again, before a create of one of its containers. @throws BridgeError
-   * PLUGIN_FAILED or CONF_LIST when the create fails, PLUGIN_FAILED also when it is late
+   * Runs the create of a held sandbox again, before a create of one of its containers.
+   * @throws BridgeError PLUGIN_FAILED or CONF_LIST when the create fails, PLUGIN_FAILED also when it is late
    */
   async createAgain(pod: Target, info: EventInfo): Promise<void> {
     const { ledger } = this.parts;

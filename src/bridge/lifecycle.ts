@@ -84,8 +84,8 @@ export class Lifecycle {
   }
 
   /**
-   * Records the create in the ledger, then runs its plugins. @throws BridgeError PLUGIN_FAILED or CONF_LIST when a
-   * plugin's failure or an unreadable conf.json fails the create
+   * Records the create in the ledger, then runs its plugins.
+   * @throws BridgeError PLUGIN_FAILED or CONF_LIST when a plugin's failure or an unreadable conf.json fails the create
    */
   create(target: Target, info: EventInfo): Promise<void> {
     return this.parts.serial.run(target.id, () => this.createNow(target, info));
@@ -148,8 +148,8 @@ export class Lifecycle {
   }
 
   /**
-   * Runs the update's plugins. Resolves to the changes that their results ask for. @throws BridgeError PLUGIN_FAILED
-   * when a plugin's failure fails the update
+   * Runs the update's plugins. Resolves to the changes that their results ask for.
+   * @throws BridgeError PLUGIN_FAILED when a plugin's failure fails the update
    */
   update(target: Target, asked: LinuxResources | undefined, info: EventInfo): Promise<MergedChange> {
     return this.parts.serial.run(target.id, async () => {

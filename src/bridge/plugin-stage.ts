@@ -40,7 +40,7 @@ export async function openStage(
   const { cgroupsPath, resources } = request.spec;
   const soFar = askedResources(changed(), request.id);
   // During an update, the cgroup does not have the requested values yet, and the runtime will set every value of the
-  // spec afterwards. The view shows those values, so that what a plugin changes differs from them.
+  // spec afterwards. The view starts from those values, so that each later difference is the plugin's.
   const asked = call.phase === "update" ? layOver(withoutUnset(resources ?? {}), soFar) : soFar;
   // These events come when the cgroup is gone or about to go, so the view shows the values of the request.
   const isGoing = request.state === "delete" || call.event.startsWith("Remove");

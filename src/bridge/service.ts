@@ -61,8 +61,8 @@ export interface ServiceOptions {
     onLateRecovery: () => void,
   ) => Promise<OpenJournal | undefined>;
   /**
-   * The pid of the runtime's process; undefined when the search does not find it in time. @param withinMs the limit of
-   * the search in milliseconds; by default, what the call Configure leaves
+   * The pid of the runtime's process; undefined when the search does not find it in time.
+   * @param withinMs the limit of the search in milliseconds; by default, what the call Configure leaves
    */
   readonly findPeer: (runtime: RuntimeInfo, withinMs?: number) => Promise<number | undefined>;
   readonly log: Log;

@@ -15,8 +15,8 @@ export interface ParsedConfig {
 }
 
 /**
- * Parses the settings of a configuration text. @throws BridgeError CONFIG when the text is invalid, as parseConfigLines
- * does
+ * Parses the settings of a configuration text.
+ * @throws BridgeError CONFIG when the text is invalid, as parseConfigLines does
  */
 export function parseConfig(text: string, source: string): PartialConfig {
   return parseConfigLines(text, source).settings;
@@ -71,8 +71,8 @@ function refuseTooDeep(text: string, source: string): void {
 }
 
 /**
- * Validates a value that is not YAML text, such as the settings from the flags. @throws BridgeError CONFIG when a
- * setting is invalid
+ * Validates a value that is not YAML text, such as the settings from the flags.
+ * @throws BridgeError CONFIG when a setting is invalid
  */
 export function parseConfigValue(value: unknown, source: string): PartialConfig {
   return validate(value, () => source);

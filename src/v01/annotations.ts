@@ -45,7 +45,7 @@ function runtimeAnnotations({ annotations }: Annotated, { crio }: AnnotationRule
   return crio ? annotations : filterKeys(annotations, (key) => key.startsWith("io.kubernetes.cri."));
 }
 
-/** compat: containerd 1.6 pkg/cri/server/helpers.go getPassthroughAnnotations */
+/** The annotations that match a pattern. compat: containerd 1.6 pkg/cri/server/helpers.go getPassthroughAnnotations */
 function matching({ annotations }: Annotated, patterns: readonly string[]): Readonly<StringMap> {
   if (patterns.length === 0) return {};
   const compiled = patterns.map(compilePathPattern);
@@ -57,7 +57,7 @@ function matching({ annotations }: Annotated, patterns: readonly string[]): Read
  * its SandboxName is a composed name, so the values come from the event's fields (cri-o server/nri-api.go).
  */
 function containerdNames({ kind, sandboxID, pod, container }: Target, crio: Readonly<StringMap>): StringMap {
-  // cri-o internal/annotations/annotations.go: UserRequestedImage, the image of the spec, and LogPath.
+  // CRI-O's UserRequestedImage (the image in the spec) and LogPath: cri-o internal/annotations/annotations.go.
   const { "io.kubernetes.cri-o.Image": image, "io.kubernetes.cri-o.LogPath": logPath } = crio;
   return {
     "io.kubernetes.cri.container-type": kind,

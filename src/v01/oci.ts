@@ -39,7 +39,7 @@ export function toPresentResources(
     ...(blockIO && { blockIO }),
     ...(network && { network }),
     ...(rdma && { rdma }),
-    // NRI before 0.7 has no pids limit.
+    // NRI before 0.7 has no pids limit: the one of the create stays.
     ...(now.pids === undefined && pids && { pids }),
   };
 }

@@ -94,7 +94,11 @@ export class Decoder {
     this.#struct = outer;
   }
 
-  /** compat: encoding/json UnmarshalTypeError.Error; `value` is a kind, or a number that is out of range. */
+  /**
+   * Records a type error, unless there is one already. `value` is a kind, or a number that is out of range.
+   *
+   * compat: the text is that of encoding/json UnmarshalTypeError.Error.
+   */
   saveTypeFault(value: string, goType: string, offset = this.#at): void {
     if (this.typeFault !== undefined) return;
     const field = this.#path.length > 0 ? `struct field ${this.#struct}.${this.#path.join(".")}` : "value";

@@ -15,18 +15,21 @@ import { parseResultExtensions } from "../v01/result-extensions.js";
 import type { ChainCall } from "./chain.js";
 import type { CgroupStage } from "./plugin-stage.js";
 
-/** The inputs beside the result that its changes depend on. */
+/** What the changes of a plugin run depend on, besides its result. */
 export interface ChangeContext extends Readonly<PluginSettings["results"]> {
   readonly lostWrites: PluginSettings["lostWrites"];
   readonly runtime: RuntimeInfo;
   readonly cgroupVersion: Cgroups["version"];
-  /** The plugin's captured view; its writes are changes too. */
+  /** The plugin's captured cgroup view; what the plugin writes there counts as changes too. */
   readonly stage: CgroupStage | undefined;
-  /** The bytes of the answer that the plugins before it have used. */
+  /** The bytes of the answer to the runtime that the earlier plugins of the chain have used. */
   readonly bytesTaken: number;
 }
 
-/** The changes that a run asks for, or their fault; undefined when nothing is to be read from it. */
+/**
+ * The changes that a run asks for, or the reason why they cannot be used; undefined when the bridge reads none from
+ * this run.
+ */
 export function readChange(
   call: Pick<ChainCall, "changesNothing" | "phase" | "request" | "target">,
   run: InvokeOutcome,
@@ -35,7 +38,8 @@ export function readChange(
   if (call.changesNothing || run.result === undefined) return undefined;
   const { runtime, cgroupVersion, stage, bytesTaken, rename, annotate, keep } = context;
   const captured = stage?.collect();
-  // NRI v2 has no adjustments of sandboxes, and a plugin may print the same for every request: only its writes count.
+  // NRI v2 has no adjustments of sandboxes, and a plugin may print the same result for every request: for a sandbox,
+  // the bridge uses only what the plugin writes to its cgroup view.
   const isSandbox = call.target.kind === "sandbox";
   const isDelete = call.request.state === "delete";
   const lostWrites = isSandbox || isDelete ? "warn" : context.lostWrites;
@@ -71,19 +75,23 @@ export function readChange(
   return { ok: true, change: { ...change, fields, files, notes: [...change.notes, ...warnings] } };
 }
 
-/** The outcome of the changes of a container's own cgroup in phase start. */
+/** What the bridge did with the changes that a chain made to the container's own cgroup in phase start. */
 export interface AppliedOwn {
-  /** The changes that stand, without those of plugins that are left out. */
+  /** The changes of the chain that remain, without the changes of the plugins in `leftOut`. */
   readonly change: MergedChange;
-  /** Why the create is to fail. */
+  /** Why the create fails; undefined when it does not. */
   readonly error?: string;
-  /** The changes that the policy of their plugins left out, with the reasons. */
+  /**
+   * The plugins whose changes the bridge left out since their onFailure lets the call go on, and why those changes
+   * failed.
+   */
   readonly leftOut?: { readonly plugins: readonly string[]; readonly error: string };
 }
 
 /**
- * Writes the changes of a chain to the real cgroup, before the answer. A change that the kernel refuses is a failure of the plugins
- * that asked: those whose failure is not to count are left out whole, and the others' changes are tried without them.
+ * Writes a chain's changes of the container's own cgroup to the real cgroup, before the answer. When the kernel refuses
+ * a change, the plugins that asked for changes of the cgroup have failed: the bridge leaves out every change of those
+ * whose failure does not count, and tries again with the changes of the others.
  */
 export function applyOwn(
   changes: readonly Change[],

@@ -1,24 +1,38 @@
 import type { EventInfo } from "./call-time.js";
 
-/** Between two tries to deliver what waits for conf.json, in milliseconds. */
+/** The time between two attempts to deliver the deletes that wait for conf.json, in milliseconds. */
 const retryMs = 5_000;
 
-/** Work that no call waits for, and how the end of the bridge ends it. It outlives a bridge that is built anew. */
+/**
+ * The work that no call waits for, and how far the end of the process has come. A new bridge after a reload takes it
+ * over.
+ */
 export class BackgroundWork {
-  /** The work that the runtime's list made: it waits until the answer to Synchronize is sent, and live events come first. */
+  /**
+   * The work that follows from the runtime's list; it starts after the answer to Synchronize, and live events come
+   * first.
+   */
   afterSynchronize: (() => Promise<void>) | undefined;
-  /** We are asked to end: deletes that no call waits for are left to the next bridge. */
+  /** The process is about to end: the bridge leaves the deletes that no call waits for to the next bridge. */
   stopping = false;
-  /** The bridge ends the runs that are left: a delete is not done by that, and the next bridge delivers it again. */
+  /**
+   * The process kills the plugins that still run. Their deletes do not count as delivered, and the next bridge delivers
+   * them again.
+   */
   abandoned = false;
-  /** By id, the deletes that run, wait for their turn or for those of a pod's containers; they may run on past their call's answer. */
+  /**
+   * The deletes, by id, that run, wait for their turn, or wait for the deletes of the pod's containers. A delete may
+   * run on after the answer to its call.
+   */
   readonly deleting = new Map<string, Promise<unknown>>();
-  /** Deletes by id that no call waits for, and that cannot be delivered while conf.json cannot be read. */
+  /**
+   * The deletes, by id, that no call waits for and that the bridge cannot deliver until conf.json is readable again.
+   */
   readonly waiting = new Map<string, EventInfo["event"]>();
   private retryTimer: NodeJS.Timeout | undefined;
   private readonly works = new Set<Promise<void>>();
 
-  /** Takes note of work of many steps, and gives it back. */
+  /** Adds this work to the work that `idle` waits for, and returns it. */
   track(work: Promise<void>): Promise<void> {
     this.works.add(work);
     const ended = () => void this.works.delete(work);
@@ -26,13 +40,16 @@ export class BackgroundWork {
     return work;
   }
 
-  /** Does this in a while, and nothing else that was to be done then: it is of the bridge that was built last. */
+  /**
+   * Calls `retry` after `retryMs`, in place of an earlier `retry` that still waits, so that the latest bridge does the
+   * work.
+   */
   retryLater(retry: () => void): void {
     clearTimeout(this.retryTimer);
     this.retryTimer = setTimeout(retry, retryMs).unref();
   }
 
-  /** Resolves when all such work that was begun so far has ended. */
+  /** Resolves when all work that `track` has taken so far has ended. */
   async idle(): Promise<void> {
     await Promise.allSettled(this.works);
   }

@@ -1,20 +1,26 @@
 import { type Clock, monotonicClock } from "../base/deadline.js";
 import type { PluginSettings } from "../config/merge.js";
 
-/** When a plugin that keeps failing is left alone for a while; null: never. */
+/** After how many failures in a row the bridge stops running a plugin, and for how long; null for never. */
 type BreakerSettings = PluginSettings["breaker"];
 
-/** `closed`: it runs; `open`: it does not; `half-open`: the next run decides. */
+/** `closed`: the plugin runs; `open`: the plugin does not run; `half-open`: the outcome of the next run decides. */
 export type BreakerState = "closed" | "open" | "half-open";
 
-/** One for each plugin type: one that fails so often in a row is not started, and so costs no event its time, for a while. */
+/**
+ * One breaker for each plugin type. After the configured number of failures in a row, the bridge does not run the
+ * plugin for a pause, so that events lose no time to it.
+ */
 export class Breakers {
-  /** Those that failed the last time; `tryAt`: when the next run is tried, undefined while closed. */
+  /**
+   * The plugins whose last run failed. `tryAt` is the clock's time of the next attempt, undefined while the breaker is
+   * closed.
+   */
   private readonly entries = new Map<string, { readonly failures: number; readonly tryAt: number | undefined }>();
 
   constructor(private readonly clock: Clock = monotonicClock) {}
 
-  /** Why the plugin is not to run now; null when it may. */
+  /** Why the plugin must not run now; null when it may. */
   refusal(plugin: string, settings: BreakerSettings): string | null {
     const { failures, tryAt } = this.entries.get(plugin) ?? {};
     if (settings === null || tryAt === undefined || this.clock() >= tryAt) return null;
@@ -22,7 +28,7 @@ export class Breakers {
     return `not run: it failed ${failures} times in a row, tried again in ${leftS} s (breaker)`;
   }
 
-  /** Tells how a run of the plugin went; true when this changed the breaker's state. */
+  /** Records the outcome of a plugin's run. Returns true when this changes the state of the plugin's breaker. */
   record(plugin: string, failed: boolean, settings: BreakerSettings): boolean {
     const before = this.stateOf(plugin);
     const failures = (this.entries.get(plugin)?.failures ?? 0) + 1;

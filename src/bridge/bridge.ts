@@ -11,25 +11,32 @@ import { containerTarget, type PodResources, podTarget, type Target, targetOf } 
 import { backgroundInfo, type EventInfo, eventInfo } from "./call-time.js";
 import { type BridgeParts, Lifecycle } from "./lifecycle.js";
 
-/** The handlers of NRI's calls, and what the bridge does without a call. */
+/** The handlers of the runtime's NRI calls, and the work that the bridge does outside of any call. */
 export interface Bridge extends PluginHandlers {
-  /** For a runtime that never synchronises (containerd 1.7, of a plugin that it launched): asks the machine what is gone. */
+  /**
+   * For a runtime that never sends Synchronize (containerd 1.7, to a plugin that it launched): the bridge compares the
+   * ledger with the processes of the machine to find which pods and containers are gone.
+   */
   reconcile(): Promise<void>;
-  /** Delivers the delete of a pod whose process has ended, unless an event brings it at the same time. */
+  /**
+   * Delivers the delete of a pod whose process has ended, unless an event of the runtime delivers it at the same time.
+   */
   deleteGone(id: string): Promise<void>;
 }
 
 /**
- * The bridge: each lifecycle event of NRI v2 becomes a v0.1 request and runs the chain of conf.json, and a failure costs
- * what it cost under containerd 1.6.
+ * Creates the bridge: from each lifecycle event of NRI v2, it makes a v0.1 request and runs the plugins of conf.json with
+ * it. A plugin's failure has the effect that it had under containerd 1.6.
  *
- *   RunPodSandbox, StartContainer   -> create    a failure fails the call; where mayFail says no, the sandbox is held instead
- *   CreateContainer                 -> create    of a held sandbox again, then of plugins in phase create: their results
- *                                                change the container
- *   UpdateContainer                 -> update    where `states` asks for it; a failure fails the call
- *   StopContainer, StopPodSandbox   -> delete    never fails the call: nothing blocks teardown
- *   Remove*                         -> delete    when none was delivered yet
- *   Post*, Remove*, UpdatePod*      -> a state of a plugin's own, where `events` gives it one; a failure fails UpdatePodSandbox
+ *   RunPodSandbox, StartContainer   -> create    a failure fails the call; where mayFail says no, the bridge holds the
+ *                                                sandbox instead
+ *   CreateContainer                 -> create    of a held sandbox again, then of the plugins in phase create, whose
+ *                                                results change the container
+ *   UpdateContainer                 -> update    where a `states` setting asks for it; a failure fails the call
+ *   StopContainer, StopPodSandbox   -> delete    never fails the call, so that no plugin blocks teardown
+ *   Remove*                         -> delete    when the bridge has delivered none yet
+ *   Post*, Remove*, UpdatePod*      -> the state that a plugin's `events` setting names for the event; a failure fails
+ *                                                UpdatePodSandbox
  */
 export function createBridge(parts: BridgeParts): Bridge {
   const { background, config, host, ledger, processes, log } = parts;
@@ -39,7 +46,10 @@ export function createBridge(parts: BridgeParts): Bridge {
   const createPod: Handler = (target, info, { runtime }) =>
     mayFail(info.event, runtime) ? lifecycle.create(target, info) : held.create(target, info);
 
-  /** Does a create of a container after the end of the one that it replaces, and after that of its pod where that is held. */
+  /**
+   * Runs a container's create. First, the bridge starts the delete of the container that this one replaces (CRI-O), and
+   * runs the create of the pod sandbox again where the bridge holds it.
+   */
   async function inTurn<T>(target: Target, info: EventInfo, call: CallContext, create: () => Promise<T>): Promise<T> {
     if (call.runtime.name === "cri-o") lifecycle.deleteReplaced(target, info.event);
     if (held.holds(target.sandboxID)) await held.createAgain(podTarget(target.pod), info);
@@ -52,7 +62,8 @@ export function createBridge(parts: BridgeParts): Bridge {
     try {
       return await inTurn(target, info, call, () => lifecycle.createBefore(target, info));
     } catch (error) {
-      // compat: CRI-O sends no event for a container that our own answer fails (its undo comes after success only).
+      // compat: CRI-O sends no event for a container that the bridge's own answer fails (CRI-O registers its undo only
+      // after success).
       if (call.runtime.name === "cri-o") setImmediate(() => void lifecycle.deleteAll([target.id], info.event));
       throw error;
     }
@@ -89,9 +100,11 @@ export function createBridge(parts: BridgeParts): Bridge {
   } as const satisfies Record<EventName, Handler>;
 
   /**
-   * compat: containerd 2.1 says that it removed a sandbox whose create failed, leaves its pause process running, and lists
-   * it again after a restart (containerd#13355): kept as deleted until its process ends, it is not taken for one that
-   * is new to us.
+   * Drops a removed pod or container from the ledger, or, while its process still runs, when that process ends.
+   *
+   * compat: containerd 2.1 reports that it removed a sandbox whose create failed, leaves the pause process running, and
+   * lists the sandbox again after a restart (containerd#13355). The ledger keeps such a sandbox as deleted until its
+   * process ends, so that the bridge does not take it for a new sandbox.
    */
   function forget(id: string): void {
     const process = ledger.get(id)?.process;
@@ -100,8 +113,8 @@ export function createBridge(parts: BridgeParts): Bridge {
   }
 
   /**
-   * Compares what is recorded with the runtime's list, or with the machine alone; gives the work that this makes, which
-   * never rejects.
+   * Compares the ledger with the runtime's list of pods and containers, or with the machine's processes alone where
+   * `listed` is undefined. Returns a function that does the resulting creates and deletes; its promise never rejects.
    */
   function compare(listed: readonly Target[] | undefined, runtime?: RuntimeInfo): () => Promise<void> {
     records.recordAll(listed);
@@ -113,7 +126,8 @@ export function createBridge(parts: BridgeParts): Bridge {
     log.info({ [config.synchronize]: unknown.length, gone: gone.length, left: left.length }, "reconciled");
     return async () => {
       try {
-        // Before the deletes, which may take their time: what is not recorded yet is lost if we are killed.
+        // This comes before the deletes, which can take long: a kill of the bridge would lose what the ledger does not
+        // hold yet.
         if (config.synchronize === "adopt") await records.adoptListed();
         for (const id of refused) await held.deleteOwed(id);
         await lifecycle.deleteAll(gone, "Synchronize");
@@ -127,7 +141,7 @@ export function createBridge(parts: BridgeParts): Bridge {
   async function createListed(unknown: readonly Target[]): Promise<void> {
     for (const target of unknown) {
       if (background.stopping) return;
-      // An event that came meanwhile, such as its stop, has recorded it already.
+      // An event that arrived meanwhile, such as the stop of this container, has recorded the container already.
       if (!records.awaitsAdoption(target.id)) continue;
       await lifecycle.create(target, backgroundInfo("Synchronize", config)).catch((error) => {
         const fields = { id: target.id, error: errorText(error) };
@@ -137,8 +151,9 @@ export function createBridge(parts: BridgeParts): Bridge {
   }
 
   /**
-   * compat: a pod of CRI-O without an infra container has no process. Where the runtime listed no container of it as created
-   * or running, the next event of one tells that the pod runs. A removal does not: it follows the pod's end too.
+   * compat: a pod of CRI-O without an infra container has no process. Where the runtime's list had no created or
+   * running container of such a pod, the next event of one of its containers shows that the pod runs. A RemoveContainer
+   * does not show this: CRI-O sends it after the pod's end too.
    */
   function takeOverPodOf({ kind, pod }: Target, { event, runtime }: CallContext): void {
     if (runtime.name !== "cri-o" || kind === "sandbox" || pod.pid > 0 || event === "RemoveContainer") return;
@@ -153,12 +168,13 @@ export function createBridge(parts: BridgeParts): Bridge {
 
   return {
     configure: (_, runtime) => wantedEvents(config, runtime),
-    // A superset request has everything.
+    // A superset request carries every field of the event, so that the bridge needs events with all their fields.
     sparing: () => config.request === "strict",
     asksNothing: (event) => lifecycle.asksNothing(event),
     reconcile: () => compare(undefined)(),
     async deleteGone(id) {
-      // With the connection down, the containers' ends were missed as well: they come first, as they would have.
+      // While the connection was down, the bridge missed the ends of the pod's containers too: their deletes come
+      // first.
       const dead = records.openContainersOf(id).filter((container) => records.livenessOf(container) === "dead");
       await lifecycle.deleteAll(dead, "StopContainer");
       await lifecycle.deleteAll([id], "StopPodSandbox");
@@ -170,7 +186,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     },
     synchronized() {
       const work = background.afterSynchronize;
-      // It holds the runtime's whole list.
+      // The function holds the runtime's whole list in memory until the bridge drops it here.
       background.afterSynchronize = undefined;
       void work?.();
     },
@@ -186,7 +202,10 @@ export function createBridge(parts: BridgeParts): Bridge {
   };
 }
 
-/** An event's handler, and what it may change. @param asked the resources that an UpdateContainer or UpdatePodSandbox asks for */
+/**
+ * Handles one event and returns the changes to answer.
+ * @param asked the resources that an UpdateContainer or UpdatePodSandbox asks for
+ */
 type Handler = (
   target: Target,
   info: EventInfo,
@@ -194,7 +213,7 @@ type Handler = (
   asked: PodResources,
 ) => Promise<MergedChange> | Promise<void>;
 
-/** The events that a bridge asks for, however it is configured. */
+/** The events that the bridge subscribes to under every configuration. */
 export const usualEvents: readonly EventName[] = [
   "RunPodSandbox",
   "StartContainer",
@@ -204,16 +223,20 @@ export const usualEvents: readonly EventName[] = [
   "RemovePodSandbox",
 ];
 
-/** The events that the bridge needs: each one that it asks for costs every pod of the node a round trip. */
+/**
+ * The events that the bridge subscribes to under this configuration; each one more costs every pod of the node a round
+ * trip.
+ */
 export function wantedEvents(config: Config, runtime: RuntimeInfo): EventName[] {
   const wanted = [...usualEvents];
   if (wantedStates(config).includes("update") || keepsResources(config)) wanted.push("UpdateContainer");
-  // A sandbox that is held there is created again with each of its containers.
+  // Where the runtime cannot be told of a failed sandbox, the bridge creates a held sandbox again at each of its
+  // containers.
   if (hasCreatePhase(config) || !mayFail("RunPodSandbox", runtime)) wanted.push("CreateContainer");
   return [...new Set([...wanted, ...extraEvents(config).filter(isEventName)])];
 }
 
-/** The events that plugins are to be run for and that a runtime of this NRI version does not have. */
+/** The events for which the configuration runs a plugin, and which a runtime of this NRI version does not have. */
 export function missingEvents({ plugins }: Config, nri: Version) {
   return Object.entries(plugins).flatMap(([plugin, { events: wanted = {} }]) =>
     Object.keys(wanted).flatMap((event) => {
@@ -223,7 +246,7 @@ export function missingEvents({ plugins }: Config, nri: Version) {
   );
 }
 
-/** The runtime's list as targets. A container whose pod is not in it cannot be spoken of in a v0.1 request. */
+/** The runtime's list as targets, without containers whose pod is not in the list: a v0.1 request needs the pod. */
 function targetsOf(pods: readonly PodSandbox[], containers: readonly Container[]): Target[] {
   const byId = new Map(pods.map((pod) => [pod.id, pod]));
   const ofContainers = containers.flatMap((container) => {

@@ -6,50 +6,61 @@ import { type TraceContext, traceOf } from "../observe/trace.js";
 
 type TimeSettings = Pick<Config, "replyMarginMs" | "killAfterMs">;
 
-/** The time of one call of the runtime, made when it arrives. Every wait on the way of its answer takes it. */
+/**
+ * The deadlines of one call of the runtime, planned when the call arrives. Every wait for the call's answer uses one of
+ * these deadlines.
+ */
 export interface CallTime {
-  /** SIGTERM to a plugin's group. */
+  /** When the bridge sends SIGTERM to a plugin's process group. */
   readonly terminateAt: Deadline;
-  /** SIGKILL to it. */
+  /** When the bridge sends SIGKILL to a plugin's process group. */
   readonly killAt: Deadline;
-  /** All that is done for the answer has ended. */
+  /** When all work for the answer has ended, so that the bridge can send the answer. */
   readonly answerBy: Deadline;
-  /** The answer by policy leaves, whatever still runs. */
+  /** When the bridge answers according to onFailure, even if a plugin still runs. */
   readonly giveUpAt: Deadline;
-  /** The time that a plugin has from now on, in milliseconds. */
+  /** The time that a plugin has when the call arrives, in milliseconds. */
   readonly limitMs: number;
-  /** The setting that made this limit, which an operator changes to give the plugin more. */
+  /**
+   * A sentence that names the setting behind this limit; an operator changes that setting to give the plugin more time.
+   */
   readonly remedy: string;
   readonly killAfterMs: number;
 }
 
-/** The time of one plugin run. */
+/** The deadlines of one plugin run. */
 export type PluginTime = Omit<CallTime, "answerBy">;
 
-/** The answer is on its way at least this long before the runtime gives up, in milliseconds. */
+/** The answer leaves at least this long before the runtime gives up, in milliseconds. */
 const giveUpMs = 50;
 
-/** The same for what no call waits for, after SIGKILL: a process that the kernel does not end is left alone. */
+/**
+ * How long the bridge waits after SIGKILL when no call waits, in milliseconds; then it gives up on a process that the
+ * kernel does not end.
+ */
 const backgroundGiveUpMs = 1_000;
 
-/** The time of a call that arrives now and has to be answered in `limitMs`; Infinity for a call without a deadline. */
+/**
+ * Plans a call that arrives now and has to be answered in `limitMs` milliseconds; Infinity for a call without a
+ * deadline.
+ */
 export function planCall(
   limitMs: number,
   remedy: string,
   settings: TimeSettings,
   clock: Clock = monotonicClock,
 ): CallTime {
-  // At least replyMarginMs, at least a tenth of the call's time, at most a quarter of it.
+  // The margin is at least replyMarginMs, at least a tenth of the call's time, and at most a quarter of it.
   const marginMs = limitMs === Infinity ? 0 : Math.min(Math.max(settings.replyMarginMs, limitMs / 10), limitMs / 4);
   const killMs = limitMs - marginMs;
-  // A call of some hundred milliseconds leaves a plugin at least half of its time.
+  // For a call of a few hundred milliseconds, SIGTERM comes no earlier than half of the time until SIGKILL.
   const killAfterMs = Math.min(settings.killAfterMs, killMs / 2);
   const killAt = Deadline.after(killMs, clock);
   return {
     terminateAt: Deadline.after(killMs - killAfterMs, clock),
     killAt,
     answerBy: killAt,
-    // Never before the plugins' own end.
+    // The bridge never gives up before SIGKILL.
     giveUpAt: Deadline.after(limitMs - Math.min(Math.max(giveUpMs, marginMs / 4), marginMs / 2), clock),
     limitMs: killMs - killAfterMs,
     remedy,
@@ -57,7 +68,7 @@ export function planCall(
   };
 }
 
-/** The time of a chain that no call waits for: it uses all of it. */
+/** Plans a chain that no call waits for: its plugins may use all of `timeoutMs`. */
 export function planBackground(
   timeoutMs: number,
   setting: "timeoutMs" | "deleteTimeoutMs",
@@ -71,7 +82,10 @@ export function planBackground(
   return { terminateAt, killAt, answerBy: killAt, giveUpAt, limitMs: timeoutMs, remedy, killAfterMs };
 }
 
-/** The time of one plugin that starts now: its chain's, cut to the plugin's own `timeoutMs` (null for none). */
+/**
+ * Plans one plugin run that starts now: the chain's deadlines, or earlier ones where the plugin's own `timeoutMs` is
+ * shorter (null for none).
+ */
 export function planPlugin(chain: PluginTime, timeoutMs: number | null): PluginTime {
   const leftMs = chain.terminateAt.remainingMs();
   if (timeoutMs === null || timeoutMs >= leftMs) return { ...chain, limitMs: leftMs };
@@ -88,22 +102,25 @@ function settingRemedy(setting: string): string {
   return `${setting} in the bridge's configuration sets the limit`;
 }
 
-/** The cause of a chain, and its time. */
+/** What caused a chain, and the chain's deadlines. */
 export interface EventInfo {
   readonly event: EventName | "Synchronize";
   readonly time: CallTime;
-  /** No call of the runtime waits for it. */
+  /** No call of the runtime waits for this chain. */
   readonly inBackground?: boolean;
-  /** The call was answered before it was read: no plugin runs for it. */
+  /** The bridge answered the call before it read the event, since no plugin takes it: no plugin runs for this event. */
   readonly answered?: boolean;
-  /** Where the runtime's call stands in a distributed trace. */
+  /** The position of the runtime's call in a distributed trace; undefined when the call carries none. */
   readonly trace?: TraceContext | undefined;
 }
 
-/** A call's deadline is its client's where it comes this much before the runtime's own timeout, in milliseconds. */
+/**
+ * When a call's deadline is this much shorter than the runtime's own timeout, in milliseconds, the deadline comes from
+ * the runtime's client.
+ */
 const clientsAreEarlierMs = 20;
 
-/** An event with its time, which begins now: to be asked for when the call arrives. */
+/** An event with its deadlines, which count from now: callers create it when the call arrives. */
 export function eventInfo(call: CallContext, settings: TimeSettings): EventInfo {
   const { event, deadline, metadata, runtime } = call;
   const leftMs = deadline.remainingMs();
@@ -121,7 +138,7 @@ export function eventInfo(call: CallContext, settings: TimeSettings): EventInfo 
   };
 }
 
-/** The same for a delete or a create that no call waits for. */
+/** An EventInfo for a delete or a create that no call waits for. */
 export function backgroundInfo(
   event: EventInfo["event"],
   config: Pick<Config, "killAfterMs" | "deleteTimeoutMs">,

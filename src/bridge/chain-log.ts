@@ -2,15 +2,15 @@ import type { Log } from "../base/logger.js";
 import type { InvokeOutcome } from "../plugin/invoke.js";
 import type { AppliedOwn } from "./accept.js";
 
-/** The outcome of one chain. */
+/** A chain that has ended, as the log shows it. */
 interface EndedChain {
   readonly runs: readonly Pick<InvokeOutcome, "plugin" | "outcome" | "durationMs">[];
-  /** The failure that is the call's answer, where there is one. */
+  /** The failure that the bridge answers to the call; undefined when the chain has none. */
   readonly error: string | undefined;
   readonly durationMs: number;
 }
 
-/** The one line for a chain that people read, and what has become of its changes. */
+/** Logs one line that sums up the chain for people, and warnings for changes that were left out or that conflict. */
 export function logChain(log: Log, fields: object, chain: EndedChain, { change, leftOut }: AppliedOwn): void {
   if (leftOut !== undefined) log.warn({ ...fields, ...leftOut }, "changes that cannot be applied are left out");
   if (chain.runs.length > 0) log.info({ ...fields, ...chainSummary(chain) }, "chain ran");
@@ -28,19 +28,19 @@ function toTenths(ms: number): number {
   return Math.round(ms * 10) / 10;
 }
 
-/** One line for a run. */
+/** Logs one line for a plugin run. */
 export function logRun(log: Log, fields: object, run: InvokeOutcome, adjusted: readonly string[]): void {
   const { plugin, path, outcome, exitCode, signal, error, hint, leftGroup } = run;
   const durationMs = Math.round(run.durationMs * 1000) / 1000;
   const about = { ...fields, plugin, path, outcome, durationMs, exitCode, signal };
   if (leftGroup !== null) log.info({ ...about, processGroup: leftGroup }, "a plugin left processes running");
-  // The keys alone: a value may be a secret. A runtime that refuses a field in conflict with another NRI plugin names the
-  // field and the bridge; this line has the legacy plugin.
+  // Only the keys, since a value may be a secret. When a runtime refuses a field because another NRI plugin set it too,
+  // the runtime's error names the field and the bridge; this line names the legacy plugin.
   if (error === null) log.info({ ...about, ...(adjusted.length > 0 ? { adjusts: adjusted } : {}) }, "plugin ran");
   else log.warn({ ...about, error: shorten(error), ...(hint === null ? {} : { hint }) }, "plugin failed");
 }
 
-/** A ttRPC status holds no more: a plugin may say four megabytes. */
+/** A plugin may print megabytes of error text; a ttRPC status message cannot hold more characters than this. */
 const maxErrorLength = 8192;
 
 export function shorten(error: string): string {

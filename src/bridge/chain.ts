@@ -36,44 +36,50 @@ export interface ChainCall extends EventInfo {
   readonly list: ConfigList;
   readonly request: Request;
   readonly target: Pick<Created, "kind" | "pod" | "container">;
-  /** It decides which changes results can ask for. */
+  /** The phase decides which changes a plugin's result can ask for. */
   readonly phase: Phase;
-  /** Answers of plugins are not read for changes: v0.1 knows no such state. */
+  /** The bridge reads no changes from the plugins' results: the state is one that v0.1 does not have. */
   readonly changesNothing?: true;
-  /** The results of an earlier phase. */
+  /** The results of the plugins in the create phase, which the start phase's requests carry. */
   readonly earlierResults?: readonly Result[];
-  /** Of an update: what plugins set at the create, and asked to keep. */
+  /** For an update: the resources that plugins set at the create and asked the bridge to keep. */
   readonly kept?: Created["kept"];
 }
 
-/** What of a chain is made while its first plugin is being started. */
+/** The parts of a chain that the bridge makes while the first plugin's process starts. */
 type Made = Pick<ChainCall, "request" | "target" | "earlierResults">;
-/** One whose request is still to be made: what `make` records of it is there before the first plugin has the request. */
+/**
+ * A chain whose request does not exist yet. `make` also records it in the ledger, before the first plugin gets the
+ * request.
+ */
 export type PendingChain = Omit<ChainCall, keyof Made> & { readonly make: () => Made };
 
 /** The outcome of a chain. */
 export interface ChainEnd {
-  /** The failure that ended it, where onFailure makes it count: `plugin: <type>: <why>`, as containerd 1.6 had it. */
+  /**
+   * The failure that ended the chain, as `plugin: <type>: <why>` in containerd 1.6's form; undefined without a failure,
+   * or where onFailure says that the call does not fail.
+   */
   readonly error: string | undefined;
-  /** The results of the plugins, in order, without those that failed. */
+  /** The results of the plugins that succeeded, in order. */
   readonly results: readonly Result[];
-  /** The changes that the results ask the runtime for; none when there is an error. */
+  /** The changes that the results ask the runtime for; empty when `error` is set. */
   readonly change: MergedChange;
-  /** Settles when the observers among the plugins have ended too; absent when none runs on. */
+  /** Settles when the chain's observers (`async: true`) have ended too; absent when the chain has none. */
   readonly observed?: Promise<unknown>;
 }
 
 export const noChange: MergedChange = { updates: [], fields: [], conflicts: [] };
-/** Of a chain that was not run. */
+/** The end of a chain without any plugin run. */
 export const notRun: ChainEnd = { error: undefined, results: [], change: noChange };
 
-/** One plugin run with what it was for: what the log, `replay --json` and the timeline are told. */
+/** One plugin run and its chain call, as the log, `replay --json` and the timeline get them. */
 export interface RunReport {
   readonly call: ChainCall;
   readonly run: InvokeOutcome;
-  /** The adjust keys of what the plugin's result asked to change. */
+  /** The adjust keys of the changes that the plugin's result asked for. */
   readonly adjusted: readonly string[];
-  /** The changes that it asked for without effect. */
+  /** The changes that the plugin asked for and that have no effect. */
   readonly notes: Change["notes"];
 }
 
@@ -93,7 +99,10 @@ export interface ChainOptions {
 /** Runs the plugins of a chain one by one. */
 export type RunChain = (pending: PendingChain) => Promise<ChainEnd>;
 
-/** Runs chains as the configuration says: time, policy, environment and breaker of each plugin, and the log. */
+/**
+ * Creates the function that runs chains with the configured time, policy, environment and breaker of each plugin, and
+ * logs them.
+ */
 export function createRunChain(options: ChainOptions): RunChain {
   const parts = shareParts(options);
   return async (pending) => {
@@ -107,7 +116,7 @@ export function createRunChain(options: ChainOptions): RunChain {
   };
 }
 
-/** Shared by all chains of a configuration. */
+/** The parts that all chains of one configuration share. */
 type ChainParts = ReturnType<typeof shareParts>;
 
 function shareParts(options: ChainOptions) {
@@ -129,39 +138,45 @@ function shareParts(options: ChainOptions) {
   };
 }
 
-/** An observer without a `timeoutMs`, in milliseconds. */
+/** The time limit of an observer whose settings have no `timeoutMs`, in milliseconds. */
 const observerTimeoutMs = 10_000;
 
-/** Most plugins end sooner. */
+/** The bridge polls for a plugin's end this long, in milliseconds, before it waits for an event: most end sooner. */
 const pollMs = 5;
 
-/** A plugin whose turn has come. */
+/** A plugin whose turn in the chain has come, with its request. */
 interface Turn extends Plugin {
-  /** In the chain's list. */
+  /** The plugin's position in the chain's list. */
   readonly index: number;
   readonly settings: PluginSettings;
   readonly request: string;
 }
 
-/** The outcome of one plugin. */
+/** The outcome of one plugin's turn. */
 interface Attempt {
   readonly run: InvokeOutcome;
-  /** The changes that its result asks for. */
+  /** The changes that the plugin's result asks for; undefined when the bridge reads none from this run. */
   readonly change?: Change;
 }
 
-/** One chain: each plugin is admitted, placed, run, and its result accepted; it sees what those before it answered. */
+/**
+ * One chain. For each plugin in order, the chain asks the breaker, opens the cgroup view, runs the plugin and reads its
+ * result; each plugin's request carries the results of the plugins before it.
+ */
 class Chain {
   private readonly startedAt = monotonicClock();
   private readonly body: string;
-  /** The results that the next plugin is shown. */
+  /** The results that the next plugin's request carries, as JSON text. */
   private readonly shown: string[];
   private readonly results: Result[] = [];
   private readonly changes: Change[] = [];
-  /** Every plugin that was tried, in order; observers are not among them. */
+  /**
+   * The outcome of each plugin that the chain waited for, in order, runs that were skipped included; observers are not
+   * in it.
+   */
   private readonly attempts: Attempt[] = [];
   private readonly observed: Promise<void>[] = [];
-  /** The fields of the chain in each line of the log. */
+  /** The fields that identify this chain in each line of the log. */
   private readonly fields: object;
   private readonly context: InvokeContext;
 
@@ -192,14 +207,17 @@ class Chain {
     const error = failure === null ? applied.error : shorten(failure);
     const durationMs = monotonicClock() - this.startedAt;
     const runs = this.attempts.map(({ run }) => run);
-    // The runtime does not wait for what is said of a chain.
+    // The answer to the runtime leaves before the bridge writes the log of the chain.
     setImmediate(() => logChain(log, this.fields, { runs, error, durationMs }, applied));
     setImmediate(afterChain);
     const end = { error, results: this.results, change: applied.change };
     return this.observed.length === 0 ? end : { ...end, observed: Promise.all(this.observed) };
   }
 
-  /** Gives the failure that is the call's answer. The first failure ends the chain, unless its policy says otherwise. */
+  /**
+   * Returns the failure that fails the call, or null. The first failed plugin ends the chain, unless its `onFailure` is
+   * `continue`.
+   */
   private async runPlugins(): Promise<string | null> {
     const { giveUpAt, remedy } = this.call.time;
     for (const [index, plugin] of this.call.list.plugins.entries()) {
@@ -210,7 +228,7 @@ class Chain {
         continue;
       }
       const trying = this.admit(turn, () => this.place(turn));
-      // A run that cannot be ended may go on; its outcome is dropped.
+      // The kernel may not end a plugin's process in time: the chain goes on, and the bridge drops that run's outcome.
       const late = () => this.notInvoked(turn, "timed-out", `did not end in time, and cannot be ended (${remedy})`);
       const attempt = await within(giveUpAt, trying, late);
       const { run, change } = attempt;
@@ -227,7 +245,10 @@ class Chain {
     return null;
   }
 
-  /** The chain goes on without its answer, and later plugins see no result of it. It begins when the answer is on its way. */
+  /**
+   * Starts an observer after the answer has left. The chain does not wait for the observer, and later plugins see no
+   * result of it.
+   */
   private observe(turn: Turn): void {
     const { config, observers, log } = this.parts;
     const owed = this.call.request.state === "delete";
@@ -244,7 +265,9 @@ class Chain {
     else this.observed.push(over);
   }
 
-  /** Asks the plugin's breaker before anything is done for a run, and tells it how the run went before the next one asks. */
+  /**
+   * Asks the plugin's breaker before the run, and reports the run's outcome to the breaker before the next run asks.
+   */
   private async admit(turn: Turn, begin: () => Promise<Attempt>): Promise<Attempt> {
     const { breakers, log } = this.parts;
     const { type, settings } = turn;
@@ -258,7 +281,7 @@ class Chain {
     return attempt;
   }
 
-  /** Runs a plugin in its captured view or on the node, and reads its result while that place is still there. */
+  /** Runs a plugin in a captured cgroup view or on the node, and reads its result before the view closes. */
   private async place(turn: Turn): Promise<Attempt> {
     const { cgroups, warnOnce } = this.parts;
     const { call } = this;
@@ -266,7 +289,7 @@ class Chain {
     const { phase, kept } = call;
     const changed = () => mergeChanges(this.changes, { phase, containerId: call.request.id, kept });
     const opening = openStage(call, turn.settings, changed, cgroups, warnOnce);
-    // As long as the plugin could run.
+    // The wait for the view ends when the plugin's own time would end.
     const stage = await within(terminateAt, opening, () => {
       void opening.then((late) => late !== undefined && "close" in late && late.close());
       return { error: `not run: its cgroup view was not ready in time (${remedy})` };
@@ -291,7 +314,7 @@ class Chain {
     return invokePlugin({ plugin: type, state, request, conf, time, policy, stage, early, onGiven }, this.context);
   }
 
-  /** Reads what the result asks to change; a run whose result cannot be accepted has failed. */
+  /** Reads the changes that the result asks for. A run whose result cannot be accepted counts as failed. */
   private accept(run: InvokeOutcome, { results, lostWrites }: PluginSettings, stage: CgroupStage | undefined): Attempt {
     const { runtime, cgroups, log } = this.parts;
     const read = readChange(this.call, run, {

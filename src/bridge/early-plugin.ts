@@ -4,7 +4,7 @@ import { type InvokeContext, type InvokePolicy, startEarly } from "../plugin/inv
 import type { Breakers } from "./breaker.js";
 import type { ChainCall } from "./chain.js";
 
-/** What a plugin is allowed, as its settings say. */
+/** The part of a plugin's settings that a run of the plugin needs. */
 export function policyOf({ limits, exitStatus, killChildren, startAhead }: PluginSettings): InvokePolicy {
   const { stdoutBytes, stderrLinesPerRun: stderrLines } = limits;
   return { exitStatus, killChildren, startAhead, limits: { stdoutBytes, stderrLines } };
@@ -15,7 +15,10 @@ interface Parts extends InvokeContext {
   readonly breakers: Breakers;
 }
 
-/** The next plugin of a chain that is started before it has its request, where that is sure to come. */
+/**
+ * The next plugin of a chain, whose process the bridge starts before its request exists, where the plugin is certain to
+ * run.
+ */
 export class EarlyPlugin {
   private started: { readonly index: number; readonly process: EarlyStart | undefined } | undefined;
 
@@ -24,7 +27,7 @@ export class EarlyPlugin {
     private readonly chain: Pick<ChainCall, "list" | "phase">,
   ) {}
 
-  /** Starts the first plugin from an index on that the chain waits for. */
+  /** Starts the first plugin at or after index `from` that is not an observer. */
   begin(from: number): void {
     this.abandon();
     const { settingsOf, breakers } = this.parts;
@@ -36,7 +39,8 @@ export class EarlyPlugin {
     const isSeen = cgroupSeen({ cgroup: settings.cgroup, phase }) === "capture";
     if (isSeen || breakers.stateOf(plugin.type) !== "closed") return;
     const what = { plugin: plugin.type, conf: plugin.conf, policy: policyOf(settings) };
-    // Only the first request is still to be made; while a plugin runs there is nothing else to do.
+    // The first plugin starts off the main thread, which makes that plugin's request meanwhile. While a plugin runs, the
+    // main thread has nothing else to do, so the later ones start on it.
     this.started = { index, process: startEarly(what, this.parts, from === 0) };
   }
 

@@ -5,49 +5,60 @@ import { backgroundInfo, type EventInfo } from "./call-time.js";
 import type { BridgeParts } from "./lifecycle.js";
 
 /**
- * Sandboxes where the runtime must not be told that their create failed; see mayFail. One that is refused has its delete at
- * once, as it would have followed, and is held: its create runs again before anything is done for a container of it, and that
- * fails with it, until it succeeds. The ledger keeps what is held, over our end too.
+ * Sandboxes whose failed create the bridge must not report to the runtime (see mayFail). When a plugin refuses such a
+ * sandbox, the bridge delivers the sandbox's delete at once, as the runtime's teardown would have, and holds the
+ * sandbox: before each create of one of its containers, the bridge runs the sandbox's create again, and fails the
+ * container while that create fails. The ledger keeps the held sandboxes, also after the bridge's end.
  */
 export class HeldSandboxes {
-  /** Those whose first create has not ended, be its call answered or not. */
+  /** The sandboxes whose first create still runs, whether the bridge has answered the runtime's call or not. */
   private readonly creating = new Set<string>();
 
-  /** @param createNow and deleteNow: in a turn of the sandbox that has begun */
+  /** `createNow` and `deleteNow` run a create and a delete; the caller must be in the sandbox's turn of `serial`. */
   constructor(
     private readonly parts: BridgeParts,
     private readonly createNow: (pod: Target, info: EventInfo) => Promise<void>,
     private readonly deleteNow: (id: string, info: EventInfo) => Promise<unknown>,
   ) {}
 
-  /** Runs the create of a sandbox, which is held where that fails. @throws BridgeError PLUGIN_FAILED, CONF_LIST: it failed */
+  /**
+   * Runs the create of a sandbox, and holds the sandbox when the create fails.
+   * @throws BridgeError PLUGIN_FAILED or CONF_LIST when the create fails
+   */
   create(pod: Target, info: EventInfo): Promise<void> {
     this.creating.add(pod.id);
     return this.attempt(pod, () => this.createNow(pod, info)).finally(() => this.creating.delete(pod.id));
   }
 
-  /** Whether a sandbox is held, or may come to be. */
+  /** Whether the bridge holds this sandbox, or its first create still runs and may fail. */
   holds(id: string): boolean {
     return this.parts.ledger.isRefused(id) || this.creating.has(id);
   }
 
-  /** Runs the create of a held sandbox again, before anything is done for a container of it. @throws as `create` does */
+  /**
+   * Runs the create of a held sandbox again, before a create of one of its containers.
+   * @throws BridgeError PLUGIN_FAILED or CONF_LIST when the create fails, PLUGIN_FAILED also when it is late
+   */
   async createAgain(pod: Target, info: EventInfo): Promise<void> {
     const { ledger } = this.parts;
     const { answerBy, terminateAt, remedy } = info.time;
     const late = new BridgeError("PLUGIN_FAILED", `nri invoke: the pod sandbox was not created in time (${remedy})`);
     const done = this.attempt(pod, async () => {
-      // An attempt before this one may have succeeded.
+      // An attempt that ran while this one waited for its turn may have succeeded.
       if (!ledger.isRefused(pod.id)) return;
       await this.deleteIfHeld(pod.id);
-      // No plugin is started after that: the delete of such an attempt would be one more than plugins saw creates.
+      // After this time the bridge could start no plugin, and the ledger would owe a delete for a create that no plugin
+      // saw.
       if (terminateAt.expired) throw late;
       await this.createNow(pod, info);
     });
     await within(answerBy, done, () => Promise.reject(late));
   }
 
-  /** One turn has the create and, where that fails, its delete, so that the next create comes after; no answer waits for it. */
+  /**
+   * Runs a create and, when the create fails, its delete in one turn, so that the next create follows the delete. The
+   * returned promise settles after the create: no answer waits for the delete.
+   */
   private attempt(pod: Target, create: () => Promise<void>): Promise<void> {
     const { background, ledger, serial } = this.parts;
     return new Promise((resolve, reject) => {
@@ -66,7 +77,10 @@ export class HeldSandboxes {
     });
   }
 
-  /** The delete of a held sandbox that an earlier bridge owed it, unless its create has succeeded meanwhile. */
+  /**
+   * Delivers the delete of a held sandbox that an earlier bridge did not deliver, unless the sandbox's create has
+   * succeeded meanwhile.
+   */
   deleteOwed(id: string): Promise<void> {
     const { background, serial } = this.parts;
     return background.track(serial.run(id, () => this.deleteIfHeld(id)));

@@ -30,7 +30,7 @@ import { aboutOf, Records } from "./records.js";
 import type { SandboxRule } from "./sandboxes.js";
 import type { SpecOf } from "./spec-source.js";
 
-/** The parts that the bridge is built from: IO, time and the log come in here. */
+/** The parts of a bridge. The caller passes in all IO, the clocks and the log. */
 export interface BridgeParts {
   readonly config: Config;
   readonly confFile: ConfFile;
@@ -41,24 +41,30 @@ export interface BridgeParts {
   readonly processes: Processes;
   readonly background: BackgroundWork;
   readonly servesSandbox: SandboxRule;
-  /** Work on one pod or container goes one after the other: an event and a delete of our own may race. */
+  /**
+   * Runs the work on one pod or container one after the other: an event and a delete of the bridge's own may come
+   * together.
+   */
   readonly serial: Serial;
   readonly log: Log;
 }
 
-/** More deletes do not run on past the answer to their call: a plugin that hangs must not fill the node. */
+/**
+ * At most this many deletes run on after the answer to their call, so that a plugin that hangs cannot fill the node.
+ */
 const mostRunningOn = 16;
 
 /**
- * The v0.1 life of pod sandboxes and containers: a create, updates, and one delete for each create that was attempted,
- * failed or not, and for nothing else. A delete that a kill of the bridge cut short is delivered again by the next one.
+ * The v0.1 life of pod sandboxes and containers: a create, updates, and exactly one delete for each create that the
+ * bridge attempted, whether the create failed or not. After a kill of the bridge during a delete, the next bridge
+ * delivers that delete again.
  */
 export class Lifecycle {
-  /** Sandboxes whose failure the runtime cannot be told. */
+  /** The sandboxes whose failed create the bridge must not report to the runtime. */
   readonly held: HeldSandboxes;
   readonly records: Records;
   private readonly lists: PluginLists;
-  /** Deletes whose call was answered before their end. */
+  /** The number of deletes that still run after the bridge has answered their call. */
   private deletesRunningOn = 0;
 
   constructor(private readonly parts: BridgeParts) {
@@ -69,7 +75,7 @@ export class Lifecycle {
     if (parts.background.waiting.size > 0) this.retryLater();
   }
 
-  /** Whether there is no plugin for an event, and nothing runs that it would wait for. */
+  /** Whether no plugin takes this event, and no running work has to end before its answer. */
   asksNothing(event: EventInfo["event"]): boolean {
     const { background, config, confFile, serial } = this.parts;
     if (serial.busy || background.deleting.size > 0) return false;
@@ -77,26 +83,30 @@ export class Lifecycle {
     return attempt(() => confFile.read())?.plugins.length === 0;
   }
 
-  /** Records the create, then runs it. @throws BridgeError PLUGIN_FAILED, CONF_LIST: the create is to fail */
+  /**
+   * Records the create in the ledger, then runs its plugins.
+   * @throws BridgeError PLUGIN_FAILED or CONF_LIST when a plugin's failure or an unreadable conf.json fails the create
+   */
   create(target: Target, info: EventInfo): Promise<void> {
     return this.parts.serial.run(target.id, () => this.createNow(target, info));
   }
 
   private async createNow(target: Target, info: EventInfo): Promise<void> {
-    // It is created now, and so not adopted.
+    // The create runs now, so the bridge does not adopt this pod or container any more.
     if (this.records.awaitsAdoption(target.id)) this.parts.ledger.deferred.delete(target.id);
     this.records.recordDeferred(target.id);
     await this.runCreate(target, info, "start");
   }
 
   /**
-   * The create of those plugins whose phase is `create`: before the container exists. Gives what it is to be changed to.
-   * @throws BridgeError PLUGIN_FAILED: the create is to fail
+   * Runs the create of the plugins in phase `create`, before the container exists. Resolves to the changes of the
+   * container.
+   * @throws BridgeError PLUGIN_FAILED when a plugin's failure fails the create
    */
   createBefore(target: Target, info: EventInfo): Promise<MergedChange> {
     const { config, ledger, serial } = this.parts;
     return serial.run(target.id, async () => {
-      // The event may be asked for on behalf of held sandboxes alone.
+      // The bridge may subscribe to this event only to create held sandboxes again.
       if (!hasCreatePhase(config)) return noChange;
       const { results, change } = await this.runCreate(target, info, "create");
       ledger.keepCreateResults(target.id, results);
@@ -108,12 +118,14 @@ export class Lifecycle {
     const { records } = this;
     const { config, ledger } = this.parts;
     const isSandbox = target.kind === "sandbox";
-    // Where no plugin is of phase create, all have theirs at the start: one that a reload gives that phase still gets its delete.
+    // Where no plugin has phase create, every plugin has its create at the start. Recording both phases means that a
+    // plugin that a later reload moves to phase create still gets its delete.
     const phases = phase === "start" && !hasCreatePhase(config) ? bothPhases : [phase];
     const conf = records.serves(target)
       ? this.lists.read(isSandbox ? "the create fails" : "no plugin runs for this create", info)
       : noPlugins;
-    // compat: containerd 1.6 failed a sandbox whose conf.json could not be read, and ran no plugins for such a container.
+    // compat: for an unreadable conf.json, containerd 1.6 failed a sandbox's create, and ran no plugins for a
+    // container's create.
     if (conf.fault !== undefined && isSandbox) {
       records.record(target, { phases });
       throw conf.fault;
@@ -135,7 +147,10 @@ export class Lifecycle {
     return end;
   }
 
-  /** Gives what the results make of the update. @throws BridgeError PLUGIN_FAILED: the update is to fail */
+  /**
+   * Runs the update's plugins. Resolves to the changes that their results ask for.
+   * @throws BridgeError PLUGIN_FAILED when a plugin's failure fails the update
+   */
   update(target: Target, asked: LinuxResources | undefined, info: EventInfo): Promise<MergedChange> {
     return this.parts.serial.run(target.id, async () => {
       this.records.recordDeferred(target.id);
@@ -149,12 +164,13 @@ export class Lifecycle {
   }
 
   /**
-   * Delivers the delete of an attempted create, once. A failure is logged: teardown goes on. Gives what the results ask
-   * to change of other containers. The call is answered in its time, and the chain runs on in its own.
+   * Delivers the delete of an attempted create, once. The bridge logs a failure, and teardown goes on. Resolves to the
+   * changes of other containers that the results ask for. The bridge answers the call within the call's time; the
+   * plugins may run on after the answer, for the delete's own time.
    */
   async delete(id: string, info: EventInfo, target?: Target): Promise<MergedChange> {
     const { background, log } = this.parts;
-    // Its end has nothing for this call: the runtime holds its lock meanwhile.
+    // The running delete returns no changes to this second call, and the runtime holds a lock while it waits.
     if (this.isDeleting(id) && !info.inBackground) return noChange;
     const done = this.deleteInTurn(id, info, target).finally(() => background.deleting.delete(id));
     background.deleting.set(id, done);
@@ -172,7 +188,7 @@ export class Lifecycle {
     });
   }
 
-  /** Whether the delete of an id runs, also that of a held sandbox, or waits for its turn. */
+  /** Whether a delete of this id runs or waits for its turn; the delete of a held sandbox counts too. */
   private isDeleting(id: string): boolean {
     return this.parts.background.deleting.has(id) || this.parts.ledger.isDeleting(id);
   }
@@ -180,10 +196,11 @@ export class Lifecycle {
   private async deleteInTurn(id: string, info: EventInfo, target: Target | undefined): Promise<MergedChange> {
     const { background, ledger, serial } = this.parts;
     if (target?.kind === "sandbox") {
-      // The containers' deletes come before their pod's: of those that are open, which will see no event of their own, and that run.
+      // The containers' deletes come before their pod's: the bridge delivers those still owed, since the runtime may
+      // send no event for them, and waits for those that run.
       await this.deleteAll(this.records.openContainersOf(id), info.event);
       await Promise.all(ledger.containersOf(id).map((container) => serial.run(container, async () => {})));
-      // The next bridge delivers them all.
+      // This process is about to end: the next bridge delivers the deletes of these containers and of the pod.
       if (background.stopping && this.records.openContainersOf(id).length > 0) return noChange;
     }
     return serial.run(id, () => this.deleteNow(id, info, target));
@@ -228,18 +245,20 @@ export class Lifecycle {
     }
   }
 
-  /** compat: containerd 1.6 gave each delete 10 s. It begins with the turn of the delete. */
+  /** compat: containerd 1.6 gave each delete 10 s. The time begins when the delete's turn comes. */
   private deleteTime({ inBackground, time }: EventInfo): CallTime {
     const { config } = this.parts;
     if (!inBackground && this.deletesRunningOn >= mostRunningOn) return time;
     return planBackground(config.deleteTimeoutMs, "deleteTimeoutMs", config);
   }
 
-  /** The plugins that a delete is delivered to; undefined for one that can wait until conf.json can be read. */
+  /** The plugins that get a delete; undefined when the delete can wait until conf.json is readable again. */
   private deleteList(created: Created, info: EventInfo, target?: Target): ConfigList | undefined {
-    // An installer may have made conf.json one file of both since the create.
+    // Since the create, an installer may have given the runtime and the bridge the same conf.json: the runtime then
+    // delivers it.
     if (target?.kind === "sandbox" && !this.parts.servesSandbox("delete", target.pod)) return noPlugins;
-    // compat: containerd 1.6 was done with a delete of an event then, which that of a held sandbox stands for.
+    // compat: containerd 1.6 never delivered the delete of an event that met an unreadable conf.json. The delete of a
+    // held sandbox takes the place of such an event's delete, so it does not wait either.
     const canWait = info.inBackground === true && !created.refused;
     const conf = this.lists.read(
       canWait ? "this delete waits until it can be" : "no plugin runs for this delete",
@@ -253,7 +272,7 @@ export class Lifecycle {
     this.parts.background.retryLater(() => void this.deleteWaiting());
   }
 
-  /** Delivers what waits for conf.json, if that can be read again. */
+  /** Delivers the deletes that wait for a readable conf.json, once the bridge can read conf.json again. */
   private async deleteWaiting(): Promise<void> {
     const { background, confFile } = this.parts;
     if (attempt(() => confFile.read()) === undefined) return this.retryLater();
@@ -262,7 +281,7 @@ export class Lifecycle {
     for (const [id, event] of waiting) await this.deleteAll([id], event);
   }
 
-  /** Deletes that no call waits for, one after the other. Never rejects. */
+  /** Delivers deletes that no call waits for, one after the other. Never rejects. */
   deleteAll(ids: readonly string[], event: EventInfo["event"]): Promise<void> {
     const { background, config, log } = this.parts;
     const deleteEach = async () => {
@@ -277,8 +296,8 @@ export class Lifecycle {
   }
 
   /**
-   * compat: CRI-O sends no event for a container that runc refuses. The next create of its name in its pod tells that it is
-   * gone, unless its process says otherwise.
+   * compat: CRI-O sends no event for a container that runc refuses. The next create of a container with the same name
+   * in the same pod shows that the refused container is gone, unless its process is alive.
    */
   deleteReplaced({ id, sandboxID, container }: Target, event: EventInfo["event"]): void {
     if (container === undefined || container.name === "") return;
@@ -289,9 +308,9 @@ export class Lifecycle {
   }
 
   /**
-   * Runs the plugins that are configured for this event with a state of their own.
+   * Runs the plugins whose `events` setting gives this event a state.
    * @param asked the resources that an UpdatePodSandbox asks for
-   * @throws BridgeError PLUGIN_FAILED
+   * @throws BridgeError PLUGIN_FAILED when a plugin's failure fails the call
    */
   async extra(target: Target, info: EventInfo, asked: PodResources): Promise<void> {
     const { config, ledger, specOf, serial, log } = this.parts;
@@ -313,7 +332,7 @@ export class Lifecycle {
     });
     const failed = (error: unknown) =>
       log.error({ id: target.id, event: info.event, error: errorText(error) }, "background plugin run failed");
-    // Nothing waits for a delete under the runtime's lock.
+    // The runtime holds a lock during the call, so the call does not wait for a running delete.
     if (isDeleting) void done.catch(failed);
     else await within(info.time.answerBy, done, () => void done.catch(failed));
   }

@@ -1,20 +1,23 @@
 import { Serial } from "../base/serial.js";
 
 /**
- * The runs of observers (`async: true`): in order for each pod or container, side by side for different ones, and never
- * more than the limits, so that a slow observer cannot fill the node.
+ * The runs of observers (`async: true`): one after the other for one pod or container, in parallel for different ones,
+ * and within two limits (runs at a time, runs that wait), so that a slow observer cannot fill the node.
  */
 export class Observers {
   private readonly serial = new Serial();
   private running = 0;
   private waiting = 0;
-  /** Those whose turn has come, and that wait for the place of one that runs. */
+  /** One callback for each run whose turn has come and that waits until a running one ends. */
   private readonly ready: (() => void)[] = [];
   private closed = false;
 
   constructor(private readonly limits = { running: 32, waiting: 1000 }) {}
 
-  /** Takes a run in, and settles when it has ended; null when too many wait already: it is dropped, unless it is owed. */
+  /**
+   * Queues a run. The promise settles when the run has ended. Returns null, and drops the run, when too many runs wait
+   * already; `owed` runs are never dropped.
+   */
   run(id: string, work: () => Promise<unknown>, { owed = false } = {}): Promise<void> | null {
     if (!owed && this.waiting >= this.limits.waiting) return null;
     this.waiting += 1;
@@ -32,12 +35,12 @@ export class Observers {
     });
   }
 
-  /** Starts no run any more. */
+  /** Starts no further run; runs that wait end without doing their work. */
   close(): void {
     this.closed = true;
   }
 
-  /** Resolves when what has been taken in so far has ended. */
+  /** Resolves when all runs that were queued so far have ended. */
   idle(): Promise<void> {
     return this.serial.idle();
   }

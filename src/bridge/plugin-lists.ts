@@ -9,7 +9,7 @@ import type { BridgeParts } from "./lifecycle.js";
 type ReadList = ConfigList & { readonly fault?: BridgeError };
 export const noPlugins: ReadList = { version: "", plugins: [] };
 
-/** Which plugins of conf.json take an event, as their settings say. */
+/** Selects the plugins of conf.json that take an event, by their settings. */
 export class PluginLists {
   private readonly settingsOf: (type: string) => PluginSettings;
 
@@ -18,8 +18,8 @@ export class PluginLists {
   }
 
   /**
-   * conf.json as it is now; where it cannot be read, it has no plugins, and the log says what that costs. An event that is
-   * answered was found to have none.
+   * Reads conf.json. When conf.json cannot be read, the list is empty with a `fault`, and the log names the
+   * `consequence`. For an event that was answered before it was read, the list is empty: `asksNothing` found no plugin.
    */
   read(consequence: string, { answered }: Pick<EventInfo, "answered">): ReadList {
     const { confFile, log } = this.parts;
@@ -35,7 +35,7 @@ export class PluginLists {
     }
   }
 
-  /** The list with those of its plugins that take a state, and whose create runs in one of these phases. */
+  /** The list with only those plugins that take this state and whose create runs in one of these phases. */
   takers(list: ConfigList, state: StateName, phases: readonly Phase[] = bothPhases): ConfigList {
     const plugins = list.plugins.filter(({ type }) => {
       const settings = this.settingsOf(type);
@@ -44,7 +44,7 @@ export class PluginLists {
     return { ...list, plugins };
   }
 
-  /** The lists of those plugins that have a state of their own for an event, by that state. */
+  /** For each state that plugins have for this event in their `events` setting, the list of those plugins. */
   ownTakers(list: ConfigList, event: string): [state: string, list: ConfigList][] {
     const stateOf = (type: string) => this.settingsOf(type).events[event];
     const states = new Set(list.plugins.flatMap(({ type }) => stateOf(type) ?? []));

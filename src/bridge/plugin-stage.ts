@@ -8,18 +8,19 @@ import { layOver } from "../v01/resources.js";
 import type { Request } from "../v01/types.js";
 import type { ChainCall } from "./chain.js";
 
-/** A plugin's captured cgroup view, for one run. */
+/** The captured cgroup view of one plugin run. */
 export interface CgroupStage extends Stage {
-  /** The request as it is true there. */
+  /** The request with the cgroupsPath that is valid in the view. */
   readonly request: Request;
-  /** The writes of the plugin. */
+  /** Reads what the plugin wrote into the view. */
   collect(): CapturedChanges;
   close(): void;
 }
 
 /**
- * Opens the view for one run of a chain, where the plugin sees one, with what the plugins before it asked for already in it. In
- * `auto` a machine that can make no views runs the plugin as it is, and it is said once; in `capture` that is the plugin's failure.
+ * Opens the view for one plugin run; undefined where the plugin sees the node's cgroups. The view already shows what
+ * the earlier plugins of the chain asked for. On a machine that cannot create views, a plugin with `cgroup: auto` runs
+ * without one, and the log says so once; a plugin with `cgroup: capture` fails.
  */
 export async function openStage(
   call: ChainCall,
@@ -38,10 +39,10 @@ export async function openStage(
   }
   const { cgroupsPath, resources } = request.spec;
   const soFar = askedResources(changed(), request.id);
-  // The cgroup does not have yet what an update asks for, and the runtime will set all that the spec says: against that it
-  // shows what a plugin changes.
+  // During an update, the cgroup does not have the requested values yet, and the runtime will set every value of the
+  // spec afterwards. The view starts from those values, so that each later difference is the plugin's.
   const asked = call.phase === "update" ? layOver(withoutUnset(resources ?? {}), soFar) : soFar;
-  // These come when the cgroup is gone or going: the view is as the request says.
+  // These events come when the cgroup is gone or about to go, so the view shows the values of the request.
   const isGoing = request.state === "delete" || call.event.startsWith("Remove");
   try {
     const view = await cgroups.openView({
@@ -53,14 +54,14 @@ export async function openStage(
     });
     return {
       request: { ...request, spec: { ...request.spec, cgroupsPath: view.cgroupsPath } },
-      // A process that the spawner keeps ahead is in no view, or would be in that of another run; it waits for those outside.
+      // A process that the spawner keeps ready waits outside of every view, so a run in a view cannot use it.
       command: (command) => ({ ...view.command(command), startAhead: undefined }),
       startError: (stderr) => view.startError(stderr),
       collect() {
         try {
           return view.collect();
         } catch (error) {
-          // It cannot be read back for whatever the plugin made of it: that is the plugin's failure, not the call's.
+          // Whatever the plugin did to make the view unreadable is the plugin's failure, not the call's.
           const errors = [`its cgroup view cannot be read: ${errorText(error)}`];
           return { resources: {}, files: [], errors, lost: [] };
         }

@@ -6,23 +6,23 @@ import { type Answer, argumentsOf, environmentOf } from "../host/proc.js";
 import type { RuntimeInfo } from "../nri/handlers.js";
 import type { PodSandbox } from "../nri/types.js";
 
-/** Whether a runtime runs v0.1 plugins itself, as far as it is known. */
+/** What the bridge knows about whether a runtime runs v0.1 plugins itself. */
 export interface NativeFacts {
-  /** Whether the v0.1 client is in its program. */
+  /** Whether the runtime's program contains the v0.1 client. */
   readonly v01Client: Answer["answer"];
-  /** Whether a containerd 1.7 was started with ENABLE_CRI_SANDBOXES; undefined when that cannot be told. */
+  /** Whether a containerd 1.7 was started with ENABLE_CRI_SANDBOXES; undefined when the bridge cannot find out. */
   readonly sandboxedCri: boolean | undefined;
-  /** The controller that makes the sandboxes of a runtime handler. */
+  /** The sandbox controller (`sandboxer`) that creates the sandboxes of a runtime handler. */
   readonly sandboxerOf: (handler: string) => string;
 }
 
 /**
- * Whether the bridge serves a pod sandbox, or leaves it to a containerd that still runs v0.1 plugins itself, for
- * sandboxes only. Under both, every plugin would see each sandbox twice.
+ * Decides whether the bridge serves pod sandboxes or leaves them to a containerd that still runs v0.1 plugins itself,
+ * which it does for sandboxes only. If both served them, every plugin would see each sandbox twice.
  *
  * @param native whether the runtime runs v0.1 plugins itself
- * @param sharesConfFile whether the runtime reads the file that the bridge reads
- * @returns `unsure`: it was decided without knowing
+ * @param sharesConfFile whether the runtime reads the same conf.json as the bridge
+ * @returns `unsure`: the bridge decided without knowing for certain
  */
 export function decideSandboxes(
   setting: Config["sandboxes"],
@@ -34,27 +34,31 @@ export function decideSandboxes(
   if (native === "no") return sure(true, "the runtime runs no v0.1 plugins for this sandbox itself");
   const { answer, reason } = sharesConfFile();
   if (answer === "no") return sure(true, reason);
-  // The runtime runs them, and they are the same.
+  // The runtime runs v0.1 plugins, and they are the ones that the bridge would run.
   if (answer === "yes" && native === "yes") return sure(false, reason);
   const doubt = native === "yes" ? "" : "it is not known whether the runtime runs v0.1 plugins itself; ";
   return { served: true, reason: doubt + reason, unsure: true };
 }
 
 /**
- * A text in each Go program that calls the v0.1 client, stripped or not: Go's table of functions has its name.
+ * A text that each Go program with a call of the v0.1 client contains, stripped or not: Go's function table has the
+ * name.
  *
- * compat: so it is in containerd 1.6.20, 1.7.24 and 2.1.9, once or twice.
+ * compat: containerd 1.6.20, 1.7.24 and 2.1.9 contain this text, once or twice.
  */
 export const v01ClientText = "github.com/containerd/nri.(*Client).InvokeWithSandbox";
 
-/** compat: the last minor version of containerd 2 whose sources are known to call it; deprecated since 2.2. */
+/**
+ * compat: the last minor version of containerd 2 whose sources are known to call the v0.1 client; deprecated since 2.2.
+ */
 const lastKnownMinor = 4;
 
 /**
- * Whether a runtime runs v0.1 plugins for sandboxes itself: its program tells, and where that cannot be read, its version.
+ * Whether a runtime runs v0.1 plugins for sandboxes itself. The runtime's program decides; where the bridge cannot read
+ * the program, the runtime's version decides.
  *
- * compat: containerd's sandbox CRI (all of 2.x, 1.7 with ENABLE_CRI_SANDBOXES) still calls the v0.1 client, in its controller
- * `podsandbox` alone.
+ * compat: containerd's sandbox CRI (all of 2.x, 1.7 with ENABLE_CRI_SANDBOXES) still calls the v0.1 client, in its
+ * controller `podsandbox` alone.
  *
  * @param handler the pod's runtime handler; "" for the default one
  */
@@ -72,8 +76,8 @@ export function runsPlugins(
 }
 
 /**
- * Looks at a runtime's process and at the configuration that it was started with. Its program is read while the bridge
- * serves: until that is done the version decides.
+ * Looks at a runtime's process and at the configuration that the runtime was started with. The search of the program
+ * runs on while the bridge serves; until the search ends, the runtime's version decides.
  */
 export async function readNativeFacts(
   name: string,
@@ -97,12 +101,15 @@ export async function readNativeFacts(
 }
 
 /**
- * Whether the bridge serves what happens now to a pod sandbox. A create decides for all its life, but for a delete that
- * the runtime has come to deliver itself: one is enough.
+ * Whether the bridge serves this event of a pod sandbox. The answer at the create holds for the sandbox's whole life,
+ * with one exception: a delete that the runtime has begun to deliver itself since then.
  */
 export type SandboxRule = (event: "create" | "delete", pod: Pick<PodSandbox, "runtimeHandler">) => boolean;
 
-/** The rule of a configuration and a runtime, of which more may be known later; the log says once for each runtime handler how it is, and why. */
+/**
+ * The rule for a configuration and a runtime. The facts in `known` may become more exact later. The log says the
+ * decision and its reason once for each runtime handler, and again when the decision changes.
+ */
 export function createSandboxRule(
   config: Pick<Config, "sandboxes" | "confFile">,
   runtime: Pick<RuntimeInfo, "name" | "version">,
@@ -120,7 +127,8 @@ export function createSandboxRule(
       if (unsure) log.warn(fields, "serving sandboxes, although the runtime may run their plugins itself");
       else log.info(fields, "sandbox service decided");
     }
-    // A setting has nothing to say of what was created before it: that delete is owed.
+    // The settings `always` and `never` do not change what the bridge owes to earlier sandboxes: it delivers their
+    // deletes.
     return served || (event === "delete" && config.sandboxes !== "auto");
   };
 }

@@ -27,38 +27,53 @@ import { aboutOf } from "./records.js";
 import { createSandboxRule, type NativeFacts, readNativeFacts } from "./sandboxes.js";
 import { createSpecSource } from "./spec-source.js";
 
-/** What the service needs from the outside, so that a replay and a test can give their own. */
+/** What the service needs from outside. `replay` and the tests pass their own implementations. */
 export interface ServiceOptions {
-  /** Flags first, then environment. */
+  /** The settings of the command line's flags first, then those of the environment. */
   readonly flags: PartialConfig;
-  /** The file of `--config`; without it, a runtime that launched us sends the text in Configure. */
+  /**
+   * The content of the file of `--config`; undefined without the flag: a runtime that launched the bridge sends the
+   * text in Configure.
+   */
   readonly file: PartialConfig | undefined;
-  /** Why neither can be used; creates are refused with it, until a reload brings a file that can. */
+  /**
+   * Why neither the flags nor the file can be used. The bridge refuses creates with this text until a reload brings a
+   * valid file.
+   */
   readonly fault?: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly host: Host;
   readonly spawner: Starter;
   readonly cgroups: Cgroups;
-  /** Called when a chain has ended, with what gives the types of all plugins of conf.json: processes may be started ahead now. */
+  /**
+   * Called when a chain has ended, with a function that returns the types of all plugins of conf.json: the bridge may
+   * start plugin processes ahead of the next event now.
+   */
   readonly afterChain?: (types: () => readonly string[]) => void;
-  /** Opens the journal of a runtime for the ledger; undefined where nothing is to outlive us. */
+  /**
+   * Opens the journal for the ledger of one runtime. Resolves to undefined where nothing is kept after the bridge's
+   * end.
+   */
   readonly openJournal: (
     config: Config,
     runtime: RuntimeInfo,
     ledger: Ledger,
     onLateRecovery: () => void,
   ) => Promise<OpenJournal | undefined>;
-  /** The runtime's process; undefined when it cannot be told in time. @param withinMs what Configure can wait, when not given */
+  /**
+   * The pid of the runtime's process; undefined when the search does not find it in time.
+   * @param withinMs the limit of the search in milliseconds; by default, what the call Configure leaves
+   */
   readonly findPeer: (runtime: RuntimeInfo, withinMs?: number) => Promise<number | undefined>;
   readonly log: Log;
   readonly onRun?: (report: RunReport) => void;
-  /** Told of the settings that hold from now on: with each Configure and each reload. */
+  /** Called with the settings in force after each Configure and each reload. */
   readonly onConfig?: (config: Config) => void;
 }
 
 type OpenJournal = Pick<JournalFile, "bytes" | "close">;
 
-/** What a runtime said when it configured us: what a bridge is built from beside our own settings. */
+/** What a runtime said in Configure: together with the bridge's own settings, this is the input for a new bridge. */
 interface Configured {
   readonly request: ConfigureRequest;
   readonly runtime: RuntimeInfo;
@@ -67,17 +82,19 @@ interface Configured {
 }
 
 /**
- * compat: dockerd has no pods: it calls each container its own pod, and sends CreateContainer and Synchronize only (moby
- * daemon/internal/nri). Without a cgroupsPath, too: a plugin that is to see a cgroup fails.
+ * compat: dockerd has no pods: it presents each container as its own pod, and sends CreateContainer and Synchronize
+ * only (moby daemon/internal/nri). It gives no cgroupsPath either, so a plugin that needs to see a cgroup fails.
  */
 const podless = "docker";
 
-/** A runtime that launched us and has not synchronised by then never does: containerd 1.7. */
+/**
+ * In milliseconds: a runtime that launched the bridge and has not sent Synchronize by then never does (containerd 1.7).
+ */
 const reconcileAfterMs = 3_000;
 
 /**
- * The bridge as a node runs it: built from its configuration when the runtime configures us, and built anew with what it
- * remembers when the connection or the configuration is.
+ * The bridge as it runs on a node. The service builds a bridge when the runtime sends Configure, and builds a new one
+ * after a reconnect or a reload; the ledger, breakers and background work carry over.
  */
 export class Service {
   private readonly ledger = new Ledger();
@@ -85,20 +102,20 @@ export class Service {
   private readonly breakers = new Breakers();
   private readonly observers = new Observers();
   private readonly background = new BackgroundWork();
-  /** A Configure and a reload each open a journal and build a bridge: one after the other. */
+  /** A Configure and a reload each open a journal and build a bridge, so the service runs them one after the other. */
   private readonly building = new Serial();
   private readonly processes: Processes;
   private bridge: Bridge | undefined;
-  /** The bridge of the latest Configure is being built; undefined when it is there. */
+  /** Settles when the bridge of the latest Configure is built; undefined when no bridge is being built. */
   private preparing: Promise<void> | undefined;
   private file: PartialConfig | undefined;
-  /** What Configure brought, where there is no file. */
+  /** The settings from the text in Configure, where there is no file. */
   private text: PartialConfig | undefined;
   private fault: string | undefined;
-  /** What the latest bridge was built from that does not refuse. */
+  /** What the latest working bridge was built from; a refusing bridge leaves it unchanged. */
   private built: { readonly config: Config; readonly confFile: ConfFile } | undefined;
   private configured: Configured | undefined;
-  /** Serves instead of the bridge while the configuration is wrong. */
+  /** Serves in place of the bridge while the configuration is wrong. */
   private refusing: PluginHandlers | undefined;
   private journal: { readonly key: string; readonly opened: OpenJournal | undefined } | undefined;
   private reconcileTimer: NodeJS.Timeout | undefined;
@@ -114,7 +131,7 @@ export class Service {
     });
   }
 
-  /** The handlers for the stub. They hand on to the bridge of the moment. */
+  /** The handlers for the NRI stub. Each passes the call on to the bridge that is in force when the call arrives. */
   get handlers(): PluginHandlers {
     return {
       sparing: () => this.refusing === undefined && (this.bridge?.sparing?.() ?? false),
@@ -135,8 +152,9 @@ export class Service {
   }
 
   /**
-   * Takes another configuration file's content, whole. Gives whether the runtime has to be asked for other events.
-   * @throws BridgeError CONFIG when it cannot be used: what held before still holds
+   * Replaces the whole configuration file's settings. Resolves to whether the bridge now needs other events from the
+   * runtime.
+   * @throws BridgeError CONFIG when the settings cannot be used; the earlier settings stay in force
    */
   reload(file: PartialConfig): Promise<{ readonly eventsChanged: boolean }> {
     return this.building.run("", () => this.reloadNow(file));
@@ -146,7 +164,7 @@ export class Service {
     const config = mergeConfig(this.options.flags, file);
     if (wantsCapture(config)) await requireCapture(this.options.cgroups);
     if (this.built !== undefined && JSON.stringify(this.built.config.state) !== JSON.stringify(config.state)) {
-      // What is remembered is in one journal, and another instance may hold the other one.
+      // The ledger's content is in one journal, and another instance of the bridge may hold the other journal.
       throw new BridgeError("CONFIG", "state and state.directory cannot change while the bridge runs: restart it");
     }
     this.file = file;
@@ -157,28 +175,34 @@ export class Service {
     const before = new Set(await (this.refusing ?? this.bridge)?.configure(request, runtime));
     const bridge = await this.build(this.configured, config);
     const after = wantedEvents(config, runtime);
-    // What the runtime listed went to a bridge that refuses: the machine says who is gone.
+    // The refusing bridge ignored the runtime's list, so the new bridge looks at the machine for what is gone.
     if (first) void bridge.reconcile();
     return { eventsChanged: before.size !== after.length || after.some((event) => !before.has(event)) };
   }
 
-  /** The end is near: deletes that no call waits for are left to the next bridge, where there is a journal to tell it. */
+  /**
+   * The process is about to end: from now on the bridge starts no delete that no call waits for. The next bridge
+   * delivers those deletes from the journal; without a journal (`state: memory`) this bridge still delivers them.
+   */
   stopping(): void {
     this.background.stopping = this.built?.config.state !== "memory";
   }
 
-  /** What still runs is ended now, and nothing is started any more: such deletes are the next bridge's to deliver again. */
+  /**
+   * The caller kills the plugins that still run and starts no more. The ledger does not count their deletes as
+   * delivered, and the next bridge delivers these deletes again.
+   */
   abandon(): void {
     this.background.abandoned = true;
     this.observers.close();
   }
 
-  /** What the file in force says: the last good one. */
+  /** The settings of the configuration file, or of Configure's text, that are in force: the last valid ones. */
   get settings(): PartialConfig {
     return this.file ?? this.text ?? {};
   }
 
-  /** What the service knows at this moment, for metrics and the status. */
+  /** What metrics and the status show of the service at this moment. */
   get facts() {
     const { built, configured } = this;
     const name = configured?.runtime.name;
@@ -186,9 +210,11 @@ export class Service {
     return {
       remembered: size,
       withoutPlugins: adopted,
-      /** Plugin types that conf.json lists; undefined when it cannot be read, none before the first Configure. */
+      /**
+       * Plugin types that conf.json lists: undefined when conf.json cannot be read, empty before the first Configure.
+       */
       plugins: built === undefined ? [] : typesOf(built.confFile),
-      /** What keeps plugins from running, each in a few words. */
+      /** The reasons why plugins do not run, each in a few words. */
       notices: [
         ...(this.refusing !== undefined ? ["its configuration is wrong: creates fail"] : []),
         ...(adopted > 0 ? [`pods and containers that started without plugins: ${adopted}`] : []),
@@ -198,19 +224,19 @@ export class Service {
     };
   }
 
-  /** Resolves when the deletes that run have ended, each in its own time. */
+  /** Resolves when every delete that runs now has ended; each has its own time limit. */
   async deletesEnded(): Promise<void> {
     await Promise.allSettled(this.background.deleting.values());
   }
 
-  /** Resolves when no plugin runs any more. */
+  /** Resolves when no plugin runs. */
   async idle(): Promise<void> {
     await this.background.idle();
     await this.serial.idle();
     await this.observers.idle();
   }
 
-  /** Writes what is recorded, and lets go of everything. */
+  /** Flushes the ledger to the journal, and closes the journal, the cgroup views and the process watches. */
   async close(): Promise<void> {
     await this.building.idle();
     clearTimeout(this.reconcileTimer);
@@ -221,8 +247,8 @@ export class Service {
   }
 
   /**
-   * Answers from the configuration alone. What is read, waited for or looked for comes when the answer is on its way, and what
-   * the runtime asks next waits for it.
+   * Answers Configure from the settings alone. Everything slow (reading files, finding the runtime's process, building
+   * the bridge) starts after the answer, and the runtime's next calls wait for the new bridge.
    *
    * compat: containerd 1.7 ends when a plugin that it launched does not answer in time.
    */
@@ -238,7 +264,7 @@ export class Service {
     return config instanceof Error ? usualEvents : wantedEvents(config, runtime);
   }
 
-  /** The configuration that holds from this Configure on, or why there is none. */
+  /** The settings in force from this Configure on, or the error that makes them unusable. */
   private configFor(request: ConfigureRequest): Config | Error {
     if (this.fault !== undefined) return new BridgeError("CONFIG", this.fault);
     try {
@@ -249,12 +275,12 @@ export class Service {
     }
   }
 
-  /** Makes the bridge of a Configure. Never rejects. */
+  /** Builds the bridge for a Configure, or the refusing bridge when the configuration is wrong. Never rejects. */
   private async prepare(request: ConfigureRequest, runtime: RuntimeInfo): Promise<void> {
     const { cgroups, findPeer, log } = this.options;
-    // Anew: a reload may have come before its turn.
+    // The settings are read again here: a reload may have run since `configure` read them.
     const config = this.configFor(request);
-    // It may be so for a moment only, and there is no other Configure: each view tells anew.
+    // The fault may last only a moment, and the runtime sends no other Configure: each later view is tried on its own.
     const sayNoCapture = (error: unknown) =>
       log.error({ error: errorText(error) }, "plugins that need a captured cgroup view fail while none can be made");
     await new Promise((nextTurn) => setImmediate(nextTurn));
@@ -282,7 +308,7 @@ export class Service {
       clearTimeout(this.reconcileTimer);
       this.reconcileTimer = setTimeout(() => void this.bridge?.reconcile(), reconcileAfterMs).unref();
     } catch (error) {
-      // An exit here would take containerd 1.7 down with it when it launched us (PROTOCOL: launched plugins).
+      // If containerd 1.7 launched the bridge, an exit here would end containerd too (PROTOCOL: launched plugins).
       log.error({ error: errorText(error) }, "the bridge's configuration is wrong: no plugin runs, creates fail");
       this.refusing = createRefusingBridge(errorText(error), this.ledger);
     }
@@ -290,11 +316,11 @@ export class Service {
 
   private async build(configured: Configured, config: Config): Promise<Bridge> {
     const { runtime } = configured;
-    // One journal for each runtime: it stays open over connections.
+    // Each runtime has one journal, which stays open when the connection ends and another one begins.
     const key = JSON.stringify([runtime.name, runtime.socketPath, config.state]);
     if (this.journal?.key !== key) {
       await this.journal?.opened?.close();
-      // The runtime's list, if it gave one, was compared without what comes late.
+      // The bridge compared the runtime's list without the entries that the journal recovers late: it compares again.
       const onLateRecovery = () => void this.bridge?.reconcile();
       this.journal = { key, opened: await this.options.openJournal(config, runtime, this.ledger, onLateRecovery) };
     }
@@ -303,7 +329,10 @@ export class Service {
     return this.bridge;
   }
 
-  /** On a machine without time to spare the search of Configure is too short, and sandboxes would be served twice until the next one. */
+  /**
+   * Searches for the runtime's process without a time limit. On a slow machine the search within Configure's time finds
+   * nothing, and until the next Configure both the runtime and the bridge would run plugins for each sandbox.
+   */
   private async findLater(configured: Configured): Promise<void> {
     const peer = await this.options.findPeer(configured.runtime, Infinity);
     if (peer === undefined) return;
@@ -325,7 +354,7 @@ export class Service {
     );
     const runChain = createRunChain({
       ...{ config, runtime, cgroups, environment, spawner, breakers, observers, log, onRun },
-      // A conf.json that cannot be read lists no plugins for the moment.
+      // While conf.json cannot be read, no plugin is started ahead.
       afterChain: () => afterChain?.(() => typesOf(confFile) ?? []),
     });
     return createBridge({
@@ -336,26 +365,27 @@ export class Service {
   }
 }
 
-/** Undefined when it cannot be read. */
+/** The plugin types of conf.json; undefined when conf.json cannot be read. */
 function typesOf(confFile: ConfFile): string[] | undefined {
   return attempt(() => confFile.read().plugins.map(({ type }) => type));
 }
 
 /**
- * What serves a runtime whose configuration for us cannot be used: failing by policy, never by going away. A sandbox whose
- * failure the runtime cannot be told is held until the configuration is mended.
+ * Serves a runtime while the bridge's configuration is wrong: it fails each create and keeps the connection. Where the
+ * runtime must not get an error for a sandbox (mayFail), the ledger holds the sandbox until the configuration is valid
+ * again.
  */
 export function createRefusingBridge(reason: string, ledger = new Ledger()): PluginHandlers {
   const spec: Spec = { resources: null, namespaces: {}, cgroupsPath: "", annotations: {} };
   return {
-    // Those of teardown too: once the file is mended, what is created then gets its delete.
+    // This includes the teardown events: once the file is valid, what the bridge creates then gets its delete.
     configure: () => usualEvents,
     async handle({ name, pod }, { runtime }) {
       if (name !== "RunPodSandbox" && name !== "StartContainer") return noRequest;
       if (!mayFail(name, runtime)) {
         ledger.record({ ...aboutOf(podTarget(pod), () => spec), served: true });
         ledger.setRefused(pod.id, true);
-        // No plugin has seen its create.
+        // No plugin has seen the create of this sandbox, so none gets its delete.
         ledger.skipDelete(pod.id);
       }
       throw new BridgeError("CONFIG", `nri-v01-bridge: its configuration is wrong: ${reason}`);

@@ -7,12 +7,12 @@ import { parseBundle } from "../v01/bundle.js";
 import { type Target, toSpec } from "../v01/to-v01.js";
 import type { Spec } from "../v01/types.js";
 
-/** The spec of a request. @param parent of the target's process, where it is known already */
+/** Returns the spec for a request. @param parent the parent pid of the target's process, where it is known already */
 export type SpecOf = (target: Target, parent?: number) => Spec;
 
 /**
- * The OCI bundle where it can be read, since that is what containerd 1.6 told its plugins, else the event. The log says
- * once for each which of the two is in use, and why.
+ * Takes the spec from the OCI bundle where the bridge can read it, since containerd 1.6 sent its plugins the bundle's
+ * values, and from the event otherwise. The log says once for each of these sources that it is in use, and why.
  */
 export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): SpecOf {
   const infoOnce = sayOnce((fields, sentence) => log.info(fields, sentence));
@@ -36,7 +36,7 @@ export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): 
         reasons.push(`${answer.path}: ${errorText(error)}`);
       }
     }
-    // Before the container exists there is none, and nothing is wrong with that.
+    // Before the container exists there is no bundle, which is no fault.
     if (target.pid > 0) {
       const sentence =
         "specs come from the event: no OCI bundle can be read, so some fields may differ from containerd 1.6's";

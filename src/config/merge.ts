@@ -1,7 +1,9 @@
 import { remember } from "../base/once.js";
 import { type Config, defaultConfig, type PartialConfig, type StateName } from "./schema.js";
 
-/** Merges layers of settings; an earlier layer wins over a later one, the defaults come last. */
+/**
+ * Merges layers of settings into one configuration; an earlier layer wins over a later one, and the defaults come last.
+ */
 export function mergeConfig(...layers: readonly PartialConfig[]): Config {
   let merged = defaultConfig;
   for (const layer of layers.toReversed()) {
@@ -21,16 +23,19 @@ export function mergeConfig(...layers: readonly PartialConfig[]): Config {
   return merged;
 }
 
-/** The settings that hold for one plugin type: those that stand over global ones, and its own. */
+/**
+ * The settings in force for one plugin type: those keys that exist both globally and per plugin, and the keys that
+ * exist per plugin only.
+ */
 export type PluginSettings = Pick<Config, keyof Config & keyof Config["plugins"][string]> & {
   readonly async: boolean;
   readonly startAhead: number;
   readonly breaker: { readonly failures: number; readonly pauseMs: number } | null;
-  /** Event to state, beside the plugin's own states. */
+  /** Maps an event to the state that the plugin gets for it, besides the states in `states`. */
   readonly events: Readonly<Record<string, string | undefined>>;
 };
 
-/** The settings of a plugin type: its own over the global ones. */
+/** The settings in force for a plugin type; the plugin's own settings win over the global ones. */
 export function pluginSettings(config: Config, type: string): PluginSettings {
   const { phase, cgroup, lostWrites, states, timeoutMs, exitStatus, killChildren } = config;
   const own = Object.hasOwn(config.plugins, type) ? config.plugins[type] : undefined;
@@ -48,12 +53,12 @@ export function pluginSettings(config: Config, type: string): PluginSettings {
   };
 }
 
-/** pluginSettings, made once for each type. */
+/** Returns a function like pluginSettings that computes the settings of each type only once. */
 export function createPluginSettings(config: Config): (type: string) => PluginSettings {
   return remember((type) => pluginSettings(config, type));
 }
 
-/** The global settings, and those of each plugin. */
+/** The scopes in which a setting can stand: the global one, and one for each plugin. */
 function scopesOf(config: Config) {
   return [config, ...Object.values(config.plugins)];
 }
@@ -71,23 +76,28 @@ export function extraEvents(config: Config): readonly string[] {
   return Object.values(config.plugins).flatMap(({ events }) => Object.keys(events ?? {}));
 }
 
-/** Whether updates get what some plugin set at a create. */
+/** Whether the bridge answers each update with the resources that some plugin set at the create (`results.keep`). */
 export function keepsResources(config: Config): boolean {
   return [config, ...Object.values(config.plugins)].some(({ results }) => results?.keep);
 }
 
-/** Which cgroups a plugin sees. `auto`: none of the container's is there to be seen before the container exists. */
+/**
+ * Which cgroups a plugin sees. With `auto`, a plugin in phase create sees a captured view, since the container has no
+ * cgroup yet.
+ */
 export function cgroupSeen({ cgroup, phase }: Pick<Config, "cgroup"> & { readonly phase: string }): "host" | "capture" {
   if (cgroup !== "auto") return cgroup;
   return phase === "create" ? "capture" : "host";
 }
 
-/** Whether some plugin is to see a captured cgroup view, come what may. */
+/**
+ * Whether `cgroup: capture` is set for some plugin or globally, so that this plugin cannot run without a captured view.
+ */
 export function wantsCapture(config: Config): boolean {
   return scopesOf(config).some(({ cgroup }) => cgroup === "capture");
 }
 
-/** Whether some plugin may come to see a captured cgroup view: as `cgroup` says, and `phase` where that is left to it. */
+/** Whether some plugin may see a captured cgroup view: with `cgroup: capture`, or with `auto` in phase create. */
 export function mayCapture(config: Config): boolean {
   const types = Object.keys(config.plugins).map((type) => pluginSettings(config, type));
   return [config, ...types].some((settings) => cgroupSeen(settings) === "capture");

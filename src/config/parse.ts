@@ -7,18 +7,25 @@ import { defaultConfig, extraEvents, type PartialConfig, partialConfigSchema } f
 
 export interface ParsedConfig {
   readonly settings: PartialConfig;
-  /** The line of a key, or of the nearest one around it that is there; undefined when there is neither. */
+  /**
+   * The line of the key at `path`, or of the nearest parent key that the text has; undefined when the text does not
+   * have the first key of `path`.
+   */
   readonly lineOf: (path: readonly string[]) => number | undefined;
 }
 
-/** The settings of a configuration text. @throws as parseConfigLines */
+/**
+ * Parses the settings of a configuration text.
+ * @throws BridgeError CONFIG when the text is invalid, as parseConfigLines does
+ */
 export function parseConfig(text: string, source: string): PartialConfig {
   return parseConfigLines(text, source).settings;
 }
 
 /**
- * Reads a configuration text: an unknown key or a wrong type is an error with source, line, column, and what was expected.
- * @throws BridgeError CONFIG, with every fault in its message
+ * Parses a configuration text strictly: an unknown key or a wrong type is a fault, reported with source, line, column,
+ * and what was expected.
+ * @throws BridgeError CONFIG when the text has a fault; the message lists up to `mostFaults` of them
  */
 export function parseConfigLines(text: string, source: string): ParsedConfig {
   refuseTooDeep(text, source);
@@ -34,7 +41,7 @@ export function parseConfigLines(text: string, source: string): ParsedConfig {
   try {
     value = document.toJS({ maxAliasCount: 100 }) ?? {};
   } catch (error) {
-    // An alias of an anchor that is not there, in a place where the parser does not look; too many aliases.
+    // toJS throws for an alias without its anchor, where the parser does not check aliases, and for too many aliases.
     throw new BridgeError("CONFIG", `${source}: ${errorText(error)}`);
   }
   const settings = validate(value, (path, ofKey) => at(offsetIn(document, path, ofKey)));
@@ -47,7 +54,10 @@ export function parseConfigLines(text: string, source: string): ParsedConfig {
 
 const maxDepth = 100; // A configuration has six levels.
 
-/** The parser calls itself for each level; where the stack runs out within a regular expression, V8 ends the process. */
+/**
+ * Refuses deeply nested texts. The YAML parser recurses for each level, and V8 ends the whole process when the stack
+ * overflows within a regular expression.
+ */
 function refuseTooDeep(text: string, source: string): void {
   const lines = new LineCounter();
   lines.addNewLine(0);
@@ -60,7 +70,10 @@ function refuseTooDeep(text: string, source: string): void {
   }
 }
 
-/** The same for a value that is no text, such as what the flags say. */
+/**
+ * Validates a value that is not YAML text, such as the settings from the flags.
+ * @throws BridgeError CONFIG when a setting is invalid
+ */
 export function parseConfigValue(value: unknown, source: string): PartialConfig {
   return validate(value, () => source);
 }
@@ -76,7 +89,10 @@ function validate(value: unknown, locate: Locate): PartialConfig {
   throw new BridgeError("CONFIG", [...faults.slice(0, mostFaults), ...more].join("\n"));
 }
 
-/** Where a key stands, or its value, or the nearest thing around it that is there. */
+/**
+ * The offset in the text of the key at `path` (`ofKey`) or of its value, or else of the nearest parent that the text
+ * has.
+ */
 function offsetIn(document: Document, path: readonly PropertyKey[], ofKey: boolean): number {
   const nodeAt = (place: readonly PropertyKey[]): unknown =>
     place.length === 0 ? document.contents : document.getIn(place, true);
@@ -103,7 +119,10 @@ function describeIssue(issue: core.$ZodIssue, root: unknown, locate: Locate): re
   return [`${locate(issue.path, issue.code === "invalid_key")}: ${describeFault(issue, root)}`];
 }
 
-/** The keys that there are at a place; `only`: it takes these alone, and a nearest one means nothing. */
+/**
+ * The keys that the schema knows at a path. `only`: the error lists all of these, since a hint at the nearest one is of
+ * no use.
+ */
 function knownKeys(path: readonly PropertyKey[]): { readonly keys: readonly string[]; readonly only: boolean } {
   const ofPlugin = path[0] === "plugins";
   if (ofPlugin && path[2] === "events") return { keys: extraEvents.options, only: true };
@@ -111,12 +130,12 @@ function knownKeys(path: readonly PropertyKey[]): { readonly keys: readonly stri
   return { keys: Object.keys(Object(valueAt(root, at))), only: false };
 }
 
-/** The value at a path; undefined where there is none. */
+/** The value at a path; undefined when there is none. */
 export function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce((value: unknown, key) => Reflect.get(Object(value), key), root);
 }
 
-/** The fault of a value: its key, the value, and what was expected. */
+/** Describes one fault: the key, its value, and what was expected. */
 export function describeFault(issue: core.$ZodIssue, root: unknown): string {
   if (issue.code === "invalid_key") {
     const [fault] = issue.issues;
@@ -124,7 +143,7 @@ export function describeFault(issue: core.$ZodIssue, root: unknown): string {
     return `"${excerpt(issue.path.slice(0, -1).join("."))}" has the key ${describeValue(issue.path.at(-1))}, expected ${expected}`;
   }
   const name = issue.path.length === 0 ? "the document" : `"${excerpt(issue.path.map(String).join("."))}"`;
-  // A variable for plugins may hold a secret.
+  // A variable that the configuration sets for plugins may hold a secret, so the message leaves out its value.
   const isHidden = issue.path.slice(-3, -1).join(".") === "environment.set";
   const value = isHidden ? "another value" : describeValue(valueAt(root, issue.path));
   return `${name} is ${value}, expected ${describeExpected(issue)}`;

@@ -1,10 +1,10 @@
 import type { core } from "zod/mini";
 import * as z from "zod/mini";
 
-// The bridge's own settings, key by key: the strict reader, the table of keys in docs/CONFIG.md and the types come from this schema.
-// By zod's mini form: the whole library costs 20 ms of the start.
+// The schema of the bridge's configuration. The strict parser, the table of keys in docs/CONFIG.md and the types come
+// from it. It uses zod/mini, since loading the whole zod library adds 20 ms to the bridge's start.
 
-/** A value with what it means, as docs/CONFIG.md says it. */
+/** Adds to a schema its description for docs/CONFIG.md. */
 function means<T extends z.ZodMiniType>(schema: T, description: string): T {
   return schema.check(z.describe(description));
 }
@@ -13,7 +13,7 @@ function numberBetween(least: number, most: number) {
   return z.int().check(z.minimum(least), z.maximum(most));
 }
 
-/** A mapping of which a layer may say each key or not. */
+/** A mapping in which a layer (a file, the flags) may leave out any key. */
 function mapping<T extends core.$ZodLooseShape>(shape: T) {
   return z.partial(z.strictObject(shape));
 }
@@ -41,7 +41,10 @@ const limits = mapping({
   stderrLinesPerRun: means(numberBetween(0, 1_000_000), "lines of stderr that reach the log; the rest is counted"),
 });
 
-/** execve(2) takes any; who reads a NUL finds the end there, and an "=" or a line break another variable. */
+/**
+ * execve(2) accepts any bytes, but a program ends a variable at a NUL, and an "=" or a line break in a name can look
+ * like another variable.
+ */
 const variableName = textLike(/^[^=\0\r\n]+$/, 'a name of a variable: not empty, without "=", NUL and line break');
 const variableValue = textLike(/^[^\0]*$/, "text without NUL");
 
@@ -53,7 +56,10 @@ const environment = mapping({
   set: means(z.record(variableName, variableValue), "variables that a plugin gets besides"),
 });
 
-/** The events that can be given a state of their own; the others have theirs. */
+/**
+ * The events for which a plugin's `events` setting can name a state. The bridge already sends a v0.1 state for the
+ * other events.
+ */
 export const extraEvents = z.enum([
   "PostCreateContainer",
   "PostStartContainer",
@@ -76,7 +82,7 @@ const results = mapping({
   ),
 });
 
-/** Settings of one plugin type, over the global ones. */
+/** The settings that one plugin type can have of its own; they win over the global ones. */
 const perPlugin = {
   phase: means(
     z.enum(["start", "create"]),
@@ -233,7 +239,7 @@ type Nested = "onFailure" | "limits" | "environment" | "annotations" | "results"
 /** The merged settings: every key has a value. */
 export type Config = Omit<Settings, Nested> & { readonly [K in Nested]: Full<Settings[K]> };
 
-/** Right for a node as they are: an empty file is a valid configuration. */
+/** The defaults suit a node without changes: an empty file is a valid configuration. */
 export const defaultConfig: Config = {
   socketPath: "/var/run/nri/nri.sock",
   pluginName: "v01-bridge",
@@ -267,7 +273,10 @@ export const defaultConfig: Config = {
   plugins: {},
 };
 
-/** Every key, nested ones by their dotted path; `plugins`, which holds keys again, is one. `state` takes a word or a mapping. */
+/**
+ * Every key, nested keys by their dotted path. `plugins`, which holds keys again, counts as one key. `state` takes a
+ * word or a mapping.
+ */
 export const configPaths: readonly string[] = pathsOf(defaultConfig).flatMap((path) =>
   path === "state.directory" ? ["state", path] : [path],
 );

@@ -3,20 +3,26 @@ import type { StringMap } from "../nri/types.js";
 import type { Target } from "./to-v01.js";
 
 export interface AnnotationRules {
-  /** Patterns of the runtime's `pod_annotations`, as Go's path.Match reads them: a pod's annotations that it and its containers show. */
+  /**
+   * Patterns in the syntax of Go's path.Match, as in the runtime's `pod_annotations`: the pod's annotations that match
+   * are in the requests of the pod and of its containers.
+   */
   readonly pod: readonly string[];
-  /** The same of `container_annotations`: a container's own. */
+  /** Such patterns for a container's own annotations, as in the runtime's `container_annotations`. */
   readonly container: readonly string[];
-  /** CRI-O: the event's annotations are the OCI ones already. */
+  /** Whether the runtime is CRI-O, whose events already carry the OCI annotations. */
   readonly crio: boolean;
-  /** On CRI-O, add the names that containerd uses for the same facts. */
+  /** Whether to add, on CRI-O, the names that containerd uses for the same facts. */
   readonly alias: boolean;
 }
 
-/** compat: containerd 1.6 had no such annotation; 2.x writes it. */
+/** compat: containerd 1.6 did not write this annotation; containerd 2.x does. */
 const newerThanV16 = "io.kubernetes.cri.podsandbox.image-name";
 
-/** The OCI annotations that a legacy plugin sees: the bundle's, else told from the event's CRI and OCI annotations. */
+/**
+ * The OCI annotations that a legacy plugin sees: from the bundle where there is one, otherwise derived from the CRI and
+ * OCI annotations of the event.
+ */
 export function toOciAnnotations(
   target: Target,
   ofBundle: Readonly<StringMap> | undefined,
@@ -34,21 +40,24 @@ export function toOciAnnotations(
 
 type Annotated = Pick<Target["pod"], "annotations">;
 
-/** The runtime's own annotations of an event; on CRI-O all of them. */
+/** The annotations of an event that the runtime itself wrote; on CRI-O, all annotations of the event. */
 function runtimeAnnotations({ annotations }: Annotated, { crio }: AnnotationRules): Readonly<StringMap> {
   return crio ? annotations : filterKeys(annotations, (key) => key.startsWith("io.kubernetes.cri."));
 }
 
-/** compat: containerd 1.6 pkg/cri/server/helpers.go getPassthroughAnnotations */
+/** The annotations that match a pattern. compat: containerd 1.6 pkg/cri/server/helpers.go getPassthroughAnnotations */
 function matching({ annotations }: Annotated, patterns: readonly string[]): Readonly<StringMap> {
   if (patterns.length === 0) return {};
   const compiled = patterns.map(compilePathPattern);
   return filterKeys(annotations, (key) => compiled.some((pattern) => pattern.test(key)));
 }
 
-/** CRI-O's pod events hold CRI annotations alone, and a composed SandboxName: the event's fields say it (cri-o server/nri-api.go). */
+/**
+ * The annotations that containerd would write for this CRI-O event. CRI-O's pod events carry CRI annotations only, and
+ * its SandboxName is a composed name, so the values come from the event's fields (cri-o server/nri-api.go).
+ */
 function containerdNames({ kind, sandboxID, pod, container }: Target, crio: Readonly<StringMap>): StringMap {
-  // cri-o internal/annotations/annotations.go: UserRequestedImage, the image of the spec, and LogPath.
+  // CRI-O's UserRequestedImage (the image in the spec) and LogPath: cri-o internal/annotations/annotations.go.
   const { "io.kubernetes.cri-o.Image": image, "io.kubernetes.cri-o.LogPath": logPath } = crio;
   return {
     "io.kubernetes.cri.container-type": kind,
@@ -58,7 +67,8 @@ function containerdNames({ kind, sandboxID, pod, container }: Target, crio: Read
     "io.kubernetes.cri.sandbox-uid": pod.uid,
     ...(container && { "io.kubernetes.cri.container-name": container.name }),
     ...(container && image !== undefined && { "io.kubernetes.cri.image-name": image }),
-    // The log of a pod lies in its log directory, <id>.log (cri-o server/sandbox_run_linux.go); containers had no such annotation.
+    // CRI-O writes a pod's log to <id>.log in the pod's log directory (cri-o server/sandbox_run_linux.go). containerd
+    // 1.6 did not give this annotation to containers.
     ...(!container && logPath !== undefined && { "io.kubernetes.cri.sandbox-log-directory": dirname(logPath) }),
   };
 }
@@ -67,14 +77,14 @@ function filterKeys(map: Readonly<StringMap>, keep: (key: string) => boolean): S
   return Object.fromEntries(Object.entries(map).filter(([key]) => keep(key)));
 }
 
-// Go wants at least one range in a class, and a `-` or `]` in it behind a `\`.
+// In Go, a character class needs at least one range, and a `-` or `]` within a class needs a `\` before it.
 const bound = String.raw`(?:\\.|[^\\\]-])`;
 const range = `${bound}(?:-${bound})?`;
 const term = String.raw`\*|\?|\[(?:\^|(?!\^))(?:${range})+\]|\\.|[^[\\*?]`;
 
 /**
- * Compiles a pattern as Go's path.Match reads it: `*` and `?` match no slash, a class may match one, `\` quotes. A malformed
- * pattern matches nothing.
+ * Compiles a pattern with the meaning of Go's path.Match: `*` and `?` match no slash, a class may match a slash, `\`
+ * quotes the next character. A malformed pattern matches nothing.
  */
 export function compilePathPattern(pattern: string): RegExp {
   if (!new RegExp(`^(?:${term})*$`, "su").test(pattern)) return /(?!)/;
@@ -88,13 +98,13 @@ export function compilePathPattern(pattern: string): RegExp {
   return new RegExp(`^${source}$`, "su");
 }
 
-/** compat: a range the wrong way round is well formed and empty. */
+/** compat: Go accepts a range whose low end is above its high end; such a range matches nothing. */
 function compileRange(text: string): string {
   const [low = 0, high = low] = (text.match(new RegExp(bound, "gsu")) ?? []).map(codeOf);
   return low <= high ? `${escapeCode(low)}-${escapeCode(high)}` : "";
 }
 
-/** The code point of a character, which a `\` may stand before. */
+/** The code point of a character; the text may have a `\` before the character. */
 function codeOf(text: string): number {
   return text.codePointAt(text.startsWith("\\") ? 1 : 0) ?? 0;
 }

@@ -5,10 +5,11 @@ import { linuxResources } from "./resources.js";
 import type { Spec } from "./types.js";
 
 /**
- * The part of an OCI bundle's config.json that a legacy plugin sees. Keys that the runtime specification had not when
- * containerd 1.6 was made are dropped, as its own reading of the spec dropped them.
+ * Reads the part of an OCI bundle's config.json that a legacy plugin sees. The result leaves out keys that are newer
+ * than the runtime specification of containerd 1.6, as containerd 1.6 did.
  *
- * Throws JSON_SYNTAX or JSON_TYPE with the place of the fault.
+ * @throws BridgeError JSON_SYNTAX or JSON_TYPE, with line and column, when the file is not valid JSON or a value has a
+ * wrong type
  */
 export function parseBundle(bytes: Uint8Array): Spec {
   const decoded = decodeDocument(bytes, ociSpec);
@@ -25,7 +26,10 @@ export function parseBundle(bytes: Uint8Array): Spec {
   };
 }
 
-/** The first of these that is the bundle of a cgroup; one that is no JSON is one that the bridge does not take either. */
+/**
+ * The first of these bundles whose cgroupsPath is the given one; undefined when none is. Bundles that cannot be parsed
+ * are skipped, as in the bridge's own search.
+ */
 export function findBundle<Found extends { readonly bytes: Uint8Array }>(
   bundles: readonly Found[],
   cgroupsPath: string,
@@ -35,7 +39,7 @@ export function findBundle<Found extends { readonly bytes: Uint8Array }>(
       const bundle = parseBundle(found.bytes);
       if (bundle.cgroupsPath === cgroupsPath) return { ...found, bundle };
     } catch {
-      // The next one may be it.
+      // A bundle that cannot be parsed is skipped.
     }
   }
   return undefined;

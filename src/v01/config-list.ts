@@ -4,15 +4,17 @@ import { positionOf } from "./gojson/utf8.js";
 import type { ConfigList } from "./types.js";
 
 /**
- * Reads conf.json as containerd 1.6 did: keys in any letter case, unknown keys and text after the value ignored.
- * @throws BridgeError CONF_LIST in the words of Go's encoding/json, with the fields `line` and `column`, both from 1
+ * Parses conf.json as containerd 1.6 did: keys match in any letter case; unknown keys and text after the value are
+ * ignored.
+ * @throws BridgeError CONF_LIST when conf.json is invalid, in the words of Go's encoding/json, with the fields `line`
+ * and `column`, both from 1; for a plugin that is null, with the field `index`
  */
 export function parseConfigList(bytes: Uint8Array): ConfigList {
   const decoded = decodeFirstValue(bytes, configList);
   if (!decoded.ok) throw new BridgeError("CONF_LIST", decoded.reason, { ...positionOf(bytes, decoded.offset) });
   const plugins = decoded.value.plugins.map((plugin, index) => {
     if (plugin !== undefined) return plugin;
-    // compat: containerd 1.6 crashed here (a nil *Plugin).
+    // compat: containerd 1.6 crashed on a null entry (a nil *Plugin).
     const message = `plugins[${index}] is null: write {"type": "<plugin>"} or remove the entry`;
     throw new BridgeError("CONF_LIST", message, { index });
   });
@@ -24,7 +26,7 @@ const configList = struct("v1.ConfigList", {
   plugins: slice(pointer(struct("v1.Plugin", { type: string(), conf: raw }))),
 });
 
-/** Plain words for Go's errors about a hand-written file; the first that fits. */
+/** Plain explanations of Go's syntax errors in a hand-written file; the first pattern that matches counts. */
 const meanings = [
   [/'ï' looking for beginning of value$/, "it begins with a byte order mark (EF BB BF), which editors do not show"],
   [/'[ÿþ]' looking for beginning of value$/, "it is UTF-16, and JSON is UTF-8"],
@@ -39,7 +41,10 @@ const meanings = [
 
 const wanted = { string: "text in quotes", "[]*v1.Plugin": "list", "v1.Plugin": "object", "v1.ConfigList": "object" };
 
-/** The same for people: `"version" is a number, and a text in quotes is expected`; undefined where Go's words say it. */
+/**
+ * Explains an error of Go's encoding/json in plain words: `"version" is a number, and a text in quotes is expected`;
+ * undefined where Go's own words are clear enough.
+ */
 export function explainConfFault(reason: string): string | undefined {
   const unmarshal = /^json: cannot unmarshal (\S+) into Go (?:struct field \w+\.(\S+)|value) of type (\S+)$/;
   const [, kind, key, type = ""] = unmarshal.exec(reason) ?? [];

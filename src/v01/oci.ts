@@ -1,7 +1,10 @@
 import type * as nri from "../nri/types.js";
 import { type LinuxResources, layOver } from "./resources.js";
 
-/** NRI's resources as OCI has them. Whether `memory` and `cpu` are there is kept; NRI has no `blockIO`, `network` and `rdma`. */
+/**
+ * Converts NRI's resources to the OCI form. An empty `memory` or `cpu` stays, and an absent one stays absent. NRI has
+ * no `blockIO`, `network` and `rdma`.
+ */
 export function toOciResources(resources: nri.LinuxResources | undefined): LinuxResources | null {
   if (resources === undefined) return null;
   const { devices, memory, cpu, pids, hugepageLimits, unified } = resources;
@@ -22,7 +25,7 @@ export function toOciResources(resources: nri.LinuxResources | undefined): Linux
   };
 }
 
-/** The resources after the create: as a later event has them, with what NRI cannot carry from the create. */
+/** The resources of an event after the create, with the values of the create that NRI cannot carry. */
 export function toPresentResources(
   remembered: LinuxResources | null,
   event: nri.LinuxResources | undefined,
@@ -36,12 +39,14 @@ export function toPresentResources(
     ...(blockIO && { blockIO }),
     ...(network && { network }),
     ...(rdma && { rdma }),
-    // NRI before 0.7 has no pids limit.
+    // NRI before 0.7 has no pids limit: the one of the create stays.
     ...(now.pids === undefined && pids && { pids }),
   };
 }
 
-/** The resources before an update with those over them that it asked for; a zero means "not asked". */
+/**
+ * The resources before an update, with the values that the update asks for laid over them; a zero means "not asked".
+ */
 export function toUpdateResources(
   before: LinuxResources | null,
   asked: nri.LinuxResources | undefined,

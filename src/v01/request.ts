@@ -2,7 +2,10 @@ import { formatString, formatStringMap } from "./gojson/format.js";
 import { linuxResources } from "./resources.js";
 import type { RawJson, Request, RequestSpec } from "./types.js";
 
-/** The part of a request from `"version"` to `"labels"`, without braces, with key order and escapes of containerd 1.6. */
+/**
+ * The part of a request's JSON from `"version"` to `"labels"`, without the outer braces, in containerd 1.6's key order
+ * and escapes; `nri` follows in a superset request.
+ */
 export function formatRequestBody(request: Request): string {
   const { version, state, id, sandboxID, pid, spec, labels } = request;
   let text = `"version":${formatString(version)},"state":${formatString(state)},"id":${formatString(id)}`;
@@ -14,7 +17,10 @@ export function formatRequestBody(request: Request): string {
   return text;
 }
 
-/** A plugin's request: its own `conf` before `body`, and after it what the plugins before it answered (texts of formatResult). */
+/**
+ * Builds a plugin's request: the plugin's `conf`, then `body`, then the results of the earlier plugins of the chain
+ * (texts of formatResult).
+ */
 export function spliceRequest(body: string, conf: RawJson | undefined, results: readonly string[]): string {
   const before = conf === undefined ? "" : `"conf":${conf},`;
   const after = results.length === 0 ? "" : `,"results":[${results.join(",")}]`;

@@ -13,8 +13,8 @@ import {
   type ValueOf,
 } from "./gojson/codec.js";
 
-// compat: runtime-spec 1.0.3-dev (1c3f411f0417, which containerd 1.6 vendors), specs-go/config.go. What later versions
-// added (checkBeforeUpdate, burst, idle) is unknown here as it was there.
+// compat: runtime-spec 1.0.3-dev (1c3f411f0417, which containerd 1.6 vendors), specs-go/config.go. As in containerd
+// 1.6, fields that later versions added (checkBeforeUpdate, burst, idle) are unknown here.
 
 const device = struct("specs.LinuxDeviceCgroup", {
   allow: bool,
@@ -75,7 +75,9 @@ const network = struct("specs.LinuxNetwork", {
 
 const rdma = struct("specs.LinuxRdma", { hcaHandles: pointer(uint32), hcaObjects: pointer(uint32) });
 
-/** LinuxResources as JSON: fields in the order of the runtime specification, what is absent left out. */
+/**
+ * The codec of LinuxResources: it writes fields in the order of the runtime specification and leaves out absent ones.
+ */
 export const linuxResources = struct("specs.LinuxResources", {
   devices: omitempty(slice(device)),
   memory: pointer(memory),
@@ -91,7 +93,7 @@ export const linuxResources = struct("specs.LinuxResources", {
 /** LinuxResources of the OCI runtime specification, as far as containerd 1.6 knew it. 64-bit integers are bigint. */
 export type LinuxResources = ValueOf<typeof linuxResources>;
 
-/** Resources with others over them: each field for itself, limits of huge pages by their size, unified by the file. */
+/** Lays resources over others: `over` wins field by field, in hugepageLimits by page size, in unified by file name. */
 export function layOver(base: LinuxResources, over: LinuxResources): LinuxResources {
   const limits = [...(base.hugepageLimits ?? []), ...(over.hugepageLimits ?? [])];
   const bySize = new Map(limits.map((limit) => [limit.pageSize, limit]));

@@ -3,18 +3,20 @@ import { decodeDocument, raw, string, struct } from "./gojson/codec.js";
 import { encodeUtf8 } from "./gojson/utf8.js";
 import type { RawJson } from "./types.js";
 
-/** Parts of a result beyond v0.1: keys that containerd 1.6 ignored and the bridge understands. */
+/**
+ * The parts of a plugin's result that v0.1 does not have: keys that containerd 1.6 ignored and that the bridge reads.
+ */
 export interface ResultExtensions {
-  /** NRI's own messages, as they are: an object, and two lists. */
+  /** The JSON of NRI's own messages, unparsed: `adjust` is an object, `update` and `evict` are lists. */
   readonly adjust?: RawJson;
   readonly update?: RawJson;
   readonly evict?: RawJson;
   readonly cgroupsPath?: string;
-  /** One sentence for each of these keys whose value cannot be used. */
+  /** One sentence for each of these keys whose value the bridge cannot use. */
   readonly problems: readonly string[];
 }
 
-/** How the value of each key begins, and what it is. */
+/** For each key, the first character of a valid value, and the value's kind for the error text. */
 const forms = {
   adjust: ["{", "an object"],
   update: ["[", "a list"],
@@ -24,7 +26,10 @@ const forms = {
 
 const texts = struct("v1.Result", { adjust: raw, update: raw, evict: raw, cgroupsPath: raw });
 
-/** They never make a result invalid: what cannot be used is reported, and an output that is no JSON object has none. */
+/**
+ * Reads the extensions from a plugin's stdout. They never make a result invalid: `problems` names each value that the
+ * bridge cannot use, and an output that is not a JSON object has no extensions.
+ */
 export function parseResultExtensions(stdout: Uint8Array): ResultExtensions {
   const decoded = decodeDocument(stdout, texts);
   if (!decoded.ok) return { problems: [] };

@@ -8,18 +8,24 @@ export type ParsedResult =
   | { readonly ok: false; readonly reason: string };
 
 /**
- * Reads a plugin's whole stdout as containerd 1.6 did: keys in any letter case, unknown keys dropped, `null` and `{}` fine.
- * `reason` is the error of Go's encoding/json, word for word.
+ * Parses a plugin's whole stdout as containerd 1.6 did: keys match in any letter case, unknown keys are dropped, `null`
+ * and `{}` are valid. `reason` is the error of Go's encoding/json, word for word.
  */
 export function parseResult(stdout: Uint8Array): ParsedResult {
   const decoded = decodeDocument(stdout, result);
   return decoded.ok ? { ok: true, result: decoded.value } : { ok: false, reason: decoded.reason };
 }
 
-/** The most JSON values of a result: reading them takes 50 ms, and nothing else runs meanwhile. 1.6 had no limit. */
+/**
+ * The most JSON values that a result may have: parsing this many takes 50 ms, during which the bridge does nothing
+ * else. containerd 1.6 had no limit.
+ */
 export const mostResultValues = 20_000;
 
-/** Whether a plugin's stdout has more values than a result may have. It looks at brackets and commas alone. */
+/**
+ * Whether a plugin's stdout has more values than `mostResultValues`. The function counts brackets and commas outside of
+ * strings.
+ */
 export function hasTooManyValues(stdout: Uint8Array): boolean {
   let values = 0;
   for (let at = 0; at < stdout.length; at++) {
@@ -33,14 +39,15 @@ export function hasTooManyValues(stdout: Uint8Array): boolean {
   return false;
 }
 
-/** A result as the later plugins of the chain get it: known keys only, `metadata` left out when empty. */
+/** A result as the requests of the later plugins carry it: known keys only, without an empty `metadata`. */
 export function formatResult(answer: Result): string {
   return result.format(answer);
 }
 
 /**
- * Why a plugin gave no result, in 1.6's words. `exitCode` is -1 for a death by signal.
- * compat: NRI v0.1.0 client.go invokePlugin: the exit code is told only when it is not 0.
+ * The error text for a plugin without a valid result, in containerd 1.6's words. `exitCode` is -1 when a signal ended
+ * the plugin.
+ * compat: NRI v0.1.0 client.go invokePlugin: the text has the exit code only when it is not 0.
  */
 export function formatPluginError(reason: string, stdout: Uint8Array, exitCode: number): string {
   const output = stdout.length === 0 ? "<empty>" : quote(stdout);
@@ -48,7 +55,7 @@ export function formatPluginError(reason: string, stdout: Uint8Array, exitCode: 
   return `failed to unmarshal plugin output: ${reason}: output: ${output}${exit}`;
 }
 
-/** Any failure of a plugin as the chain reports it. */
+/** The error text of a chain for any failure of a plugin. */
 export function formatChainError(type: string, failure: string): string {
   return `plugin: ${type}: ${failure}`;
 }

@@ -4,12 +4,12 @@ import { toRawJson } from "./gojson/raw.js";
 import { toOciResources, toPresentResources, toUpdateResources } from "./oci.js";
 import type { Request, RequestSpec, Spec, State } from "./types.js";
 
-/** A pod sandbox or container as the bridge speaks of it: what both kinds of event have in common. */
+/** The pod sandbox or container that an event is about, in one form for both. */
 export interface Target {
   readonly kind: "sandbox" | "container";
   readonly id: string;
   readonly sandboxID: string;
-  /** 0 when there is no process yet, or the runtime did not say. */
+  /** 0 when the process does not exist yet, or the runtime sent no pid. */
   readonly pid: number;
   readonly cgroupsPath: string;
   readonly pod: nri.PodSandbox;
@@ -33,7 +33,7 @@ function toTarget(pod: nri.PodSandbox, container: nri.Container | undefined): Ta
   return {
     kind: container === undefined ? "sandbox" : "container",
     id,
-    // compat: CRI-O and hand-made events may leave the container's own field empty.
+    // compat: CRI-O and hand-made events may leave the container's own podSandboxId empty.
     sandboxID: container?.podSandboxId || pod.id,
     pid,
     cgroupsPath: linux?.cgroupsPath ?? "",
@@ -42,7 +42,10 @@ function toTarget(pod: nri.PodSandbox, container: nri.Container | undefined): Ta
   };
 }
 
-/** The spec of a create: from the bundle, which containerd 1.6 read, else told from the event. */
+/**
+ * The spec for a create's request: from the OCI bundle, which containerd 1.6 read, or from the event where there is no
+ * bundle.
+ */
 export function toSpec(target: Target, bundle: Spec | undefined, rules: AnnotationRules): Spec {
   const { resources, namespaces, cgroupsPath } = bundle ?? fromEvent(target);
   return {
@@ -64,10 +67,14 @@ function withoutUserNamespace(namespaces: Readonly<Record<string, string>>): Rec
   return Object.fromEntries(Object.entries(namespaces).filter(([type]) => type !== "user"));
 }
 
-/** compat: containerd adds these labels to the CRI ones for itself; the v0.1 requests of 1.6 held the CRI labels only. */
+/**
+ * compat: containerd adds these labels to the CRI labels for its own use; the v0.1 requests of 1.6 held the CRI labels
+ * only.
+ */
 const containerdLabels: ReadonlySet<string> = new Set([
   "io.cri-containerd.kind",
-  // From 2.3.0 on (internal/cri/server/podsandbox/sandbox_run.go), the second with SELinux alone: no empty label is stored.
+  // containerd writes the next two from 2.3.0 on (internal/cri/server/podsandbox/sandbox_run.go), the second one only
+  // with SELinux: it stores no empty label.
   "oci_runtime_type",
   "selinux_label",
 ]);
@@ -88,20 +95,21 @@ function toRequest(
   return { version, state, id, sandboxID, pid, spec, labels };
 }
 
-/** The request of a create: the pid and the spec of this moment, with the pod's labels. */
+/** The request of a create: the current pid and spec, with the pod's labels. */
 export function toCreateRequest(version: string, state: State, target: Target, spec: Spec): Request {
   return toRequest(version, state, target, spec, criLabels(target.pod.labels));
 }
 
-/** The request of a delete: pid and spec as they were at the create, no labels, the resources of this moment. */
+/** The request of a delete: pid and spec as they were at the create, the current resources, and no labels. */
 export function toDeleteRequest(version: string, created: Created, event: nri.LinuxResources | undefined): Request {
   const resources = toPresentResources(created.spec.resources, event);
   return toRequest(version, "delete", created, { ...created.spec, resources }, {});
 }
 
 /**
- * The request of an update: the create's, with the asked resources over the present ones. The runtimes keep each update in the
- * spec, which `event` shows (containerd updateContainerSpec, CRI-O UpdateContainerLinuxResources).
+ * The request of an update: pid and spec of the create, with the requested resources laid over the present ones. The
+ * runtimes store each update in the container's spec, and the event's container shows that spec (containerd
+ * updateContainerSpec, CRI-O UpdateContainerLinuxResources).
  */
 export function toUpdateRequest(
   version: string,
@@ -114,13 +122,16 @@ export function toUpdateRequest(
   return toRequest(version, "update", created, spec, criLabels(pod.labels));
 }
 
-/** The request of an UpdatePodSandbox: the resources of all containers of the pod together, and the pod's overhead. */
+/** What an UpdatePodSandbox asks for: the resources of all containers of the pod together, and the pod's overhead. */
 export interface PodResources {
   readonly linuxResources?: nri.LinuxResources;
   readonly overheadLinuxResources?: nri.LinuxResources;
 }
 
-/** A pod's spec with the resources that are asked for it; not those of its own container, since the kubelet means the pod. */
+/**
+ * A pod's spec with the resources that an UpdatePodSandbox asks for. They replace those of the pause container, since
+ * the kubelet's values are for the whole pod.
+ */
 export function toResizedSpec(spec: Spec, { linuxResources, overheadLinuxResources }: PodResources): RequestSpec {
   return {
     ...spec,
@@ -130,7 +141,8 @@ export function toResizedSpec(spec: Spec, { linuxResources, overheadLinuxResourc
 }
 
 /**
- * The request with what 1.6 did not say: all labels and annotations, on a delete too, and `nri`, an unknown key to v0.1 clients.
+ * The request with the data that containerd 1.6 did not send: all labels and annotations, on a delete too, and `nri`, a
+ * key that v0.1 clients do not know.
  * @param nri the pod and container in protobuf's JSON form
  */
 export function toSuperset(request: Request, { pod, container }: Target, nri: object): Request {

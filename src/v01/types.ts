@@ -3,7 +3,10 @@ import type { LinuxResources } from "./resources.js";
 
 export type { RawJson };
 
-/** containerd 1.6 sent create and delete; the others come from the v0.1 client. A patched runtime's states are any other text. */
+/**
+ * The state in a request. containerd 1.6 sent create and delete; the v0.1 client also defines update, pause and resume.
+ * Any other text is a state that a patched runtime sends.
+ */
 export type State = "create" | "delete" | "update" | "pause" | "resume" | (string & {});
 
 export interface Plugin {
@@ -11,7 +14,7 @@ export interface Plugin {
   readonly conf?: RawJson;
 }
 
-/** conf.json: which plugins run, in this order. */
+/** The content of conf.json: the plugins that run, in this order. */
 export interface ConfigList {
   readonly version: string;
   readonly plugins: readonly Plugin[];
@@ -19,29 +22,32 @@ export interface ConfigList {
 
 export interface Spec {
   readonly resources: LinuxResources | null;
-  /** OCI namespace type to path; the path of a new namespace is "". */
+  /** Maps an OCI namespace type to its path; a new namespace has the path "". */
   readonly namespaces: Readonly<Record<string, string>>;
   readonly cgroupsPath: string;
   readonly annotations: Readonly<Record<string, string>>;
 }
 
 export interface RequestSpec extends Spec {
-  /** Not of v0.1: of a pod sandbox whose resources are to change. */
+  /** An addition to v0.1: the pod's overhead, when an UpdatePodSandbox asks for it. */
   readonly overhead?: LinuxResources | null;
 }
 
-/** The request of a legacy plugin, without its own part (`conf`) and the chain's (`results`). */
+/**
+ * The request of a legacy plugin, without the plugin's own part (`conf`) and the earlier results of the chain
+ * (`results`).
+ */
 export interface Request {
   readonly version: string;
   readonly state: State;
   readonly id: string;
-  /** Equals `id` for a sandbox. */
+  /** For a sandbox, the same as `id`. */
   readonly sandboxID: string;
-  /** 0 when there is no process yet: left out of the text. */
+  /** 0 when the process does not exist yet: the JSON then has no `pid`. */
   readonly pid: number;
   readonly spec: RequestSpec;
   readonly labels: Readonly<Record<string, string>>;
-  /** Not of v0.1: what `request: superset` adds. */
+  /** An addition to v0.1: the data that `request: superset` adds. */
   readonly nri?: RawJson;
 }
 

@@ -5,21 +5,21 @@ import { compact, type RawJson } from "./raw.js";
 import { type Extent, scanDocument, scanFirstValue } from "./scanner.js";
 
 /**
- * How one Go type is read from JSON and written to it. Tables of codecs are the Go structs; `T` is what a value is here,
- * where `undefined` stands for Go's nil pointer and for an empty value that is left out.
+ * Reads one Go type from JSON and writes it to JSON. The tables of codecs stand for the Go structs. `T` is the type of
+ * a value in TypeScript, where `undefined` stands for Go's nil pointer and for an empty value that the JSON leaves out.
  */
 export interface Codec<T> {
-  /** As Go's type errors name it. */
+  /** The type's name in Go's type errors. */
   readonly goType: string;
   readonly zero: () => T;
   /**
-   * Reads the value that `decoder` stands at. A key may occur twice: `previous` is what the key holds by then, and
-   * stays when the value is null or of a wrong type.
+   * Reads the value at the decoder's position. A key may occur twice in an object: `previous` is the value from the
+   * earlier occurrence, and stays when the new value is null or of a wrong type.
    */
   readonly read: (decoder: Decoder, previous: T) => T;
   readonly format: (value: T) => string;
   readonly isEmpty: (value: T) => boolean;
-  /** Whether a struct leaves its field out when the value is empty. */
+  /** Whether a struct leaves its field out of the JSON when the value is empty. */
   readonly omitEmpty: boolean;
 }
 
@@ -42,7 +42,7 @@ export const uint64: Codec<bigint> = integer("uint64", 0n, 2n ** 64n - 1n);
 export const uint16: Codec<number> = smallInteger("uint16", 2n ** 16n - 1n);
 export const uint32: Codec<number> = smallInteger("uint32", 2n ** 32n - 1n);
 
-/** A json.RawMessage: any value, null too, kept as text. */
+/** A json.RawMessage: any JSON value, null included, kept as text. */
 export const raw: Codec<RawJson | undefined> = {
   goType: "json.RawMessage",
   zero: () => undefined,
@@ -55,7 +55,7 @@ export const raw: Codec<RawJson | undefined> = {
   omitEmpty: true,
 };
 
-/** A Go pointer: null makes it nil, a value is read into what it points to. */
+/** A Go pointer: null makes the pointer nil, any other value is read into what the pointer points to. */
 export function pointer<T>(codec: Codec<T>): Codec<T | undefined> {
   return {
     goType: `*${codec.goType}`,
@@ -71,7 +71,7 @@ export function pointer<T>(codec: Codec<T>): Codec<T | undefined> {
   };
 }
 
-/** A value that is absent here, as it is in the text, when it is empty. */
+/** A Go field with `omitempty`: an empty value is undefined in TypeScript, and the JSON leaves it out. */
 export function omitempty<T>(codec: Codec<T>): Codec<T | undefined> {
   return {
     goType: codec.goType,
@@ -86,14 +86,15 @@ export function omitempty<T>(codec: Codec<T>): Codec<T | undefined> {
   };
 }
 
-/** A Go map with string keys; nil and empty are the same here. */
+/** A Go map with string keys; nil and an empty map are both an empty object here. */
 export function map<T>(element: Codec<T>): Codec<Record<string, T>> {
   return composite<Record<string, T>>({
     kind: "object",
     goType: `map[string]${element.goType}`,
-    // Without a prototype, a key like `__proto__` is a key like any other.
+    // An object without a prototype treats a key like `__proto__` as any other key.
     zero: () => Object.create(null),
-    // compat: a second object of the same key adds to the map; an element starts from zero, whatever was there.
+    // compat: a second object under the same key adds to the map; Go reads each element from its zero value, even where
+    // the map already has the key.
     readValue: (decoder, entries) => {
       decoder.readObject((key) => {
         entries[key] = element.read(decoder, element.zero());
@@ -106,14 +107,14 @@ export function map<T>(element: Codec<T>): Codec<Record<string, T>> {
   });
 }
 
-/** A Go slice; nil and empty are the same here. */
+/** A Go slice; nil and an empty slice are both an empty array here. */
 export function slice<T>(element: Codec<T>): Codec<T[]> {
   return composite<T[]>({
     kind: "array",
     goType: `[]${element.goType}`,
     zero: () => [],
-    // compat: a second array of the same key is read into the elements of the first, one by one. (Go also brings
-    // back elements that a shorter second array had cut off when a third is longer; we do not.)
+    // compat: Go reads a second array under the same key into the elements of the first, one by one. (Go also brings
+    // back elements that a shorter second array cut off when a third is longer; this codec does not.)
     readValue: (decoder, previous) => {
       const elements: T[] = [];
       decoder.readArray((index) => elements.push(element.read(decoder, previous[index] ?? element.zero())));
@@ -125,10 +126,10 @@ export function slice<T>(element: Codec<T>): Codec<T[]> {
   });
 }
 
-/** The fields of a Go struct, in Go's order: the JSON key of each is its name here. */
+/** The fields of a Go struct, in Go's order; the name of each field here is its JSON key. */
 type Fields<T> = { readonly [K in keyof T]-?: Codec<T[K]> };
 
-/** A key whose value can be undefined is optional. */
+/** Makes each key optional whose value can be undefined. */
 type WithOptional<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };
@@ -139,7 +140,7 @@ export function struct<T extends object>(goType: string, fields: Fields<T>): Cod
   const structName = goType.slice(goType.indexOf(".") + 1);
   const keys: Extract<keyof T, string>[] = [];
   for (const key in fields) keys.push(key);
-  // Most keys are spelled as they are here.
+  // Most JSON texts spell their keys exactly as the table does, so the exact name is looked up first.
   const byKey = new Map(keys.map((key) => [String(key), key]));
   const byFoldedKey = new Map(keys.map((key) => [foldKey(key), key]));
   const written = keys.map((key) => ({ key, codec: fields[key], before: `"${key}":` }));
@@ -176,11 +177,11 @@ export function struct<T extends object>(goType: string, fields: Fields<T>): Cod
 
 function setField<T extends object, K extends keyof T>(target: T, key: K, value: T[K]): void {
   if (value !== undefined) target[key] = value;
-  // Only where there is one: V8 makes a hash table of what a property was deleted from.
+  // Only where the property exists: V8 turns an object into a slower hash table when a property is deleted.
   else if (target[key] !== undefined) Reflect.deleteProperty(target, key);
 }
 
-// compat: encoding/json foldFunc: letter case is ignored, and the Kelvin sign and the long s are a k and an s.
+// compat: encoding/json foldFunc: Go ignores letter case, and takes the Kelvin sign for a k and the long s for an s.
 function foldKey(key: string): string {
   return key.toLowerCase().replaceAll("\u017f", "s");
 }
@@ -188,7 +189,7 @@ function foldKey(key: string): string {
 interface Composite<T> extends Omit<Codec<T>, "read" | "omitEmpty"> {
   readonly kind: Kind;
   readonly readValue: Codec<T>["read"];
-  /** compat: null has no effect on a Go value that cannot be nil. */
+  /** compat: in Go, null leaves a value unchanged whose type cannot be nil. */
   readonly canBeNil: boolean;
 }
 
@@ -221,8 +222,8 @@ function integer(goType: string, min: bigint, max: bigint): Codec<bigint> {
   const readValue = (decoder: Decoder, previous: bigint) => {
     const { offset } = decoder;
     const text = decoder.readNumber();
-    // compat: strconv.ParseInt takes no fraction and no exponent, ParseUint no sign either. No 64-bit number has more than
-    // 20 characters, and a longer one is not worth the work of a BigInt.
+    // compat: strconv.ParseInt accepts no fraction and no exponent, and ParseUint accepts no sign either. No 64-bit
+    // number has more than 20 characters, so a longer text is refused before the costly conversion to BigInt.
     const isInteger = text.length <= 20 && /^-?\d+$/.test(text) && (min < 0n || !text.startsWith("-"));
     const value = isInteger ? BigInt(text) : undefined;
     if (value !== undefined && value >= min && value <= max) return value;
@@ -238,15 +239,15 @@ function smallInteger(goType: string, max: bigint): Codec<number> {
   return scalar<number>("number", goType, 0, readValue, String);
 }
 
-/** A value, or what is wrong with its text: `reason` is the error of Go's encoding/json, word for word. */
+/** A decoded value, or the fault of the text: `reason` is the error of Go's encoding/json, word for word. */
 type Decoded<T> = { readonly ok: true; readonly value: T } | (Fault & { readonly code: "JSON_SYNTAX" | "JSON_TYPE" });
 
-/** Reads bytes that hold one value and nothing else, as Go's json.Unmarshal. */
+/** Decodes bytes that hold one JSON value and nothing else, as Go's json.Unmarshal does. */
 export function decodeDocument<T>(bytes: Uint8Array, codec: Codec<T>): Decoded<T> {
   return decode(bytes, scanDocument(bytes), codec);
 }
 
-/** Reads the first value and ignores what follows, as Go's json.Decoder. */
+/** Decodes the first JSON value and ignores what follows, as Go's json.Decoder does. */
 export function decodeFirstValue<T>(bytes: Uint8Array, codec: Codec<T>): Decoded<T> {
   return decode(bytes, scanFirstValue(bytes), codec);
 }

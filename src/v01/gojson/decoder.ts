@@ -15,20 +15,20 @@ const kinds: ReadonlyMap<number | undefined, Kind> = new Map([
 ]);
 
 /**
- * Walks a scanned JSON value for the codecs. Like Go, it keeps the first type error and goes on: what fits is stored,
- * what does not is skipped.
+ * Walks through a JSON value that the scanner has accepted, for the codecs. Like Go, the decoder records the first type
+ * error and goes on: it stores values of the right type and skips the others.
  */
 export class Decoder {
-  /** The first value of a wrong type. */
+  /** The error for the first value of a wrong type; undefined while there is none. */
   typeFault: Fault | undefined;
   #at: number;
   readonly #bytes: Uint8Array;
   readonly #ends: Extent["ends"] | undefined;
-  /** The struct that is being filled, and the keys that lead to where we are. */
+  /** The Go struct whose field the decoder reads now; `#path` has the keys that lead to the current value. */
   #struct = "";
   readonly #path: string[] = [];
 
-  /** `bytes` must hold a value at `at` that a scan has accepted. */
+  /** @param at the offset in `bytes` of a value that the scanner has accepted */
   constructor(bytes: Uint8Array, at: number, ends?: Extent["ends"]) {
     this.#bytes = bytes;
     this.#at = at;
@@ -52,7 +52,7 @@ export class Decoder {
     return isTrue;
   }
 
-  /** The spelling of a number. */
+  /** Reads a number and returns its spelling. */
   readNumber(): string {
     const start = this.#at;
     this.skip();
@@ -84,7 +84,7 @@ export class Decoder {
     for (let index = 0; this.#moreOf(byteOf.closeBracket); index++) readElement(index);
   }
 
-  /** Runs `read` as the reading of a struct's field, for the text of type errors. */
+  /** Calls `read` for a struct's field, so that type errors within it name the struct and the key. */
   inField(struct: string, key: string, read: () => void): void {
     const outer = this.#struct;
     this.#struct = struct;
@@ -94,7 +94,11 @@ export class Decoder {
     this.#struct = outer;
   }
 
-  /** compat: encoding/json UnmarshalTypeError.Error; `value` is a kind, or a number that is out of range. */
+  /**
+   * Records a type error, unless there is one already. `value` is a kind, or a number that is out of range.
+   *
+   * compat: the text is that of encoding/json UnmarshalTypeError.Error.
+   */
   saveTypeFault(value: string, goType: string, offset = this.#at): void {
     if (this.typeFault !== undefined) return;
     const field = this.#path.length > 0 ? `struct field ${this.#struct}.${this.#path.join(".")}` : "value";
@@ -113,7 +117,9 @@ export class Decoder {
     this.#at = value.ok ? value.end : this.#bytes.length;
   }
 
-  /** Steps over the comma; false, and past it, at the closing byte. */
+  /**
+   * Steps over a comma and returns true before a next element; at the closing byte, steps over it and returns false.
+   */
   #moreOf(close: number): boolean {
     this.#skipSpace();
     if (this.#bytes[this.#at] === byteOf.comma) {
@@ -130,7 +136,10 @@ export class Decoder {
   }
 }
 
-/** The offset behind the closing quote of the string whose opening quote is at `open`. It must have been scanned. */
+/**
+ * The offset after the closing quote of the string whose opening quote is at `open`. The scanner must have accepted the
+ * string.
+ */
 export function quotedEnd(bytes: Uint8Array, open: number): number {
   for (let at = open + 1; at < open + shortString; at++) {
     const byte = bytes[at];
@@ -140,13 +149,14 @@ export function quotedEnd(bytes: Uint8Array, open: number): number {
   return (closingQuote(bytes, open + 1) ?? bytes.length) + 1;
 }
 
-/** Up to here, byte by byte is faster than the engine's own search. */
+/** In bytes: up to this length, a loop over the bytes is faster than the engine's native search. */
 const shortString = 32;
 
 /**
- * The text of a scanned string, given its bytes between the quotes.
+ * The text of a string that the scanner has accepted, given the range of its bytes between the quotes.
  *
- * compat: encoding/json unquote: an invalid byte is one U+FFFD, and so is each `\u` escape of a lone surrogate.
+ * compat: encoding/json unquote: each invalid byte becomes one U+FFFD, and so does each `\u` escape of a lone
+ * surrogate.
  */
 export function unquote(bytes: Uint8Array, start: number, end: number): string {
   if (end - start <= shortString) {
@@ -160,10 +170,10 @@ export function unquote(bytes: Uint8Array, start: number, end: number): string {
   return String(unescaped).replace(loneSurrogate, "\ufffd");
 }
 
-/** ASCII, and no escape: as nearly all of it is. */
+/** Whether the byte is ASCII and no backslash, as nearly all bytes of strings are. */
 function isPlain(byte: number): boolean {
   return byte < 0x80 && byte !== byteOf.backslash;
 }
 
-// With the u flag only a half of a pair that stands alone matches.
+// With the u flag, the pattern matches a surrogate only when it is not part of a pair.
 const loneSurrogate = /\p{Cs}/gu;

@@ -1,9 +1,9 @@
 /**
- * Values as Go's json.Marshal writes them. A text of JavaScript is UTF-16: a lone surrogate, which no UTF-8 holds, is
- * written as the six characters `\ufffd` that Go writes for an invalid byte.
+ * Writes values as Go's json.Marshal does. JavaScript strings are UTF-16: for a lone surrogate, which UTF-8 cannot
+ * encode, these functions write the six characters `\ufffd` that Go writes for an invalid byte.
  */
 
-/** A string in double quotes, `<` `>` `&` U+2028 U+2029 and control characters escaped. */
+/** A JSON string in double quotes, with `<` `>` `&` U+2028 U+2029 and control characters escaped. */
 export function formatString(text: string): string {
   return plain.test(text) ? `"${text}"` : `"${text.replace(unsafe, escapeCharacter)}"`;
 }
@@ -16,7 +16,7 @@ export function formatStringMap(map: Readonly<Record<string, string>>): string {
 /** A map as an object, its keys sorted by their UTF-8 bytes. */
 export function formatMap<T>(map: Readonly<Record<string, T>>, formatValue: (value: T) => string): string {
   const keys = Object.keys(map);
-  // UTF-16 has surrogates below U+E000 to U+FFFF, UTF-8 has code points in their order.
+  // UTF-16 order puts surrogates below U+E000 to U+FFFF; UTF-8 order is the order of the code points.
   if (keys.some((key) => surrogate.test(key))) keys.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   else keys.sort();
   let text = "{";
@@ -30,11 +30,11 @@ export function formatMap<T>(map: Readonly<Record<string, T>>, formatValue: (val
 
 const surrogate = /[\ud800-\udfff]/;
 
-/** ASCII that stands for itself. */
+/** Matches a text that consists only of ASCII characters that JSON writes without an escape. */
 const plain = /^[ !#-%'-;=?-[\]-~]*$/;
-// U+007F to U+009F are control characters that JSON leaves bare.
+// The pattern excludes U+007F to U+009F: they are control characters that JSON does not escape.
 const unsafe = /["\\<>&\u2028\u2029\p{Cs}]|(?![\x7f-\x9f])\p{Cc}/gu;
-// compat: Go 1.19 knows no \b and \f.
+// compat: Go 1.19 does not write the short escapes \b and \f.
 const shortEscapes: Readonly<Record<string, string>> = {
   '"': '\\"',
   "\\": "\\\\",

@@ -1,13 +1,13 @@
 import { quoteByte } from "./quote.js";
 
-/** The fault of a text, in the words of Go's encoding/json, and the offset of the faulty byte. */
+/** A fault of a JSON text, in the words of Go's encoding/json, with the offset of the faulty byte. */
 export interface Fault {
   readonly ok: false;
   readonly reason: string;
   readonly offset: number;
 }
 
-/** Bytes that JSON's grammar names. */
+/** The bytes that JSON's grammar names. */
 export const byteOf = {
   tab: 0x09,
   newline: 0x0a,
@@ -34,7 +34,7 @@ export const byteOf = {
   closeBrace: 0x7d,
 } as const;
 
-/** Scans a string, a number or a word; returns the offset behind it. */
+/** Scans a string, a number or a word (true, false, null); returns the offset after it, or its fault. */
 export function scanLiteral(bytes: Uint8Array, at: number, first: number): number | Fault {
   if (first === byteOf.quote) return scanString(bytes, at + 1);
   if (first === byteOf.minus || isDigit(first)) return scanNumber(bytes, at, first);
@@ -53,10 +53,13 @@ function scanWord(bytes: Uint8Array, at: number, word: string): number | Fault {
   return at + word.length;
 }
 
-/** From here on a string is looked at by what the engine has natively, a hundred times as fast as byte by byte. */
+/**
+ * In bytes: from this length on, the scanner uses the engine's native search, a hundred times as fast as a loop over
+ * bytes.
+ */
 const longString = 32;
 
-/** Scans a string from behind its opening quote to behind its closing one. */
+/** Scans a string from after its opening quote; returns the offset after its closing quote, or its fault. */
 export function scanString(bytes: Uint8Array, from: number): number | Fault {
   let at = from;
   let isLong = false;
@@ -64,7 +67,7 @@ export function scanString(bytes: Uint8Array, from: number): number | Fault {
     if (at - from > longString && !isLong) {
       const end = closingQuote(bytes, at);
       if (end !== undefined && isSound(bytes, at, end)) return end + 1;
-      // Its fault is found below.
+      // The string has a fault or no end: the loop below finds the exact byte.
       isLong = true;
     }
     const byte = bytes[at];
@@ -83,7 +86,9 @@ export function scanString(bytes: Uint8Array, from: number): number | Fault {
   }
 }
 
-/** The offset of the next quote that no backslash escapes; undefined where there is none. `at` is within a string. */
+/**
+ * The offset of the next quote that no backslash escapes; undefined when there is none. `at` must be within a string.
+ */
 export function closingQuote(bytes: Uint8Array, at: number): number | undefined {
   let from = at;
   for (;;) {
@@ -92,7 +97,8 @@ export function closingQuote(bytes: Uint8Array, at: number): number | undefined 
     let backslashes = 0;
     while (end - backslashes > from && bytes[end - backslashes - 1] === byteOf.backslash) backslashes += 1;
     if (backslashes % 2 === 0) return end;
-    // Where one is escaped more are: a search for each would take longer than looking at each byte.
+    // A string with one escaped quote usually has more, and a native search for each is slower than a loop over the
+    // bytes.
     from = end + 1;
     for (const near = from + longString; from < near; ) {
       const byte = bytes[from];
@@ -102,7 +108,7 @@ export function closingQuote(bytes: Uint8Array, at: number): number | undefined 
   }
 }
 
-/** Whether the inside of a string is as JSON has it; its text is not looked at as UTF-8. */
+/** Whether the inside of a string follows JSON's grammar; the function does not check the UTF-8. */
 function isSound(bytes: Uint8Array, start: number, end: number): boolean {
   const text = Buffer.prototype.latin1Slice.call(bytes, start, end);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: what no string may have as it is
@@ -156,7 +162,7 @@ function isHexDigit(byte: number): boolean {
   return isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66);
 }
 
-/** The byte at `at`; a space where the text has ended, as Go has it. */
+/** The byte at `at`; a space after the end of the text, as in Go. */
 function byteAt(bytes: Uint8Array, at: number): number {
   return bytes[at] ?? byteOf.space;
 }

@@ -1,8 +1,8 @@
 import { encodeUtf8, splitUtf8 } from "./utf8.js";
 
 /**
- * Bytes as Go's `%q` prints them (strconv.Quote): in double quotes, invalid UTF-8 as `\xNN`, what cannot be printed as
- * `\a` … `\v`, `\xNN`, `\uNNNN` or `\UNNNNNNNN`.
+ * Prints bytes as Go's `%q` does (strconv.Quote): in double quotes, invalid UTF-8 as `\xNN`, and characters that cannot
+ * be printed as `\a` … `\v`, `\xNN`, `\uNNNN` or `\UNNNNNNNN`.
  */
 export function quote(bytes: Uint8Array): string {
   const parts = splitUtf8(bytes).map((part) =>
@@ -11,13 +11,13 @@ export function quote(bytes: Uint8Array): string {
   return `"${parts.join("")}"`;
 }
 
-/** A text as Go's `%q` prints it. */
+/** Prints a text as Go's `%q` does. */
 export function quoteText(text: string): string {
   return quote(encodeUtf8(text));
 }
 
 /**
- * One byte as a JSON syntax error names it: `'x'`.
+ * One byte as Go's JSON syntax errors print it: `'x'`.
  *
  * compat: encoding/json quoteChar takes the byte for a code point, so the first byte of a BOM is `'ï'`; a double quote
  * is bare and a single quote escaped.
@@ -28,8 +28,8 @@ export function quoteByte(byte: number): string {
   return character === "'" ? "'\\''" : `'${character.replace(toEscape, escapeCharacter)}'`;
 }
 
-// compat: strconv.IsPrint: letters, marks, numbers, punctuation, symbols and the one space U+0020 are printed. Characters
-// younger than the Unicode tables of Go 1.19 (13.0) are escaped there and printed here.
+// compat: strconv.IsPrint: Go prints letters, marks, numbers, punctuation, symbols and the space U+0020 as they are. Go
+// 1.19 escapes characters that are newer than its Unicode tables (13.0); this pattern lets them through.
 const toEscape = /["\\]|[^ \p{L}\p{M}\p{N}\p{P}\p{S}]/gu;
 
 const shortEscapes: Readonly<Record<string, string>> = {

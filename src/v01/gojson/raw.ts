@@ -1,28 +1,29 @@
 import { byteOf, isSpace } from "./literals.js";
 import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 
-/** A JSON value kept as the text that it will be written as: white space removed, `<` `>` `&` escaped as Go does. */
+/** A JSON value as the text that goes into a request: without white space, and with `<` `>` `&` escaped as in Go. */
 export type RawJson = string & { readonly rawJson: unique symbol };
 
 /**
  * The value in `[start, end)` as Go writes a json.RawMessage: white space between tokens removed; `<` `>` `&` U+2028
- * and U+2029 escaped; number spellings, escapes, key order and duplicate keys kept. The value must have been scanned.
+ * and U+2029 escaped; number spellings, escapes, key order and duplicate keys kept. The scanner must have accepted the
+ * value.
  *
  * compat: Go passes invalid UTF-8 inside a RawMessage through; here each invalid byte becomes U+FFFD.
  */
 export function compact(bytes: Uint8Array, start: number, end: number): RawJson {
   const text = decodeUtf8(withoutSpace(bytes, start, end));
-  // The one cast of the JSON code: a brand has no run-time form.
+  // The only type cast of the JSON code: the brand of RawJson exists only at compile time.
   return text.replace(/[<>&\u2028\u2029]/g, escapeCharacter) as RawJson;
 }
 
-/** A text that JSON.stringify wrote, in the same form. */
+/** Converts the output of JSON.stringify to the form of a RawJson. */
 export function toRawJson(text: string): RawJson {
   const bytes = encodeUtf8(text);
   return compact(bytes, 0, bytes.length);
 }
 
-// These characters stand only inside strings: a scanned value has none of them between its tokens.
+// These characters occur only inside strings: the scanner accepts none of them between tokens.
 function escapeCharacter(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

@@ -1,22 +1,28 @@
 import { byteOf, cut, type Fault, fault, isSpace, scanLiteral, scanString } from "./literals.js";
 
-/** Where one JSON value lies in its bytes, `[start, end)`, without the white space around it. */
+/** The range `[start, end)` of one JSON value in its bytes, without the white space around the value. */
 export interface Extent {
   readonly ok: true;
   readonly start: number;
   readonly end: number;
-  /** By the offset at which they begin, where the objects and arrays of the outermost levels end: to pass over them. */
+  /**
+   * The end of each object and array of the outermost levels, by the offset of its start, so that the decoder can skip
+   * them.
+   */
   readonly ends: ReadonlyMap<number, number>;
 }
 
-/** What is as deep is passed over by this: `linux.seccomp` is most of a bundle. */
+/**
+ * The scanner records the end of each object and array that lies within at most this many others: enough to skip
+ * `linux.seccomp`, which is most of a bundle.
+ */
 const passedOver = 2;
 
 /**
- * Checks that bytes are exactly one JSON value, as Go's json.Unmarshal does; the reason is its error text.
+ * Checks that the bytes are exactly one JSON value, as Go's json.Unmarshal does; `reason` is Go's error text.
  *
- * compat: Go ends the text with a space to see whether a literal is complete, so a cut `nul` is "invalid character ' '
- * in literal null (expecting 'l')" and only a text that could go on is an "unexpected end".
+ * compat: Go appends a space to the text to see whether a literal is complete. A cut `nul` is therefore "invalid
+ * character ' ' in literal null (expecting 'l')", and only a text that could go on is an "unexpected end".
  */
 export function scanDocument(bytes: Uint8Array): Extent | Fault {
   const scan = scanValue(bytes, 0);
@@ -26,9 +32,10 @@ export function scanDocument(bytes: Uint8Array): Extent | Fault {
 }
 
 /**
- * Finds the first JSON value, as Go's json.Decoder does; what comes after it is not looked at.
+ * Finds the first JSON value, as Go's json.Decoder does, and ignores what comes after it.
  *
- * compat: no value at all is "EOF", a value that is cut off "unexpected EOF", whatever it lacks.
+ * compat: the error is "EOF" when there is no value at all, and "unexpected EOF" when the value is cut off, whatever is
+ * missing.
  */
 export function scanFirstValue(bytes: Uint8Array): Extent | Fault {
   const scan = scanValue(bytes, 0);
@@ -37,7 +44,7 @@ export function scanFirstValue(bytes: Uint8Array): Extent | Fault {
   return { ok: false, reason: blank ? "EOF" : "unexpected EOF", offset: scan.offset };
 }
 
-/** The first byte at or after `at` that is no white space. */
+/** The offset of the first byte at or after `at` that is no white space. */
 export function skipSpace(bytes: Uint8Array, at: number): number {
   let i = at;
   while (isSpace(bytes[i])) i++;
@@ -46,7 +53,10 @@ export function skipSpace(bytes: Uint8Array, at: number): number {
 
 const maxDepth = 10_000; // encoding/json maxNestingDepth
 
-/** Scans one value without recursion: `open` holds the closing bytes of the containers that it is within. */
+/**
+ * Scans one value without recursion: `open` holds the closing bytes of the objects and arrays around the current
+ * position.
+ */
 export function scanValue(bytes: Uint8Array, from: number): Extent | Fault {
   const open: number[] = [];
   const begun: number[] = [];
@@ -54,7 +64,7 @@ export function scanValue(bytes: Uint8Array, from: number): Extent | Fault {
   const start = skipSpace(bytes, from);
   let at = start;
   for (;;) {
-    // At the beginning of a value.
+    // Here a value begins.
     at = skipSpace(bytes, at);
     const first = bytes[at];
     if (first === undefined) return cut(bytes);
@@ -69,14 +79,14 @@ export function scanValue(bytes: Uint8Array, from: number): Extent | Fault {
         at = value;
         continue;
       }
-      // An empty container ends below, as one that holds values does.
+      // The code below closes an empty object or array as it closes others.
     } else {
       const end = scanLiteral(bytes, at, first);
       if (typeof end !== "number") return end;
       at = end;
     }
 
-    // After a value: close what ends here, until another value follows.
+    // Here a value has ended: close the objects and arrays that end too, until another value follows.
     for (;;) {
       const close = open.at(-1);
       if (close === undefined) return { ok: true, start, end: at, ends };
@@ -101,7 +111,7 @@ export function scanValue(bytes: Uint8Array, from: number): Extent | Fault {
   }
 }
 
-/** Where the next value of a container may begin: in an object behind `"key" :`. */
+/** The offset where the next value of an object or array may begin: in an object, after `"key" :`. */
 function scanToValue(bytes: Uint8Array, from: number, close: number): number | Fault {
   if (close === byteOf.closeBracket) return from;
   const at = skipSpace(bytes, from);

@@ -1,9 +1,9 @@
 /**
- * UTF-8 as Go reads it: every byte that begins no valid sequence is one U+FFFD of its own, where the web's decoder
- * takes several bytes together.
+ * Decodes UTF-8 as Go does: each byte that begins no valid sequence becomes one U+FFFD, where the web's TextDecoder may
+ * turn several bytes into one.
  */
 
-/** The text of UTF-8 bytes, each invalid byte as one U+FFFD. */
+/** The text of UTF-8 bytes, with each invalid byte as one U+FFFD. */
 export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return strictUtf8.decode(bytes);
@@ -14,7 +14,7 @@ export function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** The text of bytes that are all ASCII; for short ones in a fraction of the time that a decoder takes. */
+/** The text of bytes that are all ASCII; for short texts much faster than a TextDecoder. */
 export function asciiText(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.prototype.latin1Slice.call(bytes, start, end);
 }
@@ -26,7 +26,7 @@ export function encodeUtf8(text: string): Uint8Array {
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const utf8 = new TextEncoder();
 
-/** UTF-8 bytes as the texts that they hold, and between them each invalid byte. */
+/** Splits bytes into the texts that are valid UTF-8 and, between them, the invalid bytes as numbers. */
 export function splitUtf8(bytes: Uint8Array): readonly (string | number)[] {
   const parts: (string | number)[] = [];
   let from = 0;
@@ -46,7 +46,7 @@ export function splitUtf8(bytes: Uint8Array): readonly (string | number)[] {
   return parts;
 }
 
-/** The size of the UTF-8 sequence at `at`, 1 to 4; 0 when the byte there begins none. */
+/** The size in bytes, 1 to 4, of the UTF-8 sequence at `at`; 0 when no valid sequence begins there. */
 function runeSize(bytes: Uint8Array, at: number): number {
   const first = bytes[at] ?? 0;
   if (first < 0x80) return 1;
@@ -62,7 +62,8 @@ function isWithin(byte: number | undefined, min: number, max: number): boolean {
   return byte !== undefined && byte >= min && byte <= max;
 }
 
-// No overlong forms (E0, F0), no surrogates (ED), nothing above U+10FFFF (F4).
+// The range of a sequence's second byte, by its first: UTF-8 excludes overlong forms (E0, F0), surrogates (ED), and
+// code points above U+10FFFF (F4).
 function secondByteMin(first: number): number {
   return first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
 }
@@ -71,13 +72,13 @@ function secondByteMax(first: number): number {
   return first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
 }
 
-/** A place in a text as an editor shows it: line and column, both from 1; the column counts characters. */
+/** A position in a text as an editor shows it: line and column, both from 1; the column counts characters. */
 interface Position {
   readonly line: number;
   readonly column: number;
 }
 
-/** The place of the byte at `offset`. */
+/** The position of the byte at `offset`. */
 export function positionOf(bytes: Uint8Array, offset: number): Position {
   let line = 1;
   let lineStart = 0;

@@ -10,11 +10,9 @@ export interface ConfFile {
   readonly path: string;
   /**
    * The plugins that conf.json lists now. Parses the file again when its inode, mtime, ctime or size has changed since
-   * the last
-   * call; a missing file is an empty list.
+   * the last call; a missing file is an empty list.
    * @throws BridgeError CONF_LIST when the file cannot be read or parsed, with containerd 1.6's text, or when
-   * `permissions` is
-   * `strict` and another user can change the file
+   * `permissions` is `strict` and another user can change the file
    */
   read(): ConfigList;
 }
@@ -24,12 +22,11 @@ const missing: ConfigList = { version: "0.1", plugins: [] };
 
 /**
  * Creates the reader of the conf.json at `path`. containerd 1.6 read the file for every event; the bridge reads it only
- * after
- * a change, so an unchanged file costs one stat, and the permission check with `strict`.
+ * after a change, so an unchanged file costs one stat, and the permission check with `strict`.
  *
  * @param permissions `strict`: only root and the bridge's own user may be able to change the file, since it decides
- * what runs
- * as root. `read` checks this at each call, because a change of a directory's mode leaves the file's stamp the same.
+ * what runs as root. `read` checks this at each call, because a change of a directory's mode leaves the file's stamp
+ * the same.
  */
 export function createConfFile(path: string, permissions: "strict" | "trust" = "trust"): ConfFile {
   const findFault = permissions === "strict" ? createConfigCheck() : () => null;
@@ -49,7 +46,8 @@ export function createConfFile(path: string, permissions: "strict" | "trust" = "
 }
 
 /**
- * The stamp of the file; undefined when there is no file. @throws BridgeError CONF_LIST when stat(2) fails otherwise
+ * The stamp of the file; undefined when there is no file.
+ * @throws BridgeError CONF_LIST when stat(2) fails otherwise
  */
 function stampOf(path: string): string | undefined {
   try {
@@ -86,8 +84,8 @@ function readList(path: string): ConfigList | BridgeError {
 const ofReading: ReadonlySet<string> = new Set(["EFBIG", "EFTYPE", "EIO", "EISDIR"]);
 
 /**
- * compat: v0.1's client opened and read the file, and Go's error names the step that failed: `read /etc/nri/conf.json:
- * is a directory`.
+ * compat: Go's error names the failed step (`read /etc/nri/conf.json: is a directory`). v0.1's client opened the file,
+ * then read it.
  */
 function unreadable(path: string, error: unknown): BridgeError {
   const code = errorCode(error);

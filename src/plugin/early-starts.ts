@@ -10,20 +10,17 @@ import type { StartCommand, Started, Starter } from "./start.js";
 const proofMs = 50;
 /**
  * After this many failed proofs, or this many early processes in a row that waited for too long, the bridge starts this
- * file
- * early no more. One failure proves nothing: the machine may be busy, or an interpreter's files not in memory yet.
+ * file early no more. One failure proves nothing: the machine may be busy, or an interpreter's files not in memory yet.
  */
 const mostProofs = 3;
 /**
  * The longest time that a run waits for an early start to finish, in milliseconds. A start normally takes far less,
- * unless the
- * thread that starts the process waits for something else, such as a disk.
+ * unless the thread that starts the process waits for something else, such as a disk.
  */
 const startMs = 500;
 /**
  * The bridge ends a process that has waited for its request this long, in milliseconds: the process may hold a lock
- * that the
- * plugin before it in the chain waits for, or have a limit of its own for the wait.
+ * that the plugin before it in the chain waits for, or have a limit of its own for the wait.
  */
 const mostWaitMs = 500;
 /** No wait of `proofMs` or `startMs` takes more than this fraction of the run's remaining time. */
@@ -31,18 +28,14 @@ const share = 0.1;
 
 /**
  * A starter that can start a plugin's process while the bridge still makes the request, so that what the process does
- * before it
- * reads its stdin costs the call no time. Only for plugins that have been seen to wait for their request first, since
- * the bridge
- * kills an early process that it does not need.
+ * before it reads its stdin costs the call no time. Only for plugins that have been seen to wait for their request
+ * first, since the bridge kills an early process that it does not need.
  */
 export class EarlyStarts implements Starter {
   /**
    * What is known of a plugin, by its argv[0]. `file`: its path and stamp. `failed`: the number of runs in which its
-   * process did
-   * not read stdin in time; null once a process did. `overdue`: the number of its early processes in a row that waited
-   * for their
-   * request for too long.
+   * process did not read stdin in time; null once a process did. `overdue`: the number of its early processes in a row
+   * that waited for their request for too long.
    */
   private readonly known = new Map<
     string,
@@ -122,8 +115,7 @@ export class EarlyStart {
 
   /**
    * The process, when `command` executes the same file as at the early start. Otherwise this ends the process and
-   * returns null:
-   * the caller then starts another one.
+   * returns null: the caller then starts another one.
    */
   async take(command: StartCommand, terminateAt: Deadline): Promise<Started | null> {
     const started = await this.startedFor(command, terminateAt);
@@ -164,7 +156,7 @@ function fileOf({ path }: StartCommand): string {
   return `${path} ${attempt(() => fileStamp(path))}`;
 }
 
-/** Whether the process reads the pipe or socket that the bridge gave it as stdin before `until`. */
+/** Whether, by `until`, the process waits in a read of its stdin, and that is the pipe or socket from the bridge. */
 async function waitsForStdin(pid: number, until: Deadline): Promise<boolean> {
   while (!blockedReads(pid, "/proc").includes(0)) {
     if (until.expired) return false;

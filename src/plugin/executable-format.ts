@@ -27,8 +27,7 @@ export const elfMachines: Readonly<Record<string, readonly number[]>> = {
  * Whether execve would refuse a file with ENOEXEC.
  *
  * compat: containerd 1.6 failed with `exec format error` for such a file. Node starts processes by glibc's execvp,
- * which runs such
- * a file with /bin/sh instead: a script without a shebang would run, and an empty file would succeed.
+ * which runs such a file with /bin/sh instead: a script without a shebang would run, and an empty file would succeed.
  */
 export function hasUnknownFormat(path: string): boolean {
   const head = readHead(path);

@@ -13,12 +13,9 @@ const rlimitNofile = 7;
 
 /**
  * The fast spawner: it calls posix_spawn(3) through an FFI library. The child shares the bridge's memory until it
- * executes the
- * plugin, so the cost does not grow with that memory, and posix_spawn returns the error of execve. The call blocks
- * until execve,
- * in the caller's thread or, with `offThread`, in a thread of libuv's pool. Nothing else blocks: epoll tells the event
- * loop when a
- * process ends (by its pidfd) or prints (by its pipes).
+ * executes the plugin, so the cost does not grow with that memory, and posix_spawn returns the error of execve. The
+ * call blocks until execve, in the caller's thread or, with `offThread`, in a thread of libuv's pool. Nothing else
+ * blocks: epoll tells the event loop when a process ends (by its pidfd) or prints (by its pipes).
  *
  * @param openFiles the RLIMIT_NOFILE of plugins; undefined: the bridge's own
  * @throws Error when the system gives no epoll descriptor
@@ -93,12 +90,9 @@ const flags = { setGroup: 0x02, setDefaultSignals: 0x04, setSignalMask: 0x08 } a
 
 /**
  * The attributes of each child. The child leads a process group of its own, so that the bridge can signal the whole
- * group, and
- * stays in the bridge's session: with a session of its own (POSIX_SPAWN_SETSID) the scheduler would put the child into
- * an
- * autogroup of its own, and its start would take twice the time on a busy machine. The child has default signal actions
- * (Node
- * ignores SIGPIPE) and an empty signal mask.
+ * group, and stays in the bridge's session: with a session of its own (POSIX_SPAWN_SETSID) the scheduler would put the
+ * child into an autogroup of its own, and its start would take twice the time on a busy machine. The child has default
+ * signal actions (Node ignores SIGPIPE) and an empty signal mask.
  */
 function createAttributes(libc: Libc): Buffer {
   const attributes = Buffer.alloc(sizes.spawnAttributes);
@@ -114,10 +108,8 @@ function createAttributes(libc: Libc): Buffer {
 
 /**
  * Calls `spawn` with the file actions that the child carries out before it executes the plugin: it takes the
- * descriptors as 0, 1
- * and 2, closes all others, and changes to its directory. When the library cannot add an action (ENOMEM), `spawn` is
- * not called:
- * the child would run in the bridge's directory or on the bridge's stdio.
+ * descriptors as 0, 1 and 2, closes all others, and changes to its directory. When the library cannot add an action
+ * (ENOMEM), `spawn` is not called: the child would run in the bridge's directory or on the bridge's stdio.
  *
  * @returns errno, or 0
  */

@@ -19,11 +19,9 @@ const defaultSoftLimit = 1_024n;
  * one.
  *
  * Node raises its own soft limit to the hard one when it starts, and does not report the old value. A parent with the
- * bridge's
- * hard limit most likely passed its soft limit on, too. A service manager (systemd) has other limits for itself: then a
- * default
- * hard limit means the default soft one, and any other hard limit was set together with the soft one
- * (LimitNOFILE=65536).
+ * bridge's hard limit most likely passed its soft limit on, too. A service manager (systemd) has other limits for
+ * itself: then a default hard limit means the default soft one, and any other hard limit was set together with the soft
+ * one (LimitNOFILE=65536).
  */
 export function startingOpenFilesLimit(
   own = readOpenFilesLimit("self"),
@@ -47,10 +45,8 @@ const closeOnExec = 0o2000000;
  * Closes the descriptors that the bridge inherited and that are not meant for it, so that no plugin inherits them.
  *
  * Node opens all descriptors close-on-exec. At its start it also marks inherited descriptors close-on-exec, but only up
- * to the
- * first gap from 16 on: a descriptor without this mark is an inherited one behind that gap. A descriptor that the
- * runtime passes
- * to the bridge on purpose has a low number, so Node has marked it and it stays open.
+ * to the first gap from 16 on: a descriptor without this mark is an inherited one behind that gap. A descriptor that
+ * the runtime passes to the bridge on purpose has a low number, so Node has marked it and it stays open.
  */
 export function closeInheritedDescriptors(): void {
   for (const descriptor of readdirSync("/proc/self/fdinfo").map(Number)) {

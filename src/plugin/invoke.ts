@@ -51,10 +51,7 @@ export interface InvokeOutcome {
    * success.
    */
   readonly error: string | null;
-  /**
-   * What an operator can do about the failure, or what its cause may be, where `error` does not say so; null for
-   * nothing.
-   */
+  /** What an operator can do about the failure, or its likely cause, where `error` does not say so; otherwise null. */
   readonly hint: string | null;
   /**
    * The id of the plugin's process group while processes of the group still run after the plugin's end; otherwise null.
@@ -99,9 +96,8 @@ export interface Stage {
   command(command: StartCommand): StartCommand;
   /**
    * Called after the run, since the bridge itself started only the wrapper: the error, such as ENOENT, with which the
-   * wrapper could
-   * not execute the plugin; undefined when it could. @param stderr the lines that the wrapper and the plugin printed
-   * there
+   * wrapper could not execute the plugin; undefined when it could.
+   * @param stderr the lines that the wrapper and the plugin printed there
    */
   startError(stderr: readonly string[]): StartFault | undefined;
 }
@@ -130,12 +126,10 @@ const longestPauseMs = 50;
 
 /**
  * Decides which failures may pass because an installer copies the plugin or renames it into place at this moment. These
- * are: a
- * plugin that the bridge found before is missing or not executable now; a plugin's file is still being written
- * (ETXTBSY); its
- * interpreter is missing (ENOENT). The bridge tries such a plugin again while the call has time. A plugin that has
- * failed so for
- * `withinMs` fails at once from then on, as does a plugin that the bridge has never found.
+ * are: a plugin that the bridge found before is missing or not executable now; a plugin's file is still being written
+ * (ETXTBSY); its interpreter is missing (ENOENT). The bridge tries such a plugin again while the call has time. A
+ * plugin that has failed so for `withinMs` fails at once from then on, as does a plugin that the bridge has never
+ * found.
  */
 export class Installs {
   private readonly found = new Set<string>();
@@ -242,9 +236,8 @@ export function startEarly(what: WhatToStart, context: InvokeContext, offThread:
 }
 
 /**
- * Runs a plugin on a stage. The bridge starts a wrapper there, so errors that starting the plugin's own file would give
- * have to be
- * found by the bridge: an unknown format before the run, others after it.
+ * Runs a plugin on a stage. The bridge starts a wrapper there, so the start gives no error for the plugin's own file:
+ * the bridge checks for an unknown format before the run, and asks the stage for other errors after it.
  */
 async function runOn(
   stage: Stage,
@@ -266,8 +259,7 @@ const maxQuotedBytes = 8192;
 
 /**
  * The outcome of a plugin that the bridge did not run or whose result it does not have: `refused` when there is no
- * place to run it
- * in, `skipped` when it is not to run now, `timed-out` when the bridge could not end it.
+ * place to run it in, `skipped` when it is not to run now, `timed-out` when the bridge could not end it.
  */
 export function notInvoked(
   { plugin, state, request }: Pick<Invocation, "plugin" | "state" | "request">,

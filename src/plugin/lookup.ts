@@ -55,9 +55,8 @@ export function findPlugin(type: string, options: LookupOptions): Lookup {
 }
 
 /**
- * Creates a `findPlugin` for use at each event. @param onShadowed called once for each path found that hides other
- * executables
- * of its name
+ * Creates a `findPlugin` for use at each event.
+ * @param onShadowed called once for each path found that hides other executables of its name
  */
 export function createFinder(options: LookupOptions, onShadowed = (_: object) => {}): (type: string) => Lookup {
   const told = new Map<string, string>();
@@ -110,7 +109,8 @@ function foundIn(behind: readonly string[], type: string, path: string, stats: S
 /**
  * The stats of the executable at a path, or the error code that execve would give.
  *
- * compat: os/exec accepts anything but a directory that has one of the three execute bits, whoever the user is.
+ * compat: os/exec accepts any file that is no directory and has at least one of the three execute bits, whoever the
+ * user is.
  */
 function statExecutable(path: string, { locate = (own) => own }: LookupOptions): Stats | string {
   try {

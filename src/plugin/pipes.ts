@@ -64,8 +64,7 @@ export class RequestWriter implements RequestEnd {
 
   /**
    * Writes as much of the request as the pipe takes at once: mostly all of it, and then this closes the pipe. A pipe
-   * that the plugin
-   * does not read takes 64 KiB; the bridge writes the rest when the plugin reads, or never.
+   * that the plugin does not read takes 64 KiB; the bridge writes the rest when the plugin reads, or never.
    */
   send(request: Uint8Array): boolean {
     const { descriptor } = this;
@@ -98,8 +97,7 @@ export class RequestWriter implements RequestEnd {
 
 /**
  * `finish` reads at most this many bytes, more than any pipe holds (/proc/sys/fs/pipe-max-size): a background child
- * that prints
- * faster than the bridge reads must not keep the bridge reading.
+ * that prints faster than the bridge reads must not keep the bridge reading.
  */
 const maxDrainBytes = 1 << 20;
 
@@ -184,8 +182,8 @@ export class PolledOutput implements OutputEnd {
   }
 
   /**
-   * Reads one chunk and passes it to `onChunk`; closes this end at the end of the data. Returns the chunk's bytes, or
-   * null when the pipe is empty now.
+   * Reads one chunk and passes it to `onChunk`; closes this end at the end of the data. Returns the number of bytes
+   * read, 0 when this end is closed, and null when the pipe is empty now.
    */
   readSome(): number | null {
     const { libc, scratch } = this.parts;

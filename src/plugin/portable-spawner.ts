@@ -18,10 +18,8 @@ const descriptorsPerStart = 8;
 
 /**
  * The spawner that needs no native code: it uses execa, which it loads at the first start. Each start forks, which
- * copies the page
- * tables of the whole bridge, so a start costs more the more memory the bridge holds. Node's pipes are socket pairs: a
- * plugin
- * cannot open /dev/stdin, /dev/stdout or /dev/stderr by name (ENXIO).
+ * copies the page tables of the whole bridge, so a start costs more the more memory the bridge holds. Node's pipes are
+ * socket pairs: a plugin cannot open /dev/stdin, /dev/stdout or /dev/stderr by name (ENXIO).
  */
 export function createPortableSpawner(): Spawner {
   closeInheritedDescriptors();
@@ -36,11 +34,9 @@ async function spawnPortably({ path, argv0, args, env, cwd }: Command): Promise<
   const child = execa(path, [...args], {
     ...{ argv0, cwd, env, extendEnv: false },
     // `detached` gives the plugin a process group of its own, so that the bridge can signal the whole group. Node does
-    // this by
-    // setsid(2) only, which also makes a session and so an autogroup of the scheduler; it offers no setpgid(2), neither
-    // before the
-    // child executes nor after. A helper program in between that calls setpgid(2) would cost more than the autogroup
-    // does.
+    // this by setsid(2) only, which also makes a session and so an autogroup of the scheduler; it offers no setpgid(2),
+    // neither before the child executes nor after. A helper program in between that calls setpgid(2) would cost more
+    // than the autogroup does.
     detached: true,
     // The bridge itself enforces limits, reads the output and ends the group.
     ...{ reject: false, cleanup: false, buffer: false },
@@ -125,8 +121,7 @@ class StreamOutput implements OutputEnd {
   constructor(private readonly stream: Readable) {
     stream.on("error", () => {});
     // When a process ends, Node reads and discards the output that has no listener. This listener keeps the output
-    // until `read` sets
-    // the real one, which may be later: a process may have ended before it gets its request.
+    // until `read` sets the real one, which may be later: a process may have ended before it gets its request.
     stream.on("readable", () => {});
   }
 

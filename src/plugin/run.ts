@@ -24,8 +24,7 @@ class RunOutput {
 
   /**
    * Called when the process has ended: reads what is still in its pipes. `held`: a background child of the process
-   * still has a pipe
-   * open and may print more.
+   * still has a pipe open and may print more.
    */
   async finish(): Promise<"ended" | "held"> {
     this.stdio.stdin.close();
@@ -123,8 +122,7 @@ export class LineSplitter {
 
 /**
  * How long the bridge waits for a process after SIGKILL, in milliseconds. A process that does not end by then hangs in
- * the kernel:
- * neither a call's answer nor the bridge's own end can wait for it.
+ * the kernel: neither a call's answer nor the bridge's own end can wait for it.
  */
 const reapGraceMs = 100;
 
@@ -190,10 +188,9 @@ const mostLingering = 128;
 
 /**
  * Runs that have ended while a background child of the plugin still holds the pipes. The bridge keeps reading, since
- * SIGPIPE would
- * kill the child when it prints. But when plugins leave such a child behind for each container, the bridge must not run
- * out of
- * descriptors, since it could start nothing any more: past the limit it closes the pipes of the oldest run.
+ * SIGPIPE would kill the child when it prints. But when plugins leave such a child behind for each container, the
+ * bridge must not run out of descriptors, since it could start nothing any more: past the limit it closes the pipes of
+ * the oldest run.
  */
 export class Lingering {
   private readonly processes = new Set<Spawned>();

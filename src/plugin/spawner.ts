@@ -52,14 +52,12 @@ export interface OutputEnd {
   read(onChunk: (chunk: Uint8Array) => void): void;
   /**
    * Called when the process has ended: passes on what is still in the pipe, at once or soon. `held`: a background child
-   * keeps the
-   * pipe open, and may print more.
+   * keeps the pipe open, and may print more.
    */
   finish(): "ended" | "held" | Promise<"ended" | "held">;
   /**
    * Keeps reading for a background child, which SIGPIPE would kill otherwise, and calls `onEnd` when the pipe is
-   * closed. Does not
-   * keep the event loop alive.
+   * closed. Does not keep the event loop alive.
    */
   linger(onEnd: () => void): void;
   close(): void;
@@ -86,17 +84,16 @@ export interface Spawned {
   keepAlive(alive: boolean): void;
   /**
    * Blocks the thread for at most this many milliseconds until the process ends, where the spawner can, and reads what
-   * the process
-   * prints meanwhile. For a process that ends sooner than the event loop would notice. undefined when the process still
-   * runs.
+   * the process prints meanwhile. For a process that ends sooner than the event loop would notice. undefined when the
+   * process still runs.
    */
   pollEnd(ms: number): Exit | undefined;
   /** Whether the process has ended; asks the system at this moment. */
   hasEnded(): boolean;
   /**
    * Sends a signal to the process group; 0 sends none and only checks. The kernel reuses the group's id only after the
-   * last member
-   * is gone, and not within the turn of the event loop in which the bridge reaps the leader: call this no later.
+   * last member is gone, and not within the turn of the event loop in which the bridge reaps the leader: call this no
+   * later.
    *
    * @returns whether the group has members; zombies count
    */

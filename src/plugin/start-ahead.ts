@@ -27,13 +27,10 @@ type AheadStarter = Starter<Waiting> & Pick<ProcessStarter, "refusalOf">;
 
 /**
  * A starter that, for commands with `startAhead`, keeps processes waiting for their request on stdin, so that a run
- * does not wait
- * for a start, which is most of an interpreter's time. A waiting process serves only a run of exactly its command,
- * while the
- * plugin's binary and `conf` are unchanged and only root can change the binary; otherwise the run starts a new process.
- * This
- * starter does not replace a used process during the chain: the owner of the chain calls `rearm` when the answer is on
- * its way.
+ * does not wait for a start, which is most of an interpreter's time. A waiting process serves only a run of exactly its
+ * command, while the plugin's binary and `conf` are unchanged and only root can change the binary; otherwise the run
+ * starts a new process. This starter does not replace a used process during the chain: the owner of the chain calls
+ * `rearm` when the answer is on its way.
  */
 export class StartAhead implements Starter {
   /** The waiting processes of each plugin, by its argv[0]. */
@@ -131,8 +128,7 @@ class Pool {
   private readonly stamp: string;
   /**
    * A process of this binary has waited for `proofMs` without output, so the binary waits for its stdin. Until then no
-   * process is
-   * used: a binary that ignores its stdin may also still run when the next request comes soon.
+   * process is used: a binary that ignores its stdin may also still run when the next request comes soon.
    */
   private proven = false;
   /** The pool starts no more processes: the binary does not wait for its stdin, or the pool is not needed any more. */

@@ -28,8 +28,7 @@ export interface StartCommand extends Command {
   readonly conf?: string | undefined;
   /**
    * A starter that starts ahead keeps this many processes of the command waiting for requests; 0 ends the waiting ones.
-   * undefined: a
-   * run in a place of its own, which leaves the waiting processes as they are.
+   * undefined: a run in a place of its own, which leaves the waiting processes as they are.
    */
   readonly startAhead?: number | undefined;
 }
@@ -289,8 +288,7 @@ export class WaitingProcess implements Started {
    * Watches the process while it waits. Meanwhile the process does not keep the event loop alive.
    *
    * @returns settles when the process waits no more: with what it did that shows that it does not wait for its stdin,
-   * or with null
-   * when it got a request, was abandoned, or was ended by a signal
+   * or with null when it got a request, was abandoned, or was ended by a signal
    */
   watch(): Promise<string | null> {
     const { stdio, exited } = this.process;

@@ -7,30 +7,34 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { errnoOf, errorText } from "../base/errors.js";
 import { prepareDirectory } from "./directory.js";
 
-/** The answer to asking for the lock. `taken`: another instance has it; `unavailable`: the disk takes no lock. */
+/**
+ * The outcome of a try to take the lock. `taken`: another instance has the lock; `unavailable`: the state directory
+ * cannot hold one.
+ */
 export type LockOutcome =
   | { readonly kind: "held" }
   | { readonly kind: "taken"; readonly holder: string }
   | { readonly kind: "unavailable"; readonly reason: string };
 
 interface WaitOptions {
-  /** How long to wait for the holder to go, in milliseconds. */
+  /** How long to wait for the holder to end, in milliseconds. */
   readonly waitMs?: number;
   readonly signal?: AbortSignal;
-  /** Called once, when there is something to wait for. */
+  /** Called once, when another instance has the lock and the wait begins. */
   readonly onWait?: (holder: string) => void;
 }
 
 /**
- * The lock of a state directory: one instance of the bridge has it until it ends, however it ends.
+ * The lock of a state directory: one instance of the bridge holds it until that instance ends, in whatever way.
  *
- * It is a unix socket in the directory that its holder listens on. The kernel refuses connections as soon as the holder
- * is gone, killed or not, and a path of a file system, unlike an abstract name, is the same socket from every network
- * namespace. Node can make no flock(2).
+ * The lock is a unix socket in the directory, on which its holder listens. The kernel refuses connections as soon as
+ * the holder is gone, killed or not. A path of a file system, unlike an abstract name, is the same socket from every
+ * network namespace. Node offers no flock(2).
  *
- * A dead holder's socket stays behind and is never taken over, since nothing can remove exactly that one: sockets are
- * numbered, the highest number is the lock, and link(2) gives the next number to one contender only. Who got a number
- * looks again for a higher one, for it may have read the directory long ago.
+ * The socket file of a dead holder stays and is never taken over, since no call removes a path only if it is still that
+ * same socket. Instead sockets are numbered, the highest number is the lock, and link(2) gives the next number to one
+ * contender only. A contender that got a number looks again for a higher one, since it may have read the directory long
+ * before.
  *
  *   lock.7            its holder is dead: connect(2) says ECONNREFUSED
  *   lock.8            the lock
@@ -45,7 +49,7 @@ export class DirectoryLock {
     return this.server !== undefined;
   }
 
-  /** Takes the lock when it is free; waits for nothing. */
+  /** Takes the lock when it is free; does not wait for its holder. */
   async tryAcquire(): Promise<LockOutcome> {
     if (this.held) return { kind: "held" };
     try {
@@ -56,7 +60,10 @@ export class DirectoryLock {
     }
   }
 
-  /** Takes the lock, waiting for its holder to end. */
+  /**
+   * Takes the lock; while another instance holds it, waits for that instance to end. Returns `taken` when the time is
+   * over or `signal` aborts.
+   */
   async acquire({ waitMs = Number.POSITIVE_INFINITY, signal, onWait }: WaitOptions = {}): Promise<LockOutcome> {
     const until = performance.now() + waitMs;
     let told = false;
@@ -71,7 +78,7 @@ export class DirectoryLock {
     }
   }
 
-  /** Gives the lock back. */
+  /** Releases the lock. */
   async release(): Promise<void> {
     const { server } = this;
     this.server = undefined;
@@ -94,16 +101,16 @@ export class DirectoryLock {
     return { kind: "taken", holder: "several instances that start at the same time" };
   }
 
-  /** Listens under a number; undefined when another was faster. */
+  /** Listens on a socket with this number; undefined when another contender was faster. */
   private async claim(number: number): Promise<Server | undefined> {
     const path = join(this.directory, `lock.bind.${randomBytes(6).toString("hex")}`);
     const server = await listen(path);
     try {
-      // It listens before it has its number: a process that sees the number can connect.
+      // The socket listens before it has its number, so a process that sees the number can connect.
       linkSync(path, lockPath(this.directory, number));
     } catch (error) {
       await close(server);
-      // ENOENT: the holder of this moment has cleared away what had no number.
+      // ENOENT: the present holder has removed this socket in `tidy`, since it had no number yet.
       if (["EEXIST", "ENOENT"].includes(errnoOf(error))) return undefined;
       throw error;
     }
@@ -115,8 +122,8 @@ export class DirectoryLock {
   }
 
   /**
-   * Removes old numbers, but for the latest few: a contender that reads the directory at this moment must not miss both
-   * a number that goes and the one that comes.
+   * Removes sockets without a number, and all old numbers but the latest `keptNumbers`: a contender that reads the
+   * directory at this moment must not miss both a number that disappears and the new one.
    */
   private tidy(number: number): void {
     for (const name of readdirSync(this.directory)) {
@@ -136,7 +143,7 @@ function lockPath(directory: string, number: number): string {
   return join(directory, `lock.${number}`);
 }
 
-/** The number of a lock's file name; 0 when it is none. */
+/** The number in the name of a lock file; 0 when the name is not that of a lock. */
 function numberOf(name: string): number {
   return Number(/^lock\.([1-9]\d{0,14})$/.exec(name)?.[1] ?? 0);
 }
@@ -146,7 +153,7 @@ function highest(directory: string): number {
 }
 
 async function listen(path: string): Promise<Server> {
-  // We tell the process that asks who we are, for its log.
+  // The holder sends its pid to each process that connects, for that process's log.
   const server = createServer((socket: Socket) => {
     socket.on("error", () => {});
     socket.end(`process ${process.pid}`);
@@ -163,7 +170,10 @@ function close(server: Server): Promise<void> {
   });
 }
 
-/** Whether a process listens on a socket. One that is too busy to answer is alive all the same. */
+/**
+ * Whether a process listens on a socket, and what it says about itself. A process that does not answer within
+ * `answerMs` counts as alive.
+ */
 export function probe(path: string): Promise<{ readonly alive: boolean; readonly holder: string }> {
   return new Promise((resolve) => {
     let holder = "";

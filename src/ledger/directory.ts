@@ -6,8 +6,8 @@ import { findPermissionFault, PermissionWalk } from "../base/permissions.js";
 const remedy = "root must own it, and no other user may have write permission";
 
 /**
- * Makes the state directory, or checks that only we and root can put anything into it or into its place.
- * @throws BridgeError STATE when others can, or it cannot be made
+ * Makes the state directory; checks that only root and the bridge's user can add files to it or replace it.
+ * @throws BridgeError STATE when another user can, or when the directory cannot be made
  */
 export function prepareDirectory(path: string): void {
   try {
@@ -19,7 +19,10 @@ export function prepareDirectory(path: string): void {
   if (fault !== null) throw new BridgeError("STATE", `the state directory ${path} is not safe: ${fault}`, { path });
 }
 
-/** Why a file there cannot be trusted: others than root and us can write it; null when they cannot, or there is none. */
+/**
+ * Why a file in the state directory cannot be trusted: who besides root and the bridge's user can write it; null when
+ * nobody can, or there is no file.
+ */
 export function whyUntrusted(path: string): string | null {
   return existsSync(path) ? findPermissionFault(path, { remedy }) : null;
 }

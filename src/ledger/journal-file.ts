@@ -11,24 +11,27 @@ import { formatHeader, type JournalKey, parseJournal } from "./journal.js";
 import type { Ledger, LedgerEntry } from "./ledger.js";
 
 export interface JournalOptions extends JournalKey {
-  /** Takes over what an earlier bridge left, and is written from then on. */
+  /** The ledger that takes over the entries of an earlier bridge. The journal file gets each of its later changes. */
   readonly ledger: Ledger;
   readonly directory: string;
   readonly lock: DirectoryLock;
   readonly log: Log;
-  /** Called when the journal could not be read or locked at first, and the ledger has now taken over what is in it. */
+  /**
+   * Called when the ledger takes over an earlier bridge's entries late, because the bridge could not read or lock the
+   * journal at first.
+   */
   readonly onLateRecovery?: () => void;
-  /** Called when the directory is ours alone. */
+  /** Called when this bridge has locked the state directory. */
   readonly onLocked?: () => void;
-  /** Between two tries to write again after a failure, in milliseconds. */
+  /** The time between a failure and the next try to use the disk, in milliseconds; 5,000 when undefined. */
   readonly retryMs?: number;
-  /** A file below this is never written anew, in bytes. */
+  /** The bridge does not compact a file of fewer bytes than this; 256 KiB when undefined. */
   readonly compactFromBytes?: number;
 }
 
 /**
- * Opens the journal of a runtime for the ledger. A disk that cannot be used is never an error: the journal says that it is not
- * healthy, the bridge serves on, and the ledger is written when the disk is back.
+ * Opens the journal of a runtime for the ledger. A disk that cannot be used is never an error: the journal is then not
+ * `healthy`, the bridge goes on, and the journal writes the ledger when the disk works again.
  */
 export async function openJournal(options: JournalOptions): Promise<JournalFile> {
   const journal = new JournalFile({ ...options, socket: canonicalSocket(options.socket) });
@@ -36,36 +39,40 @@ export async function openJournal(options: JournalOptions): Promise<JournalFile>
   return journal;
 }
 
-/** A file is written anew when it is this many times as long as after the last time. */
+/** The bridge compacts a file that has grown to this many times its length after the last compaction. */
 const growth = 4;
-/** Hundreds of thousands of pods: what is longer is none of ours. */
+/** The most bytes of a journal: hundreds of thousands of pods. A longer file is not a journal of the bridge. */
 const maxJournalBytes = 256 * 1024 * 1024;
-/** Characters of the lines that are made in one turn of the event loop. */
+/** Compaction writes the file in pieces of this many characters, so that each turn of the event loop stays short. */
 const charactersAtOnce = 64 * 1024;
 
 /**
- * The journal of one runtime on the disk: lines are appended to it, and now and then it is written anew. Appending is one
- * write(2) into the page cache, which outlives us, also when we are killed; a crash of the machine, which ends all containers,
- * costs what the kernel has not written yet. No call fails or waits: what a disk does not take is never an event's trouble.
+ * The journal of one runtime on the disk. The bridge appends lines, and now and then compacts the file: it writes a new
+ * one from the ledger. Appending is one write(2) into the page cache, which outlives the bridge, also when it is
+ * killed. A crash of the machine, which ends all containers, loses what the kernel has not written yet. No method
+ * throws or waits because the disk fails: a disk must not make an event fail.
  */
 export class JournalFile {
-  /** Why what happens now would not be there after a crash; undefined when it would. */
+  /** Why a crash of the bridge would lose the changes that the ledger records now; undefined when it would not. */
   problem: string | undefined;
-  /** Bytes of the file. */
+  /** The length of the file in bytes. */
   bytes = 0;
   private readonly path: string;
-  /** Where a journal is put that cannot be used. */
+  /** The path to which the bridge moves a journal that it cannot use. */
   private readonly aside: string;
   private handle: FileHandle | undefined;
-  /** Lines that were appended while the file is opened or written anew, for the new one. */
+  /** The lines appended while the file is opened or compacted, for the new file; undefined at other times. */
   private meanwhile: string | undefined;
-  /** What is appended with the next line. */
+  /** Lines that the bridge writes together with the next line, or in the next turn of the event loop. */
   private late = "";
-  /** The journal that was there has been read, or there was none. */
+  /** Whether the bridge has read the journal of an earlier bridge, or found none. */
   private read = false;
-  /** The end of the last line of the file that was there. */
+  /** The line end that the last line of the earlier bridge's file lacks; "" when it lacks none. */
   private end = "";
-  /** A journal that was put aside and has been taken over now: it goes when its lines are in the file. */
+  /**
+   * A journal that was moved aside and that the ledger has now taken over: the bridge removes it once its entries are
+   * in the file.
+   */
   private takenOver: string | undefined;
   private opened = false;
   private closed = false;
@@ -78,10 +85,10 @@ export class JournalFile {
     this.aside = `${this.path}.refused`;
   }
 
-  /** A runtime waits meanwhile: nothing here waits for a disk to be done with writing. */
+  /** Locks and reads the journal. A runtime waits for this, so nothing here waits until the disk has written data. */
   async open(): Promise<void> {
     const { ledger } = this.options;
-    // The ledger may know more than the file.
+    // The ledger may have recorded creates before the file is open.
     this.meanwhile = [...ledger.lines()].join("");
     ledger.attach(this);
     await this.restore(() => this.resume());
@@ -106,7 +113,7 @@ export class JournalFile {
     try {
       if (this.handle !== undefined) this.bytes += writeAll(this.handle, line);
     } catch (error) {
-      // Half a line may be there: its checksum tells.
+      // The file may now end in half a line; a reader notices by the checksum.
       this.useHandle(undefined);
       this.fail(error);
     }
@@ -122,7 +129,10 @@ export class JournalFile {
     this.handle = undefined;
   }
 
-  /** Brings file and ledger together: at the start, and when a disk may be back. */
+  /**
+   * Locks the directory, reads the file into the ledger and writes the ledger to the file: at the start, and at each
+   * retry after a failure.
+   */
   private async restore(write = () => this.rewrite()): Promise<void> {
     const { directory, lock, onLocked } = this.options;
     const outcome = await lock.tryAcquire();
@@ -139,7 +149,7 @@ export class JournalFile {
     await write();
   }
 
-  /** Goes on with the file that is there. */
+  /** Opens the existing file and appends to it. */
   private async resume(): Promise<void> {
     try {
       const handle = await open(this.path, "a", 0o600);
@@ -156,18 +166,19 @@ export class JournalFile {
 
   private readOnce(): void {
     if (this.read) return;
-    // The journal's line of an id is later than that of a journal that was moved aside.
+    // The last entry of an id holds: those of the journal are newer than those of a journal that was moved aside.
     const entries = [this.aside, this.path].flatMap((file) => this.readTrusted(file));
     this.read = true;
     if (this.options.ledger.adopt(entries) && this.opened) this.options.onLateRecovery?.();
   }
 
   /**
-   * The content of a journal. One that cannot be used is moved aside, in the place of an earlier one, and nothing of it is used. Each
-   * start reads it: its owner and mode may have been set right, or it is of the version that this bridge has again. What has
-   * ended in the meantime may get a second delete then, where without it all that ended unseen would get none.
+   * The entries of a journal. The bridge moves a journal that it cannot use aside, replacing one moved aside before,
+   * and takes no entry from it. Each start reads the one moved aside again: an operator may have corrected its owner
+   * and mode, or the bridge may be back at the version that wrote it. Pods and containers that have ended in the
+   * meantime may then get a second delete; without this, those that ended unseen would get none.
    *
-   * @throws the system's error when it cannot be read
+   * @throws the system's error when the journal cannot be read
    */
   private readTrusted(file: string): readonly LedgerEntry[] {
     const { aside } = this;
@@ -208,17 +219,18 @@ export class JournalFile {
       .catch((error) => this.fail(error))
       .then(() => {
         this.rewriting = undefined;
-        // Much may have been written in the meantime.
+        // The bridge may have appended much during the compaction.
         if (this.healthy && !this.closed) this.compactIfLong();
       });
     return this.rewriting;
   }
 
   /**
-   * Puts a new file in the place of the old one, whole or not at all: whatever happens meanwhile, one of the two is
-   * there. What is appended in the meantime is in both, and the last word of an id holds: it may be later than its lines here.
+   * Replaces the file by a new one with the present ledger, by a rename: a crash leaves the old file or the new one,
+   * whole. A line appended in the meantime is in both files. It follows the ledger's lines in the new file, and the
+   * last line of an id holds.
    *
-   * @throws the system's error; the old file is as it was
+   * @throws the system's error; the old file is then unchanged
    */
   private async replace(): Promise<void> {
     const path = `${this.path}.new`;
@@ -237,7 +249,7 @@ export class JournalFile {
       }
       bytes += await writeWhole(fresh, text);
       await fresh.datasync();
-      // From here on nothing can be appended until this turn of the event loop ends.
+      // From here to the rename there is no `await`, so nothing can be appended in between.
       bytes += writeAll(fresh, this.meanwhile);
       renameSync(path, this.path);
       this.useHandle(fresh);
@@ -253,7 +265,10 @@ export class JournalFile {
     }
   }
 
-  /** From now on this is the file, if there is one. How closing the one before ends is of no interest. */
+  /**
+   * Makes `handle` the journal's open file, or leaves it without one. Errors of closing the previous file do not
+   * matter.
+   */
   private useHandle(handle: FileHandle | undefined): void {
     this.handle?.close().catch(() => {});
     this.handle = handle;
@@ -278,25 +293,29 @@ export class JournalFile {
   }
 }
 
-/** The journal's path: readable as far as it goes, and another one for each runtime and socket. */
+/** The journal's path: it shows the runtime's name, and its digest differs for each runtime and socket. */
 function journalPath(directory: string, { runtime, socket }: JournalKey): string {
   const digest = createHash("sha256").update(`${runtime}\0${socket}`).digest("hex").slice(0, 16);
   return join(directory, `${runtime.replace(/[^A-Za-z0-9_-]/g, "_").slice(0, 40)}-${digest}.journal`);
 }
 
-/** A socket's path without the links on the way to it, as `/var/run` is one: two names of one socket are one key. */
+/** A socket's path with links in its directory resolved, such as `/var/run`: two paths of one socket give one key. */
 function canonicalSocket(path: string): string {
   return attempt(() => join(realpathSync(dirname(path)), basename(path))) ?? path;
 }
 
-/** At once. @returns the bytes that were written */
+/** Writes the text before it returns. @returns the number of bytes written @throws Error when the disk takes fewer */
 function writeAll({ fd }: FileHandle, text: string): number {
   const bytes = Buffer.from(text);
   if (writeSync(fd, bytes) < bytes.length) throw new Error("the disk is full");
   return bytes.length;
 }
 
-/** Without keeping events waiting. @returns the bytes that were written */
+/**
+ * Writes the text without blocking the event loop.
+ * @returns the number of bytes written
+ * @throws Error when the disk takes fewer
+ */
 async function writeWhole(file: FileHandle, text: string): Promise<number> {
   const { bytesWritten } = await file.write(text);
   if (bytesWritten < Buffer.byteLength(text)) throw new Error("the disk is full");

@@ -19,33 +19,39 @@ import type { Spec } from "../v01/types.js";
 import type { Created, LedgerEntry, Phase } from "./ledger.js";
 
 /**
- * The journal's format. Each line is the CRC-32 of its record in eight hexadecimal digits, a blank, the record as JSON, and a
- * line end. A write that a crash has cut short does not end so, and what a broken disk gives back has another checksum.
- * 64-bit integers of a spec are exact, as they are in a request. A create that a held sandbox waits for says "refused".
+ * The journal's format. Each line is the CRC-32 of its record in eight hexadecimal digits, a blank, the record as JSON,
+ * and a line feed. A write that a crash has cut short lacks the line feed, and a line that a broken disk has changed
+ * has another checksum. 64-bit integers of a spec are exact, as in a request. The `create-begun` of a held sandbox,
+ * whose create has failed and runs again, has "refused".
  *
- *   8b8c9767 {"type":"header","version":1,"runtime":"containerd","socket":"/run/nri/nri.sock"}    the first one
+ *   8b8c9767 {"type":"header","version":1,"runtime":"containerd","socket":"/run/nri/nri.sock"}    the first line
  *   ea06bce5 {"type":"create-begun","id":...,"kind":...,"spec":{...},...}       before the create's chain
  *   aa700a98 {"type":"delete-begun","id":...}                                   before the delete's chain
- *   37042d7f {"type":"delete-done","id":...}                                    after it, failed or not
+ *   37042d7f {"type":"delete-done","id":...}                                    after that chain, failed or not
  *   036f1169 {"type":"forgotten","id":...}                                      its pod or container is removed
  */
 const version = 1;
 
-/** The subject of a journal: one runtime, told by its name and by the socket that we reach it through. */
+/**
+ * What a journal is about: one runtime, identified by its name and by the socket through which the bridge reaches it.
+ */
 export interface JournalKey {
   readonly runtime: string;
   readonly socket: string;
 }
 
-/** The entries that a journal has left. */
+/** The entries that the bridge recovers from a journal. */
 interface Recovery {
-  /** None of them is `deleting`: a delete that had begun and whose end was not written is to be run again. */
+  /**
+   * No entry is `deleting`: a delete that has a `delete-begun` and no `delete-done` becomes `rerun`, and the bridge
+   * runs it again.
+   */
   readonly entries: readonly LedgerEntry[];
-  /** Sound lines come after unsound ones, as a broken disk has it; a crash spoils the last one alone. */
+  /** Whether a valid line follows an invalid one. A broken disk causes this; a crash spoils only the last line. */
   readonly isDamaged: boolean;
 }
 
-/** The first line. */
+/** The first line of a journal, with its line feed. */
 export function formatHeader({ runtime, socket }: JournalKey): string {
   return formatLine(recordText.format({ type: "header", version, runtime, socket }));
 }
@@ -59,11 +65,12 @@ export function formatStep(type: "delete-begun" | "delete-done" | "forgotten", i
 }
 
 /**
- * Reads the bytes of a journal: the latest line of each id. The last line may have been cut short by a crash. Where a disk has
- * spoilt others, what is sound still holds: a delete may come twice then, where without all of it many would not come at all.
- * The header too may be spoilt: the name of the file says whose it is. A sound line that this version does not know is passed over.
+ * Reads a journal: the latest record of each id counts. A crash may have cut the last line short. When a disk has
+ * spoilt other lines, the valid ones still count: a plugin may then get a delete twice, but without them many deletes
+ * would not come at all. The header may be spoilt too, since the file's name already says whose journal it is. A valid
+ * line of a type that this version does not know is skipped.
  *
- * @throws BridgeError STATE when no line is sound, it is of another version, or another runtime's
+ * @throws BridgeError STATE when no line is valid, or when the journal is of another version or of another runtime
  */
 export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
   const lines = readLines(bytes);
@@ -71,7 +78,8 @@ export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
   const isDamaged = lines.slice(0, records.length).includes(undefined);
   const [first, ...rest] = records;
   if (first === undefined) {
-    // Cut short in its header, a journal is as good as new; anything else is no journal of ours.
+    // A journal cut short in its header has no entries yet, so it counts as new. Any other file without a valid line is
+    // no journal of the bridge.
     const header = Buffer.from(formatHeader(key));
     if (header.subarray(0, bytes.length).equals(bytes)) return { entries: [], isDamaged };
     throw new BridgeError("STATE", "the journal has no valid line");
@@ -92,7 +100,11 @@ export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
   return { entries: [...found.values()], isDamaged };
 }
 
-/** A journal of another version is refused: this one would read it wrongly, or drop what it does not know. */
+/**
+ * Checks the first record. This version would read a journal of another version wrongly, or drop records that it does
+ * not know.
+ * @throws BridgeError STATE when the record is no header, or of another version, runtime or socket
+ */
 function checkHeader(header: RecordText | undefined, key: JournalKey): void {
   const { type, version: stated = 0, runtime = "", socket = "" } = header ?? {};
   if (type !== "header") throw new BridgeError("STATE", "the journal does not begin with its header");
@@ -106,10 +118,10 @@ export function formatLine(record: string): string {
   return `${checksum(record)} ${record}\n`;
 }
 
-/** The records of a journal's lines, in order; undefined for each line that is not sound. */
+/** The records of a journal's lines, in order; undefined for each line that is not valid. */
 export function readLines(bytes: Uint8Array): (string | undefined)[] {
   const lines = Buffer.from(bytes).toString("utf8").split("\n");
-  // Behind the last line end there is nothing, or what was cut short.
+  // After the last line feed there is nothing, or a line that was cut short.
   const rest = lines.pop();
   return [...lines.map(readLine), ...(rest === "" ? [] : [undefined])];
 }
@@ -125,18 +137,20 @@ function checksum(record: string): string {
   return crc32(record).toString(16).padStart(checksumLength, "0");
 }
 
-/** Undefined when it is no record, or one of a later version that cannot be read as one of this. */
+/**
+ * A line's record; undefined when the text is not a record, or one of a later version that this version cannot decode.
+ */
 function parseRecord(body: string): RecordText | undefined {
   const decoded = decodeDocument(encodeUtf8(body), recordText);
   return decoded.ok ? decoded.value : undefined;
 }
 
-/** A spec without resources has none here. */
+/** A spec in the journal. `resources` is absent when the spec has none. */
 type SpecText = Omit<Spec, "resources"> & { readonly resources?: LinuxResources };
 
 type Same = Pick<Created, "id" | "sandboxID" | "pid" | "pod" | "container" | "adopted">;
 
-/** A record; what is 0, empty or false is absent. */
+/** A record of the journal. Fields that are 0, empty or false are absent. */
 interface RecordText extends Partial<JournalKey & Same & Omit<ProcessIdentity, "startTime">> {
   readonly type: string;
   readonly version?: number;
@@ -173,7 +187,7 @@ const recordText: Codec<RecordText> = struct("state.Record", {
   bootId: text,
   pidNamespace: text,
   pod: text,
-  // "" and absent are different.
+  // An empty container name differs from an absent one, which means a sandbox, so this is no `omitempty`.
   container: pointer(string()),
   phases: omitempty(slice(string())),
   adopted: omitempty(bool),
@@ -183,7 +197,7 @@ const recordText: Codec<RecordText> = struct("state.Record", {
   spec: pointer(specText),
 });
 
-/** Each field by its name: to spread a Created takes longer than to format it. */
+/** Copies each field by its name: spreading a Created takes longer than formatting it. */
 function toText(created: Created): RecordText {
   const { id, sandboxID, kind, pid, process, pod, container, phases, adopted, refused, kept, spec } = created;
   const { resources, namespaces, cgroupsPath, annotations } = spec;

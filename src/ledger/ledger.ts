@@ -3,45 +3,58 @@ import type { Target } from "../v01/to-v01.js";
 import type { Result, Spec } from "../v01/types.js";
 import { formatCreate, formatStep } from "./journal.js";
 
-/** What is kept of a pod sandbox or container for which a create was attempted. */
+/** What the ledger keeps of a pod sandbox or container for which the bridge has attempted a create. */
 export interface Created {
   readonly kind: "sandbox" | "container";
   readonly id: string;
   readonly sandboxID: string;
   readonly pid: number;
   readonly spec: Spec;
-  /** namespace/name of the pod, for the log. */
+  /** The pod's namespace/name, for the log. */
   readonly pod: string;
   /** The container's name, for the log; absent for a sandbox. */
   readonly container?: string;
-  /** The phases whose plugins had their create, so that they get its delete. */
+  /** The phases whose plugins got the create; the same plugins get the delete. */
   readonly phases: readonly Phase[];
-  /** It ran before us and counts as created, in both phases. */
+  /** The pod or container ran before the bridge did. The ledger treats it as created in both phases. */
   readonly adopted: boolean;
-  /** Whether its events are the bridge's business: a containerd that runs v0.1 plugins for sandboxes serves them itself. */
+  /**
+   * Whether the bridge handles its events. A containerd that itself runs v0.1 plugins for sandboxes handles the
+   * sandboxes' events.
+   */
   readonly served: boolean;
-  /** Its process, where that could be told. */
+  /** The process of the pod or container; undefined when the bridge could not identify it. */
   readonly process?: ProcessIdentity;
-  /** A sandbox whose create failed, which the runtime cannot be told: it is held until a create of it succeeds. */
+  /**
+   * A held sandbox: its create failed, and the bridge cannot tell the runtime. The sandbox stays held until a create of
+   * it succeeds.
+   */
   readonly refused?: true;
-  /** The resources that plugins set at its create, for the answers to its updates: adjust keys and their values. */
+  /**
+   * The resources that plugins set at the create, by adjust key: the bridge's answers to the container's updates need
+   * them.
+   */
   readonly kept?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Where creates run: `create` at CreateContainer, `start` at StartContainer and RunPodSandbox. */
+/**
+ * The call of the runtime at which a create runs: `create` at CreateContainer, `start` at StartContainer and
+ * RunPodSandbox.
+ */
 export type Phase = "create" | "start";
 export const bothPhases: readonly Phase[] = ["create", "start"];
 
-/** How a create came about. */
+/** What caused a create. */
 export interface CreateInfo {
-  /** Whose plugins' create this is; those of `start` when not said. */
+  /** The phases whose plugins get this create; `start` alone when absent. */
   readonly phases?: readonly Phase[];
   readonly adopted?: boolean;
 }
 
 /**
- * `open`: the delete is owed. `rerun`: an earlier bridge began it and did not see its end, so it is delivered again.
- * `deleting`: it runs. `deleted`: it was delivered, well or not. A held sandbox passes through all of them, with `refused`.
+ * `open`: the bridge owes the delete. `rerun`: an earlier bridge began the delete and did not see its end, so this one
+ * delivers it again. `deleting`: the delete runs. `deleted`: the bridge has delivered the delete, successfully or not.
+ * A held sandbox passes through all of these states, with `refused`.
  */
 export type State = "open" | "rerun" | "deleting" | "deleted";
 
@@ -51,51 +64,62 @@ export interface LedgerEntry {
 }
 
 interface Journal {
-  /** @param isLate it need not be on file before an answer leaves: the worst that a kill makes of it is a second delete */
+  /**
+   * @param isLate the line may be written after the answer to the runtime: if a kill loses it, a second delete is the
+   * worst result
+   */
   append(line: string, isLate?: boolean): void;
 }
 
 interface Recorded extends LedgerEntry {
   created: Created;
   state: State;
-  /** What the plugins of the create phase answered. */
+  /** The results of the create phase's plugins. */
   createResults: readonly Result[];
   /**
-   * Its pod or container is removed. `leaving`: its process still runs, and the entry stays until that has ended. `due`: the
-   * entry goes with the end of the delete.
+   * Set once the runtime removes the pod or container. `leaving`: the process still runs, and the entry stays until it
+   * has ended. `due`: the ledger drops the entry at the end of the delete.
    */
   removal?: "leaving" | "due";
 }
 
 /**
- * What is owed a delete. Each create that was attempted gets one and nothing else does: `takeDelete` gives the right to
- * deliver it, once in this process; what a kill cuts short is the next bridge's to deliver again. An entry stays until its pod
- * or container is removed, for the events that come after the delete.
+ * The pods and containers to which the bridge owes a delete. Each create that the bridge attempted gets one delete, and
+ * nothing else gets one. `takeDelete` gives the right to deliver it, once in this process; the next bridge delivers a
+ * delete again that a kill has cut short. An entry stays until the runtime removes its pod or container, for events
+ * that come after the delete.
  *
- * Every change goes to the journal before anything is run for it.
+ * The journal gets every change before the bridge runs a plugin for it.
  */
 export class Ledger {
   /**
-   * By id, the creates that no plugin ran for, or that the runtime listed: they are recorded when their turn comes or an event names
-   * them, beside what is recorded of an earlier phase or life.
+   * By id, the creates that the bridge has yet to record, because no plugin runs for them, or because the runtime
+   * listed the pod or container as running before the bridge. The bridge records each when its turn comes or an event
+   * names it. The ledger may also have an entry of an earlier phase or life of the id.
    */
   readonly deferred = new Map<string, { readonly target: Target; readonly info: CreateInfo }>();
   private readonly entries = new Map<string, Recorded>();
-  /** Those of each pod's containers: an event is not to look at all pods of the node. */
+  /** The container ids of each pod, so that an event need not search the entries of all pods on the node. */
   private readonly containerIds = new Map<string, Set<string>>();
-  /** The latest ids that were removed: the runtime sends a StopContainer beside all else, so that it may come after. */
+  /**
+   * The ids removed last: the runtime sends StopContainer in parallel with other events, so it may arrive after the
+   * removal.
+   */
   private readonly removed: string[] = [];
   private journal: Journal | undefined;
-  /** Ids that were dropped while the journal has not been read: what it says of them is past. */
+  /** The ids dropped before the journal has been read: `adopt` ignores the journal's entries for them. */
   private dropped: Set<string> | undefined;
 
-  /** Writes each change to this journal from now on; without one, nothing is kept over our end. */
+  /** Writes each change to this journal from now on; without a journal, nothing outlives the bridge's process. */
   attach(journal: Journal): void {
     this.journal = journal;
     this.dropped = new Set();
   }
 
-  /** Takes over what an earlier bridge left; what is recorded here already stays. Gives whether there was anything new. */
+  /**
+   * Takes over the entries of an earlier bridge, but for ids that this ledger has or has dropped. Returns whether any
+   * entry is new.
+   */
   adopt(entries: readonly LedgerEntry[]): boolean {
     const unknown = entries.filter(({ created: { id } }) => !this.entries.has(id) && !this.dropped?.has(id));
     this.dropped = undefined;
@@ -103,7 +127,10 @@ export class Ledger {
     return unknown.length > 0;
   }
 
-  /** The lines of the shortest journal that amounts to what is recorded, each made when it is asked for. */
+  /**
+   * The lines of the shortest journal with the same content as this ledger; each is formatted only when the caller asks
+   * for it.
+   */
   *lines(): Generator<string, void, undefined> {
     for (const recorded of this.entries.values()) yield linesOf(recorded);
   }
@@ -112,7 +139,7 @@ export class Ledger {
   record(create: Omit<Created, "phases" | "adopted" | "refused">, info: CreateInfo = {}): Created {
     const { phases = ["start"], adopted = false } = info;
     const before = this.entries.get(create.id);
-    // A create after the delete begins a new life.
+    // A create after the delete begins a new life of the id: the new entry takes over nothing from before.
     const same = before !== undefined && isWaiting(before) ? before : undefined;
     const process = create.process ?? (same?.created.pid === create.pid ? same.created.process : undefined);
     const created: Created = {
@@ -141,28 +168,33 @@ export class Ledger {
     return this.entries.get(id)?.created;
   }
 
-  /** Whether a create of this id was attempted or listed, or it was removed a moment ago. */
+  /** Whether the bridge attempted a create of this id, the runtime listed it, or it was removed a moment ago. */
   knows(id: string): boolean {
     return this.entries.has(id) || this.deferred.has(id) || this.removed.includes(id);
   }
 
-  /** Whether a create was attempted and no delete delivered. */
+  /**
+   * Whether the bridge attempted a create of this id, handles its events, and has not begun the delete in this process.
+   */
   isOpen(id: string): boolean {
     const recorded = this.entries.get(id);
     return recorded !== undefined && owesDelete(recorded);
   }
 
-  /** Whether its delete runs. */
+  /** Whether the delete of this id runs now. */
   isDeleting(id: string): boolean {
     return this.entries.get(id)?.state === "deleting";
   }
 
-  /** Whether it is a held sandbox. */
+  /** Whether this id is a held sandbox. */
   isRefused(id: string): boolean {
     return this.get(id)?.refused === true;
   }
 
-  /** A create of it has failed, and the runtime cannot be told: its delete is owed at once. Or one has succeeded. */
+  /**
+   * Notes that a create of the sandbox has failed and the bridge cannot tell the runtime, so that it owes the delete at
+   * once; or, with false, that a create has succeeded.
+   */
   setRefused(id: string, refused: boolean): void {
     const recorded = this.entries.get(id);
     if (recorded === undefined || this.isRefused(id) === refused) return;
@@ -171,7 +203,10 @@ export class Ledger {
     this.journal?.append(linesOf(recorded));
   }
 
-  /** What to deliver the delete of; undefined when there was no create, its delete was taken, or it is not ours. */
+  /**
+   * Begins the delete of an id. Returns the create whose delete the caller has to deliver; undefined when there was no
+   * create, the delete was taken before, or the bridge does not handle the id's events.
+   */
   takeDelete(id: string): Created | undefined {
     const recorded = this.entries.get(id);
     if (recorded === undefined || !owesDelete(recorded)) return undefined;
@@ -181,13 +216,13 @@ export class Ledger {
     return recorded.created;
   }
 
-  /** No plugin takes the delete. */
+  /** Notes that no plugin is to get the delete, so that the bridge owes it no more. */
   skipDelete(id: string): void {
     const recorded = this.entries.get(id);
     if (recorded !== undefined && owesDelete(recorded)) this.settle(recorded);
   }
 
-  /** The delete that was taken has been delivered, well or not: it never runs again. */
+  /** Notes that the delete from `takeDelete` has been delivered, successfully or not: it never runs again. */
   endDelete(id: string): void {
     const recorded = this.entries.get(id);
     if (recorded?.state === "deleting") this.settle(recorded);
@@ -199,7 +234,10 @@ export class Ledger {
     if (recorded.removal === "due") this.drop(recorded.created);
   }
 
-  /** It is removed and its process still runs. Gives whether that is new: a removal may be tried again and again. */
+  /**
+   * Notes that the runtime removes the pod or container while its process still runs. Returns whether this is new,
+   * since the runtime may try a removal again and again.
+   */
   noteLeaving(id: string): boolean {
     const recorded = this.entries.get(id);
     if (recorded === undefined || recorded.removal !== undefined) return false;
@@ -207,9 +245,12 @@ export class Ledger {
     return true;
   }
 
-  /** Its pod or container is removed. One whose delete is still owed or runs is forgotten when that has ended. */
+  /**
+   * Forgets an id whose pod or container the runtime has removed; while the delete is owed or runs, only when the
+   * delete has ended.
+   */
   forget(id: string): void {
-    // More than a runtime removes while one StopContainer is on its way.
+    // 1,000 is more than a runtime removes while one StopContainer is on its way.
     if (this.removed.push(id) > 1_000) this.removed.shift();
     const recorded = this.entries.get(id);
     if (recorded === undefined) return;
@@ -225,7 +266,7 @@ export class Ledger {
     this.journal?.append(formatStep("forgotten", id), true);
   }
 
-  /** What the plugins of the create phase answered: the start phase's requests show it. Kept in memory only. */
+  /** The results of the create phase's plugins, which the requests of the start phase contain. Kept in memory only. */
   createResultsOf(id: string): readonly Result[] {
     return this.entries.get(id)?.createResults ?? [];
   }
@@ -235,7 +276,7 @@ export class Ledger {
     if (recorded !== undefined) recorded.createResults = results;
   }
 
-  /** Adds to what is answered to its updates. */
+  /** Adds resources to those that the bridge keeps for its answers to the container's updates. */
   keep(id: string, kept: Created["kept"]): void {
     const recorded = this.entries.get(id);
     if (recorded === undefined || kept === undefined) return;
@@ -243,12 +284,12 @@ export class Ledger {
     this.journal?.append(linesOf(recorded));
   }
 
-  /** All that is recorded, in the order of the creates. */
+  /** All entries, in the order of their creates. */
   all(): LedgerEntry[] {
     return [...this.entries.values()];
   }
 
-  /** The ids of a pod's containers, recorded or pending. */
+  /** The ids of a pod's containers, recorded or deferred. */
   containersOf(sandboxID: string): string[] {
     const ids = new Set(this.containerIds.get(sandboxID));
     for (const { target } of this.deferred.values()) {
@@ -261,7 +302,10 @@ export class Ledger {
     return this.entries.size;
   }
 
-  /** How many that are there ran before us, so that no plugin had their create. */
+  /**
+   * The number of pods and containers that ran before the bridge, so that no plugin got their create, and whose delete
+   * is still owed.
+   */
   get adopted(): number {
     return this.all().filter((entry) => entry.created.adopted && entry.created.served && owesDelete(entry)).length;
   }
@@ -271,7 +315,7 @@ function isWaiting({ state }: LedgerEntry): boolean {
   return state === "open" || state === "rerun";
 }
 
-/** Whether a create was attempted, no delete delivered, and both are the bridge's business. */
+/** Whether the bridge attempted the create, handles the events, and has not begun the delete in this process. */
 export function owesDelete(entry: LedgerEntry): boolean {
   return isWaiting(entry) && entry.created.served;
 }

@@ -5,32 +5,36 @@ import { type Created, type LedgerEntry, owesDelete } from "./ledger.js";
 export interface Listed {
   readonly id: string;
   readonly sandboxID?: string;
-  /** 0 when it has no process. */
+  /** The pid of the process; 0 when there is none. */
   readonly pid: number;
-  /** Absent for a sandbox. */
+  /** The container's CRI state; absent for a sandbox. */
   readonly container?: { readonly state: string } | undefined;
 }
 
-/** The comparison of the records with the runtime's list and the machine. */
+/** What differs between the ledger's entries and the runtime's list and the machine's processes. */
 interface Reconciled<T extends Listed> {
-  /** Listed as running, and never heard of. */
+  /** The runtime lists these as running, and the ledger has no entry for them. */
   readonly unknown: readonly T[];
-  /** To be deleted now: their process is gone, or their delete was begun by an earlier bridge. Containers first. */
+  /**
+   * The bridge has to deliver these deletes now: the process is gone, or an earlier bridge began the delete. Containers
+   * come first.
+   */
   readonly gone: readonly string[];
-  /** Held sandboxes of an earlier bridge that did not see the end of their delete: it is owed at once. */
+  /** Held sandboxes whose delete an earlier bridge did not finish: this bridge delivers it at once. */
   readonly refused: readonly string[];
-  /** Still there, and waiting for a delete: their processes are worth watching. */
+  /** These still exist and are owed a delete: the bridge has to watch their processes. */
   readonly left: readonly Created[];
-  /** Deleted long since and gone from the runtime too. */
+  /** The bridge owes these no delete, and the runtime has removed them. */
   readonly forgotten: readonly string[];
 }
 
 /**
- * Compares what create was attempted for with the runtime's list after a registration, and with the machine.
+ * Compares the ledger's entries with the runtime's list after a registration, and with the processes of the machine.
  *
- * @param listed undefined for a runtime that never tells (containerd 1.7 to a plugin that it launched): then /proc alone
- * says who is gone, and what it cannot say is left to the events
- * @param podsHaveProcess false where a pod may run without a process of its own: the state of its containers tells then
+ * @param listed undefined when the runtime never sends its list (containerd 1.7 to a plugin that it launched): then
+ * /proc alone shows which processes are gone, and where it cannot, the bridge waits for events
+ * @param podsHaveProcess false when a pod may run without a process of its own: the state of its containers then shows
+ * whether it runs
  */
 export function reconcile<T extends Listed>(
   listed: readonly T[] | undefined,
@@ -71,10 +75,11 @@ export function reconcile<T extends Listed>(
 function saysGone(entry: Listed | undefined, created: Created, alive: (of: Created) => Liveness): boolean {
   if (entry === undefined) return alive(created) !== "alive";
   if (entry.pid > 0) return false;
-  // Created and not yet started: that it has no process says nothing.
+  // A container that is created and not yet started may have no process: that does not show that it is gone.
   if (entry.container?.state === "CONTAINER_CREATED" && !created.phases.includes("start")) return false;
   const liveness = alive(created);
-  // A runtime that named a process once and names none now says that it ended; one that never did says nothing.
+  // A runtime that gave a pid at the create and gives none now says that the process has ended. One that never gave a
+  // pid says nothing.
   return liveness === "dead" || (liveness === "unknown" && created.pid > 0);
 }
 

@@ -7,16 +7,23 @@ import type { Host } from "../host/host.js";
 import type { ProcessIdentity } from "../host/proc.js";
 import { whyUntrusted } from "./directory.js";
 
-/** Most plugins have ended by then: there is nothing of them for the next bridge to end. */
+/**
+ * A plugin is noted this long after its start, in milliseconds: most have ended by then, and the next bridge need not
+ * end those.
+ */
 const noteAfterMs = 5;
-/** Bytes of a line with its end: a line of another length would move those after it. */
+/**
+ * The bytes of each line with its line feed. All lines have the same length, so that one can be overwritten in place.
+ */
 const lineBytes = 160;
 
 /**
- * The plugins that run at this moment, kept in the state directory: a bridge that is killed cannot end them when their
- * time is over, and one that hangs or is stopped would stay for ever. The next bridge ends those that are still there.
+ * The list of the plugins that run at this moment, in a file of the state directory. A bridge that is killed cannot end
+ * its plugins at their time limits, so a plugin that hangs or is stopped would stay for ever. The next bridge ends
+ * those that still run.
  *
- * One line of fixed length for each, written over when the run has ended; the file goes when the bridge does.
+ * The file has one line of fixed length for each plugin, which the bridge overwrites when the run has ended. The bridge
+ * removes the file when it ends itself.
  *
  *   4711 1827364 6a1b9c1e-... pid:[4026531836]      pid, start time, boot, pid namespace; then blanks
  */
@@ -27,13 +34,16 @@ export class RunningPlugins {
   constructor(
     private readonly options: {
       readonly host: Pick<Host, "identify" | "liveness">;
-      /** Ends a process and its group. */
+      /** Ends a process and its process group. */
       readonly end: (pid: number) => void;
       readonly log: Log;
     },
   ) {}
 
-  /** Ends what an earlier bridge left, and keeps the file in this directory from now on. The directory is ours alone. */
+  /**
+   * Ends the plugins that an earlier bridge left, and keeps the file in `directory` from now on. The bridge must hold
+   * the directory's lock.
+   */
   open(directory: string): void {
     if (this.file !== undefined) return;
     const path = join(directory, "running");
@@ -47,7 +57,7 @@ export class RunningPlugins {
     }
   }
 
-  /** Notes a process that was started, until it has ended. */
+  /** Notes a process that the bridge has started, until the process has ended. */
   began(pid: number, exited: Promise<unknown>): void {
     const timer = setTimeout(() => {
       const free = this.lines.indexOf(undefined);
@@ -58,13 +68,13 @@ export class RunningPlugins {
         this.lines[index] = undefined;
         this.write(index);
       };
-      // No answer waits for it: a process that has ended need not be ended.
+      // Overwrites the line only after other work of this turn: the answer to the runtime need not wait for this.
       void exited.then(() => setImmediate(ended));
     }, noteAfterMs);
     void exited.then(() => clearTimeout(timer));
   }
 
-  /** Removes the file: what runs now ends by itself or in time. */
+  /** Removes the file: plugins that still run end by themselves, or this bridge ends them at their time limits. */
   close(): void {
     if (this.file === undefined) return;
     closeSync(this.file.fd);
@@ -78,7 +88,7 @@ export class RunningPlugins {
     for (const identity of text.split("\n").flatMap(parseIdentity)) {
       if (host.liveness(identity) !== "alive") continue;
       log.warn({ process: identity.pid }, "a plugin that an earlier bridge left running is ended");
-      // It may have ended meanwhile.
+      // The process may have ended since the check, so an error is ignored.
       attempt(() => end(identity.pid));
     }
   }
@@ -88,7 +98,7 @@ export class RunningPlugins {
     const { pid, startTime, bootId, pidNamespace } = this.lines[index] ?? {};
     const text = startTime === undefined ? "" : [pid, startTime, bootId, pidNamespace].join(" ");
     const { fd } = this.file;
-    // A full disk: the journal says so.
+    // An error, as of a full disk, is ignored here: the journal reports it.
     attempt(() => writeSync(fd, `${text.padEnd(lineBytes - 1)}\n`, index * lineBytes));
   }
 }

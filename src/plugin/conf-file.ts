@@ -5,24 +5,28 @@ import { parseConfigList } from "../v01/config-list.js";
 import type { ConfigList } from "../v01/types.js";
 import { errorCode, formatFileError } from "./go-errors.js";
 
-/** conf.json as it is at this moment. */
+/** Reads conf.json, the list of v0.1 plugins. */
 export interface ConfFile {
   readonly path: string;
   /**
-   * Reads the list again when inode, mtime or size changed since the last time; a missing file is an empty list.
-   * @throws BridgeError CONF_LIST when it cannot be read or parsed, with containerd 1.6's text, or is not to be trusted
+   * The plugins that conf.json lists now. Parses the file again when its inode, mtime, ctime or size has changed since
+   * the last call; a missing file is an empty list.
+   * @throws BridgeError CONF_LIST when the file cannot be read or parsed, with containerd 1.6's text, or when
+   * `permissions` is `strict` and another user can change the file
    */
   read(): ConfigList;
 }
 
-/** compat: NRI v0.1's client ran no plugins, and said version 0.1, where there was no file. */
+/** compat: without a file, NRI v0.1's client ran no plugins and used version 0.1. */
 const missing: ConfigList = { version: "0.1", plugins: [] };
 
 /**
- * conf.json on disk. containerd 1.6 read it for every event; here an unchanged file costs one stat.
+ * Creates the reader of the conf.json at `path`. containerd 1.6 read the file for every event; the bridge reads it only
+ * after a change, so an unchanged file costs one stat, and the permission check with `strict`.
  *
- * @param permissions `strict`: it says what runs as root, so only root, or we, may be able to change it; looked at
- * each time, since a directory's mode changes nothing of the file
+ * @param permissions `strict`: only root and the bridge's own user may be able to change the file, since it decides
+ * what runs as root. `read` checks this at each call, because a change of a directory's mode leaves the file's stamp
+ * the same.
  */
 export function createConfFile(path: string, permissions: "strict" | "trust" = "trust"): ConfFile {
   const findFault = permissions === "strict" ? createConfigCheck() : () => null;
@@ -41,18 +45,26 @@ export function createConfFile(path: string, permissions: "strict" | "trust" = "
   };
 }
 
-/** undefined when there is no file. */
+/**
+ * The stamp of the file; undefined when there is no file.
+ * @throws BridgeError CONF_LIST when stat(2) fails otherwise
+ */
 function stampOf(path: string): string | undefined {
   try {
     return fileStamp(path);
   } catch (error) {
-    // ENOENT alone: Node 22 and later take ENOTDIR for a missing file too where they are told not to throw.
+    // Only ENOENT means that the file is missing. With `throwIfNoEntry: false`, statSync of Node 22 and later also
+    // hides ENOTDIR.
     if (errorCode(error) === "ENOENT") return undefined;
     throw unreadable(path, error);
   }
 }
 
-/** A fault of the text lasts as long as the text. @throws BridgeError CONF_LIST when it cannot be read at this moment */
+/**
+ * Reads and parses conf.json. Returns a parse error instead of throwing it, since the error stays true until the file
+ * changes.
+ * @throws BridgeError CONF_LIST when the file cannot be read now, which may pass without a change of the file
+ */
 function readList(path: string): ConfigList | BridgeError {
   let bytes: Uint8Array;
   try {
@@ -68,10 +80,13 @@ function readList(path: string): ConfigList | BridgeError {
   }
 }
 
-/** The errors that come after open(2). */
+/** Error codes that reading the open file gives; all other codes come from open(2). */
 const ofReading: ReadonlySet<string> = new Set(["EFBIG", "EFTYPE", "EIO", "EISDIR"]);
 
-/** compat: v0.1's client opened the file and read it, and Go says what failed: `read /etc/nri/conf.json: is a directory`. */
+/**
+ * compat: Go's error names the failed step (`read /etc/nri/conf.json: is a directory`). v0.1's client opened the file,
+ * then read it.
+ */
 function unreadable(path: string, error: unknown): BridgeError {
   const code = errorCode(error);
   return new BridgeError("CONF_LIST", formatFileError(ofReading.has(code) ? "read" : "open", path, code), {

@@ -6,32 +6,46 @@ import { blockedReads, readLink } from "../host/proc.js";
 import type { StartFault } from "./spawner.js";
 import type { StartCommand, Started, Starter } from "./start.js";
 
-/** A plugin that has just been started comes to its read by then. */
+/** A plugin that waits for its request reads its stdin at most this long after its start, in milliseconds. */
 const proofMs = 50;
-/** A machine may be busy, and an interpreter's files not in memory yet. */
+/**
+ * After this many failed proofs, or this many early processes in a row that waited for too long, the bridge starts this
+ * file early no more. One failure proves nothing: the machine may be busy, or an interpreter's files not in memory yet.
+ */
 const mostProofs = 3;
-/** A process is there long before that, or the thread that starts it waits for something else. */
+/**
+ * The longest time that a run waits for an early start to finish, in milliseconds. A start normally takes far less,
+ * unless the thread that starts the process waits for something else, such as a disk.
+ */
 const startMs = 500;
-/** No process waits for longer: it may hold a lock that the plugin before it in the chain waits for, or limit its own wait. */
+/**
+ * The bridge ends a process that has waited for its request this long, in milliseconds: the process may hold a lock
+ * that the plugin before it in the chain waits for, or have a limit of its own for the wait.
+ */
 const mostWaitMs = 500;
-/** Of a run's time, at most this is waited for either. */
+/** No wait of `proofMs` or `startMs` takes more than this fraction of the run's remaining time. */
 const share = 0.1;
 
 /**
- * A starter that also starts plugins while their requests are made: what a process does before it reads its stdin then costs the
- * call nothing. It is for those alone that are known to wait for their request first, since one that is not needed is killed.
+ * A starter that can start a plugin's process while the bridge still makes the request, so that what the process does
+ * before it reads its stdin costs the call no time. Only for plugins that have been seen to wait for their request
+ * first, since the bridge kills an early process that it does not need.
  */
 export class EarlyStarts implements Starter {
   /**
-   * By argv[0]: the file, in how many runs it did not come to its read in time, null when it did, and how many of its processes
-   * in a row waited for too long.
+   * What is known of a plugin, by its argv[0]. `file`: its path and stamp. `failed`: the number of runs in which its
+   * process did not read stdin in time; null once a process did. `overdue`: the number of its early processes in a row
+   * that waited for their request for too long.
    */
   private readonly known = new Map<
     string,
     { readonly file: string; readonly failed: number | null; overdue: number }
   >();
 
-  /** One at a time: the threads in which processes are started may all wait for a disk. */
+  /**
+   * An early start is under way. There is only one at a time: each takes a thread of libuv's pool, and a disk may block
+   * them all.
+   */
   private starting = false;
 
   constructor(private readonly starter: Starter) {}
@@ -48,7 +62,10 @@ export class EarlyStarts implements Starter {
     return new EarlyStart(command, file, starting, known);
   }
 
-  /** The request of a new file is held until its process waits for it, to know that. */
+  /**
+   * For a file not seen before, `give` holds the request back until the process waits for it: this is the proof that it
+   * does.
+   */
   async start(command: StartCommand): Promise<Started | StartFault> {
     const file = fileOf(command);
     const before = this.known.get(command.argv0);
@@ -75,7 +92,7 @@ export class EarlyStarts implements Starter {
   }
 }
 
-/** A process that waits for a request which is still being made. */
+/** A process that waits for a request which the bridge is still making. */
 export class EarlyStart {
   private over = false;
   private readonly timer: NodeJS.Timeout;
@@ -96,7 +113,10 @@ export class EarlyStart {
     });
   }
 
-  /** It, for its command and the file that it was; null when it is ended, and a process is to be started with the request. */
+  /**
+   * The process, when `command` executes the same file as at the early start. Otherwise this ends the process and
+   * returns null: the caller then starts another one.
+   */
   async take(command: StartCommand, terminateAt: Deadline): Promise<Started | null> {
     const started = await this.startedFor(command, terminateAt);
     if (started === null) this.abandon();
@@ -108,14 +128,14 @@ export class EarlyStart {
   }
 
   private async startedFor(command: StartCommand, terminateAt: Deadline): Promise<Started | null> {
-    // What was executed is only known when the file was the same before and after.
+    // The bridge knows which file the process executes only when the file was the same before and after the start.
     if (this.over || command.path !== this.command.path || fileOf(command) !== this.file) return null;
     const started = await within(atMost(startMs, terminateAt), this.starting, () => null);
     if (this.over || started === null || "code" in started || started.process?.hasEnded()) return null;
     return started;
   }
 
-  /** Ends it without a request, where it was not taken. */
+  /** Ends the process without a request, unless `take` has returned it. */
   abandon(): void {
     if (this.over) return;
     this.settle();
@@ -136,7 +156,7 @@ function fileOf({ path }: StartCommand): string {
   return `${path} ${attempt(() => fileStamp(path))}`;
 }
 
-/** Whether a process comes to a read of the stdin that it was given, which has no name. */
+/** Whether, by `until`, the process waits in a read of its stdin, and that is the pipe or socket from the bridge. */
 async function waitsForStdin(pid: number, until: Deadline): Promise<boolean> {
   while (!blockedReads(pid, "/proc").includes(0)) {
     if (until.expired) return false;

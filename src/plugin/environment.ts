@@ -1,16 +1,19 @@
-/** PATH: a runtime that launches the bridge does not give it, and every shell plugin needs it. */
+/**
+ * The PATH of plugins when the bridge has none: a runtime that launches the bridge gives it no PATH, and shell plugins
+ * need one.
+ */
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** NRI v2's variables for the bridge itself, which no v0.1 plugin ever saw. */
+/** The prefix of the variables that NRI v2 gives the bridge itself; no v0.1 plugin ever saw them. */
 const ownPrefix = "NRI_PLUGIN_";
 
 export interface EnvironmentOptions {
   /** The bridge's own environment. */
   readonly base: Readonly<Record<string, string | undefined>>;
   readonly pluginDirs: readonly string[];
-  /** Which of the bridge's variables a plugin gets: all, or these names. */
+  /** Which of the bridge's variables a plugin gets: all of them, or those with these names. */
   readonly pass: "all" | readonly string[];
-  /** Variables that a plugin gets besides, over those that are passed. */
+  /** Additional variables of a plugin; they replace the bridge's of the same name. */
   readonly set: Readonly<Record<string, string>>;
 }
 
@@ -29,9 +32,9 @@ export function createEnvironment(options: EnvironmentOptions): Record<string, s
   return Object.assign(environment, options.set);
 }
 
-/** The PATH of legacy plugins, made from the bridge's own. */
+/** The PATH of legacy plugins: the bridge's own PATH, then those plugin directories that it does not contain. */
 export function searchPath(path: string | undefined, pluginDirs: readonly string[]): string {
-  // An empty PATH would mean the working directory.
+  // An empty PATH would mean the working directory, so the default replaces it too.
   const present = (path || defaultPath).split(":");
   return [...present, ...pluginDirs.filter((directory) => !present.includes(directory))].join(":");
 }

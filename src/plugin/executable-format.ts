@@ -2,13 +2,16 @@ import { readdirSync, readSync } from "node:fs";
 import { attempt } from "../base/errors.js";
 import { closing, openRegularFile } from "../base/files.js";
 
-/** As much as the kernel looks at (BINPRM_BUF_SIZE). */
+/** The kernel looks at this many bytes of a file to find its format (BINPRM_BUF_SIZE). */
 const headBytes = 256;
 const elfMagic = Buffer.from("\x7fELF", "latin1");
 const minElfBytes = 52;
 const binfmtDirectory = "/proc/sys/fs/binfmt_misc";
 
-/** ELF machine numbers (elf.h) that the kernel of an architecture runs, by Node's names of those. */
+/**
+ * The ELF machine numbers (elf.h) that the kernel of each architecture executes; the keys are values of Node's
+ * `process.arch`.
+ */
 export const elfMachines: Readonly<Record<string, readonly number[]>> = {
   arm: [40],
   arm64: [183, 40],
@@ -23,17 +26,19 @@ export const elfMachines: Readonly<Record<string, readonly number[]>> = {
 /**
  * Whether execve would refuse a file with ENOEXEC.
  *
- * compat: containerd 1.6 failed with `exec format error` there. Node starts processes by glibc's execvp, which gives such
- * a file to /bin/sh instead: a script without a shebang would run, and an empty file succeed.
+ * compat: containerd 1.6 failed with `exec format error` for such a file. Node starts processes by glibc's execvp,
+ * which runs such a file with /bin/sh instead: a script without a shebang would run, and an empty file would succeed.
  */
 export function hasUnknownFormat(path: string): boolean {
   const head = readHead(path);
-  // The kernel judges a file that we cannot read.
+  // The bridge cannot read the file: the kernel decides when the bridge executes it.
   if (head === null) return false;
   return parseShebang(head) === null && !isExecutableElf(head);
 }
 
-/** As much of a file as the kernel looks at to execute it; null when we cannot read it. */
+/**
+ * The first bytes of a file, as many as the kernel looks at to execute it; null when the bridge cannot read the file.
+ */
 export function readHead(path: string): Buffer | null {
   const head = Buffer.alloc(headBytes);
   const size = attempt(() =>
@@ -45,11 +50,11 @@ export function readHead(path: string): Buffer | null {
 /** The interpreter that the first line of a script names. */
 export interface Shebang {
   readonly interpreter: string;
-  /** The rest of the line is one argument. */
+  /** The rest of the line; the kernel passes it to the interpreter as one argument. */
   readonly argument: string;
 }
 
-/** Reads the first line as the kernel does (fs/binfmt_script.c); null when that is none of a script. */
+/** Reads a script's first line as the kernel does (fs/binfmt_script.c); null when the line names no interpreter. */
 export function parseShebang(head: Buffer): Shebang | null {
   const [line = ""] = head.toString("latin1").split(/[\n\0]/, 1);
   const [, interpreter, argument = ""] = /^#![ \t]*([^ \t]+)[ \t]*(.*?)[ \t]*$/s.exec(line) ?? [];
@@ -62,7 +67,10 @@ function isExecutableElf(head: Buffer): boolean {
   return elfMachines[process.arch]?.includes(machine) !== false || hasBinfmtEntries();
 }
 
-/** Whether binfmt_misc has interpreters, such as qemu for a foreign machine's ELF: then the kernel judges. */
+/**
+ * Whether binfmt_misc has interpreters, such as qemu for another machine's ELF files: the kernel may then execute the
+ * file.
+ */
 function hasBinfmtEntries(): boolean {
   return attempt(() => readdirSync(binfmtDirectory).some((name) => name !== "register" && name !== "status")) ?? false;
 }

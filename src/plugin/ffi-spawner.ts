@@ -7,24 +7,25 @@ import { closeInheritedDescriptors, type OpenFilesLimit, startingOpenFilesLimit 
 import { closePolledPipes, openPolledPipes, type PolledParts, type PolledPipes } from "./pipes.js";
 import type { Command, Exit, Spawned, Spawner, StartFault } from "./spawner.js";
 
-/** As much as a pipe holds. */
+/** The default capacity of a Linux pipe, in bytes: one read can empty it. */
 const scratchBytes = 1 << 16;
 const rlimitNofile = 7;
 
 /**
- * The fast spawner: posix_spawn(3) through an FFI library. The C library shares our memory with the child until it executes, so
- * the cost does not grow with it, and what execve answers comes back; it blocks the caller until then, or a thread of libuv's
- * pool where the caller has other work. Nothing else waits: the ends of processes and their output come to the event loop by
- * descriptors.
+ * The fast spawner: it calls posix_spawn(3) through an FFI library. The child shares the bridge's memory until it
+ * executes the plugin, so the cost does not grow with that memory, and posix_spawn returns the error of execve. The
+ * call blocks until execve, in the caller's thread or, with `offThread`, in a thread of libuv's pool. Nothing else
+ * blocks: epoll tells the event loop when a process ends (by its pidfd) or prints (by its pipes).
  *
- * @param openFiles the limit that plugins get; undefined for ours
+ * @param openFiles the RLIMIT_NOFILE of plugins; undefined: the bridge's own
  * @throws Error when the system gives no epoll descriptor
  */
 export function createFfiSpawner(
   { koffi, libc }: Native,
   openFiles: OpenFilesLimit | undefined = startingOpenFilesLimit(),
 ): Spawner {
-  // Where the C library can, each child closes what it is not to have.
+  // With posix_spawn_file_actions_addclosefrom_np each child closes inherited descriptors; without it the bridge closes
+  // its own.
   if (libc.addCloseFrom === undefined) closeInheritedDescriptors();
   return new FfiSpawner({ libc, events: new EventPoll(koffi, libc), scratch: Buffer.alloc(scratchBytes) }, openFiles);
 }
@@ -33,7 +34,7 @@ class FfiSpawner implements Spawner {
   readonly name = "ffi";
   private readonly attributes: Buffer;
   private readonly childLimit: BigUint64Array | undefined;
-  /** The pipes of the next process, made while the one before it runs: no call waits for that. */
+  /** The pipes of the next process. The bridge makes them while a process runs, so that no call waits for that. */
   private spare: PolledPipes | undefined;
   private refill: NodeJS.Immediate | undefined;
 
@@ -49,7 +50,8 @@ class FfiSpawner implements Spawner {
     const { libc } = this.parts;
     const argv = [command.argv0, ...command.args];
     const envp = Object.entries(command.env).map(([name, value]) => `${name}=${value}`);
-    // C would end a text at its first zero byte; Node refuses such a one.
+    // A C string ends at its first zero byte, so an argument would be cut silently; Node's spawn refuses a zero byte as
+    // well.
     if ([command.path, command.cwd, ...argv, ...envp].some((text) => text.includes("\0"))) return { code: "EINVAL" };
     const pipes = this.spare ?? openPolledPipes(this.parts);
     this.spare = undefined;
@@ -63,13 +65,13 @@ class FfiSpawner implements Spawner {
       return { code: errnoName(errno) };
     }
     const [child = 0] = pid;
-    // Node raised our own limit, which the child has until now.
+    // Node raised the bridge's own limit of open files at its start, and the child has inherited that one.
     if (this.childLimit !== undefined) libc.prlimit(child, rlimitNofile, this.childLimit, null);
-    // While we hold them, the end of the data is not seen.
+    // While the bridge holds the plugin's ends too, it sees no end of the data on stdout and stderr.
     for (const descriptor of pipes.pluginEnds) closeSync(descriptor);
     this.refill ??= setImmediate(() => {
       this.refill = undefined;
-      // The error is reported when the next process needs them.
+      // An error is ignored here: the next spawn opens its pipes itself and reports it.
       this.spare ??= attempt(() => openPolledPipes(this.parts));
     });
     return new FfiProcess(child, pipes.ends, this.parts);
@@ -83,28 +85,31 @@ class FfiSpawner implements Spawner {
   }
 }
 
-/** The same numbers in glibc and musl. */
+/** The POSIX_SPAWN_* flags; the numbers are the same in glibc and musl. */
 const flags = { setGroup: 0x02, setDefaultSignals: 0x04, setSignalMask: 0x08 } as const;
 
 /**
- * The child leads a process group of its own, which we end, in our session: with a session of its own (POSIX_SPAWN_SETSID) it
- * would be an autogroup of its own to the scheduler, and on a busy machine be started in twice the time. It has default signals
- * (Node ignores SIGPIPE) and an empty mask.
+ * The attributes of each child. The child leads a process group of its own, so that the bridge can signal the whole
+ * group, and stays in the bridge's session: with a session of its own (POSIX_SPAWN_SETSID) the scheduler would put the
+ * child into an autogroup of its own, and its start would take twice the time on a busy machine. The child has default
+ * signal actions (Node ignores SIGPIPE) and an empty signal mask.
  */
 function createAttributes(libc: Libc): Buffer {
   const attributes = Buffer.alloc(sizes.spawnAttributes);
   libc.initAttributes(attributes);
-  // The group's number is 0 in fresh attributes: the child's own pid.
+  // Fresh attributes have the process group 0, which stands for the child's own pid.
   libc.setAttributeFlags(attributes, flags.setDefaultSignals | flags.setSignalMask | flags.setGroup);
-  // Not by sigfillset(3), which leaves out the C library's own two: posix_spawn has those ignored, unless they are set.
+  // sigfillset(3) leaves out the two signals that the C library uses itself, and posix_spawn sets those to be ignored
+  // unless this mask has them.
   libc.setDefaultSignals(attributes, Buffer.alloc(sizes.signalSet, 0xff));
   libc.setSignalMask(attributes, Buffer.alloc(sizes.signalSet));
   return attributes;
 }
 
 /**
- * Calls back with what the child does before it executes: it takes the descriptors as 0, 1 and 2, closes all others, and goes to
- * its directory. Without one of them (ENOMEM) it would run in our directory, on our stdio.
+ * Calls `spawn` with the file actions that the child carries out before it executes the plugin: it takes the
+ * descriptors as 0, 1 and 2, closes all others, and changes to its directory. When the library cannot add an action
+ * (ENOMEM), `spawn` is not called: the child would run in the bridge's directory or on the bridge's stdio.
  *
  * @returns errno, or 0
  */
@@ -129,17 +134,23 @@ async function withActions(
 }
 
 const noHang = 1;
-/** In the lower half of `struct pollfd`'s last four bytes are the events that are asked for, in the upper those that came. */
+/**
+ * POLLIN. A `struct pollfd` ends in two 16-bit fields, `events` and `revents`: here one number, with `revents` in its
+ * upper half.
+ */
 const pollIn = 1;
-/** How often to look for the end of a process that the system does not watch for us. */
+/** The interval of waitpid(2) for a process whose pidfd the bridge cannot watch, in milliseconds. */
 const reapIntervalMs = 10;
 
-/** A child of ours that libuv does not know: we hear of its end by a pidfd, and reap it, and no other. */
+/**
+ * A child process that libuv does not know. The bridge sees its end by a pidfd and reaps only this pid, so no child of
+ * libuv.
+ */
 class FfiProcess implements Spawned {
   readonly exited: Promise<Exit>;
   private exit: Exit | undefined;
   private alive = false;
-  /** Negative where the system has no memory for it, and when it is closed. */
+  /** Negative when pidfd_open(2) failed, as for want of memory, and once it is closed. */
   private pidfd: number;
   private settle: (exit: Exit) => void = () => {};
   private stopWatching: (() => void) | undefined;
@@ -154,7 +165,7 @@ class FfiProcess implements Spawned {
     this.exited = new Promise((resolve) => {
       this.settle = resolve;
     });
-    // One that is waited for in this turn needs no watch.
+    // A process whose end `pollEnd` sees in this turn of the event loop needs no watch.
     setImmediate(() => this.watch());
   }
 
@@ -165,7 +176,7 @@ class FfiProcess implements Spawned {
       const polled = Int32Array.of(this.pidfd, pollIn, stdout.openDescriptor, pollIn);
       if (this.parts.libc.poll(polled, 2, Math.ceil(leftMs)) <= 0) break;
       const [, ended = 0, , printed = 0] = polled;
-      // Both have the events that came in their upper half. It may wait for a full pipe to be read.
+      // A value above `pollIn` has bits in `revents`. The plugin may wait until the bridge reads its full stdout pipe.
       if (printed > pollIn) stdout.readSome();
       if (ended > pollIn) this.look();
     }
@@ -180,7 +191,8 @@ class FfiProcess implements Spawned {
     }
     this.stopWatching = this.pidfd < 0 ? undefined : this.parts.events.watch(this.pidfd, look);
     if (this.stopWatching !== undefined) return;
-    // The system has no memory for it. What keeps the event loop alive is keepAlive's.
+    // The kernel had no memory for a pidfd or its watch. The timer is unref'd: `keepAlive` alone decides what keeps the
+    // event loop alive.
     const timer = setInterval(look, reapIntervalMs).unref();
     this.stopWatching = () => clearInterval(timer);
   }
@@ -209,17 +221,17 @@ class FfiProcess implements Spawned {
 
   signalGroup(signal: NodeJS.Signals | 0): boolean {
     const { libc } = this.parts;
-    // EPERM: members that have become another user.
+    // EPERM: the group has members, which run as another user now.
     const number = signal === 0 ? 0 : constants.signals[signal];
     return libc.kill(-this.pid, number) === 0 || libc.lastError() === "EPERM";
   }
 
-  /** undefined while it runs. */
+  /** How the process ended; undefined while it runs. */
   private reap(): Exit | undefined {
     const status = new Int32Array(1);
     const result = this.parts.libc.waitpid(this.pid, status, noHang);
     if (result === 0) return undefined;
-    // ECHILD: another library has reaped it, and how it ended is not to be known.
+    // ECHILD: another library has reaped the process, so its exit status is lost.
     return result === this.pid ? parseExitStatus(status[0] ?? 0) : { exitCode: null, signal: null };
   }
 }
@@ -227,12 +239,12 @@ class FfiProcess implements Spawned {
 const signalBits = 0x7f;
 const signalNames = Object.keys(constants.signals).filter((name): name is NodeJS.Signals => name in constants.signals);
 
-/** The status that waitpid(2) gives, as Node has it: an exit code or the name of a signal. */
+/** Converts the status of waitpid(2) to Node's form: an exit code or the name of a signal. */
 function parseExitStatus(status: number): Exit {
   const signal = status & signalBits;
   if (signal === 0) return { exitCode: (status >> 8) & 0xff, signal: null };
-  // Of two names for one number (SIGABRT, SIGIOT) the one that Node puts first.
+  // When two names have one number (SIGABRT, SIGIOT), this takes the one that Node lists first.
   const name = signalNames.find((each) => constants.signals[each] === signal);
-  // A real-time signal has no name; its end is told as shells tell it.
+  // Node has no name for a real-time signal: the exit code is 128 plus the signal's number, as in a shell.
   return name === undefined ? { exitCode: 128 + signal, signal: null } : { exitCode: null, signal: name };
 }

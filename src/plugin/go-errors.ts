@@ -3,13 +3,13 @@ import { errnoOf } from "../base/errors.js";
 /**
  * The texts that Go prints for the system's error codes.
  *
- * compat: containerd 1.6 handed the errors of os/exec on as they are, and people search for them.
+ * compat: containerd 1.6 passed the errors of os/exec on unchanged, and people search for these texts.
  */
 const goErrnoTexts: Readonly<Record<string, string>> = {
   E2BIG: "argument list too long",
   EACCES: "permission denied",
   EAGAIN: "resource temporarily unavailable",
-  // Go waits for ever there, and v0.1's client did: the text is ours.
+  // For a FIFO or a device v0.1's client, in Go, would wait for ever, so Go has no text: this one is the bridge's.
   EFTYPE: "not a regular file",
   EFBIG: "file too large",
   EINVAL: "invalid argument",
@@ -39,7 +39,7 @@ export function formatFileError(operation: string, path: string, code: string): 
   return `${operation} ${path}: ${goErrnoTexts[code] ?? `errno ${code}`}`;
 }
 
-/** The system's error code of something thrown, such as `ENOENT`; `EIO` when it has none. */
+/** The system's error code of a thrown value, such as `ENOENT`; `EIO` when the value has no code. */
 export function errorCode(thrown: unknown): string {
   const code = errnoOf(thrown);
   return code === "ERR_INVALID_ARG_VALUE" ? "EINVAL" : code || "EIO";

@@ -1,22 +1,27 @@
 import { closeSync, readdirSync, readFileSync } from "node:fs";
 import { attempt } from "../base/errors.js";
 
-/** The limit of open files that a process is to have: RLIMIT_NOFILE. */
+/** A process's limit of open files (RLIMIT_NOFILE). */
 export interface OpenFilesLimit {
   readonly soft: bigint;
   readonly hard: bigint;
 }
 
-/** The hard limit of a service that asks for none: systemd's defaults (DefaultLimitNOFILE, with Debian's patch), the kernel's. */
+/**
+ * The hard limit of a service whose unit sets none: systemd's defaults (DefaultLimitNOFILE, with Debian's patch), and
+ * the kernel's.
+ */
 const defaultHardLimits: readonly bigint[] = [524_288n, 1_048_576n, 4_096n];
 const defaultSoftLimit = 1_024n;
 
 /**
- * The limit of open files that a plugin is to have: the one that we were started with. undefined: the one that we have.
+ * The limit of open files to give a plugin: the limit that the bridge was started with. undefined: the bridge's present
+ * one.
  *
- * Node raises its own soft limit to the hard one when it starts, and does not tell what it was. A parent with our hard limit most
- * likely handed us the soft one, too. A service manager (systemd) has other limits for itself: there a well-known hard limit
- * comes with the well-known soft one, and any other was set together with it (LimitNOFILE=65536).
+ * Node raises its own soft limit to the hard one when it starts, and does not report the old value. A parent with the
+ * bridge's hard limit most likely passed its soft limit on, too. A service manager (systemd) has other limits for
+ * itself: then a default hard limit means the default soft one, and any other hard limit was set together with the soft
+ * one (LimitNOFILE=65536).
  */
 export function startingOpenFilesLimit(
   own = readOpenFilesLimit("self"),
@@ -27,7 +32,7 @@ export function startingOpenFilesLimit(
   return defaultHardLimits.includes(own.hard) ? { soft: defaultSoftLimit, hard: own.hard } : undefined;
 }
 
-/** null when it is unlimited, or cannot be read. */
+/** The limits of a process from /proc; null when one is unlimited, or when they cannot be read. */
 function readOpenFilesLimit(pid: number | "self"): OpenFilesLimit | null {
   const text = attempt(() => readFileSync(`/proc/${pid}/limits`, "latin1")) ?? "";
   const [, soft, hard] = /^Max open files +(\d+) +(\d+) /m.exec(text) ?? [];
@@ -37,14 +42,15 @@ function readOpenFilesLimit(pid: number | "self"): OpenFilesLimit | null {
 const closeOnExec = 0o2000000;
 
 /**
- * Closes the descriptors that we were started with and that are not meant for us, so that no plugin inherits them.
+ * Closes the descriptors that the bridge inherited and that are not meant for it, so that no plugin inherits them.
  *
- * Node opens everything close-on-exec, and at its start marks what it inherits, but only up to the first gap from 16 on: a
- * descriptor without the mark is such a one. One that the runtime hands us on purpose is low, and marked.
+ * Node opens all descriptors close-on-exec. At its start it also marks inherited descriptors close-on-exec, but only up
+ * to the first gap from 16 on: a descriptor without this mark is an inherited one behind that gap. A descriptor that
+ * the runtime passes to the bridge on purpose has a low number, so Node has marked it and it stays open.
  */
 export function closeInheritedDescriptors(): void {
   for (const descriptor of readdirSync("/proc/self/fdinfo").map(Number)) {
-    // The one that listed the directory is not there any more.
+    // readdirSync has closed the descriptor with which it read the directory, which is in the list too.
     const info = attempt(() => readFileSync(`/proc/self/fdinfo/${descriptor}`, "latin1")) ?? "";
     const flags = /^flags:\s*([0-7]+)$/m.exec(info)?.[1];
     const survivesExec = flags !== undefined && (Number.parseInt(flags, 8) & closeOnExec) === 0;

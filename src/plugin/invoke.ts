@@ -12,62 +12,67 @@ import type { StartFault } from "./spawner.js";
 import { notStarted, type RunOptions, type RunResult, type StartCommand, type Starter, startAndGive } from "./start.js";
 
 export type Outcome =
-  /** It ran and reported no error. */
+  /** The plugin ran and reported no error. */
   | "ok"
-  /** It reported an error itself, or exited with a status that `exitStatus: strict` takes for one. */
+  /** The plugin reported an error, or exited with a status that `exitStatus: strict` treats as one. */
   | "reported"
-  /** Its stdout is no result. */
+  /** The plugin's stdout is not a v0.1 result. */
   | "bad-output"
   | "not-found"
-  /** It is there and the system does not execute it. */
+  /** The file exists, but the kernel does not execute it. */
   | "not-executable"
-  /** The bridge's configuration or the file's permissions forbid to run it. */
+  /** The bridge's configuration or the file's permissions forbid running the plugin. */
   | "refused"
   | "timed-out"
-  /** A signal that was not its time limit's ended it without a result. */
+  /** A signal ended the plugin without a result, for another reason than its time limit. */
   | "killed"
   | "output-too-large"
-  /** There was no time left to begin, or the bridge could not. */
+  /** The bridge did not run the plugin: the call had no time left, or the bridge could not start a process. */
   | "skipped";
 
-/** One plugin run, whatever became of it. */
+/** The outcome of one plugin run, also of one that failed or never started. */
 export interface InvokeOutcome {
   /** The plugin's type in conf.json. */
   readonly plugin: string;
-  /** The executable; "" when none was found. */
+  /** The path of the executable; "" when the bridge did not find or look up one. */
   readonly path: string;
   readonly state: State;
-  /** The exact text on its stdin. */
+  /** The exact text that the bridge writes to the plugin's stdin. */
   readonly request: string;
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** Its stdout, invalid UTF-8 replaced. */
+  /** The plugin's stdout as text, with invalid UTF-8 replaced. */
   readonly stdout: string;
   readonly stdoutBytes: Uint8Array;
   readonly stderr: readonly string[];
   readonly outcome: Outcome;
-  /** Why it failed, in containerd 1.6's words where it had any, without the `plugin: <type>: ` before it. */
+  /**
+   * Why the plugin failed, in containerd 1.6's words where it had any, without the leading `plugin: <type>: `; null on
+   * success.
+   */
   readonly error: string | null;
-  /** The remedy of the failure, where the error cannot name it. */
+  /** What an operator can do about the failure, or its likely cause, where `error` does not say so; otherwise null. */
   readonly hint: string | null;
-  /** The number of its process group, where it left members of it running. */
+  /**
+   * The id of the plugin's process group while processes of the group still run after the plugin's end; otherwise null.
+   */
   readonly leftGroup: number | null;
   readonly result?: Result;
-  /** Why its process was not started. */
+  /** Why the bridge could not start the plugin's process; undefined when it did start. */
   readonly startError?: StartFault | undefined;
   readonly durationMs: number;
 }
 
-/** How plugins are run here. */
+/** What all plugin runs of a bridge share. */
 export interface InvokeContext {
   readonly spawner: Starter;
   readonly find: (type: string) => Lookup;
-  /** Its knowledge lasts from one call to the next. */
+  /** Shared by all calls: it remembers which plugins were found and since when they fail. */
   readonly installs: Installs;
-  /** `trust`: do not look at who can write a plugin. */
+  /** `trust`: the bridge does not check who can change a plugin's file. */
   readonly permissions: "strict" | "trust";
   readonly environmentFor: (plugin: string) => Readonly<Record<string, string>>;
-  /** Each line on a plugin's stderr, when it comes. */
+  /** Called for each line that a plugin prints on stderr, as soon as it is complete. */
   readonly onStderrLine?: (plugin: string, line: string) => void;
 }
 
@@ -78,17 +83,21 @@ export interface InvokePolicy {
   readonly limits: RunOptions["limits"];
   readonly killChildren: boolean;
   readonly pollMs?: RunOptions["pollMs"];
-  /** The number of its processes that wait for their requests, where the spawner starts ahead; undefined as StartCommand has it. */
+  /**
+   * The number of the plugin's processes to keep waiting for requests, where the spawner starts ahead; undefined: see
+   * `StartCommand.startAhead`.
+   */
   readonly startAhead?: number | undefined;
 }
 
-/** Where one plugin runs, when that is not plainly the node: a private view of the cgroups. */
+/** The place where a plugin runs when that is not the node itself: a private view of the cgroups. */
 export interface Stage {
-  /** The same command, inside. */
+  /** Wraps a command so that it runs inside this place. */
   command(command: StartCommand): StartCommand;
   /**
-   * After the run: why the plugin itself could not be executed, such as ENOENT; what was started is the way in. `stderr`: its
-   * lines there.
+   * Called after the run, since the bridge itself started only the wrapper: the error, such as ENOENT, with which the
+   * wrapper could not execute the plugin; undefined when it could.
+   * @param stderr the lines that the wrapper and the plugin printed there
    */
   startError(stderr: readonly string[]): StartFault | undefined;
 }
@@ -97,29 +106,30 @@ export interface Invocation {
   readonly plugin: string;
   readonly state: State;
   readonly request: string;
-  /** The plugin's `conf`, which is in the request too. */
+  /** The plugin's `conf` from conf.json; the request contains it as well. */
   readonly conf?: string | undefined;
   readonly time: PluginTime;
   readonly policy: InvokePolicy;
-  /** Where it runs, when not plainly on the node. */
+  /** Where the plugin runs; undefined for the node itself. */
   readonly stage?: Stage | undefined;
-  /** Its process, where that was started before the request was there. */
+  /** The plugin's process, when the bridge started it before it had made the request. */
   readonly early?: EarlyStart | undefined;
-  /** Called when it has its request. */
+  /** Called when the bridge has given the plugin its request. */
   readonly onGiven?: () => void;
 }
 
-/** An installer has put a plugin in place by then: as long as a delete's own time. */
+/** The longest time that an installer needs to put a plugin in place, in milliseconds: the default time of a delete. */
 const installMs = 10_000;
-/** Between two tries. */
+/** The pause between two tries doubles from the first to the longest value, in milliseconds. */
 const firstPauseMs = 5;
 const longestPauseMs = 50;
 
 /**
- * Which failures an installer may be the reason of, that copies a plugin or renames it into place in this moment: a plugin that has
- * been found before and is missing now, or is not executable yet; one that is found while its file is still written (ETXTBSY), or
- * its interpreter is missing (ENOENT). It is tried again while the call has time. One that stays so for `withinMs` fails at once
- * from then on, as does a plugin that has never been found.
+ * Decides which failures may pass because an installer copies the plugin or renames it into place at this moment. These
+ * are: a plugin that the bridge found before is missing or not executable now; a plugin's file is still being written
+ * (ETXTBSY); its interpreter is missing (ENOENT). The bridge tries such a plugin again while the call has time. A
+ * plugin that has failed so for `withinMs` fails at once from then on, as does a plugin that the bridge has never
+ * found.
  */
 export class Installs {
   private readonly found = new Set<string>();
@@ -127,7 +137,7 @@ export class Installs {
 
   constructor(private readonly withinMs = installMs) {}
 
-  /** Told of each try of a plugin: whether another one may go well soon. */
+  /** Records the outcome of one try of a plugin. Returns whether another try may succeed soon. */
   mayPass({ plugin, path, outcome, startError }: InvokeOutcome): boolean {
     const isFound = path !== "";
     if (isFound) this.found.add(plugin);
@@ -145,7 +155,10 @@ export class Installs {
   }
 }
 
-/** Runs `<plugin> invoke` with the request on its stdin. A failure is a value. */
+/**
+ * Runs `<plugin> invoke` with the request on its stdin. Never rejects because of a plugin: its failure is in the
+ * outcome.
+ */
 export async function invokePlugin(invocation: Invocation, context: InvokeContext): Promise<InvokeOutcome> {
   const { terminateAt } = invocation.time;
   let outcome = await tryPlugin(invocation, context);
@@ -200,7 +213,7 @@ type WhatToStart = Pick<Invocation, "plugin" | "conf" | "policy">;
 function commandOf({ plugin, conf, policy }: WhatToStart, path: string, context: InvokeContext): StartCommand {
   return {
     path,
-    // compat: argv[0] is the name in conf.json; there are plugins that behave by it.
+    // compat: argv[0] is the name in conf.json; some plugins choose their behaviour by it.
     argv0: plugin,
     args: ["invoke"],
     env: context.environmentFor(plugin),
@@ -211,14 +224,21 @@ function commandOf({ plugin, conf, policy }: WhatToStart, path: string, context:
   };
 }
 
-/** Starts a plugin before its request is there, where that can be done. */
+/**
+ * Starts a plugin's process before the bridge has made its request; undefined when the plugin is not found or the
+ * spawner cannot.
+ * @param offThread start the process from another thread, since this one has work to do
+ */
 export function startEarly(what: WhatToStart, context: InvokeContext, offThread: boolean): EarlyStart | undefined {
   const lookup = context.find(what.plugin);
   if (!lookup.ok) return undefined;
   return context.spawner.startEarly?.({ ...commandOf(what, lookup.path, context), offThread });
 }
 
-/** On a stage the wrapper is what is started: what a start says of the plugin's own file is found out here. */
+/**
+ * Runs a plugin on a stage. The bridge starts a wrapper there, so the start gives no error for the plugin's own file:
+ * the bridge checks for an unknown format before the run, and asks the stage for other errors after it.
+ */
 async function runOn(
   stage: Stage,
   command: StartCommand,
@@ -227,17 +247,19 @@ async function runOn(
 ): Promise<RunResult> {
   if (hasUnknownFormat(command.path)) return notStarted({ code: "ENOEXEC" });
   const run = await runOnce(stage.command(command));
-  // A wrapper that was ended in time tells nothing of what it was to execute.
+  // A wrapper that the bridge ended at the time limit says nothing about whether it could execute the plugin.
   const startError = run.started && !run.timedOut ? stage.startError(stderr) : undefined;
   return startError === undefined ? run : { ...run, startError };
 }
 
-/** The length of output that is quoted in the error when it is no result: a ttRPC status holds no more, and quoting takes time. */
+/**
+ * How many bytes of a plugin's invalid output the error quotes: a ttRPC status holds no more, and quoting takes time.
+ */
 const maxQuotedBytes = 8192;
 
 /**
- * A plugin of whose run there is nothing to tell: `refused` when there is no place to run it in, `skipped` when it is not its
- * time, `timed-out` when it could not be ended.
+ * The outcome of a plugin that the bridge did not run or whose result it does not have: `refused` when there is no
+ * place to run it in, `skipped` when it is not to run now, `timed-out` when the bridge could not end it.
  */
 export function notInvoked(
   { plugin, state, request }: Pick<Invocation, "plugin" | "state" | "request">,
@@ -253,7 +275,10 @@ export function notInvoked(
   };
 }
 
-/** Whether a run says something of the plugin's own: it was begun, or its file is not what the system executes. */
+/**
+ * Whether an outcome says something about the plugin itself: its process started, or the kernel does not execute its
+ * file.
+ */
 export function wasBegun({ outcome }: InvokeOutcome): boolean {
   return outcome !== "skipped" && outcome !== "refused" && outcome !== "not-found";
 }
@@ -265,7 +290,7 @@ function judge(invocation: Invocation, found: string, run: RunResult): Judgement
   if (run.startError !== undefined) {
     const { code, detail, refusal } = run.startError;
     if (refusal !== undefined) return failed("refused", `refused to run ${refusal}`, null);
-    // Not the system's word on the file, but ours on why it was not even tried.
+    // `detail` is the bridge's reason for not trying to start the process, so it says nothing about the file.
     if (detail !== undefined) return failed("skipped", `not run: ${detail}`, null);
     const path = plugin.includes("/") ? plugin : found;
     if (ownShortages.has(code))
@@ -279,7 +304,7 @@ function judge(invocation: Invocation, found: string, run: RunResult): Judgement
   if (hasTooManyValues(run.stdout)) {
     return failed("output-too-large", `printed more than ${mostResultValues} JSON values on stdout`, null);
   }
-  // One that was told to end, and ended by itself with a result, was in time.
+  // A plugin that got SIGTERM and then printed a result and exited with 0 was in time.
   const parsed = parseResult(run.timedOut && run.exitCode !== 0 ? new Uint8Array() : run.stdout);
   const answered = parsed.ok && run.exitCode === 0;
   if (run.timedOut && !answered) {
@@ -303,7 +328,7 @@ function judge(invocation: Invocation, found: string, run: RunResult): Judgement
   return { outcome: "ok", error: null, hint: null, result: parsed.result };
 }
 
-/** Start errors that are not the file's. */
+/** Start errors that come from a shortage in the bridge or on the node, not from the plugin's file. */
 const ownShortages: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"]);
 
 const startHints: Readonly<Record<string, string>> = {

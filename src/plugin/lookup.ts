@@ -5,32 +5,35 @@ import { quoteText } from "../v01/gojson/quote.js";
 import { errorCode, formatStartError } from "./go-errors.js";
 
 export interface LookupOptions {
-  /** Where legacy plugins are installed, in order. */
+  /** The directories in which legacy plugins are installed, in the order of the search. */
   readonly pluginDirs: readonly string[];
   /** The PATH that the plugins get, colon-separated. */
   readonly path: string;
-  /** `path-first` is the order of containerd 1.6: an executable of the system wins over a plugin of its name. */
+  /** `path-first` is containerd 1.6's order: a system executable wins over a plugin of the same name. */
   readonly lookup: "plugin-dirs-first" | "path-first";
-  /** `plugin-dirs`: no PATH, and no slash in a type. */
+  /** `plugin-dirs`: findPlugin does not search PATH, and refuses a type with a slash. */
   readonly types: "any" | "plugin-dirs";
-  /** Where a path is found from here: a node's files may be seen below a root. */
+  /**
+   * Maps a path of the node to the path at which this process finds it, as when a root directory holds the node's
+   * files.
+   */
   readonly locate?: (path: string) => string;
 }
 
 export type Lookup =
   | {
       readonly ok: true;
-      /** Absolute; links are not resolved, so that a link's name selects behaviour. */
+      /** The absolute path. Links are not resolved, since a plugin may choose its behaviour by the link's name. */
       readonly path: string;
-      /** Other executables of this name, which another order would have run. */
+      /** Other executables of this name, which another lookup order would have run. */
       readonly shadowed: readonly string[];
     }
   | {
       readonly ok: false;
       readonly reason: "not-found" | "not-executable" | "refused";
-      /** containerd 1.6's text, without the `plugin: <type>: ` before it. */
+      /** containerd 1.6's error text, without the leading `plugin: <type>: `. */
       readonly error: string;
-      /** A help that 1.6 did not give: the file that is there and cannot be run. */
+      /** Help that containerd 1.6 did not give: the path of a file of this name that is not executable, or a remedy. */
       readonly hint: string | null;
     };
 
@@ -51,7 +54,10 @@ export function findPlugin(type: string, options: LookupOptions): Lookup {
   return { ...notFound(`exec: ${quoteText(type)}: executable file not found in ${where}`), hint };
 }
 
-/** findPlugin for one event after the other. @param onShadowed told once of a path that hides others of its name */
+/**
+ * Creates a `findPlugin` for use at each event.
+ * @param onShadowed called once for each path found that hides other executables of its name
+ */
 export function createFinder(options: LookupOptions, onShadowed = (_: object) => {}): (type: string) => Lookup {
   const told = new Map<string, string>();
   return (type) => {
@@ -87,7 +93,7 @@ function findByPath(type: string, options: LookupOptions): Lookup {
   };
 }
 
-/** A plugin that was found, and what else of its name lies in the directories behind it: looked for when it is asked for. */
+/** The result for a plugin at `path`. `shadowed` searches the directories `behind` that path only when it is read. */
 function foundIn(behind: readonly string[], type: string, path: string, stats: Stats, options: LookupOptions): Lookup {
   const isAnother = (found: Stats | string) =>
     typeof found === "object" && (found.dev !== stats.dev || found.ino !== stats.ino);
@@ -101,9 +107,10 @@ function foundIn(behind: readonly string[], type: string, path: string, stats: S
 }
 
 /**
- * The file at a path, or the error that execve would give.
+ * The stats of the executable at a path, or the error code that execve would give.
  *
- * compat: os/exec asks for no directory and any of the three execute bits, for every user.
+ * compat: os/exec accepts any file that is no directory and has at least one of the three execute bits, whoever the
+ * user is.
  */
 function statExecutable(path: string, { locate = (own) => own }: LookupOptions): Stats | string {
   try {
@@ -115,7 +122,8 @@ function statExecutable(path: string, { locate = (own) => own }: LookupOptions):
 }
 
 function searchOrder(options: LookupOptions): string[] {
-  // A relative element of PATH, or an empty one, means the working directory; Go refuses what it finds there.
+  // os/exec resolves a relative or empty element of PATH from the working directory, but refuses to run what it finds
+  // there.
   const onPath = options.types === "any" ? options.path.split(":").filter((directory) => isAbsolute(directory)) : [];
   const order =
     options.lookup === "path-first" ? [...onPath, ...options.pluginDirs] : [...options.pluginDirs, ...onPath];

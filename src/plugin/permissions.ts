@@ -2,14 +2,15 @@ import { isAbsolute, join } from "node:path";
 import { PermissionWalk, type Way } from "../base/permissions.js";
 import { parseShebang, readHead, type Shebang } from "./executable-format.js";
 
-/** execve(2) follows no more interpreters. */
+/** execve(2) follows at most this many interpreters, each named by the first line of the one before. */
 const maxInterpreters = 5;
-/** As many scripts that env finds lead to env again. */
+/** At most this many lookups of `#!/usr/bin/env NAME` are followed for one file. */
 const maxFound = 5;
 /**
- * Why a file must not be executed in an environment with this PATH; null when root alone, or we, can change what then runs: the
- * file, the interpreter that its first line names, that one's own, and so on, and what `#!/usr/bin/env NAME` finds. Each
- * directory of PATH before the hit is looked at, too, since a program of that name could be put there.
+ * Why the bridge must not execute a file in an environment with this PATH. null when only root and the bridge's own
+ * user can change what then runs: the file, the interpreter that its first line names, the interpreter of that
+ * interpreter, and so on, and what `#!/usr/bin/env NAME` finds. This also checks each directory of PATH before the one
+ * that has NAME, since a user who can write to such a directory could put a program of that name there.
  */
 export function findExecutableFault(path: string, searchPath: string, walk = new PermissionWalk()): string | null {
   const fault = walk.faultOf(path);
@@ -26,13 +27,16 @@ class Interpreters {
     private readonly walk: PermissionWalk,
   ) {}
 
-  /** The fault of the files that executing a file leads to; the file itself is good. The system reports missing ones. */
+  /**
+   * The fault of the files that the kernel executes besides this one, which the caller has checked. A missing
+   * interpreter is no fault: execve reports it.
+   */
   faultOf(path: string, way: Way, depth: number): string | null {
     const line = this.firstLineOf(way);
     if (line === null) return null;
-    // The system refuses it (ELOOP).
+    // The kernel refuses to go deeper (ELOOP), so nothing else would run.
     if (depth === maxInterpreters) return null;
-    // A plugin's working directory is the root.
+    // The kernel resolves a relative interpreter from the plugin's working directory, which is the root.
     const interpreter = join("/", line.interpreter);
     const next = this.walk.wayTo(interpreter);
     const fault = next.fault ?? this.faultOf(interpreter, next, depth + 1);
@@ -75,8 +79,9 @@ function isEnv(path: string): boolean {
 }
 
 /**
- * The program that env(1) executes for its one argument on a first line; "" when that is the script again, undefined when it cannot
- * be told: options, quotes and variables are not followed, but for `-S NAME arguments` and what it sets before the name.
+ * The program that env(1) executes for its one argument on a first line: the argument, or NAME in `-S NAME arguments`,
+ * where assignments may precede NAME. "" when env executes the script itself. undefined when the program is unknown:
+ * this does not follow other options, quotes and variables.
  */
 function envCommand(argument: string): string | undefined {
   const [, split] = /^(?:-S|--split-string=)(.*)$/s.exec(argument) ?? [];

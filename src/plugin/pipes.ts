@@ -11,14 +11,15 @@ const setStatusFlags = 4;
 
 export interface PolledPipes {
   readonly ends: StdioEnds & { readonly stdout: PolledOutput };
-  /** The plugin's stdin, stdout and stderr, which block. To be closed when it has them. */
+  /**
+   * The plugin's stdin, stdout and stderr, in blocking mode. The caller closes them once the plugin's process has them.
+   */
   readonly pluginEnds: readonly [number, number, number];
 }
 
 /**
- * Makes the pipes of one process.
- *
- * @throws the system's error when there are no descriptors
+ * Makes the three pipes of one process.
+ * @throws NativeError with the errno when pipe2(2) fails, as for want of descriptors
  */
 export function openPolledPipes(parts: PolledParts): PolledPipes {
   const opened: number[] = [];
@@ -41,7 +42,7 @@ export function openPolledPipes(parts: PolledParts): PolledPipes {
   }
 }
 
-/** Closes them all, for want of a process. */
+/** Closes all ends of the pipes of a process that did not start. */
 export function closePolledPipes({ ends, pluginEnds }: PolledPipes): void {
   closeEnds(ends);
   for (const descriptor of pluginEnds) closeSync(descriptor);
@@ -55,15 +56,15 @@ function openPipe(libc: Libc, opened: number[]): { readonly read: number; readon
   return { read, write };
 }
 
-/** Our end of a plugin's stdin. Takes over a descriptor that does not block. */
+/** The bridge's end of a plugin's stdin. Takes over a non-blocking descriptor, and closes it. */
 export class RequestWriter implements RequestEnd {
   private socket: Socket | undefined;
 
   constructor(private descriptor: number | null) {}
 
   /**
-   * Writes what the pipe takes at once: mostly all of it, and then the end is closed already. A pipe that is not read takes
-   * 64 KiB; the rest goes when the plugin reads, or never.
+   * Writes as much of the request as the pipe takes at once: mostly all of it, and then this closes the pipe. A pipe
+   * that the plugin does not read takes 64 KiB; the bridge writes the rest when the plugin reads, or never.
    */
   send(request: Uint8Array): boolean {
     const { descriptor } = this;
@@ -78,7 +79,7 @@ export class RequestWriter implements RequestEnd {
       }
       this.descriptor = null;
       this.socket = new Socket({ fd: descriptor, readable: false, writable: true });
-      // A plugin need not read its request.
+      // A plugin may end or close its stdin without reading the request: that is no error.
       this.socket.on("error", () => {});
       this.socket.end(request.subarray(written));
       return true;
@@ -94,21 +95,30 @@ export class RequestWriter implements RequestEnd {
   }
 }
 
-/** More than any pipe holds (/proc/sys/fs/pipe-max-size): one that fills it faster than we read is not waited for. */
+/**
+ * `finish` reads at most this many bytes, more than any pipe holds (/proc/sys/fs/pipe-max-size): a background child
+ * that prints faster than the bridge reads must not keep the bridge reading.
+ */
 const maxDrainBytes = 1 << 20;
 
-/** Most plugins have ended by then; one that fills a pipe sooner waits for that. */
+/**
+ * The watch of a pipe begins this late, in milliseconds. Most plugins have ended by then; one that fills its pipe
+ * sooner blocks until the watch begins.
+ */
 const watchAfterMs = 1;
 
-/** Shared by all processes of a spawner. */
+/** What all processes of a spawner share. */
 export interface PolledParts {
   readonly libc: Libc;
   readonly events: EventPoll;
-  /** Read into, and copied out of. */
+  /** The buffer for each read(2); the bridge copies every chunk out of it. */
   readonly scratch: Buffer;
 }
 
-/** Our end of a plugin's stdout or stderr, without a stream around it. Takes over a descriptor that does not block. */
+/**
+ * The bridge's end of a plugin's stdout or stderr, without a Node stream. Takes over a non-blocking descriptor, and
+ * closes it.
+ */
 export class PolledOutput implements OutputEnd {
   private onChunk: (chunk: Uint8Array) => void = () => {};
   private onEnd: () => void = () => {};
@@ -121,12 +131,15 @@ export class PolledOutput implements OutputEnd {
     private readonly parts: PolledParts,
   ) {}
 
-  /** For poll(2), which takes a negative one for none. */
+  /** The descriptor for poll(2), which ignores a negative one; -1 when this end is closed. */
   get openDescriptor(): number {
     return this.open ? this.descriptor : -1;
   }
 
-  /** Looks a moment later only: the output of most plugins is then taken from the pipe at their end, without a watch. */
+  /**
+   * Begins to watch the pipe only after `watchAfterMs`: most plugins end before, and `finish` then reads their output
+   * without a watch.
+   */
   read(onChunk: (chunk: Uint8Array) => void): void {
     this.onChunk = onChunk;
     this.timer ??= setTimeout(() => this.watch(), watchAfterMs);
@@ -159,13 +172,19 @@ export class PolledOutput implements OutputEnd {
     this.onEnd();
   }
 
-  /** Where the system has no memory for a watch, it is read at its process's end. */
+  /**
+   * Watches the pipe by epoll. When the kernel has no memory for the watch, the bridge reads the pipe only when the
+   * process ends.
+   */
   private watch(): void {
     clearTimeout(this.timer);
     if (this.open) this.stopWatching ??= this.parts.events.watch(this.descriptor, () => this.readSome());
   }
 
-  /** Hands on a chunk, or closes at the end of the data. null when there is nothing now. */
+  /**
+   * Reads one chunk and passes it to `onChunk`; closes this end at the end of the data. Returns the number of bytes
+   * read, 0 when this end is closed, and null when the pipe is empty now.
+   */
   readSome(): number | null {
     const { libc, scratch } = this.parts;
     if (!this.open) return 0;

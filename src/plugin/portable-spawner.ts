@@ -8,39 +8,48 @@ import { errorCode } from "./go-errors.js";
 import { closeInheritedDescriptors } from "./inherited.js";
 import type { Command, Exit, OutputEnd, RequestEnd, Spawned, Spawner, StartFault } from "./spawner.js";
 
-/** How long after the end of a process its output is read, while another process holds the other end. */
+/**
+ * How long the bridge goes on reading a process's output after its end while another process holds the pipe, in
+ * milliseconds.
+ */
 const drainMs = 10;
-/** As many descriptors as Node opens for one start: three pairs, and a pipe of its own. */
+/** Node opens this many descriptors for one start: three pairs, and a pipe of its own. */
 const descriptorsPerStart = 8;
 
 /**
- * The spawner that needs nothing but Node: execa, which is loaded when it is needed first. Each start copies the page tables of
- * the whole bridge (fork), so it costs more the more memory we hold. Node's pipes are socket pairs: a process cannot open /dev/stdin, /dev/stdout or /dev/stderr by name (ENXIO).
+ * The spawner that needs no native code: it uses execa, which it loads at the first start. Each start forks, which
+ * copies the page tables of the whole bridge, so a start costs more the more memory the bridge holds. Node's pipes are
+ * socket pairs: a plugin cannot open /dev/stdin, /dev/stdout or /dev/stderr by name (ENXIO).
  */
 export function createPortableSpawner(): Spawner {
   closeInheritedDescriptors();
   return { name: "portable", spawn: spawnPortably, close() {} };
 }
 
-/** @throws what keeps it from being tried: no descriptors, an argument that execa does not take */
+/** @throws Error when the bridge cannot try the start: no free descriptors, or an argument that execa does not take */
 async function spawnPortably({ path, argv0, args, env, cwd }: Command): Promise<Spawned | StartFault> {
   if (hasUnknownFormat(path)) return { code: "ENOEXEC" };
   const { execa } = await import("execa");
   checkDescriptors();
   const child = execa(path, [...args], {
     ...{ argv0, cwd, env, extendEnv: false },
-    // A group of its own, which we end. Node knows setsid(2) alone for that, and no setpgid(2), neither for a child to be nor for
-    // one that runs; a program between us that knows it costs more than the scheduler's autogroup does.
+    // `detached` gives the plugin a process group of its own, so that the bridge can signal the whole group. Node does
+    // this by setsid(2) only, which also makes a session and so an autogroup of the scheduler; it offers no setpgid(2),
+    // neither before the child executes nor after. A helper program in between that calls setpgid(2) would cost more
+    // than the autogroup does.
     detached: true,
-    // Limits, output and the end of a group are ours.
+    // The bridge itself enforces limits, reads the output and ends the group.
     ...{ reject: false, cleanup: false, buffer: false },
   });
-  // execa rejects nothing here: what went wrong is in the result.
+  // With `reject: false` execa never rejects: the error of a failed start is in its result.
   if (child.pid === undefined) return { code: errorCode((await child).cause) };
   return new PortableProcess(child.pid, child);
 }
 
-/** compat: execa 9 loses a child that Node has no descriptors for, and the `error` event of that child ends our process. */
+/**
+ * compat: when Node has no descriptors for a child, execa 9 loses that child, and its `error` event ends the bridge's
+ * process.
+ */
 function checkDescriptors(): void {
   const opened: number[] = [];
   try {
@@ -50,7 +59,7 @@ function checkDescriptors(): void {
   }
 }
 
-/** A child of execa's with pipes. */
+/** A child process that execa started with three pipes. */
 type Child = Pick<ChildProcess, "once" | "ref" | "unref"> & {
   readonly stdin: Writable;
   readonly stdout: Readable;
@@ -66,11 +75,11 @@ class PortableProcess implements Spawned {
     private readonly child: Child,
   ) {
     const { stdin, stdout, stderr } = child;
-    // A plugin need not read its request.
+    // A plugin may end or close its stdin without reading the request: that is no error.
     stdin.on("error", () => {});
     this.stdio = {
       stdin: {
-        // Node writes what it can at once: an error of this moment is there already.
+        // `end` writes what it can before it returns, so `errored` already shows an error of that write.
         send: (request) => stdin.writable && stdin.end(request).errored === null,
         close: () => void stdin.destroy(),
       },
@@ -91,7 +100,7 @@ class PortableProcess implements Spawned {
 
   pollEnd(): undefined {}
 
-  /** Until Node has heard of its end and reaped it. */
+  /** Whether /proc shows the process as a zombie or not at all; this may be before Node emits `exit`. */
   hasEnded(): boolean {
     const stat = readProcessStat(this.pid, "/proc");
     return typeof stat === "string" || hasEnded(stat);
@@ -101,17 +110,18 @@ class PortableProcess implements Spawned {
     try {
       return process.kill(-this.pid, signal);
     } catch (thrown) {
-      // EPERM: members that have become another user.
+      // EPERM: the group has members, which run as another user now.
       return errorCode(thrown) === "EPERM";
     }
   }
 }
 
-/** Our end of a process's stdout or stderr, as a stream of Node's. */
+/** The bridge's end of a process's stdout or stderr, as a Node stream. */
 class StreamOutput implements OutputEnd {
   constructor(private readonly stream: Readable) {
     stream.on("error", () => {});
-    // At its process's end Node reads on, and throws away, what has no reader but this one: it may get its request later.
+    // When a process ends, Node reads and discards the output that has no listener. This listener keeps the output
+    // until `read` sets the real one, which may be later: a process may have ended before it gets its request.
     stream.on("readable", () => {});
   }
 
@@ -121,7 +131,8 @@ class StreamOutput implements OutputEnd {
 
   finish(): Promise<"ended" | "held"> {
     return new Promise((resolve) => {
-      // The pipe is read between the two, however late we are.
+      // The event loop polls the pipe between a timer and an immediate, so the bridge reads the output even when the
+      // timer is late.
       const timer = setTimeout(() => setImmediate(() => resolve("held")), drainMs);
       this.linger(() => {
         clearTimeout(timer);
@@ -135,7 +146,7 @@ class StreamOutput implements OutputEnd {
   }
 
   keepAlive(alive: boolean): void {
-    // compat: Node's types say Readable, and a child's is a socket.
+    // compat: Node's types declare a child's stdout as a Readable, but it is a Socket, which has `ref` and `unref`.
     if (!(this.stream instanceof Socket)) return;
     if (alive) this.stream.ref();
     else this.stream.unref();

@@ -2,7 +2,7 @@ import { alarm } from "../base/deadline.js";
 import { closeEnds, type Exit, type Spawned, type StdioEnds } from "./spawner.js";
 import type { RunOptions, RunResult } from "./start.js";
 
-/** The output of one run: the captured stdout, the lines of stderr. */
+/** The output of one plugin run: its stdout as bytes, its stderr as lines. */
 class RunOutput {
   tooLarge = false;
 
@@ -14,7 +14,7 @@ class RunOutput {
   constructor(
     private readonly stdio: StdioEnds,
     private readonly options: RunOptions,
-    /** Called once, when there is more on stdout than the limit. */
+    /** Called once, when the plugin prints more than `limits.stdoutBytes` on stdout. */
     private readonly onTooLarge: () => void,
   ) {
     this.lines = new LineSplitter(options.limits.stderrLines, options.onStderrLine);
@@ -22,7 +22,10 @@ class RunOutput {
     stdio.stderr.read((chunk) => this.lines.push(chunk));
   }
 
-  /** The process has ended: takes what it left in the pipes. `held`: a child of it may still write. */
+  /**
+   * Called when the process has ended: reads what is still in its pipes. `held`: a background child of the process
+   * still has a pipe open and may print more.
+   */
   async finish(): Promise<"ended" | "held"> {
     this.stdio.stdin.close();
     const states = await Promise.all([this.stdio.stdout.finish(), this.stdio.stderr.finish()]);
@@ -35,7 +38,7 @@ class RunOutput {
     return Buffer.concat(this.captured);
   }
 
-  /** Reads on for background children: their stdout is dropped, their stderr goes where the plugin's went. */
+  /** Keeps reading for background children: drops their stdout, and passes their stderr on as the plugin's. */
   linger(onEnd: () => void): void {
     let open = 2;
     const onOneEnd = (): void => {
@@ -58,12 +61,12 @@ class RunOutput {
   }
 }
 
-/** A longer line is cut: a log is no place for a plugin's dump. */
+/** Cuts a line that is longer than this many bytes: the log is no place for a plugin's dump. */
 const maxLineBytes = 8192;
 const newline = 0x0a;
 const carriageReturn = 0x0d;
 
-/** A plugin's stderr as lines of text: limited in number and length, invalid UTF-8 replaced. */
+/** Splits a plugin's stderr into lines of text: limits their number and length, and replaces invalid UTF-8. */
 export class LineSplitter {
   private parts: Uint8Array[] = [];
   private partBytes = 0;
@@ -75,7 +78,8 @@ export class LineSplitter {
   ) {}
 
   push(chunk: Uint8Array): void {
-    // Once suppressed, the rest is not even looked at: a plugin that prints without end must not cost more than reading.
+    // Past the limit this does not even search for line ends: a plugin that prints without end must cost no more than
+    // the reading.
     if (this.lines > this.maxLines) return;
     let from = 0;
     for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, from)) {
@@ -86,7 +90,7 @@ export class LineSplitter {
     this.keep(chunk.subarray(from));
   }
 
-  /** The end of the data, or of our patience: what has no newline yet is a line. */
+  /** Called when the data ends or the bridge stops waiting for more: emits text without a newline as a line. */
   flush(): void {
     if (this.partBytes > 0) this.emit();
   }
@@ -94,7 +98,7 @@ export class LineSplitter {
   private keep(part: Uint8Array): void {
     if (part.length === 0) return;
     const room = maxLineBytes - this.partBytes;
-    // Copied: a chunk is the reader's, and a part may wait for long.
+    // Copies the part: it may wait long for its line end, and the reader may reuse the chunk's memory.
     if (room > 0) this.parts.push(part.slice(0, room));
     this.partBytes += part.length;
   }
@@ -116,10 +120,13 @@ export class LineSplitter {
   }
 }
 
-/** A process that SIGKILL does not end hangs in the kernel; neither a call's answer nor our end can wait for it. */
+/**
+ * How long the bridge waits for a process after SIGKILL, in milliseconds. A process that does not end by then hangs in
+ * the kernel: neither a call's answer nor the bridge's own end can wait for it.
+ */
 const reapGraceMs = 100;
 
-/** Keeps one process to its deadlines, to its end. */
+/** Enforces the deadlines of one process until it ends: SIGTERM, then SIGKILL, to its group. */
 export class Supervisor {
   timedOut = false;
   killed = false;
@@ -133,7 +140,7 @@ export class Supervisor {
     private readonly signal?: AbortSignal,
   ) {}
 
-  /** Ends the group now. */
+  /** Sends SIGKILL to the process group now. */
   kill(): void {
     if (this.killed || this.ended) return;
     this.killed = true;
@@ -142,7 +149,7 @@ export class Supervisor {
     this.cancels.push(() => clearTimeout(timer));
   }
 
-  /** Settles when the process has ended, or when it did not although it was killed. */
+  /** Settles when the process has ended, or `reapGraceMs` after a SIGKILL that did not end it. */
   async wait(): Promise<Exit> {
     const { terminateAt, pollMs = 0 } = this.deadlines;
     const exit = this.process.pollEnd(Math.min(pollMs, terminateAt.remainingMs())) ?? (await this.watch());
@@ -162,7 +169,7 @@ export class Supervisor {
       alarm(deadlines.terminateAt, () => {
         this.timedOut = true;
         process.signalGroup("SIGTERM");
-        // A stopped process gets its SIGTERM only when it goes on.
+        // A stopped process receives its SIGTERM only when SIGCONT resumes it.
         process.signalGroup("SIGCONT");
       }),
       alarm(deadlines.killAt, () => {
@@ -176,13 +183,14 @@ export class Supervisor {
   }
 }
 
-/** The most runs that may linger: two descriptors each, of the 1,024 that the least of systems gives. */
+/** At most this many runs linger. Each holds two descriptors, of 1,024 on the systems that give a process fewest. */
 const mostLingering = 128;
 
 /**
- * Runs that have ended, while a background child of theirs still holds the pipes. We read on, since it would die of SIGPIPE
- * when it prints; but a node whose plugins leave one behind for each container must not come to the end of our descriptors,
- * where nothing can be started any more. Past the limit the oldest is let go of.
+ * Runs that have ended while a background child of the plugin still holds the pipes. The bridge keeps reading, since
+ * SIGPIPE would kill the child when it prints. But when plugins leave such a child behind for each container, the
+ * bridge must not run out of descriptors, since it could start nothing any more: past the limit it closes the pipes of
+ * the oldest run.
  */
 export class Lingering {
   private readonly processes = new Set<Spawned>();
@@ -209,7 +217,10 @@ export class Lingering {
   }
 }
 
-/** Takes a process from the moment in which it has its request to its end. @param ending ends it, whatever time it has */
+/**
+ * Runs a process that has its request until it ends, and collects its result.
+ * @param ending aborts when the bridge ends: the process is killed at once, whatever time it has left
+ */
 export async function runToEnd(
   process: Spawned,
   options: RunOptions,
@@ -225,7 +236,7 @@ export async function runToEnd(
   const groupLives = process.signalGroup(endRest ? "SIGKILL" : 0);
   if ((await output.finish()) === "held") lingering.add(process, output);
   else closeEnds(process.stdio);
-  // After SIGKILL it has zombies, and its leader alone tells whether more of it lives on.
+  // After SIGKILL the group may still consist of zombies, so only its leader shows whether the kernel could not end it.
   const isLeft = endRest ? !process.hasEnded() : groupLives;
   return {
     ...{ pid: process.pid, started: true, ...exit, timedOut, killed },

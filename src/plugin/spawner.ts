@@ -1,57 +1,69 @@
-/** The program to execute. */
+/** A program to execute, with its arguments and environment. */
 export interface Command {
-  /** The executable, absolute. */
+  /** The absolute path of the executable. */
   readonly path: string;
   /** argv[0], which need not be the path. */
   readonly argv0: string;
-  /** argv[1] and on. */
+  /** The arguments from argv[1] on. */
   readonly args: readonly string[];
-  /** The whole environment: nothing is added. */
+  /** The whole environment: the spawner adds nothing to it. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
-  /** Start it from another thread, where the way can: ours has work to do meanwhile. */
+  /** Start the process from another thread, where the spawner can, since this thread has work to do meanwhile. */
   readonly offThread?: boolean;
 }
 
 /** Why a process was not started. */
 export interface StartFault {
-  /** ENOENT, EACCES, ENOEXEC, ETXTBSY, and so on. */
+  /** The system's error code: ENOENT, EACCES, ENOEXEC, ETXTBSY, and so on. */
   readonly code: string;
-  /** Why the bridge could not try it. */
+  /** Why the bridge could not try to start the process. */
   readonly detail?: string;
-  /** Why the bridge did not want to: who besides root can change the file. */
+  /** Why the bridge refused to start the process: who besides root can change its file. */
   readonly refusal?: string;
 }
 
-/** How a process ended; both null when it could not be reaped in time. */
+/**
+ * How a process ended; both fields are null when the bridge does not know, as when it could not reap the process in
+ * time.
+ */
 export interface Exit {
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Our end of a process's stdin. */
+/** The bridge's end of a process's stdin. */
 export interface RequestEnd {
-  /** Puts the request into the pipe, and ends it there. false: its reader is gone, and has seen nothing of it. */
+  /**
+   * Writes the request into the pipe and closes the pipe after it. Returns false when the reader is gone and has seen
+   * nothing of the request.
+   */
   send(request: Uint8Array): boolean;
-  /** Lets go of what of the request has not been read. */
+  /** Closes the pipe; drops the part of the request that is not in the pipe yet. */
   close(): void;
 }
 
-/** Our end of a process's stdout or stderr. */
+/** The bridge's end of a process's stdout or stderr. */
 export interface OutputEnd {
-  /** Hands on what comes from now on, and what lies in the pipe; a second call takes over from the first. */
+  /**
+   * Passes what is in the pipe, and what the process prints from now on, to `onChunk`. A second call replaces the
+   * `onChunk` of the first.
+   */
   read(onChunk: (chunk: Uint8Array) => void): void;
   /**
-   * The process has ended: hands on what is still in the pipe, at once or soon. `held`: a background child keeps the other end,
-   * and more may come.
+   * Called when the process has ended: passes on what is still in the pipe, at once or soon. `held`: a background child
+   * keeps the pipe open, and may print more.
    */
   finish(): "ended" | "held" | Promise<"ended" | "held">;
-  /** Reads on for a background child, which would die of SIGPIPE, until it lets go. Keeps no event loop alive. */
+  /**
+   * Keeps reading for a background child, which SIGPIPE would kill otherwise, and calls `onEnd` when the pipe is
+   * closed. Does not keep the event loop alive.
+   */
   linger(onEnd: () => void): void;
   close(): void;
 }
 
-/** Our ends of a process's pipes. */
+/** The bridge's ends of a process's pipes. */
 export interface StdioEnds {
   readonly stdin: RequestEnd;
   readonly stdout: OutputEnd;
@@ -62,34 +74,39 @@ export function closeEnds({ stdin, stdout, stderr }: StdioEnds): void {
   for (const end of [stdin, stdout, stderr]) end.close();
 }
 
-/** A started process, the leader of a group of its own, until its pipes are closed. */
+/** A process that the bridge has started, until its pipes are closed. The process leads a process group of its own. */
 export interface Spawned {
   readonly pid: number;
   readonly stdio: StdioEnds;
-  /** Never rejects. */
+  /** Settles when the process has ended. Never rejects. */
   readonly exited: Promise<Exit>;
-  /** Whether it keeps the event loop alive, as it does from its start. */
+  /** Sets whether the process keeps the event loop alive, as it does from its start. */
   keepAlive(alive: boolean): void;
   /**
-   * Waits for its end for this many milliseconds, where a spawner can, and takes what it prints meanwhile. Nothing else is done in
-   * this time: it is for a process that ends sooner than the event loop would tell of it.
+   * Blocks the thread for at most this many milliseconds until the process ends, where the spawner can, and reads what
+   * the process prints meanwhile. For a process that ends sooner than the event loop would notice. undefined when the
+   * process still runs.
    */
   pollEnd(ms: number): Exit | undefined;
-  /** Whether it has ended, asked of the system at this moment. */
+  /** Whether the process has ended; asks the system at this moment. */
   hasEnded(): boolean;
   /**
-   * Sends its group a signal; 0 is none. The group's number stays taken while it has members, and when it has none, no other has
-   * got it within the turn in which the leader was reaped.
+   * Sends a signal to the process group; 0 sends none and only checks. The kernel reuses the group's id only after the
+   * last member is gone, and not within the turn of the event loop in which the bridge reaps the leader: call this no
+   * later.
    *
-   * @returns whether the group has members, zombies too
+   * @returns whether the group has members; zombies count
    */
   signalGroup(signal: NodeJS.Signals | 0): boolean;
 }
 
-/** A way of making processes: with pipes on 0, 1 and 2 and no other descriptor. What is done with them is the same for all ways. */
+/**
+ * A way to start processes: with pipes as descriptors 0, 1 and 2, and no others. The bridge treats the processes of all
+ * spawners alike.
+ */
 export interface Spawner {
   readonly name: string;
-  /** @throws what keeps it from being tried: no descriptors, a text that the library does not take */
+  /** @throws Error when the start cannot be tried: no free descriptors, or a string that the library does not take */
   spawn(command: Command): Promise<Spawned | StartFault>;
   close(): void;
 }

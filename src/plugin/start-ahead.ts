@@ -12,26 +12,33 @@ import {
   type WaitingProcess,
 } from "./start.js";
 
-/** How long a process waits before it is replaced by a new one. */
+/** The bridge replaces a process that has waited for a request this long, in milliseconds. */
 const maxAgeMs = 300_000;
-/** How often to look for those, and for binaries that have changed. */
+/** The interval at which the bridge looks for such processes and for changed binaries, in milliseconds. */
 const renewEveryMs = 30_000;
-/** How long a new binary is watched while it waits, before one of its processes is used. */
+/**
+ * How long a process of a new binary has to wait in silence before the bridge uses one of its processes, in
+ * milliseconds.
+ */
 const defaultProofMs = 2_000;
 
 type Waiting = Omit<WaitingProcess, "process">;
 type AheadStarter = Starter<Waiting> & Pick<ProcessStarter, "refusalOf">;
 
 /**
- * A starter that, for commands which ask for it (`startAhead`), keeps processes waiting on their stdin, so that a run
- * costs no start: most of what an interpreter takes. A process that waits serves a run of exactly its command, with the
- * binary and its `conf` unchanged, while root alone can change that; else the run starts one anew. It is not replaced during the
- * chain: the owner of the chain calls `rearm` when the answer is on its way.
+ * A starter that, for commands with `startAhead`, keeps processes waiting for their request on stdin, so that a run
+ * does not wait for a start, which is most of an interpreter's time. A waiting process serves only a run of exactly its
+ * command, while the plugin's binary and `conf` are unchanged and only root can change the binary; otherwise the run
+ * starts a new process. This starter does not replace a used process during the chain: the owner of the chain calls
+ * `rearm` when the answer is on its way.
  */
 export class StartAhead implements Starter {
-  /** By argv[0]. */
+  /** The waiting processes of each plugin, by its argv[0]. */
   private readonly pools = new Map<string, Pool>();
-  /** The first command of each plugin that asked since the last `rearm`: of two in conf.json the first is served. */
+  /**
+   * The first command of each plugin since the last `rearm`, by argv[0]: of two entries of a plugin in conf.json, the
+   * first is served.
+   */
   private readonly asked = new Map<string, StartCommand>();
   private readonly timer: NodeJS.Timeout;
   private pendingRearm: NodeJS.Immediate | undefined;
@@ -56,8 +63,9 @@ export class StartAhead implements Starter {
   }
 
   /**
-   * Starts what is missing, after what is under way in this turn: the answer that was just written goes out first.
-   * `types` gives the plugins that conf.json still has; processes of others are ended.
+   * Starts the missing processes after the work of this turn of the event loop, so that the answer just written leaves
+   * first.
+   * @param types gives the plugins that conf.json still lists; this ends the waiting processes of other plugins
    */
   rearm(types?: () => readonly string[]): void {
     if (this.pools.size === 0 && this.asked.size === 0) return;
@@ -82,7 +90,7 @@ export class StartAhead implements Starter {
     await this.starter.close();
   }
 
-  /** The process that waits for a run of this command; null when it is to be started anew. */
+  /** A waiting process for a run of this command; null when the caller has to start one. */
   private take(command: StartCommand): Waiting | null {
     const { startAhead, argv0 } = command;
     if (startAhead === undefined) return null;
@@ -94,7 +102,7 @@ export class StartAhead implements Starter {
     const pool = this.pools.get(argv0);
     if (pool === undefined || !pool.serves(command)) return null;
     if (this.starter.refusalOf(command) === null) return pool.take();
-    // The start says why.
+    // The caller then starts the command, and that start reports the refusal.
     this.drop(argv0);
     return null;
   }
@@ -114,16 +122,16 @@ export class StartAhead implements Starter {
 
 /** The processes of one command and one binary that wait for their requests. */
 class Pool {
-  /** Each with the time of its start, in milliseconds of the monotonic clock; the oldest first. */
+  /** The waiting processes, oldest first, each with its start time in milliseconds of the monotonic clock. */
   private readonly waiting = new Map<Waiting, number>();
   private starting = 0;
   private readonly stamp: string;
   /**
-   * A process that has waited this long in silence shows that the binary waits for its stdin. Until then none is used: one that does
-   * not look at its stdin has not yet ended either when the next request comes soon.
+   * A process of this binary has waited for `proofMs` without output, so the binary waits for its stdin. Until then no
+   * process is used: a binary that ignores its stdin may also still run when the next request comes soon.
    */
   private proven = false;
-  /** The binary does not wait for its stdin, or nothing is wanted any more. */
+  /** The pool starts no more processes: the binary does not wait for its stdin, or the pool is not needed any more. */
   private closed = false;
 
   constructor(
@@ -135,12 +143,12 @@ class Pool {
     this.stamp = stampOf(command.path);
   }
 
-  /** Whether the command is the pool's, and the binary still the same. */
+  /** Whether the command equals the pool's, and the binary is unchanged since the pool was made. */
   serves(command: StartCommand): boolean {
     return isDeepStrictEqual(this.command, command) && stampOf(command.path) === this.stamp;
   }
 
-  /** The oldest; null when there is none that may be used. */
+  /** Removes and returns the oldest waiting process; null when there is none, or the binary is not proven yet. */
   take(): Waiting | null {
     const [oldest] = this.proven ? this.waiting.keys() : [];
     if (oldest === undefined) return null;
@@ -148,14 +156,14 @@ class Pool {
     return oldest;
   }
 
-  /** Starts what is missing. */
+  /** Starts the processes that are missing from `startAhead`. */
   fill(): void {
     if (this.closed || this.stamp === "") return;
     const { startAhead = 0 } = this.command;
     for (let missing = startAhead - this.waiting.size - this.starting; missing > 0; missing--) void this.startOne();
   }
 
-  /** Replaces those that have waited long. */
+  /** Replaces the processes that have waited longer than `maxAgeMs`. */
   renew(): void {
     const oldest = performance.now() - maxAgeMs;
     for (const [process, startedAt] of this.waiting) {
@@ -164,7 +172,7 @@ class Pool {
     this.fill();
   }
 
-  /** Ends those that wait; settles when they are gone. */
+  /** Ends the waiting processes; settles when they are gone. */
   close(): Promise<unknown> {
     this.closed = true;
     const processes = [...this.waiting.keys()];
@@ -182,7 +190,7 @@ class Pool {
       this.log.debug({ plugin: argv0, path, ...process }, "a plugin could not be started ahead");
       return;
     }
-    // The executed file is known only when the file was the same before and after.
+    // The bridge knows which file the process executes only when the file was the same before and after the start.
     if (this.closed || stampOf(path) !== this.stamp) {
       await process.abandon();
       return;
@@ -200,7 +208,7 @@ class Pool {
   }
 }
 
-/** "" when it is not there. */
+/** The stamp of a file; "" when the file cannot be examined, as when it is missing. */
 function stampOf(path: string): string {
   return attempt(() => fileStamp(path)) ?? "";
 }

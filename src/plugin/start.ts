@@ -16,78 +16,95 @@ import { type Command, closeEnds, type Exit, type Spawned, type Spawner, type St
 
 /** A plugin to start. */
 export interface StartCommand extends Command {
-  /** The file that root alone may be able to change, looked at before each start; null with `permissions: trust`. */
+  /**
+   * The file that only root and the bridge's user may be able to change, checked before each start; null with
+   * `permissions: trust`.
+   */
   readonly guarded: string | null;
-  /** What the process may read elsewhere before its stdin: one started ahead serves only while it is the same. */
+  /**
+   * The plugin's `conf`, which the process may read from elsewhere before its stdin: a process started ahead serves
+   * only a run with the same `conf`.
+   */
   readonly conf?: string | undefined;
   /**
-   * This many processes of the command wait for a request, started ahead, where a starter does that; 0 ends those that wait.
-   * undefined: a run in a place of its own, which leaves them as they are.
+   * A starter that starts ahead keeps this many processes of the command waiting for requests; 0 ends the waiting ones.
+   * undefined: a run in a place of its own, which leaves the waiting processes as they are.
    */
   readonly startAhead?: number | undefined;
 }
 
-/** What a process is allowed from the moment in which it has its request. */
+/** The limits of a process, from the moment in which it has its request. */
 export interface RunOptions {
-  /** When the process group gets SIGTERM. */
+  /** When the bridge sends SIGTERM to the process group. */
   readonly terminateAt: Deadline;
-  /** When the process group gets SIGKILL. */
+  /** When the bridge sends SIGKILL to the process group. */
   readonly killAt: Deadline;
   readonly limits: {
-    /** More on stdout ends the group. */
+    /** The bridge kills the process group when the process prints more than this many bytes on stdout. */
     readonly stdoutBytes: number;
-    /** More lines on stderr are counted, not handed on. */
+    /** The bridge drops the lines on stderr after this many. */
     readonly stderrLines: number;
   };
-  /** Called when it has its request. */
+  /** Called when the process has its request. */
   readonly onGiven?: (() => void) | undefined;
-  /** How long its end is waited for before anything else is done; undefined where no call waits for it. */
+  /**
+   * How long the bridge blocks its thread for the end of the process before it does anything else, in milliseconds;
+   * undefined when no call waits for the process.
+   */
   readonly pollMs?: number | undefined;
-  /** Called for each line on stderr, also for those of background children after the run. */
+  /** Called for each line on stderr, also for lines of background children after the run. */
   readonly onStderrLine: (line: string) => void;
-  /** End what is left of the process group after a normal end. */
+  /** Whether the bridge kills the rest of the process group after the process has ended by itself. */
   readonly killChildren: boolean;
 }
 
-/** How a process ended. A run is never a throw. */
+/** How a process ended, or why it did not start. A run never throws: a failure is a value. */
 export interface RunResult extends Exit {
-  /** 0 when it was not started. */
+  /** The pid of the process; 0 when it was not started. */
   readonly pid: number;
   readonly started: boolean;
   readonly startError?: StartFault;
-  /** What it printed up to its end, at most `limits.stdoutBytes`. */
+  /** What the process printed on stdout until its end, at most `limits.stdoutBytes`. */
   readonly stdout: Uint8Array;
-  /** The deadline passed and the group was sent SIGTERM. */
+  /** The deadline passed, and the bridge sent SIGTERM to the process group. */
   readonly timedOut: boolean;
-  /** The group was sent SIGKILL before the process had ended. */
+  /** The bridge sent SIGKILL to the process group before the process had ended. */
   readonly killed: boolean;
   readonly outputTooLarge: boolean;
-  /** The number of its process group, where members of it live on. */
+  /** The id of the process group while members of it still run; otherwise null. */
   readonly leftGroup: number | null;
 }
 
-/** A process that has been started, and waits for its request. One of the two is called, once. */
+/** A process that the bridge has started and that waits for its request. Call one of `give` and `abandon`, once. */
 export interface Started {
   readonly pid: number;
-  /** Its end, where that may come before its request: a group is to be signalled in the turn in which its leader is reaped. */
+  /**
+   * The process, where it may end before it gets its request: a caller that signals its group does so in the turn in
+   * which the bridge reaps it.
+   */
   readonly process?: Pick<Spawned, "exited" | "hasEnded">;
-  /** Puts the request on its stdin and keeps it to the limits, to its end. Never rejects. */
+  /** Writes the request to the process's stdin and enforces the limits until the process ends. Never rejects. */
   give(request: Uint8Array, options: RunOptions): Promise<RunResult>;
-  /** Ends it without a request. Settles when it is gone. */
+  /** Ends the process without a request. Settles when the process is gone. */
   abandon(): Promise<void>;
 }
 
-/** The one way to a plugin's process, for a run now, ahead of its request, or while that is made. */
+/**
+ * The only way to start a plugin's process: for a run now, ahead of any request, or while the bridge makes the request.
+ */
 export interface Starter<Process extends Started = Started> {
-  /** Checks who can change the command's file, and starts it. Never rejects. */
+  /** Checks who can change the command's file, and starts the process. Never rejects. */
   start(command: StartCommand): Promise<Process | StartFault>;
-  /** Starts it before its request is there, where that can be done. */
+  /**
+   * Starts the process before the bridge has made its request; undefined when this starter does not do so for the
+   * command.
+   */
   startEarly?(command: StartCommand): EarlyStart | undefined;
-  /** Gives up what is held between runs, waiting processes too. Runs that go on end first. */
+  /** Waits for the runs to end, ends the waiting processes, and frees what the starter keeps between runs. */
   close(): Promise<void>;
 }
 
-/** Starts a process for a request that is there. */
+/** Starts a process and gives it the request at once. */
 export async function startAndGive(
   starter: Pick<Starter, "start">,
   command: StartCommand,
@@ -110,13 +127,18 @@ const closedError: StartFault = { code: "EPIPE", detail: "the spawner is closed"
 
 export interface StarterOptions {
   readonly log?: Log;
-  /** Told of each process as soon as it is there. */
+  /** Called with each process as soon as it has started. */
   readonly onStart?: (process: Pick<Spawned, "pid" | "exited">) => void;
-  /** Ends what runs, whatever time it has, and what is started later: nothing is left behind at our own end. */
+  /**
+   * When it aborts, the bridge kills the running processes, whatever time they have left, and starts no more, so that
+   * none outlives the bridge.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A starter by the fastest spawner that works on this machine; says so in the log when that is not the fast one. */
+/**
+ * Creates a starter with the fastest spawner that works on this machine; logs a warning when that is the portable one.
+ */
 export function createStarter(log: Log, options: StarterOptions = {}, open: () => Native = openNative): ProcessStarter {
   let spawner: Spawner;
   try {
@@ -130,18 +152,21 @@ export function createStarter(log: Log, options: StarterOptions = {}, open: () =
   return new ProcessStarter(spawner, { ...options, log });
 }
 
-/** Where the C library looks in an environment without PATH. */
+/** The directories in which the C library searches when the environment has no PATH. */
 const defaultPath = "/usr/local/bin:/bin:/usr/bin";
 
-/** Starts processes and runs them to their end: the check, the limits and the end are the same for every one. */
+/**
+ * Starts processes and runs them until they end. The permission check, the limits and the way to end a process are the
+ * same for all.
+ */
 export class ProcessStarter implements Starter<WaitingProcess> {
   /** Starts and runs that have not settled. */
   private readonly pending = new Set<Promise<unknown>>();
-  /** Started, and without a request. */
+  /** Processes that have started and have no request yet. */
   private readonly waiting = new Set<Started>();
   private readonly lingering: Lingering;
   private readonly passedWalks = new PassedWalks();
-  /** Processes with a request. */
+  /** The number of processes that have their request and still run. */
   private running = 0;
   private closed = false;
 
@@ -159,7 +184,10 @@ export class ProcessStarter implements Starter<WaitingProcess> {
     return this.track(this.startOnce(command));
   }
 
-  /** Who besides root can change what a command executes, for it not to be started; null when that is root alone. */
+  /**
+   * Why the bridge must not start a command: who besides root and the bridge's user can change what it executes; null
+   * when nobody can.
+   */
   refusalOf({ guarded, env }: StartCommand): string | null {
     const searchPath = env.PATH ?? defaultPath;
     if (guarded === null) return null;
@@ -171,7 +199,8 @@ export class ProcessStarter implements Starter<WaitingProcess> {
   async close(): Promise<void> {
     this.closed = true;
     do {
-      // A run whose process has just been started gets its request in this turn.
+      // A caller whose process has just started gives it the request in this turn of the event loop; only then is its
+      // run in `pending`.
       await nextTurn();
       await Promise.allSettled([...this.pending, ...[...this.waiting].map((process) => process.abandon())]);
     } while (this.pending.size + this.waiting.size > 0);
@@ -196,7 +225,7 @@ export class ProcessStarter implements Starter<WaitingProcess> {
   }
 
   private async run(spawned: Spawned, options: RunOptions): Promise<RunResult> {
-    // Other runs have calls that wait, too.
+    // `pollEnd` blocks the thread: not while other runs go on, since calls wait for those too.
     const pollMs = this.running === 0 ? options.pollMs : 0;
     this.running += 1;
     try {
@@ -212,14 +241,16 @@ export class ProcessStarter implements Starter<WaitingProcess> {
   }
 }
 
-/** Between SIGTERM and SIGKILL of one that is not needed any more. */
+/**
+ * The time between SIGTERM and SIGKILL for a waiting process that the bridge does not need any more, in milliseconds.
+ */
 const endGraceMs = 200;
 
-/** A process without a request, which can be kept waiting until there is one. */
+/** A process that waits for a request, and that the bridge can keep waiting until it has one. */
 export class WaitingProcess implements Started {
   private state: "waiting" | "used" | "ended" = "waiting";
   private settle: (fault: string | null) => void = () => {};
-  /** While it is being ended. */
+  /** Settles when `stop` has ended the process; undefined before. */
   private ending: Promise<void> | undefined;
 
   constructor(
@@ -234,12 +265,15 @@ export class WaitingProcess implements Started {
 
   async give(request: Uint8Array, options: RunOptions): Promise<RunResult> {
     if (this.state !== "waiting") return notStarted(closedError);
-    // One that has ended already, or has closed its stdin, need not read its request.
+    // A result of false is ignored: a process may end or close its stdin without reading the request.
     this.process.stdio.stdin.send(request);
     return this.use(options);
   }
 
-  /** The same for one that is watched; null when it does not wait any more, and has seen nothing of the request. */
+  /**
+   * Like `give`, for a process under `watch`. null when the process waits no more and has seen nothing of the request,
+   * so that another can be started.
+   */
   offer(request: Uint8Array, options: RunOptions): Promise<RunResult> | null {
     if (this.state !== "waiting" || this.process.hasEnded()) return null;
     if (this.process.stdio.stdin.send(request)) {
@@ -251,10 +285,10 @@ export class WaitingProcess implements Started {
   }
 
   /**
-   * Keeps it waiting, and no event loop alive meanwhile.
+   * Watches the process while it waits. Meanwhile the process does not keep the event loop alive.
    *
-   * @returns when it waits no more, what it did that says it does not wait for its stdin; null when it got a request, was
-   * abandoned, or a signal ended it
+   * @returns settles when the process waits no more: with what it did that shows that it does not wait for its stdin,
+   * or with null when it got a request, was abandoned, or was ended by a signal
    */
   watch(): Promise<string | null> {
     const { stdio, exited } = this.process;
@@ -288,7 +322,7 @@ export class WaitingProcess implements Started {
     await this.ending;
   }
 
-  /** Its stdin stays open meanwhile: an end of the data would be a request to it. */
+  /** Ends the process. Its stdin stays open until then: the process could take the end of the data for a request. */
   private async stop(): Promise<void> {
     const { process } = this;
     if (!process.hasEnded()) {

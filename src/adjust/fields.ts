@@ -138,7 +138,7 @@ const rules: Readonly<Record<string, Rule>> = {
   "LinuxScheduler.priority": { range: { min: 0n, max: 99n } },
   "LinuxContainerAdjustment.seccompPolicy": set("seccompPolicy", since("0.10")),
   "LinuxSeccomp.defaultErrno": {
-    // AdjustSeccompPolicy of NRI v0.10.0 to v0.12.2 (generate.go) copies all other fields, but not this one.
+    // AdjustSeccompPolicy of NRI v0.10.0 to v0.12.2 (generate.go) copies all fields of the policy except defaultErrno.
     lost: ["NRI's OCI generator drops it in silence (0.10 to 0.12)", "name the system calls, each with its errnoRet"],
   },
   "LinuxContainerAdjustment.namespaces": set("namespace", since("0.10"), { by: "type", removal: {} }),

@@ -7,7 +7,7 @@ export interface Fault {
   readonly remedy?: string;
 }
 
-/** A value that the bridge has read, or the fault that says what it expected instead. */
+/** A value that the bridge has read, or a fault that says what the bridge expected instead. */
 export type Parsed<T> = { readonly ok: true; readonly value: T } | Fault;
 
 export function good<T>(value: T): Parsed<T> {

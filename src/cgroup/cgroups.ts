@@ -24,7 +24,7 @@ interface ViewOf extends CgroupOf {
 
 export interface Cgroups {
   readonly version: Place["version"];
-  /** Never rejects. */
+  /** Whether the bridge can make captured views on this machine. Never rejects. */
   privilege(): Promise<Privilege>;
   /**
    * Opens a private view of a container's cgroup. The view shows the real cgroup's values, or `resources` where the

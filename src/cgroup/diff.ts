@@ -50,8 +50,8 @@ export function collectChanges(input: CaptureInput) {
   const errors: string[] = [];
   const lost: string[] = [];
   const isUntouched = (descriptor: number) => fstatSync(descriptor).mtimeMs === untouchedMs;
-  // A directory with an untouched mtime has no new, removed or replaced files: the bridge's open descriptors are its
-  // files.
+  // If a directory's mtime is untouched, the plugin has added, removed and replaced no file there, so the bridge's open
+  // descriptors are still the directory's files.
   const sameDirectories = new Set(
     [...tree.directories.keys()].filter((name) => isUntouched(tree.directories.get(name) ?? -1)),
   );

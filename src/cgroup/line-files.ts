@@ -119,7 +119,7 @@ function weights(file: string, least: bigint, unset: string): readonly V1File[] 
     byLine: false,
     current: ({ unified }) => {
       const weight = linesOf(unified?.["io.weight"]).get("default") ?? "100";
-      // 100 is the weight of a new cgroup, so that nobody has asked for it.
+      // A new cgroup has the weight 100, so a weight of 100 counts as not set.
       return weight === "100" ? undefined : get(weight);
     },
     assign: (resources, value) => byDevice.assign(resources, `default ${value}`),

@@ -23,7 +23,7 @@ export interface SeedOptions {
   readonly spec?: LinuxResources;
   /** The values of the real cgroup, as readFiles returns them. They win over the spec. */
   readonly files?: ReadonlyMap<string, string>;
-  /** Resources whose values win over those of the real cgroup and the spec. */
+  /** Resources whose values win over the values of the real cgroup and of the spec. */
   readonly asked?: LinuxResources;
   /** The pid of the container's process; 0 before the container has a process. */
   readonly pid?: number;

@@ -10,13 +10,17 @@ import type { Built, Change, Phase, Setting } from "./types.js";
 export interface Event {
   readonly phase: Phase;
   readonly containerId: string;
-  /** Settings of plugins at the create, answered to its updates too: adjust keys and their values. */
+  /**
+   * Adjust keys and values that plugins set at the container's create or start. The bridge repeats them in its answers
+   * to the container's updates.
+   */
   readonly kept?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
- * Builds the answer: an adjustment at a create, the writes to the real cgroup at a start, else updates. An update of another
- * container may fail without harm, unless the plugin says otherwise.
+ * Builds the bridge's answer to the runtime: an adjustment in phase create, writes to the container's real cgroup in
+ * phase start, updates in the other phases. The runtime ignores a failed update of another container, unless the plugin
+ * sets `ignoreFailure` to false.
  */
 export function buildAnswer(settings: Iterable<Setting>, { phase, containerId }: Event): Built {
   const response: Message = {};
@@ -36,20 +40,22 @@ export function buildAnswer(settings: Iterable<Setting>, { phase, containerId }:
   if (phase === "create") return { ...rest, updates, ...(adjust === undefined ? {} : { adjust }) };
   if (resources === undefined) return { ...rest, updates };
   if (phase === "start") return { ...rest, updates, own: toWritten({ containerId, linux: { resources } }) };
-  // Last, as the runtime itself has it in what it hands on.
+  // The container's own update comes last, as in the list of updates that NRI hands to the runtime.
   return { ...rest, updates: [...updates, { containerId, linux: { resources } }] };
 }
 
-/** The container's own resources that an answer asks for, from each of its places, as OCI has them. */
+/**
+ * The resources that an answer asks for the event's own container, in OCI's form: from `own`, `adjust` or its update.
+ */
 export function askedResources({ adjust, updates, own }: Built, containerId: string): oci.LinuxResources {
   const { linux } = adjust ?? updates.find((update) => update.containerId === containerId) ?? {};
   const { resources } = linux ?? {};
   return own ?? (resources === undefined ? {} : toWritten({ containerId, linux: { resources } }));
 }
 
-/** OCI's form of an update's resources, in which an absent list of CPUs is no key at all. */
+/** Converts an update's resources to OCI's form, in which an absent list of CPUs or memory nodes is an absent key. */
 function toWritten(asked: ContainerUpdate): oci.LinuxResources {
-  // Read back, absent lists and maps are empty ones.
+  // Encoding and decoding the message turns absent lists and maps into empty ones.
   const [update] = createContainerResponse.decode(createContainerResponse.encode({ update: [asked] })).update;
   const { cpu, ...rest } = toOciResources(update?.linux?.resources) ?? {};
   if (cpu === undefined) return rest;
@@ -57,7 +63,9 @@ function toWritten(asked: ContainerUpdate): oci.LinuxResources {
   return { ...rest, cpu: { ...numbers, ...(cpus ? { cpus } : {}), ...(mems ? { mems } : {}) } };
 }
 
-/** One field that two plugins of a chain set differently: the first that set it, and the last one, which has it. */
+/**
+ * A field that plugins of a chain set to different values: the first plugin that set it, and the last one, which wins.
+ */
 export type Conflict = { readonly field: string; readonly first: string; readonly last: string };
 
 export interface MergedChange extends Built {
@@ -67,8 +75,8 @@ export interface MergedChange extends Built {
 }
 
 /**
- * Merges the changes of a chain: the last one of a field wins, over what was kept too. Hooks and device rules add up, as in
- * NRI's collection of several plugins' answers (pkg/adaptation/result.go).
+ * Merges the changes of a chain's plugins. The last plugin that sets a field wins, also over the kept value of the
+ * field. Hooks and device rules add up, as in NRI's collection of several plugins' answers (pkg/adaptation/result.go).
  */
 export function mergeChanges(changes: readonly Pick<Change, "plugin" | "settings">[], event: Event): MergedChange {
   const merged = new Map(keptSettings(event));
@@ -96,7 +104,7 @@ export function mergeChanges(changes: readonly Pick<Change, "plugin" | "settings
   };
 }
 
-/** The kept settings, for an update. They were checked when they were set. */
+/** The container's kept settings, for phase update. The bridge checked their values when the plugins set them. */
 function keptSettings({ kept = {}, containerId }: Event): ReadonlyMap<string, Setting> {
   const nri = { major: 0, minor: 0, patch: 0, preRelease: false, source: "guessed" } as const;
   const where = { nri, cgroupVersion: "unknown", containerId, rename: {}, annotate: false } as const;

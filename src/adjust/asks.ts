@@ -8,23 +8,32 @@ import { bad, type Fault, good, idle, type Parsed, suggest } from "./parsed.js";
 import type { AdjustmentContext, Note, Setting } from "./types.js";
 
 export interface Place {
-  /** Where it stands, for people: `adjust.cpu.shares`. */
+  /** Where the value stands in the plugin's result, for error messages: `adjust.cpu.shares`. */
   readonly label: string;
-  /** The text that says it, where it is no JSON. */
+  /** The value's text, where the plugin gave a text; absent where the value is JSON. */
   readonly text?: string;
-  /** Another container, which it updates. */
+  /** The id of another container, which the value updates; absent for the event's own container. */
   readonly container?: string;
-  /** The remedy where it cannot take effect. Absent: it is an error of the plugin. */
+  /**
+   * What the bridge does with a value that cannot take effect. Absent: the value is a fault, or in phase delete a
+   * warning.
+   */
   readonly whenIdle?: "skip" | "warn" | undefined;
 }
 
-/** After this many faults the rest is not read: the result is void already. */
+/** After this many faults the bridge stops reading a result, since one fault already voids the result. */
 export const mostFaults = 5;
 
-/** A plugin may print any number of keys that have no effect: the log gets this many notes, and one that says that there are more. */
+/**
+ * A plugin may print any number of keys without effect. The log gets this many notes on a result, and one more that
+ * says that the bridge left out the rest.
+ */
 const mostNotes = 20;
 
-/** Why the container of the event is not updated as another one (NRI pkg/adaptation/result.go getContainerUpdate, at every tag). */
+/**
+ * Why a plugin cannot update the event's own container with `update.<containerID>.` (NRI pkg/adaptation/result.go
+ * getContainerUpdate, at every tag).
+ */
 const ownUpdates = {
   create: "NRI refuses the update of the container that is being created",
   update: "this is the container that is updated itself",
@@ -34,7 +43,7 @@ const ownUpdates = {
 export class Asks {
   readonly faults: string[] = [];
   readonly notes: Note[] = [];
-  /** By the field: the later of two settings of one wins. */
+  /** Keyed by the field; the later of two settings of the same field wins. */
   readonly settings = new Map<string, Setting>();
 
   constructor(readonly context: AdjustmentContext) {}
@@ -55,12 +64,17 @@ export class Asks {
     if (this.faults.length < mostFaults) this.settings.set(setting.field, setting);
   }
 
-  /** Sets a field, or one entry of its map, or one element of its list. @param name of that, with a removal's `-` */
+  /**
+   * Sets a field, one entry of a map field, or one element of a list field.
+   * @param name the name of the entry or element, with the `-` of a removal; empty for the whole field
+   */
   set(of: Field, plain: Plain, from: Value, name = "", text?: string): void {
     const { rule } = of;
     const { container } = from.place;
     const shown = text ?? (typeof plain === "object" ? from.shown : String(plain));
-    // A view under systemd's driver shows the real path in place of `slice:prefix:name`: runc takes only that one.
+    // Under systemd's cgroup driver a view shows the plugin a directory path instead of the container's
+    // `slice:prefix:name`, the only form that runc takes there. A plugin that returns the shown path asks for no
+    // change.
     if (rule.key === "cgroupsPath" && shown === this.context.shownCgroupsPath) {
       this.note("debug", `${from.label} is the path that the plugin was shown: no change`);
       return;
@@ -78,10 +92,14 @@ export class Asks {
     return checkGate(gate, { ...this.context, phase: "update" }).ok;
   }
 
-  /** Whether a field has an effect in this phase, runtime and host; else it is said why, with the remedy. */
+  /**
+   * Whether a field takes effect in this phase, on this runtime and host. If not, adds a fault or a note with the
+   * reason, unless `whenIdle` is `skip`.
+   */
   takesEffect({ rule }: Field, value: Value): boolean {
     const effect = this.#effectOf(rule, value.place);
-    // A plugin may print the same for every state: in a delete an error would end the chain, and those behind would lose theirs.
+    // A plugin may print the same result for every event. In a delete a fault would end the chain, and the plugins
+    // after this one would not run.
     const whenIdle = value.place.whenIdle ?? (this.context.phase === "delete" ? "warn" : undefined);
     if (!effect.ok && whenIdle === undefined) this.fault(value, effect);
     else if (!effect.ok && whenIdle === "warn") this.note("warn", `${value.label}: ${effect.reason}`);
@@ -105,11 +123,15 @@ export class Asks {
       return idle(reason, "set `phase: create` for this plugin");
     }
     if (container === containerId) return idle(ownUpdates[phase], "use the key without update.<containerID>.");
-    // The fields of an update are those of NRI 0.2; cgroup v2's files need a host that has them all the same.
+    // NRI 0.2 already has all fields of an update, so `since` does not matter; files of cgroup v2 still need a host
+    // with v2.
     return checkGate({ phases: [phase], ...(gate.cgroup === undefined ? {} : { cgroup: gate.cgroup }) }, this.context);
   }
 
-  /** The fault of a name that begins with `-`. @param rest the text beside the name, which must be empty */
+  /**
+   * Why the removal of a name (written with a leading `-`) is a fault; undefined if NRI takes the removal.
+   * @param rest the text that the plugin gives besides the name, which must be empty
+   */
   removalFault({ removal = {} }: Rule, rest: string): Fault | undefined {
     if (removal.lost !== undefined) return idle(...removal.lost);
     if (removal.since && !isSince(this.context, removal.since)) return tooOld(removal.since, this.context);
@@ -117,7 +139,7 @@ export class Asks {
   }
 }
 
-/** The message in a field of another one, made where it is not there. */
+/** The message in a field of `message`; sets an empty one if the field is absent. */
 function within(message: Message, field: string): Message {
   const found = message[field] ?? {};
   if (typeof found !== "object" || Array.isArray(found)) throw new Error(`${field} is no message`);
@@ -125,13 +147,13 @@ function within(message: Message, field: string): Message {
   return found;
 }
 
-/** Writes a setting into the answer, or that of another container into its update. */
+/** Writes a setting into `root`, which is the answer or the update of another container. */
 export function write(
   { of: { message, name: field, shape, rule }, container, name, plain }: Setting,
   root: Message,
 ): void {
   const inner = pathTo(message, container !== undefined).reduce(within, root);
-  // Without a prototype, so that a key like `__proto__` is a key like any other.
+  // The map has no prototype, so that a key like `__proto__` is a key like any other.
   if (shape === "map") inner[field] ??= Object.create(null);
   const found = inner[field];
   const adds = rule.by !== undefined || rule.adds;
@@ -144,9 +166,9 @@ export function isRemoval({ removal }: Rule, name: string): boolean {
   return removal !== undefined && name.startsWith("-");
 }
 
-/** A JSON value of one of a result's sources, and where it stands. */
+/** A JSON value that a plugin's result holds, and where the value stands in the result. */
 export class Value {
-  /** @param at the path to it, below its place: `.linux.devices[0]` */
+  /** @param at the path from the place to the value: `.linux.devices[0]` */
   constructor(
     readonly tree: JsonTree,
     readonly place: Place,
@@ -183,7 +205,10 @@ export class Value {
     return [];
   }
 
-  /** The fields of a message, by protobuf's JSON names or the schema's own; null is as good as absent. */
+  /**
+   * The fields of a message, under their names in protobuf's JSON mapping or in the .proto schema. A null counts as
+   * absent.
+   */
   fields(message: string): [field: Field, value: Value][] {
     const found: [Field, Value][] = [];
     for (const [name, value] of this.entries()) {

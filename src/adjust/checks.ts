@@ -1,14 +1,14 @@
 import { bad, type Fault, suggest } from "./parsed.js";
 
-/** The fault of a text; undefined where it is fine. */
+/** Returns what is wrong with a text; undefined if the text is valid. */
 export type Check = (text: string) => Fault | undefined;
 
 export interface IntegerRange {
   readonly min: bigint;
   readonly max: bigint;
-  /** The unit of the number: ", microseconds". */
+  /** The unit, as error messages append it to the range: ", microseconds". */
   readonly unit?: string;
-  /** -1 stands for "no limit", outside the range. */
+  /** The value -1 is valid too, although outside the range, and means "no limit". */
   readonly unlimited?: true;
 }
 
@@ -19,7 +19,10 @@ const int32: IntegerRange = { min: -(2n ** 31n), max: 2n ** 31n - 1n };
 const uint32: IntegerRange = { min: 0n, max: 2n ** 32n - 1n };
 export const integers: Readonly<Record<string, IntegerRange>> = { int32, uint32, int64, uint64 };
 
-/** A decimal integer, spelled as JSON spells one: no plus, no leading zero, no fraction, no exponent, no white space. */
+/**
+ * Parses a decimal integer, spelled as in JSON: no plus, no leading zero, no fraction, no exponent, no white space.
+ * Undefined for any other text, and for a number outside the range.
+ */
 export function parseInteger(text: string, { min, max, unlimited }: IntegerRange): bigint | undefined {
   if (!/^(?:0|-?[1-9]\d{0,19})$/.test(text)) return undefined;
   const value = BigInt(text);
@@ -30,17 +33,20 @@ export function describeRange({ min, max, unit = "", unlimited }: IntegerRange):
   return `${unlimited ? "-1 for no limit, or " : ""}an integer from ${min} to ${max}${unit}`;
 }
 
-/** A path of the kernel (PATH_MAX counts the closing NUL), and what one write to a file of the kernel can hold: a page. */
+/**
+ * The longest path that the kernel takes (PATH_MAX counts the closing NUL), and the longest write that a kernel file
+ * takes, which is a page.
+ */
 const maxPathBytes = 4095;
-/** One argument or variable of execve: MAX_ARG_STRLEN is 32 pages and counts the closing NUL. */
+/** The longest argument or environment variable of execve: MAX_ARG_STRLEN is 32 pages and counts the closing NUL. */
 export const maxArgumentBytes = 131_071;
 
-/** A text of a form. @param remedy absent: correct the value */
+/** Checks that a text matches a pattern. @param remedy absent where the remedy is simply to correct the value */
 export function matches(pattern: RegExp, expected: string, remedy?: string): Check {
   return (text) => (pattern.test(text) ? undefined : bad(expected, remedy));
 }
 
-/** A text of at most this many bytes without NUL, which a C string can hold. */
+/** Checks that a C string of at most `maxBytes` bytes can hold a text: the text has no NUL. */
 export function fits(maxBytes: number, what = "a text"): Check {
   return (text) => {
     if (text.includes("\0")) return bad(`${what} without NUL characters`);
@@ -61,15 +67,19 @@ export function absolutePath(what: string): Check {
   return (text) => (text.startsWith("/") ? pathText(text) : bad(`an absolute path as ${what}`, "fix the key"));
 }
 
-/** A file of cgroup v2 is written line by line (opencontainers/cgroups fs2/fs2.go setUnified). */
+/**
+ * Checks a text for a file of cgroup v2. The runtime writes the text line by line (opencontainers/cgroups fs2/fs2.go
+ * setUnified).
+ */
 export const unifiedText: Check = (text) =>
   text !== "" && text.split("\n").every((line) => sysctlValue(line) === undefined)
     ? undefined
     : bad(`text of lines of at most ${maxPathBytes} bytes`);
 
 /**
- * A list of CPUs or memory nodes, `0-3,8`: the part of the kernel's form (lib/bitmap.c) that runc also knows under systemd's
- * driver (opencontainers/cgroups systemd/cpuset.go RangeToBits). @param count how many a kernel can have
+ * Checks a list of CPUs or memory nodes, such as `0-3,8`. Of the kernel's syntax (lib/bitmap.c) the check allows what
+ * runc's systemd cgroup driver parses too (opencontainers/cgroups systemd/cpuset.go RangeToBits).
+ * @param count the most CPUs or nodes that a kernel can have
  */
 function kernelList(count: number): Check {
   const fault = bad(`a list as the kernel writes it, such as 0-3,8, of numbers below ${count}`);
@@ -85,11 +95,14 @@ function kernelList(count: number): Check {
   };
 }
 
-// The kernel has no more of them: NR_CPUS is 8192 at most, MAX_NUMNODES 1024.
+// The kernel's upper limits: NR_CPUS is 8192 at most, MAX_NUMNODES 1024.
 export const cpus = kernelList(8192);
 export const nodes = kernelList(1024);
 
-/** A page size as the kernel names its files (mm/hugetlb_cgroup.c mem_fmt): a runtime finds no file by another name. */
+/**
+ * Checks a huge page size, spelled as in the kernel's file names (mm/hugetlb_cgroup.c mem_fmt). A runtime finds no file
+ * for a size in another spelling.
+ */
 export const pageSize = matches(
   /^(?:[1248]|16|32|64|128|256|512)[KMG]B$/,
   "a page size as the kernel names it: 64KB, 2MB, 1GB",

@@ -5,39 +5,52 @@ import { cdiInjection, criOUpdate, type Gate, type Release } from "./gates.js";
 import { bad, type Fault } from "./parsed.js";
 import * as form from "./text-forms.js";
 
-// Where a runtime applies a field, and what its value has to be. Read in NRI v0.2.0 to v0.12.2 (pkg/adaptation/result.go,
-// pkg/runtime-tools/generate/generate.go) and where runtimes turn NRI's updates into CRI's: NRI pkg/api/resources.go ToCRI up to
-// v0.9.0, containerd internal/cri/nri/nri_api_linux.go, CRI-O server/nri-api.go. They take shares, period, quota, cpus, mems, the
-// memory limit, huge pages and unified, nothing else.
+// Where a runtime applies each field of NRI's messages, and which values the field takes. The sources are NRI v0.2.0 to
+// v0.12.2 (pkg/adaptation/result.go, pkg/runtime-tools/generate/generate.go) and the functions by which runtimes turn
+// NRI's updates into CRI's: NRI pkg/api/resources.go ToCRI up to v0.9.0, containerd internal/cri/nri/nri_api_linux.go,
+// CRI-O server/nri-api.go. These functions take shares, period, quota, cpus, mems, the memory limit, huge pages and
+// unified, nothing else.
 
-/** Why NRI 0.2 to 0.12 takes something and does nothing with it, and what to do. */
+/** Why NRI 0.2 to 0.12 accepts a value and does nothing with it, and what the plugin's author can do instead. */
 type Loss = readonly [why: string, remedy: string];
 
 export interface Rule {
-  /** Of a field that is set by itself: its name, which is the metadata key too where there is one. */
+  /**
+   * The name of a settable field, which is a field that plugins set, and the bridge merges, on its own. Also the
+   * field's metadata key, after `adjust.`, if textForm knows a form for the field.
+   */
   readonly key?: string;
   readonly gate?: Gate;
-  /** Reads the text of a metadata key. Absent: a scalar is read as it is, and no other field has such a key. */
+  /**
+   * Converts the text of the metadata key. Absent: the text of a scalar is its value, and other fields have no metadata
+   * key.
+   */
   readonly text?: form.TextForm;
-  /** Each element of the list is set by itself, under the name in this field of it. */
+  /** For a list whose elements are settable one by one: the field of an element that holds the element's name. */
   readonly by?: string;
-  /** The values of several plugins add up. */
+  /** The values of all plugins of a chain go into the answer, one after the other. */
   readonly adds?: true;
-  /** Whether, and since when, a `-` before a name removes. Absent: it does not. */
+  /**
+   * Whether a `-` before a name removes the entry, since which NRI version, and why NRI loses the removal. Absent: a
+   * `-` has no such meaning.
+   */
   readonly removal?: { readonly since?: Release; readonly lost?: Loss };
   readonly lost?: Loss;
-  /** Of integers (absent: all that the schema's type holds), of texts, each of a list, and of the names in a map. */
+  /**
+   * The valid values: `range` of an integer (absent: the range of the schema's type), `check` of a text or of each text
+   * in a list, `names` of the names in a map.
+   */
   readonly range?: IntegerRange;
   readonly check?: check.Check;
   readonly names?: check.Check;
 }
 
-/** A field that is set by itself, under a key. */
+/** The rule of a settable field. */
 const set = (key: string, gate: Gate, rest: Rule = {}): Rule => ({ key, gate, ...rest });
 
 const create: Gate = { phases: ["create"] };
 const since = (release: Release): Gate => ({ ...create, since: release });
-/** compat: NRI 0.2.0's generator wrote the zeros of all cpu fields that were not asked for. */
+/** compat: NRI 0.2.0's generator writes a zero into every cpu field that the plugin does not ask for. */
 const cpu: Gate = { phases: ["create", "start", "update"], since: "0.3" };
 const realtime: Gate = { phases: ["create", "start"], since: "0.3", cgroup: 1 };
 const everywhere: Gate = { phases: cpu.phases };
@@ -63,11 +76,12 @@ const rules: Readonly<Record<string, Rule>> = {
   "ContainerAdjustment.annotations": set("annotation", create, { removal: {}, names: check.annotationKey }),
   "ContainerAdjustment.env": set("env", create, {
     ...{ by: "key", text: (key, value) => form.object({ key, value }) },
-    // A removal undoes what another NRI plugin has set, and is not handed on to the runtime (result.go adjustEnv).
+    // In NRI a removal undoes what another NRI plugin has set; NRI does not hand the removal on to the runtime
+    // (result.go adjustEnv).
     removal: { lost: [`${notHandedOn} variable on (0.2 to 0.12)`, "set the variable to an empty text"] },
   }),
   "KeyValue.key": { check: matches(/^[^=\0]+$/, "the name of a variable, without =", "fix the key") },
-  // The same as of variables before v0.7.0, which began to hand removals on.
+  // Before v0.7.0 NRI does not hand the removal of a mount on to the runtime; v0.7.0 and later do.
   "ContainerAdjustment.mounts": set("mount", create, { ...mount, removal: { since: "0.7" } }),
   "Mount.destination": { check: check.absolutePath("the mount's destination") },
   "Mount.source": { check: check.pathText },
@@ -82,7 +96,7 @@ const rules: Readonly<Record<string, Rule>> = {
   "Hook.path": { check: check.absolutePath("the path of a hook") },
   "Hook.args": { check: check.argument },
   "Hook.env": { check: matches(/^[^=\0]+=[^\0]*$/, "a list of NAME=value") },
-  // The OCI specification: a timeout is above zero.
+  // The OCI specification requires a timeout above zero.
   "Hook.timeout": { range: { min: 1n, max: int64.max, unit: ", seconds" } },
   "ContainerAdjustment.rlimits": set("rlimit", since("0.4"), { by: "type", text: form.rlimitText }),
   "POSIXRlimit.type": { check: check.oneOf(check.rlimitTypes, "a limit as OCI names it, such as RLIMIT_NOFILE") },
@@ -96,35 +110,35 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   "LinuxContainerAdjustment.devices": set("device", create, {
     ...{ by: "path", text: form.deviceText },
-    // As of variables: result.go adjustDevices.
+    // NRI does not hand the removal of a device on to the runtime, as with variables (result.go adjustDevices).
     removal: { lost: [`${notHandedOn} device on (0.2 to 0.12)`, "take the device out of the pod"] },
   }),
   "LinuxDevice.path": { check: device },
   "LinuxDevice.type": { check: matches(/^[bcpu]$/, form.deviceForm) },
-  // include/linux/kdev_t.h: 12 bits of major, 20 of minor.
+  // In include/linux/kdev_t.h a device number has 12 bits of major and 20 of minor.
   "LinuxDevice.major": { range: { min: 0n, max: 0xfffn } },
   "LinuxDevice.minor": { range: { min: 0n, max: 0xfffffn } },
   "LinuxDevice.fileMode": { range: { min: 0n, max: 0o7777n, unit: ", which is 07777 in octal" } },
   "LinuxContainerAdjustment.cgroupsPath": set("cgroupsPath", create, {
     check: matches(/^[^\0\n]{1,4095}$/, "a path, or slice:prefix:name under systemd's cgroup driver"),
   }),
-  // proc(5), /proc/pid/oom_score_adj
+  // The range is in proc(5), /proc/pid/oom_score_adj.
   "LinuxContainerAdjustment.oomScoreAdj": set("oomScoreAdj", since("0.7"), { range: { min: -1000n, max: 1000n } }),
   "LinuxContainerAdjustment.sysctl": set("sysctl", since("0.11"), {
     check: check.sysctlValue,
     names: matches(/^\w[\w./-]*$/, "the name of a sysctl, such as net.core.somaxconn", "fix the key"),
-    // result.go adjustSysctl, v0.11.0 to v0.12.2: the removal ends among the annotations.
+    // NRI v0.11.0 to v0.12.2 puts the removal of a sysctl among the annotations (result.go adjustSysctl).
     removal: { lost: ["NRI loses the removal of a sysctl (0.11 to 0.12)", "set it to the value that it shall have"] },
   }),
   "LinuxContainerAdjustment.ioPriority": set("ioPriority", since("0.10")),
   "LinuxContainerAdjustment.scheduler": set("scheduler", since("0.11")),
-  // ioprio_set(2), sched(7)
+  // The ranges are in ioprio_set(2) and sched(7).
   "LinuxIOPriority.priority": { range: { min: 0n, max: 7n } },
   "LinuxScheduler.nice": { range: { min: -20n, max: 19n } },
   "LinuxScheduler.priority": { range: { min: 0n, max: 99n } },
   "LinuxContainerAdjustment.seccompPolicy": set("seccompPolicy", since("0.10")),
   "LinuxSeccomp.defaultErrno": {
-    // generate.go AdjustSeccompPolicy, v0.10.0 to v0.12.2: it copies all the other fields.
+    // AdjustSeccompPolicy of NRI v0.10.0 to v0.12.2 (generate.go) copies all fields of the policy except defaultErrno.
     lost: ["NRI's OCI generator drops it in silence (0.10 to 0.12)", "name the system calls, each with its errnoRet"],
   },
   "LinuxContainerAdjustment.namespaces": set("namespace", since("0.10"), { by: "type", removal: {} }),
@@ -138,28 +152,29 @@ const rules: Readonly<Record<string, Rule>> = {
   "LinuxContainerAdjustment.memoryPolicy": set("memoryPolicy", since("0.12")),
   "LinuxMemoryPolicy.nodes": { check: check.nodes },
 
-  // opencontainers/cgroups fs/cpu.go fails the container outside the kernel's range.
+  // For shares outside the kernel's range opencontainers/cgroups fs/cpu.go fails the container.
   "LinuxCPU.shares": set("cpu.shares", cpu, { range: { min: 2n, max: 262_144n } }),
   // kernel/sched/core.c: a quota and a period are 1 ms at least, a period 1 s at most.
   "LinuxCPU.quota": set("cpu.quota", cpu, { range: quota }),
   "LinuxCPU.period": set("cpu.period", cpu, { range: { ...period, min: 1000n } }),
   "LinuxCPU.cpus": set("cpu.cpus", cpu, { check: check.cpus }),
   "LinuxCPU.mems": set("cpu.mems", cpu, { check: check.nodes }),
-  // 0 is "not set" to runc.
+  // runc takes 0 for "not set".
   "LinuxCPU.realtimeRuntime": set("cpu.realtimeRuntime", realtime, { range: { ...quota, min: 1n } }),
   "LinuxCPU.realtimePeriod": set("cpu.realtimePeriod", realtime, { range: { ...period, max: uint64.max } }),
-  // 0 is "not set" to NRI's generator and to both runtimes.
+  // NRI's generator and both runtimes take 0 for "not set".
   "LinuxMemory.limit": set("memory.limit", everywhere, { range: someBytes }),
   "LinuxMemory.reservation": set("memory.reservation", written, { range: bytes }),
   "LinuxMemory.swap": set("memory.swap", written, { range: bytes }),
   "LinuxMemory.kernel": set("memory.kernel", writtenV1, { range: bytes }),
   "LinuxMemory.kernelTcp": set("memory.kernelTCP", writtenV1, { range: bytes }),
-  // opencontainers/cgroups fs/memory.go
+  // The range is in opencontainers/cgroups fs/memory.go.
   "LinuxMemory.swappiness": set("memory.swappiness", writtenV1, { range: { min: 0n, max: 100n } }),
   "LinuxMemory.disableOomKiller": set("memory.disableOOMKiller", writtenV1),
   "LinuxMemory.useHierarchy": set("memory.useHierarchy", writtenV1),
-  // compat: NRI's result collection keeps no pids limit of an update (pkg/adaptation/result.go updateResources, v0.7.0 to
-  // v0.12.2: it looks at its own copy, not at what the plugin sent). kernel/cgroup/pids.c: PIDS_MAX is one more than PID_MAX_LIMIT.
+  // compat: NRI drops the pids limit of an update when it collects the plugins' results (pkg/adaptation/result.go
+  // updateResources, v0.7.0 to v0.12.2, looks at its own copy, not at what the plugin sent). In kernel/cgroup/pids.c
+  // PIDS_MAX is one more than PID_MAX_LIMIT.
   "LinuxPids.limit": set("pids.limit", pids, { range: { min: 1n, max: 4_194_304n, unlimited: true } }),
   // An empty class takes the container out of its class (generate.go AdjustBlockIOClass, AdjustRdtClass).
   "LinuxResources.blockioClass": set("blockioClass", create, { check: className }),
@@ -170,7 +185,7 @@ const rules: Readonly<Record<string, Rule>> = {
   }),
   "HugepageLimit.pageSize": { check: check.pageSize },
   "HugepageLimit.limit": { range: { ...uint64, unit: ", bytes" } },
-  // opencontainers/cgroups fs2/fs2.go setUnified: a file name of the form controller.parameter.
+  // opencontainers/cgroups fs2/fs2.go setUnified takes file names of the form controller.parameter.
   "LinuxResources.unified": set("unified", unified, {
     check: check.unifiedText,
     names: matches(/^[a-z]\w*(\.[\w-]+)+$/i, "the name of a cgroup v2 file, such as memory.high", "fix the key"),
@@ -180,7 +195,7 @@ const rules: Readonly<Record<string, Rule>> = {
     text: form.json("a JSON list of OCI rules"),
   }),
 
-  // result.go apply: it collects adjustments and updates alone.
+  // NRI's result.go apply collects only the adjustments and updates of a plugin's answer.
   "CreateContainerResponse.evict": set("evict", answered, {
     by: "containerId",
     lost: ["NRI collects no evictions from the answers of plugins (0.2 to 0.12)", "delete the pod by Kubernetes' API"],
@@ -188,13 +203,14 @@ const rules: Readonly<Record<string, Rule>> = {
   "ContainerEviction.containerId": { check: matches(/^[\w-]+$/, "the id of a container") },
 };
 
-/** The conditions that the fields of one message fulfil together. */
+/** Checks of a message that concern several of its fields, keyed by the message's name. */
 export const together: Readonly<Record<string, (value: Message) => Fault | undefined>> = {
   KeyValue: ({ key = "", value = "" }) => {
     if (!String(value).includes("\0") && check.argument(`${key}=${value}`) === undefined) return undefined;
     return bad(`a text without NUL that is, with its name, at most ${check.maxArgumentBytes} bytes long`);
   },
-  // runc takes the option for the mount, the type for a file system's name: it would fail with "no such device".
+  // runc makes a bind mount because of the option bind, and takes the type for a file system's name. A mount of type
+  // bind without the option fails with "no such device".
   Mount: ({ type, source, options = [] }) => {
     if (!type || !source) return bad("a mount with a source and a type");
     const isBound = Array.isArray(options) && (options.includes("bind") || options.includes("rbind"));
@@ -214,7 +230,7 @@ export interface Field {
   readonly rule: Rule;
 }
 
-/** The fields of a message, by JSON's names and by the schema's own. */
+/** The fields of a message, keyed by their names in protobuf's JSON mapping and by those in the .proto schema. */
 function tableOf(message: string): ReadonlyMap<string, Field> {
   const table = new Map<string, Field>();
   for (const [name, [proto, , shape, kind, type]] of Object.entries(fieldsOf(message))) {
@@ -226,7 +242,7 @@ function tableOf(message: string): ReadonlyMap<string, Field> {
 
 const tables = new Map(messageNames.map((message) => [message, tableOf(message)]));
 
-/** A message's field by a name that a plugin wrote. */
+/** Finds a message's field by the name that a plugin wrote; undefined if the message has no such field. */
 export function findField(message: string, name: string): Field | undefined {
   return tables.get(message)?.get(name);
 }
@@ -235,27 +251,30 @@ export const settable = messageNames.flatMap((message) =>
   [...new Set(tableOf(message).values())].filter(({ rule }) => rule.gate !== undefined),
 );
 
-/** Whether an entry of the field is set by itself, so that a name comes after its key. */
+/**
+ * Whether the entries or elements of a field are settable one by one, so that the metadata key is the field's key, a
+ * dot and a name.
+ */
 export function isFamily({ shape, rule }: Field): boolean {
   return shape === "map" || rule.by !== undefined;
 }
 
-/** How the text of a metadata key says a field's value; undefined where there is no such key. */
+/** The function that converts the text of a field's metadata key; undefined if the field has no metadata key. */
 export function textForm({ shape, kind, type, rule }: Field): form.TextForm | undefined {
   const isPlain = kind === "scalar" || (kind === "wrapper" && shape === "one");
   const plain = type === "string" ? form.string : type === "bool" ? form.bool : form.number;
   return rule.text ?? (isPlain && shape !== "list" ? plain : undefined);
 }
 
-/** The fields with a metadata key, by that key. */
+/** The fields that have a metadata key, keyed by the metadata key without `adjust.`. */
 export const byKey: ReadonlyMap<string, Field> = new Map(
   settable.flatMap((field) => (textForm(field) === undefined ? [] : [[field.rule.key ?? "", field]])),
 );
 
-/** Those that an update can hold. */
+/** The fields with a metadata key that an update of a container can hold. */
 export const updatable = [...byKey.values()].filter(({ rule }) => rule.gate?.phases.includes("update"));
 
-/** The fields that lead from the answer to each message whose fields are set by themselves. */
+/** For each message with settable fields: the names of the fields that lead to it from CreateContainerResponse. */
 const paths = new Map<string, readonly string[]>([["CreateContainerResponse", []]]);
 for (const [message, path] of paths) {
   for (const [name, [, , shape, kind, type]] of Object.entries(fieldsOf(message))) {
@@ -264,7 +283,9 @@ for (const [message, path] of paths) {
   }
 }
 
-/** The fields that lead to a message: from the answer, or from the update of another container. */
+/**
+ * The names of the fields that lead to a message: from the answer, or with `isOthers` from the update of a container.
+ */
 export function pathTo(message: string, isOthers: boolean): readonly string[] {
   return (paths.get(message) ?? []).slice(isOthers ? 1 : 0);
 }

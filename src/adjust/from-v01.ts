@@ -10,16 +10,20 @@ import type { AdjustmentContext, ParsedAdjustment } from "./types.js";
 export { askedResources, type Conflict, type MergedChange, mergeChanges } from "./answer.js";
 export type { AdjustmentContext, Change, Note, ParsedAdjustment, Phase, Setting } from "./types.js";
 
-/** The most bytes of changes in one answer. A ttRPC message is 4 MiB at most (ttrpc channel.go). */
+/** The most bytes of changes in one answer to the runtime. A ttRPC message is 4 MiB at most (ttrpc channel.go). */
 export const answerBytes = 3 * 1024 * 1024;
 
-/** The bytes of a setting beside its texts: tags, lengths, and numbers that a short text names. */
+/**
+ * An estimate of the bytes that a setting takes besides its texts: protobuf tags and lengths, and numbers whose text is
+ * short.
+ */
 const settingBytes = 64;
 
 /**
- * Reads the changes of a result, whole or not at all. A later source wins for the same field: top-level `cgroupsPath`, metadata `adjust.*`,
- * NRI's own `adjust`, `update` and `evict`, captured cgroup writes, `results.rename`, `results.annotate`.
- * The error names the plugin, each field with its value, what was expected and the remedy.
+ * Reads the changes that a plugin's result asks for; one bad value voids the whole result. If several sources set the
+ * same field, the last one in this order wins: top-level `cgroupsPath`, metadata `adjust.*`, NRI's own `adjust`,
+ * `update` and `evict`, captured cgroup writes, `results.rename`, `results.annotate`.
+ * The error names the plugin, each bad field with its value, what the bridge expected and the remedy.
  */
 export function parseAdjustment(
   { metadata }: Pick<Result, "metadata">,
@@ -42,11 +46,12 @@ export function parseAdjustment(
   for (const [key, text] of texts) {
     const target = Object.hasOwn(rename, key) ? rename[key] : undefined;
     if (target === undefined) continue;
-    // An old plugin prints the same in every state: in a delete and an update the renamed keys count that can take effect there.
+    // An old plugin prints the same keys in every state. In phases update and delete the bridge skips the renamed keys
+    // that cannot take effect there.
     const whenIdle = phase === "update" || phase === "delete" ? "skip" : undefined;
     read(target, text, `${key} (results.rename to ${target})`, whenIdle);
   }
-  // Only a create has annotations to set.
+  // Only phase create can set annotations.
   const whenIdle = phase === "start" ? "warn" : "skip";
   for (const [key, text] of context.annotate ? texts : []) {
     read(`annotation.v01.${plugin}/${key}`, text, `results.annotate of ${key}`, whenIdle);
@@ -70,7 +75,9 @@ export function parseAdjustment(
 
 type ReadText = (key: string, text: string, label: string, whenIdle?: Place["whenIdle"]) => void;
 
-/** compat: 1.6 ignored the key, and so does every state but the create that it can change. */
+/**
+ * compat: containerd 1.6 ignored the key. The bridge ignores it too, except in phase create, where it sets the path.
+ */
 function readCgroupsPath({ cgroupsPath, problems }: ResultExtensions, asks: Asks, read: ReadText): void {
   const { phase } = asks.context;
   asks.faults.push(...problems.filter((problem) => phase === "create" || !problem.startsWith('"cgroupsPath"')));
@@ -79,7 +86,10 @@ function readCgroupsPath({ cgroupsPath, problems }: ResultExtensions, asks: Asks
   else asks.note("debug", `cgroupsPath is ignored in phase ${phase}; only phase create can set it`);
 }
 
-/** Asks for what a plugin wrote into its captured cgroup. A write that this runtime does not carry is lost. */
+/**
+ * Reads what a plugin wrote into its captured cgroup view as settings. A write that this runtime cannot carry is a
+ * fault, or a warning if `lostWrites` is `warn`.
+ */
 function readCaptured(captured: oci.LinuxResources, read: ReadText, lostWrites?: "fail" | "warn"): void {
   const { cpu, memory, pids, hugepageLimits = [], unified, devices } = captured;
   const rules = devices?.map((rule) => ({ ...rule, major: rule.major?.toString(), minor: rule.minor?.toString() }));

@@ -2,13 +2,16 @@ import { formatVersion, isAtLeast, runtimesWith } from "../nri/versions.js";
 import { type Fault, good, idle, type Parsed } from "./parsed.js";
 import type { AdjustmentContext, Phase } from "./types.js";
 
-/** Where a field takes effect. A field that is not listed here takes effect everywhere. */
+/** The conditions under which a field takes effect. An absent condition always holds. */
 export interface Gate {
   readonly phases: readonly Phase[];
-  /** The first NRI version whose adjustments hold the field; an update or a written cgroup does not need it. */
+  /** The first NRI version whose adjustments hold the field. Only phase create needs that version. */
   readonly since?: Release;
   readonly cgroup?: 1 | 2;
-  /** A runtime that drops the field in silence: gives the versions that do not, as text, or undefined when it is fine. */
+  /**
+   * Returns, as text, the runtimes and versions that apply the field, if the context's runtime drops it in silence;
+   * undefined if it does not.
+   */
   readonly runtime?: (context: AdjustmentContext) => string | undefined;
 }
 
@@ -50,14 +53,18 @@ export function isSince({ nri }: AdjustmentContext, release: Release): boolean {
   return isAtLeast(nri, `${release}.0`);
 }
 
-/** Whether NRI is one whose sources were read for what it loses: 0.2 to 0.12.2. A later one may have been mended. */
+/**
+ * Whether the runtime's NRI is a version whose source code this project has searched for lost fields: 0.2 to 0.12.2. A
+ * later version may no longer lose them.
+ */
 export function isRead({ nri }: AdjustmentContext): boolean {
   return !isAtLeast(nri, "0.13.0");
 }
 
 /**
- * CDI devices need a runtime that gives NRI's generator an injector: containerd from 1.7.30 (pkg/cri/nri/nri_api_linux.go) and
- * 2.1.0 (internal/cri/nri), none of 2.0; CRI-O from 1.34.0 (server/nri-api.go).
+ * CDI devices need a runtime that gives NRI's generator an injector: containerd 1.7.30 and later 1.7 releases
+ * (pkg/cri/nri/nri_api_linux.go), containerd 2.1.0 and later (internal/cri/nri) but no 2.0 release, CRI-O 1.34.0 and
+ * later (server/nri-api.go).
  */
 export function cdiInjection({ runtime }: AdjustmentContext): string | undefined {
   const version = runtime?.version;

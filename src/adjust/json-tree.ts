@@ -4,7 +4,7 @@ import { scanDocument } from "../v01/gojson/scanner.js";
 import { encodeUtf8 } from "../v01/gojson/utf8.js";
 import { bad, good, type Parsed } from "./parsed.js";
 
-/** A JSON value as it was written: numbers as text, the keys of an object in order, double ones too. */
+/** A JSON value as the plugin wrote it: numbers as text, an object's keys in their order, repeated keys included. */
 export type JsonTree =
   | { readonly kind: "object"; readonly entries: readonly (readonly [key: string, value: JsonTree])[] }
   | { readonly kind: "array"; readonly items: readonly JsonTree[] }
@@ -12,10 +12,13 @@ export type JsonTree =
   | { readonly kind: "bool"; readonly value: boolean }
   | { readonly kind: "null" };
 
-/** Deeper than any message that is read here; what it guards is the stack. */
+/** The deepest nesting that the bridge reads. No NRI message is nested this deep; the limit protects the stack. */
 const maxDepth = 16;
 
-/** Reads a text that holds one JSON value. @param what it is to be; the reason is in the words of Go's encoding/json */
+/**
+ * Reads a text that holds one JSON value. For invalid JSON the fault has the error text of Go's encoding/json.
+ * @param what names the expected value in the fault
+ */
 export function parseJsonTree(text: string, what: string): Parsed<JsonTree> {
   const bytes = encodeUtf8(text);
   const scan = scanDocument(bytes);
@@ -24,7 +27,9 @@ export function parseJsonTree(text: string, what: string): Parsed<JsonTree> {
   return tree === undefined ? bad(`${what} (values in more than ${maxDepth} others)`) : good(tree);
 }
 
-/** Undefined, with the value passed over, where something in it lies too deep. */
+/**
+ * Reads the decoder's next value. Undefined if the value is nested too deep; the decoder then stands behind the value.
+ */
 function readTree(decoder: Decoder, depth: number): JsonTree | undefined {
   const kind = decoder.peek();
   if (kind === "string") return { kind, text: decoder.readString() };

@@ -20,7 +20,7 @@ export function readKey(key: string, place: Place & { readonly text: string }, a
   const tree = (textForm(field) ?? string)(name, text);
   const value = new Value(tree.ok ? tree.value : { kind: "string", text }, at, asks);
   if (!isFamily(field) && tree.ok) readField(field, value);
-  // A value without effect is not read: it must not fail a delete.
+  // The bridge does not read a value without effect, so that a wrong one cannot fail a delete.
   else if (!asks.takesEffect(field, value)) return;
   else if (isRemoval(field.rule, name) && text !== "") value.fault(asks.removalFault(field.rule, text));
   else if (!tree.ok) value.fault(tree);
@@ -28,10 +28,13 @@ export function readKey(key: string, place: Place & { readonly text: string }, a
   else readElement(field, value);
 }
 
-/** An adjust key taken apart: `name` is what came after it and a dot, with a removal's `-`. */
+/** The field that an adjust key means. `name`: the text after the field's key and a dot, with the `-` of a removal. */
 type ResolvedKey = { readonly ok: true; readonly field: Field; readonly name: string; readonly container?: string };
 
-/** Finds what an adjust key means; else the nearest known one. */
+/**
+ * Finds the field that an adjust key (without its prefix) means. The fault of an unknown key suggests the nearest known
+ * key.
+ */
 function resolveKey(key: string): ResolvedKey | Fault {
   if (!key.startsWith(updatePrefix)) return resolvePlain(key);
   const [container = "", ...rest] = key.slice(updatePrefix.length).split(".");

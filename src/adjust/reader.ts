@@ -5,10 +5,11 @@ import { type Field, type Rule, together } from "./fields.js";
 import { describeTree, type JsonTree, parseJsonTree } from "./json-tree.js";
 import { bad, suggest } from "./parsed.js";
 
-// NRI's messages in protobuf's JSON mapping, read strictly: an unknown name, a wrong type, a value that its place cannot take and a
-// field that would have no effect are faults. A zero, empty or null value is as good as absent, but in a wrapper.
+// Reads NRI's messages in protobuf's JSON mapping, strictly: an unknown name, a wrong type, a value that its field
+// cannot take and a field that would have no effect are faults. A zero, empty or null value counts as absent, except a
+// zero in a wrapper message such as OptionalInt64.
 
-/** Reads what a result has at its top level of NRI's own messages: the fields of the answer to CreateContainer. */
+/** Reads NRI's own messages at the top level of a plugin's result: the fields of CreateContainerResponse. */
 export function readMessages(texts: Readonly<Record<string, string | undefined>>, asks: Asks): void {
   const entries = Object.entries(texts).flatMap(([key, text]): [string, JsonTree][] => {
     const parsed = parseJsonTree(text ?? "null", "NRI's own messages");
@@ -37,7 +38,9 @@ function readUpdate(value: Value): void {
   value.asks.add({ ...setting, field: `update.${container}.ignoreFailure`, value: flag.shown });
 }
 
-/** Reads a message whose fields are set by themselves, or are groups of such. */
+/**
+ * Reads a message whose fields are settable, or are messages of settable fields, or are updates of other containers.
+ */
 function readGroup(message: string, value: Value): void {
   for (const [field, inner] of value.fields(message)) {
     if (isAbsent(field, inner)) continue;
@@ -55,7 +58,7 @@ export function readField(field: Field, value: Value): void {
   else value.asks.set(field, readWhole(field, value), value);
 }
 
-/** Reads an entry of a map that is set by itself. @param names those that stand before it there */
+/** Reads one entry of a map field. @param names the names of the entries before it, which the entry must not repeat */
 export function readEntry(field: Field, name: string, value: Value, names?: Set<string>): void {
   const { rule, kind } = field;
   const removes = isRemoval(rule, name);
@@ -66,7 +69,10 @@ export function readEntry(field: Field, name: string, value: Value, names?: Set<
   value.asks.set(field, removes ? empty : readOne(field, value), value, name);
 }
 
-/** Reads an element of a list that is set by itself. @param names those that stand before it there */
+/**
+ * Reads one element of a list field whose elements have names. @param names the names of the elements before it, which
+ * the element must not repeat
+ */
 export function readElement(field: Field, value: Value, names?: Set<string>): void {
   const { rule, type } = field;
   const { by = "" } = rule;
@@ -80,7 +86,7 @@ export function readElement(field: Field, value: Value, names?: Set<string>): vo
   else if (names?.has(bare)) value.fault(bad(`each ${by} once`));
   names?.add(bare);
   let shown: string | undefined;
-  // Of a limit of huge pages the number, as its metadata key has it, and of a variable its text.
+  // Shows what the metadata key's text would be: of a huge page limit the number, of an environment variable its value.
   if (by === "pageSize") shown = String(message.limit ?? 0n);
   else if (by === "key") shown = String(message.value ?? "");
   value.asks.set(field, message, value, name, shown);
@@ -90,12 +96,13 @@ function readWhole(field: Field, value: Value): Plain {
   const { shape, kind, rule } = field;
   if (shape === "list") {
     const elements = value.items().map((item) => readOne(field, item));
-    // An empty first one is NRI's own sign (adaptation/result.go adjustArgs), not a program.
+    // NRI takes an empty first argument for a sign of its own (adaptation/result.go adjustArgs), not for a program.
     if (rule.key === "args" && !elements[0]) value.fault(bad("a list of texts with the program first, not empty"));
     return elements;
   }
   if (kind !== "wrapper") return readOne(field, value);
-  // Plain values stand also where NRI wraps them; `{}` is the zero that is there.
+  // Where NRI's schema has a wrapper message, a plugin may write the plain value too. `{}` is a wrapper that holds
+  // zero.
   const isWrapped = value.tree.kind === "object";
   const [inner, more] = isWrapped ? value.entries().map(([, of]) => of) : [value];
   const plain = { ...field, kind: "scalar", shape: shape === "wrapped list" ? "list" : "one" } as const;
@@ -110,7 +117,7 @@ function readOne({ kind, type, rule }: Field, value: Value): Plain {
   return kind === "enum" ? readEnum(enumNames(type), value) : readScalar(type, rule, value);
 }
 
-/** @param list what is known of the list of such messages, if each is set by itself */
+/** @param list the rule of the list field that the message is an element of, if the elements have names */
 function readMessage(message: string, value: Value, list: Rule = {}): Message {
   const read: Message = {};
   let removes = false;
@@ -119,7 +126,7 @@ function readMessage(message: string, value: Value, list: Rule = {}): Message {
     if (field.rule.lost !== undefined && !isAbsent(field, inner)) value.asks.takesEffect(field, inner);
     if (field.name === list.by && tree.kind === "string" && isRemoval(list, tree.text)) {
       removes = true;
-      // A removal's - is no part of the name.
+      // The `-` of a removal is no part of the name, so the name's check does not see it.
       const bare = inner.within({ ...tree, text: tree.text.slice(1) }, "");
       read[field.name] = `-${readWhole(field, bare)}`;
     } else read[field.name] = readWhole(field, inner);
@@ -128,7 +135,7 @@ function readMessage(message: string, value: Value, list: Rule = {}): Message {
   return read;
 }
 
-/** Whether a field of a message is as good as absent: proto3 does not tell its zero from that. */
+/** Whether a field of a message counts as absent: proto3 does not distinguish a zero value from an absent field. */
 function isAbsent({ shape, kind, type }: Field, { tree, shown }: Value): boolean {
   if (shape === "list") return tree.kind === "array" && tree.items.length === 0;
   if (shape === "map") return tree.kind === "object" && tree.entries.length === 0;
@@ -140,7 +147,7 @@ function zeroOf(type: string): Plain {
   return zeros[type] ?? 0n;
 }
 
-/** Gives what stands in place of a wrong value: the result is void. */
+/** Adds a fault for a wrong value. Returns a placeholder that nothing uses, since the fault voids the result. */
 function refuse(value: Value, expected: string, remedy?: string): Plain {
   value.fault(bad(expected, remedy));
   return "?";
@@ -162,7 +169,7 @@ function readScalar(type: string, { range = integers[type] ?? int64, check }: Ru
     value.fault(fault);
     return fault === undefined ? tree.text : "?";
   }
-  // protobuf's JSON has 64-bit integers as texts.
+  // protobuf's JSON mapping writes 64-bit integers as texts.
   const is64 = type.endsWith("64");
   const isDigits = tree.kind === "number" || (tree.kind === "string" && is64);
   const integer = isDigits ? parseInteger(tree.text, range) : undefined;

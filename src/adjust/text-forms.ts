@@ -2,7 +2,10 @@ import { parseInteger, uint64 } from "./checks.js";
 import { type JsonTree, parseJsonTree } from "./json-tree.js";
 import { bad, good, type Parsed } from "./parsed.js";
 
-/** The `adjust` JSON for a metadata key's text. @param name what came after the key, with a removal's `-` */
+/**
+ * Converts the text of a metadata key to the JSON that `adjust` has for the same setting.
+ * @param name the part of the metadata key after the field's own key, with the `-` of a removal
+ */
 export type TextForm = (name: string, text: string) => Parsed<JsonTree>;
 
 export const string: TextForm = (_, text) => good({ kind: "string", text });
@@ -23,7 +26,10 @@ function toTree(part: Part): JsonTree {
   return typeof part === "bigint" ? { kind: "number", text: `${part}` } : { kind: "array", items: part.map(toTree) };
 }
 
-/** `source,type,option...`, as /proc/mounts would say it with commas. A comma in a source needs the `adjust` object. */
+/**
+ * Reads `source,type,option...`: the parts of a line of /proc/mounts, separated by commas. A plugin whose source path
+ * holds a comma has to use the `adjust` object.
+ */
 export function mountText(destination: string, text: string): Parsed<JsonTree> {
   if (destination.startsWith("-")) return object({ destination });
   const [source = "", type = "", ...options] = text.split(",");
@@ -46,7 +52,7 @@ export function deviceText(path: string, text: string): Parsed<JsonTree> {
   });
 }
 
-/** `soft:hard`, each a number or `unlimited`. */
+/** Reads `soft:hard`, each a number or `unlimited`. */
 export function rlimitText(type: string, text: string): Parsed<JsonTree> {
   const limits = text.split(":").map((limit) => (limit === "unlimited" ? uint64.max : parseInteger(limit, uint64)));
   const [soft, hard] = limits;
@@ -58,7 +64,7 @@ export function json(what: string): TextForm {
   return (_, text) => parseJsonTree(text, what);
 }
 
-/** One OCI hook as JSON: `{"path": "/bin/x", "args": [...], "env": ["A=1"], "timeout": 2}`. */
+/** Reads one OCI hook as JSON: `{"path": "/bin/x", "args": [...], "env": ["A=1"], "timeout": 2}`. */
 export const hookText: TextForm = (_, text) => {
   const parsed = parseJsonTree(text, "JSON of one OCI hook");
   return parsed.ok ? good({ kind: "array", items: [parsed.value] }) : parsed;

@@ -11,39 +11,45 @@ export interface AdjustmentContext {
   readonly plugin: string;
   readonly phase: Phase;
   readonly nri: NriVersion;
-  /** Absent: what only some runtimes apply is let through. */
+  /** Absent if the bridge does not know the runtime: it then accepts fields that only some runtimes apply. */
   readonly runtime?: { readonly name: string; readonly version: Version | undefined };
   readonly cgroupVersion: 1 | 2 | "unknown";
   readonly containerId: string;
-  /** The path that the plugin was shown in place of the container's own, in a captured view. */
+  /**
+   * The cgroupsPath that the bridge showed the plugin in a captured view, instead of the container's own cgroupsPath.
+   */
   readonly shownCgroupsPath?: string;
-  /** The `results` of the plugin's settings. */
+  /** `results.rename` of the plugin's configuration; the next field is `results.annotate`. */
   readonly rename: Readonly<Record<string, string>>;
   readonly annotate: boolean;
   readonly keep?: boolean;
-  /** `lostWrites`, as it holds for this event. */
+  /** The configuration's `lostWrites` for this event: whether a captured cgroup write without effect fails or warns. */
   readonly lostWrites?: "fail" | "warn";
-  /** The bytes that the answer has left: `answerBytes` less the `bytes` of the chain's changes so far. */
+  /** The bytes that are left in the answer: `answerBytes` less the `bytes` of the changes of the chain so far. */
   readonly bytesLeft?: number;
 }
 
 export interface Setting {
-  /** The adjust key without its prefix and without a removal's `-`; NRI's own name where there is no key. */
+  /**
+   * The adjust key without its prefix and without the `-` of a removal; NRI's own name if the field has no adjust key.
+   */
   readonly field: string;
   readonly value: string;
-  /** Another container, which is updated. */
+  /** The id of another container, which the setting updates; absent for the event's own container. */
   readonly container?: string | undefined;
   readonly kept?: boolean;
-  /** The field that is set, or its entry or element of a name, which may have a removal's `-`. */
+  /**
+   * The field. `name` is the entry or element of the field that the setting sets, with the `-` of a removal, or empty.
+   */
   readonly of: Field;
   readonly name: string;
   readonly plain: Plain;
 }
 
-/** The settings, in the places where the answer or the cgroup takes them. */
+/** The settings, in the places where the answer to the runtime or the container's real cgroup takes them. */
 export interface Built {
   readonly adjust?: ContainerAdjustment;
-  /** Of other containers, and in phase update of the container itself. */
+  /** Updates of other containers, and in phase update also of the event's own container. */
   readonly updates: readonly ContainerUpdate[];
   readonly evict?: readonly ContainerEviction[] | undefined;
   /** Writes to the container's real cgroup before it starts (phase start). */
@@ -52,19 +58,22 @@ export interface Built {
 
 export interface Change extends Built {
   readonly plugin: string;
-  /** Writes of a captured plugin to files of the real cgroup v1 that no field has (phase start). */
+  /**
+   * Writes of a captured plugin to cgroup v1 files that no field stands for, for the container's real cgroup (phase
+   * start).
+   */
   readonly files?: readonly CgroupWrite[];
   readonly fields: readonly string[];
-  /** About what it takes of the answer. */
+  /** An estimate of the bytes that the change takes in the answer to the runtime. */
   readonly bytes: number;
-  /** Changes that were left out, for the log: never a field that the plugin asked for itself. */
+  /** Notes for the log, most of them about changes that the bridge left out. */
   readonly notes: readonly Note[];
   readonly settings: readonly Setting[];
 }
 
 export type Note = { readonly level: "debug" | "warn"; readonly text: string };
 
-/** One bad value takes the whole result with it. */
+/** The change that a plugin's result asks for, or an error: one bad value voids the whole result. */
 export type ParsedAdjustment =
   | { readonly ok: true; readonly change: Change }
   | { readonly ok: false; readonly error: string };

@@ -12,30 +12,37 @@ import type { View, Views } from "./view.js";
 export interface CgroupOf {
   readonly cgroupsPath: string;
   readonly resources: LinuxResources | null;
-  /** 0 before there is a process, and so a cgroup. */
+  /** The pid of the container's process; 0 before the container has a process, and so a cgroup. */
   readonly pid: number;
 }
 
 interface ViewOf extends CgroupOf {
-  /** Resources that replace those it has now: of the chain so far, and of an update. */
+  /** Resources that replace the container's present ones: what the chain's plugins and an update ask for so far. */
   readonly asked: LinuxResources;
   readonly phase: Place["phase"];
 }
 
 export interface Cgroups {
   readonly version: Place["version"];
-  /** Never rejects. */
+  /** Whether the bridge can make captured views on this machine. Never rejects. */
   privilege(): Promise<Privilege>;
-  /** A private view of the cgroup, by its files or else the request, with `asked` over it. @throws BridgeError CGROUP_VIEW, ADJUSTMENT */
+  /**
+   * Opens a private view of a container's cgroup. The view shows the real cgroup's values, or `resources` where the
+   * container has no cgroup yet; `asked` replaces both.
+   * @throws BridgeError CGROUP_VIEW when no view can be made, ADJUSTMENT when the cgroup cannot be found or opened
+   */
   openView(of: ViewOf): Promise<View>;
-  /** Makes the first view ahead, so that no event waits for it. Never rejects. */
+  /** Makes the first view ahead of time, so that no event waits for a view. Never rejects. */
   warm(): Promise<void>;
-  /** Applies changes, and texts for files of cgroup v1, to the real cgroup, whole or not at all; gives why that cannot be. */
+  /**
+   * Applies changes, and texts for files of cgroup v1, to a container's real cgroup: all of them or none. Returns null,
+   * or why the bridge cannot apply them.
+   */
   apply(changes: LinuxResources, files: readonly CgroupWrite[], of: CgroupOf): string | null;
   close(): Promise<void>;
 }
 
-/** @throws BridgeError CONFIG, where captured views cannot be made, with what is missing and the remedy */
+/** @throws BridgeError CONFIG when the bridge cannot make captured views here, with what is missing and the remedy */
 export async function requireCapture(cgroups: Cgroups): Promise<void> {
   const privilege = await cgroups.privilege();
   if (!privilege.ok) {
@@ -44,14 +51,14 @@ export async function requireCapture(cgroups: Cgroups): Promise<void> {
   }
 }
 
-/** Only success is remembered for good. */
+/** The bridge repeats a failed or unproven check of its privilege after this time; it remembers a success for good. */
 const askAgainMs = 2_000;
 
 function nodeVersion(): Place["version"] {
   return existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1;
 }
 
-/** The cgroups of this machine. Costly work is done when it is first needed. */
+/** The cgroups of this machine. The bridge reads the mounts and the machine only when it first needs them. */
 export function createNodeCgroups({
   check = async (): Promise<Privilege> => (await import("./privilege.js")).checkPrivilege(),
   clock = monotonicClock,
@@ -101,7 +108,7 @@ export function createNodeCgroups({
     },
     async warm() {
       const { ok } = await thePrivilege();
-      // The end may have come meanwhile: nothing would close what is made then.
+      // close() may have run meanwhile, and nothing would close a view that is made after it.
       if (ok && !closed) await (await theViews()).warm();
     },
     apply(changes, files, of) {
@@ -120,13 +127,16 @@ export function createNodeCgroups({
   };
 }
 
-/** The cgroups of a recording: there are none. Views touch nothing, and are made; what would be applied is not. */
+/**
+ * The cgroups for the replay of a recording, whose containers do not exist here. The bridge makes views, which touch no
+ * real cgroup, and applies nothing.
+ */
 export function createRecordedCgroups(): Cgroups {
   const node = createNodeCgroups({ version: "unknown" });
   return { ...node, openView: (of) => node.openView({ ...of, pid: 0 }), apply: () => null };
 }
 
-/** compat: runc takes 0 in these fields of a spec as unset. A plugin's own 0 is meant. */
+/** Leaves out a spec's zeros. compat: runc takes 0 in these fields of a spec as unset. A 0 from a plugin is a value. */
 export function withoutUnset({ cpu, memory, ...rest }: LinuxResources): LinuxResources {
   return {
     ...rest,
@@ -135,7 +145,7 @@ export function withoutUnset({ cpu, memory, ...rest }: LinuxResources): LinuxRes
   };
 }
 
-/** swappiness is set by 0 too. */
+/** Leaves out the values that are 0, except a swappiness of 0, which is a value. */
 function withoutZeros<T extends object>(values: T): Partial<T> {
   const set: Partial<T> = {};
   for (const key in values) if (values[key] !== 0n || key === "swappiness") set[key] = values[key];

@@ -9,14 +9,20 @@ export type CgroupWrite = Readonly<Record<"controller" | "file" | "value", strin
 
 type Opened = Readonly<{ path: string; directory: number }>;
 
-/** A container's real cgroup: its directory in each hierarchy that is asked for, v1 where that is mounted, else v2. */
+/**
+ * A container's real cgroup. For each controller that the bridge asks for, opens the cgroup's directory in the
+ * controller's v1 hierarchy if one is mounted, else in the v2 hierarchy.
+ */
 export class ContainerCgroup {
-  /** The paths that it may have, the likeliest first. */
+  /** The paths that the cgroup may have below a mount, the likeliest first. */
   readonly paths: readonly string[];
-  /** By mount point; undefined where it is not in that hierarchy, as on a hybrid host. */
+  /** Keyed by mount point; undefined if the hierarchy does not have this cgroup, as can be on a hybrid host. */
   private readonly opened = new Map<string, Opened | undefined>();
 
-  /** `procCgroup`: the text of /proc/<pid>/cgroup of its process. @throws BridgeError ADJUSTMENT for a path of no cgroup */
+  /**
+   * @param procCgroup the text of /proc/<pid>/cgroup of the container's process
+   * @throws BridgeError ADJUSTMENT when cgroupsPath names no cgroup
+   */
   constructor(
     private readonly mounts: CgroupMounts,
     cgroupsPath: string,
@@ -25,12 +31,17 @@ export class ContainerCgroup {
     this.paths = [...new Set([resolveCgroupsPath(cgroupsPath), ...literalPaths(cgroupsPath, procCgroup)])];
   }
 
-  /** The version that a controller is on; undefined where no cgroup file system is mounted for it. */
+  /**
+   * The cgroup version of a controller's hierarchy; undefined if no cgroup file system is mounted for the controller.
+   */
   versionOf(controller: string): 1 | 2 | undefined {
     return this.mountOf(controller)?.version;
   }
 
-  /** A file's text without its last newline, "" of one that can only be written; undefined where it, or the cgroup, is not there. */
+  /**
+   * The text of a file without its last newline, "" for a write-only file; undefined if the file or the cgroup does not
+   * exist.
+   */
   read(controller: string, file: string): string | undefined {
     const directory = this.open(controller)?.directory;
     if (directory === undefined) return undefined;
@@ -48,8 +59,8 @@ export class ContainerCgroup {
   }
 
   /**
-   * Writes a value, each of its lines at once; gives why that cannot be, or null.
-   * compat: opencontainers/cgroups WriteFileByLine. A file with a line for each device takes one of them in a write.
+   * Writes a value to a file, each line of the value in a write of its own. Returns null, or why the write failed.
+   * compat: opencontainers/cgroups WriteFileByLine. A file with a line for each device takes one line in a write.
    */
   write({ controller, file, value }: CgroupWrite): string | null {
     const directory = this.open(controller)?.directory ?? -1;
@@ -73,7 +84,7 @@ export class ContainerCgroup {
     this.opened.clear();
   }
 
-  /** @throws BridgeError ADJUSTMENT */
+  /** @throws BridgeError ADJUSTMENT when the cgroup's directory exists and cannot be opened, or is outside the mount */
   private open(controller: string): Opened | undefined {
     const mount = this.mountOf(controller);
     if (mount === undefined || this.opened.has(mount.point)) return this.opened.get(mount?.point ?? "");
@@ -100,18 +111,26 @@ const hints: Readonly<Record<string, string>> = {
   EACCES: " (the bridge may not write it)",
 };
 
-/** A mounted cgroup file system. `root`: which of its directories is mounted there: `/`, or another one in a container. */
+/**
+ * A mounted cgroup file system. `root`: the directory of the file system that is mounted at `point`: `/`, or another
+ * directory if the bridge runs in a container.
+ */
 export interface CgroupMount extends Pick<Mount, "point" | "root"> {
   readonly version: 1 | 2;
 }
 
-/** The machine's cgroup mounts: v1 by the controller. On a hybrid host some are on v1, and what is left is on v2. */
+/**
+ * The machine's cgroup mounts, those of v1 keyed by controller. On a hybrid host some controllers are on v1, the rest
+ * on v2.
+ */
 export interface CgroupMounts {
   readonly v1: ReadonlyMap<string, CgroupMount>;
   readonly v2: CgroupMount | undefined;
 }
 
-/** Finds the cgroup mounts in the text of /proc/self/mountinfo; of several for one controller the first. */
+/**
+ * Finds the cgroup mounts in the text of /proc/self/mountinfo; of several mounts for one controller the first counts.
+ */
 export function parseCgroupMounts(mountinfo: string): CgroupMounts {
   const v1 = new Map<string, CgroupMount>();
   let v2: CgroupMount | undefined;
@@ -123,7 +142,11 @@ export function parseCgroupMounts(mountinfo: string): CgroupMounts {
   return { v1, v2 };
 }
 
-/** Opens a cgroup's directory, name by name and never through a link; undefined when there is none. @throws BridgeError ADJUSTMENT */
+/**
+ * Opens a cgroup's directory, name by name and never through a symbolic link; undefined if the directory does not
+ * exist.
+ * @throws BridgeError ADJUSTMENT when the path is not below the mount's root, or the directory cannot be opened
+ */
 function openCgroup({ root, point }: CgroupMount, path: string): Opened | undefined {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY;
   let descriptor: number | undefined;
@@ -147,9 +170,10 @@ function openCgroup({ root, point }: CgroupMount, path: string): Opened | undefi
 }
 
 /**
- * The directory below a cgroup mount that a cgroupsPath means, with a leading slash.
- * compat: `slice:prefix:name` is systemd's unit `prefix-name.scope`, or `name` where that is a slice (runc libcontainer/specconv).
- * @throws BridgeError ADJUSTMENT for a path that names no cgroup, or one outside the mount
+ * The directory that a cgroupsPath means, as a path below a cgroup mount, with a leading slash.
+ * compat: `slice:prefix:name` is systemd's unit `prefix-name.scope`, or `name` if `name` is a slice (runc
+ * libcontainer/specconv).
+ * @throws BridgeError ADJUSTMENT when the path names no cgroup, or leads outside the mount
  */
 export function resolveCgroupsPath(cgroupsPath: string): string {
   const parts = cgroupsPath.startsWith("/") ? [] : cgroupsPath.split(":");
@@ -161,8 +185,9 @@ export function resolveCgroupsPath(cgroupsPath: string): string {
 }
 
 /**
- * compat: runc's cgroupfs driver takes systemd's form literally, and a path without a leading slash below its own cgroup
- * (opencontainers/cgroups fs/paths.go).
+ * Further directories that a cgroupsPath without a leading slash may mean.
+ * compat: runc's cgroupfs driver takes `slice:prefix:name` literally, and puts a path without a leading slash below
+ * runc's own cgroup (opencontainers/cgroups fs/paths.go).
  */
 function literalPaths(cgroupsPath: string, procCgroup: string): string[] {
   if (cgroupsPath.startsWith("/")) return [];
@@ -171,7 +196,7 @@ function literalPaths(cgroupsPath: string, procCgroup: string): string[] {
   return [literal, ...own.filter((path) => path.endsWith(literal))];
 }
 
-/** systemd.slice(5): `a-b.slice` lies in `a.slice`, and `-.slice` is the root. */
+/** The directory of a systemd slice. systemd.slice(5): `a-b.slice` lies in `a.slice`, and `-.slice` is the root. */
 function expandSlice(cgroupsPath: string, slice: string): string {
   if (slice === "-.slice") return "";
   const names = slice.endsWith(".slice") && !slice.includes("/") ? slice.slice(0, -".slice".length).split("-") : [""];

@@ -13,7 +13,7 @@ interface CaptureInput {
   readonly tree: Keeper;
   readonly cgroupsPath: string;
   readonly seed: readonly SeedFile[];
-  /** Files of cgroups above the container's, below the view's root. */
+  /** The paths of the cpuset files in the cgroups above the container's, below the view's root. */
   readonly parents: readonly string[];
   readonly freeInodes: number;
 }
@@ -27,22 +27,31 @@ const full =
   "the view is full, and the last writes may be missing: write nothing but values there, or set `cgroup: host`";
 
 const untouchedMs = untouchedTime * 1000;
-/** No kernel file takes more at once (kernfs: a page), and a FIFO holds as much as that of rules (pipe(7)). */
+/**
+ * The most bytes that a kernel file takes in one write (kernfs: a page), and that a FIFO of device rules holds
+ * (pipe(7)).
+ */
 const maxContentBytes = 4096;
 const maxRuleBytes = 64 * 1024;
 
-/** Compares a view with its seed: one fstat for each file, and one statfs that tells whether anything is new. */
+/**
+ * Finds what a plugin wrote into its view, by a comparison with the seed: one fstat for each file, and one statfs,
+ * whose number of free inodes shows whether the plugin made new files.
+ */
 export function collectChanges(input: CaptureInput) {
   const { tree, cgroupsPath, seed, place, parents } = input;
   const root = `/proc/self/fd/${tree.root}`;
-  // Writes that NRI, or the bridge in phase start, can carry, and those to files of the real cgroup v1, in their order.
+  // `resources`: writes that NRI, or in phase start the bridge, can apply. `files`: writes to files of the real cgroup
+  // v1, in the order of the writes.
   const resources: LinuxResources = {};
   const files: CgroupWrite[] = [];
-  // In sentences: writes that no kernel would have taken, and those that nothing carries, with the reasons.
+  // Sentences with reasons. `errors`: writes that no kernel accepts. `lost`: writes that neither NRI nor the bridge can
+  // apply.
   const errors: string[] = [];
   const lost: string[] = [];
   const isUntouched = (descriptor: number) => fstatSync(descriptor).mtimeMs === untouchedMs;
-  // As long as nothing came or went in its directory, what we have open is what is there.
+  // If a directory's mtime is untouched, the plugin has added, removed and replaced no file there, so the bridge's open
+  // descriptors are still the directory's files.
   const sameDirectories = new Set(
     [...tree.directories.keys()].filter((name) => isUntouched(tree.directories.get(name) ?? -1)),
   );
@@ -52,10 +61,10 @@ export function collectChanges(input: CaptureInput) {
     const stats = lstatSync(path, { throwIfNoEntry: false });
     return [{ ...one, path, stats, at: stats?.mtimeMs ?? 0 }];
   });
-  // Rules to allow and to deny: the file that was written last has the last word.
+  // In the order of the last writes, since of devices.allow and devices.deny the file that the plugin wrote last wins.
   for (const one of touched.sort((a, b) => a.at - b.at)) {
     const { controller, file } = one.file;
-    // Of a directory it is said once.
+    // For a removed file the path is that of the directory, so that a removed directory gives one error.
     const path = `/${controller}${cgroupsPath}${one.stats === undefined ? "" : `/${file}`}`;
     try {
       const value = readChange(one, tree);
@@ -79,7 +88,11 @@ export function collectChanges(input: CaptureInput) {
 
 type Touched = SeedFile & { readonly path: string; readonly stats: Stats | undefined };
 
-/** The lines that a file got, as a value; undefined where that is what it had. @throws what a kernel would have refused */
+/**
+ * The lines that the plugin wrote to a file and that the file did not have before, as a value; undefined if there are
+ * none.
+ * @throws Error when the kernel would refuse the write, when the written value is ambiguous, or when the file is gone
+ */
 function readChange(one: Touched, tree: Keeper): string | undefined {
   const { file, value: before, content, path, stats } = one;
   if (stats === undefined)
@@ -91,10 +104,10 @@ function readChange(one: Touched, tree: Keeper): string | undefined {
   if (stats.size > maxContentBytes)
     throw new Error(`it holds ${stats.size} bytes, more than a kernel file takes: write the value alone`);
   if (stats.mtimeMs === untouchedMs) return undefined;
-  // Never follows a link and never waits, whatever a background process puts there meanwhile.
+  // The open never follows a link and never waits, whatever a background process of the plugin puts there meanwhile.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const written = rule === undefined ? closing(openSync(path, flags), readOpen) : (attempt(() => readOpen(rule)) ?? "");
-  // Another file that was put in the seeded one's place, as sed -i does, mixes with nothing.
+  // A new file that the plugin put in the seeded file's place, as sed -i does, holds nothing of the seed.
   const texts = readWritten(content, written, { replaced: stats.ino > tree.lastInode, byLine: file.byLine });
   const parsed = texts.map((text) => file.parse(text));
   const values = [...new Set(parsed.flatMap((one) => (one.ok ? [one.value] : [])))];
@@ -117,7 +130,7 @@ function readOpen(descriptor: number): string {
   return buffer.toString("utf8", 0, readSync(descriptor, buffer));
 }
 
-/** Looks for what was not there before the plugin ran. The view's number of inodes bounds the work. */
+/** Looks for files and directories that the plugin made in its view. The view's number of inodes bounds the work. */
 function findStrangers(root: string, { cgroupsPath, seed, parents }: CaptureInput): string[] {
   const known = new Set([...parents, ...seed.map(({ directory, file }) => `${directory}${cgroupsPath}/${file.file}`)]);
   for (const { directory, links } of hierarchies) {
@@ -134,11 +147,13 @@ function findStrangers(root: string, { cgroupsPath, seed, parents }: CaptureInpu
 }
 
 /**
- * Finds the last write in a plain file that stands for a kernel's, without the white space around it.
- * - Truncated (`>`, Go's WriteFile): the last line, or all where a write sets a line of the file.
- * - Appended (`>>`): the same of what stands after the seed.
- * - Written over (opencontainers/cgroups, open(O_WRONLY) in C): the text, then the seed's tail; the second newline of a seeded
- *   number tells it from the first case. Where `50000` and `5000` over `100000` leave the same, all that it can be are answered.
+ * Finds a plugin's last write in a plain file that stands for a kernel file, without the white space around the text.
+ * What the file holds depends on how the plugin wrote:
+ * - Truncated (`>`, Go's WriteFile): the last line is the write, or all lines where a write sets one line of the file.
+ * - Appended (`>>`): the same, for the text after the seed.
+ * - Written over (opencontainers/cgroups, open(O_WRONLY) in C): the file holds the write, then the rest of the seed.
+ *   The second newline of a seeded number distinguishes this case from the first. If several writes would leave the
+ *   same text, as `50000` and `5000` over `100000` do, the result has all of them.
  */
 export function readWritten(
   seed: string,
@@ -151,7 +166,9 @@ export function readWritten(
   return !replaced && !byLine && isWrittenOver(seed, content) ? overlay(seed, content) : lastWrite(content, byLine);
 }
 
-/** Only a text that was not truncated has the seed's length and its end. */
+/**
+ * Whether the plugin wrote over the seed without truncation: only then does the file have the seed's length and end.
+ */
 function isWrittenOver(seed: string, content: string): boolean {
   return content.length === seed.length && seed.length > 1 && content.slice(-2) === seed.slice(-2);
 }
@@ -160,7 +177,7 @@ function overlay(seed: string, content: string): readonly string[] {
   let differing = content.length;
   while (differing > 0 && content[differing - 1] === seed[differing - 1]) differing--;
   const end = content.indexOf("\n");
-  // A newline where the seed had none was written, and ends the text.
+  // The plugin wrote a newline where the seed has none: the newline ends the written text.
   if (end < seed.indexOf("\n")) return lastWrite(content.slice(0, Math.max(end + 1, differing)), false);
   const texts: string[] = [];
   for (let length = Math.max(differing, 1); length <= end; length++) texts.push(content.slice(0, length).trim());

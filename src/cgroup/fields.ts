@@ -15,64 +15,72 @@ import {
 import type { ControllerName } from "./v1-files.js";
 import { findWeightForm, toShares, toWeight } from "./weight.js";
 
-/** The text of a file of a container's real cgroup; undefined where it is not there. */
+/** Reads the text of a file of a container's real cgroup; undefined if the file does not exist. */
 export type ReadText = (file: string) => string | undefined;
 
-/** A write to a file of cgroup v2, or why there is none; undefined where v2 does it anyway. */
+/** A write to a file of cgroup v2, or as a text why v2 cannot take the value; undefined if no write is necessary. */
 export type Converted = { readonly file: string; readonly value: string } | string | undefined;
 
-/** The files of cgroup v2 that hold a field, read and written as runc does it. */
+/** How to read and write a field in the files of cgroup v2, converted as runc does it. */
 interface OnV2 {
   get(read: ReadText, spec: LinuxResources): string | undefined;
   set(value: string, read: ReadText, changes: LinuxResources, specShares: bigint | undefined): Converted;
 }
 
-/** The effect of a write, and where it can take effect: in phase start in the container's cgroup, else by what NRI hands on. */
+/**
+ * What a write to a file affects, and where the write can take effect: in phase start in the container's real cgroup,
+ * in the other phases through what NRI hands to the runtime.
+ */
 export interface Carried {
-  /** `field` of LinuxResources; `setting`, another one; `reset`, a counter; `process`, takes a pid or its descriptor; `read`, read-only. */
+  /**
+   * `field`: the file stands for a field of LinuxResources. `setting`: for another setting. `reset`: a write resets a
+   * counter. `process`: the file takes a pid or a process's descriptor. `read`: the file is read-only.
+   */
   readonly kind: "field" | "setting" | "reset" | "process" | "read";
   readonly phases: readonly Phase[];
-  /** The one cgroup version that has it. */
+  /** The only cgroup version that has the setting; absent if both have it. */
   readonly only?: 1 | 2;
 }
 
-/** A file of a cgroup v1. Values between text and field have one spelling: see Parsed. */
+/** A file of a cgroup v1. Its functions exchange values in one normal spelling: see Parsed. */
 export interface V1File extends Carried {
   readonly controller: ControllerName;
   readonly file: string;
-  /** As a plugin's author would look for it. */
+  /** The field's name, as a plugin's author would search for it: `cpu.shares`. */
   readonly field?: string;
-  /** The value of a new cgroup. */
+  /** The file's value in a new cgroup. */
   readonly unset: string;
-  /** Its value in resources; undefined when they have none. A 0 counts: see withoutUnset. */
+  /** The file's value according to `resources`; undefined if these do not set it. A 0 is a value: see withoutUnset. */
   current(resources: LinuxResources): string | undefined;
   assign(resources: LinuxResources, value: string): void;
-  /** Reads one write, white space around it removed, as the kernel does. */
+  /** Parses the text of one write as the kernel does; the caller has removed the white space around the text. */
   parse(text: string): Parsed;
-  /** As the kernel prints it, with its newline. */
+  /** The file's text for a value, as the kernel prints it, with the newline. */
   print(value: string): string;
   readonly v2?: OnV2;
-  /** A write sets one line of it: a device's, a rule. The value is all of them. */
+  /** Whether a write sets one line of the file, such as a device's line or a rule. The value then has all lines. */
   readonly byLine?: boolean;
 }
 
-/** Where a view's writes go. */
+/** The phase and the machine's cgroup version, which decide what becomes of the writes in a view. */
 export interface Place {
   readonly phase: Phase;
   readonly version: 1 | 2 | "unknown";
 }
 
-/** The outcome of a write: a change of resources, a text for the real file, nothing, or why it is lost. */
+/**
+ * What becomes of a plugin's write: a change of resources, a text for the real file, nothing, or why the write is lost.
+ */
 export type Fate = "resources" | "file" | "none" | { readonly lost: string };
 
-/** `isReal`: the container's real cgroup has this file of v1. */
+/** What becomes of a plugin's write to a file. `isReal`: the container's real cgroup has this file of v1. */
 export function fateOf({ kind, phases, only }: Carried, { phase, version }: Place, isReal: boolean): Fate {
   const lost = (why: string, remedy: string): Fate => ({ lost: `${why}: ${remedy}` });
   if (kind === "read") return lost("the file is read-only", "leave it out");
   if (kind === "process") return lost("processes are the runtime's", "leave it out, or set `cgroup: host`");
   const isHere = version === "unknown" || only === undefined || only === version;
   if (isHere && phases.includes(phase)) return "resources";
-  // A recording has no cgroups: there a write to the real one is as good as made.
+  // The replay of a recording has no real cgroups (version "unknown"): there a write to a real file counts as made.
   if (phase === "start" && (isReal || version === "unknown")) return "file";
   if (kind === "reset") return "none";
   if (phase === "delete") return lost("the container ends", "write it at the create");
@@ -84,12 +92,12 @@ export function fateOf({ kind, phases, only }: Carried, { phase, version }: Plac
 
 const everywhere = { kind: "field", phases: ["create", "start", "update"] } as const satisfies Carried;
 const realTime = { kind: "field", phases: ["create", "start"], only: 1 } as const satisfies Carried;
-/** NRI's generator (0.2 to 0.12) drops them in silence. */
+/** For fields that NRI's generator (0.2 to 0.12) drops in silence. */
 const startOnly = { kind: "field", phases: ["start"] } as const satisfies Carried;
 const startOnV1 = { kind: "field", phases: ["start"], only: 1 } as const satisfies Carried;
 
-// Formats, ranges and defaults: the kernel's Documentation/admin-guide/cgroup-v1, kernel/sched/core.c, mm/memcontrol-v1.c,
-// mm/page_counter.c, kernel/cgroup/pids.c and a cgroup v1 of Linux 6.18.
+// The formats, ranges and defaults below are those of the kernel's Documentation/admin-guide/cgroup-v1,
+// kernel/sched/core.c, mm/memcontrol-v1.c, mm/page_counter.c, kernel/cgroup/pids.c and a cgroup v1 of Linux 6.18.
 
 export const line = (value: string): string => (value === "" ? "" : `${value}\n`);
 
@@ -100,17 +108,17 @@ export function integer(read: (text: string) => bigint | undefined, least: bigin
   };
 }
 
-/** The same, and all that is negative for -1, which is none. */
+/** Extends a parser: every negative number becomes -1, which means no limit. */
 function orNone(parse: (text: string) => Parsed) {
   return (text: string): Parsed => ((parseSigned(text) ?? 0n) < 0n ? accept(-1n) : parse(text));
 }
 
 const most = 2n ** 64n - 1n;
 const pageSize = 4096n;
-/** No kernel has another limit: 64 bits, in pages. */
+/** The memory limit in bytes that the kernel shows for no limit: the largest signed 64-bit number, in whole pages. */
 const unlimited = ((2n ** 63n - 1n) / pageSize) * pageSize;
 
-/** A limit that v2 has in one file, with `max` for none. */
+/** A limit that cgroup v2 has in one file, where `max` means no limit. */
 function limitFile(file: string): OnV2 {
   return { get: (read) => read(file), set: (value) => ({ file, value: value === "-1" ? "max" : value }) };
 }
@@ -180,19 +188,20 @@ function hugepageLimit(name: string): Field {
 function parseShares(text: string): Parsed {
   const shares = parseUnsigned(text);
   if (shares === undefined) return refuse("is no unsigned number");
-  // The kernel cuts them and says nothing.
+  // The kernel silently raises or lowers shares to the range from 2 to 262144.
   return accept(shares < 2n ? 2n : shares > 262_144n ? 262_144n : shares);
 }
 
 const weightFile: OnV2 = {
-  // compat: a v2 weight stands for many shares. While the spec's shares still make the present weight, they are the answer.
+  // compat: many shares convert to the same v2 weight. If the spec's shares convert to the present weight, the view
+  // shows the spec's shares.
   get: (read, spec) => {
     const weight = presentWeight(read);
     if (weight === undefined) return undefined;
     const isOf = (shares: bigint) => findWeightForm(shares, weight) !== undefined;
     return `${spec.cpu?.shares && isOf(spec.cpu.shares) ? spec.cpu.shares : toShares(weight, "quadratic")}`;
   },
-  // Where neither form or both make the present weight, the newer one.
+  // If neither form or both forms convert the spec's shares to the present weight, the bridge uses the newer form.
   set: (value, read, _, specShares) => {
     const present = presentWeight(read);
     const form = specShares !== undefined && present !== undefined && findWeightForm(specShares, present);
@@ -200,7 +209,7 @@ const weightFile: OnV2 = {
   },
 };
 
-// On v2 quota and period are one file. The quota's turn writes both.
+// Cgroup v2 has quota and period in one file. If a change sets both, the write of the quota writes the period too.
 const quotaFile: OnV2 = {
   get: (read) => cpuMax(read)[0],
   set: (value, read, changes) => {
@@ -224,27 +233,36 @@ function cpuMax(read: ReadText): readonly (string | undefined)[] {
   return read("cpu.max")?.split(" ") ?? [];
 }
 
-/** compat: page_counter_memparse takes -1 as the one negative number, and anything beyond the limit as the limit. */
+/**
+ * compat: the kernel's page_counter_memparse takes -1 as the only negative number, and a number beyond the largest
+ * limit as the largest limit, which means none.
+ */
 function parseLimit(text: string, largest: bigint, none: bigint): Parsed {
   const size = text === "-1" ? largest : parseSize(text);
   if (size === undefined) return refuse("is no size such as 512M, and not -1 for none");
   return accept(size >= largest ? none : size);
 }
 
-// A memory.low of 0 protects nothing: no reservation was made.
+// A memory.low of 0 protects no memory: the container has no reservation.
 const low: OnV2 = {
   ...limitFile("memory.low"),
   get: (read) => (read("memory.low") === "0" ? undefined : read("memory.low")),
 };
 
-/** Memory and swap together, as v1 counts. */
+/**
+ * The limit of memory and swap together, as cgroup v1 counts; undefined if v2's memory.max or memory.swap.max does not
+ * exist.
+ */
 function swapLimit(read: ReadText): string | undefined {
   const [present, swap] = [read("memory.max"), read("memory.swap.max")];
   if (present === undefined || swap === undefined) return undefined;
   return present === "max" || swap === "max" ? "max" : `${BigInt(present) + BigInt(swap)}`;
 }
 
-/** compat: runc writes memory+swap minus memory, because v2 counts swap alone; -1 stays no limit. */
+/**
+ * Converts a limit of memory and swap together to v2's limit of swap.
+ * compat: runc writes memory+swap minus memory, because v2 counts swap alone; -1 stays no limit.
+ */
 function swapMax(asked: string, read: ReadText, changes: LinuxResources): Converted {
   const present = read("memory.max");
   const limit = changes.memory?.limit?.toString() ?? present ?? "max";
@@ -253,7 +271,8 @@ function swapMax(asked: string, read: ReadText, changes: LinuxResources): Conver
   const swap = asked === "-1" || isFree ? asked : `${BigInt(asked) - BigInt(limit)}`;
   if (asked !== "-1" && swap.startsWith("-"))
     return `${asked} is less than the memory limit ${limit}, which it includes`;
-  // compat: without swap accounting there is no such file, and runc takes no swap, or all there is, for done (fs2/memory.go).
+  // compat: without swap accounting memory.swap.max does not exist, and runc then ignores a request for no swap or for
+  // unlimited swap (fs2/memory.go).
   if ((swap === "-1" || swap === "0") && present !== undefined && read(file) === undefined) return undefined;
   return { file, value: swap === "-1" ? "max" : swap };
 }
@@ -332,12 +351,12 @@ function cpuset(name: "cpus" | "mems", online: Indexes): V1File {
     get: (read) => read(`cpuset.${name}`) || read(`cpuset.${name}.effective`),
     set: (value) => ({ file: `cpuset.${name}`, value }),
   };
-  // A runtime fills a new cpuset from its parent's, which in the end is the machine's.
+  // A runtime copies the lists of the parent cgroup into a new cpuset; the topmost parent has the machine's lists.
   return file("cpuset", name, cpuList(name), everywhere, all, parse, { print: (value) => `${value}\n`, v2 });
 }
 
 function hugetlb({ name, bytes }: Machine["hugepages"][number]): V1File {
-  // The field is unsigned, and has no -1: no limit is the largest one there is, in whole pages.
+  // The OCI field is unsigned and cannot hold -1. The largest limit, in whole pages, stands for no limit.
   const largest = (unlimited / bytes) * bytes;
   const parse = (text: string) => parseLimit(text, largest, largest);
   const print = (value: string) => line(`${(BigInt(value) / bytes) * bytes}`);
@@ -345,7 +364,9 @@ function hugetlb({ name, bytes }: Machine["hugepages"][number]): V1File {
   return file("hugetlb", `${name}.limit_in_bytes`, hugepageLimit(name), everywhere, `${largest}`, parse, more);
 }
 
-/** The files whose fields a real cgroup holds too, as a machine's cgroups have them. */
+/**
+ * The v1 files for fields that a real cgroup, v1 or v2, has too, with this machine's CPUs, memory nodes and huge pages.
+ */
 export function fieldFiles({ cpus, mems, hugepages }: Machine): readonly V1File[] {
   return [...files, cpuset("cpus", cpus), cpuset("mems", mems), ...hugepages.map(hugetlb)];
 }

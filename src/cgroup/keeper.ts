@@ -13,11 +13,14 @@ import {
 } from "./tree.js";
 import { cgroupRoot, hierarchies } from "./v1-files.js";
 
-/** Views are made when the run that took one has had its time. */
+/** After a run takes a view, the bridge waits this long before it makes new views, so that the run comes first. */
 const fillAfterMs = 50;
 const maxCount = 4;
 
-/** Empty views, made ahead. When a run finds none, there is one more from then on. */
+/**
+ * A reserve of empty views that the bridge makes ahead of time. When a run finds the reserve empty, the bridge holds
+ * one view more from then on, up to maxCount.
+ */
 export class Reserves {
   private readonly waiting: Promise<Keeper | undefined>[] = [];
   private readonly ending = new Set<Promise<void>>();
@@ -27,16 +30,19 @@ export class Reserves {
 
   constructor(private readonly files: readonly TreeFile[]) {}
 
-  /** Never rejects. */
+  /** Starts keepers until the reserve is full, and waits for them. Never rejects. */
   async fill(): Promise<void> {
     while (!this.closed && this.waiting.length < this.count) {
-      // The run that takes it sees that there is none.
+      // A keeper that cannot start becomes undefined, which take() passes over.
       this.waiting.push(startKeeper(this.files).catch(() => undefined));
     }
     await Promise.all(this.waiting);
   }
 
-  /** An empty view. @throws BridgeError CGROUP_VIEW when there is none and none can be made */
+  /**
+   * Takes an empty view from the reserve, or makes one.
+   * @throws BridgeError CGROUP_VIEW when the reserve is closed, or has no view and none can be made
+   */
   async take(): Promise<Keeper> {
     if (this.closed) throw new BridgeError("CGROUP_VIEW", "captured cgroup views are closed");
     this.timer ??= setTimeout(() => {
@@ -57,7 +63,7 @@ export class Reserves {
     this.ending.add(end);
   }
 
-  /** Ends all that waits; settles when that, and what was given up, is gone. */
+  /** Ends the keepers in reserve. Settles when these, and the keepers that leave() has got, have ended. */
   async close(): Promise<void> {
     this.closed = true;
     clearTimeout(this.timer);
@@ -66,12 +72,13 @@ export class Reserves {
   }
 }
 
-/** More than the tree and a plugin's honest writes need. */
+/** The mount options of a view's tmpfs: more bytes and inodes than the tree and a plugin's proper writes need. */
 const tmpfsOptions = `size=${4 << 20},nr_inodes=2048,mode=755,nosuid,nodev,noexec`;
 
 /**
- * Mounts the tmpfs, writes the tree and waits for the end of its stdin. Positional parameters: a name and a content for each file;
- * without any it only tries. The mounts go with the last process of their namespace.
+ * The keeper's shell script: mounts the tmpfs, writes the tree and waits for the end of its stdin. Positional
+ * parameters: a name and a content for each file. Without parameters the script only tries what a view needs: bind
+ * mounts over /proc and nsenter. The kernel removes the mounts with the last process of their namespace.
  */
 const keeperScript = [
   "umask 022",
@@ -85,7 +92,10 @@ const keeperScript = [
   "read -r _",
 ].join("\n");
 
-/** Where a system keeps its own programs: never the PATH of plugins, which leads to what plugins install. */
+/**
+ * The directories of the system's own programs, in which the bridge looks for its tools: never the PATH of plugins,
+ * which leads to programs that plugins install.
+ */
 export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export function findTool(name: string, path = systemPath): string | undefined {
@@ -93,43 +103,61 @@ export function findTool(name: string, path = systemPath): string | undefined {
   return files.find(existsSync);
 }
 
-/** A shell that can name what it becomes, with what it needs to read no file and no function from its environment. */
+/**
+ * A shell that can set argv[0] of the program that it becomes by exec. The options keep bash from reading start-up
+ * files, and functions from its environment.
+ */
 export function namingShell(): readonly [path: string, ...args: string[]] {
   const bash = findTool("bash");
   return bash === undefined ? ["/bin/sh"] : [bash, "--norc", "-p"];
 }
 
-/** Descriptors that a view is filled and read by: no link that a plugin makes leads away from them. */
+/**
+ * Descriptors by which the bridge fills and reads a view, so that no link that a plugin makes leads the bridge
+ * elsewhere.
+ */
 interface Tree {
-  /** The view's cgroupRoot: with it the tree can be read when every process of the view has gone. */
+  /**
+   * The view's cgroupRoot. By this descriptor the bridge can read the tree even after every process of the view has
+   * ended.
+   */
   readonly root: number;
-  /** The container's directory in each hierarchy, wherever it is moved to. */
+  /** The container's directory in each hierarchy. The descriptor follows the directory when the bridge moves it. */
   readonly directories: ReadonlyMap<string, number>;
-  /** Files, and FIFOs, where a write waits for a reader; by the path that they were made with. */
+  /**
+   * Files, and FIFOs, in which the bridge is the reader that a write waits for; keyed by the path that the keeper made.
+   */
   readonly files: ReadonlyMap<string, number>;
-  /** The number of the newest file that is ours: tmpfs counts up. */
+  /**
+   * The inode number of the newest file that the bridge made. tmpfs counts up: a file that a plugin makes has a higher
+   * number.
+   */
   readonly lastInode: number;
 }
 
-/** A process that holds a mount namespace with an empty view in it, until it is let go or the bridge dies. */
+/** A process that holds a mount namespace with an empty view in it, until the bridge closes the keeper or dies. */
 export interface Keeper extends Tree {
   readonly pid: number;
   isAlive(): boolean;
-  /** Lets go. Background processes in the view keep it as long as they live. */
+  /** Ends the keeper's process. Background processes of a plugin in the view keep the view as long as they live. */
   close(): Promise<void>;
 }
 
-/** Makes a namespace with a tree of these files. @throws BridgeError CGROUP_VIEW with what unshare, mount or the shell said */
+/**
+ * Makes a mount namespace with a tree of these files. Without files it only tries whether that is possible.
+ * @throws BridgeError CGROUP_VIEW when that fails or takes too long, with what unshare, mount or the shell said
+ */
 export async function startKeeper(files: readonly TreeFile[], path = systemPath, timeoutMs = 5_000): Promise<Keeper> {
   const contents = files.flatMap(({ path, content }) => [path, content]);
-  // Slave: what the machine mounts later is seen here, and what it unmounts is not kept busy by us.
+  // Slave propagation: the view sees what the machine mounts later, and does not keep busy what the machine unmounts.
   const inside = ["--mount", "--propagation", "slave", "--", ...namingShell(), "-c", keeperScript, "sh", ...contents];
   const { spawn } = await import("node:child_process");
   const child = spawn(findTool("unshare", path) ?? "unshare", inside, {
     cwd: "/",
     env: { PATH: systemPath, LC_ALL: "C" },
     stdio: ["pipe", "pipe", "pipe"],
-    // Not in our terminal's group: an interrupt is for us, and we still need the tree then.
+    // The keeper is not in the process group of the bridge's terminal: an interrupt must not end the keeper, since the
+    // bridge still needs the tree then.
     detached: true,
   });
   let complaint = "";
@@ -156,19 +184,22 @@ export async function startKeeper(files: readonly TreeFile[], path = systemPath,
     if (typeof pid === "string") throw new Error(pid);
     const named = files.length === 0 ? [] : [...files.map(({ path }) => path), ...ruleFiles];
     const tree = openTree(`/proc/${pid}/root${cgroupRoot}`, named, opened);
-    // A view in reserve is no reason for us to live on.
+    // A view in reserve must not keep the bridge's own process alive.
     child.unref();
     for (const stream of child.stdio) if (stream instanceof Socket) stream.unref();
     return { pid, ...tree, isAlive, close };
   } catch (thrown) {
-    // Once it has ended, its number may be another's.
+    // Once the child has ended, its pid may be that of another process.
     if (child.pid !== undefined && isAlive()) process.kill(-child.pid, "SIGKILL");
     await close();
     throw new BridgeError("CGROUP_VIEW", `no captured cgroup view can be made: ${errorText(thrown)}`);
   }
 }
 
-/** `opened`: for the descriptors. The links among the hierarchies are made here: a shell would start a program for each. */
+/**
+ * Opens the directories and files of a new view, and makes the links beside the hierarchies: the keeper's shell would
+ * start a program for each link. @param opened receives every open descriptor
+ */
 function openTree(path: string, names: readonly string[], opened: number[]): Tree {
   const open = (name: string, flags: number): number => {
     const descriptor = openSync(name, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK);

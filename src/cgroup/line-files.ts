@@ -2,7 +2,8 @@ import { type Carried, integer, line, type V1File } from "./fields.js";
 import { accept, type Parsed, parseUnsigned, refuse } from "./machine.js";
 import { toBlkioWeight, toIoWeight } from "./weight.js";
 
-// The files of cgroup v1 that take a rule, or a line for a device: security/device_cgroup.c, block/blk-throttle.c, bfq-cgroup.c.
+// The files of cgroup v1 that take device rules, or one line for each device (the kernel's security/device_cgroup.c,
+// block/blk-throttle.c, bfq-cgroup.c).
 
 function parseLines(text: string, expected: string, read: (line: string) => string | undefined): Parsed {
   const lines = text.split("\n").map((line) => read(line.trim().replace(/\s+/g, " ")));
@@ -12,7 +13,7 @@ function parseLines(text: string, expected: string, read: (line: string) => stri
 function rules(allow: boolean): V1File {
   return {
     kind: "field",
-    // Since NRI 0.10: see adjust.
+    // NRI takes device rules since 0.10: see src/adjust/fields.ts.
     phases: ["create"],
     controller: "devices",
     file: allow ? "devices.allow" : "devices.deny",
@@ -32,14 +33,14 @@ function rules(allow: boolean): V1File {
     },
     parse: (text) =>
       parseLines(text, "is no rule such as c 1:3 rwm", (rule) =>
-        // The kernel reads nothing behind an a.
+        // The kernel reads nothing after the type a, which means all devices.
         rule.startsWith("a") ? "a" : /^[bc] (\d{1,10}|\*):(\d{1,10}|\*) [rwm]{1,3}$/.exec(rule)?.[0],
       ),
     print: () => "",
   };
 }
 
-/** By the device, or `default`. */
+/** The lines of a text, keyed by their first word: a device, or `default`. */
 function linesOf(text = ""): Map<string, string> {
   return new Map([...text.matchAll(/^(\S+) (.*)$/gm)].map(([, device = "", rest = ""]) => [device, rest]));
 }
@@ -47,8 +48,10 @@ function linesOf(text = ""): Map<string, string> {
 const onV2 = { kind: "field", phases: ["create", "start", "update"], only: 2 } as const satisfies Carried;
 
 /**
- * A v1 file whose lines are part of those of a v2 file, which `unified` carries.
- * @param get the v1 value of a v2 line behind its device @param set the v2 line behind its device, with a v1 value
+ * A v1 file with a value for each device, which cgroup v2 has as part of the device's line in `v2`. NRI hands that file
+ * on in `unified`.
+ * @param get returns the v1 value that a v2 line holds; the line comes without its device
+ * @param set returns a v2 line, without its device, into which it has put a v1 value
  */
 function ioFile(
   file: string,
@@ -93,7 +96,10 @@ function throttle(name: string): V1File {
   );
 }
 
-/** The weight of a cgroup, in v2 the line `default`, and the file with lines for devices. */
+/**
+ * Two v1 files: the weight of a cgroup, which is the line `default` in v2's io.weight, and the weights for single
+ * devices.
+ */
 function weights(file: string, least: bigint, unset: string): readonly V1File[] {
   const isUnset = (text: string) => text === "0" || text === "default";
   const expected = `from ${least} to 1000`;
@@ -113,7 +119,7 @@ function weights(file: string, least: bigint, unset: string): readonly V1File[] 
     byLine: false,
     current: ({ unified }) => {
       const weight = linesOf(unified?.["io.weight"]).get("default") ?? "100";
-      // The weight of a new cgroup was not asked for.
+      // A new cgroup has the weight 100, so a weight of 100 counts as not set.
       return weight === "100" ? undefined : get(weight);
     },
     assign: (resources, value) => byDevice.assign(resources, `default ${value}`),

@@ -3,7 +3,10 @@ import { attempt } from "../base/errors.js";
 
 export type Machine = Readonly<ReturnType<typeof readMachine>>;
 
-/** Reads what this machine has. Unreadable values are those of a machine of one processor and one node. */
+/**
+ * Reads this machine's CPUs, memory nodes and huge page sizes. Lists that the bridge cannot read become one CPU and one
+ * node.
+ */
 export function readMachine() {
   const hugepages = (attempt(() => readdirSync("/sys/kernel/mm/hugepages")) ?? [])
     .flatMap((name) => /^hugepages-(\d+)kB$/.exec(name)?.[1] ?? [])
@@ -17,19 +20,25 @@ export function readMachine() {
   };
 }
 
-/** As the kernel names a hugetlb controller's files: the largest of GB, MB and KB that divides it. */
+/**
+ * A huge page size as the kernel spells it in the names of hugetlb files: in the largest of GB, MB and KB that divides
+ * the size.
+ */
 function formatHugepage(bytes: bigint): string {
   if (bytes >= 1n << 30n) return `${bytes >> 30n}GB`;
   return bytes >= 1n << 20n ? `${bytes >> 20n}MB` : `${bytes >> 10n}KB`;
 }
 
-/** No machine has more than 65536. */
+/** Reads a list of CPUs or memory nodes, of which no machine has more than 65536. */
 function readList(path: string): Indexes {
   const list = parseList(attempt(() => readFileSync(path, "utf8").trim()) ?? "", 65_535) ?? [];
   return list.length === 0 ? [0] : list;
 }
 
-/** A text that was written to a cgroup file, in one spelling: decimal numbers, `-1` for no limit, lists as the kernel prints them. */
+/**
+ * The text of a write to a cgroup file in one normal spelling (decimal numbers, `-1` for no limit, lists as the kernel
+ * prints them), or why the kernel would refuse the text.
+ */
 export type Parsed = { readonly ok: true; readonly value: string } | { readonly ok: false; readonly reason: string };
 
 export function accept(value: bigint | string): Parsed {
@@ -46,19 +55,22 @@ const digits = "(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)";
 const unsigned = new RegExp(`^\\+?${digits}$`);
 const size = new RegExp(`^${digits}([KMGTPE]?)$`, "i");
 
-/** Octal after a leading 0, as C has it. */
+/** Converts digits as C reads them: octal after a leading 0. */
 function toBigInt(text: string): bigint {
   return BigInt(/^0\d/.test(text) ? `0o${text}` : text);
 }
 
-/** An unsigned number as kstrtoull reads it with base 0: decimal, 0x hex, octal after a leading 0; no suffix. */
+/**
+ * Parses an unsigned number as the kernel's kstrtoull does with base 0: decimal, 0x hex, octal after a leading 0; no
+ * suffix. Undefined for any other text.
+ */
 export function parseUnsigned(text: string): bigint | undefined {
   const [, found] = unsigned.exec(text) ?? [];
   const number = found === undefined ? undefined : toBigInt(found);
   return number !== undefined && number <= maxUnsigned ? number : undefined;
 }
 
-/** A signed number, as kstrtoll reads it. */
+/** Parses a signed number as the kernel's kstrtoll does; undefined for any other text. */
 export function parseSigned(text: string): bigint | undefined {
   const isNegative = /^-[^+]/.test(text);
   const number = parseUnsigned(isNegative ? text.slice(1) : text);
@@ -66,7 +78,10 @@ export function parseSigned(text: string): bigint | undefined {
   return isNegative ? -number : number;
 }
 
-/** A size as memparse reads it: a number with one of K M G T P E at most. Past 64 bits the kernel wraps around, and we refuse. */
+/**
+ * Parses a size as the kernel's memparse does: a number with at most one suffix of K M G T P E. Undefined for any other
+ * text, and past 64 bits, where the kernel wraps around.
+ */
 export function parseSize(text: string): bigint | undefined {
   const [, found, suffix = ""] = size.exec(text) ?? [];
   if (found === undefined) return undefined;
@@ -76,7 +91,10 @@ export function parseSize(text: string): bigint | undefined {
 
 export type Indexes = readonly number[];
 
-/** A list as the kernel's bitmap_parselist reads it: `0-3,8`, `0-15:2/4` (2 of every 4), `all`, `N` for the last one. */
+/**
+ * Parses a list as the kernel's bitmap_parselist does: `0-3,8`, `0-15:2/4` (2 of every 4), `all`, `N` for the index
+ * `last`. Undefined for any other text, and for an index above `last`.
+ */
 export function parseList(text: string, last: number): Indexes | undefined {
   const found = new Set<number>();
   for (const item of text.split(",").map((part) => part.trim())) {

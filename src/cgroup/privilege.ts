@@ -1,18 +1,25 @@
 import { errorText } from "../base/errors.js";
 import { findTool, startKeeper, systemPath } from "./keeper.js";
 
-/** Whether captured views can be made here. `unproven`: why the trial came to no end; then a view tells. */
+/**
+ * Whether the bridge can make captured views here. `unproven`: the error of a trial that failed for a reason that may
+ * be temporary; then only a real view shows whether the machine allows views.
+ */
 export type Privilege =
   | { readonly ok: true; readonly unproven?: string }
   | { readonly ok: false; readonly reason: string; readonly remedy: string };
 
-/** Errors of a machine that forbids it. All others may be temporary, such as a shortage of namespaces (user.max_mnt_namespaces). */
+/**
+ * The errors of a machine that forbids views. All other errors may be temporary, such as a shortage of namespaces
+ * (user.max_mnt_namespaces).
+ */
 const denials = /not permitted|denied|EPERM|EACCES|ENOENT|not found/i;
 
 /**
- * Makes an empty view, since seccomp, AppArmor and SELinux can forbid what capabilities allow. It takes some 10 ms, leaves nothing
- * and never rejects.
- * @param withinMs a call of the runtime may wait for it; a machine that takes longer is busy, and forbids nothing
+ * Tries to make an empty view, since seccomp, AppArmor and SELinux can forbid what capabilities allow. The trial takes
+ * some 10 ms and leaves nothing behind. Never rejects.
+ * @param withinMs the time limit of the trial, for which a call of the runtime may wait; a machine that takes longer is
+ * busy, which does not mean that it forbids views
  */
 export async function checkPrivilege({ path = systemPath, withinMs = 500 } = {}): Promise<Privilege> {
   const denied = (reason: string, why: string) =>

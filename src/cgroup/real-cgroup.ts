@@ -5,7 +5,10 @@ import { type Converted, fieldFiles } from "./fields.js";
 import type { Machine } from "./machine.js";
 import { v1Files } from "./v1-files.js";
 
-/** The values of a real cgroup, by v1's `<controller>/<file>`. @throws BridgeError ADJUSTMENT when it cannot be opened, or is nowhere */
+/**
+ * Reads the values of a container's real cgroup, keyed by cgroup v1's `<controller>/<file>`.
+ * @throws BridgeError ADJUSTMENT when the cgroup cannot be opened, or no hierarchy has it
+ */
 export function readFiles(cgroup: ContainerCgroup, spec: LinuxResources, machine: Machine): Map<string, string> {
   const found = new Map<string, string>();
   const ofIo = ["io.max", "io.weight"].map((file) => [file, cgroup.read("io", file) ?? ""]);
@@ -14,7 +17,7 @@ export function readFiles(cgroup: ContainerCgroup, spec: LinuxResources, machine
     const version = cgroup.versionOf(controller);
     const read = (name: string) => cgroup.read(controller, name);
     const text = version === 1 ? read(file) : (v2?.get(read, spec) ?? current({ unified: Object.fromEntries(ofIo) }));
-    // memory.oom_control has keys.
+    // memory.oom_control has several keys, of which oom_kill_disable is the value.
     if (text !== undefined)
       found.set(`${controller}/${file}`, /^oom_kill_disable (\d)$/m.exec(text)?.[1] ?? text.trim());
   }
@@ -24,8 +27,10 @@ export function readFiles(cgroup: ContainerCgroup, spec: LinuxResources, machine
 }
 
 /**
- * Applies changes to a real cgroup, whole or not at all; v2 is converted as runc does it. Gives what cannot be had, by file and value.
- * @param specShares cpu.shares of the spec: with the present weight it tells how the runtime converts
+ * Applies changes to a container's real cgroup: all of them or none. For cgroup v2 the bridge converts values as runc
+ * does. Returns a text for each change that the bridge cannot apply; an empty list is a success.
+ * @param specShares cpu.shares of the container's spec: with the present weight they show how the runtime converts
+ * shares
  * @throws BridgeError ADJUSTMENT when the cgroup cannot be opened
  */
 export function applyChanges(
@@ -68,7 +73,7 @@ function commitWrites(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): 
   const before = writes.map((write) => ({ ...write, text: presentText(cgroup, write) }));
   const faults = writeAll(writes, cgroup);
   if (faults.length === 0) return [];
-  // The last change first.
+  // The bridge undoes the last change first.
   const changed = before.filter((write) => presentText(cgroup, write) !== write.text).reverse();
   const left = writeAll(changed.flatMap(undoing), cgroup);
   return [...faults, ...left.map((fault) => `not undone: ${fault}`)];
@@ -82,7 +87,10 @@ function undoing({ text, ...write }: CgroupWrite & { readonly text: string }): C
   ];
 }
 
-/** The kernel checks values against others, such as a quota against the period: what it refuses is tried again after the others. */
+/**
+ * Makes the writes and returns the faults of those that fail. The kernel checks some values against others, such as a
+ * quota against the period, so the bridge tries a refused write again after the others.
+ */
 function writeAll(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): string[] {
   const refused = writes.map((write) => ({ write, fault: cgroup.write(write) })).filter(({ fault }) => fault !== null);
   if (refused.length === 0 || refused.length === writes.length) return refused.map(({ fault }) => `${fault}`);
@@ -90,13 +98,19 @@ function writeAll(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): stri
   return writeAll(again, cgroup);
 }
 
-/** The text of a file in the form that can be written to it; for device rules, which cannot be read, their list. */
+/**
+ * The present text of a file, in the form in which the bridge can write it back. The files of device rules are
+ * write-only: for them the text is that of devices.list.
+ */
 function presentText(cgroup: ContainerCgroup, { controller, file }: CgroupWrite): string {
   const text = cgroup.read(controller, controller === "devices" ? "devices.list" : file) ?? "";
   return file === "memory.oom_control" ? (/^oom_kill_disable (\d)/m.exec(text)?.[1] ?? "0") : text;
 }
 
-/** How a device's line is removed: a file's former text does not do that (cgroup-v2.rst, block/blk-throttle.c, blk-iolatency.c). */
+/**
+ * For files with a line for each device: the text that removes a device's line. A write of the file's former text does
+ * not remove a line (cgroup-v2.rst, block/blk-throttle.c, blk-iolatency.c).
+ */
 const unsetLines: readonly (readonly [file: RegExp, line: string])[] = [
   [/^io\.max$/, "rbps=max wbps=max riops=max wiops=max"],
   [/^io\.latency$/, "target=0"],
@@ -104,10 +118,10 @@ const unsetLines: readonly (readonly [file: RegExp, line: string])[] = [
   [/^blkio\..*_device$/, "0"],
 ];
 
-/** The text that restores a file after another one was written. */
+/** The text whose write restores a file's `former` text after a write of `written`. */
 export function undoingText(file: string, former: string, written: string): string {
   const unset = unsetLines.find(([name]) => name.test(file))?.[1];
-  // A write of no bytes is none; a cpuset is emptied by a newline.
+  // A write of no bytes does nothing; a newline empties a cpuset.
   if (unset === undefined) return former === "" ? "\n" : former;
   const devicesOf = (text: string) => [...text.matchAll(/^\s*(\d+:\d+)(?=\s)/gm)].map(([, device]) => device);
   const added = new Set(devicesOf(written));

@@ -5,30 +5,34 @@ import type { V1File } from "./fields.js";
 import { formatList, type Machine } from "./machine.js";
 import { cgroupRoot, hierarchies, v1Files } from "./v1-files.js";
 
-/** One file of the container's cgroup, as a view begins with it. `directory`: the hierarchy's, below cgroupRoot. */
+/**
+ * A file of the container's cgroup, as the bridge puts it into a new view. `directory`: the hierarchy's, below
+ * cgroupRoot.
+ */
 export interface SeedFile {
   readonly directory: string;
   readonly file: V1File;
   readonly value: string;
   readonly content: string;
-  /** The container's real cgroup has it. */
+  /** Whether the container's real cgroup has the file. */
   readonly isReal: boolean;
 }
 
 export interface SeedOptions {
   readonly machine: Machine;
   readonly spec?: LinuxResources;
-  /** The values of the real cgroup, as readFiles gives them: over the spec. */
+  /** The values of the real cgroup, as readFiles returns them. They win over the spec. */
   readonly files?: ReadonlyMap<string, string>;
-  /** Values that replace those it has now. */
+  /** Resources whose values win over the values of the real cgroup and of the spec. */
   readonly asked?: LinuxResources;
-  /** The container's process; 0 before there is one. */
+  /** The pid of the container's process; 0 before the container has a process. */
   readonly pid?: number;
 }
 
 /**
- * The files of a container's directory in each v1 hierarchy. A single line has a second newline, which readers strip: it tells
- * `50000` over `100000` without truncating, as opencontainers/cgroups writes, from a shell that writes `500000`.
+ * The files of a container's directory in each v1 hierarchy. A content of a single line gets a second newline, which
+ * readers strip. The second newline distinguishes a write of `50000` over `100000` without truncation, as
+ * opencontainers/cgroups writes, from a shell's write of `500000`.
  */
 export function seedFiles(options: SeedOptions, known = v1Files(options.machine)): SeedFile[] {
   const { spec = {}, files, asked = {}, pid = 0 } = options;
@@ -36,7 +40,8 @@ export function seedFiles(options: SeedOptions, known = v1Files(options.machine)
     const real = files?.get(`${file.controller}/${file.file}`);
     const said = file.current(asked) ?? (real || file.current(spec));
     const read = said === undefined ? undefined : file.parse(said);
-    // A limit of cgroup v2. A value of the spec that the kernel would refuse is the runtime's problem.
+    // In cgroup v2 `max` means no limit. For a value that the kernel would refuse, the view shows the value of a new
+    // cgroup: to report a wrong spec is up to the runtime.
     const parsed = said === "max" && !read?.ok ? file.parse("-1") : read;
     const isProcess = pid > 0 && (file.file === "cgroup.procs" || file.file === "tasks");
     const value = isProcess ? `${pid}` : parsed?.ok ? parsed.value : file.unset;
@@ -46,7 +51,10 @@ export function seedFiles(options: SeedOptions, known = v1Files(options.machine)
   });
 }
 
-/** A cpuset's parents have these as well: containerd/cgroups copies them down the path of an update (cgroup1/cpuset.go). */
+/**
+ * The files that the parents of the container's cpuset have as well: in an update containerd/cgroups copies them down
+ * the path (cgroup1/cpuset.go).
+ */
 function parentFiles({ cpus, mems }: Machine): readonly TreeFile[] {
   return [
     { path: "cpuset.cpus", content: `${formatList(cpus)}\n` },
@@ -54,18 +62,24 @@ function parentFiles({ cpus, mems }: Machine): readonly TreeFile[] {
   ];
 }
 
-/** The view's own files, below its cgroupRoot. */
+/** The directory of the bridge's own files in a view, below cgroupRoot. */
 export const ownDirectory = ".view";
-/** Where the container's directories wait for their path to be known. */
+/** The directory that holds the container's directories until the bridge knows the container's cgroup path. */
 const templateDirectory = `${ownDirectory}/template`;
 
-/** Seconds since 1970: the mtime of a file that was not written to. */
+/** The mtime, in seconds since 1970, of a file that the plugin has not written to. */
 export const untouchedTime = 1;
 
-/** Stands in ownFiles.start until the plugin is about to be executed; then that is empty, or the status of a failed exec. */
+/**
+ * The content of ownFiles.start until the shell in the view is about to execute the plugin. After that the file is
+ * empty, or holds the exit status of a failed exec.
+ */
 export const notEntered = "not entered";
 
-/** The files by which the ways in, and the texts over /proc, come into a view. */
+/**
+ * The bridge's own files in a view: the state of the plugin's start, the texts that cover files of /proc, and the table
+ * of mounts for these texts.
+ */
 export const ownFiles = {
   start: `${ownDirectory}/start`,
   cgroup: `${ownDirectory}/cgroup`,
@@ -76,24 +90,38 @@ export const ownFiles = {
 
 export type TreeFile = Readonly<Record<"path" | "content", string>>;
 
-/** The directories of a view that waits for its container, and the files that are seeded in them, as a shell's words. */
+/**
+ * Words for the keeper's shell: the directories of a view in reserve, and the patterns of the files that the shell
+ * seeds.
+ */
 export const treeDirectories = hierarchies.map(({ directory }) => `${directory} ${templateOf(directory)}`).join(" ");
 export const seededPatterns = `${templateDirectory}/*/* cpuset/*`;
 
-/** Where a hierarchy's directory for the container waits. */
+/**
+ * The path of the container's directory in a hierarchy, before the bridge moves the directory to the container's cgroup
+ * path.
+ */
 export function templateOf(directory: string): string {
   return `${templateDirectory}/${directory}`;
 }
 
-/** Where one of its files waits: it has its descriptor by that name, wherever it is moved to. */
+/**
+ * The path of a file in that directory before the move. Keeper.files has the file's descriptor under this path, also
+ * after the move.
+ */
 export function templateFile({ directory, file }: Pick<SeedFile, "directory" | "file">): string {
   return `${templateOf(directory)}/${file.file}`;
 }
 
-/** FIFOs: of rules all writes count, and in a file each would take the place of the one before it. */
+/**
+ * The files of device rules, which are FIFOs in a view: every write counts, and in a plain file a write would replace
+ * the one before it.
+ */
 export const ruleFiles = ["devices.allow", "devices.deny"].map((file) => `${templateOf("devices")}/${file}`);
 
-/** The files of a view that waits for its container. Our own are all there from the start: writing them takes no inode. */
+/**
+ * The files of a view in reserve. The bridge's own files are among them, so that a later write of them takes no inode.
+ */
 export function treeFiles(template: readonly SeedFile[], machine: Machine): TreeFile[] {
   return [
     ...template.map((one) => ({ path: templateFile(one), content: one.content })),
@@ -104,7 +132,10 @@ export function treeFiles(template: readonly SeedFile[], machine: Machine): Tree
   ].filter(({ path }) => !ruleFiles.includes(path));
 }
 
-/** Moves the container's directories to their place below the view's `root`. Gives the files of cgroups above the container's. */
+/**
+ * Moves the container's directories to the container's cgroup path below the view's `root`. Returns the paths of the
+ * cpuset files in the cgroups above the container's.
+ */
 export function placeTree(root: string, cgroupsPath: string, machine: Machine): string[] {
   const names = cgroupsPath.split("/").slice(1, -1);
   const parents = names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`);
@@ -131,8 +162,9 @@ export function rewrite(descriptor: number, content: string): void {
 }
 
 /**
- * The text of /proc/<pid>/mountinfo in a view: the machine's mounts with those of a v1 node. containerd/cgroups takes the parent of
- * the first mount of type `cgroup` as its root, and refuses a line of fewer than ten fields (cgroup1/utils.go, v1.go).
+ * The text of /proc/<pid>/mountinfo in a view: the machine's mounts, with the cgroup mounts of a v1 node in place of
+ * the machine's own. containerd/cgroups takes the parent of the first mount of type `cgroup` as its root, and refuses a
+ * line of fewer than ten fields (cgroup1/utils.go, v1.go).
  */
 export function formatMountinfo(machine: string): string {
   const isInside = (point: string) => `${point}/`.startsWith(`${cgroupRoot}/`);
@@ -150,7 +182,10 @@ export function formatMountinfo(machine: string): string {
   return `${[...kept.map(({ line }) => line), ...own].join("\n")}\n`;
 }
 
-/** The text of /proc/<pid>/cgroup in a view of a process in this cgroup; a plugin's own is in the root. */
+/**
+ * The text of /proc/<pid>/cgroup that a view shows for a process in the cgroup `path`. The plugin's process is in the
+ * root.
+ */
 export function formatProcCgroup(path = "/"): string {
   return hierarchies
     .map(({ option }, index) => `${index + 1}:${option}:${path}\n`)

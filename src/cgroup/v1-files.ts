@@ -4,7 +4,7 @@ import { accept, type Machine } from "./machine.js";
 
 export const cgroupRoot = "/sys/fs/cgroup";
 
-/** The hierarchies of a node with cgroup v1, as systemd mounted them. */
+/** The hierarchies of a node with cgroup v1, as systemd mounts them. */
 const mounted = [
   ...([["systemd"], ["cpu", "cpuacct"], ["cpuset"], ["memory"], ["devices"], ["freezer"], ["blkio"]] as const),
   ...([["pids"], ["hugetlb"], ["net_cls", "net_prio"], ["perf_event"], ["rdma"], ["misc"]] as const),
@@ -14,18 +14,19 @@ const mounted = [
 export type ControllerName = (typeof mounted)[number][number];
 
 export const hierarchies = mounted.map((names) => {
-  /** Below cgroupRoot. */
+  /** The hierarchy's directory below cgroupRoot. */
   const directory = names.join(",");
   const controllers: readonly [ControllerName, ...ControllerName[]] = names;
-  /** Its name in /proc/<pid>/cgroup and the mount options. */
+  /** The hierarchy's name in /proc/<pid>/cgroup and in the mount options. */
   const option = directory === "systemd" ? "name=systemd" : directory;
-  /** Links beside the directory that lead to it. */
+  /** The names of symbolic links to the directory, which stand next to the directory. */
   const links: readonly ControllerName[] = names.length > 1 ? names : [];
   return { directory, controllers, option, links };
 });
 
-// The files without a field in LinuxResources: from a cgroup v1 of Linux 6.18 and, for what that kernel leaves out (blkio.weight,
-// cpu.uclamp, net_cls, net_prio, rdma, misc), from Documentation/admin-guide/cgroup-v1 and the kernel's cftypes.
+// The files below have no field in LinuxResources. The source is a cgroup v1 of Linux 6.18, and for the files that this
+// kernel leaves out (blkio.weight, cpu.uclamp, net_cls, net_prio, rdma, misc) Documentation/admin-guide/cgroup-v1 and
+// the kernel's cftypes.
 
 type Kind = Carried["kind"];
 type Files = { readonly [K in Kind]?: Readonly<Record<string, string>> };
@@ -39,7 +40,7 @@ const memoryStat = `${memoryKeys} inactive_anon active_anon inactive_file active
   .map((key) => `${key} 0\ntotal_${key} 0\n`)
   .join("");
 
-/** In the directory of every cgroup; the processes are the container's. */
+/** The files that every cgroup has in each hierarchy; cgroup.procs and tasks list the container's processes. */
 const everyCgroup: Files = {
   process: { "cgroup.procs": "", tasks: "" },
   setting: zeros("cgroup.clone_children", "notify_on_release"),
@@ -116,7 +117,7 @@ function plainFile(controller: ControllerName, kind: Kind, file: string, content
   };
 }
 
-/** All files of a cgroup, with the directory of their hierarchy. */
+/** All files of a cgroup of v1, each with the directory of its hierarchy. */
 export function v1Files(machine: Machine): readonly { readonly directory: string; readonly file: V1File }[] {
   const fields = [...fieldFiles(machine), ...lineFiles];
   const ofKinds = (controller: ControllerName, some: Files = {}) =>

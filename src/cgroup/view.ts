@@ -1,14 +1,19 @@
 /**
- * A captured cgroup view: one run of a plugin in a mount namespace where /sys/fs/cgroup is a cgroup v1 tree of plain files.
+ * A captured cgroup view: the bridge runs a plugin once in a mount namespace where /sys/fs/cgroup is a cgroup v1 tree
+ * of plain files.
  *
- *     ahead      keeper: unshare --mount, a tmpfs on /sys/fs/cgroup, the files of a new cgroup as a template; some 10 ms
- *     open()     template moved to the container's path, the values that are not the defaults, the text of mountinfo
- *     command()  nsenter, then a shell that binds the texts over /proc/<own pid>/... and becomes the plugin by exec
- *     collect()  one lstat for each file; what has another mtime than the seed's, which is long ago, is read
- *     close()    the keeper ends, and the namespace with it, or with the last background process in it
+ *     ahead      a keeper starts: unshare --mount, a tmpfs on /sys/fs/cgroup, a new cgroup's files as a template;
+ *                some 10 ms
+ *     open()     the bridge moves the template to the container's path, writes the values that are not the defaults,
+ *                and the text of mountinfo
+ *     command()  nsenter runs a shell that binds the texts over /proc/<own pid>/... and becomes the plugin by exec
+ *     collect()  the bridge looks at the mtime of each file, and reads the files whose mtime is not the seed's, which
+ *                is long ago
+ *     close()    the keeper ends; the kernel removes the namespace with it, or with the last background process in it
  *
- * The keeper's stdin is a pipe that only the bridge holds, so the bridge's death, kill -9 too, ends it. No text of a plugin, an event
- * or conf.json is read by a shell: all that varies is a positional parameter or the content of a file.
+ * The keeper's stdin is a pipe that only the bridge holds, so the keeper ends when the bridge dies, even by kill -9.
+ * No shell reads a text of a plugin, an event or conf.json as code: every such text is a positional parameter or the
+ * content of a file.
  */
 
 import { readFileSync, readSync, statfsSync } from "node:fs";
@@ -37,7 +42,7 @@ import {
 import { cgroupRoot } from "./v1-files.js";
 
 interface ViewRequest extends Omit<SeedOptions, "machine"> {
-  /** The container's, as the event has it: a path, or systemd's `slice:prefix:name`. */
+  /** The container's cgroupsPath from the event: a path, or systemd's `slice:prefix:name`. */
   readonly cgroupsPath: string;
   readonly place: Place;
 }
@@ -47,9 +52,15 @@ type Command = Pick<StartCommand, "path" | "argv0" | "args" | "env">;
 export interface View {
   /** The path of the container's cgroup in the view, for the plugin's request. */
   readonly cgroupsPath: string;
-  /** The same run inside the view. ENOEXEC has to be looked for before: what is executed now is the wrapper. */
+  /**
+   * Returns the start command that runs the same plugin inside the view. The caller has to detect ENOEXEC beforehand,
+   * since the program that the kernel executes first is now nsenter.
+   */
   command<Options extends Command>(options: Options): Options;
-  /** Why the plugin was not executed; undefined when it was. `stderr`: its lines, which end with the shell's words. */
+  /**
+   * Why the shell in the view did not execute the plugin; undefined if it did. `stderr`: the run's lines on stderr, of
+   * which the last are the shell's message.
+   */
   startError(stderr: readonly string[]): { readonly code: string; readonly detail?: string } | undefined;
   collect(): CapturedChanges;
   close(): void;
@@ -64,7 +75,7 @@ export class Views {
     this.reserves = new Reserves(treeFiles(this.template, machine));
   }
 
-  /** Never rejects. */
+  /** Fills the reserve of empty views. Never rejects. */
   warm(): Promise<void> {
     return this.reserves.fill();
   }
@@ -81,7 +92,7 @@ export class Views {
     }
   }
 
-  /** Lets go of the reserve. Open views go on. */
+  /** Ends the views in reserve. Open views go on. */
   close(): Promise<void> {
     return this.reserves.close();
   }
@@ -108,7 +119,8 @@ export class Views {
         const said = buffer.toString("latin1", 0, readSync(start, buffer, 0, buffer.length, 0)).trim();
         if (said === notEntered) return { code: "EPERM", detail: "its captured cgroup view could not be entered" };
         if (!(Number(said) > 0)) return undefined;
-        // POSIX: 127 not found, 126 not executable.
+        // POSIX: a failed exec has the status 127 for a program that the shell does not find, 126 for one that is not
+        // executable.
         const isBusy = stderr.slice(-2).some((line) => /text file busy$/i.test(line));
         return { code: said === "127" ? "ENOENT" : isBusy ? "ETXTBSY" : "EACCES" };
       },
@@ -121,9 +133,11 @@ export class Views {
 const view = `${cgroupRoot}/${ownDirectory}`;
 
 /**
- * mount runs once for all texts, by a table in the view. exec keeps $$, the plugin's pid. A failed exec leaves its status in the
- * view: bash goes on after it, other shells run the trap and end.
- * Positional parameters: mount, the container's pid or nothing, variables that the plugin was not given, argv[0], path, arguments.
+ * The shell script that runs in the view and becomes the plugin. mount runs once and binds all texts over /proc, by a
+ * table in the view. exec keeps the shell's pid $$, which is thus the plugin's. A failed exec leaves its status in the
+ * view: bash goes on after the failed exec, other shells run the trap and end.
+ * Positional parameters: the path of mount, the container's pid or an empty text, the names of variables that the
+ * plugin must not get, the plugin's argv[0], path and arguments.
  */
 const enterScript = [
   `{ echo "${view}/mountinfo /proc/$$/mountinfo none bind 0 0"; echo "${view}/cgroup /proc/$$/cgroup none bind 0 0"; } >${view}/fstab`,
@@ -138,10 +152,13 @@ const enterScript = [
   "exit",
 ].join("\n");
 
-/** Variables that a shell exports although it was not given them. bash's SHLVL comes back at its exec. */
+/** Variables that a shell exports even if they are not in its own environment. bash sets SHLVL again at its exec. */
 const shellVariables = ["PWD", "OLDPWD", "SHLVL", "_"] as const;
 
-/** `keeper`: the pid that holds the namespace; `pid`: the container's, whose /proc/<pid>/cgroup is shown too. */
+/**
+ * The command that runs a plugin in a view. `keeper`: the pid of the process that holds the view's namespace. `pid`:
+ * the container's, whose /proc/<pid>/cgroup the view replaces too, or 0.
+ */
 function enterView({ path, argv0, args, env }: Command, keeper: number, pid: number): Command {
   const unset = shellVariables.filter((name) => !(name in env)).join(" ");
   const given = [findTool("mount") ?? "mount", pid > 0 ? `${pid}` : "", unset, argv0, path, ...args];

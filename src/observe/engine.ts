@@ -20,8 +20,8 @@ interface Tuning {
  * The flags keep the young generation at two halves of 1 MB. Without them V8 lets it grow to two halves of 16 MB, which
  * no processor cache holds, and the process becomes 15 to 30 MB larger. V8 collects the old generation, 11 MB, when it
  * has grown by half; by default it waits for four times the size, and garbage would add 30 MB. With small generations
- * the Synchronize of a full node takes twice the time, so both may grow from the start, and from each registration, until
- * the next event.
+ * the Synchronize of a full node takes twice the time, so both may grow from the start, and from each registration,
+ * until the next event.
  */
 export function tuneEngine(v8 = process.versions.v8, setFlag = setFlagsFromString): Tuning {
   const major = Number.parseInt(v8, 10);

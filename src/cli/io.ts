@@ -32,7 +32,7 @@ export const exitCodes = {
   usage: 2,
   cannotConnect: 3,
   refused: 4,
-  /** In launched mode, or with --once. */
+  /** The connection to the runtime was lost in launched mode or with --once; otherwise the bridge connects again. */
   connectionLost: 5,
   /** An error of the bridge itself. */
   internal: 70,

@@ -26,7 +26,7 @@ export function openLogDestination(output: string): LogDestination {
 
 /** Writes each line to standard error synchronously, so that the last line before an exit is not lost. */
 const stderrDestination: LogDestination = {
-  // A log reader that is gone, or a full pipe, must not stop the bridge.
+  // A write fails when the reader has closed the pipe or the pipe is full: the bridge must go on without the line.
   write: (line) => void attempt(() => writeSync(2, line)),
 };
 
@@ -63,7 +63,7 @@ export function openLogFile(path: string, limitBytes = 5 * 1024 * 1024): LogDest
       // The rotation fails without a free descriptor, without room, or on a read-only file system. Then the file grows
       // until a later rotation succeeds.
       if (size + Buffer.byteLength(line) > rotateAt && size > 0) attempt(rotate);
-      // A full disk costs log lines, never an event.
+      // On a full disk the write fails: the bridge loses log lines, never an event.
       size += attempt(() => writeSync(fd, line)) ?? 0;
     },
     close: () => closeSync(fd),

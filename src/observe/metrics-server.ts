@@ -37,7 +37,7 @@ export async function serveMetrics(
   });
   // Disconnects a client that does not read its answer.
   server.timeout = timeoutMs;
-  // Scrapers and probes are few.
+  // A node has few scrapers and probes.
   server.maxConnections = 16;
   // Otherwise a client that pipelines many requests would make the bridge build as many pages of metrics.
   server.maxRequestsPerSocket = 1;

@@ -92,7 +92,7 @@ export interface MetricsSources {
   registered(): boolean;
   /** Whether the runtime has also synchronized the bridge. */
   synchronized(): boolean;
-  /** Other reasons why plugins do not run, each in a few words. */
+  /** Reasons other than registration why plugins do not run, each in a few words. */
   notices(): readonly string[];
   /** Plugin types that conf.json lists; undefined when it cannot be read. */
   plugins(): readonly string[] | undefined;
@@ -134,7 +134,7 @@ export class Metrics {
   private registrations = 0;
   private changing: Promise<void> = Promise.resolve();
   private retry: NodeJS.Timeout | undefined;
-  /** The log has said that the wanted address cannot be served. */
+  /** Whether the bridge has logged already that it cannot serve metrics at the wanted address. */
   private told = false;
 
   constructor(private readonly options: MetricsOptions) {}
@@ -273,7 +273,7 @@ async function createRegistry(
   };
 }
 
-/** compat: containerd's metrics write label values in snake case. */
+/** The labels for a success or a failure. compat: containerd's metrics write label values in snake case. */
 function statusOf(error: string | undefined) {
   return { status: error === undefined ? "success" : "error", error: error?.toLowerCase().replaceAll("-", "_") ?? "" };
 }
@@ -283,7 +283,7 @@ export interface Health {
   readonly text: string;
 }
 
-/** Facts about the present connection. */
+/** Facts about the present connection to the runtime. */
 interface Connection {
   readonly runtime: RuntimeInfo;
   /** Whether an event has come on this connection: then the runtime delivers events, synchronized or not. */

@@ -131,7 +131,9 @@ export class KnownSecrets {
     return this.scrubCut(scrubbed);
   }
 
-  /** Masks the beginning of a secret before the place where a text was cut, such as `k3pt-f0… (12 bytes cut)`. */
+  /**
+   * Masks the beginning of a secret where the bridge cut a text within that secret, such as `k3pt-f0… (12 bytes cut)`.
+   */
   private scrubCut(text: string): string {
     const at = text.lastIndexOf(cutMark);
     if (at < 0) return text;

@@ -8,7 +8,7 @@ import { readRegularFile } from "../base/files.js";
 import type { Log } from "../base/logger.js";
 import { sayOnce } from "../base/once.js";
 
-/** The name of the file in the state directory. */
+/** The name of the status file in the state directory. */
 export const statusFile = "status.json";
 
 const told = z.nullable(z.object({ at: z.string(), text: z.string() }));

@@ -106,9 +106,9 @@ export function statusLine(text: string): string {
   return [...line].slice(0, longestStatus).join("").toWellFormed();
 }
 
-/** The requests of a service manager to a service of Type=notify: sd_notify(3), sd_watchdog_enabled(3). */
+/** What a service manager asks of a service of Type=notify: sd_notify(3), sd_watchdog_enabled(3). */
 interface NotifySettings {
-  /** A path, or `@name` for an abstract socket. */
+  /** The service manager's socket: a path, or `@name` for an abstract socket. */
   readonly socket: string;
   /** The service manager takes the service for dead after this time without a notification; undefined: no watchdog. */
   readonly watchdogMs: number | undefined;
@@ -122,7 +122,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function readNotifySettings(environment: Environment, pid: number): NotifySettings | undefined {
   const { NOTIFY_SOCKET: socket = "", WATCHDOG_USEC: usec = "", WATCHDOG_PID: watched } = environment;
-  // compat: systemd also knows vsock: addresses, for the manager outside of a virtual machine.
+  // compat: systemd also knows vsock: addresses, which reach the service manager outside a virtual machine.
   if (!socket.startsWith("/") && !socket.startsWith("@")) return undefined;
   const ours = watched === undefined || watched === String(pid);
   const watchdogMs = ours && /^[1-9]\d*$/.test(usec) ? Number(usec) / 1000 : undefined;

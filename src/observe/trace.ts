@@ -16,7 +16,7 @@ export function traceOf(metadata: readonly (readonly [key: string, value: string
   // The specification: ignore a traceparent that is there more than once.
   if (traceparent === undefined || second !== undefined || traceparent.length > 512) return undefined;
   const [, version, traceId = "", spanId = "", rest] = traceparentFormat.exec(traceparent) ?? [];
-  // Later versions may append fields; version 0 has none, and 255 is never used.
+  // Later versions of traceparent may append fields. Version 00 has none, and the specification forbids version ff.
   if (version === undefined || version === "ff" || (version === "00" && rest !== undefined)) return undefined;
   if (/^0+$/.test(traceId) || /^0+$/.test(spanId) || /[^\x20-\x7e]/.test(traceparent)) return undefined;
   return { traceId, spanId };

@@ -39,10 +39,7 @@ export function addCheckCommand(program: Command, io: CliIo, done: Done): void {
 
 type PluginLine = ReturnType<typeof describePlugin>;
 
-/**
- * The facts that `check` shows of a plugin and how the bridge would run it; `faults` are the ids of the plugin's
- * findings.
- */
+/** What `check` shows of a plugin: how the bridge would run it, and in `faults` the ids of the plugin's findings. */
 function describePlugin(plugin: PluginFacts, findings: readonly Finding[]) {
   const { index, type, lookup, cgroup } = plugin;
   const { environment, ...settings } = plugin.settings;

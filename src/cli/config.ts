@@ -133,8 +133,7 @@ export interface RunLayers extends Layers {
 
 /**
  * Reads the settings of the flags and of the `--config` file for `run`. containerd 1.7 exits when a plugin that it
- * launched exits before it has registered, so in launched mode this returns the error as `fault` instead of throwing
- * it.
+ * launched exits before it has registered: in launched mode this returns the error as `fault`, and does not throw.
  * @throws BridgeError CONFIG when a value is invalid or the file cannot be read or is refused, except in launched mode
  */
 export function readRunLayers({ environment }: CliIo, options: Readonly<Record<string, unknown>>): RunLayers {

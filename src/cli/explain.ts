@@ -46,10 +46,7 @@ export function addEventSource(command: Command): Command {
     .option("--container <id>", "take those of this running container");
 }
 
-/**
- * @throws BridgeError USAGE unless exactly one of event, --pod and --container is given, or when its source is
- * unreadable
- */
+/** @throws BridgeError USAGE unless exactly one of event, --pod and --container is given and can be read */
 export function eventSource(event: string | undefined, options: Readonly<Record<string, unknown>>): Given {
   const { pod, container } = options;
   const sources = [event, pod, container].filter((source) => typeof source === "string");

@@ -28,10 +28,7 @@ import { type CliIo, type ExitCode, exitCodes, logEnd, onSignals } from "./io.js
 import { type Launched, registerFirst } from "./launched.js";
 import { createNode, type Node } from "./node.js";
 
-/**
- * A stopping bridge waits this long for running plugins, or as long as the runtime's request timeout where that is
- * longer.
- */
+/** A stopping bridge waits this long for running plugins, or for the runtime's request timeout where that is longer. */
 const finishMs = 3_000;
 /** The longest such wait: shorter than kubelet (30 s) and systemd (90 s) wait before they kill the bridge. */
 const longestFinishMs = 25_000;

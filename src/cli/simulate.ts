@@ -64,10 +64,7 @@ create. Next:
   npx nri-v01-bridge doctor                    on a node: why plugins do not run
 `;
 
-/**
- * Returns a formatter that turns each report into lines for people. It prints nothing for an event without a plugin
- * run.
- */
+/** Returns a formatter of reports for people. It prints nothing for an event without a plugin run. */
 function createStory(cgroups: string, files: ReturnType<typeof makeCgroups>) {
   let event = "";
   return (report: PlayReport): string => {

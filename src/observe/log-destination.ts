@@ -45,10 +45,7 @@ export function openLogFile(path: string, limitBytes = 5 * 1024 * 1024): LogDest
   // A device or a pipe has no size to limit, and the bridge must not rename it.
   const rotateAt = opened.isFile() ? limitBytes : Infinity;
 
-  /**
-   * Rotates the log. The old file stays open until the new one is: if the rotation fails, the log goes on in the old
-   * file.
-   */
+  /** Rotates the log. The old file stays open until the new one is, so that after a fault the log goes on in it. */
   const rotate = () => {
     // Another program (logrotate) may have moved the bridge's file away, and made another in its place.
     if (fileIdentity(path) === fileIdentity(`/proc/self/fd/${fd}`)) renameSync(path, `${path}.1`);
@@ -70,10 +67,7 @@ export function openLogFile(path: string, limitBytes = 5 * 1024 * 1024): LogDest
   };
 }
 
-/**
- * Opens without blocking, since the bridge has one thread: a FIFO without a reader is an error, a full FIFO loses
- * lines.
- */
+/** Opens without blocking the bridge's one thread: a FIFO without a reader is an error, a full FIFO loses lines. */
 function open(path: string): number {
   const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK, O_NOCTTY } = constants;
   return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0o600);

@@ -11,10 +11,7 @@ export interface LogDestination {
   close?(): void;
 }
 
-/**
- * Log fields that pino redacts: a plugin's conf and environment may hold secrets. The bridge never logs a request's
- * text.
- */
+/** Log fields that pino redacts, since they may hold a plugin's secrets. The bridge never logs a request's text. */
 const secretPaths = ["conf", "env", "environment", "*.conf", "*.env", "*.environment", "plugins[*].conf"];
 
 /**
@@ -135,10 +132,7 @@ export function openLog(settings: LogSettings, environment: Environment): Log {
   return log;
 }
 
-/**
- * Opens `settings.output` with the configured format. When that fails, opens `auto` instead, and gives the reason as
- * `fault`.
- */
+/** Opens `settings.output`. When that fails, opens `auto` instead, and gives the reason as `fault`. */
 function openDestination(settings: LogSettings, environment: Environment, open: (output: string) => LogDestination) {
   const { format } = settings;
   let { output } = settings;

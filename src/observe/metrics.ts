@@ -139,10 +139,7 @@ export class Metrics {
 
   constructor(private readonly options: MetricsOptions) {}
 
-  /**
-   * Serves at this address from now on, or stops serving (null). A change of the address keeps the counts. Throws
-   * nothing.
-   */
+  /** Serves metrics at this address from now on; null stops serving. A new address keeps the counts. Throws nothing. */
   listen(text: string | null): Promise<void> {
     this.changing = this.changing.then(() => this.change(text));
     return this.changing;

@@ -9,10 +9,7 @@ import { quoteText } from "../v01/gojson/quote.js";
  */
 const shortest = 8;
 const shortestNamed = 6;
-/**
- * A plain word or a path. Confs are full of them and a log needs them, so they are secret only under a key that says
- * so.
- */
+/** A plain word or a path: a log needs them, so that they count as secret only under a key that says so. */
 const plainValue = /^(?:[a-z][a-z_-]*|\/[\w./-]*|true|false)$/i;
 
 type Confs = Parameters<Log["conceal"]>[0];

@@ -28,10 +28,7 @@ const schema = z.object({
   starts: z.array(z.string()),
 });
 
-/**
- * Facts for `doctor` about a bridge that it cannot ask, because the bridge hangs or has ended. docs/json.md has each
- * key.
- */
+/** Facts for `doctor` about a bridge that hangs or has ended, and so cannot be asked. docs/json.md has each key. */
 export type Status = z.infer<typeof schema>;
 
 const maxBytes = 64 * 1024;

@@ -77,10 +77,7 @@ export class CaseWriter {
     this.put(`bundles/${toFileName(name)}.json`, this.redactor.bundle(bytes));
   }
 
-  /**
-   * Writes a plugin run: the request, what the plugin printed, and the line that `replay --json` would print for the
-   * run.
-   */
+  /** Writes a plugin run: the request, what the plugin printed, and the line of `replay --json` for the run. */
   run(report: RunReport): void {
     const { call, run } = report;
     const { redactor } = this;
@@ -155,10 +152,7 @@ function toFileName(name: string): string {
   return plain.slice(0, 100) || "_";
 }
 
-/**
- * Writes files in the background, one after another, so that no event waits for a disk. Stops writing at the first
- * fault.
- */
+/** Writes files one after another in the background: no event waits for a disk. Stops writing at the first fault. */
 export class FileQueue {
   private tail: Promise<void> = Promise.resolve();
   private readonly rewriting = new Set<string>();

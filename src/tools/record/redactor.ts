@@ -6,10 +6,7 @@ import { scanFirstValue } from "../../v01/gojson/scanner.js";
 
 export interface Redactor {
   readonly redacts: boolean;
-  /**
-   * Masks an encoded request of a call. Undefined when the method is unknown, so that the redactor cannot mask the
-   * request.
-   */
+  /** Masks an encoded request of a call. Undefined for an unknown method, whose request the redactor cannot mask. */
   payload(method: string, payload: Uint8Array): Uint8Array | undefined;
   metadata(metadata: Metadata): Metadata;
   /** Masks a conf.json, even if it is not valid JSON. */
@@ -88,10 +85,7 @@ export function createRedactor(keepAnnotation: (key: string) => boolean = () => 
     return found === undefined || found.rest.length > 0 ? mask(text) : Buffer.from(found.bytes).toString();
   }
 
-  /**
-   * Masks secrets by their shape, and learns them, so that `output` masks one that a plugin prints alone, without its
-   * shape.
-   */
+  /** Masks secrets by their shape, and learns them, since a plugin may print one alone, without that shape. */
   function maskByShape(text: string, learners: readonly KnownSecrets[] = [known]): string {
     for (const part of secretsWithin(text)) for (const learner of learners) learner.learn(part, shortestPlain);
     return maskShapes(text);

@@ -139,10 +139,7 @@ export class RuntimePlugin {
     return (this.mask & eventBit(name)) !== 0;
   }
 
-  /**
-   * Sends an event by the call that the runtime uses for it. Makes no call when the plugin has not subscribed to the
-   * event.
-   */
+  /** Sends an event by the runtime's call for it. Makes no call when the plugin has not subscribed to the event. */
   async call(name: EventName, subject: EventSubject): Promise<EventOutcome> {
     if (!this.subscribedTo(name)) return { dropped: false, durationMs: 0, response: { update: [] } };
     const own = this.facts.ownCalls || events[name].call === "own";
@@ -181,10 +178,7 @@ export class RuntimePlugin {
   }
 }
 
-/**
- * The runtime's end of a plugin's connection. The runtime calls the plugin's Plugin service and serves the Runtime
- * service.
- */
+/** The runtime's end of a plugin's connection: calls the plugin's Plugin service, and serves the Runtime service. */
 export class RuntimeLink {
   readonly ended: Promise<Error | undefined>;
   private readonly mux: Mux;
@@ -192,10 +186,7 @@ export class RuntimeLink {
   private readonly registration: Promise<Registration>;
   private register: (outcome: Registration) => void = () => {};
 
-  /**
-   * @param identity the identity of a plugin that the runtime launched; the link then ignores what the plugin registers
-   * as
-   */
+  /** @param identity given for a plugin that the runtime launched; whatever the plugin registers as, this counts */
   constructor(
     trunk: Trunk,
     private readonly identity?: PluginIdentity,

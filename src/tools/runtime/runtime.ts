@@ -86,10 +86,7 @@ export class Runtime {
     }
   }
 
-  /**
-   * Takes the plugin at the other end of a trunk, such as one that the runtime launched. Throws what connectPlugin
-   * throws.
-   */
+  /** Takes a plugin, such as a launched one, at the other end of a trunk. Throws what connectPlugin throws. */
   async connect(trunk: Trunk, origin: PluginOrigin): Promise<RuntimePlugin> {
     this.keep(trunk);
     return await connectPlugin(trunk, origin, this.facts);

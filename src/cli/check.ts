@@ -39,7 +39,7 @@ export function addCheckCommand(program: Command, io: CliIo, done: Done): void {
 
 type PluginLine = ReturnType<typeof describePlugin>;
 
-/** A plugin as it would run; its `faults` are the ids of its findings. */
+/** What `check` shows of a plugin: how the bridge would run it, and in `faults` the ids of the plugin's findings. */
 function describePlugin(plugin: PluginFacts, findings: readonly Finding[]) {
   const { index, type, lookup, cgroup } = plugin;
   const { environment, ...settings } = plugin.settings;
@@ -87,7 +87,7 @@ function formatPlugin({ index, type, path, shadowed, faults, ...settings }: Plug
   ];
 }
 
-/** Every key but `plugins`, with its merged value and where that came from. Values of the environment are not shown. */
+/** Every key but `plugins`, with its merged value and the value's source. Hides the values of environment variables. */
 function listSettings(flags: PartialConfig, { config, settings, file, lineOf }: BridgeFacts) {
   return configPaths
     .filter((path) => path !== "plugins")
@@ -100,7 +100,7 @@ function listSettings(flags: PartialConfig, { config, settings, file, lineOf }: 
     });
 }
 
-/** Values that plugins get in their environment may be secrets. */
+/** Replaces the values of `environment.set`, which may be secrets, by `(set)`; returns any other value unchanged. */
 function hidden(path: string, value: unknown): unknown {
   if (path !== "environment.set" || typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.keys(value).map((name) => [name, "(set)"]));

@@ -10,7 +10,9 @@ import { refuseCreates } from "./run.js";
 export type Done = (code: ExitCode) => void;
 export type AddCommand = (program: Command, io: CliIo, done: Done) => void;
 
-/** Runs a command line of these commands to its end and gives the exit code; throws nothing. */
+/**
+ * Runs the command line `io.args`, whose verb is one of `commands`, to its end. Returns the exit code; throws nothing.
+ */
 export async function runVerbOf(commands: readonly AddCommand[], io: CliIo): Promise<ExitCode> {
   let launched: Launched | undefined;
   try {
@@ -22,7 +24,7 @@ export async function runVerbOf(commands: readonly AddCommand[], io: CliIo): Pro
   }
 }
 
-/** Whether the arguments are for `run`, whatever else is wrong with them. */
+/** Whether the arguments are for the verb `run`, even if the rest of them is wrong. */
 export function isRun([first = "run"]: readonly string[]): boolean {
   return first === "run" || first.startsWith("-");
 }
@@ -39,7 +41,7 @@ async function runVerb(commands: readonly AddCommand[], io: CliIo): Promise<Exit
   return code;
 }
 
-/** The exit codes of errors that are not ours. */
+/** The exit codes of errors that are not faults of the bridge itself. */
 const faultCodes: Partial<Record<ErrorCode, ExitCode>> = {
   CONFIG: exitCodes.usage,
   USAGE: exitCodes.usage,
@@ -47,7 +49,7 @@ const faultCodes: Partial<Record<ErrorCode, ExitCode>> = {
   CONNECT_FAILED: exitCodes.cannotConnect,
 };
 
-/** Says what was thrown, where commander has not, and gives its exit code. */
+/** Prints what was thrown, unless commander has printed it already, and gives its exit code. */
 function tellFault(io: CliIo, error: unknown): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   if (error instanceof BridgeError && error.code === "INTERRUPTED") return interruptedCode(error);
@@ -61,19 +63,21 @@ function tellFault(io: CliIo, error: unknown): ExitCode {
   return exitCodes.internal;
 }
 
-/** @throws BridgeError USAGE that names the nearest verb */
+/** @throws BridgeError USAGE that names the nearest verb, when `name` is neither a verb nor an option */
 function requireVerb(name: string | undefined, verbs: readonly string[]): void {
   if (name === undefined || name.startsWith("-") || verbs.includes(name)) return;
   const hint = nearestHint(name, verbs, `one of ${verbs.join(", ")} is expected`);
   throw new BridgeError("USAGE", `unknown command "${name}"; ${hint}`);
 }
 
-/** A message as a terminal may see it: what it repeats of a file may hold anything. */
+/**
+ * Escapes control characters in a message before a terminal shows it: the message may quote a file with any content.
+ */
 function printable(message: string): string {
   return message.replace(/[^\P{C}\n]|\p{Zl}|\p{Zp}/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
-/** The command line of these commands. */
+/** Creates commander's program with these commands. */
 export function createProgramOf(commands: readonly AddCommand[], io: CliIo, done: Done): Command {
   const program = new Command("nri-v01-bridge")
     .description(

@@ -10,7 +10,7 @@ import { launchedSocket } from "../nri/identity.js";
 import { findConfigFile } from "../tools/doctor/collect/bridge.js";
 import type { CliIo } from "./io.js";
 
-/** The key of the configuration that a flag sets, its placeholder and description, and how its text is read. */
+/** The configuration key that a flag sets, its placeholder and description in the help, and the parser of its text. */
 type SettingFlag = readonly [
   key: string,
   placeholder: string,
@@ -18,7 +18,7 @@ type SettingFlag = readonly [
   read?: (text: string, before: unknown) => unknown,
 ];
 
-/** The settings that have a flag; all others are in the configuration file alone. The schema says which values are right. */
+/** The settings that have a flag; only the configuration file can set all others. The schema validates the values. */
 const settingFlags = {
   socket: ["socketPath", "path", "use this NRI socket of the runtime", parsePath],
   conf: ["confFile", "file", "take the list of v0.1 plugins from this conf.json", parsePath],
@@ -41,10 +41,10 @@ const settingFlags = {
 
 type SettingFlagName = keyof typeof settingFlags;
 
-/** Where a plugin is looked for, and whether it is run. */
+/** The flags that decide where the bridge looks for a plugin, and whether it runs the plugin. */
 export const pluginFlags = ["conf", "bin-dir", "permissions"] as const satisfies readonly SettingFlagName[];
 
-/** Adds `--config` and these flags, or all of them. */
+/** Adds `--config` and the flags in `names` to a command; without `names`, all flags. */
 export function addConfigFlags(command: Command, names?: readonly SettingFlagName[]): Command {
   command.optionsGroup("Options of several commands:");
   command.option("--config <file>", "read the bridge's own settings from this YAML file", parseFileName);
@@ -60,7 +60,7 @@ export function givenConfig({ config }: Readonly<Record<string, unknown>>): stri
   return typeof config === "string" ? config : undefined;
 }
 
-/** The settings that the flags give. @throws BridgeError CONFIG when a value is wrong */
+/** The settings that the flags give. @throws BridgeError CONFIG when a flag's value is invalid */
 export function readFlags(options: Readonly<Record<string, unknown>>): PartialConfig {
   const values: Record<string, unknown> = {};
   const nested: Record<string, Record<string, unknown>> = {};
@@ -74,7 +74,7 @@ export function readFlags(options: Readonly<Record<string, unknown>>): PartialCo
   return parseConfigValue({ ...values, ...nested }, "command line");
 }
 
-/** A path that is there: the empty one would be the working directory. */
+/** Refuses an empty path, which would mean the working directory. @throws InvalidArgumentError for an empty text */
 export function parseFileName(text: string): string {
   if (text === "") throw new InvalidArgumentError("a path is expected, and this is empty.");
   return text;
@@ -85,14 +85,21 @@ export function parseNumber(text: string): number {
   return Number(text);
 }
 
-/** Absolute: on a command line it is relative to where it is typed. An address of a socket may be given as Go programs write it. */
+/**
+ * Makes a path absolute: a path on the command line is relative to the working directory. Also accepts a socket's
+ * address as Go programs write it, `unix://path`.
+ * @throws InvalidArgumentError for an empty text and for an address with another scheme
+ */
 function parsePath(text: string): string {
   const path = text.replace(/^unix:(\/\/)?/, "");
   if (/^[a-z]+:\/\//.test(path)) throw new InvalidArgumentError("a path is expected, and this is an address.");
   return resolve(parseFileName(path));
 }
 
-/** One directory, after those before it. A list as of PATH would be the name of none. */
+/**
+ * Adds one directory to those of earlier occurrences of the flag.
+ * @throws InvalidArgumentError for a list of directories, as in PATH
+ */
 function parseDirectory(text: string, before: unknown): unknown {
   if (/[,:]/.test(text)) throw new InvalidArgumentError("give the flag once for each directory.");
   return [before ?? [], resolve(parseFileName(text))].flat();
@@ -103,24 +110,31 @@ interface Layers {
   readonly file: PartialConfig | undefined;
 }
 
-/** The flags, and the file of `--config`. @throws BridgeError CONFIG when a value is wrong or the file cannot be read */
+/**
+ * Reads the settings of the flags and of the `--config` file.
+ * @throws BridgeError CONFIG when a value is invalid or the file cannot be read
+ */
 export function configLayers(options: Readonly<Record<string, unknown>>): Layers {
   const file = givenConfig(options);
   return { flags: readFlags(options), file: file === undefined ? undefined : readConfigFile(file) };
 }
 
-/** The same for a bridge. */
+/** The settings of a bridge that runs, and how it reads them again. */
 export interface RunLayers extends Layers {
   readonly configFile: string | undefined;
-  /** Why they cannot be used, where that is no reason to end. */
+  /** Why the flags or the file cannot be used; set only where the bridge must go on nevertheless, in launched mode. */
   readonly fault?: string;
-  /** Reads the file anew; absent without one. @throws BridgeError CONFIG */
+  /**
+   * Reads the file again; absent without a file.
+   * @throws BridgeError CONFIG when the file cannot be read or is refused
+   */
   readonly reread?: (() => PartialConfig) | undefined;
 }
 
 /**
- * Reads the layers. containerd 1.7 ends with a plugin that it launched and that ends unregistered: then the fault is kept instead.
- * @throws BridgeError CONFIG
+ * Reads the settings of the flags and of the `--config` file for `run`. containerd 1.7 exits when a plugin that it
+ * launched exits before it has registered: in launched mode this returns the error as `fault`, and does not throw.
+ * @throws BridgeError CONFIG when a value is invalid or the file cannot be read or is refused, except in launched mode
  */
 export function readRunLayers({ environment }: CliIo, options: Readonly<Record<string, unknown>>): RunLayers {
   const configFile = givenConfig(options);
@@ -135,10 +149,10 @@ export function readRunLayers({ environment }: CliIo, options: Readonly<Record<s
   }
 }
 
-/** Reading YAML takes its time, and the bridge does it while events wait. */
+/** The largest configuration file that the bridge reads: events wait while it parses the YAML. */
 const maxConfigBytes = 1024 * 1024;
 
-/** @throws BridgeError CONFIG that names the file */
+/** @throws BridgeError CONFIG that names the file, when it cannot be read or a value is invalid */
 export function readConfigFile(file: string): PartialConfig {
   let text: string;
   try {
@@ -150,8 +164,10 @@ export function readConfigFile(file: string): PartialConfig {
 }
 
 /**
- * @param permissions the flag's: a file that others can write cannot vouch for itself
- * @throws BridgeError CONFIG that names the file; also when others than root, or we, can change it
+ * Reads the bridge's own configuration file, and checks who can change it.
+ * @param permissions the value of the flag, not of the file: a file that others can write must not switch off the check
+ * @throws BridgeError CONFIG that names the file, when it cannot be read, a value is invalid, or a user other than root
+ * and the bridge's own can change it
  */
 function readOwnConfigFile(file: string, { permissions = "strict" }: PartialConfig): PartialConfig {
   const config = readConfigFile(file);
@@ -161,9 +177,10 @@ function readOwnConfigFile(file: string, { permissions = "strict" }: PartialConf
 }
 
 /**
- * The flags and the file of --config. For what runs here (--pod, --container) the file is else that of the node's bridge, and
- * its permissions hold; a recorded case is played with the files of the user who plays it, as by `replay`.
- * @throws BridgeError CONFIG that names the file, and the remedy
+ * The settings of the flags and of the `--config` file. For a pod or container that runs on this node (--pod,
+ * --container) without --config, reads the file of the node's bridge, and keeps that file's `permissions` setting. A
+ * recorded case plays with the files of the user who plays it, as with `replay`.
+ * @throws BridgeError CONFIG that names the file, and without --config the remedy, when the settings cannot be used
  */
 export async function readSettings(options: Readonly<Record<string, unknown>>) {
   const flags = readFlags(options);

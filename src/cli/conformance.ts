@@ -14,7 +14,7 @@ import type { Done } from "./command-line.js";
 import { parseNumber } from "./config.js";
 import { type CliIo, exitCodes, type Workplace, withPlugins } from "./io.js";
 
-/** Above the highest pid that Linux gives (PID_MAX_LIMIT, 2^22): a plugin that acts on it meets no process. */
+/** Above the highest pid of Linux (PID_MAX_LIMIT, 2^22): a plugin that acts on this pid finds no process. */
 const noPid = 4_194_305;
 const timeoutMs = nriDefaults.requestTimeoutMs;
 
@@ -95,7 +95,10 @@ function chooseCases(
   return names === undefined ? all : all.filter(({ name }) => names.includes(name));
 }
 
-/** The conf of the entry with the plugin's name, or of the only entry. @throws BridgeError USAGE that names the file */
+/**
+ * The conf of the plugin's entry in a conf.json, or of the only entry.
+ * @throws BridgeError USAGE that names the file, when it cannot be read or has no such entry
+ */
 function confOf(file: string, plugin: string): RawJson | undefined {
   const { plugins } = readConfList(readFile(file, "--conf"), `--conf: ${file}`);
   const named = plugins.find(({ type }) => type === plugin || type.endsWith(`/${plugin}`));
@@ -104,7 +107,10 @@ function confOf(file: string, plugin: string): RawJson | undefined {
   throw new BridgeError("USAGE", `--conf: ${file}: no entry of "plugins" has the type "${plugin}"`);
 }
 
-/** A conf with one more key, which wins over an earlier one. @throws BridgeError USAGE when the conf is no object */
+/**
+ * Adds a key to a conf; it wins over an earlier key of that name.
+ * @throws BridgeError USAGE when the conf is no object
+ */
 function withConfKey(conf: RawJson | undefined, key: string, value: string): RawJson {
   const before = conf ?? "{}";
   if (!before.startsWith("{")) {

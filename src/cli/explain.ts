@@ -36,7 +36,9 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
   });
 }
 
-/** The argument and options that name an event: of a recording, or of what runs here. */
+/**
+ * Adds the argument and options that name an event: of a recording, or of a pod or container that runs on this node.
+ */
 export function addEventSource(command: Command): Command {
   return command
     .argument("[event]", "a case folder that `record` wrote, or FOLDER:N for its event N")
@@ -44,7 +46,7 @@ export function addEventSource(command: Command): Command {
     .option("--container <id>", "take those of this running container");
 }
 
-/** @throws BridgeError USAGE when not exactly one is named, or it cannot be read */
+/** @throws BridgeError USAGE unless exactly one of event, --pod and --container is given and can be read */
 export function eventSource(event: string | undefined, options: Readonly<Record<string, unknown>>): Given {
   const { pod, container } = options;
   const sources = [event, pod, container].filter((source) => typeof source === "string");

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 
-/** Lines of help and of the demo are no longer. */
+/** Lines of the help and of the demo have at most this many characters. */
 export const columns = 80;
 
 /** An example of each verb, and its exit codes. */
@@ -22,7 +22,7 @@ const notes: Readonly<Record<string, readonly [example: string, codes?: string]>
 const usualCodes =
   "0 done; 1 problems found; 2 wrong usage or configuration; 3 cannot connect (--once); 4 the runtime refused the registration; 5 the connection was lost (launched, --once); 70 internal error, please report it";
 
-/** Adds what follows the options. */
+/** Adds the example and the exit codes after the options in a command's help. */
 export function addHelpNotes(command: Command): void {
   const [example, codes = usualCodes] = notes[command.name()] ?? [];
   const paragraphs = [`Exit codes: ${codes}.`];

@@ -8,19 +8,21 @@ import type { CallWatcher } from "../nri/watch-calls.js";
 import { createStarter, type Starter } from "../plugin/start.js";
 import type { Launched } from "./launched.js";
 
-/** The parts of the process that a verb may use; a test gives its own. */
+/** The parts of the process that a verb may use; a test passes its own. */
 export interface CliIo {
   readonly args: readonly string[];
-  /** The name of our own file: `NN-name` where a runtime launched it. */
+  /** The name of the bridge's own file: `NN-name` where a runtime launched it. */
   readonly fileName: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Sets V8 up for a process that is a bridge and nothing else; absent where it is not ours alone. */
+  /**
+   * Sets V8's flags for a process that only runs the bridge; absent in a process that is also used for something else.
+   */
   tuneEngine?(): CallWatcher;
-  /** Aborted when the reader of stdout has gone, as after `| head`. */
+  /** Aborted when the reader of stdout has closed the pipe, as `| head` does. */
   readonly readerGone?: AbortSignal;
   stdout(text: string): void;
   stderr(text: string): void;
-  /** Our registration, where the runtime launched us. */
+  /** The bridge's registration, where the runtime launched it. */
   readonly launched?: Launched | undefined;
 }
 
@@ -30,11 +32,11 @@ export const exitCodes = {
   usage: 2,
   cannotConnect: 3,
   refused: 4,
-  /** In launched mode, or with --once. */
+  /** The connection to the runtime was lost in launched mode or with --once; otherwise the bridge connects again. */
   connectionLost: 5,
   /** An error of the bridge itself. */
   internal: 70,
-  /** As a shell has it for a process that SIGHUP, SIGINT or SIGTERM ended. */
+  /** As a shell reports a process that SIGHUP, SIGINT or SIGTERM ended: 128 + the signal's number. */
   hungUp: 129,
   interrupted: 130,
   terminated: 143,
@@ -51,7 +53,7 @@ const endCodes = {
   lost: exitCodes.connectionLost,
 } as const satisfies Record<StubEnd["kind"], ExitCode>;
 
-/** Logs how a registration ended, and gives the exit code. */
+/** Logs why the connection to the runtime ended, and gives the exit code. */
 export function logEnd(log: Log, end: StubEnd): ExitCode {
   const fields = { end: end.kind, ...("error" in end ? { error: end.error?.message } : {}) };
   const code = endCodes[end.kind];
@@ -60,7 +62,7 @@ export function logEnd(log: Log, end: StubEnd): ExitCode {
   return code;
 }
 
-/** Calls these on their signals. @returns what ends that */
+/** Calls each listener on the signal that is its key. @returns a function that removes the listeners */
 export function onSignals(listeners: Readonly<Record<string, () => void>>): () => void {
   const pairs = Object.entries(listeners);
   for (const [signal, listener] of pairs) process.on(signal, listener);
@@ -69,28 +71,33 @@ export function onSignals(listeners: Readonly<Record<string, () => void>>): () =
   };
 }
 
-/** The signals that end a verb before its time, with a shell's exit code then. */
+/** The signals that interrupt a verb, and the verb's exit code for each. */
 const signalCodes = {
   SIGHUP: exitCodes.hungUp,
   SIGINT: exitCodes.interrupted,
   SIGTERM: exitCodes.terminated,
 } as const satisfies Record<string, ExitCode>;
 
-/** The exit code of an interruption that was thrown. A reader that is gone has what it wanted. */
+/**
+ * The exit code for an INTERRUPTED error; `done` where stdout's reader closed the pipe, since it has what it wanted.
+ */
 export function interruptedCode({ message }: BridgeError): ExitCode {
   return Object.entries(signalCodes).find(([signal]) => signal === message)?.[1] ?? exitCodes.done;
 }
 
 export interface Workplace {
-  /** Starts plugins as the bridge on a node does; an interruption ends those that run. */
+  /** Starts plugins as the bridge on a node does; an interruption ends the plugins that run. */
   readonly spawner: Starter;
-  /** Its reason is to be thrown when all is cleaned up. */
+  /** Aborted by an interruption; the verb cleans up, then throws the signal's reason. */
   readonly interrupted: AbortSignal;
-  /** A folder that is removed afterwards. */
+  /** A temporary folder; `withPlugins` removes it afterwards. */
   readonly scratch: string;
 }
 
-/** Work with plugins and temporary files: none is left, whatever interrupts it. A second signal ends the process as ever. */
+/**
+ * Runs work that needs plugins and temporary files, and leaves neither behind, even when interrupted. A second signal
+ * ends the process at once, as by default.
+ */
 export async function withPlugins<Value>(io: CliIo, work: (workplace: Workplace) => Promise<Value>): Promise<Value> {
   const controller = new AbortController();
   const { signal: interrupted } = controller;

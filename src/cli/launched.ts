@@ -3,22 +3,23 @@ import { isPluginIndex, isPluginName, launchedSocket, type PluginIdentity } from
 import { PluginStub, type StubEnd } from "../nri/stub.js";
 import { createNodeLog, type NodeLog } from "../observe/log.js";
 
-/** A bridge that the runtime launched: registered, and with nothing behind it yet. */
+/** A bridge that the runtime launched: it registers before it has handlers for the runtime's calls. */
 export interface Launched {
   readonly identity: PluginIdentity;
   readonly stub: PluginStub;
-  /** Its lines wait until its settings are known. */
+  /** The log keeps its lines until `use` gives it its settings. */
   readonly log: NodeLog;
   readonly ended: Promise<StubEnd>;
-  /** From now on the runtime's calls are for these; a Configure that has come waits for them. */
+  /** Directs the runtime's calls to these handlers, also a Configure that came earlier and waits. */
   serve(handlers: PluginHandlers): void;
 }
 
 /**
- * Registers with the runtime that launched us; undefined when none did.
- * compat: containerd 1.7 ends when a plugin that it launched ends before it is configured, or has not registered after 5 s. So this
- * comes before all that can fail or wait: the command line, files, the log's sockets, libraries.
- * @throws BridgeError USAGE when NRI_PLUGIN_SOCKET is no descriptor
+ * Registers with the runtime that launched the bridge; returns undefined when no runtime did.
+ * compat: containerd 1.7 exits when a plugin that it launched exits before it is configured, or has not registered
+ * after 5 s. So the bridge registers before everything that can fail or wait: the command line, files, the log's
+ * sockets, libraries.
+ * @throws BridgeError USAGE when the variable NRI_PLUGIN_SOCKET is not a descriptor
  */
 export async function registerFirst(
   environment: Readonly<Record<string, string | undefined>>,
@@ -49,7 +50,10 @@ export async function registerFirst(
   };
 }
 
-/** Our name with the runtime, the only one that it looks at: a name that does not fit is no reason to end. */
+/**
+ * The name and index that the runtime gave the bridge in its environment; the runtime ignores any other. Where one is
+ * invalid the bridge uses its default, since it must not exit here.
+ */
 function identityOf({ NRI_PLUGIN_NAME: name = "", NRI_PLUGIN_IDX: index = "" }: Record<string, string | undefined>) {
   return { name: isPluginName(name) ? name : "v01-bridge", index: isPluginIndex(index) ? index : "10" };
 }

@@ -17,22 +17,32 @@ import { StartAhead } from "../plugin/start-ahead.js";
 
 export interface Node
   extends Pick<ServiceOptions, "openJournal" | "findPeer" | "cgroups" | "host" | "spawner" | "afterChain"> {
-  /** Waits until no other instance has the state directory; says so in the log when there is one. */
+  /** Waits until no other instance of the bridge holds the state directory; logs that it waits. */
   waitForState(config: Config, signal: AbortSignal): Promise<void>;
-  /** Takes the state directory without waiting; gives the other instance that has it. */
+  /** Takes the state directory without waiting; returns the other instance that holds it, if there is one. */
   takeState(config: Config): Promise<string | undefined>;
-  /** The state directory that is ours alone at this moment. */
+  /** The state directory whose lock this bridge holds now; undefined when it holds none. */
   readonly stateDirectory: string | undefined;
   release(): Promise<void>;
 }
 
-/** What the runtime asks waits meanwhile, Synchronize and its 2 s too: no longer wait than this. */
+/**
+ * A launched bridge waits at most this long for the state directory: the runtime's calls wait meanwhile, among them
+ * Synchronize, for whose answer the runtime waits 2 s.
+ */
 const launchedWaitMs = 1_000;
 
-/** What the runtime asks after Configure waits for it: what the runtime's process would tell is not worth the connection. */
+/**
+ * The bridge looks for the runtime's process at most this long: the runtime's calls after Configure wait meanwhile, and
+ * knowing the process is not worth losing the connection.
+ */
 const findPeerMs = 700;
 
-/** @param mode a runtime that launched us must not wait @param ending ends the plugins that run */
+/**
+ * Creates the parts of the bridge that depend on the node.
+ * @param mode in launched mode the bridge must not let the runtime wait
+ * @param ending a signal that ends the running plugins when it aborts
+ */
 export function createNode(mode: "external" | "launched", log: Log, ending: AbortSignal): Node {
   const locks = new Map<string, DirectoryLock>();
   const lockOf = (directory: string) => {

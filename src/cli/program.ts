@@ -17,12 +17,12 @@ const commands = [
   ...[addDoctorCommand, addCheckCommand, addExplainCommand, addExecCommand, addVersionCommand],
 ];
 
-/** Runs a command line to its end and gives the exit code; throws nothing. */
+/** Runs a command line with all verbs to its end and gives the exit code; throws nothing. */
 export function runCommandLine(io: CliIo): Promise<ExitCode> {
   return runVerbOf(commands, io);
 }
 
-/** The command line; the man page is made from it. */
+/** The program with all verbs, for generating the man page. */
 export function createProgram(io: CliIo, done: Done): Command {
   return createProgramOf(commands, io, done);
 }

@@ -18,7 +18,7 @@ import { addConfigFlags, configLayers, parseFileName, parseNumber, readRunLayers
 import { type CliIo, type ExitCode, exitCodes, logEnd, onSignals } from "./io.js";
 import { type Recording, run } from "./run.js";
 
-/** Before the bridge, whose refusals of an event the recorder would not see behind it. */
+/** The index orders the recorder before the bridge: the runtime does not send on an event that the bridge refuses. */
 const identity = { name: "v01-recorder", index: "09" };
 
 interface Options extends RecordSettings, Readonly<Record<string, unknown>> {
@@ -55,7 +55,7 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
   });
 }
 
-/** Registers beside whatever else runs on the node, answers every event at once with nothing, and writes it down. */
+/** Registers as a further NRI plugin, answers each event at once with an empty response, and records the event. */
 async function observe(io: CliIo, options: Options, { settings, onCase, durationMs }: Recording): Promise<ExitCode> {
   const { flags, file } = configLayers(options);
   const config = mergeConfig(flags, file ?? {});

@@ -37,7 +37,10 @@ export function addReplayCommand(program: Command, io: CliIo, done: Done): void 
   });
 }
 
-/** Tells people how many runs and answers there were. @returns whether all of them are well */
+/**
+ * Prints, unless `json`, how many runs and answers there were.
+ * @returns whether no run failed and no answer is an error
+ */
 function summarize(io: CliIo, reports: readonly PlayReport[], json: boolean): boolean {
   const runs = reports.filter((report) => report.type === "run");
   const answers = reports.filter((report) => report.type === "answer");
@@ -49,7 +52,7 @@ function summarize(io: CliIo, reports: readonly PlayReport[], json: boolean): bo
   return failed + errors === 0;
 }
 
-/** Tells what differs from the recording. @returns whether nothing does */
+/** Prints the differences between the replay and the recording. @returns whether there is none */
 function compare(
   io: CliIo,
   expected: ReturnType<typeof readExpected>,
@@ -70,7 +73,10 @@ function compare(
   return differences.length === 0;
 }
 
-/** Plays a case for a verb, and prints each report as it comes: as a JSON line with --json, else for people. */
+/**
+ * Plays a case for a verb, and prints each report as it comes: as a JSON line with --json, else as `format` gives it.
+ * With --compare it prints nothing.
+ */
 export async function play(
   io: CliIo,
   workplace: Workplace,

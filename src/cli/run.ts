@@ -28,9 +28,9 @@ import { type CliIo, type ExitCode, exitCodes, logEnd, onSignals } from "./io.js
 import { type Launched, registerFirst } from "./launched.js";
 import { createNode, type Node } from "./node.js";
 
-/** How long the end waits for what runs, in milliseconds; longer only where the runtime's calls may last longer. */
+/** A stopping bridge waits this long for running plugins, or for the runtime's request timeout where that is longer. */
 const finishMs = 3_000;
-/** As long as who stops us waits at least: kubelet 30 s, systemd 90. */
+/** The longest such wait: shorter than kubelet (30 s) and systemd (90 s) wait before they kill the bridge. */
 const longestFinishMs = 25_000;
 
 export function addRunCommand(program: Command, io: CliIo, done: Done): void {
@@ -58,15 +58,17 @@ interface RunOptions extends RunLayers {
   readonly record?: Recording | undefined;
 }
 
-/** A recording beside the run. */
+/** A recording that the bridge makes while it runs. */
 export interface Recording {
   readonly settings: RecordSettings;
-  /** Told of each recorded pod; then the run ends with the recording, after its duration or with the last pod. */
+  /**
+   * Called for each recorded pod. Where given, the bridge stops with the recording: after `durationMs` or the last pod.
+   */
   readonly onCase?: (recorded: RecordedCase) => void;
   readonly durationMs?: number | undefined;
 }
 
-/** The bridge, connected to a runtime until the end. */
+/** Runs the bridge, connected to a runtime, until it is stopped or the connection ends. */
 export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   const { flags, file, fault, reread, configFile, once, record } = options;
   const config = mergeConfig(flags, file ?? {});
@@ -76,7 +78,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   const mode = launched === undefined ? "external" : "launched";
   const identity = launched?.identity ?? identityOf(io, flags, file);
   const ending = new AbortController();
-  // Each run listens, and there may be many.
+  // Each plugin run listens to this signal, and there may be more than Node's limit before a warning.
   setMaxListeners(0, ending.signal);
   const node = createNode(mode, log, ending.signal);
   const { spawner } = node;
@@ -162,16 +164,16 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   });
   const stopping = new AbortController();
   const patienceMs = () => Math.min(Math.max(finishMs, stub.runtime?.requestTimeoutMs ?? 0), longestFinishMs);
-  /** Calls are answered first; a run that is left, an observer that hangs, is ended then. */
+  /** Answers the runtime's calls first, then ends the plugin runs that are left, such as an observer that hangs. */
   const finishRunsOnce = async () => {
     service.stopping();
     const patience = patienceMs();
     await withinMs(patience, Promise.all([service.idle(), calls.answered()]));
-    // The next bridge delivers again what is cut short.
+    // The next bridge delivers a delete again that this wait cuts short.
     await withinMs(longestFinishMs - patience, service.deletesEnded());
     service.abandon();
     ending.abort();
-    // From here on it starts nothing.
+    // From here on the spawner starts no plugin.
     void spawner.close();
   };
   let finishing: Promise<void> | undefined;
@@ -200,7 +202,8 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
       const { eventsChanged } = await service.reload(reread());
       log.info({ file: configFile, eventsChanged }, "the configuration is read again");
       if (!eventsChanged) return;
-      // A connection that ends under a call is a success to the runtime, whatever its plugins would have said.
+      // Answer the calls before the connection ends: the runtime takes a call that a lost connection ends as a success,
+      // whatever the plugins would have answered.
       if (launched === undefined) await withinMs(patienceMs(), calls.answered()).then(() => stub.reregister());
       else log.warn({}, "the new configuration needs other events: restart the runtime, which launched the bridge");
     } catch (error) {
@@ -217,13 +220,13 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
     if (launched === undefined && wantsCapture(config)) await requireCapture(node.cgroups);
     if (record?.onCase !== undefined) await requireState(node, config);
     await metrics.listen(config.metrics.listen);
-    // Another instance may have this state: two that are registered would run every plugin twice.
+    // Another instance may hold the state directory: two registered bridges would run every plugin twice.
     if (launched === undefined) await node.waitForState(config, stopping.signal);
     if (stopping.signal.aborted) return exitCodes.done;
     const reason = await (launched?.ended ?? stub.run());
     ended(reason.kind);
     const code = logEnd(log, reason);
-    // Runs that a lost connection left have their own deadlines.
+    // After a lost connection plugins may still run; each has its own deadline.
     await finishRuns();
     return code;
   } catch (error) {
@@ -238,7 +241,10 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   }
 }
 
-/** Serves the runtime that launched us although we cannot start: an exit before Configure takes containerd 1.7 with it. */
+/**
+ * Serves the runtime that launched the bridge although the bridge cannot start, and answers creates with an error:
+ * containerd 1.7 exits when the bridge exits before Configure.
+ */
 export async function refuseCreates({ log, serve, ended }: Launched, reason: string): Promise<ExitCode> {
   if (!log.inUse) log.use(mergeConfig().log);
   log.error({ error: reason }, "the bridge cannot start: no plugin runs, creates fail");
@@ -246,7 +252,10 @@ export async function refuseCreates({ log, serve, ended }: Launched, reason: str
   return logEnd(log, await ended);
 }
 
-/** A recording that waits for the bridge to end records nothing. @throws BridgeError USAGE where another instance runs */
+/**
+ * Takes the state directory for a recording, which must not wait for another instance to end: it would record nothing.
+ * @throws BridgeError USAGE when another instance holds the state directory
+ */
 async function requireState(node: Node, config: Config): Promise<void> {
   const holder = await node.takeState(config);
   if (holder === undefined || config.state === "memory") return;
@@ -254,7 +263,7 @@ async function requireState(node: Node, config: Config): Promise<void> {
   throw new BridgeError("USAGE", `${what}: stop it first, or record beside it, without --run`);
 }
 
-/** Our name and index: configured, else from the environment, else the defaults. */
+/** The bridge's name and index: from the configuration, else the environment, else its file name, else the defaults. */
 function identityOf(io: CliIo, flags: PartialConfig, file: PartialConfig | undefined): PluginIdentity {
   const defaults = mergeConfig();
   const named = /^[0-9]{2}-./.test(io.fileName);
@@ -266,7 +275,7 @@ function identityOf(io: CliIo, flags: PartialConfig, file: PartialConfig | undef
   });
 }
 
-/** Our condition as a service manager shows it. */
+/** The bridge's condition for the service manager. */
 export function conditionOf(
   { ready, runtime }: Pick<PluginStub, "ready" | "runtime">,
   socketPath: string,
@@ -277,7 +286,7 @@ export function conditionOf(
   return { ready, text: [state, ...notices].join("; ") };
 }
 
-/** Waits, but never longer than this. */
+/** Waits for `work`, but at most `ms` milliseconds. */
 async function withinMs(ms: number, work: Promise<unknown>): Promise<void> {
   await within(Deadline.after(ms), work, () => undefined);
 }

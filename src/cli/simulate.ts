@@ -37,7 +37,7 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
       const cgroups = join(scratch, "cgroup");
       const story = createStory(cgroups, makeCgroups(cgroups, recorded));
       const { confFile } = flags;
-      // The sample plugins are told where the simulated cgroups are.
+      // The conf tells the sample plugin clearcfs where the simulated cgroups are.
       const plugins = [{ type: "clearcfs", conf: { cgroupRoot: cgroups } }, { type: "no-latest" }];
       const sample = JSON.stringify({ version: "0.1", plugins });
       const conf = confFile === undefined ? Buffer.from(sample) : readFile(confFile, "--conf");
@@ -64,7 +64,7 @@ create. Next:
   npx nri-v01-bridge doctor                    on a node: why plugins do not run
 `;
 
-/** The lines for people of one report after another. An event for which no plugin runs has none. */
+/** Returns a formatter of reports for people. It prints nothing for an event without a plugin run. */
 function createStory(cgroups: string, files: ReturnType<typeof makeCgroups>) {
   let event = "";
   return (report: PlayReport): string => {
@@ -89,13 +89,16 @@ function createStory(cgroups: string, files: ReturnType<typeof makeCgroups>) {
   };
 }
 
-/** A plugin that writes to its container's cgroup does it there, so that it can be seen and nothing else is touched. */
+/**
+ * Makes cgroup files in a scratch folder for the case's containers. A plugin that writes to its container's cgroup
+ * writes there, where the demo can show the change and nothing of the machine changes.
+ */
 function makeCgroups(root: string, { events }: Case) {
   const files = events.flatMap(({ method, payload }) => {
     const event = decodeEvent(method, payload);
     if (event?.name !== "StartContainer") return [];
     const { linux } = event.container;
-    // The kernel's default, which is no limit, where the container has none.
+    // A container without a CPU quota gets -1, the kernel's default for no limit.
     return [...makeCgroupFiles(root, linux?.cgroupsPath ?? "", linux?.resources?.cpu?.quota ?? -1n)];
   });
   return new Map(files);

@@ -9,23 +9,24 @@ const journalSocket = "/run/systemd/journal/stdout";
 const usualFile = "/var/lib/nri-v01-bridge/bridge.log";
 
 /**
- * `auto` is standard error; where that is /dev/null, as in launched mode, the journal, else a file of limited size.
- * @throws the system's error for a path that cannot be written to
+ * Opens what `log.output` names: a path, `stderr` or `auto`. `auto` is standard error. Where standard error is
+ * /dev/null, as in launched mode, `auto` is the systemd journal, or without a journal a file of limited size.
+ * @throws the system's error when `output` is a path that cannot be opened for writing
  */
 export function openLogDestination(output: string): LogDestination {
   if (output.startsWith("/")) return openPath(output);
-  // Or it is not open at all.
+  // fstatSync throws when standard error is not open: no process reads it then either.
   const isUnread = attempt(() => isNullDevice(fstatSync(2))) ?? true;
   if (output === "stderr" || !isUnread) return stderrDestination;
-  // A read-only or full disk: standard error is all that is left, even if no process reads it.
+  // On a read-only or full disk only standard error is left, even if no process reads it.
   const openFile = () => attempt(() => openPath(usualFile)) ?? stderrDestination;
   const hasJournal = attempt(() => statSync(journalSocket).isSocket()) ?? false;
   return hasJournal ? openJournal(journalSocket, openFile) : openFile();
 }
 
-/** Written at once, so that the last line before an exit is not lost. */
+/** Writes each line to standard error synchronously, so that the last line before an exit is not lost. */
 const stderrDestination: LogDestination = {
-  // A log reader that is gone, or a full pipe, must not stop the bridge.
+  // A write fails when the reader has closed the pipe or the pipe is full: the bridge must go on without the line.
   write: (line) => void attempt(() => writeSync(2, line)),
 };
 
@@ -34,17 +35,19 @@ function openPath(path: string): LogDestination {
   return openLogFile(path);
 }
 
-/** A log of limited size: at 5 MiB the file becomes `<path>.1`, over the one before it. */
+/**
+ * Opens a log of limited size: at `limitBytes` the file is renamed to `<path>.1`, which replaces an earlier `<path>.1`.
+ */
 export function openLogFile(path: string, limitBytes = 5 * 1024 * 1024): LogDestination {
   let fd = open(path);
   const opened = fstatSync(fd);
   let { size } = opened;
-  // A device or a pipe has no size to keep, and is not ours to rename.
+  // A device or a pipe has no size to limit, and the bridge must not rename it.
   const rotateAt = opened.isFile() ? limitBytes : Infinity;
 
-  /** The old file stays open until there is a new one: what cannot be rotated is written on. */
+  /** Rotates the log. The old file stays open until the new one is, so that after a fault the log goes on in it. */
   const rotate = () => {
-    // Another program (logrotate) may have moved ours away, and made another in its place.
+    // Another program (logrotate) may have moved the bridge's file away, and made another in its place.
     if (fileIdentity(path) === fileIdentity(`/proc/self/fd/${fd}`)) renameSync(path, `${path}.1`);
     const old = fd;
     fd = open(path);
@@ -54,34 +57,38 @@ export function openLogFile(path: string, limitBytes = 5 * 1024 * 1024): LogDest
 
   return {
     write(line) {
-      // No descriptor, no room, or a read-only file system: the file grows until it goes.
+      // The rotation fails without a free descriptor, without room, or on a read-only file system. Then the file grows
+      // until a later rotation succeeds.
       if (size + Buffer.byteLength(line) > rotateAt && size > 0) attempt(rotate);
-      // A full disk costs log lines, never an event.
+      // On a full disk the write fails: the bridge loses log lines, never an event.
       size += attempt(() => writeSync(fd, line)) ?? 0;
     },
     close: () => closeSync(fd),
   };
 }
 
-/** A FIFO without a reader is an error, and one that is full loses lines: neither may keep the one thread that we have. */
+/** Opens without blocking the bridge's one thread: a FIFO without a reader is an error, a full FIFO loses lines. */
 function open(path: string): number {
   const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK, O_NOCTTY } = constants;
   return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0o600);
 }
 
 const identifier = "nri-v01-bridge";
-/** Lines kept while the journal has not taken them; more are lost. */
+/** At most this many lines wait for the journal to take them; further lines are lost. */
 const mostWaiting = 1000;
 
 /**
- * The journal by its stream socket, which takes lines after a header of seven (systemd's stdout protocol: identifier, unit, priority,
- * level prefix, forward to syslog, kmsg, console). With level prefix on, `<n>` before a line is its severity.
- * @param fallback opened when the journal cannot be reached, or goes away; it gets the lines that the journal did not
+ * Opens the systemd journal by its stream socket, which takes lines after a header of seven lines (systemd's stdout
+ * protocol: identifier, unit, priority, level prefix, forward to syslog, kmsg, console). The header turns the level
+ * prefix on: `<n>` before a line is its severity.
+ * @param fallback opens the destination for when the journal cannot be reached or closes the connection; the lines that
+ * the journal has not taken go there
  */
 export function openJournal(socketPath: string, fallback: () => LogDestination): LogDestination {
   const waiting: string[] = [];
   let instead: LogDestination | undefined;
-  // compat: journald ends its side of each stream at once (journald-stream.c, stdout_stream_install), and reads on.
+  // compat: journald shuts down its sending side of each stream at once (journald-stream.c, stdout_stream_install), and
+  // continues to read.
   const socket = createConnection({ path: socketPath, allowHalfOpen: true });
   socket.unref();
   socket.on("error", () => {});
@@ -106,19 +113,23 @@ export function openJournal(socketPath: string, fallback: () => LogDestination):
   };
 }
 
-/** syslog's severities for pino's level labels (RFC 5424, 6.2.1). */
+/** The syslog severity of each of pino's level labels (RFC 5424, 6.2.1). */
 const severities = new Map(Object.entries({ fatal: 2, error: 3, warn: 4, info: 6, debug: 7, trace: 7 }));
 
 /**
- * As the journal reads a line, and syslog's `logger --prio-prefix`: behind `<n>`, its severity; info's for one without a level.
- * @param line of JSON or of text @param shown what is written of it
+ * Puts `<n>`, the severity, before a line, as the journal and `logger --prio-prefix` read it. A line without a level
+ * counts as info.
+ * @param line the log line, in JSON or text, that names the level @param shown the text to write after `<n>`
  */
 export function withSeverity(line: string, shown = line): string {
   const [, json, text] = /"level":"([a-z]+)"|^\S* ([A-Z]+) /.exec(line) ?? [];
   return `<${severities.get(json ?? text?.toLowerCase() ?? "info") ?? 6}>${shown}`;
 }
 
-/** Whether the journal reads standard error: systemd sets JOURNAL_STREAM to the device and inode of the stream it made. */
+/**
+ * Whether the journal reads this process's standard error.
+ * @param stream the value of JOURNAL_STREAM, where systemd puts the device and inode of the stream that it made
+ */
 export function isJournalOnStderr(stream: string | undefined): boolean {
   const stats = attempt(() => fstatSync(2));
   return stats !== undefined && stream === `${stats.dev}:${stats.ino}`;

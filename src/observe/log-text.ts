@@ -1,11 +1,12 @@
 import { attempt } from "../base/errors.js";
 
-/** The fields that stand first, in this order; the rest follows as the code gave it. */
+/** A text line shows these fields first, in this order; the other fields follow in the order of the log call. */
 const leading = "event pod container state plugin plugins outcome answer line error".split(" ");
 
 /**
- * One line of the log for people: `time LEVEL sentence key=value…`, whatever a plugin printed. What is no JSON object stays as it is.
- * @param forJournal without time and level, which the journal has
+ * Formats a JSON line of the log for people: `time LEVEL sentence key=value…`, always as one line, whatever a plugin
+ * printed. Returns a line that is not a JSON object unchanged.
+ * @param forJournal leaves out time and level, which the journal stores itself
  */
 export function formatTextLine(line: string, forJournal: boolean): string {
   const entry = parseObject(line);
@@ -14,7 +15,7 @@ export function formatTextLine(line: string, forJournal: boolean): string {
   const level = typeof named === "string" ? named : "info";
   const fields: [string, unknown][] = leading.flatMap((key) => (Object.hasOwn(rest, key) ? [[key, rest[key]]] : []));
   fields.push(...Object.entries(rest).filter(([key]) => !leading.includes(key)));
-  // The log's own pid says nothing; a container's does.
+  // Each entry has the bridge's own pid, which says nothing; a `pid` field of the log call (a container's) replaces it.
   if (pid !== process.pid) fields.push(["pid", pid]);
   const shown = fields.filter(([, value]) => value !== null && value !== undefined);
   const start = forJournal ? "" : `${time ?? ""} ${level.toUpperCase().padEnd(5)} `;
@@ -27,7 +28,7 @@ function parseObject(line: string): Record<string, unknown> | undefined {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
 }
 
-/** Text bare where it can be; a list with commas; an object in a list as its values, `clearcfs:ok:1.2`. */
+/** Text without quotes where that is unambiguous; a list with commas; a flat object in a list as `clearcfs:ok:1.2`. */
 function formatValue(value: unknown): string {
   if (typeof value === "string") return formatText(value);
   if (typeof value !== "object" || value === null) return String(value);
@@ -47,7 +48,10 @@ function formatText(text: string): string {
   return /^[\p{L}\p{N}_./@+:%*()~-]+$/u.test(text) ? text : escapeControls(JSON.stringify(text));
 }
 
-/** Characters that would move a terminal's cursor, or break the line: JSON leaves the C1 controls, line separators and bidi marks. */
+/**
+ * Escapes characters that would move a terminal's cursor, reorder its text or break the line. JSON.stringify leaves the
+ * C1 controls, line separators and bidi marks as they are.
+ */
 function escapeControls(text: string): string {
   return text.replace(
     /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,

@@ -7,14 +7,18 @@ import { LogFunnel } from "./secrets.js";
 
 export interface LogDestination {
   write(line: string): void;
-  /** Lets go of what it holds; nothing is written to it any more. */
+  /** Releases the file or socket; the caller writes nothing afterwards. */
   close?(): void;
 }
 
-/** The conf and the environment of a plugin may hold secrets. Request texts are not logged at all. */
+/** Log fields that pino redacts, since they may hold a plugin's secrets. The bridge never logs a request's text. */
 const secretPaths = ["conf", "env", "environment", "*.conf", "*.env", "*.environment", "plugins[*].conf"];
 
-/** A logger of JSON lines. @param level the least level that is written @param funnel what each line goes through */
+/**
+ * A logger of JSON lines.
+ * @param level the lowest level that is written
+ * @param funnel masks secrets in each line's fields
+ */
 export function createLog(level: string, destination: LogDestination, funnel = new LogFunnel()): Log {
   const logger = pino(
     {
@@ -30,7 +34,10 @@ export function createLog(level: string, destination: LogDestination, funnel = n
   return Object.assign(logger, { conceal: funnel.conceal.bind(funnel) });
 }
 
-/** No answer to the runtime waits for its log: lines are written at the end of the turn, and at an exit. kill -9 may lose them. */
+/**
+ * Delays lines to the end of the event loop's turn, so that no answer to the runtime waits for the log. An exit writes
+ * the lines that still wait; SIGKILL may lose them.
+ */
 export function afterTurn(to: LogDestination): LogDestination {
   const lines: string[] = [];
   const writeAll = () => {
@@ -55,20 +62,22 @@ interface LogSettings {
   readonly output: string;
 }
 
-/** The log of a bridge, whose settings may come, and change, while it runs. */
+/** The log of a bridge. Its settings may become known, and may change, while the bridge runs. */
 export interface NodeLog extends Log {
-  /** From now on it goes there, and looks so. Until the first time its lines wait. */
+  /** Applies level, format and output to all further lines. Lines logged before the first call wait for it. */
   use(settings: LogSettings): void;
-  /** It has been told. */
+  /** Whether `use` has been called. */
   readonly inUse: boolean;
-  /** The latest line of an error, and of a warning that carries one, whatever `log.level` is. */
+  /**
+   * The latest error, or warning with an `error` field, at any `log.level`; null before the first. `at` is in ISO 8601.
+   */
   readonly lastFailure: { readonly at: string; readonly text: string } | null;
 }
 
 type Level = "debug" | "info" | "warn" | "error";
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** @param open opens what `log.output` names */
+/** @param open opens the destination that `log.output` names */
 export function createNodeLog(environment: Environment, open = openLogDestination): NodeLog {
   const early: [Level, object, string][] = [];
   const wait = (level: Level) => (fields: object, sentence: string) => void early.push([level, fields, sentence]);
@@ -116,14 +125,14 @@ export function createNodeLog(environment: Environment, open = openLogDestinatio
   };
 }
 
-/** Opens the log as it is configured: where it goes, and how its lines look there. */
+/** Opens a log with settings that are already known. */
 export function openLog(settings: LogSettings, environment: Environment): Log {
   const log = createNodeLog(environment);
   log.use(settings);
   return log;
 }
 
-/** Where the lines go, as they are to look there; elsewhere, and why, when that cannot be. */
+/** Opens `settings.output`. When that fails, opens `auto` instead, and gives the reason as `fault`. */
 function openDestination(settings: LogSettings, environment: Environment, open: (output: string) => LogDestination) {
   const { format } = settings;
   let { output } = settings;
@@ -136,7 +145,7 @@ function openDestination(settings: LogSettings, environment: Environment, open: 
     output = "auto";
     opened = open(output);
   }
-  // A file has no journal that would add the time.
+  // Lines in a file keep their time and level: the journal does not read them.
   const forJournal = !output.startsWith("/") && isJournalOnStderr(environment.JOURNAL_STREAM);
   const looks = (line: string) => (format === "json" ? line : `${formatTextLine(line.trimEnd(), forJournal)}\n`);
   const write = (line: string) => opened.write(forJournal ? withSeverity(line, looks(line)) : looks(line));

@@ -9,7 +9,7 @@ import type { Health } from "./metrics.js";
 
 export * as client from "prom-client";
 
-/** The served texts, made for each request. */
+/** Makes the served texts, anew for each request. */
 interface MetricsPages {
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   readyz(): Health;
@@ -21,30 +21,31 @@ export interface MetricsServer {
 }
 
 /**
- * Serves /metrics, /healthz and /readyz at `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464` or `unix:/path`, and nowhere else: the
- * listener asks for no password. @throws the system's error when the address cannot be listened on
+ * Serves /metrics, /healthz and /readyz at an address such as `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464` or
+ * `unix:/path`, never on the network: the server asks for no password.
+ * @throws the system's error when the server cannot listen at the address
  */
 export async function serveMetrics(
   address: string,
   pages: MetricsPages,
-  // This is the same machine: a request and its answer take milliseconds.
+  // Clients are on the same machine: a request and its answer take milliseconds.
   timeoutMs = 5_000,
 ): Promise<MetricsServer> {
   const timeouts = { headersTimeout: timeoutMs, requestTimeout: timeoutMs, connectionsCheckingInterval: timeoutMs / 5 };
   const server = createServer(timeouts, (request, response) => {
     answer(pages, request, response).catch(() => response.destroy());
   });
-  // For a client that does not read its answer.
+  // Disconnects a client that does not read its answer.
   server.timeout = timeoutMs;
-  // Scrapers and probes are few.
+  // A node has few scrapers and probes.
   server.maxConnections = 16;
-  // Else one write of many requests would be many pages of metrics.
+  // Otherwise a client that pipelines many requests would make the bridge build as many pages of metrics.
   server.maxRequestsPerSocket = 1;
   const [, host = "", port] = /^\[?(.*?)\]?:(\d+)$/.exec(address) ?? [];
   if (address.startsWith("unix:")) await listenUnix(server, address.slice("unix:".length));
-  // Not what the machine's resolver makes of the name.
+  // The bridge does not ask the resolver for `localhost`, which may give another address.
   else await listen(server, { host: host === "localhost" ? "127.0.0.1" : host, port: Number(port) });
-  // A socket that fails later costs that one request.
+  // An error after the start fails one request, and must not end the bridge.
   server.on("error", () => {});
   server.unref();
   return {
@@ -67,7 +68,7 @@ async function answer(pages: MetricsPages, { url = "/" }: IncomingMessage, respo
   } else if (path === "/readyz") {
     const { ok, text } = pages.readyz();
     send(response, ok ? 200 : 503, `${text}\n`);
-    // An event loop that hangs does not answer.
+    // /healthz needs no check: an event loop that hangs does not answer.
   } else if (path === "/healthz") send(response, 200, "ok\n");
   else send(response, 404, "/metrics, /healthz and /readyz are here\n");
 }
@@ -81,11 +82,14 @@ async function listen(server: Server, where: ListenOptions): Promise<void> {
   await once(server, "listening");
 }
 
-/** A socket file that no process serves is replaced; anything else in the way is an error. Only its owner may connect. */
+/**
+ * Listens on a unix socket that only its owner may connect to. Replaces a socket file that no process serves.
+ * @throws the system's error when anything else is at the path
+ */
 async function listenUnix(server: Server, path: string): Promise<void> {
   if (existsSync(path) && lstatSync(path).isSocket() && !(await answers(path))) unlinkSync(path);
   makeDirectory(dirname(path), 0o700);
-  // The file is made within listen(), before anything else can run: no other one gets this mode.
+  // listen() makes the socket file synchronously, so that no other file gets this umask.
   const before = process.umask(0o177);
   try {
     const listening = listen(server, { path });

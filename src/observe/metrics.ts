@@ -14,15 +14,15 @@ export interface MetricFacts {
   readonly help: string;
 }
 
-/** Beside containerd's own `containerd_nri_`: the rest of a name says the same thing where both have it. */
+/** containerd's own prefix is `containerd_nri_`. A metric that both have has the same name after the prefix. */
 export const metricPrefix = "nri_v01_bridge_";
 
 /**
- * Every metric of the bridge; docs/metrics.md and the dashboard are tested against this table.
+ * Every metric of the bridge. Tests compare docs/metrics.md and the dashboard with this table.
  *
  * compat: containerd 2.3 (internal/nri/metrics.go) has plugin_invocations_total{plugin,operation,status,error},
- * plugin_latency_seconds{plugin,operation} and active_plugins. Here `plugin` is a legacy plugin and its operation is the v0.1
- * `state`; `operation` is the NRI event, as containerd says it.
+ * plugin_latency_seconds{plugin,operation} and active_plugins. Here the label `plugin` is a legacy plugin, and the v0.1
+ * `state` takes the place of its operation; `operation` is the NRI event under containerd's name.
  */
 export const metricTable = {
   pluginInvocations: metric(
@@ -65,43 +65,49 @@ export const metricTable = {
 
 type MetricKey = keyof typeof metricTable;
 
-/** @param form name and labels, as in `build_info{version,node}` */
+/** @param form the metric's name and labels, as in `build_info{version,node}` */
 function metric(type: MetricFacts["type"], form: string, help: string): MetricFacts {
   const [name = "", labels] = form.split(/[{}]/);
   return { name, type, labels: labels?.split(",") ?? [], help };
 }
 
-/** Upper bounds in seconds: a plugin that is one `jq`, the 2 s of an NRI v2 runtime, and the 10 s that it does not wait for. */
+/**
+ * Upper bounds in seconds. They cover a plugin that only runs `jq`, the 2 s that an NRI v2 runtime waits for an answer,
+ * and runs of up to 10 s, which such a runtime does not wait for.
+ */
 const latencyBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 1.5, 2, 5, 10] as const;
 
-/** Plugins and states with time series of their own; the others share one. No event is answered in the 50 ms of such a page. */
+/**
+ * At most this many pairs of plugin and state have time series of their own; the others share one. The bridge takes 50
+ * ms to make a page of this size, and answers no event meanwhile.
+ */
 const mostSeries = 192;
 const mostListed = 64;
 const otherLabel = "_other";
 const longestLabel = 100;
 
-/** Sources that are asked for each scrape and probe; no value is kept. */
+/** Sources that the bridge asks at each scrape and each probe; it keeps no value. */
 export interface MetricsSources {
-  /** The runtime has registered and configured us, and is still there. */
+  /** Whether the runtime has registered and configured the bridge, and is still connected. */
   registered(): boolean;
-  /** It has synchronized us too. */
+  /** Whether the runtime has also synchronized the bridge. */
   synchronized(): boolean;
-  /** Other reasons why plugins do not run, each in a few words. */
+  /** Reasons other than registration why plugins do not run, each in a few words. */
   notices(): readonly string[];
   /** Plugin types that conf.json lists; undefined when it cannot be read. */
   plugins(): readonly string[] | undefined;
   breakerOf(plugin: string): string;
-  /** Pods and containers that a create is remembered of. */
+  /** The number of pods and containers whose create the bridge remembers. */
   remembered(): number;
-  /** Those that run and started while the bridge was away. */
+  /** The number of running pods and containers that started while the bridge was away. */
   withoutPlugins(): number;
 }
 
 interface PluginRun {
   readonly plugin: string;
-  /** create, delete, update, or a state of the plugin's own. */
+  /** The v0.1 state of the request: create, delete, update, or one that only this plugin knows. */
   readonly state: string;
-  /** `ok`, or why it failed. */
+  /** `ok`, or why the run failed. */
   readonly outcome: string;
   readonly durationMs: number;
 }
@@ -110,11 +116,16 @@ interface MetricsOptions {
   readonly sources: MetricsSources;
   readonly version: string;
   readonly log: Log;
-  /** Until an address is tried again that cannot be had, in milliseconds: a port may be another program's for a while. */
+  /**
+   * Milliseconds until the bridge tries an address again that it could not listen at: another program may use the port.
+   */
   readonly retryMs?: number;
 }
 
-/** Metrics and health: without an address nothing is loaded or counted. A listener that fails costs the metrics, never an event. */
+/**
+ * Metrics and health. Without an address the bridge loads and counts nothing. A server that fails costs the metrics,
+ * never an event.
+ */
 export class Metrics {
   private registry: Awaited<ReturnType<typeof createRegistry>> | undefined;
   private server: MetricsServer | undefined;
@@ -123,18 +134,18 @@ export class Metrics {
   private registrations = 0;
   private changing: Promise<void> = Promise.resolve();
   private retry: NodeJS.Timeout | undefined;
-  /** The log has said that the wanted address cannot be served. */
+  /** Whether the bridge has logged already that it cannot serve metrics at the wanted address. */
   private told = false;
 
   constructor(private readonly options: MetricsOptions) {}
 
-  /** Listens there from now on, or no longer (null). The counts go on over a change of the address. Throws nothing. */
+  /** Serves metrics at this address from now on; null stops serving. A new address keeps the counts. Throws nothing. */
   listen(text: string | null): Promise<void> {
     this.changing = this.changing.then(() => this.change(text));
     return this.changing;
   }
 
-  /** To be told of the runtime's calls. */
+  /** Observes the runtime's calls. */
   readonly watcher: CallWatcher = {
     configured: (runtime) => {
       this.connection = { runtime, hadEvent: false };
@@ -183,7 +194,7 @@ export class Metrics {
   }
 }
 
-/** Loads the Prometheus client, which a bridge without metrics never does, and makes the metrics of the table. */
+/** Loads the Prometheus client, which a bridge without metrics never loads, and makes the metrics of `metricTable`. */
 async function createRegistry(
   sources: MetricsSources,
   version: string,
@@ -192,7 +203,7 @@ async function createRegistry(
 ) {
   const { client } = await import("./metrics-server.js");
   const registry = new client.Registry();
-  // 100 ms: the default would wake the process a hundred times a second.
+  // 100 ms: the default (10 ms) would wake the process a hundred times a second.
   client.collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
 
   const about = <Its>(key: MetricKey, look: (its: Its) => void = () => {}) => {
@@ -216,7 +227,8 @@ async function createRegistry(
   };
   const listed = () => sources.plugins()?.slice(0, mostListed) ?? [];
 
-  // increase() sees nothing of a series that begins with its first miss: what conf.json lists is at 0 before.
+  // PromQL's increase() does not see the first timeout of a series that begins with it. So the series of each plugin
+  // that conf.json lists begin at 0.
   const invocations = counter("pluginInvocations", (its) => {
     for (const plugin of listed()) {
       for (const state of ["create", "delete"]) {
@@ -244,7 +256,7 @@ async function createRegistry(
     its.inc(Math.max(0, registrations() - 1));
   });
   return {
-    /** The exposition, with what is asked of the sources at this moment. */
+    /** The text of /metrics, with the values that the sources give at this moment. */
     page: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
     pluginRan({ plugin, state, outcome, durationMs }: PluginRun) {
       const labels = seriesOf(plugin, state);
@@ -258,7 +270,7 @@ async function createRegistry(
   };
 }
 
-/** compat: containerd's metrics write label values in snake case. */
+/** The labels for a success or a failure. compat: containerd's metrics write label values in snake case. */
 function statusOf(error: string | undefined) {
   return { status: error === undefined ? "success" : "error", error: error?.toLowerCase().replaceAll("-", "_") ?? "" };
 }
@@ -268,16 +280,19 @@ export interface Health {
   readonly text: string;
 }
 
-/** Facts about the present connection. */
+/** Facts about the present connection to the runtime. */
 interface Connection {
   readonly runtime: RuntimeInfo;
-  /** An event has come: whatever was said before, events are delivered. */
+  /** Whether an event has come on this connection: then the runtime delivers events, synchronized or not. */
   readonly hadEvent: boolean;
 }
 
 type Sources = Pick<MetricsSources, "registered" | "synchronized" | "notices">;
 
-/** Whether events are delivered: registered, and synchronized where the runtime does that; and what keeps plugins from running. */
+/**
+ * Whether the runtime delivers events to the bridge: registered, and synchronized where the runtime does that. The text
+ * also says what keeps plugins from running.
+ */
 export function readinessOf(sources: Sources, connection: Connection | undefined): Health {
   const { ok, text } = deliveryOf(sources, connection);
   return { ok, text: [text, ...sources.notices()].join("; ") };

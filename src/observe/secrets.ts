@@ -3,29 +3,32 @@ import type { Log } from "../base/logger.js";
 import { formatString } from "../v01/gojson/format.js";
 import { quoteText } from "../v01/gojson/quote.js";
 
-/** Shorter values are in too many words that have nothing to do with them; in fewer, where a name says that they are secret. */
+/**
+ * The funnel does not mask shorter values, in characters: they occur in too many unrelated words. A value whose key
+ * says that it is secret may be shorter (`shortestNamed`).
+ */
 const shortest = 8;
 const shortestNamed = 6;
-/** A word, or a path: what a conf is full of, and a log needs; a secret only under a name that says so. */
+/** A plain word or a path: a log needs them, so that they count as secret only under a key that says so. */
 const plainValue = /^(?:[a-z][a-z_-]*|\/[\w./-]*|true|false)$/i;
 
 type Confs = Parameters<Log["conceal"]>[0];
 
-/** The bridge's own words in a line of the log: never a plugin's. */
+/** Fields of a log line that hold the bridge's own words, never a plugin's: the funnel does not mask them. */
 const ownFields: ReadonlySet<string> = new Set(
   "event state id pod container plugin path file outcome runtime runtimeVersion directory".split(" "),
 );
 
 /**
- * Masks in each line of the log what plugins' confs hold, and what looks like a secret. Never throws: what cannot be looked at is
- * masked. Confs are looked at when there is a line to write.
+ * Masks in each line of the log the values in plugins' confs, and texts that look like secrets. Never throws: when it
+ * cannot examine a text, it masks the whole text. It parses confs only when there is a line to write.
  */
 export class LogFunnel {
   private known = new KnownSecrets();
   private readonly seen = new WeakSet<object>();
   private readonly waiting: string[] = [];
 
-  /** From now on no line says what these hold. */
+  /** From now on no line of the log shows the values in these confs. */
   conceal(confs: Confs): void {
     for (const conf of confs) {
       if (conf.conf === undefined || this.seen.has(conf)) continue;
@@ -57,16 +60,16 @@ export class LogFunnel {
 
   private learnWaiting(): void {
     for (const conf of this.waiting.splice(0)) {
-      // A conf whose secrets change again and again: the oldest are given up.
+      // A conf whose secrets change again and again fills the set: forget the earlier ones.
       if (this.known.full) this.known = new KnownSecrets();
-      // Go's JSON is more lenient than ours in nothing that a compacted conf still has.
+      // The bridge compacted the conf: nothing is left in it that Go's JSON accepts and JSON.parse does not.
       const parsed = attempt((): unknown => JSON.parse(conf));
       learn(this.known, parsed);
     }
   }
 }
 
-/** Without a call for each level: v0.1 takes ten thousand of them. */
+/** Learns the values in a conf. Not recursive: v0.1 accepts a conf that is ten thousand levels deep. */
 function learn(known: KnownSecrets, conf: unknown): void {
   const pending: { readonly value: unknown; readonly isNamed: boolean }[] = [{ value: conf, isNamed: false }];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
@@ -74,7 +77,7 @@ function learn(known: KnownSecrets, conf: unknown): void {
     if (typeof value === "string") {
       if (isNamed) known.learn(value, shortestNamed);
       else if (!plainValue.test(value)) known.learn(value, shortest);
-      // A plugin takes the password out of mysql://user:password@host.
+      // A plugin may print only a part of the value, such as the password in mysql://user:password@host.
       for (const part of secretsWithin(value)) known.learn(part, shortestNamed);
     } else if (typeof value === "number") known.learn(String(value), isNamed ? shortestNamed : shortest);
     else if (typeof value === "object" && value !== null) {
@@ -87,31 +90,31 @@ function learn(known: KnownSecrets, conf: unknown): void {
 
 const mostSecrets = 20_000;
 
-/** Texts that were masked somewhere, to be found again in what a plugin prints. */
+/** Secrets that the bridge has learned, to find and mask them in what a plugin prints. */
 export class KnownSecrets {
   private readonly forms = new Set<string>();
   private readonly plain = new Set<string>();
-  /** Longest first, so that a secret within a longer one does not cut it in two. */
+  /** The forms, longest first, so that masking a secret does not cut in two a longer one that contains it. */
   private sorted: readonly string[] | undefined;
 
-  /** @param shortest texts of fewer letters are in too many words that have nothing to do with them */
+  /** @param shortest shorter texts, in characters, are not learned: they occur in too many unrelated words */
   learn(secret: string, shortest: number): void {
-    // Output comes by lines, and a key of several lines would not be found in it.
+    // A plugin's output arrives line by line, so a key of several lines must also be found by each of its lines.
     for (const text of new Set([secret, ...secret.split(/\r?\n/)])) {
       if (text.length < shortest || this.plain.has(text) || this.forms.size >= mostSecrets) continue;
-      // As it is, as JSON and Go write it in a string, and as Go quotes that JSON.
+      // The text as it is, as JavaScript and Go write it in a JSON string, and each of these as Go quotes a string.
       const written = [text, JSON.stringify(text).slice(1, -1), formatString(text).slice(1, -1)];
       for (const form of written) this.forms.add(form).add(quoteText(form).slice(1, -1));
       this.sorted = undefined;
     }
   }
 
-  /** It learns no more. */
+  /** Whether the set is full: `learn` then adds nothing. */
   get full(): boolean {
     return this.forms.size >= mostSecrets;
   }
 
-  /** Texts that are no secret though a variable holds them: a pod's name is its HOSTNAME. */
+  /** Excludes texts that are no secret although an environment variable holds them: a pod's name is its HOSTNAME. */
   except(texts: readonly string[]): void {
     for (const text of texts) this.plain.add(text);
   }
@@ -125,7 +128,9 @@ export class KnownSecrets {
     return this.scrubCut(scrubbed);
   }
 
-  /** Masks the beginning of a secret before the place where a text was cut, such as `k3pt-f0… (12 bytes cut)`. */
+  /**
+   * Masks the beginning of a secret where the bridge cut a text within that secret, such as `k3pt-f0… (12 bytes cut)`.
+   */
   private scrubCut(text: string): string {
     const at = text.lastIndexOf(cutMark);
     if (at < 0) return text;
@@ -136,13 +141,13 @@ export class KnownSecrets {
   }
 }
 
-/** The mark where a text was cut; the bridge's own words follow. */
+/** The bridge puts this mark where it cuts a text, and then says how much it cut. */
 const cutMark = "… (";
 const longestTail = 4096;
-/** Shorter beginnings of a secret are in too many words. */
+/** A shorter beginning of a secret, in characters, is not masked: it occurs in too many words. */
 const shortestBeginning = 4;
 
-/** How many characters at the end of a text are the beginning of another one; 0 when too few are. */
+/** How many characters at the end of `text` are the beginning of `whole`; 0 when fewer than `shortestBeginning` are. */
 function beginningAt(text: string, whole: string): number {
   for (let length = Math.min(whole.length - 1, text.length); length >= shortestBeginning; length--) {
     if (text.endsWith(whole.slice(0, length))) return length;
@@ -150,7 +155,7 @@ function beginningAt(text: string, whole: string): number {
   return 0;
 }
 
-/** Words in a name that say that its value is a secret. */
+/** A name that contains one of these words says that its value is a secret. */
 const secretWords: ReadonlySet<string> = new Set(
   [
     "password passwd pwd pass passphrase passcode secret secrets token tokens key keys apikey credential credentials",
@@ -159,10 +164,10 @@ const secretWords: ReadonlySet<string> = new Set(
   ].flatMap((words) => words.split(" ")),
 );
 
-/** Parts of names that are written without a break: `dbpassword`, `accesstoken`. */
+/** The same for names whose words are not separated: `dbpassword`, `accesstoken`. */
 const secretParts = /passw(or)?d|passphrase|secret|token|credential|apikey|accesskey|privatekey/;
 
-/** Whether a key, the name of a variable or of an option looks as if its value were secret. */
+/** Whether the name of a key, a variable or an option says that its value is secret. */
 export function isSecretName(name: string): boolean {
   const words = name
     .replace(/(?<=[a-z0-9])(?=[A-Z])/g, " ")
@@ -171,12 +176,15 @@ export function isSecretName(name: string): boolean {
   return words.some((word) => secretWords.has(word) || secretParts.test(word));
 }
 
-/** The mask of a secret: as many bytes, none of them its own. */
+/** The mask of a secret: an `x` for each of its bytes in UTF-8. */
 export function mask(secret: string): string {
   return "x".repeat(Buffer.byteLength(secret));
 }
 
-/** Secrets by their shape; the group is what to mask. Others write these texts: no pattern may start anew at each letter. */
+/**
+ * Patterns that recognize a secret by its shape; the second group is the part to mask. The texts come from outside the
+ * bridge, so no pattern may take quadratic time on a long text.
+ */
 const shapes: readonly RegExp[] = [
   // name=value, --name=value, "name: value"
   /((?:passw(?:or)?d|passphrase|secret|token|credential|api[-_]?key|access[-_]?key|private[-_]?key)[\w.-]{0,100}["']?\s{0,10}[=:]\s{0,10}["']?)([^\s"',;&]+)/gi,

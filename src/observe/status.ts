@@ -8,7 +8,7 @@ import { readRegularFile } from "../base/files.js";
 import type { Log } from "../base/logger.js";
 import { sayOnce } from "../base/once.js";
 
-/** The name of the file in the state directory. */
+/** The name of the status file in the state directory. */
 export const statusFile = "status.json";
 
 const told = z.nullable(z.object({ at: z.string(), text: z.string() }));
@@ -28,46 +28,54 @@ const schema = z.object({
   starts: z.array(z.string()),
 });
 
-/** The facts for doctor about a bridge that it cannot ask: one that hangs, or has ended. docs/json.md describes each key. */
+/** Facts for `doctor` about a bridge that hangs or has ended, and so cannot be asked. docs/json.md has each key. */
 export type Status = z.infer<typeof schema>;
 
 const maxBytes = 64 * 1024;
 
-/** The status that a file holds; undefined when it holds none, or cannot be read. */
+/** The status in a file; undefined when the file holds no valid status, or cannot be read. */
 export function readStatus(path: string): Status | undefined {
   return attempt(() => schema.parse(JSON.parse(readRegularFile(path, maxBytes).toString("utf8"))));
 }
 
-/** Tells one configuration from another. */
+/** A short hash of a configuration: different settings have different digests. */
 export function digestOf(settings: object): string {
   return createHash("sha256").update(JSON.stringify(settings)).digest("hex").slice(0, 16);
 }
 
 interface StatusOptions {
-  /** The state directory while it is ours alone; undefined while it is not, or there is none. */
+  /**
+   * The state directory while this bridge holds its lock; undefined while it does not, or without a state directory.
+   */
   readonly directory: () => string | undefined;
   readonly look: () => Omit<Status, "starts">;
   readonly log: Log;
 }
 
-/** How the text of an end begins that is no failure. */
+/** The text of `end` begins with this when the bridge ended because it was told to, not because of a failure. */
 export const toldToEnd = "told to end:";
 
-/** Events and failures alone make it written no more often. */
+/** When only the last event or the last failure is new, the bridge writes the file at most once in this time. */
 const coarseMs = 60_000;
-/** As many starts tell a loop. */
+/** The file keeps this many recent start times, enough for `doctor` to detect a restart loop. */
 export const keptStarts = 4;
 
-/** While there is something new; at rest each look comes twice as late as the one before, since it wakes the machine. */
+/**
+ * The bridge compares the status this often while it changes. While it does not change, each interval is twice the one
+ * before, up to `restingLookMs`, because each look wakes an idle machine.
+ */
 const lookEachMs = 500;
 const restingLookMs = 10_000;
 
-/** No link is followed, and a FIFO in its place holds up nothing: the end waits for the last write. */
+/**
+ * Flags to open the file with. The open follows no symbolic link, and does not block on a FIFO: the exit of the bridge
+ * waits for the last write.
+ */
 const safely = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
- * Keeps the status in the state directory: written on a change, replaced whole. No event waits for it, and no failure of it costs
- * more than a line.
+ * Keeps the status file in the state directory: writes it when the status changes, and replaces it whole. No event
+ * waits for a write, and a failed write costs no more than one line of the log.
  */
 export function keepStatus({ directory, look, log }: StatusOptions) {
   const warn = sayOnce(log.warn.bind(log));
@@ -120,13 +128,13 @@ export function keepStatus({ directory, look, log }: StatusOptions) {
   };
   arm();
   return {
-    /** There may be something new. */
+    /** To be called when the status may have changed: the next look then comes after `lookEachMs`. */
     soon(): void {
       if (everyMs === lookEachMs) return;
       everyMs = lookEachMs;
       arm();
     },
-    /** Writes how it ended, and writes no more. */
+    /** Writes the status a last time, with how the bridge ended, and stops looking. */
     async close(): Promise<void> {
       closed = true;
       clearTimeout(timer);

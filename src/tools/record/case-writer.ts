@@ -19,10 +19,10 @@ interface CaseFacts {
   readonly startedAt: Date;
 }
 
-/** One pod's case folder, in the format of fixtures/README.md, while it is being written. */
+/** Writes the case folder of one pod, in the format of fixtures/README.md. */
 export class CaseWriter {
   eventCount = 0;
-  /** The pod was removed: nothing more is to come. */
+  /** Whether the runtime has removed the pod, after which no event follows. */
   complete = false;
   private dialect: "state-change" | "dedicated";
   private lastConf: Uint8Array | null | undefined;
@@ -39,14 +39,14 @@ export class CaseWriter {
     this.dialect = hasFeature(facts.runtime.nri, "ownCalls") ? "dedicated" : "state-change";
   }
 
-  /** The conf.json that holds from the next event on; null: there is none. */
+  /** Writes the conf.json that is in force from the next event on, if it has changed; null: there is no conf.json. */
   conf(bytes: Uint8Array | null): void {
     const { lastConf } = this;
     if (bytes === null || !lastConf ? bytes === lastConf : Buffer.compare(bytes, lastConf) === 0) return;
     this.lastConf = bytes;
     const file = this.confs.length === 0 ? "conf.json" : `conf-${this.confs.length + 1}.json`;
     this.confs.push({ fromEvent: this.eventCount + 1, file });
-    // Where there is no file, the replay finds none either.
+    // Without a conf.json write no file, so that the replay finds none either.
     if (bytes !== null) this.put(file, this.redactor.conf(bytes));
     this.describe();
   }
@@ -77,7 +77,7 @@ export class CaseWriter {
     this.put(`bundles/${toFileName(name)}.json`, this.redactor.bundle(bytes));
   }
 
-  /** A plugin ran: its request and what it printed byte for byte, and the line that `replay --json` would print. */
+  /** Writes a plugin run: the request, what the plugin printed, and the line of `replay --json` for the run. */
   run(report: RunReport): void {
     const { call, run } = report;
     const { redactor } = this;
@@ -108,7 +108,9 @@ export class CaseWriter {
     this.describe();
   }
 
-  /** Writes case.json as things stand. Not counted: without it the rest is worth nothing. */
+  /**
+   * Writes case.json with the present facts. It does not count towards the size limit: the case is useless without it.
+   */
   describe(): void {
     this.files.rewrite(join(this.folder, "case.json"), () => `${JSON.stringify(this.about(), null, 1)}\n`);
   }
@@ -136,7 +138,7 @@ export class CaseWriter {
   }
 }
 
-/** A folder for a case, below another one; an earlier recording of the same pod stays as it is. */
+/** The path of a folder below `out` that does not exist yet: an earlier recording of the same pod stays as it is. */
 export function freeFolder(out: string, name: string): string {
   const folder = resolve(out, toFileName(name));
   let free = folder;
@@ -144,20 +146,23 @@ export function freeFolder(out: string, name: string): string {
   return free;
 }
 
-/** A name that can stand in a path: names of plugins and pods are others' choice. */
+/** Makes a name safe as a part of a path: users choose the names of plugins and pods. */
 function toFileName(name: string): string {
   const plain = name.replace(/[^A-Za-z0-9._-]+/g, "_").replace(/^\.+/, "_");
   return plain.slice(0, 100) || "_";
 }
 
-/** Writes files one after another, so that no event waits for a disk. After the first fault nothing is written. */
+/** Writes files one after another in the background: no event waits for a disk. Stops writing at the first fault. */
 export class FileQueue {
   private tail: Promise<void> = Promise.resolve();
   private readonly rewriting = new Set<string>();
   private hasFault = false;
   private written = 0;
 
-  /** @param limit bytes of all files together @param onFault told once: no room, a full disk, or a folder that cannot be written */
+  /**
+   * @param limit the most bytes that `append` writes to all files together
+   * @param onFault called once, when the limit is reached, the disk is full or a folder cannot be written to
+   */
   constructor(
     private readonly limit: number,
     private readonly onFault: (error: unknown) => void,
@@ -171,7 +176,10 @@ export class FileQueue {
     });
   }
 
-  /** Puts a file in the place of the one before, whole, with the content of the moment when its turn comes. */
+  /**
+   * Replaces a file as a whole. Calls `content` when the write's turn comes, so that one write serves all requests made
+   * before.
+   */
   rewrite(path: string, content: () => string): void {
     if (this.rewriting.has(path)) return;
     this.rewriting.add(path);

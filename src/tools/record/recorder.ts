@@ -17,26 +17,26 @@ import { CaseWriter, FileQueue, freeFolder } from "./case-writer.js";
 import { createRedactor, openRedactor } from "./redactor.js";
 
 export interface RecordSettings {
-  /** The folder of the cases; one folder for each pod is made in it. */
+  /** The folder of the cases; the recorder makes a folder for each pod in it. */
   readonly out: string;
   readonly redact?: boolean;
-  /** Annotations that stay as they are; a * at the end stands for any rest. */
+  /** The names of annotations that the recorder does not mask; a * at the end stands for any rest. */
   readonly keepAnnotation?: readonly string[];
-  /** Which pods, as namespace/name, with a * likewise; all when not given. */
+  /** The pods to record, as namespace/name, where a * at the end stands for any rest; the default is all. */
   readonly pod?: readonly string[];
-  /** How many at most. */
+  /** The most pods to record. */
   readonly pods?: number;
 }
 
 export interface RecorderOptions extends RecordSettings {
   readonly confFile: string;
   readonly host?: Pick<Host, "readBundles">;
-  /** `record`: plugins were not run by us; `run`: they were. */
+  /** `run` when the recording bridge also runs the plugins; `record` when it runs none. */
   readonly recordedBy: "record" | "run";
-  /** Of all files together, at most. */
+  /** The most bytes of all files together. */
   readonly bytes?: number;
   readonly log: Log;
-  /** Told when a pod came to its end, or the recording did; else the log is. */
+  /** Called for a pod when the pod is removed or the recording ends. Without it, the recorder logs the case. */
   readonly onCase?: ((recorded: RecordedCase) => void) | undefined;
 }
 
@@ -48,13 +48,16 @@ export interface RecordedCase {
   readonly pod: string;
   readonly events: number;
   readonly complete: boolean;
-  /** Why it could not be written to its end; null where it was. */
+  /** Why the recorder could not write the whole case; null when it could. */
   readonly fault: string | null;
 }
 
-/** Writes one replayable case for each pod. It reads and writes after the call has gone on; its own fault ends the recording alone. */
+/**
+ * Writes a replayable case for each pod. It reads and writes after the turn in which a call came, so that no call
+ * waits. A fault of the recorder ends only the recording.
+ */
 export class Recorder {
-  /** Resolves when as many pods as are wanted came to their end. */
+  /** Resolves when as many pods as wanted have been removed, or when the recording cannot be written. */
   readonly done: Promise<void>;
   private readonly cases = new Map<string, CaseWriter>();
   private readonly waiting: (() => void)[] = [];
@@ -62,7 +65,7 @@ export class Recorder {
   private readonly host: Pick<Host, "readBundles">;
   private readonly mostPods: number;
   private runtime: RuntimeInfo | undefined;
-  /** Pods that were there when we came, until their first event. */
+  /** The pods of the runtime's latest Synchronize, by id, with their containers: they existed before the recording. */
   private present: ReadonlyMap<string, { readonly pod: PodSandbox; readonly containers: readonly Container[] }> =
     new Map();
   private finish: () => void = () => {};
@@ -84,7 +87,7 @@ export class Recorder {
     });
   }
 
-  /** To be told of the runtime's calls. */
+  /** Observes the runtime's calls. */
   readonly watcher: CallWatcher = {
     readsAll: true,
     configured: (runtime) => {
@@ -111,7 +114,7 @@ export class Recorder {
     this.later(() => this.cases.get(report.call.request.sandboxID)?.run(report));
   }
 
-  /** Takes nothing more, and resolves when what was taken is written. */
+  /** Stops recording, and resolves when everything recorded so far is written. */
   async close(): Promise<readonly RecordedCase[]> {
     this.takeDown();
     this.closed = true;
@@ -125,7 +128,7 @@ export class Recorder {
     return writers.map((writer) => this.summaryOf(writer));
   }
 
-  /** Tells of a case when it is on the disk, or could not be put there. */
+  /** Reports a case once it is on the disk, or once writing it has failed. */
   private tell(writer: CaseWriter): void {
     const { log, onCase = (recorded) => log.info(recorded, "a pod was recorded") } = this.options;
     this.telling.push(this.files.flush().then(() => onCase(this.summaryOf(writer))));
@@ -177,7 +180,7 @@ export class Recorder {
     return writer;
   }
 
-  /** A pod that was there before us: the case begins with what the runtime said of it when it synchronized us. */
+  /** Begins the case of a pod that existed before the recording with the pod's part of the runtime's Synchronize. */
   private notePresent(writer: CaseWriter, pod: PodSandbox, containers: readonly Container[]): void {
     writer.redactor.knowAsPlain(containers.flatMap(({ name, id }) => [name, id]));
     const payload = synchronizeRequest.encode({ pods: [pod], containers: [...containers], more: false });
@@ -200,12 +203,15 @@ function matches(patterns: readonly string[], text: string): boolean {
   return patterns.some((pattern) => (pattern.endsWith("*") ? text.startsWith(pattern.slice(0, -1)) : text === pattern));
 }
 
-/** conf.json as it is; null where there is no file, or none that can be read. */
+/** The bytes of conf.json; null when there is no file, or it cannot be read. */
 export function readConf(path: string): Uint8Array | null {
   return attempt(() => readRegularFile(path)) ?? null;
 }
 
-/** Makes the folder before the recording begins. @throws BridgeError USAGE that says why it cannot be used */
+/**
+ * Makes the folder of the cases before the recording begins.
+ * @throws BridgeError USAGE when it is a file, or the folder cannot be made or written to
+ */
 export function makeOutFolder(folder: string, flag: string): void {
   const out = resolve(folder);
   try {

@@ -6,16 +6,16 @@ import { scanFirstValue } from "../../v01/gojson/scanner.js";
 
 export interface Redactor {
   readonly redacts: boolean;
-  /** A call's request. Undefined when it cannot be made safe. */
+  /** Masks an encoded request of a call. Undefined for an unknown method, whose request the redactor cannot mask. */
   payload(method: string, payload: Uint8Array): Uint8Array | undefined;
   metadata(metadata: Metadata): Metadata;
-  /** conf.json, whatever is in it. */
+  /** Masks a conf.json, even if it is not valid JSON. */
   conf(bytes: Uint8Array): Uint8Array;
   bundle(bytes: Uint8Array): Uint8Array;
   request(text: string): string;
-  /** A text that a plugin printed, or that we say of it: JSON or not. */
+  /** Masks a text, JSON or not, that a plugin printed or that the bridge says about the plugin. */
   output(text: string): string;
-  /** Texts that are no secret though a variable holds them: the pod's name is its HOSTNAME. */
+  /** Excludes texts that are no secret although an environment variable holds them: the pod's name is its HOSTNAME. */
   knowAsPlain(texts: readonly string[]): void;
 }
 
@@ -32,23 +32,29 @@ export const openRedactor: Redactor = {
   knowAsPlain() {},
 };
 
-/** Shorter values say little, and would be found in words that have nothing to do with them. */
+/**
+ * The redactor does not search output for shorter values, in characters: they say little and occur in unrelated words.
+ * A value whose name says that it is secret may be shorter (`shortestNamed`).
+ */
 const shortestPlain = 6;
 const shortestNamed = 3;
-/** The keys that a call has of itself; another key's value is masked. */
+/** The metadata keys that the runtime itself sets; the redactor masks the value of any other key. */
 const plainMetadata: ReadonlySet<string> = new Set(["containerd-namespace-ttrpc", "traceparent", "tracestate"]);
 
 /**
- * Masks secrets with as many bytes: values of variables, annotations but those under io.kubernetes., arguments after the program's
- * name, and values of conf.json whose key looks secret. A value that was masked once is masked in the output of plugins too.
- * Place and shape alone decide in requests, events, bundles and conf.json, so that a replay sends the masked requests.
- * @param keepAnnotation which annotations stay: a plugin may go by them
+ * Creates a redactor that replaces each secret with a mask of as many bytes. Secrets are the values of environment
+ * variables, annotations except those under io.kubernetes., arguments after the program's name, and values of conf.json
+ * whose key looks secret. The redactor also masks each of these values in the output of plugins. In requests, events,
+ * bundles and conf.json only a value's place and shape decide, so that a replay sends the same masked requests.
+ * @param keepAnnotation whether to keep an annotation, on which a plugin's behaviour may depend
  */
 export function createRedactor(keepAnnotation: (key: string) => boolean = () => false): Redactor {
   const known = new KnownSecrets();
   const ofConf = new KnownSecrets();
 
-  /** Masks a value by where it stands, and learns it. Undefined: nothing is known against it. */
+  /**
+   * Masks a value, and learns it, when its place says that it is secret. Undefined when the place does not say that.
+   */
   function maskByPlace(path: Path, text: string, isSecret = path.some(isSecretName)): string | undefined {
     const [key = "", parent = ""] = [path.at(-1), path.at(-2)];
     const masked = (secret: string, name: string) => {
@@ -69,7 +75,7 @@ export function createRedactor(keepAnnotation: (key: string) => boolean = () => 
     return isSecret ? masked(text, "secret") : undefined;
   }
 
-  /** compat: CRI-O keeps all of a pod's annotations once more as JSON, in io.kubernetes.cri-o.Annotations. */
+  /** compat: CRI-O stores a second copy of a pod's annotations as JSON, in io.kubernetes.cri-o.Annotations. */
   function maskNested(key: string, text: string): string | undefined {
     if (!text.startsWith("{")) return undefined;
     const base = key.endsWith("Annotations") ? "annotations" : key;
@@ -79,7 +85,7 @@ export function createRedactor(keepAnnotation: (key: string) => boolean = () => 
     return found === undefined || found.rest.length > 0 ? mask(text) : Buffer.from(found.bytes).toString();
   }
 
-  /** A secret that only its shape shows is masked where a plugin prints it alone, too. */
+  /** Masks secrets by their shape, and learns them, since a plugin may print one alone, without that shape. */
   function maskByShape(text: string, learners: readonly KnownSecrets[] = [known]): string {
     for (const part of secretsWithin(text)) for (const learner of learners) learner.learn(part, shortestPlain);
     return maskShapes(text);
@@ -101,7 +107,7 @@ export function createRedactor(keepAnnotation: (key: string) => boolean = () => 
     metadata: (metadata) =>
       metadata.map(([key, value]) => [key, plainMetadata.has(key.toLowerCase()) ? value : mask(value)]),
     conf(bytes) {
-      // Twice: a value may stand in another one before the key that gives it away.
+      // Two passes: the first learns each secret, since a value may contain a secret whose key only comes later.
       rewrite(bytes, byConf);
       const found = rewrite(bytes, byConf);
       return found === undefined ? maskBrokenJson(bytes) : Buffer.concat([found.bytes, maskBrokenJson(found.rest)]);
@@ -128,12 +134,15 @@ function rewrite(bytes: Uint8Array, text: RewriteText) {
   return rewriteJson(bytes, { isSecret: isSecretName, text, number });
 }
 
-/** Another number of the same length, and still a number. */
+/** Replaces each digit with 1: the mask has the same length and is still a number. */
 function maskNumber(text: string): string {
   return text.replace(/\d/g, "1");
 }
 
-/** A call's request with other texts; undefined for an unknown method. Unknown fields are lost: they may hold a secret. */
+/**
+ * Rewrites each text of a call's request; undefined for an unknown method. Drops protobuf fields that the codec does
+ * not know, since they may hold a secret.
+ */
 function rewritePayload(
   method: string,
   payload: Uint8Array,
@@ -144,7 +153,7 @@ function rewritePayload(
   return codec.encode(rewriteMessage(codec.decode(payload), rewrite));
 }
 
-/** The message with each text as `rewrite` gives it; keys of maps stay. */
+/** The message with each text replaced by what `rewrite` returns; keys of maps stay. */
 function rewriteMessage(message: object, rewrite: (path: Path, text: string) => string, path: Path = []): object {
   const visit = (value: unknown, at: Path): unknown => {
     if (typeof value === "string") return rewrite(at, value);
@@ -154,20 +163,20 @@ function rewriteMessage(message: object, rewrite: (path: Path, text: string) => 
   return Object.fromEntries(Object.entries(message).map(([key, inner]) => [key, visit(inner, [...path, key])]));
 }
 
-/** A place in a JSON text: keys of objects, and indices of lists as text. */
+/** A place in a JSON text: the keys of objects, and the indices of lists as text, from the outermost value inwards. */
 export type Path = readonly string[];
 
-/** The new value at a place; the same value leaves the bytes as they are. */
+/** Gives the new value for each place. If it returns the same value, the original bytes stay as they are. */
 interface JsonRewriter {
-  /** Whether a key says that everything below it is a secret; asked once for each key. */
+  /** Whether a key says that everything below it is a secret; called once for each key in the text. */
   isSecret(key: string): boolean;
   text(path: Path, value: string, isSecret: boolean): string;
   number(path: Path, value: string, isSecret: boolean): string;
 }
 
 /**
- * Rewrites strings and numbers of a JSON text; everything else keeps its bytes.
- * @returns the text and where its first value ends; undefined when there is no whole value
+ * Rewrites the strings and numbers of the first JSON value in a text; all other bytes stay as they are.
+ * @returns the text up to the value's end, and the rest after it; undefined when the text has no complete value
  */
 export function rewriteJson(
   bytes: Uint8Array,
@@ -182,9 +191,10 @@ export function rewriteJson(
     copied = to;
   };
   const path: string[] = [];
-  /** Whether a key of the path, up to each, says that it is a secret. */
+  /** For each part of the path: whether its key, or one before it in the path, says that the value is a secret. */
   const secret: boolean[] = [];
-  // Per open container: the index of the next element, or undefined for an object, whose next string is a key.
+  // For each open list: the index of the current element. For each open object: undefined, and in `key` whether the
+  // next string is a key.
   const open: { index: number | undefined; key: boolean }[] = [];
   for (let at = extent.start; at < extent.end; ) {
     const here = bytes[at];
@@ -231,12 +241,14 @@ export function rewriteJson(
   return { bytes: Buffer.concat(parts), rest: bytes.subarray(extent.end) };
 }
 
-/** Words of conf.json that are no secret. */
+/** Words of a conf.json that are no secret. */
 const plainWords: ReadonlySet<string> = new Set(["version", "plugins", "type", "conf", "0.1", "true", "false", "null"]);
 
-/** Masks the words of a text that is no JSON, as a broken conf.json: its shape stays, and so does its length. */
+/**
+ * Masks the words of a text that is not valid JSON, such as a broken conf.json; keeps its punctuation and its length.
+ */
 export function maskBrokenJson(bytes: Uint8Array): Uint8Array {
-  // As latin1 each byte is one character; a byte order mark is what may be wrong with the text.
+  // In latin1 each byte is one character. Keep a byte order mark, since it may be what makes the JSON invalid.
   const text = Buffer.from(bytes).toString("latin1");
   const bom = text.startsWith("\u00ef\u00bb\u00bf") ? text.slice(0, 3) : "";
   const masked = text

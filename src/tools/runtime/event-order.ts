@@ -7,7 +7,7 @@ interface Event {
   readonly container?: { readonly id: string } | undefined;
 }
 
-/** Which events of a life a runtime sends once something in it has failed or ended. */
+/** Decides which events of a pod's or container's life a runtime still sends after one failed, or the pod stopped. */
 export class EventOrder {
   private readonly refused = new Set<string>();
   private readonly stopped = new Set<string>();
@@ -15,8 +15,10 @@ export class EventOrder {
   constructor(private readonly runtime: { readonly name: string; readonly version: string }) {}
 
   /**
-   * The answer to an event was an error: StopPodSandbox and RemovePodSandbox undo a failed RunPodSandbox, StopContainer and
-   * RemoveContainer a failed container, where the runtime undoes it. Other failures are only logged.
+   * Notes that the answer to an event was an error. After a failed RunPodSandbox the runtime sends only StopPodSandbox
+   * and RemovePodSandbox. After a failed CreateContainer, or a failed StartContainer where the runtime refuses the
+   * start, it sends only StopContainer and RemoveContainer, and only where it undoes failed creates. It only logs other
+   * failures.
    */
   failed({ name, pod, container }: Event): void {
     if (name === "RunPodSandbox") this.refused.add(pod.id);
@@ -24,12 +26,12 @@ export class EventOrder {
     if (ends && container !== undefined) this.refused.add(container.id);
   }
 
-  /** A pod was stopped, or its pause process was killed from outside. */
+  /** Notes that the runtime stopped a pod, or that a process outside the runtime killed the pod's pause process. */
   ended(podId: string): void {
     this.stopped.add(podId);
   }
 
-  /** Whether the runtime sends this event of the life that was planned. */
+  /** Whether the runtime sends this event of the planned life. */
   sends({ name, pod, container }: Event): boolean {
     const { runtime, refused, stopped } = this;
     if (/^(Post)?UpdatePodSandbox$/.test(name) && !does(runtime, "updatesPods")) return false;

@@ -36,7 +36,7 @@ interface RuntimeIntroduction {
   readonly name: string;
   readonly version: string;
   readonly nri: Version;
-  /** Milliseconds that a plugin has for an answer, and to register. */
+  /** The milliseconds in which a plugin must answer a call; `registrationTimeoutMs`: in which it must register. */
   readonly requestTimeoutMs: number;
   readonly registrationTimeoutMs: number;
 }
@@ -46,44 +46,54 @@ export interface Snapshot {
   readonly containers: readonly Container[];
 }
 
-/** Everything about a runtime that its dealings with a plugin depend on. */
+/** The facts about a runtime that decide how it treats a plugin. */
 export interface RuntimeFacts extends RuntimeIntroduction {
-  /** Whether events have calls of their own, or come by StateChange. */
+  /** Whether the runtime sends each event by a call of its own; else most events come by StateChange. */
   readonly ownCalls: boolean;
   snapshot(): Snapshot;
-  /** Pods, and containers, in one Synchronize message at most. */
+  /** One Synchronize message has at most this many pods, and at most this many containers. */
   readonly synchronizeSize: number;
   readonly log: Log;
 }
 
-/** Where a plugin comes from; one that the runtime launched has its identity and its configuration from there. */
+/**
+ * Where a plugin comes from: it connected by itself, or the runtime launched it with an identity and a configuration.
+ */
 export type PluginOrigin =
   | { readonly kind: "external" }
   | { readonly kind: "launched"; readonly identity: PluginIdentity; readonly config: string };
 
 export interface RawOutcome {
-  /** The encoded answer; absent when there is an error. */
+  /** The plugin's encoded answer; absent when there is an error. */
   readonly payload?: Uint8Array;
   readonly error?: CallError;
-  /** No answer came in time, or the connection broke: the runtime has dropped the plugin, and goes on as after success. */
+  /**
+   * Whether the plugin did not answer in time, or the connection broke: then the runtime drops the plugin, and goes on
+   * as if the call had succeeded.
+   */
   readonly dropped: boolean;
   readonly durationMs: number;
 }
 
 interface EventOutcome extends RawOutcome {
   readonly response?: EventResponse;
-  /** The call that brought the event; absent when the plugin has not subscribed to it, and none was made. */
+  /**
+   * The ttRPC method that carried the event; absent when the runtime made no call, as the plugin did not subscribe to
+   * it.
+   */
   readonly method?: string;
 }
 
 /**
- * Registers, configures and synchronizes the plugin at the other end of a trunk.
- * @throws BridgeError REGISTRATION_REFUSED, PROTOCOL and what calls throw
+ * Waits for the registration of the plugin at the other end of a trunk, then configures and synchronizes the plugin.
+ * @throws BridgeError REGISTRATION_REFUSED when the plugin does not register validly, PROTOCOL when it subscribes to
+ * unknown events or cannot take a split Synchronize, and what the calls throw
  */
 export async function connectPlugin(trunk: Trunk, origin: PluginOrigin, facts: RuntimeFacts): Promise<RuntimePlugin> {
   const { identity, config } = origin.kind === "launched" ? origin : { identity: undefined, config: "" };
   const link = new RuntimeLink(trunk, identity);
-  // compat: NRI < 0.12 forgets a plugin that did not synchronize, and leaves its connection open (containerd#13901).
+  // compat: a runtime with NRI < 0.12 forgets a plugin that failed to synchronize, and leaves its connection open
+  // (containerd#13901).
   let closes = true;
   try {
     const registered = await link.registered(facts.registrationTimeoutMs);
@@ -102,7 +112,7 @@ export class RuntimePlugin {
   constructor(
     private readonly link: RuntimeLink,
     readonly identity: PluginIdentity,
-    /** The events that it gets, as a mask. */
+    /** The bit mask of the events that the plugin subscribed to. */
     readonly mask: number,
     readonly synchronizeUpdates: readonly ContainerUpdate[],
     private readonly facts: RuntimeFacts,
@@ -116,7 +126,7 @@ export class RuntimePlugin {
     return this.link.closed;
   }
 
-  /** When the connection ends; gives the error, if that was why. */
+  /** Resolves when the connection ends, with the error if an error ended it. */
   get ended(): Promise<Error | undefined> {
     return this.link.ended;
   }
@@ -129,7 +139,7 @@ export class RuntimePlugin {
     return (this.mask & eventBit(name)) !== 0;
   }
 
-  /** Sends an event that the plugin has subscribed to, as the runtime's dialect has it. */
+  /** Sends an event by the runtime's call for it. Makes no call when the plugin has not subscribed to the event. */
   async call(name: EventName, subject: EventSubject): Promise<EventOutcome> {
     if (!this.subscribedTo(name)) return { dropped: false, durationMs: 0, response: { update: [] } };
     const own = this.facts.ownCalls || events[name].call === "own";
@@ -139,7 +149,10 @@ export class RuntimePlugin {
     return { ...outcome, method, response: decodeEventResponse(method, outcome.payload) };
   }
 
-  /** Sends a call as it was recorded. The time is in nanoseconds; the runtime's own when it is not given. */
+  /**
+   * Sends a call with an encoded request, such as a recorded one. `timeoutNano` is in nanoseconds; 0 means no timeout,
+   * and the default is the runtime's request timeout.
+   */
   async raw(
     method: string,
     payload: Uint8Array,
@@ -155,7 +168,8 @@ export class RuntimePlugin {
       return outcome({ payload: await this.link.call(method, payload, { deadline, metadata }) });
     } catch (thrown) {
       if (thrown instanceof StatusError) return outcome({ error: toCallError(thrown) });
-      // compat: the plugin is closed, and the event counts as a success (adaptation's isFatalError).
+      // compat: the runtime closes the plugin's connection, and counts the event as a success (adaptation's
+      // isFatalError).
       const fields = { ...this.identity, method, error: errorText(thrown) };
       this.facts.log.error(fields, "closing the plugin, it did not answer");
       this.close();
@@ -164,7 +178,7 @@ export class RuntimePlugin {
   }
 }
 
-/** The runtime's end of one plugin's connection: it calls the Plugin service, and serves the Runtime service. */
+/** The runtime's end of a plugin's connection: calls the plugin's Plugin service, and serves the Runtime service. */
 export class RuntimeLink {
   readonly ended: Promise<Error | undefined>;
   private readonly mux: Mux;
@@ -172,7 +186,7 @@ export class RuntimeLink {
   private readonly registration: Promise<Registration>;
   private register: (outcome: Registration) => void = () => {};
 
-  /** @param identity of a plugin that the runtime launched, whose own word does not count */
+  /** @param identity given for a plugin that the runtime launched; whatever the plugin registers as, this counts */
   constructor(
     trunk: Trunk,
     private readonly identity?: PluginIdentity,
@@ -197,12 +211,16 @@ export class RuntimeLink {
     this.mux.close();
   }
 
-  /** Calls the plugin with bytes as they are; throws as TtrpcClient.call does. */
+  /** Calls a method of the plugin with an encoded request. Throws what TtrpcClient.call throws. */
   call(method: string, payload: Uint8Array, options: CallOptions): Promise<Uint8Array> {
     return this.client.call(pluginService, method, payload, options);
   }
 
-  /** @throws BridgeError REGISTRATION_REFUSED when the plugin does not register, or not rightly; the connection is closed then */
+  /**
+   * Waits for the plugin to register.
+   * @throws BridgeError REGISTRATION_REFUSED when the plugin does not register within `timeoutMs`, or with an invalid
+   * name or index; the link then closes the connection
+   */
   async registered(timeoutMs: number): Promise<RegisteredPlugin> {
     const cancel = alarm(Deadline.after(timeoutMs), () =>
       this.register({ refusal: `the plugin did not register within ${timeoutMs} ms` }),
@@ -222,7 +240,7 @@ export class RuntimeLink {
       this.register({ identity, nriVersion: NRIVersion });
       return emptyResponse;
     }
-    // After the answer: the plugin is to read why.
+    // Refuse only after the answer is sent, so that the plugin reads the reason before the connection closes.
     setImmediate(() => this.register({ refusal: fault }));
     throw new StatusError(Code.Unknown, fault);
   }
@@ -230,7 +248,7 @@ export class RuntimeLink {
 
 interface RegisteredPlugin {
   readonly identity: PluginIdentity;
-  /** The NRI version that it states; "" from plugins before 0.12. */
+  /** The NRI version that the plugin states; "" from plugins with NRI before 0.12. */
   readonly nriVersion: string;
 }
 
@@ -241,10 +259,14 @@ function faultOf({ name, index }: PluginIdentity): string | undefined {
   return isPluginIndex(index) ? undefined : `invalid plugin index: ${JSON.stringify(index)}`;
 }
 
-/** The bit of event 14, VALIDATE_CONTAINER_ADJUSTMENT, which came with the pod updates. */
+/** The mask bit of event 14, VALIDATE_CONTAINER_ADJUSTMENT, which NRI introduced together with the pod updates. */
 const validateBit = 1 << 13;
 
-/** Configures a plugin; gives the mask of its events. @throws BridgeError PROTOCOL for an unknown event, and what the call throws */
+/**
+ * Configures a plugin and returns the mask of the events that it subscribes to: all known ones when it names none.
+ * @throws BridgeError PROTOCOL when the plugin subscribes to an event that this NRI version does not know; what the
+ * call throws
+ */
 export async function configurePlugin(
   link: RuntimeLink,
   runtime: RuntimeIntroduction,
@@ -269,8 +291,9 @@ export async function configurePlugin(
 }
 
 /**
- * Synchronizes a plugin within one request timeout, in messages of at most `synchronizeSize`; gives the updates that it asks for.
- * @throws BridgeError PROTOCOL for a plugin that does not know split messages, and what the calls throw
+ * Synchronizes a plugin within `timeoutMs` for all messages together, and returns the container updates that the plugin
+ * asks for. A message has at most `perMessage` pods and as many containers.
+ * @throws BridgeError PROTOCOL when the plugin cannot take several messages; what the calls throw
  */
 export async function synchronizePlugin(
   link: RuntimeLink,

@@ -14,17 +14,20 @@ export interface RuntimeOptions extends Partial<Omit<RuntimeFacts, "nri" | "ownC
   /** The runtime's own name: "containerd", "cri-o". */
   readonly name: string;
   readonly version: string;
-  /** The NRI version that it is built with; else the one that its name and version tell. */
+  /** The NRI version that the runtime is built with; the default follows from its name and version. */
   readonly nriVersion?: string | undefined;
-  /** "state-change" as NRI < 0.12 (containerd up to 2.2), "dedicated" as NRI >= 0.12; absent: as the NRI version does. */
+  /**
+   * How the runtime sends events: "state-change" as NRI < 0.12 (containerd up to 2.2), "dedicated" as NRI >= 0.12. The
+   * default follows from the NRI version.
+   */
   readonly dialect?: Dialect;
 }
 
 export type Dialect = "state-change" | "dedicated";
 
 /**
- * The runtime side of NRI, for simulations, replays and tests of plugins.
- * @throws BridgeError CONNECT_FAILED when the socket cannot be listened on, USAGE when the NRI version is not known
+ * Starts the runtime side of NRI, for simulations, replays and tests of plugins.
+ * @throws BridgeError CONNECT_FAILED when it cannot listen on the socket, USAGE when the NRI version is not known
  */
 export async function createRuntime({ socketPath, nriVersion, dialect, ...about }: RuntimeOptions): Promise<Runtime> {
   const nri = nriOf(about.name, about.version, nriVersion);
@@ -50,9 +53,9 @@ function nriOf(name: string, version: string, stated: string | undefined): Versi
 }
 
 export class Runtime {
-  /** Those of plugins that did not synchronize too, which no other list holds. */
+  /** All open connections, also those of plugins that did not synchronize, which no other list holds. */
   private readonly trunks = new Set<Trunk>();
-  /** Connections that are not taken yet; a runtime takes its plugins one after another. */
+  /** Connections that `accept` has not taken yet: a runtime takes its plugins one after another. */
   private readonly waiting: Trunk[] = [];
   private readonly arrivals = new EventEmitter();
   private listener: Listener | undefined;
@@ -68,7 +71,11 @@ export class Runtime {
     });
   }
 
-  /** Takes the next plugin that connects. @throws BridgeError when none comes in time, or it does not follow the protocol */
+  /**
+   * Takes the next plugin that connects.
+   * @throws BridgeError CALL_TIMEOUT when none connects in time, CONNECTION_CLOSED when the runtime is closed, and what
+   * connectPlugin throws
+   */
   async accept(deadline: Deadline): Promise<RuntimePlugin> {
     for (;;) {
       const trunk = this.waiting.shift();
@@ -79,13 +86,13 @@ export class Runtime {
     }
   }
 
-  /** As accept, for a plugin at the other end of a trunk: one that the runtime launched. */
+  /** Takes a plugin, such as a launched one, at the other end of a trunk. Throws what connectPlugin throws. */
   async connect(trunk: Trunk, origin: PluginOrigin): Promise<RuntimePlugin> {
     this.keep(trunk);
     return await connectPlugin(trunk, origin, this.facts);
   }
 
-  /** Stops as a runtime does: no word to the plugins, the connections just end. */
+  /** Stops as a runtime does: closes the connections without a message to the plugins. */
   async close(): Promise<void> {
     this.closed = true;
     for (const trunk of this.trunks) trunk.close();
@@ -100,12 +107,12 @@ export class Runtime {
   }
 }
 
-/** A unix socket that takes connections, as the runtime's does; closing it leaves the accepted trunks alone. */
+/** A unix socket that accepts connections, as the runtime's does. Closing it does not close the accepted trunks. */
 interface Listener {
   close(): Promise<void>;
 }
 
-/** @throws BridgeError CONNECT_FAILED when the path cannot be listened on */
+/** Listens on a unix socket. @throws BridgeError CONNECT_FAILED when it cannot listen on the path */
 export async function listenTrunks(path: string, onTrunk: (trunk: Trunk) => void): Promise<Listener> {
   checkPath(path);
   const server = createServer((socket) => onTrunk(new SocketTrunk(socket)));

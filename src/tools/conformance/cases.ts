@@ -16,8 +16,8 @@ export interface ConformanceCase {
   /** The runs, each with the text on the plugin's stdin. */
   readonly runs: readonly { readonly request: Request; readonly input: string }[];
   /**
-   * What each run has to do. `result`: print a good result; `answer`: print a result or an error; `end`: end by itself,
-   * whatever it prints.
+   * What each run has to do. `result`: print a good result; `answer`: print a result or an error; `end`: end by itself
+   * in time, whatever it prints.
    */
   readonly expects: "result" | "answer" | "end";
   readonly sideBySide?: boolean;
@@ -62,7 +62,7 @@ export function createCases(pid: number, conf: RawJson | undefined, phase: "star
     one("create-container", "a container is created", container),
     one("delete-container", "a container is deleted: no labels", deleteOf(container)),
     one("delete-sandbox", "a pod sandbox is deleted: no labels", deleteOf(sandbox)),
-    // The bridge sends updates only to plugins whose setting `states` has the state update.
+    // The bridge sends an update only to a plugin whose setting `states` includes `update`.
     one("update-container", "a container's resources are updated", { ...container, state: "update" }),
     one("update-sandbox", "a pod sandbox's resources are updated", { ...sandbox, state: "update" }),
     one("unknown-state", "a state that v0.1 does not name", { ...container, state: "postCreate" }, refusable),

@@ -14,7 +14,10 @@ export interface Finding {
   readonly what: string;
   /** Why it matters to plugins. */
   readonly why: string;
-  /** The remedy: file, line and value of a setting, and the unit to reload; a command only where it can do no harm (chmod, mv). */
+  /**
+   * The remedy: file, line and value of a setting, and the unit to reload. It is a command only where that can do no
+   * harm (chmod, mv).
+   */
   readonly fix: string;
   /** The place of the fault: `file:line`, `file:line:column` or a path. */
   readonly where: string;

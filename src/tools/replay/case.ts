@@ -148,7 +148,8 @@ function readBundles(folder: string): Case["bundles"] {
 }
 
 /**
- * Parses JSON of a schema. @throws BridgeError USAGE, with `where` and what was expected, when the text does not fit
+ * Parses JSON text that has to fit a schema.
+ * @throws BridgeError USAGE, with `where` and what was expected, when the text is no JSON or does not fit
  */
 export function parseJson<T>(text: string, schema: z.ZodMiniType<T>, where: string): T {
   let value: unknown;

@@ -84,8 +84,8 @@ export async function readProcess(
     args: bridge?.args ?? [],
     state: bridge === undefined ? "absent" : await stateOf(bridge.pid, procRoot, lookEachMs),
     /**
-     * The status file of this bridge, or of the last one when none runs. Undefined when another bridge wrote the file,
-     * or it cannot be read.
+     * The content of the status file that this bridge wrote, or the last bridge that ran when none runs now. Undefined
+     * when another bridge wrote the file, or it cannot be read.
      */
     status: bridge === own ? found : undefined,
   };

@@ -16,8 +16,8 @@ const cannotRun = {
 } as const;
 
 /**
- * Rows about the bridge's configuration, conf.json and its plugins. `check` has rows of this table alone, and they do
- * not depend on the runtime.
+ * Rows about the bridge's configuration, conf.json and its plugins. `check` evaluates rows of this table only, as they
+ * apply with any runtime.
  */
 export const configurationRows: Table = [
   row("bridge-config-fault", "error", {
@@ -155,8 +155,8 @@ export const configurationRows: Table = [
     where: ({ index }, { conf }) => `${conf.path}#/plugins/${index}`,
   }),
   row("plugin-for-nri-v2", "warning", {
-    // An NRI v2 plugin is launched by the runtime or runs as a service. When the bridge runs it for a v0.1 result, it
-    // gives none, and the pod fails.
+    // The runtime launches an NRI v2 plugin, or the plugin runs as a service. When the bridge runs such a plugin, the
+    // plugin prints no v0.1 result, and the pod fails.
     when: (facts): readonly (PluginFacts | Facts["unlisted"][number])[] => [
       ...plugins(({ binary }) => binary?.speaksNri2)(facts),
       ...facts.unlisted.filter(({ speaksNri2 }) => speaksNri2),
@@ -199,7 +199,8 @@ export const configurationRows: Table = [
     why: "the files are not there: the plugin fails, or does nothing and says all is well",
     fix: ({ type }, facts) => {
       const { capture } = facts;
-      // Where the bridge cannot make a captured view, each create of the plugin would fail with this setting alone.
+      // Where the bridge cannot make a captured view, this setting alone would fail each create: say first what allows
+      // a view.
       const first = capture?.ok === false ? `first ${capture.remedy.replace(/; or set cgroup: host$/, "")}; then ` : "";
       return `${first}${captureInCreate(facts, type)}`;
     },

@@ -16,8 +16,8 @@ const readable = given((facts) => {
   return mayTakeNri2(facts) && facts.runtime?.config.faults.length === 0 ? facts.runtime : undefined;
 });
 /**
- * Selects the runtime when the bridge runs as a service and so has to connect to the socket. A launched bridge gets its
- * connection from the runtime.
+ * Selects a running runtime that accepts NRI connections, when the bridge runs as a service and so has to connect to
+ * the socket. A launched bridge gets its connection from the runtime.
  */
 export const sockets = given((facts) => {
   const { runtime } = facts;
@@ -140,8 +140,7 @@ export const runtimeRows: Table = [
     }),
   ],
   row("crio-starts-all-the-same", "warning", {
-    // compat: CRI-O logs an error of StartContainer as a warning and starts the container (its
-    // server/container_start.go).
+    // compat: CRI-O logs an error of StartContainer as a warning and starts the container (server/container_start.go).
     when: ({ runtime, plugins }) => {
       const late = plugins.filter((plugin) => plugin.settings.phase === "start" && mayRefuse(plugin));
       return runtime?.name === "cri-o" && late.length > 0 && { late };

@@ -15,15 +15,26 @@ export interface ConformanceCase {
   readonly title: string;
   /** The runs, each with the text on the plugin's stdin. */
   readonly runs: readonly { readonly request: Request; readonly input: string }[];
-  /** `result`: each run has to answer a good result; `answer`: it may refuse; `end`: it only has to end well. */
+  /**
+   * What each run has to do. `result`: print a good result; `answer`: print a result or an error; `end`: end by itself
+   * in time, whatever it prints.
+   */
   readonly expects: "result" | "answer" | "end";
   readonly sideBySide?: boolean;
 }
 
-/** As much as a pod's annotations may hold under Kubernetes is 256 KiB; a plugin that takes four times that has room. */
+/**
+ * Bytes of annotations in the large request: four times the 256 KiB that Kubernetes allows in a pod, so that plugins
+ * have room.
+ */
 const largeBytes = 1 << 20;
 
-/** All cases in their order. @param pid that the requests name @param phase in which a container's create is sent */
+/**
+ * All cases in their order.
+ * @param pid the pid that the requests name
+ * @param conf the `conf` in the requests; undefined for none
+ * @param phase the phase in which the bridge sends a container's create
+ */
 export function createCases(pid: number, conf: RawJson | undefined, phase: "start" | "create"): ConformanceCase[] {
   const [sandbox, running] = recordedCreates(pid);
   if (sandbox === undefined || running === undefined) throw new BridgeError("INTERNAL", "the scenario has no creates");
@@ -51,7 +62,7 @@ export function createCases(pid: number, conf: RawJson | undefined, phase: "star
     one("create-container", "a container is created", container),
     one("delete-container", "a container is deleted: no labels", deleteOf(container)),
     one("delete-sandbox", "a pod sandbox is deleted: no labels", deleteOf(sandbox)),
-    // The bridge sends them where `states` asks for it.
+    // The bridge sends an update only to a plugin whose setting `states` includes `update`.
     one("update-container", "a container's resources are updated", { ...container, state: "update" }),
     one("update-sandbox", "a pod sandbox's resources are updated", { ...sandbox, state: "update" }),
     one("unknown-state", "a state that v0.1 does not name", { ...container, state: "postCreate" }, refusable),
@@ -95,7 +106,7 @@ export function createCases(pid: number, conf: RawJson | undefined, phase: "star
     one("repeated", "create three times, then delete twice", container, {
       runs: each(container, container, container, deleteOf(container), deleteOf(container)),
     }),
-    // containerd 1.6 ran them side by side.
+    // containerd 1.6 ran a plugin for several containers at the same time.
     one("side-by-side", "four containers at once", container, {
       runs: each(...["a", "b", "c", "d"].map((first) => ({ ...container, id: first + container.id.slice(1) }))),
       sideBySide: true,
@@ -145,7 +156,9 @@ const earlierResults: readonly Result[] = [
   { plugin: "", version: "", error: "", metadata: {} },
 ];
 
-/** As `request: superset` of the bridge adds to a request, and a later version of it may. */
+/**
+ * Keys like those that the bridge adds with `request: superset` (`nri`), or that a later version may add (`future`).
+ */
 const unknownKeys = '"nri":{"pod":{"name":"pod1","ips":["10.0.0.1"]}},"future":[null,{"id":"x"}]';
 
 function largeAnnotations(): Record<string, string> {
@@ -154,7 +167,7 @@ function largeAnnotations(): Record<string, string> {
   return Object.fromEntries(keys.map((key) => [key, value]));
 }
 
-/** The creates of the demo's pod and its containers, as the bridge makes them of its events. */
+/** The create requests that the bridge makes from the demo's events, for the pod and for its containers. */
 function recordedCreates(pid: number): Request[] {
   const { "events.jsonl": events = "", ...files } = demoPods.containerd ?? {};
   const bundles = Object.entries(files).map(([path, text]) => ({ path, bytes: Buffer.from(text) }));
@@ -164,7 +177,7 @@ function recordedCreates(pid: number): Request[] {
     if (event?.name !== "RunPodSandbox" && event?.name !== "StartContainer") return [];
     const target = { ...targetOf(event), pid };
     const { namespaces, annotations, ...spec } = toSpec(target, findBundle(bundles, target.cgroupsPath)?.bundle, rules);
-    // The recorded pids may be other processes' on this machine.
+    // The paths get `pid` for the recorded pids, which other processes may have on this machine.
     const paths = Object.entries(namespaces).map(([type, path]) => [type, path.replace(/\d+/, String(pid))]);
     const { "qos.class": _, ...plain } = annotations;
     const own = { ...spec, namespaces: Object.fromEntries(paths), annotations: plain };
@@ -172,7 +185,7 @@ function recordedCreates(pid: number): Request[] {
   });
 }
 
-/** The delete that followed a create: without labels, else the same. */
+/** The delete request that follows a create: the same request, but without labels. */
 function deleteOf(create: Request): Request {
   return { ...create, state: "delete", labels: {} };
 }

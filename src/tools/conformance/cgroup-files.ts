@@ -3,12 +3,13 @@ import { dirname, join } from "node:path";
 import { attempt, BridgeError, excerpt, fileFault } from "../../base/errors.js";
 import { makeDirectory, readRegularFile } from "../../base/files.js";
 
-/** Files with what they hold at first, by their path below the root. */
+/** The initial content of each file, by the file's path below the root. */
 type CgroupFiles = ReadonlyMap<string, string>;
 
 /**
- * Makes plain files where a plugin for cgroup v1 looks for those of a pod or container.
- * @param cgroupsPath of a recording, which may be any text @throws BridgeError USAGE that names what cannot be made
+ * Makes plain files where a plugin for cgroup v1 looks for the cgroup files of a pod or container.
+ * @param cgroupsPath the path in a recording, which may be any text; a path with `..` gets no files
+ * @throws BridgeError USAGE, with the path, when a file or directory cannot be made
  */
 export function makeCgroupFiles(root: string, cgroupsPath: string, quota = 50_000n): CgroupFiles {
   if (cgroupsPath.split("/").includes("..")) return new Map();
@@ -35,7 +36,7 @@ export function makeCgroupFiles(root: string, cgroupsPath: string, quota = 50_00
   return files;
 }
 
-/** Those that hold something else by now; `gone` where there is no file any more. */
+/** The files whose content has changed since. `is` is "gone" for a file that cannot be read any more. */
 export function changedFiles(root: string, files: CgroupFiles) {
   return [...files].flatMap(([name, was]) => {
     const is = attempt(() => excerpt(readRegularFile(join(root, name)).toString("utf8").trim())) ?? "gone";

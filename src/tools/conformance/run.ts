@@ -19,19 +19,25 @@ export type CaseReport = Awaited<ReturnType<typeof runCase>>;
 
 interface RunCaseOptions {
   readonly plugin: string;
-  /** In which a container's create is judged. */
+  /** The bridge's phase by whose rules the result of a container's create is judged. */
   readonly phase: "start" | "create";
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly spawner: Starter;
   readonly timeoutMs: number;
-  /** Where the cgroups of each case are made, anew so that it shows what it changed. */
+  /**
+   * The directory for scratch cgroup files, which are made anew for each case to show what the plugin changes;
+   * undefined for none.
+   */
   readonly cgroups: string | undefined;
 }
 
-/** As the bridge is configured where nothing else is said. */
+/** The bridge's default configuration. */
 const usual = mergeConfig();
 
-/** Results are judged as under the newest runtime: what an older one lacks, its own node tells. */
+/**
+ * Results are judged as under the newest runtime. What an older runtime lacks, the bridge reports on that runtime's
+ * node.
+ */
 const runtime = {
   name: "containerd",
   version: "v2.4.0",
@@ -39,7 +45,7 @@ const runtime = {
   requestTimeoutMs: nriDefaults.requestTimeoutMs,
 } as const;
 
-/** Runs a legacy plugin through a case, with no runtime around it, and judges its results as the bridge does. */
+/** Runs a v0.1 plugin through a case without a runtime, and judges its results as the bridge does. */
 export async function runCase(tried: ConformanceCase, options: RunCaseOptions) {
   const { name, title, runs: inputs, sideBySide = false } = tried;
   const { cgroups, plugin } = options;
@@ -61,12 +67,12 @@ export async function runCase(tried: ConformanceCase, options: RunCaseOptions) {
     name,
     title,
     ok: problems.length === 0,
-    /** The fault and its remedy, with the names of plugin and case. */
+    /** The faults of the plugin with their remedies, after the names of plugin and case; null when there are none. */
     problem: problems.length === 0 ? null : `${basename(plugin)}, ${name}: ${problems.join("; ")}`,
     note: notes.length === 0 ? null : notes.join("; "),
-    /** The adjust keys of what its results ask for. */
+    /** The keys of `adjust` that the plugin's results ask for. */
     asked: [...new Set(runs.flatMap(({ change }) => (change?.ok === true ? change.change.fields : [])))],
-    /** The files of its scratch cgroup that the plugin changed; null where it had none. */
+    /** The scratch cgroup files that the plugin changed; null when the case had none. */
     changed: changed ?? null,
     durationMs,
   };
@@ -78,7 +84,10 @@ interface Judged {
   readonly change: ParsedAdjustment | undefined;
 }
 
-/** The changes that the bridge would take from a run's result, by its usual settings. */
+/**
+ * The changes that the bridge, with its default settings, would take from a run's result. Undefined for a state other
+ * than create, update and delete.
+ */
 function changeOf(run: InvokeOutcome, request: Request, created: "start" | "create"): ParsedAdjustment | undefined {
   const kind = request.id === request.sandboxID ? "sandbox" : "container";
   const phases: Readonly<Record<string, Phase>> = {
@@ -95,7 +104,10 @@ function changeOf(run: InvokeOutcome, request: Request, created: "start" | "crea
   });
 }
 
-/** The findings about the runs, each once, with the number of the first run where there are several. */
+/**
+ * The texts that `say` gives for the runs, each once. When there are several runs, a text names the first run that it
+ * is about.
+ */
 function numbered(runs: readonly Judged[], say: (run: Judged) => readonly string[]): string[] {
   const first = new Map<string, number>();
   for (const [index, run] of runs.entries()) {
@@ -121,26 +133,29 @@ async function runOnce(
     {
       spawner,
       find: createFinder({ pluginDirs, path: "", lookup: "plugin-dirs-first", types: "plugin-dirs" }),
-      // Nothing is installed meanwhile.
+      // No installer replaces the plugin during a run, so a missing plugin fails at once.
       installs: new Installs(0),
       permissions: "trust",
       environmentFor: () => createEnvironment({ base: environment, pluginDirs, pass: "all", set: {} }),
     },
   );
   const { leftGroup } = run;
-  // It may have ended by itself in the meantime.
+  // The kill fails when the process group has ended by itself in the meantime.
   if (leftGroup !== null) attempt(() => process.kill(-leftGroup, "SIGKILL"));
   return run;
 }
 
-/** The outcomes that a case allows: a plugin may refuse what no runtime sends, and cannot answer what is no request. */
+/**
+ * The outcomes that a case allows besides `ok`. A plugin may refuse a request that no runtime sends, and cannot answer
+ * an input that is no request.
+ */
 const borne = {
   result: [],
   answer: ["reported"],
   end: ["reported", "bad-output"],
 } as const satisfies Record<ConformanceCase["expects"], readonly Outcome[]>;
 
-/** The remedy of a failure, where the bridge names none. */
+/** The remedies by outcome. For any other outcome, the bridge's own hint is the remedy. */
 const remedies: Partial<Record<Outcome, string>> = {
   reported: "if it needs its settings, a live process or its cgroup: --conf, --pid, --cgroup-conf",
   "bad-output": 'print one JSON object, {"plugin":"<name>","version":"0.1","error":""} at least; logs go to stderr',
@@ -149,7 +164,11 @@ const remedies: Partial<Record<Outcome, string>> = {
   killed: 'end by exit, and put what went wrong into "error"',
 };
 
-/** Whether its failure is the call's, by the usual policy: then no such container starts. Nothing holds up a delete. */
+/**
+ * Whether the run fails in a way that the case does not allow. By the default policy such a failure fails the runtime's
+ * call, and no such container starts. An error that the plugin reports for a delete is no problem, as it holds up
+ * nothing.
+ */
 function isProblem({ run, state }: Judged, expects: ConformanceCase["expects"]): boolean {
   const { outcome } = run;
   if (outcome === "ok" || (outcome === "reported" && state === "delete")) return false;
@@ -172,7 +191,7 @@ function findProblems(judged: Judged, expects: ConformanceCase["expects"]): stri
   return problems;
 }
 
-/** Harmless findings: an error where no container waits for it, and keys that the bridge passes over. */
+/** Harmless findings: an error that no container's start depends on, and keys of the result that the bridge ignores. */
 function findNotes(judged: Judged, expects: ConformanceCase["expects"]): string[] {
   const { run, change } = judged;
   const passed = change?.ok === true ? change.change.notes.map(({ text }) => text) : [];
@@ -180,7 +199,10 @@ function findNotes(judged: Judged, expects: ConformanceCase["expects"]): string[
   return reports ? [`reports the error ${quoteText(excerpt(run.error ?? ""))}`, ...passed] : passed;
 }
 
-/** Its end first, which is the cause where it printed nothing or no JSON; else the error that the bridge has for it. */
+/**
+ * How a run ended. The exit status or signal comes first when the plugin printed nothing or no JSON, as that is the
+ * cause. Else the text is the bridge's error for the run.
+ */
 function howItEnded({ outcome, exitCode, signal, stdout, error }: InvokeOutcome): string {
   const text = excerpt(error ?? "", 400);
   const status = exitCode === null ? `ended by ${signal}` : `ended with status ${exitCode}`;
@@ -188,13 +210,13 @@ function howItEnded({ outcome, exitCode, signal, stdout, error }: InvokeOutcome)
   return stdout === "" ? `${status} and printed nothing` : `${status}: ${text}`;
 }
 
-/** The last line on stderr, where a program that fails says why. */
+/** The plugin's last line on stderr, in which a failing program usually says why. */
 function lastWords({ stderr }: InvokeOutcome): string {
   const line = stderr.findLast((text) => text.trim() !== "");
   return line === undefined ? "" : ` (its stderr ends with ${quoteText(excerpt(line.trim(), 80))})`;
 }
 
-/** A case as a row for people, with what is wrong below it. */
+/** A case's report as text for people: one row, with the problems and notes below it. */
 export function formatRow(report: CaseReport, nameWidth: number): string {
   const { ok, name, title, problem, note, asked, changed, durationMs } = report;
   const lines = [`${ok ? "ok  " : "FAIL"}  ${name.padEnd(nameWidth)}  ${title}  (${durationMs} ms)`];

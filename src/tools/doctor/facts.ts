@@ -18,18 +18,21 @@ import {
   readSocket,
 } from "./collect/runtime.js";
 
-/** All that the findings are made from: one look at a node. Paths are the node's own, without the root prefix. */
+/**
+ * What doctor knows about a node after one look. All findings follow from these facts. Paths are the node's own,
+ * without the root prefix.
+ */
 export type Facts = Awaited<ReturnType<typeof collectFacts>>;
 
 export interface SelfFacts {
   readonly nodeVersion: string;
-  /** As Node names it: x64, arm64. */
+  /** The machine's architecture as Node names it: x64, arm64. */
   readonly arch: string;
   readonly uid: number;
 }
 
 interface CollectOptions {
-  /** Where the node's file system is seen: `/`, or where it is mounted. */
+  /** Where this process sees the node's file system: `/`, or the directory where it is mounted. */
   readonly root: string;
   readonly flags: PartialConfig;
   readonly given: string | undefined;
@@ -38,11 +41,11 @@ interface CollectOptions {
   readonly self?: SelfFacts;
   readonly askVersion?: AskVersion;
   readonly checkCapture?: () => Promise<Privilege>;
-  /** Between two looks at a process that seems to hang. */
+  /** Milliseconds between two looks at a bridge's process or status file. */
   readonly lookEachMs?: number;
 }
 
-/** Looks at a node, and changes nothing on it. What cannot be looked at is left unknown. */
+/** Collects the facts about a node, and changes nothing on it. A fact that cannot be seen stays unknown. */
 export async function collectFacts(options: CollectOptions) {
   const { root, flags, given } = options;
   const { versions, arch, geteuid = () => 0 } = process;
@@ -50,7 +53,7 @@ export async function collectFacts(options: CollectOptions) {
   const files = new NodeFiles(root);
   const procRoot = files.locate("/proc");
   const processes = listProcesses(procRoot);
-  // Below another root, the mounts of the node's first process.
+  // The mounts of this process; when the node's /proc does not show this process, those of the node's first process.
   const mountinfo = files.readText("/proc/self/mountinfo") ?? files.readText("/proc/1/mountinfo") ?? "";
   const mounts = parseMountinfo(mountinfo);
 
@@ -58,7 +61,8 @@ export async function collectFacts(options: CollectOptions) {
   const { config } = bridge;
   const directory = config.state === "memory" ? undefined : config.state.directory;
   const ofBridge = await readProcess(files, processes, directory, options.lookEachMs);
-  // Of one that runs what it says, which a flag of its own may have set; a container's path is not the node's.
+  // A running bridge names in its status file the socket that it connects to, which its own flags may have set. The
+  // path that a bridge in a container names is not a path of the node.
   const isOfNode = ofBridge.pid !== undefined && files.sharesRoot(ofBridge.pid) !== false;
   const connectsTo = isOfNode ? ofBridge.status?.socket : undefined;
   const socketPath = flags.socketPath ?? connectsTo ?? config.socketPath;
@@ -69,18 +73,23 @@ export async function collectFacts(options: CollectOptions) {
   const runtimePath = runtime?.environment?.get("PATH");
   const lookup = { files, config, arch: self.arch, path: options.path, runtimePath };
   const plugins = conf.list === undefined ? [] : readPlugins(conf.list, lookup);
-  // Of one that would need it, too: a view that cannot be made is no advice.
+  // A plugin with cgroup v1 names in its file counts too: doctor would advise a captured view for it, and must not
+  // where none can be made.
   const captures = plugins.some(({ cgroup, binary }) => cgroup === "capture" || (binary?.v1Names.length ?? 0) > 0);
   return {
     root,
     self,
-    /** The one that NRI is wanted of, which listens on the socket, else runs, else is on the disk; and others that run beside it. */
+    /**
+     * The runtime that the bridge connects to, as findRuntimes chooses it. `others`: the other runtimes that run on the
+     * node.
+     */
     ...{ runtime, others },
-    /** Whether `sandboxes: auto` serves the pods of the default runtime handler. */
+    /** Whether a bridge with `sandboxes: auto` serves the pods of the default runtime handler. */
     sandboxes: await decideFor(runtime, config.confFile, files),
     socket: await readSocket(files, socketPath, mounts, runtime),
     cgroup: cgroupVersionOf(mounts),
-    // Undefined where no plugin needs it. A trial: a mount namespace is made and left at once.
+    // Whether the bridge can make captured cgroup views; undefined when no plugin needs one. The trial makes a mount
+    // namespace and leaves it at once.
     capture: captures ? await (options.checkCapture ?? checkPrivilege)() : undefined,
     bridge,
     process: ofBridge,
@@ -113,7 +122,10 @@ async function decideFor(runtime: RuntimeFacts | undefined, confFile: string, fi
   return { ...decision, reason: files.rename(decision.reason) };
 }
 
-/** The controllers decide: `name=systemd` alone is no v1. `hybrid`: some in v1, and a v2 tree beside them. */
+/**
+ * The cgroup version of a node with these mounts. Only a v1 hierarchy with a controller counts as v1, `name=systemd`
+ * alone does not. `hybrid`: v1 hierarchies with controllers, and a v2 tree.
+ */
 function cgroupVersionOf(mounts: readonly Mount[]) {
   const controller = /^(cpu|cpuacct|cpuset|memory|blkio|pids|devices)$/;
   const v1 = mounts.some(({ type, superOptions }) => type === "cgroup" && superOptions.some((o) => controller.test(o)));

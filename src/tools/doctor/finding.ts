@@ -1,50 +1,64 @@
 import type { Facts } from "./facts.js";
 
-/** How much a finding matters: an error keeps plugins from running, a warning may, an info is worth knowing. */
+/**
+ * How much a finding matters: an error keeps plugins from running, a warning may keep them from it, an info is worth
+ * knowing.
+ */
 type Severity = "error" | "warning" | "info";
 
 export interface Finding {
-  /** Stable, for machines. */
+  /** The name by which scripts match the finding. It does not change between versions. */
   readonly id: string;
   readonly severity: Severity;
-  /** The fact. */
+  /** What doctor found. */
   readonly what: string;
   /** Why it matters to plugins. */
   readonly why: string;
-  /** The remedy: file, line and value of a setting, and the unit to reload; a command only where it can do no harm (chmod, mv). */
+  /**
+   * The remedy: file, line and value of a setting, and the unit to reload. It is a command only where that can do no
+   * harm (chmod, mv).
+   */
   readonly fix: string;
-  /** `file:line`, `file:line:column` or a path. */
+  /** The place of the fault: `file:line`, `file:line:column` or a path. */
   readonly where: string;
 }
 
-/** The verb: `doctor`, `doctor --migrate`, `check`. */
+/** The command that asks for findings: `doctor`, `doctor --migrate` or `check`. */
 export type Verb = "doctor" | "migrate" | "check";
 
 type Of<S, T> = T | ((subject: S, facts: Facts) => T);
 
 interface Given<S> {
-  /** Its subject: one thing, several, or none. */
+  /** The subjects of the row, with one finding for each: one thing, several, or none (false or undefined). */
   readonly when: (facts: Facts) => S | readonly S[] | false | undefined;
-  /** Where it depends on the subject, and is not that of the row. */
+  /** Given when the severity depends on the subject; it replaces the row's own severity. */
   readonly severity?: Of<S, Severity>;
   readonly what: Of<S, string>;
   readonly why: Of<S, string>;
   readonly fix: Of<S, string>;
-  /** Its own `where` or `path`, or itself, unless this says another place. */
+  /**
+   * Given when the place is not the default: the subject's `where` or `path`, or the subject itself when it is a
+   * string.
+   */
   readonly where?: Of<S, string>;
 }
 
 export interface Row {
   readonly id: string;
   readonly verbs: readonly Verb[];
-  /** Its findings; of a group of rows that share `told` each thing is told by the first one alone. */
+  /**
+   * The row's findings about subjects that are not in `told`, to which it adds them. Rows of a group share `told`, so
+   * only the first row that finds a subject reports it.
+   */
   readonly find: (facts: Facts, told: Set<unknown>) => readonly Finding[];
 }
 
-/** Rows; an inner list is a group in which the first row that is about a thing hides the later ones. */
+/**
+ * Rows and groups of rows. An inner list is a group: the first row that reports a subject hides later rows about it.
+ */
 export type Table = readonly (Row | readonly Row[])[];
 
-/** How a row of these verbs is written. */
+/** Returns the function that makes the rows for these verbs. */
 export function rowOf(...verbs: readonly Verb[]): <S>(id: string, severity: Severity, given: Given<S>) => Row {
   return <S>(id: string, usual: Severity, given: Given<S>): Row => ({
     id,
@@ -61,7 +75,7 @@ export function rowOf(...verbs: readonly Verb[]): <S>(id: string, severity: Seve
   });
 }
 
-/** When a row is about this subject, where there is one, and that is true of it. */
+/** Makes the `when` of rows about one subject: the result of `subjectOf`, if there is one and `holds` is true of it. */
 export function given<S>(subjectOf: (facts: Facts) => S | undefined) {
   return (holds: (subject: S, facts: Facts) => boolean) => (facts: Facts) => {
     const subject = subjectOf(facts);

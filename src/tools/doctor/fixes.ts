@@ -15,12 +15,15 @@ export function restart(runtime: RuntimeFacts | undefined): string {
   return `systemctl restart ${unit ?? services[name]}`;
 }
 
-/** The bridge that the runtime launches from a file that is executable, as far as its place says. */
+/** The bridge's file that the runtime launches, as it is executable and named NN-name; undefined when there is none. */
 export function launchedBridge({ launched }: Facts): Facts["launched"][number] | undefined {
   return launched.find(({ bridge, executable, named }) => bridge && executable && named);
 }
 
-/** How the bridge reads its configuration anew, or all anew. A launched one gets both from the runtime. */
+/**
+ * Says how to make the bridge reload its configuration, or restart. A launched bridge restarts only with the runtime,
+ * and reloads without it only when it has --config.
+ */
 export function again(facts: Facts, how: "reload" | "restart"): string {
   const { pid, unit, args } = facts.process;
   const isLaunched = launchedBridge(facts) !== undefined;
@@ -30,10 +33,10 @@ export function again(facts: Facts, how: "reload" | "restart"): string {
   return `restart the bridge (process ${pid}, which no systemd unit has: its pod, or what started it)`;
 }
 
-/** compat: k3s and RKE2 write config.toml anew at each start, from a template, and import drop-ins where they are recent. */
+/** compat: k3s and RKE2 write config.toml from a template at each start; their recent versions import drop-in files. */
 const rancher = /^(\/.*\/(?:k3s|rke2)\/agent\/etc\/containerd\/config)\.toml$/;
 
-/** The source from which another program generates a file; undefined where it is not known. */
+/** The template or drop-in to edit instead of a file that k3s or RKE2 generates; undefined for any other file. */
 function sourceOf({ read }: RuntimeFacts["config"], file = ""): string | undefined {
   const [, stem] = rancher.exec(file) ?? [];
   const { imports, version } = { imports: [], version: 2, ...read.find(({ path }) => path === file)?.table };
@@ -43,7 +46,10 @@ function sourceOf({ read }: RuntimeFacts["config"], file = ""): string | undefin
   return stem && `${stem}${end}`;
 }
 
-/** The setting for a runtime's configuration. No command: another program may own the file. @param place a path or `file:line` */
+/**
+ * Says what to edit in a runtime's configuration. The text is no command, as another program may own the file.
+ * @param place a path or `file:line`, or several with " and " between them
+ */
 export function editRuntime(runtime: RuntimeFacts, place: string, edit: string): string {
   const files = place.split(" and ").map((one) => one.replace(/:\d+$/, ""));
   const generated = files.find((file) => runtime.config.generated.includes(file));
@@ -54,7 +60,7 @@ export function editRuntime(runtime: RuntimeFacts, place: string, edit: string):
   return `in ${source ?? place} ${edit}${generated ? ` (${why})` : ""}; then ${restart(runtime)}`;
 }
 
-/** How one of the runtime's NRI settings is set. */
+/** Says how to set one of the runtime's NRI settings. */
 export function setNri(
   runtime: RuntimeFacts,
   setting: "enabled" | "connections" | "requestTimeout",
@@ -63,13 +69,17 @@ export function setNri(
   return setUnder(runtime, "", { [nriKeys[setting][runtime.name]]: value }, runtime.config.nri.at[setting]);
 }
 
-/** The same for settings of NRI's default validator. */
+/** Says how to set keys of NRI's default validator. */
 export function setValidator(runtime: RuntimeFacts, settings: Readonly<Record<string, unknown>>): string {
   const pairs = Object.entries(settings).map(([key, value]) => [validatorKey(runtime.name, key), value]);
   return setUnder(runtime, ".default_validator", Object.fromEntries(pairs), runtime.config.nri.at.validator);
 }
 
-/** @param inner the end of the header, below NRI's section @param at where one is set already */
+/**
+ * Says how to set keys in NRI's section of a runtime's configuration, or in a table below that section.
+ * @param inner the end of the table's header, after the name of NRI's section
+ * @param at the place where one of the keys is set already; undefined when none is
+ */
 function setUnder(runtime: RuntimeFacts, inner: string, settings: object, at: string | undefined): string {
   const { config, name } = runtime;
   const pairs = Object.entries(settings).map(([key, value]) => [key, JSON.stringify(value)] as const);
@@ -79,15 +89,18 @@ function setUnder(runtime: RuntimeFacts, inner: string, settings: object, at: st
   }
   const header = name === "cri-o" ? `[crio.nri${inner}]` : `[plugins."${config.nriSection}"${inner}]`;
   const edit = `set ${pairs.map((pair) => pair.join(" = ")).join(", ")} under ${header}`;
-  // A later file of the directory wins.
+  // CRI-O reads the files of this directory in order, and a later file wins.
   if (name === "cri-o") return editRuntime(runtime, at ?? "/etc/crio/crio.conf.d/99-nri.conf", edit);
   if (!config.exists) return editRuntime(runtime, config.path, `(a new file with the first line version = 2) ${edit}`);
-  // Where it is set already, else where its section is, else the main file.
+  // The place where the key is set already, else NRI's section, else the main file.
   return editRuntime(runtime, at ?? config.nriAt ?? config.path, edit);
 }
 
-/** How a key of the bridge's configuration is set. A bridge that the runtime launches gets it from the runtime alone.
- * @param yaml the value as YAML writes it, in one line */
+/**
+ * Says how to set a key of the bridge's configuration. A launched bridge without a file gets one in the runtime's
+ * plugin configuration directory.
+ * @param yaml the value as YAML writes it, in one line
+ */
 export function setBridge(
   facts: Facts,
   path: readonly string[],
@@ -104,7 +117,10 @@ export function setBridge(
   return `in ${place} set ${first}: ${value}; then ${again(facts, how)}`;
 }
 
-/** The one answer for a plugin that writes cgroup v1 files on a node with v2; README.md and docs/MIGRATION.md say it in these words. */
+/**
+ * The only advice for a plugin that writes cgroup v1 files on a node with v2. README.md and docs/MIGRATION.md give it
+ * in the same words.
+ */
 export function captureInCreate(facts: Facts, type: string): string {
   const set = setBridge(facts, ["plugins", type], "{phase: create, cgroup: capture}");
   return `${set} (it then runs before the container exists, without a pid, in a cgroup v1 view of its own, and what it writes there becomes the container's resources, which no daemon-reload undoes)`;
@@ -117,8 +133,9 @@ export function shellWord(text: string): string {
 const safePlace = "a directory that root alone can write";
 
 /**
- * The remedy of a fault of base/permissions or plugin/permissions, whose text begins with the path.
- * A command only where it takes nothing from others: a home is its user's, and /tmp stays open to all users.
+ * The remedy for a permission fault of a file. The remedy is a command only when it takes nothing from other users: a
+ * home directory stays its user's, and /tmp stays open to all users.
+ * @param fault a text of base/permissions or plugin/permissions, which begins with the path at fault
  */
 export function guardFile(file: string, fault: string): string {
   const [, path = file, rest = ""] = /^(\/.*?): (.*)$/s.exec(fault) ?? [];
@@ -133,13 +150,13 @@ export function guardFile(file: string, fault: string): string {
   if (!isFirstLines && !isAbove && path !== file) {
     return `a link on the way to ${file} leads to ${path}: put what it leads to into ${safePlace}, and let the link lead there`;
   }
-  // What is well there stays as it is.
+  // These commands do not change a file or directory that is safe already.
   const all = (isAbove ? wayTo(file, path) : [path]).map(shellWord).join(" ");
   if (rest.startsWith("it belongs to")) return `chown root ${all} && chmod go-w ${all}`;
   return rest.startsWith("mode ") ? `chmod go-w ${all}` : `let root alone own and write ${path}`;
 }
 
-/** A path above a file, and each below it on the way there. */
+/** The directory `above`, each directory below it on the way to `file`, and `file`. */
 function wayTo(file: string, above: string): readonly string[] {
   return file === above ? [file] : [...wayTo(dirname(file), above), file];
 }

@@ -10,7 +10,7 @@ import { runtimeRows } from "./findings/runtime.js";
 import { validatorRows } from "./findings/validators.js";
 import { launchedBridge } from "./fixes.js";
 
-/** Every finding that there is. A new one is one row of one of these. */
+/** All rows of all findings. A new finding is a new row in one of these tables. */
 export const table: Table = [
   ...runtimeRows,
   ...validatorRows,
@@ -20,7 +20,7 @@ export const table: Table = [
   ...migrateRows,
 ];
 
-/** Everything that there is to say of a node for a verb, the worst first. */
+/** All findings about a node for a verb, the worst first. */
 export function findAll(facts: Facts, verb: Verb): readonly Finding[] {
   return evaluate(table, facts, verb);
 }
@@ -46,12 +46,15 @@ function describeRuntime({ name, version, pid, path, config }: RuntimeFacts) {
   const { requestTimeoutMs } = config.nri;
   const about = { name, version, pid: pid ?? null, path, config: config.path };
   if (nri === undefined) return { ...about, nri: null, dialect: null, nriEnabled: false, requestTimeoutMs };
-  // Which call brings an event depends on nothing but NRI's version.
+  // NRI's version alone decides which call the runtime sends for an event.
   const dialect = hasFeature(nri, "ownCalls") ? "dedicated" : "state-change";
   return { ...about, nri: formatVersion(nri), dialect, nriEnabled: config.nri.enabled, requestTimeoutMs };
 }
 
-/** The findings for people: what, why and the command, the worst first. */
+/**
+ * The findings as text for people, in the given order: what, why and fix, with the node before and the counts after
+ * them.
+ */
 export function formatFindings(facts: Facts, findings: readonly Finding[]): string {
   const node = describeNode(facts);
   const { runtime } = node;

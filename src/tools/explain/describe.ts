@@ -5,7 +5,7 @@ import type { Explained, Given } from "./play.js";
 type EventExplanation = ReturnType<typeof describeEvent>;
 type PluginExplanation = EventExplanation["plugins"][number];
 
-/** An event with its plugins' requests and where each field comes from, as `explain --json` has it. */
+/** An event with the request to each plugin and the source of each field, as `explain --json` prints it. */
 export function describeEvent({ event, index, runs, answer }: Explained, given: Given) {
   const cgroupsPath = runs[0]?.call.request.spec.cgroupsPath;
   const match = cgroupsPath === undefined ? undefined : findBundle(given.played.bundles, cgroupsPath);
@@ -19,7 +19,10 @@ export function describeEvent({ event, index, runs, answer }: Explained, given: 
     sandboxId: event.pod.id,
     pod: `${event.pod.namespace}/${event.pod.name}`,
     container: container?.name ?? null,
-    /** The answer of the bridge when it is no OK, though each plugin did well: its conf.json cannot be read, say. */
+    /**
+     * The error that the bridge answers although no plugin failed, for example because it cannot read conf.json; else
+     * null.
+     */
     error: answer?.outcome.error ?? null,
     plugins: runs.map((run) => describeRun(run, bundle, given.confName)),
     bundle,
@@ -33,7 +36,7 @@ function describeRun({ run }: RunReport, bundle: string | null, confName: string
   return { plugin, path, state, outcome: outcome === "ok" ? "would run" : outcome, error, hint, request, sources };
 }
 
-/** Each field of a request with where it comes from, in the request's order. */
+/** The source of each field of a request, in the order of the request. */
 function sourcesOf(request: string, state: string, bundle: string | null, confName: string) {
   const from = bundle ?? "the event";
   const remembered = "remembered from the create";

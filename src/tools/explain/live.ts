@@ -10,12 +10,14 @@ import { findRuntimes } from "../doctor/collect/runtime.js";
 import { nriDefaults } from "../doctor/collect/runtime-config.js";
 import { type Given, givenOf } from "./play.js";
 
-/** The bundle of a pod or container that runs, with its process; 0 when the runtime has not written it down. */
+/** The bundle of a running pod or container. `pid` is 0 when the runtime has written no pid file. */
 type LiveBundle = ReturnType<typeof findBundles>[number];
 
 /**
- * Makes the create and the delete of a pod or container that runs from its bundle, without a call to the daemon.
- * @throws BridgeError USAGE when there is none, or several, of this id
+ * Makes the create and the delete of a running pod or container from its bundle, without a call to the runtime.
+ * @param id the id or its beginning
+ * @throws BridgeError USAGE when no running pod or container has this id, when several do, or when its bundle is not
+ * valid
  */
 export function readLive(id: string, root = "/"): Given {
   const files = new NodeFiles(root);
@@ -30,7 +32,8 @@ export function readLive(id: string, root = "/"): Given {
     const ids = [one, ...more].map((found) => found.id).join(" and ");
     throw new BridgeError("USAGE", `${id} is the beginning of the ids ${ids}`);
   }
-  // The time that the node's runtime gives a plugin, as its file says; its version, which would have to be asked for, changes nothing.
+  // Only the request timeout is needed of the runtime's configuration. The runtime's version does not change the
+  // timeout, so its --version does not run.
   const [runtime] = findRuntimes({ files, processes, peer: undefined, askVersion: () => "" });
   return toGiven(one, runtime?.config.nri.requestTimeoutMs ?? nriDefaults.requestTimeoutMs);
 }
@@ -41,7 +44,7 @@ function findBundles(files: NodeFiles, processes: readonly Process[], wanted: st
     if (!id.startsWith(wanted) || found.some((known) => known.id === id)) return;
     const bytes = files.readBytes(`${directory}/config.json`);
     if (bytes === undefined) return;
-    // containerd's shim for runc writes init.pid, conmon pidfile.
+    // containerd's shim for runc writes the pid to the file init.pid, conmon to the file pidfile.
     const pids = ["init.pid", "pidfile"].map((name) => Number(files.readText(`${directory}/${name}`)));
     const path = `${shown}/config.json`;
     found.push({ id, path, bytes, bundle: readBundle(path, bytes), pid: pids.find((number) => number > 0) ?? 0 });
@@ -49,12 +52,13 @@ function findBundles(files: NodeFiles, processes: readonly Process[], wanted: st
   for (const { pid, command } of processes) {
     const cwd = files.link(`/proc/${pid}/cwd`);
     if (cwd === undefined) continue;
-    // Through the process's own directory, so that it is found from another mount namespace too.
+    // A path through /proc/PID/cwd works even when the process runs in another mount namespace.
     const inside = `/proc/${pid}/cwd`;
-    // conmon works in <id>/userdata; containerd's shim in the pod's bundle, beside which the containers' lie.
+    // conmon's working directory is <id>/userdata. That of containerd's shim is the pod's bundle, which has the
+    // containers' bundles as siblings.
     if (command === "conmon") {
       add(cwd.split("/").findLast((part) => part !== "userdata") ?? "", inside, cwd);
-      // A pod without an infra container has a bundle beside those of its containers, and no conmon.
+      // A CRI-O pod without an infra container has no conmon. Its bundle is a sibling of its containers' bundles.
       const bundle = attempt(() => parseBundle(files.readBytes(`${inside}/config.json`) ?? new Uint8Array()));
       const pod = bundle?.annotations["io.kubernetes.cri-o.SandboxID"];
       if (pod) add(pod, `${inside}/../../${pod}/userdata`, `${dirname(dirname(cwd))}/${pod}/userdata`);
@@ -73,7 +77,10 @@ function readBundle(path: string, bytes: Uint8Array): Spec {
   }
 }
 
-/** The annotations of a bundle say whose it is: by containerd's names, else by CRI-O's. */
+/**
+ * Makes the events of a bundle. The bundle's annotations, with containerd's names or else CRI-O's, name its pod and
+ * container.
+ */
 function toGiven({ id, path, bytes, bundle, pid }: LiveBundle, timeoutMs: number): Given {
   const { cgroupsPath, annotations } = bundle;
   const first = (...names: string[]) => names.flatMap((name) => annotations[name] ?? [])[0];

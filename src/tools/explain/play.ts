@@ -13,14 +13,17 @@ import { type Answer, type PlayOptions, playCase } from "../replay/play.js";
 /** Events to explain, with everything that came before them. */
 export interface Given {
   readonly played: Case;
-  /** The indexes of the events that are asked about. */
+  /** The indexes of the events to explain. */
   readonly wanted: ReadonlySet<number>;
   readonly confName: string;
-  /** Facts that are not known, with the assumptions in their place. */
+  /** Facts that the explanation does not know, each with the assumption that it makes instead. */
   readonly unknown: readonly string[];
 }
 
-/** A case folder, or `FOLDER:N` for its N-th event. @throws BridgeError USAGE */
+/**
+ * Reads the events to explain: all of a case folder, or with `FOLDER:N` its N-th event.
+ * @throws BridgeError USAGE when the folder holds no valid case, or the case has no N-th event
+ */
 export function readGiven(argument: string): Given {
   const [, folder = argument, number] = kindOf(argument) !== undefined ? [] : (/^(.*):(\d+)$/.exec(argument) ?? []);
   const given = givenOf(readCase(folder));
@@ -35,30 +38,36 @@ export function givenOf(played: Case): Given {
   return { played, wanted, confName: `conf.json of ${played.name}`, unknown: [] };
 }
 
-/** A case has its own conf.json; all else runs with the node's, or that of --conf. @throws BridgeError USAGE that names the file */
+/**
+ * Keeps the conf.json of a case that has one; anything else gets the node's. The file of --conf replaces both.
+ * @throws BridgeError USAGE, with the file's name, when the file cannot be read
+ */
 export function withNodeConf(given: Given, flags: PartialConfig, confFile: string): Given {
   if (flags.confFile === undefined && given.played.confs.length > 0) return given;
   const text = flags.confFile === undefined ? readIfThere(confFile) : readFile(confFile);
   return { ...given, played: withConf(given.played, confFile, text), confName: confFile };
 }
 
-/** One event with the plugin runs that it leads to. */
+/** One event with the plugin runs that it causes. */
 export interface Explained {
   readonly index: number;
   readonly event: NriEvent;
   readonly runs: RunReport[];
-  /** The answer of the bridge; undefined for an event that it does not ask for. */
+  /** The bridge's answer; undefined for an event to which the bridge does not subscribe. */
   answer: Answer | undefined;
 }
 
 interface ExplainOptions
   extends Pick<PlayOptions, "played" | "flags" | "file" | "environment" | "interrupted" | "scratch"> {
   readonly wanted: ReadonlySet<number>;
-  /** Runs the plugins of the events that are asked about; undefined: nothing is run. */
+  /** Runs the plugins for the wanted events; when undefined, no plugin runs. */
   readonly spawner?: Starter;
 }
 
-/** Takes all events up to the last wanted one through the bridge. A plugin that is not run counts as one that answered well. */
+/**
+ * Plays all events up to the last wanted one to the bridge. Where a plugin does not run, the bridge gets a good result
+ * instead.
+ */
 export async function explain(options: ExplainOptions): Promise<readonly Explained[]> {
   const { played, wanted, spawner, ...about } = options;
   const last = Math.max(...wanted);
@@ -93,7 +102,7 @@ export async function explain(options: ExplainOptions): Promise<readonly Explain
   return explained;
 }
 
-/** A captured view that nothing is run in: the request names the path that a real one would have. */
+/** A captured view for a plugin that does not run. The request names the cgroup path that a real view would have. */
 function emptyView({ cgroupsPath }: CgroupOf): Awaited<ReturnType<Cgroups["openView"]>> {
   return {
     cgroupsPath: resolveCgroupsPath(cgroupsPath),
@@ -104,7 +113,10 @@ function emptyView({ cgroupsPath }: CgroupOf): Awaited<ReturnType<Cgroups["openV
   };
 }
 
-/** The output of containerd's own skeleton for v0.1 plugins when a plugin has nothing to say. */
+/**
+ * The result that stands for a plugin that does not run: the output of containerd's own skeleton for v0.1 plugins when
+ * a plugin has nothing to say.
+ */
 function asIfWell({ argv0 }: StartCommand): RunResult {
   return {
     pid: 0,
@@ -119,7 +131,10 @@ function asIfWell({ argv0 }: StartCommand): RunResult {
   };
 }
 
-/** The layers with every failure passed over, so that a chain is shown to its end. */
+/**
+ * The configuration layer, changed so that the bridge continues after every failure: the explanation then shows the
+ * whole chain.
+ */
 export function withoutFailures(layer: PartialConfig): PartialConfig {
   const plugins = Object.entries(layer.plugins ?? {}).map(([type, { onFailure: _, breaker: __, ...own }]) => [
     type,
@@ -133,8 +148,9 @@ export function withoutFailures(layer: PartialConfig): PartialConfig {
 }
 
 /**
- * A case whose conf.json files hold this plugin alone, so that the others do not run; also gives the types that they list.
- * @throws BridgeError USAGE that names the file, and where in it the fault is
+ * A copy of the case whose conf.json files list this plugin alone, so that no other plugin runs.
+ * @returns `types`: the types that the case's own files list
+ * @throws BridgeError USAGE, with the file and the place of the fault, when a conf.json is not valid
  */
 export function caseWithOnly(played: Case, type: string): { readonly played: Case; readonly types: readonly string[] } {
   const types: string[] = [];

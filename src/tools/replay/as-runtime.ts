@@ -4,7 +4,10 @@ import type { PodSandbox, StringMap } from "../../nri/types.js";
 import { does, hasFeature, inferNriVersion } from "../../nri/versions.js";
 import type { Case } from "./case.js";
 
-/** A runtime as the command line names it, `containerd-2.3.4`. @throws BridgeError USAGE */
+/**
+ * Parses a runtime as the command line names it, such as `containerd-2.3.4`.
+ * @throws BridgeError USAGE when no runtime of this name and version has NRI v2
+ */
 export function parseRuntime(text: string): Case["runtime"] {
   const [, name = "", version = ""] = /^(.+?)-v?(\d.*)$/.exec(text) ?? [];
   const nri = inferNriVersion(name, version);
@@ -14,8 +17,9 @@ export function parseRuntime(text: string): Case["runtime"] {
 }
 
 /**
- * A recorded case as another version of its runtime sends it: calls, labels, and what a stopped pod has.
- * @throws BridgeError USAGE for the case of another runtime, whose annotations and bundles this one would never have
+ * Rewrites a recorded case as another version of the same runtime sends it: the calls, the pods' labels, and what the
+ * events of a stopped pod still say of it.
+ * @throws BridgeError USAGE when the case is of another runtime: this one would never have its annotations and bundles
  */
 export function asSentBy(recorded: Case, runtime: Case["runtime"]): Case {
   if (runtime.name !== recorded.runtime.name) {
@@ -35,7 +39,7 @@ export function asSentBy(recorded: Case, runtime: Case["runtime"]): Case {
 
 type Runtime = Case["runtime"];
 
-/** Whether a runtime still has a pod at its end. */
+/** For each of a pod's last two events, the feature of a runtime that still sends all data of the pod then. */
 const keeping = { StopPodSandbox: "keepsStoppedPods", RemovePodSandbox: "keepsRemovedPods" } as const;
 
 const pauseImage = "io.kubernetes.cri.podsandbox.image-name";

@@ -11,7 +11,7 @@ import { parseConfigList } from "../../v01/config-list.js";
 import type { ConfigList } from "../../v01/types.js";
 
 export interface RecordedEvent {
-  /** 1 is the first of the recording. */
+  /** The event's number in the recording; the first one is 1. */
   readonly index: number;
   readonly method: string;
   readonly timeoutNano: bigint;
@@ -20,12 +20,14 @@ export interface RecordedEvent {
   readonly payload: Uint8Array;
 }
 
-/** A scenario that can be played: what the runtime sent, with the configuration and the bundles of the time. */
+/** A scenario to play: what a runtime sent, with the configuration and the bundles of that time. */
 export interface Case {
   readonly name: string;
   readonly title: string;
   readonly events: readonly RecordedEvent[];
-  /** Each conf.json, where it was read, and the event from which it holds; without a text where there was no file. */
+  /**
+   * Each conf.json with its path and the first event for which it holds. `text` is undefined when there was no file.
+   */
   readonly confs: readonly {
     readonly fromEvent: number;
     readonly file: string;
@@ -38,7 +40,7 @@ export interface Case {
 const runtimeSchema = z.object({
   name: z.string(),
   version: z.string(),
-  /** The NRI version, where name and version do not tell it. */
+  /** The NRI version, when it does not follow from the runtime's name and version. */
   nri: z.optional(z.string()),
   dialect: z.enum(["state-change", "dedicated"]),
 });
@@ -59,7 +61,7 @@ const eventSchema = z.object({
 
 /**
  * Reads a case (case.json, events.jsonl, conf.json, bundles/), or a recording as it is (events.jsonl, bundle-*.json).
- * @throws BridgeError USAGE that names the file and the line
+ * @throws BridgeError USAGE, with the file and the line, when a file is missing or not valid
  */
 export function readCase(folder: string): Case {
   const name = basename(resolve(folder));
@@ -88,17 +90,20 @@ export function readCase(folder: string): Case {
 
 const usualRuntime: Case["runtime"] = { name: "containerd", version: "v1.7.24", dialect: "state-change" };
 
-/** @throws BridgeError USAGE that names the file */
+/** @throws BridgeError USAGE, with the file, when the runtime's NRI version is not known */
 function readRuntime(stated: Case["runtime"] = usualRuntime, file: string): Case["runtime"] {
   const { nri, ...runtime } = stated;
-  // A version that our table knows stands for itself; what a development build says of its NRI stands for the others.
+  // For a released version our table gives the NRI version. For a development build the case has to state `nri`.
   if (inferNriVersion(runtime.name, runtime.version) !== undefined) return runtime;
   if (nri !== undefined && parseVersion(nri) !== undefined) return stated;
   const what = `the NRI version of ${runtime.name} ${runtime.version} is not known`;
   throw new BridgeError("USAGE", `${file}: ${what}: state it as "nri" of "runtime"`);
 }
 
-/** Reads events.jsonl, whose events stand one a line. @throws BridgeError USAGE that names the line */
+/**
+ * Parses the text of events.jsonl, which has one event on each line.
+ * @throws BridgeError USAGE, with the line, when a line is not a valid event
+ */
 export function parseEvents(text: string, file: string): RecordedEvent[] {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   return lines.map((line, at) => {
@@ -121,7 +126,7 @@ export function withConf(played: Case, file: string, text: Uint8Array | undefine
   return { ...played, confs: [{ fromEvent: 1, file, text }] };
 }
 
-/** The list of a conf.json. @throws BridgeError USAGE that names the file, and where in it the fault is */
+/** Parses a conf.json. @throws BridgeError USAGE, with the file and the place of the fault, when it is not valid */
 export function readConfList(text: Uint8Array, file: string): ConfigList {
   try {
     return parseConfigList(text);
@@ -138,11 +143,14 @@ function readBundles(folder: string): Case["bundles"] {
   const files =
     names?.map((name) => join(inside, name)) ??
     (listIfThere(folder) ?? []).filter((name) => /^bundle-.*\.json$/.test(name)).map((name) => join(folder, name));
-  // One that was read after an update serves too: an update does not rewrite the bundle.
+  // A bundle that was recorded after an update is good too: the runtime does not rewrite a bundle for an update.
   return files.map((path) => ({ path, bytes: readFile(path) }));
 }
 
-/** @throws BridgeError USAGE that names the place, and what was expected */
+/**
+ * Parses JSON text that has to fit a schema.
+ * @throws BridgeError USAGE, with `where` and what was expected, when the text is no JSON or does not fit
+ */
 export function parseJson<T>(text: string, schema: z.ZodMiniType<T>, where: string): T {
   let value: unknown;
   try {
@@ -156,25 +164,29 @@ export function parseJson<T>(text: string, schema: z.ZodMiniType<T>, where: stri
   throw new BridgeError("USAGE", `${where}: ${issue === undefined ? "no case" : describeFault(issue, value)}`);
 }
 
-/** Events are read as one text, and no text is longer. */
+/** The largest file to read, in bytes. Events are read as one string, and Node allows no longer string. */
 const maxBytes = 512 * 1024 * 1024;
 
-/** @param flag which named the path @throws BridgeError USAGE that names the path, and why it cannot be read */
+/**
+ * Reads a whole file.
+ * @param flag the command line flag that named the path; the error text begins with it
+ * @throws BridgeError USAGE, with the path and the reason, when the file cannot be read
+ */
 export function readFile(path: string, flag?: string): Buffer {
   return orUsage(flag === undefined ? path : `${flag}: ${path}`, () => readRegularFile(path, maxBytes));
 }
 
-/** The same; undefined where there is no such file. @throws BridgeError USAGE */
+/** Reads a whole file; undefined when it does not exist. @throws BridgeError USAGE when it cannot be read */
 export function readIfThere(path: string): Buffer | undefined {
   return kindOf(path) === undefined ? undefined : readFile(path);
 }
 
-/** The names in a folder, sorted; undefined where there is no such folder. @throws BridgeError USAGE */
+/** The sorted names in a folder; undefined when it does not exist. @throws BridgeError USAGE when it cannot be read */
 export function listIfThere(path: string): readonly string[] | undefined {
   return kindOf(path) === undefined ? undefined : orUsage(path, () => readdirSync(path).sort());
 }
 
-/** Whether there is something at a path. @throws BridgeError USAGE where it cannot be looked at */
+/** What is at a path; undefined when nothing is. @throws BridgeError USAGE when stat(2) fails for another reason */
 export function kindOf(path: string): "folder" | "file" | undefined {
   const stats = orUsage(path, () => statSync(path, { throwIfNoEntry: false }));
   return stats && (stats.isDirectory() ? "folder" : "file");

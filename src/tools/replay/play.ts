@@ -36,12 +36,12 @@ export interface PlayOptions {
   readonly file: PartialConfig | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly spawner: Starter;
-  /** Those of a recording when not given. */
+  /** The cgroups that the bridge uses; by default those of a recording, which touch no cgroup of this machine. */
   readonly cgroups?: Cgroups;
   readonly log: Log;
-  /** Ends the play with its reason, as soon as the plugins that run have ended. */
+  /** When this signal aborts, the play ends with the signal's reason as soon as the running plugins have ended. */
   readonly interrupted: AbortSignal;
-  /** A folder for what is played, which the caller removes. */
+  /** A folder for the socket and the conf.json of the play. The caller removes it. */
   readonly scratch: string;
   readonly onReport: (report: PlayReport) => void;
 }
@@ -50,11 +50,12 @@ const acceptMs = 10_000;
 
 /**
  * Plays a recorded case: an embedded runtime on a real socket sends its events to the bridge, which runs the plugins.
- * @throws BridgeError when the case does not fit the protocol, or the configuration is wrong
+ * @throws BridgeError when the case does not fit the protocol, the configuration is wrong, or the bridge answers too
+ * late
  */
 export async function playCase(options: PlayOptions): Promise<void> {
   const { played, flags, log, onReport } = options;
-  // The files that are played are copies, which we own.
+  // The bridge gets copies of these files, which we own, so their permissions are checked here.
   for (const { file, text } of flags.permissions === "strict" ? played.confs : []) {
     const fault = text !== undefined && existsSync(file) ? findConfigPermissionFault(resolve(file)) : null;
     if (fault !== null) throw new BridgeError("USAGE", fault);
@@ -63,7 +64,8 @@ export async function playCase(options: PlayOptions): Promise<void> {
   const socketPath = join(folder, "nri.sock");
   const confFile = join(folder, "conf.json");
   const { name, version, nri, dialect } = played.runtime;
-  // What the recorded runtime gave its plugins, where it was more than usual: each call states its own time besides.
+  // The request timeout of the embedded runtime: the longest of the recorded calls, and at least the default. Each call
+  // states its own timeout too.
   const timeoutsMs = played.events.map(({ timeoutNano }) => Math.ceil(Number(timeoutNano) / 1e6));
   const requestTimeoutMs = timeoutsMs.reduce((most, ms) => Math.max(most, ms), nriDefaults.requestTimeoutMs);
   const about = { socketPath, name, version, dialect, snapshot: () => presentAtFirst(played), log };
@@ -71,7 +73,7 @@ export async function playCase(options: PlayOptions): Promise<void> {
   const host = createRecordedHost(played.bundles);
   const service = new Service({
     ...options,
-    // The files of a replay belong to the user who replays: no node is at stake.
+    // The files of a replay belong to the user who replays. No node is at risk, so the bridge trusts them by default.
     flags: { ...flags, socketPath, confFile, permissions: flags.permissions ?? "trust", sandboxes: "always" },
     host,
     cgroups: options.cgroups ?? createRecordedCgroups(),
@@ -87,7 +89,7 @@ export async function playCase(options: PlayOptions): Promise<void> {
     const plugin = await runtime.accept(Deadline.after(acceptMs));
     await sendEvents(plugin, confFile, host, options);
     await service.idle();
-    // The log is told of a chain when its answer is on its way: of the last one, too.
+    // The bridge logs a chain only after it has sent the answer. Wait one turn, so that it logs the last chain too.
     await new Promise((nextTurn) => setImmediate(nextTurn));
   } finally {
     stub.close();
@@ -130,7 +132,10 @@ async function sendEvents(
   interrupted.throwIfAborted();
 }
 
-/** Puts the conf.json in place that holds from this event on, by a rename as installers do it; or none, where the case says so. */
+/**
+ * Puts the conf.json that holds from this event on in place, by a rename as installers do it. Removes the file when the
+ * case has none from this event on.
+ */
 export function placeConf(confFile: string, index: number, { confs }: Pick<Case, "confs">): void {
   const conf = confs.find(({ fromEvent }) => fromEvent === index);
   if (conf?.text !== undefined) {
@@ -139,7 +144,10 @@ export function placeConf(confFile: string, index: number, { confs }: Pick<Case,
   } else if (conf !== undefined) rmSync(confFile, { force: true });
 }
 
-/** The pods and containers when the case began, from its runtime, where the case begins with a Synchronize call. */
+/**
+ * The pods and containers that existed when the case began. They are known when the case begins with a Synchronize
+ * call; else there are none.
+ */
 function presentAtFirst({ events: [first] }: Case): Snapshot {
   if (first?.method !== "Synchronize") return { pods: [], containers: [] };
   const { pods, containers } = synchronizeRequest.decode(first.payload);

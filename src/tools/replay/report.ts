@@ -8,7 +8,7 @@ import { responseToJson } from "../../nri/json.js";
 import { parseJson, readIfThere } from "./case.js";
 import type { Answer, PlayReport } from "./play.js";
 
-/** A report as the line that machines read; undefined for what has none. */
+/** A report as one line of JSON output; undefined for a report of an event, which has no line. */
 export function toLine(report: PlayReport): ReportLine | undefined {
   if (report.type === "run") return runLine(report);
   return report.type === "answer" ? answerLine(report) : undefined;
@@ -56,12 +56,15 @@ export function answerLine({ event, outcome, response }: AnswerFacts) {
   } as const;
 }
 
-/** To the microsecond, which is as much as the clock tells. */
+/** Rounds milliseconds to the microsecond, as the clock is no finer. */
 function toMilliseconds(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }
 
-/** A report for people, in colours where stdout is a terminal. @param width the most letters of a line */
+/**
+ * A report as text for people, in colours when stdout is a terminal.
+ * @param width the largest number of characters in a line
+ */
 export function toTimeline(report: PlayReport, width: number): string {
   if (report.type === "event") {
     const { recorded, event } = report;
@@ -89,7 +92,9 @@ function formatRun({ run, adjusted, notes }: RunReport, width: number): string {
   return lines.join("");
 }
 
-/** With what the runtime is asked for: its adjustment of the container, and each update of another one. */
+/**
+ * The bridge's answer and what it asks of the runtime: the adjustment of the container, and each update of another one.
+ */
 function formatAnswer({ outcome: { error, durationMs }, response }: Answer, width: number): string {
   const answer = error === undefined ? styleText("green", "OK") : styleText("red", `${error.code}: ${error.message}`);
   const asked = Object.entries(response === undefined ? {} : responseToJson(response)).flatMap(([key, value]) =>
@@ -98,7 +103,7 @@ function formatAnswer({ outcome: { error, durationMs }, response }: Answer, widt
   return `  answer ${answer} ${styleText("dim", `after ${durationMs.toFixed(1)} ms`)}\n${asked.join("")}`;
 }
 
-/** One line, cut to a width, with the middle left out: both ends of a request say something. */
+/** One line. A text longer than the width loses its middle, as both ends of a request are worth reading. */
 function formatPart(name: string, text: string, width = Number.POSITIVE_INFINITY): string {
   const line = text.replaceAll("\n", "\\n");
   const room = Math.max(width - 12, 40);
@@ -123,13 +128,16 @@ const lineSchema = z.looseObject({
   state: z.optional(z.string()),
 });
 
-/** The fields that are compared; times, paths and stderr are of the machine and the moment. */
+/** The fields that `--compare` compares. Times, paths and stderr differ with each machine and run. */
 const compared = {
   run: ["phase", "request", "stdout", "stdoutBase64", "exitCode", "signal", "outcome", "error"],
   answer: ["response", "error"],
 } as const satisfies Record<ComparedLine["type"], readonly string[]>;
 
-/** The runs and answers of a case, as `record --run` wrote them. @throws BridgeError USAGE where there is nothing to compare with */
+/**
+ * The runs and answers of a case, as `record --run` wrote them.
+ * @throws BridgeError USAGE when the file is missing, is not valid, or holds no run of a plugin
+ */
 export function readExpected(folder: string): readonly ComparedLine[] {
   const file = join(folder, "expected/lines.jsonl");
   const text = readIfThere(file)?.toString("utf8");
@@ -141,14 +149,20 @@ export function readExpected(folder: string): readonly ComparedLine[] {
   throw new BridgeError("USAGE", `${file}: ${what}: nothing to compare with; record --run writes it`);
 }
 
-/** Compares what was recorded with a replay, in the order of the recording, and then what the replay has besides. */
+/**
+ * The differences between a recording and its replay, in the order of the recording. Lines that only the replay has
+ * come last.
+ */
 export function compareLines(recorded: readonly ComparedLine[], replayed: readonly ReportLine[]) {
   const [then, now] = [byPlace(recorded), byPlace(replayed.map((line) => lineSchema.parse(line)))];
   const places = new Set([...then.keys(), ...now.keys()]);
   return [...places].flatMap((place) => compareLine(then.get(place), now.get(place)));
 }
 
-/** By what a line is about and its number among those: events of two containers may come in another order. */
+/**
+ * Keys each line by its subject and by its number among the lines of that subject: in a replay the events of two
+ * containers may come in another order.
+ */
 function byPlace(lines: readonly ComparedLine[]): ReadonlyMap<string, ComparedLine> {
   const seen = new Map<string, number>();
   return new Map(
@@ -161,7 +175,7 @@ function byPlace(lines: readonly ComparedLine[]): ReadonlyMap<string, ComparedLi
   );
 }
 
-/** Where a replay differs from what was recorded, as `replay --compare --json` has it. */
+/** One difference between a recording and its replay, as `replay --compare --json` prints it. */
 type Difference = ReturnType<typeof compareLines>[number];
 
 function compareLine(recorded: ComparedLine | undefined, replayed: ComparedLine | undefined) {
@@ -171,9 +185,10 @@ function compareLine(recorded: ComparedLine | undefined, replayed: ComparedLine 
   const difference = (field: string, then: unknown, now: unknown) =>
     ({ type: "difference", event, id, plugin, state, field, recorded: then, replayed: now }) as const;
   if (recorded === undefined || replayed === undefined) {
-    // An event that nothing is run for may be asked for or not, as the settings of the day are.
+    // The bridge's settings decide whether it subscribes to an event for which no plugin runs. An empty answer in one
+    // of the two is therefore no difference.
     if (type === "answer" && line.error === null && JSON.stringify(line.response) === "{}") return [];
-    // The whole line is in one of the two alone.
+    // Only the recording or only the replay has this line.
     return [difference(type, recorded ?? null, replayed ?? null)];
   }
   return compared[type].flatMap((field) => {
@@ -182,7 +197,7 @@ function compareLine(recorded: ComparedLine | undefined, replayed: ComparedLine 
   });
 }
 
-/** A difference for people; of two long texts as much as shows where they part. */
+/** A difference as text for people. Of two long texts it shows only the part around the first difference. */
 export function formatDifference({ event, id, plugin, state, field, recorded, replayed }: Difference): string {
   const who = `${event} ${id.slice(0, 13)}${plugin === null ? "" : `, ${plugin} ${state}`}: ${field}`;
   if (field === "run" || field === "answer")

@@ -21,18 +21,22 @@ import { findRuntimes, findSocketPeer, readLaunched } from "./runtime.js";
 export const unitsFile = "/etc/nri-v01-bridge/config.yaml";
 
 export interface ConfigFile {
-  /** As the node names it: below `root`, unless it is that of --config. */
+  /** The path in the node's own names, below `root`. For --config it is the path that the user gave. */
   readonly file: string;
-  /** --config, the command line of a bridge that runs, a launched bridge's directory, the usual place. */
+  /**
+   * How the tool finds the path. `flag`: --config; `running`: the command line of a running bridge; `launched`: the
+   * runtime's plugin configuration directory, for a bridge that the runtime launches; `usual`: `unitsFile`.
+   */
   readonly from: "flag" | "running" | "launched" | "usual";
-  /** The same in words; "" for --config. */
+  /** `from` in words for the user; "" for --config. */
   readonly origin: string;
-  /** Where the node's file system is mounted; `/` for --config, wherever that is. */
+  /** Where this process sees the node's file system; `/` for --config, which names a file of this process's own. */
   readonly root: string;
 }
 
 /**
- * Finds the configuration file: that of --config, of a bridge that runs, of a launched bridge, or of the shipped unit.
+ * Finds the bridge's configuration file: that of --config, else of a running bridge, else of a bridge that the runtime
+ * launches, else of the shipped systemd unit. Undefined when there is none.
  * @param given the value of --config; `/dev/null` is a file without settings
  */
 export async function findConfigFile(
@@ -45,7 +49,7 @@ export async function findConfigFile(
   if (given !== undefined) return { file: given, from: "flag", origin: "", root: "/" };
   const running = ofRunning(files, processes);
   if (running !== undefined) return running;
-  // Where its plugins are does not depend on the version: nothing is started to ask for it.
+  // The runtime's plugin directories do not depend on its version, so this does not run its --version.
   const peer = await findSocketPeer(files, mergeConfig(flags).socketPath);
   const [runtime] = findRuntimes({ files, processes, peer, askVersion: () => "" });
   const launched = readLaunched(files, runtime?.config.nri).filter(({ bridge }) => bridge);
@@ -53,16 +57,16 @@ export async function findConfigFile(
   if (file !== undefined) {
     return { file, from: "launched", origin: "the file of the bridge that the runtime launches", root };
   }
-  // It reads what the runtime has for it, and that is nothing.
+  // A launched bridge reads only the file in the runtime's plugin configuration directory, and that file is missing.
   if (launched.some(({ executable }) => executable)) return undefined;
   if (files.stat(unitsFile) === undefined) return undefined;
   return { file: unitsFile, from: "usual", origin: "the usual place", root };
 }
 
-/** Of the first bridge whose command line names one. */
+/** The configuration file of the first running bridge whose command line has --config. */
 function ofRunning(files: NodeFiles, processes: readonly Process[]): ConfigFile | undefined {
   for (const { pid, args } of bridgesAmong(processes)) {
-    // A container's must not say what root is to run.
+    // The file decides which plugins this tool may run as root, so a process in a container must not choose it.
     if (files.sharesRoot(pid) === false) continue;
     const file = flagOf(args, "--config");
     const cwd = readLink(`${files.locate("/proc")}/${pid}/cwd`);
@@ -74,16 +78,16 @@ function ofRunning(files: NodeFiles, processes: readonly Process[]): ConfigFile 
   return undefined;
 }
 
-/** Which file it is and why, in one line for people. */
+/** One line for people: the configuration file, and how the tool found it. */
 export function formatConfigFile({ file, origin }: Partial<Pick<ConfigFile, "file" | "origin">> = {}): string {
   return `configuration: ${file ?? "no file"}${origin ? `, ${origin}` : ""}\n`;
 }
 
 export interface BridgeFacts extends ParsedConfig, Partial<Pick<ConfigFile, "file" | "from" | "origin">> {
-  /** Merged; without the file's settings where that has faults. */
+  /** Flags, file and defaults merged; without the file's settings when the file has faults. */
   readonly config: Config;
   readonly faults: readonly ConfigFault[];
-  /** Why the file is not to be trusted; `null` when it is, or there is none. */
+  /** Why the file is unsafe: users other than root can change it. `null` when it is safe, or when there is no file. */
   readonly permissionFault: string | null;
 }
 
@@ -114,8 +118,9 @@ export function readBridge(flags: PartialConfig, source: ConfigFile | undefined)
 }
 
 /**
- * Whether the bridge can keep its journal. A directory that is not there yet is made, if its parent lets us. `fault`: why it is not
- * used, as where others than root can put files there.
+ * Whether the bridge can write its journal to the state directory. The bridge makes a missing directory, so its nearest
+ * existing parent has to be writable then. `fault`: why the bridge does not use the directory, for example because
+ * users other than root can put files there.
  */
 export function readState(files: NodeFiles, { state }: Config) {
   if (state === "memory") return { directory: undefined, writable: true, fault: null };
@@ -133,7 +138,7 @@ export function readConf(files: NodeFiles, path: string) {
   const refusal = exists ? files.refusal(path) : undefined;
   const bytes = files.readBytes(path) ?? Buffer.from("{}");
   const about = {
-    // refusal: why it cannot be opened or read, as errno's name.
+    // refusal: the errno name of why conf.json cannot be opened or read; undefined when it can.
     ...{ path, exists, refusal },
     blank: skipSpace(bytes, 0) === bytes.length,
     permissionFault: exists && refusal === undefined ? configFaultOf(files, path) : null,
@@ -143,7 +148,7 @@ export function readConf(files: NodeFiles, path: string) {
     return { ...about, list, fault: undefined, ignored: ignoredIn(path, bytes) };
   } catch (error) {
     const { line, column, index } = error instanceof BridgeError ? error.fields : {};
-    // Only an entry that is null has an index and no place.
+    // For an entry that is null, and for no other fault, the parser gives the entry's index and no line.
     const entry = typeof index === "number" ? entriesOf(bytes)[index] : undefined;
     const found = entry === undefined ? path : placeIn(path, bytes, entry);
     const where = typeof line === "number" ? `${path}:${line}:${column}` : found;
@@ -154,19 +159,19 @@ export function readConf(files: NodeFiles, path: string) {
   }
 }
 
-/** findPermissionFault for a file of the node, in the node's names. */
+/** findPermissionFault for a file of the node. The text has the node's own paths, without the root prefix. */
 export function permissionFaultOf(files: NodeFiles, path: string): string | null {
   const fault = findPermissionFault(path, { below: files.below });
   return fault && files.rename(fault);
 }
 
-/** The same for a configuration file. */
+/** findConfigPermissionFault for a file of the node. The text has the node's own paths, without the root prefix. */
 function configFaultOf(files: NodeFiles, path: string): string | null {
   const fault = findConfigPermissionFault(path, { below: files.below });
   return fault && files.rename(fault);
 }
 
-/** Parts that v0.1 clients pass over: unknown keys, and text after the first JSON value. */
+/** The parts of a conf.json that v0.1 clients ignore: unknown keys, and text after the first JSON value. */
 function ignoredIn(path: string, bytes: Uint8Array) {
   const value = scanFirstValue(bytes);
   if (!value.ok) return [];
@@ -185,7 +190,7 @@ function ignoredIn(path: string, bytes: Uint8Array) {
   ];
 }
 
-/** Where the entries of `plugins` begin, whatever its letter case. */
+/** The byte offset of each entry of `plugins`. The key counts in any letter case, as for v0.1 clients. */
 function entriesOf(bytes: Uint8Array): readonly number[] {
   const root = scanFirstValue(bytes);
   const entries: number[] = [];
@@ -197,7 +202,10 @@ function entriesOf(bytes: Uint8Array): readonly number[] {
   return entries;
 }
 
-/** The keys of the object that begins at an offset, and where they and their values do; none when it is no object. */
+/**
+ * The keys of the JSON object at the byte offset `start`, with the offsets of each key and of its value. Empty when no
+ * object begins there.
+ */
 function keysOf(bytes: Uint8Array, start: number) {
   const keys: { readonly text: string; readonly start: number; readonly value: number }[] = [];
   const decoder = new Decoder(bytes, start);

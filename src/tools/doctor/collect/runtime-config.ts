@@ -14,10 +14,10 @@ import { isAtLeast, type Version } from "../../../nri/versions.js";
 
 export type NriSettings = ReturnType<typeof nriSettings>;
 
-/** NRI's section in containerd from version 2 of the file on. */
+/** The name of NRI's section in a containerd configuration file of version 2 or later. */
 export const nriSection = "io.containerd.nri.v1.nri";
 
-/** Of both runtimes. */
+/** The defaults of NRI's settings, which are the same in containerd and CRI-O. */
 export const nriDefaults = {
   socketPath: "/var/run/nri/nri.sock",
   pluginPath: "/opt/nri/plugins",
@@ -51,13 +51,16 @@ function validatorKeys(runtime: RuntimeName): readonly string[] {
   return keys.map((key) => validatorKey(runtime, key));
 }
 
-/** Where a setting stands that a flag of CRI-O's gives. */
+/** The place that a finding names for a setting that a command line flag of crio gives. */
 export const commandLine = "the command line of crio";
 
-/** The values of NRI's section and of its `default_validator`, each with where it stands. */
+/**
+ * The keys of NRI's section and of its `default_validator`, each with its value and its place: `file:line`, or
+ * `commandLine`.
+ */
 type Values = Map<string, { readonly value: unknown; readonly where: string }>;
 
-/** Reads the configuration of a runtime that was started with these arguments and variables, as one of this version does. */
+/** Reads a runtime's configuration as a runtime of this version does that starts with these arguments and variables. */
 export function readRuntimeConfig(
   files: NodeFiles,
   runtime: RuntimeName,
@@ -68,7 +71,7 @@ export function readRuntimeConfig(
   const toml = readRuntimeToml(files, runtime, args, environment);
   const { path, read } = toml;
   const exists = files.mayExist(path);
-  // One that does not tell its version is taken for the newest.
+  // A containerd of unknown version counts as the newest.
   const isOld = runtime === "containerd" && version !== undefined && !isAtLeast(version, "2.0.0");
   // compat: measured on 1.7.24: without `version` a file is of version 1, in which NRI's section is `[plugins.nri]`.
   const stated = read.map(({ table }) => table.version).findLast((value) => typeof value === "number") ?? 1;
@@ -80,7 +83,8 @@ export function readRuntimeConfig(
   for (const { path: file, text, table } of read) {
     const above = tableAt(table, parent);
     if (!Object.hasOwn(above, section)) continue;
-    // compat: measured with `containerd config dump`: 1.7.24 takes the last file's section whole, 2.1.9 key by key.
+    // compat: measured with `containerd config dump`: when several files have the section, 1.7.24 takes the last file's
+    // section whole, 2.1.9 merges them key by key.
     if (isOld) values.clear();
     nriAt = placeOf(file, text, section);
     for (const names of [[section], [section, "default_validator"]]) {
@@ -93,13 +97,13 @@ export function readRuntimeConfig(
   return {
     ...toml,
     exists,
-    /** Files that say of themselves that another program makes them. */
+    /** Files that say in a comment that another program generates them. */
     generated: read.filter(({ text }) => isGenerated(text)).map((file) => file.path),
-    /** The name of NRI's section there, and its place. */
+    /** The name of NRI's section in these files. `nriAt`: its place; undefined when no file has the section. */
     nriSection: runtime === "cri-o" ? "crio.nri" : section,
     nriAt,
     ignored: read.flatMap((file) => ignoredIn(file, [parent, section], runtime)),
-    /** The entries of containerd's `disabled_plugins`, and the place of the list. */
+    /** The entries of containerd's `disabled_plugins`, each with the place of the list. */
     disabledPlugins: read.flatMap(({ path: file, text, table }) => {
       const where = placeOf(file, text, undefined, "disabled_plugins");
       return textsOf(table.disabled_plugins).map((name) => ({ name, where }));
@@ -108,7 +112,10 @@ export function readRuntimeConfig(
   };
 }
 
-/** compat: each key of CRI-O's is a flag too, which wins over its files (internal/criocli/criocli.go, mergeNRIConfig). */
+/**
+ * compat: CRI-O has a flag for each of its NRI keys, and the flag wins over its files (internal/criocli/criocli.go,
+ * mergeNRIConfig).
+ */
 function flagsOf(args: readonly string[]): readonly (readonly [string, unknown])[] {
   return [...Object.values(nriKeys).map((key) => key["cri-o"]), ...validatorKeys("cri-o")].flatMap((key) => {
     const flag = `--${key.replaceAll("_", "-")}`;
@@ -121,13 +128,19 @@ function flagsOf(args: readonly string[]): readonly (readonly [string, unknown])
   });
 }
 
-/** The last part of a table's name that is meant to be NRI's: of another version of the file, of a wrong id, without quotes. */
+/**
+ * Matches the last part of a table's name that is probably meant for NRI's section: the name in another version of the
+ * file, a wrong id, or an id without quotes.
+ */
 const likeSection = /^(.*\.)?nri(\.v1)?$/;
 
-/** Keys that are not NRI's alone: the last one is containerd's own, too. */
+/** Keys that sections other than NRI's may have. The last one, required_plugins, is a key of containerd itself too. */
 const common = ["disable", "enable", "socket_path", "required_plugins"];
 
-/** Keys that are meant for NRI and have no effect where they stand. @param section NRI's, as the keys that lead to it */
+/**
+ * The keys that are meant for NRI and that the runtime ignores in the table where they stand.
+ * @param section the names of the tables that lead to NRI's section
+ */
 function ignoredIn(
   { path: file, text, table: root }: RuntimeToml["read"][number],
   section: readonly string[],
@@ -140,12 +153,12 @@ function ignoredIn(
     const table = headerOf(path);
     const known = table === own ? ours : table === validator ? theirs : undefined;
     const keys = Object.keys(above).filter((key) => {
-      // One that resembles none may be a newer NRI's.
+      // A key that resembles no known key may belong to a newer NRI, so it is not reported.
       if (known !== undefined) return !known.includes(key) && nearestName(key, all) !== undefined;
       if (likeSection.test(path.at(-1) ?? "")) return Object.keys(tableAt(above, key)).length === 0;
       return all.includes(key) && !common.includes(key);
     });
-    // A table in a wrong place is one fault.
+    // All keys of a table in a wrong place are one fault together.
     const groups = known === undefined && keys.length > 0 ? [keys] : keys.map((key) => [key]);
     return groups.map((group) => {
       const [first = ""] = group;
@@ -157,7 +170,7 @@ function ignoredIn(
   });
 }
 
-/** Every table of a file, and the keys that lead to it. */
+/** Every table of a file, each with the names of the tables that lead to it. */
 function tablesIn(
   table: TomlTable,
   path: readonly string[] = [],
@@ -165,12 +178,16 @@ function tablesIn(
   return [[path, table], ...Object.keys(table).flatMap((key) => tablesIn(tableAt(table, key), [...path, key]))];
 }
 
-/** As TOML writes it. */
+/** The header line of a table as TOML writes it. */
 function headerOf(path: readonly string[]): string {
   return `[${path.map((name) => (/^[\w-]+$/.test(name) ? name : `"${name}"`)).join(".")}]`;
 }
 
-/** compat: pkg/nri/config.go of containerd 1.7 has Disable: true, internal/nri/config.go of 2.x false; CRI-O has it on from 1.30. */
+/**
+ * Whether NRI is on when no setting says so.
+ * compat: pkg/nri/config.go of containerd 1.7 has Disable: true, internal/nri/config.go of 2.x false; CRI-O has NRI on
+ * from 1.30.
+ */
 function isOnByDefault(runtime: RuntimeName, version: Version | undefined): boolean {
   return version === undefined || isAtLeast(version, runtime === "containerd" ? "2.0.0" : "1.30.0");
 }
@@ -190,22 +207,22 @@ function nriSettings(values: Values, runtime: RuntimeName, isOnByDefault: boolea
   const ofValidator = (key: string) => values.get(validatorKey(runtime, key));
   return {
     enabled: typeof enabled?.value === "boolean" ? enabled.value === (runtime === "cri-o") : isOnByDefault,
-    /** Whether plugins may connect from outside. */
+    /** Whether plugins that the runtime does not launch may connect to its socket. */
     connections: connections?.value !== true,
     socketPath: pathOf("socketPath"),
     pluginPath: pathOf("pluginPath"),
     pluginConfigPath: pathOf("pluginConfigPath"),
-    // Zero means the default there.
+    // For a runtime, a timeout of zero means the default.
     requestTimeoutMs: durationMs(requestTimeout?.value) || nriDefaults.requestTimeoutMs,
-    /** The demands of NRI's default validator on each creation of a container. */
+    /** What NRI's default validator demands each time the runtime creates a container. */
     validator: {
       enabled: ofValidator("enable")?.value === true,
       requiredPlugins: textsOf(ofValidator("required_plugins")?.value),
-      /** Whether there is an annotation with which a pod does without them. */
+      /** Whether the configuration names an annotation that frees a pod from the required plugins. */
       isTolerated: Boolean(ofValidator("tolerate_missing_plugins_annotation")?.value),
       rejects: refusable.filter((name) => ofValidator(`reject_${name}_adjustment`)?.value === true),
     },
-    /** Where a setting stands; undefined when it is the default. */
+    /** The place of each setting; undefined when the runtime uses its default. */
     at: {
       enabled: enabled?.where,
       connections: connections?.where,
@@ -215,7 +232,7 @@ function nriSettings(values: Values, runtime: RuntimeName, isOnByDefault: boolea
   };
 }
 
-/** `file:line` of a key, else of its section, else the file alone. */
+/** `file:line` of a key, else of its section when the key is not found, else the file alone. */
 function placeOf(path: string, text: string, section: string | undefined, key?: string): string {
   const lines = text.split("\n");
   const isHeader = (line: string) => /^\s*\[/.test(line);
@@ -229,7 +246,7 @@ function placeOf(path: string, text: string, section: string | undefined, key?: 
   return line < 0 ? path : `${path}:${line + 1}`;
 }
 
-/** Milliseconds of a duration as Go writes it, or of a number, which is nanoseconds. */
+/** Milliseconds of a duration in Go's notation, or of a number of nanoseconds; undefined when the value is neither. */
 function durationMs(value: unknown): number | undefined {
   if (typeof value === "number" || typeof value === "bigint") return Number(value) / 1e6;
   return typeof value === "string" ? parseDuration(value) : undefined;

@@ -12,10 +12,17 @@ import { missingIn } from "./plugins.js";
 import { unitOf } from "./process.js";
 import { type NriSettings, nriDefaults, readRuntimeConfig } from "./runtime-config.js";
 
-/** `version` is "" when it cannot be told, `unit` is as unitOf has it; `environment` holds the variables that it was started with. */
+/**
+ * A runtime on the node. `version` is "" when it is unknown; `unit` is what unitOf returns for its process;
+ * `environment` holds the variables with which its process started. `pid`, `unit` and `environment` are undefined when
+ * it does not run.
+ */
 export type RuntimeFacts = ReturnType<typeof describe>;
 
-/** Runs `<file> --version`, and gives what it printed. @throws Error when it cannot be run */
+/**
+ * Runs `<file> --version` and returns what the program prints.
+ * @throws Error when the program cannot start, fails, or does not end in time
+ */
 export type AskVersion = (file: string) => string;
 
 const known = [
@@ -34,15 +41,18 @@ interface RuntimeSearch {
   readonly askVersion: AskVersion;
 }
 
-/** The runtime that NRI is wanted of, and after it the others that run with the node's root. */
+/**
+ * The node's runtimes. The first is the one that the bridge connects to: it listens on the NRI socket, else it runs,
+ * else it is only installed. The others run too, with the node's root directory.
+ */
 export function findRuntimes(search: RuntimeSearch): readonly RuntimeFacts[] {
   const { files, processes, peer } = search;
   const running = processes.flatMap((process) => {
     const kind = known.find(({ command }) => process.command === command || basename(process.exe) === command);
-    // Only root's processes: --version is going to be asked of this very file.
+    // Only a process of root or of our own user counts, as `describe` runs its file with --version.
     return kind !== undefined && isTrusted(process) ? [{ kind, process }] : [];
   });
-  // A node may hold containers with runtimes of their own: theirs is another root.
+  // A container on the node may run a runtime of its own, whose root directory is not the node's.
   const ours = running.find(({ process }) => files.sharesRoot(process.pid));
   const chosen = running.find(({ process }) => process.pid === peer) ?? ours ?? running[0];
   if (chosen !== undefined) {
@@ -56,7 +66,10 @@ export function findRuntimes(search: RuntimeSearch): readonly RuntimeFacts[] {
   return [];
 }
 
-/** Whether a process is root's or ours: any user can give one any name, in a container too. */
+/**
+ * Whether root or our own user runs a process. A process's name proves nothing: any user can choose any name, in a
+ * container too.
+ */
 export function isTrusted({ uid }: Process): boolean {
   return uid === 0 || uid === process.geteuid?.();
 }
@@ -68,7 +81,7 @@ function describe(
   path: string,
 ) {
   const procRoot = files.locate("/proc");
-  // The running file may be gone from the disk since an upgrade; the link below /proc leads to it still.
+  // An upgrade may have removed the file that the runtime runs; /proc/PID/exe still leads to it.
   const running = process?.replaced === true ? `${procRoot}/${process.pid}/exe` : undefined;
   const isSafe = running !== undefined || (files.isExecutable(path) && permissionFaultOf(files, path) === null);
   const said = isSafe ? attempt(() => askVersion(running ?? files.locate(path))) : undefined;
@@ -83,13 +96,16 @@ export function askVersion(file: string): string {
   return execFileSync(file, ["--version"], { encoding: "utf8", timeout: 5000, stdio: ["ignore", "pipe", "ignore"] });
 }
 
-/** The process that listens on the runtime's socket; undefined when that cannot be seen. */
+/** The pid of the process that listens on the runtime's socket; undefined when /proc does not show it. */
 export async function findSocketPeer(files: NodeFiles, socketPath: string): Promise<number | undefined> {
   const answer = await findPeer(files.locate(socketPath), files.locate("/proc"));
   return answer.found ? answer.pid : undefined;
 }
 
-/** Looks at the socket without connecting where /proc can tell: a plugin that connects and goes costs the runtime a warning. */
+/**
+ * Looks at the runtime's socket. It does not connect where /proc shows whether a process listens: the runtime logs a
+ * warning for a plugin that connects and leaves.
+ */
 export async function readSocket(
   files: NodeFiles,
   path: string,
@@ -99,8 +115,8 @@ export async function readSocket(
   const stats = files.stat(path);
   const seesTable = ["self", "1"].some((process) => files.readText(`/proc/${process}/net/unix`) !== undefined);
   const own = files.identity(path);
-  // The runtime's own, through its root. The kernel follows an absolute link such as /var/run from our root, and not from the
-  // process's: the way without the link is tried first.
+  // The runtime's own socket file, seen through /proc/PID/root. The kernel follows an absolute link such as /var/run
+  // from our root directory, not from the runtime's, so the path without that link comes first.
   const theirs = runtime?.config.nri.socketPath ?? "";
   const [identity] = [withoutVar(theirs), theirs].flatMap(
     (place) => (runtime?.pid && files.identityByKernel(`/proc/${runtime.pid}/root${place}`)) || [],
@@ -108,29 +124,34 @@ export async function readSocket(
   return {
     path,
     kind: stats === undefined ? "missing" : stats.isSocket() ? "socket" : "other",
-    /** Whether some process listens on a socket of this name; undefined when that cannot be seen. */
+    /** Whether some process listens on a socket of this name; undefined when /proc/PID/net/unix cannot be read. */
     listening: seesTable ? listeningSockets(basename(path), files.locate("/proc")).size > 0 : undefined,
-    /** The file itself is a mount point: a bind mount, which a restart of the runtime leaves behind. */
+    /**
+     * Whether the socket file itself is a mount point. A bind mount of it keeps the old socket when the runtime
+     * restarts and makes a new one.
+     */
     mounted: mounts.some(({ point }) => withoutVar(point) === withoutVar(path)),
-    /** It is not the runtime's own socket, as far as both can be seen. */
+    /** Whether the file is another one than the runtime's own socket; false when one of the two cannot be seen. */
     stale: own !== undefined && identity !== undefined && own !== identity,
-    /** Nothing listens, as connect(2) says; not asked where a process of the runtime is in sight. */
+    /** Whether connect(2) fails, so that nothing listens. Tried only when no process of the runtime is in sight. */
     refuses: stats?.isSocket() === true && runtime?.pid === undefined && !(await probe(files.locate(path))).alive,
   } as const;
 }
 
-/** /var/run is /run on every distribution of today. */
+/** A path with /run instead of /var/run, which is a link to /run on every distribution of today. */
 export function withoutVar(path: string): string {
   return path.replace(/^\/var\/run\//, "/run/");
 }
 
-/** Where execvp looks without a PATH (confstr(3), _CS_PATH): a runtime gives the plugins that it launches none. */
+/**
+ * Where execvp looks without a PATH (confstr(3), _CS_PATH). A runtime gives no PATH to the plugins that it launches.
+ */
 const pathless = "/bin:/usr/bin";
 
-/** As much of a file as tells what it starts. */
+/** How many bytes of a file are searched for the bridge's name. */
 const headBytes = 64 * 1024;
 
-/** The files in the directory of plugins that the runtime launches. */
+/** The files in the directory from which the runtime launches plugins. */
 export function readLaunched(
   files: NodeFiles,
   nri: Pick<NriSettings, "pluginPath" | "pluginConfigPath"> = nriDefaults,
@@ -145,14 +166,17 @@ export function readLaunched(
     return [
       {
         path,
-        /** Whether its name is NN-name. */
+        /** Whether the file's name is NN-name, as NRI demands. */
         named: index !== undefined && isPluginIndex(index),
-        // compat: NRI's discoverPlugins asks lstat, for which a link is always executable.
+        // compat: NRI's discoverPlugins takes the mode from lstat, which shows every link as executable.
         executable: link !== undefined || files.isExecutable(path),
         bridge: file.includes("v01-bridge") || head.includes("nri-v01-bridge"),
-        /** It starts the Go adapter for v0.1 plugins. */
+        /** Whether the file is containerd's Go adapter for v0.1 plugins. */
         adapter: file.includes("v010-adapter"),
-        /** The file that it needs to start and that is missing, with only the system's default PATH. */
+        /**
+         * The file that the plugin needs to start and that is missing, with only the system's default PATH; else
+         * undefined.
+         */
         missing: bytes === undefined ? link : missingIn(files, bytes, pathless),
         configFile: [`${file}.conf`, `${name}.conf`]
           .map((config) => join(nri.pluginConfigPath, config))

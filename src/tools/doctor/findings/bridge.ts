@@ -12,7 +12,7 @@ import { mayTakeNri2, nameOf, sockets } from "./runtime.js";
 const rowOfBridge = rowOf("doctor");
 const row = rowOf("doctor", "migrate");
 
-/** The bridge's process, where a runtime runs that can have plugins. */
+/** Selects the bridge's process when a runtime runs that is not too old for NRI v2. */
 const bridges = given((facts) => (facts.runtime?.pid !== undefined && mayTakeNri2(facts) ? facts.process : undefined));
 
 const without = {
@@ -26,12 +26,12 @@ const halted = {
   stuck: "has not waited for events for two seconds: it hangs",
 } as const;
 
-/** The bridge itself: whether it runs, is registered, and with which configuration. */
+/** Rows about the bridge's process: whether it runs, is registered, and with which configuration it runs. */
 export const bridgeRows: Table = [
   [
     rowOfBridge("bridge-not-running", "error", {
       ...without,
-      // One that the runtime cannot launch has a finding of its own.
+      // A bridge file that the runtime cannot launch has a finding of its own (launched-*).
       when: bridges(
         ({ state }, { launched }) =>
           state === "absent" &&
@@ -75,7 +75,8 @@ export const bridgeRows: Table = [
     }),
     rowOfBridge("bridge-config-stale", "warning", {
       when: bridges(({ pid, status }, { bridge: { faults, file, from, settings } }) => {
-        // One at the usual place is not that of a bridge in a container, whatever its name.
+        // A bridge in a container reads the container's own file, even when its path is that of the node's file at the
+        // usual place.
         if (status === undefined || pid === undefined || faults.length > 0 || from === "usual") return false;
         const { file: read, digest } = status.configuration;
         const isSame = read === null ? status.mode === "launched" && from === "launched" : read === file;
@@ -109,9 +110,12 @@ export const bridgeRows: Table = [
   }),
 ];
 
-/** As long as a registration may take that is on its way. */
+/** Milliseconds after its start in which a bridge that is not registered may still be about to register. */
 const graceMs = 10_000;
-/** Starts within so long are a loop: kubelet's back-off reaches 5 minutes. */
+/**
+ * When the last `keptStarts` starts of the bridge are within this many milliseconds, something restarts it in a loop.
+ * Kubelet's back-off reaches 5 minutes.
+ */
 const loopMs = 15 * 60_000;
 
 function since(time = ""): number {
@@ -130,7 +134,10 @@ function isReachable(facts: Facts): boolean {
   return isOwn(facts) !== false;
 }
 
-/** Whether the file says something else of what is set at the start alone. */
+/**
+ * Whether the file differs from the running bridge in a setting that the bridge reads only at its start: socket, index
+ * or name.
+ */
 function needsRestart({ bridge: { config }, process: { args, status } }: Facts): boolean {
   const held = [
     ["--socket", status?.socket, config.socketPath],

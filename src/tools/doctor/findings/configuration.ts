@@ -15,7 +15,10 @@ const cannotRun = {
   where: ({ path, index }: PluginFacts, { conf }: Facts) => path || `${conf.path}#/plugins/${index}`,
 } as const;
 
-/** The bridge's configuration, conf.json and its plugins: what `check` looks at, whatever the runtime. */
+/**
+ * Rows about the bridge's configuration, conf.json and its plugins. `check` evaluates rows of this table only, as they
+ * apply with any runtime.
+ */
 export const configurationRows: Table = [
   row("bridge-config-fault", "error", {
     when: ({ bridge }) => bridge.faults,
@@ -71,12 +74,12 @@ export const configurationRows: Table = [
     why: "v0.1 clients read version, plugins, type and conf of the first JSON value, and ignore all else in silence",
     fix: ({ where, key, known }) => {
       const nearest = nearestName(key, known);
-      // Of two keys of one name the last one counts alone.
+      // The fix does not say to rename the key: of two keys of one name only the last one counts.
       return `remove it at ${where}; ${nearest === undefined ? "a plugin in it that is to run belongs into plugins" : `if "${nearest}" was meant, what it says belongs there`}`;
     },
   }),
   row("conf-empty", "warning", {
-    // A plugin that is listed and not there fails every pod: no name is guessed.
+    // The fix suggests no plugin's name: a plugin that conf.json lists and that is not installed fails every pod.
     when: ({ conf }) => conf.list?.plugins.length === 0,
     what: (_, { conf }) => `${conf.path} ${conf.exists ? "lists no plugin" : "is not there"}`,
     why: "no plugin runs, and that is no error: containerd 1.6 did the same",
@@ -123,7 +126,7 @@ export const configurationRows: Table = [
     row("plugin-needs", "error", {
       ...cannotRun,
       when: plugins(({ binary }) => binary?.missing),
-      // In quotes: a line that ends with \r names an interpreter that ends with it.
+      // JSON.stringify shows a \r that a first line with the line end \r\n adds to the interpreter's name.
       what: ({ path, binary }) =>
         `${path} needs ${JSON.stringify(binary?.missing)}, which is ${binary?.missing?.startsWith("/") ? "not there" : "not on its PATH"}`,
       fix: ({ path, type, binary }) => {
@@ -144,7 +147,7 @@ export const configurationRows: Table = [
     when: plugins(({ lookup }) => lookup.ok && lookup.shadowed.length > 0),
     what: ({ type, lookup }) => `${type} is ${lookup.ok ? [lookup.path, ...lookup.shadowed].join(" and ") : ""}`,
     why: "one of them runs, and it may not be the one that is meant",
-    // Other programs may use any of them: none is renamed or removed.
+    // The fix does not rename or remove one of these files, as other programs may use it.
     fix: ({ path }, { bridge, conf }) =>
       bridge.config.types === "plugin-dirs"
         ? `leave one of that name in ${bridge.config.pluginDirs.join(", ")}`
@@ -152,7 +155,8 @@ export const configurationRows: Table = [
     where: ({ index }, { conf }) => `${conf.path}#/plugins/${index}`,
   }),
   row("plugin-for-nri-v2", "warning", {
-    // A program that the runtime launches, or that runs as a service: asked for a v0.1 result it has none, and the pod fails.
+    // The runtime launches an NRI v2 plugin, or the plugin runs as a service. When the bridge runs such a plugin, the
+    // plugin prints no v0.1 result, and the pod fails.
     when: (facts): readonly (PluginFacts | Facts["unlisted"][number])[] => [
       ...plugins(({ binary }) => binary?.speaksNri2)(facts),
       ...facts.unlisted.filter(({ speaksNri2 }) => speaksNri2),
@@ -195,7 +199,8 @@ export const configurationRows: Table = [
     why: "the files are not there: the plugin fails, or does nothing and says all is well",
     fix: ({ type }, facts) => {
       const { capture } = facts;
-      // Where no view can be made, each create of the plugin would fail with it.
+      // Where the bridge cannot make a captured view, this setting alone would fail each create: say first what allows
+      // a view.
       const first = capture?.ok === false ? `first ${capture.remedy.replace(/; or set cgroup: host$/, "")}; then ` : "";
       return `${first}${captureInCreate(facts, type)}`;
     },
@@ -237,8 +242,9 @@ function plugins(holds: (plugin: PluginFacts) => unknown): (facts: Facts) => rea
 }
 
 /**
- * The needs of plugins that docs/MIGRATION.md knows: Inspektor Gadget's gadget-container/hooks/nri (main.go and conf.json), whose installer
- * leaves the conf out of a conf.json that exists; nydus-snapshotter's cmd/rootfs-persister, whose installer names its own pid.
+ * What the plugins need that docs/MIGRATION.md describes. Inspektor Gadget's gadget-container/hooks/nri (main.go and
+ * conf.json): its installer leaves the conf out when conf.json already exists. nydus-snapshotter's
+ * cmd/rootfs-persister: its installer writes its own pid into the conf.
  */
 const knownPlugins = [
   { name: /^(.*-)?nrigadget$/, conf: '{"socketFile": "/run/gadgettracermanager.socket"}', states: [], events: "" },
@@ -268,7 +274,7 @@ function isStrict({ bridge }: Facts): boolean {
   return bridge.config.permissions === "strict";
 }
 
-/** Whether a captured view was asked for, and is not but what `auto` comes to. */
+/** Whether the configuration itself says `cgroup: capture`; false when the plugin gets a captured view by `auto`. */
 function isAsked({ settings }: PluginFacts): boolean {
   return settings.cgroup === "capture";
 }

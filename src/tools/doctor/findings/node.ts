@@ -6,7 +6,10 @@ import { mayRefuse, nameOf, speaksNri2, switchNriOn } from "./runtime.js";
 
 const row = rowOf("doctor", "migrate");
 
-/** The runtime, where there are plugins whose requests of pod sandboxes it may bring. */
+/**
+ * Selects the runtime when it runs and speaks NRI v2, and conf.json lists plugins: it may then send events of pod
+ * sandboxes.
+ */
 const sandboxes = given(({ runtime, plugins }) => {
   return runtime?.pid !== undefined && plugins.length > 0 && speaksNri2(runtime) ? runtime : undefined;
 });
@@ -67,10 +70,10 @@ export const nodeRows: Table = [
 
 const migrateRow = rowOf("migrate");
 
-/** The changes of an upgrade from containerd 1.6: for each plugin of conf.json, and for all of them. */
+/** Rows about what an upgrade from containerd 1.6 changes, for each plugin of conf.json and for all of them. */
 export const migrateRows: Table = [
   migrateRow("migrate-cgroup-v1", "warning", {
-    // On a v2 node the finding of today says it.
+    // On a node with cgroup v2 the row plugin-cgroup-v1-only reports this.
     when: ({ plugins, cgroup }) =>
       cgroup !== "v2" && plugins.filter((plugin) => plugin.cgroup !== "capture" && plugin.binary?.v1Only),
     what: ({ type, binary }) => `${type} writes to cgroup v1 (${binary?.v1Names.slice(0, 3).join(", ")})`,
@@ -98,7 +101,10 @@ export const migrateRows: Table = [
   }),
 ];
 
-/** Whether the runtime is to be upgraded, and its configuration does not switch NRI on already: 1.6 ignores the section. */
+/**
+ * Whether NRI may be off after an upgrade of the runtime. False when the runtime speaks NRI v2 already, when its
+ * configuration has faults, or when it switches NRI on in a section that containerd 1.6 ignores.
+ */
 function mayNeedSwitch({ runtime }: Facts): boolean {
   if (runtime !== undefined && speaksNri2(runtime) === true) return false;
   if (runtime?.name !== "containerd") return true;

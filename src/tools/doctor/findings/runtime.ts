@@ -11,11 +11,14 @@ import { again, editRuntime, launchedBridge, restart, setBridge, setNri, shellWo
 const row = rowOf("doctor", "migrate");
 
 const runtimes = given(({ runtime }) => runtime);
-/** The runtime, where it is not too old for NRI v2 and all of its configuration can be read. */
+/** Selects the runtime when it is not too old for NRI v2 and doctor can read all of its configuration. */
 const readable = given((facts) => {
   return mayTakeNri2(facts) && facts.runtime?.config.faults.length === 0 ? facts.runtime : undefined;
 });
-/** The runtime, where a bridge that runs as a service is to reach the socket. A launched one is given its connection. */
+/**
+ * Selects a running runtime that accepts NRI connections, when the bridge runs as a service and so has to connect to
+ * the socket. A launched bridge gets its connection from the runtime.
+ */
 export const sockets = given((facts) => {
   const { runtime } = facts;
   const { enabled, connections } = { enabled: false, connections: false, ...runtime?.config.nri };
@@ -28,7 +31,7 @@ const noSocket = {
   where: (_: unknown, { socket }: Facts) => socket.path,
 } as const;
 
-/** The runtime, its configuration, its socket, and the plugins that it launches. */
+/** Rows about the runtime, its configuration, its socket, and the plugins that it launches. */
 export const runtimeRows: Table = [
   row("runtime-missing", "error", {
     when: ({ runtime }) => runtime === undefined,
@@ -61,7 +64,8 @@ export const runtimeRows: Table = [
     fix: (runtime) => `if it is this node's runtime: ${restart(runtime)}`,
   }),
   row("runtime-twice", "warning", {
-    // compat: NRI removes what is at its socket's path and listens anew: the one before has no socket any more.
+    // compat: at its start, NRI removes the file at its socket's path and makes a new socket, so the runtime that
+    // started before has none any more.
     when: ({ others, runtime }) =>
       others.filter(({ config: { nri, disabledPlugins } }) => {
         const isSame = withoutVar(nri.socketPath) === withoutVar(runtime?.config.nri.socketPath ?? "");
@@ -93,7 +97,8 @@ export const runtimeRows: Table = [
     fix: ({ keys, table, belongs, meant, where }, { runtime }) => {
       if (runtime === undefined) return "";
       const replaced = meant === undefined ? `take ${keys[0]} out` : `write ${meant} for ${keys[0]}`;
-      // compat: measured on 1.7.24: with `version = 2` it does not start over `[plugins.cri]` or a short name in disabled_plugins.
+      // compat: measured on 1.7.24: with `version = 2` containerd does not start when the file has `[plugins.cri]` or a
+      // short name in disabled_plugins.
       const or = "; where all names in the file are long, version = 2 as its first line does as well";
       const moved = `move ${keys.join(", ")} to ${belongs}${belongs === "[plugins.nri]" ? or : ""}`;
       return editRuntime(runtime, where, table === belongs ? replaced : moved);
@@ -135,7 +140,7 @@ export const runtimeRows: Table = [
     }),
   ],
   row("crio-starts-all-the-same", "warning", {
-    // compat: CRI-O takes an error of StartContainer for a warning (its server/container_start.go).
+    // compat: CRI-O logs an error of StartContainer as a warning and starts the container (server/container_start.go).
     when: ({ runtime, plugins }) => {
       const late = plugins.filter((plugin) => plugin.settings.phase === "start" && mayRefuse(plugin));
       return runtime?.name === "cri-o" && late.length > 0 && { late };
@@ -161,14 +166,14 @@ export const runtimeRows: Table = [
         if (process.status?.socket === socket.path && flagOf(process.args, "--socket") !== undefined) {
           return `give the bridge --socket ${wanted} on its command line; then ${again(facts, "restart")}`;
         }
-        // It was started before its file was changed.
+        // The file names the right socket: the bridge started before the file changed.
         if (withoutVar(bridge.config.socketPath) === withoutVar(wanted)) return again(facts, "restart");
         return setBridge(facts, ["socketPath"], wanted, "restart");
       },
       where: ({ config }, { bridge }) => bridge.file ?? config.path,
     }),
     row("socket-missing", "error", {
-      // Docker makes a directory for a bind mount whose source is not there yet.
+      // The path may be a directory: Docker makes one for a bind mount whose source does not exist yet.
       ...noSocket,
       when: sockets((_, { socket }) => socket.kind !== "socket"),
       what: ({ name }, { socket }) =>
@@ -204,7 +209,7 @@ export const runtimeRows: Table = [
       `${moveOut(path, runtime)}; one that is to be launched comes back as NN-name, such as 10-name`,
   }),
   row("launched-not-executable", "error", {
-    // One that cannot start is not to be launched: containerd 1.7 would exit over it.
+    // The fix must not make a file executable that cannot start: containerd 1.7 exits when it cannot launch a plugin.
     when: (facts) => ownLaunched(facts).filter(({ executable, missing }) => !executable && missing === undefined),
     what: ({ path }) => `${path} is not executable`,
     why: "the runtime passes over it in silence, and no plugin runs",
@@ -235,7 +240,7 @@ export const runtimeRows: Table = [
     when: (facts) => {
       const files = live(facts).filter(({ bridge }) => bridge);
       const pids = facts.adapters["nri-v01-bridge"];
-      // The process of a launched bridge is that bridge.
+      // A launched file and its process are one and the same bridge.
       const twice = files.length > 1 || pids.length > Math.max(files.length, 1);
       const names = [...files.map(({ path }) => path), ...pids.map((pid) => `process ${pid}`)];
       return mayTakeNri2(facts) && twice && { names, launched: files.length > 0 };
@@ -259,7 +264,7 @@ export function nameOf({ name, version }: Partial<RuntimeFacts> = {}): string {
   return version ? `${name} ${version}` : `${name}`;
 }
 
-/** Whether a plugin's create can fail a call of the runtime. */
+/** Whether the bridge fails the runtime's call when the plugin's create fails. */
 export function mayRefuse({ settings }: Facts["plugins"][number]): boolean {
   return settings.states.includes("create") && settings.onFailure.create === "fail" && !settings.async;
 }
@@ -287,15 +292,20 @@ function quoted(listed: RuntimeFacts["config"]["disabledPlugins"]): string {
   return [...new Set(listed.map(({ name }) => `"${name}"`))].join(" and ");
 }
 
-/** A chain that has less than this cannot be relied on: a start of a shell and an answer under load. */
+/**
+ * A chain of plugins needs at least this many milliseconds: under load, a shell takes that long to start and answer.
+ */
 const shortMs = 500;
 
-/** The time that the runtime gives a chain. */
+/** Milliseconds that a chain of plugins has within the runtime's request timeout. */
 function chainMs({ runtime, bridge }: Facts): number {
   return Math.round(planCall(runtime?.config.nri.requestTimeoutMs ?? 0, "", bridge.config).limitMs);
 }
 
-/** Our own executables among the launched ones; not one that is switched off while another bridge runs, which would run plugins twice. */
+/**
+ * The bridge's files in the directory of launched plugins. A file that is not executable is left out while a bridge
+ * runs: its user has switched it off, and a second bridge would run each plugin twice.
+ */
 function ownLaunched(facts: Facts): Facts["launched"] {
   const runs = facts.adapters["nri-v01-bridge"].length > 0;
   const ours = facts.launched.filter(({ bridge, named, executable }) => bridge && named && (executable || !runs));
@@ -306,7 +316,10 @@ function live({ launched }: Facts): Facts["launched"] {
   return launched.filter(({ executable, named }) => executable && named);
 }
 
-/** The runtime is not to launch a file. Its mode would not do: a link counts as executable, and leads to another's file. */
+/**
+ * The command that moves a file out of the directory of launched plugins, so that the runtime does not launch it. chmod
+ * would not do: NRI takes every link for executable, and chmod changes the file that the link leads to.
+ */
 function moveOut(path: string, runtime: RuntimeFacts | undefined): string {
   return `mv -n ${shellWord(path)} ${shellWord(`${dirname(dirname(path))}/`)} # then ${restart(runtime)}`;
 }

@@ -9,14 +9,17 @@ import { disabled, nameOf } from "./runtime.js";
 
 const row = rowOf("doctor");
 
-/** A bridge that was given another name may be required by this one. */
+/** The bridge's default name. required_plugins may still list it for a bridge that has another name. */
 const usualName = "v01-bridge";
 /** The annotation that the pods of deploy/kustomize carry. */
 const tolerate_missing_plugins_annotation = "tolerate-missing-plugins.nri-v01-bridge";
 
 const validators = given(subjectOf);
 
-/** NRI's default validator: which plugins have to be connected when a container is created, and what none may ask for. */
+/**
+ * Rows about NRI's default validator: which plugins must be connected when the runtime creates a container, and which
+ * adjustments the runtime refuses.
+ */
 export const validatorRows: Table = [
   row("required-plugins-unset", "info", {
     when: validators(({ enabled, names, name, meant }, { plugins }) => {
@@ -55,7 +58,10 @@ export const validatorRows: Table = [
   }),
 ];
 
-/** The validator's verdict on the plugins here; undefined where the runtime has none, or no NRI. */
+/**
+ * The settings of NRI's default validator, compared with the bridge's name and plugins. Undefined when the runtime has
+ * no validator, NRI is off, or the runtime's configuration has faults.
+ */
 function subjectOf(facts: Facts) {
   const { runtime, bridge, process, launched, plugins } = facts;
   const nri = runtime && inferNriVersion(runtime.name, runtime.version);
@@ -63,20 +69,20 @@ function subjectOf(facts: Facts) {
   const { config } = runtime;
   if (config.faults.length > 0 || !config.nri.enabled || disabled(runtime).length > 0) return undefined;
   const { requiredPlugins: names, ...validator } = config.nri.validator;
-  // A launched plugin's name is that of its file, without its index.
+  // NRI names a launched plugin after its file, without the index.
   const nameIn = (path: string) => basename(path).replace(/^\d\d-/, "");
   const own = launchedBridge(facts);
   const stated = flagOf(process.args, "--name") ?? bridge.settings.pluginName;
-  // A file in a container cannot be read; what its bridge says of itself can.
+  // Doctor cannot read the configuration file of a bridge in a container, but that bridge's status file holds its name.
   const name = own ? nameIn(own.path) : (stated ?? process.status?.plugin.slice(3) ?? bridge.config.pluginName);
-  // Others may connect.
+  // A plugin that connects from outside may have one of these names.
   const unknown = names.filter((each) => each !== name && !launched.some(({ path }) => nameIn(path) === each));
   const isMeant = (each: string) => !names.includes(name) && nearestName(each, [name, usualName]) !== undefined;
   const meant = unknown.find(isMeant);
   return {
     ...{ ...validator, runtime, names, name, unknown, meant, where: config.nri.at.validator ?? config.path },
     wanted: [...new Set([...names.filter((each) => each !== meant), name])],
-    /** Those whose results change a container before it exists. */
+    /** The plugins whose results can adjust a container, as the bridge runs them before it exists. */
     asking: plugins.filter(({ settings }) => settings.phase === "create").map(({ type }) => type),
   };
 }
